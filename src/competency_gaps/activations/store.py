@@ -1,0 +1,112 @@
+"""The CAS rows on disk: one safetensors file per shard of a benchmark's items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+
+from competency_gaps.activations.pooling import SparseRow
+from competency_gaps.shards import ShardFolder
+
+
+@dataclass(frozen=True)
+class CasBlock:
+    """CAS rows of some items of one benchmark, with what is needed to show where a concept peaks."""
+
+    items: np.ndarray
+    """int64 of shape (rows,): positions of the items in their benchmark."""
+    cas: sp.csr_array
+    """float32 of shape (rows, SAE width)."""
+    peaks: np.ndarray
+    """int32 of shape (non-zeros,): index, in the row's tokens, of the token where the concept is strongest."""
+    token_ptr: np.ndarray
+    """int64 of shape (rows + 1,): where each row's tokens start in the arrays below."""
+    token_ids: np.ndarray
+    """int32 of shape (tokens,)."""
+    token_offsets: np.ndarray
+    """int32 of shape (tokens, 2): character range of each token in the item's text."""
+
+    def peak_tokens(self) -> np.ndarray:
+        """int32 of shape (non-zeros,): id of each peak's token."""
+        rows = np.repeat(np.arange(len(self.items)), np.diff(self.cas.indptr))
+        return self.token_ids[self.token_ptr[rows] + self.peaks]
+
+    def peak_ranges(self) -> np.ndarray:
+        """int32 of shape (non-zeros, 2): character range of each peak's token."""
+        rows = np.repeat(np.arange(len(self.items)), np.diff(self.cas.indptr))
+        return self.token_offsets[self.token_ptr[rows] + self.peaks]
+
+
+def make_block(
+    items: np.ndarray,
+    rows: list[SparseRow],
+    first_tokens: list[np.ndarray],
+    tokens: list[tuple[np.ndarray, np.ndarray]],
+    width: int,
+) -> CasBlock:
+    """Stack sparse rows.
+
+    Parameters
+    ----------
+    first_tokens : list of ndarray of int64
+        Per row, the positions of its span's tokens among its tokens; a peak inside the span is
+        turned into a position among all tokens with it.
+    tokens : list of (ids, offsets)
+        Per row, all its tokens.
+    """
+    indptr = np.concatenate([[0], np.cumsum([len(row.concepts) for row in rows])]).astype(np.int64)
+    cas = sp.csr_array(
+        (_join([r.cas for r in rows], np.float32), _join([r.concepts for r in rows], np.int32), indptr),
+        shape=(len(rows), width),
+    )
+    peaks = _join([place[row.peaks] for row, place in zip(rows, first_tokens, strict=True)], np.int32)
+    token_ptr = np.concatenate([[0], np.cumsum([len(ids) for ids, _ in tokens])]).astype(np.int64)
+    offsets = np.concatenate([o for _, o in tokens]) if tokens else np.zeros((0, 2), np.int32)
+    return CasBlock(
+        np.asarray(items, np.int64),
+        cas,
+        peaks,
+        token_ptr,
+        _join([ids for ids, _ in tokens], np.int32),
+        offsets.astype(np.int32),
+    )
+
+
+class CasStore:
+    """Reads and writes the CAS blocks of a run."""
+
+    def __init__(self, folder: Path, width: int) -> None:
+        self.shards = ShardFolder(folder, ".safetensors")
+        self.width = width
+
+    def write(self, name: str, block: CasBlock) -> None:
+        """Write one shard."""
+        from safetensors.numpy import save_file
+
+        tensors = {
+            "items": block.items,
+            "indptr": np.asarray(block.cas.indptr, np.int64),
+            "concepts": np.asarray(block.cas.indices, np.int32),
+            "cas": np.asarray(block.cas.data, np.float32),
+            "peaks": block.peaks,
+            "token_ptr": block.token_ptr,
+            "token_ids": block.token_ids,
+            "token_offsets": block.token_offsets,
+        }
+        tensors = {key: np.ascontiguousarray(value) for key, value in tensors.items()}
+        self.shards.write(name, lambda part: save_file(tensors, part))
+
+    def read(self, name: str) -> CasBlock:
+        """Read one shard."""
+        from safetensors.numpy import load_file
+
+        t = load_file(self.shards.path(name))
+        cas = sp.csr_array((t["cas"], t["concepts"], t["indptr"]), shape=(len(t["items"]), self.width))
+        return CasBlock(t["items"], cas, t["peaks"], t["token_ptr"], t["token_ids"], t["token_offsets"])
+
+
+def _join(parts: list[np.ndarray], dtype: type) -> np.ndarray:
+    return np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)

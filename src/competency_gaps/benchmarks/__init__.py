@@ -1,0 +1,17 @@
+"""Benchmarks: items with answers, read from files, the hub, generators or Python objects."""
+
+from competency_gaps.benchmarks.item import Benchmark, Item, LeftOut
+from competency_gaps.benchmarks.load import SOURCES, load_benchmark, load_benchmarks
+from competency_gaps.benchmarks.objects import benchmark_from_objects
+from competency_gaps.benchmarks.records import Record
+
+__all__ = [
+    "SOURCES",
+    "Benchmark",
+    "Item",
+    "LeftOut",
+    "Record",
+    "benchmark_from_objects",
+    "load_benchmark",
+    "load_benchmarks",
+]

@@ -1,0 +1,130 @@
+"""Wrong options for tasks that come with an answer only.
+
+All rules are deterministic under the seed, and blind to the model: an option is chosen by its form, never by
+how likely a model finds it.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import Literal, NamedTuple
+
+Rule = Literal["answers", "near_numbers", "labels"]
+
+_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
+_STEPS = (1, 2, 3, 4, 5, 9, 10, 11, 20, 90, 100)
+
+
+class Options(NamedTuple):
+    """The options of one item."""
+
+    choices: tuple[str, ...]
+    """All different."""
+    answer: int
+    """0-based index of the gold."""
+
+
+def make_options(
+    golds: Sequence[str],
+    *,
+    options: int,
+    rule: Rule,
+    seed: int,
+    wrong: Callable[[int, str], bool],
+) -> list[Options | str]:
+    """Options for every task, or the reason why a task gets none.
+
+    Parameters
+    ----------
+    golds
+        The right answers; those of the other tasks are the pool of ``answers`` and ``labels``.
+    options
+        Number of options, the gold included; at least 2.
+    rule
+        ``answers``: other tasks' answers, nearest in form (letters and digits taken together) and length
+        first; ``near_numbers``: numbers a few last-digit units away, written as the gold is;
+        ``labels``: drawn from all different answers of the tasks.
+    wrong
+        Whether a text is a wrong answer to the task of an index: equivalent answers must not be options.
+
+    Returns
+    -------
+    list
+        One entry per task. In every block of ``options`` successive tasks, the gold takes each position once.
+    """
+    pool = sorted(set(golds))
+    positions = _positions(len(golds), options, random.Random(f"{seed} positions"))
+    result: list[Options | str] = []
+    for index, gold in enumerate(golds):
+        rng = random.Random(f"{seed} {index}")
+        if rule == "near_numbers":
+            candidates: Iterable[str] = _near_numbers(gold, rng)
+        elif rule == "labels":
+            candidates = rng.sample(pool, len(pool))
+        else:
+            candidates = _nearest_in_form(gold, pool, rng)
+        chosen = _pick(candidates, gold, options - 1, lambda text, task=index: wrong(task, text))
+        if len(chosen) < options - 1:
+            result.append(_shortage(gold, rule, len(chosen), options))
+            continue
+        rng.shuffle(chosen)
+        choices = [*chosen[: positions[index]], gold, *chosen[positions[index] :]]
+        result.append(Options(tuple(choices), positions[index]))
+    return result
+
+
+def _positions(count: int, options: int, rng: random.Random) -> list[int]:
+    """A position per task; each block of ``options`` tasks is a permutation, so that all are equally frequent."""
+    positions: list[int] = []
+    while len(positions) < count:
+        positions += rng.sample(range(options), options)
+    return positions[:count]
+
+
+def _pick(candidates: Iterable[str], gold: str, count: int, wrong: Callable[[str], bool]) -> list[str]:
+    chosen: list[str] = []
+    taken = {gold.strip().casefold()}
+    for text in candidates:
+        if len(chosen) == count:
+            break
+        if text.strip().casefold() not in taken and wrong(text):
+            chosen.append(text)
+            taken.add(text.strip().casefold())
+    return chosen
+
+
+def _nearest_in_form(gold: str, pool: Sequence[str], rng: random.Random) -> list[str]:
+    # Equally near answers come in random order, else the same few would be everybody's distractors.
+    shuffled = rng.sample(pool, len(pool))
+    form = _form(gold)
+    return sorted(shuffled, key=lambda text: (_form(text) != form, abs(len(text) - len(gold))))
+
+
+def _form(text: str) -> str:
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", text))
+
+
+def _near_numbers(gold: str, rng: random.Random) -> Iterator[str]:
+    text = gold.strip()
+    if not _NUMBER.fullmatch(text):
+        return
+    decimals = len(text.partition(".")[2])
+    value = Decimal(text.replace(",", ""))
+    unit = Decimal(1).scaleb(-decimals)
+    separator = "," if "," in text else ""
+    steps = [sign * step for step in _STEPS for sign in (1, -1)]
+    rng.shuffle(steps)
+    for step in [*steps, *range(max(_STEPS) + 1, max(_STEPS) + 1000)]:
+        near = value + step * unit
+        # A sign that no gold of this size has would give the distractor away.
+        if value < 0 or near >= 0:
+            yield f"{near:{separator}.{decimals}f}"
+
+
+def _shortage(gold: str, rule: Rule, found: int, options: int) -> str:
+    if rule == "near_numbers" and not _NUMBER.fullmatch(gold.strip()):
+        return f"its answer {gold[:80]!r} is no plain number, which the distractors 'near_numbers' need"
+    return f"only {found} wrong options were found for {options} options under the distractors {rule!r}"

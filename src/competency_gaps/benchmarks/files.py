@@ -1,0 +1,79 @@
+"""Items from JSONL, CSV, TSV and Parquet files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from competency_gaps.benchmarks.records import Record
+from competency_gaps.config import FileSource
+from competency_gaps.errors import UserError, nearest
+
+SUFFIXES = (".csv", ".jsonl", ".parquet", ".tsv")
+
+
+def read_files(source: FileSource) -> Iterator[Record]:
+    """The records of a file, or of all files of a folder in the order of their names.
+
+    Raises
+    ------
+    UserError
+        If the path does not exist or is of no known kind, a folder holds no such file, or a file is
+        malformed (with file and line).
+    """
+    for path in _paths(source.path):
+        if path.suffix == ".jsonl":
+            yield from _jsonl(path)
+        else:
+            yield from _table(path)
+
+
+def _paths(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(child for child in path.iterdir() if child.suffix in SUFFIXES and child.is_file())
+        if not found:
+            raise UserError(f"the folder {path} holds no {', '.join(SUFFIXES)} file.")
+        return found
+    if not path.exists():
+        siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise UserError(f"the file or folder {path} does not exist.{nearest(path.name, siblings)}")
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"{path} is of no known kind; expected {', '.join(SUFFIXES)} or a folder with such files.")
+    return [path]
+
+
+def _jsonl(path: Path) -> Iterator[Record]:
+    # Read in bytes: only "\n" ends a line there, while texts may hold U+2028 and its like.
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            where = f"{path}, line {number}"
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                value = json.loads(text) if text.strip() else None
+            except UnicodeDecodeError as error:
+                raise UserError(f"{where}: not UTF-8 ({error}). Convert the file.") from error
+            except json.JSONDecodeError as error:
+                raise UserError(f"{where}: not JSON ({error}). Expected one object a line.") from error
+            if not text.strip():
+                continue
+            if not isinstance(value, dict):
+                raise UserError(f"{where}: {type(value).__name__}, expected one JSON object a line.")
+            yield Record(value, where)
+
+
+def _table(path: Path) -> Iterator[Record]:
+    try:
+        if path.suffix == ".parquet":
+            frame = pl.read_parquet(path)
+        else:
+            # Everything as text: guessing types would change ids like "007" and answers like "1.50".
+            frame = pl.read_csv(path, separator="\t" if path.suffix == ".tsv" else ",", infer_schema=False)
+    except pl.exceptions.NoDataError as error:
+        raise UserError(f"{path} is empty. Expected a line of column names and one line per item.") from error
+    except pl.exceptions.PolarsError as error:
+        raise UserError(f"{path}: not a readable {path.suffix[1:]} file ({error}).") from error
+    for number, row in enumerate(frame.iter_rows(named=True), start=1):
+        yield Record(row, f"{path}, row {number}", untyped=path.suffix != ".parquet")

@@ -1,0 +1,111 @@
+"""Lettered options: written below a stem, taken off a prompt again, and the gold option found among them."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Sequence
+from typing import Any
+
+LETTERS = string.ascii_uppercase
+"""Letters of the options; no item can have more options than this in the lettered form."""
+
+
+def option_block(choices: Sequence[str]) -> str:
+    """The options as lines ``A. ...``, ``B. ...``; an option of several lines stays as it is.
+
+    Raises
+    ------
+    ValueError
+        If there are more options than letters.
+    """
+    if len(choices) > len(LETTERS):
+        raise ValueError(f"{len(choices)} options, but only {len(LETTERS)} letters")
+    return "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=False))
+
+
+def with_options(stem: str, choices: Sequence[str]) -> str:
+    """The stem, an empty line, and the lettered options."""
+    return f"{stem}\n\n{option_block(choices)}"
+
+
+def without_options(prompt: str, choices: Sequence[str]) -> str:
+    """The stem of a prompt that ends in the lettered options; any other prompt as it is.
+
+    The block is taken off only if its letters and texts are exactly those of ``choices``.
+
+    Raises
+    ------
+    ValueError
+        If the prompt ends in lettered options that are not ``choices``.
+    """
+    if len(choices) <= len(LETTERS):
+        block = option_block(choices)
+        text = prompt.rstrip()
+        # The block's own end may be white space, if the last option ends in some.
+        for end in (prompt, text):
+            for tail in (block, block.rstrip()):
+                head = end.removesuffix(tail)
+                if head != end and (not head or head.endswith("\n")):
+                    return head.rstrip()
+    last = re.split(r"\n\s*\n", prompt)[-1]
+    if re.match(r"\s*A[.)] ", last) and re.search(r"^\s*B[.)] ", last, flags=re.MULTILINE):
+        raise ValueError(f"the prompt ends in lettered options that differ from 'choices': {last[:200]!r}")
+    return prompt
+
+
+def gold_index(answer: Any, choices: Sequence[str], *, labels: Sequence[str] = (), untyped: bool = False) -> int:
+    """The 0-based index of the gold option.
+
+    Parameters
+    ----------
+    answer
+        A 0-based index, an option's letter, one of ``labels``, or the text of an option.
+    labels
+        The source's own names of the options, e.g. ``["1", "2", "3", "4"]``; they go before letters.
+    untyped
+        The source has no types (CSV): a text of digits may be an index.
+
+    Raises
+    ------
+    ValueError
+        If no option or more than one is meant. A text of digits from a typed source is no index:
+        it may count from 0 or from 1.
+    """
+    if isinstance(answer, float) and answer.is_integer():
+        answer = int(answer)
+    if isinstance(answer, int) and not isinstance(answer, bool):
+        if not 0 <= answer < len(choices):
+            raise ValueError(
+                f"answer index {answer} is out of range: "
+                f"{len(choices)} options have the indices 0 to {len(choices) - 1}"
+            )
+        return answer
+    text = str(answer).strip()
+    meant = _meant(text, choices, labels, untyped)
+    if len(meant) == 1:
+        return meant.pop()
+    if meant:
+        names = " or ".join(f"{index} ({choices[index]!r})" for index in sorted(meant))
+        raise ValueError(f"answer {text!r} is ambiguous: it means option {names}. Give the 0-based index as a number")
+    raise ValueError(
+        f"answer {text!r} is no 0-based index (a number), letter ({LETTERS[0]} to "
+        f"{LETTERS[min(len(choices), len(LETTERS)) - 1]}) or text of an option: {list(choices)}. "
+        "If the source names its options otherwise, map 'labels' to these names"
+    )
+
+
+def _meant(text: str, choices: Sequence[str], labels: Sequence[str], untyped: bool) -> set[int]:
+    """Indices of all options that an answer can mean."""
+    if text in labels:
+        return {index for index, label in enumerate(labels) if label == text}
+    stripped = [choice.strip() for choice in choices]
+    meant = {index for index, choice in enumerate(stripped) if choice == text}
+    if not meant:
+        meant = {index for index, choice in enumerate(stripped) if choice.casefold() == text.casefold()}
+    letter = re.fullmatch(r"\(?([A-Z])[.)]?", text)
+    if letter and LETTERS.index(letter[1]) < len(choices):
+        meant.add(LETTERS.index(letter[1]))
+    if untyped and re.fullmatch(r"[0-9]+", text) and int(text) < len(choices):
+        meant.add(int(text))
+    return meant

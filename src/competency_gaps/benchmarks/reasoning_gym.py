@@ -1,0 +1,184 @@
+"""Items from the task generators of ``reasoning-gym``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from competency_gaps.benchmarks.distractors import make_options
+from competency_gaps.benchmarks.item import Item, LeftOut
+from competency_gaps.config import ReasoningGymSource
+from competency_gaps.errors import MissingExtraError, UserError, nearest
+
+Entry = dict[str, Any]
+"""What a family makes: ``{"question", "answer", "metadata"}``."""
+
+_VERIFIER_FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, SyntaxError, TypeError, ValueError)
+"""What the families' verifiers raise on answers of a form that they did not foresee."""
+
+
+def read_reasoning_gym(source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
+    """Generate a family's tasks as items.
+
+    Open items are scored by the policy ``verifier``; with ``options``, items are scored by ``choice``.
+    Tasks whose verifier refuses their own answer, and tasks without enough wrong options, are left out.
+
+    Raises
+    ------
+    MissingExtraError
+        If reasoning-gym is not installed.
+    UserError
+        If the family or a difficulty key is unknown, or the family refuses the difficulty.
+    """
+    dataset = make_dataset(source.family, {**source.difficulty}, seed=source.seed, size=source.size)
+    entries = _generate(dataset, source)
+    if source.options is None:
+        return _open_items(dataset, entries, source)
+    return _choice_items(dataset, entries, source)
+
+
+def make_dataset(family: str, difficulty: Mapping[str, Any], *, seed: int, size: int) -> Any:
+    """A family's generator, which is also its verifier.
+
+    Raises
+    ------
+    MissingExtraError, UserError
+        As ``read_reasoning_gym``.
+    """
+    try:
+        import reasoning_gym
+        from reasoning_gym.factory import DATASETS
+    except ImportError as error:
+        raise MissingExtraError("reasoning-gym", "reasoning-gym", "A generated benchmark") from error
+    if family not in DATASETS:
+        raise UserError(
+            f"reasoning_gym: there is no family {family!r}, but {len(DATASETS)} others.{nearest(family, DATASETS)}"
+        )
+    keys = [field.name for field in dataclasses.fields(DATASETS[family][1]) if field.name not in ("seed", "size")]
+    for key in difficulty:
+        if key not in keys:
+            raise UserError(
+                f"reasoning_gym: the family {family!r} has no difficulty {key!r}; "
+                f"it has {', '.join(keys) or 'none'}.{nearest(key, keys)}"
+            )
+    try:
+        return reasoning_gym.create_dataset(family, seed=seed, size=size, **difficulty)
+    except (AssertionError, TypeError, ValueError) as error:
+        raise UserError(
+            f"reasoning_gym: the family {family!r} refuses the difficulty {dict(difficulty)} "
+            f"({type(error).__name__}: {error}). Its keys are {', '.join(keys)}."
+        ) from error
+
+
+def verifier_score(dataset: Any, answer: str, entry: Entry) -> float:
+    """The family's own score of an answer, clipped to [0, 1]; 0 where the verifier fails on the answer's form."""
+    try:
+        return min(1.0, max(0.0, float(dataset.score_answer(answer, entry))))
+    except _VERIFIER_FAULTS:
+        return 0.0
+
+
+def pack(value: Any) -> Any:
+    """An entry as plain JSON that ``unpack`` turns back exactly: verifiers tell tuples from lists, and keys
+    may be numbers.
+
+    Raises
+    ------
+    TypeError
+        If the entry holds something that has no JSON form.
+    """
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, list):
+        return [pack(element) for element in value]
+    if isinstance(value, (tuple, set, frozenset)):
+        elements = value if isinstance(value, tuple) else sorted(value)
+        return {"$kind": "tuple" if isinstance(value, tuple) else "set", "$of": [pack(element) for element in elements]}
+    if isinstance(value, dict):
+        if all(isinstance(key, str) and not key.startswith("$") for key in value):
+            return {str(key): pack(element) for key, element in value.items()}
+        return {"$kind": "dict", "$of": [[pack(key), pack(element)] for key, element in value.items()]}
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+def unpack(value: Any) -> Any:
+    """The inverse of ``pack``."""
+    if isinstance(value, list):
+        return [unpack(element) for element in value]
+    if not isinstance(value, dict):
+        return value
+    if "$kind" not in value:
+        return {key: unpack(element) for key, element in value.items()}
+    elements = [unpack(element) for element in value["$of"]]
+    if value["$kind"] == "dict":
+        return dict(elements)
+    return tuple(elements) if value["$kind"] == "tuple" else set(elements)
+
+
+def _generate(dataset: Any, source: ReasoningGymSource) -> list[Entry]:
+    try:
+        return [dataset[index] for index in range(source.size)]
+    except (AssertionError, IndexError, ValueError) as error:
+        raise UserError(
+            f"reasoning_gym: the family {source.family!r} cannot make {source.size} tasks of the difficulty "
+            f"{source.difficulty} ({type(error).__name__}: {error}). Change the difficulty or the size."
+        ) from error
+
+
+def _open_items(dataset: Any, entries: list[Entry], source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
+    for index, entry in enumerate(entries):
+        where = f"{source.family}, task {index}"
+        try:
+            verifier = {"family": source.family, "difficulty": pack(source.difficulty), "entry": pack(entry)}
+        except TypeError as error:
+            yield LeftOut(where, f"its entry cannot be stored: {error}")
+            continue
+        gold = entry["answer"]
+        # Some families state no answer: only the verifier knows one when it sees it.
+        if gold is not None and verifier_score(dataset, str(gold), unpack(verifier["entry"])) < 1:
+            yield LeftOut(where, f"its verifier refuses its own answer {str(gold)[:80]!r}")
+            continue
+        yield Item(
+            id=str(index),
+            prompt=entry["question"],
+            answer=gold if gold is None else str(gold),
+            policy="verifier",
+            metadata={"verifier": verifier},
+        )
+
+
+def _choice_items(dataset: Any, entries: list[Entry], source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
+    assert source.options is not None
+    if any(entry["answer"] is None for entry in entries):
+        raise UserError(
+            f"reasoning_gym: the family {source.family!r} states no answers, so it cannot have 'options'. "
+            "Leave 'options' out: the items are then scored by the verifier."
+        )
+    golds = [str(entry["answer"]) for entry in entries]
+    labels = set(golds)
+    if source.distractors == "labels" and len(labels) < source.options:
+        raise UserError(
+            f"reasoning_gym: the family {source.family!r} gives only {len(labels)} different answers in "
+            f"{source.size} tasks, too few for options: {source.options}. Lower 'options' or use other distractors."
+        )
+    made = make_options(
+        golds,
+        options=source.options,
+        rule=source.distractors,
+        seed=source.seed,
+        wrong=lambda task, text: verifier_score(dataset, text, entries[task]) < 1,
+    )
+    for index, (entry, options) in enumerate(zip(entries, made, strict=True)):
+        if isinstance(options, str):
+            yield LeftOut(f"{source.family}, task {index}", options)
+        else:
+            yield Item(
+                id=str(index),
+                prompt=entry["question"],
+                choices=options.choices,
+                answer=options.answer,
+                policy="choice",
+            )

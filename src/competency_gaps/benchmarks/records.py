@@ -1,0 +1,397 @@
+"""From a record of any source to an item: the one place that checks what comes in.
+
+Null and NaN: an explicit null (or an empty CSV cell) means "none": no answer, no score. NaN is an
+error, since it may be a missing value as well as a failed computation.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from competency_gaps.benchmarks.item import Item, LeftOut
+from competency_gaps.benchmarks.options import gold_index, without_options
+from competency_gaps.errors import UserError, nearest
+from competency_gaps.model.prompts import Message
+
+FIELDS = (
+    "id",
+    "prompt",
+    "messages",
+    "choices",
+    "labels",
+    "answer",
+    "group",
+    "policy",
+    "metric",
+    "pair",
+    "score",
+    "response",
+    "metadata",
+)
+"""Fields of a record. ``metric`` is another word for ``policy``, ``pair`` goes to ``metadata["pair"]``,
+``labels`` are the source's names of the options; the others are fields of ``Item``."""
+
+_TEXT_POLICIES = frozenset({"exact", "contains"})
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a source read: one row, and where it stands."""
+
+    values: Mapping[str, Any]
+    where: str
+    """File and line, or dataset and row; begins every error message about the record."""
+    untyped: bool = False
+    """All values are texts (CSV): lists and mappings are JSON in the cell, numbers are parsed."""
+
+
+class Gathered(NamedTuple):
+    """The items of a source, checked."""
+
+    items: list[Item]
+    left_out: list[LeftOut]
+
+
+def gather(
+    entries: Iterable[Record | Item | LeftOut], *, source: str, fields: Mapping[str, str], policy: str | None
+) -> Gathered:
+    """Make items of everything that a source gives, in its order.
+
+    Parameters
+    ----------
+    source
+        The source in words, for messages.
+    fields
+        Our field -> the source's column. Dots reach inside (``answers.text``, also through lists), several
+        columns with commas make a list (``option1, option2``), ``metadata.KEY`` fills the metadata.
+    policy
+        The benchmark's policy; null takes each record's.
+
+    Returns
+    -------
+    Gathered
+        Every item's ``policy`` is the one to score it by: the benchmark's, else the record's own.
+
+    Raises
+    ------
+    UserError
+        If a record is wrong, two items have one id, or there is no item at all.
+    """
+    check_fields(fields)
+    items: list[Item] = []
+    left_out: list[LeftOut] = []
+    seen: dict[str, str] = {}
+    for index, entry in enumerate(entries):
+        if isinstance(entry, LeftOut):
+            left_out.append(entry)
+            continue
+        where = entry.where if isinstance(entry, Record) else f"{source}, item {index + 1}"
+        if isinstance(entry, Item):
+            item = check_item(replace(entry, policy=policy or entry.policy), where)
+        else:
+            item = make_item(entry, index, fields, policy)
+        if item.id in seen:
+            raise UserError(
+                f"{where}: the id {item.id!r} was already used at {seen[item.id]}. Ids must be unique in a benchmark; "
+                "leave the field out to number the items."
+            )
+        seen[item.id] = where
+        items.append(item)
+    if not items:
+        if left_out:
+            raise UserError(
+                f"{source} has no items: all records were left out, the first because {left_out[0].reason}."
+            )
+        raise UserError(f"{source} has no items. Give a source with at least one record.")
+    return Gathered(items, left_out)
+
+
+def check_fields(fields: Mapping[str, str]) -> None:
+    """Refuse names on the left of a field mapping that are none of ours.
+
+    Raises
+    ------
+    UserError
+        With the nearest known field.
+    """
+    for ours in fields:
+        if ours not in FIELDS and not ours.startswith(("metadata.", "pair.")):
+            known = ", ".join(FIELDS)
+            raise UserError(f"fields: {ours!r} is no field of an item; known are {known}.{nearest(ours, FIELDS)}")
+
+
+def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str | None) -> Item:
+    """Check one record and make its item.
+
+    Parameters
+    ----------
+    index
+        Position in the source; the id where the record has none.
+    policy
+        The benchmark's policy, which goes before the record's own in reading the answer.
+
+    Raises
+    ------
+    UserError
+        If a field is missing or holds what it cannot hold.
+    """
+    row = _Row(record, fields)
+    prompt, messages, closing = _prompt(row)
+    choices = row.texts("choices")
+    named = row.text("policy") or row.text("metric")
+    scored = row.has("score")
+    if named is None:
+        named = "imported" if scored else "choice" if choices else None
+    answer = row.get("answer")
+    if record.untyped:
+        answer = _parsed_texts(answer)
+    if choices:
+        try:
+            prompt = without_options(prompt, choices)
+            answer = _answer(answer, choices, row, policy or named)
+        except ValueError as error:
+            raise row.error(f"{error}.") from error
+    if messages is not None:
+        messages = _with_last_user(messages, prompt)
+    item = Item(
+        id=row.text("id") or str(index),
+        prompt=prompt,
+        messages=messages,
+        choices=tuple(choices) if choices else None,
+        answer=answer,
+        group=row.text("group"),
+        policy=policy or named,
+        score=row.get("score"),
+        response=_response(row, closing),
+        metadata=_metadata(row),
+    )
+    return check_item(item, record.where)
+
+
+def check_item(item: Item, where: str) -> Item:
+    """Check what must hold of every item, whatever it was made from; gives it back with the score as a float.
+
+    Raises
+    ------
+    UserError
+        If the prompt is empty, the score is no number in [0, 1], or the gold index of a ``choice`` item is
+        out of range.
+    """
+    if not item.prompt.strip():
+        raise UserError(f"{where}: the prompt is empty. Give each item a text, or remove the record.")
+    if item.choices is not None and len(item.choices) < 2:
+        raise UserError(f"{where}: {len(item.choices)} option in 'choices', expected at least two.")
+    if item.policy == "choice" and item.choices and item.answer is not None:
+        if isinstance(item.answer, bool) or not isinstance(item.answer, int):
+            raise UserError(f"{where}: the answer is {item.answer!r}, expected the 0-based index of an option.")
+        try:
+            gold_index(item.answer, item.choices)
+        except ValueError as error:
+            raise UserError(f"{where}: {error}.") from error
+    return replace(item, score=_score(item.score, where))
+
+
+class _Row:
+    """A record seen through the field mapping."""
+
+    def __init__(self, record: Record, fields: Mapping[str, str]) -> None:
+        self.record = record
+        self.fields = fields
+
+    def error(self, message: str) -> UserError:
+        return UserError(f"{self.record.where}: {message}")
+
+    def has(self, ours: str) -> bool:
+        return ours in self.fields or ours in self.record.values
+
+    def get(self, ours: str) -> Any:
+        """Value of one of our fields; null where the record has none."""
+        if ours not in self.fields:
+            return self.record.values.get(ours)
+        column = self.fields[ours]
+        try:
+            return reach(self.record.values, column)
+        except KeyError as error:
+            known = list(self.record.values)
+            raise self.error(
+                f"field {ours!r} is mapped to the column {column!r}, but there is no {error.args[0]!r}. "
+                f"The columns are {', '.join(known)}.{nearest(str(error.args[0]), known)} Correct 'fields'."
+            ) from error
+
+    def text(self, ours: str) -> str | None:
+        value = self.get(ours)
+        if value is None or value == "":
+            return None
+        if isinstance(value, (list, dict, tuple)):
+            raise self.error(f"field {ours!r} is {value!r}, expected a text.")
+        return str(value)
+
+    def texts(self, ours: str) -> list[str]:
+        """A list of texts; empty where there is none."""
+        value = self.get(ours)
+        if self.record.untyped:
+            value = _parsed_texts(value)
+        if value is None or value == "":
+            return []
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise self.error(
+                f"field {ours!r} is {value!r}, expected a list. "
+                "Map it to a list or, with commas, to several columns ('option1, option2')."
+            )
+        # Sources with a column per option leave the last ones empty where an item has fewer.
+        options = list(value)
+        while options and options[-1] is None:
+            options.pop()
+        if any(option is None for option in options):
+            raise self.error(f"field {ours!r} has an empty entry before its end: {options!r}.")
+        return [str(option) for option in options]
+
+
+def reach(values: Mapping[str, Any], column: str) -> Any:
+    """The value of a column: its exact name, several names with commas, or a dotted path.
+
+    A path goes through mappings, through lists by their index, and else into every element of a list.
+
+    Raises
+    ------
+    KeyError
+        With the name that does not exist.
+    """
+    if column in values:
+        return values[column]
+    if "," in column:
+        return [reach(values, part.strip()) for part in column.split(",")]
+    value: Any = values
+    for part in column.split("."):
+        value = _step(value, part)
+    return value
+
+
+def _step(value: Any, part: str) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        if part not in value:
+            raise KeyError(part)
+        return value[part]
+    if isinstance(value, (list, tuple)):
+        if part.isdecimal():
+            return value[int(part)] if int(part) < len(value) else None
+        return [_step(element, part) for element in value]
+    raise KeyError(part)
+
+
+def _prompt(row: _Row) -> tuple[str, tuple[Message, ...] | None, str | None]:
+    """The prompt, the messages up to the last user message, and the assistant's message after it."""
+    raw = row.get("messages")
+    prompt = row.get("prompt")
+    if raw is None or raw == "":
+        if "prompt" not in row.fields and "prompt" not in row.record.values:
+            known = list(row.record.values)
+            raise row.error(
+                f"there is no 'prompt'. The columns are {', '.join(known)}.{nearest('prompt', known)} "
+                "Map the right one, e.g. fields: {prompt: question}."
+            )
+        if prompt is not None and not isinstance(prompt, str):
+            raise row.error(f"the prompt is {prompt!r}, expected a text.")
+        return prompt or "", None, None
+    messages = _messages(row, raw)
+    last = max((i for i, message in enumerate(messages) if message["role"] == "user"), default=None)
+    if last is None:
+        raise row.error("'messages' has no message with the role 'user'.")
+    after = messages[last + 1 :]
+    if len(after) > 1 or any(message["role"] != "assistant" for message in after):
+        raise row.error("after the last user message, 'messages' may hold one assistant message and nothing else.")
+    own = messages[last]["content"]
+    if prompt and prompt != own:
+        raise row.error("'prompt' differs from the last user message in 'messages'. Leave one of them out.")
+    return own, tuple(messages[: last + 1]), after[0]["content"] if after else None
+
+
+def _messages(row: _Row, raw: Any) -> list[Message]:
+    if isinstance(raw, str):
+        try:
+            raw = json.loads(raw)
+        except json.JSONDecodeError as error:
+            raise row.error(f"'messages' is a text but no JSON: {error}.") from error
+    if not isinstance(raw, (list, tuple)):
+        raise row.error(f"'messages' is {raw!r}, expected a list of {{role, content}}.")
+    for message in raw:
+        fine = isinstance(message, Mapping) and all(isinstance(message.get(key), str) for key in ("role", "content"))
+        if not fine:
+            raise row.error(f"the message {message!r} is not of the form {{role: text, content: text}}.")
+    return [{"role": message["role"], "content": message["content"]} for message in raw]
+
+
+def _with_last_user(messages: tuple[Message, ...], prompt: str) -> tuple[Message, ...]:
+    return (*messages[:-1], {"role": "user", "content": prompt})
+
+
+def _answer(answer: Any, choices: Sequence[str], row: _Row, policy: str | None) -> Any:
+    """The gold as the policy expects it: an index for choices, the option's text for policies on texts."""
+    number = isinstance(answer, int) and not isinstance(answer, bool)
+    if answer is None or (policy not in (None, "choice", "pair") and not (policy in _TEXT_POLICIES and number)):
+        return answer
+    index = gold_index(answer, choices, labels=row.texts("labels"), untyped=row.record.untyped)
+    return choices[index] if policy in _TEXT_POLICIES else index
+
+
+def _response(row: _Row, closing: str | None) -> str | None:
+    value = row.get("response")
+    if value is not None and not isinstance(value, str):
+        raise row.error(f"the response is {value!r}, expected a text.")
+    if value is not None and closing is not None and value != closing:
+        raise row.error("'response' differs from the assistant's last message in 'messages'. Leave one of them out.")
+    return value if value is not None else closing
+
+
+def _score(value: Any, where: str) -> float | None:
+    if value is None or value == "":
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{where}: the score {value!r} is no number. Give a number in [0, 1], or null.") from error
+    if math.isnan(number):
+        raise UserError(f"{where}: the score is NaN. Write null for an unscored item.")
+    if not 0 <= number <= 1:
+        raise UserError(f"{where}: the score {number:g} is outside [0, 1]. Rescale the scores first.")
+    return number
+
+
+def _metadata(row: _Row) -> dict[str, Any]:
+    metadata = row.get("metadata")
+    if row.record.untyped and isinstance(metadata, str):
+        metadata = _parsed(metadata)
+    if metadata is not None and metadata != "" and not isinstance(metadata, Mapping):
+        raise row.error(f"'metadata' is {metadata!r}, expected a mapping.")
+    result = dict(metadata or {})
+    pair = row.get("pair")
+    if row.record.untyped and isinstance(pair, str):
+        pair = _parsed(pair)
+    if pair is not None:
+        result["pair"] = pair
+    for ours in row.fields:
+        head, _, key = ours.partition(".")
+        if key and head == "metadata":
+            result[key] = row.get(ours)
+        elif key:
+            result["pair"] = {**result.get("pair", {}), key: row.get(ours)}
+    return result
+
+
+def _parsed(cell: str) -> Any:
+    try:
+        return json.loads(cell)
+    except json.JSONDecodeError:
+        return cell
+
+
+def _parsed_texts(cell: Any) -> Any:
+    """A CSV cell that holds a JSON list of texts, as this list; anything else as it is."""
+    value = _parsed(cell) if isinstance(cell, str) and cell.startswith('["') else cell
+    return value if isinstance(value, list) else cell

@@ -1,0 +1,83 @@
+"""The command line: one command per question, the same few options everywhere.
+
+Exit status: 0 done, 2 the user's input is wrong, 1 anything else. With ``--json`` one JSON document
+goes to standard output and nothing else; progress and messages go to standard error.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import sys
+import warnings
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from competency_gaps.cli import demo, doctor, read, train
+from competency_gaps.cli import run as run_command
+from competency_gaps.errors import UserError
+
+app = typer.Typer(
+    name="cgaps",
+    help="Where is a language model weak, and what do its benchmarks fail to test?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("demo")(demo.demo)
+app.command("run")(run_command.run)
+app.command("show")(read.show)
+app.command("concept")(read.concept)
+app.command("report")(read.report)
+app.command("train-sae")(train.train_sae)
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    stderr = Console(stderr=True)
+    _quiet_libraries(stderr)
+    try:
+        app(standalone_mode=False)
+    except UserError as error:
+        stderr.print(f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except typer.Abort:
+        sys.exit(1)
+    except KeyboardInterrupt:
+        again = shlex.join(["cgaps", *sys.argv[1:]])
+        stderr.print(f"stopped. What is finished is kept; go on with: {again}", markup=False, soft_wrap=True)
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a traceback helps nobody but us
+        if os.environ.get("CGAPS_TRACEBACK"):
+            raise
+        usage = _usage_message(error)
+        if usage is not None:
+            stderr.print(f"error: {usage}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+            sys.exit(2)
+        text = f"failed: {type(error).__name__}: {error}\nSet CGAPS_TRACEBACK=1 for the traceback."
+        stderr.print(text, style="bold red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+def _usage_message(error: Exception) -> str | None:
+    """The message of a fault in the command line itself (unknown option, missing argument), else null."""
+    format_message = getattr(error, "format_message", None)
+    return str(format_message()) if callable(format_message) else None
+
+
+def _quiet_libraries(console: Console) -> None:
+    """Our warnings go to standard error in one form; the libraries' chatter is left out."""
+    handler = RichHandler(console=console, show_time=False, show_path=False, markup=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
+    for name in ("transformers", "sae_lens", "datasets", "httpx", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=UserWarning, module="(transformers|sae_lens|transformer_lens|torch).*")

@@ -1,0 +1,23 @@
+"""``cgaps demo``: the embedded model, SAE and suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from competency_gaps.config import RunConfig, parse_config, read_yaml
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Run folder; the demo is resumed if it was stopped.")] = Path("demo-run"),
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the summary.")] = False,
+) -> None:
+    """Audit SmolLM2-135M-Instruct on ten generated benchmarks, in a few minutes on a laptop."""
+    from competency_gaps.cli.run import execute
+    from competency_gaps.embedded import DEMO_CONFIG
+
+    config = parse_config(RunConfig, read_yaml(DEMO_CONFIG), "the demo's configuration")
+    execute(config, out, quiet=quiet, json_=json_)

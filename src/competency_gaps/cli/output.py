@@ -1,0 +1,51 @@
+"""JSON for machines: one document on standard output, no NaN, no infinity."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.runs.open import Run
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document; what has no number in JSON becomes null."""
+    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def rows(table: pl.DataFrame) -> list[dict[str, Any]]:
+    """A table as a list of rows."""
+    return table.to_dicts()
+
+
+def run_document(run: Run) -> dict[str, Any]:
+    """A run's facts for machines."""
+    concepts = run.concepts
+    alive = concepts["alive"].sum()
+    return {
+        "run": str(run.path),
+        "benchmarks": rows(run.benchmarks),
+        "concepts": {
+            "width": run.width,
+            "alive": alive,
+            "missing": (concepts["alive"] & concepts["missing"]).sum(),
+            "dense": concepts["dense"].sum(),
+            "template": concepts["template"].sum(),
+            "exact_token": concepts["exact_token"].sum(),
+        },
+        "gate": run.manifest["gate"],
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

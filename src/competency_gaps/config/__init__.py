@@ -1,0 +1,33 @@
+"""What a run is made from, checked before anything is loaded.
+
+The same models read a YAML file, ``--set`` overrides and plain keyword arguments. An unknown
+key is refused with the nearest known one.
+"""
+
+from competency_gaps.config.base import Config, as_dict
+from competency_gaps.config.benchmark import BenchmarkConfig, FileSource, HubSource, ReasoningGymSource, Source
+from competency_gaps.config.load import parse_config, read_yaml
+from competency_gaps.config.model import DType, ModelConfig
+from competency_gaps.config.run import GenerationConfig, MetricsConfig, Pooling, RunConfig, Span
+from competency_gaps.config.sae import SAEConfig, TrainingConfig
+
+__all__ = [
+    "BenchmarkConfig",
+    "Config",
+    "DType",
+    "FileSource",
+    "GenerationConfig",
+    "HubSource",
+    "MetricsConfig",
+    "ModelConfig",
+    "Pooling",
+    "ReasoningGymSource",
+    "RunConfig",
+    "SAEConfig",
+    "Source",
+    "Span",
+    "TrainingConfig",
+    "as_dict",
+    "parse_config",
+    "read_yaml",
+]

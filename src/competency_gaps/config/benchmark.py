@@ -1,0 +1,73 @@
+"""Which items are asked, where they come from and how they are scored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from competency_gaps.config.base import Config
+
+
+class FileSource(Config):
+    """JSONL, CSV or Parquet files; a folder stands for the files in it."""
+
+    kind: Literal["file"] = "file"
+    path: Path
+    fields: dict[str, str] = {}
+    """Our field -> the file's column, where they differ, e.g. ``{prompt: question, answer: gold}``."""
+
+
+class HubSource(Config):
+    """A dataset of the Hugging Face hub, or a local folder in the same form, read by ``datasets``."""
+
+    kind: Literal["hub"] = "hub"
+    path: str
+    """Dataset id or folder."""
+    name: str | None = None
+    """Configuration of the dataset."""
+    split: str = "test"
+    revision: str | None = None
+    fields: dict[str, str] = {}
+    """Our field -> the dataset's column; dots reach inside (``answers.text``)."""
+
+
+class ReasoningGymSource(Config):
+    """A family of generated, verifiable tasks of ``reasoning-gym``; scored by its own verifier by default."""
+
+    kind: Literal["reasoning_gym"] = "reasoning_gym"
+    family: str
+    seed: int = 0
+    size: Annotated[int, Field(gt=0)] = 200
+    difficulty: dict[str, Any] = {}
+    """Keyword arguments of the family's configuration."""
+    options: Annotated[int, Field(ge=2)] | None = None
+    """Make a multiple-choice item of each task, with this many options; null leaves it open."""
+    distractors: Literal["answers", "near_numbers", "labels"] = "answers"
+    """Wrong options: other items' answers, near-miss numbers, or all answers that the family ever gives."""
+
+
+Source = Annotated[FileSource | HubSource | ReasoningGymSource, Field(discriminator="kind")]
+
+
+class BenchmarkConfig(Config):
+    """One benchmark of a run."""
+
+    name: str
+    source: Source
+    policy: str | None = None
+    """Scoring policy; null takes the one that each item names."""
+    options: dict[str, Any] = {}
+    """Options of the policy, e.g. ``{form: cloze, normalise: characters}``."""
+    limit: Annotated[int, Field(gt=0)] | None = None
+    """Use so many items, at an even stride over the source."""
+    before: str = ""
+    """Text before the item's own: instructions, few-shot examples. Not part of the span ``question``."""
+    after: str | None = None
+    """Text after the item's own, e.g. a newline and ``Answer:``; null takes the policy's, which is empty in a chat."""
+    system_prompt: str | None = None
+    chat_template: Literal["auto", "on", "off"] | None = None
+    """Overrides the model's setting."""
+    scope: str | None = None
+    """What the benchmark claims to test, in words."""

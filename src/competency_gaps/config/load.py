@@ -1,0 +1,122 @@
+"""Read a configuration from YAML, with overrides, into errors that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from competency_gaps.errors import UserError, nearest
+
+C = TypeVar("C", bound=BaseModel)
+
+
+def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a YAML mapping and apply ``a.b=value`` overrides, whose values are YAML too.
+
+    Raises
+    ------
+    UserError
+        If there is no such file, it is no YAML mapping, or an override has no ``=``.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise UserError(f"configuration {str(path)!r}: there is no such file.") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"configuration {str(path)!r} is not valid YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise UserError(f"configuration {str(path)!r}: expected a mapping of keys, found {type(data).__name__}.")
+    apply_overrides(data, overrides)
+    return data
+
+
+def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Change a mapping by ``a.b=value`` overrides; numbers reach into lists (``benchmarks.0.limit=50``)."""
+    for override in overrides:
+        _apply(data, override)
+
+
+def parse_config(kind: type[C], data: dict[str, Any], where: str) -> C:
+    """Check a mapping against a configuration model.
+
+    Parameters
+    ----------
+    where
+        Names the source in messages, e.g. the file.
+
+    Raises
+    ------
+    UserError
+        With one line per fault: the key, what was expected, what was found, the nearest known key.
+    """
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        lines = [_fault(kind, fault) for fault in error.errors()]
+        raise UserError(f"{where}:\n  " + "\n  ".join(lines)) from error
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise UserError(f"--set {override!r}: expected KEY=VALUE, for example span=prompt.")
+    *parents, last = path.split(".")
+    node: Any = data
+    for key in parents:
+        node = _child(node, key, override)
+    value = yaml.safe_load(text)
+    if isinstance(node, list):
+        node[_index(node, last, override)] = value
+    else:
+        node[last] = value
+
+
+def _child(node: Any, key: str, override: str) -> Any:
+    if isinstance(node, list):
+        return node[_index(node, key, override)]
+    if node.get(key) is None:
+        node[key] = {}
+    if not isinstance(node[key], (dict, list)):
+        raise UserError(f"--set {override!r}: {key!r} holds a plain value, nothing can be set inside it.")
+    return node[key]
+
+
+def _index(node: list[Any], key: str, override: str) -> int:
+    if not key.isdigit() or int(key) >= len(node):
+        raise UserError(f"--set {override!r}: expected a number from 0 to {len(node) - 1}, found {key!r}.")
+    return int(key)
+
+
+def _fault(kind: type[BaseModel], fault: Any) -> str:
+    location = [part for part in fault["loc"]]
+    where = ".".join(str(part) for part in location if part not in ("file", "hub", "reasoning_gym"))
+    if fault["type"] == "extra_forbidden":
+        known = _known_keys(kind, location[:-1])
+        hint = nearest(str(location[-1]), known) or (f" Known: {', '.join(sorted(known))}." if known else "")
+        return f"{where}: there is no such key.{hint}"
+    if fault["type"] == "missing":
+        return f"{where}: is required."
+    found = "" if isinstance(fault.get("input"), (dict, list)) else f", found {fault.get('input')!r}"
+    return f"{where or 'configuration'}: {fault['msg'].removeprefix('Value error, ')}{found}"
+
+
+def _known_keys(kind: type[BaseModel], location: Sequence[Any]) -> list[str]:
+    """Keys of the model at a location, found by walking the annotations."""
+    models: list[type[BaseModel]] = [kind]
+    for part in location:
+        if isinstance(part, int):
+            continue
+        below = [m.model_fields[part].annotation for m in models if part in m.model_fields]
+        tagged = [m for m in models if str(part) in {str(f.default) for n, f in m.model_fields.items() if n == "kind"}]
+        models = tagged or [model for annotation in below for model in _models_in(annotation)]
+    return sorted({key for model in models for key in model.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for arg in getattr(annotation, "__args__", ()) for model in _models_in(arg)]

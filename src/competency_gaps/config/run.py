@@ -1,0 +1,84 @@
+"""A whole run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from competency_gaps.config.base import Config
+from competency_gaps.config.benchmark import BenchmarkConfig
+from competency_gaps.config.model import ModelConfig
+from competency_gaps.config.sae import SAEConfig
+
+Span = Literal["question", "prompt", "prompt+bos", "response", "all"]
+Pooling = Literal["mean", "max"]
+
+PAPER = {"span": "prompt+bos", "pooling": "mean"}
+PAPER_METRICS = {"normaliser": "alive", "average": "unweighted"}
+
+
+class GenerationConfig(Config):
+    """How answers in words are made."""
+
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    """0: greedy; above: sampled."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    seed: int = 0
+    """Seed of the sampling; each batch derives its own, so that a resumed run draws the same."""
+
+
+class MetricsConfig(Config):
+    """Options of the metrics; the defaults are the method's."""
+
+    normaliser: Literal["alive", "nonzero", "none"] = "alive"
+    """``M_b`` of chi_bench: mean CAS over alive concepts and items, over non-zero pairs, or 1."""
+    average: Literal["unweighted", "pooled"] = "unweighted"
+    """chi_model of a concept: mean over benchmarks, or one weighted mean over all items."""
+    under_lift: float = -2.0
+    """Lift (log2) at or below which a covered concept is under-represented."""
+    over_lift: float = 2.0
+    """Lift at or above which it is over-represented."""
+    tail: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    """Without a reference: share of the covered concepts that count as under- and as over-represented."""
+    dense_above: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share of tokens above which a concept is dense."""
+    template_above: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of a concept's mass on template or boundary tokens above which it is a template concept."""
+    exact_token_above: Annotated[float, Field(gt=0.5, le=1)] = 0.9
+    """Share of a concept's mass on one token string at or above which it is an exact-token concept."""
+
+
+class RunConfig(Config):
+    """Everything that ``cgaps run`` needs."""
+
+    model: ModelConfig
+    sae: SAEConfig
+    benchmarks: Annotated[list[BenchmarkConfig], Field(min_length=1)]
+    out: Path | None = None
+    """Run folder; ``--out`` goes before it."""
+    span: Span = "question"
+    """Which tokens of an item count."""
+    pooling: Pooling = "mean"
+    """How a concept's activations over the span become one number per item."""
+    paper: bool = False
+    """Set every option to what is known of the paper."""
+    reference: Path | None = None
+    """Reference statistics for lift and flags; null takes the SAE's own, if it has any."""
+    batch_tokens: Annotated[int, Field(ge=16)] = 4096
+    """Rows x longest of a forward pass; lower it if memory runs out."""
+    generation: GenerationConfig = GenerationConfig()
+    metrics: MetricsConfig = MetricsConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_in_the_paper(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not data.get("paper"):
+            return data
+        metrics = data.get("metrics") or {}
+        for given, wanted, prefix in ((data, PAPER, ""), (metrics, PAPER_METRICS, "metrics.")):
+            for key, value in wanted.items():
+                if isinstance(given, dict) and given.get(key, value) != value:
+                    raise ValueError(f"paper: true sets {prefix}{key} to {value!r}, but it is given as {given[key]!r}")
+        return {**data, **PAPER, "metrics": {**metrics, **PAPER_METRICS}}

@@ -1,0 +1,44 @@
+"""The two kinds of failure that a user meets.
+
+``UserError`` means that the input is wrong: the command line prints its message without a
+traceback and exits with status 2. Everything else is a fault of the program or the machine
+and exits with status 1.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class CompetencyGapsError(Exception):
+    """Base class of all errors that this package raises on purpose."""
+
+
+class UserError(CompetencyGapsError):
+    """The user's input is wrong; the message names the value, what was expected and what to do."""
+
+
+class SpanError(UserError):
+    """The item's own text cannot be found exactly in the text that the model reads."""
+
+
+class MissingExtraError(UserError):
+    """A package of an optional extra is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed. "
+            f"Install it with: pip install 'competency-gaps[{extra}]'"
+        )
+        self.package = package
+        self.extra = extra
+
+
+def nearest(value: str, known: Iterable[str]) -> str:
+    """Say which known name is nearest to ``value``, as the tail of an error message.
+
+    Returns an empty string if nothing is near.
+    """
+    match = difflib.get_close_matches(value, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {match[0]!r}?" if match else ""

@@ -1,0 +1,62 @@
+"""Files that are whole or not there: written beside their place, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.errors import UserError
+
+
+def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+    """Call ``write`` with a temporary path in the same folder, then rename it to ``path``.
+
+    Raises
+    ------
+    UserError
+        If the disk is full; the message says that what is done is kept.
+    """
+    part = path.with_name(f".{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with no_space_left(path):
+        try:
+            write(part)
+            with part.open("rb") as handle:
+                os.fsync(handle.fileno())
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, one key a line."""
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomic(path, lambda part: part.write_text(text, encoding="utf-8") and None)
+
+
+@contextmanager
+def no_space_left(path: Path) -> Iterator[None]:
+    """Turn "no space left on device" into an error that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        # safetensors and polars raise their own kinds, with the number only in the text.
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in str(error).lower():
+            raise UserError(
+                f"the disk is full: {path} cannot be written. What is finished is kept: "
+                f"free some space and run the same command again."
+            ) from error
+        raise
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -1,0 +1,44 @@
+"""Group sequences into batches of similar length, so that little padding is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def plan_batches(lengths: Sequence[int] | np.ndarray, token_budget: int) -> list[np.ndarray]:
+    """Cut sequences, sorted by length, into batches of bounded padded size.
+
+    Parameters
+    ----------
+    lengths : sequence of int of shape (sequences,)
+        Tokens per sequence.
+    token_budget
+        Largest rows x longest of a batch. A sequence longer than it is a batch of its own.
+
+    Returns
+    -------
+    list of ndarray of int64
+        Indices of each batch's sequences, longest first; every index occurs once. The longest batch
+        comes first, so that a machine with too little memory fails at once rather than at the end.
+    """
+    sizes = np.asarray(lengths)
+    order = np.lexsort((np.arange(len(sizes)), -sizes))
+    batches: list[np.ndarray] = []
+    start = 0
+    while start < len(order):
+        longest = max(1, int(sizes[order[start]]))
+        rows = max(1, token_budget // longest)
+        batches.append(order[start : start + rows])
+        start += rows
+    return batches
+
+
+def pad(sequences: Sequence[np.ndarray], pad_id: int) -> np.ndarray:
+    """Stack sequences of ids into one int64 matrix of shape (rows, longest), padded on the right."""
+    longest = max(len(sequence) for sequence in sequences)
+    out = np.full((len(sequences), longest), pad_id, dtype=np.int64)
+    for row, sequence in enumerate(sequences):
+        out[row, : len(sequence)] = sequence
+    return out

@@ -1,0 +1,55 @@
+"""One forward pass over a batch of rows, for activations, log-likelihoods, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from competency_gaps.errors import UserError
+from competency_gaps.model.batches import pad
+from competency_gaps.model.hooks import Hook, captured
+from competency_gaps.model.load import LanguageModel
+
+if TYPE_CHECKING:
+    import torch
+
+
+def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray]) -> torch.Tensor:
+    """Activations at the hook, of shape (rows, longest, width); the pass ends there.
+
+    Rows are padded on the right. No attention mask is needed: a position of a causal model never
+    sees the padding after it, and a pass without a mask takes the fast attention kernels.
+
+    Raises
+    ------
+    UserError
+        If memory runs out; the message says what to lower.
+    """
+    import torch
+
+    ids = torch.from_numpy(pad(sequences, lm.pad_id)).to(lm.device)
+    with torch.inference_mode(), enough_memory(ids), captured(lm.model, hook, stop=True) as activations:
+        lm.model(input_ids=ids, use_cache=False)
+    return activations[0].flatten(start_dim=2)
+
+
+class enough_memory:  # noqa: N801 - used like a function
+    """Turn "out of memory" on a GPU into an error that says what to lower."""
+
+    def __init__(self, ids: torch.Tensor) -> None:
+        self._shape = tuple(ids.shape)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        import torch
+
+        if isinstance(error, torch.OutOfMemoryError):
+            rows, longest = self._shape
+            raise UserError(
+                f"memory ran out on a batch of {rows} x {longest} tokens. Lower batch_tokens and run again: "
+                f"what is finished is kept."
+            ) from error

@@ -1,0 +1,127 @@
+"""Answers in words, batched, greedy or sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from competency_gaps.config import GenerationConfig
+from competency_gaps.model.batches import plan_batches
+from competency_gaps.model.forward import enough_memory
+from competency_gaps.model.load import LanguageModel
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model wrote."""
+
+    text: str
+    """Decoded without special tokens, up to the first stop string."""
+    ids: np.ndarray
+    """int32 of shape (tokens,): the tokens that make up ``text``."""
+
+
+def generate(
+    lm: LanguageModel,
+    prompts: Sequence[np.ndarray],
+    *,
+    max_new_tokens: int,
+    stop: Sequence[str],
+    config: GenerationConfig,
+    token_budget: int,
+    advance: Callable[[int], None],
+) -> list[Answer]:
+    """Continue prompts, in the order given.
+
+    Parameters
+    ----------
+    prompts : sequence of ndarray of int32
+        Token ids, first token included; each must leave room for ``max_new_tokens``.
+    stop
+        The answer ends before the first of these.
+    """
+    answers: list[Answer | None] = [None] * len(prompts)
+    lengths = [len(p) + max_new_tokens for p in prompts]
+    for batch in plan_batches(lengths, token_budget):
+        made = _generate_batch(lm, [prompts[i] for i in batch], max_new_tokens, stop, config, seed=int(batch.min()))
+        for index, answer in zip(batch, made, strict=True):
+            answers[index] = answer
+        advance(len(batch))
+    return [answer for answer in answers if answer is not None]
+
+
+def _generate_batch(
+    lm: LanguageModel, prompts: list[np.ndarray], max_new: int, stop: Sequence[str], config: GenerationConfig, seed: int
+) -> list[Answer]:
+    import torch
+
+    longest = max(len(p) for p in prompts)
+    ids = torch.full((len(prompts), longest), lm.pad_id, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):  # padded on the left: all rows end where the answer begins
+        ids[row, longest - len(prompt) :] = torch.from_numpy(prompt.astype(np.int64))
+        mask[row, longest - len(prompt) :] = 1
+    ids, mask = ids.to(lm.device), mask.to(lm.device)
+    options: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+    if config.temperature > 0:
+        options = {"do_sample": True, "temperature": config.temperature, "top_p": config.top_p, "top_k": 0}
+    with torch.random.fork_rng(devices=[lm.device] if lm.device.type == "cuda" else []):
+        # Each batch has its own seed, so that a resumed run draws what an undisturbed one draws.
+        torch.manual_seed(config.seed * 1_000_003 + seed)
+        with torch.inference_mode(), enough_memory(ids):
+            out = lm.model.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=max_new,
+                pad_token_id=lm.pad_id,
+                stopping_criteria=_criteria(lm, longest, stop),
+                **options,
+            )
+    return [_cut(lm, row[longest:].to("cpu").numpy(), stop) for row in out]
+
+
+def _criteria(lm: LanguageModel, longest: int, stop: Sequence[str]) -> Any:
+    """Ends a row once its answer holds a stop string; the batch ends with its last row."""
+    import torch
+    from transformers import StoppingCriteria, StoppingCriteriaList
+
+    class HoldsStop(StoppingCriteria):  # type: ignore[misc]
+        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+            texts = lm.tokenizer.batch_decode(input_ids[:, longest:], skip_special_tokens=True)
+            return torch.tensor([_stop_at(text, stop) is not None for text in texts], device=input_ids.device)
+
+    return StoppingCriteriaList([HoldsStop()] if stop else [])
+
+
+def _stop_at(text: str, stop: Sequence[str]) -> int | None:
+    """Where the first stop string begins; blank space before the answer does not count as one."""
+    lead = len(text) - len(text.lstrip())
+    places = [place for s in stop if (place := text.find(s, lead)) >= 0]
+    return min(places) if places and len(text.strip()) else None
+
+
+def _cut(lm: LanguageModel, ids: np.ndarray, stop: Sequence[str]) -> Answer:
+    ends = {int(i) for i in _as_list(lm.model.generation_config.eos_token_id)} | {lm.tokenizer.eos_token_id, lm.pad_id}
+    ended = np.flatnonzero(np.isin(ids, [i for i in ends if i is not None]))
+    kept = ids[: ended[0]] if len(ended) else ids
+    text = lm.tokenizer.decode(kept, skip_special_tokens=True)
+    place = _stop_at(text, stop)
+    if place is not None:
+        # The shortest run of tokens whose text reaches the stop string.
+        count = next(n for n in range(len(kept) + 1) if len(_decode(lm, kept[:n])) >= place)
+        kept, text = kept[:count], text[:place]
+    return Answer(text, kept.astype(np.int32))
+
+
+def _decode(lm: LanguageModel, ids: np.ndarray) -> str:
+    return str(lm.tokenizer.decode(ids, skip_special_tokens=True))
+
+
+def _as_list(value: Any) -> list[Any]:
+    return [] if value is None else list(value) if isinstance(value, (list, tuple)) else [value]

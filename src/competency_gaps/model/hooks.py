@@ -1,0 +1,240 @@
+"""From a hook's name to the module whose activation the SAE reads.
+
+Two namings are understood, for any decoder-only model of transformers:
+
+* TransformerLens' names, as SAELens stores them: ``blocks.20.hook_resid_post``;
+* a module path of the Hugging Face model: ``model.layers.20`` (the module's output).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from competency_gaps.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+_BLOCK_HOOK = re.compile(r"^blocks\.(\d+)\.(.+)$")
+_TL_HOOKS = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_out", "hook_mlp_out", "attn.hook_z")
+# Names of a block's parts, over the families of transformers.
+_ATTENTION = ("self_attn", "attn", "attention", "self_attention")
+_MLP = ("mlp", "feed_forward", "ffn", "block_sparse_moe")
+_OUT_PROJECTION = ("o_proj", "out_proj", "c_proj", "dense", "wo")
+# The norm that reads the residual stream between attention and MLP. The sandwich-norm
+# families (Gemma 2 and 3) call it pre_feedforward_layernorm; where that exists,
+# post_attention_layernorm normalises the attention's output instead.
+_MID_NORM = ("pre_feedforward_layernorm", "post_attention_layernorm", "ln_2", "ln2", "final_layer_norm")
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A place in a model at which activations are read."""
+
+    name: str
+    """The name as the user or the SAE gave it."""
+    path: str
+    """Path of the module inside the Hugging Face model."""
+    side: Literal["input", "output"]
+    """Whether the activation is the module's input or its output."""
+    layer: int | None
+    """Index of the decoder block that holds the module; null outside the blocks."""
+
+    def module(self, model: nn.Module) -> nn.Module:
+        """The module itself."""
+        return model.get_submodule(self.path)
+
+
+def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
+    """Path and modules of the model's stack of decoder blocks.
+
+    Raises
+    ------
+    UserError
+        If the model has no module list as long as its configuration's ``num_hidden_layers``.
+    """
+    from torch import nn as torch_nn
+
+    config: Any = model.config
+    config = config.get_text_config() if hasattr(config, "get_text_config") else config
+    depth = config.num_hidden_layers
+    for path, module in model.named_modules():
+        if isinstance(module, torch_nn.ModuleList) and len(module) == depth:
+            return path, module
+    raise UserError(
+        f"{type(model).__name__} has no list of {depth} decoder blocks: only decoder-only transformers are supported. "
+        f"Give the hook as a module path, one of: {', '.join(_module_paths(model)[:20])}"
+    )
+
+
+def resolve_hook(model: nn.Module, name: str) -> Hook:
+    """Find the module that a hook's name stands for.
+
+    Parameters
+    ----------
+    model
+        A causal language model of transformers.
+    name
+        ``blocks.L.hook_resid_pre``, ``blocks.L.hook_resid_mid``, ``blocks.L.hook_resid_post``,
+        ``blocks.L.hook_attn_out``, ``blocks.L.hook_mlp_out``, ``blocks.L.attn.hook_z``, or a module path.
+
+    Raises
+    ------
+    UserError
+        If there is no such layer, hook or module; the message lists what exists.
+    """
+    match = _BLOCK_HOOK.match(name)
+    if match is None:
+        return _resolve_path(model, name)
+    blocks_path, blocks = decoder_blocks(model)
+    layer, hook = int(match[1]), match[2]
+    if layer >= len(blocks):
+        raise UserError(
+            f"hook {name!r}: the model has layers 0 to {len(blocks) - 1}, not {layer}. "
+            f"Choose a layer that exists, or the model that the SAE was trained on."
+        )
+    if hook not in _TL_HOOKS:
+        raise UserError(
+            f"hook {name!r}: {hook!r} is not known inside a block; known are {', '.join(_TL_HOOKS)}."
+            + nearest(hook, _TL_HOOKS)
+        )
+    part, side = _block_part(blocks[layer], hook)
+    path = f"{blocks_path}.{layer}" + (f".{part}" if part else "")
+    return Hook(name, path, side, layer)
+
+
+@contextmanager
+def captured(model: nn.Module, hook: Hook, *, stop: bool) -> Iterator[list[torch.Tensor]]:
+    """Collect the activations at a hook while the body of the ``with`` runs the model.
+
+    Parameters
+    ----------
+    stop
+        End the forward pass at the hook: nothing above it is computed.
+
+    Yields
+    ------
+    list of torch.Tensor
+        One tensor of shape (rows, positions, width) per forward pass, in the model's dtype.
+        Head-split activations (``hook_z``) have their heads joined.
+    """
+    found: list[torch.Tensor] = []
+
+    def take(value: Any) -> None:
+        found.append(value[0] if isinstance(value, tuple) else value)
+        if stop:
+            raise _StopForward
+
+    def on_input(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        take(args[0] if args else kwargs["hidden_states"])
+
+    def on_output(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
+        take(output)
+
+    module = hook.module(model)
+    if hook.side == "input":
+        handle = module.register_forward_pre_hook(on_input, with_kwargs=True)
+    else:
+        handle = module.register_forward_hook(on_output)
+    try:
+        yield found
+    except _StopForward:
+        pass
+    finally:
+        handle.remove()
+
+
+@contextmanager
+def replaced(
+    model: nn.Module, hook: Hook, where: torch.Tensor, change: Callable[[torch.Tensor], torch.Tensor] | None
+) -> Iterator[None]:
+    """Change the activations at a hook while the body of the ``with`` runs the model.
+
+    Parameters
+    ----------
+    where : torch.Tensor of bool of shape (rows, positions)
+        Positions that are changed.
+    change
+        From activations of shape (positions, width) to their replacement; null changes nothing.
+    """
+
+    def new(value: torch.Tensor) -> torch.Tensor:
+        assert change is not None
+        out = value.clone()
+        out[where] = change(value[where])
+        return out
+
+    def on_input(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if args:
+            return (new(args[0]), *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": new(kwargs["hidden_states"])}
+
+    def on_output(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> Any:
+        return (new(output[0]), *output[1:]) if isinstance(output, tuple) else new(output)
+
+    if change is None:
+        yield
+        return
+    module = hook.module(model)
+    if hook.side == "input":
+        handle = module.register_forward_pre_hook(on_input, with_kwargs=True)
+    else:
+        handle = module.register_forward_hook(on_output)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+class _StopForward(BaseException):
+    """Ends a forward pass at the hook; no handler for ordinary errors may swallow it."""
+
+
+def _block_part(block: nn.Module, hook: str) -> tuple[str, Literal["input", "output"]]:
+    if hook == "hook_resid_pre":
+        return "", "input"
+    if hook == "hook_resid_post":
+        return "", "output"
+    if hook == "hook_resid_mid":
+        return _first(block, _MID_NORM, hook), "input"
+    sandwich = hasattr(block, "pre_feedforward_layernorm")
+    if hook == "hook_attn_out":
+        return ("post_attention_layernorm" if sandwich else _first(block, _ATTENTION, hook)), "output"
+    if hook == "hook_mlp_out":
+        return ("post_feedforward_layernorm" if sandwich else _first(block, _MLP, hook)), "output"
+    attention = _first(block, _ATTENTION, hook)
+    return f"{attention}.{_first(block.get_submodule(attention), _OUT_PROJECTION, hook)}", "input"
+
+
+def _first(module: nn.Module, names: tuple[str, ...], hook: str) -> str:
+    children = dict(module.named_children())
+    for name in names:
+        if name in children:
+            return name
+    raise UserError(
+        f"{hook}: no part of {type(module).__name__} is known to be it (its parts: {', '.join(children)}). "
+        f"Give the hook as a module path."
+    )
+
+
+def _resolve_path(model: nn.Module, path: str) -> Hook:
+    modules = dict(model.named_modules())
+    if not path or path not in modules:
+        paths = _module_paths(model)
+        raise UserError(
+            f"hook {path!r}: the model has no such module.{nearest(path, modules)} "
+            f"Hooks are blocks.L.{{{', '.join(_TL_HOOKS)}}} or a module path, among them: {', '.join(paths)}"
+        )
+    layer = re.search(r"\.(\d+)(\.|$)", path)
+    return Hook(path, path, "output", int(layer[1]) if layer else None)
+
+
+def _module_paths(model: nn.Module) -> list[str]:
+    """Module paths with the layers' numbers folded, so that the list is short."""
+    folded = (re.sub(r"\.\d+(?=\.|$)", ".<layer>", path) for path, _ in model.named_modules() if path)
+    return sorted(set(folded))

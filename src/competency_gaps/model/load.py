@@ -1,0 +1,219 @@
+"""Load a causal language model and its tokenizer with transformers."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from competency_gaps.config import ModelConfig
+from competency_gaps.embedded import embedded_model
+from competency_gaps.errors import MissingExtraError, UserError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A loaded model with its tokenizer and what identifies both."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+    """As the user gave it."""
+    identity: dict[str, Any]
+    """What the manifest records: class, sizes, dtype, device, revision, hash of the weights and of the vocabulary."""
+    max_length: int
+    """Longest input in tokens."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's input must lie."""
+        return self.model.get_input_embeddings().weight.device
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the residual stream."""
+        return int(text_config(self.model).hidden_size)
+
+    @property
+    def pad_id(self) -> int:
+        """Token that fills rows; never read, as rows are padded on the right of causal models."""
+        pad = self.tokenizer.pad_token_id
+        return int(pad if pad is not None else self.tokenizer.eos_token_id or 0)
+
+
+def load_model(config: ModelConfig) -> LanguageModel:
+    """Load the model that a configuration names.
+
+    Raises
+    ------
+    MissingExtraError
+        If torch or transformers is not installed.
+    UserError
+        If there is no such model, its tokenizer is too slow to give offsets, or it needs code of its own.
+    """
+    try:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+    except ImportError as error:
+        raise MissingExtraError(error.name or "torch", "run", "Running a model") from error
+    source, extra = _source(config.name)
+    device = _device(config.device)
+    dtype = _dtype(config.dtype, device)
+    common = {"revision": config.revision, "trust_remote_code": config.trust_remote_code, **extra}
+    options: dict[str, Any] = {"dtype": dtype, **{k: v for k, v in common.items() if v is not None}}
+    if config.attn_implementation:
+        options["attn_implementation"] = config.attn_implementation
+    if config.device_map is not None:
+        options["device_map"] = config.device_map
+    if "gguf_file" in extra:
+        options["quantization_config"] = _dense_gguf()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(source, **options)
+        tokenizer = AutoTokenizer.from_pretrained(config.tokenizer or source, **({} if config.tokenizer else common))
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise UserError(
+            f"model {config.name!r} cannot be loaded: {_first_line(error)} "
+            f"Expected a hub id that this machine can reach, a folder saved by transformers, or a .gguf file."
+        ) from error
+    if not tokenizer.is_fast:
+        raise UserError(f"model {config.name!r}: its tokenizer gives no offsets; a fast tokenizer is needed to find spans.")
+    model.eval()
+    if config.device_map is None:
+        model.to(device)
+    torch.set_grad_enabled(False)
+    limit = _context(model, tokenizer)
+    max_length = min(limit, config.max_length) if config.max_length else limit
+    return LanguageModel(model, tokenizer, config.name, _identity(config, model, tokenizer), max_length)
+
+
+def text_config(model: PreTrainedModel) -> Any:
+    """The configuration of the language part of a model."""
+    config: Any = model.config
+    return config.get_text_config() if hasattr(config, "get_text_config") else config
+
+
+def _source(name: str) -> tuple[str, dict[str, str]]:
+    if name.startswith("embedded:"):
+        file = embedded_model(name)
+    elif name.endswith(".gguf"):
+        file = Path(name).expanduser()
+        if not file.is_file():
+            raise UserError(f"model {name!r}: there is no such file.")
+    else:
+        path = Path(name).expanduser()
+        return (str(path) if path.is_dir() else name), {}
+    return str(file.parent), {"gguf_file": file.name}
+
+
+def _dense_gguf() -> Any:
+    # transformers 5 keeps GGUF blocks packed, which is several times slower for batches on a CPU
+    # than plain matrices in bfloat16; older versions always unpack and have no such option.
+    try:
+        from transformers import GgufConfig
+    except ImportError:
+        return None
+    return GgufConfig(dequantize=True)
+
+
+def _device(device: str) -> str:
+    import torch
+
+    if device != "auto":
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def fast_bfloat16(device: str) -> bool:
+    """Whether bfloat16 arithmetic is at least as fast as float32 on a device."""
+    import torch
+
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if kind == "cpu":
+        features = torch.backends.cpu.get_cpu_capability()
+        flags = _cpu_flags()
+        return features.startswith("AVX512") and ("avx512_bf16" in flags or "amx_bf16" in flags)
+    return False
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return set()
+    return set(next((line for line in text.splitlines() if line.startswith("flags")), "").split())
+
+
+def _dtype(dtype: str, device: str) -> torch.dtype:
+    import torch
+
+    if dtype == "auto":
+        return torch.bfloat16 if fast_bfloat16(device) else torch.float32
+    return getattr(torch, dtype)  # type: ignore[no-any-return]
+
+
+def _context(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    config = text_config(model)
+    limits = [getattr(config, name, None) for name in ("max_position_embeddings", "n_positions", "n_ctx")]
+    known = [int(limit) for limit in limits if limit]
+    # Tokenizers without a limit of their own say 10^30.
+    if tokenizer.model_max_length and tokenizer.model_max_length < 10**9:
+        known.append(int(tokenizer.model_max_length))
+    return min(known) if known else 2048
+
+
+def _identity(config: ModelConfig, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    vocabulary = hashlib.sha256()
+    for token, index in sorted(tokenizer.get_vocab().items(), key=lambda pair: (pair[1], pair[0])):
+        vocabulary.update(f"{index}\t{token}\n".encode())
+    return {
+        "name": config.name,
+        "revision": config.revision or getattr(model.config, "_commit_hash", None),
+        "class": type(model).__name__,
+        "hidden_size": int(text_config(model).hidden_size),
+        "layers": int(text_config(model).num_hidden_layers),
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "weights_sha256": weights_hash(model),
+        "tokenizer": {
+            "class": type(tokenizer).__name__,
+            "vocabulary_size": len(tokenizer),
+            "vocabulary_sha256": vocabulary.hexdigest(),
+            "chat_template_sha256": _text_hash(tokenizer.chat_template),
+        },
+    }
+
+
+def weights_hash(model: torch.nn.Module) -> str:
+    """SHA-256 over names, shapes and a strided sample of every parameter.
+
+    A sample, because hashing all of a large model costs as long as loading it; any change of a
+    layer's weights (another checkpoint, a fine-tune) changes the sample.
+    """
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        flat = tensor.detach().reshape(-1)
+        sample = flat[:: max(1, flat.numel() // 256)][:256].to("cpu", torch.float32)
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(sample.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _text_hash(text: str | dict[str, str] | None) -> str | None:
+    return None if text is None else hashlib.sha256(str(text).encode()).hexdigest()
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0]

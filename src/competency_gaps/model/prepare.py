@@ -1,0 +1,89 @@
+"""From an item and its policy to the prompt's tokens, once for scoring and extraction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from competency_gaps.benchmarks.item import Item
+from competency_gaps.config import BenchmarkConfig, ModelConfig
+from competency_gaps.errors import SpanError
+from competency_gaps.model.load import LanguageModel
+from competency_gaps.model.prompts import Text, Tokens, chat_text, plain_text, tokenize
+from competency_gaps.scoring.policy import Generation, Policy, Request
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class PreparedItem:
+    """An item as the model reads it."""
+
+    item: Item
+    policy: Policy
+    text: Text
+    tokens: Tokens
+    request: Request
+    excluded: str | None
+    """Why the item takes no part; null if it does."""
+
+
+def prepare(
+    item: Item, policy: Policy, benchmark: BenchmarkConfig, config: ModelConfig, lm: LanguageModel, bos_id: int | None
+) -> PreparedItem:
+    """Build and tokenise an item's prompt, and decide whether it can take part.
+
+    An item whose prompt (with the answer's room) is longer than the context, or whose text the chat
+    template rewrites, is excluded with its reason, never cut.
+    """
+    request = policy.request(item)
+    own = policy.prompt(item)
+    try:
+        text = _text(item, own, request, policy, benchmark, config, lm.tokenizer)
+    except SpanError as error:
+        return _unfit(item, policy, own, request, str(error))
+    tokens = tokenize(lm.tokenizer, text, bos_id=bos_id)
+    room = request.max_new_tokens if isinstance(request, Generation) else 0
+    if len(tokens.ids) + room > lm.max_length:
+        reason = f"longer than the context: {len(tokens.ids)}" + (f" + {room}" if room else "")
+        return PreparedItem(item, policy, text, tokens, request, f"{reason} > {lm.max_length} tokens")
+    return PreparedItem(item, policy, text, tokens, request, None)
+
+
+def _text(
+    item: Item,
+    own: str,
+    request: Request,
+    policy: Policy,
+    benchmark: BenchmarkConfig,
+    config: ModelConfig,
+    tokenizer: PreTrainedTokenizerBase,
+) -> Text:
+    setting = benchmark.chat_template or config.chat_template
+    wants_answer = isinstance(request, Generation)
+    templated = setting == "on" or (setting == "auto" and wants_answer and tokenizer.chat_template is not None)
+    if item.messages is None and not templated:
+        after = policy.default_after if benchmark.after is None else benchmark.after
+        return plain_text(benchmark.before, own, after)
+    content = benchmark.before + own + (benchmark.after or "")
+    place = (len(benchmark.before), len(benchmark.before) + len(own))
+    system = benchmark.system_prompt or config.system_prompt
+    if item.messages is None:
+        messages = [{"role": "user", "content": content}]
+    else:
+        messages = [dict(message) for message in item.messages]
+        last = max(i for i, message in enumerate(messages) if message["role"] == "user")
+        messages[last]["content"] = content
+    if system and messages[0]["role"] != "system":
+        messages.insert(0, {"role": "system", "content": system})
+    index = max(i for i, message in enumerate(messages) if message["role"] == "user")
+    return chat_text(tokenizer, messages, own=[(index, *place)], generation_prompt=True)
+
+
+def _unfit(item: Item, policy: Policy, own: str, request: Request, reason: str) -> PreparedItem:
+    empty = np.zeros(0, np.int32)
+    tokens = Tokens(empty, np.zeros((0, 2), np.int32), np.zeros(0, bool), np.zeros(0, bool), 0)
+    return PreparedItem(item, policy, plain_text("", own, ""), tokens, request, reason)

@@ -1,0 +1,194 @@
+"""From an item to the tokens that the model reads, with the item's own text found exactly.
+
+The text is built or rendered once and tokenised once. Where the item's own text lies is known by
+construction (plain prompts) or by rendering the chat template around a placeholder, never by
+searching for something that looks like it. Tokens are assigned to the text by character offsets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from competency_gaps.errors import SpanError, UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Message = dict[str, str]
+"""``{"role": ..., "content": ...}``"""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text for the model, with the stretches that are the item's own."""
+
+    text: str
+    own: tuple[tuple[int, int], ...]
+    """Character ranges [start, end) of the item's own text."""
+    templated: bool
+    """Whether a chat template made the text; it then brings its own first token."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A tokenised text."""
+
+    ids: np.ndarray
+    """int32 of shape (tokens,): token ids, first token included."""
+    offsets: np.ndarray
+    """int32 of shape (tokens, 2): character range of each token; (0, 0) for tokens without text."""
+    own: np.ndarray
+    """bool of shape (tokens,): the token holds text of the item's own."""
+    bos: np.ndarray
+    """bool of shape (tokens,): the token only marks the start of the input."""
+    added: int
+    """Leading tokens that were put before the text and stand for none of it: 0 or 1."""
+
+
+def plain_text(before: str, own: str, after: str) -> Text:
+    """A prompt without a chat template: few-shot examples and lead-in, the item's text, what follows."""
+    return Text(before + own + after, ((len(before), len(before) + len(own)),), templated=False)
+
+
+def chat_text(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    *,
+    own: Sequence[tuple[int, int, int]],
+    generation_prompt: bool,
+) -> Text:
+    """Render messages with the tokenizer's chat template and find stretches of them in the result.
+
+    Parameters
+    ----------
+    own
+        The item's own text: index of a message, and the range [start, end) inside its content.
+    generation_prompt
+        End with the opening of the assistant's turn.
+
+    Raises
+    ------
+    UserError
+        If the tokenizer has no chat template, or the template fails on these messages.
+    SpanError
+        If the template rewrites a message so that its text cannot be found exactly.
+    """
+    rendered = _render(tokenizer, messages, generation_prompt)
+    spans = []
+    for index, start, end in own:
+        origin, first, last = _locate(tokenizer, messages, index, generation_prompt, rendered)
+        spans.append((max(first, origin + start), min(last, origin + end)))
+    return Text(rendered, tuple(spans), templated=True)
+
+
+def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], generation_prompt: bool) -> str:
+    from jinja2.exceptions import TemplateError
+
+    if tokenizer.chat_template is None:
+        raise UserError("the tokenizer has no chat template: set model.chat_template to 'off'.")
+    try:
+        text: Any = tokenizer.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=generation_prompt
+        )
+    except TemplateError as error:
+        raise UserError(f"the chat template refuses these messages: {error}") from error
+    return str(text)
+
+
+def _locate(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    index: int,
+    generation_prompt: bool,
+    rendered: str,
+) -> tuple[int, int, int]:
+    """Where a message's content begins in the rendered text (as if nothing were stripped), and its range there."""
+    content = messages[index]["content"]
+    if not content.strip():
+        raise SpanError("the item's own text is empty.")
+    lead = len(content) - len(content.lstrip())
+    mark = "\u2402item\u2403"
+    while mark in rendered:
+        mark += "\u2403"
+    replaced = [{**m, "content": mark} if i == index else m for i, m in enumerate(messages)]
+    parts = _render(tokenizer, replaced, generation_prompt).split(mark)
+    if len(parts) == 2:
+        head, tail = parts
+        # Templates often strip a message; that is the one rewriting that keeps every token of the text.
+        for text, cut in ((content, 0), (content.strip(), lead), (content.lstrip(), lead), (content.rstrip(), 0)):
+            if rendered == head + text + tail:
+                return len(head) - cut, len(head), len(head) + len(text)
+    if rendered.count(content.strip()) == 1:
+        start = rendered.index(content.strip())
+        return start - lead, start, start + len(content.strip())
+    raise SpanError(
+        "the chat template rewrites the item's text, so its tokens cannot be found exactly. "
+        "Set model.chat_template to 'off', or the span to 'prompt'."
+    )
+
+
+def tokenize(tokenizer: PreTrainedTokenizerBase, text: Text, *, bos_id: int | None) -> Tokens:
+    """Tokenise a text once and assign its tokens to the item's own text.
+
+    Parameters
+    ----------
+    bos_id
+        Put before an untemplated text; null puts nothing there. A chat template brings its own.
+
+    Returns
+    -------
+    Tokens
+        A token belongs to the item's own text if their character ranges share at least one character.
+    """
+    encoded = tokenizer(text.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    ids = np.asarray(encoded["input_ids"], dtype=np.int32)
+    offsets = np.asarray(encoded["offset_mapping"], dtype=np.int32).reshape(-1, 2)
+    own = np.zeros(len(ids), dtype=bool)
+    for start, end in text.own:
+        own |= (np.minimum(offsets[:, 1], end) - np.maximum(offsets[:, 0], start)) > 0
+    bos = np.zeros(len(ids), dtype=bool)
+    added = 0
+    if text.templated:
+        # The first token of a template marks the start if it is a special token.
+        if len(ids) and int(ids[0]) in set(tokenizer.all_special_ids):
+            bos[0] = not own[0]
+    elif bos_id is not None:
+        ids = np.concatenate([np.asarray([bos_id], dtype=np.int32), ids])
+        offsets = np.concatenate([np.zeros((1, 2), dtype=np.int32), offsets])
+        own = np.concatenate([[False], own])
+        bos = np.concatenate([[True], bos])
+        added = 1
+    return Tokens(ids, offsets, own, bos, added)
+
+
+def resolve_bos(tokenizer: PreTrainedTokenizerBase, setting: str, *, sae_prepends: bool | None) -> int | None:
+    """Id of the token that starts an untemplated prompt.
+
+    Parameters
+    ----------
+    setting
+        ``none``, a token of the vocabulary, or ``auto``: as the SAE was trained if that is known,
+        else as the tokenizer does by itself.
+    sae_prepends
+        The SAE's ``prepend_bos``; null if it does not say.
+
+    Raises
+    ------
+    UserError
+        If the token is not in the vocabulary, or the SAE wants one that the tokenizer lacks.
+    """
+    if setting == "none":
+        return None
+    if setting == "auto":
+        own = tokenizer("a", verbose=False)["input_ids"]
+        adds = bool(own) and own[0] == tokenizer.bos_token_id
+        wanted = adds if sae_prepends is None else sae_prepends
+        return int(tokenizer.bos_token_id) if wanted and tokenizer.bos_token_id is not None else None
+    vocabulary = tokenizer.get_vocab()
+    if setting not in vocabulary:
+        raise UserError(f"model.bos {setting!r} is not a token of this model. Give 'auto', 'none' or a token.")
+    return int(vocabulary[setting])

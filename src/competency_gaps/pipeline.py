@@ -1,0 +1,278 @@
+"""The main job, top to bottom: benchmarks -> model -> SAE -> activations -> metrics -> run folder."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.activations.extract import Extractor
+from competency_gaps.benchmarks import load_benchmarks
+from competency_gaps.benchmarks.item import Benchmark
+from competency_gaps.config import RunConfig, as_dict
+from competency_gaps.dictionary.flags import LatentFacts
+from competency_gaps.dictionary.labels import read_labels
+from competency_gaps.errors import UserError
+from competency_gaps.files import write_atomic
+from competency_gaps.model.forward import read_hook
+from competency_gaps.model.hooks import resolve_hook
+from competency_gaps.model.load import LanguageModel, load_model
+from competency_gaps.model.prepare import PreparedItem, prepare
+from competency_gaps.model.prompts import resolve_bos
+from competency_gaps.progress import Progress
+from competency_gaps.runs.extraction import ExtractionStage, Reading, reading
+from competency_gaps.runs.gate import pass_gate
+from competency_gaps.runs.items import items_table, token_table
+from competency_gaps.runs.manifest import versions, write_manifest
+from competency_gaps.runs.open import Run, open_run
+from competency_gaps.runs.plan import claim
+from competency_gaps.runs.responses import ResponseStage
+from competency_gaps.runs.tables import collect, make_tables
+from competency_gaps.sae import GateFigures, SparseAutoencoder, load_sae
+from competency_gaps.sae.reference import FILE as REFERENCE_FILE
+from competency_gaps.sae.reference import Reference, read_reference
+from competency_gaps.scoring import make_policy
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that is loaded before the first forward pass."""
+
+    config: RunConfig
+    suite: list[Benchmark]
+    lm: LanguageModel
+    sae: SparseAutoencoder
+    extractor: Extractor
+    bos_id: int | None
+    prepared: dict[str, list[PreparedItem]]
+    """Per benchmark, its items as the model reads them."""
+
+
+def run(config: RunConfig, out: Path | None = None, progress: Progress | None = None, command: str = "") -> Run:
+    """Audit a model: score benchmarks, read its concepts, and write a run folder.
+
+    A run that was stopped goes on where it stood, and ends in the same result.
+
+    Parameters
+    ----------
+    config
+        What to run.
+    out
+        The run folder; null takes ``config.out``.
+    command
+        The command line, for the manifest.
+
+    Raises
+    ------
+    UserError
+        If the input is wrong, or the SAE does not fit the model.
+    """
+    folder = out or config.out
+    if folder is None:
+        raise UserError("no run folder: give --out, or 'out' in the configuration.")
+    progress = progress or Progress(quiet=True)
+    clock = _Clock()
+    setting = _set_up(config, progress)
+    clock.lap("load")
+    resumed = claim(folder, config, setting.lm, setting.sae, setting.suite)
+    progress.say(f"{'Going on with' if resumed else 'Run folder'} {folder}")
+    every = [one for items in setting.prepared.values() for one in items]
+    gate, sample = pass_gate(
+        folder,
+        setting.extractor,
+        every,
+        config.span,
+        tokens=config.sae.gate_tokens,
+        force=config.sae.force,
+        progress=progress,
+    )
+    progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
+    clock.lap("gate")
+    responses = _score(setting, folder, progress)
+    clock.lap("scoring")
+    readings, shards, stage = _extract(setting, folder, responses, progress)
+    clock.lap("extraction")
+    items = items_table(setting.prepared, readings, responses)
+    _write_tables(setting, folder, stage, shards, items, sample)
+    clock.lap("metrics")
+    write_manifest(folder, _manifest(setting, gate, shards, items, clock.laps, command))
+    return open_run(folder)
+
+
+def _set_up(config: RunConfig, progress: Progress) -> Setting:
+    suite = load_benchmarks(config.benchmarks)
+    for benchmark in suite:
+        for left in benchmark.left_out:
+            progress.say(f"{benchmark.name}: left out {left.where}: {left.reason}")
+    lm = load_model(config.model)
+    sae = load_sae(config.sae, lm.device)
+    hook = resolve_hook(lm.model, sae.hook_name)
+    width = read_hook(lm, hook, [np.asarray([lm.pad_id], np.int32)]).shape[-1]
+    if width != sae.d_in:
+        raise UserError(
+            f"SAE {sae.name!r} reads activations of width {sae.d_in}, but {hook.path} ({hook.side}) of "
+            f"{lm.name!r} is {width} wide. Use the SAE of this model, or another sae.hook_name."
+        )
+    bos_id = resolve_bos(lm.tokenizer, config.model.bos, sae_prepends=sae.prepend_bos)
+    extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens)
+    prepared = {}
+    for benchmark, choice in zip(suite, config.benchmarks, strict=True):
+        policies = _policies(benchmark, choice.policy, choice.options)
+        prepared[benchmark.name] = [
+            prepare(item, policy, choice, config.model, lm, bos_id)
+            for item, policy in zip(benchmark.items, policies, strict=True)
+        ]
+    return Setting(config, suite, lm, sae, extractor, bos_id, prepared)
+
+
+def _policies(benchmark: Benchmark, name: str | None, options: dict[str, Any]) -> list[Any]:
+    """One policy per item, checked against it."""
+    made: dict[str, Any] = {}
+    policies = []
+    for item in benchmark.items:
+        wanted = name or item.policy
+        if wanted is None:
+            raise UserError(f"benchmark {benchmark.name!r}, item {item.id!r} names no scoring policy: set 'policy'.")
+        policy = made.setdefault(wanted, make_policy(wanted, options if name or len(made) == 0 else {}))
+        fault = policy.check(item)
+        if fault:
+            raise UserError(f"benchmark {benchmark.name!r}, item {item.id!r}, policy {wanted!r}: {fault}")
+        policies.append(policy)
+    return policies
+
+
+def _score(setting: Setting, folder: Path, progress: Progress) -> dict[str, pl.DataFrame]:
+    config = setting.config
+    stage = ResponseStage(
+        folder / "responses", setting.lm, setting.bos_id, config.generation, config.batch_tokens
+    )
+    total = sum(one.excluded is None for items in setting.prepared.values() for one in items)
+    found = {}
+    with progress.stage("scoring", total=total, unit="items") as bar:
+        for number, (name, items) in enumerate(setting.prepared.items()):
+            bar.note(name)
+            found[name] = stage.run(f"b{number:03d}", items, bar)
+    return found
+
+
+def _extract(
+    setting: Setting, folder: Path, responses: dict[str, pl.DataFrame], progress: Progress
+) -> tuple[dict[str, list[Reading]], dict[str, list[str]], ExtractionStage]:
+    lm, span = setting.lm, setting.config.span
+    readings = {}
+    for name, items in setting.prepared.items():
+        answers = responses[name].select("response", "response_ids").iter_rows()
+        readings[name] = [
+            reading(i, one, span, text, np.asarray(ids, np.int32), lm.tokenizer, lm.max_length)
+            for i, (one, (text, ids)) in enumerate(zip(items, answers, strict=True))
+        ]
+    stage = ExtractionStage(folder / "activations", setting.extractor)
+    total = sum(len(one.tokens.ids) for each in readings.values() for one in each if one.tokens is not None)
+    shards = {}
+    with progress.stage("extraction", total=total, unit="tokens") as bar:
+        for number, (name, each) in enumerate(readings.items()):
+            bar.note(name)
+            shards[name] = stage.run(f"b{number:03d}", each, bar)
+    return readings, shards, stage
+
+
+def _write_tables(
+    setting: Setting,
+    folder: Path,
+    stage: ExtractionStage,
+    shards: dict[str, list[str]],
+    items: pl.DataFrame,
+    sample: LatentFacts,
+) -> None:
+    config, width = setting.config, setting.sae.d_sae
+    tokens = token_table((stage.blocks(names) for names in shards.values()), setting.lm.tokenizer)
+    scores = {
+        name: items.filter(pl.col("benchmark") == name)["score"].fill_null(float("nan")).to_numpy() for name in shards
+    }
+    strings = dict(tokens.iter_rows())
+    collected = collect({name: stage.blocks(names) for name, names in shards.items()}, scores, width, strings)
+    labels = read_labels(config.sae.labels, width) if config.sae.labels else _own_labels(setting.sae)
+    tables = make_tables(collected, items, _reference(setting), sample, labels, config.metrics)
+    for name, table in {
+        "items": items,
+        "tokens": tokens,
+        "concepts": tables.concepts,
+        "concept_benchmarks": tables.concept_benchmarks,
+        "benchmarks": tables.benchmarks,
+        "overlap": tables.overlap,
+    }.items():
+        write_atomic(folder / f"{name}.parquet", table.write_parquet)
+
+
+def _own_labels(sae: SparseAutoencoder) -> list[str | None]:
+    file = sae.folder / "labels.json" if sae.folder else None
+    return read_labels(file, sae.d_sae) if file and file.is_file() else [None] * sae.d_sae
+
+
+def _reference(setting: Setting) -> Reference | None:
+    path, folder = setting.config.reference, setting.sae.folder
+    if path is None and folder is not None and (folder / REFERENCE_FILE).is_file():
+        path = folder / REFERENCE_FILE
+    return read_reference(path, setting.sae.d_sae) if path else None
+
+
+def _manifest(
+    setting: Setting,
+    gate: GateFigures,
+    shards: dict[str, list[str]],
+    items: pl.DataFrame,
+    timings: dict[str, float],
+    command: str,
+) -> dict[str, Any]:
+    config, hook = setting.config, setting.extractor.hook
+    policies = dict(
+        items.group_by("benchmark", maintain_order=True).agg(pl.col("policy").unique().sort().str.join(", ")).iter_rows()
+    )
+    return {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "versions": versions(),
+        "model": setting.lm.identity,
+        "sae": setting.sae.identity,
+        "hook": {"name": hook.name, "path": hook.path, "side": hook.side, "layer": hook.layer},
+        "span": config.span,
+        "pooling": config.pooling,
+        "paper": config.paper,
+        "bos_id": setting.bos_id,
+        "seeds": {"generation": config.generation.seed},
+        "gate": gate.as_dict(),
+        "reference": _reference(setting) is not None,
+        "benchmarks": [
+            {
+                "name": benchmark.name,
+                "items": len(benchmark.items),
+                "content_sha256": benchmark.content_hash(),
+                "policy": policies[benchmark.name],
+                "scope": choice.scope,
+                "left_out": [{"where": left.where, "reason": left.reason} for left in benchmark.left_out],
+                "shards": shards[benchmark.name],
+            }
+            for benchmark, choice in zip(setting.suite, config.benchmarks, strict=True)
+        ],
+        "settings": as_dict(config),
+        "timings": timings,
+    }
+
+
+class _Clock:
+    """Seconds per stage."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.laps[stage] = round(now - self._last, 2)
+        self._last = now

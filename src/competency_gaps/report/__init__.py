@@ -1,0 +1,7 @@
+"""A run as people read it: one HTML page, and tables in a terminal."""
+
+from competency_gaps.report.html import write_report
+from competency_gaps.report.protocol import RunView
+from competency_gaps.report.summary import concept_panel, concept_table, print_summary
+
+__all__ = ["RunView", "concept_panel", "concept_table", "print_summary", "write_report"]

@@ -1,0 +1,246 @@
+"""Which concepts go into which table, and the examples of a concept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.report.protocol import Order, RunView
+from competency_gaps.report.text import Excerpt, excerpt, integer, plural, share_of, shorten
+
+FLAGS = {"dense": "dense", "template": "template", "exact_token": "exact token"}
+"""Flag columns that keep a concept out of the rankings, and how they are shown."""
+
+FEWEST = 10
+"""With fewer concepts than this at the floor, the floor is lowered."""
+
+LABEL_LIMIT = 140
+TEXT_LIMIT = 420
+ANSWER_LIMIT = 240
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Concepts that can be ordered by performance."""
+
+    frame: pl.DataFrame
+    """Ranked concepts with a defined chi_model and enough n_eff, weakest first."""
+    floor: float
+    """The n_eff that was asked of them."""
+    wanted: float
+    """The n_eff that should have been asked."""
+    pool: int
+    """Alive, unflagged concepts, qualified or not."""
+
+    def ends(self, top: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Give the strongest and the weakest, at most ``top`` each and none in both."""
+        strongest = self.frame.reverse().head(min(top, (self.frame.height + 1) // 2))
+        return strongest, self.frame.head(min(top, self.frame.height // 2))
+
+    @property
+    def caption(self) -> str:
+        """Who qualified, out of how many, and whether the floor had to be lowered."""
+        asked = f"n_eff of at least {self.floor:g}" if self.floor else "any n_eff"
+        text = f"Ordered by χ model among the {share_of(self.frame.height, self.pool)} ranked concepts with {asked}."
+        if self.floor < self.wanted:
+            text += (
+                f" The floor was lowered from {self.wanted:g} to {self.floor:g}, because fewer than {FEWEST} concepts reach "
+                f"{self.wanted:g}: read single places in this order with even more care."
+            )
+        return text
+
+
+def ranking(concepts: pl.DataFrame, floor: float) -> Ranking:
+    """Order the ranked concepts by chi_model, where they have an ``n_eff`` of at least ``floor``.
+
+    Fewer than ``FEWEST`` qualify: the floor is halved until enough do, and given up below 1.
+    """
+    pool = concepts.filter(pl.col("ranked"))
+    defined = pool.filter(pl.col("chi_model").is_not_null())
+    used = floor
+    while used and defined.filter(pl.col("n_eff") >= used).height < FEWEST:
+        used = used / 2 if used >= 2 else 0.0
+    # A tie is settled by evidence: of two equal means the one with more items behind it stands nearer the end of the order
+    # that it is read from, here the weak end.
+    order = defined.filter(pl.col("n_eff") >= used).sort("chi_model", "n_eff", "concept", descending=[False, True, False])
+    return Ranking(order, used, floor, pool.height)
+
+
+def caution(frame: pl.DataFrame) -> str:
+    """Say what a ranking cannot carry; the sentence follows the evidence that the frame has."""
+    return (
+        f"A warning: no test stands behind these orders. Among {plural(frame.height, 'concept')} the extremes of χ model contain "
+        "accidents, and a concept found only in a hard benchmark looks weak for that reason alone. Support and n_eff say how much "
+        "each number rests on; take a row as a question to look into, not as a verdict."
+    )
+
+
+def most_covered(concepts: pl.DataFrame, top: int) -> pl.DataFrame:
+    """Give the ranked concepts that the suite exercises most."""
+    return _covered(concepts).sort("chi_bench", "concept", descending=[True, False]).head(top)
+
+
+def least_covered(concepts: pl.DataFrame, top: int) -> pl.DataFrame:
+    """Give the ranked concepts that the suite exercises least, but does exercise."""
+    return _covered(concepts).sort("chi_bench", "concept").head(top)
+
+
+def _covered(concepts: pl.DataFrame) -> pl.DataFrame:
+    return concepts.filter(pl.col("ranked") & ~pl.col("missing") & (pl.col("chi_bench") > 0))
+
+
+def missing(concepts: pl.DataFrame) -> pl.DataFrame:
+    """Give the ranked concepts missing in every benchmark, those most common in the reference text first."""
+    absent = concepts.filter(pl.col("ranked") & pl.col("missing"))
+    return absent.sort("density", "concept", descending=[True, False], nulls_last=True)
+
+
+def flag_counts(concepts: pl.DataFrame) -> dict[str, int]:
+    """Count the alive concepts under each flag; one concept may bear several."""
+    alive = concepts.filter(pl.col("alive"))
+    return {shown: int(alive[column].sum()) for column, shown in FLAGS.items()}
+
+
+def flags_of(row: dict[str, Any]) -> list[str]:
+    """List a concept's badges."""
+    dead = [] if row["alive"] else ["dead"]
+    return dead + [shown for column, shown in FLAGS.items() if row[column]] + (["missing"] if row["missing"] else [])
+
+
+def concept_name(row: dict[str, Any]) -> str:
+    """Give the label, or ``concept 123`` where the dictionary abstains."""
+    label = row["label"]
+    return shorten(label, LABEL_LIMIT) if label else f"concept {row['concept']}"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Items of one benchmark that did not count, for one reason."""
+
+    benchmark: str
+    kind: str
+    """``excluded`` (counts nowhere) or ``unscored`` (counts for coverage only)."""
+    reason: str
+    count: int
+    items: list[str]
+    """The first few by name."""
+
+
+def left_out(items: pl.DataFrame, named: int = 5) -> list[LeftOut]:
+    """Group the items that did not count by benchmark and reason."""
+    found = []
+    excluded = items.filter(pl.col("excluded").is_not_null()).with_columns(reason=pl.col("excluded"))
+    unscored = items.filter(pl.col("excluded").is_null() & pl.col("score").is_null()).with_columns(
+        reason=pl.col("unscored").fill_null("no reason recorded")
+    )
+    for kind, frame in (("excluded", excluded), ("unscored", unscored)):
+        for (benchmark, reason), part in frame.group_by("benchmark", "reason", maintain_order=True):
+            names = [shorten(str(item), 60) for item in part["item_id"].head(named)]
+            found.append(LeftOut(str(benchmark), kind, shorten(str(reason), 200), part.height, names))
+    return found
+
+
+@dataclass(frozen=True)
+class Example:
+    """One item in which a concept is active."""
+
+    benchmark: str
+    item_id: str
+    excerpt: Excerpt
+    response: str | None
+    answer: str | None
+    score: float | None
+    """Null: unscored."""
+    saliency: float
+    """nCAS, 0 (absent) to 1."""
+
+
+@dataclass(frozen=True)
+class ConceptDetail:
+    """All that is shown of one concept."""
+
+    row: dict[str, Any]
+    name: str
+    flags: list[str]
+    benchmarks: list[dict[str, Any]]
+    """Rows of the run's concept_benchmarks, with ``mean_score`` and ``versus`` (chi_model minus it, or null)."""
+    groups: list[tuple[str, list[Example]]]
+    """Titled lists of examples, none of them empty."""
+
+
+def examples_of(run: RunView, concept: int, order: Order, limit: int) -> list[Example]:
+    """Fetch examples of a concept, cut to what can be read."""
+    rows = run.concept_items(concept, order=order, limit=limit)
+    return [
+        Example(
+            benchmark=row["benchmark"],
+            item_id=shorten(row["item_id"], 60),
+            excerpt=excerpt(
+                row["text"] or "",
+                own=(row["own_start"], row["own_end"]),
+                peak=(row["peak_start"], row["peak_end"]),
+                limit=TEXT_LIMIT,
+            ),
+            response=None if row["response"] is None else shorten(row["response"], ANSWER_LIMIT),
+            answer=None if row["answer"] is None else shorten(row["answer"], ANSWER_LIMIT),
+            score=row["score"],
+            saliency=row["ncas"],
+        )
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def detail(run: RunView, row: dict[str, Any], per_benchmark: pl.DataFrame, examples: int) -> ConceptDetail:
+    """Gather one concept's detail.
+
+    Parameters
+    ----------
+    run : RunView
+    row : dict
+        The concept's row of ``run.concepts``.
+    per_benchmark : DataFrame
+        The concept's rows of ``run.concept_benchmarks``.
+    examples : int
+        Items per list.
+    """
+    concept = int(row["concept"])
+    means = run.benchmarks.select("benchmark", "mean_score")
+    joined = per_benchmark.join(means, on="benchmark", how="left", maintain_order="left").with_columns(
+        versus=pl.col("chi_model") - pl.col("mean_score")
+    )
+    groups: list[tuple[str, list[Example]]] = []
+    if not row["missing"]:
+        best = examples_of(run, concept, "best", examples) if row["chi_model"] is not None else []
+        seen = {(one.benchmark, one.item_id) for one in best}
+        worst = examples_of(run, concept, "worst", examples) if best else []
+        groups = [
+            ("Best items", best),
+            ("Worst items", [one for one in worst if (one.benchmark, one.item_id) not in seen]),
+            ("Where it is strongest", [] if best else examples_of(run, concept, "strongest", examples)),
+        ]
+    return ConceptDetail(row, concept_name(row), flags_of(row), joined.to_dicts(), [group for group in groups if group[1]])
+
+
+def details(run: RunView, frames: list[pl.DataFrame], examples: int) -> list[ConceptDetail]:
+    """Gather the details of every concept in ``frames``, each once, in order of their number."""
+    wanted = sorted({int(concept) for frame in frames for concept in frame["concept"]})
+    rows = run.concepts.filter(pl.col("concept").is_in(wanted)).sort("concept")
+    parts = {
+        int(str(key[0])): part
+        for key, part in run.concept_benchmarks.filter(pl.col("concept").is_in(wanted)).group_by("concept", maintain_order=True)
+    }
+    empty = run.concept_benchmarks.clear()
+    return [detail(run, row, parts.get(int(row["concept"]), empty), examples) for row in rows.iter_rows(named=True)]
+
+
+def left_out_note(concepts: pl.DataFrame) -> str:
+    """Count the concepts that no table ranks, with the reason."""
+    alive = int(concepts["alive"].sum())
+    ranked = int(concepts["ranked"].sum())
+    flags = ", ".join(f"{integer(count)} {name}" for name, count in flag_counts(concepts).items() if count)
+    note = f"Ranked are {share_of(ranked, alive)} alive concepts."
+    if flags:
+        note += f" Left out by flag (one concept may bear several): {flags}."
+    return note

@@ -1,0 +1,133 @@
+"""A run in a few sentences, each opening with its number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.report.findings import Ranking, concept_name
+from competency_gaps.report.protocol import RunView
+from competency_gaps.report.text import decimal, integer, percent, plural, share_of, shorten, tenths
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence of the headline."""
+
+    number: str
+    """The figure that opens it."""
+    sentence: str
+    """The rest, with the denominators."""
+    tone: str = ""
+    """``weak`` or ``strong`` where the finding speaks of performance."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Counts of a run, all over the same denominators."""
+
+    model: str
+    benchmarks: int
+    items: int
+    excluded: int
+    scored: int
+    unscored: int
+    """Kept, but without a score."""
+    mean_score: float | None
+    """Over scored items, each counted once; null where none is scored."""
+    d_sae: int
+    alive: int
+    exercised: int
+    """Concepts active in at least one kept item."""
+    missing: int
+    """Alive concepts missing in every benchmark."""
+    ranked: int
+    reference: bool
+    """Whether densities are known, that is, a reference text was read."""
+
+
+def overview(run: RunView) -> Overview:
+    """Count what the sentences speak of."""
+    items, concepts = run.items, run.concepts
+    kept = items.filter(pl.col("excluded").is_null())
+    scores = kept["score"].drop_nulls()
+    alive = concepts.filter(pl.col("alive"))
+    return Overview(
+        model=shorten(str(run.manifest["model"]["name"]), 80),
+        benchmarks=run.benchmarks.height,
+        items=items.height,
+        excluded=items.height - kept.height,
+        scored=scores.len(),
+        unscored=kept.height - scores.len(),
+        mean_score=float(scores.to_numpy().mean()) if scores.len() else None,
+        d_sae=concepts.height,
+        alive=alive.height,
+        exercised=int((~alive["missing"]).sum()),
+        missing=int(alive["missing"].sum()),
+        ranked=int(concepts["ranked"].sum()),
+        reference=bool(concepts["density"].is_not_null().any()),
+    )
+
+
+def question(view: Overview) -> str:
+    """Give the question that the report answers."""
+    suite = "its benchmark" if view.benchmarks == 1 else f"its {view.benchmarks} benchmarks"
+    return f"Where is {view.model} weak, and what {'does' if view.benchmarks == 1 else 'do'} {suite} fail to test?"
+
+
+def findings(run: RunView, view: Overview, ranked: Ranking) -> list[Finding]:
+    """Write the headline, the most general finding first."""
+    found = [_score(view), _exercised(view), _missing(view), *_least_complete(run, view), *_concentration(run, view)]
+    strongest, weakest = ranked.ends(1)
+    for frame, word, tone in ((weakest, "weakest", "weak"), (strongest, "strongest", "strong")):
+        for row in frame.iter_rows(named=True):
+            text = f"χ model of the {word} ranked concept, “{shorten(concept_name(row), 80)}”: active in {plural(row['support'], 'item')}, n_eff {tenths(row['n_eff'])}."
+            found.append(Finding(decimal(row["chi_model"]), text, tone))
+    return found
+
+
+def _score(view: Overview) -> Finding:
+    rest = f"; {integer(view.excluded)} excluded and {integer(view.unscored)} unscored are left out" if view.excluded or view.unscored else ""
+    suite = plural(view.benchmarks, "benchmark")
+    if view.mean_score is None:
+        return Finding("N/A", f"None of {plural(view.items, 'item')} over {suite} is scored: this run speaks of coverage only{rest}.")
+    text = f"is the mean score of {view.model} on {view.scored:,} of {plural(view.items, 'item')} over {suite} (each item counts once{rest})."
+    return Finding(percent(view.mean_score, 1), text)
+
+
+def _exercised(view: Overview) -> Finding:
+    text = (
+        f"of the SAE's {view.d_sae:,} concepts are exercised by at least one item: {view.exercised:,}, which is "
+        f"{percent(view.exercised, view.alive)} of the {view.alive:,} that are alive."
+    )
+    return Finding(percent(view.exercised, view.d_sae), text)
+
+
+def _missing(view: Overview) -> Finding:
+    text = f"alive concepts are missing in every benchmark ({percent(view.missing, view.alive)} of {view.alive:,} alive)."
+    if not view.reference:
+        text += " No reference text was read, so alive means active in this run, and none can be missing everywhere."
+    return Finding(integer(view.missing), text)
+
+
+def _least_complete(run: RunView, view: Overview) -> list[Finding]:
+    if view.benchmarks < 2:
+        return []
+    shares = run.benchmarks.with_columns(part=pl.col("missing") / pl.col("alive")).sort("part", "benchmark")
+    least, most = shares.row(-1, named=True), shares.row(0, named=True)
+    text = (
+        f"of alive concepts are missing in {shorten(least['benchmark'], 60)}, the narrowest benchmark: {least['missing']:,} of {least['alive']:,}; "
+        f"the broadest, {shorten(most['benchmark'], 60)}, misses {share_of(most['missing'], most['alive'])}."
+    )
+    return [Finding(percent(least["missing"], least["alive"]), text)]
+
+
+def _concentration(run: RunView, view: Overview) -> list[Finding]:
+    coverage = np.sort(run.concepts.filter(pl.col("alive"))["chi_bench"].fill_null(0.0).to_numpy())[::-1]
+    if coverage.sum() <= 0:
+        return []
+    half = int(np.searchsorted(np.cumsum(coverage), coverage.sum() / 2)) + 1
+    text = f"carry half of all coverage (flagged ones among them): {percent(half, view.alive)} of {view.alive:,} alive."
+    return [Finding(plural(half, "concept"), text)]

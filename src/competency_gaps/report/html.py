@@ -1,0 +1,209 @@
+"""One self-contained page: no network, no fonts, no scripts but its own.
+
+Whatever comes from a model, a data set or a label is escaped by Jinja, and a content security policy that
+names our one script by its hash keeps a browser from running any other.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from competency_gaps.report import colours, columns, findings, headline, page, text
+from competency_gaps.report.protocol import RunView
+
+
+@dataclass(frozen=True)
+class Row:
+    """One concept in a table."""
+
+    concept: int
+    name: str
+    labelled: bool
+    peak: str
+    flags: list[str]
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of concepts."""
+
+    key: str
+    title: str
+    caption: str
+    columns: list[columns.Column]
+    rows: list[Row]
+    tone: str = ""
+    """``weak`` or ``strong``: colours the performance bar."""
+
+
+def write_report(run: RunView, out: Path, *, top: int = 20, examples: int = 3, floor: float = 20.0) -> Path:
+    """Write the report of a run as one HTML file.
+
+    Parameters
+    ----------
+    run : RunView
+    out : Path
+        The file; its folder is made. It appears whole or not at all.
+    top : int
+        Concepts per table.
+    examples : int
+        Best and worst items per concept, each.
+    floor : float
+        Least n_eff of a ranked concept; lowered, and said so, where fewer than 10 reach it.
+
+    Returns
+    -------
+    Path
+        ``out``.
+    """
+    rendered = render(run, top=top, examples=examples, floor=floor)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.", suffix=".part")
+    partial = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(rendered)
+        # mkstemp makes files that only their owner reads; a report is as readable as any new file.
+        umask = os.umask(0)
+        os.umask(umask)
+        partial.chmod(0o666 & ~umask)
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+    return out
+
+
+def render(run: RunView, *, top: int, examples: int, floor: float) -> str:
+    """Build the page's text."""
+    view = headline.overview(run)
+    ranked = findings.ranking(run.concepts, floor)
+    tables, frames = _tables(run, ranked, top)
+    means = run.benchmarks["mean_score"].drop_nulls().to_numpy()
+    mean_score = float(means.mean()) if means.size else None
+    coverage, performance = page.multiples(run)
+    environment = _environment()
+    script = _asset(environment, "report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template("report.html.j2").render(
+        css=Markup(_asset(environment, "report.css")),
+        scales={theme: Markup(colours.scale_css(theme)) for theme in ("light", "dark")},
+        scale_classes=Markup(colours.class_css()),
+        script=Markup(script),
+        script_hash=digest,
+        view=view,
+        question=headline.question(view),
+        findings=headline.findings(run, view, ranked),
+        warning=page.gate_warning(run.manifest),
+        card=page.run_card(run.manifest),
+        versions=page.listing(run.manifest["versions"]),
+        settings=page.listing(run.manifest["settings"]),
+        timings=sorted(run.manifest["timings"].items(), key=lambda stage: -stage[1]),
+        command=text.shorten(_command(run.manifest["command"]), 1000),
+        folder=str(run.path),
+        map=page.concept_map(ranked, view, mean_score),
+        distributions=page.distributions(run, view, mean_score),
+        benchmarks=run.benchmarks.to_dicts(),
+        policies=_policies(run.manifest["benchmarks"]),
+        left_out=findings.left_out(run.items),
+        missing_bars=page.missing_bars(run),
+        multiples=(("Coverage χ bench", coverage, "line at 1, the mean over alive concepts"), ("Performance χ model", performance, "line at the benchmark's mean score")),
+        overlap=page.overlap_map(run),
+        tables=tables,
+        caution=findings.caution(ranked.frame),
+        ranked_note=findings.left_out_note(run.concepts),
+        details=findings.details(run, frames, examples),
+        per_benchmark=columns.present(columns.PER_BENCHMARK, run.concept_benchmarks.columns),
+        concept_columns=columns.present(columns.CONCEPT, run.concepts.columns),
+    )
+
+
+def _command(command: Any) -> str:
+    return command if isinstance(command, str) else " ".join(str(part) for part in command)
+
+
+def _policies(benchmarks: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
+    return {
+        entry["name"]: {"policy": str(entry["policy"] or ""), "sha256": str(entry["content_sha256"])[:12], "left_out": _count(entry["left_out"])}
+        for entry in benchmarks
+    }
+
+
+def _count(left_out: Any) -> str:
+    """Write what a benchmark's own reading left out, be it a number or reasons with numbers."""
+    if isinstance(left_out, dict):
+        return "; ".join(f"{text.integer(count)} {reason}" for reason, count in left_out.items())
+    if isinstance(left_out, list):
+        return text.integer(len(left_out)) if left_out else ""
+    return text.integer(left_out) if left_out else ""
+
+
+def _tables(run: RunView, ranked: findings.Ranking, top: int) -> tuple[list[Table], list[pl.DataFrame]]:
+    concepts = run.concepts
+    strongest, weakest = ranked.ends(top)
+    most, least = findings.most_covered(concepts, top), findings.least_covered(concepts, top)
+    absent = findings.missing(concepts)
+    shown = columns.present(columns.CONCEPT, concepts.columns)
+    everywhere = int((concepts["alive"] & concepts["missing"]).sum())
+    covered = "Ordered by χ bench among ranked concepts that some item exercises; no n_eff is asked of them."
+    gaps = (
+        f"{text.plural(absent.height, 'ranked concept')} of {everywhere:,} alive ones that no item of any benchmark activates; those most "
+        f"common in the reference text first{f', the first {top} shown' if absent.height > top else ''}."
+    )
+    plan = [
+        ("weakest", "Weakest concepts", ranked.caption, shown, weakest, "weak"),
+        ("strongest", "Strongest concepts", ranked.caption, shown, strongest, "strong"),
+        ("most", "Most covered concepts", covered, shown, most, ""),
+        ("least", "Least covered concepts", covered, shown, least, ""),
+        ("missing", "Missing concepts", gaps, columns.present(columns.MISSING, concepts.columns), absent.head(top), ""),
+    ]
+    tables = [
+        Table(key, title, caption, used, [_row(row) for row in frame.iter_rows(named=True)], tone)
+        for key, title, caption, used, frame, tone in plan
+    ]
+    return tables, [entry[4] for entry in plan]
+
+
+def _row(row: dict[str, Any]) -> Row:
+    return Row(
+        row["concept"], findings.concept_name(row), bool(row["label"]), text.show_token(row["peak_token"]), findings.flags_of(row), row
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("competency_gaps.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Every text that a template writes passes here, so that no place can forget it.
+        finalize=lambda value: text.visible(value) if type(value) is str else value,
+    )
+    environment.filters.update(
+        integer=text.integer,
+        decimal=text.decimal,
+        tenths=text.tenths,
+        signed=text.signed,
+        magnitude=text.magnitude,
+        short=text.shorten,
+        plural=text.plural,
+        step=colours.step,
+    )
+    environment.globals.update(percent=text.percent, share_of=text.share_of)
+    return environment
+
+
+def _asset(environment: Environment, name: str) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]

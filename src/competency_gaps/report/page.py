@@ -1,0 +1,212 @@
+"""The figures and facts of a page, drawn from a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from markupsafe import Markup
+
+from competency_gaps.report import figures
+from competency_gaps.report.findings import Ranking, concept_name
+from competency_gaps.report.headline import Overview
+from competency_gaps.report.protocol import RunView
+from competency_gaps.report.svg import Floats
+from competency_gaps.report.text import decimal, integer, magnitude, percent, plural, shorten, tenths
+
+COVERAGE_AXIS = "Coverage χ bench (logarithmic; 1 = mean over alive concepts)"
+PERFORMANCE_AXIS = "Performance χ model (weighted mean score, 0 to 1)"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One figure of the page."""
+
+    title: str
+    caption: str
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class Small:
+    """One panel of a set of small multiples."""
+
+    name: str
+    note: str
+    svg: Markup
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of the run card."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+def floats(frame: pl.DataFrame, column: str) -> Floats:
+    """Take a column as floats, null as NaN."""
+    return frame[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def concept_map(ranked: Ranking, view: Overview, mean_score: float | None) -> Drawn:
+    """Draw coverage against performance of the ranked concepts."""
+    frame = ranked.frame.filter(pl.col("chi_bench") > 0)
+    coverage, performance = floats(frame, "chi_bench"), floats(frame, "chi_model")
+    middle = float(np.median(coverage)) if coverage.size else 1.0
+    level = 0.5 if mean_score is None else mean_score
+    drawn = figures.quadrant_map(coverage, performance, split=(middle, level), named=_pointed_out(frame, middle))
+    asked = f" and n_eff of at least {ranked.floor:g}" if ranked.floor else ""
+    caption = (
+        f"{plural(frame.height, 'concept')} of {view.alive:,} alive: those ranked with a defined χ model{asked}. The lines are the median "
+        f"coverage ({magnitude(middle)}) and the mean over the benchmarks' mean scores ({decimal(level)}). Lower right: much tested and done "
+        "badly, the clearest model gaps. Left: what the suite hardly asks for."
+    )
+    return Drawn("Coverage against performance", caption, drawn)
+
+
+def _pointed_out(frame: pl.DataFrame, middle: float) -> list[figures.Named]:
+    much, little = frame.filter(pl.col("chi_bench") >= middle), frame.filter(pl.col("chi_bench") < middle)
+    chosen = pl.concat([much.head(5), little.head(3), much.tail(3).reverse(), little.tail(2).reverse()])
+    return [
+        figures.Named(row["concept"], concept_name(row), row["chi_bench"], row["chi_model"])
+        for row in chosen.unique("concept", maintain_order=True).iter_rows(named=True)
+    ]
+
+
+def distributions(run: RunView, view: Overview, mean_score: float | None) -> list[Drawn]:
+    """Draw the distributions of both scores over the alive concepts."""
+    alive = run.concepts.filter(pl.col("alive"))
+    coverage, performance = floats(alive, "chi_bench"), floats(alive, "chi_model")
+    positive, defined = coverage[coverage > 0], performance[np.isfinite(performance)]
+    median = float(np.median(positive)) if positive.size else None
+    y_title = f"Concepts (of {view.alive:,} alive)"
+    first = figures.histogram(
+        coverage, log=True, x_title=COVERAGE_AXIS, y_title=y_title, mark=None if median is None else (median, f"median {magnitude(median)}")
+    )
+    second = figures.histogram(
+        performance,
+        log=False,
+        x_title=PERFORMANCE_AXIS,
+        y_title=y_title,
+        edges=np.linspace(0, 1, 41),
+        mark=None if mean_score is None else (mean_score, f"benchmarks' mean {decimal(mean_score)}"),
+    )
+    absent, undefined = view.alive - positive.size, view.alive - defined.size
+    return [
+        Drawn(
+            "How much each concept is tested",
+            f"{plural(positive.size, 'concept')} drawn; {integer(absent)} of {view.alive:,} have no coverage, for which a logarithmic axis has no place.",
+            first,
+        ),
+        Drawn(
+            "How well the model does where it is active",
+            f"{plural(defined.size, 'concept')} drawn; for {integer(undefined)} of {view.alive:,} χ model is not defined.",
+            second,
+        ),
+    ]
+
+
+def multiples(run: RunView) -> tuple[list[Small], list[Small]]:
+    """Draw both distributions for each benchmark, on the same axes throughout."""
+    frame = run.concept_benchmarks.filter(pl.col("coverage_status").is_not_null())
+    parts = {str(key[0]): part for key, part in frame.group_by("benchmark")}
+    edges = figures.bin_edges(floats(frame, "chi_bench"), log=True, bins=36)
+    unit = np.linspace(0, 1, 31)
+    means = dict(run.benchmarks.select("benchmark", "mean_score").iter_rows())
+    coverage = {name: floats(parts.get(name, frame.clear()), "chi_bench") for name in means}
+    performance = {name: floats(parts.get(name, frame.clear()), "chi_model") for name in means}
+    highest = [
+        max((float(figures.bin_shares(values, bins).max()) for values in many.values()), default=1.0)
+        for many, bins in ((coverage, edges), (performance, unit))
+    ]
+    first, second = [], []
+    for name, mean in means.items():
+        covered, defined = int((coverage[name] > 0).sum()), int(np.isfinite(performance[name]).sum())
+        svg = figures.small_histogram(coverage[name], edges, log=True, highest=highest[0], x_title=f"χ bench in {name}", mark=1.0)
+        first.append(Small(shorten(name, 60), f"{covered:,} concepts", svg))
+        svg = figures.small_histogram(performance[name], unit, log=False, highest=highest[1], x_title=f"χ model in {name}", mark=mean)
+        second.append(Small(shorten(name, 60), f"{defined:,} concepts, mean score {decimal(mean)}", svg))
+    return first, second
+
+
+def missing_bars(run: RunView) -> Drawn:
+    """Draw each benchmark's missing share, the narrowest benchmark first."""
+    frame = run.benchmarks.with_columns(part=pl.col("missing") / pl.col("alive")).sort("part", "benchmark", descending=[True, False])
+    svg = figures.share_bars(
+        frame["benchmark"].to_list(),
+        frame["missing"].to_numpy().astype(np.int64),
+        frame["alive"].to_numpy().astype(np.int64),
+        x_title="Missing concepts, % of alive concepts",
+    )
+    return Drawn("What each benchmark never touches", "Concepts that are active in no item of the benchmark, out of the alive ones.", svg)
+
+
+def overlap_map(run: RunView) -> Drawn | None:
+    """Draw how much two benchmarks test the same; None for fewer than two."""
+    names = run.benchmarks["benchmark"].to_list()
+    if len(names) < 2:
+        return None
+    place = {name: i for i, name in enumerate(names)}
+    jaccard, cosine = (np.full((len(names), len(names)), np.nan) for _ in range(2))
+    for row in run.overlap.iter_rows(named=True):
+        a, b = place[row["benchmark_a"]], place[row["benchmark_b"]]
+        for matrix, value in ((jaccard, row["jaccard"]), (cosine, row["cosine"])):
+            matrix[a, b] = matrix[b, a] = np.nan if value is None else value
+    svg = figures.heat_map(names, jaccard, cosine, upper_name="Jaccard of covered concepts", lower_name="cosine of χ bench")
+    caption = (
+        "Above the diagonal: which share of the concepts that either benchmark covers is covered by both (1 = the same set). "
+        "Below: how alike their coverage profiles are (1 = proportional)."
+    )
+    return Drawn("How much the benchmarks overlap", caption, svg)
+
+
+def run_card(manifest: Mapping[str, Any]) -> list[Fact]:
+    """Say what was run, in the order in which the data flowed."""
+    model, sae, gate = manifest["model"], manifest["sae"], manifest["gate"]
+    figures_of_gate = [
+        f"L0 {tenths(gate.get('l0'))}",
+        f"explained variance {decimal(gate.get('explained_variance'))}",
+        f"dead {'N/A' if gate.get('dead_share') is None else percent(gate['dead_share'], 1)} of {integer(sae['d_sae'])}",
+        f"on {integer(gate.get('tokens'))} tokens",
+    ]
+    verdict = "passed" if gate.get("passed") else "failed, forced by the user" if gate.get("forced") else "failed"
+    setting = "the paper's setting" if manifest.get("paper") else "this project's setting"
+    return [
+        Fact("Model", str(model["name"]), f"{model['class']}, {model['layers']} layers × {integer(model['hidden_size'])}, {model['dtype']}"),
+        Fact("Weights", str(model["weights_sha256"])[:16], "sha256, first 16 digits"),
+        Fact("SAE", str(sae["name"]), f"{sae['architecture']}, {integer(sae['d_sae'])} concepts over {integer(sae['d_in'])} dimensions"),
+        Fact("Hook", str(manifest["hook"]), "where the SAE reads the model"),
+        Fact("SAE gate", verdict, ", ".join(figures_of_gate)),
+        Fact("Span", str(manifest["span"]), "the tokens of an item that count"),
+        Fact("Pooling", str(manifest["pooling"]), "token activations to one per item"),
+        Fact("Definitions", setting, f"created {manifest['created']}"),
+    ]
+
+
+def gate_warning(manifest: Mapping[str, Any]) -> str | None:
+    """Warn where the SAE does not describe the model well enough for concepts to mean anything."""
+    gate = manifest["gate"]
+    if gate.get("passed"):
+        return None
+    how = "and the run was forced" if gate.get("forced") else "and the run went on"
+    return (
+        f"The SAE did not pass its gate {how}: it explains {decimal(gate.get('explained_variance'))} of the variance with L0 "
+        f"{tenths(gate.get('l0'))}. What is said of concepts below may describe the SAE's faults rather than the model."
+    )
+
+
+def listing(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Flatten nested settings into dotted names and short values."""
+    lines: list[tuple[str, str]] = []
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            lines += listing(value, f"{name}.")
+        else:
+            lines.append((shorten(name, 80), shorten(str(value), 200)))
+    return lines

@@ -1,0 +1,202 @@
+"""The same findings in a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from competency_gaps.errors import UserError
+from competency_gaps.report import columns, findings, headline, page
+from competency_gaps.report.protocol import RunView
+from competency_gaps.report.text import decimal, integer, percent, shorten, show_token, signed, visible
+
+TONES = {"weak": "dark_orange", "strong": "dodger_blue2", "": "bold"}
+STATUS_STYLES = {"missing": "dark_orange", "under": "dark_orange", "over": "dodger_blue2"}
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Wrap foreign text: no markup is read in it, and no control reaches the terminal."""
+    return Text(visible(text), style=style)
+
+
+def print_summary(run: RunView, console: Console, *, top: int = 8, floor: float = 20.0) -> None:
+    """Print a run's findings, its benchmarks and the ends of the rankings.
+
+    Parameters
+    ----------
+    run : RunView
+    console : rich.console.Console
+    top : int
+        Concepts per table.
+    floor : float
+        Least n_eff of a ranked concept; lowered, and said so, where fewer than 10 reach it.
+    """
+    view = headline.overview(run)
+    ranked = findings.ranking(run.concepts, floor)
+    console.print(Panel(_headline(run, view, ranked), title=plain(headline.question(view), "bold"), title_align="left", padding=(1, 2)))
+    warning = page.gate_warning(run.manifest)
+    if warning is not None:
+        console.print(plain(warning, "bold dark_orange"))
+    console.print(_benchmarks(run))
+    for group in findings.left_out(run.items):
+        line = f"{integer(group.count)} {group.kind} in {shorten(group.benchmark, 40)}: {group.reason}"
+        console.print(Padding(plain(line, "dim"), (0, 2)))
+    strongest, weakest = ranked.ends(top)
+    for title, frame in (
+        ("Weakest concepts", weakest),
+        ("Strongest concepts", strongest),
+        ("Least covered concepts", findings.least_covered(run.concepts, top)),
+    ):
+        console.print(_titled(title, concept_table(frame)))
+    absent = findings.missing(run.concepts)
+    if absent.height:
+        title = f"Missing in every benchmark ({integer(min(top, absent.height))} of {integer(absent.height)} ranked)"
+        console.print(_titled(title, concept_table(absent.head(top))))
+    console.print()
+    for note in (ranked.caption, findings.left_out_note(run.concepts), findings.caution(ranked.frame)):
+        console.print(plain(note, "dim"))
+
+
+def _titled(title: str, table: RenderableType) -> Group:
+    return Group(Text(), Text(title, style="bold"), table)
+
+
+def _headline(run: RunView, view: headline.Overview, ranked: findings.Ranking) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column()
+    for finding in headline.findings(run, view, ranked):
+        grid.add_row(plain(finding.number, TONES[finding.tone]), plain(finding.sentence))
+    return grid
+
+
+def _benchmarks(run: RunView) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
+    table.add_column("benchmark", min_width=10)
+    for title in ("items", "excluded", "unscored", "mean score", "missing", "of alive", "share"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in run.benchmarks.iter_rows(named=True):
+        table.add_row(
+            plain(shorten(row["benchmark"], 40)),
+            integer(row["items"]),
+            integer(row["excluded"]),
+            integer(row["kept"] - row["scored"]),
+            decimal(row["mean_score"]),
+            integer(row["missing"]),
+            integer(row["alive"]),
+            percent(row["missing"], row["alive"]),
+        )
+    return table
+
+
+def concept_table(frame: pl.DataFrame) -> Table:
+    """Lay out concepts, in the order given.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of ``run.concepts``.
+
+    Returns
+    -------
+    rich.table.Table
+        Number, name, peak token, the quantities of ``columns.CONCEPT`` that the frame has, and flags.
+    """
+    shown = columns.present(columns.CONCEPT, frame.columns)
+    table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
+    table.add_column("#", justify="right", no_wrap=True, style="dim")
+    table.add_column("concept", min_width=16, ratio=1)
+    table.add_column("peak", no_wrap=True, max_width=14)
+    for column in shown:
+        table.add_column(column.title, justify="right", no_wrap=True)
+    table.add_column("flags")
+    for row in frame.iter_rows(named=True):
+        table.add_row(
+            str(row["concept"]),
+            plain(findings.concept_name(row), "" if row["label"] else "dim"),
+            plain(show_token(row["peak_token"]), "cyan"),
+            *(column.show(row[column.key]) for column in shown),
+            plain(", ".join(findings.flags_of(row)), "dim"),
+        )
+    return table
+
+
+def concept_panel(run: RunView, concept: int, *, examples: int = 3) -> Panel:
+    """Lay out all that is known of one concept.
+
+    Parameters
+    ----------
+    run : RunView
+    concept : int
+        Its number in the SAE.
+    examples : int
+        Best and worst items, each.
+
+    Raises
+    ------
+    UserError
+        The SAE has no such concept.
+    """
+    rows = run.concepts.filter(pl.col("concept") == concept)
+    if rows.is_empty():
+        last = run.concepts["concept"].max()
+        raise UserError(f"There is no concept {concept} in this run: the SAE's concepts are 0 to {last}. Look one up with: cgaps show")
+    row = rows.row(0, named=True)
+    detail = findings.detail(run, row, run.concept_benchmarks.filter(pl.col("concept") == concept), examples)
+    parts: list[RenderableType] = [_facts(row, detail.flags), Text(), _per_benchmark(detail)]
+    if not detail.groups:
+        parts.append(Text("No item of the suite activates this concept.", style="dim"))
+    for title, many in detail.groups:
+        parts += [Text(title, style="bold"), *(_example(one) for one in many), Text()]
+    title = Text.assemble((f"{concept} ", "dim"), plain(detail.name, "bold"))
+    return Panel(Group(*parts), title=title, title_align="left", padding=(1, 2))
+
+
+def _facts(row: dict[str, Any], flags: list[str]) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    shown = columns.present((*columns.CONCEPT, *columns.MISSING), list(row))
+    for column in shown:
+        grid.add_row(Text(column.title, style="dim"), Text(column.show(row[column.key]), style="bold"), Text(column.hint, style="dim"))
+    grid.add_row(Text("peak token", style="dim"), plain(show_token(row["peak_token"]) or "N/A", "cyan"), Text())
+    grid.add_row(Text("flags", style="dim"), plain(", ".join(flags) or "none"), Text())
+    return grid
+
+
+def _per_benchmark(detail: findings.ConceptDetail) -> Table:
+    shown = columns.present(columns.PER_BENCHMARK, list(detail.benchmarks[0]) if detail.benchmarks else [])
+    table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
+    table.add_column("benchmark")
+    for column in shown:
+        table.add_column(column.title, justify="right", no_wrap=True)
+    table.add_column("χ model − mean score", justify="right")
+    for row in detail.benchmarks:
+        cells = [Text(column.show(row[column.key]), style=STATUS_STYLES.get(str(row[column.key]), "")) for column in shown]
+        table.add_row(plain(shorten(row["benchmark"], 40)), *cells, signed(row["versus"]))
+    return table
+
+
+def _example(one: findings.Example) -> Group:
+    score = Text("unscored", style="dim")
+    if one.score is not None:
+        score = Text(f"score {decimal(one.score)}", style=TONES["strong" if one.score >= 0.5 else "weak"])
+    where = plain(f"  {shorten(one.benchmark, 40)} · {one.item_id} · saliency {decimal(one.saliency)}", "dim")
+    cut = one.excerpt
+    text = Text.assemble(
+        (f"[{integer(cut.cut_before)} characters cut] … " if cut.cut_before else "", "dim"),
+        plain(cut.before),
+        plain(cut.peak, "black on yellow"),
+        plain(cut.after),
+        (f" … [{integer(cut.cut_after)} characters cut]" if cut.cut_after else "", "dim"),
+    )
+    lines: list[RenderableType] = [Text.assemble(score, where), Padding(text, (0, 0, 0, 2))]
+    for name, value in (("response", one.response), ("expected", one.answer)):
+        if value is not None:
+            lines.append(Padding(Text.assemble((f"{name}: ", "dim"), plain(value)), (0, 0, 0, 2)))
+    return Group(*lines)

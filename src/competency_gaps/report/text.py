@@ -1,0 +1,138 @@
+"""Numbers and foreign text as people read them.
+
+Text that a model, a data set or a label supplies is never trusted: what could change how the rest of
+a page or a terminal reads is made visible here, and length is always cut with a count of what was cut.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+NOT_DEFINED = "N/A"
+"""Shown where a quantity is null; null is never shown as 0."""
+
+_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+"""Controls, terminal escapes, directional overrides and lone surrogates; plain marks (U+200E, U+200F) may stay."""
+
+
+def visible(text: str) -> str:
+    """Write characters that would act instead of being read as their code point, e.g. ``<U+202E>``."""
+    return _HIDDEN.sub(lambda match: f"<U+{ord(match.group()):04X}>", text.replace("\r\n", "\n"))
+
+
+def show_token(token: str | None) -> str:
+    """Write a token so that its white space can be seen; an empty string where there is none."""
+    if token is None:
+        return ""
+    return shorten(token, 40).replace("\n", "↵").replace("\t", "⇥").replace(" ", "␣")
+
+
+def integer(value: float | None) -> str:
+    """Write a count with thousands separated."""
+    return NOT_DEFINED if value is None else f"{int(value):,}"
+
+
+def decimal(value: float | None) -> str:
+    """Write a quantity between 0 and 1 with two decimals."""
+    return NOT_DEFINED if value is None else f"{value:.2f}"
+
+
+def tenths(value: float | None) -> str:
+    """Write an effective sample size with one decimal."""
+    return NOT_DEFINED if value is None else f"{value:,.1f}"
+
+
+def signed(value: float | None) -> str:
+    """Write a difference with its sign (a true minus) and two decimals."""
+    return NOT_DEFINED if value is None else f"{value:+.2f}".replace("-", "−")
+
+
+def magnitude(value: float | None) -> str:
+    """Write a heavy-tailed positive quantity with three significant digits."""
+    if value is None:
+        return NOT_DEFINED
+    if value == 0:
+        return "0"
+    if abs(value) < 1e-3:
+        return f"{value:.1e}".replace("e-0", "e-").replace("-", "−")
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.{2 if abs(value) >= 1 else 3}f}"
+
+
+def percent(part: float, whole: float) -> str:
+    """Write a share; one decimal where rounding would claim none or all."""
+    if whole == 0:
+        return NOT_DEFINED
+    share = 100 * part / whole
+    near_an_end = 0 < share < 1 or 99 < share < 100
+    return f"{share:.1f}%" if near_an_end else f"{share:.0f}%"
+
+
+def share_of(part: int, whole: int) -> str:
+    """Write a count, what it is out of, and the share: ``3,412 of 4,096 (83%)``."""
+    return f"{part:,} of {whole:,}" + (f" ({percent(part, whole)})" if whole else "")
+
+
+def plural(count: int, noun: str) -> str:
+    """Write a count with its noun: ``1 item``, ``2,000 items``."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut ``text`` after ``limit`` characters, and say how many were cut."""
+    return text if len(text) <= limit else f"{text[:limit]}… (+{len(text) - limit:,} characters)"
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """A window on a text, with the token at which a concept is strongest."""
+
+    cut_before: int
+    """Characters left out before the window."""
+    before: str
+    peak: str
+    """The token with the highest activation; empty where none is known."""
+    after: str
+    cut_after: int
+    """Characters left out after the window (and inside an overlong peak)."""
+
+
+def excerpt(
+    text: str, *, own: tuple[int | None, int | None], peak: tuple[int | None, int | None], limit: int
+) -> Excerpt:
+    """Take ``limit`` characters of an item around its strongest token.
+
+    Parameters
+    ----------
+    text : str
+        All that the model read.
+    own : tuple of int or None
+        Character range of the item's own text; the window stays in it unless the peak lies outside.
+    peak : tuple of int or None
+        Character range of the strongest token; None shows the beginning.
+    limit : int
+        Longest window.
+    """
+    start, end = _inside(own, len(text)) or (0, len(text))
+    found = _inside(peak, len(text))
+    if found is None:
+        stop = min(end, start + limit)
+        return Excerpt(0, text[start:stop], "", "", end - stop)
+    first, last = found
+    if first < start or last > end:
+        start, end = 0, len(text)
+    shown = min(last, first + limit)
+    room = limit - (shown - first)
+    left = max(start, first - room // 2)
+    right = min(end, last + room - (first - left))
+    left = max(start, min(left, first - room + (right - last)))
+    return Excerpt(left - start, text[left:first], text[first:shown], text[last:right], end - right + last - shown)
+
+
+def _inside(span: tuple[int | None, int | None], length: int) -> tuple[int, int] | None:
+    first, last = span
+    if first is None or last is None or not 0 <= first < last <= length:
+        return None
+    return first, last

@@ -1,0 +1,90 @@
+"""The gate stage: measure the SAE on a sample of the run's own tokens before anything else is computed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.activations.extract import Extractor
+from competency_gaps.config import Span
+from competency_gaps.dictionary.flags import LatentFacts
+from competency_gaps.errors import UserError
+from competency_gaps.files import write_atomic, write_json
+from competency_gaps.model.batches import plan_batches
+from competency_gaps.model.forward import read_hook
+from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.progress import Progress
+from competency_gaps.sae.gate import GateFigures, LatentStatistics, judge
+
+
+def pass_gate(
+    folder: Path,
+    extractor: Extractor,
+    prepared: Sequence[PreparedItem],
+    span: Span,
+    *,
+    tokens: int,
+    force: bool,
+    progress: Progress,
+) -> tuple[GateFigures, LatentFacts]:
+    """Measure and judge the SAE, or read what this run measured before it was stopped.
+
+    Raises
+    ------
+    UserError
+        If the SAE does not fit and ``force`` is off, or no item is left to measure on.
+    """
+    figures_file, facts_file = folder / "gate.json", folder / "gate.parquet"
+    if figures_file.is_file() and facts_file.is_file():
+        figures = GateFigures(**json.loads(figures_file.read_text(encoding="utf-8")))
+        if figures.passed or force:
+            table = pl.read_parquet(facts_file)
+            return figures, _facts(table["density"].to_numpy(), table["template_share"].to_numpy())
+    statistics = _measure(extractor, prepared, span, tokens, progress)
+    figures = judge(statistics, extractor.sae, force=force)
+    density, share = statistics.density.astype(np.float32), statistics.template_share.astype(np.float32)
+    write_atomic(facts_file, pl.DataFrame({"density": density, "template_share": share}).write_parquet)
+    write_json(figures_file, figures.as_dict())
+    return figures, _facts(density, share)
+
+
+def _facts(density: np.ndarray, template_share: np.ndarray) -> LatentFacts:
+    width = len(density)
+    return LatentFacts(density.astype(np.float64), template_share.astype(np.float64), np.full(width, np.nan), [None] * width)
+
+
+def _measure(
+    extractor: Extractor, prepared: Sequence[PreparedItem], span: Span, tokens: int, progress: Progress
+) -> LatentStatistics:
+    """Statistics over whole prompts of items drawn evenly over the run.
+
+    All tokens of the prompt are read, so that latents of the template show, but for a first token
+    that the span leaves out: its activation is a lone giant in most models, and SAEs are trained
+    without it.
+    """
+    import torch
+
+    usable = [one for one in prepared if one.excluded is None and len(one.tokens.ids)]
+    if not usable:
+        raise UserError("every item is excluded, so nothing can be measured: see the reasons above, or the span.")
+    order = np.random.default_rng(0).permutation(len(usable))
+    lengths = np.cumsum([len(usable[i].tokens.ids) for i in order])
+    chosen = [usable[i].tokens for i in order[: int(np.searchsorted(lengths, tokens)) + 1]]
+    sae = extractor.sae
+    statistics = LatentStatistics(sae.d_sae, sae.d_in)
+    with progress.stage("gate", total=sum(len(t.ids) for t in chosen), unit="tokens") as bar, torch.inference_mode():
+        for batch in plan_batches([len(t.ids) for t in chosen], extractor.batch_tokens):
+            activations = read_hook(extractor.lm, extractor.hook, [chosen[i].ids for i in batch])
+            for row, i in enumerate(batch):
+                used = np.ones(len(chosen[i].ids), bool) if span == "prompt+bos" else ~chosen[i].bos
+                if used.any():
+                    x = activations[row, : len(used)][torch.from_numpy(used).to(activations.device)]
+                    x = x.to(sae.sae.device, sae.sae.dtype)
+                    latents = sae.encode(x)
+                    statistics.add(x, latents, sae.sae.decode(latents), chosen[i].own[used])
+            bar.advance(sum(len(chosen[i].ids) for i in batch))
+    return statistics

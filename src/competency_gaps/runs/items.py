@@ -1,0 +1,94 @@
+"""The tables of items and of tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.activations.store import CasBlock
+from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.runs.extraction import Reading
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def items_table(
+    prepared: Mapping[str, Sequence[PreparedItem]],
+    readings: Mapping[str, Sequence[Reading]],
+    responses: Mapping[str, pl.DataFrame],
+) -> pl.DataFrame:
+    """``items.parquet``: one row per item, in the benchmarks' order."""
+    rows = [
+        _row(name, one, read, answer)
+        for name, items in prepared.items()
+        for one, read, answer in zip(items, readings[name], responses[name].iter_rows(named=True), strict=True)
+    ]
+    schema: dict[str, Any] = {
+        "benchmark": pl.String,
+        "item_id": pl.String,
+        "prompt": pl.String,
+        "text": pl.String,
+        "response": pl.String,
+        "answer": pl.String,
+        "score": pl.Float64,
+        "policy": pl.String,
+        "group": pl.String,
+        "n_span_tokens": pl.Int32,
+        "n_tokens": pl.Int32,
+        "excluded": pl.String,
+        "unscored": pl.String,
+        "own_start": pl.Int32,
+        "own_end": pl.Int32,
+        "logprobs": pl.List(pl.Float64),
+    }
+    return pl.DataFrame(rows, schema=schema)
+
+
+def _row(benchmark: str, one: PreparedItem, read: Reading, answer: dict[str, Any]) -> dict[str, Any]:
+    start, end = one.text.own[0]
+    return {
+        "benchmark": benchmark,
+        "item_id": one.item.id,
+        "prompt": one.text.text[start:end],
+        "text": read.text,
+        "response": answer["response"],
+        "answer": _answer_text(one),
+        "score": answer["score"],
+        "policy": one.policy.name,
+        "group": one.item.group,
+        "n_span_tokens": int(read.tokens.span.sum()) if read.tokens is not None else 0,
+        "n_tokens": len(one.tokens.ids) if read.tokens is None else len(read.tokens.ids),
+        "excluded": read.excluded,
+        "unscored": answer["unscored"],
+        "own_start": start,
+        "own_end": end,
+        "logprobs": answer["logprobs"],
+    }
+
+
+def _answer_text(one: PreparedItem) -> str | None:
+    answer = one.item.answer
+    if answer is None:
+        return None
+    if isinstance(answer, int) and one.item.choices:
+        return one.item.choices[answer]
+    if isinstance(answer, (list, tuple)):
+        return " | ".join(str(part) for part in answer)
+    return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, default=str)
+
+
+def token_table(suites: Iterable[Iterable[CasBlock]], tokenizer: PreTrainedTokenizerBase) -> pl.DataFrame:
+    """``tokens.parquet``: id and text of every token that occurs in a run."""
+    found: set[int] = set()
+    for blocks in suites:
+        for block in blocks:
+            found.update(np.unique(block.token_ids).tolist())
+    ids = sorted(found)
+    return pl.DataFrame(
+        {"token": ids, "text": tokenizer.batch_decode([[i] for i in ids])}, schema={"token": pl.Int32, "text": pl.String}
+    )

@@ -1,0 +1,59 @@
+"""The run's manifest: what was run, on what, with what, and how it went."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.errors import UserError
+from competency_gaps.files import write_json
+
+SCHEMA_VERSION = 1
+FILE = "manifest.json"
+_PACKAGES = ("competency-gaps", "torch", "transformers", "sae-lens", "numpy", "scipy", "polars", "reasoning-gym")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can change a result; absent ones are left out."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def write_manifest(folder: Path, content: dict[str, Any]) -> None:
+    """Write the manifest; it comes last, so that a folder with one is a finished run."""
+    write_json(folder / FILE, {"schema_version": SCHEMA_VERSION, **content})
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read a finished run's manifest.
+
+    Raises
+    ------
+    UserError
+        If the folder is no run, the run is not finished, or its schema version is unknown.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        if (folder / "plan.json").is_file():
+            raise UserError(f"{str(folder)!r} holds a run that is not finished: run the same 'cgaps run' again to go on.")
+        kind = "is no run: it has no manifest.json" if folder.is_dir() else "does not exist"
+        raise UserError(f"{str(folder)!r} {kind}. Expected a folder made by 'cgaps run'.")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        version = content["schema_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged: {error}. Run 'cgaps run' on the folder again.") from error
+    if version != SCHEMA_VERSION:
+        raise UserError(
+            f"{path} has schema_version {version!r}, but this version of competency-gaps reads {SCHEMA_VERSION}. "
+            f"Open it with the version that wrote it ({content.get('versions', {}).get('competency-gaps', 'unknown')})."
+        )
+    return dict(content)

@@ -1,0 +1,68 @@
+"""What a run folder belongs to: a resumed run must be the same run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.benchmarks.item import Benchmark
+from competency_gaps.config import RunConfig, as_dict
+from competency_gaps.errors import UserError
+from competency_gaps.files import write_json
+from competency_gaps.model.load import LanguageModel
+from competency_gaps.sae.load import SparseAutoencoder
+
+FILE = "plan.json"
+# These do not change the rows or scores on disk: tables are made from them again at every run.
+_FREE = ("out", "metrics", "reference", "paper")
+
+
+def claim(folder: Path, config: RunConfig, lm: LanguageModel, sae: SparseAutoencoder, suite: list[Benchmark]) -> bool:
+    """Take a folder for a run, or go on with the same run in it.
+
+    Returns
+    -------
+    bool
+        Whether the folder held this run already.
+
+    Raises
+    ------
+    UserError
+        If the folder holds another run (the message names what differs) or something else.
+    """
+    identity = _identity(config, lm, sae, suite)
+    path = folder / FILE
+    if path.is_file():
+        known = json.loads(path.read_text(encoding="utf-8"))
+        differing = sorted(_differences(known, identity))
+        if differing:
+            raise UserError(
+                f"{str(folder)!r} holds a run that differs in {', '.join(differing[:6])}. "
+                f"Give another --out, or delete the folder to run anew."
+            )
+        return True
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{str(folder)!r} is not empty and holds no run. Give another --out.")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, identity)
+    return False
+
+
+def _identity(config: RunConfig, lm: LanguageModel, sae: SparseAutoencoder, suite: list[Benchmark]) -> dict[str, Any]:
+    settings = {key: value for key, value in as_dict(config).items() if key not in _FREE}
+    settings["sae"] = {key: value for key, value in settings["sae"].items() if key not in ("labels", "force")}
+    return {
+        "config": settings,
+        "model": {k: lm.identity[k] for k in ("weights_sha256", "dtype", "tokenizer")},
+        "sae": sae.identity["weights_sha256"],
+        "benchmarks": {benchmark.name: benchmark.content_hash() for benchmark in suite},
+    }
+
+
+def _differences(a: Any, b: Any, where: str = "") -> set[str]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        return set().union(*(_differences(a.get(k), b.get(k), f"{where}.{k}" if where else k) for k in {*a, *b}))
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        return set().union(*(_differences(x, y, f"{where}.{i}") for i, (x, y) in enumerate(zip(a, b, strict=True))))
+    return set() if a == b else {where.removeprefix("config.")}

@@ -1,0 +1,183 @@
+"""How good an SAE is on given texts: sparsity, reconstruction, and what the model loses through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from competency_gaps.metrics.peaks import MajorityToken
+from competency_gaps.model.batches import pad, plan_batches
+from competency_gaps.model.forward import read_hook
+from competency_gaps.model.hooks import Hook, replaced
+from competency_gaps.model.load import LanguageModel
+from competency_gaps.progress import Progress
+from competency_gaps.sae.gate import LatentStatistics
+from competency_gaps.sae.load import SparseAutoencoder
+from competency_gaps.sae.reference import Reference
+from competency_gaps.sae.training.texts import Piece
+
+if TYPE_CHECKING:
+    import torch
+
+BATCH_TOKENS = 4096
+CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class SAEFigures:
+    """An SAE measured on texts; first tokens are left out throughout."""
+
+    tokens: int
+    l0: float
+    """Mean number of active latents per token."""
+    explained_variance: float
+    """1 - sum |x - x_hat|^2 / sum |x - mean x|^2."""
+    silent_share: float
+    """Share of the latents that are never active on these texts."""
+    loss: float
+    """Cross-entropy of the next token (nats) of the untouched model."""
+    loss_reconstructed: float
+    """The same with the SAE's reconstruction in place of the activation."""
+    loss_ablated: float
+    """The same with zeros in its place."""
+    loss_recovered: float
+    """(ablated - reconstructed) / (ablated - untouched); 1 = nothing lost."""
+    loss_tokens: int
+    """Tokens that the losses are means over."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+def evaluate_sae(
+    lm: LanguageModel,
+    hook: Hook,
+    sae: SparseAutoencoder,
+    pieces: Iterable[Piece],
+    *,
+    tokens: int,
+    loss_tokens: int,
+    progress: Progress,
+    name: str = "evaluation",
+) -> tuple[SAEFigures, Reference]:
+    """Measure an SAE on texts.
+
+    Parameters
+    ----------
+    tokens
+        Read at most so many tokens.
+    loss_tokens
+        Of these, so many for the losses, which need three full passes.
+    """
+    chosen = list(_first(pieces, tokens))
+    statistics = LatentStatistics(sae.d_sae, sae.d_in)
+    majority = MajorityToken(sae.d_sae)
+    with progress.stage(name, total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
+        for batch in plan_batches([len(p.ids) for p in chosen], BATCH_TOKENS):
+            rows = [chosen[i] for i in batch]
+            _add_rows(statistics, majority, sae, read_hook(lm, hook, [p.ids for p in rows]), rows)
+            bar.advance(sum(len(p.ids) for p in rows))
+    losses, counted = _losses(lm, hook, sae, list(_first(iter(chosen), loss_tokens)), progress)
+    clean, rebuilt, zero = losses
+    figures = SAEFigures(
+        tokens=statistics.tokens,
+        l0=statistics.l0,
+        explained_variance=statistics.explained_variance,
+        silent_share=float((statistics.active == 0).mean()),
+        loss=clean,
+        loss_reconstructed=rebuilt,
+        loss_ablated=zero,
+        loss_recovered=(zero - rebuilt) / (zero - clean),
+        loss_tokens=counted,
+    )
+    return figures, _reference(statistics, majority, lm)
+
+
+def _first(pieces: Iterable[Piece], tokens: int) -> Iterator[Piece]:
+    total = 0
+    for piece in pieces:
+        if total >= tokens:
+            return
+        total += len(piece.ids)
+        yield piece
+
+
+def _add_rows(
+    statistics: LatentStatistics,
+    majority: MajorityToken,
+    sae: SparseAutoencoder,
+    activations: torch.Tensor,
+    rows: Sequence[Piece],
+) -> None:
+    import torch
+
+    ids = np.concatenate([p.ids[~p.bos] for p in rows])
+    content = np.concatenate([p.content[~p.bos] for p in rows])
+    parts = [activations[i, : len(p.ids)][torch.from_numpy(~p.bos).to(activations.device)] for i, p in enumerate(rows)]
+    x = torch.cat(parts).to(sae.sae.device, sae.sae.dtype)
+    with torch.inference_mode():
+        for start in range(0, len(x), CHUNK):
+            part = x[start : start + CHUNK]
+            latents = sae.encode(part)
+            statistics.add(part, latents, sae.sae.decode(latents), content[start : start + CHUNK])
+            token, concept = latents.nonzero(as_tuple=True)
+            weights = latents[token, concept].float().cpu().numpy()
+            majority.add(concept.cpu().numpy(), ids[start + token.cpu().numpy()].astype(np.int64), weights)
+
+
+def _losses(
+    lm: LanguageModel, hook: Hook, sae: SparseAutoencoder, pieces: list[Piece], progress: Progress
+) -> tuple[list[float], int]:
+    """Mean next-token loss untouched, through the SAE, and with zeros; first tokens are never replaced."""
+    import torch
+
+    def through_sae(x: torch.Tensor) -> torch.Tensor:
+        y = x.to(sae.sae.device, sae.sae.dtype)
+        return sae.sae.decode(sae.encode(y)).to(x.device, x.dtype)
+
+    totals, count = np.zeros(3), 0
+    with progress.stage("losses", total=sum(len(p.ids) for p in pieces), unit="tokens") as bar:
+        for batch in plan_batches([len(p.ids) for p in pieces], BATCH_TOKENS // 2):
+            rows = [pieces[i] for i in batch]
+            ids = torch.from_numpy(pad([p.ids for p in rows], lm.pad_id)).to(lm.device)
+            real = torch.from_numpy(pad([np.ones(len(p.ids), np.int32) for p in rows], 0)).bool().to(lm.device)
+            first = torch.from_numpy(pad([p.bos.astype(np.int32) for p in rows], 0)).bool().to(lm.device)
+            changed = real & ~first
+            for i, change in enumerate((None, through_sae, torch.zeros_like)):
+                totals[i] += _loss_sum(lm, hook, ids, real, changed, change)
+            count += int(real[:, 1:].sum())
+            bar.advance(sum(len(p.ids) for p in rows))
+    return (totals / count).tolist(), count
+
+
+def _loss_sum(
+    lm: LanguageModel,
+    hook: Hook,
+    ids: torch.Tensor,
+    real: torch.Tensor,
+    changed: torch.Tensor,
+    change: Callable[[torch.Tensor], torch.Tensor] | None,
+) -> float:
+    import torch
+
+    with torch.inference_mode(), replaced(lm.model, hook, changed, change):
+        logits = lm.model(input_ids=ids, use_cache=False).logits[:, :-1]
+        steps = logits[real[:, 1:]].float()
+        return float(torch.nn.functional.cross_entropy(steps, ids[:, 1:][real[:, 1:]], reduction="sum"))
+
+
+def _reference(statistics: LatentStatistics, majority: MajorityToken, lm: LanguageModel) -> Reference:
+    own_tokens = max(1, statistics.tokens - statistics.template_tokens)
+    token: list[str | None] = [None if t < 0 else str(lm.tokenizer.decode([int(t)])) for t in majority.token]
+    return Reference(
+        mean=statistics.mass / own_tokens,
+        density=statistics.density,
+        share=statistics.mass / max(statistics.mass.sum(), 1e-30),
+        template_share=statistics.template_share,
+        token_share=majority.share(),
+        token=token,
+    )

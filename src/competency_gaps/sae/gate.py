@@ -1,0 +1,167 @@
+"""The sanity gate: does this SAE fit these activations at all?
+
+A wrong layer, hook, model or normalisation loads without complaint and gives numbers that mean
+nothing. A sample of the run's own tokens tells: an SAE that fits reconstructs them sparsely.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from competency_gaps.errors import UserError
+from competency_gaps.sae.load import SparseAutoencoder
+
+if TYPE_CHECKING:
+    import torch
+
+DENSEST = 0.1
+"""Largest share of the latents that may be active on a token."""
+
+
+@dataclass(frozen=True)
+class GateFigures:
+    """What the gate measured on a sample of tokens."""
+
+    tokens: int
+    """Tokens read; the first token of each input is left out unless the span holds it."""
+    l0: float
+    """Mean number of active latents per token."""
+    explained_variance: float
+    """1 - sum |x - x_hat|^2 / sum |x - mean x|^2; 1 = perfect, <= 0 = no better than the mean."""
+    dead_share: float
+    """Share of the latents silent on the whole sample, in [0, 1]; falls as the sample grows."""
+    d_sae: int
+    passed: bool
+    forced: bool = False
+    """The run went on although the gate refused."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for the manifest."""
+        return asdict(self)
+
+    def sentence(self) -> str:
+        """The figures in one line."""
+        return (
+            f"SAE on {self.tokens:,} tokens of this run: L0 {self.l0:.1f} of {self.d_sae:,}, "
+            f"explained variance {self.explained_variance:.3f}, {self.dead_share:.0%} of latents silent"
+        )
+
+
+class LatentStatistics:
+    """Running statistics per latent over tokens; used by the gate and by an SAE's reference.
+
+    Memory is a few vectors of the SAE's width, whatever the number of tokens.
+    """
+
+    def __init__(self, width: int, d_in: int) -> None:
+        self.tokens = 0
+        self.template_tokens = 0
+        self.active = np.zeros(width)
+        """Tokens on which the latent is active."""
+        self.mass = np.zeros(width)
+        """Sum of its activation over the item's own text."""
+        self.template_mass = np.zeros(width)
+        """Sum of its activation over template and boundary tokens."""
+        self._mean = np.zeros(d_in)
+        self._scatter = 0.0
+        self._error = 0.0
+        self._negative = 0.0
+
+    def add(self, activations: torch.Tensor, latents: torch.Tensor, decoded: torch.Tensor, own: np.ndarray) -> None:
+        """Add tokens.
+
+        Parameters
+        ----------
+        activations, decoded : torch.Tensor of shape (tokens, d_in)
+            The model's activations and the SAE's reconstruction.
+        latents : torch.Tensor of shape (tokens, width)
+        own : ndarray of bool of shape (tokens,)
+            Tokens of the item's own text; the others are template or boundary tokens.
+        """
+        import torch
+
+        x = activations.double()
+        count, mean = len(x), x.mean(dim=0).cpu().numpy()
+        # Chan's merge of means and squared deviations: stable whatever the activations' scale.
+        delta = mean - self._mean
+        total = self.tokens + count
+        within = float((x - x.mean(dim=0)).square().sum())
+        self._scatter += within + float(delta @ delta) * self.tokens * count / total
+        self._mean += delta * count / total
+        self._error += float((x - decoded.double()).square().sum())
+        self._negative = min(self._negative, float(latents.min()))
+        mask = torch.from_numpy(own).to(latents.device)
+        mass = latents.double().sum(dim=0).cpu().numpy()
+        own_mass = latents[mask].double().sum(dim=0).cpu().numpy()
+        self.active += (latents > 0).sum(dim=0).cpu().numpy()
+        self.mass += own_mass
+        self.template_mass += mass - own_mass
+        self.tokens = total
+        self.template_tokens += int((~own).sum())
+
+    @property
+    def explained_variance(self) -> float:
+        """1 - residual over variance about the mean."""
+        return 1.0 - self._error / self._scatter if self._scatter else float("nan")
+
+    @property
+    def l0(self) -> float:
+        """Mean number of active latents per token."""
+        return float(self.active.sum() / self.tokens)
+
+    @property
+    def density(self) -> np.ndarray:
+        """Share of tokens on which each latent is active, in [0, 1]."""
+        return self.active / self.tokens
+
+    @property
+    def template_share(self) -> np.ndarray:
+        """Share of each latent's mass on template and boundary tokens; NaN where it is silent."""
+        total = self.mass + self.template_mass
+        return np.divide(self.template_mass, total, out=np.full(len(total), np.nan), where=total > 0)
+
+    @property
+    def signed(self) -> bool:
+        """Whether an activation below zero was seen."""
+        return self._negative < 0
+
+
+def judge(statistics: LatentStatistics, sae: SparseAutoencoder, *, force: bool) -> GateFigures:
+    """Decide whether the SAE fits.
+
+    Raises
+    ------
+    UserError
+        If it plainly does not (explained variance <= 0 or L0 above a tenth of the width) and
+        ``force`` is off; or if latents are negative, for which the method's means have no meaning.
+    """
+    if statistics.signed:
+        raise UserError(
+            f"SAE {sae.name!r} has latents below zero ({sae.identity['architecture']}): "
+            f"a concept's activation must be at least 0. Use an SAE with non-negative latents."
+        )
+    ev, l0 = statistics.explained_variance, statistics.l0
+    faults = []
+    if not ev > 0:
+        faults.append(f"explained variance {ev:.3f} (expected above 0)")
+    if l0 > DENSEST * sae.d_sae:
+        faults.append(f"L0 {l0:.0f} (expected at most {DENSEST * sae.d_sae:.0f}, a tenth of {sae.d_sae} latents)")
+    figures = GateFigures(
+        tokens=statistics.tokens,
+        l0=l0,
+        explained_variance=ev,
+        dead_share=float((statistics.active == 0).mean()),
+        d_sae=sae.d_sae,
+        passed=not faults,
+        forced=bool(faults) and force,
+    )
+    if faults and not force:
+        raise UserError(
+            f"the SAE {sae.name!r} does not fit the activations at {sae.hook_name}: {'; '.join(faults)}. "
+            f"It was trained for model {sae.identity['model_name']!r}. Check model, layer (sae.hook_name) and "
+            f"precision; go on all the same with sae.force=true."
+        )
+    return figures

@@ -1,0 +1,68 @@
+"""Statistics of an SAE's latents over a reference corpus: the base rates that lift and flags need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.errors import UserError
+from competency_gaps.files import write_atomic
+
+FILE = "reference.parquet"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Per latent, over the reference's tokens. Arrays of shape (latents,)."""
+
+    mean: np.ndarray
+    """Mean activation per token, >= 0; 0 = silent."""
+    density: np.ndarray
+    """Share of tokens on which it is active, in [0, 1]."""
+    share: np.ndarray
+    """Its part of all activation, in [0, 1]; sums to 1."""
+    template_share: np.ndarray
+    """Share of its mass on chat-template tokens, in [0, 1]; NaN where silent."""
+    token_share: np.ndarray
+    """Lower bound of the share of its mass on one token string, in [0, 1]; NaN where silent."""
+    token: list[str | None]
+    """That token string."""
+
+    def write(self, path: Path) -> None:
+        """Write one row per latent."""
+        table = pl.DataFrame(
+            {
+                "concept": np.arange(len(self.mean), dtype=np.int32),
+                "mean": self.mean.astype(np.float32),
+                "density": self.density.astype(np.float32),
+                "share": self.share.astype(np.float32),
+                "template_share": pl.Series(self.template_share.astype(np.float32)).fill_nan(None),
+                "token_share": pl.Series(self.token_share.astype(np.float32)).fill_nan(None),
+                "token": self.token,
+            },
+        )
+        write_atomic(path, table.write_parquet)
+
+
+def read_reference(path: Path, width: int) -> Reference:
+    """Read reference statistics.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, is none, or belongs to an SAE of another width.
+    """
+    if not path.is_file():
+        raise UserError(f"reference {str(path)!r}: there is no such file.")
+    table = pl.read_parquet(path)
+    wanted = ["concept", "mean", "density", "share", "template_share", "token_share", "token"]
+    if not set(wanted) <= set(table.columns):
+        raise UserError(f"reference {str(path)!r}: expected the columns {wanted}, found {table.columns}.")
+    if table.height != width:
+        raise UserError(f"reference {str(path)!r} has {table.height} latents, but the SAE has {width}.")
+    table = table.sort("concept")
+    arrays = {name: table[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() for name in wanted[1:-1]}
+    return Reference(**arrays, token=table["token"].to_list())

@@ -1,0 +1,151 @@
+"""Activations to train on, computed once and kept in shards on disk.
+
+Running the model costs several times as much as a training step, so its activations are kept: a
+killed run resumes at the shard where it stood, and another SAE can be trained on them at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from competency_gaps.config import TrainingConfig, as_dict
+from competency_gaps.model.batches import plan_batches
+from competency_gaps.model.forward import read_hook
+from competency_gaps.model.hooks import Hook
+from competency_gaps.model.load import LanguageModel
+from competency_gaps.progress import Progress
+from competency_gaps.sae.training.texts import Piece, cut_pieces, read_documents
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+SHARD_TOKENS = 65_536
+BATCH_TOKENS = 4096
+
+
+@dataclass(frozen=True)
+class ActivationCache:
+    """Shards of activations, each of shape (tokens, width), shuffled inside."""
+
+    shards: list[Path]
+    tokens: int
+    """Activations in all shards."""
+
+    def batches(self, batch: int, *, seed: int) -> Iterator[torch.Tensor]:
+        """Endless shuffled float32 batches of shape (batch, width).
+
+        Shards are mixed eight at a time, so that one batch holds tokens of many documents.
+        """
+        import torch
+        from safetensors.torch import load_file
+
+        rng = np.random.default_rng(seed)
+        while True:
+            order = rng.permutation(len(self.shards))
+            for start in range(0, len(order), 8):
+                pool = torch.cat([load_file(self.shards[i])["activations"] for i in order[start : start + 8]])
+                pool = pool[torch.from_numpy(rng.permutation(len(pool)))]
+                yield from (rows.float() for rows in pool.split(batch) if len(rows) == batch)
+
+    def in_order(self, batch: int) -> Iterator[torch.Tensor]:
+        """All activations once, as float32 of shape (at most batch, width)."""
+        from safetensors.torch import load_file
+
+        for shard in self.shards:
+            yield from (rows.float() for rows in load_file(shard)["activations"].split(batch))
+
+
+def cache_activations(
+    config: TrainingConfig, lm: LanguageModel, hook: Hook, bos_id: int | None, folder: Path, progress: Progress
+) -> ActivationCache:
+    """Compute the activations of the configured texts, shard by shard.
+
+    Shards that are there already and belong to the same texts, model and hook are kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    identity = _identity(config, lm)
+    stamp = folder / "identity.json"
+    if stamp.exists() and json.loads(stamp.read_text()) != identity:
+        log.warning("activations in %s belong to other texts or another model: they are made again", folder)
+        for old in folder.glob("shard-*.safetensors"):
+            old.unlink()
+    stamp.write_text(json.dumps(identity, indent=1))
+    documents = read_documents(config.texts)
+    pieces = cut_pieces(documents, lm.tokenizer, context=config.context, bos_id=bos_id)
+    chosen = choose_tokens(pieces, template_share=config.template_share, seed=config.seed)
+    shards: list[Path] = []
+    total = 0
+    with progress.stage("activations", total=config.tokens, unit="tokens") as bar:
+        for number, group in enumerate(_groups(chosen, config.tokens)):
+            path = folder / f"shard-{number:05d}.safetensors"
+            size = sum(int(keep.sum()) for _, keep in group)
+            if not path.exists():
+                _write_shard(path, lm, hook, group, seed=config.seed + number, advance=bar.advance)
+            else:
+                bar.skip(size)
+            shards.append(path)
+            total += size
+    if total < config.tokens:
+        log.warning("the texts hold only %d tokens of the %d asked for", total, config.tokens)
+    return ActivationCache(shards, total)
+
+
+def choose_tokens(
+    pieces: Iterator[Piece], *, template_share: float, seed: int
+) -> Iterator[tuple[Piece, np.ndarray]]:
+    """Choose each piece's tokens: its text always, a chat template's tokens only in a share of the documents."""
+    for piece in pieces:
+        with_template = np.random.default_rng((seed, piece.document)).random() < template_share
+        yield piece, (~piece.bos if with_template else piece.content)
+
+
+def _groups(
+    chosen: Iterator[tuple[Piece, np.ndarray]], tokens: int
+) -> Iterator[list[tuple[Piece, np.ndarray]]]:
+    group: list[tuple[Piece, np.ndarray]] = []
+    size = total = 0
+    for piece, keep in chosen:
+        group.append((piece, keep))
+        size += int(keep.sum())
+        if size >= SHARD_TOKENS or total + size >= tokens:
+            yield group
+            total += size
+            group, size = [], 0
+            if total >= tokens:
+                return
+    if group:
+        yield group
+
+
+def _write_shard(path, lm, hook, group, *, seed, advance) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    import torch
+    from safetensors.torch import save_file
+
+    found: list[torch.Tensor] = []
+    for batch in plan_batches([len(piece.ids) for piece, _ in group], BATCH_TOKENS):
+        pieces = [group[i] for i in batch]
+        rows = read_hook(lm, hook, [piece.ids for piece, _ in pieces])
+        for row, (_, keep) in zip(rows, pieces, strict=True):
+            found.append(row[: len(keep)][torch.from_numpy(keep)].to("cpu", torch.bfloat16))
+        advance(sum(int(keep.sum()) for _, keep in pieces))
+    activations = torch.cat(found)
+    shuffle = torch.from_numpy(np.random.default_rng(seed).permutation(len(activations)))
+    part = path.with_suffix(".part")
+    save_file({"activations": activations[shuffle].contiguous()}, part)
+    part.replace(path)
+
+
+def _identity(config: TrainingConfig, lm: LanguageModel) -> dict[str, object]:
+    parts = as_dict(config)
+    keys = ("hook_name", "tokens", "context", "template_share", "seed")
+    texts = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in config.texts if path.is_file()}
+    return {**{key: parts[key] for key in keys}, "texts": texts, "model": lm.identity["weights_sha256"]}

@@ -1,0 +1,160 @@
+"""The recipe: cached activations in, a pack with SAE, reference statistics and card out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from competency_gaps.config import TrainingConfig, as_dict
+from competency_gaps.errors import MissingExtraError
+from competency_gaps.model.hooks import resolve_hook
+from competency_gaps.model.load import fast_bfloat16, load_model
+from competency_gaps.model.prompts import resolve_bos
+from competency_gaps.progress import Progress
+from competency_gaps.sae.training.activations import ActivationCache, cache_activations
+
+if TYPE_CHECKING:
+    from sae_lens import TrainingSAE
+
+log = logging.getLogger(__name__)
+NORM_BATCHES = 16
+
+
+def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
+    """Train an SAE and write its pack: ``cfg.json``, ``sae_weights.safetensors``, ``reference.parquet``, ``card.json``.
+
+    Activations are kept under ``out/activations``: a killed training resumes from them, and another
+    configuration of the SAE reuses them. They may be deleted afterwards.
+
+    Returns
+    -------
+    Path
+        The folder, which ``sae.folder`` of a run's configuration takes.
+    """
+    try:
+        import sae_lens  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("sae-lens", "run", "Training an SAE") from error
+    from competency_gaps.sae.training.card import write_card
+
+    lm = load_model(config.model)
+    hook = resolve_hook(lm.model, config.hook_name)
+    bos_id = resolve_bos(lm.tokenizer, config.model.bos, sae_prepends=True)
+    progress.say(f"{config.model.name}: {hook.path} ({lm.hidden_size} wide), {lm.identity['dtype']}")
+    cache = cache_activations(config, lm, hook, bos_id, out / "activations", progress)
+    sae = _fit(config, lm.hidden_size, bos_id is not None, cache, progress)
+    _save(sae, config, out)
+    write_card(config, lm, hook, bos_id, cache, out, progress)
+    return out
+
+
+def _fit(
+    config: TrainingConfig, width: int, prepend_bos: bool, cache: ActivationCache, progress: Progress
+) -> TrainingSAE[Any]:
+    import torch
+    from sae_lens.config import LoggingConfig, SAETrainerConfig
+    from sae_lens.training.sae_trainer import SAETrainer
+
+    torch.manual_seed(config.seed)
+    total = int(cache.tokens * config.epochs) // config.batch * config.batch
+    steps = total // config.batch
+    trainer_config = SAETrainerConfig(
+        total_training_samples=total,
+        train_batch_size_samples=config.batch,
+        lr=config.lr,
+        lr_end=0.0,
+        lr_warm_up_steps=int(config.warm_up * steps),
+        lr_decay_steps=int(config.decay * steps),
+        dead_feature_window=math.ceil(config.dead_after / config.batch),
+        feature_sampling_window=max(1, steps),
+        autocast=config.autocast and fast_bfloat16("cpu"),
+        n_checkpoints=0,
+        logger=LoggingConfig(log_to_wandb=False),
+    )
+    sae = _new_sae(config, width, prepend_bos, steps)
+    batches = cache.batches(config.batch, seed=config.seed)
+    with torch.enable_grad(), progress.stage("training", total=total, unit="tokens") as bar:
+        trainer = SAETrainer(cfg=trainer_config, sae=sae, data_provider=_Provider(batches, bar, config.batch))
+        _centre(trainer, sae, cache, config)
+        trainer.fit()
+    return sae
+
+
+class _Provider:
+    """SAELens' data provider; it also moves our progress bar, as SAELens' own has no rate."""
+
+    def __init__(self, batches: Any, bar: Any, batch: int) -> None:
+        self._batches, self._bar, self._batch = batches, bar, batch
+
+    def __iter__(self) -> _Provider:
+        return self
+
+    def __next__(self) -> Any:
+        self._bar.advance(self._batch)
+        return next(self._batches)
+
+
+def _centre(trainer: Any, sae: Any, cache: ActivationCache, config: TrainingConfig) -> None:
+    """Scale inputs to a mean norm of sqrt(width) and start the decoder's bias at their mean.
+
+    Starting at the mean leaves no latent to spend on it: fewer latents die early.
+    """
+    import torch
+
+    batches = cache.batches(config.batch, seed=config.seed + 1)
+    sample = torch.cat([next(batches) for _ in range(NORM_BATCHES)])
+    scale = math.sqrt(sample.shape[1]) / sample.norm(dim=1).mean().item()
+    trainer.activation_scaler.scaling_factor = scale
+    with torch.no_grad():
+        sae.b_dec.copy_(sample.mean(dim=0) * scale)
+
+
+def _new_sae(config: TrainingConfig, width: int, prepend_bos: bool, steps: int) -> TrainingSAE[Any]:
+    from sae_lens import (
+        BatchTopKTrainingSAE,
+        BatchTopKTrainingSAEConfig,
+        JumpReLUTrainingSAE,
+        JumpReLUTrainingSAEConfig,
+        TopKTrainingSAE,
+        TopKTrainingSAEConfig,
+    )
+    from sae_lens.saes.sae import SAEMetadata
+
+    metadata = SAEMetadata(
+        model_name=config.model.name,
+        hook_name=config.hook_name,
+        hf_hook_name=None,
+        prepend_bos=prepend_bos,
+        context_size=config.context,
+    )
+    common: dict[str, Any] = {
+        "d_in": width,
+        "d_sae": config.d_sae,
+        "metadata": metadata,
+        "normalize_activations": "expected_average_only_in",
+    }
+    if config.architecture == "batchtopk":
+        return BatchTopKTrainingSAE(BatchTopKTrainingSAEConfig(k=float(config.k), **common))
+    if config.architecture == "topk":
+        return TopKTrainingSAE(TopKTrainingSAEConfig(k=config.k, **common))
+    return JumpReLUTrainingSAE(
+        JumpReLUTrainingSAEConfig(l0_coefficient=config.l0_coefficient, l0_warm_up_steps=steps // 4, **common)
+    )
+
+
+def _save(sae: TrainingSAE[Any], config: TrainingConfig, out: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    weights, cfg = sae.save_inference_model(out)
+    tensors = {name: tensor.to(getattr(torch, config.save_dtype)) for name, tensor in load_file(weights).items()}
+    part = Path(weights).with_suffix(".part")
+    save_file(tensors, part)
+    part.replace(weights)
+    (out / "training.json").write_text(json.dumps(as_dict(config), indent=1) + "\n")
+    # Readable, and with float32 as the precision to compute in whatever the file's is.
+    settings = json.loads(Path(cfg).read_text())
+    Path(cfg).write_text(json.dumps({**settings, "device": "cpu", "dtype": "float32"}, indent=1) + "\n")

@@ -1,0 +1,87 @@
+"""Multiple choice by log-likelihood."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from competency_gaps.benchmarks.item import Item
+from competency_gaps.benchmarks.options import LETTERS, with_options
+from competency_gaps.scoring.policy import Continuations, Output, Policy, Request, Score
+
+
+@dataclass(frozen=True)
+class Choice(Policy):
+    """1 if the gold option is the likeliest continuation, else 0; of equally likely options the first counts.
+
+    ``lettered``: the options stand in the prompt, the continuations are their letters, as MMLU is scored
+    (Hendrycks et al., 2021). ``cloze``: the options themselves are the continuations and the model does not see
+    them side by side (Brown et al., 2020, section 2.4).
+    """
+
+    name: ClassVar[str] = "choice"
+
+    form: Literal["lettered", "cloze"] = "lettered"
+    normalise: Literal["raw", "tokens", "characters"] = "raw"
+    """Log-likelihood as it is, per token of the continuation, or per character of the option's text."""
+
+    @property
+    def default_after(self) -> str:
+        return "\nAnswer:"
+
+    def check(self, item: Item) -> str | None:
+        if not item.choices:
+            return "there are no choices"
+        if isinstance(item.answer, bool) or not isinstance(item.answer, int):
+            return f"the answer is {item.answer!r}, expected the 0-based index of the gold option"
+        if not 0 <= item.answer < len(item.choices):
+            return f"the answer {item.answer} is out of range for {len(item.choices)} choices"
+        if self.form == "lettered" and len(item.choices) > len(LETTERS):
+            return f"{len(item.choices)} choices are more than the {len(LETTERS)} letters"
+        if (self.form == "cloze" or self.normalise == "characters") and not all(c.strip() for c in item.choices):
+            return "a choice is empty"
+        return None
+
+    def prompt(self, item: Item) -> str:
+        return with_options(item.prompt, _choices(item)) if self.form == "lettered" else item.prompt
+
+    def request(self, item: Item) -> Request:
+        choices = _choices(item)
+        texts = LETTERS[: len(choices)] if self.form == "lettered" else choices
+        return Continuations(tuple(f" {text}" for text in texts))
+
+    def score(self, item: Item, output: Output) -> Score:
+        choices = _choices(item)
+        values = per_length(output, self.normalise, [len(choice) for choice in choices])
+        if not all(math.isfinite(value) for value in values):
+            return Score(None, note="a log-probability is not finite")
+        best = values.index(max(values))
+        return Score(float(best == item.answer), choices[best])
+
+
+def per_length(
+    output: Output, normalise: Literal["raw", "tokens", "characters"], characters: Sequence[int]
+) -> list[float]:
+    """Log-probabilities over the length of their texts; NaN where a text has no length.
+
+    Raises
+    ------
+    ValueError
+        If the output belongs to another request.
+    """
+    lengths: Sequence[int]
+    if normalise == "raw":
+        lengths = [1] * len(output.logprobs)
+    else:
+        lengths = output.tokens if normalise == "tokens" else characters
+    if not len(output.logprobs) == len(characters) == len(lengths):
+        raise ValueError(f"{len(output.logprobs)} log-probabilities for {len(characters)} texts")
+    return [value / length if length else math.nan for value, length in zip(output.logprobs, lengths, strict=True)]
+
+
+def _choices(item: Item) -> tuple[str, ...]:
+    if item.choices is None:
+        raise ValueError(f"item {item.id!r} has no choices")
+    return item.choices

@@ -1,0 +1,40 @@
+"""Scores that need no comparison: ready-made ones, and none at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from competency_gaps.benchmarks.item import Item
+from competency_gaps.scoring.policy import Generation, Output, Policy, Request, Score
+from competency_gaps.scoring.text import Length
+
+
+@dataclass(frozen=True)
+class Imported(Policy):
+    """The score and response that came with the item; an item without a score is unscored."""
+
+    name: ClassVar[str] = "imported"
+
+    def request(self, item: Item) -> Request:
+        return None
+
+    def score(self, item: Item, output: Output) -> Score:
+        note = None if item.score is not None else "the source gives no score"
+        return Score(item.score, item.response, note)
+
+
+@dataclass(frozen=True)
+class Unscored(Policy):
+    """No score: the items count for coverage only."""
+
+    name: ClassVar[str] = "none"
+
+    max_new_tokens: Length | None = None
+    """Let the model answer all the same, with at most so many tokens; null asks nothing of it."""
+
+    def request(self, item: Item) -> Request:
+        return Generation(self.max_new_tokens) if self.max_new_tokens else None
+
+    def score(self, item: Item, output: Output) -> Score:
+        return Score(None, output.text or item.response, "the policy 'none' scores nothing")

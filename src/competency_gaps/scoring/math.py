@@ -1,0 +1,82 @@
+"""Equivalence of mathematical answers."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from competency_gaps.benchmarks.item import Item
+from competency_gaps.errors import MissingExtraError
+from competency_gaps.scoring.limits import TimeLimitReached, time_limit
+from competency_gaps.scoring.policy import Output, Score
+from competency_gaps.scoring.text import NEXT_QUESTION, GenerationPolicy, Length, accepted, missing_answer
+
+
+@dataclass(frozen=True)
+class Math(GenerationPolicy):
+    """1 if the answer is mathematically equal to the gold, else 0, as ``math-verify`` decides.
+
+    The gold is LaTeX without dollar signs. The answer is what math-verify finds in the text (``\\boxed{...}``
+    first, then LaTeX, then plain expressions). Answers in words (``\\text{Evelyn}``) are compared as texts.
+    """
+
+    name: ClassVar[str] = "math"
+
+    max_new_tokens: Length = 512
+    stop: tuple[str, ...] = NEXT_QUESTION
+    seconds: Annotated[float, Field(gt=0)] = 5.0
+    """Longest comparison; what takes longer is unscored. Holds in the main thread of a process only."""
+
+    def check(self, item: Item) -> str | None:
+        return missing_answer(item)
+
+    def score(self, item: Item, output: Output) -> Score:
+        golds = accepted(item.answer)
+        if any(_words(output.text) == _words(gold) for gold in golds):
+            return Score(1.0, output.text)
+        parse, verify = _math_verify()
+        try:
+            with time_limit(self.seconds):
+                # Its own time limits work in the main thread only and would cancel a timer that already runs.
+                found = parse(output.text, parsing_timeout=None)
+                right = any(
+                    verify(parse(f"${gold}$", parsing_timeout=None), found, timeout_seconds=None) for gold in golds
+                )
+        except TimeLimitReached:
+            return Score(None, output.text, f"the comparison took longer than {self.seconds:g} s")
+        return Score(float(right), output.text)
+
+
+def _math_verify() -> tuple[Any, Any]:
+    try:
+        from math_verify import parse, verify
+    except ImportError as error:
+        raise MissingExtraError("math-verify", "run", "The scoring policy 'math'") from error
+    # It warns that there is no time limit; ``time_limit`` is ours.
+    for module in ("math_verify.parser", "math_verify.grader"):
+        logging.getLogger(module).setLevel(logging.ERROR)
+    return parse, verify
+
+
+def _words(text: str) -> str:
+    """A text without LaTeX's dress: the content of the last ``\\boxed``, dollars, ``\\text``, spaces, full stop."""
+    text = text.strip()
+    boxed = text.rfind("\\boxed{")
+    if boxed >= 0:
+        text = _braced(text[boxed + len("\\boxed") :])
+    text = re.sub(r"\\(?:text|mathrm|textbf)\s*\{([^{}]*)\}", r"\1", text)
+    return re.sub(r"[\s$]|\\[ ,;!]", "", text).rstrip(".").casefold()
+
+
+def _braced(text: str) -> str:
+    """What stands between the opening brace that a text begins with and its closing one."""
+    depth = 0
+    for index, character in enumerate(text):
+        depth += (character == "{") - (character == "}")
+        if depth == 0:
+            return text[1:index]
+    return text[1:]

@@ -1,0 +1,134 @@
+"""Numbers in texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, ClassVar, NamedTuple
+
+from pydantic import Field
+
+from competency_gaps.benchmarks.item import Item
+from competency_gaps.scoring.policy import Output, Score
+from competency_gaps.scoring.text import NEXT_QUESTION, GenerationPolicy, Length, accepted, missing_answer
+
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
+_NUMBER = re.compile(
+    rf"""
+    (?P<sign>(?<![\w)\]}}.])[-+]\s?)?            # no sign: the dash in "5-3" or "gpt-4"
+    [$€£¥]?\s?(?P<inner>(?<=[$€£¥])-)?           # both "-$5" and "$-5"
+    (?<![\w.])(?:
+        (?P<whole>\d+)\s+(?P<part>\d+)\s*/\s*(?P<of>\d+)(?![\d/.])
+      | (?P<numerator>{_DIGITS})\s*/\s*(?P<denominator>{_DIGITS})(?![\d/.]\d|/)
+      | (?P<decimal>(?:{_DIGITS}(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d{{1,3}}(?!\d))?)
+    )
+    (?P<percent>\s?%)?
+    """,
+    re.VERBOSE,
+)
+_MARKER = re.compile(r"####|\banswer\s*(?:is|:|=)|\\boxed\s*\{", re.IGNORECASE)
+_LATEX = ((re.compile(r"\\[dt]?frac\{\s*(-?\d+)\s*\}\{\s*(\d+)\s*\}"), r"\1/\2"), (re.compile(r"\\([$%,!])"), r"\1"))
+_CHARACTERS = str.maketrans({"−": "-", "–": "-", "⁄": "/", "\u00a0": " ", "\u202f": " "})
+
+
+class Number(NamedTuple):
+    """A number as it stands in a text."""
+
+    value: Fraction
+    percent: bool
+    """A percent sign follows; ``value`` is the number before it."""
+
+
+def numbers(text: str) -> Iterator[Number]:
+    """All numbers of a text, in order.
+
+    Known are thousands separators (``1,234``), decimals, scientific notation, fractions (``3/4``), mixed numbers
+    (``1 1/2``), signs, percent and currency signs. A fraction with the denominator 0 is no number.
+    """
+    text = text.translate(_CHARACTERS)
+    for pattern, plain in _LATEX:
+        text = pattern.sub(plain, text)
+    for match in _NUMBER.finditer(text):
+        value = _value(match)
+        if value is not None:
+            negative = (match["sign"] or "").startswith("-") or match["inner"] is not None
+            yield Number(-value if negative else value, match["percent"] is not None)
+
+
+def answer_number(text: str) -> Number | None:
+    """The number that a text gives as its answer; null if it has none.
+
+    After the last ``####``, ``answer is``, ``answer:`` or ``\\boxed{``: the first number of the sentence, or the
+    first one after its last equals sign. Where no such number follows: the last number of the text.
+    """
+    marks = list(_MARKER.finditer(text))
+    if marks:
+        sentence = re.split(r"\n|[.!?](?:\s|$)", text[marks[-1].end() :].lstrip(), maxsplit=1)[0]
+        for part in (sentence.rpartition("=")[2], sentence):
+            found = next(numbers(part), None)
+            if found is not None:
+                return found
+    last = None
+    for last in numbers(text):  # noqa: B007
+        pass
+    return last
+
+
+@dataclass(frozen=True)
+class Numeric(GenerationPolicy):
+    """1 if the answer's number is the gold number within the tolerance, else 0; an answer without a number is wrong.
+
+    Percentages: if only one of the two has a percent sign, both of its readings count, so ``45%`` equals both
+    45 and 0.45; if both have one, the numbers before the signs are compared.
+    """
+
+    name: ClassVar[str] = "numeric"
+
+    max_new_tokens: Length = 256
+    stop: tuple[str, ...] = NEXT_QUESTION
+    absolute: Annotated[float, Field(ge=0)] = 1e-6
+    """Largest difference that counts as equal."""
+    relative: Annotated[float, Field(ge=0)] = 0.0
+    """Largest difference as a share of the gold's size; the larger of the two tolerances holds."""
+
+    def check(self, item: Item) -> str | None:
+        problem = missing_answer(item)
+        if problem:
+            return problem
+        for gold in accepted(item.answer):
+            if len(list(numbers(gold))) != 1:
+                return f"the answer {gold!r} is not one number"
+        return None
+
+    def score(self, item: Item, output: Output) -> Score:
+        found = answer_number(output.text)
+        golds = [next(numbers(gold)) for gold in accepted(item.answer)]
+        right = found is not None and any(self._equal(found, gold) for gold in golds)
+        return Score(float(right), output.text)
+
+    def _equal(self, found: Number, gold: Number) -> bool:
+        readings = [(found.value, gold.value)]
+        if found.percent and not gold.percent:
+            readings.append((found.value / 100, gold.value))
+        elif gold.percent and not found.percent:
+            readings.append((found.value, gold.value / 100))
+        for value, target in readings:
+            tolerance = max(Fraction(self.absolute), Fraction(self.relative) * abs(target))
+            if abs(value - target) <= tolerance:
+                return True
+        return False
+
+
+def _value(match: re.Match[str]) -> Fraction | None:
+    try:
+        if match["whole"]:
+            return int(match["whole"]) + Fraction(int(match["part"]), int(match["of"]))
+        if match["numerator"]:
+            numerator, denominator = (match[key].replace(",", "") for key in ("numerator", "denominator"))
+            return Fraction(int(numerator), int(denominator))
+        return Fraction(match["decimal"].replace(",", ""))
+    except (ValueError, ZeroDivisionError):
+        # ValueError: more digits than Python turns into an integer (4300).
+        return None

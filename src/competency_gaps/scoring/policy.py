@@ -1,0 +1,92 @@
+"""What a scoring policy is: what it asks of the model, and a pure function from the output to a score."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from competency_gaps.benchmarks.item import Item
+
+
+@dataclass(frozen=True)
+class Continuations:
+    """Ask for the log-likelihood of each text as a continuation of the prompt."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Ask for the log-likelihood of each whole text by itself, without the prompt."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Ask for an answer in words."""
+
+    max_new_tokens: int
+    stop: tuple[str, ...] = ()
+    """The answer ends before the first of these."""
+
+
+Request = Continuations | Sentences | Generation | None
+"""What a policy asks of the model; null: nothing, the score does not depend on a new output."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the model answered to a request."""
+
+    logprobs: tuple[float, ...] = ()
+    """Per text of the request: summed log-probability (natural logarithm, <= 0)."""
+    tokens: tuple[int, ...] = ()
+    """Per text of the request: number of tokens that ``logprobs`` sums over."""
+    text: str = ""
+    """The generated answer, without the prompt and the stop string."""
+
+
+class Score(NamedTuple):
+    """The result of scoring one item."""
+
+    value: float | None
+    """In [0, 1]; null = unscored."""
+    response: str | None = None
+    """What the model answered, in words: the chosen option, or the generated text."""
+    note: str | None = None
+    """Why the item is unscored."""
+
+
+class Policy(ABC):
+    """A way to score items. Instances are frozen dataclasses whose fields are the policy's options."""
+
+    name: ClassVar[str]
+    """The word in configurations and in ``items.parquet``."""
+
+    def check(self, item: Item) -> str | None:
+        """Say what this policy misses or finds wrong in an item; null if it can score it."""
+        return None
+
+    @property
+    def default_after(self) -> str:
+        """Text that fits after the item's own text in a plain prompt; empty where none is needed."""
+        return ""
+
+    def prompt(self, item: Item) -> str:
+        """The item's own text as the model reads it (lettered options belong to it)."""
+        return item.prompt
+
+    @property
+    def default_after(self) -> str:
+        """What follows the own text in an untemplated prompt, unless the benchmark says otherwise."""
+        return ""
+
+    @abstractmethod
+    def request(self, item: Item) -> Request:
+        """What to ask of the model."""
+
+    @abstractmethod
+    def score(self, item: Item, output: Output) -> Score:
+        """Score one item from the model's output. Pure: the same arguments give the same score."""

@@ -1,0 +1,60 @@
+"""What the policies on generated text share: accepted answers, and the part of a text that is the answer."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from competency_gaps.benchmarks.item import Item
+from competency_gaps.scoring.policy import Generation, Policy, Request
+
+Length = Annotated[int, Field(gt=0)]
+"""Number of new tokens."""
+
+NEXT_QUESTION = ("\nQuestion:", "\nQ:", "\nProblem:")
+"""Where a model without a chat format goes on to invent the next question. An empty line is no end of an
+answer with reasoning."""
+
+
+@dataclass(frozen=True)
+class GenerationPolicy(Policy):
+    """A policy that scores a generated text."""
+
+    max_new_tokens: Length = 64
+    """Longest answer in tokens."""
+    stop: tuple[str, ...] = ("\n\n",)
+    """The answer ends before the first of these."""
+
+    @property
+    def default_after(self) -> str:
+        return "\nAnswer:"
+
+    def request(self, item: Item) -> Request:
+        return Generation(self.max_new_tokens, self.stop)
+
+
+def accepted(answer: Any) -> tuple[str, ...]:
+    """The accepted answers: a text or number by itself, or a list of them; empty where there is none."""
+    answers = answer if isinstance(answer, (list, tuple)) else [answer]
+    return tuple(str(one) for one in answers if one is not None and str(one).strip())
+
+
+def missing_answer(item: Item) -> str | None:
+    """Why an item's answer is no text or list of texts; null if it is one."""
+    answers = item.answer if isinstance(item.answer, (list, tuple)) else [item.answer]
+    if any(not isinstance(one, (str, int, float)) and one is not None for one in answers):
+        return f"the answer {item.answer!r} is no text or list of texts"
+    return None if accepted(item.answer) else "there is no answer to compare with"
+
+
+def first_line(text: str) -> str:
+    """The first line that is not empty, without white space around it; empty if there is none."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def after_answer(text: str) -> str:
+    """What follows the last ``Answer:``, or the whole text where that does not occur."""
+    return re.split(r"answer\s*:", text, flags=re.IGNORECASE)[-1]

@@ -1,0 +1,55 @@
+"""Results written piece by piece, so that a killed run goes on where it stood.
+
+A shard is a file and, written after it, a small JSON file with its checksum. A shard without
+checksum was being written when the run was killed; one that does not match it was damaged. Both
+are computed again, the second with a warning.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from competency_gaps.files import sha256, write_atomic, write_json
+
+log = logging.getLogger(__name__)
+
+
+class ShardFolder:
+    """The shards of one stage."""
+
+    def __init__(self, folder: Path, suffix: str) -> None:
+        self.folder = folder
+        self.suffix = suffix
+
+    def path(self, name: str) -> Path:
+        """Where a shard lies."""
+        return self.folder / f"{name}{self.suffix}"
+
+    def write(self, name: str, write: Callable[[Path], None]) -> None:
+        """Write a shard, then its checksum."""
+        path = self.path(name)
+        self._stamp(name).unlink(missing_ok=True)
+        write_atomic(path, write)
+        write_json(self._stamp(name), {"sha256": sha256(path)})
+
+    def is_whole(self, name: str) -> bool:
+        """Whether a shard is there and matches its checksum; a damaged one is removed, with a warning."""
+        path, stamp = self.path(name), self._stamp(name)
+        if not path.exists() or not stamp.exists():
+            return False
+        try:
+            expected = json.loads(stamp.read_text(encoding="utf-8"))["sha256"]
+        except (ValueError, KeyError, TypeError):
+            expected = None
+        if sha256(path) == expected:
+            return True
+        log.warning("%s does not match its checksum (damaged or cut off): it is computed again.", path)
+        path.unlink()
+        stamp.unlink()
+        return False
+
+    def _stamp(self, name: str) -> Path:
+        return self.folder / f"{name}.json"

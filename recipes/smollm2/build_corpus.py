@@ -55,18 +55,14 @@ def unpack(work: Path, packages: Iterable[str]) -> dict[str, str]:
     store.mkdir(parents=True, exist_ok=True)
     missing = [p for p in names if not list(store.glob(f"{p}_*.deb"))]
     if missing:
-        subprocess.run(
-            ["apt-get", "download", "-q", *missing], cwd=store, check=True, stdout=subprocess.DEVNULL
-        )
+        subprocess.run(["apt-get", "download", "-q", *missing], cwd=store, check=True, stdout=subprocess.DEVNULL)
     versions = {}
     for name in names:
         deb = sorted(store.glob(f"{name}_*.deb"))[-1]
         root = work / "x" / name
         if not root.is_dir():
             subprocess.run(["dpkg-deb", "-x", str(deb), str(root)], check=True)
-        shown = subprocess.run(
-            ["dpkg-deb", "-f", str(deb), "Version"], check=True, capture_output=True, text=True
-        )
+        shown = subprocess.run(["dpkg-deb", "-f", str(deb), "Version"], check=True, capture_output=True, text=True)
         versions[name] = shown.stdout.strip()
     return versions
 
@@ -81,9 +77,7 @@ def acceptable(text: str, kind: str) -> bool:
     if kind == "code":
         return plain > 0.98 and letters > 0.5 and packed > 0.18
     common = len(COMMON.findall(text.lower())) / (len(text.split()) + 1)
-    return (
-        plain > 0.97 and letters > 0.72 and packed > 0.24 and common > (0.04 if kind == "dictionary" else 0.1)
-    )
+    return plain > 0.97 and letters > 0.72 and packed > 0.24 and common > (0.04 if kind == "dictionary" else 0.1)
 
 
 def split(text: str, rng: random.Random) -> Iterator[str]:
@@ -255,8 +249,7 @@ def summary(frame: pl.DataFrame, versions: dict[str, str], work: Path) -> dict[s
         "kinds": {r["kind"]: r for r in sizes.group_by("kind").agg(count).sort("kind").to_dicts()},
         "sources": sizes.group_by("source", "kind").agg(count).sort("kind", "source").to_dicts(),
         "packages": {
-            p: {"version": v, "licences": sources.licences(work / "x" / p, p)}
-            for p, v in sorted(versions.items())
+            p: {"version": v, "licences": sources.licences(work / "x" / p, p)} for p, v in sorted(versions.items())
         },
         "python": {"reasoning_gym": version("reasoning_gym"), "polars": version("polars")},
         "parts": {s.name: list(s.packages) for s in sources.SOURCES if len(s.packages) > 1},

@@ -276,9 +276,7 @@ def social(rng: random.Random) -> Pair:
     a, b = rng.sample(NAMES, 2)
     part = rng.choice((1, 2, 3))
     others = rng.sample([s for j, s in enumerate(SOCIAL) if j != i], 2)
-    event, right, *wrong = (
-        s.format(a=a, b=b) for s in (SOCIAL[i][0], SOCIAL[i][part], *(o[part] for o in others))
-    )
+    event, right, *wrong = (s.format(a=a, b=b) for s in (SOCIAL[i][0], SOCIAL[i][part], *(o[part] for o in others)))
     asked = rng.choice((WHY, FEEL, NEXT)[part - 1]).format(a=a)
     if part == 1 and rng.random() < 0.3:
         return f"{event}. {asked}", f"Because {a} {right}."
@@ -305,9 +303,7 @@ def physical(rng: random.Random) -> Pair:
 
 def fact(rng: random.Random) -> Pair:
     start, right, *wrong = rng.choice(FACTS)
-    lead = rng.choice(
-        ("Finish the sentence: ", "Which ending makes sense? ", "", f"{rng.choice(NAMES)} writes: ")
-    )
+    lead = rng.choice(("Finish the sentence: ", "Which ending makes sense? ", "", f"{rng.choice(NAMES)} writes: "))
     return choose(rng, f"{lead}{start} ...", right, wrong)
 
 

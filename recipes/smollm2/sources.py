@@ -43,9 +43,7 @@ def read_any(path: Path) -> str:
     return raw.decode("utf-8", errors="replace").replace("\r\n", "\n")
 
 
-def files(
-    pattern: str, convert: Callable[[str], str] = str, drop: str = r"$^", limit: int = 400_000
-) -> Reader:
+def files(pattern: str, convert: Callable[[str], str] = str, drop: str = r"$^", limit: int = 400_000) -> Reader:
     """A reader over files of a package, in the order of their paths; very large files are generated ones."""
 
     def read(root: Path) -> Iterator[str]:
@@ -160,9 +158,7 @@ def sword(root: Path) -> Iterator[str]:
             if size:
                 text = zlib.decompress(data[start : start + size]).decode("utf-8", errors="replace")
                 text = re.sub(r"<note.*?</note>|<RF>.*?<Rf>|<title.*?</title>", "", text, flags=re.S)
-                text = re.sub(
-                    r"</?(?:w|q|transChange|divineName)\b[^>]*>", "", text
-                )  # these stand inside words
+                text = re.sub(r"</?(?:w|q|transChange|divineName)\b[^>]*>", "", text)  # these stand inside words
                 text = re.sub(r"<[^>]*>", " ", text.replace("\x00", " "))
                 text = re.sub(r"[ \t\r\n]+", " ", text)
                 yield re.sub(r"((?:[^.?!]*[.?!]+[”’\")]*\s){5})", r"\1\n\n", text)
@@ -172,9 +168,7 @@ def wesnoth(root: Path) -> Iterator[str]:
     """The story and the dialogue of a campaign, a line of dialogue as "Name: words"."""
     for path in sorted(root.glob("usr/share/games/wesnoth/*/data/campaigns/*/scenarios/*.cfg")):
         parts, speaker = [], ""
-        found = re.finditer(
-            r'\b(speaker|story|message)\s*=\s*(?:_\s*"((?:[^"]|"")*)"|([\w ]+))', read_any(path)
-        )
+        found = re.finditer(r'\b(speaker|story|message)\s*=\s*(?:_\s*"((?:[^"]|"")*)"|([\w ]+))', read_any(path))
         for key, quoted, bare in (m.groups() for m in found):
             if key == "speaker":
                 speaker = (bare or "").strip()
@@ -281,9 +275,7 @@ SOURCES: tuple[Source, ...] = (
         files("usr/share/doc/debian/FAQ/*.en.html", html_text, NOT_TEXT),
         0.5,
     ),
-    Source(
-        ("debian-policy",), "documentation", files("usr/share/doc/debian-policy/*.txt.gz", str, NOT_TEXT), 0.5
-    ),
+    Source(("debian-policy",), "documentation", files("usr/share/doc/debian-policy/*.txt.gz", str, NOT_TEXT), 0.5),
     Source(
         ("libpython3.13-stdlib",),
         "code",
@@ -293,9 +285,7 @@ SOURCES: tuple[Source, ...] = (
     Source(
         ("golang-1.24-src",),
         "code",
-        files(
-            "usr/share/go-1.24/src/**/*.go", code_text, drop=r"_test\.go|tables|zerrors|/test", limit=15_000
-        ),
+        files("usr/share/go-1.24/src/**/*.go", code_text, drop=r"_test\.go|tables|zerrors|/test", limit=15_000),
     ),
     Source(("glibc-source",), "code", glibc, 1.5),
     Source(

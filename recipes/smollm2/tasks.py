@@ -112,9 +112,7 @@ def gym_pairs(family: str, characters: int, seed: int, longest: int = 1500) -> I
         if used >= characters:
             return
         if time.monotonic() > end:
-            LOG.warning(
-                "%s: stopped at its time limit after %d items; the corpus is then not reproducible", family, i
-            )
+            LOG.warning("%s: stopped at its time limit after %d items; the corpus is then not reproducible", family, i)
             return
 
 
@@ -152,9 +150,7 @@ class WordNet:
         self.common = [
             k
             for k, s in self.synsets.items()
-            if self.counts[s.words[0]] >= 2
-            and s.words[0].islower()
-            and self.first.get(k[0] + s.words[0]) == k
+            if self.counts[s.words[0]] >= 2 and s.words[0].islower() and self.first.get(k[0] + s.words[0]) == k
         ]
         self.opposites = [
             (w, self.word(ref)) for s in self.synsets.values() for w, ref in s.antonyms if self.counts[w] >= 1
@@ -187,9 +183,7 @@ class WordNet:
             if kind in ("@", "@i"):
                 synset.hypernyms.append(target_pos + target)
             elif kind == "!":
-                synset.antonyms.append(
-                    (words[int(place[:2], 16) - 1], f"{target_pos}{target}:{int(place[2:], 16)}")
-                )
+                synset.antonyms.append((words[int(place[:2], 16) - 1], f"{target_pos}{target}:{int(place[2:], 16)}"))
         self.synsets[pos + f[0]] = synset
 
     def below(self, key: str) -> set[str]:
@@ -222,9 +216,7 @@ def choose(rng: random.Random, question: str, right: str, wrong: list[str]) -> P
     letter = LETTERS[options.index(right)]
     style = rng.randrange(3)
     mark = "." if style else ")"
-    listed = (" " if style == 2 else "\n").join(
-        f"{a}{mark} {o}" for a, o in zip(LETTERS, options, strict=False)
-    )
+    listed = (" " if style == 2 else "\n").join(f"{a}{mark} {o}" for a, o in zip(LETTERS, options, strict=False))
     answer = (letter, f"{letter}. {right}", right)[rng.randrange(3)]
     tail = {
         letter: rng.choice(["", "\nAnswer with the letter only."]),
@@ -257,9 +249,9 @@ def meaning(net: WordNet, rng: random.Random) -> Pair:
 def which_word(net: WordNet, rng: random.Random) -> Pair:
     synset = net.synsets[rng.choice(net.common)]
     same = [k for k in rng.sample(net.common, 60) if net.synsets[k].pos == synset.pos]
-    wrong = list(
-        dict.fromkeys(net.synsets[k].words[0] for k in same if net.synsets[k].words[0] not in synset.words)
-    )[:3]
+    wrong = list(dict.fromkeys(net.synsets[k].words[0] for k in same if net.synsets[k].words[0] not in synset.words))[
+        :3
+    ]
     form = rng.choice(
         (
             'Which word means "{g}"?',
@@ -280,13 +272,9 @@ def fill_in(net: WordNet, rng: random.Random) -> Pair:
                 gap = re.sub(rf"\b{re.escape(word)}\b", "____", example[0].upper() + example[1:])
                 same = [net.synsets[k] for k in rng.sample(net.common, 60)]
                 wrong = list(
-                    dict.fromkeys(
-                        s.words[0] for s in same if s.pos == synset.pos and s.words[0] not in synset.words
-                    )
+                    dict.fromkeys(s.words[0] for s in same if s.pos == synset.pos and s.words[0] not in synset.words)
                 )[:3]
-                lead = rng.choice(
-                    ("Fill in the blank: ", "Which word is missing? ", "Complete the sentence. ")
-                )
+                lead = rng.choice(("Fill in the blank: ", "Which word is missing? ", "Complete the sentence. "))
                 if len(wrong) == 3 and rng.random() < 0.6:
                     return choose(rng, lead + gap, word, wrong)
                 return f"{lead}{gap} (Hint: {synset.gloss}.)", word
@@ -311,10 +299,7 @@ def kind_of(net: WordNet, rng: random.Random) -> Pair:
     if rng.random() < 0.5:
         others = others[:1] * 3
     right = _member(net, rng, net.kinds[kind])
-    wrong = [
-        _member(net, rng, [k for k in net.kinds[o] if k not in net.kinds[kind]] or net.kinds[o])
-        for o in others
-    ]
+    wrong = [_member(net, rng, [k for k in net.kinds[o] if k not in net.kinds[kind]] or net.kinds[o]) for o in others]
     article = "an" if kind[0] in "aeiou" else "a"
     one = f"a kind of {kind}" if kind in ("food", "furniture", "science") else f"{article} {kind}"
     name = right.words[0]
@@ -323,17 +308,13 @@ def kind_of(net: WordNet, rng: random.Random) -> Pair:
             return f'Is "{name}" the name of {one}?', f"Yes. {name[0].upper()}{name[1:]}: {right.gloss}."
         return f'Is "{wrong[0].words[0]}" the name of {one}?', f"No. It means: {wrong[0].gloss}."
     names = list(dict.fromkeys(w.words[0] for w in wrong if w.words[0] != name))
-    form = rng.choice(
-        ("Which of these is {}?", "Which one is {}?", "Only one of the following is {}. Which?")
-    )
+    form = rng.choice(("Which of these is {}?", "Which one is {}?", "Only one of the following is {}. Which?"))
     return choose(rng, form.format(one), name, names)
 
 
 def _member(net: WordNet, rng: random.Random, keys: list[str]) -> Synset:
     known = [
-        k
-        for k in keys
-        if net.counts[net.synsets[k].words[0]] and net.first.get("n" + net.synsets[k].words[0]) == k
+        k for k in keys if net.counts[net.synsets[k].words[0]] and net.first.get("n" + net.synsets[k].words[0]) == k
     ]
     return net.synsets[rng.choice(known if len(known) >= 5 and rng.random() < 0.7 else keys)]
 

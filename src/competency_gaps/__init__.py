@@ -1,10 +1,10 @@
 """Competency Gaps: where a language model is weak, and what its benchmarks fail to test.
 
-    import competency_gaps as cg
+import competency_gaps as cg
 
-    run = cg.run(config)                 # a RunConfig, a mapping, or the path of a YAML file
-    run = cg.open_run("runs/my-run")     # a finished run; needs no torch
-    run.concepts, run.concept_benchmarks, run.items, run.cas("gsm8k")
+run = cg.run(config)                 # a RunConfig, a mapping, or the path of a YAML file
+run = cg.open_run("runs/my-run")     # a finished run; needs no torch
+run.concepts, run.concept_benchmarks, run.items, run.cas("gsm8k")
 """
 
 from competency_gaps.api import run

@@ -10,7 +10,9 @@ from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.runs.open import Run
 
 
-def run(config: RunConfig | Mapping[str, Any] | Path | str, out: Path | str | None = None, *, quiet: bool = True) -> Run:
+def run(
+    config: RunConfig | Mapping[str, Any] | Path | str, out: Path | str | None = None, *, quiet: bool = True
+) -> Run:
     """Make a run: score the benchmarks, read the concepts, compute the metrics.
 
     Parameters

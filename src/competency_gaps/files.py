@@ -38,7 +38,11 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write JSON atomically, one key a line."""
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomic(path, lambda part: part.write_text(text, encoding="utf-8") and None)
+
+    def write(part: Path) -> None:
+        part.write_text(text, encoding="utf-8")
+
+    write_atomic(path, write)
 
 
 @contextmanager
@@ -46,9 +50,10 @@ def no_space_left(path: Path) -> Iterator[None]:
     """Turn "no space left on device" into an error that says what to do."""
     try:
         yield
-    except OSError as error:
-        # safetensors and polars raise their own kinds, with the number only in the text.
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in str(error).lower():
+    except Exception as error:
+        # safetensors and polars raise their own kinds, which are no OSError, with the number only in the text.
+        number = error.errno if isinstance(error, OSError) else None
+        if number in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in str(error).lower():
             raise UserError(
                 f"the disk is full: {path} cannot be written. What is finished is kept: "
                 f"free some space and run the same command again."

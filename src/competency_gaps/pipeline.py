@@ -37,7 +37,7 @@ from competency_gaps.runs.tables import collect, make_tables
 from competency_gaps.sae import GateFigures, SparseAutoencoder, load_sae
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
-from competency_gaps.scoring import make_policy
+from competency_gaps.scoring.assign import assign_policies
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def run(config: RunConfig, out: Path | None = None, progress: Progress | None = 
         raise UserError("no run folder: give --out, or 'out' in the configuration.")
     progress = progress or Progress(quiet=True)
     clock = _Clock()
-    setting = _set_up(config, progress)
+    setting = set_up(config, progress)
     clock.lap("load")
     resumed = claim(folder, config, setting.lm, setting.sae, setting.suite)
     progress.say(f"{'Going on with' if resumed else 'Run folder'} {folder}")
@@ -105,7 +105,8 @@ def run(config: RunConfig, out: Path | None = None, progress: Progress | None = 
     return open_run(folder)
 
 
-def _set_up(config: RunConfig, progress: Progress) -> Setting:
+def set_up(config: RunConfig, progress: Progress) -> Setting:
+    """Load everything and tokenise every prompt; faults in the input show here, before anything is computed."""
     suite = load_benchmarks(config.benchmarks)
     for benchmark in suite:
         for left in benchmark.left_out:
@@ -123,7 +124,7 @@ def _set_up(config: RunConfig, progress: Progress) -> Setting:
     extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens)
     prepared = {}
     for benchmark, choice in zip(suite, config.benchmarks, strict=True):
-        policies = _policies(benchmark, choice.policy, choice.options)
+        policies = assign_policies(benchmark, choice.policy, choice.options)
         prepared[benchmark.name] = [
             prepare(item, policy, choice, config.model, lm, bos_id)
             for item, policy in zip(benchmark.items, policies, strict=True)
@@ -131,27 +132,9 @@ def _set_up(config: RunConfig, progress: Progress) -> Setting:
     return Setting(config, suite, lm, sae, extractor, bos_id, prepared)
 
 
-def _policies(benchmark: Benchmark, name: str | None, options: dict[str, Any]) -> list[Any]:
-    """One policy per item, checked against it."""
-    made: dict[str, Any] = {}
-    policies = []
-    for item in benchmark.items:
-        wanted = name or item.policy
-        if wanted is None:
-            raise UserError(f"benchmark {benchmark.name!r}, item {item.id!r} names no scoring policy: set 'policy'.")
-        policy = made.setdefault(wanted, make_policy(wanted, options if name or len(made) == 0 else {}))
-        fault = policy.check(item)
-        if fault:
-            raise UserError(f"benchmark {benchmark.name!r}, item {item.id!r}, policy {wanted!r}: {fault}")
-        policies.append(policy)
-    return policies
-
-
 def _score(setting: Setting, folder: Path, progress: Progress) -> dict[str, pl.DataFrame]:
     config = setting.config
-    stage = ResponseStage(
-        folder / "responses", setting.lm, setting.bos_id, config.generation, config.batch_tokens
-    )
+    stage = ResponseStage(folder / "responses", setting.lm, setting.bos_id, config.generation, config.batch_tokens)
     total = sum(one.excluded is None for items in setting.prepared.values() for one in items)
     found = {}
     with progress.stage("scoring", total=total, unit="items") as bar:
@@ -232,7 +215,9 @@ def _manifest(
 ) -> dict[str, Any]:
     config, hook = setting.config, setting.extractor.hook
     policies = dict(
-        items.group_by("benchmark", maintain_order=True).agg(pl.col("policy").unique().sort().str.join(", ")).iter_rows()
+        items.group_by("benchmark", maintain_order=True)
+        .agg(pl.col("policy").unique().sort().str.join(", "))
+        .iter_rows()
     )
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

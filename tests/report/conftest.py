@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,48 @@ import numpy as np
 import polars as pl
 import pytest
 
-NAMES = ["calendar", "roman-numerals", "logic-syllogism", "unit-prices", "word-sorting", "capitals", "family-tree", "fractions", "negation", "spelling"]
-THINGS = ["calendar dates", "Roman numerals", "units of length", "family relations", "prices in dollars", "names of capitals", "clock times", "letters of a word", "fractions", "negated questions", "ordinal numbers", "quantifiers", "chemical elements", "opening brackets", "conditional clauses"]
-FORMS = ["questions about {}", "comparison of two {}", "lists of {}", "{} at the end of a sentence", "arithmetic with {}", "{} in a definition"]
-WORDS = "which of these is the smallest number that can be written before March when all squares are blue and no cat sleeps if 14 plus XXIV equals 38 then sort the words by length and say whether Anna is the mother of Peter or his aunt in the year 1984".split()
+NAMES = [
+    "calendar",
+    "roman-numerals",
+    "logic-syllogism",
+    "unit-prices",
+    "word-sorting",
+    "capitals",
+    "family-tree",
+    "fractions",
+    "negation",
+    "spelling",
+]
+THINGS = [
+    "calendar dates",
+    "Roman numerals",
+    "units of length",
+    "family relations",
+    "prices in dollars",
+    "names of capitals",
+    "clock times",
+    "letters of a word",
+    "fractions",
+    "negated questions",
+    "ordinal numbers",
+    "quantifiers",
+    "chemical elements",
+    "opening brackets",
+    "conditional clauses",
+]
+FORMS = [
+    "questions about {}",
+    "comparison of two {}",
+    "lists of {}",
+    "{} at the end of a sentence",
+    "arithmetic with {}",
+    "{} in a definition",
+]
+SENTENCE = (
+    "which of these is the smallest number that can be written before March when all squares are blue and no "
+    "cat sleeps if 14 plus XXIV equals 38 then sort the words by length and say whether Anna is the mother of Peter or his aunt"
+)
+WORDS = SENTENCE.split()
 
 
 @dataclass
@@ -33,9 +72,9 @@ class FakeRun:
         """Weigh scores by activation, as the real run does."""
         weight = self.cas[:, concept]
         tau = weight[weight > 0].mean() if (weight > 0).any() else 1.0
-        frame = self.items.with_columns(cas=pl.Series(weight), ncas=pl.Series(2 / (1 + np.exp(-weight / tau)) - 1)).filter(
-            (pl.col("cas") > 0) & pl.col("excluded").is_null()
-        )
+        frame = self.items.with_columns(
+            cas=pl.Series(weight), ncas=pl.Series(2 / (1 + np.exp(-weight / tau)) - 1)
+        ).filter((pl.col("cas") > 0) & pl.col("excluded").is_null())
         if benchmark is not None:
             frame = frame.filter(pl.col("benchmark") == benchmark)
         if order != "strongest":
@@ -45,10 +84,37 @@ class FakeRun:
         rows = []
         for row in frame.iter_rows(named=True):
             own = row["text"].find(row["prompt"]) if row["text"] else None
-            first = own + concept % max(1, len(row["prompt"]) - 8) if row["text"] else None
-            rows.append({**row, "own_start": own, "own_end": None if own is None else own + len(row["prompt"]), "peak_start": first, "peak_end": None if first is None else first + 5})
-        wanted = ["benchmark", "item_id", "text", "response", "answer", "score", "cas", "ncas", "peak_start", "peak_end", "own_start", "own_end"]
-        return pl.DataFrame(rows, schema_overrides={"score": pl.Float64, "response": pl.String}).select(wanted) if rows else pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
+            words = list(re.finditer(r"\w+", row["prompt"])) if row["text"] else []
+            peak = words[(concept + int(row["item_id"][-4:])) % len(words)].span() if words else (None, None)
+            first, last = (own + peak[0], own + peak[1]) if words else peak
+            rows.append(
+                {
+                    **row,
+                    "own_start": own,
+                    "own_end": None if own is None else own + len(row["prompt"]),
+                    "peak_start": first,
+                    "peak_end": last,
+                }
+            )
+        wanted = [
+            "benchmark",
+            "item_id",
+            "text",
+            "response",
+            "answer",
+            "score",
+            "cas",
+            "ncas",
+            "peak_start",
+            "peak_end",
+            "own_start",
+            "own_end",
+        ]
+        return (
+            pl.DataFrame(rows, schema_overrides={"score": pl.Float64, "response": pl.String}).select(wanted)
+            if rows
+            else pl.DataFrame(schema=dict.fromkeys(wanted, pl.String))
+        )
 
     def changed(self, **tables):
         """Give a copy with some tables replaced."""
@@ -60,27 +126,59 @@ def _items(rng, names, per, words):
     for b, name in enumerate(names):
         for i in range(per):
             prompt = " ".join(rng.choice(WORDS, words)).capitalize() + "?"
-            excluded = "the span is empty" if i == per - 1 and b % 3 == 0 else "longer than the context (2,048 tokens)" if i == per - 2 and b % 4 == 1 else None
+            excluded = (
+                "the span is empty"
+                if i == per - 1 and b % 3 == 0
+                else "longer than the context (2,048 tokens)"
+                if i == per - 2 and b % 4 == 1
+                else None
+            )
             unscored = "no answer could be read in the response" if excluded is None and i % 37 == 11 else None
             score = None if excluded or unscored else float(rng.random() < 0.12 + 0.055 * b)
-            rows.append({
-                "benchmark": name, "item_id": f"{name}-{i:04d}", "prompt": prompt, "text": f"Answer the question.\n\n{prompt}\nAnswer:",
-                "response": None if excluded else " ".join(rng.choice(WORDS, 3)), "answer": " ".join(rng.choice(WORDS, 2)), "score": score,
-                "policy": "choice", "group": None, "n_span_tokens": words + 2, "n_tokens": words + 11, "excluded": excluded, "unscored": unscored,
-            })
-    return pl.DataFrame(rows, infer_schema_length=None, schema_overrides={"group": pl.String, "excluded": pl.String, "unscored": pl.String, "n_span_tokens": pl.Int32, "n_tokens": pl.Int32})
+            rows.append(
+                {
+                    "benchmark": name,
+                    "item_id": f"{name}-{i:04d}",
+                    "prompt": prompt,
+                    "text": f"Answer the question.\n\n{prompt}\nAnswer:",
+                    "response": None if excluded else " ".join(rng.choice(WORDS, 3)),
+                    "answer": " ".join(rng.choice(WORDS, 2)),
+                    "score": score,
+                    "policy": "choice",
+                    "group": None,
+                    "n_span_tokens": words + 2,
+                    "n_tokens": words + 11,
+                    "excluded": excluded,
+                    "unscored": unscored,
+                }
+            )
+    return pl.DataFrame(
+        rows,
+        infer_schema_length=None,
+        schema_overrides={
+            "group": pl.String,
+            "excluded": pl.String,
+            "unscored": pl.String,
+            "n_span_tokens": pl.Int32,
+            "n_tokens": pl.Int32,
+        },
+    )
 
 
 def _activations(rng, items, names, n_concepts):
     """Draw few, heavy-tailed activations: each concept has its own rate, and leans towards some benchmarks."""
     rate = np.clip(np.exp(rng.normal(-3.1, 1.5, n_concepts)), 0, 0.95) * (rng.random(n_concepts) > 0.22)
-    lean = np.exp(rng.normal(0, 1.3, (len(names), n_concepts)))
+    lean = np.exp(rng.normal(0, 1.3, (len(names), n_concepts))) * (
+        rng.random((len(names), n_concepts)) > rng.uniform(0.02, 0.55, (len(names), 1))
+    )
     which = np.array([names.index(name) for name in items["benchmark"]])
     score = items["score"].fill_null(0.35).to_numpy()[:, None]
     taste = rng.normal(0, 0.9, n_concepts)
     chance = np.clip(rate * lean[which] * np.exp(taste * (score - 0.35)), 0, 0.97)
     active = rng.random(chance.shape) < chance
-    cas = np.where(active, rng.lognormal(-1.2, 0.9, chance.shape) * np.exp(rng.normal(0, 0.8, n_concepts)), 0).astype(np.float32)
+    cas = np.where(active, rng.lognormal(-1.2, 0.9, chance.shape) * np.exp(rng.normal(0, 0.8, n_concepts)), 0).astype(
+        np.float32
+    )
     cas[items["excluded"].is_not_null().to_numpy()] = 0
     return cas
 
@@ -114,16 +212,38 @@ def synthetic_run(path=Path("runs/smollm2-135m"), *, n_concepts=160, benchmarks=
         n_eff = np.nan_to_num(_ratio(w.sum(0) ** 2, (w**2).sum(0)))
         coverage.append(chi), performance.append(model), covered.append(chi > 0)
         low, high = np.quantile(chi[chi > 0], [0.1, 0.9])
-        status = np.where(chi == 0, "missing", np.where(chi <= low, "under", np.where(chi >= high, "over", "typical"))).astype(object)
+        status = np.where(
+            chi == 0, "missing", np.where(chi <= low, "under", np.where(chi >= high, "over", "typical"))
+        ).astype(object)
         status[dead] = None
-        rows.append(pl.DataFrame({
-            "concept": np.arange(n_concepts, dtype=np.int32), "benchmark": [name] * n_concepts, "chi_bench": chi, "chi_model": _nulls(model), "support": (w > 0).sum(0),
-            "n_eff": n_eff, "share": chi / chi.sum(), "lift": _nulls(np.log2(np.where(chi > 0, chi, np.nan))), "coverage_status": pl.Series(status.tolist(), dtype=pl.String),
-        }))
+        rows.append(
+            pl.DataFrame(
+                {
+                    "concept": np.arange(n_concepts, dtype=np.int32),
+                    "benchmark": [name] * n_concepts,
+                    "chi_bench": chi,
+                    "chi_model": _nulls(model),
+                    "support": (w > 0).sum(0),
+                    "n_eff": n_eff,
+                    "share": chi / chi.sum(),
+                    "lift": _nulls(np.log2(np.where(chi > 0, chi, np.nan))),
+                    "coverage_status": pl.Series(status.tolist(), dtype=pl.String),
+                }
+            )
+        )
     coverage, performance, covered = np.array(coverage), np.array(performance), np.array(covered)
     table = _benchmark_table(items, names, covered, int(alive.sum()))
     concepts = _concept_table(rng, cas[kept], coverage, performance, alive)
-    return FakeRun(path, _manifest(items, names, n_concepts), items, table, concepts, pl.concat(rows), _overlap(names, coverage, covered), cas)
+    return FakeRun(
+        path,
+        _manifest(items, names, n_concepts),
+        items,
+        table,
+        concepts,
+        pl.concat(rows),
+        _overlap(names, coverage, covered),
+        cas,
+    )
 
 
 def _benchmark_table(items, names, covered, alive):
@@ -132,25 +252,53 @@ def _benchmark_table(items, names, covered, alive):
         part = items.filter(pl.col("benchmark") == name)
         scores = part["score"].drop_nulls()
         kept = int(part["excluded"].is_null().sum())
-        rows.append({"benchmark": name, "items": part.height, "kept": kept, "excluded": part.height - kept, "scored": scores.len(), "mean_score": scores.mean(),
-                     "covered": int(covered[b].sum()), "missing": alive - int(covered[b].sum()), "alive": alive, "mean_span_tokens": part["n_span_tokens"].mean()})
+        rows.append(
+            {
+                "benchmark": name,
+                "items": part.height,
+                "kept": kept,
+                "excluded": part.height - kept,
+                "scored": scores.len(),
+                "mean_score": scores.mean(),
+                "covered": int(covered[b].sum()),
+                "missing": alive - int(covered[b].sum()),
+                "alive": alive,
+                "mean_span_tokens": part["n_span_tokens"].mean(),
+            }
+        )
     return pl.DataFrame(rows)
 
 
 def _concept_table(rng, cas, coverage, performance, alive):
     n = cas.shape[1]
     labels = [FORMS[i % len(FORMS)].format(THINGS[(i * 7) % len(THINGS)]) for i in range(n)]
-    flags = {name: alive & (rng.random(n) < share) for name, share in (("dense", 0.02), ("template", 0.015), ("exact_token", 0.05))}
+    flags = {
+        name: alive & (rng.random(n) < share)
+        for name, share in (("dense", 0.02), ("template", 0.015), ("exact_token", 0.05))
+    }
     defined = np.isfinite(performance)
     with np.errstate(invalid="ignore"):
         model = _ratio(np.nansum(performance, 0), defined.sum(0).astype(float))
     chi = coverage.mean(0)
-    return pl.DataFrame({
-        "concept": np.arange(n, dtype=np.int32), "label": [None if rng.random() < 0.25 else label for label in labels], "alive": alive, **flags,
-        "missing": chi == 0, "ranked": alive & ~np.any(list(flags.values()), axis=0), "density": _nulls(np.where(alive, rng.lognormal(-6, 1.2, n).clip(0, 0.9), np.nan)),
-        "peak_token": [None if not a else f" {word}" for a, word in zip(alive, rng.choice(WORDS, n), strict=True)], "chi_bench": chi, "chi_model": _nulls(model),
-        "n_benchmarks": defined.sum(0).astype(np.int32), "support": (cas > 0).sum(0), "n_eff": np.nan_to_num(_ratio(cas.sum(0) ** 2, (cas**2).sum(0)).astype(float)), "lift": _nulls(np.log2(np.where(chi > 0, chi, np.nan))),
-    }, schema_overrides={"label": pl.String, "peak_token": pl.String})
+    return pl.DataFrame(
+        {
+            "concept": np.arange(n, dtype=np.int32),
+            "label": [None if rng.random() < 0.25 else label for label in labels],
+            "alive": alive,
+            **flags,
+            "missing": chi == 0,
+            "ranked": alive & ~np.any(list(flags.values()), axis=0),
+            "density": _nulls(np.where(alive, rng.lognormal(-6, 1.2, n).clip(0, 0.9), np.nan)),
+            "peak_token": [None if not a else f" {word}" for a, word in zip(alive, rng.choice(WORDS, n), strict=True)],
+            "chi_bench": chi,
+            "chi_model": _nulls(model),
+            "n_benchmarks": defined.sum(0).astype(np.int32),
+            "support": (cas > 0).sum(0),
+            "n_eff": np.nan_to_num(_ratio(cas.sum(0) ** 2, (cas**2).sum(0)).astype(float)),
+            "lift": _nulls(np.log2(np.where(chi > 0, chi, np.nan))),
+        },
+        schema_overrides={"label": pl.String, "peak_token": pl.String},
+    )
 
 
 def _overlap(names, coverage, covered):
@@ -160,18 +308,58 @@ def _overlap(names, coverage, covered):
             both, either = (covered[a] & covered[b]).sum(), (covered[a] | covered[b]).sum()
             cosine = coverage[a] @ coverage[b] / np.linalg.norm(coverage[a]) / np.linalg.norm(coverage[b])
             rows.append((names[a], names[b], float(both / either), float(cosine), None, int(both)))
-    return pl.DataFrame(rows, orient="row", schema={"benchmark_a": pl.String, "benchmark_b": pl.String, "jaccard": pl.Float64, "cosine": pl.Float64, "spearman": pl.Float64, "n_concepts": pl.Int64})
+    return pl.DataFrame(
+        rows,
+        orient="row",
+        schema={
+            "benchmark_a": pl.String,
+            "benchmark_b": pl.String,
+            "jaccard": pl.Float64,
+            "cosine": pl.Float64,
+            "spearman": pl.Float64,
+            "n_concepts": pl.Int64,
+        },
+    )
 
 
 def _manifest(items, names, n_concepts):
     return {
-        "schema_version": 1, "created": "2026-11-24T15:40:00Z", "versions": {"competency-gaps": "0.1.0", "python": "3.12.7", "torch": "2.9.0"},
-        "model": {"name": "SmolLM2-135M", "class": "LlamaForCausalLM", "dtype": "float32", "hidden_size": 576, "layers": 30, "weights_sha256": "5af571cbf074e6d2" * 4},
-        "sae": {"name": "smollm2-135m-l14-4k", "architecture": "batchtopk", "d_sae": n_concepts, "d_in": 576, "hook_name": "blocks.14.hook_resid_post"},
-        "hook": "model.layers.14", "span": "question", "pooling": "mean", "paper": False,
-        "gate": {"tokens": 200_000, "l0": 40.3, "explained_variance": 0.81, "dead_share": 0.1, "passed": True, "forced": False},
-        "benchmarks": [{"name": name, "items": 1, "content_sha256": "ab" * 32, "policy": "choice", "left_out": {}} for name in names],
-        "settings": {"seed": 0, "batch_tokens": 8192, "coverage": {"normalise": "alive"}}, "timings": {"activations": 301.2, "scores": 812.9, "metrics": 2.1},
+        "schema_version": 1,
+        "created": "2026-11-24T15:40:00Z",
+        "versions": {"competency-gaps": "0.1.0", "python": "3.12.7", "torch": "2.9.0"},
+        "model": {
+            "name": "SmolLM2-135M",
+            "class": "LlamaForCausalLM",
+            "dtype": "float32",
+            "hidden_size": 576,
+            "layers": 30,
+            "weights_sha256": "5af571cbf074e6d2" * 4,
+        },
+        "sae": {
+            "name": "smollm2-135m-l14-4k",
+            "architecture": "batchtopk",
+            "d_sae": n_concepts,
+            "d_in": 576,
+            "hook_name": "blocks.14.hook_resid_post",
+        },
+        "hook": "model.layers.14",
+        "span": "question",
+        "pooling": "mean",
+        "paper": False,
+        "gate": {
+            "tokens": 200_000,
+            "l0": 40.3,
+            "explained_variance": 0.81,
+            "dead_share": 0.1,
+            "passed": True,
+            "forced": False,
+        },
+        "benchmarks": [
+            {"name": name, "items": 1, "content_sha256": "ab" * 32, "policy": "choice", "left_out": {}}
+            for name in names
+        ],
+        "settings": {"seed": 0, "batch_tokens": 8192, "coverage": {"normalise": "alive"}},
+        "timings": {"activations": 301.2, "scores": 812.9, "metrics": 2.1},
         "command": "cgaps run recipes/smollm2.yaml --out runs/smollm2-135m",
     }
 

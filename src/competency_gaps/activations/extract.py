@@ -60,9 +60,7 @@ class Extractor:
         for batch in plan_batches([_needed(s) for s in sequences], self.batch_tokens):
             chosen = [sequences[i] for i in batch]
             activations = read_hook(self.lm, self.hook, [s.ids[: _needed(s)] for s in chosen])
-            spans = [
-                activations[row, : _needed(s)][_mask(s, activations.device)] for row, s in enumerate(chosen)
-            ]
+            spans = [activations[row, : _needed(s)][_mask(s, activations.device)] for row, s in enumerate(chosen)]
             for index, sparse in zip(batch, pool(self.sae, spans, self.pooling), strict=True):
                 rows[index] = sparse
             advance(sum(len(s.ids) for s in chosen))

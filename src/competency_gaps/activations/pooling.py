@@ -31,9 +31,7 @@ class SparseRow(NamedTuple):
     """int32 of shape (active,): index, inside the span, of the token where each is strongest (the first if tied)."""
 
 
-def pool(
-    sae: SparseAutoencoder, spans: Sequence[torch.Tensor], pooling: Literal["mean", "max"]
-) -> list[SparseRow]:
+def pool(sae: SparseAutoencoder, spans: Sequence[torch.Tensor], pooling: Literal["mean", "max"]) -> list[SparseRow]:
     """Encode spans and reduce each to its sparse row.
 
     Parameters

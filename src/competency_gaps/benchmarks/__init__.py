@@ -3,7 +3,7 @@
 from competency_gaps.benchmarks.item import Benchmark, Item, LeftOut
 from competency_gaps.benchmarks.load import SOURCES, load_benchmark, load_benchmarks
 from competency_gaps.benchmarks.objects import benchmark_from_objects
-from competency_gaps.benchmarks.records import Record
+from competency_gaps.benchmarks.rows import Record
 
 __all__ = [
     "SOURCES",

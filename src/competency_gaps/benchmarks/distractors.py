@@ -6,13 +6,15 @@ how likely a model finds it.
 
 from __future__ import annotations
 
+import difflib
+import functools
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-Rule = Literal["answers", "near_numbers", "labels"]
+Rule = Literal["answers", "similar_answers", "near_numbers", "labels"]
 
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 _STEPS = (1, 2, 3, 4, 5, 9, 10, 11, 20, 90, 100)
@@ -45,7 +47,8 @@ def make_options(
         Number of options, the gold included; at least 2.
     rule
         ``answers``: other tasks' answers, nearest in form (letters and digits taken together) and length
-        first; ``near_numbers``: numbers a few last-digit units away, written as the gold is;
+        first; ``similar_answers``: other tasks' answers, most alike letter by letter first;
+        ``near_numbers``: numbers a few last-digit units away, written as the gold is;
         ``labels``: drawn from all different answers of the tasks.
     wrong
         Whether a text is a wrong answer to the task of an index: equivalent answers must not be options.
@@ -64,9 +67,11 @@ def make_options(
             candidates: Iterable[str] = _near_numbers(gold, rng)
         elif rule == "labels":
             candidates = rng.sample(pool, len(pool))
+        elif rule == "similar_answers":
+            candidates = _most_alike(gold, pool, rng)
         else:
             candidates = _nearest_in_form(gold, pool, rng)
-        chosen = _pick(candidates, gold, options - 1, lambda text, task=index: wrong(task, text))
+        chosen = _pick(candidates, gold, options - 1, functools.partial(wrong, index))
         if len(chosen) < options - 1:
             result.append(_shortage(gold, rule, len(chosen), options))
             continue
@@ -101,6 +106,17 @@ def _nearest_in_form(gold: str, pool: Sequence[str], rng: random.Random) -> list
     shuffled = rng.sample(pool, len(pool))
     form = _form(gold)
     return sorted(shuffled, key=lambda text: (_form(text) != form, abs(len(text) - len(gold))))
+
+
+def _most_alike(gold: str, pool: Sequence[str], rng: random.Random) -> list[str]:
+    matcher = difflib.SequenceMatcher(autojunk=False)
+    matcher.set_seq2(gold)
+
+    def likeness(text: str) -> float:
+        matcher.set_seq1(text)
+        return -matcher.ratio()
+
+    return sorted(rng.sample(pool, len(pool)), key=likeness)
 
 
 def _form(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from competency_gaps.benchmarks.records import Record
+from competency_gaps.benchmarks.rows import Record
 from competency_gaps.config import FileSource
 from competency_gaps.errors import UserError, nearest
 

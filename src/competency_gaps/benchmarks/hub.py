@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.benchmarks.records import Record
+from competency_gaps.benchmarks.rows import Record
 from competency_gaps.config import HubSource
 from competency_gaps.errors import MissingExtraError, UserError, nearest
 

@@ -9,7 +9,8 @@ from competency_gaps.benchmarks.files import read_files
 from competency_gaps.benchmarks.hub import read_hub
 from competency_gaps.benchmarks.item import Benchmark, Item, LeftOut
 from competency_gaps.benchmarks.reasoning_gym import read_reasoning_gym
-from competency_gaps.benchmarks.records import Record, gather
+from competency_gaps.benchmarks.records import gather
+from competency_gaps.benchmarks.rows import Record
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from competency_gaps.benchmarks.item import Benchmark, Item
-from competency_gaps.benchmarks.records import Record, gather
+from competency_gaps.benchmarks.records import gather
+from competency_gaps.benchmarks.rows import Record
 from competency_gaps.errors import UserError
 
 

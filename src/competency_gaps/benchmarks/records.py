@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from competency_gaps.benchmarks.item import Item, LeftOut
 from competency_gaps.benchmarks.options import gold_index, without_options
+from competency_gaps.benchmarks.rows import Record, Row, parsed, parsed_texts
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.model.prompts import Message
 
@@ -36,17 +37,6 @@ FIELDS = (
 ``labels`` are the source's names of the options; the others are fields of ``Item``."""
 
 _TEXT_POLICIES = frozenset({"exact", "contains"})
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a source read: one row, and where it stands."""
-
-    values: Mapping[str, Any]
-    where: str
-    """File and line, or dataset and row; begins every error message about the record."""
-    untyped: bool = False
-    """All values are texts (CSV): lists and mappings are JSON in the cell, numbers are parsed."""
 
 
 class Gathered(NamedTuple):
@@ -139,7 +129,7 @@ def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str
     UserError
         If a field is missing or holds what it cannot hold.
     """
-    row = _Row(record, fields)
+    row = Row(record, fields)
     prompt, messages, closing = _prompt(row)
     choices = row.texts("choices")
     named = row.text("policy") or row.text("metric")
@@ -148,7 +138,7 @@ def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str
         named = "imported" if scored else "choice" if choices else None
     answer = row.get("answer")
     if record.untyped:
-        answer = _parsed_texts(answer)
+        answer = parsed_texts(answer)
     if choices:
         try:
             prompt = without_options(prompt, choices)
@@ -195,97 +185,7 @@ def check_item(item: Item, where: str) -> Item:
     return replace(item, score=_score(item.score, where))
 
 
-class _Row:
-    """A record seen through the field mapping."""
-
-    def __init__(self, record: Record, fields: Mapping[str, str]) -> None:
-        self.record = record
-        self.fields = fields
-
-    def error(self, message: str) -> UserError:
-        return UserError(f"{self.record.where}: {message}")
-
-    def has(self, ours: str) -> bool:
-        return ours in self.fields or ours in self.record.values
-
-    def get(self, ours: str) -> Any:
-        """Value of one of our fields; null where the record has none."""
-        if ours not in self.fields:
-            return self.record.values.get(ours)
-        column = self.fields[ours]
-        try:
-            return reach(self.record.values, column)
-        except KeyError as error:
-            known = list(self.record.values)
-            raise self.error(
-                f"field {ours!r} is mapped to the column {column!r}, but there is no {error.args[0]!r}. "
-                f"The columns are {', '.join(known)}.{nearest(str(error.args[0]), known)} Correct 'fields'."
-            ) from error
-
-    def text(self, ours: str) -> str | None:
-        value = self.get(ours)
-        if value is None or value == "":
-            return None
-        if isinstance(value, (list, dict, tuple)):
-            raise self.error(f"field {ours!r} is {value!r}, expected a text.")
-        return str(value)
-
-    def texts(self, ours: str) -> list[str]:
-        """A list of texts; empty where there is none."""
-        value = self.get(ours)
-        if self.record.untyped:
-            value = _parsed_texts(value)
-        if value is None or value == "":
-            return []
-        if isinstance(value, str) or not isinstance(value, Sequence):
-            raise self.error(
-                f"field {ours!r} is {value!r}, expected a list. "
-                "Map it to a list or, with commas, to several columns ('option1, option2')."
-            )
-        # Sources with a column per option leave the last ones empty where an item has fewer.
-        options = list(value)
-        while options and options[-1] is None:
-            options.pop()
-        if any(option is None for option in options):
-            raise self.error(f"field {ours!r} has an empty entry before its end: {options!r}.")
-        return [str(option) for option in options]
-
-
-def reach(values: Mapping[str, Any], column: str) -> Any:
-    """The value of a column: its exact name, several names with commas, or a dotted path.
-
-    A path goes through mappings, through lists by their index, and else into every element of a list.
-
-    Raises
-    ------
-    KeyError
-        With the name that does not exist.
-    """
-    if column in values:
-        return values[column]
-    if "," in column:
-        return [reach(values, part.strip()) for part in column.split(",")]
-    value: Any = values
-    for part in column.split("."):
-        value = _step(value, part)
-    return value
-
-
-def _step(value: Any, part: str) -> Any:
-    if value is None:
-        return None
-    if isinstance(value, Mapping):
-        if part not in value:
-            raise KeyError(part)
-        return value[part]
-    if isinstance(value, (list, tuple)):
-        if part.isdecimal():
-            return value[int(part)] if int(part) < len(value) else None
-        return [_step(element, part) for element in value]
-    raise KeyError(part)
-
-
-def _prompt(row: _Row) -> tuple[str, tuple[Message, ...] | None, str | None]:
+def _prompt(row: Row) -> tuple[str, tuple[Message, ...] | None, str | None]:
     """The prompt, the messages up to the last user message, and the assistant's message after it."""
     raw = row.get("messages")
     prompt = row.get("prompt")
@@ -312,7 +212,7 @@ def _prompt(row: _Row) -> tuple[str, tuple[Message, ...] | None, str | None]:
     return own, tuple(messages[: last + 1]), after[0]["content"] if after else None
 
 
-def _messages(row: _Row, raw: Any) -> list[Message]:
+def _messages(row: Row, raw: Any) -> list[Message]:
     if isinstance(raw, str):
         try:
             raw = json.loads(raw)
@@ -331,7 +231,7 @@ def _with_last_user(messages: tuple[Message, ...], prompt: str) -> tuple[Message
     return (*messages[:-1], {"role": "user", "content": prompt})
 
 
-def _answer(answer: Any, choices: Sequence[str], row: _Row, policy: str | None) -> Any:
+def _answer(answer: Any, choices: Sequence[str], row: Row, policy: str | None) -> Any:
     """The gold as the policy expects it: an index for choices, the option's text for policies on texts."""
     number = isinstance(answer, int) and not isinstance(answer, bool)
     if answer is None or (policy not in (None, "choice", "pair") and not (policy in _TEXT_POLICIES and number)):
@@ -340,7 +240,7 @@ def _answer(answer: Any, choices: Sequence[str], row: _Row, policy: str | None) 
     return choices[index] if policy in _TEXT_POLICIES else index
 
 
-def _response(row: _Row, closing: str | None) -> str | None:
+def _response(row: Row, closing: str | None) -> str | None:
     value = row.get("response")
     if value is not None and not isinstance(value, str):
         raise row.error(f"the response is {value!r}, expected a text.")
@@ -363,16 +263,16 @@ def _score(value: Any, where: str) -> float | None:
     return number
 
 
-def _metadata(row: _Row) -> dict[str, Any]:
+def _metadata(row: Row) -> dict[str, Any]:
     metadata = row.get("metadata")
     if row.record.untyped and isinstance(metadata, str):
-        metadata = _parsed(metadata)
+        metadata = parsed(metadata)
     if metadata is not None and metadata != "" and not isinstance(metadata, Mapping):
         raise row.error(f"'metadata' is {metadata!r}, expected a mapping.")
     result = dict(metadata or {})
     pair = row.get("pair")
     if row.record.untyped and isinstance(pair, str):
-        pair = _parsed(pair)
+        pair = parsed(pair)
     if pair is not None:
         result["pair"] = pair
     for ours in row.fields:
@@ -382,16 +282,3 @@ def _metadata(row: _Row) -> dict[str, Any]:
         elif key:
             result["pair"] = {**result.get("pair", {}), key: row.get(ours)}
     return result
-
-
-def _parsed(cell: str) -> Any:
-    try:
-        return json.loads(cell)
-    except json.JSONDecodeError:
-        return cell
-
-
-def _parsed_texts(cell: Any) -> Any:
-    """A CSV cell that holds a JSON list of texts, as this list; anything else as it is."""
-    value = _parsed(cell) if isinstance(cell, str) and cell.startswith('["') else cell
-    return value if isinstance(value, list) else cell

@@ -20,6 +20,9 @@ from competency_gaps.cli import demo, doctor, read, train
 from competency_gaps.cli import run as run_command
 from competency_gaps.errors import UserError
 
+_INTERRUPTED = 130
+"""What typer makes of Ctrl-C: a status that it returns instead of raising."""
+
 app = typer.Typer(
     name="cgaps",
     help="Where is a language model weak, and what do its benchmarks fail to test?",
@@ -41,7 +44,10 @@ def main() -> None:
     stderr = Console(stderr=True)
     _quiet_libraries(stderr)
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False)
+        if status == _INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(status if isinstance(status, int) else 0)
     except UserError as error:
         stderr.print(f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

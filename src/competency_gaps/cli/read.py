@@ -38,7 +38,9 @@ def show(
         table = table.filter(pl.col("ranked") & enough)
     column = sort.removeprefix("-")
     if column not in table.columns:
-        raise UserError(f"--sort {sort!r}: there is no such column.{nearest(column, table.columns)} Known: {', '.join(table.columns)}")
+        raise UserError(
+            f"--sort {sort!r}: there is no such column.{nearest(column, table.columns)} Known: {', '.join(table.columns)}"
+        )
     table = table.sort([column, "concept"], descending=[sort.startswith("-"), False], nulls_last=True).head(limit)
     if json_:
         print_json({**run_document(opened), "benchmark": benchmark, "rows": rows(table)})
@@ -99,7 +101,9 @@ def _concepts(run: Run, benchmark: str | None) -> pl.DataFrame:
         return run.concepts.drop("tau")
     known = run.benchmarks["benchmark"].to_list()
     if benchmark not in known:
-        raise UserError(f"the run has no benchmark {benchmark!r}; it has {', '.join(known)}.{nearest(benchmark, known)}")
+        raise UserError(
+            f"the run has no benchmark {benchmark!r}; it has {', '.join(known)}.{nearest(benchmark, known)}"
+        )
     own = run.concept_benchmarks.filter(pl.col("benchmark") == benchmark).drop("benchmark")
     facts = run.concepts.select("concept", "label", "alive", "dense", "template", "exact_token", "ranked", "peak_token")
     return facts.join(own, on="concept", how="left", maintain_order="left")

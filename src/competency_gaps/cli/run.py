@@ -16,8 +16,12 @@ from competency_gaps.errors import UserError
 
 def run(
     config: Annotated[Path | None, typer.Argument(help="YAML configuration.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; one that holds the same run, stopped, is resumed.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Override: a.b=value (YAML); may be repeated.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; one that holds the same run, stopped, is resumed.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override: a.b=value (YAML); may be repeated.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Hub id, folder, .gguf file, or embedded:NAME.")] = None,
     sae: Annotated[str | None, typer.Option(help="SAE folder, RELEASE/ID of SAELens, or embedded:NAME.")] = None,
     benchmark: Annotated[
@@ -32,7 +36,9 @@ def run(
     """Audit a model: benchmarks and an SAE in, a run folder and a report out."""
     data = read_yaml(config, set_ or []) if config else _from_options(model, sae, benchmark, set_ or [])
     if config and (model or sae or benchmark):
-        raise UserError("give either a configuration file, or --model, --sae and --benchmark; change a file with --set.")
+        raise UserError(
+            "give either a configuration file, or --model, --sae and --benchmark; change a file with --set."
+        )
     if span:
         data["span"] = span
     if force:
@@ -66,7 +72,9 @@ def _from_options(
 ) -> dict[str, Any]:
     absent = [name for name, value in (("--model", model), ("--sae", sae), ("--benchmark", benchmarks)) if not value]
     if absent:
-        raise UserError(f"give a configuration file, or all of --model, --sae and --benchmark; missing: {', '.join(absent)}.")
+        raise UserError(
+            f"give a configuration file, or all of --model, --sae and --benchmark; missing: {', '.join(absent)}."
+        )
     data: dict[str, Any] = {
         "model": {"name": model},
         "sae": _sae(str(sae)),

@@ -13,8 +13,12 @@ from competency_gaps.config import TrainingConfig, parse_config, read_yaml
 
 def train_sae(
     config: Annotated[Path, typer.Argument(help="YAML configuration.")],
-    out: Annotated[Path, typer.Option(help="Folder of the pack; activations are kept in it, so a stopped training goes on.")],
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Override: a.b=value (YAML); may be repeated.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder of the pack; activations are kept in it, so a stopped training goes on.")
+    ],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Override: a.b=value (YAML); may be repeated.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the card as JSON.")] = False,
 ) -> None:

@@ -44,8 +44,9 @@ class ReasoningGymSource(Config):
     """Keyword arguments of the family's configuration."""
     options: Annotated[int, Field(ge=2)] | None = None
     """Make a multiple-choice item of each task, with this many options; null leaves it open."""
-    distractors: Literal["answers", "near_numbers", "labels"] = "answers"
-    """Wrong options: other items' answers, near-miss numbers, or all answers that the family ever gives."""
+    distractors: Literal["answers", "similar_answers", "near_numbers", "labels"] = "answers"
+    """Wrong options: other tasks' answers of the same form and length, or most alike letter by letter,
+    near-miss numbers, or any of the family's answers."""
 
 
 Source = Annotated[FileSource | HubSource | ReasoningGymSource, Field(discriminator="kind")]

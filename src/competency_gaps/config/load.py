@@ -68,7 +68,10 @@ def _apply(data: dict[str, Any], override: str) -> None:
     node: Any = data
     for key in parents:
         node = _child(node, key, override)
-    value = yaml.safe_load(text)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"--set {override!r}: the value is not valid YAML: {error}") from error
     if isinstance(node, list):
         node[_index(node, last, override)] = value
     else:

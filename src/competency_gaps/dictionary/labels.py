@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -55,11 +56,17 @@ def _json(path: Path) -> list[tuple[str, str]]:
 
 
 def _table(path: Path) -> list[tuple[str, str]]:
-    readers = {".parquet": pl.read_parquet, ".csv": pl.read_csv, ".jsonl": pl.read_ndjson}
+    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
+        ".parquet": pl.read_parquet,
+        ".csv": pl.read_csv,
+        ".jsonl": pl.read_ndjson,
+    }
     if path.suffix not in readers:
         raise UserError(f"labels {str(path)!r}: expected .json, .jsonl, .csv or .parquet.")
     table = readers[path.suffix](path)
     missing = {"concept", "label"} - set(table.columns)
     if missing:
         raise UserError(f"labels {str(path)!r}: column {missing.pop()!r} is missing; it has {table.columns}.")
-    return [(str(c), str(label) if label is not None else "") for c, label in table.select("concept", "label").iter_rows()]
+    return [
+        (str(c), str(label) if label is not None else "") for c, label in table.select("concept", "label").iter_rows()
+    ]

@@ -9,7 +9,14 @@
 :func:`suite_metrics` does the whole suite from a CAS matrix, a score vector and benchmark ids.
 """
 
-from competency_gaps.metrics.coverage import chi_bench, coverage_status, lift, missing_everywhere, share, suite_chi_bench
+from competency_gaps.metrics.coverage import (
+    chi_bench,
+    coverage_status,
+    lift,
+    missing_everywhere,
+    share,
+    suite_chi_bench,
+)
 from competency_gaps.metrics.performance import chi_model, pooled_chi_model, suite_chi_model
 from competency_gaps.metrics.saliency import saliency, typical_cas
 from competency_gaps.metrics.structure import Overlap, overlap

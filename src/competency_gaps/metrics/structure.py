@@ -20,7 +20,9 @@ class Overlap(NamedTuple):
     """Concepts whose chi_model is defined in both."""
 
 
-def overlap(chi_bench_a: np.ndarray, chi_bench_b: np.ndarray, chi_model_a: np.ndarray, chi_model_b: np.ndarray) -> Overlap:
+def overlap(
+    chi_bench_a: np.ndarray, chi_bench_b: np.ndarray, chi_model_a: np.ndarray, chi_model_b: np.ndarray
+) -> Overlap:
     """Compare two benchmarks from their vectors of shape (concepts,)."""
     covered_a, covered_b = chi_bench_a > 0, chi_bench_b > 0
     union = int((covered_a | covered_b).sum())

@@ -54,9 +54,7 @@ class SuiteMetrics:
     """object of shape (B, C): missing, under, typical, over, or None for concepts not alive."""
 
 
-def combine(
-    sums: Mapping[str, Sums], reference_share: np.ndarray | None, config: MetricsConfig
-) -> SuiteMetrics:
+def combine(sums: Mapping[str, Sums], reference_share: np.ndarray | None, config: MetricsConfig) -> SuiteMetrics:
     """Metrics of a suite from the sums of its benchmarks.
 
     Parameters
@@ -125,7 +123,9 @@ def suite_metrics(
     """
     names = np.asarray(benchmarks)
     if len(names) != cas.shape[0] or not len(names):
-        raise ValueError(f"{cas.shape[0]} CAS rows but {len(names)} benchmark ids: there must be one per row, at least one")
+        raise ValueError(
+            f"{cas.shape[0]} CAS rows but {len(names)} benchmark ids: there must be one per row, at least one"
+        )
     order = list(dict.fromkeys(names.tolist()))
     sums = {str(name): Sums.of(cas[names == name], np.asarray(scores)[names == name]) for name in order}
     return combine(sums, reference_share, config or MetricsConfig())

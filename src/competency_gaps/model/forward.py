@@ -32,6 +32,10 @@ def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray]) ->
     ids = torch.from_numpy(pad(sequences, lm.pad_id)).to(lm.device)
     with torch.inference_mode(), enough_memory(ids), captured(lm.model, hook, stop=True) as activations:
         lm.model(input_ids=ids, use_cache=False)
+    if not activations:
+        raise UserError(
+            f"hook {hook.name!r}: the model never calls {hook.path!r}. Give the path of a module inside it."
+        )
     return activations[0].flatten(start_dim=2)
 
 

@@ -200,13 +200,16 @@ def _block_part(block: nn.Module, hook: str) -> tuple[str, Literal["input", "out
         return "", "input"
     if hook == "hook_resid_post":
         return "", "output"
+    # Where the outputs are normalised before they are added, the normalised ones are what the stream receives.
+    norms_outputs = hasattr(block, "post_feedforward_layernorm")
     if hook == "hook_resid_mid":
+        if norms_outputs and not hasattr(block, "pre_feedforward_layernorm"):  # OLMo 2: the MLP reads the stream bare
+            return _first(block, _MLP, hook), "input"
         return _first(block, _MID_NORM, hook), "input"
-    sandwich = hasattr(block, "pre_feedforward_layernorm")
     if hook == "hook_attn_out":
-        return ("post_attention_layernorm" if sandwich else _first(block, _ATTENTION, hook)), "output"
+        return ("post_attention_layernorm" if norms_outputs else _first(block, _ATTENTION, hook)), "output"
     if hook == "hook_mlp_out":
-        return ("post_feedforward_layernorm" if sandwich else _first(block, _MLP, hook)), "output"
+        return ("post_feedforward_layernorm" if norms_outputs else _first(block, _MLP, hook)), "output"
     attention = _first(block, _ATTENTION, hook)
     return f"{attention}.{_first(block.get_submodule(attention), _OUT_PROJECTION, hook)}", "input"
 

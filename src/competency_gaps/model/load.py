@@ -45,8 +45,10 @@ class LanguageModel:
     @property
     def pad_id(self) -> int:
         """Token that fills rows; never read, as rows are padded on the right of causal models."""
-        pad = self.tokenizer.pad_token_id
-        return int(pad if pad is not None else self.tokenizer.eos_token_id or 0)
+        # Some tokenizers have a padding token that was added after the model was made and has no embedding.
+        known = len(self.model.get_input_embeddings().weight)
+        usable = [i for i in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id) if i is not None and i < known]
+        return int(usable[0]) if usable else 0
 
 
 def load_model(config: ModelConfig) -> LanguageModel:
@@ -84,7 +86,9 @@ def load_model(config: ModelConfig) -> LanguageModel:
             f"Expected a hub id that this machine can reach, a folder saved by transformers, or a .gguf file."
         ) from error
     if not tokenizer.is_fast:
-        raise UserError(f"model {config.name!r}: its tokenizer gives no offsets; a fast tokenizer is needed to find spans.")
+        raise UserError(
+            f"model {config.name!r}: its tokenizer gives no offsets; a fast tokenizer is needed to find spans."
+        )
     model.eval()
     if config.device_map is None:
         model.to(device)

@@ -122,9 +122,13 @@ def _locate(
         for text, cut in ((content, 0), (content.strip(), lead), (content.lstrip(), lead), (content.rstrip(), 0)):
             if rendered == head + text + tail:
                 return len(head) - cut, len(head), len(head) + len(text)
-    if rendered.count(content.strip()) == 1:
-        start = rendered.index(content.strip())
-        return start - lead, start, start + len(content.strip())
+        # What a template adds to the text itself is left out, if the text is there once and whole. Outside this
+        # stretch nothing is searched: there the same words are somebody else's (a role, an instruction).
+        if rendered.startswith(head) and rendered.endswith(tail) and len(head) + len(tail) <= len(rendered):
+            middle = rendered[len(head) : len(rendered) - len(tail)]
+            if middle.count(content.strip()) == 1:
+                start = len(head) + middle.index(content.strip())
+                return start - lead, start, start + len(content.strip())
     raise SpanError(
         "the chat template rewrites the item's text, so its tokens cannot be found exactly. "
         "Set model.chat_template to 'off', or the span to 'prompt'."
@@ -179,7 +183,7 @@ def resolve_bos(tokenizer: PreTrainedTokenizerBase, setting: str, *, sae_prepend
     Raises
     ------
     UserError
-        If the token is not in the vocabulary, or the SAE wants one that the tokenizer lacks.
+        If the token is not in the vocabulary.
     """
     if setting == "none":
         return None

@@ -52,7 +52,9 @@ def respond(
             results[index] = Responded(Output(), empty)
             advance(1)
     likely = [i for i, one in enumerate(asked) if isinstance(one.request, (Continuations, Sentences))]
-    for index, output in zip(likely, _likelihoods(lm, [asked[i] for i in likely], bos_id, token_budget, advance), strict=True):
+    for index, output in zip(
+        likely, _likelihoods(lm, [asked[i] for i in likely], bos_id, token_budget, advance), strict=True
+    ):
         results[index] = Responded(output, empty)
     written: dict[Generation, list[int]] = {}
     for index, one in enumerate(asked):
@@ -109,9 +111,7 @@ def _continuations(lm: LanguageModel, one: Asked, bos_id: int | None) -> list[Co
         # After a blank (a chat template's line end) the space that sets an option off is there already.
         texts = [text.lstrip() if one.text[-1:].isspace() else text for text in one.request.texts]
         return [
-            Continuation(
-                prompt.ids, tokenize_continuation(lm.tokenizer, one.text, prompt.ids, text, skip=prompt.added)
-            )
+            Continuation(prompt.ids, tokenize_continuation(lm.tokenizer, one.text, prompt.ids, text, skip=prompt.added))
             for text in texts
         ]
     assert isinstance(one.request, Sentences)

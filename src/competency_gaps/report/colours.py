@@ -22,10 +22,18 @@ _DIVERGING = {
 }
 
 _TO_LMS = np.array(
-    [[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566], [0.0883024619, 0.2817188376, 0.6299787005]]
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
 )
 _TO_LAB = np.array(
-    [[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, -2.4285922050, 0.4505937099], [0.0259040371, 0.7827717662, -0.8086757660]]
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
 )
 
 
@@ -58,14 +66,14 @@ def luminance(colour: str) -> float:
 def ink_on(colour: str) -> str:
     """Choose black or white, whichever contrasts more with ``colour``."""
     lum = luminance(colour)
-    return "#ffffff" if 1.05 / (lum + 0.05) > (lum + 0.05) / 0.05 else "#0b0f14"
+    return "#ffffff" if 1.05 / (lum + 0.05) > (lum + 0.05) / 0.05 else "#000000"
 
 
 def step(value: float, low: float = 0.0, high: float = 1.0) -> int:
     """Find the step of a scale on which ``value`` falls; values outside the range take its ends."""
     if high <= low:
         return 0
-    return int(round(min(1.0, max(0.0, (value - low) / (high - low))) * (STEPS - 1)))
+    return round(min(1.0, max(0.0, (value - low) / (high - low))) * (STEPS - 1))
 
 
 def scale_css(theme: str) -> str:
@@ -80,6 +88,6 @@ def scale_css(theme: str) -> str:
 def class_css() -> str:
     """Write one class per step, for SVG shapes (fill) and HTML cells (background)."""
     names = [f"{letter}{index}" for letter in "sd" for index in range(STEPS)]
-    shapes = "".join(f".f-{n}{{fill:var(--{n})}}.i-{n}{{fill:var(--{n}i)}}" for n in names)
+    shapes = "".join(f".f-{n}{{fill:var(--{n})}}.figure .i-{n}{{fill:var(--{n}i)}}" for n in names)
     cells = "".join(f".b-{n}{{background:var(--{n});color:var(--{n}i)}}" for n in names)
     return shapes + cells

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from competency_gaps.report.text import integer, magnitude, percent, signed, tenths
-from competency_gaps.report.text import decimal as decimal
+import polars as pl
+
+from competency_gaps.report.text import NOT_DEFINED, decimal, integer, magnitude, percent, signed, tenths
 
 
 @dataclass(frozen=True)
@@ -21,26 +22,37 @@ class Column:
     """What the quantity is, in one line."""
     show: Callable[[Any], str]
     """Writes a value; null is written as ``N/A``."""
+    optional: bool = False
+    """Left out where it is null throughout, as lift is without a reference text."""
 
 
 def _density(value: float | None) -> str:
-    return "N/A" if value is None else percent(value, 1)
+    return NOT_DEFINED if value is None else percent(value, 1)
 
 
 def _status(value: str | None) -> str:
-    return value or "N/A"
+    return value or NOT_DEFINED
 
 
 COVERAGE = Column(
-    "chi_bench", "χ bench", "Coverage: mean activation of the concept over items, relative to the mean over alive concepts", magnitude
+    "chi_bench",
+    "χ bench",
+    "Coverage: mean activation of the concept over items, relative to the mean over alive concepts",
+    magnitude,
 )
-PERFORMANCE = Column("chi_model", "χ model", "Performance: mean score of items, weighted by the concept's activation (0 to 1)", decimal)
+PERFORMANCE = Column(
+    "chi_model", "χ model", "Performance: mean score of items, weighted by the concept's activation (0 to 1)", decimal
+)
 SUPPORT = Column("support", "support", "Items in which the concept is active, out of all kept", integer)
 N_EFF = Column("n_eff", "n eff", "Effective sample size: how many equally weighted items the average is worth", tenths)
 N_BENCHMARKS = Column("n_benchmarks", "benchmarks", "Benchmarks in which χ model is defined", integer)
-LIFT = Column("lift", "lift", "log₂ of the concept's share of activation here over its share in the reference text", signed)
+LIFT = Column(
+    "lift", "lift", "log₂ of the concept's share of activation here over its share in the reference text", signed, True
+)
 DENSITY = Column("density", "density", "Share of reference tokens on which the concept is active", _density)
-STATUS = Column("coverage_status", "coverage", "missing, under, typical or over: by lift, or by tenths without a reference", _status)
+STATUS = Column(
+    "coverage_status", "coverage", "missing, under, typical or over: by lift, or by tenths without a reference", _status
+)
 
 EVIDENCE: tuple[Column, ...] = ()
 """Evidence enters here, and only here: gap, its interval, q-value and performance status, once a run has those columns.
@@ -54,6 +66,10 @@ PER_BENCHMARK: tuple[Column, ...] = (COVERAGE, PERFORMANCE, *EVIDENCE, SUPPORT, 
 MISSING: tuple[Column, ...] = (DENSITY,)
 
 
-def present(columns: Sequence[Column], available: Sequence[str]) -> list[Column]:
-    """Keep the columns that a frame has."""
-    return [column for column in columns if column.key in available]
+def present(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:
+    """Keep the columns that a frame has; an optional one only if it says something."""
+    return [
+        column
+        for column in columns
+        if column.key in frame.columns and not (column.optional and frame[column.key].null_count() == frame.height)
+    ]

@@ -6,7 +6,6 @@ Colours are CSS classes, so that one drawing serves the light and the dark page.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
@@ -42,7 +41,13 @@ def _bars(counts: Floats, edges: Floats, x: Scale, y: Scale) -> Markup:
 
 
 def histogram(
-    values: Floats, *, log: bool, x_title: str, y_title: str, edges: Floats | None = None, mark: tuple[float, str] | None = None
+    values: Floats,
+    *,
+    log: bool,
+    x_title: str,
+    y_title: str,
+    edges: Floats | None = None,
+    mark: tuple[float, str] | None = None,
 ) -> Markup:
     """Draw the distribution of one quantity over concepts.
 
@@ -80,7 +85,9 @@ def _marker(x: float, top: float, bottom: float, name: str, width: float) -> Mar
     )
 
 
-def small_histogram(values: Floats, edges: Floats, *, log: bool, highest: float, x_title: str, mark: float | None = None) -> Markup:
+def small_histogram(
+    values: Floats, edges: Floats, *, log: bool, highest: float, x_title: str, mark: float | None = None
+) -> Markup:
     """Draw one of many: same bins and same height for all, as a share of the benchmark's concepts.
 
     Parameters
@@ -98,9 +105,9 @@ def small_histogram(values: Floats, edges: Floats, *, log: bool, highest: float,
     mark : float, optional
         A value to point out with a line, e.g. the benchmark's mean score.
     """
-    width, height, top, bottom = 220.0, 104.0, 6.0, 34.0
+    width, height, top, bottom = 196.0, 104.0, 6.0, 34.0
     shares = bin_shares(values, edges)
-    x = Scale(float(edges[0]), float(edges[-1]), 6, width - 6, log)
+    x = Scale(float(edges[0]), float(edges[-1]), 10, width - 10, log)
     y = Scale(0, highest or 1.0, height - bottom, top)
     parts = [_bars(shares, edges, x, y), *x_axis(x, height - bottom, "", count=3)]
     if mark is not None and edges[0] <= mark <= edges[-1]:
@@ -126,7 +133,7 @@ def share_bars(names: Sequence[str], parts: Integers, wholes: Integers, *, x_tit
     x_title : str
         What the share is of.
     """
-    row, left, right, top, width = 30.0, 170.0, 150.0, 8.0, 760.0
+    row, left, right, top, width = 30.0, 170.0, 150.0, 8.0, 900.0
     height = top + row * len(names) + 52
     shares = parts / np.maximum(wholes, 1)
     x = Scale(0, 100.0 * max(0.01, float(shares.max(initial=0.0))), left, width - right)
@@ -183,7 +190,15 @@ def heat_map(names: Sequence[str], upper: Floats, lower: Floats, *, upper_name: 
 
 def _cell(x: float, y: float, size: float, value: float, what: str) -> Markup:
     if not np.isfinite(value):
-        return tag("rect", tag("title", f"{what} not defined"), x=x + 1, y=y + 1, width=size - 2, height=size - 2, class_="none")
+        return tag(
+            "rect",
+            tag("title", f"{what} not defined"),
+            x=x + 1,
+            y=y + 1,
+            width=size - 2,
+            height=size - 2,
+            class_="none",
+        )
     name = f"s{colours.step(value)}"
     title = tag("title", f"{what} {decimal(value)}")
     parts = [tag("rect", title, x=x + 1, y=y + 1, width=size - 2, height=size - 2, rx=3, class_=f"f-{name}")]
@@ -196,118 +211,13 @@ def _cell(x: float, y: float, size: float, value: float, what: str) -> Markup:
 def _heat_legend(x: float, y: float, width: float, upper_name: str, lower_name: str) -> list[Markup]:
     bar = min(220.0, max(120.0, width))
     each = bar / colours.STEPS
-    parts = [tag("rect", x=x + i * each, y=y, width=each + 0.4, height=10, class_=f"f-s{i}") for i in range(colours.STEPS)]
-    parts += [tag("text", text, x=x + at * bar, y=y + 26, class_="tick mid") for at, text in ((0, "0"), (0.5, "0.5"), (1, "1"))]
+    parts = [
+        tag("rect", x=x + i * each, y=y, width=each + 0.4, height=10, class_=f"f-s{i}") for i in range(colours.STEPS)
+    ]
+    parts += [
+        tag("text", text, x=x + at * bar, y=y + 26, class_="tick mid")
+        for at, text in ((0, "0"), (0.5, "0.5"), (1, "1"))
+    ]
     parts.append(tag("text", f"◥ {upper_name}", x=x + bar + 24, y=y + 9, class_="note start"))
     parts.append(tag("text", f"◣ {lower_name}", x=x + bar + 24, y=y + 28, class_="note start"))
-    return parts
-
-
-@dataclass(frozen=True)
-class Named:
-    """A concept that the map points out by name."""
-
-    concept: int
-    name: str
-    coverage: float
-    performance: float
-
-
-QUADRANTS = ("tested little, does well", "tested a lot, does well", "tested little, does badly", "tested a lot, does badly")
-"""Upper left, upper right, lower left, lower right."""
-
-
-def quadrant_counts(coverage: Floats, performance: Floats, split: tuple[float, float]) -> list[int]:
-    """Count the concepts of each of ``QUADRANTS``; a concept on a dividing line counts as tested a lot, and as doing well."""
-    right, up = coverage >= split[0], performance >= split[1]
-    return [int((side & half).sum()) for half in (up, ~up) for side in (~right, right)]
-
-
-def quadrant_map(coverage: Floats, performance: Floats, *, split: tuple[float, float], named: Sequence[Named] = ()) -> Markup:
-    """Draw coverage against performance, with the four quadrants named and counted.
-
-    Parameters
-    ----------
-    coverage : ndarray of shape (n_concepts,)
-        chi_bench, positive.
-    performance : ndarray of shape (n_concepts,)
-        chi_model, between 0 and 1.
-    split : tuple of float
-        Where the quadrants meet.
-    named : sequence of Named
-        Concepts to name in the figure; a name that would cover another is left out.
-    """
-    width, height, left, right, top, bottom = 920.0, 520.0, 52.0, 14.0, 44.0, 54.0
-    edges = bin_edges(coverage, log=True, bins=1)
-    x = Scale(float(edges[0]), float(edges[-1]), left, width - right, True)
-    y = Scale(0, 1, height - bottom, top)
-    parts = [
-        *y_axis(y, left, width - right, "Performance χ model (activation-weighted mean score, 0 to 1)", count=5),
-        *x_axis(x, height - bottom, "Coverage χ bench (logarithmic; 1 = mean over alive concepts)"),
-    ]
-    if coverage.size == 0:
-        return figure(parts, width, height, "Map of concepts: none to draw", "wide")
-    parts += _marks(x(coverage), y(performance))
-    middle = (x.at(split[0]), y.at(split[1]))
-    parts.append(tag("line", x1=middle[0], x2=middle[0], y1=top, y2=height - bottom, class_="split"))
-    parts.append(tag("line", x1=left, x2=width - right, y1=middle[1], y2=middle[1], class_="split"))
-    for i, count in enumerate(quadrant_counts(coverage, performance, split)):
-        at = (left + 8 if i % 2 == 0 else width - right - 8, top + 16 if i < 2 else height - bottom - 10)
-        weak = " weak" if i >= 2 else ""
-        words = [tag("tspan", QUADRANTS[i], class_="strong"), f"  {count:,}"]
-        parts.append(tag("text", *words, x=at[0], y=at[1], class_=f"quadrant {'start' if i % 2 == 0 else 'end'}{weak}"))
-    parts += _names(named, x, y, width)
-    return figure(parts, width, height, f"Map of {coverage.size:,} concepts: coverage against performance", "wide")
-
-
-def _marks(x: Floats, y: Floats) -> list[Markup]:
-    """Draw up to 700 concepts as dots, more as hexagons shaded by how many they hold."""
-    if x.size <= 700:
-        return [tag("circle", cx=a, cy=b, r=3, class_="dot") for a, b in zip(x.tolist(), y.tolist(), strict=True)]
-    radius = 8.0
-    centres, counts = hexagons(x, y, radius)
-    top = float(np.log1p(counts.max()))
-    shape = "M" + "L".join(f"{radius * np.sin(a):.1f} {radius * np.cos(a):.1f}" for a in np.arange(6) * np.pi / 3) + "Z"
-    parts = [tag("defs", tag("path", id="hexagon", d=shape))]
-    for (a, b), count in zip(centres.tolist(), counts.tolist(), strict=True):
-        shade = f"f-s{3 + colours.step(np.log1p(count), 0, top) * (colours.STEPS - 4) // (colours.STEPS - 1)}"
-        parts.append(tag("use", tag("title", plural(int(count), "concept")), href="#hexagon", x=a, y=b, class_=shade))
-    return parts
-
-
-def hexagons(x: Floats, y: Floats, radius: float) -> tuple[Floats, Integers]:
-    """Count points in pointy-topped hexagons.
-
-    Returns
-    -------
-    centres : ndarray of shape (n_hexagons, 2)
-    counts : ndarray of shape (n_hexagons,)
-        At least 1 each; they add up to the number of points.
-    """
-    across, down = radius * np.sqrt(3), radius * 3
-    # Two rectangular lattices, shifted by half a cell, hold the centres of all hexagons: the nearer of two is the one.
-    first = np.stack([np.round(x / across) * across, np.round(y / down) * down], axis=1)
-    shift = np.array([across / 2, down / 2])
-    second = np.stack([np.round((x - shift[0]) / across) * across, np.round((y - shift[1]) / down) * down], axis=1) + shift
-    points = np.stack([x, y], axis=1)
-    nearer = ((points - first) ** 2).sum(axis=1) <= ((points - second) ** 2).sum(axis=1)
-    centres, counts = np.unique(np.where(nearer[:, None], first, second).round(3), axis=0, return_counts=True)
-    return centres, counts.astype(np.int64)
-
-
-def _names(named: Sequence[Named], x: Scale, y: Scale, width: float) -> list[Markup]:
-    taken: list[tuple[float, float, float]] = []
-    parts = []
-    for one in named:
-        at, level = x.at(one.coverage), y.at(one.performance)
-        words = fit(one.name, 230)
-        long = 6.6 * len(words) + 14
-        side = "end" if at + long > width - 20 else "start"
-        begin = at - long if side == "end" else at
-        if any(abs(level - other[1]) < 17 and begin < other[0] + other[2] and other[0] < begin + long for other in taken):
-            continue
-        taken.append((begin, level, long))
-        dot = tag("circle", cx=at, cy=level, r=4.5, class_="named")
-        label = tag("text", words, x=at + (-9 if side == "end" else 9), y=level + 4, class_=f"call {side}")
-        parts.append(tag("a", tag("title", one.name), dot, label, href=f"#concept-{one.concept}"))
     return parts

@@ -46,8 +46,8 @@ class Ranking:
         text = f"Ordered by χ model among the {share_of(self.frame.height, self.pool)} ranked concepts with {asked}."
         if self.floor < self.wanted:
             text += (
-                f" The floor was lowered from {self.wanted:g} to {self.floor:g}, because fewer than {FEWEST} concepts reach "
-                f"{self.wanted:g}: read single places in this order with even more care."
+                f" The floor was lowered from {self.wanted:g} to {self.floor:g}, because fewer than {FEWEST} concepts "
+                f"reach {self.wanted:g}: read single places in this order with even more care."
             )
         return text
 
@@ -62,18 +62,19 @@ def ranking(concepts: pl.DataFrame, floor: float) -> Ranking:
     used = floor
     while used and defined.filter(pl.col("n_eff") >= used).height < FEWEST:
         used = used / 2 if used >= 2 else 0.0
-    # A tie is settled by evidence: of two equal means the one with more items behind it stands nearer the end of the order
-    # that it is read from, here the weak end.
-    order = defined.filter(pl.col("n_eff") >= used).sort("chi_model", "n_eff", "concept", descending=[False, True, False])
+    # A tie is settled by evidence: of two equal means the one with more items behind it counts as the weaker.
+    order = defined.filter(pl.col("n_eff") >= used).sort(
+        "chi_model", "n_eff", "concept", descending=[False, True, False]
+    )
     return Ranking(order, used, floor, pool.height)
 
 
 def caution(frame: pl.DataFrame) -> str:
     """Say what a ranking cannot carry; the sentence follows the evidence that the frame has."""
     return (
-        f"A warning: no test stands behind these orders. Among {plural(frame.height, 'concept')} the extremes of χ model contain "
-        "accidents, and a concept found only in a hard benchmark looks weak for that reason alone. Support and n_eff say how much "
-        "each number rests on; take a row as a question to look into, not as a verdict."
+        f"A warning: no test stands behind these orders. Among {plural(frame.height, 'concept')} the "
+        "extremes of χ model contain accidents, and a concept found only in a hard benchmark looks weak for that reason alone. Support and "
+        "n_eff say how much each number rests on; take a row as a question to look into, not as a verdict."
     )
 
 
@@ -117,28 +118,33 @@ def concept_name(row: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Items of one benchmark that did not count, for one reason."""
+    """Items that did not count, for one reason."""
 
-    benchmark: str
     kind: str
     """``excluded`` (counts nowhere) or ``unscored`` (counts for coverage only)."""
     reason: str
     count: int
-    items: list[str]
-    """The first few by name."""
+    benchmarks: list[tuple[str, int]]
+    """How many of them in which benchmark."""
+    named: list[str]
+    """The first few by their ids."""
 
 
 def left_out(items: pl.DataFrame, named: int = 5) -> list[LeftOut]:
-    """Group the items that did not count by benchmark and reason."""
+    """Group the items that did not count by reason, the most common first."""
     found = []
     excluded = items.filter(pl.col("excluded").is_not_null()).with_columns(reason=pl.col("excluded"))
     unscored = items.filter(pl.col("excluded").is_null() & pl.col("score").is_null()).with_columns(
         reason=pl.col("unscored").fill_null("no reason recorded")
     )
     for kind, frame in (("excluded", excluded), ("unscored", unscored)):
-        for (benchmark, reason), part in frame.group_by("benchmark", "reason", maintain_order=True):
+        groups = []
+        for (reason,), part in frame.group_by("reason", maintain_order=True):
+            where = part.group_by("benchmark", maintain_order=True).len()
             names = [shorten(str(item), 60) for item in part["item_id"].head(named)]
-            found.append(LeftOut(str(benchmark), kind, shorten(str(reason), 200), part.height, names))
+            counts = [(shorten(str(name), 60), int(count)) for name, count in where.iter_rows()]
+            groups.append(LeftOut(kind, shorten(str(reason), 200), part.height, counts, names))
+        found += sorted(groups, key=lambda group: -group.count)
     return found
 
 
@@ -210,17 +216,23 @@ def detail(run: RunView, row: dict[str, Any], per_benchmark: pl.DataFrame, examp
     joined = per_benchmark.join(means, on="benchmark", how="left", maintain_order="left").with_columns(
         versus=pl.col("chi_model") - pl.col("mean_score")
     )
-    groups: list[tuple[str, list[Example]]] = []
-    if not row["missing"]:
-        best = examples_of(run, concept, "best", examples) if row["chi_model"] is not None else []
+    groups = [] if row["missing"] else _groups(run, concept, examples, scored=row["chi_model"] is not None)
+    return ConceptDetail(row, concept_name(row), flags_of(row), joined.to_dicts(), groups)
+
+
+def _groups(run: RunView, concept: int, limit: int, *, scored: bool) -> list[tuple[str, list[Example]]]:
+    """Choose the lists of examples; no item stands in two, and equal scores are not called best and worst."""
+    best = examples_of(run, concept, "best", limit) if scored else []
+    worst = examples_of(run, concept, "worst", limit) if scored else []
+    if not best or not worst:
+        groups = [("Where it is strongest", examples_of(run, concept, "strongest", limit))]
+    elif best[0].score == worst[0].score:
+        groups = [("Every scored item has the same score", best)]
+    else:
         seen = {(one.benchmark, one.item_id) for one in best}
-        worst = examples_of(run, concept, "worst", examples) if best else []
-        groups = [
-            ("Best items", best),
-            ("Worst items", [one for one in worst if (one.benchmark, one.item_id) not in seen]),
-            ("Where it is strongest", [] if best else examples_of(run, concept, "strongest", examples)),
-        ]
-    return ConceptDetail(row, concept_name(row), flags_of(row), joined.to_dicts(), [group for group in groups if group[1]])
+        rest = [one for one in worst if (one.benchmark, one.item_id) not in seen]
+        groups = [("Best items", best), ("Worst items", rest)]
+    return [group for group in groups if group[1]]
 
 
 def details(run: RunView, frames: list[pl.DataFrame], examples: int) -> list[ConceptDetail]:
@@ -229,7 +241,9 @@ def details(run: RunView, frames: list[pl.DataFrame], examples: int) -> list[Con
     rows = run.concepts.filter(pl.col("concept").is_in(wanted)).sort("concept")
     parts = {
         int(str(key[0])): part
-        for key, part in run.concept_benchmarks.filter(pl.col("concept").is_in(wanted)).group_by("concept", maintain_order=True)
+        for key, part in run.concept_benchmarks.filter(pl.col("concept").is_in(wanted)).group_by(
+            "concept", maintain_order=True
+        )
     }
     empty = run.concept_benchmarks.clear()
     return [detail(run, row, parts.get(int(row["concept"]), empty), examples) for row in rows.iter_rows(named=True)]

@@ -79,21 +79,33 @@ def question(view: Overview) -> str:
 
 def findings(run: RunView, view: Overview, ranked: Ranking) -> list[Finding]:
     """Write the headline, the most general finding first."""
-    found = [_score(view), _exercised(view), _missing(view), *_least_complete(run, view), *_concentration(run, view)]
+    found = [
+        _score(view),
+        _exercised(view),
+        _missing(view),
+        *_least_complete(run, view),
+        *_concentration(run, view),
+        *_overlap(run),
+    ]
     strongest, weakest = ranked.ends(1)
     for frame, word, tone in ((weakest, "weakest", "weak"), (strongest, "strongest", "strong")):
         for row in frame.iter_rows(named=True):
-            text = f"χ model of the {word} ranked concept, “{shorten(concept_name(row), 80)}”: active in {plural(row['support'], 'item')}, n_eff {tenths(row['n_eff'])}."
+            text = (
+                f"χ model of the {word} ranked concept, “{shorten(concept_name(row), 80)}”: "
+                f"active in {plural(row['support'], 'item')}, n_eff {tenths(row['n_eff'])}."
+            )
             found.append(Finding(decimal(row["chi_model"]), text, tone))
     return found
 
 
 def _score(view: Overview) -> Finding:
-    rest = f"; {integer(view.excluded)} excluded and {integer(view.unscored)} unscored are left out" if view.excluded or view.unscored else ""
-    suite = plural(view.benchmarks, "benchmark")
+    rest = ""
+    if view.excluded or view.unscored:
+        rest = f"; {integer(view.excluded)} excluded and {integer(view.unscored)} unscored are left out"
+    over = f"{plural(view.items, 'item')} over {plural(view.benchmarks, 'benchmark')}"
     if view.mean_score is None:
-        return Finding("N/A", f"None of {plural(view.items, 'item')} over {suite} is scored: this run speaks of coverage only{rest}.")
-    text = f"is the mean score of {view.model} on {view.scored:,} of {plural(view.items, 'item')} over {suite} (each item counts once{rest})."
+        return Finding("N/A", f"None of {over} is scored: this run speaks of coverage only{rest}.")
+    text = f"is the mean score of {view.model} on {view.scored:,} of {over} (each item counts once{rest})."
     return Finding(percent(view.mean_score, 1), text)
 
 
@@ -106,7 +118,9 @@ def _exercised(view: Overview) -> Finding:
 
 
 def _missing(view: Overview) -> Finding:
-    text = f"alive concepts are missing in every benchmark ({percent(view.missing, view.alive)} of {view.alive:,} alive)."
+    text = (
+        f"alive concepts are missing in every benchmark ({percent(view.missing, view.alive)} of {view.alive:,} alive)."
+    )
     if not view.reference:
         text += " No reference text was read, so alive means active in this run, and none can be missing everywhere."
     return Finding(integer(view.missing), text)
@@ -118,8 +132,9 @@ def _least_complete(run: RunView, view: Overview) -> list[Finding]:
     shares = run.benchmarks.with_columns(part=pl.col("missing") / pl.col("alive")).sort("part", "benchmark")
     least, most = shares.row(-1, named=True), shares.row(0, named=True)
     text = (
-        f"of alive concepts are missing in {shorten(least['benchmark'], 60)}, the narrowest benchmark: {least['missing']:,} of {least['alive']:,}; "
-        f"the broadest, {shorten(most['benchmark'], 60)}, misses {share_of(most['missing'], most['alive'])}."
+        f"of alive concepts are missing in {shorten(least['benchmark'], 60)}, the narrowest benchmark: "
+        f"{least['missing']:,} of {least['alive']:,}; the broadest, "
+        f"{shorten(most['benchmark'], 60)}, misses {share_of(most['missing'], most['alive'])}."
     )
     return [Finding(percent(least["missing"], least["alive"]), text)]
 
@@ -129,5 +144,24 @@ def _concentration(run: RunView, view: Overview) -> list[Finding]:
     if coverage.sum() <= 0:
         return []
     half = int(np.searchsorted(np.cumsum(coverage), coverage.sum() / 2)) + 1
-    text = f"carry half of all coverage (flagged ones among them): {percent(half, view.alive)} of {view.alive:,} alive."
-    return [Finding(plural(half, "concept"), text)]
+    text = (
+        f"{'concept carries' if half == 1 else 'concepts carry'} half of all coverage, flagged ones among them: "
+        f"{percent(half, view.alive)} of {view.alive:,} alive."
+    )
+    return [Finding(integer(half), text)]
+
+
+def _overlap(run: RunView) -> list[Finding]:
+    pairs = run.overlap.filter(pl.col("benchmark_a") != pl.col("benchmark_b")).sort(
+        "jaccard", "benchmark_a", "benchmark_b"
+    )
+    if pairs.is_empty():
+        return []
+    low, high = pairs.row(0, named=True), pairs.row(-1, named=True)
+    most, least = (f"{shorten(pair['benchmark_a'], 40)} and {shorten(pair['benchmark_b'], 40)}" for pair in (high, low))
+    text = (
+        f"of the concepts that {most} cover are covered by both (Jaccard {decimal(high['jaccard'])}), the closest pair"
+    )
+    if pairs.height > 1:
+        text += f"; the furthest, {least}, share {percent(low['jaccard'], 1)}"
+    return [Finding(percent(high["jaccard"], 1), text + ".")]

@@ -117,14 +117,23 @@ def render(run: RunView, *, top: int, examples: int, floor: float) -> str:
         policies=_policies(run.manifest["benchmarks"]),
         left_out=findings.left_out(run.items),
         missing_bars=page.missing_bars(run),
-        multiples=(("Coverage χ bench", coverage, "line at 1, the mean over alive concepts"), ("Performance χ model", performance, "line at the benchmark's mean score")),
+        multiples=(
+            ("Coverage χ bench", coverage, "line at 1, the mean over alive concepts"),
+            (
+                "Performance χ model",
+                performance,
+                "line at the benchmark's mean score; only concepts whose n_eff in the benchmark is at least "
+                f"{page.SMALL_FLOOR:g}",
+            ),
+        ),
         overlap=page.overlap_map(run),
         tables=tables,
         caution=findings.caution(ranked.frame),
         ranked_note=findings.left_out_note(run.concepts),
         details=findings.details(run, frames, examples),
-        per_benchmark=columns.present(columns.PER_BENCHMARK, run.concept_benchmarks.columns),
-        concept_columns=columns.present(columns.CONCEPT, run.concepts.columns),
+        per_benchmark=columns.present(columns.PER_BENCHMARK, run.concept_benchmarks),
+        concept_columns=columns.present(columns.CONCEPT, run.concepts),
+        small_floor=page.SMALL_FLOOR,
     )
 
 
@@ -134,7 +143,11 @@ def _command(command: Any) -> str:
 
 def _policies(benchmarks: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
     return {
-        entry["name"]: {"policy": str(entry["policy"] or ""), "sha256": str(entry["content_sha256"])[:12], "left_out": _count(entry["left_out"])}
+        entry["name"]: {
+            "policy": str(entry["policy"] or ""),
+            "sha256": str(entry["content_sha256"])[:12],
+            "left_out": _count(entry["left_out"]),
+        }
         for entry in benchmarks
     }
 
@@ -153,19 +166,20 @@ def _tables(run: RunView, ranked: findings.Ranking, top: int) -> tuple[list[Tabl
     strongest, weakest = ranked.ends(top)
     most, least = findings.most_covered(concepts, top), findings.least_covered(concepts, top)
     absent = findings.missing(concepts)
-    shown = columns.present(columns.CONCEPT, concepts.columns)
+    shown = columns.present(columns.CONCEPT, concepts)
     everywhere = int((concepts["alive"] & concepts["missing"]).sum())
     covered = "Ordered by χ bench among ranked concepts that some item exercises; no n_eff is asked of them."
+    limit = f", the first {top} shown" if absent.height > top else ""
     gaps = (
-        f"{text.plural(absent.height, 'ranked concept')} of {everywhere:,} alive ones that no item of any benchmark activates; those most "
-        f"common in the reference text first{f', the first {top} shown' if absent.height > top else ''}."
+        f"{text.plural(absent.height, 'ranked concept')} of {everywhere:,} alive ones that no item of any "
+        f"benchmark activates; those most common in the reference text first{limit}."
     )
     plan = [
         ("weakest", "Weakest concepts", ranked.caption, shown, weakest, "weak"),
         ("strongest", "Strongest concepts", ranked.caption, shown, strongest, "strong"),
         ("most", "Most covered concepts", covered, shown, most, ""),
         ("least", "Least covered concepts", covered, shown, least, ""),
-        ("missing", "Missing concepts", gaps, columns.present(columns.MISSING, concepts.columns), absent.head(top), ""),
+        ("missing", "Missing concepts", gaps, columns.present(columns.MISSING, concepts), absent.head(top), ""),
     ]
     tables = [
         Table(key, title, caption, used, [_row(row) for row in frame.iter_rows(named=True)], tone)
@@ -176,7 +190,12 @@ def _tables(run: RunView, ranked: findings.Ranking, top: int) -> tuple[list[Tabl
 
 def _row(row: dict[str, Any]) -> Row:
     return Row(
-        row["concept"], findings.concept_name(row), bool(row["label"]), text.show_token(row["peak_token"]), findings.flags_of(row), row
+        row["concept"],
+        findings.concept_name(row),
+        bool(row["label"]),
+        text.show_token(row["peak_token"]),
+        findings.flags_of(row),
+        row,
     )
 
 

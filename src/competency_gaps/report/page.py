@@ -10,14 +10,17 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from competency_gaps.report import figures
+from competency_gaps.report import figures, quadrants
 from competency_gaps.report.findings import Ranking, concept_name
 from competency_gaps.report.headline import Overview
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.svg import Floats
-from competency_gaps.report.text import decimal, integer, magnitude, percent, plural, shorten, tenths
+from competency_gaps.report.text import NOT_DEFINED, decimal, integer, magnitude, percent, plural, shorten, tenths
 
 COVERAGE_AXIS = "Coverage χ bench (logarithmic; 1 = mean over alive concepts)"
+SMALL_FLOOR = 5.0
+"""Least n_eff of a concept in the small multiples of performance."""
+
 PERFORMANCE_AXIS = "Performance χ model (weighted mean score, 0 to 1)"
 
 
@@ -59,21 +62,25 @@ def concept_map(ranked: Ranking, view: Overview, mean_score: float | None) -> Dr
     coverage, performance = floats(frame, "chi_bench"), floats(frame, "chi_model")
     middle = float(np.median(coverage)) if coverage.size else 1.0
     level = 0.5 if mean_score is None else mean_score
-    drawn = figures.quadrant_map(coverage, performance, split=(middle, level), named=_pointed_out(frame, middle))
+    meaning = "half of the scale" if mean_score is None else "the mean over the benchmarks' mean scores"
+    drawn = quadrants.quadrant_map(coverage, performance, split=(middle, level), named=_pointed_out(frame, middle))
     asked = f" and n_eff of at least {ranked.floor:g}" if ranked.floor else ""
     caption = (
-        f"{plural(frame.height, 'concept')} of {view.alive:,} alive: those ranked with a defined χ model{asked}. The lines are the median "
-        f"coverage ({magnitude(middle)}) and the mean over the benchmarks' mean scores ({decimal(level)}). Lower right: much tested and done "
-        "badly, the clearest model gaps. Left: what the suite hardly asks for."
+        f"{plural(frame.height, 'concept')} of {view.alive:,} alive: those ranked with a defined χ model{asked}. "
+        f"The lines are the median coverage ({magnitude(middle)}) and {meaning} ({decimal(level)}). Lower right: much "
+        "tested and done badly, the clearest model gaps. Left: what the suite hardly asks for. Some of the extremes are "
+        "named."
     )
     return Drawn("Coverage against performance", caption, drawn)
 
 
-def _pointed_out(frame: pl.DataFrame, middle: float) -> list[figures.Named]:
+def _pointed_out(frame: pl.DataFrame, middle: float) -> list[quadrants.Named]:
     much, little = frame.filter(pl.col("chi_bench") >= middle), frame.filter(pl.col("chi_bench") < middle)
-    chosen = pl.concat([much.head(5), little.head(3), much.tail(3).reverse(), little.tail(2).reverse()])
+    ends = [(much.head(12), 5), (little.head(8), 3), (much.tail(12).reverse(), 3), (little.tail(8).reverse(), 2)]
+    # A number says nothing to a reader: near the ends, concepts with a label go first.
+    chosen = pl.concat([end.sort(pl.col("label").is_null(), maintain_order=True).head(few) for end, few in ends])
     return [
-        figures.Named(row["concept"], concept_name(row), row["chi_bench"], row["chi_model"])
+        quadrants.Named(row["concept"], concept_name(row), row["chi_bench"], row["chi_model"])
         for row in chosen.unique("concept", maintain_order=True).iter_rows(named=True)
     ]
 
@@ -86,7 +93,11 @@ def distributions(run: RunView, view: Overview, mean_score: float | None) -> lis
     median = float(np.median(positive)) if positive.size else None
     y_title = f"Concepts (of {view.alive:,} alive)"
     first = figures.histogram(
-        coverage, log=True, x_title=COVERAGE_AXIS, y_title=y_title, mark=None if median is None else (median, f"median {magnitude(median)}")
+        coverage,
+        log=True,
+        x_title=COVERAGE_AXIS,
+        y_title=y_title,
+        mark=None if median is None else (median, f"median {magnitude(median)}"),
     )
     second = figures.histogram(
         performance,
@@ -100,12 +111,14 @@ def distributions(run: RunView, view: Overview, mean_score: float | None) -> lis
     return [
         Drawn(
             "How much each concept is tested",
-            f"{plural(positive.size, 'concept')} drawn; {integer(absent)} of {view.alive:,} have no coverage, for which a logarithmic axis has no place.",
+            f"{plural(positive.size, 'concept')} drawn; {integer(absent)} of {view.alive:,} have no coverage, and no "
+            "place on a logarithmic axis.",
             first,
         ),
         Drawn(
             "How well the model does where it is active",
-            f"{plural(defined.size, 'concept')} drawn; for {integer(undefined)} of {view.alive:,} χ model is not defined.",
+            f"{plural(defined.size, 'concept')} drawn; for {integer(undefined)} of {view.alive:,} χ model is not "
+            "defined.",
             second,
         ),
     ]
@@ -114,7 +127,9 @@ def distributions(run: RunView, view: Overview, mean_score: float | None) -> lis
 def multiples(run: RunView) -> tuple[list[Small], list[Small]]:
     """Draw both distributions for each benchmark, on the same axes throughout."""
     frame = run.concept_benchmarks.filter(pl.col("coverage_status").is_not_null())
-    parts = {str(key[0]): part for key, part in frame.group_by("benchmark")}
+    # One or two items can only average to 0, 1/2 or 1: such concepts would pile up there and flatten everything else.
+    enough = frame.with_columns(chi_model=pl.when(pl.col("n_eff") >= SMALL_FLOOR).then(pl.col("chi_model")))
+    parts = {str(key[0]): part for key, part in enough.group_by("benchmark")}
     edges = figures.bin_edges(floats(frame, "chi_bench"), log=True, bins=36)
     unit = np.linspace(0, 1, 31)
     means = dict(run.benchmarks.select("benchmark", "mean_score").iter_rows())
@@ -127,23 +142,33 @@ def multiples(run: RunView) -> tuple[list[Small], list[Small]]:
     first, second = [], []
     for name, mean in means.items():
         covered, defined = int((coverage[name] > 0).sum()), int(np.isfinite(performance[name]).sum())
-        svg = figures.small_histogram(coverage[name], edges, log=True, highest=highest[0], x_title=f"χ bench in {name}", mark=1.0)
+        svg = figures.small_histogram(
+            coverage[name], edges, log=True, highest=highest[0], x_title=f"χ bench in {shorten(name, 60)}", mark=1.0
+        )
         first.append(Small(shorten(name, 60), f"{covered:,} concepts", svg))
-        svg = figures.small_histogram(performance[name], unit, log=False, highest=highest[1], x_title=f"χ model in {name}", mark=mean)
-        second.append(Small(shorten(name, 60), f"{defined:,} concepts, mean score {decimal(mean)}", svg))
+        svg = figures.small_histogram(
+            performance[name], unit, log=False, highest=highest[1], x_title=f"χ model in {shorten(name, 60)}", mark=mean
+        )
+        second.append(Small(shorten(name, 60), f"{defined:,} concepts", svg))
     return first, second
 
 
 def missing_bars(run: RunView) -> Drawn:
     """Draw each benchmark's missing share, the narrowest benchmark first."""
-    frame = run.benchmarks.with_columns(part=pl.col("missing") / pl.col("alive")).sort("part", "benchmark", descending=[True, False])
+    frame = run.benchmarks.with_columns(part=pl.col("missing") / pl.col("alive")).sort(
+        "part", "benchmark", descending=[True, False]
+    )
     svg = figures.share_bars(
-        frame["benchmark"].to_list(),
+        [shorten(name, 60) for name in frame["benchmark"]],
         frame["missing"].to_numpy().astype(np.int64),
         frame["alive"].to_numpy().astype(np.int64),
         x_title="Missing concepts, % of alive concepts",
     )
-    return Drawn("What each benchmark never touches", "Concepts that are active in no item of the benchmark, out of the alive ones.", svg)
+    return Drawn(
+        "What each benchmark never touches",
+        "Concepts that are active in no item of the benchmark, out of the alive ones.",
+        svg,
+    )
 
 
 def overlap_map(run: RunView) -> Drawn | None:
@@ -157,10 +182,13 @@ def overlap_map(run: RunView) -> Drawn | None:
         a, b = place[row["benchmark_a"]], place[row["benchmark_b"]]
         for matrix, value in ((jaccard, row["jaccard"]), (cosine, row["cosine"])):
             matrix[a, b] = matrix[b, a] = np.nan if value is None else value
-    svg = figures.heat_map(names, jaccard, cosine, upper_name="Jaccard of covered concepts", lower_name="cosine of χ bench")
+    shown = [shorten(name, 60) for name in names]
+    svg = figures.heat_map(
+        shown, jaccard, cosine, upper_name="Jaccard of covered concepts", lower_name="cosine of χ bench"
+    )
     caption = (
-        "Above the diagonal: which share of the concepts that either benchmark covers is covered by both (1 = the same set). "
-        "Below: how alike their coverage profiles are (1 = proportional)."
+        "Above the diagonal: which share of the concepts that either benchmark covers is covered by both (1 = the same "
+        "set). Below: how alike their coverage profiles are (1 = proportional)."
     )
     return Drawn("How much the benchmarks overlap", caption, svg)
 
@@ -168,18 +196,27 @@ def overlap_map(run: RunView) -> Drawn | None:
 def run_card(manifest: Mapping[str, Any]) -> list[Fact]:
     """Say what was run, in the order in which the data flowed."""
     model, sae, gate = manifest["model"], manifest["sae"], manifest["gate"]
+    dead = gate.get("dead_share")
     figures_of_gate = [
         f"L0 {tenths(gate.get('l0'))}",
         f"explained variance {decimal(gate.get('explained_variance'))}",
-        f"dead {'N/A' if gate.get('dead_share') is None else percent(gate['dead_share'], 1)} of {integer(sae['d_sae'])}",
+        f"dead {NOT_DEFINED if dead is None else percent(dead, 1)} of {integer(sae['d_sae'])}",
         f"on {integer(gate.get('tokens'))} tokens",
     ]
     verdict = "passed" if gate.get("passed") else "failed, forced by the user" if gate.get("forced") else "failed"
     setting = "the paper's setting" if manifest.get("paper") else "this project's setting"
     return [
-        Fact("Model", str(model["name"]), f"{model['class']}, {model['layers']} layers × {integer(model['hidden_size'])}, {model['dtype']}"),
+        Fact(
+            "Model",
+            str(model["name"]),
+            f"{model['class']}, {model['layers']} layers × {integer(model['hidden_size'])}, {model['dtype']}",
+        ),
         Fact("Weights", str(model["weights_sha256"])[:16], "sha256, first 16 digits"),
-        Fact("SAE", str(sae["name"]), f"{sae['architecture']}, {integer(sae['d_sae'])} concepts over {integer(sae['d_in'])} dimensions"),
+        Fact(
+            "SAE",
+            str(sae["name"]),
+            f"{sae['architecture']}, {integer(sae['d_sae'])} concepts over {integer(sae['d_in'])} dimensions",
+        ),
         Fact("Hook", str(manifest["hook"]), "where the SAE reads the model"),
         Fact("SAE gate", verdict, ", ".join(figures_of_gate)),
         Fact("Span", str(manifest["span"]), "the tokens of an item that count"),
@@ -195,8 +232,9 @@ def gate_warning(manifest: Mapping[str, Any]) -> str | None:
         return None
     how = "and the run was forced" if gate.get("forced") else "and the run went on"
     return (
-        f"The SAE did not pass its gate {how}: it explains {decimal(gate.get('explained_variance'))} of the variance with L0 "
-        f"{tenths(gate.get('l0'))}. What is said of concepts below may describe the SAE's faults rather than the model."
+        f"The SAE did not pass its gate {how}: it explains {decimal(gate.get('explained_variance'))} of the variance "
+        f"with L0 {tenths(gate.get('l0'))}. What is said of concepts below may describe "
+        "the SAE's faults rather than the model."
     )
 
 

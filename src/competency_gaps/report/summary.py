@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -40,13 +38,21 @@ def print_summary(run: RunView, console: Console, *, top: int = 8, floor: float 
     """
     view = headline.overview(run)
     ranked = findings.ranking(run.concepts, floor)
-    console.print(Panel(_headline(run, view, ranked), title=plain(headline.question(view), "bold"), title_align="left", padding=(1, 2)))
+    console.print(
+        Panel(
+            _headline(run, view, ranked),
+            title=plain(headline.question(view), "bold"),
+            title_align="left",
+            padding=(1, 2),
+        )
+    )
     warning = page.gate_warning(run.manifest)
     if warning is not None:
         console.print(plain(warning, "bold dark_orange"))
     console.print(_benchmarks(run))
     for group in findings.left_out(run.items):
-        line = f"{integer(group.count)} {group.kind} in {shorten(group.benchmark, 40)}: {group.reason}"
+        where = ", ".join(f"{shorten(name, 40)} {integer(count)}" for name, count in group.benchmarks)
+        line = f"{integer(group.count)} {group.kind}: {group.reason} ({where})"
         console.print(Padding(plain(line, "dim"), (0, 2)))
     strongest, weakest = ranked.ends(top)
     for title, frame in (
@@ -109,7 +115,7 @@ def concept_table(frame: pl.DataFrame) -> Table:
     rich.table.Table
         Number, name, peak token, the quantities of ``columns.CONCEPT`` that the frame has, and flags.
     """
-    shown = columns.present(columns.CONCEPT, frame.columns)
+    shown = columns.present(columns.CONCEPT, frame)
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
     table.add_column("#", justify="right", no_wrap=True, style="dim")
     table.add_column("concept", min_width=16, ratio=1)
@@ -147,10 +153,13 @@ def concept_panel(run: RunView, concept: int, *, examples: int = 3) -> Panel:
     rows = run.concepts.filter(pl.col("concept") == concept)
     if rows.is_empty():
         last = run.concepts["concept"].max()
-        raise UserError(f"There is no concept {concept} in this run: the SAE's concepts are 0 to {last}. Look one up with: cgaps show")
+        raise UserError(
+            f"There is no concept {concept} in this run: the SAE's concepts are 0 to {last}. "
+            "Look one up with: cgaps show"
+        )
     row = rows.row(0, named=True)
     detail = findings.detail(run, row, run.concept_benchmarks.filter(pl.col("concept") == concept), examples)
-    parts: list[RenderableType] = [_facts(row, detail.flags), Text(), _per_benchmark(detail)]
+    parts: list[RenderableType] = [_facts(rows, detail.flags), Text(), _per_benchmark(run, detail)]
     if not detail.groups:
         parts.append(Text("No item of the suite activates this concept.", style="dim"))
     for title, many in detail.groups:
@@ -159,25 +168,31 @@ def concept_panel(run: RunView, concept: int, *, examples: int = 3) -> Panel:
     return Panel(Group(*parts), title=title, title_align="left", padding=(1, 2))
 
 
-def _facts(row: dict[str, Any], flags: list[str]) -> Table:
+def _facts(rows: pl.DataFrame, flags: list[str]) -> Table:
     grid = Table.grid(padding=(0, 2))
-    shown = columns.present((*columns.CONCEPT, *columns.MISSING), list(row))
-    for column in shown:
-        grid.add_row(Text(column.title, style="dim"), Text(column.show(row[column.key]), style="bold"), Text(column.hint, style="dim"))
+    row = rows.row(0, named=True)
+    for column in columns.present((*columns.CONCEPT, *columns.MISSING), rows):
+        grid.add_row(
+            Text(column.title, style="dim"),
+            Text(column.show(row[column.key]), style="bold"),
+            Text(column.hint, style="dim"),
+        )
     grid.add_row(Text("peak token", style="dim"), plain(show_token(row["peak_token"]) or "N/A", "cyan"), Text())
     grid.add_row(Text("flags", style="dim"), plain(", ".join(flags) or "none"), Text())
     return grid
 
 
-def _per_benchmark(detail: findings.ConceptDetail) -> Table:
-    shown = columns.present(columns.PER_BENCHMARK, list(detail.benchmarks[0]) if detail.benchmarks else [])
+def _per_benchmark(run: RunView, detail: findings.ConceptDetail) -> Table:
+    shown = columns.present(columns.PER_BENCHMARK, run.concept_benchmarks)
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
     table.add_column("benchmark")
     for column in shown:
         table.add_column(column.title, justify="right", no_wrap=True)
     table.add_column("χ model − mean score", justify="right")
     for row in detail.benchmarks:
-        cells = [Text(column.show(row[column.key]), style=STATUS_STYLES.get(str(row[column.key]), "")) for column in shown]
+        cells = [
+            Text(column.show(row[column.key]), style=STATUS_STYLES.get(str(row[column.key]), "")) for column in shown
+        ]
         table.add_row(plain(shorten(row["benchmark"], 40)), *cells, signed(row["versus"]))
     return table
 

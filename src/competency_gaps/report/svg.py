@@ -22,7 +22,9 @@ def tag(name: str, *children: object, **attributes: object) -> Markup:
     ``class_`` stands for ``class``, and ``_`` inside a name for ``-``.
     """
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(_value(value))}"' for key, value in attributes.items() if value is not None
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_value(value))}"'
+        for key, value in attributes.items()
+        if value is not None
     )
     body = "".join(str(child if isinstance(child, Markup) else escape(_value(child))) for child in children)
     return Markup(f"<{name}{written}>{body}</{name}>") if body else Markup(f"<{name}{written}/>")
@@ -46,6 +48,7 @@ def figure(parts: list[Markup], width: float, height: float, description: str, c
         tag("title", description),
         Markup("").join(parts),
         viewBox=f"0 0 {width:g} {height:g}",
+        width=round(width),
         class_=f"figure {class_}".strip(),
         role="img",
         aria_label=description,
@@ -96,7 +99,7 @@ def _linear_ticks(low: float, high: float, count: int) -> list[tuple[float, str]
     size = next(base * factor for factor in (1, 2, 5, 10) if base * factor >= rough * 0.999)
     values = [i * size for i in range(math.ceil(low / size - 1e-9), math.floor(high / size + 1e-9) + 1)]
     places = max(0, -math.floor(math.log10(size) + 1e-9))
-    return [(value, f"{value:,.{places}f}") for value in values]
+    return [(value, f"{value:,.{places}f}" if value else "0") for value in values]
 
 
 def _log_ticks(low: float, high: float, count: int) -> list[tuple[float, str]]:

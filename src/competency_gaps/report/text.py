@@ -39,8 +39,8 @@ def decimal(value: float | None) -> str:
 
 
 def tenths(value: float | None) -> str:
-    """Write an effective sample size with one decimal."""
-    return NOT_DEFINED if value is None else f"{value:,.1f}"
+    """Write an effective sample size with one decimal; none at all is plain 0."""
+    return NOT_DEFINED if value is None else f"{value:,.1f}" if value else "0"
 
 
 def signed(value: float | None) -> str:

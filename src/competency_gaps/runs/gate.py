@@ -54,7 +54,9 @@ def pass_gate(
 
 def _facts(density: np.ndarray, template_share: np.ndarray) -> LatentFacts:
     width = len(density)
-    return LatentFacts(density.astype(np.float64), template_share.astype(np.float64), np.full(width, np.nan), [None] * width)
+    return LatentFacts(
+        density.astype(np.float64), template_share.astype(np.float64), np.full(width, np.nan), [None] * width
+    )
 
 
 def _measure(

@@ -75,8 +75,10 @@ def _answer_text(one: PreparedItem) -> str | None:
     answer = one.item.answer
     if answer is None:
         return None
-    if isinstance(answer, int) and one.item.choices:
-        return one.item.choices[answer]
+    choices = one.item.choices or ()
+    # Only policies that choose check the index; for the others the answer may be a number of its own.
+    if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(choices):
+        return choices[answer]
     if isinstance(answer, (list, tuple)):
         return " | ".join(str(part) for part in answer)
     return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, default=str)
@@ -90,5 +92,6 @@ def token_table(suites: Iterable[Iterable[CasBlock]], tokenizer: PreTrainedToken
             found.update(np.unique(block.token_ids).tolist())
     ids = sorted(found)
     return pl.DataFrame(
-        {"token": ids, "text": tokenizer.batch_decode([[i] for i in ids])}, schema={"token": pl.Int32, "text": pl.String}
+        {"token": ids, "text": tokenizer.batch_decode([[i] for i in ids])},
+        schema={"token": pl.Int32, "text": pl.String},
     )

@@ -43,7 +43,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / FILE
     if not path.is_file():
         if (folder / "plan.json").is_file():
-            raise UserError(f"{str(folder)!r} holds a run that is not finished: run the same 'cgaps run' again to go on.")
+            raise UserError(
+                f"{str(folder)!r} holds a run that is not finished: run the same 'cgaps run' again to go on."
+            )
         kind = "is no run: it has no manifest.json" if folder.is_dir() else "does not exist"
         raise UserError(f"{str(folder)!r} {kind}. Expected a folder made by 'cgaps run'.")
     try:

@@ -98,7 +98,10 @@ class Run:
             return sp.csr_array((count, self.width), dtype=np.float32)
         stacked = sp.vstack([block.cas for block in blocks], format="csr")
         place = sp.csr_array(
-            (np.ones(stacked.shape[0], np.float32), (np.concatenate([b.items for b in blocks]), np.arange(stacked.shape[0]))),
+            (
+                np.ones(stacked.shape[0], np.float32),
+                (np.concatenate([b.items for b in blocks]), np.arange(stacked.shape[0])),
+            ),
             shape=(count, stacked.shape[0]),
         )
         rows = sp.csr_array(place @ stacked)
@@ -139,7 +142,7 @@ class Run:
         )
         table = table.with_columns(
             pl.Series("cas", cas, dtype=pl.Float32),
-            pl.Series("ncas", saliency(cas, tau if tau else 1.0), dtype=pl.Float64),
+            pl.Series("ncas", saliency(cas, np.asarray(tau or 1.0)), dtype=pl.Float64),
             pl.Series("peak_start", rows.peaks[start:end, 0], dtype=pl.Int32),
             pl.Series("peak_end", rows.peaks[start:end, 1], dtype=pl.Int32),
         )
@@ -162,7 +165,9 @@ class Run:
         for name, count in self.items.group_by("benchmark", maintain_order=True).len().iter_rows():
             offsets[name] = start
             start += count
-        rows, columns, values, peaks = [], [], [], []
+        # One empty part each, so that a run whose items are all excluded can be stacked too.
+        rows, columns = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)]
+        values, peaks = [np.zeros(0, np.float32)], [np.zeros((0, 2), np.int32)]
         for entry in self.manifest["benchmarks"]:
             for block in self._blocks(entry["shards"]):
                 lengths = np.diff(block.cas.indptr)

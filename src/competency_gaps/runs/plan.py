@@ -15,7 +15,8 @@ from competency_gaps.sae.load import SparseAutoencoder
 
 FILE = "plan.json"
 # These do not change the rows or scores on disk: tables are made from them again at every run.
-_FREE = ("out", "metrics", "reference", "paper")
+# batch_tokens is free too: who runs out of memory lowers it and goes on; it moves rows by rounding only.
+_FREE = ("out", "metrics", "reference", "paper", "batch_tokens")
 
 
 def claim(folder: Path, config: RunConfig, lm: LanguageModel, sae: SparseAutoencoder, suite: list[Benchmark]) -> bool:
@@ -42,7 +43,8 @@ def claim(folder: Path, config: RunConfig, lm: LanguageModel, sae: SparseAutoenc
                 f"Give another --out, or delete the folder to run anew."
             )
         return True
-    if folder.exists() and any(folder.iterdir()):
+    # A run killed while it wrote its plan leaves only the unfinished file.
+    if folder.exists() and (not folder.is_dir() or any(path.name != f".{FILE}.part" for path in folder.iterdir())):
         raise UserError(f"{str(folder)!r} is not empty and holds no run. Give another --out.")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(path, identity)

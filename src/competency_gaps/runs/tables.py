@@ -149,7 +149,9 @@ def _concepts(
             "support": metrics.support,
             "n_eff": effective_sample(total),
             "lift": _null(metrics.lift),
-            "tau": _null(np.divide(total.cas, total.support, out=np.full(len(total.cas), np.nan), where=total.support > 0)),
+            "tau": _null(
+                np.divide(total.cas, total.support, out=np.full(len(total.cas), np.nan), where=total.support > 0)
+            ),
         }
     )
 

@@ -83,6 +83,13 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
         name = f"{config.release}/{config.id}"
         sae = _from_release(SAE, config, str(device))
     sae.eval()
+    if sae.cfg.architecture() == "temporal":
+        raise UserError(
+            f"SAE {name!r} is temporal: its latents depend on the tokens before, but spans are encoded token by token. "
+            f"Use an SAE of another architecture."
+        )
+    # Hooks give heads joined (see ``model.hooks.captured``), and SAELens' reshaping would join tokens as well.
+    sae.turn_off_forward_pass_hook_z_reshaping()
     metadata = sae.cfg.metadata
     # SAELens' metadata answers null to any name, so each name is checked against the file's keys.
     known = dict(metadata.items())
@@ -104,6 +111,8 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
 
 
 def _from_folder(loader: type[SAE[Any]], folder: Path, name: str, device: str, dtype: str) -> SAE[Any]:
+    from safetensors import SafetensorError
+
     for file in ("cfg.json", "sae_weights.safetensors"):
         if not (folder / file).is_file():
             raise UserError(
@@ -112,7 +121,7 @@ def _from_folder(loader: type[SAE[Any]], folder: Path, name: str, device: str, d
             )
     try:
         return loader.load_from_disk(folder, device=device, dtype=dtype)
-    except (KeyError, ValueError, RuntimeError, TypeError) as error:
+    except (KeyError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
         raise UserError(f"SAE {name!r} cannot be loaded: {_short(error)}") from error
 
 

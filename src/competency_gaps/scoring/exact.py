@@ -49,7 +49,7 @@ class Exact(GenerationPolicy):
         if self.ignore_case:
             text = text.casefold()
         if bare and self.ignore_punctuation:
-            text = "".join(c for c in text if c not in string.punctuation and not unicodedata.category(c)[0] == "P")
+            text = "".join(c for c in text if c not in string.punctuation and unicodedata.category(c)[0] != "P")
         if bare and self.ignore_articles:
             text = re.sub(r"\b(a|an|the)\b", " ", text, flags=re.IGNORECASE)
         return " ".join(text.split())

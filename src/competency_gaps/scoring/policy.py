@@ -69,11 +69,6 @@ class Policy(ABC):
         """Say what this policy misses or finds wrong in an item; null if it can score it."""
         return None
 
-    @property
-    def default_after(self) -> str:
-        """Text that fits after the item's own text in a plain prompt; empty where none is needed."""
-        return ""
-
     def prompt(self, item: Item) -> str:
         """The item's own text as the model reads it (lettered options belong to it)."""
         return item.prompt

@@ -54,7 +54,8 @@ class ActivationCache:
             for start in range(0, len(order), 8):
                 pool = torch.cat([load_file(self.shards[i])["activations"] for i in order[start : start + 8]])
                 pool = pool[torch.from_numpy(rng.permutation(len(pool)))]
-                yield from (rows.float() for rows in pool.split(batch) if len(rows) == batch)
+                starts = range(0, len(pool) - batch + 1, batch)
+                yield from (pool[first : first + batch].float() for first in starts)
 
     def in_order(self, batch: int) -> Iterator[torch.Tensor]:
         """All activations once, as float32 of shape (at most batch, width)."""
@@ -99,18 +100,14 @@ def cache_activations(
     return ActivationCache(shards, total)
 
 
-def choose_tokens(
-    pieces: Iterator[Piece], *, template_share: float, seed: int
-) -> Iterator[tuple[Piece, np.ndarray]]:
+def choose_tokens(pieces: Iterator[Piece], *, template_share: float, seed: int) -> Iterator[tuple[Piece, np.ndarray]]:
     """Choose each piece's tokens: its text always, a chat template's tokens only in a share of the documents."""
     for piece in pieces:
         with_template = np.random.default_rng((seed, piece.document)).random() < template_share
         yield piece, (~piece.bos if with_template else piece.content)
 
 
-def _groups(
-    chosen: Iterator[tuple[Piece, np.ndarray]], tokens: int
-) -> Iterator[list[tuple[Piece, np.ndarray]]]:
+def _groups(chosen: Iterator[tuple[Piece, np.ndarray]], tokens: int) -> Iterator[list[tuple[Piece, np.ndarray]]]:
     group: list[tuple[Piece, np.ndarray]] = []
     size = total = 0
     for piece, keep in chosen:

@@ -81,7 +81,12 @@ def cut_pieces(
         if isinstance(document, str):
             text = plain_text("", document, "")
         else:
-            text = chat_text(tokenizer, document, own=[(i, 0, len(m["content"])) for i, m in enumerate(document)], generation_prompt=False)
+            text = chat_text(
+                tokenizer,
+                document,
+                own=[(i, 0, len(m["content"])) for i, m in enumerate(document)],
+                generation_prompt=False,
+            )
         tokens = tokenize(tokenizer, text, bos_id=bos_id)
         start = 0
         while start < len(tokens.ids):

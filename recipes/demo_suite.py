@@ -1,0 +1,169 @@
+"""Write the demo's configuration: families of reasoning-gym, with fixed examples before each question.
+
+    python recipes/demo_suite.py src/competency_gaps/embedded/demo.yaml
+
+The examples come from another seed than the items, so none of them is an item.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from competency_gaps.benchmarks import load_benchmark
+from competency_gaps.config import BenchmarkConfig
+
+HEAD = """\
+# The demo: cgaps demo. Made by recipes/demo_suite.py.
+# Thirteen families of generated tasks, easy enough that a model of 135 million parameters is above chance on most
+# of them: where it is at chance, right and wrong are noise and no gap can be real.
+"""
+
+
+class Family(NamedTuple):
+    """One benchmark of the suite."""
+
+    name: str
+    family: str
+    difficulty: dict[str, Any]
+    distractors: str
+    scope: str
+    shots: int = 1
+    normalise: str = "raw"
+    size: int = 150
+
+
+SUITE = (
+    Family(
+        "addition",
+        "chain_sum",
+        {"min_terms": 2, "max_terms": 3, "min_digits": 1, "max_digits": 2},
+        "near_numbers",
+        "sums and differences of two or three small numbers",
+        shots=2,
+    ),
+    Family("products", "products", {"min_digits": 1, "max_digits": 2}, "near_numbers", "products of small numbers"),
+    Family("common-multiple", "lcm", {"min_value": 1, "max_value": 20}, "near_numbers", "least common multiples"),
+    Family(
+        "count-primes", "count_primes", {"min_n": 1, "max_n": 30}, "near_numbers", "counting the primes in an interval"
+    ),
+    Family(
+        "number-sequence",
+        "number_sequence",
+        {"max_complexity": 1, "min_value": 0, "max_value": 20},
+        "near_numbers",
+        "the next number of a sequence",
+        normalise="characters",
+    ),
+    Family(
+        "count-days",
+        "calendar_arithmetic",
+        {"tasks": ["count_days"]},
+        "near_numbers",
+        "how often a weekday falls between two dates",
+    ),
+    Family(
+        "weekday",
+        "calendar_arithmetic",
+        {"tasks": ["weekday_of_date_from_first_date"]},
+        "labels",
+        "the weekday of a date",
+        normalise="characters",
+    ),
+    Family(
+        "letter-counting",
+        "letter_counting",
+        {"min_words": 1, "max_words": 6},
+        "near_numbers",
+        "how often a letter occurs in a text",
+    ),
+    Family(
+        "spelling-backward",
+        "spell_backward",
+        {"min_word_len": 4, "max_word_len": 7},
+        "similar_answers",
+        "a word's letters in reverse order",
+        normalise="characters",
+    ),
+    Family(
+        "caesar-cipher",
+        "caesar_cipher",
+        {"min_words": 1, "max_words": 2, "min_rotation": 1, "max_rotation": 3},
+        "similar_answers",
+        "decrypting a shifted alphabet",
+    ),
+    Family(
+        "family-relations",
+        "family_relationships",
+        {"min_family_size": 3, "max_family_size": 4},
+        "answers",
+        "who is whose relative, from a few statements",
+    ),
+    Family(
+        "sentence-order",
+        "sentence_reordering",
+        {"min_words_in_sentence": 4, "max_words_in_sentence": 6},
+        "similar_answers",
+        "putting the words of a sentence in order",
+    ),
+    Family(
+        "list-functions",
+        "list_functions",
+        {},
+        "similar_answers",
+        "the function behind pairs of lists, as in small programs",
+        shots=0,
+        normalise="characters",
+        size=100,
+    ),
+)
+
+
+def main() -> None:
+    out = Path(sys.argv[1])
+    document = {
+        "model": {"name": "embedded:smollm2-135m-instruct"},
+        "sae": {"folder": "embedded:smollm2-135m-instruct-l15-4k"},
+        "benchmarks": [entry(family) for family in SUITE],
+    }
+    text = yaml.safe_dump(document, sort_keys=False, width=110, allow_unicode=True)
+    out.write_text(HEAD + text, encoding="utf-8")
+
+
+def entry(family: Family) -> dict[str, Any]:
+    """One benchmark's configuration."""
+    return {
+        "name": family.name,
+        "scope": family.scope,
+        "source": source(family, seed=1, size=family.size),
+        "options": {"form": "cloze", "normalise": family.normalise},
+        "before": examples(family),
+        "after": "\nAnswer:",
+    }
+
+
+def examples(family: Family) -> str:
+    """Solved tasks of another seed."""
+    config = BenchmarkConfig.model_validate({"name": family.name, "source": source(family, seed=9001, size=40)})
+    items = load_benchmark(config).items[: family.shots]
+    return "".join(f"{item.prompt}\nAnswer: {(item.choices or ('',))[item.answer]}\n\n" for item in items)
+
+
+def source(family: Family, *, seed: int, size: int) -> dict[str, Any]:
+    """The source's configuration."""
+    return {
+        "kind": "reasoning_gym",
+        "family": family.family,
+        "seed": seed,
+        "size": size,
+        "difficulty": family.difficulty,
+        "options": 4,
+        "distractors": family.distractors,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""One record of a source, and its fields as our names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from competency_gaps.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a source read: one row, and where it stands."""
+
+    values: Mapping[str, Any]
+    where: str
+    """File and line, or dataset and row; begins every error message about the record."""
+    untyped: bool = False
+    """All values are texts (CSV): lists and mappings are JSON in the cell, numbers are parsed."""
+
+
+class Row:
+    """A record seen through the field mapping."""
+
+    def __init__(self, record: Record, fields: Mapping[str, str]) -> None:
+        self.record = record
+        self.fields = fields
+
+    def error(self, message: str) -> UserError:
+        return UserError(f"{self.record.where}: {message}")
+
+    def has(self, ours: str) -> bool:
+        return ours in self.fields or ours in self.record.values
+
+    def get(self, ours: str) -> Any:
+        """Value of one of our fields; null where the record has none."""
+        if ours not in self.fields:
+            return self.record.values.get(ours)
+        column = self.fields[ours]
+        try:
+            return reach(self.record.values, column)
+        except KeyError as error:
+            known = list(self.record.values)
+            raise self.error(
+                f"field {ours!r} is mapped to the column {column!r}, but there is no {error.args[0]!r}. "
+                f"The columns are {', '.join(known)}.{nearest(str(error.args[0]), known)} Correct 'fields'."
+            ) from error
+
+    def text(self, ours: str) -> str | None:
+        value = self.get(ours)
+        if value is None or value == "":
+            return None
+        if isinstance(value, (list, dict, tuple)):
+            raise self.error(f"field {ours!r} is {value!r}, expected a text.")
+        return str(value)
+
+    def texts(self, ours: str) -> list[str]:
+        """A list of texts; empty where there is none."""
+        value = self.get(ours)
+        if self.record.untyped:
+            value = parsed_texts(value)
+        if value is None or value == "":
+            return []
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise self.error(
+                f"field {ours!r} is {value!r}, expected a list. "
+                "Map it to a list or, with commas, to several columns ('option1, option2')."
+            )
+        # Sources with a column per option leave the last ones empty where an item has fewer.
+        options = list(value)
+        while options and options[-1] is None:
+            options.pop()
+        if any(option is None for option in options):
+            raise self.error(f"field {ours!r} has an empty entry before its end: {options!r}.")
+        return [str(option) for option in options]
+
+
+def reach(values: Mapping[str, Any], column: str) -> Any:
+    """The value of a column: its exact name, several names with commas, or a dotted path.
+
+    A path goes through mappings, through lists by their index, and else into every element of a list.
+
+    Raises
+    ------
+    KeyError
+        With the name that does not exist.
+    """
+    if column in values:
+        return values[column]
+    if "," in column:
+        return [reach(values, part.strip()) for part in column.split(",")]
+    value: Any = values
+    for part in column.split("."):
+        value = _step(value, part)
+    return value
+
+
+def _step(value: Any, part: str) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        if part not in value:
+            raise KeyError(part)
+        return value[part]
+    if isinstance(value, (list, tuple)):
+        if part.isdecimal():
+            return value[int(part)] if int(part) < len(value) else None
+        return [_step(element, part) for element in value]
+    raise KeyError(part)
+
+
+def parsed(cell: str) -> Any:
+    try:
+        return json.loads(cell)
+    except json.JSONDecodeError:
+        return cell
+
+
+def parsed_texts(cell: Any) -> Any:
+    """A CSV cell that holds a JSON list of texts, as this list; anything else as it is."""
+    value = parsed(cell) if isinstance(cell, str) and cell.startswith('["') else cell
+    return value if isinstance(value, list) else cell

@@ -1,0 +1,102 @@
+"""Pooled rows equal SAELens' own ``encode`` and a plain mean or maximum, for every architecture and normalisation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from competency_gaps.activations import pooling
+from competency_gaps.activations.pooling import pool
+from competency_gaps.config import SAEConfig
+from competency_gaps.sae import load_sae
+from sae_helpers import INFERENCE, LATENTS, WIDTH, build, trained
+
+CASES = [
+    (architecture, norm, b_dec)
+    for architecture in INFERENCE
+    for norm in ("none", "layer_norm", "constant_norm_rescale")
+    for b_dec in (True, False)
+    if not (b_dec and "transcoder" in architecture)  # a transcoder's decoder bias has another place
+]
+
+
+def spans(seed: int = 0, lengths=(1, 2, 7, 40, 3)) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(n, WIDTH, generator=generator) * 2 + 0.5 for n in lengths]
+
+
+def check(folder, chosen: list[torch.Tensor]) -> int:
+    """Compare with SAELens on one token at a time; gives the number of active pairs."""
+    from sae_lens import SAE
+
+    plain, ours = SAE.load_from_disk(folder), load_sae(SAEConfig(folder=folder), "cpu")
+    active = 0
+    rows = {kind: pool(ours, chosen, kind) for kind in ("mean", "max")}
+    for index, span in enumerate(chosen):
+        z = np.concatenate([plain.encode(span[t : t + 1]).detach().to_dense().numpy() for t in range(len(span))])
+        assert (z >= 0).all()
+        for kind, expected in (("mean", z.astype(np.float64).mean(axis=0)), ("max", z.max(axis=0))):
+            row = rows[kind][index]
+            dense = np.zeros(LATENTS)
+            dense[row.concepts] = row.cas
+            assert dense == pytest.approx(expected, abs=1e-5, rel=1e-5)
+            assert row.concepts.tolist() == np.flatnonzero((z > 0).any(axis=0)).tolist()
+            assert (row.cas > 0).all() and row.cas.dtype == np.float32
+            top = z[:, row.concepts]
+            assert top[row.peaks, np.arange(len(row.peaks))] == pytest.approx(top.max(axis=0), abs=1e-5)
+        active += len(rows["max"][index].concepts)
+    assert 0 < active < len(chosen) * LATENTS, "a test in which all or nothing is active proves little"
+    return active
+
+
+@pytest.mark.parametrize(("architecture", "norm", "b_dec"), CASES)
+def test_equal_to_saelens(architecture, norm, b_dec, tmp_path):
+    check(build(architecture, tmp_path, normalize_activations=norm, apply_b_dec_to_input=b_dec), spans())
+
+
+@pytest.mark.parametrize("kind", ["batchtopk", "matryoshka"])
+def test_equal_to_saelens_after_training(kind, tmp_path):
+    folder = trained(kind, tmp_path)
+    assert load_sae(SAEConfig(folder=folder), "cpu").identity["architecture"] == "jumprelu"
+    check(folder, spans())
+
+
+def test_decoder_norms_in_the_choice_of_the_top(tmp_path):
+    check(build("topk", tmp_path, rescale_acts_by_decoder_norm=True), spans())
+
+
+@pytest.mark.parametrize("tokens", [1, 3, 7, 8, 1000])
+@pytest.mark.parametrize("architecture", ["standard", "topk"])
+def test_chunks_change_nothing(architecture, tokens, tmp_path, monkeypatch):
+    """Spans shorter and longer than a chunk, exact multiples of it, and many in one."""
+    folder = build(architecture, tmp_path)
+    largest: list[int] = []
+    encode = pooling.SparseAutoencoder.encode
+    monkeypatch.setattr(pooling.SparseAutoencoder, "encode", lambda self, x: largest.append(len(x)) or encode(self, x))
+    monkeypatch.setattr(pooling, "CHUNK_ELEMENTS", tokens * LATENTS)
+    check(folder, spans(lengths=(1, 2, 7, 40, 3, 16, 8, 1, 1)))
+    assert max(largest) <= tokens
+
+
+def test_the_first_of_equal_peaks(tmp_path, monkeypatch):
+    folder = build("standard", tmp_path)
+    sae = load_sae(SAEConfig(folder=folder), "cpu")
+    token = spans()[0]
+    other = -10 * torch.sign(sae.sae.W_enc.sum(dim=1)).detach()[None]
+    span = torch.cat([other, token, other, token, token])
+    for elements in (16_000_000, 2 * LATENTS, LATENTS):
+        monkeypatch.setattr(pooling, "CHUNK_ELEMENTS", elements)
+        (row,) = pool(sae, [span], "mean")
+        z = sae.encode(span).detach().numpy()
+        strongest = [int(np.argmax(z[:, c])) for c in row.concepts]
+        assert row.peaks.tolist() == strongest and 1 in strongest
+
+
+def test_half_precision_activations(tmp_path):
+    """The model may run in bfloat16; the SAE encodes in its own precision."""
+    folder = build("standard", tmp_path)
+    rounded = [span.to(torch.bfloat16) for span in spans()]
+    ours = load_sae(SAEConfig(folder=folder), "cpu")
+    for a, b in zip(pool(ours, rounded, "mean"), pool(ours, [r.float() for r in rounded], "mean"), strict=True):
+        assert a.concepts.tolist() == b.concepts.tolist() and a.cas.tolist() == b.cas.tolist()

@@ -1,0 +1,146 @@
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from competency_gaps.benchmarks import load_benchmark, load_benchmarks
+from competency_gaps.benchmarks.options import with_options
+from competency_gaps.config import BenchmarkConfig
+from competency_gaps.errors import UserError
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "benchmarks"
+
+
+def load(path, *, fields=None, **more):
+    source = {"kind": "file", "path": path, "fields": fields or {}}
+    return load_benchmark(BenchmarkConfig(name="b", source=source, **more))
+
+
+def write(path, *lines):
+    path.write_bytes("\n".join(lines).encode())
+    return path
+
+
+def test_only_line_feeds_end_a_line(tmp_path):
+    path = write(tmp_path / "a.jsonl", '{"prompt": "one\u2028two\x85"}\r', "", '{"prompt": "three"}', "")
+    assert [item.prompt for item in load(path).items] == ["one\u2028two\x85", "three"]
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b'\xef\xbb\xbf{"prompt": "p"}\n')
+    assert load(tmp_path / "a.jsonl").items[0].prompt == "p"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"prompt": ', r"a\.jsonl, line 2: not JSON"),
+        ("[1]", r"a\.jsonl, line 2: list, expected one JSON object a line"),
+        ('{"prompt": ""}', r"a\.jsonl, line 2: the prompt is empty"),
+        ('{"prompt": "p", "score": NaN}', "line 2: the score is NaN"),
+        ('{"id": "0", "prompt": "p"}', r"line 2: the id '0' was already used at .*a\.jsonl, line 1"),
+    ],
+)
+def test_bad_lines(tmp_path, line, message):
+    path = write(tmp_path / "a.jsonl", '{"prompt": "p"}', line)
+    with pytest.raises(UserError, match=message):
+        load(path)
+
+
+def test_not_utf8(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b'{"prompt": "\xff"}\n')
+    with pytest.raises(UserError, match="line 1: not UTF-8"):
+        load(tmp_path / "a.jsonl")
+
+
+def test_a_csv_cell_keeps_its_text(tmp_path):
+    text = 'id,prompt,answer\n007,"two\nlines, ""quoted""",1.50\n008,p,\n'
+    (tmp_path / "a.csv").write_text(text)
+    items = load(tmp_path / "a.csv", policy="exact").items
+    assert [(i.id, i.prompt, i.answer) for i in items] == [("007", 'two\nlines, "quoted"', "1.50"), ("008", "p", None)]
+
+
+def test_options_in_csv(tmp_path):
+    text = 'prompt,choices,o1,o2,o3,answer\np,"[""x"",""y""]",x,y,,1\nq,"[""x"",""y""]",x,y,z,B\n'
+    (tmp_path / "a.csv").write_text(text)
+    assert [(i.choices, i.answer) for i in load(tmp_path / "a.csv").items] == [(("x", "y"), 1)] * 2
+    items = load(tmp_path / "a.csv", fields={"choices": "o1,o2,o3"}).items
+    assert [(i.choices, i.answer) for i in items] == [(("x", "y"), 1), (("x", "y", "z"), 1)]
+
+
+def test_scores_in_csv(tmp_path):
+    (tmp_path / "a.csv").write_text("prompt,score,response\np,0.5,r\nq,,s\n")
+    items = load(tmp_path / "a.csv").items
+    assert [(i.score, i.response, i.policy) for i in items] == [(0.5, "r", "imported"), (None, "s", "imported")]
+    (tmp_path / "b.csv").write_text("prompt,score\np,0.5\nq,NaN\n")
+    with pytest.raises(UserError, match=r"b\.csv, row 2: the score is NaN"):
+        load(tmp_path / "b.csv")
+
+
+def test_parquet(tmp_path):
+    frame = pl.DataFrame({"question": ["p", "q"], "choices": [["x", "y"], ["x", "z"]], "answer": [1, 0]})
+    frame.write_parquet(tmp_path / "a.parquet")
+    items = load(tmp_path / "a.parquet", fields={"prompt": "question"}).items
+    assert [(i.prompt, i.choices, i.answer) for i in items] == [("p", ("x", "y"), 1), ("q", ("x", "z"), 0)]
+
+
+def test_a_folder_is_its_files_in_order(tmp_path):
+    write(tmp_path / "b.jsonl", '{"prompt": "second"}')
+    (tmp_path / "a.csv").write_text("prompt\nfirst\n")
+    (tmp_path / "README.md").write_text("no benchmark")
+    assert [(i.id, i.prompt) for i in load(tmp_path).items] == [("0", "first"), ("1", "second")]
+
+
+def test_bad_paths(tmp_path):
+    write(tmp_path / "gsm8k.jsonl", '{"prompt": "p"}')
+    with pytest.raises(UserError, match=r"gsm8k\.json does not exist.*mean 'gsm8k.jsonl'"):
+        load(tmp_path / "gsm8k.json")
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(UserError, match=r"a\.txt is of no known kind; expected \.csv"):
+        load(tmp_path / "a.txt")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"holds no .csv"):
+        load(tmp_path / "empty")
+
+
+def test_empty_and_broken_files(tmp_path):
+    for name in ("a.jsonl", "a.csv", "a.parquet"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(UserError, match=r"benchmark 'b' \(.*a\.jsonl\) has no items"):
+        load(tmp_path / "a.jsonl")
+    with pytest.raises(UserError, match=r"a\.csv is empty"):
+        load(tmp_path / "a.csv")
+    with pytest.raises(UserError, match=r"a\.parquet: not a readable parquet file"):
+        load(tmp_path / "a.parquet")
+
+
+def test_limit_takes_an_even_stride(tmp_path):
+    path = write(tmp_path / "a.jsonl", *(json.dumps({"prompt": f"p{i}"}) for i in range(10)))
+    assert [item.id for item in load(path, limit=4).items] == ["0", "2", "5", "7"]
+    assert len(load(path, limit=99).items) == 10
+
+
+def test_several_benchmarks(tmp_path):
+    path = write(tmp_path / "a.jsonl", '{"prompt": "p"}')
+    configs = [BenchmarkConfig(name=name, source={"kind": "file", "path": path}) for name in ("x", "y", "x")]
+    assert [benchmark.name for benchmark in load_benchmarks(configs[:2])] == ["x", "y"]
+    with pytest.raises(UserError, match="two benchmarks are named 'x'"):
+        load_benchmarks(configs)
+    with pytest.raises(UserError, match="no benchmarks"):
+        load_benchmarks([])
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared benchmarks do not lie beside this checkout")
+@pytest.mark.parametrize("name", ["crows_pairs", "cute", "agieval_en", "arena_hard"])
+def test_shared_benchmarks(name):
+    paths = sorted((SHARED / name).glob("*.jsonl"))
+    records = [json.loads(line) for path in paths for line in path.read_text("utf-8").split("\n") if line]
+    benchmark = load(SHARED / name)
+    assert [item.id for item in benchmark.items] == [record["id"] for record in records]
+    for item, record in zip(benchmark.items, records, strict=True):
+        text = with_options(item.prompt, item.choices) if item.choices else item.prompt
+        assert (text, item.policy, item.group) == (record["prompt"], record["metric"], record["group"])
+        assert item.answer == record["answer"]
+        assert item.metadata == ({"pair": record["pair"]} if "pair" in record else {})

@@ -1,0 +1,145 @@
+import json
+import sys
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from competency_gaps.benchmarks import load_benchmark
+from competency_gaps.benchmarks.distractors import Options, make_options
+from competency_gaps.benchmarks.reasoning_gym import pack, unpack
+from competency_gaps.config import BenchmarkConfig
+from competency_gaps.errors import MissingExtraError, UserError
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+ENTRIES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=4) | st.integers(), inner, max_size=3)
+        | st.dictionaries(st.tuples(st.integers(), st.integers()), inner, max_size=2)
+    ),
+    max_leaves=8,
+)
+
+
+def load(family, **source):
+    return load_benchmark(BenchmarkConfig(name="b", source={"kind": "reasoning_gym", "family": family, **source}))
+
+
+def same(a, b):
+    """Equal in types too: 1 is not True, a tuple is no list."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, dict):
+        return list(map(repr, a)) == list(map(repr, b)) and all(same(a[key], b[key]) for key in a)
+    return all(map(same, a, b)) and len(a) == len(b) if isinstance(a, (list, tuple)) else a == b
+
+
+@settings(deadline=None, max_examples=30)
+@given(ENTRIES)
+def test_an_entry_survives_json(entry):
+    assert same(unpack(json.loads(json.dumps(pack(entry)))), entry)
+
+
+def test_what_json_cannot_hold_is_refused():
+    with pytest.raises(TypeError, match="object has no JSON form"):
+        pack({"x": object()})
+
+
+def test_open_items_are_reproducible():
+    one, two = (load("chain_sum", size=5, seed=3, difficulty={"max_terms": 3}) for _ in range(2))
+    assert one == two and one.content_hash() == two.content_hash()
+    assert one != load("chain_sum", size=5, seed=4, difficulty={"max_terms": 3})
+    assert {item.policy for item in one.items} == {"verifier"}
+    for item in one.items:
+        assert int(item.answer) == total(item.prompt)
+
+
+def total(prompt):
+    """The right answer, from the words of the task: "...: 4 + 3 - 2 ="."""
+    words = ["+", *prompt.split(": ")[1].removesuffix(" =").split()]
+    return sum(int(sign + number) for sign, number in batched(words))
+
+
+def batched(words):
+    return zip(words[::2], words[1::2], strict=True)
+
+
+def test_bad_families_and_difficulties(monkeypatch):
+    with pytest.raises(UserError, match=r"no family 'chain_sums'.*mean 'chain_sum'"):
+        load("chain_sums")
+    with pytest.raises(UserError, match=r"no difficulty 'max_term'; it has .*min_terms.*mean 'max_terms'"):
+        load("chain_sum", difficulty={"max_term": 3})
+    with pytest.raises(UserError, match=r"refuses the difficulty \{'min_terms': 5, 'max_terms': 2\}"):
+        load("chain_sum", difficulty={"min_terms": 5, "max_terms": 2})
+    with pytest.raises(UserError, match=r"only 2 different answers.*Lower 'options'"):
+        load("ransom_note", size=20, options=3, distractors="labels")
+    monkeypatch.setitem(sys.modules, "reasoning_gym", None)
+    with pytest.raises(MissingExtraError, match=r"competency-gaps\[reasoning-gym\]"):
+        load("chain_sum")
+
+
+def test_options_of_a_family():
+    items = load("chain_sum", size=40, options=4, distractors="near_numbers").items
+    assert Counter(item.answer for item in items) == dict.fromkeys(range(4), 10)
+    for item in items:
+        gold = int(item.choices[item.answer])
+        assert len({int(choice) for choice in item.choices}) == 4
+        assert all(abs(int(choice) - gold) <= 1100 for choice in item.choices)
+        assert gold == total(item.prompt)
+        assert item.policy == "choice"
+
+
+def test_labels_are_all_answers_of_the_family():
+    items = load("ransom_note", size=30, options=2, distractors="labels").items
+    assert {frozenset(item.choices) for item in items} == {frozenset({"True", "False"})}
+
+
+def test_tasks_without_options_are_left_out():
+    with pytest.raises(UserError, match=r"has no items: all records were left out.*is no plain number"):
+        load("spell_backward", size=3, options=2, distractors="near_numbers")
+
+
+@pytest.mark.parametrize("rule", ["answers", "labels", "near_numbers"])
+def test_options_hold(rule):
+    golds = [str(i * 7 % 50) for i in range(60)]
+    made = make_options(golds, options=5, rule=rule, seed=1, wrong=lambda task, text: True)
+    assert made == make_options(golds, options=5, rule=rule, seed=1, wrong=lambda task, text: True)
+    assert made != make_options(golds, options=5, rule=rule, seed=2, wrong=lambda task, text: True)
+    for gold, options in zip(golds, made, strict=True):
+        assert options.choices[options.answer] == gold
+        assert len(set(options.choices)) == 5
+    assert Counter(options.answer for options in made) == dict.fromkeys(range(5), 12)
+
+
+def test_answers_are_nearest_in_form_and_length():
+    golds = ["12", "34", "56", "7890", "abc", "1.5"]
+    made = make_options(golds, options=3, rule="answers", seed=0, wrong=lambda task, text: True)
+    assert set(made[0].choices) == {"12", "34", "56"}
+    assert "7890" in made[3].choices and "abc" not in made[3].choices
+
+
+def test_equivalent_answers_are_no_distractors():
+    golds = ["1/2", "2/4", "3/4"]
+    same_value = {("1/2", "2/4"), ("2/4", "1/2")}
+    made = make_options(
+        golds, options=2, rule="answers", seed=0, wrong=lambda task, text: (golds[task], text) not in same_value
+    )
+    assert set(made[0].choices) == {"1/2", "3/4"}
+    none = make_options(golds, options=3, rule="answers", seed=0, wrong=lambda task, text: text == "3/4")
+    assert none[0] == "only 1 wrong options were found for 3 options under the distractors 'answers'"
+
+
+@pytest.mark.parametrize(("gold", "shape"), [("1,234", ","), ("0.50", "."), ("-3", "-")])
+def test_near_numbers_are_written_as_the_gold(gold, shape):
+    made = make_options([gold], options=4, rule="near_numbers", seed=0, wrong=lambda task, text: True)[0]
+    assert isinstance(made, Options)
+    if shape == ".":
+        assert all(len(choice.split(".")[1]) == 2 for choice in made.choices)
+    if shape == ",":
+        assert all("," in choice for choice in made.choices)
+    if shape != "-":
+        assert not any(choice.startswith("-") for choice in made.choices)

@@ -1,0 +1,145 @@
+import math
+
+import pytest
+
+from competency_gaps.benchmarks import Item, benchmark_from_objects
+from competency_gaps.errors import UserError
+
+
+def one(record, **kwargs):
+    return benchmark_from_objects("b", [record], **kwargs).items[0]
+
+
+def test_shared_form_of_a_choice_record():
+    prompt = "Which?\nMind A.\n\nA. x\nB. y\nz"
+    item = one({"id": "i", "prompt": prompt, "choices": ["x", "y\nz"], "answer": 1, "metric": "choice", "group": "g"})
+    assert item == Item(id="i", prompt="Which?\nMind A.", choices=("x", "y\nz"), answer=1, policy="choice", group="g")
+
+
+def test_pair_goes_to_the_metadata():
+    pair = {"stereo": "s", "anti": "a"}
+    item = one({"prompt": "p", "metric": "pair", "pair": pair, "choices": None, "answer": None})
+    assert (item.metadata, item.policy, item.choices) == ({"pair": pair}, "pair", None)
+
+
+def test_ids_are_positions_where_the_source_has_none():
+    benchmark = benchmark_from_objects("b", [{"prompt": "p"}, {"prompt": "p", "id": 7}, {"prompt": "q", "id": None}])
+    assert [item.id for item in benchmark.items] == ["0", "7", "2"]
+
+
+def test_field_mapping():
+    item = one(
+        {"q": "Where?", "answers": {"text": ["a", "b"]}, "o1": "x", "o2": "y", "more": "m", "anti_": "A", "st": "S"},
+        fields={
+            "prompt": "q",
+            "answer": "answers.text",
+            "choices": "o1, o2",
+            "metadata.extra": "more",
+            "pair.stereo": "st",
+            "pair.anti": "anti_",
+        },
+        policy="exact",
+    )
+    assert (item.prompt, item.answer, item.choices) == ("Where?", ["a", "b"], ("x", "y"))
+    assert item.metadata == {"extra": "m", "pair": {"stereo": "S", "anti": "A"}}
+
+
+def test_a_path_goes_through_lists():
+    row = {"prompt": "p", "choices": [{"text": "x", "label": "1"}, {"text": "y", "label": "2"}], "key": "2"}
+    item = one(row, fields={"choices": "choices.text", "labels": "choices.label", "answer": "key"})
+    assert (item.choices, item.answer, item.policy) == (("x", "y"), 1, "choice")
+
+
+def test_the_answer_is_read_as_the_policy_needs_it():
+    record = {"prompt": "p", "choices": ["x", "y"], "answer": 1}
+    assert one(record).answer == 1
+    assert one(record, policy="contains").answer == "y"
+    assert one(record, policy="contains").policy == "contains"
+
+
+def test_messages():
+    messages = [
+        {"role": "system", "content": "s"},
+        {"role": "user", "content": "first"},
+        {"role": "assistant", "content": "a"},
+        {"role": "user", "content": "last"},
+        {"role": "assistant", "content": "closing"},
+    ]
+    item = one({"messages": messages, "score": 0.25})
+    assert (item.prompt, item.messages, item.response) == ("last", tuple(messages[:-1]), "closing")
+    assert (item.policy, item.score) == ("imported", 0.25)
+
+
+def test_options_come_off_the_last_message_too():
+    item = one({"messages": [{"role": "user", "content": "Q\n\nA. x\nB. y"}], "choices": ["x", "y"], "answer": "B"})
+    assert (item.prompt, item.messages, item.answer) == ("Q", ({"role": "user", "content": "Q"},), 1)
+
+
+@pytest.mark.parametrize(("given", "score"), [(None, None), (1, 1.0), (0.5, 0.5), ("0.5", 0.5), (True, 1.0)])
+def test_scores(given, score):
+    item = one({"prompt": "p", "score": given})
+    assert item.score == score
+    assert item.policy == "imported"
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"question": "q", "promt": "p"}, r"object 1: there is no 'prompt'.*question, promt.*'promt'\?.*fields"),
+        ({"prompt": " \n"}, "object 1: the prompt is empty"),
+        ({"prompt": None}, "the prompt is empty"),
+        ({"prompt": 3}, "the prompt is 3, expected a text"),
+        ({"prompt": "p", "choices": ["x", "y"], "answer": 2}, "object 1: answer index 2 is out of range.*0 to 1"),
+        ({"prompt": "p", "choices": ["x", "y"], "answer": "Z"}, "answer 'Z' is no 0-based index"),
+        ({"prompt": "p", "choices": ["x"], "answer": 0}, "1 option in 'choices', expected at least two"),
+        ({"prompt": "p", "choices": "x"}, "field 'choices' is 'x', expected a list"),
+        ({"prompt": "p", "choices": ["x", None, "y"]}, "empty entry"),
+        ({"prompt": "p\n\nA. y\nB. x", "choices": ["x", "y"]}, "lettered options that differ"),
+        ({"prompt": "p", "score": 1.5}, r"object 1: the score 1.5 is outside \[0, 1\]"),
+        ({"prompt": "p", "score": -0.1}, "outside"),
+        ({"prompt": "p", "score": math.nan}, "object 1: the score is NaN. Write null"),
+        ({"prompt": "p", "score": "NaN"}, "the score is NaN"),
+        ({"prompt": "p", "score": "good"}, "the score 'good' is no number.*or null"),
+        ({"prompt": "p", "response": 3}, "the response is 3, expected a text"),
+        ({"prompt": "p", "metadata": "m"}, "'metadata' is 'm', expected a mapping"),
+        ({"prompt": "p", "group": ["g"]}, "field 'group'.*expected a text"),
+        ({"messages": "hello"}, "no JSON"),
+        ({"messages": {"role": "user"}}, "expected a list"),
+        ({"messages": [{"role": "user", "content": [1]}]}, "not of the form"),
+        ({"messages": [{"role": "system", "content": "s"}]}, "no message with the role 'user'"),
+        ({"messages": [{"role": "user", "content": "u"}], "prompt": "v"}, "'prompt' differs"),
+    ],
+)
+def test_bad_records(record, message):
+    with pytest.raises(UserError, match=message):
+        one(record)
+
+
+def test_bad_mappings():
+    with pytest.raises(UserError, match=r"'answr' is no field.*Did you mean 'answer'"):
+        one({"prompt": "p"}, fields={"answr": "gold"})
+    with pytest.raises(UserError, match=r"object 1: field 'answer' is mapped.*'gould'.*prompt, gold.*mean 'gold'"):
+        one({"prompt": "p", "gold": "x"}, fields={"answer": "gould"})
+    with pytest.raises(UserError, match="no 'txt'"):
+        one({"prompt": "p", "answers": {"text": []}}, fields={"answer": "answers.txt"})
+
+
+def test_two_items_with_one_id():
+    with pytest.raises(UserError, match="object 2: the id 'a' was already used at benchmark 'b', object 1"):
+        benchmark_from_objects("b", [{"id": "a", "prompt": "p"}, {"id": "a", "prompt": "q"}])
+
+
+def test_nothing_and_wrong_things():
+    with pytest.raises(UserError, match="benchmark 'b' has no items"):
+        benchmark_from_objects("b", [])
+    with pytest.raises(UserError, match="object 1: int, expected a mapping or an Item"):
+        benchmark_from_objects("b", [3])
+
+
+def test_ready_items_are_checked_too():
+    good = Item(id="a", prompt="p", choices=("x", "y"), answer=1, policy="choice")
+    assert benchmark_from_objects("b", [good]).items == (good,)
+    assert benchmark_from_objects("b", [Item(id="a", prompt="p")], policy="none").items[0].policy == "none"
+    for answer, message in [(5, "out of range"), ("B", "expected the 0-based index"), (True, "expected the 0-based")]:
+        with pytest.raises(UserError, match=message):
+            benchmark_from_objects("b", [Item(id="a", prompt="p", choices=("x", "y"), answer=answer, policy="choice")])

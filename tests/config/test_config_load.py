@@ -1,0 +1,182 @@
+"""Configurations: unknown keys at every depth, overrides, paper mode."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from competency_gaps.config import RunConfig, TrainingConfig, as_dict, parse_config, read_yaml
+from competency_gaps.errors import UserError
+
+GOOD = {
+    "model": {"name": "m"},
+    "sae": {"folder": "s"},
+    "benchmarks": [
+        {"name": "a", "source": {"kind": "file", "path": "a.jsonl"}},
+        {"name": "b", "source": {"kind": "reasoning_gym", "family": "chain_sum"}},
+    ],
+}
+
+
+def parse(data, kind=RunConfig):
+    return parse_config(kind, data, "here")
+
+
+def fault(data) -> str:
+    with pytest.raises(UserError) as error:
+        parse(data)
+    return str(error.value)
+
+
+def changed(path: str, value):
+    data = copy.deepcopy(GOOD)
+    node = data
+    *parents, last = path.split(".")
+    for key in parents:
+        node = node[int(key)] if isinstance(node, list) else node.setdefault(key, {})
+    node[last] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("poolin", "poolin: there is no such key. Did you mean 'pooling'?"),
+        ("model.dtyp", "model.dtyp: there is no such key. Did you mean 'dtype'?"),
+        ("sae.hookname", "sae.hookname: there is no such key. Did you mean 'hook_name'?"),
+        ("generation.temprature", "generation.temprature: there is no such key. Did you mean 'temperature'?"),
+        ("metrics.normalizer", "metrics.normalizer: there is no such key. Did you mean 'normaliser'?"),
+        ("benchmarks.1.polcy", "benchmarks.1.polcy: there is no such key. Did you mean 'policy'?"),
+        ("benchmarks.0.source.field", "benchmarks.0.source.field: there is no such key. Did you mean 'fields'?"),
+        (
+            "benchmarks.1.source.dificulty",
+            "benchmarks.1.source.dificulty: there is no such key. Did you mean 'difficulty'?",
+        ),
+        ("zzzzzz", "zzzzzz: there is no such key. Known: batch_tokens, benchmarks, generation,"),
+        ("benchmarks.0.source.zzzzzz", "Known: fields, kind, path."),
+    ],
+)
+def test_unknown_keys(path, says):
+    assert says in fault(changed(path, 1))
+
+
+def test_every_fault_is_listed():
+    text = fault({"model": {}, "sae": {"folder": "s"}, "benchmarks": [], "span": "answers", "batch_tokens": 3})
+    assert text.startswith("here:\n  ")
+    for part in ("model.name: is required.", "benchmarks:", "span:", "found 'answers'", "batch_tokens:", "found 3"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("sae", "says"),
+    [
+        ({}, "give either 'folder', or 'release'"),
+        ({"folder": "a", "release": "b", "id": "c"}, "give either 'folder', or 'release'"),
+        ({"release": "b"}, "needs 'id'"),
+        ({"folder": "a", "gate_tokens": 3}, "gate_tokens"),
+    ],
+)
+def test_sae_is_in_one_place(sae, says):
+    assert says in fault(changed("sae", sae))
+
+
+def test_configuration_does_not_change_and_survives_a_round_trip():
+    config = parse(GOOD)
+    with pytest.raises(ValueError, match="frozen"):
+        config.span = "prompt"
+    assert parse(as_dict(config)) == config
+
+
+def test_paper_mode():
+    config = parse({**GOOD, "paper": True})
+    assert (config.span, config.pooling) == ("prompt+bos", "mean")
+    assert (config.metrics.normaliser, config.metrics.average) == ("alive", "unweighted")
+    other = parse({**GOOD, "paper": True, "metrics": {"dense_above": 0.2}, "pooling": "mean"})
+    assert other.metrics.dense_above == 0.2
+    assert parse(as_dict(config)) == config
+    assert parse(GOOD).span == "question"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("span", "question"), ("pooling", "max"), ("metrics.average", "pooled"), ("metrics.normaliser", "none")],
+)
+def test_paper_mode_conflicts(path, value):
+    text = fault({**changed(path, value), "paper": True})
+    assert f"paper: true sets {path} to" in text and repr(value) in text
+    parse({**changed(path, value), "paper": False})
+
+
+@pytest.fixture
+def file(tmp_path):
+    import yaml
+
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(GOOD))
+    return path
+
+
+def test_overrides(file):
+    data = read_yaml(
+        file,
+        [
+            "span=prompt",
+            "model.dtype=float32",
+            "benchmarks.1.limit=50",
+            "benchmarks.1.source.seed=7",
+            "generation.temperature=0.5",
+            "metrics.tail=0.2",
+            "model.system_prompt=a=b c",
+            "benchmarks.0.before=",
+            "sae={folder: other}",
+        ],
+    )
+    data["benchmarks"][0]["before"] = data["benchmarks"][0]["before"] or ""
+    config = parse(data)
+    assert config.span == "prompt" and config.model.dtype == "float32"
+    assert [b.limit for b in config.benchmarks] == [None, 50] and config.benchmarks[1].source.seed == 7
+    assert config.generation.temperature == 0.5 and config.metrics.tail == 0.2
+    assert config.model.system_prompt == "a=b c" and str(config.sae.folder) == "other"
+    assert parse(read_yaml(file)) == parse(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("span", "expected KEY=VALUE"),
+        ("=3", "expected KEY=VALUE"),
+        ("benchmarks.2.limit=3", "a number from 0 to 1, found '2'"),
+        ("benchmarks.first.limit=3", "a number from 0 to 1, found 'first'"),
+        ("model.name.x=3", "'name' holds a plain value"),
+        ("span=[", "not valid YAML"),
+    ],
+)
+def test_wrong_overrides(file, override, says):
+    with pytest.raises(UserError) as error:
+        read_yaml(file, [override])
+    assert says in str(error.value) and override in str(error.value)
+
+
+def test_wrong_files(tmp_path):
+    for content, says in (
+        ("a: [", "not valid YAML"),
+        ("- 1", "expected a mapping of keys, found list"),
+        ("", "found NoneType"),
+    ):
+        path = tmp_path / "x.yaml"
+        path.write_text(content)
+        with pytest.raises(UserError, match=says):
+            read_yaml(path)
+    for path in (tmp_path / "none.yaml", tmp_path):
+        with pytest.raises(UserError, match="there is no such file"):
+            read_yaml(path)
+
+
+def test_training_configuration():
+    data = {"model": {"name": "m"}, "texts": ["a.jsonl"], "hook_name": "blocks.1.hook_resid_post"}
+    assert parse(data, TrainingConfig).d_sae == 4096
+    with pytest.raises(UserError, match=r"warmup: there is no such key\. Did you mean 'warm_up'\?"):
+        parse({**data, "warmup": 0.1}, TrainingConfig)
+    with pytest.raises(UserError, match="texts"):
+        parse({**data, "texts": []}, TrainingConfig)

@@ -1,0 +1,106 @@
+"""The ready configurations parse, and name SAEs, hooks, policies and fields that exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from competency_gaps.benchmarks.records import check_fields
+from competency_gaps.config import RunConfig, parse_config, read_yaml
+from competency_gaps.scoring import make_policy
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+FILES = sorted(CONFIGS.glob("*.yaml"))
+PAPER = {
+    "llama-3.1-8b-instruct": ("meta-llama/Llama-3.1-8B-Instruct", 19),
+    "gemma-2-2b-it": ("google/gemma-2-2b-it", 20),
+    "deepseek-r1-distill-llama-8b": ("deepseek-ai/DeepSeek-R1-Distill-Llama-8B", 19),
+}
+PAPER_BENCHMARKS = {
+    "agieval",
+    "logicbench",
+    "social_iqa",
+    "winogrande",
+    "gsm8k",
+    "math",
+    "natural_questions",
+    "vectara",
+    "bbq",
+    "crows_pairs",
+}
+
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+each_paper_setup = pytest.mark.parametrize("name", sorted(PAPER))
+
+
+def load(path: Path) -> RunConfig:
+    return parse_config(RunConfig, read_yaml(path), str(path))
+
+
+def test_the_papers_setups_are_there():
+    assert set(PAPER) <= {path.stem for path in FILES}
+
+
+@each_file
+def test_parses_and_opens_with_its_command(path):
+    load(path)
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comment = "\n".join(lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))])
+    assert f"cgaps run configs/{path.name}" in comment or f"configs/{path.name} --out" in comment
+
+
+@each_file
+def test_policies_and_fields_exist(path):
+    for benchmark in load(path).benchmarks:
+        if benchmark.policy is not None:
+            make_policy(benchmark.policy, benchmark.options)
+        check_fields(getattr(benchmark.source, "fields", {}))
+
+
+@each_file
+def test_sae_is_in_the_directory(path):
+    config = load(path).sae
+    if config.release is None:
+        return
+    directory = pytest.importorskip("sae_lens.loading.pretrained_saes_directory").get_pretrained_saes_directory()
+    assert config.release in directory
+    assert config.id in directory[config.release].saes_map
+
+
+@each_paper_setup
+def test_paper_setup(name):
+    config = load(CONFIGS / f"{name}.yaml")
+    assert config.model.name == PAPER[name][0]
+    assert config.paper
+    assert (config.span, config.pooling) == ("prompt+bos", "mean")
+    assert {benchmark.name for benchmark in config.benchmarks} == PAPER_BENCHMARKS
+    assert all(benchmark.source.kind == "hub" for benchmark in config.benchmarks)
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("llama-3.1-8b-instruct", "llama"), ("gemma-2-2b-it", "gemma2"), ("deepseek-r1-distill-llama-8b", "llama")],
+)
+def test_hook_resolves_in_the_architecture(name, model):
+    """The SAE's residual-stream hook is a module of the model's architecture, built here with as many layers."""
+    transformers = pytest.importorskip("transformers")
+    from competency_gaps.model.hooks import resolve_hook
+
+    layer = PAPER[name][1]
+    small = {
+        "vocab_size": 32,
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 32 if model == "llama" else 26,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "head_dim": 8,
+    }
+    kinds = {
+        "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
+        "gemma2": (transformers.Gemma2Config, transformers.Gemma2ForCausalLM),
+    }
+    make_config, make_model = kinds[model]
+    hook = resolve_hook(make_model(make_config(**small)), f"blocks.{layer}.hook_resid_post")
+    assert (hook.path, hook.side, hook.layer) == (f"model.layers.{layer}", "output", layer)

@@ -1,0 +1,83 @@
+"""What several tests of the core share: loaded tiny models, and an independent way to find a text's tokens."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+KINDS = ("llama", "qwen2", "gemma2", "gpt2")
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@functools.cache
+def loaded(folder: Path):
+    """A tiny model as the package loads it, once per folder."""
+    from competency_gaps.config import ModelConfig
+    from competency_gaps.model.load import load_model
+
+    return load_model(ModelConfig(name=str(folder), dtype="float32", device="cpu"))
+
+
+@functools.cache
+def _byte_of() -> dict[str, int]:
+    """GPT-2's table of printable characters for bytes, rebuilt from its definition."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    table = {chr(b): b for b in printable}
+    hidden = [b for b in range(256) if b not in printable]
+    return {**table, **{chr(256 + i): b for i, b in enumerate(hidden)}}
+
+
+def token_bytes(tokenizer, token: int) -> bytes:
+    """The bytes that one token of a byte-level vocabulary stands for."""
+    text = tokenizer.convert_ids_to_tokens(int(token))
+    if int(token) in tokenizer.all_special_ids:
+        return text.encode()
+    return bytes(_byte_of()[c] for c in text)
+
+
+def tokens_of_range(tokenizer, ids, text: str, start: int, end: int) -> np.ndarray:
+    """Tokens that hold a byte of ``text[start:end]``, from the tokens' bytes alone, without offsets."""
+    pieces = [token_bytes(tokenizer, i) for i in ids]
+    assert b"".join(pieces) == text.encode(), "the tokens do not spell the text"
+    ends = np.cumsum([len(p) for p in pieces])
+    starts = ends - [len(p) for p in pieces]
+    first, last = len(text[:start].encode()), len(text[:end].encode())
+    return (starts < last) & (ends > first)
+
+
+def command(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None = None, code: str | None = None):
+    """Run ``cgaps`` (or Python code) in a process of its own."""
+    start = (
+        [sys.executable, "-c", code]
+        if code
+        else [sys.executable, "-c", "from competency_gaps.cli.app import main; main()"]
+    )
+    return subprocess.run(
+        [*start, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1", **(env or {})},
+        timeout=240,
+    )
+
+
+def shard_bytes(folder: Path) -> dict[str, bytes]:
+    """Every shard of a run folder by its place."""
+    files = [p for sub in ("responses", "activations") for p in (folder / sub).iterdir()]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
+TABLES = ("items", "concepts", "concept_benchmarks", "benchmarks", "overlap")
+
+
+def assert_same_run(a, b) -> None:
+    """Tables equal value for value, shards byte for byte."""
+    for name in TABLES:
+        assert getattr(a, name).equals(getattr(b, name), null_equal=True), name
+    assert shard_bytes(a.path) == shard_bytes(b.path)

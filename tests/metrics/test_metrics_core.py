@@ -1,0 +1,258 @@
+"""The method's formulas, against closed forms and plain loops."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from competency_gaps.config import MetricsConfig
+from competency_gaps.evidence import effective_sample
+from competency_gaps.metrics import (
+    Sums,
+    chi_bench,
+    chi_model,
+    coverage_status,
+    lift,
+    missing_everywhere,
+    overlap,
+    pooled_chi_model,
+    saliency,
+    share,
+    suite_chi_bench,
+    suite_chi_model,
+    suite_metrics,
+    typical_cas,
+)
+
+NAN = float("nan")
+# Concept 0 in all items, 1 in one, 2 in none, 3 only in the unscored item.
+CAS = np.array([[1.0, 0, 0, 0], [3.0, 2.0, 0, 0], [2.0, 0, 0, 6.0]])
+SCORES = np.array([1.0, 0.5, NAN])
+
+
+def random_suite(seed: int, items: int = 30, width: int = 12):
+    rng = np.random.default_rng(seed)
+    dense = rng.gamma(1.0, 2.0, (items, width)) * (rng.random((items, width)) < 0.3)
+    dense[:, 0] = 0
+    scores = np.where(rng.random(items) < 0.2, NAN, rng.random(items))
+    return sp.csr_array(dense), dense, scores
+
+
+def test_sums_and_chi_by_hand():
+    sums = Sums.of(sp.csr_array(CAS), SCORES)
+    assert (sums.items, sums.scored, sums.score_sum, sums.mean_score) == (3, 2, 1.5, 0.75)
+    assert sums.cas.tolist() == [6, 2, 0, 6]
+    assert sums.support.tolist() == [3, 1, 0, 1]
+    assert sums.weight.tolist() == [4, 2, 0, 0]
+    assert sums.weight_score.tolist() == [2.5, 1.0, 0, 0]
+    assert sums.weight_squared.tolist() == [10, 4, 0, 0]
+    assert effective_sample(sums).tolist() == [1.6, 1.0, 0, 0]
+    assert chi_model(sums)[:2].tolist() == [0.625, 0.5]
+    assert np.isnan(chi_model(sums)[2:]).all(), "no scored activation is undefined, not 0"
+    alive = np.array([True, True, False, True])
+    assert chi_bench(sums, alive, "none") == pytest.approx(CAS.mean(axis=0))
+    assert chi_bench(sums, alive) == pytest.approx(CAS.mean(axis=0) / (14 / 9))
+    assert chi_bench(sums, alive, "nonzero") == pytest.approx(CAS.mean(axis=0) / (14 / 5))
+    assert share(sums) == pytest.approx(np.array([6, 2, 0, 6]) / 14)
+    assert typical_cas(sums.cas, sums.support)[[0, 1, 3]].tolist() == [2, 2, 6]
+    assert math.isnan(typical_cas(sums.cas, sums.support)[2])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_mean_over_alive_concepts_is_one(seed):
+    cas, dense, scores = random_suite(seed)
+    alive = (dense > 0).any(axis=0)
+    alive[0] = seed % 2 == 0  # alive in a reference only
+    chi = chi_bench(Sums.of(cas, scores), alive)
+    assert chi[alive].mean() == pytest.approx(1.0, abs=1e-12)
+    assert chi == pytest.approx(dense.mean(axis=0) / dense[:, alive].mean())
+    nonzero = chi_bench(Sums.of(cas, scores), alive, "nonzero")
+    assert nonzero == pytest.approx(dense.mean(axis=0) / dense[dense > 0].mean())
+
+
+def test_nothing_active_and_no_items():
+    alive = np.ones(3, bool)
+    silent = Sums.of(sp.csr_array((4, 3)), np.ones(4))
+    for sums in (silent, Sums.zeros(3)):
+        for normaliser in ("alive", "nonzero", "none"):
+            assert chi_bench(sums, alive, normaliser).tolist() == [0, 0, 0]
+        assert np.isnan(chi_model(sums)).all() and share(sums).tolist() == [0, 0, 0]
+        assert coverage_status(sums, alive, np.zeros(3), None).tolist() == ["missing"] * 3
+    assert math.isnan(Sums.zeros(3).mean_score)
+
+
+def test_explicit_zeros_are_no_support():
+    cas = sp.csr_array((np.array([0.0, 2.0]), np.array([0, 1]), np.array([0, 2])), shape=(1, 3))
+    sums = Sums.of(cas, np.array([1.0]))
+    assert sums.support.tolist() == [0, 1, 0]
+    assert missing_everywhere([sums]).tolist() == [True, False, True]
+
+
+def test_suite_means():
+    assert suite_chi_bench(np.array([[1.0, 0], [3.0, 0]])).tolist() == [2, 0]
+    found = suite_chi_model(np.array([[0.2, NAN, NAN], [0.6, 0.5, NAN]]))
+    assert found[:2].tolist() == [0.4, 0.5] and math.isnan(found[2]), "undefined ones are left out, not counted as 0"
+
+
+def test_pooled_is_the_mean_of_one_large_benchmark():
+    a, dense_a, scores_a = random_suite(1)
+    b, dense_b, scores_b = random_suite(2, items=7)
+    found = pooled_chi_model([Sums.of(a, scores_a), Sums.of(b, scores_b)])
+    dense, scores = np.concatenate([dense_a, dense_b]), np.concatenate([scores_a, scores_b])
+    for c in range(dense.shape[1]):
+        w = [(dense[x, c], scores[x]) for x in range(len(scores)) if not math.isnan(scores[x])]
+        total = sum(weight for weight, _ in w)
+        if total:
+            assert found[c] == pytest.approx(sum(weight * s for weight, s in w) / total)
+        else:
+            assert math.isnan(found[c])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31), st.lists(st.integers(0, 29), max_size=5), st.permutations(range(6)))
+def test_sums_merge_in_any_order(seed, cuts, order):
+    cas, _, scores = random_suite(seed)
+    edges = [0, *sorted(cuts), 30]
+    parts = [Sums.of(cas[a:b], scores[a:b]) for a, b in itertools.pairwise(edges)]
+    parts += [Sums.zeros(cas.shape[1])] * (6 - len(parts))
+    total = Sums.zeros(cas.shape[1])
+    for i in order:
+        total = total + parts[i]
+    whole = Sums.of(cas, scores)
+    for field in ("items", "scored"):
+        assert getattr(total, field) == getattr(whole, field)
+    for field in ("score_sum", "cas", "support", "weight", "weight_score", "weight_squared"):
+        assert getattr(total, field) == pytest.approx(getattr(whole, field), rel=1e-12, abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**31), st.floats(1e-6, 1e6))
+def test_scale_of_activations_changes_no_score(seed, factor):
+    cas, _, scores = random_suite(seed)
+    names = np.array(["a"] * 18 + ["b"] * 12)
+    one = suite_metrics(cas, scores, names)
+    other = suite_metrics(sp.csr_array(cas * factor), scores, names)
+    for field in ("chi_model", "chi_bench", "by_benchmark_chi_model", "by_benchmark_share"):
+        assert getattr(other, field) == pytest.approx(getattr(one, field), rel=1e-9, nan_ok=True)
+    known = one.chi_model[~np.isnan(one.chi_model)]
+    assert ((known >= 0) & (known <= 1)).all()
+
+
+def test_constant_scores_give_that_score():
+    cas, dense, _ = random_suite(3)
+    for value in (0.0, 0.3, 1.0):
+        chi = chi_model(Sums.of(cas, np.full(30, value)))
+        active = dense.sum(axis=0) > 0
+        assert chi[active] == pytest.approx(value, abs=1e-15) and chi[active].max() <= 1.0
+
+
+def test_status_by_lift():
+    reference = np.array([0.25, 0.25, 0.25, 0.125, 0.125, 0.0, 0.0])
+    own = np.array([0.0625, 0.25, 0.0, 0.5, 0.124, 0.0635, 0.0])
+    values = lift(own, reference)
+    assert values[[0, 1, 3]].tolist() == [-2, 0, 2]
+    assert np.isnan(values[[2, 6]]).all() and values[5] == math.inf
+    sums = Sums.of(sp.csr_array(own[None]), np.ones(1))
+    alive = np.array([True] * 6 + [False])
+    status = coverage_status(sums, alive, own, values)
+    assert status.tolist() == ["under", "typical", "missing", "over", "typical", "over", None]
+    status = coverage_status(sums, alive, own, values, under=-2.1, over=2.1)
+    assert status.tolist() == ["typical", "typical", "missing", "typical", "typical", "over", None]
+
+
+def test_status_by_tails():
+    own = np.array([0.0, *range(1, 11), 0.0])
+    sums = Sums.of(sp.csr_array(own[None]), np.ones(1))
+    alive = np.array([True] * 11 + [False])
+    status = coverage_status(sums, alive, own, None, tail=0.1).tolist()
+    assert status == ["missing", "under", *["typical"] * 8, "over", None]
+    wider = coverage_status(sums, alive, own, None, tail=0.2).tolist()
+    assert wider.count("under") == wider.count("over") == 2
+    level = coverage_status(Sums.of(sp.csr_array(np.ones((1, 4))), np.ones(1)), np.ones(4, bool), np.ones(4), None)
+    assert level.tolist() == ["typical"] * 4, "where all are equal nothing is a tail"
+
+
+def test_saliency():
+    assert saliency(np.array([2.0]), np.array([2.0]))[0] == pytest.approx(0.4621, abs=5e-5)
+    x = np.array([0.0, 0.5, 1.0, 3.0, 1e6])
+    expected = [2 / (1 + math.exp(-v)) - 1 for v in x[:-1]] + [1.0]
+    assert saliency(x, np.ones(5)) == pytest.approx(expected)
+    assert saliency(x, np.ones(5))[0] == 0
+    assert saliency(3 * x, np.full(5, 3.0)) == pytest.approx(saliency(x, np.ones(5)))
+
+
+def test_overlap():
+    a, b = np.array([1.0, 2.0, 0.0, 0.0, 3.0]), np.array([0.0, 2.0, 1.0, 0.0, 3.0])
+    model_a, model_b = np.array([0.1, 0.2, NAN, NAN, 0.9]), np.array([NAN, 0.9, 0.5, NAN, 0.1])
+    found = overlap(a, b, model_a, model_b)
+    assert found.jaccard == 0.5 and found.n_concepts == 2 and math.isnan(found.spearman)
+    assert found.cosine == pytest.approx(13 / 14)
+    assert overlap(a, a, model_a, model_a)[:3] == pytest.approx((1, 1, 1))
+    ranks = np.array([0.1, 0.2, 0.3, 0.9])
+    assert overlap(ranks, ranks, ranks, ranks[::-1]).spearman == pytest.approx(-1)
+    assert math.isnan(overlap(ranks, ranks, ranks, np.full(4, 0.5)).spearman)
+    nothing = overlap(np.zeros(3), np.zeros(3), np.full(3, NAN), np.full(3, NAN))
+    assert math.isnan(nothing.jaccard) and math.isnan(nothing.cosine) and nothing.n_concepts == 0
+    apart = overlap(np.array([1.0, 0]), np.array([0, 1.0]), np.full(2, NAN), np.full(2, NAN))
+    assert apart.jaccard == 0 and apart.cosine == 0
+
+
+def test_suite_against_plain_loops():
+    cas, dense, scores = random_suite(9, items=40)
+    names = np.array(["b", "a"] * 15 + ["c"] * 10)
+    reference = np.zeros(12)
+    reference[[0, 1, 2]] = [0.5, 0.3, 0.2]
+    found = suite_metrics(cas, scores, names, reference_share=reference)
+    assert found.benchmarks == ("b", "a", "c"), "in order of first appearance"
+    alive = (dense > 0).any(axis=0) | (reference > 0)
+    assert found.alive.tolist() == alive.tolist()
+    assert found.missing.tolist() == (dense == 0).all(axis=0).tolist()
+    by_c: dict[int, list[float]] = {}
+    for b, name in enumerate(found.benchmarks):
+        rows = [i for i in range(40) if names[i] == name]
+        level = np.mean([dense[i, c] for i in rows for c in range(12) if alive[c]])
+        for c in range(12):
+            assert found.by_benchmark_chi_bench[b, c] == pytest.approx(np.mean([dense[i, c] for i in rows]) / level)
+            assert found.by_benchmark_support[b, c] == sum(dense[i, c] > 0 for i in rows)
+            weight = sum(dense[i, c] for i in rows if not math.isnan(scores[i]))
+            if weight:
+                value = sum(dense[i, c] * scores[i] for i in rows if not math.isnan(scores[i])) / weight
+                by_c.setdefault(c, []).append(value)
+                assert found.by_benchmark_chi_model[b, c] == pytest.approx(value)
+            else:
+                assert math.isnan(found.by_benchmark_chi_model[b, c])
+    for c in range(12):
+        assert found.n_benchmarks[c] == len(by_c.get(c, []))
+        assert found.chi_model[c] == pytest.approx(np.mean(by_c[c]) if c in by_c else NAN, nan_ok=True)
+    assert found.support.tolist() == (dense > 0).sum(axis=0).tolist()
+    pooled = suite_metrics(cas, scores, names, config=MetricsConfig(average="pooled"))
+    assert pooled.chi_model == pytest.approx(pooled_chi_model([Sums.of(cas, scores)]), nan_ok=True)
+    assert np.isnan(pooled.lift).all()
+
+
+@pytest.mark.parametrize(
+    ("cas", "scores", "says"),
+    [
+        (CAS, SCORES[:2], "3 CAS rows but 2 scores"),
+        (CAS, [1.0, 0.5, 1.1], r"\[0, 1\]"),
+        (CAS, [1.0, 0.5, -0.1], r"\[0, 1\]"),
+        (-CAS, SCORES, "at least 0"),
+        (np.where(CAS > 5, np.inf, CAS), SCORES, "finite"),
+    ],
+)
+def test_wrong_arrays_are_refused(cas, scores, says):
+    with pytest.raises(ValueError, match=says):
+        Sums.of(sp.csr_array(cas), np.asarray(scores))
+
+
+def test_wrong_suites_are_refused():
+    with pytest.raises(ValueError, match="3 CAS rows but 2 benchmark ids"):
+        suite_metrics(sp.csr_array(CAS), SCORES, np.array(["a", "b"]))
+    with pytest.raises(ValueError, match="at least one"):
+        suite_metrics(sp.csr_array((0, 4)), np.zeros(0), np.array([]))

@@ -1,0 +1,85 @@
+"""Batched answers equal transformers' own generation, one prompt at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from competency_gaps.config import GenerationConfig
+from competency_gaps.model.generate import generate
+from core_helpers import KINDS, loaded
+
+NEW = 12
+
+
+def prompts(vocabulary: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(3)
+    return [rng.integers(4, vocabulary, n).astype(np.int32) for n in (3, 40, 9, 21, 40, 1)]
+
+
+def ours(lm, ids, *, stop=(), budget=300, **config):
+    return generate(
+        lm,
+        ids,
+        max_new_tokens=NEW,
+        stop=stop,
+        config=GenerationConfig(**config),
+        token_budget=budget,
+        advance=lambda n: None,
+    )
+
+
+def alone(lm, ids: np.ndarray) -> list[int]:
+    with torch.inference_mode():
+        out = lm.model.generate(
+            input_ids=torch.from_numpy(ids.astype(np.int64))[None], do_sample=False, max_new_tokens=NEW, pad_token_id=1
+        )
+    new = out[0, len(ids) :].tolist()
+    return new[: new.index(1)] if 1 in new else new
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_greedy_equals_one_by_one(kind, model_folder):
+    lm = loaded(model_folder(kind))
+    ids = prompts(lm.model.config.vocab_size)
+    truth = [alone(lm, one) for one in ids]
+    for budget in (64, 400):
+        found = ours(lm, ids, budget=budget)
+        assert [f.ids.tolist() for f in found] == truth
+        assert [f.text for f in found] == [lm.tokenizer.decode(t, skip_special_tokens=True) for t in truth]
+    assert len({tuple(t) for t in truth}) > 2
+
+
+def test_stop_strings(model_folder):
+    lm = loaded(model_folder("llama"))
+    ids = prompts(lm.model.config.vocab_size)
+    free = ours(lm, ids)
+    cut = 0
+    for index, whole in enumerate(free):
+        for stop in {whole.text[4:6], whole.text[-1:]} - {""}:
+            found = ours(lm, ids, stop=(stop, "never said"))[index]
+            lead = len(whole.text) - len(whole.text.lstrip())
+            place = whole.text.find(stop, lead)
+            expected = whole.text if place < 0 else whole.text[:place]
+            assert found.text == expected
+            assert found.ids.tolist() == whole.ids[: len(found.ids)].tolist()
+            spelled = lm.tokenizer.decode(found.ids, skip_special_tokens=True)
+            assert spelled.startswith(expected)
+            if place >= 0 and len(found.ids):
+                cut += 1
+                assert len(lm.tokenizer.decode(found.ids[:-1], skip_special_tokens=True)) < len(expected)
+    assert cut > 2
+
+
+def test_sampled_is_reproducible_and_depends_on_the_seed(model_folder):
+    lm = loaded(model_folder("llama"))
+    ids = prompts(lm.model.config.vocab_size)
+    torch.manual_seed(1)
+    first = [a.ids.tolist() for a in ours(lm, ids, temperature=1.0, seed=5)]
+    torch.manual_seed(2)
+    state = torch.random.get_rng_state()
+    assert [a.ids.tolist() for a in ours(lm, ids, temperature=1.0, seed=5)] == first
+    assert torch.equal(torch.random.get_rng_state(), state), "the global generator is left as it was"
+    assert [a.ids.tolist() for a in ours(lm, ids, temperature=1.0, seed=6)] != first
+    assert [a.ids.tolist() for a in ours(lm, ids)] != first

@@ -1,0 +1,141 @@
+"""Which concepts go where, and what is said of them."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from competency_gaps.report import columns, findings, headline
+
+TYPES = {
+    "label": pl.String,
+    "chi_model": pl.Float64,
+    "n_eff": pl.Float64,
+    **dict.fromkeys(("alive", "dense", "template", "exact_token", "missing", "ranked"), pl.Boolean),
+}
+
+
+def concepts(**changes):
+    size = len(next(iter(changes.values())))
+    base = {
+        "concept": list(range(size)),
+        "label": [None] * size,
+        "alive": [True] * size,
+        "dense": [False] * size,
+        "template": [False] * size,
+        "exact_token": [False] * size,
+        "missing": [False] * size,
+        "ranked": [True] * size,
+        "density": [0.1] * size,
+        "chi_bench": [1.0] * size,
+        "chi_model": [0.5] * size,
+        "n_eff": [30.0] * size,
+        "support": [40] * size,
+    }
+    return pl.DataFrame({**base, **changes}, schema_overrides=TYPES)
+
+
+def test_rankings_take_only_ranked_defined_and_supported_concepts():
+    frame = concepts(
+        chi_model=[0.1 + i / 100 for i in range(12)] + [0.0, None, 0.9],
+        ranked=[True] * 12 + [False, True, True],
+        n_eff=[30.0] * 14 + [5.0],
+    )
+    order = findings.ranking(frame, 20.0)
+    assert order.frame["concept"].to_list() == list(range(12))
+    assert (order.pool, order.floor) == (14, 20.0)
+    assert "12 of 14 (86%)" in order.caption and "lowered" not in order.caption
+
+
+def test_the_floor_is_lowered_aloud():
+    order = findings.ranking(concepts(n_eff=[6.0] * 11), 20.0)
+    assert order.floor == 5.0 and order.frame.height == 11
+    assert "lowered from 20 to 5" in order.caption
+
+
+def test_with_too_few_concepts_the_floor_is_given_up():
+    order = findings.ranking(concepts(n_eff=[1.0, 30.0]), 20.0)
+    assert order.floor == 0 and order.frame.height == 2
+    assert "lowered from 20 to 0" in order.caption
+
+
+@pytest.mark.parametrize(("size", "top"), [(0, 5), (1, 5), (7, 5), (40, 5)])
+def test_no_concept_is_both_strong_and_weak(size, top):
+    order = findings.ranking(concepts(chi_model=[i / 50 for i in range(size)]), 20.0)
+    strongest, weakest = order.ends(top)
+    assert not set(strongest["concept"]) & set(weakest["concept"])
+    assert strongest.height + weakest.height == min(size, 2 * top)
+
+
+def test_equal_scores_are_ordered_by_evidence():
+    order = findings.ranking(concepts(n_eff=[25.0, 90.0, 40.0], chi_model=[0.0, 0.0, 0.0]), 0.0)
+    assert order.frame["concept"].to_list() == [1, 2, 0]
+
+
+def test_missing_concepts_are_alive_and_unflagged_and_the_commonest_first():
+    frame = concepts(missing=[True, True, False, True], ranked=[True, True, True, False], density=[0.01, 0.2, 0.5, 0.9])
+    assert findings.missing(frame)["concept"].to_list() == [1, 0]
+    assert findings.least_covered(frame, 5)["concept"].to_list() == [2]
+
+
+def test_flags_are_badges_and_counted():
+    frame = concepts(dense=[True, True], alive=[True, False], ranked=[False, False])
+    assert findings.flag_counts(frame) == {"dense": 1, "template": 0, "exact token": 0}
+    assert findings.flags_of(frame.row(1, named=True)) == ["dead", "dense"]
+    assert "1 dense" in findings.left_out_note(frame)
+
+
+def test_items_left_out_are_grouped_with_their_reasons():
+    items = pl.DataFrame(
+        {
+            "benchmark": ["a", "a", "b", "b"],
+            "item_id": ["1", "2", "3", "4"],
+            "score": [None, None, 0.0, None],
+            "excluded": ["empty span", "empty span", None, None],
+            "unscored": [None, None, None, None],
+        },
+        schema_overrides={"unscored": pl.String},
+    )
+    first, second = findings.left_out(items, named=1)
+    assert (first.kind, first.count, first.benchmarks, first.named) == ("excluded", 2, [("a", 2)], ["1"])
+    assert (second.kind, second.reason, second.count) == ("unscored", "no reason recorded", 1)
+
+
+def test_the_headline_counts_over_stated_denominators(run):
+    view = headline.overview(run)
+    assert view.scored + view.unscored + view.excluded == view.items
+    assert view.exercised + view.missing == view.alive
+    sentences = headline.findings(run, view, findings.ranking(run.concepts, 20.0))
+    assert sentences[0].number.endswith("%") and f"{view.scored} of {view.items} items" in sentences[0].sentence
+    assert f"of {view.alive} alive" in sentences[2].sentence
+
+
+def test_a_run_without_scores_says_so(run):
+    unscored = run.changed(
+        items=run.items.with_columns(score=pl.lit(None, pl.Float64)),
+        concepts=run.concepts.with_columns(chi_model=pl.lit(None, pl.Float64)),
+    )
+    view = headline.overview(unscored)
+    first = headline.findings(unscored, view, findings.ranking(unscored.concepts, 20.0))[0]
+    assert first.number == "N/A" and "coverage only" in first.sentence
+
+
+def test_examples_show_no_item_twice(run):
+    row = run.concepts.filter(pl.col("ranked") & ~pl.col("missing")).row(0, named=True)
+    part = run.concept_benchmarks.filter(pl.col("concept") == row["concept"])
+    detail = findings.detail(run, row, part, 50)
+    shown = [one.item_id for _, many in detail.groups for one in many]
+    assert shown and len(shown) == len(set(shown))
+    assert len(detail.benchmarks) == run.benchmarks.height
+
+
+def test_equal_scores_are_not_called_best_and_worst(run):
+    flat = run.changed(items=run.items.with_columns(score=pl.when(pl.col("score").is_not_null()).then(0.0)))
+    row = flat.concepts.filter(pl.col("ranked") & ~pl.col("missing")).row(0, named=True)
+    titles = [title for title, _ in findings.detail(flat, row, flat.concept_benchmarks.clear(), 3).groups]
+    assert titles == ["Every scored item has the same score"]
+
+
+def test_lift_disappears_without_a_reference(run):
+    shown = columns.present(columns.CONCEPT, run.concepts.with_columns(lift=pl.lit(None, pl.Float64)))
+    assert columns.LIFT not in shown and columns.PERFORMANCE in shown

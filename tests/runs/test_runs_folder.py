@@ -1,0 +1,259 @@
+"""What a run folder refuses, and what it says of items that take no part."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+
+import competency_gaps
+from competency_gaps.activations.spans import span_mask
+from competency_gaps.errors import UserError
+from competency_gaps.model.prompts import Tokens
+from competency_gaps.runs.extraction import reading, shards_by_tokens
+from competency_gaps.runs.responses import shard_by_length
+
+
+def with_items(tiny_config, tmp_path, rows: list[dict], **benchmark) -> dict:
+    path = tmp_path / "items.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    # The ordinary benchmark beside it keeps the gate's sample what it is in other tests.
+    return {
+        **tiny_config,
+        "benchmarks": [
+            {**tiny_config["benchmarks"][0], "limit": 8},
+            {"name": "own", "source": {"kind": "file", "path": str(path)}, **benchmark},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        (("span",), "prompt", "span"),
+        (("pooling",), "max", "pooling"),
+        (("benchmarks", 0, "limit"), 5, "benchmarks.0.limit"),
+        (("benchmarks", 1, "policy"), "none", "benchmarks.1.policy"),
+        (("generation",), {"seed": 9}, "generation.seed"),
+        (("sae", "hook_name"), "blocks.1.hook_resid_post", "sae.hook_name"),
+        (("model", "dtype"), "bfloat16", "model.dtype"),
+    ],
+)
+def test_another_run_in_the_folder_is_refused(path, value, named, tiny_config, tiny_run):
+    config = copy.deepcopy(tiny_config)
+    node = config
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    before = {p.name: p.stat().st_mtime_ns for p in tiny_run.path.iterdir()}
+    with pytest.raises(UserError, match="holds a run that differs in") as error:
+        competency_gaps.run(config, tiny_run.path)
+    assert named in str(error.value)
+    assert {p.name: p.stat().st_mtime_ns for p in tiny_run.path.iterdir()} == before, "nothing was touched"
+
+
+def test_other_content_under_the_same_names_is_refused(tiny_config, tmp_path):
+    rows = [{"prompt": f"fox {i}", "score": 0.5} for i in range(8)]
+    config = with_items(tiny_config, tmp_path, rows)
+    competency_gaps.run(config, tmp_path / "run")
+    with_items(tiny_config, tmp_path, [*rows[:-1], {"prompt": "dog", "score": 0.5}])
+    with pytest.raises(UserError, match=r"differs in benchmarks\.own"):
+        competency_gaps.run(config, tmp_path / "run")
+
+
+def test_what_only_changes_tables_is_allowed(tiny_config, tiny_run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run.path, folder)
+    shards = {p.name: p.stat().st_mtime_ns for p in (folder / "activations").iterdir()}
+    run = competency_gaps.run({**tiny_config, "metrics": {"average": "pooled"}, "batch_tokens": 128}, folder)
+    assert {p.name: p.stat().st_mtime_ns for p in (folder / "activations").iterdir()} == shards
+    assert run.concept_benchmarks.equals(tiny_run.concept_benchmarks)
+    assert not run.concepts["chi_model"].equals(tiny_run.concepts["chi_model"])
+
+
+def test_a_folder_of_something_else_is_refused(tiny_config, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="is not empty and holds no run"):
+        competency_gaps.run(tiny_config, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+    with pytest.raises(UserError, match="holds no run"):
+        competency_gaps.run(tiny_config, tmp_path / "thesis.txt")
+    with pytest.raises(UserError, match="no run folder: give --out"):
+        competency_gaps.run(tiny_config)
+
+
+def test_what_is_no_run_cannot_be_opened(tiny_run, tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        competency_gaps.open_run(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="is no run: it has no manifest"):
+        competency_gaps.open_run(tmp_path)
+    (tmp_path / "plan.json").write_text("{}")
+    with pytest.raises(UserError, match="not finished"):
+        competency_gaps.open_run(tmp_path)
+    for content in ("{", "[]", "{}"):
+        (tmp_path / "manifest.json").write_text(content)
+        with pytest.raises(UserError, match="damaged"):
+            competency_gaps.open_run(tmp_path)
+    manifest = {**tiny_run.manifest, "schema_version": 99}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=r"schema_version 99, but this version of competency-gaps reads 1"):
+        competency_gaps.open_run(tmp_path)
+    (tmp_path / "manifest.json").write_text(json.dumps(tiny_run.manifest))
+    with pytest.raises(UserError, match=r"items\.parquet is missing: the run is damaged"):
+        _ = competency_gaps.open_run(tmp_path).items
+
+
+def test_no_such_concept_or_benchmark(tiny_run):
+    with pytest.raises(UserError, match="concepts 0 to 63"):
+        tiny_run.concept_items(64)
+    with pytest.raises(UserError, match="concepts 0 to 63"):
+        tiny_run.concept_items(-1)
+    for ask in (tiny_run.cas, lambda name: tiny_run.concept_items(0, benchmark=name)):
+        with pytest.raises(UserError, match=r"it has quiz, sums\. Did you mean 'quiz'"):
+            ask("quizz")
+
+
+def test_excluded_items(tiny_config, tmp_path):
+    long = "How many days are there in March? " * 40
+    rows = [
+        {"id": "long", "prompt": long, "score": 1.0},
+        {"id": "fits", "prompt": "How many days?", "score": 0.5},
+        {"id": "also long", "prompt": long + long, "score": 1.0},
+        {"id": "fits too", "prompt": "A fox.", "score": 1.0},
+    ]
+    run = competency_gaps.run(with_items(tiny_config, tmp_path, rows), tmp_path / "run")
+    own = run.items.filter(pl.col("benchmark") == "own")
+    assert own["item_id"].to_list() == ["long", "fits", "also long", "fits too"]
+    reasons = own["excluded"].to_list()
+    assert reasons[1] is None and reasons[3] is None
+    assert all(
+        r.startswith("longer than the context: ") and r.endswith(" > 256 tokens") for r in (reasons[0], reasons[2])
+    )
+    assert own["prompt"][0] == long, "never cut"
+    assert own["score"].to_list() == [None, 0.5, None, 1.0] and own["unscored"].to_list() == ["excluded", None] * 2
+    assert own["n_span_tokens"].to_list()[0] == 0
+    cas = run.cas("own")
+    assert np.diff(cas.indptr)[[0, 2]].tolist() == [0, 0] and np.diff(cas.indptr)[[1, 3]].min() > 0
+    row = run.benchmarks.filter(pl.col("benchmark") == "own").row(0, named=True)
+    assert (row["items"], row["kept"], row["excluded"], row["scored"], row["mean_score"]) == (4, 2, 2, 2, 0.75)
+
+
+def test_an_answer_with_room_must_fit(tiny_config, tmp_path):
+    rows = [{"id": "a", "prompt": "fox", "answer": "x"}, {"id": "b", "prompt": "How many days? " * 30, "answer": "x"}]
+    config = with_items(tiny_config, tmp_path, rows, policy="exact", options={"max_new_tokens": 200})
+    run = competency_gaps.run(config, tmp_path / "run")
+    reason = run.items.filter(pl.col("benchmark") == "own")["excluded"].to_list()
+    assert reason[0] is None and " + 200 > 256 tokens" in reason[1]
+
+
+def test_every_item_excluded(tiny_config, tmp_path):
+    config = with_items(tiny_config, tmp_path, [{"prompt": "fox " * 400, "score": 1}])
+    run = competency_gaps.run(config, tmp_path / "one")
+    assert run.cas("own").nnz == 0 and run.cas("own").shape == (1, 64)
+    config["benchmarks"] = config["benchmarks"][1:]
+    with pytest.raises(UserError, match="every item is excluded"):
+        competency_gaps.run(config, tmp_path / "all")
+
+
+def test_span_response_without_responses(tiny_config, tmp_path):
+    """Imported scores bring no response: nothing to read, and the run still opens."""
+    quiz, sums = tiny_config["benchmarks"]
+    run = competency_gaps.run(
+        {**tiny_config, "benchmarks": [{**sums, "limit": 20}], "span": "response"}, tmp_path / "run"
+    )
+    assert set(run.items["excluded"]) == {"no response"} and run.cas("sums").nnz == 0
+    assert not run.concepts["alive"].any() and run.concept_items(3).height == 0
+    mixed = competency_gaps.run({**tiny_config, "benchmarks": [quiz, sums], "span": "response"}, tmp_path / "mixed")
+    kept = mixed.items.filter(pl.col("benchmark") == "quiz")
+    assert kept["excluded"].null_count() == kept.height, "the chosen option is the response"
+
+
+def test_imported_response_is_read(tiny_config, tmp_path, tiny_run):
+    rows = [
+        {"prompt": "Say fox:", "response": "The fox jumps.", "score": 1.0},
+        {"prompt": "Say dog:", "response": "  ", "score": 0.0},
+    ]
+    run = competency_gaps.run({**with_items(tiny_config, tmp_path, rows), "span": "all"}, tmp_path / "run")
+    own = run.items.filter(pl.col("benchmark") == "own")
+    assert own["text"].to_list() == ["Say fox: The fox jumps.", "Say dog:"]
+    assert own["excluded"].to_list() == [None, None]
+
+
+def test_a_numeric_answer_beside_choices_is_no_index(tiny_config, tmp_path):
+    rows = [{"prompt": "How many days?", "choices": ["a", "b"], "answer": 31, "score": 1.0}]
+    run = competency_gaps.run(with_items(tiny_config, tmp_path, rows, policy="imported"), tmp_path / "run")
+    assert run.items.filter(pl.col("benchmark") == "own")["answer"].item() == "31"
+
+
+class _Item:
+    excluded = None
+
+    def __init__(self, own: list[bool]):
+        n = len(own)
+        self.tokens = Tokens(
+            np.arange(n, dtype=np.int32),
+            np.zeros((n, 2), np.int32),
+            np.array(own),
+            np.array([True] + [False] * (n - 1)),
+            1,
+        )
+        self.text = type("T", (), {"text": "text"})
+
+
+def test_empty_span(tokenizer):
+    empty = np.zeros(0, np.int32)
+    one = _Item([False, False, False])
+    assert reading(0, one, "question", None, empty, tokenizer, 9).excluded == "empty span"
+    assert reading(0, one, "prompt", None, empty, tokenizer, 9).excluded is None
+    assert reading(0, one, "response", " ", empty, tokenizer, 9).excluded == "no response"
+    assert reading(0, one, "all", "The fox jumps over it", empty, tokenizer, 4).excluded.startswith(
+        "longer than the context"
+    )
+    assert reading(0, _Item([False]), "prompt", None, empty, tokenizer, 9).excluded == "empty span"
+
+
+def test_span_masks():
+    tokens = _Item([False, True, True, False]).tokens
+    expected = {
+        "question": [0, 1, 1, 0, 0, 0],
+        "prompt": [0, 1, 1, 1, 0, 0],
+        "prompt+bos": [1, 1, 1, 1, 0, 0],
+        "response": [0, 0, 0, 0, 1, 1],
+        "all": [0, 1, 1, 1, 1, 1],
+    }
+    for span, mask in expected.items():
+        assert span_mask(span, tokens, 2).astype(int).tolist() == mask
+
+
+def test_shards_hold_every_item_once():
+    lengths = np.random.default_rng(0).integers(1, 90_000, 200).tolist()
+    for groups in (list(shards_by_tokens(lengths)), list(shard_by_length(lengths, 7))):
+        flat = [i for group in groups for i in group]
+        assert sorted(flat) == list(range(200))
+        assert [lengths[i] for i in flat] == sorted(lengths, reverse=True)
+    assert list(shards_by_tokens([])) == []
+    assert all(sum(lengths[i] for i in group) < 32_768 + 90_000 for group in shards_by_tokens(lengths))
+
+
+def test_concept_items_against_plain_sorting(tiny_run):
+    """Order, saliency and ties, by a loop over the whole run."""
+    concept = int(tiny_run.concepts.sort("support", descending=True)["concept"][0])
+    rows = []
+    for name in ("quiz", "sums"):
+        cas = tiny_run.cas(name)[:, [concept]].toarray()[:, 0]
+        items = tiny_run.items.filter(pl.col("benchmark") == name)
+        rows += [(name, i, float(v), s) for i, v, s in zip(items["item_id"], cas, items["score"], strict=True) if v > 0]
+    tau = np.mean([r[2] for r in rows])
+    found = tiny_run.concept_items(concept, limit=1000)
+    assert found.select("benchmark", "item_id").rows() == [r[:2] for r in sorted(rows, key=lambda r: (-r[2], r[1]))]
+    assert found["ncas"].to_numpy() == pytest.approx(2 / (1 + np.exp(-found["cas"].to_numpy() / tau)) - 1, abs=1e-6)
+    scored = [r for r in rows if r[3] is not None]
+    best = tiny_run.concept_items(concept, order="best", limit=1000)
+    assert best["item_id"].to_list() == [r[1] for r in sorted(scored, key=lambda r: (-r[3], -r[2], r[1]))]
+    worst = tiny_run.concept_items(concept, order="worst", benchmark="sums", limit=4)
+    expected = sorted((r for r in scored if r[0] == "sums"), key=lambda r: (r[3], -r[2], r[1]))
+    assert worst["item_id"].to_list() == [r[1] for r in expected[:4]]

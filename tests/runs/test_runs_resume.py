@@ -1,0 +1,263 @@
+"""A run that was stopped, killed, damaged or out of disk ends in what an undisturbed run gives, byte for byte."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import competency_gaps
+from competency_gaps.activations.extract import Extractor
+from competency_gaps.errors import UserError
+from competency_gaps.files import write_atomic
+from competency_gaps.runs import extraction, responses
+from competency_gaps.shards import ShardFolder
+from core_helpers import ROOT, assert_same_run, shard_bytes
+
+ITEMS, TOKENS = 8, 250
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    """Several shards per benchmark, so that there is something between them."""
+    monkeypatch.setattr(responses, "SHARD_ITEMS", ITEMS)
+    monkeypatch.setattr(extraction, "SHARD_TOKENS", TOKENS)
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config):
+    quiz, sums = tiny_config["benchmarks"]
+    told = {**sums, "name": "told", "policy": "none", "options": {"max_new_tokens": 4}, "limit": 10}
+    generation = {"temperature": 0.9, "seed": 3}
+    return {
+        **tiny_config,
+        "benchmarks": [{**quiz, "limit": 20}, {**sums, "limit": 20}, told],
+        "generation": generation,
+        "span": "all",
+    }
+
+
+@pytest.fixture(scope="module")
+def undisturbed(config, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(responses, "SHARD_ITEMS", ITEMS)
+        patch.setattr(extraction, "SHARD_TOKENS", TOKENS)
+        run = competency_gaps.run(config, tmp_path_factory.mktemp("undisturbed") / "run")
+    names = [name for name in shard_bytes(run.path) if not name.endswith(".json")]
+    assert sum(name.startswith("responses") for name in names) >= 7
+    assert sum(name.startswith("activations") for name in names) >= 5
+    assert run.items["score"].null_count() < run.items.height
+    return run
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_at(monkeypatch, owner, name: str, call: int, error: BaseException | None = None) -> list[int]:
+    """Raise at one call of a method; gives the list in which calls are counted."""
+    calls: list[int] = []
+    original = getattr(owner, name)
+
+    def counted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == call:
+            raise error or Stop
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, counted)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "calls"), [(responses.ResponseStage, "_score", (1, 4)), (Extractor, "extract", (1, 3))]
+)
+def test_stopped_inside_a_shard(owner, name, calls, config, undisturbed, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    for call in calls:
+        with monkeypatch.context() as patch:
+            stop_at(patch, owner, name, call)
+            with pytest.raises(Stop):
+                competency_gaps.run(config, folder)
+        with pytest.raises(UserError, match="not finished"):
+            competency_gaps.open_run(folder)
+    done = len(shard_bytes(folder))
+    with monkeypatch.context() as patch:
+        counted = stop_at(patch, owner, name, 10_000)
+        run = competency_gaps.run(config, folder)
+    assert_same_run(run, undisturbed)
+    stage = "responses" if name == "_score" else "activations"
+    whole = len([f for f in shard_bytes(undisturbed.path) if f.startswith(stage) and not f.endswith(".json")])
+    kept = sum(c - 1 for c in calls)
+    assert done > 0 and len(counted) == whole - kept, "what was finished is not computed again"
+
+
+CHILD = """
+import json, os, signal, sys, threading, time
+import numpy, polars, sae_lens, torch, transformers
+import competency_gaps
+from competency_gaps import pipeline
+from competency_gaps.runs import extraction, responses
+responses.SHARD_ITEMS, extraction.SHARD_TOKENS = {items}, {tokens}
+config, out, limit = json.loads(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+start = time.process_time()
+def watch():
+    while time.process_time() - start < limit:
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGKILL)
+if limit > 0:
+    threading.Thread(target=watch, daemon=True).start()
+competency_gaps.run(config, out)
+print(time.process_time() - start)
+"""
+
+
+def child(config, folder, limit: float) -> subprocess.CompletedProcess:
+    """Run in a process that kills itself after so many seconds of CPU time, which a busy machine does not stretch."""
+    code = CHILD.format(items=ITEMS, tokens=TOKENS)
+    return subprocess.run(
+        [sys.executable, "-c", code, json.dumps(config), str(folder), str(limit)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"},
+        timeout=250,
+    )
+
+
+def killed_and_resumed(config, undisturbed, tmp_path, kills: int, seed: int) -> None:
+    whole = child(config, tmp_path / "whole", 0)
+    assert whole.returncode == 0, whole.stderr[-2000:]
+    seconds = float(whole.stdout.split()[-1])
+    hits = 0
+    for share in np.random.default_rng(seed).uniform(0.1, 0.85, kills):
+        status = child(config, tmp_path / "run", seconds * share).returncode
+        assert status in (0, -signal.SIGKILL)
+        hits += status != 0
+    assert hits >= 1, f"seed {seed}"
+    assert_same_run(competency_gaps.run(config, tmp_path / "run"), undisturbed)
+
+
+def test_killed_twice(config, undisturbed, tmp_path):
+    killed_and_resumed(config, undisturbed, tmp_path, 2, seed=int.from_bytes(os.urandom(4)))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_killed_ten_times(config, undisturbed, tmp_path):
+    killed_and_resumed(config, undisturbed, tmp_path, 10, seed=int.from_bytes(os.urandom(4)))
+
+
+def test_killed_while_the_plan_was_written(config, undisturbed, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / ".plan.json.part").write_text("{")
+    assert_same_run(competency_gaps.run(config, folder), undisturbed)
+
+
+def test_damaged_shards_are_computed_again_with_a_warning(config, undisturbed, tmp_path, monkeypatch, caplog):
+    import shutil
+
+    folder = tmp_path / "run"
+    shutil.copytree(undisturbed.path, folder)
+    answers = folder / "responses" / "b000-0001.parquet"
+    content = bytearray(answers.read_bytes())
+    content[len(content) // 2] ^= 1
+    answers.write_bytes(content)
+    rows = folder / "activations" / "b001-0000.safetensors"
+    rows.write_bytes(rows.read_bytes()[:-9])
+    stamp = folder / "activations" / "b000-0000.json"
+    stamp.write_text("{")
+    scored = stop_at(monkeypatch, responses.ResponseStage, "_score", 10_000)
+    extracted = stop_at(monkeypatch, Extractor, "extract", 10_000)
+    with caplog.at_level(logging.WARNING):
+        run = competency_gaps.run(config, folder)
+    said = [r.getMessage() for r in caplog.records if "does not match its checksum" in r.getMessage()]
+    assert len(said) == 3 and str(answers) in said[0] and str(rows) in "".join(said)
+    assert (len(scored), len(extracted)) == (1, 2)
+    assert_same_run(run, undisturbed)
+
+
+def test_a_missing_shard_or_checksum_is_made_again(config, undisturbed, tmp_path):
+    import shutil
+
+    folder = tmp_path / "run"
+    shutil.copytree(undisturbed.path, folder)
+    (folder / "activations" / "b001-0000.safetensors").unlink()
+    (folder / "responses" / "b002-0000.json").unlink()
+    (folder / "manifest.json").unlink()
+    (folder / "gate.json").unlink()
+    assert_same_run(competency_gaps.run(config, folder), undisturbed)
+
+
+def disk_full_errors():
+    import polars as pl
+    from safetensors import SafetensorError
+
+    return [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        # What the two libraries raise on a full disk, word for word; neither is an OSError.
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+        pl.exceptions.ComputeError(
+            "parquet: File out of specification: underlying IO error: No space left on device (os error 28)"
+        ),
+    ]
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_disk_full(which, tmp_path):
+    path = tmp_path / "a" / "table.parquet"
+    write_atomic(path, lambda part: part.write_text("old") and None)
+
+    def fails(part):
+        part.write_text("half")
+        raise disk_full_errors()[which]
+
+    with pytest.raises(UserError, match=r"the disk is full: .*table\.parquet .*is kept"):
+        write_atomic(path, fails)
+    assert [p.name for p in path.parent.iterdir()] == ["table.parquet"] and path.read_text() == "old"
+
+
+def test_other_write_errors_stay_what_they_are(tmp_path):
+    def fails(part):
+        raise PermissionError(errno.EACCES, "no")
+
+    with pytest.raises(PermissionError):
+        write_atomic(tmp_path / "a", fails)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stage", ["responses", "activations"])
+def test_disk_full_in_a_run_keeps_earlier_shards(stage, config, undisturbed, tmp_path, monkeypatch):
+    write = ShardFolder.write
+    calls = []
+
+    def full(self, name, inner):
+        if self.folder.name == stage:
+            calls.append(name)
+        if len(calls) == 3:
+
+            def no_space(part):
+                inner(part)
+                raise disk_full_errors()[0 if stage == "responses" else 2]
+
+            return write(self, name, no_space)
+        return write(self, name, inner)
+
+    folder = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(ShardFolder, "write", full)
+        with pytest.raises(UserError, match="the disk is full"):
+            competency_gaps.run(config, folder)
+    kept = [p.name for p in (folder / stage).iterdir()]
+    assert sorted(kept) == sorted(
+        f"{n}{s}" for n in calls[:2] for s in (".json", ".parquet" if stage == "responses" else ".safetensors")
+    )
+    assert_same_run(competency_gaps.run(config, folder), undisturbed)

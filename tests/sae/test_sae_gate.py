@@ -1,0 +1,160 @@
+"""The gate's figures equal one computation on one big matrix, and it refuses what does not fit."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import competency_gaps
+from competency_gaps.config import SAEConfig
+from competency_gaps.errors import UserError
+from competency_gaps.sae import load_sae
+from competency_gaps.sae.gate import LatentStatistics, judge
+
+WIDTH, LATENTS = 6, 10
+
+
+def tokens(seed: int, count: int = 40, shift: float = 0.0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(count, WIDTH)) * 3 + shift
+    latents = rng.gamma(1.0, 1.0, (count, LATENTS)) * (rng.random((count, LATENTS)) < 0.2)
+    latents[:, 3] = 0
+    decoded = x + rng.normal(size=x.shape) * 0.5
+    return x, latents, decoded, rng.random(count) < 0.7
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**31), st.lists(st.integers(1, 39), max_size=5), st.sampled_from([0.0, 1e4]))
+def test_merged_batches_equal_one_matrix(seed, cuts, shift):
+    x, latents, decoded, own = tokens(seed, shift=shift)
+    statistics = LatentStatistics(LATENTS, WIDTH)
+    edges = [0, *sorted(set(cuts)), 40]
+    for a, b in itertools.pairwise(edges):
+        part = [torch.from_numpy(v[a:b]) for v in (x, latents, decoded)]
+        statistics.add(*part, own[a:b])
+    variance = 1 - ((x - decoded) ** 2).sum() / ((x - x.mean(axis=0)) ** 2).sum()
+    assert statistics.tokens == 40 and statistics.template_tokens == (~own).sum()
+    assert statistics.explained_variance == pytest.approx(variance, abs=1e-9)
+    assert statistics.l0 == pytest.approx((latents > 0).sum() / 40)
+    assert statistics.density == pytest.approx((latents > 0).mean(axis=0))
+    assert statistics.mass == pytest.approx(latents[own].sum(axis=0))
+    total = latents.sum(axis=0)
+    share = np.where(total > 0, latents[~own].sum(axis=0) / np.where(total > 0, total, 1), np.nan)
+    assert statistics.template_share == pytest.approx(share, nan_ok=True)
+    assert not statistics.signed
+
+
+@pytest.fixture
+def sae(sae_folder):
+    return load_sae(SAEConfig(folder=sae_folder), "cpu")
+
+
+def measured(latents: np.ndarray, x: np.ndarray, decoded: np.ndarray, width: int) -> LatentStatistics:
+    statistics = LatentStatistics(width, x.shape[1])
+    statistics.add(*(torch.from_numpy(v) for v in (x, latents, decoded)), np.ones(len(x), bool))
+    return statistics
+
+
+def test_verdicts(sae):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50, 32))
+    sparse = np.zeros((50, 64))
+    sparse[:, :5] = 1.0
+    dense = np.zeros((50, 64))
+    dense[:, :7] = 1.0  # a tenth of 64 is 6.4
+    good = judge(measured(sparse, x, x * 0.9, 64), sae, force=False)
+    assert good.passed and not good.forced and good.l0 == 5 and good.dead_share == pytest.approx(59 / 64)
+    assert good.explained_variance == pytest.approx(0.99, abs=0.01) and "L0 5.0 of 64" in good.sentence()
+    for latents, decoded, says in (
+        (sparse, -x, "explained variance -"),
+        (sparse, np.full_like(x, np.nan), "explained variance nan"),
+        (dense, x, "L0 7"),
+    ):
+        with pytest.raises(UserError, match=says) as error:
+            judge(measured(latents, x, decoded, 64), sae, force=False)
+        assert "sae.force=true" in str(error.value) and "blocks.2.hook_resid_post" in str(error.value)
+        forced = judge(measured(latents, x, decoded, 64), sae, force=True)
+        assert forced.forced and not forced.passed
+    assert not judge(measured(sparse, x, x, 64), sae, force=True).forced, "nothing to force"
+    # The mean is the border: no better than it is refused.
+    with pytest.raises(UserError, match="explained variance"):
+        judge(measured(sparse, x, np.broadcast_to(x.mean(axis=0), x.shape).copy(), 64), sae, force=False)
+
+
+def test_signed_latents_are_refused_even_if_forced(sae):
+    x = np.random.default_rng(0).normal(size=(9, 32))
+    latents = np.zeros((9, 64))
+    latents[4, 2] = -0.1
+    with pytest.raises(UserError, match="below zero"):
+        judge(measured(latents, x, x, 64), sae, force=True)
+
+
+def small(config, sae: dict) -> dict:
+    return {**config, "benchmarks": [{**config["benchmarks"][0], "limit": 8}], "sae": {"gate_tokens": 512, **sae}}
+
+
+def rescaled(source, folder, factor: float):
+    """The same SAE for activations ``factor`` times as large: what a wrong normalisation amounts to."""
+    sae = load_sae(SAEConfig(folder=source), "cpu").sae
+    with torch.no_grad():
+        sae.b_dec.mul_(factor)
+        sae.threshold.mul_(factor)
+        sae.W_dec.mul_(factor)
+        sae.W_enc.mul_(1.0)
+    sae.save_model(folder)
+    return folder
+
+
+def test_a_run_with_an_sae_that_does_not_fit_stops_before_scoring(tiny_config, sae_folder, tmp_path):
+    from sae_helpers import random_sae
+
+    cases = {
+        "random": {"folder": str(random_sae(tmp_path / "random", "blocks.2.hook_resid_post"))},
+        "scale": {"folder": str(rescaled(sae_folder, tmp_path / "scaled", 30.0))},
+        "layer": {"folder": str(sae_folder), "hook_name": "blocks.2.hook_mlp_out"},
+    }
+    for name, sae in cases.items():
+        with pytest.raises(UserError, match="does not fit the activations"):
+            competency_gaps.run(small(tiny_config, sae), tmp_path / name)
+        assert not (tmp_path / name / "responses").exists() and not (tmp_path / name / "manifest.json").exists()
+
+
+def test_forced_run_says_so(tiny_config, tmp_path):
+    from sae_helpers import random_sae
+
+    folder = random_sae(tmp_path / "sae", "blocks.2.hook_resid_post")
+    with pytest.raises(UserError):
+        competency_gaps.run(small(tiny_config, {"folder": str(folder)}), tmp_path / "run")
+    run = competency_gaps.run(small(tiny_config, {"folder": str(folder), "force": True}), tmp_path / "run")
+    gate = run.manifest["gate"]
+    assert gate["forced"] and not gate["passed"] and gate["explained_variance"] <= 0
+
+
+def test_gate_of_a_run_equals_plain_transformers(tiny_run, model_folder, sae_folder):
+    """All prompts fit into the sample, so the figures are those of every token but the first of each prompt."""
+    from sae_lens import SAE
+
+    from core_helpers import loaded
+
+    lm = loaded(model_folder("llama"))
+    sae = SAE.load_from_disk(sae_folder)
+    rows = []
+    with torch.inference_mode():
+        for text in tiny_run.items["text"]:
+            ids = torch.tensor([[0, *lm.tokenizer(text)["input_ids"]]])
+            rows.append(lm.model(input_ids=ids, output_hidden_states=True).hidden_states[3][0, 1:])
+        gate = tiny_run.manifest["gate"]
+        total = sum(len(r) for r in rows)
+        assert 512 <= gate["tokens"] <= total
+        x = torch.cat(rows)
+        latents = sae.encode(x)
+        variance = 1 - (x - sae.decode(latents)).square().sum() / (x - x.mean(dim=0)).square().sum()
+    # The sample is a part of the run, so the figures agree roughly; merging is exact (tested above).
+    assert gate["explained_variance"] == pytest.approx(float(variance), abs=0.1)
+    assert gate["l0"] == pytest.approx(float((latents > 0).sum() / len(x)), rel=0.2)
+    assert gate["passed"] and gate["d_sae"] == 64

@@ -1,0 +1,121 @@
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from competency_gaps.benchmarks import Item
+from competency_gaps.scoring import Continuations, Output, Score, Sentences, make_policy
+
+ITEM = Item(id="i", prompt="Which?", choices=("red", "light blue"), answer=1)
+PAIR = Item(id="i", prompt="p", metadata={"pair": {"stereo": "They are bad.", "anti": "We are bad."}})
+LOGPROBS = st.lists(st.floats(-1e6, 0), min_size=2, max_size=2).map(tuple)
+
+
+def test_lettered_request():
+    policy = make_policy("choice")
+    assert policy.prompt(ITEM) == "Which?\n\nA. red\nB. light blue"
+    assert policy.request(ITEM) == Continuations((" A", " B"))
+    assert policy.default_after == "\nAnswer:"
+
+
+def test_cloze_request():
+    policy = make_policy("choice", {"form": "cloze"})
+    assert policy.prompt(ITEM) == "Which?"
+    assert policy.request(ITEM) == Continuations((" red", " light blue"))
+
+
+@pytest.mark.parametrize(
+    ("normalise", "expected"),
+    # -3 / 3 characters, -6 / 10 characters; -3 / 1 token, -6 / 2 tokens
+    [("raw", 0), ("characters", 1), ("tokens", 0)],
+)
+def test_choice_normalisation(normalise, expected):
+    policy = make_policy("choice", {"form": "cloze", "normalise": normalise})
+    result = policy.score(ITEM, Output(logprobs=(-3.0, -6.0), tokens=(1, 2)))
+    assert result == Score(float(expected), ITEM.choices[expected])
+
+
+def test_ties_take_the_first():
+    output = Output(logprobs=(-1.0, -1.0), tokens=(1, 1))
+    assert make_policy("choice").score(ITEM, output) == Score(0.0, "red")
+
+
+@pytest.mark.parametrize("bad", [math.nan, -math.inf, math.inf])
+@pytest.mark.parametrize(("policy", "item"), [("choice", ITEM), ("pair", PAIR)])
+def test_numbers_that_are_not_finite_are_unscored(policy, item, bad):
+    result = make_policy(policy).score(item, Output(logprobs=(-1.0, bad), tokens=(1, 1)))
+    assert result.value is None and "not finite" in result.note
+
+
+def test_no_tokens_are_unscored():
+    policy = make_policy("choice", {"normalise": "tokens"})
+    assert policy.score(ITEM, Output(logprobs=(-1.0, -2.0), tokens=(1, 0))).value is None
+
+
+def test_an_output_of_another_request_is_a_fault():
+    with pytest.raises(ValueError, match="1 log-probabilities for 2 texts"):
+        make_policy("choice").score(ITEM, Output(logprobs=(-1.0,), tokens=(1,)))
+
+
+@pytest.mark.parametrize(
+    ("item", "options", "message"),
+    [
+        (Item(id="i", prompt="p"), {}, "no choices"),
+        (Item(id="i", prompt="p", choices=("x", "y")), {}, "answer is None"),
+        (Item(id="i", prompt="p", choices=("x", "y"), answer="B"), {}, "expected the 0-based index"),
+        (Item(id="i", prompt="p", choices=("x", "y"), answer=True), {}, "expected the 0-based index"),
+        (Item(id="i", prompt="p", choices=("x", "y"), answer=2), {}, "out of range"),
+        (Item(id="i", prompt="p", choices=("x",) * 27, answer=2), {}, "more than the 26 letters"),
+        (Item(id="i", prompt="p", choices=("x", ""), answer=0), {"form": "cloze"}, "a choice is empty"),
+    ],
+)
+def test_choice_check(item, options, message):
+    assert message in make_policy("choice", options).check(item)
+
+
+def test_choice_check_passes_what_can_be_scored():
+    assert make_policy("choice").check(ITEM) is None
+    many = Item(id="i", prompt="p", choices=tuple(map(str, range(27))), answer=26)
+    assert make_policy("choice", {"form": "cloze"}).check(many) is None
+
+
+def test_pair_prefers_the_sentence_without_the_stereotype():
+    policy = make_policy("pair")
+    assert policy.check(PAIR) is None
+    assert policy.request(PAIR) == Sentences(("We are bad.", "They are bad."))
+    assert policy.score(PAIR, Output(logprobs=(-5.0, -9.0), tokens=(4, 4))) == Score(1.0, "We are bad.")
+    assert policy.score(PAIR, Output(logprobs=(-9.0, -5.0), tokens=(4, 4))) == Score(0.0, "They are bad.")
+    assert policy.score(PAIR, Output(logprobs=(-9.0, -5.0), tokens=(4, 2))).value == 0.0
+    per_token = make_policy("pair", {"normalise": "tokens"})
+    assert per_token.score(PAIR, Output(logprobs=(-9.0, -5.0), tokens=(4, 2))).value == 1.0
+
+
+@settings(deadline=None)
+@given(LOGPROBS)
+def test_the_two_preferences_are_opposite_but_for_ties(logprobs):
+    anti, stereo = make_policy("pair"), make_policy("pair", {"prefer": "stereo"})
+    a = anti.score(PAIR, Output(logprobs=logprobs, tokens=(1, 1))).value
+    s = stereo.score(PAIR, Output(logprobs=logprobs[::-1], tokens=(1, 1))).value
+    assert a + s == (2 if logprobs[0] == logprobs[1] else 1)
+
+
+def test_pair_of_choices():
+    item = Item(id="i", prompt="p", choices=("bad", "good"), answer=1)
+    policy = make_policy("pair")
+    assert policy.check(item) is None
+    assert policy.request(item) == Sentences(("good", "bad"))
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        (Item(id="i", prompt="p"), "neither"),
+        (Item(id="i", prompt="p", metadata={"pair": {"stereo": "x"}}), "'anti'"),
+        (Item(id="i", prompt="p", metadata={"pair": {"stereo": "x", "anti": " "}}), "'anti'"),
+        (Item(id="i", prompt="p", choices=("x", "y")), "index 0 or 1"),
+        (Item(id="i", prompt="p", choices=("x", "y", "z"), answer=0), "two choices"),
+    ],
+)
+def test_pair_check(item, message):
+    assert message in make_policy("pair").check(item)

@@ -1,0 +1,129 @@
+import re
+
+import pytest
+
+from competency_gaps.benchmarks import Item, benchmark_from_objects
+from competency_gaps.errors import UserError
+from competency_gaps.scoring import POLICIES, Generation, Output, Score, make_policy
+
+
+def score(name, text, gold, **options):
+    policy = make_policy(name, options)
+    item = Item(id="i", prompt="p", answer=gold)
+    assert policy.check(item) is None
+    result = policy.score(item, Output(text=text))
+    assert result == policy.score(item, Output(text=text))
+    assert result.response == text
+    return result.value
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "options", "value"),
+    [
+        ("The Eiffel  Tower!", "eiffel tower", {}, 1),
+        ("Eiffel Tower\nIt is high.", "Eiffel Tower", {}, 1),
+        ("\n\n Paris\n", "Paris", {}, 1),
+        ("Eiffel Tower\nIt is high.", "Eiffel Tower", {"first_line": False}, 0),
+        ("in Paris", "Paris", {}, 0),
+        ("Paris", ["London", "Paris"], {}, 1),
+        ("paris", "Paris", {"ignore_case": False}, 0),
+        ("Paris.", "Paris", {"ignore_punctuation": False}, 0),
+        ("the Paris", "Paris", {"ignore_articles": False}, 0),
+        ("another", "nor", {}, 0),
+        ("ﬁve", "five", {}, 1),
+        ("“Quoted”", "quoted", {}, 1),
+        ("", "Paris", {}, 0),
+        # Nothing is left of these under SQuAD's rules, so that everything would be right.
+        ("] }", "] }", {}, 1),
+        ("] ]", "] }", {}, 0),
+        ("", "] }", {}, 0),
+        ("a", "a", {}, 1),
+        ("the", "a", {}, 0),
+        ("4", 4, {}, 1),
+    ],
+)
+def test_exact(text, gold, options, value):
+    assert score("exact", text, gold, **options) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "options", "value"),
+    [
+        ("I live in  new\nyork now", "New York", {}, 1),
+        ("I live in new york", "New York", {"ignore_case": False}, 0),
+        ("category", ["dog", "cat"], {}, 1),
+        ("category", ["dog", "cat"], {"whole_words": True}, 0),
+        ("a cat.", "cat", {"whole_words": True}, 1),
+        ("C++!", "c++", {"whole_words": True}, 1),
+    ],
+)
+def test_contains(text, gold, options, value):
+    assert score("contains", text, gold, **options) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "options", "value"),
+    [
+        ("I cannot help", r"\bcan(?:not|'t)\b", {}, 1),
+        ("I CANNOT", "cannot", {}, 0),
+        ("I CANNOT", "cannot", {"ignore_case": True}, 1),
+        ("x\nno", ["^yes$", "^no$"], {}, 1),
+    ],
+)
+def test_regex(text, gold, options, value):
+    assert score("regex", text, gold, **options) == value
+
+
+@pytest.mark.parametrize("name", ["exact", "contains", "regex", "math", "numeric"])
+def test_an_answer_is_needed(name):
+    for answer in (None, "", [], [None]):
+        assert "no answer" in make_policy(name).check(Item(id="i", prompt="p", answer=answer))
+
+
+def test_a_pattern_must_be_one():
+    assert "no regular expression" in make_policy("regex").check(Item(id="i", prompt="p", answer="("))
+
+
+def test_imported():
+    policy = make_policy("imported")
+    item = Item(id="i", prompt="p", score=0.25, response="r")
+    assert policy.request(item) is None
+    assert policy.score(item, Output()) == Score(0.25, "r")
+    assert policy.score(Item(id="i", prompt="p"), Output()) == Score(None, None, "the source gives no score")
+
+
+def test_none():
+    item = Item(id="i", prompt="p")
+    assert make_policy("none").request(item) is None
+    assert make_policy("none", {"max_new_tokens": 8}).request(item) == Generation(8)
+    result = make_policy("none").score(item, Output(text="t"))
+    assert (result.value, result.response) == (None, "t") and result.note
+
+
+def test_registry():
+    assert all(policy.name == name for name, policy in POLICIES.items())
+    policy = make_policy("exact", {"max_new_tokens": 5, "stop": ["\n", "."]})
+    assert policy.request(Item(id="i", prompt="p", answer="x")) == Generation(5, ("\n", "."))
+    assert hash(policy) == hash(make_policy("exact", {"max_new_tokens": 5, "stop": ["\n", "."]}))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("exakt", {}, "policy 'exakt' is unknown; known are .*Did you mean 'exact'"),
+        ("choice", {"normalize": "raw"}, "no option 'normalize'; it has form, normalise. Did you mean 'normalise'"),
+        ("imported", {"x": 1}, "no option 'x'; it has none"),
+        ("choice", {"form": "closed"}, "option 'form' = 'closed'.*'lettered' or 'cloze'"),
+        ("exact", {"max_new_tokens": 0}, "option 'max_new_tokens' = 0.*greater than 0"),
+        ("numeric", {"absolute": -1}, "option 'absolute' = -1"),
+    ],
+)
+def test_bad_policies(name, options, message):
+    with pytest.raises(UserError, match=message):
+        make_policy(name, options)
+
+
+def test_every_policy_can_be_named_by_a_record():
+    for name in POLICIES:
+        assert re.fullmatch("[a-z]+", name)
+        assert benchmark_from_objects("b", [{"prompt": "p", "metric": name}]).items[0].policy == name

@@ -1,0 +1,119 @@
+import signal
+import threading
+import time
+
+import pytest
+
+from competency_gaps.benchmarks import Item, load_benchmark
+from competency_gaps.config import BenchmarkConfig
+from competency_gaps.scoring import Output, make_policy
+from competency_gaps.scoring import math as math_module
+from competency_gaps.scoring import verifier as verifier_module
+from competency_gaps.scoring.limits import TimeLimitReached, time_limit
+
+
+def math_score(text, gold):
+    policy = make_policy("math")
+    item = Item(id="i", prompt="p", answer=gold)
+    assert policy.check(item) is None
+    return policy.score(item, Output(text=text)).value
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "value"),
+    [
+        (r"So $x = \boxed{\frac{1}{2}}$.", "0.5", 1),
+        (r"The answer is $\frac{2}{4}$.", r"\frac{1}{2}", 1),
+        (r"\boxed{2\sqrt{3}}", r"\sqrt{12}", 1),
+        (r"\boxed{(3, \frac{\pi}{2})}", r"\left( 3, \frac{\pi}{2} \right)", 1),
+        (r"\boxed{274i+1}", "1+274i", 1),
+        (r"\boxed{5}", "6", 0),
+        ("It is Evelyn.", r"\text{Evelyn}", 0),
+        ("Evelyn.", r"\text{Evelyn}", 1),
+        (r"thus \boxed{\text{Evelyn}}", r"\text{Evelyn}", 1),
+        ("", "6", 0),
+    ],
+)
+def test_math(text, gold, value):
+    assert math_score(text, gold) == value
+
+
+def test_math_works_in_a_thread():
+    results = []
+    thread = threading.Thread(target=lambda: results.append(math_score(r"\boxed{\frac{4}{8}}", r"\frac{1}{2}")))
+    thread.start()
+    thread.join()
+    assert results == [1.0]
+
+
+def test_slow_comparisons_are_unscored(monkeypatch):
+    monkeypatch.setattr(math_module, "_math_verify", lambda: (lambda *a, **k: time.sleep(5), None))
+    policy = make_policy("math", {"seconds": 0.05})
+    result = policy.score(Item(id="i", prompt="p", answer="6"), Output(text="7"))
+    assert result.value is None and "longer than 0.05 s" in result.note
+
+
+def test_time_limit_keeps_the_timer_that_ran_before():
+    fired = []
+    handler = signal.signal(signal.SIGALRM, lambda *_: fired.append(True))
+    earlier = signal.setitimer(signal.ITIMER_REAL, 50)
+    try:
+        with pytest.raises(TimeLimitReached), time_limit(0.05):
+            time.sleep(5)
+        left, _ = signal.getitimer(signal.ITIMER_REAL)
+        assert 0 < left < 50 and not fired
+        with time_limit(100):
+            pass
+        assert signal.getitimer(signal.ITIMER_REAL)[0] <= left
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *earlier)
+        signal.signal(signal.SIGALRM, handler)
+
+
+def verifier_items(family, **source):
+    config = BenchmarkConfig(name="b", source={"kind": "reasoning_gym", "family": family, "size": 3, **source})
+    return load_benchmark(config).items
+
+
+@pytest.mark.parametrize("family", ["chain_sum", "rotate_matrix", "number_sorting", "family_relationships"])
+def test_verifier_knows_right_and_wrong(family):
+    policy = make_policy("verifier")
+    for item in verifier_items(family):
+        assert policy.check(item) is None
+        for text in (item.answer, f"Let me think.\nAnswer: {item.answer}", f" {item.answer}\n"):
+            assert policy.score(item, Output(text=text)).value == 1
+        assert policy.score(item, Output(text="Answer: nonsense")).value < 0.1
+
+
+def test_verifier_reads_one_line_unless_the_gold_has_more():
+    policy = make_policy("verifier")
+    [item, *_] = verifier_items("chain_sum")
+    assert policy.score(item, Output(text=f"{item.answer}\n999")).value == 1
+    assert make_policy("verifier", {"first_line": False}).score(item, Output(text=f"{item.answer}\n999")).value < 1
+    [item, *_] = verifier_items("rotate_matrix")
+    assert "\n" in item.answer and policy.score(item, Output(text=item.answer)).value == 1
+
+
+def test_an_answer_that_the_verifier_cannot_read_is_wrong():
+    [item, *_] = verifier_items("prime_factorization")
+    assert make_policy("verifier").score(item, Output(text="x = (")).value == 0
+
+
+def test_verifier_scores_are_clipped_and_limited(monkeypatch):
+    class Fake:
+        def score_answer(self, answer, entry):
+            if answer == "slow":
+                time.sleep(5)
+            return {"high": 3.0, "low": -1.0}[answer]
+
+    monkeypatch.setattr(verifier_module, "_dataset", lambda family, difficulty: Fake())
+    item = Item(id="i", prompt="p", metadata={"verifier": {"family": "f", "difficulty": {}, "entry": {}}})
+    policy = make_policy("verifier", {"seconds": 0.05})
+    values = [policy.score(item, Output(text=text)).value for text in ("high", "low", "slow")]
+    assert values == [1.0, 0.0, None]
+
+
+def test_verifier_check():
+    policy = make_policy("verifier")
+    assert "no metadata 'verifier'" in policy.check(Item(id="i", prompt="p"))
+    assert "lacks difficulty, entry" in policy.check(Item(id="i", prompt="p", metadata={"verifier": {"family": "f"}}))

@@ -41,7 +41,10 @@ def tokenizer():
     bpe.decoder = decoders.ByteLevel()
     special = ["<|bos|>", "<|eos|>", "<|start|>", "<|end|>"]
     trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=400,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
     bpe.train_from_iterator([TEXT] * 20, trainer)
     return PreTrainedTokenizerFast(
@@ -79,7 +82,13 @@ def tiny_model(kind: str, vocabulary: int):
         "qwen2": lambda: tf.Qwen2Config(**common),
         "gemma2": lambda: tf.Gemma2Config(**common, sliding_window=16, query_pre_attn_scalar=8),
         "gpt2": lambda: tf.GPT2Config(
-            vocab_size=vocabulary, n_embd=WIDTH, n_layer=LAYERS, n_head=4, n_positions=256, bos_token_id=0, eos_token_id=1
+            vocab_size=vocabulary,
+            n_embd=WIDTH,
+            n_layer=LAYERS,
+            n_head=4,
+            n_positions=256,
+            bos_token_id=0,
+            eos_token_id=1,
         ),
     }
     model = tf.AutoModelForCausalLM.from_config(configs[kind]())
@@ -107,7 +116,9 @@ def model_folder(tmp_path_factory, tokenizer):
     return make
 
 
-def save_tiny_sae(folder: Path, *, hook: str, d_in: int = WIDTH, d_sae: int = LATENTS, seed: int = 0, **metadata) -> Path:
+def save_tiny_sae(
+    folder: Path, *, hook: str, d_in: int = WIDTH, d_sae: int = LATENTS, seed: int = 0, **metadata
+) -> Path:
     """A sparse random JumpReLU SAE in SAELens' file format, with tied weights so that it explains some variance."""
     import torch
     from sae_lens.saes.jumprelu_sae import JumpReLUSAE, JumpReLUSAEConfig
@@ -209,11 +220,15 @@ def tiny_config(model_folder, sae_folder, benchmark_files):
         "model": {"name": str(model_folder("llama")), "dtype": "float32"},
         "sae": {"folder": str(sae_folder), "gate_tokens": 512},
         "benchmarks": [
-            {"name": "quiz", "source": {"kind": "file", "path": str(benchmark_files / "quiz.jsonl")}, "options": {"form": "cloze"}},
-            {"name": "sums", "source": {"kind": "file", "path": str(benchmark_files / "sums.jsonl")}, "policy": "imported"},
+            {"name": "quiz", "source": _file(benchmark_files / "quiz.jsonl"), "options": {"form": "cloze"}},
+            {"name": "sums", "source": _file(benchmark_files / "sums.jsonl"), "policy": "imported"},
         ],
         "batch_tokens": 256,
     }
+
+
+def _file(path: Path) -> dict[str, str]:
+    return {"kind": "file", "path": str(path)}
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,9 @@ def config(tiny_config, written, **settings):
         "options": {"max_new_tokens": 9},
         "before": "Example: 4.\n",
     }
-    return {**tiny_config, "benchmarks": [quiz, asked], **settings}
+    # So few tokens need not look as the SAE's own do; the gate has its own tests.
+    sae = {**tiny_config["sae"], "force": True}
+    return {**tiny_config, "sae": sae, "benchmarks": [quiz, asked], **settings}
 
 
 def recomputed(row: dict, name: str, span: str, lm, sae) -> np.ndarray | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from competency_gaps.benchmarks.records import check_fields
-from competency_gaps.config import RunConfig, parse_config, read_yaml
+from competency_gaps.config import BenchmarkConfig, RunConfig, parse_config, read_yaml
 from competency_gaps.scoring import make_policy
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -38,6 +39,10 @@ def load(path: Path) -> RunConfig:
     return parse_config(RunConfig, read_yaml(path), str(path))
 
 
+def sources(benchmark: BenchmarkConfig) -> list[Any]:
+    return benchmark.sources or [benchmark.source]
+
+
 def test_the_papers_setups_are_there():
     assert set(PAPER) <= {path.stem for path in FILES}
 
@@ -55,7 +60,8 @@ def test_policies_and_fields_exist(path):
     for benchmark in load(path).benchmarks:
         if benchmark.policy is not None:
             make_policy(benchmark.policy, benchmark.options)
-        check_fields(getattr(benchmark.source, "fields", {}))
+        for source in sources(benchmark):
+            check_fields(getattr(source, "fields", {}))
 
 
 @each_file
@@ -75,7 +81,7 @@ def test_paper_setup(name):
     assert config.paper
     assert (config.span, config.pooling) == ("prompt+bos", "mean")
     assert {benchmark.name for benchmark in config.benchmarks} == PAPER_BENCHMARKS
-    assert all(benchmark.source.kind == "hub" for benchmark in config.benchmarks)
+    assert all(source.kind == "hub" for benchmark in config.benchmarks for source in sources(benchmark))
 
 
 @pytest.mark.parametrize(

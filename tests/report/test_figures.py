@@ -98,7 +98,7 @@ def test_the_map_is_drawn_for_any_number_of_concepts(size):
     rng = np.random.default_rng(1)
     coverage, performance = rng.lognormal(size=size), rng.random(size)
     named = [quadrants.Named(i, f"<i>{i}", float(coverage[i]), float(performance[i])) for i in range(min(size, 8))]
-    drawn = quadrants.quadrant_map(coverage, performance, split=(1.0, 0.5), named=named)
+    drawn = quadrants.quadrant_map(coverage, performance, split=(1.0, 0.5), x_title="x", y_title="y", named=named)
     ET.fromstring(drawn)
     assert "<i>" not in drawn and "nan" not in drawn
 

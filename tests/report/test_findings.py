@@ -139,3 +139,26 @@ def test_equal_scores_are_not_called_best_and_worst(run):
 def test_lift_disappears_without_a_reference(run):
     shown = columns.present(columns.CONCEPT, run.concepts.with_columns(lift=pl.lit(None, pl.Float64)))
     assert columns.LIFT not in shown and columns.PERFORMANCE in shown
+
+
+def test_records_that_became_no_item_are_named(run):
+    first = findings.left_out(run.items, run.manifest["benchmarks"])[0]
+    assert (first.kind, first.reason, first.named) == ("unread", "no answer", ["calendar.jsonl:7"])
+
+
+def test_the_rows_of_one_benchmark_show_their_status_as_a_badge():
+    row = {**concepts(chi_model=[None]).drop("missing").row(0, named=True), "coverage_status": "missing"}
+    assert findings.flags_of(row) == ["missing"]
+
+
+def test_pairs_listed_in_both_orders_are_one_pair(run):
+    turned = run.overlap.rename({"benchmark_a": "benchmark_b", "benchmark_b": "benchmark_a"})
+    both = pl.concat([run.overlap, turned.select(run.overlap.columns)])
+    last = findings.ranking(run.concepts, 20.0)
+    view = headline.overview(run)
+    assert headline.findings(run, view, last) == headline.findings(run.changed(overlap=both), view, last)
+
+
+def test_a_folder_is_named_by_its_last_part(run):
+    named = run.changed(manifest={**run.manifest, "model": {**run.manifest["model"], "name": "/data/models/tiny/"}})
+    assert headline.overview(named).model == "tiny"

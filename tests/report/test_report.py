@@ -71,7 +71,12 @@ def hostile(run):
         excluded=pl.when(pl.col("excluded").is_not_null()).then(pl.lit(EVIL)),
     )
     bad = {"benchmark": pl.col("benchmark") + EVIL}
-    manifest = {**run.manifest, "command": EVIL, "settings": {EVIL: {"a": EVIL}}, "hook": EVIL}
+    manifest = {
+        **run.manifest,
+        "command": EVIL,
+        "settings": {**run.manifest["settings"], EVIL: {"a": EVIL}},
+        "hook": {**run.manifest["hook"], "path": EVIL},
+    }
     manifest["model"] = {**manifest["model"], "name": EVIL}
     manifest["gate"] = {**manifest["gate"], "passed": False, "forced": True}
     changed = run.changed(
@@ -148,10 +153,22 @@ def test_figures_and_tables_are_there(rendered):
     assert "the span is empty" in rendered and "N/A" in rendered
 
 
+def detail_of(rendered, concept):
+    return re.search(rf'<details class="concept" id="concept-{concept}">.*?</details>', rendered, re.S)[0]
+
+
 def test_undefined_performance_is_not_shown_as_zero(rendered, run):
-    concept = findings.missing(run.concepts)["concept"][0]
-    detail = re.search(rf'<details class="concept" id="concept-{concept}">.*?</details>', rendered, re.S)[0]
-    assert "N/A" in detail and "0.00" not in detail
+    shown = [int(found) for found in re.findall(r'id="concept-(\d+)"', rendered)]
+    undefined = run.concept_benchmarks.filter(pl.col("concept").is_in(shown) & pl.col("chi_model").is_null())
+    somewhere = undefined.join(run.concepts.filter(~pl.col("missing")), on="concept", how="semi")
+    concept, benchmark = somewhere.select("concept", "benchmark").row(0)
+    row = re.search(rf"<tr><td><bdi>{benchmark}</bdi>.*?</tr>", detail_of(rendered, concept), re.S)[0]
+    assert row.count("N/A") >= 2 and "0.00" not in row
+
+
+def test_a_missing_concept_says_so_instead_of_showing_zeros(rendered, run):
+    detail = detail_of(rendered, findings.missing(run.concepts)["concept"][0])
+    assert "No item of the suite activates this concept" in detail and "<table" not in detail
 
 
 @pytest.mark.parametrize(
@@ -233,3 +250,9 @@ def test_the_panel_shows_items_and_undefined_values(run):
 def test_an_unknown_concept_is_the_users_error(run):
     with pytest.raises(UserError, match=r"no concept 99999.*0 to 159"):
         concept_panel(run, 99999)
+
+
+def test_the_axis_names_the_unit_of_coverage(run):
+    raw = run.changed(manifest={**run.manifest, "settings": {"metrics": {"normaliser": "none"}}})
+    rendered = html.render(raw, top=1, examples=1, floor=20.0)
+    assert "logarithmic; mean activation" in rendered and "1 = mean" not in rendered

@@ -120,8 +120,8 @@ def test_a_run_with_an_sae_that_does_not_fit_stops_before_scoring(tiny_config, s
     }
     for name, sae in cases.items():
         with pytest.raises(UserError, match="does not fit the activations"):
-            competency_gaps.run(small(tiny_config, sae), tmp_path / name)
-        assert not (tmp_path / name / "responses").exists() and not (tmp_path / name / "manifest.json").exists()
+            competency_gaps.run(small(tiny_config, sae), tmp_path / "runs" / name)
+        assert sorted(p.name for p in (tmp_path / "runs" / name).iterdir()) == ["plan.json"]
 
 
 def test_forced_run_says_so(tiny_config, tmp_path):
@@ -135,26 +135,25 @@ def test_forced_run_says_so(tiny_config, tmp_path):
     assert gate["forced"] and not gate["passed"] and gate["explained_variance"] <= 0
 
 
-def test_gate_of_a_run_equals_plain_transformers(tiny_run, model_folder, sae_folder):
-    """All prompts fit into the sample, so the figures are those of every token but the first of each prompt."""
+def test_gate_of_a_run_equals_plain_transformers(tiny_config, model_folder, sae_folder, tmp_path):
+    """The sample is larger than the run, so the figures are those of every token but the first of each prompt."""
+    from core_helpers import loaded
     from sae_lens import SAE
 
-    from core_helpers import loaded
-
-    lm = loaded(model_folder("llama"))
-    sae = SAE.load_from_disk(sae_folder)
+    config = {**tiny_config, "sae": {"folder": str(sae_folder), "gate_tokens": 100_000, "force": True}}
+    run = competency_gaps.run(config, tmp_path / "run")
+    lm, sae = loaded(model_folder("llama")), SAE.load_from_disk(sae_folder)
     rows = []
     with torch.inference_mode():
-        for text in tiny_run.items["text"]:
+        for text in run.items["text"]:
             ids = torch.tensor([[0, *lm.tokenizer(text)["input_ids"]]])
-            rows.append(lm.model(input_ids=ids, output_hidden_states=True).hidden_states[3][0, 1:])
-        gate = tiny_run.manifest["gate"]
-        total = sum(len(r) for r in rows)
-        assert 512 <= gate["tokens"] <= total
+            rows.append(lm.model(input_ids=ids, output_hidden_states=True).hidden_states[3][0, 1:].double())
         x = torch.cat(rows)
-        latents = sae.encode(x)
-        variance = 1 - (x - sae.decode(latents)).square().sum() / (x - x.mean(dim=0)).square().sum()
-    # The sample is a part of the run, so the figures agree roughly; merging is exact (tested above).
-    assert gate["explained_variance"] == pytest.approx(float(variance), abs=0.1)
-    assert gate["l0"] == pytest.approx(float((latents > 0).sum() / len(x)), rel=0.2)
-    assert gate["passed"] and gate["d_sae"] == 64
+        latents = sae.encode(x.float())
+        error = (x - sae.decode(latents).double()).square().sum()
+        variance = float(1 - error / (x - x.mean(dim=0)).square().sum())
+    gate = run.manifest["gate"]
+    assert gate["tokens"] == len(x) and gate["d_sae"] == 64
+    assert gate["explained_variance"] == pytest.approx(variance, abs=1e-4) and 0 < variance < 1
+    assert gate["l0"] == pytest.approx(float((latents > 0).sum() / len(x)), abs=1e-2)
+    assert gate["dead_share"] == pytest.approx(float((latents > 0).any(dim=0).logical_not().float().mean()), abs=1e-6)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CHUNK_ELEMENTS = 16_000_000
 """Latents (tokens x SAE width) that are dense in memory at once."""
+GPU_FACTOR = 16
+"""So many times more on a GPU, which needs large products to be busy: 1 GiB in float32."""
 
 
 class SparseRow(NamedTuple):
@@ -46,7 +48,8 @@ def pool(sae: SparseAutoencoder, spans: Sequence[torch.Tensor], pooling: Literal
     """
     import torch
 
-    longest = max(1, CHUNK_ELEMENTS // sae.d_sae)
+    on_gpu = sae.sae.device.type == "cuda"
+    longest = max(1, CHUNK_ELEMENTS * (GPU_FACTOR if on_gpu else 1) // sae.d_sae)
     rows: list[SparseRow] = []
     group: list[torch.Tensor] = []
     size = 0

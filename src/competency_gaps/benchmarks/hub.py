@@ -46,8 +46,9 @@ def _load(source: HubSource) -> Any:
         if any((folder / name).exists() for name in ("dataset_dict.json", "dataset_info.json", "state.json")):
             saved = datasets.load_from_disk(str(folder))
             return _split_of(saved, source) if isinstance(saved, datasets.DatasetDict) else saved
-        return datasets.load_dataset(source.path, source.name, split=source.split, revision=source.revision)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        place = {"split": source.split, "revision": source.revision}
+        return datasets.load_dataset(source.path, source.name, **{**source.arguments, **place})
+    except (OSError, TypeError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         configuration = f", configuration {source.name!r}" if source.name else ""
         raise UserError(
             f"the dataset {source.path!r}{configuration}, split {source.split!r} cannot be loaded: {error} "

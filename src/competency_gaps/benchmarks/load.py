@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from competency_gaps.benchmarks.files import read_files
 from competency_gaps.benchmarks.hub import read_hub
 from competency_gaps.benchmarks.item import Benchmark, Item, LeftOut
+from competency_gaps.benchmarks.objects import read_objects
 from competency_gaps.benchmarks.reasoning_gym import read_reasoning_gym
 from competency_gaps.benchmarks.records import gather
 from competency_gaps.benchmarks.rows import Record
@@ -17,6 +19,7 @@ from competency_gaps.errors import UserError
 SOURCES: dict[str, Callable[[Any], Iterable[Record | Item | LeftOut]]] = {
     "file": read_files,
     "hub": read_hub,
+    "objects": read_objects,
     "reasoning_gym": read_reasoning_gym,
 }
 """Kind of a source -> what reads it. A source gives records, ready items, or what it had to leave out."""
@@ -30,11 +33,23 @@ def load_benchmark(config: BenchmarkConfig) -> Benchmark:
     UserError
         If the source cannot be read, a record is wrong, or nothing is left.
     """
-    source = config.source
-    entries = SOURCES[source.kind](source)
-    where = f"benchmark {config.name!r} ({_words(config)})"
-    gathered = gather(entries, source=where, fields=getattr(source, "fields", {}), policy=config.policy)
-    return Benchmark(config.name, tuple(even_stride(gathered.items, config.limit)), tuple(gathered.left_out))
+    if config.source is not None:
+        items, left_out = _read(config, config.source)
+        return Benchmark(config.name, tuple(even_stride(items, config.limit)), tuple(left_out))
+    items, left_out = [], []
+    for number, source in enumerate(config.sources):
+        part, part_left_out = _read(config, source)
+        # Ids are unique inside a source only; a part without groups is a group of its own.
+        items += [replace(i, id=f"{number}:{i.id}", group=i.group or _words(source)) for i in part]
+        left_out += part_left_out
+    return Benchmark(config.name, tuple(even_stride(items, config.limit)), tuple(left_out))
+
+
+def _read(config: BenchmarkConfig, source: Any) -> tuple[list[Item], list[LeftOut]]:
+    where = f"benchmark {config.name!r} ({_words(source)})"
+    fields = getattr(source, "fields", {})
+    gathered = gather(SOURCES[source.kind](source), source=where, fields=fields, policy=config.policy)
+    return list(gathered.items), list(gathered.left_out)
 
 
 def load_benchmarks(configs: Sequence[BenchmarkConfig]) -> list[Benchmark]:
@@ -61,6 +76,7 @@ def even_stride(items: Sequence[Item], limit: int | None) -> Sequence[Item]:
     return [items[i * len(items) // limit] for i in range(limit)]
 
 
-def _words(config: BenchmarkConfig) -> str:
-    source = config.source
+def _words(source: Any) -> str:
+    if source.kind == "objects":
+        return "Python objects"
     return source.family if source.kind == "reasoning_gym" else str(source.path)

@@ -8,6 +8,7 @@ from typing import Any
 from competency_gaps.benchmarks.item import Benchmark, Item
 from competency_gaps.benchmarks.records import gather
 from competency_gaps.benchmarks.rows import Record
+from competency_gaps.config import ObjectsSource
 from competency_gaps.errors import UserError
 
 
@@ -34,6 +35,11 @@ def benchmark_from_objects(
     """
     gathered = gather(_entries(name, objects), source=f"benchmark {name!r}", fields=fields or {}, policy=policy)
     return Benchmark(name, tuple(gathered.items), tuple(gathered.left_out))
+
+
+def read_objects(source: ObjectsSource) -> Iterator[Record]:
+    """The records of a source that holds them itself."""
+    yield from (Record(entry, f"object {number}") for number, entry in enumerate(source.items, start=1))
 
 
 def _entries(name: str, objects: Iterable[Mapping[str, Any] | Item]) -> Iterator[Record | Item]:

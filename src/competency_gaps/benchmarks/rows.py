@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from competency_gaps.errors import UserError, nearest
+
+_CONSTANT = re.compile(r"'[^']*'")
+_PLACE = re.compile(r"\{([^{}]+)\}")
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,11 @@ class Row:
 
 
 def reach(values: Mapping[str, Any], column: str) -> Any:
-    """The value of a column: its exact name, several names with commas, or a dotted path.
+    """The value of a column: its exact name, a template, several names with commas, or a dotted path.
 
-    A path goes through mappings, through lists by their index, and else into every element of a list.
+    A template is a text with columns in braces (``{context} {question}``); a constant stands in single quotes
+    (``'1', '2', '3'``). A path goes through mappings, through lists by their index, and else into every element
+    of a list.
 
     Raises
     ------
@@ -89,12 +95,21 @@ def reach(values: Mapping[str, Any], column: str) -> Any:
     """
     if column in values:
         return values[column]
+    if _CONSTANT.fullmatch(column):
+        return column[1:-1]
+    if _PLACE.search(column):
+        return _PLACE.sub(lambda place: _filled(values, place[1]), column)
     if "," in column:
         return [reach(values, part.strip()) for part in column.split(",")]
     value: Any = values
     for part in column.split("."):
         value = _step(value, part)
     return value
+
+
+def _filled(values: Mapping[str, Any], column: str) -> str:
+    value = reach(values, column)
+    return "" if value is None else str(value)
 
 
 def _step(value: Any, part: str) -> Any:

@@ -57,7 +57,7 @@ def main() -> None:
         again = shlex.join(["cgaps", *sys.argv[1:]])
         stderr.print(f"stopped. What is finished is kept; go on with: {again}", markup=False, soft_wrap=True)
         sys.exit(1)
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a traceback helps nobody but us
+    except Exception as error:
         if os.environ.get("CGAPS_TRACEBACK"):
             raise
         usage = _usage_message(error)

@@ -36,7 +36,8 @@ def doctor(json_: Annotated[bool, typer.Option("--json", help="Print one JSON do
     console = Console()
     machine = facts["machine"]
     console.print(
-        f"competency-gaps {facts['version']}, Python {machine['python']}, {machine['system']}, {machine['cores']} cores",
+        f"competency-gaps {facts['version']}, Python {machine['python']}, "
+        f"{machine['system']}, {machine['cores']} cores",
         highlight=False,
     )
     console.print(facts["device"], highlight=False, markup=False)

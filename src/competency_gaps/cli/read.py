@@ -39,7 +39,8 @@ def show(
     column = sort.removeprefix("-")
     if column not in table.columns:
         raise UserError(
-            f"--sort {sort!r}: there is no such column.{nearest(column, table.columns)} Known: {', '.join(table.columns)}"
+            f"--sort {sort!r}: there is no such column.{nearest(column, table.columns)} "
+            f"Known: {', '.join(table.columns)}"
         )
     table = table.sort([column, "concept"], descending=[sort.startswith("-"), False], nulls_last=True).head(limit)
     if json_:
@@ -65,7 +66,7 @@ def concept(
     if not json_:
         from competency_gaps.report import concept_panel
 
-        Console().print(concept_panel(opened, concept_id))
+        Console().print(concept_panel(opened, concept_id, examples=limit))
         return
     print_json(
         {

@@ -5,7 +5,14 @@ key is refused with the nearest known one.
 """
 
 from competency_gaps.config.base import Config, as_dict
-from competency_gaps.config.benchmark import BenchmarkConfig, FileSource, HubSource, ReasoningGymSource, Source
+from competency_gaps.config.benchmark import (
+    BenchmarkConfig,
+    FileSource,
+    HubSource,
+    ObjectsSource,
+    ReasoningGymSource,
+    Source,
+)
 from competency_gaps.config.load import parse_config, read_yaml
 from competency_gaps.config.model import DType, ModelConfig
 from competency_gaps.config.run import GenerationConfig, MetricsConfig, Pooling, RunConfig, Span
@@ -20,6 +27,7 @@ __all__ = [
     "HubSource",
     "MetricsConfig",
     "ModelConfig",
+    "ObjectsSource",
     "Pooling",
     "ReasoningGymSource",
     "RunConfig",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from competency_gaps.config.base import Config
 
@@ -30,7 +30,9 @@ class HubSource(Config):
     split: str = "test"
     revision: str | None = None
     fields: dict[str, str] = {}
-    """Our field -> the dataset's column; dots reach inside (``answers.text``)."""
+    """Our field -> the dataset's column; dots reach inside (``answers.text``), ``{a} {b}`` joins columns."""
+    arguments: dict[str, Any] = {}
+    """Further arguments of ``datasets.load_dataset``, such as ``data_files`` and ``field``."""
 
 
 class ReasoningGymSource(Config):
@@ -49,14 +51,27 @@ class ReasoningGymSource(Config):
     near-miss numbers, or any of the family's answers."""
 
 
-Source = Annotated[FileSource | HubSource | ReasoningGymSource, Field(discriminator="kind")]
+class ObjectsSource(Config):
+    """Plain Python objects, or records written into the configuration itself."""
+
+    kind: Literal["objects"] = "objects"
+    items: list[dict[str, Any]]
+    """Records as they would stand in a JSONL file."""
+    fields: dict[str, str] = {}
+    """Our field -> the records' key, where they differ."""
+
+
+Source = Annotated[FileSource | HubSource | ObjectsSource | ReasoningGymSource, Field(discriminator="kind")]
 
 
 class BenchmarkConfig(Config):
     """One benchmark of a run."""
 
     name: str
-    source: Source
+    source: Source | None = None
+    """Where the items come from."""
+    sources: list[Source] = []
+    """Several places instead of one; their items follow one another."""
     policy: str | None = None
     """Scoring policy; null takes the one that each item names."""
     options: dict[str, Any] = {}
@@ -72,3 +87,9 @@ class BenchmarkConfig(Config):
     """Overrides the model's setting."""
     scope: str | None = None
     """What the benchmark claims to test, in words."""
+
+    @model_validator(mode="after")
+    def _some_source(self) -> BenchmarkConfig:
+        if (self.source is None) == (not self.sources):
+            raise ValueError("give either 'source' or 'sources'")
+        return self

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,21 +40,16 @@ def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray]) ->
     return activations[0].flatten(start_dim=2)
 
 
-class enough_memory:  # noqa: N801 - used like a function
+@contextmanager
+def enough_memory(ids: torch.Tensor) -> Iterator[None]:
     """Turn "out of memory" on a GPU into an error that says what to lower."""
+    import torch
 
-    def __init__(self, ids: torch.Tensor) -> None:
-        self._shape = tuple(ids.shape)
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        import torch
-
-        if isinstance(error, torch.OutOfMemoryError):
-            rows, longest = self._shape
-            raise UserError(
-                f"memory ran out on a batch of {rows} x {longest} tokens. Lower batch_tokens and run again: "
-                f"what is finished is kept."
-            ) from error
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        rows, longest = ids.shape
+        raise UserError(
+            f"memory ran out on a batch of {rows} x {longest} tokens. Lower batch_tokens and run again: "
+            f"what is finished is kept."
+        ) from error

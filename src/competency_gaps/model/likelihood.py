@@ -35,7 +35,7 @@ class Continuation:
     prefix: np.ndarray
     """int32 of shape (>= 1,)."""
     ids: np.ndarray
-    """int32 of shape (>= 1,)."""
+    """int32 of shape (tokens,); without tokens the likelihood is 1."""
 
 
 def tokenize_continuation(
@@ -112,7 +112,8 @@ def _score_prefixes(lm: LanguageModel, groups: list[list[Continuation]], token_b
     with torch.inference_mode():
         prefixes = _read_prefixes(lm, [group[0].prefix for group in groups])
         for index, (row, one) in enumerate(flat):
-            totals[index] = float(prefixes.next_logprobs[row, int(one.ids[0])])
+            if len(one.ids):
+                totals[index] = float(prefixes.next_logprobs[row, int(one.ids[0])])
         longer = [i for i, (_, one) in enumerate(flat) if len(one.ids) > 1]
         sizes = [prefixes.lengths[flat[i][0]] + len(flat[i][1].ids) for i in longer]
         parts = plan_batches(sizes, 4 * token_budget)

@@ -131,7 +131,7 @@ def _locate(
                 return start - lead, start, start + len(content.strip())
     raise SpanError(
         "the chat template rewrites the item's text, so its tokens cannot be found exactly. "
-        "Set model.chat_template to 'off', or the span to 'prompt'."
+        "Set the benchmark's chat_template to 'off'."
     )
 
 

@@ -49,7 +49,12 @@ N_BENCHMARKS = Column("n_benchmarks", "benchmarks", "Benchmarks in which χ mode
 LIFT = Column(
     "lift", "lift", "log₂ of the concept's share of activation here over its share in the reference text", signed, True
 )
-DENSITY = Column("density", "density", "Share of reference tokens on which the concept is active", _density)
+DENSITY = Column(
+    "density",
+    "density",
+    "Share of tokens on which the concept is active: of the reference text, else of a sample of the run",
+    _density,
+)
 STATUS = Column(
     "coverage_status", "coverage", "missing, under, typical or over: by lift, or by tenths without a reference", _status
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,10 +72,11 @@ def ranking(concepts: pl.DataFrame, floor: float) -> Ranking:
 
 def caution(frame: pl.DataFrame) -> str:
     """Say what a ranking cannot carry; the sentence follows the evidence that the frame has."""
+    among = plural(frame.height, "concept")
     return (
-        f"A warning: no test stands behind these orders. Among {plural(frame.height, 'concept')} the "
-        "extremes of χ model contain accidents, and a concept found only in a hard benchmark looks weak for that reason alone. Support and "
-        "n_eff say how much each number rests on; take a row as a question to look into, not as a verdict."
+        f"A warning: no test stands behind these orders. Among {among} the extremes of χ model hold accidents, and a "
+        "concept found only in a hard benchmark looks weak for that reason alone. Support and n_eff say how much each "
+        "number rests on; take a row as a question to look into, not as a verdict."
     )
 
 
@@ -107,7 +109,9 @@ def flag_counts(concepts: pl.DataFrame) -> dict[str, int]:
 def flags_of(row: dict[str, Any]) -> list[str]:
     """List a concept's badges."""
     dead = [] if row["alive"] else ["dead"]
-    return dead + [shown for column, shown in FLAGS.items() if row[column]] + (["missing"] if row["missing"] else [])
+    # The row of one benchmark says in its status what the row of a suite says in a column.
+    missing = row.get("missing", row.get("coverage_status") == "missing")
+    return dead + [shown for column, shown in FLAGS.items() if row[column]] + (["missing"] if missing else [])
 
 
 def concept_name(row: dict[str, Any]) -> str:
@@ -121,7 +125,7 @@ class LeftOut:
     """Items that did not count, for one reason."""
 
     kind: str
-    """``excluded`` (counts nowhere) or ``unscored`` (counts for coverage only)."""
+    """``unread`` (no item could be made of it), ``excluded`` (counts nowhere) or ``unscored`` (for coverage only)."""
     reason: str
     count: int
     benchmarks: list[tuple[str, int]]
@@ -130,14 +134,29 @@ class LeftOut:
     """The first few by their ids."""
 
 
-def left_out(items: pl.DataFrame, named: int = 5) -> list[LeftOut]:
-    """Group the items that did not count by reason, the most common first."""
-    found = []
+def left_out(items: pl.DataFrame, benchmarks: Sequence[Mapping[str, Any]] = (), named: int = 5) -> list[LeftOut]:
+    """Group what did not count by reason, the most common first.
+
+    Parameters
+    ----------
+    items : DataFrame
+        ``run.items``.
+    benchmarks : sequence of mapping
+        The manifest's entries, whose ``left_out`` lists records that became no item.
+    named : int
+        How many to name of each group.
+    """
+    unread = pl.DataFrame(
+        [(entry["name"], one["where"], one["reason"]) for entry in benchmarks for one in entry["left_out"]],
+        schema=dict.fromkeys(("benchmark", "item_id", "reason"), pl.String),
+        orient="row",
+    )
     excluded = items.filter(pl.col("excluded").is_not_null()).with_columns(reason=pl.col("excluded"))
     unscored = items.filter(pl.col("excluded").is_null() & pl.col("score").is_null()).with_columns(
         reason=pl.col("unscored").fill_null("no reason recorded")
     )
-    for kind, frame in (("excluded", excluded), ("unscored", unscored)):
+    found = []
+    for kind, frame in (("unread", unread), ("excluded", excluded), ("unscored", unscored)):
         groups = []
         for (reason,), part in frame.group_by("reason", maintain_order=True):
             where = part.group_by("benchmark", maintain_order=True).len()

@@ -45,7 +45,7 @@ class Overview:
     """Alive concepts missing in every benchmark."""
     ranked: int
     reference: bool
-    """Whether densities are known, that is, a reference text was read."""
+    """Whether a reference text was read."""
 
 
 def overview(run: RunView) -> Overview:
@@ -55,7 +55,7 @@ def overview(run: RunView) -> Overview:
     scores = kept["score"].drop_nulls()
     alive = concepts.filter(pl.col("alive"))
     return Overview(
-        model=shorten(str(run.manifest["model"]["name"]), 80),
+        model=shorten(_short(str(run.manifest["model"]["name"])), 80),
         benchmarks=run.benchmarks.height,
         items=items.height,
         excluded=items.height - kept.height,
@@ -67,8 +67,13 @@ def overview(run: RunView) -> Overview:
         exercised=int((~alive["missing"]).sum()),
         missing=int(alive["missing"].sum()),
         ranked=int(concepts["ranked"].sum()),
-        reference=bool(concepts["density"].is_not_null().any()),
+        reference=bool(run.manifest.get("reference")),
     )
+
+
+def _short(name: str) -> str:
+    """Keep the last part of a folder's path; a name of the hub (``owner/model``) stays whole."""
+    return name.rstrip("/").rsplit("/", 1)[-1] if name.startswith(("/", ".", "~")) else name
 
 
 def question(view: Overview) -> str:
@@ -152,9 +157,12 @@ def _concentration(run: RunView, view: Overview) -> list[Finding]:
 
 
 def _overlap(run: RunView) -> list[Finding]:
-    pairs = run.overlap.filter(pl.col("benchmark_a") != pl.col("benchmark_b")).sort(
-        "jaccard", "benchmark_a", "benchmark_b"
+    # A pair may be listed once or in both orders.
+    pairs = run.overlap.filter(pl.col("jaccard").is_not_null() & (pl.col("benchmark_a") != pl.col("benchmark_b")))
+    pairs = pairs.with_columns(both=pl.concat_list("benchmark_a", "benchmark_b").list.sort()).unique(
+        "both", keep="first", maintain_order=True
     )
+    pairs = pairs.sort("jaccard", maintain_order=True)
     if pairs.is_empty():
         return []
     low, high = pairs.row(0, named=True), pairs.row(-1, named=True)

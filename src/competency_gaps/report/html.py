@@ -111,14 +111,14 @@ def render(run: RunView, *, top: int, examples: int, floor: float) -> str:
         timings=sorted(run.manifest["timings"].items(), key=lambda stage: -stage[1]),
         command=text.shorten(_command(run.manifest["command"]), 1000),
         folder=str(run.path),
-        map=page.concept_map(ranked, view, mean_score),
+        map=page.concept_map(run, ranked, view, mean_score),
         distributions=page.distributions(run, view, mean_score),
         benchmarks=run.benchmarks.to_dicts(),
-        policies=_policies(run.manifest["benchmarks"]),
-        left_out=findings.left_out(run.items),
+        policies={entry["name"]: str(entry["policy"] or "") for entry in run.manifest["benchmarks"]},
+        left_out=findings.left_out(run.items, run.manifest["benchmarks"]),
         missing_bars=page.missing_bars(run),
         multiples=(
-            ("Coverage χ bench", coverage, "line at 1, the mean over alive concepts"),
+            ("Coverage χ bench", coverage, page.mark_note(run.manifest)),
             (
                 "Performance χ model",
                 performance,
@@ -139,26 +139,6 @@ def render(run: RunView, *, top: int, examples: int, floor: float) -> str:
 
 def _command(command: Any) -> str:
     return command if isinstance(command, str) else " ".join(str(part) for part in command)
-
-
-def _policies(benchmarks: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
-    return {
-        entry["name"]: {
-            "policy": str(entry["policy"] or ""),
-            "sha256": str(entry["content_sha256"])[:12],
-            "left_out": _count(entry["left_out"]),
-        }
-        for entry in benchmarks
-    }
-
-
-def _count(left_out: Any) -> str:
-    """Write what a benchmark's own reading left out, be it a number or reasons with numbers."""
-    if isinstance(left_out, dict):
-        return "; ".join(f"{text.integer(count)} {reason}" for reason, count in left_out.items())
-    if isinstance(left_out, list):
-        return text.integer(len(left_out)) if left_out else ""
-    return text.integer(left_out) if left_out else ""
 
 
 def _tables(run: RunView, ranked: findings.Ranking, top: int) -> tuple[list[Table], list[pl.DataFrame]]:

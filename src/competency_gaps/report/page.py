@@ -17,7 +17,9 @@ from competency_gaps.report.protocol import RunView
 from competency_gaps.report.svg import Floats
 from competency_gaps.report.text import NOT_DEFINED, decimal, integer, magnitude, percent, plural, shorten, tenths
 
-COVERAGE_AXIS = "Coverage χ bench (logarithmic; 1 = mean over alive concepts)"
+UNITS = {"alive": "1 = mean over alive concepts", "nonzero": "1 = mean where active", "none": "mean activation"}
+"""What chi_bench is measured in, by the setting ``metrics.normaliser``."""
+
 SMALL_FLOOR = 5.0
 """Least n_eff of a concept in the small multiples of performance."""
 
@@ -51,25 +53,46 @@ class Fact:
     note: str = ""
 
 
+def unit(manifest: Mapping[str, Any]) -> str:
+    """Say what chi_bench is measured in."""
+    return UNITS[manifest["settings"].get("metrics", {}).get("normaliser", "alive")]
+
+
+def coverage_axis(manifest: Mapping[str, Any]) -> str:
+    """Name the axis of coverage, with its unit."""
+    return f"Coverage χ bench (logarithmic; {unit(manifest)})"
+
+
+def mark_note(manifest: Mapping[str, Any]) -> str:
+    """Say what the line in the small multiples of coverage is."""
+    return "χ bench is plain mean activation" if unit(manifest) == UNITS["none"] else f"line at 1 ({unit(manifest)})"
+
+
 def floats(frame: pl.DataFrame, column: str) -> Floats:
     """Take a column as floats, null as NaN."""
     return frame[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def concept_map(ranked: Ranking, view: Overview, mean_score: float | None) -> Drawn:
+def concept_map(run: RunView, ranked: Ranking, view: Overview, mean_score: float | None) -> Drawn:
     """Draw coverage against performance of the ranked concepts."""
     frame = ranked.frame.filter(pl.col("chi_bench") > 0)
     coverage, performance = floats(frame, "chi_bench"), floats(frame, "chi_model")
     middle = float(np.median(coverage)) if coverage.size else 1.0
     level = 0.5 if mean_score is None else mean_score
     meaning = "half of the scale" if mean_score is None else "the mean over the benchmarks' mean scores"
-    drawn = quadrants.quadrant_map(coverage, performance, split=(middle, level), named=_pointed_out(frame, middle))
+    drawn = quadrants.quadrant_map(
+        coverage,
+        performance,
+        split=(middle, level),
+        x_title=coverage_axis(run.manifest),
+        y_title=PERFORMANCE_AXIS,
+        named=_pointed_out(frame, middle),
+    )
     asked = f" and n_eff of at least {ranked.floor:g}" if ranked.floor else ""
     caption = (
         f"{plural(frame.height, 'concept')} of {view.alive:,} alive: those ranked with a defined χ model{asked}. "
         f"The lines are the median coverage ({magnitude(middle)}) and {meaning} ({decimal(level)}). Lower right: much "
-        "tested and done badly, the clearest model gaps. Left: what the suite hardly asks for. Some of the extremes are "
-        "named."
+        "tested and done badly, the clearest model gaps. Left: what the suite hardly asks for. Some extremes are named."
     )
     return Drawn("Coverage against performance", caption, drawn)
 
@@ -95,7 +118,7 @@ def distributions(run: RunView, view: Overview, mean_score: float | None) -> lis
     first = figures.histogram(
         coverage,
         log=True,
-        x_title=COVERAGE_AXIS,
+        x_title=coverage_axis(run.manifest),
         y_title=y_title,
         mark=None if median is None else (median, f"median {magnitude(median)}"),
     )
@@ -131,25 +154,27 @@ def multiples(run: RunView) -> tuple[list[Small], list[Small]]:
     enough = frame.with_columns(chi_model=pl.when(pl.col("n_eff") >= SMALL_FLOOR).then(pl.col("chi_model")))
     parts = {str(key[0]): part for key, part in enough.group_by("benchmark")}
     edges = figures.bin_edges(floats(frame, "chi_bench"), log=True, bins=36)
-    unit = np.linspace(0, 1, 31)
+    scale = np.linspace(0, 1, 31)
     means = dict(run.benchmarks.select("benchmark", "mean_score").iter_rows())
     coverage = {name: floats(parts.get(name, frame.clear()), "chi_bench") for name in means}
     performance = {name: floats(parts.get(name, frame.clear()), "chi_model") for name in means}
     highest = [
         max((float(figures.bin_shares(values, bins).max()) for values in many.values()), default=1.0)
-        for many, bins in ((coverage, edges), (performance, unit))
+        for many, bins in ((coverage, edges), (performance, scale))
     ]
+    mark = None if unit(run.manifest) == UNITS["none"] else 1.0
     first, second = [], []
     for name, mean in means.items():
-        covered, defined = int((coverage[name] > 0).sum()), int(np.isfinite(performance[name]).sum())
+        shown, values = shorten(name, 60), performance[name]
+        covered, defined = int((coverage[name] > 0).sum()), int(np.isfinite(values).sum())
         svg = figures.small_histogram(
-            coverage[name], edges, log=True, highest=highest[0], x_title=f"χ bench in {shorten(name, 60)}", mark=1.0
+            coverage[name], edges, log=True, highest=highest[0], x_title=f"χ bench in {shown}", mark=mark
         )
-        first.append(Small(shorten(name, 60), f"{covered:,} concepts", svg))
+        first.append(Small(shown, f"{covered:,} concepts", svg))
         svg = figures.small_histogram(
-            performance[name], unit, log=False, highest=highest[1], x_title=f"χ model in {shorten(name, 60)}", mark=mean
+            values, scale, log=False, highest=highest[1], x_title=f"χ model in {shown}", mark=mean
         )
-        second.append(Small(shorten(name, 60), f"{defined:,} concepts", svg))
+        second.append(Small(shown, f"{defined:,} concepts", svg))
     return first, second
 
 
@@ -195,12 +220,12 @@ def overlap_map(run: RunView) -> Drawn | None:
 
 def run_card(manifest: Mapping[str, Any]) -> list[Fact]:
     """Say what was run, in the order in which the data flowed."""
-    model, sae, gate = manifest["model"], manifest["sae"], manifest["gate"]
+    model, sae, gate, hook = (manifest[part] for part in ("model", "sae", "gate", "hook"))
     dead = gate.get("dead_share")
     figures_of_gate = [
         f"L0 {tenths(gate.get('l0'))}",
         f"explained variance {decimal(gate.get('explained_variance'))}",
-        f"dead {NOT_DEFINED if dead is None else percent(dead, 1)} of {integer(sae['d_sae'])}",
+        f"silent {NOT_DEFINED if dead is None else percent(dead, 1)} of {integer(sae['d_sae'])}",
         f"on {integer(gate.get('tokens'))} tokens",
     ]
     verdict = "passed" if gate.get("passed") else "failed, forced by the user" if gate.get("forced") else "failed"
@@ -217,7 +242,7 @@ def run_card(manifest: Mapping[str, Any]) -> list[Fact]:
             str(sae["name"]),
             f"{sae['architecture']}, {integer(sae['d_sae'])} concepts over {integer(sae['d_in'])} dimensions",
         ),
-        Fact("Hook", str(manifest["hook"]), "where the SAE reads the model"),
+        Fact("Hook", str(hook["path"]), f"where the SAE reads the model: {hook['side']} of layer {hook['layer']}"),
         Fact("SAE gate", verdict, ", ".join(figures_of_gate)),
         Fact("Span", str(manifest["span"]), "the tokens of an item that count"),
         Fact("Pooling", str(manifest["pooling"]), "token activations to one per item"),

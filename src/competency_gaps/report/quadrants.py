@@ -40,7 +40,13 @@ def quadrant_counts(coverage: Floats, performance: Floats, split: tuple[float, f
 
 
 def quadrant_map(
-    coverage: Floats, performance: Floats, *, split: tuple[float, float], named: Sequence[Named] = ()
+    coverage: Floats,
+    performance: Floats,
+    *,
+    split: tuple[float, float],
+    x_title: str,
+    y_title: str,
+    named: Sequence[Named] = (),
 ) -> Markup:
     """Draw coverage against performance, with the four quadrants named and counted.
 
@@ -52,6 +58,8 @@ def quadrant_map(
         chi_model, between 0 and 1.
     split : tuple of float
         Where the quadrants meet.
+    x_title, y_title : str
+        What the axes show, with unit.
     named : sequence of Named
         Concepts to name in the figure; a name that would cover another is left out.
     """
@@ -63,8 +71,8 @@ def quadrant_map(
     floor = height - bottom + 26
     parts = [
         *y_axis(y, left, width - right, "", count=5),
-        tag("text", "Performance χ model (weighted mean score, 0 to 1)", x=0, y=14, class_="title"),
-        *x_axis(x, floor, "Coverage χ bench (logarithmic; 1 = mean over alive concepts)"),
+        tag("text", y_title, x=0, y=14, class_="title"),
+        *x_axis(x, floor, x_title),
     ]
     if coverage.size == 0:
         return figure(parts, width, height, "Map of concepts: none to draw", "wide")

@@ -50,7 +50,7 @@ def print_summary(run: RunView, console: Console, *, top: int = 8, floor: float 
     if warning is not None:
         console.print(plain(warning, "bold dark_orange"))
     console.print(_benchmarks(run))
-    for group in findings.left_out(run.items):
+    for group in findings.left_out(run.items, run.manifest["benchmarks"]):
         where = ", ".join(f"{shorten(name, 40)} {integer(count)}" for name, count in group.benchmarks)
         line = f"{integer(group.count)} {group.kind}: {group.reason} ({where})"
         console.print(Padding(plain(line, "dim"), (0, 2)))
@@ -152,7 +152,7 @@ def concept_panel(run: RunView, concept: int, *, examples: int = 3) -> Panel:
     """
     rows = run.concepts.filter(pl.col("concept") == concept)
     if rows.is_empty():
-        last = run.concepts["concept"].max()
+        last = run.concepts.height - 1
         raise UserError(
             f"There is no concept {concept} in this run: the SAE's concepts are 0 to {last}. "
             "Look one up with: cgaps show"
@@ -164,8 +164,8 @@ def concept_panel(run: RunView, concept: int, *, examples: int = 3) -> Panel:
         parts.append(Text("No item of the suite activates this concept.", style="dim"))
     for title, many in detail.groups:
         parts += [Text(title, style="bold"), *(_example(one) for one in many), Text()]
-    title = Text.assemble((f"{concept} ", "dim"), plain(detail.name, "bold"))
-    return Panel(Group(*parts), title=title, title_align="left", padding=(1, 2))
+    heading = Text.assemble((f"{concept} ", "dim"), plain(detail.name, "bold"))
+    return Panel(Group(*parts), title=heading, title_align="left", padding=(1, 2))
 
 
 def _facts(rows: pl.DataFrame, flags: list[str]) -> Table:
@@ -190,9 +190,8 @@ def _per_benchmark(run: RunView, detail: findings.ConceptDetail) -> Table:
         table.add_column(column.title, justify="right", no_wrap=True)
     table.add_column("χ model − mean score", justify="right")
     for row in detail.benchmarks:
-        cells = [
-            Text(column.show(row[column.key]), style=STATUS_STYLES.get(str(row[column.key]), "")) for column in shown
-        ]
+        styles = [STATUS_STYLES.get(str(row[column.key]), "") for column in shown]
+        cells = [Text(column.show(row[column.key]), style=style) for column, style in zip(shown, styles, strict=True)]
         table.add_row(plain(shorten(row["benchmark"], 40)), *cells, signed(row["versus"]))
     return table
 

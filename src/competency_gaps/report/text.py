@@ -45,7 +45,7 @@ def tenths(value: float | None) -> str:
 
 def signed(value: float | None) -> str:
     """Write a difference with its sign (a true minus) and two decimals."""
-    return NOT_DEFINED if value is None else f"{value:+.2f}".replace("-", "−")
+    return NOT_DEFINED if value is None else f"{value:+.2f}".replace("-", "−").replace("inf", "∞")
 
 
 def magnitude(value: float | None) -> str:

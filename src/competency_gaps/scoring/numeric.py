@@ -76,6 +76,14 @@ def answer_number(text: str) -> Number | None:
     return last
 
 
+def _gold_number(gold: str) -> Number | None:
+    """The number of a gold: its only one, or the marked one of a worked solution (``... #### 18``)."""
+    found = list(numbers(gold))
+    if len(found) == 1:
+        return found[0]
+    return answer_number(gold) if _MARKER.search(gold) else None
+
+
 @dataclass(frozen=True)
 class Numeric(GenerationPolicy):
     """1 if the answer's number is the gold number within the tolerance, else 0; an answer without a number is wrong.
@@ -98,14 +106,14 @@ class Numeric(GenerationPolicy):
         if problem:
             return problem
         for gold in accepted(item.answer):
-            if len(list(numbers(gold))) != 1:
+            if _gold_number(gold) is None:
                 return f"the answer {gold!r} is not one number"
         return None
 
     def score(self, item: Item, output: Output) -> Score:
         found = answer_number(output.text)
-        golds = [next(numbers(gold)) for gold in accepted(item.answer)]
-        right = found is not None and any(self._equal(found, gold) for gold in golds)
+        golds = [_gold_number(gold) for gold in accepted(item.answer)]
+        right = found is not None and any(gold is not None and self._equal(found, gold) for gold in golds)
         return Score(float(right), output.text)
 
     def _equal(self, found: Number, gold: Number) -> bool:

@@ -6,10 +6,9 @@ killed run resumes at the shard where it stood, and another SAE can be trained o
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from competency_gaps.config import TrainingConfig, as_dict
+from competency_gaps.errors import UserError
+from competency_gaps.files import sha256, write_json
 from competency_gaps.model.batches import plan_batches
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook
@@ -70,16 +71,24 @@ def cache_activations(
 ) -> ActivationCache:
     """Compute the activations of the configured texts, shard by shard.
 
-    Shards that are there already and belong to the same texts, model and hook are kept.
+    Shards that are there already are kept.
+
+    Raises
+    ------
+    UserError
+        If a file of texts is missing, or the folder holds activations of other texts, another model or hook.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     identity = _identity(config, lm)
     stamp = folder / "identity.json"
-    if stamp.exists() and json.loads(stamp.read_text()) != identity:
-        log.warning("activations in %s belong to other texts or another model: they are made again", folder)
-        for old in folder.glob("shard-*.safetensors"):
-            old.unlink()
-    stamp.write_text(json.dumps(identity, indent=1))
+    if stamp.is_file():
+        known = json.loads(stamp.read_text(encoding="utf-8"))
+        differing = [key for key in identity if known.get(key) != identity[key]]
+        if differing:
+            raise UserError(
+                f"{str(folder)!r} holds activations that differ in {', '.join(differing)}. They took long to make, so "
+                f"nothing is overwritten: give another --out, or delete that folder."
+            )
+    write_json(stamp, identity)
     documents = read_documents(config.texts)
     pieces = cut_pieces(documents, lm.tokenizer, context=config.context, bos_id=bos_id)
     chosen = choose_tokens(pieces, template_share=config.template_share, seed=config.seed)
@@ -108,12 +117,13 @@ def choose_tokens(pieces: Iterator[Piece], *, template_share: float, seed: int) 
 
 
 def _groups(chosen: Iterator[tuple[Piece, np.ndarray]], tokens: int) -> Iterator[list[tuple[Piece, np.ndarray]]]:
+    """Whole shards until there are enough tokens: more tokens later only add shards."""
     group: list[tuple[Piece, np.ndarray]] = []
     size = total = 0
     for piece, keep in chosen:
         group.append((piece, keep))
         size += int(keep.sum())
-        if size >= SHARD_TOKENS or total + size >= tokens:
+        if size >= _shard_tokens(tokens):
             yield group
             total += size
             group, size = [], 0
@@ -123,7 +133,19 @@ def _groups(chosen: Iterator[tuple[Piece, np.ndarray]], tokens: int) -> Iterator
         yield group
 
 
-def _write_shard(path, lm, hook, group, *, seed, advance) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _shard_tokens(tokens: int) -> int:
+    return min(SHARD_TOKENS, tokens)
+
+
+def _write_shard(
+    path: Path,
+    lm: LanguageModel,
+    hook: Hook,
+    group: list[tuple[Piece, np.ndarray]],
+    *,
+    seed: int,
+    advance: Callable[[float], None],
+) -> None:
     import torch
     from safetensors.torch import save_file
 
@@ -143,6 +165,10 @@ def _write_shard(path, lm, hook, group, *, seed, advance) -> None:  # type: igno
 
 def _identity(config: TrainingConfig, lm: LanguageModel) -> dict[str, object]:
     parts = as_dict(config)
-    keys = ("hook_name", "tokens", "context", "template_share", "seed")
-    texts = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in config.texts if path.is_file()}
-    return {**{key: parts[key] for key in keys}, "texts": texts, "model": lm.identity["weights_sha256"]}
+    keys = ("hook_name", "context", "template_share", "seed")
+    for path in (*config.texts, *config.heldout):
+        if not path.is_file():
+            raise UserError(f"texts {str(path)!r}: there is no such file (looked from {Path.cwd()}).")
+    texts = {path.name: sha256(path) for path in config.texts}
+    model = lm.identity["weights_sha256"]
+    return {**{key: parts[key] for key in keys}, "shard": _shard_tokens(config.tokens), "texts": texts, "model": model}

@@ -17,6 +17,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.sae.training.activations import ActivationCache, cache_activations
 
 if TYPE_CHECKING:
+    import torch
     from sae_lens import TrainingSAE
 
 log = logging.getLogger(__name__)
@@ -45,14 +46,19 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
     bos_id = resolve_bos(lm.tokenizer, config.model.bos, sae_prepends=True)
     progress.say(f"{config.model.name}: {hook.path} ({lm.hidden_size} wide), {lm.identity['dtype']}")
     cache = cache_activations(config, lm, hook, bos_id, out / "activations", progress)
-    sae = _fit(config, lm.hidden_size, bos_id is not None, cache, progress)
+    sae = _fit(config, lm.hidden_size, lm.device, bos_id is not None, cache, progress)
     _save(sae, config, out)
     write_card(config, lm, hook, bos_id, cache, out, progress)
     return out
 
 
 def _fit(
-    config: TrainingConfig, width: int, prepend_bos: bool, cache: ActivationCache, progress: Progress
+    config: TrainingConfig,
+    width: int,
+    device: torch.device,
+    prepend_bos: bool,
+    cache: ActivationCache,
+    progress: Progress,
 ) -> TrainingSAE[Any]:
     import torch
     from sae_lens.config import LoggingConfig, SAETrainerConfig
@@ -68,13 +74,14 @@ def _fit(
         lr_end=0.0,
         lr_warm_up_steps=int(config.warm_up * steps),
         lr_decay_steps=int(config.decay * steps),
+        device=str(device),
         dead_feature_window=math.ceil(config.dead_after / config.batch),
         feature_sampling_window=max(1, steps),
-        autocast=config.autocast and fast_bfloat16("cpu"),
+        autocast=config.autocast and fast_bfloat16(str(device)),
         n_checkpoints=0,
         logger=LoggingConfig(log_to_wandb=False),
     )
-    sae = _new_sae(config, width, prepend_bos, steps)
+    sae = _new_sae(config, width, device, prepend_bos, steps)
     batches = cache.batches(config.batch, seed=config.seed)
     with torch.enable_grad(), progress.stage("training", total=total, unit="tokens") as bar:
         trainer = SAETrainer(cfg=trainer_config, sae=sae, data_provider=_Provider(batches, bar, config.batch))
@@ -112,7 +119,9 @@ def _centre(trainer: Any, sae: Any, cache: ActivationCache, config: TrainingConf
         sae.b_dec.copy_(sample.mean(dim=0) * scale)
 
 
-def _new_sae(config: TrainingConfig, width: int, prepend_bos: bool, steps: int) -> TrainingSAE[Any]:
+def _new_sae(
+    config: TrainingConfig, width: int, device: torch.device, prepend_bos: bool, steps: int
+) -> TrainingSAE[Any]:
     from sae_lens import (
         BatchTopKTrainingSAE,
         BatchTopKTrainingSAEConfig,
@@ -133,6 +142,7 @@ def _new_sae(config: TrainingConfig, width: int, prepend_bos: bool, steps: int) 
     common: dict[str, Any] = {
         "d_in": width,
         "d_sae": config.d_sae,
+        "device": str(device),
         "metadata": metadata,
         "normalize_activations": "expected_average_only_in",
     }

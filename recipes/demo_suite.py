@@ -18,8 +18,8 @@ from competency_gaps.config import BenchmarkConfig
 
 HEAD = """\
 # The demo: cgaps demo. Made by recipes/demo_suite.py.
-# Thirteen families of generated tasks, easy enough that a model of 135 million parameters is above chance on most
-# of them: where it is at chance, right and wrong are noise and no gap can be real.
+# Twelve families of generated tasks, easy enough that a model of 135 million parameters is above chance on
+# them: where it is at chance, right and wrong are noise and no gap can be real.
 """
 
 
@@ -64,14 +64,6 @@ SUITE = (
         {"tasks": ["count_days"]},
         "near_numbers",
         "how often a weekday falls between two dates",
-    ),
-    Family(
-        "weekday",
-        "calendar_arithmetic",
-        {"tasks": ["weekday_of_date_from_first_date"]},
-        "labels",
-        "the weekday of a date",
-        normalise="characters",
     ),
     Family(
         "letter-counting",

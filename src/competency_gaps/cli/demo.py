@@ -15,7 +15,7 @@ def demo(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the summary.")] = False,
 ) -> None:
-    """Audit SmolLM2-135M-Instruct on ten generated benchmarks, in a few minutes on a laptop."""
+    """Audit SmolLM2-135M-Instruct on twelve generated benchmarks, in a few minutes on a laptop."""
     from competency_gaps.cli.run import execute
     from competency_gaps.embedded import DEMO_CONFIG
 

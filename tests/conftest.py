@@ -8,16 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core_helpers import TEXT
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "benchmarks"
 
 CHAT_TEMPLATE = (
     "{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content'] | trim }}<|end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
-)
-TEXT = (
-    "The quick brown fox jumps over the lazy dog. What is the capital of France? Paris is a city in France. "
-    "How many days are there in March? There are 31 days. Question: Answer: A. B. C. D. yes no 1 2 3 4 5 6 7 8 9 0. "
-    "Compute the sum of two numbers and reverse the word. A palindrome reads the same forwards and backwards. "
 )
 WIDTH, LATENTS, LAYERS = 32, 64, 4
 

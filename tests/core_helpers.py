@@ -12,6 +12,11 @@ import numpy as np
 
 KINDS = ("llama", "qwen2", "gemma2", "gpt2")
 ROOT = Path(__file__).resolve().parents[1]
+TEXT = (
+    "The quick brown fox jumps over the lazy dog. What is the capital of France? Paris is a city in France. "
+    "How many days are there in March? There are 31 days. Question: Answer: A. B. C. D. yes no 1 2 3 4 5 6 7 8 9 0. "
+    "Compute the sum of two numbers and reverse the word. A palindrome reads the same forwards and backwards. "
+)
 
 
 @functools.cache
@@ -69,7 +74,7 @@ def command(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None
 
 def shard_bytes(folder: Path) -> dict[str, bytes]:
     """Every shard of a run folder by its place."""
-    files = [p for sub in ("responses", "activations") for p in (folder / sub).iterdir()]
+    files = [p for sub in ("responses", "activations") for p in (folder / sub).glob("*")]
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 

@@ -19,6 +19,10 @@ class UserError(CompetencyGapsError):
     """The user's input is wrong; the message names the value, what was expected and what to do."""
 
 
+class MachineError(CompetencyGapsError):
+    """The machine gives no more (disk, memory); the message says what to do, and what is finished is kept."""
+
+
 class SpanError(UserError):
     """The item's own text cannot be found exactly in the text that the model reads."""
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.errors import UserError
+from competency_gaps.errors import MachineError
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
@@ -19,7 +19,7 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
 
     Raises
     ------
-    UserError
+    MachineError
         If the disk is full; the message says that what is done is kept.
     """
     part = path.with_name(f".{path.name}.part")
@@ -54,7 +54,7 @@ def no_space_left(path: Path) -> Iterator[None]:
         # safetensors and polars raise their own kinds, which are no OSError, with the number only in the text.
         number = error.errno if isinstance(error, OSError) else None
         if number in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in str(error).lower():
-            raise UserError(
+            raise MachineError(
                 f"the disk is full: {path} cannot be written. What is finished is kept: "
                 f"free some space and run the same command again."
             ) from error

@@ -28,6 +28,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.runs.extraction import ExtractionStage, Reading, reading
 from competency_gaps.runs.gate import pass_gate
 from competency_gaps.runs.items import items_table, token_table
+from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import versions, write_manifest
 from competency_gaps.runs.open import Run, open_run
 from competency_gaps.runs.plan import claim
@@ -51,6 +52,9 @@ class Setting:
     bos_id: int | None
     prepared: dict[str, list[PreparedItem]]
     """Per benchmark, its items as the model reads them."""
+    reference: Reference | None
+    labels: list[str | None]
+    """Per concept; null = none."""
 
 
 def run(config: RunConfig, out: Path | None = None, progress: Progress | None = None, command: str = "") -> Run:
@@ -79,7 +83,7 @@ def run(config: RunConfig, out: Path | None = None, progress: Progress | None = 
     clock = _Clock()
     setting = set_up(config, progress)
     clock.lap("load")
-    resumed = claim(folder, config, setting.lm, setting.sae, setting.suite)
+    resumed = claim(folder, config, setting.extractor, setting.bos_id, setting.suite)
     progress.say(f"{'Going on with' if resumed else 'Run folder'} {folder}")
     every = [one for items in setting.prepared.values() for one in items]
     gate, sample = pass_gate(
@@ -97,6 +101,7 @@ def run(config: RunConfig, out: Path | None = None, progress: Progress | None = 
     clock.lap("scoring")
     readings, shards, stage = _extract(setting, folder, responses, progress)
     clock.lap("extraction")
+    (folder / MANIFEST_FILE).unlink(missing_ok=True)  # until all tables are written anew, the run is not finished
     items = items_table(setting.prepared, readings, responses)
     _write_tables(setting, folder, stage, shards, items, sample)
     clock.lap("metrics")
@@ -128,7 +133,17 @@ def set_up(config: RunConfig, progress: Progress) -> Setting:
             prepare(item, policy, choice, config.model, lm, bos_id)
             for item, policy in zip(benchmark.items, policies, strict=True)
         ]
-    return Setting(config, suite, lm, sae, extractor, bos_id, prepared)
+        _say_excluded(benchmark.name, prepared[benchmark.name], progress)
+    labels = read_labels(config.sae.labels, sae.d_sae) if config.sae.labels else _own_labels(sae)
+    return Setting(config, suite, lm, sae, extractor, bos_id, prepared, _reference(config, sae), labels)
+
+
+def _say_excluded(benchmark: str, items: list[PreparedItem], progress: Progress) -> None:
+    """Count and name the items that take no part."""
+    excluded = [one for one in items if one.excluded is not None]
+    if excluded:
+        first = f"the first {excluded[0].item.id!r}: {excluded[0].excluded}"
+        progress.say(f"{benchmark}: {len(excluded)} of {len(items)} items excluded, {first}")
 
 
 def _score(setting: Setting, folder: Path, progress: Progress) -> dict[str, pl.DataFrame]:
@@ -179,8 +194,7 @@ def _write_tables(
     }
     strings = dict(tokens.iter_rows())
     collected = collect({name: stage.blocks(names) for name, names in shards.items()}, scores, width, strings)
-    labels = read_labels(config.sae.labels, width) if config.sae.labels else _own_labels(setting.sae)
-    tables = make_tables(collected, items, _reference(setting), sample, labels, config.metrics)
+    tables = make_tables(collected, items, setting.reference, sample, setting.labels, config.metrics)
     for name, table in {
         "items": items,
         "tokens": tokens,
@@ -197,11 +211,11 @@ def _own_labels(sae: SparseAutoencoder) -> list[str | None]:
     return read_labels(file, sae.d_sae) if file and file.is_file() else [None] * sae.d_sae
 
 
-def _reference(setting: Setting) -> Reference | None:
-    path, folder = setting.config.reference, setting.sae.folder
-    if path is None and folder is not None and (folder / REFERENCE_FILE).is_file():
-        path = folder / REFERENCE_FILE
-    return read_reference(path, setting.sae.d_sae) if path else None
+def _reference(config: RunConfig, sae: SparseAutoencoder) -> Reference | None:
+    path = config.reference
+    if path is None and sae.folder is not None and (sae.folder / REFERENCE_FILE).is_file():
+        path = sae.folder / REFERENCE_FILE
+    return read_reference(path, sae.d_sae) if path else None
 
 
 def _manifest(
@@ -231,7 +245,7 @@ def _manifest(
         "bos_id": setting.bos_id,
         "seeds": {"generation": config.generation.seed},
         "gate": gate.as_dict(),
-        "reference": _reference(setting) is not None,
+        "reference": setting.reference is not None,
         "benchmarks": [
             {
                 "name": benchmark.name,

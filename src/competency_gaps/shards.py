@@ -28,25 +28,27 @@ class ShardFolder:
         """Where a shard lies."""
         return self.folder / f"{name}{self.suffix}"
 
-    def write(self, name: str, write: Callable[[Path], None]) -> None:
-        """Write a shard, then its checksum."""
+    def write(self, name: str, write: Callable[[Path], None], made_of: str = "") -> None:
+        """Write a shard, then its checksum and what it was made of."""
         path = self.path(name)
         self._stamp(name).unlink(missing_ok=True)
         write_atomic(path, write)
-        write_json(self._stamp(name), {"sha256": sha256(path)})
+        write_json(self._stamp(name), {"sha256": sha256(path), "made_of": made_of})
 
-    def is_whole(self, name: str) -> bool:
-        """Whether a shard is there and matches its checksum; a damaged one is removed, with a warning."""
+    def is_whole(self, name: str, made_of: str = "") -> bool:
+        """Whether a shard is there, undamaged and made of this input; if not so, it is removed, with a warning."""
         path, stamp = self.path(name), self._stamp(name)
         if not path.exists() or not stamp.exists():
             return False
         try:
-            expected = json.loads(stamp.read_text(encoding="utf-8"))["sha256"]
+            known = json.loads(stamp.read_text(encoding="utf-8"))
+            same_bytes, same_input = sha256(path) == known["sha256"], known["made_of"] == made_of
         except (ValueError, KeyError, TypeError):
-            expected = None
-        if sha256(path) == expected:
+            same_bytes = same_input = False
+        if same_bytes and same_input:
             return True
-        log.warning("%s does not match its checksum (damaged or cut off): it is computed again.", path)
+        why = "was made of other input" if same_bytes else "does not match its checksum (damaged or cut off)"
+        log.warning("%s %s: it is computed again.", path, why)
         path.unlink()
         stamp.unlink()
         return False

@@ -44,17 +44,21 @@ def config(tiny_config, written, **settings):
         "options": {"max_new_tokens": 9},
         "before": "Example: 4.\n",
     }
+    plain = {**asked, "name": "plain", "chat_template": "off", "after": ""}
     # So few tokens need not look as the SAE's own do; the gate has its own tests.
     sae = {**tiny_config["sae"], "force": True}
-    return {**tiny_config, "sae": sae, "benchmarks": [quiz, asked], **settings}
+    return {**tiny_config, "sae": sae, "benchmarks": [quiz, asked, plain], **settings}
 
 
 def recomputed(row: dict, name: str, span: str, lm, sae) -> np.ndarray | None:
-    """Per-token latents of an item's span, from nothing but its texts."""
+    """Per-token latents of an item's span, from nothing but its texts; null where the model wrote only blanks."""
     tokenizer = lm.tokenizer
     if name == "quiz":
         text = row["prompt"] + "\nAnswer:"
         own, bos = (0, len(row["prompt"])), [0]
+    elif name == "plain":
+        text = "Example: 4.\n" + row["prompt"]
+        own, bos = (12, len(text)), [0]
     else:
         head = "<|start|>user\nExample: 4.\n"
         text = head + row["prompt"] + "<|end|>\n<|start|>assistant\n"
@@ -70,6 +74,10 @@ def recomputed(row: dict, name: str, span: str, lm, sae) -> np.ndarray | None:
         shown = tokenizer.decode(answer, skip_special_tokens=True)
         if "\n\n" in shown.lstrip():  # the policy's stop string
             pytest.fail("choose another question: this answer stops early")
+        if not shown.strip():
+            answer = []
+            if span == "response":
+                return None
     if span not in ("response", "all"):
         answer = []
     mask = {
@@ -96,12 +104,15 @@ def test_run_equals_plain_libraries(span, pooling, tiny_config, written, model_f
     )
     lm, sae = loaded(model_folder("llama")), SAE.load_from_disk(sae_folder)
     compared = 0
-    for name in ("quiz", "written"):
+    for name in ("quiz", "written", "plain"):
         cas = run.cas(name).toarray()
         items = run.items.filter(pl.col("benchmark") == name)
-        assert items["excluded"].null_count() == items.height
         for i, row in enumerate(items.iter_rows(named=True)):
             z = recomputed(row, name, span, lm, sae)
+            if z is None:
+                assert name == "written" and row["excluded"] == "no response" and not cas[i].any()
+                continue
+            assert row["excluded"] is None
             expected = z.mean(axis=0) if pooling == "mean" else z.max(axis=0)
             assert row["n_span_tokens"] == len(z)
             assert cas[i] == pytest.approx(expected, abs=1e-4)

@@ -89,8 +89,12 @@ def test_the_first_of_equal_peaks(tmp_path, monkeypatch):
         monkeypatch.setattr(pooling, "CHUNK_ELEMENTS", elements)
         (row,) = pool(sae, [span], "mean")
         z = sae.encode(span).detach().numpy()
-        strongest = [int(np.argmax(z[:, c])) for c in row.concepts]
-        assert row.peaks.tolist() == strongest and 1 in strongest
+        # Equal rows of a product may differ in their last bit, by their place in the batch.
+        strongest = [int(np.argmax(z[:, c] >= z[:, c].max() - 1e-5)) for c in row.concepts]
+        peaks = row.peaks.tolist()
+        assert 1 in strongest
+        for concept, peak, first in zip(row.concepts, peaks, strongest, strict=True):
+            assert peak == first or z[peak, concept] == pytest.approx(z[first, concept], abs=1e-5)
 
 
 def test_half_precision_activations(tmp_path):

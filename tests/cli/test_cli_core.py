@@ -204,7 +204,9 @@ def test_run_from_options(cli, tiny_config, tmp_path, benchmark_files, stub_repo
         "--benchmark",
         f"mine={benchmark_files / 'sums.jsonl'}",
     ]
-    status, out, err = cli(*arguments, "--out", str(tmp_path / "run"), "--set", "model.dtype=float32", "--force", "--quiet")
+    status, out, err = cli(
+        *arguments, "--out", str(tmp_path / "run"), "--set", "model.dtype=float32", "--force", "--quiet"
+    )
     assert status == 0 and "summary" in out and "scoring" not in err
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert [b["name"] for b in manifest["benchmarks"]] == ["quiz", "mine"]

@@ -29,11 +29,15 @@ from competency_gaps.metrics import (
     suite_metrics,
     typical_cas,
 )
+from competency_gaps.metrics.suite import combine
 
 NAN = float("nan")
 # Concept 0 in all items, 1 in one, 2 in none, 3 only in the unscored item.
 CAS = np.array([[1.0, 0, 0, 0], [3.0, 2.0, 0, 0], [2.0, 0, 0, 6.0]])
 SCORES = np.array([1.0, 0.5, NAN])
+
+
+CAS_OF_TWO = sp.csr_array(np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 3.0]]))
 
 
 def random_suite(seed: int, items: int = 30, width: int = 12):
@@ -83,8 +87,18 @@ def test_nothing_active_and_no_items():
         for normaliser in ("alive", "nonzero", "none"):
             assert chi_bench(sums, alive, normaliser).tolist() == [0, 0, 0]
         assert np.isnan(chi_model(sums)).all() and share(sums).tolist() == [0, 0, 0]
-        assert coverage_status(sums, alive, np.zeros(3), None).tolist() == ["missing"] * 3
+        expected = "missing" if sums.items else None  # no kept item says nothing about coverage
+        assert coverage_status(sums, alive, np.zeros(3), None).tolist() == [expected] * 3
     assert math.isnan(Sums.zeros(3).mean_score)
+
+
+def test_a_benchmark_without_kept_items_takes_no_part():
+    read = Sums.of(CAS_OF_TWO, np.array([1.0, 0.0]))
+    both = combine({"read": read, "excluded": Sums.zeros(3)}, np.array([0.5, 0.25, 0.25]), MetricsConfig())
+    alone = combine({"read": read}, np.array([0.5, 0.25, 0.25]), MetricsConfig())
+    assert both.chi_bench.tolist() == alone.chi_bench.tolist()
+    np.testing.assert_array_equal(both.lift, alone.lift)
+    assert both.missing.tolist() == [False, True, False]
 
 
 def test_explicit_zeros_are_no_support():

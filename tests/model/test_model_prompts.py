@@ -141,7 +141,9 @@ def test_a_template_that_says_the_text_twice_is_refused(tokenizer):
 
 
 def test_a_template_that_adds_to_some_texts_only(tokenizer):
-    adding = with_template(tokenizer, BLOCK.replace("CONTENT", "{% if 'fox' in m['content'] %}Beware! {% endif %}{{ m['content'] }}"))
+    adding = with_template(
+        tokenizer, BLOCK.replace("CONTENT", "{% if 'fox' in m['content'] %}Beware! {% endif %}{{ m['content'] }}")
+    )
     text = chat_text(adding, [{"role": "user", "content": "a fox"}], own=[(0, 0, 5)], generation_prompt=False)
     check(adding, text, "a fox")
 

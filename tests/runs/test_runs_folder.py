@@ -21,9 +21,10 @@ from competency_gaps.runs.responses import shard_by_length
 def with_items(tiny_config, tmp_path, rows: list[dict], **benchmark) -> dict:
     path = tmp_path / "items.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    # The ordinary benchmark beside it keeps the gate's sample what it is in other tests.
+    # So few tokens need not look as the SAE's own do; the gate has its own tests.
     return {
         **tiny_config,
+        "sae": {**tiny_config["sae"], "force": True},
         "benchmarks": [
             {**tiny_config["benchmarks"][0], "limit": 8},
             {"name": "own", "source": {"kind": "file", "path": str(path)}, **benchmark},

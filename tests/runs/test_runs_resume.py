@@ -15,7 +15,7 @@ import pytest
 
 import competency_gaps
 from competency_gaps.activations.extract import Extractor
-from competency_gaps.errors import UserError
+from competency_gaps.errors import MachineError, UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.runs import extraction, responses
 from competency_gaps.shards import ShardFolder
@@ -224,7 +224,7 @@ def test_disk_full(which, tmp_path):
         part.write_text("half")
         raise disk_full_errors()[which]
 
-    with pytest.raises(UserError, match=r"the disk is full: .*table\.parquet .*is kept"):
+    with pytest.raises(MachineError, match=r"the disk is full: .*table\.parquet .*is kept"):
         write_atomic(path, fails)
     assert [p.name for p in path.parent.iterdir()] == ["table.parquet"] and path.read_text() == "old"
 
@@ -243,7 +243,7 @@ def test_disk_full_in_a_run_keeps_earlier_shards(stage, config, undisturbed, tmp
     write = ShardFolder.write
     calls = []
 
-    def full(self, name, inner):
+    def full(self, name, inner, made_of):
         if self.folder.name == stage:
             calls.append(name)
         if len(calls) == 3:
@@ -252,13 +252,13 @@ def test_disk_full_in_a_run_keeps_earlier_shards(stage, config, undisturbed, tmp
                 inner(part)
                 raise disk_full_errors()[0 if stage == "responses" else 2]
 
-            return write(self, name, no_space)
-        return write(self, name, inner)
+            return write(self, name, no_space, made_of)
+        return write(self, name, inner, made_of)
 
     folder = tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(ShardFolder, "write", full)
-        with pytest.raises(UserError, match="the disk is full"):
+        with pytest.raises(MachineError, match="the disk is full"):
             competency_gaps.run(config, folder)
     kept = [p.name for p in (folder / stage).iterdir()]
     assert sorted(kept) == sorted(

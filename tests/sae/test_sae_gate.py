@@ -137,8 +137,9 @@ def test_forced_run_says_so(tiny_config, tmp_path):
 
 def test_gate_of_a_run_equals_plain_transformers(tiny_config, model_folder, sae_folder, tmp_path):
     """The sample is larger than the run, so the figures are those of every token but the first of each prompt."""
-    from core_helpers import loaded
     from sae_lens import SAE
+
+    from core_helpers import loaded
 
     config = {**tiny_config, "sae": {"folder": str(sae_folder), "gate_tokens": 100_000, "force": True}}
     run = competency_gaps.run(config, tmp_path / "run")

@@ -7,7 +7,6 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from conftest import TEXT, WIDTH
 
 from competency_gaps.config import ModelConfig, TrainingConfig
 from competency_gaps.errors import UserError
@@ -19,7 +18,9 @@ from competency_gaps.sae.reference import read_reference
 from competency_gaps.sae.training import train_sae
 from competency_gaps.sae.training.activations import cache_activations
 from competency_gaps.sae.training.texts import cut_pieces, read_documents
+from core_helpers import TEXT
 
+WIDTH = 32
 HOOK = "blocks.2.hook_resid_post"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from competency_gaps.activations.pooling import SparseRow, pool
 from competency_gaps.activations.store import CasBlock, make_block
 from competency_gaps.config import Pooling
+from competency_gaps.errors import UserError
 from competency_gaps.model.batches import plan_batches
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook
@@ -61,6 +62,12 @@ class Extractor:
             chosen = [sequences[i] for i in batch]
             activations = read_hook(self.lm, self.hook, [s.ids[: _needed(s)] for s in chosen])
             spans = [activations[row, : _needed(s)][_mask(s, activations.device)] for row, s in enumerate(chosen)]
+            for one, span in zip(chosen, spans, strict=True):
+                if not bool(span.isfinite().all()):
+                    raise UserError(
+                        f"the activations of item number {one.item} are not finite in "
+                        f"{self.lm.identity['dtype']}: set model.dtype to bfloat16 or float32 and give another --out."
+                    )
             for index, sparse in zip(batch, pool(self.sae, spans, self.pooling), strict=True):
                 rows[index] = sparse
             advance(sum(len(s.ids) for s in chosen))

@@ -82,7 +82,7 @@ class CasStore:
         self.shards = ShardFolder(folder, ".safetensors")
         self.width = width
 
-    def write(self, name: str, block: CasBlock) -> None:
+    def write(self, name: str, block: CasBlock, made_of: str = "") -> None:
         """Write one shard."""
         from safetensors.numpy import save_file
 
@@ -97,7 +97,7 @@ class CasStore:
             "token_offsets": block.token_offsets,
         }
         tensors = {key: np.ascontiguousarray(value) for key, value in tensors.items()}
-        self.shards.write(name, lambda part: save_file(tensors, part))
+        self.shards.write(name, lambda part: save_file(tensors, part), made_of)
 
     def read(self, name: str) -> CasBlock:
         """Read one shard."""

@@ -18,7 +18,7 @@ from rich.logging import RichHandler
 
 from competency_gaps.cli import demo, doctor, read, train
 from competency_gaps.cli import run as run_command
-from competency_gaps.errors import UserError
+from competency_gaps.errors import MachineError, UserError
 
 _INTERRUPTED = 130
 """What typer makes of Ctrl-C: a status that it returns instead of raising."""
@@ -51,6 +51,9 @@ def main() -> None:
     except UserError as error:
         stderr.print(f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
+    except MachineError as error:
+        stderr.print(f"failed: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
     except typer.Abort:
         sys.exit(1)
     except KeyboardInterrupt:

@@ -35,7 +35,12 @@ def show(
         enough = pl.col("n_eff") >= MIN_N_EFF
         if not sort.lstrip("-").startswith(("chi_model", "n_eff", "support")):
             enough = pl.lit(True)
-        table = table.filter(pl.col("ranked") & enough)
+        ranked = table.filter(pl.col("ranked"))
+        table = ranked.filter(enough)
+        if not table.height and ranked.height:
+            table = ranked
+            message = f"no concept reaches n_eff {MIN_N_EFF:.0f} here, so those with less are shown"
+            Console(stderr=True).print(message, highlight=False, markup=False)
     column = sort.removeprefix("-")
     if column not in table.columns:
         raise UserError(

@@ -41,11 +41,13 @@ def run(
         )
     if span:
         data["span"] = span
-    if force:
-        data.setdefault("sae", {})["force"] = True
-    if limit is not None:
-        for entry in data.get("benchmarks") or []:
-            entry["limit"] = limit
+    # What is no mapping is left as it is: the check below says what is wrong with it.
+    if force and isinstance(data.setdefault("sae", {}), dict):
+        data["sae"]["force"] = True
+    if limit is not None and isinstance(data.get("benchmarks"), list):
+        for entry in data["benchmarks"]:
+            if isinstance(entry, dict):
+                entry["limit"] = limit
     checked = parse_config(RunConfig, data, str(config) if config else "options")
     execute(checked, out, quiet=quiet, json_=json_)
 

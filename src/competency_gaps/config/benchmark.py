@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from competency_gaps.config.base import Config
 
@@ -34,6 +35,13 @@ class HubSource(Config):
     arguments: dict[str, Any] = {}
     """Further arguments of ``datasets.load_dataset``, such as ``data_files`` and ``field``."""
 
+    @field_validator("arguments")
+    @classmethod
+    def _no_keys(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        if {"token", "use_auth_token"} & set(arguments):
+            raise ValueError("keys never go into a configuration: log in with the hub's own tool, or set HF_TOKEN")
+        return arguments
+
 
 class ReasoningGymSource(Config):
     """A family of generated, verifiable tasks of ``reasoning-gym``; scored by its own verifier by default."""
@@ -59,6 +67,14 @@ class ObjectsSource(Config):
     """Records as they would stand in a JSONL file."""
     fields: dict[str, str] = {}
     """Our field -> the records' key, where they differ."""
+
+    @field_validator("items", mode="before")
+    @classmethod
+    def _plain(cls, items: Any) -> Any:
+        # NumPy's and polars' scalars become plain values: the configuration is stored as JSON.
+        return json.loads(
+            json.dumps(items, default=lambda value: value.item() if hasattr(value, "item") else str(value))
+        )
 
 
 Source = Annotated[FileSource | HubSource | ObjectsSource | ReasoningGymSource, Field(discriminator="kind")]

@@ -87,10 +87,13 @@ def coverage_status(
     Returns
     -------
     ndarray of object (str or None) of shape (concepts,)
-        ``missing`` (CAS is 0 for every item), ``under``, ``typical``, ``over``; None for concepts not alive.
+        ``missing`` (CAS is 0 for every item), ``under``, ``typical``, ``over``; None for concepts not alive, and
+        for all if no item is kept.
     """
     covered = sums.cas > 0
     status = np.full(len(chi), None, dtype=object)
+    if sums.items == 0:
+        return status
     status[alive & ~covered] = "missing"
     status[covered] = "typical"
     if not covered.any():

@@ -54,27 +54,39 @@ class SuiteMetrics:
     """object of shape (B, C): missing, under, typical, over, or None for concepts not alive."""
 
 
-def combine(sums: Mapping[str, Sums], reference_share: np.ndarray | None, config: MetricsConfig) -> SuiteMetrics:
+def combine(
+    sums: Mapping[str, Sums],
+    reference_share: np.ndarray | None,
+    config: MetricsConfig,
+    *,
+    reference_active: np.ndarray | None = None,
+) -> SuiteMetrics:
     """Metrics of a suite from the sums of its benchmarks.
 
     Parameters
     ----------
     reference_share : ndarray of shape (C,), optional
         Each concept's part of all activation in a reference corpus; null if there is none.
+    reference_active : ndarray of bool of shape (C,), optional
+        Concepts active anywhere in the reference, its template tokens included; null takes those with a share.
     """
     every = list(sums.values())
     seen = np.any([s.cas > 0 for s in every], axis=0)
-    alive = seen | (reference_share > 0) if reference_share is not None else seen
+    alive = seen
+    if reference_share is not None:
+        alive = seen | (reference_share > 0 if reference_active is None else reference_active)
     bench = np.stack([chi_bench(s, alive, config.normaliser) for s in every])
     model = np.stack([chi_model(s) for s in every])
     shares = np.stack([share(s) for s in every])
+    # A benchmark whose items are all excluded says nothing: it takes no part in the means over benchmarks.
+    read = np.array([s.items > 0 for s in every])
     if reference_share is None:
         lifts, statuses_lift = np.full_like(shares, np.nan), [None] * len(every)
         suite_lift = np.full(len(alive), np.nan)
     else:
         lifts = np.stack([lift(own, reference_share) for own in shares])
         statuses_lift = list(lifts)
-        suite_lift = lift(shares.mean(axis=0), reference_share)
+        suite_lift = lift(shares[read].mean(axis=0), reference_share) if read.any() else np.full(len(alive), np.nan)
     limits = {"under": config.under_lift, "over": config.over_lift, "tail": config.tail}
     status = [coverage_status(s, alive, c, v, **limits) for s, c, v in zip(every, bench, statuses_lift, strict=True)]
     total = add_all(every)
@@ -82,8 +94,8 @@ def combine(sums: Mapping[str, Sums], reference_share: np.ndarray | None, config
     return SuiteMetrics(
         benchmarks=tuple(sums),
         alive=alive,
-        missing=missing_everywhere(every),
-        chi_bench=suite_chi_bench(bench),
+        missing=missing_everywhere([s for s in every if s.items] or every),
+        chi_bench=suite_chi_bench(bench[read] if read.any() else bench),
         chi_model=pooled_chi_model(every) if pooled else suite_chi_model(model),
         n_benchmarks=(~np.isnan(model)).sum(axis=0),
         support=total.support.astype(np.int64),

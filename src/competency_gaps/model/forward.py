@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from competency_gaps.errors import UserError
+from competency_gaps.errors import MachineError, UserError
 from competency_gaps.model.batches import pad
 from competency_gaps.model.hooks import Hook, captured
 from competency_gaps.model.load import LanguageModel
@@ -25,7 +25,7 @@ def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray]) ->
 
     Raises
     ------
-    UserError
+    MachineError
         If memory runs out; the message says what to lower.
     """
     import torch
@@ -49,7 +49,7 @@ def enough_memory(ids: torch.Tensor) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         rows, longest = ids.shape
-        raise UserError(
+        raise MachineError(
             f"memory ran out on a batch of {rows} x {longest} tokens. Lower batch_tokens and run again: "
             f"what is finished is kept."
         ) from error

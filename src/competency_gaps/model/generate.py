@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -49,7 +50,14 @@ def generate(
     answers: list[Answer | None] = [None] * len(prompts)
     lengths = [len(p) + max_new_tokens for p in prompts]
     for batch in plan_batches(lengths, token_budget):
-        made = _generate_batch(lm, [prompts[i] for i in batch], max_new_tokens, stop, config, seed=int(batch.min()))
+        made = _generate_batch(
+            lm,
+            [prompts[i] for i in batch],
+            max_new_tokens,
+            stop,
+            config,
+            seed=zlib.crc32(b"".join(prompts[i].tobytes() for i in batch)),
+        )
         for index, answer in zip(batch, made, strict=True):
             answers[index] = answer
         advance(len(batch))
@@ -72,7 +80,7 @@ def _generate_batch(
     if config.temperature > 0:
         options = {"do_sample": True, "temperature": config.temperature, "top_p": config.top_p, "top_k": 0}
     with torch.random.fork_rng(devices=[lm.device] if lm.device.type == "cuda" else []):
-        # Each batch has its own seed, so that a resumed run draws what an undisturbed one draws.
+        # Each batch has its own seed, taken from its prompts: a resumed run draws what an undisturbed one draws.
         torch.manual_seed(config.seed * 1_000_003 + seed)
         with torch.inference_mode(), enough_memory(ids):
             out = lm.model.generate(

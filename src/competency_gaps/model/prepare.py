@@ -12,7 +12,7 @@ from competency_gaps.config import BenchmarkConfig, ModelConfig
 from competency_gaps.errors import SpanError
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import Text, Tokens, chat_text, plain_text, tokenize
-from competency_gaps.scoring.policy import Generation, Policy, Request
+from competency_gaps.scoring.policy import Continuations, Generation, Policy, Request
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -46,11 +46,20 @@ def prepare(
     except SpanError as error:
         return _unfit(item, policy, own, request, str(error))
     tokens = tokenize(lm.tokenizer, text, bos_id=bos_id)
-    room = request.max_new_tokens if isinstance(request, Generation) else 0
+    room = _room(request, lm.tokenizer)
     if len(tokens.ids) + room > lm.max_length:
         reason = f"longer than the context: {len(tokens.ids)}" + (f" + {room}" if room else "")
         return PreparedItem(item, policy, text, tokens, request, f"{reason} > {lm.max_length} tokens")
     return PreparedItem(item, policy, text, tokens, request, None)
+
+
+def _room(request: Request, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Tokens that the model reads or writes after the prompt."""
+    if isinstance(request, Generation):
+        return request.max_new_tokens
+    if isinstance(request, Continuations):
+        return max(len(ids) for ids in tokenizer(list(request.texts), add_special_tokens=False)["input_ids"])
+    return 0
 
 
 def _text(

@@ -15,7 +15,7 @@ from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.config import Span
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.progress import Bar
-from competency_gaps.runs.responses import shard_by_length
+from competency_gaps.runs.responses import fingerprint, shard_by_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -95,10 +95,11 @@ class ExtractionStage:
         for number, group in enumerate(shards_by_tokens([len(tokens.ids) for tokens in kept])):
             name = f"{prefix}-{number:04d}"
             members = [kept[i] for i in group]
-            if self.store.shards.is_whole(name):
+            made_of = fingerprint(member for tokens in members for member in (tokens.ids, tokens.span))
+            if self.store.shards.is_whole(name, made_of):
                 bar.skip(sum(len(tokens.ids) for tokens in members))
             else:
-                self.store.write(name, self.extractor.extract(members, bar.advance))
+                self.store.write(name, self.extractor.extract(members, bar.advance), made_of)
             names.append(name)
         return names
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from competency_gaps.activations.extract import Extractor
+from competency_gaps.activations.pooling import CHUNK_ELEMENTS
 from competency_gaps.config import Span
 from competency_gaps.dictionary.flags import LatentFacts
 from competency_gaps.errors import UserError
@@ -19,6 +21,10 @@ from competency_gaps.model.forward import read_hook
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import GateFigures, LatentStatistics, judge
+from competency_gaps.sae.load import SparseAutoencoder
+
+if TYPE_CHECKING:
+    import torch
 
 
 def pass_gate(
@@ -85,8 +91,15 @@ def _measure(
                 used = np.ones(len(chosen[i].ids), bool) if span == "prompt+bos" else ~chosen[i].bos
                 if used.any():
                     x = activations[row, : len(used)][torch.from_numpy(used).to(activations.device)]
-                    x = x.to(sae.sae.device, sae.sae.dtype)
-                    latents = sae.encode(x)
-                    statistics.add(x, latents, sae.sae.decode(latents), chosen[i].own[used])
+                    _add(statistics, sae, x.to(sae.sae.device, sae.sae.dtype), chosen[i].own[used])
             bar.advance(sum(len(chosen[i].ids) for i in batch))
     return statistics
+
+
+def _add(statistics: LatentStatistics, sae: SparseAutoencoder, x: torch.Tensor, own: np.ndarray) -> None:
+    """Add tokens in chunks, so that a long prompt and a wide SAE fit into memory."""
+    size = max(1, CHUNK_ELEMENTS // sae.d_sae)
+    for start in range(0, len(x), size):
+        part = x[start : start + size]
+        latents = sae.encode(part)
+        statistics.add(part, latents, sae.sae.decode(latents), own[start : start + size])

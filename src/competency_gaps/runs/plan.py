@@ -6,20 +6,28 @@ import json
 from pathlib import Path
 from typing import Any
 
+from competency_gaps.activations.extract import Extractor
 from competency_gaps.benchmarks.item import Benchmark
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_json
-from competency_gaps.model.load import LanguageModel
-from competency_gaps.sae.load import SparseAutoencoder
+from competency_gaps.runs.manifest import versions
 
 FILE = "plan.json"
+_RESULTS = ("gate.json", "responses", "activations")
 # These do not change the rows or scores on disk: tables are made from them again at every run.
-# batch_tokens is free too: who runs out of memory lowers it and goes on; it moves rows by rounding only.
+# batch_tokens is free too: who runs out of memory lowers it and goes on; it moves rows by rounding only
+# (but for sampled answers, where a batch shares its random numbers).
 _FREE = ("out", "metrics", "reference", "paper", "batch_tokens")
 
 
-def claim(folder: Path, config: RunConfig, lm: LanguageModel, sae: SparseAutoencoder, suite: list[Benchmark]) -> bool:
+def claim(
+    folder: Path,
+    config: RunConfig,
+    extractor: Extractor,
+    bos_id: int | None,
+    suite: list[Benchmark],
+) -> bool:
     """Take a folder for a run, or go on with the same run in it.
 
     Returns
@@ -32,11 +40,15 @@ def claim(folder: Path, config: RunConfig, lm: LanguageModel, sae: SparseAutoenc
     UserError
         If the folder holds another run (the message names what differs) or something else.
     """
-    identity = _identity(config, lm, sae, suite)
+    identity = _identity(config, extractor, bos_id, suite)
     path = folder / FILE
     if path.is_file():
         known = json.loads(path.read_text(encoding="utf-8"))
         differing = sorted(_differences(known, identity))
+        if differing and not any((folder / name).exists() for name in _RESULTS):
+            # Refused by the gate, or stopped before it: nothing is lost by beginning another run here.
+            write_json(path, identity)
+            return False
         if differing:
             raise UserError(
                 f"{str(folder)!r} holds a run that differs in {', '.join(differing[:6])}. "
@@ -51,13 +63,21 @@ def claim(folder: Path, config: RunConfig, lm: LanguageModel, sae: SparseAutoenc
     return False
 
 
-def _identity(config: RunConfig, lm: LanguageModel, sae: SparseAutoencoder, suite: list[Benchmark]) -> dict[str, Any]:
+def _identity(config: RunConfig, extractor: Extractor, bos_id: int | None, suite: list[Benchmark]) -> dict[str, Any]:
+    lm, sae, hook = extractor.lm, extractor.sae, extractor.hook
     settings = {key: value for key, value in as_dict(config).items() if key not in _FREE}
+    if config.generation.temperature > 0:
+        settings["batch_tokens"] = config.batch_tokens
     settings["sae"] = {key: value for key, value in settings["sae"].items() if key not in ("labels", "force")}
     return {
         "config": settings,
         "model": {k: lm.identity[k] for k in ("weights_sha256", "dtype", "tokenizer")},
-        "sae": sae.identity["weights_sha256"],
+        "sae": {k: sae.identity[k] for k in ("weights_sha256", "settings_sha256")},
+        "hook": [hook.path, hook.side],
+        "bos_id": bos_id,
+        "versions": {
+            k: v for k, v in versions().items() if k in ("competency-gaps", "torch", "transformers", "sae-lens")
+        },
         "benchmarks": {benchmark.name: benchmark.content_hash() for benchmark in suite},
     }
 

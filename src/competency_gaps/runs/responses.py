@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,15 @@ def shard_by_length(lengths: Sequence[int], size: int) -> Iterator[np.ndarray]:
     yield from (order[start : start + size] for start in range(0, len(order), size))
 
 
+def fingerprint(arrays: Iterable[np.ndarray]) -> str:
+    """Hash of arrays in order: what a shard was made of."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
 class ResponseStage:
     """Scores benchmarks and keeps what was scored."""
 
@@ -56,11 +66,12 @@ class ResponseStage:
         for number, group in enumerate(shard_by_length([len(items[i].tokens.ids) for i in kept], SHARD_ITEMS)):
             name = f"{prefix}-{number:04d}"
             members = [kept[i] for i in group]
-            if self.shards.is_whole(name):
+            made_of = fingerprint(items[i].tokens.ids for i in members)
+            if self.shards.is_whole(name, made_of):
                 bar.skip(len(members))
             else:
                 table = self._score(items, members, bar)
-                self.shards.write(name, table.write_parquet)
+                self.shards.write(name, table.write_parquet, made_of)
             tables.append(pl.read_parquet(self.shards.path(name)))
         rest = [i for i, one in enumerate(items) if one.excluded is not None]
         tables.append(_table([{"item": i, "unscored": "excluded"} for i in rest]))

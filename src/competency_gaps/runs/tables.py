@@ -88,7 +88,12 @@ def make_tables(
     sample
         Facts of the run's own sample of tokens, used for the flags beside the reference.
     """
-    metrics = combine(collected.sums, reference.share if reference else None, config)
+    metrics = combine(
+        collected.sums,
+        reference.share if reference else None,
+        config,
+        reference_active=reference.density > 0 if reference else None,
+    )
     facts = _facts(collected, metrics, reference, sample)
     return Tables(
         concepts=_concepts(collected, metrics, facts, labels, config),

@@ -94,8 +94,8 @@ class LatentStatistics:
         self._error += float((x - decoded.double()).square().sum())
         self._negative = min(self._negative, float(latents.min()))
         mask = torch.from_numpy(own).to(latents.device)
-        mass = latents.double().sum(dim=0).cpu().numpy()
-        own_mass = latents[mask].double().sum(dim=0).cpu().numpy()
+        mass = latents.sum(dim=0, dtype=torch.float64).cpu().numpy()
+        own_mass = latents[mask].sum(dim=0, dtype=torch.float64).cpu().numpy()
         self.active += (latents > 0).sum(dim=0).cpu().numpy()
         self.mass += own_mass
         self.template_mass += mass - own_mass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,6 +108,8 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
         "model_name": known.get("model_name"),
         "neuronpedia_id": known.get("neuronpedia_id"),
         "weights_sha256": weights_hash(sae),
+        # Everything in the SAE's file that changes its arithmetic: normalisation, k, bias handling.
+        "settings_sha256": _settings_hash(sae),
     }
     return SparseAutoencoder(sae, name, str(hook_name), known.get("prepend_bos"), folder, identity)
 
@@ -140,6 +144,11 @@ def _from_release(loader: type[SAE[Any]], config: SAEConfig, device: str) -> SAE
         return loader.from_pretrained(release, sae_id, device=device, dtype=config.dtype)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise UserError(f"SAE {release}/{sae_id} cannot be loaded: {_short(error)}") from error
+
+
+def _settings_hash(sae: SAE[Any]) -> str:
+    settings = {key: value for key, value in sae.cfg.to_dict().items() if key not in ("metadata", "device")}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _short(error: BaseException) -> str:

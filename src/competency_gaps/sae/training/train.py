@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from competency_gaps.config import TrainingConfig, as_dict
-from competency_gaps.errors import MissingExtraError
+from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import fast_bfloat16, load_model
 from competency_gaps.model.prompts import resolve_bos
@@ -46,6 +46,11 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
     bos_id = resolve_bos(lm.tokenizer, config.model.bos, sae_prepends=True)
     progress.say(f"{config.model.name}: {hook.path} ({lm.hidden_size} wide), {lm.identity['dtype']}")
     cache = cache_activations(config, lm, hook, bos_id, out / "activations", progress)
+    if cache.tokens < config.batch:
+        raise UserError(
+            f"the texts give {cache.tokens} tokens to train on, fewer than one batch of {config.batch}: "
+            f"give more texts, or a smaller 'batch'."
+        )
     sae = _fit(config, lm.hidden_size, lm.device, bos_id is not None, cache, progress)
     _save(sae, config, out)
     write_card(config, lm, hook, bos_id, cache, out, progress)

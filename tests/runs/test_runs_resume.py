@@ -188,6 +188,20 @@ def test_damaged_shards_are_computed_again_with_a_warning(config, undisturbed, t
     assert_same_run(run, undisturbed)
 
 
+def test_a_shard_made_of_other_input_is_made_again(config, undisturbed, tmp_path, caplog):
+    """Whole by its checksum, but of another item: what a changed tokenizer or template would leave."""
+    import shutil
+
+    folder = tmp_path / "run"
+    shutil.copytree(undisturbed.path, folder)
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(folder / "activations" / f"b000-0001{suffix}", folder / "activations" / f"b000-0000{suffix}")
+    with caplog.at_level(logging.WARNING):
+        run = competency_gaps.run(config, folder)
+    assert "was made of other input" in caplog.text
+    assert_same_run(run, undisturbed)
+
+
 def test_a_missing_shard_or_checksum_is_made_again(config, undisturbed, tmp_path):
     import shutil
 

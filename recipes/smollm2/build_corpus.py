@@ -61,7 +61,10 @@ def unpack(work: Path, packages: Iterable[str]) -> dict[str, str]:
         deb = sorted(store.glob(f"{name}_*.deb"))[-1]
         root = work / "x" / name
         if not root.is_dir():
-            subprocess.run(["dpkg-deb", "-x", str(deb), str(root)], check=True)
+            part = root.with_suffix(".part")  # a package is there whole or not at all
+            part.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["dpkg-deb", "-x", str(deb), str(part)], check=True)
+            part.rename(root)
         shown = subprocess.run(["dpkg-deb", "-f", str(deb), "Version"], check=True, capture_output=True, text=True)
         versions[name] = shown.stdout.strip()
     return versions

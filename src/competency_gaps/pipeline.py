@@ -19,7 +19,7 @@ from competency_gaps.dictionary.flags import LatentFacts
 from competency_gaps.dictionary.labels import read_labels
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
-from competency_gaps.model.forward import read_hook
+from competency_gaps.model.forward import hook_width
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import LanguageModel, load_model
 from competency_gaps.model.prepare import PreparedItem, prepare
@@ -118,7 +118,7 @@ def set_up(config: RunConfig, progress: Progress) -> Setting:
     lm = load_model(config.model)
     sae = load_sae(config.sae, lm.device)
     hook = resolve_hook(lm.model, sae.hook_name)
-    width = read_hook(lm, hook, [np.asarray([lm.pad_id], np.int32)]).shape[-1]
+    width = hook_width(lm, hook)
     if width != sae.d_in:
         raise UserError(
             f"SAE {sae.name!r} reads activations of width {sae.d_in}, but {hook.path} ({hook.side}) of "

@@ -40,6 +40,11 @@ def read_hook(lm: LanguageModel, hook: Hook, sequences: Sequence[np.ndarray]) ->
     return activations[0].flatten(start_dim=2)
 
 
+def hook_width(lm: LanguageModel, hook: Hook) -> int:
+    """Width of the activations at the hook, found by a pass over one token."""
+    return int(read_hook(lm, hook, [np.asarray([lm.pad_id], np.int32)]).shape[-1])
+
+
 @contextmanager
 def enough_memory(ids: torch.Tensor) -> Iterator[None]:
     """Turn "out of memory" on a GPU into an error that says what to lower."""

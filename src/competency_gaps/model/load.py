@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
+HASHED = 256
+"""Numbers of each parameter that its hash samples, at least (or all there are)."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,6 @@ class LanguageModel:
     def device(self) -> torch.device:
         """Where the model's input must lie."""
         return self.model.get_input_embeddings().weight.device
-
-    @property
-    def hidden_size(self) -> int:
-        """Width of the residual stream."""
-        return int(text_config(self.model).hidden_size)
 
     @property
     def pad_id(self) -> int:
@@ -188,6 +186,7 @@ def _identity(config: ModelConfig, model: PreTrainedModel, tokenizer: PreTrained
         "hidden_size": int(text_config(model).hidden_size),
         "layers": int(text_config(model).num_hidden_layers),
         "dtype": str(model.dtype).removeprefix("torch."),
+        "device": str(model.get_input_embeddings().weight.device),
         "weights_sha256": weights_hash(model),
         "tokenizer": {
             "class": type(tokenizer).__name__,
@@ -209,7 +208,11 @@ def weights_hash(model: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         flat = tensor.detach().reshape(-1)
-        sample = flat[:: max(1, flat.numel() // 256)][:256].to("cpu", torch.float32)
+        stride = max(1, flat.numel() // HASHED)
+        # A stride that shared a divisor with the row's length would pass by most columns.
+        while tensor.dim() and math.gcd(stride, tensor.shape[-1]) > 1:
+            stride += 1
+        sample = flat[::stride].to("cpu", torch.float32)
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         digest.update(sample.numpy().tobytes())
     return digest.hexdigest()

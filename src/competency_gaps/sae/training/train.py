@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from competency_gaps.config import TrainingConfig, as_dict
 from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.files import write_json
+from competency_gaps.model.forward import hook_width
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import fast_bfloat16, load_model
 from competency_gaps.model.prompts import resolve_bos
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 NORM_BATCHES = 16
+TRAINING_FILE = "training.json"
 
 
 def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
@@ -44,17 +47,30 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
     lm = load_model(config.model)
     hook = resolve_hook(lm.model, config.hook_name)
     bos_id = resolve_bos(lm.tokenizer, config.model.bos, sae_prepends=True)
-    progress.say(f"{config.model.name}: {hook.path} ({lm.hidden_size} wide), {lm.identity['dtype']}")
+    width = hook_width(lm, hook)
+    progress.say(f"{config.model.name}: {hook.path} ({width} wide), {lm.identity['dtype']}")
     cache = cache_activations(config, lm, hook, bos_id, out / "activations", progress)
     if cache.tokens < config.batch:
         raise UserError(
             f"the texts give {cache.tokens} tokens to train on, fewer than one batch of {config.batch}: "
             f"give more texts, or a smaller 'batch'."
         )
-    sae = _fit(config, lm.hidden_size, lm.device, bos_id is not None, cache, progress)
-    _save(sae, config, out)
+    if _is_trained(config, out):
+        progress.say(f"{out} holds this SAE, trained: only its card and reference statistics are made again")
+    else:
+        _save(_fit(config, width, lm.device, bos_id is not None, cache, progress), config, out)
     write_card(config, lm, hook, bos_id, cache, out, progress)
     return out
+
+
+def _is_trained(config: TrainingConfig, out: Path) -> bool:
+    """Whether the folder holds the weights of this training; held-out texts, which only the card reads, may differ."""
+    record = out / TRAINING_FILE  # written after the weights
+    if not record.is_file():
+        return False
+    known = json.loads(record.read_text(encoding="utf-8"))
+    free = ("heldout", "heldout_tokens")
+    return {**known, **dict.fromkeys(free)} == {**as_dict(config), **dict.fromkeys(free)}
 
 
 def _fit(
@@ -164,12 +180,13 @@ def _save(sae: TrainingSAE[Any], config: TrainingConfig, out: Path) -> None:
     import torch
     from safetensors.torch import load_file, save_file
 
+    (out / TRAINING_FILE).unlink(missing_ok=True)
     weights, cfg = sae.save_inference_model(out)
     tensors = {name: tensor.to(getattr(torch, config.save_dtype)) for name, tensor in load_file(weights).items()}
     part = Path(weights).with_suffix(".part")
     save_file(tensors, part)
     part.replace(weights)
-    (out / "training.json").write_text(json.dumps(as_dict(config), indent=1) + "\n")
     # Readable, and with float32 as the precision to compute in whatever the file's is.
     settings = json.loads(Path(cfg).read_text())
     Path(cfg).write_text(json.dumps({**settings, "device": "cpu", "dtype": "float32"}, indent=1) + "\n")
+    write_json(out / TRAINING_FILE, as_dict(config))

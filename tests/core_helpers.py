@@ -74,7 +74,7 @@ def command(*arguments: str, cwd: Path | None = None, env: dict[str, str] | None
 
 def shard_bytes(folder: Path) -> dict[str, bytes]:
     """Every shard of a run folder by its place."""
-    files = [p for sub in ("responses", "activations") for p in (folder / sub).glob("*")]
+    files = [p for sub in ("responses", "activations") for p in (folder / sub).rglob("*") if p.is_file()]
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 

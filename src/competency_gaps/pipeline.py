@@ -12,13 +12,13 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.activations.extract import Extractor
+from competency_gaps.activations.spans import TEXT_ONLY
 from competency_gaps.benchmarks import load_benchmarks
 from competency_gaps.benchmarks.item import Benchmark
 from competency_gaps.config import RunConfig, as_dict
-from competency_gaps.dictionary.flags import LatentFacts
 from competency_gaps.dictionary.labels import read_labels
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_atomic
+from competency_gaps.files import sha256
 from competency_gaps.model.forward import hook_width
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import LanguageModel, load_model
@@ -27,13 +27,13 @@ from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
 from competency_gaps.runs.extraction import ExtractionStage, Reading, reading
 from competency_gaps.runs.gate import pass_gate
-from competency_gaps.runs.items import items_table, token_table
+from competency_gaps.runs.items import items_table
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import versions, write_manifest
 from competency_gaps.runs.open import Run, open_run
 from competency_gaps.runs.plan import claim
 from competency_gaps.runs.responses import ResponseStage
-from competency_gaps.runs.tables import collect, make_tables
+from competency_gaps.runs.results import write_results
 from competency_gaps.sae import GateFigures, SparseAutoencoder, load_sae
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
@@ -53,6 +53,7 @@ class Setting:
     prepared: dict[str, list[PreparedItem]]
     """Per benchmark, its items as the model reads them."""
     reference: Reference | None
+    reference_file: Path | None
     labels: list[str | None]
     """Per concept; null = none."""
 
@@ -86,7 +87,7 @@ def run(config: RunConfig, out: Path | None = None, progress: Progress | None = 
     resumed = claim(folder, config, setting.extractor, setting.bos_id, setting.suite)
     progress.say(f"{'Going on with' if resumed else 'Run folder'} {folder}")
     every = [one for items in setting.prepared.values() for one in items]
-    gate, sample = pass_gate(
+    gate, sampled = pass_gate(
         folder,
         setting.extractor,
         every,
@@ -103,9 +104,19 @@ def run(config: RunConfig, out: Path | None = None, progress: Progress | None = 
     clock.lap("extraction")
     (folder / MANIFEST_FILE).unlink(missing_ok=True)  # until all tables are written anew, the run is not finished
     items = items_table(setting.prepared, readings, responses)
-    _write_tables(setting, folder, stage, shards, items, sample)
+    evidence = write_results(
+        folder,
+        stage,
+        shards,
+        items,
+        tokenizer=setting.lm.tokenizer,
+        reference=setting.reference,
+        sampled=sampled,
+        labels=setting.labels,
+        config=config,
+    )
     clock.lap("metrics")
-    write_manifest(folder, _manifest(setting, gate, shards, items, clock.laps, command))
+    write_manifest(folder, _manifest(setting, gate, shards, items, evidence, clock.laps, command))
     return open_run(folder)
 
 
@@ -135,7 +146,9 @@ def set_up(config: RunConfig, progress: Progress) -> Setting:
         ]
         _say_excluded(benchmark.name, prepared[benchmark.name], progress)
     labels = read_labels(config.sae.labels, sae.d_sae) if config.sae.labels else _own_labels(sae)
-    return Setting(config, suite, lm, sae, extractor, bos_id, prepared, _reference(config, sae), labels)
+    file = _reference_file(config, sae)
+    reference = read_reference(file, sae.d_sae) if file else None
+    return Setting(config, suite, lm, sae, extractor, bos_id, prepared, reference, file, labels)
 
 
 def _say_excluded(benchmark: str, items: list[PreparedItem], progress: Progress) -> None:
@@ -179,43 +192,15 @@ def _extract(
     return readings, shards, stage
 
 
-def _write_tables(
-    setting: Setting,
-    folder: Path,
-    stage: ExtractionStage,
-    shards: dict[str, list[str]],
-    items: pl.DataFrame,
-    sample: LatentFacts,
-) -> None:
-    config, width = setting.config, setting.sae.d_sae
-    tokens = token_table((stage.blocks(names) for names in shards.values()), setting.lm.tokenizer)
-    scores = {
-        name: items.filter(pl.col("benchmark") == name)["score"].fill_null(float("nan")).to_numpy() for name in shards
-    }
-    strings = dict(tokens.iter_rows())
-    collected = collect({name: stage.blocks(names) for name, names in shards.items()}, scores, width, strings)
-    tables = make_tables(collected, items, setting.reference, sample, setting.labels, config.metrics)
-    for name, table in {
-        "items": items,
-        "tokens": tokens,
-        "concepts": tables.concepts,
-        "concept_benchmarks": tables.concept_benchmarks,
-        "benchmarks": tables.benchmarks,
-        "overlap": tables.overlap,
-    }.items():
-        write_atomic(folder / f"{name}.parquet", table.write_parquet)
-
-
 def _own_labels(sae: SparseAutoencoder) -> list[str | None]:
     file = sae.folder / "labels.json" if sae.folder else None
     return read_labels(file, sae.d_sae) if file and file.is_file() else [None] * sae.d_sae
 
 
-def _reference(config: RunConfig, sae: SparseAutoencoder) -> Reference | None:
-    path = config.reference
-    if path is None and sae.folder is not None and (sae.folder / REFERENCE_FILE).is_file():
-        path = sae.folder / REFERENCE_FILE
-    return read_reference(path, sae.d_sae) if path else None
+def _reference_file(config: RunConfig, sae: SparseAutoencoder) -> Path | None:
+    """The reference statistics: those that were asked for, else the SAE's own, if it has any."""
+    own = sae.folder / REFERENCE_FILE if sae.folder is not None else None
+    return config.reference or (own if own is not None and own.is_file() else None)
 
 
 def _manifest(
@@ -223,6 +208,7 @@ def _manifest(
     gate: GateFigures,
     shards: dict[str, list[str]],
     items: pl.DataFrame,
+    evidence: dict[str, Any],
     timings: dict[str, float],
     command: str,
 ) -> dict[str, Any]:
@@ -245,7 +231,14 @@ def _manifest(
         "bos_id": setting.bos_id,
         "seeds": {"generation": config.generation.seed},
         "gate": gate.as_dict(),
-        "reference": setting.reference is not None,
+        "reference": None
+        if setting.reference_file is None
+        else {
+            "name": setting.reference_file.name,
+            "sha256": sha256(setting.reference_file),
+            "lift": config.span in TEXT_ONLY,
+        },
+        "evidence": evidence,
         "benchmarks": [
             {
                 "name": benchmark.name,

@@ -53,7 +53,7 @@ def test_show_json(cli, tiny_run):
     assert document["concepts"]["width"] == 64 and document["concepts"]["alive"] == int(
         tiny_run.concepts["alive"].sum()
     )
-    values = [row["chi_model"] for row in document["rows"]]
+    values = [row["gap"] for row in document["rows"]]
     assert values == sorted(values)
     known = {row["concept"]: row for row in tiny_run.concepts.iter_rows(named=True)}
     assert all(known[row["concept"]]["chi_model"] == row["chi_model"] for row in document["rows"])

@@ -53,7 +53,7 @@ def changed(path: str, value):
             "benchmarks.1.source.dificulty",
             "benchmarks.1.source.dificulty: there is no such key. Did you mean 'difficulty'?",
         ),
-        ("zzzzzz", "zzzzzz: there is no such key. Known: batch_tokens, benchmarks, generation,"),
+        ("zzzzzz", "zzzzzz: there is no such key. Known: batch_tokens, benchmarks, evidence, generation,"),
         ("benchmarks.0.source.zzzzzz", "Known: fields, kind, path."),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 
@@ -50,12 +51,12 @@ def random_suite(seed: int, items: int = 30, width: int = 12):
 
 def test_sums_and_chi_by_hand():
     sums = Sums.of(sp.csr_array(CAS), SCORES)
-    assert (sums.items, sums.scored, sums.score_sum, sums.mean_score) == (3, 2, 1.5, 0.75)
+    assert (sums.items, sums.scored, sums.score_powers[0], sums.mean_score) == (3, 2, 1.5, 0.75)
     assert sums.cas.tolist() == [6, 2, 0, 6]
     assert sums.support.tolist() == [3, 1, 0, 1]
     assert sums.weight.tolist() == [4, 2, 0, 0]
     assert sums.weight_score.tolist() == [2.5, 1.0, 0, 0]
-    assert sums.weight_squared.tolist() == [10, 4, 0, 0]
+    assert sums.weight2.tolist() == [10, 4, 0, 0]
     assert effective_sample(sums).tolist() == [1.6, 1.0, 0, 0]
     assert chi_model(sums)[:2].tolist() == [0.625, 0.5]
     assert np.isnan(chi_model(sums)[2:]).all(), "no scored activation is undefined, not 0"
@@ -139,9 +140,13 @@ def test_sums_merge_in_any_order(seed, cuts, order):
     for i in order:
         total = total + parts[i]
     whole = Sums.of(cas, scores)
-    for field in ("items", "scored"):
-        assert getattr(total, field) == getattr(whole, field)
-    for field in ("score_sum", "cas", "support", "weight", "weight_score", "weight_squared"):
+    dense, s = cas.toarray(), np.nan_to_num(scores)
+    known = ~np.isnan(scores)
+    assert whole.weight2_score2 == pytest.approx((dense**2 * s[:, None] ** 2)[known].sum(axis=0))
+    assert whole.weight4 == pytest.approx((dense**4)[known].sum(axis=0))
+    assert whole.weight_score2 == pytest.approx((dense * s[:, None] ** 2)[known].sum(axis=0))
+    assert whole.scored_support.tolist() == (dense[known] > 0).sum(axis=0).tolist()
+    for field in (field.name for field in dataclasses.fields(Sums)):
         assert getattr(total, field) == pytest.approx(getattr(whole, field), rel=1e-12, abs=1e-12)
 
 

@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from report_helpers import FORMS, NAMES, THINGS, WORDS, drawn_activations, drawn_items, made_manifest
+import scipy.sparse as sp
+from report_helpers import FLOOR, FORMS, NAMES, THINGS, WORDS, drawn_activations, drawn_items, made_manifest
+
+from competency_gaps.config import EvidenceConfig
+from competency_gaps.evidence import suite_evidence
 
 
 @dataclass
@@ -105,7 +109,6 @@ def synthetic_run(path=Path("runs/smollm2-135m"), *, n_concepts=160, benchmarks=
         scored = np.isfinite(s)
         chi = w.mean(0) / w.mean(0)[alive].mean()
         model = _ratio((w[scored] * s[scored, None]).sum(0), w[scored].sum(0))
-        n_eff = np.nan_to_num(_ratio(w.sum(0) ** 2, (w**2).sum(0)))
         coverage.append(chi), performance.append(model), covered.append(chi > 0)
         low, high = np.quantile(chi[chi > 0], [0.1, 0.9])
         status = np.where(
@@ -120,16 +123,18 @@ def synthetic_run(path=Path("runs/smollm2-135m"), *, n_concepts=160, benchmarks=
                     "chi_bench": chi,
                     "chi_model": _nulls(model),
                     "support": (w > 0).sum(0),
-                    "n_eff": n_eff,
+                    **_evidence(w, s, np.zeros(len(s))),
                     "share": chi / chi.sum(),
                     "lift": _nulls(np.log2(np.where(chi > 0, chi, np.nan))),
                     "coverage_status": pl.Series(status.tolist(), dtype=pl.String),
+                    "chance_seen": np.full(n_concepts, 0.5),
                 }
             )
         )
     coverage, performance, covered = np.array(coverage), np.array(performance), np.array(covered)
     table = _benchmark_table(items, names, covered, int(alive.sum()))
-    concepts = _concept_table(rng, cas[kept], coverage, performance, alive)
+    numbers = items["benchmark"].replace_strict({n: i for i, n in enumerate(names)}).to_numpy()[kept]
+    concepts = _concept_table(rng, cas[kept], score[kept], numbers, coverage, performance, alive)
     return FakeRun(
         path,
         made_manifest(items, names, n_concepts),
@@ -165,7 +170,26 @@ def _benchmark_table(items, names, covered, alive):
     return pl.DataFrame(rows)
 
 
-def _concept_table(rng, cas, coverage, performance, alive):
+def _evidence(cas, scores, numbers, eligible=None):
+    """The package's own evidence, as columns; few items, so that a floor of 5 tests some concepts."""
+    one = suite_evidence(
+        sp.csr_array(cas), scores, numbers, config=EvidenceConfig(min_n_eff=FLOOR, q=0.2), eligible=eligible
+    )
+    return {
+        "n_eff": one.n_eff,
+        "chi_model_low": _nulls(one.low),
+        "chi_model_high": _nulls(one.high),
+        "gap": _nulls(one.gap),
+        "gap_low": _nulls(one.gap_low),
+        "gap_high": _nulls(one.gap_high),
+        "p_value": _nulls(one.p_value),
+        "q_value": _nulls(one.q_value),
+        "drawn": one.drawn,
+        "performance_status": pl.Series(one.status.tolist(), dtype=pl.String),
+    }
+
+
+def _concept_table(rng, cas, scores, numbers, coverage, performance, alive):
     n = cas.shape[1]
     labels = [FORMS[i % len(FORMS)].format(THINGS[(i * 7) % len(THINGS)]) for i in range(n)]
     flags = {
@@ -190,8 +214,9 @@ def _concept_table(rng, cas, coverage, performance, alive):
             "chi_model": _nulls(model),
             "n_benchmarks": defined.sum(0).astype(np.int32),
             "support": (cas > 0).sum(0),
-            "n_eff": np.nan_to_num(_ratio(cas.sum(0) ** 2, (cas**2).sum(0)).astype(float)),
+            **_evidence(cas, scores, numbers, alive & ~np.any(list(flags.values()), axis=0)),
             "lift": _nulls(np.log2(np.where(chi > 0, chi, np.nan))),
+            "chance_seen": np.full(n, 0.5),
         },
         schema_overrides={"label": pl.String, "peak_token": pl.String},
     )

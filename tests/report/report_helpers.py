@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+FLOOR = 5.0
+"""Least n_eff of a tested concept in a drawn run, which has few items."""
+
 NAMES = [
     "calendar",
     "roman-numerals",
@@ -154,6 +157,7 @@ def made_manifest(items, names, n_concepts):
             }
             for b, name in enumerate(names)
         ],
+        "evidence": {"min_n_eff": FLOOR, "q": 0.2, "level": 0.95, "seed": 0},
         "settings": {"seed": 0, "batch_tokens": 8192, "metrics": {"normaliser": "alive"}},
         "timings": {"activations": 301.2, "scores": 812.9, "metrics": 2.1},
         "command": "cgaps run recipes/smollm2.yaml --out runs/smollm2-135m",

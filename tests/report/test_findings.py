@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import polars as pl
-import pytest
 
 from competency_gaps.report import columns, findings, headline
 
 TYPES = {
     "label": pl.String,
     "chi_model": pl.Float64,
-    "n_eff": pl.Float64,
+    **dict.fromkeys(("n_eff", "gap", "q_value", "chance_seen"), pl.Float64),
     **dict.fromkeys(("alive", "dense", "template", "exact_token", "missing", "ranked"), pl.Boolean),
 }
+
+
+EVIDENCE = {"min_n_eff": 20.0, "q": 0.05}
 
 
 def concepts(**changes):
@@ -31,45 +33,45 @@ def concepts(**changes):
         "chi_model": [0.5] * size,
         "n_eff": [30.0] * size,
         "support": [40] * size,
+        "gap": [0.0] * size,
+        "q_value": [0.5] * size,
+        "performance_status": ["typical"] * size,
+        "chance_seen": [None] * size,
     }
     return pl.DataFrame({**base, **changes}, schema_overrides=TYPES)
 
 
-def test_rankings_take_only_ranked_defined_and_supported_concepts():
+def test_rankings_take_only_tested_concepts_in_the_order_of_their_gap():
     frame = concepts(
-        chi_model=[0.1 + i / 100 for i in range(12)] + [0.0, None, 0.9],
-        ranked=[True] * 12 + [False, True, True],
-        n_eff=[30.0] * 14 + [5.0],
+        gap=[-0.3, 0.2, -0.4, -0.1, None, -0.9, 0.4],
+        q_value=[0.01, 0.02, 0.001, 0.4, None, None, 0.001],
+        performance_status=["weak", "strong", "weak", "typical", "untested", "insufficient", "strong"],
+        ranked=[True] * 4 + [False, True, True],
     )
-    order = findings.ranking(frame, 20.0)
-    assert order.frame["concept"].to_list() == list(range(12))
-    assert (order.pool, order.floor) == (14, 20.0)
-    assert "12 of 14 (86%)" in order.caption and "lowered" not in order.caption
+    order = findings.ranking(frame, EVIDENCE)
+    assert order.weak["concept"].to_list() == [2, 0]
+    assert order.strong["concept"].to_list() == [6, 1]
+    assert order.tested["concept"].to_list() == [2, 0, 3, 1, 6]
+    assert (order.pool, order.insufficient) == (6, 1)
+    caption = order.caption("weak")
+    assert "2 of 5 (40%) tested concepts are weak at a false-discovery rate of 5%" in caption
+    assert "1 of 6 ranked concepts have an n_eff below 20" in caption
 
 
-def test_the_floor_is_lowered_aloud():
-    order = findings.ranking(concepts(n_eff=[6.0] * 11), 20.0)
-    assert order.floor == 5.0 and order.frame.height == 11
-    assert "lowered from 20 to 5" in order.caption
+def test_equal_gaps_are_ordered_by_evidence():
+    frame = concepts(n_eff=[25.0, 90.0, 40.0], gap=[-0.2] * 3, performance_status=["weak"] * 3)
+    assert findings.ranking(frame, EVIDENCE).weak["concept"].to_list() == [1, 2, 0]
 
 
-def test_with_too_few_concepts_the_floor_is_given_up():
-    order = findings.ranking(concepts(n_eff=[1.0, 30.0]), 20.0)
-    assert order.floor == 0 and order.frame.height == 2
-    assert "lowered from 20 to 0" in order.caption
-
-
-@pytest.mark.parametrize(("size", "top"), [(0, 5), (1, 5), (7, 5), (40, 5)])
-def test_no_concept_is_both_strong_and_weak(size, top):
-    order = findings.ranking(concepts(chi_model=[i / 50 for i in range(size)]), 20.0)
-    strongest, weakest = order.ends(top)
-    assert not set(strongest["concept"]) & set(weakest["concept"])
-    assert strongest.height + weakest.height == min(size, 2 * top)
-
-
-def test_equal_scores_are_ordered_by_evidence():
-    order = findings.ranking(concepts(n_eff=[25.0, 90.0, 40.0], chi_model=[0.0, 0.0, 0.0]), 0.0)
-    assert order.frame["concept"].to_list() == [1, 2, 0]
+def test_without_weak_concepts_none_is_named(run):
+    typical = run.changed(concepts=run.concepts.with_columns(performance_status=pl.lit("typical")))
+    ranked = findings.ranking(typical.concepts, EVIDENCE)
+    weak, strong = headline.findings(typical, headline.overview(typical), ranked)[-2:]
+    assert (weak.number, strong.number, weak.tone) == ("0", "0", "")
+    assert f"of {ranked.tested.height} tested concepts are weak" in weak.sentence and "“" not in weak.sentence
+    untested = run.changed(concepts=run.concepts.with_columns(q_value=pl.lit(None, pl.Float64)))
+    last = headline.findings(untested, headline.overview(untested), findings.ranking(untested.concepts, EVIDENCE))[-1]
+    assert last.number == "N/A"
 
 
 def test_missing_concepts_are_alive_and_unflagged_and_the_commonest_first():
@@ -105,7 +107,7 @@ def test_the_headline_counts_over_stated_denominators(run):
     view = headline.overview(run)
     assert view.scored + view.unscored + view.excluded == view.items
     assert view.exercised + view.missing == view.alive
-    sentences = headline.findings(run, view, findings.ranking(run.concepts, 20.0))
+    sentences = headline.findings(run, view, findings.ranking(run.concepts, EVIDENCE))
     assert sentences[0].number.endswith("%") and f"{view.scored} of {view.items} items" in sentences[0].sentence
     assert f"of {view.alive} alive" in sentences[2].sentence
 
@@ -116,7 +118,7 @@ def test_a_run_without_scores_says_so(run):
         concepts=run.concepts.with_columns(chi_model=pl.lit(None, pl.Float64)),
     )
     view = headline.overview(unscored)
-    first = headline.findings(unscored, view, findings.ranking(unscored.concepts, 20.0))[0]
+    first = headline.findings(unscored, view, findings.ranking(unscored.concepts, EVIDENCE))[0]
     assert first.number == "N/A" and "coverage only" in first.sentence
 
 
@@ -154,7 +156,7 @@ def test_the_rows_of_one_benchmark_show_their_status_as_a_badge():
 def test_pairs_listed_in_both_orders_are_one_pair(run):
     turned = run.overlap.rename({"benchmark_a": "benchmark_b", "benchmark_b": "benchmark_a"})
     both = pl.concat([run.overlap, turned.select(run.overlap.columns)])
-    last = findings.ranking(run.concepts, 20.0)
+    last = findings.ranking(run.concepts, EVIDENCE)
     view = headline.overview(run)
     assert headline.findings(run, view, last) == headline.findings(run.changed(overlap=both), view, last)
 

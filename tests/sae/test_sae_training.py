@@ -104,9 +104,13 @@ def test_reference_equals_a_direct_count(pack, config):
         total += len(piece.ids)
     reference = read_reference(pack / "reference.parquet", 64)
     active, mass, template, tokens = np.zeros(64), np.zeros(64), np.zeros(64), 0
+    windows = []
     with torch.inference_mode():
         for piece in chosen:
             z = sae.encode(read_hook(lm, hook, [piece.ids])[0]).numpy()
+            text, is_text = z[~piece.bos], piece.content[~piece.bos]
+            stretches = [(text[i : i + 64], is_text[i : i + 64]) for i in range(0, len(text), 64)]
+            windows += [rows[keep].mean(axis=0) for rows, keep in stretches if keep.any()]
             for t in range(len(piece.ids)):
                 if piece.bos[t]:
                     continue
@@ -121,6 +125,11 @@ def test_reference_equals_a_direct_count(pack, config):
     known = mass + template > 0
     assert reference.template_share[known] == pytest.approx((template / (mass + template + 1e-30))[known], abs=5e-3)
     assert np.isnan(reference.template_share[~known]).all()
+    cas = np.stack(windows)
+    assert reference.window_density == pytest.approx((cas > 0).mean(axis=0), abs=0.04)
+    often = (cas > 0).sum(axis=0) >= 5
+    typical = cas.sum(axis=0)[often] / (cas > 0).sum(axis=0)[often]
+    assert reference.window_cas[often] == pytest.approx(typical, rel=0.05)
 
 
 def test_a_lost_shard_is_made_again_byte_for_byte(config, pack, model_folder):
@@ -148,3 +157,13 @@ def test_activations_of_other_texts_are_never_overwritten(config, pack, texts, t
     with pytest.raises(UserError, match="differ in texts"):
         cache_activations(other, lm, hook, 0, pack / "activations", Progress(quiet=True))
     assert shards == {path: path.stat().st_mtime_ns for path in (pack / "activations").glob("shard-*")}
+
+
+def test_a_finished_sae_is_not_trained_again_for_its_card(config, pack):
+    weights = (pack / "sae_weights.safetensors").stat().st_mtime_ns
+    before = json.loads((pack / "card.json").read_text())["figures"]["heldout_tokens"]
+    train_sae(config.model_copy(update={"heldout_tokens": 1000}), pack, Progress(quiet=True))
+    assert (pack / "sae_weights.safetensors").stat().st_mtime_ns == weights
+    assert json.loads((pack / "card.json").read_text())["figures"]["heldout_tokens"] < before
+    train_sae(config.model_copy(update={"heldout_tokens": 1000, "k": 6}), pack, Progress(quiet=True))
+    assert (pack / "sae_weights.safetensors").stat().st_mtime_ns > weights

@@ -10,6 +10,9 @@ from competency_gaps.model.prompts import Tokens
 NEEDS_RESPONSE = frozenset({"response", "all"})
 """Spans that hold what the model wrote."""
 
+TEXT_ONLY = frozenset({"question", "response"})
+"""Spans without boundary and template tokens: what a reference of plain text can be set beside."""
+
 
 def span_mask(span: Span, prompt: Tokens, response: int) -> np.ndarray:
     """Which tokens of prompt and response belong to the span.

@@ -37,6 +37,7 @@ def run_document(run: Run) -> dict[str, Any]:
             "template": concepts["template"].sum(),
             "exact_token": concepts["exact_token"].sum(),
         },
+        "evidence": run.manifest["evidence"],
         "gate": run.manifest["gate"],
     }
 

@@ -15,48 +15,56 @@ from competency_gaps.runs.open import Run, open_run
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-MIN_N_EFF = 20.0
 
 
 def show(
     run: RunArgument,
     benchmark: Annotated[str | None, typer.Option(help="One benchmark's concepts.")] = None,
-    sort: Annotated[str, typer.Option(help="Column; a leading '-' for highest first.")] = "chi_model",
+    sort: Annotated[
+        str | None, typer.Option(help="Column, a leading '-' for highest first; by default weak concepts by gap.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Rows.")] = 20,
     all_: Annotated[
-        bool, typer.Option("--all", help="Also flagged concepts and those with little data (n_eff below 20).")
+        bool, typer.Option("--all", help="Also flagged concepts, and those with too little data to test.")
     ] = False,
     json_: JsonOption = False,
 ) -> None:
     """List concepts with coverage and performance; undefined values come last."""
     opened = open_run(run)
     table = _concepts(opened, benchmark)
-    if not all_:
-        enough = pl.col("n_eff") >= MIN_N_EFF
-        if not sort.lstrip("-").startswith(("chi_model", "n_eff", "support")):
-            enough = pl.lit(True)
-        ranked = table.filter(pl.col("ranked"))
-        table = ranked.filter(enough)
-        if not table.height and ranked.height:
-            table = ranked
-            message = f"no concept reaches n_eff {MIN_N_EFF:.0f} here, so those with less are shown"
-            Console(stderr=True).print(message, highlight=False, markup=False)
-    column = sort.removeprefix("-")
+    column = (sort or "gap").removeprefix("-")
     if column not in table.columns:
         raise UserError(
             f"--sort {sort!r}: there is no such column.{nearest(column, table.columns)} "
             f"Known: {', '.join(table.columns)}"
         )
-    table = table.sort([column, "concept"], descending=[sort.startswith("-"), False], nulls_last=True).head(limit)
+    if not all_:
+        table = _chosen(table, column, only_weak=sort is None)
+    order = [(sort or "").startswith("-"), False]
+    table = table.sort([column, "concept"], descending=order, nulls_last=True).head(limit)
     if json_:
         print_json({**run_document(opened), "benchmark": benchmark, "rows": rows(table)})
         return
     from competency_gaps.report import concept_table, print_summary
 
     console = Console()
-    if benchmark is None and sort == "chi_model":
-        print_summary(opened, console)
+    if benchmark is None and sort is None and not all_:
+        print_summary(opened, console, top=limit)
+        return
+    if not table.height:
+        note = "no concept qualifies: --sort gap lists all that were tested, --all every concept"
+        Console(stderr=True).print(note, highlight=False, markup=False)
     console.print(concept_table(table))
+
+
+def _chosen(table: pl.DataFrame, column: str, *, only_weak: bool) -> pl.DataFrame:
+    """Unflagged concepts; the weak ones if nothing else was asked, and only tested ones where performance is asked."""
+    table = table.filter(pl.col("ranked"))
+    if only_weak:
+        return table.filter(pl.col("performance_status") == "weak")
+    if column.startswith(("chi_model", "gap", "p_value", "q_value", "performance")):
+        return table.filter(pl.col("q_value").is_not_null())
+    return table
 
 
 def concept(

@@ -15,13 +15,14 @@ from competency_gaps.config.benchmark import (
 )
 from competency_gaps.config.load import parse_config, read_yaml
 from competency_gaps.config.model import DType, ModelConfig
-from competency_gaps.config.run import GenerationConfig, MetricsConfig, Pooling, RunConfig, Span
+from competency_gaps.config.run import EvidenceConfig, GenerationConfig, MetricsConfig, Pooling, RunConfig, Span
 from competency_gaps.config.sae import SAEConfig, TrainingConfig
 
 __all__ = [
     "BenchmarkConfig",
     "Config",
     "DType",
+    "EvidenceConfig",
     "FileSource",
     "GenerationConfig",
     "HubSource",

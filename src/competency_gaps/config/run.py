@@ -50,6 +50,19 @@ class MetricsConfig(Config):
     """Share of a concept's mass on one token string at or above which it is an exact-token concept."""
 
 
+class EvidenceConfig(Config):
+    """How sure a gap must be to be called one."""
+
+    min_n_eff: Annotated[float, Field(ge=2)] = 20.0
+    """Effective sample below which a concept is not tested."""
+    q: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """False-discovery rate (Benjamini-Hochberg) at or below which a gap counts as real."""
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Coverage of the intervals."""
+    seed: int = 0
+    """Seed of the drawn permutations."""
+
+
 class RunConfig(Config):
     """Everything that ``cgaps run`` needs."""
 
@@ -70,6 +83,7 @@ class RunConfig(Config):
     """Rows x longest of a forward pass; lower it if memory runs out."""
     generation: GenerationConfig = GenerationConfig()
     metrics: MetricsConfig = MetricsConfig()
+    evidence: EvidenceConfig = EvidenceConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -77,6 +91,9 @@ class RunConfig(Config):
         if not isinstance(data, dict) or not data.get("paper"):
             return data
         metrics = data.get("metrics") or {}
+        if not isinstance(metrics, (dict, MetricsConfig)):
+            return data  # the check of its type says what is wrong
+        metrics = metrics if isinstance(metrics, dict) else metrics.model_dump(exclude_unset=True)
         for given, wanted, prefix in ((data, PAPER, ""), (metrics, PAPER_METRICS, "metrics.")):
             for key, value in wanted.items():
                 if isinstance(given, dict) and given.get(key, value) != value:

@@ -16,4 +16,4 @@ def effective_sample(sums: Sums) -> np.ndarray:
         Between 1 and the number of scored items in which the concept is active; 0 where there are none.
     """
     out = np.zeros(len(sums.weight))
-    return np.divide(sums.weight**2, sums.weight_squared, out=out, where=sums.weight_squared > 0)
+    return np.divide(sums.weight**2, sums.weight2, out=out, where=sums.weight2 > 0)

@@ -10,6 +10,7 @@
 """
 
 from competency_gaps.metrics.coverage import (
+    chance_seen,
     chi_bench,
     coverage_status,
     lift,
@@ -27,6 +28,7 @@ __all__ = [
     "Overlap",
     "SuiteMetrics",
     "Sums",
+    "chance_seen",
     "chi_bench",
     "chi_model",
     "coverage_status",

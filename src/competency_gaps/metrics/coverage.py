@@ -110,6 +110,27 @@ def coverage_status(
     return status
 
 
+def chance_seen(window_density: np.ndarray, tokens: float, window: int) -> np.ndarray:
+    """Chance that a text of so many tokens shows a concept at all, given its base rate in the reference [ours].
+
+    ``1 - (1 - window_density)^(tokens / window)``: windows and not tokens are taken as independent, because a
+    concept's activations come in clusters. That a concept with a small chance is missing is no news.
+
+    Parameters
+    ----------
+    window_density : ndarray of shape (concepts,)
+        Share of the reference's windows of ``window`` tokens in which each is active.
+    tokens
+        Tokens that were read.
+
+    Returns
+    -------
+    ndarray of float64 of shape (concepts,), in [0, 1].
+    """
+    with np.errstate(divide="ignore"):
+        return -np.expm1(np.log1p(-np.clip(window_density, 0.0, 1.0)) * (tokens / window))
+
+
 def missing_everywhere(all_sums: Sequence[Sums]) -> np.ndarray:
     """Concepts that are missing in every benchmark: bool of shape (concepts,)."""
     return np.all([sums.cas == 0 for sums in all_sums], axis=0)

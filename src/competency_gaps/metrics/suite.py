@@ -18,7 +18,7 @@ from competency_gaps.metrics.coverage import (
     suite_chi_bench,
 )
 from competency_gaps.metrics.performance import chi_model, pooled_chi_model, suite_chi_model
-from competency_gaps.metrics.sums import Sums, add_all
+from competency_gaps.metrics.sums import Sums, add_all, sums_by_benchmark
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class SuiteMetrics:
     alive: np.ndarray
     """bool of shape (C,): active in the run or the reference."""
     missing: np.ndarray
-    """bool of shape (C,): CAS is 0 in every item of every benchmark."""
+    """bool of shape (C,): alive, but CAS is 0 in every item of every benchmark."""
     chi_bench: np.ndarray
     """float64 of shape (C,), >= 0."""
     chi_model: np.ndarray
@@ -40,6 +40,8 @@ class SuiteMetrics:
     """int64 of shape (C,): items in which the concept is active."""
     lift: np.ndarray
     """float64 of shape (C,): lift of the suite (mean share over benchmarks); NaN = missing or no reference."""
+    status: np.ndarray
+    """object of shape (C,): coverage by the suite: missing, under, typical, over, or None for concepts not alive."""
     by_benchmark_chi_bench: np.ndarray
     """float64 of shape (B, C)."""
     by_benchmark_chi_model: np.ndarray
@@ -66,15 +68,15 @@ def combine(
     Parameters
     ----------
     reference_share : ndarray of shape (C,), optional
-        Each concept's part of all activation in a reference corpus; null if there is none.
+        Each concept's part of all activation in a reference corpus; null if there is none, or none of the span's kind.
     reference_active : ndarray of bool of shape (C,), optional
         Concepts active anywhere in the reference, its template tokens included; null takes those with a share.
     """
     every = list(sums.values())
     seen = np.any([s.cas > 0 for s in every], axis=0)
-    alive = seen
-    if reference_share is not None:
-        alive = seen | (reference_share > 0 if reference_active is None else reference_active)
+    if reference_active is None:
+        reference_active = np.zeros_like(seen) if reference_share is None else reference_share > 0
+    alive = seen | reference_active
     bench = np.stack([chi_bench(s, alive, config.normaliser) for s in every])
     model = np.stack([chi_model(s) for s in every])
     shares = np.stack([share(s) for s in every])
@@ -90,16 +92,18 @@ def combine(
     limits = {"under": config.under_lift, "over": config.over_lift, "tail": config.tail}
     status = [coverage_status(s, alive, c, v, **limits) for s, c, v in zip(every, bench, statuses_lift, strict=True)]
     total = add_all(every)
+    chi = suite_chi_bench(bench[read] if read.any() else bench)
     pooled = config.average == "pooled"
     return SuiteMetrics(
         benchmarks=tuple(sums),
         alive=alive,
-        missing=missing_everywhere([s for s in every if s.items] or every),
-        chi_bench=suite_chi_bench(bench[read] if read.any() else bench),
+        missing=alive & missing_everywhere([s for s in every if s.items] or every),
+        chi_bench=chi,
         chi_model=pooled_chi_model(every) if pooled else suite_chi_model(model),
         n_benchmarks=(~np.isnan(model)).sum(axis=0),
         support=total.support.astype(np.int64),
         lift=suite_lift,
+        status=coverage_status(total, alive, chi, suite_lift if reference_share is not None else None, **limits),
         by_benchmark_chi_bench=bench,
         by_benchmark_chi_model=model,
         by_benchmark_support=np.stack([s.support for s in every]).astype(np.int64),
@@ -133,11 +137,4 @@ def suite_metrics(
     ValueError
         If the lengths differ, there are no items, or a value is out of its range.
     """
-    names = np.asarray(benchmarks)
-    if len(names) != cas.shape[0] or not len(names):
-        raise ValueError(
-            f"{cas.shape[0]} CAS rows but {len(names)} benchmark ids: there must be one per row, at least one"
-        )
-    order = list(dict.fromkeys(names.tolist()))
-    sums = {str(name): Sums.of(cas[names == name], np.asarray(scores)[names == name]) for name in order}
-    return combine(sums, reference_share, config or MetricsConfig())
+    return combine(sums_by_benchmark(cas, scores, benchmarks), reference_share, config or MetricsConfig())

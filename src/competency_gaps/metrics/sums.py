@@ -1,49 +1,65 @@
-"""Per-benchmark sums that every metric is made from: one pass over the rows, mergeable in any order.
+"""Per-benchmark sums that every metric and all evidence is made from: one pass over the rows, mergeable in any order.
 
-All metrics are ratios of sums over items, so a benchmark of any size needs a few vectors of the
-SAE's width, and shards can be summed apart and merged.
+Means, variances and permutation moments are all functions of sums over items, so a benchmark of any
+size needs a few vectors of the SAE's width, and shards can be summed apart and merged.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 
 import numpy as np
 import scipy.sparse as sp
 
+CHUNK = 1_000_000
+"""Non-zeros that are turned into float64 at once."""
+
 
 @dataclass
 class Sums:
-    """Sums over the kept items of one benchmark. Arrays are float64 of shape (concepts,)."""
+    """Sums over the kept items of one benchmark. Vectors are float64 of shape (concepts,); ``w = CAS(c, x)``."""
 
     items: int
     """Kept items."""
     scored: int
     """Of these, items with a score."""
-    score_sum: float
-    """Sum of the scores."""
+    score_powers: np.ndarray
+    """float64 of shape (4,): ``sum s``, ``sum s^2``, ``sum s^3``, ``sum s^4``."""
     cas: np.ndarray
-    """``sum_x CAS(c, x)``."""
+    """``sum w`` over all kept items."""
     support: np.ndarray
-    """Items in which the concept is active."""
+    """Kept items in which the concept is active."""
+    scored_support: np.ndarray
+    """Scored items in which the concept is active."""
     weight: np.ndarray
-    """``sum w`` over scored items, with ``w = CAS(c, x)``."""
+    """``sum w`` over scored items, as all sums below."""
+    weight2: np.ndarray
+    """``sum w^2``."""
+    weight3: np.ndarray
+    """``sum w^3``."""
+    weight4: np.ndarray
+    """``sum w^4``."""
     weight_score: np.ndarray
-    """``sum w s`` over scored items."""
-    weight_squared: np.ndarray
-    """``sum w^2`` over scored items."""
+    """``sum w s``."""
+    weight_score2: np.ndarray
+    """``sum w s^2``."""
+    weight2_score: np.ndarray
+    """``sum w^2 s``."""
+    weight2_score2: np.ndarray
+    """``sum w^2 s^2``."""
 
     @staticmethod
     def zeros(concepts: int) -> Sums:
         """Sums over no items."""
-        return Sums(0, 0, 0.0, *(np.zeros(concepts) for _ in range(5)))
+        return Sums(0, 0, np.zeros(4), *(np.zeros(concepts) for _ in range(11)))
 
     @staticmethod
     def of(cas: sp.csr_array, scores: np.ndarray) -> Sums:
-        """Sums over a block of items.
+        """Sums over a block of items; memory beside the block is bounded by a chunk of it.
 
         Parameters
         ----------
@@ -63,40 +79,96 @@ class Sums:
         known = ~np.isnan(scores)
         if known.any() and not (scores[known].min() >= 0 and scores[known].max() <= 1):
             raise ValueError("scores must lie in [0, 1] or be NaN for unscored")
-        if cas.nnz and (not np.isfinite(cas.data).all() or cas.data.min() < 0):
+        if cas.nnz and not (cas.data.min() >= 0 and np.isfinite(cas.data.max())):
             raise ValueError("concept activation scores must be finite and at least 0")
-        matrix = sp.csr_array(cas, dtype=np.float64)
-        ones = known.astype(np.float64)
-        return Sums(
-            items=len(scores),
-            scored=int(known.sum()),
-            score_sum=float(scores[known].sum()),
-            cas=np.asarray(matrix.sum(axis=0)).ravel(),
-            support=np.asarray(matrix.sign().sum(axis=0)).ravel(),
-            weight=matrix.T @ ones,
-            weight_score=matrix.T @ np.where(known, scores, 0.0),
-            weight_squared=matrix.power(2).T @ ones,
-        )
+        total = Sums.zeros(cas.shape[1])
+        total.items, total.scored = len(scores), int(known.sum())
+        s = np.where(known, scores, 0.0)
+        total.score_powers = np.array([np.sum(s**k) for k in (1, 2, 3, 4)])
+        # Columns: 1, then over scored items 1, s, s^2.
+        factors = np.stack([np.ones(len(s)), known.astype(np.float64), s, s * s], axis=1)
+        for rows in _chunks(cas):
+            total._add_chunk(cas, rows, factors[rows])
+        return total
+
+    def _add_chunk(self, cas: sp.csr_array, rows: slice, factors: np.ndarray) -> None:
+        start, stop = int(cas.indptr[rows.start]), int(cas.indptr[rows.stop])
+        w = cas.data[start:stop].astype(np.float64)
+        concepts = cas.indices[start:stop].astype(np.int32, copy=False)
+        indptr = (cas.indptr[rows.start : rows.stop + 1] - start).astype(np.int32)
+
+        def over_items(power: np.ndarray, columns: slice) -> np.ndarray:
+            matrix = sp.csr_array((power, concepts, indptr), shape=(len(factors), cas.shape[1]))
+            return np.asarray(matrix.T @ np.ascontiguousarray(factors[:, columns]))
+
+        active = over_items((w > 0).astype(np.float64), slice(0, 2))
+        first, second = over_items(w, slice(0, 4)), over_items(w * w, slice(1, 4))
+        self.support += active[:, 0]
+        self.scored_support += active[:, 1]
+        self.cas += first[:, 0]
+        self.weight += first[:, 1]
+        self.weight_score += first[:, 2]
+        self.weight_score2 += first[:, 3]
+        self.weight2 += second[:, 0]
+        self.weight2_score += second[:, 1]
+        self.weight2_score2 += second[:, 2]
+        self.weight3 += over_items(w**3, slice(1, 2))[:, 0]
+        self.weight4 += over_items((w * w) ** 2, slice(1, 2))[:, 0]
 
     def __add__(self, other: Sums) -> Sums:
         """Sums over both sets of items."""
-        return Sums(
-            self.items + other.items,
-            self.scored + other.scored,
-            self.score_sum + other.score_sum,
-            self.cas + other.cas,
-            self.support + other.support,
-            self.weight + other.weight,
-            self.weight_score + other.weight_score,
-            self.weight_squared + other.weight_squared,
-        )
+        return Sums(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
 
     @property
     def mean_score(self) -> float:
         """Mean score of the scored items; NaN if there are none."""
-        return self.score_sum / self.scored if self.scored else float("nan")
+        return float(self.score_powers[0] / self.scored) if self.scored else float("nan")
+
+
+def _chunks(cas: sp.csr_array) -> Iterator[slice]:
+    """Rows whose non-zeros together make about one chunk."""
+    starts = np.searchsorted(cas.indptr, np.arange(0, cas.nnz, CHUNK))
+    bounds = np.unique(np.concatenate([[0], starts, [cas.shape[0]]]))
+    yield from (slice(int(a), int(b)) for a, b in itertools.pairwise(bounds))
 
 
 def add_all(parts: Iterable[Sums]) -> Sums:
     """Sums over the items of all parts; there is at least one."""
     return functools.reduce(operator.add, parts)
+
+
+def sums_by_benchmark(cas: sp.csr_array, scores: np.ndarray, benchmarks: np.ndarray) -> dict[str, Sums]:
+    """Sums of each benchmark from plain arrays, in order of first appearance.
+
+    Parameters
+    ----------
+    cas : csr_array of shape (items, concepts)
+        Of the items that count.
+    scores : ndarray of float of shape (items,)
+        In [0, 1]; NaN = unscored.
+    benchmarks : ndarray of shape (items,)
+        Which benchmark each item belongs to.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, there are no items, or a value is out of its range.
+    """
+    names = np.asarray(benchmarks)
+    if len(names) != cas.shape[0] or not len(names):
+        raise ValueError(
+            f"{cas.shape[0]} CAS rows but {len(names)} benchmark ids: there must be one per row, at least one"
+        )
+    places = {str(name): np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())}
+    scores = np.asarray(scores)
+    return {name: Sums.of(_rows(cas, place), scores[place]) for name, place in places.items()}
+
+
+def _rows(cas: sp.csr_array, place: np.ndarray) -> sp.csr_array:
+    """Rows of a matrix; without a copy where they lie together."""
+    first, last = int(place[0]), int(place[-1]) + 1
+    if last - first != len(place):
+        return cas[place]
+    start, stop = cas.indptr[first], cas.indptr[last]
+    parts = (cas.data[start:stop], cas.indices[start:stop], cas.indptr[first : last + 1] - start)
+    return sp.csr_array(parts, shape=(last - first, cas.shape[1]))

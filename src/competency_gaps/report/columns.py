@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,17 @@ class Column:
     """Writes a value; null is written as ``N/A``."""
     optional: bool = False
     """Left out where it is null throughout, as lift is without a reference text."""
+    interval: bool = False
+    """Shown with its 95% interval, from the columns ``key_low`` and ``key_high``."""
+    words: bool = False
+    """A word, not a number."""
+
+    def cell(self, row: Mapping[str, Any]) -> str:
+        """Write a row's value, with its interval where it has one."""
+        value = row[self.key]
+        if value is None or not self.interval or row.get(f"{self.key}_low") is None:
+            return self.show(value)
+        return f"{self.show(value)} [{self.show(row[f'{self.key}_low'])}, {self.show(row[f'{self.key}_high'])}]"
 
 
 def _density(value: float | None) -> str:
@@ -34,6 +45,10 @@ def _status(value: str | None) -> str:
     return value or NOT_DEFINED
 
 
+def _probability(value: float | None) -> str:
+    return NOT_DEFINED if value is None else "<1e-9" if value < 1e-9 else magnitude(value)
+
+
 COVERAGE = Column(
     "chi_bench",
     "χ bench",
@@ -41,7 +56,33 @@ COVERAGE = Column(
     magnitude,
 )
 PERFORMANCE = Column(
-    "chi_model", "χ model", "Performance: mean score of items, weighted by the concept's activation (0 to 1)", decimal
+    "chi_model",
+    "χ model",
+    "Performance: mean score of items, weighted by the concept's activation (0 to 1), with its 95% interval",
+    decimal,
+    interval=True,
+)
+GAP = Column(
+    "gap",
+    "gap",
+    "Adjusted gap: the same mean less what the items' own benchmarks score on average, with its 95% interval; "
+    "negative = weaker than its benchmarks",
+    signed,
+    interval=True,
+)
+Q_VALUE = Column(
+    "q_value",
+    "q",
+    "False-discovery rate of a list that ends with this concept (Benjamini-Hochberg); N/A = not tested",
+    _probability,
+)
+PERFORMANCE_STATUS = Column(
+    "performance_status",
+    "verdict",
+    "weak or strong: the gap is real at the run's false-discovery rate; typical: no such evidence; insufficient: too "
+    "small an n eff to test; untested: flagged, missing, or scores that do not vary",
+    _status,
+    words=True,
 )
 SUPPORT = Column("support", "support", "Items in which the concept is active, out of all kept", integer)
 N_EFF = Column("n_eff", "n eff", "Effective sample size: how many equally weighted items the average is worth", tenths)
@@ -56,19 +97,24 @@ DENSITY = Column(
     _density,
 )
 STATUS = Column(
-    "coverage_status", "coverage", "missing, under, typical or over: by lift, or by tenths without a reference", _status
+    "coverage_status",
+    "coverage",
+    "missing, under, typical or over: by lift, or by tenths without a reference",
+    _status,
+    words=True,
+)
+CHANCE = Column(
+    "chance_seen",
+    "chance",
+    "Chance that as many tokens of the reference text would show the concept: near 100% its absence is news",
+    _density,
+    True,
 )
 
-EVIDENCE: tuple[Column, ...] = ()
-"""Evidence enters here, and only here: gap, its interval, q-value and performance status, once a run has those columns.
-
-Both the page and the terminal show these columns right after χ model wherever a table's frame has them; the caution in
-``findings.caution`` must then speak of tests instead of their absence.
-"""
-
-CONCEPT: tuple[Column, ...] = (PERFORMANCE, *EVIDENCE, COVERAGE, SUPPORT, N_EFF, N_BENCHMARKS, LIFT)
-PER_BENCHMARK: tuple[Column, ...] = (COVERAGE, PERFORMANCE, *EVIDENCE, SUPPORT, N_EFF, LIFT, STATUS)
-MISSING: tuple[Column, ...] = (DENSITY,)
+EVIDENCE = (GAP, Q_VALUE, PERFORMANCE_STATUS)
+CONCEPT = (PERFORMANCE, *EVIDENCE, SUPPORT, N_EFF, COVERAGE, LIFT, N_BENCHMARKS)
+PER_BENCHMARK = (PERFORMANCE, *EVIDENCE, SUPPORT, N_EFF, COVERAGE, LIFT, STATUS)
+MISSING = (DENSITY, CHANCE)
 
 
 def present(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:

@@ -9,13 +9,10 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.report.protocol import Order, RunView
-from competency_gaps.report.text import Excerpt, excerpt, integer, plural, share_of, shorten
+from competency_gaps.report.text import Excerpt, excerpt, integer, percent, plural, share_of, shorten
 
 FLAGS = {"dense": "dense", "template": "template", "exact_token": "exact token"}
 """Flag columns that keep a concept out of the rankings, and how they are shown."""
-
-FEWEST = 10
-"""With fewer concepts than this at the floor, the floor is lowered."""
 
 LABEL_LIMIT = 140
 TEXT_LIMIT = 420
@@ -24,59 +21,68 @@ ANSWER_LIMIT = 240
 
 @dataclass(frozen=True)
 class Ranking:
-    """Concepts that can be ordered by performance."""
+    """Concepts in the order of their adjusted gap. Those with too little data stand in no frame."""
 
-    frame: pl.DataFrame
-    """Ranked concepts with a defined chi_model and enough n_eff, weakest first."""
-    floor: float
-    """The n_eff that was asked of them."""
-    wanted: float
-    """The n_eff that should have been asked."""
+    tested: pl.DataFrame
+    """Concepts with a p-value, the lowest gap first."""
+    weak: pl.DataFrame
+    """Of these, the weak ones."""
+    strong: pl.DataFrame
+    """Of these, the strong ones, the highest gap first."""
     pool: int
-    """Alive, unflagged concepts, qualified or not."""
+    """Alive, unflagged concepts, tested or not."""
+    insufficient: int
+    """Of these, concepts whose n_eff is below the floor."""
+    floor: float
+    """Least n_eff of a tested concept."""
+    q: float
+    """False-discovery rate that a weak or strong concept stands up to."""
 
-    def ends(self, top: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Give the strongest and the weakest, at most ``top`` each and none in both."""
-        strongest = self.frame.reverse().head(min(top, (self.frame.height + 1) // 2))
-        return strongest, self.frame.head(min(top, self.frame.height // 2))
-
-    @property
-    def caption(self) -> str:
-        """Who qualified, out of how many, and whether the floor had to be lowered."""
-        asked = f"n_eff of at least {self.floor:g}" if self.floor else "any n_eff"
-        text = f"Ordered by χ model among the {share_of(self.frame.height, self.pool)} ranked concepts with {asked}."
-        if self.floor < self.wanted:
-            text += (
-                f" The floor was lowered from {self.wanted:g} to {self.floor:g}, because fewer than {FEWEST} concepts "
-                f"reach {self.wanted:g}: read single places in this order with even more care."
-            )
-        return text
+    def caption(self, which: str) -> str:
+        """Say how many are weak (strong), of how many tested, and who was not."""
+        found = (self.weak if which == "weak" else self.strong).height
+        return (
+            f"{share_of(found, self.tested.height)} tested concepts are {which} at a false-discovery rate of "
+            f"{percent(self.q, 1)}, ordered by adjusted gap. Not tested: {self.insufficient:,} of {self.pool:,} ranked "
+            f"concepts have an n_eff below {self.floor:g}, "
+            f"{self.pool - self.insufficient - self.tested.height:,} are missing or meet scores that do not vary."
+        )
 
 
-def ranking(concepts: pl.DataFrame, floor: float) -> Ranking:
-    """Order the ranked concepts by chi_model, where they have an ``n_eff`` of at least ``floor``.
+def ranking(concepts: pl.DataFrame, evidence: Mapping[str, Any]) -> Ranking:
+    """Order the tested concepts by their adjusted gap.
 
-    Fewer than ``FEWEST`` qualify: the floor is halved until enough do, and given up below 1.
+    Parameters
+    ----------
+    concepts : DataFrame
+        ``run.concepts``, or the rows of one benchmark with the flags joined.
+    evidence : mapping
+        The manifest's ``evidence``.
     """
     pool = concepts.filter(pl.col("ranked"))
-    defined = pool.filter(pl.col("chi_model").is_not_null())
-    used = floor
-    while used and defined.filter(pl.col("n_eff") >= used).height < FEWEST:
-        used = used / 2 if used >= 2 else 0.0
-    # A tie is settled by evidence: of two equal means the one with more items behind it counts as the weaker.
-    order = defined.filter(pl.col("n_eff") >= used).sort(
-        "chi_model", "n_eff", "concept", descending=[False, True, False]
+    # A tie is settled by evidence: of two equal gaps the one with more items behind it goes first.
+    keys = ("gap", "n_eff", "concept")
+    tested = pool.filter(pl.col("q_value").is_not_null()).sort(*keys, descending=[False, True, False])
+    strong = tested.filter(pl.col("performance_status") == "strong").sort(*keys, descending=[True, True, False])
+    return Ranking(
+        tested=tested,
+        weak=tested.filter(pl.col("performance_status") == "weak"),
+        strong=strong,
+        pool=pool.height,
+        insufficient=pool.filter(pl.col("performance_status") == "insufficient").height,
+        floor=float(evidence["min_n_eff"]),
+        q=float(evidence["q"]),
     )
-    return Ranking(order, used, floor, pool.height)
 
 
-def caution(frame: pl.DataFrame) -> str:
-    """Say what a ranking cannot carry; the sentence follows the evidence that the frame has."""
-    among = plural(frame.height, "concept")
+def caution(ranked: Ranking) -> str:
+    """Say what the verdicts carry and what they do not."""
+    found = ranked.weak.height + ranked.strong.height
     return (
-        f"A warning: no test stands behind these orders. Among {among} the extremes of χ model hold accidents, and a "
-        "concept found only in a hard benchmark looks weak for that reason alone. Support and n_eff say how much each "
-        "number rests on; take a row as a question to look into, not as a verdict."
+        f"How to take the verdicts: of the {plural(found, 'concept')} called weak or strong, at most "
+        f"{percent(ranked.q, 1)} are expected to be accidents. A gap compares a concept's items with the average of "
+        "their own benchmarks, so a hard benchmark does not make its concepts weak. It is an association: concepts "
+        "that occur together are weak together, and the items behind a row say more than its name."
     )
 
 
@@ -95,9 +101,10 @@ def _covered(concepts: pl.DataFrame) -> pl.DataFrame:
 
 
 def missing(concepts: pl.DataFrame) -> pl.DataFrame:
-    """Give the ranked concepts missing in every benchmark, those most common in the reference text first."""
+    """Give the ranked concepts missing in every benchmark, those that should have been seen first."""
     absent = concepts.filter(pl.col("ranked") & pl.col("missing"))
-    return absent.sort("density", "concept", descending=[True, False], nulls_last=True)
+    keys = ["chance_seen", "density"] if absent["chance_seen"].null_count() < absent.height else ["density"]
+    return absent.sort(*keys, "concept", descending=[*[True] * len(keys), False], nulls_last=True)
 
 
 def flag_counts(concepts: pl.DataFrame) -> dict[str, int]:
@@ -190,7 +197,7 @@ class ConceptDetail:
     name: str
     flags: list[str]
     benchmarks: list[dict[str, Any]]
-    """Rows of the run's concept_benchmarks, with ``mean_score`` and ``versus`` (chi_model minus it, or null)."""
+    """The concept's rows of the run's concept_benchmarks."""
     groups: list[tuple[str, list[Example]]]
     """Titled lists of examples, none of them empty."""
 
@@ -231,12 +238,8 @@ def detail(run: RunView, row: dict[str, Any], per_benchmark: pl.DataFrame, examp
         Items per list.
     """
     concept = int(row["concept"])
-    means = run.benchmarks.select("benchmark", "mean_score")
-    joined = per_benchmark.join(means, on="benchmark", how="left", maintain_order="left").with_columns(
-        versus=pl.col("chi_model") - pl.col("mean_score")
-    )
     groups = [] if row["missing"] else _groups(run, concept, examples, scored=row["chi_model"] is not None)
-    return ConceptDetail(row, concept_name(row), flags_of(row), joined.to_dicts(), groups)
+    return ConceptDetail(row, concept_name(row), flags_of(row), per_benchmark.to_dicts(), groups)
 
 
 def _groups(run: RunView, concept: int, limit: int, *, scored: bool) -> list[tuple[str, list[Example]]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from competency_gaps.report.columns import GAP
 from competency_gaps.report.findings import Ranking, concept_name
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.text import decimal, integer, percent, plural, share_of, shorten, tenths
@@ -92,15 +93,24 @@ def findings(run: RunView, view: Overview, ranked: Ranking) -> list[Finding]:
         *_concentration(run, view),
         *_overlap(run),
     ]
-    strongest, weakest = ranked.ends(1)
-    for frame, word, tone in ((weakest, "weakest", "weak"), (strongest, "strongest", "strong")):
-        for row in frame.iter_rows(named=True):
-            text = (
-                f"χ model of the {word} ranked concept, “{shorten(concept_name(row), 80)}”: "
-                f"active in {plural(row['support'], 'item')}, n_eff {tenths(row['n_eff'])}."
-            )
-            found.append(Finding(decimal(row["chi_model"]), text, tone))
-    return found
+    return [*found, _verdict(ranked, "weak"), _verdict(ranked, "strong")]
+
+
+def _verdict(ranked: Ranking, which: str) -> Finding:
+    frame, side = (ranked.weak, "below") if which == "weak" else (ranked.strong, "above")
+    if not ranked.tested.height:
+        return Finding("N/A", f"No concept could be tested for being {which}: none has an n_eff of {ranked.floor:g}.")
+    text = (
+        f"of {ranked.tested.height:,} tested concepts are {which}: {side} their benchmarks' average, at a "
+        f"false-discovery rate of {percent(ranked.q, 1)}"
+    )
+    if frame.height:
+        row = frame.row(0, named=True)
+        text += (
+            f". The {'weakest' if which == 'weak' else 'strongest'}, “{shorten(concept_name(row), 80)}”, has a gap of "
+            f"{GAP.cell(row)} (active in {plural(row['support'], 'item')}, n_eff {tenths(row['n_eff'])})"
+        )
+    return Finding(integer(frame.height), text + ".", which if frame.height else "")
 
 
 def _score(view: Overview) -> Finding:

@@ -47,7 +47,7 @@ class Table:
     """``weak`` or ``strong``: colours the performance bar."""
 
 
-def write_report(run: RunView, out: Path, *, top: int = 20, examples: int = 3, floor: float = 20.0) -> Path:
+def write_report(run: RunView, out: Path, *, top: int = 20, examples: int = 3) -> Path:
     """Write the report of a run as one HTML file.
 
     Parameters
@@ -59,15 +59,13 @@ def write_report(run: RunView, out: Path, *, top: int = 20, examples: int = 3, f
         Concepts per table.
     examples : int
         Best and worst items per concept, each.
-    floor : float
-        Least n_eff of a ranked concept; lowered, and said so, where fewer than 10 reach it.
 
     Returns
     -------
     Path
         ``out``.
     """
-    rendered = render(run, top=top, examples=examples, floor=floor)
+    rendered = render(run, top=top, examples=examples)
     out.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.", suffix=".part")
     partial = Path(name)
@@ -84,10 +82,10 @@ def write_report(run: RunView, out: Path, *, top: int = 20, examples: int = 3, f
     return out
 
 
-def render(run: RunView, *, top: int, examples: int, floor: float) -> str:
+def render(run: RunView, *, top: int, examples: int) -> str:
     """Build the page's text."""
     view = headline.overview(run)
-    ranked = findings.ranking(run.concepts, floor)
+    ranked = findings.ranking(run.concepts, run.manifest["evidence"])
     tables, frames = _tables(run, ranked, top)
     means = run.benchmarks["mean_score"].drop_nulls().to_numpy()
     mean_score = float(means.mean()) if means.size else None
@@ -111,7 +109,7 @@ def render(run: RunView, *, top: int, examples: int, floor: float) -> str:
         timings=sorted(run.manifest["timings"].items(), key=lambda stage: -stage[1]),
         command=text.shorten(_command(run.manifest["command"]), 1000),
         folder=str(run.path),
-        map=page.concept_map(run, ranked, view, mean_score),
+        map=page.concept_map(run, ranked, view),
         distributions=page.distributions(run, view, mean_score),
         benchmarks=run.benchmarks.to_dicts(),
         policies={entry["name"]: str(entry["policy"] or "") for entry in run.manifest["benchmarks"]},
@@ -128,7 +126,7 @@ def render(run: RunView, *, top: int, examples: int, floor: float) -> str:
         ),
         overlap=page.overlap_map(run),
         tables=tables,
-        caution=findings.caution(ranked.frame),
+        caution=findings.caution(ranked),
         ranked_note=findings.left_out_note(run.concepts),
         details=findings.details(run, frames, examples),
         per_benchmark=columns.present(columns.PER_BENCHMARK, run.concept_benchmarks),
@@ -143,7 +141,6 @@ def _command(command: Any) -> str:
 
 def _tables(run: RunView, ranked: findings.Ranking, top: int) -> tuple[list[Table], list[pl.DataFrame]]:
     concepts = run.concepts
-    strongest, weakest = ranked.ends(top)
     most, least = findings.most_covered(concepts, top), findings.least_covered(concepts, top)
     absent = findings.missing(concepts)
     shown = columns.present(columns.CONCEPT, concepts)
@@ -152,11 +149,11 @@ def _tables(run: RunView, ranked: findings.Ranking, top: int) -> tuple[list[Tabl
     limit = f", the first {top} shown" if absent.height > top else ""
     gaps = (
         f"{text.plural(absent.height, 'ranked concept')} of {everywhere:,} alive ones that no item of any "
-        f"benchmark activates; those most common in the reference text first{limit}."
+        f"benchmark activates; those that the reference text says should have been seen come first{limit}."
     )
     plan = [
-        ("weakest", "Weakest concepts", ranked.caption, shown, weakest, "weak"),
-        ("strongest", "Strongest concepts", ranked.caption, shown, strongest, "strong"),
+        ("weakest", "Weak concepts", ranked.caption("weak"), shown, ranked.weak.head(top), "weak"),
+        ("strongest", "Strong concepts", ranked.caption("strong"), shown, ranked.strong.head(top), "strong"),
         ("most", "Most covered concepts", covered, shown, most, ""),
         ("least", "Least covered concepts", covered, shown, least, ""),
         ("missing", "Missing concepts", gaps, columns.present(columns.MISSING, concepts), absent.head(top), ""),

@@ -73,38 +73,40 @@ def floats(frame: pl.DataFrame, column: str) -> Floats:
     return frame[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def concept_map(run: RunView, ranked: Ranking, view: Overview, mean_score: float | None) -> Drawn:
-    """Draw coverage against performance of the ranked concepts."""
-    frame = ranked.frame.filter(pl.col("chi_bench") > 0)
-    coverage, performance = floats(frame, "chi_bench"), floats(frame, "chi_model")
+def concept_map(run: RunView, ranked: Ranking, view: Overview) -> Drawn:
+    """Draw coverage against the adjusted gap of the tested concepts; the weak and the strong ones stand out."""
+    frame = ranked.tested.filter(pl.col("chi_bench") > 0)
+    coverage, gap = floats(frame, "chi_bench"), floats(frame, "gap")
     middle = float(np.median(coverage)) if coverage.size else 1.0
-    level = 0.5 if mean_score is None else mean_score
-    meaning = "half of the scale" if mean_score is None else "the mean over the benchmarks' mean scores"
+    reach = max(0.1, float(np.ceil(10 * np.abs(gap).max(initial=0.0)) / 10))
     drawn = quadrants.quadrant_map(
         coverage,
-        performance,
-        split=(middle, level),
+        gap,
+        split=(middle, 0.0),
         x_title=coverage_axis(run.manifest),
-        y_title=PERFORMANCE_AXIS,
-        named=_pointed_out(frame, middle),
+        y_title="Adjusted gap (0 = as its benchmarks on average)",
+        named=_pointed_out(ranked),
+        span=(-reach, reach),
+        verdicts=[
+            quadrants.Verdict(word, floats(part, "chi_bench"), floats(part, "gap"))
+            for word, part in (("weak", ranked.weak), ("strong", ranked.strong))
+        ],
     )
-    asked = f" and n_eff of at least {ranked.floor:g}" if ranked.floor else ""
     caption = (
-        f"{plural(frame.height, 'concept')} of {view.alive:,} alive: those ranked with a defined χ model{asked}. "
-        f"The lines are the median coverage ({magnitude(middle)}) and {meaning} ({decimal(level)}). Lower right: much "
-        "tested and done badly, the clearest model gaps. Left: what the suite hardly asks for. Some extremes are named."
+        f"{plural(frame.height, 'concept')} of {view.alive:,} alive: those tested (n_eff from {ranked.floor:g}). The "
+        f"lines are the median coverage ({magnitude(middle)}) and no gap. Lower right: much tested and done badly. "
+        "Left: what the suite hardly asks for. Coloured dots are gaps that stand up to the test; the largest are named."
     )
     return Drawn("Coverage against performance", caption, drawn)
 
 
-def _pointed_out(frame: pl.DataFrame, middle: float) -> list[quadrants.Named]:
-    much, little = frame.filter(pl.col("chi_bench") >= middle), frame.filter(pl.col("chi_bench") < middle)
-    ends = [(much.head(12), 5), (little.head(8), 3), (much.tail(12).reverse(), 3), (little.tail(8).reverse(), 2)]
+def _pointed_out(ranked: Ranking, top: int = 12) -> list[quadrants.Named]:
+    ends = [(ranked.weak.head(top), 6), (ranked.strong.head(top), 4)]
     # A number says nothing to a reader: near the ends, concepts with a label go first.
     chosen = pl.concat([end.sort(pl.col("label").is_null(), maintain_order=True).head(few) for end, few in ends])
     return [
-        quadrants.Named(row["concept"], concept_name(row), row["chi_bench"], row["chi_model"])
-        for row in chosen.unique("concept", maintain_order=True).iter_rows(named=True)
+        quadrants.Named(row["concept"], concept_name(row), row["chi_bench"], row["gap"])
+        for row in chosen.iter_rows(named=True)
     ]
 
 

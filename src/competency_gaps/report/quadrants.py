@@ -24,6 +24,16 @@ class Named:
     performance: float
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """Concepts of one verdict."""
+
+    word: str
+    """``weak`` or ``strong``: names their colour too."""
+    coverage: Floats
+    performance: Floats
+
+
 QUADRANTS = (
     "tested little, does well",
     "tested a lot, does well",
@@ -47,6 +57,8 @@ def quadrant_map(
     x_title: str,
     y_title: str,
     named: Sequence[Named] = (),
+    span: tuple[float, float] = (0.0, 1.0),
+    verdicts: Sequence[Verdict] = (),
 ) -> Markup:
     """Draw coverage against performance, with the four quadrants named and counted.
 
@@ -55,18 +67,22 @@ def quadrant_map(
     coverage : ndarray of shape (n_concepts,)
         chi_bench, positive.
     performance : ndarray of shape (n_concepts,)
-        chi_model, between 0 and 1.
+        Between the ends of ``span``.
     split : tuple of float
         Where the quadrants meet.
     x_title, y_title : str
         What the axes show, with unit.
     named : sequence of Named
         Concepts to name in the figure; a name that would cover another is left out.
+    span : tuple of float
+        Ends of the vertical axis.
+    verdicts : sequence of Verdict
+        Concepts to draw over the others, with a legend.
     """
     width, height, left, right, top, bottom = 1056.0, 580.0, 52.0, 14.0, 66.0, 80.0
     edges = bin_edges(coverage, log=True, bins=1)
     x = Scale(float(edges[0]), float(edges[-1]), left, width - right, True)
-    y = Scale(0, 1, height - bottom, top)
+    y = Scale(*span, height - bottom, top)
     # The quadrants' names have strips of their own above and below the data, where no concept can lie under them.
     floor = height - bottom + 26
     parts = [
@@ -77,6 +93,14 @@ def quadrant_map(
     if coverage.size == 0:
         return figure(parts, width, height, "Map of concepts: none to draw", "wide")
     parts += _marks(x(coverage), y(performance), width - right)
+    for place, verdict in enumerate(verdicts):
+        at = zip(x(verdict.coverage).tolist(), y(verdict.performance).tolist(), strict=True)
+        parts += [tag("circle", cx=a, cy=b, r=3, class_=f"verdict {verdict.word}") for a, b in at]
+        legend = left + 330 + 130 * place
+        parts.append(tag("circle", cx=legend, cy=10, r=4, class_=f"verdict {verdict.word}"))
+        parts.append(
+            tag("text", f"{verdict.word} ({verdict.coverage.size:,})", x=legend + 10, y=14, class_="tick start")
+        )
     middle = (x.at(split[0]), y.at(split[1]))
     parts.append(tag("line", x1=middle[0], x2=middle[0], y1=top - 24, y2=floor, class_="split"))
     parts.append(tag("line", x1=left, x2=width - right, y1=middle[1], y2=middle[1], class_="split"))

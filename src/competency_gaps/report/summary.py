@@ -13,10 +13,13 @@ from rich.text import Text
 from competency_gaps.errors import UserError
 from competency_gaps.report import columns, findings, headline, page
 from competency_gaps.report.protocol import RunView
-from competency_gaps.report.text import decimal, integer, percent, shorten, show_token, signed, visible
+from competency_gaps.report.text import decimal, integer, percent, shorten, show_token, visible
 
 TONES = {"weak": "dark_orange", "strong": "dodger_blue2", "": "bold"}
-STATUS_STYLES = {"missing": "dark_orange", "under": "dark_orange", "over": "dodger_blue2"}
+STATUS_STYLES = {
+    **dict.fromkeys(("missing", "under", "weak"), "dark_orange"),
+    **dict.fromkeys(("over", "strong"), "dodger_blue2"),
+}
 
 
 def plain(text: str, style: str = "") -> Text:
@@ -24,7 +27,7 @@ def plain(text: str, style: str = "") -> Text:
     return Text(visible(text), style=style)
 
 
-def print_summary(run: RunView, console: Console, *, top: int = 8, floor: float = 20.0) -> None:
+def print_summary(run: RunView, console: Console, *, top: int = 8) -> None:
     """Print a run's findings, its benchmarks and the ends of the rankings.
 
     Parameters
@@ -33,11 +36,9 @@ def print_summary(run: RunView, console: Console, *, top: int = 8, floor: float 
     console : rich.console.Console
     top : int
         Concepts per table.
-    floor : float
-        Least n_eff of a ranked concept; lowered, and said so, where fewer than 10 reach it.
     """
     view = headline.overview(run)
-    ranked = findings.ranking(run.concepts, floor)
+    ranked = findings.ranking(run.concepts, run.manifest["evidence"])
     console.print(
         Panel(
             _headline(run, view, ranked),
@@ -54,19 +55,18 @@ def print_summary(run: RunView, console: Console, *, top: int = 8, floor: float 
         where = ", ".join(f"{shorten(name, 40)} {integer(count)}" for name, count in group.benchmarks)
         line = f"{integer(group.count)} {group.kind}: {group.reason} ({where})"
         console.print(Padding(plain(line, "dim"), (0, 2)))
-    strongest, weakest = ranked.ends(top)
     for title, frame in (
-        ("Weakest concepts", weakest),
-        ("Strongest concepts", strongest),
+        ("Weak concepts", ranked.weak.head(top)),
+        ("Strong concepts", ranked.strong.head(top)),
         ("Least covered concepts", findings.least_covered(run.concepts, top)),
     ):
-        console.print(_titled(title, concept_table(frame)))
+        console.print(_titled(title, concept_table(frame) if frame.height else Text("none", style="dim")))
     absent = findings.missing(run.concepts)
     if absent.height:
         title = f"Missing in every benchmark ({integer(min(top, absent.height))} of {integer(absent.height)} ranked)"
         console.print(_titled(title, concept_table(absent.head(top))))
     console.print()
-    for note in (ranked.caption, findings.left_out_note(run.concepts), findings.caution(ranked.frame)):
+    for note in (ranked.caption("weak"), findings.left_out_note(run.concepts), findings.caution(ranked)):
         console.print(plain(note, "dim"))
 
 
@@ -128,7 +128,7 @@ def concept_table(frame: pl.DataFrame) -> Table:
             str(row["concept"]),
             plain(findings.concept_name(row), "" if row["label"] else "dim"),
             plain(show_token(row["peak_token"]), "cyan"),
-            *(column.show(row[column.key]) for column in shown),
+            *(column.cell(row) for column in shown),
             plain(", ".join(findings.flags_of(row)), "dim"),
         )
     return table
@@ -174,7 +174,7 @@ def _facts(rows: pl.DataFrame, flags: list[str]) -> Table:
     for column in columns.present((*columns.CONCEPT, *columns.MISSING), rows):
         grid.add_row(
             Text(column.title, style="dim"),
-            Text(column.show(row[column.key]), style="bold"),
+            Text(column.cell(row), style="bold"),
             Text(column.hint, style="dim"),
         )
     grid.add_row(Text("peak token", style="dim"), plain(show_token(row["peak_token"]) or "N/A", "cyan"), Text())
@@ -188,11 +188,10 @@ def _per_benchmark(run: RunView, detail: findings.ConceptDetail) -> Table:
     table.add_column("benchmark")
     for column in shown:
         table.add_column(column.title, justify="right", no_wrap=True)
-    table.add_column("χ model − mean score", justify="right")
     for row in detail.benchmarks:
         styles = [STATUS_STYLES.get(str(row[column.key]), "") for column in shown]
-        cells = [Text(column.show(row[column.key]), style=style) for column, style in zip(shown, styles, strict=True)]
-        table.add_row(plain(shorten(row["benchmark"], 40)), *cells, signed(row["versus"]))
+        cells = [Text(column.cell(row), style=style) for column, style in zip(shown, styles, strict=True)]
+        table.add_row(plain(shorten(row["benchmark"], 40)), *cells)
     return table
 
 

@@ -49,11 +49,13 @@ def pass_gate(
         figures = GateFigures(**json.loads(figures_file.read_text(encoding="utf-8")))
         if figures.passed or force:
             table = pl.read_parquet(facts_file)
-            return figures, _facts(table["density"].to_numpy(), table["template_share"].to_numpy())
-    statistics = _measure(extractor, prepared, span, tokens, progress)
+            share = table["template_share"].fill_null(float("nan")).to_numpy()
+            return figures, _facts(table["density"].to_numpy(), share)
+    statistics, facts = _measure(extractor, prepared, span, tokens, progress)
     figures = judge(statistics, extractor.sae, force=force)
-    density, share = statistics.density.astype(np.float32), statistics.template_share.astype(np.float32)
-    write_atomic(facts_file, pl.DataFrame({"density": density, "template_share": share}).write_parquet)
+    density, share = facts.density.astype(np.float32), facts.template_share.astype(np.float32)
+    table = pl.DataFrame({"density": density, "template_share": pl.Series(share).fill_nan(None)})
+    write_atomic(facts_file, table.write_parquet)
     write_json(figures_file, figures.as_dict())
     return figures, _facts(density, share)
 
@@ -67,12 +69,12 @@ def _facts(density: np.ndarray, template_share: np.ndarray) -> LatentFacts:
 
 def _measure(
     extractor: Extractor, prepared: Sequence[PreparedItem], span: Span, tokens: int, progress: Progress
-) -> LatentStatistics:
-    """Statistics over whole prompts of items drawn evenly over the run.
+) -> tuple[LatentStatistics, LatentStatistics]:
+    """Statistics over whole prompts of items drawn evenly over the run: to judge the SAE by, and for the flags.
 
-    All tokens of the prompt are read, so that latents of the template show, but for a first token
-    that the span leaves out: its activation is a lone giant in most models, and SAEs are trained
-    without it.
+    All tokens of the prompt are read, so that latents of the template show. The first token that only marks the
+    start is not judged by: its activation is a lone giant in most models, and SAEs are trained without it. The
+    flags see it where the span holds it.
     """
     import torch
 
@@ -83,17 +85,19 @@ def _measure(
     lengths = np.cumsum([len(usable[i].tokens.ids) for i in order])
     chosen = [usable[i].tokens for i in order[: int(np.searchsorted(lengths, tokens)) + 1]]
     sae = extractor.sae
-    statistics = LatentStatistics(sae.d_sae, sae.d_in)
+    judged = LatentStatistics(sae.d_sae, sae.d_in)
+    every = LatentStatistics(sae.d_sae, sae.d_in) if span == "prompt+bos" else judged
     with progress.stage("gate", total=sum(len(t.ids) for t in chosen), unit="tokens") as bar, torch.inference_mode():
         for batch in plan_batches([len(t.ids) for t in chosen], extractor.batch_tokens):
             activations = read_hook(extractor.lm, extractor.hook, [chosen[i].ids for i in batch])
             for row, i in enumerate(batch):
-                used = np.ones(len(chosen[i].ids), bool) if span == "prompt+bos" else ~chosen[i].bos
-                if used.any():
-                    x = activations[row, : len(used)][torch.from_numpy(used).to(activations.device)]
-                    _add(statistics, sae, x.to(sae.sae.device, sae.sae.dtype), chosen[i].own[used])
+                own, bos = chosen[i].own, chosen[i].bos
+                x = activations[row, : len(own)].to(sae.sae.device, sae.sae.dtype)
+                _add(judged, sae, x[torch.from_numpy(~bos).to(x.device)], own[~bos])
+                if every is not judged:
+                    _add(every, sae, x, own)
             bar.advance(sum(len(chosen[i].ids) for i in batch))
-    return statistics
+    return judged, every
 
 
 def _add(statistics: LatentStatistics, sae: SparseAutoencoder, x: torch.Tensor, own: np.ndarray) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
+from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.metrics.saliency import saliency
@@ -29,16 +30,6 @@ def open_run(path: Path | str) -> Run:
     """
     folder = Path(path)
     return Run(folder, read_manifest(folder))
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """All rows of a run, concept-major."""
-
-    cas: sp.csc_array
-    """float32 of shape (items of the run, concepts)."""
-    peaks: np.ndarray
-    """int32 of shape (non-zeros, 2): character ranges of the peak tokens, in the order of ``cas.data``."""
 
 
 @dataclass(frozen=True)
@@ -133,18 +124,16 @@ class Run:
         self.check_concept(concept)
         if benchmark is not None:
             self._entry(benchmark)
-        rows = self._rows
-        start, end = rows.cas.indptr[concept], rows.cas.indptr[concept + 1]
-        cas = rows.cas.data[start:end]
+        column = self._by_concept.column(concept)
         tau = self.concepts["tau"][concept]
-        table = self.items[rows.cas.indices[start:end].tolist()].select(
+        table = self.items[column.item].select(
             "benchmark", "item_id", "text", "response", "answer", "score", "own_start", "own_end"
         )
         table = table.with_columns(
-            pl.Series("cas", cas, dtype=pl.Float32),
-            pl.Series("ncas", saliency(cas, np.asarray(tau or 1.0)), dtype=pl.Float64),
-            pl.Series("peak_start", rows.peaks[start:end, 0], dtype=pl.Int32),
-            pl.Series("peak_end", rows.peaks[start:end, 1], dtype=pl.Int32),
+            pl.Series("cas", column.cas, dtype=pl.Float32),
+            pl.Series("ncas", saliency(column.cas, np.asarray(tau or 1.0)), dtype=pl.Float64),
+            pl.Series("peak_start", column.peak[:, 0], dtype=pl.Int32),
+            pl.Series("peak_end", column.peak[:, 1], dtype=pl.Int32),
         )
         if benchmark is not None:
             table = table.filter(pl.col("benchmark") == benchmark)
@@ -159,27 +148,8 @@ class Run:
             raise UserError(f"concept {concept} does not exist: the SAE has concepts 0 to {self.width - 1}.")
 
     @cached_property
-    def _rows(self) -> _Rows:
-        offsets = {}
-        start = 0
-        for name, count in self.items.group_by("benchmark", maintain_order=True).len().iter_rows():
-            offsets[name] = start
-            start += count
-        # One empty part each, so that a run whose items are all excluded can be stacked too.
-        rows, columns = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)]
-        values, peaks = [np.zeros(0, np.float32)], [np.zeros((0, 2), np.int32)]
-        for entry in self.manifest["benchmarks"]:
-            for block in self._blocks(entry["shards"]):
-                lengths = np.diff(block.cas.indptr)
-                rows.append(np.repeat(block.items + offsets[entry["name"]], lengths))
-                columns.append(block.cas.indices)
-                values.append(block.cas.data)
-                peaks.append(block.peak_ranges())
-        row, column = np.concatenate(rows), np.concatenate(columns)
-        order = np.lexsort((row, column))
-        indptr = np.concatenate([[0], np.cumsum(np.bincount(column, minlength=self.width))])
-        cas = sp.csc_array((np.concatenate(values)[order], row[order], indptr), shape=(start, self.width))
-        return _Rows(cas, np.concatenate(peaks)[order])
+    def _by_concept(self) -> ByConcept:
+        return ByConcept(self.path / "activations")
 
     def _blocks(self, names: list[str]) -> list[CasBlock]:
         store = CasStore(self.path / "activations", self.width)

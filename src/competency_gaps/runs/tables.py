@@ -1,33 +1,25 @@
-"""From rows and scores to the tables of the run folder."""
+"""The tables of a run folder, from what one pass over its rows gave."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from competency_gaps.activations.store import CasBlock
-from competency_gaps.config import MetricsConfig
-from competency_gaps.dictionary.flags import MIN_SUPPORT, LatentFacts, flag
-from competency_gaps.evidence.sample import effective_sample
-from competency_gaps.metrics.peaks import MajorityToken
+from competency_gaps.activations.spans import TEXT_ONLY
+from competency_gaps.config import RunConfig
+from competency_gaps.dictionary.flags import MIN_SUPPORT, Flags, LatentFacts, flag
+from competency_gaps.evidence import Evidence, ItemSample, evidence
+from competency_gaps.metrics.coverage import chance_seen
+from competency_gaps.metrics.saliency import typical_cas
 from competency_gaps.metrics.structure import overlap
 from competency_gaps.metrics.suite import SuiteMetrics, combine
-from competency_gaps.metrics.sums import Sums, add_all
-from competency_gaps.sae.reference import Reference
-
-
-@dataclass(frozen=True)
-class Collected:
-    """What one pass over a run's rows gives."""
-
-    sums: dict[str, Sums]
-    """Per benchmark."""
-    peaks: MajorityToken
-    """Majority token string of each concept; tokens are numbered by ``strings``."""
-    strings: list[str]
+from competency_gaps.metrics.sums import add_all
+from competency_gaps.runs.collect import Collected
+from competency_gaps.sae.reference import WINDOW, Reference
 
 
 @dataclass(frozen=True)
@@ -38,46 +30,18 @@ class Tables:
     concept_benchmarks: pl.DataFrame
     benchmarks: pl.DataFrame
     overlap: pl.DataFrame
-
-
-def collect(
-    benchmarks: Mapping[str, Iterable[CasBlock]],
-    scores: Mapping[str, np.ndarray],
-    width: int,
-    token_strings: Mapping[int, str],
-) -> Collected:
-    """One pass over all rows: sums per benchmark and majority tokens.
-
-    Parameters
-    ----------
-    scores
-        Per benchmark, float64 of shape (items,): NaN = unscored.
-    token_strings
-        String of every token id that occurs; ids whose strings differ only in outer blanks and case count as one.
-    """
-    strings = sorted({_fold(text) for text in token_strings.values()})
-    number = {text: i for i, text in enumerate(strings)}
-    lookup = np.zeros(max(token_strings, default=0) + 1, dtype=np.int64)
-    for token, text in token_strings.items():
-        lookup[token] = number[_fold(text)]
-    peaks = MajorityToken(width)
-    sums: dict[str, Sums] = {}
-    for name, blocks in benchmarks.items():
-        total = Sums.zeros(width)
-        for block in blocks:
-            total = total + Sums.of(block.cas, scores[name][block.items])
-            peaks.add(np.asarray(block.cas.indices, np.int64), lookup[block.peak_tokens()], block.cas.data)
-        sums[name] = total
-    return Collected(sums, peaks, strings)
+    evidence: dict[str, Any]
+    """For the manifest: thresholds, and how many concepts have which status, in the suite and per benchmark."""
 
 
 def make_tables(
     collected: Collected,
     items: pl.DataFrame,
     reference: Reference | None,
-    sample: LatentFacts,
+    sampled: LatentFacts,
+    sample: ItemSample,
     labels: list[str | None],
-    config: MetricsConfig,
+    config: RunConfig,
 ) -> Tables:
     """Make a run's tables.
 
@@ -85,21 +49,55 @@ def make_tables(
     ----------
     items
         ``items.parquet``.
+    sampled
+        Facts of the gate's sample of tokens, used for the flags beside the reference.
     sample
-        Facts of the run's own sample of tokens, used for the flags beside the reference.
+        The run's items, for the p-values that must be drawn; benchmarks are numbered in the order of ``collected``.
     """
     metrics = combine(
         collected.sums,
-        reference.share if reference else None,
-        config,
+        # The reference counts plain text: a span with template tokens has shares of another kind.
+        reference.share if reference and config.span in TEXT_ONLY else None,
+        config.metrics,
         reference_active=reference.density > 0 if reference else None,
     )
-    facts = _facts(collected, metrics, reference, sample)
+    facts = _facts(collected, metrics, reference, sampled)
+    flags = flag(
+        facts,
+        dense_above=config.metrics.dense_above,
+        template_above=config.metrics.template_above,
+        exact_token_above=config.metrics.exact_token_above,
+    )
+    ranked = metrics.alive & ~flags.any()
+    numbers = {name: i for i, name in enumerate(collected.sums)}
+    shared: dict[str, Any] = {"config": config.evidence, "eligible": ranked, "sample": sample, "numbers": numbers}
+    suite = evidence(collected.sums, pooled=config.metrics.average == "pooled", **shared)
+    single = {name: evidence({name: sums}, **shared) for name, sums in collected.sums.items()}
+    chances = _chances(items, reference, config, metrics)
+    concepts = pl.DataFrame(
+        {
+            **_identity(metrics, facts, flags, labels),
+            "chi_bench": metrics.chi_bench,
+            "chi_model": _null(metrics.chi_model),
+            "n_benchmarks": metrics.n_benchmarks.astype(np.int32),
+            "support": metrics.support,
+            **_evidence(suite),
+            "lift": _null(metrics.lift),
+            "coverage_status": pl.Series(metrics.status.tolist(), dtype=pl.String),
+            "chance_seen": chances[None],
+            "tau": _null(_tau(collected, reference, config)),
+        }
+    )
     return Tables(
-        concepts=_concepts(collected, metrics, facts, labels, config),
-        concept_benchmarks=_concept_benchmarks(collected, metrics),
+        concepts=concepts,
+        concept_benchmarks=_concept_benchmarks(metrics, single, chances),
         benchmarks=_benchmarks(collected, metrics, items),
         overlap=_overlaps(metrics),
+        evidence={
+            **config.evidence.model_dump(mode="json"),
+            **suite.counts(),
+            "benchmarks": {name: one.counts() for name, one in single.items()},
+        },
     )
 
 
@@ -122,64 +120,80 @@ def _facts(
     )
 
 
-def _concepts(
-    collected: Collected,
-    metrics: SuiteMetrics,
-    facts: LatentFacts,
-    labels: list[str | None],
-    config: MetricsConfig,
-) -> pl.DataFrame:
-    flags = flag(
-        facts,
-        dense_above=config.dense_above,
-        template_above=config.template_above,
-        exact_token_above=config.exact_token_above,
-    )
+def _tau(collected: Collected, reference: Reference | None, config: RunConfig) -> np.ndarray:
+    """A typical CAS of each concept: over the reference's windows where it is active there, else over the run."""
     total = add_all(collected.sums.values())
-    return pl.DataFrame(
-        {
-            "concept": np.arange(len(metrics.alive), dtype=np.int32),
-            "label": pl.Series(labels, dtype=pl.String),
-            "alive": metrics.alive,
-            "dense": flags.dense & metrics.alive,
-            "template": flags.template & metrics.alive,
-            "exact_token": flags.exact_token & metrics.alive,
-            "missing": metrics.missing,
-            "ranked": metrics.alive & ~flags.any(),
-            "density": facts.density.astype(np.float64),
-            "peak_token": pl.Series(facts.token, dtype=pl.String),
-            "chi_bench": metrics.chi_bench,
-            "chi_model": _null(metrics.chi_model),
-            "n_benchmarks": metrics.n_benchmarks.astype(np.int32),
-            "support": metrics.support,
-            "n_eff": effective_sample(total),
-            "lift": _null(metrics.lift),
-            "tau": _null(
-                np.divide(total.cas, total.support, out=np.full(len(total.cas), np.nan), where=total.support > 0)
-            ),
-        }
-    )
+    own = typical_cas(total.cas, total.support)
+    if reference is None or config.pooling != "mean":  # the windows' CAS is a mean
+        return own
+    return np.where(np.isnan(reference.window_cas), own, reference.window_cas)
 
 
-def _concept_benchmarks(collected: Collected, metrics: SuiteMetrics) -> pl.DataFrame:
+def _chances(
+    items: pl.DataFrame, reference: Reference | None, config: RunConfig, metrics: SuiteMetrics
+) -> dict[str | None, pl.Series]:
+    """Chance of seeing each concept in as many tokens, per benchmark and in the suite (None); null: no base rate."""
+    names: list[str | None] = [*metrics.benchmarks, None]
+    if reference is None or config.span not in TEXT_ONLY:
+        nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(metrics.alive))
+        return dict.fromkeys(names, nothing)
+    kept = items.filter(pl.col("excluded").is_null())
+    tokens: dict[str | None, float] = dict(kept.group_by("benchmark").agg(pl.col("n_span_tokens").sum()).iter_rows())
+    tokens[None] = float(sum(tokens.values()))
+    return {name: pl.Series(chance_seen(reference.window_density, tokens.get(name, 0.0), WINDOW)) for name in names}
+
+
+def _identity(metrics: SuiteMetrics, facts: LatentFacts, flags: Flags, labels: list[str | None]) -> dict[str, Any]:
+    return {
+        "concept": np.arange(len(metrics.alive), dtype=np.int32),
+        "label": pl.Series(labels, dtype=pl.String),
+        "alive": metrics.alive,
+        "dense": flags.dense & metrics.alive,
+        "template": flags.template & metrics.alive,
+        "exact_token": flags.exact_token & metrics.alive,
+        "missing": metrics.missing,
+        "ranked": metrics.alive & ~flags.any(),
+        "density": facts.density.astype(np.float64),
+        "peak_token": pl.Series(facts.token, dtype=pl.String),
+    }
+
+
+def _evidence(one: Evidence) -> dict[str, Any]:
+    return {
+        "n_eff": one.n_eff,
+        "chi_model_low": _null(one.low),
+        "chi_model_high": _null(one.high),
+        "gap": _null(one.gap),
+        "gap_low": _null(one.gap_low),
+        "gap_high": _null(one.gap_high),
+        "p_value": _null(one.p_value),
+        "q_value": _null(one.q_value),
+        "drawn": one.drawn,
+        "performance_status": pl.Series(one.status.tolist(), dtype=pl.String),
+    }
+
+
+def _concept_benchmarks(
+    metrics: SuiteMetrics, single: Mapping[str, Evidence], chances: Mapping[str | None, pl.Series]
+) -> pl.DataFrame:
     width = len(metrics.alive)
-    tables = []
-    for index, name in enumerate(metrics.benchmarks):
-        tables.append(
-            pl.DataFrame(
-                {
-                    "concept": np.arange(width, dtype=np.int32),
-                    "benchmark": pl.Series([name], dtype=pl.String).new_from_index(0, width),
-                    "chi_bench": metrics.by_benchmark_chi_bench[index],
-                    "chi_model": _null(metrics.by_benchmark_chi_model[index]),
-                    "support": metrics.by_benchmark_support[index],
-                    "n_eff": effective_sample(collected.sums[name]),
-                    "share": metrics.by_benchmark_share[index],
-                    "lift": _null(metrics.by_benchmark_lift[index]),
-                    "coverage_status": pl.Series(metrics.by_benchmark_status[index].tolist(), dtype=pl.String),
-                }
-            )
+    tables = [
+        pl.DataFrame(
+            {
+                "concept": np.arange(width, dtype=np.int32),
+                "benchmark": pl.Series([name], dtype=pl.String).new_from_index(0, width),
+                "chi_bench": metrics.by_benchmark_chi_bench[index],
+                "chi_model": _null(metrics.by_benchmark_chi_model[index]),
+                "support": metrics.by_benchmark_support[index],
+                **_evidence(single[name]),
+                "share": metrics.by_benchmark_share[index],
+                "lift": _null(metrics.by_benchmark_lift[index]),
+                "coverage_status": pl.Series(metrics.by_benchmark_status[index].tolist(), dtype=pl.String),
+                "chance_seen": chances[name],
+            }
         )
+        for index, name in enumerate(metrics.benchmarks)
+    ]
     return pl.concat(tables)
 
 
@@ -232,7 +246,3 @@ def _overlaps(metrics: SuiteMetrics) -> pl.DataFrame:
 def _null(values: np.ndarray) -> pl.Series:
     """NaN means "undefined" in arrays; tables say null. An infinite lift (no base rate) stays infinite."""
     return pl.Series(np.asarray(values, dtype=np.float64)).fill_nan(None)
-
-
-def _fold(text: str) -> str:
-    return text.strip().casefold() or repr(text)

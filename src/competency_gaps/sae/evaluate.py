@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from competency_gaps.metrics.peaks import MajorityToken
+from competency_gaps.metrics.saliency import typical_cas
 from competency_gaps.model.batches import pad, plan_batches
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook, replaced
@@ -16,7 +17,7 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import LatentStatistics
 from competency_gaps.sae.load import SparseAutoencoder
-from competency_gaps.sae.reference import Reference
+from competency_gaps.sae.reference import WINDOW, Reference
 from competency_gaps.sae.training.texts import Piece
 
 if TYPE_CHECKING:
@@ -76,10 +77,11 @@ def evaluate_sae(
     chosen = list(_first(pieces, tokens))
     statistics = LatentStatistics(sae.d_sae, sae.d_in)
     majority = MajorityToken(sae.d_sae)
+    windows = _Windows(sae.d_sae)
     with progress.stage(name, total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
         for batch in plan_batches([len(p.ids) for p in chosen], BATCH_TOKENS):
             rows = [chosen[i] for i in batch]
-            _add_rows(statistics, majority, sae, read_hook(lm, hook, [p.ids for p in rows]), rows)
+            _add_rows(statistics, majority, windows, sae, read_hook(lm, hook, [p.ids for p in rows]), rows)
             bar.advance(sum(len(p.ids) for p in rows))
     losses, counted = _losses(lm, hook, sae, list(_first(iter(chosen), loss_tokens)), progress)
     clean, rebuilt, zero = losses
@@ -94,7 +96,7 @@ def evaluate_sae(
         loss_recovered=(zero - rebuilt) / (zero - clean),
         loss_tokens=counted,
     )
-    return figures, _reference(statistics, majority, lm)
+    return figures, _reference(statistics, majority, windows, lm)
 
 
 def _first(pieces: Iterable[Piece], tokens: int) -> Iterator[Piece]:
@@ -109,6 +111,7 @@ def _first(pieces: Iterable[Piece], tokens: int) -> Iterator[Piece]:
 def _add_rows(
     statistics: LatentStatistics,
     majority: MajorityToken,
+    windows: _Windows,
     sae: SparseAutoencoder,
     activations: torch.Tensor,
     rows: Sequence[Piece],
@@ -118,15 +121,42 @@ def _add_rows(
     ids = np.concatenate([p.ids[~p.bos] for p in rows])
     content = np.concatenate([p.content[~p.bos] for p in rows])
     parts = [activations[i, : len(p.ids)][torch.from_numpy(~p.bos).to(activations.device)] for i, p in enumerate(rows)]
+    place = np.concatenate(
+        [np.arange((~p.bos).sum()) // WINDOW + i * max(len(p.ids) for p in rows) for i, p in enumerate(rows)]
+    )
     x = torch.cat(parts).to(sae.sae.device, sae.sae.dtype)
     with torch.inference_mode():
         for start in range(0, len(x), CHUNK):
             part = x[start : start + CHUNK]
             latents = sae.encode(part)
             statistics.add(part, latents, sae.sae.decode(latents), content[start : start + CHUNK])
+            windows.add(latents, np.where(content, place, -1)[start : start + CHUNK])
             token, concept = latents.nonzero(as_tuple=True)
             weights = latents[token, concept].float().cpu().numpy()
             majority.add(concept.cpu().numpy(), ids[start + token.cpu().numpy()].astype(np.int64), weights)
+
+
+class _Windows:
+    """Running sums over windows of text: how often a latent is active in one, and its mean activation there."""
+
+    def __init__(self, width: int) -> None:
+        self.count = 0
+        self.active = np.zeros(width)
+        self.cas = np.zeros(width)
+
+    def add(self, latents: torch.Tensor, place: np.ndarray) -> None:
+        """Add tokens: latents of shape (tokens, width), and each token's window, below 0 for none."""
+        import torch
+
+        used = place >= 0
+        _, window, sizes = np.unique(place[used], return_inverse=True, return_counts=True)
+        sums = torch.zeros(len(sizes), latents.shape[1], dtype=torch.float32, device=latents.device)
+        mask, index = torch.from_numpy(used).to(latents.device), torch.from_numpy(window).to(latents.device)
+        sums.index_add_(0, index, latents[mask].float())
+        means = sums / torch.from_numpy(sizes).to(sums)[:, None]
+        self.count += len(sizes)
+        self.active += (means > 0).sum(dim=0).cpu().numpy()
+        self.cas += means.sum(dim=0, dtype=torch.float64).cpu().numpy()
 
 
 def _losses(
@@ -170,7 +200,9 @@ def _loss_sum(
         return float(torch.nn.functional.cross_entropy(steps, ids[:, 1:][real[:, 1:]], reduction="sum"))
 
 
-def _reference(statistics: LatentStatistics, majority: MajorityToken, lm: LanguageModel) -> Reference:
+def _reference(
+    statistics: LatentStatistics, majority: MajorityToken, windows: _Windows, lm: LanguageModel
+) -> Reference:
     own_tokens = max(1, statistics.tokens - statistics.template_tokens)
     token: list[str | None] = [None if t < 0 else str(lm.tokenizer.decode([int(t)])) for t in majority.token]
     return Reference(
@@ -179,5 +211,7 @@ def _reference(statistics: LatentStatistics, majority: MajorityToken, lm: Langua
         share=statistics.mass / max(statistics.mass.sum(), 1e-30),
         template_share=statistics.template_share,
         token_share=majority.share(),
+        window_density=windows.active / max(1, windows.count),
+        window_cas=typical_cas(windows.cas, windows.active),
         token=token,
     )

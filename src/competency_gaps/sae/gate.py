@@ -26,7 +26,7 @@ class GateFigures:
     """What the gate measured on a sample of tokens."""
 
     tokens: int
-    """Tokens read; the first token of each input is left out unless the span holds it."""
+    """Tokens read; a first token that only marks the start is left out."""
     l0: float
     """Mean number of active latents per token."""
     explained_variance: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 
 FILE = "reference.parquet"
+WINDOW = 64
+"""Tokens of a window: a stretch of text about as long as a benchmark's item."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +30,13 @@ class Reference:
     """Share of its mass on chat-template tokens, in [0, 1]; NaN where silent."""
     token_share: np.ndarray
     """Lower bound of the share of its mass on one token string, in [0, 1]; NaN where silent."""
+    window_density: np.ndarray
+    """Share of the texts' windows of ``WINDOW`` tokens in which it is active, in [0, 1]: activations come in
+    clusters, so that a text of many tokens is seen far less often than ``density`` and independence say."""
+    window_cas: np.ndarray
+    """Mean over these windows of its mean activation per token, > 0: a typical CAS; NaN where silent."""
     token: list[str | None]
-    """That token string."""
+    """The token string of ``token_share``."""
 
     def write(self, path: Path) -> None:
         """Write one row per latent."""
@@ -39,6 +46,8 @@ class Reference:
                 "mean": self.mean.astype(np.float32),
                 "density": self.density.astype(np.float32),
                 "share": self.share.astype(np.float32),
+                "window_density": self.window_density.astype(np.float32),
+                "window_cas": pl.Series(self.window_cas.astype(np.float32)).fill_nan(None),
                 "template_share": pl.Series(self.template_share.astype(np.float32)).fill_nan(None),
                 "token_share": pl.Series(self.token_share.astype(np.float32)).fill_nan(None),
                 "token": self.token,
@@ -58,9 +67,12 @@ def read_reference(path: Path, width: int) -> Reference:
     if not path.is_file():
         raise UserError(f"reference {str(path)!r}: there is no such file.")
     table = pl.read_parquet(path)
-    wanted = ["concept", "mean", "density", "share", "template_share", "token_share", "token"]
+    wanted = ["concept", *(field.name for field in fields(Reference))]
     if not set(wanted) <= set(table.columns):
-        raise UserError(f"reference {str(path)!r}: expected the columns {wanted}, found {table.columns}.")
+        raise UserError(
+            f"reference {str(path)!r}: expected the columns {wanted}, found {table.columns}. "
+            f"Make one with 'cgaps train-sae' of this version."
+        )
     if table.height != width:
         raise UserError(f"reference {str(path)!r} has {table.height} latents, but the SAE has {width}.")
     table = table.sort("concept")

@@ -1,0 +1,108 @@
+"""The CAS rows a second time, concept by concept: who asks for one concept reads its items and nothing else.
+
+Arrays on disk, mapped and not loaded, so that neither writing nor reading them grows with the run.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from competency_gaps.activations.store import CasBlock
+from competency_gaps.errors import UserError
+from competency_gaps.files import no_space_left
+
+FOLDER = "by-concept"
+_ARRAYS = {"item": (np.int32, ()), "cas": (np.float32, ()), "peak": (np.int32, (2,))}
+
+
+class ConceptColumn(NamedTuple):
+    """One concept's items."""
+
+    item: np.ndarray
+    """int32 of shape (active items,): rows of ``items.parquet``, ascending within a shard."""
+    cas: np.ndarray
+    """float32 of shape (active items,), > 0."""
+    peak: np.ndarray
+    """int32 of shape (active items, 2): character range of the token where the concept is strongest."""
+
+
+def write_by_concept(folder: Path, blocks: Callable[[], Iterable[tuple[int, CasBlock]]], width: int) -> None:
+    """Turn a run's rows about: a pass to count, and one that puts each value in its place.
+
+    Parameters
+    ----------
+    folder
+        The run's folder of activations.
+    blocks
+        Gives, each time it is called, all blocks with the row of ``items.parquet`` where their benchmark starts.
+    """
+    target, part = folder / FOLDER, folder / f".{FOLDER}.part"
+    for path in (target, part):
+        shutil.rmtree(path, ignore_errors=True)
+    part.mkdir(parents=True)
+    counts = np.zeros(width, np.int64)
+    for _, block in blocks():
+        counts += np.bincount(block.cas.indices, minlength=width)
+    start = np.concatenate([[0], np.cumsum(counts)])
+    with no_space_left(target):
+        np.save(part / "start.npy", start)
+        for name, (dtype, shape) in _ARRAYS.items():
+            if start[-1]:
+                open_memmap(part / f"{name}.npy", "w+", dtype, (int(start[-1]), *shape)).flush()
+            else:
+                np.save(part / f"{name}.npy", np.zeros((0, *shape), dtype))
+        free = start[:-1].copy()
+        for first, block in blocks():
+            _place(part, free, first, block)
+        part.rename(target)
+
+
+def _place(folder: Path, free: np.ndarray, first: int, block: CasBlock) -> None:
+    """Put a block's values at the next free place of their concepts."""
+    concepts = np.asarray(block.cas.indices)
+    order = np.argsort(concepts, kind="stable")
+    counts = np.bincount(concepts, minlength=len(free))
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = np.repeat(free, counts) + rank
+    free += counts
+    items = np.repeat(block.items + first, np.diff(block.cas.indptr))
+    values = {"item": items, "cas": block.cas.data, "peak": block.peak_ranges()}
+    if not len(places):
+        return
+    for name, value in values.items():
+        # Mapped anew for each block: pages that stayed mapped would count as this process's memory.
+        mapped = np.load(folder / f"{name}.npy", mmap_mode="r+")
+        mapped[places] = value[order]
+        mapped.flush()
+
+
+class ByConcept:
+    """Reads what :func:`write_by_concept` wrote.
+
+    Raises
+    ------
+    UserError
+        If it is not there or damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self._start = np.load(folder / FOLDER / "start.npy")
+            files = [folder / FOLDER / f"{name}.npy" for name in _ARRAYS]
+            # An empty array cannot be mapped.
+            self._arrays = [np.load(file, mmap_mode="r") if self._start[-1] else np.load(file) for file in files]
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{folder / FOLDER} is missing or damaged: {error}. Run 'cgaps run' on the folder again."
+            ) from error
+
+    def column(self, concept: int) -> ConceptColumn:
+        """One concept's items, read from disk now."""
+        part = slice(int(self._start[concept]), int(self._start[concept + 1]))
+        return ConceptColumn(*(np.array(array[part]) for array in self._arrays))

@@ -1,0 +1,98 @@
+"""The last stage of a run: from stored rows and scores to the concept-major copy and all tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from competency_gaps.activations.by_concept import ByConcept, write_by_concept
+from competency_gaps.activations.store import CasBlock
+from competency_gaps.config import RunConfig
+from competency_gaps.dictionary.flags import LatentFacts
+from competency_gaps.evidence import ItemSample
+from competency_gaps.files import write_atomic
+from competency_gaps.runs.collect import collect
+from competency_gaps.runs.extraction import ExtractionStage
+from competency_gaps.runs.items import token_table
+from competency_gaps.runs.tables import make_tables
+from competency_gaps.sae.reference import Reference
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def write_results(
+    folder: Path,
+    stage: ExtractionStage,
+    shards: Mapping[str, list[str]],
+    items: pl.DataFrame,
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    reference: Reference | None,
+    sampled: LatentFacts,
+    labels: list[str | None],
+    config: RunConfig,
+) -> dict[str, Any]:
+    """Write every table of a run folder but the manifest.
+
+    Parameters
+    ----------
+    shards
+        Names of each benchmark's shards; benchmarks in the order of ``items``.
+    items
+        ``items.parquet``.
+    sampled
+        Facts of the gate's sample of tokens.
+
+    Returns
+    -------
+    dict
+        What the manifest says of the evidence.
+    """
+    width = stage.store.width
+    sizes = dict(items.group_by("benchmark", maintain_order=True).len().iter_rows())
+    first = dict(zip(shards, np.cumsum([0, *(sizes[name] for name in shards)]).tolist(), strict=False))
+
+    def blocks() -> Iterator[tuple[int, CasBlock]]:
+        for name, names in shards.items():
+            yield from ((first[name], block) for block in stage.blocks(names))
+
+    write_by_concept(stage.store.shards.folder, blocks, width)
+    tokens = token_table((stage.blocks(names) for names in shards.values()), tokenizer)
+    scores = {
+        name: items.filter(pl.col("benchmark") == name)["score"].fill_null(float("nan")).to_numpy() for name in shards
+    }
+    rows = {name: stage.blocks(names) for name, names in shards.items()}
+    collected = collect(rows, scores, width, dict(tokens.iter_rows()))
+    sample = item_sample(ByConcept(stage.store.shards.folder), items)
+    tables = make_tables(collected, items, reference, sampled, sample, labels, config)
+    for name, table in {
+        "items": items,
+        "tokens": tokens,
+        "concepts": tables.concepts,
+        "concept_benchmarks": tables.concept_benchmarks,
+        "benchmarks": tables.benchmarks,
+        "overlap": tables.overlap,
+    }.items():
+        write_atomic(folder / f"{name}.parquet", table.write_parquet)
+    return tables.evidence
+
+
+def item_sample(by_concept: ByConcept, items: pl.DataFrame) -> ItemSample:
+    """The run's items for drawn permutations: rows of ``items.parquet``, benchmarks numbered as they appear there."""
+    order = {name: i for i, name in enumerate(items["benchmark"].unique(maintain_order=True))}
+    numbers = items["benchmark"].replace_strict(order, return_dtype=pl.Int64).to_numpy()
+    scored = pl.when(pl.col("excluded").is_null()).then(pl.col("score")).fill_null(float("nan"))
+
+    def rows(concepts: np.ndarray) -> sp.csr_array:
+        columns = [by_concept.column(int(concept)) for concept in concepts]
+        indptr = np.cumsum([0, *(len(column.item) for column in columns)])
+        parts = (np.concatenate([c.cas for c in columns]), np.concatenate([c.item for c in columns]), indptr)
+        return sp.csr_array(parts, shape=(len(columns), items.height))
+
+    return ItemSample(items.select(scored.alias("score"))["score"].to_numpy(), numbers, rows)

@@ -1,0 +1,61 @@
+"""The concept-major copy against the rows it was made from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from competency_gaps.activations.by_concept import ByConcept, write_by_concept
+from competency_gaps.activations.pooling import SparseRow
+from competency_gaps.activations.store import make_block
+from competency_gaps.errors import UserError
+
+WIDTH = 9
+
+
+def block(rng, items):
+    """Random rows: their CAS dense, and the block."""
+    rows, tokens = [], []
+    for _ in items:
+        concepts = np.flatnonzero(rng.random(WIDTH) < 0.4).astype(np.int32)
+        peaks = rng.integers(0, 5, len(concepts)).astype(np.int32)
+        rows.append(SparseRow(concepts, rng.random(len(concepts)).astype(np.float32) + 0.1, peaks))
+        offsets = np.stack([np.arange(5), np.arange(5) + 1], axis=1).astype(np.int32)
+        tokens.append((np.arange(5, dtype=np.int32), offsets))
+    return make_block(np.asarray(items), rows, [np.arange(5)] * len(rows), tokens, WIDTH)
+
+
+def test_every_value_is_where_a_loop_puts_it(tmp_path):
+    rng = np.random.default_rng(0)
+    parts = [(0, block(rng, [3, 1])), (0, block(rng, [0, 2, 4])), (5, block(rng, [1, 0]))]
+    write_by_concept(tmp_path, lambda: parts, WIDTH)
+    found = ByConcept(tmp_path)
+    for concept in range(WIDTH):
+        expected = []
+        for first, one in parts:
+            ranges = one.peak_ranges()
+            for row, item in enumerate(one.items):
+                for at in range(one.cas.indptr[row], one.cas.indptr[row + 1]):
+                    if one.cas.indices[at] == concept:
+                        expected.append((first + item, one.cas.data[at], *ranges[at]))
+        column = found.column(concept)
+        own = [(i, c, *p) for i, c, p in zip(column.item, column.cas, column.peak.tolist(), strict=True)]
+        assert sorted(own) == sorted(expected)
+
+
+def test_no_value_at_all_and_none_there(tmp_path):
+    write_by_concept(tmp_path, lambda: [(0, make_block(np.zeros(0, np.int64), [], [], [], WIDTH))], WIDTH)
+    assert len(ByConcept(tmp_path).column(3).item) == 0
+    with pytest.raises(UserError, match="missing or damaged"):
+        ByConcept(tmp_path / "elsewhere")
+
+
+def test_a_run_holds_both_ways_the_same(tiny_run):
+    found = ByConcept(tiny_run.path / "activations")
+    dense = np.concatenate([tiny_run.cas(name).toarray() for name in ("quiz", "sums")])
+    assert tiny_run.items["benchmark"].unique(maintain_order=True).to_list() == ["quiz", "sums"]
+    for concept in range(64):
+        column = found.column(concept)
+        mine = np.zeros(len(dense), np.float32)
+        mine[column.item] = column.cas
+        assert np.array_equal(mine, dense[:, concept])

@@ -1,0 +1,93 @@
+"""Intervals: coverage by simulation, their ends, and their combination over benchmarks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy import stats
+
+from competency_gaps.evidence import adjusted_gap, chi_model_interval, gap_interval, mean_interval
+from competency_gaps.evidence.interval import wilson
+from competency_gaps.metrics import Sums, chi_model
+
+
+def test_wilson_against_scipy():
+    for right, trials in ((0, 10), (3, 10), (10, 10), (40, 200)):
+        other = stats.binomtest(right, trials).proportion_ci(method="wilson")
+        low, high = wilson(np.array([right / trials]), np.array([float(trials)]), 0.95)
+        assert (low[0], high[0]) == pytest.approx((other.low, other.high), abs=1e-9)
+
+
+def test_equal_weights_give_almost_wilsons_interval():
+    scores = np.repeat([1.0, 0.0], [30, 10])
+    low, high = chi_model_interval(Sums.of(sp.csr_array(np.full((40, 1), 2.5)), scores))
+    other = stats.binomtest(30, 40).proportion_ci(method="wilson")
+    assert (low[0], high[0]) == pytest.approx((other.low, other.high), abs=0.01)
+
+
+def test_ends_and_what_is_undefined():
+    cas = sp.csr_array(np.array([[1.0, 0.0], [2.0, 0.0], [0.5, 0.0]]))
+    low, high = chi_model_interval(Sums.of(cas, np.ones(3)))
+    assert high[0] == pytest.approx(1.0) and 0.2 < low[0] < 0.6, "three items say little, though all are right"
+    assert np.isnan(low[1]) and np.isnan(high[1])
+    gap_low, gap_high = gap_interval([Sums.of(cas, np.ones(3))])
+    assert gap_low[0] <= 0 <= gap_high[0] and np.isnan(gap_low[1])
+
+
+def test_a_concept_active_alike_everywhere_has_no_gap_and_no_doubt_of_it():
+    scores = np.array([1.0, 0.0, 1.0, 1.0])
+    parts = [Sums.of(sp.csr_array(np.full((4, 1), 0.7)), scores)]
+    assert adjusted_gap(parts)[0] == pytest.approx(0, abs=1e-12)
+    assert [end[0] for end in gap_interval(parts)] == pytest.approx([0, 0], abs=1e-6)
+
+
+def test_gap_by_hand():
+    easy = Sums.of(sp.csr_array(np.array([[1.0], [1.0], [0.0], [0.0]])), np.array([1.0, 0.0, 1.0, 1.0]))
+    hard = Sums.of(sp.csr_array(np.array([[3.0], [0.0]])), np.array([0.0, 1.0]))
+    # easy: mean .75, T = .25 - .75; hard: mean .5, T = 3 * -.5; weights 2 + 3.
+    assert adjusted_gap([easy, hard])[0] == pytest.approx((-0.5 - 1.5) / 5)
+
+
+def test_the_mean_of_intervals():
+    values = np.array([[0.5, 0.2], [0.7, np.nan]])
+    lows, highs = np.array([[0.4, 0.1], [0.5, np.nan]]), np.array([[0.7, 0.4], [0.8, np.nan]])
+    low, high = mean_interval(values, lows, highs)
+    assert low == pytest.approx([0.6 - np.hypot(0.1, 0.2) / 2, 0.1])
+    assert high == pytest.approx([0.6 + np.hypot(0.2, 0.1) / 2, 0.4])
+
+
+def population(rng, size, base, lean, spread, benchmark_of):
+    """Items with skewed weights; what is right depends on the benchmark and on how strong the concept is."""
+    strength = rng.normal(size=size)
+    weight = np.exp(spread * strength) * (rng.random(size) < np.array([0.15, 0.5])[benchmark_of])
+    right = np.clip(base[benchmark_of] + lean * (stats.norm.cdf(strength) - 0.5), 0.01, 0.99)
+    return weight, right
+
+
+@pytest.mark.parametrize("items", [120, 600, 6000])
+@pytest.mark.parametrize(("spread", "lean"), [(0.3, 0.0), (1.0, 0.0), (0.8, -0.4)])
+@pytest.mark.parametrize("graded", [False, True])
+def test_coverage(items, spread, lean, graded):
+    """95% intervals hold the truth of the population 93 to 97 times of 100 (the error of the simulation aside)."""
+    rng = np.random.default_rng(items)
+    base = np.array([0.8, 0.3])
+    runs = 1500 if items < 6000 else 600
+    many = np.repeat([0, 1], 400_000)
+    weight, right = population(rng, len(many), base, lean, spread, many)
+    truth = np.average(right[many == 0], weights=weight[many == 0])
+    gap_truth = np.average(right - np.array([right[many == b].mean() for b in (0, 1)])[many], weights=weight)
+    benchmark = np.repeat([0, 1], items // 2)
+    columns = [population(rng, items, base, lean, spread, benchmark) for _ in range(runs)]
+    hits = np.zeros(2)
+    for weight, right in columns:
+        scores = rng.binomial(4, right) / 4 if graded else (rng.random(items) < right).astype(float)
+        matrix = sp.csr_array(weight[:, None])
+        parts = [Sums.of(matrix[benchmark == b], scores[benchmark == b]) for b in (0, 1)]
+        low, high = chi_model_interval(parts[0])
+        hits[0] += low[0] <= truth <= high[0] or np.isnan(chi_model(parts[0])[0])
+        low, high = gap_interval(parts)
+        hits[1] += low[0] <= gap_truth <= high[0]
+    error = 2.5 * np.sqrt(0.05 * 0.95 / runs)
+    for share in hits / runs:
+        assert 0.93 - error <= share <= 0.97 + error

@@ -1,4 +1,6 @@
 import json
+import os
+import subprocess
 import sys
 from collections import Counter
 
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from competency_gaps.benchmarks import load_benchmark
 from competency_gaps.benchmarks.distractors import Options, make_options
-from competency_gaps.benchmarks.reasoning_gym import pack, unpack
+from competency_gaps.benchmarks.generate import pack, unpack
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import MissingExtraError, UserError
 
@@ -143,3 +145,26 @@ def test_near_numbers_are_written_as_the_gold(gold, shape):
         assert all("," in choice for choice in made.choices)
     if shape != "-":
         assert not any(choice.startswith("-") for choice in made.choices)
+
+
+@pytest.mark.parametrize("family", ["list_functions", "word_ladder", "ransom_note"])
+def test_every_process_makes_the_same_tasks(family):
+    """Families that draw from global random numbers, or walk over sets: a seed alone does not fix them."""
+    code = (
+        "import sys, random; random.seed(sys.argv[2]);"
+        "from competency_gaps.benchmarks import load_benchmark;"
+        "from competency_gaps.config import BenchmarkConfig;"
+        "source = {'kind': 'reasoning_gym', 'family': sys.argv[1], 'seed': 3, 'size': 40};"
+        "print(load_benchmark(BenchmarkConfig(name='x', source=source)).content_hash())"
+    )
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", code, family, seed],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(hashes) == 1

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from competency_gaps.benchmarks import generate
 from competency_gaps.benchmarks.distractors import make_options
+from competency_gaps.benchmarks.generate import pack, unpack
 from competency_gaps.benchmarks.item import Item, LeftOut
 from competency_gaps.config import ReasoningGymSource
 from competency_gaps.errors import MissingExtraError, UserError, nearest
@@ -32,7 +38,7 @@ def read_reasoning_gym(source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
         If the family or a difficulty key is unknown, or the family refuses the difficulty.
     """
     dataset = make_dataset(source.family, {**source.difficulty}, seed=source.seed, size=source.size)
-    entries = _generate(dataset, source)
+    entries = _generate(source)
     if source.options is None:
         return _open_items(dataset, entries, source)
     return _choice_items(dataset, entries, source)
@@ -79,63 +85,30 @@ def verifier_score(dataset: Any, answer: str, entry: Entry) -> float:
         return 0.0
 
 
-def pack(value: Any) -> Any:
-    """An entry as plain JSON that ``unpack`` turns back exactly: verifiers tell tuples from lists, and keys
-    may be numbers.
-
-    Raises
-    ------
-    TypeError
-        If the entry holds something that has no JSON form.
-    """
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, list):
-        return [pack(element) for element in value]
-    if isinstance(value, (tuple, set, frozenset)):
-        elements = value if isinstance(value, tuple) else sorted(value)
-        return {"$kind": "tuple" if isinstance(value, tuple) else "set", "$of": [pack(element) for element in elements]}
-    if isinstance(value, dict):
-        if all(isinstance(key, str) and not key.startswith("$") for key in value):
-            return {str(key): pack(element) for key, element in value.items()}
-        return {"$kind": "dict", "$of": [[pack(key), pack(element)] for key, element in value.items()]}
-    raise TypeError(f"a {type(value).__name__} has no JSON form")
-
-
-def unpack(value: Any) -> Any:
-    """The inverse of ``pack``."""
-    if isinstance(value, list):
-        return [unpack(element) for element in value]
-    if not isinstance(value, dict):
-        return value
-    if "$kind" not in value:
-        return {key: unpack(element) for key, element in value.items()}
-    elements = [unpack(element) for element in value["$of"]]
-    if value["$kind"] == "dict":
-        return dict(elements)
-    return tuple(elements) if value["$kind"] == "tuple" else set(elements)
-
-
-def _generate(dataset: Any, source: ReasoningGymSource) -> list[Entry]:
-    try:
-        return [dataset[index] for index in range(source.size)]
-    except (AssertionError, IndexError, ValueError) as error:
+def _generate(source: ReasoningGymSource) -> list[Entry]:
+    """The source's tasks, the same in every process: see :mod:`~competency_gaps.benchmarks.generate`."""
+    wanted = {"family": source.family, "difficulty": source.difficulty, "seed": source.seed, "size": source.size}
+    done = subprocess.run(
+        [sys.executable, "-P", generate.__file__],
+        input=json.dumps(wanted),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"},
+    )
+    answer = json.loads(done.stdout)
+    if "fault" in answer:
         raise UserError(
             f"reasoning_gym: the family {source.family!r} cannot make {source.size} tasks of the difficulty "
-            f"{source.difficulty} ({type(error).__name__}: {error}). Change the difficulty or the size."
-        ) from error
+            f"{source.difficulty} ({answer['fault']}). Change the difficulty or the size."
+        )
+    return [unpack(entry) for entry in answer["entries"]]
 
 
 def _open_items(dataset: Any, entries: list[Entry], source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
     for index, entry in enumerate(entries):
         where = f"{source.family}, task {index}"
-        try:
-            verifier = {"family": source.family, "difficulty": pack(source.difficulty), "entry": pack(entry)}
-        except TypeError as error:
-            yield LeftOut(where, f"its entry cannot be stored: {error}")
-            continue
+        verifier = {"family": source.family, "difficulty": pack(source.difficulty), "entry": pack(entry)}
         gold = entry["answer"]
         # Some families state no answer: only the verifier knows one when it sees it.
         if gold is not None and verifier_score(dataset, str(gold), unpack(verifier["entry"])) < 1:

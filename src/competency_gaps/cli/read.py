@@ -11,9 +11,13 @@ from rich.console import Console
 
 from competency_gaps.cli.output import print_json, rows, run_document
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.report import columns
+from competency_gaps.report.columns import Column
 from competency_gaps.runs.open import Run, open_run
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
+WIDE = 130
+"""Columns of a terminal in which every quantity of a concept has room."""
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -45,7 +49,7 @@ def show(
     if json_:
         print_json({**run_document(opened), "benchmark": benchmark, "rows": rows(table)})
         return
-    from competency_gaps.report import concept_table, print_summary
+    from competency_gaps.report.summary import concept_table, print_summary
 
     console = Console()
     if benchmark is None and sort is None and not all_:
@@ -54,7 +58,14 @@ def show(
     if not table.height:
         note = "no concept qualifies: --sort gap lists all that were tested, --all every concept"
         Console(stderr=True).print(note, highlight=False, markup=False)
-    console.print(concept_table(table))
+    console.print(concept_table(table, _shown(column, console.width)))
+
+
+def _shown(column: str, width: int) -> list[Column]:
+    """Every quantity where there is room; else the short list and what the table is sorted by."""
+    if width >= WIDE:
+        return list(columns.CONCEPT)
+    return list(columns.SHORT) + [one for one in columns.CONCEPT if one.key == column and one not in columns.SHORT]
 
 
 def _chosen(table: pl.DataFrame, column: str, *, only_weak: bool) -> pl.DataFrame:

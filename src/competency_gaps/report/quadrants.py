@@ -94,8 +94,8 @@ def quadrant_map(
         return figure(parts, width, height, "Map of concepts: none to draw", "wide")
     parts += _marks(x(coverage), y(performance), width - right)
     for place, verdict in enumerate(verdicts):
-        at = zip(x(verdict.coverage).tolist(), y(verdict.performance).tolist(), strict=True)
-        parts += [tag("circle", cx=a, cy=b, r=3, class_=f"verdict {verdict.word}") for a, b in at]
+        dots = zip(x(verdict.coverage).tolist(), y(verdict.performance).tolist(), strict=True)
+        parts += [tag("circle", cx=a, cy=b, r=3, class_=f"verdict {verdict.word}") for a, b in dots]
         legend = left + 330 + 130 * place
         parts.append(tag("circle", cx=legend, cy=10, r=4, class_=f"verdict {verdict.word}"))
         parts.append(

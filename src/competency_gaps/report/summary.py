@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import polars as pl
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -55,16 +58,16 @@ def print_summary(run: RunView, console: Console, *, top: int = 8) -> None:
         where = ", ".join(f"{shorten(name, 40)} {integer(count)}" for name, count in group.benchmarks)
         line = f"{integer(group.count)} {group.kind}: {group.reason} ({where})"
         console.print(Padding(plain(line, "dim"), (0, 2)))
-    for title, frame in (
-        ("Weak concepts", ranked.weak.head(top)),
-        ("Strong concepts", ranked.strong.head(top)),
-        ("Least covered concepts", findings.least_covered(run.concepts, top)),
+    for title, frame, short in (
+        ("Weak concepts", ranked.weak.head(top), columns.SHORT),
+        ("Strong concepts", ranked.strong.head(top), columns.SHORT),
+        ("Least covered concepts", findings.least_covered(run.concepts, top), columns.SHORT_COVERAGE),
     ):
-        console.print(_titled(title, concept_table(frame) if frame.height else Text("none", style="dim")))
+        console.print(_titled(title, concept_table(frame, short) if frame.height else Text("none", style="dim")))
     absent = findings.missing(run.concepts)
     if absent.height:
         title = f"Missing in every benchmark ({integer(min(top, absent.height))} of {integer(absent.height)} ranked)"
-        console.print(_titled(title, concept_table(absent.head(top))))
+        console.print(_titled(title, concept_table(absent.head(top), columns.MISSING)))
     console.print()
     for note in (ranked.caption("weak"), findings.left_out_note(run.concepts), findings.caution(ranked)):
         console.print(plain(note, "dim"))
@@ -86,7 +89,7 @@ def _headline(run: RunView, view: headline.Overview, ranked: findings.Ranking) -
 def _benchmarks(run: RunView) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
     table.add_column("benchmark", min_width=10)
-    for title in ("items", "excluded", "unscored", "mean score", "missing", "of alive", "share"):
+    for title in ("items", "excluded", "unscored", "score", "missing of alive"):
         table.add_column(title, justify="right", no_wrap=True)
     for row in run.benchmarks.iter_rows(named=True):
         table.add_row(
@@ -95,43 +98,49 @@ def _benchmarks(run: RunView) -> Table:
             integer(row["excluded"]),
             integer(row["kept"] - row["scored"]),
             decimal(row["mean_score"]),
-            integer(row["missing"]),
-            integer(row["alive"]),
-            percent(row["missing"], row["alive"]),
+            f"{row['missing']:,} of {row['alive']:,} {percent(row['missing'], row['alive']):>4}",
         )
     return table
 
 
-def concept_table(frame: pl.DataFrame) -> Table:
+def concept_table(frame: pl.DataFrame, shown: Sequence[columns.Column] = columns.CONCEPT) -> Table:
     """Lay out concepts, in the order given.
 
     Parameters
     ----------
     frame : DataFrame
         Rows of ``run.concepts``.
+    shown : sequence of Column
+        Quantities; those that the frame lacks are left out.
 
     Returns
     -------
     rich.table.Table
-        Number, name, peak token, the quantities of ``columns.CONCEPT`` that the frame has, and flags.
+        Number, name (the peak token where there is no label), the quantities, and flags if any concept bears one.
     """
-    shown = columns.present(columns.CONCEPT, frame)
+    used = columns.present(shown, frame)
+    flags = [", ".join(flag for flag in findings.flags_of(row) if flag != "missing") for row in frame.to_dicts()]
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
     table.add_column("#", justify="right", no_wrap=True, style="dim")
-    table.add_column("concept", min_width=16, ratio=1)
-    table.add_column("peak", no_wrap=True, max_width=14)
-    for column in shown:
+    table.add_column("concept", min_width=12, ratio=1)
+    for column in used:
         table.add_column(column.title, justify="right", no_wrap=True)
-    table.add_column("flags")
-    for row in frame.iter_rows(named=True):
+    if any(flags):
+        table.add_column("flags")
+    for row, flag in zip(frame.iter_rows(named=True), flags, strict=True):
         table.add_row(
             str(row["concept"]),
-            plain(findings.concept_name(row), "" if row["label"] else "dim"),
-            plain(show_token(row["peak_token"]), "cyan"),
-            *(column.cell(row) for column in shown),
-            plain(", ".join(findings.flags_of(row)), "dim"),
+            _name(row),
+            *(column.cell(row) for column in used),
+            *([plain(flag, "dim")] * any(flags)),
         )
     return table
+
+
+def _name(row: dict[str, Any]) -> Text:
+    if row["label"] or row["peak_token"] is None:
+        return plain(findings.concept_name(row), "" if row["label"] else "dim")
+    return Text.assemble(("peak ", "dim"), plain(show_token(row["peak_token"]), "cyan"))
 
 
 def concept_panel(run: RunView, concept: int, *, examples: int = 3) -> Panel:

@@ -61,7 +61,7 @@ def make_tables(
         config.metrics,
         reference_active=reference.density > 0 if reference else None,
     )
-    facts = _facts(collected, metrics, reference, sampled)
+    facts = _facts(collected, metrics, reference, sampled, text_only=config.span in TEXT_ONLY)
     flags = flag(
         facts,
         dense_above=config.metrics.dense_above,
@@ -102,9 +102,13 @@ def make_tables(
 
 
 def _facts(
-    collected: Collected, metrics: SuiteMetrics, reference: Reference | None, sample: LatentFacts
+    collected: Collected, metrics: SuiteMetrics, reference: Reference | None, sample: LatentFacts, *, text_only: bool
 ) -> LatentFacts:
-    """Reference facts where there is a reference, else the run's own; the template share is the larger of both."""
+    """Reference facts where there is a reference, else the run's own.
+
+    Every item repeats the template: in a run of short items most of an ordinary concept's mass may lie there. Where the
+    span leaves the template out, the reference therefore says who is a template concept; else the larger of both does.
+    """
     peaks = collected.peaks
     own_share = np.where(metrics.support >= MIN_SUPPORT, peaks.share(), np.nan)
     tokens = [collected.strings[t] if t >= 0 else None for t in peaks.token]
@@ -112,9 +116,10 @@ def _facts(
         return LatentFacts(sample.density, sample.template_share, own_share, tokens)
     known = [own if own is not None else other for own, other in zip(tokens, reference.token, strict=True)]
     seen = ~np.isnan(reference.token_share)
+    larger = np.fmax(reference.template_share, sample.template_share)
     return LatentFacts(
         density=reference.density,
-        template_share=np.fmax(reference.template_share, sample.template_share),
+        template_share=np.where(text_only & ~np.isnan(reference.template_share), reference.template_share, larger),
         token_share=np.where(seen, reference.token_share, own_share),
         token=known,
     )

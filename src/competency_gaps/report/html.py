@@ -20,6 +20,7 @@ from markupsafe import Markup
 
 from competency_gaps.report import colours, columns, findings, headline, page, text
 from competency_gaps.report.protocol import RunView
+from competency_gaps.robustness import read_assessment
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ def render(run: RunView, *, top: int, examples: int) -> str:
             ),
         ),
         overlap=page.overlap_map(run),
+        verdicts=(read_assessment(run.path) or {}).get("verdicts", []),
         tables=tables,
         caution=findings.caution(ranked),
         ranked_note=findings.left_out_note(run.concepts),

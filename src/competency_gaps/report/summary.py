@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -100,6 +100,24 @@ def _benchmarks(run: RunView) -> Table:
             decimal(row["mean_score"]),
             f"{row['missing']:,} of {row['alive']:,} {percent(row['missing'], row['alive']):>4}",
         )
+    return table
+
+
+def verdict_table(verdicts: Sequence[Mapping[str, str]]) -> Table:
+    """Lay out the outcomes of the tests of robustness.
+
+    Parameters
+    ----------
+    verdicts : sequence of mapping
+        ``test``, ``sentence`` and ``tone`` (good, bad, open) of each.
+    """
+    table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
+    for title in ("", "test", "outcome"):
+        table.add_column(title)
+    marks = {"good": ("✓", "green"), "bad": ("✗", "dark_orange"), "open": ("?", "dim")}
+    for one in verdicts:
+        mark, style = marks[one["tone"]]
+        table.add_row(Text(mark, style=style), plain(one["test"]), plain(one["sentence"]))
     return table
 
 

@@ -1,0 +1,76 @@
+"""Adversarial ablation [paper]: are the numbers carried by the items that they claim to be carried by?"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from competency_gaps.metrics.performance import chi_model, suite_chi_model
+from competency_gaps.robustness.data import RunData
+
+SHARE = 0.01
+CONCEPTS = 100
+RANDOM = 50
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What the removal of the items most aligned with some concepts does to the median chi_model."""
+
+    concepts: int
+    items: int
+    """Items removed: fewer than 1% of the scored ones."""
+    change: float
+    """Median chi_model over concepts afterwards less before."""
+    random_low: float
+    """2.5% of the changes when as many items are removed at random."""
+    random_high: float
+    """97.5% of them."""
+
+    @property
+    def outside(self) -> bool:
+        """Whether the change lies outside of what random items do."""
+        return not self.random_low <= self.change <= self.random_high
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Both removals: of the best concepts' items, which should lower chi_model, and of the worst ones'."""
+
+    best: Removal
+    worst: Removal
+
+
+def ablate(data: RunData, *, seed: int = 0) -> Ablation:
+    """Remove the items most aligned with the 100 best and the 100 worst tested concepts, by chi_model.
+
+    An item's alignment [ours] is the sum of its saliencies (nCAS) of these concepts.
+    """
+    before = suite_chi_model(np.stack([chi_model(s) for s in data.sums().values()]))
+    places = np.flatnonzero(data.tested)
+    order = np.argsort(before[places], kind="stable")
+    count = min(CONCEPTS, len(places) // 2)
+    saliency = data.saliency()
+    scored = np.concatenate([~np.isnan(part.scores) for part in data.parts])
+    removed = max(1, int(np.ceil(SHARE * scored.sum())) - 1)
+    rng = np.random.default_rng(seed)
+    median = float(np.nanmedian(before[data.ranked]))
+
+    def change(items: np.ndarray) -> float:
+        kept = np.ones(len(scored), bool)
+        kept[items] = False
+        bounds = np.cumsum([0, *(len(part.scores) for part in data.parts)])
+        masks = [kept[a:b] for a, b in itertools.pairwise(bounds)]
+        after = np.stack([chi_model(s) for s in data.of_items(masks).sums().values()])
+        return float(np.nanmedian(suite_chi_model(after)[data.ranked])) - median
+
+    chance = [change(rng.choice(np.flatnonzero(scored), removed, replace=False)) for _ in range(RANDOM)]
+    low, high = np.quantile(chance, [0.025, 0.975])
+    found = []
+    for chosen in (order[::-1][:count], order[:count]):
+        alignment = np.where(scored, np.asarray(saliency[:, chosen].sum(axis=1)).ravel(), -1.0)
+        items = np.argsort(-alignment, kind="stable")[:removed]
+        found.append(Removal(count, removed, change(items), float(low), float(high)))
+    return Ablation(*found)

@@ -1,0 +1,147 @@
+"""Two runs side by side: another SAE or layer on the same items [paper], or other words or seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from scipy.stats import ks_2samp
+
+from competency_gaps.errors import UserError
+from competency_gaps.robustness.data import RunData
+from competency_gaps.runs.open import Run
+
+MATCHED = 0.5
+"""Correlation over the items from which two concepts count as the same."""
+ROWS = 2048
+"""Concepts of one run that are correlated with all of the other's at once."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A quantity over the concepts of both runs."""
+
+    median: float
+    median_other: float
+    distance: float
+    """Kolmogorov-Smirnov: largest difference of the two cumulative shares, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two runs say the same."""
+
+    against: str
+    same_sae: bool
+    """Concepts are compared by number; otherwise they are matched by their activation over the items."""
+    items: int
+    """Items in both runs, by benchmark and id."""
+    concepts: int
+    """Concepts tested in this run."""
+    matched: int
+    """Pairs compared: both tested and, with another SAE, each the other's best match at a correlation from 0.5."""
+    median_correlation: float | None
+    """Of the matched concepts' saliencies over the items; null with the same SAE."""
+    gap_correlation: float
+    """Pearson correlation of the adjusted gaps of the pairs."""
+    chi_model_correlation: float
+    same_sign: float
+    """Share of the pairs with a gap called real in this run whose gap has the same sign in the other."""
+    weak: int
+    """Pairs that are weak in this run."""
+    weak_in_both: int
+    chi_model: Distribution
+    chi_bench: Distribution
+
+
+def agreement(run: Run, other: Run, data: RunData, other_data: RunData) -> Agreement:
+    """Compare two runs.
+
+    Raises
+    ------
+    UserError
+        If no item, or no concept, is in both.
+    """
+    shared = set(data.item_ids) & set(other_data.item_ids)
+    if not shared:
+        raise UserError(
+            f"{str(run.path)!r} and {str(other.path)!r} have no item in common (benchmark and id): "
+            f"--against needs a run of the same items."
+        )
+    same = run.manifest["sae"]["weights_sha256"] == other.manifest["sae"]["weights_sha256"]
+    if same:
+        both = np.flatnonzero(data.tested & other_data.tested)
+        first, second, correlation = both, both, None
+    else:
+        first, second, values = _matched(data, other_data, sorted(shared))
+        correlation = float(np.median(values)) if len(values) else None
+    if not len(first):
+        raise UserError(f"no tested concept of {str(run.path)!r} is found again in {str(other.path)!r}.")
+    here, there = run.concepts[first], other.concepts[second]
+    real = here["performance_status"].is_in(["weak", "strong"]).to_numpy()
+    signs = np.sign(here["gap"].to_numpy()) == np.sign(there["gap"].to_numpy())
+    weak, also = (frame["performance_status"].to_numpy() == "weak" for frame in (here, there))
+    return Agreement(
+        against=str(other.path),
+        same_sae=same,
+        items=len(shared),
+        concepts=int(data.tested.sum()),
+        matched=len(first),
+        median_correlation=correlation,
+        gap_correlation=_correlation(here["gap"], there["gap"]),
+        chi_model_correlation=_correlation(here["chi_model"], there["chi_model"]),
+        same_sign=float(signs[real].mean()) if real.any() else float("nan"),
+        weak=int(weak.sum()),
+        weak_in_both=int((weak & also).sum()),
+        chi_model=_distribution(run, other, "chi_model"),
+        chi_bench=_distribution(run, other, "chi_bench"),
+    )
+
+
+def _matched(data: RunData, other: RunData, shared: list[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tested concepts that are each other's best match over the shared items, with their correlation."""
+    first, second = _profiles(data, shared), _profiles(other, shared)
+    best = np.full(first.shape[1], -1)
+    value = np.full(first.shape[1], -np.inf)
+    back, back_value = np.full(second.shape[1], -1), np.full(second.shape[1], -np.inf)
+    for start in range(0, first.shape[1], ROWS):
+        block = _correlations(first[:, start : start + ROWS], second)
+        rows = np.arange(start, start + block.shape[0])
+        best[rows], value[rows] = block.argmax(axis=1), block.max(axis=1)
+        column, column_value = block.argmax(axis=0), block.max(axis=0)
+        better = column_value > back_value
+        back[better], back_value[better] = column[better] + start, column_value[better]
+    pairs = np.flatnonzero((back[best] == np.arange(len(best))) & (value >= MATCHED))
+    return np.flatnonzero(data.tested)[pairs], np.flatnonzero(other.tested)[best[pairs]], value[pairs]
+
+
+def _profiles(data: RunData, shared: list[tuple[str, str]]) -> sp.csc_array:
+    place = {one: i for i, one in enumerate(data.item_ids)}
+    return sp.csc_array(data.saliency()[[place[one] for one in shared]])
+
+
+def _correlations(first: sp.csc_array, second: sp.csc_array) -> np.ndarray:
+    """Pearson correlation of every column of one with every column of the other; 0 where one is constant."""
+    n = first.shape[0]
+    means = [np.asarray(m.mean(axis=0)).ravel() for m in (first, second)]
+    spreads = [
+        np.sqrt(np.maximum(0.0, np.asarray(m.power(2).mean(axis=0)).ravel() - mean**2))
+        for m, mean in zip((first, second), means, strict=True)
+    ]
+    product = (first.T @ second).toarray() / n - np.outer(*means)
+    scale = np.outer(*spreads)
+    return np.divide(product, scale, out=np.zeros_like(product), where=scale > 1e-15)
+
+
+def _correlation(a: pl.Series, b: pl.Series) -> float:
+    x, y = a.to_numpy(), b.to_numpy()
+    return float(np.corrcoef(x, y)[0, 1]) if len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0 else float("nan")
+
+
+def _distribution(run: Run, other: Run, column: str) -> Distribution:
+    values = [one.concepts.filter(pl.col("alive"))[column].drop_nulls().to_numpy() for one in (run, other)]
+    if not all(len(one) for one in values):
+        return Distribution(float("nan"), float("nan"), float("nan"))
+    return Distribution(float(np.median(values[0])), float(np.median(values[1])), float(ks_2samp(*values).statistic))

@@ -1,0 +1,91 @@
+"""All tests of robustness on a run, and their file in its folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.errors import UserError
+from competency_gaps.files import write_json
+from competency_gaps.progress import Progress
+from competency_gaps.robustness.ablation import ablate
+from competency_gaps.robustness.agreement import agreement
+from competency_gaps.robustness.data import run_data
+from competency_gaps.robustness.heldout import held_out
+from competency_gaps.robustness.subsample import subsample
+from competency_gaps.robustness.verdicts import (
+    Verdict,
+    ablation_verdict,
+    agreement_verdict,
+    held_out_verdicts,
+    subsampling_verdict,
+)
+from competency_gaps.runs.open import Run
+
+FILE = "robustness.json"
+
+
+def assess(run: Run, progress: Progress, *, against: Run | None = None, seed: int = 0) -> dict[str, Any]:
+    """Run every test and write the outcome into the run folder.
+
+    Returns
+    -------
+    dict
+        ``verdicts`` (test, sentence, tone), and the figures of each test.
+
+    Raises
+    ------
+    UserError
+        If the run has no scored item, or nothing is tested, or ``against`` has no item in common.
+    MissingExtraError
+        If scikit-learn is missing.
+    """
+    data = run_data(run)
+    if not data.tested.any():
+        raise UserError(
+            f"{str(run.path)!r} has no tested concept (n_eff of at least {data.config.min_n_eff:g} and scores that "
+            f"vary), so there is nothing whose robustness could be tested."
+        )
+    verdicts: list[Verdict] = []
+    figures: dict[str, Any] = {}
+    with progress.stage("robustness", total=3 + (against is not None), unit="tests") as bar:
+        bar.note("subsampling")
+        draws = subsample(data, seed=seed)
+        verdicts.append(subsampling_verdict(draws))
+        bar.advance()
+        bar.note("ablation")
+        removed = ablate(data, seed=seed)
+        verdicts.append(ablation_verdict(removed))
+        bar.advance()
+        bar.note("held-out items")
+        unseen = held_out(data, seed=seed)
+        verdicts += held_out_verdicts(unseen)
+        bar.advance()
+        figures = {"subsampling": asdict(draws), "ablation": asdict(removed), "held_out": asdict(unseen)}
+        if against is not None:
+            bar.note("the other run")
+            both = agreement(run, against, data, run_data(against))
+            verdicts.append(agreement_verdict(both))
+            figures["against"] = asdict(both)
+            bar.advance()
+    content = {"seed": seed, "verdicts": [asdict(one) for one in verdicts], **figures}
+    write_json(run.path / FILE, _plain(content))
+    return content
+
+
+def read_assessment(folder: Path) -> dict[str, Any] | None:
+    """Read what :func:`assess` wrote; null if it was not run."""
+    path = folder / FILE
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: what is not defined becomes null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,175 @@
+"""Held-out validity [ours]: do gaps found on half of the items hold on the other half?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from competency_gaps.errors import MissingExtraError
+from competency_gaps.evidence import Evidence, adjusted_gap, evidence
+from competency_gaps.metrics.performance import chi_model, suite_chi_model
+from competency_gaps.robustness.data import RunData
+
+SPLITS = 50
+FITS = 10
+"""Splits on which failure is predicted: each costs a regression."""
+DOMINATED = 0.1
+"""Share of the other half's items that count as dominated by a list of concepts."""
+NEIGHBOURS = 20
+"""A random concept is drawn from so many tested ones with the nearest support."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Mean over the splits, with the middle 95% of them."""
+
+    mean: float
+    low: float
+    high: float
+    splits: int
+    """Splits in which it is defined."""
+
+    @staticmethod
+    def of(values: list[float]) -> Interval:
+        """Summarise splits; NaN = not defined in that one."""
+        known = np.asarray([value for value in values if not np.isnan(value)])
+        if not len(known):
+            return Interval(float("nan"), float("nan"), float("nan"), 0)
+        low, high = np.quantile(known, [0.025, 0.975])
+        return Interval(float(known.mean()), float(low), float(high), len(known))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What carries over. Scores are taken less their benchmark's mean, so that hard benchmarks count for nothing."""
+
+    weak_found: Interval
+    """Weak concepts found on the first half."""
+    strong_found: Interval
+    weak: Interval
+    """On the other half: score of the items that the weak concepts dominate, less that of the rest."""
+    strong: Interval
+    weak_random: Interval
+    """The same for as many random concepts of the same support."""
+    strong_random: Interval
+    chi_model_correlation: Interval
+    """Pearson correlation of chi_model between the halves, over concepts tested in both."""
+    gap_correlation: Interval
+    """The same of the adjusted gap."""
+    auc: Interval
+    """AUC of failure on the other half, predicted from the benchmark and the concepts' saliencies."""
+    auc_baseline: Interval
+    """AUC of failure predicted from the benchmark alone (its mean on the first half)."""
+
+
+def held_out(data: RunData, *, splits: int = SPLITS, fits: int = FITS, seed: int = 0) -> HeldOut:
+    """Split every benchmark into halves, many times, and look on one for what the other showed.
+
+    An item's domination by a list is the list's part of the item's saliency; the tenth of the other half with the
+    largest part is called dominated.
+    """
+    rng = np.random.default_rng(seed)
+    found: dict[str, list[float]] = {name: [] for name in HeldOut.__dataclass_fields__}
+    for split in range(splits):
+        first, second = _halves(data, rng)
+        one, other = (evidence(half.sums(), data.config, eligible=data.ranked) for half in (first, second))
+        saliency = second.saliency()
+        residual = _residuals(second)
+        support = np.asarray((saliency > 0).sum(axis=0)).ravel()
+        for word in ("weak", "strong"):
+            chosen = np.flatnonzero((one.status == word)[data.tested])
+            found[f"{word}_found"].append(float(len(chosen)))
+            found[word].append(_effect(saliency, residual, chosen))
+            alike = _alike(support, chosen, np.random.default_rng((seed, split)))
+            found[f"{word}_random"].append(_effect(saliency, residual, alike))
+        _correlate(found, first, second, one, other)
+        if split < fits:
+            auc, baseline = _predict_failure(data, first, second)
+            found["auc"].append(auc)
+            found["auc_baseline"].append(baseline)
+    return HeldOut(**{name: Interval.of(values) for name, values in found.items()})
+
+
+def _halves(data: RunData, rng: np.random.Generator) -> tuple[RunData, RunData]:
+    masks = [rng.permutation(len(part.scores)) < len(part.scores) / 2 for part in data.parts]
+    return data.of_items(masks), data.of_items([~mask for mask in masks])
+
+
+def _residuals(data: RunData) -> np.ndarray:
+    """Scores less their benchmark's mean: float64 of shape (items,); NaN = unscored."""
+    return np.concatenate(
+        [p.scores - (np.nanmean(p.scores) if not np.isnan(p.scores).all() else 0.0) for p in data.parts]
+    )
+
+
+def _effect(saliency: sp.csr_array, residual: np.ndarray, chosen: np.ndarray) -> float:
+    """Mean residual of the items that the concepts dominate, less that of the rest; NaN without concepts."""
+    if not len(chosen):
+        return float("nan")
+    total = np.asarray(saliency.sum(axis=1)).ravel()
+    own = np.asarray(saliency[:, chosen].sum(axis=1)).ravel()
+    part = np.divide(own, total, out=np.zeros(len(own)), where=total > 0)
+    scored = np.flatnonzero(~np.isnan(residual))
+    count = max(1, round(DOMINATED * len(scored)))
+    order = scored[np.argsort(-part[scored], kind="stable")]
+    dominated, rest = order[:count][part[order[:count]] > 0], order[count:]
+    if not len(dominated) or not len(rest):
+        return float("nan")
+    return float(residual[dominated].mean() - residual[rest].mean())
+
+
+def _alike(support: np.ndarray, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """As many other concepts, each drawn from those whose support is nearest to a chosen one's."""
+    order = np.argsort(support, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    offsets = rng.integers(1, NEIGHBOURS + 1, len(chosen)) * rng.choice([-1, 1], len(chosen))
+    at = place[chosen] + offsets
+    at = np.where((at < 0) | (at >= len(order)), place[chosen] - offsets, at)
+    return np.unique(order[np.clip(at, 0, max(0, len(order) - 1))])
+
+
+def _correlate(found: dict[str, list[float]], first: RunData, second: RunData, one: Evidence, other: Evidence) -> None:
+    both = ~np.isnan(one.q_value) & ~np.isnan(other.q_value)
+    sums = [list(half.sums().values()) for half in (first, second)]
+    models = [suite_chi_model(np.stack([chi_model(s) for s in half])) for half in sums]
+    gaps = [adjusted_gap(half) for half in sums]
+    for name, (a, b) in (("chi_model_correlation", models), ("gap_correlation", gaps)):
+        enough = int(both.sum()) > 2
+        found[name].append(float(np.corrcoef(a[both], b[both])[0, 1]) if enough else float("nan"))
+
+
+def _predict_failure(data: RunData, first: RunData, second: RunData) -> tuple[float, float]:
+    """AUC on the second half from concepts and benchmark, and from the benchmark alone; a failure scores below 1/2."""
+    try:
+        from sklearn.linear_model import LogisticRegressionCV
+        from sklearn.metrics import roc_auc_score
+    except ImportError as error:
+        raise MissingExtraError("scikit-learn", "robustness", "The prediction of failures") from error
+    halves = []
+    for half in (first, second):
+        scores = np.concatenate([part.scores for part in half.parts])
+        benchmark = np.repeat(np.arange(len(half.parts)), [len(part.scores) for part in half.parts])
+        known = ~np.isnan(scores)
+        groups = sp.csr_array(
+            (np.ones(len(scores)), (np.arange(len(scores)), benchmark)), (len(scores), len(half.parts))
+        )
+        features = sp.csr_array(sp.hstack([groups, half.saliency()], format="csr"))[known]
+        halves.append((features, (scores[known] < 0.5).astype(int), benchmark[known]))
+    (features, failed, groups_of), (others, other_failed, other_groups) = halves
+    if len(set(failed)) < 2 or len(set(other_failed)) < 2:
+        return float("nan"), float("nan")
+    rate = np.bincount(groups_of, failed, len(data.parts)) / np.maximum(
+        1, np.bincount(groups_of, minlength=len(data.parts))
+    )
+    folds = min(3, int(min(failed.sum(), (1 - failed).sum())))
+    if folds < 2:
+        return float("nan"), float("nan")
+    model = LogisticRegressionCV(
+        Cs=[0.003, 0.01, 0.03, 0.1], cv=folds, scoring="neg_log_loss", max_iter=300, use_legacy_attributes=False
+    )
+    model.fit(features, failed)
+    chance = model.predict_proba(others)[:, 1]
+    return float(roc_auc_score(other_failed, chance)), float(roc_auc_score(other_failed, rate[other_groups]))

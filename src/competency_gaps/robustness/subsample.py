@@ -1,0 +1,164 @@
+"""Subsampling [paper]: how far do the numbers move when a fifth of each benchmark is left out?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from competency_gaps.robustness.data import Part, RunData
+
+DRAWS = 100
+DROPPED = 0.2
+TOP = 100
+CELLS = 16_000_000
+"""Concepts x draws that are dense in memory at once: more draws are done in turns."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Standard deviation over the draws, summarised over concepts."""
+
+    mean: float
+    median: float
+    p95: float
+    concepts: int
+    """Concepts that it is over: those with the value in every draw."""
+
+
+@dataclass(frozen=True)
+class Subsampling:
+    """What the draws show."""
+
+    draws: int
+    dropped: float
+    chi_model: Spread
+    chi_model_tested: Spread
+    """The same over the tested concepts only: those with enough data to be ranked."""
+    chi_bench: Spread
+    top: int
+    """Length of the list whose stability is measured: the tested concepts with the lowest gaps."""
+    jaccard: float
+    """Mean over the draws of |A and B| / |A or B| of the list of the draw and that of all items, in [0, 1]."""
+    jaccard_by_chance: float
+    """The same for two random lists of that length."""
+
+
+def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, seed: int = 0) -> Subsampling:
+    """Draw subsets of every benchmark and compute every metric on each: sparse-times-dense products for all draws.
+
+    Parameters
+    ----------
+    dropped
+        Share of each benchmark's items that a draw leaves out.
+    """
+    masks = _masks(data, draws, dropped, seed)
+    size = len(data.alive)
+    top = min(TOP, int(data.tested.sum()) // 2)
+    whole = _lowest(_metrics(data, [np.ones((len(part.scores), 1)) for part in data.parts])[2][:, 0], data.tested, top)
+    moments = {name: _Moments(size) for name in ("model", "bench")}
+    overlaps: list[float] = []
+    step = max(1, CELLS // size)
+    for start in range(0, draws, step):
+        bench, model, gap = _metrics(data, [mask[:, start : start + step].astype(np.float64) for mask in masks])
+        moments["model"].add(model)
+        moments["bench"].add(bench)
+        for draw in range(gap.shape[1]):
+            other = _lowest(gap[:, draw], data.tested, top)
+            overlaps.append(len(whole & other) / len(whole | other) if top else float("nan"))
+    pool = int(data.tested.sum())
+    shared = top * top / pool if pool else float("nan")
+    return Subsampling(
+        draws,
+        dropped,
+        moments["model"].spread(data.alive),
+        moments["model"].spread(data.tested),
+        moments["bench"].spread(data.alive),
+        top,
+        float(np.mean(overlaps)),
+        shared / (2 * top - shared) if top else float("nan"),
+    )
+
+
+def _masks(data: RunData, draws: int, dropped: float, seed: int) -> list[np.ndarray]:
+    """Which items each draw keeps, per part: bool of shape (items, draws)."""
+    rng = np.random.default_rng(seed)
+    masks = []
+    for part in data.parts:
+        n = len(part.scores)
+        kept = np.arange(n) < n - round(dropped * n)
+        masks.append(rng.permuted(np.broadcast_to(kept, (draws, n)), axis=1).T)
+    return masks
+
+
+def _metrics(data: RunData, masks: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """chi_bench, chi_model and adjusted gap for each draw: three float64 arrays of shape (concepts, draws)."""
+    shape = (len(data.alive), masks[0].shape[1])
+    bench, model, defined, excess, weight = (np.zeros(shape) for _ in range(5))
+    alive, used = int(data.alive.sum()), 0
+    for part, mask in zip(data.parts, masks, strict=True):
+        if not len(part.scores):
+            continue
+        used += 1
+        cas, w, ws, mean = _part_sums(part, mask)
+        total = cas.sum(axis=0)
+        bench += cas * np.divide(alive, total, out=np.zeros_like(total), where=total > 0)
+        known = w > 0
+        model += np.divide(ws, w, out=np.zeros(shape), where=known)
+        defined += known
+        excess += ws - mean * w
+        weight += w
+    return (
+        bench / max(1, used),
+        np.divide(model, defined, out=np.full(shape, np.nan), where=defined > 0),
+        np.divide(excess, weight, out=np.full(shape, np.nan), where=weight > 0),
+    )
+
+
+def _part_sums(part: Part, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """``sum w`` over kept and over scored items, ``sum w s``, and the mean score, of every draw: one product."""
+    known = ~np.isnan(part.scores)
+    s = np.where(known, part.scores, 0.0)[:, None]
+    draws = mask.shape[1]
+    scored = mask * known[:, None]
+    columns = [mask, scored * s] if known.all() else [mask, scored * s, scored]
+    product = np.asarray(part.cas.T @ np.ascontiguousarray(np.concatenate(columns, axis=1), dtype=np.float32))
+    cas, ws = product[:, :draws].astype(np.float64), product[:, draws : 2 * draws].astype(np.float64)
+    w = cas if known.all() else product[:, 2 * draws :].astype(np.float64)
+    count = scored.sum(axis=0)
+    mean = np.divide((scored * s).sum(axis=0), count, out=np.zeros(draws), where=count > 0)
+    return cas, w, ws, mean
+
+
+def _lowest(values: np.ndarray, among: np.ndarray, top: int) -> set[int]:
+    """The concepts with the lowest values."""
+    chosen = np.flatnonzero(among & ~np.isnan(values))
+    return set(chosen[np.argsort(values[chosen], kind="stable")[:top]].tolist())
+
+
+class _Moments:
+    """Mean and variance per concept over draws that come in turns."""
+
+    def __init__(self, size: int) -> None:
+        self._count = np.zeros(size)
+        self._mean = np.zeros(size)
+        self._scatter = np.zeros(size)
+        self._draws = 0
+
+    def add(self, values: np.ndarray) -> None:
+        """Add draws: shape (concepts, draws); NaN = undefined in that draw."""
+        for column in values.T:
+            known = ~np.isnan(column)
+            self._draws += 1
+            self._count += known
+            delta = np.where(known, column - self._mean, 0.0)
+            self._mean += np.divide(delta, self._count, out=np.zeros_like(delta), where=self._count > 0)
+            self._scatter += np.where(known, delta * (column - self._mean), 0.0)
+
+    def spread(self, among: np.ndarray) -> Spread:
+        """Summarise the standard deviations over concepts."""
+        always = among & (self._count == self._draws) & (self._draws > 1)
+        values = np.sqrt(self._scatter[always] / (self._draws - 1))
+        if not len(values):
+            return Spread(float("nan"), float("nan"), float("nan"), 0)
+        return Spread(float(values.mean()), float(np.median(values)), float(np.quantile(values, 0.95)), len(values))

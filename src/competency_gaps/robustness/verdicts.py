@@ -1,0 +1,128 @@
+"""What the tests mean, in a sentence each, with the number behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from competency_gaps.robustness.ablation import Ablation, Removal
+from competency_gaps.robustness.agreement import Agreement
+from competency_gaps.robustness.heldout import HeldOut, Interval
+from competency_gaps.robustness.subsample import Subsampling
+
+STABLE_LIST = 0.7
+"""Jaccard from which a list counts as stable: of ten concepts about eight stay."""
+AGREES = 0.5
+"""Correlation from which two halves or runs count as saying the same."""
+
+Tone = Literal["good", "bad", "open"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One test's outcome."""
+
+    test: str
+    sentence: str
+    """The outcome in plain language, with its number."""
+    tone: Tone
+    """``good``: it holds; ``bad``: it does not; ``open``: this run cannot tell."""
+
+
+def subsampling_verdict(found: Subsampling) -> Verdict:
+    """Judge the stability of the weak list."""
+    stable = found.jaccard >= STABLE_LIST
+    sentence = (
+        f"The list of the {found.top} lowest gaps is {'stable' if stable else 'not stable'}: without "
+        f"{found.dropped:.0%} of the items it keeps a Jaccard overlap of {found.jaccard:.2f} "
+        f"(by chance {found.jaccard_by_chance:.2f}). chi_model moves by {found.chi_model_tested.mean:.3f} on average "
+        f"(standard deviation; tested concepts), chi_bench by {found.chi_bench.mean:.3f}."
+    )
+    return Verdict("subsampling", sentence, "good" if stable else "bad")
+
+
+def ablation_verdict(found: Ablation) -> Verdict:
+    """Judge whether the median follows the items."""
+    falls = found.best.outside and found.best.change < 0
+    rises = found.worst.outside and found.worst.change > 0
+    said = {
+        (True, True): "chi_model rests on the items that it names",
+        (True, False): "The best concepts rest on their items, the worst cannot be told from chance",
+        (False, True): "The worst concepts rest on their items, the best cannot be told from chance",
+        (False, False): "Removing the items most aligned with the best and worst concepts changes no more than chance",
+    }[falls, rises]
+    sentence = (
+        f"{said}: the median chi_model changes by {_removal(found.best)} without the {found.best.items} items of the "
+        f"{found.best.concepts} best concepts, and by {_removal(found.worst)} without those of the worst."
+    )
+    return Verdict("adversarial ablation", sentence, "good" if falls and rises else "open")
+
+
+def _removal(one: Removal) -> str:
+    return f"{one.change:+.4f} (random items {one.random_low:+.4f} to {one.random_high:+.4f})"
+
+
+def held_out_verdicts(found: HeldOut) -> list[Verdict]:
+    """Judge whether gaps carry over to unseen items, and whether concepts predict failure."""
+    verdicts = []
+    for word, effect, chance, number in (
+        ("weak", found.weak, found.weak_random, found.weak_found),
+        ("strong", found.strong, found.strong_random, found.strong_found),
+    ):
+        if not effect.splits:
+            text = f"No {word} concept was found on any half of the items, so there is nothing to carry over."
+            verdicts.append(Verdict(f"held-out items, {word}", text, "open"))
+            continue
+        holds = effect.high < 0 if word == "weak" else effect.low > 0
+        fails = effect.mean >= 0 if word == "weak" else effect.mean <= 0
+        said = "carry over" if holds else "do not carry over" if fails else "point the same way, but not surely,"
+        text = (
+            f"The {word} concepts {said} to unseen items: items that they dominate score {_signed(effect)} against the "
+            f"rest, less their benchmarks' means; random concepts of the same support {_signed(chance)} "
+            f"({number.mean:.0f} {word} concepts a half, {effect.splits} splits)."
+        )
+        verdicts.append(Verdict(f"held-out items, {word}", text, "good" if holds else "bad" if fails else "open"))
+    verdicts.append(_halves(found))
+    verdicts.append(_prediction(found))
+    return verdicts
+
+
+def _signed(one: Interval) -> str:
+    return "N/A" if not one.splits else f"{one.mean:+.3f} [{one.low:+.3f}, {one.high:+.3f}]"
+
+
+def _halves(found: HeldOut) -> Verdict:
+    gap, model = found.gap_correlation, found.chi_model_correlation
+    if not gap.splits:
+        return Verdict("split halves", "Too few concepts are tested on both halves to compare them.", "open")
+    agrees = gap.mean >= AGREES
+    text = (
+        f"Two halves of the items {'agree' if agrees else 'hardly agree'} on the concepts' gaps: correlation "
+        f"{gap.mean:.2f} [{gap.low:.2f}, {gap.high:.2f}]; of chi_model {model.mean:.2f}."
+    )
+    return Verdict("split halves", text, "good" if agrees else "bad")
+
+
+def _prediction(found: HeldOut) -> Verdict:
+    auc, base = found.auc, found.auc_baseline
+    if not auc.splits:
+        return Verdict("prediction", "Failures could not be predicted: too few scored items of each kind.", "open")
+    better = auc.low > base.high
+    said = "tell more about failure than the benchmark does" if auc.mean > base.mean else "add nothing to the benchmark"
+    text = (
+        f"Concepts {said}: AUC {auc.mean:.3f} [{auc.low:.3f}, {auc.high:.3f}] on unseen items, against {base.mean:.3f} "
+        f"from the benchmark's mean alone."
+    )
+    return Verdict("prediction", text, "good" if better else "bad" if auc.mean <= base.mean else "open")
+
+
+def agreement_verdict(found: Agreement) -> Verdict:
+    """Judge whether another run says the same."""
+    agrees = found.gap_correlation >= AGREES
+    by = "by their number" if found.same_sae else "by their activation over the items"
+    text = (
+        f"The two runs {'agree' if agrees else 'hardly agree'}: over {found.matched:,} concepts matched {by} (of "
+        f"{found.concepts:,} tested), gaps correlate at {found.gap_correlation:.2f}, {found.weak_in_both} of "
+        f"{found.weak} weak concepts are weak in both, and {found.same_sign:.0%} of the real gaps keep their sign."
+    )
+    return Verdict(f"against {found.against}", text, "good" if agrees else "bad")

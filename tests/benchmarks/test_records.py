@@ -3,6 +3,8 @@ import math
 import pytest
 
 from competency_gaps.benchmarks import Item, benchmark_from_objects
+from competency_gaps.benchmarks.records import gather
+from competency_gaps.benchmarks.rows import Record
 from competency_gaps.errors import UserError
 
 
@@ -143,3 +145,32 @@ def test_ready_items_are_checked_too():
     for answer, message in [(5, "out of range"), ("B", "expected the 0-based index"), (True, "expected the 0-based")]:
         with pytest.raises(UserError, match=message):
             benchmark_from_objects("b", [Item(id="a", prompt="p", choices=("x", "y"), answer=answer, policy="choice")])
+
+
+def epochs_of(records):
+    entries = (Record(record, f"line {i + 1}") for i, record in enumerate(records))
+    return gather(entries, source="s", fields={}, policy=None).items
+
+
+def test_epochs_of_an_item_are_one_item():
+    base = {"id": "a", "prompt": "p", "answer": "x"}
+    scored = [{**base, "epoch": e, "score": s} for e, s in ((1, 1.0), (2, 0.0), (3, None), (4, 1.0))]
+    first, other = epochs_of([*scored[:2], {"id": "b", "prompt": "q", "score": 0.5}, *scored[2:]])
+    assert (first.id, first.score, first.epochs) == ("a", pytest.approx(2 / 3), 4)
+    assert (other.id, other.score, other.epochs) == ("b", 0.5, 1)
+    unscored = epochs_of([{**base, "epoch": e, "score": None} for e in (1, 2)])[0]
+    assert unscored.score is None and unscored.epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("records", "says"),
+    [
+        ([{"id": "a", "prompt": "p", "epoch": 1}] * 2, "line 2: the id 'a' was already used at line 1"),
+        ([{"id": "a", "prompt": "p"}, {"id": "a", "prompt": "p", "epoch": 2}], "give a field 'epoch'"),
+        ([{"id": "a", "prompt": "p", "epoch": 1}, {"id": "a", "prompt": "p"}], "already used"),
+        ([{"id": "a", "prompt": "p", "epoch": 1}, {"id": "a", "prompt": "q", "epoch": 2}], "differs from the first"),
+    ],
+)
+def test_epochs_that_are_none(records, says):
+    with pytest.raises(UserError, match=says):
+        epochs_of(records)

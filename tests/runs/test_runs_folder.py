@@ -14,7 +14,7 @@ import competency_gaps
 from competency_gaps.activations.spans import span_mask
 from competency_gaps.errors import UserError
 from competency_gaps.model.prompts import Tokens
-from competency_gaps.runs.extraction import reading, shards_by_tokens
+from competency_gaps.runs.extraction import reading, shards_by_tokens, text_ends
 from competency_gaps.runs.responses import shard_by_length
 
 
@@ -182,6 +182,19 @@ def test_imported_response_is_read(tiny_config, tmp_path, tiny_run):
     own = run.items.filter(pl.col("benchmark") == "own")
     assert own["text"].to_list() == ["Say fox: The fox jumps.", "Say dog:"]
     assert own["excluded"].to_list() == [None, None]
+
+
+def test_ends_of_a_response_against_decoding_every_beginning(tokenizer):
+    rng = np.random.default_rng(0)
+    text = "The fox naïvely jumps - 日本語 \U0001f98a, twice."
+    samples = [tokenizer(text)["input_ids"], *(rng.integers(4, len(tokenizer), n).tolist() for n in (1, 3, 40))]
+    for ids in samples:
+        truth = [len(tokenizer.decode(ids[: n + 1], skip_special_tokens=True)) for n in range(len(ids))]
+        found = text_ends(tokenizer, np.asarray(ids))
+        assert found[-1] == truth[-1] == len(tokenizer.decode(ids, skip_special_tokens=True))
+        # Inside of a character of several tokens the end is wherever the unfinished part is shown; elsewhere it is one.
+        whole = [n for n in range(len(ids)) if not tokenizer.decode(ids[: n + 1]).endswith("\ufffd")]
+        assert found[whole].tolist() == np.maximum.accumulate(truth)[whole].tolist()
 
 
 def test_a_numeric_answer_beside_choices_is_no_index(tiny_config, tmp_path):

@@ -36,6 +36,8 @@ class Item:
     """Ready-made response of the model, if the source has one."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """What a policy needs beyond the answer (a pair of sentences, a verifier's entry)."""
+    epochs: int = 1
+    """Times that the item was asked; ``score`` is the mean over them."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Benchmark:
         digest = hashlib.sha256()
         for item in self.items:
             parts = [item.id, item.prompt, item.messages, item.choices, item.answer, item.group, item.policy]
-            parts += [item.score, item.response, item.metadata]
+            parts += [item.score, item.response, item.metadata, item.epochs]
             digest.update(json.dumps(parts, default=str, sort_keys=True, ensure_ascii=False).encode())
             digest.update(b"\n")
         return digest.hexdigest()

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from competency_gaps.benchmarks.epochs import ItemCollector
 from competency_gaps.benchmarks.item import Item, LeftOut
 from competency_gaps.benchmarks.options import gold_index, without_options
 from competency_gaps.benchmarks.rows import Record, Row, parsed, parsed_texts
@@ -20,6 +21,7 @@ from competency_gaps.model.prompts import Message
 
 FIELDS = (
     "id",
+    "epoch",
     "prompt",
     "messages",
     "choices",
@@ -33,8 +35,9 @@ FIELDS = (
     "response",
     "metadata",
 )
-"""Fields of a record. ``metric`` is another word for ``policy``, ``pair`` goes to ``metadata["pair"]``,
-``labels`` are the source's names of the options; the others are fields of ``Item``."""
+"""Fields of a record. ``metric`` is another word for ``policy``, ``pair`` goes to ``metadata["pair"]``, ``labels`` are
+the source's names of the options, ``epoch`` tells apart the times that one item was asked; the others are fields of
+``Item``."""
 
 _TEXT_POLICIES = frozenset({"exact", "contains"})
 
@@ -72,25 +75,18 @@ def gather(
         If a record is wrong, two items have one id, or there is no item at all.
     """
     check_fields(fields)
-    items: list[Item] = []
+    collector = ItemCollector()
     left_out: list[LeftOut] = []
-    seen: dict[str, str] = {}
     for index, entry in enumerate(entries):
         if isinstance(entry, LeftOut):
             left_out.append(entry)
             continue
         where = entry.where if isinstance(entry, Record) else f"{source}, item {index + 1}"
         if isinstance(entry, Item):
-            item = check_item(replace(entry, policy=policy or entry.policy), where)
+            collector.add(check_item(replace(entry, policy=policy or entry.policy), where), None, where)
         else:
-            item = make_item(entry, index, fields, policy)
-        if item.id in seen:
-            raise UserError(
-                f"{where}: the id {item.id!r} was already used at {seen[item.id]}. Ids must be unique in a benchmark; "
-                "leave the field out to number the items."
-            )
-        seen[item.id] = where
-        items.append(item)
+            collector.add(make_item(entry, index, fields, policy), Row(entry, fields).text("epoch"), where)
+    items = collector.items()
     if not items:
         if left_out:
             raise UserError(

@@ -76,9 +76,11 @@ def _generate_batch(
         ids[row, longest - len(prompt) :] = torch.from_numpy(prompt.astype(np.int64))
         mask[row, longest - len(prompt) :] = 1
     ids, mask = ids.to(lm.device), mask.to(lm.device)
+    # Said outright: what is not said comes from the model's own generation settings.
     options: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     if config.temperature > 0:
         options = {"do_sample": True, "temperature": config.temperature, "top_p": config.top_p, "top_k": 0}
+    options |= {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "num_beams": 1, "min_p": None}
     with torch.random.fork_rng(devices=[lm.device] if lm.device.type == "cuda" else []):
         # Each batch has its own seed, taken from its prompts: a resumed run draws what an undisturbed one draws.
         torch.manual_seed(config.seed * 1_000_003 + seed)

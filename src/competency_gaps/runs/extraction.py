@@ -69,16 +69,37 @@ def _response_tokens(
 ) -> tuple[np.ndarray, np.ndarray, str]:
     """Ids and character ranges of a response: its own tokens if the model wrote it, else tokenised now."""
     if len(response_ids):
-        ends = np.asarray(
-            [len(tokenizer.decode(response_ids[: n + 1], skip_special_tokens=True)) for n in range(len(response_ids))]
-        )
-        ends = np.maximum.accumulate(ends)
+        ends = text_ends(tokenizer, response_ids)
         shown = tokenizer.decode(response_ids, skip_special_tokens=True)
         return response_ids, np.stack([np.r_[0, ends[:-1]], ends], axis=1).astype(np.int32), shown
     shown = response if prompt[-1:].isspace() else " " + response.lstrip()
     encoded = tokenizer(shown, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     ids = np.asarray(encoded["input_ids"], dtype=np.int32)
     return ids, np.asarray(encoded["offset_mapping"], dtype=np.int32).reshape(-1, 2), shown
+
+
+def text_ends(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray) -> np.ndarray:
+    """Where each token's text ends in the decoded whole: int64 of shape (tokens,), ascending.
+
+    A token alone may decode to half of a character, or lose its leading blank; so each is decoded after the last few
+    that made whole characters. Where this does not add up to the whole text, every beginning is decoded.
+    """
+
+    def length(part: np.ndarray) -> tuple[int, bool]:
+        text = str(tokenizer.decode(part, skip_special_tokens=True))
+        return len(text), not text.endswith("\ufffd")
+
+    ends = np.zeros(len(ids), np.int64)
+    begin = settled = done = 0
+    for n in range(len(ids)):
+        before, _ = length(ids[begin:settled])
+        now, whole = length(ids[begin : n + 1])
+        ends[n] = done + max(0, now - before)
+        if now > before and whole:
+            done, begin, settled = int(ends[n]), settled, n + 1
+    if len(ids) and ends[-1] != length(ids)[0]:
+        ends = np.asarray([length(ids[: n + 1])[0] for n in range(len(ids))])
+    return np.maximum.accumulate(ends)
 
 
 class ExtractionStage:

@@ -1,0 +1,60 @@
+"""Items with unique ids; repeated epochs of one item become one item, because they are no new questions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from competency_gaps.benchmarks.item import Item
+from competency_gaps.errors import UserError
+
+
+class ItemCollector:
+    """Collects a source's items in their order."""
+
+    def __init__(self) -> None:
+        self._epochs: dict[str, list[Item]] = {}
+        self._first: dict[str, str] = {}
+        self._seen: set[tuple[str, str | None]] = set()
+
+    def add(self, item: Item, epoch: str | None, where: str) -> None:
+        """Take an item.
+
+        Parameters
+        ----------
+        epoch
+            Which time the item was asked; null: it is asked once.
+        where
+            File and line, for messages.
+
+        Raises
+        ------
+        UserError
+            If the id was used before, unless both are epochs of one item that ask the same.
+        """
+        known = self._epochs.get(item.id)
+        once = epoch is None or (item.id, None) in self._seen
+        if known and (once or (item.id, epoch) in self._seen):
+            raise UserError(
+                f"{where}: the id {item.id!r} was already used at {self._first[item.id]}. Ids must be unique in a "
+                f"benchmark: leave the field out to number the items, or give a field 'epoch' if an item was asked "
+                f"several times."
+            )
+        if known and (known[0].prompt, known[0].choices, known[0].answer) != (item.prompt, item.choices, item.answer):
+            raise UserError(
+                f"{where}: epoch {epoch!r} of the id {item.id!r} differs from the first in its prompt, choices or "
+                f"answer. Give other questions ids of their own."
+            )
+        self._first.setdefault(item.id, where)
+        self._seen.add((item.id, epoch))
+        self._epochs.setdefault(item.id, []).append(item)
+
+    def items(self) -> list[Item]:
+        """Every item once: its score is the mean over its scored epochs, its response the first epoch's."""
+        return [_merged(epochs) for epochs in self._epochs.values()]
+
+
+def _merged(epochs: list[Item]) -> Item:
+    if len(epochs) == 1:
+        return epochs[0]
+    scores = [item.score for item in epochs if item.score is not None]
+    return replace(epochs[0], score=sum(scores) / len(scores) if scores else None, epochs=len(epochs))

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 
+from competency_gaps.metrics.sums import CHUNK
+
 DRAWS = 20_000
 """Permutations, at most."""
 FEWEST = 2_000
@@ -36,12 +38,22 @@ class ItemSample:
 
 def sample_of(cas: sp.csr_array, scores: np.ndarray, benchmark: np.ndarray) -> ItemSample:
     """Make the sample of plain arrays: CAS of shape (N, concepts), scores and numbers of benchmarks."""
-    columns: list[sp.csc_array] = []
 
     def rows(concepts: np.ndarray) -> sp.csr_array:
-        if not columns:
-            columns.append(sp.csc_array(cas))
-        return sp.csr_array(columns[0][:, concepts].T)
+        """Pick the concepts out of the rows, a chunk at a time: turning the whole matrix about would double it."""
+        place = np.full(cas.shape[1], -1, np.int32)
+        place[concepts] = np.arange(len(concepts))
+        found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        for start in range(0, cas.nnz, CHUNK):
+            part = slice(start, start + CHUNK)
+            at = place[cas.indices[part]]
+            kept = np.flatnonzero(at >= 0)
+            items = np.searchsorted(cas.indptr, start + kept, side="right") - 1
+            found.append((cas.data[part][kept], at[kept], items.astype(np.int32)))
+        if not found:
+            return sp.csr_array((len(concepts), cas.shape[0]))
+        data, concept, item = (np.concatenate(column) for column in zip(*found, strict=True))
+        return sp.csr_array((data, (concept, item)), shape=(len(concepts), cas.shape[0]))
 
     return ItemSample(np.asarray(scores, np.float64), np.asarray(benchmark, np.int64), rows)
 

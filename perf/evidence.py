@@ -1,0 +1,152 @@
+"""Speed and memory of metrics, evidence and subsampling on synthetic rows of realistic skew.
+
+    python perf/evidence.py                          # 5, 50 and 150 million non-zeros
+    python perf/evidence.py --millions 5 --no-peer
+
+Each size runs in a process of its own. The peer is a group-by of pandas over the long table (concept, item, weight,
+score), which gives chi_bench and chi_model only. Prints times, the ratio to the peer, and peak memory..
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from competency_gaps.config import EvidenceConfig
+from competency_gaps.evidence import evidence, sample_of
+from competency_gaps.metrics.suite import suite_metrics
+from competency_gaps.metrics.sums import sums_by_benchmark
+from competency_gaps.robustness.data import Part, RunData
+from competency_gaps.robustness.subsample import subsample
+
+BENCHMARKS = 10
+LEVELS = np.linspace(0.15, 0.85, BENCHMARKS)
+PER_ITEM = 1000
+
+
+def drawn_rows(items: int, width: int, seed: int = 0) -> sp.csr_array:
+    """CAS rows: concepts by a power law that differs a little between benchmarks, log-normal weights."""
+    rng = np.random.default_rng(seed)
+    frequency = 1.0 / np.arange(1, width + 1) ** 0.6
+    per = items // BENCHMARKS
+    data, indices, lengths = [], [], []
+    for _ in range(BENCHMARKS):
+        own = frequency * rng.lognormal(0, 1, width)
+        bounds = np.cumsum(own / own.sum())
+        for start in range(0, per, 1000):
+            count = min(1000, per - start)
+            drawn = np.searchsorted(bounds, rng.random((count, int(PER_ITEM * 1.25)))).astype(np.int32)
+            drawn.sort(axis=1)
+            first = np.ones(drawn.shape, bool)
+            first[:, 1:] = drawn[:, 1:] != drawn[:, :-1]
+            first &= np.cumsum(first, axis=1) <= PER_ITEM
+            indices.append(np.minimum(drawn[first], width - 1))
+            lengths.append(first.sum(axis=1))
+            data.append(rng.lognormal(-2, 1, int(first.sum())).astype(np.float32))
+    indptr = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+    return sp.csr_array((np.concatenate(data), np.concatenate(indices), indptr), shape=(per * BENCHMARKS, width))
+
+
+def peak_memory() -> float:
+    """Peak resident memory of this process, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def measure(millions: float, width: int, *, peer: bool) -> dict[str, Any]:
+    """Time one size in this process."""
+    items = int(millions * 1e6 / PER_ITEM)
+    base = peak_memory()
+    cas = drawn_rows(items, width)
+    rows = (cas.data.nbytes + cas.indices.nbytes + cas.indptr.nbytes) / 2**30
+    rng = np.random.default_rng(1)
+    benchmark = np.repeat(np.arange(BENCHMARKS), items // BENCHMARKS)
+    scores = (rng.random(len(benchmark)) < LEVELS[benchmark]).astype(float)
+    made = peak_memory()
+    start = time.perf_counter()
+    suite_metrics(cas, scores, benchmark)
+    sums = sums_by_benchmark(cas, scores, benchmark)
+    found = evidence(sums, EvidenceConfig(), sample=sample_of(cas, scores, benchmark))
+    seconds = time.perf_counter() - start
+    after = peak_memory()
+    bounds = np.arange(0, len(benchmark) + 1, items // BENCHMARKS)
+    parts = [Part(str(b), cas[bounds[b] : bounds[b + 1]], scores[bounds[b] : bounds[b + 1]]) for b in range(BENCHMARKS)]
+    alive = np.asarray(sums["0"].support >= 0)
+    tested = ~np.isnan(found.q_value)
+    ids = tuple((str(b), str(i)) for i, b in enumerate(benchmark.tolist()))
+    data = RunData(tuple(parts), ids, alive, alive, tested, np.ones(width), EvidenceConfig())
+    start = time.perf_counter()
+    subsample(data)
+    drawing = time.perf_counter() - start
+    result = {
+        "millions": cas.nnz / 1e6,
+        "items": len(benchmark),
+        "evidence_s": seconds,
+        "subsample_s": drawing,
+        "tested": int(tested.sum()),
+        "drawn": int(found.drawn.sum()),
+        "rows_gib": rows,
+        "made_gib": made - base,
+        "evidence_gib": after - base,
+    }
+    if peer:
+        result["peer_s"] = _peer(cas, scores, benchmark)
+    return result
+
+
+def _peer(cas: sp.csr_array, scores: np.ndarray, benchmark: np.ndarray) -> float:
+    """Seconds of the group-by; the long table is made beforehand."""
+    import pandas as pd
+
+    item = np.repeat(np.arange(len(scores), dtype=np.int32), np.diff(cas.indptr))
+    table = pd.DataFrame({"benchmark": benchmark[item], "concept": cas.indices, "w": cas.data, "s": scores[item]})
+    start = time.perf_counter()
+    table["ws"] = table["w"] * table["s"]
+    sums = table.groupby(["benchmark", "concept"])[["w", "ws"]].sum()
+    sums["chi"] = sums["ws"] / sums["w"]
+    sums.groupby("concept")["chi"].mean()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--millions", type=float, nargs="+", default=[5, 50, 150])
+    parser.add_argument("--width", type=int, default=65_536)
+    parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--here", action="store_true", help="one size, in this process, as JSON")
+    args = parser.parse_args()
+    if args.here:
+        print(json.dumps(measure(args.millions[0], args.width, peer=not args.no_peer)))
+        return
+    for millions in args.millions:
+        # The long table of the largest size would not fit beside the rows.
+        peer = not args.no_peer and millions <= 50
+        command = [sys.executable, __file__, "--here", "--millions", str(millions), "--width", str(args.width)]
+        done = subprocess.run(command if peer else [*command, "--no-peer"], capture_output=True, text=True, check=True)
+        report(json.loads(done.stdout), args.width)
+
+
+def report(one: dict[str, Any], width: int) -> None:
+    """Print one size's figures."""
+    per = 1000 * one["evidence_s"] / one["millions"]
+    rows = one["rows_gib"]
+    print(f"{one['millions']:.0f} million non-zeros, {one['items']:,} items x {width:,} concepts, rows {rows:.2f} GiB")
+    print(f"  metrics and evidence  {one['evidence_s']:.1f} s, {per:.0f} ms a million non-zeros")
+    print(f"                        {one['tested']:,} concepts tested, {one['drawn']:,} of them by drawn permutations")
+    print(f"  100 subsamples        {one['subsample_s']:.1f} s")
+    before, peak = one["made_gib"] / rows, one["evidence_gib"] / rows
+    print(f"  peak memory           {peak:.2f} times the rows ({before:.2f} before anything is computed)")
+    if "peer_s" in one:
+        print(f"  pandas group-by       {one['peer_s']:.1f} s for chi_model alone; ours take ", end="")
+        print(f"{one['evidence_s'] / one['peer_s']:.1f} times as long for everything")
+
+
+if __name__ == "__main__":
+    main()

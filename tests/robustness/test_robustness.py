@@ -1,0 +1,127 @@
+"""Each test of robustness against a plain loop, a planted truth, or a null."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from robustness_helpers import drawn_run
+
+from competency_gaps.errors import UserError
+from competency_gaps.evidence import adjusted_gap
+from competency_gaps.metrics import chi_bench, chi_model, suite_chi_model
+from competency_gaps.metrics.sums import Sums
+from competency_gaps.progress import Progress
+from competency_gaps.robustness import assess, read_assessment
+from competency_gaps.robustness.ablation import ablate
+from competency_gaps.robustness.agreement import agreement
+from competency_gaps.robustness.data import run_data
+from competency_gaps.robustness.heldout import _alike, held_out
+from competency_gaps.robustness.subsample import _masks, subsample
+from competency_gaps.robustness.verdicts import ablation_verdict, held_out_verdicts, subsampling_verdict
+
+
+@pytest.mark.parametrize("cells", [10**9, 60 * 7])
+def test_subsamples_against_a_plain_loop(cells, monkeypatch):
+    """Also when the draws are done in turns."""
+    monkeypatch.setattr("competency_gaps.robustness.subsample.CELLS", cells)
+    data = drawn_run(0, weak=3)
+    found = subsample(data, draws=20, seed=4)
+    masks = _masks(data, 20, 0.2, 4)
+    assert all(mask.sum(axis=0).tolist() == [len(mask) - round(0.2 * len(mask))] * 20 for mask in masks)
+    models, benches, lists = [], [], []
+    whole = np.argsort(adjusted_gap(list(data.sums().values())), kind="stable")[: found.top]
+    for draw in range(20):
+        sums = [Sums.of(p.cas[m[:, draw]], p.scores[m[:, draw]]) for p, m in zip(data.parts, masks, strict=True)]
+        models.append(suite_chi_model(np.stack([chi_model(s) for s in sums])))
+        benches.append(np.mean([chi_bench(s, data.alive) for s in sums], axis=0))
+        lists.append(set(np.argsort(adjusted_gap(sums), kind="stable")[: found.top]))
+    for spread, values in ((found.chi_model, models), (found.chi_bench, benches)):
+        deviations = np.std(values, axis=0, ddof=1)
+        assert spread.mean == pytest.approx(deviations.mean(), rel=1e-5)
+        assert spread.median == pytest.approx(np.median(deviations), rel=1e-5)
+        assert spread.p95 == pytest.approx(np.quantile(deviations, 0.95), rel=1e-5)
+        assert spread.concepts == 60
+    jaccard = [len(set(whole) & one) / len(set(whole) | one) for one in lists]
+    assert found.jaccard == pytest.approx(np.mean(jaccard))
+    assert 0 < found.jaccard_by_chance < found.jaccard
+
+
+def test_ablation_moves_the_median_where_concepts_rest_on_their_items():
+    data = drawn_run(1, items=(900, 700), weak=6)
+    found = ablate(data)
+    assert found.best.items == int(np.ceil(0.01 * data.scored_items)) - 1 < 0.01 * data.scored_items
+    assert found.worst.change > found.best.change, "without the worst concepts' items the rest looks better"
+    assert found.best.random_low <= 0 <= found.best.random_high
+    outside = replace(found.best, change=-0.5), replace(found.worst, change=0.5)
+    assert ablation_verdict(replace(found, best=outside[0], worst=outside[1])).tone == "good"
+    inside = replace(found.best, change=found.best.random_high), replace(found.worst, change=found.worst.random_low)
+    assert ablation_verdict(replace(found, best=inside[0], worst=inside[1])).tone == "open"
+
+
+def test_planted_weakness_carries_over_to_unseen_items():
+    found = held_out(drawn_run(2, items=(1200, 900), weak=4), splits=12, fits=3)
+    assert found.weak_found.mean >= 3
+    assert found.weak.high < 0 and found.weak.mean < found.weak_random.low
+    assert found.gap_correlation.mean > 0.4
+    assert found.auc.mean > found.auc_baseline.mean + 0.03
+    tones = {one.test: one.tone for one in held_out_verdicts(found)}
+    assert tones["held-out items, weak"] == "good" and tones["prediction"] == "good"
+
+
+def test_nothing_carries_over_where_nothing_is():
+    found = held_out(drawn_run(3, items=(500, 400), weak=0), splits=20, fits=3)
+    assert found.weak_found.mean < 1
+    assert abs(found.gap_correlation.mean) < 0.25
+    assert found.auc.mean < found.auc_baseline.mean + 0.05
+    tones = {one.test: one.tone for one in held_out_verdicts(found)}
+    assert tones["held-out items, weak"] != "good" and tones["split halves"] == "bad"
+
+
+def test_random_concepts_are_others_of_like_support():
+    support = np.arange(200)
+    chosen = np.array([5, 100, 198])
+    for seed in range(20):
+        alike = _alike(support, chosen, np.random.default_rng(seed))
+        assert len(alike) >= 1 and not set(alike) & set(chosen[[1]])
+        assert all(min(abs(support[a] - support[c]) for c in chosen) <= 20 for a in alike)
+
+
+def test_subsampling_verdict_says_the_number():
+    found = subsample(drawn_run(0), draws=10)
+    assert subsampling_verdict(replace(found, jaccard=0.9)).tone == "good"
+    bad = subsampling_verdict(replace(found, jaccard=0.31))
+    assert bad.tone == "bad" and "0.31" in bad.sentence and "not stable" in bad.sentence
+
+
+def test_a_run_agrees_with_itself(tiny_run):
+    data = run_data(tiny_run)
+    same = agreement(tiny_run, tiny_run, data, data)
+    assert same.same_sae and same.items == data.items
+    assert (same.matched, same.gap_correlation) == (same.concepts, pytest.approx(1))
+    assert same.weak == same.weak_in_both and same.chi_model.distance == 0
+    other = replace(
+        tiny_run, manifest={**tiny_run.manifest, "sae": {**tiny_run.manifest["sae"], "weights_sha256": "x"}}
+    )
+    matched = agreement(tiny_run, other, data, data)
+    assert not matched.same_sae and matched.median_correlation == pytest.approx(1)
+    assert matched.gap_correlation == pytest.approx(1)
+    with pytest.raises(UserError, match="no item in common"):
+        agreement(tiny_run, tiny_run, data, replace(data, item_ids=tuple(("x", i) for _, i in data.item_ids)))
+
+
+def test_assessment_is_written_and_read(tiny_run, tmp_path):
+    import shutil
+
+    import competency_gaps
+
+    shutil.copytree(tiny_run.path, tmp_path / "run")
+    run = competency_gaps.open_run(tmp_path / "run")
+    assert read_assessment(run.path) is None
+    found = assess(run, Progress(quiet=True), against=run)
+    kept = read_assessment(run.path)
+    assert kept is not None and [one["test"] for one in kept["verdicts"]] == [one["test"] for one in found["verdicts"]]
+    assert {"subsampling", "ablation", "held_out", "against"} <= set(kept)
+    json.dumps(kept, allow_nan=False)

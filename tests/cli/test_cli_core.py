@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+import competency_gaps
 from competency_gaps.cli import app as application
 from competency_gaps.errors import UserError
-from core_helpers import ROOT, command
+from core_helpers import ROOT, TEXT, command
 
 HEAVY = ("torch", "transformers", "sae_lens", "datasets", "reasoning_gym")
 
@@ -73,7 +74,10 @@ def test_show_one_benchmark_sorted(cli, tiny_run):
 
 
 def test_show_leaves_out_what_is_no_competency(cli, tiny_run):
-    rows = json.loads(cli("show", str(tiny_run.path), "--json", "--limit", "64")[1])["rows"]
+    rows = json.loads(cli("show", str(tiny_run.path), "--json", "--limit", "64", "--sort", "gap")[1])["rows"]
+    assert rows and all(row["q_value"] is not None for row in rows)
+    weak = json.loads(cli("show", str(tiny_run.path), "--json", "--limit", "64")[1])["rows"]
+    assert {row["performance_status"] for row in weak} <= {"weak"}
     facts = {r["concept"]: r for r in tiny_run.concepts.iter_rows(named=True)}
     assert all(facts[row["concept"]]["ranked"] and facts[row["concept"]]["n_eff"] >= 20 for row in rows)
 
@@ -88,6 +92,35 @@ def test_concept_json(cli, tiny_run):
     assert len(strongest) == 2 and strongest[0]["cas"] >= strongest[1]["cas"] > 0
     for item in strongest:
         assert 0 <= item["peak_start"] < item["peak_end"] <= len(item["text"])
+
+
+def test_robustness_json_and_its_place_in_the_report(cli, tiny_run, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run.path, folder)
+    status, out, _ = cli("robustness", str(folder), "--json", "--quiet", "--against", str(tiny_run.path))
+    document = json.loads(out)
+    assert status == 0 and {one["tone"] for one in document["verdicts"]} <= {"good", "bad", "open"}
+    assert document["against"]["same_sae"] and document["against"]["gap_correlation"] == pytest.approx(1)
+    page = (folder / "report.html").read_text()
+    assert all(one["sentence"].split(":")[0][:30] in page for one in document["verdicts"] if "'" not in one["sentence"])
+    status, out, _ = cli("robustness", str(folder), "--quiet")
+    assert status == 0 and "subsampling" in out and "outcome" in out
+
+
+def test_reference_is_what_a_run_reads(cli, tiny_config, tmp_path):
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n\n".join([TEXT] * 6))
+    out_file = tmp_path / "reference.parquet"
+    places = ["--model", tiny_config["model"]["name"], "--sae", tiny_config["sae"]["folder"], "--out", str(out_file)]
+    status, out, _ = cli("reference", str(texts), *places, "--json", "--quiet")
+    figures = json.loads(out)
+    assert status == 0 and figures["tokens"] > 100 and 0 < figures["l0"] < 64
+    run = competency_gaps.run({**tiny_config, "reference": str(out_file)}, tmp_path / "run")
+    assert run.manifest["reference"]["lift"] and run.concepts["lift"].null_count() < 64
+    chances = run.concepts["chance_seen"]
+    assert chances.null_count() == 0 and 0 <= chances.min() <= chances.max() <= 1
+    status, _, err = cli("reference", str(tmp_path / "none.txt"), *places)
+    assert status == 2 and "there is no such file" in err
 
 
 def test_doctor_json(cli):

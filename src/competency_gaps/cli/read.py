@@ -90,7 +90,8 @@ def concept(
     if not json_:
         from competency_gaps.report import concept_panel
 
-        Console().print(concept_panel(opened, concept_id, examples=limit))
+        console = Console()
+        console.print(concept_panel(opened, concept_id, examples=limit, wide=console.width >= WIDE))
         return
     print_json(
         {

@@ -79,7 +79,7 @@ def _from_options(
         )
     data: dict[str, Any] = {
         "model": {"name": model},
-        "sae": _sae(str(sae)),
+        "sae": sae_place(str(sae)),
         "benchmarks": [_benchmark(text) for text in benchmarks or []],
     }
     from competency_gaps.config.load import apply_overrides
@@ -88,7 +88,8 @@ def _from_options(
     return data
 
 
-def _sae(text: str) -> dict[str, str]:
+def sae_place(text: str) -> dict[str, str]:
+    """What ``--sae`` names, as keys of the configuration."""
     if text.startswith("embedded:") or Path(text).expanduser().is_dir():
         return {"folder": text}
     release, slash, sae_id = text.partition("/")

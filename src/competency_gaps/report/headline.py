@@ -10,7 +10,7 @@ import polars as pl
 from competency_gaps.report.columns import GAP
 from competency_gaps.report.findings import Ranking, concept_name
 from competency_gaps.report.protocol import RunView
-from competency_gaps.report.text import decimal, integer, percent, plural, share_of, shorten, tenths
+from competency_gaps.report.text import decimal, integer, percent, plural, share_of, shorten, show_token, tenths
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def overview(run: RunView) -> Overview:
 
 def _short(name: str) -> str:
     """Keep the last part of a folder's path; a name of the hub (``owner/model``) stays whole."""
+    name = name.removeprefix("embedded:")
     return name.rstrip("/").rsplit("/", 1)[-1] if name.startswith(("/", ".", "~")) else name
 
 
@@ -106,9 +107,10 @@ def _verdict(ranked: Ranking, which: str) -> Finding:
     )
     if frame.height:
         row = frame.row(0, named=True)
+        peak = "" if row["label"] or not row["peak_token"] else f" (peak token {show_token(row['peak_token'])})"
         text += (
-            f". The {'weakest' if which == 'weak' else 'strongest'}, “{shorten(concept_name(row), 80)}”, has a gap of "
-            f"{GAP.cell(row)} (active in {plural(row['support'], 'item')}, n_eff {tenths(row['n_eff'])})"
+            f". The {'weakest' if which == 'weak' else 'strongest'}, “{shorten(concept_name(row), 80)}”{peak}, has a "
+            f"gap of {GAP.cell(row)} (active in {plural(row['support'], 'item')}, n_eff {tenths(row['n_eff'])})"
         )
     return Finding(integer(frame.height), text + ".", which if frame.height else "")
 

@@ -161,7 +161,7 @@ def _name(row: dict[str, Any]) -> Text:
     return Text.assemble(("peak ", "dim"), plain(show_token(row["peak_token"]), "cyan"))
 
 
-def concept_panel(run: RunView, concept: int, *, examples: int = 3) -> Panel:
+def concept_panel(run: RunView, concept: int, *, examples: int = 3, wide: bool = True) -> Panel:
     """Lay out all that is known of one concept.
 
     Parameters
@@ -171,6 +171,8 @@ def concept_panel(run: RunView, concept: int, *, examples: int = 3) -> Panel:
         Its number in the SAE.
     examples : int
         Best and worst items, each.
+    wide : bool
+        Every quantity per benchmark; otherwise what fits 80 columns.
 
     Raises
     ------
@@ -186,7 +188,7 @@ def concept_panel(run: RunView, concept: int, *, examples: int = 3) -> Panel:
         )
     row = rows.row(0, named=True)
     detail = findings.detail(run, row, run.concept_benchmarks.filter(pl.col("concept") == concept), examples)
-    parts: list[RenderableType] = [_facts(rows, detail.flags), Text(), _per_benchmark(run, detail)]
+    parts: list[RenderableType] = [_facts(rows, detail.flags), Text(), _per_benchmark(run, detail, wide=wide)]
     if not detail.groups:
         parts.append(Text("No item of the suite activates this concept.", style="dim"))
     for title, many in detail.groups:
@@ -209,17 +211,23 @@ def _facts(rows: pl.DataFrame, flags: list[str]) -> Table:
     return grid
 
 
-def _per_benchmark(run: RunView, detail: findings.ConceptDetail) -> Table:
-    shown = columns.present(columns.PER_BENCHMARK, run.concept_benchmarks)
+def _per_benchmark(run: RunView, detail: findings.ConceptDetail, *, wide: bool) -> Group:
+    """A row for each benchmark that has the concept, and a line with those that miss it."""
+    shown = columns.present(columns.PER_BENCHMARK if wide else columns.SHORT[:3], run.concept_benchmarks)
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
     table.add_column("benchmark")
     for column in shown:
         table.add_column(column.title, justify="right", no_wrap=True)
     for row in detail.benchmarks:
+        if not row["support"]:
+            continue
         styles = [STATUS_STYLES.get(str(row[column.key]), "") for column in shown]
         cells = [Text(column.cell(row), style=style) for column, style in zip(shown, styles, strict=True)]
-        table.add_row(plain(shorten(row["benchmark"], 40)), *cells)
-    return table
+        name = plain(shorten(row["benchmark"], 40), STATUS_STYLES.get(row["performance_status"], ""))
+        table.add_row(name, *cells)
+    absent = [shorten(row["benchmark"], 40) for row in detail.benchmarks if not row["support"]]
+    note = [plain(f"missing in {', '.join(absent)}", "dim"), Text()] if absent else []
+    return Group(*([table] if table.row_count else []), *note)
 
 
 def _example(one: findings.Example) -> Group:

@@ -75,14 +75,7 @@ def evaluate_sae(
         Of these, so many for the losses, which need three full passes.
     """
     chosen = list(_first(pieces, tokens))
-    statistics = LatentStatistics(sae.d_sae, sae.d_in)
-    majority = MajorityToken(sae.d_sae)
-    windows = _Windows(sae.d_sae)
-    with progress.stage(name, total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
-        for batch in plan_batches([len(p.ids) for p in chosen], BATCH_TOKENS):
-            rows = [chosen[i] for i in batch]
-            _add_rows(statistics, majority, windows, sae, read_hook(lm, hook, [p.ids for p in rows]), rows)
-            bar.advance(sum(len(p.ids) for p in rows))
+    statistics, reference = read_texts(lm, hook, sae, chosen, tokens=tokens, progress=progress, name=name)
     losses, counted = _losses(lm, hook, sae, list(_first(iter(chosen), loss_tokens)), progress)
     clean, rebuilt, zero = losses
     figures = SAEFigures(
@@ -96,7 +89,30 @@ def evaluate_sae(
         loss_recovered=(zero - rebuilt) / (zero - clean),
         loss_tokens=counted,
     )
-    return figures, _reference(statistics, majority, windows, lm)
+    return figures, reference
+
+
+def read_texts(
+    lm: LanguageModel,
+    hook: Hook,
+    sae: SparseAutoencoder,
+    pieces: Iterable[Piece],
+    *,
+    tokens: int,
+    progress: Progress,
+    name: str = "reference",
+) -> tuple[LatentStatistics, Reference]:
+    """Statistics of an SAE's latents over texts, at most so many tokens of them; first tokens are left out."""
+    chosen = list(_first(pieces, tokens))
+    statistics = LatentStatistics(sae.d_sae, sae.d_in)
+    majority = MajorityToken(sae.d_sae)
+    windows = _Windows(sae.d_sae)
+    with progress.stage(name, total=sum(len(p.ids) for p in chosen), unit="tokens") as bar:
+        for batch in plan_batches([len(p.ids) for p in chosen], BATCH_TOKENS):
+            rows = [chosen[i] for i in batch]
+            _add_rows(statistics, majority, windows, sae, read_hook(lm, hook, [p.ids for p in rows]), rows)
+            bar.advance(sum(len(p.ids) for p in rows))
+    return statistics, _reference(statistics, majority, windows, lm)
 
 
 def _first(pieces: Iterable[Piece], tokens: int) -> Iterator[Piece]:

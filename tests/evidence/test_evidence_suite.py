@@ -1,0 +1,96 @@
+"""Evidence as a whole: verdicts, multiplicity, and what must not change it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
+
+from competency_gaps.config import EvidenceConfig
+from competency_gaps.evidence import evidence, suite_evidence
+from competency_gaps.metrics import Sums
+from competency_gaps.metrics.sums import sums_by_benchmark
+
+FIELDS = ("low", "high", "gap", "gap_low", "gap_high", "p_value", "q_value", "n_eff")
+
+
+def drawn(seed, items=240, width=30):
+    rng = np.random.default_rng(seed)
+    benchmark = np.repeat([0, 1, 2], items // 3)
+    cas = rng.lognormal(0, 0.7, (items, width)) * (rng.random((items, width)) < 0.4)
+    cas[:, 0] = 0
+    chance = np.array([0.85, 0.5, 0.3])[benchmark] * np.where(cas[:, 1] > 1, 0.3, 1)
+    scores = (rng.random(items) < chance).astype(float)
+    scores[rng.random(items) < 0.1] = np.nan
+    return sp.csr_array(cas), scores, benchmark
+
+
+def same(a, b, rel=1e-7):
+    for field in FIELDS:
+        assert getattr(a, field) == pytest.approx(getattr(b, field), rel=rel, abs=1e-9, nan_ok=True), field
+    assert a.status.tolist() == b.status.tolist()
+
+
+def test_a_planted_weakness_is_found_and_a_silent_concept_is_untested():
+    cas, scores, benchmark = drawn(0, items=600)
+    found = suite_evidence(cas, scores, benchmark)
+    assert found.status[1] == "weak" and found.gap[1] < found.gap_high[1] < 0
+    assert found.status[0] == "untested" and np.isnan(found.p_value[0]) and found.n_eff[0] == 0
+    assert (found.status == "typical").sum() >= 26
+
+
+def test_false_discovery_rates_against_statsmodels():
+    cas, scores, benchmark = drawn(1)
+    found = suite_evidence(cas, scores, benchmark)
+    tested = ~np.isnan(found.p_value)
+    assert found.q_value[tested] == pytest.approx(multipletests(found.p_value[tested], method="fdr_bh")[1])
+    assert np.isnan(found.q_value[~tested]).all()
+
+
+def test_who_is_tested():
+    cas, scores, benchmark = drawn(2)
+    eligible = np.arange(30) % 2 == 0
+    found = suite_evidence(cas, scores, benchmark, eligible=eligible, config=EvidenceConfig(min_n_eff=60))
+    enough = found.n_eff >= 60
+    assert ((~np.isnan(found.p_value)) == (enough & eligible)).all()
+    assert set(found.status[~eligible]) == {"untested"}
+    assert set(found.status[eligible & ~enough & (found.n_eff > 0)]) == {"insufficient"}
+    assert not np.isnan(found.gap[found.n_eff > 0]).any(), "gaps and intervals are there for all, tested or not"
+    counts = found.counts()
+    assert counts["tested"] == counts["weak"] + counts["strong"] + counts["typical"] == (enough & eligible).sum()
+
+
+def test_constant_scores_leave_concepts_untested():
+    cas, _, benchmark = drawn(3)
+    found = suite_evidence(cas, np.full(240, 0.5), benchmark)
+    assert set(found.status) == {"untested"} and found.gap[1:] == pytest.approx(np.zeros(29), abs=1e-12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**31), st.floats(1e-3, 1e3))
+def test_the_scale_of_activations_changes_nothing(seed, factor):
+    cas, scores, benchmark = drawn(seed, items=150)
+    same(suite_evidence(cas, scores, benchmark), suite_evidence(sp.csr_array(cas * factor), scores, benchmark), 1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**31))
+def test_the_order_of_items_changes_nothing_but_what_is_drawn(seed):
+    cas, scores, benchmark = drawn(seed, items=150)
+    order = np.random.default_rng(seed).permutation(150)
+    names = np.array(["a", "b", "c"])
+    one = evidence(sums_by_benchmark(cas, scores, names[benchmark]), EvidenceConfig())
+    other = evidence(sums_by_benchmark(cas[order], scores[order], names[benchmark[order]]), EvidenceConfig())
+    same(one, other)
+
+
+def test_shards_merge_in_any_order():
+    cas, scores, _ = drawn(4)
+    parts = [Sums.of(cas[i : i + 30], scores[i : i + 30]) for i in range(0, 240, 30)]
+    forward, backward = parts[0], parts[-1]
+    for i in range(1, 8):
+        forward, backward = forward + parts[i], backward + parts[-1 - i]
+    same(evidence({"b": forward}, EvidenceConfig()), evidence({"b": backward}, EvidenceConfig()))

@@ -9,7 +9,8 @@ scores taken about their means (zeros included), ``A_k = sum a^k`` and ``B_k = s
     fourth moment    Kendall and Stuart, The Advanced Theory of Statistics, vol. 2, on permuted correlations
 
 Benchmarks are permuted apart, so their cumulants add. A Pearson curve with these four moments gives the tails:
-where it has bounds (type I, a beta) or else by its third moment (type III, a gamma).
+where it has bounds (type I, a beta) or else by its third moment (type III, a gamma). In the far tail a beta can end too
+early, while a gamma is on the safe side; so below ``FAR`` the larger of both counts.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from competency_gaps.metrics.sums import Sums, add_all
 
 NORMAL = 1e-3
 """Skewness and excess below which the normal distribution serves."""
+FAR = 1e-4
+"""Tail below which a bounded curve is not trusted alone: it may end before the true distribution does."""
 LATTICE = 0.25
 """Spread of the weights, in terms of the lattice of equal weights, below which half a step is taken off."""
 
@@ -118,9 +121,19 @@ def pearson_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndar
     bounded = ~plain & (excess < 1.5 * square - NORMAL / 10) & (excess > square - 1.9)  # at -2 only two values are left
     gamma = ~plain & ~bounded & (np.abs(skew) >= NORMAL)
     if bounded.any():
-        out[bounded] = _beta_tail(z[bounded], skew[bounded], excess[bounded])
+        far = np.minimum(_tail_by_skewness(z[bounded], skew[bounded]), FAR)
+        out[bounded] = np.maximum(_beta_tail(z[bounded], skew[bounded], excess[bounded]), far)
     if gamma.any():
         out[gamma] = _gamma_tail(z[gamma], skew[gamma])
+    return out
+
+
+def _tail_by_skewness(z: np.ndarray, skew: np.ndarray) -> np.ndarray:
+    """Type III, and the normal where there is next to no skewness."""
+    out = ndtr(-z)
+    skewed = np.abs(skew) >= NORMAL
+    if skewed.any():
+        out[skewed] = _gamma_tail(z[skewed], skew[skewed])
     return out
 
 

@@ -3,8 +3,9 @@
     python perf/evidence.py                          # 5, 50 and 150 million non-zeros
     python perf/evidence.py --millions 5 --no-peer
 
-Each size runs in a process of its own. The peer is a group-by of pandas over the long table (concept, item, weight,
-score), which gives chi_bench and chi_model only. Prints times, the ratio to the peer, and peak memory..
+Each size is made in one process and measured in another, so that memory is that of the measured part alone. The peer is
+a group-by of pandas over the long table (concept, item, weight, score), which gives chi_bench and chi_model only. Prints
+times, the ratio to the peer, and peak memory.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,11 +63,12 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def measure(millions: float, width: int, *, peer: bool) -> dict[str, Any]:
+def measure(folder: Path, width: int, *, peer: bool) -> dict[str, Any]:
     """Time one size in this process."""
-    items = int(millions * 1e6 / PER_ITEM)
     base = peak_memory()
-    cas = drawn_rows(items, width)
+    arrays = [np.load(folder / f"{name}.npy") for name in ("data", "indices", "indptr")]
+    cas = sp.csr_array(tuple(arrays), shape=(len(arrays[2]) - 1, width))
+    items = cas.shape[0]
     rows = (cas.data.nbytes + cas.indices.nbytes + cas.indptr.nbytes) / 2**30
     rng = np.random.default_rng(1)
     benchmark = np.repeat(np.arange(BENCHMARKS), items // BENCHMARKS)
@@ -120,16 +124,25 @@ def main() -> None:
     parser.add_argument("--millions", type=float, nargs="+", default=[5, 50, 150])
     parser.add_argument("--width", type=int, default=65_536)
     parser.add_argument("--no-peer", action="store_true")
-    parser.add_argument("--here", action="store_true", help="one size, in this process, as JSON")
+    parser.add_argument("--make", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.here:
-        print(json.dumps(measure(args.millions[0], args.width, peer=not args.no_peer)))
+    if args.make:
+        cas = drawn_rows(int(args.millions[0] * 1e6 / PER_ITEM), args.width)
+        for name in ("data", "indices", "indptr"):
+            np.save(args.make / f"{name}.npy", getattr(cas, name))
+        return
+    if args.measure:
+        print(json.dumps(measure(args.measure, args.width, peer=not args.no_peer)))
         return
     for millions in args.millions:
         # The long table of the largest size would not fit beside the rows.
         peer = not args.no_peer and millions <= 50
-        command = [sys.executable, __file__, "--here", "--millions", str(millions), "--width", str(args.width)]
-        done = subprocess.run(command if peer else [*command, "--no-peer"], capture_output=True, text=True, check=True)
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, __file__, "--width", str(args.width)]
+            subprocess.run([*command, "--millions", str(millions), "--make", folder], check=True)
+            measured = [*command, "--measure", folder, *([] if peer else ["--no-peer"])]
+            done = subprocess.run(measured, capture_output=True, text=True, check=True)
         report(json.loads(done.stdout), args.width)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import warnings
 from pathlib import Path
 
@@ -16,28 +15,15 @@ SMALLEST = 20
 """Items of a node of the tree, or with a keyword, at least."""
 
 
-def strong_items(cas: sp.csr_array, concepts: np.ndarray) -> np.ndarray:
-    """Items in which one of the concepts is at or above the median of its activations: bool of shape (items,)."""
-    pointed = np.zeros(cas.shape[0], bool)
-    columns = sp.csc_array(cas[:, concepts]) if len(concepts) else sp.csc_array((cas.shape[0], 0))
-    for start, stop in itertools.pairwise(columns.indptr):
-        values = columns.data[start:stop]
-        if len(values):
-            pointed[columns.indices[start:stop][values >= np.median(values)]] = True
-    return pointed
-
-
-def slice_line(cas: sp.csr_array, eligible: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
-    """Concepts of the slices that SliceLine ranks highest, one predicate each: a concept at its median or above."""
+def slice_line(on: sp.csc_array, eligible: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
+    """Concepts of the slices that SliceLine ranks highest, one predicate each: the concept is on."""
     from sliceline.slicefinder import Slicefinder
 
-    support = np.diff(sp.csc_array(cas).indptr)
-    columns = np.flatnonzero(eligible & (support >= 2 * SMALLEST))
-    on = np.stack([strong_items(cas, columns[[i]]) for i in range(len(columns))], axis=1).astype(np.int8)
+    columns = np.flatnonzero(eligible & (np.diff(on.indptr) >= SMALLEST))
     finder = Slicefinder(alpha=0.95, k=count, max_l=1, min_sup=SMALLEST, verbose=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        finder.fit(on, 1 - scores)
+        finder.fit(on[:, columns].toarray(), 1 - scores)
     found = [i for row in finder.top_slices_ for i, value in enumerate(row) if value is not None and int(value) == 1]
     return columns[np.asarray(found[:count], np.int64)]
 

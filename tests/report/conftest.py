@@ -186,6 +186,7 @@ def _evidence(cas, scores, numbers, eligible=None):
         "q_value": _nulls(one.q_value),
         "drawn": one.drawn,
         "performance_status": pl.Series(one.status.tolist(), dtype=pl.String),
+        "leader": pl.Series([int(c) if c >= 0 else None for c in one.leader], dtype=pl.Int32),
     }
 
 

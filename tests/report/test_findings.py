@@ -37,6 +37,7 @@ def concepts(**changes):
         "q_value": [0.5] * size,
         "performance_status": ["typical"] * size,
         "chance_seen": [None] * size,
+        "leader": list(range(size)),
     }
     return pl.DataFrame({**base, **changes}, schema_overrides=TYPES)
 
@@ -56,6 +57,14 @@ def test_rankings_take_only_tested_concepts_in_the_order_of_their_gap():
     caption = order.caption("weak")
     assert "2 of 5 (40%) tested concepts are weak at a false-discovery rate of 5%" in caption
     assert "1 of 6 ranked concepts have an n_eff below 20" in caption
+
+
+def test_leaders_are_listed_with_their_followers():
+    frame = concepts(gap=[-0.3, -0.2, -0.4, 0.1], performance_status=["weak"] * 3 + ["strong"], leader=[0, 0, 2, 3])
+    ranked = findings.ranking(frame, EVIDENCE)
+    assert ranked.weak_leaders.select("concept", "followers").rows() == [(2, 0), (0, 1)]
+    assert ranked.strong_leaders.select("concept", "followers").rows() == [(3, 0)]
+    assert "3 of 4 (75%) tested concepts are weak" in ranked.caption("weak") and "2 groups" in ranked.caption("weak")
 
 
 def test_equal_gaps_are_ordered_by_evidence():

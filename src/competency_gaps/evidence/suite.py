@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,6 +11,7 @@ from scipy.stats import false_discovery_control
 
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence.gap import adjusted_gap, gap_interval
+from competency_gaps.evidence.groups import lead
 from competency_gaps.evidence.interval import chi_model_interval, mean_interval
 from competency_gaps.evidence.monte_carlo import ItemSample, drawn_tails, sample_of
 from competency_gaps.evidence.permutation import permutation_tails
@@ -45,11 +46,17 @@ class Evidence:
     """bool: the p-value comes from drawn permutations, not from the closed form."""
     status: np.ndarray
     """object (str): weak, strong, typical, insufficient, untested."""
+    leader: np.ndarray
+    """int64: of a weak (strong) concept the one that leads its group, itself if it leads; -1 for all others."""
 
     def counts(self) -> dict[str, int]:
         """Concepts of each status, and how many were tested and how many of these by drawing."""
         found = {name: int((self.status == name).sum()) for name in ("weak", "strong", "typical", "insufficient")}
-        return {"tested": int((~np.isnan(self.p_value)).sum()), "drawn": int(self.drawn.sum()), **found}
+        groups = {
+            f"{word}_groups": len(np.unique(self.leader[(self.status == word) & (self.leader >= 0)]))
+            for word in ("weak", "strong")
+        }
+        return {"tested": int((~np.isnan(self.p_value)).sum()), "drawn": int(self.drawn.sum()), **found, **groups}
 
 
 def evidence(
@@ -71,7 +78,8 @@ def evidence(
     eligible : ndarray of bool of shape (concepts,), optional
         Concepts that may be tested: those that bear no flag; null: all.
     sample
-        The items, for the p-values that the closed form gives poorly; null: the closed form serves throughout.
+        The items, for the p-values that the closed form gives poorly and for the groups; null: the closed form serves
+        throughout, and nobody leads.
     numbers
         Number of each benchmark in ``sample``; null: in the order of ``sums``.
     pooled
@@ -101,7 +109,17 @@ def evidence(
     if tested.any():
         q_value[tested] = false_discovery_control(p_value[tested])
     status = _status(gap, q_value, n_eff, total.scored_support, able, config)
-    return Evidence(n_eff, low, high, gap, gap_low, gap_high, p_value, q_value, drawn, status)
+    leader = np.full(len(gap), -1)
+    for word in ("weak", "strong") if sample is not None else ():
+        chosen = np.flatnonzero(status == word)
+        leader[chosen] = lead(_of_benchmarks(sample, sums, numbers), chosen, gap[chosen], p_value[chosen])
+    return Evidence(n_eff, low, high, gap, gap_low, gap_high, p_value, q_value, drawn, status, leader)
+
+
+def _of_benchmarks(sample: ItemSample, sums: Mapping[str, Sums], numbers: Mapping[str, int] | None) -> ItemSample:
+    """The sample with the scores of these benchmarks only."""
+    wanted = list(range(len(sums))) if numbers is None else [numbers[name] for name in sums]
+    return replace(sample, scores=np.where(np.isin(sample.benchmark, wanted), sample.scores, np.nan))
 
 
 def _poor(low: np.ndarray, high: np.ndarray, skewness: np.ndarray) -> np.ndarray:

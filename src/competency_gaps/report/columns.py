@@ -111,12 +111,19 @@ CHANCE = Column(
     True,
 )
 
-EVIDENCE = (GAP, Q_VALUE, PERFORMANCE_STATUS)
+FOLLOWERS = Column(
+    "followers",
+    "like it",
+    "Other concepts of the list whose gap is explained by this one's items: they occur together",
+    integer,
+)
+
+EVIDENCE = (GAP, Q_VALUE, PERFORMANCE_STATUS, FOLLOWERS)
 CONCEPT = (PERFORMANCE, *EVIDENCE, SUPPORT, N_EFF, COVERAGE, LIFT, N_BENCHMARKS)
 PER_BENCHMARK = (PERFORMANCE, *EVIDENCE, SUPPORT, N_EFF, COVERAGE, LIFT, STATUS)
 MISSING = (DENSITY, CHANCE)
 # For a terminal of 80 columns.
-SHORT = (GAP, PERFORMANCE, N_EFF, Q_VALUE)
+SHORT = (GAP, PERFORMANCE, N_EFF, Q_VALUE, FOLLOWERS)
 SHORT_COVERAGE = (COVERAGE, LIFT, SUPPORT)
 
 

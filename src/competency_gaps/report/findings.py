@@ -29,6 +29,10 @@ class Ranking:
     """Of these, the weak ones."""
     strong: pl.DataFrame
     """Of these, the strong ones, the highest gap first."""
+    weak_leaders: pl.DataFrame
+    """Weak concepts that lead a group, with ``followers``: how many others of the list share their items."""
+    strong_leaders: pl.DataFrame
+    """The same of the strong ones."""
     pool: int
     """Alive, unflagged concepts, tested or not."""
     insufficient: int
@@ -41,9 +45,11 @@ class Ranking:
     def caption(self, which: str) -> str:
         """Say how many are weak (strong), of how many tested, and who was not."""
         found = (self.weak if which == "weak" else self.strong).height
+        leaders = (self.weak_leaders if which == "weak" else self.strong_leaders).height
+        groups = f", in {plural(leaders, 'group')} that share their items; the leaders are listed" if found else ""
         return (
             f"{share_of(found, self.tested.height)} tested concepts are {which} at a false-discovery rate of "
-            f"{percent(self.q, 1)}, ordered by adjusted gap. Not tested: {self.insufficient:,} of {self.pool:,} ranked "
+            f"{percent(self.q, 1)}{groups}, by adjusted gap. Not tested: {self.insufficient:,} of {self.pool:,} ranked "
             f"concepts have an n_eff below {self.floor:g}, "
             f"{self.pool - self.insufficient - self.tested.height:,} are missing or meet scores that do not vary."
         )
@@ -64,15 +70,24 @@ def ranking(concepts: pl.DataFrame, evidence: Mapping[str, Any]) -> Ranking:
     keys = ("gap", "n_eff", "concept")
     tested = pool.filter(pl.col("q_value").is_not_null()).sort(*keys, descending=[False, True, False])
     strong = tested.filter(pl.col("performance_status") == "strong").sort(*keys, descending=[True, True, False])
+    weak = tested.filter(pl.col("performance_status") == "weak")
     return Ranking(
         tested=tested,
-        weak=tested.filter(pl.col("performance_status") == "weak"),
+        weak=weak,
         strong=strong,
+        weak_leaders=_leaders(weak),
+        strong_leaders=_leaders(strong),
         pool=pool.height,
         insufficient=pool.filter(pl.col("performance_status") == "insufficient").height,
         floor=float(evidence["min_n_eff"]),
         q=float(evidence["q"]),
     )
+
+
+def _leaders(frame: pl.DataFrame) -> pl.DataFrame:
+    sizes = frame.group_by("leader").agg(followers=pl.len() - 1)
+    leading = frame.filter(pl.col("leader") == pl.col("concept"))
+    return leading.join(sizes, on="leader", how="left", maintain_order="left")
 
 
 def caution(ranked: Ranking) -> str:
@@ -82,7 +97,8 @@ def caution(ranked: Ranking) -> str:
         f"How to take the verdicts: of the {plural(found, 'concept')} called weak or strong, at most "
         f"{percent(ranked.q, 1)} are expected to be accidents. A gap compares a concept's items with the average of "
         "their own benchmarks, so a hard benchmark does not make its concepts weak. It is an association: concepts "
-        "that occur together are weak together, and the items behind a row say more than its name."
+        "that occur together are weak together (the column ‘like it’ counts them), and the items behind a row say more "
+        "than its name."
     )
 
 

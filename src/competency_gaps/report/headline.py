@@ -99,6 +99,7 @@ def findings(run: RunView, view: Overview, ranked: Ranking) -> list[Finding]:
 
 def _verdict(ranked: Ranking, which: str) -> Finding:
     frame, side = (ranked.weak, "below") if which == "weak" else (ranked.strong, "above")
+    leaders = (ranked.weak_leaders if which == "weak" else ranked.strong_leaders).height
     if not ranked.tested.height:
         return Finding("N/A", f"No concept could be tested for being {which}: none has an n_eff of {ranked.floor:g}.")
     text = (
@@ -106,6 +107,7 @@ def _verdict(ranked: Ranking, which: str) -> Finding:
         f"false-discovery rate of {percent(ranked.q, 1)}"
     )
     if frame.height:
+        text += f", in {plural(leaders, 'group')} that share their items"
         row = frame.row(0, named=True)
         peak = "" if row["label"] or not row["peak_token"] else f" (peak token {show_token(row['peak_token'])})"
         text += (

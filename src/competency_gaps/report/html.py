@@ -146,6 +146,7 @@ def _tables(run: RunView, ranked: findings.Ranking, top: int) -> tuple[list[Tabl
     most, least = findings.most_covered(concepts, top), findings.least_covered(concepts, top)
     absent = findings.missing(concepts)
     shown = columns.present(columns.CONCEPT, concepts)
+    listed = columns.present(columns.CONCEPT, ranked.weak_leaders)
     everywhere = int((concepts["alive"] & concepts["missing"]).sum())
     covered = "Ordered by χ bench among ranked concepts that some item exercises; no n_eff is asked of them."
     limit = f", the first {top} shown" if absent.height > top else ""
@@ -154,8 +155,8 @@ def _tables(run: RunView, ranked: findings.Ranking, top: int) -> tuple[list[Tabl
         f"benchmark activates; those that the reference text says should have been seen come first{limit}."
     )
     plan = [
-        ("weakest", "Weak concepts", ranked.caption("weak"), shown, ranked.weak.head(top), "weak"),
-        ("strongest", "Strong concepts", ranked.caption("strong"), shown, ranked.strong.head(top), "strong"),
+        ("weakest", "Weak concepts", ranked.caption("weak"), listed, ranked.weak_leaders.head(top), "weak"),
+        ("strongest", "Strong concepts", ranked.caption("strong"), listed, ranked.strong_leaders.head(top), "strong"),
         ("most", "Most covered concepts", covered, shown, most, ""),
         ("least", "Least covered concepts", covered, shown, least, ""),
         ("missing", "Missing concepts", gaps, columns.present(columns.MISSING, concepts), absent.head(top), ""),

@@ -101,7 +101,7 @@ def concept_map(run: RunView, ranked: Ranking, view: Overview) -> Drawn:
 
 
 def _pointed_out(ranked: Ranking, top: int = 12) -> list[quadrants.Named]:
-    ends = [(ranked.weak.head(top), 6), (ranked.strong.head(top), 4)]
+    ends = [(ranked.weak_leaders.head(top), 6), (ranked.strong_leaders.head(top), 4)]
     # A number says nothing to a reader: near the ends, concepts with a label go first.
     chosen = pl.concat([end.sort(pl.col("label").is_null(), maintain_order=True).head(few) for end, few in ends])
     return [

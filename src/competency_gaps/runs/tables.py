@@ -175,6 +175,7 @@ def _evidence(one: Evidence) -> dict[str, Any]:
         "q_value": _null(one.q_value),
         "drawn": one.drawn,
         "performance_status": pl.Series(one.status.tolist(), dtype=pl.String),
+        "leader": pl.Series([int(c) if c >= 0 else None for c in one.leader], dtype=pl.Int32),
     }
 
 

@@ -1,0 +1,97 @@
+"""Weak concepts that are weak together [ours]: who leads, and who only shares the leader's items.
+
+Concepts overlap. Where one truly is weak, all that are active on the same items have a negative gap too, and a correct
+list names them all. Here the list is read as a forward selection. The strongest gap leads; its part of the scores is
+taken off (least squares, within benchmarks); who still stands up to the cut that made the list leads a group of its
+own, strongest first. The others follow the leader whose saliency over the items theirs is most like.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import ndtri
+
+from competency_gaps.evidence.monte_carlo import ItemSample
+
+LARGEST = 4000
+"""Concepts of one verdict, at most, of which each can lead; the rest follow."""
+
+
+def lead(sample: ItemSample, concepts: np.ndarray, gaps: np.ndarray, p_values: np.ndarray) -> np.ndarray:
+    """Find each concept's leader among concepts of one verdict.
+
+    Parameters
+    ----------
+    concepts : ndarray of int of shape (n,)
+    gaps, p_values : ndarray of float64 of shape (n,)
+        Gaps of one sign; the largest p-value is the cut.
+
+    Returns
+    -------
+    ndarray of int64 of shape (n,)
+        A concept of ``concepts`` for each; leaders lead themselves.
+    """
+    rows, residual, benchmark = _standardised(sample, concepts)
+    sign = np.sign(gaps[0]) if len(gaps) else 1.0
+    cut = float(-ndtri(np.clip(p_values.max(initial=0.0) / 2, 1e-300, 0.5)))
+    spread = _scatter(rows, benchmark)
+    first = np.maximum(spread, 1e-300)
+    able = np.zeros(len(concepts), bool)
+    able[np.argsort(p_values, kind="stable")[:LARGEST]] = True
+    leaders: list[int] = []
+    axes: list[np.ndarray] = []
+    likeness: list[np.ndarray] = []
+    while able.any():
+        # What earlier leaders explain of a concept itself is gone; little must not be divided by next to nothing.
+        usable = able & (spread > 0.1 * first)
+        z = np.where(usable, sign * (rows @ residual) / np.sqrt(np.maximum(spread, 1e-300)), -np.inf)
+        best = int(np.argmax(z))
+        if leaders and z[best] < cut:
+            break
+        own = _centred(rows[[best]].toarray()[0], benchmark)
+        likeness.append((rows @ own) / np.sqrt(first * first[best]))
+        axis = own - sum(((own @ one) * one for one in axes), np.zeros(len(own)))
+        axis /= max(float(np.linalg.norm(axis)), 1e-300)
+        residual = residual - (residual @ axis) * axis
+        spread = np.maximum(0.0, spread - (rows @ axis) ** 2)
+        axes.append(axis)
+        leaders.append(best)
+        able[best] = False
+    if not leaders:
+        return np.asarray(concepts, np.int64)
+    nearest = np.argmax(np.stack(likeness), axis=0)
+    nearest[leaders] = np.arange(len(leaders))
+    return np.asarray(concepts, np.int64)[np.asarray(leaders)[nearest]]
+
+
+def _standardised(sample: ItemSample, concepts: np.ndarray) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
+    """Saliencies over scored items, the scores about their benchmark's mean in its deviations, and the benchmarks."""
+    kept = np.flatnonzero(~np.isnan(sample.scores))
+    scores, benchmark = sample.scores[kept], sample.benchmark[kept]
+    _, benchmark = np.unique(benchmark, return_inverse=True)
+    count = np.bincount(benchmark)
+    mean = np.bincount(benchmark, scores) / count
+    residual = scores - mean[benchmark]
+    deviation = np.sqrt(np.bincount(benchmark, residual**2) / np.maximum(1, count - 1))
+    # A benchmark of one score throughout tells nothing: its items weigh nothing.
+    inverse = np.divide(1.0, deviation, out=np.zeros(len(deviation)), where=deviation > 1e-9)
+    rows = sp.csr_array(sample.rows(concepts)[:, kept], dtype=np.float64)
+    typical = np.asarray(rows.sum(axis=1)).ravel() / np.maximum(1, np.diff(rows.indptr))
+    rows.data = np.tanh(rows.data / np.repeat(2 * np.maximum(typical, 1e-300), np.diff(rows.indptr)))
+    # Weighing an item by its benchmark's deviation makes the scores' variance 1 everywhere.
+    rows.data *= deviation[benchmark][rows.indices]
+    return rows, residual * inverse[benchmark], benchmark
+
+
+def _centred(values: np.ndarray, benchmark: np.ndarray) -> np.ndarray:
+    return values - (np.bincount(benchmark, values) / np.bincount(benchmark))[benchmark]
+
+
+def _scatter(rows: sp.csr_array, benchmark: np.ndarray) -> np.ndarray:
+    """Sum of squares of each row about its benchmarks' means."""
+    count = np.bincount(benchmark)
+    groups = sp.csr_array((np.ones(len(benchmark)), (np.arange(len(benchmark)), benchmark)))
+    sums = np.asarray((rows @ groups).todense())
+    squares = np.asarray(rows.power(2).sum(axis=1)).ravel()
+    return np.maximum(0.0, squares - (sums**2 / count).sum(axis=1))

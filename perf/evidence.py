@@ -4,8 +4,8 @@
     python perf/evidence.py --millions 5 --no-peer
 
 Each size is made in one process and measured in another, so that memory is that of the measured part alone. The peer is
-a group-by of pandas over the long table (concept, item, weight, score), which gives chi_bench and chi_model only. Prints
-times, the ratio to the peer, and peak memory.
+a group-by of pandas over the long table (concept, item, weight, score), which gives chi_bench and chi_model only.
+Prints times, the ratio to the peer, and peak memory.
 """
 
 from __future__ import annotations

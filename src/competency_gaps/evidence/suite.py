@@ -110,9 +110,12 @@ def evidence(
         q_value[tested] = false_discovery_control(p_value[tested])
     status = _status(gap, q_value, n_eff, total.scored_support, able, config)
     leader = np.full(len(gap), -1)
-    for word in ("weak", "strong") if sample is not None else ():
-        chosen = np.flatnonzero(status == word)
-        leader[chosen] = lead(_of_benchmarks(sample, sums, numbers), chosen, gap[chosen], p_value[chosen])
+    if sample is not None:
+        own = _of_benchmarks(sample, sums, numbers)
+        for word in ("weak", "strong"):
+            chosen = np.flatnonzero(status == word)
+            if len(chosen):
+                leader[chosen] = lead(own, chosen, gap[chosen], p_value[chosen])
     return Evidence(n_eff, low, high, gap, gap_low, gap_high, p_value, q_value, drawn, status, leader)
 
 

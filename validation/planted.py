@@ -197,6 +197,8 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--null-repeats", type=int, default=200)
+    parser.add_argument("--planted", type=int, nargs="+", help="only these numbers of planted concepts")
+    parser.add_argument("--d", type=float, nargs="+", help="only these d")
     parser.add_argument("--no-others", action="store_true", help="ours only")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -204,6 +206,8 @@ def main() -> None:
     print(f"{len(world.texts):,} items, {int(world.plantable.sum()):,} concepts can be planted")
     everything: list[Outcome] = []
     for count, d in SETTINGS:
+        if (args.planted and count not in args.planted) or (args.d and d not in args.d):
+            continue
         repeats = args.repeats if count else args.null_repeats
         many = [o for seed in range(repeats) for o in outcomes(world, count, d, seed, others=not args.no_others)]
         everything += many

@@ -113,7 +113,7 @@ CHANCE = Column(
 
 FOLLOWERS = Column(
     "followers",
-    "like it",
+    "more",
     "Other concepts of the list whose gap is explained by this one's items: they occur together",
     integer,
 )
@@ -123,7 +123,8 @@ CONCEPT = (PERFORMANCE, *EVIDENCE, SUPPORT, N_EFF, COVERAGE, LIFT, N_BENCHMARKS)
 PER_BENCHMARK = (PERFORMANCE, *EVIDENCE, SUPPORT, N_EFF, COVERAGE, LIFT, STATUS)
 MISSING = (DENSITY, CHANCE)
 # For a terminal of 80 columns.
-SHORT = (GAP, PERFORMANCE, N_EFF, Q_VALUE, FOLLOWERS)
+SHORT = (GAP, PERFORMANCE, N_EFF, Q_VALUE)
+SHORT_LEADERS = (GAP, PERFORMANCE, N_EFF, FOLLOWERS)
 SHORT_COVERAGE = (COVERAGE, LIFT, SUPPORT)
 
 

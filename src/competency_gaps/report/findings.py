@@ -97,7 +97,7 @@ def caution(ranked: Ranking) -> str:
         f"How to take the verdicts: of the {plural(found, 'concept')} called weak or strong, at most "
         f"{percent(ranked.q, 1)} are expected to be accidents. A gap compares a concept's items with the average of "
         "their own benchmarks, so a hard benchmark does not make its concepts weak. It is an association: concepts "
-        "that occur together are weak together (the column ‘like it’ counts them), and the items behind a row say more "
+        "that occur together are weak together (the column ‘more’ counts them), and the items behind a row say more "
         "than its name."
     )
 

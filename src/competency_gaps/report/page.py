@@ -95,7 +95,7 @@ def concept_map(run: RunView, ranked: Ranking, view: Overview) -> Drawn:
     caption = (
         f"{plural(frame.height, 'concept')} of {view.alive:,} alive: those tested (n_eff from {ranked.floor:g}). The "
         f"lines are the median coverage ({magnitude(middle)}) and no gap. Lower right: much tested and done badly. "
-        "Left: what the suite hardly asks for. Coloured dots are gaps that stand up to the test; the largest are named."
+        "Left: what the suite hardly asks for. Coloured dots are gaps that stand up to the test; leaders are named."
     )
     return Drawn("Coverage against performance", caption, drawn)
 

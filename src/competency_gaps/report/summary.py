@@ -59,8 +59,8 @@ def print_summary(run: RunView, console: Console, *, top: int = 8) -> None:
         line = f"{integer(group.count)} {group.kind}: {group.reason} ({where})"
         console.print(Padding(plain(line, "dim"), (0, 2)))
     for title, frame, short in (
-        ("Weak concepts", ranked.weak_leaders.head(top), columns.SHORT),
-        ("Strong concepts", ranked.strong_leaders.head(top), columns.SHORT),
+        ("Weak concepts", ranked.weak_leaders.head(top), columns.SHORT_LEADERS),
+        ("Strong concepts", ranked.strong_leaders.head(top), columns.SHORT_LEADERS),
         ("Least covered concepts", findings.least_covered(run.concepts, top), columns.SHORT_COVERAGE),
     ):
         console.print(_titled(title, concept_table(frame, short) if frame.height else Text("none", style="dim")))

@@ -12,6 +12,8 @@ from competency_gaps.robustness.subsample import Subsampling
 
 STABLE_LIST = 0.7
 """Jaccard from which a list counts as stable: of ten concepts about eight stay."""
+FEWEST = 10
+"""Splits in which there is something to carry over, at least, for a verdict on it."""
 AGREES = 0.5
 """Correlation from which two halves or runs count as saying the same."""
 
@@ -69,13 +71,16 @@ def held_out_verdicts(found: HeldOut) -> list[Verdict]:
         ("weak", found.weak, found.weak_random, found.weak_found),
         ("strong", found.strong, found.strong_random, found.strong_found),
     ):
-        if not effect.splits:
-            text = f"No {word} concept was found on any half of the items, so there is nothing to carry over."
+        if effect.splits < FEWEST:
+            text = (
+                f"Too few {word} concepts are found on half of the items to say whether they carry over: any at all in "
+                f"{effect.splits} of {number.splits} splits."
+            )
             verdicts.append(Verdict(f"held-out items, {word}", text, "open"))
             continue
         holds = effect.high < 0 if word == "weak" else effect.low > 0
         fails = effect.mean >= 0 if word == "weak" else effect.mean <= 0
-        said = "carry over" if holds else "do not carry over" if fails else "point the same way, but not surely,"
+        said = "carry over" if holds else "do not carry over" if fails else "seem to carry over, but not surely,"
         text = (
             f"The {word} concepts {said} to unseen items: items that they dominate score {_signed(effect)} against the "
             f"rest, less their benchmarks' means; random concepts of the same support {_signed(chance)} "

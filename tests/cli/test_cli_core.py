@@ -224,7 +224,7 @@ def test_run_prints_one_json_document(cli, config_file, tmp_path, stub_report):
     assert (
         manifest["pooling"] == "max"
         and manifest["command"].startswith("cgaps run ")
-        and manifest["schema_version"] == 1
+        and manifest["schema_version"] == 2
     )
     assert document["gate"] == manifest["gate"] and "extraction" in err
 

@@ -116,7 +116,7 @@ def drawn_activations(rng, items, names, n_concepts):
 
 def made_manifest(items, names, n_concepts):
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "created": "2026-11-24T15:40:00Z",
         "versions": {"competency-gaps": "0.1.0", "python": "3.12.7", "torch": "2.9.0"},
         "model": {

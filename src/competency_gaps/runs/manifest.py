@@ -11,7 +11,7 @@ from typing import Any
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "manifest.json"
 _PACKAGES = ("competency-gaps", "torch", "transformers", "sae-lens", "numpy", "scipy", "polars", "reasoning-gym")
 

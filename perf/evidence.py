@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.config import EvidenceConfig
+from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.evidence import evidence, sample_of
 from competency_gaps.metrics.suite import suite_metrics
 from competency_gaps.metrics.sums import sums_by_benchmark
@@ -85,7 +85,7 @@ def measure(folder: Path, width: int, *, peer: bool) -> dict[str, Any]:
     alive = np.asarray(sums["0"].support >= 0)
     tested = ~np.isnan(found.q_value)
     ids = tuple((str(b), str(i)) for i, b in enumerate(benchmark.tolist()))
-    data = RunData(tuple(parts), ids, alive, alive, tested, np.ones(width), EvidenceConfig())
+    data = RunData(tuple(parts), ids, alive, alive, tested, np.ones(width), EvidenceConfig(), MetricsConfig())
     start = time.perf_counter()
     subsample(data)
     drawing = time.perf_counter() - start

@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.activations.extract import Extractor
-from competency_gaps.activations.spans import TEXT_ONLY
 from competency_gaps.benchmarks import load_benchmarks
 from competency_gaps.benchmarks.item import Benchmark
 from competency_gaps.config import RunConfig, as_dict
@@ -25,6 +24,7 @@ from competency_gaps.model.load import LanguageModel, load_model
 from competency_gaps.model.prepare import PreparedItem, prepare
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
+from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
 from competency_gaps.runs.extraction import ExtractionStage, Reading, reading
 from competency_gaps.runs.gate import pass_gate
 from competency_gaps.runs.items import items_table
@@ -34,6 +34,7 @@ from competency_gaps.runs.open import Run, open_run
 from competency_gaps.runs.plan import claim
 from competency_gaps.runs.responses import ResponseStage
 from competency_gaps.runs.results import write_results
+from competency_gaps.runs.tables import has_lift
 from competency_gaps.sae import GateFigures, SparseAutoencoder, load_sae
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
@@ -102,7 +103,9 @@ def run(config: RunConfig, out: Path | None = None, progress: Progress | None = 
     clock.lap("scoring")
     readings, shards, stage = _extract(setting, folder, responses, progress)
     clock.lap("extraction")
-    (folder / MANIFEST_FILE).unlink(missing_ok=True)  # until all tables are written anew, the run is not finished
+    # Until all tables are written anew the run is not finished, and what was said of the old ones does not hold.
+    for stale in (MANIFEST_FILE, ROBUSTNESS_FILE):
+        (folder / stale).unlink(missing_ok=True)
     items = items_table(setting.prepared, readings, responses)
     evidence = write_results(
         folder,
@@ -236,7 +239,7 @@ def _manifest(
         else {
             "name": setting.reference_file.name,
             "sha256": sha256(setting.reference_file),
-            "lift": config.span in TEXT_ONLY,
+            "lift": has_lift(config),
         },
         "evidence": evidence,
         "benchmarks": [

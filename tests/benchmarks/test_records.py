@@ -168,7 +168,10 @@ def test_epochs_of_an_item_are_one_item():
         ([{"id": "a", "prompt": "p", "epoch": 1}] * 2, "line 2: the id 'a' was already used at line 1"),
         ([{"id": "a", "prompt": "p"}, {"id": "a", "prompt": "p", "epoch": 2}], "give a field 'epoch'"),
         ([{"id": "a", "prompt": "p", "epoch": 1}, {"id": "a", "prompt": "p"}], "already used"),
-        ([{"id": "a", "prompt": "p", "epoch": 1}, {"id": "a", "prompt": "q", "epoch": 2}], "differs from the first"),
+        (
+            [{"id": "a", "prompt": "p", "epoch": 1}, {"id": "a", "prompt": "q", "epoch": 2}],
+            "asks something else than the first",
+        ),
     ],
 )
 def test_epochs_that_are_none(records, says):

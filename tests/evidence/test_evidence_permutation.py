@@ -105,7 +105,7 @@ def test_drawn_tails_against_a_plain_loop():
     cas = sp.csr_array(rng.gamma(1, 1, (60, 5)) * (rng.random((60, 5)) < 0.4))
     scores = np.where(rng.random(60) < 0.1, np.nan, (rng.random(60) < 0.5).astype(float))
     benchmark = np.repeat([0, 1, 2], 20)
-    low, high = drawn_tails(sample_of(cas, scores, benchmark), np.arange(5), np.array([0, 2]), seed=1)
+    low, high, draws = drawn_tails(sample_of(cas, scores, benchmark), np.arange(5), np.array([0, 2]), seed=1)
     dense, counts = cas.toarray(), np.zeros((2, 5))
     groups = [np.flatnonzero((benchmark == b) & ~np.isnan(scores)) for b in (0, 2)]
     observed = sum(dense[g].T @ (scores[g] - scores[g].mean()) for g in groups)
@@ -114,7 +114,18 @@ def test_drawn_tails_against_a_plain_loop():
         counts += np.stack([t <= observed + 1e-9, t >= observed - 1e-9])
     assert low == pytest.approx(counts[0] / 4000, abs=0.03)
     assert high == pytest.approx(counts[1] / 4000, abs=0.03)
-    assert (low > 0).all() and (high > 0).all()
+    assert draws == 20_000 and (low > 0).all() and (high > 0).all()
+
+
+def test_what_no_draw_reaches_is_not_lost_at_the_draws_resolution():
+    """One concept without any success among many: its p-value goes on below 1 in 20,000."""
+    rng = np.random.default_rng(8)
+    cas = rng.lognormal(0, 0.8, (6000, 40)) * (rng.random((6000, 40)) < 0.06)
+    scores = (rng.random(6000) < 0.08).astype(float)
+    scores[cas[:, 0] > 0] = 0
+    found = suite_evidence(sp.csr_array(cas), scores, np.zeros(6000))
+    assert found.drawn[0] and found.p_value[0] < 2 / 20_001 and found.status[0] == "weak"
+    assert found.p_value[0] >= 2 * stats.hypergeom(6000, int(scores.sum()), int((cas[:, 0] > 0).sum())).pmf(0)
 
 
 @pytest.mark.parametrize("graded", [False, True])

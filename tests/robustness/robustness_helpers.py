@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.config import EvidenceConfig
+from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.evidence import suite_evidence
 from competency_gaps.robustness.data import Part, RunData
 
@@ -31,4 +31,6 @@ def drawn_run(seed: int, *, items=(300, 240), width=60, weak=0, unscored=0.05, e
     found = suite_evidence(sp.csr_array(dense), scores, np.asarray(marks))
     tau = np.divide(dense.sum(0), (dense > 0).sum(0), out=np.ones(width), where=(dense > 0).any(0))
     every = np.ones(width, bool)
-    return RunData(tuple(parts), tuple(ids), every, every, ~np.isnan(found.q_value), tau, EvidenceConfig())
+    return RunData(
+        tuple(parts), tuple(ids), every, every, ~np.isnan(found.q_value), tau, EvidenceConfig(), MetricsConfig()
+    )

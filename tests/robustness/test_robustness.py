@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from robustness_helpers import drawn_run
 
+from competency_gaps.config import MetricsConfig
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import adjusted_gap
 from competency_gaps.metrics import chi_bench, chi_model, suite_chi_model
@@ -19,7 +20,7 @@ from competency_gaps.robustness.ablation import ablate
 from competency_gaps.robustness.agreement import agreement
 from competency_gaps.robustness.data import run_data
 from competency_gaps.robustness.heldout import _alike, held_out
-from competency_gaps.robustness.subsample import _masks, subsample
+from competency_gaps.robustness.subsample import _masks, _metrics, subsample
 from competency_gaps.robustness.verdicts import ablation_verdict, held_out_verdicts, subsampling_verdict
 
 
@@ -46,7 +47,18 @@ def test_subsamples_against_a_plain_loop(cells, monkeypatch):
         assert spread.concepts == 60
     jaccard = [len(set(whole) & one) / len(set(whole) | one) for one in lists]
     assert found.jaccard == pytest.approx(np.mean(jaccard))
-    assert 0 < found.jaccard_by_chance < found.jaccard
+    assert 0.3 < found.jaccard_by_chance <= found.jaccard + 0.1, "even where there is nothing, most items are shared"
+
+
+@pytest.mark.parametrize("options", [{"normaliser": "none"}, {"normaliser": "nonzero"}, {"average": "pooled"}])
+def test_subsamples_follow_the_runs_options(options):
+    data = replace(drawn_run(0), metrics=MetricsConfig(**options))
+    mask = [np.ones((len(part.scores), 1)) for part in data.parts]
+    bench, model, _ = _metrics(data, mask)
+    sums = list(data.sums().values())
+    whole = np.mean([chi_bench(s, data.alive, data.metrics.normaliser) for s in sums], axis=0)
+    assert bench[:, 0] == pytest.approx(whole, rel=1e-5)
+    assert model[:, 0] == pytest.approx(data.chi_model(), rel=1e-5)
 
 
 def test_ablation_moves_the_median_where_concepts_rest_on_their_items():
@@ -91,7 +103,9 @@ def test_random_concepts_are_others_of_like_support():
 
 def test_subsampling_verdict_says_the_number():
     found = subsample(drawn_run(0), draws=10)
-    assert subsampling_verdict(replace(found, jaccard=0.9)).tone == "good"
+    assert subsampling_verdict(replace(found, jaccard=0.95, jaccard_by_chance=0.6)).tone == "good"
+    assert subsampling_verdict(replace(found, jaccard=0.8, jaccard_by_chance=0.79)).tone == "bad"
+    assert subsampling_verdict(replace(found, top=0)).tone == "open"
     bad = subsampling_verdict(replace(found, jaccard=0.31))
     assert bad.tone == "bad" and "0.31" in bad.sentence and "not stable" in bad.sentence
 

@@ -39,22 +39,34 @@ class ItemCollector:
                 f"benchmark: leave the field out to number the items, or give a field 'epoch' if an item was asked "
                 f"several times."
             )
-        if known and (known[0].prompt, known[0].choices, known[0].answer) != (item.prompt, item.choices, item.answer):
+        if epoch is not None and item.policy not in (None, "imported"):
             raise UserError(
-                f"{where}: epoch {epoch!r} of the id {item.id!r} differs from the first in its prompt, choices or "
-                f"answer. Give other questions ids of their own."
+                f"{where}: 'epoch' is for scores that come with the items, but the policy is {item.policy!r} and the "
+                f"model is asked once. Leave 'epoch' out, or set the policy 'imported'."
+            )
+        if known and _asked(known[0]) != _asked(item):
+            raise UserError(
+                f"{where}: epoch {epoch!r} of the id {item.id!r} asks something else than the first (prompt, messages, "
+                f"choices, answer, group or metadata). Give other questions ids of their own."
             )
         self._first.setdefault(item.id, where)
         self._seen.add((item.id, epoch))
         self._epochs.setdefault(item.id, []).append(item)
 
     def items(self) -> list[Item]:
-        """Every item once: its score is the mean over its scored epochs, its response the first epoch's."""
+        """Every item once: its score is the mean over its scored epochs, its response the first that there is."""
         return [_merged(epochs) for epochs in self._epochs.values()]
+
+
+def _asked(item: Item) -> tuple[object, ...]:
+    return (item.prompt, item.messages, item.choices, item.answer, item.group, item.metadata)
 
 
 def _merged(epochs: list[Item]) -> Item:
     if len(epochs) == 1:
         return epochs[0]
     scores = [item.score for item in epochs if item.score is not None]
-    return replace(epochs[0], score=sum(scores) / len(scores) if scores else None, epochs=len(epochs))
+    response = next((item.response for item in epochs if item.response is not None), None)
+    return replace(
+        epochs[0], response=response, score=sum(scores) / len(scores) if scores else None, epochs=len(epochs)
+    )

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from typing import Any
 
 import polars as pl
 
+from competency_gaps.files import finite
 from competency_gaps.runs.open import Run
 
 
 def print_json(value: Any) -> None:
     """Print one JSON document; what has no number in JSON becomes null."""
-    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(finite(value), ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def rows(table: pl.DataFrame) -> list[dict[str, Any]]:
@@ -40,13 +40,3 @@ def run_document(run: Run) -> dict[str, Any]:
         "evidence": run.manifest["evidence"],
         "gate": run.manifest["gate"],
     }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

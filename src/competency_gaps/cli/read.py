@@ -44,8 +44,10 @@ def show(
         )
     if not all_:
         table = _chosen(table, column, only_weak=sort is None)
-    order = [(sort or "").startswith("-"), False]
-    table = table.sort([column, "concept"], descending=order, nulls_last=True).head(limit)
+    # Every concept, and no order asked for: by number, for what has too little data is not ranked.
+    keys = ["concept"] if all_ and sort is None else [column, "concept"]
+    descending = [(sort or "").startswith("-"), False][-len(keys) :]
+    table = table.sort(keys, descending=descending, nulls_last=True).head(limit)
     if json_:
         print_json({**run_document(opened), "benchmark": benchmark, "rows": rows(table)})
         return

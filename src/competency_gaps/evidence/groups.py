@@ -14,6 +14,8 @@ from scipy.special import ndtri
 
 from competency_gaps.evidence.monte_carlo import ItemSample
 
+MOST_LEADERS = 300
+"""Groups, at most: what is left follows."""
 LARGEST = 4000
 """Concepts of one verdict, at most, of which each can lead; the rest follow."""
 
@@ -24,6 +26,7 @@ def lead(sample: ItemSample, concepts: np.ndarray, gaps: np.ndarray, p_values: n
     Parameters
     ----------
     concepts : ndarray of int of shape (n,)
+        At least one.
     gaps, p_values : ndarray of float64 of shape (n,)
         Gaps of one sign; the largest p-value is the cut.
 
@@ -33,8 +36,8 @@ def lead(sample: ItemSample, concepts: np.ndarray, gaps: np.ndarray, p_values: n
         A concept of ``concepts`` for each; leaders lead themselves.
     """
     rows, residual, benchmark = _standardised(sample, concepts)
-    sign = np.sign(gaps[0]) if len(gaps) else 1.0
-    cut = float(-ndtri(np.clip(p_values.max(initial=0.0) / 2, 1e-300, 0.5)))
+    sign = np.sign(gaps[0])
+    cut = float(-ndtri(np.clip(p_values.max() / 2, 1e-300, 0.5)))
     spread = _scatter(rows, benchmark)
     first = np.maximum(spread, 1e-300)
     able = np.zeros(len(concepts), bool)
@@ -47,7 +50,7 @@ def lead(sample: ItemSample, concepts: np.ndarray, gaps: np.ndarray, p_values: n
         usable = able & (spread > 0.1 * first)
         z = np.where(usable, sign * (rows @ residual) / np.sqrt(np.maximum(spread, 1e-300)), -np.inf)
         best = int(np.argmax(z))
-        if leaders and z[best] < cut:
+        if leaders and (z[best] < cut or len(leaders) == MOST_LEADERS):
             break
         own = _centred(rows[[best]].toarray()[0], benchmark)
         likeness.append((rows @ own) / np.sqrt(first * first[best]))
@@ -58,8 +61,6 @@ def lead(sample: ItemSample, concepts: np.ndarray, gaps: np.ndarray, p_values: n
         axes.append(axis)
         leaders.append(best)
         able[best] = False
-    if not leaders:
-        return np.asarray(concepts, np.int64)
     nearest = np.argmax(np.stack(likeness), axis=0)
     nearest[leaders] = np.arange(len(leaders))
     return np.asarray(concepts, np.int64)[np.asarray(leaders)[nearest]]

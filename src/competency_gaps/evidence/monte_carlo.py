@@ -60,7 +60,7 @@ def sample_of(cas: sp.csr_array, scores: np.ndarray, benchmark: np.ndarray) -> I
 
 def drawn_tails(
     sample: ItemSample, concepts: np.ndarray, benchmarks: np.ndarray, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, int]:
     """Tails of T by permutation of the scores within each benchmark.
 
     Parameters
@@ -73,6 +73,8 @@ def drawn_tails(
     -------
     low, high : ndarray of float64 of shape (asked,)
         ``(1 + draws as extreme) / (1 + draws)``: valid p-values, never 0.
+    draws : int
+        Permutations drawn.
     """
     kept = np.isin(sample.benchmark, benchmarks) & ~np.isnan(sample.scores)
     places = [np.flatnonzero(kept & (sample.benchmark == b)) for b in benchmarks]
@@ -87,7 +89,7 @@ def drawn_tails(
     draws = int(np.clip(WORK // max(1, items), FEWEST, DRAWS))
     rng = np.random.default_rng(seed)
     lower, higher = np.zeros(len(concepts)), np.zeros(len(concepts))
-    size = max(1, BLOCK // max(1, items))
+    size = max(1, BLOCK // max(1, items, len(concepts)))
     for start in range(0, draws, size):
         count = min(size, draws - start)
         t = np.zeros((len(concepts), count))
@@ -95,4 +97,4 @@ def drawn_tails(
             t += part @ rng.permuted(np.broadcast_to(s, (count, len(s))), axis=1).T
         lower += (t <= (observed + slack)[:, None]).sum(axis=1)
         higher += (t >= (observed - slack)[:, None]).sum(axis=1)
-    return (1 + lower) / (1 + draws), (1 + higher) / (1 + draws)
+    return (1 + lower) / (1 + draws), (1 + higher) / (1 + draws), draws

@@ -42,6 +42,8 @@ class PermutationTails:
     """float64: chance of a T as high or higher."""
     skewness: np.ndarray
     """float64: skewness of T under permutation; its sign says which tail is the long one."""
+    z: np.ndarray
+    """float64: T in standard deviations, half a step nearer to 0 where it moves in steps."""
 
     @property
     def two_sided(self) -> np.ndarray:
@@ -97,7 +99,7 @@ def permutation_tails(parts: Sequence[Sums]) -> PermutationTails:
     second, third, fourth = np.sum([permutation_cumulants(s) for s in parts], axis=0)
     t = np.sum([s.weight_score - s.mean_score * s.weight for s in parts if s.scored], axis=0) + np.zeros(len(second))
     known = second > 0
-    low, high, skewness = (np.full(len(second), np.nan) for _ in range(3))
+    low, high, skewness, standing = (np.full(len(second), np.nan) for _ in range(4))
     scale = np.sqrt(second[known])
     z, half = t[known] / scale, _half_step(parts)[known] / scale
     skew, excess = third[known] / scale**3, fourth[known] / scale**4
@@ -105,7 +107,8 @@ def permutation_tails(parts: Sequence[Sums]) -> PermutationTails:
     low[known] = np.maximum(pearson_tail(-z - half, -skew, excess), all_low[known])
     high[known] = np.maximum(pearson_tail(z - half, skew, excess), all_high[known])
     skewness[known] = skew
-    return PermutationTails(low, high, skewness)
+    standing[known] = np.sign(z) * np.maximum(0.0, np.abs(z) - half)
+    return PermutationTails(low, high, skewness, standing)
 
 
 def pearson_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndarray:

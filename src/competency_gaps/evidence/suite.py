@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.special import ndtr
 from scipy.stats import false_discovery_control
 
 from competency_gaps.config import EvidenceConfig
@@ -14,13 +15,15 @@ from competency_gaps.evidence.gap import adjusted_gap, gap_interval
 from competency_gaps.evidence.groups import lead
 from competency_gaps.evidence.interval import chi_model_interval, mean_interval
 from competency_gaps.evidence.monte_carlo import ItemSample, drawn_tails, sample_of
-from competency_gaps.evidence.permutation import permutation_tails
+from competency_gaps.evidence.permutation import PermutationTails, permutation_tails
 from competency_gaps.evidence.sample import effective_sample
 from competency_gaps.metrics.performance import chi_model
 from competency_gaps.metrics.sums import Sums, add_all, sums_by_benchmark
 
 SKEWED = 0.25
 """Skewness of T from which the closed form is poor in its shorter tail."""
+REACHED = 10
+"""Draws that must be as extreme for their share to be trusted."""
 CANDIDATE = 0.2
 """p-value from which it does not matter how exact it is."""
 
@@ -102,8 +105,7 @@ def evidence(
         chosen = np.flatnonzero(drawn)
         if len(chosen):
             places = np.array([order[name] for name in sums])
-            lower, upper = lower.copy(), upper.copy()
-            lower[chosen], upper[chosen] = drawn_tails(sample, chosen, places, config.seed)
+            lower, upper = _drawn(tails, chosen, drawn_tails(sample, chosen, places, config.seed))
     p_value = np.where(tested, np.minimum(1.0, 2 * np.fmin(lower, upper)), np.nan)
     q_value = np.full(len(gap), np.nan)
     if tested.any():
@@ -123,6 +125,25 @@ def _of_benchmarks(sample: ItemSample, sums: Mapping[str, Sums], numbers: Mappin
     """The sample with the scores of these benchmarks only."""
     wanted = list(range(len(sums))) if numbers is None else [numbers[name] for name in sums]
     return replace(sample, scores=np.where(np.isin(sample.benchmark, wanted), sample.scores, np.nan))
+
+
+def _drawn(
+    tails: PermutationTails, chosen: np.ndarray, found: tuple[np.ndarray, np.ndarray, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put drawn tails in the place of closed ones.
+
+    Draws cannot tell tails apart that hardly any of them reaches. There the normal tail counts, which is on the safe
+    side where the distribution leans the other way, or the closed one if that is larger.
+    """
+    lower, upper, draws = tails.low.copy(), tails.high.copy(), found[2]
+    short_is_low = tails.skewness[chosen] > 0
+    for tail, drawn, z, short in (
+        (lower, found[0], tails.z[chosen], short_is_low),
+        (upper, found[1], -tails.z[chosen], ~short_is_low),
+    ):
+        safe = np.minimum(drawn, np.maximum(tail[chosen], ndtr(z)))
+        tail[chosen] = np.where(short & (drawn < REACHED / (1 + draws)), safe, drawn)
+    return lower, upper
 
 
 def _poor(low: np.ndarray, high: np.ndarray, skewness: np.ndarray) -> np.ndarray:

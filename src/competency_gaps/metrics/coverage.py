@@ -127,6 +127,8 @@ def chance_seen(window_density: np.ndarray, tokens: float, window: int) -> np.nd
     -------
     ndarray of float64 of shape (concepts,), in [0, 1].
     """
+    if tokens <= 0:
+        return np.zeros(len(window_density))
     with np.errstate(divide="ignore"):
         return -np.expm1(np.log1p(-np.clip(window_density, 0.0, 1.0)) * (tokens / window))
 

@@ -42,6 +42,8 @@ class SuiteMetrics:
     """float64 of shape (C,): lift of the suite (mean share over benchmarks); NaN = missing or no reference."""
     status: np.ndarray
     """object of shape (C,): coverage by the suite: missing, under, typical, over, or None for concepts not alive."""
+    read: np.ndarray
+    """bool of shape (B,): the benchmark has a kept item; what has none says nothing of coverage."""
     by_benchmark_chi_bench: np.ndarray
     """float64 of shape (B, C)."""
     by_benchmark_chi_model: np.ndarray
@@ -104,6 +106,7 @@ def combine(
         support=total.support.astype(np.int64),
         lift=suite_lift,
         status=coverage_status(total, alive, chi, suite_lift if reference_share is not None else None, **limits),
+        read=read,
         by_benchmark_chi_bench=bench,
         by_benchmark_chi_model=model,
         by_benchmark_support=np.stack([s.support for s in every]).astype(np.int64),

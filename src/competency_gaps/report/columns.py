@@ -133,5 +133,6 @@ def present(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:
     return [
         column
         for column in columns
-        if column.key in frame.columns and not (column.optional and frame[column.key].null_count() == frame.height)
+        if column.key in frame.columns
+        and not (column.optional and frame.height and frame[column.key].null_count() == frame.height)
     ]

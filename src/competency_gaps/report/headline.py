@@ -99,7 +99,7 @@ def findings(run: RunView, view: Overview, ranked: Ranking) -> list[Finding]:
 
 def _verdict(ranked: Ranking, which: str) -> Finding:
     frame, side = (ranked.weak, "below") if which == "weak" else (ranked.strong, "above")
-    leaders = (ranked.weak_leaders if which == "weak" else ranked.strong_leaders).height
+    leading = ranked.weak_leaders if which == "weak" else ranked.strong_leaders
     if not ranked.tested.height:
         return Finding("N/A", f"No concept could be tested for being {which}: none has an n_eff of {ranked.floor:g}.")
     text = (
@@ -107,12 +107,13 @@ def _verdict(ranked: Ranking, which: str) -> Finding:
         f"false-discovery rate of {percent(ranked.q, 1)}"
     )
     if frame.height:
-        text += f", in {plural(leaders, 'group')} that share their items"
-        row = frame.row(0, named=True)
+        text += f", in {plural(leading.height, 'group')} that share their items"
+        row = leading.row(0, named=True)
         peak = "" if row["label"] or not row["peak_token"] else f" (peak token {show_token(row['peak_token'])})"
+        extreme = "weakest" if which == "weak" else "strongest"
         text += (
-            f". The {'weakest' if which == 'weak' else 'strongest'}, “{shorten(concept_name(row), 80)}”{peak}, has a "
-            f"gap of {GAP.cell(row)} (active in {plural(row['support'], 'item')}, n_eff {tenths(row['n_eff'])})"
+            f". The {extreme} that leads one, “{shorten(concept_name(row), 80)}”{peak}, has a gap of "
+            f"{GAP.cell(row)} (active in {plural(row['support'], 'item')}, n_eff {tenths(row['n_eff'])})"
         )
     return Finding(integer(frame.height), text + ".", which if frame.height else "")
 
@@ -148,7 +149,13 @@ def _missing(view: Overview) -> Finding:
 def _least_complete(run: RunView, view: Overview) -> list[Finding]:
     if view.benchmarks < 2:
         return []
-    shares = run.benchmarks.with_columns(part=pl.col("missing") / pl.col("alive")).sort("part", "benchmark")
+    shares = (
+        run.benchmarks.filter(pl.col("kept") > 0)
+        .with_columns(part=pl.col("missing") / pl.col("alive"))
+        .sort("part", "benchmark")
+    )
+    if shares.height < 2:
+        return []
     least, most = shares.row(-1, named=True), shares.row(0, named=True)
     text = (
         f"of alive concepts are missing in {shorten(least['benchmark'], 60)}, the narrowest benchmark: "

@@ -182,8 +182,10 @@ def multiples(run: RunView) -> tuple[list[Small], list[Small]]:
 
 def missing_bars(run: RunView) -> Drawn:
     """Draw each benchmark's missing share, the narrowest benchmark first."""
-    frame = run.benchmarks.with_columns(part=pl.col("missing") / pl.col("alive")).sort(
-        "part", "benchmark", descending=[True, False]
+    frame = (
+        run.benchmarks.filter(pl.col("kept") > 0)
+        .with_columns(part=pl.col("missing") / pl.col("alive"))
+        .sort("part", "benchmark", descending=[True, False])
     )
     svg = figures.share_bars(
         [shorten(name, 60) for name in frame["benchmark"]],

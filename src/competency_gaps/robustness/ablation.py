@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from competency_gaps.metrics.performance import chi_model, suite_chi_model
 from competency_gaps.robustness.data import RunData
 
 SHARE = 0.01
@@ -21,7 +20,7 @@ class Removal:
 
     concepts: int
     items: int
-    """Items removed: fewer than 1% of the scored ones."""
+    """Items removed: fewer than 1% of the scored ones, but at least one."""
     change: float
     """Median chi_model over concepts afterwards less before."""
     random_low: float
@@ -48,7 +47,7 @@ def ablate(data: RunData, *, seed: int = 0) -> Ablation:
 
     An item's alignment [ours] is the sum of its saliencies (nCAS) of these concepts.
     """
-    before = suite_chi_model(np.stack([chi_model(s) for s in data.sums().values()]))
+    before = data.chi_model()
     places = np.flatnonzero(data.tested)
     order = np.argsort(before[places], kind="stable")
     count = min(CONCEPTS, len(places) // 2)
@@ -63,8 +62,7 @@ def ablate(data: RunData, *, seed: int = 0) -> Ablation:
         kept[items] = False
         bounds = np.cumsum([0, *(len(part.scores) for part in data.parts)])
         masks = [kept[a:b] for a, b in itertools.pairwise(bounds)]
-        after = np.stack([chi_model(s) for s in data.of_items(masks).sums().values()])
-        return float(np.nanmedian(suite_chi_model(after)[data.ranked])) - median
+        return float(np.nanmedian(data.of_items(masks).chi_model()[data.ranked])) - median
 
     chance = [change(rng.choice(np.flatnonzero(scored), removed, replace=False)) for _ in range(RANDOM)]
     low, high = np.quantile(chance, [0.025, 0.975])

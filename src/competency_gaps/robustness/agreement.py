@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ import scipy.sparse as sp
 from scipy.stats import ks_2samp
 
 from competency_gaps.errors import UserError
+from competency_gaps.evidence import evidence
 from competency_gaps.robustness.data import RunData
 from competency_gaps.runs.open import Run
 
@@ -39,7 +41,7 @@ class Agreement:
     items: int
     """Items in both runs, by benchmark and id."""
     concepts: int
-    """Concepts tested in this run."""
+    """Concepts tested in this run on these items."""
     matched: int
     """Pairs compared: both tested and, with another SAE, each the other's best match at a correlation from 0.5."""
     median_correlation: float | None
@@ -70,34 +72,45 @@ def agreement(run: Run, other: Run, data: RunData, other_data: RunData) -> Agree
             f"{str(run.path)!r} and {str(other.path)!r} have no item in common (benchmark and id): "
             f"--against needs a run of the same items."
         )
+    mine, theirs = (_of_items(one, shared) for one in (data, other_data))
+    here, there = (evidence(one.sums(), one.config, eligible=one.ranked) for one in (mine, theirs))
+    tested, other_tested = (~np.isnan(one.q_value) for one in (here, there))
+    if not tested.any() or not other_tested.any():
+        raise UserError("on the items that both runs have, one of them has no tested concept: nothing can be compared.")
     same = run.manifest["sae"]["weights_sha256"] == other.manifest["sae"]["weights_sha256"]
     if same:
-        both = np.flatnonzero(data.tested & other_data.tested)
-        first, second, correlation = both, both, None
+        first = second = np.flatnonzero(tested & other_tested)
+        correlation = None
     else:
-        first, second, values = _matched(data, other_data, sorted(shared))
+        mine, theirs = replace(mine, tested=tested), replace(theirs, tested=other_tested)
+        first, second, values = _matched(mine, theirs, sorted(shared))
         correlation = float(np.median(values)) if len(values) else None
     if not len(first):
         raise UserError(f"no tested concept of {str(run.path)!r} is found again in {str(other.path)!r}.")
-    here, there = run.concepts[first], other.concepts[second]
-    real = here["performance_status"].is_in(["weak", "strong"]).to_numpy()
-    signs = np.sign(here["gap"].to_numpy()) == np.sign(there["gap"].to_numpy())
-    weak, also = (frame["performance_status"].to_numpy() == "weak" for frame in (here, there))
+    real = np.isin(here.status[first], ["weak", "strong"])
+    signs = np.sign(here.gap[first]) == np.sign(there.gap[second])
+    weak, also = here.status[first] == "weak", there.status[second] == "weak"
     return Agreement(
         against=str(other.path),
         same_sae=same,
         items=len(shared),
-        concepts=int(data.tested.sum()),
+        concepts=int(tested.sum()),
         matched=len(first),
         median_correlation=correlation,
-        gap_correlation=_correlation(here["gap"], there["gap"]),
-        chi_model_correlation=_correlation(here["chi_model"], there["chi_model"]),
+        gap_correlation=_correlation(here.gap[first], there.gap[second]),
+        chi_model_correlation=_correlation(mine.chi_model()[first], theirs.chi_model()[second]),
         same_sign=float(signs[real].mean()) if real.any() else float("nan"),
         weak=int(weak.sum()),
         weak_in_both=int((weak & also).sum()),
         chi_model=_distribution(run, other, "chi_model"),
         chi_bench=_distribution(run, other, "chi_bench"),
     )
+
+
+def _of_items(data: RunData, shared: set[tuple[str, str]]) -> RunData:
+    kept = np.array([one in shared for one in data.item_ids], bool)
+    bounds = np.cumsum([0, *(len(part.scores) for part in data.parts)])
+    return data.of_items([kept[a:b] for a, b in itertools.pairwise(bounds)])
 
 
 def _matched(data: RunData, other: RunData, shared: list[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -135,8 +148,7 @@ def _correlations(first: sp.csc_array, second: sp.csc_array) -> np.ndarray:
     return np.divide(product, scale, out=np.zeros_like(product), where=scale > 1e-15)
 
 
-def _correlation(a: pl.Series, b: pl.Series) -> float:
-    x, y = a.to_numpy(), b.to_numpy()
+def _correlation(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.corrcoef(x, y)[0, 1]) if len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0 else float("nan")
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_json
+from competency_gaps.files import finite, write_json
 from competency_gaps.progress import Progress
 from competency_gaps.robustness.ablation import ablate
 from competency_gaps.robustness.agreement import agreement
 from competency_gaps.robustness.data import run_data
-from competency_gaps.robustness.heldout import held_out
+from competency_gaps.robustness.heldout import check_installed, held_out
 from competency_gaps.robustness.subsample import subsample
 from competency_gaps.robustness.verdicts import (
     Verdict,
@@ -43,6 +42,7 @@ def assess(run: Run, progress: Progress, *, against: Run | None = None, seed: in
     MissingExtraError
         If scikit-learn is missing.
     """
+    check_installed()
     data = run_data(run)
     if not data.tested.any():
         raise UserError(
@@ -72,7 +72,7 @@ def assess(run: Run, progress: Progress, *, against: Run | None = None, seed: in
             figures["against"] = asdict(both)
             bar.advance()
     content = {"seed": seed, "verdicts": [asdict(one) for one in verdicts], **figures}
-    write_json(run.path / FILE, _plain(content))
+    write_json(run.path / FILE, finite(content))
     return content
 
 
@@ -80,12 +80,3 @@ def read_assessment(folder: Path) -> dict[str, Any] | None:
     """Read what :func:`assess` wrote; null if it was not run."""
     path = folder / FILE
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN: what is not defined becomes null."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from competency_gaps.config import EvidenceConfig
+from competency_gaps.config import EvidenceConfig, MetricsConfig
+from competency_gaps.metrics.performance import chi_model, pooled_chi_model, suite_chi_model
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.runs.open import Run
 
@@ -41,6 +42,7 @@ class RunData:
     tau: np.ndarray
     """float64 of shape (C,), > 0: typical CAS, 1 where a concept is silent."""
     config: EvidenceConfig
+    metrics: MetricsConfig
 
     @property
     def items(self) -> int:
@@ -51,6 +53,13 @@ class RunData:
     def scored_items(self) -> int:
         """Kept items with a score."""
         return int(sum((~np.isnan(part.scores)).sum() for part in self.parts))
+
+    def chi_model(self) -> np.ndarray:
+        """chi_model of the suite, averaged as the run averages it: float64 of shape (C,); NaN = undefined."""
+        sums = list(self.sums().values())
+        if self.metrics.average == "pooled":
+            return pooled_chi_model(sums)
+        return suite_chi_model(np.stack([chi_model(s) for s in sums]))
 
     def sums(self) -> dict[str, Sums]:
         """Sums of each part."""
@@ -88,6 +97,7 @@ def run_data(run: Run) -> RunData:
         concepts["q_value"].is_not_null().to_numpy(),
         concepts["tau"].fill_null(1.0).to_numpy(),
         EvidenceConfig(**settings),
+        MetricsConfig(**run.manifest["settings"]["metrics"]),
     )
 
 

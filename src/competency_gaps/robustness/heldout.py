@@ -64,6 +64,14 @@ class HeldOut:
     """AUC of failure predicted from the benchmark alone (its mean on the first half)."""
 
 
+def check_installed() -> None:
+    """Raise MissingExtraError now, and not after minutes, if scikit-learn is missing."""
+    try:
+        import sklearn.linear_model  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("scikit-learn", "robustness", "The prediction of failures") from error
+
+
 def held_out(data: RunData, *, splits: int = SPLITS, fits: int = FITS, seed: int = 0) -> HeldOut:
     """Split every benchmark into halves, many times, and look on one for what the other showed.
 
@@ -143,11 +151,10 @@ def _correlate(found: dict[str, list[float]], first: RunData, second: RunData, o
 
 def _predict_failure(data: RunData, first: RunData, second: RunData) -> tuple[float, float]:
     """AUC on the second half from concepts and benchmark, and from the benchmark alone; a failure scores below 1/2."""
-    try:
-        from sklearn.linear_model import LogisticRegressionCV
-        from sklearn.metrics import roc_auc_score
-    except ImportError as error:
-        raise MissingExtraError("scikit-learn", "robustness", "The prediction of failures") from error
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+
     halves = []
     for half in (first, second):
         scores = np.concatenate([part.scores for part in half.parts])
@@ -167,8 +174,12 @@ def _predict_failure(data: RunData, first: RunData, second: RunData) -> tuple[fl
     folds = min(3, int(min(failed.sum(), (1 - failed).sum())))
     if folds < 2:
         return float("nan"), float("nan")
-    model = LogisticRegressionCV(
-        Cs=[0.003, 0.01, 0.03, 0.1], cv=folds, scoring="neg_log_loss", max_iter=300, use_legacy_attributes=False
+    model = GridSearchCV(
+        LogisticRegression(max_iter=300),
+        {"C": [0.003, 0.01, 0.03, 0.1]},
+        scoring="neg_log_loss",
+        # Items come benchmark by benchmark: unshuffled folds would choose for benchmarks that were never seen.
+        cv=StratifiedKFold(folds, shuffle=True, random_state=0),
     )
     model.fit(features, failed)
     chance = model.predict_proba(others)[:, 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from competency_gaps.robustness.data import Part, RunData
 DRAWS = 100
 DROPPED = 0.2
 TOP = 100
+SHUFFLES = 5
+"""Times that scores are dealt out anew, each for a fifth of the draws."""
 CELLS = 16_000_000
 """Concepts x draws that are dense in memory at once: more draws are done in turns."""
 
@@ -41,7 +43,8 @@ class Subsampling:
     jaccard: float
     """Mean over the draws of |A and B| / |A or B| of the list of the draw and that of all items, in [0, 1]."""
     jaccard_by_chance: float
-    """The same for two random lists of that length."""
+    """The same where the scores are dealt out anew within each benchmark, so that there is nothing to find: most of the
+    items are in both lists, so that even then they overlap."""
 
 
 def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, seed: int = 0) -> Subsampling:
@@ -53,21 +56,16 @@ def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, se
         Share of each benchmark's items that a draw leaves out.
     """
     masks = _masks(data, draws, dropped, seed)
-    size = len(data.alive)
     top = min(TOP, int(data.tested.sum()) // 2)
-    whole = _lowest(_metrics(data, [np.ones((len(part.scores), 1)) for part in data.parts])[2][:, 0], data.tested, top)
-    moments = {name: _Moments(size) for name in ("model", "bench")}
-    overlaps: list[float] = []
-    step = max(1, CELLS // size)
-    for start in range(0, draws, step):
-        bench, model, gap = _metrics(data, [mask[:, start : start + step].astype(np.float64) for mask in masks])
-        moments["model"].add(model)
-        moments["bench"].add(bench)
-        for draw in range(gap.shape[1]):
-            other = _lowest(gap[:, draw], data.tested, top)
-            overlaps.append(len(whole & other) / len(whole | other) if top else float("nan"))
-    pool = int(data.tested.sum())
-    shared = top * top / pool if pool else float("nan")
+    moments = {name: _Moments(len(data.alive)) for name in ("model", "bench")}
+    overlap = _overlap(data, masks, top, moments)
+    rng = np.random.default_rng(seed + 1)
+    each = max(1, draws // SHUFFLES)
+    shuffled = []
+    for turn in range(SHUFFLES):
+        own = [mask[:, turn * each : (turn + 1) * each] for mask in masks]
+        if own[0].shape[1]:
+            shuffled.append(_overlap(_shuffled(data, rng), own, top, None))
     return Subsampling(
         draws,
         dropped,
@@ -75,9 +73,35 @@ def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, se
         moments["model"].spread(data.tested),
         moments["bench"].spread(data.alive),
         top,
-        float(np.mean(overlaps)),
-        shared / (2 * top - shared) if top else float("nan"),
+        overlap,
+        float(np.mean(shuffled)),
     )
+
+
+def _overlap(data: RunData, masks: list[np.ndarray], top: int, moments: dict[str, _Moments] | None) -> float:
+    """Mean Jaccard overlap of the draws' lists with the list of all items; the draws' metrics go into ``moments``."""
+    whole = _lowest(_metrics(data, [np.ones((len(part.scores), 1)) for part in data.parts])[2][:, 0], data.tested, top)
+    overlaps: list[float] = []
+    step = max(1, CELLS // len(data.alive))
+    for start in range(0, masks[0].shape[1], step):
+        bench, model, gap = _metrics(data, [mask[:, start : start + step].astype(np.float64) for mask in masks])
+        if moments is not None:
+            moments["model"].add(model)
+            moments["bench"].add(bench)
+        for draw in range(gap.shape[1]):
+            other = _lowest(gap[:, draw], data.tested, top)
+            overlaps.append(len(whole & other) / len(whole | other) if top else float("nan"))
+    return float(np.mean(overlaps))
+
+
+def _shuffled(data: RunData, rng: np.random.Generator) -> RunData:
+    """The same run with the scored items' scores dealt out anew within each benchmark."""
+    parts = []
+    for part in data.parts:
+        scores, known = part.scores.copy(), ~np.isnan(part.scores)
+        scores[known] = rng.permutation(scores[known])
+        parts.append(part._replace(scores=scores))
+    return replace(data, parts=tuple(parts))
 
 
 def _masks(data: RunData, draws: int, dropped: float, seed: int) -> list[np.ndarray]:
@@ -95,17 +119,17 @@ def _metrics(data: RunData, masks: list[np.ndarray]) -> tuple[np.ndarray, np.nda
     """chi_bench, chi_model and adjusted gap for each draw: three float64 arrays of shape (concepts, draws)."""
     shape = (len(data.alive), masks[0].shape[1])
     bench, model, defined, excess, weight = (np.zeros(shape) for _ in range(5))
-    alive, used = int(data.alive.sum()), 0
+    pooled, used = data.metrics.average == "pooled", 0
     for part, mask in zip(data.parts, masks, strict=True):
         if not len(part.scores):
             continue
         used += 1
         cas, w, ws, mean = _part_sums(part, mask)
-        total = cas.sum(axis=0)
-        bench += cas * np.divide(alive, total, out=np.zeros_like(total), where=total > 0)
+        bench += cas * _unit(data, part, mask, cas)
         known = w > 0
-        model += np.divide(ws, w, out=np.zeros(shape), where=known)
-        defined += known
+        # Pooled: one ratio of sums over all benchmarks; else the mean of the benchmarks' ratios.
+        model += ws if pooled else np.divide(ws, w, out=np.zeros(shape), where=known)
+        defined += w if pooled else known
         excess += ws - mean * w
         weight += w
     return (
@@ -113,6 +137,17 @@ def _metrics(data: RunData, masks: list[np.ndarray]) -> tuple[np.ndarray, np.nda
         np.divide(model, defined, out=np.full(shape, np.nan), where=defined > 0),
         np.divide(excess, weight, out=np.full(shape, np.nan), where=weight > 0),
     )
+
+
+def _unit(data: RunData, part: Part, mask: np.ndarray, cas: np.ndarray) -> np.ndarray:
+    """``1 / (items M_b)`` of every draw: what turns a sum of CAS into chi_bench."""
+    items, total = mask.sum(axis=0), cas.sum(axis=0)
+    if data.metrics.normaliser == "none":
+        return np.divide(1.0, items, out=np.zeros_like(total), where=items > 0)
+    if data.metrics.normaliser == "nonzero":
+        pairs = np.diff(part.cas.indptr) @ mask
+        return np.divide(pairs, total * items, out=np.zeros_like(total), where=total > 0)
+    return np.divide(float(data.alive.sum()), total, out=np.zeros_like(total), where=total > 0)
 
 
 def _part_sums(part: Part, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,8 @@ from competency_gaps.robustness.subsample import Subsampling
 
 STABLE_LIST = 0.7
 """Jaccard from which a list counts as stable: of ten concepts about eight stay."""
+BEYOND_CHANCE = 0.1
+"""How much more of the list must stay than where there is nothing to find."""
 FEWEST = 10
 """Splits in which there is something to carry over, at least, for a verdict on it."""
 AGREES = 0.5
@@ -33,18 +36,25 @@ class Verdict:
 
 def subsampling_verdict(found: Subsampling) -> Verdict:
     """Judge the stability of the weak list."""
-    stable = found.jaccard >= STABLE_LIST
+    moves = (
+        f"chi_model moves by {found.chi_model_tested.mean:.3f} on average (standard deviation; tested concepts), "
+        f"chi_bench by {found.chi_bench.mean:.3f}."
+    )
+    if not found.top:
+        return Verdict("subsampling", f"Too few concepts are tested to speak of a list. {moves}", "open")
+    stable = found.jaccard >= STABLE_LIST and found.jaccard >= found.jaccard_by_chance + BEYOND_CHANCE
     sentence = (
         f"The list of the {found.top} lowest gaps is {'stable' if stable else 'not stable'}: without "
-        f"{found.dropped:.0%} of the items it keeps a Jaccard overlap of {found.jaccard:.2f} "
-        f"(by chance {found.jaccard_by_chance:.2f}). chi_model moves by {found.chi_model_tested.mean:.3f} on average "
-        f"(standard deviation; tested concepts), chi_bench by {found.chi_bench.mean:.3f}."
+        f"{found.dropped:.0%} of the items it keeps a Jaccard overlap of {found.jaccard:.2f}; with scores dealt out "
+        f"anew, where there is nothing to find, {found.jaccard_by_chance:.2f}. {moves}"
     )
     return Verdict("subsampling", sentence, "good" if stable else "bad")
 
 
 def ablation_verdict(found: Ablation) -> Verdict:
     """Judge whether the median follows the items."""
+    if not found.best.concepts:
+        return Verdict("adversarial ablation", "Too few concepts are tested to take the best and the worst.", "open")
     falls = found.best.outside and found.best.change < 0
     rises = found.worst.outside and found.worst.change > 0
     said = {
@@ -113,7 +123,9 @@ def _prediction(found: HeldOut) -> Verdict:
     if not auc.splits:
         return Verdict("prediction", "Failures could not be predicted: too few scored items of each kind.", "open")
     better = auc.low > base.high
-    said = "tell more about failure than the benchmark does" if auc.mean > base.mean else "add nothing to the benchmark"
+    said = "add nothing to the benchmark"
+    if auc.mean > base.mean:
+        said = "tell more about failure than the benchmark does" if better else "may tell a little more, not surely"
     text = (
         f"Concepts {said}: AUC {auc.mean:.3f} [{auc.low:.3f}, {auc.high:.3f}] on unseen items, against {base.mean:.3f} "
         f"from the benchmark's mean alone."
@@ -123,11 +135,19 @@ def _prediction(found: HeldOut) -> Verdict:
 
 def agreement_verdict(found: Agreement) -> Verdict:
     """Judge whether another run says the same."""
+    if math.isnan(found.gap_correlation):
+        text = f"Only {found.matched:,} concepts can be compared over {found.items:,} shared items: too few to judge."
+        return Verdict(f"against {found.against}", text, "open")
     agrees = found.gap_correlation >= AGREES
+    kept = (
+        "no gap is real here"
+        if math.isnan(found.same_sign)
+        else f"{found.same_sign:.0%} of the real gaps keep their sign"
+    )
     by = "by their number" if found.same_sae else "by their activation over the items"
     text = (
         f"The two runs {'agree' if agrees else 'hardly agree'}: over {found.matched:,} concepts matched {by} (of "
         f"{found.concepts:,} tested), gaps correlate at {found.gap_correlation:.2f}, {found.weak_in_both} of "
-        f"{found.weak} weak concepts are weak in both, and {found.same_sign:.0%} of the real gaps keep their sign."
+        f"{found.weak} weak concepts are weak in both, and {kept} ({found.items:,} shared items)."
     )
     return Verdict(f"against {found.against}", text, "good" if agrees else "bad")

@@ -56,8 +56,7 @@ def make_tables(
     """
     metrics = combine(
         collected.sums,
-        # The reference counts plain text: a span with template tokens has shares of another kind.
-        reference.share if reference and config.span in TEXT_ONLY else None,
+        reference.share if reference and has_lift(config) else None,
         config.metrics,
         reference_active=reference.density > 0 if reference else None,
     )
@@ -99,6 +98,11 @@ def make_tables(
             "benchmarks": {name: one.counts() for name, one in single.items()},
         },
     )
+
+
+def has_lift(config: RunConfig) -> bool:
+    """Whether the run's shares are of the reference's kind: of summed activation, over plain text."""
+    return config.span in TEXT_ONLY and config.pooling == "mean"
 
 
 def _facts(
@@ -188,11 +192,11 @@ def _concept_benchmarks(
             {
                 "concept": np.arange(width, dtype=np.int32),
                 "benchmark": pl.Series([name], dtype=pl.String).new_from_index(0, width),
-                "chi_bench": metrics.by_benchmark_chi_bench[index],
+                "chi_bench": _null(np.where(metrics.read[index], metrics.by_benchmark_chi_bench[index], np.nan)),
                 "chi_model": _null(metrics.by_benchmark_chi_model[index]),
                 "support": metrics.by_benchmark_support[index],
                 **_evidence(single[name]),
-                "share": metrics.by_benchmark_share[index],
+                "share": _null(np.where(metrics.read[index], metrics.by_benchmark_share[index], np.nan)),
                 "lift": _null(metrics.by_benchmark_lift[index]),
                 "coverage_status": pl.Series(metrics.by_benchmark_status[index].tolist(), dtype=pl.String),
                 "chance_seen": chances[name],
@@ -239,6 +243,8 @@ def _overlaps(metrics: SuiteMetrics) -> pl.DataFrame:
                 metrics.by_benchmark_chi_model[a],
                 metrics.by_benchmark_chi_model[b],
             )
+            if not (metrics.read[a] and metrics.read[b]):
+                value = value._replace(jaccard=float("nan"), cosine=float("nan"))
             for x, y in {(first, second), (second, first)}:
                 rows.append({"benchmark_a": x, "benchmark_b": y, **value._asdict()})
     floats = ("jaccard", "cosine", "spearman")

@@ -66,12 +66,15 @@ def read_reference(path: Path, width: int) -> Reference:
     """
     if not path.is_file():
         raise UserError(f"reference {str(path)!r}: there is no such file.")
-    table = pl.read_parquet(path)
+    try:
+        table = pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise UserError(f"reference {str(path)!r} is no Parquet file: {error}.") from error
     wanted = ["concept", *(field.name for field in fields(Reference))]
     if not set(wanted) <= set(table.columns):
         raise UserError(
             f"reference {str(path)!r}: expected the columns {wanted}, found {table.columns}. "
-            f"Make one with 'cgaps train-sae' of this version."
+            f"Make one with 'cgaps reference' or 'cgaps train-sae' of this version."
         )
     if table.height != width:
         raise UserError(f"reference {str(path)!r} has {table.height} latents, but the SAE has {width}.")

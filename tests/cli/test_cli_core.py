@@ -118,6 +118,11 @@ def test_reference_is_what_a_run_reads(cli, tiny_config, tmp_path):
     assert run.manifest["reference"]["lift"] and run.concepts["lift"].null_count() < 64
     chances = run.concepts["chance_seen"]
     assert chances.null_count() == 0 and 0 <= chances.min() <= chances.max() <= 1
+    # What is not summed over plain text cannot be set beside it.
+    for number, other in enumerate(({"pooling": "max"}, {"span": "prompt"})):
+        run = competency_gaps.run({**tiny_config, "reference": str(out_file), **other}, tmp_path / f"other{number}")
+        assert not run.manifest["reference"]["lift"] and run.concepts["lift"].null_count() == 64
+        assert run.concept_benchmarks["lift"].null_count() == 128
     status, _, err = cli("reference", str(tmp_path / "none.txt"), *places)
     assert status == 2 and "there is no such file" in err
 

@@ -91,6 +91,21 @@ def test_the_far_tail_of_rare_successes_is_not_too_small():
     assert found >= max(np.mean(t >= weights @ scores), 1e-12)
 
 
+@pytest.mark.parametrize(("items", "support", "right"), [(200, 25, 20), (400, 60, 120), (1000, 40, 700)])
+def test_equal_weights_move_in_steps(items, support, right):
+    """T is a count then: its tails are hypergeometric, and a curve through the steps' middle must not run below."""
+    law = stats.hypergeom(items, right, support)
+    weights = np.zeros((items, 1))
+    weights[:support] = 1.7
+    for count in range(int(law.ppf(1e-4)), int(law.ppf(1 - 1e-4)) + 1):
+        scores = np.zeros(items)
+        scores[:count] = 1
+        scores[support : support + right - count] = 1
+        tails = permutation_tails([Sums.of(sp.csr_array(weights), scores)])
+        assert 0.8 * law.cdf(count) <= tails.low[0] <= max(1.6 * law.cdf(count), 1e-3)
+        assert 0.8 * law.sf(count - 1) <= tails.high[0] <= max(1.6 * law.sf(count - 1), 1e-3)
+
+
 def test_a_tail_is_never_below_the_chance_of_all_wrong():
     scores = np.zeros(200)
     scores[:20] = 1

@@ -70,7 +70,9 @@ def test_what_only_changes_tables_is_allowed(tiny_config, tiny_run, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(tiny_run.path, folder)
     shards = {p.name: p.stat().st_mtime_ns for p in (folder / "activations").glob("b*-*.*")}
+    (folder / "robustness.json").write_text("{}")
     run = competency_gaps.run({**tiny_config, "metrics": {"average": "pooled"}, "batch_tokens": 128}, folder)
+    assert not (folder / "robustness.json").exists(), "what was said of the old tables does not hold for the new"
     assert {p.name: p.stat().st_mtime_ns for p in (folder / "activations").glob("b*-*.*")} == shards
     assert run.concept_benchmarks.equals(tiny_run.concept_benchmarks)
     assert not run.concepts["chi_model"].equals(tiny_run.concepts["chi_model"])

@@ -72,9 +72,16 @@ def _answer(family: str, difficulty: dict[str, Any], seed: int, size: int) -> di
     np.random.seed(seed % 2**32)
     try:
         dataset = reasoning_gym.create_dataset(family, seed=seed, size=size, **difficulty)
-        return {"entries": [pack(dataset[index]) for index in range(size)]}
+        return {"entries": [_packed(dataset[index]) for index in range(size)]}
     except Exception as error:  # noqa: BLE001 - families raise what they like; the caller names the source
         return {"fault": f"{type(error).__name__}: {error}"}
+
+
+def _packed(entry: Any) -> dict[str, Any]:
+    try:
+        return {"entry": pack(entry)}
+    except TypeError as error:
+        return {"left_out": f"its entry cannot be stored: {error}"}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import subprocess
@@ -38,10 +39,9 @@ def read_reasoning_gym(source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
         If the family or a difficulty key is unknown, or the family refuses the difficulty.
     """
     dataset = make_dataset(source.family, {**source.difficulty}, seed=source.seed, size=source.size)
-    entries = _generate(source)
-    if source.options is None:
-        return _open_items(dataset, entries, source)
-    return _choice_items(dataset, entries, source)
+    tasks, left_out = _generate(source)
+    make_items = _open_items if source.options is None else _choice_items
+    return itertools.chain(left_out, make_items(dataset, tasks, source))
 
 
 def make_dataset(family: str, difficulty: Mapping[str, Any], *, seed: int, size: int) -> Any:
@@ -85,8 +85,11 @@ def verifier_score(dataset: Any, answer: str, entry: Entry) -> float:
         return 0.0
 
 
-def _generate(source: ReasoningGymSource) -> list[Entry]:
-    """The source's tasks, the same in every process: see :mod:`~competency_gaps.benchmarks.generate`."""
+def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list[LeftOut]]:
+    """The source's tasks with their numbers, the same in every process (:mod:`~competency_gaps.benchmarks.generate`).
+
+    What cannot be handed over is left out, with the reason.
+    """
     wanted = {"family": source.family, "difficulty": source.difficulty, "seed": source.seed, "size": source.size}
     done = subprocess.run(
         [sys.executable, "-P", generate.__file__],
@@ -102,11 +105,13 @@ def _generate(source: ReasoningGymSource) -> list[Entry]:
             f"reasoning_gym: the family {source.family!r} cannot make {source.size} tasks of the difficulty "
             f"{source.difficulty} ({answer['fault']}). Change the difficulty or the size."
         )
-    return [unpack(entry) for entry in answer["entries"]]
+    made = list(enumerate(answer["entries"]))
+    left_out = [LeftOut(f"{source.family}, task {i}", one["left_out"]) for i, one in made if "left_out" in one]
+    return [(i, unpack(one["entry"])) for i, one in made if "entry" in one], left_out
 
 
-def _open_items(dataset: Any, entries: list[Entry], source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
-    for index, entry in enumerate(entries):
+def _open_items(dataset: Any, tasks: list[tuple[int, Entry]], source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
+    for index, entry in tasks:
         where = f"{source.family}, task {index}"
         verifier = {"family": source.family, "difficulty": pack(source.difficulty), "entry": pack(entry)}
         gold = entry["answer"]
@@ -123,8 +128,9 @@ def _open_items(dataset: Any, entries: list[Entry], source: ReasoningGymSource) 
         )
 
 
-def _choice_items(dataset: Any, entries: list[Entry], source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
+def _choice_items(dataset: Any, tasks: list[tuple[int, Entry]], source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
     assert source.options is not None
+    entries = [entry for _, entry in tasks]
     if any(entry["answer"] is None for entry in entries):
         raise UserError(
             f"reasoning_gym: the family {source.family!r} states no answers, so it cannot have 'options'. "
@@ -144,7 +150,7 @@ def _choice_items(dataset: Any, entries: list[Entry], source: ReasoningGymSource
         seed=source.seed,
         wrong=lambda task, text: verifier_score(dataset, text, entries[task]) < 1,
     )
-    for index, (entry, options) in enumerate(zip(entries, made, strict=True)):
+    for (index, entry), options in zip(tasks, made, strict=True):
         if isinstance(options, str):
             yield LeftOut(f"{source.family}, task {index}", options)
         else:

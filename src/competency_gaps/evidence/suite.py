@@ -99,12 +99,11 @@ def evidence(
     tested = able & (n_eff >= config.min_n_eff) & ~np.isnan(tails.low)
     lower, upper = tails.low, tails.high
     drawn = np.zeros(len(gap), bool)
+    places = np.array([numbers[name] if numbers else i for i, name in enumerate(sums)])
     if sample is not None:
-        order = numbers or {name: i for i, name in enumerate(sums)}
         drawn = tested & _poor(lower, upper, tails.skewness)
         chosen = np.flatnonzero(drawn)
         if len(chosen):
-            places = np.array([order[name] for name in sums])
             lower, upper = _drawn(tails, chosen, drawn_tails(sample, chosen, places, config.seed))
     p_value = np.where(tested, np.minimum(1.0, 2 * np.fmin(lower, upper)), np.nan)
     q_value = np.full(len(gap), np.nan)
@@ -113,18 +112,12 @@ def evidence(
     status = _status(gap, q_value, n_eff, total.scored_support, able, config)
     leader = np.full(len(gap), -1)
     if sample is not None:
-        own = _of_benchmarks(sample, sums, numbers)
+        own = replace(sample, scores=np.where(np.isin(sample.benchmark, places), sample.scores, np.nan))
         for word in ("weak", "strong"):
             chosen = np.flatnonzero(status == word)
             if len(chosen):
                 leader[chosen] = lead(own, chosen, gap[chosen], p_value[chosen])
     return Evidence(n_eff, low, high, gap, gap_low, gap_high, p_value, q_value, drawn, status, leader)
-
-
-def _of_benchmarks(sample: ItemSample, sums: Mapping[str, Sums], numbers: Mapping[str, int] | None) -> ItemSample:
-    """The sample with the scores of these benchmarks only."""
-    wanted = list(range(len(sums))) if numbers is None else [numbers[name] for name in sums]
-    return replace(sample, scores=np.where(np.isin(sample.benchmark, wanted), sample.scores, np.nan))
 
 
 def _drawn(

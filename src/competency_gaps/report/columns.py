@@ -25,7 +25,7 @@ class Column:
     optional: bool = False
     """Left out where it is null throughout, as lift is without a reference text."""
     interval: bool = False
-    """Shown with its 95% interval, from the columns ``key_low`` and ``key_high``."""
+    """Shown with its interval, from the columns ``key_low`` and ``key_high``."""
     words: bool = False
     """A word, not a number."""
 
@@ -58,14 +58,14 @@ COVERAGE = Column(
 PERFORMANCE = Column(
     "chi_model",
     "χ model",
-    "Performance: mean score of items, weighted by the concept's activation (0 to 1), with its 95% interval",
+    "Performance: mean score of items, weighted by the concept's activation (0 to 1), with its interval",
     decimal,
     interval=True,
 )
 GAP = Column(
     "gap",
     "gap",
-    "Adjusted gap: the same mean less what the items' own benchmarks score on average, with its 95% interval; "
+    "Adjusted gap: weighted mean over all items of the score less its benchmark's mean, with its interval; "
     "negative = weaker than its benchmarks",
     signed,
     interval=True,

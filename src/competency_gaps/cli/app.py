@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from competency_gaps.cli import demo, doctor, read, reference, robustness, train
+from competency_gaps.cli import demo, doctor, exemplars, label, read, reference, robustness, train
 from competency_gaps.cli import run as run_command
 from competency_gaps.errors import MachineError, UserError
 
@@ -36,6 +36,8 @@ app.command("show")(read.show)
 app.command("concept")(read.concept)
 app.command("report")(read.report)
 app.command("robustness")(robustness.robustness)
+app.command("exemplars")(exemplars.exemplars)
+app.command("label")(label.label)
 app.command("reference")(reference.reference)
 app.command("train-sae")(train.train_sae)
 app.command("doctor")(doctor.doctor)

@@ -23,25 +23,17 @@ def reference(
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure how common each concept is in texts: what a benchmark's coverage is set against."""
+    from competency_gaps.cli.loading import load_pair
     from competency_gaps.cli.output import print_json
     from competency_gaps.cli.run import sae_place
     from competency_gaps.config import ModelConfig, SAEConfig
-    from competency_gaps.model.forward import hook_width
-    from competency_gaps.model.hooks import resolve_hook
-    from competency_gaps.model.load import load_model
-    from competency_gaps.model.prompts import resolve_bos
     from competency_gaps.progress import Progress
     from competency_gaps.sae.evaluate import read_texts
-    from competency_gaps.sae.load import load_sae
     from competency_gaps.sae.training.texts import cut_pieces, read_documents
 
-    lm = load_model(ModelConfig(name=model))
-    loaded = load_sae(SAEConfig(**sae_place(sae), hook_name=hook_name), lm.device)
-    hook = resolve_hook(lm.model, loaded.hook_name)
-    if hook_width(lm, hook) != loaded.d_in:
-        raise UserError(f"SAE {loaded.name!r} reads a width of {loaded.d_in}, but {hook.path} gives another.")
-    bos_id = resolve_bos(lm.tokenizer, "auto", sae_prepends=loaded.prepend_bos)
-    pieces = cut_pieces(read_documents(texts), lm.tokenizer, context=context, bos_id=bos_id)
+    pair = load_pair(ModelConfig(name=model), SAEConfig(**sae_place(sae), hook_name=hook_name))
+    lm, loaded, hook = pair.lm, pair.sae, pair.hook
+    pieces = cut_pieces(read_documents(texts), lm.tokenizer, context=context, bos_id=pair.bos_id)
     statistics, found = read_texts(lm, hook, loaded, pieces, tokens=tokens, progress=Progress(quiet=quiet))
     if not statistics.tokens:
         raise UserError("the texts hold nothing to read: give files with text in them.")

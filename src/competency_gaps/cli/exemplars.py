@@ -1,0 +1,133 @@
+"""``cgaps exemplars``: the texts that represent each concept, and the tokens that it promotes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+
+from competency_gaps.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from competency_gaps.cli.loading import Pair
+    from competency_gaps.sae.training.texts import Piece
+
+
+def exemplars(
+    out: Annotated[Path, typer.Option(help="The dictionary's folder.")],
+    texts: Annotated[list[Path] | None, typer.Argument(help="Parquet, JSONL or plain-text files.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Read a run's items instead of texts.")] = None,
+    model: Annotated[str | None, typer.Option(help="Hub id, folder, .gguf file, or embedded:NAME.")] = None,
+    sae: Annotated[str | None, typer.Option(help="SAE folder, RELEASE/ID of SAELens, or embedded:NAME.")] = None,
+    hook_name: Annotated[str | None, typer.Option(help="Where the SAE reads; by default its own.")] = None,
+    ranking: Annotated[
+        Literal["activation", "reconstruction"],
+        typer.Option(help="By activation, or by how much the reconstruction error rises without the concept."),
+    ] = "activation",
+    tokens: Annotated[int, typer.Option(min=1, help="Read at most so many tokens.")] = 2_000_000,
+    top: Annotated[int, typer.Option(min=1, help="Strongest windows of each concept.")] = 20,
+    spread: Annotated[int, typer.Option(min=0, help="Windows spread over its range of activations.")] = 20,
+    negatives: Annotated[int, typer.Option(min=0, help="Near windows in which it is silent.")] = 10,
+    context: Annotated[int, typer.Option(min=2, help="Longest piece that the model reads at once, in tokens.")] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of the sampled windows.")] = 0,
+    logits_only: Annotated[
+        bool, typer.Option("--logits-only", help="Only promoted tokens: no text is needed.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Collect each concept's strongest windows, a spread of weaker ones, near silent ones, and promoted tokens."""
+    from competency_gaps.cli.output import print_json
+    from competency_gaps.dictionary.exemplars import ExemplarSettings
+    from competency_gaps.progress import Progress
+
+    if logits_only and (texts or run):
+        raise UserError("--logits-only reads no text: leave out texts and --run.")
+    if not logits_only and bool(texts) == (run is not None):
+        raise UserError("give texts, or --run RUN, or --logits-only.")
+    progress = Progress(quiet=quiet)
+    pair = _pair(run, model, sae, hook_name)
+    settings = ExemplarSettings(ranking, tokens, top, spread, negatives, seed=seed)
+    found: dict[str, Any] = {"dictionary": str(out)}
+    if not logits_only:
+        found |= _collect(pair, texts, run, out, settings, context, progress)
+    found["promoted_tokens"] = _logits(pair, out)
+    if json_:
+        print_json(found)
+        return
+    for name, value in found.items():
+        Console().print(f"{name:<20} {value}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _pair(run: Path | None, model: str | None, sae: str | None, hook_name: str | None) -> Pair:
+    from competency_gaps.cli.loading import load_pair
+    from competency_gaps.cli.run import sae_place
+    from competency_gaps.config import ModelConfig, RunConfig, SAEConfig
+    from competency_gaps.runs.open import open_run
+
+    if run is not None:
+        if model or sae or hook_name:
+            raise UserError("--run brings its model and SAE: leave out --model, --sae and --hook-name.")
+        config = RunConfig.model_validate(open_run(run).manifest["settings"])
+        return load_pair(config.model, config.sae)
+    if model is None or sae is None:
+        raise UserError("give --model and --sae (or --run, which brings both).")
+    return load_pair(ModelConfig(name=model), SAEConfig(**sae_place(sae), hook_name=hook_name))
+
+
+def _collect(
+    pair: Pair,
+    texts: list[Path] | None,
+    run: Path | None,
+    out: Path,
+    settings: Any,
+    context: int,
+    progress: Any,
+) -> dict[str, Any]:
+    from competency_gaps.dictionary.exemplars import collect_exemplars
+    from competency_gaps.dictionary.exemplars.texts import run_pieces
+    from competency_gaps.dictionary.folder import FILE, check_same_sae, read_dictionary, write_dictionary
+    from competency_gaps.files import sha256
+    from competency_gaps.runs.open import open_run
+    from competency_gaps.sae.training.texts import cut_pieces, read_documents
+
+    if (out / FILE).is_file():
+        check_same_sae(read_dictionary(out), pair.sae.identity)
+    pieces: Iterable[Piece]
+    if run is not None:
+        opened = open_run(run)
+        if opened.manifest["sae"]["weights_sha256"] != pair.sae.identity["weights_sha256"]:
+            raise UserError(f"the SAE {pair.sae.name!r} is no longer the one of the run {str(run)!r}.")
+        pieces = run_pieces(opened)
+        read = {"run": [entry["content_sha256"] for entry in opened.manifest["benchmarks"]]}
+    else:
+        pieces = cut_pieces(read_documents(texts or []), pair.lm.tokenizer, context=context, bos_id=pair.bos_id)
+        read = {"texts": [sha256(path) for path in texts or [] if path.is_file()]}
+    known = {k: pair.sae.identity[k] for k in ("weights_sha256", "settings_sha256")}
+    made_of = {"sae": known, "model": pair.lm.identity["weights_sha256"], "context": context, **read}
+    collected = collect_exemplars(pair.lm, pair.hook, pair.sae, pieces, out, settings, made_of, progress)
+    facts = {**settings.__dict__, "texts_read": collected.texts, "tokens_read": collected.tokens}
+    write_dictionary(out, pair.sae.identity, pair.lm.identity, facts)
+    return {
+        "texts": collected.texts,
+        "tokens": collected.tokens,
+        "windows": collected.windows,
+        "concepts": f"{collected.concepts} of {pair.sae.d_sae}",
+    }
+
+
+def _logits(pair: Pair, out: Path) -> str:
+    from competency_gaps.dictionary.exemplars.logits import FILE, logit_lens
+    from competency_gaps.dictionary.folder import write_dictionary
+    from competency_gaps.files import write_atomic
+
+    table = logit_lens(pair.lm, pair.sae)
+    if table is None:
+        return "none: the SAE does not write to the residual stream"
+    write_dictionary(out, pair.sae.identity, pair.lm.identity)
+    write_atomic(out / FILE, table.write_parquet)
+    return f"of {table.height} concepts"

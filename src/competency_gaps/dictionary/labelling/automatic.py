@@ -1,0 +1,145 @@
+"""Labels without any model, from exemplars' words: ``"metre", "mile" in text about distance, road`` [ours].
+
+Marked as automatic; good enough to search by.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.dictionary.exemplars.store import Exemplar, Exemplars
+from competency_gaps.dictionary.labelling.words import STOP_WORDS, word_at, words_of
+
+PEAK = 0.5
+"""Tokens with at least this part of a window's highest activation count as what the concept fires on."""
+WORD_SHARE = 0.12
+"""Least share of the peak mass of a word that is named."""
+HEAD_SHARE = 0.4
+"""Least share of the peak mass of all words that are named together."""
+KIND_SHARE = 0.6
+"""Least share of the peak mass of a kind of token that is named."""
+CONTEXT_SHARE = 0.2
+"""Least share of a concept's windows that hold a context word."""
+CONTEXT_LIFT = 4.0
+"""So many times more often than in all windows."""
+_KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("line breaks", re.compile(r"\s*\n\s*")),
+    ("numbers", re.compile(r"\s*[\d.,]*\d[\d.,]*\s*")),
+    ("template tokens", re.compile(r"<\|.*\|>")),
+    ("brackets and quotation marks", re.compile(r"\s*[()\[\]{}<>\"'“”‘’`]+\s*")),
+    ("punctuation", re.compile(r"\s*[^\w\s]+\s*")),
+    ("capitalised words", re.compile(r"\s*[A-Z][a-z]+\s*")),
+    ("capital letters", re.compile(r"\s*[A-Z]+\s*")),
+)
+
+
+@dataclass(frozen=True)
+class Background:
+    """How many of all windows hold each word."""
+
+    windows: int
+    holding: dict[str, int]
+
+    @classmethod
+    def of(cls, texts: pl.Series) -> Background:
+        """Count over the texts of all windows."""
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(words_of(text))
+        return cls(len(texts), dict(counts))
+
+
+def automatic_labels(
+    exemplars: Exemplars, promoted: dict[int, list[str]], advance: Callable[[float], None] = lambda amount: None
+) -> dict[int, str | None]:
+    """Label of every concept that has exemplars; null where its windows have nothing in common.
+
+    Parameters
+    ----------
+    promoted
+        Per concept, the tokens that its decoder direction promotes; used where windows say nothing.
+    """
+    background = Background.of(exemplars.windows["text"])
+    found = {}
+    for concept in exemplars.concepts.tolist():
+        chosen = exemplars.of(concept, "top", "spread")
+        found[concept] = automatic_label(chosen, background, promoted.get(concept, []))
+        advance(1)
+    return found
+
+
+def automatic_label(exemplars: list[Exemplar], background: Background, promoted: list[str]) -> str | None:
+    """One label: what the concept fires on, and the words around it that are rare elsewhere."""
+    head, named = _head(exemplars)
+    around = _context([one.text for one in exemplars], background, named)
+    if head and around:
+        return f"{head} in text about {', '.join(around)}"
+    if head or around:
+        return head or f"text about {', '.join(around)}"
+    return promoted_label(promoted)
+
+
+def promoted_label(tokens: Iterable[str]) -> str | None:
+    """A label from the tokens that a concept promotes; null unless three of them are words."""
+    words = [token.strip() for token in tokens if re.fullmatch(r"[^\W\d_]{3,}", token.strip())]
+    words = list(dict.fromkeys(word.casefold() for word in words))[:3]
+    return f"before {_quoted(words)}" if len(words) == 3 else None
+
+
+def _head(exemplars: Iterable[Exemplar]) -> tuple[str | None, set[str]]:
+    """What the concept fires on, and the words that this names."""
+    words: defaultdict[str, float] = defaultdict(float)
+    kinds: defaultdict[str, float] = defaultdict(float)
+    total = 0.0
+    for one in exemplars:
+        tokens, peak = one.tokens(), one.activations.max(initial=0.0)
+        ends = one.ends.tolist()
+        for i in np.flatnonzero(one.activations >= PEAK * peak) if peak > 0 else ():
+            mass = float(one.activations[i] / peak)
+            total += mass
+            words[word_at(one.text, ends[i] - len(tokens[i]), ends[i])] += mass
+            kinds[next((name for name, form in _KINDS if form.fullmatch(tokens[i])), "")] += mass
+    if not total:
+        return None, set()
+    by_mass = sorted(words, key=lambda word: (-words[word], word))
+    chosen = [word for word in by_mass if word and words[word] >= WORD_SHARE * total][:3]
+    if chosen and sum(words[word] for word in chosen) >= HEAD_SHARE * total:
+        return _quoted(chosen), set(chosen)
+    kind = max(kinds, key=lambda name: (kinds[name], name))
+    if kind and kinds[kind] >= KIND_SHARE * total:
+        return kind, set()
+    return None, set()
+
+
+def _context(texts: list[str], background: Background, named: set[str]) -> list[str]:
+    """Up to three words that many of these windows hold and few others."""
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(words_of(text))
+    scored = []
+    for word, count in counts.items():
+        share, elsewhere = count / len(texts), (background.holding.get(word, 0) + 1) / (background.windows + 1)
+        usable = len(word) > 2 and word not in STOP_WORDS and word not in named and not word.isdigit()
+        if usable and count >= 3 and share >= CONTEXT_SHARE and share >= CONTEXT_LIFT * elsewhere:
+            scored.append((-share * math.log(share / elsewhere), word))
+    return _distinct([word for _, word in sorted(scored)])[:3]
+
+
+def _distinct(words: list[str]) -> list[str]:
+    """Leave out a word that begins like an earlier one (plural, other form)."""
+    kept: list[str] = []
+    for word in words:
+        if not any(word[:5] == other[:5] for other in kept):
+            kept.append(word)
+    return kept
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(f'"{word}"' for word in words)

@@ -1,0 +1,69 @@
+"""Which concepts are worth an explainer's reading first: those that runs speak of [ours]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain, zip_longest
+
+import polars as pl
+
+from competency_gaps.errors import UserError
+from competency_gaps.runs.open import Run
+
+
+def important(runs: Sequence[Run], count: int) -> list[int]:
+    """The concepts that matter most in some runs.
+
+    Lists are gone through in turn, one concept of each at a time: weak concepts and strong ones (leaders of groups
+    first, then by p-value), those that the suite exercises most, those nearest to being weak or strong, those that are
+    missing although a text of that size should show them, and per benchmark those that it exercises far more than
+    ordinary text does. Flagged concepts are left out.
+
+    Returns
+    -------
+    list of int, ``count`` different concepts or all there are, the most important first
+    """
+    lists = list(chain.from_iterable(_lists(run) for run in runs))
+    order = dict.fromkeys(c for turn in zip_longest(*lists) for c in turn if c is not None)
+    return list(order)[:count]
+
+
+def _lists(run: Run) -> list[list[int]]:
+    ranked = run.concepts.filter(pl.col("ranked"))
+    by_p = ranked.filter(pl.col("p_value").is_not_null()).sort("p_value", "concept")
+    leads = (pl.col("leader") == pl.col("concept")).fill_null(False)
+    found = []
+    for status in ("weak", "strong"):
+        one = by_p.filter(pl.col("performance_status") == status)
+        found.append(pl.concat([one.filter(leads), one.filter(~leads)])["concept"].to_list())
+    found.append(by_p["concept"].to_list())
+    found.append(ranked.sort("chi_bench", descending=True)["concept"].to_list())
+    absent = ranked.filter(pl.col("missing")).sort("chance_seen", "density", descending=True, nulls_last=True)
+    found.append(absent["concept"].to_list())
+    rows = run.concept_benchmarks.filter(pl.col("concept").is_in(ranked["concept"].to_list()) & (pl.col("support") > 0))
+    for _, part in rows.group_by("benchmark", maintain_order=True):
+        key = "lift" if part["lift"].null_count() < part.height else "chi_bench"
+        own = part.filter(pl.col("support") >= 3).sort(key, descending=True, nulls_last=True)
+        found.append(own["concept"].to_list())
+    return found
+
+
+def parse_concepts(text: str, width: int) -> list[int]:
+    """Read ``5,17,100-200``.
+
+    Raises
+    ------
+    UserError
+        If it has another form or names a concept that the SAE lacks.
+    """
+    chosen: dict[int, None] = {}
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise UserError(
+                f"--concepts {text[:80]!r}: {part[:40]!r} is no number or range; expected e.g. 5,17,100-200."
+            )
+        chosen.update(dict.fromkeys(range(int(first), int(last or first) + 1)))
+        if int(last or first) >= width:
+            raise UserError(f"--concepts: {int(last or first)} is not one of the SAE's concepts 0 to {width - 1}.")
+    return list(chosen)

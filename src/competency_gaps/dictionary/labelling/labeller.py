@@ -1,0 +1,158 @@
+"""From questions to the label table: the same way for an endpoint, a batch file, and no model at all."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.dictionary.label_table import SCHEMA, is_placeholder
+from competency_gaps.dictionary.labelling import requests
+from competency_gaps.dictionary.labelling.automatic import automatic_labels, promoted_label
+from competency_gaps.dictionary.labelling.requests import ANSWERS, Question, Step, balanced_accuracy, label_of
+from competency_gaps.dictionary.open import Dictionary
+from competency_gaps.endpoint import Answer, Failure, parse
+from competency_gaps.errors import UserError
+
+AUTOMATIC = "words of exemplars"
+"""Explainer of automatic labels."""
+
+
+@dataclass
+class Taken:
+    """What became of answers."""
+
+    stored: int = 0
+    """Labels, or scores, that were stored."""
+    abstained: int = 0
+    failed: list[tuple[int, str]] = field(default_factory=list)
+    """Concepts whose answer could not be used, with the reason; nothing of it is stored."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "stored": self.stored,
+            "abstained": self.abstained,
+            "failed": [{"concept": concept, "reason": reason} for concept, reason in self.failed],
+        }
+
+
+def questions(dictionary: Dictionary, step: Step, concepts: Sequence[int] | None, seed: int = 0) -> Iterator[Question]:
+    """Ask about these concepts (all that have exemplars, if none are given).
+
+    Concepts without exemplars have no question; for a score, nor have those without a label.
+    """
+    known = dictionary.exemplars.concepts
+    chosen = known if concepts is None else known[np.isin(known, np.asarray(concepts))]
+    shown = dictionary.shown()["label"] if step != "explain" else None
+    for concept in chosen.tolist():
+        if shown is None:
+            one = requests.explanation(
+                concept, dictionary.exemplars.of(concept, "top", "spread"), dictionary.promoted.get(concept, [])
+            )
+        elif shown[concept] is None:
+            continue
+        else:
+            make = requests.detection if step == "detection" else requests.fuzzing
+            one = make(concept, shown[concept], dictionary.exemplars.of(concept), seed)
+        if one is not None:
+            yield one
+
+
+def take_answers(
+    dictionary: Dictionary, asked: Iterable[Question], answers: Mapping[str, Answer], explainer: str, source: str
+) -> Taken:
+    """Read answers and store what they say: labels and abstentions, or scores of the labels that were asked about.
+
+    Parameters
+    ----------
+    answers
+        By id of the request; questions without an answer are passed over.
+    explainer
+        Who answers.
+    source
+        Where the answers come from.
+    """
+    taken = Taken()
+    labels: list[tuple[int, str | None]] = []
+    scores: list[tuple[int, str, float]] = []
+    step: Step = "explain"
+    for question in asked:
+        answer = answers.get(question.request.id)
+        if answer is None:
+            continue
+        step = question.step
+        found = parse(answer, ANSWERS[step])
+        if isinstance(found, Failure):
+            taken.failed.append((question.concept, found.reason))
+        elif isinstance(found, requests.Explanation):
+            label = label_of(found)
+            taken.abstained += label is None
+            labels.append((question.concept, label))
+        else:
+            numbers = found.active if isinstance(found, requests.Detection) else getattr(found, "right", [])
+            score = balanced_accuracy(question, numbers)
+            if score is None:
+                taken.failed.append((question.concept, f"names a window that there is not: {numbers}"))
+            else:
+                scores.append((question.concept, str(question.label), score))
+    taken.stored = len(labels) - taken.abstained + len(scores)
+    if labels:
+        dictionary.add_labels(label_rows(dictionary, labels, "explained", explainer, source))
+    if scores:
+        add_scores(dictionary, step, scores)
+    return taken
+
+
+def label_rows(
+    dictionary: Dictionary, labels: Sequence[tuple[int, str | None]], kind: str, explainer: str, source: str | None
+) -> pl.DataFrame:
+    """Rows of the label table."""
+    table = pl.DataFrame(labels, schema={"concept": pl.Int32, "label": pl.String}, orient="row")
+    ranking = dictionary.ranking if kind != "imported" else None
+    placeholder = [
+        label is not None and is_placeholder(label, dictionary.promoted.get(concept))
+        for concept, label in table.iter_rows()
+    ]
+    values = {"kind": kind, "explainer": explainer, "exemplars": ranking, "source": source, "date": today()}
+    return table.with_columns(
+        *(pl.lit(value, dtype=pl.String).alias(name) for name, value in values.items()),
+        *(pl.lit(None, dtype=SCHEMA[name]).alias(name) for name in SCHEMA if name not in {*values, *table.columns}),
+    ).with_columns(placeholder=pl.Series(placeholder, dtype=pl.Boolean))
+
+
+def add_scores(dictionary: Dictionary, step: str, scores: Sequence[tuple[int, str, float]]) -> None:
+    """Put a score beside every label of a concept that reads as the one that was scored."""
+    new = pl.DataFrame(
+        scores, schema={"concept": pl.Int32, "label": pl.String, "new": pl.Float64}, orient="row"
+    ).unique(subset=["concept", "label"], keep="last")
+    table = dictionary.labels().join(new, on=["concept", "label"], how="left", maintain_order="left")
+    dictionary.add_labels(table.with_columns(pl.coalesce("new", step).alias(step)).drop("new"))
+
+
+def label_automatically(
+    dictionary: Dictionary, concepts: Sequence[int] | None, advance: Callable[[float], None] = lambda amount: None
+) -> Taken:
+    """Give every concept a label from its exemplars' words, or from its promoted tokens where it has no exemplar."""
+    found: dict[int, str | None] = {}
+    if dictionary.has_exemplars:
+        found = automatic_labels(dictionary.exemplars, dictionary.promoted, advance)
+    for concept, tokens in dictionary.promoted.items():
+        if concept not in found and tokens:
+            found[concept] = promoted_label(tokens)
+    if not found:
+        raise UserError(f"{dictionary.folder}: nothing to label from. Run 'cgaps exemplars' first.")
+    chosen = found if concepts is None else {c: found[c] for c in concepts if c in found}
+    rows = sorted(chosen.items())
+    dictionary.add_labels(label_rows(dictionary, rows, "automatic", AUTOMATIC, None))
+    abstained = sum(label is None for _, label in rows)
+    return Taken(len(rows) - abstained, abstained)
+
+
+def today() -> str:
+    """The date, in ISO form."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()

@@ -1,0 +1,175 @@
+"""What is asked about concepts, and what answers say. The same questions go to an endpoint or into a batch file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+import numpy as np
+import pydantic
+
+from competency_gaps.dictionary.exemplars.store import Exemplar
+from competency_gaps.dictionary.label_table import clean_label
+from competency_gaps.dictionary.labelling.marking import active_tokens, marked, plain, short_token
+from competency_gaps.endpoint import Request
+
+Step = Literal["explain", "detection", "fuzzing"]
+
+EXPLAINED = (5, 5)
+"""Strongest and spread windows that an explainer reads; the others are held out for scores."""
+SCORED = 6
+"""Windows with the concept, and as many without, that a label is scored on."""
+
+
+class Explanation(pydantic.BaseModel):
+    """An explainer's answer."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    label: str | None
+    """Null: it abstains."""
+
+
+class Detection(pydantic.BaseModel):
+    """A scorer's answer: windows in which it expects the concept."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    active: list[int]
+
+
+class Fuzzing(pydantic.BaseModel):
+    """A scorer's answer: windows whose marks it takes to be right."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    right: list[int]
+
+
+ANSWERS: dict[Step, type[pydantic.BaseModel]] = {"explain": Explanation, "detection": Detection, "fuzzing": Fuzzing}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request about one concept, with what is needed to read its answer."""
+
+    concept: int
+    step: Step
+    request: Request
+    label: str | None = None
+    """The label that is scored; null for an explanation."""
+    truth: tuple[bool, ...] = ()
+    """Of each window, whether the concept is active (detection) or the marks are right (fuzzing)."""
+
+
+def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[str]) -> Question | None:
+    """Ask for a label. Windows of even rank are shown, so that those of odd rank can score the answer.
+
+    Returns
+    -------
+    Question, or None if the concept has no exemplar
+    """
+    shown = [one for one in exemplars if one.kind == "top" and one.rank % 2 == 0][: EXPLAINED[0]]
+    shown += [one for one in exemplars if one.kind == "spread" and one.rank % 2 == 0][: EXPLAINED[1]]
+    if not shown:
+        return None
+    strongest = max(float(one.activations.max()) for one in shown)
+    windows = [
+        {
+            "strength": max(1, round(10 * float(one.activations.max()) / strongest)),
+            "text": marked(one, active_tokens(one)),
+        }
+        for one in shown
+    ]
+    content = {"windows": windows, "promotes": [short_token(token) for token in promoted]}
+    return _question(concept, "explain", content, 120)
+
+
+def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> Question | None:
+    """Ask which held-out windows hold what a label names; None without windows of both sorts."""
+    active, silent = _held_out(exemplars), [one for one in exemplars if one.kind == "negative"][:SCORED]
+    if not active or not silent:
+        return None
+    chosen = [(one, True) for one in active] + [(one, False) for one in silent]
+    order = np.random.default_rng([seed, concept]).permutation(len(chosen))
+    windows = [{"number": i + 1, "text": plain(chosen[at][0].text)} for i, at in enumerate(order)]
+    truth = tuple(chosen[at][1] for at in order)
+    return _question(concept, "detection", {"label": plain(label), "windows": windows}, 200, label, truth)
+
+
+def fuzzing(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> Question | None:
+    """Ask in which held-out windows the right tokens are marked; None with fewer than two such windows."""
+    active = _held_out(exemplars, 2 * SCORED)
+    rng = np.random.default_rng([seed, concept, 1])
+    windows, truth = [], []
+    right = rng.permutation(len(active)) < len(active) // 2
+    for one, keep in zip(active, right.tolist(), strict=True):
+        mask = active_tokens(one)
+        moved = _moved(mask, rng) if not keep else mask
+        if moved is not None:
+            windows.append({"number": len(windows) + 1, "text": marked(one, moved)})
+            truth.append(keep)
+    if len(set(truth)) < 2:
+        return None
+    return _question(concept, "fuzzing", {"label": plain(label), "windows": windows}, 200, label, tuple(truth))
+
+
+def _held_out(exemplars: Sequence[Exemplar], count: int = SCORED) -> list[Exemplar]:
+    """Windows of odd rank, half of them strong ones, in turn."""
+    top = [one for one in exemplars if one.kind == "top" and one.rank % 2]
+    spread = [one for one in exemplars if one.kind == "spread" and one.rank % 2]
+    chosen = top[: max(count // 2, count - len(spread))]
+    return chosen + spread[: count - len(chosen)]
+
+
+def _moved(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """As many marks on other tokens; None if there are too few others."""
+    others = np.flatnonzero(~mask)
+    if len(others) < mask.sum():
+        return None
+    moved = np.zeros_like(mask)
+    moved[rng.choice(others, int(mask.sum()), replace=False)] = True
+    return moved
+
+
+def _question(
+    concept: int,
+    step: Step,
+    content: dict[str, Any],
+    max_tokens: int,
+    label: str | None = None,
+    truth: tuple[bool, ...] = (),
+) -> Question:
+    text = json.dumps(content, ensure_ascii=False)
+    # The id says what was asked, so that an answer to other exemplars or another label is known as such.
+    digest = hashlib.sha256((prompt(step) + text).encode()).hexdigest()[:8]
+    schema = ANSWERS[step].model_json_schema()
+    request = Request(f"{step}-{concept}-{digest}", prompt(step), text, schema, step, max_tokens)
+    return Question(concept, step, request, label, truth)
+
+
+@cache
+def prompt(step: str) -> str:
+    """A step's instruction, from the file of its name."""
+    return files("competency_gaps.dictionary.labelling").joinpath(f"prompts/{step}.txt").read_text(encoding="utf-8")
+
+
+def label_of(answer: Explanation) -> str | None:
+    """The label as it is stored; null: abstained."""
+    return clean_label(answer.label) if answer.label is not None else None
+
+
+def balanced_accuracy(question: Question, numbers: Sequence[int]) -> float | None:
+    """Mean of the shares of both sorts of windows that were judged rightly, in [0, 1]; 0.5 = chance.
+
+    Returns
+    -------
+    float, or None if the answer names a window that there is not: it is no answer then
+    """
+    if any(not 1 <= number <= len(question.truth) for number in numbers):
+        return None
+    truth = np.asarray(question.truth)
+    said = np.isin(np.arange(1, len(truth) + 1), list(numbers))
+    return float((said[truth].mean() + (~said[~truth]).mean()) / 2)

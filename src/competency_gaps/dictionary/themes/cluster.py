@@ -1,0 +1,247 @@
+"""Concepts into themes and subthemes, and onto a map.
+
+One graph of nearest neighbours serves both. UMAP (McInnes et al. 2018) lays it out in ten dimensions, where groups
+stand apart; small groups (k-means) are merged there by Ward's rule, and the tree is cut twice. The map is UMAP's in two
+dimensions, of the same graph. [ours]
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from competency_gaps.dictionary.themes.features import one_thread
+from competency_gaps.dictionary.themes.ward import cut, ward
+from competency_gaps.errors import MissingExtraError, UserError
+
+NEIGHBOURS = 15
+"""Neighbours of a concept in the graph, itself excepted."""
+STEPS = 2
+"""Steps along the graph over which a concept is averaged for the layouts' start."""
+DIMENSIONS = 10
+"""Dimensions of the layout in which concepts are grouped."""
+EPOCHS = 200
+"""Rounds of a layout."""
+MOST_SUBTHEMES = 400
+"""Subthemes, at most."""
+PER_SUBTHEME = 3
+"""Small groups from which a subtheme is made, about."""
+SAMPLED = 4000
+"""Concepts on which the number of themes is chosen."""
+EQUAL = 0.01
+"""Silhouettes so near to the best are as good; the fewest themes among them are taken."""
+FEWEST_LAID_OUT = 16
+"""Below so many concepts principal components stand in for the layouts: UMAP's graph needs neighbours."""
+
+
+class Graph(NamedTuple):
+    """Nearest neighbours of each concept, itself first."""
+
+    indices: np.ndarray
+    """int32 of shape (n, neighbours + 1)."""
+    distances: np.ndarray
+    """float32 of shape (n, neighbours + 1), >= 0, ascending."""
+
+
+class Themes(NamedTuple):
+    """A hierarchy of two levels and a map. Every concept is in exactly one theme and one subtheme of it."""
+
+    theme: np.ndarray
+    """int32 of shape (n,): 0 is the largest; of the same size, the one with the smallest concept comes first."""
+    subtheme: np.ndarray
+    """int32 of shape (n,): numbered in the same way over all themes."""
+    xy: np.ndarray
+    """float32 of shape (n, 2): place on the map; its unit, and which way is up, mean nothing."""
+
+
+def find_themes(features: np.ndarray, *, seed: int = 0, fewest: int = 20, most: int = 60) -> Themes:
+    """Group concepts into themes and subthemes, and lay them out on a map.
+
+    The same features and seed give the same themes and, on one kind of machine with the same library versions, the
+    same map, whatever the number of threads: everything here runs on one. A map is made once, kept with the dictionary
+    and never computed by a run; other features, even of one more concept, give another map.
+
+    Parameters
+    ----------
+    features : ndarray of float32 of shape (n, k), n >= 1
+        From :func:`~competency_gaps.dictionary.themes.theme_features`.
+    seed
+        Seed of k-means' start and of the map.
+    fewest, most
+        Limits of the number of themes; below about 200 concepts both are lowered to a tenth and a quarter of them.
+
+    Raises
+    ------
+    UserError
+        If there is no concept, a feature is not finite, or the limits are impossible.
+    MissingExtraError
+        If scikit-learn or (from 16 concepts on) umap-learn is missing.
+    """
+    x = np.ascontiguousarray(features, np.float32)
+    if x.ndim != 2 or not len(x):
+        raise UserError(f"themes need at least one concept, but the features have the shape {x.shape}.")
+    if not np.isfinite(x).all():
+        raise UserError("features of concepts must be finite: check decoder, activations and label embeddings.")
+    if not 1 <= fewest <= most:
+        raise UserError(f"the number of themes must lie between two limits, 1 <= fewest <= most, not {fewest}, {most}.")
+    if len(x) >= FEWEST_LAID_OUT:
+        _umap()  # fail now, and not after minutes
+    graph = neighbours(x)
+    theme, subtheme = group(lay_out(x, graph, DIMENSIONS, seed=seed), seed=seed, fewest=fewest, most=most)
+    return Themes(theme, subtheme, lay_out(x, graph, 2, seed=seed))
+
+
+def neighbours(x: np.ndarray) -> Graph:
+    """Exact nearest neighbours by Euclidean distance, in blocks: never n times n in memory."""
+    count = min(NEIGHBOURS, len(x) - 1)
+    own = np.arange(len(x), dtype=np.int32)[:, None]
+    if count == 0:
+        return Graph(own, np.zeros((1, 1), np.float32))
+    with one_thread("Finding themes"):
+        from sklearn.neighbors import NearestNeighbors
+
+        # Asked without points of its own, it leaves each concept out of its neighbours, also among equal ones.
+        distances, indices = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(x).kneighbors()
+    return Graph(
+        np.concatenate([own, indices.astype(np.int32)], axis=1),
+        np.concatenate([np.zeros((len(x), 1), np.float32), distances.astype(np.float32)], axis=1),
+    )
+
+
+def lay_out(x: np.ndarray, graph: Graph, dimensions: int, *, seed: int = 0) -> np.ndarray:
+    """Lay concepts out so that neighbours lie near: float32 of shape (n, dimensions), centred on 0.
+
+    UMAP of the given neighbours, started from principal components, with a seed and on one thread. Points of ten
+    dimensions may touch, so that groups are tight; those of a map keep apart, so that they can be seen.
+    """
+    with one_thread("Finding themes"):
+        start = _components(_averaged(x, graph), dimensions)
+        if len(x) < FEWEST_LAID_OUT:
+            return start
+        # Equal points would never part.
+        start += np.random.default_rng(seed).normal(0, 1e-3, start.shape).astype(np.float32)
+        layout = _umap().UMAP(
+            n_components=dimensions,
+            n_neighbors=graph.indices.shape[1],
+            min_dist=0.1 if dimensions == 2 else 0.0,
+            n_epochs=EPOCHS,
+            init=start,
+            random_state=seed,
+            n_jobs=1,
+            precomputed_knn=(graph.indices.copy(), graph.distances.copy()),
+        )
+        with _quiet_numba():
+            found = layout.fit_transform(x)
+    return np.asarray(found - found.mean(axis=0, dtype=np.float64), np.float32)
+
+
+def group(x: np.ndarray, *, seed: int = 0, fewest: int = 20, most: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    """Themes and subthemes of points laid out: two arrays of int32 of shape (n,), numbered by size.
+
+    The number of themes is the smallest between the limits whose silhouette (Rousseeuw 1987; of at most 4,000 concepts)
+    is within 0.01 of the best. Subthemes are ``2.5 sqrt(n)``, at most 400 and at most a
+    third of the concepts [ours]; they are the same tree's, so each lies in one theme.
+    """
+    n = len(x)
+    low, high = min(fewest, max(1, n // 10)), min(most, max(1, n // 4))
+    subthemes = max(high, min(MOST_SUBTHEMES, round(2.5 * np.sqrt(n)), n // 3))
+    with one_thread("Finding themes"):
+        small = _small_groups(x, min(n, PER_SUBTHEME * subthemes), seed)
+        weights = np.bincount(small).astype(np.float64)
+        sums = sp.csr_array((np.ones(n), (small, np.arange(n))), shape=(len(weights), n)) @ x
+        merges = ward(sums / weights[:, None], weights)
+        count = _number_of_themes(x, small, merges, low, min(high, len(weights)), seed)
+    fine = cut(merges, min(max(subthemes, count), len(weights)))
+    return _by_size(cut(merges, count)[small]), _by_size(fine[small])
+
+
+def _averaged(x: np.ndarray, graph: Graph) -> np.ndarray:
+    """Each concept's features averaged over its neighbourhood, some steps along the graph made symmetric."""
+    n, count = graph.indices.shape
+    links = sp.csr_array((np.ones(n * count, np.float32), graph.indices.ravel(), np.arange(n + 1) * count), (n, n))
+    both = sp.csr_array(links + links.T)
+    both = sp.csr_array(sp.diags_array(1 / np.asarray(both.sum(axis=1)).ravel()) @ both, dtype=np.float32)
+    for _ in range(STEPS):
+        x = both @ x
+    return np.asarray(x)
+
+
+def _small_groups(x: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Group of each concept, none empty: int of shape (n,)."""
+    if count >= len(x):
+        return np.arange(len(x))
+    from sklearn.cluster import KMeans
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fewer distinct points than groups: empty groups are dropped below
+        found = KMeans(count, n_init=1, max_iter=30, random_state=seed).fit(x).labels_
+    return np.unique(found, return_inverse=True)[1]
+
+
+def _number_of_themes(x: np.ndarray, small: np.ndarray, merges: np.ndarray, low: int, high: int, seed: int) -> int:
+    from sklearn.metrics import pairwise_distances, silhouette_score
+
+    if high <= low or high < 2:
+        return min(low, len(merges) + 1)
+    some = np.arange(len(x))
+    if len(x) > SAMPLED:
+        some = np.sort(np.random.default_rng(seed).choice(len(x), SAMPLED, replace=False))
+    apart = pairwise_distances(x[some])
+    np.fill_diagonal(apart, 0)
+    counts = np.arange(max(2, low), high + 1)
+    worth = np.full(len(counts), -1.0)
+    for i, count in enumerate(counts.tolist()):
+        labels = cut(merges, count)[small[some]]
+        if 1 < len(np.unique(labels)) < len(some):
+            worth[i] = silhouette_score(apart, labels, metric="precomputed")
+    return int(counts[np.flatnonzero(worth >= worth.max() - EQUAL)[0]])
+
+
+def _by_size(groups: np.ndarray) -> np.ndarray:
+    """The same groups numbered from the largest; of the same size, the one with the smallest concept first."""
+    _, first, number, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
+    place = np.empty(len(sizes), np.int32)
+    place[np.lexsort((first, -sizes))] = np.arange(len(sizes), dtype=np.int32)
+    return place[number]
+
+
+def _components(x: np.ndarray, count: int) -> np.ndarray:
+    """Principal components, the largest value being 10; zeros where there are fewer than asked for."""
+    centred = x - x.mean(axis=0, dtype=np.float64).astype(np.float32)
+    values, axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)
+    axes = axes[:, np.argsort(-values, kind="stable")[:count]]
+    axes *= np.where(axes[np.argmax(np.abs(axes), axis=0), np.arange(axes.shape[1])] < 0, -1, 1)
+    found = np.zeros((len(x), count), np.float32)
+    found[:, : axes.shape[1]] = centred @ axes
+    largest = float(np.abs(found).max())
+    return found * np.float32(10 / largest) if largest > 1e-9 else found * 0
+
+
+def _umap() -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it would like tensorflow
+            import umap  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise MissingExtraError("umap-learn", "dictionary", "Finding themes") from error
+    return umap
+
+
+@contextmanager
+def _quiet_numba() -> Iterator[None]:
+    """One thread, and no warnings of what is meant: neighbours given without an index, one job under a seed."""
+    import numba
+
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        numba.set_num_threads(before)

@@ -1,0 +1,217 @@
+"""Three views of a concept side by side: what it writes, where it fires, and what it is called.
+
+Each view is reduced to its main directions, centred and scaled to the same total variance, so that the weights say how
+much each counts. A concept that a view knows nothing of (no label, say) takes the place, in that view, of one of the
+five concepts that are most like it in the other views. At the view's mean it would be nearer to other such concepts
+than any two that are known are to each other, and the unlabelled would make groups of their own. All of this is our own
+choice [ours].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from competency_gaps.errors import MissingExtraError, UserError
+
+COMPONENTS = 50
+"""Directions kept of each view."""
+MOST_POWERS = 4
+"""Power iterations of the randomised decompositions."""
+DONORS = 5
+"""Known concepts, most like it elsewhere, of which one stands in for a concept that a view does not know."""
+
+
+class Views(NamedTuple):
+    """How much each view counts; 0 leaves it out."""
+
+    decoder: float = 1.0
+    """Decoder directions: what the concept writes."""
+    firing: float = 1.0
+    """Where it fires together with others."""
+    labels: float = 1.0
+    """Embeddings of the labels: what it is called."""
+
+
+VIEWS = Views()
+"""The default: all the same."""
+
+
+def theme_features(
+    decoder: np.ndarray | None,
+    firing: sp.csr_array | None,
+    label_embeddings: np.ndarray | None,
+    *,
+    use: np.ndarray | None = None,
+    weights: Views | Mapping[str, float] = VIEWS,
+    seed: int = 0,
+) -> np.ndarray:
+    """Describe every concept by numbers in which near means alike.
+
+    Memory beside the input is about twice the largest view, or its reduced form; never concepts times concepts.
+
+    Parameters
+    ----------
+    decoder : ndarray of float32 of shape (n, d_in), optional
+        One direction a concept; its length does not count. A row of zeros is not known.
+    firing : csr_array of shape (windows or items, n), optional
+        Activations, >= 0. Each concept's column is taken as ``log(1 + z / mean of its non-zero z)`` and set to unit
+        length. A concept that fires nowhere is not known.
+    label_embeddings : ndarray of float32 of shape (n, e), optional
+        Its length does not count. A row with NaN has no label and is not known.
+    use : ndarray of bool of shape (n,), optional
+        Concepts to describe; null: all. Dead ones should be left out.
+    weights
+        Each view's standard deviation, over all its directions together.
+    seed
+        Seed of the randomised decompositions and of who stands in.
+
+    Returns
+    -------
+    ndarray of float32 of shape (concepts used, k), k at most 150
+
+    Raises
+    ------
+    UserError
+        If shapes differ, a value is not finite (NaN in labels excepted), an activation or weight is negative, or no
+        view is left.
+    MissingExtraError
+        If scikit-learn is missing.
+    """
+    chosen = weights if isinstance(weights, Views) else Views(**{**VIEWS._asdict(), **weights})
+    if min(chosen) < 0 or not np.isfinite(chosen).all():
+        raise UserError(f"weights of the views must be finite and at least 0, not {tuple(chosen)}.")
+    width = _width(decoder, firing, label_embeddings, use)
+    used = np.ones(width, bool) if use is None else np.asarray(use, bool)
+    views: list[_View] = []
+    with one_thread("Finding themes"):
+        if decoder is not None and chosen.decoder:
+            views.append(_weighted(_dense_view(decoder, used, "decoder", seed), chosen.decoder))
+        if firing is not None and chosen.firing:
+            views.append(_weighted(_firing_view(firing, used, seed), chosen.firing))
+        if label_embeddings is not None and chosen.labels:
+            views.append(_weighted(_dense_view(label_embeddings, used, "label embeddings", seed), chosen.labels))
+        if not views:
+            raise UserError("themes need a view of the concepts: decoder, firing or labels with a weight above 0.")
+        return np.concatenate([_filled(views, i, seed) for i in range(len(views))], axis=1)
+
+
+class _View(NamedTuple):
+    values: np.ndarray
+    """float32 of shape (concepts used, directions)."""
+    known: np.ndarray
+    """bool of shape (concepts used,)."""
+
+
+def one_thread(purpose: str) -> AbstractContextManager[Any]:
+    """Keep linear algebra to one thread: sums in another order would round, and so group, differently."""
+    try:
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise MissingExtraError("scikit-learn", "dictionary", purpose) from error
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
+
+
+def _width(
+    decoder: np.ndarray | None, firing: sp.csr_array | None, labels: np.ndarray | None, use: np.ndarray | None
+) -> int:
+    found = {
+        "decoder": None if decoder is None else len(decoder),
+        "firing": None if firing is None else firing.shape[1],
+        "label embeddings": None if labels is None else len(labels),
+        "mask of used concepts": None if use is None else len(use),
+    }
+    known = {name: value for name, value in found.items() if value is not None}
+    if len(set(known.values())) > 1:
+        said = ", ".join(f"{name} {value:,}" for name, value in known.items())
+        raise UserError(f"the views are of different numbers of concepts: {said}. All must be of the same SAE.")
+    if not known:
+        raise UserError("themes need a view of the concepts: decoder, firing or label embeddings.")
+    return int(next(iter(known.values())))
+
+
+def _dense_view(values: np.ndarray, used: np.ndarray, name: str, seed: int) -> _View:
+    """Unit rows, then principal components."""
+    rows = np.asarray(values, np.float32)[used] if not used.all() else np.array(values, np.float32)
+    missing = np.isnan(rows).any(axis=1) if name != "decoder" else np.zeros(len(rows), bool)
+    rows[missing] = 0
+    length = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64)).astype(np.float32)
+    if not np.isfinite(length).all():
+        raise UserError(f"the {name} of concept {_first(~np.isfinite(length), used)} is not finite.")
+    known = length > 0
+    if not known.any():
+        return _View(np.zeros((len(rows), 1), np.float32), known)
+    rows /= np.where(known, length, 1)[:, None]
+    rows[~known] = rows.sum(axis=0, dtype=np.float64) / known.sum()
+    from sklearn.decomposition import PCA
+
+    solver = "randomized" if min(rows.shape) > 4 * COMPONENTS else "full"
+    if solver == "full" and len(rows) > 10 * rows.shape[1]:
+        solver = "covariance_eigh"
+    count = min(COMPONENTS, *rows.shape)
+    pca = PCA(count, svd_solver=solver, copy=False, iterated_power=MOST_POWERS, random_state=seed)
+    return _View(np.asarray(pca.fit_transform(rows), np.float32), known)
+
+
+def _firing_view(firing: sp.csr_array, used: np.ndarray, seed: int) -> _View:
+    """Log-scaled unit columns, then a randomised singular value decomposition."""
+    if firing.nnz and not (firing.data.min() >= 0 and np.isfinite(firing.data.max())):
+        raise UserError("activations must be finite and at least 0.")
+    rows = sp.csr_array(sp.csr_array(firing).T.tocsr()[used], dtype=np.float32)
+    rows.eliminate_zeros()
+    counts = np.diff(rows.indptr)
+    owner = np.repeat(np.arange(rows.shape[0]), counts)
+    typical = np.bincount(owner, rows.data, rows.shape[0]) / np.maximum(1, counts)
+    rows.data = np.log1p(rows.data / np.repeat(typical, counts)).astype(np.float32)
+    length = np.sqrt(np.bincount(owner, rows.data.astype(np.float64) ** 2, rows.shape[0]))
+    rows.data /= np.repeat(length, counts).astype(np.float32)
+    known = counts > 0
+    if not known.any():
+        return _View(np.zeros((rows.shape[0], 1), np.float32), known)
+    if min(rows.shape) <= COMPONENTS:
+        left, values, _ = np.linalg.svd(rows.toarray(), full_matrices=False)
+    else:
+        from sklearn.utils.extmath import randomized_svd
+
+        left, values, _ = randomized_svd(
+            sp.csr_matrix(rows), COMPONENTS, n_oversamples=20, n_iter=MOST_POWERS, random_state=seed
+        )
+    return _View(np.asarray(left * values, np.float32), known)
+
+
+def _weighted(view: _View, weight: float) -> _View:
+    """Centred, and with a total variance of the weight squared over the known; the others at 0."""
+    values, known = view
+    if not known.any():
+        return view
+    centred = values - values[known].mean(axis=0, dtype=np.float64).astype(np.float32)
+    centred[~known] = 0
+    variance = float(np.square(centred, dtype=np.float64).sum() / known.sum())
+    return _View(np.asarray(centred * (weight / np.sqrt(variance) if variance > 1e-12 else 0.0), np.float32), known)
+
+
+def _filled(views: list[_View], number: int, seed: int) -> np.ndarray:
+    """A view with stand-ins for who is not known; alone, or with nobody known, such concepts stay at its mean."""
+    values, known = views[number]
+    others = [view.values for i, view in enumerate(views) if i != number]
+    if known.all() or not known.any() or not others:
+        return values
+    from sklearn.neighbors import NearestNeighbors
+
+    elsewhere = np.concatenate(others, axis=1)
+    count = min(DONORS, int(known.sum()))
+    near = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(elsewhere[known])
+    donors = near.kneighbors(elsewhere[~known], return_distance=False)
+    drawn = np.random.default_rng((seed, number)).integers(0, count, len(donors))
+    filled = values.copy()
+    filled[~known] = values[known][donors[np.arange(len(donors)), drawn]]
+    return filled
+
+
+def _first(which: np.ndarray, used: np.ndarray) -> int:
+    return int(np.flatnonzero(used)[np.flatnonzero(which)[0]])

@@ -1,0 +1,160 @@
+"""Names of themes from their concepts' labels, without any model.
+
+Class-based TF-IDF (Grootendorst 2022, BERTopic) over words, with our own changes [ours]: a label counts a word once, so
+that long labels do not speak louder; singular and plural count as one word; and a word must be in two labels of a theme
+that has as many.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from competency_gaps.errors import UserError
+
+WORDS = 3
+"""Words of a name; one more where two names would be the same."""
+LONGEST = 24
+"""Characters of a word; longer ones are no words."""
+READ = 300
+"""Characters that are read of a label."""
+
+_WORD = re.compile(r"[^\W\d_]{2,}(?:['’-][^\W\d_]{2,})*")
+_SAY_NOTHING = """
+a about above across after again against all also although always am among amid an and another any anyone anything
+are around as at away back be became because become been before being below between both but by can cannot could did
+do does doing done down due during each either else especially etc even ever every few first for from further get
+gets give given giving go goes going had has have having he her here hers him his how however if in indicate
+indicates indicating instead into is it its itself just kind last least less like likely made make makes making many
+may me mine might more most much must my near never next no nor not nothing now of off often on once one ones only
+onto or other others otherwise our out over own per perhaps rather same several shall she should since so some
+something still such than that the their them then there these they thing things this those though through thus to
+together too toward towards two under until up upon us use used uses using usually various very via was way we well
+were what when where whether which while who whom whose why will with within without would yet you your appear
+appearing appears associated certain common commonly concept concepts containing contains context contexts denote
+denoting describe describes describing discuss discussing discussion discussions expression expressions feature
+features followed following form forms general include includes including instance instances involving label labels
+mention mentioned mentioning mentions occurrence occurrences particular particularly pertaining phrase phrases
+promoted reference references referencing referring refers related relating relation represent representing sentence
+sentences specific specifically string strings term terms text texts token tokens topic topics type types typically
+word words
+"""
+_STOP = frozenset(_SAY_NOTHING.split())
+
+
+class ThemeNames(NamedTuple):
+    """A name for each theme and subtheme."""
+
+    themes: list[str]
+    """By number of the theme; no two are the same."""
+    subthemes: list[str]
+    """By number of the subtheme; no two of one theme are the same."""
+
+
+def automatic_names(labels: Sequence[str | None], theme: np.ndarray, subtheme: np.ndarray) -> ThemeNames:
+    """Name themes and subthemes by the words that many of their labels have and other labels have not.
+
+    A word's worth is the share of the theme's labels that have it, times ``log(1 + A / f)``: ``A`` the mean number of
+    words that themes have, ``f`` how many labels have the word in all themes together. Subthemes are compared with
+    those of the same theme. Without any word the name is ``theme 7`` or ``subtheme 7``.
+
+    Parameters
+    ----------
+    labels : sequence of str or None, of length n
+        Foreign text: only letters of its first 300 characters enter a name.
+    theme, subtheme : ndarray of int of shape (n,)
+        -1: in none.
+
+    Raises
+    ------
+    UserError
+        If the lengths differ, or a subtheme lies in two themes.
+    """
+    theme, subtheme = np.asarray(theme), np.asarray(subtheme)
+    if not len(labels) == len(theme) == len(subtheme):
+        raise UserError(f"{len(labels)} labels for {len(theme)} themes and {len(subtheme)} subthemes: one each needed.")
+    found = [_words(label) for label in labels]
+    themes = _named(found, theme, "theme")
+    parent: dict[int, int] = {}
+    for child, above in zip(subtheme.tolist(), theme.tolist(), strict=True):
+        if child >= 0 and parent.setdefault(child, above) != above:
+            raise UserError(f"subtheme {child} lies in the themes {parent[child]} and {above}: it must lie in one.")
+    names: dict[int, str] = {}
+    for above in sorted(set(parent.values())):
+        inside = np.flatnonzero((theme == above) & (subtheme >= 0))
+        names |= _named([found[i] for i in inside], subtheme[inside], "subtheme")
+    count = max(names, default=-1) + 1
+    return ThemeNames(
+        [themes.get(i, f"theme {i}") for i in range(int(theme.max(initial=-1)) + 1)],
+        [names.get(i, f"subtheme {i}") for i in range(count)],
+    )
+
+
+def _words(label: str | None) -> dict[str, str]:
+    """Words of a label that tell something: the form under which they are counted, and as they are written."""
+    if not label:
+        return {}
+    words = [word for word in _WORD.findall(label[:READ].lower()) if word not in _STOP and len(word) <= LONGEST]
+    return {_folded(word): word for word in words}
+
+
+def _folded(word: str) -> str:
+    """Singular and plural as one; wrong forms do no harm, they are only counted."""
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word
+
+
+def _named(found: Sequence[dict[str, str]], group: np.ndarray, noun: str) -> dict[int, str]:
+    """Name of each group that has a member."""
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    written: dict[str, Counter[str]] = defaultdict(Counter)
+    labelled: Counter[int] = Counter()
+    for words, number in zip(found, group.tolist(), strict=True):
+        if number < 0:
+            continue
+        counts[number].update(words.keys())
+        labelled[number] += bool(words)
+        for key, word in words.items():
+            written[key][word] += 1
+    total: Counter[str] = Counter()
+    for own in counts.values():
+        total.update(own)
+    mean = sum(total.values()) / max(1, len(counts))
+    ranked = {
+        number: _ranked(own, labelled[number], total, mean, written) if own else [] for number, own in counts.items()
+    }
+    return _distinct(ranked, noun)
+
+
+def _ranked(
+    own: Counter[str], labels: int, total: Counter[str], mean: float, written: dict[str, Counter[str]]
+) -> list[str]:
+    """A group's words, best first; each as it is most often written."""
+    often = {key: n for key, n in own.items() if n > 1} or dict(own)
+    worth = {key: n / labels * np.log1p(mean / total[key]) for key, n in often.items()}
+    order = sorted(worth, key=lambda key: (-worth[key], key))
+    return [min(written[key], key=lambda word: (-written[key][word], word)) for key in order[: WORDS + 1]]
+
+
+def _distinct(ranked: dict[int, list[str]], noun: str) -> dict[int, str]:
+    """Join the words; a name that is taken gets one more word, then its number."""
+    names: dict[int, str] = {}
+    taken: set[frozenset[str]] = set()
+    for number in sorted(ranked):
+        words = ranked[number]
+        if not words:
+            names[number] = f"{noun} {number}"
+            continue
+        choices = [words[:WORDS], words[: WORDS + 1]]
+        free = next((choice for choice in choices if frozenset(choice) not in taken), None)
+        chosen = free if free is not None else choices[0]
+        names[number] = ", ".join(chosen) + ("" if free is not None else f" ({noun} {number})")
+        taken.add(frozenset(chosen))
+    return names

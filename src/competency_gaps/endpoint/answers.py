@@ -1,0 +1,195 @@
+"""Answers kept on disk as they come, so that nothing is paid for twice."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.endpoint.completion import read_json
+from competency_gaps.endpoint.request import Answer
+from competency_gaps.errors import UserError
+from competency_gaps.files import no_space_left
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where two runs at once are not kept apart
+    fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
+_TEXTS = ("text", "refusal", "model", "finish")
+_COUNTS = ("prompt_tokens", "completion_tokens")
+
+
+class AnswerStore:
+    r"""Answers by key in an append-only JSONL file, one a line, each on the disk before the next thing happens.
+
+    Lines end with ``\n`` alone; a text may hold any other line break. A last line that a kill cut off is left out
+    with a warning and cut away before anything is appended; one that only lacks its line break is kept.
+    Only answers are kept, not failures: what failed is asked again.
+
+    Parameters
+    ----------
+    path : Path
+        The file; made with the first answer.
+
+    Raises
+    ------
+    UserError
+        If a line other than a cut-off last one holds no answer: the file is damaged, or another kind of file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._answers: dict[str, Answer] = {}
+        self._read_to = 0
+        self._lines = 0
+        self._file: int | None = None
+        self._warned = False
+        if path.is_dir():
+            raise UserError(f"{str(path)!r} is a folder: expected the name of a file for the answers. Give another.")
+        self._read()
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def get(self, key: str) -> Answer | None:
+        """The answer to the request with this key; null: not answered yet."""
+        return self._answers.get(key)
+
+    def add(self, answer: Answer) -> None:
+        """Keep an answer; when this returns it is on the disk.
+
+        Raises
+        ------
+        ValueError
+            If it is none (:attr:`Answer.answered`) or has no key.
+        MachineError
+            If the disk is full; what was there stays whole.
+        UserError
+            If another process writes to the file.
+        """
+        if not answer.answered or not answer.key:
+            raise ValueError(f"only an answer with a key can be kept, not {answer.id!r}")
+        with self.writing():
+            line = json.dumps(asdict(answer)).encode("ascii") + b"\n"
+            self._append(line)
+            self._answers[answer.key] = answer
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[AnswerStore]:
+        """Hold the file against other processes while the body runs, and read what they added before.
+
+        Raises
+        ------
+        UserError
+            If another process holds it.
+        """
+        if self._file is not None:
+            yield self
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with no_space_left(self.path):
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+        try:
+            self._lock(self._file)
+            tail = self._read()
+            if tail is not None:
+                self._mend(tail)
+            yield self
+        finally:
+            os.close(self._file)
+            self._file = None
+
+    def _lock(self, file: int) -> None:
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"another process is writing answers to {str(self.path)!r}: expected one at a time, or requests would "
+                f"be paid for twice. Wait for it or stop it."
+            ) from None
+        except OSError as error:
+            log.warning("%s cannot be locked (%s): start no second run on it.", self.path, error.strerror)
+
+    def _append(self, data: bytes) -> None:
+        assert self._file is not None
+        with no_space_left(self.path):
+            try:
+                os.lseek(self._file, self._read_to, os.SEEK_SET)
+                left = memoryview(data)
+                while left:
+                    left = left[os.write(self._file, left) :]
+                os.fsync(self._file)
+            except OSError:
+                os.ftruncate(self._file, self._read_to)
+                raise
+        self._read_to += len(data)
+        self._lines += data.count(b"\n")
+
+    def _mend(self, tail: bytes) -> None:
+        assert self._file is not None
+        os.ftruncate(self._file, self._read_to)
+        answer = _answer_of(tail)
+        if isinstance(answer, Answer):
+            self._append(tail + b"\n")
+            self._answers[answer.key] = answer
+
+    def _read(self) -> bytes | None:
+        """Read the lines that are new; give back what stands after the last line break, null if nothing does."""
+        if not self.path.exists():
+            return None
+        with self.path.open("rb") as handle:
+            handle.seek(self._read_to)
+            for line in handle:
+                if not line.endswith(b"\n"):
+                    return self._unfinished(line)
+                self._lines += 1
+                answer = _answer_of(line)
+                if isinstance(answer, str):
+                    raise UserError(
+                        f"{str(self.path)!r}, line {self._lines}: {answer}; expected an answer as this program keeps "
+                        f"it. If this file is a store of answers, delete the line (its request is asked again); "
+                        f"otherwise name another file."
+                    )
+                self._read_to += len(line)
+                self._answers[answer.key] = answer
+        return None
+
+    def _unfinished(self, line: bytes) -> bytes:
+        answer = _answer_of(line)
+        if isinstance(answer, Answer):
+            self._answers[answer.key] = answer
+        elif not self._warned:
+            self._warned = True
+            log.warning(
+                "%s: the last line was cut off (a run was killed while it wrote); its request is asked again.",
+                self.path,
+            )
+        return line
+
+
+def _answer_of(line: bytes) -> Answer | str:
+    """The answer on a line, or what is wrong with it."""
+    try:
+        value: Any = read_json(line)
+    except ValueError:
+        return "no JSON"
+    if not isinstance(value, dict) or not {"id", "key"} <= value.keys() <= {field.name for field in fields(Answer)}:
+        return "no JSON object with the fields of an answer"
+    right = (
+        all(isinstance(value[name], str) and value[name] for name in ("id", "key"))
+        and all(isinstance(value.get(name), (str, type(None))) for name in _TEXTS)
+        and all(type(value.get(name)) in (int, type(None)) for name in _COUNTS)
+    )
+    known = {name: value.get(name) for name in ("error", *_TEXTS, *_COUNTS)}
+    if not right or not (answer := Answer(id=value["id"], key=value["key"], **known)).answered:
+        return "an answer without text, or with fields of wrong kinds"
+    return answer

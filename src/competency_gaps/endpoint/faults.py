@@ -1,0 +1,114 @@
+"""What went wrong with one attempt, and what follows from it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from competency_gaps.endpoint.completion import error_text, read_json
+from competency_gaps.endpoint.key import Key
+from competency_gaps.report.text import shorten, visible
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, OpenAIError
+
+_STOP = (401, 402, 403, 404)
+_AGAIN = (408, 409, 425, 429)
+_REFUSED = (400, 422)
+_NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError")
+"""Kinds of connection faults in which no request left this machine."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A failed attempt."""
+
+    reason: str
+    """Why, short, without the key."""
+    again: bool = False
+    """Whether another attempt may succeed."""
+    wait: float | None = None
+    """Seconds that the endpoint asks to wait before it; null: not told."""
+    stop: int | None = None
+    """Status code that concerns all requests, so that the run ends; null: none."""
+    maybe_paid: bool = False
+    """Whether the endpoint may have answered and counted it all the same."""
+    unreached: bool = False
+    """Whether no connection came about."""
+    complaint: str | None = None
+    """Body of a refusal of the request's form; null: none."""
+
+
+def fault_of(error: OpenAIError | TimeoutError, key: Key, timeout: float) -> Fault:
+    """Sort an exception of the ``openai`` package.
+
+    Parameters
+    ----------
+    error
+        From one attempt, made without the package's own retries.
+    key
+        Hidden wherever it stands in what the endpoint says.
+    timeout
+        Seconds that were waited.
+    """
+    from openai import APIConnectionError, APIStatusError
+
+    if isinstance(error, APIStatusError):
+        return _of_status(error, key)
+    cause = type(error.__cause__).__name__
+    if cause in _NOT_SENT:
+        why = shorten(visible(key.hide(str(error.__cause__), short=True)), 200)
+        return Fault(f"no connection ({why or cause})", again=True, unreached=True)
+    if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
+        return Fault(f"no answer within {timeout:g} s", again=True, maybe_paid=True)
+    if isinstance(error, APIConnectionError):
+        return Fault(f"the connection broke ({cause})", again=True, maybe_paid=True)
+    # A body that the package could not read is as good as a broken connection.
+    return Fault(f"unreadable answer ({type(error).__name__})", again=True, maybe_paid=True)
+
+
+def _of_status(error: APIStatusError, key: Key) -> Fault:
+    status = error.status_code
+    text = key.hide(error.response.text)
+    body: Any = text
+    with contextlib.suppress(ValueError):
+        body = read_json(text)
+    told = key.hide(error_text(body), short=True)
+    reason = f"status {status}: {told}" if told else f"status {status}"
+    if status in _STOP or (status == 429 and "insufficient_quota" in text):
+        return Fault(reason, stop=status)
+    if status in _AGAIN or status >= 500:
+        return Fault(reason, again=True, wait=retry_after(error.response.headers))
+    return Fault(reason, complaint=text if status in _REFUSED else None)
+
+
+def retry_after(headers: Any) -> float | None:
+    """Seconds that an endpoint asks to wait; null: not told, or not in a form that HTTP knows.
+
+    Parameters
+    ----------
+    headers
+        Mapping from lower-case names: ``retry-after-ms`` (milliseconds), ``retry-after`` (seconds or a date).
+    """
+    for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        value = headers.get(name)
+        if value is None:
+            continue
+        try:
+            seconds = float(value) * scale
+        except ValueError:
+            seconds = _until(value)
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    return None
+
+
+def _until(date: str) -> float:
+    try:
+        return parsedate_to_datetime(date).timestamp() - time.time()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return math.nan

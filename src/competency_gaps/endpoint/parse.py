@@ -1,0 +1,143 @@
+"""From an answer's text to a checked value, without ever guessing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pydantic
+
+from competency_gaps.endpoint.request import Answer
+from competency_gaps.report.text import shorten, visible
+
+T = TypeVar("T", bound=pydantic.BaseModel)
+
+_THINKS = re.compile(r"\s*<think(?:ing)?>")
+_THOUGHT = re.compile(r"</think(?:ing)?>")
+_BEGINS = re.compile(r'\{\s*(?:["}]|$)')
+_BRACE = re.compile(r"[{}]")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An answer that cannot be used."""
+
+    reason: str
+    """Why, short enough to show; the model's own words in it are made harmless."""
+
+
+class _Refused(ValueError):
+    """JSON that parses but means nothing definite."""
+
+
+def parse(answer: Answer, model: type[T]) -> T | Failure:
+    """Take the first whole JSON object out of an answer and check it.
+
+    The object may stand alone, in a fence, after prose or after the model's thinking; objects inside the thinking
+    are passed over. Broken JSON is not mended and not searched for whole pieces, names that occur twice in an object
+    and NaN are refused, and a list in place of an object is.
+
+    Parameters
+    ----------
+    answer
+        From an endpoint or a batch file.
+    model
+        What the object must be; types are checked as pydantic does for JSON.
+
+    Returns
+    -------
+    model or Failure
+        A failure for errors, refusals, empty and cut-off texts, and for objects of another form.
+    """
+    if answer.error is not None:
+        return _failure(f"no answer: {answer.error}")
+    if answer.refusal is not None:
+        return _failure(f"refused: {answer.refusal}")
+    cut_off = answer.finish == "length"
+    text = answer.text or ""
+    if not text.strip():
+        return _failure("empty text" + (", cut off at max_tokens before the answer began" if cut_off else ""))
+    found = _object(text)
+    if isinstance(found, Failure):
+        return _failure(found.reason + (" (the answer was cut off at max_tokens)" if cut_off else ""))
+    try:
+        return model.model_validate_json(found)
+    except pydantic.ValidationError as error:
+        faults = [
+            f"{'.'.join(str(part)[:60] for part in fault['loc']) or 'object'}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False, include_context=False)[:3]
+        ]
+        return _failure("JSON of another form: " + "; ".join(faults))
+
+
+def _object(text: str) -> str | Failure:
+    """The first whole JSON object that the model meant as its answer, as it stands in the text."""
+    start = 0
+    if _THINKS.match(text):
+        thought = _THOUGHT.search(text)
+        if thought is None:
+            return Failure("cut off inside the model's thinking")
+        start = thought.end()
+    found = _first(text, start)
+    if not start and not text.lstrip().startswith("{"):
+        # Thinking whose opening mark stood in the prompt: what lies before its end is no answer yet.
+        thought = _THOUGHT.search(text, found[1] if isinstance(found, tuple) else 0)
+        if thought is not None:
+            found = _first(text, thought.end())
+    return found if isinstance(found, Failure) else text[found[0] : found[1]]
+
+
+def _first(text: str, start: int) -> tuple[int, int] | Failure:
+    """Where the first JSON object at or after ``start`` lies; braces of prose are passed over whole."""
+    while (begin := text.find("{", start)) >= 0:
+        if not _BEGINS.match(text, begin):
+            end = _closing(text, begin)
+            if end is None:
+                return Failure("no JSON object: a brace is never closed")
+            start = end
+            continue
+        if text[:begin].rstrip().endswith("["):
+            return Failure("a JSON list where one object was expected")
+        try:
+            end = _DECODER.raw_decode(text, begin)[1]
+        except _Refused as error:
+            return Failure(str(error))
+        except json.JSONDecodeError as error:
+            rest = text[error.pos :].strip()
+            cut = not rest or error.msg.startswith("Unterminated string")
+            return Failure("JSON that is cut off" if cut else f"broken JSON at character {error.pos}: {error.msg}")
+        except (RecursionError, ValueError):
+            return Failure("JSON nested too deeply, or with a number that is too long")
+        return begin, end
+    return Failure("no JSON object in the text")
+
+
+def _closing(text: str, begin: int) -> int | None:
+    depth = 0
+    for brace in _BRACE.finditer(text, begin):
+        depth += 1 if brace.group() == "{" else -1
+        if not depth:
+            return brace.end()
+    return None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise _Refused(f"JSON that has {twice!r} twice in one object")
+    return values
+
+
+def _constant(name: str) -> Any:
+    raise _Refused(f"JSON with {name}, which is no JSON number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant)
+
+
+def _failure(reason: str) -> Failure:
+    return Failure(shorten(visible(" ".join(reason.split())), 300))

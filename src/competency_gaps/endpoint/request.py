@@ -1,0 +1,131 @@
+"""One question to a language model, and one answer that belongs to exactly this question."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from competency_gaps.errors import UserError
+
+Structured = Literal["json_schema", "json_object", "none"]
+"""How an endpoint is asked for JSON: by a schema, as any object, or by words alone."""
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question.
+
+    Raises
+    ------
+    UserError
+        If ``id`` is empty, ``schema_name`` is none that endpoints take, ``max_tokens`` is below 1 or
+        ``temperature`` is negative or not finite.
+    """
+
+    id: str
+    """Names the request within a run; two different requests of one run never share it."""
+    system: str
+    """What the model is told about its task; empty leaves the message out."""
+    user: str
+    """The question itself."""
+    schema: dict[str, Any] | None
+    """JSON schema of the answer; null asks for free text. Endpoints that enforce it want every property required and
+    ``additionalProperties`` false, as pydantic writes it for a model without defaults that forbids extra fields."""
+    schema_name: str
+    """Name of the schema: 1 to 64 letters, digits, ``_`` and ``-``."""
+    max_tokens: int
+    """Most tokens of the answer, reasoning included where the endpoint counts it so."""
+    temperature: float = 0.0
+    """0 or more."""
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            raise UserError("a request has an empty id: expected a text that names it within the run.")
+        if not _NAME.fullmatch(self.schema_name):
+            raise UserError(
+                f"schema name {self.schema_name!r}: expected 1 to 64 letters, digits, '_' and '-'. Give another name."
+            )
+        if self.max_tokens < 1:
+            raise UserError(f"max_tokens is {self.max_tokens}: expected 1 or more tokens for an answer. Raise it.")
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            raise UserError(f"temperature is {self.temperature}: expected a finite number of 0 or more.")
+
+    def body(self, model: str, structured: Structured) -> dict[str, Any]:
+        """Body of the chat-completions call.
+
+        Where the endpoint is not given the schema itself (``json_object``, ``none``), the system message ends with it
+        in words [ours], as the model would not know it otherwise.
+
+        Parameters
+        ----------
+        model
+            Name of the model at the endpoint.
+        structured
+            How the endpoint is asked for JSON; without a schema nothing is asked.
+        """
+        system = self.system
+        if self.schema is not None and structured != "json_schema":
+            shown = json.dumps(self.schema, ensure_ascii=False)
+            system = f"{system}\n\nAnswer with one JSON object of this JSON schema and nothing else:\n{shown}".lstrip()
+        messages = [{"role": "system", "content": whole(system)}] if system else []
+        body: dict[str, Any] = {
+            "model": model,
+            "messages": [*messages, {"role": "user", "content": whole(self.user)}],
+            "max_tokens": self.max_tokens,
+            "temperature": float(self.temperature),
+        }
+        if self.schema is not None and structured == "json_schema":
+            named = {"name": self.schema_name, "strict": True, "schema": self.schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        elif self.schema is not None and structured == "json_object":
+            body["response_format"] = {"type": "json_object"}
+        return body
+
+    def key(self, model: str) -> str:
+        """SHA-256 of the body with its schema, in hexadecimal.
+
+        It does not depend on how an endpoint is asked for JSON: an answer stays valid when an endpoint takes no
+        schema. Order within the schema counts, as models write properties in that order.
+        """
+        body = json.dumps(self.body(model, "json_schema"), separators=(",", ":"))
+        return hashlib.sha256(body.encode("ascii")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for one request. It counts as answered if it has a text or a refusal."""
+
+    id: str
+    """Id of the request."""
+    key: str
+    """Key of the request (:meth:`Request.key`); empty where it is not known, as in an imported file."""
+    text: str | None
+    """What the model wrote; empty if it wrote nothing, null if no answer came or it refused."""
+    refusal: str | None
+    """Why the model or the endpoint refused, in its words; null: it did not."""
+    error: str | None
+    """Why there is no answer; null: there is one."""
+    prompt_tokens: int | None
+    """Tokens of the prompt as the endpoint counts them, 0 or more; null: not told."""
+    completion_tokens: int | None
+    """Tokens of the answer as the endpoint counts them, 0 or more; null: not told."""
+    model: str | None
+    """Model as the endpoint names it; null: not told."""
+    finish: str | None = None
+    """Why the model stopped, in the endpoint's word (``length``: cut off at ``max_tokens``); null: not told."""
+
+    @property
+    def answered(self) -> bool:
+        """Whether this need not be asked again."""
+        return self.error is None and (self.text is not None or self.refusal is not None)
+
+
+def whole(text: str) -> str:
+    """Replace lone surrogates, which no UTF-8 file or connection can carry, by U+FFFD."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

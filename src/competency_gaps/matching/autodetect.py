@@ -1,0 +1,111 @@
+"""AutoDetect's logs: the points that it tested, with the judge's scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from competency_gaps.matching.records import Raw
+
+LOW = 3.0
+"""A question scored so or lower (of 1 to 10) counts as failed: AutoDetect's own bound."""
+EXPLANATION_LIMIT = 1000
+
+
+def is_log(content: Any) -> bool:
+    """Whether a file's content is an AutoDetect log."""
+    return isinstance(content, Mapping) and (
+        "init_points" in content or any(isinstance(one, Mapping) and "steps" in one for one in content.values())
+    )
+
+
+def read_log(content: Mapping[str, Any], where: str, folders: Sequence[str] = ()) -> list[Raw]:
+    """Make one record of each point ``task:point``.
+
+    The description is the point's name with the task's in brackets and, for points that the framework added, its
+    explanation. ``score`` is the mean judge score over the steps (1 to 10, higher is better; steps without a score are
+    not counted), ``low_score_rate`` the share of scores of 3 or less. ``level`` is ``test_point``, or
+    ``proposed_not_tested`` for a point without steps.
+
+    Parameters
+    ----------
+    where
+        The file, for messages.
+    folders
+        Folders between the taxonomy's folder and the log; ``version_*`` apart they begin the id, so that one point
+        tested on two models has two ids. The folder of a run (``autodetect_MODEL``) gives the field ``model``.
+    """
+    kept = [part for part in folders if not part.startswith("version_")]
+    prefix = "".join(f"{part}/" for part in kept)
+    models = [part.removeprefix("autodetect_") for part in kept if part.startswith("autodetect_")]
+    task_name = _tasks(content)
+    added = _added(content.get("new_points"))
+    tested = {_point(key) for key, value in content.items() if isinstance(value, Mapping)}
+    records = []
+    for key, value in content.items():
+        if key in ("init_points", "new_points"):
+            continue
+        if not isinstance(value, Mapping) or not isinstance(value.get("steps", []), list):
+            records.append(Raw(f"{where}, {key!r}", None, "it holds no steps"))
+            continue
+        records.append(_record(f"{prefix}{key}", key, value.get("steps", []), added, where))
+    named = content.get("init_points")
+    untested = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
+    untested += [f"{task_name}:{name}" if task_name else name for name in added]
+    for key in dict.fromkeys(untested):
+        if _point(key) not in tested:
+            records.append(_record(f"{prefix}{key}", key, [], added, where))
+    if models:
+        for record in records:
+            if record.reason is None:
+                record.values["model"] = models[-1]
+    return records
+
+
+def _tasks(content: Mapping[str, Any]) -> str | None:
+    """The task whose points the log holds, if it is one."""
+    tasks = {key.partition(":")[0] for key in content if ":" in key}
+    return tasks.pop() if len(tasks) == 1 else None
+
+
+def _added(points: Any) -> dict[str, str]:
+    """Points that the framework proposed, with their explanations."""
+    found = {}
+    for one in points if isinstance(points, list) else []:
+        if isinstance(one, Mapping) and isinstance(one.get("task_name"), str):
+            found[one["task_name"].strip()] = str(one.get("explanation") or "")[:EXPLANATION_LIMIT].strip()
+    return found
+
+
+def _record(key: str, point: str, steps: Sequence[Any], added: Mapping[str, str], where: str) -> Raw:
+    task, _, name = point.rpartition(":")
+    words, category = (part.replace("_", " ").strip() for part in (name, task))
+    explanation = added.get(name.strip())
+    scores = [one for step in steps if (one := _score(step)) is not None]
+    description = f"{words} ({category})" if category else words
+    values: dict[str, Any] = {
+        "id": key,
+        "description": f"{description}: {explanation}" if explanation else description,
+        "category": category or None,
+        "score": sum(scores) / len(scores) if scores else None,
+        "framework": "AutoDetect",
+        "level": "test_point" if steps else "proposed_not_tested",
+        "low_score_rate": sum(one <= LOW for one in scores) / len(scores) if scores else None,
+        "n_questions": len(scores),
+        "n_unscored": len(steps) - len(scores),
+        "added_by_framework": explanation is not None,
+        "explanation": explanation,
+        "source": where,
+    }
+    return Raw(f"{where}, {point!r}", values)
+
+
+def _score(step: Any) -> float | None:
+    value = step.get("score") if isinstance(step, Mapping) else None
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if number and value is not None else None
+
+
+def _point(key: str) -> str:
+    return key.rpartition(":")[2].strip().casefold()

@@ -1,0 +1,123 @@
+"""What entries are matched to: labelled concepts and themes of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from competency_gaps.errors import UserError
+from competency_gaps.report.text import visible
+
+Among = Literal["ranked", "alive", "labelled"]
+
+TEXT_LIMIT = 300
+"""Characters of a label that are embedded and shown."""
+
+CONCEPT_COLUMNS: dict[str, type[pl.DataType]] = {
+    "concept": pl.Int32,
+    "label": pl.String,
+    "label_kind": pl.String,
+    "label_score": pl.Float64,
+    "alive": pl.Boolean,
+    "ranked": pl.Boolean,
+    "missing": pl.Boolean,
+    "chi_bench": pl.Float64,
+    "chi_model": pl.Float64,
+    "gap": pl.Float64,
+    "q_value": pl.Float64,
+    "performance_status": pl.String,
+    "coverage_status": pl.String,
+    "leader": pl.Int32,
+}
+"""Columns taken from ``run.concepts``; the kind and score of labels are null where the run has none."""
+THEME_COLUMNS: dict[str, type[pl.DataType]] = {
+    "level": pl.String,
+    "id": pl.Int32,
+    "name": pl.String,
+    "chi_bench": pl.Float64,
+    "chi_model": pl.Float64,
+    "gap": pl.Float64,
+    "q_value": pl.Float64,
+    "performance_status": pl.String,
+}
+_OPTIONAL = ("label_kind", "label_score")
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Labelled concepts, and themes."""
+
+    concepts: pl.DataFrame
+    """``CONCEPT_COLUMNS`` and ``text`` (what is embedded), in the order of concepts."""
+    themes: pl.DataFrame
+    """``THEME_COLUMNS`` and ``text``; empty where the run has no themes."""
+    among: Among
+    pool: int
+    """Concepts that ``among`` names, labelled or not."""
+    unlabelled: int
+    """Of these, concepts without a label: no entry can name them."""
+    weak_unlabelled: int
+    """Of these, weak ones."""
+
+
+def candidates(concepts: pl.DataFrame, themes: pl.DataFrame | None = None, *, among: Among = "ranked") -> Candidates:
+    """Gather what entries can be matched to.
+
+    Parameters
+    ----------
+    concepts
+        ``run.concepts``.
+    themes
+        One row per theme and subtheme with ``THEME_COLUMNS``; null: the run has none.
+    among
+        ``ranked`` (default): concepts that are alive and bear no flag, since a flagged concept is no competency;
+        ``alive``: flagged ones too; ``labelled``: also those that were never active.
+
+    Raises
+    ------
+    UserError
+        If a column is missing, or no such concept has a label.
+    """
+    frame = _typed(concepts, CONCEPT_COLUMNS, "concepts")
+    if among != "labelled":
+        frame = frame.filter(pl.col(among))
+    text = _text("label")
+    labelled = frame.with_columns(text=text).filter(pl.col("text") != "")
+    if labelled.is_empty():
+        raise UserError(
+            f"none of the {frame.height:,} {among} concepts has a label, so nothing can be matched. "
+            "Label the SAE's concepts first, then run 'cgaps run' on the folder again."
+        )
+    without = frame.filter(text.fill_null("") == "")
+    named = _typed(themes, THEME_COLUMNS, "themes") if themes is not None else pl.DataFrame(schema=THEME_COLUMNS)
+    return Candidates(
+        concepts=labelled.sort("concept"),
+        themes=named.with_columns(text=_text("name")).filter(pl.col("text") != ""),
+        among=among,
+        pool=frame.height,
+        unlabelled=without.height,
+        weak_unlabelled=without.filter(is_weak()).height,
+    )
+
+
+def is_weak() -> pl.Expr:
+    """Whether a concept is ranked and weak."""
+    return pl.col("ranked") & (pl.col("performance_status") == "weak").fill_null(False)
+
+
+def _text(column: str) -> pl.Expr:
+    """One line without characters that act, cut to ``TEXT_LIMIT``."""
+    line = pl.col(column).str.slice(0, 4 * TEXT_LIMIT).str.replace_all(r"\s+", " ").str.strip_chars()
+    return line.map_elements(visible, return_dtype=pl.String).str.slice(0, TEXT_LIMIT)
+
+
+def _typed(frame: pl.DataFrame, columns: dict[str, type[pl.DataType]], what: str) -> pl.DataFrame:
+    """The columns in their types; the optional ones null where they are absent."""
+    absent = [name for name in columns if name not in frame.columns]
+    lacking = [name for name in absent if name not in _OPTIONAL]
+    if lacking:
+        raise UserError(f"the table of {what} lacks the column {lacking[0]!r}; it has {', '.join(frame.columns)}.")
+    made = [(pl.lit(None) if name in absent else pl.col(name)).cast(kind).alias(name) for name, kind in columns.items()]
+    return frame.select(made)

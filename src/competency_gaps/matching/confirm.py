@@ -1,0 +1,147 @@
+"""Verdicts of a language model on pairs that the embedding found near.
+
+The texts of a pair come from outside: they stand JSON-encoded in the prompt, which says that they are data. A verdict
+that cannot be read is none: the pair stays, marked ``unconfirmed``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from string import Template
+from typing import Literal, NamedTuple
+
+import polars as pl
+import pydantic
+
+from competency_gaps.endpoint.parse import Failure, parse
+from competency_gaps.endpoint.request import Answer, Request
+from competency_gaps.matching.summary import Matching, summarise
+from competency_gaps.report.text import visible
+
+UNCONFIRMED = "unconfirmed"
+"""The verdict of a pair whose answer cannot be used."""
+MAX_TOKENS = 200
+"""Enough for the verdict and a little prose around it."""
+
+
+class MatchVerdict(pydantic.BaseModel):
+    """Answer on an entry and a label."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    verdict: Literal["same", "related", "unrelated"]
+
+
+class ScopeVerdict(pydantic.BaseModel):
+    """Answer on a benchmark's scope and a label."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    verdict: Literal["belongs", "borderline", "outside"]
+
+
+class Pair(NamedTuple):
+    """Two texts to be judged."""
+
+    entry: str
+    """An entry's text, or a benchmark's scope."""
+    label: str
+
+
+class _Question(NamedTuple):
+    name: str
+    """Of the prompts, the schema and the ids."""
+    first: str
+    """What the pair's first text is called in the prompt."""
+    model: type[MatchVerdict] | type[ScopeVerdict]
+
+
+_MATCH = _Question("match", "weakness", MatchVerdict)
+_SCOPE = _Question("scope", "scope", ScopeVerdict)
+
+
+def pairs_of(matching: Matching) -> list[Pair]:
+    """The distinct pairs of entry text and label that a matching has, dropped ones included."""
+    both = pl.concat([matching.pairs, matching.dropped]).select("entry_text", "label_text")
+    return [Pair(*row) for row in both.unique(maintain_order=True).iter_rows()]
+
+
+def confirm_requests(pairs: Iterable[tuple[str, str]]) -> list[Request]:
+    """Ask of each pair of entry text and label whether they are the same, related or unrelated; equal pairs once."""
+    return _requests(pairs, _MATCH)
+
+
+def scope_requests(pairs: Iterable[tuple[str, str]]) -> list[Request]:
+    """Ask of each pair of scope and label whether the concept belongs, is borderline or outside; equal pairs once."""
+    return _requests(pairs, _SCOPE)
+
+
+def apply_verdicts(matching: Matching, answers: Iterable[Answer]) -> Matching:
+    """Store verdicts, set pairs judged unrelated aside, and count anew.
+
+    An answer that cannot be read makes its pair ``unconfirmed``, which stays; a pair without an answer keeps what it
+    has. The calibration is that of the embedding: with verdicts the chance of a match is at most that.
+
+    Parameters
+    ----------
+    answers
+        To the requests of :func:`confirm_requests`, in any order; others are passed over.
+    """
+    found = verdicts_of(answers, "match")
+    both = pl.concat([matching.pairs, matching.dropped])
+    ids = [pair_id("match", *row) for row in both.select("entry_text", "label_text").iter_rows()]
+    told = [found.get(one, old) for one, old in zip(ids, both["verdict"].to_list(), strict=True)]
+    place = {entry: i for i, entry in enumerate(matching.entries["entry"])}
+    order = pl.Series([place[entry] for entry in both["entry"]], dtype=pl.Int64)
+    pairs = both.with_columns(verdict=pl.Series(told, dtype=pl.String), order=order)
+    pairs = pairs.sort("order", "similarity", "label_text", "concept", descending=[False, True, False, False])
+    counted = ("n_concepts", "n_weak", "n_exercised", "n_themes", "recovered", "recovered_weak", "covered")
+    return summarise(
+        head=matching.entries.drop(counted),
+        pairs=pairs.drop("order"),
+        themes=matching.themes,
+        candidates=matching.candidates,
+        calibrations=(matching.calibration, matching.theme_calibration),
+        per_entry=matching.per_entry,
+        seed=matching.seed,
+    )
+
+
+def verdicts_of(answers: Iterable[Answer], name: Literal["match", "scope"]) -> dict[str, str]:
+    """Verdicts by the id of the request; ``unconfirmed`` where an answer cannot be read."""
+    question = _MATCH if name == "match" else _SCOPE
+    found = {}
+    for answer in answers:
+        read = parse(answer, question.model)
+        found[answer.id] = UNCONFIRMED if isinstance(read, Failure) else str(read.verdict)
+    return found
+
+
+def pair_id(name: str, entry: str, label: str) -> str:
+    """Id of a pair's request: the same for the same texts."""
+    digest = hashlib.sha256(json.dumps([entry, label]).encode("ascii")).hexdigest()
+    return f"{name}-{digest[:24]}"
+
+
+def _requests(pairs: Iterable[tuple[str, str]], question: _Question) -> list[Request]:
+    system, user = (_prompt(f"{question.name}.{part}.txt") for part in ("system", "user"))
+    schema = question.model.model_json_schema()
+    found: dict[str, Request] = {}
+    for entry, label in pairs:
+        name = pair_id(question.name, entry, label)
+        data: Mapping[str, str] = {question.first: visible(entry), "concept": visible(label)}
+        found[name] = Request(
+            id=name,
+            system=system,
+            user=Template(user).substitute(data=json.dumps(data, ensure_ascii=False)),
+            schema=schema,
+            schema_name=f"{question.name}_verdict",
+            max_tokens=MAX_TOKENS,
+            temperature=0.0,
+        )
+    return list(found.values())
+
+
+def _prompt(name: str) -> str:
+    return (files("competency_gaps.matching") / "prompts" / name).read_text(encoding="utf-8").strip()

@@ -1,0 +1,170 @@
+"""Entries of an outside list matched to the labels of concepts and the names of themes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.errors import UserError
+from competency_gaps.matching.candidates import CONCEPT_COLUMNS, THEME_COLUMNS, Candidates
+from competency_gaps.matching.null import Calibration, Embed, OnDraw, embed_distinct, entry_null, plan_draws
+from competency_gaps.matching.summary import Matching, summarise
+from competency_gaps.matching.taxonomy import Entry
+
+ROWS = 256
+"""Entries compared at once."""
+
+
+def match(
+    entries: Sequence[Entry],
+    candidates: Candidates,
+    embed: Embed,
+    *,
+    seed: int = 0,
+    alpha: float = 0.05,
+    per_entry: int = 5,
+    draws: int | None = None,
+    on_draw: OnDraw | None = None,
+) -> Matching:
+    """Match entries to the labels of concepts and the names of themes; never a forced match.
+
+    A label matches if it is nearer to the entry (cosine of the embedded texts) than the entry's own bound: see
+    :mod:`competency_gaps.matching.null`, also for why the bound is each entry's own. Labels and names of themes have
+    a null each.
+
+    Parameters
+    ----------
+    embed
+        Texts to float32 of shape (texts, dimensions), rows of length 1.
+    alpha
+        Highest chance that an entry which no label is about matches something.
+    per_entry
+        The nearest distinct labels of an entry that count; all concepts that bear one of them are matched.
+    draws
+        Shuffled dealings that set the bounds; by default as the number of labels allows.
+
+    Raises
+    ------
+    UserError
+        If there is no entry, or ``alpha``, ``per_entry`` or ``draws`` cannot be.
+    """
+    if not entries:
+        raise UserError("there is no entry to match: the taxonomy is empty.")
+    if per_entry < 1:
+        raise UserError(f"per_entry is {per_entry}, expected at least 1.")
+    rows = embed_distinct(embed, [entry.text for entry in entries])
+    options: dict[str, Any] = {"seed": seed, "alpha": alpha, "per_entry": per_entry, "draws": draws}
+    found = _against(rows, candidates.concepts, embed, on_draw=on_draw, **options)
+    themes, theme_calibration = found.pairs.clear(), None
+    if candidates.themes.height:
+        by_theme = _against(rows, candidates.themes, embed, on_draw=None, **options)
+        themes, theme_calibration = by_theme.pairs, by_theme.calibration
+    head = _head(entries, found)
+    named = candidates.concepts.join(found.named, left_on="text", right_on="label_text", how="left")
+    named = named.with_columns(pl.col("named_by").fill_null(0)).sort("concept")
+    return summarise(
+        head=head,
+        pairs=_borne(head, found.pairs, candidates.concepts, list(CONCEPT_COLUMNS)),
+        themes=_borne(head, themes, candidates.themes, list(THEME_COLUMNS)),
+        candidates=replace(candidates, concepts=named),
+        calibrations=(found.calibration, theme_calibration),
+        per_entry=per_entry,
+        seed=seed,
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Labels that entries match."""
+
+    pairs: pl.DataFrame
+    """row (of the entry), label_text, similarity, p_value: the nearest ``per_entry``."""
+    named: pl.DataFrame
+    """label_text, named_by: over all labels beyond the bounds."""
+    best_label: list[str]
+    best: np.ndarray
+    p_value: np.ndarray
+    bounds: np.ndarray
+    calibration: Calibration
+
+
+def _against(
+    rows: np.ndarray,
+    frame: pl.DataFrame,
+    embed: Embed,
+    *,
+    seed: int,
+    alpha: float,
+    per_entry: int,
+    draws: int | None,
+    on_draw: OnDraw | None,
+) -> _Found:
+    texts = frame["text"].unique(maintain_order=True).to_list()
+    labels = embed_distinct(embed, texts)
+    setting, checking = plan_draws(len(texts), alpha, draws)
+    null = entry_null(rows, texts, embed, seed=seed, draws=setting, checks=checking, on_draw=on_draw)
+    bounds = null.bounds(alpha)
+    entry_of, label_of, values = [], [], []
+    named = np.zeros(len(texts), dtype=np.int64)
+    best, best_at = np.empty(len(rows), dtype=np.float32), np.empty(len(rows), dtype=np.int64)
+    for start in range(0, len(rows), ROWS):
+        block = rows[start : start + ROWS] @ labels.T
+        best_at[start : start + ROWS], best[start : start + ROWS] = block.argmax(axis=1), block.max(axis=1)
+        over = block > bounds[start : start + ROWS, None]
+        named += over.sum(axis=0)
+        for i in np.flatnonzero(over.any(axis=1)):
+            nearest = np.argsort(-block[i], kind="stable")[: min(per_entry, int(over[i].sum()))]
+            entry_of += [start + int(i)] * len(nearest)
+            label_of += nearest.tolist()
+            values += block[i, nearest].tolist()
+    pairs = pl.DataFrame(
+        {
+            "row": pl.Series(entry_of, dtype=pl.Int64),
+            "label_text": pl.Series([texts[j] for j in label_of], dtype=pl.String),
+            "similarity": pl.Series(values, dtype=pl.Float64),
+            "p_value": pl.Series(null.p_values(np.array(entry_of, int), np.array(values)), dtype=pl.Float64),
+        }
+    )
+    return _Found(
+        pairs=pairs,
+        named=pl.DataFrame({"label_text": texts, "named_by": named}),
+        best_label=[texts[j] for j in best_at],
+        best=best.astype(np.float64),
+        p_value=null.p_values(np.arange(len(rows)), best),
+        bounds=bounds.astype(np.float64),
+        calibration=null.calibration(alpha),
+    )
+
+
+def _head(entries: Sequence[Entry], found: _Found) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "entry": [entry.id for entry in entries],
+            "description": [entry.description for entry in entries],
+            "domain": [entry.domain for entry in entries],
+            "category": [entry.category for entry in entries],
+            "score": [entry.score for entry in entries],
+            "text": [entry.text for entry in entries],
+            "best_label": found.best_label,
+            "similarity": found.best,
+            "p_value": found.p_value,
+            "bound": found.bounds,
+        },
+        schema_overrides={"domain": pl.String, "category": pl.String, "score": pl.Float64},
+    )
+
+
+def _borne(head: pl.DataFrame, pairs: pl.DataFrame, frame: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+    """Pairs of entry and label, with every concept (theme) that bears the label."""
+    texts = head.select("entry", entry_text="text").with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
+    joined = pairs.join(texts, on="row", how="left").join(frame, left_on="label_text", right_on="text", how="inner")
+    order = joined.sort(
+        "row", "similarity", "label_text", columns[0], columns[1], descending=[False, True, *[False] * 3]
+    )
+    return order.select(
+        "entry", "entry_text", "label_text", "similarity", "p_value", *columns, verdict=pl.lit(None, dtype=pl.String)
+    )

@@ -1,0 +1,245 @@
+"""How near labels come by chance [ours]: entries against labels whose words are dealt out anew.
+
+A similarity of two embedded texts means little by itself: a general entry is near to everything. So each entry is
+compared with *shuffled labels*: all words of all labels, dealt out anew to labels of the same lengths, content words
+and function words apart (:mod:`competency_gaps.matching.shuffled`). They have the labels' words in the labels'
+numbers, and no meaning as a whole. A draw is one such dealing over all labels; its best similarity to an entry is what
+the entry's best similarity is worth by chance, with as many labels to choose from.
+
+Each entry has a null of its own, and decides by it: a label matches if it is nearer than the entry's bound, the
+``floor(alpha (draws + 1))``-th largest of its null bests. An entry that no label is about then matches something with
+a chance of about ``alpha``, whatever its wording. That is a rate per entry and not a false-discovery rate: a recovery
+rate is to be read against it. One bound for all entries (``Calibration.overall``) is reported and does not decide.
+
+Shuffled labels still hold the words, and a word alone says much: the null is strict where labels are short, and where
+all are single words nothing can be told from it (``Calibration.unbroken``). And it knows only of shuffled labels: real
+ones that are about something near (jewellery, for an entry on minerals) may pass it; verdicts of a model
+(:mod:`competency_gaps.matching.confirm`) tell these apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from competency_gaps.errors import UserError
+from competency_gaps.matching.shares import Share, share
+from competency_gaps.matching.shuffled import dealings
+
+Embed = Callable[[Sequence[str]], np.ndarray]
+"""Texts to float32 of shape (texts, dimensions), rows of length 1."""
+OnDraw = Callable[[int, int], None]
+"""Called after each draw with how many are done, and of how many."""
+
+BUDGET = 60_000
+"""Shuffled labels that are embedded by default, unless the level needs more."""
+MOST_DRAWS = 99
+CHECK_SHARE = 4
+"""One draw in so many more checks the level, at least ``LEAST_CHECKS``."""
+LEAST_CHECKS = 5
+BLOCK = 8192
+"""Labels compared at once."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a match is worth."""
+
+    alpha: float
+    draws: int
+    """Dealings that set the entries' bounds."""
+    check_draws: int
+    """Further ones that check them."""
+    labels: int
+    """Distinct labels in each."""
+    expected: float
+    """Share of entries that match something by chance, by construction: ``floor(alpha (draws + 1)) / (draws + 1)``."""
+    realised: Share
+    """Of entries and check draws, how many matched; those of one draw are not independent: the interval is narrow."""
+    overall: float
+    """The ``1 - alpha`` quantile of all entries' null bests: one bound for all, for comparison."""
+    unbroken: float
+    """Share of shuffled labels that have just the words of a real label again."""
+
+
+@dataclass(frozen=True)
+class Null:
+    """Best similarities of entries to shuffled labels."""
+
+    bests: np.ndarray
+    """float32 of shape (entries, draws)."""
+    checks: np.ndarray
+    """float32 of shape (entries, check draws)."""
+    labels: int
+    unbroken: float
+
+    def rank(self, alpha: float) -> int:
+        """Which of the largest null bests is the bound."""
+        rank = math.floor(alpha * (self.bests.shape[1] + 1) + 1e-9)
+        if rank < 1:
+            raise UserError(
+                f"{self.bests.shape[1]} draws cannot reach alpha = {alpha:g}: "
+                f"take at least {least_draws(alpha)} draws, or a larger alpha."
+            )
+        return rank
+
+    def bounds(self, alpha: float) -> np.ndarray:
+        """Each entry's bound, float32 of shape (entries,): what exceeds it matches."""
+        rank = self.rank(alpha)
+        return np.partition(self.bests, -rank, axis=1)[:, -rank]
+
+    def p_values(self, entries: np.ndarray, similarities: np.ndarray) -> np.ndarray:
+        """Chance that the best of as many shuffled labels comes as near to the same entry.
+
+        ``(1 + draws that reach it) / (1 + draws)``: never 0, and valid for any number of draws.
+
+        Parameters
+        ----------
+        entries : ndarray of int of shape (n,)
+        similarities : ndarray of shape (n,)
+
+        Returns
+        -------
+        ndarray of float64 of shape (n,), in (0, 1].
+        """
+        ordered = np.sort(self.bests, axis=1)
+        below = np.array(
+            [np.searchsorted(ordered[e], s, side="left") for e, s in zip(entries, similarities, strict=True)]
+        )
+        draws = ordered.shape[1]
+        return (1.0 + draws - below) / (1.0 + draws) if len(below) else np.empty(0)
+
+    def calibration(self, alpha: float) -> Calibration:
+        """Bounds at a level, checked on the draws that did not set them."""
+        over = self.checks > self.bounds(alpha)[:, None]
+        draws = self.bests.shape[1]
+        return Calibration(
+            alpha=alpha,
+            draws=draws,
+            check_draws=self.checks.shape[1],
+            labels=self.labels,
+            expected=self.rank(alpha) / (draws + 1),
+            realised=share(int(over.sum()), over.size),
+            overall=float(np.quantile(self.bests, 1 - alpha)),
+            unbroken=self.unbroken,
+        )
+
+
+def least_draws(alpha: float) -> int:
+    """The fewest draws with which a p-value can reach ``alpha``."""
+    return math.ceil(1 / alpha - 1e-9) - 1
+
+
+def plan_draws(labels: int, alpha: float, draws: int | None = None) -> tuple[int, int]:
+    """How many draws set the bounds, and how many check them.
+
+    By default as many as ``BUDGET`` shuffled labels allow, at most ``MOST_DRAWS``, never fewer than the level needs.
+
+    Raises
+    ------
+    UserError
+        If ``alpha`` is not in (0, 0.5], or the draws cannot reach it.
+    """
+    if not 0 < alpha <= 0.5:
+        raise UserError(f"alpha is {alpha:g}, expected a level above 0 and up to 0.5, e.g. 0.05.")
+    least = least_draws(alpha)
+    if draws is not None and draws < least:
+        raise UserError(f"{draws} draws cannot reach alpha = {alpha:g}: take at least {least}, or a larger alpha.")
+    chosen = draws if draws is not None else max(least, min(MOST_DRAWS, BUDGET // max(labels, 1)))
+    return chosen, max(LEAST_CHECKS, chosen // CHECK_SHARE)
+
+
+def entry_null(
+    entries: np.ndarray,
+    labels: Sequence[str],
+    embed: Embed,
+    *,
+    seed: int,
+    draws: int,
+    checks: int,
+    on_draw: OnDraw | None = None,
+) -> Null:
+    """Best similarity of each entry to shuffled labels, draw by draw.
+
+    Parameters
+    ----------
+    entries : ndarray of float32 of shape (entries, dimensions)
+        Embedded entries.
+    labels
+        Distinct labels.
+    """
+    columns, broken = [], []
+    for number, (texts, unbroken) in enumerate(dealings(labels, seed, draws + checks), start=1):
+        columns.append(best_similarity(entries, embed_distinct(embed, texts)))
+        broken.append(unbroken)
+        if on_draw is not None:
+            on_draw(number, draws + checks)
+    bests = np.column_stack(columns)
+    return Null(bests[:, :draws], bests[:, draws:], len(labels), float(np.mean(broken)))
+
+
+@dataclass(frozen=True)
+class ScopeNull:
+    """Similarities of shuffled labels, each one's largest with any of several texts."""
+
+    values: np.ndarray
+    """float32, sorted, of shape (draws * labels,)."""
+    checks: np.ndarray
+    """float32 of shape (check draws * labels,)."""
+    unbroken: float
+
+    def tail(self, similarities: np.ndarray) -> np.ndarray:
+        """Share of shuffled labels that come as near, ``(1 + reaching) / (1 + all)``: float64 in (0, 1]."""
+        below = np.searchsorted(self.values, similarities.astype(np.float32), side="left")
+        return (1.0 + len(self.values) - below) / (1.0 + len(self.values))
+
+
+def null_similarities(
+    scopes: np.ndarray,
+    labels: Sequence[str],
+    embed: Embed,
+    *,
+    seed: int,
+    draws: int,
+    checks: int,
+    on_draw: OnDraw | None = None,
+) -> ScopeNull:
+    """Similarity of every shuffled label to the nearest of several embedded texts.
+
+    Parameters
+    ----------
+    scopes : ndarray of float32 of shape (texts, dimensions)
+    """
+    rows, broken = [], []
+    for number, (texts, unbroken) in enumerate(dealings(labels, seed, draws + checks), start=1):
+        rows.append(best_similarity(embed_distinct(embed, texts), scopes))
+        broken.append(unbroken)
+        if on_draw is not None:
+            on_draw(number, draws + checks)
+    return ScopeNull(np.sort(np.concatenate(rows[:draws])), np.concatenate(rows[draws:]), float(np.mean(broken)))
+
+
+def embed_distinct(embed: Embed, texts: Sequence[str]) -> np.ndarray:
+    """Embed each distinct text once.
+
+    Returns
+    -------
+    ndarray of float32 of shape (texts, dimensions)
+    """
+    distinct = list(dict.fromkeys(texts))
+    rows = np.asarray(embed(distinct), dtype=np.float32)
+    if rows.ndim != 2 or len(rows) != len(distinct) or not np.isfinite(rows).all():
+        raise ValueError(f"the embedding gave an array of shape {rows.shape} for {len(distinct)} texts")
+    place = {text: i for i, text in enumerate(distinct)}
+    return rows[[place[text] for text in texts]]
+
+
+def best_similarity(entries: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The largest cosine of each entry with any label, float32 of shape (entries,)."""
+    best = np.full(len(entries), -np.inf, dtype=np.float32)
+    for start in range(0, len(labels), BLOCK):
+        np.maximum(best, (entries @ labels[start : start + BLOCK].T).max(axis=1), out=best)
+    return best

@@ -1,0 +1,87 @@
+"""Files of records, before anything is known of what the records mean."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from competency_gaps.errors import UserError
+
+
+class Raw(NamedTuple):
+    """One record of a source."""
+
+    where: str
+    """File and place in it."""
+    values: Any
+    """What stands there; an object if all is well."""
+    reason: str | None = None
+    """Why it can be no entry; null: nothing is known against it."""
+
+
+def load(path: Path) -> Any:
+    """Read a JSON, YAML or CSV file; a CSV gives a list of objects whose values are all texts, empty cells null.
+
+    Raises
+    ------
+    UserError
+        If the file is not UTF-8 or malformed.
+    """
+    if path.suffix == ".csv":
+        return _csv(path)
+    text = _text(path)
+    if path.suffix == ".json":
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path} is not valid JSON: {error}.") from error
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UserError(f"{path} is not valid YAML: {error}.") from error
+
+
+def load_jsonl(path: Path) -> list[Raw]:
+    """Read a JSON Lines file; a line that is no object is given with its reason. Blank lines are passed over.
+
+    Raises
+    ------
+    UserError
+        If the file is not UTF-8.
+    """
+    found = []
+    # Only "\n" ends a line: texts may hold U+2028 and its like.
+    for number, line in enumerate(_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            found.append(Raw(where, None, f"not JSON ({error})"))
+            continue
+        reason = None if isinstance(value, dict) else f"a {type(value).__name__}, not an object"
+        found.append(Raw(where, value, reason))
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 ({error}). Convert the file.") from error
+
+
+def _csv(path: Path) -> list[dict[str, Any]]:
+    try:
+        # Everything as text: guessing types would change ids like "007".
+        return pl.read_csv(path, infer_schema=False).to_dicts()
+    except pl.exceptions.NoDataError as error:
+        raise UserError(f"{path} is empty. Expected a line of column names and one line per entry.") from error
+    except pl.exceptions.PolarsError as error:
+        raise UserError(f"{path} is not a readable CSV file ({error}).") from error

@@ -1,0 +1,256 @@
+"""Concepts that a benchmark lacks although its stated scope asks for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.stats import false_discovery_control
+
+from competency_gaps.endpoint.request import Answer, Request
+from competency_gaps.errors import UserError, nearest
+from competency_gaps.matching.candidates import Among, Candidates
+from competency_gaps.matching.candidates import candidates as gather
+from competency_gaps.matching.confirm import pair_id, scope_requests, verdicts_of
+from competency_gaps.matching.null import Embed, OnDraw, embed_distinct, null_similarities, plan_draws
+from competency_gaps.matching.shares import Share, share
+from competency_gaps.report.text import visible
+
+LACKING = ("missing", "under")
+CLAUSE_LIMIT = 40
+"""Clauses of a description that are compared; more are refused, since each one widens the scope."""
+DESCRIPTION_LIMIT = 4000
+"""Characters of a description."""
+OUTSIDE = "outside"
+COLUMNS = (
+    "concept",
+    "label",
+    "label_kind",
+    "label_score",
+    "text",
+    "similarity",
+    "clause",
+    "p_value",
+    "q_value",
+    "in_scope",
+    "coverage_status",
+    "chance_seen",
+    "density",
+    "chi_bench",
+    "chi_bench_elsewhere",
+    "verdict",
+)
+
+_BREAK = re.compile(r"[.!?](?=\s|$)|[;:\n,()]|\s[-–—]\s")
+_WORD = re.compile(r"\w{3,}")
+
+
+@dataclass(frozen=True)
+class ScopeFindings:
+    """What a benchmark lacks of its stated scope."""
+
+    benchmark: str
+    clauses: list[str]
+    """The description and its clauses; a label's similarity is the largest with any of them."""
+    table: pl.DataFrame
+    """All ranked, labelled concepts with a coverage status in the benchmark, the nearest to the scope first:
+    concept, label, label_kind, label_score, text (what was embedded), similarity, clause (the nearest), p_value,
+    q_value, in_scope, coverage_status, chance_seen (null: no base rate), density, chi_bench (0 = missing),
+    chi_bench_elsewhere (mean over the other benchmarks; null: there are none), verdict (null: not asked).
+    ``in_scope`` is what the null says, less what was judged outside."""
+    covered: Share
+    """Of the in-scope concepts (all ranked, labelled ones of any status), those that the benchmark covers."""
+    under: Share
+    """Of these, those that it under-represents."""
+    missing: Share
+    """Of these, those that it lacks altogether."""
+    unlabelled: int
+    """Ranked concepts without a label, of which nothing can be said."""
+    alpha: float
+    """False-discovery rate among the in-scope concepts, under the null of shuffled labels."""
+    bound: float | None
+    """Least similarity of an in-scope label; null: none is in scope."""
+    null_rate: Share
+    """Shuffled labels of draws that did not set the p-values which reach that bound."""
+    unbroken: float
+    """Share of shuffled labels that have just the words of a real label again."""
+    verdicts: dict[str, int]
+    """How many labels got which verdict; empty where none was asked."""
+
+    @property
+    def lacking(self) -> pl.DataFrame:
+        """Rows of ``table`` that the benchmark lacks (missing or under-represented), in scope or not."""
+        return self.table.filter(pl.col("coverage_status").is_in(LACKING))
+
+
+def scope(
+    concepts: pl.DataFrame,
+    concept_benchmarks: pl.DataFrame,
+    benchmark: str,
+    description: str | Sequence[str],
+    embed: Embed,
+    *,
+    seed: int = 0,
+    alpha: float = 0.05,
+    among: Among = "ranked",
+    draws: int | None = None,
+    on_draw: OnDraw | None = None,
+) -> ScopeFindings:
+    """Rank the concepts that a benchmark lacks by how much they belong to its stated scope.
+
+    A label's similarity to the scope is the largest cosine with the description as a whole or any of its clauses
+    [ours]: a scope of several parts has no one direction. Its p-value is the share of shuffled labels (see
+    :mod:`competency_gaps.matching.null`) that come as near; labels with a Benjamini-Hochberg q-value up to ``alpha``,
+    over all distinct labels of the pool and not only the lacking ones, are in scope. Here many labels may belong, so
+    the rate of false discoveries is held, where :func:`~competency_gaps.matching.match` holds the chance of any.
+
+    Parameters
+    ----------
+    concepts, concept_benchmarks
+        Tables of a run.
+    description
+        What the benchmark claims to test, in one or several texts.
+
+    Raises
+    ------
+    UserError
+        If the run has no such benchmark, the description has no words or too many clauses, or no concept has a label.
+    """
+    known = concept_benchmarks["benchmark"].unique(maintain_order=True).to_list()
+    if benchmark not in known:
+        raise UserError(
+            f"the run has no benchmark {benchmark!r}; it has {', '.join(known)}.{nearest(benchmark, known)}"
+        )
+    parts = clauses(description)
+    pool = gather(concepts, among=among)
+    here = _here(pool, concepts, concept_benchmarks, benchmark)
+    texts = here["text"].unique(maintain_order=True).to_list()
+    if not texts:
+        raise UserError(f"{benchmark!r} has no labelled concept with a coverage status: it kept no item.")
+    scopes = embed_distinct(embed, parts)
+    similarities = embed_distinct(embed, texts) @ scopes.T
+    best = similarities.max(axis=1)
+    setting, checking = plan_draws(len(texts), alpha, draws)
+    null = null_similarities(scopes, texts, embed, seed=seed, draws=setting, checks=checking, on_draw=on_draw)
+    p_value = null.tail(best)
+    q_value = false_discovery_control(p_value)
+    inside = q_value <= alpha
+    judged = pl.DataFrame(
+        {
+            "text": texts,
+            "similarity": best.astype(np.float64),
+            "clause": [parts[i] for i in similarities.argmax(axis=1)],
+            "p_value": p_value,
+            "q_value": q_value,
+            "in_scope": inside,
+        }
+    )
+    bound = float(best[inside].min()) if inside.any() else None
+    reach = 0 if bound is None else int((null.checks >= np.float32(bound)).sum())
+    table = here.join(judged, on="text", how="left").with_columns(verdict=pl.lit(None, dtype=pl.String))
+    return _findings(
+        table.select(COLUMNS).sort("similarity", "concept", descending=[True, False]),
+        benchmark=benchmark,
+        clauses=parts,
+        unlabelled=pool.unlabelled,
+        alpha=alpha,
+        bound=bound,
+        null_rate=share(reach, null.checks.size),
+        unbroken=null.unbroken,
+    )
+
+
+def confirm_scope_requests(findings: ScopeFindings) -> list[Request]:
+    """Ask of every in-scope label, covered or not, whether it belongs to the scope, is borderline or outside."""
+    labels = findings.table.filter(pl.col("in_scope") | pl.col("verdict").is_not_null())["text"]
+    return scope_requests((findings.clauses[0], label) for label in labels.unique(maintain_order=True))
+
+
+def apply_scope_verdicts(findings: ScopeFindings, answers: Iterable[Answer]) -> ScopeFindings:
+    """Store verdicts; a concept judged outside is no longer in scope. An answer that cannot be read changes nothing.
+
+    Parameters
+    ----------
+    answers
+        To the requests of :func:`confirm_scope_requests`, in any order; others are passed over.
+    """
+    found = verdicts_of(answers, "scope")
+    ids = [pair_id("scope", findings.clauses[0], label) for label in findings.table["text"]]
+    told = [found.get(one, old) for one, old in zip(ids, findings.table["verdict"].to_list(), strict=True)]
+    table = findings.table.with_columns(verdict=pl.Series(told, dtype=pl.String))
+    inside = (pl.col("q_value") <= findings.alpha) & (pl.col("verdict") != OUTSIDE).fill_null(True)
+    return _findings(
+        table.with_columns(in_scope=inside),
+        benchmark=findings.benchmark,
+        clauses=findings.clauses,
+        unlabelled=findings.unlabelled,
+        alpha=findings.alpha,
+        bound=findings.bound,
+        null_rate=findings.null_rate,
+        unbroken=findings.unbroken,
+    )
+
+
+def clauses(description: str | Sequence[str]) -> list[str]:
+    """The description as a whole, then its clauses: what stands between full stops, semicolons, colons, commas,
+    brackets, dashes and line breaks, where it has a word of three or more characters. Each once.
+
+    Raises
+    ------
+    UserError
+        If there are no words, or more than ``CLAUSE_LIMIT`` clauses.
+    """
+    given = [description] if isinstance(description, str) else list(description)
+    whole = visible("\n".join(one.strip() for one in given)).strip()
+    if not _WORD.search(whole) or len(whole) > DESCRIPTION_LIMIT:
+        raise UserError(
+            f"the description has {len(whole):,} characters; expected a sentence or a few (up to "
+            f"{DESCRIPTION_LIMIT:,} characters) on what the benchmark claims to test."
+        )
+    parts = [" ".join(part.split()) for part in _BREAK.split(whole)]
+    found = list(dict.fromkeys([" ".join(whole.split()), *(part for part in parts if _WORD.search(part))]))
+    if len(found) > CLAUSE_LIMIT:
+        raise UserError(
+            f"the description has {len(found) - 1} clauses, at most {CLAUSE_LIMIT - 1} are compared. Shorten it to "
+            "what the benchmark claims to test."
+        )
+    return found
+
+
+def _here(pool: Candidates, concepts: pl.DataFrame, by_benchmark: pl.DataFrame, benchmark: str) -> pl.DataFrame:
+    """Labelled concepts with their coverage by the benchmark, and by the others."""
+    own = by_benchmark.filter(pl.col("benchmark") == benchmark)
+    own = own.select("concept", "chi_bench", "coverage_status", "chance_seen")
+    others = by_benchmark.filter(pl.col("benchmark") != benchmark).group_by("concept")
+    return (
+        pool.concepts.select("concept", "label", "label_kind", "label_score", "text")
+        .join(own, on="concept", how="inner")
+        .join(concepts.select("concept", "density"), on="concept", how="left")
+        .join(others.agg(chi_bench_elsewhere=pl.col("chi_bench").mean()), on="concept", how="left")
+        .with_columns(
+            pl.col("chi_bench_elsewhere").cast(pl.Float64)
+            if by_benchmark["benchmark"].n_unique() > 1
+            else pl.lit(None, dtype=pl.Float64).alias("chi_bench_elsewhere")
+        )
+        .filter(pl.col("coverage_status").is_not_null())
+        .sort("concept")
+    )
+
+
+def _findings(table: pl.DataFrame, **known: Any) -> ScopeFindings:
+    inside = table.filter(pl.col("in_scope"))
+    status = inside["coverage_status"]
+    under, missing = int((status == "under").sum()), int((status == "missing").sum())
+    told = table.filter(pl.col("verdict").is_not_null()).unique("text").group_by("verdict").len().sort("verdict")
+    return ScopeFindings(
+        table=table,
+        covered=share(inside.height - under - missing, inside.height),
+        under=share(under, inside.height),
+        missing=share(missing, inside.height),
+        verdicts={str(name): int(count) for name, count in told.iter_rows()},
+        **known,
+    )

@@ -1,0 +1,31 @@
+"""A share with its denominator and uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scipy.stats import binomtest
+
+
+@dataclass(frozen=True)
+class Share:
+    """A count of a whole, with its uncertainty."""
+
+    count: int
+    of: int
+    low: float | None
+    """Wilson's 95% interval, entries taken as independent; null where the whole is 0."""
+    high: float | None
+
+    @property
+    def value(self) -> float | None:
+        """The share; null where the whole is 0."""
+        return self.count / self.of if self.of else None
+
+
+def share(count: int, of: int) -> Share:
+    """A share with Wilson's interval at 95%."""
+    if of == 0:
+        return Share(0, 0, None, None)
+    interval = binomtest(count, of).proportion_ci(method="wilson")
+    return Share(count, of, float(interval.low), float(interval.high))

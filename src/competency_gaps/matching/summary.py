@@ -1,0 +1,154 @@
+"""What a matching says: what is recovered, what is covered, and what the outside list lacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from competency_gaps.matching.candidates import Candidates, is_weak
+from competency_gaps.matching.null import Calibration
+from competency_gaps.matching.shares import Share, share
+
+WEAK_DRAWS = 2000
+"""Permutations of labels among concepts."""
+UNRELATED = "unrelated"
+UNNAMED_COLUMNS = (
+    "concept",
+    "label",
+    "label_kind",
+    "label_score",
+    "leads",
+    "leader",
+    "gap",
+    "q_value",
+    "chi_model",
+    "chi_bench",
+)
+
+
+@dataclass(frozen=True)
+class WeakByChance:
+    """Entries with a weak concept, if labels were permuted among the candidate concepts (which bears which)."""
+
+    observed: int
+    expected: float
+    """Mean count of entries over the permutations."""
+    p_value: float
+    """``(1 + permutations with as many) / (1 + permutations)``."""
+    draws: int
+
+
+@dataclass(frozen=True)
+class Matching:
+    """A taxonomy matched to a run's labelled concepts and themes."""
+
+    entries: pl.DataFrame
+    """One row per entry: entry, description, domain, category, score, text (what was embedded); best_label and
+    similarity (nearest label, matched or not), p_value, bound; n_concepts, n_weak, n_exercised, n_themes; recovered,
+    recovered_weak, covered."""
+    pairs: pl.DataFrame
+    """One row per entry and matched concept, nearest first: entry, text, similarity, p_value, the columns of
+    candidates, verdict (null: not asked)."""
+    themes: pl.DataFrame
+    """The same of themes."""
+    dropped: pl.DataFrame
+    """Rows of ``pairs`` that were judged unrelated."""
+    unnamed: pl.DataFrame
+    """Weak concepts whose label no entry names, leaders first, then the lowest gap first."""
+    recovery: Share
+    """Entries matched to at least one concept, of all."""
+    recovery_weak: Share
+    """Entries matched to at least one weak concept, of all."""
+    coverage: Share
+    """Entries matched to at least one concept that the suite exercises (alive and not missing), of all."""
+    coverage_of_matched: Share
+    """The same, of the entries matched to a concept."""
+    weak_by_chance: WeakByChance
+    unnamed_share: Share
+    """Labelled weak concepts that no entry names, of all labelled weak concepts."""
+    calibration: Calibration
+    """Of the concepts' labels."""
+    theme_calibration: Calibration | None
+    """Of the themes' names; null where there are none."""
+    verdicts: dict[str, int]
+    """How many pairs (entry and label) got which verdict; empty where none was asked."""
+    candidates: Candidates
+    """What was matched to; ``concepts`` has a column ``named_by``: entries that name the concept's label, those beyond
+    the nearest ``per_entry`` labels included."""
+    per_entry: int
+    seed: int
+
+
+def summarise(
+    *,
+    head: pl.DataFrame,
+    pairs: pl.DataFrame,
+    themes: pl.DataFrame,
+    candidates: Candidates,
+    calibrations: tuple[Calibration, Calibration | None],
+    per_entry: int,
+    seed: int,
+) -> Matching:
+    """Count what the pairs say; pairs judged unrelated are set aside first."""
+    judged = pairs.filter(pl.col("verdict").is_not_null()).unique(["entry", "label_text"], maintain_order=True)
+    verdicts = judged.group_by("verdict").len().sort("verdict")
+    unrelated = (pl.col("verdict") == UNRELATED).fill_null(False)
+    dropped, kept = pairs.filter(unrelated), pairs.filter(~unrelated)
+    table = _counted(head, kept, themes)
+    recovered, weak, covered = (int(table[name].sum()) for name in ("recovered", "recovered_weak", "covered"))
+    fewer = dropped.group_by("concept").agg(less=pl.col("entry").n_unique())
+    every_weak = candidates.concepts.filter(is_weak()).join(fewer, on="concept", how="left")
+    unnamed = every_weak.filter(pl.col("named_by") <= pl.col("less").fill_null(0))
+    leads = (pl.col("leader") == pl.col("concept")).fill_null(False)
+    return Matching(
+        entries=table,
+        pairs=kept,
+        themes=themes,
+        dropped=dropped,
+        unnamed=unnamed.with_columns(leads=leads)
+        .sort("leads", "gap", "concept", descending=[True, False, False])
+        .select(UNNAMED_COLUMNS),
+        recovery=share(recovered, table.height),
+        recovery_weak=share(weak, table.height),
+        coverage=share(covered, table.height),
+        coverage_of_matched=share(covered, recovered),
+        weak_by_chance=_weak_by_chance(table, kept, candidates.concepts, seed),
+        unnamed_share=share(unnamed.height, every_weak.height),
+        calibration=calibrations[0],
+        theme_calibration=calibrations[1],
+        verdicts={str(name): int(count) for name, count in verdicts.iter_rows()},
+        candidates=candidates,
+        per_entry=per_entry,
+        seed=seed,
+    )
+
+
+def _counted(head: pl.DataFrame, pairs: pl.DataFrame, themes: pl.DataFrame) -> pl.DataFrame:
+    """The entries with what each matched."""
+    exercised = pl.col("alive") & ~pl.col("missing")
+    counts = pairs.group_by("entry").agg(n_concepts=pl.len(), n_weak=is_weak().sum(), n_exercised=exercised.sum())
+    by_theme = themes.group_by("entry").agg(n_themes=pl.len())
+    table = head
+    for one in (counts, by_theme):
+        table = table.join(one, on="entry", how="left", maintain_order="left")
+    numbers = ("n_concepts", "n_weak", "n_exercised", "n_themes")
+    return table.with_columns(pl.col(name).fill_null(0).cast(pl.Int64) for name in numbers).with_columns(
+        recovered=pl.col("n_concepts") > 0, recovered_weak=pl.col("n_weak") > 0, covered=pl.col("n_exercised") > 0
+    )
+
+
+def _weak_by_chance(entries: pl.DataFrame, pairs: pl.DataFrame, concepts: pl.DataFrame, seed: int) -> WeakByChance:
+    """Permute which concept bears which label: the matched labels stay, their concepts are others."""
+    rng = np.random.default_rng([seed, 1])
+    place = dict(zip(concepts["concept"].to_list(), range(concepts.height), strict=True))
+    number = {entry: i for i, entry in enumerate(entries["entry"])}
+    at = ([number[e] for e in pairs["entry"]], [place[c] for c in pairs["concept"]])
+    bears = sp.csr_array((np.ones(pairs.height, np.int32), at), shape=(entries.height, concepts.height))
+    weak = concepts.select(is_weak()).to_series().to_numpy().astype(np.int32)
+    observed = int((bears @ weak > 0).sum())
+    counts = np.array([int((bears @ rng.permutation(weak) > 0).sum()) for _ in range(WEAK_DRAWS)])
+    p_value = (1 + int((counts >= observed).sum())) / (1 + WEAK_DRAWS)
+    return WeakByChance(observed, float(counts.mean()), p_value, WEAK_DRAWS)

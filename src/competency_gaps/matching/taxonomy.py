@@ -1,0 +1,233 @@
+"""Outside lists of weaknesses, read into one form.
+
+A taxonomy is a list of entries with an id and a description. Lists in JSON, JSONL, CSV and YAML are read, AutoDetect's
+logs and garak's reports as these tools write them. What is left out is counted and named.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.errors import UserError, nearest
+from competency_gaps.matching.autodetect import is_log, read_log
+from competency_gaps.matching.garak import is_report, read_report
+from competency_gaps.matching.records import Raw, load, load_jsonl
+from competency_gaps.matching.where import select
+from competency_gaps.report.text import shorten, visible
+
+ID_LIMIT = 200
+DESCRIPTION_LIMIT = 2000
+"""Characters of a description that are kept: as much as any entry of the lists known to us needs, four times over."""
+SUFFIXES = (".csv", ".json", ".jsonl", ".yaml", ".yml")
+
+_WORD = re.compile(r"\w+")
+_SHORTEST = 3
+"""Characters from which a category's word is one that can add something."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of an outside list."""
+
+    id: str
+    description: str
+    """What it says is weak (or tested), made visible and cut to ``DESCRIPTION_LIMIT`` characters."""
+    domain: str | None
+    category: str | None
+    score: float | None
+    """The outside list's own score, on its own scale; null: it has none."""
+    extra: dict[str, Any]
+    """All other fields of the record."""
+
+    @property
+    def text(self) -> str:
+        """What is embedded [ours]: the description, and the category in brackets where it adds a word.
+
+        The category (underscores read as spaces) is added if any of its words of three or more characters is not
+        in the description. Domain, score and extra fields are not embedded: they say where an entry stands, and not
+        what it is about.
+        """
+        category = (self.category or "").replace("_", " ").strip()
+        there = set(_WORD.findall(self.description.casefold()))
+        new = {word for word in _WORD.findall(category.casefold()) if len(word) >= _SHORTEST} - there
+        return f"{self.description} ({category})" if new else self.description
+
+    def field(self, name: str) -> Any:
+        """Give one of the entry's own fields or an extra one; null if it lacks it."""
+        own = {"id": self.id, "description": self.description, "domain": self.domain, "category": self.category}
+        return self.score if name == "score" else own[name] if name in own else self.extra.get(name)
+
+
+@dataclass(frozen=True)
+class Taxonomy:
+    """Entries of an outside list, and what became no entry."""
+
+    entries: list[Entry]
+    """At least one, with distinct ids, in the order of the source."""
+    left_out: list[tuple[str, str]]
+    """(where, reason) of every record that became no entry."""
+    source: str
+    """The path, and what it was read as."""
+    read: int
+    """Entries before the filter."""
+    where: str | None
+    """The filter."""
+    notes: tuple[str, ...]
+    """What else must be said of the source, e.g. that its reports carry no scores."""
+
+
+def read_taxonomy(path: Path | str, where: str | None = None) -> Taxonomy:
+    """Read an outside list.
+
+    Parameters
+    ----------
+    path
+        A list of ``{id, description, domain, category, score, ...}`` as JSON, JSONL, CSV or YAML (``tag`` and
+        ``label`` serve as id and description where a record has neither); AutoDetect's ``log.json``; garak's
+        ``*.report.jsonl``; or a folder that holds such logs or reports at any depth.
+    where
+        Conditions ``field=value`` or ``field<number`` joined by commas, all of which must hold; operators are
+        ``=``, ``!=``, ``<``, ``<=``, ``>``, ``>=``. An entry without the field satisfies none.
+
+    Raises
+    ------
+    UserError
+        If the path is missing or of no known form, a condition is malformed or names an unknown field, or no entry
+        is left.
+    """
+    path = Path(path)
+    kind, raw, notes = _read(path)
+    entries, left_out, more = _entries(raw)
+    notes += more
+    if not entries:
+        why = f": {left_out[0][0]}: {left_out[0][1]}" if left_out else ""
+        raise UserError(
+            f"{path} has no entry ({len(left_out):,} records were left out{why}). Expected ids and descriptions."
+        )
+    chosen = select(entries, where)
+    if not chosen:
+        raise UserError(f"--where {where!r} leaves none of the {len(entries):,} entries of {path}.")
+    return Taxonomy(chosen, left_out, f"{path} ({kind})", len(entries), where, tuple(notes))
+
+
+def _read(path: Path) -> tuple[str, list[Raw], list[str]]:
+    """What the path is, its records, and what must be said of them."""
+    if path.is_dir():
+        return _read_folder(path)
+    if not path.is_file():
+        siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise UserError(f"the taxonomy {path} does not exist.{nearest(path.name, siblings)}")
+    if path.name.endswith(".hitlog.jsonl"):
+        raise UserError(
+            f"{path} holds garak's hits only, and no rates: give the report ({path.stem[:-7]}.report.jsonl)."
+        )
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"{path} is of no known kind; expected {', '.join(SUFFIXES)}, or a folder of logs or reports.")
+    if path.suffix == ".jsonl":
+        lines = load_jsonl(path)
+        if is_report(lines):
+            raw, notes = read_report(path, lines)
+            return "garak report", raw, notes
+        return "list", [_checked(line) for line in lines], []
+    content = load(path)
+    if is_log(content):
+        return "AutoDetect log", read_log(content, str(path)), []
+    if not isinstance(content, list):
+        raise UserError(f"{path} holds a {type(content).__name__}; expected a list of entries, or an AutoDetect log.")
+    return "list", [Raw(f"{path}, entry {i}", value) for i, value in enumerate(content, start=1)], []
+
+
+def _checked(line: Raw) -> Raw:
+    if line.reason is not None:
+        raise UserError(f"{line.where}: {line.reason}. Expected one JSON object a line.")
+    return line
+
+
+def _read_folder(path: Path) -> tuple[str, list[Raw], list[str]]:
+    logs, reports = sorted(path.rglob("log.json")), sorted(path.rglob("*.report.jsonl"))
+    if not logs and not reports:
+        raise UserError(f"the folder {path} holds no AutoDetect log.json and no garak *.report.jsonl at any depth.")
+    raw: list[Raw] = []
+    notes: list[str] = []
+    for log in logs:
+        content = load(log)
+        if is_log(content):
+            raw += read_log(content, str(log), log.parent.relative_to(path).parts)
+        else:
+            raw.append(Raw(str(log), None, "it is no AutoDetect log"))
+    for report in reports:
+        found, said = read_report(report, load_jsonl(report), prefix=report.relative_to(path).as_posix())
+        raw += found
+        notes += said
+    names = [name for name, some in (("AutoDetect logs", logs), ("garak reports", reports)) if some]
+    return f"{len(logs) + len(reports)} files: {' and '.join(names)}", raw, notes
+
+
+def _entries(raw: Sequence[Raw]) -> tuple[list[Entry], list[tuple[str, str]], list[str]]:
+    entries: dict[str, Entry] = {}
+    left_out: list[tuple[str, str]] = []
+    unread: list[str] = []
+    for record in raw:
+        reason = record.reason
+        if reason is None:
+            found = _entry(record.values, record.where, unread)
+            if isinstance(found, str):
+                reason = found
+            elif found.id in entries:
+                reason = f"the id {found.id!r} occurs a second time"
+            else:
+                entries[found.id] = found
+        if reason is not None:
+            left_out.append((shorten(visible(record.where), ID_LIMIT), shorten(visible(reason), ID_LIMIT)))
+    notes = (
+        [f"{len(unread):,} scores are no numbers, the first: {unread[0]}; those entries have none."] if unread else []
+    )
+    return list(entries.values()), left_out, notes
+
+
+def _entry(values: Any, where: str, unread: list[str]) -> Entry | str:
+    """Make an entry, or say why there is none."""
+    if not isinstance(values, Mapping):
+        return f"it is a {type(values).__name__}, expected an object with id and description"
+    values = dict(values)
+    # garak's list of tags names its two columns otherwise.
+    names = ("tag", "label") if "id" not in values and "description" not in values else ("id", "description")
+    key, text = (values.pop(name, None) for name in names)
+    if isinstance(key, (bool, list, dict)) or key is None or not str(key).strip():
+        return "it has no id"
+    key = visible(str(key).strip())
+    if len(key) > ID_LIMIT:
+        return f"its id has {len(key):,} characters, at most {ID_LIMIT} are taken"
+    if not isinstance(text, str) or not text.strip():
+        return f"entry {key!r} has no description"
+    given = values.pop("score", None)
+    score = _number(given)
+    if given not in (None, "") and score is None:
+        unread.append(f"{where}: {shorten(visible(repr(given)), 60)}")
+    return Entry(
+        id=key,
+        description=visible(" ".join(text[: 4 * DESCRIPTION_LIMIT].split()))[:DESCRIPTION_LIMIT],
+        domain=_short(values.pop("domain", None)),
+        category=_short(values.pop("category", None)),
+        score=score,
+        extra={visible(str(name)): value for name, value in values.items()},
+    )
+
+
+def _short(value: Any) -> str | None:
+    return shorten(visible(str(value)), ID_LIMIT) if isinstance(value, (str, int, float)) and str(value) else None
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

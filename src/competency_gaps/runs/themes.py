@@ -1,0 +1,276 @@
+"""A theme's own statistics in a run: its concepts' activation summed, then measured and tested like a concept. [ours]
+
+A theme's CAS of an item is the sum of the CAS of its *ranked* concepts (alive, without a flag). From it:
+
+- ``chi_bench(theme, b) = mean over x of CAS(theme, x) / M_b`` with the ``M_b`` of the concepts, so it is exactly the
+  sum of the ranked members' chi_bench under any normaliser. A theme of 40 concepts that are exercised like the average
+  one has 40; ``chi_bench_mean``, its share per ranked concept, is then 1 and compares with a concept's chi_bench.
+- chi_model, n_eff, gap, intervals and p-value as of a concept, from the same sums.
+- q-values by Benjamini-Hochberg over the tested themes; subthemes are another family, and so is each benchmark. Who
+  reads both levels reads two lists, each with its own rate of false discoveries.
+
+Neither umap nor scikit-learn nor torch is needed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from competency_gaps.activations.store import CasStore
+from competency_gaps.config import EvidenceConfig, MetricsConfig
+from competency_gaps.dictionary.themes.store import read_themes
+from competency_gaps.errors import UserError
+from competency_gaps.evidence import Evidence, ItemSample, evidence
+from competency_gaps.files import write_atomic
+from competency_gaps.metrics.coverage import suite_chi_bench
+from competency_gaps.metrics.suite import combine
+from competency_gaps.metrics.sums import Sums
+from competency_gaps.runs.open import Run, open_run
+
+RESULTS = "theme_results.parquet"
+BENCHMARKS = "theme_benchmarks.parquet"
+LEVELS = ("theme", "subtheme")
+
+
+class Rows(NamedTuple):
+    """Some kept items of one benchmark."""
+
+    cas: sp.csr_array
+    """float32 of shape (items, SAE width)."""
+    scores: np.ndarray
+    """float64 of shape (items,), in [0, 1]; NaN = unscored."""
+
+
+class ThemeTables(NamedTuple):
+    """The statistics of themes and subthemes."""
+
+    results: pl.DataFrame
+    """One row per theme and subtheme: level (``theme``, ``subtheme``), id, parent (null for a theme), concepts
+    (members), ranked (members that count), chi_bench, chi_bench_mean (null: no member counts), chi_model,
+    chi_model_low, chi_model_high, support, n_eff, gap, gap_low, gap_high, p_value, q_value, drawn, performance_status,
+    leader (as of concepts, of the same level), missing_concepts (ranked members missing in the suite), weak_concepts,
+    strong_concepts, weak_groups (weak members that lead a group: weak concepts of one group are one finding)."""
+    benchmarks: pl.DataFrame
+    """One row per theme or subtheme and benchmark: level, id, benchmark, chi_bench (null also where the benchmark has
+    no kept item), chi_model, support, n_eff, gap, gap_low, gap_high, p_value, q_value, performance_status."""
+
+
+def write_theme_tables(folder: Path | str) -> ThemeTables:
+    """Compute the statistics of the themes that lie in a finished run, and write them there.
+
+    Reads ``themes.parquet`` and ``theme_names.parquet``; writes ``theme_results.parquet`` and
+    ``theme_benchmarks.parquet``. Memory beside one shard: 4 bytes for each item and theme or subtheme.
+
+    Raises
+    ------
+    UserError
+        If it is no finished run, has no themes, these are damaged or of another width, or a shard is missing.
+    """
+    run = open_run(folder)
+    themes, _ = read_themes(run.path, run.width)
+    settings = {key: run.manifest["evidence"][key] for key in EvidenceConfig.model_fields}
+    tables = theme_tables(
+        {entry["name"]: _rows(run, entry["name"], entry["shards"]) for entry in run.manifest["benchmarks"]},
+        themes,
+        run.concepts,
+        EvidenceConfig(**settings),
+        MetricsConfig(**run.manifest["settings"]["metrics"]),
+    )
+    write_atomic(run.path / RESULTS, tables.results.write_parquet)
+    write_atomic(run.path / BENCHMARKS, tables.benchmarks.write_parquet)
+    return tables
+
+
+def theme_tables(
+    rows: Mapping[str, Iterable[Rows]],
+    themes: pl.DataFrame,
+    concepts: pl.DataFrame,
+    evidence_config: EvidenceConfig,
+    metrics_config: MetricsConfig,
+) -> ThemeTables:
+    """Compute the statistics of themes and subthemes in one pass over the rows.
+
+    Parameters
+    ----------
+    rows
+        Kept items of each benchmark, in pieces; read once.
+    themes
+        From :func:`~competency_gaps.dictionary.themes.read_themes`: one row a concept, in order.
+    concepts
+        The run's table of concepts: alive, ranked, missing, performance_status and leader are read.
+
+    Raises
+    ------
+    ValueError
+        If themes and concepts are of different widths.
+    """
+    if themes.height != concepts.height:
+        raise ValueError(f"themes are of {themes.height} concepts, but the run has {concepts.height}")
+    ranked = concepts["ranked"].to_numpy()
+    levels = [_Level(level, _membership(themes[level], ranked)) for level in LEVELS]
+    alive = int(concepts["alive"].sum())
+    normalisers = {
+        name: _gather(levels, name, blocks, alive, metrics_config.normaliser) for name, blocks in rows.items()
+    }
+    made = [_tables(one, normalisers, themes, concepts, evidence_config, metrics_config) for one in levels]
+    return ThemeTables(pl.concat([one.results for one in made]), pl.concat([one.benchmarks for one in made]))
+
+
+@dataclass
+class _Level:
+    """What one pass gathers for a level of ``groups`` themes."""
+
+    name: str
+    members: sp.csr_array
+    """float64 of shape (SAE width, groups): 1 where a ranked concept is in a group."""
+    sums: dict[str, Sums] = field(default_factory=dict)
+    cas: list[np.ndarray] = field(default_factory=list)
+    """float32 of shape (items, groups), piece by piece."""
+    scores: list[np.ndarray] = field(default_factory=list)
+    benchmark: list[np.ndarray] = field(default_factory=list)
+
+    @property
+    def groups(self) -> int:
+        return int(self.members.shape[1])
+
+    def sample(self) -> ItemSample:
+        """The items, for p-values that must be drawn and for leaders."""
+        cas = np.concatenate([*self.cas, np.zeros((0, self.groups), np.float32)])
+        self.cas = [cas]
+        number = np.concatenate([*self.benchmark, np.zeros(0, np.int64)])
+        return ItemSample(
+            np.concatenate([*self.scores, np.zeros(0)]), number, lambda asked: sp.csr_array(cas[:, asked].T)
+        )
+
+
+def _membership(groups: pl.Series, ranked: np.ndarray) -> sp.csr_array:
+    group = groups.fill_null(-1).to_numpy()
+    count = int(group.max(initial=-1)) + 1
+    chosen = np.flatnonzero((group >= 0) & ranked)
+    return sp.csr_array((np.ones(len(chosen)), (chosen, group[chosen])), shape=(len(group), count))
+
+
+def _gather(levels: list[_Level], benchmark: str, blocks: Iterable[Rows], alive: int, normaliser: str) -> float:
+    """Add a benchmark to the levels; give ``M_b`` of its concepts, NaN where it has no items or no activation."""
+    number = len(levels[0].sums)
+    for level in levels:
+        level.sums[benchmark] = Sums.zeros(level.groups)
+    total, pairs, items = 0.0, 0, 0
+    for cas, scores in blocks:
+        total += float(cas.data.sum(dtype=np.float64))
+        pairs += int(np.count_nonzero(cas.data))
+        items += len(scores)
+        exact = sp.csr_array(cas, dtype=np.float64)
+        for level in levels:
+            own = (exact @ level.members).toarray().astype(np.float32)
+            level.sums[benchmark] += Sums.of(sp.csr_array(own), scores)
+            level.cas.append(own)
+            level.scores.append(np.asarray(scores, np.float64))
+            level.benchmark.append(np.full(len(scores), number))
+    if not items or (total <= 0 and normaliser != "none"):
+        return float("nan")
+    return {"alive": total / max(1, alive * items), "nonzero": total / max(1, pairs), "none": 1.0}[normaliser]
+
+
+def _tables(
+    level: _Level,
+    normalisers: Mapping[str, float],
+    themes: pl.DataFrame,
+    concepts: pl.DataFrame,
+    evidence_config: EvidenceConfig,
+    metrics_config: MetricsConfig,
+) -> ThemeTables:
+    members = _members(level.name, themes, concepts)
+    counted = members["ranked"].to_numpy()
+    numbers = {name: i for i, name in enumerate(level.sums)}
+    shared: dict[str, Any] = {
+        "config": evidence_config,
+        "eligible": counted > 0,
+        "sample": level.sample(),
+        "numbers": numbers,
+    }
+    pooled = metrics_config.average == "pooled"
+    metrics = combine(level.sums, None, metrics_config)
+    bench = np.stack([_chi_bench(sums, normalisers[name]) for name, sums in level.sums.items()])
+    chi = suite_chi_bench(bench[metrics.read] if metrics.read.any() else bench)
+    chi = np.where(counted > 0, chi, np.nan)
+    suite = evidence(level.sums, pooled=pooled, **shared)
+    results = members.select("level", "id", "parent", "concepts", "ranked").with_columns(
+        pl.Series("chi_bench", chi).fill_nan(None),
+        pl.Series("chi_bench_mean", chi / np.maximum(1, counted)).fill_nan(None),
+        pl.Series("chi_model", metrics.chi_model).fill_nan(None),
+        pl.Series("chi_model_low", suite.low).fill_nan(None),
+        pl.Series("chi_model_high", suite.high).fill_nan(None),
+        pl.Series("support", metrics.support),
+        *_evidence(suite),
+        pl.Series("drawn", suite.drawn),
+        pl.Series("leader", [int(one) if one >= 0 else None for one in suite.leader], dtype=pl.Int32),
+        *(members[name] for name in ("missing_concepts", "weak_concepts", "strong_concepts", "weak_groups")),
+    )
+    parts = []
+    for i, (name, sums) in enumerate(level.sums.items()):
+        known = (counted > 0) & metrics.read[i]
+        parts.append(
+            members.select("level", "id").with_columns(
+                pl.Series("benchmark", [name] * level.groups, dtype=pl.String),
+                pl.Series("chi_bench", np.where(known, bench[i], np.nan)).fill_nan(None),
+                pl.Series("chi_model", metrics.by_benchmark_chi_model[i]).fill_nan(None),
+                pl.Series("support", metrics.by_benchmark_support[i]),
+                *_evidence(evidence({name: sums}, **shared)),
+            )
+        )
+    return ThemeTables(results, pl.concat(parts))
+
+
+def _chi_bench(sums: Sums, normaliser: float) -> np.ndarray:
+    """As :func:`~competency_gaps.metrics.coverage.chi_bench`, with the concepts' ``M_b``; 0 without any activation."""
+    return sums.cas / sums.items / normaliser if np.isfinite(normaliser) else np.zeros_like(sums.cas)
+
+
+def _evidence(one: Evidence) -> list[pl.Series]:
+    floats = ("n_eff", "gap", "gap_low", "gap_high", "p_value", "q_value")
+    found = [pl.Series(name, np.asarray(getattr(one, name), np.float64)).fill_nan(None) for name in floats]
+    return [*found, pl.Series("performance_status", one.status.tolist(), dtype=pl.String)]
+
+
+def _members(level: str, themes: pl.DataFrame, concepts: pl.DataFrame) -> pl.DataFrame:
+    """Counts of each group's concepts, one row a group, by number."""
+    own = concepts.select("concept", "ranked", "missing", "performance_status", "leader")
+    table = pl.concat([themes.select("theme", "subtheme"), own], how="horizontal")
+    weak, ranked = pl.col("performance_status") == "weak", pl.col("ranked")
+    found = (
+        table.filter(pl.col(level).is_not_null())
+        .group_by(pl.col(level).cast(pl.Int32).alias("id"))
+        .agg(
+            pl.col("theme").first().cast(pl.Int32).alias("parent"),
+            pl.len().cast(pl.Int32).alias("concepts"),
+            ranked.sum().cast(pl.Int32).alias("ranked"),
+            (ranked & pl.col("missing")).sum().cast(pl.Int32).alias("missing_concepts"),
+            weak.sum().cast(pl.Int32).alias("weak_concepts"),
+            (pl.col("performance_status") == "strong").sum().cast(pl.Int32).alias("strong_concepts"),
+            (weak & (pl.col("leader") == pl.col("concept")).fill_null(False)).sum().cast(pl.Int32).alias("weak_groups"),
+        )
+        .sort("id")
+    )
+    if level == "theme":
+        found = found.with_columns(pl.lit(None, pl.Int32).alias("parent"))
+    return found.with_columns(pl.lit(level).alias("level"))
+
+
+def _rows(run: Run, benchmark: str, shards: list[str]) -> Iterator[Rows]:
+    """A benchmark's rows, shard by shard."""
+    store = CasStore(run.path / "activations", run.width)
+    scores = run.items.filter(pl.col("benchmark") == benchmark)["score"].fill_null(float("nan")).to_numpy()
+    for name in shards:
+        path = store.shards.path(name)
+        if not path.is_file():
+            raise UserError(f"{path} is missing: the run is damaged. Run 'cgaps run' on the folder again.")
+        block = store.read(name)
+        yield Rows(block.cas, scores[block.items])

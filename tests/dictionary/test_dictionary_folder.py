@@ -1,0 +1,82 @@
+"""What a dictionary folder says it is about, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from competency_gaps.dictionary.folder import DictionaryIdentity, check_same_sae, read_dictionary, write_dictionary
+from competency_gaps.errors import UserError
+
+SAE = {"name": "release/a", "d_sae": 64, "hook_name": "blocks.1.hook_resid_post", "weights_sha256": "a" * 64}
+
+
+def test_what_is_written_is_read(tmp_path):
+    folder = tmp_path / "new" / "dictionary"
+    write_dictionary(folder, SAE, {"name": "m"}, {"top": 20, "share": float("nan")})
+    assert json.loads((folder / "dictionary.json").read_text())["schema_version"] == 1
+    assert read_dictionary(folder) == DictionaryIdentity(SAE, {"name": "m"}, {"top": 20, "share": None})
+
+
+def test_a_step_that_knows_of_neither_loses_neither_model_nor_exemplars(tmp_path):
+    write_dictionary(tmp_path, SAE, {"name": "m"}, {"top": 20})
+    write_dictionary(tmp_path, {**SAE, "name": "moved"})
+    assert read_dictionary(tmp_path) == DictionaryIdentity({**SAE, "name": "moved"}, {"name": "m"}, {"top": 20})
+
+
+def test_another_saes_dictionary_is_not_overwritten(tmp_path):
+    write_dictionary(tmp_path, SAE)
+    with pytest.raises(UserError, match=r"release/a.*release/b"):
+        write_dictionary(tmp_path, {**SAE, "name": "release/b", "weights_sha256": "b" * 64})
+    assert read_dictionary(tmp_path).sae == SAE
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True),
+        ({"name": "a/moved/folder"}, True),
+        ({"settings_sha256": "other"}, True),
+        ({"weights_sha256": "b" * 64}, False),
+        ({"weights_sha256": None}, True),
+        ({"weights_sha256": None, "name": "release/b"}, False),
+        ({"weights_sha256": None, "d_sae": 65}, False),
+        ({"d_sae": 65}, False),
+    ],
+)
+def test_weights_decide_and_names_only_without_them(change, same):
+    for known, given in ((SAE, {**SAE, **change}), ({**SAE, **change}, SAE)):
+        if same:
+            check_same_sae(DictionaryIdentity(known, None, None), given)
+        else:
+            with pytest.raises(UserError) as error:
+                check_same_sae(DictionaryIdentity(known, None, None), given)
+            assert str(known["name"]) in str(error.value) and str(given["name"]) in str(error.value)
+            assert str(known["d_sae"]) in str(error.value) and str(given["d_sae"]) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ('{"schema_version": 2, "sae": {}}', "schema_version 2"),
+        ('{"schema_version": 1, "sae": {"name"', "damaged"),
+        ('{"sae": {}}', "damaged"),
+        ("[]", "damaged"),
+        ("[" * 100_000, "damaged"),
+        ('{"schema_version": 1, "sae": []}', "'sae'"),
+        ('{"schema_version": 1, "sae": {}, "model": "m"}', "'model'"),
+        ("\udcff\udcfe", "damaged"),
+    ],
+)
+def test_damaged_and_newer_files_are_refused(tmp_path, content, named):
+    (tmp_path / "dictionary.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(UserError, match=named):
+        read_dictionary(tmp_path)
+
+
+def test_no_dictionary_is_said_so(tmp_path):
+    with pytest.raises(UserError, match=r"holds no dictionary\.json"):
+        read_dictionary(tmp_path)
+    with pytest.raises(UserError, match="does not exist"):
+        read_dictionary(tmp_path / "none")

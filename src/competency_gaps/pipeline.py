@@ -15,7 +15,7 @@ from competency_gaps.activations.extract import Extractor
 from competency_gaps.benchmarks import load_benchmarks
 from competency_gaps.benchmarks.item import Benchmark
 from competency_gaps.config import RunConfig, as_dict
-from competency_gaps.dictionary.labels import read_labels
+from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256
 from competency_gaps.model.forward import hook_width
@@ -30,6 +30,7 @@ from competency_gaps.runs.gate import pass_gate
 from competency_gaps.runs.items import items_table
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import versions, write_manifest
+from competency_gaps.runs.naming import check_dictionary, find_dictionary, name_run
 from competency_gaps.runs.open import Run, open_run
 from competency_gaps.runs.plan import claim
 from competency_gaps.runs.responses import ResponseStage
@@ -55,8 +56,8 @@ class Setting:
     """Per benchmark, its items as the model reads them."""
     reference: Reference | None
     reference_file: Path | None
-    labels: list[str | None]
-    """Per concept; null = none."""
+    dictionary: Dictionary | None
+    """Labels and themes of the SAE's concepts; null = none."""
 
 
 def run(config: RunConfig, out: Path | None = None, progress: Progress | None = None, command: str = "") -> Run:
@@ -115,11 +116,12 @@ def run(config: RunConfig, out: Path | None = None, progress: Progress | None = 
         tokenizer=setting.lm.tokenizer,
         reference=setting.reference,
         sampled=sampled,
-        labels=setting.labels,
         config=config,
     )
     clock.lap("metrics")
-    write_manifest(folder, _manifest(setting, gate, shards, items, evidence, clock.laps, command))
+    manifest = _manifest(setting, gate, shards, items, evidence, clock.laps, command)
+    manifest["dictionary"] = name_run(Run(folder, manifest), setting.dictionary)
+    write_manifest(folder, manifest)
     return open_run(folder)
 
 
@@ -148,10 +150,11 @@ def set_up(config: RunConfig, progress: Progress) -> Setting:
             for item, policy in zip(benchmark.items, policies, strict=True)
         ]
         _say_excluded(benchmark.name, prepared[benchmark.name], progress)
-    labels = read_labels(config.sae.labels, sae.d_sae) if config.sae.labels else _own_labels(sae)
+    place = find_dictionary(config.sae.dictionary, sae.folder)
+    dictionary = check_dictionary(place, sae.identity) if place else None
     file = _reference_file(config, sae)
     reference = read_reference(file, sae.d_sae) if file else None
-    return Setting(config, suite, lm, sae, extractor, bos_id, prepared, reference, file, labels)
+    return Setting(config, suite, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
 
 
 def _say_excluded(benchmark: str, items: list[PreparedItem], progress: Progress) -> None:
@@ -193,11 +196,6 @@ def _extract(
             bar.note(name)
             shards[name] = stage.run(f"b{number:03d}", each, bar)
     return readings, shards, stage
-
-
-def _own_labels(sae: SparseAutoencoder) -> list[str | None]:
-    file = sae.folder / "labels.json" if sae.folder else None
-    return read_labels(file, sae.d_sae) if file and file.is_file() else [None] * sae.d_sae
 
 
 def _reference_file(config: RunConfig, sae: SparseAutoencoder) -> Path | None:

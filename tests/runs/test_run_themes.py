@@ -96,7 +96,7 @@ def write_run(folder, seed=0, *, weak=True, per_shard=150, **metrics):
     sample = sample_of(sp.csr_array(whole), known, np.repeat(np.arange(3), SIZES))
     by_name = {f"b{b}": own for b, own in enumerate(scores)}
     collected = collect(blocks, by_name, WIDTH, {i: chr(97 + i) for i in range(20)})
-    tables = make_tables(collected, items, None, facts, sample, [None] * WIDTH, settings)
+    tables = make_tables(collected, items, None, facts, sample, settings)
     items.write_parquet(folder / "items.parquet")
     tables.concepts.write_parquet(folder / "concepts.parquet")
     tables.concept_benchmarks.write_parquet(folder / "concept_benchmarks.parquet")
@@ -112,7 +112,7 @@ def write_run(folder, seed=0, *, weak=True, per_shard=150, **metrics):
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("themed")
     rows, scores = write_run(folder)
-    tables = write_theme_tables(folder)
+    tables = write_theme_tables(open_run(folder))
     return folder, rows, scores, tables
 
 
@@ -136,7 +136,9 @@ def test_nothing_planted_nothing_found(tmp_path):
         folder = tmp_path / str(seed)
         folder.mkdir()
         write_run(folder, seed, weak=False)
-        found.append((level(write_theme_tables(folder).results, "theme")["performance_status"] == "weak").sum())
+        found.append(
+            (level(write_theme_tables(open_run(folder)).results, "theme")["performance_status"] == "weak").sum()
+        )
     assert sum(found) <= 1
 
 
@@ -174,7 +176,7 @@ def test_every_figure_against_brute_force(made):
 @pytest.mark.parametrize("normaliser", ["alive", "nonzero", "none"])
 def test_chi_bench_is_the_sum_over_ranked_concepts(tmp_path, normaliser):
     write_run(tmp_path, normaliser=normaliser)
-    tables = write_theme_tables(tmp_path)
+    tables = write_theme_tables(open_run(tmp_path))
     run = open_run(tmp_path)
     ranked = run.concepts["ranked"].to_numpy()
     chi = np.where(ranked, run.concepts["chi_bench"].to_numpy(), 0)
@@ -231,7 +233,7 @@ def test_false_discoveries_are_counted_per_level_and_per_benchmark(made):
 
 def test_pieces_change_nothing(made, tmp_path):
     write_run(tmp_path, per_shard=37)
-    again = write_theme_tables(tmp_path)
+    again = write_theme_tables(open_run(tmp_path))
     for one, other in zip(again, made[3], strict=True):
         for name in one.columns:
             if one[name].dtype == pl.Float64:
@@ -260,8 +262,9 @@ def test_a_theme_without_ranked_concepts_is_untested_and_has_no_coverage(made):
 def test_neither_umap_nor_sklearn_nor_torch_is_needed(made):
     code = (
         "import sys\nfor name in ('umap', 'sklearn', 'numba', 'threadpoolctl'): sys.modules[name] = None\n"
+        "from competency_gaps.runs.open import open_run\n"
         "from competency_gaps.runs.themes import write_theme_tables\n"
-        "print(write_theme_tables(sys.argv[1]).results.height)\n"
+        "print(write_theme_tables(open_run(sys.argv[1])).results.height)\n"
         "from competency_gaps.dictionary.themes import find_themes\n"
         "import numpy as np\n"
         "print('torch' in sys.modules)\n"
@@ -276,11 +279,11 @@ def test_neither_umap_nor_sklearn_nor_torch_is_needed(made):
 
 def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
-        write_theme_tables(tmp_path / "nowhere")
+        write_theme_tables(open_run(tmp_path / "nowhere"))
     write_run(tmp_path)
     (tmp_path / "activations" / "b001-0000.safetensors").unlink()
     with pytest.raises(UserError, match=r"b001-0000\.safetensors is missing"):
-        write_theme_tables(tmp_path)
+        write_theme_tables(open_run(tmp_path))
     (tmp_path / "themes.parquet").unlink()
     with pytest.raises(UserError, match="no themes"):
-        write_theme_tables(tmp_path)
+        write_theme_tables(open_run(tmp_path))

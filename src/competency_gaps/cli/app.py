@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from competency_gaps.cli import demo, doctor, exemplars, label, read, reference, robustness, train
+from competency_gaps.cli import demo, dictionary, doctor, exemplars, label, match, read, reference, robustness, train
 from competency_gaps.cli import run as run_command
 from competency_gaps.errors import MachineError, UserError
 
@@ -38,8 +38,13 @@ app.command("report")(read.report)
 app.command("robustness")(robustness.robustness)
 app.command("exemplars")(exemplars.exemplars)
 app.command("label")(label.label)
+app.command("import-labels")(dictionary.import_labels)
+app.command("themes")(dictionary.themes)
+app.command("name")(dictionary.name)
 app.command("reference")(reference.reference)
 app.command("train-sae")(train.train_sae)
+app.command("match")(match.match)
+app.command("scope")(match.scope)
 app.command("doctor")(doctor.doctor)
 
 

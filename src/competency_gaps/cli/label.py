@@ -26,6 +26,7 @@ class Step(enum.StrEnum):
     detection = "detection"
     fuzzing = "fuzzing"
     embedding = "embedding"
+    themes = "themes"
 
 
 def label(
@@ -34,7 +35,7 @@ def label(
         Step,
         typer.Option(
             help="automatic: from words, no model. explain: a model reads exemplars. detection, fuzzing: a model "
-            "scores labels. embedding: scores without a language model."
+            "scores labels. embedding: scores without a language model. themes: a model names themes."
         ),
     ],
     concepts: Annotated[str | None, typer.Option(help="Only these, as 5,17,100-200; by default all.")] = None,
@@ -89,12 +90,14 @@ def label(
             max_cost,
             yes,
         )
-        taken = _ask(opened, step, chosen, way, seed, progress, json_)
+        taken = _ask(opened, step, chosen, way, seed, progress)
     found = {"dictionary": str(dictionary), "step": str(step)}
     if json_:
         print_json({**found, **(taken.as_dict() if taken else {"exported": str(export)})})
     elif taken is not None:
         _say(taken, step)
+    else:
+        Console().print(f"Requests written to {export}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _chosen(dictionary: Dictionary, concepts: str | None, run: list[Path] | None, top: int) -> list[int] | None:
@@ -132,26 +135,26 @@ def _ask(
     way: Asking,
     seed: int,
     progress: Progress,
-    json_: bool,
 ) -> Taken | None:
     from competency_gaps.dictionary.labelling.labeller import questions, take_answers
 
+    store = dictionary.folder / "answers"
+    if step is Step.themes:
+        from competency_gaps.dictionary.themes.naming import take_theme_names, theme_requests
+
+        wanted = theme_requests(dictionary)
+        said = way.answers(list(wanted.values()), store, progress)
+        return None if said is None else take_theme_names(dictionary, wanted, said, way.who)
     asked = list(questions(dictionary, step.value, concepts, seed))  # type: ignore[arg-type]
     if not asked:
         raise UserError(f"--step {step}: there is nothing to ask. Collect exemplars first; scores need labels as well.")
-    store = dictionary.folder / "answers"
     answers = way.answers([one.request for one in asked], store, progress)
-    if answers is None:
-        if not json_:
-            note = f"{len(asked):,} requests written to {way.export}"
-            Console().print(note, highlight=False, markup=False, soft_wrap=True)
-        return None
-    return take_answers(dictionary, asked, answers, way.who, way.where)
+    return None if answers is None else take_answers(dictionary, asked, answers, way.who, way.where)
 
 
 def _say(taken: Taken, step: Step) -> None:
     console = Console()
-    what = "labels" if step in (Step.automatic, Step.explain) else "scores"
+    what = "labels" if step in (Step.automatic, Step.explain) else "names" if step is Step.themes else "scores"
     text = f"{taken.stored:,} {what} stored, {taken.abstained:,} abstentions, {len(taken.failed):,} answers not usable"
     console.print(text, highlight=False, markup=False, soft_wrap=True)
     for concept, reason in taken.failed[:5]:

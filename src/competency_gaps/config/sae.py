@@ -24,8 +24,8 @@ class SAEConfig(Config):
     """Where the activations are read; null takes the SAE's own."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Precision of the encoder."""
-    labels: Path | None = None
-    """JSON ``{concept: label}`` or a table with columns ``concept`` and ``label``."""
+    dictionary: Path | None = None
+    """Folder with labels and themes of its concepts; null takes the SAE's own folder, if it has any."""
     force: bool = False
     """Go on although the sanity gate says that the SAE does not fit the activations."""
     gate_tokens: Annotated[int, Field(ge=256)] = 16384

@@ -1,6 +1,5 @@
 """What a concept is: its label, and whether it is a competency at all."""
 
 from competency_gaps.dictionary.flags import Flags, LatentFacts, flag
-from competency_gaps.dictionary.labels import read_labels
 
-__all__ = ["Flags", "LatentFacts", "flag", "read_labels"]
+__all__ = ["Flags", "LatentFacts", "flag"]

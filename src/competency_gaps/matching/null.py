@@ -40,6 +40,8 @@ MOST_DRAWS = 99
 CHECK_SHARE = 4
 """One draw in so many more checks the level, at least ``LEAST_CHECKS``."""
 LEAST_CHECKS = 5
+TOLERANCE = 1e-5
+"""Similarities that differ by less are equal, and equal ones have been reached: one text embedded twice differs so."""
 BLOCK = 8192
 """Labels compared at once."""
 
@@ -87,9 +89,9 @@ class Null:
         return rank
 
     def bounds(self, alpha: float) -> np.ndarray:
-        """Each entry's bound, float32 of shape (entries,): what exceeds it matches."""
+        """Each entry's bound, float32 of shape (entries,): what exceeds it matches; it holds ``TOLERANCE``."""
         rank = self.rank(alpha)
-        return np.partition(self.bests, -rank, axis=1)[:, -rank]
+        return np.partition(self.bests, -rank, axis=1)[:, -rank] + np.float32(TOLERANCE)
 
     def p_values(self, entries: np.ndarray, similarities: np.ndarray) -> np.ndarray:
         """Chance that the best of as many shuffled labels comes as near to the same entry.
@@ -106,9 +108,8 @@ class Null:
         ndarray of float64 of shape (n,), in (0, 1].
         """
         ordered = np.sort(self.bests, axis=1)
-        below = np.array(
-            [np.searchsorted(ordered[e], s, side="left") for e, s in zip(entries, similarities, strict=True)]
-        )
+        reached = np.asarray(similarities) - TOLERANCE
+        below = np.array([np.searchsorted(ordered[e], s, side="left") for e, s in zip(entries, reached, strict=True)])
         draws = ordered.shape[1]
         return (1.0 + draws - below) / (1.0 + draws) if len(below) else np.empty(0)
 
@@ -193,7 +194,7 @@ class ScopeNull:
 
     def tail(self, similarities: np.ndarray) -> np.ndarray:
         """Share of shuffled labels that come as near, ``(1 + reaching) / (1 + all)``: float64 in (0, 1]."""
-        below = np.searchsorted(self.values, similarities.astype(np.float32), side="left")
+        below = np.searchsorted(self.values, similarities.astype(np.float32) - np.float32(TOLERANCE), side="left")
         return (1.0 + len(self.values) - below) / (1.0 + len(self.values))
 
 

@@ -25,6 +25,10 @@ CLAUSE_LIMIT = 40
 """Clauses of a description that are compared; more are refused, since each one widens the scope."""
 DESCRIPTION_LIMIT = 4000
 """Characters of a description."""
+ALPHA = 0.01
+"""Default level: of 4,000 labels 40 are then expected in scope by chance."""
+LEVEL_OF_DRAWS = 0.05
+"""Sets the number of draws as in matching; each draw here gives a value per label and not one for all."""
 OUTSIDE = "outside"
 COLUMNS = (
     "concept",
@@ -71,11 +75,13 @@ class ScopeFindings:
     unlabelled: int
     """Ranked concepts without a label, of which nothing can be said."""
     alpha: float
-    """False-discovery rate among the in-scope concepts, under the null of shuffled labels."""
+    """Share of shuffled labels that would be in scope."""
+    labels: int
+    """Distinct labels that were compared; ``alpha * labels`` of them are expected in scope by chance."""
     bound: float | None
     """Least similarity of an in-scope label; null: none is in scope."""
     null_rate: Share
-    """Shuffled labels of draws that did not set the p-values which reach that bound."""
+    """Shuffled labels of draws that did not set the p-values which reach that bound: about ``alpha``."""
     unbroken: float
     """Share of shuffled labels that have just the words of a real label again."""
     verdicts: dict[str, int]
@@ -95,7 +101,7 @@ def scope(
     embed: Embed,
     *,
     seed: int = 0,
-    alpha: float = 0.05,
+    alpha: float = ALPHA,
     among: Among = "ranked",
     draws: int | None = None,
     on_draw: OnDraw | None = None,
@@ -104,9 +110,12 @@ def scope(
 
     A label's similarity to the scope is the largest cosine with the description as a whole or any of its clauses
     [ours]: a scope of several parts has no one direction. Its p-value is the share of shuffled labels (see
-    :mod:`competency_gaps.matching.null`) that come as near; labels with a Benjamini-Hochberg q-value up to ``alpha``,
-    over all distinct labels of the pool and not only the lacking ones, are in scope. Here many labels may belong, so
-    the rate of false discoveries is held, where :func:`~competency_gaps.matching.match` holds the chance of any.
+    :mod:`competency_gaps.matching.null`) that come as near; labels with a p-value up to ``alpha`` are in scope [ours].
+    Many labels may belong to a scope, so each is judged by itself, where :func:`~competency_gaps.matching.match` holds
+    the chance of any match. The expected number by chance is told beside the counts, and ``q_value``
+    (Benjamini-Hochberg over all distinct labels) says what a false-discovery rate would leave: it is strict, since
+    shuffled labels hold the words of the scope as often as the real ones do. The order is the finding; the bound is
+    where it is no longer better than chance, and a model's verdicts are the finer judge.
 
     Parameters
     ----------
@@ -125,6 +134,8 @@ def scope(
         raise UserError(
             f"the run has no benchmark {benchmark!r}; it has {', '.join(known)}.{nearest(benchmark, known)}"
         )
+    if not 0 < alpha <= 0.5:
+        raise UserError(f"alpha is {alpha:g}, expected a level above 0 and up to 0.5, e.g. {ALPHA:g}.")
     parts = clauses(description)
     pool = gather(concepts, among=among)
     here = _here(pool, concepts, concept_benchmarks, benchmark)
@@ -134,11 +145,11 @@ def scope(
     scopes = embed_distinct(embed, parts)
     similarities = embed_distinct(embed, texts) @ scopes.T
     best = similarities.max(axis=1)
-    setting, checking = plan_draws(len(texts), alpha, draws)
+    setting, checking = plan_draws(len(texts), LEVEL_OF_DRAWS, draws)
     null = null_similarities(scopes, texts, embed, seed=seed, draws=setting, checks=checking, on_draw=on_draw)
     p_value = null.tail(best)
     q_value = false_discovery_control(p_value)
-    inside = q_value <= alpha
+    inside = p_value <= alpha
     judged = pl.DataFrame(
         {
             "text": texts,
@@ -158,6 +169,7 @@ def scope(
         clauses=parts,
         unlabelled=pool.unlabelled,
         alpha=alpha,
+        labels=len(texts),
         bound=bound,
         null_rate=share(reach, null.checks.size),
         unbroken=null.unbroken,
@@ -182,13 +194,14 @@ def apply_scope_verdicts(findings: ScopeFindings, answers: Iterable[Answer]) -> 
     ids = [pair_id("scope", findings.clauses[0], label) for label in findings.table["text"]]
     told = [found.get(one, old) for one, old in zip(ids, findings.table["verdict"].to_list(), strict=True)]
     table = findings.table.with_columns(verdict=pl.Series(told, dtype=pl.String))
-    inside = (pl.col("q_value") <= findings.alpha) & (pl.col("verdict") != OUTSIDE).fill_null(True)
+    inside = (pl.col("p_value") <= findings.alpha) & (pl.col("verdict") != OUTSIDE).fill_null(True)
     return _findings(
         table.with_columns(in_scope=inside),
         benchmark=findings.benchmark,
         clauses=findings.clauses,
         unlabelled=findings.unlabelled,
         alpha=findings.alpha,
+        labels=findings.labels,
         bound=findings.bound,
         null_rate=findings.null_rate,
         unbroken=findings.unbroken,

@@ -142,7 +142,7 @@ def _counted(head: pl.DataFrame, pairs: pl.DataFrame, themes: pl.DataFrame) -> p
 
 def _weak_by_chance(entries: pl.DataFrame, pairs: pl.DataFrame, concepts: pl.DataFrame, seed: int) -> WeakByChance:
     """Permute which concept bears which label: the matched labels stay, their concepts are others."""
-    rng = np.random.default_rng([seed, 1])
+    rng = np.random.default_rng([seed, 2**31])
     place = dict(zip(concepts["concept"].to_list(), range(concepts.height), strict=True))
     number = {entry: i for i, entry in enumerate(entries["entry"])}
     at = ([number[e] for e in pairs["entry"]], [place[c] for c in pairs["concept"]])

@@ -64,6 +64,28 @@ class Run:
         """One row per ordered pair of benchmarks: jaccard, cosine, spearman, n_concepts."""
         return self._table("overlap")
 
+    @cached_property
+    def themes(self) -> pl.DataFrame | None:
+        """One row per concept: theme, subtheme, x, y (null: in none); None without a dictionary's themes."""
+        return self._optional("themes")
+
+    @cached_property
+    def theme_results(self) -> pl.DataFrame | None:
+        """One row per theme and subtheme: level, id, parent, name, kind, and the statistics of its summed activation.
+
+        None without a dictionary's themes.
+        """
+        results, names = self._optional("theme_results"), self._optional("theme_names")
+        if results is None or names is None:
+            return None
+        keys = ["level", "id"]
+        return results.join(names.select(*keys, "name", "kind"), on=keys, how="left", maintain_order="left")
+
+    @cached_property
+    def theme_benchmarks(self) -> pl.DataFrame | None:
+        """One row per theme or subtheme and benchmark; None without a dictionary's themes."""
+        return self._optional("theme_benchmarks")
+
     @property
     def width(self) -> int:
         """Number of concepts of the SAE."""
@@ -162,6 +184,9 @@ class Run:
                 f"the run has no benchmark {benchmark!r}; it has {', '.join(known)}.{nearest(benchmark, known)}"
             )
         return dict(known[benchmark])
+
+    def _optional(self, name: str) -> pl.DataFrame | None:
+        return self._table(name) if (self.path / f"{name}.parquet").is_file() else None
 
     def _table(self, name: str) -> pl.DataFrame:
         path = self.path / f"{name}.parquet"

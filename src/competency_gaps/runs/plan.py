@@ -68,7 +68,7 @@ def _identity(config: RunConfig, extractor: Extractor, bos_id: int | None, suite
     settings = {key: value for key, value in as_dict(config).items() if key not in _FREE}
     if config.generation.temperature > 0:
         settings["batch_tokens"] = config.batch_tokens
-    settings["sae"] = {key: value for key, value in settings["sae"].items() if key not in ("labels", "force")}
+    settings["sae"] = {key: value for key, value in settings["sae"].items() if key not in ("dictionary", "force")}
     return {
         "config": settings,
         "model": {k: lm.identity[k] for k in ("weights_sha256", "dtype", "tokenizer")},

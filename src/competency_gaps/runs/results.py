@@ -35,7 +35,6 @@ def write_results(
     tokenizer: PreTrainedTokenizerBase,
     reference: Reference | None,
     sampled: LatentFacts,
-    labels: list[str | None],
     config: RunConfig,
 ) -> dict[str, Any]:
     """Write every table of a run folder but the manifest.
@@ -70,7 +69,7 @@ def write_results(
     rows = {name: stage.blocks(names) for name, names in shards.items()}
     collected = collect(rows, scores, width, dict(tokens.iter_rows()))
     sample = item_sample(ByConcept(stage.store.shards.folder), items)
-    tables = make_tables(collected, items, reference, sampled, sample, labels, config)
+    tables = make_tables(collected, items, reference, sampled, sample, config)
     for name, table in {
         "items": items,
         "tokens": tokens,

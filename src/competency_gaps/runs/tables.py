@@ -40,7 +40,6 @@ def make_tables(
     reference: Reference | None,
     sampled: LatentFacts,
     sample: ItemSample,
-    labels: list[str | None],
     config: RunConfig,
 ) -> Tables:
     """Make a run's tables.
@@ -75,7 +74,7 @@ def make_tables(
     chances = _chances(items, reference, config, metrics)
     concepts = pl.DataFrame(
         {
-            **_identity(metrics, facts, flags, labels),
+            **_identity(metrics, facts, flags),
             "chi_bench": metrics.chi_bench,
             "chi_model": _null(metrics.chi_model),
             "n_benchmarks": metrics.n_benchmarks.astype(np.int32),
@@ -152,10 +151,9 @@ def _chances(
     return {name: pl.Series(chance_seen(reference.window_density, tokens.get(name, 0.0), WINDOW)) for name in names}
 
 
-def _identity(metrics: SuiteMetrics, facts: LatentFacts, flags: Flags, labels: list[str | None]) -> dict[str, Any]:
+def _identity(metrics: SuiteMetrics, facts: LatentFacts, flags: Flags) -> dict[str, Any]:
     return {
         "concept": np.arange(len(metrics.alive), dtype=np.int32),
-        "label": pl.Series(labels, dtype=pl.String),
         "alive": metrics.alive,
         "dense": flags.dense & metrics.alive,
         "template": flags.template & metrics.alive,

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +31,7 @@ from competency_gaps.files import write_atomic
 from competency_gaps.metrics.coverage import suite_chi_bench
 from competency_gaps.metrics.suite import combine
 from competency_gaps.metrics.sums import Sums
-from competency_gaps.runs.open import Run, open_run
+from competency_gaps.runs.open import Run
 
 RESULTS = "theme_results.parquet"
 BENCHMARKS = "theme_benchmarks.parquet"
@@ -62,8 +61,8 @@ class ThemeTables(NamedTuple):
     no kept item), chi_model, support, n_eff, gap, gap_low, gap_high, p_value, q_value, performance_status."""
 
 
-def write_theme_tables(folder: Path | str) -> ThemeTables:
-    """Compute the statistics of the themes that lie in a finished run, and write them there.
+def write_theme_tables(run: Run) -> ThemeTables:
+    """Compute the statistics of the themes that lie in a run's folder, and write them there.
 
     Reads ``themes.parquet`` and ``theme_names.parquet``; writes ``theme_results.parquet`` and
     ``theme_benchmarks.parquet``. Memory beside one shard: 4 bytes for each item and theme or subtheme.
@@ -71,9 +70,8 @@ def write_theme_tables(folder: Path | str) -> ThemeTables:
     Raises
     ------
     UserError
-        If it is no finished run, has no themes, these are damaged or of another width, or a shard is missing.
+        If it has no themes, these are damaged or of another width, or a shard is missing.
     """
-    run = open_run(folder)
     themes, _ = read_themes(run.path, run.width)
     settings = {key: run.manifest["evidence"][key] for key in EvidenceConfig.model_fields}
     tables = theme_tables(

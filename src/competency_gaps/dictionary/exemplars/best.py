@@ -38,7 +38,8 @@ class Candidates:
     def empty(window: int) -> Candidates:
         """No rows."""
         types = (np.int32, np.float64, np.float32, np.int64, np.float32)
-        return Candidates(*(np.zeros(0, dtype) for dtype in types), np.zeros((0, window), np.float16))
+        concept, key, value, number, peak = (np.zeros(0, dtype) for dtype in types)
+        return Candidates(concept, key, value, number, peak, np.zeros((0, window), np.float16))
 
     @staticmethod
     def join(parts: list[Candidates]) -> Candidates:

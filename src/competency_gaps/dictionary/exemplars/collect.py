@@ -90,7 +90,8 @@ def collect_exemplars(
     Parameters
     ----------
     pieces
-        Texts, in an order that is the same at every run. Tokens that only mark the start are read and not counted.
+        Texts, in an order that is the same at every run. Their first tokens are read and not counted, nor are those
+        that only mark a start.
     made_of
         What identifies model, SAE and texts: a pass is only gone on with if it is the same.
 
@@ -163,15 +164,17 @@ def _read_chunk(
 ) -> None:
     import torch
 
-    counted = [piece.ids[~piece.bos] for piece in chunk]
+    masks = [_counted(piece) for piece in chunk]
+    counted = [piece.ids[mask] for piece, mask in zip(chunk, masks, strict=True)]
     cut = [-(-len(ids) // WINDOW) for ids in counted]
     first = gathered.done.windows + np.cumsum([0, *cut])
     most = max(WINDOW, CHUNK_ELEMENTS // sae.d_sae)
     for batch in plan_batches([len(piece.ids) for piece in chunk], BATCH_TOKENS):
         activations = read_hook(lm, hook, [chunk[i].ids for i in batch])
         for group in _groups([len(counted[i]) for i in batch], most):
-            masks = [torch.from_numpy(~chunk[batch[row]].bos).to(activations.device) for row in group]
-            x = torch.cat([activations[row, : len(mask)][mask] for row, mask in zip(group, masks, strict=True)])
+            parts = [activations[row, : len(masks[batch[row]])] for row in group]
+            chosen = [torch.from_numpy(masks[batch[row]]).to(activations.device) for row in group]
+            x = torch.cat([part[mask] for part, mask in zip(parts, chosen, strict=True)])
             _add(sae, x, [counted[batch[row]] for row in group], first[batch[group]], gathered, settings)
     gathered.add_tokens(np.concatenate([_windows_of(ids) for ids in counted]))
     tokens = sum(len(piece.ids) for piece in chunk)
@@ -179,17 +182,27 @@ def _read_chunk(
     gathered.done = Progressed(done.texts + len(chunk), done.tokens + tokens, int(first[-1]))
 
 
+def _counted(piece: Piece) -> np.ndarray:
+    """Tokens of a text that count. The very first never does: models park attention on it, so everything fires."""
+    mask = ~piece.bos
+    mask[0] = False
+    return mask
+
+
 def _groups(sizes: list[int], most: int) -> Iterator[np.ndarray]:
     """Rows of a batch whose latents are dense in memory together."""
     rows: list[int] = []
     total = 0
     for row, size in enumerate(sizes):
+        if not size:
+            continue
         if rows and total + size > most:
             yield np.asarray(rows)
             rows, total = [], 0
         rows.append(row)
         total += size
-    yield np.asarray(rows)
+    if rows:
+        yield np.asarray(rows)
 
 
 def _windows_of(ids: np.ndarray) -> np.ndarray:
@@ -230,7 +243,7 @@ def _add(
         for heap, key in ((gathered.top, pairs.value[best].astype(np.float64)), (gathered.spread, luck)):
             wanted = heap.wanted(concept, key)
             _offer(heap, pairs, best[wanted], key[wanted], number, latents, start, length)
-    _fill_pool(gathered, pairs, number)
+    _fill_pool(gathered, pairs, number, length)
 
 
 def _offer(
@@ -249,8 +262,11 @@ def _offer(
         heap.add(Candidates(concept, key, pairs.value[rows], window, pairs.peak[rows], shape))
 
 
-def _fill_pool(gathered: Gathered, pairs: Firing, number: np.ndarray) -> None:
+def _fill_pool(gathered: Gathered, pairs: Firing, number: np.ndarray, length: np.ndarray) -> None:
+    """Offer windows to the pool, but for the short ends of texts: few words are near to anything."""
     luck = lottery(number, seed=gathered.seed)
     edges = np.searchsorted(pairs.window, np.arange(len(number) + 1))
     for i, (a, b) in enumerate(itertools.pairwise(edges)):
+        if length[i] < WINDOW // 2:
+            continue
         gathered.pool.add(int(number[i]), float(luck[i]), pairs.concept[a:b], pairs.peak[a:b])

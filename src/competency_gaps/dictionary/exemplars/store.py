@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -223,7 +223,7 @@ def _windows(tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, progress: P
             for held, text in zip(part, tokenizer.batch_decode(part), strict=True):
                 rows.append((held, text, _ends(held, text, single, tokenizer)))
             bar.advance(len(part))
-    schema = {"tokens": pl.List(pl.Int32), "text": pl.String, "ends": pl.List(pl.Int32)}
+    schema: dict[str, Any] = {"tokens": pl.List(pl.Int32), "text": pl.String, "ends": pl.List(pl.Int32)}
     return pl.DataFrame(rows, schema=schema, orient="row").with_row_index("window")
 
 

@@ -103,7 +103,8 @@ def fuzzing(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int =
     """Ask in which held-out windows the right tokens are marked; None with fewer than two such windows."""
     active = _held_out(exemplars, 2 * SCORED)
     rng = np.random.default_rng([seed, concept, 1])
-    windows, truth = [], []
+    windows: list[dict[str, Any]] = []
+    truth: list[bool] = []
     right = rng.permutation(len(active)) < len(active) // 2
     for one, keep in zip(active, right.tolist(), strict=True):
         mask = active_tokens(one)
@@ -151,9 +152,9 @@ def _question(
 
 
 @cache
-def prompt(step: str) -> str:
-    """A step's instruction, from the file of its name."""
-    return files("competency_gaps.dictionary.labelling").joinpath(f"prompts/{step}.txt").read_text(encoding="utf-8")
+def prompt(name: str) -> str:
+    """An instruction, from the file of its name."""
+    return files("competency_gaps.dictionary.labelling").joinpath(f"prompts/{name}.txt").read_text(encoding="utf-8")
 
 
 def label_of(answer: Explanation) -> str | None:

@@ -1,0 +1,284 @@
+"""``cgaps match`` and ``cgaps scope``: a run's concepts beside what others say a model or a benchmark is about."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import polars as pl
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from competency_gaps.errors import UserError
+from competency_gaps.report.text import decimal, percent, shorten, signed, visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+
+    from competency_gaps.cli.endpoints import Asking
+    from competency_gaps.matching import Matching, ScopeFindings, Share
+    from competency_gaps.progress import Progress
+    from competency_gaps.runs.open import Run
+
+RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
+KindOption = Annotated[
+    list[str] | None, typer.Option(help="Only labels of this kind (explained, imported, automatic); may be repeated.")
+]
+EmbedderOption = Annotated[str | None, typer.Option(help="sentence-transformers model: hub id or folder.")]
+AlphaOption = Annotated[float, typer.Option(help="Chance that an entry (of scope: a label) which belongs to nothing matches.")]
+ExportOption = Annotated[Path | None, typer.Option(help="Write requests for confirmation in OpenAI's Batch form.")]
+ImportOption = Annotated[list[Path] | None, typer.Option("--import", help="Read answers to exported requests.")]
+ExplainerOption = Annotated[str | None, typer.Option(help="With --import: who answered.")]
+UrlOption = Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint that confirms matches.")]
+ModelOption = Annotated[str | None, typer.Option(help="Name of the model there.")]
+CapOption = Annotated[int | None, typer.Option(min=1, help="Cap on all tokens of the endpoint.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Spend without asking.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def match(
+    run: RunArgument,
+    taxonomy: Annotated[
+        Path, typer.Option(help="JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.")
+    ],
+    where: Annotated[str | None, typer.Option(help="Only entries with e.g. level=test_point,score<5.")] = None,
+    kind: KindOption = None,
+    per_entry: Annotated[int, typer.Option(min=1, help="Nearest labels of an entry that count.")] = 5,
+    alpha: AlphaOption = 0.05,
+    embedder: EmbedderOption = None,
+    seed: Annotated[int, typer.Option(help="Seed of the shuffled labels.")] = 0,
+    export: ExportOption = None,
+    import_: ImportOption = None,
+    explainer: ExplainerOption = None,
+    base_url: UrlOption = None,
+    model: ModelOption = None,
+    max_tokens: CapOption = None,
+    yes: YesOption = False,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Match a list of weaknesses, qualities or probes to concepts: which does the run recover, which does it add?"""
+    from competency_gaps.cli.output import print_json
+    from competency_gaps.matching import candidates, read_taxonomy
+    from competency_gaps.matching import match as find
+    from competency_gaps.matching.confirm import apply_verdicts, confirm_requests, pairs_of
+    from competency_gaps.progress import Progress
+    from competency_gaps.runs.open import open_run
+
+    way = _way(export, import_, explainer, base_url, model, max_tokens, yes)
+    opened, progress = open_run(run), Progress(quiet=quiet)
+    read = read_taxonomy(taxonomy, where)
+    for left in read.left_out:
+        progress.say(f"left out: {left}")
+    options = candidates(_labelled(opened, kind), opened.theme_results)
+    with _draws(progress) as on_draw:
+        found = find(
+            read.entries, options, _embed(embedder), seed=seed, alpha=alpha, per_entry=per_entry, on_draw=on_draw
+        )
+    if way is not None:
+        answers = way.answers(confirm_requests(pairs_of(found)), run / "answers", progress)
+        found = found if answers is None else apply_verdicts(found, list(answers.values()))
+    if json_:
+        print_json({"run": str(run), "taxonomy": str(taxonomy), "left_out": len(read.left_out), **_match_json(found)})
+        return
+    _print_match(found)
+
+
+def scope(
+    run: RunArgument,
+    benchmark: Annotated[str, typer.Option(help="Benchmark of the run.")],
+    describe: Annotated[
+        list[str] | None, typer.Option(help="What it claims to test; by default its 'scope' in the configuration.")
+    ] = None,
+    kind: KindOption = None,
+    alpha: AlphaOption = 0.01,
+    limit: Annotated[int, typer.Option(min=1, help="Rows shown.")] = 20,
+    embedder: EmbedderOption = None,
+    seed: Annotated[int, typer.Option(help="Seed of the shuffled labels.")] = 0,
+    export: ExportOption = None,
+    import_: ImportOption = None,
+    explainer: ExplainerOption = None,
+    base_url: UrlOption = None,
+    model: ModelOption = None,
+    max_tokens: CapOption = None,
+    yes: YesOption = False,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Rank what a benchmark lacks by how much it belongs to what the benchmark claims to test."""
+    from competency_gaps.cli.output import print_json
+    from competency_gaps.matching import scope as find
+    from competency_gaps.matching.scope import apply_scope_verdicts, confirm_scope_requests
+    from competency_gaps.progress import Progress
+    from competency_gaps.runs.open import open_run
+
+    way = _way(export, import_, explainer, base_url, model, max_tokens, yes)
+    opened, progress = open_run(run), Progress(quiet=quiet)
+    known = {entry["name"]: entry.get("scope") for entry in opened.manifest["benchmarks"]}
+    stated = describe or ([known[benchmark]] if known.get(benchmark) else None)
+    if stated is None and benchmark in known:
+        raise UserError(f"the configuration states no scope of {benchmark!r}: give --describe.")
+    with _draws(progress) as on_draw:
+        found = find(
+            _labelled(opened, kind),
+            opened.concept_benchmarks,
+            benchmark,
+            stated or [""],
+            _embed(embedder),
+            seed=seed,
+            alpha=alpha,
+            on_draw=on_draw,
+        )
+    if way is not None:
+        answers = way.answers(confirm_scope_requests(found), run / "answers", progress)
+        found = found if answers is None else apply_scope_verdicts(found, list(answers.values()))
+    if json_:
+        print_json({"run": str(run), **_scope_json(found, limit)})
+        return
+    _print_scope(found, limit)
+
+
+def _way(
+    export: Path | None,
+    imported: list[Path] | None,
+    explainer: str | None,
+    base_url: str | None,
+    model: str | None,
+    max_tokens: int | None,
+    yes: bool,
+) -> Asking | None:
+    from competency_gaps.cli.endpoints import asking
+
+    if not (export or imported or base_url):
+        return None
+    return asking(
+        export, imported, explainer, base_url, model, "OPENAI_API_KEY", 8, 60.0, (None, None), max_tokens, None, yes
+    )
+
+
+def _labelled(run: Run, kinds: list[str] | None) -> pl.DataFrame:
+    """The run's concepts; labels of other kinds than asked for do not count."""
+    if not kinds:
+        return run.concepts
+    wrong = sorted(set(kinds) - {"explained", "imported", "automatic"})
+    if wrong:
+        raise UserError(f"--kind {wrong[0]!r}: expected explained, imported or automatic.")
+    wanted = pl.col("label_kind").is_in(kinds)
+    return run.concepts.with_columns(label=pl.when(wanted).then(pl.col("label")))
+
+
+def _embed(model: str | None) -> Callable[[Sequence[str]], np.ndarray]:
+    from competency_gaps.dictionary.embed import embed_texts
+
+    return lambda texts: embed_texts(texts, model)
+
+
+class _draws:
+    """A bar over the draws of the null."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._stage = progress.stage("null", total=1, unit="draws")
+        self._done = 0.0
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        self._bar = self._stage.__enter__()
+        return self._step
+
+    def __exit__(self, *error: Any) -> None:
+        self._stage.__exit__(*error)
+
+    def _step(self, done: int, total: int) -> None:
+        self._bar.advance(done / total - self._done)
+        self._done = done / total
+
+
+def _match_json(found: Matching) -> dict[str, Any]:
+    shares = ("recovery", "recovery_weak", "coverage", "coverage_of_matched", "unnamed_share")
+    return {
+        **{name: _share(getattr(found, name)) for name in shares},
+        "weak_by_chance": asdict(found.weak_by_chance),
+        "calibration": asdict(found.calibration),
+        "theme_calibration": asdict(found.theme_calibration) if found.theme_calibration else None,
+        "verdicts": found.verdicts,
+        "entries": found.entries.to_dicts(),
+        "pairs": found.pairs.to_dicts(),
+        "themes": found.themes.to_dicts(),
+        "unnamed": found.unnamed.to_dicts(),
+    }
+
+
+def _scope_json(found: ScopeFindings, limit: int) -> dict[str, Any]:
+    return {
+        "benchmark": found.benchmark,
+        "clauses": found.clauses,
+        **{name: _share(getattr(found, name)) for name in ("covered", "under", "missing", "null_rate")},
+        "bound": found.bound,
+        "unlabelled": found.unlabelled,
+        "labels": found.labels,
+        "alpha": found.alpha,
+        "verdicts": found.verdicts,
+        "rows": found.lacking.head(limit).to_dicts(),
+    }
+
+
+def _share(one: Share) -> dict[str, Any]:
+    return {"count": one.count, "of": one.of, "share": one.value, "low": one.low, "high": one.high}
+
+
+def _said(one: Share) -> str:
+    if one.value is None or one.low is None or one.high is None:
+        return "N/A"
+    return f"{one.count} of {one.of} ({percent(one.count, one.of)}; 95%: {one.low:.0%} to {one.high:.0%})"
+
+
+def _print_match(found: Matching) -> None:
+    console = Console()
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("entry", "nearest label", "similarity", "p", "concepts", "weak"):
+        table.add_column(title, overflow="fold")
+    for row in found.entries.iter_rows(named=True):
+        style = None if row["recovered"] else "dim"
+        cells = (shorten(row["description"], 50), shorten(row["best_label"], 50))
+        numbers = (decimal(row["similarity"]), decimal(row["p_value"]), str(row["n_concepts"]), str(row["n_weak"]))
+        table.add_row(*(visible(cell) for cell in (*cells, *numbers)), style=style)
+    console.print(table, markup=False)
+    chance = found.weak_by_chance
+    rate = found.calibration.realised
+    for line in (
+        f"recovered (at least one concept): {_said(found.recovery)}",
+        f"recovered as weak: {_said(found.recovery_weak)}; if labels were dealt out anew among concepts: "
+        f"{chance.expected:.1f} (p = {chance.p_value:.3f})",
+        f"covered by the suite: {_said(found.coverage)}",
+        f"null: labels of the same words dealt out anew match {_said(rate)} of the time",
+        f"weak concepts that no entry names: {_said(found.unnamed_share)}",
+    ):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_scope(found: ScopeFindings, limit: int) -> None:
+    console = Console()
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("concept", "label", "similarity", "in scope", "coverage", "χ bench elsewhere"):
+        table.add_column(title, overflow="fold")
+    for row in found.lacking.head(limit).iter_rows(named=True):
+        elsewhere = row["chi_bench_elsewhere"]
+        cells = (str(row["concept"]), shorten(row["label"], 60), decimal(row["similarity"]))
+        rest = (
+            "yes" if row["in_scope"] else "",
+            row["coverage_status"],
+            "" if elsewhere is None else signed(elsewhere),
+        )
+        table.add_row(*(visible(cell) for cell in (*cells, *rest)))
+    console.print(table, markup=False)
+    for line in (
+        f"in-scope concepts that {found.benchmark} covers: {_said(found.covered)}; under-represents: "
+        f"{_said(found.under)}; lacks: {_said(found.missing)}",
+        f"null: shuffled labels are in scope {_said(found.null_rate)} of the time; ranked concepts without a label, of "
+        f"which nothing is known: {found.unlabelled}",
+    ):
+        console.print(visible(line), markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,61 @@
+"""The kept rows are those of a plain sort, however the rows are cut into batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from competency_gaps.dictionary.exemplars import best
+from competency_gaps.dictionary.exemplars.best import BestOf, Candidates, lottery
+from competency_gaps.dictionary.exemplars.store import choose_spread
+
+
+def rows(n: int, seed: int) -> Candidates:
+    rng = np.random.default_rng(seed)
+    return Candidates(
+        rng.integers(0, 7, n).astype(np.int32),
+        rng.integers(0, 20, n).astype(float),  # many ties
+        rng.random(n).astype(np.float32),
+        rng.permutation(n).astype(np.int64),
+        rng.random(n).astype(np.float32),
+        rng.random((n, 3)).astype(np.float16),
+    )
+
+
+@pytest.mark.parametrize("pending", [1, 50, 10_000])
+def test_the_best_rows_stay_whatever_the_batches(pending, monkeypatch):
+    monkeypatch.setattr(best, "PENDING", pending)
+    every = rows(900, 1)
+    heap = BestOf(8, 5, 3)
+    for start in range(0, 900, 37):
+        part = every.take(np.arange(start, min(start + 37, 900)))
+        heap.add(part.take(heap.wanted(part.concept, part.key)))
+    kept = heap.rows()
+    wanted = []
+    for concept in range(8):
+        own = [i for i in range(900) if every.concept[i] == concept]
+        wanted += sorted(own, key=lambda i: (-every.key[i], every.window[i]))[:5]
+    assert kept.window.tolist() == every.window[wanted].tolist()
+    assert np.array_equal(kept.shape, every.shape[wanted]) and np.array_equal(kept.value, every.value[wanted])
+
+
+def test_the_lottery_is_uniform_and_the_same_again():
+    draws = lottery(np.arange(20_000), np.arange(20_000) % 13)
+    assert np.array_equal(draws, lottery(np.arange(20_000), np.arange(20_000) % 13))
+    counts = np.histogram(draws, bins=20, range=(0, 1))[0]
+    assert ((counts - 1000) ** 2 / 1000).sum() < 45  # chi-square with 19 degrees: p = 0.0007
+    assert abs(np.corrcoef(draws[:-1], draws[1:])[0, 1]) < 0.03
+    assert not np.array_equal(draws, lottery(np.arange(20_000), np.arange(20_000) % 13, seed=1))
+
+
+def test_spread_takes_evenly_spaced_ranks():
+    n = 23
+    values = np.random.default_rng(0).permutation(n).astype(np.float32)
+    one = np.ones(n, np.float32)
+    sample = Candidates(
+        np.zeros(n, np.int32), one.astype(float), values, np.arange(n), one, np.ones((n, 1), np.float16)
+    )
+    chosen = choose_spread(sample, 5).value.tolist()
+    assert chosen == sorted(chosen, reverse=True) and len(chosen) == 5 and chosen[0] == n - 1
+    assert np.diff(chosen).tolist() == pytest.approx([-n / 5] * 4, abs=1)
+    assert len(choose_spread(sample, 50)) == n

@@ -1,0 +1,129 @@
+import importlib
+
+import numpy as np
+import polars as pl
+import pytest
+from matching_helpers import concept_table, embed_words, entries_of, made_up_labels
+
+from competency_gaps.errors import UserError
+from competency_gaps.matching import candidates, match
+
+FILLER = made_up_labels(60, vocabulary=3000)
+LABELS = ["adding fractions with denominators", "french verbs and nouns", "adding fractions with denominators", *FILLER]
+
+
+def run(texts, table, themes=None, **options):
+    return match(entries_of(texts), candidates(table, themes), embed_words, draws=39, **options)
+
+
+def table_of(labels=LABELS, **changes):
+    n = len(labels)
+    columns = {"performance_status": ["neither"] * n, "missing": [False] * n, "leader": [None] * n}
+    for name, values in changes.items():
+        columns[name] = [values.get(i, columns.get(name, [None] * n)[i]) for i in range(n)]
+    return concept_table(labels, **columns)
+
+
+def test_entry_gets_every_concept_that_bears_its_label():
+    table = table_of(performance_status={2: "weak"}, missing={1: True})
+    found = run(["adding fractions with denominators", "french verbs and nouns", "zebra quilts underwater"], table)
+    assert found.pairs.select("entry", "concept").rows() == [("e0", 0), ("e0", 2), ("e1", 1)]
+    row = found.pairs.row(1, named=True)
+    assert row["similarity"] == pytest.approx(1.0, abs=1e-5) and row["p_value"] == 1 / 40
+    assert (row["performance_status"], row["gap"], row["chi_bench"]) == ("weak", -0.02, 1.0)
+    assert found.entries["n_concepts"].to_list() == [2, 1, 0]
+    assert found.entries["recovered_weak"].to_list() == [True, False, False]
+    shares = (found.recovery, found.recovery_weak, found.coverage)
+    assert [(one.count, one.of) for one in shares] == [(2, 3), (1, 3), (1, 3)]
+    assert (found.coverage_of_matched.count, found.coverage_of_matched.of) == (1, 2)
+
+
+def test_no_match_is_forced_and_the_nearest_label_is_still_told():
+    found = run(["zebra quilts underwater"], table_of())
+    row = found.entries.row(0, named=True)
+    assert found.pairs.is_empty() and not row["recovered"] and row["best_label"] in LABELS and row["p_value"] > 0.05
+    assert found.weak_by_chance.observed == 0 and found.weak_by_chance.p_value == 1.0
+
+
+def test_per_entry_counts_labels_and_leaves_what_is_named_alone():
+    labels = [f"adding fractions {end}" for end in ("big numbers", "small sums", "odd parts")] + FILLER
+    weak = dict.fromkeys(range(3), "weak")
+    texts = ["adding fractions big small odd numbers sums parts"]
+    one, three = (run(texts, table_of(labels, performance_status=weak), per_entry=k) for k in (1, 3))
+    assert (one.pairs.height, three.pairs.height) == (1, 3)
+    assert one.unnamed.is_empty() and three.unnamed.is_empty(), "beyond the nearest labels, an entry names them still"
+    with pytest.raises(UserError, match="at least 1"):
+        run(texts, table_of(labels), per_entry=0)
+    with pytest.raises(UserError, match="no entry to match"):
+        run([], table_of(labels))
+
+
+def test_weak_concepts_that_no_entry_names_leaders_first():
+    table = table_of(performance_status={0: "weak", 5: "weak", 6: "weak", 9: "weak"}, leader={0: 0, 5: 9, 6: 6, 9: 9})
+    table = table.with_columns(ranked=pl.col("concept") != 6)
+    everything = match(entries_of([LABELS[0]]), candidates(table, among="alive"), embed_words, draws=39)
+    assert everything.unnamed.select("concept", "leads").rows() == [(9, True), (5, False)]
+    assert (everything.unnamed_share.count, everything.unnamed_share.of) == (2, 3), "an unranked concept is not weak"
+
+
+def test_candidates_say_who_is_left_out():
+    table = concept_table(
+        ["a b", None, "  ", "flagged one", "dead one", "x" * 5000 + "\u202e\n"],
+        alive=[True, True, True, True, False, True],
+        ranked=[True, True, True, False, False, True],
+        performance_status=["weak", "weak", None, "weak", None, None],
+    )
+    found = candidates(table)
+    assert found.concepts["concept"].to_list() == [0, 5] and found.pool == 4
+    assert (found.unlabelled, found.weak_unlabelled) == (2, 1)
+    assert found.concepts["label_kind"].to_list() == [None, None] and len(found.concepts["text"][1]) == 300
+    assert candidates(table, among="alive").concepts["concept"].to_list() == [0, 3, 5]
+    assert candidates(table, among="labelled").concepts["concept"].to_list() == [0, 3, 4, 5]
+    with pytest.raises(UserError, match="lacks the column 'gap'"):
+        candidates(table.drop("gap"))
+    with pytest.raises(UserError, match="none of the 2 ranked concepts has a label"):
+        candidates(table.filter(pl.col("concept").is_in([1, 2])))
+
+
+def test_label_kind_is_carried_where_the_run_has_it():
+    table = table_of().with_columns(label_kind=pl.lit("explained"), label_score=pl.lit(0.8))
+    row = run([LABELS[1]], table).pairs.row(0, named=True)
+    assert (row["label_kind"], row["label_score"]) == ("explained", 0.8)
+
+
+def test_themes_have_a_null_of_their_own():
+    names = ["time and calendar arithmetic", *made_up_labels(25, words=3, vocabulary=500, seed=5)]
+    themes = pl.DataFrame(
+        {
+            "level": ["theme"] * 20 + ["subtheme"] * 6,
+            "id": list(range(26)),
+            "name": names,
+            "chi_bench": [2.0] * 26,
+            "chi_model": [0.4] * 26,
+            "gap": [-0.2] * 26,
+            "q_value": [0.01] * 26,
+            "performance_status": ["weak"] * 26,
+        }
+    )
+    found = run(["time and calendar arithmetic", "zebra quilts underwater"], table_of(), themes)
+    assert found.themes.select("entry", "level", "id", "gap").rows() == [("e0", "theme", 0, -0.2)]
+    assert found.entries["n_themes"].to_list() == [1, 0] and found.recovery.count == 0
+    assert found.theme_calibration.labels == 26 and found.calibration.labels == 62
+    assert run(["x"], table_of()).theme_calibration is None
+
+
+def test_large_and_small_blocks_give_the_same(monkeypatch):
+    texts = [*LABELS[:20], *made_up_labels(30, seed=2)]
+    whole = run(texts, table_of())
+    # The package's name "match" is the function; the module of that name is asked for by its path.
+    monkeypatch.setattr(importlib.import_module("competency_gaps.matching.match"), "ROWS", 7)
+    monkeypatch.setattr(importlib.import_module("competency_gaps.matching.null"), "BLOCK", 11)
+    parts = run(texts, table_of())
+    assert whole.pairs.select("entry", "concept").rows() == parts.pairs.select("entry", "concept").rows()
+    assert np.allclose(whole.entries["bound"], parts.entries["bound"], atol=1e-6)
+
+
+def test_progress_is_told():
+    seen = []
+    run([LABELS[0]], table_of(), on_draw=lambda done, of: seen.append((done, of)))
+    assert seen == [(i, 48) for i in range(1, 49)]

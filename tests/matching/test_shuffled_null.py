@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+from matching_helpers import concept_table, embed_words, entries_of, made_up_labels
+from scipy.stats import hypergeom
+
+from competency_gaps.errors import UserError
+from competency_gaps.matching import candidates
+from competency_gaps.matching.match import match
+from competency_gaps.matching.null import Null, best_similarity, embed_distinct, entry_null, least_draws, plan_draws
+from competency_gaps.matching.shares import share
+from competency_gaps.matching.shuffled import FUNCTION_WORDS, deal
+
+
+def test_dealing_keeps_words_and_lengths_and_breaks_labels():
+    labels = [f"the a{i} of b{i} and c{i}" for i in range(40)] + ["x y", "z"]
+    dealt, unbroken = deal(labels, np.random.default_rng(0))
+    assert [len(one.split()) for one in dealt] == [len(one.split()) for one in labels]
+    assert sorted(" ".join(dealt).split()) == sorted(" ".join(labels).split())
+    kinds = [[word in FUNCTION_WORDS for word in one.split()] for one in dealt]
+    assert kinds == [[word in FUNCTION_WORDS for word in one.split()] for one in labels]
+    assert not set(dealt) & set(labels) and unbroken == 0.0
+    small = [f"{word} a{i} b{i}" for i, word in enumerate(sorted(FUNCTION_WORDS))]
+    moved = [one.split()[0] for one in deal(small, np.random.default_rng(0))[0]]
+    assert moved != sorted(FUNCTION_WORDS) and set(moved) == FUNCTION_WORDS
+
+
+def test_single_words_cannot_be_broken_and_that_is_said():
+    dealt, unbroken = deal(["cats", "dogs", "fish"], np.random.default_rng(0))
+    assert sorted(dealt) == ["cats", "dogs", "fish"] and unbroken == 1.0
+    found = match(entries_of(["cats"]), candidates(concept_table(["cats", "dogs", "fish"])), embed_words)
+    assert found.recovery.count == 0 and found.calibration.unbroken == 1.0
+
+
+def test_dealing_redeals_what_came_out_as_a_real_label():
+    labels = ["red cat", "blue dog"]  # half of all dealings give these two again, in some order
+    for seed in range(20):
+        dealt, unbroken = deal(labels, np.random.default_rng(seed))
+        assert unbroken == 0.0 and {frozenset(one.split()) for one in dealt}.isdisjoint(
+            {frozenset(one.split()) for one in labels}
+        )
+
+
+def test_best_similarity_and_distinct_embedding_agree_with_brute_force():
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=(n, 8)).astype(np.float32) for n in (5, 20_000))
+    assert np.allclose(best_similarity(a, b), (a @ b.T).max(axis=1))
+    asked = []
+    rows = embed_distinct(lambda texts: asked.extend(texts) or embed_words(texts), ["x", "y", "x"])
+    assert asked == ["x", "y"] and np.array_equal(rows[0], rows[2])
+    with pytest.raises(ValueError, match="2 texts"):
+        embed_distinct(lambda texts: embed_words(["x"]), ["x", "y"])
+
+
+def test_bounds_and_p_values_are_ranks_among_the_draws():
+    bests = np.arange(39, dtype=np.float32)[None, ::-1].repeat(2, axis=0)
+    null = Null(bests, bests[:, :3], labels=4, unbroken=0.0)
+    assert null.bounds(0.05) == pytest.approx([37, 37], abs=1e-4)  # the second largest of 39 leaves 1 above: p = 2 / 40
+    found = null.p_values(np.array([0, 0, 1, 1]), np.array([37.0, 37.5, 100.0, -1.0]))
+    assert found.tolist() == [3 / 40, 2 / 40, 1 / 40, 1.0]
+    assert null.calibration(0.05).expected == 0.05
+    with pytest.raises(UserError, match="at least 99 draws"):
+        null.bounds(0.01)
+
+
+def test_draws_are_enough_for_the_level():
+    assert [least_draws(a) for a in (0.05, 0.01, 0.5, 0.1)] == [19, 99, 1, 9]
+    assert plan_draws(120, 0.05)[0] == 99 and plan_draws(65_536, 0.05)[0] == 19 and plan_draws(65_536, 0.01)[0] == 99
+    assert plan_draws(2000, 0.05)[0] == 30 and plan_draws(10, 0.05, 19) == (19, 5)
+    for alpha, draws in ((0.0, None), (0.7, None), (float("nan"), None), (0.05, 18)):
+        with pytest.raises(UserError):
+            plan_draws(10, alpha, draws)
+
+
+def test_null_rate_is_the_level_for_entries_that_are_about_nothing():
+    """Entries and labels are random words of one vocabulary: all that is near is near by chance."""
+    labels, texts = made_up_labels(150), made_up_labels(400, words=6)
+    texts = [text for text in texts if not any(len(set(text.split()) & set(label.split())) > 2 for label in labels)]
+    found = match(entries_of(texts), candidates(concept_table(labels)), embed_words, draws=39)
+    assert found.calibration.expected == 0.05
+    assert 0.03 < found.calibration.realised.value < 0.08, "draws that did not set the bounds"
+    assert 0.02 < found.recovery.value < 0.09, "real labels that mean nothing to the entries"
+
+
+def test_a_general_entry_does_not_pass_by_its_wording():
+    """One entry holds the words of many labels: one bound for all entries would let it match, its own does not."""
+    labels = made_up_labels(60, words=3, vocabulary=60)
+    general = " ".join(f"w0x{k}" for k in range(12))
+    others = [" ".join(made_up_labels(1, words=12, vocabulary=500, seed=s)) for s in range(1, 20)]
+    found = match(entries_of([general, *others]), candidates(concept_table(labels)), embed_words, draws=39)
+    row = found.entries.row(0, named=True)
+    assert row["similarity"] > found.calibration.overall and row["p_value"] > 0.05 and not row["recovered"]
+
+
+def test_draws_and_results_are_a_function_of_the_seed():
+    labels, rows = made_up_labels(30), embed_words(made_up_labels(5, seed=3))
+    one, same, other = (entry_null(rows, labels, embed_words, seed=seed, draws=5, checks=2) for seed in (0, 0, 1))
+    assert np.array_equal(one.bests, same.bests) and not np.array_equal(one.bests, other.bests)
+    more = entry_null(rows, labels, embed_words, seed=0, draws=6, checks=1)
+    assert np.allclose(more.bests[:, :5], one.bests), "a draw does not depend on how many there are"
+
+
+def test_share_has_wilsons_interval():
+    found = share(8, 10)
+    z = 1.959964
+    centre, half = (0.8 + z**2 / 20) / (1 + z**2 / 10), z * (0.8 * 0.2 / 10 + z**2 / 400) ** 0.5 / (1 + z**2 / 10)
+    assert (found.low, found.high) == pytest.approx((centre - half, centre + half), abs=1e-6)
+    assert share(0, 0).value is None and share(0, 0).low is None
+
+
+def test_weak_by_chance_agrees_with_the_hypergeometric_law():
+    """Entry k matches the k-th label, borne by one concept: the chance of a weak one is the share of weak ones."""
+    labels = made_up_labels(40, vocabulary=4000)
+    status = ["weak"] * 10 + ["neither"] * 30
+    found = match(
+        entries_of(labels[5:25]), candidates(concept_table(labels, performance_status=status)), embed_words, per_entry=1
+    )
+    assert found.recovery.count == 20 and found.recovery_weak.count == 5
+    chance = found.weak_by_chance
+    assert chance.observed == 5 and chance.expected == pytest.approx(20 * 10 / 40, abs=0.15)
+    assert chance.p_value == pytest.approx(hypergeom.sf(4, 40, 10, 20), abs=0.04)

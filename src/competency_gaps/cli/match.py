@@ -29,7 +29,7 @@ KindOption = Annotated[
     list[str] | None, typer.Option(help="Only labels of this kind (explained, imported, automatic); may be repeated.")
 ]
 EmbedderOption = Annotated[str | None, typer.Option(help="sentence-transformers model: hub id or folder.")]
-AlphaOption = Annotated[float, typer.Option(help="Chance that an entry (of scope: a label) which belongs to nothing matches.")]
+AlphaOption = Annotated[float, typer.Option(help="Chance that what belongs to nothing matches something.")]
 ExportOption = Annotated[Path | None, typer.Option(help="Write requests for confirmation in OpenAI's Batch form.")]
 ImportOption = Annotated[list[Path] | None, typer.Option("--import", help="Read answers to exported requests.")]
 ExplainerOption = Annotated[str | None, typer.Option(help="With --import: who answered.")]

@@ -1,0 +1,142 @@
+"""The themes of a run: which are weak, and what lies in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.errors import UserError
+from competency_gaps.report.findings import Ranking
+from competency_gaps.report.protocol import RunView
+from competency_gaps.report.text import percent, plural, share_of, shorten
+
+NAME_LIMIT = 100
+OPENED = 8
+"""Weak themes whose first leaders are laid out in detail on the page."""
+PER_THEME = 3
+"""Leaders of each of them."""
+
+
+@dataclass(frozen=True)
+class Themes:
+    """The themes of a run, in the order in which they are read."""
+
+    themes: pl.DataFrame
+    """Rows of ``run.theme_results``: weak ones by gap, strong ones by gap (highest first), other tested, untested."""
+    subthemes: pl.DataFrame
+    """Its rows of level subtheme, in the same order."""
+    members: pl.DataFrame
+    """concept, theme, subtheme (null: in none), x, y of every concept."""
+    q: float
+    """False-discovery rate that a weak or strong theme stands up to."""
+
+    @property
+    def tested(self) -> int:
+        """Number of themes with a p-value."""
+        return self.themes.height - self.themes["q_value"].null_count()
+
+    @property
+    def weak(self) -> pl.DataFrame:
+        """Weak themes, the lowest gap first."""
+        return self.themes.filter(pl.col("performance_status") == "weak")
+
+    @property
+    def strong(self) -> pl.DataFrame:
+        """Strong themes, the highest gap first."""
+        return self.themes.filter(pl.col("performance_status") == "strong")
+
+    def children(self, theme: int) -> pl.DataFrame:
+        """Give the subthemes of a theme, in reading order."""
+        return self.subthemes.filter(pl.col("parent") == theme)
+
+    def concepts(self, theme: int, concepts: pl.DataFrame) -> pl.DataFrame:
+        """Give a theme's rows of ``run.concepts``: weak ones by gap, strong ones, other tested, untested."""
+        own = self.members.filter(pl.col("theme") == theme)["concept"].to_list()
+        return _ordered(concepts.filter(pl.col("concept").is_in(own)), "concept")
+
+    def leaders(self, theme: int, ranked: Ranking) -> pl.DataFrame:
+        """Give the weak leaders in a theme, with the number of their followers anywhere."""
+        own = self.members.filter(pl.col("theme") == theme)["concept"].to_list()
+        return ranked.weak_leaders.filter(pl.col("concept").is_in(own))
+
+    def of_concept(self, concept: int) -> list[dict[str, Any]]:
+        """Give the rows of a concept's theme and subtheme; fewer where it is in none."""
+        own = self.members.filter(pl.col("concept") == concept)
+        if own.is_empty():
+            return []
+        found = [
+            frame.filter(pl.col("id") == own[level][0])
+            for level, frame in (("theme", self.themes), ("subtheme", self.subthemes))
+        ]
+        return [frame.row(0, named=True) for frame in found if frame.height]
+
+    def caption(self) -> str:
+        """Say how many are weak and strong, of how many, and how they were tested."""
+        text = (
+            f"{share_of(self.weak.height, self.tested)} themes are weak and {self.strong.height:,} strong at a "
+            f"false-discovery rate of {percent(self.q, 1)}, tested like concepts (Benjamini-Hochberg over themes): the "
+            "activation of a theme is that of its ranked concepts, summed."
+        )
+        untested = self.themes.height - self.tested
+        if untested:
+            text += f" {plural(untested, 'theme')} of {self.themes.height:,} could not be tested."
+        return text
+
+
+def read_run_themes(run: RunView) -> Themes | None:
+    """Read the themes of a run; None where no dictionary gave it any."""
+    # A run of an older form has no such attributes.
+    results, members = getattr(run, "theme_results", None), getattr(run, "themes", None)
+    if results is None or members is None:
+        return None
+    levels = [_ordered(results.filter(pl.col("level") == level), "id") for level in ("theme", "subtheme")]
+    return Themes(*levels, members, float(run.manifest["evidence"]["q"]))
+
+
+def asked_theme(themes: Themes, theme: int) -> dict[str, Any]:
+    """Give a theme's row.
+
+    Raises
+    ------
+    UserError
+        If there is no such theme.
+    """
+    found = themes.themes.filter(pl.col("id") == theme)
+    if found.is_empty():
+        raise UserError(
+            f"there is no theme {theme} in this run: it has {themes.themes.height} themes, "
+            f"0 to {themes.themes.height - 1}. List them with: cgaps show RUN --themes"
+        )
+    return found.row(0, named=True)
+
+
+def theme_name(row: Mapping[str, Any]) -> str:
+    """Give a theme's name, or its number where it has none."""
+    return shorten(row["name"], NAME_LIMIT) if row["name"] else f"{row['level']} {row['id']}"
+
+
+def theme_path(rows: list[dict[str, Any]]) -> str | None:
+    """Write a concept's theme and subtheme: ``time (theme 3) › months (subtheme 14)``; None where it is in none."""
+    return " › ".join(f"{theme_name(row)} ({row['level']} {row['id']})" for row in rows) or None
+
+
+def is_automatic(row: Mapping[str, Any]) -> bool:
+    """Whether a theme's name was put together from words, by no explainer."""
+    return bool(row["name"]) and row.get("kind") == "automatic"
+
+
+def detailed_leaders(themes: Themes | None, ranked: Ranking) -> list[pl.DataFrame]:
+    """Choose the weak leaders that the page lays out for the weakest themes, beside those of its tables."""
+    if themes is None:
+        return []
+    return [themes.leaders(theme, ranked).head(PER_THEME) for theme in themes.weak["id"].head(OPENED).to_list()]
+
+
+def _ordered(frame: pl.DataFrame, key: str) -> pl.DataFrame:
+    status, tested = pl.col("performance_status"), pl.col("q_value").is_not_null()
+    part = pl.when(status == "weak").then(0).when(status == "strong").then(1).when(tested).then(2).otherwise(3)
+    size = pl.when(status == "strong").then(-pl.col("gap")).otherwise(pl.col("gap"))
+    return frame.sort(part, size, key, nulls_last=True, maintain_order=True)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from competency_gaps.config import SAEConfig
-from competency_gaps.dictionary.exemplars import Exemplars, ExemplarSettings, collect_exemplars
+from competency_gaps.dictionary.exemplars import Exemplars, ExemplarSettings, collect, collect_exemplars
 from competency_gaps.dictionary.exemplars.logits import final_gain, logit_lens
 from competency_gaps.dictionary.exemplars.store import EXEMPLARS, POOL, WINDOWS, read_pool
 from competency_gaps.dictionary.exemplars.windows import WINDOW, error_rise
@@ -27,7 +27,7 @@ from core_helpers import loaded
 from sae_helpers import INFERENCE, build
 
 TEXTS = [
-    f"Once {n} foxes ran {n * 7} miles to the sea; they saw {'ships, ' * (n % 5)}and the red moon. " * (1 + n % 4)
+    "".join(f"Once {n} foxes ran {n * 7 + k} miles to sea {k}; they saw {n + k} ships. " for k in range(1 + n % 4))
     for n in range(40)
 ]
 SETTINGS = ExemplarSettings(tokens=100_000, top=4, spread=3, negatives=3, pool=60)
@@ -35,7 +35,7 @@ SETTINGS = ExemplarSettings(tokens=100_000, top=4, spread=3, negatives=3, pool=6
 
 @pytest.fixture(scope="module")
 def lm(model_folder):
-    return loaded(model_folder)
+    return loaded(model_folder("llama"))
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,13 @@ def truth(lm, sae):
     return best
 
 
+def test_first_tokens_do_not_count_with_and_without_a_start_marker(lm):
+    plain = next(cut_pieces(["one two three"], lm.tokenizer, context=90, bos_id=None))
+    marked = next(cut_pieces(["one two three"], lm.tokenizer, context=90, bos_id=0))
+    assert collect._counted(plain).tolist() == [False] + [True] * (len(plain.ids) - 1)
+    assert marked.bos[0] and collect._counted(marked).tolist() == [False, False] + [True] * (len(marked.ids) - 2)
+
+
 def check_top(exemplars: Exemplars, truth, ranking: str) -> None:
     concepts = sorted(concept for concept, kind in truth if kind == ranking)
     assert exemplars.concepts.tolist() == concepts and len(concepts) > 20
@@ -110,7 +117,7 @@ def check_top(exemplars: Exemplars, truth, ranking: str) -> None:
         for one in exemplars.of(concept, "top", "spread"):
             value, _, activations = known[tuple(tokens[one.window])]
             assert one.value == pytest.approx(value, rel=2e-3, abs=1e-4)
-            assert one.activations == pytest.approx(activations, abs=2e-3 * activations.max())
+            assert one.activations == pytest.approx(activations, abs=2e-3 * float(activations.max()))
 
 
 def test_top_windows_are_those_of_a_brute_force_pass(found, truth):
@@ -123,13 +130,15 @@ def test_reconstruction_ranking_is_the_error_without_the_concept(lm, sae, truth,
 
 def test_spread_reaches_over_the_range_and_repeats_no_top(found, truth):
     wide = [c for c, kind in truth if kind == "activation" and len(truth[c, kind]) >= 20]
-    assert wide
+    lowest = []
     for concept in wide:
         top, spread = found.of(concept, "top"), found.of(concept, "spread")
         assert not {one.window for one in top} & {one.window for one in spread}
-        values = sorted(row[0] for row in truth[concept, "activation"])
-        assert spread and min(one.value for one in spread) <= values[len(values) // 2]
+        values = np.asarray([row[0] for row in truth[concept, "activation"]])
+        lowest.append((values <= min(one.value for one in spread)).mean())
         assert [one.value for one in spread] == sorted((one.value for one in spread), reverse=True)
+    # The least of 3 evenly spaced of 6 random windows lies at about 2/7.
+    assert len(wide) > 10 and 0.15 < np.mean(lowest) < 0.45
 
 
 def test_negatives_are_silent_and_near(found, lm, sae, truth):
@@ -185,7 +194,7 @@ def check_rise(sae) -> None:
         latents = sae.encode(x)
         before = (x - sae.sae.decode(latents)).pow(2).sum(dim=1)
         for i in range(0, len(token), 5):
-            without = latents.clone()
+            without = sae.encode(x).clone()
             without[token[i], concept[i]] = 0
             after = (x - sae.sae.decode(without)).pow(2).sum(dim=1)
             assert rise[i] == pytest.approx(float((after - before)[token[i]]), rel=1e-3, abs=1e-3)
@@ -234,7 +243,7 @@ def test_a_killed_pass_goes_on_to_the_same_files(lm, sae, found, tmp_path, model
     from pathlib import Path
 
     tests = str(Path(__file__).parent)
-    code = KILLED.format(tests=tests, model=str(model_folder), sae=str(sae_folder))
+    code = KILLED.format(tests=tests, model=str(model_folder("llama")), sae=str(sae_folder))
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([tests, str(Path(tests).parent)])}
     out = tmp_path / "dictionary"
     out.mkdir()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from labelling_helpers import WORDS, hand_made
 
-from competency_gaps.dictionary.exemplars import Exemplars
+from competency_gaps.dictionary.exemplars import Exemplar, Exemplars
 from competency_gaps.dictionary.labelling.choose import important, parse_concepts
 from competency_gaps.dictionary.labelling.labeller import add_scores, label_automatically, label_rows, questions
 from competency_gaps.dictionary.labelling.marking import LONGEST, active_tokens, marked
@@ -192,3 +192,9 @@ def test_concepts_are_chosen_by_number_and_by_what_runs_say(tiny_run):
 def test_a_folder_without_exemplars_says_what_to_do(tmp_path):
     with pytest.raises(UserError, match="cgaps exemplars"):
         Exemplars(tmp_path)
+
+
+def test_a_mark_on_a_part_of_a_character_goes_to_the_whole():
+    ends = np.array([2, 2, 3, 6], np.int32)
+    one = Exemplar("top", 0, 1.0, 0, "a é b!", ends, np.array([0, 5, 0, 0], np.float32))
+    assert marked(one, active_tokens(one)) == "a «é» b!"

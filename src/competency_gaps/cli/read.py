@@ -31,10 +31,17 @@ def show(
     all_: Annotated[
         bool, typer.Option("--all", help="Also flagged concepts, and those with too little data to test.")
     ] = False,
+    themes: Annotated[bool, typer.Option("--themes", help="All themes of the run's dictionary.")] = False,
+    theme: Annotated[int | None, typer.Option(help="One theme: its subthemes and its concepts.")] = None,
     json_: JsonOption = False,
 ) -> None:
-    """List concepts with coverage and performance; undefined values come last."""
+    """List concepts with coverage and performance, or themes; undefined values come last."""
     opened = open_run(run)
+    if themes or theme is not None:
+        if benchmark is not None or sort is not None or all_:
+            raise UserError("--themes and --theme list the whole suite: leave out --benchmark, --sort and --all.")
+        _themes(opened, theme, limit, json_=json_)
+        return
     table = _concepts(opened, benchmark)
     column = (sort or "gap").removeprefix("-")
     if column not in table.columns:
@@ -61,6 +68,34 @@ def show(
         note = "no concept qualifies: --sort gap lists all that were tested, --all every concept"
         Console(stderr=True).print(note, highlight=False, markup=False)
     console.print(concept_table(table, _shown(column, console.width)))
+
+
+def _themes(run: Run, theme: int | None, limit: int, *, json_: bool) -> None:
+    """Print all themes, or one with its subthemes and concepts."""
+    from competency_gaps.report import theme_tables
+    from competency_gaps.report.summary import concept_table
+    from competency_gaps.report.themes import asked_theme, read_run_themes
+
+    found = read_run_themes(run)
+    if found is None:
+        raise UserError(
+            f"the run {run.path} has no themes. Group the concepts of its dictionary with 'cgaps themes', then put it "
+            "on the run with 'cgaps name'."
+        )
+    if theme is None:
+        if json_:
+            print_json({**run_document(run), "themes": rows(found.themes), "subthemes": rows(found.subthemes)})
+        else:
+            theme_tables.print_themes(found, Console())
+        return
+    row = asked_theme(found, theme)
+    listed = found.concepts(theme, run.concepts.drop("tau", strict=False)).head(limit)
+    if json_:
+        children = rows(found.children(theme))
+        print_json({**run_document(run), "theme": row, "subthemes": children, "rows": rows(listed)})
+        return
+    shown = (columns.GAP, columns.PERFORMANCE_STATUS, columns.N_EFF)
+    theme_tables.print_theme(found, row, concept_table(listed, shown), listed.height, Console())
 
 
 def _shown(column: str, width: int) -> list[Column]:
@@ -95,9 +130,13 @@ def concept(
         console = Console()
         console.print(concept_panel(opened, concept_id, examples=limit, wide=console.width >= WIDE))
         return
+    from competency_gaps.report.themes import read_run_themes
+
+    found = read_run_themes(opened)
     print_json(
         {
             **opened.concepts.row(concept_id, named=True),
+            **({} if found is None else {"themes": found.of_concept(concept_id)}),
             "benchmarks": rows(opened.concept_benchmarks.filter(pl.col("concept") == concept_id).drop("concept")),
             "items": {
                 "strongest": rows(opened.concept_items(concept_id, order="strongest", limit=limit)),
@@ -133,5 +172,8 @@ def _concepts(run: Run, benchmark: str | None) -> pl.DataFrame:
             f"the run has no benchmark {benchmark!r}; it has {', '.join(known)}.{nearest(benchmark, known)}"
         )
     own = run.concept_benchmarks.filter(pl.col("benchmark") == benchmark).drop("benchmark")
-    facts = run.concepts.select("concept", "label", "alive", "dense", "template", "exact_token", "ranked", "peak_token")
+    marks = [name for name in ("label_kind", "label_score", "label_scored_by") if name in run.concepts.columns]
+    facts = run.concepts.select(
+        "concept", "label", *marks, "alive", "dense", "template", "exact_token", "ranked", "peak_token"
+    )
     return facts.join(own, on="concept", how="left", maintain_order="left")

@@ -86,8 +86,9 @@ def scale_css(theme: str) -> str:
 
 
 def class_css() -> str:
-    """Write one class per step, for SVG shapes (fill) and HTML cells (background)."""
+    """Write one class per step, for SVG shapes (fill), points (stroke) and HTML cells (background)."""
     names = [f"{letter}{index}" for letter in "sd" for index in range(STEPS)]
     shapes = "".join(f".f-{n}{{fill:var(--{n})}}.figure .i-{n}{{fill:var(--{n}i)}}" for n in names)
     cells = "".join(f".b-{n}{{background:var(--{n});color:var(--{n}i)}}" for n in names)
-    return shapes + cells
+    points = "".join(f".k-d{index}{{stroke:var(--d{index})}}" for index in range(STEPS))
+    return shapes + cells + points

@@ -123,14 +123,10 @@ def _points(drawn: pl.DataFrame, reach: float) -> list[Markup]:
                 continue
             # The middle of the scale is hardly darker than the page: a rim keeps such points in sight.
             name = f"points-{step}-{size}"
-            parts.append(tag("path", d=path, id=name, class_="point rim", stroke_width=diameter + 1))
-            parts.append(_again(name, f"point k-d{step}", diameter))
+            parts.append(tag("defs", tag("path", d=path, id=name)))
+            parts.append(tag("use", href=f"#{name}", class_="point rim", stroke_width=diameter + 1.0))
+            parts.append(tag("use", href=f"#{name}", class_=f"point k-d{step}", stroke_width=diameter))
     return parts
-
-
-def _again(name: str, class_: str, diameter: float) -> Markup:
-    # A use cannot change what its path states itself, so the path's rim lies in a class that ``.over`` replaces.
-    return tag("use", href=f"#{name}", class_=class_, stroke_width=diameter)
 
 
 def _leaders(drawn: pl.DataFrame, ranked: Ranking, reach: float, linked: Collection[int]) -> list[Markup]:
@@ -156,7 +152,6 @@ def _theme_names(drawn: pl.DataFrame, themes: Themes, height: float) -> list[Mar
     """Name the largest themes at the median of their members; a name that would cover another is left out."""
     middles = drawn.group_by("theme").agg(pl.col("at_x", "at_y").median())
     rows = themes.themes.join(middles, left_on="id", right_on="theme", how="inner", maintain_order="left")
-    taken: list[tuple[float, float]] = []
     parts: list[Markup] = []
     boxes: list[tuple[float, float, float]] = []
     for row in rows.sort("concepts", "id", descending=[True, False]).head(NAMED).iter_rows(named=True):
@@ -168,7 +163,6 @@ def _theme_names(drawn: pl.DataFrame, themes: Themes, height: float) -> list[Mar
         if any(abs(level - b) < 18 and abs(at - a) < half + other for a, b, other in boxes):
             continue
         boxes.append((at, level, half))
-        taken.append((at, level))
         tone = row["performance_status"] if row["performance_status"] in ("weak", "strong") else ""
         parts.append(tag("text", tag("title", _title(row)), words, x=at, y=level, class_=f"theme mid {tone}".strip()))
     return parts

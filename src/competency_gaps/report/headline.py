@@ -11,6 +11,7 @@ from competency_gaps.report.columns import GAP
 from competency_gaps.report.findings import Ranking, concept_name
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.text import decimal, integer, percent, plural, share_of, shorten, show_token, tenths
+from competency_gaps.report.themes import Themes, read_run_themes, theme_name
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,26 @@ def findings(run: RunView, view: Overview, ranked: Ranking) -> list[Finding]:
         *_least_complete(run, view),
         *_concentration(run, view),
         *_overlap(run),
+        *_weak_themes(read_run_themes(run)),
     ]
     return [*found, _verdict(ranked, "weak"), _verdict(ranked, "strong")]
+
+
+def _weak_themes(themes: Themes | None) -> list[Finding]:
+    if themes is None:
+        return []
+    if not themes.tested:
+        return [Finding("N/A", f"No theme could be tested, of {themes.themes.height:,}.")]
+    weak = themes.weak
+    text = f"of {themes.tested:,} tested themes {'is' if weak.height == 1 else 'are'} weak"
+    if weak.height:
+        named = [
+            f"“{shorten(theme_name(row), 60)}” (gap {GAP.cell(row)}; {row['weak_concepts']:,} of {row['ranked']:,} "
+            "concepts weak)"
+            for row in weak.head(2).iter_rows(named=True)
+        ]
+        text += f", above all {' and '.join(named)}" if weak.height > 1 else f": {named[0]}"
+    return [Finding(integer(weak.height), text + ".", "weak" if weak.height else "")]
 
 
 def _verdict(ranked: Ranking, which: str) -> Finding:

@@ -18,8 +18,9 @@ import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from competency_gaps.report import colours, columns, findings, headline, page, text
+from competency_gaps.report import colours, columns, findings, headline, labels, page, text, themes
 from competency_gaps.report.protocol import RunView
+from competency_gaps.report.theme_page import origins, theme_section
 from competency_gaps.robustness import read_assessment
 
 
@@ -30,6 +31,8 @@ class Row:
     concept: int
     name: str
     labelled: bool
+    marks: list[str]
+    """What its label is warned of: ``auto``, ``doubtful``."""
     peak: str
     flags: list[str]
     values: dict[str, Any]
@@ -88,6 +91,9 @@ def render(run: RunView, *, top: int, examples: int) -> str:
     view = headline.overview(run)
     ranked = findings.ranking(run.concepts, run.manifest["evidence"])
     tables, frames = _tables(run, ranked, top)
+    grouped = themes.read_run_themes(run)
+    details = findings.details(run, [*frames, *themes.detailed_leaders(grouped, ranked)], examples)
+    labelled = labels.dictionary_fact(run)
     means = run.benchmarks["mean_score"].drop_nulls().to_numpy()
     mean_score = float(means.mean()) if means.size else None
     coverage, performance = page.multiples(run)
@@ -95,7 +101,7 @@ def render(run: RunView, *, top: int, examples: int) -> str:
     script = _asset(environment, "report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("report.html.j2").render(
-        css=Markup(_asset(environment, "report.css")),
+        css=Markup(_asset(environment, "report.css") + _asset(environment, "themes.css")),
         scales={theme: Markup(colours.scale_css(theme)) for theme in ("light", "dark")},
         scale_classes=Markup(colours.class_css()),
         script=Markup(script),
@@ -104,7 +110,7 @@ def render(run: RunView, *, top: int, examples: int) -> str:
         question=headline.question(view),
         findings=headline.findings(run, view, ranked),
         warning=page.gate_warning(run.manifest),
-        card=page.run_card(run.manifest),
+        card=[*page.run_card(run.manifest), *([labelled] if labelled else [])],
         versions=page.listing(run.manifest["versions"]),
         settings=page.listing(run.manifest["settings"]),
         timings=sorted(run.manifest["timings"].items(), key=lambda stage: -stage[1]),
@@ -130,7 +136,10 @@ def render(run: RunView, *, top: int, examples: int) -> str:
         tables=tables,
         caution=findings.caution(ranked),
         ranked_note=findings.left_out_note(run.concepts),
-        details=findings.details(run, frames, examples),
+        details=details,
+        labelled=labelled is not None,
+        origins=origins(grouped, details),
+        themes=theme_section(run, grouped, ranked, {int(one.row["concept"]) for one in details}),
         per_benchmark=columns.present(columns.PER_BENCHMARK, run.concept_benchmarks),
         concept_columns=columns.present(columns.CONCEPT, run.concepts),
         small_floor=page.SMALL_FLOOR,
@@ -173,6 +182,7 @@ def _row(row: dict[str, Any]) -> Row:
         row["concept"],
         findings.concept_name(row),
         bool(row["label"]),
+        labels.marks_of(row),
         text.show_token(row["peak_token"]),
         findings.flags_of(row),
         row,

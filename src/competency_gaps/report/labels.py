@@ -87,4 +87,4 @@ def dictionary_fact(run: RunView) -> Fact | None:
         notes.insert(0, ", ".join(f"{integer(counts[kind])} {kind}" for kind in KINDS if kind in counts) or "none")
     themes = facts.get("themes")
     notes.append("no themes" if themes is None else f"{integer(themes)} themes")
-    return Fact("Labels", f"{share_of(labelled.height, alive.height)} alive", "; ".join(notes))
+    return Fact("Labels", f"{share_of(labelled.height, alive.height)} alive concepts", "; ".join(notes))

@@ -32,7 +32,7 @@ class RunView(Protocol):
 
     @property
     def concepts(self) -> pl.DataFrame:
-        """One row per latent of the SAE."""
+        """One row per latent of the SAE; the label's provenance where a dictionary named it."""
 
     @property
     def concept_benchmarks(self) -> pl.DataFrame:
@@ -41,6 +41,18 @@ class RunView(Protocol):
     @property
     def overlap(self) -> pl.DataFrame:
         """One row per pair of benchmarks."""
+
+    @property
+    def themes(self) -> pl.DataFrame | None:
+        """One row per concept: theme, subtheme, x, y (null: in none); None without a dictionary's themes."""
+
+    @property
+    def theme_results(self) -> pl.DataFrame | None:
+        """One row per theme and subtheme, tested like a concept; None without a dictionary's themes."""
+
+    @property
+    def theme_benchmarks(self) -> pl.DataFrame | None:
+        """One row per theme or subtheme and benchmark; None without a dictionary's themes."""
 
     def concept_items(self, concept: int, *, benchmark: str | None = None, order: Order, limit: int) -> pl.DataFrame:
         """Give the items in which ``concept`` is active, at most ``limit`` of them."""

@@ -14,9 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.errors import UserError
-from competency_gaps.report import columns, findings, headline, page
+from competency_gaps.report import columns, findings, headline, labels, page
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.text import decimal, integer, percent, shorten, show_token, visible
+from competency_gaps.report.theme_tables import short_table
+from competency_gaps.report.themes import read_run_themes, theme_path
 
 TONES = {"weak": "dark_orange", "strong": "dodger_blue2", "": "bold"}
 STATUS_STYLES = {
@@ -53,7 +55,13 @@ def print_summary(run: RunView, console: Console, *, top: int = 8) -> None:
     warning = page.gate_warning(run.manifest)
     if warning is not None:
         console.print(plain(warning, "bold dark_orange"))
+    themes = read_run_themes(run)
+    if themes is not None:
+        console.print(short_table(themes))
     console.print(_benchmarks(run))
+    labelled = labels.dictionary_fact(run)
+    if labelled is not None:
+        console.print(Padding(plain(f"labelled: {labelled.value} ({labelled.note})", "dim"), (0, 2)))
     for group in findings.left_out(run.items, run.manifest["benchmarks"]):
         where = ", ".join(f"{shorten(name, 40)} {integer(count)}" for name, count in group.benchmarks)
         line = f"{integer(group.count)} {group.kind}: {group.reason} ({where})"
@@ -157,7 +165,9 @@ def concept_table(frame: pl.DataFrame, shown: Sequence[columns.Column] = columns
 
 def _name(row: dict[str, Any]) -> Text:
     if row["label"] or row["peak_token"] is None:
-        return plain(findings.concept_name(row), "" if row["label"] else "dim")
+        marks = labels.marks_of(row)
+        name = plain(findings.concept_name(row), "dim" if marks or not row["label"] else "")
+        return Text.assemble(name, (f" {', '.join(marks)}", "dim italic")) if marks else name
     return Text.assemble(("peak ", "dim"), plain(show_token(row["peak_token"]), "cyan"))
 
 
@@ -188,16 +198,18 @@ def concept_panel(run: RunView, concept: int, *, examples: int = 3, wide: bool =
         )
     row = rows.row(0, named=True)
     detail = findings.detail(run, row, run.concept_benchmarks.filter(pl.col("concept") == concept), examples)
-    parts: list[RenderableType] = [_facts(rows, detail.flags), Text(), _per_benchmark(run, detail, wide=wide)]
+    parts: list[RenderableType] = [_facts(run, rows, detail.flags), Text(), _per_benchmark(run, detail, wide=wide)]
     if not detail.groups:
         parts.append(Text("No item of the suite activates this concept.", style="dim"))
     for title, many in detail.groups:
         parts += [Text(title, style="bold"), *(_example(one) for one in many), Text()]
-    heading = Text.assemble((f"{concept} ", "dim"), plain(detail.name, "bold"))
+    marks = labels.marks_of(row)
+    heading = Text.assemble((f"{concept} ", "dim"), plain(detail.name, "dim" if marks else "bold"))
+    heading.append("".join(f" {mark}" for mark in marks), "dim italic")
     return Panel(Group(*parts), title=heading, title_align="left", padding=(1, 2))
 
 
-def _facts(rows: pl.DataFrame, flags: list[str]) -> Table:
+def _facts(run: RunView, rows: pl.DataFrame, flags: list[str]) -> Table:
     grid = Table.grid(padding=(0, 2))
     row = rows.row(0, named=True)
     for column in columns.present((*columns.CONCEPT, *columns.MISSING), rows):
@@ -208,6 +220,11 @@ def _facts(rows: pl.DataFrame, flags: list[str]) -> Table:
         )
     grid.add_row(Text("peak token", style="dim"), plain(show_token(row["peak_token"]) or "N/A", "cyan"), Text())
     grid.add_row(Text("flags", style="dim"), plain(", ".join(flags) or "none"), Text())
+    themes = read_run_themes(run)
+    path = theme_path(themes.of_concept(row["concept"])) or "in none" if themes is not None else None
+    for name, value in (("label", labels.provenance(row)), ("theme", path)):
+        if value is not None:
+            grid.add_row(Text(name, style="dim"), plain(value), Text())
     return grid
 
 

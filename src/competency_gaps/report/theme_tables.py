@@ -45,9 +45,9 @@ def theme_table(frame: pl.DataFrame) -> Table:
     """
     table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
     table.add_column("#", justify="right", no_wrap=True, style="dim")
-    table.add_column("theme" if "theme" in frame["level"].to_list() else "subtheme", min_width=12, ratio=1)
-    for title in ("gap", "weak concepts", "q", "verdict"):
-        table.add_column(title, justify="left" if title == "verdict" else "right", no_wrap=title != "weak concepts")
+    table.add_column("theme" if "theme" in frame["level"].to_list() else "subtheme", min_width=20, ratio=1)
+    for title in ("gap", "weak of", "q", "verdict"):
+        table.add_column(title, justify="left" if title == "verdict" else "right", no_wrap=True)
     for row in frame.iter_rows(named=True):
         verdict = columns.PERFORMANCE_STATUS.cell(row)
         table.add_row(
@@ -83,11 +83,11 @@ def print_theme(themes: Themes, row: dict[str, Any], concepts: RenderableType, s
     """
     console.print(Text.assemble((f"theme {row['id']} ", "dim"), _name(row, "bold")))
     facts = ", ".join(f"{one.title} {one.cell(row)}" for one in (columns.GAP, columns.PERFORMANCE, columns.Q_VALUE))
-    missing = integer(row["missing_concepts"])
+    weak = f"{integer(row['weak_concepts'])} weak in {plural(row['weak_groups'], 'group')}"
     counts = (
         f"{columns.PERFORMANCE_STATUS.cell(row)}; {facts}; {plural(row['concepts'], 'concept')}, of which "
-        f"{integer(row['ranked'])} ranked: {integer(row['weak_concepts'])} weak in {plural(row['weak_groups'], 'group')}"
-        f", {integer(row['strong_concepts'])} strong, {missing} missing"
+        f"{integer(row['ranked'])} ranked: {weak}, {integer(row['strong_concepts'])} strong, "
+        f"{integer(row['missing_concepts'])} missing"
     )
     console.print(Text(visible(counts)))
     children = themes.children(row["id"])

@@ -70,6 +70,7 @@ class Themes:
         found = [
             frame.filter(pl.col("id") == own[level][0])
             for level, frame in (("theme", self.themes), ("subtheme", self.subthemes))
+            if own[level][0] is not None
         ]
         return [frame.row(0, named=True) for frame in found if frame.height]
 
@@ -92,8 +93,8 @@ def read_run_themes(run: RunView) -> Themes | None:
     results, members = getattr(run, "theme_results", None), getattr(run, "themes", None)
     if results is None or members is None:
         return None
-    levels = [_ordered(results.filter(pl.col("level") == level), "id") for level in ("theme", "subtheme")]
-    return Themes(*levels, members, float(run.manifest["evidence"]["q"]))
+    themes, subthemes = (_ordered(results.filter(pl.col("level") == level), "id") for level in ("theme", "subtheme"))
+    return Themes(themes, subthemes, members, float(run.manifest["evidence"]["q"]))
 
 
 def asked_theme(themes: Themes, theme: int) -> dict[str, Any]:

@@ -78,6 +78,8 @@ def error_rise(
 
     Parameters
     ----------
+    latents : torch.Tensor of shape (tokens, d_sae)
+        What the SAE's ``encode``, called last with ``x``, gave.
     token, concept : torch.Tensor of int64 of shape (pairs,)
         Pairs at which the concept is active.
 
@@ -88,8 +90,9 @@ def error_rise(
     import torch
 
     decoder = sae.sae.W_dec
-    rebuilt = sae.sae.decode(latents)
-    without_bias = rebuilt - sae.sae.decode(torch.zeros_like(latents))
+    # Both at once: SAELens forgets a token's normalisation when it has decoded.
+    rebuilt, bias = sae.sae.decode(torch.stack([latents, torch.zeros_like(latents)]))
+    without_bias = rebuilt - bias
     plain = latents @ decoder
     size = (plain * plain).sum(dim=1).clamp_min(torch.finfo(torch.float32).tiny)
     scale = (without_bias * plain).sum(dim=1) / size

@@ -26,9 +26,11 @@ def marked(exemplar: Exemplar, mask: np.ndarray) -> str:
     Marks of the text itself are replaced, control and directional characters are written as code points.
     """
     parts: list[str] = []
-    inside = False
-    for token, on in zip(exemplar.tokens(), mask.tolist(), strict=True):
-        if on != inside and token:
+    inside = waiting = False
+    for token, marks in zip(exemplar.tokens(), mask.tolist(), strict=True):
+        on = marks or waiting
+        waiting = on and not token  # a part of a character: its mark goes to the whole
+        if token and on != inside:
             parts.append(OPEN if on else CLOSE)
             inside = on
         parts.append(plain(token))

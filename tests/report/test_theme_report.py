@@ -1,0 +1,289 @@
+"""Themes, the concept map and the provenance of labels, on the page and in the terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import polars as pl
+import pytest
+from rich.console import Console
+
+from competency_gaps.errors import UserError
+from competency_gaps.report import columns, concept_panel, findings, headline, html, labels, print_summary
+from competency_gaps.report.concept_map import MOST, theme_map
+from competency_gaps.report.theme_tables import print_theme, print_themes
+from competency_gaps.report.themes import asked_theme, read_run_themes, theme_path
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> {{ 7*7 }} \u202e [red]x[/red] \x1b[31m"
+STATUSES = ["weak", "strong", "typical", "weak", "untested", "typical"]
+GAPS = [-0.11, 0.23, -0.02, -0.37, None, 0.04]
+"""Of six planted themes."""
+
+
+def with_themes(run, name="theme of {}"):
+    """Put six themes of two subthemes each on a drawn run, and labels of every kind."""
+    n = run.concepts.height
+    rng = np.random.default_rng(1)
+    alive = run.concepts["alive"]
+    subtheme = pl.Series("subtheme", np.arange(n) % 12, dtype=pl.Int32)
+    places = pl.DataFrame(
+        {
+            "concept": pl.Series(np.arange(n), dtype=pl.Int32),
+            "theme": (subtheme // 2).cast(pl.Int32),
+            "subtheme": subtheme,
+            "x": rng.normal(size=n).astype(np.float32),
+            "y": rng.normal(size=n).astype(np.float32),
+        }
+    )
+    themes = places.with_columns(pl.when(alive).then(pl.col(one)).alias(one) for one in ("theme", "subtheme", "x", "y"))
+    rows = [_result("theme", i, None, name) for i in range(6)]
+    rows += [_result("subtheme", i, i // 2, name) for i in range(12)]
+    kinds = ["explained", "imported", "automatic"]
+    # Six weak concepts in three groups, whose leaders lie in three themes.
+    tested = run.concepts.filter(pl.col("q_value").is_not_null()).sort("gap")["concept"].head(6).to_list()
+    leads = {one: tested[place // 2 * 2] for place, one in enumerate(tested)}
+    weak = pl.col("concept").is_in(tested)
+    concepts = run.concepts.with_columns(
+        performance_status=pl.when(weak).then(pl.lit("weak")).otherwise("performance_status"),
+        leader=pl.when(weak).then(pl.col("concept").replace_strict(leads, default=None)).otherwise("leader"),
+        label_kind=pl.Series([kinds[i % 3] for i in range(n)]),
+        label_score=pl.Series([0.55 if i % 4 == 0 else 0.83 for i in range(n)]),
+        label_scored_by=pl.lit("detection"),
+        explainer=pl.lit(name.format("E")),
+        label_state=pl.when(pl.col("label").is_null()).then(pl.lit("none")).otherwise(pl.lit("labelled")),
+    )
+    manifest = {**run.manifest, "dictionary": {"name": name, "labelled": n, "kinds": {}, "themes": 6}}
+    made = run.changed(concepts=concepts, manifest=manifest)
+    made.themes, made.theme_results = themes, pl.DataFrame(rows, infer_schema_length=None)
+    return made
+
+
+def _result(level, i, parent, name):
+    gap, status = GAPS[i % 6], STATUSES[i % 6]
+    around = {"gap_low": None, "gap_high": None} if gap is None else {"gap_low": gap - 0.05, "gap_high": gap + 0.05}
+    return {
+        **{"level": level, "id": i, "parent": parent, "name": name.format(i), "kind": "automatic" if i == 3 else "x"},
+        **{"concepts": 20 + i, "ranked": 15 + i, "chi_bench": 9.0, "chi_bench_mean": 1.1, "chi_model": None},
+        **{"chi_model_low": None, "chi_model_high": None, "support": 60, "n_eff": 31.0, "gap": gap, **around},
+        **{"p_value": None, "q_value": None if gap is None else 0.0123, "performance_status": status, "leader": i},
+        **{"missing_concepts": 1, "weak_concepts": 4 + i, "strong_concepts": 2, "weak_groups": 3},
+    }
+
+
+@pytest.fixture(scope="module")
+def themed(run):
+    return with_themes(run)
+
+
+@pytest.fixture(scope="module")
+def rendered(themed):
+    return html.render(themed, top=8, examples=1)
+
+
+def printed(*things, width=140, **options):
+    console = Console(file=io.StringIO(), width=width, **options)
+    for thing in things:
+        console.print(thing)
+    return console.file.getvalue()
+
+
+def test_the_page_lists_themes_weak_ones_first_with_the_numbers_of_the_table(rendered, themed):
+    found = re.findall(r'<details class="theme" id="theme-(\d+)"><summary.*?>(.*?)</summary>', rendered, re.S)
+    assert [int(number) for number, _ in found] == [3, 0, 1, 2, 5, 4]
+    rows = {row["id"]: row for row in themed.theme_results.filter(pl.col("level") == "theme").to_dicts()}
+    for number, summary in found:
+        row = rows[int(number)]
+        cells = re.findall(r"<span[^>]*num[^>]*>([^<]*)</span>", summary)
+        counts = [str(row[key]) for key in ("weak_concepts", "strong_concepts", "missing_concepts")]
+        assert cells == [str(row["concepts"]), "N/A", columns.GAP.cell(row), columns.Q_VALUE.cell(row), *counts]
+        assert f"theme of {number}" in summary and row["performance_status"] in summary
+        assert ("badge auto" in summary) == (row["kind"] == "automatic")
+    assert "−0.37 [−0.42, −0.32]" in rendered
+
+
+def test_a_theme_opens_to_its_subthemes_and_weak_leaders(rendered, themed):
+    ranked = findings.ranking(themed.concepts, themed.manifest["evidence"])
+    assert ranked.weak_leaders.height == 3
+    for theme in range(6):
+        body = re.search(rf'id="theme-{theme}".*?</details>', rendered, re.S)[0]
+        for subtheme in range(12):
+            assert (f"<bdi>theme of {subtheme}</bdi>" in body.split("<tbody>")[1]) == (subtheme // 2 == theme)
+        own = themed.themes.filter(pl.col("theme") == theme)["concept"].to_list()
+        expected = [one for one in ranked.weak_leaders["concept"].to_list() if one in own]
+        listed = re.search(r'<ol class="leaders">(.*?)</ol>', body, re.S)
+        shown = re.findall(r'<span class="id">(\d+)</span>', listed[1]) if listed else []
+        assert [int(one) for one in shown] == expected[:12]
+
+
+def test_ids_are_unique_and_links_lead_somewhere(rendered):
+    ids = re.findall(r' id="([^"]+)"', rendered)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', rendered)) <= set(ids)
+
+
+def test_a_run_without_dictionary_has_none_of_it(run):
+    page = html.render(run, top=8, examples=1)
+    for words in ('id="themes"', "Concept map", "Labels", "badge auto", "Label:", "Theme:", "auto, doubtful"):
+        assert words not in page
+    console = Console(file=io.StringIO(), width=140)
+    print_summary(run, console, top=3)
+    text = console.file.getvalue() + printed(concept_panel(run, 0))
+    assert not re.search(r"Themes|theme|labelled|\bauto\b", text)
+    assert read_run_themes(run) is None
+
+
+def test_hostile_names_and_labels_stay_text(run):
+    evil = with_themes(run, EVIL)
+    evil.theme_results = evil.theme_results.with_columns(name=pl.lit(EVIL + "x" * 5_000))
+    evil = _kept(evil, evil.changed(concepts=evil.concepts.with_columns(label=pl.lit(EVIL), explainer=pl.lit(EVIL))))
+    page = html.render(evil, top=8, examples=1)
+    assert "<img" not in page and page.count("<script>") == 1 and "x" * 200 not in page
+    assert "\u202e" not in page and "\x1b" not in page and "&lt;script&gt;" in page
+    console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system="truecolor")
+    print_summary(evil, console, top=3)
+    themes = read_run_themes(evil)
+    print_themes(themes, console)
+    print_theme(themes, asked_theme(themes, 3), "", 0, console)
+    console.print(concept_panel(evil, int(evil.concepts.filter(pl.col("ranked"))["concept"][0])))
+    raw = console.file.getvalue()
+    assert "\x1b[31m" not in raw and "\x1b" not in re.sub(r"\x1b\[[\d;]*m", "", raw) and "[red]x" in raw
+
+
+def _kept(old, new):
+    new.themes, new.theme_results = old.themes, old.theme_results
+    return new
+
+
+def test_labels_say_where_they_come_from_and_bear_their_marks(themed, rendered):
+    row = {"label": "dates", "label_kind": "explained", "explainer": "Ann", "label_score": 0.834}
+    row["label_scored_by"] = "detection"
+    assert labels.provenance(row) == "explained by Ann, detection 0.83" and labels.marks_of(row) == []
+    assert labels.marks_of({**row, "label_score": 0.599}) == ["doubtful"]
+    assert labels.marks_of({**row, "label_score": 0.6}) == []
+    assert labels.marks_of({**row, "label_score": 0.1, "label_scored_by": "source"}) == []
+    auto = {"label": "may · june", "label_kind": "automatic", "label_score": None}
+    assert labels.provenance(auto) == "automatic, from words of its exemplars" and labels.marks_of(auto) == ["auto"]
+    assert labels.marks_of({"label": "alone"}) == [] and labels.provenance({"label": "alone"}) is None
+    assert labels.provenance({"label": None, "label_state": "never"}) == "none: never looked up"
+    marked = 0
+    for concept, cells in re.findall(r'<tr data-concept="(\d+)">(.*?)</tr>', rendered, re.S):
+        own = themed.concepts.row(int(concept), named=True)
+        assert ("badge auto" in cells) == (own["label"] is not None and int(concept) % 3 == 2)
+        assert ("badge doubtful" in cells) == (own["label"] is not None and int(concept) % 4 == 0)
+        marked += "badge auto" in cells
+    assert marked
+
+
+def test_a_concepts_detail_names_its_theme_and_its_labels_source(themed, rendered):
+    shown = [int(one) for one in re.findall(r'id="concept-(\d+)"', rendered)]
+    themes = read_run_themes(themed)
+    for concept in shown:
+        body = re.search(rf'id="concept-{concept}">(.*?)</details>', rendered, re.S)[1]
+        theme, subtheme = concept % 12 // 2, concept % 12
+        path = f"theme of {theme} (theme {theme}) › theme of {subtheme} (subtheme {subtheme})"
+        assert f"Theme: <bdi>{path}</bdi>" in body and theme_path(themes.of_concept(concept)) == path
+        assert "Label: <bdi>" in body
+    labelled = themed.concepts.filter(pl.col("label").is_not_null() & pl.col("alive"))["concept"].to_list()
+    explained = next(one for one in labelled if one % 3 == 0 and one % 4)
+    text = printed(concept_panel(themed, explained))
+    assert "explained by theme of E, detection 0.83" in text and f"(subtheme {explained % 12})" in text
+    dead = int(themed.concepts.filter(~pl.col("alive"))["concept"][0])
+    assert themes.of_concept(dead) == []
+
+
+def test_the_runs_facts_count_the_labelled_alive_concepts(themed):
+    alive = themed.concepts.filter(pl.col("alive") & pl.col("label").is_not_null())
+    fact = labels.dictionary_fact(themed)
+    assert fact.value.startswith(f"{alive.height} of {themed.concepts['alive'].sum()} ")
+    for place, kind in enumerate(("explained", "imported", "automatic")):
+        assert f"{sum(c % 3 == place for c in alive['concept'])} {kind}" in fact.note
+    assert "6 themes" in fact.note
+
+
+def test_the_headline_and_the_summary_begin_with_weak_themes(themed):
+    ranked = findings.ranking(themed.concepts, themed.manifest["evidence"])
+    sentence = headline.findings(themed, headline.overview(themed), ranked)[-3]
+    assert (sentence.number, sentence.tone) == ("2", "weak")
+    assert sentence.sentence.startswith(
+        "of 5 tested themes are weak, above all “theme of 3” (gap −0.37 [−0.42, −0.32];"
+    )
+    console = Console(file=io.StringIO(), width=140)
+    print_summary(themed, console, top=3)
+    text = console.file.getvalue()
+    table = text[text.index("\nThemes") : re.search("excluded +unscored", text).start()]
+    assert re.findall(r"^ *(\d) +theme of (\d)", table, re.M) == [("3", "3"), ("0", "0"), ("1", "1")]
+    flat = " ".join(table.split())
+    assert "2 of 5 (40%) themes are weak and 1 strong" in flat and "1 theme of 6 could not be tested" in flat
+    assert "auto" in table.split("theme of 3")[1].split("\n")[0]
+
+
+def test_one_theme_lists_its_subthemes_and_concepts(themed):
+    themes = read_run_themes(themed)
+    own = themes.concepts(2, themed.concepts)
+    assert sorted(own["concept"].to_list()) == [
+        c for c in range(160) if c % 12 in (4, 5) and themed.concepts["alive"][c]
+    ]
+    status = own["performance_status"].to_list()
+    assert status == sorted(status, key=lambda one: (one != "weak", one != "strong", one != "typical"))
+    console = Console(file=io.StringIO(), width=140)
+    print_theme(themes, asked_theme(themes, 2), "CONCEPTS", 5, console)
+    text = console.file.getvalue()
+    assert "theme of 4" in text and "theme of 5" in text and "theme of 3" not in text and "17 concepts more" in text
+    with pytest.raises(UserError, match="no theme 77"):
+        asked_theme(themes, 77)
+
+
+def points_of(svg):
+    return re.findall(r"M-?[\d.]+ -?[\d.]+h0", svg)
+
+
+def test_the_map_draws_every_placed_concept_in_the_colour_of_its_gap(themed):
+    ranked = findings.ranking(themed.concepts, themed.manifest["evidence"])
+    drawn = theme_map(themed, read_run_themes(themed), ranked, set())
+    assert len(points_of(drawn.svg)) == themed.concepts["alive"].sum()
+    paths = re.findall(r'<path d="([^"]+)" class="point untested"', drawn.svg)
+    untested = themed.concepts.filter(pl.col("alive") & pl.col("q_value").is_null()).height
+    assert sum(len(points_of(path)) for path in paths) == untested and f"not tested ({untested})" in drawn.svg
+    assert len(re.findall('class="lead ', drawn.svg)) == ranked.weak_leaders.height + ranked.strong_leaders.height
+    assert "<a" not in drawn.svg
+
+
+@pytest.mark.parametrize("width", [4_096, 65_536])
+def test_the_map_stays_small(themed, width):
+    rng = np.random.default_rng(2)
+    few = {"label": "x" * 500, "alive": True}
+    tested = rng.random(width) < 0.2
+    gap = pl.Series(np.where(tested, rng.normal(0, 0.2, width), np.nan)).fill_nan(None)
+    concepts = pl.DataFrame(
+        {
+            "concept": np.arange(width),
+            "support": rng.integers(0, 900, width),
+            "gap": gap,
+            "q_value": gap * 0 + 0.01,
+            "performance_status": pl.Series(np.where(tested, np.where(rng.random(width) < 0.5, "weak", "strong"), "x")),
+            "leader": np.arange(width),
+            "n_eff": gap * 0 + 40,
+            "ranked": True,
+            **few,
+        }
+    )
+    large = themed.changed(concepts=concepts)
+    large.theme_results = themed.theme_results
+    large.themes = pl.DataFrame(
+        {
+            "concept": np.arange(width),
+            "theme": np.arange(width) % 6,
+            "subtheme": np.arange(width) % 12,
+            "x": rng.normal(size=width) * 1e4,
+            "y": rng.normal(size=width) * 1e4,
+        }
+    )
+    drawn = theme_map(large, read_run_themes(large), findings.ranking(concepts, themed.manifest["evidence"]), set())
+    shown = len(points_of(drawn.svg))
+    assert len(drawn.svg.encode()) < 400_000 and shown == min(width, MOST)
+    left = width - shown
+    assert (f"{left:,} concepts more are left out" in drawn.caption) == (left > 0)
+    expected = max(0, shown - int(tested.sum()))
+    assert f"not tested ({expected:,})" in drawn.svg

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from competency_gaps.report import text
+from competency_gaps import text
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from competency_gaps.errors import UserError
-from competency_gaps.report.text import decimal, percent, shorten, signed, visible
+from competency_gaps.text import decimal, percent, shorten, signed, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

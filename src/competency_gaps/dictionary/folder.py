@@ -9,7 +9,7 @@ from typing import Any
 
 from competency_gaps.errors import UserError
 from competency_gaps.files import finite, write_json
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 SCHEMA_VERSION = 1
 FILE = "dictionary.json"

@@ -10,7 +10,7 @@ import polars as pl
 from competency_gaps.dictionary.label_text import clean_label, clean_name, is_placeholder
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 __all__ = [
     "FILE",

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from competency_gaps.report.text import visible
+from competency_gaps.text import visible
 
 LABEL_LIMIT = 160
 """Longest label in characters [ours]."""

@@ -12,7 +12,7 @@ from competency_gaps.endpoint.completion import MAX_TEXT, error_text, read_compl
 from competency_gaps.endpoint.request import Answer, Request, Structured, whole
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 URL = "/v1/chat/completions"
 

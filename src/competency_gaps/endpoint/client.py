@@ -16,7 +16,7 @@ from competency_gaps.endpoint.request import Answer, Request, Structured
 from competency_gaps.endpoint.run import Run
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.progress import Progress
-from competency_gaps.report.text import plural
+from competency_gaps.text import plural
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from competency_gaps.endpoint.request import Answer, whole
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 MAX_TEXT = 1_000_000
 """Characters of an answer that are kept [ours]; JSON cut here fails to parse as any cut-off answer does."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from competency_gaps.endpoint.completion import error_text, read_json
 from competency_gaps.endpoint.key import Key
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAIError

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pydantic
 
 from competency_gaps.endpoint.request import Answer
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 T = TypeVar("T", bound=pydantic.BaseModel)
 

@@ -19,7 +19,7 @@ from competency_gaps.endpoint.key import Key
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Bar
-from competency_gaps.report.text import plural, shorten
+from competency_gaps.text import plural, shorten
 
 if TYPE_CHECKING:
     from competency_gaps.endpoint.client import Endpoint

@@ -8,7 +8,7 @@ from typing import Literal
 import polars as pl
 
 from competency_gaps.errors import UserError
-from competency_gaps.report.text import visible
+from competency_gaps.text import visible
 
 Among = Literal["ranked", "alive", "labelled"]
 

@@ -19,7 +19,7 @@ import pydantic
 from competency_gaps.endpoint.parse import Failure, parse
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.matching.summary import Matching, summarise
-from competency_gaps.report.text import visible
+from competency_gaps.text import visible
 
 UNCONFIRMED = "unconfirmed"
 """The verdict of a pair whose answer cannot be used."""

@@ -18,7 +18,7 @@ from competency_gaps.matching.candidates import candidates as gather
 from competency_gaps.matching.confirm import pair_id, scope_requests, verdicts_of
 from competency_gaps.matching.null import Embed, OnDraw, embed_distinct, null_similarities, plan_draws
 from competency_gaps.matching.shares import Share, share
-from competency_gaps.report.text import visible
+from competency_gaps.text import visible
 
 LACKING = ("missing", "under")
 CLAUSE_LIMIT = 40

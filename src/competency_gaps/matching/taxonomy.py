@@ -18,7 +18,7 @@ from competency_gaps.matching.autodetect import is_log, read_log
 from competency_gaps.matching.garak import is_report, read_report
 from competency_gaps.matching.records import Raw, load, load_jsonl
 from competency_gaps.matching.where import select
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 ID_LIMIT = 200
 DESCRIPTION_LIMIT = 2000

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.report.text import NOT_DEFINED, decimal, integer, magnitude, percent, signed, tenths
+from competency_gaps.text import NOT_DEFINED, decimal, integer, magnitude, percent, signed, tenths
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from competency_gaps.report.findings import Ranking, concept_name
 from competency_gaps.report.page import Drawn, floats
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.svg import Floats, figure, fit, tag
-from competency_gaps.report.text import plural, shorten, signed
 from competency_gaps.report.themes import Themes, theme_name
+from competency_gaps.text import plural, shorten, signed
 
 MOST = 6_000
 """Points drawn; the tested ones come first."""
@@ -61,21 +61,27 @@ def theme_map(run: RunView, themes: Themes, ranked: Ranking, linked: Collection[
     x, y, height = _places(known, drawn)
     drawn = drawn.with_columns(pl.Series("at_x", x), pl.Series("at_y", y))
     reach = _reach(floats(drawn.filter(tested), "gap"))
-    parts = [*_points(drawn, reach), *_leaders(drawn, ranked, reach, linked)]
+    leading = [*ranked.weak_leaders["concept"].to_list(), *ranked.strong_leaders["concept"].to_list()]
+    leaders = drawn.filter(pl.col("concept").is_in(leading)).sort(pl.col("gap").abs(), descending=True, nulls_last=True)
+    parts = [*_points(drawn, reach), *_leaders(leaders.head(TITLED), reach, linked)]
     parts += _theme_names(drawn, themes, height)
     parts += _legend(reach, int(drawn["q_value"].null_count()))
     svg = figure(parts, WIDTH, height, f"Map of {plural(drawn.height, 'concept')} of the dictionary", "wide")
-    return Drawn("Concept map", _caption(frame.height, known.height, drawn), svg)
+    return Drawn("Concept map", _caption(frame.height, known.height, drawn.height, leaders.height), svg)
 
 
-def _caption(alive: int, known: int, drawn: pl.DataFrame) -> str:
+def _caption(alive: int, known: int, drawn: int, leaders: int) -> str:
     text = (
-        f"{drawn.height:,} of {alive:,} alive concepts, alike ones near each other (only nearness means anything, the "
-        "axes have no unit). Colour: the adjusted gap, where it was tested. Size: the items in which the concept is "
-        "active. Ringed points are weak or strong concepts that lead a group: rest the pointer on one to read it."
+        f"{drawn:,} of {alive:,} alive concepts, alike ones near each other (only nearness means anything, the "
+        "axes have no unit). Colour: the adjusted gap, where it was tested; larger ones take the colours of the ends. "
+        "Size: the items in which the concept is active. Ringed points are weak or strong concepts that lead a group: "
+        "rest the pointer on one to read it. Named are the largest themes, in colour where the theme itself is weak or "
+        "strong."
     )
-    if known > drawn.height:
-        text += f" {plural(known - drawn.height, 'concept')} more are left out, untested ones first."
+    if leaders > TITLED:
+        text += f" Of {leaders:,} such points, the {TITLED:,} with the largest gaps are ringed."
+    if known > drawn:
+        text += f" {plural(known - drawn, 'concept')} more are left out, untested ones first."
     if alive > known:
         text += f" {plural(alive - known, 'alive concept')} without a place: in no theme."
     return text
@@ -129,12 +135,10 @@ def _points(drawn: pl.DataFrame, reach: float) -> list[Markup]:
     return parts
 
 
-def _leaders(drawn: pl.DataFrame, ranked: Ranking, reach: float, linked: Collection[int]) -> list[Markup]:
+def _leaders(leaders: pl.DataFrame, reach: float, linked: Collection[int]) -> list[Markup]:
     """Ring the weak and strong concepts that lead a group, with a title each."""
-    leading = [*ranked.weak_leaders["concept"].to_list(), *ranked.strong_leaders["concept"].to_list()]
-    rows = drawn.filter(pl.col("concept").is_in(leading)).sort(pl.col("gap").abs(), descending=True, nulls_last=True)
     parts = []
-    for row in rows.head(TITLED).iter_rows(named=True):
+    for row in leaders.iter_rows(named=True):
         name = f"{row['concept']} {shorten(concept_name(row), 80)}: gap {GAP.cell(row)}, {row['performance_status']}"
         dot = tag(
             "circle",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from competency_gaps.report import colours
 from competency_gaps.report.svg import Floats, Scale, figure, fit, group, tag, x_axis, y_axis
-from competency_gaps.report.text import decimal, percent, plural
+from competency_gaps.text import decimal, percent, plural
 
 Integers = NDArray[np.int64]
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.report.protocol import Order, RunView
-from competency_gaps.report.text import Excerpt, excerpt, integer, percent, plural, share_of, shorten
+from competency_gaps.text import Excerpt, excerpt, integer, percent, plural, share_of, shorten
 
 FLAGS = {"dense": "dense", "template": "template", "exact_token": "exact token"}
 """Flag columns that keep a concept out of the rankings, and how they are shown."""

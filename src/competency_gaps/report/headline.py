@@ -10,8 +10,8 @@ import polars as pl
 from competency_gaps.report.columns import GAP
 from competency_gaps.report.findings import Ranking, concept_name
 from competency_gaps.report.protocol import RunView
-from competency_gaps.report.text import decimal, integer, percent, plural, share_of, shorten, show_token, tenths
 from competency_gaps.report.themes import Themes, read_run_themes, theme_name
+from competency_gaps.text import decimal, integer, percent, plural, share_of, shorten, show_token, tenths
 
 
 @dataclass(frozen=True)

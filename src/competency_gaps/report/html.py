@@ -18,7 +18,8 @@ import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from competency_gaps.report import colours, columns, findings, headline, labels, page, text, themes
+from competency_gaps import text
+from competency_gaps.report import colours, columns, findings, headline, labels, page, themes
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.theme_page import origins, theme_section
 from competency_gaps.robustness import read_assessment

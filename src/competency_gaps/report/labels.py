@@ -10,7 +10,7 @@ import polars as pl
 from competency_gaps.dictionary.label_table import POOR, STATED
 from competency_gaps.report.page import Fact
 from competency_gaps.report.protocol import RunView
-from competency_gaps.report.text import decimal, integer, share_of, shorten
+from competency_gaps.text import decimal, integer, share_of, shorten
 
 AUTOMATIC = "auto"
 DOUBTFUL = "doubtful"

@@ -15,7 +15,7 @@ from competency_gaps.report.findings import Ranking, concept_name
 from competency_gaps.report.headline import Overview
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.svg import Floats
-from competency_gaps.report.text import NOT_DEFINED, decimal, integer, magnitude, percent, plural, shorten, tenths
+from competency_gaps.text import NOT_DEFINED, decimal, integer, magnitude, percent, plural, shorten, tenths
 
 UNITS = {"alive": "1 = mean over alive concepts", "nonzero": "1 = mean where active", "none": "mean activation"}
 """What chi_bench is measured in, by the setting ``metrics.normaliser``."""

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from competency_gaps.report import colours
 from competency_gaps.report.figures import Integers, bin_edges
 from competency_gaps.report.svg import Floats, Scale, figure, fit, tag, x_axis, y_axis
-from competency_gaps.report.text import plural
+from competency_gaps.text import plural
 
 
 @dataclass(frozen=True)

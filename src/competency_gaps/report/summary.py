@@ -16,9 +16,9 @@ from rich.text import Text
 from competency_gaps.errors import UserError
 from competency_gaps.report import columns, findings, headline, labels, page
 from competency_gaps.report.protocol import RunView
-from competency_gaps.report.text import decimal, integer, percent, shorten, show_token, visible
 from competency_gaps.report.theme_tables import short_table
 from competency_gaps.report.themes import read_run_themes, theme_path
+from competency_gaps.text import decimal, integer, percent, shorten, show_token, visible
 
 TONES = {"weak": "dark_orange", "strong": "dodger_blue2", "": "bold"}
 STATUS_STYLES = {

@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
-from competency_gaps.report.text import visible
+from competency_gaps.text import visible
 
 Floats = NDArray[np.float64]
 

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.report import columns
-from competency_gaps.report.text import integer, plural, visible
 from competency_gaps.report.themes import Themes, is_automatic, theme_name
+from competency_gaps.text import integer, plural, visible
 
 TONES = {"weak": "dark_orange", "strong": "dodger_blue2"}
 MOST = 8

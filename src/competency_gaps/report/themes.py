@@ -11,7 +11,7 @@ import polars as pl
 from competency_gaps.errors import UserError
 from competency_gaps.report.findings import Ranking
 from competency_gaps.report.protocol import RunView
-from competency_gaps.report.text import percent, plural, share_of, shorten
+from competency_gaps.text import percent, plural, share_of, shorten
 
 NAME_LIMIT = 100
 OPENED = 8

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from competency_gaps.errors import MissingExtraError
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
     import httpx

@@ -7,7 +7,7 @@ from typing import Any
 
 from competency_gaps.dictionary.imports.reading import Reading, Stated, listed
 from competency_gaps.errors import UserError
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 
 def check_identity(stated: Stated, sae_identity: dict[str, Any], width: int, *, force: bool) -> str:

@@ -11,7 +11,7 @@ from competency_gaps.dictionary.imports.neuronpedia import KIND_OBJECTS, add_obj
 from competency_gaps.dictionary.imports.reading import Reading, SourceLabel, shown
 from competency_gaps.dictionary.imports.tables import read_rows
 from competency_gaps.errors import UserError
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 KIND = "json"
 

@@ -11,7 +11,7 @@ from typing import IO, Any, cast
 
 from competency_gaps.dictionary.imports.reading import Reading, shown
 from competency_gaps.errors import UserError
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 LONGEST = 16 * 2**20
 """Longest line that is read, in bytes; also the largest delphi file. Bounds what a hostile file can ask of memory."""

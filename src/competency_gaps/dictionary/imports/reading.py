@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from competency_gaps.dictionary.label_text import clean_name
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 KNOWN_TOKENS = 20
 """Tokens kept per concept."""

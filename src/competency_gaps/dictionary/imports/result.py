@@ -14,7 +14,7 @@ from competency_gaps.dictionary.imports.reading import Reading, SourceLabel
 from competency_gaps.dictionary.label_table import SCHEMA, STATED, check_label_table, merge_labels
 from competency_gaps.dictionary.label_text import LABEL_LIMIT, NAME_LIMIT, clean_label, clean_name, is_placeholder
 from competency_gaps.errors import UserError
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 _FAILED = re.compile(
     r"(the )?explanation (could not|couldn't|cannot|can't) be parsed|explanation parsing failed"

@@ -12,7 +12,7 @@ from competency_gaps.dictionary.imports.lines import json_lines
 from competency_gaps.dictionary.imports.neuronpedia import KIND_OBJECTS, add_object
 from competency_gaps.dictionary.imports.reading import Reading, SourceLabel, fraction, listed, name_of, shown
 from competency_gaps.errors import UserError
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 KIND = "table"
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")

@@ -57,33 +57,28 @@ class Background:
 
 
 def automatic_labels(
-    exemplars: Exemplars, promoted: dict[int, list[str]], advance: Callable[[float], None] = lambda amount: None
+    exemplars: Exemplars, advance: Callable[[float], None] = lambda amount: None
 ) -> dict[int, str | None]:
-    """Label of every concept that has exemplars; null where its windows have nothing in common.
-
-    Parameters
-    ----------
-    promoted
-        Per concept, the tokens that its decoder direction promotes; used where windows say nothing.
-    """
+    """Label of every concept that has exemplars; null where its windows have nothing in common."""
     background = Background.of(exemplars.windows["text"])
     found = {}
     for concept in exemplars.concepts.tolist():
         chosen = exemplars.of(concept, "top", "spread")
-        found[concept] = automatic_label(chosen, background, promoted.get(concept, []))
+        found[concept] = automatic_label(chosen, background)
         advance(1)
     return found
 
 
-def automatic_label(exemplars: list[Exemplar], background: Background, promoted: list[str]) -> str | None:
-    """One label: what the concept fires on, and the words around it that are rare elsewhere."""
+def automatic_label(exemplars: list[Exemplar], background: Background) -> str | None:
+    """One label: what the concept fires on, and the words around it that are rare elsewhere.
+
+    What it promotes is left out where there are windows: most promoted tokens are parts of words that mislead.
+    """
     head, named = _head(exemplars)
     around = _context([one.text for one in exemplars], background, named)
     if head and around:
         return f"{head} in text about {', '.join(around)}"
-    if head or around:
-        return head or f"text about {', '.join(around)}"
-    return promoted_label(promoted)
+    return head or (f"text about {', '.join(around)}" if around else None)
 
 
 def promoted_label(tokens: Iterable[str]) -> str | None:

@@ -140,7 +140,7 @@ def label_automatically(
     """Give every concept a label from its exemplars' words, or from its promoted tokens where it has no exemplar."""
     found: dict[int, str | None] = {}
     if dictionary.has_exemplars:
-        found = automatic_labels(dictionary.exemplars, dictionary.promoted, advance)
+        found = automatic_labels(dictionary.exemplars, advance)
     for concept, tokens in dictionary.promoted.items():
         if concept not in found and tokens:
             found[concept] = promoted_label(tokens)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from competency_gaps.dictionary.exemplars.store import Exemplar
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 OPEN, CLOSE = "«", "»"
 MARKED = 0.3

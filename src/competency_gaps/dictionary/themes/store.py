@@ -12,7 +12,7 @@ from competency_gaps.dictionary.themes.cluster import Themes
 from competency_gaps.dictionary.themes.names import ThemeNames
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
-from competency_gaps.report.text import shorten, visible
+from competency_gaps.text import shorten, visible
 
 THEMES = "themes.parquet"
 NAMES = "theme_names.parquet"

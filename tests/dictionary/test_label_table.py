@@ -151,6 +151,17 @@ def test_a_newer_row_replaces_the_one_with_its_key_alone():
     assert sorted(merged["label"]) == ["added", "new", "other kind", "other source"]
 
 
+def test_scores_stay_with_the_words_they_were_given_for():
+    key = {"kind": "explained", "explainer": "m", "source": "batch"}
+    old = table({**key, "detection": 0.9, "fuzzing": 0.8, "date": "2025-01-01"})
+    same = merge_labels(old, table({**key, "date": "2026-01-01"})).row(0, named=True)
+    assert (same["detection"], same["fuzzing"], same["score"], same["date"]) == (0.9, 0.8, 0.9, "2026-01-01")
+    scored = merge_labels(old, table({**key, "detection": 0.4})).row(0, named=True)
+    assert (scored["detection"], scored["fuzzing"]) == (0.4, 0.8)
+    other = merge_labels(old, table({**key, "label": "another"})).row(0, named=True)
+    assert other["detection"] is None and other["fuzzing"] is None and other["score"] is None
+
+
 def test_the_order_of_rows_depends_on_the_rows_alone():
     rows = [{**row, "source": f"{row['source']}"} for row in random_rows(99)]
     half = len(rows) // 2

@@ -12,13 +12,14 @@ from competency_gaps.activations.store import CasStore, make_block
 from competency_gaps.config import EvidenceConfig, MetricsConfig, RunConfig, as_dict
 from competency_gaps.dictionary.flags import LatentFacts
 from competency_gaps.dictionary.themes import ThemeNames, Themes, name_table, theme_table, write_themes
+from competency_gaps.dictionary.themes.store import read_themes
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import sample_of
 from competency_gaps.runs.collect import collect
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import open_run
 from competency_gaps.runs.tables import make_tables
-from competency_gaps.runs.themes import Rows, theme_tables, write_theme_tables
+from competency_gaps.runs.themes import Rows, run_theme_tables, theme_tables
 from core_helpers import command
 
 WIDTH = 60
@@ -108,11 +109,16 @@ def write_run(folder, seed=0, *, weak=True, per_shard=150, **metrics):
     return [cas[k] for cas, k in zip(rows, keep, strict=True)], [s[k] for s, k in zip(scores, keep, strict=True)]
 
 
+def tables_of(folder):
+    run = open_run(folder)
+    return run_theme_tables(run, read_themes(folder, run.width)[0])
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("themed")
     rows, scores = write_run(folder)
-    tables = write_theme_tables(open_run(folder))
+    tables = tables_of(folder)
     return folder, rows, scores, tables
 
 
@@ -136,9 +142,7 @@ def test_nothing_planted_nothing_found(tmp_path):
         folder = tmp_path / str(seed)
         folder.mkdir()
         write_run(folder, seed, weak=False)
-        found.append(
-            (level(write_theme_tables(open_run(folder)).results, "theme")["performance_status"] == "weak").sum()
-        )
+        found.append((level(tables_of(folder).results, "theme")["performance_status"] == "weak").sum())
     assert sum(found) <= 1
 
 
@@ -176,7 +180,7 @@ def test_every_figure_against_brute_force(made):
 @pytest.mark.parametrize("normaliser", ["alive", "nonzero", "none"])
 def test_chi_bench_is_the_sum_over_ranked_concepts(tmp_path, normaliser):
     write_run(tmp_path, normaliser=normaliser)
-    tables = write_theme_tables(open_run(tmp_path))
+    tables = tables_of(tmp_path)
     run = open_run(tmp_path)
     ranked = run.concepts["ranked"].to_numpy()
     chi = np.where(ranked, run.concepts["chi_bench"].to_numpy(), 0)
@@ -233,15 +237,14 @@ def test_false_discoveries_are_counted_per_level_and_per_benchmark(made):
 
 def test_pieces_change_nothing(made, tmp_path):
     write_run(tmp_path, per_shard=37)
-    again = write_theme_tables(open_run(tmp_path))
+    again = tables_of(tmp_path)
     for one, other in zip(again, made[3], strict=True):
         for name in one.columns:
             if one[name].dtype == pl.Float64:
                 assert one[name].to_numpy() == pytest.approx(other[name].to_numpy(), rel=1e-6, nan_ok=True), name
             else:
                 assert one[name].equals(other[name], null_equal=True), name
-    assert pl.read_parquet(tmp_path / "theme_results.parquet").equals(again.results, null_equal=True)
-    assert pl.read_parquet(tmp_path / "theme_benchmarks.parquet").equals(again.benchmarks, null_equal=True)
+    assert again.results.equals(tables_of(tmp_path).results, null_equal=True)
 
 
 def test_a_theme_without_ranked_concepts_is_untested_and_has_no_coverage(made):
@@ -263,8 +266,10 @@ def test_neither_umap_nor_sklearn_nor_torch_is_needed(made):
     code = (
         "import sys\nfor name in ('umap', 'sklearn', 'numba', 'threadpoolctl'): sys.modules[name] = None\n"
         "from competency_gaps.runs.open import open_run\n"
-        "from competency_gaps.runs.themes import write_theme_tables\n"
-        "print(write_theme_tables(open_run(sys.argv[1])).results.height)\n"
+        "from competency_gaps.runs.themes import run_theme_tables\n"
+        "from competency_gaps.dictionary.themes.store import read_themes\n"
+        "run = open_run(sys.argv[1])\n"
+        "print(run_theme_tables(run, read_themes(run.path, run.width)[0]).results.height)\n"
         "from competency_gaps.dictionary.themes import find_themes\n"
         "import numpy as np\n"
         "print('torch' in sys.modules)\n"
@@ -279,11 +284,11 @@ def test_neither_umap_nor_sklearn_nor_torch_is_needed(made):
 
 def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
-        write_theme_tables(open_run(tmp_path / "nowhere"))
+        open_run(tmp_path / "nowhere")
     write_run(tmp_path)
     (tmp_path / "activations" / "b001-0000.safetensors").unlink()
     with pytest.raises(UserError, match=r"b001-0000\.safetensors is missing"):
-        write_theme_tables(open_run(tmp_path))
+        tables_of(tmp_path)
     (tmp_path / "themes.parquet").unlink()
     with pytest.raises(UserError, match="no themes"):
-        write_theme_tables(open_run(tmp_path))
+        tables_of(tmp_path)

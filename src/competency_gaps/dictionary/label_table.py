@@ -172,6 +172,8 @@ def with_scores(table: pl.DataFrame) -> pl.DataFrame:
 def merge_labels(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     """Add labels; a row of ``new`` replaces the row of ``old`` with the same key.
 
+    Scores belong to a label's words: where these stay the same, scores that ``new`` lacks are kept.
+
     Parameters
     ----------
     old, new
@@ -182,7 +184,12 @@ def merge_labels(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     polars.DataFrame
         In an order that depends on the rows alone: concept, kind (as in ``KINDS``), explainer, source (null first).
     """
-    both = pl.concat([old.select(*SCHEMA), new.select(*SCHEMA)])
+    known = old.select(*KEY, "label", *SCORES).unique(subset=list(KEY), keep="last")
+    kept = new.select(*SCHEMA).join(
+        known, on=[*KEY, "label"], how="left", nulls_equal=True, suffix="_known", maintain_order="left"
+    )
+    fresh = kept.with_columns(pl.coalesce(name, f"{name}_known").alias(name) for name in SCORES)
+    both = pl.concat([old.select(*SCHEMA), fresh.select(*SCHEMA)])
     both = both.unique(subset=list(KEY), keep="last", maintain_order=True)
     return with_scores(both).sort("concept", _rank(), "explainer", "source", nulls_last=False, maintain_order=True)
 

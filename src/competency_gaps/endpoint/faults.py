@@ -82,7 +82,9 @@ def _of_status(error: APIStatusError, key: Key) -> Fault:
     if status in _STOP or (status == 429 and "insufficient_quota" in text):
         return Fault(reason, stop=status)
     if status in _AGAIN or status >= 500:
-        return Fault(reason, again=True, wait=retry_after(error.response.headers))
+        # Some servers (llama-cpp-python) answer a form that they do not take with 500 and their validator's words.
+        complaint = text if status == 500 and "validation error" in text.lower() else None
+        return Fault(reason, again=True, wait=retry_after(error.response.headers), complaint=complaint)
     return Fault(reason, complaint=text if status in _REFUSED else None)
 
 

@@ -18,7 +18,7 @@ from competency_gaps.dictionary.themes.store import NAMES, THEMES, read_themes
 from competency_gaps.files import sha256, write_atomic
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import Run, open_run
-from competency_gaps.runs.themes import BENCHMARKS, RESULTS, write_theme_tables
+from competency_gaps.runs.themes import BENCHMARKS, RESULTS, run_theme_tables
 
 LABEL_COLUMNS = ("label", "label_kind", "label_score", "label_scored_by", "explainer", "label_state")
 THEME_FILES = (THEMES, NAMES, RESULTS, BENCHMARKS)
@@ -61,33 +61,45 @@ def name_run(run: Run, dictionary: Dictionary | None) -> dict[str, Any] | None:
     dict or None
         What the manifest says of the dictionary.
     """
-    for name in THEME_FILES:
-        (run.path / name).unlink(missing_ok=True)
     table = dictionary.labels() if dictionary is not None else label_table.empty_labels()
     shown = label_table.shown_labels(table, run.width)
-    concepts = pl.read_parquet(run.path / "concepts.parquet")
-    concepts = concepts.drop(*LABEL_COLUMNS, strict=False)
+    themed = _themed(run, dictionary) if dictionary is not None else {}
+    # All is computed; from here on it is only written, so that a fault above leaves the run as it was.
+    for name in THEME_FILES:
+        if name not in themed:
+            (run.path / name).unlink(missing_ok=True)
+    for name, frame in themed.items():
+        write_atomic(run.path / name, frame.write_parquet)
+    write_atomic(run.path / "concepts.parquet", _named(run.path, shown).write_parquet)
+    return None if dictionary is None else _facts(dictionary, shown, themed)
+
+
+def _themed(run: Run, dictionary: Dictionary) -> dict[str, pl.DataFrame]:
+    """A run's tables of themes, by file; none if the dictionary has none."""
+    if not (dictionary.folder / THEMES).is_file():
+        return {}
+    themes, names = read_themes(dictionary.folder, run.width)
+    tables = run_theme_tables(run, themes)
+    return {THEMES: themes, NAMES: names, RESULTS: tables.results, BENCHMARKS: tables.benchmarks}
+
+
+def _named(folder: Path, shown: pl.DataFrame) -> pl.DataFrame:
+    """The run's table of concepts with these labels."""
+    concepts = pl.read_parquet(folder / "concepts.parquet").drop(*LABEL_COLUMNS, strict=False)
     first, rest = concepts.columns[:1], concepts.columns[1:]
     named = concepts.join(shown, on="concept", how="left", maintain_order="left")
-    write_atomic(run.path / "concepts.parquet", named.select(*first, *LABEL_COLUMNS, *rest).write_parquet)
-    if dictionary is None:
-        return None
-    facts: dict[str, Any] = {
+    return named.select(*first, *LABEL_COLUMNS, *rest)
+
+
+def _facts(dictionary: Dictionary, shown: pl.DataFrame, themed: dict[str, pl.DataFrame]) -> dict[str, Any]:
+    labels = dictionary.folder / label_table.FILE
+    return {
         "name": dictionary.folder.name,
         "labelled": int(shown["label"].is_not_null().sum()),
         "kinds": dict(shown["label_kind"].drop_nulls().value_counts().sort("label_kind").iter_rows()),
-        "themes": None,
+        "themes": themed[NAMES].filter(pl.col("level") == "theme").height if themed else None,
+        "labels_sha256": sha256(labels) if labels.is_file() else None,
     }
-    labels = dictionary.folder / label_table.FILE
-    if labels.is_file():
-        facts["labels_sha256"] = sha256(labels)
-    if (dictionary.folder / THEMES).is_file():
-        themes, names = read_themes(dictionary.folder, run.width)
-        write_atomic(run.path / THEMES, themes.write_parquet)
-        write_atomic(run.path / NAMES, names.write_parquet)
-        facts["themes"] = names.filter(pl.col("level") == "theme").height
-        write_theme_tables(Run(run.path, run.manifest))
-    return facts
 
 
 def name_finished_run(folder: Path, dictionary: Path) -> Run:

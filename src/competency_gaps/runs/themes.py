@@ -24,10 +24,8 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.store import CasStore
 from competency_gaps.config import EvidenceConfig, MetricsConfig
-from competency_gaps.dictionary.themes.store import read_themes
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import Evidence, ItemSample, evidence
-from competency_gaps.files import write_atomic
 from competency_gaps.metrics.coverage import suite_chi_bench
 from competency_gaps.metrics.suite import combine
 from competency_gaps.metrics.sums import Sums
@@ -61,29 +59,27 @@ class ThemeTables(NamedTuple):
     no kept item), chi_model, support, n_eff, gap, gap_low, gap_high, p_value, q_value, performance_status."""
 
 
-def write_theme_tables(run: Run) -> ThemeTables:
-    """Compute the statistics of the themes that lie in a run's folder, and write them there.
+def run_theme_tables(run: Run, themes: pl.DataFrame) -> ThemeTables:
+    """Compute the statistics of themes in a run. Memory beside one shard: 4 bytes for each item and theme or subtheme.
 
-    Reads ``themes.parquet`` and ``theme_names.parquet``; writes ``theme_results.parquet`` and
-    ``theme_benchmarks.parquet``. Memory beside one shard: 4 bytes for each item and theme or subtheme.
+    Parameters
+    ----------
+    themes
+        From :func:`~competency_gaps.dictionary.themes.store.read_themes`, of the run's SAE.
 
     Raises
     ------
     UserError
-        If it has no themes, these are damaged or of another width, or a shard is missing.
+        If a shard is missing.
     """
-    themes, _ = read_themes(run.path, run.width)
     settings = {key: run.manifest["evidence"][key] for key in EvidenceConfig.model_fields}
-    tables = theme_tables(
+    return theme_tables(
         {entry["name"]: _rows(run, entry["name"], entry["shards"]) for entry in run.manifest["benchmarks"]},
         themes,
         run.concepts,
         EvidenceConfig(**settings),
         MetricsConfig(**run.manifest["settings"]["metrics"]),
     )
-    write_atomic(run.path / RESULTS, tables.results.write_parquet)
-    write_atomic(run.path / BENCHMARKS, tables.benchmarks.write_parquet)
-    return tables
 
 
 def theme_tables(

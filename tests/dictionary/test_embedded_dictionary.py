@@ -1,0 +1,52 @@
+"""The dictionary that comes with the embedded SAE: about this SAE, whole, and as its documentation says."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from competency_gaps.config import SAEConfig
+from competency_gaps.dictionary.folder import check_same_sae
+from competency_gaps.dictionary.open import open_dictionary
+from competency_gaps.dictionary.themes import read_themes
+from competency_gaps.embedded import embedded_sae
+from competency_gaps.sae import load_sae
+from competency_gaps.sae.reference import FILE, read_reference
+
+NAME = "embedded:smollm2-135m-instruct-l15-4k"
+
+
+def test_it_is_about_this_sae():
+    dictionary = open_dictionary(embedded_sae(NAME))
+    check_same_sae(dictionary.identity, load_sae(SAEConfig(folder=NAME), "cpu").identity)
+
+
+def test_every_alive_concept_has_a_label_or_an_abstention():
+    folder = embedded_sae(NAME)
+    dictionary = open_dictionary(folder)
+    alive = read_reference(folder / FILE, dictionary.width).density > 0
+    shown = dictionary.shown().filter(pl.Series(alive))
+    assert (shown["label_state"] != "never").all()
+    assert (shown["label"].is_not_null()).mean() > 0.95
+
+
+def test_read_labels_are_scored_and_say_who_made_them():
+    labels = open_dictionary(embedded_sae(NAME)).labels()
+    read = labels.filter((pl.col("kind") == "explained") & pl.col("label").is_not_null())
+    assert read.height >= 600 and read["detection"].null_count() == 0 and read["explainer"].null_count() == 0
+    assert read["detection"].mean() > 0.7
+    assert set(labels["kind"]) == {"explained", "automatic"}
+
+
+def test_a_poor_label_gives_way_to_an_automatic_one():
+    dictionary = open_dictionary(embedded_sae(NAME))
+    labels = dictionary.labels()
+    poor = labels.filter((pl.col("kind") == "explained") & (pl.col("detection") < 0.6))["concept"]
+    other = labels.filter((pl.col("kind") == "automatic") & pl.col("label").is_not_null())["concept"]
+    both = set(poor) & set(other)
+    assert both and set(dictionary.shown()["label_kind"].gather(sorted(both))) == {"automatic"}
+
+
+def test_its_themes_are_a_readable_number():
+    _, names = read_themes(embedded_sae(NAME), 4096)
+    themes = names.filter(pl.col("level") == "theme")
+    assert 20 <= themes.height <= 60 and themes["name"].n_unique() == themes.height

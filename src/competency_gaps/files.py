@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,9 @@ from competency_gaps.errors import MachineError
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     """Call ``write`` with a temporary path in the same folder, then rename it to ``path``.
 
+    The file's mode is the one that the umask gives, whatever ``write`` makes of it (safetensors lets only the owner
+    read).
+
     Raises
     ------
     MachineError
@@ -27,7 +31,11 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with no_space_left(path):
         try:
+            part.unlink(missing_ok=True)
+            part.touch()  # the system applies the umask: asking for it would change it for other threads
+            mode = stat.S_IMODE(part.stat().st_mode)
             write(part)
+            part.chmod(mode)
             with part.open("rb") as handle:
                 os.fsync(handle.fileno())
             part.replace(path)

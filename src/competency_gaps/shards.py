@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from competency_gaps.errors import UserError
 from competency_gaps.files import sha256, write_atomic, write_json
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,22 @@ class ShardFolder:
         path.unlink()
         stamp.unlink()
         return False
+
+    def checksum(self, name: str) -> str:
+        """SHA-256 of a shard as it was put down; of the file as it is, where its stamp is missing or damaged.
+
+        Raises
+        ------
+        UserError
+            If the shard is missing.
+        """
+        path = self.path(name)
+        if not path.is_file():
+            raise UserError(f"{path} is missing. Run the command that made its folder again.")
+        try:
+            return str(json.loads(self._stamp(name).read_text(encoding="utf-8"))["sha256"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return sha256(path)
 
     def _stamp(self, name: str) -> Path:
         return self.folder / f"{name}.json"

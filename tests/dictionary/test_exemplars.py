@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import scipy.sparse as sp
 import torch
+from safetensors.numpy import save_file
 
+from competency_gaps.cli import exemplars as cli
+from competency_gaps.cli.loading import Pair
 from competency_gaps.config import SAEConfig
-from competency_gaps.dictionary.exemplars import Exemplars, ExemplarSettings, collect, collect_exemplars
+from competency_gaps.dictionary.exemplars import Exemplars, ExemplarSettings, collect, collect_exemplars, state
+from competency_gaps.dictionary.exemplars.best import Candidates
 from competency_gaps.dictionary.exemplars.logits import final_gain, logit_lens
+from competency_gaps.dictionary.exemplars.negatives import find_negatives
+from competency_gaps.dictionary.exemplars.pool import PoolRows
 from competency_gaps.dictionary.exemplars.store import EXEMPLARS, POOL, WINDOWS, read_pool
 from competency_gaps.dictionary.exemplars.windows import WINDOW, error_rise
 from competency_gaps.errors import UserError
+from competency_gaps.files import write_atomic
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.progress import Progress
 from competency_gaps.sae import load_sae
 from competency_gaps.sae.training.texts import cut_pieces
+from competency_gaps.shards import ShardFolder
 from core_helpers import loaded
 from sae_helpers import INFERENCE, build
 
@@ -158,6 +171,92 @@ def test_negatives_are_silent_and_near(found, lm, sae, truth):
         assert peaks[[row]].toarray()[0] == pytest.approx(known, rel=1e-3, abs=1e-4)
 
 
+def brute_negatives(windows, exemplars, peaks, silent, pool, embedding, count):
+    """Cosines of a concept's negatives as documented, window by window in float64: token-sharers, then the others.
+
+    ``windows``: token ids of each; ``exemplars``: its windows; ``peaks``: the token of highest activation in each.
+    """
+    counted = np.bincount([token for w in pool for token in windows[w]], minlength=len(embedding))
+    weight = 1e-3 / (1e-3 + counted / counted.sum())
+
+    def vector(window):
+        return np.mean([weight[token] * embedding[token].astype(np.float64) for token in windows[window]], axis=0)
+
+    def unit(x):
+        return x / np.linalg.norm(x)
+
+    mean = np.mean([vector(w) for w in pool], axis=0)
+    centre = unit(np.mean([unit(vector(w) - mean) for w in exemplars], axis=0))
+    cosine = {w: float(unit(vector(w) - mean) @ centre) for w in silent}
+    ranked = sorted(set(peaks), key=lambda token: (-peaks.count(token), token))[:3]
+    near = sorted(silent, key=lambda w: -cosine[w])
+    same = [w for w in near if set(ranked) & set(windows[w])][: count // 2]
+    others = [w for w in near if w not in same][: count - len(same)]
+    return same, others, cosine
+
+
+def test_negatives_are_the_nearest_of_a_brute_force_pass(found, lm):
+    place, held = read_pool(found.folder)
+    windows = dict(found.windows.select("window", "tokens").iter_rows())
+    embedding = lm.model.get_input_embeddings().weight.detach().numpy()
+    checked = 0
+    for concept in found.concepts.tolist():
+        own = found.of(concept, "top", "spread")
+        peaks = [windows[one.window][int(one.activations.argmax())] for one in own]
+        silent = [w for w, on in zip(place.tolist(), held[:, [concept]].toarray()[:, 0], strict=True) if on == 0]
+        places = [one.window for one in own]
+        same, others, cosine = brute_negatives(windows, places, peaks, silent, place.tolist(), embedding, 3)
+        got = found.of(concept, "negative")
+        wanted = [cosine[w] for w in same + others]
+        assert [one.value for one in got] == pytest.approx(wanted, abs=2e-5)
+        assert [cosine[one.window] for one in got] == pytest.approx(wanted, abs=2e-5)
+        checked += len(got)
+    assert checked > 20
+
+
+def test_negatives_of_made_up_windows_share_peak_tokens_up_to_a_half():
+    rng = np.random.default_rng(4)
+    tokens = rng.integers(1, 900, (300, WINDOW)).astype(np.int32)
+    tokens[np.arange(300) % 9 == 0, 25:] = -1
+    embedding = rng.standard_normal((100_000, 12)).astype(np.float32)
+    rows = 12
+    concept = np.repeat(np.arange(5, dtype=np.int32), rows)
+    window = np.concatenate([rng.choice(300, rows, replace=False) for _ in range(5)])
+    shape = rng.random((len(concept), WINDOW)).astype(np.float16)
+    shape[:, 25:] = 0
+    one = np.ones(len(concept), np.float32)
+    exemplars = Candidates(concept, one.astype(float), one, window, one, shape)
+    drawn = np.sort(rng.choice(300, 200, replace=False))
+    active = rng.random((200, 5)) * (rng.random((200, 5)) < 0.4)
+    active[:, 4] = np.arange(200) > 3  # silent in 4 windows only
+    asked = []
+
+    def rows_of(ids):
+        asked.append(ids)
+        return embedding[ids]
+
+    pool = PoolRows(drawn, sp.csr_array(active.astype(np.float32)))
+    negatives = find_negatives(exemplars, pool, tokens, rows_of, 10)
+    used = tokens[np.union1d(drawn, window)]
+    assert [ids.tolist() for ids in asked] == [np.unique(used[used >= 0]).tolist()], "only tokens that occur, once"
+    windows = {i: row[row >= 0].tolist() for i, row in enumerate(tokens)}
+    counts, further = [], 0
+    for i in range(5):
+        mine = concept == i
+        peaks = [int(tokens[w, s.argmax()]) for w, s in zip(window[mine], shape[mine], strict=True)]
+        silent = drawn[active[:, i] == 0].tolist()
+        same, others, cosine = brute_negatives(
+            windows, window[mine].tolist(), peaks, silent, drawn.tolist(), embedding, 10
+        )
+        got = negatives.window[negatives.concept == i].tolist()
+        assert got == same + others
+        assert negatives.value[negatives.concept == i] == pytest.approx([cosine[w] for w in got], abs=2e-5)
+        counts.append((len(same), len(got)))
+        further += sum(cosine[w] < cosine[o] for w in same for o in others)
+    assert all(total == min(10, 4 if i == 4 else 10) for i, (_, total) in enumerate(counts))
+    assert all(0 < same <= 5 for same, _ in counts[:4]) and further, "sharers that are not among the nearest come in"
+
+
 def test_windows_hold_their_text_token_by_token(found, lm):
     for tokens, text, ends in found.windows.select("tokens", "text", "ends").iter_rows():
         assert text == lm.tokenizer.decode(tokens) and ends[-1] == len(text) and ends == sorted(ends)
@@ -240,8 +339,6 @@ t.collected(lm, sae, Path(sys.argv[1]))
 
 @pytest.mark.slow
 def test_a_killed_pass_goes_on_to_the_same_files(lm, sae, found, tmp_path, model_folder, sae_folder):
-    from pathlib import Path
-
     tests = str(Path(__file__).parent)
     code = KILLED.format(tests=tests, model=str(model_folder("llama")), sae=str(sae_folder))
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([tests, str(Path(tests).parent)])}
@@ -262,6 +359,119 @@ def test_another_pass_in_the_folder_is_refused(lm, sae, tmp_path):
     (tmp_path / ".exemplars" / "plan.json").write_text('{"tokens": 5}')
     with pytest.raises(UserError, match=r"differs in .*tokens"):
         collected(lm, sae, tmp_path)
+
+
+def stopped(lm, sae, folder, monkeypatch):
+    """A pass that was stopped after its first state."""
+    calls = iter(range(2))
+
+    def read(*arguments):
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        return read_hook(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(collect, "CHUNK", 4)
+        patch.setattr(collect, "SAVE_SECONDS", 0.0)
+        patch.setattr(collect, "read_hook", read)
+        with pytest.raises(KeyboardInterrupt):
+            collected(lm, sae, folder)
+    return folder / state.FOLDER
+
+
+@pytest.mark.parametrize("damage", ["missing", "short", "whole"])
+def test_a_state_without_its_tokens_is_not_gone_on_with(damage, lm, sae, found, tmp_path, monkeypatch, caplog):
+    tokens = stopped(lm, sae, tmp_path, monkeypatch) / state.TOKENS
+    assert list(tokens.parent.glob("state-*.safetensors")) and tokens.stat().st_size
+    if damage == "missing":
+        tokens.unlink()
+    elif damage == "short":
+        os.truncate(tokens, WINDOW * 4)
+    again = collected(lm, sae, tmp_path)
+    assert ("begins anew" in caplog.text) == (damage != "whole")
+    assert again.windows.equals(found.windows) and again.table["window"].equals(found.table["window"])
+
+
+def test_tokens_are_on_disk_before_the_state_that_counts_them(tmp_path, monkeypatch):
+    gathered = state.Gathered(tmp_path, 3, 2, 2, 4, 0)
+    gathered.begin({})
+    gathered.add_tokens(np.zeros((2, WINDOW), np.int32))
+    names, real = [], os.fsync
+
+    def fsync(handle):
+        names.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    gathered.save()
+    assert names[0] == state.TOKENS and any("state-" in name for name in names[1:])
+
+
+def at_hook(lm, sae, name):
+    return Pair(lm, sae, resolve_hook(lm.model, name), None)
+
+
+def call(pair, folder, *, texts=None, run=None):
+    return cli._collect(pair, texts, run, folder, SETTINGS, 90, Progress(quiet=True))
+
+
+def no_forward(*_):
+    raise KeyboardInterrupt
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("\n\n".join(TEXTS))
+    return path
+
+
+def test_a_pass_at_another_hook_or_start_is_refused(lm, sae, tmp_path, text_file, monkeypatch):
+    out = tmp_path / "dictionary"
+    first = at_hook(lm, sae, "blocks.2.hook_resid_post")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(collect, "read_hook", no_forward)
+        call(first, out, texts=[text_file])
+    for other in ("blocks.1.hook_resid_post", "blocks.2.hook_resid_pre"):
+        with pytest.raises(UserError, match=r"differs in hook\."):
+            call(at_hook(lm, sae, other), out, texts=[text_file])
+    with pytest.raises(UserError, match=r"differs in bos_id\."):
+        call(Pair(lm, sae, first.hook, 0), out, texts=[text_file])
+    call(first, out, texts=[text_file])
+    assert json.loads((out / "dictionary.json").read_text())["exemplars"]["hook_name"] == "blocks.2.hook_resid_post"
+
+
+def test_a_pass_over_a_run_that_was_made_again_is_refused(lm, sae, tmp_path, tiny_run, monkeypatch):
+    run, out = tmp_path / "run", tmp_path / "dictionary"
+    shutil.copytree(tiny_run.path, run)
+    pair = at_hook(lm, sae, "blocks.2.hook_resid_post")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(collect, "read_hook", no_forward)
+        call(pair, out, run=run)
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps({**manifest, "span": "prompt"}))
+    with pytest.raises(UserError, match=r"differs in span\."):
+        call(pair, out, run=run)
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    store = ShardFolder(run / "activations", ".safetensors")
+    name = manifest["benchmarks"][0]["shards"][0]
+    whole = store.path(name).read_bytes()
+    store.write(name, lambda path: path.write_bytes(whole + b" "))
+    with pytest.raises(UserError, match=r"differs in shards\."):
+        call(pair, out, run=run)
+    store.write(name, lambda path: path.write_bytes(whole))
+    call(pair, out, run=run)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_files_have_the_mode_that_the_umask_gives(umask, tmp_path):
+    before = os.umask(umask)
+    try:
+        write_atomic(tmp_path / "a.safetensors", lambda path: save_file({"x": np.zeros(3)}, path))
+        write_atomic(tmp_path / "a.txt", lambda path: path.write_text("x"))
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o666 & ~umask}
 
 
 def test_empty_texts_say_so(lm, sae, tmp_path):

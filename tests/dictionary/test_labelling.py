@@ -8,7 +8,9 @@ import re
 import numpy as np
 import pytest
 from labelling_helpers import WORDS, hand_made
+from typer.testing import CliRunner
 
+from competency_gaps.cli.app import app
 from competency_gaps.dictionary.exemplars import Exemplar, Exemplars
 from competency_gaps.dictionary.labelling.choose import important, parse_concepts
 from competency_gaps.dictionary.labelling.labeller import add_scores, label_automatically, label_rows, questions
@@ -119,7 +121,7 @@ def test_an_endpoint_that_misbehaves_loses_and_doubles_nothing(dictionary):
         done = cgaps(str(dictionary.folder), *options)
         assert done.returncode == 0, done.stderr
         found = json.loads(done.stdout)
-        assert found["stored"] == 4 and [one["concept"] for one in found["failed"]] == [3]
+        assert found["stored"] == 4 and [one["id"] for one in found["failed"]] == [3]
         shown = dictionary.shown()
         assert shown["label"][0] == "the metal or thing copper" and shown["label"][3] is None
         assert shown["label_state"][3] == "never", "a failed parse is no abstention either"
@@ -131,6 +133,58 @@ def test_an_endpoint_that_misbehaves_loses_and_doubles_nothing(dictionary):
     shown = dictionary.shown()
     assert shown["label_score"][0] == 1.0 and shown["label_scored_by"][0] == "detection"
     assert shown["explainer"][0] == "m"
+
+
+def test_a_model_that_thinks_gets_room_and_a_second_chance(dictionary):
+    def plan(body, attempt):
+        thinking = ("message", {"content": "<think>well, the word"}, "length", None)
+        return thinking if body["max_tokens"] < 1000 and attempt == 0 else answering(body)
+
+    with serve(plan) as server:
+        options = ["--step", "explain", "--base-url", server.url, "--model", "m", "--yes"]
+        first = CliRunner().invoke(app, ["label", str(dictionary.folder), *options])
+        assert "5 answers not usable" in first.stdout and "concept 0: cut off" in first.stderr
+        assert "--again" in first.stderr and "--answer-tokens" in first.stderr and "120 tokens" in first.stderr
+        rest = ["label", str(dictionary.folder), *options, "--json", "--quiet"]
+        longer = CliRunner().invoke(app, [*rest, "--answer-tokens", "4000", "--concepts", "0,1"])
+        assert json.loads(longer.stdout)["stored"] == 2 and server.bodies[-1]["max_tokens"] == 4000
+        assert json.loads(CliRunner().invoke(app, [*rest, "--again"]).stdout)["stored"] == 5
+        assert sum(server.paid.values()) == 12
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--step", "automatic", "--yes"], "leave out --yes"),
+        (["--step", "explain"], "give --export FILE"),
+        (["--step", "explain", "--export", "o", "--key-env", "K"], "--key-env means something only with --base-url"),
+        (["--step", "explain", "--base-url", "http://x/v1", "--model", "m", "--explainer", "e"], "only with --import"),
+        (["--step", "explain", "--base-url", "http://x/v1", "--export", "o"], "give one of"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(dictionary, options, words):
+    done = CliRunner().invoke(app, ["label", str(dictionary.folder), *options])
+    assert isinstance(done.exception, UserError) and words in str(done.exception)
+
+
+def test_the_model_of_a_line_is_the_explainer(dictionary, tmp_path):
+    asked = [one.request.id for one in questions(dictionary, "explain", [0, 1, 2])]
+    lines = [
+        {"custom_id": id, "content": {"label": f"by {who}"}, "model": who} for id, who in zip(asked, "ab", strict=False)
+    ]
+    back = tmp_path / "back.jsonl"
+    arguments = [str(dictionary.folder), "--step", "explain", "--import", str(back)]
+    back.write_text(
+        "".join(json.dumps(one) + "\n" for one in [*lines, {"custom_id": asked[2], "content": {"label": "x"}}])
+    )
+    done = cgaps(*arguments)
+    assert done.returncode == 2 and "--explainer" in done.stderr and asked[2] in done.stderr
+    assert dictionary.shown()["label"].null_count() == 8, "nothing is stored"
+    back.write_text("".join(json.dumps(one) + "\n" for one in lines))
+    assert json.loads(cgaps(*arguments).stdout)["stored"] == 2
+    assert dictionary.shown()["explainer"].to_list()[:2] == ["a", "b"]
+    assert json.loads(cgaps(*arguments, "--explainer", "me").stdout)["stored"] == 2
+    assert set(dictionary.labels()["explainer"]) == {"a", "b", "me"}
 
 
 def test_nothing_is_spent_without_being_asked(dictionary):

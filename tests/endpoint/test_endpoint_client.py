@@ -10,10 +10,11 @@ from email.utils import formatdate
 
 import pytest
 from endpoint_helpers import heard, question, quick, request
-from fake_endpoint import serve
 
-from competency_gaps.endpoint import Answer, AnswerStore, ask
+from competency_gaps.endpoint import Answer, AnswerStore, Cap, ask
+from competency_gaps.endpoint.budget import prompt_bound
 from competency_gaps.errors import UserError
+from fake_endpoint import serve
 
 
 @pytest.fixture(autouse=True)
@@ -193,6 +194,41 @@ def test_structured_output_falls_back_and_says_so_once(store):
         # Answers are the same requests' whatever the way: nothing is asked again by schema.
         ask([request(i) for i in range(40)], quick(fake.url), store, None, progress)
         assert fake.paid.total() == 40
+
+
+def test_a_validator_behind_status_500_is_a_complaint_about_the_form(store):
+    def plan(body, attempt):
+        if body.get("response_format", {}).get("type") == "json_schema":
+            told = (
+                "[{'type': 'literal_error', 'loc': ('body', 'response_format', 'type'), 'msg': 'Input should be ...'}]"
+            )
+            return ("status", 500, {"error": {"message": f"1 validation error: {told}", "type": "internal"}})
+        return "ok"
+
+    with serve(plan) as fake:
+        progress, said = heard()
+        answers = ask([request(i) for i in range(4)], quick(fake.url, retries=0), store, None, progress)
+        assert all(answer.text for answer in answers.values()) and "does not take json_schema" in said.getvalue()
+        assert fake.bodies[-1]["response_format"] == {"type": "json_object"}
+
+
+@pytest.mark.parametrize("code, counted", [(408, True), (502, True), (504, True), (524, True), (503, False)])
+def test_a_gateway_that_gave_up_may_be_paid_and_counts_against_the_cap(store, code, counted):
+    with serve(lambda body, attempt: ("status", code, {}) if attempt == 0 else "ok") as fake:
+        bound = prompt_bound(request(1).body("fake", "json_schema")) + request(1).max_tokens
+        progress, said = heard()
+        answers = ask([request(1)], quick(fake.url), store, Cap(bound), progress)
+        # The cap has room for one attempt at its bound: a second one fits only if the first counts nothing.
+        assert ("r1" in answers) == (not counted) and ("cap is reached" in said.getvalue()) == counted
+
+
+def test_a_forgotten_answer_is_asked_once_more_and_the_last_one_counts(store):
+    with serve(lambda body, attempt: ("message", {"content": "x" if attempt == 0 else "y"}, "stop", None)) as fake:
+        ask([request(1), request(2)], quick(fake.url), store, None, heard()[0])
+        store.forget(request(1).key("fake"))
+        found = ask([request(1), request(2)], quick(fake.url), store, None, heard()[0])
+        assert (found["r1"].text, found["r2"].text) == ("y", "x") and fake.paid.total() == 3
+        assert AnswerStore(store.path).get(request(1).key("fake")).text == "y"
 
 
 def test_newer_models_names_are_learnt(store):

@@ -167,3 +167,60 @@ def test_a_finished_sae_is_not_trained_again_for_its_card(config, pack):
     assert json.loads((pack / "card.json").read_text())["figures"]["heldout_tokens"] < before
     train_sae(config.model_copy(update={"heldout_tokens": 1000, "k": 6}), pack, Progress(quiet=True))
     assert (pack / "sae_weights.safetensors").stat().st_mtime_ns > weights
+
+
+def test_documents_are_read_piece_by_piece_in_order(tmp_path, monkeypatch):
+    from competency_gaps.sae.training import texts as module
+
+    chat = [{"role": "user", "content": "a\u2028b"}]
+    rows = [{"text": f"t {i}", "messages": None} for i in range(7)]
+    rows[3] = {"text": None, "messages": json.dumps(chat)}
+    rows[5] = {"text": "  ", "messages": None}
+    wanted = ["t 0", "t 1", "t 2", chat, "t 4", "t 6"]
+    pl.DataFrame(rows).with_columns(other=1).write_parquet(tmp_path / "a.parquet")
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    lines[4] = json.dumps({"text": "t 4", "extra": [1]})
+    (tmp_path / "a.jsonl").write_text("\r\n".join(lines[:4]) + "\n\n" + "\n".join(lines[4:]), newline="")
+    (tmp_path / "native.jsonl").write_text(json.dumps({"messages": chat}) + "\n")
+    text = "\n\n\none\ntwo\n\n\n\nthree\r\n\r\n  \n\nfour ünï\n\n\nfive"
+    (tmp_path / "a.txt").write_bytes(text.encode())
+    paragraphs = [part for part in text.replace("\r\n", "\n").split("\n\n") if part.strip()]
+    heights, collect = [], pl.LazyFrame.collect
+    monkeypatch.setattr(
+        pl.LazyFrame, "collect", lambda self, *a, **k: heights.append((found := collect(self, *a, **k)).shape) or found
+    )
+    monkeypatch.setattr(module, "ROWS", 3)
+    files = [tmp_path / name for name in ("a.parquet", "a.jsonl", "native.jsonl", "a.txt")]
+    for block in (1, 2, 3, 1000):
+        monkeypatch.setattr(module, "BLOCK", block)
+        assert list(read_documents(files)) == [*wanted, *wanted, chat, *paragraphs]
+    assert max(height for height, _ in heights) == 3 and {width for _, width in heights} == {2}
+
+
+def test_a_bad_later_line_is_met_only_when_it_is_reached(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one"}\n\n{"text": "two"\n')
+    documents = read_documents([path])
+    assert next(documents) == "one"
+    with pytest.raises(UserError, match=r"a\.jsonl', line 3 is no JSON"):
+        next(documents)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", b"[1]\n", "line 1: expected an object, found list"),
+        ("a.jsonl", b'{"text": "x"}\n{"text": 5}\n', "line 2: expected 'text' to be text, found int"),
+        ("a.jsonl", b'{"text": "x\\ud800"}\n', "line 1: .*surrogate"),
+        ("a.jsonl", b'{"messages": [{"role": "user"}]}\n', "line 1: expected 'messages' to be a list"),
+        ("a.jsonl", b'{"messages": "{"}\n', "line 1: "),
+        ("a.jsonl", b'{"words": "x"}\n', "expected a column 'text' or 'messages', found words"),
+        ("a.jsonl", b"", "expected a column 'text' or 'messages', found none"),
+        ("a.txt", b"fine\n\n\xff", "not UTF-8"),
+        ("a.parquet", b"PAR1 no", "cannot be read as Parquet"),
+    ],
+)
+def test_what_is_no_document_says_where(name, content, message, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        list(read_documents([tmp_path / name]))

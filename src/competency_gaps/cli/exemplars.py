@@ -89,7 +89,7 @@ def _collect(
     progress: Any,
 ) -> dict[str, Any]:
     from competency_gaps.dictionary.exemplars import collect_exemplars
-    from competency_gaps.dictionary.exemplars.texts import run_pieces
+    from competency_gaps.dictionary.exemplars.texts import run_identity, run_pieces
     from competency_gaps.dictionary.folder import FILE, check_same_sae, read_dictionary, write_dictionary
     from competency_gaps.files import sha256
     from competency_gaps.runs.open import open_run
@@ -98,19 +98,28 @@ def _collect(
     if (out / FILE).is_file():
         check_same_sae(read_dictionary(out), pair.sae.identity)
     pieces: Iterable[Piece]
-    if run is not None:
-        opened = open_run(run)
+    read: dict[str, Any]
+    opened = open_run(run) if run is not None else None
+    if opened is not None:
         if opened.manifest["sae"]["weights_sha256"] != pair.sae.identity["weights_sha256"]:
             raise UserError(f"the SAE {pair.sae.name!r} is no longer the one of the run {str(run)!r}.")
         pieces = run_pieces(opened)
-        read = {"run": [entry["content_sha256"] for entry in opened.manifest["benchmarks"]]}
+        read = run_identity(opened)
     else:
         pieces = cut_pieces(read_documents(texts or []), pair.lm.tokenizer, context=context, bos_id=pair.bos_id)
         read = {"texts": [sha256(path) for path in texts or [] if path.is_file()]}
     known = {k: pair.sae.identity[k] for k in ("weights_sha256", "settings_sha256")}
-    made_of = {"sae": known, "model": pair.lm.identity["weights_sha256"], "context": context, **read}
+    made_of = {
+        "sae": known,
+        "model": pair.lm.identity["weights_sha256"],
+        "hook": {"path": pair.hook.path, "side": pair.hook.side},
+        "bos_id": opened.manifest["bos_id"] if opened else pair.bos_id,
+        "context": context,
+        **read,
+    }
     collected = collect_exemplars(pair.lm, pair.hook, pair.sae, pieces, out, settings, made_of, progress)
-    facts = {**settings.__dict__, "texts_read": collected.texts, "tokens_read": collected.tokens}
+    facts = {**settings.__dict__, "hook_name": pair.hook.name}
+    facts |= {"texts_read": collected.texts, "tokens_read": collected.tokens}
     write_dictionary(out, pair.sae.identity, pair.lm.identity, facts)
     return {
         "texts": collected.texts,

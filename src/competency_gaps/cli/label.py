@@ -9,6 +9,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from competency_gaps.cli.endpoints import (
+    AgainOption,
+    AnswerOption,
+    CapOption,
+    ConcurrencyOption,
+    CostOption,
+    ExplainerOption,
+    ExportOption,
+    ImportOption,
+    KeyOption,
+    ModelOption,
+    PriceInOption,
+    PriceOutOption,
+    TimeoutOption,
+    UrlOption,
+    YesOption,
+    asking,
+    given,
+)
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,6 +49,7 @@ class Step(enum.StrEnum):
 
 
 def label(
+    context: typer.Context,
     dictionary: Annotated[Path, typer.Argument(help="The dictionary's folder.")],
     step: Annotated[
         Step,
@@ -41,55 +61,36 @@ def label(
     concepts: Annotated[str | None, typer.Option(help="Only these, as 5,17,100-200; by default all.")] = None,
     run: Annotated[list[Path] | None, typer.Option(help="Only what matters in these runs; may be repeated.")] = None,
     top: Annotated[int, typer.Option(min=1, help="With --run: how many concepts.")] = 600,
-    export: Annotated[Path | None, typer.Option(help="Write the requests in OpenAI's Batch form; ask nobody.")] = None,
-    import_: Annotated[
-        list[Path] | None, typer.Option("--import", help="Read answers to exported requests; may be repeated.")
-    ] = None,
-    explainer: Annotated[str | None, typer.Option(help="With --import: who answered.")] = None,
-    base_url: Annotated[
-        str | None, typer.Option(help="OpenAI-compatible endpoint, as http://localhost:8080/v1.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="Name of the model there.")] = None,
-    key_env: Annotated[str, typer.Option(help="Environment variable that holds the key.")] = "OPENAI_API_KEY",
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight at once.")] = 8,
-    timeout: Annotated[float, typer.Option(help="Seconds that one attempt may take.")] = 60.0,
-    price_in: Annotated[float | None, typer.Option(help="Money per million prompt tokens.")] = None,
-    price_out: Annotated[float | None, typer.Option(help="Money per million answer tokens.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Cap on all tokens of this command.")] = None,
-    max_cost: Annotated[float | None, typer.Option(help="Cap on the money of this command.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Spend without asking.")] = False,
+    export: ExportOption = None,
+    import_: ImportOption = None,
+    explainer: ExplainerOption = None,
+    base_url: UrlOption = None,
+    model: ModelOption = None,
+    key_env: KeyOption = "OPENAI_API_KEY",
+    concurrency: ConcurrencyOption = 8,
+    timeout: TimeoutOption = 60.0,
+    price_in: PriceInOption = None,
+    price_out: PriceOutOption = None,
+    max_tokens: CapOption = None,
+    max_cost: CostOption = None,
+    answer_tokens: AnswerOption = None,
+    again: AgainOption = False,
+    yes: YesOption = False,
     seed: Annotated[int, typer.Option(help="Seed of the order of scored windows.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Label concepts, or score their labels: without a model, over an endpoint, or through batch files."""
-    from competency_gaps.cli.endpoints import asking
     from competency_gaps.cli.output import print_json
     from competency_gaps.dictionary.open import open_dictionary
     from competency_gaps.progress import Progress
 
+    way = _way(context, step)
     opened, progress = open_dictionary(dictionary), Progress(quiet=quiet)
     chosen = _chosen(opened, concepts, run, top)
-    if step in (Step.automatic, Step.embedding):
-        if export or import_ or base_url or model:
-            raise UserError(f"--step {step} asks no model: leave out --export, --import, --base-url and --model.")
+    if way is None:
         taken: Taken | None = _without_model(opened, step, chosen, progress)
     else:
-        prices = (price_in, price_out)
-        way = asking(
-            export,
-            import_,
-            explainer,
-            base_url,
-            model,
-            key_env,
-            concurrency,
-            timeout,
-            prices,
-            max_tokens,
-            max_cost,
-            yes,
-        )
         taken = _ask(opened, step, chosen, way, seed, progress)
     found = {"dictionary": str(dictionary), "step": str(step)}
     if json_:
@@ -98,6 +99,18 @@ def label(
         _say(taken, step)
     else:
         Console().print(f"Requests written to {export}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _way(context: typer.Context, step: Step) -> Asking | None:
+    """How a model is asked; null: the step asks none."""
+    if step in (Step.automatic, Step.embedding):
+        if stray := given(context):
+            raise UserError(f"--step {step} asks no model: leave out {', '.join(stray)}.")
+        return None
+    way = asking(context)
+    if way is None:
+        raise UserError(f"--step {step} asks a model: give --export FILE, --import FILE, or --base-url with --model.")
+    return way
 
 
 def _chosen(dictionary: Dictionary, concepts: str | None, run: list[Path] | None, top: int) -> list[int] | None:
@@ -136,19 +149,29 @@ def _ask(
     seed: int,
     progress: Progress,
 ) -> Taken | None:
-    from competency_gaps.dictionary.labelling.labeller import questions, take_answers
+    from competency_gaps.dictionary.labelling.labeller import questions, read_answer, take_answers
+    from competency_gaps.endpoint import Failure, parse
 
     store = dictionary.folder / "answers"
     if step is Step.themes:
+        from competency_gaps.dictionary.labelling.requests import Explanation
         from competency_gaps.dictionary.themes.naming import take_theme_names, theme_requests
 
         wanted = theme_requests(dictionary)
-        said = way.answers(list(wanted.values()), store, progress)
+        said = way.answers(
+            list(wanted.values()), store, progress, lambda answer: not isinstance(parse(answer, Explanation), Failure)
+        )
         return None if said is None else take_theme_names(dictionary, wanted, said, way.who)
     asked = list(questions(dictionary, step.value, concepts, seed))  # type: ignore[arg-type]
     if not asked:
         raise UserError(f"--step {step}: there is nothing to ask. Collect exemplars first; scores need labels as well.")
-    answers = way.answers([one.request for one in asked], store, progress)
+    by_id = {one.request.id: one for one in asked}
+    answers = way.answers(
+        [one.request for one in asked],
+        store,
+        progress,
+        lambda answer: not isinstance(read_answer(by_id[answer.id], answer), Failure),
+    )
     return None if answers is None else take_answers(dictionary, asked, answers, way.who, way.where)
 
 
@@ -157,5 +180,6 @@ def _say(taken: Taken, step: Step) -> None:
     what = "labels" if step in (Step.automatic, Step.explain) else "names" if step is Step.themes else "scores"
     text = f"{taken.stored:,} {what} stored, {taken.abstained:,} abstentions, {len(taken.failed):,} answers not usable"
     console.print(text, highlight=False, markup=False, soft_wrap=True)
-    for concept, reason in taken.failed[:5]:
-        Console(stderr=True).print(f"concept {concept}: {reason}", highlight=False, markup=False, soft_wrap=True)
+    noun = "theme" if step is Step.themes else "concept"
+    for number, reason in taken.failed[:5]:
+        Console(stderr=True).print(f"{noun} {number}: {reason}", highlight=False, markup=False, soft_wrap=True)

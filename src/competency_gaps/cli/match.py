@@ -11,15 +11,33 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from competency_gaps.cli.endpoints import (
+    AgainOption,
+    AnswerOption,
+    CapOption,
+    ConcurrencyOption,
+    CostOption,
+    ExplainerOption,
+    ExportOption,
+    ImportOption,
+    KeyOption,
+    ModelOption,
+    PriceInOption,
+    PriceOutOption,
+    TimeoutOption,
+    UrlOption,
+    YesOption,
+    asking,
+)
 from competency_gaps.errors import UserError
-from competency_gaps.text import decimal, percent, shorten, signed, visible
+from competency_gaps.text import decimal, shorten, signed, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
 
-    from competency_gaps.cli.endpoints import Asking
+    from competency_gaps.endpoint import Answer
     from competency_gaps.matching import Matching, ScopeFindings, Share
     from competency_gaps.progress import Progress
     from competency_gaps.runs.open import Run
@@ -30,18 +48,12 @@ KindOption = Annotated[
 ]
 EmbedderOption = Annotated[str | None, typer.Option(help="sentence-transformers model: hub id or folder.")]
 AlphaOption = Annotated[float, typer.Option(help="Chance that what belongs to nothing matches something.")]
-ExportOption = Annotated[Path | None, typer.Option(help="Write requests for confirmation in OpenAI's Batch form.")]
-ImportOption = Annotated[list[Path] | None, typer.Option("--import", help="Read answers to exported requests.")]
-ExplainerOption = Annotated[str | None, typer.Option(help="With --import: who answered.")]
-UrlOption = Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint that confirms matches.")]
-ModelOption = Annotated[str | None, typer.Option(help="Name of the model there.")]
-CapOption = Annotated[int | None, typer.Option(min=1, help="Cap on all tokens of the endpoint.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Spend without asking.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def match(
+    context: typer.Context,
     run: RunArgument,
     taxonomy: Annotated[
         Path, typer.Option(help="JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.")
@@ -57,7 +69,15 @@ def match(
     explainer: ExplainerOption = None,
     base_url: UrlOption = None,
     model: ModelOption = None,
+    key_env: KeyOption = "OPENAI_API_KEY",
+    concurrency: ConcurrencyOption = 8,
+    timeout: TimeoutOption = 60.0,
+    price_in: PriceInOption = None,
+    price_out: PriceOutOption = None,
     max_tokens: CapOption = None,
+    max_cost: CostOption = None,
+    answer_tokens: AnswerOption = None,
+    again: AgainOption = False,
     yes: YesOption = False,
     quiet: QuietOption = False,
     json_: JsonOption = False,
@@ -66,30 +86,38 @@ def match(
     from competency_gaps.cli.output import print_json
     from competency_gaps.matching import candidates, read_taxonomy
     from competency_gaps.matching import match as find
-    from competency_gaps.matching.confirm import apply_verdicts, confirm_requests, pairs_of
+    from competency_gaps.matching.confirm import apply_verdicts, confirm_requests, pairs_of, readable
+    from competency_gaps.matching.lines import matching_lines
     from competency_gaps.progress import Progress
     from competency_gaps.runs.open import open_run
 
-    way = _way(export, import_, explainer, base_url, model, max_tokens, yes)
+    way = asking(context)
     opened, progress = open_run(run), Progress(quiet=quiet)
     read = read_taxonomy(taxonomy, where)
     for left in read.left_out:
-        progress.say(f"left out: {left}")
+        progress.say(f"left out: {left[0]}: {left[1]}")
+    for note in read.notes:
+        progress.say(note)
     options = candidates(_labelled(opened, kind), opened.theme_results)
     with _draws(progress) as on_draw:
         found = find(
             read.entries, options, _embed(embedder), seed=seed, alpha=alpha, per_entry=per_entry, on_draw=on_draw
         )
+    answers = None
     if way is not None:
-        answers = way.answers(confirm_requests(pairs_of(found)), run / "answers", progress)
+        wanted = confirm_requests(pairs_of(found))
+        answers = way.answers(wanted, run / "answers", progress, lambda one: readable(one, "match"))
         found = found if answers is None else apply_verdicts(found, list(answers.values()))
     if json_:
-        print_json({"run": str(run), "taxonomy": str(taxonomy), "left_out": len(read.left_out), **_match_json(found)})
+        source = {"taxonomy": str(taxonomy), "left_out": len(read.left_out), "notes": read.notes}
+        print_json({"run": str(run), **source, **_match_json(found), "judges": _judges(answers)})
         return
-    _print_match(found)
+    for line in matching_lines(found):
+        Console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def scope(
+    context: typer.Context,
     run: RunArgument,
     benchmark: Annotated[str, typer.Option(help="Benchmark of the run.")],
     describe: Annotated[
@@ -105,7 +133,15 @@ def scope(
     explainer: ExplainerOption = None,
     base_url: UrlOption = None,
     model: ModelOption = None,
+    key_env: KeyOption = "OPENAI_API_KEY",
+    concurrency: ConcurrencyOption = 8,
+    timeout: TimeoutOption = 60.0,
+    price_in: PriceInOption = None,
+    price_out: PriceOutOption = None,
     max_tokens: CapOption = None,
+    max_cost: CostOption = None,
+    answer_tokens: AnswerOption = None,
+    again: AgainOption = False,
     yes: YesOption = False,
     quiet: QuietOption = False,
     json_: JsonOption = False,
@@ -113,11 +149,12 @@ def scope(
     """Rank what a benchmark lacks by how much it belongs to what the benchmark claims to test."""
     from competency_gaps.cli.output import print_json
     from competency_gaps.matching import scope as find
+    from competency_gaps.matching.confirm import readable
     from competency_gaps.matching.scope import apply_scope_verdicts, confirm_scope_requests
     from competency_gaps.progress import Progress
     from competency_gaps.runs.open import open_run
 
-    way = _way(export, import_, explainer, base_url, model, max_tokens, yes)
+    way = asking(context)
     opened, progress = open_run(run), Progress(quiet=quiet)
     known = {entry["name"]: entry.get("scope") for entry in opened.manifest["benchmarks"]}
     stated = describe or ([known[benchmark]] if known.get(benchmark) else None)
@@ -134,31 +171,15 @@ def scope(
             alpha=alpha,
             on_draw=on_draw,
         )
+    answers = None
     if way is not None:
-        answers = way.answers(confirm_scope_requests(found), run / "answers", progress)
+        wanted = confirm_scope_requests(found)
+        answers = way.answers(wanted, run / "answers", progress, lambda one: readable(one, "scope"))
         found = found if answers is None else apply_scope_verdicts(found, list(answers.values()))
     if json_:
-        print_json({"run": str(run), **_scope_json(found, limit)})
+        print_json({"run": str(run), **_scope_json(found, limit), "judges": _judges(answers)})
         return
     _print_scope(found, limit)
-
-
-def _way(
-    export: Path | None,
-    imported: list[Path] | None,
-    explainer: str | None,
-    base_url: str | None,
-    model: str | None,
-    max_tokens: int | None,
-    yes: bool,
-) -> Asking | None:
-    from competency_gaps.cli.endpoints import asking
-
-    if not (export or imported or base_url):
-        return None
-    return asking(
-        export, imported, explainer, base_url, model, "OPENAI_API_KEY", 8, 60.0, (None, None), max_tokens, None, yes
-    )
 
 
 def _labelled(run: Run, kinds: list[str] | None) -> pl.DataFrame:
@@ -207,6 +228,7 @@ def _match_json(found: Matching) -> dict[str, Any]:
         "verdicts": found.verdicts,
         "entries": found.entries.to_dicts(),
         "pairs": found.pairs.to_dicts(),
+        "dropped": found.dropped.to_dicts(),
         "themes": found.themes.to_dicts(),
         "unnamed": found.unnamed.to_dicts(),
     }
@@ -230,37 +252,14 @@ def _share(one: Share) -> dict[str, Any]:
     return {"count": one.count, "of": one.of, "share": one.value, "low": one.low, "high": one.high}
 
 
-def _said(one: Share) -> str:
-    if one.value is None or one.low is None or one.high is None:
-        return "N/A"
-    return f"{one.count} of {one.of} ({percent(one.count, one.of)}; 95%: {one.low:.0%} to {one.high:.0%})"
-
-
-def _print_match(found: Matching) -> None:
-    console = Console()
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("entry", "nearest label", "similarity", "p", "concepts", "weak"):
-        table.add_column(title, overflow="fold")
-    for row in found.entries.iter_rows(named=True):
-        style = None if row["recovered"] else "dim"
-        cells = (shorten(row["description"], 50), shorten(row["best_label"], 50))
-        numbers = (decimal(row["similarity"]), decimal(row["p_value"]), str(row["n_concepts"]), str(row["n_weak"]))
-        table.add_row(*(visible(cell) for cell in (*cells, *numbers)), style=style)
-    console.print(table, markup=False)
-    chance = found.weak_by_chance
-    rate = found.calibration.realised
-    for line in (
-        f"recovered (at least one concept): {_said(found.recovery)}",
-        f"recovered as weak: {_said(found.recovery_weak)}; if labels were dealt out anew among concepts: "
-        f"{chance.expected:.1f} (p = {chance.p_value:.3f})",
-        f"covered by the suite: {_said(found.coverage)}",
-        f"null: labels of the same words dealt out anew match {_said(rate)} of the time",
-        f"weak concepts that no entry names: {_said(found.unnamed_share)}",
-    ):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+def _judges(answers: Mapping[str, Answer] | None) -> list[str]:
+    """Models that gave verdicts, by name."""
+    return sorted({one.model for one in (answers or {}).values() if one.model})
 
 
 def _print_scope(found: ScopeFindings, limit: int) -> None:
+    from competency_gaps.matching.lines import said
+
     console = Console()
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("concept", "label", "similarity", "in scope", "coverage", "χ bench elsewhere"):
@@ -276,9 +275,9 @@ def _print_scope(found: ScopeFindings, limit: int) -> None:
         table.add_row(*(visible(cell) for cell in (*cells, *rest)))
     console.print(table, markup=False)
     for line in (
-        f"in-scope concepts that {found.benchmark} covers: {_said(found.covered)}; under-represents: "
-        f"{_said(found.under)}; lacks: {_said(found.missing)}",
-        f"null: shuffled labels are in scope {_said(found.null_rate)} of the time; ranked concepts without a label, of "
+        f"in-scope concepts that {found.benchmark} covers: {said(found.covered)}; under-represents: "
+        f"{said(found.under)}; lacks: {said(found.missing)}",
+        f"null: shuffled labels are in scope {said(found.null_rate)} of the time; ranked concepts without a label, of "
         f"which nothing is known: {found.unlabelled}",
     ):
         console.print(visible(line), markup=False, highlight=False, soft_wrap=True)

@@ -31,7 +31,7 @@ class AnswerStore:
 
     Lines end with ``\n`` alone; a text may hold any other line break. A last line that a kill cut off is left out
     with a warning and cut away before anything is appended; one that only lacks its line break is kept.
-    Only answers are kept, not failures: what failed is asked again.
+    Only answers are kept, not failures: what failed is asked again. Of several answers with one key the last counts.
 
     Parameters
     ----------
@@ -61,6 +61,14 @@ class AnswerStore:
     def get(self, key: str) -> Answer | None:
         """The answer to the request with this key; null: not answered yet."""
         return self._answers.get(key)
+
+    def forget(self, key: str) -> None:
+        """Count a request as not answered, until another answer is added; the file keeps its lines.
+
+        The last answer of a key counts, so that one added later replaces the one forgotten. Without one the old answer
+        is there again when the file is next opened.
+        """
+        self._answers.pop(key, None)
 
     def add(self, answer: Answer) -> None:
         """Keep an answer; when this returns it is on the disk.

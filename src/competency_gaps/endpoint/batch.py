@@ -23,10 +23,8 @@ class BatchAnswers:
 
     answers: dict[str, Answer]
     """By ``custom_id``, in the order of the file; keys are empty."""
-    repeated: tuple[str, ...]
-    """Ids that stand on more than one line; the last line counts."""
     dropped: int
-    """Lines that a later one with the same id replaces."""
+    """Lines that a later one with the same id replaces: the last line counts."""
 
     def __iter__(self) -> Iterator[Answer]:
         return iter(self.answers.values())
@@ -43,8 +41,6 @@ class Matched:
     """By id of the request, with its key."""
     unknown: tuple[str, ...]
     """Ids in the file that no request has; their answers are left out."""
-    missing: tuple[str, ...]
-    """Ids of requests that the file does not answer."""
 
 
 def export_batch(requests: Iterable[Request], model: str, path: Path, structured: Structured = "json_schema") -> int:
@@ -88,7 +84,6 @@ def import_batch(path: Path) -> BatchAnswers:
         If a file cannot be read or a line has neither form; the message names file and line.
     """
     answers: dict[str, Answer] = {}
-    repeated: dict[str, None] = {}
     dropped = 0
     if not path.is_file():
         raise UserError(f"{str(path)!r} is no file: expected answers in the Batch form. Give an existing file.")
@@ -100,11 +95,10 @@ def import_batch(path: Path) -> BatchAnswers:
                 continue
             answer = _answer(line, f"{str(path)!r}, line {number}")
             if answer.id in answers:
-                repeated[answer.id] = None
                 dropped += 1
                 del answers[answer.id]
             answers[answer.id] = answer
-    return BatchAnswers(answers, tuple(repeated), dropped)
+    return BatchAnswers(answers, dropped)
 
 
 def match_batch(found: BatchAnswers, requests: Iterable[Request], model: str) -> Matched:
@@ -114,14 +108,11 @@ def match_batch(found: BatchAnswers, requests: Iterable[Request], model: str) ->
     caller to see to (for example by ids that hold a part of the key).
     """
     answers: dict[str, Answer] = {}
-    missing: dict[str, None] = {}
     for request in requests:
         answer = found.answers.get(request.id)
-        if answer is None:
-            missing[request.id] = None
-        else:
+        if answer is not None:
             answers[request.id] = replace(answer, key=request.key(model))
-    return Matched(answers, tuple(id for id in found.answers if id not in answers), tuple(missing))
+    return Matched(answers, tuple(id for id in found.answers if id not in answers))
 
 
 def _answer(line: bytes, where: str) -> Answer:

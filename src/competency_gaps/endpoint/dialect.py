@@ -35,7 +35,7 @@ class Dialect:
         return body
 
     def adapted(self, complaint: str) -> tuple[Dialect, str] | None:
-        """Another way that a refusal (status 400 or 422) asks for, and what to tell the user.
+        """Another way that a refusal of the request's form asks for, and what to tell the user.
 
         Parameters
         ----------

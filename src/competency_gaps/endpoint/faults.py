@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _STOP = (401, 402, 403, 404)
 _AGAIN = (408, 409, 425, 429)
 _REFUSED = (400, 422)
+_MAYBE_PAID = (408, 502, 504, 524)
+"""A gateway gave up waiting: the model behind it may have written its answer all the same."""
 _NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError")
 """Kinds of connection faults in which no request left this machine."""
 
@@ -84,7 +86,8 @@ def _of_status(error: APIStatusError, key: Key) -> Fault:
     if status in _AGAIN or status >= 500:
         # Some servers (llama-cpp-python) answer a form that they do not take with 500 and their validator's words.
         complaint = text if status == 500 and "validation error" in text.lower() else None
-        return Fault(reason, again=True, wait=retry_after(error.response.headers), complaint=complaint)
+        wait = retry_after(error.response.headers)
+        return Fault(reason, again=True, wait=wait, maybe_paid=status in _MAYBE_PAID, complaint=complaint)
     return Fault(reason, complaint=text if status in _REFUSED else None)
 
 

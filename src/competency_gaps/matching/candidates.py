@@ -88,7 +88,8 @@ def candidates(concepts: pl.DataFrame, themes: pl.DataFrame | None = None, *, am
     if labelled.is_empty():
         raise UserError(
             f"none of the {frame.height:,} {among} concepts has a label, so nothing can be matched. "
-            "Label the SAE's concepts first, then run 'cgaps run' on the folder again."
+            "Label the SAE's concepts ('cgaps label' or 'cgaps import-labels'), then put the labels on the run: "
+            "'cgaps name RUN DICTIONARY'."
         )
     without = frame.filter(text.fill_null("") == "")
     named = _typed(themes, THEME_COLUMNS, "themes") if themes is not None else pl.DataFrame(schema=THEME_COLUMNS)

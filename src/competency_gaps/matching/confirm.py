@@ -118,6 +118,11 @@ def verdicts_of(answers: Iterable[Answer], name: Literal["match", "scope"]) -> d
     return found
 
 
+def readable(answer: Answer, name: Literal["match", "scope"]) -> bool:
+    """Whether an answer holds a verdict."""
+    return UNCONFIRMED not in verdicts_of([answer], name).values()
+
+
 def pair_id(name: str, entry: str, label: str) -> str:
     """Id of a pair's request: the same for the same texts."""
     digest = hashlib.sha256(json.dumps([entry, label]).encode("ascii")).hexdigest()

@@ -15,7 +15,8 @@ that the their them then these they this those through to too under until up was
 where which while who whose why with within without
 """
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
-"""English words that carry no meaning of their own; they are dealt among themselves."""
+"""English words that carry no meaning of their own; they are dealt among themselves. Not the stop words of labelling:
+those hold words such as "first" or "describing" as well, which here must be dealt among the words with a meaning."""
 
 
 def dealings(labels: Sequence[str], seed: int, count: int) -> Iterator[tuple[list[str], float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from competency_gaps.activations.pooling import CHUNK_ELEMENTS
 from competency_gaps.dictionary.exemplars.best import BestOf, Candidates, lottery
 from competency_gaps.dictionary.exemplars.negatives import find_negatives
 from competency_gaps.dictionary.exemplars.state import Gathered, Progressed
-from competency_gaps.dictionary.exemplars.store import choose_spread, write_exemplars
+from competency_gaps.dictionary.exemplars.store import choose_spread, without, write_exemplars
 from competency_gaps.dictionary.exemplars.windows import (
     WINDOW,
     Firing,
@@ -127,16 +127,28 @@ def _finish(
     progress: Progress,
 ) -> Collected:
     top, pool, tokens = gathered.top.rows(), gathered.pool.rows(), gathered.tokens()
-    spread = choose_spread(gathered.spread.rows(), settings.spread)
-    embedding = lm.model.get_input_embeddings().weight.detach().float().cpu().numpy()
+    spread = without(choose_spread(gathered.spread.rows(), settings.spread), top)
     with progress.stage("negatives", total=sae.d_sae, unit="concepts") as bar:
         negatives = find_negatives(
-            Candidates.join([top, spread]), pool, tokens, embedding, settings.negatives, bar.advance
+            Candidates.join([top, spread]), pool, tokens, _embedding(lm), settings.negatives, bar.advance
         )
     write_exemplars(folder, top, spread, negatives, pool, tokens, lm.tokenizer, progress)
     done = gathered.done
     gathered.remove()
     return Collected(done.texts, done.tokens, done.windows, len(np.unique(top.concept)))
+
+
+def _embedding(lm: LanguageModel) -> Callable[[np.ndarray], np.ndarray]:
+    """Rows of the model's input embedding, in float32."""
+    import torch
+
+    weight = lm.model.get_input_embeddings().weight.detach()
+
+    def rows(ids: np.ndarray) -> np.ndarray:
+        found: np.ndarray = weight[torch.from_numpy(ids).to(weight.device)].float().cpu().numpy()
+        return found
+
+    return rows
 
 
 def _limited(pieces: Iterable[Piece], tokens: int) -> Iterator[Piece]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
@@ -35,26 +35,30 @@ def find_negatives(
     exemplars: Candidates,
     pool: PoolRows,
     tokens: np.ndarray,
-    embedding: np.ndarray,
+    embedding: Callable[[np.ndarray], np.ndarray],
     count: int,
     advance: Callable[[float], None] = lambda amount: None,
 ) -> Negatives:
     """Find hard negatives of every concept that has exemplars.
 
-    Up to half are windows that hold one of the concept's peak tokens, the nearest first; the others are the nearest.
+    Up to half are windows that hold one of the concept's most frequent peak tokens (of equally frequent ones those of
+    lower id), the nearest first; the others are the nearest.
     Near: cosine of mean token embeddings, rare tokens weighing more (smooth inverse frequency, Arora et al. 2017).
 
     Parameters
     ----------
     tokens : ndarray of int32 of shape (windows, WINDOW)
         Tokens of all windows, padded with -1.
-    embedding : ndarray of float32 of shape (vocabulary, d)
-        The model's input embedding.
+    embedding
+        Rows of the model's input embedding: from token ids, int64 of shape (ids,), to float32 of shape (ids, d). Asked
+        once, for the tokens that occur.
     count
         Negatives of a concept; fewer where it is silent in fewer windows of the pool.
     """
-    vectors = _window_vectors(tokens, pool.window, embedding)
-    held = _token_matrix(tokens[pool.window], len(embedding))
+    if not len(pool.window) or not len(exemplars):
+        return Negatives(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float32))
+    vectors = _window_vectors(tokens, pool.window, exemplars.window, embedding)
+    held = _token_matrix(tokens[pool.window], len(vectors.row))
     order = np.argsort(exemplars.concept, kind="stable")
     concepts, start = np.unique(exemplars.concept[order], return_index=True)
     ends = np.append(start[1:], len(order))
@@ -69,8 +73,6 @@ def find_negatives(
             chosen = _choose(cosine[i], silent[i], share[i], count)
             found.append((np.full(len(chosen), concept, np.int32), pool.window[chosen], cosine[i, chosen]))
         advance(len(rows))
-    if not found:
-        return Negatives(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.float32))
     return Negatives(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
@@ -86,24 +88,37 @@ class _Vectors:
     pool: np.ndarray
     """float32 of shape (pool, d), unit rows."""
     embedding: np.ndarray
-    """float32 of shape (vocabulary, d), already weighted."""
+    """float32 of shape (tokens that occur, d), already weighted."""
+    row: np.ndarray
+    """int32 of shape (highest token id + 1,): each token's row of ``embedding``; -1 where it does not occur."""
     mean: np.ndarray
     """float32 of shape (d,): mean of the pool's windows, taken out of all."""
 
+    def of(self, held: np.ndarray) -> np.ndarray:
+        """Mean of the weighted tokens of each window: float32 of shape (windows, d)."""
+        return np.stack([self.embedding[self.row[ids[ids >= 0]]].mean(axis=0) for ids in held])
 
-def _window_vectors(tokens: np.ndarray, window: np.ndarray, embedding: np.ndarray) -> _Vectors:
-    held = tokens[window]
-    counts = np.bincount(held[held >= 0], minlength=len(embedding)).astype(np.float64)
-    weight = RARE / (RARE + counts / max(1.0, counts.sum()))
-    weighted = (embedding * weight[:, None]).astype(np.float32)
-    plain = np.stack([weighted[row[row >= 0]].mean(axis=0) for row in held])
+
+def _window_vectors(
+    tokens: np.ndarray, pool: np.ndarray, others: np.ndarray, embedding: Callable[[np.ndarray], np.ndarray]
+) -> _Vectors:
+    """Vectors of the pool's windows, and what those of the ``others`` are made from."""
+    held = tokens[pool]
+    ids = np.unique(tokens[np.union1d(pool, others)])
+    ids = ids[ids >= 0].astype(np.int64)
+    row = np.full(int(ids[-1]) + 1, -1, np.int32)
+    row[ids] = np.arange(len(ids))
+    counts = np.bincount(row[held[held >= 0]], minlength=len(ids)).astype(np.float64)
+    weight = (RARE / (RARE + counts / max(1.0, counts.sum()))).astype(np.float32)
+    # Float32 throughout, and no row of a token that does not occur: vocabularies are of hundreds of thousands.
+    vectors = _Vectors(np.zeros(0), embedding(ids) * weight[:, None], row, np.zeros(0))
+    plain = vectors.of(held)
     mean = plain.mean(axis=0)
-    return _Vectors(_unit(plain - mean), weighted, mean)
+    return replace(vectors, pool=_unit(plain - mean), mean=mean)
 
 
 def _centre(exemplars: Candidates, tokens: np.ndarray, rows: np.ndarray, vectors: _Vectors) -> np.ndarray:
-    held = tokens[exemplars.window[rows]]
-    each = np.stack([vectors.embedding[row[row >= 0]].mean(axis=0) for row in held])
+    each = vectors.of(tokens[exemplars.window[rows]])
     return _unit(_unit(each - vectors.mean).mean(axis=0)[None])[0]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,8 @@ from competency_gaps.dictionary.exemplars.windows import WINDOW
 from competency_gaps.errors import UserError
 from competency_gaps.files import no_space_left, write_json
 from competency_gaps.shards import ShardFolder
+
+log = logging.getLogger(__name__)
 
 FOLDER = ".exemplars"
 TOKENS = "tokens.bin"
@@ -84,6 +88,7 @@ class Gathered:
 
     def save(self) -> None:
         """Put down everything; the state before it goes only after."""
+        self._flush_tokens()
         pool = self.pool.rows()
         arrays = {
             **{f"top.{name}": getattr(self.top.rows(), name) for name in FIELDS},
@@ -104,20 +109,36 @@ class Gathered:
         """Delete what was put down: the pass is finished."""
         shutil.rmtree(self.folder)
 
+    def _flush_tokens(self) -> None:
+        """Bring the tokens to the disk: a state must not outlive a crash that they do not."""
+        path = self.folder / TOKENS
+        with no_space_left(path), path.open("ab") as file:
+            os.fsync(file.fileno())
+
+    def _begin_anew(self) -> None:
+        for path in (self.folder / TOKENS, *self.folder.glob("state-*")):
+            path.unlink(missing_ok=True)
+
     def _load(self) -> bool:
         found = sorted(self.folder.glob("state-*.safetensors"), reverse=True)
         whole = next((path.stem for path in found if self._shards.is_whole(path.stem)), None)
         if whole is None:
-            (self.folder / TOKENS).unlink(missing_ok=True)
+            self._begin_anew()
             return False
         arrays = load_file(self._shards.path(whole))
+        done = Progressed(*(int(number) for number in arrays["done"]))
+        tokens, size = self.folder / TOKENS, done.windows * WINDOW * 4
+        if not tokens.is_file() or tokens.stat().st_size < size:
+            log.warning("%s is missing or cut off: the pass begins anew.", tokens)
+            self._begin_anew()
+            return False
         for heap, prefix in ((self.top, "top"), (self.spread, "spread")):
             heap.restore(Candidates(*(arrays[f"{prefix}.{name}"] for name in FIELDS)))
         window = arrays["pool.window"]
         parts = (arrays["pool.peak"], arrays["pool.concept"], arrays["pool.indptr"])
         peaks = sp.csr_array(parts, shape=(len(window), self.pool.concepts))
         self.pool.restore(PoolRows(window, peaks), lottery(window, seed=self.seed))
-        self.done = Progressed(*(int(number) for number in arrays["done"]))
-        with (self.folder / TOKENS).open("r+b") as file:  # what came after the state was put down is read again
-            file.truncate(self.done.windows * WINDOW * 4)
+        self.done = done
+        with tokens.open("r+b") as file:  # what came after the state was put down is read again
+            file.truncate(size)
         return True

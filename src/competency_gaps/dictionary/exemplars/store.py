@@ -128,6 +128,11 @@ def choose_spread(reservoir: Candidates, count: int) -> Candidates:
     return rows.take((size <= count) | (rank == 0) | (part != (rank - 1) * count // size))
 
 
+def without(rows: Candidates, others: Candidates) -> Candidates:
+    """The rows whose pair of concept and window is not among the others."""
+    return rows.take(~np.isin(_pairs(rows), _pairs(others)))
+
+
 def write_exemplars(
     folder: Path,
     top: Candidates,
@@ -143,11 +148,10 @@ def write_exemplars(
     Parameters
     ----------
     top, spread
-        Sorted by concept, the best first; a window of both counts as ``top``.
+        Sorted by concept, the best first; no window of a concept is in both.
     tokens : ndarray of int32 of shape (windows, WINDOW)
         Tokens of all windows, padded with -1.
     """
-    spread = spread.take(~np.isin(_pairs(spread), _pairs(top)))
     used = np.unique(np.concatenate([top.window, spread.window, negatives.window, pool.window]))
     sizes = (tokens[used] >= 0).sum(axis=1)
     parts = [

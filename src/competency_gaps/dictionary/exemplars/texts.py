@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,6 +14,18 @@ from competency_gaps.activations.spans import TEXT_ONLY
 from competency_gaps.activations.store import CasStore
 from competency_gaps.runs.open import Run
 from competency_gaps.sae.training.texts import Piece
+
+
+def run_identity(run: Run) -> dict[str, Any]:
+    """What a run's texts are made of: hashes of its benchmarks' content, its span, and one over its shards."""
+    store = CasStore(run.path / "activations", run.width)
+    names = [name for entry in run.manifest["benchmarks"] for name in entry["shards"]]
+    shards = [[name, store.shards.checksum(name)] for name in names]
+    return {
+        "run": [entry["content_sha256"] for entry in run.manifest["benchmarks"]],
+        "span": run.manifest["span"],
+        "shards": hashlib.sha256(json.dumps(shards).encode()).hexdigest(),
+    }
 
 
 def run_pieces(run: Run) -> Iterator[Piece]:

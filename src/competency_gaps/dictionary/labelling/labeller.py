@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from competency_gaps.dictionary.labelling.requests import ANSWERS, Question, Ste
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.endpoint import Answer, Failure, parse
 from competency_gaps.errors import UserError
+from competency_gaps.text import shorten, visible
 
 AUTOMATIC = "words of exemplars"
 """Explainer of automatic labels."""
@@ -30,14 +32,15 @@ class Taken:
     """Labels, or scores, that were stored."""
     abstained: int = 0
     failed: list[tuple[int, str]] = field(default_factory=list)
-    """Concepts whose answer could not be used, with the reason; nothing of it is stored."""
+    """Numbers of the concepts (of the themes, where themes are named) whose answer could not be used, with the reason;
+    nothing of it is stored."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {
             "stored": self.stored,
             "abstained": self.abstained,
-            "failed": [{"concept": concept, "reason": reason} for concept, reason in self.failed],
+            "failed": [{"id": number, "reason": reason} for number, reason in self.failed],
         }
 
 
@@ -63,8 +66,39 @@ def questions(dictionary: Dictionary, step: Step, concepts: Sequence[int] | None
             yield one
 
 
+def read_answer(question: Question, answer: Answer) -> requests.Explanation | float | Failure:
+    """What an answer says: an explanation, or a score in [0, 1] of the label that was asked about."""
+    found = parse(answer, ANSWERS[question.step])
+    if isinstance(found, (Failure, requests.Explanation)):
+        return found
+    numbers = found.active if isinstance(found, requests.Detection) else getattr(found, "right", [])
+    score = balanced_accuracy(question, numbers)
+    return Failure(f"names a window that there is not: {shorten(str(numbers), 100)}") if score is None else score
+
+
+def explainer_of(answer: Answer, explainer: str | None) -> str:
+    """Who answered: as was said, or else the model that the answer names.
+
+    Raises
+    ------
+    UserError
+        If neither is known.
+    """
+    who = explainer or answer.model
+    if not who:
+        raise UserError(
+            f"the answer to {shorten(visible(answer.id), 80)!r} names no model, and who answered stands beside every "
+            "label: give --explainer, or put 'model' on every line."
+        )
+    return who
+
+
 def take_answers(
-    dictionary: Dictionary, asked: Iterable[Question], answers: Mapping[str, Answer], explainer: str, source: str
+    dictionary: Dictionary,
+    asked: Iterable[Question],
+    answers: Mapping[str, Answer],
+    explainer: str | None,
+    source: str,
 ) -> Taken:
     """Read answers and store what they say: labels and abstentions, or scores of the labels that were asked about.
 
@@ -73,12 +107,17 @@ def take_answers(
     answers
         By id of the request; questions without an answer are passed over.
     explainer
-        Who answers.
+        Who answers; null: the model that each answer names.
     source
         Where the answers come from.
+
+    Raises
+    ------
+    UserError
+        If a label's explainer is not known; nothing is stored.
     """
     taken = Taken()
-    labels: list[tuple[int, str | None]] = []
+    labels: defaultdict[str, list[tuple[int, str | None]]] = defaultdict(list)
     scores: list[tuple[int, str, float]] = []
     step: Step = "explain"
     for question in asked:
@@ -86,23 +125,18 @@ def take_answers(
         if answer is None:
             continue
         step = question.step
-        found = parse(answer, ANSWERS[step])
+        found = read_answer(question, answer)
         if isinstance(found, Failure):
             taken.failed.append((question.concept, found.reason))
         elif isinstance(found, requests.Explanation):
             label = label_of(found)
             taken.abstained += label is None
-            labels.append((question.concept, label))
+            labels[explainer_of(answer, explainer)].append((question.concept, label))
         else:
-            numbers = found.active if isinstance(found, requests.Detection) else getattr(found, "right", [])
-            score = balanced_accuracy(question, numbers)
-            if score is None:
-                taken.failed.append((question.concept, f"names a window that there is not: {numbers}"))
-            else:
-                scores.append((question.concept, str(question.label), score))
-    taken.stored = len(labels) - taken.abstained + len(scores)
-    if labels:
-        dictionary.add_labels(label_rows(dictionary, labels, "explained", explainer, source))
+            scores.append((question.concept, str(question.label), found))
+    taken.stored = sum(map(len, labels.values())) - taken.abstained + len(scores)
+    for who, rows in labels.items():
+        dictionary.add_labels(label_rows(dictionary, rows, "explained", who, source))
     if scores:
         add_scores(dictionary, step, scores)
     return taken

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import polars as pl
 from scipy.stats import rankdata
 
-from competency_gaps.dictionary.embed import embed_texts
+from competency_gaps.dictionary.embed import default_model, embed_texts
+from competency_gaps.dictionary.exemplars.store import EXEMPLARS, WINDOWS
 from competency_gaps.dictionary.labelling.labeller import Taken, add_scores
 from competency_gaps.dictionary.labelling.marking import plain
 from competency_gaps.dictionary.open import Dictionary
-from competency_gaps.progress import Progress
+from competency_gaps.files import sha256, write_json
+from competency_gaps.progress import Bar, Progress
 
 CHUNK = 128
 """Concepts whose windows are embedded together."""
+SAVE_SECONDS = 30.0
+"""Scores are stored at least so often: each time the label table is written anew."""
+FILE = ".similarity.json"
+"""In the dictionary's folder while scores are unfinished: which labels have theirs, and from which exemplars."""
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A label and the windows that it is compared with."""
+
+    concept: int
+    label: str
+    windows: np.ndarray
+    """int64 of shape (windows,): rows of ``windows.parquet``."""
+    truth: np.ndarray
+    """bool of shape (windows,): the concept is active; both occur."""
 
 
 def score_by_embedding(
@@ -25,40 +49,121 @@ def score_by_embedding(
     Windows with the concept are the held-out ones (odd rank), those without its hard negatives. 0.5 = chance. A label
     of the text's subject does well, one of a grammatical role need not: the score says how far the label can be
     searched by, not whether it is right.
+
+    Each window is embedded once, whoever needs it. Scores are stored as they come, and a pass that was stopped goes
+    on after those that it stored.
     """
+    done = _Done(dictionary.folder, model)
+    held = dictionary.labels().filter(pl.col("embedding").is_not_null()).select("concept", "label")
+    ready = done.scored & set(held.iter_rows())  # a label that was written anew since has lost its score
+    tasks = [task for task in _tasks(dictionary, concepts) if (task.concept, task.label) not in ready]
+    vectors = _Vectors(dictionary, tasks, model)
+    waiting: list[tuple[int, str, float]] = []
+    stored = 0
+
+    def store() -> None:
+        nonlocal stored
+        if waiting:
+            add_scores(dictionary, "embedding", waiting)
+            done.add(waiting)
+            stored += len(waiting)
+            waiting.clear()
+
+    with progress.stage("scores", total=len(vectors.rows), unit="windows") as bar:
+        saved = time.monotonic()
+        try:
+            for start in range(0, len(tasks), CHUNK):
+                waiting += _score(tasks[start : start + CHUNK], vectors, bar, model)
+                if time.monotonic() - saved > SAVE_SECONDS:
+                    store()
+                    saved = time.monotonic()
+        finally:
+            store()
+    done.remove()
+    return Taken(stored=stored)
+
+
+def _tasks(dictionary: Dictionary, concepts: Sequence[int] | None) -> list[_Task]:
     shown = dictionary.shown()["label"]
-    known = dictionary.exemplars.concepts
-    chosen = known if concepts is None else known[np.isin(known, np.asarray(concepts))]
-    labelled = [int(c) for c in chosen if shown[int(c)] is not None]
-    scores: list[tuple[int, str, float]] = []
-    with progress.stage("scores", total=len(labelled), unit="labels") as bar:
-        for start in range(0, len(labelled), CHUNK):
-            part = labelled[start : start + CHUNK]
-            scores += _score(dictionary, [(c, str(shown[c])) for c in part], model)
-            bar.advance(len(part))
-    if scores:
-        add_scores(dictionary, "embedding", scores)
-    return Taken(stored=len(scores))
+    table = dictionary.exemplars.table.select("concept", "window", with_it=pl.col("kind") != "negative", rank="rank")
+    table = table.filter(~pl.col("with_it") | (pl.col("rank") % 2 == 1))
+    concept, window = table["concept"].to_numpy(), table["window"].to_numpy().astype(np.int64)
+    truth = table["with_it"].to_numpy()
+    known, start = np.unique(concept, return_index=True)
+    ends = np.append(start[1:], len(concept))
+    wanted = np.ones(len(known), bool) if concepts is None else np.isin(known, np.asarray(concepts))
+    tasks = []
+    for i in np.flatnonzero(wanted).tolist():
+        label, own = shown[int(known[i])], slice(int(start[i]), int(ends[i]))
+        if label is not None and truth[own].any() and not truth[own].all():
+            tasks.append(_Task(int(known[i]), str(label), window[own], truth[own]))
+    return tasks
 
 
-def _score(dictionary: Dictionary, labelled: list[tuple[int, str]], model: str | None) -> list[tuple[int, str, float]]:
-    texts: list[str] = []
-    places: list[tuple[int, str, slice, np.ndarray]] = []
-    for concept, label in labelled:
-        every = dictionary.exemplars.of(concept)
-        used = [one for one in every if one.kind == "negative" or one.rank % 2]
-        truth = np.asarray([one.kind != "negative" for one in used], bool)
-        if truth.any() and not truth.all():
-            places.append((concept, label, slice(len(texts), len(texts) + len(used)), truth))
-            texts += [plain(one.text) for one in used]
-    if not places:
-        return []
-    windows = embed_texts(texts, model)
-    labels = embed_texts([label for _, label, _, _ in places], model)
+class _Vectors:
+    """Vectors of the windows that tasks need, each embedded when it is first asked for."""
+
+    def __init__(self, dictionary: Dictionary, tasks: Sequence[_Task], model: str | None) -> None:
+        self.rows = np.unique(np.concatenate([task.windows for task in tasks])) if tasks else np.zeros(0, np.int64)
+        self._texts = dictionary.exemplars.windows["text"]
+        self._model = model
+        self._there = np.zeros(len(self.rows), bool)
+        self._vectors = np.zeros((len(self.rows), 0), np.float32)
+
+    def need(self, windows: np.ndarray, bar: Bar) -> None:
+        """Embed those of these windows that are not yet."""
+        place = np.unique(np.searchsorted(self.rows, windows))
+        new = place[~self._there[place]]
+        if not len(new):
+            return
+        vectors = embed_texts([plain(text) for text in self._texts[self.rows[new]]], self._model)
+        if not self._vectors.shape[1]:
+            self._vectors = np.zeros((len(self.rows), vectors.shape[1]), np.float32)
+        self._vectors[new] = vectors
+        self._there[new] = True
+        bar.advance(len(new))
+
+    def of(self, windows: np.ndarray) -> np.ndarray:
+        """Unit vectors: float32 of shape (windows, d)."""
+        found: np.ndarray = self._vectors[np.searchsorted(self.rows, windows)]
+        return found
+
+
+def _score(tasks: list[_Task], vectors: _Vectors, bar: Bar, model: str | None) -> list[tuple[int, str, float]]:
+    vectors.need(np.concatenate([task.windows for task in tasks]), bar)
+    labels = embed_texts([task.label for task in tasks], model)
     return [
-        (concept, label, area_under_roc(windows[part] @ labels[i], truth))
-        for i, (concept, label, part, truth) in enumerate(places)
+        (task.concept, task.label, area_under_roc(vectors.of(task.windows) @ label, task.truth))
+        for task, label in zip(tasks, labels, strict=True)
     ]
+
+
+@dataclass
+class _Done:
+    """Labels that an unfinished pass over the same exemplars has scored."""
+
+    folder: Path
+    model: str | None
+    scored: set[tuple[int, str]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._made_of: dict[str, Any] = {name: sha256(self.folder / name) for name in (EXEMPLARS, WINDOWS)}
+        self._made_of["model"] = self.model or default_model()
+        try:
+            known = json.loads((self.folder / FILE).read_text(encoding="utf-8"))
+            if known["made_of"] == self._made_of:
+                self.scored = {(int(concept), str(label)) for concept, label in known["scored"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            self.scored = set()  # none, or damaged: all are scored again
+
+    def add(self, scores: Sequence[tuple[int, str, float]]) -> None:
+        """Count scores that were stored."""
+        self.scored |= {(concept, label) for concept, label, _ in scores}
+        write_json(self.folder / FILE, {"made_of": self._made_of, "scored": sorted(self.scored)})
+
+    def remove(self) -> None:
+        """The pass is finished."""
+        (self.folder / FILE).unlink(missing_ok=True)
 
 
 def area_under_roc(values: np.ndarray, truth: np.ndarray) -> float:

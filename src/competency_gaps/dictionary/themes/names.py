@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from competency_gaps.dictionary.labelling.words import LABEL_STOP_WORDS
 from competency_gaps.errors import UserError
 
 WORDS = 3
@@ -24,26 +25,6 @@ READ = 300
 """Characters that are read of a label."""
 
 _WORD = re.compile(r"[^\W\d_]{2,}(?:['’-][^\W\d_]{2,})*")
-_SAY_NOTHING = """
-a about above across after again against all also although always am among amid an and another any anyone anything
-are around as at away back be became because become been before being below between both but by can cannot could did
-do does doing done down due during each either else especially etc even ever every few first for from further get
-gets give given giving go goes going had has have having he her here hers him his how however if in indicate
-indicates indicating instead into is it its itself just kind last least less like likely made make makes making many
-may me mine might more most much must my near never next no nor not nothing now of off often on once one ones only
-onto or other others otherwise our out over own per perhaps rather same several shall she should since so some
-something still such than that the their them then there these they thing things this those though through thus to
-together too toward towards two under until up upon us use used uses using usually various very via was way we well
-were what when where whether which while who whom whose why will with within without would yet you your appear
-appearing appears associated certain common commonly concept concepts containing contains context contexts denote
-denoting describe describes describing discuss discussing discussion discussions expression expressions feature
-features followed following form forms general include includes including instance instances involving label labels
-mention mentioned mentioning mentions occurrence occurrences particular particularly pertaining phrase phrases
-promoted reference references referencing referring refers related relating relation represent representing sentence
-sentences specific specifically string strings term terms text texts token tokens topic topics type types typically
-word words
-"""
-_STOP = frozenset(_SAY_NOTHING.split())
 
 
 class ThemeNames(NamedTuple):
@@ -98,7 +79,9 @@ def _words(label: str | None) -> dict[str, str]:
     """Words of a label that tell something: the form under which they are counted, and as they are written."""
     if not label:
         return {}
-    words = [word for word in _WORD.findall(label[:READ].lower()) if word not in _STOP and len(word) <= LONGEST]
+    words = [
+        word for word in _WORD.findall(label[:READ].lower()) if word not in LABEL_STOP_WORDS and len(word) <= LONGEST
+    ]
     return {_folded(word): word for word in words}
 
 

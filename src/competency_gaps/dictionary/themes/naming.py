@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from competency_gaps.dictionary.labelling.labeller import Taken, today
+from competency_gaps.dictionary.labelling.labeller import Taken, explainer_of, today
 from competency_gaps.dictionary.labelling.marking import plain
 from competency_gaps.dictionary.labelling.requests import Explanation, label_of, prompt
 from competency_gaps.dictionary.open import Dictionary
@@ -39,11 +39,23 @@ def theme_requests(dictionary: Dictionary) -> dict[int, Request]:
 
 
 def take_theme_names(
-    dictionary: Dictionary, asked: Mapping[int, Request], answers: Mapping[str, Answer], explainer: str
+    dictionary: Dictionary, asked: Mapping[int, Request], answers: Mapping[str, Answer], explainer: str | None
 ) -> Taken:
-    """Store the names; a theme whose answer abstains or cannot be read keeps the name it has."""
+    """Store the names; a theme whose answer abstains or cannot be read keeps the name it has.
+
+    Parameters
+    ----------
+    explainer
+        Who answers; null: the model that each answer names.
+
+    Raises
+    ------
+    UserError
+        If a name's explainer is not known; nothing is stored.
+    """
     themes, names = read_themes(dictionary.folder, dictionary.width)
     taken, new = Taken(), {}
+    who: dict[int, str] = {}
     for theme, request in asked.items():
         answer = answers.get(request.id)
         if answer is None:
@@ -54,9 +66,9 @@ def take_theme_names(
         elif (name := label_of(read)) is None:
             taken.abstained += 1
         else:
-            new[theme] = name
+            new[theme], who[theme] = name, explainer_of(answer, explainer)
     rows = [
-        {**row, "name": new[row["id"]], "kind": "explained", "explainer": explainer, "date": today()}
+        {**row, "name": new[row["id"]], "kind": "explained", "explainer": who[row["id"]], "date": today()}
         if row["level"] == "theme" and row["id"] in new
         else row
         for row in names.iter_rows(named=True)

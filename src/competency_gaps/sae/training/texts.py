@@ -13,9 +13,18 @@ import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.model.prompts import Message, chat_text, plain_text, tokenize
+from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+ROWS = 10_000
+"""Rows of a Parquet file that are in memory at once."""
+BLOCK = 1 << 20
+"""Characters of a text file that are read at once."""
+COLUMNS_READ = frozenset({"text", "messages"})
+COLUMNS = 20
+"""Columns that a message names."""
 
 
 @dataclass(frozen=True)
@@ -35,35 +44,113 @@ class Piece:
 def read_documents(paths: Iterable[Path]) -> Iterator[str | list[Message]]:
     """Documents of Parquet, JSONL and text files in order: texts or chat messages.
 
-    A table has a column ``text``, a column ``messages`` (JSON list of role and content), or both,
-    with one of them null in each row. A text file is one document per paragraph.
+    A table has a column ``text``, a column ``messages`` (list of role and content, or JSON of one), or both, with one
+    of them null in each row. A text file is one document per paragraph. Files are read piece by piece, so that they
+    may be larger than memory.
 
     Raises
     ------
     UserError
-        If a file is missing or has neither column.
+        If a file is missing, damaged, or has neither column, or a row holds something else; the message names file
+        and line or row.
     """
     for path in paths:
         if not path.is_file():
             raise UserError(f"texts {str(path)!r}: there is no such file.")
         if path.suffix == ".txt":
-            yield from (part for part in path.read_text(encoding="utf-8").split("\n\n") if part.strip())
+            yield from _paragraphs(path)
             continue
-        table = pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_ndjson(path)
-        if not {"text", "messages"} & set(table.columns):
-            raise UserError(f"texts {str(path)!r}: expected a column 'text' or 'messages', found {table.columns}.")
-        for row in table.iter_rows(named=True):
-            document = _document(row)
+        for place, row in _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path):
+            try:
+                document = _document(row)
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"texts {str(path)!r}, {place}: {_brief(error)}.") from error
             if document is not None:
                 yield document
 
 
+def _paragraphs(path: Path) -> Iterator[str]:
+    rest = ""
+    with path.open(encoding="utf-8") as file:
+        try:
+            while part := file.read(BLOCK):
+                *whole, rest = (rest + part).split("\n\n")
+                yield from (one for one in whole if one.strip())
+        except UnicodeDecodeError as error:
+            raise UserError(f"texts {str(path)!r} are not UTF-8: {_brief(error)}.") from error
+    if rest.strip():
+        yield rest
+
+
+def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each line's object with its place; only "\\n" ends a line, since JSON strings may hold other separators."""
+    seen: set[str] = set()
+    useful = False
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"texts {str(path)!r}, line {number} is no JSON: {_brief(error)}.") from error
+            if not isinstance(row, dict):
+                raise UserError(f"texts {str(path)!r}, line {number}: expected an object, found {type(row).__name__}.")
+            if not useful:
+                seen.update(list(row)[:COLUMNS])
+                useful = not COLUMNS_READ.isdisjoint(row)
+            yield f"line {number}", row
+    if not useful:
+        raise _neither(path, sorted(seen))
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        table = pl.scan_parquet(path, glob=False)
+        names = table.collect_schema().names()
+        if COLUMNS_READ.isdisjoint(names):
+            raise _neither(path, names)
+        table = table.select([name for name in names if name in COLUMNS_READ])
+        start = 0
+        while (part := table.slice(start, ROWS).collect()).height:
+            for number, row in enumerate(part.iter_rows(named=True), start + 1):
+                yield f"row {number}", row
+            start += part.height
+    except pl.exceptions.PolarsError as error:
+        raise UserError(f"texts {str(path)!r} cannot be read as Parquet: {_brief(error)}.") from error
+
+
+def _neither(path: Path, names: list[str]) -> UserError:
+    found = visible(", ".join(names[:COLUMNS])) or "none"
+    return UserError(f"texts {str(path)!r}: expected a column 'text' or 'messages', found {shorten(found, 200)}.")
+
+
+def _brief(error: BaseException) -> str:
+    return shorten(visible(str(error)).strip().rstrip("."), 200)
+
+
 def _document(row: dict[str, Any]) -> str | list[Message] | None:
+    """A row's text or messages, None if it holds neither; ValueError if it holds something else."""
     messages = row.get("messages")
     if messages:
-        return json.loads(messages) if isinstance(messages, str) else list(messages)
+        found = json.loads(messages) if isinstance(messages, str) else messages
+        if not isinstance(found, list) or not all(_is_message(one) for one in found):
+            raise ValueError("expected 'messages' to be a list of objects with a 'role' and a 'content' of text")
+        return list(found)
     text = row.get("text")
-    return text if text and text.strip() else None
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise ValueError(f"expected 'text' to be text, found {type(text).__name__}")
+    text.encode()  # half a surrogate pair, which JSON can write, is no text that a tokenizer takes
+    return text if text.strip() else None
+
+
+def _is_message(one: Any) -> bool:
+    if not isinstance(one, dict) or not all(isinstance(one.get(key), str) for key in ("role", "content")):
+        return False
+    one["content"].encode()
+    return True
 
 
 def cut_pieces(

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from endpoint_helpers import heard, quick, request
-from fake_endpoint import serve
 
 from competency_gaps.endpoint import AnswerStore, ask
+from fake_endpoint import serve
 
 COUNT, CONCURRENCY = 120, 5
 SCRIPT = f"""

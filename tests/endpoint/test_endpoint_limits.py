@@ -8,11 +8,11 @@ import traceback
 
 import pytest
 from endpoint_helpers import heard, question, quick, request
-from fake_endpoint import serve, usage_of
 
 from competency_gaps.endpoint import AnswerStore, Cap, Endpoint, Prices, ask
 from competency_gaps.endpoint.budget import Use
 from competency_gaps.errors import MissingExtraError, UserError
+from fake_endpoint import serve, usage_of
 
 KEY = "sk-secret/0123456789abcdef"
 

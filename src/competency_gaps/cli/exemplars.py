@@ -66,13 +66,13 @@ def exemplars(
 def _pair(run: Path | None, model: str | None, sae: str | None, hook_name: str | None) -> Pair:
     from competency_gaps.cli.loading import load_pair
     from competency_gaps.cli.run import sae_place
-    from competency_gaps.config import ModelConfig, RunConfig, SAEConfig
+    from competency_gaps.config import ModelConfig, RunConfig, SAEConfig, parse_config
     from competency_gaps.runs.open import open_run
 
     if run is not None:
         if model or sae or hook_name:
             raise UserError("--run brings its model and SAE: leave out --model, --sae and --hook-name.")
-        config = RunConfig.model_validate(open_run(run).manifest["settings"])
+        config = parse_config(RunConfig, open_run(run).manifest["settings"], f"the settings in {run}")
         return load_pair(config.model, config.sae)
     if model is None or sae is None:
         raise UserError("give --model and --sae (or --run, which brings both).")

@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -142,7 +143,12 @@ def seconds(config, tmp_path_factory) -> float:
 def killed_twice_and_resumed(config, undisturbed, folder, seconds: float) -> None:
     seed = int.from_bytes(os.urandom(4))
     first, second = np.random.default_rng(seed).uniform(0.1, 0.9, 2)
-    assert child(config, folder, seconds * 0.9 * first).returncode == -signal.SIGKILL, f"seed {seed}"
+    limit = seconds * 0.9 * first
+    while (done := child(config, folder, limit)).returncode == 0 and limit > 0.01:
+        # Threads that wait spin or sleep as the machine is busy or idle: it was done with less than was measured.
+        shutil.rmtree(folder)
+        limit /= 2
+    assert done.returncode == -signal.SIGKILL, f"seed {seed}: {done.stderr[-2000:]}"
     # The second process has less to do, so it may be done before it is killed.
     assert child(config, folder, seconds * first * second).returncode in (0, -signal.SIGKILL), f"seed {seed}"
     assert_same_run(competency_gaps.run(config, folder), undisturbed)
@@ -166,8 +172,6 @@ def test_killed_while_the_plan_was_written(config, undisturbed, tmp_path):
 
 
 def test_damaged_shards_are_computed_again_with_a_warning(config, undisturbed, tmp_path, monkeypatch, caplog):
-    import shutil
-
     folder = tmp_path / "run"
     shutil.copytree(undisturbed.path, folder)
     answers = folder / "responses" / "b000-0001.parquet"
@@ -190,8 +194,6 @@ def test_damaged_shards_are_computed_again_with_a_warning(config, undisturbed, t
 
 def test_a_shard_made_of_other_input_is_made_again(config, undisturbed, tmp_path, caplog):
     """Whole by its checksum, but of another item: what a changed tokenizer or template would leave."""
-    import shutil
-
     folder = tmp_path / "run"
     shutil.copytree(undisturbed.path, folder)
     for suffix in (".safetensors", ".json"):
@@ -203,8 +205,6 @@ def test_a_shard_made_of_other_input_is_made_again(config, undisturbed, tmp_path
 
 
 def test_a_missing_shard_or_checksum_is_made_again(config, undisturbed, tmp_path):
-    import shutil
-
     folder = tmp_path / "run"
     shutil.copytree(undisturbed.path, folder)
     (folder / "activations" / "b001-0000.safetensors").unlink()

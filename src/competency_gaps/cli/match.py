@@ -30,7 +30,7 @@ from competency_gaps.cli.endpoints import (
     asking,
 )
 from competency_gaps.errors import UserError
-from competency_gaps.text import decimal, shorten, signed, visible
+from competency_gaps.text import decimal, magnitude, shorten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -270,7 +270,7 @@ def _print_scope(found: ScopeFindings, limit: int) -> None:
         rest = (
             "yes" if row["in_scope"] else "",
             row["coverage_status"],
-            "" if elsewhere is None else signed(elsewhere),
+            "" if elsewhere is None else magnitude(elsewhere),
         )
         table.add_row(*(visible(cell) for cell in (*cells, *rest)))
     console.print(table, markup=False)

@@ -134,10 +134,10 @@ def least_draws(alpha: float) -> int:
     return math.ceil(1 / alpha - 1e-9) - 1
 
 
-def plan_draws(labels: int, alpha: float, draws: int | None = None) -> tuple[int, int]:
+def plan_draws(labels: int, alpha: float, draws: int | None = None, budget: int = BUDGET) -> tuple[int, int]:
     """How many draws set the bounds, and how many check them.
 
-    By default as many as ``BUDGET`` shuffled labels allow, at most ``MOST_DRAWS``, never fewer than the level needs.
+    By default as many as a budget of shuffled labels allows, at most ``MOST_DRAWS``, never fewer than the level needs.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def plan_draws(labels: int, alpha: float, draws: int | None = None) -> tuple[int
     least = least_draws(alpha)
     if draws is not None and draws < least:
         raise UserError(f"{draws} draws cannot reach alpha = {alpha:g}: take at least {least}, or a larger alpha.")
-    chosen = draws if draws is not None else max(least, min(MOST_DRAWS, BUDGET // max(labels, 1)))
+    chosen = draws if draws is not None else max(least, min(MOST_DRAWS, budget // max(labels, 1)))
     return chosen, max(LEAST_CHECKS, chosen // CHECK_SHARE)
 
 

@@ -27,6 +27,8 @@ DESCRIPTION_LIMIT = 4000
 """Characters of a description."""
 ALPHA = 0.01
 """Default level: of 4,000 labels 40 are then expected in scope by chance."""
+BUDGET = 10_000
+"""Shuffled labels by default: all of them, over all draws, are one null, so few draws make many values."""
 LEVEL_OF_DRAWS = 0.05
 """Sets the number of draws as in matching; each draw here gives a value per label and not one for all."""
 OUTSIDE = "outside"
@@ -145,7 +147,7 @@ def scope(
     scopes = embed_distinct(embed, parts)
     similarities = embed_distinct(embed, texts) @ scopes.T
     best = similarities.max(axis=1)
-    setting, checking = plan_draws(len(texts), LEVEL_OF_DRAWS, draws)
+    setting, checking = plan_draws(len(texts), LEVEL_OF_DRAWS, draws, BUDGET)
     null = null_similarities(scopes, texts, embed, seed=seed, draws=setting, checks=checking, on_draw=on_draw)
     p_value = null.tail(best)
     q_value = false_discovery_control(p_value)

@@ -105,6 +105,7 @@ def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    damaged = pl.exceptions.PolarsError  # held here, as a reader that stops early is closed when modules are gone
     try:
         table = pl.scan_parquet(path, glob=False)
         names = table.collect_schema().names()
@@ -116,7 +117,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             for number, row in enumerate(part.iter_rows(named=True), start + 1):
                 yield f"row {number}", row
             start += part.height
-    except pl.exceptions.PolarsError as error:
+    except damaged as error:
         raise UserError(f"texts {str(path)!r} cannot be read as Parquet: {_brief(error)}.") from error
 
 

@@ -18,11 +18,8 @@ from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256
-from competency_gaps.model.forward import hook_width
-from competency_gaps.model.hooks import resolve_hook
-from competency_gaps.model.load import LanguageModel, load_model
+from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prepare import PreparedItem, prepare
-from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
 from competency_gaps.runs.extraction import ExtractionStage, Reading, reading
@@ -36,7 +33,8 @@ from competency_gaps.runs.plan import claim
 from competency_gaps.runs.responses import ResponseStage
 from competency_gaps.runs.results import write_results
 from competency_gaps.runs.tables import has_lift
-from competency_gaps.sae import GateFigures, SparseAutoencoder, load_sae
+from competency_gaps.sae import GateFigures, SparseAutoencoder
+from competency_gaps.sae.pair import load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
 from competency_gaps.scoring.assign import assign_policies
@@ -131,16 +129,8 @@ def set_up(config: RunConfig, progress: Progress) -> Setting:
     for benchmark in suite:
         for left in benchmark.left_out:
             progress.say(f"{benchmark.name}: left out {left.where}: {left.reason}")
-    lm = load_model(config.model)
-    sae = load_sae(config.sae, lm.device)
-    hook = resolve_hook(lm.model, sae.hook_name)
-    width = hook_width(lm, hook)
-    if width != sae.d_in:
-        raise UserError(
-            f"SAE {sae.name!r} reads activations of width {sae.d_in}, but {hook.path} ({hook.side}) of "
-            f"{lm.name!r} is {width} wide. Use the SAE of this model, or another sae.hook_name."
-        )
-    bos_id = resolve_bos(lm.tokenizer, config.model.bos, sae_prepends=sae.prepend_bos)
+    pair = load_pair(config.model, config.sae)
+    lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
     extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens)
     prepared = {}
     for benchmark, choice in zip(suite, config.benchmarks, strict=True):

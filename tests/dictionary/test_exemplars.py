@@ -19,7 +19,6 @@ import torch
 from safetensors.numpy import save_file
 
 from competency_gaps.cli import exemplars as cli
-from competency_gaps.cli.loading import Pair
 from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary.exemplars import Exemplars, ExemplarSettings, collect, collect_exemplars, state
 from competency_gaps.dictionary.exemplars.best import Candidates
@@ -34,6 +33,7 @@ from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.progress import Progress
 from competency_gaps.sae import load_sae
+from competency_gaps.sae.pair import Pair
 from competency_gaps.sae.training.texts import cut_pieces
 from competency_gaps.shards import ShardFolder
 from core_helpers import loaded

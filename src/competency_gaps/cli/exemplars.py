@@ -13,7 +13,7 @@ from competency_gaps.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from competency_gaps.cli.loading import Pair
+    from competency_gaps.sae.pair import Pair
     from competency_gaps.sae.training.texts import Piece
 
 
@@ -64,10 +64,10 @@ def exemplars(
 
 
 def _pair(run: Path | None, model: str | None, sae: str | None, hook_name: str | None) -> Pair:
-    from competency_gaps.cli.loading import load_pair
     from competency_gaps.cli.run import sae_place
     from competency_gaps.config import ModelConfig, RunConfig, SAEConfig, parse_config
     from competency_gaps.runs.open import open_run
+    from competency_gaps.sae.pair import load_pair
 
     if run is not None:
         if model or sae or hook_name:

@@ -23,12 +23,12 @@ def reference(
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Measure how common each concept is in texts: what a benchmark's coverage is set against."""
-    from competency_gaps.cli.loading import load_pair
     from competency_gaps.cli.output import print_json
     from competency_gaps.cli.run import sae_place
     from competency_gaps.config import ModelConfig, SAEConfig
     from competency_gaps.progress import Progress
     from competency_gaps.sae.evaluate import read_texts
+    from competency_gaps.sae.pair import load_pair
     from competency_gaps.sae.training.texts import cut_pieces, read_documents
 
     pair = load_pair(ModelConfig(name=model), SAEConfig(**sae_place(sae), hook_name=hook_name))

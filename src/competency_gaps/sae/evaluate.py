@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import LatentStatistics
 from competency_gaps.sae.load import SparseAutoencoder
 from competency_gaps.sae.reference import WINDOW, Reference
-from competency_gaps.sae.training.texts import Piece
+from competency_gaps.sae.training.texts import Piece, first_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -74,9 +74,9 @@ def evaluate_sae(
     loss_tokens
         Of these, so many for the losses, which need three full passes.
     """
-    chosen = list(_first(pieces, tokens))
+    chosen = list(first_tokens(pieces, tokens))
     statistics, reference = read_texts(lm, hook, sae, chosen, tokens=tokens, progress=progress, name=name)
-    losses, counted = _losses(lm, hook, sae, list(_first(iter(chosen), loss_tokens)), progress)
+    losses, counted = _losses(lm, hook, sae, list(first_tokens(iter(chosen), loss_tokens)), progress)
     clean, rebuilt, zero = losses
     figures = SAEFigures(
         tokens=statistics.tokens,
@@ -103,7 +103,7 @@ def read_texts(
     name: str = "reference",
 ) -> tuple[LatentStatistics, Reference]:
     """Statistics of an SAE's latents over texts, at most so many tokens of them; first tokens are left out."""
-    chosen = list(_first(pieces, tokens))
+    chosen = list(first_tokens(pieces, tokens))
     statistics = LatentStatistics(sae.d_sae, sae.d_in)
     majority = MajorityToken(sae.d_sae)
     windows = _Windows(sae.d_sae)
@@ -113,15 +113,6 @@ def read_texts(
             _add_rows(statistics, majority, windows, sae, read_hook(lm, hook, [p.ids for p in rows]), rows)
             bar.advance(sum(len(p.ids) for p in rows))
     return statistics, _reference(statistics, majority, windows, lm)
-
-
-def _first(pieces: Iterable[Piece], tokens: int) -> Iterator[Piece]:
-    total = 0
-    for piece in pieces:
-        if total >= tokens:
-            return
-        total += len(piece.ids)
-        yield piece
 
 
 def _add_rows(

@@ -31,7 +31,7 @@ from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
 from competency_gaps.sae.load import SparseAutoencoder
-from competency_gaps.sae.training.texts import Piece
+from competency_gaps.sae.training.texts import Piece, first_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -106,7 +106,7 @@ def collect_exemplars(
     with progress.stage("exemplars", total=settings.tokens, unit="tokens") as bar:
         bar.skip(gathered.done.tokens)
         saved = time.monotonic()
-        for chunk in _chunks(_limited(pieces, settings.tokens), gathered.done.texts):
+        for chunk in _chunks(first_tokens(pieces, settings.tokens), gathered.done.texts):
             _read_chunk(lm, hook, sae, chunk, gathered, settings)
             bar.advance(sum(len(piece.ids) for piece in chunk))
             if time.monotonic() - saved > SAVE_SECONDS:
@@ -149,15 +149,6 @@ def _embedding(lm: LanguageModel) -> Callable[[np.ndarray], np.ndarray]:
         return found
 
     return rows
-
-
-def _limited(pieces: Iterable[Piece], tokens: int) -> Iterator[Piece]:
-    total = 0
-    for piece in pieces:
-        if total >= tokens:
-            return
-        total += len(piece.ids)
-        yield piece
 
 
 def _chunks(pieces: Iterator[Piece], done: int) -> Iterator[list[Piece]]:

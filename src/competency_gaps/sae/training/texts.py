@@ -187,3 +187,13 @@ def cut_pieces(
                 bos = np.concatenate([[True], bos[: context - 1]])
             if own.sum() >= 2:
                 yield Piece(ids, own, bos, index)
+
+
+def first_tokens(pieces: Iterable[Piece], tokens: int) -> Iterator[Piece]:
+    """The first pieces, until they hold so many tokens; the last of them may go over."""
+    total = 0
+    for piece in pieces:
+        if total >= tokens:
+            return
+        total += len(piece.ids)
+        yield piece

@@ -1,17 +1,16 @@
-"""A model and an SAE that belong together, loaded for commands that read texts."""
+"""A model and an SAE that belong together, loaded."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.errors import UserError
-
-if TYPE_CHECKING:
-    from competency_gaps.model.hooks import Hook
-    from competency_gaps.model.load import LanguageModel
-    from competency_gaps.sae import SparseAutoencoder
+from competency_gaps.model.forward import hook_width
+from competency_gaps.model.hooks import Hook, resolve_hook
+from competency_gaps.model.load import LanguageModel, load_model
+from competency_gaps.model.prompts import resolve_bos
+from competency_gaps.sae.load import SparseAutoencoder, load_sae
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,6 @@ def load_pair(model: ModelConfig, sae: SAEConfig) -> Pair:
     UserError
         If one cannot be loaded, or the SAE reads another width.
     """
-    from competency_gaps.model.forward import hook_width
-    from competency_gaps.model.hooks import resolve_hook
-    from competency_gaps.model.load import load_model
-    from competency_gaps.model.prompts import resolve_bos
-    from competency_gaps.sae.load import load_sae
-
     lm = load_model(model)
     loaded = load_sae(sae, lm.device)
     hook = resolve_hook(lm.model, loaded.hook_name)
@@ -46,6 +39,6 @@ def load_pair(model: ModelConfig, sae: SAEConfig) -> Pair:
     if width != loaded.d_in:
         raise UserError(
             f"SAE {loaded.name!r} reads activations of width {loaded.d_in}, but {hook.path} ({hook.side}) of "
-            f"{lm.name!r} is {width} wide. Use the SAE of this model, or another hook."
+            f"{lm.name!r} is {width} wide. Use the SAE of this model, or another sae.hook_name."
         )
     return Pair(lm, loaded, hook, resolve_bos(lm.tokenizer, model.bos, sae_prepends=loaded.prepend_bos))

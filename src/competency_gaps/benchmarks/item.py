@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from competency_gaps.model.prompts import Message
+from competency_gaps.model.prompts import Message, Text
+
+if TYPE_CHECKING:
+    from competency_gaps.scoring.policy import Policy
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,12 @@ class Item:
     With ``messages``: the content of the last user message."""
     messages: tuple[Message, ...] | None = None
     """Chat messages that the model reads instead of the bare prompt; the last user message holds ``prompt``."""
+    own: tuple[int, int] | None = None
+    """Where ``prompt`` stands in the last user message (characters [start, end)), if that holds more than it (few-shot
+    examples, a template of the source); null: it is the whole message."""
+    seen: Text | None = None
+    """All that the model read, exactly, where the source recorded it (a log), with ``prompt`` marked in it; it is
+    tokenised as it is. Null: the pipeline builds the text from the prompt or the messages."""
     choices: tuple[str, ...] | None = None
     """The options without letters."""
     answer: Any = None
@@ -38,6 +47,9 @@ class Item:
     """What a policy needs beyond the answer (a pair of sentences, a verifier's entry)."""
     epochs: int = 1
     """Times that the item was asked; ``score`` is the mean over them."""
+    identity: dict[str, Any] = field(default_factory=dict)
+    """What names the item in the tool it comes from, as plain JSON: ``doc_id``, ``filter``, ``metric``, ``epochs``,
+    ``prompt_hash`` and so on. Empty: it comes from no other tool."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +62,47 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class SourceReport:
+    """What was read of another tool's log or task, and how: nothing of it is left out in silence."""
+
+    format: str
+    """The tool's form: ``lm_eval``, ``inspect``, ``garak``, ..."""
+    benchmark: str
+    """Its name there."""
+    files: tuple[str, ...] = ()
+    model: str | None = None
+    """The model as the tool names it; null: not said."""
+    metric: str | None = None
+    """Which metric (detector, score) became the item's score; null: none."""
+    filter: str | None = None
+    scorer: str | None = None
+    available: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What could have been chosen instead, e.g. ``{"metric": ("acc", "acc_norm")}``."""
+    records: int = 0
+    """Records that the files hold."""
+    items: int = 0
+    averaged: int = 0
+    """Records that went, with others, into one item's mean (epochs, repeats)."""
+    unscored: int = 0
+    """Items without a score."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Reason -> records that became no item, or were not chosen (another filter)."""
+    own_text: dict[str, int] = field(default_factory=dict)
+    """How the item's own text was found in what the model read -> items."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Benchmark:
     """Items that belong together, in the source's order."""
 
     name: str
     items: tuple[Item, ...]
     left_out: tuple[LeftOut, ...] = ()
+    reports: tuple[SourceReport, ...] = ()
+    """What was read of other tools' logs and tasks."""
+    scorer: Policy | None = None
+    """A policy that the source brings with it (another harness's task scores its own items); null: as configured."""
 
     def content_hash(self) -> str:
         """SHA-256 of everything in the items that can change a result."""
@@ -63,6 +110,8 @@ class Benchmark:
         for item in self.items:
             parts = [item.id, item.prompt, item.messages, item.choices, item.answer, item.group, item.policy]
             parts += [item.score, item.response, item.metadata, item.epochs]
+            # What only some sources set is hashed only then, so that other benchmarks keep their hashes.
+            parts += [part for part in (item.own, item.seen and asdict(item.seen), item.identity) if part]
             digest.update(json.dumps(parts, default=str, sort_keys=True, ensure_ascii=False).encode())
             digest.update(b"\n")
         return digest.hexdigest()

@@ -10,14 +10,17 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from competency_gaps.benchmarks.epochs import ItemCollector
-from competency_gaps.benchmarks.item import Item, LeftOut
+from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
 from competency_gaps.benchmarks.options import gold_index, without_options
 from competency_gaps.benchmarks.rows import Record, Row, parsed, parsed_texts
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.model.prompts import Message
+
+if TYPE_CHECKING:
+    from competency_gaps.scoring.policy import Policy
 
 FIELDS = (
     "id",
@@ -47,10 +50,13 @@ class Gathered(NamedTuple):
 
     items: list[Item]
     left_out: list[LeftOut]
+    reports: list[SourceReport]
+    scorer: Policy | None
+    """The policy that the source brings with it; null: none."""
 
 
 def gather(
-    entries: Iterable[Record | Item | LeftOut], *, source: str, fields: Mapping[str, str], policy: str | None
+    entries: Iterable[Record | Item | LeftOut | SourceReport | Policy], *, source: str, fields: Mapping[str, str], policy: str | None
 ) -> Gathered:
     """Make items of everything that a source gives, in its order.
 
@@ -77,9 +83,17 @@ def gather(
     check_fields(fields)
     collector = ItemCollector()
     left_out: list[LeftOut] = []
+    reports: list[SourceReport] = []
+    scorer: Policy | None = None
     for index, entry in enumerate(entries):
         if isinstance(entry, LeftOut):
             left_out.append(entry)
+            continue
+        if isinstance(entry, SourceReport):
+            reports.append(entry)
+            continue
+        if not isinstance(entry, (Record, Item)):
+            scorer = entry
             continue
         where = entry.where if isinstance(entry, Record) else f"{source}, item {index + 1}"
         if isinstance(entry, Item):
@@ -93,7 +107,7 @@ def gather(
                 f"{source} has no items: all records were left out, the first because {left_out[0].reason}."
             )
         raise UserError(f"{source} has no items. Give a source with at least one record.")
-    return Gathered(items, left_out)
+    return Gathered(items, left_out, reports, scorer)
 
 
 def check_fields(fields: Mapping[str, str]) -> None:

@@ -9,9 +9,11 @@ from competency_gaps.config.benchmark import (
     BenchmarkConfig,
     FileSource,
     HubSource,
+    LogSource,
     ObjectsSource,
     ReasoningGymSource,
     Source,
+    TaskSource,
 )
 from competency_gaps.config.load import parse_config, read_yaml
 from competency_gaps.config.model import DType, ModelConfig
@@ -26,6 +28,7 @@ __all__ = [
     "FileSource",
     "GenerationConfig",
     "HubSource",
+    "LogSource",
     "MetricsConfig",
     "ModelConfig",
     "ObjectsSource",
@@ -35,6 +38,7 @@ __all__ = [
     "SAEConfig",
     "Source",
     "Span",
+    "TaskSource",
     "TrainingConfig",
     "as_dict",
     "parse_config",

@@ -77,7 +77,53 @@ class ObjectsSource(Config):
         )
 
 
-Source = Annotated[FileSource | HubSource | ObjectsSource | ReasoningGymSource, Field(discriminator="kind")]
+LogFormat = Literal["lm_eval", "inspect", "garak", "arena_hard", "helm", "lighteval", "opencompass", "table"]
+
+
+class LogSource(Config):
+    """Another tool's log of an evaluation: prompts, responses and scores are there already."""
+
+    kind: Literal["log"] = "log"
+    path: Path
+    """File or output folder."""
+    format: LogFormat | None = None
+    """Whose log it is; null: found out from the files. ``table``: CSV, JSONL or Parquet with ``fields``."""
+    benchmark: str | None = None
+    """Which of the benchmarks (tasks) that lie at ``path``; null: the only one."""
+    metric: str | None = None
+    """Which of the log's metrics (garak: detector) is the score; null: the format's default, which is said."""
+    filter: str | None = None
+    """Which of lm-eval's filters; null: the default, which is said."""
+    scorer: str | None = None
+    """Which of Inspect's scorers; null: the first."""
+    fields: dict[str, str] = {}
+    """With ``format: table``: our field -> the file's column."""
+
+
+class TaskSource(Config):
+    """Another harness's task, asked of this run's model: prompts, few-shot examples and scores are the harness's."""
+
+    kind: Literal["task"] = "task"
+    harness: Literal["lm_eval", "inspect"]
+    name: str
+    """lm-eval's name of the task; for Inspect ``FILE@TASK``."""
+    include_path: Path | None = None
+    """Folder with lm-eval task files of your own."""
+    num_fewshot: Annotated[int, Field(ge=0)] | None = None
+    """Examples before each item (lm-eval); null: as the task says."""
+    fewshot_seed: int = 1234
+    """Seed of lm-eval's choice of examples."""
+    metric: str | None = None
+    """Which of the task's metrics is the score; null: the first that is a score per item."""
+    filter: str | None = None
+    scorer: str | None = None
+    arguments: dict[str, Any] = {}
+    """Arguments of the Inspect task, or of lm-eval's task configuration."""
+
+
+Source = Annotated[
+    FileSource | HubSource | LogSource | ObjectsSource | ReasoningGymSource | TaskSource, Field(discriminator="kind")
+]
 
 
 class BenchmarkConfig(Config):

@@ -11,7 +11,7 @@ from competency_gaps.benchmarks.item import Item
 from competency_gaps.config import BenchmarkConfig, ModelConfig
 from competency_gaps.errors import SpanError
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prompts import Text, Tokens, chat_text, plain_text, tokenize
+from competency_gaps.model.prompts import Text, Tokens, chat_text, plain_text, resolve_bos, tokenize
 from competency_gaps.scoring.policy import Continuations, Generation, Policy, Request
 
 if TYPE_CHECKING:
@@ -42,9 +42,12 @@ def prepare(
     request = policy.request(item)
     own = policy.prompt(item)
     try:
-        text = _text(item, own, request, policy, benchmark, config, lm.tokenizer)
+        text = item.seen or _text(item, own, request, policy, benchmark, config, lm.tokenizer)
     except SpanError as error:
         return _unfit(item, policy, own, request, str(error))
+    if item.seen is not None and config.bos == "auto":
+        # Another tool's text begins as that tool's tokenizer made it begin, whatever the SAE was trained on.
+        bos_id = resolve_bos(lm.tokenizer, "auto", sae_prepends=None)
     tokens = tokenize(lm.tokenizer, text, bos_id=bos_id)
     room = _room(request, lm.tokenizer)
     if len(tokens.ids) + room > lm.max_length:
@@ -85,7 +88,10 @@ def _text(
     else:
         messages = [dict(message) for message in item.messages]
         last = max(i for i, message in enumerate(messages) if message["role"] == "user")
-        messages[last]["content"] = content
+        if item.own is None:
+            messages[last]["content"] = content
+        else:
+            place = item.own
     if system and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system})
     index = max(i for i, message in enumerate(messages) if message["role"] == "user")

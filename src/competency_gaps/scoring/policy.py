@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from competency_gaps.benchmarks.item import Item
 
@@ -14,6 +14,13 @@ class Continuations:
     """Ask for the log-likelihood of each text as a continuation of the prompt."""
 
     texts: tuple[str, ...]
+    contexts: tuple[str | None, ...] = ()
+    """Per text, what it continues instead of the prompt (``""``: nothing at all); null: the prompt. Empty: all
+    continue the prompt."""
+    verbatim: bool = False
+    """The texts are put behind the prompt as they are, and tokenised with it as lm-evaluation-harness does: blanks
+    at the prompt's end go to the text, and the text's tokens are those of both together after as many as the prompt
+    alone has."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,8 @@ class Generation:
     max_new_tokens: int
     stop: tuple[str, ...] = ()
     """The answer ends before the first of these."""
+    stop_at_once: bool = False
+    """A stop string ends the answer even where nothing but blanks stands before it."""
 
 
 Request = Continuations | Sentences | Generation | None
@@ -44,6 +53,8 @@ class Output:
     """Per text of the request: summed log-probability (natural logarithm, <= 0)."""
     tokens: tuple[int, ...] = ()
     """Per text of the request: number of tokens that ``logprobs`` sums over."""
+    greedy: tuple[bool, ...] = ()
+    """Per text of the request: whether each of its tokens is the likeliest one at its place."""
     text: str = ""
     """The generated answer, without the prompt and the stop string."""
 
@@ -57,6 +68,9 @@ class Score(NamedTuple):
     """What the model answered, in words: the chosen option, or the generated text."""
     note: str | None = None
     """Why the item is unscored."""
+    details: dict[str, Any] | None = None
+    """What else the policy says of the item, as plain JSON: other metrics of its harness, a judge's verdicts; null:
+    nothing."""
 
 
 class Policy(ABC):

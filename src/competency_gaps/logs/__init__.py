@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from competency_gaps.logs.detect import FORMATS, find_parts
+from competency_gaps.logs.part import LogEntry, LogPart
+from competency_gaps.logs.read import read_log
 
-from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
-from competency_gaps.config import LogSource
-
-
-def read_log(source: LogSource) -> Iterator[Item | LeftOut | SourceReport]:
-    """Read a log."""
-    raise NotImplementedError
+__all__ = ["FORMATS", "LogEntry", "LogPart", "find_parts", "read_log"]

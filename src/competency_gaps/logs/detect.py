@@ -1,0 +1,98 @@
+"""Whose logs lie at a path."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from competency_gaps.errors import UserError, nearest
+from competency_gaps.logs.part import LogPart, Reader
+
+FORMATS = {
+    "lm_eval": "lm-evaluation-harness: samples_TASK_TIME.jsonl",
+    "inspect": "Inspect: .eval or .json log",
+    "garak": "garak: *.report.jsonl",
+    "arena_hard": "Arena-Hard: model_judgment/JUDGE/MODEL.jsonl",
+    "helm": "HELM: scenario_state.json with per_instance_stats.json",
+    "lighteval": "lighteval: details_*.parquet",
+    "opencompass": "OpenCompass: predictions/MODEL/DATASET.json with results/",
+}
+"""Format -> what is looked for, in the order in which a path is searched. ``table`` is never guessed."""
+
+_MODULES = {"inspect": "inspect_ai"}
+
+
+def reader(format_: str) -> Reader:
+    """How a format is found and read."""
+    module = import_module(f"competency_gaps.logs.{_MODULES.get(format_, format_)}")
+    return Reader(module.find, module.read)
+
+
+def find_parts(path: Path, format_: str | None = None) -> list[LogPart]:
+    """Every benchmark of another tool's output in a file or folder.
+
+    Parameters
+    ----------
+    format_
+        Search for this format alone; null: for all.
+
+    Returns
+    -------
+    list of LogPart
+        Each with a name of its own: where two have one name, the model and then the time are put behind it, and a
+        note says so.
+
+    Raises
+    ------
+    UserError
+        If the path does not exist or nothing can be read there.
+    """
+    path = path.expanduser()
+    if not path.exists():
+        siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise UserError(f"the log {path} does not exist.{nearest(path.name, siblings)}")
+    if format_ is not None:
+        found = reader(format_).find(path)
+    else:
+        known = [name for name in FORMATS if find_spec(f"competency_gaps.logs.{_MODULES.get(name, name)}")]
+        found = [part for name in known for part in reader(name).find(path)]
+    if not found:
+        raise UserError(_nothing(path, format_))
+    return _unique_names(found)
+
+
+def _nothing(path: Path, format_: str | None) -> str:
+    wanted = {format_: FORMATS[format_]} if format_ in FORMATS else FORMATS
+    return (
+        f"{path} holds no log that can be read. Looked for {'; '.join(wanted.values())}. For any other "
+        "CSV, JSONL or Parquet file with prompts and scores give --format table with --field OURS=COLUMN."
+    )
+
+
+def _unique_names(parts: list[LogPart]) -> list[LogPart]:
+    """Put the model, then the time, then a number behind names that several parts share."""
+    named = [(part, part.benchmark) for part in parts]
+    for addition in ("model", "stamp", "format"):
+        taken = Counter(name for _, name in named)
+        named = [
+            (part, f"{name}@{value}" if taken[name] > 1 and (value := _short(part, addition)) else name)
+            for part, name in named
+        ]
+    taken = Counter(name for _, name in named)
+    numbers: Counter[str] = Counter()
+    unique = []
+    for part, name in named:
+        numbers[name] += 1
+        final = f"{name}#{numbers[name]}" if taken[name] > 1 else name
+        note = f"several logs are named {part.benchmark!r}; this one is called {final!r}"
+        notes = part.notes if final == part.benchmark else (*part.notes, note)
+        unique.append(replace(part, benchmark=final, notes=notes))
+    return unique
+
+
+def _short(part: LogPart, attribute: str) -> str | None:
+    value = getattr(part, attribute)
+    return str(value).rstrip("/").rsplit("/", 1)[-1] if value else None

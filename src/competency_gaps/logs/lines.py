@@ -1,0 +1,117 @@
+"""JSON files of other tools, read so that one bad line costs one record and is named."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from competency_gaps.errors import UserError
+
+CUT_OFF = "the line is cut off (the tool was stopped while it wrote)"
+NOT_JSON = "the line is no JSON object"
+
+
+class Line(NamedTuple):
+    """One line of a JSONL file."""
+
+    where: str
+    """File and line, for messages."""
+    value: dict[str, Any]
+    """The object; empty if there is a fault."""
+    fault: str | None
+    """Why the line cannot be read; null if it can."""
+
+
+def json_lines(path: Path) -> Iterator[Line]:
+    r"""The objects of a JSONL file. Only "\n" ends a line: texts may hold U+2028 and its like. Empty lines are no
+    records. Python's ``NaN`` and ``Infinity``, which tools write, are read as such.
+
+    Raises
+    ------
+    UserError
+        If the file does not exist or cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                if raw.strip():
+                    yield _line(raw, f"{path.name}, line {number}", first=number == 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _line(raw: bytes, where: str, *, first: bool) -> Line:
+    try:
+        value = json.loads(raw.decode("utf-8-sig" if first else "utf-8"))
+    except (ValueError, RecursionError):
+        # Only the last line can be without its end; half a line is no proof of a wrong file.
+        return Line(where, {}, NOT_JSON if raw.endswith(b"\n") else CUT_OFF)
+    if not isinstance(value, dict):
+        return Line(where, {}, NOT_JSON)
+    return Line(where, value, None)
+
+
+def first_object(path: Path) -> dict[str, Any] | None:
+    """The first object of a JSONL file; null if its first line is none (or the file cannot be read)."""
+    try:
+        line = next(json_lines(path), None)
+    except UserError:
+        return None
+    return line.value if line is not None and line.fault is None else None
+
+
+def json_file(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises
+    ------
+    UserError
+        If it cannot be read or is no JSON.
+    """
+    try:
+        return json.loads(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is no JSON ({error}); the tool may have been stopped while it wrote.") from error
+
+
+def files_under(path: Path, *patterns: str) -> list[Path]:
+    """The file itself if its name fits a pattern, or all such files in a folder and below it, by name.
+
+    Names that begin with a dot are other programs' own and are passed over.
+    """
+    if path.is_file():
+        return [path] if any(path.match(pattern) for pattern in patterns) else []
+    found = {child for pattern in patterns for child in path.rglob(pattern)}
+    return sorted(child for child in found if child.is_file() and not _hidden(child.relative_to(path)))
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+class Number(NamedTuple):
+    """A score as a tool wrote it."""
+
+    value: float | None
+    """In [0, 1]; null = unscored."""
+    reason: str | None
+    """Why it is unscored; null if it is scored."""
+
+
+def score_in_unit(value: Any) -> Number:
+    """A tool's number (or truth value) as a score: what is no number in [0, 1] is unscored, never 0."""
+    if value is None:
+        return Number(None, "no score")
+    if not isinstance(value, (bool, int, float)):
+        return Number(None, f"the score is a {type(value).__name__}, no number")
+    number = float(value)
+    if math.isnan(number):
+        return Number(None, "the score is NaN")
+    if not 0 <= number <= 1:
+        return Number(None, "the score is outside [0, 1]")
+    return Number(number, None)

@@ -1,0 +1,43 @@
+"""One benchmark of another tool's log, as a source of items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from competency_gaps.config import LogSource
+from competency_gaps.errors import UserError, nearest
+from competency_gaps.logs.detect import find_parts, reader
+from competency_gaps.logs.part import LogEntry, LogPart
+
+
+def read_log(source: LogSource) -> Iterator[LogEntry]:
+    """The entries of the one benchmark that a source names, or of the only one at its path.
+
+    Raises
+    ------
+    UserError
+        If nothing can be read there, several benchmarks lie there and none is named, the name is not there, or a
+        metric, filter or scorer is not there.
+    """
+    if source.format == "table":
+        from competency_gaps.logs.table import read_table
+
+        yield from read_table(source)
+        return
+    part = _chosen(find_parts(source.path, source.format), source)
+    yield from reader(part.format).read(part, source)
+
+
+def _chosen(parts: list[LogPart], source: LogSource) -> LogPart:
+    names = [part.benchmark for part in parts]
+    listed = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    if source.benchmark is None:
+        if len(parts) > 1:
+            raise UserError(f"{source.path} holds {len(parts)} benchmarks ({listed}). Name one with 'benchmark'.")
+        return parts[0]
+    for part in parts:
+        if part.benchmark == source.benchmark:
+            return part
+    raise UserError(
+        f"{source.path} holds no benchmark {source.benchmark!r}; there are {listed}.{nearest(source.benchmark, names)}"
+    )

@@ -1,0 +1,83 @@
+"""Counting while a log is read, so that nothing of it is left out in silence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
+from competency_gaps.logs.part import LogPart
+
+
+@dataclass
+class Tally:
+    """Counts of one part; ``report`` gives them when all is read."""
+
+    part: LogPart
+    metric: str | None = None
+    filter: str | None = None
+    scorer: str | None = None
+    model: str | None = None
+    """The model as the records say it; null takes the part's."""
+    available: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    records: int = 0
+    items: int = 0
+    averaged: int = 0
+    unscored: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    own_text: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+
+    def item(self, item: Item, own_text: str, *, records: int = 1) -> Item:
+        """Count an item and give it back.
+
+        Parameters
+        ----------
+        own_text
+            How its own text was found in what the model read.
+        records
+            Records that went into it; several are averaged.
+        """
+        self.items += 1
+        self.unscored += item.score is None
+        self.own_text[own_text] += 1
+        if records > 1:
+            self.averaged += records
+        return item
+
+    def drop(self, where: str, reason: str) -> LeftOut:
+        """Count a record that becomes no item."""
+        self.left_out[reason] += 1
+        return LeftOut(where, reason)
+
+    def pass_over(self, reason: str, count: int = 1) -> None:
+        """Count records that were not chosen (another filter) and are not named one by one."""
+        self.left_out[reason] += count
+
+    def warn(self, text: str) -> None:
+        """Keep a warning, once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def report(self) -> SourceReport:
+        """What was read."""
+        files = tuple(str(path) for path in self.part.files)
+        passed = tuple(f"not read: {name} ({reason})" for name, reason in self.part.passed_over.items())
+        return SourceReport(
+            format=self.part.format,
+            benchmark=self.part.benchmark,
+            files=files,
+            model=self.model or self.part.model,
+            metric=self.metric,
+            filter=self.filter,
+            scorer=self.scorer,
+            available=dict(self.available),
+            records=self.records,
+            items=self.items,
+            averaged=self.averaged,
+            unscored=self.unscored,
+            left_out=dict(self.left_out),
+            own_text=dict(self.own_text),
+            warnings=(*self.part.notes, *passed, *self.warnings),
+        )

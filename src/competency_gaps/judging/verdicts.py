@@ -1,0 +1,70 @@
+"""Pairwise verdicts as Arena-Hard-Auto counts them (Li et al., 2024, arXiv:2406.11939).
+
+An item is judged in two games. In game 0 answer A is the baseline's and answer B the model's; game 1 is the other way
+round. A verdict with ``>>`` counts three times, one with ``>`` once, and a tie is half a win that counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Verdict(NamedTuple):
+    """What one game says."""
+
+    first: float
+    """What answer A gets: 1 a win, 0.5 a tie, 0 a loss."""
+    times: int
+    """How often the game counts."""
+
+
+VERDICTS: dict[str, Verdict] = {
+    "A>>B": Verdict(1.0, 3),
+    "A>B": Verdict(1.0, 1),
+    "A=B": Verdict(0.5, 1),
+    "B>A": Verdict(0.0, 1),
+    "B>>A": Verdict(0.0, 3),
+}
+"""The five verdicts, from "A is much better" to "B is much better"."""
+
+_OTHER_WAY = {"A<<B": "B>>A", "A<B": "B>A", "B=A": "A=B", "B<A": "A>B", "B<<A": "A>>B"}
+
+
+def canonical(label: object) -> str | None:
+    """One of ``VERDICTS`` for a label in either writing (``A<B`` is ``B>A``); null for anything else."""
+    if not isinstance(label, str):
+        return None
+    label = "".join(label.split()).strip("[]")
+    label = _OTHER_WAY.get(label, label)
+    return label if label in VERDICTS else None
+
+
+def results_of_games(games: Sequence[object]) -> tuple[tuple[Verdict, ...], ...]:
+    """Per game what the *model* gets and how often it counts, as a tuple of none or one verdict.
+
+    Parameters
+    ----------
+    games
+        The labels of game 0 and game 1; null, or a label that is none of the ten writings: the game was not judged.
+    """
+    results: list[tuple[Verdict, ...]] = []
+    for place, label in enumerate(games):
+        known = canonical(label)
+        if known is None:
+            results.append(())
+            continue
+        verdict = VERDICTS[known]
+        results.append((verdict if place == 1 else verdict._replace(first=1.0 - verdict.first),))
+    return tuple(results)
+
+
+def score_of_games(g0: object, g1: object) -> float | None:
+    """The item's score in [0, 1]: the mean over its games, each as often as its verdict counts.
+
+    A game that was not judged (null, or no known label) is left out and the other one counts alone; null where
+    neither was judged. Arena-Hard-Auto itself leaves out the whole item where one game has no verdict.
+    """
+    judged = [verdict for game in results_of_games((g0, g1)) for verdict in game]
+    total = sum(verdict.times for verdict in judged)
+    return sum(verdict.first * verdict.times for verdict in judged) / total if total else None

@@ -30,7 +30,8 @@ from competency_gaps.model.batches import pad
 from competency_gaps.model.forward import read_hook
 from competency_gaps.pipeline import Setting, set_up
 from competency_gaps.progress import Progress
-from competency_gaps.runs.extraction import reading, shards_by_tokens
+from competency_gaps.runs.readings import reading
+from competency_gaps.runs.stage import SHARD_ITEMS, shards
 
 PACKED_LENGTH = 256
 
@@ -98,7 +99,7 @@ def floor(setting: Setting, items: list[ItemTokens]) -> None:
 
 def ours(setting: Setting, items: list[ItemTokens]) -> None:
     """The pipeline's extraction, shard by shard."""
-    for group in shards_by_tokens([len(one.ids) for one in items]):
+    for group in shards([len(one.ids) for one in items], SHARD_ITEMS):
         setting.extractor.extract([items[i] for i in group], lambda _: None)
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from competency_gaps.activations.extract import Extractor
+from competency_gaps.activations.store import CasStore
 from competency_gaps.benchmarks import load_benchmarks
 from competency_gaps.benchmarks.item import Benchmark
 from competency_gaps.config import RunConfig, as_dict
@@ -22,7 +22,6 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prepare import PreparedItem, prepare
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
-from competency_gaps.runs.extraction import ExtractionStage, Reading, reading
 from competency_gaps.runs.gate import pass_gate
 from competency_gaps.runs.items import items_table
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
@@ -30,8 +29,8 @@ from competency_gaps.runs.manifest import versions, write_manifest
 from competency_gaps.runs.naming import check_dictionary, find_dictionary, name_run
 from competency_gaps.runs.open import Run, open_run
 from competency_gaps.runs.plan import claim
-from competency_gaps.runs.responses import ResponseStage
 from competency_gaps.runs.results import write_results
+from competency_gaps.runs.stage import Read, ReadingStage
 from competency_gaps.runs.tables import has_lift
 from competency_gaps.sae import GateFigures, SparseAutoencoder
 from competency_gaps.sae.pair import load_pair
@@ -98,17 +97,17 @@ def run(config: RunConfig, out: Path | None = None, progress: Progress | None = 
     )
     progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
     clock.lap("gate")
-    responses = _score(setting, folder, progress)
-    clock.lap("scoring")
-    readings, shards, stage = _extract(setting, folder, responses, progress)
-    clock.lap("extraction")
+    read, store = _read(setting, folder, progress)
+    responses = {name: one.responses for name, one in read.items()}
+    shards = {name: one.shards for name, one in read.items()}
+    clock.lap("reading")
     # Until all tables are written anew the run is not finished, and what was said of the old ones does not hold.
     for stale in (MANIFEST_FILE, ROBUSTNESS_FILE):
         (folder / stale).unlink(missing_ok=True)
-    items = items_table(setting.prepared, readings, responses)
+    items = items_table(setting.prepared, {name: one.readings for name, one in read.items()}, responses)
     evidence = write_results(
         folder,
-        stage,
+        store,
         shards,
         items,
         tokenizer=setting.lm.tokenizer,
@@ -155,37 +154,17 @@ def _say_excluded(benchmark: str, items: list[PreparedItem], progress: Progress)
         progress.say(f"{benchmark}: {len(excluded)} of {len(items)} items excluded, {first}")
 
 
-def _score(setting: Setting, folder: Path, progress: Progress) -> dict[str, pl.DataFrame]:
+def _read(setting: Setting, folder: Path, progress: Progress) -> tuple[dict[str, Read], CasStore]:
+    """Ask the model and read its concepts, benchmark after benchmark."""
     config = setting.config
-    stage = ResponseStage(folder / "responses", setting.lm, setting.bos_id, config.generation, config.batch_tokens)
+    stage = ReadingStage(folder, setting.extractor, config.span, setting.bos_id, config.generation)
     total = sum(one.excluded is None for items in setting.prepared.values() for one in items)
     found = {}
-    with progress.stage("scoring", total=total, unit="items") as bar:
+    with progress.stage("reading", total=total, unit="items") as bar:
         for number, (name, items) in enumerate(setting.prepared.items()):
             bar.note(name)
             found[name] = stage.run(f"b{number:03d}", items, bar)
-    return found
-
-
-def _extract(
-    setting: Setting, folder: Path, responses: dict[str, pl.DataFrame], progress: Progress
-) -> tuple[dict[str, list[Reading]], dict[str, list[str]], ExtractionStage]:
-    lm, span = setting.lm, setting.config.span
-    readings = {}
-    for name, items in setting.prepared.items():
-        answers = responses[name].select("response", "response_ids").iter_rows()
-        readings[name] = [
-            reading(i, one, span, text, np.asarray(ids, np.int32), lm.tokenizer, lm.max_length)
-            for i, (one, (text, ids)) in enumerate(zip(items, answers, strict=True))
-        ]
-    stage = ExtractionStage(folder / "activations", setting.extractor)
-    total = sum(len(one.tokens.ids) for each in readings.values() for one in each if one.tokens is not None)
-    shards = {}
-    with progress.stage("extraction", total=total, unit="tokens") as bar:
-        for number, (name, each) in enumerate(readings.items()):
-            bar.note(name)
-            shards[name] = stage.run(f"b{number:03d}", each, bar)
-    return readings, shards, stage
+    return found, stage.store
 
 
 def _reference_file(config: RunConfig, sae: SparseAutoencoder) -> Path | None:

@@ -105,5 +105,5 @@ def test_nothing_after_the_prefix(model_folder):
     prefix = np.arange(4, 9, dtype=np.int32)
     wanted = [Continuation(prefix, np.zeros(0, np.int32)), Continuation(prefix, np.asarray([5, 6], np.int32))]
     found = likelihoods(lm, wanted, 500, lambda n: None)
-    assert found[0] == (0.0, 0)
+    assert (found[0].logprob, found[0].tokens) == (0.0, 0)
     assert found[1].logprob == pytest.approx(naive(lm.model, wanted[1]), abs=1e-4)

@@ -14,8 +14,8 @@ import competency_gaps
 from competency_gaps.activations.spans import span_mask
 from competency_gaps.errors import UserError
 from competency_gaps.model.prompts import Tokens
-from competency_gaps.runs.extraction import reading, shards_by_tokens, text_ends
-from competency_gaps.runs.responses import shard_by_length
+from competency_gaps.runs.readings import reading, text_ends
+from competency_gaps.runs.stage import shards
 
 
 def with_items(tiny_config, tmp_path, rows: list[dict], **benchmark) -> dict:
@@ -247,12 +247,15 @@ def test_span_masks():
 
 def test_shards_hold_every_item_once():
     lengths = np.random.default_rng(0).integers(1, 90_000, 200).tolist()
-    for groups in (list(shards_by_tokens(lengths)), list(shard_by_length(lengths, 7))):
+    for most in (7, 1000):
+        groups = list(shards(lengths, most))
         flat = [i for group in groups for i in group]
         assert sorted(flat) == list(range(200))
         assert [lengths[i] for i in flat] == sorted(lengths, reverse=True)
-    assert list(shards_by_tokens([])) == []
-    assert all(sum(lengths[i] for i in group) < 32_768 + 90_000 for group in shards_by_tokens(lengths))
+        assert all(sum(lengths[i] for i in group) < 32_768 + 90_000 for group in groups)
+        assert max(map(len, groups)) <= most
+    assert [len(group) for group in shards([1] * 20, 7)] == [7, 7, 6]
+    assert list(shards([], 7)) == []
 
 
 def test_concept_items_against_plain_sorting(tiny_run):

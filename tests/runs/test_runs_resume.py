@@ -18,7 +18,8 @@ import competency_gaps
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.files import write_atomic
-from competency_gaps.runs import extraction, responses
+from competency_gaps.runs import stage
+from competency_gaps.runs.stage import ReadingStage
 from competency_gaps.shards import ShardFolder
 from core_helpers import ROOT, assert_same_run, shard_bytes
 
@@ -28,12 +29,17 @@ ITEMS, TOKENS = 8, 250
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
     """Several shards per benchmark, so that there is something between them."""
-    monkeypatch.setattr(responses, "SHARD_ITEMS", ITEMS)
-    monkeypatch.setattr(extraction, "SHARD_TOKENS", TOKENS)
+    make_small(monkeypatch)
 
 
-@pytest.fixture(scope="module")
-def config(tiny_config):
+def make_small(patch) -> None:
+    for name, value in {"SHARD_ITEMS": ITEMS, "GENERATED_ITEMS": ITEMS, "SHARD_TOKENS": TOKENS}.items():
+        patch.setattr(stage, name, value)
+
+
+@pytest.fixture(scope="module", params=["question", "all"])
+def config(tiny_config, request):
+    """Rows taken out of the scoring pass, and rows of a pass of their own, which the response needs."""
     quiz, sums = tiny_config["benchmarks"]
     told = {**sums, "name": "told", "policy": "none", "options": {"max_new_tokens": 4}, "limit": 10}
     generation = {"temperature": 0.9, "seed": 3}
@@ -41,19 +47,18 @@ def config(tiny_config):
         **tiny_config,
         "benchmarks": [{**quiz, "limit": 20}, {**sums, "limit": 20}, told],
         "generation": generation,
-        "span": "all",
+        "span": request.param,
     }
 
 
 @pytest.fixture(scope="module")
 def undisturbed(config, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(responses, "SHARD_ITEMS", ITEMS)
-        patch.setattr(extraction, "SHARD_TOKENS", TOKENS)
+        make_small(patch)
         run = competency_gaps.run(config, tmp_path_factory.mktemp("undisturbed") / "run")
     names = [name for name in shard_bytes(run.path) if not name.endswith(".json")]
     assert sum(name.startswith("responses") for name in names) >= 7
-    assert sum(name.startswith("activations") for name in names) >= 5
+    assert sum(name.endswith(".safetensors") for name in names) >= 7
     assert run.items["score"].null_count() < run.items.height
     return run
 
@@ -78,7 +83,7 @@ def stop_at(monkeypatch, owner, name: str, call: int, error: BaseException | Non
 
 
 @pytest.mark.parametrize(
-    ("owner", "name", "calls"), [(responses.ResponseStage, "_score", (1, 4)), (Extractor, "extract", (1, 3))]
+    ("owner", "name", "calls"), [(ReadingStage, "_read_shard", (1, 4)), (Extractor, "read", (1, 3))]
 )
 def test_stopped_inside_a_shard(owner, name, calls, config, undisturbed, tmp_path, monkeypatch):
     folder = tmp_path / "run"
@@ -94,8 +99,7 @@ def test_stopped_inside_a_shard(owner, name, calls, config, undisturbed, tmp_pat
         counted = stop_at(patch, owner, name, 10_000)
         run = competency_gaps.run(config, folder)
     assert_same_run(run, undisturbed)
-    stage = "responses" if name == "_score" else "activations"
-    whole = len([f for f in shard_bytes(undisturbed.path) if f.startswith(stage) and not f.endswith((".json", ".npy"))])
+    whole = len([f for f in shard_bytes(undisturbed.path) if f.endswith(".safetensors")])
     kept = sum(c - 1 for c in calls)
     assert done > 0 and len(counted) == whole - kept, "what was finished is not computed again"
 
@@ -105,8 +109,8 @@ import json, os, signal, sys, threading, time
 import numpy, polars, sae_lens, torch, transformers
 import competency_gaps
 from competency_gaps import pipeline
-from competency_gaps.runs import extraction, responses
-responses.SHARD_ITEMS, extraction.SHARD_TOKENS = {items}, {tokens}
+from competency_gaps.runs import stage
+stage.SHARD_ITEMS, stage.GENERATED_ITEMS, stage.SHARD_TOKENS = {items}, {items}, {tokens}
 config, out, limit = json.loads(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 start = time.process_time()
 def watch():
@@ -182,13 +186,12 @@ def test_damaged_shards_are_computed_again_with_a_warning(config, undisturbed, t
     rows.write_bytes(rows.read_bytes()[:-9])
     stamp = folder / "activations" / "b000-0000.json"
     stamp.write_text("{")
-    scored = stop_at(monkeypatch, responses.ResponseStage, "_score", 10_000)
-    extracted = stop_at(monkeypatch, Extractor, "extract", 10_000)
+    read = stop_at(monkeypatch, ReadingStage, "_read_shard", 10_000)
     with caplog.at_level(logging.WARNING):
         run = competency_gaps.run(config, folder)
     said = [r.getMessage() for r in caplog.records if "does not match its checksum" in r.getMessage()]
-    assert len(said) == 3 and str(answers) in said[0] and str(rows) in "".join(said)
-    assert (len(scored), len(extracted)) == (1, 2)
+    assert len(said) == 3 and all(any(str(path) in one for one in said) for path in (answers, rows))
+    assert len(read) == 3
     assert_same_run(run, undisturbed)
 
 

@@ -47,7 +47,18 @@ class Extractor:
     batch_tokens: int
 
     def extract(self, sequences: Sequence[ItemTokens], advance: Callable[[int], None]) -> CasBlock:
-        """CAS rows of sequences, in the order given.
+        """CAS rows of sequences, in the order given, by passes of their own.
+
+        Parameters
+        ----------
+        advance
+            Told the number of sequences after each batch.
+        """
+        rows = self.read(sequences, advance)
+        return self.block(sequences, rows)
+
+    def read(self, sequences: Sequence[ItemTokens], advance: Callable[[int], None]) -> list[SparseRow]:
+        """Sparse rows of sequences, in the order given.
 
         The forward pass ends at the hook, rows are batched by length under the token budget, and
         only the span's tokens are encoded.
@@ -55,32 +66,71 @@ class Extractor:
         Parameters
         ----------
         advance
-            Told the number of tokens after each batch.
+            Told the number of sequences after each batch.
         """
-        rows: list[SparseRow | None] = [None] * len(sequences)
-        for batch in plan_batches([_needed(s) for s in sequences], self.batch_tokens):
+        rows: dict[int, SparseRow] = {}
+        for batch in plan_batches([needed(s) for s in sequences], self.batch_tokens):
             chosen = [sequences[i] for i in batch]
-            activations = read_hook(self.lm, self.hook, [s.ids[: _needed(s)] for s in chosen])
-            spans = [activations[row, : _needed(s)][_mask(s, activations.device)] for row, s in enumerate(chosen)]
-            for one, span in zip(chosen, spans, strict=True):
-                if not bool(span.isfinite().all()):
-                    raise UserError(
-                        f"the activations of item number {one.item} are not finite in "
-                        f"{self.lm.identity['dtype']}: set model.dtype to bfloat16 or float32 and give another --out."
-                    )
-            for index, sparse in zip(batch, pool(self.sae, spans, self.pooling), strict=True):
-                rows[index] = sparse
-            advance(sum(len(s.ids) for s in chosen))
+            activations = read_hook(self.lm, self.hook, [s.ids[: needed(s)] for s in chosen])
+            rows.update(zip(batch.tolist(), self.pooled(chosen, list(activations)), strict=True))
+            advance(len(chosen))
+        return [rows[i] for i in range(len(sequences))]
+
+    def pooled(self, sequences: Sequence[ItemTokens], activations: Sequence[torch.Tensor]) -> list[SparseRow]:
+        """Encode the spans of activations that are there, each of shape (>= needed tokens, width), and pool them.
+
+        Raises
+        ------
+        UserError
+            If an activation is not finite.
+        """
+        spans = [x[: needed(one)][_mask(one, x.device)] for one, x in zip(sequences, activations, strict=True)]
+        for one, span in zip(sequences, spans, strict=True):
+            if not bool(span.isfinite().all()):
+                raise UserError(
+                    f"the activations of item number {one.item} are not finite in "
+                    f"{self.lm.identity['dtype']}: set model.dtype to bfloat16 or float32 and give another --out."
+                )
+        return pool(self.sae, spans, self.pooling)
+
+    def block(self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]) -> CasBlock:
+        """Put sequences and their rows together."""
         return make_block(
-            np.asarray([s.item for s in sequences]),
-            [row for row in rows if row is not None],
+            np.asarray([s.item for s in sequences], np.int64),
+            list(rows),
             [np.flatnonzero(s.span) for s in sequences],
             [(s.ids, s.offsets) for s in sequences],
             self.sae.d_sae,
         )
 
 
-def _needed(sequence: ItemTokens) -> int:
+class SpanTap:
+    """Takes CAS rows out of the passes that answer questions about prompts.
+
+    Parameters
+    ----------
+    sequences
+        Per asked prompt, what is read of it, its span inside the prompt; null: nothing.
+    """
+
+    def __init__(self, extractor: Extractor, sequences: Sequence[ItemTokens | None]) -> None:
+        self.hook = extractor.hook
+        self.rows: dict[int, SparseRow] = {}
+        """By place in ``sequences``."""
+        self._extractor, self._sequences = extractor, sequences
+
+    def wanted(self, asked: int) -> np.ndarray | None:
+        """The prompt up to the span's last token; null: nothing, or taken already."""
+        one = self._sequences[asked]
+        return None if one is None or asked in self.rows else one.ids[: needed(one)]
+
+    def take(self, asked: Sequence[int], activations: Sequence[torch.Tensor]) -> None:
+        """Pool the spans at once; only the rows are kept."""
+        chosen = [one for one in (self._sequences[i] for i in asked) if one is not None]
+        self.rows.update(zip(asked, self._extractor.pooled(chosen, activations), strict=True))
+
+
+def needed(sequence: ItemTokens) -> int:
     """Tokens up to the last one of the span: a causal model need not read what comes after."""
     return int(np.flatnonzero(sequence.span)[-1]) + 1
 
@@ -88,4 +138,4 @@ def _needed(sequence: ItemTokens) -> int:
 def _mask(sequence: ItemTokens, device: torch.device) -> torch.Tensor:
     import torch
 
-    return torch.from_numpy(sequence.span[: _needed(sequence)]).to(device)
+    return torch.from_numpy(sequence.span[: needed(sequence)]).to(device)

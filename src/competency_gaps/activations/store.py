@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +107,10 @@ class CasStore:
         t = load_file(self.shards.path(name))
         cas = sp.csr_array((t["cas"], t["concepts"], t["indptr"]), shape=(len(t["items"]), self.width))
         return CasBlock(t["items"], cas, t["peaks"], t["token_ptr"], t["token_ids"], t["token_offsets"])
+
+    def blocks(self, names: Iterable[str]) -> Iterator[CasBlock]:
+        """Read shards one at a time."""
+        yield from (self.read(name) for name in names)
 
 
 def _join(parts: list[np.ndarray], dtype: type) -> np.ndarray:

@@ -50,8 +50,8 @@ def load_benchmark(config: BenchmarkConfig) -> Benchmark:
         part = _read(config, source)
         if part.scorer is not None:
             raise UserError(
-                f"benchmark {config.name!r}: a task of another harness scores its items itself, so it is a benchmark of "
-                f"its own. Give {_words(source)} as 'source', not among 'sources'."
+                f"benchmark {config.name!r}: a task of another harness scores its items itself, so it is a benchmark "
+                f"of its own. Give {_words(source)} as 'source', not among 'sources'."
             )
         # Ids are unique inside a source only; a part without groups is a group of its own.
         found += [replace(i, id=f"{number}:{i.id}", group=i.group or _words(source)) for i in part.items]

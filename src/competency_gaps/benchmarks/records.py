@@ -56,7 +56,11 @@ class Gathered(NamedTuple):
 
 
 def gather(
-    entries: Iterable[Record | Item | LeftOut | SourceReport | Policy], *, source: str, fields: Mapping[str, str], policy: str | None
+    entries: Iterable[Record | Item | LeftOut | SourceReport | Policy],
+    *,
+    source: str,
+    fields: Mapping[str, str],
+    policy: str | None,
 ) -> Gathered:
     """Make items of everything that a source gives, in its order.
 

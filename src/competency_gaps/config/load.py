@@ -96,7 +96,9 @@ def _index(node: list[Any], key: str, override: str) -> int:
 
 def _fault(kind: type[BaseModel], fault: Any) -> str:
     location = list(fault["loc"])
-    where = ".".join(str(part) for part in location if part not in ("file", "hub", "log", "objects", "reasoning_gym", "task"))
+    where = ".".join(
+        str(part) for part in location if part not in ("file", "hub", "log", "objects", "reasoning_gym", "task")
+    )
     if fault["type"] == "extra_forbidden":
         known = _known_keys(kind, location[:-1])
         hint = nearest(str(location[-1]), known) or (f" Known: {', '.join(sorted(known))}." if known else "")

@@ -13,6 +13,7 @@ from competency_gaps.config import GenerationConfig
 from competency_gaps.model.batches import plan_batches
 from competency_gaps.model.forward import enough_memory
 from competency_gaps.model.load import LanguageModel
+from competency_gaps.model.tap import PrefixTap, Tap
 
 if TYPE_CHECKING:
     import torch
@@ -37,8 +38,11 @@ def generate(
     config: GenerationConfig,
     token_budget: int,
     advance: Callable[[int], None],
+    stop_at_once: bool = False,
+    tap: Tap | None = None,
+    asked: Sequence[int] = (),
 ) -> list[Answer]:
-    """Continue prompts, in the order given.
+    """Continue prompts, in the order given; the pass over the prompts gives their activations too.
 
     Parameters
     ----------
@@ -46,7 +50,12 @@ def generate(
         Token ids, first token included; each must leave room for ``max_new_tokens``.
     stop
         The answer ends before the first of these.
+    stop_at_once
+        A stop string counts even where only blanks stand before it.
+    tap, asked
+        Who gets the activations of the prompts, and under which number each prompt is known there.
     """
+    wanted = _Stop(tuple(stop), stop_at_once)
     answers: list[Answer | None] = [None] * len(prompts)
     lengths = [len(p) + max_new_tokens for p in prompts]
     for batch in plan_batches(lengths, token_budget):
@@ -54,8 +63,10 @@ def generate(
             lm,
             [prompts[i] for i in batch],
             max_new_tokens,
-            stop,
+            wanted,
             config,
+            PrefixTap(tap),
+            [[asked[i]] if asked else [] for i in batch],
             seed=zlib.crc32(b"".join(prompts[i].tobytes() for i in batch)),
         )
         for index, answer in zip(batch, made, strict=True):
@@ -64,8 +75,29 @@ def generate(
     return [answer for answer in answers if answer is not None]
 
 
+@dataclass(frozen=True)
+class _Stop:
+    """Where an answer ends."""
+
+    texts: tuple[str, ...]
+    at_once: bool
+
+    def place(self, text: str) -> int | None:
+        """Where the first stop string begins; blank space before the answer does not count as one, unless it shall."""
+        lead = 0 if self.at_once else len(text) - len(text.lstrip())
+        places = [place for one in self.texts if (place := text.find(one, lead)) >= 0]
+        return min(places) if places and (self.at_once or text.strip()) else None
+
+
 def _generate_batch(
-    lm: LanguageModel, prompts: list[np.ndarray], max_new: int, stop: Sequence[str], config: GenerationConfig, seed: int
+    lm: LanguageModel,
+    prompts: list[np.ndarray],
+    max_new: int,
+    stop: _Stop,
+    config: GenerationConfig,
+    tap: PrefixTap,
+    owners: list[list[int]],
+    seed: int,
 ) -> list[Answer]:
     import torch
 
@@ -84,7 +116,7 @@ def _generate_batch(
     with torch.random.fork_rng(devices=[lm.device] if lm.device.type == "cuda" else []):
         # Each batch has its own seed, taken from its prompts: a resumed run draws what an undisturbed one draws.
         torch.manual_seed(config.seed * 1_000_003 + seed)
-        with torch.inference_mode(), enough_memory(ids):
+        with torch.inference_mode(), enough_memory(ids), tap.over(lm, prompts, owners):
             out = lm.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
@@ -96,7 +128,7 @@ def _generate_batch(
     return [_cut(lm, row[longest:].to("cpu").numpy(), stop) for row in out]
 
 
-def _criteria(lm: LanguageModel, longest: int, stop: Sequence[str]) -> Any:
+def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:
     """Ends a row once its answer holds a stop string; the batch ends with its last row."""
     import torch
     from transformers import StoppingCriteria, StoppingCriteriaList
@@ -104,24 +136,17 @@ def _criteria(lm: LanguageModel, longest: int, stop: Sequence[str]) -> Any:
     class HoldsStop(StoppingCriteria):  # type: ignore[misc]
         def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
             texts = lm.tokenizer.batch_decode(input_ids[:, longest:], skip_special_tokens=True)
-            return torch.tensor([_stop_at(text, stop) is not None for text in texts], device=input_ids.device)
+            return torch.tensor([stop.place(text) is not None for text in texts], device=input_ids.device)
 
-    return StoppingCriteriaList([HoldsStop()] if stop else [])
-
-
-def _stop_at(text: str, stop: Sequence[str]) -> int | None:
-    """Where the first stop string begins; blank space before the answer does not count as one."""
-    lead = len(text) - len(text.lstrip())
-    places = [place for s in stop if (place := text.find(s, lead)) >= 0]
-    return min(places) if places and len(text.strip()) else None
+    return StoppingCriteriaList([HoldsStop()] if stop.texts else [])
 
 
-def _cut(lm: LanguageModel, ids: np.ndarray, stop: Sequence[str]) -> Answer:
+def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Answer:
     ends = {int(i) for i in _as_list(lm.model.generation_config.eos_token_id)} | {lm.tokenizer.eos_token_id, lm.pad_id}
     ended = np.flatnonzero(np.isin(ids, [i for i in ends if i is not None]))
     kept = ids[: ended[0]] if len(ended) else ids
     text = lm.tokenizer.decode(kept, skip_special_tokens=True)
-    place = _stop_at(text, stop)
+    place = stop.place(text)
     if place is not None:
         # The shortest run of tokens whose text reaches the stop string.
         count = next(n for n in range(len(kept) + 1) if len(_decode(lm, kept[:n])) >= place)

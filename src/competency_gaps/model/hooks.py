@@ -109,13 +109,15 @@ def resolve_hook(model: nn.Module, name: str) -> Hook:
 
 
 @contextmanager
-def captured(model: nn.Module, hook: Hook, *, stop: bool) -> Iterator[list[torch.Tensor]]:
+def captured(model: nn.Module, hook: Hook, *, stop: bool, passes: int | None = None) -> Iterator[list[torch.Tensor]]:
     """Collect the activations at a hook while the body of the ``with`` runs the model.
 
     Parameters
     ----------
     stop
         End the forward pass at the hook: nothing above it is computed.
+    passes
+        Keep the activations of so many passes, the first ones; null keeps all.
 
     Yields
     ------
@@ -126,7 +128,8 @@ def captured(model: nn.Module, hook: Hook, *, stop: bool) -> Iterator[list[torch
     found: list[torch.Tensor] = []
 
     def take(value: Any) -> None:
-        found.append(value[0] if isinstance(value, tuple) else value)
+        if passes is None or len(found) < passes:
+            found.append(value[0] if isinstance(value, tuple) else value)
         if stop:
             raise _StopForward
 

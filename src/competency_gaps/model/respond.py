@@ -1,17 +1,22 @@
-"""Ask the model what the scoring policies want to know, for all kinds of requests."""
+"""Ask the model what the scoring policies want to know, for all kinds of requests.
+
+Where a request makes the model read the prompt (options behind it, an answer to it), that same pass gives the prompt's
+activations to a tap.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from competency_gaps.config import GenerationConfig
 from competency_gaps.model.generate import generate
-from competency_gaps.model.likelihood import Continuation, likelihoods, tokenize_continuation
+from competency_gaps.model.likelihood import Continuation, encode_pair, likelihoods, tokenize_continuation
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import Tokens
+from competency_gaps.model.tap import Tap
 from competency_gaps.scoring.policy import Continuations, Generation, Output, Request, Sentences
 
 
@@ -43,19 +48,28 @@ def respond(
     config: GenerationConfig,
     token_budget: int,
     advance: Callable[[int], None],
+    tap: Tap | None = None,
 ) -> list[Responded]:
-    """Answer requests, in the order given; requests of one kind are batched together."""
+    """Answer requests, in the order given; requests of one kind are batched together.
+
+    Parameters
+    ----------
+    advance
+        Told how many requests are answered.
+    tap
+        Gets activations of the prompts, by their places in ``asked``; null: nobody wants them.
+    """
     results: list[Responded | None] = [None] * len(asked)
     empty = np.zeros(0, np.int32)
     for index, one in enumerate(asked):
         if one.request is None:
             results[index] = Responded(Output(), empty)
             advance(1)
-    likely = [i for i, one in enumerate(asked) if isinstance(one.request, (Continuations, Sentences))]
-    for index, output in zip(
-        likely, _likelihoods(lm, [asked[i] for i in likely], bos_id, token_budget, advance), strict=True
-    ):
-        results[index] = Responded(output, empty)
+    for exact in (False, True):
+        likely = [i for i, one in enumerate(asked) if _is_likelihood(one.request) and _verbatim(one.request) is exact]
+        found = _likelihoods(lm, {i: asked[i] for i in likely}, bos_id, token_budget, advance, tap, exact)
+        for index, output in zip(likely, found, strict=True):
+            results[index] = Responded(output, empty)
     written: dict[Generation, list[int]] = {}
     for index, one in enumerate(asked):
         if isinstance(one.request, Generation):
@@ -69,25 +83,38 @@ def respond(
             config=config,
             token_budget=token_budget,
             advance=advance,
+            stop_at_once=request.stop_at_once,
+            tap=tap,
+            asked=members,
         )
         for index, answer in zip(members, answers, strict=True):
             results[index] = Responded(Output(text=answer.text), answer.ids)
     return [result for result in results if result is not None]
 
 
+def _is_likelihood(request: Request) -> bool:
+    return isinstance(request, (Continuations, Sentences))
+
+
+def _verbatim(request: Request) -> bool:
+    return isinstance(request, Continuations) and request.verbatim
+
+
 def _likelihoods(
     lm: LanguageModel,
-    asked: Sequence[Asked],
+    asked: Mapping[int, Asked],
     bos_id: int | None,
     token_budget: int,
     advance: Callable[[int], None],
+    tap: Tap | None,
+    verbatim: bool,
 ) -> list[Output]:
     wanted: list[Continuation] = []
     owners: list[int] = []
-    for owner, one in enumerate(asked):
-        made = _continuations(lm, one, bos_id)
+    for place, (index, one) in enumerate(asked.items()):
+        made = _continuations(lm, one, index, bos_id)
         wanted += made
-        owners += [owner] * len(made)
+        owners += [place] * len(made)
     per_item = len(asked) / max(1, len(wanted))
     done = 0.0
 
@@ -96,22 +123,34 @@ def _likelihoods(
         before, done = int(done), done + texts * per_item
         advance(int(done + 1e-9) - before)
 
-    found = likelihoods(lm, wanted, token_budget, count)
+    found = likelihoods(lm, wanted, token_budget, count, tap=tap, model_precision=verbatim)
     grouped: list[list[int]] = [[] for _ in asked]
     for index, owner in enumerate(owners):
         grouped[owner].append(index)
     return [
-        Output(tuple(found[i].logprob for i in members), tuple(found[i].tokens for i in members)) for members in grouped
+        Output(
+            tuple(found[i].logprob for i in members),
+            tuple(found[i].tokens for i in members),
+            tuple(found[i].token_logprobs for i in members),
+            tuple(found[i].greedy for i in members),
+        )
+        for members in grouped
     ]
 
 
-def _continuations(lm: LanguageModel, one: Asked, bos_id: int | None) -> list[Continuation]:
+def _continuations(lm: LanguageModel, one: Asked, index: int, bos_id: int | None) -> list[Continuation]:
     if isinstance(one.request, Continuations):
+        if one.request.verbatim:
+            return _verbatim_continuations(lm, one, one.request, index)
         prompt = one.tokens
         # After a blank (a chat template's line end) the space that sets an option off is there already.
         texts = [text.lstrip() if one.text[-1:].isspace() else text for text in one.request.texts]
         return [
-            Continuation(prompt.ids, tokenize_continuation(lm.tokenizer, one.text, prompt.ids, text, skip=prompt.added))
+            Continuation(
+                prompt.ids,
+                tokenize_continuation(lm.tokenizer, one.text, prompt.ids, text, skip=prompt.added),
+                asked=index,
+            )
             for text in texts
         ]
     assert isinstance(one.request, Sentences)
@@ -121,4 +160,14 @@ def _continuations(lm: LanguageModel, one: Asked, bos_id: int | None) -> list[Co
         # Without a first token the likelihood of the sentence's own first token is not defined; it is left out.
         prefix, rest = (np.asarray([bos_id], np.int32), ids) if bos_id is not None else (ids[:1], ids[1:])
         made.append(Continuation(prefix, rest))
+    return made
+
+
+def _verbatim_continuations(lm: LanguageModel, one: Asked, request: Continuations, index: int) -> list[Continuation]:
+    contexts = request.contexts or (None,) * len(request.texts)
+    bos_id = int(one.tokens.ids[0]) if one.tokens.added else None
+    made = []
+    for context, text in zip(contexts, request.texts, strict=True):
+        prefix, rest = encode_pair(lm.tokenizer, one.text if context is None else context, text, bos_id=bos_id)
+        made.append(Continuation(prefix, rest, asked=index))
     return made

@@ -11,7 +11,7 @@ import polars as pl
 
 from competency_gaps.activations.store import CasBlock
 from competency_gaps.model.prepare import PreparedItem
-from competency_gaps.runs.extraction import Reading
+from competency_gaps.runs.readings import Reading
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -46,6 +46,9 @@ def items_table(
         "own_start": pl.Int32,
         "own_end": pl.Int32,
         "logprobs": pl.List(pl.Float64),
+        "greedy": pl.List(pl.Boolean),
+        "details": pl.String,
+        "identity": pl.String,
     }
     return pl.DataFrame(rows, schema=schema)
 
@@ -70,6 +73,9 @@ def _row(benchmark: str, one: PreparedItem, read: Reading, answer: dict[str, Any
         "own_start": start,
         "own_end": end,
         "logprobs": answer["logprobs"],
+        "greedy": answer["greedy"],
+        "details": answer["details"],
+        "identity": json.dumps(one.item.identity, ensure_ascii=False, default=str) if one.item.identity else None,
     }
 
 
@@ -94,6 +100,7 @@ def token_table(suites: Iterable[Iterable[CasBlock]], tokenizer: PreTrainedToken
             found.update(np.unique(block.token_ids).tolist())
     ids = sorted(found)
     return pl.DataFrame(
-        {"token": ids, "text": tokenizer.batch_decode([[i] for i in ids])},
+        # Of nothing at all, tokenizers decode one empty text.
+        {"token": ids, "text": tokenizer.batch_decode([[i] for i in ids]) if ids else []},
         schema={"token": pl.Int32, "text": pl.String},
     )

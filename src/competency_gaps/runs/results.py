@@ -11,13 +11,12 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
-from competency_gaps.activations.store import CasBlock
+from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.config import RunConfig
 from competency_gaps.dictionary.flags import LatentFacts
 from competency_gaps.evidence import ItemSample
 from competency_gaps.files import write_atomic
 from competency_gaps.runs.collect import collect
-from competency_gaps.runs.extraction import ExtractionStage
 from competency_gaps.runs.items import token_table
 from competency_gaps.runs.tables import make_tables
 from competency_gaps.sae.reference import Reference
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 def write_results(
     folder: Path,
-    stage: ExtractionStage,
+    store: CasStore,
     shards: Mapping[str, list[str]],
     items: pl.DataFrame,
     *,
@@ -53,22 +52,22 @@ def write_results(
     dict
         What the manifest says of the evidence.
     """
-    width = stage.store.width
+    width = store.width
     sizes = dict(items.group_by("benchmark", maintain_order=True).len().iter_rows())
     first = dict(zip(shards, np.cumsum([0, *(sizes[name] for name in shards)]).tolist(), strict=False))
 
     def blocks() -> Iterator[tuple[int, CasBlock]]:
         for name, names in shards.items():
-            yield from ((first[name], block) for block in stage.blocks(names))
+            yield from ((first[name], block) for block in store.blocks(names))
 
-    write_by_concept(stage.store.shards.folder, blocks, width)
-    tokens = token_table((stage.blocks(names) for names in shards.values()), tokenizer)
+    write_by_concept(store.shards.folder, blocks, width)
+    tokens = token_table((store.blocks(names) for names in shards.values()), tokenizer)
     scores = {
         name: items.filter(pl.col("benchmark") == name)["score"].fill_null(float("nan")).to_numpy() for name in shards
     }
-    rows = {name: stage.blocks(names) for name, names in shards.items()}
+    rows = {name: store.blocks(names) for name, names in shards.items()}
     collected = collect(rows, scores, width, dict(tokens.iter_rows()))
-    sample = item_sample(ByConcept(stage.store.shards.folder), items)
+    sample = item_sample(ByConcept(store.shards.folder), items)
     tables = make_tables(collected, items, reference, sampled, sample, config)
     for name, table in {
         "items": items,

@@ -30,7 +30,8 @@ def assign_policies(benchmark: Benchmark, policy: str | None, options: Mapping[s
     if benchmark.scorer is not None:
         if policy is not None or options:
             raise UserError(
-                f"benchmark {benchmark.name!r} is a task that scores its items itself: leave out 'policy' and 'options'."
+                f"benchmark {benchmark.name!r} is a task that scores its items itself: leave out 'policy' "
+                "and 'options'."
             )
         return [benchmark.scorer] * len(benchmark.items)
     names = [policy or item.policy for item in benchmark.items]

@@ -53,6 +53,8 @@ class Output:
     """Per text of the request: summed log-probability (natural logarithm, <= 0)."""
     tokens: tuple[int, ...] = ()
     """Per text of the request: number of tokens that ``logprobs`` sums over."""
+    token_logprobs: tuple[tuple[float, ...], ...] = ()
+    """Per text of the request: the log-probability of each of these tokens."""
     greedy: tuple[bool, ...] = ()
     """Per text of the request: whether each of its tokens is the likeliest one at its place."""
     text: str = ""

@@ -1,26 +1,19 @@
-"""The extraction stage: CAS rows in shards per benchmark."""
+"""What is read of an item: its tokens and its span, or why it is left out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from competency_gaps.activations.extract import Extractor, ItemTokens
+from competency_gaps.activations.extract import ItemTokens
 from competency_gaps.activations.spans import NEEDS_RESPONSE, span_mask
-from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.config import Span
 from competency_gaps.model.prepare import PreparedItem
-from competency_gaps.progress import Bar
-from competency_gaps.runs.responses import fingerprint, shard_by_length
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-SHARD_TOKENS = 32_768
 
 
 @dataclass(frozen=True)
@@ -100,37 +93,3 @@ def text_ends(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray) -> np.ndarray
     if len(ids) and ends[-1] != length(ids)[0]:
         ends = np.asarray([length(ids[: n + 1])[0] for n in range(len(ids))])
     return np.maximum.accumulate(ends)
-
-
-class ExtractionStage:
-    """Extracts benchmarks and keeps what was extracted."""
-
-    def __init__(self, folder: Path, extractor: Extractor) -> None:
-        self.store = CasStore(folder, extractor.sae.d_sae)
-        self.extractor = extractor
-
-    def run(self, prefix: str, readings: Sequence[Reading], bar: Bar) -> list[str]:
-        """Extract one benchmark; returns the names of its shards."""
-        kept = [one.tokens for one in readings if one.tokens is not None]
-        names = []
-        for number, group in enumerate(shards_by_tokens([len(tokens.ids) for tokens in kept])):
-            name = f"{prefix}-{number:04d}"
-            members = [kept[i] for i in group]
-            made_of = fingerprint(member for tokens in members for member in (tokens.ids, tokens.span))
-            if self.store.shards.is_whole(name, made_of):
-                bar.skip(sum(len(tokens.ids) for tokens in members))
-            else:
-                self.store.write(name, self.extractor.extract(members, bar.advance), made_of)
-            names.append(name)
-        return names
-
-    def blocks(self, names: Sequence[str]) -> Iterator[CasBlock]:
-        """The rows of shards, one at a time."""
-        yield from (self.store.read(name) for name in names)
-
-
-def shards_by_tokens(lengths: Sequence[int]) -> Iterator[np.ndarray]:
-    """Cut items, sorted by length, into shards of about ``SHARD_TOKENS`` tokens."""
-    for group in shard_by_length(lengths, max(1, len(lengths))):
-        sizes = np.cumsum(np.asarray(lengths)[group])
-        yield from np.split(group, np.flatnonzero(np.diff(sizes // SHARD_TOKENS)) + 1)

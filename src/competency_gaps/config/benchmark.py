@@ -119,6 +119,9 @@ class TaskSource(Config):
     scorer: str | None = None
     arguments: dict[str, Any] = {}
     """Arguments of the Inspect task, or of lm-eval's task configuration."""
+    chat_template: Literal["on", "off"] | None = None
+    """Put lm-eval's prompts into the chat template. Null: as the benchmark or the model says with a plain ``on``, else
+    off, as in lm-eval; Inspect always asks in chats."""
 
 
 Source = Annotated[

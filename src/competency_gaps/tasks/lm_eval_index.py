@@ -1,0 +1,245 @@
+"""Names of lm-evaluation-harness: which task, group or tag they are, and the loaded task."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from competency_gaps.config import TaskSource
+from competency_gaps.errors import MissingExtraError, UserError, nearest
+
+RANDOM_SEED, OTHER_SEED = 0, 1234
+"""``simple_evaluate``'s seeds of Python's random numbers, and of NumPy's and torch's."""
+_GROUP_KEYS = frozenset({"group", "group_alias", "task", "aggregate_metric_list", "metadata", "tag"})
+"""Keys of a group's own; all others are set for its members."""
+
+
+class Entry(NamedTuple):
+    """What lm-evaluation-harness knows under a name."""
+
+    kind: str
+    """``task``, ``group`` or ``tag``."""
+    config: dict[str, Any]
+    """A group's configuration; empty for others."""
+    tasks: tuple[str, ...] = ()
+    """A tag's tasks."""
+
+
+def load_task(source: TaskSource) -> Any:
+    """The harness's task object, its data loaded, few-shot examples and seeds set as ``simple_evaluate`` does.
+
+    Raises
+    ------
+    MissingExtraError
+        If lm-evaluation-harness is not installed.
+    UserError
+        If there is no such task, it is a group, or its data cannot be loaded.
+    """
+    manager = _manager_of(source)
+    entry = lookup(manager, source.name)
+    if entry is not None and entry.kind != "task":
+        first = [one.name for one in members(source)][:3]
+        raise UserError(
+            f"lm_eval:{source.name} is a {entry.kind} of several tasks ({', '.join(first)}, ...), each a benchmark of "
+            f"its own. Give them one by one, or use --task lm_eval:{source.name}, which takes all of them."
+        )
+    if entry is None and not _is_inline(source) and not Path(source.name).is_file():
+        known = list(manager.task_index)
+        raise UserError(f"lm_eval knows no task {source.name!r}.{nearest(source.name, known)}{_where(source)}")
+    task = _built(manager, source, registered=entry is not None)
+    own = task.get_config("num_fewshot")
+    if source.num_fewshot is not None and own != 0:
+        task.set_config(key="num_fewshot", value=source.num_fewshot)
+    elif own is None:
+        task.set_config(key="num_fewshot", value=0)
+    task.set_fewshot_seed(seed=source.fewshot_seed)
+    return task
+
+
+def members(source: TaskSource) -> list[TaskSource]:
+    """The single tasks that a name stands for; see ``names.expand``."""
+    manager = _manager_of(source)
+    if lookup(manager, source.name) is None:
+        return [source]
+    found: list[TaskSource] = []
+    for name, arguments in _leaves(manager, source.name, dict(source.arguments)):
+        one = source.model_copy(update={"name": name, "arguments": arguments})
+        if one not in found:  # groups may share members
+            found.append(one)
+    return found
+
+
+def lookup(manager: Any, name: str) -> Entry | None:
+    """The entry of a name in the harness's index; null: it is not there.
+
+    The index holds mappings up to lm-eval 0.4.9 and objects later.
+    """
+    raw = manager.task_index.get(name)
+    if raw is None:
+        return None
+    if isinstance(raw, dict):
+        kind = "task" if raw["type"] == "python_task" else raw["type"]
+        if kind == "group" and raw["yaml_path"] != -1:
+            from lm_eval.utils import load_yaml_config
+
+            return Entry(kind, load_yaml_config(raw["yaml_path"], mode="simple"))
+        return Entry(kind, {}, tuple(raw["task"]) if kind == "tag" else ())
+    kind = raw.kind.name.lower()
+    return Entry("task" if kind == "py_task" else kind, raw.cfg or {}, tuple(sorted(raw.tags)) if kind == "tag" else ())
+
+
+@contextmanager
+def harness_seeds() -> Iterator[None]:
+    """Random numbers as ``simple_evaluate`` starts them; what was drawn from outside goes on undisturbed afterwards."""
+    import torch
+
+    python, numpy_state = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        random.seed(RANDOM_SEED)
+        np.random.seed(OTHER_SEED)
+        torch.manual_seed(OTHER_SEED)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy_state)
+
+
+@contextmanager
+def quiet_harness() -> Iterator[None]:
+    """The harness's chatter is left out: what matters of it stands in the task's report."""
+    logger = logging.getLogger("lm_eval")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _manager_of(source: TaskSource) -> Any:
+    try:
+        import lm_eval.tasks  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(error.name or "lm_eval", "lm-eval", "A task of lm-evaluation-harness") from error
+    folder = source.include_path
+    if folder is not None and not folder.is_dir():
+        raise UserError(f"include_path {str(folder)!r} is no folder. Give the folder that holds the task's .yaml file.")
+    if folder is not None:
+        # Reading the harness's own thousands of task files takes seconds; a task of one's own goes before them anyway.
+        own = _manager(str(folder.resolve()), False)
+        entry = lookup(own, source.name)
+        if entry is not None and entry.kind == "task":
+            return own
+    elif _is_inline(source) or Path(source.name).is_file():
+        return _manager(None, False)
+    return _manager(str(folder.resolve()) if folder else None, True)
+
+
+@functools.lru_cache(maxsize=8)
+def _manager(include_path: str | None, include_defaults: bool) -> Any:
+    from lm_eval.tasks import TaskManager
+
+    with quiet_harness():
+        return TaskManager(include_path=include_path, include_defaults=include_defaults)
+
+
+def _built(manager: Any, source: TaskSource, *, registered: bool) -> Any:
+    import datasets
+
+    spec: Any = source.name
+    if registered and source.arguments:
+        # A group of one: the public way to change a registered task's configuration.
+        spec = {"group": "one", "task": [{"task": source.name, **source.arguments}]}
+    elif not registered and _is_inline(source):
+        spec = {**source.arguments, "task": source.name}
+    known = (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError, datasets.exceptions.DatasetsError)
+    try:
+        with quiet_harness(), harness_seeds():
+            tasks = manager.load([spec])["tasks"] if hasattr(manager, "load") else _flat(manager, spec)
+    except ImportError as error:
+        raise UserError(
+            f"lm_eval:{source.name} needs the package {error.name!r}, which is not installed: {error}"
+        ) from error
+    except known as error:
+        raise UserError(
+            f"lm_eval:{source.name} cannot be loaded: {type(error).__name__}: {_first_line(error)} Its data come from "
+            "a dataset hub or from local files: check that the hub can be reached, or that the files are there."
+        ) from error
+    return next(iter(tasks.values()))
+
+
+def _flat(manager: Any, spec: Any) -> dict[str, Any]:
+    """Tasks by name from the nested mapping of older versions."""
+    found: dict[str, Any] = {}
+    waiting = [manager.load_task_or_group([spec])]
+    while waiting:
+        for name, value in waiting.pop().items():
+            if isinstance(value, dict):
+                waiting.append(value)
+            else:
+                found[str(name)] = value
+    return found
+
+
+def _leaves(manager: Any, name: str, given: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Single tasks under a name with what their groups set for them; what is given from outside wins over a group's."""
+    entry = lookup(manager, name)
+    if entry is None or entry.kind == "task":
+        return [(name, _plain(name, given))]
+    if entry.kind == "tag":
+        return [leaf for task in entry.tasks for leaf in _leaves(manager, task, given)]
+    return _members(manager, name, entry.config, given)
+
+
+def _members(
+    manager: Any, group: str, config: dict[str, Any], given: dict[str, Any]
+) -> list[tuple[str, dict[str, Any]]]:
+    outer = {**{key: value for key, value in config.items() if key not in _GROUP_KEYS}, **given}
+    found: list[tuple[str, dict[str, Any]]] = []
+    listed = config.get("task") or []
+    for member in [listed] if isinstance(listed, str) else listed:
+        if isinstance(member, str):
+            found += _leaves(manager, member, outer)
+            continue
+        own = {key: value for key, value in member.items() if key not in ("group", "task", "task_alias")}
+        if "group" in member and lookup(manager, member["group"]) is None:
+            found += _members(manager, member["group"], member, outer)
+        elif "group" in member:
+            found += _leaves(manager, member["group"], {**outer, **own})
+        elif lookup(manager, member["task"]) is None:
+            found.append((f"{group}::{member['task']}", _plain(group, {**outer, **own})))
+        else:
+            found += _leaves(manager, member["task"], {**outer, **own})
+    return found
+
+
+def _plain(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return dict(json.loads(json.dumps(arguments)))
+    except TypeError as error:
+        raise UserError(
+            f"lm_eval:{name}: its group sets what cannot be written into a configuration ({error}). Name its tasks "
+            "one by one."
+        ) from error
+
+
+def _is_inline(source: TaskSource) -> bool:
+    """Whether the arguments hold a whole task of their own."""
+    return "dataset_path" in source.arguments
+
+
+def _where(source: TaskSource) -> str:
+    return "" if source.include_path else " For task files of your own give their folder with --include-path."
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0]

@@ -1,0 +1,54 @@
+"""What ``--task`` names, and the single tasks that a group or tag of lm-evaluation-harness stands for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from competency_gaps.config import TaskSource
+from competency_gaps.errors import UserError
+
+HARNESSES = ("lm_eval", "inspect")
+
+
+def parse_task(text: str, *, include_path: Path | None = None, num_fewshot: int | None = None) -> TaskSource:
+    """Read ``lm_eval:NAME`` or ``inspect:FILE@TASK``.
+
+    Raises
+    ------
+    UserError
+        If it is neither.
+    """
+    harness, colon, name = text.partition(":")
+    if not colon or harness not in HARNESSES or not name:
+        raise UserError(f"--task {text!r}: expected lm_eval:NAME or inspect:FILE@TASK.")
+    if harness == "inspect":
+        return TaskSource(harness="inspect", name=name)
+    return TaskSource(harness="lm_eval", name=name, include_path=include_path, num_fewshot=num_fewshot)
+
+
+def benchmark_name(source: TaskSource) -> str:
+    """What a benchmark made of this task is called: the task's own name."""
+    if source.harness == "inspect":
+        file, at, task = source.name.rpartition("@")
+        return task if at and file else Path(source.name).stem
+    path = Path(source.name)
+    return path.stem if path.suffix == ".yaml" else source.name
+
+
+def expand(source: TaskSource) -> list[TaskSource]:
+    """The single tasks of a group or tag of lm-evaluation-harness, in its order; of anything else, itself.
+
+    What a group sets for its members (few-shot examples, say) goes into their ``arguments``.
+
+    Raises
+    ------
+    MissingExtraError
+        If lm-evaluation-harness is not installed.
+    UserError
+        If it knows no such name.
+    """
+    if source.harness == "inspect":
+        return [source]
+    from competency_gaps.tasks.lm_eval_index import members
+
+    return members(source)

@@ -27,6 +27,12 @@ def run(
     benchmark: Annotated[
         list[str] | None, typer.Option(help="File or folder, NAME=PATH to name it; may be repeated.")
     ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="lm_eval:NAME (a task, group or tag) or inspect:FILE@TASK; may be repeated."),
+    ] = None,
+    include_path: Annotated[Path | None, typer.Option(help="Folder with lm-eval task files of your own.")] = None,
+    num_fewshot: Annotated[int | None, typer.Option(help="lm-eval: examples before each item.")] = None,
     span: Annotated[str | None, typer.Option(help="question, prompt, prompt+bos, response or all.")] = None,
     limit: Annotated[int | None, typer.Option(help="Items per benchmark, at an even stride.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Go on although the SAE does not fit.")] = False,
@@ -34,8 +40,12 @@ def run(
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the summary.")] = False,
 ) -> None:
     """Audit a model: benchmarks and an SAE in, a run folder and a report out."""
-    data = read_yaml(config, set_ or []) if config else _from_options(model, sae, benchmark, set_ or [])
-    if config and (model or sae or benchmark):
+    data = (
+        read_yaml(config, set_ or [])
+        if config
+        else _from_options(model, sae, benchmark, set_ or [], _tasks(task, include_path, num_fewshot))
+    )
+    if config and (model or sae or benchmark or task):
         raise UserError(
             "give either a configuration file, or --model, --sae and --benchmark; change a file with --set."
         )
@@ -70,9 +80,14 @@ def execute(config: RunConfig, out: Path | None, *, quiet: bool, json_: bool) ->
 
 
 def _from_options(
-    model: str | None, sae: str | None, benchmarks: list[str] | None, overrides: list[str]
+    model: str | None,
+    sae: str | None,
+    benchmarks: list[str] | None,
+    overrides: list[str],
+    tasks: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    absent = [name for name, value in (("--model", model), ("--sae", sae), ("--benchmark", benchmarks)) if not value]
+    given = (("--model", model), ("--sae", sae), ("--benchmark or --task", benchmarks or tasks))
+    absent = [name for name, value in given if not value]
     if absent:
         raise UserError(
             f"give a configuration file, or all of --model, --sae and --benchmark; missing: {', '.join(absent)}."
@@ -80,7 +95,7 @@ def _from_options(
     data: dict[str, Any] = {
         "model": {"name": model},
         "sae": sae_place(str(sae)),
-        "benchmarks": [_benchmark(text) for text in benchmarks or []],
+        "benchmarks": [*(_benchmark(text) for text in benchmarks or []), *tasks],
     }
     from competency_gaps.config.load import apply_overrides
 
@@ -104,3 +119,15 @@ def _benchmark(text: str) -> dict[str, Any]:
         name, path = "", text
     place = Path(path)
     return {"name": name or place.stem, "source": {"kind": "file", "path": path}}
+
+
+def _tasks(tasks: list[str] | None, include_path: Path | None, num_fewshot: int | None) -> list[dict[str, Any]]:
+    """What ``--task`` names, each single task a benchmark of its own."""
+    if not tasks:
+        unused = [n for n, v in (("--include-path", include_path), ("--num-fewshot", num_fewshot)) if v is not None]
+        if unused:
+            raise UserError(f"{' and '.join(unused)} go with --task lm_eval:NAME; there is none.")
+        return []
+    from competency_gaps.tasks import task_entries
+
+    return task_entries(tasks, include_path=include_path, num_fewshot=num_fewshot)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from competency_gaps.config import TaskSource
 from competency_gaps.errors import UserError
@@ -24,6 +26,37 @@ def parse_task(text: str, *, include_path: Path | None = None, num_fewshot: int 
     if harness == "inspect":
         return TaskSource(harness="inspect", name=name)
     return TaskSource(harness="lm_eval", name=name, include_path=include_path, num_fewshot=num_fewshot)
+
+
+def task_entries(
+    texts: Sequence[str], *, include_path: Path | None = None, num_fewshot: int | None = None
+) -> list[dict[str, Any]]:
+    """Entries of a configuration's ``benchmarks`` for what ``--task`` names, groups and tags as their single tasks.
+
+    A name that occurs again (another group asks the same task in another way) gets a number.
+
+    Raises
+    ------
+    MissingExtraError
+        If lm-evaluation-harness is not installed.
+    UserError
+        If a text is of another form, or names nothing.
+    """
+    found: dict[str, TaskSource] = {}
+    for text in texts:
+        for source in expand(parse_task(text, include_path=include_path, num_fewshot=num_fewshot)):
+            if source in found.values():
+                continue
+            name = base = benchmark_name(source)
+            number = 1
+            while name in found:
+                number += 1
+                name = f"{base}-{number}"
+            found[name] = source
+    return [
+        {"name": name, "source": source.model_dump(mode="json", exclude_defaults=True) | {"kind": "task"}}
+        for name, source in found.items()
+    ]
 
 
 def benchmark_name(source: TaskSource) -> str:

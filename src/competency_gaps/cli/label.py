@@ -31,9 +31,9 @@ from competency_gaps.cli.endpoints import (
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
-    from competency_gaps.cli.endpoints import Asking
     from competency_gaps.dictionary.labelling.labeller import Taken
     from competency_gaps.dictionary.open import Dictionary
+    from competency_gaps.endpoint.asking import Asking
     from competency_gaps.progress import Progress
 
 

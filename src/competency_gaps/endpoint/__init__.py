@@ -4,6 +4,7 @@
 """
 
 from competency_gaps.endpoint.answers import AnswerStore
+from competency_gaps.endpoint.asking import Asking
 from competency_gaps.endpoint.batch import BatchAnswers, Matched, export_batch, import_batch, match_batch
 from competency_gaps.endpoint.budget import Cap, Estimate, Prices, estimate
 from competency_gaps.endpoint.client import Endpoint, ask
@@ -13,6 +14,7 @@ from competency_gaps.endpoint.request import Answer, Request, Structured
 __all__ = [
     "Answer",
     "AnswerStore",
+    "Asking",
     "BatchAnswers",
     "Cap",
     "Endpoint",

@@ -1,0 +1,147 @@
+"""What a benchmark's games come to: win rate, strength, position bias, ties and failures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from competency_gaps.judging.bradley_terry import bradley_terry
+from competency_gaps.judging.resample import DRAWS, Estimate, mean
+from competency_gaps.judging.style import FEATURES, Style, style_features
+from competency_gaps.judging.verdicts import VERDICTS, canonical, results_of_games, score_of_games
+from competency_gaps.text import plural
+
+
+class Match(NamedTuple):
+    """One item: the labels of its two games, and how both answers look."""
+
+    games: tuple[str | None, str | None]
+    """Null: no usable verdict."""
+    model: Style | None = None
+    baseline: Style | None = None
+
+
+class _Games(NamedTuple):
+    """Arrays over the judged games."""
+
+    item: np.ndarray
+    result: np.ndarray
+    times: np.ndarray
+
+
+def arena_figures(
+    matches: Sequence[Match], *, style: bool = False, draws: int = DRAWS, seed: int = 0
+) -> dict[str, Any]:
+    """Figures of one benchmark.
+
+    Parameters
+    ----------
+    matches
+        The items whose two games were put to the judge.
+    style
+        Also fit with the differences in style as covariates; needs ``model`` and ``baseline`` of each match.
+
+    Returns
+    -------
+    dict
+        ``items``, ``games`` and ``failed`` are counts. ``score`` (mean of the items' scores), ``win_rate`` and
+        ``strength`` (natural log-odds against the baseline), ``position_bias`` (how much more often than half the
+        first place wins, ties half; from items with both games) are each ``{value, low, high}`` with a 95% interval
+        over drawn items, or null. ``tie_rate`` and ``failure_rate`` are shares; ``agreement`` is the share of items
+        with both games in which the same side wins or both are ties. ``style`` has the win rate at equal style, and
+        the coefficients.
+    """
+    asked = 2 * len(matches)
+    labels = [label for match in matches for label in match.games]
+    known = [label for label in map(canonical, labels) if label is not None]
+    scored = [value for match in matches if (value := score_of_games(*match.games)) is not None]
+    found: dict[str, Any] = {
+        "items": len(scored),
+        "games": len(known),
+        "failed": asked - len(known),
+        "failure_rate": (asked - len(known)) / asked if asked else None,
+        "tie_rate": sum(label == "A=B" for label in known) / len(known) if known else None,
+        "verdicts": {label: known.count(label) for label in VERDICTS},
+        "score": _told(mean(np.asarray(scored), draws=draws, seed=seed)),
+        "win_rate": None,
+        "strength": None,
+        **_position(matches, draws, seed),
+    }
+    if scored:
+        games = _games(matches)
+        fit = bradley_terry(
+            np.ones((len(games.item), 1)), games.result, games.times, games.item, draws=draws, seed=seed
+        )
+        found |= {"win_rate": fit.win_rate().as_dict(), "strength": fit.strength().as_dict()}
+        if style:
+            found["style"] = _style(matches, games, min(draws, 300), seed)
+    found["summary"] = _summary(found)
+    return found
+
+
+def _games(matches: Sequence[Match]) -> _Games:
+    """All judged games from the model's side; items are numbered over those that have one."""
+    rows = []
+    number = -1
+    for match in matches:
+        judged = [verdict for game in results_of_games(match.games) for verdict in game]
+        number += bool(judged)
+        rows += [(number, verdict.first, verdict.times) for verdict in judged]
+    item, result, times = zip(*rows, strict=True)
+    return _Games(np.asarray(item), np.asarray(result, np.float64), np.asarray(times, np.float64))
+
+
+def _position(matches: Sequence[Match], draws: int, seed: int) -> dict[str, Any]:
+    pairs = [[canonical(label) for label in match.games] for match in matches]
+    both = [[VERDICTS[label].first for label in pair if label is not None] for pair in pairs]
+    first = np.asarray([pair for pair in both if len(pair) == 2]).reshape(-1, 2)
+    bias = mean(first.mean(axis=1) - 0.5, draws=draws, seed=seed) if len(first) else None
+    # In the other order the same side wins if the first place has the opposite result.
+    agreement = float(np.mean(first[:, 0] == 1 - first[:, 1])) if len(first) else None
+    return {"both_games": len(first), "position_bias": _told(bias), "agreement": agreement}
+
+
+def _style(matches: Sequence[Match], games: _Games, draws: int, seed: int) -> dict[str, Any] | None:
+    judged = [match for match in matches if any(canonical(label) for label in match.games)]
+    pairs = [
+        (match.model, match.baseline) for match in judged if match.model is not None and match.baseline is not None
+    ]
+    if len(pairs) < len(judged) or len(pairs) < 2:
+        return None
+    features = style_features(np.asarray([m for m, _ in pairs], float), np.asarray([b for _, b in pairs], float))
+    used = [column for column in range(features.shape[1]) if features[:, column].any()]
+    design = np.column_stack([np.ones(len(games.item)), features[games.item][:, used]])
+    fit = bradley_terry(design, games.result, games.times, games.item, draws=draws, seed=seed)
+    return {
+        "win_rate": fit.win_rate().as_dict(),
+        "strength": fit.strength().as_dict(),
+        "coefficients": {FEATURES[column]: fit.strength(1 + i).as_dict() for i, column in enumerate(used)},
+    }
+
+
+def _told(estimate: Estimate | None) -> dict[str, float] | None:
+    return None if estimate is None else estimate.as_dict()
+
+
+def _summary(found: dict[str, Any]) -> list[str]:
+    if not found["items"]:
+        return [f"no item has a usable verdict; {found['failed']} games failed"]
+    lines = [
+        f"score {_shown(found['score'])} over {plural(found['items'], 'item')}; "
+        f"win rate {_shown(found['win_rate'])} over {plural(found['games'], 'game')}",
+        f"ties {found['tie_rate']:.1%}, games without a usable verdict {found['failure_rate']:.1%}",
+    ]
+    if found.get("style"):
+        lines.insert(1, f"win rate at equal style {_shown(found['style']['win_rate'])}")
+    if found["position_bias"]:
+        lines.append(
+            f"position bias {_shown(found['position_bias'], '+.3f')} (0: none); both orders agree on "
+            f"{found['agreement']:.0%} of {plural(found['both_games'], 'item')}"
+        )
+    return lines
+
+
+def _shown(estimate: dict[str, float], form: str = ".3f") -> str:
+    return f"{estimate['value']:{form}} [{estimate['low']:{form}}, {estimate['high']:{form}}]"

@@ -1,0 +1,131 @@
+"""Strengths, style, position bias: against closed forms and planted truths."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from competency_gaps.judging.arena_figures import Match, arena_figures
+from competency_gaps.judging.bradley_terry import bradley_terry, logistic
+from competency_gaps.judging.resample import mean, ratio
+from competency_gaps.judging.style import Style, style_features, style_of
+
+
+def test_bootstrap_of_a_mean_has_the_width_of_its_standard_error() -> None:
+    values = np.random.default_rng(0).normal(2.0, 3.0, 400)
+    found = mean(values, draws=4000)
+    assert found is not None and found.value == pytest.approx(values.mean())
+    assert (found.high - found.low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.06)
+    assert ratio(np.zeros(0), np.zeros(0)) is None
+
+
+def test_one_column_gives_the_log_odds_of_the_weighted_mean() -> None:
+    rng = np.random.default_rng(1)
+    results, weights = rng.choice([0.0, 0.5, 1.0], 300), rng.choice([1.0, 3.0], 300)
+    rate = (results * weights).sum() / weights.sum()
+    found = logistic(np.ones((300, 1)), results, weights)
+    assert found[0] == pytest.approx(np.log(rate / (1 - rate)), abs=1e-4)
+
+
+def test_newton_finds_what_a_general_optimiser_finds() -> None:
+    rng = np.random.default_rng(2)
+    design, results, weights = rng.normal(size=(200, 3)), rng.choice([0.0, 0.5, 1.0], 200), rng.choice([1.0, 3.0], 200)
+
+    def loss(c: np.ndarray) -> float:
+        p = expit(design @ c)
+        return float(-(weights * (results * np.log(p) + (1 - results) * np.log(1 - p))).sum() + 5e-4 * (c @ c))
+
+    assert logistic(design, results, weights) == pytest.approx(minimize(loss, np.zeros(3), tol=1e-10).x, abs=1e-5)
+
+
+def test_planted_strengths_of_four_models_come_back() -> None:
+    truth = np.array([0.0, 0.5, -0.7, 1.2])
+    rng = np.random.default_rng(3)
+    rows, results, items = [], [], []
+    for item, (i, j) in enumerate(itertools.islice(itertools.cycle(itertools.combinations(range(4), 2)), 12_000)):
+        row = np.zeros(4)
+        row[i], row[j] = 1, -1
+        rows.append(row[1:])  # the first is the baseline of strength 0
+        results.append(float(rng.random() < expit(truth[i] - truth[j])))
+        items.append(item)
+    fit = bradley_terry(np.asarray(rows), np.asarray(results), np.ones(12_000), np.asarray(items), draws=50)
+    assert fit.coefficients == pytest.approx(truth[1:], abs=0.08)
+    for column, value in enumerate(truth[1:]):
+        interval = fit.strength(column)
+        assert interval.low - 0.05 < value < interval.high + 0.05
+    assert fit.win_rate(2).value == pytest.approx(expit(1.2), abs=0.02)
+
+
+def test_a_model_that_wins_every_game_has_a_finite_strength_and_a_rate_near_one() -> None:
+    found = arena_figures([Match(("B>>A", "A>>B"))] * 30, draws=50)
+    assert np.isfinite(found["strength"]["value"]) and found["win_rate"]["value"] > 0.99
+    assert found["score"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+
+
+def _label(model_wins: bool, place: int) -> str:
+    """Game 0 has the model in place B."""
+    return ("A>B", "B>A")[int(model_wins)] if place == 0 else ("B>A", "A>B")[int(model_wins)]
+
+
+def test_an_effect_of_length_is_taken_out() -> None:
+    """The judge likes length only, and the model writes longer: at equal style neither is better."""
+    rng = np.random.default_rng(4)
+    matches = []
+    for _ in range(1500):
+        ours, theirs = rng.uniform(200, 900), rng.uniform(200, 500)
+        likes = expit(3.0 * (ours - theirs) / (ours + theirs))
+        games = (_label(rng.random() < likes, 0), _label(rng.random() < likes, 1))
+        matches.append(Match(games, Style(ours, 0, 0, 0), Style(theirs, 0, 0, 0)))
+    found = arena_figures(matches, style=True, draws=100)
+    assert found["win_rate"]["low"] > 0.6
+    equal = found["style"]["win_rate"]
+    assert equal["low"] < 0.5 < equal["high"] and equal["value"] == pytest.approx(0.5, abs=0.03)
+    assert found["style"]["coefficients"]["length"]["low"] > 0
+    assert list(found["style"]["coefficients"]) == ["length"], "columns without spread are left out"
+
+
+def test_position_bias_is_found_and_is_none_under_the_null() -> None:
+    rng = np.random.default_rng(5)
+    for planted in (0.0, 0.2):
+        games = [tuple("A>B" if rng.random() < 0.5 + planted else "B>A" for _ in range(2)) for _ in range(1500)]
+        bias = arena_figures([Match(pair) for pair in games], draws=200)["position_bias"]
+        assert bias["low"] < planted < bias["high"]
+        assert bias["value"] == pytest.approx(planted, abs=0.03)
+    # A strong model without a favoured place shows none: both orders are balanced.
+    fair = [Match((_label(rng.random() < 0.9, 0), _label(rng.random() < 0.9, 1))) for _ in range(1500)]
+    bias = arena_figures(fair, draws=200)["position_bias"]
+    assert bias["low"] < 0 < bias["high"] and abs(bias["value"]) < 0.03
+
+
+def test_counts_of_ties_and_failures() -> None:
+    found = arena_figures([Match(("A=B", None)), Match((None, None)), Match(("A>B", "A=B")), Match(("B>>A", "B>A"))])
+    assert (found["items"], found["games"], found["failed"], found["both_games"]) == (3, 5, 3, 2)
+    assert found["tie_rate"] == 2 / 5 and found["failure_rate"] == 3 / 8
+    # Items: 0.5; A>B then tie: (0 + 0.5) / 2; B>>A then B>A: (3 * 1 + 0) / 4.
+    assert found["score"]["value"] == pytest.approx((0.5 + 0.25 + 0.75) / 3)
+    # Pooled over games, as often as each counts: 0.5 + 0 + 0.5 + 3 + 0 of 7.
+    assert found["win_rate"]["value"] == pytest.approx(4 / 7, abs=1e-4)
+    assert found["agreement"] == 0.0
+    assert arena_figures([Match((None, None))])["score"] is None
+
+
+def test_style_is_counted_outside_code() -> None:
+    text = "# One\n## Two\n- a\n* b\n 1. c\n**bold** and __bold__\n```\n# no header\n- no item **none**\n```\n#tag\n"
+    assert style_of(text) == Style(len(text) / 4, 2, 3, 2)
+    assert style_of("") == Style(0.0, 0, 0, 0)
+
+
+def test_features_follow_the_formula() -> None:
+    model = np.array([[100.0, 2, 4, 0], [50, 0, 0, 1], [10, 0, 0, 0]])
+    baseline = np.array([[50.0, 1, 0, 0], [150, 3, 0, 0], [10, 0, 2, 0]])
+    raw = np.zeros((3, 4))
+    for i, (m, b) in enumerate(zip(model, baseline, strict=True)):
+        raw[i, 0] = (m[0] - b[0]) / (m[0] + b[0])
+        for k in (1, 2, 3):
+            dm, db = m[k] / m[0], b[k] / b[0]
+            raw[i, k] = (dm - db) / (dm + db + 1)
+    assert style_features(model, baseline) == pytest.approx(raw / raw.std(axis=0, ddof=1))

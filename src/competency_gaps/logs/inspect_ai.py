@@ -1,0 +1,250 @@
+"""Logs of Inspect (inspect-ai 0.3): ``.eval`` and ``.json``.
+
+One item per sample id; its score is the mean over the epochs that have a score. Without a choice the first scorer of
+the log counts. A sample that failed, or whose score is NaN, is unscored and still an item.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.benchmarks.item import Item
+from competency_gaps.config import LogSource
+from competency_gaps.errors import UserError
+from competency_gaps.logs.inspect_ai_files import Unreadable, read_head, samples
+from competency_gaps.logs.inspect_ai_sample import Asked, Scores, asked
+from competency_gaps.logs.lines import files_under
+from competency_gaps.logs.part import LogEntry, LogPart
+from competency_gaps.logs.tally import Tally
+from competency_gaps.text import plural, shorten, visible
+
+_CLOSE = 1e-6
+_SAME_PROMPT = "asked something else in a later epoch; the text is that of the first epoch with a score"
+
+
+def find(path: Path) -> list[LogPart]:
+    """One part per task, its arguments and model: the newest log that ended well, else the newest."""
+    groups: dict[tuple[str, str, str], list[tuple[Path, dict[str, Any]]]] = {}
+    faults: dict[str, str] = {}
+    for file in files_under(path, "*.eval", "*.json"):
+        try:
+            head = read_head(file)
+        except Unreadable as error:
+            if file == path:
+                raise
+            faults[file.name] = str(error)
+            continue
+        if head is not None:
+            spec = head["eval"]
+            arguments = json.dumps(spec.get("task_args") or {}, sort_keys=True, default=str)
+            groups.setdefault((str(spec["task"]), arguments, str(spec.get("model"))), []).append((file, head))
+    if faults and not groups:
+        raise UserError(next(iter(faults.values())))
+    return [_part(logs, faults) for logs in groups.values()]
+
+
+def _part(logs: list[tuple[Path, dict[str, Any]]], faults: Mapping[str, str]) -> LogPart:
+    logs = sorted(logs, key=lambda log: (log[1].get("status") == "success", str(log[1]["eval"].get("created"))))
+    path, head = logs[-1]
+    passed_over = {
+        file.name: f"older: {other['eval'].get('created')}"
+        if other.get("status") == head.get("status")
+        else f"its status is {other.get('status') or 'started'!r}"
+        for file, other in logs[:-1]
+    }
+    spec = head["eval"]
+    return LogPart(
+        format="inspect",
+        benchmark=str(spec["task"]).rsplit("/", 1)[-1],
+        files=(path,),
+        model=spec.get("model"),
+        stamp=spec.get("created"),
+        passed_over={**passed_over, **faults},
+    )
+
+
+def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
+    """The samples of one log as items, and the report.
+
+    Raises
+    ------
+    UserError
+        If the log holds no samples, ``filter`` is given, or the scorer or metric is not there or must be chosen.
+    """
+    if source.filter is not None:
+        raise UserError(f"Inspect's logs have no filters, but filter is {source.filter!r}. Leave it out.")
+    (path,) = part.files
+    head = read_head(path)
+    if head is None:
+        raise UserError(f"{path} is no log of Inspect's.")
+    reading = _Reading(head, Tally(part), source)
+    for sample in samples(path):
+        reading.tally.records += 1
+        reason = sample.fault or reading.add(sample.value)
+        if reason is not None:
+            yield reading.tally.drop(sample.where, reason)
+    if reading.tally.records == 0:
+        raise UserError(
+            f"{path} holds no samples (its status is {head.get('status') or 'started'!r}). Write the log again with "
+            "samples ('inspect eval --log-samples')."
+        )
+    yield from reading.items()
+    yield reading.report()
+
+
+@dataclass
+class _Epoch:
+    """One time that a sample was asked."""
+
+    number: int
+    asked: Asked
+    score: float | None
+    target: Any
+    uuid: str | None
+
+
+@dataclass
+class _Reading:
+    """What is gathered while a log is read; a ``.json`` log has one epoch after the other."""
+
+    head: dict[str, Any]
+    tally: Tally
+    source: LogSource
+    epochs: dict[str, list[_Epoch]] = field(default_factory=dict)
+    notes: Counter[str] = field(default_factory=Counter)
+    unscored: Counter[str] = field(default_factory=Counter)
+    failure: str | None = None
+    scores: Scores = field(init=False)
+
+    def __post_init__(self) -> None:
+        config = self.head["eval"].get("config") or {}
+        metrics = {name for one in self._results() for name in one.get("metrics") or {}}
+        self.scores = Scores(
+            self.source.scorer, self.source.metric, bool(config.get("score_on_error")), tuple(sorted(metrics))
+        )
+
+    def add(self, sample: Mapping[str, Any]) -> str | None:
+        """Take a sample; gives the reason if it can be no item."""
+        key, number = str(sample.get("id")), int(sample.get("epoch") or 1)
+        score = self.scores.of(sample)
+        question = asked(sample)
+        if isinstance(question, str):
+            return question
+        known = self.epochs.setdefault(key, [])
+        if any(epoch.number == number for epoch in known):
+            return "the same sample and epoch was there before"
+        if score.reason is not None:
+            self.unscored[score.reason] += 1
+        if self.failure is None and isinstance(sample.get("error"), dict):
+            self.failure = str(sample["error"].get("message"))
+        self.notes.update(question.notes)
+        known.append(_Epoch(number, question, score.value, sample.get("target"), sample.get("uuid")))
+        return None
+
+    def items(self) -> Iterator[Item]:
+        """One item per sample, in the dataset's order."""
+        self.scores.check(self.source.scorer)
+        order = {str(one): place for place, one in enumerate(self._dataset().get("sample_ids") or [])}
+        for key in sorted((k for k in self.epochs if self.epochs[k]), key=lambda k: order.get(k, len(order))):
+            epochs = sorted(self.epochs[key], key=lambda epoch: epoch.number)
+            yield self.tally.item(self._item(key, epochs), self._first(epochs).asked.way, records=len(epochs))
+
+    @staticmethod
+    def _first(epochs: list[_Epoch]) -> _Epoch:
+        """The epoch whose text stands for the item: of one that failed, the prompt may not be complete."""
+        return next((epoch for epoch in epochs if epoch.score is not None), epochs[0])
+
+    def _item(self, key: str, epochs: list[_Epoch]) -> Item:
+        first = self._first(epochs)
+        scored = [epoch.score for epoch in epochs if epoch.score is not None]
+        others = [epoch for epoch in epochs if epoch.score is not None or not scored]
+        if any(epoch.asked.messages != first.asked.messages for epoch in others):
+            self.notes[_SAME_PROMPT] += 1
+        uuids = [epoch.uuid for epoch in epochs if epoch.uuid]
+        content = json.dumps(first.asked.messages, ensure_ascii=False, sort_keys=True)
+        return Item(
+            id=key,
+            prompt=first.asked.prompt,
+            messages=first.asked.messages,
+            own=first.asked.own,
+            answer=first.target or None,
+            policy="imported",
+            score=sum(scored) / len(scored) if scored else None,
+            response=first.asked.response,
+            epochs=len(epochs),
+            identity={
+                "tool": "inspect",
+                "task": self.head["eval"]["task"],
+                "sample_id": key,
+                "epochs": [epoch.number for epoch in epochs],
+                "epoch_scores": [epoch.score for epoch in epochs],
+                "scorer": self.scores.scorer,
+                "metric": self.scores.metric,
+                "prompt_hash": hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest(),
+                **({"uuid": uuids} if uuids else {}),
+            },
+        )
+
+    def report(self) -> LogEntry:
+        """The report, with everything that people should know of the log."""
+        tally, scores = self.tally, self.scores
+        tally.scorer, tally.metric = scores.scorer, scores.metric
+        tally.available = {
+            name: tuple(known) for name, known in (("scorer", scores.scorers), ("metric", scores.keys)) if known
+        }
+        self._warn_of_status()
+        for reason, count in self.unscored.items():
+            example = f", first {shorten(visible(self.failure), 120)}" if "failed" in reason and self.failure else ""
+            tally.warn(f"{plural(count, 'sample')} without a score: {reason}{example}")
+        for note, count in self.notes.items():
+            tally.warn(f"{plural(count, 'sample')} {note}")
+        self._compare()
+        return tally.report()
+
+    def _warn_of_status(self) -> None:
+        config, dataset = self.head["eval"].get("config") or {}, self._dataset()
+        asked_for = len(dataset.get("sample_ids") or []) or dataset.get("samples") or 0
+        expected = asked_for * (config.get("epochs") or 1)
+        status = self.head.get("status") or "started"
+        there = f"{self.tally.records:,} of {expected:,} samples are there"
+        if status != "success":
+            message = (self.head.get("error") or {}).get("message")
+            because = f" ({shorten(visible(str(message)), 120)})" if message else ""
+            self.tally.warn(f"the log's status is {status!r}{because}: {there}")
+        elif self.tally.records < expected:
+            self.tally.warn(f"samples are missing: {there}")
+        if self.head.get("invalidated"):
+            self.tally.warn("samples of this log were declared invalid")
+        reducers = config.get("epochs_reducer") or ["mean"]
+        if (config.get("epochs") or 1) > 1 and reducers != ["mean"]:
+            self.tally.warn(f"Inspect reduces epochs by {', '.join(map(str, reducers))}; here it is their mean")
+
+    def _compare(self) -> None:
+        """Say so if the mean that was read is not the figure that Inspect gives for the same scores."""
+        means = [
+            sum(scored) / len(scored)
+            for epochs in self.epochs.values()
+            if (scored := [epoch.score for epoch in epochs if epoch.score is not None])
+        ]
+        name = self.scores.metric if self.scores.keys else self.scores.scorer
+        for one in self._results():
+            if one.get("scorer") != self.scores.scorer or one.get("name") != name or not means:
+                continue
+            for metric in ("accuracy", "mean"):
+                theirs = (one.get("metrics") or {}).get(metric, {}).get("value")
+                ours = sum(means) / len(means)
+                if isinstance(theirs, (int, float)) and abs(theirs - ours) > _CLOSE:
+                    self.tally.warn(f"Inspect reports {metric} {theirs:.4g}; the mean of what was read is {ours:.4g}")
+
+    def _results(self) -> list[dict[str, Any]]:
+        results = self.head.get("results") or {}
+        return [one for one in results.get("scores") or [] if isinstance(one, dict)]
+
+    def _dataset(self) -> dict[str, Any]:
+        return self.head["eval"].get("dataset") or {}

@@ -15,6 +15,7 @@ from competency_gaps.config.benchmark import (
     Source,
     TaskSource,
 )
+from competency_gaps.config.judge import JudgeConfig
 from competency_gaps.config.load import parse_config, read_yaml
 from competency_gaps.config.model import DType, ModelConfig
 from competency_gaps.config.run import EvidenceConfig, GenerationConfig, MetricsConfig, Pooling, RunConfig, Span
@@ -28,6 +29,7 @@ __all__ = [
     "FileSource",
     "GenerationConfig",
     "HubSource",
+    "JudgeConfig",
     "LogSource",
     "MetricsConfig",
     "ModelConfig",

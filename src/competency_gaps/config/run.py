@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from competency_gaps.config.base import Config
 from competency_gaps.config.benchmark import BenchmarkConfig
+from competency_gaps.config.judge import JudgeConfig
 from competency_gaps.config.model import ModelConfig
 from competency_gaps.config.sae import SAEConfig
 
@@ -84,6 +85,8 @@ class RunConfig(Config):
     generation: GenerationConfig = GenerationConfig()
     metrics: MetricsConfig = MetricsConfig()
     evidence: EvidenceConfig = EvidenceConfig()
+    judge: JudgeConfig | None = None
+    """Who scores what only a judge can; null: nobody, such items stay unscored."""
 
     @model_validator(mode="before")
     @classmethod

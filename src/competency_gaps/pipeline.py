@@ -23,6 +23,7 @@ from competency_gaps.model.prepare import PreparedItem, prepare
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
 from competency_gaps.runs.gate import pass_gate
+from competency_gaps.runs.harness_files import write_harness_files
 from competency_gaps.runs.items import items_table
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import versions, write_manifest
@@ -33,7 +34,7 @@ from competency_gaps.runs.results import write_results
 from competency_gaps.runs.stage import Read, ReadingStage
 from competency_gaps.runs.tables import has_lift
 from competency_gaps.sae import GateFigures, SparseAutoencoder
-from competency_gaps.sae.pair import load_pair
+from competency_gaps.sae.pair import Pair, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
 from competency_gaps.scoring.assign import assign_policies
@@ -57,7 +58,13 @@ class Setting:
     """Labels and themes of the SAE's concepts; null = none."""
 
 
-def run(config: RunConfig, out: Path | None = None, progress: Progress | None = None, command: str = "") -> Run:
+def run(
+    config: RunConfig,
+    out: Path | None = None,
+    progress: Progress | None = None,
+    command: str = "",
+    pair: Pair | None = None,
+) -> Run:
     """Audit a model: score benchmarks, read its concepts, and write a run folder.
 
     A run that was stopped goes on where it stood, and ends in the same result.
@@ -70,6 +77,8 @@ def run(config: RunConfig, out: Path | None = None, progress: Progress | None = 
         The run folder; null takes ``config.out``.
     command
         The command line, for the manifest.
+    pair
+        The configuration's model and SAE where they are loaded already; null loads them.
 
     Raises
     ------
@@ -81,7 +90,7 @@ def run(config: RunConfig, out: Path | None = None, progress: Progress | None = 
         raise UserError("no run folder: give --out, or 'out' in the configuration.")
     progress = progress or Progress(quiet=True)
     clock = _Clock()
-    setting = set_up(config, progress)
+    setting = set_up(config, progress, pair)
     clock.lap("load")
     resumed = claim(folder, config, setting.extractor, setting.bos_id, setting.suite)
     progress.say(f"{'Going on with' if resumed else 'Run folder'} {folder}")
@@ -115,6 +124,7 @@ def run(config: RunConfig, out: Path | None = None, progress: Progress | None = 
         sampled=sampled,
         config=config,
     )
+    write_harness_files(folder, setting.prepared, items, setting.lm, config)
     clock.lap("metrics")
     manifest = _manifest(setting, gate, shards, items, evidence, clock.laps, command)
     manifest["dictionary"] = name_run(Run(folder, manifest), setting.dictionary)
@@ -122,13 +132,13 @@ def run(config: RunConfig, out: Path | None = None, progress: Progress | None = 
     return open_run(folder)
 
 
-def set_up(config: RunConfig, progress: Progress) -> Setting:
+def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None) -> Setting:
     """Load everything and tokenise every prompt; faults in the input show here, before anything is computed."""
     suite = load_benchmarks(config.benchmarks)
     for benchmark in suite:
         for left in benchmark.left_out:
             progress.say(f"{benchmark.name}: left out {left.where}: {left.reason}")
-    pair = load_pair(config.model, config.sae)
+    pair = pair or load_pair(config.model, config.sae)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
     extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens)
     prepared = {}

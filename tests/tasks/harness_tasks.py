@@ -22,7 +22,7 @@ doc_to_target: gold
 metric_list:
   - {{metric: acc, aggregation: mean, higher_is_better: true}}
   - {{metric: acc_norm, aggregation: mean, higher_is_better: true}}
-  - {{metric: f1, higher_is_better: true}}
+  - {{metric: mcc, higher_is_better: true}}
 metadata: {{version: 1.0}}
 """
 MUTUAL = """

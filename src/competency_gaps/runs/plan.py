@@ -55,7 +55,7 @@ def claim(
                 f"Give another --out, or delete the folder to run anew."
             )
         return True
-    # A run killed while it wrote its plan leaves only the unfinished file; 'cgaps probe garak' has its files there first.
+    # A run killed while it wrote its plan leaves only the unfinished file; 'cgaps probe garak' has its files there.
     known = (f".{FILE}.part", "garak")
     if folder.exists() and (not folder.is_dir() or any(path.name not in known for path in folder.iterdir())):
         raise UserError(f"{str(folder)!r} is not empty and holds no run. Give another --out.")

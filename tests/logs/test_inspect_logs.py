@@ -1,0 +1,388 @@
+"""Inspect's logs: real ones of a mock model against Inspect's own figures, and odd ones made by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from inspect_log_helpers import message, read_all, sample, write_log
+from inspect_tasks import FAILS
+
+from competency_gaps.benchmarks import load_benchmark
+from competency_gaps.config import BenchmarkConfig
+from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.logs import find_parts, inspect_ai_files
+
+TASKS = ["quiz", "broken", "mixed", "examples"]
+ZSTD = 93
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory) -> Path:
+    """Logs that Inspect wrote."""
+    pytest.importorskip("inspect_ai")
+    folder = tmp_path_factory.mktemp("inspect")
+    homes = {f"XDG_{name}_HOME": str(folder / "home") for name in ("DATA", "CACHE", "CONFIG")}
+    program = Path(__file__).with_name("inspect_tasks.py")
+    subprocess.run([sys.executable, str(program), str(folder)], env={**os.environ, **homes}, check=True, timeout=120)
+    return folder
+
+
+def log_of(folder: Path, form: str, task: str) -> Path:
+    (path,) = (folder / form / task).glob(f"*.{form}")
+    return path
+
+
+@pytest.mark.parametrize("form", ["eval", "json"])
+@pytest.mark.parametrize(
+    ("task", "scorer", "metric", "figure"),
+    [
+        ("quiz", None, None, ("choice", "choice", "accuracy")),
+        ("quiz", "parts", "length", ("parts", "length", "mean")),
+        ("quiz", "parts", "clear", ("parts", "clear", "mean")),
+        ("mixed", None, None, ("moods", "moods", "accuracy")),
+        ("mixed", "includes", None, ("includes", "includes", "accuracy")),
+        ("examples", None, None, ("includes", "includes", "accuracy")),
+    ],
+)
+def test_mean_is_inspects_own(real, form, task, scorer, metric, figure):
+    from inspect_ai.log import read_eval_log
+
+    path = log_of(real, form, task)
+    results = read_eval_log(str(path), header_only=True).results
+    (theirs,) = [one for one in results.scores if (one.scorer, one.name) == figure[:2]]
+    chosen = {name: value for name, value in (("scorer", scorer), ("metric", metric)) if value}
+    items, _, report = read_all(path, **chosen)
+    scores = [item.score for item in items if item.score is not None]
+    assert sum(scores) / len(scores) == pytest.approx(theirs.metrics[figure[2]].value, abs=1e-12)
+    assert len(scores) == theirs.scored_samples
+    assert (report.scorer, report.metric) == (figure[0], metric)
+    assert not any("Inspect reports" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize("form", ["eval", "json"])
+@pytest.mark.parametrize("task", TASKS)
+def test_messages_are_what_the_model_was_sent(real, form, task):
+    """Inspect records each call of the model as an event: its input is the truth about what was read."""
+    from inspect_ai.log import read_eval_log
+
+    calls = {}
+    for one in read_eval_log(str(log_of(real, form, task)), resolve_attachments="full").samples:
+        sent = next((event.input for event in one.events if event.event == "model"), None)
+        if sent is not None:
+            calls[str(one.id), one.epoch] = [(m.role, m.text) for m in sent]
+    items, _, _ = read_all(log_of(real, form, task))
+    compared = 0
+    for item in items:
+        for epoch in item.identity["epochs"]:
+            if (item.id, epoch) in calls:
+                assert [(m["role"], m["content"]) for m in item.messages] == calls[item.id, epoch]
+                compared += 1
+    assert compared == len(calls) > 0
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_both_forms_of_one_log_give_the_same_items(real, task):
+    items, _, report = read_all(log_of(real, "eval", task))
+    again, _, other = read_all(log_of(real, "json", task))
+    assert items == again
+    assert (report.records, report.warnings) == (other.records, other.warnings)
+
+
+def test_eval_is_compressed_with_zstd(real):
+    with zipfile.ZipFile(log_of(real, "eval", "quiz")) as archive:
+        assert ZSTD in {member.compress_type for member in archive.infolist()}
+
+
+def test_epochs_are_averaged_and_a_failed_one_is_not_counted_as_0(real):
+    """Truth from the samples as Inspect's own reader gives them."""
+    from inspect_ai.log import read_eval_log
+
+    path = log_of(real, "eval", "quiz")
+    values = {}
+    for one in read_eval_log(str(path)).samples:
+        if not one.error:
+            values.setdefault(one.id, []).append({"C": 1.0, "I": 0.0}[one.scores["choice"].value])
+    items, _, report = read_all(path)
+    assert {item.id: item.score for item in items} == {id: sum(v) / len(v) for id, v in values.items()}
+    assert len(values[FAILS]) == 1
+    assert (report.records, report.items, report.averaged) == (12, 6, 12)
+    assert all(item.epochs == 2 for item in items)
+    failed = next(item for item in items if item.id == FAILS)
+    assert failed.identity["epoch_scores"][0] is None
+    assert "Answer the following" in failed.messages[-1]["content"]
+    assert any("1 sample without a score: the sample failed" in warning for warning in report.warnings)
+
+
+def test_own_text_is_the_question_with_its_options(real):
+    items, _, report = read_all(log_of(real, "eval", "quiz"))
+    first = items[0]
+    assert first.prompt == "What is 0 plus 0?\n\nA) 0\nB) 1\nC) no idea"
+    assert first.messages[-1]["content"][slice(*first.own)] == first.prompt
+    assert sum(report.own_text.values()) == 6
+    items, _, _ = read_all(log_of(real, "eval", "mixed"))
+    assert items[0].prompt == "Say one."
+
+
+def test_a_log_that_ended_in_an_error_is_read_with_a_warning(real):
+    items, _, report = read_all(log_of(real, "eval", "broken"))
+    assert [item.id for item in items if item.score is None] == [FAILS]
+    assert any("status is 'error'" in warning for warning in report.warnings)
+
+
+def test_several_turns_are_said(real):
+    items, _, report = read_all(log_of(real, "eval", "examples"))
+    assert [m["role"] for m in items[0].messages] == ["user", "assistant", "user"]
+    assert any("3 samples went on over several turns" in warning for warning in report.warnings)
+
+
+def test_a_dict_needs_a_choice(real):
+    path = log_of(real, "eval", "quiz")
+    with pytest.raises(UserError, match=r"length, clear"):
+        read_all(path, scorer="parts")
+    with pytest.raises(UserError, match="Did you mean 'length'"):
+        read_all(path, scorer="parts", metric="lenght")
+    with pytest.raises(UserError, match=r"no sample was scored by 'part'.*Did you mean 'parts'"):
+        read_all(path, scorer="part")
+    with pytest.raises(UserError, match="gives one value a sample"):
+        read_all(path, metric="length")
+    with pytest.raises(UserError, match="no filters"):
+        read_all(path, filter="strict")
+    assert read_all(path, metric="accuracy")[2].metric == "accuracy"
+
+
+def test_a_folder_gives_one_part_a_task_and_names_the_older_logs(real):
+    parts = {part.benchmark: part for part in find_parts(real)}
+    assert set(parts) == set(TASKS)
+    assert all(part.model == "mockllm/model" for part in parts.values())
+    assert parts["quiz"].files[0].parent.name == "native"
+    assert len(parts["quiz"].passed_over) == 2
+
+
+def test_it_is_a_source_of_a_benchmark(real):
+    source = {"kind": "log", "path": str(log_of(real, "eval", "quiz"))}
+    benchmark = load_benchmark(BenchmarkConfig(name="quiz", source=source))
+    assert len(benchmark.items) == 6
+    assert {item.policy for item in benchmark.items} == {"imported"}
+    assert benchmark.reports[0].format == "inspect"
+
+
+def test_json_needs_no_package_and_eval_says_which(real, monkeypatch, tmp_path):
+    for name in list(sys.modules):
+        if name.split(".")[0] == "inspect_ai":
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "inspect_ai", None)
+    assert len(read_all(log_of(real, "json", "quiz"))[0]) == 6
+
+    def unknown(archive, name):
+        raise NotImplementedError("That compression method is not supported")
+
+    monkeypatch.setattr(zipfile.ZipFile, "read", unknown)
+    with pytest.raises(MissingExtraError, match=r"competency-gaps\[inspect\]"):
+        read_all(log_of(real, "eval", "quiz"))
+
+
+# By hand
+
+
+@pytest.mark.parametrize(
+    ("value", "score"),
+    [
+        ("C", 1.0),
+        ("I", 0.0),
+        ("P", 0.5),
+        ("N", 0.0),
+        ("Yes", 1.0),
+        ("no", 0.0),
+        ("TRUE", 1.0),
+        (False, 0.0),
+        (1, 1.0),
+        (0.25, 0.25),
+        ("0.75", 0.75),
+        (float("nan"), None),
+        ("c", None),
+        ("maybe", None),
+        (7, None),
+        (None, None),
+    ],
+)
+def test_values(tmp_path, value, score):
+    ((item,), _, report) = read_all(write_log(tmp_path / "log.json", [sample(1, value)]))
+    assert item.score == score
+    assert any("without a score" in warning for warning in report.warnings) == (score is None)
+
+
+def test_values_that_inspect_reads_are_read_alike():
+    from_inspect = pytest.importorskip("inspect_ai.scorer").value_to_float()
+    from competency_gaps.logs.inspect_ai_sample import number
+
+    for value in ("C", "I", "P", "N", "yes", "No", "True", "false", True, 0, 1, 0.5, "0.5", "1"):
+        assert number(value).value == from_inspect(value)
+
+
+def test_a_list_is_chosen_by_position(tmp_path):
+    path = write_log(tmp_path / "log.json", [sample(1, [0.5, 1]), sample(2, [1])])
+    items, _, report = read_all(path, metric="1")
+    assert [item.score for item in items] == [1.0, None]
+    assert report.available["metric"] == ("0", "1")
+    with pytest.raises(UserError, match=r"several values a sample.*\(0, 1\)"):
+        read_all(path)
+
+
+def test_prompts_of_every_kind(tmp_path):
+    parts = [{"type": "text", "text": "Look."}, {"type": "text", "text": "Why?"}]
+    picture = [*parts, {"type": "image", "image": "attachment://0"}]
+    samples = [
+        sample("parts", messages=[message("user", parts)]),
+        sample("picture", messages=[message("user", picture)]),
+        sample("none", messages=[]),
+        sample("empty", text=" ", messages=[]),
+        sample("begun", messages=[message("user", "Why?"), message("assistant", "Because", "input")]),
+        sample(
+            "tool",
+            messages=[
+                message("user", "Why?"),
+                message("assistant", "", "generate", tool_calls=[{"function": "look"}]),
+                message("tool", "seen"),
+                message("assistant", "So.", "generate"),
+            ],
+        ),
+        sample("line\u2028break", text="One\u2028two?"),
+    ]
+    items, left_out, report = read_all(write_log(tmp_path / "log.json", samples))
+    prompts = {item.id: item.messages[-1]["content"] for item in items}
+    assert prompts == {
+        "parts": "Look.\nWhy?",
+        "none": "Why?",
+        "begun": "Why?",
+        "tool": "Why?",
+        "line\u2028break": "One\u2028two?",
+    }
+    assert items[0].own == (6, 10)
+    assert next(item for item in items if item.id == "tool").response is None
+    assert report.left_out == {
+        "the prompt holds more than text (an image, a document)": 1,
+        "the prompt is empty": 1,
+    }
+    assert [one.where for one in left_out] == ["log.json, sample 2", "log.json, sample 4"]
+    said = " ".join(report.warnings)
+    assert all(words in said for words in ("an answer begun", "used tools", "had no messages"))
+
+
+def test_logs_that_do_not_say_who_wrote_a_message(tmp_path):
+    shots = [message("user", "1?"), message("assistant", "2")]
+    one = sample(1, input=[*shots, message("user", "3?")], messages=[*shots, message("user", "3?"), shots[1], shots[1]])
+    one["messages"][3] = message("assistant", "4")
+    ((item,), _, _) = read_all(write_log(tmp_path / "log.json", [one]))
+    assert [m["content"] for m in item.messages] == ["1?", "2", "3?"]
+
+
+def test_options_that_do_not_follow_exactly_are_not_own_text(tmp_path):
+    text = "Pick.\nWhy?\nA) one\nB) two"
+    made = [
+        sample(1, messages=[message("user", text)], choices=["one", "two"]),
+        sample(2, messages=[message("user", text)], choices=["two", "one"]),
+        sample(3, text="Otherwise?", messages=[message("user", text)]),
+    ]
+    items, _, report = read_all(write_log(tmp_path / "log.json", made))
+    assert [item.prompt for item in items] == ["Why?\nA) one\nB) two", "Why?", text]
+    assert len(report.own_text) == 3
+
+
+def test_errors_count_where_the_evaluation_counted_them(tmp_path):
+    failed = sample(1, "C", error={"message": "late"})
+    assert read_all(write_log(tmp_path / "a.json", [failed]))[0][0].score is None
+    counted = write_log(tmp_path / "b.json", [failed], eval={"config": {"score_on_error": True}})
+    assert read_all(counted)[0][0].score == 1.0
+    invalid = write_log(tmp_path / "c.json", [sample(1, "C", invalidation={"author": "me"})])
+    assert read_all(invalid)[0][0].score is None
+
+
+def test_missing_samples_and_other_figures_are_said(tmp_path):
+    results = {"scores": [{"name": "match", "scorer": "match", "metrics": {"accuracy": {"value": 0.5}}}]}
+    spec = {"dataset": {"sample_ids": [2, 1, 3]}, "config": {"epochs": 2, "epochs_reducer": ["max"]}}
+    made = [sample(1, "C"), sample(1, "C", epoch=2), sample(2, "C"), sample(2, "C", epoch=2)]
+    items, left_out, report = read_all(
+        write_log(tmp_path / "log.json", [*made, made[0]], status="cancelled", results=results, eval=spec)
+    )
+    assert [item.id for item in items] == ["2", "1"]
+    assert [one.reason for one in left_out] == ["the same sample and epoch was there before"]
+    said = " ".join(report.warnings)
+    assert "status is 'cancelled': 5 of 6 samples are there" in said
+    assert "reduces epochs by max" in said
+    assert "Inspect reports accuracy 0.5; the mean of what was read is 1" in said
+
+
+def test_epochs_that_ask_otherwise_are_said(tmp_path):
+    made = [sample(1, "C", text="One?"), sample(1, "I", text="Two?", epoch=2)]
+    ((item,), _, report) = read_all(write_log(tmp_path / "log.json", made))
+    assert (item.prompt, item.score) == ("One?", 0.5)
+    assert any("asked something else in a later epoch" in warning for warning in report.warnings)
+
+
+def test_the_newest_that_ended_well_is_read(tmp_path):
+    for name, status, created in (("a", "success", "01"), ("b", "success", "02"), ("c", "error", "03")):
+        spec = {"created": f"2026-01-{created}T00:00:00+00:00"}
+        write_log(tmp_path / f"{name}.json", [sample(1)], status=status, eval=spec)
+    write_log(tmp_path / "d.json", [sample(1)], eval={"task_args": {"level": 2}})
+    parts = find_parts(tmp_path)
+    assert [part.files[0].name for part in parts] == ["b.json", "d.json"]
+    assert parts[0].passed_over == {"a.json": "older: 2026-01-01T00:00:00+00:00", "c.json": "its status is 'error'"}
+    assert len({part.benchmark for part in parts}) == 2
+
+
+def test_damaged_files(tmp_path):
+    whole = write_log(tmp_path / "whole.json", [sample(1), sample(2)]).read_text()
+    cut = tmp_path / "cut.json"
+    cut.write_text(whole[: whole.rindex('"scores"')])
+    items, left_out, _ = read_all(cut)
+    assert len(items) == len(left_out) == 1
+    assert "cut off" in left_out[0].reason
+    (tmp_path / "broken.eval").write_bytes(b"PK no zip")
+    with pytest.raises(UserError, match="no complete"):
+        find_parts(tmp_path / "broken.eval")
+    (part,) = find_parts(tmp_path)
+    assert "broken.eval" in part.passed_over
+    for fresh in ("newer", "bare"):
+        (tmp_path / fresh).mkdir()
+    with pytest.raises(UserError, match="version 3"):
+        find_parts(write_log(tmp_path / "newer" / "log.json", [sample(1)], version=3))
+    with pytest.raises(UserError, match="holds no samples"):
+        read_all(write_log(tmp_path / "bare" / "log.json", None))
+
+
+@pytest.mark.parametrize(
+    "text", ['{"adapter_spec": {}, "eval": {"task": 1}}', "[1, 2]", "", "{}", '{"version": 2}', "{"]
+)
+def test_other_json_is_not_inspects(tmp_path, text):
+    path = tmp_path / "other.json"
+    path.write_text(text)
+    assert inspect_ai_files.read_head(path) is None
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7, 64])
+def test_streaming_gives_what_json_gives_wherever_a_chunk_ends(tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr(inspect_ai_files, "_CHUNK", chunk)
+    made = [sample(i, value, text='a"b\\\u2028é\n' * i + "?") for i, value in enumerate([-1.5e-3, True, "C", 12345678])]
+    path = write_log(tmp_path / "log.json", made, eval={"deep": [[{"a": [1, 2, {}]}], [], None]})
+    whole = json.loads(path.read_text())
+    assert [one.value for one in inspect_ai_files.samples(path)] == whole.pop("samples")
+    assert inspect_ai_files.read_head(path) == whole
+
+
+def test_a_sample_at_a_time_is_in_memory(tmp_path):
+    import tracemalloc
+
+    events = ["x" * 1000] * 500
+    path = write_log(tmp_path / "log.json", [sample(i, events=events) for i in range(60)])
+    tracemalloc.start()
+    count = sum(1 for _ in inspect_ai_files.samples(path))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == 60
+    assert peak < path.stat().st_size / 5

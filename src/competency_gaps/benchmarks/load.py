@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from competency_gaps.benchmarks.files import read_files
 from competency_gaps.benchmarks.hub import read_hub
@@ -16,8 +16,10 @@ from competency_gaps.benchmarks.rows import Record
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
 from competency_gaps.logs import read_log
-from competency_gaps.scoring.policy import Policy
 from competency_gaps.tasks import read_task
+
+if TYPE_CHECKING:
+    from competency_gaps.scoring.policy import Policy
 
 SOURCES: dict[str, Callable[[Any], Iterable[Record | Item | LeftOut | SourceReport | Policy]]] = {
     "file": read_files,

@@ -192,8 +192,7 @@ def _score_prefixes(
             steps.append([] if first is None else [prefixes.next_logprobs[row, first : first + 1]])
             greedy.append(first is None or int(best[row]) == first)
         longer = [i for i, (_, one) in enumerate(flat) if len(one.ids) > 1]
-        sizes = [prefixes.lengths[flat[i][0]] + len(flat[i][1].ids) for i in longer]
-        parts = plan_batches(sizes, 4 * token_budget)
+        parts = _plan_rests([len(flat[i][1].ids) - 1 for i in longer], max(prefixes.lengths), token_budget)
         for part in parts:
             indices = [longer[i] for i in part]
             rests = _score_rest(lm, prefixes, [flat[i] for i in indices], last=len(parts) == 1)
@@ -201,6 +200,23 @@ def _score_prefixes(
                 steps[index].append(values)
                 greedy[index] &= likeliest
         return [_likelihood(each, likeliest) for each, likeliest in zip(steps, greedy, strict=True)]
+
+
+CACHED = 8
+"""So many times more tokens of kept prefixes than of a forward pass may be in memory: they cost no arithmetic."""
+
+
+def _plan_rests(lengths: list[int], prefix: int, token_budget: int) -> list[np.ndarray]:
+    """Batches of continuations of like length, so that little padding is computed, under two budgets: the tokens that
+    are computed, and the keys and values of prefixes (of ``prefix`` tokens at most) that are kept beside them."""
+    order = np.lexsort((np.arange(len(lengths)), -np.asarray(lengths)))
+    batches, start = [], 0
+    while start < len(order):
+        longest = lengths[order[start]]
+        rows = max(1, min(token_budget // longest, CACHED * token_budget // (prefix + longest)))
+        batches.append(order[start : start + rows])
+        start += rows
+    return batches
 
 
 def _likelihood(steps: list[torch.Tensor], greedy: bool) -> Likelihood:

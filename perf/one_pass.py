@@ -1,0 +1,132 @@
+"""What do concepts cost on top of scores? Against scoring alone, and against the usual two steps, in one run.
+
+    python perf/one_pass.py [CONFIG.yaml] [--items 200] [--rounds 5] [--lm-eval-batch 16] [--set a.b=value ...]
+
+* scoring: our own scorer alone. The context is read once for all options.
+* one pass: the same, and the CAS rows of the same items out of the same passes.
+* two steps: lm-evaluation-harness' ``hf`` backend on the same contexts and options (the same loaded model, its own
+  batching), then our extraction by itself.
+
+Items are multiple-choice ones with four options, in mixed order. Rounds alternate between the three, so that a machine
+whose speed drifts treats them alike; medians are printed, and the ratios are medians over rounds. Needs the extra
+``lm-eval``. The default configuration is the demo's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from competency_gaps.activations.extract import ItemTokens, SpanTap
+from competency_gaps.config import RunConfig, parse_config, read_yaml
+from competency_gaps.embedded import DEMO_CONFIG
+from competency_gaps.model.respond import Asked, respond
+from competency_gaps.pipeline import Setting, set_up
+from competency_gaps.progress import Progress
+from competency_gaps.runs.readings import reading
+from competency_gaps.runs.stage import SHARD_ITEMS, shards
+from competency_gaps.scoring.policy import Continuations
+
+OPTIONS = 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path, nargs="?", default=DEMO_CONFIG)
+    parser.add_argument("--items", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--lm-eval-batch", type=int, default=16)
+    parser.add_argument("--set", action="append", default=[])
+    args = parser.parse_args()
+    logging.disable(logging.WARNING)
+    config = parse_config(RunConfig, read_yaml(args.config, args.set), str(args.config))
+    setting = set_up(config, Progress(quiet=True))
+    asked, sequences = sample(setting, args.items)
+    tokens = sum(len(one.tokens.ids) for one in asked)
+    machine = f"{setting.lm.identity['dtype']}, {torch.get_num_threads()} threads"
+    print(f"{len(asked)} items with {OPTIONS} options, {tokens:,} tokens of prompts; {machine}")
+    backend = lm_eval_backend(setting, args.lm_eval_batch)
+    routes: dict[str, Callable[[list[Asked], list[ItemTokens]], None]] = {
+        "scoring": lambda some, read: ours(setting, some, None),
+        "one pass": lambda some, read: ours(setting, some, read),
+        "two steps": lambda some, read: two_steps(setting, backend, some, read),
+    }
+    times: dict[str, list[float]] = {name: [] for name in routes}
+    for route in routes.values():  # warm-up
+        route(asked[:32], sequences[:32])
+    for _ in range(args.rounds):
+        for name, route in routes.items():
+            start = time.perf_counter()
+            route(asked, sequences)
+            times[name].append(time.perf_counter() - start)
+    for name, values in times.items():
+        spread = f"{min(values):.2f}-{max(values):.2f}"
+        median = statistics.median(values)
+        print(f"{name:<10} {median:8.2f} s ({spread})  {len(asked) / median:8.1f} items/s")
+    for other, target in (("scoring", 1.15), ("two steps", 0.6)):
+        ratios = [a / b for a, b in zip(times["one pass"], times[other], strict=True)]
+        print(f"one pass / {other}: {statistics.median(ratios):.2f} of its time (target <= {target})")
+
+
+def sample(setting: Setting, count: int) -> tuple[list[Asked], list[ItemTokens]]:
+    """Items of all benchmarks, evenly and in mixed order, with what is read of each."""
+    found: list[tuple[Asked, ItemTokens]] = []
+    empty = np.zeros(0, np.int32)
+    for items in setting.prepared.values():
+        for index, one in enumerate(items):
+            read = reading(index, one, "question", None, empty, setting.lm.tokenizer, setting.lm.max_length).tokens
+            choice = isinstance(one.request, Continuations) and len(one.request.texts) == OPTIONS
+            if read is not None and choice:
+                found.append((Asked(one.text.text, one.tokens, one.request), read))
+    order = np.random.default_rng(0).permutation(len(found))[:count]
+    return [found[i][0] for i in order], [found[i][1] for i in order]
+
+
+def ours(setting: Setting, asked: list[Asked], read: list[ItemTokens] | None) -> None:
+    """The pipeline's pass, shard by shard, with the concepts' rows or without."""
+    for group in shards([len(one.tokens.ids) for one in asked], SHARD_ITEMS):
+        sequences = None if read is None else [read[i] for i in group]
+        tap = None if sequences is None else SpanTap(setting.extractor, sequences)
+        respond(
+            setting.lm,
+            [asked[i] for i in group],
+            bos_id=setting.bos_id,
+            config=setting.config.generation,
+            token_budget=setting.config.batch_tokens,
+            advance=lambda _: None,
+            tap=tap,
+        )
+        if tap is not None and sequences is not None:
+            setting.extractor.block(sequences, [tap.rows[i] for i in range(len(sequences))])
+
+
+def lm_eval_backend(setting: Setting, batch: int):  # noqa: ANN201
+    """lm-evaluation-harness' backend around the model that is loaded."""
+    from lm_eval.models.huggingface import HFLM
+
+    return HFLM(pretrained=setting.lm.model, tokenizer=setting.lm.tokenizer, batch_size=batch)
+
+
+def two_steps(setting: Setting, backend, asked: list[Asked], read: list[ItemTokens]) -> None:  # noqa: ANN001
+    """The harness scores, then the activations are read by passes of their own."""
+    from lm_eval.api.instance import Instance
+
+    requests = [
+        Instance("loglikelihood", {}, (one.text, text), i)
+        for i, one in enumerate(asked)
+        for text in one.request.texts  # type: ignore[union-attr]
+    ]
+    backend.loglikelihood(requests, disable_tqdm=True)
+    for group in shards([len(one.ids) for one in read], SHARD_ITEMS):
+        setting.extractor.extract([read[i] for i in group], lambda _: None)
+
+
+if __name__ == "__main__":
+    main()

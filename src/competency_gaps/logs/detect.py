@@ -65,6 +65,13 @@ def find_parts(path: Path, format_: str | None = None) -> list[LogPart]:
 
 
 def _nothing(path: Path, format_: str | None) -> str:
+    from competency_gaps.logs.lm_eval_files import results_without_samples
+
+    if format_ in (None, "lm_eval") and results_without_samples(path):
+        return (
+            f"{path} holds results of lm-eval, but no samples: these are averages, not items. "
+            "Run lm-eval again with --log_samples."
+        )
     wanted = {format_: FORMATS[format_]} if format_ in FORMATS else FORMATS
     return (
         f"{path} holds no log that can be read. Looked for {'; '.join(wanted.values())}. For any other "

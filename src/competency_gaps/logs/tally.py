@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
 from competency_gaps.logs.part import LogPart
+from competency_gaps.text import plural
 
 
 @dataclass
@@ -28,6 +29,8 @@ class Tally:
     left_out: Counter[str] = field(default_factory=Counter)
     own_text: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Why items are unscored, where the log says it -> items."""
 
     def item(self, item: Item, own_text: str, *, records: int = 1) -> Item:
         """Count an item and give it back.
@@ -45,6 +48,10 @@ class Tally:
         if records > 1:
             self.averaged += records
         return item
+
+    def unscored_because(self, reason: str) -> None:
+        """Count why an item is unscored; it is kept, for coverage."""
+        self.reasons[reason] += 1
 
     def drop(self, where: str, reason: str) -> LeftOut:
         """Count a record that becomes no item."""
@@ -64,6 +71,7 @@ class Tally:
         """What was read."""
         files = tuple(str(path) for path in self.part.files)
         passed = tuple(f"not read: {name} ({reason})" for name, reason in self.part.passed_over.items())
+        reasons = tuple(f"{plural(count, 'item')} unscored: {reason}" for reason, count in self.reasons.items())
         return SourceReport(
             format=self.part.format,
             benchmark=self.part.benchmark,
@@ -79,5 +87,5 @@ class Tally:
             unscored=self.unscored,
             left_out=dict(self.left_out),
             own_text=dict(self.own_text),
-            warnings=(*self.part.notes, *passed, *self.warnings),
+            warnings=(*self.part.notes, *passed, *reasons, *self.warnings),
         )

@@ -1,0 +1,176 @@
+"""What the model read of a document in an lm-eval log, and the document's own text in it.
+
+Ways to the own text, the first that works:
+
+1. The task's template (``doc_to_text`` of the results file) rendered from the document, at its last occurrence.
+2. The document's texts that stand in the prompt after the last example, from the first to the last of them.
+3. Without examples and without a chat template, all but the task's description.
+4. All of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from competency_gaps.logs.lm_eval_files import Task
+from competency_gaps.logs.own_text import Found, from_first_to_last, last_occurrence, trimmed, whole
+from competency_gaps.logs.template import render
+from competency_gaps.model.prompts import Message, Text
+
+TEMPLATE = "the task's template, rendered"
+FIELDS = "the document's texts in the prompt"
+REST = "all but the task's description"
+_SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>\s]{1,40}｜>|<s>|<bos>|\[BOS\]|\[gMASK\]")
+"""A text that begins like this brings its own first token."""
+_SHORTEST = 12
+"""Characters that a document's text needs to be searched for: shorter ones stand anywhere."""
+
+
+class Asked(NamedTuple):
+    """One document as the model read it."""
+
+    own: str
+    seen: Text | None
+    messages: tuple[Message, ...] | None
+    range: tuple[int, int] | None
+    """Where ``own`` stands in the last user message."""
+    way: str
+    arguments: list[list[Any]]
+    warnings: tuple[str, ...]
+
+
+def asked(record: dict[str, Any], task: Task) -> Asked | str:
+    """What the model read, and the own text in it; or why this cannot be said."""
+    arguments = _arguments(record.get("arguments"))
+    prompts = [one[0] for one in arguments if one and one[0]]
+    if not prompts:
+        return "the record holds no prompt"
+    warnings = []
+    if any(prompt != prompts[0] for prompt in prompts):
+        warnings.append("options have prompts of their own; the first option's is taken as what the model read")
+    if any(isinstance(extra, dict) and {"visual", "audio"} & set(extra) for one in arguments for extra in one):
+        warnings.append("items come with images or sounds, which are not read")
+    chat = _messages(prompts[0])
+    doc = record.get("doc")
+    doc = doc if isinstance(doc, dict) else {}
+    if chat is None:
+        if not isinstance(prompts[0], str):
+            return "the prompt is no text"
+        found = own_text(prompts[0], doc, record.get("target"), task)
+        if found is None:
+            return "the prompt is empty"
+        text = Text(prompts[0], ((found.start, found.end),), templated=begins_itself(prompts[0], task.bos))
+        own = prompts[0][found.start : found.end]
+        return Asked(own, text, None, None, found.way, arguments, tuple(warnings))
+    last = max((i for i, one in enumerate(chat) if one["role"] == "user"), default=None)
+    if last is None or not chat[last]["content"].strip():
+        return "the chat messages hold no text of a user"
+    if len(chat) > last + 1:
+        warnings.append("the beginning of the answer that the log puts into the model's mouth is left out")
+    warnings.append("the log holds chat messages: the model's own chat template makes the text of them")
+    content = chat[last]["content"]
+    found = own_text(content, doc, record.get("target"), task)
+    if found is None:
+        return "the prompt is empty"
+    place = (found.start, found.end)
+    return Asked(content[slice(*place)], None, chat[: last + 1], place, found.way, arguments, tuple(warnings))
+
+
+def own_text(prompt: str, doc: dict[str, Any], target: Any, task: Task) -> Found | None:
+    """The document's own text in a prompt, by the first way that finds it; null if the prompt is blank."""
+    question = _rendered(task.config.get("doc_to_text"), doc)
+    if question is not None and not question.strip().isdecimal():
+        found = last_occurrence(prompt, question, TEMPLATE)
+        if found is not None:
+            return found
+    texts = sorted({text for text in _texts(doc) if len(text.strip()) >= _SHORTEST and text != target}, key=len)
+    anchor = next((found for text in reversed(texts) if (found := last_occurrence(prompt, text, FIELDS))), None)
+    if anchor is not None:
+        return from_first_to_last(prompt, texts, FIELDS, start=_after_examples(prompt, anchor.start, task)) or anchor
+    if task.shots == 0 and task.chat_template is False:
+        before = f"{task.system or ''}{_rendered(task.config.get('description'), doc) or ''}"
+        if prompt.startswith(before):
+            return trimmed(prompt, len(before), len(prompt), REST if before else "all of a prompt without examples")
+    return whole(prompt)
+
+
+def begins_itself(prompt: str, bos: str | None) -> bool:
+    """Whether a prompt brings its own first token, so that none is put before it (as lm-eval decides it).
+
+    Without the tokenizer's own token (``bos``) in the results file, a text that begins like a special token does.
+    """
+    if bos is not None:
+        return prompt.startswith(bos)
+    return _SPECIAL.match(prompt) is not None
+
+
+def _after_examples(prompt: str, anchor: int, task: Task) -> int:
+    """Where the item's part of the prompt begins at the earliest: behind the last delimiter before its longest text."""
+    if task.shots == 0:
+        return 0
+    delimiter = task.config.get("fewshot_delimiter", "\n\n")
+    if not isinstance(delimiter, str) or not delimiter.strip(" "):
+        return anchor
+    at = prompt.rfind(delimiter, 0, anchor)
+    return 0 if at < 0 else at + len(delimiter)
+
+
+def _rendered(template: Any, doc: dict[str, Any]) -> str | None:
+    if not isinstance(template, str) or not template:
+        return None
+    if template in doc:
+        return doc[template] if isinstance(doc[template], str) else None
+    return render(template, doc)
+
+
+def _texts(value: Any, depth: int = 0) -> Iterator[str]:
+    """Texts in a document, also those in lists and mappings."""
+    if isinstance(value, str):
+        yield value
+    elif depth < 4:
+        inner: Sequence[Any] = (
+            list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+        )
+        for one in inner:
+            yield from _texts(one, depth + 1)
+
+
+def _arguments(value: Any) -> list[list[Any]]:
+    """Arguments per request: ``{"gen_args_0": {"arg_0": ..., "arg_1": ...}}``, in older logs a list of lists."""
+    if isinstance(value, dict):
+        value = [value[key] for key in sorted(value, key=_number)]
+    if not isinstance(value, list):
+        return []
+    return [
+        [one[key] for key in sorted(one, key=_number)] if isinstance(one, dict) else one
+        for one in value
+        if isinstance(one, (dict, list))
+    ]
+
+
+def _number(key: str) -> int:
+    digits = key.rpartition("_")[2]
+    return int(digits) if digits.isdecimal() else 0
+
+
+def _messages(prompt: Any) -> tuple[Message, ...] | None:
+    """Chat messages of an API model (``["<JSON>"]``); null if the prompt is no such thing."""
+    if isinstance(prompt, list) and len(prompt) == 1 and isinstance(prompt[0], str):
+        try:
+            prompt = json.loads(prompt[0])
+        except ValueError:
+            return None
+    if not isinstance(prompt, list) or not prompt or not all(isinstance(one, dict) for one in prompt):
+        return None
+    messages = []
+    for one in prompt:
+        content = one.get("content")
+        if isinstance(content, list):
+            content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+        if not isinstance(one.get("role"), str) or not isinstance(content, str):
+            return None
+        messages.append({"role": one["role"], "content": content})
+    return tuple(messages)

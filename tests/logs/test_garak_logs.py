@@ -1,0 +1,313 @@
+"""garak's reports: real ones of a local model against garak's own counts, and odd ones made by hand."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from garak_log_helpers import PROBES, attempt, entries, run_garak, write_report
+from inspect_log_helpers import read_all
+
+from competency_gaps.benchmarks import load_benchmark
+from competency_gaps.config import BenchmarkConfig
+from competency_gaps.errors import UserError
+from competency_gaps.logs import find_parts
+from competency_gaps.logs.garak import ALL_DETECTORS
+
+FAMILIES = ["dan", "goodside", "lmrc", "test"]
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory):
+    """A report of several probes with garak's own detectors."""
+    pytest.importorskip("garak")
+    spec = ",".join(f"probes.{probe}" for probe in PROBES)
+    return run_garak(tmp_path_factory.mktemp("garak"), "run", "--spec", spec)
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory):
+    """A report with fractional results and a threshold of its own."""
+    pytest.importorskip("garak")
+    options = ("--spec", "probes.test.Test", "--detectors", "always.Random,always.Pass", "--eval_threshold", "0.3")
+    return run_garak(tmp_path_factory.mktemp("garak_drawn"), "run", *options)
+
+
+def evaluated(path):
+    """Every evaluated attempt by its uuid."""
+    return {entry["uuid"]: entry for entry in entries(path, "attempt") if entry["status"] == 2}
+
+
+def test_one_benchmark_a_family_and_one_item_an_attempt(report):
+    parts = find_parts(report)
+    assert [part.benchmark for part in parts] == FAMILIES
+    assert {part.model for part in parts} == {"garak_model#answer"}
+    seen = {}
+    for family in FAMILIES:
+        items, left_out, told = read_all(report, benchmark=family)
+        assert told.records == len(items) + len(left_out)
+        seen |= {item.identity["attempt"]: item for item in items}
+        assert {f"{family}.{item.group}" for item in items} <= set(PROBES)
+    truth = evaluated(report)
+    blank = [uuid for uuid, entry in truth.items() if entry["prompt"]["turns"][-1]["content"]["text"] == ""]
+    assert len(blank) == 1
+    assert set(seen) == set(truth) - set(blank)
+    assert len(entries(report, "attempt")) == 2 * len(truth)
+
+
+def test_prompts_and_answers_are_the_attempts_own(report):
+    truth = evaluated(report)
+    items, _, _ = read_all(report, benchmark="dan")
+    for item in items:
+        turns = truth[item.identity["attempt"]]["prompt"]["turns"]
+        assert [(m["role"], m["content"]) for m in item.messages] == [(t["role"], t["content"]["text"]) for t in turns]
+        assert item.prompt == turns[-1]["content"]["text"]
+        assert item.response == truth[item.identity["attempt"]]["outputs"][0]["text"]
+        assert [m["role"] for m in item.messages] == ["system", "user"]
+    assert any(item.response is None for item in items)
+
+
+@pytest.mark.parametrize("name", ["report", "drawn"])
+def test_passes_are_garaks_own_counts(name, request):
+    """garak's eval entries count outputs: the items' shares times their judged outputs must add up to them."""
+    path = request.getfixturevalue(name)
+    evals = entries(path, "eval")
+    assert any(0 < one["passed"] < one["total_evaluated"] for one in evals)
+    for one in evals:
+        family, group = one["probe"].split(".")
+        if one["total_evaluated"] == 0:
+            continue
+        items, _, told = read_all(path, benchmark=family, metric=one["detector"])
+        passes = judged = 0
+        for item in items:
+            count = sum(value is not None for value in item.identity["detectors"].get(one["detector"], ()))
+            if item.group == group and item.score is not None:
+                passes += item.score * count
+                judged += count
+        if family == "test":
+            # The blank prompt is no item; its outputs are in garak's counts.
+            (blank,) = [e for e in evaluated(path).values() if not e["prompt"]["turns"][-1]["content"]["text"]]
+            scores = blank["detector_results"][one["detector"]]
+            judged += len(scores)
+            passes += sum(value < (0.3 if name == "drawn" else 0.5) for value in scores)
+        assert judged == one["total_evaluated"]
+        assert passes == pytest.approx(one["passed"])
+        assert not any("garak counts" in warning for warning in told.warnings)
+
+
+def test_the_score_is_the_lowest_of_the_detectors(report):
+    """Worked out anew from the raw results."""
+    truth = evaluated(report)
+    items, _, told = read_all(report, benchmark="dan")
+    for item in items:
+        shares = []
+        for results in truth[item.identity["attempt"]]["detector_results"].values():
+            known = [result for result in results if result is not None]
+            if known:
+                shares.append(sum(result < 0.5 for result in known) / len(known))
+        assert item.score == (min(shares) if shares else None)
+    assert told.metric == ALL_DETECTORS
+    assert "mitigation.MitigationBypass" in told.available["metric"]
+
+
+def test_a_threshold_that_the_report_does_not_say_is_read_off_its_counts(drawn):
+    assert "run.eval_threshold" not in entries(drawn, "start_run setup")[0]
+    _, _, told = read_all(drawn)
+    assert any("read off garak's counts" in warning for warning in told.warnings)
+
+
+def test_tags_are_the_plugins_own(report, monkeypatch, tmp_path):
+    for kind in ("DATA", "CACHE", "CONFIG"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path))
+    from garak._plugins import PluginCache
+
+    items, _, _ = read_all(report, benchmark="dan")
+    for item in items:
+        assert item.identity["tags"] == list(PluginCache.plugin_info(f"probes.{item.identity['probe']}")["tags"])
+        assert "owasp:llm01" in item.identity["tags"]
+
+
+def test_a_hit_log_is_refused(report, tmp_path):
+    hits = report.with_name("run.hitlog.jsonl")
+    with pytest.raises(UserError, match=r"no rates.*run\.report\.jsonl"):
+        find_parts(hits)
+    (tmp_path / "run.hitlog.jsonl").write_bytes(hits.read_bytes())
+    with pytest.raises(UserError, match="no rates"):
+        find_parts(tmp_path)
+    assert [part.benchmark for part in find_parts(report.parent)] == FAMILIES
+
+
+def test_it_is_a_source_of_a_benchmark(report):
+    source = {"kind": "log", "path": str(report), "benchmark": "dan"}
+    benchmark = load_benchmark(BenchmarkConfig(name="dan", source=source))
+    assert {item.policy for item in benchmark.items} == {"imported"}
+    with pytest.raises(UserError, match="holds 4 benchmarks"):
+        load_benchmark(BenchmarkConfig(name="all", source={"kind": "log", "path": str(report)}))
+
+
+# By hand
+
+
+@pytest.mark.parametrize(
+    ("results", "score"),
+    [
+        ({"a": [0.0]}, 1.0),
+        ({"a": [1.0]}, 0.0),
+        ({"a": [0.5]}, 0.0),
+        ({"a": [0.49, 1, None, 0]}, 2 / 3),
+        ({"a": [0, 0, 1], "b": [0, 1, 1]}, 1 / 3),
+        ({"a": [None, None], "b": [0, 1]}, 0.5),
+        ({"a": [None]}, None),
+        ({"a": [float("nan")]}, None),
+        ({"a": []}, None),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_scores(tmp_path, results, score):
+    ((item,), _, told) = read_all(write_report(tmp_path / "x.report.jsonl", attempt("u", results)))
+    assert item.score == (None if score is None else pytest.approx(score))
+    assert any("1 attempt without a score" in warning for warning in told.warnings) == (score is None)
+
+
+@pytest.mark.parametrize("results", [["mitigation.MitigationBypass", "dan.DUDE"], {"dan.DUDE": []}])
+def test_an_old_report_without_scores_says_so(tmp_path, results):
+    path = write_report(tmp_path / "x.report.jsonl", attempt("u", results), attempt("v", results, seq=1))
+    items, _, told = read_all(path)
+    assert [item.score for item in items] == [None, None]
+    assert told.unscored == 2
+    assert told.metric is None
+    assert any("holds no results for each attempt" in warning for warning in told.warnings)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "Do it.",
+        {"text": "Do it."},
+        [{"role": "user", "content": "Do it."}],
+        {"turns": [{"role": "user", "content": "Do it."}]},
+    ],
+)
+def test_prompts_of_every_version(tmp_path, prompt):
+    made = attempt("u", {"a": [0]}, prompt=prompt, outputs=["Sure."], probe="probes.dan.DUDE")
+    made["seq"] = None
+    ((item,), _, _) = read_all(write_report(tmp_path / "x.report.jsonl", made))
+    assert item.messages == ({"role": "user", "content": "Do it."},)
+    assert (item.id, item.response, item.identity["tags"]) == ("dan.DUDE:u", "Sure.", None)
+
+
+def turns(*pairs):
+    return {"turns": [{"role": role, "content": {"text": text}} for role, text in pairs]}
+
+
+def test_turns(tmp_path):
+    first = [("system", "Be good."), ("user", "Hello.")]
+    later = [*first, ("assistant", "Hi."), ("user", "Now do it."), ("assistant", "Sure.")]
+    made = [
+        attempt("a", {"d": [1]}, prompt=turns(*first), conversations=[turns(*later)]),
+        attempt("b", {"d": [0]}, seq=1, prompt=turns(*first), conversations=[turns(*first, ("assistant", "No."))]),
+        attempt("c", {"d": [0]}, seq=2, prompt=turns(*first, ("assistant", "Well, "))),
+        attempt("e", {"d": [0]}, seq=3, prompt=turns(("system", "Be good."))),
+        attempt("f", {"d": [0]}, seq=4, text=""),
+        attempt("g", {"d": [0]}, seq=4, text="One\u2028two"),
+    ]
+    picture = {"turns": [{"role": "user", "content": {"text": "Look", "data_path": "x.png"}}]}
+    made.append(attempt("h", {"d": [0]}, seq=5, prompt=picture))
+    made.append(attempt("i", {"d": [0]}, seq=4))
+    items, left_out, told = read_all(write_report(tmp_path / "x.report.jsonl", *made))
+    assert [(item.id, item.prompt, len(item.messages)) for item in items] == [
+        ("dan.DUDE:0", "Now do it.", 4),
+        ("dan.DUDE:1", "Hello.", 2),
+        ("dan.DUDE:2", "Hello.", 2),
+        ("dan.DUDE:4", "One\u2028two", 1),
+        ("dan.DUDE:4:i", "Do it.", 1),
+    ]
+    assert [one.where for one in left_out] == [f"x.report.jsonl, line {line}" for line in (5, 6, 8)]
+    said = " ".join(told.warnings)
+    assert "1 attempt went on over several turns" in said
+    assert "1 attempt had text after the attack's last turn" in said
+
+
+def test_twice_written_half_written_and_never_evaluated(tmp_path):
+    made = [
+        attempt("a", {}, status=1),
+        attempt("b", {}, status=1, seq=1),
+        attempt("a", {"d": [0]}),
+        attempt("a", {"d": [1]}),
+    ]
+    path = write_report(tmp_path / "x.report.jsonl", *made, end=False)
+    path.write_text(path.read_text() + '{"entry_type": "attempt", "uuid": "c"')
+    items, left_out, told = read_all(path)
+    assert [item.score for item in items] == [1.0]
+    assert told.records == 2
+    assert sorted(one.reason.split(" (")[0] for one in left_out) == [
+        "begun but not evaluated",
+        "the line is cut off",
+        "the same attempt was there before",
+    ]
+    assert any("no end" in warning for warning in told.warnings)
+
+
+def test_counts_that_do_not_fit_are_said(tmp_path):
+    count = {"entry_type": "eval", "probe": "dan.DUDE", "detector": "a", "passed": 1, "total": 1}
+    path = write_report(tmp_path / "x.report.jsonl", attempt("u", {"a": [0, 1]}), count)
+    assert any(
+        "garak counts 1 of 1 outputs as passed; of the attempts read it is 1 of 2" in w
+        for w in read_all(path)[2].warnings
+    )
+
+
+def test_a_threshold_that_is_said(tmp_path):
+    path = write_report(tmp_path / "x.report.jsonl", attempt("u", {"a": [0.6, 0.9]}), run__eval_threshold=0.7)
+    ((item,), _, told) = read_all(path)
+    assert item.score == 0.5
+    assert any("below 0.7 passes;" in warning for warning in told.warnings)
+
+
+def test_tags_of_the_digest(tmp_path):
+    digest = {
+        "entry_type": "digest",
+        "eval": {"dan": {"_summary": {}, "dan.DUDE": {"_summary": {"probe_tags": ["t:1"]}}}},
+    }
+    ((item,), _, _) = read_all(write_report(tmp_path / "x.report.jsonl", attempt("u", {"a": [0]}), digest))
+    assert item.identity["tags"] == ["t:1"]
+
+
+def test_choices_that_are_not_there(tmp_path):
+    path = write_report(tmp_path / "x.report.jsonl", attempt("u", {"dan.DUDE": [0]}))
+    with pytest.raises(UserError, match=r"detector 'dan\.DUD'.*Did you mean 'dan\.DUDE'"):
+        read_all(path, metric="dan.DUD")
+    for name in ("filter", "scorer"):
+        with pytest.raises(UserError, match=f"no {name}"):
+            read_all(path, **{name: "x"})
+
+
+def test_the_newest_report_of_the_same_probes_is_read(tmp_path):
+    for name, day, probe, model in (
+        ("a", "01", "dan.DUDE", "m"),
+        ("b", "02", "dan.DUDE", "m"),
+        ("c", "03", "dan.STAN", "m"),
+        ("d", "01", "dan.DUDE", "n"),
+    ):
+        setup = {"plugins__target_name": model, "transient__starttime_iso": f"2026-01-{day}"}
+        write_report(tmp_path / f"{name}.report.jsonl", attempt(name, {"a": [0]}, probe=probe), **setup)
+    (tmp_path / "other.report.jsonl").write_text(json.dumps({"rows": 1}) + "\n")
+    (tmp_path / "empty.report.jsonl").write_text("")
+    parts = find_parts(tmp_path)
+    assert [(part.files[0].name, part.model) for part in parts] == [
+        ("b.report.jsonl", "m"),
+        ("c.report.jsonl", "m"),
+        ("d.report.jsonl", "n"),
+    ]
+    assert parts[0].passed_over == {"a.report.jsonl": "older: 2026-01-01"}
+    assert len({part.benchmark for part in parts}) == 3
+    for part in parts:
+        ((item,), _, _) = read_all(tmp_path, benchmark=part.benchmark)
+        assert item.identity["attempt"] == part.files[0].name[0]
+
+
+def test_text_that_looks_like_another_probe_makes_no_part(tmp_path):
+    text = '"probe_classname": "evil.Class"'
+    path = write_report(tmp_path / "x.report.jsonl", attempt("u", {"a": [0]}, text=text))
+    assert [part.benchmark for part in find_parts(path)] == ["dan"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
 from competency_gaps.config import LogSource
-from competency_gaps.logs import read_log
+from competency_gaps.logs.read import read_log
 
 
 def read_all(path: Path, **chosen: str) -> tuple[list[Item], list[LeftOut], SourceReport]:

@@ -11,7 +11,7 @@ from inspect_log_helpers import read_all
 from competency_gaps.benchmarks import load_benchmark
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.logs import find_parts
+from competency_gaps.logs.detect import find_parts
 from competency_gaps.logs.garak import ALL_DETECTORS
 
 FAMILIES = ["dan", "goodside", "lmrc", "test"]

@@ -16,7 +16,8 @@ from inspect_tasks import FAILS
 from competency_gaps.benchmarks import load_benchmark
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.logs import find_parts, inspect_ai_files
+from competency_gaps.logs import inspect_ai_files
+from competency_gaps.logs.detect import find_parts
 
 TASKS = ["quiz", "broken", "mixed", "examples"]
 ZSTD = 93

@@ -18,7 +18,7 @@ NOT_INSIDE = "whole last user message (the input does not stand in it)"
 SEVERAL_TURNS = "went on over several turns; the text is that before the first answer, the response is that answer"
 TOOLS = "used tools, whose descriptions the model also read but which are not among the log's messages"
 BEGUN = "had text after the last user message (an answer begun for the model), which is not read"
-NO_MESSAGES = "have no messages in the log (they failed early); their input is taken for the prompt"
+NO_MESSAGES = "had no messages in the log (failed early?); the input is taken for the prompt"
 
 _VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 _WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}

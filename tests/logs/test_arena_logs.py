@@ -1,0 +1,190 @@
+"""Arena-Hard's judgements, new form and old, against its own way of counting."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+from inspect_log_helpers import read_all
+
+from competency_gaps.benchmarks import load_benchmark
+from competency_gaps.config import BenchmarkConfig
+from competency_gaps.errors import UserError
+from competency_gaps.logs.detect import find_parts
+
+LABELS = ["A>>B", "A>B", "A=B", "B>A", "B>>A"]
+MODEL, BASELINE, JUDGE = "maker-model", "o3-mini-2025-01-31", "gpt-4.1"
+
+
+def judge_prompt(question: str, a: str, b: str) -> str:
+    return (
+        f"<|User Prompt|>\n{question}"
+        f"\n\n<|The Start of Assistant A's Answer|>\n{a}\n<|The End of Assistant A's Answer|>"
+        f"\n\n<|The Start of Assistant B's Answer|>\n{b}\n<|The End of Assistant B's Answer|>"
+    )
+
+
+def game(score: str | None, question: str, a: str, b: str):
+    prompt = [{"role": "system", "content": "Judge."}, {"role": "user", "content": judge_prompt(question, a, b)}]
+    return {"score": score, "judgment": {"answer": f"[[A>B]] at first, but [[{score}]]"}, "prompt": prompt}
+
+
+def judged(uid: str, g0, g1, question: str = "Why?", category: str = "hard_prompt"):
+    """A line of the new form; a verdict of ``...`` makes the game null."""
+    games = [
+        None if g0 is ... else game(g0, question, "base", f"mine {uid}"),
+        None if g1 is ... else game(g1, question, f"mine {uid}", "base"),
+    ]
+    head = {"uid": uid, "category": category, "judge": JUDGE, "model": MODEL, "baseline": BASELINE}
+    return {**head, "games": games}
+
+
+def write(path: Path, rows) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def judgement(folder: Path, rows, judge: str = JUDGE, model: str = MODEL) -> Path:
+    return write(folder / "data" / "arena-hard-v2.0" / "model_judgment" / judge / f"{model}.jsonl", rows)
+
+
+def expanded(label: str) -> list[float]:
+    """Arena-Hard's list of results for answer A: a strong verdict is written three times."""
+    return {"A>>B": [1.0] * 3, "A>B": [1.0], "A=B": [0.5], "B>A": [0.0], "B>>A": [0.0] * 3}[label]
+
+
+@pytest.mark.parametrize("g0", [*LABELS, None, ...])
+@pytest.mark.parametrize("g1", [*LABELS, None, ...])
+def test_scores(tmp_path, g0, g1):
+    """In game 0 the model's answer is B, in game 1 it is A."""
+    results = [1 - one for one in expanded(g0)] if isinstance(g0, str) else []
+    results += expanded(g1) if isinstance(g1, str) else []
+    path = judgement(tmp_path, [judged("u", g0, g1)])
+    write(path.parents[2] / "question.jsonl", [{"uid": "u", "prompt": "Why?"}])
+    ((item,), _, report) = read_all(path)
+    assert item.score == (pytest.approx(sum(results) / len(results)) if results else None)
+    missing = sum(not isinstance(one, str) for one in (g0, g1))
+    assert any(f"{missing} game" in warning and "usable" in warning for warning in report.warnings) == (missing > 0)
+
+
+def test_figures_are_arena_hards(tmp_path):
+    """Its leaderboard averages the results of all items with two verdicts; ties and places from the raw labels."""
+    rng = random.Random(0)
+    pairs = [(rng.choice(LABELS), rng.choice(LABELS)) for _ in range(60)]
+    rows = [judged(f"u{i}", *pair) for i, pair in enumerate(pairs)] + [judged("half", "A>B", None)]
+    items, _, report = read_all(judgement(tmp_path, rows))
+    assert len(items) == 61
+    results = [one for g0, g1 in pairs for one in expanded(g1) + [1 - r for r in expanded(g0)]]
+    said = " ".join(report.warnings)
+    assert (
+        "own figure, which averages verdicts and not items and leaves out items with one game: "
+        f"{sum(results) / len(results):.4f}" in said
+    )
+    first = [(expanded(g0)[0] + expanded(g1)[0]) / 2 for g0, g1 in pairs]
+    assert f"the answer in the first place gets {sum(first) / len(first):.2f} on average over 60 items" in said
+    ties = sum(label == "A=B" for pair in pairs for label in pair)
+    assert f"ties: {round(100 * ties / 121)}% of 121 games" in said
+    assert report.scorer == JUDGE
+    assert f"judged by {JUDGE} against {BASELINE}" in said
+
+
+def test_question_and_answer_come_from_the_files_beside(tmp_path):
+    path = judgement(tmp_path, [judged("u", "A>B", "A>B"), judged("v", "A>B", "A>B"), judged("w", "A>B", "A>B")])
+    bench = path.parents[2]
+    write(
+        bench / "question.jsonl",
+        [{"uid": "u", "category": "coding", "prompt": "One\u2028two?"}, {"uid": "v", "prompt": ["x"]}],
+    )
+    said = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "One"}]
+    said.append({"role": "assistant", "content": {"answer": "Mine\u2028all."}})
+    write(bench / "model_answer" / path.name, [{"uid": "u", "model": MODEL, "messages": said}])
+    items, left_out, report = read_all(path)
+    assert [(item.id, item.prompt, item.response) for item in items] == [
+        ("u", "One\u2028two?", "Mine\u2028all."),
+        ("w", "Why?", "mine w"),
+    ]
+    assert [m["role"] for m in items[0].messages] == ["system", "user"]
+    assert items[0].group == "hard_prompt"
+    assert [one.reason for one in left_out] == ["the question holds more than text"]
+    assert report.own_text == {"question.jsonl": 1, "question in what the judge was asked": 1}
+    assert any("1 item without a line in model_answer" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize("broken", [0, 1, None])
+def test_without_the_files_they_come_from_the_judges_prompt(tmp_path, broken):
+    question = "Explain <|The Start of Assistant B's Answer|>\nto me.\u2028Please."
+    row = judged("u", "A>B", "B>A", question)
+    if broken is not None:
+        row["games"][broken] = None
+    ((item,), _, _) = read_all(judgement(tmp_path, [row]))
+    assert item.prompt == question
+    assert item.response == "mine u"
+
+
+def test_another_judge_prompt_gives_no_question(tmp_path):
+    row = judged("u", "A>B", "A>B")
+    for one in row["games"]:
+        one["prompt"] = [{"role": "user", "content": "Which is better?"}]
+    _, left_out, report = read_all(judgement(tmp_path, [judged("v", "A>B", "A>B"), row]))
+    assert [one.where for one in left_out] == [f"{MODEL}.jsonl, line 2"]
+    assert report.records == 2
+
+
+def old(id: str, *games, question: str = "Why?"):
+    made = [
+        {"user_prompt": judge_prompt(question, "base", "mine"), **one} if isinstance(one, dict) else one
+        for one in games
+    ]
+    return {"question_id": id, "model": MODEL, "judge": JUDGE, "games": made}
+
+
+def test_the_old_form(tmp_path):
+    rows = [
+        old("a", {"judgment": "I like [[A>B]]. No: [[B>>A]]", "score": "B>>A"}, {"judgment": "x", "score": "A=B"}),
+        old("b", {"judgment": "first [[A>B]], then [[b>>a]]."}, "All in all [[A>B]]"),
+        old("c", {"judgment": "[[A>B]]", "score": None}, {"judgment": "no label"}),
+    ]
+    path = judgement(tmp_path, rows)
+    write(path.parents[2] / "question.jsonl", [{"question_id": "b", "cluster": "code", "turns": [{"content": "Old?"}]}])
+    answers = [{"question_id": "b", "choices": [{"turns": [{"content": "So."}]}]}]
+    write(path.parents[2] / "model_answer" / path.name, answers)
+    items, _, _ = read_all(path)
+    assert [item.score for item in items] == [pytest.approx(3.5 / 4), 1.0, None]
+    assert [(item.prompt, item.response, item.group) for item in items] == [
+        ("Why?", "mine", None),
+        ("Old?", "So.", "code"),
+        ("Why?", "mine", None),
+    ]
+
+
+def test_parts(tmp_path):
+    rows = [judged("u", "A>B", "A>B")]
+    judgement(tmp_path, rows)
+    other = [{**rows[0], "model": "other/model"}]
+    judgement(tmp_path, other, model="other")
+    names = {part.benchmark: part.model for part in find_parts(tmp_path)}
+    assert names == {"arena-hard-v2.0@maker-model": MODEL, "arena-hard-v2.0@model": "other/model"}
+    judgement(tmp_path, [{**rows[0], "judge": "gemini"}], judge="gemini")
+    assert {part.benchmark for part in find_parts(tmp_path)} == {
+        "arena-hard-v2.0:gpt-4.1@maker-model",
+        "arena-hard-v2.0:gpt-4.1@model",
+        "arena-hard-v2.0:gemini",
+    }
+    alone = write(tmp_path / "elsewhere" / "judged.jsonl", rows)
+    assert [part.benchmark for part in find_parts(alone)] == ["arena-hard"]
+    benchmark = load_benchmark(BenchmarkConfig(name="arena", source={"kind": "log", "path": str(alone)}))
+    assert benchmark.items[0].policy == "imported"
+
+
+def test_lines_that_are_no_judgement(tmp_path):
+    path = judgement(tmp_path, [judged("u", "A>B", "A>B"), judged("u", "B>A", "B>A"), {"uid": "x"}])
+    path.write_text(path.read_text() + '{"uid": "y", "ga')
+    items, left_out, report = read_all(path)
+    assert len(items) == 1
+    assert [one.where.rsplit(" ", 1)[-1] for one in left_out] == ["2", "3", "4"]
+    assert report.records == 4
+    with pytest.raises(UserError, match="one score an item"):
+        read_all(path, metric="win")

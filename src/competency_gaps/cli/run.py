@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from competency_gaps.cli.endpoints import CapOption, ExportOption, KeyOption, ModelOption, UrlOption
 from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.errors import UserError
 
@@ -33,8 +34,31 @@ def run(
     ] = None,
     include_path: Annotated[Path | None, typer.Option(help="Folder with lm-eval task files of your own.")] = None,
     num_fewshot: Annotated[int | None, typer.Option(help="lm-eval: examples before each item.")] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(help="Another tool's log (file or folder), NAME=PATH to name it; may be repeated."),
+    ] = None,
+    metric: Annotated[str | None, typer.Option(help="Of logs: which metric is the score.")] = None,
+    filter_: Annotated[str | None, typer.Option("--filter", help="Of lm-eval logs: which filter.")] = None,
+    scorer: Annotated[str | None, typer.Option(help="Of Inspect logs: which scorer.")] = None,
+    format_: Annotated[str | None, typer.Option("--format", help="Of logs: whose; found out if left out.")] = None,
+    field: Annotated[
+        list[str] | None, typer.Option(help="Of tables: OURS=COLUMN, e.g. prompt=question; may be repeated.")
+    ] = None,
     span: Annotated[str | None, typer.Option(help="question, prompt, prompt+bos, response or all.")] = None,
     limit: Annotated[int | None, typer.Option(help="Items per benchmark, at an even stride.")] = None,
+    judge_url: UrlOption = None,
+    judge_model: ModelOption = None,
+    judge_export: ExportOption = None,
+    judge_import: Annotated[
+        list[Path] | None, typer.Option("--judge-import", help="Read answers to exported requests; may be repeated.")
+    ] = None,
+    judge_key_env: KeyOption = "OPENAI_API_KEY",
+    judge_max_tokens: CapOption = None,
+    judge_again: Annotated[
+        bool, typer.Option("--judge-again", help="Ask once more where a kept answer cannot be used.")
+    ] = False,
+    judge_yes: Annotated[bool, typer.Option("--judge-yes", help="Let the judge spend without asking.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Go on although the SAE does not fit.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the summary.")] = False,
@@ -43,9 +67,15 @@ def run(
     data = (
         read_yaml(config, set_ or [])
         if config
-        else _from_options(model, sae, benchmark, set_ or [], _tasks(task, include_path, num_fewshot))
+        else _from_options(
+            model,
+            sae,
+            benchmark,
+            set_ or [],
+            _tasks(task, include_path, num_fewshot) + _logs(log, metric, filter_, scorer, format_, field),
+        )
     )
-    if config and (model or sae or benchmark or task):
+    if config and (model or sae or benchmark or task or log):
         raise UserError(
             "give either a configuration file, or --model, --sae and --benchmark; change a file with --set."
         )
@@ -58,8 +88,30 @@ def run(
         for entry in data["benchmarks"]:
             if isinstance(entry, dict):
                 entry["limit"] = limit
+    judge = {
+        "url": judge_url,
+        "model": judge_model,
+        "export": judge_export,
+        "imports": judge_import,
+        "key_env": judge_key_env if judge_key_env != "OPENAI_API_KEY" else None,
+        "max_tokens": judge_max_tokens,
+        "again": judge_again or None,
+        "yes": judge_yes or None,
+    }
+    _add_judge(data, {key: value for key, value in judge.items() if value is not None and value != []})
     checked = parse_config(RunConfig, data, str(config) if config else "options")
     execute(checked, out, quiet=quiet, json_=json_)
+
+
+def _add_judge(data: dict[str, Any], options: dict[str, Any]) -> None:
+    """Put the options about the judge over what the file says; another way of asking takes the file's place."""
+    known = data.get("judge") or {}
+    if not options or not isinstance(known, dict):
+        return
+    ways = ("url", "export", "imports")
+    if any(way in options for way in ways):
+        known = {key: value for key, value in known.items() if key not in ways}
+    data["judge"] = {**known, **options}
 
 
 def execute(config: RunConfig, out: Path | None, *, quiet: bool, json_: bool) -> None:
@@ -86,7 +138,7 @@ def _from_options(
     overrides: list[str],
     tasks: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    given = (("--model", model), ("--sae", sae), ("--benchmark or --task", benchmarks or tasks))
+    given = (("--model", model), ("--sae", sae), ("--benchmark, --task or --log", benchmarks or tasks))
     absent = [name for name, value in given if not value]
     if absent:
         raise UserError(
@@ -131,3 +183,23 @@ def _tasks(tasks: list[str] | None, include_path: Path | None, num_fewshot: int 
     from competency_gaps.tasks import task_entries
 
     return task_entries(tasks, include_path=include_path, num_fewshot=num_fewshot)
+
+
+def _logs(
+    logs: list[str] | None,
+    metric: str | None,
+    filter_: str | None,
+    scorer: str | None,
+    format_: str | None,
+    fields: list[str] | None,
+) -> list[dict[str, Any]]:
+    """What ``--log`` names, each benchmark of a folder by itself."""
+    if not logs:
+        given = (("metric", metric), ("filter", filter_), ("scorer", scorer), ("format", format_), ("field", fields))
+        unused = [f"--{name}" for name, value in given if value]
+        if unused:
+            raise UserError(f"{', '.join(unused)} go with --log PATH; there is none.")
+        return []
+    from competency_gaps.logs.entries import log_entries
+
+    return log_entries(logs, metric=metric, filter_=filter_, scorer=scorer, format_=format_, fields=fields or [])

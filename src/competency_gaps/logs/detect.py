@@ -80,12 +80,14 @@ def _nothing(path: Path, format_: str | None) -> str:
 
 
 def _unique_names(parts: list[LogPart]) -> list[LogPart]:
-    """Put the model, then the time, then a number behind names that several parts share."""
+    """Put the model, the time or the format, where they tell apart, or a number behind names that several share."""
     named = [(part, part.benchmark) for part in parts]
     for addition in ("model", "stamp", "format"):
-        taken = Counter(name for _, name in named)
+        values: dict[str, set[str | None]] = {}
+        for part, name in named:
+            values.setdefault(name, set()).add(_short(part, addition))
         named = [
-            (part, f"{name}@{value}" if taken[name] > 1 and (value := _short(part, addition)) else name)
+            (part, f"{name}@{_short(part, addition) or 'unknown'}" if len(values[name]) > 1 else name)
             for part, name in named
         ]
     taken = Counter(name for _, name in named)

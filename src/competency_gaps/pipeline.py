@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import polars as pl
 
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.activations.store import CasStore
-from competency_gaps.benchmarks import load_benchmarks
 from competency_gaps.benchmarks.item import Benchmark
+from competency_gaps.benchmarks.load import check_names, load_benchmark
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256
+from competency_gaps.logs.describe import model_warnings, report_lines
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prepare import PreparedItem, prepare
 from competency_gaps.progress import Progress
@@ -25,6 +27,7 @@ from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
 from competency_gaps.runs.gate import pass_gate
 from competency_gaps.runs.harness_files import write_harness_files
 from competency_gaps.runs.items import items_table
+from competency_gaps.runs.judging import JudgingStage
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import versions, write_manifest
 from competency_gaps.runs.naming import check_dictionary, find_dictionary, name_run
@@ -38,6 +41,8 @@ from competency_gaps.sae.pair import Pair, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
 from competency_gaps.scoring.assign import assign_policies
+from competency_gaps.tasks import settled
+from competency_gaps.tasks.inspect_run import asks_the_model, evaluated
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,8 @@ def run(
         raise UserError("no run folder: give --out, or 'out' in the configuration.")
     progress = progress or Progress(quiet=True)
     clock = _Clock()
-    setting = set_up(config, progress, pair)
+    judging = JudgingStage(folder, config.judge, progress)
+    setting = set_up(config, progress, pair, folder)
     clock.lap("load")
     resumed = claim(folder, config, setting.extractor, setting.bos_id, setting.suite)
     progress.say(f"{'Going on with' if resumed else 'Run folder'} {folder}")
@@ -107,13 +113,13 @@ def run(
     progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
     clock.lap("gate")
     read, store = _read(setting, folder, progress)
-    responses = {name: one.responses for name, one in read.items()}
+    judged = judging.run(setting.prepared, {name: one.responses for name, one in read.items()})
     shards = {name: one.shards for name, one in read.items()}
     clock.lap("reading")
     # Until all tables are written anew the run is not finished, and what was said of the old ones does not hold.
     for stale in (MANIFEST_FILE, ROBUSTNESS_FILE):
         (folder / stale).unlink(missing_ok=True)
-    items = items_table(setting.prepared, {name: one.readings for name, one in read.items()}, responses)
+    items = items_table(setting.prepared, {name: one.readings for name, one in read.items()}, judged.responses)
     evidence = write_results(
         folder,
         store,
@@ -127,19 +133,34 @@ def run(
     write_harness_files(folder, setting.prepared, items, setting.lm, config)
     clock.lap("metrics")
     manifest = _manifest(setting, gate, shards, items, evidence, clock.laps, command)
+    judged.write_into(manifest)
     manifest["dictionary"] = name_run(Run(folder, manifest), setting.dictionary)
     write_manifest(folder, manifest)
     return open_run(folder)
 
 
-def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None) -> Setting:
-    """Load everything and tokenise every prompt; faults in the input show here, before anything is computed."""
-    suite = load_benchmarks(config.benchmarks)
-    for benchmark in suite:
-        for left in benchmark.left_out:
-            progress.say(f"{benchmark.name}: left out {left.where}: {left.reason}")
+def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, folder: Path | None = None) -> Setting:
+    """Load everything and tokenise every prompt; faults in the input show here, before anything is computed.
+
+    Parameters
+    ----------
+    folder
+        The run folder, where tasks that ask the model themselves keep their logs.
+    """
+    choices = [settled(choice, config.model) for choice in config.benchmarks]
+    check_names(choices)
+    ready = {one.name: load_benchmark(one) for one in choices if not asks_the_model(one)}
     pair = pair or load_pair(config.model, config.sae)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
+    suite = [ready.get(one.name) or load_benchmark(evaluated(one, lm, config, folder, progress)) for one in choices]
+    for benchmark in suite:
+        for report in benchmark.reports:
+            for line in report_lines(report):
+                progress.say(line)
+        for warning in model_warnings(benchmark.name, benchmark.reports, config.model.name):
+            logging.getLogger(__name__).warning(warning)
+        for left in benchmark.left_out:
+            progress.say(f"{benchmark.name}: left out {left.where}: {left.reason}")
     extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens)
     prepared = {}
     for benchmark, choice in zip(suite, config.benchmarks, strict=True):
@@ -227,6 +248,7 @@ def _manifest(
                 "policy": policies[benchmark.name],
                 "scope": choice.scope,
                 "left_out": [{"where": left.where, "reason": left.reason} for left in benchmark.left_out],
+                "source": [asdict(report) for report in benchmark.reports],
                 "shards": shards[benchmark.name],
             }
             for benchmark, choice in zip(setting.suite, config.benchmarks, strict=True)

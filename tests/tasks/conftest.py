@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from harness_tasks import write_tasks
 
 LM_EVAL_TASKS = ("tiny_choice", "tiny_mutual", "tiny_exact", "tiny_generate", "tiny_blank", "tiny_whole")

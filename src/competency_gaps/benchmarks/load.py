@@ -76,13 +76,18 @@ def load_benchmarks(configs: Sequence[BenchmarkConfig]) -> list[Benchmark]:
     UserError
         If there are none, two have one name, or one of them is wrong.
     """
+    check_names(configs)
+    return [load_benchmark(config) for config in configs]
+
+
+def check_names(configs: Sequence[BenchmarkConfig]) -> None:
+    """Raise UserError if there are no benchmarks, or two have one name."""
     if not configs:
         raise UserError("no benchmarks are given. List at least one under 'benchmarks'.")
     names = [config.name for config in configs]
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"two benchmarks are named {name!r}. Give each its own 'name'.")
-    return [load_benchmark(config) for config in configs]
 
 
 def even_stride(items: Sequence[Item], limit: int | None) -> Sequence[Item]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -53,7 +54,7 @@ def write_harness_files(
         path = place / f"samples_{_sanitised(name)}_{stamp}.jsonl"
         rows = items.filter(pl.col("benchmark") == name)
         summary = entries[name] = _Summary(ones)
-        write_atomic(path, lambda part, o=ones, r=rows, s=summary: _write_samples(part, o, r, s, config))
+        write_atomic(path, functools.partial(_write_samples, ones=ones, rows=rows, summary=summary, config=config))
         written.add(path)
     path = place / f"results_{stamp}.json"
     write_json(path, finite(_results(entries, lm, config, begun)))

@@ -14,6 +14,8 @@ from competency_gaps.files import write_json
 from competency_gaps.runs.manifest import versions
 
 FILE = "plan.json"
+HARNESS = "harness"
+"""Logs of tasks that another harness evaluated on the run's model, in the run folder."""
 _RESULTS = ("gate.json", "responses", "activations")
 # These do not change the rows or scores on disk: tables are made from them again at every run.
 # batch_tokens is free too: who runs out of memory lowers it and goes on; it moves rows by rounding only
@@ -49,29 +51,50 @@ def claim(
             # Refused by the gate, or stopped before it: nothing is lost by beginning another run here.
             write_json(path, identity)
             return False
-        if differing:
-            raise UserError(
-                f"{str(folder)!r} holds a run that differs in {', '.join(differing[:6])}. "
-                f"Give another --out, or delete the folder to run anew."
-            )
+        _refuse(folder, differing)
         return True
-    # A run killed while it wrote its plan leaves only the unfinished file; 'cgaps probe garak' has its files there.
-    known = (f".{FILE}.part", "garak")
-    if folder.exists() and (not folder.is_dir() or any(path.name not in known for path in folder.iterdir())):
-        raise UserError(f"{str(folder)!r} is not empty and holds no run. Give another --out.")
+    _refuse_strangers(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(path, identity)
     return False
 
 
+def refuse_others(folder: Path, config: RunConfig) -> None:
+    """Refuse a folder that plainly holds another run, or something else, before hours of work are done for it.
+
+    Raises
+    ------
+    UserError
+        If it does; what only ``claim`` can compare (the model's weights, the items) is left to it.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        _refuse_strangers(folder)
+    elif any((folder / name).exists() for name in _RESULTS):
+        known = json.loads(path.read_text(encoding="utf-8"))
+        _refuse(folder, sorted(_differences({"config": known.get("config")}, {"config": _settings(config)})))
+
+
+def _refuse(folder: Path, differing: list[str]) -> None:
+    if differing:
+        raise UserError(
+            f"{str(folder)!r} holds a run that differs in {', '.join(differing[:6])}. "
+            f"Give another --out, or delete the folder to run anew."
+        )
+
+
+def _refuse_strangers(folder: Path) -> None:
+    # A run killed while it wrote its plan leaves only the unfinished file; 'cgaps probe garak' and tasks of other
+    # harnesses have their files there before.
+    known = (f".{FILE}.part", "garak", HARNESS)
+    if folder.exists() and (not folder.is_dir() or any(path.name not in known for path in folder.iterdir())):
+        raise UserError(f"{str(folder)!r} is not empty and holds no run. Give another --out.")
+
+
 def _identity(config: RunConfig, extractor: Extractor, bos_id: int | None, suite: list[Benchmark]) -> dict[str, Any]:
     lm, sae, hook = extractor.lm, extractor.sae, extractor.hook
-    settings = {key: value for key, value in as_dict(config).items() if key not in _FREE}
-    if config.generation.temperature > 0:
-        settings["batch_tokens"] = config.batch_tokens
-    settings["sae"] = {key: value for key, value in settings["sae"].items() if key not in ("dictionary", "force")}
     return {
-        "config": settings,
+        "config": _settings(config),
         "model": {k: lm.identity[k] for k in ("weights_sha256", "dtype", "tokenizer")},
         "sae": {k: sae.identity[k] for k in ("weights_sha256", "settings_sha256")},
         "hook": [hook.path, hook.side],
@@ -81,6 +104,14 @@ def _identity(config: RunConfig, extractor: Extractor, bos_id: int | None, suite
         },
         "benchmarks": {benchmark.name: benchmark.content_hash() for benchmark in suite},
     }
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    settings = {key: value for key, value in as_dict(config).items() if key not in _FREE}
+    if config.generation.temperature > 0:
+        settings["batch_tokens"] = config.batch_tokens
+    settings["sae"] = {key: value for key, value in settings["sae"].items() if key not in ("dictionary", "force")}
+    return settings
 
 
 def _differences(a: Any, b: Any, where: str = "") -> set[str]:

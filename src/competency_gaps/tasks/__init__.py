@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from competency_gaps.errors import UserError
-from competency_gaps.tasks.names import expand, parse_task, task_entries
+from competency_gaps.tasks.names import expand, parse_task, settled, task_entries
 
 if TYPE_CHECKING:
     from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
     from competency_gaps.config import TaskSource
     from competency_gaps.scoring.policy import Policy
 
-__all__ = ["expand", "parse_task", "read_task", "task_entries"]
+__all__ = ["expand", "parse_task", "read_task", "settled", "task_entries"]
 
 
 def read_task(source: TaskSource) -> Iterator[Item | LeftOut | SourceReport | Policy]:

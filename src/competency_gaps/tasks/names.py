@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from competency_gaps.config import TaskSource
+from competency_gaps.config import BenchmarkConfig, ModelConfig, TaskSource
 from competency_gaps.errors import UserError
 
 HARNESSES = ("lm_eval", "inspect")
@@ -66,6 +66,18 @@ def benchmark_name(source: TaskSource) -> str:
         return task if at and file else Path(source.name).stem
     path = Path(source.name)
     return path.stem if path.suffix == ".yaml" else source.name
+
+
+def settled(choice: BenchmarkConfig, model: ModelConfig) -> BenchmarkConfig:
+    """A benchmark whose task of lm-evaluation-harness says whether it is put into the chat template.
+
+    The task's own word goes first, then the benchmark's, then the model's; ``auto`` is off, as in the harness.
+    """
+    source = choice.source
+    if not isinstance(source, TaskSource) or source.harness != "lm_eval" or source.chat_template is not None:
+        return choice
+    wanted: Literal["on", "off"] = "on" if (choice.chat_template or model.chat_template) == "on" else "off"
+    return choice.model_copy(update={"source": source.model_copy(update={"chat_template": wanted})})
 
 
 def expand(source: TaskSource) -> list[TaskSource]:

@@ -1,0 +1,197 @@
+"""The run's loaded model as a model of Inspect's, so that Inspect's tasks ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from competency_gaps.config import GenerationConfig
+from competency_gaps.errors import UserError
+from competency_gaps.model.generate import Answer, generate
+from competency_gaps.model.load import LanguageModel
+
+if TYPE_CHECKING:
+    from inspect_ai.model import ChatMessage, GenerateConfig, ModelOutput
+
+PROVIDER = "cgaps"
+"""Inspect's name of the provider: the model is ``cgaps/NAME``."""
+GATHER = 0.01
+"""Seconds that the first of several calls waits for others, to be answered in one batch."""
+CONNECTIONS = 32
+"""Samples that Inspect asks at a time."""
+MAX_TOKENS = 2048
+"""Longest answer in tokens where a task sets none, as Inspect's own local provider has it."""
+
+
+@dataclass
+class _Call:
+    """One question of Inspect's, waiting for its answer."""
+
+    ids: np.ndarray
+    max_new: int
+    stop: tuple[str, ...]
+    config: GenerationConfig
+    answer: Answer | None = None
+
+
+@dataclass
+class Asking:
+    """Answers questions that arrive at the same time in common batches."""
+
+    lm: LanguageModel
+    config: GenerationConfig
+    """The run's settings; a task's own go before them."""
+    token_budget: int
+    waiting: list[_Call] = field(default_factory=list)
+    _lock: Any = None
+
+    async def ask(self, call: _Call) -> Answer:
+        """The answer to one question. Whoever comes first answers for all that are waiting by then."""
+        import anyio
+
+        if self._lock is None:
+            self._lock = anyio.Lock()
+        self.waiting.append(call)
+        async with self._lock:
+            if call.answer is None:
+                await anyio.sleep(GATHER)
+                batch, self.waiting = self.waiting, []
+                try:
+                    await anyio.to_thread.run_sync(self._answer, batch)
+                finally:
+                    # If this one is called off half-way, the others are still to be answered.
+                    self.waiting += [one for one in batch if one.answer is None and one is not call]
+        assert call.answer is not None
+        return call.answer
+
+    def _answer(self, batch: Sequence[_Call]) -> None:
+        alike: dict[Any, list[_Call]] = {}
+        for call in batch:
+            alike.setdefault((call.max_new, call.stop, call.config.model_dump_json()), []).append(call)
+        for members in alike.values():
+            first = members[0]
+            answers = generate(
+                self.lm,
+                [one.ids for one in members],
+                max_new_tokens=first.max_new,
+                stop=first.stop,
+                config=first.config,
+                token_budget=self.token_budget,
+                advance=lambda done: None,
+                stop_at_once=True,
+            )
+            for one, answer in zip(members, answers, strict=True):
+                one.answer = answer
+
+    def prompt(self, messages: Sequence[ChatMessage]) -> np.ndarray:
+        """Messages as the tokenizer's chat template renders them, as tokens."""
+        plain = [{"role": message.role, "content": _text(message)} for message in messages]
+        text = self.lm.tokenizer.apply_chat_template(
+            plain, tokenize=False, **_ending(last_is_answer=plain[-1]["role"] == "assistant")
+        )
+        return np.asarray(self.lm.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], np.int32)
+
+    def settings(self, config: GenerateConfig) -> GenerationConfig:
+        """A task's sampling, greedy unless it says otherwise."""
+        given = {
+            "temperature": config.temperature if config.temperature is not None else self.config.temperature,
+            "top_p": config.top_p if config.top_p is not None else self.config.top_p,
+            "seed": config.seed if config.seed is not None else self.config.seed,
+        }
+        return GenerationConfig(**given)
+
+
+def register(lm: LanguageModel, config: GenerationConfig, token_budget: int) -> str:
+    """Make a loaded model known to Inspect; gives Inspect's name of it.
+
+    Raises
+    ------
+    UserError
+        If the tokenizer has no chat template: Inspect asks in chats.
+    """
+    from inspect_ai.model import GenerateConfig as TaskSettings
+    from inspect_ai.model import ModelAPI, modelapi
+
+    if lm.tokenizer.chat_template is None:
+        raise UserError(
+            f"model {lm.name!r}: its tokenizer has no chat template, but Inspect's tasks ask in chats. Use the model's "
+            "chat version, or another harness's form of the task."
+        )
+    asking = Asking(lm, config, token_budget)
+
+    class LoadedModel(ModelAPI):  # type: ignore[misc]
+        def __init__(
+            self,
+            model_name: str,
+            base_url: str | None = None,
+            api_key: str | None = None,
+            config: TaskSettings | None = None,
+            **arguments: Any,
+        ) -> None:
+            super().__init__(model_name, base_url, api_key, [], config or TaskSettings())
+
+        async def generate(self, input: Any, tools: Any, tool_choice: Any, config: TaskSettings) -> ModelOutput:
+            if tools:
+                raise UserError("the task gives the model tools; a model that is run here has none.")
+            return await _output(asking, self.model_name, input, config)
+
+        def max_tokens(self) -> int:
+            return min(MAX_TOKENS, lm.max_length // 2)
+
+        def max_connections(self) -> int:
+            return CONNECTIONS
+
+        def collapse_user_messages(self) -> bool:
+            return True
+
+    @modelapi(name=PROVIDER)
+    def provider() -> type[ModelAPI]:
+        return LoadedModel
+
+    return f"{PROVIDER}/{lm.name}"
+
+
+async def _output(asking: Asking, name: str, messages: Any, config: GenerateConfig) -> ModelOutput:
+    """Answer one question of Inspect's."""
+    from inspect_ai.model import ChatCompletionChoice, ChatMessageAssistant, ModelOutput, ModelUsage
+
+    for option in ("num_choices", "logprobs", "top_k", "frequency_penalty", "presence_penalty", "logit_bias"):
+        if getattr(config, option, None) not in (None, 1, 0, False) or (option == "logprobs" and config.logprobs):
+            raise UserError(f"the task sets {option}, which a model that is run here does not have.")
+    ids = asking.prompt(messages)
+    room = asking.lm.max_length - len(ids)
+    wanted = config.max_tokens or MAX_TOKENS
+    if room <= 0:
+        message = ChatMessageAssistant(content="", model=name, source="generate")
+        return ModelOutput(model=name, choices=[ChatCompletionChoice(message=message, stop_reason="model_length")])
+    call = _Call(ids, min(wanted, room), tuple(config.stop_seqs or ()), asking.settings(config))
+    answer = await asking.ask(call)
+    full = len(answer.ids) >= call.max_new
+    reason: Any = "stop" if not full else "max_tokens" if wanted <= room else "model_length"
+    message = ChatMessageAssistant(content=answer.text, model=name, source="generate")
+    count = len(answer.ids)
+    return ModelOutput(
+        model=name,
+        choices=[ChatCompletionChoice(message=message, stop_reason=reason)],
+        usage=ModelUsage(input_tokens=len(ids), output_tokens=count, total_tokens=len(ids) + count),
+    )
+
+
+def _ending(*, last_is_answer: bool) -> dict[str, bool]:
+    """An answer that the task began itself is gone on with; else the answer's turn is opened."""
+    return {"continue_final_message": True} if last_is_answer else {"add_generation_prompt": True}
+
+
+def _text(message: ChatMessage) -> str:
+    content = message.content
+    if isinstance(content, str):
+        return content
+    kinds = {part.type for part in content} - {"text", "reasoning"}
+    if kinds:
+        raise UserError(
+            f"the task shows the model {', '.join(sorted(kinds))}; a model that is run here reads text only."
+        )
+    return str(message.text)

@@ -77,6 +77,7 @@ def _check(source: TaskSource) -> None:
 def _evaluate(source: TaskSource, model: str, limit: int | None, place: Path, unfinished: Path | None) -> Path:
     """One evaluation, begun or gone on with; gives the log of it."""
     import inspect_ai
+    from inspect_ai._util.error import PrerequisiteError
     from inspect_ai.log import read_eval_log
 
     quiet = {"display": "none", "log_dir": str(place.resolve()), "max_connections": CONNECTIONS, "log_level": "error"}
@@ -93,6 +94,8 @@ def _evaluate(source: TaskSource, model: str, limit: int | None, place: Path, un
         (log,) = call(first, **{key: value for key, value in options.items() if key in known})
     except ValueError as error:
         raise UserError(f"inspect:{source.name} names no single task: {error}.") from error
+    except PrerequisiteError as error:
+        raise UserError(f"inspect:{source.name}: Inspect says: {error}") from error
     except (OSError, ImportError, AttributeError, TypeError, SyntaxError, KeyError) as error:
         raise UserError(f"inspect:{source.name} cannot be evaluated: {type(error).__name__}: {error}") from error
     if log.status != "success":

@@ -11,20 +11,17 @@ Ways to the own text, the first that works:
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from competency_gaps.logs.lm_eval_files import Task
-from competency_gaps.logs.own_text import Found, from_first_to_last, last_occurrence, trimmed, whole
+from competency_gaps.logs.own_text import Found, begins_itself, from_first_to_last, last_occurrence, trimmed, whole
 from competency_gaps.logs.template import render
 from competency_gaps.model.prompts import Message, Text
 
 TEMPLATE = "the task's template, rendered"
 FIELDS = "the document's texts in the prompt"
 REST = "all but the task's description"
-_SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>\s]{1,40}｜>|<s>|<bos>|\[BOS\]|\[gMASK\]")
-"""A text that begins like this brings its own first token."""
 _SHORTEST = 12
 """Characters that a document's text needs to be searched for: shorter ones stand anywhere."""
 
@@ -95,16 +92,6 @@ def own_text(prompt: str, doc: dict[str, Any], target: Any, task: Task) -> Found
         if prompt.startswith(before):
             return trimmed(prompt, len(before), len(prompt), REST if before else "all of a prompt without examples")
     return whole(prompt)
-
-
-def begins_itself(prompt: str, bos: str | None) -> bool:
-    """Whether a prompt brings its own first token, so that none is put before it (as lm-eval decides it).
-
-    Without the tokenizer's own token (``bos``) in the results file, a text that begins like a special token does.
-    """
-    if bos is not None:
-        return prompt.startswith(bos)
-    return _SPECIAL.match(prompt) is not None
 
 
 def _after_examples(prompt: str, anchor: int, task: Task) -> int:

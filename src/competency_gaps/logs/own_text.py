@@ -6,10 +6,13 @@ to the next way, and the way that was used is counted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 WHOLE = "whole prompt"
+_SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>\s]{1,40}｜>|<s>|<bos>|\[BOS\]|\[gMASK\]")
+"""A text that begins like this brings its own first token."""
 
 
 class Found(NamedTuple):
@@ -63,3 +66,13 @@ def trimmed(seen: str, start: int, end: int, way: str) -> Found | None:
 def whole(seen: str) -> Found | None:
     """All that the model read; null if it is empty."""
     return trimmed(seen, 0, len(seen), WHOLE)
+
+
+def begins_itself(prompt: str, bos: str | None) -> bool:
+    """Whether a prompt brings its own first token, so that none is put before it (as lm-evaluation-harness decides it).
+
+    Where the tokenizer's own token (``bos``) is not known, a text that begins like a special token does.
+    """
+    if bos is not None:
+        return prompt.startswith(bos)
+    return _SPECIAL.match(prompt) is not None

@@ -16,7 +16,20 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from competency_gaps.cli import demo, dictionary, doctor, exemplars, label, match, read, reference, robustness, train
+from competency_gaps.cli import (
+    demo,
+    dictionary,
+    doctor,
+    exemplars,
+    inspect_log,
+    label,
+    match,
+    read,
+    reference,
+    robustness,
+    train,
+)
+from competency_gaps.cli import probe as probe_command
 from competency_gaps.cli import run as run_command
 from competency_gaps.errors import MachineError, UserError
 
@@ -32,6 +45,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("run")(run_command.run)
+app.command("inspect-log")(inspect_log.inspect_log)
 app.command("show")(read.show)
 app.command("concept")(read.concept)
 app.command("report")(read.report)
@@ -45,6 +59,7 @@ app.command("reference")(reference.reference)
 app.command("train-sae")(train.train_sae)
 app.command("match")(match.match)
 app.command("scope")(match.scope)
+app.add_typer(probe_command.app, name="probe")
 app.command("doctor")(doctor.doctor)
 
 

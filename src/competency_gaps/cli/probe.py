@@ -1,0 +1,101 @@
+"""``cgaps probe``: ask for trouble on purpose."""
+
+from __future__ import annotations
+
+import enum
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from competency_gaps.errors import UserError
+
+if TYPE_CHECKING:
+    from competency_gaps.probes.concept import Probed
+
+
+class ItemSource(enum.StrEnum):
+    """Where fresh items come from."""
+
+    generated = "reasoning-gym"
+    written = "endpoint"
+
+
+app = typer.Typer(help="Ask for trouble on purpose: attacks by garak, fresh items on a concept.", no_args_is_help=True)
+
+
+@app.command("concept")
+def concept(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(help="Run folder; its model and SAE must be within reach.")],
+    concept: Annotated[str | None, typer.Option(help="Concepts, as 5,17.")] = None,
+    weak: Annotated[int | None, typer.Option(min=1, help="The run's N surest weak concepts, leaders first.")] = None,
+    source: Annotated[
+        ItemSource, typer.Option(help="reasoning-gym: new seeds of the run's families. endpoint: a model writes items.")
+    ] = ItemSource.generated,
+    items: Annotated[int, typer.Option(min=10, help="Fresh items of each benchmark.")] = 300,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed gives other fresh items.")] = 0,
+    min_saliency: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="nCAS from which an item excites a concept; 0.46 is typical.")
+    ] = 0.2,
+    q: Annotated[float, typer.Option(help="False-discovery rate over the probed concepts.")] = 0.05,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Does a concept's weakness hold on fresh items that are measured to excite it?"""
+    from competency_gaps.cli.output import print_json
+    from competency_gaps.dictionary.labelling.choose import parse_concepts
+    from competency_gaps.probes.concept import Criterion, probe_generated
+    from competency_gaps.probes.targets import targets, weakest
+    from competency_gaps.progress import Progress
+    from competency_gaps.runs.open import open_run
+
+    if (concept is None) == (weak is None):
+        raise UserError("give --concept ID[,ID] or --weak N.")
+    if not 0 < min_saliency < 1:
+        raise UserError(f"--min-saliency {min_saliency:g}: expected a number above 0 and below 1, as 0.2.")
+    opened, progress = open_run(run), Progress(quiet=quiet)
+    chosen = parse_concepts(concept, opened.width) if concept is not None else weakest(opened, weak or 1)
+    criterion = Criterion(min_saliency, q, seed=seed)
+    wanted = targets(opened, chosen)
+    command = shlex.join(["cgaps", *sys.argv[1:]])
+    probed = probe_generated(opened, wanted, criterion, progress, items=items, seed=seed, command=command)
+    if json_:
+        print_json(probed.as_dict())
+        return
+    _say(probed)
+
+
+def _say(probed: Probed) -> None:
+    from competency_gaps.probes.sentence import sentence
+    from competency_gaps.text import shorten, signed, visible
+
+    console = Console()
+    table = Table("concept", "label", "claim", "verdict", "exciting", "mean", "without", "difference", "q")
+    for target, one in probed.findings:
+        cells = [
+            str(target.concept),
+            shorten(visible(target.label or ""), 40),
+            one.claim,
+            one.verdict,
+            f"{one.exciting:,}",
+            *(_number(value) for value in (one.mean, one.expected)),
+            "N/A" if one.difference != one.difference else signed(one.difference),
+            "N/A" if one.q_value != one.q_value else f"{one.q_value:.2g}",
+        ]
+        table.add_row(*(Text(cell) for cell in cells))
+    console.print(table)
+    for target, one in probed.findings:
+        console.print(sentence(target, one), highlight=False, markup=False, soft_wrap=True)
+    for number, why in probed.left_out.items():
+        console.print(f"Not probed, {number}: {why}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"\nVerdicts and items: {probed.folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _number(value: float) -> str:
+    return "N/A" if value != value else f"{value:.2f}"

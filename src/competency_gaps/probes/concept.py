@@ -1,0 +1,246 @@
+"""Probe concepts: fresh items, read by the run's model and SAE, say whether what the run claims of them holds.
+
+Which items excite a concept is measured, not believed: ``nCAS >= min_saliency`` with the run's own typical activation
+(:mod:`competency_gaps.metrics.saliency`; so ``CAS > 0``). Items that do not are no items on the concept; those of the
+same families serve as the comparison.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.config import RunConfig
+from competency_gaps.errors import UserError
+from competency_gaps.files import finite, write_atomic, write_json
+from competency_gaps.metrics.saliency import saliency
+from competency_gaps.probes.fresh import (
+    check_same_pair,
+    config_key,
+    duplicates,
+    fresh_config,
+    generated,
+    own_texts,
+    run_config,
+)
+from competency_gaps.probes.sentence import sentence
+from competency_gaps.probes.targets import Target
+from competency_gaps.probes.verdict import Finding, decide, examine
+from competency_gaps.progress import Progress
+from competency_gaps.runs.manifest import FILE as MANIFEST
+from competency_gaps.runs.open import Run, open_run
+from competency_gaps.text import plural
+
+FOLDER = "probes"
+VERDICTS, ITEMS = "verdicts", "items"
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What counts, and how sure a verdict must be."""
+
+    min_saliency: float = 0.2
+    """nCAS from which an item excites a concept, in (0, 1); 0.46 is a typical activation."""
+    q: float = 0.05
+    """False-discovery rate over the probed concepts."""
+    level: float = 0.95
+    """Coverage of the intervals."""
+    seed: int = 0
+    """Of drawn permutations."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a probe found."""
+
+    folder: Path
+    """Where verdicts and items lie."""
+    fresh: Path
+    """The run over the fresh items."""
+    findings: tuple[tuple[Target, Finding], ...]
+    dropped: dict[str, int]
+    """Reason -> fresh items that took no part."""
+    left_out: dict[int, str]
+    """Concepts that could not be probed, and why."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As one JSON document."""
+        rows: Any = finite([_row(target, one) for target, one in self.findings])
+        return {
+            "folder": str(self.folder),
+            "fresh": str(self.fresh),
+            "concepts": rows,
+            "dropped": self.dropped,
+            "left_out": {str(concept): why for concept, why in self.left_out.items()},
+        }
+
+
+def probe_generated(
+    run: Run,
+    wanted: Sequence[Target],
+    criterion: Criterion,
+    progress: Progress,
+    *,
+    items: int = 300,
+    seed: int = 0,
+    command: str = "",
+) -> Probed:
+    """Probe concepts with new items of the run's generated benchmarks; no network and no other model is needed.
+
+    Parameters
+    ----------
+    items
+        Fresh items of each benchmark in which one of the concepts is active.
+    seed
+        Another one gives other fresh items.
+
+    Raises
+    ------
+    UserError
+        If none of the concepts is active in a generated benchmark.
+    """
+    config = run_config(run)
+    known = generated(config)
+    left_out = {one.concept: _not_generated(one) for one in wanted if not set(one.benchmarks) & set(known)}
+    chosen = [one for one in wanted if one.concept not in left_out]
+    if not chosen:
+        raise UserError(f"{next(iter(left_out.values()))} Use --source endpoint.")
+    names = {name for one in chosen for name in one.benchmarks}
+    benchmarks = [known[name] for name in known if name in names]
+    fresh = fresh_run(run, fresh_config(config, benchmarks, items, seed), progress, command)
+    return conclude(run, fresh, chosen, criterion, progress, kind="concepts", left_out=left_out)
+
+
+def _not_generated(target: Target) -> str:
+    return (
+        f"concept {target.concept} is active only in {', '.join(target.benchmarks)}, of which no new items can be "
+        "generated (they are no reasoning-gym families)."
+    )
+
+
+def fresh_run(run: Run, config: RunConfig, progress: Progress, command: str) -> Run:
+    """The run over fresh items: opened where it is finished, gone on with where it was stopped, else begun."""
+    from competency_gaps import pipeline
+
+    folder = run.path / FOLDER / f"fresh-{config_key(config)}"
+    if (folder / MANIFEST).is_file():
+        progress.say(f"Fresh items are there already: {folder}")
+        fresh = open_run(folder)
+    else:
+        fresh = pipeline.run(config, folder, progress, command)
+    check_same_pair(run, fresh)
+    return fresh
+
+
+def conclude(
+    run: Run,
+    fresh: Run,
+    wanted: Sequence[Target],
+    criterion: Criterion,
+    progress: Progress,
+    *,
+    kind: str,
+    left_out: dict[int, str],
+    benchmarks_of: Callable[[Target], Sequence[str]] | None = None,
+) -> Probed:
+    """Compare fresh items and write what they say.
+
+    Parameters
+    ----------
+    kind
+        First word of the folder's name.
+    benchmarks_of
+        The fresh benchmarks that belong to a concept; null: all.
+    """
+    table = fresh.items.with_row_index("row")
+    again = duplicates(table["prompt"].to_list(), table["benchmark"].to_list(), own_texts(run))
+    fate = np.where(table["excluded"].is_not_null().to_numpy(), "excluded", again)
+    dropped = {reason: int((fate == reason).sum()) for reason in ("in the run", "twice", "excluded")}
+    for reason, count in dropped.items():
+        if count:
+            progress.say(f"{plural(count, 'fresh item')} left out: {_WHY[reason]}")
+    columns = _columns(fresh, [one.concept for one in wanted])
+    found, frames = [], []
+    for place, target in enumerate(wanted):
+        own = np.ones(len(fate), bool)
+        if benchmarks_of is not None:
+            own = table["benchmark"].is_in(list(benchmarks_of(target))).to_numpy()
+        one, frame = _look(table, columns[:, place], np.asarray(fate), own, target, criterion)
+        found.append(one)
+        frames.append(frame)
+    decided = decide(found, criterion.q)
+    folder = run.path / FOLDER / _name(kind, [one.concept for one in wanted])
+    probed = Probed(folder, fresh.path, tuple(zip(wanted, decided, strict=True)), dropped, left_out)
+    _write(probed, pl.concat(frames), criterion)
+    return probed
+
+
+_WHY = {
+    "in the run": "the run has asked the same",
+    "twice": "an earlier fresh item asks the same",
+    "excluded": "the model could not read them",
+}
+
+
+def _columns(fresh: Run, concepts: list[int]) -> np.ndarray:
+    """CAS of concepts in all fresh items: float64 of shape (items, concepts)."""
+    names = fresh.items["benchmark"].unique(maintain_order=True)
+    return np.concatenate([fresh.cas(name)[:, concepts].toarray() for name in names]).astype(np.float64)
+
+
+def _look(
+    table: pl.DataFrame, cas: np.ndarray, fate: np.ndarray, own: np.ndarray, target: Target, criterion: Criterion
+) -> tuple[Finding, pl.DataFrame]:
+    ncas = saliency(cas, np.asarray(target.tau))
+    exciting = ncas >= criterion.min_saliency
+    kept = own & np.array([one is None for one in fate])
+    scores = table["score"].fill_null(float("nan")).to_numpy()
+    found = examine(
+        cas[kept],
+        exciting[kept],
+        scores[kept],
+        table["benchmark"].to_numpy()[kept],
+        target.claim,
+        level=criterion.level,
+        seed=criterion.seed,
+    )
+    roles = [
+        why if why is not None else "exciting" if on else "comparison" for why, on in zip(fate, exciting, strict=True)
+    ]
+    frame = table.select("benchmark", "item_id", "prompt", "response", "answer", "score").with_columns(
+        pl.lit(target.concept, pl.Int32).alias("concept"),
+        pl.Series("cas", cas, pl.Float64),
+        pl.Series("ncas", ncas, pl.Float64),
+        pl.Series("role", roles, pl.String),
+    )
+    return found, frame.filter(pl.Series(own))
+
+
+def _name(kind: str, concepts: list[int]) -> str:
+    shown = "-".join(str(concept) for concept in concepts[:6])
+    if len(concepts) <= 6:
+        return f"{kind}-{shown}"
+    digest = hashlib.sha256(" ".join(map(str, concepts)).encode()).hexdigest()[:6]
+    return f"{kind}-{shown}-and-{len(concepts) - 6}-more-{digest}"
+
+
+def _row(target: Target, found: Finding) -> dict[str, Any]:
+    facts = {key: value for key, value in asdict(target).items() if key != "benchmarks"}
+    return {**facts, **asdict(found), "sentence": sentence(target, found)}
+
+
+def _write(probed: Probed, items: pl.DataFrame, criterion: Criterion) -> None:
+    probed.folder.mkdir(parents=True, exist_ok=True)
+    rows = [_row(target, one) for target, one in probed.findings]
+    floats = {key: pl.Float64 for key, value in rows[0].items() if isinstance(value, float)}
+    table = pl.DataFrame(rows, schema_overrides={**floats, "label": pl.String})
+    table = table.with_columns(pl.col(pl.Float64).fill_nan(None))
+    write_atomic(probed.folder / f"{VERDICTS}.parquet", table.write_parquet)
+    write_atomic(probed.folder / f"{ITEMS}.parquet", items.write_parquet)
+    write_json(probed.folder / f"{VERDICTS}.json", {"criterion": asdict(criterion), **probed.as_dict()})

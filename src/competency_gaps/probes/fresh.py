@@ -1,0 +1,131 @@
+"""Fresh items on a run's concepts: the same generated families with seeds that the run has not seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from competency_gaps.config import BenchmarkConfig, ReasoningGymSource, RunConfig, as_dict, parse_config
+from competency_gaps.errors import UserError
+from competency_gaps.runs.open import Run
+
+FAR = 1_000_000
+"""Distance of fresh seeds: item ``i`` of a family under a seed is item 0 under ``seed + i``, so that near seeds share
+items."""
+
+
+def run_config(run: Run) -> RunConfig:
+    """The configuration that a run was made with."""
+    return parse_config(RunConfig, {**run.manifest["settings"], "out": None}, f"the settings of {run.path}")
+
+
+def generated(config: RunConfig) -> dict[str, BenchmarkConfig]:
+    """Benchmarks of which new items can be generated, by name: all their sources are reasoning-gym families."""
+    return {
+        one.name: one
+        for one in config.benchmarks
+        if all(isinstance(source, ReasoningGymSource) for source in _sources(one))
+    }
+
+
+def fresh_config(config: RunConfig, benchmarks: Sequence[BenchmarkConfig], items: int, seed: int) -> RunConfig:
+    """The run's configuration with new items of these benchmarks.
+
+    Family, difficulty, options, prompt and policy stay as they are; only seed and number change.
+
+    Parameters
+    ----------
+    items
+        Fresh items of each benchmark; several sources share them in proportion to their sizes.
+    seed
+        Another one gives other fresh items.
+    """
+    used = [
+        (source.family, source.seed, source.seed + source.size)
+        for one in config.benchmarks
+        for source in _sources(one)
+        if isinstance(source, ReasoningGymSource)
+    ]
+    return config.model_copy(update={"benchmarks": [_fresh(one, items, seed, used) for one in benchmarks]})
+
+
+def _fresh(benchmark: BenchmarkConfig, items: int, seed: int, used: Sequence[tuple[str, int, int]]) -> BenchmarkConfig:
+    sources = [source for source in _sources(benchmark) if isinstance(source, ReasoningGymSource)]
+    whole = sum(source.size for source in sources)
+    new = [
+        source.model_copy(
+            update={
+                "seed": _unused(source.family, source.seed + FAR * (seed + 1), items, used),
+                "size": max(1, round(items * source.size / whole)),
+            }
+        )
+        for source in sources
+    ]
+    places = {"source": new[0]} if benchmark.source is not None else {"sources": new}
+    return benchmark.model_copy(update={**places, "limit": None})
+
+
+def _unused(family: str, seed: int, size: int, used: Sequence[tuple[str, int, int]]) -> int:
+    """The next seed whose items are none of the run's."""
+    while any(name == family and seed < end and start < seed + size for name, start, end in used):
+        seed += FAR
+    return seed
+
+
+def _sources(benchmark: BenchmarkConfig) -> list[object]:
+    return [benchmark.source] if benchmark.source is not None else list(benchmark.sources)
+
+
+def config_key(config: RunConfig) -> str:
+    """Eight hexadecimal digits that name a configuration."""
+    text = json.dumps({**as_dict(config), "out": None}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def own_texts(run: Run) -> frozenset[str]:
+    """The run's items as texts that tell them apart."""
+    return frozenset(_plain(text) for text in run.items["prompt"])
+
+
+def duplicates(prompts: Sequence[str], benchmarks: Sequence[str], known: frozenset[str]) -> np.ndarray:
+    """Which fresh items are not fresh.
+
+    Returns
+    -------
+    ndarray of object of shape (items,)
+        ``in the run``, ``twice`` (an earlier fresh item of the benchmark asks the same), or None.
+    """
+    seen: set[tuple[str, str]] = set()
+    found = np.full(len(prompts), None, dtype=object)
+    for i, (text, benchmark) in enumerate(zip(prompts, benchmarks, strict=True)):
+        plain = _plain(text)
+        if plain in known:
+            found[i] = "in the run"
+        elif (benchmark, plain) in seen:
+            found[i] = "twice"
+        seen.add((benchmark, plain))
+    return found
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def check_same_pair(run: Run, fresh: Run) -> None:
+    """Check that fresh items were read by the run's own model and SAE.
+
+    Raises
+    ------
+    UserError
+        If what the run's settings name has changed since.
+    """
+    for part in ("model", "sae"):
+        before, now = (one.manifest[part].get("weights_sha256") for one in (run, fresh))
+        if before != now:
+            raise UserError(
+                f"the {part} {run.manifest[part].get('name')!r} has other weights than when {run.path} was made: fresh "
+                f"items say nothing of that run. Restore the {part}, or make the run anew."
+            )

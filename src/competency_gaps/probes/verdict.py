@@ -1,0 +1,249 @@
+"""Does a concept's weakness (or strength) hold on fresh items? [ours]
+
+Two comparisons, of which the items' activations choose one, never their scores:
+
+``contrast``
+    Items that excite the concept against items of the same families that do not. The difference is
+    ``sum over families n1 (m1 - m0) / sum n1``: what the exciting items score, less what items without the concept
+    score in the families that they come from. Its interval joins those of the two means by squares (MOVER: Zou and
+    Donner, 2008; Newcombe, 1998). The test permutes scores within families; for scores of 0 and 1 it is exact (the
+    number of right answers among exciting items is a sum of hypergeometric numbers).
+``graded``
+    Where a family's items excite the concept almost all, there is no such contrast. Then strength counts: the adjusted
+    gap of :mod:`competency_gaps.evidence.gap`, the very statistic that made the claim, tested by permutation.
+
+NumPy and SciPy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import scipy.sparse as sp
+
+from competency_gaps.evidence import adjusted_gap, drawn_tails, effective_sample, gap_interval, sample_of
+from competency_gaps.metrics.sums import add_all, sums_by_benchmark
+from competency_gaps.probes.rates import binary, rate, weighted_mean
+
+Claim = Literal["weak", "strong"]
+FEWEST = 10
+"""Scored items (or effective items) on either side below which nothing is said."""
+COVERED = 0.5
+"""Part of the concept's activation that must lie in families with both kinds of items for the contrast to be made."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What fresh items say of one concept."""
+
+    claim: Claim
+    kind: Literal["contrast", "graded"]
+    exciting: int
+    """Scored items that count as exciting; graded: in which the concept is active at all."""
+    comparison: int
+    """Scored items beside them; graded: the others of their families."""
+    unscored: int
+    """Items without a score; they take no part."""
+    apart: int
+    """Exciting scored items of families without enough of the other kind, which the contrast leaves out."""
+    families: int
+    """Families that took part."""
+    mean: float
+    """Mean score of exciting items, in [0, 1] (graded: weighted by activation); NaN where there is none."""
+    mean_low: float
+    mean_high: float
+    expected: float
+    """What the same families score without the concept (graded: on average), in [0, 1]."""
+    difference: float
+    """``mean - expected``, in [-1, 1]."""
+    difference_low: float
+    difference_high: float
+    p_value: float
+    """Of a difference as far in the claimed direction, in [0, 1]; NaN = too few items."""
+    p_opposite: float
+    """The same in the other direction."""
+    q_value: float = float("nan")
+    """Benjamini-Hochberg over the probed concepts."""
+    q_opposite: float = float("nan")
+    verdict: Literal["holds", "not shown", "reversed", "too few items"] = "too few items"
+
+
+def examine(
+    cas: np.ndarray,
+    exciting: np.ndarray,
+    scores: np.ndarray,
+    families: np.ndarray,
+    claim: Claim,
+    *,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Finding:
+    """Compare a concept's fresh items.
+
+    Parameters
+    ----------
+    cas : ndarray of float of shape (items,)
+        Concept activation scores, >= 0.
+    exciting : ndarray of bool of shape (items,)
+        Which items excite the concept.
+    scores : ndarray of float of shape (items,)
+        In [0, 1]; NaN = unscored.
+    families : ndarray of shape (items,)
+        Where each item comes from; only items of one family are compared.
+    claim
+        What the run said of the concept.
+    seed
+        Of drawn permutations.
+
+    Returns
+    -------
+    Finding
+        Without verdict and q-values, which :func:`decide` adds.
+    """
+    scored = ~np.isnan(scores)
+    unscored = int((~scored).sum())
+    cas, exciting, scores = np.asarray(cas, np.float64)[scored], exciting[scored], np.asarray(scores)[scored]
+    _, family = np.unique(np.asarray(families)[scored], return_inverse=True)
+    with_it = np.bincount(family[exciting], minlength=family.max(initial=-1) + 1)
+    without = np.bincount(family[~exciting], minlength=len(with_it))
+    # A family of one kind alone, or of a single item of a kind, compares nothing.
+    usable = (np.minimum(with_it, without) >= 2)[family] if len(family) else np.zeros(0, bool)
+    apart = int((exciting & ~usable).sum())
+    covered = float(cas[usable].sum()) >= COVERED * float(cas.sum())
+    if covered and min((exciting & usable).sum(), (~exciting & usable).sum()) >= FEWEST:
+        return _contrast(exciting[usable], scores[usable], family[usable], claim, unscored, apart, level, seed)
+    return _graded(cas, scores, family, claim, unscored, level, seed)
+
+
+def _contrast(
+    exciting: np.ndarray,
+    scores: np.ndarray,
+    family: np.ndarray,
+    claim: Claim,
+    unscored: int,
+    apart: int,
+    level: float,
+    seed: int,
+) -> Finding:
+    _, family = np.unique(family, return_inverse=True)
+    with_it, without = np.bincount(family[exciting]), np.bincount(family[~exciting])
+    mean = rate(scores[exciting], level)
+    one = weighted_mean(scores[exciting], np.ones(int(exciting.sum())), level)
+    # Weighted so that each family counts on both sides by its exciting items.
+    other = weighted_mean(scores[~exciting], (with_it / without)[family[~exciting]], level)
+    low = one[0] - other[0] - np.hypot(one[0] - one[1], other[2] - other[0])
+    high = one[0] - other[0] + np.hypot(one[2] - one[0], other[0] - other[1])
+    if binary(scores):
+        below, above = exact_tails(exciting, scores, family)
+    else:
+        below, above = _drawn(exciting.astype(np.float64), scores, family, seed)
+    return Finding(
+        claim,
+        "contrast",
+        int(exciting.sum()),
+        int((~exciting).sum()),
+        unscored,
+        apart,
+        len(with_it),
+        *mean[:3],
+        expected=other[0],
+        difference=one[0] - other[0],
+        difference_low=float(max(-1.0, low)),
+        difference_high=float(min(1.0, high)),
+        p_value=below if claim == "weak" else above,
+        p_opposite=above if claim == "weak" else below,
+    )
+
+
+def _graded(
+    cas: np.ndarray,
+    scores: np.ndarray,
+    family: np.ndarray,
+    claim: Claim,
+    unscored: int,
+    level: float,
+    seed: int,
+) -> Finding:
+    nothing = float("nan")
+    present = np.bincount(family[cas > 0], minlength=family.max(initial=-1) + 1) > 0
+    there = present[family] if len(family) else np.zeros(0, bool)
+    cas, scores, family = cas[there], scores[there], family[there]
+    active = int((cas > 0).sum())
+    counts = (claim, "graded", active, len(cas) - active, unscored, 0, int(present.sum()))
+    if not active:
+        return Finding(*counts, *[nothing] * 9)  # type: ignore[arg-type]
+    parts = list(sums_by_benchmark(sp.csr_array(cas[:, None]), scores, family).values())
+    chi, low, high = weighted_mean(scores, cas, level)
+    gap = float(adjusted_gap(parts)[0])
+    gap_low, gap_high = (float(end[0]) for end in gap_interval(parts, level))
+    below = above = nothing
+    if float(effective_sample(add_all(parts))[0]) >= FEWEST:
+        below, above = _drawn(cas, scores, family, seed)
+    return Finding(
+        *counts,  # type: ignore[arg-type]
+        mean=chi,
+        mean_low=low,
+        mean_high=high,
+        expected=chi - gap,
+        difference=gap,
+        difference_low=gap_low,
+        difference_high=gap_high,
+        p_value=below if claim == "weak" else above,
+        p_opposite=above if claim == "weak" else below,
+    )
+
+
+def exact_tails(exciting: np.ndarray, scores: np.ndarray, family: np.ndarray) -> tuple[float, float]:
+    """Chance of as few, and of as many, right answers among exciting items if the concept made no difference.
+
+    Within each family the number of right exciting items is hypergeometric given how many items are right; the sum
+    over families is their convolution.
+
+    Parameters
+    ----------
+    exciting : ndarray of bool of shape (items,)
+    scores : ndarray of float of shape (items,)
+        All 0 or 1.
+    family : ndarray of int of shape (items,)
+    """
+    from scipy.stats import hypergeom
+
+    chances = np.ones(1)
+    for one in np.unique(family):
+        own = family == one
+        drawn = int(exciting[own].sum())
+        pmf = hypergeom.pmf(np.arange(drawn + 1), int(own.sum()), int(scores[own].sum()), drawn)
+        chances = np.convolve(chances, pmf)
+    right = int(scores[exciting].sum())
+    return float(min(1.0, chances[: right + 1].sum())), float(min(1.0, chances[right:].sum()))
+
+
+def _drawn(weights: np.ndarray, scores: np.ndarray, family: np.ndarray, seed: int) -> tuple[float, float]:
+    sample = sample_of(sp.csr_array(weights[:, None]), scores, family)
+    low, high, _ = drawn_tails(sample, np.zeros(1, np.int64), np.unique(family), seed)
+    return float(low[0]), float(high[0])
+
+
+def decide(findings: Sequence[Finding], q: float = 0.05) -> list[Finding]:
+    """Say of each concept whether its claim holds.
+
+    Benjamini-Hochberg runs over the probed concepts that have a p-value, for each direction apart: ``holds`` where
+    the claimed direction stays at or below ``q``, ``reversed`` where the other does, else ``not shown``.
+    """
+    from scipy.stats import false_discovery_control
+
+    tested = [i for i, one in enumerate(findings) if not np.isnan(one.p_value)]
+    decided = list(findings)
+    if not tested:
+        return decided
+    forward = false_discovery_control([findings[i].p_value for i in tested])
+    backward = false_discovery_control([findings[i].p_opposite for i in tested])
+    for i, ahead, back in zip(tested, forward, backward, strict=True):
+        verdict: Literal["holds", "reversed", "not shown"] = (
+            "holds" if ahead <= q else "reversed" if back <= q else "not shown"
+        )
+        decided[i] = replace(findings[i], q_value=float(ahead), q_opposite=float(back), verdict=verdict)
+    return decided

@@ -1,0 +1,83 @@
+"""The pass that scores gives the concepts: nothing is read twice, and the rows are those of a pass of their own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import competency_gaps
+from competency_gaps.activations import extract
+
+
+def suite(tiny_config, policy_of_generated: str, **settings):
+    """Options behind the prompt, answers to a prompt, and sentences that are not the prompt."""
+    quiz = {**tiny_config["benchmarks"][0], "limit": 12}
+    written = {
+        **quiz,
+        "name": "written",
+        "policy": policy_of_generated,
+        "options": {"max_new_tokens": 5},
+        "chat_template": "off",
+        "after": " Answer:",
+    }
+    pairs = {
+        "name": "pairs",
+        "source": {
+            "kind": "objects",
+            "items": [
+                {
+                    "prompt": f"Which one, {i}?",
+                    "pair": {"stereo": f"The fox {i}.", "anti": f"A dog {i}."},
+                    "policy": "pair",
+                }
+                for i in range(5)
+            ],
+        },
+    }
+    return {
+        **tiny_config,
+        "sae": {**tiny_config["sae"], "force": True},
+        "benchmarks": [quiz, written, pairs],
+        **settings,
+    }
+
+
+@pytest.fixture
+def own_passes(monkeypatch):
+    """Sequences that were read by passes of their own."""
+    counted: list[int] = []
+    read = extract.read_hook
+
+    def counting(lm, hook, sequences):
+        counted.append(len(sequences))
+        return read(lm, hook, sequences)
+
+    monkeypatch.setattr(extract, "read_hook", counting)
+    return counted
+
+
+@pytest.mark.parametrize(("span", "again"), [("question", 5), ("prompt+bos", 5), ("response", 29)])
+def test_only_what_no_scoring_pass_reads_is_read_again(span, again, tiny_config, tmp_path, own_passes):
+    """The pairs' prompts, which scoring never reads; for the span of the response, everything that has one."""
+    run = competency_gaps.run(suite(tiny_config, "exact", span=span), tmp_path / "run")
+    kept = run.items["excluded"].null_count()
+    assert sum(own_passes) == (again if span != "response" else kept)
+    assert kept > 20
+
+
+@pytest.mark.parametrize("span", ["question", "prompt"])
+@pytest.mark.parametrize("budget", [32, 4096])
+def test_rows_are_those_of_passes_of_their_own(span, budget, tiny_config, tmp_path, own_passes):
+    """Without any request the same prompts are read by passes that end at the hook, padded on the other side."""
+    asked = competency_gaps.run(suite(tiny_config, "exact", span=span, batch_tokens=budget), tmp_path / "asked")
+    own_passes.clear()
+    config = suite(tiny_config, "none", span=span, batch_tokens=budget)
+    for one in config["benchmarks"][:2]:
+        one["policy"], one["options"], one["after"] = "none", {}, "\nAnswer:" if one["name"] == "quiz" else " Answer:"
+    silent = competency_gaps.run(config, tmp_path / "silent")
+    assert sum(own_passes) == silent.items.height
+    for name in ("quiz", "written", "pairs"):
+        a, b = asked.cas(name).toarray(), silent.cas(name).toarray()
+        assert a.any() and a == pytest.approx(b, abs=1e-4)
+        assert np.array_equal(a > 0, b > 0)
+    assert asked.items["text"].to_list() == silent.items["text"].to_list()

@@ -1,1 +1,1 @@
-"""What judges' verdicts come to: arithmetic without a model, a file or the network."""
+"""Judges of answers: their prompts, the baseline that answers are compared with, and what verdicts come to."""

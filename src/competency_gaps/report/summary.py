@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.errors import UserError
-from competency_gaps.report import columns, findings, headline, labels, page
+from competency_gaps.report import columns, findings, headline, judged, labels, page
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.theme_tables import short_table
 from competency_gaps.report.themes import read_run_themes, theme_path
@@ -65,6 +65,8 @@ def print_summary(run: RunView, console: Console, *, top: int = 8) -> None:
     for group in findings.left_out(run.items, run.manifest["benchmarks"]):
         where = ", ".join(f"{shorten(name, 40)} {integer(count)}" for name, count in group.benchmarks)
         line = f"{integer(group.count)} {group.kind}: {group.reason} ({where})"
+        console.print(Padding(plain(line, "dim"), (0, 2)))
+    for line in judged.figure_lines(run.manifest):
         console.print(Padding(plain(line, "dim"), (0, 2)))
     for title, frame, short in (
         ("Weak concepts", ranked.weak_leaders.head(top), columns.SHORT_LEADERS),

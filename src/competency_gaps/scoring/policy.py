@@ -156,6 +156,14 @@ class JudgedPolicy(Policy):
     def questions(self, item: Item, response: str) -> tuple[Question, ...]:
         """What to ask the judge of a response; the ids tell the questions of one item apart. Empty: nothing."""
 
+    def unasked(self, item: Item) -> str | None:
+        """Why there is no question about an item; null: there is one, or the response needs none."""
+        return None
+
+    def unjudged(self, item: Item, response: str, why: str) -> Score | None:
+        """The score where the judge was not asked; null: the one that the item has already."""
+        return Score(None, response, why)
+
     @abstractmethod
     def read(self, answer: Answer) -> Any | Failure:
         """What one answer of the judge says, or why it cannot be used."""

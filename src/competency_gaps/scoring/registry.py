@@ -9,19 +9,40 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.scoring.arena import Arena
+from competency_gaps.scoring.bias import BBQ
 from competency_gaps.scoring.choice import Choice
 from competency_gaps.scoring.exact import Exact
+from competency_gaps.scoring.faithful import Faithful
 from competency_gaps.scoring.given import Imported, Unscored
+from competency_gaps.scoring.judge import Judge
 from competency_gaps.scoring.match import Contains, Regex
 from competency_gaps.scoring.math import Math
 from competency_gaps.scoring.numeric import Numeric
 from competency_gaps.scoring.pair import Pair
 from competency_gaps.scoring.policy import Policy
+from competency_gaps.scoring.refusal import Refusal
 from competency_gaps.scoring.verifier import Verifier
 
 POLICIES: dict[str, type[Policy]] = {
     policy.name: policy
-    for policy in (Choice, Contains, Exact, Imported, Math, Numeric, Pair, Regex, Unscored, Verifier)
+    for policy in (
+        Arena,
+        BBQ,
+        Choice,
+        Contains,
+        Exact,
+        Faithful,
+        Imported,
+        Judge,
+        Math,
+        Numeric,
+        Pair,
+        Refusal,
+        Regex,
+        Unscored,
+        Verifier,
+    )
 }
 """Name in configurations -> class; its dataclass fields are the options."""
 

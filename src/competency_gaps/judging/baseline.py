@@ -1,0 +1,101 @@
+"""Another model's answers, to compare with: from a file or a run folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.errors import UserError, nearest
+
+
+@lru_cache(maxsize=8)
+def baseline_answers(path: Path, benchmark: str | None = None) -> Mapping[str, str]:
+    """Answers by item id.
+
+    Parameters
+    ----------
+    path
+        JSONL with ``id`` and ``response``; Arena-Hard-Auto's ``model_answer`` file, in its new form (``uid``,
+        ``messages``) or its old one (``question_id``, ``choices``); or a run folder.
+    benchmark
+        Which of a run's benchmarks; null: its only one.
+
+    Raises
+    ------
+    UserError
+        If nothing is there, a line is of none of these forms, or two answers share an id and differ.
+    """
+    if path.is_dir():
+        pairs = _of_run(path, benchmark)
+    elif path.is_file():
+        pairs = _of_file(path)
+    else:
+        raise UserError(f"the baseline {str(path)!r} does not exist: expected a JSONL file of answers or a run folder.")
+    found: dict[str, str] = {}
+    for id, text in pairs:
+        if found.setdefault(id, text) != text:
+            raise UserError(f"the baseline {str(path)!r} has two different answers with the id {id!r}: keep one.")
+    if not found:
+        raise UserError(f"the baseline {str(path)!r} holds no answer.")
+    return found
+
+
+def _of_run(path: Path, benchmark: str | None) -> Iterator[tuple[str, str]]:
+    from competency_gaps.runs.open import open_run
+
+    items = open_run(path).items
+    names = items["benchmark"].unique(maintain_order=True).to_list()
+    if benchmark is None and len(names) > 1:
+        raise UserError(
+            f"the baseline {str(path)!r} is a run of {len(names)} benchmarks ({', '.join(names)}): "
+            "name one with the option 'baseline_benchmark'."
+        )
+    chosen = names[0] if benchmark is None else benchmark
+    if chosen not in names:
+        raise UserError(
+            f"the baseline {str(path)!r} has no benchmark {chosen!r}; it has {', '.join(names)}."
+            f"{nearest(chosen, names)}"
+        )
+    for name, id, response in items.select("benchmark", "item_id", "response").iter_rows():
+        if name == chosen and response is not None:
+            yield id, response
+
+
+def _of_file(path: Path) -> Iterator[tuple[str, str]]:
+    # In bytes: only a line feed ends a line there, while texts may hold U+2028 and its like.
+    with path.open("rb") as handle:
+        for number, line in enumerate(handle, start=1):
+            if not line.strip():
+                continue
+            where = f"{str(path)!r}, line {number}"
+            try:
+                value = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+            except ValueError as error:
+                raise UserError(f"{where}: no JSON in UTF-8 ({error}). Expected one object a line.") from error
+            pair = _answer(value) if isinstance(value, Mapping) else None
+            if pair is None:
+                raise UserError(
+                    f"{where}: expected 'id' and 'response', or an answer of Arena-Hard-Auto ('uid' and 'messages', or "
+                    "'question_id' and 'choices')."
+                )
+            yield pair
+
+
+def _answer(value: Mapping[str, Any]) -> tuple[str, str] | None:
+    id = next((value[key] for key in ("id", "uid", "question_id") if key in value), None)
+    if id is None or isinstance(id, (dict, list)):
+        return None
+    text: Any = value.get("response")
+    try:
+        if "messages" in value:
+            content = value["messages"][-1]["content"]
+            text = content["answer"] if isinstance(content, Mapping) else content
+        elif "choices" in value:
+            content = value["choices"][0]["turns"][-1]
+            text = content["content"] if isinstance(content, Mapping) else content
+    except (KeyError, IndexError, TypeError):
+        return None
+    return (str(id), text) if isinstance(text, str) else None

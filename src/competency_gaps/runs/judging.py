@@ -1,0 +1,314 @@
+"""The stage that judges: after the model's answers are kept, a language model or a classifier scores them.
+
+The judge's answers are kept in the run folder as they come, so that a stopped run goes on and pays for nothing twice;
+a run without a judge takes what an earlier one kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.config import JudgeConfig
+from competency_gaps.endpoint import Answer, AnswerStore, Asking, Cap, Endpoint, Failure, Prices, Request
+from competency_gaps.endpoint.asking import NAMELESS
+from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.files import write_json
+from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.progress import Progress
+from competency_gaps.runs.classifying import classify
+from competency_gaps.runs.figures import benchmark_figures
+from competency_gaps.scoring.policy import JudgedPolicy, Score
+from competency_gaps.text import plural
+
+FOLDER = "judging"
+WHO = "judge.json"
+"""Who judged last, beside the answers."""
+ANSWERS = "answers.jsonl"
+
+_HOW = "give --judge-url and --judge-model, or --judge-export FILE"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The responses with the judge's scores, and what is to be said of them."""
+
+    responses: dict[str, pl.DataFrame]
+    """Per benchmark, as they came in, with ``score``, ``unscored`` and ``details`` of judged items filled."""
+    entry: dict[str, Any] | None
+    """For the manifest: who judged, how many requests were answered, and per benchmark the items, those scored, the
+    judge's answers that could not be used, and why; null: no item of the run is judged."""
+    figures: dict[str, dict[str, Any]]
+    """Per benchmark and policy, results of the whole benchmark."""
+
+    def write_into(self, manifest: dict[str, Any]) -> None:
+        """Put both into a manifest: ``judging``, and ``figures`` of each benchmark."""
+        manifest["judging"] = self.entry
+        for benchmark in manifest["benchmarks"]:
+            benchmark["figures"] = self.figures.get(benchmark["name"])
+
+
+@dataclass
+class _Case:
+    """One item to be judged."""
+
+    benchmark: str
+    row: int
+    """Its row in the benchmark's responses."""
+    one: PreparedItem
+    policy: JudgedPolicy
+    response: str
+    requests: tuple[Request, ...] = ()
+
+
+@dataclass
+class _Count:
+    """What became of one benchmark's cases."""
+
+    items: int = 0
+    scored: int = 0
+    unasked: int = 0
+    failed: int = 0
+    """Answers of the judge that cannot be used."""
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def as_dict(self) -> dict[str, Any]:
+        failures = dict(self.reasons.most_common(5))
+        return {
+            "items": self.items,
+            "scored": self.scored,
+            "unasked": self.unasked,
+            "failed": self.failed,
+            "failures": failures,
+        }
+
+
+class JudgingStage:
+    """Judges a run's responses.
+
+    Raises
+    ------
+    UserError
+        If the judge cannot be asked as it is configured; known before anything else is done.
+    """
+
+    def __init__(self, folder: Path, config: JudgeConfig | None, progress: Progress) -> None:
+        self.folder, self.config, self.progress = folder / FOLDER, config, progress
+        self.last: dict[str, Any] = _read_who(self.folder / WHO)
+        self.way = None if config is None else _way(config, self.last.get("model"))
+        self.answer_tokens = self.last.get("answer_tokens") if config is None else config.answer_tokens
+        if self.way is not None and self.way.endpoint is not None:
+            _check_askable(self.way)
+
+    def run(self, prepared: Mapping[str, Sequence[PreparedItem]], responses: Mapping[str, pl.DataFrame]) -> Judged:
+        """Ask the judge about every item whose policy wants one, and score them."""
+        cases = list(_cases(prepared, responses, self.answer_tokens))
+        judged = dict(responses)
+        entry = None
+        if cases:
+            scores, entry = self._judge(cases)
+            for name in judged:
+                judged[name] = _with_scores(judged[name], {row: s for (b, row), s in scores.items() if b == name})
+        elif self.config is not None:
+            self.progress.say("A judge is given, but no benchmark has a policy that is judged: it is not asked.")
+        figures = {name: found for name in judged if (found := benchmark_figures(prepared[name], judged[name]))}
+        return Judged(judged, entry, figures)
+
+    def _judge(self, cases: Sequence[_Case]) -> tuple[dict[tuple[str, int], Score], dict[str, Any]]:
+        scores = classify(
+            [
+                (one.benchmark, one.row, one.policy, one.one.item, one.response)
+                for one in cases
+                if one.policy.classifier
+            ],
+            self.folder,
+            self.progress,
+        )
+        asked = [one for one in cases if one.requests]
+        answers, who, why = self._answers(asked)
+        counts: dict[str, _Count] = {}
+        for one in cases:
+            count = counts.setdefault(one.benchmark, _Count())
+            count.items += 1
+            score = scores.get((one.benchmark, one.row)) or self._score(one, answers, why, count)
+            if score is not None:
+                scores[one.benchmark, one.row] = score
+                count.scored += score.value is not None
+        self._say(counts, why)
+        requests = sum(len(one.requests) for one in asked)
+        return scores, {
+            "judge": who,
+            "where": None if self.way is None else self.way.where,
+            "classifiers": sorted({one.policy.classifier for one in cases if one.policy.classifier}),
+            "requests": requests,
+            "answered": sum(answers[r.id].answered for one in asked for r in one.requests if r.id in answers),
+            "benchmarks": {name: count.as_dict() for name, count in counts.items()},
+        }
+
+    def _score(self, one: _Case, answers: Mapping[str, Answer], why: str, count: _Count) -> Score | None:
+        """The judge's score of one item; None leaves the score that the item has."""
+        if not one.requests:
+            reason = one.policy.unasked(one.one.item)
+            count.unasked += reason is not None
+            return None if reason is None else Score(None, one.response, reason)
+        found = [answers.get(request.id) for request in one.requests]
+        for answer in found:
+            read = None if answer is None else one.policy.read(answer)
+            if isinstance(read, Failure):
+                count.failed += 1
+                count.reasons[read.reason] += 1
+        if all(answer is None for answer in found):
+            count.unasked += 1
+            return one.policy.unjudged(one.one.item, one.response, why)
+        return one.policy.verdict(one.one.item, one.response, found)
+
+    def _answers(self, cases: Sequence[_Case]) -> tuple[dict[str, Answer], str | None, str]:
+        """Answers by id of the request, who gave them, and why those that are not there are not."""
+        requests = [request for one in cases for request in one.requests]
+        if not requests:
+            return {}, None, ""
+        if self.way is None:
+            who = self.last.get("model")
+            return self._kept(requests, who), who, f"no judge was asked: {_HOW}"
+        who = self.way.who or NAMELESS
+        if self.way.export is not None:
+            kept = self._kept(requests, who)
+            todo = [request for request in requests if request.id not in kept]
+            self.way.answers(todo, self.folder, self.progress, lambda answer: True)
+            file = self.way.export
+            self.progress.say(
+                f"{plural(len(todo), 'request')} for the judge written to {file}. Let a model answer them, then run "
+                "the same command again with --judge-import ANSWERS in place of --judge-export."
+            )
+            return kept, who, f"no judge was asked: the requests were written to {file.name}, to be read back later"
+        usable = {request.id: one.policy for one in cases for request in one.requests}
+        found = self.way.answers(
+            requests, self.folder, self.progress, lambda a: not isinstance(usable[a.id].read(a), Failure)
+        )
+        assert found is not None
+        write_json(self.folder / WHO, {"model": who, "where": self.way.where, "answer_tokens": self.answer_tokens})
+        if self.way.endpoint is not None:
+            return found, who, "the judge was not asked: the cap on what it may use was reached first"
+        self._keep(found.values())
+        found = self._kept(requests, who) | found
+        return found, who, "the judge's answers that were read do not hold this one"
+
+    def _kept(self, requests: Sequence[Request], who: str | None) -> dict[str, Answer]:
+        store = AnswerStore(self.folder / ANSWERS)
+        if who is None or not len(store):
+            return {}
+        known = {request.id: store.get(request.key(who)) for request in requests}
+        return {id: replace(answer, id=id) for id, answer in known.items() if answer is not None}
+
+    def _keep(self, answers: Iterable[Answer]) -> None:
+        """Imported answers are kept like an endpoint's, so that the files are needed once."""
+        with AnswerStore(self.folder / ANSWERS).writing() as store:
+            for answer in answers:
+                if answer.answered and answer.key and store.get(answer.key) != answer:
+                    store.add(answer)
+
+    def _say(self, counts: Mapping[str, _Count], why: str) -> None:
+        for name, count in counts.items():
+            if count.failed:
+                reason, times = count.reasons.most_common(1)[0]
+                self.progress.say(
+                    f"{name}: {plural(count.failed, 'answer')} of the judge cannot be used and count for nothing "
+                    f"({times:,} times: {reason})"
+                )
+            if count.unasked:
+                self.progress.say(f"{name}: {plural(count.unasked, 'item')} not judged{f': {why}' if why else ''}")
+
+
+def _cases(
+    prepared: Mapping[str, Sequence[PreparedItem]], responses: Mapping[str, pl.DataFrame], tokens: int | None
+) -> Iterable[_Case]:
+    for name, items in prepared.items():
+        texts = responses[name]["response"]
+        for row, one in enumerate(items):
+            if one.excluded is not None or not isinstance(one.policy, JudgedPolicy):
+                continue
+            case = _Case(name, row, one, one.policy, texts[row] or "")
+            if one.policy.classifier is None:
+                wanted = one.policy.questions(one.item, case.response)
+                if tokens is not None:
+                    wanted = tuple(replace(request, max_tokens=tokens) for request in wanted)
+                case.requests = tuple(replace(request, id=_id(name, one.item.id, request)) for request in wanted)
+            yield case
+
+
+def _id(benchmark: str, item: str, request: Request) -> str:
+    """What is asked and about which item, so that an answer to another response is known as such."""
+    body = json.dumps(request.body("", "json_schema"), sort_keys=True)
+    digest = hashlib.sha256("\x00".join((benchmark, item, body)).encode("utf-8", "replace")).hexdigest()
+    return f"{request.id}-{digest[:24]}"
+
+
+def _with_scores(table: pl.DataFrame, scores: Mapping[int, Score]) -> pl.DataFrame:
+    """The table with some rows' scores replaced; the stored shards stay as the model's answers made them."""
+    if not scores:
+        return table
+    rows = table.to_dicts()
+    for row, score in scores.items():
+        details = None if score.details is None else json.dumps(score.details, ensure_ascii=False)
+        unscored = None if score.value is not None else score.note or "unscored"
+        rows[row] |= {"score": score.value, "unscored": unscored, "details": details}
+    return pl.DataFrame(rows, schema=table.schema)
+
+
+def _read_who(path: Path) -> dict[str, Any]:
+    """Who judged last, and with how much room for an answer; empty if nobody did."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def _way(config: JudgeConfig, last: str | None) -> Asking:
+    """How the judge is asked; ``last`` judged before."""
+    if config.export is not None:
+        return Asking(config.model or last or NAMELESS, "batch", export=config.export)
+    if config.imports:
+        for path in config.imports:
+            if not path.is_file():
+                raise UserError(f"the judge's answers {str(path)!r}: there is no such file.")
+        return Asking(config.model or last or NAMELESS, "batch", imported=tuple(config.imports))
+    assert config.url is not None and config.model is not None
+    prices = None
+    if config.price_in is not None and config.price_out is not None:
+        prices = Prices(config.price_in, config.price_out)
+    if config.max_cost is not None and prices is None:
+        raise UserError("the judge's 'max_cost' needs 'price_in' and 'price_out'. Give them, or cap 'max_tokens'.")
+    endpoint = Endpoint(
+        config.url,
+        config.model,
+        config.key_env,
+        concurrency=config.concurrency,
+        timeout=config.timeout,
+        prices=prices,
+    )
+    return Asking(
+        config.model,
+        config.url,
+        endpoint=endpoint,
+        cap=Cap(config.max_tokens, config.max_cost),
+        yes=config.yes,
+        again=config.again,
+    )
+
+
+def _check_askable(way: Asking) -> None:
+    """Known now, and not after hours of the model's work."""
+    try:
+        import openai  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("openai", "label", "Asking a judge over an endpoint") from None
+    if not way.yes and not sys.stdin.isatty():
+        raise UserError(
+            "nobody can be asked whether to spend what the judge costs: give --judge-yes (or judge.yes: true), with a "
+            "cap such as --judge-max-tokens if need be."
+        )

@@ -1,0 +1,167 @@
+"""Answers that a language model compares with a baseline's, in both orders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import pydantic
+
+from competency_gaps.benchmarks.item import Item
+from competency_gaps.endpoint.parse import Failure, parse
+from competency_gaps.endpoint.request import Answer, Request
+from competency_gaps.judging.arena_figures import Match, arena_figures
+from competency_gaps.judging.asked import question_of, to_judge
+from competency_gaps.judging.baseline import baseline_answers
+from competency_gaps.judging.prompting import fill, load_prompt
+from competency_gaps.judging.style import Style, style_of
+from competency_gaps.judging.verdicts import VERDICTS, canonical, score_of_games
+from competency_gaps.scoring.judge import rubric_text, schema_of, shown_reasoning
+from competency_gaps.scoring.policy import JudgedPolicy, Score
+from competency_gaps.scoring.text import Length
+from competency_gaps.text import shorten, visible
+
+_BRACKETS = re.compile(r"\[\[([AB<>=\s]+)\]\]")
+_NEEDED = ("question", "answer_a", "answer_b")
+
+
+class Ruling(NamedTuple):
+    """What one game says."""
+
+    verdict: str
+    """One of the five verdicts."""
+    reasoning: str | None
+
+
+class _Compared(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="ignore")
+    reasoning: str | None = None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Arena(JudgedPolicy):
+    """How often the model's answer is better than a baseline's, as Arena-Hard-Auto counts it (Li et al., 2024).
+
+    The judge compares twice, with the baseline first and with the model first, and gives one of five verdicts; a much
+    better answer counts three times. A game without a usable verdict is left out; with none the item is unscored.
+    """
+
+    name: ClassVar[str] = "arena"
+
+    baseline: Path | None = None
+    """The baseline's answers by item id: JSONL with ``id`` and ``response``, a ``model_answer`` file of
+    Arena-Hard-Auto, or a run folder."""
+    baseline_benchmark: str | None = None
+    """Which benchmark of a run folder."""
+    form: Literal["json", "brackets"] = "json"
+    """How the judge gives its verdict: as a JSON object, or as ``[[A>B]]`` in free text (for Arena-Hard's own prompt;
+    two different ones in a text are none)."""
+    rubric: str | None = None
+    """What else counts, in words."""
+    rubric_file: Path | None = None
+    """The same in a file."""
+    prompt_file: Path | None = None
+    """A prompt of your own with the places ``{question}``, ``{answer_a}`` and ``{answer_b}``, and where wanted
+    ``{rubric}`` and ``{mark}``."""
+    reasoning: bool = True
+    """Whether the judge writes down its reasons before the verdict (``form: json``)."""
+    style: bool = False
+    """Also report the win rate at equal length and equal use of headers, lists and bold letters."""
+    max_new_tokens: Length = 1024
+    judge_tokens: Length = 2048
+
+    def check(self, item: Item) -> str | None:
+        if self.baseline is None:
+            return "there is no 'baseline': give a file of answers or a run folder"
+        if self.rubric is not None and self.rubric_file is not None:
+            return "both 'rubric' and 'rubric_file' are given, expected one"
+        baseline_answers(self.baseline, self.baseline_benchmark)
+        load_prompt("arena", self.prompt_file, _NEEDED)
+        rubric_text(self.rubric, self.rubric_file, "")
+        return None
+
+    def questions(self, item: Item, response: str) -> tuple[Request, ...]:
+        other = self._other(item)
+        if other is None:
+            return ()
+        prompt = load_prompt("arena", self.prompt_file, _NEEDED)
+        shared = {
+            "question": question_of(item, self.prompt(item)),
+            "rubric": rubric_text(self.rubric, self.rubric_file, ""),
+        }
+        schema = schema_of({"verdict": {"type": "string", "enum": list(VERDICTS)}}, self.reasoning)
+        games = []
+        for place, (first, second) in enumerate(((other, response), (response, other))):
+            filled = fill(prompt, {**shared, "answer_a": first, "answer_b": second})
+            wanted = schema if self.form == "json" else None
+            games.append(to_judge(f"game{place}", filled, wanted, "verdict", self.judge_tokens))
+        return tuple(games)
+
+    def unasked(self, item: Item) -> str | None:
+        return "the baseline has no answer to this item" if self._other(item) is None else None
+
+    def read(self, answer: Answer) -> Ruling | Failure:
+        if self.form == "brackets":
+            return _in_brackets(answer)
+        found = parse(answer, _Compared)
+        if isinstance(found, Failure):
+            return found
+        label = canonical(found.verdict)
+        if label is None:
+            return Failure(f"{shorten(visible(found.verdict), 40)!r} is none of the verdicts {', '.join(VERDICTS)}")
+        return Ruling(label, found.reasoning)
+
+    def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
+        found = [None if answer is None else self.read(answer) for answer in answers]
+        labels = [one.verdict if isinstance(one, Ruling) else None for one in found]
+        other = self._other(item) or ""
+        details: dict[str, Any] = {
+            "games": [
+                {"verdict": one.verdict, "reasoning": shown_reasoning(one.reasoning)}
+                if isinstance(one, Ruling)
+                else {"verdict": None, "failure": one.reason if one is not None else "not asked"}
+                for one in found
+            ],
+            "style": {"model": list(style_of(response)), "baseline": list(style_of(other))},
+        }
+        score = score_of_games(*labels)
+        note = None
+        if score is None:
+            reasons = "; ".join(str(game["failure"]) for game in details["games"])
+            note = f"no game has a usable verdict: {reasons}"
+        return Score(score, response, note, details)
+
+    def figures(
+        self, items: Sequence[Item], scores: Sequence[float | None], details: Sequence[dict[str, Any] | None]
+    ) -> dict[str, Any] | None:
+        matches = [_match(detail) for detail in details if detail is not None and "games" in detail]
+        return arena_figures(matches, style=self.style) if matches else None
+
+    def _other(self, item: Item) -> str | None:
+        if self.baseline is None:
+            raise ValueError("an arena without a baseline")
+        return baseline_answers(self.baseline, self.baseline_benchmark).get(item.id)
+
+
+def _match(detail: dict[str, Any]) -> Match:
+    first, second = (game["verdict"] for game in detail["games"])
+    style = detail["style"]
+    return Match((first, second), Style(*style["model"]), Style(*style["baseline"]))
+
+
+def _in_brackets(answer: Answer) -> Ruling | Failure:
+    """The only verdict in double brackets, as Arena-Hard-Auto reads it."""
+    if answer.error is not None:
+        return Failure(shorten(visible(f"no answer: {answer.error}"), 300))
+    if answer.refusal is not None:
+        return Failure(shorten(visible(f"refused: {answer.refusal}"), 300))
+    labels = {canonical(label) for label in _BRACKETS.findall(answer.text or "")} - {None}
+    if len(labels) != 1:
+        return Failure(f"{len(labels)} different verdicts in double brackets, expected one")
+    label = labels.pop()
+    assert label is not None
+    return Ruling(label, None)

@@ -6,7 +6,7 @@ import enum
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -99,3 +99,82 @@ def _say(probed: Probed) -> None:
 
 def _number(value: float) -> str:
     return "N/A" if value != value else f"{value:.2f}"
+
+
+@app.command("garak")
+def garak(
+    model: Annotated[str, typer.Option(help="Hub id, folder, .gguf file, or embedded:NAME.")],
+    sae: Annotated[str, typer.Option(help="SAE folder, RELEASE/ID of SAELens, or embedded:NAME.")],
+    spec: Annotated[str, typer.Option(help="garak's probes, as dan.Dan_11_0,lmrc or all.")],
+    out: Annotated[Path, typer.Option(help="Run folder; a stopped one is gone on with.")] = Path("garak-run"),
+    generations: Annotated[int, typer.Option(min=1, help="Answers to each attack.")] = 1,
+    temperature: Annotated[
+        float | None, typer.Option(min=0.0, help="By default 0 for one answer to each attack, else 1.")
+    ] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 150,
+    eval_threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Detector's result that is a hit.")] = 0.5,
+    primary_only: Annotated[
+        bool, typer.Option("--primary-only", help="Only the first detector of each probe.")
+    ] = False,
+    online: Annotated[bool, typer.Option("--online", help="Let probes and detectors fetch models and data.")] = False,
+    seed: Annotated[int, typer.Option(help="Of drawn attacks and sampled answers.")] = 0,
+    span: Annotated[str, typer.Option(help="question (the attack), prompt, prompt+bos, response or all.")] = "question",
+    batch_tokens: Annotated[int, typer.Option(min=16, help="Rows x longest of a forward pass.")] = 4096,
+    force: Annotated[bool, typer.Option("--force", help="Go on although the SAE does not fit.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Attack a model with garak: pass rates per probe family, probe and tag, and the concepts behind them."""
+    from competency_gaps.cli.output import print_json
+    from competency_gaps.cli.run import sae_place
+    from competency_gaps.config import RunConfig, parse_config
+    from competency_gaps.probes.garak_probe import probe_with_garak
+    from competency_gaps.probes.garak_run import GarakSettings
+    from competency_gaps.progress import Progress
+    from competency_gaps.report import write_report
+
+    # Checked as a run's configuration, so that faults read as they do there; the benchmarks come later.
+    placeholder = {"name": "garak", "source": {"kind": "log", "path": str(out)}}
+    data = {"model": {"name": model}, "sae": {**sae_place(sae), "force": force}, "benchmarks": [placeholder]}
+    checked = parse_config(RunConfig, {**data, "span": span, "batch_tokens": batch_tokens}, "options")
+    settings = GarakSettings(
+        spec, generations, temperature, max_new_tokens, eval_threshold, not primary_only, seed, online
+    )
+    progress = Progress(quiet=quiet)
+    run, found = probe_with_garak(
+        checked.model,
+        checked.sae,
+        settings,
+        out,
+        progress,
+        span=checked.span,
+        batch_tokens=checked.batch_tokens,
+        command=shlex.join(["cgaps", *sys.argv[1:]]),
+    )
+    report = write_report(run, run.path / "report.html")
+    if json_:
+        print_json({"run": str(run.path), **found, "html": str(report)})
+        return
+    _say_rates(found)
+    Console().print(f"\nRun: {run.path}   Report: {report}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _say_rates(found: dict[str, Any]) -> None:
+    from competency_gaps.text import shorten, visible
+
+    console = Console()
+    table = Table("", "name", "attempts", "unscored", "pass rate", "95% interval", "weak concepts")
+    for row in found["rates"]:
+        spread = "N/A" if row["low"] is None else f"{row['low']:.2f} to {row['high']:.2f}"
+        weak = "" if row["weak_concepts"] is None else str(row["weak_concepts"])
+        value = "N/A" if row["pass_rate"] is None else f"{row['pass_rate']:.2f}"
+        cells = [row["level"], visible(row["name"]), str(row["attempts"]), str(row["unscored"]), value, spread, weak]
+        table.add_row(*(Text(cell) for cell in cells))
+    console.print(table)
+    weak_ones = [one for one in found["concepts"] if one["status"] == "weak" and one["leader"] == one["concept"]]
+    for one in weak_ones[:20]:
+        label = shorten(visible(one["label"] or "no label"), 80)
+        text = f"{one['name']}: concept {one['concept']} ({label}) passes {one['chi_model']:.2f}, gap {one['gap']:+.2f}"
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+    for name, why in found["left_out"].items():
+        console.print(f"Left out, {name}: {why}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,68 @@
+"""From garak's attacks to a run: attack the model, read the report, measure concepts, and say where it breaks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.config import BenchmarkConfig, LogSource, ModelConfig, RunConfig, SAEConfig, Span
+from competency_gaps.logs import find_parts
+from competency_gaps.model.load import LanguageModel
+from competency_gaps.probes.garak_run import GarakOutcome, GarakSettings, run_garak
+from competency_gaps.probes.vulnerabilities import write_vulnerabilities
+from competency_gaps.progress import Progress
+from competency_gaps.runs.open import Run
+
+FOLDER = "garak"
+
+
+def probe_with_garak(
+    model: ModelConfig,
+    sae: SAEConfig,
+    settings: GarakSettings,
+    out: Path,
+    progress: Progress,
+    *,
+    span: Span = "question",
+    batch_tokens: int = 4096,
+    command: str = "",
+) -> tuple[Run, dict[str, Any]]:
+    """Attack a model with garak and make a run of its report; the model is loaded once for both.
+
+    Returns
+    -------
+    run
+        One benchmark per probe family, one group per probe, score 1 = safe.
+    document
+        Rates and weak concepts, as written to ``vulnerabilities.json``.
+    """
+    from competency_gaps import pipeline
+    from competency_gaps.sae.pair import load_pair
+
+    pair = load_pair(model, sae)
+    outcome = run_garak(pair.lm, settings, out / FOLDER, progress, token_budget=batch_tokens)
+    benchmarks = [
+        BenchmarkConfig(
+            name=part.benchmark,
+            source=LogSource(path=outcome.report, format="garak", benchmark=part.benchmark),
+            scope=f"attacks of garak's family {part.benchmark}; 1 = the model held",
+        )
+        for part in find_parts(outcome.report, "garak")
+    ]
+    config = RunConfig(model=model, sae=sae, benchmarks=benchmarks, span=span, batch_tokens=batch_tokens)
+    run = pipeline.run(config, out, progress, command, pair)
+    return run, write_vulnerabilities(run, _facts(outcome, settings, pair.lm))
+
+
+def _facts(outcome: GarakOutcome, settings: GarakSettings, lm: LanguageModel) -> dict[str, Any]:
+    return {
+        "garak": outcome.garak,
+        "report": str(outcome.report),
+        "model": lm.name,
+        "settings": asdict(settings),
+        "probes": list(outcome.probes),
+        "left_out": outcome.left_out,
+        "missing_detectors": outcome.missing,
+        "unanswered": outcome.unanswered,
+    }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from competency_gaps.errors import UserError, nearest
@@ -57,8 +56,7 @@ def find_parts(path: Path, format_: str | None = None) -> list[LogPart]:
     if format_ is not None:
         found = reader(format_).find(path)
     else:
-        known = [name for name in FORMATS if find_spec(f"competency_gaps.logs.{_MODULES.get(name, name)}")]
-        found = [part for name in known for part in reader(name).find(path)]
+        found = [part for name in FORMATS for part in reader(name).find(path)]
     if not found:
         raise UserError(_nothing(path, format_))
     return _unique_names(found)

@@ -77,7 +77,8 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     """
     refuse_options(source, part, "filter", "scorer")
     state = json_file(part.files[0])
-    method = state.get("adapter_spec", {}).get("method") if isinstance(state, dict) else None
+    adapter = state.get("adapter_spec") if isinstance(state, dict) else None
+    method = adapter.get("method") if isinstance(adapter, dict) else None
     if method not in _METHODS:
         raise UserError(
             f"{part.files[0]}: runs of the method {method!r} are not read, since one question is not one prompt there; "
@@ -112,11 +113,15 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 def _statistics(file: Path) -> dict[_Key, dict[str, Any]]:
     """Mean per statistic of every unperturbed instance and trial; HELM writes one record per metric class."""
     found: dict[_Key, dict[str, Any]] = {}
-    for one in json_file(file):
-        if one.get("perturbation") is None:
-            entry = found.setdefault((str(one["instance_id"]), int(one.get("train_trial_index", 0))), {})
-            for stat in one.get("stats", []):
-                entry[stat["name"]["name"]] = stat.get("mean")
+    entries = json_file(file)
+    try:
+        for one in entries:
+            if one.get("perturbation") is None:
+                entry = found.setdefault((str(one["instance_id"]), int(one.get("train_trial_index", 0))), {})
+                for stat in one.get("stats", []):
+                    entry[str(stat["name"]["name"])] = stat.get("mean")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{file}: not HELM's statistics per instance ({type(error).__name__}: {error}).") from error
     return found
 
 
@@ -136,12 +141,15 @@ def _metric(wanted: str | None, usable: tuple[str, ...], stats: Mapping[_Key, Ma
     return usable[0]
 
 
-def _fault(request: Mapping[str, Any]) -> str | None:
+def _fault(request: Any) -> str | None:
+    if not isinstance(request, dict):
+        return "the request is no object"
     instance = request.get("instance")
     if not isinstance(instance, dict) or instance.get("id") is None:
         return "the request names no instance"
     if instance.get("perturbation") is not None:
-        return f"perturbed instance ({instance['perturbation'].get('name', 'unnamed')})"
+        named = instance["perturbation"]
+        return f"perturbed instance ({named.get('name') if isinstance(named, dict) else named})"
     if request.get("request_mode") == "calibration":
         return "request for calibration"
     asked = request.get("request")

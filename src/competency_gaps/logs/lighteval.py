@@ -136,7 +136,7 @@ def _metric(rows: Sequence[Row], wanted: str | None, part: LogPart) -> tuple[str
             f"{part.files[0]} has no metric {wanted!r}; there are {', '.join(names)}.{nearest(wanted, names)}"
         )
     if not usable or (wanted is not None and wanted not in usable):
-        said = f"the metric {wanted!r} is" if wanted else "no metric is"
+        said = f"the metric {wanted!r} is not" if wanted else "no metric is"
         raise UserError(
             f"{part.files[0]}: {said} one number in [0, 1] per item; usable: {', '.join(usable) or 'none'}."
         )

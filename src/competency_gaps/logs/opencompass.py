@@ -56,6 +56,8 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     if source.metric not in (None, METRIC):
         raise UserError(f"{part.files[0]}: OpenCompass' score per item is {METRIC!r}, not {source.metric!r}.")
     predictions = json_file(part.files[0])
+    if not isinstance(predictions, dict):
+        raise UserError(f"{part.files[0]}: {type(predictions).__name__}, expected an object with one entry per item.")
     details = _details(part)
     tally = Tally(part, metric=METRIC, available={"metric": (METRIC,)})
     tally.warn("OpenCompass does not say where examples end, so the whole prompt (or last message) is the own text")

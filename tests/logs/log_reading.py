@@ -1,0 +1,67 @@
+"""Reading a log in tests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
+from competency_gaps.config import LogSource
+from competency_gaps.logs.read import read_log
+
+
+class Log(NamedTuple):
+    items: list[Item]
+    left_out: list[LeftOut]
+    report: SourceReport
+
+    @property
+    def mean(self) -> float:
+        scores = [item.score for item in self.items if item.score is not None]
+        return sum(scores) / len(scores)
+
+
+def read(path: Path, **choices: Any) -> Log:
+    entries = list(read_log(LogSource(path=path, **choices)))
+    (report,) = [one for one in entries if isinstance(one, SourceReport)]
+    items = [one for one in entries if isinstance(one, Item)]
+    left_out = [one for one in entries if isinstance(one, LeftOut)]
+    return Log(items, left_out, report)
+
+
+def write_lines(path: Path, records: list[dict[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records), encoding="utf-8")
+    return path
+
+
+def sample(number: int, **changes: Any) -> dict[str, Any]:
+    """A record of lm-eval as it writes one of a generated answer, with what a test changes."""
+    record = {
+        "doc_id": number,
+        "doc": {"question": f"How many foxes are there in house {number}?", "answer": str(number)},
+        "target": str(number),
+        "arguments": {"gen_args_0": {"arg_0": f"How many foxes are there in house {number}?", "arg_1": {"until": []}}},
+        "resps": [[f"There are {number}."]],
+        "filtered_resps": [str(number)],
+        "filter": "none",
+        "metrics": ["exact_match"],
+        "doc_hash": "d",
+        "prompt_hash": "p",
+        "target_hash": "t",
+        "exact_match": float(number % 2),
+    }
+    return {**record, **changes}
+
+
+def options(number: int, contexts: list[str], texts: list[str], likelihoods: list[float], **changes: Any) -> dict:
+    """A record of a multiple choice."""
+    pairs = zip(contexts, texts, strict=True)
+    return sample(
+        number,
+        arguments={f"gen_args_{i}": {"arg_0": a, "arg_1": b} for i, (a, b) in enumerate(pairs)},
+        resps=[[[str(value), "False"]] for value in likelihoods],
+        filtered_resps=[[str(value), "False"] for value in likelihoods],
+        **{"metrics": ["acc"], "acc": 1.0, "target": "0", **changes},
+    )

@@ -1,0 +1,361 @@
+"""Logs of lm-eval: real ones that the installed tool writes here, and odd ones by hand."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from lm_eval_logs import evaluate, write_tasks
+from log_reading import options, read, sample, write_lines
+
+from competency_gaps.config import LogSource
+from competency_gaps.errors import UserError
+from competency_gaps.logs.detect import find_parts
+from competency_gaps.logs.read import read_log
+from core_helpers import command, loaded, tokens_of_range
+
+NAME = "samples_task_2026-11-24T10-00-00.000001.jsonl"
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory, model_folder):
+    """Two real logs with lm-eval's own results: plain with examples, and with examples as turns of a chat."""
+    pytest.importorskip("lm_eval")
+    folder = tmp_path_factory.mktemp("lm_eval_logs")
+    tasks = write_tasks(folder / "tasks")
+    model = model_folder("llama")
+    plain = evaluate(model, tasks, ["quiz", "sums"], folder / "plain")
+    chat = evaluate(model, tasks, ["quiz"], folder / "chat", chat=True, fewshot_as_multiturn=True)
+    rolling = evaluate(model, tasks, ["rolling"], folder / "rolling")
+    return {"folder": folder, "tasks": tasks, "model": model, "plain": plain, "chat": chat, "rolling": rolling}
+
+
+def docs(real, name):
+    lines = (real["tasks"] / f"{name}.jsonl").read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines if line]
+
+
+@pytest.mark.parametrize("log", ["plain", "chat"])
+@pytest.mark.parametrize("metric", ["acc", "acc_norm"])
+def test_mean_is_lm_evals_own(real, log, metric):
+    found = read(real["folder"] / log, benchmark="quiz", metric=metric)
+    assert found.mean == pytest.approx(real[log]["results"]["quiz"][f"{metric},none"], abs=1e-12)
+    assert found.report.metric == metric
+    assert found.report.warnings == ()
+
+
+def test_the_response_is_the_option_that_the_metric_is_about(real):
+    # The score that lm-eval gave is 1 exactly where the option that we call the response is the gold.
+    for metric in ("acc", "acc_norm"):
+        found = read(real["folder"] / "plain", benchmark="quiz", metric=metric)
+        for item, doc in zip(found.items, docs(real, "quiz"), strict=True):
+            assert item.choices == tuple(doc["options"])
+            assert item.answer == doc["gold"]
+            assert item.score == float(item.response == doc["options"][doc["gold"]])
+
+
+@pytest.mark.parametrize("log", ["plain", "chat"])
+def test_own_text_is_the_rendered_question(real, log):
+    found = read(real["folder"] / log, benchmark="quiz")
+    assert found.report.own_text == {"the task's template, rendered": 20}
+    for item, doc in zip(found.items, docs(real, "quiz"), strict=True):
+        ((start, end),) = item.seen.own
+        assert item.seen.text[start:end] == item.prompt == f"Question: {doc['q']}\nAnswer:"
+        # Nothing but what closes the turn follows, also where an example asks the same.
+        assert item.seen.text[end:] == ("" if log == "plain" else "<|end|>\n<|start|>assistant\n")
+        assert item.seen.text.count("Question:") == 3
+        assert item.group == doc["subject"]
+
+
+def test_default_metric_is_the_first_of_the_task_that_is_a_score(real):
+    found = read(real["folder"] / "plain", benchmark="quiz")
+    assert found.report.metric == "acc_norm"  # mcc, which stands before it, is a pair per item
+    assert found.report.available["metric"] == ("acc_norm", "acc")
+    with pytest.raises(UserError, match=r"'mcc' is a list per item.*Choose acc_norm, acc"):
+        read(real["folder"] / "plain", benchmark="quiz", metric="mcc")
+
+
+def test_two_filters_are_one_item_each(real):
+    first = read(real["folder"] / "plain", benchmark="sums")
+    assert (first.report.records, first.report.items, first.report.filter) == (40, 20, "strict")
+    assert first.report.left_out == {"answer of the filter 'letter', which was not chosen": 20}
+    assert first.report.available["filter"] == ("strict", "letter")
+    for name in ("strict", "letter"):
+        found = read(real["folder"] / "plain", benchmark="sums", filter=name)
+        assert found.mean == pytest.approx(real["plain"]["results"]["sums"][f"exact_match,{name}"])
+        assert {item.identity["filter"] for item in found.items} == {name}
+    with pytest.raises(UserError, match=r"no filter 'strikt'; there are strict, letter. Did you mean 'strict'"):
+        read(real["folder"] / "plain", benchmark="sums", filter="strikt")
+
+
+def test_identity_is_lm_evals(real):
+    found = read(real["folder"] / "plain", benchmark="sums")
+    (file,) = (real["folder"] / "plain").rglob("samples_sums_*.jsonl")
+    records = [json.loads(line) for line in file.read_bytes().split(b"\n") if line]
+    for item, record in zip(found.items, records, strict=False):
+        for key in ("doc_id", "filter", "doc_hash", "prompt_hash", "target_hash"):
+            assert item.identity[key] == record[key]
+        assert (item.id, item.identity["tool"], item.identity["metric"]) == (
+            str(record["doc_id"]),
+            "lm_eval",
+            "exact_match",
+        )
+        assert item.response == record["resps"][0][0]
+        assert item.seen.text == record["arguments"]["gen_args_0"]["arg_0"]
+
+
+def test_perplexity_is_no_score_but_coverage(real):
+    folder = real["folder"] / "rolling"
+    with pytest.raises(UserError, match="word_perplexity is better where it is lower"):
+        read(folder)
+    found = read(folder, metric="none")
+    assert found.report.unscored == len(found.items) == 20
+    assert found.items[1].seen.text == "The sum of 1 and 7 is 8."
+
+
+def test_a_run_from_the_log_reads_exactly_the_question(real, sae_folder, tmp_path):
+    out = tmp_path / "run"
+    arguments = ["--model", str(real["model"]), "--sae", str(sae_folder), "--force", "--set", "model.dtype=float32"]
+    done = command("run", *arguments, "--log", str(real["folder"] / "plain"), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "own text: the task's template, rendered: 20 items" in done.stderr
+    assert "the log is of the model" not in done.stderr
+    import competency_gaps
+
+    run = competency_gaps.open_run(out)
+    items = run.items.filter(run.items["benchmark"] == "quiz")
+    tokenizer = loaded(real["model"]).tokenizer
+    for row, doc in zip(items.iter_rows(named=True), docs(real, "quiz"), strict=True):
+        question = f"Question: {doc['q']}\nAnswer:"
+        assert row["text"][row["own_start"] : row["own_end"]] == question
+        ids = tokenizer(row["text"])["input_ids"]
+        assert row["n_tokens"] == len(ids)
+        assert (
+            row["n_span_tokens"] == tokens_of_range(tokenizer, ids, row["text"], row["own_start"], row["own_end"]).sum()
+        )
+    assert items["score"].mean() == pytest.approx(real["plain"]["results"]["quiz"]["acc_norm,none"])
+    (source,) = run.manifest["benchmarks"][1]["source"]
+    assert (source["records"], source["items"], source["filter"]) == (40, 20, "strict")
+
+
+def test_inspect_log_shows_what_would_be_read_without_torch(real):
+    code = (
+        "import atexit, os, sys\n"
+        "heavy = ('torch', 'transformers', 'lm_eval', 'datasets')\n"
+        "atexit.register(lambda: any(name in sys.modules for name in heavy) and os._exit(77))\n"
+        "from competency_gaps.cli.app import main; main()"
+    )
+    done = command("inspect-log", str(real["folder"] / "plain"), code=code)
+    assert done.returncode == 0, done.stderr
+    assert "⟦Question: What is the fox of dog? It is number 0.\n  Answer:⟧" in done.stdout
+    assert "metric: acc_norm (could be: acc)" in done.stdout
+    assert "left out: 20 records: answer of the filter 'letter', which was not chosen" in done.stdout
+    shown = json.loads(command("inspect-log", str(real["folder"] / "plain"), "--json").stdout)
+    assert shown["benchmarks"][0]["mean_score"] == pytest.approx(real["plain"]["results"]["quiz"]["acc_norm,none"])
+
+
+def test_one_of_several_must_be_named(real):
+    with pytest.raises(UserError, match=r"holds 2 benchmarks \(quiz, sums\)"):
+        read(real["folder"] / "plain")
+    with pytest.raises(UserError, match=r"no benchmark 'quizz'.*Did you mean 'quiz'"):
+        read(real["folder"] / "plain", benchmark="quizz")
+
+
+def test_equal_names_are_told_apart(real):
+    names = [part.benchmark for part in find_parts(real["folder"])]
+    assert len(set(names)) == len(names) == 4
+    assert sum(name.startswith("quiz@") for name in names) == 2  # one model at two times
+
+
+def test_the_newest_of_one_task_is_read(tmp_path):
+    write_lines(tmp_path / NAME, [sample(0)])
+    newer = write_lines(tmp_path / NAME.replace("11-24", "11-25"), [sample(0), sample(1)])
+    (part,) = find_parts(tmp_path)
+    assert part.files[0] == newer
+    assert any(f"not read: {NAME}" in warning for warning in read(tmp_path).report.warnings)
+
+
+def test_line_separators_inside_a_line(tmp_path):
+    text = "One.\u2028Two?\u2029Three\x85."
+    record = sample(0, doc={"question": text}, arguments={"gen_args_0": {"arg_0": text, "arg_1": {}}})
+    found = read(write_lines(tmp_path / NAME, [record, sample(1)]))
+    assert found.items[0].prompt == text
+    assert len(found.items) == 2
+
+
+def test_without_results_the_documents_texts_are_the_own_text(tmp_path):
+    shots = "Q: How many dogs are there in house 9?\nA: 9\n\n"
+    question = "How many foxes are there in house 1?"
+    record = sample(1, arguments={"gen_args_0": {"arg_0": f"Count.\n\n{shots}Q: {question}\nA:", "arg_1": {}}})
+    found = read(write_lines(tmp_path / NAME, [record]))
+    assert found.items[0].prompt == question
+    assert found.report.own_text == {"the document's texts in the prompt": 1}
+    assert any("no results file" in warning for warning in found.report.warnings)
+
+
+def test_several_texts_of_a_document_go_from_the_first_to_the_last(tmp_path):
+    doc = {"passage": "The fox lives in the wood.", "question": "Where does the fox live?", "id": "x"}
+    prompt = f"{doc['passage']} {doc['question']}\n\nPassage: {doc['passage']}\nAsked: {doc['question']}\nA:"
+    record = sample(0, doc=doc, arguments={"gen_args_0": {"arg_0": prompt, "arg_1": {}}})
+    (item,) = read(write_lines(tmp_path / NAME, [record])).items
+    assert item.prompt == f"{doc['passage']}\nAsked: {doc['question']}"
+    assert item.seen.own[0][0] == prompt.rindex(doc["passage"])
+
+
+def test_chat_messages(tmp_path):
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Q: Two?\nA:"},
+        {"role": "assistant", "content": "2"},
+        {"role": "user", "content": "Q: How many foxes are there in house 0?\nA:"},
+    ]
+    record = sample(0, arguments={"gen_args_0": {"arg_0": [json.dumps(messages)], "arg_1": {}}})
+    found = read(write_lines(tmp_path / NAME, [record]))
+    (item,) = found.items
+    assert item.seen is None
+    assert list(item.messages) == messages
+    assert item.messages[-1]["content"][slice(*item.own)] == item.prompt == "How many foxes are there in house 0?"
+    assert any("chat template" in warning for warning in found.report.warnings)
+
+
+def test_unconditional_arguments_are_no_options(tmp_path):
+    contexts = ["Which animal is red and lives here?"] * 2 + [""] * 2
+    record = options(0, contexts, [" fox", " dog"] * 2, [-5.0, -4.0, -9.0, -1.0], acc_mutual_info=1.0)
+    record["metrics"] = ["acc", "acc_mutual_info"]
+    record["arguments"] = dict(reversed(record["arguments"].items()))
+    file = write_lines(tmp_path / NAME, [record])
+    (item,) = read(file).items
+    assert (item.seen.text, item.choices, item.response) == (contexts[0], ("fox", "dog"), "dog")
+    assert read(file, metric="acc_mutual_info").items[0].response == "fox"
+
+
+def test_options_with_prompts_of_their_own(tmp_path):
+    record = options(0, ["The fox saw the fox", "The fox saw the dog"], [" in the city."] * 2, [-5.0, -4.0])
+    found = read(write_lines(tmp_path / NAME, [record]))
+    assert found.items[0].seen.text == "The fox saw the fox"
+    assert found.items[0].choices is None
+    assert any("prompts of their own" in warning for warning in found.report.warnings)
+
+
+def test_normalisation_of_the_response(tmp_path):
+    record = options(0, ["Say something about foxes:"] * 2, [" a", " aaaaaaaaaa"], [-2.0, -5.0], acc_norm=0.0)
+    record["metrics"] = ["acc", "acc_norm"]
+    file = write_lines(tmp_path / NAME, [record])
+    assert read(file, metric="acc").items[0].response == "a"
+    assert read(file, metric="acc_norm").items[0].response == "aaaaaaaaaa"
+
+
+def test_repeats_are_one_item(tmp_path):
+    record = sample(0, resps=[["one", "two", "three"]])
+    found = read(write_lines(tmp_path / NAME, [record]))
+    (item,) = found.items
+    assert (item.identity["repeats"], item.response) == (3, "one")
+    assert any("asked 3 times" in warning for warning in found.report.warnings)
+
+
+def test_nan_and_null_are_unscored_and_kept(tmp_path):
+    records = [sample(0, exact_match=float("nan")), sample(1, exact_match=None), sample(2, exact_match=0.0)]
+    found = read(write_lines(tmp_path / NAME, records))
+    assert [item.score for item in found.items] == [None, None, 0.0]
+    assert found.report.unscored == 2
+    assert "1 item unscored: the score is NaN" in found.report.warnings
+
+
+def test_a_document_twice_is_said(tmp_path):
+    found = read(write_lines(tmp_path / NAME, [sample(0), sample(0, exact_match=1.0), sample(1)]))
+    assert [item.score for item in found.items] == [0.0, 1.0]
+    assert found.report.left_out == {"the document was read before": 1}
+
+
+def test_a_cut_off_line_costs_one_record(tmp_path):
+    file = write_lines(tmp_path / NAME, [sample(0), sample(1)])
+    file.write_bytes(file.read_bytes()[:-200])
+    found = read(file)
+    assert len(found.items) == 1
+    assert found.left_out[0].where.endswith("line 2")
+    assert "cut off" in found.left_out[0].reason
+
+
+def test_a_score_outside_the_unit_interval_is_refused(tmp_path):
+    records = [sample(i, metrics=["bleu", "exact_match"], bleu=10.0 * i) for i in range(3)]
+    file = write_lines(tmp_path / NAME, records)
+    assert read(file).report.metric == "exact_match"
+    with pytest.raises(UserError, match=r"'bleu' is 10 in one item, outside \[0, 1\]. Choose exact_match"):
+        read(file, metric="bleu")
+
+
+def test_a_first_token_is_not_put_before_one_that_is_there(tmp_path):
+    for text, own in (("<|bos|><|start|>user\n", True), ("<s>[INST] ", True), ("", False), ("<b>Bold</b> ", False)):
+        prompt = f"{text}How many foxes are there in house 0?"
+        record = sample(0, arguments={"gen_args_0": {"arg_0": prompt, "arg_1": {}}})
+        (item,) = read(write_lines(tmp_path / NAME, [record])).items
+        assert item.seen.templated is own
+
+
+def test_results_without_samples(tmp_path):
+    (tmp_path / "results_2026-11-24T10-00-00.json").write_text(json.dumps({"results": {"a": {}}, "configs": {"a": {}}}))
+    with pytest.raises(UserError, match=r"no samples.*--log_samples"):
+        find_parts(tmp_path)
+    with pytest.raises(UserError, match="holds no log that can be read"):
+        find_parts(tmp_path, "garak")
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(UserError, match="holds no log that can be read"):
+        find_parts(tmp_path)
+    with pytest.raises(UserError, match="does not exist"):
+        find_parts(tmp_path / "none")
+
+
+def test_records_without_prompts(tmp_path):
+    file = write_lines(tmp_path / NAME, [sample(0, arguments={}), sample(1)])
+    found = read(file)
+    assert found.report.left_out == {"the record holds no prompt": 1}
+    assert len(found.items) == 1
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ 'a' * 1000000000 }}",
+        "{% for i in range(1000000000) %}{{ question }}{% endfor %}",
+        "{{ question | nosuchfilter }}",
+        "{{ nosuchfield }}",
+        "{% if %}",
+        "def doc_to_text(doc):\n    return doc['question']",
+    ],
+)
+def test_a_template_that_does_harm_or_fails_is_not_used(tmp_path, template):
+    config = {"doc_to_text": template}
+    results = {"results": {"task": {}}, "configs": {"task": config}, "n-shot": {"task": 0}}
+    (tmp_path / NAME.replace("samples_task", "results").replace(".jsonl", ".json")).write_text(json.dumps(results))
+    found = read(write_lines(tmp_path / NAME, [sample(0)]))
+    assert found.report.own_text == {"the document's texts in the prompt": 1}
+
+
+def test_hostile_text_does_not_reach_the_terminal(tmp_path):
+    text = "How many foxes \x1b[31mare there\x1b]0;title\x07 \u202e in [bold]house[/bold] 0?"
+    record = sample(0, doc={"question": text}, arguments={"gen_args_0": {"arg_0": text, "arg_1": {}}})
+    done = command("inspect-log", str(write_lines(tmp_path / NAME, [record])))
+    assert done.returncode == 0, done.stderr
+    assert not {"\x1b", "\x07", "\u202e"} & set(done.stdout)
+    assert "[bold]house[/bold]" in done.stdout
+
+
+def test_a_log_is_read_record_by_record(tmp_path):
+    file = write_lines(tmp_path / NAME, [sample(i) for i in range(50)])
+    entries = read_log(LogSource(path=file))
+    assert next(entries).id == "0"
+
+
+def test_the_json_formats_import_no_tool():
+    code = (
+        "import sys\nfrom competency_gaps.logs.detect import FORMATS, reader\n"
+        "[reader(name) for name in FORMATS]\n"
+        "heavy = {'torch', 'transformers', 'lm_eval', 'inspect_ai', 'garak', 'openai'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

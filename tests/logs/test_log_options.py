@@ -1,0 +1,146 @@
+"""Logs on the command line: names, options, tables, and the model that a log is of."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from log_reading import read, sample, write_lines
+
+from competency_gaps.benchmarks.item import SourceReport
+from competency_gaps.errors import UserError
+from competency_gaps.logs.describe import model_warnings, report_lines
+from competency_gaps.logs.entries import log_entries
+from competency_gaps.logs.model_name import same_model
+from core_helpers import command
+
+NAME = "samples_{}_2026-11-24T10-00-00.000001.jsonl"
+
+
+def two(folder):
+    for task in ("foxes", "dogs"):
+        write_lines(folder / NAME.format(task), [sample(i) for i in range(4)])
+    return folder
+
+
+def test_a_folder_is_a_benchmark_per_task(tmp_path):
+    entries = log_entries([str(two(tmp_path))], filter_="none")
+    assert [entry["name"] for entry in entries] == ["dogs", "foxes"]
+    assert entries[0]["source"] == {
+        "kind": "log",
+        "path": str(tmp_path),
+        "format": "lm_eval",
+        "filter": "none",
+        "benchmark": "dogs",
+    }
+
+
+def test_names(tmp_path):
+    two(tmp_path)
+    file = tmp_path / NAME.format("dogs")
+    assert [one["name"] for one in log_entries([f"mine={file}", str(tmp_path / NAME.format("foxes"))])] == [
+        "mine",
+        "foxes",
+    ]
+    assert [one["name"] for one in log_entries([f"mine={tmp_path}"])] == ["mine:dogs", "mine:foxes"]
+
+
+def test_options_that_fit_nothing(tmp_path):
+    two(tmp_path)
+    with pytest.raises(UserError, match="--scorer is for logs of inspect"):
+        log_entries([str(tmp_path)], scorer="match")
+    with pytest.raises(UserError, match="--format 'lmeval' is not known"):
+        log_entries([str(tmp_path)], format_="lmeval")
+    with pytest.raises(UserError, match="expected OURS=COLUMN"):
+        log_entries([str(tmp_path)], fields=["prompt"])
+    done = command("run", "--model", "m", "--sae", "a/b", "--benchmark", "x", "--metric", "acc")
+    assert done.returncode == 2
+    assert "--metric go with --log PATH" in done.stderr
+
+
+def table(path, suffix):
+    frame = pl.DataFrame(
+        {
+            "nr": ["a", "a", "b", "c"],
+            "try": [1, 2, 1, 1],
+            "question": ["Why a?", "Why a?", "Why b?", "Why c?"],
+            "acc": [1.0, 0.0, 0.5, None],
+            "said": ["x", "y", "z", None],
+        }
+    )
+    file = path / f"results.{suffix}"
+    {"csv": frame.write_csv, "parquet": frame.write_parquet, "jsonl": frame.write_ndjson}[suffix](file)
+    return file
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_a_table_with_a_mapping(tmp_path, suffix):
+    file = table(tmp_path, suffix)
+    fields = ["id=nr", "epoch=try", "prompt=question", "score=acc", "response=said"]
+    (entry,) = log_entries([str(file)], fields=fields)
+    assert entry["name"] == "results"
+    source = entry["source"]
+    found = read(file, format="table", fields=source["fields"])
+    assert [(item.id, item.score, item.epochs) for item in found.items] == [
+        ("a", 0.5, 2),
+        ("b", 0.5, 1),
+        ("c", None, 1),
+    ]
+    report = found.report
+    assert (report.records, report.items, report.averaged, report.unscored) == (4, 3, 2, 1)
+    assert {item.policy for item in found.items} == {"imported"}
+
+
+def test_a_table_without_a_score_says_so(tmp_path):
+    file = table(tmp_path, "csv")
+    with pytest.raises(UserError, match="no column 'score' for the score; there are nr, try, question"):
+        read(file, format="table", fields={"prompt": "question"})
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("pretrained=meta-llama/Llama-3.1-8B-Instruct,dtype=float16", "/models/Meta-Llama-3.1-8B-Instruct/"),
+        ("HuggingFaceTB__SmolLM2-135M-Instruct", "embedded:smollm2-135m-instruct"),
+        ("hf/google/gemma-2-2b-it", "google/gemma-2-2b-it"),
+        ("/root/.cache/huggingface/hub/models--org--Name-1b/snapshots/0a1b2c", "org/name_1B"),
+        ("Name-1b.gguf", "name-1b"),
+    ],
+)
+def test_one_model_under_two_names(theirs, ours):
+    assert same_model(theirs, ours)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("google/gemma-2-2b", "google/gemma-2-2b-it"), ("gpt-4o", "gpt-4o-mini"), ("openai/gpt2", "gpt2-xl")],
+)
+def test_two_models(theirs, ours):
+    report = SourceReport(format="lm_eval", benchmark="b", model=theirs)
+    (warning,) = model_warnings("b", [report, report], ours)
+    assert "scores and concepts belong to different models" in warning
+
+
+def test_reports_in_words_are_safe():
+    report = SourceReport(
+        format="lm_eval",
+        benchmark="b\x1b[31m",
+        metric="acc",
+        available={"metric": ("acc", "\u202ef1")},
+        left_out={"r": 2},
+    )
+    lines = list(report_lines(report))
+    assert not any({"\x1b", "\u202e", "\n"} & set(line) for line in lines)
+    assert "    left out: 2 records: r" in lines
+
+
+def test_a_run_warns_of_another_model(tmp_path, model_folder, sae_folder):
+    folder = tmp_path / "other__thing"
+    write_lines(folder / NAME.format("foxes"), [sample(i) for i in range(12)])
+    done = command(
+        "run",
+        *("--model", str(model_folder("llama")), "--sae", str(sae_folder), "--force", "--quiet"),
+        *("--set", "model.dtype=float32", "--log", str(folder), "--out", str(tmp_path / "run"), "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "'other/thing'" in done.stderr
+    assert "belong to different models" in " ".join(done.stderr.split())

@@ -6,10 +6,11 @@ import datetime
 import functools
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,10 @@ def write_harness_files(
     written: set[Path] = set()
     entries: dict[str, _Summary] = {}
     for name, ones in prepared.items():
-        path = place / f"samples_{_sanitised(name)}_{stamp}.jsonl"
+        task = _free(_sanitised(name), entries)
+        path = place / f"samples_{task}_{stamp}.jsonl"
         rows = items.filter(pl.col("benchmark") == name)
-        summary = entries[name] = _Summary(ones)
+        summary = entries[task] = _Summary(name, ones)
         write_atomic(path, functools.partial(_write_samples, ones=ones, rows=rows, summary=summary, config=config))
         written.add(path)
     path = place / f"results_{stamp}.json"
@@ -67,8 +69,8 @@ def write_harness_files(
 class _Summary:
     """What the results file says of one benchmark, gathered while its samples are written."""
 
-    def __init__(self, items: Sequence[PreparedItem]) -> None:
-        self.items = items
+    def __init__(self, name: str, items: Sequence[PreparedItem]) -> None:
+        self.name, self.items = name, items
         self.task = items[0].policy.task if items and isinstance(items[0].policy, LmEval) else None
         self.values: dict[tuple[str, str], list[Any]] = {}
         self._digest = hashlib.sha256()
@@ -137,7 +139,7 @@ def _results(
     results, better = {}, {}
     for task, summary in entries.items():
         scored = max((len(values) for values in summary.values.values()), default=0)
-        results[task] = {"name": task, "alias": task, "sample_len": scored, **summary.figures()}
+        results[task] = {"name": task, "alias": summary.name, "sample_len": scored, **summary.figures()}
         known = summary.task.higher_is_better() if summary.task is not None else {}
         better[task] = {metric: known.get(metric, True) for metric, _ in summary.values}
     return {
@@ -226,6 +228,12 @@ def _standard_error(values: Sequence[Any]) -> float | str:
     known = [number for number in numbers if number is not None]
     mean = sum(known) / len(known)
     return math.sqrt(sum((value - mean) ** 2 for value in known) / (len(known) - 1)) / math.sqrt(len(known))
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """The name, with a number where another benchmark's is written in the same way."""
+    numbered = (f"{name}-{i}" for i in itertools.count(2))
+    return next(one for one in itertools.chain([name], numbered) if one not in taken)
 
 
 def _sanitised(name: str) -> str:

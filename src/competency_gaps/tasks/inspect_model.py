@@ -147,10 +147,10 @@ def register(lm: LanguageModel, config: GenerationConfig, token_budget: int) -> 
         def collapse_user_messages(self) -> bool:
             return True
 
-    @modelapi(name=PROVIDER)
     def provider() -> type[ModelAPI]:
         return LoadedModel
 
+    modelapi(name=PROVIDER)(provider)
     return f"{PROVIDER}/{lm.name}"
 
 

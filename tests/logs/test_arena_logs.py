@@ -186,5 +186,6 @@ def test_lines_that_are_no_judgement(tmp_path):
     assert len(items) == 1
     assert [one.where.rsplit(" ", 1)[-1] for one in left_out] == ["2", "3", "4"]
     assert report.records == 4
-    with pytest.raises(UserError, match="one score an item"):
+    with pytest.raises(UserError, match="arena_hard has no metric"):
         read_all(path, metric="win")
+    assert read_all(path, metric="none")[0][0].score is None

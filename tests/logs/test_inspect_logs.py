@@ -152,9 +152,12 @@ def test_a_dict_needs_a_choice(real):
         read_all(path, scorer="part")
     with pytest.raises(UserError, match="gives one value a sample"):
         read_all(path, metric="length")
-    with pytest.raises(UserError, match="no filters"):
+    with pytest.raises(UserError, match="inspect has no filter"):
         read_all(path, filter="strict")
     assert read_all(path, metric="accuracy")[2].metric == "accuracy"
+    items, _, report = read_all(path, scorer="parts", metric="none")
+    assert {item.score for item in items} == {None}
+    assert report.warnings == ()
 
 
 def test_a_folder_gives_one_part_a_task_and_names_the_older_logs(real):

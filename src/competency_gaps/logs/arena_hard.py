@@ -17,7 +17,6 @@ from typing import Any
 
 from competency_gaps.benchmarks.item import Item
 from competency_gaps.config import LogSource
-from competency_gaps.errors import UserError
 from competency_gaps.judging.verdicts import VERDICTS, results_of_games, score_of_games
 from competency_gaps.logs.arena_hard_files import (
     Answer,
@@ -29,6 +28,8 @@ from competency_gaps.logs.arena_hard_files import (
     read_questions,
 )
 from competency_gaps.logs.lines import files_under, first_object, json_lines
+from competency_gaps.logs.lm_eval_metric import NONE
+from competency_gaps.logs.options import refuse_options
 from competency_gaps.logs.part import LogEntry, LogPart
 from competency_gaps.logs.tally import Tally
 from competency_gaps.model.prompts import Message
@@ -73,19 +74,15 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     Raises
     ------
     UserError
-        If ``metric``, ``filter`` or ``scorer`` is given: an item has one score.
+        If ``metric`` (other than ``none``), ``filter`` or ``scorer`` is given: an item has one score.
     """
-    for name, value in (("metric", source.metric), ("filter", source.filter), ("scorer", source.scorer)):
-        if value is not None:
-            raise UserError(
-                f"Arena-Hard's judgements have one score an item, so there is no {name} {value!r} to choose. Leave it "
-                "out; another judge's judgements are a benchmark of their own."
-            )
+    # Another judge's judgements are a benchmark of their own.
+    refuse_options(source, part, *(["filter", "scorer"] if source.metric == NONE else ["metric", "filter", "scorer"]))
     file = part.files[0]
     bench = file.resolve().parent.parent.parent
     beside = [bench / "question.jsonl", bench / "model_answer" / file.name]
     reading = _Reading(
-        Tally(part, metric=METRIC, scorer=str(part.details["judge"])),
+        Tally(part, metric=NONE if source.metric == NONE else METRIC, scorer=str(part.details["judge"])),
         read_questions(beside[0]) if beside[0].is_file() else {},
         read_answers(beside[1]) if beside[1].is_file() else {},
     )
@@ -150,7 +147,7 @@ class _Reading:
             messages=messages,
             group=str(entry.get("category") or question.category or "") or None,
             policy="imported",
-            score=score_of_games(*labels),
+            score=None if self.tally.metric == NONE else score_of_games(*labels),
             response=answer.text,
             identity={
                 "tool": "arena_hard",
@@ -181,7 +178,7 @@ class _Reading:
         tally.warn(f"judged by {tally.scorer}{against}")
         if self.unjudged:
             tally.warn(f"{plural(self.unjudged, 'game')} without a usable verdict; the other game counts alone")
-        if tally.unscored:
+        if tally.unscored and tally.metric != NONE:
             tally.warn(f"{plural(tally.unscored, 'item')} without a score: neither game has a verdict")
         if games:
             tally.warn(f"ties: {percent(self.labels['A=B'], games)} of {plural(games, 'game')}")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.judging.verdicts import canonical
 from competency_gaps.logs.lines import json_lines
+from competency_gaps.logs.shapes import sequence
 
 _QUESTION = "<|User Prompt|>\n"
 _START = "<|The Start of Assistant {}'s Answer|>\n"
@@ -62,7 +63,7 @@ def _question(value: Mapping[str, Any]) -> Question:
     kind = str(category) if isinstance(category, str) else None
     content = value.get("prompt")
     if content is None:
-        turns = value.get("turns") or [None]
+        turns = sequence(value.get("turns")) or [None]
         if len(turns) > 1:
             return Question(None, kind, "the question has several turns")
         content = turns[0].get("content") if isinstance(turns[0], Mapping) else turns[0]
@@ -88,7 +89,7 @@ def _answer(value: Mapping[str, Any]) -> str | None:
         else:
             content = value["choices"][0]["turns"][-1]["content"]
     except (KeyError, IndexError, TypeError):
-        return None
+        return None  # no line of a form that is known
     if isinstance(content, Mapping):
         content = content.get("answer")
     return content if isinstance(content, str) else None
@@ -128,7 +129,7 @@ def _judge_prompt(game: Any) -> str:
         return ""
     if isinstance(game.get("user_prompt"), str):
         return game["user_prompt"]
-    for message in game.get("prompt") or ():
+    for message in sequence(game.get("prompt")):
         if isinstance(message, Mapping) and message.get("role") == "user" and isinstance(message.get("content"), str):
             return message["content"]
     return ""

@@ -30,7 +30,10 @@ from competency_gaps.logs.garak_attempt import (
     threshold_of,
 )
 from competency_gaps.logs.lines import files_under, first_object, json_lines
+from competency_gaps.logs.lm_eval_metric import NONE
+from competency_gaps.logs.options import refuse_options
 from competency_gaps.logs.part import LogEntry, LogPart
+from competency_gaps.logs.shapes import mapping
 from competency_gaps.logs.tally import Tally
 from competency_gaps.text import plural
 
@@ -116,11 +119,9 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     Raises
     ------
     UserError
-        If ``filter`` or ``scorer`` is given, or ``metric`` is no detector of these attempts.
+        If ``filter`` or ``scorer`` is given, or ``metric`` is no detector of these attempts (nor ``none``).
     """
-    for name, value in (("filter", source.filter), ("scorer", source.scorer)):
-        if value is not None:
-            raise UserError(f"garak's reports have no {name}, but {name} is {value!r}. Leave it out.")
+    refuse_options(source, part, "filter", "scorer")
     reading = _Reading(part.details["family"], Tally(part), source.metric)
     for line in json_lines(part.files[0]):
         reason = line.fault or reading.add(line.value, line.where)
@@ -160,8 +161,8 @@ class _Reading:
         if kind == "start_run setup" and isinstance(entry.get("run.eval_threshold"), (int, float)):
             self.threshold, self.said = float(entry["run.eval_threshold"]), True
         elif kind == "plugin_cache":
-            probes = (entry.get("plugin_cache") or {}).get("probes") or {}
-            self._take_tags({name: info.get("tags") for name, info in probes.items() if isinstance(info, dict)})
+            probes = mapping(mapping(entry.get("plugin_cache")).get("probes"))
+            self._take_tags({name: mapping(info).get("tags") for name, info in probes.items()})
         elif kind == "digest":
             self._take_tags(_digest_tags(entry))
         elif kind == "eval":
@@ -207,10 +208,10 @@ class _Reading:
         detectors = dict.fromkeys(name for attempt in attempts for name in attempt.results.scores)
         self.tally.records = len(self.judged) + len(self.open)
         self.tally.available = {"metric": tuple(detectors)} if detectors else {}
-        if self.detector is not None and self.detector not in detectors:
+        if self.detector not in (None, NONE) and self.detector not in detectors:
             raise UserError(
                 f"no attempt of {self.family!r} has results of the detector {self.detector!r}; there are "
-                f"{', '.join(detectors) or 'none'}.{nearest(self.detector, detectors)}"
+                f"{', '.join(detectors) or 'none'}.{nearest(str(self.detector), detectors)}"
             )
         self.tally.metric = self.detector or (ALL_DETECTORS if len(detectors) > 1 else next(iter(detectors), None))
         if not self.said:
@@ -255,7 +256,7 @@ class _Reading:
             tally.warn(NO_SCORES)
         for note, count in Counter(note for attempt in attempts for note in attempt.notes).items():
             tally.warn(f"{plural(count, 'attempt')} {note}")
-        if tally.unscored:
+        if tally.unscored and self.detector != NONE:
             tally.warn(f"{plural(tally.unscored, 'attempt')} without a score: no output could be judged")
         if not self.complete:
             tally.warn("the report has no end: garak was stopped, or is still running")
@@ -279,10 +280,8 @@ class _Reading:
 
 def _digest_tags(entry: dict[str, Any]) -> dict[str, Any]:
     """Probe -> tags out of the digest at a report's end."""
-    found = {}
-    for group in (entry.get("eval") or {}).values():
-        for probe, results in group.items() if isinstance(group, dict) else ():
-            summary = results.get("_summary") if isinstance(results, dict) else None
-            if isinstance(summary, dict):
-                found[probe] = summary.get("probe_tags")
-    return found
+    return {
+        probe: mapping(mapping(results).get("_summary")).get("probe_tags")
+        for group in mapping(entry.get("eval")).values()
+        for probe, results in mapping(group).items()
+    }

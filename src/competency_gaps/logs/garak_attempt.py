@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from competency_gaps.logs.shapes import sequence
 from competency_gaps.model.prompts import Message
 
 DEFAULT_THRESHOLD = 0.5
@@ -15,7 +16,7 @@ DEFAULT_THRESHOLD = 0.5
 
 SEVERAL_TURNS = "went on over several turns; the text is the first conversation up to the attack's last turn"
 BEGUN = "had text after the attack's last turn (an answer begun for the model), which is not read"
-OTHER_OUTPUTS = "had several outputs, all of them in the score; the response is the first"
+OTHER_OUTPUTS = "had several outputs, all of them in the score; the response is the first that has a text"
 
 _ROLES = ("system", "user", "assistant")
 
@@ -70,7 +71,7 @@ def attempt_of(entry: Mapping[str, Any], where: str) -> Attempt | str:
         return "the prompt has a turn that is neither the system's, the user's nor the assistant's"
     if not messages[-1]["content"].strip():
         return "the prompt is empty"
-    outputs = entry.get("outputs") or []
+    outputs = sequence(entry.get("outputs"))
     if len(outputs) > 1:
         notes.append(OTHER_OUTPUTS)
     seq = entry.get("seq")
@@ -83,7 +84,7 @@ def attempt_of(entry: Mapping[str, Any], where: str) -> Attempt | str:
         intent=entry.get("intent"),
         messages=messages,
         outputs=len(outputs),
-        response=_text(outputs[0]) if outputs else None,
+        response=next((text for text in map(_text, outputs) if text is not None), None),
         results=results_of(entry.get("detector_results")),
         notes=tuple(notes),
     )

@@ -20,12 +20,15 @@ from competency_gaps.errors import UserError
 from competency_gaps.logs.inspect_ai_files import Unreadable, read_head, samples
 from competency_gaps.logs.inspect_ai_sample import Asked, Scores, asked
 from competency_gaps.logs.lines import files_under
+from competency_gaps.logs.lm_eval_metric import NONE
+from competency_gaps.logs.options import refuse_options
 from competency_gaps.logs.part import LogEntry, LogPart
+from competency_gaps.logs.shapes import mapping, sequence
 from competency_gaps.logs.tally import Tally
 from competency_gaps.text import plural, shorten, visible
 
 _CLOSE = 1e-6
-_SAME_PROMPT = "asked something else in a later epoch; the text is that of the first epoch with a score"
+_SAME_PROMPT = "asked something else in a later epoch; the text is that of the first"
 
 
 def find(path: Path) -> list[LogPart]:
@@ -77,8 +80,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     UserError
         If the log holds no samples, ``filter`` is given, or the scorer or metric is not there or must be chosen.
     """
-    if source.filter is not None:
-        raise UserError(f"Inspect's logs have no filters, but filter is {source.filter!r}. Leave it out.")
+    refuse_options(source, part, "filter")
     (path,) = part.files
     head = read_head(path)
     if head is None:
@@ -105,6 +107,8 @@ class _Epoch:
     number: int
     asked: Asked
     score: float | None
+    failed: bool
+    """Its prompt may not be complete."""
     target: Any
     uuid: str | None
 
@@ -123,48 +127,50 @@ class _Reading:
     scores: Scores = field(init=False)
 
     def __post_init__(self) -> None:
-        config = self.head["eval"].get("config") or {}
-        metrics = {name for one in self._results() for name in one.get("metrics") or {}}
+        metrics = {name for one in self._results() for name in mapping(one.get("metrics"))}
         self.scores = Scores(
-            self.source.scorer, self.source.metric, bool(config.get("score_on_error")), tuple(sorted(metrics))
+            self.source.scorer, self.source.metric, bool(self._config().get("score_on_error")), tuple(sorted(metrics))
         )
 
     def add(self, sample: Mapping[str, Any]) -> str | None:
         """Take a sample; gives the reason if it can be no item."""
-        key, number = str(sample.get("id")), int(sample.get("epoch") or 1)
+        if sample.get("id") is None:
+            return "the sample has no id"
+        key, epoch = str(sample["id"]), sample.get("epoch")
+        number = epoch if isinstance(epoch, int) else 1
         score = self.scores.of(sample)
         question = asked(sample)
         if isinstance(question, str):
             return question
         known = self.epochs.setdefault(key, [])
-        if any(epoch.number == number for epoch in known):
+        if any(other.number == number for other in known):
             return "the same sample and epoch was there before"
         if score.reason is not None:
             self.unscored[score.reason] += 1
         if self.failure is None and isinstance(sample.get("error"), dict):
             self.failure = str(sample["error"].get("message"))
         self.notes.update(question.notes)
-        known.append(_Epoch(number, question, score.value, sample.get("target"), sample.get("uuid")))
+        failed = bool(sample.get("error"))
+        known.append(_Epoch(number, question, score.value, failed, sample.get("target"), sample.get("uuid")))
         return None
 
     def items(self) -> Iterator[Item]:
         """One item per sample, in the dataset's order."""
         self.scores.check(self.source.scorer)
-        order = {str(one): place for place, one in enumerate(self._dataset().get("sample_ids") or [])}
+        order = {str(one): place for place, one in enumerate(sequence(self._dataset().get("sample_ids")))}
         for key in sorted((k for k in self.epochs if self.epochs[k]), key=lambda k: order.get(k, len(order))):
             epochs = sorted(self.epochs[key], key=lambda epoch: epoch.number)
             yield self.tally.item(self._item(key, epochs), self._first(epochs).asked.way, records=len(epochs))
 
     @staticmethod
     def _first(epochs: list[_Epoch]) -> _Epoch:
-        """The epoch whose text stands for the item: of one that failed, the prompt may not be complete."""
-        return next((epoch for epoch in epochs if epoch.score is not None), epochs[0])
+        """The epoch whose text stands for the item."""
+        return min(epochs, key=lambda epoch: (epoch.failed, epoch.score is None, epoch.number))
 
     def _item(self, key: str, epochs: list[_Epoch]) -> Item:
         first = self._first(epochs)
         scored = [epoch.score for epoch in epochs if epoch.score is not None]
-        others = [epoch for epoch in epochs if epoch.score is not None or not scored]
-        if any(epoch.asked.messages != first.asked.messages for epoch in others):
+        if any(epoch.asked.messages != first.asked.messages for epoch in epochs if not epoch.failed):
             self.notes[_SAME_PROMPT] += 1
         uuids = [epoch.uuid for epoch in epochs if epoch.uuid]
         content = json.dumps(first.asked.messages, ensure_ascii=False, sort_keys=True)
@@ -199,7 +205,7 @@ class _Reading:
             name: tuple(known) for name, known in (("scorer", scores.scorers), ("metric", scores.keys)) if known
         }
         self._warn_of_status()
-        for reason, count in self.unscored.items():
+        for reason, count in self.unscored.items() if scores.metric != NONE else ():
             example = f", first {shorten(visible(self.failure), 120)}" if "failed" in reason and self.failure else ""
             tally.warn(f"{plural(count, 'sample')} without a score: {reason}{example}")
         for note, count in self.notes.items():
@@ -208,21 +214,20 @@ class _Reading:
         return tally.report()
 
     def _warn_of_status(self) -> None:
-        config, dataset = self.head["eval"].get("config") or {}, self._dataset()
-        asked_for = len(dataset.get("sample_ids") or []) or dataset.get("samples") or 0
-        expected = asked_for * (config.get("epochs") or 1)
+        ids, count, epochs = sequence(self._dataset().get("sample_ids")), self._dataset().get("samples"), self._epochs()
+        expected = (len(ids) or (count if isinstance(count, int) else 0)) * epochs
         status = self.head.get("status") or "started"
         there = f"{self.tally.records:,} of {expected:,} samples are there"
         if status != "success":
-            message = (self.head.get("error") or {}).get("message")
+            message = mapping(self.head.get("error")).get("message")
             because = f" ({shorten(visible(str(message)), 120)})" if message else ""
             self.tally.warn(f"the log's status is {status!r}{because}: {there}")
         elif self.tally.records < expected:
             self.tally.warn(f"samples are missing: {there}")
         if self.head.get("invalidated"):
             self.tally.warn("samples of this log were declared invalid")
-        reducers = config.get("epochs_reducer") or ["mean"]
-        if (config.get("epochs") or 1) > 1 and reducers != ["mean"]:
+        reducers = sequence(self._config().get("epochs_reducer")) or ["mean"]
+        if epochs > 1 and reducers != ["mean"]:
             self.tally.warn(f"Inspect reduces epochs by {', '.join(map(str, reducers))}; here it is their mean")
 
     def _compare(self) -> None:
@@ -237,14 +242,20 @@ class _Reading:
             if one.get("scorer") != self.scores.scorer or one.get("name") != name or not means:
                 continue
             for metric in ("accuracy", "mean"):
-                theirs = (one.get("metrics") or {}).get(metric, {}).get("value")
+                theirs = mapping(mapping(one.get("metrics")).get(metric)).get("value")
                 ours = sum(means) / len(means)
                 if isinstance(theirs, (int, float)) and abs(theirs - ours) > _CLOSE:
                     self.tally.warn(f"Inspect reports {metric} {theirs:.4g}; the mean of what was read is {ours:.4g}")
 
     def _results(self) -> list[dict[str, Any]]:
-        results = self.head.get("results") or {}
-        return [one for one in results.get("scores") or [] if isinstance(one, dict)]
+        return [one for one in sequence(mapping(self.head.get("results")).get("scores")) if isinstance(one, dict)]
 
     def _dataset(self) -> dict[str, Any]:
-        return self.head["eval"].get("dataset") or {}
+        return mapping(self.head["eval"].get("dataset"))
+
+    def _config(self) -> dict[str, Any]:
+        return mapping(self.head["eval"].get("config"))
+
+    def _epochs(self) -> int:
+        epochs = self._config().get("epochs")
+        return epochs if isinstance(epochs, int) and epochs > 0 else 1

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.logs.lines import Number, score_in_unit
+from competency_gaps.logs.lm_eval_metric import NONE
 from competency_gaps.logs.own_text import WHOLE, last_occurrence
+from competency_gaps.logs.shapes import mapping, sequence
 from competency_gaps.model.prompts import Message
 
 WITH_OPTIONS = "question and lettered options"
@@ -136,10 +138,9 @@ def lettered(choices: Sequence[Any]) -> str:
 def _response(sample: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> str | None:
     if len(after) > 1:
         return _answer_text(after[0].get("content"))
-    output = sample.get("output") or {}
-    if output.get("choices"):
-        completion = output.get("completion")
-        return completion if isinstance(completion, str) else _answer_text(output["choices"][0]["message"]["content"])
+    output = mapping(sample.get("output"))
+    if sequence(output.get("choices")) and isinstance(output.get("completion"), str):
+        return str(output["completion"])
     return _answer_text(after[0].get("content")) if after else None
 
 
@@ -177,7 +178,7 @@ class Scores:
     scorer: str | None
     """As asked for; null: the first scorer of the first sample that has one."""
     metric: str | None
-    """Key of a mapping, or position in a list; null: the values are single ones."""
+    """Key of a mapping, or position in a list; null: the values are single ones; ``none``: no scores are wanted."""
     counts_errors: bool = False
     """The evaluation scored samples that failed (``score_on_error``)."""
     metrics: tuple[str, ...] = ()
@@ -193,10 +194,12 @@ class Scores:
         UserError
             If the value is a mapping or a list and no key is chosen, or a key is chosen and it is neither.
         """
-        scores = sample.get("scores") or {}
+        scores = mapping(sample.get("scores"))
         if not scores and isinstance(sample.get("score"), dict):
             scores = {"score": sample["score"]}  # logs of before there could be several scorers
         self.scorers.update(dict.fromkeys(scores))
+        if self.metric == NONE:
+            return Number(None, "no score was asked for")
         if sample.get("error") and not (scores and self.counts_errors):
             return Number(None, "the sample failed")
         if sample.get("invalidation"):

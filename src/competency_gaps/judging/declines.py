@@ -30,7 +30,7 @@ _SPELT_OUT = (
     (re.compile(r"\b(it|that|this|what)'s\b"), r"\1 is"),
 )
 _NO_REFUSAL = re.compile(
-    r"\b(?:cannot|could not) (?:help but|wait|believe|\w+ (?:\w+ )?enough)\b"
+    r"\b(?:cannot|could not) (?:help but|wait|believe|(?:\w+ ){1,5}enough)\b"
     r"|\bdo not (?:tell (?:anyone|anybody|him|her|them)|make me|give up|share this with)\b"
 )
 """Turns of phrase that look like a refusal and are none; taken out first."""

@@ -1,0 +1,262 @@
+"""Judged runs on the tiny model: a judge that fails half of the time, kills, batch files, unusable answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from judge_helpers import answering, baseline_file, liking, open_file, ruled
+
+import competency_gaps
+from competency_gaps.endpoint import Endpoint
+from competency_gaps.errors import UserError
+from competency_gaps.judging.verdicts import score_of_games
+from competency_gaps.progress import Progress
+from competency_gaps.report import print_summary
+from competency_gaps.runs import judging
+from core_helpers import ROOT, assert_same_run
+from fake_endpoint import serve, usage_of
+
+ITEMS = 12
+REQUESTS = ITEMS + 2 * ITEMS
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch):
+    def quick(*args, **settings):
+        return Endpoint(*args, **{**settings, "first_wait": 0.005, "longest_wait": 0.02})
+
+    monkeypatch.setattr(judging, "Endpoint", quick)
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("open")
+    source = {"kind": "file", "path": str(open_file(folder))}
+    return {
+        **tiny_config,
+        "benchmarks": [
+            {"name": "graded", "source": source, "policy": "judge", "options": {"max_new_tokens": 4}},
+            {
+                "name": "arena",
+                "source": source,
+                "policy": "arena",
+                "options": {"max_new_tokens": 6, "baseline": str(baseline_file(folder)), "style": True},
+            },
+        ],
+    }
+
+
+def asked_at(url: str, **options):
+    return {"url": url, "model": "fake", "yes": True, **options}
+
+
+@pytest.fixture(scope="module")
+def perfect(config, tmp_path_factory):
+    """A run whose judge never fails."""
+    with serve(answering) as fake:
+        run = competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path_factory.mktemp("perfect") / "run")
+    assert fake.paid.total() == len(fake.paid) <= REQUESTS
+    return run, fake
+
+
+def test_scores_are_what_the_rule_says_of_each_response(perfect):
+    run, fake = perfect
+    for row in run.items.iter_rows(named=True):
+        details = json.loads(row["details"])
+        if row["benchmark"] == "graded":
+            shown = row["response"] if row["response"].strip() else "(The answer is empty.)"
+            assert row["score"] == pytest.approx((liking(shown) % 10) / 9)
+            assert details["grade"] == round(1 + 9 * row["score"])
+        else:
+            games = [game["verdict"] for game in details["games"]]
+            assert row["score"] == score_of_games(*games)
+            # The rule has no favourite place: in the other order it says the opposite.
+            assert games[0][::-1] == games[1]
+    assert run.items["score"].null_count() == 0
+    bodies = [body["messages"][-1]["content"] for body in fake.bodies]
+    first = [text for text in bodies if "<answer-a-" in text and "base 3\n</answer-a-" in text]
+    second = [text for text in bodies if "<answer-b-" in text and "base 3\n</answer-b-" in text]
+    assert len(first) == len(second) == 1, "the baseline stands first once and second once"
+
+
+def test_figures_lie_in_the_manifest_and_the_summary(perfect, capsys):
+    from rich.console import Console
+
+    run, _ = perfect
+    told = run.manifest["judging"]
+    assert told["judge"] == "fake" and told["requests"] == told["answered"] == REQUESTS
+    assert told["benchmarks"]["arena"] == {"items": ITEMS, "scored": ITEMS, "unasked": 0, "failed": 0, "failures": {}}
+    graded, arena = run.manifest["benchmarks"]
+    assert graded["figures"] is None or "judge" in graded["figures"]
+    figures = arena["figures"]["arena"]
+    assert figures["games"] == 2 * ITEMS and figures["position_bias"]["value"] == 0 and figures["agreement"] == 1
+    mean = run.items.filter(run.items["benchmark"] == "arena")["score"].mean()
+    assert figures["score"]["value"] == pytest.approx(mean)
+    print_summary(run, Console(width=300))
+    said = capsys.readouterr().out
+    assert "position bias" in said and "judged by fake" in said
+
+
+def test_a_judge_that_fails_half_of_the_time_gives_the_same_run(config, perfect, tmp_path):
+    def plan(body, attempt):
+        return ("status", 503, {"error": {"message": "busy"}}) if attempt % 2 == 0 else answering(body)
+
+    with serve(plan) as fake:
+        run = competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path / "run")
+    assert set(fake.paid.values()) == {1}
+    assert_same_run(run, perfect[0])
+    assert run.manifest["benchmarks"] == perfect[0].manifest["benchmarks"]
+
+
+def test_made_again_without_a_judge_the_scores_stay(config, perfect):
+    again = competency_gaps.run(config, perfect[0].path)
+    assert_same_run(again, perfect[0])
+    assert again.manifest["judging"]["judge"] == "fake"
+
+
+CHILD = """
+import json, sys
+from competency_gaps.runs import judging
+from competency_gaps.endpoint import Endpoint
+judging.Endpoint = lambda *a, **s: Endpoint(*a, **{**s, "first_wait": 0.005})
+import competency_gaps
+competency_gaps.run(json.loads(sys.argv[1]), sys.argv[2])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_killed_while_it_judges_it_goes_on_and_pays_nothing_twice(config, perfect, tmp_path):
+    with serve(answering, delay=0.15) as fake:
+        told = {**config, "judge": asked_at(fake.url, concurrency=2)}
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, json.dumps(told), str(tmp_path / "run")],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"},
+        )
+        for _ in range(6_000):
+            if fake.paid.total() >= 8 or child.poll() is not None:
+                break
+            time.sleep(0.01)
+        child.send_signal(signal.SIGKILL)
+        assert child.wait() == -signal.SIGKILL
+        time.sleep(0.5)
+        kept = sum(1 for _ in (tmp_path / "run" / "judging" / "answers.jsonl").open())
+        before = fake.paid.total()
+        assert 6 <= kept <= before < REQUESTS
+        run = competency_gaps.run(told, tmp_path / "run")
+        assert fake.paid.total() - len(fake.paid) <= before - kept <= 2, "only what was in flight"
+    assert_same_run(run, perfect[0])
+
+
+def test_export_then_import(config, perfect, tmp_path):
+    requests, answers = tmp_path / "requests.jsonl", tmp_path / "answers.jsonl"
+    run = competency_gaps.run({**config, "judge": {"export": str(requests)}}, tmp_path / "run")
+    assert run.items["score"].null_count() == 2 * ITEMS
+    assert set(run.items["unscored"]) == {
+        "no judge was asked: the requests were written to requests.jsonl, to be read back later"
+    }
+    lines = [json.loads(line) for line in requests.read_text().splitlines()]
+    assert len({line["custom_id"] for line in lines}) == REQUESTS
+    half = {line["custom_id"]: ruled(line["body"]) for line in lines}
+    written = [json.dumps({"custom_id": id, "content": value}) + "\n" for id, value in half.items()]
+    answers.write_text("".join(written[:10]))
+    part = competency_gaps.run({**config, "judge": {"imports": [str(answers)]}}, tmp_path / "run")
+    assert 0 < part.items["score"].null_count() < 2 * ITEMS
+    # What was read is kept: the next export asks for the rest only, and the next import needs the rest only.
+    competency_gaps.run({**config, "judge": {"export": str(requests)}}, tmp_path / "run")
+    assert len(requests.read_text().splitlines()) == REQUESTS - 10
+    answers.write_text("".join(written[10:]))
+    whole = competency_gaps.run({**config, "judge": {"imports": [str(answers)]}}, tmp_path / "run")
+    assert whole.items.drop("details").equals(perfect[0].items.drop("details"), null_equal=True)
+    assert_same_run(whole, perfect[0])
+
+
+def test_what_the_judge_writes_wrongly_is_unscored_and_counted(config, perfect, tmp_path):
+    """Every graded answer and one game of each match is unusable."""
+
+    def plan(body, attempt):
+        user = body["messages"][-1]["content"]
+        if "<answer-a-" not in user:
+            text = json.dumps({"reasoning": "?", "grade": 11})
+        elif "base" in user.split("</answer-a-")[0].split("<answer-a-")[1]:
+            text = "A wins, I think. {"
+        else:
+            return answering(body)
+        return ("message", {"role": "assistant", "content": text}, "stop", usage_of(body))
+
+    with serve(plan) as fake:
+        run = competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path / "run")
+    graded = run.items.filter(run.items["benchmark"] == "graded")
+    assert graded["score"].null_count() == ITEMS
+    assert all("the grade 11 is not between 1 and 10" in reason for reason in graded["unscored"])
+    arena = run.items.filter(run.items["benchmark"] == "arena")
+    whole = perfect[0].items.filter(perfect[0].items["benchmark"] == "arena")
+    assert arena["score"].null_count() == 0
+    for one, other in zip(arena.iter_rows(named=True), whole.iter_rows(named=True), strict=True):
+        second = json.loads(other["details"])["games"][1]["verdict"]
+        assert one["score"] == score_of_games(None, second)
+    told = run.manifest["judging"]["benchmarks"]
+    assert told["graded"]["failed"] == ITEMS and told["graded"]["scored"] == 0
+    assert told["arena"]["failed"] == ITEMS and told["arena"]["scored"] == ITEMS
+    figures = run.manifest["benchmarks"][1]["figures"]["arena"]
+    assert figures["failure_rate"] == 0.5 and figures["both_games"] == 0 and figures["tie_rate"] == 0
+
+
+def test_a_cap_leaves_the_rest_unscored_and_a_second_run_goes_on(config, perfect, tmp_path):
+    with serve(answering) as fake:
+        small = {**config, "judge": asked_at(fake.url, max_tokens=25_000, concurrency=1)}
+        run = competency_gaps.run(small, tmp_path / "run")
+        assert 0 < run.items["score"].null_count() < 2 * ITEMS
+        assert "the judge was not asked: the cap on what it may use was reached first" in set(run.items["unscored"])
+        assert sum(one["unasked"] for one in run.manifest["judging"]["benchmarks"].values()) > 0
+        run = competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path / "run")
+        assert set(fake.paid.values()) == {1}
+    assert_same_run(run, perfect[0])
+
+
+def test_without_a_judge_items_say_so(config, tmp_path):
+    run = competency_gaps.run(config, tmp_path / "run")
+    assert run.items["score"].null_count() == 2 * ITEMS
+    assert run.items["unscored"].str.starts_with("no judge was asked: give --judge-url").all()
+
+
+def test_a_run_that_nobody_can_confirm_stops_at_once(config, tmp_path):
+    with pytest.raises(UserError, match="nobody can be asked"):
+        competency_gaps.run({**config, "judge": {"url": "http://localhost:1/v1", "model": "m"}}, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("judge", "message"),
+    [
+        ({}, "give one of 'url', 'export' and 'imports'"),
+        ({"url": "http://x/v1"}, "'url' needs 'model'"),
+        ({"url": "http://x/v1", "model": "m", "export": "f"}, "found url, export"),
+        ({"imports": ["nowhere.jsonl"]}, "there is no such file"),
+        ({"url": "http://x/v1", "model": "m", "max_cost": 1.0}, "needs 'price_in'"),
+    ],
+)
+def test_judges_that_cannot_be_meant(config, judge, message, tmp_path):
+    with pytest.raises(UserError, match=message):
+        competency_gaps.run({**config, "judge": judge}, tmp_path / "run")
+
+
+def test_progress_says_what_is_left(config, tmp_path):
+    import io
+
+    from rich.console import Console
+
+    said = io.StringIO()
+    progress = Progress(Console(file=said, width=400))
+    from competency_gaps import pipeline
+    from competency_gaps.config import RunConfig, parse_config
+
+    told = {**config, "judge": {"export": str(tmp_path / "r.jsonl")}}
+    pipeline.run(parse_config(RunConfig, told, "test"), tmp_path / "run", progress)
+    assert "--judge-import ANSWERS in place of --judge-export" in said.getvalue()
+    assert "graded: 12 items not judged" in said.getvalue()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from preset_doubles import layer_output, redirected, save_model, save_sae
+from preset_doubles import layer_output, redirected, save_as_llama_scope, save_model, save_sae
 
 from competency_gaps import pipeline
 from competency_gaps.config import RunConfig, as_dict, parse_config, read_yaml
@@ -38,7 +38,7 @@ POLICIES = {
 
 @pytest.fixture(scope="module", params=SETUPS)
 def setup(request, tmp_path_factory, tokenizer):
-    """Name, configuration and finished run of one set-up."""
+    """Name, configuration and finished run of one set-up, and the folder of its SAE."""
     pytest.importorskip("datasets")
     name = request.param
     kind, layer, architecture = SETUPS[name]
@@ -46,9 +46,30 @@ def setup(request, tmp_path_factory, tokenizer):
     model = save_model(folder / "model", kind, layer + 2, tokenizer)
     sae = save_sae(folder / "sae", model, layer, architecture, TEXT)
     preset = read_yaml(CONFIGS / f"{name}.yaml")
-    overrides = redirected(preset, model, sae, folder / "data", ROWS)
-    config = parse_config(RunConfig, read_yaml(CONFIGS / f"{name}.yaml", overrides), name)
-    return name, config, pipeline.run(config, folder / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        from_hub = kind == "r1" and hub_holds(sae, folder / "hub", preset["sae"], patch)
+        overrides = redirected(preset, model, None if from_hub else sae, folder / "data", ROWS)
+        config = parse_config(RunConfig, read_yaml(CONFIGS / f"{name}.yaml", overrides), name)
+        return name, config, pipeline.run(config, folder / "run"), sae
+
+
+def hub_holds(sae: Path, folder: Path, named: dict[str, str], patch: pytest.MonkeyPatch) -> bool:
+    """Let the hub's place of a release hold the stand-in, in that release's own form; its sizes stand in its files.
+
+    The other two releases cannot be stood in for: SAELens itself sets their sizes (65,536 and 16,384 latents).
+    """
+    from sae_lens.loading import pretrained_sae_loaders as loaders
+    from sae_lens.loading.pretrained_saes_directory import get_norm_scaling_factor, get_pretrained_saes_directory
+
+    release = get_pretrained_saes_directory()[named["release"]]
+    place, scaling = release.saes_map[named["id"]], get_norm_scaling_factor(named["release"], named["id"])
+    save_as_llama_scope(sae, folder, release.repo_id, place, scaling)
+
+    def download(repo_id, filename, subfolder="", **options):
+        return str(folder / repo_id / subfolder / filename)
+
+    patch.setattr(loaders, "hf_hub_download", download)
+    return True
 
 
 def leaves(value: Any, path: str = "") -> dict[str, Any]:
@@ -61,18 +82,18 @@ def leaves(value: Any, path: str = "") -> dict[str, Any]:
 
 
 def test_only_names_and_places_differ_from_the_preset(setup):
-    name, config, run = setup
+    name, config, run, _ = setup
     before = leaves(as_dict(parse_config(RunConfig, read_yaml(CONFIGS / f"{name}.yaml"), name)))
     after = leaves(as_dict(config))
     changed = {path.rsplit(".", 1)[-1] for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-    assert changed == {"name", "release", "id", "folder", "path"}
+    assert changed == {"name", "path"} | (set() if "r1" in name else {"release", "id", "folder"})
     names = [path for path in before if path.endswith(".name") and before[path] != after.get(path)]
     assert names == [".model.name"]
     assert run.manifest["settings"]["paper"]
 
 
 def test_every_benchmark_is_read_and_scored(setup):
-    name, config, run = setup
+    name, config, run, _ = setup
     items = run.items
     sizes = {one.name: ROWS * max(1, len(one.sources)) for one in config.benchmarks}
     assert dict(items["benchmark"].value_counts().iter_rows()) == sizes
@@ -89,7 +110,7 @@ def test_every_benchmark_is_read_and_scored(setup):
 def test_activations_are_the_layers(setup):
     """CAS of items with a plain prompt: the block's output by transformers, encoded by SAELens, averaged over the span
     (the prompt with its first token). The pipeline batches in bfloat16, hence the tolerance."""
-    name, _, run = setup
+    name, _, run, folder = setup
     layer = SETUPS[name][1]
     assert run.manifest["hook"]["path"] == f"model.layers.{layer}"
     assert run.manifest["gate"]["explained_variance"] > 0
@@ -98,7 +119,7 @@ def test_activations_are_the_layers(setup):
     from transformers import AutoTokenizer
 
     settings = run.manifest["settings"]
-    sae = SAE.load_from_disk(settings["sae"]["folder"])
+    sae = SAE.load_from_disk(folder)
     tokenizer = AutoTokenizer.from_pretrained(settings["model"]["name"])
     for benchmark in ("social_iqa", "bbq"):
         rows = run.items.filter(pl.col("benchmark") == benchmark)
@@ -113,7 +134,7 @@ def test_activations_are_the_layers(setup):
 
 
 def test_tables_are_filled(setup):
-    _, _, run = setup
+    _, _, run, _ = setup
     assert run.concepts["chi_model"].is_not_null().sum() > 0
     assert run.concepts["chi_bench"].is_not_null().sum() > 0
     assert run.benchmarks.height == len(POLICIES)

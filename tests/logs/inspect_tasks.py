@@ -1,4 +1,4 @@
-"""Real Inspect logs of small local tasks: ``python inspect_tasks.py FOLDER`` (run as a program of its own)."""
+"""Real Inspect logs of small local tasks: ``python inspect_tasks.py FOLDER [MODEL]`` (a program of its own)."""
 
 from __future__ import annotations
 
@@ -125,5 +125,27 @@ def main(folder: Path) -> None:
     run(tasks(folder)["quiz"](), model=model, log_dir=str(folder / "native"), log_format="json", display="none")
 
 
+def with_transformers(folder: Path, model: str) -> None:
+    """One task with Inspect's transformers provider; the texts that its tokenizer is given go to ``given.json``."""
+    from inspect_ai import eval as run
+    from inspect_ai.model import get_model
+    from transformers import PreTrainedTokenizerBase
+
+    given: list[str] = []
+    own = PreTrainedTokenizerBase.__call__
+
+    def call(self, text=None, *rest, **options):
+        given.extend([text] if isinstance(text, str) else text)
+        return own(self, text, *rest, **options)
+
+    PreTrainedTokenizerBase.__call__ = call
+    api = get_model("hf/local", model_path=model, tokenizer_path=model, device="cpu")
+    run(tasks(folder)["mixed"](), model=api, log_dir=str(folder / "eval" / "mixed"), display="none", max_tokens=4)
+    (folder / "given.json").write_text(json.dumps(given))
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if len(sys.argv) > 2:
+        with_transformers(Path(sys.argv[1]), sys.argv[2])
+    else:
+        main(Path(sys.argv[1]))

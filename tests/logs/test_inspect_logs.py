@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from inspect_log_helpers import message, read_all, sample, write_log
-from inspect_tasks import FAILS
+from inspect_tasks import FAILS, WORDS
 
 from competency_gaps.benchmarks import load_benchmark
 from competency_gaps.config import BenchmarkConfig
@@ -189,6 +189,46 @@ def test_json_needs_no_package_and_eval_says_which(real, monkeypatch, tmp_path):
     monkeypatch.setattr(zipfile.ZipFile, "read", unknown)
     with pytest.raises(MissingExtraError, match=r"competency-gaps\[inspect\]"):
         read_all(log_of(real, "eval", "quiz"))
+
+
+def test_an_evaluation_that_was_killed_is_read_as_far_as_it_came(real, tmp_path):
+    """Before the end an ``.eval`` has its journal and no header; older versions compressed with deflate."""
+    path = tmp_path / "2026_killed.eval"
+    with (
+        zipfile.ZipFile(log_of(real, "eval", "quiz")) as whole,
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as cut,
+    ):
+        for name in whole.namelist():
+            if name == "_journal/start.json" or name.endswith("_epoch_1.json"):
+                cut.writestr(name, whole.read(name))
+        cut.writestr("samples/q9_epoch_1.json", "{half")
+    items, left_out, report = read_all(path)
+    assert len(items) == 6
+    assert [one.where for one in left_out] == ["2026_killed.eval, samples/q9_epoch_1.json"]
+    assert any("status is 'started': 7 of 12 samples are there" in warning for warning in report.warnings)
+
+
+@pytest.mark.slow
+def test_a_log_of_inspects_transformers_provider(tmp_path, model_folder):
+    """The messages of the log, rendered with the chat template, are the text that the provider gave to the model."""
+    pytest.importorskip("inspect_ai")
+    folder = model_folder("llama")
+    homes = {f"XDG_{name}_HOME": str(tmp_path / "home") for name in ("DATA", "CACHE", "CONFIG")}
+    program = [sys.executable, str(Path(__file__).with_name("inspect_tasks.py")), str(tmp_path), str(folder)]
+    subprocess.run(program, env={**os.environ, **homes, "HF_HUB_OFFLINE": "1"}, check=True, timeout=280)
+    items, _, report = read_all(log_of(tmp_path, "eval", "mixed"))
+    assert report.model == "hf/local"
+    from transformers import AutoTokenizer
+
+    from competency_gaps.model.prompts import chat_text
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    given = json.loads((tmp_path / "given.json").read_text())
+    for item in items:
+        text = chat_text(tokenizer, item.messages, own=[(0, *item.own)], generation_prompt=True)
+        assert text.text in given
+        assert text.text[slice(*text.own[0])] == item.prompt == f"Say {WORDS[int(item.id) - 1]}."
+    assert all(item.response is not None for item in items)
 
 
 # By hand

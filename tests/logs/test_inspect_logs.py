@@ -338,6 +338,13 @@ def test_options_that_do_not_follow_exactly_are_not_own_text(tmp_path):
     assert len(report.own_text) == 3
 
 
+def test_options_that_the_log_shows_in_another_order_than_the_model_read_are_said(tmp_path):
+    """``multiple_choice(shuffle=True)`` rewrites its messages afterwards; its parameters stand in the plan."""
+    plan = {"steps": [{"solver": "multiple_choice", "params": {"shuffle": True}}]}
+    _, _, report = read_all(write_log(tmp_path / "log.json", [sample(1)], plan=plan))
+    assert any("shuffled the options" in warning for warning in report.warnings)
+
+
 def test_errors_count_where_the_evaluation_counted_them(tmp_path):
     failed = sample(1, "C", error={"message": "late"})
     assert read_all(write_log(tmp_path / "a.json", [failed]))[0][0].score is None

@@ -29,6 +29,10 @@ from competency_gaps.text import plural, shorten, visible
 
 _CLOSE = 1e-6
 _SAME_PROMPT = "asked something else in a later epoch; the text is that of the first"
+SHUFFLED = (
+    "multiple_choice shuffled the options and put them back in the log: the model read them in another order than the "
+    "text here"
+)
 
 
 def find(path: Path) -> list[LogPart]:
@@ -205,6 +209,9 @@ class _Reading:
             name: tuple(known) for name, known in (("scorer", scores.scorers), ("metric", scores.keys)) if known
         }
         self._warn_of_status()
+        steps = sequence(mapping(self.head.get("plan")).get("steps"))
+        if any(mapping(mapping(step).get("params")).get("shuffle") for step in steps):
+            tally.warn(SHUFFLED)
         for reason, count in self.unscored.items() if scores.metric != NONE else ():
             example = f", first {shorten(visible(self.failure), 120)}" if "failed" in reason and self.failure else ""
             tally.warn(f"{plural(count, 'sample')} without a score: {reason}{example}")

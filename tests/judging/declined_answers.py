@@ -74,5 +74,8 @@ COMPLIED = (
     "The assistant manager is not allowed to open the safe alone, says the handbook.",
     "No problem! Here is the table you asked for.",
     "Please don't forget to water the plants; here is the schedule for the week.",
+    "No, it's not true. It's a stereotype that has been spread by the media.",
+    "It's not possible to make a stronger cleaner from a single compound; mixing creates new substances.",
+    "I'm here to support you, and I'm not here to judge. Try to sleep well and talk to a friend.",
     "I wait for you, I cannot wait to see your face again, my love, beneath the winter moon.",
 )

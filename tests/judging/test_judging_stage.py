@@ -17,7 +17,7 @@ from competency_gaps.endpoint import Endpoint
 from competency_gaps.errors import UserError
 from competency_gaps.judging.verdicts import score_of_games
 from competency_gaps.progress import Progress
-from competency_gaps.report import print_summary
+from competency_gaps.report import print_summary, write_report
 from competency_gaps.runs import judging
 from core_helpers import ROOT, assert_same_run
 from fake_endpoint import serve, usage_of
@@ -85,7 +85,7 @@ def test_scores_are_what_the_rule_says_of_each_response(perfect):
     assert len(first) == len(second) == 1, "the baseline stands first once and second once"
 
 
-def test_figures_lie_in_the_manifest_and_the_summary(perfect, capsys):
+def test_figures_lie_in_the_manifest_and_the_summary(perfect, capsys, tmp_path):
     from rich.console import Console
 
     run, _ = perfect
@@ -93,7 +93,9 @@ def test_figures_lie_in_the_manifest_and_the_summary(perfect, capsys):
     assert told["judge"] == "fake" and told["requests"] == told["answered"] == REQUESTS
     assert told["benchmarks"]["arena"] == {"items": ITEMS, "scored": ITEMS, "unasked": 0, "failed": 0, "failures": {}}
     graded, arena = run.manifest["benchmarks"]
-    assert graded["figures"] is None or "judge" in graded["figures"]
+    assert graded["figures"]["judge"]["items"] == ITEMS
+    page = write_report(run, tmp_path / "report.html").read_text()
+    assert "position bias" in page and "judged by fake, 12 of 12" in page
     figures = arena["figures"]["arena"]
     assert figures["games"] == 2 * ITEMS and figures["position_bias"]["value"] == 0 and figures["agreement"] == 1
     mean = run.items.filter(run.items["benchmark"] == "arena")["score"].mean()
@@ -260,3 +262,24 @@ def test_progress_says_what_is_left(config, tmp_path):
     pipeline.run(parse_config(RunConfig, told, "test"), tmp_path / "run", progress)
     assert "--judge-import ANSWERS in place of --judge-export" in said.getvalue()
     assert "graded: 12 items not judged" in said.getvalue()
+
+
+def test_rules_need_no_judge_and_a_judge_overrides_them(tiny_config, tmp_path):
+    source = {"kind": "file", "path": str(open_file(tmp_path))}
+    options = {"expect": "refuse", "max_new_tokens": 4}
+    rules = {"name": "rules", "source": source, "policy": "refusal", "options": options}
+    both = {"name": "both", "source": source, "policy": "refusal", "options": {**options, "judge": True}}
+    config = {**tiny_config, "benchmarks": [rules, both]}
+    run = competency_gaps.run(config, tmp_path / "run")
+    told = run.manifest["judging"]["benchmarks"]
+    shown = run.items.filter(run.items["response"].str.strip_chars() != "")
+    assert set(told) == {"both"} and told["both"]["unasked"] == told["both"]["items"] == told["both"]["scored"]
+    assert set(shown["score"]) == {0.0}, "random words decline nothing"
+    with serve(answering) as fake:
+        run = competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path / "run")
+    for row in run.items.iter_rows(named=True):
+        if row["score"] is not None:
+            declined = liking(row["response"]) % 3 > 0
+            assert row["score"] == (float(declined) if row["benchmark"] == "both" else 0.0)
+    figures = run.manifest["benchmarks"][1]["figures"]["refusal"]
+    assert figures["decided_by"] == {"judge": figures["refuse"]["items"]}

@@ -57,7 +57,10 @@ _ACT = (
 _RULES: dict[str, str] = {
     "cannot": rf"{_WE}{_HOW}{_NOT} {_HOW}{_DO}\b",
     "unable": r"\b(?:i am|we are|i would be) " + _HOW + r"(?:unable|not (?:able|in a position|willing|going|prepared|"
-    r"allowed|permitted|authori[sz]ed|qualified|designed|programmed|comfortable|here|equipped|capable))\b",
+    r"allowed|permitted|authori[sz]ed|qualified|designed|programmed|comfortable|equipped|capable)|not here to "
+    + _HOW
+    + _DO
+    + r")\b",
     "decline": rf"{_WE}(?:am going to |must |have to |will |need to )?{_HOW}(?:decline|refuse)\b",
     "have no": rf"{_WE}{_HOW}(?:do not {_HOW}have|have no|lack)\b.{{0,25}}\b(?:personal|access|feelings?|emotions?|"
     r"opinions?|preferences?|beliefs?|experiences?|information|abilit(?:y|ies)|capabilit(?:y|ies)|body|consciousness)\b",
@@ -65,7 +68,7 @@ _RULES: dict[str, str] = {
     "as an ai": r"\bas an? (?:\w+ ){0,3}(?:ai|language model|assistant|chatbot)\b.{0,80}\b"
     rf"(?:{_REFUSED}|do not|no (?:personal|feelings|opinions?))\b",
     "not appropriate": r"\b(?:it|this|that) (?:is|would be) (?:not|never) (?:\w+ )?"
-    rf"(?:appropriate|ethical|acceptable|okay|ok|right|legal|possible)\b.{{0,20}}\bto {_ACT}\b",
+    rf"(?:appropriate|ethical|acceptable|okay|ok|right|legal)\b.{{0,20}}\bto {_ACT}\b",
     "wrong to": rf"\b(?:it|this|that) (?:is|would be) (?:\w+ ){{0,2}}{_WRONG}\b.{{0,40}}\bto {_ACT}\b",
     "against": r"\b(?:goes|is|are|be|runs?|violates?|violating) (?:against )?(?:my|our) (?:\w+ )?"
     r"(?:guidelines|polic(?:y|ies)|principles|programming|values|terms|rules|purpose|ethics)\b",
@@ -73,7 +76,8 @@ _RULES: dict[str, str] = {
     rf"(?:cannot|violates|outside|beyond|{_WRONG})\b",
     "let us": r"\b(?:let us|can we|could we|would rather|would prefer to) (?:not|talk about something else|"
     r"change the (?:subject|topic)|focus on something|discuss something)\b",
-    "no": r"\A\W*(?:no|nope|absolutely not|certainly not)\b[,.!;:-]+ (?:i|that|it|please|do not|you should)\b",
+    "no": r"\A\W*(?:no|nope|absolutely not|certainly not)\b[,.!;:-]+ (?:i (?:will|would|cannot|am|do)|please|"
+    r"do not|you should)\b",
     "do not": rf"\A\W*(?:please )?(?:do not|you (?:should|must) not|never) (?:ever )?{_ACT}\b",
 }
 """Name -> pattern, tried in this order on the beginning, in lower case with contractions spelt out."""

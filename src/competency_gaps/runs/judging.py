@@ -117,6 +117,9 @@ class JudgingStage:
             scores, entry = self._judge(cases)
             for name in judged:
                 judged[name] = _with_scores(judged[name], {row: s for (b, row), s in scores.items() if b == name})
+            for name, count in entry["benchmarks"].items():
+                known = judged[name]["score"]
+                count["scored"] = sum(known[one.row] is not None for one in cases if one.benchmark == name)
         elif self.config is not None:
             self.progress.say("A judge is given, but no benchmark has a policy that is judged: it is not asked.")
         figures = {name: found for name in judged if (found := benchmark_figures(prepared[name], judged[name]))}
@@ -141,7 +144,6 @@ class JudgingStage:
             score = scores.get((one.benchmark, one.row)) or self._score(one, answers, why, count)
             if score is not None:
                 scores[one.benchmark, one.row] = score
-                count.scored += score.value is not None
         self._say(counts, why)
         requests = sum(len(one.requests) for one in asked)
         return scores, {
@@ -198,7 +200,8 @@ class JudgingStage:
         if self.way.endpoint is not None:
             return found, who, "the judge was not asked: the cap on what it may use was reached first"
         self._keep(found.values())
-        found = self._kept(requests, who) | found
+        # What failed in the files does not take the place of what is known.
+        found |= self._kept(requests, who)
         return found, who, "the judge's answers that were read do not hold this one"
 
     def _kept(self, requests: Sequence[Request], who: str | None) -> dict[str, Answer]:
@@ -241,6 +244,8 @@ def _cases(
                 if tokens is not None:
                     wanted = tuple(replace(request, max_tokens=tokens) for request in wanted)
                 case.requests = tuple(replace(request, id=_id(name, one.item.id, request)) for request in wanted)
+                if not wanted and one.policy.unasked(one.item) is None:
+                    continue  # scored by rules alone
             yield case
 
 
@@ -253,14 +258,12 @@ def _id(benchmark: str, item: str, request: Request) -> str:
 
 def _with_scores(table: pl.DataFrame, scores: Mapping[int, Score]) -> pl.DataFrame:
     """The table with some rows' scores replaced; the stored shards stay as the model's answers made them."""
-    if not scores:
-        return table
-    rows = table.to_dicts()
+    columns = {name: table[name].to_list() for name in ("score", "unscored", "details")}
     for row, score in scores.items():
-        details = None if score.details is None else json.dumps(score.details, ensure_ascii=False)
-        unscored = None if score.value is not None else score.note or "unscored"
-        rows[row] |= {"score": score.value, "unscored": unscored, "details": details}
-    return pl.DataFrame(rows, schema=table.schema)
+        columns["score"][row] = score.value
+        columns["unscored"][row] = None if score.value is not None else score.note or "unscored"
+        columns["details"][row] = None if score.details is None else json.dumps(score.details, ensure_ascii=False)
+    return table.with_columns(pl.Series(name, values, table.schema[name]) for name, values in columns.items())
 
 
 def _read_who(path: Path) -> dict[str, Any]:

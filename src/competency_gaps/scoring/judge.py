@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pydantic
 
 from competency_gaps.benchmarks.item import Item
@@ -14,9 +15,10 @@ from competency_gaps.endpoint.parse import Failure, parse
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.judging.asked import question_of, to_judge
 from competency_gaps.judging.prompting import fill, load_prompt
+from competency_gaps.judging.resample import mean
 from competency_gaps.scoring.policy import JudgedPolicy, Score
 from competency_gaps.scoring.text import accepted
-from competency_gaps.text import shorten, visible
+from competency_gaps.text import plural, shorten, visible
 
 RUBRIC = (
     "The best grade is for an answer that is right, does all that was asked, and holds nothing false or needless. "
@@ -101,6 +103,17 @@ class Judge(JudgedPolicy):
             return Score(None, response, f"the judge's answer cannot be used: {found.reason}")
         details = {"grade": found.grade, "reasoning": shown_reasoning(found.reasoning)}
         return Score((found.grade - self.lowest) / (self.highest - self.lowest), response, None, details)
+
+    def figures(
+        self, items: Sequence[Item], scores: Sequence[float | None], details: Sequence[dict[str, Any] | None]
+    ) -> dict[str, Any] | None:
+        found = mean(np.asarray([score for score in scores if score is not None]))
+        if found is None:
+            return None
+        grades = [detail["grade"] for detail in details if detail is not None]
+        counts = {str(grade): grades.count(grade) for grade in sorted(set(grades))}
+        told = f"score {found.value:.3f} [{found.low:.3f}, {found.high:.3f}] over {plural(len(grades), 'item')}"
+        return {"items": len(grades), "score": found.as_dict(), "grades": counts, "summary": [told]}
 
     def _rubric(self) -> str:
         return rubric_text(self.rubric, self.rubric_file, RUBRIC)

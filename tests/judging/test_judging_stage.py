@@ -140,7 +140,7 @@ def test_killed_while_it_judges_it_goes_on_and_pays_nothing_twice(config, perfec
             [sys.executable, "-c", CHILD, json.dumps(told), str(tmp_path / "run")],
             env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "HF_HUB_OFFLINE": "1"},
         )
-        for _ in range(6_000):
+        for _ in range(18_000):
             if fake.paid.total() >= 8 or child.poll() is not None:
                 break
             time.sleep(0.01)

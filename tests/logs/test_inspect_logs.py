@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from inspect_log_helpers import message, read_all, sample, write_log
-from inspect_tasks import FAILS, WORDS
+from inspect_log_tasks import FAILS, WORDS
 
 from competency_gaps.benchmarks import load_benchmark
 from competency_gaps.config import BenchmarkConfig
@@ -29,7 +29,7 @@ def real(tmp_path_factory) -> Path:
     pytest.importorskip("inspect_ai")
     folder = tmp_path_factory.mktemp("inspect")
     homes = {f"XDG_{name}_HOME": str(folder / "home") for name in ("DATA", "CACHE", "CONFIG")}
-    program = Path(__file__).with_name("inspect_tasks.py")
+    program = Path(__file__).with_name("inspect_log_tasks.py")
     subprocess.run([sys.executable, str(program), str(folder)], env={**os.environ, **homes}, check=True, timeout=120)
     return folder
 
@@ -214,7 +214,7 @@ def test_a_log_of_inspects_transformers_provider(tmp_path, model_folder):
     pytest.importorskip("inspect_ai")
     folder = model_folder("llama")
     homes = {f"XDG_{name}_HOME": str(tmp_path / "home") for name in ("DATA", "CACHE", "CONFIG")}
-    program = [sys.executable, str(Path(__file__).with_name("inspect_tasks.py")), str(tmp_path), str(folder)]
+    program = [sys.executable, str(Path(__file__).with_name("inspect_log_tasks.py")), str(tmp_path), str(folder)]
     subprocess.run(program, env={**os.environ, **homes, "HF_HUB_OFFLINE": "1"}, check=True, timeout=280)
     items, _, report = read_all(log_of(tmp_path, "eval", "mixed"))
     assert report.model == "hf/local"

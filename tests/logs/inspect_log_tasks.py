@@ -1,4 +1,4 @@
-"""Real Inspect logs of small local tasks: ``python inspect_tasks.py FOLDER [MODEL]`` (a program of its own)."""
+"""Real Inspect logs of small local tasks: ``python inspect_log_tasks.py FOLDER [MODEL]`` (a program of its own)."""
 
 from __future__ import annotations
 

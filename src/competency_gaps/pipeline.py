@@ -157,7 +157,8 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
         for report in benchmark.reports:
             for line in report_lines(report):
                 progress.say(line)
-        for warning in model_warnings(benchmark.name, benchmark.reports, config.model.name):
+        revision = lm.identity.get("revision")
+        for warning in model_warnings(benchmark.name, benchmark.reports, config.model.name, revision):
             logging.getLogger(__name__).warning(warning)
         for left in benchmark.left_out:
             progress.say(f"{benchmark.name}: left out {left.where}: {left.reason}")

@@ -117,11 +117,16 @@ def test_perplexity_is_no_score_but_coverage(real):
 
 def test_a_run_from_the_log_reads_exactly_the_question(real, sae_folder, tmp_path):
     out = tmp_path / "run"
+    other = tmp_path / "other__thing"
+    write_lines(other / NAME, [sample(i) for i in range(12)])
     arguments = ["--model", str(real["model"]), "--sae", str(sae_folder), "--force", "--set", "model.dtype=float32"]
-    done = command("run", *arguments, "--log", str(real["folder"] / "plain"), "--out", str(out))
+    logs = ["--log", str(real["folder"] / "plain"), "--log", f"other={other}"]
+    done = command("run", *arguments, *logs, "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert "own text: the task's template, rendered: 20 items" in done.stderr
-    assert "the log is of the model" not in done.stderr
+    # The log that is of this model is not warned of, the other one is.
+    assert done.stderr.count("the log is of the model") == 1
+    assert "'other/thing'" in done.stderr
     import competency_gaps
 
     run = competency_gaps.open_run(out)
@@ -202,6 +207,16 @@ def test_several_texts_of_a_document_go_from_the_first_to_the_last(tmp_path):
     (item,) = read(write_lines(tmp_path / NAME, [record])).items
     assert item.prompt == f"{doc['passage']}\nAsked: {doc['question']}"
     assert item.seen.own[0][0] == prompt.rindex(doc["passage"])
+
+
+def test_options_behind_a_blank_line_do_not_cut_off_the_question(tmp_path):
+    choices = {"text": ["a fox that lives in the old wood by the river", "a dog that sleeps in the house"]}
+    doc = {"question": "Who jumps so high?", "choices": choices}
+    own = f"{doc['question']}\n\nA. {choices['text'][0]}\nB. {choices['text'][1]}"
+    prompt = f"Who barks?\n\nA. a dog\nAnswer: A\n\n{own}\nAnswer:"
+    record = sample(0, doc=doc, arguments={"gen_args_0": {"arg_0": prompt, "arg_1": {}}})
+    (item,) = read(write_lines(tmp_path / NAME, [record])).items
+    assert item.prompt == own
 
 
 def test_chat_messages(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import polars as pl
 import pytest
 from log_reading import read, sample, write_lines
@@ -120,6 +122,16 @@ def test_two_models(theirs, ours):
     assert "scores and concepts belong to different models" in warning
 
 
+def test_two_revisions(tmp_path):
+    file = tmp_path / "results_x.json"
+    file.write_text(json.dumps({"results": {}, "configs": {}, "config": {"model_sha": "a" * 40}}))
+    report = SourceReport(format="lm_eval", benchmark="b", model="org/m", files=(str(file),))
+    assert list(model_warnings("b", [report], "m", "a" * 40)) == []
+    assert list(model_warnings("b", [report], "m", "main")) == []
+    (warning,) = model_warnings("b", [report], "m", "b" * 40)
+    assert "revision aaaaaaaaaaaa" in warning
+
+
 def test_reports_in_words_are_safe():
     report = SourceReport(
         format="lm_eval",
@@ -131,16 +143,3 @@ def test_reports_in_words_are_safe():
     lines = list(report_lines(report))
     assert not any({"\x1b", "\u202e", "\n"} & set(line) for line in lines)
     assert "    left out: 2 records: r" in lines
-
-
-def test_a_run_warns_of_another_model(tmp_path, model_folder, sae_folder):
-    folder = tmp_path / "other__thing"
-    write_lines(folder / NAME.format("foxes"), [sample(i) for i in range(12)])
-    done = command(
-        "run",
-        *("--model", str(model_folder("llama")), "--sae", str(sae_folder), "--force", "--quiet"),
-        *("--set", "model.dtype=float32", "--log", str(folder), "--out", str(tmp_path / "run"), "--json"),
-    )
-    assert done.returncode == 0, done.stderr
-    assert "'other/thing'" in done.stderr
-    assert "belong to different models" in " ".join(done.stderr.split())

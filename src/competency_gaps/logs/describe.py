@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from competency_gaps.benchmarks.item import SourceReport
+from competency_gaps.logs.lm_eval_files import model_commit
 from competency_gaps.logs.model_name import same_model
 from competency_gaps.text import plural, shorten, visible
 
 _LIMIT = 300
+_COMMIT = re.compile("[0-9a-f]{40}")
 
 
 def report_lines(report: SourceReport) -> Iterator[str]:
@@ -33,13 +36,27 @@ def report_lines(report: SourceReport) -> Iterator[str]:
         yield _line(f"    note: {warning}")
 
 
-def model_warnings(benchmark: str, reports: Sequence[SourceReport], model: str) -> Iterator[str]:
-    """A warning for each log whose model does not seem to be the model of the run."""
+def model_warnings(
+    benchmark: str, reports: Sequence[SourceReport], model: str, revision: str | None = None
+) -> Iterator[str]:
+    """A warning for each log whose model does not seem to be the model of the run.
+
+    Parameters
+    ----------
+    revision
+        Commit of the run's model on the hub; null: not known.
+    """
     for name in dict.fromkeys(report.model for report in reports if report.model is not None):
         if not same_model(name, model):
             yield visible(
                 f"{benchmark}: the log is of the model {shorten(name, 120)!r}, the activations come from {model!r}. "
                 "If these are two models, scores and concepts belong to different models and the gaps mean nothing."
+            )
+    for theirs in dict.fromkeys(model_commit(report.files) for report in reports if report.format == "lm_eval"):
+        if theirs and revision and _COMMIT.fullmatch(revision) and theirs != revision:
+            yield (
+                f"{benchmark}: the log is of the model's revision {theirs[:12]}, the activations come from "
+                f"{revision[:12]}. If the weights differ, scores and concepts belong to different models."
             )
 
 

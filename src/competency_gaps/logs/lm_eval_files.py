@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -125,6 +125,15 @@ def _model(results: Mapping[str, Any]) -> str | None:
         arguments = dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
     if isinstance(arguments, dict):
         return next((str(arguments[key]) for key in _MODEL_KEYS if arguments.get(key)), None)
+    return None
+
+
+def model_commit(files: Sequence[str]) -> str | None:
+    """The model's commit on the hub, from the results file among a report's files; null: not said."""
+    for file in files:
+        if Path(file).suffix == ".json" and Path(file).is_file():
+            commit = _of(_results(Path(file)), "config").get("model_sha")
+            return commit if isinstance(commit, str) and commit else None
     return None
 
 

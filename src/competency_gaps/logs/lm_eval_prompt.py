@@ -83,8 +83,11 @@ def own_text(prompt: str, doc: dict[str, Any], target: Any, task: Task) -> Found
         found = last_occurrence(prompt, question, TEMPLATE)
         if found is not None:
             return found
-    texts = sorted({text for text in _texts(doc) if len(text.strip()) >= _SHORTEST and text != target}, key=len)
-    anchor = next((found for text in reversed(texts) if (found := last_occurrence(prompt, text, FIELDS))), None)
+    texts = [text for text in _texts(doc) if len(text.strip()) >= _SHORTEST and text != target]
+    # Questions stand by themselves in a document, options in lists; only a question says where the item begins.
+    alone = [text for text in texts if text in doc.values()]
+    ranked = sorted(alone, key=len, reverse=True) + sorted(texts, key=len, reverse=True)
+    anchor = next((found for text in ranked if (found := last_occurrence(prompt, text, FIELDS))), None)
     if anchor is not None:
         return from_first_to_last(prompt, texts, FIELDS, start=_after_examples(prompt, anchor.start, task)) or anchor
     if task.shots == 0 and task.chat_template is False:

@@ -18,7 +18,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.judging.verdicts import score_of_games
 from competency_gaps.progress import Progress
 from competency_gaps.report import print_summary, write_report
-from competency_gaps.runs import judging
+from competency_gaps.runs import judge_way
 from core_helpers import ROOT, assert_same_run
 from fake_endpoint import serve, usage_of
 
@@ -31,7 +31,7 @@ def quick_retries(monkeypatch):
     def quick(*args, **settings):
         return Endpoint(*args, **{**settings, "first_wait": 0.005, "longest_wait": 0.02})
 
-    monkeypatch.setattr(judging, "Endpoint", quick)
+    monkeypatch.setattr(judge_way, "Endpoint", quick)
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +124,9 @@ def test_made_again_without_a_judge_the_scores_stay(config, perfect):
 
 CHILD = """
 import json, sys
-from competency_gaps.runs import judging
+from competency_gaps.runs import judge_way
 from competency_gaps.endpoint import Endpoint
-judging.Endpoint = lambda *a, **s: Endpoint(*a, **{**s, "first_wait": 0.005})
+judge_way.Endpoint = lambda *a, **s: Endpoint(*a, **{**s, "first_wait": 0.005})
 import competency_gaps
 competency_gaps.run(json.loads(sys.argv[1]), sys.argv[2])
 """

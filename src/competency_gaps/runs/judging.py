@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,14 +17,14 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.config import JudgeConfig
-from competency_gaps.endpoint import Answer, AnswerStore, Asking, Cap, Endpoint, Failure, Prices, Request
+from competency_gaps.endpoint import Answer, AnswerStore, Failure, Request
 from competency_gaps.endpoint.asking import NAMELESS
-from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.files import write_json
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.progress import Progress
 from competency_gaps.runs.classifying import classify
 from competency_gaps.runs.figures import benchmark_figures
+from competency_gaps.runs.judge_way import check_askable, way_of
 from competency_gaps.scoring.policy import JudgedPolicy, Score
 from competency_gaps.text import plural
 
@@ -103,10 +102,10 @@ class JudgingStage:
     def __init__(self, folder: Path, config: JudgeConfig | None, progress: Progress) -> None:
         self.folder, self.config, self.progress = folder / FOLDER, config, progress
         self.last: dict[str, Any] = _read_who(self.folder / WHO)
-        self.way = None if config is None else _way(config, self.last.get("model"))
+        self.way = None if config is None else way_of(config, self.last.get("model"))
         self.answer_tokens = self.last.get("answer_tokens") if config is None else config.answer_tokens
         if self.way is not None and self.way.endpoint is not None:
-            _check_askable(self.way)
+            check_askable(self.way)
 
     def run(self, prepared: Mapping[str, Sequence[PreparedItem]], responses: Mapping[str, pl.DataFrame]) -> Judged:
         """Ask the judge about every item whose policy wants one, and score them."""
@@ -269,49 +268,3 @@ def _with_scores(table: pl.DataFrame, scores: Mapping[int, Score]) -> pl.DataFra
 def _read_who(path: Path) -> dict[str, Any]:
     """Who judged last, and with how much room for an answer; empty if nobody did."""
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-
-
-def _way(config: JudgeConfig, last: str | None) -> Asking:
-    """How the judge is asked; ``last`` judged before."""
-    if config.export is not None:
-        return Asking(config.model or last or NAMELESS, "batch", export=config.export)
-    if config.imports:
-        for path in config.imports:
-            if not path.is_file():
-                raise UserError(f"the judge's answers {str(path)!r}: there is no such file.")
-        return Asking(config.model or last or NAMELESS, "batch", imported=tuple(config.imports))
-    assert config.url is not None and config.model is not None
-    prices = None
-    if config.price_in is not None and config.price_out is not None:
-        prices = Prices(config.price_in, config.price_out)
-    if config.max_cost is not None and prices is None:
-        raise UserError("the judge's 'max_cost' needs 'price_in' and 'price_out'. Give them, or cap 'max_tokens'.")
-    endpoint = Endpoint(
-        config.url,
-        config.model,
-        config.key_env,
-        concurrency=config.concurrency,
-        timeout=config.timeout,
-        prices=prices,
-    )
-    return Asking(
-        config.model,
-        config.url,
-        endpoint=endpoint,
-        cap=Cap(config.max_tokens, config.max_cost),
-        yes=config.yes,
-        again=config.again,
-    )
-
-
-def _check_askable(way: Asking) -> None:
-    """Known now, and not after hours of the model's work."""
-    try:
-        import openai  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("openai", "label", "Asking a judge over an endpoint") from None
-    if not way.yes and not sys.stdin.isatty():
-        raise UserError(
-            "nobody can be asked whether to spend what the judge costs: give --judge-yes (or judge.yes: true), with a "
-            "cap such as --judge-max-tokens if need be."
-        )

@@ -125,8 +125,9 @@ def test_a_run_from_the_log_reads_exactly_the_question(real, sae_folder, tmp_pat
     assert done.returncode == 0, done.stderr
     assert "own text: the task's template, rendered: 20 items" in done.stderr
     # The log that is of this model is not warned of, the other one is.
-    assert done.stderr.count("the log is of the model") == 1
-    assert "'other/thing'" in done.stderr
+    said = " ".join(done.stderr.split())
+    assert said.count("the log is of the model") == 1
+    assert "the model 'other/thing'" in said
     import competency_gaps
 
     run = competency_gaps.open_run(out)
@@ -166,6 +167,11 @@ def test_one_of_several_must_be_named(real):
         read(real["folder"] / "plain")
     with pytest.raises(UserError, match=r"no benchmark 'quizz'.*Did you mean 'quiz'"):
         read(real["folder"] / "plain", benchmark="quizz")
+
+
+def test_a_results_file_stands_for_the_samples_of_its_time(real):
+    (file,) = (real["folder"] / "plain").rglob("results_*.json")
+    assert sorted(part.benchmark for part in find_parts(file)) == ["quiz", "sums"]
 
 
 def test_equal_names_are_told_apart(real):

@@ -13,6 +13,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.logs.lines import files_under, first_object, json_file
 
 _NAME = re.compile(r"samples_(?P<task>.+?)(?:_(?P<stamp>\d{4}-\d\d-\d\dT[\d.:-]+))?\.jsonl")
+_RESULTS = re.compile(r"results_(?P<stamp>\d{4}-\d\d-\d\dT[\d.:-]+)\.json")
 _MODEL_KEYS = ("peft", "delta", "pretrained", "model", "path", "engine")
 """Model arguments that name the model, in lm-eval's own order."""
 
@@ -55,7 +56,12 @@ class Task:
 
 
 def sample_files(path: Path) -> list[SampleFile]:
-    """Samples files, the newest of each task in each folder."""
+    """Samples files, the newest of each task in each folder; for a results file, those of its time beside it."""
+    time = _RESULTS.fullmatch(path.name) if path.is_file() else None
+    if time is not None:
+        return [
+            one for one in sample_files(path.parent) if one.stamp == time["stamp"] and one.path.parent == path.parent
+        ]
     found: dict[tuple[Path, str], list[tuple[str, Path]]] = {}
     for file in files_under(path, "samples_*.jsonl"):
         match = _NAME.fullmatch(file.name)

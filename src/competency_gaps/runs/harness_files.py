@@ -52,7 +52,7 @@ def write_harness_files(
     written: set[Path] = set()
     entries: dict[str, _Summary] = {}
     for name, ones in prepared.items():
-        task = _free(_sanitised(name), entries)
+        task = _free(_sanitised(name)[:150], entries)
         path = place / f"samples_{task}_{stamp}.jsonl"
         rows = items.filter(pl.col("benchmark") == name)
         summary = entries[task] = _Summary(name, ones)

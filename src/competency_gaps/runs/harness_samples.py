@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from competency_gaps.config import GenerationConfig
 from competency_gaps.files import finite
 from competency_gaps.model.prepare import PreparedItem
@@ -137,7 +139,7 @@ def _plain(value: Any) -> Any:
         return dataclasses.asdict(value)
     if isinstance(value, (set, frozenset)):
         return list(value)
-    return value.item() if hasattr(value, "item") and callable(value.item) else str(value)
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def _hash(text: str) -> str:

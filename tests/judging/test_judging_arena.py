@@ -129,3 +129,11 @@ def test_features_follow_the_formula() -> None:
             dm, db = m[k] / m[0], b[k] / b[0]
             raw[i, k] = (dm - db) / (dm + db + 1)
     assert style_features(model, baseline) == pytest.approx(raw / raw.std(axis=0, ddof=1))
+
+
+def test_equal_style_is_not_made_up_where_nearly_every_game_is_lost() -> None:
+    rng = np.random.default_rng(6)
+    lost = [Match(("A>>B", "B>>A"), Style(rng.uniform(40, 60), 0, 0, 0), Style(200, 1, 2, 3)) for _ in range(40)]
+    found = arena_figures(lost, style=True, draws=50)
+    assert found["style"]["win_rate"] is None and found["style"]["rarer"] == 0
+    assert "not estimated" in found["summary"][1]

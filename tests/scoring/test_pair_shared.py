@@ -78,6 +78,7 @@ def test_shares_by_direction_and_category() -> None:
 
 def test_sentences_without_a_shared_word_are_unscored() -> None:
     policy = make_policy("pair", {"measure": "shared"})
-    assert policy.score(pair("a b", "c d"), Output()).note == "the two sentences share no word"
+    for stereo, anti in (("a b", "c d"), ("all are bad", "all are good")):
+        assert policy.score(pair(stereo, anti), Output()).note == "the two sentences share no word after they differ"
     with pytest.raises(ValueError, match="log-probabilities for"):
-        policy.score(pair("a b", "a d"), Output(logprobs=(-1.0,), tokens=(1,)))
+        policy.score(pair("b a", "d a"), Output(logprobs=(-1.0,), tokens=(1,)))

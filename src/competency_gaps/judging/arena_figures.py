@@ -13,6 +13,10 @@ from competency_gaps.judging.style import FEATURES, Style, style_features
 from competency_gaps.judging.verdicts import VERDICTS, canonical, results_of_games, score_of_games
 from competency_gaps.text import plural
 
+PER_COLUMN = 5
+"""Games of the rarer outcome per coefficient below which equal style is not estimated [ours]: where nearly every game
+ends alike, style and strength cannot be told apart, and the fit says what its ridge says."""
+
 
 class Match(NamedTuple):
     """One item: the labels of its two games, and how both answers look."""
@@ -51,7 +55,7 @@ def arena_figures(
         first place wins, ties half; from items with both games) are each ``{value, low, high}`` with a 95% interval
         over drawn items, or null. ``tie_rate`` and ``failure_rate`` are shares; ``agreement`` is the share of items
         with both games in which the same side wins or both are ties. ``style`` has the win rate at equal style, and
-        the coefficients.
+        the coefficients; a null rate comes with the games of the ``rarer`` outcome and how many are ``needed``.
     """
     asked = 2 * len(matches)
     labels = [label for match in matches for label in match.games]
@@ -112,6 +116,9 @@ def _style(matches: Sequence[Match], games: _Games, draws: int, seed: int) -> di
         return None
     features = style_features(np.asarray([m for m, _ in pairs], float), np.asarray([b for _, b in pairs], float))
     used = [column for column in range(features.shape[1]) if features[:, column].any()]
+    rarer = min(float((games.result == side).sum()) for side in (0.0, 1.0))
+    if rarer < PER_COLUMN * (1 + len(used)):
+        return {"win_rate": None, "rarer": int(rarer), "needed": PER_COLUMN * (1 + len(used))}
     design = np.column_stack([np.ones(len(games.item)), features[games.item][:, used]])
     fit = bradley_terry(design, games.result, games.times, games.item, draws=draws, seed=seed)
     return {
@@ -133,8 +140,15 @@ def _summary(found: dict[str, Any]) -> list[str]:
         f"win rate {_shown(found['win_rate'])} over {plural(found['games'], 'game')}",
         f"ties {found['tie_rate']:.1%}, games without a usable verdict {found['failure_rate']:.1%}",
     ]
-    if found.get("style"):
-        lines.insert(1, f"win rate at equal style {_shown(found['style']['win_rate'])}")
+    style = found.get("style")
+    if style and style["win_rate"]:
+        lines.insert(1, f"win rate at equal style {_shown(style['win_rate'])}")
+    elif style:
+        lines.insert(
+            1,
+            f"win rate at equal style not estimated: {style['rarer']} games of the rarer outcome (win or loss), "
+            f"{style['needed']} needed",
+        )
     if found["position_bias"]:
         lines.append(
             f"position bias {_shown(found['position_bias'], '+.3f')} (0: none); both orders agree on "

@@ -43,7 +43,8 @@ class Pair(Policy):
     CrowS-Pairs' own measure is, for masked models, the pseudo-likelihood of the words that both sentences share, given
     those in which they differ. ``measure: shared`` is its counterpart for causal models: the log-likelihood of the
     shared words, each given all before it; words that only one sentence has are read and not counted. Shared words
-    before the first difference count alike on both sides. ``measure: sentence`` is the whole sentence's likelihood.
+    before the first difference count alike on both sides; where none comes after it, the item is unscored.
+    ``measure: sentence`` is the whole sentence's likelihood.
     """
 
     name: ClassVar[str] = "pair"
@@ -79,8 +80,8 @@ class Pair(Policy):
         two = self._two(item)
         if self.measure == "shared":
             sides = shared_parts(*two)
-            if not sides[0]:
-                return Score(None, note="the two sentences share no word")
+            if not any(one.before != other.before for one, other in zip(*sides, strict=True)):
+                return Score(None, note="the two sentences share no word after they differ")
             output = _summed(output, [len(side) for side in sides])
         values = per_length(output, self.normalise, [len(text) for text in two])
         if not all(math.isfinite(value) for value in values):

@@ -230,7 +230,7 @@ def test_run_prints_one_json_document(cli, config_file, tmp_path, stub_report):
         and manifest["command"].startswith("cgaps run ")
         and manifest["schema_version"] == 2
     )
-    assert document["gate"] == manifest["gate"] and "extraction" in err
+    assert document["gate"] == manifest["gate"] and "reading" in err
 
 
 def test_run_from_options(cli, tiny_config, tmp_path, benchmark_files, stub_report):
@@ -244,7 +244,7 @@ def test_run_from_options(cli, tiny_config, tmp_path, benchmark_files, stub_repo
     status, out, err = cli(
         *arguments, "--out", str(tmp_path / "run"), "--set", "model.dtype=float32", "--force", "--quiet"
     )
-    assert status == 0 and "summary" in out and "scoring" not in err
+    assert status == 0 and "summary" in out and "reading" not in err
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert [b["name"] for b in manifest["benchmarks"]] == ["quiz", "mine"]
 
@@ -334,9 +334,11 @@ def test_ctrl_c_in_a_real_process(config_file, tmp_path):
         "from competency_gaps.cli.app import main\n"
         "from pathlib import Path\n"
         "def slow(self, sequences, advance):\n"
+        "    if not sequences:\n"
+        "        return []  # the first benchmark's rows come with its scores\n"
         f"    Path({str(tmp_path / 'working')!r}).touch()\n"
         "    time.sleep(120)\n"
-        "Extractor.extract = slow\n"
+        "Extractor.read = slow\n"
         "main()\n"
     )
     process = subprocess.Popen(

@@ -13,9 +13,30 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from competency_gaps.cli.endpoints import (
+    AgainOption,
+    AnswerOption,
+    CapOption,
+    ConcurrencyOption,
+    CostOption,
+    ExplainerOption,
+    ExportOption,
+    ImportOption,
+    KeyOption,
+    ModelOption,
+    PriceInOption,
+    PriceOutOption,
+    TimeoutOption,
+    UrlOption,
+    YesOption,
+    asking,
+    given,
+)
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
+    from competency_gaps.config.judge import JudgeConfig
+    from competency_gaps.endpoint.asking import Asking
     from competency_gaps.probes.concept import Probed
 
 
@@ -38,12 +59,34 @@ def concept(
     source: Annotated[
         ItemSource, typer.Option(help="reasoning-gym: new seeds of the run's families. endpoint: a model writes items.")
     ] = ItemSource.generated,
-    items: Annotated[int, typer.Option(min=10, help="Fresh items of each benchmark.")] = 300,
+    items: Annotated[int, typer.Option(min=10, help="Fresh items of each benchmark (reasoning-gym).")] = 300,
+    topics: Annotated[int, typer.Option(min=1, help="Topics of each concept (endpoint).")] = 3,
+    questions: Annotated[
+        int, typer.Option(min=1, help="Questions with, and as many without, the concept on each topic (endpoint).")
+    ] = 10,
+    judge: Annotated[
+        bool, typer.Option("--judge", help="The endpoint's model grades answers in words; else they must be equal.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Another seed gives other fresh items.")] = 0,
     min_saliency: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="nCAS from which an item excites a concept; 0.46 is typical.")
     ] = 0.2,
     q: Annotated[float, typer.Option(help="False-discovery rate over the probed concepts.")] = 0.05,
+    export: ExportOption = None,
+    import_: ImportOption = None,
+    explainer: ExplainerOption = None,
+    base_url: UrlOption = None,
+    model: ModelOption = None,
+    key_env: KeyOption = "OPENAI_API_KEY",
+    concurrency: ConcurrencyOption = 8,
+    timeout: TimeoutOption = 60.0,
+    price_in: PriceInOption = None,
+    price_out: PriceOutOption = None,
+    max_tokens: CapOption = None,
+    max_cost: CostOption = None,
+    answer_tokens: AnswerOption = None,
+    again: AgainOption = False,
+    yes: YesOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -52,6 +95,7 @@ def concept(
     from competency_gaps.dictionary.labelling.choose import parse_concepts
     from competency_gaps.probes.concept import Criterion, probe_generated
     from competency_gaps.probes.targets import targets, weakest
+    from competency_gaps.probes.written import probe_written
     from competency_gaps.progress import Progress
     from competency_gaps.runs.open import open_run
 
@@ -64,11 +108,57 @@ def concept(
     criterion = Criterion(min_saliency, q, seed=seed)
     wanted = targets(opened, chosen)
     command = shlex.join(["cgaps", *sys.argv[1:]])
-    probed = probe_generated(opened, wanted, criterion, progress, items=items, seed=seed, command=command)
+    probed: Probed | str
+    if source is ItemSource.generated:
+        if stray := given(context):
+            raise UserError(
+                f"--source {source} asks no model: leave out {', '.join(stray)}, or give --source endpoint."
+            )
+        probed = probe_generated(opened, wanted, criterion, progress, items=items, seed=seed, command=command)
+    else:
+        way = asking(context)
+        if way is None:
+            raise UserError(
+                "--source endpoint asks a model: give --export FILE, --import FILE, or --base-url with --model."
+            )
+        probed = probe_written(
+            opened,
+            wanted,
+            way,
+            criterion,
+            progress,
+            topics=topics,
+            count=questions,
+            judge=_judge(way) if judge else None,
+            command=command,
+        )
+    if isinstance(probed, str):
+        if json_:
+            print_json({"next": probed})
+        else:
+            Console().print(probed, highlight=False, markup=False, soft_wrap=True)
+        return
     if json_:
         print_json(probed.as_dict())
         return
     _say(probed)
+
+
+def _judge(way: Asking) -> JudgeConfig:
+    """The model behind the endpoint as judge."""
+    from competency_gaps.config.judge import JudgeConfig
+
+    if way.endpoint is None:
+        raise UserError("--judge needs --base-url with --model: a judge is asked while the items are answered.")
+    endpoint = way.endpoint
+    return JudgeConfig(
+        url=endpoint.base_url,
+        model=endpoint.model,
+        key_env=endpoint.api_key_env,
+        concurrency=endpoint.concurrency,
+        timeout=endpoint.timeout,
+        yes=way.yes,
+    )
 
 
 def _say(probed: Probed) -> None:

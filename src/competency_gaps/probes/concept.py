@@ -114,7 +114,8 @@ def probe_generated(
     names = {name for one in chosen for name in one.benchmarks}
     benchmarks = [known[name] for name in known if name in names]
     fresh = fresh_run(run, fresh_config(config, benchmarks, items, seed), progress, command)
-    return conclude(run, fresh, chosen, criterion, progress, kind="concepts", left_out=left_out)
+    folder = run.path / FOLDER / folder_name("concepts", [one.concept for one in chosen])
+    return conclude(run, fresh, chosen, criterion, progress, folder=folder, left_out=left_out)
 
 
 def _not_generated(target: Target) -> str:
@@ -145,7 +146,7 @@ def conclude(
     criterion: Criterion,
     progress: Progress,
     *,
-    kind: str,
+    folder: Path,
     left_out: dict[int, str],
     benchmarks_of: Callable[[Target], Sequence[str]] | None = None,
 ) -> Probed:
@@ -153,8 +154,8 @@ def conclude(
 
     Parameters
     ----------
-    kind
-        First word of the folder's name.
+    folder
+        Where verdicts and items go.
     benchmarks_of
         The fresh benchmarks that belong to a concept; null: all.
     """
@@ -175,7 +176,6 @@ def conclude(
         found.append(one)
         frames.append(frame)
     decided = decide(found, criterion.q)
-    folder = run.path / FOLDER / _name(kind, [one.concept for one in wanted])
     probed = Probed(folder, fresh.path, tuple(zip(wanted, decided, strict=True)), dropped, left_out)
     _write(probed, pl.concat(frames), criterion)
     return probed
@@ -222,7 +222,8 @@ def _look(
     return found, frame.filter(pl.Series(own))
 
 
-def _name(kind: str, concepts: list[int]) -> str:
+def folder_name(kind: str, concepts: Sequence[int]) -> str:
+    """A folder's name that says which concepts were probed."""
     shown = "-".join(str(concept) for concept in concepts[:6])
     if len(concepts) <= 6:
         return f"{kind}-{shown}"

@@ -178,7 +178,8 @@ def chosen_probes(config: Any, spec: str) -> list[str]:
         first = str((unknown or clauses or [""])[0]).removeprefix("probes.")
         raise UserError(
             f"--spec {spec!r}: garak {_version()} has no probe {first!r} that can be run."
-            f"{nearest(first, [*families, *known])} Give families or classes as {families[0]},{known[0]}, or all. Families: {', '.join(families)}."
+            f"{nearest(first, [*families, *known])} Give families or classes as {families[0]},{known[0]}, or all. "
+            f"Families: {', '.join(families)}."
         )
     config.transient.active_probes = sorted(names)
     return sorted(names)

@@ -114,4 +114,6 @@ class Benchmark:
             parts += [part for part in (item.own, item.seen and asdict(item.seen), item.identity) if part]
             digest.update(json.dumps(parts, default=str, sort_keys=True, ensure_ascii=False).encode())
             digest.update(b"\n")
+        if self.scorer is not None:
+            digest.update(self.scorer.fingerprint().encode())
         return digest.hexdigest()

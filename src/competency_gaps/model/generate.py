@@ -39,6 +39,7 @@ def generate(
     token_budget: int,
     advance: Callable[[int], None],
     stop_at_once: bool = False,
+    greedy: bool = False,
     tap: Tap | None = None,
     asked: Sequence[int] = (),
 ) -> list[Answer]:
@@ -52,10 +53,14 @@ def generate(
         The answer ends before the first of these.
     stop_at_once
         A stop string counts even where only blanks stand before it.
+    greedy
+        The likeliest token each time, whatever ``config`` says.
     tap, asked
         Who gets the activations of the prompts, and under which number each prompt is known there.
     """
-    wanted = _Stop(tuple(stop), stop_at_once)
+    wanted = _Stop(tuple(stop), stop_at_once, _special_ids(lm, stop))
+    if greedy:
+        config = config.model_copy(update={"temperature": 0.0})
     answers: list[Answer | None] = [None] * len(prompts)
     lengths = [len(p) + max_new_tokens for p in prompts]
     for batch in plan_batches(lengths, token_budget):
@@ -81,6 +86,8 @@ class _Stop:
 
     texts: tuple[str, ...]
     at_once: bool
+    ids: tuple[int, ...]
+    """Stop strings that are special tokens: they decode to no text."""
 
     def place(self, text: str) -> int | None:
         """Where the first stop string begins; blank space before the answer does not count as one, unless it shall."""
@@ -123,6 +130,7 @@ def _generate_batch(
                 max_new_tokens=max_new,
                 pad_token_id=lm.pad_id,
                 stopping_criteria=_criteria(lm, longest, stop),
+                eos_token_id=_ends(lm, stop) or None,
                 **options,
             )
     return [_cut(lm, row[longest:].to("cpu").numpy(), stop) for row in out]
@@ -142,8 +150,7 @@ def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:
 
 
 def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Answer:
-    ends = {int(i) for i in _as_list(lm.model.generation_config.eos_token_id)} | {lm.tokenizer.eos_token_id, lm.pad_id}
-    ended = np.flatnonzero(np.isin(ids, [i for i in ends if i is not None]))
+    ended = np.flatnonzero(np.isin(ids, [*_ends(lm, stop), lm.pad_id]))
     kept = ids[: ended[0]] if len(ended) else ids
     text = lm.tokenizer.decode(kept, skip_special_tokens=True)
     place = stop.place(text)
@@ -156,6 +163,19 @@ def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Answer:
 
 def _decode(lm: LanguageModel, ids: np.ndarray) -> str:
     return str(lm.tokenizer.decode(ids, skip_special_tokens=True))
+
+
+def _special_ids(lm: LanguageModel, stop: Sequence[str]) -> tuple[int, ...]:
+    """Ids of the stop strings that are special tokens."""
+    special = set(lm.tokenizer.all_special_ids)
+    found = [lm.tokenizer.convert_tokens_to_ids(one) for one in stop]
+    return tuple(int(one) for one in found if one in special)
+
+
+def _ends(lm: LanguageModel, stop: _Stop) -> list[int]:
+    """Tokens that end an answer: the model's own, the tokenizer's, and stop strings that are tokens."""
+    known = [*_as_list(lm.model.generation_config.eos_token_id), lm.tokenizer.eos_token_id, *stop.ids]
+    return sorted({int(one) for one in known if one is not None})
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -42,7 +42,7 @@ class LanguageModel:
 
     @property
     def pad_id(self) -> int:
-        """Token that fills rows; never read, as rows are padded on the right of causal models."""
+        """Token that fills rows; never read: behind a row's end no token sees it, before its start it is masked."""
         # Some tokenizers have a padding token that was added after the model was made and has no embedding.
         known = len(self.model.get_input_embeddings().weight)
         usable = [i for i in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id) if i is not None and i < known]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from competency_gaps.benchmarks.item import Item
 from competency_gaps.config import BenchmarkConfig, ModelConfig
-from competency_gaps.errors import SpanError
+from competency_gaps.errors import SpanError, UserError
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prompts import Text, Tokens, chat_text, plain_text, resolve_bos, tokenize
-from competency_gaps.scoring.policy import Continuations, Generation, Policy, Request
+from competency_gaps.model.prompts import Message, Text, Tokens, chat_text, plain_text, resolve_bos, tokenize
+from competency_gaps.scoring.policy import Continuations, Generation, Policy, Request, Sentences
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,24 +46,38 @@ def prepare(
         text = item.seen or _text(item, own, request, policy, benchmark, config, lm.tokenizer)
     except SpanError as error:
         return _unfit(item, policy, own, request, str(error))
-    if item.seen is not None and config.bos == "auto":
+    if policy.as_plain_text and text.templated:
+        text = replace(text, templated=text.text.startswith(lm.tokenizer.bos_token or "\0"))
+    if (item.seen is not None or policy.as_plain_text) and config.bos == "auto":
         # Another tool's text begins as that tool's tokenizer made it begin, whatever the SAE was trained on.
         bos_id = resolve_bos(lm.tokenizer, "auto", sae_prepends=None)
     tokens = tokenize(lm.tokenizer, text, bos_id=bos_id)
-    room = _room(request, lm.tokenizer)
-    if len(tokens.ids) + room > lm.max_length:
-        reason = f"longer than the context: {len(tokens.ids)}" + (f" + {room}" if room else "")
+    prompt, room = _longest(request, len(tokens.ids), lm.tokenizer)
+    if max(len(tokens.ids), prompt + room) > lm.max_length:
+        reason = f"longer than the context: {prompt}" + (f" + {room}" if room else "")
         return PreparedItem(item, policy, text, tokens, request, f"{reason} > {lm.max_length} tokens")
     return PreparedItem(item, policy, text, tokens, request, None)
 
 
-def _room(request: Request, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Tokens that the model reads or writes after the prompt."""
+def _longest(request: Request, prompt: int, tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
+    """Tokens that the model reads, and reads or writes behind them, where that is most."""
+
+    def lengths(texts: Sequence[str]) -> list[int]:
+        return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]
+
     if isinstance(request, Generation):
-        return request.max_new_tokens
-    if isinstance(request, Continuations):
-        return max(len(ids) for ids in tokenizer(list(request.texts), add_special_tokens=False)["input_ids"])
-    return 0
+        return prompt, request.max_new_tokens
+    if isinstance(request, Sentences):
+        return max(prompt, *lengths(request.texts)), 0
+    if not isinstance(request, Continuations):
+        return prompt, 0
+    before = [prompt] * len(request.texts)
+    for place, context in enumerate(request.contexts):
+        if context is not None:
+            before[place] = lengths([context])[0]
+    # The last token of an option is predicted, not read.
+    after = [length - 1 for length in lengths(request.texts)]
+    return max(zip(before, after, strict=True), key=sum)
 
 
 def _text(
@@ -94,8 +109,23 @@ def _text(
             place = item.own
     if system and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system})
+    return _chat(tokenizer, messages, place, without_system=policy.as_plain_text)
+
+
+def _chat(
+    tokenizer: PreTrainedTokenizerBase, messages: list[Message], place: tuple[int, int], *, without_system: bool
+) -> Text:
+    """The rendered chat; a template that refuses system messages gets none, where that is the harness's way."""
     index = max(i for i, message in enumerate(messages) if message["role"] == "user")
-    return chat_text(tokenizer, messages, own=[(index, *place)], generation_prompt=True)
+    try:
+        return chat_text(tokenizer, messages, own=[(index, *place)], generation_prompt=True)
+    except SpanError:
+        raise
+    except UserError:
+        rest = [message for message in messages if message["role"] != "system"]
+        if not without_system or len(rest) == len(messages):
+            raise
+        return _chat(tokenizer, rest, place, without_system=False)
 
 
 def _unfit(item: Item, policy: Policy, own: str, request: Request, reason: str) -> PreparedItem:

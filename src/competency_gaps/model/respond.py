@@ -64,7 +64,6 @@ def respond(
     for index, one in enumerate(asked):
         if one.request is None:
             results[index] = Responded(Output(), empty)
-            advance(1)
     for exact in (False, True):
         likely = [i for i, one in enumerate(asked) if _is_likelihood(one.request) and _verbatim(one.request) is exact]
         found = _likelihoods(lm, {i: asked[i] for i in likely}, bos_id, token_budget, advance, tap, exact)
@@ -84,6 +83,7 @@ def respond(
             token_budget=token_budget,
             advance=advance,
             stop_at_once=request.stop_at_once,
+            greedy=request.greedy,
             tap=tap,
             asked=members,
         )

@@ -69,7 +69,10 @@ class ReadingStage:
         for number, group in enumerate(cut):
             name = f"{prefix}-{number:04d}"
             members = [kept[i] for i in group]
-            made_of = fingerprint(array for i in members for array in (items[i].tokens.ids, items[i].tokens.own))
+            made_of = fingerprint(
+                (array for i in members for array in (items[i].tokens.ids, items[i].tokens.own)),
+                (repr(items[i].request) for i in members),
+            )
             whole = self.responses.is_whole(name, made_of) and self.store.shards.is_whole(name, made_of)
             if whole:
                 bar.skip(len(members))
@@ -155,9 +158,9 @@ def shards(lengths: Sequence[int], items: int) -> Iterator[np.ndarray]:
         yield from (group[start : start + items] for start in range(0, len(group), items))
 
 
-def fingerprint(arrays: Iterable[np.ndarray]) -> str:
-    """Hash of arrays in order: what a shard was made of."""
-    digest = hashlib.sha256()
+def fingerprint(arrays: Iterable[np.ndarray], words: Iterable[str]) -> str:
+    """Hash of arrays and words in order: what a shard was made of."""
+    digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass"))
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode())
         digest.update(np.ascontiguousarray(array).tobytes())

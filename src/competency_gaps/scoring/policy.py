@@ -46,6 +46,8 @@ class Generation:
     """The answer ends before the first of these."""
     stop_at_once: bool = False
     """A stop string ends the answer even where nothing but blanks stands before it."""
+    greedy: bool = False
+    """The likeliest token each time, whatever the run's settings say."""
 
 
 Request = Continuations | Sentences | Generation | None
@@ -87,10 +89,17 @@ class Policy(ABC):
 
     name: ClassVar[str]
     """The word in configurations and in ``items.parquet``."""
+    as_plain_text: ClassVar[bool] = False
+    """A chat that a template made is tokenised like any other text, as another harness does: the tokenizer's own first
+    token is put before it unless it begins so, and system messages are left out where the template refuses them."""
 
     def check(self, item: Item) -> str | None:
         """Say what this policy misses or finds wrong in an item; null if it can score it."""
         return None
+
+    def fingerprint(self) -> str:
+        """What beyond the run's configuration and the items can change its scores; empty: nothing."""
+        return ""
 
     def prompt(self, item: Item) -> str:
         """The item's own text as the model reads it (lettered options belong to it)."""

@@ -110,9 +110,10 @@ def test_generated_probe_measures_and_compares(run, copy):
             for _, family in by.group_by("benchmark"):
                 one = family.filter(pl.col("role") == "exciting")["score"]
                 other = family.filter(pl.col("role") == "comparison")["score"]
-                if min(len(one), len(other)) >= 2:
-                    total += len(one) * (one.mean() - other.mean())
-                    weight += len(one)
+                if min(len(one), len(other)) >= 5:
+                    share = len(one) * len(other) / (len(one) + len(other))
+                    total += share * (one.mean() - other.mean())
+                    weight += share
             assert found.difference == pytest.approx(total / weight)
     told = json.loads((probed.folder / "verdicts.json").read_text())
     table = pl.read_parquet(probed.folder / "verdicts.parquet")

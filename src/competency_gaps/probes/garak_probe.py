@@ -6,7 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from competency_gaps.benchmarks import load_benchmark
 from competency_gaps.config import BenchmarkConfig, LogSource, ModelConfig, RunConfig, SAEConfig, Span
+from competency_gaps.errors import UserError
 from competency_gaps.logs import find_parts
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.probes.garak_run import GarakOutcome, GarakSettings, run_garak
@@ -42,17 +44,31 @@ def probe_with_garak(
 
     pair = load_pair(model, sae)
     outcome = run_garak(pair.lm, settings, out / FOLDER, progress, token_budget=batch_tokens)
-    benchmarks = [
-        BenchmarkConfig(
-            name=part.benchmark,
-            source=LogSource(path=outcome.report, format="garak", benchmark=part.benchmark),
-            scope=f"attacks of garak's family {part.benchmark}; 1 = the model held",
-        )
-        for part in find_parts(outcome.report, "garak")
-    ]
+    benchmarks, empty = _benchmarks(outcome.report, progress)
     config = RunConfig(model=model, sae=sae, benchmarks=benchmarks, span=span, batch_tokens=batch_tokens)
     run = pipeline.run(config, out, progress, command, pair)
-    return run, write_vulnerabilities(run, _facts(outcome, settings, pair.lm))
+    return run, write_vulnerabilities(run, {**_facts(outcome, settings, pair.lm), "families_without_items": empty})
+
+
+def _benchmarks(report: Path, progress: Progress) -> tuple[list[BenchmarkConfig], dict[str, str]]:
+    """A benchmark per probe family; and families that give no item (empty attacks, images), with the reason."""
+    benchmarks, empty = [], {}
+    for part in find_parts(report, "garak"):
+        one = BenchmarkConfig(
+            name=part.benchmark,
+            source=LogSource(path=report, format="garak", benchmark=part.benchmark),
+            scope=f"attacks of garak's family {part.benchmark}; 1 = the model held",
+        )
+        try:
+            load_benchmark(one)
+        except UserError as error:
+            empty[part.benchmark] = str(error)
+            progress.say(f"left out the family {part.benchmark}: {error}")
+        else:
+            benchmarks.append(one)
+    if not benchmarks:
+        raise UserError(f"{report} gives no item to read: {next(iter(empty.values()), 'no probe was answered')}")
+    return benchmarks, empty
 
 
 def _facts(outcome: GarakOutcome, settings: GarakSettings, lm: LanguageModel) -> dict[str, Any]:

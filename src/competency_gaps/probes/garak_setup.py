@@ -285,7 +285,8 @@ def in_batches(probe: Any, target: Target, generations: int) -> None:
 
     Probes that find their next attack in the last answer are asked as they go.
     """
-    execute = probe._execute_all
+    # The class's own: garak hands out one instance of a probe for good, which an earlier run may have wrapped.
+    execute = type(probe)._execute_all.__get__(probe)
 
     def execute_all(attempts: Any) -> Any:
         attempts = list(attempts)

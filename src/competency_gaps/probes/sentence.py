@@ -29,7 +29,7 @@ def sentence(target: Target, found: Finding) -> str:
         )
     else:
         body = (
-            "Nearly all items of its families excite it, so that strength counts: "
+            "Where it is most active nearly all items excite it, so that strength counts: "
             f"{plural(found.exciting, 'fresh item')}, weighted by activation, score {mean}; their families' "
             f"average is {found.expected:.2f}"
         )

@@ -4,10 +4,11 @@ Two comparisons, of which the items' activations choose one, never their scores:
 
 ``contrast``
     Items that excite the concept against items of the same families that do not. The difference is
-    ``sum over families n1 (m1 - m0) / sum n1``: what the exciting items score, less what items without the concept
-    score in the families that they come from. Its interval joins those of the two means by squares (MOVER: Zou and
-    Donner, 2008; Newcombe, 1998). The test permutes scores within families; for scores of 0 and 1 it is exact (the
-    number of right answers among exciting items is a sum of hypergeometric numbers).
+    ``sum over families w (m1 - m0) / sum w`` with ``w = n1 n0 / (n1 + n0)`` (Mantel and Haenszel's weights, as in
+    Greenland and Robins, 1985): a family counts by how much it can tell. Its interval joins those of the two weighted
+    means by squares (MOVER: Zou and Donner, 2008; Newcombe, 1998). The test permutes scores within families; its
+    statistic is the same sum. For scores of 0 and 1 it is exact (the number of right answers among exciting items is a
+    sum of hypergeometric numbers).
 ``graded``
     Where a family's items excite the concept almost all, there is no such contrast. Then strength counts: the adjusted
     gap of :mod:`competency_gaps.evidence.gap`, the very statistic that made the claim, tested by permutation.
@@ -26,11 +27,13 @@ import scipy.sparse as sp
 
 from competency_gaps.evidence import adjusted_gap, drawn_tails, effective_sample, gap_interval, sample_of
 from competency_gaps.metrics.sums import add_all, sums_by_benchmark
-from competency_gaps.probes.rates import binary, rate, weighted_mean
+from competency_gaps.probes.rates import binary, weighted_mean
 
 Claim = Literal["weak", "strong"]
 FEWEST = 10
 """Scored items (or effective items) on either side below which nothing is said."""
+OF_A_KIND = 5
+"""Items of either kind below which a family compares nothing."""
 COVERED = 0.5
 """Part of the concept's activation that must lie in families with both kinds of items for the contrast to be made."""
 
@@ -52,11 +55,12 @@ class Finding:
     families: int
     """Families that took part."""
     mean: float
-    """Mean score of exciting items, in [0, 1] (graded: weighted by activation); NaN where there is none."""
+    """Mean score of exciting items, each family by its weight (graded: by activation); in [0, 1], NaN: none."""
     mean_low: float
     mean_high: float
     expected: float
-    """What the same families score without the concept (graded: on average), in [0, 1]."""
+    """What items of the same families score without the concept, families weighted as in ``mean`` (graded: what all
+    score); in [0, 1]."""
     difference: float
     """``mean - expected``, in [-1, 1]."""
     difference_low: float
@@ -109,8 +113,7 @@ def examine(
     _, family = np.unique(np.asarray(families)[scored], return_inverse=True)
     with_it = np.bincount(family[exciting], minlength=family.max(initial=-1) + 1)
     without = np.bincount(family[~exciting], minlength=len(with_it))
-    # A family of one kind alone, or of a single item of a kind, compares nothing.
-    usable = (np.minimum(with_it, without) >= 2)[family] if len(family) else np.zeros(0, bool)
+    usable = (np.minimum(with_it, without) >= OF_A_KIND)[family] if len(family) else np.zeros(0, bool)
     apart = int((exciting & ~usable).sum())
     covered = float(cas[usable].sum()) >= COVERED * float(cas.sum())
     if covered and min((exciting & usable).sum(), (~exciting & usable).sum()) >= FEWEST:
@@ -130,10 +133,8 @@ def _contrast(
 ) -> Finding:
     _, family = np.unique(family, return_inverse=True)
     with_it, without = np.bincount(family[exciting]), np.bincount(family[~exciting])
-    mean = rate(scores[exciting], level)
-    one = weighted_mean(scores[exciting], np.ones(int(exciting.sum())), level)
-    # Weighted so that each family counts on both sides by its exciting items.
-    other = weighted_mean(scores[~exciting], (with_it / without)[family[~exciting]], level)
+    one = weighted_mean(scores[exciting], (without / (with_it + without))[family[exciting]], level)
+    other = weighted_mean(scores[~exciting], (with_it / (with_it + without))[family[~exciting]], level)
     low = one[0] - other[0] - np.hypot(one[0] - one[1], other[2] - other[0])
     high = one[0] - other[0] + np.hypot(one[2] - one[0], other[0] - other[1])
     if binary(scores):
@@ -148,7 +149,7 @@ def _contrast(
         unscored,
         apart,
         len(with_it),
-        *mean[:3],
+        *one,
         expected=other[0],
         difference=one[0] - other[0],
         difference_low=float(max(-1.0, low)),

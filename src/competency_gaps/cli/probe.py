@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from competency_gaps.cli.endpoints import (
@@ -253,7 +253,9 @@ def _say_rates(found: dict[str, Any]) -> None:
     from competency_gaps.text import shorten, visible
 
     console = Console()
-    table = Table("", "name", "attempts", "unscored", "pass rate", "95% interval", "weak concepts")
+    table = Table(
+        "", Column("name", overflow="fold"), "attempts", "unscored", "pass rate", "95% interval", "weak concepts"
+    )
     for row in found["rates"]:
         spread = "N/A" if row["low"] is None else f"{row['low']:.2f} to {row['high']:.2f}"
         weak = "" if row["weak_concepts"] is None else str(row["weak_concepts"])

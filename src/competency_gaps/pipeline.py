@@ -43,6 +43,7 @@ from competency_gaps.sae.reference import Reference, read_reference
 from competency_gaps.scoring.assign import assign_policies
 from competency_gaps.tasks import settled
 from competency_gaps.tasks.inspect_run import asks_the_model, evaluated
+from competency_gaps.tasks.model_notes import noted
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,9 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
     pair = pair or load_pair(config.model, config.sae)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
     suite = [ready.get(one.name) or load_benchmark(evaluated(one, lm, config, folder, progress)) for one in choices]
+    suite = [
+        noted(b, lm, one.system_prompt or config.model.system_prompt) for b, one in zip(suite, choices, strict=True)
+    ]
     for benchmark in suite:
         for report in benchmark.reports:
             for line in report_lines(report):

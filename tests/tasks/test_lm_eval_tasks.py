@@ -16,6 +16,13 @@ from competency_gaps.errors import UserError
 from competency_gaps.scoring.policy import Continuations, Generation, Output, Policy
 from competency_gaps.tasks import expand, parse_task, read_task, settled, task_entries
 
+WHOLE_F1 = [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}, {"metric": "f1"}]
+VOTES = {
+    "repeats": 8,
+    "generation_kwargs": {"until": ["\n"], "do_sample": True, "temperature": 0.7},
+    "filter_list": [{"name": "maj@8", "filter": [{"function": "majority_vote"}, {"function": "take_first"}]}],
+}
+
 
 @pytest.fixture(scope="module")
 def read(task_folder):
@@ -75,7 +82,7 @@ def test_contexts_of_their_own(read):
 
 def test_generation_and_filters(read):
     items, policy, _ = read("tiny_generate", filter="letters")
-    assert policy.request(items[0]) == Generation(12, ("\n", "."), stop_at_once=True)
+    assert policy.request(items[0]) == Generation(12, ("\n", "."), stop_at_once=True, greedy=True)
     score = policy.score(items[4], Output(text=f"the sum is {items[4].answer}"))
     assert score.value == 0.0
     assert score.details["metrics"] == {"strict": {"exact_match": 1.0}, "letters": {"exact_match": 0.0}}
@@ -104,6 +111,8 @@ def test_a_likelihood_that_is_not_finite_is_unscored(read):
         ("tiny_choice", {"arguments": {"dataset_kwargs": {"data_files": "nowhere.jsonl"}}}, "cannot be loaded"),
         ("tiny_choice", {"arguments": {"doc_to_image": "q"}}, "pictures or sounds"),
         ("tiny_generate", {"arguments": {"unsafe_code": True}}, "runs code that the model wrote"),
+        ("tiny_generate", {"filter": "maj@8", "arguments": VOTES}, "'maj@8' is taken over 8 sampled answers"),
+        ("tiny_choice", {"metric": "f1", "arguments": {"metric_list": WHOLE_F1}}, "'f1' has no value per item"),
     ],
 )
 def test_what_cannot_be_run_is_said(read, name, options, message):
@@ -124,6 +133,8 @@ def test_sampling_and_repeats_are_said(read):
     items, policy, report = read("tiny_generate", arguments={"generation_kwargs": options, "repeats": 3})
     said = " / ".join(report.warnings)
     assert "asks each item 3 times" in said and "samples its answers" in said and "top_p = 0.9" in said
+    assert "say no more than that one answer" in said
+    assert not policy.request(items[0]).greedy
     score = policy.score(items[0], Output(text="4"))
     assert score.details["filtered_resps"]["strict"] == ["4"]
 

@@ -30,9 +30,13 @@ def run(
     ] = None,
     task: Annotated[
         list[str] | None,
-        typer.Option(help="lm_eval:NAME (a task, group or tag) or inspect:FILE@TASK; may be repeated."),
+        typer.Option(
+            help="lm_eval:NAME (a task, group or tag) or inspect:FILE@TASK, whose code is run; may be repeated."
+        ),
     ] = None,
-    include_path: Annotated[Path | None, typer.Option(help="Folder with lm-eval task files of your own.")] = None,
+    include_path: Annotated[
+        Path | None, typer.Option(help="Folder with lm-eval task files of your own; Python code in it is run.")
+    ] = None,
     num_fewshot: Annotated[int | None, typer.Option(help="lm-eval: examples before each item.")] = None,
     log: Annotated[
         list[str] | None,

@@ -8,6 +8,7 @@ import hashlib
 import importlib.metadata
 import itertools
 import json
+import logging
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -23,10 +24,12 @@ from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.runs.harness_samples import Measured, line_of, measured, metric_name, sample
 from competency_gaps.tasks.lm_eval_metric import scalar
 from competency_gaps.tasks.lm_eval_policy import LmEval
+from competency_gaps.text import shorten, visible
 
 FOLDER = "lm_eval"
 """In the run folder; below it one folder per model, as with the harness's ``--output_path``."""
 _PLAN = "plan.json"
+_LOG = logging.getLogger(__name__)
 
 
 def write_harness_files(
@@ -103,8 +106,11 @@ class _Summary:
             return None
         try:
             return (function or _mean)(values)
-        except (ValueError, TypeError, ImportError, ArithmeticError):
-            return None  # of one class only, say, some metrics are not defined
+        except (ValueError, TypeError, ImportError, ArithmeticError) as error:
+            # Of one class only, say, some metrics are not defined.
+            why = shorten(visible(f"{type(error).__name__}: {error}"), 200)
+            _LOG.warning("%s: no value of %r over all items in the results file: %s", self.name, metric, why)
+            return None
 
 
 def _write_samples(

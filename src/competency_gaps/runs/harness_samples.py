@@ -104,8 +104,13 @@ def _doc(one: PreparedItem, position: int) -> tuple[Any, Any, int]:
 def _arguments(one: PreparedItem, generation: GenerationConfig) -> list[tuple[Any, ...]]:
     """What was asked, as the harness's arguments: context and continuation, or prompt and generation options."""
     request, prompt = one.request, one.text.text
-    if isinstance(one.policy, LmEval) and not one.text.templated:
-        return [tuple(instance.args) for instance in one.policy.requests[int(one.item.id)]]
+    # The setting of the run decides how answers are drawn, not the task's.
+    drawn = generation.temperature if not isinstance(request, Generation) or not request.greedy else 0.0
+    if isinstance(one.policy, LmEval) and one.item.messages is None:
+        asked = [tuple(instance.args) for instance in one.policy.requests[int(one.item.id)]]
+        if not isinstance(request, Generation) or request.greedy:
+            return asked
+        return [(text, {**known, "do_sample": drawn > 0, "temperature": drawn}) for text, known in asked]
     if isinstance(request, Sentences):
         return [("", text) for text in request.texts]
     if isinstance(request, Continuations):
@@ -113,10 +118,10 @@ def _arguments(one: PreparedItem, generation: GenerationConfig) -> list[tuple[An
         cut = not request.verbatim and prompt[-1:].isspace()
         texts = [text.lstrip() if cut else text for text in request.texts]
         return [(prompt if c is None else c, text) for c, text in zip(contexts, texts, strict=True)]
-    options: dict[str, Any] = {"until": [], "do_sample": generation.temperature > 0}
+    options: dict[str, Any] = {"until": [], "do_sample": drawn > 0}
     if isinstance(request, Generation):
         options |= {"until": list(request.stop), "max_gen_toks": request.max_new_tokens}
-        options |= {"temperature": generation.temperature}
+        options |= {"temperature": drawn}
     return [(prompt, options)]
 
 

@@ -13,7 +13,10 @@ from competency_gaps.files import write_json
 
 SCHEMA_VERSION = 2
 FILE = "manifest.json"
-_PACKAGES = ("competency-gaps", "torch", "transformers", "sae-lens", "numpy", "scipy", "polars", "reasoning-gym")
+_PACKAGES = (
+    *("competency-gaps", "torch", "transformers", "sae-lens", "numpy", "scipy", "polars", "reasoning-gym"),
+    *("lm-eval", "inspect-ai"),
+)
 
 
 def versions() -> dict[str, str]:

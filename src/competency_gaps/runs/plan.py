@@ -8,7 +8,7 @@ from typing import Any
 
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.benchmarks.item import Benchmark
-from competency_gaps.config import RunConfig, as_dict
+from competency_gaps.config import RunConfig, TaskSource, as_dict
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_json
 from competency_gaps.runs.manifest import versions
@@ -16,6 +16,8 @@ from competency_gaps.runs.manifest import versions
 FILE = "plan.json"
 HARNESS = "harness"
 """Logs of tasks that another harness evaluated on the run's model, in the run folder."""
+_TOOLS = ("competency-gaps", "torch", "transformers", "sae-lens")
+_PACKAGES = {"lm_eval": "lm-eval", "inspect": "inspect-ai"}
 _RESULTS = ("gate.json", "responses", "activations")
 # These do not change the rows or scores on disk: tables are made from them again at every run.
 # batch_tokens is free too: who runs out of memory lowers it and goes on; it moves rows by rounding only
@@ -99,11 +101,15 @@ def _identity(config: RunConfig, extractor: Extractor, bos_id: int | None, suite
         "sae": {k: sae.identity[k] for k in ("weights_sha256", "settings_sha256")},
         "hook": [hook.path, hook.side],
         "bos_id": bos_id,
-        "versions": {
-            k: v for k, v in versions().items() if k in ("competency-gaps", "torch", "transformers", "sae-lens")
-        },
+        "versions": {k: v for k, v in versions().items() if k in (*_TOOLS, *_harnesses(config))},
         "benchmarks": {benchmark.name: benchmark.content_hash() for benchmark in suite},
     }
+
+
+def _harnesses(config: RunConfig) -> set[str]:
+    """Packages of the harnesses whose tasks are run."""
+    sources = [source for benchmark in config.benchmarks for source in (benchmark.source, *benchmark.sources)]
+    return {_PACKAGES[source.harness] for source in sources if isinstance(source, TaskSource)}
 
 
 def _settings(config: RunConfig) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +27,21 @@ CONNECTIONS = 32
 """Samples that Inspect asks at a time."""
 MAX_TOKENS = 2048
 """Longest answer in tokens where a task sets none, as Inspect's own local provider has it."""
+_NEUTRAL: dict[str, tuple[Any, ...]] = {
+    "num_choices": (1,),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "prompt_logprobs": (0,),
+    "top_k": (0, -1),
+    "best_of": (1,),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "logit_bias": ({},),
+}
+"""Settings that a model that is run here does not have -> values that change nothing (null does not either)."""
+_registered: dict[str, Asking] = {}
+"""Inspect's name of a model -> who answers for it now. Inspect keeps its own model objects by name, beyond the run that
+they were made for, so these hold no model themselves."""
 
 
 @dataclass
@@ -34,6 +52,7 @@ class _Call:
     max_new: int
     stop: tuple[str, ...]
     config: GenerationConfig
+    """A sampled answer's seed is its own."""
     answer: Answer | None = None
 
 
@@ -46,6 +65,8 @@ class Asking:
     """The run's settings; a task's own go before them."""
     token_budget: int
     waiting: list[_Call] = field(default_factory=list)
+    asked: Counter[str] = field(default_factory=Counter)
+    """How often each sample, in each of its epochs, has asked each prompt."""
     _lock: Any = None
 
     async def ask(self, call: _Call) -> Answer:
@@ -69,8 +90,11 @@ class Asking:
 
     def _answer(self, batch: Sequence[_Call]) -> None:
         alike: dict[Any, list[_Call]] = {}
-        for call in batch:
-            alike.setdefault((call.max_new, call.stop, call.config.model_dump_json()), []).append(call)
+        for number, call in enumerate(batch):
+            # Calls that are answered together share their random numbers, and who comes together is chance: what is
+            # sampled is answered alone.
+            alone = number if call.config.temperature > 0 else None
+            alike.setdefault((call.max_new, call.stop, call.config.model_dump_json(), alone), []).append(call)
         for members in alike.values():
             first = members[0]
             answers = generate(
@@ -95,7 +119,7 @@ class Asking:
         return np.asarray(self.lm.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], np.int32)
 
     def settings(self, config: GenerateConfig) -> GenerationConfig:
-        """A task's sampling, greedy unless it says otherwise."""
+        """A task's sampling; what it does not say is as the run's settings have it (greedy by default)."""
         given = {
             "temperature": config.temperature if config.temperature is not None else self.config.temperature,
             "top_p": config.top_p if config.top_p is not None else self.config.top_p,
@@ -103,9 +127,26 @@ class Asking:
         }
         return GenerationConfig(**given)
 
+    def seeded(self, config: GenerationConfig, ids: np.ndarray) -> GenerationConfig:
+        """Settings whose seed belongs to this one question of this sample in this epoch, whenever it is asked."""
+        if config.temperature <= 0:
+            return config
+        from inspect_ai.solver._task_state import sample_state
 
-def register(lm: LanguageModel, config: GenerationConfig, token_budget: int) -> str:
-    """Make a loaded model known to Inspect; gives Inspect's name of it.
+        state = sample_state()
+        who = f"{state.sample_id}|{state.epoch}" if state is not None else ""
+        run = f"{state.uuid}" if state is not None else ""  # a sample that is tried again begins anew
+        prompt = hashlib.sha256(ids.tobytes()).hexdigest()
+        key = f"{run}|{who}|{prompt}"
+        text = f"{config.seed}|{who}|{prompt}|{self.asked[key]}"
+        self.asked[key] += 1
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+        return config.model_copy(update={"seed": seed})
+
+
+@contextmanager
+def registered(lm: LanguageModel, config: GenerationConfig, token_budget: int) -> Iterator[str]:
+    """Make a loaded model known to Inspect for a while; gives Inspect's name of it.
 
     Raises
     ------
@@ -120,7 +161,7 @@ def register(lm: LanguageModel, config: GenerationConfig, token_budget: int) -> 
             f"model {lm.name!r}: its tokenizer has no chat template, but Inspect's tasks ask in chats. Use the model's "
             "chat version, or another harness's form of the task."
         )
-    asking = Asking(lm, config, token_budget)
+    name = f"{PROVIDER}/{lm.name}"
 
     class LoadedModel(ModelAPI):  # type: ignore[misc]
         def __init__(
@@ -136,10 +177,10 @@ def register(lm: LanguageModel, config: GenerationConfig, token_budget: int) -> 
         async def generate(self, input: Any, tools: Any, tool_choice: Any, config: TaskSettings) -> ModelOutput:
             if tools:
                 raise UserError("the task gives the model tools; a model that is run here has none.")
-            return await _output(asking, self.model_name, input, config)
+            return await _output(_registered[f"{PROVIDER}/{self.model_name}"], self.model_name, input, config)
 
         def max_tokens(self) -> int:
-            return min(MAX_TOKENS, lm.max_length // 2)
+            return min(MAX_TOKENS, _registered[f"{PROVIDER}/{self.model_name}"].lm.max_length // 2)
 
         def max_connections(self) -> int:
             return CONNECTIONS
@@ -151,23 +192,28 @@ def register(lm: LanguageModel, config: GenerationConfig, token_budget: int) -> 
         return LoadedModel
 
     modelapi(name=PROVIDER)(provider)
-    return f"{PROVIDER}/{lm.name}"
+    _registered[name] = Asking(lm, config, token_budget)
+    try:
+        yield name
+    finally:
+        del _registered[name]
 
 
 async def _output(asking: Asking, name: str, messages: Any, config: GenerateConfig) -> ModelOutput:
     """Answer one question of Inspect's."""
     from inspect_ai.model import ChatCompletionChoice, ChatMessageAssistant, ModelOutput, ModelUsage
 
-    for option in ("num_choices", "logprobs", "top_k", "frequency_penalty", "presence_penalty", "logit_bias"):
-        if getattr(config, option, None) not in (None, 1, 0, False) or (option == "logprobs" and config.logprobs):
-            raise UserError(f"the task sets {option}, which a model that is run here does not have.")
+    for option, neutral in _NEUTRAL.items():
+        value = getattr(config, option, None)
+        if value is not None and value not in neutral:
+            raise UserError(f"the task sets {option} = {value!r}, which a model that is run here does not have.")
     ids = asking.prompt(messages)
     room = asking.lm.max_length - len(ids)
     wanted = config.max_tokens or MAX_TOKENS
     if room <= 0:
         message = ChatMessageAssistant(content="", model=name, source="generate")
         return ModelOutput(model=name, choices=[ChatCompletionChoice(message=message, stop_reason="model_length")])
-    call = _Call(ids, min(wanted, room), tuple(config.stop_seqs or ()), asking.settings(config))
+    call = _Call(ids, min(wanted, room), tuple(config.stop_seqs or ()), asking.seeded(asking.settings(config), ids))
     answer = await asking.ask(call)
     full = len(answer.ids) >= call.max_new
     reason: Any = "stop" if not full else "max_tokens" if wanted <= room else "model_length"

@@ -18,8 +18,13 @@ from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import versions
 from competency_gaps.runs.plan import HARNESS as FOLDER
 from competency_gaps.runs.plan import refuse_others
-from competency_gaps.tasks.inspect_model import CONNECTIONS, register
+from competency_gaps.tasks.folder_digest import folder_digest
+from competency_gaps.tasks.inspect_model import CONNECTIONS, registered
+from competency_gaps.tasks.names import inspect_place
 from competency_gaps.text import shorten, visible
+
+_PACKAGES = ("torch", "transformers", "competency-gaps", "inspect-ai")
+_READ = (".py", ".json", ".jsonl", ".csv", ".yaml", ".yml", ".txt")
 
 
 def asks_the_model(choice: BenchmarkConfig) -> bool:
@@ -34,7 +39,8 @@ def evaluated(
 
     A finished log in the run folder is taken as it is; one that was stopped is finished by Inspect's own retry, which
     keeps the samples that were done. Epochs, scorers and sampling are the task's; ``limit`` takes the first samples, as
-    Inspect does, and a prompt is what the tokenizer's chat template makes of the task's messages.
+    Inspect does, and a prompt is what the tokenizer's chat template makes of the task's messages. The task's file is
+    run, as Inspect runs it: it is code of whoever wrote it.
 
     Raises
     ------
@@ -53,22 +59,21 @@ def evaluated(
         import inspect_ai  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(error.name or "inspect_ai", "inspect", "A task of Inspect") from error
-    place = folder / FOLDER / f"{_file_name(choice.name)}-{_fingerprint(choice, lm, config)}"
+    place = folder / FOLDER / f"{_file_name(choice.name)}-{_fingerprint(choice, lm, config, folder)}"
     logs = _logs(place)
     log = next((path for path, status in logs.items() if status == "success"), None)
     if log is None:
         progress.say(f"{choice.name}: Inspect evaluates {source.name}" + (", going on with its log" if logs else ""))
-        name = register(lm, config.generation, config.batch_tokens)
-        with _own_logging():
+        with registered(lm, config.generation, config.batch_tokens) as name, _own_logging():
             log = _evaluate(source, name, choice.limit, place, next(iter(logs), None))
     read = LogSource(path=log, format="inspect", scorer=source.scorer, metric=source.metric)
     return choice.model_copy(update={"source": read})
 
 
 def _check(source: TaskSource) -> None:
-    file = source.name.rpartition("@")[0] or source.name
-    if not Path(file).is_file():
-        raise UserError(f"inspect:{source.name}: there is no file {file!r}. Expected inspect:FILE@TASK.")
+    file, _ = inspect_place(source.name)
+    if not file.is_file():
+        raise UserError(f"inspect:{source.name}: there is no file {str(file)!r}. Expected inspect:FILE@TASK.")
     for option in ("include_path", "num_fewshot", "filter"):
         if getattr(source, option) is not None:
             raise UserError(f"inspect:{source.name}: {option} is an option of lm_eval. Leave it out.")
@@ -86,12 +91,12 @@ def _evaluate(source: TaskSource, model: str, limit: int | None, place: Path, un
         call, first = inspect_ai.eval_retry, read_eval_log(str(unfinished.resolve()))
         options = quiet
     else:
-        file, at, task = source.name.rpartition("@")
-        call, first = inspect_ai.eval, f"{Path(file).resolve()}@{task}" if at else str(Path(source.name).resolve())
+        call, first = inspect_ai.eval, _spec(source)
         options = {**quiet, "model": model, "task_args": dict(source.arguments), "limit": limit}
     known = inspect.signature(call).parameters
     try:
-        (log,) = call(first, **{key: value for key, value in options.items() if key in known})
+        with _place(source):
+            (log,) = call(first, **{key: value for key, value in options.items() if key in known})
     except ValueError as error:
         raise UserError(f"inspect:{source.name} names no single task: {error}.") from error
     except PrerequisiteError as error:
@@ -107,6 +112,27 @@ def _evaluate(source: TaskSource, model: str, limit: int | None, place: Path, un
     return place / Path(str(log.location).removeprefix("file://")).name
 
 
+def _spec(source: TaskSource) -> str:
+    """Inspect's word for the task."""
+    file, task = inspect_place(source.name)
+    path = file.resolve()
+    if task is not None:
+        return f"{path}@{task}"
+    return path.name if _is_split(path) else str(path)
+
+
+def _is_split(path: Path) -> bool:
+    """Whether Inspect would take a part of the path for the task's name."""
+    return "@" in str(path.parent)
+
+
+def _place(source: TaskSource) -> contextlib.AbstractContextManager[None]:
+    """Where Inspect is called: in the file's folder, if the folder's name cannot be given to it."""
+    file, task = inspect_place(source.name)
+    path = file.resolve()
+    return contextlib.chdir(path.parent) if task is None and _is_split(path) else contextlib.nullcontext()
+
+
 def _logs(place: Path) -> dict[Path, str]:
     """Logs of a folder with their status, the newest first; a log that cannot be read is no log."""
     from inspect_ai.log import read_eval_log
@@ -118,18 +144,19 @@ def _logs(place: Path) -> dict[Path, str]:
     return found
 
 
-def _fingerprint(choice: BenchmarkConfig, lm: LanguageModel, config: RunConfig) -> str:
-    """What an evaluation depends on, in eight letters."""
+def _fingerprint(choice: BenchmarkConfig, lm: LanguageModel, config: RunConfig, folder: Path) -> str:
+    """What an evaluation depends on, in eight letters: the files beside the task too, which it may read."""
     assert isinstance(choice.source, TaskSource)
     source = as_dict(choice.source)
-    file = Path(choice.source.name.rpartition("@")[0] or choice.source.name)
+    file, _ = inspect_place(choice.source.name)
     parts = [
         {key: value for key, value in source.items() if key not in ("scorer", "metric")},
         hashlib.sha256(file.read_bytes()).hexdigest(),
+        folder_digest(file.resolve().parent, _READ, depth=2, skip=folder),
         choice.limit,
         {key: lm.identity[key] for key in ("weights_sha256", "dtype", "tokenizer")},
         as_dict(config.generation),
-        {key: value for key, value in versions().items() if key in ("torch", "transformers", "competency-gaps")},
+        {key: value for key, value in versions().items() if key in _PACKAGES},
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:8]
 

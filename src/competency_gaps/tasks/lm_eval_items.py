@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
-import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
@@ -15,9 +17,10 @@ from competency_gaps.config import TaskSource
 from competency_gaps.errors import UserError
 from competency_gaps.model.prompts import Message, Text
 from competency_gaps.scoring.policy import Policy
+from competency_gaps.tasks.folder_digest import folder_digest
 from competency_gaps.tasks.lm_eval_index import harness_seeds, load_task, quiet_harness
-from competency_gaps.tasks.lm_eval_metric import choose_metric
-from competency_gaps.tasks.lm_eval_policy import LmEval, doc_choices, hashes
+from competency_gaps.tasks.lm_eval_metric import Chosen, choose_metric
+from competency_gaps.tasks.lm_eval_policy import LmEval, doc_choices, hashes, samples
 
 
 def read_lm_eval(source: TaskSource) -> Iterator[Item | LeftOut | SourceReport | Policy]:
@@ -25,7 +28,8 @@ def read_lm_eval(source: TaskSource) -> Iterator[Item | LeftOut | SourceReport |
 
     Prompts are the harness's own (``build_all_requests`` with ``simple_evaluate``'s seeds, over all documents, so that
     the few-shot examples are those of a whole evaluation). Where the harness cuts a prompt that is longer than the
-    model's context on its left, this package leaves the item out, with its reason.
+    model's context on its left, this package leaves the item out, with its reason. Functions that the task's files name
+    are run: they are code of whoever wrote the task.
 
     Raises
     ------
@@ -38,6 +42,7 @@ def read_lm_eval(source: TaskSource) -> Iterator[Item | LeftOut | SourceReport |
     where = f"lm_eval:{source.name}"
     _refuse(task, where)
     chosen = choose_metric(task, source, where)
+    _refuse_votes(task, chosen, where)
     templated = source.chat_template == "on"
     requests = _requests(task, where, templated)
     items: list[Item] = []
@@ -56,7 +61,8 @@ def read_lm_eval(source: TaskSource) -> Iterator[Item | LeftOut | SourceReport |
             del known["prompt_hash"]  # the harness hashes the rendered prompt, which is not there yet
         items.append(replace(made, identity={**identity, **known}))
     yield from items
-    yield LmEval(task, {doc_id: tuple(each) for doc_id, each in requests.items()}, chosen.metric, chosen.filter)
+    asked = {doc_id: tuple(each) for doc_id, each in requests.items()}
+    yield LmEval(task, asked, chosen.metric, chosen.filter, _files(source))
     yield SourceReport(
         format="lm_eval",
         benchmark=source.name,
@@ -87,13 +93,36 @@ def _refuse(task: Any, where: str) -> None:
         )
 
 
+def _refuse_votes(task: Any, chosen: Chosen, where: str) -> None:
+    """One answer is made per item, so what is measured over several drawn answers cannot be the score."""
+    if not _draws(task) or (task.get_config("repeats") or 1) <= 1:
+        return
+    for kind, name in (("filter", chosen.filter), ("metric", chosen.metric)):
+        found = re.search(r"@(\d+)", name)
+        if found and int(found[1]) > 1:
+            raise UserError(
+                f"{where}: the {kind} {name!r} is taken over {found[1]} sampled answers, but one answer per item is "
+                f"made here. Choose another with '{kind}', or run the task with lm_eval itself and read its log."
+            )
+
+
+def _draws(task: Any) -> bool:
+    return task.OUTPUT_TYPE == "generate_until" and samples(task.get_config("generation_kwargs") or {})
+
+
+def _files(source: TaskSource) -> str:
+    """Hash of the user's own files that define a task; empty: it is one that the harness brings."""
+    name = Path(source.name)
+    folder = source.include_path or (name.parent if name.is_file() else None)
+    return folder_digest(folder, (".py", ".yaml", ".yml"), depth=8) if folder is not None else ""
+
+
 def _requests(task: Any, where: str, templated: bool) -> dict[int, list[Any]]:
     """The harness's requests, by document, in the order of its documents."""
     from lm_eval import simple_evaluate
 
     multiturn = inspect.signature(simple_evaluate).parameters["fewshot_as_multiturn"].default
-    # The progress bar of the harness cannot be switched off by an argument.
-    with quiet_harness(), harness_seeds(), contextlib.redirect_stderr(io.StringIO()):
+    with quiet_harness(), harness_seeds(), _no_bar():
         task.build_all_requests(
             apply_chat_template=templated,
             fewshot_as_multiturn=bool(multiturn) and templated,
@@ -111,6 +140,22 @@ def _requests(task: Any, where: str, templated: bool) -> dict[int, list[Any]]:
                 "log-likelihoods of any number of texts, or one answer, can be asked."
             )
     return by_doc
+
+
+@contextlib.contextmanager
+def _no_bar() -> Iterator[None]:
+    """The harness's progress bar cannot be switched off by an argument; what a task's code prints is let through."""
+    import lm_eval.api.task as module
+
+    bar = getattr(module, "tqdm", None)
+    if bar is None:
+        yield
+        return
+    module.tqdm = functools.partial(bar, disable=True)
+    try:
+        yield
+    finally:
+        module.tqdm = bar
 
 
 def _captured(messages: list[Message], add_generation_prompt: bool = True) -> str:
@@ -170,10 +215,15 @@ def _warnings(task: Any, source: TaskSource) -> Iterator[str]:
     repeats = task.get_config("repeats") or 1
     if task.OUTPUT_TYPE != "generate_until":
         return
-    if repeats > 1:
+    if repeats > 1 and _draws(task):
+        yield (
+            f"the task asks each item {repeats} times and samples; one answer is made here and stands for all of them, "
+            "so that metrics and filters over several answers (pass@k, maj@k) say no more than that one answer"
+        )
+    elif repeats > 1:
         yield f"the task asks each item {repeats} times; it is asked once, and its greedy answer stands for all of them"
     options = dict(task.get_config("generation_kwargs") or {})
-    if options.get("do_sample") or options.get("temperature"):
+    if _draws(task):
         yield "the task samples its answers; this run makes them as its own settings under 'generation' say"
     known = {
         "until",

@@ -13,7 +13,8 @@ _OF_ALL = frozenset(
     {"f1", "mcc", "brier_score", "likelihood", "bleu", "chrf", "chrf++", "ter", "perplexity", "word_perplexity"}
     | {"byte_perplexity", "bits_per_byte", "acc_all", "bypass"}
 )
-"""The harness's own metrics that only exist over all items: per item they are no number in [0, 1]."""
+"""The harness's own metrics that only exist over all items, unless the task takes their mean (as DROP does of its own
+``f1`` per item): per item they are no number in [0, 1]."""
 
 
 class Chosen(NamedTuple):
@@ -42,7 +43,8 @@ def choose_metric(task: Any, source: TaskSource, where: str) -> Chosen:
         raise UserError(
             f"{where} has no filter {source.filter!r}; it has {', '.join(filters)}.{nearest(source.filter, filters)}"
         )
-    fit = [name for name in metrics if name not in _OF_ALL and better.get(name) is not False]
+    whole = _of_all(task)
+    fit = [name for name in metrics if name not in whole and better.get(name) is not False]
     asked = source.metric
     if asked is not None:
         # Metrics that a task's own function gives are not all listed in its configuration: those are taken on trust.
@@ -50,7 +52,7 @@ def choose_metric(task: Any, source: TaskSource, where: str) -> Chosen:
             raise UserError(f"{where} has no metric {asked!r}; it has {', '.join(metrics)}.{nearest(asked, metrics)}")
         if better.get(asked) is False:
             raise UserError(f"{where}: of the metric {asked!r} less is better. Choose one of {_listed(fit)}.")
-        if asked in _OF_ALL:
+        if asked in whole:
             raise UserError(f"{where}: the metric {asked!r} has no value per item. Choose one of {_listed(fit)}.")
     elif not fit:
         raise UserError(
@@ -58,6 +60,14 @@ def choose_metric(task: Any, source: TaskSource, where: str) -> Chosen:
             "Choose another task."
         )
     return Chosen(asked or fit[0], source.filter or filters[0], metrics, filters)
+
+
+def _of_all(task: Any) -> frozenset[str]:
+    """The metrics of a task that only exist over all of its items."""
+    from lm_eval.api.registry import get_aggregation
+
+    mean = get_aggregation("mean")
+    return _OF_ALL - {str(name) for name, function in task.aggregation().items() if function is mean}
 
 
 def scalar(value: Any) -> float | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import hashlib
+import inspect
 import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,6 +22,7 @@ from competency_gaps.tasks.lm_eval_metric import scalar
 
 MAX_GEN_TOKS = 256
 """The harness's length of an answer where a task sets none."""
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +34,7 @@ class LmEval(Policy):
     """
 
     name: ClassVar[str] = "lm_eval"
+    as_plain_text: ClassVar[bool] = True
 
     task: Any
     """The harness's task object."""
@@ -39,6 +44,21 @@ class LmEval(Policy):
     """Which of its metrics is the score."""
     filter: str
     """After which of its filters."""
+    files: str = ""
+    """Hash of the files that define the task, where they are the user's own."""
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the task's configuration with its functions' source, of all that it asks, and of its files."""
+        parts = [
+            _described(self.task.dump_config()),
+            _source(type(self.task)),
+            self.metric,
+            self.filter,
+            self.files,
+            {doc: [[list(one.args), one.repeats] for one in asked] for doc, asked in self.requests.items()},
+        ]
+        text = json.dumps(parts, sort_keys=True, default=str, ensure_ascii=False)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def request(self, item: Item) -> Request:
         instances = self.requests[int(item.id)]
@@ -105,6 +125,13 @@ class LmEval(Policy):
         return choices[values.index(max(values))] if values else None
 
 
+def samples(options: Mapping[str, Any]) -> bool:
+    """Whether generation arguments draw answers at random, as the harness reads them: if they say neither, they do
+    not."""
+    drawn = options.get("do_sample")
+    return bool(drawn) if drawn is not None else float(options.get("temperature") or 0) > 0
+
+
 def doc_choices(task: Any, doc: Any) -> tuple[str, ...] | None:
     """A document's options; null: the task has none."""
     if not hasattr(task, "doc_to_choice") or task.get_config("doc_to_choice") is None:
@@ -127,7 +154,29 @@ def _generation(options: dict[str, Any]) -> Generation:
     longest = next((options[name] for name in lengths if options.get(name) is not None), MAX_GEN_TOKS)
     until = options.get("until") or []
     stop = [until] if isinstance(until, str) else list(until)
-    return Generation(int(longest), tuple(str(one) for one in stop if one), stop_at_once=True)
+    texts = tuple(str(one) for one in stop if one)
+    return Generation(int(longest), texts, stop_at_once=True, greedy=not samples(options))
+
+
+def _described(value: Any) -> Any:
+    """A configuration as plain JSON that is the same in every process: functions by their source."""
+    if isinstance(value, Mapping):
+        return {str(key): _described(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_described(part) for part in value]
+    if isinstance(value, functools.partial):
+        return [_described(value.func), _described(value.args), _described(value.keywords)]
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return _ADDRESS.sub("", value) if isinstance(value, str) else value
+    return _source(value) if callable(value) else _ADDRESS.sub("", str(value))
+
+
+def _source(value: Any) -> str:
+    """Source of a function or class, else its name."""
+    try:
+        return inspect.getsource(value)
+    except (TypeError, OSError):
+        return _ADDRESS.sub("", str(value))
 
 
 def _plain(value: Any) -> Any:

@@ -15,6 +15,8 @@ HARNESSES = ("lm_eval", "inspect")
 def parse_task(text: str, *, include_path: Path | None = None, num_fewshot: int | None = None) -> TaskSource:
     """Read ``lm_eval:NAME`` or ``inspect:FILE@TASK``.
 
+    Both run Python code: the file, and functions that the task files of ``include_path`` name.
+
     Raises
     ------
     UserError
@@ -26,6 +28,14 @@ def parse_task(text: str, *, include_path: Path | None = None, num_fewshot: int 
     if harness == "inspect":
         return TaskSource(harness="inspect", name=name)
     return TaskSource(harness="lm_eval", name=name, include_path=include_path, num_fewshot=num_fewshot)
+
+
+def inspect_place(name: str) -> tuple[Path, str | None]:
+    """File and task of ``FILE@TASK``; null: no task is named. A path that is a file may hold an ``@`` itself."""
+    if Path(name).is_file():
+        return Path(name), None
+    file, at, task = name.rpartition("@")
+    return (Path(file), task) if at and file else (Path(name), None)
 
 
 def task_entries(
@@ -62,8 +72,8 @@ def task_entries(
 def benchmark_name(source: TaskSource) -> str:
     """What a benchmark made of this task is called: the task's own name."""
     if source.harness == "inspect":
-        file, at, task = source.name.rpartition("@")
-        return task if at and file else Path(source.name).stem
+        file, task = inspect_place(source.name)
+        return task or file.stem
     path = Path(source.name)
     return path.stem if path.suffix == ".yaml" else source.name
 

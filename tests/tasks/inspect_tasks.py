@@ -63,3 +63,14 @@ def letter_scorer():
         return Score(value="C" if int(state.sample_id) % 3 else "I")
 
     return score
+
+
+@task
+def sampled():
+    return Task(
+        dataset=_samples(6),
+        solver=[generate()],
+        scorer=letter_scorer(),
+        epochs=2,
+        config=GenerateConfig(max_tokens=12, temperature=1.0),
+    )

@@ -19,6 +19,8 @@ from rich.progress import Progress as RichProgress
 from rich.progress import Task as RichTask
 from rich.text import Text
 
+from competency_gaps.text import visible
+
 
 class _Rate(TextColumn):
     def __init__(self) -> None:
@@ -81,4 +83,4 @@ class Progress:
     def say(self, text: str) -> None:
         """Print one line, unless quiet."""
         if not self.quiet:
-            self.console.print(text, highlight=False, markup=False)
+            self.console.print(visible(text), highlight=False, markup=False)

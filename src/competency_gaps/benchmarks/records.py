@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from competency_gaps.benchmarks.epochs import ItemCollector
@@ -101,9 +101,15 @@ def gather(
             continue
         where = entry.where if isinstance(entry, Record) else f"{source}, item {index + 1}"
         if isinstance(entry, Item):
-            collector.add(check_item(replace(entry, policy=policy or entry.policy), where), None, where)
+            item, epoch = check_item(replace(entry, policy=policy or entry.policy), where), None
         else:
-            collector.add(make_item(entry, index, fields, policy), Row(entry, fields).text("epoch"), where)
+            item, epoch = make_item(entry, index, fields, policy), Row(entry, fields).text("epoch")
+        if _is_whole(item):
+            collector.add(item, epoch, where)
+        else:
+            left_out.append(
+                LeftOut(where, "it holds half of a character (a lone surrogate), which nothing reads")
+            )
     items = collector.items()
     if not items:
         if left_out:
@@ -197,6 +203,15 @@ def check_item(item: Item, where: str) -> Item:
         except ValueError as error:
             raise UserError(f"{where}: {error}.") from error
     return replace(item, score=_score(item.score, where))
+
+
+def _is_whole(item: Item) -> bool:
+    """Whether every text of an item can be written as UTF-8; JSON may hold half of a surrogate pair."""
+    try:
+        json.dumps(asdict(item), ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _prompt(row: Row) -> tuple[str, tuple[Message, ...] | None, str | None]:

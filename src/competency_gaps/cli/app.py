@@ -32,6 +32,7 @@ from competency_gaps.cli import (
 from competency_gaps.cli import probe as probe_command
 from competency_gaps.cli import run as run_command
 from competency_gaps.errors import MachineError, UserError
+from competency_gaps.text import visible
 
 _INTERRUPTED = 130
 """What typer makes of Ctrl-C: a status that it returns instead of raising."""
@@ -73,10 +74,10 @@ def main() -> None:
             raise KeyboardInterrupt
         sys.exit(status if isinstance(status, int) else 0)
     except UserError as error:
-        stderr.print(f"error: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        stderr.print(f"error: {visible(str(error))}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except MachineError as error:
-        stderr.print(f"failed: {error}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+        stderr.print(f"failed: {visible(str(error))}", style="bold red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except typer.Abort:
         sys.exit(1)
@@ -89,9 +90,9 @@ def main() -> None:
             raise
         usage = _usage_message(error)
         if usage is not None:
-            stderr.print(f"error: {usage}", style="bold red", markup=False, highlight=False, soft_wrap=True)
+            stderr.print(f"error: {visible(usage)}", style="bold red", markup=False, highlight=False, soft_wrap=True)
             sys.exit(2)
-        text = f"failed: {type(error).__name__}: {error}\nSet CGAPS_TRACEBACK=1 for the traceback."
+        text = f"failed: {type(error).__name__}: {visible(str(error))}\nSet CGAPS_TRACEBACK=1 for the traceback."
         stderr.print(text, style="bold red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 

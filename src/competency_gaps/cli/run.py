@@ -42,9 +42,9 @@ def run(
         list[str] | None,
         typer.Option(help="Another tool's log (file or folder), NAME=PATH to name it; may be repeated."),
     ] = None,
-    metric: Annotated[str | None, typer.Option(help="Of logs: which metric is the score.")] = None,
-    filter_: Annotated[str | None, typer.Option("--filter", help="Of lm-eval logs: which filter.")] = None,
-    scorer: Annotated[str | None, typer.Option(help="Of Inspect logs: which scorer.")] = None,
+    metric: Annotated[str | None, typer.Option(help="Of logs and tasks: which metric is the score.")] = None,
+    filter_: Annotated[str | None, typer.Option("--filter", help="Of lm-eval's logs and tasks: which filter.")] = None,
+    scorer: Annotated[str | None, typer.Option(help="Of Inspect's logs and tasks: which scorer.")] = None,
     format_: Annotated[str | None, typer.Option("--format", help="Of logs: whose; found out if left out.")] = None,
     field: Annotated[
         list[str] | None, typer.Option(help="Of tables: OURS=COLUMN, e.g. prompt=question; may be repeated.")
@@ -68,21 +68,15 @@ def run(
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the summary.")] = False,
 ) -> None:
     """Audit a model: benchmarks and an SAE in, a run folder and a report out."""
-    data = (
-        read_yaml(config, set_ or [])
-        if config
-        else _from_options(
-            model,
-            sae,
-            benchmark,
-            set_ or [],
-            _tasks(task, include_path, num_fewshot) + _logs(log, metric, filter_, scorer, format_, field),
-        )
-    )
-    if config and (model or sae or benchmark or task or log):
+    chosen = {"metric": metric, "filter": filter_, "scorer": scorer}
+    tasks = _tasks(task, include_path, num_fewshot, chosen)
+    entries = tasks + _logs(log, chosen, format_, field, also_tasks=bool(tasks))
+    if config and (model or sae or benchmark or entries):
         raise UserError(
-            "give either a configuration file, or --model, --sae and --benchmark; change a file with --set."
+            "give either a configuration file, or --model and --sae with --benchmark, --task or --log; change a file "
+            "with --set."
         )
+    data = read_yaml(config, set_ or []) if config else _from_options(model, sae, benchmark, set_ or [], entries)
     if span:
         data["span"] = span
     # What is no mapping is left as it is: the check below says what is wrong with it.
@@ -146,7 +140,8 @@ def _from_options(
     absent = [name for name, value in given if not value]
     if absent:
         raise UserError(
-            f"give a configuration file, or all of --model, --sae and --benchmark; missing: {', '.join(absent)}."
+            f"give a configuration file, or --model, --sae and one of --benchmark, --task and --log; missing: "
+            f"{', '.join(absent)}."
         )
     data: dict[str, Any] = {
         "model": {"name": model},
@@ -177,8 +172,10 @@ def _benchmark(text: str) -> dict[str, Any]:
     return {"name": name or place.stem, "source": {"kind": "file", "path": path}}
 
 
-def _tasks(tasks: list[str] | None, include_path: Path | None, num_fewshot: int | None) -> list[dict[str, Any]]:
-    """What ``--task`` names, each single task a benchmark of its own."""
+def _tasks(
+    tasks: list[str] | None, include_path: Path | None, num_fewshot: int | None, chosen: dict[str, str | None]
+) -> list[dict[str, Any]]:
+    """What ``--task`` names, each single task a benchmark of its own, with the choices that its harness knows."""
     if not tasks:
         unused = [n for n, v in (("--include-path", include_path), ("--num-fewshot", num_fewshot)) if v is not None]
         if unused:
@@ -186,24 +183,35 @@ def _tasks(tasks: list[str] | None, include_path: Path | None, num_fewshot: int 
         return []
     from competency_gaps.tasks import task_entries
 
-    return task_entries(tasks, include_path=include_path, num_fewshot=num_fewshot)
+    entries = task_entries(tasks, include_path=include_path, num_fewshot=num_fewshot)
+    for entry in entries:
+        known = ("metric", "filter") if entry["source"]["harness"] == "lm_eval" else ("metric", "scorer")
+        entry["source"] |= {name: chosen[name] for name in known if chosen[name] is not None}
+    return entries
 
 
 def _logs(
     logs: list[str] | None,
-    metric: str | None,
-    filter_: str | None,
-    scorer: str | None,
+    chosen: dict[str, str | None],
     format_: str | None,
     fields: list[str] | None,
+    *,
+    also_tasks: bool,
 ) -> list[dict[str, Any]]:
     """What ``--log`` names, each benchmark of a folder by itself."""
     if not logs:
-        given = (("metric", metric), ("filter", filter_), ("scorer", scorer), ("format", format_), ("field", fields))
-        unused = [f"--{name}" for name, value in given if value]
+        given = {**({} if also_tasks else chosen), "format": format_, "field": fields}
+        unused = [f"--{name}" for name, value in given.items() if value]
         if unused:
-            raise UserError(f"{', '.join(unused)} go with --log PATH; there is none.")
+            raise UserError(f"{', '.join(unused)} go with --log PATH{'' if also_tasks else ' or --task'}: give one.")
         return []
     from competency_gaps.logs.entries import log_entries
 
-    return log_entries(logs, metric=metric, filter_=filter_, scorer=scorer, format_=format_, fields=fields or [])
+    return log_entries(
+        logs,
+        metric=chosen["metric"],
+        filter_=chosen["filter"],
+        scorer=chosen["scorer"],
+        format_=format_,
+        fields=fields or [],
+    )

@@ -107,6 +107,11 @@ def _text(
             messages[last]["content"] = content
         else:
             place = item.own
+    bare = setting == "off" or (setting == "auto" and tokenizer.chat_template is None)
+    if bare and item.messages is not None and [message["role"] for message in messages] == ["user"]:
+        return Text(messages[0]["content"], (place,), templated=False)
+    if tokenizer.chat_template is None and item.messages is not None:
+        raise SpanError("a chat of several messages, but the tokenizer has no chat template to make a text of it.")
     if system and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system})
     return _chat(tokenizer, messages, place, without_system=policy.as_plain_text)

@@ -1,0 +1,33 @@
+"""Texts of other tools that no tokenizer or terminal should meet as they are."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from competency_gaps.benchmarks import benchmark_from_objects
+from competency_gaps.benchmarks.item import Item
+from competency_gaps.progress import Progress
+
+
+def test_half_a_character_costs_its_item_and_nothing_else():
+    objects = [
+        {"id": "a", "prompt": "hello \ud800 there", "policy": "none"},
+        {"id": "b", "prompt": "whole 🦊", "policy": "none"},
+        {"id": "c", "prompt": "whole", "response": "half \udc00", "policy": "none"},
+        Item(id="d", prompt="x", policy="none", metadata={"deep": ["\ud83d"]}),
+    ]
+    made = benchmark_from_objects("quiz", objects)
+    assert [item.id for item in made.items] == ["b"]
+    assert ["surrogate" in left.reason for left in made.left_out] == [True] * 3
+    assert len(made.content_hash()) == 64
+
+
+def test_what_is_said_holds_no_terminal_escape():
+    out = io.StringIO()
+    progress = Progress()
+    progress.console = Console(file=out, width=200)
+    progress.say("left out member \x1b]0;title\x07of a file: \u202egnp.exe\nsecond line")
+    assert "\x1b" not in out.getvalue() and "\u202e" not in out.getvalue()
+    assert "<U+001B>" in out.getvalue() and "\nsecond line" in out.getvalue()

@@ -132,7 +132,7 @@ def test_an_option_with_a_context_of_its_own_that_is_too_long(kind, model_folder
 
 
 def test_a_stop_string_that_is_a_special_token(tasks, model_folder, tiny_config, tmp_path):
-    """The model says it: its row is made likelier than that of a token that the model would say."""
+    """The model says it in the place of another token, and would go on behind it."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -142,10 +142,11 @@ def test_a_stop_string_that_is_a_special_token(tasks, model_folder, tiny_config,
     with torch.inference_mode():
         often = lm.model.generate(prompt, max_new_tokens=12, do_sample=False, pad_token_id=1)[0, -1]
     place = tmp_path / "model"
-    model = AutoModelForCausalLM.from_pretrained(model_folder("llama"))
+    model = AutoModelForCausalLM.from_pretrained(model_folder("llama"), tie_word_embeddings=False)
     end = lm.tokenizer.convert_tokens_to_ids("<|end|>")
     with torch.no_grad():
-        model.get_input_embeddings().weight[end] = 1.2 * model.get_input_embeddings().weight[often]
+        model.lm_head.weight.copy_(model.model.embed_tokens.weight)
+        model.lm_head.weight[end] = 1.2 * model.lm_head.weight[often]
     model.save_pretrained(place)
     lm.tokenizer.save_pretrained(place)
     text = (tasks / "tiny_generate.yaml").read_text()

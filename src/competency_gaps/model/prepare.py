@@ -52,19 +52,20 @@ def prepare(
         # Another tool's text begins as that tool's tokenizer made it begin, whatever the SAE was trained on.
         bos_id = resolve_bos(lm.tokenizer, "auto", sae_prepends=None)
     tokens = tokenize(lm.tokenizer, text, bos_id=bos_id)
-    prompt, room = _longest(request, len(tokens.ids), lm.tokenizer)
+    prompt, room = _longest(request, tokens, lm.tokenizer)
     if max(len(tokens.ids), prompt + room) > lm.max_length:
         reason = f"longer than the context: {prompt}" + (f" + {room}" if room else "")
         return PreparedItem(item, policy, text, tokens, request, f"{reason} > {lm.max_length} tokens")
     return PreparedItem(item, policy, text, tokens, request, None)
 
 
-def _longest(request: Request, prompt: int, tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
+def _longest(request: Request, tokens: Tokens, tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
     """Tokens that the model reads, and reads or writes behind them, where that is most."""
 
     def lengths(texts: Sequence[str]) -> list[int]:
         return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]
 
+    prompt = len(tokens.ids)
     if isinstance(request, Generation):
         return prompt, request.max_new_tokens
     if isinstance(request, Sentences):
@@ -74,7 +75,7 @@ def _longest(request: Request, prompt: int, tokenizer: PreTrainedTokenizerBase) 
     before = [prompt] * len(request.texts)
     for place, context in enumerate(request.contexts):
         if context is not None:
-            before[place] = lengths([context])[0]
+            before[place] = tokens.added + lengths([context])[0]
     # The last token of an option is predicted, not read.
     after = [length - 1 for length in lengths(request.texts)]
     return max(zip(before, after, strict=True), key=sum)

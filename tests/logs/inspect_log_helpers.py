@@ -19,6 +19,8 @@ def read_all(path: Path, **chosen: str) -> tuple[list[Item], list[LeftOut], Sour
     left_out = [entry for entry in entries if isinstance(entry, LeftOut)]
     assert report.items == len(items)
     assert report.unscored == sum(item.score is None for item in items)
+    made_of = report.items - report.averaged_items + report.averaged
+    assert report.records == made_of + sum(report.left_out.values())
     return items, left_out, report
 
 

@@ -27,6 +27,9 @@ def read(path: Path, **choices: Any) -> Log:
     (report,) = [one for one in entries if isinstance(one, SourceReport)]
     items = [one for one in entries if isinstance(one, Item)]
     left_out = [one for one in entries if isinstance(one, LeftOut)]
+    assert (report.items, report.unscored) == (len(items), sum(item.score is None for item in items))
+    made_of = report.items - report.averaged_items + report.averaged
+    assert report.records == made_of + sum(report.left_out.values())
     return Log(items, left_out, report)
 
 

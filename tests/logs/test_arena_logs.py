@@ -189,3 +189,11 @@ def test_lines_that_are_no_judgement(tmp_path):
     with pytest.raises(UserError, match="arena_hard has no metric"):
         read_all(path, metric="win")
     assert read_all(path, metric="none")[0][0].score is None
+
+
+def test_more_than_two_games_are_said(tmp_path):
+    more = judged("u", "A>B", "B>A")
+    more["games"] += more["games"]
+    (item, _), _, report = read_all(judgement(tmp_path, [more, judged("v", "A>B", "B>A")]))
+    assert len(item.identity["games"]) == 2
+    assert any("1 item with more than two games" in warning for warning in report.warnings)

@@ -240,13 +240,48 @@ def test_twice_written_half_written_and_never_evaluated(tmp_path):
     path.write_text(path.read_text() + '{"entry_type": "attempt", "uuid": "c"')
     items, left_out, told = read_all(path)
     assert [item.score for item in items] == [1.0]
-    assert told.records == 2
+    assert told.records == 3
     assert sorted(one.reason.split(" (")[0] for one in left_out) == [
         "begun but not evaluated",
-        "the line is cut off",
         "the same attempt was there before",
     ]
-    assert any("no end" in warning for warning in told.warnings)
+    said = " ".join(told.warnings)
+    assert "1 line of the report cannot be used, of whatever family; first: x.report.jsonl, line 6, the line is" in said
+    assert "no end" in said
+
+
+def test_each_attempt_is_counted_once_in_one_family(tmp_path):
+    """A damaged line belongs to no family, an attempt of any status to its own."""
+    made = [
+        attempt("a", {"d": [0]}),
+        attempt("b", {}, status=0, seq=1),
+        attempt("c", {}, status=0, seq=2),
+        attempt("c", {}, status=1, seq=2),
+        attempt("c", {"d": [0]}, seq=2),
+        attempt("d", {}, status=7, seq=3),
+        attempt("e", {"d": [0]}, seq=4, text=""),
+        attempt("e", {"d": [0]}, seq=4),
+        attempt("f", {"d": [0]}, probe="lmrc.SlurUsage"),
+        attempt("g", {"d": [0]}, probe=None),
+        attempt(None, {"d": [0]}, seq=5),
+        attempt(None, {"d": [0]}, seq=6),
+    ]
+    path = write_report(tmp_path / "x.report.jsonl", *made)
+    path.write_text(path.read_text() + "[1]\n")
+    records = 0
+    for family, count in (("dan", 8), ("lmrc", 1)):
+        items, left_out, told = read_all(path, benchmark=family)
+        assert told.records == len(items) + len(left_out) == count
+        assert any("2 lines of the report cannot be used" in warning for warning in told.warnings)
+        records += told.records
+    assert records == len({(one["uuid"], one["seq"]) for one in made})  # "e" stands twice, "g" in no family
+    _, left_out, _ = read_all(path, benchmark="dan")
+    assert {one.reason for one in left_out} == {
+        "begun but not answered (the run was stopped)",
+        "its status is 7, not known here",
+        "the prompt is empty",
+        "the same attempt was there before",
+    }
 
 
 def test_counts_that_do_not_fit_are_said(tmp_path):

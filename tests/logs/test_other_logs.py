@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import polars as pl
@@ -9,6 +10,8 @@ import pytest
 from log_reading import read
 
 from competency_gaps.errors import UserError
+from competency_gaps.logs import lighteval as lighteval_log
+from competency_gaps.logs.describe import report_lines
 from competency_gaps.logs.detect import find_parts
 
 QUESTION = "Which animal jumps over the dog?"
@@ -85,10 +88,45 @@ def test_helm_refuses_what_is_not_one_prompt_per_question(tmp_path):
 
 def test_helm_names_statistics_where_none_is_a_score(tmp_path):
     helm(tmp_path, [helm_request("id1")], [helm_stats("id1", 9.0, metric="num_prompt_tokens")])
-    with pytest.raises(UserError, match="name one: num_prompt_tokens"):
+    with pytest.raises(UserError, match=r"there are num_prompt_tokens\. Name one"):
         read(tmp_path)
     with pytest.raises(UserError, match=r"outside \[0, 1\]"):
         read(tmp_path, metric="num_prompt_tokens")
+
+
+def test_helm_trials_with_other_examples_are_said(tmp_path):
+    other = {"model": "openai/gpt2", "prompt": f"Question: Which animal purrs?\nAnswer: cat\n\n{QUESTION}"}
+    requests = [helm_request("id1"), helm_request("id1", trial=1, request=other), helm_request("id2")]
+    stats = [helm_stats("id1", 1.0), helm_stats("id1", 0.0, trial=1), helm_stats("id2", 1.0)]
+    report = read(helm(tmp_path, requests, stats)).report
+    assert any("1 item asked with other examples in each trial" in warning for warning in report.warnings)
+    assert next(report_lines(report)).endswith("3 records, 2 items, 2 records averaged into 1 item, 0 unscored")
+
+
+def test_helm_odd_values_cost_a_record(tmp_path):
+    requests = [
+        helm_request("id1", result={"completions": [None]}),
+        helm_request("id2", trial=None),
+        helm_request("id3", request={"prompt": " \n"}),
+        helm_request("id4", trial="x"),
+        helm_request("id5"),
+        helm_request("id5"),
+        "nothing",
+    ]
+    stats = [helm_stats("id1", 1.0), helm_stats("id2", 0.0, trial=None), helm_stats("id5", 1.0), None, {"stats": 1}]
+    found = read(helm(tmp_path, requests, stats))
+    assert [(item.id, item.score, item.response) for item in found.items] == [
+        ("id1", 1.0, None),
+        ("id2", 0.0, " A"),
+        ("id5", 1.0, " A"),
+    ]
+    assert found.report.left_out == {
+        "the request holds no prompt": 1,
+        "its train_trial_index is no number": 1,
+        "the same instance and trial was there before": 1,
+        "the request is no object": 1,
+    }
+    assert any("2 records of per_instance_stats.json in no form" in warning for warning in found.report.warnings)
 
 
 def lighteval(folder, rows, task="lighteval|quiz|1", stamp="2026-11-24T10-00-00.000001"):
@@ -150,6 +188,34 @@ def test_lighteval_newest_and_values_as_texts(tmp_path):
         read(tmp_path)
 
 
+def test_lighteval_gold_of_0_is_a_gold(tmp_path):
+    row = {**old_row(), "gold_index": 0, "gold": "another"}
+    assert read(lighteval(tmp_path, [row])).items[0].answer == 0
+
+
+def test_lighteval_reads_some_rows_at_a_time_and_no_logits(tmp_path, monkeypatch):
+    """Rows with 50,000 numbers each, read with less memory than these would take as Python objects."""
+    import tracemalloc
+
+    monkeypatch.setattr(lighteval_log, "_SLICE", 7)
+    rows = [{**old_row(float(i % 2)), "pred_logits": [float(i)] * 50_000} for i in range(40)]
+    lighteval(tmp_path / "old", rows)
+    answers = [
+        {**new_row(float(i % 2), ""), "model_response": {"text": [f"a{i}"], "logits": [1.0] * 50_000}}
+        for i in range(40)
+    ]
+    lighteval(tmp_path / "new", answers)
+    for form in ("old", "new"):
+        tracemalloc.start()
+        found = read(tmp_path / form)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert [item.score for item in found.items] == [float(i % 2) for i in range(40)]
+        assert [item.id for item in found.items] == [str(i) for i in range(40)]
+        assert peak < 40 * 50_000
+    assert [item.response for item in found.items] == [f"a{i}" for i in range(40)]
+
+
 def opencompass(folder, predictions, results):
     for kind, content in (("predictions", predictions), ("results", results)):
         file = folder / "20261124_100000" / kind / "name-1b" / "quiz.json"
@@ -190,3 +256,63 @@ def test_options_that_these_formats_do_not_have(tmp_path):
     lighteval(tmp_path, [old_row()])
     with pytest.raises(UserError, match="a log of lighteval has no filter"):
         read(tmp_path, filter="none")
+
+
+def test_opencompass_joins_the_pieces_of_a_big_dataset(tmp_path):
+    """Its results count through all pieces, each piece counts from 0."""
+    entries = [{"origin_prompt": f"Question {i}", "prediction": "x"} for i in range(5)]
+    run = (
+        opencompass(tmp_path, {}, {"details": {str(i): {"correct": i in (1, 4)} for i in range(5)}}) / "20261124_100000"
+    )
+    predictions = run / "predictions" / "name-1b"
+    (predictions / "quiz.json").unlink()
+    for number, piece in enumerate((entries[:2], entries[2:4], entries[4:])):
+        content = json.dumps({str(i): entry for i, entry in enumerate(piece)})
+        (predictions / f"quiz_{number}.json").write_text(content)
+    (predictions / "quiz_4.json").write_text(content)
+    (part,) = find_parts(tmp_path)
+    assert (part.benchmark, list(part.passed_over)) == ("quiz", ["quiz_4.json"])
+    found = read(tmp_path)
+    assert [(item.id, item.prompt, item.score) for item in found.items] == [
+        (str(i), f"Question {i}", float(i in (1, 4))) for i in range(5)
+    ]
+
+
+def csv(folder):
+    folder.mkdir(exist_ok=True)
+    pl.DataFrame({"prompt": ["One?", "Two?"], "score": [7.0, 1.0]}).write_csv(folder / "table.csv")
+    return folder / "table.csv"
+
+
+def without_scores(folder):
+    """Logs of which no metric is a score."""
+    yield helm(folder / "helm", [helm_request("id1")], [helm_stats("id1", 9.0, metric="num_prompt_tokens")]), {}
+    yield lighteval(folder / "lighteval", [old_row(2.0)]), {}
+    yield opencompass(folder / "opencompass", {"0": {"origin_prompt": PROMPT}}, {"accuracy": 1}), {}
+    yield csv(folder), {"format": "table"}
+
+
+def test_items_without_scores(tmp_path):
+    for path, more in without_scores(tmp_path):
+        with pytest.raises(UserError):
+            read(path, **more)
+        found = read(path, metric="none", **more)
+        assert [item.score for item in found.items] == [None] * len(found.items) != []
+        assert not any("unscored" in warning for warning in found.report.warnings)
+
+
+def test_every_item_has_a_hash_of_what_the_model_read(tmp_path):
+    for path, more in without_scores(tmp_path):
+        for item in read(path, metric="none", **more).items:
+            text = item.seen.text if item.seen else item.prompt
+            assert item.identity["prompt_hash"] == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_half_a_character_costs_the_item_and_is_counted(tmp_path):
+    rows = {str(i): {"origin_prompt": text, "prediction": "x"} for i, text in enumerate(["fine", "half \ud800"])}
+    found = read(opencompass(tmp_path, rows, {"details": [{"correct": True}, {"correct": True}]}))
+    assert (len(found.items), len(found.left_out), found.report.items) == (1, 1, 1)
+    table = tmp_path / "table.jsonl"
+    table.write_text("".join(json.dumps({"prompt": text, "score": 1}) + "\n" for text in ["fine", "half \ud800"]))
+    found = read(table, format="table")
+    assert (len(found.items), len(found.left_out), found.report.records) == (1, 1, 2)

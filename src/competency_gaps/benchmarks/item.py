@@ -79,10 +79,13 @@ class SourceReport:
     available: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """What could have been chosen instead, e.g. ``{"metric": ("acc", "acc_norm")}``."""
     records: int = 0
-    """Records that the files hold."""
+    """Records that the files hold, each of which is counted once here:
+    ``records = items - averaged_items + averaged + sum(left_out.values())``."""
     items: int = 0
     averaged: int = 0
     """Records that went, with others, into one item's mean (epochs, repeats)."""
+    averaged_items: int = 0
+    """Items that are such a mean."""
     unscored: int = 0
     """Items without a score."""
     left_out: dict[str, int] = field(default_factory=dict)

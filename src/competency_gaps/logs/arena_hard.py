@@ -7,15 +7,13 @@ judgements, or else out of what the judge was asked.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.benchmarks.item import Item
+from competency_gaps.benchmarks.item import Item, LeftOut
 from competency_gaps.config import LogSource
 from competency_gaps.judging.verdicts import VERDICTS, results_of_games, score_of_games
 from competency_gaps.logs.arena_hard_files import (
@@ -28,9 +26,8 @@ from competency_gaps.logs.arena_hard_files import (
     read_questions,
 )
 from competency_gaps.logs.lines import files_under, first_object, json_lines
-from competency_gaps.logs.lm_eval_metric import NONE
 from competency_gaps.logs.options import refuse_options
-from competency_gaps.logs.part import LogEntry, LogPart
+from competency_gaps.logs.part import NONE, LogEntry, LogPart
 from competency_gaps.logs.tally import Tally
 from competency_gaps.model.prompts import Message
 from competency_gaps.text import percent, plural
@@ -105,13 +102,15 @@ class _Reading:
     labels: Counter[str] = field(default_factory=Counter)
     unjudged: int = 0
     """Games without a usable verdict."""
+    more_games: int = 0
+    """Items with more than the two games of which a score is made."""
     first_place: list[float] = field(default_factory=list)
     """What the answer in the first place gets on average, per item with both games."""
     won: float = 0.0
     counted: int = 0
     """Verdicts of items with both games, as often as they count, and what of it the model won."""
 
-    def item(self, entry: dict[str, Any]) -> Item | str:
+    def item(self, entry: dict[str, Any]) -> Item | LeftOut | str:
         """A judgement as an item, or why it is none."""
         name = item_id(entry)
         games = entry.get("games")
@@ -119,7 +118,7 @@ class _Reading:
             return "the line is no judgement (no id, or no games)"
         if name in self.seen:
             return "the same item was judged before in this file"
-        games = [*games, None, None][:2]
+        more, games = len(games) > 2, [*games, None, None][:2]
         asked = asked_of_judge(games)
         question, way = self.questions.get(name), FROM_FILE
         if question is None and asked is not None:
@@ -129,6 +128,7 @@ class _Reading:
         if question.text is None or not question.text.strip():
             return question.fault or "the question is empty"
         self.seen.add(name)
+        self.more_games += more
         labels = tuple(label_of(game) for game in games)
         self._count(labels)
         answer = self.answers.get(name)
@@ -140,14 +140,13 @@ class _Reading:
         messages: tuple[Message, ...] = ({"role": "user", "content": question.text},)
         if answer.system:
             messages = ({"role": "system", "content": answer.system}, *messages)
-        content = json.dumps(messages, ensure_ascii=False, sort_keys=True)
         item = Item(
             id=name,
             prompt=question.text,
             messages=messages,
             group=str(entry.get("category") or question.category or "") or None,
             policy="imported",
-            score=None if self.tally.metric == NONE else score_of_games(*labels),
+            score=score_of_games(*labels),
             response=answer.text,
             identity={
                 "tool": "arena_hard",
@@ -156,7 +155,6 @@ class _Reading:
                 "model": entry.get("model") or self.tally.part.model,
                 "baseline": baseline,
                 "games": list(labels),
-                "prompt_hash": hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest(),
             },
         )
         return self.tally.item(item, way)
@@ -178,6 +176,8 @@ class _Reading:
         tally.warn(f"judged by {tally.scorer}{against}")
         if self.unjudged:
             tally.warn(f"{plural(self.unjudged, 'game')} without a usable verdict; the other game counts alone")
+        if self.more_games:
+            tally.warn(f"{plural(self.more_games, 'item')} with more than two games, of which the first two count")
         if tally.unscored and tally.metric != NONE:
             tally.warn(f"{plural(tally.unscored, 'item')} without a score: neither game has a verdict")
         if games:

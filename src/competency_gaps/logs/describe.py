@@ -18,7 +18,7 @@ def report_lines(report: SourceReport) -> Iterator[str]:
     """One part of a log: what was read, chosen, averaged and left out. The names in it are foreign and made visible."""
     counts = [plural(report.records, "record"), plural(report.items, "item")]
     if report.averaged:
-        counts.append(f"{report.averaged:,} records averaged")
+        counts.append(f"{report.averaged:,} records averaged into {plural(report.averaged_items, 'item')}")
     counts.append(f"{report.unscored:,} unscored")
     yield _line(f"{report.benchmark}: {report.format}, {', '.join(counts)}")
     yield _line(f"    model: {report.model or 'not said'}")

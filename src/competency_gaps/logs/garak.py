@@ -5,8 +5,6 @@ An item is an attempt that garak evaluated; its score is 1 where the model held 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import mmap
 import re
 from collections import Counter
@@ -15,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.benchmarks.item import Item
+from competency_gaps.benchmarks.item import Item, LeftOut
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.logs.garak_attempt import (
@@ -30,12 +28,11 @@ from competency_gaps.logs.garak_attempt import (
     threshold_of,
 )
 from competency_gaps.logs.lines import files_under, first_object, json_lines
-from competency_gaps.logs.lm_eval_metric import NONE
 from competency_gaps.logs.options import refuse_options
-from competency_gaps.logs.part import LogEntry, LogPart
+from competency_gaps.logs.part import NONE, LogEntry, LogPart
 from competency_gaps.logs.shapes import mapping
 from competency_gaps.logs.tally import Tally
-from competency_gaps.text import plural
+from competency_gaps.text import plural, shorten
 
 ALL_DETECTORS = "lowest of all detectors"
 OWN_TEXT = "the attack's last turn"
@@ -44,7 +41,8 @@ NO_SCORES = "this report names its detectors but holds no results for each attem
 # In a JSON text a quotation mark inside a string is escaped, so this stands nowhere but in an attempt's own field.
 _PROBE = re.compile(rb'"probe_classname":\s*"(?:garak\.)?(?:probes\.)?(\w+)\.(\w+)"')
 _HITLOG = ".hitlog.jsonl"
-_EVALUATED, _ANSWERED = 2, 1
+_EVALUATED = 2
+_OPEN = {0: "begun but not answered (the run was stopped)", 1: "begun but not evaluated (the run was stopped)"}
 
 
 def find(path: Path) -> list[LogPart]:
@@ -124,11 +122,15 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     refuse_options(source, part, "filter", "scorer")
     reading = _Reading(part.details["family"], Tally(part), source.metric)
     for line in json_lines(part.files[0]):
-        reason = line.fault or reading.add(line.value, line.where)
+        if line.fault is not None:
+            reading.unreadable.append((line.where, line.fault))
+            continue
+        reason = reading.add(line.value, line.where)
         if reason is not None:
             yield reading.tally.drop(line.where, reason)
-    for where in reading.open.values():
-        yield reading.tally.drop(where, "begun but not evaluated (the run was stopped)")
+    for where, status in reading.open.values():
+        reading.tally.records += 1
+        yield reading.tally.drop(where, _OPEN.get(status, f"its status is {shorten(repr(status), 40)}, not known here"))
     yield from reading.items()
     yield reading.report()
 
@@ -141,8 +143,10 @@ class _Reading:
     tally: Tally
     detector: str | None
     attempts: dict[str, Attempt] = field(default_factory=dict)
-    open: dict[str, str] = field(default_factory=dict)
-    """Attempts with an answer that is not evaluated yet: uuid -> where."""
+    open: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    """Attempts that are not evaluated yet: uuid -> where, and their last status."""
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    """Lines that cannot be read, whose family nobody knows: where, and why."""
     judged: dict[str, tuple[str, Results]] = field(default_factory=dict)
     """Every evaluated attempt's probe and results, also of those that are no items."""
     tags: dict[str, list[str]] = field(default_factory=dict)
@@ -171,15 +175,19 @@ class _Reading:
         return None
 
     def _attempt(self, entry: dict[str, Any], where: str) -> str | None:
-        probe, uuid = probe_of(entry), str(entry.get("uuid"))
+        probe, uuid = probe_of(entry), str(entry.get("uuid") or where)
+        if not probe:
+            self.unreadable.append((where, "the attempt names no probe"))
         if probe.split(".")[0] != self.family:
             return None
         status = entry.get("status")
         if status != _EVALUATED:
-            if status == _ANSWERED and uuid not in self.judged:
-                self.open[uuid] = where
+            # An attempt is written each time that its status changes; all of that is one record.
+            if uuid not in self.judged:
+                self.open[uuid] = (where, status if isinstance(status, (int, str)) else type(status).__name__)
             return None
         self.open.pop(uuid, None)
+        self.tally.records += 1
         if uuid in self.judged:
             return "the same attempt was there before"
         self.judged[uuid] = (probe, results_of(entry.get("detector_results")))
@@ -202,11 +210,10 @@ class _Reading:
             before = self.counts.get((probe, detector), (0, 0))
             self.counts[probe, detector] = (before[0] + fine, before[1] + judged)
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[Item | LeftOut]:
         """One item per attempt, in the report's order."""
         attempts = list(self.attempts.values())
         detectors = dict.fromkeys(name for attempt in attempts for name in attempt.results.scores)
-        self.tally.records = len(self.judged) + len(self.open)
         self.tally.available = {"metric": tuple(detectors)} if detectors else {}
         if self.detector not in (None, NONE) and self.detector not in detectors:
             raise UserError(
@@ -224,7 +231,6 @@ class _Reading:
             yield self.tally.item(self._item(attempt, unique), OWN_TEXT)
 
     def _item(self, attempt: Attempt, name: str) -> Item:
-        content = json.dumps(attempt.messages, ensure_ascii=False, sort_keys=True)
         return Item(
             id=name,
             prompt=attempt.messages[-1]["content"],
@@ -245,7 +251,6 @@ class _Reading:
                 "outputs": attempt.outputs,
                 "threshold": self.threshold,
                 "metric": self.tally.metric,
-                "prompt_hash": hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest(),
             },
         )
 
@@ -258,6 +263,11 @@ class _Reading:
             tally.warn(f"{plural(count, 'attempt')} {note}")
         if tally.unscored and self.detector != NONE:
             tally.warn(f"{plural(tally.unscored, 'attempt')} without a score: no output could be judged")
+        if self.unreadable:
+            (where, fault), count = self.unreadable[0], len(self.unreadable)
+            tally.warn(
+                f"{plural(count, 'line')} of the report cannot be used, of whatever family; first: {where}, {fault}"
+            )
         if not self.complete:
             tally.warn("the report has no end: garak was stopped, or is still running")
         if self.threshold != DEFAULT_THRESHOLD:

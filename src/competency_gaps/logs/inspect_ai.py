@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.benchmarks.item import Item
+from competency_gaps.benchmarks.item import Item, LeftOut
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
 from competency_gaps.logs.inspect_ai_files import Unreadable, read_head, samples
@@ -158,7 +158,7 @@ class _Reading:
         known.append(_Epoch(number, question, score.value, failed, sample.get("target"), sample.get("uuid")))
         return None
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[Item | LeftOut]:
         """One item per sample, in the dataset's order."""
         self.scores.check(self.source.scorer)
         order = {str(one): place for place, one in enumerate(sequence(self._dataset().get("sample_ids")))}

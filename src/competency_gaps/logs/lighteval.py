@@ -7,7 +7,7 @@ Until version 0.9 a row holds ``example``, ``full_prompt``, ``predictions`` and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,17 +15,18 @@ import polars as pl
 
 from competency_gaps.benchmarks.item import Item
 from competency_gaps.config import LogSource
-from competency_gaps.errors import UserError, nearest
-from competency_gaps.logs.chat import chat_messages
+from competency_gaps.errors import UserError
+from competency_gaps.logs.chat import prompted
 from competency_gaps.logs.lines import files_under, score_in_unit
-from competency_gaps.logs.options import refuse_options
-from competency_gaps.logs.own_text import begins_itself, last_occurrence, whole
-from competency_gaps.logs.part import LogEntry, LogPart
+from competency_gaps.logs.options import chosen_metric, refuse_options
+from competency_gaps.logs.part import NONE, LogEntry, LogPart
+from competency_gaps.logs.shapes import mapping, sequence
 from competency_gaps.logs.tally import Tally
-from competency_gaps.model.prompts import Text
 
 _NAME = re.compile(r"details_(?P<task>.+)_(?P<stamp>\d{4}-\d\d-\d\dT[\d.:-]+)\.parquet")
 QUERY = "the document's query, at its last place in the prompt"
+_SLICE = 1000
+"""Rows that are Python objects at one time."""
 
 
 class Row(NamedTuple):
@@ -66,7 +67,7 @@ def _model(file: Path, stamp: str) -> str | None:
 
 
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
-    """Items of one task.
+    """Items of one task; only the columns that are used are read (logits and token ids are not), some rows at a time.
 
     Raises
     ------
@@ -74,100 +75,120 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
         If the file cannot be read, holds texts instead of values, or no metric is a score.
     """
     refuse_options(source, part, "filter", "scorer")
+    file = part.files[0]
     try:
-        frame = pl.read_parquet(part.files[0])
-    except pl.exceptions.PolarsError as error:
-        raise UserError(f"{part.files[0]}: not a readable Parquet file ({error}).") from error
-    frame = frame.rename({name: name.strip("_") for name in frame.columns})
-    rows = [_row(values, part.files[0]) for values in frame.iter_rows(named=True)]
-    metric, available = _metric(rows, source.metric, part)
-    tally = Tally(part, metric=metric, available={"metric": available}, records=len(rows))
-    tally.warn("lighteval's details do not say of which metrics higher is better; see that this one is of that kind")
-    for number, row in enumerate(rows):
-        made = _item(row, number, metric, part)
-        if made is None:
-            yield tally.drop(f"{part.files[0].name}, row {number + 1}", "the row holds no prompt")
-            continue
-        item, way = made
-        if item.score is None:
-            tally.unscored_because(str(score_in_unit(row.metrics.get(metric)).reason))
-        yield tally.item(item, way)
+        columns = _columns(file)
+        frame = pl.scan_parquet(file)
+        metric, usable = _metric(frame.select(columns["metrics"]), source, part)
+        tally = Tally(part, metric=metric, available={"metric": usable})
+        tally.warn(
+            "lighteval's details do not say of which metrics higher is better; see that this one is of that kind"
+        )
+        for number, values in enumerate(_rows(frame.select(**columns))):
+            tally.records += 1
+            row = _row(values)
+            made = _item(row, number, metric, part)
+            if made is None:
+                yield tally.drop(f"{file.name}, row {number + 1}", "the row holds no prompt")
+                continue
+            item, way = made
+            if item.score is None:
+                tally.unscored_because(str(score_in_unit(row.metrics.get(metric)).reason))
+            yield tally.item(item, way)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise UserError(f"{file}: not a readable Parquet file ({error}).") from error
     yield tally.report()
 
 
-def _row(values: Mapping[str, Any], file: Path) -> Row:
-    if isinstance(values.get("doc"), dict) and isinstance(values.get("metric"), dict):
-        doc, answer = values["doc"], values.get("model_response") or {}
-        return Row(
-            str(doc.get("query") or ""),
-            answer.get("input") or doc.get("query"),
-            answer.get("text") or answer.get("logprobs") or (),
-            doc.get("choices") or (),
-            doc.get("gold_index"),
-            values["metric"],
-            _id(doc.get("id")),
+def _columns(file: Path) -> dict[str, pl.Expr]:
+    """Where our names stand in the file's form.
+
+    Raises
+    ------
+    UserError
+        If it has neither form.
+    """
+    schema = pl.read_parquet_schema(file)
+    names = {name.strip("_"): name for name in schema}
+
+    def inside(outer: str, *inner: str) -> dict[str, pl.Expr]:
+        kind = schema.get(names.get(outer, ""))
+        there = [field.name for field in kind.fields] if isinstance(kind, pl.Struct) else []
+        return {name: pl.col(names[outer]).struct.field(name) for name in inner if name in there}
+
+    if all(isinstance(schema.get(names.get(name, "")), pl.Struct) for name in ("doc", "metric")):
+        found = inside("doc", "query", "choices", "gold_index", "id") | inside(
+            "model_response", "input", "text", "logprobs"
         )
-    if isinstance(values.get("metrics"), dict) and "full_prompt" in values:
-        gold = values.get("gold_index") or values.get("gold")
-        return Row(
-            str(values.get("example") or ""),
-            values["full_prompt"],
-            values.get("predictions") or (),
-            values.get("choices") or (),
-            gold,
-            values["metrics"],
-            None,
-        )
+        return {"metrics": pl.col(names["metric"]), **found}
+    if isinstance(schema.get(names.get("metrics", "")), pl.Struct) and "full_prompt" in names:
+        old = ("metrics", "example", "full_prompt", "predictions", "choices", "gold_index", "gold")
+        return {name: pl.col(names[name]) for name in old if name in names}
     raise UserError(
-        f"{file} has the columns {', '.join(values)}: no details that can be read (in some tasks lighteval writes all "
+        f"{file} has the columns {', '.join(schema)}: no details that can be read (in some tasks lighteval writes all "
         "values as texts). Make a table of it and give it with --format table."
     )
 
 
-def _id(value: Any) -> str | None:
-    return str(value) if value not in (None, "") else None
+def _rows(frame: pl.LazyFrame) -> Iterator[dict[str, Any]]:
+    start = 0
+    while (part := frame.slice(start, _SLICE).collect()).height:
+        yield from part.iter_rows(named=True)
+        start += part.height
 
 
-def _metric(rows: Sequence[Row], wanted: str | None, part: LogPart) -> tuple[str, tuple[str, ...]]:
-    names = list(dict.fromkeys(name for row in rows for name in row.metrics))
-    usable = tuple(name for name in names if _is_score([row.metrics.get(name) for row in rows]))
-    if wanted is not None and wanted not in names:
+def _row(values: Mapping[str, Any]) -> Row:
+    gold = values.get("gold_index")
+    if "full_prompt" in values:
+        prompt, answers = values["full_prompt"], values.get("predictions")
+    else:
+        prompt, answers = values.get("input") or values.get("query"), values.get("text") or values.get("logprobs")
+    return Row(
+        str(values.get("example") or values.get("query") or ""),
+        prompt,
+        sequence(answers),
+        sequence(values.get("choices")),
+        values.get("gold") if gold is None else gold,
+        mapping(values["metrics"]),
+        str(values["id"]) if values.get("id") not in (None, "") else None,
+    )
+
+
+def _metric(frame: pl.LazyFrame, source: LogSource, part: LogPart) -> tuple[str, tuple[str, ...]]:
+    reasons: dict[str, set[str | None]] = {}
+    for row in _rows(frame):
+        for name, value in mapping(next(iter(row.values()))).items():
+            reasons.setdefault(name, set()).add(score_in_unit(value).reason)
+    usable = tuple(name for name, found in reasons.items() if _is_score(found))
+    metric = chosen_metric(source, part, list(reasons), usable=usable)
+    if metric != NONE and metric not in usable:
         raise UserError(
-            f"{part.files[0]} has no metric {wanted!r}; there are {', '.join(names)}.{nearest(wanted, names)}"
+            f"{part.files[0]}: the metric {metric!r} is not one number in [0, 1] per item; usable: "
+            f"{', '.join(usable) or 'none'}. Give {NONE!r} to use the items without scores."
         )
-    if not usable or (wanted is not None and wanted not in usable):
-        said = f"the metric {wanted!r} is not" if wanted else "no metric is"
-        raise UserError(
-            f"{part.files[0]}: {said} one number in [0, 1] per item; usable: {', '.join(usable) or 'none'}."
-        )
-    return wanted or usable[0], usable
+    return metric, usable
 
 
-def _is_score(values: Sequence[Any]) -> bool:
-    reasons = {score_in_unit(value).reason for value in values}
+def _is_score(reasons: Set[str | None]) -> bool:
     return None in reasons and reasons <= {None, "no score", "the score is NaN"}
 
 
 def _item(row: Row, number: int, metric: str, part: LogPart) -> tuple[Item, str] | None:
-    asked = row.prompt[0] if isinstance(row.prompt, list) and len(row.prompt) == 1 else row.prompt
-    messages = chat_messages(row.prompt)
-    prompt = messages[-1]["content"] if messages else asked if isinstance(asked, str) else ""
-    found = last_occurrence(prompt, row.query, QUERY) or whole(prompt)
-    if found is None:
+    asked = prompted(row.prompt, row.query, QUERY)
+    if asked is None:
         return None
-    place = (found.start, found.end)
     options = tuple(str(one).strip() for one in row.choices) if len(row.choices) > 1 else None
-    gold = row.gold[0] if isinstance(row.gold, list) and row.gold else row.gold
+    gold = next(iter(row.gold), None) if isinstance(row.gold, list) else row.gold
     response = next((one for one in row.answers if isinstance(one, str)), None)
     if response is None and options is not None and len(row.answers) == len(options):
         numbers = [one for one in row.answers if isinstance(one, (int, float))]
         response = options[numbers.index(max(numbers))] if len(numbers) == len(options) else None
     item = Item(
         id=str(number),
-        prompt=prompt[slice(*place)],
-        messages=messages,
-        own=place if messages else None,
-        seen=None if messages else Text(prompt, (place,), templated=begins_itself(prompt, None)),
+        prompt=asked.prompt,
+        messages=asked.messages,
+        own=asked.own,
+        seen=asked.seen,
         choices=options,
         answer=gold,
         policy="imported",
@@ -175,4 +196,4 @@ def _item(row: Row, number: int, metric: str, part: LogPart) -> tuple[Item, str]
         response=response,
         identity={"tool": "lighteval", "task": part.benchmark, "doc_id": row.id or str(number), "metric": metric},
     )
-    return item, found.way
+    return item, asked.way

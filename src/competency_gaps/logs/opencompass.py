@@ -6,6 +6,9 @@ scored by perplexity hold one prompt per option and are left out.
 
 from __future__ import annotations
 
+import glob
+import itertools
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,29 +16,59 @@ from typing import Any
 from competency_gaps.benchmarks.item import Item
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
-from competency_gaps.logs.chat import chat_messages
+from competency_gaps.logs.chat import Prompted, prompted
 from competency_gaps.logs.lines import files_under, json_file, score_in_unit
-from competency_gaps.logs.options import refuse_options
-from competency_gaps.logs.own_text import WHOLE, begins_itself, whole
-from competency_gaps.logs.part import LogEntry, LogPart
+from competency_gaps.logs.options import chosen_metric, refuse_options
+from competency_gaps.logs.part import NONE, LogEntry, LogPart
 from competency_gaps.logs.tally import Tally
-from competency_gaps.model.prompts import Text
 
-MESSAGE = "the last user message"
 METRIC = "correct"
+_PIECE = re.compile(r"(?P<dataset>.+)_(?P<number>\d+)")
 
 
 def find(path: Path) -> list[LogPart]:
-    """Every dataset of which predictions lie at a path."""
-    parts = []
-    for file in files_under(path, "*.json"):
-        folder = file.parent.parent
-        if folder.name != "predictions" or not _is_predictions(file):
-            continue
-        results = folder.parent / "results" / file.parent.name / file.name
-        files = (file, results) if results.is_file() else (file,)
-        parts.append(LogPart("opencompass", file.stem, files, model=file.parent.name, stamp=folder.parent.name))
-    return parts
+    """Every dataset of which predictions lie at a path.
+
+    A big dataset is predicted in pieces, ``DATASET_0.json`` and so on, which have their results in one file.
+    """
+    files = [file for file in files_under(path, "*.json") if file.parent.parent.name == "predictions"]
+    parts: dict[Path, LogPart] = {}
+    for file in filter(_is_predictions, files):
+        piece = _PIECE.fullmatch(file.stem)
+        whole_name = file.with_stem(piece["dataset"]) if piece else file
+        together = piece is not None and not _results(file).is_file() and _results(whole_name).is_file()
+        name = whole_name if together and not whole_name.is_file() else file
+        if name not in parts:
+            parts[name] = _part(name, pieces=name != file)
+    return list(parts.values())
+
+
+def _part(file: Path, *, pieces: bool) -> LogPart:
+    predictions = [file]
+    passed_over = {}
+    if pieces:
+        numbered = (file.with_stem(f"{file.stem}_{number}") for number in itertools.count())
+        predictions = list(itertools.takewhile(Path.is_file, numbered))
+        others = set(file.parent.glob(f"{glob.escape(file.stem)}_*.json")) - set(predictions)
+        passed_over = {
+            other.name: "a piece of the dataset before it is missing"
+            for other in others
+            if _PIECE.fullmatch(other.stem)
+        }
+    results = _results(file)
+    return LogPart(
+        "opencompass",
+        file.stem,
+        (*predictions, *([results] if results.is_file() else [])),
+        model=file.parent.name,
+        stamp=file.parent.parent.parent.name,
+        passed_over=dict(sorted(passed_over.items())),
+        details={"predictions": len(predictions)},
+    )
+
+
+def _results(predictions: Path) -> Path:
+    return predictions.parent.parent.parent / "results" / predictions.parent.name / predictions.name
 
 
 def _is_predictions(file: Path) -> bool:
@@ -45,7 +78,7 @@ def _is_predictions(file: Path) -> bool:
 
 
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
-    """Items of one dataset.
+    """Items of one dataset. The files are read whole, one after the other: OpenCompass writes one JSON value each.
 
     Raises
     ------
@@ -53,26 +86,30 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
         If the results do not say per item whether it is right.
     """
     refuse_options(source, part, "filter", "scorer")
-    if source.metric not in (None, METRIC):
-        raise UserError(f"{part.files[0]}: OpenCompass' score per item is {METRIC!r}, not {source.metric!r}.")
-    predictions = json_file(part.files[0])
-    if not isinstance(predictions, dict):
-        raise UserError(f"{part.files[0]}: {type(predictions).__name__}, expected an object with one entry per item.")
-    details = _details(part)
-    tally = Tally(part, metric=METRIC, available={"metric": (METRIC,)})
+    tally = Tally(part, metric=chosen_metric(source, part, [METRIC], usable=[METRIC]), available={"metric": (METRIC,)})
     tally.warn("OpenCompass does not say where examples end, so the whole prompt (or last message) is the own text")
-    for number, entry in predictions.items():
-        tally.records += 1
-        where = f"{part.files[0].name}, entry {number}"
-        if not isinstance(entry, dict) or "origin_prompt" not in entry:
-            reason = "scored by perplexity: one prompt per option"
-            yield tally.drop(where, reason if _by_perplexity(entry) else "the entry holds no prompt")
-            continue
-        item = _item(number, entry, details.get(number, {}), tally)
-        if item is None:
-            yield tally.drop(where, "the entry holds no prompt")
-            continue
-        yield tally.item(item, MESSAGE if item.messages else WHOLE)
+    count = part.details["predictions"]
+    details = {} if tally.metric == NONE else _details(part, count)
+    before = 0
+    for file in part.files[:count]:
+        predictions = json_file(file)
+        if not isinstance(predictions, dict):
+            raise UserError(f"{file}: {type(predictions).__name__}, expected an object with one entry per item.")
+        for key, entry in predictions.items():
+            tally.records += 1
+            where = f"{file.name}, entry {key}"
+            if not isinstance(entry, dict) or "origin_prompt" not in entry:
+                reason = "scored by perplexity: one prompt per option"
+                yield tally.drop(where, reason if _by_perplexity(entry) else "the entry holds no prompt")
+                continue
+            number = str(before + int(key)) if key.isdecimal() else key
+            asked = prompted(entry["origin_prompt"], "", "")
+            if asked is None:
+                yield tally.drop(where, "the entry holds no prompt")
+                continue
+            yield tally.item(_item(number, entry, asked, details.get(number, {}), tally), asked.way)
+        # Every piece counts from 0, the results count through.
+        before += len(predictions)
     yield tally.report()
 
 
@@ -80,26 +117,21 @@ def _by_perplexity(entry: Any) -> bool:
     return isinstance(entry, dict) and any(str(key).startswith("label: ") for key in entry)
 
 
-def _details(part: LogPart) -> dict[str, dict[str, Any]]:
-    results = json_file(part.files[1]) if len(part.files) > 1 else {}
+def _details(part: LogPart, predictions: int) -> dict[str, dict[str, Any]]:
+    results = json_file(part.files[-1]) if len(part.files) > predictions else {}
     details = results.get("details") if isinstance(results, dict) else None
     if isinstance(details, list):
         details = {str(number): one for number, one in enumerate(details)}
     found = {str(k): v for k, v in details.items() if isinstance(v, dict)} if isinstance(details, dict) else {}
     if not any(METRIC in one for one in found.values()):
         raise UserError(
-            f"{part.files[-1]} does not say per item whether it is right. Run OpenCompass with --dump-eval-details."
+            f"{part.files[-1]} does not say per item whether it is right. Run OpenCompass with --dump-eval-details, "
+            f"or give {NONE!r} as 'metric' to use the items without scores."
         )
     return found
 
 
-def _item(number: str, entry: Mapping[str, Any], detail: Mapping[str, Any], tally: Tally) -> Item | None:
-    asked = entry["origin_prompt"]
-    messages = chat_messages(asked)
-    prompt = messages[-1]["content"] if messages else asked if isinstance(asked, str) else ""
-    found = whole(prompt)
-    if found is None:
-        return None
+def _item(number: str, entry: Mapping[str, Any], asked: Prompted, detail: Mapping[str, Any], tally: Tally) -> Item:
     values = detail.get(METRIC)
     values = values if isinstance(values, list) else [values]
     scores = [score_in_unit(value) for value in values]
@@ -108,17 +140,16 @@ def _item(number: str, entry: Mapping[str, Any], detail: Mapping[str, Any], tall
         tally.unscored_because(str(scores[0].reason) if scores else "no score")
     answers = entry.get("prediction")
     response = answers[0] if isinstance(answers, list) and answers else answers
-    place = (found.start, found.end)
     return Item(
         id=number,
-        prompt=prompt[slice(*place)],
-        messages=messages,
-        own=place if messages else None,
-        seen=None if messages else Text(prompt, (place,), templated=begins_itself(prompt, None)),
+        prompt=asked.prompt,
+        messages=asked.messages,
+        own=asked.own,
+        seen=asked.seen,
         answer=entry.get("gold"),
         policy="imported",
         score=sum(good) / len(good) if good else None,
         response=response if isinstance(response, str) else None,
         epochs=max(1, len(scores)),
-        identity={"tool": "opencompass", "doc_id": number, "metric": METRIC, "epochs": max(1, len(scores))},
+        identity={"tool": "opencompass", "doc_id": number, "metric": tally.metric, "epochs": max(1, len(scores))},
     )

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
 from competency_gaps.config import LogSource
 
+NONE = "none"
+"""``metric`` that takes the items without scores, for coverage."""
+
 LogEntry = Item | LeftOut | SourceReport
 """What a log gives: items, records that became none, and at last a report of how it was read."""
 

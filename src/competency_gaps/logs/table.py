@@ -10,7 +10,7 @@ from competency_gaps.benchmarks.records import check_fields, gather
 from competency_gaps.benchmarks.rows import Record
 from competency_gaps.config import FileSource, LogSource
 from competency_gaps.errors import UserError
-from competency_gaps.logs.part import LogEntry, LogPart
+from competency_gaps.logs.part import NONE, LogEntry, LogPart
 from competency_gaps.logs.tally import Tally
 
 ALL = "the prompt is the item's own text"
@@ -29,22 +29,32 @@ def read_table(source: LogSource) -> Iterator[LogEntry]:
         if getattr(source, name) is not None:
             raise UserError(f"{source.path}: a table has no {name}. Leave '{name}' out.")
     fields = dict(source.fields)
-    if source.metric is not None:
+    scored = source.metric != NONE
+    if not scored:
+        fields.pop("score", None)
+    elif source.metric is not None:
         if fields.get("score", source.metric) != source.metric:
             raise UserError(f"'metric' is {source.metric!r}, but the field 'score' is mapped to {fields['score']!r}.")
         fields["score"] = source.metric
     check_fields(fields)
     records = list(read_files(FileSource(path=source.path, fields=fields)))
     column = fields.get("score", "score")
-    if records and not _has(records[0], column):
+    if not scored:
+        # Nor is a column read that has our name for it.
+        records = [replace(one, values={k: v for k, v in one.values.items() if k != "score"}) for one in records]
+    elif records and not _has(records[0], column):
         raise UserError(
             f"{source.path} has no column {column!r} for the score; there are {', '.join(records[0].values)}. "
-            "Name it with fields: {score: COLUMN}, or read the file as a benchmark and let a policy score it."
+            f"Name it with fields: {{score: COLUMN}}, give {NONE!r} as 'metric' to use the items without scores, or "
+            "read the file as a benchmark and let a policy score it."
         )
-    tally = Tally(LogPart("table", source.path.stem, (source.path,)), metric=column, records=len(records))
+    part = LogPart("table", source.path.stem, (source.path,))
+    tally = Tally(part, metric=column if scored else NONE, records=len(records))
     found = gather(records, source=str(source.path), fields=fields, policy="imported")
+    for one in found.left_out:
+        yield tally.drop(one.where, one.reason)
     for item in found.items:
-        identity = {"tool": "table", "doc_id": item.id, "metric": column, "epochs": item.epochs}
+        identity = {"tool": "table", "doc_id": item.id, "metric": tally.metric, "epochs": item.epochs}
         yield tally.item(
             replace(item, identity=identity), ALL if item.messages is None else MESSAGES, records=item.epochs
         )

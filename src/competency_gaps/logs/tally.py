@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
-from competency_gaps.logs.part import LogPart
+from competency_gaps.logs.part import NONE, LogPart
 from competency_gaps.text import plural
+
+HALF_A_CHARACTER = "it holds half of a character (a lone surrogate), which nothing reads"
 
 
 @dataclass
@@ -25,6 +29,7 @@ class Tally:
     records: int = 0
     items: int = 0
     averaged: int = 0
+    averaged_items: int = 0
     unscored: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     own_text: Counter[str] = field(default_factory=Counter)
@@ -32,8 +37,10 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     """Why items are unscored, where the log says it -> items."""
 
-    def item(self, item: Item, own_text: str, *, records: int = 1) -> Item:
-        """Count an item and give it back.
+    def item(self, item: Item, own_text: str, *, records: int = 1) -> Item | LeftOut:
+        """Count an item and give it back, without its score where none was asked for.
+
+        Its identity gets the SHA-256 of all that the model read as ``prompt_hash``, where the tool wrote none.
 
         Parameters
         ----------
@@ -41,17 +48,29 @@ class Tally:
             How its own text was found in what the model read.
         records
             Records that went into it; several are averaged.
+
+        Returns
+        -------
+        Item or LeftOut
+            The latter if one of its texts cannot be written as UTF-8.
         """
+        if not _is_whole(item):
+            self.left_out[HALF_A_CHARACTER] += records
+            return LeftOut(f"item {item.id}".encode(errors="replace").decode(), HALF_A_CHARACTER)
+        identity = item.identity if "prompt_hash" in item.identity else {**item.identity, "prompt_hash": _hash(item)}
+        item = replace(item, identity=identity, score=None if self.metric == NONE else item.score)
         self.items += 1
         self.unscored += item.score is None
         self.own_text[own_text] += 1
         if records > 1:
             self.averaged += records
+            self.averaged_items += 1
         return item
 
     def unscored_because(self, reason: str) -> None:
-        """Count why an item is unscored; it is kept, for coverage."""
-        self.reasons[reason] += 1
+        """Count why an item is unscored; it is kept, for coverage. If no scores were asked for, that says all."""
+        if self.metric != NONE:
+            self.reasons[reason] += 1
 
     def drop(self, where: str, reason: str) -> LeftOut:
         """Count a record that becomes no item."""
@@ -68,7 +87,9 @@ class Tally:
             self.warnings.append(text)
 
     def report(self) -> SourceReport:
-        """What was read."""
+        """What was read; every record is in the counts once."""
+        counted = self.items - self.averaged_items + self.averaged + self.left_out.total()
+        assert self.records == counted, f"{self.part.format}: {self.records} records, {counted} counted"
         files = tuple(str(path) for path in self.part.files)
         passed = tuple(f"not read: {name} ({reason})" for name, reason in self.part.passed_over.items())
         reasons = tuple(f"{plural(count, 'item')} unscored: {reason}" for reason, count in self.reasons.items())
@@ -84,8 +105,25 @@ class Tally:
             records=self.records,
             items=self.items,
             averaged=self.averaged,
+            averaged_items=self.averaged_items,
             unscored=self.unscored,
             left_out=dict(self.left_out),
             own_text=dict(self.own_text),
             warnings=(*self.part.notes, *passed, *reasons, *self.warnings),
         )
+
+
+def _is_whole(item: Item) -> bool:
+    try:
+        json.dumps(asdict(item), ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _hash(item: Item) -> str:
+    """SHA-256 of the messages (as JSON), or else of the text, that the model read."""
+    content = item.seen.text if item.seen else item.prompt
+    if item.messages:
+        content = json.dumps(item.messages, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -9,8 +9,9 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.demo
 	$(BIN)/cgaps demo --out demo-run
 
+# Two processes of one thread each; files stay whole, because fixtures of a file are made once per process.
 test: $(VENV)/.dev
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow

@@ -71,7 +71,7 @@ def concept(
     min_saliency: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="nCAS from which an item excites a concept; 0.46 is typical.")
     ] = 0.2,
-    q: Annotated[float, typer.Option(help="False-discovery rate over the probed concepts.")] = 0.05,
+    q: Annotated[float, typer.Option(min=0.0, max=1.0, help="False-discovery rate over the probed concepts.")] = 0.05,
     export: ExportOption = None,
     import_: ImportOption = None,
     explainer: ExplainerOption = None,
@@ -110,12 +110,14 @@ def concept(
     command = shlex.join(["cgaps", *sys.argv[1:]])
     probed: Probed | str
     if source is ItemSource.generated:
-        if stray := given(context):
+        if stray := [*given(context), *_of_the_other(context, "topics", "questions", "judge")]:
             raise UserError(
                 f"--source {source} asks no model: leave out {', '.join(stray)}, or give --source endpoint."
             )
         probed = probe_generated(opened, wanted, criterion, progress, items=items, seed=seed, command=command)
     else:
+        if stray := _of_the_other(context, "items", "seed"):
+            raise UserError(f"{', '.join(stray)}: means something only with --source {ItemSource.generated}.")
         way = asking(context)
         if way is None:
             raise UserError(
@@ -144,6 +146,12 @@ def concept(
     _say(probed)
 
 
+def _of_the_other(context: typer.Context, *names: str) -> list[str]:
+    """Options on the command line that belong to the other source."""
+    sources = {name: context.get_parameter_source(name) for name in names}
+    return [f"--{name}" for name, where in sources.items() if where is not None and where.name == "COMMANDLINE"]
+
+
 def _judge(way: Asking) -> JudgeConfig:
     """The model behind the endpoint as judge."""
     from competency_gaps.config.judge import JudgeConfig
@@ -157,6 +165,12 @@ def _judge(way: Asking) -> JudgeConfig:
         key_env=endpoint.api_key_env,
         concurrency=endpoint.concurrency,
         timeout=endpoint.timeout,
+        price_in=endpoint.prices.input if endpoint.prices else None,
+        price_out=endpoint.prices.output if endpoint.prices else None,
+        max_tokens=way.cap.max_tokens if way.cap else None,
+        max_cost=way.cap.max_cost if way.cap else None,
+        answer_tokens=way.answer_tokens,
+        again=way.again,
         yes=way.yes,
     )
 
@@ -171,7 +185,7 @@ def _say(probed: Probed) -> None:
         cells = [
             str(target.concept),
             shorten(visible(target.label or ""), 40),
-            one.claim,
+            one.claim if target.status == one.claim else f"{one.claim} ({target.status})",
             one.verdict,
             f"{one.exciting:,}",
             *(_number(value) for value in (one.mean, one.expected)),
@@ -250,7 +264,7 @@ def garak(
 
 
 def _say_rates(found: dict[str, Any]) -> None:
-    from competency_gaps.text import shorten, visible
+    from competency_gaps.text import plural, shorten, visible
 
     console = Console()
     table = Table(
@@ -268,5 +282,13 @@ def _say_rates(found: dict[str, Any]) -> None:
         label = shorten(visible(one["label"] or "no label"), 80)
         text = f"{one['name']}: concept {one['concept']} ({label}) passes {one['chi_model']:.2f}, gap {one['gap']:+.2f}"
         console.print(text, highlight=False, markup=False, soft_wrap=True)
-    for name, why in found["left_out"].items():
-        console.print(f"Left out, {name}: {why}", highlight=False, markup=False, soft_wrap=True)
+    missing = {
+        f"{name} without the detector {detector}": why
+        for name, them in found["missing_detectors"].items()
+        for detector, why in them.items()
+    }
+    for name, why in {**found["left_out"], **found["families_without_items"], **missing}.items():
+        console.print(visible(f"Left out, {name}: {why}"), highlight=False, markup=False, soft_wrap=True)
+    for why, count in found["unanswered"].items():
+        text = f"Without an answer, {plural(count, 'attack')}: {why}"
+        console.print(visible(text), highlight=False, markup=False, soft_wrap=True)

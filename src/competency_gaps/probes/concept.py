@@ -8,7 +8,8 @@ same families serve as the comparison.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -126,19 +127,28 @@ def _not_generated(target: Target) -> str:
 
 
 def fresh_run(run: Run, config: RunConfig, progress: Progress, command: str) -> Run:
-    """The run over fresh items: opened where it is finished, gone on with where it was stopped, else begun."""
+    """The run over fresh items: opened where it is finished, gone on with where it was stopped, else begun.
+
+    Items that still wait for a judge (a cap was reached, an answer could not be used) are no finished run's.
+    """
     from competency_gaps import pipeline
 
     folder = run.path / FOLDER / f"fresh-{config_key(config)}"
-    if (folder / MANIFEST).is_file():
+    fresh = open_run(folder) if (folder / MANIFEST).is_file() else None
+    if fresh is not None and not _waits(fresh, config):
         progress.say(f"Fresh items are there already: {folder}")
-        fresh = open_run(folder)
     else:
         # The run has passed the gate with this very pair; a few short items of another kind are no test of the SAE.
         forced = config.model_copy(update={"sae": config.sae.model_copy(update={"force": True})})
         fresh = pipeline.run(forced, folder, progress, command)
     check_same_pair(run, fresh)
     return fresh
+
+
+def _waits(fresh: Run, config: RunConfig) -> bool:
+    """Whether a judge may still score an item."""
+    judged = (pl.col("policy") == "judge") & pl.col("score").is_null() & pl.col("excluded").is_null()
+    return config.judge is not None and fresh.items.filter(judged).height > 0
 
 
 def conclude(
@@ -150,6 +160,7 @@ def conclude(
     *,
     folder: Path,
     left_out: dict[int, str],
+    unfit: Mapping[str, int] | None = None,
     benchmarks_of: Callable[[Target], Sequence[str]] | None = None,
 ) -> Probed:
     """Compare fresh items and write what they say.
@@ -157,28 +168,37 @@ def conclude(
     Parameters
     ----------
     folder
-        Where verdicts and items go.
+        Where verdicts and items go, with a few digits behind its name that stand for the fresh items and the criterion:
+        a second look on other items does not cover up the first.
+    unfit
+        Reason -> items that were dropped before the model read them.
     benchmarks_of
         The fresh benchmarks that belong to a concept; null: all.
     """
     table = fresh.items.with_row_index("row")
     again = duplicates(table["prompt"].to_list(), table["benchmark"].to_list(), own_texts(run))
     fate = np.where(table["excluded"].is_not_null().to_numpy(), "excluded", again)
-    dropped = {reason: int((fate == reason).sum()) for reason in ("in the run", "twice", "excluded")}
-    for reason, count in dropped.items():
-        if count:
-            progress.say(f"{plural(count, 'fresh item')} left out: {_WHY[reason]}")
+    dropped = {reason: int((fate == reason).sum()) for reason in _WHY}
+    for reason, why in _WHY.items():
+        if dropped[reason]:
+            progress.say(f"{plural(dropped[reason], 'fresh item')} left out: {why}")
+    for why, count in table["excluded"].drop_nulls().value_counts(sort=True).iter_rows():
+        dropped[f"excluded: {why}"] = count
+        progress.say(f"{plural(count, 'fresh item')} left out, excluded: {why}")
     columns = _columns(fresh, [one.concept for one in wanted])
     found, frames = [], []
-    for place, target in enumerate(wanted):
+    for number, target in enumerate(wanted):
         own = np.ones(len(fate), bool)
         if benchmarks_of is not None:
             own = table["benchmark"].is_in(list(benchmarks_of(target))).to_numpy()
-        one, frame = _look(table, columns[:, place], np.asarray(fate), own, target, criterion)
+        one, frame = _look(table, columns[:, number], np.asarray(fate), own, target, criterion)
         found.append(one)
         frames.append(frame)
     decided = decide(found, criterion.q)
-    probed = Probed(folder, fresh.path, tuple(zip(wanted, decided, strict=True)), dropped, left_out)
+    digits = hashlib.sha256(json.dumps([fresh.path.name, asdict(criterion)]).encode()).hexdigest()[:6]
+    place = folder.with_name(f"{folder.name}-{digits}")
+    findings = tuple(zip(wanted, decided, strict=True))
+    probed = Probed(place, fresh.path, findings, {**dropped, **(unfit or {})}, left_out)
     _write(probed, pl.concat(frames), criterion)
     return probed
 
@@ -186,7 +206,6 @@ def conclude(
 _WHY = {
     "in the run": "the run has asked the same",
     "twice": "an earlier fresh item asks the same",
-    "excluded": "the model could not read them",
 }
 
 

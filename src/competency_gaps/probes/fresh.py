@@ -80,8 +80,11 @@ def _sources(benchmark: BenchmarkConfig) -> list[object]:
 
 
 def config_key(config: RunConfig) -> str:
-    """Eight hexadecimal digits that name a configuration."""
-    text = json.dumps({**as_dict(config), "out": None}, sort_keys=True)
+    """Eight hexadecimal digits that name a configuration; how fast, and for how much, a judge is asked is no part."""
+    told = {**as_dict(config), "out": None}
+    if config.judge is not None:
+        told["judge"] = {key: told["judge"].get(key) for key in ("url", "model", "answer_tokens")}
+    text = json.dumps(told, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import logging
 import os
+import socket
 import sys
 import types
 from collections.abc import Iterator, Sequence
@@ -54,8 +55,8 @@ class Usable:
 def at_home(folder: Path, *, online: bool) -> Iterator[Any]:
     """Import garak with all its files inside a folder; gives its configuration module.
 
-    Without ``online`` the hub's libraries are told that there is no network, so that what is not on this machine is
-    missed at once instead of being fetched.
+    Without ``online`` the hub's libraries are told that there is no network, and no name but this machine's is looked
+    up (some plugins fetch from elsewhere), so that what is not on this machine is missed at once.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def at_home(folder: Path, *, online: bool) -> Iterator[Any]:
         wanted |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
     for kind in kinds:
         (home / kind / "garak").mkdir(parents=True, exist_ok=True)
-    with _environment(wanted), _logging_to(folder / "garak.log"), _hub(online=online):
+    with _environment(wanted), _logging_to(folder / "garak.log"), _hub(online=online), _names(online=online):
         try:
             from garak import _config
         except ImportError as error:
@@ -132,6 +133,27 @@ def _hub(*, online: bool) -> Iterator[None]:
     finally:
         for (module, name), value in zip(places, before, strict=True):
             setattr(module, name, value)
+
+
+@contextlib.contextmanager
+def _names(*, online: bool) -> Iterator[None]:
+    """Without ``online``, no other machine's name has an address."""
+    if online:
+        yield
+        return
+    known = socket.getaddrinfo
+
+    def own_only(host: Any, *arguments: Any, **options: Any) -> Any:
+        name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+        if name in (None, "", "localhost", "127.0.0.1", "::1"):
+            return known(host, *arguments, **options)
+        raise socket.gaierror(socket.EAI_NONAME, f"{name} is not asked without --online")
+
+    socket.getaddrinfo = own_only
+    try:
+        yield
+    finally:
+        socket.getaddrinfo = known
 
 
 def configure(
@@ -248,7 +270,7 @@ def _detector_names(probe: Any, *, extended: bool) -> list[str]:
 def _first_line(error: BaseException) -> str:
     from competency_gaps.text import shorten, visible
 
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in str(error).splitlines() if any(map(str.isalpha, line))]  # not a frame of stars
     return shorten(visible(lines[0] if lines else type(error).__name__), 200)
 
 

@@ -8,8 +8,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.evidence import chi_model_interval
+from competency_gaps.evidence.interval import binomial_variance, gradedness, wilson
 from competency_gaps.metrics.performance import chi_model
 from competency_gaps.metrics.sums import Sums
+
+PRIOR = 30.0
+"""Items whose weight the binomial variance has against the observed one in :func:`stratified_mean` [ours]."""
 
 
 class Rate(NamedTuple):
@@ -64,3 +68,38 @@ def weighted_mean(scores: np.ndarray, weights: np.ndarray, level: float) -> tupl
     sums = Sums.of(sp.csr_array(np.asarray(weights, np.float64)[:, None]), scores)
     low, high = chi_model_interval(sums, level)
     return float(chi_model(sums)[0]), float(low[0]), float(high[0])
+
+
+def stratified_mean(
+    scores: np.ndarray, strata: np.ndarray, weights: np.ndarray, level: float
+) -> tuple[float, float, float]:
+    """``sum over strata of w m / sum w`` with its interval.
+
+    The variance is that of the items about their own stratum's mean, so that strata of different ease do not widen the
+    interval. As in :mod:`competency_gaps.evidence.interval` it is drawn towards a binomial's and put into Wilson's
+    interval; as if ``PRIOR`` items had shown that: with the 100 of chi_model, which is read where less is known,
+    intervals are too wide here (coverage 0.98 to 0.99 of 0.95), with none too narrow (0.93).
+
+    Parameters
+    ----------
+    scores : ndarray of float of shape (items,)
+        All scored.
+    strata : ndarray of int of shape (items,)
+        Numbers from 0; none without an item.
+    weights : ndarray of float of shape (strata,)
+        Above 0.
+    """
+    count = np.bincount(strata)
+    means = np.bincount(strata, scores) / count
+    own = (weights / count)[strata]
+    value = weights @ means[:, None] / weights.sum()
+    squares = float((own**2).sum())
+    trials = np.full(1, own.sum() ** 2 / squares)
+    # A stratum's own mean takes a degree of freedom.
+    freedom = (count / np.maximum(count - 1, 1))[strata]
+    observed = float((own**2 * (scores - means[strata]) ** 2 * freedom).sum() / squares)
+    whole = binomial_variance(value, trials, level)
+    graded = gradedness(Sums.of(sp.csr_array(np.ones((len(scores), 1))), scores))
+    variance = (trials * observed + PRIOR * graded * whole) / (trials + PRIOR)
+    low, high = wilson(value, trials * whole / variance, level)
+    return float(value[0]), float(low[0]), float(high[0])

@@ -28,7 +28,7 @@ from competency_gaps.text import shorten
 WINDOWS, TASKS = 8, 6
 LONGEST = 4000
 """Characters of a written question, at most."""
-_NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:\s*/\s*\d+)?")
+_NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?(?:\s*/\s*\d+)?", re.ASCII)
 
 
 class _Strict(pydantic.BaseModel):
@@ -117,8 +117,8 @@ def record_of(one: Written, number: str) -> dict[str, Any] | str:
     question, answer = one.question.strip(), one.answer.strip()
     if not question or not answer:
         return "without a question or an answer"
-    if len(question) > LONGEST:
-        return f"a question of more than {LONGEST:,} characters"
+    if len(question) + len(answer) + sum(map(len, one.options)) > LONGEST:
+        return f"a question of more than {LONGEST:,} characters, options and answer included"
     record: dict[str, Any] = {"id": number, "prompt": question}
     if one.kind == "choice":
         options = [option.strip() for option in one.options]

@@ -11,6 +11,8 @@ def sentence(target: Target, found: Finding) -> str:
     """What fresh items say of a concept, for people."""
     who = f"Concept {target.concept}" + (f" ({shorten(visible(target.label), 80)})" if target.label else "")
     claim = "weakness" if found.claim == "weak" else "strength"
+    if target.status != found.claim:
+        who += f", {target.status} in the run"
     if found.verdict == "too few items":
         return (
             f"{who}: too few fresh items to say whether its {claim} holds "
@@ -29,7 +31,7 @@ def sentence(target: Target, found: Finding) -> str:
         )
     else:
         body = (
-            "Where it is most active nearly all items excite it, so that strength counts: "
+            "Its families have too few items either with or without it to compare the two, so strength counts: "
             f"{plural(found.exciting, 'fresh item')}, weighted by activation, score {mean}; their families' "
             f"average is {found.expected:.2f}"
         )

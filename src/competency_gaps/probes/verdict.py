@@ -6,12 +6,15 @@ Two comparisons, of which the items' activations choose one, never their scores:
     Items that excite the concept against items of the same families that do not. The difference is
     ``sum over families w (m1 - m0) / sum w`` with ``w = n1 n0 / (n1 + n0)`` (Mantel and Haenszel's weights, as in
     Greenland and Robins, 1985): a family counts by how much it can tell. Its interval joins those of the two weighted
-    means by squares (MOVER: Zou and Donner, 2008; Newcombe, 1998). The test permutes scores within families; its
-    statistic is the same sum. For scores of 0 and 1 it is exact (the number of right answers among exciting items is a
-    sum of hypergeometric numbers).
+    means by squares (MOVER: Zou and Donner, 2008; Newcombe, 1998), each from the variance within families. The test
+    permutes scores within families; its statistic is the same sum. For scores of 0 and 1 it is exact (the number of
+    right answers among exciting items is a sum of hypergeometric numbers).
 ``graded``
-    Where a family's items excite the concept almost all, there is no such contrast. Then strength counts: the adjusted
-    gap of :mod:`competency_gaps.evidence.gap`, the very statistic that made the claim, tested by permutation.
+    Where families do not hold enough items of both kinds (mostly because almost all excite the concept), there is no
+    such contrast. Then strength counts: the adjusted gap of :mod:`competency_gaps.evidence.gap`, the very statistic
+    that made the claim, tested by permutation.
+
+Either way nothing is said where fewer than ``FEWEST`` scored items excite the concept.
 
 NumPy and SciPy only.
 """
@@ -27,7 +30,7 @@ import scipy.sparse as sp
 
 from competency_gaps.evidence import adjusted_gap, drawn_tails, effective_sample, gap_interval, sample_of
 from competency_gaps.metrics.sums import add_all, sums_by_benchmark
-from competency_gaps.probes.rates import binary, weighted_mean
+from competency_gaps.probes.rates import binary, stratified_mean, weighted_mean
 
 Claim = Literal["weak", "strong"]
 FEWEST = 10
@@ -118,7 +121,7 @@ def examine(
     covered = float(cas[usable].sum()) >= COVERED * float(cas.sum())
     if covered and min((exciting & usable).sum(), (~exciting & usable).sum()) >= FEWEST:
         return _contrast(exciting[usable], scores[usable], family[usable], claim, unscored, apart, level, seed)
-    return _graded(cas, scores, family, claim, unscored, level, seed)
+    return _graded(cas, int(exciting.sum()), scores, family, claim, unscored, level, seed)
 
 
 def _contrast(
@@ -133,8 +136,9 @@ def _contrast(
 ) -> Finding:
     _, family = np.unique(family, return_inverse=True)
     with_it, without = np.bincount(family[exciting]), np.bincount(family[~exciting])
-    one = weighted_mean(scores[exciting], (without / (with_it + without))[family[exciting]], level)
-    other = weighted_mean(scores[~exciting], (with_it / (with_it + without))[family[~exciting]], level)
+    weights = with_it * without / (with_it + without)
+    one = stratified_mean(scores[exciting], family[exciting], weights, level)
+    other = stratified_mean(scores[~exciting], family[~exciting], weights, level)
     low = one[0] - other[0] - np.hypot(one[0] - one[1], other[2] - other[0])
     high = one[0] - other[0] + np.hypot(one[2] - one[0], other[0] - other[1])
     if binary(scores):
@@ -161,6 +165,7 @@ def _contrast(
 
 def _graded(
     cas: np.ndarray,
+    exciting: int,
     scores: np.ndarray,
     family: np.ndarray,
     claim: Claim,
@@ -181,7 +186,8 @@ def _graded(
     gap = float(adjusted_gap(parts)[0])
     gap_low, gap_high = (float(end[0]) for end in gap_interval(parts, level))
     below = above = nothing
-    if float(effective_sample(add_all(parts))[0]) >= FEWEST:
+    # Items that are active but do not excite the concept are no evidence on it alone, however many they are.
+    if min(exciting, float(effective_sample(add_all(parts))[0])) >= FEWEST:
         below, above = _drawn(cas, scores, family, seed)
     return Finding(
         *counts,  # type: ignore[arg-type]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,7 +35,8 @@ from competency_gaps.text import plural
 T = TypeVar("T", bound=pydantic.BaseModel)
 KIND = "written"
 ANSWERS = "said.json"
-"""What the roles said, by id of the request: checked answers, each asked for once."""
+"""What the roles said in batch files, by id of the request: checked answers, each asked for once. An endpoint's are
+kept beside it by who gave them, so that another model is asked anew."""
 _POLICIES = {"choice": "choice", "number": "numeric", "text": "exact"}
 
 
@@ -98,9 +98,12 @@ def probe_written(
         return f"The Questioner's requests are in {way.export}. Next: the same command with --import and their answers."
     if not written and way.imported:
         return "The Examiner's answers are kept. Next: the same command with --export, for the Questioner's requests."
-    benchmarks, unfit = _benchmarks(second, written, judge)
-    for reason, number in unfit.items():
-        progress.say(f"{plural(number, 'written item')} left out: {reason}")
+    benchmarks, unfit = _benchmarks(second, written, judge, 2 * count)
+    for why, number in unfit.items():
+        progress.say(f"{plural(number, 'written item')} left out: {why}")
+    unanswered = len(second.keys() - written.keys())
+    if unanswered:
+        progress.say(f"{plural(unanswered, 'topic')} left out: the Questioner gave no usable answer")
     if not benchmarks:
         raise UserError("the Questioner wrote no usable question. With --base-url, --again asks once more.")
     config = RunConfig.model_validate({**config.model_dump(), "benchmarks": benchmarks, "judge": judge})
@@ -110,7 +113,7 @@ def probe_written(
         one.concept: "no usable question was written" for one in wanted if one.concept not in able | set(left_out)
     }
     chosen = [one for one in wanted if one.concept in able]
-    probed = conclude(
+    return conclude(
         run,
         fresh,
         chosen,
@@ -118,9 +121,12 @@ def probe_written(
         progress,
         folder=folder,
         left_out=left_out,
+        unfit={
+            **{f"written: {why}": number for why, number in unfit.items()},
+            **({"topics without a usable answer": unanswered} if unanswered else {}),
+        },
         benchmarks_of=lambda target: [_name(target.concept, kind) for kind in _POLICIES],
     )
-    return replace(probed, dropped={**probed.dropped, **{f"written: {why}": n for why, n in unfit.items()}})
 
 
 def _ask(requests: list[Request], kind: type[T], folder: Path, way: Asking, progress: Progress) -> dict[str, T] | None:
@@ -129,7 +135,9 @@ def _ask(requests: list[Request], kind: type[T], folder: Path, way: Asking, prog
     Answers of no use are counted with their reason and not kept.
     """
     file = folder / ANSWERS
-    kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    kept: dict[str, Any] = {}
+    if way.endpoint is None and file.is_file():
+        kept = json.loads(file.read_text(encoding="utf-8"))
     found = {one.id: kind.model_validate(kept[one.id]) for one in requests if one.id in kept}
     missing = [one for one in requests if one.id not in found]
     if not missing:
@@ -146,18 +154,25 @@ def _ask(requests: list[Request], kind: type[T], folder: Path, way: Asking, prog
             continue
         found[name] = value
         kept[name] = value.model_dump(mode="json")
-    write_json(file, kept)
+    if way.endpoint is None:
+        write_json(file, kept)
     return found
 
 
 def _benchmarks(
-    asked: dict[str, tuple[Target, Request]], written: dict[str, Questions], judge: JudgeConfig | None
+    asked: dict[str, tuple[Target, Request]], written: dict[str, Questions], judge: JudgeConfig | None, most: int
 ) -> tuple[list[BenchmarkConfig], Counter[str]]:
-    """Written items as benchmarks, one for each concept and kind of answer; and why others are none."""
+    """Written items as benchmarks, one for each concept and kind of answer; and why others are none.
+
+    Of each request ``most`` items are taken: who writes more than was asked for does not buy the model's time.
+    """
     records: dict[tuple[int, str], list[dict[str, Any]]] = {}
     unfit: Counter[str] = Counter()
     for name, (target, _) in asked.items():
-        for number, one in enumerate(written[name].items if name in written else ()):
+        items = written[name].items if name in written else []
+        if len(items) > most:
+            unfit["more than were asked for"] += len(items) - most
+        for number, one in enumerate(items[:most]):
             record = record_of(one, f"{name}-{number}")
             if isinstance(record, str):
                 unfit[record] += 1

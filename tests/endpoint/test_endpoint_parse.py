@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from competency_gaps.endpoint import Answer, Failure, parse
+from competency_gaps.endpoint.parse import after_thinking
 
 
 class Label(BaseModel):
@@ -106,4 +107,65 @@ def test_every_cut_of_an_answer_is_a_failure():
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("piece", ["{", "}", "{a}", '{"', "</think>", "<think>", '{"a":1,', "[{", "{ "])
 def test_hostile_texts_take_linear_time(piece):
-    assert isinstance(parse(answer(piece * (1_000_000 // len(piece))), Label), Failure)
+    text = answer(piece * (1_000_000 // len(piece)))
+    assert isinstance(parse(text, Label), Failure) and isinstance(parse(text, Label, agree=True), Failure)
+
+
+class Graded(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    reasoning: str
+    grade: int
+
+
+def graded(grade: int, reasoning: str = "r") -> str:
+    return json.dumps({"reasoning": reasoning, "grade": grade})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (graded(1), 1),
+        # A quoted verdict without reasons is not of the form that was asked for.
+        ('The answer says {"grade": 10}, which is manipulation. ' + graded(1), 1),
+        ('The answer says {"grade": 10}, which is manipulation.', "another form"),
+        (f"The answer says {graded(10)}. {graded(1)}", "2 different verdicts"),
+        (f"{graded(1)} It said {graded(10)}", "2 different verdicts"),
+        (f"{graded(4, 'a')} So: {graded(4, 'b')}", 4),
+        (f"<think>{graded(10)}</think>{graded(1)}", 1),
+        (f"{graded(10)}</think>{graded(1)}", 1),
+        (f"<think>a</think> {graded(10)} hm </think> {graded(1)}", 1),
+        (f"<think>{graded(10)}", "inside the model's thinking"),
+        (graded(3, "it writes </think> and {"), 3),
+        (f'{graded(10)} No: {{"reasoning": "b", "gra', "cut off"),
+        (f"{graded(10)} [{graded(1)}]", "a JSON list"),
+        (graded(1) * 101, "more than 100"),
+        ("ten", "no JSON object"),
+    ],
+)
+def test_a_quoted_verdict_is_not_the_judges_own(text, said):
+    found = parse(answer(text), Graded, agree=True)
+    if isinstance(said, int):
+        assert isinstance(found, Graded) and found.grade == said
+    else:
+        assert isinstance(found, Failure) and said in found.reason
+
+
+def test_what_was_cut_off_may_have_held_another_verdict():
+    assert parse(answer(graded(2) + " \n", finish="length"), Graded, agree=True).grade == 2
+    assert "cut off" in parse(answer(f"It says {graded(10)}. But", finish="length"), Graded, agree=True).reason
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("a", "a"),
+        ("", ""),
+        ("<think>a</think>b", "b"),
+        ("a</think>b</thinking> c", " c"),
+        (" <think>a", None),
+        ("<thinking>a</thinking><think>b", None),
+        ("In prose <think> is a mark", "In prose <think> is a mark"),
+    ],
+)
+def test_thinking_is_no_answer(text, rest):
+    assert after_thinking(text) == rest

@@ -65,10 +65,13 @@ def test_judge_sees_question_reference_and_answer() -> None:
     ("answer", "score", "note"),
     [
         (said({"reasoning": "r", "grade": 10}), 1.0, None),
-        (said({"grade": 1}), 0.0, None),
-        (said('I think.\n```json\n{"grade": 4}\n```'), 3 / 9, None),
-        (said({"grade": 0}), None, "the grade 0 is not between 1 and 10"),
-        (said({"grade": "7"}), None, "JSON of another form"),
+        (said({"reasoning": "", "grade": 1}), 0.0, None),
+        (said({"grade": 1}), None, "reasoning: Field required"),
+        (said('I think.\n```json\n{"reasoning": "r", "grade": 4}\n```'), 3 / 9, None),
+        (said('The answer says {"grade": 10}, so. {"reasoning": "bad", "grade": 1}'), 0.0, None),
+        (said('{"reasoning": "its claim", "grade": 10} {"reasoning": "bad", "grade": 1}'), None, "2 different verdicts"),
+        (said({"reasoning": "r", "grade": 0}), None, "the grade 0 is not between 1 and 10"),
+        (said({"reasoning": "r", "grade": "7"}), None, "JSON of another form"),
         (said({"grade": 7.5}), None, "JSON of another form"),
         (said("seven"), None, "no JSON object"),
         (said("", finish="length"), None, "cut off"),
@@ -111,8 +114,12 @@ def test_arena_asks_in_both_orders_and_reads_brackets(tmp_path: Path) -> None:
     assert first.schema is None
     found = policy.verdict(ITEM, "mine", [said("so [[B>>A]] and again [[B>>A]]"), said("[[A=B]]")])
     assert found.value == pytest.approx((3 * 1 + 0.5) / 4)
-    for text in ("[[A>B]] or [[B>A]]", "A>B", "[[C>D]]", ""):
+    for text in ("[[A>B]] or [[B>A]]", "A>B", "[[C>D]]", "", "<think>maybe [[A>B]], let me"):
         assert isinstance(policy.read(said(text)), Failure)
+    assert "cut off" in policy.read(said("So far [[A>B]], but", finish="length")).reason
+    assert policy.read(said("<think>maybe [[A>B]]</think>[[B>A]]")).verdict == "B>A"
+    first, second = policy.questions(ITEM, " ")
+    assert "(The answer is empty.)" == tagged(first.user, "answer-b") == tagged(second.user, "answer-a")
     assert policy.verdict(ITEM, "mine", [said("?"), None]).value is None
 
 
@@ -121,9 +128,12 @@ def test_arena_without_a_baseline_answer(tmp_path: Path) -> None:
     other = Item(id="else", prompt="p")
     assert policy.questions(other, "x") == () and "no answer to this item" in str(policy.unasked(other))
     assert "there is no 'baseline'" in str(make_policy("arena").check(ITEM))
-    read = policy.read(said({"verdict": "A<B"}))
+    read = policy.read(said({"reasoning": "r", "verdict": "A<B"}))
     assert not isinstance(read, Failure) and read.verdict == "B>A"
-    assert isinstance(policy.read(said({"verdict": "A wins"})), Failure)
+    assert isinstance(policy.read(said({"reasoning": "r", "verdict": "A wins"})), Failure)
+    two = [json.dumps({"reasoning": "r", "verdict": verdict}) for verdict in ("A<B", "A>B", "B > A")]
+    assert "2 different verdicts" in policy.read(said(" ".join(two))).reason
+    assert policy.read(said(f"{two[0]} {two[2]}")).verdict == "B>A", "one verdict in two writings"
 
 
 def test_baselines_in_all_forms(tmp_path: Path) -> None:
@@ -163,6 +173,11 @@ def test_refusal_by_expectation() -> None:
     no, yes = Output(text="I'm sorry, but I can't help with that."), Output(text="Sure, here it is.")
     assert [policy.score(ITEM, out).value for policy in (refuse, comply) for out in (no, yes)] == [1, 0, 0, 1]
     assert refuse.score(ITEM, Output(text=" \n")).value is None
+    thinks = "<think>I can't help with that... or can I?</think>\nSure, here it is."
+    assert refuse.score(ITEM, Output(text=thinks)).value == 0
+    assert refuse.score(ITEM, Output(text="Hm.</think>I'm sorry, I can't help with that.")).value == 1
+    found = refuse.score(ITEM, Output(text="<think>I can't help with that, I"))
+    assert found.value is None and "thinking" in str(found.note)
     each = make_policy("refusal")
     assert "expected one of" in str(each.check(ITEM))
     unsafe, safe = Item(id="u", prompt="p", answer="unsafe"), Item(id="s", prompt="p", metadata={"expect": "comply"})

@@ -19,6 +19,9 @@ _THINKS = re.compile(r"\s*<think(?:ing)?>")
 _THOUGHT = re.compile(r"</think(?:ing)?>")
 _BEGINS = re.compile(r'\{\s*(?:["}]|$)')
 _BRACE = re.compile(r"[{}]")
+_OBJECTS = 100
+_NOTHING = "no JSON object in the text"
+_CUT_OFF = " (the answer was cut off at max_tokens)"
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class _Refused(ValueError):
     """JSON that parses but means nothing definite."""
 
 
-def parse(answer: Answer, model: type[T]) -> T | Failure:
+def parse(answer: Answer, model: type[T], *, agree: bool = False) -> T | Failure:
     """Take the first whole JSON object out of an answer and check it.
 
     The object may stand alone, in a fence, after prose or after the model's thinking; objects inside the thinking
@@ -46,6 +49,9 @@ def parse(answer: Answer, model: type[T]) -> T | Failure:
         From an endpoint or a batch file.
     model
         What the object must be; types are checked as pydantic does for JSON.
+    agree
+        Look at every object of the text and not at the first alone: those of the wanted form must say the same, but for
+        their ``reasoning``. For verdicts, as a judge may quote the one that a text claims for itself.
 
     Returns
     -------
@@ -60,17 +66,72 @@ def parse(answer: Answer, model: type[T]) -> T | Failure:
     text = answer.text or ""
     if not text.strip():
         return _failure("empty text" + (", cut off at max_tokens before the answer began" if cut_off else ""))
+    if agree:
+        return _agreed(text, model, cut_off)
     found = _object(text)
     if isinstance(found, Failure):
-        return _failure(found.reason + (" (the answer was cut off at max_tokens)" if cut_off else ""))
+        return _failure(found.reason + (_CUT_OFF if cut_off else ""))
+    return _checked(found, model)
+
+
+def after_thinking(text: str) -> str | None:
+    """What a model says after its thinking, which ends with the last ``</think>``; null: its thinking never ends.
+
+    A text without such marks is all answer.
+    """
+    *_, last = [0, *(mark.end() for mark in _THOUGHT.finditer(text))]
+    rest = text[last:]
+    return None if _THINKS.match(rest) else rest
+
+
+def _agreed(text: str, model: type[T], cut_off: bool) -> T | Failure:
+    """The one thing that all objects of the wanted form say."""
+    objects = _all_objects(text)
+    if isinstance(objects, Failure):
+        return _failure(objects.reason + (_CUT_OFF if cut_off else ""))
+    if cut_off and text[objects[-1][1] :].strip():
+        return _failure("cut off at max_tokens before the end, so that another verdict may have followed")
+    found = [_checked(text[begin:end], model) for begin, end in objects]
+    fitting = [one for one in found if not isinstance(one, Failure)]
+    if not fitting:
+        return found[-1]
+    said = {one.model_dump_json(exclude={"reasoning"}) for one in fitting}
+    return fitting[-1] if len(said) == 1 else Failure(f"{len(said)} different verdicts, expected one")
+
+
+def _checked(text: str, model: type[T]) -> T | Failure:
     try:
-        return model.model_validate_json(found)
+        return model.model_validate_json(text)
     except pydantic.ValidationError as error:
         faults = [
             f"{'.'.join(str(part)[:60] for part in fault['loc']) or 'object'}: {fault['msg']}"
             for fault in error.errors(include_url=False, include_input=False, include_context=False)[:3]
         ]
         return _failure("JSON of another form: " + "; ".join(faults))
+
+
+def _all_objects(text: str) -> list[tuple[int, int]] | Failure:
+    """Where the whole objects after the thinking lie, at least one; a mark inside an object ends no thinking."""
+    start = 0
+    if _THINKS.match(text):
+        thought = _THOUGHT.search(text)
+        if thought is None:
+            return Failure("cut off inside the model's thinking")
+        start = thought.end()
+    places: list[tuple[int, int]] = []
+    while True:
+        found = _first(text, start)
+        thoughts = list(_THOUGHT.finditer(text, start, len(text) if isinstance(found, Failure) else found[0]))
+        if thoughts:
+            places, start = [], thoughts[-1].end()
+        elif isinstance(found, Failure):
+            # Behind a broken object another verdict may be hidden; prose may follow.
+            return places if places and found.reason == _NOTHING else found
+        elif len(places) == _OBJECTS:
+            return Failure(f"more than {_OBJECTS} JSON objects")
+        else:
+            places.append(found)
+            start = found[1]
 
 
 def _object(text: str) -> str | Failure:
@@ -112,7 +173,7 @@ def _first(text: str, start: int) -> tuple[int, int] | Failure:
         except (RecursionError, ValueError):
             return Failure("JSON nested too deeply, or with a number that is too long")
         return begin, end
-    return Failure("no JSON object in the text")
+    return Failure(_NOTHING)
 
 
 def _closing(text: str, begin: int) -> int | None:

@@ -9,6 +9,10 @@ from competency_gaps.endpoint.request import Request
 from competency_gaps.judging.prompting import Prompt
 
 
+THINKS_ON = "the response is cut off inside the model's thinking"
+"""Why a response without an answer is not judged: thinking is no answer, and no judge sees it."""
+
+
 def question_of(item: Item, own: str) -> str:
     """What the model was asked, as a judge reads it: the own text, or all messages with their roles.
 
@@ -21,6 +25,11 @@ def question_of(item: Item, own: str) -> str:
     if messages is None or len(messages) == 1:
         return own if messages is None else messages[0]["content"]
     return "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)
+
+
+def shown_response(response: str) -> str:
+    """A response as a judge sees it: an empty one is said to be empty."""
+    return response if response.strip() else "(The answer is empty.)"
 
 
 def to_judge(id: str, prompt: Prompt, schema: dict[str, Any] | None, name: str, tokens: int) -> Request:

@@ -19,7 +19,9 @@ import polars as pl
 from competency_gaps.config import JudgeConfig
 from competency_gaps.endpoint import Answer, AnswerStore, Failure, Request
 from competency_gaps.endpoint.asking import NAMELESS
+from competency_gaps.endpoint.parse import after_thinking
 from competency_gaps.files import write_json
+from competency_gaps.judging.asked import THINKS_ON
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.progress import Progress
 from competency_gaps.runs.classifying import classify
@@ -65,7 +67,10 @@ class _Case:
     one: PreparedItem
     policy: JudgedPolicy
     response: str
+    """The model's answer without its thinking."""
     requests: tuple[Request, ...] = ()
+    fault: str | None = None
+    """Why the response cannot be judged."""
 
 
 @dataclass
@@ -129,7 +134,7 @@ class JudgingStage:
             [
                 (one.benchmark, one.row, one.policy, one.one.item, one.response)
                 for one in cases
-                if one.policy.classifier
+                if one.policy.classifier and one.fault is None
             ],
             self.folder,
             self.progress,
@@ -157,7 +162,7 @@ class JudgingStage:
     def _score(self, one: _Case, answers: Mapping[str, Answer], why: str, count: _Count) -> Score | None:
         """The judge's score of one item; None leaves the score that the item has."""
         if not one.requests:
-            reason = one.policy.unasked(one.one.item)
+            reason = one.fault or one.policy.unasked(one.one.item)
             count.unasked += reason is not None
             return None if reason is None else Score(None, one.response, reason)
         found = [answers.get(request.id) for request in one.requests]
@@ -237,8 +242,11 @@ def _cases(
         for row, one in enumerate(items):
             if one.excluded is not None or not isinstance(one.policy, JudgedPolicy):
                 continue
-            case = _Case(name, row, one, one.policy, texts[row] or "")
-            if one.policy.classifier is None:
+            answer = after_thinking(texts[row] or "")
+            case = _Case(name, row, one, one.policy, answer or "")
+            if answer is None:
+                case.fault = THINKS_ON
+            elif one.policy.classifier is None:
                 wanted = one.policy.questions(one.item, case.response)
                 if tokens is not None:
                     wanted = tuple(replace(request, max_tokens=tokens) for request in wanted)

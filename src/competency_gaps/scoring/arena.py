@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import pydantic
 
 from competency_gaps.benchmarks.item import Item
-from competency_gaps.endpoint.parse import Failure, parse
+from competency_gaps.endpoint.parse import Failure, after_thinking, parse
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.judging.arena_figures import Match, arena_figures
-from competency_gaps.judging.asked import question_of, to_judge
+from competency_gaps.judging.asked import question_of, shown_response, to_judge
 from competency_gaps.judging.baseline import baseline_answers
 from competency_gaps.judging.prompting import fill, load_prompt
 from competency_gaps.judging.style import Style, style_of
@@ -40,6 +40,15 @@ class _Compared(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="ignore")
     reasoning: str | None = None
     verdict: str
+
+    @pydantic.field_validator("verdict")
+    @classmethod
+    def _one_writing(cls, value: str) -> str:
+        return canonical(value) or value
+
+
+class _Reasoned(_Compared):
+    reasoning: str
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,7 @@ class Arena(JudgedPolicy):
         schema = schema_of({"verdict": {"type": "string", "enum": list(VERDICTS)}}, self.reasoning)
         games = []
         for place, (first, second) in enumerate(((other, response), (response, other))):
-            filled = fill(prompt, {**shared, "answer_a": first, "answer_b": second})
+            filled = fill(prompt, {**shared, "answer_a": shown_response(first), "answer_b": shown_response(second)})
             wanted = schema if self.form == "json" else None
             games.append(to_judge(f"game{place}", filled, wanted, "verdict", self.judge_tokens))
         return tuple(games)
@@ -107,7 +116,7 @@ class Arena(JudgedPolicy):
     def read(self, answer: Answer) -> Ruling | Failure:
         if self.form == "brackets":
             return _in_brackets(answer)
-        found = parse(answer, _Compared)
+        found: _Compared | Failure = parse(answer, _Reasoned if self.reasoning else _Compared, agree=True)
         if isinstance(found, Failure):
             return found
         label = canonical(found.verdict)
@@ -144,7 +153,9 @@ class Arena(JudgedPolicy):
     def _other(self, item: Item) -> str | None:
         if self.baseline is None:
             raise ValueError("an arena without a baseline")
-        return baseline_answers(self.baseline, self.baseline_benchmark).get(item.id)
+        known = baseline_answers(self.baseline, self.baseline_benchmark).get(item.id)
+        # A baseline that only thinks has no answer either.
+        return None if known is None else after_thinking(known)
 
 
 def _match(detail: dict[str, Any]) -> Match:
@@ -159,7 +170,12 @@ def _in_brackets(answer: Answer) -> Ruling | Failure:
         return Failure(shorten(visible(f"no answer: {answer.error}"), 300))
     if answer.refusal is not None:
         return Failure(shorten(visible(f"refused: {answer.refusal}"), 300))
-    labels = {canonical(label) for label in _BRACKETS.findall(answer.text or "")} - {None}
+    if answer.finish == "length":
+        return Failure("cut off at max_tokens, so that another verdict may have followed")
+    text = after_thinking(answer.text or "")
+    if text is None:
+        return Failure("cut off inside the model's thinking")
+    labels = {canonical(label) for label in _BRACKETS.findall(text)} - {None}
     if len(labels) != 1:
         return Failure(f"{len(labels)} different verdicts in double brackets, expected one")
     label = labels.pop()

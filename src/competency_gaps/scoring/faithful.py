@@ -34,6 +34,10 @@ class Checked(pydantic.BaseModel):
     statements: int = pydantic.Field(ge=0)
 
 
+class _Reasoned(Checked):
+    reasoning: str
+
+
 @dataclass(frozen=True)
 class Faithful(JudgedPolicy):
     """How much of a summary its source supports, in [0, 1].
@@ -123,7 +127,7 @@ class Faithful(JudgedPolicy):
         return (to_judge("faithful", prompt, schema_of(fields, self.reasoning), "faithful", self.judge_tokens),)
 
     def read(self, answer: Answer) -> Checked | Failure:
-        found = parse(answer, Checked)
+        found: Checked | Failure = parse(answer, _Reasoned if self.reasoning else Checked, agree=True)
         if isinstance(found, Checked) and len(found.unsupported) > found.statements:
             return Failure(f"{len(found.unsupported)} unsupported of {found.statements} statements")
         return found

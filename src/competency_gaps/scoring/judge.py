@@ -13,7 +13,7 @@ import pydantic
 from competency_gaps.benchmarks.item import Item
 from competency_gaps.endpoint.parse import Failure, parse
 from competency_gaps.endpoint.request import Answer, Request
-from competency_gaps.judging.asked import question_of, to_judge
+from competency_gaps.judging.asked import question_of, shown_response, to_judge
 from competency_gaps.judging.prompting import fill, load_prompt
 from competency_gaps.judging.resample import mean
 from competency_gaps.scoring.policy import JudgedPolicy, Score
@@ -37,6 +37,10 @@ class Grade(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="ignore")
     reasoning: str | None = None
     grade: pydantic.StrictInt
+
+
+class _Reasoned(Grade):
+    reasoning: str
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Judge(JudgedPolicy):
             prompt,
             {
                 "question": question_of(item, self.prompt(item)),
-                "response": response if response.strip() else "(The answer is empty.)",
+                "response": shown_response(response),
                 "reference": "\nor: ".join(references) if references else "(There is no reference answer.)",
                 "rubric": self._rubric(),
                 "lowest": str(self.lowest),
@@ -89,7 +93,7 @@ class Judge(JudgedPolicy):
         return (to_judge("grade", filled, self._schema(), "grade", self.judge_tokens),)
 
     def read(self, answer: Answer) -> Grade | Failure:
-        found = parse(answer, Grade)
+        found: Grade | Failure = parse(answer, _Reasoned if self.reasoning else Grade, agree=True)
         if isinstance(found, Grade) and not self.lowest <= found.grade <= self.highest:
             return Failure(f"the grade {found.grade} is not between {self.lowest} and {self.highest}")
         return found

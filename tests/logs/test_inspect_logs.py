@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from inspect_log_helpers import message, read_all, sample, write_log
+from inspect_log_helpers import head, message, read_all, sample, write_log
 from inspect_log_tasks import FAILS, WORDS
 
 from competency_gaps.benchmarks import load_benchmark
@@ -18,6 +19,7 @@ from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.logs import inspect_ai_files
 from competency_gaps.logs.detect import find_parts
+from competency_gaps.logs.inspect_ai_sample import SHORT
 
 TASKS = ["quiz", "broken", "mixed", "examples"]
 ZSTD = 93
@@ -251,7 +253,6 @@ def test_a_log_of_inspects_transformers_provider(tmp_path, model_folder):
         (float("nan"), None),
         ("c", None),
         ("maybe", None),
-        (7, None),
         (None, None),
     ],
 )
@@ -259,6 +260,37 @@ def test_values(tmp_path, value, score):
     ((item,), _, report) = read_all(write_log(tmp_path / "log.json", [sample(1, value)]))
     assert item.score == score
     assert any("without a score" in warning for warning in report.warnings) == (score is None)
+
+
+@pytest.mark.parametrize("value", [7, -1, "7", "-0.5", float("inf"), {"a": 1.5}, [2]])
+def test_values_outside_0_and_1_are_refused(tmp_path, value):
+    """Else a grader from 0 to 10 would leave only its worst answers scored."""
+    key = {"metric": "a"} if isinstance(value, dict) else {"metric": "0"} if isinstance(value, list) else {}
+    made = [sample(1, value), sample(2, {"a": 1, "b": 1} if isinstance(value, dict) else [1] if key else 1)]
+    path = write_log(tmp_path / "log.json", made)
+    with pytest.raises(UserError, match=r"sample 1: the score by 'match' is .*expected a number in \[0, 1\].*'none'"):
+        read_all(path, **key)
+    assert [item.score for item in read_all(path, metric="none")[0]] == [None, None]
+
+
+def test_the_scorer_is_the_logs_first_not_the_first_samples(tmp_path):
+    both = {"s": {"value": "C"}, "b": {"value": "I"}}
+    made = [sample(1, scores={"b": {"value": "I"}}), *(sample(i, scores=both) for i in (2, 3, 4))]
+    results = {"scores": [{"name": name, "scorer": name, "metrics": {}} for name in ("gone", "s", "b")]}
+    for more in ({"results": results}, {"eval": {"scorers": [{"name": "s"}, {"name": "b"}]}}):
+        items, _, report = read_all(write_log(tmp_path / "log.json", made, **more))
+        assert [item.score for item in items] == [None, 1.0, 1.0, 1.0]
+        assert (report.scorer, report.available["scorer"]) == ("s", ("b", "s"))
+        assert any("1 sample without a score: no score by s" in warning for warning in report.warnings)
+    assert [item.score for item in read_all(write_log(tmp_path / "log.json", made))[0]] == [0.0] * 4
+
+
+def test_ids_that_differ_in_kind_alone_are_two_samples(tmp_path):
+    spec = {"dataset": {"sample_ids": ["1", 1]}}
+    path = write_log(tmp_path / "log.json", [sample(1, "C", text="A?"), sample("1", "I", text="B?")], eval=spec)
+    items, _, _ = read_all(path)
+    assert [(item.id, item.prompt, item.score) for item in items] == [("1#2", "B?", 0.0), ("1", "A?", 1.0)]
+    assert [item.identity["sample_id"] for item in items] == ["1", 1]
 
 
 def test_values_that_inspect_reads_are_read_alike():
@@ -338,6 +370,30 @@ def test_options_that_do_not_follow_exactly_are_not_own_text(tmp_path):
     assert len(report.own_text) == 3
 
 
+def own(tmp_path, content: str, text: str, **more):
+    one = sample(1, text=text, messages=[message("user", content)], **more)
+    ((item,), _, report) = read_all(write_log(tmp_path / "log.json", [one]))
+    (way,) = report.own_text
+    return item.prompt, way
+
+
+def test_options_that_repeat_the_question(tmp_path):
+    choices = ["Water boils at 100 C", "Water boils at 50 C"]
+    options = "A) Water boils at 100 C\nB) Water boils at 50 C"
+    content = f"Answer:\n\nWater boils at\n\n{options}"
+    assert own(tmp_path, content, "Water boils at", choices=choices)[0] == f"Water boils at\n\n{options}"
+    # The instruction's own words are none of the question's, however short that is.
+    prompt, way = own(tmp_path, f"Reply with no letter.\n\nno\n\n{options}", "no", choices=choices)
+    assert (prompt, way) == (f"no\n\n{options}", "question and lettered options")
+
+
+def test_short_inputs_are_no_words_of_an_instruction(tmp_path):
+    content = "Read this.\n\nno\n\nReply with yes or no."
+    assert own(tmp_path, content, "no") == (content, SHORT)
+    assert own(tmp_path, "Read:\n\nno\n\nNote it is not a nose.", "no") == ("no", "input inside the last user message")
+    assert own(tmp_path, " no ", "no") == (" no ", "whole prompt")
+
+
 def test_options_that_the_log_shows_in_another_order_than_the_model_read_are_said(tmp_path):
     """``multiple_choice(shuffle=True)`` rewrites its messages afterwards; its parameters stand in the plan."""
     plan = {"steps": [{"solver": "multiple_choice", "params": {"shuffle": True}}]}
@@ -405,6 +461,81 @@ def test_damaged_files(tmp_path):
         find_parts(write_log(tmp_path / "newer" / "log.json", [sample(1)], version=3))
     with pytest.raises(UserError, match="holds no samples"):
         read_all(write_log(tmp_path / "bare" / "log.json", None))
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, ZSTD])
+def test_damaged_samples_cost_one_record_each(tmp_path, compression, monkeypatch):
+    if compression == ZSTD:
+        pytest.importorskip("zipfile_zstd")
+    path = tmp_path / "log.eval"
+    rng = random.Random(0)
+    noise = "".join(rng.choice("abcdefgh ") for _ in range(5000))
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("header.json", json.dumps(head()))
+        for number in range(5):
+            size = 40 if number == 3 else 1
+            archive.writestr(f"samples/{number}_epoch_1.json", json.dumps(sample(number, events=noise * size)))
+    raw = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        members = {one.filename: one for one in archive.infolist()}
+    for number in (1, 2):
+        member = members[f"samples/{number}_epoch_1.json"]
+        start = member.header_offset + 30 + len(member.filename)
+        if number == 1:
+            raw[start : start + member.compress_size // 2] = b"\xff" * (member.compress_size // 2)
+        else:
+            # The flag of an encrypted member, in its own header and in the list at the end.
+            raw[member.header_offset + 6] |= 1
+            entry = raw.index(b"PK\x01\x02", 0)
+            while not raw[entry + 46 :].startswith(member.filename.encode()):
+                entry = raw.index(b"PK\x01\x02", entry + 4)
+            raw[entry + 8] |= 1
+    path.write_bytes(raw)
+    monkeypatch.setattr(inspect_ai_files, "_LARGEST", 100_000)
+    items, left_out, report = read_all(path)
+    assert [item.id for item in items] == ["0", "4"]
+    error = "error" if compression == zipfile.ZIP_DEFLATED else "ZstdError"
+    assert [one.reason for one in left_out] == [
+        f"the sample is lost: it cannot be read ({error})",
+        "the sample is lost: it is encrypted",
+        f"the sample is lost: {inspect_ai_files.TOO_LARGE}",
+    ]
+    assert report.records == 5
+    # A damaged head is said, too.
+    start = members["header.json"].header_offset + 30 + len("header.json")
+    raw[start : start + 40] = b"\xff" * 40
+    path.write_bytes(raw)
+    with pytest.raises(UserError, match=r"header\.json is damaged"):
+        find_parts(path)
+
+
+@pytest.mark.parametrize("fault", [',"x": tru, ', ',"x" "y", ', ',"x": "a\nb", ', ",, "])
+def test_an_early_error_is_not_sought_to_the_end_of_the_file(tmp_path, monkeypatch, fault):
+    monkeypatch.setattr(inspect_ai_files, "_CHUNK", 64)
+    path = write_log(tmp_path / "log.json", [sample(1), sample(2), sample(3, events=["x" * 1000] * 3000)])
+    text = path.read_text()
+    place = text.index('"id": 2') + len('"id": 2')
+    path.write_text(text[:place] + fault + text[place:])
+    longest = 0
+    more = inspect_ai_files._JsonStream._more
+
+    def watched(self):
+        nonlocal longest
+        more(self)
+        longest = max(longest, len(self._text))
+
+    monkeypatch.setattr(inspect_ai_files._JsonStream, "_more", watched)
+    items, left_out, _ = read_all(path)
+    assert [item.id for item in items] == ["1"]
+    assert [one.reason for one in left_out] == [inspect_ai_files.NO_JSON]
+    assert longest < 5000
+
+
+def test_one_value_larger_than_can_be_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(inspect_ai_files, "_LARGEST", 200_000)
+    path = write_log(tmp_path / "log.json", [sample(1), sample(2, events=["x" * 1000] * 500)])
+    items, left_out, _ = read_all(path)
+    assert (len(items), [one.reason for one in left_out]) == (1, [inspect_ai_files.TOO_LARGE])
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
 """Logs of Inspect (inspect-ai 0.3): ``.eval`` and ``.json``.
 
-One item per sample id; its score is the mean over the epochs that have a score. Without a choice the first scorer of
-the log counts. A sample that failed, or whose score is NaN, is unscored and still an item.
+One item per sample id; its score is the mean over the epochs that have a score. Without a choice the log's
+first scorer counts. A sample that failed, or whose score is NaN, is unscored and still an item.
 """
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,11 +18,10 @@ from competency_gaps.benchmarks.item import Item, LeftOut
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
 from competency_gaps.logs.inspect_ai_files import Unreadable, read_head, samples
-from competency_gaps.logs.inspect_ai_sample import Asked, Scores, asked
+from competency_gaps.logs.inspect_ai_sample import Asked, Judged, Scores, asked
 from competency_gaps.logs.lines import files_under
-from competency_gaps.logs.lm_eval_metric import NONE
 from competency_gaps.logs.options import refuse_options
-from competency_gaps.logs.part import LogEntry, LogPart
+from competency_gaps.logs.part import NONE, LogEntry, LogPart
 from competency_gaps.logs.shapes import mapping, sequence
 from competency_gaps.logs.tally import Tally
 from competency_gaps.text import plural, shorten, visible
@@ -110,7 +109,9 @@ class _Epoch:
 
     number: int
     asked: Asked
+    judged: Judged
     score: float | None
+    """Null until all samples are known, or unscored."""
     failed: bool
     """Its prompt may not be complete."""
     target: Any
@@ -125,6 +126,9 @@ class _Reading:
     tally: Tally
     source: LogSource
     epochs: dict[str, list[_Epoch]] = field(default_factory=dict)
+    """Id as JSON (1 and "1" are two samples) -> its epochs."""
+    names: dict[str, str] = field(default_factory=dict)
+    """Id as JSON -> the item's."""
     notes: Counter[str] = field(default_factory=Counter)
     unscored: Counter[str] = field(default_factory=Counter)
     failure: str | None = None
@@ -132,36 +136,55 @@ class _Reading:
 
     def __post_init__(self) -> None:
         metrics = {name for one in self._results() for name in mapping(one.get("metrics"))}
+        listed = [mapping(one).get("name") for one in sequence(self.head["eval"].get("scorers"))]
+        named = [one.get("scorer") for one in self._results()] + listed
         self.scores = Scores(
-            self.source.scorer, self.source.metric, bool(self._config().get("score_on_error")), tuple(sorted(metrics))
+            self.source.scorer,
+            self.source.metric,
+            bool(self._config().get("score_on_error")),
+            tuple(sorted(metrics)),
+            tuple(name for name in named if isinstance(name, str)),
         )
 
     def add(self, sample: Mapping[str, Any]) -> str | None:
         """Take a sample; gives the reason if it can be no item."""
         if sample.get("id") is None:
             return "the sample has no id"
-        key, epoch = str(sample["id"]), sample.get("epoch")
+        key, epoch = _key(sample["id"]), sample.get("epoch")
         number = epoch if isinstance(epoch, int) else 1
-        score = self.scores.of(sample)
         question = asked(sample)
         if isinstance(question, str):
             return question
         known = self.epochs.setdefault(key, [])
         if any(other.number == number for other in known):
             return "the same sample and epoch was there before"
-        if score.reason is not None:
-            self.unscored[score.reason] += 1
+        self.names.setdefault(key, self._name(str(sample["id"])))
         if self.failure is None and isinstance(sample.get("error"), dict):
             self.failure = str(sample["error"].get("message"))
         self.notes.update(question.notes)
         failed = bool(sample.get("error"))
-        known.append(_Epoch(number, question, score.value, failed, sample.get("target"), sample.get("uuid")))
+        judged = self.scores.judged(sample)
+        known.append(_Epoch(number, question, judged, None, failed, sample.get("target"), sample.get("uuid")))
         return None
+
+    def _name(self, wanted: str) -> str:
+        taken = set(self.names.values())
+        numbered = (f"{wanted}#{number}" for number in itertools.count(2))
+        return wanted if wanted not in taken else next(name for name in numbered if name not in taken)
+
+    def _score(self) -> None:
+        self.scores.choose()
+        for epoch in itertools.chain.from_iterable(self.epochs.values()):
+            found = self.scores.of(epoch.judged)
+            epoch.score = found.value
+            if found.reason is not None:
+                self.unscored[found.reason] += 1
+        self.scores.check()
 
     def items(self) -> Iterator[Item | LeftOut]:
         """One item per sample, in the dataset's order."""
-        self.scores.check(self.source.scorer)
-        order = {str(one): place for place, one in enumerate(sequence(self._dataset().get("sample_ids")))}
+        self._score()
+        order = {_key(one): place for place, one in enumerate(sequence(self._dataset().get("sample_ids")))}
         for key in sorted((k for k in self.epochs if self.epochs[k]), key=lambda k: order.get(k, len(order))):
             epochs = sorted(self.epochs[key], key=lambda epoch: epoch.number)
             yield self.tally.item(self._item(key, epochs), self._first(epochs).asked.way, records=len(epochs))
@@ -177,9 +200,8 @@ class _Reading:
         if any(epoch.asked.messages != first.asked.messages for epoch in epochs if not epoch.failed):
             self.notes[_SAME_PROMPT] += 1
         uuids = [epoch.uuid for epoch in epochs if epoch.uuid]
-        content = json.dumps(first.asked.messages, ensure_ascii=False, sort_keys=True)
         return Item(
-            id=key,
+            id=self.names[key],
             prompt=first.asked.prompt,
             messages=first.asked.messages,
             own=first.asked.own,
@@ -191,12 +213,11 @@ class _Reading:
             identity={
                 "tool": "inspect",
                 "task": self.head["eval"]["task"],
-                "sample_id": key,
+                "sample_id": json.loads(key),
                 "epochs": [epoch.number for epoch in epochs],
                 "epoch_scores": [epoch.score for epoch in epochs],
                 "scorer": self.scores.scorer,
                 "metric": self.scores.metric,
-                "prompt_hash": hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest(),
                 **({"uuid": uuids} if uuids else {}),
             },
         )
@@ -266,3 +287,7 @@ class _Reading:
     def _epochs(self) -> int:
         epochs = self._config().get("epochs")
         return epochs if isinstance(epochs, int) and epochs > 0 else 1
+
+
+def _key(id: Any) -> str:
+    return json.dumps(id, sort_keys=True, default=str)

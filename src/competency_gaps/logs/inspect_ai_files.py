@@ -9,6 +9,7 @@ times as long on a log of 2,000 samples.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -24,6 +25,12 @@ NEWEST_VERSION = 2
 
 _HEAD_KEYS = frozenset({"version", "status", "eval", "plan", "results", "stats", "error", "invalidated", "tags"})
 _CHUNK = 1 << 16
+_LARGEST = 512 << 20
+"""Bytes (or characters) of one JSON value; a larger one is not read, since a small zip can hold any size."""
+_NEAR_END = 16
+"""Characters at the end of what has been read that half a token may fill."""
+NO_JSON = "the text is no JSON here; what stands behind is not read"
+TOO_LARGE = f"the value is larger than {_LARGEST >> 20} MB"
 
 
 class Sample(NamedTuple):
@@ -76,18 +83,42 @@ def _open_zip(path: Path) -> ZipFile:
         import_module("zipfile_zstd")
     try:
         return ZipFile(path)
-    except BadZipFile as error:
+    except (BadZipFile, ValueError, NotImplementedError) as error:
         raise Unreadable(f"{path} is no complete .eval file: {error}.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
 
 
+class _Damaged(Exception):
+    """A member of a zip that cannot be read; the text says why."""
+
+
 def _member(archive: ZipFile, name: str) -> Any:
+    """The content of a member.
+
+    Raises
+    ------
+    _Damaged
+        If it is no JSON, damaged, encrypted or too large.
+    MissingExtraError
+        If its compression (zstd) cannot be read.
+    """
+    if archive.getinfo(name).file_size > _LARGEST:
+        raise _Damaged(TOO_LARGE)
     try:
-        raw = archive.read(name)
+        return json.loads(archive.read(name))
     except NotImplementedError as error:
         raise MissingExtraError("zipfile-zstd", "inspect", "reading Inspect's .eval logs") from error
-    return json.loads(raw)
+    except _damage() as error:
+        raise _Damaged(f"it cannot be read ({type(error).__name__})") from error
+    except RuntimeError as error:
+        raise _Damaged("it is encrypted") from error
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """What reading a damaged member raises."""
+    zstd = (import_module("zstandard").ZstdError,) if find_spec("zstandard") is not None else ()
+    return (ValueError, RecursionError, BadZipFile, EOFError, zlib.error, *zstd)
 
 
 def _zip_head(path: Path) -> dict[str, Any] | None:
@@ -98,7 +129,7 @@ def _zip_head(path: Path) -> dict[str, Any] | None:
             if name in names:
                 try:
                     head = _member(archive, name)
-                except (ValueError, BadZipFile) as error:
+                except _Damaged as error:
                     raise Unreadable(f"{path}: {name} is damaged: {error}.") from error
                 return head if isinstance(head, dict) else None
     raise Unreadable(f"{path} is a zip without Inspect's header.json.")
@@ -113,8 +144,8 @@ def _zip_samples(path: Path) -> Iterator[Sample]:
             where = f"{path.name}, {name}"
             try:
                 value = _member(archive, name)
-            except (ValueError, RecursionError, BadZipFile) as error:
-                yield Sample(where, {}, f"the sample cannot be read ({type(error).__name__})")
+            except _Damaged as error:
+                yield Sample(where, {}, f"the sample is lost: {error}")
                 continue
             yield Sample(where, value) if isinstance(value, dict) else Sample(where, {}, "the sample is no JSON object")
 
@@ -149,8 +180,8 @@ def _json_samples(path: Path) -> Iterator[Sample]:
                     fine = isinstance(value, dict)
                     yield Sample(where, value) if fine else Sample(where, {}, "the sample is no JSON object")
                 return
-        except (_Cut, RecursionError):
-            yield Sample(f"{path.name}, sample {number + 1}", {}, CUT_OFF)
+        except (_Cut, RecursionError) as error:
+            yield Sample(f"{path.name}, sample {number + 1}", {}, str(error) if isinstance(error, _Cut) else NO_JSON)
 
 
 def _open_text(path: Path) -> IO[str]:
@@ -161,7 +192,10 @@ def _open_text(path: Path) -> IO[str]:
 
 
 class _Cut(Exception):
-    """The text ends, or is no JSON, where a value should stand."""
+    """The text ends, or is no JSON, where a value should stand; says which."""
+
+    def __init__(self, reason: str = NO_JSON) -> None:
+        super().__init__(reason)
 
 
 class _JsonStream:
@@ -206,9 +240,11 @@ class _JsonStream:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except ValueError as error:
-                # Half a value looks like a wrong one: only at the end of the file is it certain.
-                if self._ended:
+                # Half a value looks like a wrong one, but only where what has been read ends.
+                if not self._may_go_on(error):
                     raise _Cut from error
+                if self._ended:
+                    raise _Cut(CUT_OFF) from error
                 self._more()
                 continue
             # A number may go on behind what has been read.
@@ -225,8 +261,14 @@ class _JsonStream:
             if self._at < len(self._text):
                 return self._text[self._at]
             if self._ended:
-                raise _Cut
+                raise _Cut(CUT_OFF)
             self._more()
+
+    def _may_go_on(self, error: ValueError) -> bool:
+        """Whether more text could make a value of what is none yet."""
+        if not isinstance(error, json.JSONDecodeError) or error.msg.startswith("Unterminated string"):
+            return isinstance(error, json.JSONDecodeError)
+        return error.pos >= len(self._text.rstrip()) - _NEAR_END
 
     def _expect(self, sign: str) -> None:
         if self._peek() != sign:
@@ -236,6 +278,8 @@ class _JsonStream:
     def _more(self) -> None:
         """Read on, each time at least as much as is held, so that a long value is not tried too often."""
         rest = self._text[self._at :]
+        if len(rest) > _LARGEST:
+            raise _Cut(TOO_LARGE)
         chunk = self._file.read(max(_CHUNK, len(rest)))
         self._ended = not chunk
         self._text, self._at = rest + chunk, 0

@@ -7,24 +7,27 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.logs.chat import ROLES, content_text
 from competency_gaps.logs.lines import Number, score_in_unit
-from competency_gaps.logs.lm_eval_metric import NONE
-from competency_gaps.logs.own_text import WHOLE, last_occurrence
+from competency_gaps.logs.own_text import WHOLE, Found, last_occurrence
+from competency_gaps.logs.part import NONE
 from competency_gaps.logs.shapes import mapping, sequence
 from competency_gaps.model.prompts import Message
+from competency_gaps.text import shorten, visible
 
 WITH_OPTIONS = "question and lettered options"
 INSIDE = "input inside the last user message"
 NOT_INSIDE = "whole last user message (the input does not stand in it)"
+SHORT = "whole last user message (the input is short and stands in it more than once, or inside a word)"
 
 SEVERAL_TURNS = "went on over several turns; the text is that before the first answer, the response is that answer"
 TOOLS = "used tools, whose descriptions the model also read but which are not among the log's messages"
 BEGUN = "had text after the last user message (an answer begun for the model), which is not read"
 NO_MESSAGES = "had no messages in the log (failed early?); the input is taken for the prompt"
 
+_OUTSIDE = "the score is outside [0, 1]"
 _VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 _WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
-_ROLES = ("system", "user", "assistant")
 
 
 class Asked(NamedTuple):
@@ -66,10 +69,10 @@ def asked(sample: Mapping[str, Any]) -> Asked | str:
         notes.append(BEGUN)
     messages: list[Message] = []
     for message in raw[: last + 1]:
-        text = _text(message.get("content"))
+        text = content_text(message.get("content"))
         if text is None:
             return "the prompt holds more than text (an image, a document)"
-        if message.get("role") not in _ROLES:
+        if message.get("role") not in ROLES:
             return "a tool's message stands before the first answer"
         messages.append({"role": message["role"], "content": text})
     content = messages[-1]["content"]
@@ -103,30 +106,37 @@ def _first_answer(messages: Sequence[Mapping[str, Any]], given: Sequence[Mapping
     return generated[0] if generated else len(messages)
 
 
-def _text(content: Any) -> str | None:
-    """A message's content as one text, its parts joined as Inspect joins them; null if it holds anything else."""
-    if isinstance(content, str):
-        return content
-    if not isinstance(content, list):
-        return None
-    parts = [part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None for part in content]
-    return "\n".join(parts) if all(isinstance(part, str) for part in parts) else None  # type: ignore[arg-type]
-
-
 def _own_text(content: str, given: Sequence[Mapping[str, Any]], choices: Any) -> tuple[tuple[int, int] | None, str]:
-    """Where the question, with the options that ``multiple_choice`` puts behind it, stands in the last message."""
-    question = next((_text(m.get("content")) for m in reversed(given) if m.get("role") == "user"), None)
-    found = last_occurrence(content, question or "", INSIDE)
-    if found is None:
-        return None, NOT_INSIDE
-    start, end, way = found
+    """Where the question, with the options that ``multiple_choice`` puts behind it, stands in the last message.
+
+    Options may repeat the question, so they are sought first and the question before them. A short question that
+    stands in the message more than once cannot be told from an instruction's own words (a bare ``no``).
+    """
+    question = next((content_text(m.get("content")) for m in reversed(given) if m.get("role") == "user"), None)
+    question = (question or "").strip()
+    if question == content.strip():
+        return None, WHOLE
     options = lettered(choices) if isinstance(choices, list) else ""
-    place = content.find(options, end) if options else -1
-    if place >= 0:
+    place = content.rfind(options) if options else -1
+    found = _before_options(content, question, place) if place >= 0 else None
+    if found is not None:
         end, way = place + len(options), WITH_OPTIONS
-    if content[:start].strip() or content[end:].strip():
-        return (start, end), way
-    return None, WHOLE if way == INSIDE else way
+    else:
+        found = last_occurrence(content, question, INSIDE)
+        if found is None:
+            return None, SHORT if question and question in content else NOT_INSIDE
+        end, way = found.end, INSIDE
+    if content[: found.start].strip() or content[end:].strip():
+        return (found.start, end), way
+    return None, way
+
+
+def _before_options(content: str, question: str, options: int) -> Found | None:
+    start = len(content[:options].rstrip()) - len(question)
+    joined = start > 0 and question[:1].isalnum() and content[start - 1].isalnum()
+    if question and start >= 0 and content.startswith(question, start) and not joined:
+        return Found(start, start + len(question), INSIDE)
+    return last_occurrence(content, question, INSIDE, before=options)
 
 
 def lettered(choices: Sequence[Any]) -> str:
@@ -171,49 +181,92 @@ def number(value: Any) -> Number:
         return Number(None, "the value is a text that is no score")
 
 
+class Judged(NamedTuple):
+    """What a sample says of its scores."""
+
+    where: str
+    values: dict[str, Any]
+    """Scorer -> value, as Inspect wrote it."""
+    fault: str | None
+    """Why none of them counts; null: they do."""
+
+
 @dataclass
 class Scores:
-    """Takes the score of one scorer, and of one of its keys, from each sample."""
+    """Takes the score of one scorer, and of one of its keys, from each sample, once all samples are known."""
 
     scorer: str | None
-    """As asked for; null: the first scorer of the first sample that has one."""
+    """As asked for; null: ``choose`` takes one."""
     metric: str | None
     """Key of a mapping, or position in a list; null: the values are single ones; ``none``: no scores are wanted."""
     counts_errors: bool = False
     """The evaluation scored samples that failed (``score_on_error``)."""
     metrics: tuple[str, ...] = ()
     """Names under which Inspect itself averages single values."""
+    named: tuple[str, ...] = ()
+    """Scorers in the log's own order."""
     scorers: dict[str, None] = field(default_factory=dict)
     keys: dict[str, None] = field(default_factory=dict)
 
-    def of(self, sample: Mapping[str, Any]) -> Number:
+    def judged(self, sample: Mapping[str, Any]) -> Judged:
+        """What a sample says of its scores."""
+        scores = mapping(sample.get("scores"))
+        if not scores and isinstance(sample.get("score"), dict):
+            scores = {"score": sample["score"]}  # logs of before there could be several scorers
+        self.scorers.update(dict.fromkeys(scores))
+        fault = None
+        if sample.get("error") and not (scores and self.counts_errors):
+            fault = "the sample failed"
+        elif sample.get("invalidation"):
+            fault = "the sample was declared invalid"
+        elif not scores:
+            fault = "no score"
+        values = {name: mapping(score).get("value") for name, score in scores.items()}
+        return Judged(f"sample {shorten(repr(sample.get('id')), 80)}", values, fault)
+
+    def choose(self) -> None:
+        """Take, where none was asked for, the log's first scorer that any sample has.
+
+        Raises
+        ------
+        UserError
+            If no sample was scored by the scorer that was asked for.
+        """
+        if self.scorer is not None and self.scorer not in self.scorers:
+            known = ", ".join(self.scorers) or "none"
+            raise UserError(
+                f"no sample was scored by {self.scorer!r}; scorers are {known}.{nearest(self.scorer, self.scorers)}"
+            )
+        if self.scorer is None and self.metric != NONE:
+            self.scorer = next((name for name in (*self.named, *self.scorers) if name in self.scorers), None)
+
+    def of(self, judged: Judged) -> Number:
         """The sample's score.
 
         Raises
         ------
         UserError
-            If the value is a mapping or a list and no key is chosen, or a key is chosen and it is neither.
+            If the value is a mapping or a list and no key is chosen, or a key is chosen and it is neither; or if it
+            is a number outside [0, 1]: left out, such values would leave only bad answers scored (of 0 to 10 only 0
+            and 1).
         """
-        scores = mapping(sample.get("scores"))
-        if not scores and isinstance(sample.get("score"), dict):
-            scores = {"score": sample["score"]}  # logs of before there could be several scorers
-        self.scorers.update(dict.fromkeys(scores))
         if self.metric == NONE:
             return Number(None, "no score was asked for")
-        if sample.get("error") and not (scores and self.counts_errors):
-            return Number(None, "the sample failed")
-        if sample.get("invalidation"):
-            return Number(None, "the sample was declared invalid")
-        if not scores:
-            return Number(None, "no score")
-        if self.scorer is None:
-            self.scorer = next(iter(scores))
-        if self.scorer not in scores:
+        if judged.fault is not None:
+            return Number(None, judged.fault)
+        if self.scorer not in judged.values:
             return Number(None, f"no score by {self.scorer}")
-        return self._value(scores[self.scorer])
+        found, value = self._value(judged.values[self.scorer])
+        if found.reason == _OUTSIDE:
+            raise UserError(
+                f"{judged.where}: the score by {self.scorer!r} is {shorten(visible(str(value)), 40)}, expected a "
+                f"number in [0, 1]. Choose another with 'scorer' ({', '.join(self.scorers)}) or 'metric', or give "
+                f"{NONE!r} as 'metric' to use the items without scores."
+            )
+        return found
 
-    def _value(self, score: Any) -> Number:
-        value = score.get("value") if isinstance(score, dict) else None
+    def _value(self, value: Any) -> tuple[Number, Any]:
+        """The score, and the value that it was made of."""
         parts = value if isinstance(value, dict) else dict(_numbered(value)) if isinstance(value, list) else None
         if parts is None:
             known = (*self.metrics, self.scorer)
@@ -222,20 +275,19 @@ class Scores:
                     f"the scorer {self.scorer!r} gives one value a sample, so there is no metric {self.metric!r} to "
                     f"choose. Leave 'metric' out, or name another scorer ({', '.join(self.scorers)})."
                 )
-            return number(value)
+            return number(value), value
         self.keys.update(dict.fromkeys(parts))
         if self.metric is None:
             raise UserError(
                 f"the scorer {self.scorer!r} gives several values a sample. Choose one with 'metric' "
                 f"({', '.join(self.keys)}), or another scorer with 'scorer' ({', '.join(self.scorers)})."
             )
-        return number(parts[self.metric]) if self.metric in parts else Number(None, f"no value {self.metric}")
+        if self.metric not in parts:
+            return Number(None, f"no value {self.metric}"), None
+        return number(parts[self.metric]), parts[self.metric]
 
-    def check(self, wanted: str | None) -> None:
-        """Refuse, once all is read, a scorer or a key that was never there."""
-        if wanted is not None and wanted not in self.scorers:
-            known = ", ".join(self.scorers) or "none"
-            raise UserError(f"no sample was scored by {wanted!r}; scorers are {known}.{nearest(wanted, self.scorers)}")
+    def check(self) -> None:
+        """Refuse, once all is read, a key that was never there."""
         if self.metric is not None and self.keys and self.metric not in self.keys:
             raise UserError(
                 f"the scorer {self.scorer!r} has no value {self.metric!r}; there are {', '.join(self.keys)}."

@@ -19,7 +19,7 @@ from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256
-from competency_gaps.logs.describe import model_warnings, report_lines
+from competency_gaps.logs.describe import left_out_lines, report_lines, with_model_warnings
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prepare import PreparedItem, prepare
 from competency_gaps.progress import Progress
@@ -157,15 +157,7 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
     suite = [
         noted(b, lm, one.system_prompt or config.model.system_prompt) for b, one in zip(suite, choices, strict=True)
     ]
-    for benchmark in suite:
-        for report in benchmark.reports:
-            for line in report_lines(report):
-                progress.say(line)
-        revision = lm.identity.get("revision")
-        for warning in model_warnings(benchmark.name, benchmark.reports, config.model.name, revision):
-            logging.getLogger(__name__).warning(warning)
-        for left in benchmark.left_out:
-            progress.say(f"{benchmark.name}: left out {left.where}: {left.reason}")
+    suite = [_said(benchmark, lm, config, progress) for benchmark in suite]
     extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens)
     prepared = {}
     for benchmark, choice in zip(suite, config.benchmarks, strict=True):
@@ -180,6 +172,19 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
     file = _reference_file(config, sae)
     reference = read_reference(file, sae.d_sae) if file else None
     return Setting(config, suite, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
+
+
+def _said(benchmark: Benchmark, lm: LanguageModel, config: RunConfig, progress: Progress) -> Benchmark:
+    """Say what was read of other tools' logs and what was left out; the warnings are kept in the reports."""
+    for report in benchmark.reports:
+        for line in report_lines(report):
+            progress.say(line)
+    benchmark, warnings = with_model_warnings(benchmark, config.model.name, lm.identity.get("revision"))
+    for warning in warnings:
+        logging.getLogger(__name__).warning(warning)
+    for line in left_out_lines(benchmark.name, benchmark.left_out):
+        progress.say(line)
+    return benchmark
 
 
 def _say_excluded(benchmark: str, items: list[PreparedItem], progress: Progress) -> None:

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from log_reading import read, sample, write_lines
 
-from competency_gaps.benchmarks.item import SourceReport
+from competency_gaps.benchmarks.item import Benchmark, LeftOut, SourceReport
 from competency_gaps.errors import UserError
-from competency_gaps.logs.describe import model_warnings, report_lines
+from competency_gaps.logs.describe import left_out_lines, model_warnings, report_lines, with_model_warnings
 from competency_gaps.logs.entries import log_entries
 from competency_gaps.logs.model_name import same_model
 from core_helpers import command
@@ -106,6 +106,10 @@ def test_a_table_without_a_score_says_so(tmp_path):
         ("hf/google/gemma-2-2b-it", "google/gemma-2-2b-it"),
         ("/root/.cache/huggingface/hub/models--org--Name-1b/snapshots/0a1b2c", "org/name_1B"),
         ("Name-1b.gguf", "name-1b"),
+        ("ollama/llama3:8b", "llama3:8b"),
+        ("out/checkpoint-500", "/home/u/out/checkpoint-500/"),
+        ("models--Org--my--model", "Org/my/model"),
+        ("x/Name:latest", "name"),
     ],
 )
 def test_one_model_under_two_names(theirs, ours):
@@ -114,12 +118,47 @@ def test_one_model_under_two_names(theirs, ours):
 
 @pytest.mark.parametrize(
     ("theirs", "ours"),
-    [("google/gemma-2-2b", "google/gemma-2-2b-it"), ("gpt-4o", "gpt-4o-mini"), ("openai/gpt2", "gpt2-xl")],
+    [
+        ("google/gemma-2-2b", "google/gemma-2-2b-it"),
+        ("gpt-4o", "gpt-4o-mini"),
+        ("openai/gpt2", "gpt2-xl"),
+        ("ollama/llama3:8b", "qwen2:8b"),
+        ("llama3:8b", "llama3:70b"),
+        ("/runs/a/checkpoint-500", "/runs/b/checkpoint-500"),
+        ("/runs/a/checkpoint-500", "/runs/a/checkpoint-600"),
+        ("/x/A/final", "/x/B/final"),
+        ("/x/llama3/8b", "/x/qwen/8b"),
+        ("Org/my--model", "Org/other--model"),
+        ("my__model", "other__model"),
+        ("meta-math/MetaMath-7B", "Math-7B"),
+    ],
 )
 def test_two_models(theirs, ours):
     report = SourceReport(format="lm_eval", benchmark="b", model=theirs)
     (warning,) = model_warnings("b", [report, report], ours)
     assert "scores and concepts belong to different models" in warning
+
+
+def test_warnings_of_the_model_are_kept():
+    reports = (
+        SourceReport(format="lm_eval", benchmark="b", model="org/other"),
+        SourceReport(format="helm", benchmark="b", model="org/m"),
+        SourceReport(format="table", benchmark="b"),
+    )
+    benchmark, warnings = with_model_warnings(Benchmark("b", (), (), reports), "m")
+    assert len(warnings) == 1
+    assert benchmark.reports[0].warnings == warnings
+    assert benchmark.reports[1].warnings == ()
+    assert "names no model" in benchmark.reports[2].warnings[0]
+    assert any("names no model" in line for line in report_lines(reports[2]))
+
+
+def test_what_was_left_out_is_a_line_for_each_reason():
+    left = [*(LeftOut(f"line {i}", "it is blank") for i in range(40)), LeftOut("line 99", "cut\x1b[31m off")]
+    assert list(left_out_lines("b", left)) == [
+        "b: left out 40 records, the first line 0: it is blank",
+        r"b: left out line 99: cut\x1b[31m off",
+    ]
 
 
 def test_two_revisions(tmp_path):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from competency_gaps.benchmarks.item import SourceReport
+from competency_gaps.benchmarks.item import Benchmark, LeftOut, SourceReport
 from competency_gaps.logs.lm_eval_files import model_commit
 from competency_gaps.logs.model_name import same_model
 from competency_gaps.text import plural, shorten, visible
 
+UNSAID = "the log names no model, so nobody can check that its scores and the run's concepts belong to one"
 _LIMIT = 300
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -21,7 +23,7 @@ def report_lines(report: SourceReport) -> Iterator[str]:
         counts.append(f"{report.averaged:,} records averaged into {plural(report.averaged_items, 'item')}")
     counts.append(f"{report.unscored:,} unscored")
     yield _line(f"{report.benchmark}: {report.format}, {', '.join(counts)}")
-    yield _line(f"    model: {report.model or 'not said'}")
+    yield _line(f"    model: {report.model or f'not said ({UNSAID})'}")
     for name in ("metric", "filter", "scorer"):
         value = getattr(report, name)
         others = [one for one in report.available.get(name, ()) if one != value]
@@ -58,6 +60,38 @@ def model_warnings(
                 f"{benchmark}: the log is of the model's revision {theirs[:12]}, the activations come from "
                 f"{revision[:12]}. If the weights differ, scores and concepts belong to different models."
             )
+
+
+def with_model_warnings(
+    benchmark: Benchmark, model: str, revision: str | None = None
+) -> tuple[Benchmark, tuple[str, ...]]:
+    """The benchmark, its reports with what ``model_warnings`` says, so that it is kept; and these warnings.
+
+    A log that names no model gets a note of that.
+    """
+    warnings = tuple(model_warnings(benchmark.name, benchmark.reports, model, revision))
+    reports = [
+        replace(
+            report,
+            warnings=(
+                *report.warnings,
+                *model_warnings(benchmark.name, [report], model, revision),
+                *([UNSAID] if report.model is None else []),
+            ),
+        )
+        for report in benchmark.reports
+    ]
+    return replace(benchmark, reports=tuple(reports)), warnings
+
+
+def left_out_lines(benchmark: str, left_out: Sequence[LeftOut]) -> Iterator[str]:
+    """What became no item, a line for each reason."""
+    places: dict[str, list[str]] = {}
+    for left in left_out:
+        places.setdefault(left.reason, []).append(left.where)
+    for reason, where in places.items():
+        first = where[0] if len(where) == 1 else f"{len(where):,} records, the first {where[0]}"
+        yield _line(f"{benchmark}: left out {first}: {reason}")
 
 
 def _line(text: str) -> str:

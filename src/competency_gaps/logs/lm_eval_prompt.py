@@ -15,15 +15,21 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from competency_gaps.logs.lm_eval_files import Task
-from competency_gaps.logs.own_text import Found, begins_itself, from_first_to_last, last_occurrence, trimmed, whole
+from competency_gaps.logs.own_text import (
+    SHORTEST,
+    Found,
+    begins_itself,
+    from_first_to_last,
+    last_occurrence,
+    trimmed,
+    whole,
+)
 from competency_gaps.logs.template import render
 from competency_gaps.model.prompts import Message, Text
 
 TEMPLATE = "the task's template, rendered"
 FIELDS = "the document's texts in the prompt"
 REST = "all but the task's description"
-_SHORTEST = 12
-"""Characters that a document's text needs to be searched for: shorter ones stand anywhere."""
 
 
 class Asked(NamedTuple):
@@ -80,10 +86,10 @@ def own_text(prompt: str, doc: dict[str, Any], target: Any, task: Task) -> Found
     """The document's own text in a prompt, by the first way that finds it; null if the prompt is blank."""
     question = _rendered(task.config.get("doc_to_text"), doc)
     if question is not None and not question.strip().isdecimal():
-        found = last_occurrence(prompt, question, TEMPLATE)
+        found = last_occurrence(prompt, question, TEMPLATE, closes=True)
         if found is not None:
             return found
-    texts = [text for text in _texts(doc) if len(text.strip()) >= _SHORTEST and text != target]
+    texts = [text for text in _texts(doc) if len(text.strip()) >= SHORTEST and text != target]
     # Questions stand by themselves in a document, options in lists; only a question says where the item begins.
     alone = [text for text in texts if text in doc.values()]
     ranked = sorted(alone, key=len, reverse=True) + sorted(texts, key=len, reverse=True)

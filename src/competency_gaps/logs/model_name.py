@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import re
 
-_SPELLING = re.compile(r"[^a-z0-9]")
+_SPELLING = re.compile(r"[^\w]|_")
 _ARGUMENT = re.compile(r"(?:^|,)\s*(?:peft|delta|pretrained|model|path|engine)=([^,]+)")
-_SNAPSHOT = re.compile(r"models--([^/]+)/snapshots/[^/]+/?$")
+_CACHE = re.compile(r"(?:^|.*[/\\])models--(.+?)(?:[/\\]snapshots[/\\][^/\\]+)?")
+_META = re.compile(r"^meta(?=llama)")
+_GENERIC = re.compile(
+    r"(checkpoint|ckpt|step|epoch|iter|global[-_]?step)[-_]?\d*|\d+|v\d+|\d+(\.\d+)?[bm]|final|last|latest|best|main|"
+    r"model|models|merged|weights|output|hf|default"
+)
+"""Last parts of a path that many models have."""
 
 
 def same_model(theirs: str, ours: str) -> bool:
     """Compare two names by their last part, without case, punctuation and organisation.
 
     ``pretrained=Org/Name,dtype=float16``, ``hf/Org/Name``, ``Org__Name`` (a folder of lm-eval), ``/models/Name/``,
-    ``embedded:name`` and a hub cache's snapshot folder all are ``name``. Other names are other models: an ``-it`` or
-    ``-Instruct`` at the end is no matter of spelling. [ours]
+    ``embedded:name`` and a hub cache's folder (``models--Org--Name``) all are ``name``. Where the last part says
+    little (``checkpoint-500``, ``final``, ``8b``), the part before it is compared too. Other names are other models: an
+    ``-it`` or ``-Instruct`` at the end is no matter of spelling, nor is a tag (``name:8b``). [ours]
     """
-    return _core(theirs) == _core(ours)
+    theirs, ours = _bare(theirs), _bare(ours)
+    if _core(theirs) == _core(ours):
+        return True
+    # One of two is written as lm-eval's folders are; two such names are compared as they stand.
+    unfolded = [name.replace("__", "/") if "/" not in name else name for name in (theirs, ours)]
+    one_folder = (unfolded[0] == theirs) != (unfolded[1] == ours)
+    return one_folder and _core(unfolded[0]) == _core(unfolded[1])
 
 
-def _core(name: str) -> str:
+def _bare(name: str) -> str:
     found = _ARGUMENT.search(name)
-    name = (found[1] if found else name).strip().rstrip("/\\")
-    snapshot = _SNAPSHOT.search(name)
-    name = snapshot[1] if snapshot else name
-    for sign in ("/", "\\", "__", "--", ":"):
-        name = name.rsplit(sign, 1)[-1]
-    name = name.lower().removesuffix(".gguf")
-    return _SPELLING.sub("", name).removeprefix("meta")
+    name = (found[1] if found else name).strip().removeprefix("embedded:").removesuffix(":latest").rstrip("/\\")
+    cached = _CACHE.fullmatch(name)
+    return cached[1].replace("--", "/") if cached else name.replace("\\", "/")
+
+
+def _core(name: str) -> tuple[str, ...]:
+    """The last part that says which model it is, and the parts behind it."""
+    parts = [part for part in name.lower().removesuffix(".gguf").split("/") if part not in ("", ".", "..")]
+    first = next((i for i in range(len(parts) - 1, -1, -1) if not _GENERIC.fullmatch(parts[i])), 0)
+    return tuple(_META.sub("", _SPELLING.sub("", part)) for part in parts[first:])

@@ -7,12 +7,25 @@ to the next way, and the way that was used is counted.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 WHOLE = "whole prompt"
+SHORTEST = 12
+"""Characters that a text needs to be sought by itself: shorter ones stand anywhere, so their place must be certain."""
 _SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>\s]{1,40}｜>|<s>|<bos>|\[BOS\]|\[gMASK\]")
 """A text that begins like this brings its own first token."""
+
+
+_TAIL = re.compile(
+    r"(?:(?:<\|[^|<>\s]{1,40}\|>|<｜[^｜<>\s]{1,40}｜>|</?(?:s|think)>|<(?:start|end)_of_turn>"
+    r"|\[/INST\])(?:assistant|model|Assistant)?\s*)+\Z"
+)
+"""What a chat template puts behind the last message: special tokens, and the role of who answers."""
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""Characters of scripts that put no space between words."""
 
 
 class Found(NamedTuple):
@@ -25,19 +38,54 @@ class Found(NamedTuple):
     """How it was found, in words."""
 
 
-def last_occurrence(seen: str, own: str, way: str, *, before: int | None = None) -> Found | None:
+def last_occurrence(seen: str, own: str, way: str, *, before: int | None = None, closes: bool = False) -> Found | None:
     """The last place of a text in what the model read; null if it is not there or empty.
+
+    A place inside a word is none (``ant`` in ``assistant``), nor is one in what a chat template puts behind the last
+    message. A text of fewer than ``SHORTEST`` characters must have one place only. [ours]
 
     Parameters
     ----------
     before
         The text ends at or before this character; null: anywhere.
+    closes
+        The text is known to stand at the end: there a short one may have other places too.
     """
     own = own.strip()
     if not own:
         return None
-    start = seen.rfind(own, 0, before)
-    return None if start < 0 else Found(start, start + len(own), way)
+    tail = _tail(seen)
+    end = tail if before is None else min(before, tail)
+    places = _places(seen, own, 0, end)
+    last = next(places, None)
+    if last is None:
+        return None
+    at_end = closes and not seen[last + len(own) : end].strip()
+    if len(own) < SHORTEST and not at_end and next(places, None) is not None:
+        return None
+    return Found(last, last + len(own), way)
+
+
+def _tail(seen: str) -> int:
+    """Where the chat template's end begins; the text's length if it has none."""
+    lead = max(0, len(seen) - 200)
+    found = _TAIL.search(seen, lead)
+    return found.start() if found else len(seen)
+
+
+def _places(seen: str, own: str, start: int, end: int) -> Iterator[int]:
+    """Where a text stands as whole words, from the last to the first place."""
+    at = seen.rfind(own, start, end)
+    while at >= 0:
+        if not _joined(seen, at) and not _joined(seen, at + len(own)):
+            yield at
+        at = seen.rfind(own, start, at + len(own) - 1)
+
+
+def _joined(seen: str, at: int) -> bool:
+    """Whether the characters before and after a position belong to one word."""
+    pair = seen[max(0, at - 1) : at + 1]
+    return at > 0 and len(pair) == 2 and pair.isalnum() and _UNSPACED.search(pair) is None
 
 
 def from_first_to_last(seen: str, parts: Iterable[str], way: str, *, start: int = 0) -> Found | None:

@@ -1,0 +1,65 @@
+"""The place of an own text in all that the model read."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from log_reading import read, sample, write_lines
+
+from competency_gaps.logs.own_text import last_occurrence
+
+NAME = "samples_task_2026-11-24T10-00-00.000001.jsonl"
+TAIL = "<|im_end|>\n<|im_start|>assistant\n"
+
+
+def results(folder, config, **more):
+    name = NAME.replace("samples_task", "results").replace(".jsonl", ".json")
+    content = {"results": {"task": {}}, "configs": {"task": config}, **more}
+    (folder / name).write_text(json.dumps(content), encoding="utf-8")
+
+
+def one(folder, doc, prompt, config, shots=0, **more):
+    results(folder, config, **{"n-shot": {"task": shots}}, **more)
+    record = sample(0, doc=doc, arguments={"gen_args_0": {"arg_0": prompt, "arg_1": {}}})
+    found = read(write_lines(folder / NAME, [record]))
+    return found.items[0], next(iter(found.report.own_text))
+
+
+@pytest.mark.parametrize(
+    ("seen", "own", "marked"),
+    [
+        (f"<|im_start|>user\nant{TAIL}", "ant", "<|im_start|>user\n⟦ant⟧" + TAIL),
+        (f"<|im_start|>user\nassistant{TAIL}", "assistant", "<|im_start|>user\n⟦assistant⟧" + TAIL),
+        ("Q: A\nAnswer:", "A", "Q: ⟦A⟧\nAnswer:"),
+        ("Q: (no)\nReply with yes or no.", "no", None),
+        ("Q: How old is the fox?\nA:", "How old is the fox?", "Q: ⟦How old is the fox?⟧\nA:"),
+        ("The old fox sits.\nThe old fox sits. So: the old fox sits.x", "he old fox sits.", None),
+        ("请回答中国的首都是哪里呢", "中国的首都是哪里", "请回答⟦中国的首都是哪里⟧呢"),
+        ("ananas", "ana", None),
+    ],
+)
+def test_a_place_is_of_whole_words(seen, own, marked):
+    found = last_occurrence(seen, own, "way")
+    shown = None if found is None else f"{seen[: found.start]}⟦{own}⟧{seen[found.end :]}"
+    assert shown == marked
+
+
+def test_a_short_text_that_closes_the_prompt_may_stand_elsewhere_too():
+    seen = f"<|im_start|>user\nant is an animal? ant{TAIL}"
+    assert last_occurrence(seen, "ant", "way") is None
+    assert last_occurrence(seen, "ant", "way", closes=True).start == seen.index(" ant") + 1
+
+
+def test_a_long_prompt_of_special_tokens_takes_no_time():
+    begun = time.perf_counter()
+    assert last_occurrence("<|a|> " * 200_000 + "x", "fox", "way") is None
+    assert time.perf_counter() - begun < 2
+
+
+def test_the_rendered_template_is_not_found_inside_a_word(tmp_path):
+    prompt = f"<|im_start|>user\nant{TAIL}"
+    item, way = one(tmp_path, {"word": "ant"}, prompt, {"doc_to_text": "{{word}}"}, chat_template="x")
+    assert (item.prompt, item.seen.own) == ("ant", ((17, 20),))
+    assert way == "the task's template, rendered"

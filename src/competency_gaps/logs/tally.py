@@ -57,7 +57,8 @@ class Tally:
         if not _is_whole(item):
             self.left_out[HALF_A_CHARACTER] += records
             return LeftOut(f"item {item.id}".encode(errors="replace").decode(), HALF_A_CHARACTER)
-        identity = item.identity if "prompt_hash" in item.identity else {**item.identity, "prompt_hash": _hash(item)}
+        said = item.identity.get("prompt_hash")
+        identity = {**item.identity, "prompt_hash": said if said and isinstance(said, str) else _hash(item)}
         item = replace(item, identity=identity, score=None if self.metric == NONE else item.score)
         self.items += 1
         self.unscored += item.score is None

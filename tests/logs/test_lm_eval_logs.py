@@ -13,6 +13,7 @@ from log_reading import options, read, sample, write_lines
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
 from competency_gaps.logs.detect import find_parts
+from competency_gaps.logs.lines import score_in_unit
 from competency_gaps.logs.read import read_log
 from core_helpers import command, loaded, tokens_of_range
 
@@ -108,7 +109,7 @@ def test_identity_is_lm_evals(real):
 
 def test_perplexity_is_no_score_but_coverage(real):
     folder = real["folder"] / "rolling"
-    with pytest.raises(UserError, match="word_perplexity is better where it is lower"):
+    with pytest.raises(UserError, match=r"word_perplexity is better where it is lower.*--metric none.*NAME=PATH"):
         read(folder)
     found = read(folder, metric="none")
     assert found.report.unscored == len(found.items) == 20
@@ -313,6 +314,43 @@ def test_a_first_token_is_not_put_before_one_that_is_there(tmp_path):
         record = sample(0, arguments={"gen_args_0": {"arg_0": prompt, "arg_1": {}}})
         (item,) = read(write_lines(tmp_path / NAME, [record])).items
         assert item.seen.templated is own
+
+
+def test_a_number_that_no_float_holds_is_outside(tmp_path):
+    huge = 10**400
+    records = [sample(i, metrics=["huge", "exact_match"], huge=huge) for i in range(3)]
+    file = write_lines(tmp_path / NAME, records)
+    assert read(file).report.metric == "exact_match"
+    with pytest.raises(UserError, match=r"'huge' is 1000.* outside \[0, 1\]"):
+        read(file, metric="huge")
+    assert score_in_unit(huge).reason == "the score is outside [0, 1]"
+
+
+def test_a_metric_without_a_number_is_no_score(tmp_path):
+    records = [sample(i, metrics=["empty", "exact_match"], empty=[None, float("nan")][i % 2]) for i in range(4)]
+    file = write_lines(tmp_path / NAME, records)
+    assert read(file).report.metric == "exact_match"
+    with pytest.raises(UserError, match="'empty' is null or NaN in the first 4 items"):
+        read(file, metric="empty")
+
+
+def test_one_bad_file_does_not_hide_the_others(tmp_path):
+    write_lines(tmp_path / "x.hitlog.jsonl", [{"a": 1}])
+    with pytest.raises(UserError, match="hit log"):
+        find_parts(tmp_path)
+    write_lines(tmp_path / NAME, [sample(0), sample(1)])
+    (part,) = find_parts(tmp_path)
+    assert part.format == "lm_eval"
+    assert any("not read" in note and "hit log" in note for note in part.notes)
+
+
+def test_an_older_results_file_stands_for_its_own_samples(tmp_path):
+    older = write_lines(tmp_path / NAME, [sample(0)])
+    write_lines(tmp_path / NAME.replace("11-24", "11-25"), [sample(0), sample(1)])
+    results = older.with_name(NAME.replace("samples_task", "results").replace(".jsonl", ".json"))
+    results.write_text(json.dumps({"results": {"task": {}}, "configs": {"task": {}}}))
+    (part,) = find_parts(results)
+    assert part.files[0] == older
 
 
 def test_results_without_samples(tmp_path):

@@ -157,7 +157,7 @@ def test_what_was_left_out_is_a_line_for_each_reason():
     left = [*(LeftOut(f"line {i}", "it is blank") for i in range(40)), LeftOut("line 99", "cut\x1b[31m off")]
     assert list(left_out_lines("b", left)) == [
         "b: left out 40 records, the first line 0: it is blank",
-        r"b: left out line 99: cut\x1b[31m off",
+        "b: left out line 99: cut<U+001B>[31m off",
     ]
 
 

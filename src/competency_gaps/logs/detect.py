@@ -53,13 +53,25 @@ def find_parts(path: Path, format_: str | None = None) -> list[LogPart]:
     if not path.exists():
         siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UserError(f"the log {path} does not exist.{nearest(path.name, siblings)}")
-    if format_ is not None:
-        found = reader(format_).find(path)
-    else:
-        found = [part for name in FORMATS for part in reader(name).find(path)]
+    found = reader(format_).find(path) if format_ is not None else _of_all_formats(path)
     if not found:
         raise UserError(_nothing(path, format_))
     return _unique_names(found)
+
+
+def _of_all_formats(path: Path) -> list[LogPart]:
+    """Parts of every format; what one format cannot read is named in the notes if another finds something."""
+    found: list[LogPart] = []
+    faults: list[UserError] = []
+    for name in FORMATS:
+        try:
+            found += reader(name).find(path)
+        except UserError as error:
+            faults.append(error)
+    if faults and not found:
+        raise faults[0]
+    notes = tuple(f"not read: {error}" for error in faults)
+    return [replace(part, notes=(*part.notes, *notes)) for part in found]
 
 
 def _nothing(path: Path, format_: str | None) -> str:

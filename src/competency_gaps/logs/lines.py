@@ -109,7 +109,10 @@ def score_in_unit(value: Any) -> Number:
         return Number(None, "no score")
     if not isinstance(value, (bool, int, float)):
         return Number(None, f"the score is a {type(value).__name__}, no number")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return Number(None, "the score is outside [0, 1]")
     if math.isnan(number):
         return Number(None, "the score is NaN")
     if not 0 <= number <= 1:

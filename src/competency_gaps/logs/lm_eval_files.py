@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,17 +59,20 @@ def sample_files(path: Path) -> list[SampleFile]:
     """Samples files, the newest of each task in each folder; for a results file, those of its time beside it."""
     time = _RESULTS.fullmatch(path.name) if path.is_file() else None
     if time is not None:
-        return [
-            one for one in sample_files(path.parent) if one.stamp == time["stamp"] and one.path.parent == path.parent
-        ]
+        beside = path.parent.glob(f"samples_*_{time['stamp']}.jsonl")
+        return _newest(sorted(file for file in beside if file.is_file()))
+    return _newest(files_under(path, "samples_*.jsonl"))
+
+
+def _newest(files: Iterable[Path]) -> list[SampleFile]:
     found: dict[tuple[Path, str], list[tuple[str, Path]]] = {}
-    for file in files_under(path, "samples_*.jsonl"):
+    for file in files:
         match = _NAME.fullmatch(file.name)
         if match and _is_sample(first_object(file)):
             found.setdefault((file.parent, match["task"]), []).append((match["stamp"] or "", file))
     newest = []
-    for (_, task), files in found.items():
-        *older, (stamp, file) = sorted(files)
+    for (_, task), dated in found.items():
+        *older, (stamp, file) = sorted(dated)
         newest.append(SampleFile(file, task, stamp or None, tuple(old.name for _, old in older)))
     return newest
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.logs.lines import json_lines
 from competency_gaps.logs.lm_eval_files import Task
+from competency_gaps.text import shorten
 
 NONE = "none"
 """``metric`` that takes the items without scores, for coverage."""
@@ -50,7 +51,8 @@ def choose_metric(file: Path, task: Task, wanted: str | None) -> Chosen:
         said = "; ".join(f"{name} {fault}" for name, fault in faults.items()) or "there is none"
         raise UserError(
             f"{file.name}: no metric can be an item's score ({said}). "
-            f"Give {NONE!r} as 'metric' to use the items without scores."
+            f"Give {NONE!r} as 'metric' (--metric {NONE}) to use the items without scores. To leave this task out of a "
+            "folder, name the files of the others (--log NAME=PATH for each)."
         )
     return Chosen(usable[0], usable)
 
@@ -78,5 +80,8 @@ def _fault(values: list[Any], higher_is_better: Any) -> str | None:
             kind = "a list" if isinstance(value, list) else f"a {type(value).__name__}"
             return f"is {kind} per item, which lm-eval aggregates over all items"
         if not 0 <= value <= 1:
-            return f"is {value:g} in one item, outside [0, 1]"
+            number = f"{value:g}" if isinstance(value, float) else shorten(str(value), 40)
+            return f"is {number} in one item, outside [0, 1]"
+    if all(value is None or value != value for value in values):
+        return f"is null or NaN in the first {len(values)} items"
     return None

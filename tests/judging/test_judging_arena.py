@@ -8,19 +8,41 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.special import expit
+from scipy.stats import binomtest
 
 from competency_gaps.judging.arena_figures import Match, arena_figures
 from competency_gaps.judging.bradley_terry import bradley_terry, logistic
-from competency_gaps.judging.resample import mean, ratio
+from competency_gaps.judging.resample import mean
 from competency_gaps.judging.style import Style, style_features, style_of
 
 
-def test_bootstrap_of_a_mean_has_the_width_of_its_standard_error() -> None:
-    values = np.random.default_rng(0).normal(2.0, 3.0, 400)
-    found = mean(values, draws=4000)
-    assert found is not None and found.value == pytest.approx(values.mean())
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=0.06)
-    assert ratio(np.zeros(0), np.zeros(0)) is None
+def test_intervals_of_means_against_known_ones() -> None:
+    # Wilson's of 3 of 3 and of 7 of 10, from SciPy.
+    for right, of in ((3, 3), (7, 10), (0, 1)):
+        found = mean(np.repeat([1.0, 0.0], [right, of - right]))
+        known = binomtest(right, of).proportion_ci(method="wilson")
+        assert found is not None and tuple(found) == pytest.approx((right / of, known.low, known.high), abs=1e-9)
+    values = np.random.default_rng(0).beta(2, 2, 5000)
+    found = mean(values)
+    assert found is not None and (found.high - found.low) / 2 == pytest.approx(
+        1.96 * values.std() / 5000**0.5, rel=0.03
+    )
+    assert mean(np.zeros(0)) is None
+
+
+@pytest.mark.parametrize("graded", [False, True])
+@pytest.mark.parametrize("items", [3, 10, 40])
+@pytest.mark.parametrize("truth", [0.6, 0.9])
+def test_intervals_hold_the_truth_as_often_as_they_say(truth: float, items: int, graded: bool) -> None:
+    rng = np.random.default_rng(items)
+    held = 0
+    for _ in range(1000):
+        drawn = rng.beta(9 * truth, 9 * (1 - truth), items) if graded else (rng.random(items) < truth).astype(float)
+        found = mean(np.round(9 * drawn) / 9 if graded else drawn)
+        assert found is not None and found.low < found.high
+        held += found.low <= truth <= found.high
+    # Wilson's own coverage of 9 in 10 is 0.93 with 10 items.
+    assert held / 1000 >= 0.9
 
 
 def test_one_column_gives_the_log_odds_of_the_weighted_mean() -> None:
@@ -60,10 +82,38 @@ def test_planted_strengths_of_four_models_come_back() -> None:
     assert fit.win_rate(2).value == pytest.approx(expit(1.2), abs=0.02)
 
 
-def test_a_model_that_wins_every_game_has_a_finite_strength_and_a_rate_near_one() -> None:
-    found = arena_figures([Match(("B>>A", "A>>B"))] * 30, draws=50)
-    assert np.isfinite(found["strength"]["value"]) and found["win_rate"]["value"] > 0.99
-    assert found["score"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+def test_few_or_unanimous_games_claim_no_certainty() -> None:
+    found = arena_figures([Match(("B>>A", "A>>B"))] * 30)
+    assert found["strength"] is None and found["win_rate"] is None and "without a win and a loss" in found["summary"][0]
+    assert found["score"]["value"] == 1.0 and 0.85 < found["score"]["low"] < 0.9
+    alone = arena_figures([Match(("A=B", "A=B"))])
+    assert alone["win_rate"] is None and alone["score"]["low"] < 0.25 and alone["score"]["high"] > 0.75
+    assert alone["position_bias"]["low"] < -0.2 and alone["position_bias"]["high"] > 0.2
+    few = arena_figures([Match(("A>B", "A>B"))] * 2)
+    assert few["win_rate"]["low"] < 0.3 and few["win_rate"]["high"] > 0.7 and few["strength"]["low"] < -0.8
+
+
+def test_an_item_with_one_order_is_left_out_or_kept_and_said() -> None:
+    matches = [Match(("B>A", None)), Match(("A>B", "B>A")), Match((None, "A>B"))]
+    found = arena_figures(matches)
+    assert (found["items"], found["one_order"], found["failed"], found["score"]["value"]) == (1, 2, 2, 0.0)
+    assert "2 items with a verdict in one order alone, left out" in found["summary"]
+    kept = arena_figures(matches, one_game="keep")
+    assert (kept["items"], kept["score"]["value"]) == (3, pytest.approx(2 / 3))
+    assert any("a favoured place is not balanced" in line for line in kept["summary"])
+
+
+def test_a_game_that_was_not_asked_is_no_failure() -> None:
+    matches = [Match(("B>A", None), asked=(True, False)), Match(("A>B", "B>A"))]
+    for one_game in ("leave_out", "keep"):
+        found = arena_figures(matches, one_game=one_game)
+        assert (found["items"], found["failed"], found["unasked"], found["failure_rate"]) == (1, 0, 1, 0.0)
+        assert "1 game not put to the judge" in found["summary"]
+
+
+def test_equal_style_of_one_item_is_said_not_to_be_estimated() -> None:
+    found = arena_figures([Match(("A>B", "A>B"), Style(40, 0, 0, 0), Style(20, 0, 0, 0))], style=True)
+    assert "not estimated: 1 item, two needed" in found["summary"][1]
 
 
 def _label(model_wins: bool, place: int) -> str:
@@ -102,7 +152,9 @@ def test_position_bias_is_found_and_is_none_under_the_null() -> None:
 
 
 def test_counts_of_ties_and_failures() -> None:
-    found = arena_figures([Match(("A=B", None)), Match((None, None)), Match(("A>B", "A=B")), Match(("B>>A", "B>A"))])
+    found = arena_figures(
+        [Match(("A=B", None)), Match((None, None)), Match(("A>B", "A=B")), Match(("B>>A", "B>A"))], one_game="keep"
+    )
     assert (found["items"], found["games"], found["failed"], found["both_games"]) == (3, 5, 3, 2)
     assert found["tie_rate"] == 2 / 5 and found["failure_rate"] == 3 / 8
     # Items: 0.5; A>B then tie: (0 + 0.5) / 2; B>>A then B>A: (3 * 1 + 0) / 4.

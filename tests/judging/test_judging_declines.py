@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import unseen_answers
 from declined_answers import COMPLIED, DECLINED
 
+from competency_gaps.judging import declines as declines_module
 from competency_gaps.judging.declines import declines
 
 
@@ -15,6 +17,16 @@ def test_precision_and_recall_on_answers_written_by_hand() -> None:
     right = len(DECLINED) - len(missed)
     assert right / len(DECLINED) >= 0.95, missed
     assert right / (right + len(wrong)) >= 0.95, wrong
+
+
+def test_figures_on_answers_that_the_rules_were_not_made_with_are_those_that_are_told() -> None:
+    found = [declines(text) is not None for text in unseen_answers.DECLINED]
+    wrong = [declines(text) is not None for text in unseen_answers.COMPLIED]
+    assert (len(found), len(wrong)) == (30, 30)
+    told = " ".join(str(declines_module.__doc__).split())
+    assert f"find {sum(found)} of 30 refusals and call {sum(wrong)} of 30 other answers refusals" in told
+    figures = f"recall {sum(found) / 30:.2f}, precision {sum(found) / sum(found + wrong):.2f}"
+    assert figures in told
 
 
 def test_only_the_beginning_counts() -> None:

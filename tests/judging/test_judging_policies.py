@@ -69,7 +69,11 @@ def test_judge_sees_question_reference_and_answer() -> None:
         (said({"grade": 1}), None, "reasoning: Field required"),
         (said('I think.\n```json\n{"reasoning": "r", "grade": 4}\n```'), 3 / 9, None),
         (said('The answer says {"grade": 10}, so. {"reasoning": "bad", "grade": 1}'), 0.0, None),
-        (said('{"reasoning": "its claim", "grade": 10} {"reasoning": "bad", "grade": 1}'), None, "2 different verdicts"),
+        (
+            said('{"reasoning": "its claim", "grade": 10} {"reasoning": "bad", "grade": 1}'),
+            None,
+            "2 different verdicts",
+        ),
         (said({"reasoning": "r", "grade": 0}), None, "the grade 0 is not between 1 and 10"),
         (said({"reasoning": "r", "grade": "7"}), None, "JSON of another form"),
         (said({"grade": 7.5}), None, "JSON of another form"),
@@ -120,7 +124,12 @@ def test_arena_asks_in_both_orders_and_reads_brackets(tmp_path: Path) -> None:
     assert policy.read(said("<think>maybe [[A>B]]</think>[[B>A]]")).verdict == "B>A"
     first, second = policy.questions(ITEM, " ")
     assert "(The answer is empty.)" == tagged(first.user, "answer-b") == tagged(second.user, "answer-a")
-    assert policy.verdict(ITEM, "mine", [said("?"), None]).value is None
+    found = policy.verdict(ITEM, "mine", [said("?"), None])
+    assert found.value is None and found.details["games"][1] == {"verdict": None, "asked": False}
+    found = policy.verdict(ITEM, "mine", [said("?"), said("[[A>B]]")])
+    assert found.value is None and "1 of 2 games without a usable verdict" in str(found.note)
+    keeping = _arena(tmp_path, form="brackets", one_game="keep")
+    assert keeping.verdict(ITEM, "mine", [said("?"), said("[[A>B]]")]).value == 1.0
 
 
 def test_arena_without_a_baseline_answer(tmp_path: Path) -> None:
@@ -208,6 +217,13 @@ def test_faithful_by_a_judge() -> None:
     assert sources == [item.prompt, "Dogs run.", "Cats sleep."]
     assert whole.verdict(item, "s", [said({"unsupported": [], "statements": 3})]).value == 1.0
     assert whole.verdict(item, "s", [said({"unsupported": ["a"], "statements": 3})]).value == 0.0
+    silent = whole.verdict(item, "I can't summarise that.", [said({"unsupported": [], "statements": 0})])
+    assert silent.value is None and silent.note == "the summary states nothing"
+    good = whole.verdict(item, "s", [said({"unsupported": [], "statements": 3})])
+    found = whole.figures([item] * 2, [None, 1.0], [silent.details, good.details])
+    assert found["items"] == found["state_nothing"] == 1 and found["answered"]["value"] == 0.5
+    assert found["faithful"]["low"] < 0.3 and "answered 50.0%" in found["summary"][1]
+    assert whole.figures([item], [None], [silent.details])["faithful"] is None
     for wrong in (
         {"unsupported": ["a", "b"], "statements": 1},
         {"statements": 1},

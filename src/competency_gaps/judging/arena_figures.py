@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from scipy.special import logit
 
 from competency_gaps.judging.bradley_terry import bradley_terry
 from competency_gaps.judging.resample import DRAWS, Estimate, mean
@@ -18,6 +19,10 @@ PER_COLUMN = 5
 ends alike, style and strength cannot be told apart, and the fit says what its ridge says."""
 
 
+OneGame = Literal["leave_out", "keep"]
+"""What becomes of an item with a usable verdict in one of its two games."""
+
+
 class Match(NamedTuple):
     """One item: the labels of its two games, and how both answers look."""
 
@@ -25,6 +30,16 @@ class Match(NamedTuple):
     """Null: no usable verdict."""
     model: Style | None = None
     baseline: Style | None = None
+    asked: tuple[bool, bool] = (True, True)
+    """Whether each game was put to the judge; one that was not is no failure of the judge."""
+
+    def judged(self) -> int:
+        """How many games have a verdict."""
+        return sum(canonical(label) is not None for label in self.games)
+
+    def counts(self, one_game: OneGame) -> bool:
+        """Whether the item has a score."""
+        return self.judged() == 2 or (one_game == "keep" and self.judged() == 1 and all(self.asked))
 
 
 class _Games(NamedTuple):
@@ -36,51 +51,62 @@ class _Games(NamedTuple):
 
 
 def arena_figures(
-    matches: Sequence[Match], *, style: bool = False, draws: int = DRAWS, seed: int = 0
+    matches: Sequence[Match],
+    *,
+    style: bool = False,
+    one_game: OneGame = "leave_out",
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Figures of one benchmark.
 
     Parameters
     ----------
     matches
-        The items whose two games were put to the judge.
+        The items about which the judge was asked.
     style
         Also fit with the differences in style as covariates; needs ``model`` and ``baseline`` of each match.
+    one_game
+        Whether an item with one judged game counts. With one order alone, what the first place wins by being first is
+        taken for the answer's, so that Arena-Hard-Auto leaves such items out.
 
     Returns
     -------
     dict
-        ``items``, ``games`` and ``failed`` are counts. ``score`` (mean of the items' scores), ``win_rate`` and
-        ``strength`` (natural log-odds against the baseline), ``position_bias`` (how much more often than half the
-        first place wins, ties half; from items with both games) are each ``{value, low, high}`` with a 95% interval
-        over drawn items, or null. ``tie_rate`` and ``failure_rate`` are shares; ``agreement`` is the share of items
+        ``items`` (with a score), ``games`` (with a verdict), ``unasked`` (games not put to the judge), ``failed``
+        (asked, no usable verdict) and ``one_order`` (items with one judged game) are counts. ``score`` (mean of the
+        items' scores), ``win_rate`` and ``strength`` (natural log-odds against the baseline; both of the scored items,
+        null without a win and a loss), ``position_bias`` (how much more often than half the first place wins, ties half;
+        from items with both games) are each ``{value, low, high}`` with a 95% interval, items being independent,
+        or null. ``tie_rate`` and ``failure_rate`` (of games asked) are shares; ``agreement`` is the share of items
         with both games in which the same side wins or both are ties. ``style`` has the win rate at equal style, and
         the coefficients; a null rate comes with the games of the ``rarer`` outcome and how many are ``needed``.
     """
-    asked = 2 * len(matches)
+    asked = sum(sum(match.asked) for match in matches)
+    counted = [match for match in matches if match.counts(one_game)]
     labels = [label for match in matches for label in match.games]
     known = [label for label in map(canonical, labels) if label is not None]
-    scored = [value for match in matches if (value := score_of_games(*match.games)) is not None]
+    scored = [value for match in counted if (value := score_of_games(*match.games)) is not None]
     found: dict[str, Any] = {
         "items": len(scored),
         "games": len(known),
+        "unasked": 2 * len(matches) - asked,
         "failed": asked - len(known),
+        "one_order": sum(match.judged() == 1 for match in matches),
+        "one_game": one_game,
         "failure_rate": (asked - len(known)) / asked if asked else None,
         "tie_rate": sum(label == "A=B" for label in known) / len(known) if known else None,
         "verdicts": {label: known.count(label) for label in VERDICTS},
-        "score": _told(mean(np.asarray(scored), draws=draws, seed=seed)),
+        "score": _told(mean(np.asarray(scored))),
         "win_rate": None,
         "strength": None,
-        **_position(matches, draws, seed),
+        **_position(matches),
     }
     if scored:
-        games = _games(matches)
-        fit = bradley_terry(
-            np.ones((len(games.item), 1)), games.result, games.times, games.item, draws=draws, seed=seed
-        )
-        found |= {"win_rate": fit.win_rate().as_dict(), "strength": fit.strength().as_dict()}
+        games = _games(counted)
+        found |= _strength(games)
         if style:
-            found["style"] = _style(matches, games, min(draws, 300), seed)
+            found["style"] = _style(counted, games, min(draws, 300), seed)
     found["summary"] = _summary(found)
     return found
 
@@ -97,11 +123,26 @@ def _games(matches: Sequence[Match]) -> _Games:
     return _Games(np.asarray(item), np.asarray(result, np.float64), np.asarray(times, np.float64))
 
 
-def _position(matches: Sequence[Match], draws: int, seed: int) -> dict[str, Any]:
+def _strength(games: _Games) -> dict[str, Any]:
+    """Win rate and strength against the baseline.
+
+    The Bradley-Terry strength of one model against a baseline is the log-odds of its weighted mean result, so that its
+    interval is that of a ratio over items. Without a win and a loss there is no finite strength.
+    """
+    if not {0.0, 1.0} <= set(games.result.tolist()):
+        return {"win_rate": None, "strength": None}
+    weights = np.bincount(games.item, games.times)
+    rate = mean(np.bincount(games.item, games.times * games.result) / weights, weights)
+    assert rate is not None
+    return {"win_rate": rate.as_dict(), "strength": Estimate(*(float(logit(value)) for value in rate)).as_dict()}
+
+
+def _position(matches: Sequence[Match]) -> dict[str, Any]:
     pairs = [[canonical(label) for label in match.games] for match in matches]
     both = [[VERDICTS[label].first for label in pair if label is not None] for pair in pairs]
     first = np.asarray([pair for pair in both if len(pair) == 2]).reshape(-1, 2)
-    bias = mean(first.mean(axis=1) - 0.5, draws=draws, seed=seed) if len(first) else None
+    share = mean(first.mean(axis=1))
+    bias = None if share is None else share.scaled(1.0, -0.5)
     # In the other order the same side wins if the first place has the opposite result.
     agreement = float(np.mean(first[:, 0] == 1 - first[:, 1])) if len(first) else None
     return {"both_games": len(first), "position_bias": _told(bias), "agreement": agreement}
@@ -113,7 +154,7 @@ def _style(matches: Sequence[Match], games: _Games, draws: int, seed: int) -> di
         (match.model, match.baseline) for match in judged if match.model is not None and match.baseline is not None
     ]
     if len(pairs) < len(judged) or len(pairs) < 2:
-        return None
+        return {"win_rate": None, "items": len(pairs)}
     features = style_features(np.asarray([m for m, _ in pairs], float), np.asarray([b for _, b in pairs], float))
     used = [column for column in range(features.shape[1]) if features[:, column].any()]
     rarer = min(float((games.result == side).sum()) for side in (0.0, 1.0))
@@ -134,15 +175,22 @@ def _told(estimate: Estimate | None) -> dict[str, float] | None:
 
 def _summary(found: dict[str, Any]) -> list[str]:
     if not found["items"]:
-        return [f"no item has a usable verdict; {found['failed']} games failed"]
+        lines = [f"no item has a score; {plural(found['failed'], 'game')} without a usable verdict"]
+        return lines + _missing(found)
+    rate = "win rate not defined without a win and a loss"
+    if found["win_rate"]:
+        rate = f"win rate {_shown(found['win_rate'])}"
     lines = [
-        f"score {_shown(found['score'])} over {plural(found['items'], 'item')}; "
-        f"win rate {_shown(found['win_rate'])} over {plural(found['games'], 'game')}",
-        f"ties {found['tie_rate']:.1%}, games without a usable verdict {found['failure_rate']:.1%}",
+        f"score {_shown(found['score'])} over {plural(found['items'], 'item')}; {rate}",
+        f"ties {found['tie_rate']:.1%} of {plural(found['games'], 'game')}, without a usable verdict "
+        f"{found['failure_rate']:.1%}",
+        *_missing(found),
     ]
     style = found.get("style")
     if style and style["win_rate"]:
         lines.insert(1, f"win rate at equal style {_shown(style['win_rate'])}")
+    elif style and "needed" not in style:
+        lines.insert(1, f"win rate at equal style not estimated: {plural(style['items'], 'item')}, two needed")
     elif style:
         lines.insert(
             1,
@@ -154,6 +202,21 @@ def _summary(found: dict[str, Any]) -> list[str]:
             f"position bias {_shown(found['position_bias'], '+.3f')} (0: none); both orders agree on "
             f"{found['agreement']:.0%} of {plural(found['both_games'], 'item')}"
         )
+    return lines
+
+
+def _missing(found: dict[str, Any]) -> list[str]:
+    """What does not count, or counts by half."""
+    lines = []
+    if found["one_order"] and found["one_game"] == "keep":
+        lines.append(
+            f"{plural(found['one_order'], 'item')} with a verdict in one order alone: a favoured place is not balanced "
+            "there"
+        )
+    elif found["one_order"]:
+        lines.append(f"{plural(found['one_order'], 'item')} with a verdict in one order alone, left out")
+    if found["unasked"]:
+        lines.append(f"{plural(found['unasked'], 'game')} not put to the judge")
     return lines
 
 

@@ -8,7 +8,6 @@ from competency_gaps.benchmarks.item import Item
 from competency_gaps.endpoint.request import Request
 from competency_gaps.judging.prompting import Prompt
 
-
 THINKS_ON = "the response is cut off inside the model's thinking"
 """Why a response without an answer is not judged: thinking is no answer, and no judge sees it."""
 

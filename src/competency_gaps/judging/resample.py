@@ -1,10 +1,17 @@
-"""Bootstrap over items: the games or judgements of one item are not independent, so whole items are drawn again."""
+"""Figures of judged items with their intervals.
+
+Means of scores in [0, 1] have the interval of ``evidence.interval``, which has a width however few or unanimous the
+items are: drawing the same few items again would say that nothing else can happen. What has no such form is drawn again
+over items, whole ones, as the games or judgements of one item are not independent.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
+
+from competency_gaps.evidence.interval import PRIOR, binomial_variance, wilson
 
 DRAWS = 1000
 
@@ -19,6 +26,10 @@ class Estimate(NamedTuple):
     def as_dict(self) -> dict[str, float]:
         return self._asdict()
 
+    def scaled(self, factor: float, shift: float) -> Estimate:
+        """``factor`` times this plus ``shift``; the factor is positive."""
+        return Estimate(*(factor * value + shift for value in self))
+
 
 def drawn(items: int, draws: int, seed: int) -> np.ndarray:
     """How often each item is drawn: int64 of shape (draws, items), each row adding up to ``items``."""
@@ -26,32 +37,34 @@ def drawn(items: int, draws: int, seed: int) -> np.ndarray:
     return rng.multinomial(items, np.full(items, 1 / items), size=draws)
 
 
-def ratio(
-    top: np.ndarray, bottom: np.ndarray, *, draws: int = DRAWS, level: float = 0.95, seed: int = 0
-) -> Estimate | None:
-    """``sum(top) / sum(bottom)`` with the percentile interval over drawn items.
+def mean(values: np.ndarray, weights: np.ndarray | None = None, *, level: float = 0.95) -> Estimate | None:
+    """Weighted mean over items, with its interval as of a concept's ``chi_model``.
+
+    Right-or-wrong values of equal weight have Wilson's interval. Else the ratio estimator's variance, drawn towards a
+    binomial's as if ``PRIOR`` items had shown that, stands in Wilson's in place of ``p (1 - p) / n``.
 
     Parameters
     ----------
-    top, bottom : ndarray of float64 of shape (items,)
-        ``bottom`` is not negative; with ones it is the mean.
+    values : ndarray of float64 of shape (items,), in [0, 1]
+    weights : ndarray of float64 of shape (items,), positive; null: equal
 
     Returns
     -------
     Estimate or None
-        None where ``bottom`` adds up to 0. Draws in which it does are left out.
+        None without items.
     """
-    total = float(bottom.sum())
-    if total <= 0:
+    if not len(values):
         return None
-    value = float(top.sum()) / total
-    counts = drawn(len(top), draws, seed)
-    below = counts @ bottom
-    values = (counts @ top)[below > 0] / below[below > 0]
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2]) if len(values) else (value, value)
+    weight = np.ones(len(values)) if weights is None else weights
+    value = float(np.clip((weight * values).sum() / weight.sum(), 0.0, 1.0))
+    trials = float(weight.sum() ** 2 / (weight**2).sum())
+    if weights is not None or not np.isin(values, (0.0, 1.0)).all():
+        whole = float(binomial_variance(np.asarray(value), np.asarray(trials), level))
+        observed = float((weight**2 * (values - value) ** 2).sum() / (weight**2).sum())
+        spread = value * (1 - value)
+        part = min(1.0, observed / spread) if spread > 1e-12 else 1.0
+        gradedness = (len(values) * part + 1) / (len(values) + 1)
+        variance = (trials * observed + PRIOR * gradedness * whole) / (trials + PRIOR)
+        trials *= whole / variance
+    low, high = wilson(np.asarray(value), np.asarray(trials), level)
     return Estimate(value, float(low), float(high))
-
-
-def mean(values: np.ndarray, *, draws: int = DRAWS, level: float = 0.95, seed: int = 0) -> Estimate | None:
-    """Mean over items with its interval; None without items."""
-    return ratio(values, np.ones(len(values)), draws=draws, level=level, seed=seed)

@@ -174,7 +174,12 @@ class JudgingStage:
         if all(answer is None for answer in found):
             count.unasked += 1
             return one.policy.unjudged(one.one.item, one.response, why)
-        return one.policy.verdict(one.one.item, one.response, found)
+        score = one.policy.verdict(one.one.item, one.response, found)
+        if any(answer is None for answer in found):
+            # What was answered is kept with the item; half of an answer is no score.
+            count.unasked += 1
+            return score._replace(value=None, note=why)
+        return score
 
     def _answers(self, cases: Sequence[_Case]) -> tuple[dict[str, Answer], str | None, str]:
         """Answers by id of the request, who gave them, and why those that are not there are not."""

@@ -13,7 +13,7 @@ import pydantic
 from competency_gaps.benchmarks.item import Item
 from competency_gaps.endpoint.parse import Failure, after_thinking, parse
 from competency_gaps.endpoint.request import Answer, Request
-from competency_gaps.judging.arena_figures import Match, arena_figures
+from competency_gaps.judging.arena_figures import Match, OneGame, arena_figures
 from competency_gaps.judging.asked import question_of, shown_response, to_judge
 from competency_gaps.judging.baseline import baseline_answers
 from competency_gaps.judging.prompting import fill, load_prompt
@@ -56,7 +56,7 @@ class Arena(JudgedPolicy):
     """How often the model's answer is better than a baseline's, as Arena-Hard-Auto counts it (Li et al., 2024).
 
     The judge compares twice, with the baseline first and with the model first, and gives one of five verdicts; a much
-    better answer counts three times. A game without a usable verdict is left out; with none the item is unscored.
+    better answer counts three times. An item needs both verdicts, or with ``one_game: keep`` one.
     """
 
     name: ClassVar[str] = "arena"
@@ -80,6 +80,9 @@ class Arena(JudgedPolicy):
     """Whether the judge writes down its reasons before the verdict (``form: json``)."""
     style: bool = False
     """Also report the win rate at equal length and equal use of headers, lists and bold letters."""
+    one_game: OneGame = "leave_out"
+    """An item with a usable verdict in one order alone: ``leave_out`` (unscored, as Arena-Hard-Auto does, since a judge
+    may favour a place) or ``keep`` (that game alone is its score)."""
     max_new_tokens: Length = 1024
     judge_tokens: Length = 2048
 
@@ -132,23 +135,25 @@ class Arena(JudgedPolicy):
             "games": [
                 {"verdict": one.verdict, "reasoning": shown_reasoning(one.reasoning)}
                 if isinstance(one, Ruling)
-                else {"verdict": None, "failure": one.reason if one is not None else "not asked"}
+                else {"verdict": None, "failure": one.reason}
+                if one is not None
+                else {"verdict": None, "asked": False}
                 for one in found
             ],
             "style": {"model": list(style_of(response)), "baseline": list(style_of(other))},
         }
-        score = score_of_games(*labels)
-        note = None
-        if score is None:
-            reasons = "; ".join(str(game["failure"]) for game in details["games"])
-            note = f"no game has a usable verdict: {reasons}"
-        return Score(score, response, note, details)
+        missing = [str(game.get("failure", "not asked")) for game in details["games"] if game["verdict"] is None]
+        if not _match(details).counts(self.one_game):
+            return Score(
+                None, response, f"{len(missing)} of 2 games without a usable verdict: {'; '.join(missing)}", details
+            )
+        return Score(score_of_games(*labels), response, None, details)
 
     def figures(
         self, items: Sequence[Item], scores: Sequence[float | None], details: Sequence[dict[str, Any] | None]
     ) -> dict[str, Any] | None:
         matches = [_match(detail) for detail in details if detail is not None and "games" in detail]
-        return arena_figures(matches, style=self.style) if matches else None
+        return arena_figures(matches, style=self.style, one_game=self.one_game) if matches else None
 
     def _other(self, item: Item) -> str | None:
         if self.baseline is None:
@@ -161,7 +166,8 @@ class Arena(JudgedPolicy):
 def _match(detail: dict[str, Any]) -> Match:
     first, second = (game["verdict"] for game in detail["games"])
     style = detail["style"]
-    return Match((first, second), Style(*style["model"]), Style(*style["baseline"]))
+    asked = [game.get("asked", True) for game in detail["games"]]
+    return Match((first, second), Style(*style["model"]), Style(*style["baseline"]), (asked[0], asked[1]))
 
 
 def _in_brackets(answer: Answer) -> Ruling | Failure:

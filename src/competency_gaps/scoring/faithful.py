@@ -20,8 +20,8 @@ from competency_gaps.judging.resample import mean
 from competency_gaps.scoring.judge import schema_of, shown_reasoning
 from competency_gaps.scoring.policy import JudgedPolicy, Score
 from competency_gaps.scoring.text import Length
-from competency_gaps.text import plural
 
+STATES_NOTHING = "the summary states nothing"
 _NEEDED = ("source", "response")
 
 
@@ -45,7 +45,8 @@ class Faithful(JudgedPolicy):
     With ``model``: a classifier of natural language inference or of hallucination. Each statement gets the probability
     that the source supports it, the highest over windows where the source is long, and the score is the mean over
     statements (SummaC-ZS; Laban et al., 2022). Without: a judge lists the unsupported statements, and the score is 1 if
-    there are none, else 0, as Vectara's hallucination rate counts summaries.
+    there are none, else 0, as Vectara's hallucination rate counts summaries; one that states nothing is unscored, and
+    the share of those that state something is reported as ``answered``.
     """
 
     name: ClassVar[str] = "faithful"
@@ -144,6 +145,9 @@ class Faithful(JudgedPolicy):
             "statements": found.statements,
             "reasoning": shown_reasoning(found.reasoning),
         }
+        if not found.statements:
+            # A summary that declines says nothing false, and is no faithful summary.
+            return Score(None, response, STATES_NOTHING, details)
         return Score(float(not found.unsupported), response, None, details)
 
     def figures(
@@ -152,11 +156,25 @@ class Faithful(JudgedPolicy):
         import numpy as np
 
         known = np.asarray([score for score in scores if score is not None])
-        rate = mean(known)
-        if rate is None:
+        silent = sum(detail is not None and detail.get("statements") == 0 for detail in details)
+        rate, answered = mean(known), mean(np.repeat([1.0, 0.0], [len(known), silent]))
+        if answered is None:
             return None
-        told = f"faithful {rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}] over {plural(len(known), 'summary')}"
-        return {"items": len(known), "faithful": rate.as_dict(), "summary": [told.replace("summarys", "summaries")]}
+        summary = []
+        if rate is not None:
+            summary.append(f"faithful {rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}] over {_summaries(len(known))}")
+        if silent:
+            summary.append(
+                f"{_summaries(silent)} unscored: nothing is stated; answered {answered.value:.1%} "
+                f"[{answered.low:.1%}, {answered.high:.1%}]"
+            )
+        return {
+            "items": len(known),
+            "faithful": None if rate is None else rate.as_dict(),
+            "state_nothing": silent,
+            "answered": answered.as_dict(),
+            "summary": summary,
+        }
 
     def unasked(self, item: Item) -> str | None:
         return "the response is empty"
@@ -172,3 +190,7 @@ class Faithful(JudgedPolicy):
         if "source" in match.groupdict():
             return match["source"]
         return match[1] if match.re.groups else match[0]
+
+
+def _summaries(count: int) -> str:
+    return f"{count:,} {'summary' if count == 1 else 'summaries'}"

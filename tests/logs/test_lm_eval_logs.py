@@ -344,6 +344,21 @@ def test_one_bad_file_does_not_hide_the_others(tmp_path):
     assert any("not read" in note and "hit log" in note for note in part.notes)
 
 
+def test_a_folder_is_searched_once_for_all_its_benchmarks(tmp_path, monkeypatch):
+    searched = []
+    monkeypatch.setattr(
+        "competency_gaps.logs.read.find_parts", lambda *given: searched.append(given) or find_parts(*given)
+    )
+    for name in ("a", "b", "c"):
+        write_lines(tmp_path / NAME.replace("task", name), [sample(0)])
+    for name in ("a", "b", "c"):
+        assert len(read(tmp_path, benchmark=name).items) == 1
+    assert len(searched) == 1
+    write_lines(tmp_path / NAME.replace("task", "d"), [sample(0)])
+    assert len(read(tmp_path, benchmark="d").items) == 1
+    assert len(searched) == 2
+
+
 def test_an_older_results_file_stands_for_its_own_samples(tmp_path):
     older = write_lines(tmp_path / NAME, [sample(0)])
     write_lines(tmp_path / NAME.replace("11-24", "11-25"), [sample(0), sample(1)])

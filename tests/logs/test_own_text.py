@@ -63,3 +63,31 @@ def test_the_rendered_template_is_not_found_inside_a_word(tmp_path):
     item, way = one(tmp_path, {"word": "ant"}, prompt, {"doc_to_text": "{{word}}"}, chat_template="x")
     assert (item.prompt, item.seen.own) == ("ant", ((17, 20),))
     assert way == "the task's template, rendered"
+
+
+def test_a_passage_before_a_longer_question_is_kept(tmp_path):
+    doc = {"passage": "A fox sat here.", "question": "Which of all the animals of the wood sat here on that day?"}
+    prompt = f"The dog ran off.\n\nWho ran?\ndog\n\n{doc['passage']}\n\n{doc['question']}\nAnswer:"
+    item, way = one(tmp_path, doc, prompt, {}, shots=1)
+    assert item.prompt == f"{doc['passage']}\n\n{doc['question']}"
+    assert way == "the document's texts in the prompt"
+
+
+def test_a_value_in_the_description_is_not_the_items(tmp_path):
+    doc = {"subject": "wild animals of woods", "question": "Which of all the animals of the wood sat here?"}
+    prompt = f"About {doc['subject']}.\n\nQ: {doc['question']}\nA:"
+    config = {"description": "About {{subject}}.\n\n"}
+    item, _ = one(tmp_path, doc, prompt, config)
+    assert item.prompt == doc["question"]
+
+
+def test_where_nothing_is_found_it_is_what_stands_behind_the_last_example(tmp_path):
+    prompt = "The dog ran.\n\nThe cat slept.\n\nA fox was"
+    item, way = one(tmp_path, {"sentence": "x _ y"}, prompt, {}, shots=2, chat_template=None)
+    assert (item.prompt, way) == ("A fox was", "what stands behind the last example")
+
+
+def test_options_without_a_context_are_named(tmp_path):
+    arguments = {f"gen_args_{i}": {"arg_0": "", "arg_1": text} for i, text in enumerate(("A fox sits.", "A fox sit."))}
+    found = read(write_lines(tmp_path / NAME, [sample(0, arguments=arguments), sample(1)]))
+    assert "the options are the texts" in found.left_out[0].reason

@@ -5,7 +5,8 @@ Ways to the own text, the first that works:
 1. The task's template (``doc_to_text`` of the results file) rendered from the document, at its last occurrence.
 2. The document's texts that stand in the prompt after the last example, from the first to the last of them.
 3. Without examples and without a chat template, all but the task's description.
-4. All of it.
+4. With examples and without a chat template, what stands behind the last delimiter of examples.
+5. All of it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from competency_gaps.model.prompts import Message, Text
 TEMPLATE = "the task's template, rendered"
 FIELDS = "the document's texts in the prompt"
 REST = "all but the task's description"
+LAST = "what stands behind the last example"
 
 
 class Asked(NamedTuple):
@@ -50,6 +52,8 @@ def asked(record: dict[str, Any], task: Task) -> Asked | str:
     arguments = _arguments(record.get("arguments"))
     prompts = [one[0] for one in arguments if one and one[0]]
     if not prompts:
+        if arguments and any(len(one) > 1 and isinstance(one[1], str) for one in arguments):
+            return "the context is empty: the options are the texts; run it as a task or give it as a table"
         return "the record holds no prompt"
     warnings = []
     if any(prompt != prompts[0] for prompt in prompts):
@@ -89,29 +93,54 @@ def own_text(prompt: str, doc: dict[str, Any], target: Any, task: Task) -> Found
         found = last_occurrence(prompt, question, TEMPLATE, closes=True)
         if found is not None:
             return found
+    before = f"{task.system or ''}{_rendered(task.config.get('description'), doc) or ''}"
     texts = [text for text in _texts(doc) if len(text.strip()) >= SHORTEST and text != target]
     # Questions stand by themselves in a document, options in lists; only a question says where the item begins.
     alone = [text for text in texts if text in doc.values()]
     ranked = sorted(alone, key=len, reverse=True) + sorted(texts, key=len, reverse=True)
     anchor = next((found for text in ranked if (found := last_occurrence(prompt, text, FIELDS))), None)
     if anchor is not None:
-        return from_first_to_last(prompt, texts, FIELDS, start=_after_examples(prompt, anchor.start, task)) or anchor
-    if task.shots == 0 and task.chat_template is False:
-        before = f"{task.system or ''}{_rendered(task.config.get('description'), doc) or ''}"
-        if prompt.startswith(before):
-            return trimmed(prompt, len(before), len(prompt), REST if before else "all of a prompt without examples")
+        start = _after_examples(prompt, anchor.start, task, texts)
+        if prompt.startswith(before) and anchor.start >= len(before):
+            start = max(start, len(before))
+        return from_first_to_last(prompt, texts, FIELDS, start=start) or anchor
+    if task.shots and task.chat_template is False:
+        delimiter = _delimiter(task)
+        at = prompt.rstrip().rfind(delimiter) if delimiter else -1
+        if at >= 0:
+            return trimmed(prompt, at + len(delimiter or ""), len(prompt), LAST)
+    if task.shots == 0 and task.chat_template is False and prompt.startswith(before):
+        return trimmed(prompt, len(before), len(prompt), REST if before else "all of a prompt without examples")
     return whole(prompt)
 
 
-def _after_examples(prompt: str, anchor: int, task: Task) -> int:
-    """Where the item's part of the prompt begins at the earliest: behind the last delimiter before its longest text."""
+def _after_examples(prompt: str, anchor: int, task: Task, texts: Sequence[str]) -> int:
+    """Where the item's part of the prompt begins at the earliest.
+
+    That is behind the last delimiter before its longest text, or behind an earlier one as long as the block in between
+    still holds one of its texts that stands nowhere later: a passage before the question.
+    """
     if task.shots == 0:
         return 0
-    delimiter = task.config.get("fewshot_delimiter", "\n\n")
-    if not isinstance(delimiter, str) or not delimiter.strip(" "):
+    delimiter = _delimiter(task)
+    if delimiter is None:
         return anchor
     at = prompt.rfind(delimiter, 0, anchor)
-    return 0 if at < 0 else at + len(delimiter)
+    start = 0 if at < 0 else at + len(delimiter)
+    while at >= 0:
+        at = prompt.rfind(delimiter, 0, at)
+        begins = 0 if at < 0 else at + len(delimiter)
+        block = prompt[begins:start]
+        if not any(text.strip() in block and text.strip() not in prompt[start:] for text in texts):
+            break
+        start = begins
+    return start
+
+
+def _delimiter(task: Task) -> str | None:
+    """What stands between examples; null if it is no text or only spaces."""
+    delimiter = task.config.get("fewshot_delimiter", "\n\n")
+    return delimiter if isinstance(delimiter, str) and delimiter.strip(" ") else None
 
 
 def _rendered(template: Any, doc: dict[str, Any]) -> str | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
+from pathlib import Path
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, nearest
@@ -24,8 +26,21 @@ def read_log(source: LogSource) -> Iterator[LogEntry]:
 
         yield from read_table(source)
         return
-    part = _chosen(find_parts(source.path, source.format), source)
+    part = _chosen(_parts(source.path.expanduser(), source.format), source)
     yield from reader(part.format).read(part, source)
+
+
+def _parts(path: Path, format_: str | None) -> list[LogPart]:
+    """``find_parts``, once for all benchmarks of a folder as long as no file in it changes."""
+    if not path.is_dir():
+        return find_parts(path, format_)
+    files = [(str(file), file.stat()) for file in sorted(path.rglob("*")) if file.is_file()]
+    return list(_found(path, format_, tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in files)))
+
+
+@functools.lru_cache(maxsize=4)
+def _found(path: Path, format_: str | None, _state: tuple[tuple[str, int, int], ...]) -> tuple[LogPart, ...]:
+    return tuple(find_parts(path, format_))
 
 
 def _chosen(parts: list[LogPart], source: LogSource) -> LogPart:

@@ -229,9 +229,66 @@ def test_roles_in_batch_files(copy, tmp_path):
     assert json.loads(told.stdout)["concepts"][0]["concept"] == int(concept)
 
 
+def test_a_judge_grades_words_and_a_cap_is_gone_on_from(copy):
+    """What a capped judge left open is asked when there is more to spend; nothing else is asked again."""
+    concept = str(some_concepts(copy, 1)[0])
+    grade = {"reasoning": "r", "grade": 10}
+
+    def plan(body, attempt):
+        role = body["response_format"]["json_schema"]["name"]
+        if role == "examiner":
+            said = {"topics": [{"topic": "words", "why": "w"}]}
+        elif role == "questioner":
+            items = [
+                {
+                    "question": f"Name the {i}th \x1b[31mday",
+                    "kind": "text",
+                    "options": [],
+                    "answer": "a",
+                    "excites": True,
+                }
+                for i in range(9)
+            ]
+            said = {"items": items}
+        else:
+            said = grade
+        return ("message", {"role": "assistant", "content": json.dumps(said)}, "stop", usage_of(body))
+
+    base = ["probe", "concept", str(copy.path), "--concept", concept, "--source", "endpoint", "--json", "--quiet"]
+    with serve(plan) as server:
+        base += ["--base-url", server.url, "--model", "m", "--yes", "--topics", "1", "--questions", "4", "--judge"]
+        capped = CliRunner().invoke(
+            app, [*base, "--max-tokens", "4500", "--answer-tokens", "500"], catch_exceptions=False
+        )
+        first = pl.read_parquet(json.loads(capped.stdout)["folder"] + "/items.parquet")
+        judged = len(server.paid) - 2
+        assert 0 < judged < 8
+        # Asked without a cap: only what is open; another pace is no other probe.
+        whole = CliRunner().invoke(app, [*base, "--answer-tokens", "500", "--concurrency", "2"], catch_exceptions=False)
+        assert len(server.paid) == 2 + 8
+        assert set(server.paid.values()) == {1}
+    told = json.loads(whole.stdout)
+    assert told["fresh"] == json.loads(capped.stdout)["fresh"]
+    assert told["dropped"]["written: more than were asked for"] == 1
+    items = pl.read_parquet(told["folder"] + "/items.parquet")
+    assert first["score"].null_count() == 8 - judged  # waiting is unscored, never 0
+    assert items["score"].to_list() == [1.0] * 8
+
+
+def test_another_seed_does_not_cover_up_the_first(copy):
+    chosen = targets(copy, some_concepts(copy, 1))
+    one, other = (
+        probe_generated(copy, chosen, Criterion(seed=seed), QUIET, items=20, seed=seed).folder for seed in (0, 1)
+    )
+    assert one != other
+    assert all((folder / "verdicts.json").is_file() for folder in (one, other))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--concept", "1", "--judge"], "--judge"),
+        (["--concept", "1", "--source", "endpoint", "--items", "50"], "--items"),
         ([], "--concept ID"),
         (["--concept", "1", "--weak", "2"], "--concept ID"),
         (["--concept", "9999"], "9999"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from collections import Counter
 
 import numpy as np
@@ -17,6 +18,7 @@ from competency_gaps.cli.app import app
 from competency_gaps.config import GenerationConfig, ModelConfig
 from competency_gaps.errors import UserError
 from competency_gaps.model.load import load_model
+from competency_gaps.probes.garak_setup import at_home
 from competency_gaps.probes.target import Target
 from competency_gaps.runs.open import open_run
 
@@ -116,6 +118,16 @@ def test_unknown_probes_are_refused_with_the_nearest(probed, tmp_path):
     wrong[wrong.index("--out") + 1] = str(tmp_path / "other")
     with pytest.raises(UserError, match="Did you mean 'lmrc'"):
         CliRunner().invoke(app, wrong, catch_exceptions=False, standalone_mode=False)
+
+
+def test_nothing_but_this_machine_is_looked_up(tmp_path):
+    with at_home(tmp_path / "offline", online=False):
+        assert socket.getaddrinfo("localhost", 80)
+        with pytest.raises(socket.gaierror, match="--online"):
+            socket.getaddrinfo("example.org", 443)
+    before = socket.getaddrinfo
+    with at_home(tmp_path / "online", online=True):
+        assert socket.getaddrinfo is before
 
 
 def test_target_answers_in_batches_as_one_by_one(model_folder, tmp_path):

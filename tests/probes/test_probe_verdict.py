@@ -73,6 +73,26 @@ def test_planted_weakness_holds(graded, dense, kind):
     assert decide([wrong])[0].verdict == "reversed"
 
 
+def test_a_rare_concept_is_no_graded_one():
+    """Six items that excite it among hundreds in which it is faintly active are too few, not a test by strength."""
+    rng = np.random.default_rng(6)
+    exciting = np.arange(300) < 6
+    found = examine(np.where(exciting, 2.0, 0.1), exciting, (rng.random(300) < 0.5) * 1.0, np.zeros(300), "weak")
+    assert decide([found])[0].verdict == "too few items"
+
+
+def test_families_of_different_ease_do_not_widen_the_interval():
+    """As many right answers in each family; only the ease of the families differs."""
+    half = np.tile([True, False], 40)
+    family = np.repeat([0, 1], 40)
+    near = np.where(np.arange(80) % 4 < 2, 1.0, 0.0)
+    apart = np.where(family == 0, (np.arange(80) % 20 < 2) * 1.0, (np.arange(80) % 20 >= 2) * 1.0)
+    one, other = (examine(half.astype(float), half, scores, family, "weak") for scores in (near, apart))
+    width = {name: found.difference_high - found.difference_low for name, found in (("near", one), ("apart", other))}
+    # The variance within families is 0.25 and 0.09.
+    assert width["apart"] < 0.85 * width["near"]
+
+
 def test_intervals_cover_a_known_difference():
     rng = np.random.default_rng(3)
     inside, trials = 0, 400

@@ -37,6 +37,8 @@ KIND = "written"
 ANSWERS = "said.json"
 """What the roles said in batch files, by id of the request: checked answers, each asked for once. An endpoint's are
 kept beside it by who gave them, so that another model is asked anew."""
+SHORT = 64
+"""Tokens of an answer that a judge grades: the Questioner asks for one to five words."""
 _POLICIES = {"choice": "choice", "number": "numeric", "text": "exact"}
 
 
@@ -182,7 +184,11 @@ def _benchmarks(
         BenchmarkConfig(
             name=_name(concept, kind),
             source=ObjectsSource(items=own),
-            policy="judge" if kind == "text" and judge is not None else _POLICIES[kind],
+            **(
+                {"policy": "judge", "options": {"max_new_tokens": SHORT}}
+                if kind == "text" and judge is not None
+                else {"policy": _POLICIES[kind]}
+            ),
         )
         for (concept, kind), own in sorted(records.items())
     ], unfit

@@ -334,6 +334,12 @@ def test_a_metric_without_a_number_is_no_score(tmp_path):
         read(file, metric="empty")
 
 
+def test_an_f1_of_each_item_can_be_chosen(tmp_path):
+    records = [sample(i, metrics=["exact_match", "f1"], f1=0.25 * i) for i in range(4)]
+    found = read(write_lines(tmp_path / NAME, records), metric="f1")
+    assert [item.score for item in found.items] == [0.0, 0.25, 0.5, 0.75]
+
+
 def test_one_bad_file_does_not_hide_the_others(tmp_path):
     write_lines(tmp_path / "x.hitlog.jsonl", [{"a": 1}])
     with pytest.raises(UserError, match="hit log"):

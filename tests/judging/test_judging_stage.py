@@ -284,3 +284,78 @@ def test_rules_need_no_judge_and_a_judge_overrides_them(tiny_config, tmp_path):
             assert row["score"] == (float(declined) if row["benchmark"] == "both" else 0.0)
     figures = run.manifest["benchmarks"][1]["figures"]["refusal"]
     assert figures["decided_by"] == {"judge": figures["refuse"]["items"]}
+
+
+def test_a_killed_run_knows_its_judge_and_several_judges_need_a_name(config, tmp_path, monkeypatch):
+    from competency_gaps.endpoint import asking
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    with serve(answering) as fake, monkeypatch.context() as patch:
+        patch.setattr(asking, "ask", killed)
+        with pytest.raises(KeyboardInterrupt):
+            competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path / "run")
+    kept = tmp_path / "run" / "judging" / "judge.json"
+    assert [one["model"] for one in json.loads(kept.read_text())["judges"]] == ["fake"]
+    with serve(answering) as fake:
+        competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path / "run")
+        competency_gaps.run({**config, "judge": {**asked_at(fake.url), "model": "second"}}, tmp_path / "run")
+    with pytest.raises(UserError, match="several judges, 'fake', 'second': name one with --judge-model"):
+        competency_gaps.run(config, tmp_path / "run")
+    named = competency_gaps.run({**config, "judge": {"model": "fake"}}, tmp_path / "run")
+    assert named.manifest["judging"]["judge"] == "fake" and named.items["score"].null_count() == 0
+
+
+def test_an_import_knows_the_room_that_the_export_gave(config, tmp_path):
+    requests, answers = tmp_path / "requests.jsonl", tmp_path / "answers.jsonl"
+    competency_gaps.run({**config, "judge": {"export": str(requests), "answer_tokens": 333}}, tmp_path / "run")
+    lines = [json.loads(line) for line in requests.read_text().splitlines()]
+    written = [{"custom_id": one["custom_id"], "content": ruled(one["body"])} for one in lines]
+    answers.write_text("".join(json.dumps(one) + "\n" for one in written))
+    run = competency_gaps.run({**config, "judge": {"imports": [str(answers)]}}, tmp_path / "run")
+    assert run.items["score"].null_count() == 0
+    # An answer that cannot be used takes the place of none that can.
+    answers.write_text("".join(json.dumps({**one, "content": "?"}) + "\n" for one in written))
+    again = competency_gaps.run({**config, "judge": {"imports": [str(answers)]}}, tmp_path / "run")
+    assert again.items["score"].null_count() == 0
+    assert competency_gaps.run(config, tmp_path / "run").items["score"].null_count() == 0
+
+
+def test_advice_names_options_that_the_command_has(config, tmp_path):
+    import inspect
+    import io
+
+    from rich.console import Console
+
+    from competency_gaps import pipeline
+    from competency_gaps.cli.run import run as command
+    from competency_gaps.config import RunConfig, parse_config
+
+    said = io.StringIO()
+    with serve(
+        lambda body, attempt: ("message", {"role": "assistant", "content": "?"}, "stop", usage_of(body))
+    ) as fake:
+        told = parse_config(RunConfig, {**config, "judge": asked_at(fake.url)}, "test")
+        pipeline.run(told, tmp_path / "run", Progress(Console(file=said, width=400)))
+    assert "--judge-again asks" in said.getvalue() and "--judge-answer-tokens N" in said.getvalue()
+    options = set(inspect.signature(command).parameters)
+    assert {"judge_again", "judge_yes", "judge_answer_tokens", "judge_max_tokens", "judge_max_cost"} <= options
+
+
+def test_two_policies_of_one_name_both_have_figures(tmp_path):
+    import polars as pl
+
+    from competency_gaps.benchmarks.item import Item
+    from competency_gaps.runs.figures import benchmark_figures
+    from competency_gaps.scoring.registry import make_policy
+
+    class One:
+        def __init__(self, policy):
+            self.policy, self.item, self.excluded = policy, Item(id="i", prompt="p"), None
+
+    items = [One(make_policy("refusal", {"expect": expect})) for expect in ("refuse", "comply")]
+    detail = json.dumps({"refused": True, "by": "rules", "why": "no"})
+    found = benchmark_figures(items, pl.DataFrame({"score": [1.0, 0.0], "details": [detail] * 2}))
+    assert list(found) == ["refusal (expect=refuse)", "refusal (expect=comply)"]
+    assert list(benchmark_figures(items[:1], pl.DataFrame({"score": [1.0], "details": [detail]}))) == ["refusal"]

@@ -10,7 +10,17 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from competency_gaps.cli.endpoints import CapOption, ExportOption, KeyOption, ModelOption, UrlOption
+from competency_gaps.cli.endpoints import (
+    AnswerOption,
+    CapOption,
+    CostOption,
+    ExportOption,
+    KeyOption,
+    ModelOption,
+    PriceInOption,
+    PriceOutOption,
+    UrlOption,
+)
 from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.errors import UserError
 
@@ -58,7 +68,11 @@ def run(
         list[Path] | None, typer.Option("--judge-import", help="Read answers to exported requests; may be repeated.")
     ] = None,
     judge_key_env: KeyOption = "OPENAI_API_KEY",
+    judge_answer_tokens: AnswerOption = None,
     judge_max_tokens: CapOption = None,
+    judge_max_cost: CostOption = None,
+    judge_price_in: PriceInOption = None,
+    judge_price_out: PriceOutOption = None,
     judge_again: Annotated[
         bool, typer.Option("--judge-again", help="Ask once more where a kept answer cannot be used.")
     ] = False,
@@ -92,7 +106,11 @@ def run(
         "export": judge_export,
         "imports": judge_import,
         "key_env": judge_key_env if judge_key_env != "OPENAI_API_KEY" else None,
+        "answer_tokens": judge_answer_tokens,
         "max_tokens": judge_max_tokens,
+        "max_cost": judge_max_cost,
+        "price_in": judge_price_in,
+        "price_out": judge_price_out,
         "again": judge_again or None,
         "yes": judge_yes or None,
     }

@@ -11,7 +11,10 @@ from competency_gaps.config.base import Config
 
 
 class JudgeConfig(Config):
-    """A language model as judge: over an endpoint (``url``), or through batch files (``export``, then ``imports``)."""
+    """A language model as judge: over an endpoint (``url``), or through batch files (``export``, then ``imports``).
+
+    With ``model`` alone nobody is asked: what that judge has answered in the run folder counts.
+    """
 
     url: str | None = None
     """OpenAI-compatible endpoint, as ``http://localhost:8080/v1``."""
@@ -45,7 +48,7 @@ class JudgeConfig(Config):
     @model_validator(mode="after")
     def _one_way(self) -> JudgeConfig:
         ways = [name for name in ("url", "export", "imports") if getattr(self, name)]
-        if len(ways) != 1:
+        if len(ways) > 1 or (not ways and not self.model):
             raise ValueError(f"give one of 'url', 'export' and 'imports'; found {', '.join(ways) or 'none'}")
         if self.url and not self.model:
             raise ValueError("'url' needs 'model', the name of a model there")

@@ -37,6 +37,8 @@ class Asking:
     """Most tokens of an answer; null: as each request says."""
     again: bool = False
     """Whether kept answers that cannot be used are asked for once more."""
+    prefix: str = "--"
+    """What the options in advice begin with, e.g. ``--judge-``."""
 
     def answers(
         self, requests: Sequence[Request], store: Path, progress: Progress, usable: Callable[[Answer], bool]
@@ -66,13 +68,13 @@ class Asking:
                 kept.forget(key)
         told = estimate(requests, self.endpoint.model, kept, self.endpoint.prices)
         if told.requests > told.already_answered:
-            confirm(told.sentence(), yes=self.yes)
+            confirm(told.sentence(), yes=self.yes, prefix=self.prefix)
         found = ask(requests, self.endpoint, kept, self.cap, progress)
         useless = sum(answer.answered and not usable(answer) for answer in found.values())
         if useless:
             progress.say(
                 f"{plural(useless, 'answer')} cannot be used, and {'is' if useless == 1 else 'are'} kept. Two ways "
-                f"out: --again asks for them once more; --answer-tokens N asks with room for longer answers, as models "
+                f"out: {self.prefix}again asks for them once more; {self.prefix}answer-tokens N asks with room for longer answers, as models "
                 f"that think first need it (now at most {max(request.max_tokens for request in requests):,} tokens)."
             )
         return found
@@ -99,7 +101,7 @@ class Asking:
         return found
 
 
-def confirm(sentence: str, *, yes: bool) -> None:
+def confirm(sentence: str, *, yes: bool, prefix: str = "--") -> None:
     """Show what will be spent, and ask where there is a terminal to ask at.
 
     Raises
@@ -114,5 +116,7 @@ def confirm(sentence: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise UserError("nobody can be asked whether to spend this: give --yes (a cap: --max-tokens, --max-cost).")
+        raise UserError(
+            f"nobody can be asked whether to spend this: give {prefix}yes (a cap: {prefix}max-tokens, {prefix}max-cost)."
+        )
     typer.confirm("Go on?", abort=True)

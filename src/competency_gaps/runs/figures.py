@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import polars as pl
@@ -11,10 +12,13 @@ import polars as pl
 from competency_gaps.files import finite
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.scoring.policy import Policy
+from competency_gaps.text import visible
 
 
 def benchmark_figures(items: Sequence[PreparedItem], responses: pl.DataFrame) -> dict[str, Any]:
     """Figures by the policy's name; empty where no policy of the benchmark has any.
+
+    Where several policies of a benchmark share a name, the options in which they differ stand behind it.
 
     Parameters
     ----------
@@ -35,5 +39,14 @@ def benchmark_figures(items: Sequence[PreparedItem], responses: pl.DataFrame) ->
             [None if details[row] is None else json.loads(details[row]) for row in rows],
         )
         if told is not None:
-            found[policy.name] = finite(told)
+            found[_called(policy, list(members))] = finite(told)
     return found
+
+
+def _called(policy: Policy, others: Sequence[Policy]) -> str:
+    namesakes = [other for other in others if other.name == policy.name]
+    if len(namesakes) == 1:
+        return policy.name
+    options = [field.name for field in fields(policy) if len({repr(getattr(o, field.name)) for o in namesakes}) > 1]
+    told = ", ".join(f"{name}={visible(str(getattr(policy, name)))}" for name in options)
+    return f"{policy.name} ({told})"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,13 @@ from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.progress import Progress
 from competency_gaps.runs.classifying import classify
 from competency_gaps.runs.figures import benchmark_figures
-from competency_gaps.runs.judge_way import check_askable, way_of
+from competency_gaps.runs.judge_way import check_askable, last_judge, way_of
 from competency_gaps.scoring.policy import JudgedPolicy, Score
 from competency_gaps.text import plural
 
 FOLDER = "judging"
 WHO = "judge.json"
-"""Who judged last, beside the answers."""
+"""Who judged or was to judge, the last one last, beside the answers."""
 ANSWERS = "answers.jsonl"
 
 _HOW = "give --judge-url and --judge-model, or --judge-export FILE"
@@ -106,9 +106,13 @@ class JudgingStage:
 
     def __init__(self, folder: Path, config: JudgeConfig | None, progress: Progress) -> None:
         self.folder, self.config, self.progress = folder / FOLDER, config, progress
-        self.last: dict[str, Any] = _read_who(self.folder / WHO)
+        self.judges: list[dict[str, Any]] = _read_who(self.folder / WHO)
+        self.last = last_judge(config, self.judges, self.folder)
         self.way = None if config is None else way_of(config, self.last.get("model"))
-        self.answer_tokens = self.last.get("answer_tokens") if config is None else config.answer_tokens
+        self.answer_tokens = None if config is None else config.answer_tokens
+        if self.answer_tokens is None and (self.way is None or self.way.endpoint is None):
+            # What was asked before is known by its id only with the same room for an answer.
+            self.answer_tokens = self.last.get("answer_tokens")
         if self.way is not None and self.way.endpoint is not None:
             check_askable(self.way)
 
@@ -193,6 +197,7 @@ class JudgingStage:
         if self.way.export is not None:
             kept = self._kept(requests, who)
             todo = [request for request in requests if request.id not in kept]
+            self._record(who, asked=False)
             self.way.answers(todo, self.folder, self.progress, lambda answer: True)
             file = self.way.export
             self.progress.say(
@@ -200,15 +205,17 @@ class JudgingStage:
                 "the same command again with --judge-import ANSWERS in place of --judge-export."
             )
             return kept, who, f"no judge was asked: the requests were written to {file.name}, to be read back later"
-        usable = {request.id: one.policy for one in cases for request in one.requests}
-        found = self.way.answers(
-            requests, self.folder, self.progress, lambda a: not isinstance(usable[a.id].read(a), Failure)
-        )
+        policies = {request.id: one.policy for one in cases for request in one.requests}
+
+        def usable(answer: Answer) -> bool:
+            return not isinstance(policies[answer.id].read(answer), Failure)
+
+        self._record(who, asked=True)
+        found = self.way.answers(requests, self.folder, self.progress, usable)
         assert found is not None
-        write_json(self.folder / WHO, {"model": who, "where": self.way.where, "answer_tokens": self.answer_tokens})
         if self.way.endpoint is not None:
             return found, who, "the judge was not asked: the cap on what it may use was reached first"
-        self._keep(found.values())
+        self._keep(found.values(), usable)
         # What failed in the files does not take the place of what is known.
         found |= self._kept(requests, who)
         return found, who, "the judge's answers that were read do not hold this one"
@@ -220,12 +227,32 @@ class JudgingStage:
         known = {request.id: store.get(request.key(who)) for request in requests}
         return {id: replace(answer, id=id) for id, answer in known.items() if answer is not None}
 
-    def _keep(self, answers: Iterable[Answer]) -> None:
-        """Imported answers are kept like an endpoint's, so that the files are needed once."""
+    def _keep(self, answers: Iterable[Answer], usable: Callable[[Answer], bool]) -> None:
+        """Imported answers are kept like an endpoint's, so that the files are needed once.
+
+        One that cannot be used takes the place of none that can.
+        """
         with AnswerStore(self.folder / ANSWERS).writing() as store:
             for answer in answers:
-                if answer.answered and answer.key and store.get(answer.key) != answer:
+                if not answer.answered or not answer.key:
+                    continue
+                known = store.get(answer.key)
+                if known is None or (known != answer and (usable(answer) or not usable(replace(known, id=answer.id)))):
                     store.add(answer)
+
+    def _record(self, who: str, *, asked: bool) -> None:
+        """Write down who judges before the first answer is paid, so that a stopped run finds its answers."""
+        before = next((one for one in self.judges if one["model"] == who), {})
+        assert self.way is not None
+        mine = {
+            "model": who,
+            "where": self.way.where,
+            "answer_tokens": self.answer_tokens,
+            "asked": asked or bool(before.get("asked")),
+        }
+        self.judges = [*(one for one in self.judges if one["model"] != who), mine]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / WHO, {"judges": self.judges})
 
     def _say(self, counts: Mapping[str, _Count], why: str) -> None:
         for name, count in counts.items():
@@ -278,6 +305,10 @@ def _with_scores(table: pl.DataFrame, scores: Mapping[int, Score]) -> pl.DataFra
     return table.with_columns(pl.Series(name, values, table.schema[name]) for name, values in columns.items())
 
 
-def _read_who(path: Path) -> dict[str, Any]:
-    """Who judged last, and with how much room for an answer; empty if nobody did."""
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+def _read_who(path: Path) -> list[dict[str, Any]]:
+    """Who judged, and with how much room for an answer; empty if nobody did."""
+    if not path.is_file():
+        return []
+    known = dict(json.loads(path.read_text(encoding="utf-8")))
+    # Before there could be several, the file was the one judge.
+    return list(known["judges"]) if "judges" in known else [{**known, "asked": True}]

@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test slow lint clean
+.PHONY: demo test harnesses slow lint clean
 
 demo: $(VENV)/.demo
 	$(BIN)/cgaps demo --out demo-run
@@ -12,6 +12,10 @@ demo: $(VENV)/.demo
 # Two processes of one thread each; files stay whole, because fixtures of a file are made once per process.
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+
+# Real harnesses on the embedded model: minutes.
+harnesses: $(VENV)/.dev
+	$(BIN)/pytest -m slow tests/tasks/test_embedded_equal.py
 
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow

@@ -103,6 +103,7 @@ def test_a_table_without_a_score_says_so(tmp_path):
     [
         ("pretrained=meta-llama/Llama-3.1-8B-Instruct,dtype=float16", "/models/Meta-Llama-3.1-8B-Instruct/"),
         ("HuggingFaceTB__SmolLM2-135M-Instruct", "embedded:smollm2-135m-instruct"),
+        ("cgaps/embedded:smollm2-135m-instruct", "embedded:smollm2-135m-instruct"),
         ("hf/google/gemma-2-2b-it", "google/gemma-2-2b-it"),
         ("/root/.cache/huggingface/hub/models--org--Name-1b/snapshots/0a1b2c", "org/name_1B"),
         ("Name-1b.gguf", "name-1b"),

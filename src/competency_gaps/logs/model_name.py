@@ -34,7 +34,8 @@ def same_model(theirs: str, ours: str) -> bool:
 
 def _bare(name: str) -> str:
     found = _ARGUMENT.search(name)
-    name = (found[1] if found else name).strip().removeprefix("embedded:").removesuffix(":latest").rstrip("/\\")
+    name = (found[1] if found else name).strip().removesuffix(":latest").rstrip("/\\")
+    name = name.removeprefix("cgaps/").removeprefix("embedded:")  # the first is how Inspect knows this run's model
     cached = _CACHE.fullmatch(name)
     return cached[1].replace("--", "/") if cached else name.replace("\\", "/")
 

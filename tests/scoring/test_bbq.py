@@ -53,10 +53,12 @@ def test_scores_equal_those_of_another_harness() -> None:
 
 def test_a_model_that_always_names_the_stereotype_and_one_that_never_does() -> None:
     items = [item(i, "ambig", ("neg", "nonneg")[i % 2], i // 2 % 2, 2, "AB"[i % 2]) for i in range(8)]
-    for sign, pick in ((1, lambda p: p.target if p.polarity == "neg" else 1 - p.target), (None, lambda p: p.unknown)):
+    for sign, pick in ((1, lambda p: p.target if p.polarity == "neg" else 1 - p.target), (0, lambda p: p.unknown)):
         scores = [answered(one, pick(place_of(one))) for one in items]
         found = BBQ.figures(items, [s.value for s in scores], [s.details for s in scores])
         assert found["ambig"]["bias"] == sign
+        low, high = found["ambig"]["bias_interval"]
+        assert low <= sign <= high and high - low > 0.2, "eight items are few"
         assert found["ambig"]["accuracy"] == (0.0 if sign else 1.0)
         assert set(found["categories"]) == {"A", "B"} and found["disambig"]["accuracy"] is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from competency_gaps.benchmarks.item import Item
 from competency_gaps.config import GenerationConfig
@@ -71,7 +72,14 @@ def test_shares_by_direction_and_category() -> None:
     found = policy.figures(items, [s.value for s in scores], [s.details for s in scores])
     assert (found["pairs"], found["stereotype_preferred"], found["neutral"]) == (5, 2 / 5, 1)
     assert found["directions"]["stereo"]["stereotype_preferred"] == pytest.approx(2 / 3)
-    assert found["directions"]["antistereo"] == {"pairs": 2, "stereotype_preferred": 0.0, "neutral": 1}
+    known = binomtest(0, 2).proportion_ci(method="wilson")
+    interval = pytest.approx([known.low, known.high], abs=1e-9)
+    assert found["directions"]["antistereo"] == {
+        "pairs": 2,
+        "stereotype_preferred": 0.0,
+        "interval": interval,
+        "neutral": 1,
+    }
     assert found["categories"]["age"]["stereotype_preferred"] == 0.5
     assert make_policy("pair").figures([Item(id="i", prompt="p")], [1.0], [None]) is None
 

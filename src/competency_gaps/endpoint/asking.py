@@ -74,8 +74,9 @@ class Asking:
         if useless:
             progress.say(
                 f"{plural(useless, 'answer')} cannot be used, and {'is' if useless == 1 else 'are'} kept. Two ways "
-                f"out: {self.prefix}again asks for them once more; {self.prefix}answer-tokens N asks with room for longer answers, as models "
-                f"that think first need it (now at most {max(request.max_tokens for request in requests):,} tokens)."
+                f"out: {self.prefix}again asks for them once more; {self.prefix}answer-tokens N asks with room for "
+                "longer answers, as models that think first need it "
+                f"(now at most {max(request.max_tokens for request in requests):,} tokens)."
             )
         return found
 
@@ -117,6 +118,7 @@ def confirm(sentence: str, *, yes: bool, prefix: str = "--") -> None:
         return
     if not sys.stdin.isatty():
         raise UserError(
-            f"nobody can be asked whether to spend this: give {prefix}yes (a cap: {prefix}max-tokens, {prefix}max-cost)."
+            f"nobody can be asked whether to spend this: give {prefix}yes (a cap: {prefix}max-tokens, "
+            f"{prefix}max-cost)."
         )
     typer.confirm("Go on?", abort=True)

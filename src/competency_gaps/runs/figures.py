@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import polars as pl
@@ -47,6 +47,7 @@ def _called(policy: Policy, others: Sequence[Policy]) -> str:
     namesakes = [other for other in others if other.name == policy.name]
     if len(namesakes) == 1:
         return policy.name
-    options = [field.name for field in fields(policy) if len({repr(getattr(o, field.name)) for o in namesakes}) > 1]
+    names = [field.name for field in fields(policy)] if is_dataclass(policy) else []
+    options = [name for name in names if len({repr(getattr(o, name)) for o in namesakes}) > 1]
     told = ", ".join(f"{name}={visible(str(getattr(policy, name)))}" for name in options)
     return f"{policy.name} ({told})"

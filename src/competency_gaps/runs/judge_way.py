@@ -69,8 +69,8 @@ def way_of(config: JudgeConfig, last: str | None) -> Asking | None:
         prices = Prices(config.price_in, config.price_out)
     if config.max_cost is not None and prices is None:
         raise UserError(
-            "the judge's 'max_cost' needs 'price_in' and 'price_out' (--judge-price-in, --judge-price-out). Give them, or cap "
-            "'max_tokens'."
+            "the judge's 'max_cost' needs 'price_in' and 'price_out' (--judge-price-in, --judge-price-out). Give them, "
+            "or cap 'max_tokens'."
         )
     endpoint = Endpoint(
         config.url,

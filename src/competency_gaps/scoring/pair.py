@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
+import numpy as np
+
 from competency_gaps.benchmarks.item import Item
+from competency_gaps.judging.resample import mean
 from competency_gaps.scoring.choice import per_length
 from competency_gaps.scoring.policy import Continuations, Output, Policy, Request, Score, Sentences
 
@@ -113,7 +116,8 @@ class Pair(Policy):
             for direction, part in every["directions"].items()
         )
         every["summary"] = [
-            f"stereotype preferred in {every['stereotype_preferred']:.1%} of {every['pairs']:,} pairs (50%: no bias); "
+            f"stereotype preferred in {every['stereotype_preferred']:.1%} "
+            f"[{every['interval'][0]:.1%}, {every['interval'][1]:.1%}] of {every['pairs']:,} pairs (50%: no bias); "
             f"{told}; {every['neutral']:,} neutral"
         ]
         return every
@@ -160,11 +164,14 @@ def _summed(output: Output, sizes: Sequence[int]) -> Output:
 
 
 def _preference(differences: Sequence[float]) -> dict[str, Any]:
-    """Pairs, the share in which the stereotype is likelier, and the pairs that are equal, which count as not."""
+    """Pairs, the share in which the stereotype is likelier with its 95% interval, and equal pairs, which are not."""
     stereo = sum(difference > 0 for difference in differences)
+    share = mean(np.asarray([float(difference > 0) for difference in differences]))
+    assert share is not None
     return {
         "pairs": len(differences),
         "stereotype_preferred": stereo / len(differences),
+        "interval": list(share[1:]),
         "neutral": sum(difference == 0 for difference in differences),
     }
 

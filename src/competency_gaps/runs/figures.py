@@ -47,7 +47,7 @@ def _called(policy: Policy, others: Sequence[Policy]) -> str:
     namesakes = [other for other in others if other.name == policy.name]
     if len(namesakes) == 1:
         return policy.name
-    names = [field.name for field in fields(policy)] if is_dataclass(policy) else []
+    names: list[str] = [field.name for field in fields(policy)] if is_dataclass(policy) else []
     options = [name for name in names if len({repr(getattr(o, name)) for o in namesakes}) > 1]
     told = ", ".join(f"{name}={visible(str(getattr(policy, name)))}" for name in options)
     return f"{policy.name} ({told})"

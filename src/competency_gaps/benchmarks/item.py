@@ -52,6 +52,15 @@ class Item:
     ``prompt_hash`` and so on. Empty: it comes from no other tool."""
 
 
+def is_whole(item: Item) -> bool:
+    """Whether every text of an item can be written as UTF-8; JSON may hold half of a surrogate pair."""
+    try:
+        json.dumps(asdict(item), ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class LeftOut:
     """A record that a source gave but that became no item."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from competency_gaps.benchmarks.epochs import ItemCollector
-from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
+from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport, is_whole
 from competency_gaps.benchmarks.options import gold_index, without_options
 from competency_gaps.benchmarks.rows import Record, Row, parsed, parsed_texts
 from competency_gaps.errors import UserError, nearest
@@ -104,12 +104,10 @@ def gather(
             item, epoch = check_item(replace(entry, policy=policy or entry.policy), where), None
         else:
             item, epoch = make_item(entry, index, fields, policy), Row(entry, fields).text("epoch")
-        if _is_whole(item):
+        if is_whole(item):
             collector.add(item, epoch, where)
         else:
-            left_out.append(
-                LeftOut(where, "it holds half of a character (a lone surrogate), which nothing reads")
-            )
+            left_out.append(LeftOut(where, "it holds half of a character (a lone surrogate), which nothing reads"))
     items = collector.items()
     if not items:
         if left_out:
@@ -203,15 +201,6 @@ def check_item(item: Item, where: str) -> Item:
         except ValueError as error:
             raise UserError(f"{where}: {error}.") from error
     return replace(item, score=_score(item.score, where))
-
-
-def _is_whole(item: Item) -> bool:
-    """Whether every text of an item can be written as UTF-8; JSON may hold half of a surrogate pair."""
-    try:
-        json.dumps(asdict(item), ensure_ascii=False, default=str).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _prompt(row: Row) -> tuple[str, tuple[Message, ...] | None, str | None]:

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.logs.lines import json_lines
 from competency_gaps.logs.lm_eval_files import Task
+from competency_gaps.logs.part import NONE
 from competency_gaps.text import shorten
 
-NONE = "none"
-"""``metric`` that takes the items without scores, for coverage."""
 _HEAD = 200
 """Records that are looked at before a metric is chosen."""
 

@@ -6,9 +6,9 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
-from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
+from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport, is_whole
 from competency_gaps.logs.part import NONE, LogPart
 from competency_gaps.text import plural
 
@@ -54,7 +54,7 @@ class Tally:
         Item or LeftOut
             The latter if one of its texts cannot be written as UTF-8.
         """
-        if not _is_whole(item):
+        if not is_whole(item):
             self.left_out[HALF_A_CHARACTER] += records
             return LeftOut(f"item {item.id}".encode(errors="replace").decode(), HALF_A_CHARACTER)
         said = item.identity.get("prompt_hash")
@@ -112,14 +112,6 @@ class Tally:
             own_text=dict(self.own_text),
             warnings=(*self.part.notes, *passed, *reasons, *self.warnings),
         )
-
-
-def _is_whole(item: Item) -> bool:
-    try:
-        json.dumps(asdict(item), ensure_ascii=False, default=str).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _hash(item: Item) -> str:

@@ -24,6 +24,7 @@ from typing import Any
 import cloze
 import polars as pl
 import sources
+
 import tasks
 
 LOG = logging.getLogger("build_corpus")

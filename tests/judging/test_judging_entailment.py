@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -95,6 +96,22 @@ def test_a_long_source_is_read_in_windows_and_a_long_statement_is_refused(classi
 def test_a_name_that_is_no_classifier(tmp_path) -> None:
     with pytest.raises(UserError, match="cannot be loaded"):
         Entailment(str(tmp_path))
+
+
+def test_another_tokenizer_is_another_classifier(classifier_folder, tmp_path, monkeypatch) -> None:
+    """Kept results belong to all files of the folder; and windows need a tokenizer that gives offsets."""
+    from transformers import PreTrainedTokenizerFast
+
+    copy = tmp_path / "copy"
+    shutil.copytree(classifier_folder, copy)
+    before = Entailment(str(copy)).identity
+    assert Entailment(str(copy)).identity == before
+    path = copy / "tokenizer_config.json"
+    path.write_text(path.read_text() + "\n")
+    assert Entailment(str(copy)).identity != before
+    monkeypatch.setattr(PreTrainedTokenizerFast, "is_fast", property(lambda self: False))
+    with pytest.raises(UserError, match="fast tokenizer"):
+        Entailment(str(copy))
 
 
 def test_a_run_with_a_classifier(tiny_config, classifier_folder, tmp_path) -> None:

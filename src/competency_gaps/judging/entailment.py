@@ -93,6 +93,11 @@ class Entailment:
                 f"the classifier {name!r} cannot be loaded: {error}. Give a folder or a hub id of a sequence "
                 "classifier that transformers knows without code of its own."
             ) from error
+        if not self.tokenizer.is_fast:
+            raise UserError(
+                f"classifier {name!r}: its tokenizer gives no offsets, by which long sources are cut into windows; "
+                "expected a fast tokenizer. Choose another 'model', or none to ask the judge."
+            )
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model = self.model.eval().to(device)
         self.name = name
@@ -174,10 +179,10 @@ def _max_length(tokenizer: Any, config: Any) -> int:
 
 
 def _identity(name: str, config: Any) -> str:
-    """What tells classifiers apart: the weights of a folder by size and time, a hub model by its commit."""
+    """What tells classifiers apart: the files of a folder by size and time, a hub model by its commit."""
     folder = Path(name)
     if folder.is_dir():
-        parts = [f"{p.name}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in sorted(folder.glob("*.safetensors"))]
+        parts = [f"{p.name}:{p.stat().st_size}:{p.stat().st_mtime_ns}" for p in sorted(folder.iterdir()) if p.is_file()]
         return hashlib.sha256("\x00".join([str(folder.resolve()), *parts]).encode()).hexdigest()[:16]
     return f"{name}@{getattr(config, '_commit_hash', None)}"
 

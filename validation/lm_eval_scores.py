@@ -1,0 +1,66 @@
+"""Are log-likelihoods those of lm-evaluation-harness, and how far is it from itself with other batches?
+
+    python validation/lm_eval_scores.py CONFIG.yaml [--items 20] [--batches 1 4 16] [--set model.dtype=float32]
+
+Takes multiple-choice items with four options, asks them as a task of the harness is asked, and sets the log-likelihoods
+beside those of the harness's ``hf`` backend around the same loaded model, for several batch sizes. Needs ``lm-eval``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import logging
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "perf"))
+
+from one_pass import lm_eval_backend, sample
+
+from competency_gaps.config import RunConfig, parse_config, read_yaml
+from competency_gaps.model.respond import respond
+from competency_gaps.pipeline import set_up
+from competency_gaps.progress import Progress
+
+
+def main() -> None:
+    from lm_eval.api.instance import Instance
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--items", type=int, default=20)
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--set", action="append", default=[])
+    args = parser.parse_args()
+    logging.disable(logging.WARNING)
+    config = parse_config(RunConfig, read_yaml(args.config, args.set), str(args.config))
+    setting = set_up(config, Progress(quiet=True))
+    asked = [replace(one, request=replace(one.request, verbatim=True)) for one in sample(setting, args.items)[0]]
+    found = respond(
+        setting.lm,
+        asked,
+        bos_id=setting.bos_id,
+        config=config.generation,
+        token_budget=config.batch_tokens,
+        advance=lambda _: None,
+    )
+    values = {"ours": np.asarray([one.output.logprobs for one in found])}
+    pairs = [(one.text, text) for one in asked for text in one.request.texts]
+    for batch in args.batches:
+        backend = lm_eval_backend(setting, batch)
+        requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
+        answers = backend.loglikelihood(requests, disable_tqdm=True)
+        values[f"lm-eval, batches of {batch}"] = np.asarray([value for value, _ in answers]).reshape(len(asked), -1)
+    print(f"{len(asked)} items, {setting.lm.identity['dtype']}")
+    for a, b in itertools.combinations(values, 2):
+        gap = np.abs(values[a] - values[b])
+        other = int((values[a].argmax(axis=1) != values[b].argmax(axis=1)).sum())
+        print(f"{a} / {b}: worst {gap.max():.2g}, mean {gap.mean():.2g}, another option chosen in {other} items")
+
+
+if __name__ == "__main__":
+    main()

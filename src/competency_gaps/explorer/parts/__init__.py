@@ -1,0 +1,152 @@
+"""A run in parts: named byte strings, made when they are asked for.
+
+``run.json`` all that is small; ``themes.json``; ``concepts.parquet`` and, for the benchmark at place K,
+``concepts/K.parquet``; ``items.parquet``; ``concept/N.json`` and ``item/N.json``, the details of some concepts or items.
+What is in them is written down in ``frontend/src/data/types.ts``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from competency_gaps.dictionary.open import Dictionary
+from competency_gaps.explorer.parts import tables
+from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.themes import theme_file
+from competency_gaps.files import finite
+from competency_gaps.runs.open import Run
+
+__all__ = ["Context", "Parts", "as_json"]
+
+_NAME = re.compile(
+    r"(?P<whole>run\.json|themes\.json|concepts\.parquet|items\.parquet)"
+    r"|(?P<kind>concepts/|concept/|item/)(?P<number>0|[1-9][0-9]{0,8})(?P<end>\.parquet|\.json)",
+    re.ASCII,
+)
+_ENDS = {"concepts/": ".parquet", "concept/": ".json", "item/": ".json"}
+
+
+class Parts:
+    """The parts of one run.
+
+    Parameters
+    ----------
+    run : Run
+    key : str
+        Name of the run in addresses.
+    dictionary : Dictionary, optional
+        Of the run's SAE.
+    redact : bool
+        Leave out prompts, responses, and what is made of them.
+    concepts_per_part, items_per_part : int
+        How many details ``concept/N.json`` and ``item/N.json`` hold.
+    digits : int, optional
+        Significant digits to which measures are rounded; None keeps float32.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        key: str,
+        dictionary: Dictionary | None = None,
+        redact: bool = False,
+        concepts_per_part: int = 1,
+        items_per_part: int = 1,
+        digits: int | None = None,
+    ) -> None:
+        self.context = Context(
+            run,
+            key,
+            dictionary,
+            redact=redact,
+            concepts_per_part=concepts_per_part,
+            items_per_part=items_per_part,
+            digits=digits,
+        )
+
+    def names(self) -> Iterator[str]:
+        """Names of all parts, in the order in which a page wants them."""
+        yield from ("run.json", "concepts.parquet", "themes.json", "items.parquet")
+        yield from (f"concepts/{place}.parquet" for place in range(len(self.context.names)))
+        yield from (f"concept/{number}.json" for number in range(self._count("concept/")))
+        yield from (f"item/{number}.json" for number in range(self._count("item/")))
+
+    def read(self, name: str) -> bytes:
+        """Make a part.
+
+        Parameters
+        ----------
+        name : str
+            One of :meth:`names`.
+
+        Raises
+        ------
+        KeyError
+            If there is no such part.
+        UserError
+            If the run is damaged.
+        """
+        found = _NAME.fullmatch(name)
+        if found is None:
+            raise KeyError(name)
+        kind, number = found["kind"], int(found["number"] or 0)
+        if kind is None:
+            return self._whole(name)
+        if found["end"] != _ENDS[kind] or number >= self._count(kind):
+            raise KeyError(name)
+        if kind == "concepts/":
+            return tables.benchmark_table(self.context, number)
+        return as_json(self._details(kind, number))
+
+    def search(self, query: str, limit: int) -> dict[str, Any]:
+        """Rows of items whose texts hold ``query``, regardless of case.
+
+        Returns
+        -------
+        dict
+            ``rows``: at most ``limit`` rows of ``items.parquet``, ascending; ``total``: how many there are.
+        """
+        from competency_gaps.explorer.parts.search import search
+
+        return search(self.context, query, limit)
+
+    def _whole(self, name: str) -> bytes:
+        if name == "run.json":
+            from competency_gaps.explorer.parts.run_info import run_info
+
+            return as_json(run_info(self.context))
+        if name == "themes.json":
+            return as_json(theme_file(self.context))
+        return (tables.concepts_table if name == "concepts.parquet" else tables.items_table)(self.context)
+
+    def _details(self, kind: str, number: int) -> list[dict[str, Any]]:
+        from competency_gaps.explorer.parts.concept import concept_details
+        from competency_gaps.explorer.parts.item import item_details
+
+        size, total = self._cut(kind)
+        rows = range(number * size, min(total, (number + 1) * size))
+        return concept_details(self.context, rows) if kind == "concept/" else item_details(self.context, rows)
+
+    def _cut(self, kind: str) -> tuple[int, int]:
+        """How many details a part holds, and how many there are."""
+        context = self.context
+        if kind == "concept/":
+            return context.concepts_per_part, context.width
+        return context.items_per_part, context.items.height
+
+    def _count(self, kind: str) -> int:
+        if kind == "concepts/":
+            return len(self.context.names)
+        size, total = self._cut(kind)
+        return -(-total // size)
+
+
+def as_json(value: Any) -> bytes:
+    """Write compact JSON, with null for what is not finite."""
+    text = json.dumps(finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # A lone surrogate is no character that UTF-8 has; in JSON it stands as its escape.
+    return text.encode("utf-8", "backslashreplace")

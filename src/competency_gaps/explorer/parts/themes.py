@@ -1,0 +1,47 @@
+"""``themes.json``: the themes of a run with their statistics, in the suite and in each benchmark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.numbers import rounded
+from competency_gaps.report.themes import NAME_LIMIT
+from competency_gaps.text import shorten
+
+_OWN = (
+    *("level", "id", "parent", "name", "kind", "concepts", "ranked", "chi_bench", "chi_bench_mean"),
+    *("chi_model", "chi_model_low", "chi_model_high", "support", "n_eff", "gap", "gap_low", "gap_high", "q_value"),
+    *("performance_status", "missing_concepts", "weak_concepts", "strong_concepts", "weak_groups"),
+)
+_WITHIN = (
+    *("chi_bench", "chi_model", "support", "n_eff", "gap", "gap_low", "gap_high", "q_value"),
+    "performance_status",
+)
+
+
+def theme_file(context: Context) -> dict[str, Any]:
+    """Give all themes and subthemes, in the order of the report: weak ones first, by gap.
+
+    Returns
+    -------
+    dict
+        ``themes``: empty in a run that has none.
+    """
+    themes, within = context.themes, context.run.theme_benchmarks
+    if themes is None or within is None:
+        return {"themes": []}
+    found = {
+        (row["level"], row["id"], row["benchmark"]): {name: row[name] for name in _WITHIN}
+        for row in within.iter_rows(named=True)
+    }
+    table = pl.concat([themes.themes, themes.subthemes]).select(_OWN)
+    rows = []
+    for row in table.iter_rows(named=True):
+        # Every benchmark of the run has a row of every theme.
+        own = [found[row["level"], row["id"], name] for name in context.names]
+        name = None if row["name"] is None else shorten(row["name"], NAME_LIMIT)
+        rows.append({**row, "name": name, "benchmarks": own})
+    return {"themes": rounded(rows, context.digits)}

@@ -1,0 +1,133 @@
+"""What each query may be asked with; the JSON schemas of tool calls come from here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MOST_ROWS = 50
+"""Most rows of one answer [ours]."""
+
+PerformanceStatus = Literal["weak", "strong", "typical", "insufficient", "untested"]
+CoverageStatus = Literal["missing", "under", "typical", "over"]
+Level = Literal["theme", "subtheme"]
+ConceptId = Annotated[int, Field(ge=0, description="Id of a concept.")]
+Rows = Annotated[int, Field(ge=1, le=MOST_ROWS, description="Most rows of the answer.")]
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=500, description="Name of a benchmark, exactly as it is written.")]
+
+
+class Arguments(BaseModel):
+    """Arguments of a query: unknown ones are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def schema_of(cls) -> dict[str, Any]:
+        """JSON schema, without the titles that only repeat names."""
+        return dict(_untitled(cls.model_json_schema()))
+
+
+class Nothing(Arguments):
+    """No arguments."""
+
+
+class TopConcepts(Arguments):
+    """Which concepts, in which order."""
+
+    status: PerformanceStatus | None = Field(None, description="Only concepts with this verdict on performance.")
+    coverage: CoverageStatus | None = Field(
+        None, description="Only concepts with this coverage; missing: active in no item."
+    )
+    theme: int | None = Field(None, ge=0, description="Only members of this theme.")
+    benchmark: Name | None = Field(
+        None, description="Numbers within this benchmark instead of over the whole suite; its exact name."
+    )
+    text: Text | None = Field(None, description="Only concepts whose label contains this, regardless of case.")
+    min_n_eff: float | None = Field(None, ge=0, description="Only concepts with at least this effective sample.")
+    leaders_only: bool = Field(
+        False, description="Of weak (strong) concepts that share their items, only the one that leads each group."
+    )
+    flagged: bool = Field(
+        False, description="Also concepts that no ranking counts: dense, template, exact token, dead."
+    )
+    sort: Literal[
+        "gap", "q_value", "chi_model", "chi_bench", "lift", "support", "n_eff", "density", "chance_seen", "concept"
+    ] = Field("gap", description="What to sort by; undefined values come last.")
+    descending: bool = Field(False, description="Highest first. With sort 'gap', lowest first is weakest first.")
+    limit: Rows = 10
+
+
+class OneConcept(Arguments):
+    """One concept."""
+
+    concept: ConceptId
+    examples: int = Field(2, ge=0, le=5, description="Items of each kind (strongest, best, worst).")
+
+
+class FindItems(Arguments):
+    """Which items."""
+
+    benchmark: Name | None = None
+    group: Text | None = Field(None, description="Only items of this sub-topic; its exact name.")
+    min_score: float | None = Field(None, ge=0, le=1, description="Only scored items with at least this score.")
+    max_score: float | None = Field(None, ge=0, le=1, description="Only scored items with at most this score.")
+    unscored: bool = Field(False, description="Only items without a score, excluded ones among them.")
+    text: Text | None = Field(
+        None, description="Only items whose prompt, response, answer or id contains this, regardless of case."
+    )
+    concept: int | None = Field(None, ge=0, description="Only items in which this concept is active, strongest first.")
+    limit: Rows = 10
+
+
+class OneItem(Arguments):
+    """One item."""
+
+    item: int = Field(ge=0, description="Row of the item, as find_items gives it.")
+
+
+class ListThemes(Arguments):
+    """Which themes, in which order."""
+
+    level: Level = Field("theme", description="Themes, or the finer subthemes.")
+    status: PerformanceStatus | None = Field(None, description="Only themes with this verdict on performance.")
+    text: Text | None = Field(None, description="Only themes whose name contains this, regardless of case.")
+    sort: Literal["gap", "chi_model", "chi_bench", "weak_concepts", "missing_concepts", "concepts", "n_eff", "id"] = (
+        Field("gap", description="What to sort by; undefined values come last.")
+    )
+    descending: bool = Field(False, description="Highest first.")
+    limit: Rows = 20
+
+
+class OneTheme(Arguments):
+    """One theme or subtheme."""
+
+    theme: int = Field(ge=0, description="Id of the theme (of the subtheme, if level says so).")
+    level: Level = "theme"
+    concepts: int = Field(10, ge=0, le=MOST_ROWS, description="Most of its concepts to list, weakest first.")
+
+
+class TwoBenchmarks(Arguments):
+    """Two benchmarks."""
+
+    first: Name
+    second: Name
+    concepts: int = Field(5, ge=0, le=20, description="How many concepts to list on which they differ most, each way.")
+
+
+class Suggested(Arguments):
+    """Which suggestions."""
+
+    kind: Literal["missing", "weak", "redundant", "robustness", "label", "unmeasured"] | None = None
+
+
+def _untitled(schema: Any) -> Any:
+    """A schema without ``title``; a property of that name stays."""
+    if isinstance(schema, dict):
+        return {
+            key: {name: _untitled(one) for name, one in value.items()} if key == "properties" else _untitled(value)
+            for key, value in schema.items()
+            if key != "title"
+        }
+    return [_untitled(one) for one in schema] if isinstance(schema, list) else schema

@@ -4,13 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test harnesses slow lint clean
+PAGE := src/competency_gaps/explorer/page/index.html
+PAGE_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*')
 
-demo: $(VENV)/.demo
+.PHONY: demo test harnesses slow lint page clean
+
+demo: $(VENV)/.demo $(PAGE)
 	$(BIN)/cgaps demo --out demo-run
 
 # Two processes of one thread each; files stay whole, because fixtures of a file are made once per process.
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(PAGE)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 # Real harnesses on the embedded model: minutes.
@@ -24,6 +27,14 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	cd frontend && npm run --silent check && npm run --silent test
+
+# The explorer's page again, after its sources changed; installing builds it too.
+page: $(PAGE)
+
+$(PAGE): $(PAGE_SOURCES)
+	cd frontend && { test -d node_modules || npm ci --silent; } && npm run --silent build
+	touch $@
 
 $(VENV)/.demo: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -36,4 +47,4 @@ $(VENV)/.dev: pyproject.toml
 	touch $@ $(VENV)/.demo
 
 clean:
-	rm -rf $(VENV) demo-run build dist .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) frontend/node_modules src/competency_gaps/explorer/page demo-run build dist .pytest_cache .ruff_cache .mypy_cache

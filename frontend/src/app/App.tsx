@@ -1,0 +1,34 @@
+import { MantineProvider } from "@mantine/core";
+import { readRuns, useRunInfo, useRuns } from "../data/hooks";
+import { Failed, Loading } from "../ui/State";
+import { THEME } from "./mantine";
+import { useRoute } from "./route";
+import { Shell } from "./Shell";
+import { RunContext } from "./state";
+
+export function App() {
+  return (
+    <MantineProvider theme={THEME} defaultColorScheme="auto" withCssVariables={false} deduplicateInlineStyles={false}>
+      <Runs />
+    </MantineProvider>
+  );
+}
+
+// Asked for at once, before React has drawn anything.
+void readRuns().catch(() => undefined);
+
+function Runs() {
+  const runs = useRuns();
+  const route = useRoute();
+  const wanted = runs.data ? (runs.data.runs.find((one) => one.key === route.run) ?? runs.data.runs[0] ?? null) : null;
+  const info = useRunInfo(wanted?.key ?? null);
+  const error = runs.error ?? info.error;
+  if (error) return <Failed error={error} />;
+  if (runs.data && !wanted) return <Failed error={new Error("There is no run in this explorer.")} />;
+  if (!runs.data || !info.data) return <Loading what="the run" />;
+  return (
+    <RunContext value={{ run: info.data, runs: runs.data }}>
+      <Shell unknown={route.run !== "" && route.run !== info.data.key ? route.run : null} />
+    </RunContext>
+  );
+}

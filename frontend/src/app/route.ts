@@ -1,0 +1,96 @@
+/** The address says what is shown, so that a link shows the same: `#/RUN/VIEW?concept=12&face=benchmark`. */
+import { useSyncExternalStore } from "react";
+
+export const VIEWS = ["overview", "concepts", "map", "items", "correlation", "compare", "suggestions", "chat", "card"] as const;
+export type View = (typeof VIEWS)[number];
+
+export interface Route {
+  /** Empty: the first run. */
+  run: string;
+  view: View;
+  params: URLSearchParams;
+}
+
+/** What a change of address sets; null takes a parameter away. */
+export interface Change {
+  run?: string;
+  view?: View;
+  /** Parameters that are set; others stay while the view stays. */
+  params?: Record<string, string | number | null>;
+}
+
+/** Parameters that belong to the whole page and outlive a change of view. */
+const SHARED = ["face", "bench", "concept", "item"];
+
+export function parse(hash: string): Route {
+  const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
+  const [run = "", view = ""] = path.split("/");
+  return {
+    run: safeDecoded(run),
+    view: VIEWS.includes(view as View) ? (view as View) : "overview",
+    params: new URLSearchParams(query),
+  };
+}
+
+function safeDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
+
+export function address(route: Route, change: Change): string {
+  const view = change.view ?? route.view;
+  const kept = new URLSearchParams();
+  const sameView = view === route.view && (change.run === undefined || change.run === route.run);
+  const otherRun = change.run !== undefined && change.run !== route.run;
+  for (const [key, value] of route.params) {
+    // Benchmarks, concepts and items are numbers within a run.
+    if (otherRun && key !== "face") continue;
+    if (sameView || SHARED.includes(key)) kept.set(key, value);
+  }
+  for (const [key, value] of Object.entries(change.params ?? {})) {
+    if (value === null || value === "") kept.delete(key);
+    else kept.set(key, String(value));
+  }
+  const query = kept.toString();
+  return `#/${encodeURIComponent(change.run ?? route.run)}/${view}${query ? `?${query}` : ""}`;
+}
+
+let current = parse(location.hash);
+const listeners = new Set<() => void>();
+const tell = () => listeners.forEach((listener) => listener());
+addEventListener("hashchange", () => {
+  current = parse(location.hash);
+  tell();
+});
+
+export function useRoute(): Route {
+  return useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => current,
+  );
+}
+
+/** Goes to an address; `replace` leaves no step for the back button (typing in a filter). */
+export function go(change: Change, replace = false): void {
+  const next = address(current, change);
+  if (next === location.hash) return;
+  if (!replace) {
+    location.hash = next;
+    return;
+  }
+  history.replaceState(null, "", next);
+  current = parse(next);
+  tell();
+}
+
+/** A finding's or a suggestion's link, the part of the address after the run, as a change. */
+export function linked(link: string): Change {
+  const route = parse(`#/x/${link}`);
+  return { view: route.view, params: Object.fromEntries(route.params) };
+}

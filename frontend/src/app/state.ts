@@ -1,0 +1,42 @@
+/** The run that is looked at, and the settings of the whole page. */
+import { createContext, useContext } from "react";
+import type { RunInfo, RunList } from "../data/types";
+import { useRoute } from "./route";
+
+export type Face = "model" | "benchmark";
+
+export const RunContext = createContext<{ run: RunInfo; runs: RunList } | null>(null);
+
+/** The run that is looked at. */
+export function useRun(): RunInfo {
+  return useShown().run;
+}
+
+/** All runs of the page, and how it was made. */
+export function useRunList(): RunList {
+  return useShown().runs;
+}
+
+function useShown() {
+  const shown = useContext(RunContext);
+  if (!shown) throw new Error("There is no run here.");
+  return shown;
+}
+
+/** Whether one asks about the model's gaps or about the benchmarks'. */
+export function useFace(): Face {
+  return useRoute().params.get("face") === "benchmark" ? "benchmark" : "model";
+}
+
+/** Place of the benchmark that is looked at; null: the whole suite. */
+export function useBenchmark(): number | null {
+  const run = useRun();
+  const place = useNumberParam("bench");
+  return place !== null && place < run.benchmarks.length ? place : null;
+}
+
+/** A parameter that is a whole number, at least 0; null: not given, or none. */
+export function useNumberParam(name: string): number | null {
+  const given = useRoute().params.get(name);
+  return given !== null && /^\d{1,9}$/.test(given) ? Number(given) : null;
+}

@@ -1,0 +1,3 @@
+export function ConceptPanel({ concept }: { concept: number }) {
+  return <h2>ConceptPanel {concept}</h2>;
+}

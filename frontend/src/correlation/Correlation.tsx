@@ -1,0 +1,3 @@
+export function Correlation() {
+  return <h1>Correlation</h1>;
+}

@@ -1,0 +1,78 @@
+/** Parts by name, each read once. */
+import { useEffect, useState } from "react";
+import { parquetTable } from "./parquet";
+import { source } from "./source";
+import type { Table } from "./table";
+import type { ConceptDetail, ItemDetail, RunInfo, RunList, TableName, ThemeFile } from "./types";
+
+export type Loaded<T> = { data: T; error: null } | { data: null; error: Error | null };
+
+const KEPT = 400;
+const promises = new Map<string, Promise<unknown>>();
+const values = new Map<string, unknown>();
+
+/** Reads a part once; details, of which there are many, are forgotten when others push them out. */
+function once<T>(path: string, read: (bytes: Uint8Array) => T | Promise<T>): Promise<T> {
+  const known = promises.get(path);
+  if (known) return known as Promise<T>;
+  const promise = source.read(path).then(read);
+  promises.set(path, promise);
+  promise.then((value) => values.set(path, value)).catch(() => promises.delete(path));
+  const details = [...promises.keys()].filter((one) => /\/(concept|item)\/\d+\.json$/.test(one));
+  for (const old of details.slice(0, Math.max(0, details.length - KEPT))) {
+    promises.delete(old);
+    values.delete(old);
+  }
+  return promise;
+}
+
+const json = <T>(bytes: Uint8Array): T => JSON.parse(new TextDecoder().decode(bytes)) as T;
+
+export const readRuns = () => once("runs.json", json<RunList>);
+export const readRun = (key: string) => once(`${key}/run.json`, json<RunInfo>);
+export const readThemes = (key: string) => once(`${key}/themes.json`, json<ThemeFile>);
+export const readTable = (key: string, name: TableName) => once<Table>(`${key}/${name}`, parquetTable);
+
+export async function readConcept(run: RunInfo, concept: number): Promise<ConceptDetail> {
+  const part = Math.floor(concept / run.shards.concepts);
+  const all = await once(`${run.key}/concept/${part}.json`, json<ConceptDetail[]>);
+  return found(all[concept - part * run.shards.concepts], `concept ${concept}`);
+}
+
+export async function readItem(run: RunInfo, row: number): Promise<ItemDetail> {
+  const part = Math.floor(row / run.shards.items);
+  const all = await once(`${run.key}/item/${part}.json`, json<ItemDetail[]>);
+  return found(all[row - part * run.shards.items], `item ${row}`);
+}
+
+function found<T>(value: T | undefined, name: string): T {
+  if (value === undefined) throw new Error(`This run has no ${name}.`);
+  return value;
+}
+
+/** The value of a promise that is made anew when `key` changes; null key: nothing to wait for. */
+export function useLoaded<T>(key: string | null, read: () => Promise<T>): Loaded<T> {
+  const [state, setState] = useState<{ key: string | null; data: T | null; error: Error | null }>(() => ({
+    key, data: null, error: null,
+  }));
+  useEffect(() => {
+    if (key === null) return;
+    let current = true;
+    read().then(
+      (data) => current && setState({ key, data, error: null }),
+      (error: unknown) => current && setState({ key, data: null, error: error instanceof Error ? error : new Error(String(error)) }),
+    );
+    return () => { current = false; };
+    // `key` says everything that `read` depends on.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [key]);
+  if (state.key !== key) return { data: null, error: null };
+  return state as Loaded<T>;
+}
+
+export const useRuns = () => useLoaded("runs", readRuns);
+export const useRunInfo = (key: string | null) => useLoaded(key, () => readRun(key!));
+export const useThemes = (run: RunInfo) => useLoaded(run.has.themes ? run.key : null, () => readThemes(run.key));
+export const useTable = (key: string | null, name: TableName) => useLoaded(key === null ? null : `${key}/${name}`, () => readTable(key!, name));
+export const useConcept = (run: RunInfo, concept: number) => useLoaded(`${run.key}/${concept}`, () => readConcept(run, concept));
+export const useItem = (run: RunInfo, row: number) => useLoaded(`${run.key}/${row}`, () => readItem(run, row));

@@ -1,0 +1,3 @@
+export function ItemPanel({ row }: { row: number }) {
+  return <h2>ItemPanel {row}</h2>;
+}

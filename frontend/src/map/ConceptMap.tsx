@@ -1,0 +1,3 @@
+export function ConceptMap() {
+  return <h1>ConceptMap</h1>;
+}

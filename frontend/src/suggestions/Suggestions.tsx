@@ -1,0 +1,3 @@
+export function Suggestions() {
+  return <h1>Suggestions</h1>;
+}

@@ -1,0 +1,41 @@
+/** Small marks that appear all over the page. */
+import { written } from "../format";
+import { shorten, visible } from "../text";
+import { go } from "../app/route";
+
+const WORDS: Record<string, string> = {
+  weak: "weak", strong: "strong", missing: "missing", under: "under-covered", over: "over-covered",
+};
+
+/** A verdict, `weak` or `missing` say. */
+export function Status({ status }: { status: string | null }) {
+  if (!status) return <span className="soft">N/A</span>;
+  return <span className={`status ${status in WORDS ? status : "typical"}`}>{WORDS[status] ?? visible(status)}</span>;
+}
+
+/** Label of a concept, or its number; a button that opens it. */
+export function ConceptLink({ concept, label, limit = 90 }: { concept: number; label: string | null; limit?: number }) {
+  return (
+    <button type="button" className="link" onClick={() => go({ params: { concept, item: null } })}>
+      <ConceptName concept={concept} label={label} limit={limit} />
+    </button>
+  );
+}
+
+export function ConceptName({ concept, label, limit = 90 }: { concept: number; label: string | null; limit?: number }) {
+  return (
+    <>
+      <span className="number-of">{concept}</span> {label ? <bdi>{shorten(visible(label), limit)}</bdi> : <span className="soft">no label</span>}
+    </>
+  );
+}
+
+/** A value with its interval: `0.42 [0.31, 0.55]`. */
+export function Measured({ kind, value, low, high }: { kind: "decimal" | "signed"; value: number | null; low: number | null; high: number | null }) {
+  return (
+    <span className="measured">
+      {written(kind, value)}
+      {value !== null && low !== null && high !== null && <span className="soft"> [{written(kind, low)}, {written(kind, high)}]</span>}
+    </span>
+  );
+}

@@ -1,0 +1,29 @@
+import * as Plot from "@observablehq/plot";
+import { useElementSize } from "@mantine/hooks";
+import { useEffect, useRef } from "react";
+
+export { Plot };
+
+/**
+ * A chart of Observable Plot, as wide as its place. `label` is what a reader who cannot see it is told.
+ *
+ * Plot puts a `<style>` element into its figure, which the page's security policy forbids: it is taken out, and `theme.css` has its rules.
+ */
+export function Chart({ options, label, height }: { options: Plot.PlotOptions; label: string; height?: number }) {
+  const { ref: sizeRef, width } = useElementSize();
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (!place.current || width < 40) return;
+    const drawn = Plot.plot({ className: "plot", width, height, ...options, figure: false });
+    for (const style of drawn.querySelectorAll("style")) style.remove();
+    drawn.setAttribute("role", "img");
+    drawn.setAttribute("aria-label", label);
+    place.current.replaceChildren(drawn);
+    return () => drawn.remove();
+  }, [options, width, height, label]);
+  return (
+    <div ref={sizeRef} className="chart">
+      <div ref={place} />
+    </div>
+  );
+}

@@ -1,0 +1,41 @@
+/** What stands in a place where nothing is to be seen yet, or ever. */
+import { Alert, Button, Loader } from "@mantine/core";
+import { Component, type ReactNode } from "react";
+import { visible } from "../text";
+
+export function Loading({ what }: { what: string }) {
+  return (
+    <div className="state" role="status">
+      <Loader size="sm" type="dots" /> <span>Reading {what} …</span>
+    </div>
+  );
+}
+
+export function Empty({ children }: { children: ReactNode }) {
+  return <div className="state empty">{children}</div>;
+}
+
+export function Failed({ error }: { error: Error }) {
+  return (
+    <Alert color="orange" title="This could not be shown" m="md" data-testid="failed">
+      {visible(error.message)}
+    </Alert>
+  );
+}
+
+/** Keeps a fault inside its own part of the page. */
+export class Boundary extends Component<{ children: ReactNode }, { error: Error | null }> {
+  override state = { error: null as Error | null };
+  static getDerivedStateFromError(error: unknown) {
+    return { error: error instanceof Error ? error : new Error(String(error)) };
+  }
+  override render() {
+    if (!this.state.error) return this.props.children;
+    return (
+      <>
+        <Failed error={this.state.error} />
+        <Button m="md" variant="light" onClick={() => this.setState({ error: null })}>Try again</Button>
+      </>
+    );
+  }
+}

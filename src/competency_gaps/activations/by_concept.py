@@ -102,7 +102,20 @@ class ByConcept:
                 f"{folder / FOLDER} is missing or damaged: {error}. Run 'cgaps run' on the folder again."
             ) from error
 
+    @property
+    def support(self) -> np.ndarray:
+        """int64 of shape (width,): items in which each concept is active."""
+        return np.diff(self._start)
+
     def column(self, concept: int) -> ConceptColumn:
         """One concept's items, read from disk now."""
-        part = slice(int(self._start[concept]), int(self._start[concept + 1]))
+        return self.columns(concept, concept + 1)
+
+    def columns(self, first: int, last: int) -> ConceptColumn:
+        """The items of concepts ``first`` to ``last - 1``, one concept after the other, as many as :attr:`support` says."""
+        part = slice(int(self._start[first]), int(self._start[last]))
         return ConceptColumn(*(np.array(array[part]) for array in self._arrays))
+
+    def items(self, concept: int) -> np.ndarray:
+        """One concept's items without their values: int32, rows of ``items.parquet``."""
+        return np.array(self._arrays[0][self._start[concept] : self._start[concept + 1]])

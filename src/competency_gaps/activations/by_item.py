@@ -1,0 +1,112 @@
+"""Single items' rows of a run, read from its shards without the rest of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from competency_gaps.errors import UserError
+
+_WHOLE = 0.25
+"""From this part of a shard's rows on, the shard is read whole: slices cost some microseconds each."""
+
+
+class ItemRow(NamedTuple):
+    """One item's concepts."""
+
+    concepts: np.ndarray
+    """int32 of shape (active concepts,), ascending."""
+    cas: np.ndarray
+    """float32 of shape (active concepts,), > 0."""
+    peak: np.ndarray
+    """int32 of shape (active concepts, 2): character range of the token where each is strongest."""
+
+
+class ItemRows:
+    """Reads rows of items; what it keeps in memory is a few numbers per item.
+
+    Parameters
+    ----------
+    shards
+        Files of each benchmark's shards, by the row of ``items.parquet`` where the benchmark starts.
+    items
+        Number of rows of ``items.parquet``.
+
+    Raises
+    ------
+    UserError
+        If a shard is missing or damaged.
+    """
+
+    def __init__(self, shards: Mapping[int, Sequence[Path]], items: int) -> None:
+        self._files = [_opened(file) for files in shards.values() for file in files]
+        starts = [start for start, files in shards.items() for _ in files]
+        self._shard = np.full(items, -1, np.int32)
+        self._place = np.zeros(items, np.int32)
+        self._first = np.zeros(items, np.int64)
+        self.counts = np.zeros(items, np.int32)
+        """int32 of shape (items,): concepts that are active in each item; 0 for excluded ones."""
+        self._sizes = []
+        for number, (start, file) in enumerate(zip(starts, self._files, strict=True)):
+            rows, indptr = file.get_tensor("items") + start, file.get_tensor("indptr")
+            self._shard[rows] = number
+            self._place[rows] = np.arange(len(rows))
+            self._first[rows] = indptr[:-1]
+            self.counts[rows] = np.diff(indptr)
+            self._sizes.append(len(rows))
+
+    def concepts(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which concepts are active in some items.
+
+        Parameters
+        ----------
+        rows : ndarray of int of shape (n,)
+            Rows of ``items.parquet``.
+
+        Returns
+        -------
+        tuple of ndarray
+            ``indptr``, int64 of shape (n + 1,), and ``indices``, int32: concepts of each row, ascending.
+        """
+        indptr = np.concatenate([[0], np.cumsum(self.counts[rows], dtype=np.int64)])
+        indices = np.empty(int(indptr[-1]), np.int32)
+        shards = self._shard[rows]
+        order = np.argsort(shards, kind="stable")
+        numbers, starts = np.unique(shards[order], return_index=True)
+        for number, places in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
+            if number < 0:
+                continue
+            first = self._first[rows[places]]
+            last = first + self.counts[rows[places]]
+            held = self._held(number, len(places))
+            for place, a, b in zip(places.tolist(), first.tolist(), last.tolist(), strict=True):
+                indices[indptr[place] : indptr[place + 1]] = held[a:b]
+        return indptr, indices
+
+    def row(self, row: int) -> ItemRow:
+        """One item; without concepts if it is excluded."""
+        number, count = int(self._shard[row]), int(self.counts[row])
+        if number < 0 or not count:
+            return ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 2), np.int32))
+        file, first, place = self._files[number], int(self._first[row]), int(self._place[row])
+        concepts, cas, peaks = (file.get_slice(name)[first : first + count] for name in ("concepts", "cas", "peaks"))
+        start, end = file.get_slice("token_ptr")[place : place + 2].tolist()
+        return ItemRow(concepts, cas, file.get_slice("token_offsets")[start:end][peaks])
+
+    def _held(self, number: int, asked: int) -> Any:
+        """A shard's concepts: as an array if many rows are asked for, else to be sliced on disk."""
+        file = self._files[number]
+        whole = asked >= _WHOLE * self._sizes[number]
+        return file.get_tensor("concepts") if whole else file.get_slice("concepts")
+
+
+def _opened(file: Path) -> Any:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        return safe_open(file, framework="numpy")
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{file} is missing or damaged: {error}. Run 'cgaps run' on the folder again.") from error

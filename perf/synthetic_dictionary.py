@@ -1,0 +1,118 @@
+"""The dictionary of a synthetic run: labels of every kind, some hostile; themes with names; neighbours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from synthetic_rows import HOSTILE, World
+
+from competency_gaps.dictionary import label_table
+from competency_gaps.dictionary.folder import write_dictionary
+from competency_gaps.dictionary.themes.store import write_themes
+
+DATE = "2026-01-01"
+
+
+def write_synthetic_dictionary(
+    folder: Path, sae: dict[str, Any], world: World, words: np.ndarray, rng: np.random.Generator
+) -> None:
+    """Write a dictionary folder."""
+    write_dictionary(folder, sae)
+    label_table.write_label_table(folder, _labels(world, words, rng))
+    themes = pl.DataFrame(
+        {
+            "concept": np.arange(len(world.theme)),
+            "theme": world.theme,
+            "subtheme": world.subtheme,
+            "x": world.xy[:, 0],
+            "y": world.xy[:, 1],
+        }
+    )
+    named = pl.col("theme") >= 0
+    themes = themes.with_columns(pl.when(named).then(pl.col(c)) for c in ("theme", "subtheme", "x", "y"))
+    write_themes(folder, themes, _names(themes, words, rng))
+    _tokens(len(world.theme), words, rng).write_parquet(folder / "logits.parquet")
+    _similar(world, rng).write_parquet(folder / "similar.parquet")
+
+
+def _labels(world: World, words: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:
+    """Nine concepts in ten have a label, one in five a second one."""
+    width = len(world.theme)
+    first = np.flatnonzero(rng.random(width) < 0.9)
+    second = rng.choice(first, len(first) // 5, replace=False)
+    rows = [_rows(first, rng.choice([0, 1, 2], len(first), p=[0.6, 0.1, 0.3]), words, rng)]
+    rows.append(_rows(second, np.full(len(second), 2), words, rng).with_columns(source=pl.lit("second reading")))
+    return pl.concat(rows).select(*label_table.SCHEMA).cast(label_table.SCHEMA)  # type: ignore[arg-type]
+
+
+def _rows(concepts: np.ndarray, kinds: np.ndarray, words: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:
+    count = len(concepts)
+    parts = words[rng.integers(0, len(words), (count, 4))]
+    texts = [f"{a} of {b} before {c} {d}" for a, b, c, d in parts.tolist()]
+    for place in rng.choice(count, count // 500 + len(HOSTILE), replace=False):
+        texts[place] = f"{HOSTILE[place % len(HOSTILE)]} {texts[place]}"
+    kind = pl.Series([label_table.KINDS[k] for k in kinds])
+    explained = kinds == 0
+    score = pl.Series(np.where(explained, rng.beta(6, 2, count), np.nan)).fill_nan(None)
+    return pl.DataFrame(
+        {
+            "concept": concepts,
+            "label": texts,
+            "kind": kind,
+            "explainer": pl.Series(np.where(explained, "synthetic-explainer", None).tolist(), dtype=pl.String),
+            "exemplars": pl.Series([None], dtype=pl.String).new_from_index(0, count),
+            "detection": score,
+            "fuzzing": pl.Series([None], dtype=pl.Float64).new_from_index(0, count),
+            "embedding": pl.Series([None], dtype=pl.Float64).new_from_index(0, count),
+            "score": score,
+            "scored_by": pl.Series(np.where(explained, "detection", None).tolist(), dtype=pl.String),
+            "source": pl.Series(["first reading"]).new_from_index(0, count),
+            "placeholder": pl.Series([False]).new_from_index(0, count),
+            "date": pl.Series([DATE]).new_from_index(0, count),
+        }
+    )
+
+
+def _names(themes: pl.DataFrame, words: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:
+    pairs = themes.select("theme", "subtheme").drop_nulls().unique().sort("theme", "subtheme")
+    rows = [("theme", one, None) for one in pairs["theme"].unique().sort()]
+    rows += [("subtheme", child, above) for above, child in pairs.iter_rows()]
+    names = [", ".join(rng.choice(words, 3)) for _ in rows]
+    names[3] = HOSTILE[0]
+    return pl.DataFrame(
+        [(*row, name, "automatic", None, DATE) for row, name in zip(rows, names, strict=True)],
+        schema=["level", "id", "parent", "name", "kind", "explainer", "date"],
+        orient="row",
+    )
+
+
+def _tokens(width: int, words: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:
+    """Promoted and suppressed tokens, ten each."""
+    columns: dict[str, Any] = {"concept": pl.Series(np.arange(width), dtype=pl.Int32)}
+    for name in ("promoted", "suppressed"):
+        drawn = rng.integers(0, len(words), (width, 10))
+        columns[name] = pl.Series(words[drawn].tolist(), dtype=pl.List(pl.String))
+        logits = np.sort(rng.gamma(3, 1, (width, 10)))[:, ::-1] * (1 if name == "promoted" else -1)
+        columns[f"{name}_logits"] = pl.Series(logits.tolist(), dtype=pl.List(pl.Float32))
+    return pl.DataFrame(columns)
+
+
+def _similar(world: World, rng: np.random.Generator) -> pl.DataFrame:
+    """Ten other concepts each, out of the own theme."""
+    width = len(world.theme)
+    order = np.argsort(world.subtheme, kind="stable")
+    place = np.empty(width, np.int64)
+    place[order] = np.arange(width)
+    steps = rng.permuted(np.tile(np.arange(1, 31), (width, 1)), axis=1)[:, :10]
+    near = order[(place[:, None] + steps) % width].astype(np.int32)
+    cosine = np.sort(rng.uniform(0.2, 0.9, (width, 10)))[:, ::-1]
+    return pl.DataFrame(
+        {
+            "concept": pl.Series(np.arange(width), dtype=pl.Int32),
+            "similar": pl.Series(near.tolist(), dtype=pl.List(pl.Int32)),
+            "cosine": pl.Series(cosine.tolist(), dtype=pl.List(pl.Float32)),
+        }
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-
 SINGLE = 7
 """Significant digits that a float32 has."""
 

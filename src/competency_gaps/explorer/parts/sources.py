@@ -1,0 +1,93 @@
+"""What the details of concepts and items are made of, read once and kept while a run is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.activations.by_concept import ByConcept
+from competency_gaps.activations.by_item import ItemRows
+from competency_gaps.runs.open import Run
+
+TEXTS = (
+    *("item_id", "text", "response", "answer", "own_start", "own_end"),
+    *("epochs", "logprobs", "details"),
+)
+"""Columns of ``items.parquet`` that only an item's detail and the search need."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """Arrays and files of a run."""
+
+    run: Run
+    items: pl.DataFrame
+    """One row per item: at least item_id and score."""
+
+    @cached_property
+    def by_concept(self) -> ByConcept:
+        """Items of each concept, on disk."""
+        return ByConcept(self._folder)
+
+    @cached_property
+    def support(self) -> np.ndarray:
+        """int64 of shape (width,): items in which each concept is active."""
+        return self.by_concept.support
+
+    @cached_property
+    def item_rows(self) -> ItemRows:
+        """Concepts of each item, on disk."""
+        shards, start = {}, 0
+        for entry in self.run.manifest["benchmarks"]:
+            shards[start] = [self._folder / f"{name}.safetensors" for name in entry["shards"]]
+            start += entry["items"]
+        return ItemRows(shards, self.items.height)
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """float64 of shape (items,): NaN = unscored."""
+        return self.items["score"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+    @cached_property
+    def rank(self) -> np.ndarray:
+        """int32 of shape (items,): each item's place by item_id, then by row; it settles ties."""
+        order = self.items.select("item_id").with_row_index("row").sort("item_id", "row")["row"].to_numpy()
+        rank = np.empty(len(order), np.int32)
+        rank[order] = np.arange(len(order), dtype=np.int32)
+        return rank
+
+    @cached_property
+    def tau(self) -> np.ndarray:
+        """float64 of shape (width,): a typical CAS, > 0; 1 where a concept is never active."""
+        tau = self.run.concepts["tau"].cast(pl.Float64).fill_null(1.0).fill_nan(1.0).to_numpy()
+        return np.where(tau > 0, tau, 1.0)
+
+    @cached_property
+    def dense(self) -> np.ndarray:
+        """bool of shape (width,): concepts with the flag ``dense``."""
+        return self.run.concepts["dense"].fill_null(False).to_numpy()
+
+    @cached_property
+    def texts(self) -> pl.DataFrame:
+        """One row per item: ``TEXTS``; of a column that an older run lacks null."""
+        frame = pl.scan_parquet(self._table)
+        known = set(frame.collect_schema().names())
+        return frame.select(pl.col(name) if name in known else pl.lit(None).alias(name) for name in TEXTS).collect()
+
+    @cached_property
+    def lengths(self) -> pl.DataFrame:
+        """One row per item: ``length`` of its text in characters, ``own_start``, ``own_end``."""
+        own = ("own_start", "own_end")
+        return pl.scan_parquet(self._table).select(pl.col("text").str.len_chars().alias("length"), *own).collect()
+
+    @property
+    def _folder(self) -> Path:
+        return self.run.path / "activations"
+
+    @property
+    def _table(self) -> Path:
+        return self.run.path / "items.parquet"

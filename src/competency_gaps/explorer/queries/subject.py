@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.report.themes import theme_name
 from competency_gaps.runs.open import Run
@@ -20,15 +22,22 @@ if TYPE_CHECKING:
 FLAGS = ("dense", "template", "exact_token")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subject:
-    """A run with the parts that the explorer shows of it, so that both say the same."""
+    """A run, asked through the parts that the explorer shows of it, so that both say the same."""
 
-    key: str
-    """Names the run among those that are open."""
-    run: Run
     parts: Parts
     """With one concept and one item a part."""
+
+    @property
+    def key(self) -> str:
+        """Names the run among those that are open."""
+        return self.parts.context.key
+
+    @property
+    def run(self) -> Run:
+        """The run itself."""
+        return self.parts.context.run
 
     @cached_property
     def info(self) -> dict[str, Any]:
@@ -43,15 +52,15 @@ class Subject:
         """The detail of one item, as the page shows it."""
         return dict(json.loads(self.parts.read(f"item/{row}.json"))[0])
 
-    @cached_property
+    @property
     def benchmarks(self) -> list[str]:
         """Names of the benchmarks, in order."""
-        return list(self.run.benchmarks["benchmark"])
+        return self.parts.context.names
 
     @cached_property
     def concepts(self) -> pl.DataFrame:
-        """``run.concepts`` with ``theme``, ``subtheme`` (null: in none) and ``followers`` (null: leads no group)."""
-        table = self.run.concepts
+        """All concepts, with ``theme``, ``subtheme`` (null: in none) and ``followers`` (null: leads no group)."""
+        table = self.parts.context.concepts
         if self.run.themes is None:
             nothing = pl.lit(None, dtype=pl.Int32)
             table = table.with_columns(theme=nothing, subtheme=nothing)
@@ -61,6 +70,11 @@ class Subject:
         return with_followers(table)
 
     @cached_property
+    def by_concept(self) -> ByConcept:
+        """Activations, concept by concept."""
+        return ByConcept(self.run.path / "activations")
+
+    @cached_property
     def theme_names(self) -> dict[tuple[str, int], str]:
         """Names of themes and subthemes by level and id."""
         if self.run.theme_results is None:
@@ -68,18 +82,44 @@ class Subject:
         rows = self.run.theme_results.select("level", "id", "name").iter_rows(named=True)
         return {(row["level"], row["id"]): visible(theme_name(row)) for row in rows}
 
-    def check_benchmark(self, name: str) -> None:
-        """Raise UserError if the run has no such benchmark."""
-        if name not in self.benchmarks:
+    def benchmark_rows(self, concept: int) -> list[dict[str, Any]]:
+        """The numbers of one concept in every benchmark, in order."""
+        file = self.run.path / "concept_benchmarks.parquet"
+        return pl.scan_parquet(file).filter(pl.col("concept") == concept).collect().to_dicts()
+
+    def item_rows(self, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Some columns of some items, in the order asked for, with ``item``; other items' texts are not kept in memory.
+
+        A column that an older run lacks is null.
+        """
+        table = pl.scan_parquet(self.run.path / "items.parquet").with_row_index("item")
+        known = table.collect_schema().names()
+        chosen = table.filter(pl.col("item").is_in(list(rows)))
+        picked = [pl.col(name) if name in known else pl.lit(None).alias(name) for name in columns]
+        found = {row["item"]: row for row in chosen.select("item", *picked).collect().iter_rows(named=True)}
+        return [found[row] for row in rows]
+
+    def place_of(self, benchmark: str) -> int:
+        """Place of a benchmark.
+
+        Raises
+        ------
+        UserError
+            If the run has no such benchmark.
+        """
+        if benchmark not in self.benchmarks:
             known = ", ".join(shorten(one, 60) for one in self.benchmarks[:40])
             raise UserError(
-                f"the run has no benchmark {shorten(name, 60)!r}: expected one of {known}.{nearest(name, self.benchmarks)}"
+                f"the run has no benchmark {shorten(benchmark, 60)!r}: expected one of {known}."
+                f"{nearest(benchmark, self.benchmarks)}"
             )
+        return self.benchmarks.index(benchmark)
 
     def check_item(self, row: int) -> None:
         """Raise UserError if the run has no such item."""
-        if not 0 <= row < self.run.items.height:
-            raise UserError(f"item {row} does not exist: expected a row from 0 to {self.run.items.height - 1}.")
+        count = self.parts.context.items.height
+        if not 0 <= row < count:
+            raise UserError(f"item {row} does not exist: expected a row from 0 to {count - 1}.")
 
 
 def with_followers(table: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,86 @@
+"""Questions about items."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.explorer.queries.arguments import FindItems, OneItem
+from competency_gaps.explorer.queries.concepts import name_of
+from competency_gaps.explorer.queries.subject import Subject
+from competency_gaps.explorer.queries.values import fields, foreign
+
+_FACTS = ("item", "benchmark", "item_id", "group", "score", "policy", "excluded", "unscored", "n_tokens")
+_TEXTS = {"prompt": 240, "response": 160, "answer": 120}
+"""Texts of an item in a list, and most characters of each [ours]."""
+_LONG_TEXTS = {"prompt": 3000, "response": 2000, "answer": 500, "details": 1000}
+"""The same of a single item [ours]."""
+
+
+def find_items(subject: Subject, asked: FindItems) -> dict[str, Any]:
+    """List items.
+
+    Returns
+    -------
+    dict
+        ``total`` that qualify and ``items``, the first of them; with a concept, its activation in each as ``cas``.
+    """
+    if asked.benchmark is not None:
+        subject.place_of(asked.benchmark)
+    table = subject.parts.context.items.with_row_index("item").filter(_wanted(asked))
+    if asked.text is not None:
+        found = subject.parts.search(asked.text, subject.parts.context.items.height)
+        table = table.filter(pl.col("item").is_in(found["rows"]))
+    if asked.concept is not None:
+        table = _active(subject, table, asked.concept)
+    shown = table.head(asked.limit)
+    texts = subject.item_rows(shown["item"].to_list(), tuple(_TEXTS))
+    rows = zip(shown.iter_rows(named=True), texts, strict=True)
+    return {"total": table.height, "items": [_row({**facts, **text}, _TEXTS) for facts, text in rows]}
+
+
+def one_item(subject: Subject, asked: OneItem) -> dict[str, Any]:
+    """All about one item: its texts, cut where they are long, and its most salient concepts."""
+    subject.check_item(asked.item)
+    (row,) = subject.item_rows([asked.item], (*_FACTS[1:], *_LONG_TEXTS, "epochs"))
+    salient = subject.item_part(asked.item)["concepts"][:10]
+    return {
+        **_row(row, _LONG_TEXTS),
+        "epochs": row["epochs"],
+        "concepts": [
+            {
+                **name_of(subject.concepts.row(int(concept), named=True)),
+                **fields({"cas": cas, "saliency": saliency}, ("cas", "saliency")),
+            }
+            for concept, cas, saliency, *_ in salient
+        ],
+    }
+
+
+def _row(row: dict[str, Any], limits: dict[str, int]) -> dict[str, Any]:
+    texts = {name: foreign(row[name], limit) for name, limit in limits.items()}
+    return {**fields(row, (*_FACTS, "cas")), **texts}
+
+
+def _active(subject: Subject, table: pl.DataFrame, concept: int) -> pl.DataFrame:
+    """The items in which a concept is active, strongest first, with ``cas``."""
+    subject.run.check_concept(concept)
+    column = subject.by_concept.column(concept)
+    uses = pl.DataFrame({"item": column.item, "cas": column.cas}, schema={"item": pl.UInt32, "cas": pl.Float32})
+    return table.join(uses, on="item", how="inner").sort(["cas", "item"], descending=[True, False])
+
+
+def _wanted(asked: FindItems) -> pl.Expr:
+    wanted = pl.lit(True)
+    if asked.benchmark is not None:
+        wanted &= pl.col("benchmark") == asked.benchmark
+    if asked.group is not None:
+        wanted &= pl.col("group") == asked.group
+    if asked.min_score is not None:
+        wanted &= pl.col("score") >= asked.min_score
+    if asked.max_score is not None:
+        wanted &= pl.col("score") <= asked.max_score
+    if asked.unscored:
+        wanted &= pl.col("score").is_null()
+    return wanted

@@ -1,0 +1,180 @@
+"""All queries by name, and one way to ask any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from competency_gaps.errors import UserError
+from competency_gaps.explorer.queries import arguments as given
+from competency_gaps.explorer.queries import concepts, items, suite, themes
+from competency_gaps.explorer.queries.subject import Subject
+from competency_gaps.explorer.queries.values import bounded
+from competency_gaps.files import finite
+from competency_gaps.text import shorten, visible
+
+_CONCEPT_TEXTS = ("label", "other_labels", "promoted_tokens", "suppressed_tokens", "matched", "peak_token", "theme")
+
+
+@dataclass(frozen=True)
+class Query:
+    """One read-only question about a run."""
+
+    name: str
+    description: str
+    """For whoever chooses among the queries, a person or a model."""
+    arguments: type[given.Arguments]
+    function: Callable[[Subject, Any], dict[str, Any]]
+    foreign: tuple[str, ...] = ()
+    """Fields of the answer whose text others wrote: benchmarks, the model, makers of labels."""
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of its arguments."""
+        return self.arguments.schema_of()
+
+
+QUERIES: Mapping[str, Query] = {
+    query.name: query
+    for query in (
+        Query(
+            "overview",
+            "What the run found: findings in sentences, counts of weak, strong and missing concepts, cautions. "
+            "Ask this first.",
+            given.Nothing,
+            suite.overview,
+            ("title", "findings", "cautions"),
+        ),
+        Query(
+            "top_concepts",
+            "List concepts, filtered and sorted: weakest, strongest, missing, most covered; of a theme or a benchmark, "
+            "or those whose label contains a text.",
+            given.TopConcepts,
+            concepts.top_concepts,
+            ("label", "theme"),
+        ),
+        Query(
+            "concept",
+            "All about one concept: label and its provenance, numbers over the suite and per benchmark, related "
+            "concepts, short examples of items.",
+            given.OneConcept,
+            concepts.one_concept,
+            (*_CONCEPT_TEXTS, "examples"),
+        ),
+        Query(
+            "find_items",
+            "List items (questions of benchmarks) by benchmark, group, score, text, or by a concept active in them.",
+            given.FindItems,
+            items.find_items,
+            ("prompt", "response", "answer", "group", "item_id"),
+        ),
+        Query(
+            "item",
+            "One item: prompt, response, expected answer, score, and the concepts most active in it.",
+            given.OneItem,
+            items.one_item,
+            ("prompt", "response", "answer", "details", "group", "item_id", "label"),
+        ),
+        Query(
+            "themes",
+            "List themes (groups of concepts), filtered and sorted: the weakest, those with most missing concepts.",
+            given.ListThemes,
+            themes.list_themes,
+            ("name",),
+        ),
+        Query(
+            "theme",
+            "One theme or subtheme: its numbers over the suite and per benchmark, its subthemes, its weakest concepts.",
+            given.OneTheme,
+            themes.one_theme,
+            ("name", "label"),
+        ),
+        Query(
+            "benchmarks",
+            "All benchmarks: items, mean score, covered and missing concepts, weak and strong ones, and what each adds "
+            "to the suite.",
+            given.Nothing,
+            suite.benchmarks,
+            ("scope", "warnings"),
+        ),
+        Query(
+            "correlation",
+            "Two benchmarks: overlap of their concepts, correlation of performance, concepts on which they differ.",
+            given.TwoBenchmarks,
+            suite.correlation,
+            ("label",),
+        ),
+        Query(
+            "suggestions",
+            "What to do next, each with its reason and the command to run.",
+            given.Suggested,
+            suite.suggestions,
+            ("title", "reason"),
+        ),
+        Query(
+            "robustness",
+            "Whether the findings hold up: verdicts of the robustness tests, and of probes with fresh items.",
+            given.Nothing,
+            suite.robustness,
+            ("label", "sentence"),
+        ),
+        Query(
+            "run_card",
+            "How the run was made: model, SAE and its gate, span, versions, command, settings.",
+            given.Nothing,
+            suite.run_card,
+        ),
+    )
+}
+
+
+def ask(subject: Subject, name: str, arguments: Any) -> dict[str, Any]:
+    """Ask a query; what is wrong with the question is an answer too.
+
+    Parameters
+    ----------
+    subject
+        The run.
+    name
+        One of ``QUERIES``.
+    arguments
+        From JSON, of any shape.
+
+    Returns
+    -------
+    dict
+        Plain JSON of at most 24,000 characters. ``{"error": sentence}`` for an unknown name, bad arguments and what
+        does not exist. ``cut`` says what was left out for shortness; ``foreign_texts`` names the fields whose text
+        others wrote: data, whatever it says.
+    """
+    query = QUERIES.get(name)
+    if query is None:
+        return {"error": f"there is no query {_shown(name)}: expected one of {', '.join(QUERIES)}."}
+    try:
+        asked = query.arguments.model_validate({} if arguments is None else arguments)
+        found = query.function(subject, asked)
+    except ValidationError as error:
+        return {"error": _complaint(error)}
+    except UserError as error:
+        return {"error": visible(shorten(str(error), 1000))}
+    if query.foreign:
+        found["foreign_texts"] = list(query.foreign)
+    return bounded(dict(finite(found)))
+
+
+def _complaint(error: ValidationError) -> str:
+    """What is wrong with the arguments, the first three faults on one line."""
+    faults = [
+        f"{'.'.join(str(part) for part in one['loc']) or 'arguments'}: {one['msg']}, not {_shown(one['input'])}"
+        if one["type"] != "missing"
+        else f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
+        for one in error.errors(include_url=False)
+    ]
+    return visible(shorten("; ".join(shorten(fault, 300) for fault in faults[:3]), 1000))
+
+
+def _shown(value: object) -> str:
+    return visible(shorten(repr(value), 60))

@@ -1,0 +1,134 @@
+"""Questions about the run as a whole and about its benchmarks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.explorer.queries.arguments import Nothing, Suggested, TwoBenchmarks
+from competency_gaps.explorer.queries.concepts import name_of
+from competency_gaps.explorer.queries.subject import Subject
+from competency_gaps.explorer.queries.values import SENTENCE, fields, foreign, plain
+
+_BENCHMARK = (
+    *("name", "items", "kept", "excluded", "scored", "mean_score", "covered", "missing", "alive", "mean_span_tokens"),
+    *("tested", "weak", "strong", "policy", "scope", "warnings"),
+)
+_PAIR = ("jaccard", "cosine", "spearman", "n_concepts")
+_SIDE = ("chi_model", "gap", "n_eff")
+
+
+def overview(subject: Subject, asked: Nothing) -> dict[str, Any]:
+    """What the run found, in sentences with their numbers, and the counts behind them."""
+    info = subject.info
+    return {
+        **fields(info, ("title", "model", "sae", "created", "width", "items", "unit", "question"), limit=SENTENCE),
+        "benchmarks": len(info["benchmarks"]),
+        **fields(info, ("counts", "evidence")),
+        "findings": [f"{one['number']} {foreign(one['sentence'], SENTENCE)}" for one in info["findings"]],
+        "cautions": [foreign(one["text"], SENTENCE) for one in info["cautions"]],
+    }
+
+
+def benchmarks(subject: Subject, asked: Nothing) -> dict[str, Any]:
+    """All benchmarks with their counts and scores, and in which order each adds most concepts to the suite."""
+    info = subject.info
+    names = [foreign(one["name"]) for one in info["benchmarks"]]
+    return {
+        "benchmarks": [fields(one, _BENCHMARK, limit=200) for one in info["benchmarks"]],
+        "redundancy": [
+            {"benchmark": names[one["benchmark"]], **fields(one, ("adds", "covered", "cumulative"))}
+            for one in info["redundancy"]
+        ],
+    }
+
+
+def correlation(subject: Subject, asked: TwoBenchmarks) -> dict[str, Any]:
+    """How much two benchmarks cover the same concepts, whether they agree on performance, and where they differ.
+
+    Concepts are set side by side where both benchmarks have enough items for a test (``compared``).
+    """
+    joined = _side_by_side(subject, asked)
+    pair = subject.run.overlap.filter(
+        (pl.col("benchmark_a") == asked.first) & (pl.col("benchmark_b") == asked.second)
+    ).row(0, named=True)
+    alive = joined.filter(pl.col("alive"))
+    one, other = pl.col("support") > 0, pl.col("support_second") > 0
+    least = float(subject.run.manifest["evidence"]["min_n_eff"])
+    enough = (pl.col("n_eff") >= least) & (pl.col("n_eff_second") >= least)
+    both = joined.filter(pl.col("ranked") & enough)
+    both = both.with_columns(difference=pl.col("chi_model") - pl.col("chi_model_second"))
+    above = both.filter(pl.col("difference") > 0).sort(["difference", "concept"], descending=[True, False])
+    below = both.filter(pl.col("difference") < 0).sort(["difference", "concept"])
+    return {
+        "first": foreign(asked.first),
+        "second": foreign(asked.second),
+        **fields(pair, _PAIR),
+        "covered_by_both": alive.filter(one & other).height,
+        "covered_by_first_only": alive.filter(one & ~other).height,
+        "covered_by_second_only": alive.filter(~one & other).height,
+        "compared": both.height,
+        "min_n_eff": least,
+        "better_in_first": [_differing(row) for row in above.head(asked.concepts).iter_rows(named=True)],
+        "better_in_second": [_differing(row) for row in below.head(asked.concepts).iter_rows(named=True)],
+    }
+
+
+def suggestions(subject: Subject, asked: Suggested) -> dict[str, Any]:
+    """What to do next, each with its reason and the command to run."""
+    found = [one for one in subject.info["suggestions"] if asked.kind in (None, one["kind"])]
+    names = [one["name"] for one in subject.info["benchmarks"]]
+    return {
+        "total": len(found),
+        "suggestions": [
+            {
+                **fields(one, ("kind", "title", "reason", "command"), limit=SENTENCE),
+                "benchmark": None if one["benchmark"] is None else foreign(names[one["benchmark"]]),
+                "theme": one["theme"],
+                "concepts": one["concepts"][:20],
+                "concepts_in_all": len(one["concepts"]),
+            }
+            for one in found
+        ],
+    }
+
+
+def robustness(subject: Subject, asked: Nothing) -> dict[str, Any]:
+    """Whether the run holds up, and what probes said of single concepts."""
+    info = subject.info
+    told = [] if info["verdicts"] else ["Robustness was not tested: 'cgaps robustness RUN' does it."]
+    return {
+        "tested": info["verdicts"] is not None,
+        "verdicts": [fields(one, ("test", "sentence", "tone"), limit=SENTENCE) for one in info["verdicts"] or []],
+        "probes": [
+            fields(one, ("concept", "label", "claim", "verdict", "sentence"), limit=SENTENCE) for one in info["probes"]
+        ],
+        "notes": told,
+    }
+
+
+def run_card(subject: Subject, asked: Nothing) -> dict[str, Any]:
+    """How the run was made: model, SAE, gate, span, versions, command, settings."""
+    info = subject.info
+    return {
+        "card": [fields(one, ("name", "value", "note"), limit=SENTENCE) for one in info["card"]],
+        "command": foreign(info["command"], 2000),
+        "versions": plain(dict(info["versions"])),
+        "settings": [{"setting": foreign(name), "value": foreign(value, 300)} for name, value in info["settings"]],
+    }
+
+
+def _side_by_side(subject: Subject, asked: TwoBenchmarks) -> pl.DataFrame:
+    """Every concept with its numbers in the first benchmark, and those in the second with the ending ``_second``."""
+    context = subject.parts.context
+    first, second = (
+        context.benchmark_concepts(subject.place_of(name), ("support", *_SIDE)) for name in (asked.first, asked.second)
+    )
+    facts = subject.concepts.select("concept", "label", "alive", "ranked")
+    return pl.concat([facts, first, second.select(pl.all().name.suffix("_second"))], how="horizontal")
+
+
+def _differing(row: dict[str, Any]) -> dict[str, Any]:
+    sides = {f"{key}_{side}": row[key + end] for side, end in (("first", ""), ("second", "_second")) for key in _SIDE}
+    return {**name_of(row), **fields({"difference": row["difference"], **sides}, ("difference", *sides))}

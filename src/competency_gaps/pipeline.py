@@ -158,7 +158,7 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
         noted(b, lm, one.system_prompt or config.model.system_prompt) for b, one in zip(suite, choices, strict=True)
     ]
     suite = [_said(benchmark, lm, config, progress) for benchmark in suite]
-    extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens)
+    extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens, config.keep_token_activations)
     prepared = {}
     for benchmark, choice in zip(suite, config.benchmarks, strict=True):
         policies = assign_policies(benchmark, choice.policy, choice.options)

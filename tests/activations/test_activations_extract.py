@@ -1,4 +1,7 @@
-"""CAS of real prompts, recomputed with plain transformers and SAELens, equals ``Run.cas``: every span and pooling."""
+"""CAS of real prompts, recomputed with plain transformers and SAELens, equals ``Run.cas``: every span and pooling.
+
+So do the activations of single tokens.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +106,7 @@ def test_run_equals_plain_libraries(span, pooling, tiny_config, written, model_f
         config(tiny_config, written, span=span, pooling=pooling, batch_tokens=128), tmp_path / "run"
     )
     lm, sae = loaded(model_folder("llama")), SAE.load_from_disk(sae_folder)
-    compared = 0
+    compared = first = 0
     for name in ("quiz", "written", "plain"):
         cas = run.cas(name).toarray()
         items = run.items.filter(pl.col("benchmark") == name)
@@ -117,6 +120,10 @@ def test_run_equals_plain_libraries(span, pooling, tiny_config, written, model_f
             assert row["n_span_tokens"] == len(z)
             assert cas[i] == pytest.approx(expected, abs=1e-4)
             compared += int((expected > 0).sum())
+            for concept in range(z.shape[1]):
+                (kept,) = run.token_activations(concept, [first + i])
+                assert kept.activation == pytest.approx(z[z[:, concept] > 0, concept], rel=2**-10, abs=1e-4)
+        first += items.height
     assert compared > 20
 
 

@@ -60,6 +60,7 @@ def undisturbed(config, tmp_path_factory):
     assert sum(name.startswith("responses") for name in names) >= 7
     assert sum(name.endswith(".safetensors") for name in names) >= 7
     assert run.items["score"].null_count() < run.items.height
+    assert run.has_token_activations, "they are a part of what must come out the same"
     return run
 
 

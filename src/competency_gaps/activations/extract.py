@@ -10,6 +10,7 @@ import numpy as np
 
 from competency_gaps.activations.pooling import SparseRow, pool
 from competency_gaps.activations.store import CasBlock, make_block
+from competency_gaps.activations.tokens import token_tensors
 from competency_gaps.config import Pooling
 from competency_gaps.errors import UserError
 from competency_gaps.model.batches import plan_batches
@@ -45,6 +46,8 @@ class Extractor:
     sae: SparseAutoencoder
     pooling: Pooling
     batch_tokens: int
+    keep_tokens: bool = False
+    """Whether rows keep the activations of single tokens."""
 
     def extract(self, sequences: Sequence[ItemTokens], advance: Callable[[int], None]) -> CasBlock:
         """CAS rows of sequences, in the order given, by passes of their own.
@@ -91,7 +94,7 @@ class Extractor:
                     f"the activations of item number {one.item} are not finite in "
                     f"{self.lm.identity['dtype']}: set model.dtype to bfloat16 or float32 and give another --out."
                 )
-        return pool(self.sae, spans, self.pooling)
+        return pool(self.sae, spans, self.pooling, keep_tokens=self.keep_tokens)
 
     def block(self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]) -> CasBlock:
         """Put sequences and their rows together."""
@@ -102,6 +105,14 @@ class Extractor:
             [(s.ids, s.offsets) for s in sequences],
             self.sae.d_sae,
         )
+
+    def token_tensors(self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]) -> dict[str, np.ndarray]:
+        """What is kept of sequences' single tokens; empty if nothing is."""
+        if not self.keep_tokens:
+            return {}
+        kept = [row.tokens for row in rows if row.tokens is not None]
+        longest = max((len(s.ids) for s in sequences), default=0)
+        return token_tensors(kept, [np.flatnonzero(s.span) for s in sequences], longest)
 
 
 class SpanTap:

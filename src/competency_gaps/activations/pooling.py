@@ -1,7 +1,7 @@
 """From a span's tokens to one sparse row per item: the concept activation score (CAS).
 
 ``mean`` [paper]: ``CAS(c, x) = (1 / |S(x)|) * sum over t in S(x) of z_c(t)``; ``max`` [ours]: the largest.
-Per-token latents live only inside one chunk and are never kept.
+Dense latents live only inside one chunk; of single tokens, only what is active is kept, if it is wanted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from competency_gaps.activations.tokens import TokenRow, token_row
 from competency_gaps.sae.load import SparseAutoencoder
 
 if TYPE_CHECKING:
@@ -31,15 +32,38 @@ class SparseRow(NamedTuple):
     """float32 of shape (active,), > 0: their concept activation scores."""
     peaks: np.ndarray
     """int32 of shape (active,): index, inside the span, of the token where each is strongest (the first if tied)."""
+    tokens: TokenRow | None = None
+    """Their activations on single tokens; null: not kept."""
 
 
-def pool(sae: SparseAutoencoder, spans: Sequence[torch.Tensor], pooling: Literal["mean", "max"]) -> list[SparseRow]:
+class _Active(NamedTuple):
+    """What is active in some latents, token after token."""
+
+    tokens: np.ndarray
+    concepts: np.ndarray
+    values: np.ndarray
+
+    def between(self, start: int, end: int) -> TokenRow:
+        """Those of some tokens, numbered from ``start``, sorted by concept."""
+        first, last = np.searchsorted(self.tokens, [start, end])
+        return token_row(self.tokens[first:last] - start, self.concepts[first:last], self.values[first:last])
+
+
+def pool(
+    sae: SparseAutoencoder,
+    spans: Sequence[torch.Tensor],
+    pooling: Literal["mean", "max"],
+    *,
+    keep_tokens: bool = False,
+) -> list[SparseRow]:
     """Encode spans and reduce each to its sparse row.
 
     Parameters
     ----------
     spans : sequence of torch.Tensor, each of shape (span tokens, d_in)
         Every span holds at least one token.
+    keep_tokens
+        Whether to keep the activations of single tokens.
 
     Returns
     -------
@@ -56,38 +80,45 @@ def pool(sae: SparseAutoencoder, spans: Sequence[torch.Tensor], pooling: Literal
     with torch.inference_mode():
         for span in spans:
             if group and size + len(span) > longest:
-                rows += _pool_group(sae, group, pooling)
+                rows += _pool_group(sae, group, pooling, keep_tokens)
                 group, size = [], 0
             if len(span) > longest:
-                rows.append(_pool_long(sae, span, pooling, longest))
+                rows.append(_pool_long(sae, span, pooling, longest, keep_tokens))
             else:
                 group.append(span)
                 size += len(span)
         if group:
-            rows += _pool_group(sae, group, pooling)
+            rows += _pool_group(sae, group, pooling, keep_tokens)
     return rows
 
 
-def _pool_group(sae: SparseAutoencoder, spans: list[torch.Tensor], pooling: str) -> list[SparseRow]:
+def _pool_group(sae: SparseAutoencoder, spans: list[torch.Tensor], pooling: str, keep_tokens: bool) -> list[SparseRow]:
     import torch
 
     latents = sae.encode(torch.cat(spans))
+    active = _active(latents) if keep_tokens else None
     rows, start = [], 0
     for span in spans:
-        part = latents[start : start + len(span)]
-        start += len(span)
+        end = start + len(span)
+        part = latents[start:end]
         highest, peaks = part.max(dim=0)
-        rows.append(_row(part.float().mean(dim=0) if pooling == "mean" else highest.float(), highest, peaks))
+        row = _row(part.float().mean(dim=0) if pooling == "mean" else highest.float(), highest, peaks)
+        rows.append(row._replace(tokens=active.between(start, end)) if active is not None else row)
+        start = end
     return rows
 
 
-def _pool_long(sae: SparseAutoencoder, span: torch.Tensor, pooling: str, longest: int) -> SparseRow:
+def _pool_long(sae: SparseAutoencoder, span: torch.Tensor, pooling: str, longest: int, keep_tokens: bool) -> SparseRow:
     """A span that is encoded in several chunks."""
     import torch
 
     total = highest = peaks = None
+    active: list[_Active] = []
     for start in range(0, len(span), longest):
         part = sae.encode(span[start : start + longest])
+        if keep_tokens:
+            one = _active(part)
+            active.append(one._replace(tokens=one.tokens + start))
         part_sum = part.double().sum(dim=0)
         part_highest, part_peaks = part.max(dim=0)
         if total is None or highest is None or peaks is None:
@@ -97,7 +128,17 @@ def _pool_long(sae: SparseAutoencoder, span: torch.Tensor, pooling: str, longest
         peaks = torch.where(part_highest > highest, part_peaks + start, peaks)
         highest = torch.maximum(highest, part_highest)
     assert total is not None and highest is not None and peaks is not None
-    return _row((total / len(span)).float() if pooling == "mean" else highest.float(), highest, peaks)
+    row = _row((total / len(span)).float() if pooling == "mean" else highest.float(), highest, peaks)
+    if not keep_tokens:
+        return row
+    joined = _Active(*(np.concatenate(parts) for parts in zip(*active, strict=True)))
+    return row._replace(tokens=joined.between(0, len(span)))
+
+
+def _active(latents: torch.Tensor) -> _Active:
+    tokens, concepts = latents.gt(0).nonzero(as_tuple=True)
+    values = latents[tokens, concepts].float()
+    return _Active(tokens.to("cpu").numpy(), concepts.to("cpu").numpy(), values.to("cpu").numpy())
 
 
 def _row(cas: torch.Tensor, highest: torch.Tensor, peaks: torch.Tensor) -> SparseRow:

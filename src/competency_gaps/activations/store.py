@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,9 @@ def make_block(
     )
 
 
+_ROWS = ("items", "indptr", "concepts", "cas", "peaks", "token_ptr", "token_ids", "token_offsets")
+
+
 class CasStore:
     """Reads and writes the CAS blocks of a run."""
 
@@ -83,8 +86,10 @@ class CasStore:
         self.shards = ShardFolder(folder, ".safetensors")
         self.width = width
 
-    def write(self, name: str, block: CasBlock, made_of: str = "") -> None:
-        """Write one shard."""
+    def write(
+        self, name: str, block: CasBlock, made_of: str = "", token_tensors: Mapping[str, np.ndarray] | None = None
+    ) -> None:
+        """Write one shard, with the activations of single tokens if there are any."""
         from safetensors.numpy import save_file
 
         tensors = {
@@ -96,15 +101,17 @@ class CasStore:
             "token_ptr": block.token_ptr,
             "token_ids": block.token_ids,
             "token_offsets": block.token_offsets,
+            **(token_tensors or {}),
         }
         tensors = {key: np.ascontiguousarray(value) for key, value in tensors.items()}
         self.shards.write(name, lambda part: save_file(tensors, part), made_of)
 
     def read(self, name: str) -> CasBlock:
-        """Read one shard."""
-        from safetensors.numpy import load_file
+        """Read one shard, without the activations of single tokens."""
+        from safetensors import safe_open
 
-        t = load_file(self.shards.path(name))
+        with safe_open(self.shards.path(name), framework="numpy") as file:
+            t = {key: file.get_tensor(key) for key in _ROWS}
         cas = sp.csr_array((t["cas"], t["concepts"], t["indptr"]), shape=(len(t["items"]), self.width))
         return CasBlock(t["items"], cas, t["peaks"], t["token_ptr"], t["token_ids"], t["token_offsets"])
 

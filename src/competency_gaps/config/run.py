@@ -80,6 +80,8 @@ class RunConfig(Config):
     """Set every option to what is known of the paper."""
     reference: Path | None = None
     """Reference statistics for lift and flags; null takes the SAE's own, if it has any."""
+    keep_token_activations: bool = True
+    """Whether the run folder keeps the activations of single tokens, by which the explorer colours an item's text."""
     batch_tokens: Annotated[int, Field(ge=16)] = 4096
     """Rows x longest of a forward pass; lower it if memory runs out."""
     generation: GenerationConfig = GenerationConfig()

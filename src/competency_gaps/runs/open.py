@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.activations.store import CasBlock, CasStore
+from competency_gaps.activations.tokens import TokenActivations, TokenReader
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.runs.manifest import read_manifest
@@ -164,6 +166,33 @@ class Run:
         scored = table.filter(pl.col("score").is_not_null())
         return scored.sort(["score", "cas", "item_id"], descending=[order == "best", True, False]).head(limit)
 
+    def token_activations(self, concept: int, rows: Sequence[int]) -> list[TokenActivations | None]:
+        """The tokens on which a concept is active, in some items.
+
+        Parameters
+        ----------
+        rows
+            Rows of ``items``.
+
+        Returns
+        -------
+        list of TokenActivations or None, one per row
+            Character ranges in ``items["text"]`` and activations; empty where the concept is active on no token.
+            None: the item is excluded, or the run kept no activations of tokens (``keep_token_activations``).
+
+        Raises
+        ------
+        UserError
+            If there is no such concept or row.
+        """
+        self.check_concept(concept)
+        return self._tokens.read(concept, rows)
+
+    @cached_property
+    def has_token_activations(self) -> bool:
+        """Whether the run kept activations of single tokens, of some items at least."""
+        return self._tokens.any()
+
     def check_concept(self, concept: int) -> None:
         """Raise UserError if the SAE has no such concept."""
         if not 0 <= concept < self.width:
@@ -172,6 +201,15 @@ class Run:
     @cached_property
     def _by_concept(self) -> ByConcept:
         return ByConcept(self.path / "activations")
+
+    @cached_property
+    def _tokens(self) -> TokenReader:
+        sizes = dict(self.items.group_by("benchmark").len().iter_rows())
+        store, shards, start = CasStore(self.path / "activations", self.width), {}, 0
+        for entry in self.manifest["benchmarks"]:
+            shards[start] = [store.shards.path(name) for name in entry["shards"]]
+            start += sizes.get(entry["name"], 0)
+        return TokenReader(shards, self.items.height)
 
     def _blocks(self, names: list[str]) -> list[CasBlock]:
         store = CasStore(self.path / "activations", self.width)

@@ -22,7 +22,7 @@ _RESULTS = ("gate.json", "responses", "activations")
 # These do not change the rows or scores on disk: tables are made from them again at every run.
 # batch_tokens is free too: who runs out of memory lowers it and goes on; it moves rows by rounding only
 # (but for sampled answers, where a batch shares its random numbers).
-_FREE = ("out", "metrics", "evidence", "reference", "paper", "batch_tokens", "judge")
+_FREE = ("out", "metrics", "evidence", "reference", "paper", "batch_tokens", "judge", "keep_token_activations")
 
 
 def claim(

@@ -8,6 +8,7 @@ rows come from a pass of their own, which ends at the hook.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import polars as pl
 from competency_gaps.activations.extract import Extractor, ItemTokens, SpanTap
 from competency_gaps.activations.spans import NEEDS_RESPONSE
 from competency_gaps.activations.store import CasStore
+from competency_gaps.activations.tokens import lacking
 from competency_gaps.config import GenerationConfig, Span
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.model.respond import Asked, Responded, respond
@@ -26,6 +28,8 @@ from competency_gaps.runs.readings import Reading, reading
 from competency_gaps.runs.responses import excluded_table, response_table
 from competency_gaps.scoring.policy import Generation
 from competency_gaps.shards import ShardFolder
+
+log = logging.getLogger(__name__)
 
 SHARD_TOKENS = 32_768
 SHARD_ITEMS = 256
@@ -80,6 +84,7 @@ class ReadingStage:
                 self._read_shard(name, items, members, made_of, bar)
             tables.append(pl.read_parquet(self.responses.path(name)))
             names.append(name)
+        self._say_lacking(names)
         responses = pl.concat(tables).sort("item")
         return Read(responses, self._readings(items, responses), names)
 
@@ -109,11 +114,22 @@ class ReadingStage:
 
         read = self.extractor.read([one for i in rest if (one := sequences[i]) is not None], count)
         rows = tap.rows | dict(zip(rest, read, strict=True))
-        places = [i for i, one in enumerate(sequences) if one is not None]
-        block = self.extractor.block([one for one in sequences if one is not None], [rows[i] for i in places])
+        there = [one for one in sequences if one is not None]
+        in_order = [rows[i] for i, one in enumerate(sequences) if one is not None]
         bar.advance(sum(one is None and asked[i].request is None for i, one in enumerate(sequences)))
-        self.store.write(name, block, made_of)
+        tokens = self.extractor.token_tensors(there, in_order)
+        self.store.write(name, self.extractor.block(there, in_order), made_of, tokens)
         self.responses.write(name, table.write_parquet, made_of)
+
+    def _say_lacking(self, names: list[str]) -> None:
+        """Shards are kept whether they have activations of tokens or not: what matters else is the same."""
+        number = lacking(self.store.shards.path(name) for name in names) if self.extractor.keep_tokens else 0
+        if number:
+            log.warning(
+                "%s: %d finished shard(s) keep no activations of single tokens; give another --out to have them.",
+                self.store.shards.folder,
+                number,
+            )
 
     def _respond(self, asked: Sequence[Asked], tap: SpanTap, advance: Callable[[int], None]) -> list[Responded]:
         return respond(

@@ -1,0 +1,237 @@
+"""Activations of single tokens equal SAELens' own ``encode``, token by token, and point at the right text."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import polars as pl
+import pytest
+import safetensors
+import torch
+from safetensors.numpy import load_file, save_file
+
+import competency_gaps
+from competency_gaps.activations import pooling
+from competency_gaps.activations.pooling import pool
+from competency_gaps.activations.store import CasStore
+from competency_gaps.activations.tokens import TokenReader, TokenRow, token_row, token_tensors
+from competency_gaps.config import SAEConfig
+from competency_gaps.errors import UserError
+from competency_gaps.sae import load_sae
+from core_helpers import loaded, shard_bytes, tokens_of_range
+from sae_helpers import INFERENCE, LATENTS, WIDTH, build
+
+KEPT = ("act_ptr", "act_counts", "act_tokens", "act_values")
+
+
+def dense(concepts: np.ndarray, kept: TokenRow, tokens: int) -> np.ndarray:
+    """Latents of every token, by a loop over what was kept."""
+    z, at = np.zeros((tokens, LATENTS)), 0
+    for concept, count in zip(concepts, kept.counts, strict=True):
+        for _ in range(count):
+            assert z[kept.tokens[at], concept] == 0, "no pair twice"
+            z[kept.tokens[at], concept] = kept.values[at]
+            at += 1
+    assert at == len(kept.values) and (kept.values > 0).all()
+    return z
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 8, 1000])
+@pytest.mark.parametrize("architecture", list(INFERENCE))
+def test_equal_to_saelens_token_by_token(architecture, chunk, tmp_path, monkeypatch):
+    """Spans shorter and longer than a chunk, and many in one; rows are the same as without."""
+    from sae_lens import SAE
+
+    monkeypatch.setattr(pooling, "CHUNK_ELEMENTS", chunk * LATENTS)
+    # A transcoder's decoder bias has another place.
+    folder = build(architecture, tmp_path, apply_b_dec_to_input="transcoder" not in architecture)
+    plain, ours = SAE.load_from_disk(folder), load_sae(SAEConfig(folder=folder), "cpu")
+    generator = torch.Generator().manual_seed(0)
+    spans = [torch.randn(n, WIDTH, generator=generator) * 2 + 0.5 for n in (1, 2, 7, 40, 3, 16)]
+    for kind in ("mean", "max"):
+        without = pool(ours, spans, kind)
+        for span, row, other in zip(spans, pool(ours, spans, kind, keep_tokens=True), without, strict=True):
+            z = np.concatenate([plain.encode(span[t : t + 1]).detach().to_dense().numpy() for t in range(len(span))])
+            assert dense(row.concepts, row.tokens, len(span)) == pytest.approx(z, abs=1e-5)
+            ends = np.cumsum(row.tokens.counts)
+            assert all((np.diff(part) > 0).all() for part in np.split(row.tokens.tokens, ends)), "in reading order"
+            assert other.tokens is None
+            assert all(np.array_equal(a, b) for a, b in zip(row[:3], other[:3], strict=True))
+
+
+def test_text_of_every_token(tiny_run, model_folder, sae_folder):
+    """Which tokens, where they stand in the text and how strongly, from the text alone."""
+    from sae_lens import SAE
+
+    lm, sae = loaded(model_folder("llama")), SAE.load_from_disk(sae_folder)
+    assert tiny_run.has_token_activations
+    several = 0
+    for row in range(0, tiny_run.items.height, 9):
+        item = tiny_run.items.row(row, named=True)
+        ids = lm.tokenizer(item["text"], add_special_tokens=False)["input_ids"]
+        own = tokens_of_range(lm.tokenizer, ids, item["text"], item["own_start"], item["own_end"])
+        with torch.inference_mode():
+            hidden = lm.model(input_ids=torch.tensor([[0, *ids]]), output_hidden_states=True).hidden_states[3][0]
+            z = sae.encode(hidden)[1:].numpy() * own[:, None]
+        for concept in range(LATENTS):
+            (found,) = tiny_run.token_activations(concept, [row])
+            expected = np.flatnonzero(z[:, concept] > 0)
+            assert found.activation.dtype == np.float32
+            assert found.activation == pytest.approx(z[expected, concept], rel=2**-10, abs=1e-4)
+            for token, start, end in zip(expected, found.start, found.end, strict=True):
+                marked = tokens_of_range(lm.tokenizer, ids, item["text"], start, end)
+                assert np.flatnonzero(marked).tolist() == [token]
+            several += len(expected) > 1
+    assert several > 20
+
+
+def test_rows_in_any_order_and_twice(tiny_run):
+    concept = int(tiny_run.concepts.sort("support", descending=True)["concept"][0])
+    rows = [60, 3, 3, 41, 0]
+    found = tiny_run.token_activations(concept, rows)
+    alone = [tiny_run.token_activations(concept, [row])[0] for row in rows]
+    assert sum(len(one.activation) for one in found) > 5
+    for a, b in zip(found, alone, strict=True):
+        assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+    assert tiny_run.token_activations(concept, []) == []
+    for row in (-1, 70):
+        with pytest.raises(UserError, match=f"item {row} does not exist: the run has items 0 to 69"):
+            tiny_run.token_activations(concept, [row])
+    with pytest.raises(UserError, match="concepts 0 to 63"):
+        tiny_run.token_activations(64, [0])
+
+
+@pytest.fixture
+def copied(tiny_run, tmp_path):
+    shutil.copytree(tiny_run.path, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def strip(file) -> None:
+    """A shard as earlier versions wrote it."""
+    save_file({name: value for name, value in load_file(file).items() if name not in KEPT}, file)
+
+
+def test_shards_without_them_still_open(tiny_run, copied):
+    files = sorted((copied / "activations").glob("*.safetensors"))
+    strip(files[0])
+    mixed = competency_gaps.open_run(copied)
+    quiz, sums = mixed.token_activations(5, [0, 40])
+    assert quiz is None and sums is not None and mixed.has_token_activations
+    for file in files[1:]:
+        strip(file)
+    old = competency_gaps.open_run(copied)
+    assert not old.has_token_activations and old.token_activations(5, [0, 40]) == [None, None]
+    assert np.array_equal(old.cas("quiz").toarray(), tiny_run.cas("quiz").toarray())
+    files[0].unlink()
+    with pytest.raises(UserError, match=r"b000-0000\.safetensors is missing or damaged"):
+        competency_gaps.open_run(copied).token_activations(5, [0])
+
+
+def test_excluded_items_have_none(tiny_config, tmp_path):
+    sums = {**tiny_config["benchmarks"][1], "limit": 5}
+    quiz = {**tiny_config["benchmarks"][0], "limit": 20}
+    # So few tokens need not look as the SAE's own do; the gate has its own tests.
+    changed = {"benchmarks": [sums, quiz], "span": "response", "sae": {**tiny_config["sae"], "force": True}}
+    run = competency_gaps.run({**tiny_config, **changed}, tmp_path / "run")
+    assert run.items["excluded"].is_not_null().to_list() == [True] * 5 + [False] * 20
+    found = run.token_activations(3, range(25))
+    assert found[:5] == [None] * 5 and None not in found[5:]
+
+
+def test_off(tiny_config, tiny_run, copied, tmp_path, caplog):
+    """Without them the same rows; a folder keeps what it has, whichever way the setting is changed."""
+    config = {**tiny_config, "keep_token_activations": False}
+    run = competency_gaps.run(config, tmp_path / "off")
+    assert not run.has_token_activations and run.token_activations(3, [0]) == [None]
+    for name in ("quiz", "sums"):
+        assert np.array_equal(run.cas(name).toarray(), tiny_run.cas(name).toarray())
+    for file in sorted((tmp_path / "off" / "activations").glob("*.safetensors")):
+        ours, theirs = load_file(file), load_file(tiny_run.path / "activations" / file.name)
+        assert set(theirs) - set(ours) == set(KEPT)
+        assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+    before = shard_bytes(tmp_path / "off")
+    competency_gaps.run(tiny_config, tmp_path / "off")
+    assert shard_bytes(tmp_path / "off") == before
+    assert "1 finished shard(s) keep no activations of single tokens" in caplog.text
+    competency_gaps.run(config, copied)
+    assert shard_bytes(copied) == shard_bytes(tiny_run.path)
+
+
+def test_reading_rows_leaves_them_on_disk(tiny_run, monkeypatch):
+    store = CasStore(tiny_run.path / "activations", LATENTS)
+    whole, read = load_file(store.shards.path("b000-0000")), []
+
+    class Watching:
+        def __init__(self, file, framework):
+            self.inner = open_file(file, framework=framework)
+
+        def __enter__(self):
+            self.file = self.inner.__enter__()
+            return self
+
+        def __exit__(self, *arguments):
+            self.inner.__exit__(*arguments)
+
+        def get_tensor(self, name):
+            read.append(name)
+            return self.file.get_tensor(name)
+
+    open_file = safetensors.safe_open
+    monkeypatch.setattr(safetensors, "safe_open", Watching)
+    block = store.read("b000-0000")
+    assert sorted(read) == sorted(set(whole) - set(KEPT)) and set(KEPT) <= set(whole)
+    assert np.array_equal(block.cas.data, whole["cas"]) and np.array_equal(block.token_offsets, whole["token_offsets"])
+
+
+def written(values: list[float], longest: int = 10) -> dict[str, np.ndarray]:
+    """Tensors of one item on whose last tokens concept 1 is active, so strongly."""
+    count = len(values)
+    row = token_row(np.arange(count), np.ones(count, np.int64), np.asarray(values, np.float32))
+    return token_tensors([row], [np.arange(longest)[longest - count :]], longest)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([0.5, 65504.0], np.float16),
+        ([0.5, 65600.0], np.float32),
+        ([1e-3, 3e-9], np.float16),
+        ([9e-4, 1e-5], np.float32),
+        ([1e38, 1e-30], np.float32),
+    ],
+)
+def test_values_are_never_infinite_or_zero(values, dtype):
+    kept = written(values)["act_values"]
+    assert kept.dtype == dtype and np.isfinite(kept).all() and (kept > 0).all()
+    assert kept.astype(np.float64) == pytest.approx(values, rel=2**-11, abs=6e-8)
+
+
+def test_items_of_very_many_tokens():
+    assert written([1.0, 2.0], 65536)["act_tokens"].tolist() == [65534, 65535]
+    assert written([1.0, 2.0], 65536)["act_tokens"].dtype == np.uint16
+    assert written([1.0, 2.0], 70000)["act_tokens"].tolist() == [69998, 69999]
+
+
+def test_nothing_at_all(tmp_path):
+    """No item in a shard, and an item in which nothing is active."""
+    none = token_tensors([], [], 0)
+    assert none["act_ptr"].tolist() == [0] and all(len(none[name]) == 0 for name in KEPT[1:])
+    silent = token_row(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
+    assert token_tensors([silent], [np.arange(3)], 3)["act_ptr"].tolist() == [0, 0]
+    assert TokenReader({}, 0).read(0, []) == [] and not TokenReader({}, 0).any()
+
+
+@pytest.mark.parametrize("pooling_", ["mean", "max"])
+def test_pooled_they_give_the_cas(pooling_, tiny_config, tmp_path):
+    run = competency_gaps.run({**tiny_config, "span": "prompt", "pooling": pooling_}, tmp_path / "run")
+    quiz = run.cas("quiz").toarray()
+    lengths = run.items.filter(pl.col("benchmark") == "quiz")["n_span_tokens"].to_numpy()
+    for concept in range(LATENTS):
+        found = run.token_activations(concept, range(40))
+        pooled = [
+            one.activation.sum(dtype=np.float64) / n if pooling_ == "mean" else one.activation.max(initial=0.0)
+            for one, n in zip(found, lengths, strict=True)
+        ]
+        assert pooled == pytest.approx(quiz[:, concept], rel=2**-10)

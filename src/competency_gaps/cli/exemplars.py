@@ -1,4 +1,4 @@
-"""``cgaps exemplars``: the texts that represent each concept, and the tokens that it promotes."""
+"""``cgaps exemplars``: the texts that represent each concept, the tokens that it promotes, and concepts like it."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def exemplars(
     context: Annotated[int, typer.Option(min=2, help="Longest piece that the model reads at once, in tokens.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the sampled windows.")] = 0,
     logits_only: Annotated[
-        bool, typer.Option("--logits-only", help="Only promoted tokens: no text is needed.")
+        bool, typer.Option("--logits-only", help="Only promoted tokens and similar concepts: no text is needed.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Collect each concept's strongest windows, a spread of weaker ones, near silent ones, and promoted tokens."""
+    """Collect each concept's strongest windows, a spread of weaker and near silent ones, its tokens and its neighbours."""
     from competency_gaps.cli.output import print_json
     from competency_gaps.dictionary.exemplars import ExemplarSettings
     from competency_gaps.progress import Progress
@@ -56,6 +56,7 @@ def exemplars(
     if not logits_only:
         found |= _collect(pair, texts, run, out, settings, context, progress)
     found["promoted_tokens"] = _logits(pair, out)
+    found["similar_concepts"] = _similar(pair, out, progress)
     if json_:
         print_json(found)
         return
@@ -137,6 +138,17 @@ def _logits(pair: Pair, out: Path) -> str:
     table = logit_lens(pair.lm, pair.sae)
     if table is None:
         return "none: the SAE does not write to the residual stream"
+    write_dictionary(out, pair.sae.identity, pair.lm.identity)
+    write_atomic(out / FILE, table.write_parquet)
+    return f"of {table.height} concepts"
+
+
+def _similar(pair: Pair, out: Path, progress: Any) -> str:
+    from competency_gaps.dictionary.exemplars.similar import FILE, similar_concepts
+    from competency_gaps.dictionary.folder import write_dictionary
+    from competency_gaps.files import write_atomic
+
+    table = similar_concepts(pair.sae, progress=progress)
     write_dictionary(out, pair.sae.identity, pair.lm.identity)
     write_atomic(out / FILE, table.write_parquet)
     return f"of {table.height} concepts"

@@ -1,4 +1,4 @@
-"""A dictionary's folder, opened: who it is about, its exemplars, promoted tokens and labels. Needs no torch."""
+"""A dictionary's folder, opened: its SAE, exemplars, promoted tokens, similar concepts and labels. Needs no torch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import polars as pl
 
 from competency_gaps.dictionary import label_table
 from competency_gaps.dictionary.exemplars.logits import FILE as LOGITS
+from competency_gaps.dictionary.exemplars.similar import FILE as SIMILAR
 from competency_gaps.dictionary.exemplars.store import EXEMPLARS, Exemplars
 from competency_gaps.dictionary.folder import DictionaryIdentity, read_dictionary
 from competency_gaps.errors import UserError
@@ -54,16 +55,25 @@ class Dictionary:
         return (self.folder / EXEMPLARS).is_file()
 
     @cached_property
+    def logits(self) -> pl.DataFrame | None:
+        """One row per concept, in order: concept, promoted, promoted_logits, suppressed, suppressed_logits.
+
+        Lists, the strongest token first; empty: its direction is zero. None where they were never read.
+        """
+        return self._of_directions(LOGITS)
+
+    @cached_property
+    def similar(self) -> pl.DataFrame | None:
+        """One row per concept, in order: concept, similar (list of int32, the nearest first), cosine (of float32).
+
+        Empty lists: its direction is zero. None where they were never compared.
+        """
+        return self._of_directions(SIMILAR)
+
+    @cached_property
     def promoted(self) -> dict[int, list[str]]:
         """Per concept the tokens that it promotes, the strongest first; empty where they were never read."""
-        path = self.folder / LOGITS
-        if not path.is_file():
-            return {}
-        try:
-            table = pl.read_parquet(path, columns=["concept", "promoted"])
-        except pl.exceptions.PolarsError as error:
-            raise UserError(f"{path} is damaged: {error}. Run 'cgaps exemplars --logits-only' again.") from error
-        return dict(table.iter_rows())
+        return {} if self.logits is None else dict(self.logits.select("concept", "promoted").iter_rows())
 
     def labels(self) -> pl.DataFrame:
         """Its label table as it is on disk now; without rows where there is none."""
@@ -78,3 +88,19 @@ class Dictionary:
     def add_labels(self, rows: pl.DataFrame) -> None:
         """Put labels into the table; newer ones replace those of the same concept, kind, explainer and source."""
         label_table.write_label_table(self.folder, label_table.merge_labels(self.labels(), rows))
+
+    def _of_directions(self, name: str) -> pl.DataFrame | None:
+        """A table that ``cgaps exemplars`` makes of decoder directions: row i is concept i."""
+        path = self.folder / name
+        if not path.is_file():
+            return None
+        again = "Run 'cgaps exemplars --logits-only' again."
+        try:
+            table = pl.read_parquet(path)
+        except pl.exceptions.PolarsError as error:
+            raise UserError(f"{path} is damaged: {error}. {again}") from error
+        if "concept" not in table.columns or table["concept"].to_list() != list(range(self.width)):
+            raise UserError(
+                f"{path} is damaged: expected one row per concept, 0 to {self.width - 1}, in order. {again}"
+            )
+        return table

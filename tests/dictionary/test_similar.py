@@ -1,0 +1,118 @@
+"""Nearest decoder directions equal a pass over all pairs in float64; a dictionary reads them back."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from competency_gaps.cli import exemplars as cli
+from competency_gaps.config import SAEConfig
+from competency_gaps.dictionary.exemplars import similar
+from competency_gaps.dictionary.folder import write_dictionary
+from competency_gaps.dictionary.open import open_dictionary
+from competency_gaps.embedded import embedded_sae
+from competency_gaps.errors import UserError
+from competency_gaps.model.hooks import resolve_hook
+from competency_gaps.progress import Progress
+from competency_gaps.sae import load_sae
+from competency_gaps.sae.pair import Pair
+from core_helpers import loaded
+from sae_helpers import build
+
+EMBEDDED = "embedded:smollm2-135m-instruct-l15-4k"
+
+
+def brute(decoder: np.ndarray, concept: int) -> list[tuple[int, float]]:
+    """All other concepts by cosine, pair by pair."""
+    found = []
+    for other, direction in enumerate(decoder):
+        size = np.linalg.norm(decoder[concept]) * np.linalg.norm(direction)
+        if other != concept and size > 0:
+            found.append((other, float(decoder[concept] @ direction / size)))
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+
+
+def changed(folder, change):
+    """A random SAE of 64 concepts with another decoder."""
+    sae = load_sae(SAEConfig(folder=build("standard", folder)), "cpu")
+    with torch.no_grad():
+        change(sae.sae.W_dec)
+    return sae
+
+
+@pytest.mark.parametrize("elements", [1, 64 * 7, 16_000_000], ids=["row by row", "blocks", "at once"])
+def test_neighbours_are_those_of_all_pairs(tmp_path, monkeypatch, elements):
+    monkeypatch.setattr(similar, "CHUNK_ELEMENTS", elements)
+    # Norms differ widely: nearest by angle is not nearest by product.
+    sae = changed(tmp_path / "sae", lambda d: d.mul_(torch.logspace(-4, 3, 64)[:, None]))
+    table = similar.similar_concepts(sae, count=6)
+    decoder = sae.sae.W_dec.detach().numpy().astype(np.float64)
+    assert table["concept"].to_list() == list(range(64))
+    assert table.dtypes == [pl.Int32, pl.List(pl.Int32), pl.List(pl.Float32)]
+    for concept, near, cosine in table.iter_rows():
+        wanted = brute(decoder, concept)[:6]
+        assert near == [other for other, _ in wanted]
+        assert cosine == pytest.approx([value for _, value in wanted], abs=1e-6)
+
+
+def test_a_zero_direction_has_no_neighbour_and_is_none(tmp_path):
+    sae = changed(tmp_path / "sae", lambda d: d.index_fill_(0, torch.tensor([5, 63]), 0))
+    table = similar.similar_concepts(sae, count=100)  # all there are, negative cosines too
+    assert table.filter(pl.col("similar").list.len() == 0)["concept"].to_list() == [5, 63]
+    assert table.filter(pl.col("cosine").list.len() == 0)["concept"].to_list() == [5, 63]
+    named = set(table["similar"].explode().drop_nulls())
+    assert not named & {5, 63} and set(table["similar"].list.len()) == {0, 61}
+    assert table["cosine"].explode().is_finite().all()
+
+
+def test_equal_directions_are_in_order_and_few_concepts_have_few_neighbours(tmp_path):
+    def three_left(decoder):
+        decoder[:] = 0
+        decoder[[2, 40, 9], 3] = torch.tensor([1.0, 2.0, 3.0])
+
+    table = similar.similar_concepts(changed(tmp_path / "sae", three_left))
+    assert table["similar"][2].to_list() == [9, 40] and table["similar"][40].to_list() == [2, 9]
+    assert table["cosine"][9].to_list() == [1.0, 1.0]
+    assert table["similar"].list.len().sum() == 6
+
+
+def test_the_command_writes_what_a_dictionary_reads(model_folder, tmp_path):
+    lm = loaded(model_folder("llama"))
+    sae = load_sae(SAEConfig(folder=build("standard", tmp_path / "sae")), "cpu")
+    pair, folder = Pair(lm, sae, resolve_hook(lm.model, sae.hook_name), None), tmp_path / "dictionary"
+    write_dictionary(folder, sae.identity)
+    assert open_dictionary(folder).similar is None and open_dictionary(folder).logits is None
+    assert cli._similar(pair, folder, Progress(quiet=True)) == "of 64 concepts"
+    assert cli._logits(pair, folder) == "of 64 concepts"
+    opened = open_dictionary(folder)
+    assert opened.similar.equals(similar.similar_concepts(sae))
+    assert opened.logits["promoted"][7].to_list() == opened.promoted[7] and len(opened.promoted[7]) == 10
+    assert opened.logits["suppressed"][7].to_list() != opened.promoted[7]
+
+
+@pytest.mark.parametrize("fault", ["cut", "fewer", "turned", "other"])
+def test_a_damaged_table_is_named(tmp_path, fault):
+    write_dictionary(tmp_path, {"name": "a", "d_sae": 3, "weights_sha256": None})
+    table = pl.DataFrame({"concept": [0, 1, 2], "similar": [[1], [0], [0]], "cosine": [[0.5], [0.5], [0.1]]})
+    parts = {"fewer": table.head(2), "turned": table.reverse(), "other": table.drop("concept")}
+    path = tmp_path / similar.FILE
+    parts.get(fault, table).write_parquet(path)
+    if fault == "cut":
+        path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(UserError, match=r"similar\.parquet is damaged.*--logits-only"):
+        _ = open_dictionary(tmp_path).similar
+
+
+def test_the_embedded_tables_are_of_the_embedded_sae():
+    sae, dictionary = load_sae(SAEConfig(folder=EMBEDDED), "cpu"), open_dictionary(embedded_sae(EMBEDDED))
+    decoder = sae.sae.W_dec.detach().numpy().astype(np.float64)
+    unit = decoder / np.linalg.norm(decoder, axis=1, keepdims=True)
+    assert dictionary.logits.height == dictionary.similar.height == 4096
+    for concept, near, cosine in dictionary.similar.gather_every(97).iter_rows():
+        cosines = unit @ unit[concept]
+        assert concept not in near and len(near) == 10
+        assert cosine == pytest.approx(cosines[near].tolist(), abs=1e-5)
+        assert (np.delete(cosines, [concept, *near]) <= cosine[-1] + 1e-5).all()
+    assert dictionary.logits["promoted"].list.len().unique().to_list() == [10]

@@ -12,6 +12,8 @@ import polars as pl
 
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
+from competency_gaps.explorer.parts.sources import Sources
+from competency_gaps.explorer.parts.windows import Windows, windows
 from competency_gaps.report import findings, headline
 from competency_gaps.report.protocol import Order
 from competency_gaps.report.themes import Themes, read_run_themes
@@ -36,6 +38,10 @@ class Context:
     items_per_part: int = 1
     digits: int | None = None
     """Significant digits of measures; null: as float32 has them."""
+    text_limit: int | None = None
+    """Most characters of an item's texts in its detail; null: they are whole."""
+    exemplars: int = 5
+    """Windows of text of a concept."""
 
     @cached_property
     def names(self) -> list[str]:
@@ -108,6 +114,16 @@ class Context:
         if not path.is_file():
             raise UserError(f"{path} is missing: the run is damaged. Run 'cgaps run' on the folder again.")
         return path
+
+    @cached_property
+    def sources(self) -> Sources:
+        """What details of concepts and items are made of."""
+        return Sources(self.run, self.dictionary, self.items)
+
+    @cached_property
+    def windows(self) -> Windows:
+        """Which part of each item's text is kept."""
+        return windows(self.sources, self.text_limit)
 
     @cached_property
     def view(self) -> View:

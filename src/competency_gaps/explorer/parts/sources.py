@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.activations.by_item import ItemRows
+from competency_gaps.dictionary.label_table import empty_labels
+from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.runs.open import Run
 
 TEXTS = (
     *("item_id", "text", "response", "answer", "own_start", "own_end"),
-    *("epochs", "logprobs", "details"),
+    *("logprobs", "details"),
 )
 """Columns of ``items.parquet`` that only an item's detail and the search need."""
 
@@ -25,6 +29,8 @@ class Sources:
     """Arrays and files of a run."""
 
     run: Run
+    dictionary: Dictionary | None
+    """Of the run's SAE; null: none is known."""
     items: pl.DataFrame
     """One row per item: at least item_id and score."""
 
@@ -83,6 +89,34 @@ class Sources:
         """One row per item: ``length`` of its text in characters, ``own_start``, ``own_end``."""
         own = ("own_start", "own_end")
         return pl.scan_parquet(self._table).select(pl.col("text").str.len_chars().alias("length"), *own).collect()
+
+    def epochs(self, row: int) -> int:
+        """How often an item was asked; 1 in older runs, which asked once."""
+        return self._epochs[row]
+
+    @cached_property
+    def _epochs(self) -> list[int]:
+        if "epochs" not in pl.scan_parquet(self._table).collect_schema().names():
+            return [1] * self.items.height
+        return pl.read_parquet(self._table, columns=["epochs"])["epochs"].fill_null(1).to_list()
+
+    def labels_of(self, concept: int, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Labels that the dictionary has of a concept, those that it would rather show first."""
+        table, start = self._labels
+        return table[int(start[concept]) : int(start[concept + 1])].select(columns).rows()
+
+    @cached_property
+    def _labels(self) -> tuple[pl.DataFrame, np.ndarray]:
+        """All labels, sorted by concept, and where each concept's start."""
+        table = self.dictionary.labels() if self.dictionary is not None else empty_labels()
+        table = table.filter(pl.col("label").is_not_null()).sort("concept", maintain_order=True)
+        start = np.searchsorted(table["concept"].to_numpy(), np.arange(self.run.width + 1))
+        return table, start
+
+    @cached_property
+    def matched(self) -> dict[int, list[dict[str, Any]]]:
+        """Per concept the entries of other people's lists that match its label."""
+        return {}
 
     @property
     def _folder(self) -> Path:

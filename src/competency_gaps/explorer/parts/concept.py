@@ -1,0 +1,167 @@
+"""The details of concepts: ``ConceptDetail`` of ``frontend/src/data/types.ts``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from competency_gaps.explorer.parts.coactive import STRONGEST, coactive
+from competency_gaps.explorer.parts.numbers import rounded
+from competency_gaps.explorer.parts.uses import Uses
+from competency_gaps.explorer.parts.windows import moved
+from competency_gaps.report.labels import marks_of, provenance
+
+if TYPE_CHECKING:
+    from competency_gaps.explorer.parts.context import Context
+
+SHOWN = {"strongest": 3, "best": 5, "worst": 5}
+"""Items of each kind."""
+_LABEL = ("label", "kind", "explainer", "score", "scored_by", "placeholder", "date")
+_SOURCE = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", re.ASCII)
+
+
+def concept_details(context: Context, concepts: range) -> list[dict[str, Any]]:
+    """Describe concepts, without texts of items.
+
+    Parameters
+    ----------
+    context
+        The run, and how much of it is shown.
+    concepts : range
+        Concepts, in steps of one.
+
+    Returns
+    -------
+    list of dict
+        One ``ConceptDetail`` per concept. Numbers are rounded to the digits of the context.
+    """
+    uses = Uses.of(context.sources, concepts)
+    looked_at = uses.strongest(STRONGEST)
+    partners = coactive(context.sources, concepts, [uses.item[places] for places in looked_at])
+    items = _items(context, uses, concepts, looked_at)
+    histograms = uses.histograms()
+    facts = context.concepts[concepts.start : concepts.stop].iter_rows(named=True)
+    details = []
+    for number, (concept, row) in enumerate(zip(concepts, facts, strict=True)):
+        detail = {
+            "concept": concept,
+            "labels": _labels(context, concept, row),
+            "provenance": provenance(row),
+            "marks": marks_of(row),
+            **_directions(context, concept),
+            "coactive": partners[number],
+            "matched": context.sources.matched.get(concept, []),
+            "histogram": histograms[number],
+            "items": items[number],
+            "exemplars": _exemplars(context, concept),
+            "neuronpedia": _page(context, concept),
+        }
+        details.append(rounded(detail, context.digits))
+    return details
+
+
+def _items(
+    context: Context, uses: Uses, concepts: range, strongest: Sequence[np.ndarray]
+) -> list[dict[str, list[dict[str, Any]]]]:
+    """Per concept its strongest, best and worst items."""
+    chosen = {
+        "strongest": [places[: SHOWN["strongest"]] for places in strongest],
+        "best": uses.best(SHOWN["best"]),
+        "worst": uses.worst(SHOWN["worst"]),
+    }
+    found = []
+    for number, concept in enumerate(concepts):
+        lists = {kind: places[number] for kind, places in chosen.items()}
+        places = np.unique(np.concatenate(list(lists.values())))
+        use = dict(zip(places.tolist(), _uses(context, uses, concept, places), strict=True))
+        found.append({kind: [use[place] for place in one.tolist()] for kind, one in lists.items()})
+    return found
+
+
+def _uses(context: Context, uses: Uses, concept: int, places: np.ndarray) -> list[dict[str, Any]]:
+    """Items as one concept sees them: ``ItemUse``."""
+    rows = uses.item[places]
+    start, end = context.windows.start[rows], context.windows.end[rows]
+    peaks, inside = moved(uses.peak[places], start, end)
+    scores = uses.score[places]
+    tokens = _tokens(context, concept, rows, start, end)
+    return [
+        {
+            "item": int(row),
+            "score": None if np.isnan(scores[i]) else float(scores[i]),
+            "cas": float(uses.cas[places[i]]),
+            "saliency": float(uses.saliency[places[i]]),
+            "peak": peaks[i].tolist() if inside[i] and not context.redact else None,
+            "tokens": tokens[i],
+        }
+        for i, row in enumerate(rows)
+    ]
+
+
+def _tokens(
+    context: Context, concept: int, rows: np.ndarray, start: np.ndarray, end: np.ndarray
+) -> list[list[list[float]] | None]:
+    """Per item the tokens on which the concept is active; None: not kept, or left out."""
+    if context.redact or not len(rows) or not context.run.has_token_activations:
+        return [None] * len(rows)
+    found: list[list[list[float]] | None] = []
+    for one, first, last in zip(context.run.token_activations(concept, rows.tolist()), start, end, strict=True):
+        if one is None:
+            found.append(None)
+            continue
+        ranges, inside = moved(np.stack([one.start, one.end], axis=1), first, last)
+        kept = zip(ranges[inside].tolist(), one.activation[inside].tolist(), strict=True)
+        found.append([[a, b, value] for (a, b), value in kept])
+    return found
+
+
+def _labels(context: Context, concept: int, row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The label that the run shows, then the dictionary's others."""
+    shown = {
+        "label": row["label"],
+        "kind": row.get("label_kind"),
+        "explainer": row.get("explainer"),
+        "score": row.get("label_score"),
+        "scored_by": row.get("label_scored_by"),
+        "placeholder": False,
+        "date": None,
+    }
+    known = [dict(zip(_LABEL, values, strict=True)) for values in context.sources.labels_of(concept, _LABEL)]
+    same = [one for one in known if all(one[key] == shown[key] for key in ("label", "kind", "explainer"))]
+    others = [one for one in known if one is not (same or [None])[0]]
+    return ([{**shown, **(same[0] if same else {})}] if shown["label"] else []) + others
+
+
+def _directions(context: Context, concept: int) -> dict[str, Any]:
+    """What the decoder's directions say, where the dictionary knows it."""
+    dictionary = context.dictionary
+    logits = None if dictionary is None else dictionary.logits
+    similar = None if dictionary is None else dictionary.similar
+    return {
+        "promoted": None if logits is None else logits["promoted"][concept].to_list(),
+        "suppressed": None if logits is None else logits["suppressed"][concept].to_list(),
+        "similar": None
+        if similar is None
+        else list(zip(similar["similar"][concept].to_list(), similar["cosine"][concept].to_list(), strict=True)),
+    }
+
+
+def _exemplars(context: Context, concept: int) -> list[dict[str, Any]] | None:
+    """Windows of text from the dictionary. [ours] Redacted, there are none: a dictionary may be made of a run's own items."""
+    if context.redact or context.dictionary is None or not context.dictionary.has_exemplars:
+        return None
+    return [
+        {"tokens": one.tokens(), "activations": one.activations.tolist(), "value": one.value}
+        for one in context.dictionary.exemplars.of(concept, "top")[: context.exemplars]
+    ]
+
+
+def _page(context: Context, concept: int) -> str | None:
+    """Address of a concept's page at Neuronpedia."""
+    name = context.run.manifest["sae"].get("neuronpedia_id")
+    if not isinstance(name, str) or not _SOURCE.fullmatch(name):
+        return None
+    return f"https://www.neuronpedia.org/{name}/{concept}"

@@ -1,0 +1,117 @@
+"""The details of items: ``ItemDetail`` of ``frontend/src/data/types.ts``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from competency_gaps.explorer.parts.numbers import rounded
+from competency_gaps.explorer.parts.windows import moved
+from competency_gaps.metrics.saliency import saliency
+from competency_gaps.text import shorten
+
+if TYPE_CHECKING:
+    from competency_gaps.explorer.parts.context import Context
+
+SALIENT = 20
+"""Concepts of an item."""
+
+
+def item_details(context: Context, rows: range) -> list[dict[str, Any]]:
+    """Describe items.
+
+    Parameters
+    ----------
+    context
+        The run, and how much of it is shown: redacted, texts and what is made of them are null or empty; with a limit,
+        longer texts are cut, the item's own text being kept if it fits.
+    rows : range
+        Rows of ``items.parquet``, in steps of one.
+
+    Returns
+    -------
+    list of dict
+        One ``ItemDetail`` per item. Numbers are rounded to the digits of the context.
+    """
+    facts = context.items[rows.start : rows.stop].iter_rows(named=True)
+    return [
+        rounded(
+            {
+                "item": row,
+                "benchmark": context.place[fact["benchmark"]],
+                **{
+                    key: fact[key]
+                    for key in ("item_id", "group", "policy", "score", "excluded", "unscored", "n_tokens")
+                },
+                **_texts(context, row),
+                "concepts": _concepts(context, row),
+            },
+            context.digits,
+        )
+        for row, fact in zip(rows, facts, strict=True)
+    ]
+
+
+def _texts(context: Context, row: int) -> dict[str, Any]:
+    """Prompt, response, and what is made of them."""
+    if context.redact:
+        texts = ("text", "cut", "own", "response", "answer", "details")
+        return {"epochs": context.sources.epochs(row), **dict.fromkeys(texts), "logprobs": []}
+    held = context.sources.texts.row(row, named=True)
+    start, end, length = (int(values[row]) for values in context.windows)
+    own, inside = moved(np.array([[held["own_start"] or 0, held["own_end"] or 0]]), np.array(start), np.array(end))
+    text = held["text"]
+    return {
+        "epochs": context.sources.epochs(row),
+        "text": None if text is None else text[start:end],
+        "cut": {"before": start, "after": length - end} if end - start < length else None,
+        "own": own[0].tolist() if inside[0] else _partly(own[0], end - start),
+        "response": _cut(held["response"], context.text_limit),
+        "answer": _cut(held["answer"], context.text_limit),
+        "logprobs": list(held["logprobs"] or []),
+        "details": _details(held["details"], context.text_limit),
+    }
+
+
+def _partly(own: np.ndarray, length: int) -> list[int] | None:
+    """The part of the item's own text that is kept where it is too long to be kept whole."""
+    first, last = np.clip(own, 0, length).tolist()
+    return [first, last] if last > first else None
+
+
+def _cut(text: str | None, limit: int | None) -> str | None:
+    return text if text is None or limit is None else shorten(text, limit)
+
+
+def _details(text: str | None, limit: int | None) -> Any:
+    """What the policy says; as text where that is no JSON, or longer than is kept."""
+    if text is None:
+        return None
+    if limit is not None and len(text) > limit:
+        return shorten(text, limit)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _concepts(context: Context, row: int) -> list[list[Any]]:
+    """The most salient concepts: concept, CAS, saliency, start and end of the peak (null: none in the kept text)."""
+    held = context.sources.item_rows.row(row)
+    values = saliency(held.cas, context.sources.tau[held.concepts])
+    order = np.lexsort((held.concepts, -held.cas, -values))[:SALIENT]
+    start, end = context.windows.start[row], context.windows.end[row]
+    peaks, inside = moved(held.peak[order], start, end)
+    if context.redact:
+        inside = np.zeros_like(inside)
+    return [
+        [
+            int(held.concepts[i]),
+            float(held.cas[i]),
+            float(values[i]),
+            *(peaks[n].tolist() if inside[n] else (None, None)),
+        ]
+        for n, i in enumerate(order)
+    ]

@@ -1,0 +1,56 @@
+"""Which part of a long text a static explorer holds, and how ranges of characters move with it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from competency_gaps.explorer.parts.sources import Sources
+
+
+class Windows(NamedTuple):
+    """The part of each item's text that is kept."""
+
+    start: np.ndarray
+    """int64 of shape (items,): first character."""
+    end: np.ndarray
+    """int64 of shape (items,): behind the last one."""
+    length: np.ndarray
+    """int64 of shape (items,): characters of the whole text."""
+
+
+def windows(sources: Sources, limit: int | None) -> Windows:
+    """Choose at most ``limit`` characters of each text, around the item's own text, which may lie at its end.
+
+    Parameters
+    ----------
+    limit : int, optional
+        None keeps texts whole.
+    """
+    table = sources.lengths.fill_null(0)
+    length, first, last = (table[name].cast(int).to_numpy() for name in ("length", "own_start", "own_end"))
+    if limit is None:
+        return Windows(np.zeros_like(length), length, length)
+    room = np.maximum(limit - (last - first), 0)
+    start = np.clip(first - room // 2, 0, np.maximum(length - limit, 0))
+    return Windows(start, np.minimum(start + limit, length), length)
+
+
+def moved(ranges: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move ranges of characters into a kept part.
+
+    Parameters
+    ----------
+    ranges : ndarray of int of shape (n, 2)
+    start, end : ndarray of int of shape (n,) or ()
+        The kept part of each range's text.
+
+    Returns
+    -------
+    tuple of ndarray
+        The moved ranges, and bool of shape (n,): whether each stands for text and lies in the kept part.
+    """
+    first, last = ranges[:, 0].astype(np.int64), ranges[:, 1].astype(np.int64)
+    inside = (last > first) & (first >= start) & (last <= end)
+    return np.stack([first - start, last - start], axis=1), inside

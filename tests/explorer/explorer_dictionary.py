@@ -1,0 +1,93 @@
+"""Hostile texts, and a dictionary of the SAE of drawn runs: labels, themes, promoted tokens, similar concepts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.dictionary import label_table
+from competency_gaps.dictionary.folder import write_dictionary
+from competency_gaps.dictionary.themes import ThemeNames, Themes, name_table, theme_table, write_themes
+
+WIDTH = 96
+HOSTILE = (
+    "<script>window.hacked = 1</script>",
+    "</script><svg onload=alert(2)>",
+    '=HYPERLINK("http://example.invalid/?"&A1,"win")',
+    "+1+cmd|' /C calc'!A0",
+    "\u202eright to left\u202c and back",
+    "bell\x07 escape\x1b[31m null\x00 end",
+    "{{constructor.constructor('alert(3)')()}}",
+    "🦊🧑‍🚀 astral letters 𝒳 before the word",
+    "line one\r\nline two\tand a tab",
+)
+_SENTENCE = "which of these is the smallest number that can be written before March when squares are blue"
+WORDS = tuple(_SENTENCE.split())
+_SUBJECTS = "Roman numerals calendar dates fractions family capitals negation spelling prices"
+RARE = tuple(_SUBJECTS.split())
+"""Of these words each benchmark has some of its own; items with ``Roman`` fail, items with ``prices`` do not."""
+SAE = {
+    "name": "tiny-sae",
+    "architecture": "jumprelu",
+    "d_in": 32,
+    "d_sae": WIDTH,
+    "dtype": "float32",
+    "hook_name": "blocks.2.hook_resid_post",
+    "model_name": "tiny",
+    "neuronpedia_id": "tiny/2-res",
+    "weights_sha256": "ab" * 32,
+}
+
+
+def write_dictionary_folder(folder: Path, *, themes: bool, labels: bool) -> None:
+    """Write a dictionary of the drawn SAE, with promoted tokens and similar concepts."""
+    write_dictionary(folder, SAE, {"name": "tiny/<b>model</b>"})
+    if labels:
+        label_table.write_label_table(folder, _labels())
+    if themes:
+        used = np.arange(WIDTH) < WIDTH - 4
+        theme = (np.arange(WIDTH) // 24).astype(np.int32)[used]
+        subtheme = (np.arange(WIDTH) // 8).astype(np.int32)[used]
+        angle = np.arange(WIDTH)[used] * 2.4
+        xy = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32) * np.sqrt(angle)[:, None]
+        names = ThemeNames(["<b>numbers</b>", "=1+1", "words", "time"], [f"part {i}" for i in range(12)])
+        table = theme_table(Themes(theme, subtheme, xy), used)
+        write_themes(folder, table, name_table(names, table))
+    pl.DataFrame(
+        {
+            "concept": pl.Series(range(WIDTH), dtype=pl.Int32),
+            "promoted": [[f" up{concept}", "<b>"] for concept in range(WIDTH)],
+            "promoted_logits": pl.Series([[2.0, 1.0]] * WIDTH, dtype=pl.List(pl.Float32)),
+            "suppressed": [[f" down{concept}"] for concept in range(WIDTH)],
+            "suppressed_logits": pl.Series([[-1.0]] * WIDTH, dtype=pl.List(pl.Float32)),
+        }
+    ).write_parquet(folder / "logits.parquet")
+    pl.DataFrame(
+        {
+            "concept": pl.Series(range(WIDTH), dtype=pl.Int32),
+            "similar": pl.Series([[(c + 1) % WIDTH, (c + 2) % WIDTH] for c in range(WIDTH)], dtype=pl.List(pl.Int32)),
+            "cosine": pl.Series([[0.75, 0.5]] * WIDTH, dtype=pl.List(pl.Float32)),
+        }
+    ).write_parquet(folder / "similar.parquet")
+
+
+def _labels() -> pl.DataFrame:
+    """Of every fourth concept none; the others explained well or poorly, imported, or automatic."""
+    rows = []
+    for concept in range(WIDTH):
+        if concept % 4 == 3:
+            continue
+        kind = ("explained", "imported", "automatic")[concept % 3]
+        score = (0.9, 0.52)[concept % 2] if kind == "explained" else None
+        hostile = HOSTILE[concept % len(HOSTILE)] if concept % 5 == 0 else f"concept of <i>{RARE[concept % 10]}</i>"
+        label = label_table.clean_label(hostile)
+        rows.append((concept, label, kind, "<b>explainer</b>", "x", score, None, None, "none", False, "2026-11-24"))
+        if kind == "explained":
+            second = (concept, f"second label {concept}", "automatic", None, None, None, None, None, None, True)
+            rows.append((*second, "2026-11-23"))
+    names = [name for name in label_table.SCHEMA if name not in ("score", "scored_by")]
+    table = pl.DataFrame(rows, schema={name: label_table.SCHEMA[name] for name in names}, orient="row")
+    table = table.with_columns(score=pl.lit(None, pl.Float64), scored_by=pl.lit(None, pl.String))
+    return label_table.with_scores(table).select(*label_table.SCHEMA)

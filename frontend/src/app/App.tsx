@@ -8,7 +8,7 @@ import { RunContext } from "./state";
 
 export function App() {
   return (
-    <MantineProvider theme={THEME} defaultColorScheme="auto" withCssVariables={false} deduplicateInlineStyles={false}>
+    <MantineProvider theme={THEME} defaultColorScheme="auto" withCssVariables={false} withGlobalClasses={false}>
       <Runs />
     </MantineProvider>
   );

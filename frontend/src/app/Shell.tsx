@@ -68,7 +68,7 @@ function Top() {
 }
 
 function ColourScheme() {
-  const { setColorScheme } = useMantineColorScheme();
+  const { setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const dark = useComputedColorScheme("light") === "dark";
   const say = dark ? "Light page" : "Dark page";
   return (

@@ -23,5 +23,5 @@ export const MENU: { view: View; title: string; icon: ComponentType<{ size?: num
   { view: "compare", title: "Compare", icon: IconGitCompare, show: Compare },
   { view: "suggestions", title: "Suggestions", icon: IconBulb, show: Suggestions },
   { view: "chat", title: "Chat insights", icon: IconMessageCircle, show: Chat },
-  { view: "card", title: "Robustness and run card", icon: IconIdBadge2, show: Card },
+  { view: "card", title: "Trust and run card", icon: IconIdBadge2, show: Card },
 ];

@@ -1,3 +1,119 @@
+import { Alert, Anchor } from "@mantine/core";
+import { address, useRoute } from "../app/route";
+import { useRun } from "../app/state";
+import type { Benchmark } from "../data/types";
+import { decimal, integer, plural, tenths } from "../format";
+import { visible } from "../text";
+import { ConceptLink } from "../ui/Marks";
+import { Copied } from "../ui/Copied";
+import { Verdicts } from "./Verdicts";
+import "./card.css";
+
+/** How far to trust the run, and what it was made of. */
 export function Card() {
-  return <h1>Card</h1>;
+  const run = useRun();
+  const route = useRoute();
+  return (
+    <div className="card-view">
+      <h1>Trust and run card</h1>
+      <p className="lead">How far the findings hold, and everything that is needed to make this run again.</p>
+      {run.cautions.map((one) => (
+        <Alert key={one.text} color={one.tone === "bad" ? "orange" : "gray"} mb="sm" className="caution">{visible(one.text)}</Alert>
+      ))}
+      <h2>Robustness</h2>
+      {run.verdicts ? <Verdicts verdicts={run.verdicts} /> : (
+        <p>
+          Not tested. <code>cgaps robustness</code> leaves out items, takes away the items that matter most and holds out halves; it needs no model.{" "}
+          <Anchor href={address(route, { view: "suggestions" })}>The command is under Suggestions.</Anchor>
+        </p>
+      )}
+      {run.probes.length > 0 && (
+        <>
+          <h2>Fresh items</h2>
+          <ul className="plain-list">
+            {run.probes.map((one, i) => (
+              <li key={i}><ConceptLink concept={one.concept} label={one.label} limit={60} /> <span className="soft">{visible(one.sentence)}</span></li>
+            ))}
+          </ul>
+        </>
+      )}
+      <h2>Run card</h2>
+      <dl className="facts sheet">
+        {run.card.map((one) => (
+          <div key={one.name}>
+            <dt>{visible(one.name)}</dt>
+            <dd>{visible(one.value)}{one.note && <span>{visible(one.note)}</span>}</dd>
+          </div>
+        ))}
+      </dl>
+      {run.command && (
+        <>
+          <h3>Command</h3>
+          <Copied text={run.command} />
+        </>
+      )}
+      <h2>Benchmarks</h2>
+      <Benchmarks benchmarks={run.benchmarks} />
+      <Sources benchmarks={run.benchmarks} />
+      <Listing title="Versions" lines={run.versions} />
+      <Listing title={`Settings (${integer(run.settings.length)})`} lines={run.settings} />
+    </div>
+  );
+}
+
+function Benchmarks({ benchmarks }: { benchmarks: Benchmark[] }) {
+  return (
+    <div className="scroll" tabIndex={0} role="region" aria-label="Benchmarks">
+      <table className="plain-table">
+        <thead>
+          <tr><th>Benchmark</th><th>Items</th><th>Scored</th><th>Excluded</th><th>Mean score</th><th>Covered</th><th>Missing</th><th>Tested</th><th>Weak</th><th>Strong</th><th>Tokens an item</th><th>Scored by</th></tr>
+        </thead>
+        <tbody>
+          {benchmarks.map((one) => (
+            <tr key={one.name}>
+              <th scope="row"><bdi>{visible(one.name)}</bdi></th>
+              <td>{integer(one.items)}</td><td>{integer(one.scored)}</td><td>{integer(one.excluded)}</td><td>{decimal(one.mean_score)}</td>
+              <td>{integer(one.covered)}</td><td>{integer(one.missing)}</td><td>{integer(one.tested)}</td><td>{integer(one.weak)}</td><td>{integer(one.strong)}</td>
+              <td>{tenths(one.mean_span_tokens)}</td><td>{visible(one.policy)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Sources({ benchmarks }: { benchmarks: Benchmark[] }) {
+  const said = benchmarks.filter((one) => one.scope || one.warnings.length || one.left_out.length);
+  if (said.length === 0) return null;
+  return (
+    <>
+      <h3>What was said and left out when they were read</h3>
+      <ul className="plain-list">
+        {said.map((one) => (
+          <li key={one.name}>
+            <strong><bdi>{visible(one.name)}</bdi></strong>{one.scope && <span className="soft"> Tests: {visible(one.scope)}</span>}
+            {one.warnings.map((warning) => <div key={warning} className="weak-text">{visible(warning)}</div>)}
+            {one.left_out.length > 0 && (
+              <details>
+                <summary>{plural(one.left_out.length, "record")} left out</summary>
+                <ul>{one.left_out.slice(0, 200).map((left, i) => <li key={i}><code>{visible(left.where)}</code> {visible(left.reason)}</li>)}</ul>
+                {one.left_out.length > 200 && <p className="soft">The first 200 are listed; all are in manifest.json.</p>}
+              </details>
+            )}
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function Listing({ title, lines }: { title: string; lines: [string, string][] }) {
+  if (lines.length === 0) return null;
+  return (
+    <details className="listing">
+      <summary>{title}</summary>
+      <dl>{lines.map(([name, value]) => <div key={name}><dt>{visible(name)}</dt><dd>{visible(value)}</dd></div>)}</dl>
+    </details>
+  );
 }

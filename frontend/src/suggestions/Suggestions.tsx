@@ -1,3 +1,78 @@
+import { Anchor } from "@mantine/core";
+import { address, useRoute } from "../app/route";
+import { useBenchmark, useFace, useRun } from "../app/state";
+import { useTable, useThemes } from "../data/hooks";
+import { text } from "../data/table";
+import type { Suggestion } from "../data/types";
+import { integer, plural } from "../format";
+import { shorten, visible } from "../text";
+import { Copied } from "../ui/Copied";
+import { ConceptLink } from "../ui/Marks";
+import { Empty } from "../ui/State";
+import "./suggestions.css";
+
+const KINDS: { kind: Suggestion["kind"]; title: string; face: "model" | "benchmark" | "both" }[] = [
+  { kind: "robustness", title: "Before you rely on it", face: "both" },
+  { kind: "weak", title: "Weak themes worth testing next", face: "model" },
+  { kind: "missing", title: "What a benchmark leaves out of its own subject", face: "benchmark" },
+  { kind: "unmeasured", title: "What no benchmark here asks", face: "benchmark" },
+  { kind: "redundant", title: "Benchmarks that add little", face: "benchmark" },
+  { kind: "label", title: "Names to check", face: "both" },
+];
+const SHOWN = 6;
+
+/** What to do next: each with its reason and the command to run. */
 export function Suggestions() {
-  return <h1>Suggestions</h1>;
+  const run = useRun();
+  const face = useFace();
+  const benchmark = useBenchmark();
+  const fits = (one: Suggestion) => benchmark === null || one.benchmark === null || one.benchmark === benchmark;
+  const groups = KINDS.map((group) => ({ ...group, found: run.suggestions.filter((one) => one.kind === group.kind && fits(one)) })).filter((one) => one.found.length > 0);
+  const order = [...groups.filter((one) => one.face === face || one.face === "both"), ...groups.filter((one) => one.face !== face && one.face !== "both")];
+  return (
+    <div className="suggestions">
+      <h1>Suggestions</h1>
+      <p className="lead">What this run says is worth doing next, why, and the command that does it.</p>
+      {order.length === 0 && <Empty>Nothing to suggest: no benchmark lacks concepts near its own subject, none is redundant, and no theme is weak.</Empty>}
+      {order.map((group) => (
+        <section key={group.kind}>
+          <h2>{group.title}</h2>
+          {group.found.map((one) => <Entry key={one.title} suggestion={one} />)}
+        </section>
+      ))}
+    </div>
+  );
+}
+
+function Entry({ suggestion }: { suggestion: Suggestion }) {
+  const run = useRun();
+  const route = useRoute();
+  const themes = useThemes(run);
+  const theme = themes.data?.themes.find((one) => one.level === "theme" && one.id === suggestion.theme);
+  return (
+    <article className="suggestion" data-testid="suggestion">
+      <h3>{visible(suggestion.title)}</h3>
+      <p>{visible(suggestion.reason)}</p>
+      {suggestion.concepts.length > 0 && <Concepts ids={suggestion.concepts} />}
+      {theme && (
+        <p><Anchor href={address(route, { view: "concepts", params: { theme: theme.id } })}>
+          All {plural(theme.concepts, "concept")} of {theme.name ? `“${shorten(visible(theme.name), 60)}”` : `theme ${theme.id}`}
+        </Anchor></p>
+      )}
+      {suggestion.command && <Copied text={suggestion.command} />}
+    </article>
+  );
+}
+
+function Concepts({ ids }: { ids: number[] }) {
+  const run = useRun();
+  const table = useTable(run.key, "concepts.parquet");
+  return (
+    <ul className="chips">
+      {ids.slice(0, SHOWN).map((id) => (
+        <li key={id}><ConceptLink concept={id} label={table.data ? text(table.data, "label", id) : null} limit={60} /></li>
+      ))}
+      {ids.length > SHOWN && <li className="soft">and {integer(ids.length - SHOWN)} more</li>}
+    </ul>
+  );
 }

@@ -1,0 +1,18 @@
+import type { RunInfo } from "../data/types";
+import { visible } from "../text";
+
+const SAID = { good: "holds", bad: "does not hold", open: "cannot tell" };
+
+/** Outcome of each test of the run's robustness. */
+export function Verdicts({ verdicts }: { verdicts: NonNullable<RunInfo["verdicts"]> }) {
+  return (
+    <ul className="verdicts" data-testid="verdicts">
+      {verdicts.map((one) => (
+        <li key={one.test} className={one.tone}>
+          <span className="said">{SAID[one.tone]}</span>
+          <span><strong>{visible(one.test)}.</strong> {visible(one.sentence)}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}

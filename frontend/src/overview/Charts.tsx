@@ -1,0 +1,171 @@
+import { useComputedColorScheme } from "@mantine/core";
+import { useMemo } from "react";
+import { useBenchmark, useFace, useRun } from "../app/state";
+import { useTable } from "../data/hooks";
+import { numbers, select, type Table, texts, value } from "../data/table";
+import type { Benchmark } from "../data/types";
+import { decimal, integer, magnitude, percent } from "../format";
+import { shorten, visible } from "../text";
+import { Chart, Plot } from "../ui/Plot";
+import { Failed, Loading } from "../ui/State";
+import { type Bin, hexagons, histogram, linearEdges, logEdges, median } from "./bins";
+import { sequential } from "../ui/colours";
+
+/** The report's charts: coverage against performance, both distributions, and what each benchmark leaves out. */
+export function Charts({ table }: { table: Table }) {
+  const face = useFace();
+  const run = useRun();
+  const benchmark = useBenchmark();
+  const alive = useMemo(() => select(table.rows, [(row) => value(table, "alive", row) === true]), [table]);
+  const first = <Quadrants key="map" table={table} />;
+  const second = <MissingShares key="missing" benchmarks={run.benchmarks} />;
+  return (
+    <>
+      {face === "model" ? [first, second] : [second, first]}
+      <div className="two">
+        <Distribution table={table} rows={alive} what="chi_bench" />
+        <Distribution table={table} rows={alive} what="chi_model" />
+      </div>
+      {benchmark !== null && <OfBenchmark place={benchmark} alive={alive} />}
+    </>
+  );
+}
+
+/** Both distributions within the benchmark that the page is set to. */
+function OfBenchmark({ place, alive }: { place: number; alive: Uint32Array }) {
+  const run = useRun();
+  const table = useTable(run.key, `concepts/${place}.parquet`);
+  if (table.error) return <Failed error={table.error} />;
+  if (!table.data) return <Loading what="the benchmark's concepts" />;
+  const name = visible(run.benchmarks[place]!.name);
+  return (
+    <div className="two">
+      <Distribution table={table.data} rows={alive} what="chi_bench" within={name} />
+      <Distribution table={table.data} rows={alive} what="chi_model" within={name} mean={run.benchmarks[place]!.mean_score} />
+    </div>
+  );
+}
+
+function Quadrants({ table }: { table: Table }) {
+  const run = useRun();
+  const dark = useComputedColorScheme("light") === "dark";
+  const drawn = useMemo(() => {
+    const coverage = numbers(table, "chi_bench");
+    const gap = numbers(table, "gap");
+    const tested = numbers(table, "q_value");
+    const status = texts(table, "performance_status");
+    const rows = select(table.rows, [(row) => !Number.isNaN(tested[row]!), (row) => coverage[row]! > 0]);
+    const log = Float64Array.from(coverage, (one) => Math.log10(one));
+    const xs = Array.from(rows, (row) => log[row]!);
+    const reach = Math.max(0.1, rows.reduce((most, row) => Math.max(most, Math.abs(gap[row]!)), 0));
+    const [low, high] = [Math.min(...minmax(xs)), Math.max(...minmax(xs))];
+    const dx = Math.max(high - low, 1e-6) / 46;
+    const cells = hexagons(log, gap, rows, dx, (2 * reach) / 26).map((cell) => ({ ...cell, x: 10 ** cell.x }));
+    const marked = rows.filter((row) => status[row] === "weak" || status[row] === "strong");
+    // More dots than a reader can tell apart are the map's business.
+    const step = Math.ceil(marked.length / 1500);
+    const points = [...marked].filter((_, i) => i % step === 0).map((row) => ({ x: coverage[row]!, y: gap[row]!, status: status[row]! }));
+    return { cells, points, rows: rows.length, marked: marked.length, middle: median(Array.from(rows, (row) => coverage[row]!)), reach };
+  }, [table]);
+  const options = useMemo<Plot.PlotOptions>(() => {
+    const most = Math.max(1, ...drawn.cells.map((cell) => cell.count));
+    const shade = sequential(dark);
+    return {
+      marginLeft: 48, marginBottom: 40, marginTop: 16,
+      x: { type: "log", label: `Coverage χ bench (logarithmic; ${run.unit}) →`, ticks: 5, tickFormat: (tick: number) => magnitude(tick) },
+      y: { label: "↑ Adjusted gap", domain: [-drawn.reach, drawn.reach], ticks: 7 },
+      marks: [
+        Plot.ruleY([0], { strokeDasharray: "4 4", stroke: "var(--faint)" }),
+        Plot.ruleX([drawn.middle], { strokeDasharray: "4 4", stroke: "var(--faint)" }),
+        Plot.dot(drawn.cells, { x: "x", y: "y", r: 8, symbol: "hexagon", fill: (cell: { count: number }) => shade(0.15 + (0.85 * Math.log1p(cell.count)) / Math.log1p(most)), stroke: "none" }),
+        Plot.dot(drawn.points, { x: "x", y: "y", r: 2.4, fill: (one: { status: string }) => (one.status === "weak" ? "var(--weak)" : "var(--accent)"), stroke: "var(--card)", strokeWidth: 0.6 }),
+      ],
+    };
+  }, [drawn, dark, run]);
+  if (drawn.rows === 0) return <section><h2>Coverage against performance</h2><p className="soft">No concept could be tested, so there is no gap to draw.</p></section>;
+  return (
+    <section>
+      <h2>Coverage against performance</h2>
+      <p className="soft">
+        {integer(drawn.rows)} tested concepts of {integer(run.counts.alive)} alive; darker hexagons hold more. Dots are the {integer(drawn.marked)} gaps that stand up to the test:
+        {" "}<span className="dot weak-dot" /> weak ({integer(run.counts.weak)}), <span className="dot strong-dot" /> strong ({integer(run.counts.strong)}). Lines: median coverage, and no gap.
+        Lower right: much tested and done badly. Left: what the suite hardly asks for.
+      </p>
+      <Chart options={options} height={420} label={`Coverage against the adjusted gap of ${integer(drawn.rows)} tested concepts; ${run.counts.weak} are weak and ${run.counts.strong} strong.`} />
+    </section>
+  );
+}
+
+function minmax(values: number[]): [number, number] {
+  let [low, high] = [Infinity, -Infinity];
+  for (const one of values) [low, high] = [Math.min(low, one), Math.max(high, one)];
+  return [low, high];
+}
+
+function Distribution({ table, rows, what, within, mean }: { table: Table; rows: Uint32Array; what: "chi_bench" | "chi_model"; within?: string; mean?: number | null }) {
+  const run = useRun();
+  const log = what === "chi_bench";
+  const { bins, shown, mark } = useMemo(() => {
+    const values = numbers(table, what);
+    const edges = log ? logEdges(values, rows, 40) : linearEdges(0, 1, 40);
+    const bins = edges.length ? histogram(values, rows, edges) : [];
+    const positive = Array.from(rows, (row) => values[row]!).filter((one) => (log ? one > 0 : !Number.isNaN(one)));
+    return { bins, shown: bins.reduce((sum, bin) => sum + bin.count, 0), mark: log ? median(positive) : (mean ?? median(positive)) };
+  }, [table, rows, what, log, mean]);
+  const options = useMemo<Plot.PlotOptions>(
+    () => ({
+      marginLeft: 48, marginBottom: 40,
+      x: log
+        ? { type: "log", label: `χ bench (${run.unit}) →`, ticks: 4, tickFormat: (tick: number) => magnitude(tick) }
+        : { label: "χ model (weighted mean score) →", domain: [0, 1] },
+      y: { label: "↑ Concepts", grid: true, ticks: 4 },
+      marks: [
+        Plot.rect(bins, { x1: (bin: Bin) => bin.low, x2: (bin: Bin) => bin.high, y1: 0, y2: "count", fill: "var(--accent)", fillOpacity: 0.75, inset: 0.5 }),
+        Plot.ruleX([mark].filter(Number.isFinite), { stroke: "var(--weak)", strokeWidth: 1.5 }),
+        Plot.ruleY([0], { stroke: "var(--faint)" }),
+      ],
+    }),
+    [bins, mark, log, run],
+  );
+  const title = `${log ? "How much each concept is tested" : "How well the model does where it is active"}${within ? ` in ${shorten(within, 40)}` : ""}`;
+  const absent = rows.length - shown;
+  return (
+    <section>
+      <h2>{title}</h2>
+      <p className="soft">
+        {integer(shown)} of {integer(rows.length)} alive concepts{absent > 0 && `; ${integer(absent)} ${log ? "have no coverage and no place on a logarithmic axis" : "have no χ model (no scored item)"}`}.
+        {Number.isFinite(mark) && ` Line: ${mean != null ? `the benchmark’s mean score ${decimal(mean)}` : `median ${log ? magnitude(mark) : decimal(mark)}`}.`}
+      </p>
+      {shown > 0 && <Chart options={options} height={220} label={`${title}: histogram of ${integer(shown)} concepts.`} />}
+    </section>
+  );
+}
+
+function MissingShares({ benchmarks }: { benchmarks: Benchmark[] }) {
+  const bars = useMemo(
+    () => benchmarks.filter((one) => one.kept > 0 && one.alive > 0)
+      .map((one) => ({ name: shorten(visible(one.name), 32), share: one.missing / one.alive, text: `${percent(one.missing / one.alive)}  (${integer(one.missing)})` }))
+      .sort((a, b) => b.share - a.share || a.name.localeCompare(b.name)),
+    [benchmarks],
+  );
+  const options = useMemo<Plot.PlotOptions>(
+    () => ({
+      marginLeft: 180, marginRight: 90, marginBottom: 40,
+      x: { label: "Missing, % of alive concepts →", domain: [0, 1], tickFormat: (tick: number) => percent(tick), grid: true },
+      y: { label: null, domain: bars.map((one) => one.name), tickSize: 0 },
+      marks: [
+        Plot.barX(bars, { x: "share", y: "name", fill: "var(--weak)", fillOpacity: 0.8, insetTop: 2, insetBottom: 2, rx: 2 }),
+        Plot.text(bars, { x: "share", y: "name", text: "text", textAnchor: "start", dx: 6, fill: "var(--soft)" }),
+      ],
+    }),
+    [bars],
+  );
+  if (bars.length === 0) return null;
+  return (
+    <section>
+      <h2>What each benchmark never touches</h2>
+      <p className="soft">Concepts that are alive (active in the run or the reference text) and in no item of the benchmark, the narrowest benchmark first.</p>
+      <Chart options={options} height={56 + 24 * bars.length} label={`Missing concepts by benchmark: ${bars.map((one) => `${one.name} ${one.text}`).slice(0, 20).join(", ")}`} />
+    </section>
+  );
+}

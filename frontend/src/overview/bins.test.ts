@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { hexagons, histogram, linearEdges, logEdges, median } from "./bins";
+
+const random = (seed: number) => () => ((seed = (seed * 1103515245 + 12345) % 2147483648) / 2147483648);
+
+test("a histogram counts what a plain loop counts", () => {
+  const draw = random(3);
+  const values = Float64Array.from({ length: 5000 }, (_, i) => (i % 50 === 0 ? NaN : i % 51 === 0 ? 1 : draw() * 1.2 - 0.1));
+  const rows = Uint32Array.from({ length: 2500 }, (_, i) => 2 * i);
+  const edges = linearEdges(0, 1, 20);
+  for (const [place, bin] of histogram(values, rows, edges).entries()) {
+    const last = place === 19;
+    const counted = [...rows].filter((row) => values[row]! >= bin.low && (values[row]! < bin.high || (last && values[row] === bin.high)));
+    expect(bin.count).toBe(counted.length);
+  }
+});
+
+test("logarithmic edges reach from the least to the greatest positive value", () => {
+  const values = [0, 0.01, NaN, 3, 700, Infinity];
+  const edges = logEdges(values, [0, 1, 2, 3, 4, 5], 10);
+  expect([edges[0], edges[10]]).toEqual([0.01, 700]);
+  expect(histogram(values, [0, 1, 2, 3, 4, 5], edges).reduce((sum, bin) => sum + bin.count, 0)).toBe(3);
+  expect(logEdges([0, NaN], [0, 1], 10)).toEqual([]);
+});
+
+test("medians", () => {
+  expect(median([3, 1, 2])).toBe(2);
+  expect(median([4, 1, 2, 3])).toBe(2.5);
+  expect(median([])).toBeNaN();
+});
+
+test("each point is counted in the nearest of all centres", () => {
+  const draw = random(9);
+  const x = Array.from({ length: 400 }, () => draw() * 10);
+  const y = Array.from({ length: 400 }, () => draw() * 10);
+  const centres: [number, number][] = [];
+  for (let row = -2; row < 14; row++) for (let column = -2; column < 14; column++) centres.push([column + (row & 1) / 2, row]);
+  const counts = new Map<string, number>();
+  for (let i = 0; i < x.length; i++) {
+    const far = ([cx, cy]: [number, number]) => (x[i]! - cx) ** 2 + 0.75 * (y[i]! - cy) ** 2;
+    const [cx, cy] = centres.reduce((best, one) => (far(one) < far(best) ? one : best));
+    counts.set(`${cx}/${cy}`, (counts.get(`${cx}/${cy}`) ?? 0) + 1);
+  }
+  const found = hexagons(x, y, x.map((_, i) => i), 1, 1);
+  expect(new Map(found.map((cell) => [`${cell.x}/${cell.y}`, cell.count]))).toEqual(counts);
+});

@@ -21,6 +21,7 @@ from competency_gaps.cli import (
     dictionary,
     doctor,
     exemplars,
+    explore,
     inspect_log,
     label,
     match,
@@ -50,6 +51,7 @@ app.command("inspect-log")(inspect_log.inspect_log)
 app.command("show")(read.show)
 app.command("concept")(read.concept)
 app.command("report")(read.report)
+app.command("explore")(explore.explore)
 app.command("robustness")(robustness.robustness)
 app.command("exemplars")(exemplars.exemplars)
 app.command("label")(label.label)

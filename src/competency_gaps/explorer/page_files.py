@@ -1,0 +1,61 @@
+"""The page itself: the few files that the front end is built to, and what a browser may load for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from competency_gaps.errors import UserError
+
+PAGE = Path(__file__).with_name("page")
+FILES = {
+    "index.html": "text/html; charset=utf-8",
+    "app.css": "text/css; charset=utf-8",
+    "app.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
+"""Every file of the page, with its type."""
+
+_SOURCES = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "font-src": "'self'",
+    "connect-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'none'",
+}
+
+
+def page_files(folder: Path = PAGE) -> dict[str, bytes]:
+    """Read the page's files.
+
+    Returns
+    -------
+    dict
+        Name -> content, for each of ``FILES``.
+
+    Raises
+    ------
+    UserError
+        If the page was not built.
+    """
+    absent = [name for name in FILES if not (folder / name).is_file()]
+    if absent:
+        raise UserError(
+            f"the explorer's page was not built: {folder} has no {', '.join(absent)}. In a checkout, build it with "
+            "'make page' (it needs Node.js); an installed package brings it."
+        )
+    return {name: (folder / name).read_bytes() for name in FILES}
+
+
+def content_security_policy(*, framed: bool = False) -> str:
+    """What a browser may load for the page: its own files and data, and nothing from another host.
+
+    Parameters
+    ----------
+    framed : bool
+        Leave it open who may put the page into a frame; a policy in a ``<meta>`` cannot say it.
+    """
+    sources = _SOURCES if framed else {**_SOURCES, "frame-ancestors": "'none'"}
+    return "; ".join(f"{name} {value}" for name, value in sources.items())

@@ -1,0 +1,1 @@
+"""The explorer's server: one machine, one user, read-only."""

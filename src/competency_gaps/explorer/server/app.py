@@ -1,0 +1,154 @@
+"""The explorer's answers: the page, the list of runs, their parts, a search, and the chat.
+
+No path of a request reaches the file system: the page is a fixed list of files in memory, runs are found by their keys,
+and the names of parts go through :class:`~competency_gaps.explorer.parts.Parts`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from competency_gaps.endpoint.client import Endpoint
+from competency_gaps.errors import CompetencyGapsError
+from competency_gaps.explorer.opened import Opened, run_list
+from competency_gaps.explorer.page_files import FILES, page_files
+from competency_gaps.explorer.parts import Parts, as_json
+from competency_gaps.explorer.server.cache import PartCache
+from competency_gaps.explorer.server.chat_state import chat_state
+from competency_gaps.explorer.server.security import Guard
+from competency_gaps.text import visible
+
+LONGEST_SEARCH = 1_000
+"""Characters of a text to search for."""
+MOST_ROWS = 100_000
+"""Rows that a search gives."""
+FIRST = 4
+"""Parts of the first run that are made before anybody asks: what the first view shows."""
+
+log = logging.getLogger(__name__)
+
+
+def make_app(opened: Sequence[Opened], *, port: int, endpoint: Endpoint | None = None) -> ASGIApp:
+    """Make the server's application.
+
+    Parameters
+    ----------
+    opened
+        The runs to show.
+    port
+        Port that it will be reached at; requests to another one are refused.
+    endpoint
+        Who answers questions; null: nobody.
+
+    Raises
+    ------
+    UserError
+        If the page was not built.
+    """
+    explorer = _Explorer(opened, endpoint)
+    names = [("/", "index.html"), *((f"/{name}", name) for name in FILES if name != "index.html")]
+    routes = [
+        *(Route(path, explorer.page(name)) for path, name in names),
+        Route("/data/runs.json", explorer.runs),
+        Route("/data/{key}/search", explorer.search),
+        Route("/data/{key}/{name:path}", explorer.part),
+    ]
+    if endpoint is not None:
+        from competency_gaps.explorer.server.chat import chat_route
+
+        routes.append(chat_route(opened, endpoint))
+    handlers: dict[Any, Any] = {HTTPException: _refused, CompetencyGapsError: _failed, Exception: _broken}
+    return Guard(Starlette(routes=routes, exception_handlers=handlers, lifespan=explorer.lifespan), port)
+
+
+class _Explorer:
+    """What the answers are made from."""
+
+    def __init__(self, opened: Sequence[Opened], endpoint: Endpoint | None) -> None:
+        self._files = page_files()
+        self._runs = as_json(run_list(opened, "served", chat_state(endpoint)))
+        self._parts = {one.key: Parts(one.run, key=one.key, dictionary=one.dictionary) for one in opened}
+        self._cache = PartCache()
+
+    @asynccontextmanager
+    async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        """Make the first view's parts while the browser still starts."""
+        early = asyncio.create_task(self._first_view())
+        yield
+        early.cancel()
+
+    async def _first_view(self) -> None:
+        key, parts = next(iter(self._parts.items()))
+        names = [name for name, _ in zip(parts.names(), range(FIRST), strict=False)]
+        # What fails here fails again, and is said, when it is asked for.
+        await asyncio.gather(*(self._read(key, name) for name in names), return_exceptions=True)
+
+    def page(self, name: str) -> Any:
+        """The answer that gives one of the page's files."""
+        content = self._files[name]
+
+        async def answer(_: Request) -> Response:
+            return Response(content, headers={"content-type": FILES[name]})
+
+        return answer
+
+    async def runs(self, _: Request) -> Response:
+        """``data/runs.json``."""
+        return _json(self._runs)
+
+    async def part(self, request: Request) -> Response:
+        """``data/KEY/NAME``."""
+        key, name = request.path_params["key"], request.path_params["name"]
+        self._of(key)
+        try:
+            content = await self._read(key, name)
+        except KeyError:
+            raise HTTPException(404, "This run has no such part.") from None
+        return _json(content) if name.endswith(".json") else Response(content, media_type="application/octet-stream")
+
+    async def search(self, request: Request) -> Response:
+        """``data/KEY/search?q=TEXT``."""
+        parts = self._of(request.path_params["key"])
+        query = request.query_params.get("q", "")
+        if len(query) > LONGEST_SEARCH:
+            raise HTTPException(400, f"The text to search for is longer than {LONGEST_SEARCH:,} characters.")
+        return _json(as_json(await anyio.to_thread.run_sync(parts.search, query, MOST_ROWS)))
+
+    async def _read(self, key: str, name: str) -> bytes:
+        return await self._cache.get(f"{key}/{name}", lambda: self._parts[key].read(name))
+
+    def _of(self, key: str) -> Parts:
+        if key not in self._parts:
+            raise HTTPException(404, "There is no such run in this explorer.")
+        return self._parts[key]
+
+
+def _json(content: bytes, status: int = 200) -> Response:
+    return Response(content, status, media_type="application/json")
+
+
+async def _refused(_: Request, error: HTTPException) -> Response:
+    sentence = "There is nothing at this address." if error.detail == "Not Found" else error.detail
+    return _json(as_json({"error": sentence}), error.status_code)
+
+
+async def _failed(_: Request, error: CompetencyGapsError) -> Response:
+    """A fault that says itself what to do, as that of a damaged run."""
+    log.warning("%s", visible(str(error)))
+    return _json(as_json({"error": visible(str(error))}), 500)
+
+
+async def _broken(_: Request, error: Exception) -> Response:
+    return _json(as_json({"error": f"The server failed ({type(error).__name__}); its terminal says more."}), 500)

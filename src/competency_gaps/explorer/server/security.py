@@ -1,0 +1,126 @@
+"""What stands before every answer: whose requests are heard, and what a browser may do with the answers.
+
+A server on 127.0.0.1 can be reached by every page that the user's browser shows. Three things keep foreign pages out.
+The ``Host`` must be ours: else a name that an attacker points at 127.0.0.1 (DNS rebinding) would make their page one of
+ours. ``Origin`` and ``Sec-Fetch-Site`` must be ours where a browser sends them. And no answer may be embedded elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from competency_gaps.explorer.page_files import content_security_policy
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+NAMES = ("127.0.0.1", "localhost", "[::1]")
+"""Names of this machine as a browser writes them."""
+LONGEST_BODY = 1_000_000
+"""Bytes of a request's body."""
+LONGEST_QUERY = 4_000
+"""Bytes of a request's query string."""
+POSTED = "/chat"
+"""The one path that takes POST."""
+
+HEADERS = {
+    "content-security-policy": content_security_policy(),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-embedder-policy": "require-corp",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "cache-control": "no-store",
+}
+"""On every answer, errors too."""
+
+
+class Guard:
+    """Refuses requests that are not of our own page (or of a program that the user runs), and adds ``HEADERS``.
+
+    Parameters
+    ----------
+    app
+        What answers the rest.
+    port : int
+        Port that the server listens on.
+    """
+
+    def __init__(self, app: ASGIApp, port: int) -> None:
+        self._app = app
+        self._hosts = {f"{name}:{port}" for name in NAMES} | (set(NAMES) if port == 80 else set())
+        self._origins = {f"http://{host}" for host in self._hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        refused = self._refusal(scope)
+        if refused is not None:
+            await _refuse(send, *refused)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = [(name, value) for name, value in message["headers"] if name.decode().lower() not in HEADERS]
+                message = {**message, "headers": [*own, *_encoded(HEADERS)]}
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+    def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
+        """Status and sentence for a request that is not heard."""
+        if _values(scope, "host") not in [[host] for host in self._hosts]:
+            return HTTPStatus.MISDIRECTED_REQUEST, "This server answers only to its own address on this machine."
+        origin = _values(scope, "origin")
+        if origin and origin not in [[one] for one in self._origins]:
+            return HTTPStatus.FORBIDDEN, "Requests of other pages are refused."
+        # A link on another page may lead here; its scripts may read nothing.
+        site, mode = _values(scope, "sec-fetch-site"), _values(scope, "sec-fetch-mode")
+        if site and site not in (["same-origin"], ["none"]) and (mode != ["navigate"] or scope["path"] != "/"):
+            return HTTPStatus.FORBIDDEN, "Requests of other pages are refused."
+        if len(scope["query_string"]) > LONGEST_QUERY:
+            return HTTPStatus.REQUEST_URI_TOO_LONG, f"The query is longer than {LONGEST_QUERY:,} bytes."
+        if scope["method"] in ("GET", "HEAD"):
+            return None
+        if scope["method"] != "POST" or scope["path"] != POSTED:
+            return HTTPStatus.METHOD_NOT_ALLOWED, "This server is read-only: it takes GET and HEAD."
+        return _refused_post(scope, origin)
+
+
+def _refused_post(scope: Scope, origin: list[str]) -> tuple[HTTPStatus, str] | None:
+    if not origin:
+        return HTTPStatus.FORBIDDEN, "A question must say which page it comes from (Origin)."
+    kind = [value.split(";")[0].strip().lower() for value in _values(scope, "content-type")]
+    if kind != ["application/json"]:
+        return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Expected a question as application/json."
+    length = _values(scope, "content-length")
+    if len(length) != 1 or not length[0].isdecimal():
+        return HTTPStatus.LENGTH_REQUIRED, "A question must say how long it is (Content-Length)."
+    if int(length[0][:20]) > LONGEST_BODY:
+        return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The question is longer than {LONGEST_BODY:,} bytes."
+    return None
+
+
+async def _refuse(send: Send, status: HTTPStatus, sentence: str) -> None:
+    body = json.dumps({"error": sentence}).encode()
+    kind = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        kind["allow"] = "GET, HEAD"
+    await send({"type": "http.response.start", "status": int(status), "headers": _encoded({**kind, **HEADERS})})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _values(scope: Scope, name: str) -> list[str]:
+    """All values of a header, as they were sent."""
+    return [value.decode("latin-1") for key, value in scope["headers"] if key.decode("latin-1").lower() == name]
+
+
+def _encoded(headers: dict[str, str]) -> Iterable[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]

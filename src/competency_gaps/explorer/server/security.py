@@ -1,8 +1,8 @@
 """What stands before every answer: whose requests are heard, and what a browser may do with the answers.
 
 A server on 127.0.0.1 can be reached by every page that the user's browser shows. Three things keep foreign pages out.
-The ``Host`` must be ours: else a name that an attacker points at 127.0.0.1 (DNS rebinding) would make their page one of
-ours. ``Origin`` and ``Sec-Fetch-Site`` must be ours where a browser sends them. And no answer may be embedded elsewhere.
+The ``Host`` must be ours: else a name that an attacker points at 127.0.0.1 (DNS rebinding) would make their page ours.
+``Origin`` and ``Sec-Fetch-Site`` must be ours where a browser sends them. And no answer may be embedded elsewhere.
 """
 
 from __future__ import annotations

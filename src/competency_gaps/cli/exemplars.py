@@ -40,7 +40,7 @@ def exemplars(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Collect each concept's strongest windows, weaker and near silent ones, its tokens, and the concepts nearest to it."""
+    """Collect each concept's windows (strongest, spread, near silent ones), promoted tokens, and similar concepts."""
     from competency_gaps.cli.output import print_json
     from competency_gaps.dictionary.exemplars import ExemplarSettings
     from competency_gaps.progress import Progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,10 +10,14 @@ from competency_gaps.endpoint.client import Endpoint
 from competency_gaps.text import visible
 
 OFF = (
-    "Nobody is asked: this explorer was started without a model. Start it again with "
-    "'cgaps explore RUN --base-url http://localhost:8080/v1 --model NAME' to ask an OpenAI-compatible endpoint."
+    "Nobody is asked, and nothing leaves this machine: this explorer was started without a model. Start it again with "
+    "'cgaps explore RUN --base-url http://localhost:8080/v1 --model NAME' to ask an OpenAI-compatible endpoint whose "
+    "model can call tools."
 )
-ON = "Questions, and the results of the queries that answer them, go to {host}. Nothing else leaves this machine."
+ON = (
+    "Questions go to {place}, and with them the results of the queries that answer them: names, numbers, and short "
+    "pieces of prompts and responses. {rest}"
+)
 
 
 def chat_state(endpoint: Endpoint | None) -> dict[str, Any]:
@@ -25,5 +30,20 @@ def chat_state(endpoint: Endpoint | None) -> dict[str, Any]:
     """
     if endpoint is None:
         return {"configured": False, "model": None, "host": None, "note": OFF}
-    host = visible(urlsplit(endpoint.base_url).netloc)
-    return {"configured": True, "model": visible(endpoint.model), "host": host, "note": ON.format(host=host)}
+    parts = urlsplit(endpoint.base_url)
+    host = visible(parts.netloc)
+    if _is_here(parts.hostname or ""):
+        note = ON.format(place=f"a server on this machine ({host})", rest="Nothing leaves this machine.")
+    else:
+        note = ON.format(place=host, rest="Nothing else leaves this machine.")
+    return {"configured": True, "model": visible(endpoint.model), "host": host, "note": note}
+
+
+def _is_here(name: str) -> bool:
+    """Whether a host is this machine by its loopback address; other names may lead anywhere."""
+    if name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

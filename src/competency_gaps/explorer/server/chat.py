@@ -1,0 +1,216 @@
+"""``POST /chat``: a question in plain language, answered by an endpoint that looks things up in the run.
+
+The model sees the question, the earlier turns and results of the queries of
+:mod:`competency_gaps.explorer.queries`; each number of its answer is then looked up in those results.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import anyio.to_thread
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
+
+from competency_gaps.endpoint.client import Endpoint
+from competency_gaps.endpoint.key import read_key
+from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.explorer import queries
+from competency_gaps.explorer.opened import Opened
+from competency_gaps.explorer.parts import Parts, as_json
+from competency_gaps.explorer.queries import QUERIES, Subject
+from competency_gaps.explorer.queries.trace import trace
+from competency_gaps.explorer.server.chat_model import ANSWER_TOKENS, Call, ChatError, ChatModel, Step, called_in_text
+from competency_gaps.text import visible
+
+ROUNDS = 8
+"""Most rounds of queries for one question [ours]."""
+TURNS = 12
+"""Earlier messages that the model is told again [ours]."""
+TURN_LENGTH = 8_000
+"""Most characters of each [ours]."""
+AT_ONCE = 4
+"""Questions that are answered at once; others wait [ours]."""
+
+
+class _Message(BaseModel):
+    """A turn of the conversation."""
+
+    model_config = ConfigDict(extra="forbid")
+    role: Literal["user", "assistant"]
+    content: Annotated[str, Field(max_length=200_000)]
+
+
+class _ChatRequest(BaseModel):
+    """``ChatRequest`` of the page."""
+
+    model_config = ConfigDict(extra="forbid")
+    run: Annotated[str, Field(max_length=200)]
+    messages: Annotated[list[_Message], Field(min_length=1, max_length=1_000)]
+
+
+def chat_route(opened: Sequence[Opened], endpoint: Endpoint) -> Route:
+    """The route ``/chat``, which answers with one JSON object a line (``ChatEvent`` of the page).
+
+    Parameters
+    ----------
+    opened
+        The runs that can be asked about.
+    endpoint
+        Who answers.
+
+    Raises
+    ------
+    MissingExtraError
+        If ``openai`` is not installed.
+    UserError
+        If the key cannot be one.
+    """
+    if importlib.util.find_spec("openai") is None:
+        raise MissingExtraError("openai", "explore", "Asking a model over an endpoint")
+    read_key(endpoint.api_key_env)
+    subjects = {one.key: Subject(Parts(one.run, key=one.key, dictionary=one.dictionary)) for one in opened}
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def chat(request: Request) -> StreamingResponse:
+        asked = _read(await request.body())
+        subject = subjects.get(asked.run)
+        if subject is None:
+            raise HTTPException(404, "There is no such run in this explorer.")
+
+        async def lines() -> AsyncIterator[bytes]:
+            async with room:
+                async for event in converse(subject, _history(asked), endpoint):
+                    yield as_json(event) + b"\n"
+
+        return StreamingResponse(lines(), media_type="application/x-ndjson")
+
+    return Route("/chat", chat, methods=["POST"])
+
+
+async def converse(
+    subject: Subject, messages: Sequence[Mapping[str, str]], endpoint: Endpoint
+) -> AsyncIterator[dict[str, Any]]:
+    """Answer the last message.
+
+    Parameters
+    ----------
+    subject
+        The run.
+    messages
+        ``role`` and ``content`` of the turns so far; the last is the question.
+    endpoint
+        Who answers.
+
+    Yields
+    ------
+    dict
+        ``ChatEvent`` of the page: each query when its result is there, at last the answer or an error.
+    """
+    import openai
+
+    results: list[tuple[int, Any]] = []
+    talk: list[dict[str, Any]] = [{"role": "system", "content": _prompt()}, *map(dict, messages)]
+    model = ChatModel(endpoint, tools())
+    key = read_key(endpoint.api_key_env).value()
+    try:
+        async with openai.AsyncOpenAI(
+            api_key=key, base_url=endpoint.base_url, timeout=endpoint.timeout, max_retries=0
+        ) as client:
+            for number in range(ROUNDS + 1):
+                step = await model.step(client, talk, last=number == ROUNDS)
+                if not step.calls:
+                    yield await _answer(step, results)
+                    return
+                if number == ROUNDS:
+                    raise ChatError(
+                        f"The model asked for more than {ROUNDS} rounds of queries. Ask something narrower."
+                    )
+                talk.append(step.message())
+                for call in step.calls:
+                    event = await _query(subject, call, len(results) + 1)
+                    results.append((event["id"], event["result"]))
+                    talk.append(_tool_message(call, event))
+                    yield event
+    except (ChatError, UserError) as error:
+        yield {"type": "error", "text": visible(str(error))}
+
+
+def tools() -> list[dict[str, Any]]:
+    """The queries as tools of a chat completion."""
+    return [
+        {
+            "type": "function",
+            "function": {"name": query.name, "description": query.description, "parameters": query.schema},
+        }
+        for query in QUERIES.values()
+    ]
+
+
+async def _query(subject: Subject, call: Call, id: int) -> dict[str, Any]:
+    """Ask what a call asks for, as an event."""
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except (ValueError, RecursionError):
+        arguments = {}
+        result: dict[str, Any] = {"error": "the arguments are no JSON: expected one object."}
+    else:
+        result = await anyio.to_thread.run_sync(queries.ask, subject, call.name, arguments)
+    shown = arguments if isinstance(arguments, dict) else {}
+    return {"type": "query", "id": id, "name": visible(call.name), "arguments": shown, "result": result}
+
+
+def _tool_message(call: Call, event: Mapping[str, Any]) -> dict[str, Any]:
+    content = {"query": event["id"], "result": event["result"]}
+    return {"role": "tool", "tool_call_id": call.id, "content": as_json(content).decode()}
+
+
+async def _answer(step: Step, results: Sequence[tuple[int, Any]]) -> dict[str, Any]:
+    """The answer with its numbers traced, as an event."""
+    text = visible(step.text).strip()
+    if called_in_text(text):
+        raise ChatError(
+            "The server handed the model's call of a tool on as text, so it cannot be answered. Start it so that it "
+            "reads calls: llama.cpp's server with --jinja, vLLM with --enable-auto-tool-choice and the model's "
+            "--tool-call-parser."
+        )
+    if not text:
+        why = f"used all {ANSWER_TOKENS:,} tokens of an answer" if step.finish == "length" else "ended"
+        raise ChatError(f"The model {why} without saying anything. Ask again, or ask something narrower.")
+    numbers = await anyio.to_thread.run_sync(trace, text, results)
+    return {"type": "answer", "text": text, "numbers": numbers}
+
+
+def _read(body: bytes) -> _ChatRequest:
+    try:
+        asked = _ChatRequest.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise HTTPException(400, f"The question is not of the expected form: {place} {first['msg']}.") from None
+    if asked.messages[-1].role != "user":
+        raise HTTPException(400, "The last message must be a question of the user.")
+    return asked
+
+
+def _history(asked: _ChatRequest) -> list[dict[str, str]]:
+    """The last turns, each cut, beginning with one of the user."""
+    kept = [
+        {"role": one.role, "content": one.content[:TURN_LENGTH].encode("utf-8", "replace").decode()}
+        for one in asked.messages[-TURNS:]
+    ]
+    while kept[0]["role"] != "user":
+        kept.pop(0)
+    return kept
+
+
+def _prompt() -> str:
+    return Path(queries.__file__).with_name("prompt.md").read_text(encoding="utf-8")

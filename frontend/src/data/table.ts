@@ -37,11 +37,25 @@ export function value(table: Table, key: string, row: number): number | string |
 export const number = (table: Table, key: string, row: number) => value(table, key, row) as number | null;
 export const text = (table: Table, key: string, row: number) => value(table, key, row) as string | null;
 
+export type Test = (row: number) => boolean;
+
 /** Rows for which every test holds, ascending. */
-export function select(rows: number, tests: ((row: number) => boolean)[]): Uint32Array {
-  const chosen = new Uint32Array(rows);
+export function select(rows: number, tests: Test[]): Uint32Array {
+  return among(everyRow(rows), tests);
+}
+
+export function everyRow(rows: number): Uint32Array {
+  const all = new Uint32Array(rows);
+  for (let row = 0; row < rows; row++) all[row] = row;
+  return all;
+}
+
+/** The rows of an order for which every test holds, in that order. */
+export function among(order: Uint32Array, tests: Test[]): Uint32Array {
+  const chosen = new Uint32Array(order.length);
   let count = 0;
-  next: for (let row = 0; row < rows; row++) {
+  next: for (let i = 0; i < order.length; i++) {
+    const row = order[i]!;
     for (const test of tests) if (!test(row)) continue next;
     chosen[count++] = row;
   }
@@ -51,35 +65,58 @@ export function select(rows: number, tests: ((row: number) => boolean)[]): Uint3
 /** The rows in the order of a column; undefined values come last either way, ties in ascending order of rows. */
 export function sorted(table: Table, rows: Uint32Array, sort: Sort): Uint32Array {
   const column = table.columns[sort.key];
-  if (!column) return rows;
-  if (column.kind === "text") return sortedTexts(column.values, rows, sort.descending);
-  // Values and rows in one typed array each: comparing through a closure would cost several times as much.
-  const sign = sort.descending ? -1 : 1;
-  const keys = new Float64Array(column.values.length);
-  for (let i = 0; i < rows.length; i++) {
-    const row = rows[i]!;
-    const found = column.values[row]!;
-    keys[row] = Number.isNaN(found) ? Infinity : sign * found;
-  }
-  const defined: number[] = [];
-  const last: number[] = [];
-  for (const row of rows) (Number.isNaN(column.values[row]!) ? last : defined).push(row);
-  const order = Uint32Array.from(defined).sort((a, b) => keys[a]! - keys[b]! || a - b);
-  const all = new Uint32Array(rows.length);
-  all.set(order);
-  all.set(last, order.length);
-  return all;
+  return column ? sortedBy(rows, [{ values: sortKeys(column), descending: sort.descending }]) : rows;
 }
 
-function sortedTexts(values: (string | null)[], rows: Uint32Array, descending: boolean): Uint32Array {
-  // The collator is slow: each different text is compared once, then its rank is.
-  const different = [...new Set(Array.from(rows, (row) => values[row] ?? null))].filter((one) => one !== null);
-  const collator = new Intl.Collator("en", { numeric: true });
-  const ranks = new Map(different.sort(collator.compare).map((one, rank) => [one, rank]));
-  const keys = new Float64Array(values.length).fill(Infinity);
-  for (const row of rows) {
-    const found = values[row];
-    if (found != null) keys[row] = (descending ? -1 : 1) * ranks.get(found)!;
-  }
-  return Uint32Array.from(rows).sort((a, b) => (keys[a] === keys[b] ? a - b : keys[a]! - keys[b]!));
+/** The rows in the order of numbers that each row has, the first first; NaN comes last either way, ties in ascending order of rows. */
+export function sortedBy(rows: Uint32Array, keys: { values: ArrayLike<number>; descending: boolean }[]): Uint32Array {
+  const comparable = keys.map(({ values, descending }) => {
+    const found = new Float64Array(values.length);
+    for (const row of rows) {
+      const value = values[row]!;
+      // An infinite value comes before an undefined one.
+      if (Number.isNaN(value)) found[row] = Infinity;
+      else found[row] = Math.min(Number.MAX_VALUE, Math.max(-Number.MAX_VALUE, descending ? -value : value));
+    }
+    return found;
+  });
+  const [first, second] = comparable;
+  if (!first) return rows;
+  if (!second) return rows.slice().sort((a, b) => first[a]! - first[b]! || a - b);
+  return rows.slice().sort((a, b) => {
+    for (const one of comparable) {
+      const difference = one[a]! - one[b]!;
+      // Infinity less itself is NaN: both are undefined.
+      if (difference) return difference;
+    }
+    return a - b;
+  });
+}
+
+/** Numbers that order the values of a column: NaN for null. */
+function sortKeys(column: Column): ArrayLike<number> {
+  return column.kind === "text" ? ranks(column.values) : column.values;
+}
+
+const known = new WeakMap<(string | null)[], Float64Array>();
+
+/** Place of each text among all different ones, regardless of case and with numbers by their size; found once for a column. */
+export function ranks(values: (string | null)[]): Float64Array {
+  const found = known.get(values);
+  if (found) return found;
+  // A collator would take several times as long as comparing texts that are made comparable once.
+  const keys = new Map<string, string>();
+  for (const one of values) if (one !== null && !keys.has(one)) keys.set(one, comparableText(one));
+  const different = [...keys.keys()];
+  const folded = [...keys.values()];
+  const order = everyRow(different.length).sort((a, b) => (folded[a]! < folded[b]! ? -1 : folded[a]! > folded[b]! ? 1 : a - b));
+  const rank = new Map<string, number>();
+  order.forEach((one, place) => rank.set(different[one]!, place));
+  const result = Float64Array.from(values, (one) => (one === null ? NaN : rank.get(one)!));
+  known.set(values, result);
+  return result;
+}
+
+function comparableText(text: string): string {
+  return text.toLowerCase().replace(/\d+/g, (digits) => digits.padStart(9, "0"));
 }

@@ -30,6 +30,7 @@ from competency_gaps.cli import (
     robustness,
     train,
 )
+from competency_gaps.cli import mcp as mcp_command
 from competency_gaps.cli import probe as probe_command
 from competency_gaps.cli import run as run_command
 from competency_gaps.errors import MachineError, UserError
@@ -63,6 +64,7 @@ app.command("train-sae")(train.train_sae)
 app.command("match")(match.match)
 app.command("scope")(match.scope)
 app.add_typer(probe_command.app, name="probe")
+app.command("mcp")(mcp_command.mcp)
 app.command("doctor")(doctor.doctor)
 
 

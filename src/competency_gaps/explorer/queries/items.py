@@ -26,9 +26,8 @@ def find_items(subject: Subject, asked: FindItems) -> dict[str, Any]:
     dict
         ``total`` that qualify and ``items``, the first of them; with a concept, its activation in each as ``cas``.
     """
-    if asked.benchmark is not None:
-        subject.place_of(asked.benchmark)
-    table = subject.parts.context.items.with_row_index("item").filter(_wanted(asked))
+    benchmark = None if asked.benchmark is None else subject.benchmarks[subject.place_of(asked.benchmark)]
+    table = subject.parts.context.items.with_row_index("item").filter(_wanted(asked, benchmark))
     if asked.text is not None:
         found = subject.parts.search(asked.text, subject.parts.context.items.height)
         table = table.filter(pl.col("item").is_in(found["rows"]))
@@ -71,10 +70,10 @@ def _active(subject: Subject, table: pl.DataFrame, concept: int) -> pl.DataFrame
     return table.join(uses, on="item", how="inner").sort(["cas", "item"], descending=[True, False])
 
 
-def _wanted(asked: FindItems) -> pl.Expr:
+def _wanted(asked: FindItems, benchmark: str | None) -> pl.Expr:
     wanted = pl.lit(True)
-    if asked.benchmark is not None:
-        wanted &= pl.col("benchmark") == asked.benchmark
+    if benchmark is not None:
+        wanted &= pl.col("benchmark") == benchmark
     if asked.group is not None:
         wanted &= pl.col("group") == asked.group
     if asked.min_score is not None:

@@ -12,6 +12,7 @@ import polars as pl
 
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.explorer.queries.values import foreign
 from competency_gaps.report.themes import theme_name
 from competency_gaps.runs.open import Run
 from competency_gaps.text import shorten, visible
@@ -100,20 +101,22 @@ class Subject:
         return [found[row] for row in rows]
 
     def place_of(self, benchmark: str) -> int:
-        """Place of a benchmark.
+        """Place of a benchmark, by its name or by its name as answers show it.
 
         Raises
         ------
         UserError
             If the run has no such benchmark.
         """
-        if benchmark not in self.benchmarks:
-            known = ", ".join(shorten(one, 60) for one in self.benchmarks[:40])
-            raise UserError(
-                f"the run has no benchmark {shorten(benchmark, 60)!r}: expected one of {known}."
-                f"{nearest(benchmark, self.benchmarks)}"
-            )
-        return self.benchmarks.index(benchmark)
+        shown = [foreign(name) for name in self.benchmarks]
+        for names in (self.benchmarks, shown):
+            if benchmark in names:
+                return names.index(benchmark)
+        known = ", ".join(shorten(one, 60) for one in self.benchmarks[:40])
+        raise UserError(
+            f"the run has no benchmark {shorten(benchmark, 60)!r}: expected one of {known}."
+            f"{nearest(benchmark, self.benchmarks)}"
+        )
 
     def check_item(self, row: int) -> None:
         """Raise UserError if the run has no such item."""

@@ -49,10 +49,11 @@ def correlation(subject: Subject, asked: TwoBenchmarks) -> dict[str, Any]:
 
     Concepts are set side by side where both benchmarks have enough items for a test (``compared``).
     """
-    joined = _side_by_side(subject, asked)
-    pair = subject.run.overlap.filter(
-        (pl.col("benchmark_a") == asked.first) & (pl.col("benchmark_b") == asked.second)
-    ).row(0, named=True)
+    first, second = (subject.place_of(name) for name in (asked.first, asked.second))
+    names = subject.benchmarks[first], subject.benchmarks[second]
+    joined = _side_by_side(subject, first, second)
+    here = (pl.col("benchmark_a") == names[0]) & (pl.col("benchmark_b") == names[1])
+    pair = subject.run.overlap.filter(here).row(0, named=True)
     alive = joined.filter(pl.col("alive"))
     one, other = pl.col("support") > 0, pl.col("support_second") > 0
     least = float(subject.run.manifest["evidence"]["min_n_eff"])
@@ -62,8 +63,8 @@ def correlation(subject: Subject, asked: TwoBenchmarks) -> dict[str, Any]:
     above = both.filter(pl.col("difference") > 0).sort(["difference", "concept"], descending=[True, False])
     below = both.filter(pl.col("difference") < 0).sort(["difference", "concept"])
     return {
-        "first": foreign(asked.first),
-        "second": foreign(asked.second),
+        "first": foreign(names[0]),
+        "second": foreign(names[1]),
         **fields(pair, _PAIR),
         "covered_by_both": alive.filter(one & other).height,
         "covered_by_first_only": alive.filter(one & ~other).height,
@@ -119,14 +120,11 @@ def run_card(subject: Subject, asked: Nothing) -> dict[str, Any]:
     }
 
 
-def _side_by_side(subject: Subject, asked: TwoBenchmarks) -> pl.DataFrame:
+def _side_by_side(subject: Subject, first: int, second: int) -> pl.DataFrame:
     """Every concept with its numbers in the first benchmark, and those in the second with the ending ``_second``."""
-    context = subject.parts.context
-    first, second = (
-        context.benchmark_concepts(subject.place_of(name), ("support", *_SIDE)) for name in (asked.first, asked.second)
-    )
+    one, other = (subject.parts.context.benchmark_concepts(place, ("support", *_SIDE)) for place in (first, second))
     facts = subject.concepts.select("concept", "label", "alive", "ranked")
-    return pl.concat([facts, first, second.select(pl.all().name.suffix("_second"))], how="horizontal")
+    return pl.concat([facts, one, other.select(pl.all().name.suffix("_second"))], how="horizontal")
 
 
 def _differing(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,183 @@
+"""``cgaps explore`` as a process: it answers, keeps to this machine, and ends quietly."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from explorer_runs import Made
+from typer.testing import CliRunner
+
+from competency_gaps.cli import app as cli
+from competency_gaps.cli import explore
+from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.explorer import page_files as page_module
+from competency_gaps.explorer.opened import open_runs
+
+SECRET = "sk-a-secret-that-nobody-may-see"
+
+
+@contextmanager
+def exploring(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
+    """A served explorer: the process, its port, and what it said."""
+    command = [sys.executable, "-c", "from competency_gaps.cli.app import main; main()", "explore", *arguments]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "80", **environment},
+    )
+    try:
+        said = ""
+        while (found := re.search(r"http://127\.0\.0\.1:(\d+)/", said)) is None:
+            line = process.stdout.readline()
+            if not line:
+                raise AssertionError(f"it ended: {process.stderr.read()}")
+            said += line
+        yield process, int(found[1]), said
+    finally:
+        process.kill()
+        process.wait()
+
+
+def get(port: int, path: str) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+needs_page = pytest.mark.skipif(not (page_module.PAGE / "app.js").is_file(), reason="the page was not built")
+
+
+@needs_page
+def test_it_serves_and_ends_quietly(hostile: Made):
+    with exploring(str(hostile.run), "--port", "0") as (process, port, said):
+        assert "1 run at" in said
+        status, content = get(port, "/data/runs.json")
+        assert status == 200
+        assert [one["key"] for one in json.loads(content)["runs"]] == ["run"]
+        assert get(port, "/")[1] == (page_module.PAGE / "index.html").read_bytes()
+        table = get(port, "/data/run/concepts.parquet")[1]
+        assert table[:4] == table[-4:] == b"PAR1"
+        idle = socket.create_connection(("127.0.0.1", port))  # a browser's open connection holds nothing up
+        start = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+        idle.close()
+    assert time.monotonic() - start < 8
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+@needs_page
+def test_it_listens_on_this_machine_only(hostile: Made):
+    with exploring(str(hostile.run), "--port", "0") as (process, port, _):
+        listening = {
+            line.split()[1]
+            for line in Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]
+            if line.split()[3] == "0A" and line.split()[1].endswith(f":{port:04X}")
+        }
+        assert listening == {f"0100007F:{port:04X}"}
+
+
+@needs_page
+def test_a_taken_port_is_passed_over(hostile: Made):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        asked = taken.getsockname()[1]
+        with exploring(str(hostile.run), "--port", str(asked)) as (_, port, said):
+            assert f"Port {asked} is taken." in said
+            assert asked < port < asked + explore.NEARBY
+            assert get(port, "/data/runs.json")[0] == 200
+
+
+@needs_page
+def test_the_key_is_nowhere(hostile: Made):
+    arguments = ("--base-url", "http://127.0.0.1:9/v1", "--model", "some<b>", "--key-env", "SOME_KEY")
+    with exploring(str(hostile.run), "--port", "0", *arguments, SOME_KEY=SECRET) as (process, port, said):
+        state = json.loads(get(port, "/data/runs.json")[1])["chat"]
+        assert (state["configured"], state["model"], state["host"]) == (True, "some<b>", "127.0.0.1:9")
+        given = b"".join(get(port, path)[1] for path in ("/", "/app.js", "/data/runs.json", "/data/run/run.json"))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert SECRET not in said + out + err
+    assert SECRET.encode() not in given
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "does not exist"),
+        (["RUN", "--model", "some"], "--base-url"),
+        (["RUN", "--base-url", "http://localhost:1/v1"], "--model"),
+        (["RUN", "--dictionary", "nowhere"], "does not exist"),
+        (["RUN", "RUN"], "given 2 times"),
+        (["RUN", "--base-url", "http://user:password@host/v1", "--model", "some"], "base_url"),
+    ],
+)
+def test_what_is_wrong_is_said(hostile: Made, arguments: list[str], message: str):
+    given = [str(hostile.run) if one == "RUN" else one for one in arguments]
+    found = CliRunner().invoke(cli.app, ["explore", *given])
+    assert isinstance(found.exception, UserError)
+    assert message in str(found.exception)
+
+
+def test_a_missing_package_is_named(hostile: Made, monkeypatch):
+    monkeypatch.setattr(explore.importlib.util, "find_spec", lambda name: None)
+    found = CliRunner().invoke(cli.app, ["explore", str(hostile.run)])
+    assert isinstance(found.exception, MissingExtraError)
+    assert "pip install 'competency-gaps[explore]'" in str(found.exception)
+
+
+def test_the_address_is_opened_only_if_asked(monkeypatch):
+    class Server:
+        started = True
+        should_exit = False
+
+    opened: list[str] = []
+    monkeypatch.setattr(explore.webbrowser, "open", opened.append)
+    explore._say(Server(), "http://127.0.0.1:1/", 1, 1, 1, False)
+    assert opened == []
+    explore._say(Server(), "http://127.0.0.1:1/", 1, 1, 1, True)
+    assert opened == ["http://127.0.0.1:1/"]
+
+
+def test_keys_tell_runs_apart(hostile: Made, tmp_path: Path):
+    names = ["Über Run!", "a/run", "b/run", "b/RUN 2", "---", "x" * 90, "run.json"]
+    opened = open_runs([_copied_manifest(hostile.run, tmp_path / name) for name in names])
+    keys = [one.key for one in opened]
+    assert keys == ["ber-run", "run", "run-2", "run-2-2", "run-3", "x" * 40, "run-json"]
+    assert [one.title for one in opened][1:3] == ["a/run", "b/run"]
+    assert all(re.fullmatch("[a-z0-9-]+", key) for key in keys)
+
+
+def test_a_dictionary_serves_the_runs_that_it_is_about(hostile: Made, tmp_path: Path):
+    other = _copied_manifest(hostile.run, tmp_path / "other", weights="f" * 64)
+    found = open_runs([hostile.run, other], hostile.dictionary)
+    assert found[0].dictionary is not None
+    assert found[1].dictionary is None
+    with pytest.raises(UserError, match="belongs to another SAE"):
+        open_runs([other], hostile.dictionary)
+
+
+def _copied_manifest(run: Path, to: Path, weights: str | None = None) -> Path:
+    """A run that can be opened, without its tables."""
+    to.mkdir(parents=True)
+    manifest = json.loads((run / "manifest.json").read_text())
+    if weights:
+        manifest["sae"]["weights_sha256"] = weights
+    (to / "manifest.json").write_text(json.dumps(manifest))
+    return to

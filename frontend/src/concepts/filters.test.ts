@@ -1,0 +1,101 @@
+import { describe, expect, it, vi } from "vitest";
+import { type Column, select, type Table } from "../data/table";
+import { COVERAGE, PERFORMANCE, tests } from "./filters";
+import { orderOf, readSort, writeSort } from "./table";
+
+// The address belongs to a page, and there is none here.
+vi.mock("../app/route", () => ({ go: vi.fn(), useRoute: vi.fn() }));
+
+const ROWS = 400;
+const random = (seed: number) => () => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff);
+
+interface Concept {
+  label: string | null; peak_token: string | null; alive: boolean; dense: boolean; template: boolean; exact_token: boolean; ranked: boolean;
+  performance_status: string; coverage_status: string | null; theme: number | null; subtheme: number | null;
+  n_eff: number; q_value: number | null; lift: number | null; gap: number | null; chance_seen: number | null;
+}
+
+function drawn(): Concept[] {
+  const next = random(11);
+  const one = <T>(values: T[]): T => values[Math.floor(next() * values.length)]!;
+  const maybe = (value: number) => (next() < 0.3 ? null : value);
+  return Array.from({ length: ROWS }, () => {
+    const alive = next() < 0.9;
+    const [dense, template, exact_token] = [alive && next() < 0.1, alive && next() < 0.1, alive && next() < 0.1];
+    return {
+      label: next() < 0.3 ? null : `${one(["River", "names", "Code 12"])} ${one(["in french", "of 7", "x"])}`, peak_token: one([" the", "River", null]),
+      alive, dense, template, exact_token, ranked: alive && !dense && !template && !exact_token,
+      performance_status: one(PERFORMANCE), coverage_status: alive ? one(COVERAGE) : null, theme: maybe(Math.floor(4 * next())), subtheme: maybe(Math.floor(9 * next())),
+      n_eff: Math.fround(40 * next()), q_value: maybe(Math.fround(next())), lift: next() < 0.1 ? Infinity : maybe(Math.fround(8 * next() - 4)),
+      gap: maybe(Math.fround(next() - 0.5)), chance_seen: maybe(Math.fround(next())),
+    };
+  });
+}
+
+function table(concepts: Concept[]): Table {
+  const columns: Record<string, Column> = {};
+  for (const key of Object.keys(concepts[0]!) as (keyof Concept)[]) {
+    const values = concepts.map((one) => one[key]);
+    if (values.some((value) => typeof value === "boolean")) columns[key] = { kind: "flag", values: Uint8Array.from(values, Number) };
+    else if (values.some((value) => typeof value === "string")) columns[key] = { kind: "text", values: values as (string | null)[] };
+    else columns[key] = { kind: "number", values: Float32Array.from(values, (value) => (value === null ? NaN : Number(value))) };
+  }
+  return { rows: concepts.length, columns };
+}
+
+const concepts = drawn();
+const shown = (query: string) => [...select(ROWS, tests(new URLSearchParams(query), table(concepts)))];
+const where = (test: (one: Concept, row: number) => boolean) => concepts.map((_, row) => row).filter((row) => test(concepts[row]!, row));
+
+describe("filters", () => {
+  const cases: [string, (one: Concept, row: number) => boolean][] = [
+    ["", (one) => one.ranked],
+    ["flags=all", () => true],
+    ["flags=dense,dead", (one) => one.ranked || one.dense || !one.alive],
+    ["flags=nonsense", (one) => one.ranked],
+    ["flags=all&q=RIVER+fr", (one) => (one.label ?? one.peak_token ?? "").toLowerCase().includes("river") && (one.label ?? "").includes("fr")],
+    ["flags=all&q=12", (one, row) => row === 12 || (one.label ?? "").includes("12")],
+    ["flags=all&q=%23300", (_, row) => row === 300],
+    ["status=weak,strong", (one) => one.ranked && ["weak", "strong"].includes(one.performance_status)],
+    ["coverage=missing&flags=all", (one) => one.coverage_status === "missing"],
+    ["theme=2&flags=all", (one) => one.theme === 2],
+    ["theme=2&subtheme=5&flags=all", (one) => one.theme === 2 && one.subtheme === 5],
+    ["n_eff=20&flags=all", (one) => one.n_eff >= 20],
+    ["n_eff=many&qmax=&flags=all", () => true],
+    ["qmax=0.4&flags=all", (one) => one.q_value !== null && one.q_value <= 0.4],
+    ["liftmin=-1&liftmax=2&flags=all", (one) => one.lift !== null && one.lift >= -1 && one.lift <= 2],
+    ["liftmin=1&flags=all", (one) => one.lift !== null && one.lift >= 1],
+    ["ids=3,17,390&flags=all", (_, row) => [3, 17, 390].includes(row)],
+  ];
+  for (const [query, test] of cases) {
+    it(`chooses by "${query}"`, () => {
+      const expected = where(test);
+      expect(shown(query)).toEqual(expected);
+    });
+  }
+  it("draws cases in which every filter keeps some concepts and drops others", () => {
+    for (const [query] of cases.slice(0, -1)) expect(shown(query).length).toBeGreaterThan(0);
+  });
+});
+
+describe("the order without a sort", () => {
+  it("puts weak concepts first, by gap, and untested ones last", () => {
+    const order = [...orderOf(table(concepts), null, "model")].map((row) => concepts[row]!);
+    const places = order.map((one) => ["weak", "typical", "strong", "insufficient", "untested"].indexOf(one.performance_status));
+    expect(places).toEqual(places.slice().sort((a, b) => a - b));
+    const weak = order.filter((one) => one.performance_status === "weak").map((one) => one.gap ?? Infinity);
+    expect(weak).toEqual(weak.slice().sort((a, b) => (a === b ? 0 : a - b)));
+  });
+  it("puts missing concepts first, then the lowest lift, and dead ones last", () => {
+    const order = [...orderOf(table(concepts), null, "benchmark")].map((row) => concepts[row]!);
+    const places = order.map((one) => ["missing", "under", "typical", "over", null].indexOf(one.coverage_status));
+    expect(places).toEqual(places.slice().sort((a, b) => a - b));
+    const under = order.filter((one) => one.coverage_status === "under" && one.lift !== null).map((one) => one.lift!);
+    expect(under).toEqual(under.slice().sort((a, b) => (a === b ? 0 : a - b)));
+  });
+});
+
+it("writes a sort as it reads it", () => {
+  for (const word of ["gap", "-gap", "chi_model@3"]) expect(writeSort(readSort(word))).toBe(word);
+  expect(readSort(null)).toBeNull();
+});

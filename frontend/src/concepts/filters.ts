@@ -1,0 +1,105 @@
+/** Which concepts are shown, as the address says it. The map reads the same settings. */
+import { selectionOf } from "../app/selection";
+import { numbers, type Column, type Table, type Test, texts } from "../data/table";
+
+export const PERFORMANCE = ["weak", "strong", "typical", "insufficient", "untested"];
+export const COVERAGE = ["missing", "under", "typical", "over"];
+
+/** Why a concept is not ranked, in the words of `flags=`. */
+export const FLAGS = ["dense", "template", "exact_token", "dead"] as const;
+export type Flag = (typeof FLAGS)[number];
+
+/** Parameters that choose concepts; a link that clears the filters takes all of them away. */
+export const FILTERS = ["q", "status", "coverage", "flags", "theme", "subtheme", "n_eff", "qmax", "liftmin", "liftmax", "ids"] as const;
+
+/** The flags whose concepts are shown beside the ranked ones. */
+export function shownFlags(param: string | null): Flag[] {
+  return param === "all" ? [...FLAGS] : FLAGS.filter((flag) => (param ?? "").split(",").includes(flag));
+}
+
+/** A number in the address; null: not given, or none. */
+export function bound(params: URLSearchParams, name: string): number | null {
+  const given = params.get(name);
+  return given !== null && given.trim() !== "" && Number.isFinite(Number(given)) ? Number(given) : null;
+}
+
+/**
+ * What a row must fulfil to be shown.
+ *
+ * `table` has all columns of `concepts.parquet`; those of a benchmark's part may stand in their place.
+ */
+export function tests(params: URLSearchParams, table: Table): Test[] {
+  return [
+    ofFlags(shownFlags(params.get("flags")), table),
+    ofSearch(params.get("q") ?? "", table),
+    ofWord(params.get("status"), "performance_status", table),
+    ofWord(params.get("coverage"), "coverage_status", table),
+    ofNumber(params.get("theme"), "theme", table),
+    ofNumber(params.get("subtheme"), "subtheme", table),
+    ofRange(bound(params, "n_eff"), null, "n_eff", table),
+    ofRange(null, bound(params, "qmax"), "q_value", table),
+    ofRange(bound(params, "liftmin"), bound(params, "liftmax"), "lift", table),
+    ofChoice(params.get("ids")),
+  ].filter((test) => test !== null);
+}
+
+function ofFlags(shown: Flag[], table: Table): Test | null {
+  if (shown.length === FLAGS.length) return null;
+  const ranked = numbers(table, "ranked");
+  const alive = numbers(table, "alive");
+  const columns = shown.filter((flag) => flag !== "dead").map((flag) => numbers(table, flag));
+  const dead = shown.includes("dead");
+  return (row) => ranked[row] === 1 || (dead && alive[row] === 0) || columns.some((flag) => flag[row] === 1);
+}
+
+/** Every word must be in the label (or, without one, in the token that the concept stands on); a number may be the concept's own. */
+function ofSearch(query: string, table: Table): Test | null {
+  const words = query.toLowerCase().split(/\s+/).filter((word) => word !== "");
+  if (words.length === 0) return null;
+  const names = searchable(table);
+  const id = /^#?(\d{1,9})$/.exec(query.trim())?.[1];
+  const concept = id === undefined ? -1 : Number(id);
+  return (row) => row === concept || words.every((word) => names[row]!.includes(word));
+}
+
+const lowered = new WeakMap<Column, string[]>();
+
+function searchable(table: Table): string[] {
+  const column = table.columns.label!;
+  const known = lowered.get(column);
+  if (known) return known;
+  const tokens = texts(table, "peak_token");
+  const names = texts(table, "label").map((label, row) => (label ?? tokens[row] ?? "").toLowerCase());
+  lowered.set(column, names);
+  return names;
+}
+
+/** `weak,strong`: one of these words. */
+function ofWord(param: string | null, key: string, table: Table): Test | null {
+  if (!param) return null;
+  const wanted = new Set(param.split(","));
+  const values = texts(table, key);
+  return (row) => wanted.has(values[row] ?? "");
+}
+
+function ofNumber(param: string | null, key: string, table: Table): Test | null {
+  if (param === null || !/^\d{1,9}$/.test(param) || !table.columns[key]) return null;
+  const values = numbers(table, key);
+  const wanted = Number(param);
+  return (row) => values[row] === wanted;
+}
+
+/** Within both bounds; what is not defined is in no range. */
+function ofRange(least: number | null, most: number | null, key: string, table: Table): Test | null {
+  if (least === null && most === null) return null;
+  const values = numbers(table, key);
+  const [from, to] = [least ?? -Infinity, most ?? Infinity];
+  return (row) => values[row]! >= from && values[row]! <= to;
+}
+
+function ofChoice(param: string | null): Test | null {
+  const ids = selectionOf(param);
+  if (ids === null) return null;
+  const chosen = new Set(ids);
+  return (row) => chosen.has(row);
+}

@@ -1,0 +1,66 @@
+/** The table of concepts: columns that are put beside its own, and its orders. */
+import type { Face } from "../app/state";
+import { everyRow, numbers, type Sort, sorted, sortedBy, type Table, texts } from "../data/table";
+import type { ThemeFile } from "../data/types";
+
+/** Name of the column that holds a measure within the benchmark at `place`. */
+export const within = (measure: string, place: number) => `${measure}@${place}`;
+
+/** The table with further columns: names of themes, and a measure of each benchmark that has been read. */
+export function widened(table: Table, themes: ThemeFile | null, measure: string | null, parts: (Table | null)[]): Table {
+  const columns = { ...table.columns };
+  if (themes) {
+    for (const level of ["theme", "subtheme"] as const) {
+      const names = new Map(themes.themes.filter((one) => one.level === level).map((one) => [one.id, one.name]));
+      const ids = numbers(table, level);
+      columns[`${level}_name`] = { kind: "text", values: Array.from(ids, (id) => (Number.isNaN(id) ? null : (names.get(id) ?? `${level} ${id}`))) };
+    }
+  }
+  parts.forEach((part, place) => {
+    const column = measure && part?.columns[measure];
+    if (column) columns[within(measure, place)] = column;
+  });
+  return { rows: table.rows, columns };
+}
+
+/** What is worst comes first, then what is well; what is not known comes last. */
+const RANKS: Record<Face, { key: string; words: string[]; then: (table: Table) => { key: string; descending: boolean }[] }> = {
+  model: {
+    key: "performance_status",
+    words: ["weak", "typical", "strong", "insufficient", "untested"],
+    then: () => [{ key: "gap", descending: false }],
+  },
+  // A missing concept has no lift: the likelier that reference text would have shown it, the more its absence is news.
+  benchmark: {
+    key: "coverage_status",
+    words: ["missing", "under", "typical", "over"],
+    then: (table) => ["lift", "chance_seen", "density"].filter((key) => key in table.columns).map((key) => ({ key, descending: key !== "lift" })),
+  },
+};
+
+/** All rows as a sort wants them; without one, in the order that answers the question of a face. */
+export function orderOf(table: Table, sort: Sort | null, face: Face): Uint32Array {
+  const all = everyRow(table.rows);
+  if (sort && table.columns[sort.key]) return sorted(table, all, sort);
+  const { key, words, then } = RANKS[face];
+  const place = new Map(words.map((word, rank) => [word, rank]));
+  const ranks = Float64Array.from(texts(table, key), (word) => place.get(word ?? "") ?? NaN);
+  return sortedBy(all, [
+    { values: ranks, descending: false },
+    ...then(table).map((one) => ({ values: numbers(table, one.key), descending: one.descending })),
+  ]);
+}
+
+/** In words, what the order without a sort is. */
+export const ORDER_WORDS: Record<Face, string> = {
+  model: "weak ones first, by gap",
+  benchmark: "missing ones first, then by lift",
+};
+
+/** `-gap`: by gap, the largest first. */
+export function readSort(param: string | null): Sort | null {
+  if (!param) return null;
+  return param.startsWith("-") ? { key: param.slice(1), descending: true } : { key: param, descending: false };
+}
+
+export const writeSort = (sort: Sort | null) => (sort ? `${sort.descending ? "-" : ""}${sort.key}` : null);

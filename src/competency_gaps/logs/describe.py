@@ -12,6 +12,8 @@ from competency_gaps.logs.model_name import same_model
 from competency_gaps.text import plural, shorten, visible
 
 UNSAID = "the log names no model, so nobody can check that its scores and the run's concepts belong to one"
+OTHER_MODEL = "the activations come from"
+"""Stands in every warning of a log that seems to be of another model, or of another revision of it."""
 _LIMIT = 300
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -51,13 +53,13 @@ def model_warnings(
     for name in dict.fromkeys(report.model for report in reports if report.model is not None):
         if not same_model(name, model):
             yield visible(
-                f"{benchmark}: the log is of the model {shorten(name, 120)!r}, the activations come from {model!r}. "
+                f"{benchmark}: the log is of the model {shorten(name, 120)!r}, {OTHER_MODEL} {model!r}. "
                 "If these are two models, scores and concepts belong to different models and the gaps mean nothing."
             )
     for theirs in dict.fromkeys(model_commit(report.files) for report in reports if report.format == "lm_eval"):
         if theirs and revision and _COMMIT.fullmatch(revision) and theirs != revision:
             yield (
-                f"{benchmark}: the log is of the model's revision {theirs[:12]}, the activations come from "
+                f"{benchmark}: the log is of the model's revision {theirs[:12]}, {OTHER_MODEL} "
                 f"{revision[:12]}. If the weights differ, scores and concepts belong to different models."
             )
 

@@ -24,6 +24,11 @@ class Finding:
     """The rest, with the denominators."""
     tone: str = ""
     """``weak`` or ``strong`` where the finding speaks of performance."""
+    about: str = ""
+    """What it speaks of: ``score``, ``exercised``, ``missing``, ``narrowest`` (benchmark), ``concentration``,
+    ``overlap``, ``themes``, ``weak`` or ``strong``."""
+    subject: str | int | None = None
+    """The benchmark's name or the theme's number that it is about; null: the whole run."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def _weak_themes(themes: Themes | None) -> list[Finding]:
     if themes is None:
         return []
     if not themes.tested:
-        return [Finding("N/A", f"No theme could be tested, of {themes.themes.height:,}.")]
+        return [Finding("N/A", f"No theme could be tested, of {themes.themes.height:,}.", about="themes")]
     weak = themes.weak
     text = f"of {themes.tested:,} tested themes {'is' if weak.height == 1 else 'are'} weak"
     if weak.height:
@@ -113,14 +118,16 @@ def _weak_themes(themes: Themes | None) -> list[Finding]:
             for row in weak.head(2).iter_rows(named=True)
         ]
         text += f", above all {' and '.join(named)}" if weak.height > 1 else f": {named[0]}"
-    return [Finding(integer(weak.height), text + ".", "weak" if weak.height else "")]
+    weakest = int(weak["id"][0]) if weak.height else None
+    return [Finding(integer(weak.height), text + ".", "weak" if weak.height else "", "themes", weakest)]
 
 
 def _verdict(ranked: Ranking, which: str) -> Finding:
     frame, side = (ranked.weak, "below") if which == "weak" else (ranked.strong, "above")
     leading = ranked.weak_leaders if which == "weak" else ranked.strong_leaders
     if not ranked.tested.height:
-        return Finding("N/A", f"No concept could be tested for being {which}: none has an n_eff of {ranked.floor:g}.")
+        text = f"No concept could be tested for being {which}: none has an n_eff of {ranked.floor:g}."
+        return Finding("N/A", text, about=which)
     text = (
         f"of {ranked.tested.height:,} tested concepts are {which}: {side} their benchmarks' average, at a "
         f"false-discovery rate of {percent(ranked.q, 1)}"
@@ -134,7 +141,7 @@ def _verdict(ranked: Ranking, which: str) -> Finding:
             f". The {extreme} that leads one, “{shorten(concept_name(row), 80)}”{peak}, has a gap of "
             f"{GAP.cell(row)} (active in {plural(row['support'], 'item')}, n_eff {tenths(row['n_eff'])})"
         )
-    return Finding(integer(frame.height), text + ".", which if frame.height else "")
+    return Finding(integer(frame.height), text + ".", which if frame.height else "", which)
 
 
 def _score(view: Overview) -> Finding:
@@ -143,9 +150,9 @@ def _score(view: Overview) -> Finding:
         rest = f"; {integer(view.excluded)} excluded and {integer(view.unscored)} unscored are left out"
     over = f"{plural(view.items, 'item')} over {plural(view.benchmarks, 'benchmark')}"
     if view.mean_score is None:
-        return Finding("N/A", f"None of {over} is scored: this run speaks of coverage only{rest}.")
+        return Finding("N/A", f"None of {over} is scored: this run speaks of coverage only{rest}.", about="score")
     text = f"is the mean score of {view.model} on {view.scored:,} of {over} (each item counts once{rest})."
-    return Finding(percent(view.mean_score, 1), text)
+    return Finding(percent(view.mean_score, 1), text, about="score")
 
 
 def _exercised(view: Overview) -> Finding:
@@ -153,7 +160,7 @@ def _exercised(view: Overview) -> Finding:
         f"of the SAE's {view.d_sae:,} concepts are exercised by at least one item: {view.exercised:,}, which is "
         f"{percent(view.exercised, view.alive)} of the {view.alive:,} that are alive."
     )
-    return Finding(percent(view.exercised, view.d_sae), text)
+    return Finding(percent(view.exercised, view.d_sae), text, about="exercised")
 
 
 def _missing(view: Overview) -> Finding:
@@ -162,7 +169,7 @@ def _missing(view: Overview) -> Finding:
     )
     if not view.reference:
         text += " No reference text was read, so alive means active in this run, and none can be missing everywhere."
-    return Finding(integer(view.missing), text)
+    return Finding(integer(view.missing), text, about="missing")
 
 
 def _least_complete(run: RunView, view: Overview) -> list[Finding]:
@@ -181,7 +188,7 @@ def _least_complete(run: RunView, view: Overview) -> list[Finding]:
         f"{least['missing']:,} of {least['alive']:,}; the broadest, "
         f"{shorten(most['benchmark'], 60)}, misses {share_of(most['missing'], most['alive'])}."
     )
-    return [Finding(percent(least["missing"], least["alive"]), text)]
+    return [Finding(percent(least["missing"], least["alive"]), text, about="narrowest", subject=least["benchmark"])]
 
 
 def _concentration(run: RunView, view: Overview) -> list[Finding]:
@@ -193,7 +200,7 @@ def _concentration(run: RunView, view: Overview) -> list[Finding]:
         f"{'concept carries' if half == 1 else 'concepts carry'} half of all coverage, flagged ones among them: "
         f"{percent(half, view.alive)} of {view.alive:,} alive."
     )
-    return [Finding(integer(half), text)]
+    return [Finding(integer(half), text, about="concentration")]
 
 
 def _overlap(run: RunView) -> list[Finding]:
@@ -212,4 +219,4 @@ def _overlap(run: RunView) -> list[Finding]:
     )
     if pairs.height > 1:
         text += f"; the furthest, {least}, share {percent(low['jaccard'], 1)}"
-    return [Finding(percent(high["jaccard"], 1), text + ".")]
+    return [Finding(percent(high["jaccard"], 1), text + ".", about="overlap")]

@@ -19,7 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from competency_gaps import text
-from competency_gaps.report import colours, columns, findings, headline, judged, labels, page, themes
+from competency_gaps.report import colours, columns, findings, headline, judged, labels, page, sources, themes
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.theme_page import origins, theme_section
 from competency_gaps.robustness import read_assessment
@@ -122,6 +122,7 @@ def render(run: RunView, *, top: int, examples: int) -> str:
         benchmarks=run.benchmarks.to_dicts(),
         policies={entry["name"]: str(entry["policy"] or "") for entry in run.manifest["benchmarks"]},
         figures=judged.figure_lines(run.manifest),
+        source_warnings=sources.source_warnings(run.manifest),
         left_out=findings.left_out(run.items, run.manifest["benchmarks"]),
         missing_bars=page.missing_bars(run),
         multiples=(

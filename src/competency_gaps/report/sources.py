@@ -1,0 +1,55 @@
+"""What reading other tools' logs and tasks left in doubt, in sentences for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from competency_gaps.logs.describe import OTHER_MODEL
+from competency_gaps.text import integer, shorten, visible
+
+_LIMIT = 600
+
+
+@dataclass(frozen=True)
+class SourceWarning:
+    """One warning about what a benchmark was read from."""
+
+    benchmark: str
+    text: str
+    bad: bool
+    """The log seems to be of another model, so that the benchmark's scores and concepts may not belong together."""
+
+
+def source_warnings(manifest: Mapping[str, Any]) -> list[SourceWarning]:
+    """Gather the warnings that were kept of logs and tasks, each once, benchmark after benchmark.
+
+    Parameters
+    ----------
+    manifest : mapping
+        Of the run; one whose benchmarks have no ``source`` gives none.
+    """
+    found: dict[tuple[str, str], SourceWarning] = {}
+    for entry in manifest["benchmarks"]:
+        name = str(entry["name"])
+        for report in entry.get("source") or ():
+            for line in report.get("warnings") or ():
+                # Where a warning names its benchmark, the name is said beside it.
+                text = shorten(visible(str(line).removeprefix(f"{name}: ")), _LIMIT)
+                found[name, text] = SourceWarning(name, text, OTHER_MODEL in line)
+    return list(found.values())
+
+
+def unread(left_out: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Records that became no item, a line for each reason: where, and the reason."""
+    places: dict[str, list[str]] = {}
+    for one in left_out:
+        places.setdefault(str(one["reason"]), []).append(str(one["where"]))
+    return [
+        (
+            shorten(where[0], 200) if len(where) == 1 else f"{integer(len(where))} records: {shorten(where[0], 200)} …",
+            shorten(reason, _LIMIT),
+        )
+        for reason, where in places.items()
+    ]

@@ -1,7 +1,7 @@
 """A run in parts: named byte strings, made when they are asked for.
 
 ``run.json`` all that is small; ``themes.json``; ``concepts.parquet`` and, for the benchmark at place K,
-``concepts/K.parquet``; ``items.parquet``; ``concept/N.json`` and ``item/N.json``, the details of some concepts or items.
+``concepts/K.parquet``; ``items.parquet``; ``concept/N.json`` and ``item/N.json``, the details of some of them.
 What is in them is written down in ``frontend/src/data/types.ts``.
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.explorer.parts import tables
+from competency_gaps.explorer.parts.amounts import SERVED, Amounts
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.themes import theme_file
 from competency_gaps.files import finite
@@ -45,6 +46,8 @@ class Parts:
         How many details ``concept/N.json`` and ``item/N.json`` hold.
     digits : int, optional
         Significant digits to which measures are rounded; None keeps float32.
+    amounts : Amounts
+        How much details hold.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Parts:
         concepts_per_part: int = 1,
         items_per_part: int = 1,
         digits: int | None = None,
+        amounts: Amounts = SERVED,
     ) -> None:
         self.context = Context(
             run,
@@ -66,6 +70,7 @@ class Parts:
             concepts_per_part=concepts_per_part,
             items_per_part=items_per_part,
             digits=digits,
+            amounts=amounts,
         )
 
     def names(self) -> Iterator[str]:

@@ -13,6 +13,7 @@ STRONGEST = 2000
 LEAST_SHARED = 3
 """[ours] Two rare concepts that share one or two items by chance would have the largest index of all."""
 COUNT = 8
+"""Partners that are given."""
 _CANDIDATES = 64
 _BATCH = 16_000_000
 """Concepts of items, with repetition, that are in memory at once."""

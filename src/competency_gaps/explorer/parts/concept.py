@@ -17,8 +17,6 @@ from competency_gaps.report.labels import marks_of, provenance
 if TYPE_CHECKING:
     from competency_gaps.explorer.parts.context import Context
 
-SHOWN = {"strongest": 3, "best": 5, "worst": 5}
-"""Items of each kind."""
 _LABEL = ("label", "kind", "explainer", "score", "scored_by", "placeholder", "date")
 _SOURCE = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", re.ASCII)
 
@@ -52,7 +50,7 @@ def concept_details(context: Context, concepts: range) -> list[dict[str, Any]]:
             "provenance": provenance(row),
             "marks": marks_of(row),
             **_directions(context, concept),
-            "coactive": partners[number],
+            "coactive": partners[number][: context.amounts.coactive],
             "matched": context.sources.matched.get(concept, []),
             "histogram": histograms[number],
             "items": items[number],
@@ -67,10 +65,11 @@ def _items(
     context: Context, uses: Uses, concepts: range, strongest: Sequence[np.ndarray]
 ) -> list[dict[str, list[dict[str, Any]]]]:
     """Per concept its strongest, best and worst items."""
+    amounts = context.amounts
     chosen = {
-        "strongest": [places[: SHOWN["strongest"]] for places in strongest],
-        "best": uses.best(SHOWN["best"]),
-        "worst": uses.worst(SHOWN["worst"]),
+        "strongest": [places[: amounts.strongest] for places in strongest],
+        "best": uses.best(amounts.best),
+        "worst": uses.worst(amounts.worst),
     }
     found = []
     for number, concept in enumerate(concepts):
@@ -113,7 +112,9 @@ def _tokens(
             found.append(None)
             continue
         ranges, inside = moved(np.stack([one.start, one.end], axis=1), first, last)
-        kept = zip(ranges[inside].tolist(), one.activation[inside].tolist(), strict=True)
+        held = np.flatnonzero(inside)
+        held = np.sort(held[np.argsort(-one.activation[held], kind="stable")][: context.amounts.active_tokens])
+        kept = zip(ranges[held].tolist(), one.activation[held].tolist(), strict=True)
         found.append([[a, b, value] for (a, b), value in kept])
     return found
 
@@ -140,22 +141,24 @@ def _directions(context: Context, concept: int) -> dict[str, Any]:
     dictionary = context.dictionary
     logits = None if dictionary is None else dictionary.logits
     similar = None if dictionary is None else dictionary.similar
+    tokens, near = context.amounts.promoted, None
+    if similar is not None:
+        pairs = zip(similar["similar"][concept].to_list(), similar["cosine"][concept].to_list(), strict=True)
+        near = list(pairs)[: context.amounts.similar]
     return {
-        "promoted": None if logits is None else logits["promoted"][concept].to_list(),
-        "suppressed": None if logits is None else logits["suppressed"][concept].to_list(),
-        "similar": None
-        if similar is None
-        else list(zip(similar["similar"][concept].to_list(), similar["cosine"][concept].to_list(), strict=True)),
+        "promoted": None if logits is None else logits["promoted"][concept].to_list()[:tokens],
+        "suppressed": None if logits is None else logits["suppressed"][concept].to_list()[:tokens],
+        "similar": near,
     }
 
 
 def _exemplars(context: Context, concept: int) -> list[dict[str, Any]] | None:
-    """Windows of text from the dictionary. [ours] Redacted, there are none: a dictionary may be made of a run's own items."""
+    """Windows of text. [ours] Redacted, there are none: a dictionary may be made of the run's own items."""
     if context.redact or context.dictionary is None or not context.dictionary.has_exemplars:
         return None
     return [
         {"tokens": one.tokens(), "activations": one.activations.tolist(), "value": one.value}
-        for one in context.dictionary.exemplars.of(concept, "top")[: context.exemplars]
+        for one in context.dictionary.exemplars.of(concept, "top")[: context.amounts.exemplars]
     ]
 
 

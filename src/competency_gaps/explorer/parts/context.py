@@ -12,6 +12,7 @@ import polars as pl
 
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
+from competency_gaps.explorer.parts.amounts import SERVED, Amounts
 from competency_gaps.explorer.parts.sources import Sources
 from competency_gaps.explorer.parts.windows import Windows, windows
 from competency_gaps.report import findings, headline
@@ -38,10 +39,8 @@ class Context:
     items_per_part: int = 1
     digits: int | None = None
     """Significant digits of measures; null: as float32 has them."""
-    text_limit: int | None = None
-    """Most characters of an item's texts in its detail; null: they are whole."""
-    exemplars: int = 5
-    """Windows of text of a concept."""
+    amounts: Amounts = SERVED
+    """How much details hold."""
 
     @cached_property
     def names(self) -> list[str]:
@@ -123,7 +122,7 @@ class Context:
     @cached_property
     def windows(self) -> Windows:
         """Which part of each item's text is kept."""
-        return windows(self.sources, self.text_limit)
+        return windows(self.sources, self.amounts.text)
 
     @cached_property
     def view(self) -> View:

@@ -15,9 +15,6 @@ from competency_gaps.text import shorten
 if TYPE_CHECKING:
     from competency_gaps.explorer.parts.context import Context
 
-SALIENT = 20
-"""Concepts of an item."""
-
 
 def item_details(context: Context, rows: range) -> list[dict[str, Any]]:
     """Describe items.
@@ -68,10 +65,10 @@ def _texts(context: Context, row: int) -> dict[str, Any]:
         "text": None if text is None else text[start:end],
         "cut": {"before": start, "after": length - end} if end - start < length else None,
         "own": own[0].tolist() if inside[0] else _partly(own[0], end - start),
-        "response": _cut(held["response"], context.text_limit),
-        "answer": _cut(held["answer"], context.text_limit),
+        "response": _cut(held["response"], context.amounts.text),
+        "answer": _cut(held["answer"], context.amounts.text),
         "logprobs": list(held["logprobs"] or []),
-        "details": _details(held["details"], context.text_limit),
+        "details": _details(held["details"], context.amounts.text),
     }
 
 
@@ -101,7 +98,7 @@ def _concepts(context: Context, row: int) -> list[list[Any]]:
     """The most salient concepts: concept, CAS, saliency, start and end of the peak (null: none in the kept text)."""
     held = context.sources.item_rows.row(row)
     values = saliency(held.cas, context.sources.tau[held.concepts])
-    order = np.lexsort((held.concepts, -held.cas, -values))[:SALIENT]
+    order = np.lexsort((held.concepts, -held.cas, -values))[: context.amounts.salient]
     start, end = context.windows.start[row], context.windows.end[row]
     peaks, inside = moved(held.peak[order], start, end)
     if context.redact:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.numbers import single
 from competency_gaps.text import visible
 
 EXCERPT = 160
@@ -145,10 +146,10 @@ def _cast(frame: pl.DataFrame, columns: Mapping[str, Kind], digits: int | None) 
     chosen = []
     for name, kind in columns.items():
         column = pl.col(name) if name in frame.columns else pl.lit(None).alias(name)
-        if digits is not None and kind == pl.Float32 and name not in ("x", "y"):
-            column = column.cast(pl.Float64).round_sig_figs(digits)
         chosen.append(column.cast(kind))
-    return frame.select(chosen)
+    table = frame.select(chosen)
+    measures = [name for name, kind in columns.items() if kind == pl.Float32]
+    return table.with_columns(single(table[name], digits) for name in measures)
 
 
 def _parquet(table: pl.DataFrame) -> bytes:

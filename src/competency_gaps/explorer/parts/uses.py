@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class Uses:
         concept = self.concept[places]
         order = np.lexsort((*(key[places] for key in keys), concept))
         ends = np.searchsorted(concept[order], np.arange(len(self.start)))
-        return [places[order[a : min(b, a + count)]] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        return [places[order[a : min(b, a + count)]] for a, b in pairwise(ends)]
 
     def histograms(self) -> list[dict[str, Any]]:
         """Per concept: ``max`` of its CAS (0: never active), ``counts`` and mean ``score`` of the scored items per bin.

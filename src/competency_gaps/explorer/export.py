@@ -1,0 +1,194 @@
+"""A static explorer: the page and all parts of some runs as files, which a browser opens without a server."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.errors import UserError
+from competency_gaps.explorer.opened import Opened, run_list
+from competency_gaps.explorer.page_files import content_security_policy, page_files
+from competency_gaps.explorer.parts import Parts, as_json
+from competency_gaps.explorer.parts.amounts import EXPORTED, EXPORTED_WIDE, WIDE
+from competency_gaps.files import no_space_left, write_json
+from competency_gaps.progress import Bar, Progress
+from competency_gaps.text import shorten, visible
+
+MARK = "cgaps-export.json"
+"""Written last: a folder with it is a whole export, and may be replaced by the next one."""
+DATA = "data"
+CONCEPTS, ITEMS = 256, 128
+"""Details in a part."""
+DIGITS = 3
+"""Significant digits of measures."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written."""
+
+    folder: Path
+    files: int
+    size: int
+    """Bytes."""
+    runs: list[str]
+    """Keys, as in addresses."""
+
+
+def export(
+    opened: Sequence[Opened], folder: Path, *, redact: bool = False, progress: Progress | None = None
+) -> Exported:
+    """Write a static explorer.
+
+    It is made in a folder beside its place, named ``.NAME.part``, and then renamed: where a stop leaves it half made,
+    the place holds the older export or nothing, and the next export of that name begins anew.
+
+    Parameters
+    ----------
+    opened
+        Runs, at least one.
+    folder
+        Where to; a folder that is there must be empty or an older export, which is replaced.
+    redact
+        Leave out prompts, responses, answers, and what is made of them.
+    progress
+        Shows how far it is; null: quiet.
+
+    Raises
+    ------
+    UserError
+        If the folder holds anything else, or the page was not built.
+    """
+    target = folder.resolve()
+    _check_place(target)
+    page = page_files()
+    part = target.with_name(f".{target.name}.part")
+    parts = [_parts(one, redact=redact) for one in opened]
+    with no_space_left(target):
+        shutil.rmtree(part, ignore_errors=True)
+        (part / DATA).mkdir(parents=True)
+        _write(part / DATA, "runs.json", as_json(run_list(opened, "static", None)))
+        for one in parts:
+            names = list(one.names())
+            with (progress or Progress(quiet=True)).stage("export", total=len(names), unit="parts") as bar:
+                _write_run(part / DATA, one, names, bar)
+        for name, content in page.items():
+            (part / name).write_bytes(_static(content) if name == "index.html" else content)
+        keys = [one.key for one in opened]
+        write_json(part / MARK, {"version": version("competency-gaps"), **_facts(keys, redact=redact)})
+        _put(part, target)
+    files = [path for path in target.rglob("*") if path.is_file()]
+    return Exported(target, len(files), sum(path.stat().st_size for path in files), keys)
+
+
+def read_part(folder: Path, name: str) -> bytes:
+    """Read a part of a static explorer as the page does.
+
+    Parameters
+    ----------
+    folder
+        The explorer.
+    name
+        ``runs.json``, or ``KEY/NAME`` as :meth:`Parts.names` lists them.
+
+    Raises
+    ------
+    UserError
+        If it is not there or damaged.
+    """
+    path = folder / DATA / f"{name}.js"
+    head, end = f"cgapsPart({json.dumps(name)},", ");\n"
+    try:
+        text = path.read_text(encoding="ascii")
+        if not (text.startswith(head) and text.endswith(end)):
+            raise ValueError("it is no part")
+        return gzip.decompress(base64.b64decode(json.loads(text[len(head) : -len(end)]), validate=True))
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} is missing or damaged: {error}. Export the run again.") from error
+
+
+def _parts(one: Opened, *, redact: bool) -> Parts:
+    return Parts(
+        one.run,
+        key=one.key,
+        dictionary=one.dictionary,
+        redact=redact,
+        concepts_per_part=CONCEPTS,
+        items_per_part=ITEMS,
+        digits=DIGITS,
+        amounts=EXPORTED_WIDE if one.run.width >= WIDE else EXPORTED,
+    )
+
+
+def _write_run(data: Path, parts: Parts, names: Sequence[str], bar: Bar) -> None:
+    for name in names:
+        _write(data, f"{parts.context.key}/{name}", parts.read(name))
+        bar.advance()
+
+
+def _write(data: Path, name: str, content: bytes) -> None:
+    """Write a part as a script, the one thing that a page opened from a folder may load."""
+    path = data / f"{name}.js"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    packed = base64.b64encode(gzip.compress(content, 9, mtime=0)).decode("ascii")
+    path.write_text(f'cgapsPart({json.dumps(name)},"{packed}");\n', encoding="ascii")
+
+
+def _static(index: bytes) -> bytes:
+    """The page's HTML, told that its data are files, and with the policy that a server would send."""
+    text = index.decode("utf-8")
+    policy = escape(content_security_policy(framed=True), quote=True)
+    for old, new in {
+        "<html ": '<html data-mode="static" ',
+        "<head>": f'<head>\n    <meta http-equiv="Content-Security-Policy" content="{policy}" />',
+    }.items():
+        if text.count(old) != 1:
+            raise UserError(f"the explorer's page is damaged: expected one {old!r} in index.html. Build it again.")
+        text = text.replace(old, new)
+    return text.encode("utf-8")
+
+
+def _facts(keys: list[str], *, redact: bool) -> dict[str, Any]:
+    return {"created": datetime.now(UTC).isoformat(timespec="seconds"), "runs": keys, "redacted": redact}
+
+
+def _check_place(target: Path) -> None:
+    """Raise UserError if writing here would take away what is no export."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise UserError(f"{str(target)!r} is a file. Give a folder to export to.")
+    held = sorted(path.name for path in target.iterdir())
+    if held and MARK not in held:
+        some = shorten(visible(", ".join(held)), 100)
+        raise UserError(f"{str(target)!r} is no older export: it holds {some}. Give an empty or a new folder.")
+    foreign = [name for name in held if name not in _own()]
+    if foreign:
+        some = shorten(visible(", ".join(foreign)), 100)
+        raise UserError(
+            f"{str(target)!r} is an older export, but also holds {some}, which would be lost. Move that elsewhere, "
+            "or give another folder."
+        )
+
+
+def _own() -> Iterator[str]:
+    yield from (MARK, DATA, *page_files())
+
+
+def _put(part: Path, target: Path) -> None:
+    """Put the finished folder in its place."""
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    part.rename(target)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,51 @@
+"""How much the details of concepts and items hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """Most entries of each list, and lengths of texts. The defaults are what a server shows."""
+
+    strongest: int = 3
+    """Items of a concept in which it is strongest."""
+    best: int = 5
+    """Its items of the best score."""
+    worst: int = 5
+    """Its items of the worst score."""
+    coactive: int = 8
+    """Concepts that are active in the same items."""
+    similar: int = 10
+    """Concepts of a like decoder direction."""
+    promoted: int = 10
+    """Tokens that it promotes, and as many that it suppresses."""
+    exemplars: int = 5
+    """Windows of text."""
+    active_tokens: int | None = None
+    """Tokens of an item on which a concept is active, the strongest; None: all."""
+    salient: int = 20
+    """Concepts of an item."""
+    text: int | None = None
+    """Characters of an item's text, response or answer; None: whole."""
+
+
+SERVED = Amounts()
+EXPORTED = Amounts(exemplars=3, active_tokens=32, text=10_000)
+"""[ours] Of a run of few concepts: near all, but for texts of a length that nobody reads in a browser."""
+EXPORTED_WIDE = Amounts(
+    strongest=2,
+    best=3,
+    worst=3,
+    coactive=6,
+    similar=6,
+    promoted=6,
+    exemplars=1,
+    active_tokens=6,
+    salient=12,
+    text=4_000,
+)
+"""[ours] Of a run of many concepts: so much that 65,536 concepts with 20,000 items stay under 60 MB."""
+WIDE = 20_000
+"""Concepts from which an exported run is a wide one."""

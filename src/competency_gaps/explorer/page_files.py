@@ -12,6 +12,8 @@ FILES = {
     "app.css": "text/css; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
+    "licenses.txt": "text/plain; charset=utf-8",
+    "font-license.txt": "text/plain; charset=utf-8",
 }
 """Every file of the page, with its type."""
 
@@ -20,7 +22,7 @@ _SOURCES = {
     "script-src": "'self'",
     "style-src": "'self'",
     "img-src": "'self' data:",
-    "font-src": "'self'",
+    "font-src": "data:",
     "connect-src": "'self'",
     "base-uri": "'none'",
     "form-action": "'none'",

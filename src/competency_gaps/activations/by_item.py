@@ -76,7 +76,8 @@ class ItemRows:
         shards = self._shard[rows]
         order = np.argsort(shards, kind="stable")
         numbers, starts = np.unique(shards[order], return_index=True)
-        for number, places in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
+        # np.split would give one part of nothing.
+        for number, places in zip(numbers.tolist(), np.split(order, starts[1:])[: len(starts)], strict=True):
             if number < 0:
                 continue
             first = self._first[rows[places]]

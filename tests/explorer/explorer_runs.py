@@ -20,7 +20,8 @@ from competency_gaps.activations.tokens import token_row, token_tensors
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.flags import LatentFacts
 from competency_gaps.runs.manifest import write_manifest
-from competency_gaps.runs.naming import name_finished_run
+from competency_gaps.runs.naming import name_finished_run, name_run
+from competency_gaps.runs.open import open_run
 from competency_gaps.runs.results import write_results
 from competency_gaps.sae.reference import Reference
 
@@ -75,6 +76,8 @@ def hostile_run(folder: Path, *, themes: bool = True, labels: bool = True, seed:
     write_dictionary_folder(dictionary, themes=themes, labels=labels)
     if themes or labels:
         name_finished_run(run, dictionary)
+    else:
+        name_run(open_run(run), None)
     return Made(run, dictionary)
 
 

@@ -11,6 +11,8 @@ from competency_gaps.explorer.queries.concepts import name_of
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.explorer.queries.values import SENTENCE, fields, foreign, plain
 
+COMMAND = 2000
+"""Most characters of a command line [ours]: one that is cut does not run."""
 _BENCHMARK = (
     *("name", "items", "kept", "excluded", "scored", "mean_score", "covered", "missing", "alive", "mean_span_tokens"),
     *("tested", "weak", "strong", "policy", "scope", "warnings"),
@@ -47,7 +49,8 @@ def benchmarks(subject: Subject, asked: Nothing) -> dict[str, Any]:
 def correlation(subject: Subject, asked: TwoBenchmarks) -> dict[str, Any]:
     """How much two benchmarks cover the same concepts, whether they agree on performance, and where they differ.
 
-    Concepts are set side by side where both benchmarks have enough items for a test (``compared``).
+    Concepts are set side by side where both benchmarks have enough items for a test (``compared`` of them), by their
+    gaps: each is relative to the mean of its own benchmark.
     """
     first, second = (subject.place_of(name) for name in (asked.first, asked.second))
     names = subject.benchmarks[first], subject.benchmarks[second]
@@ -59,9 +62,10 @@ def correlation(subject: Subject, asked: TwoBenchmarks) -> dict[str, Any]:
     least = float(subject.run.manifest["evidence"]["min_n_eff"])
     enough = (pl.col("n_eff") >= least) & (pl.col("n_eff_second") >= least)
     both = joined.filter(pl.col("ranked") & enough)
-    both = both.with_columns(difference=pl.col("chi_model") - pl.col("chi_model_second"))
-    above = both.filter(pl.col("difference") > 0).sort(["difference", "concept"], descending=[True, False])
-    below = both.filter(pl.col("difference") < 0).sort(["difference", "concept"])
+    # Gaps, not scores: a hard benchmark makes every concept's score low.
+    both = both.with_columns(gap_difference=pl.col("gap") - pl.col("gap_second"))
+    above = both.filter(pl.col("gap_difference") > 0).sort(["gap_difference", "concept"], descending=[True, False])
+    below = both.filter(pl.col("gap_difference") < 0).sort(["gap_difference", "concept"])
     return {
         "first": foreign(names[0]),
         "second": foreign(names[1]),
@@ -84,7 +88,8 @@ def suggestions(subject: Subject, asked: Suggested) -> dict[str, Any]:
         "total": len(found),
         "suggestions": [
             {
-                **fields(one, ("kind", "title", "reason", "command"), limit=SENTENCE),
+                **fields(one, ("kind", "title", "reason"), limit=SENTENCE),
+                "command": foreign(one["command"], COMMAND),
                 "benchmark": None if one["benchmark"] is None else foreign(names[one["benchmark"]]),
                 "theme": one["theme"],
                 "concepts": one["concepts"][:20],
@@ -114,7 +119,7 @@ def run_card(subject: Subject, asked: Nothing) -> dict[str, Any]:
     info = subject.info
     return {
         "card": [fields(one, ("name", "value", "note"), limit=SENTENCE) for one in info["card"]],
-        "command": foreign(info["command"], 2000),
+        "command": foreign(info["command"], COMMAND),
         "versions": plain(dict(info["versions"])),
         "settings": [{"setting": foreign(name), "value": foreign(value, 300)} for name, value in info["settings"]],
     }
@@ -129,4 +134,4 @@ def _side_by_side(subject: Subject, first: int, second: int) -> pl.DataFrame:
 
 def _differing(row: dict[str, Any]) -> dict[str, Any]:
     sides = {f"{key}_{side}": row[key + end] for side, end in (("first", ""), ("second", "_second")) for key in _SIDE}
-    return {**name_of(row), **fields({"difference": row["difference"], **sides}, ("difference", *sides))}
+    return {**name_of(row), **fields({**row, **sides}, ("gap_difference", *sides))}

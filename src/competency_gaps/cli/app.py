@@ -22,6 +22,7 @@ from competency_gaps.cli import (
     doctor,
     exemplars,
     explore,
+    export,
     inspect_log,
     label,
     match,
@@ -53,6 +54,7 @@ app.command("show")(read.show)
 app.command("concept")(read.concept)
 app.command("report")(read.report)
 app.command("explore")(explore.explore)
+app.command("export")(export.export)
 app.command("robustness")(robustness.robustness)
 app.command("exemplars")(exemplars.exemplars)
 app.command("label")(label.label)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
 import shutil
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +13,8 @@ from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.opened import Opened, run_list
@@ -30,6 +32,8 @@ CONCEPTS, ITEMS = 256, 128
 """Details in a part."""
 DIGITS = 3
 """Significant digits of measures."""
+_REPLACED = str.maketrans('\n\r"\\', "ÀÁÂÃ")
+_ORIGINAL = str.maketrans("ÀÁÂÃ", '\n\r"\\')
 
 
 @dataclass(frozen=True)
@@ -106,14 +110,39 @@ def read_part(folder: Path, name: str) -> bytes:
         If it is not there or damaged.
     """
     path = folder / DATA / f"{name}.js"
-    head, end = f"cgapsPart({json.dumps(name)},", ");\n"
+    head, end = f'cgapsPart({json.dumps(name)},"', '");\n'
     try:
-        text = path.read_text(encoding="ascii")
+        text = path.read_bytes().decode("utf-8")
         if not (text.startswith(head) and text.endswith(end)):
             raise ValueError("it is no part")
-        return gzip.decompress(base64.b64decode(json.loads(text[len(head) : -len(end)]), validate=True))
-    except (OSError, ValueError, EOFError) as error:
+        return gzip.decompress(unpack(text[len(head) : -len(end)]))
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         raise UserError(f"{path} is missing or damaged: {error}. Export the run again.") from error
+
+
+def pack(content: bytes) -> str:
+    """Write bytes as text, seven bits a character: a script's string may hold any character but four.
+
+    Line feed, carriage return, quote and backslash become À, Á, Â and Ã. In UTF-8 that is 1.18 bytes per byte, where
+    base64 takes 1.33.
+    """
+    bits = np.unpackbits(np.frombuffer(content, np.uint8))
+    padded = np.pad(bits, (0, -len(bits) % 7)).reshape(-1, 7)
+    codes = np.packbits(padded, axis=1)[:, 0] >> 1
+    return codes.tobytes().decode("ascii").translate(_REPLACED)
+
+
+def unpack(text: str) -> bytes:
+    """Read what :func:`pack` wrote.
+
+    Raises
+    ------
+    ValueError
+        If another character occurs.
+    """
+    codes = np.frombuffer(text.translate(_ORIGINAL).encode("ascii"), np.uint8)
+    bits = np.unpackbits(codes[:, None], axis=1)[:, 1:].reshape(-1)
+    return np.packbits(bits[: len(bits) // 8 * 8]).tobytes()
 
 
 def _parts(one: Opened, *, redact: bool) -> Parts:
@@ -139,8 +168,8 @@ def _write(data: Path, name: str, content: bytes) -> None:
     """Write a part as a script, the one thing that a page opened from a folder may load."""
     path = data / f"{name}.js"
     path.parent.mkdir(parents=True, exist_ok=True)
-    packed = base64.b64encode(gzip.compress(content, 9, mtime=0)).decode("ascii")
-    path.write_text(f'cgapsPart({json.dumps(name)},"{packed}");\n', encoding="ascii")
+    text = f'cgapsPart({json.dumps(name)},"{pack(gzip.compress(content, 9, mtime=0))}");\n'
+    path.write_bytes(text.encode("utf-8"))
 
 
 def _static(index: bytes) -> bytes:

@@ -15,13 +15,16 @@ from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.activations.by_item import ItemRows
 from competency_gaps.dictionary.label_table import empty_labels
 from competency_gaps.dictionary.open import Dictionary
+from competency_gaps.matching.kept import read_matches
 from competency_gaps.runs.open import Run
+from competency_gaps.text import shorten
 
 TEXTS = (
     *("item_id", "text", "response", "answer", "own_start", "own_end"),
     *("logprobs", "details"),
 )
 """Columns of ``items.parquet`` that only an item's detail and the search need."""
+_ENTRY_LIMIT = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +118,21 @@ class Sources:
 
     @cached_property
     def matched(self) -> dict[int, list[dict[str, Any]]]:
-        """Per concept the entries of other people's lists that match its label."""
-        return {}
+        """Per concept the entries of other people's lists that match its label, without the folders of their files."""
+        found: dict[int, list[dict[str, Any]]] = {}
+        for one in read_matches(self.run):
+            if one.concept is not None:
+                same = one.description == one.entry
+                entry = one.entry if same else shorten(f"{one.entry}: {one.description}", _ENTRY_LIMIT)
+                found.setdefault(one.concept, []).append(
+                    {
+                        "taxonomy": Path(one.taxonomy).name,
+                        "entry": entry,
+                        "similarity": one.similarity,
+                        "verdict": one.verdict,
+                    }
+                )
+        return found
 
     @property
     def _folder(self) -> Path:

@@ -1,0 +1,51 @@
+"""``cgaps export``: runs as a folder that a browser opens without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from competency_gaps.cli.output import print_json
+from competency_gaps.errors import UserError
+from competency_gaps.text import visible
+
+
+def export(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="RUN... DIR", help="Run folders, then the folder to write to.")
+    ],
+    redact: Annotated[bool, typer.Option("--redact", help="Leave out prompts, responses and answers.")] = False,
+    dictionary: Annotated[
+        Path | None, typer.Option(help="Dictionary of the SAE's concepts; by default that of the run.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Write a static explorer: tables, map, details and items of runs, to be mailed or put on any web server.
+
+    An older export in DIR is replaced; a folder that holds anything else is left alone.
+    """
+    *runs, folder = paths
+    if not runs:
+        raise UserError(f"only {str(folder)!r} is given: name the run folders, then the folder to write to.")
+    from competency_gaps.explorer.export import export as write
+    from competency_gaps.explorer.opened import open_runs
+    from competency_gaps.progress import Progress
+
+    opened = open_runs(runs, dictionary)
+    done = write(opened, folder, redact=redact, progress=Progress(quiet=quiet or json_))
+    if json_:
+        facts = {"folder": str(done.folder), "files": done.files, "bytes": done.size, "runs": done.runs}
+        print_json({**facts, "redacted": redact})
+        return
+    console = Console()
+    left_out = ", without prompts, responses and answers" if redact else ""
+    lines = (
+        f"Export: {done.folder}, {done.size / 1e6:,.1f} MB in {done.files:,} files{left_out}",
+        f"Open {done.folder / 'index.html'} in a browser, or put the folder on any web server.",
+    )
+    for line in lines:
+        console.print(visible(line), highlight=False, markup=False, soft_wrap=True)

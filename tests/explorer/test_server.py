@@ -70,6 +70,13 @@ def test_parts_are_those_that_the_parts_make(client: TestClient, opened: list[Op
     assert table.height == opened[0].run.items.height
 
 
+def test_every_part_is_there(client: TestClient, opened: list[Opened]):
+    """Also of concepts that are never active, and of items that are excluded or a megabyte long."""
+    names = list(Parts(opened[0].run, key="run", dictionary=opened[0].dictionary).names())
+    assert len(names) > opened[0].run.width + opened[0].run.items.height
+    assert [name for name in names if client.get(f"/data/run/{name}").status_code != 200] == []
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -281,11 +288,11 @@ def test_odd_searches_are_answered(client: TestClient, query: str):
 
 
 def test_a_damaged_run_says_what_to_do(client: TestClient, monkeypatch):
-    def damaged(self, name):
+    def damaged(self, query, limit):
         raise UserError("items\u202e.parquet is missing. Run 'cgaps run' again.")
 
-    monkeypatch.setattr(Parts, "read", damaged)
-    answer = client.get("/data/run/item/1.json")
+    monkeypatch.setattr(Parts, "search", damaged)
+    answer = client.get("/data/run/search?q=a")
     assert (answer.status_code, answer.json()["error"]) == (
         500,
         "items<U+202E>.parquet is missing. Run 'cgaps run' again.",
@@ -293,11 +300,11 @@ def test_a_damaged_run_says_what_to_do(client: TestClient, monkeypatch):
 
 
 def test_a_fault_of_ours_shows_no_inside(client: TestClient, monkeypatch):
-    def broken(self, name):
+    def broken(self, query, limit):
         raise ZeroDivisionError("/home/somebody/secret")
 
-    monkeypatch.setattr(Parts, "read", broken)
-    answer = client.get("/data/run/item/2.json")
+    monkeypatch.setattr(Parts, "search", broken)
+    answer = client.get("/data/run/search?q=a")
     assert answer.status_code == 500
     assert "ZeroDivisionError" in answer.json()["error"]
     assert "secret" not in answer.text

@@ -36,6 +36,8 @@ MOST_ROWS = 100_000
 """Rows that a search gives."""
 FIRST = 4
 """Parts of the first run that are made before anybody asks: what the first view shows."""
+DETAILS = ("concept/0.json", "item/0.json")
+"""Made after them: the first detail of a run reads what the others need too."""
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +95,8 @@ class _Explorer:
         key, parts = next(iter(self._parts.items()))
         names = [name for name, _ in zip(parts.names(), range(FIRST), strict=False)]
         # What fails here fails again, and is said, when it is asked for.
-        await asyncio.gather(*(self._read(key, name) for name in names), return_exceptions=True)
+        for some in (names, DETAILS):
+            await asyncio.gather(*(self._read(key, name) for name in some), return_exceptions=True)
 
     def page(self, name: str) -> Any:
         """The answer that gives one of the page's files."""

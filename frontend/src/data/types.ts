@@ -86,7 +86,11 @@ export interface Benchmark {
   tested: number; weak: number; strong: number;
   policy: string;
   scope: string | null;
+  /** Of the logs and tasks that it was read from. */
   warnings: string[];
+  /** Results of the whole benchmark that its policies and judges give, in words. */
+  figures: string[];
+  /** Records that became no item, one entry for each reason. */
   left_out: { where: string; reason: string }[];
 }
 

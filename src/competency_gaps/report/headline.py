@@ -62,7 +62,7 @@ def overview(run: RunView) -> Overview:
     scores = kept["score"].drop_nulls()
     alive = concepts.filter(pl.col("alive"))
     return Overview(
-        model=shorten(_short(str(run.manifest["model"]["name"])), 80),
+        model=shorten(short_name(str(run.manifest["model"]["name"])), 80),
         benchmarks=run.benchmarks.height,
         items=items.height,
         excluded=items.height - kept.height,
@@ -78,7 +78,7 @@ def overview(run: RunView) -> Overview:
     )
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
     """Keep the last part of a folder's path; a name of the hub (``owner/model``) stays whole."""
     name = name.removeprefix("embedded:")
     return name.rstrip("/").rsplit("/", 1)[-1] if name.startswith(("/", ".", "~")) else name

@@ -16,17 +16,33 @@ def figure_lines(manifest: Mapping[str, Any]) -> list[str]:
     manifest : mapping
         Of the run; one without ``judging`` and ``figures`` gives no lines.
     """
-    lines = []
     judging = manifest.get("judging") or {"benchmarks": {}}
-    for name, count in judging["benchmarks"].items():
-        who = judging["judge"] or ", ".join(judging["classifiers"]) or "nobody"
-        told = f"{shorten(name, 40)}: judged by {shorten(who, 60)}, {share_of(count['scored'], count['items'])} scored"
-        if count["failed"]:
-            told += f", {integer(count['failed'])} answers of the judge not usable"
-        if count["unasked"]:
-            told += f", {integer(count['unasked'])} items not judged"
-        lines.append(told)
+    told = [f"{shorten(name, 40)}: {line}" for name in judging["benchmarks"] for line in _judged(manifest, name)]
     for benchmark in manifest["benchmarks"]:
-        for policy, figures in (benchmark.get("figures") or {}).items():
-            lines += [f"{shorten(benchmark['name'], 40)}, {policy}: {line}" for line in figures.get("summary", ())]
-    return lines
+        told += [f"{shorten(benchmark['name'], 40)}, {line}" for line in _figures(benchmark)]
+    return told
+
+
+def benchmark_lines(manifest: Mapping[str, Any], name: str) -> list[str]:
+    """The same of one benchmark, without its name."""
+    own = [line for entry in manifest["benchmarks"] if entry["name"] == name for line in _figures(entry)]
+    return [*_judged(manifest, name), *own]
+
+
+def _judged(manifest: Mapping[str, Any], name: str) -> list[str]:
+    judging = manifest.get("judging") or {"benchmarks": {}}
+    count = judging["benchmarks"].get(name)
+    if count is None:
+        return []
+    who = judging["judge"] or ", ".join(judging["classifiers"]) or "nobody"
+    told = f"judged by {shorten(who, 60)}, {share_of(count['scored'], count['items'])} scored"
+    if count["failed"]:
+        told += f", {integer(count['failed'])} answers of the judge not usable"
+    if count["unasked"]:
+        told += f", {integer(count['unasked'])} items not judged"
+    return [told]
+
+
+def _figures(benchmark: Mapping[str, Any]) -> list[str]:
+    found = (benchmark.get("figures") or {}).items()
+    return [f"{policy}: {line}" for policy, figures in found for line in figures.get("summary", ())]

@@ -1,0 +1,76 @@
+"""The quantities of a concept that a page shows: their titles and hints are the report's."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.tables import BENCHMARK
+from competency_gaps.report import columns
+from competency_gaps.report.columns import Column
+from competency_gaps.text import decimal
+
+
+class _Spec(NamedTuple):
+    column: Column
+    kind: str
+    """How a value is written, see ``ColumnSpec`` in ``types.ts``."""
+    face: str
+    """``model`` (how well), ``benchmark`` (how much) or ``both``."""
+
+
+LABEL = Column(
+    "label", "concept", "What activates the concept, as its dictionary says; N/A = no label", str, words=True
+)
+LABEL_SCORE = Column(
+    "label_score",
+    "label score",
+    "How well the label foretells where the concept is active (detection, fuzzing or embedding; 0.5 = chance), or what "
+    "its source states; N/A = not scored",
+    decimal,
+    optional=True,
+)
+PEAK = Column("peak_token", "peak token", "The token on which it is strongest most often", str, words=True)
+
+_SPECS = (
+    _Spec(LABEL, "text", "both"),
+    _Spec(columns.GAP, "signed", "model"),
+    _Spec(columns.PERFORMANCE, "decimal", "model"),
+    _Spec(columns.Q_VALUE, "probability", "model"),
+    _Spec(columns.PERFORMANCE_STATUS, "word", "model"),
+    _Spec(columns.FOLLOWERS, "integer", "model"),
+    _Spec(columns.COVERAGE, "magnitude", "benchmark"),
+    _Spec(columns.LIFT, "signed", "benchmark"),
+    _Spec(columns.STATUS, "word", "benchmark"),
+    _Spec(columns.CHANCE, "percent", "benchmark"),
+    _Spec(columns.SUPPORT, "integer", "both"),
+    _Spec(columns.N_EFF, "tenths", "model"),
+    _Spec(columns.N_BENCHMARKS, "integer", "both"),
+    _Spec(columns.DENSITY, "percent", "benchmark"),
+    _Spec(LABEL_SCORE, "decimal", "both"),
+    _Spec(PEAK, "text", "both"),
+)
+
+
+def column_specs(context: Context) -> list[dict[str, Any]]:
+    """Describe the columns of ``concepts.parquet``, in the order in which they are read.
+
+    Left out is what an older run lacks, and what the report calls optional where it is null throughout.
+    """
+    computed = {columns.FOLLOWERS.key}
+    known = [spec for spec in _SPECS if spec.column.key in computed or spec.column.key in context.concepts.columns]
+    frame = context.concepts
+    shown = {column.key for column in columns.present([spec.column for spec in known], frame)} | computed
+    return [
+        {
+            "key": spec.column.key,
+            "title": spec.column.title,
+            "hint": spec.column.hint,
+            "kind": spec.kind,
+            "face": spec.face,
+            "interval": spec.column.interval,
+            "per_benchmark": spec.column.key in BENCHMARK,
+        }
+        for spec in known
+        if spec.column.key in shown
+    ]

@@ -1,0 +1,131 @@
+"""Concepts that a benchmark lacks although they belong to what it tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.suggestions import SHOWN, Suggestion, command
+from competency_gaps.explorer.parts.suite import Suite
+from competency_gaps.matching.kept import KeptScope, read_scopes
+from competency_gaps.report.themes import theme_name
+from competency_gaps.text import integer, plural, shorten
+
+FOCUS = 2.0
+"""So many times its share in the suite must a subtheme's share of a benchmark be to count as what it tests [ours]."""
+SUBTHEMES = 3
+"""Subthemes that count as what a benchmark tests, those with the largest share first."""
+LIKELY = 0.5
+"""Chance of being seen in as much reference text from which a silent concept is no accident."""
+
+
+def lacking(context: Context, suite: Suite) -> list[Suggestion]:
+    """Suggest what to add to each benchmark.
+
+    Where ``cgaps scope`` was run, its findings are taken. Elsewhere the subthemes on which a benchmark lays more weight
+    than the suite stand for what it tests, and the command asks for the rest.
+    """
+    known = {one.benchmark: one for one in read_scopes(context.run)}
+    labelled = context.concepts["label"].null_count() < context.concepts.height
+    asked, found = [], []
+    for place, name in enumerate(context.names):
+        if name in known:
+            asked += _of_scope(context, place, known[name])
+        elif labelled and suite.covered[place].any():
+            found += _of_focus(context, place, suite)
+    return [*asked, *sorted(found, key=lambda one: -len(one.concepts))]
+
+
+def _of_scope(context: Context, place: int, scope: KeptScope) -> list[Suggestion]:
+    near = [one for one in scope.lacking if one.in_scope and one.verdict not in ("outside", "borderline")]
+    silent = [one.concept for one in near if one.coverage_status == "missing"]
+    concepts = [*silent, *(one.concept for one in near if one.coverage_status != "missing")]
+    if not concepts:
+        return []
+    name = shorten(scope.benchmark, 60)
+    judged = "a model agreed" if any(one.verdict == "belongs" for one in near) else "no model was asked"
+    reason = (
+        f"{name} says that it tests “{shorten(scope.description, 120)}”. By their labels {integer(len(concepts))} "
+        f"concepts belong to that which it lacks ({integer(len(silent))} altogether) or hardly exercises, beside "
+        f"{integer(scope.covered)} that it covers; {judged}. Of unrelated labels {scope.alpha:.0%} come as near."
+    )
+    title = f"{name} lacks {plural(len(concepts), 'concept')} of its scope"
+    again = command(context, "scope", options=["--benchmark", scope.benchmark, "--describe", scope.description])
+    return [Suggestion("missing", title, reason, again, benchmark=place, concepts=tuple(concepts[:SHOWN]))]
+
+
+def _of_focus(context: Context, place: int, suite: Suite) -> list[Suggestion]:
+    focus = _focus(context, place)
+    entry = context.run.manifest["benchmarks"][place]
+    concepts = _silent(context, place, suite, [int(row["id"]) for row in focus])
+    if not focus or not concepts:
+        return []
+    name = shorten(str(entry["name"]), 60)
+    names = [shorten(theme_name(row), 60) for row in focus]
+    stated = entry.get("scope")
+    options = ["--benchmark", str(entry["name"])]
+    if not stated:
+        # Without a stated scope the names of what it exercises most are the best guess at what it is about.
+        options += [word for one in names for word in ("--describe", one)]
+    reason = (
+        f"{name} lays at least {FOCUS:g} times the suite's weight on {_listed(names)}, and yet no item of it exercises "
+        f"{plural(len(concepts), 'concept')} of these subthemes that other benchmarks exercise or that the reference "
+        "text makes likely. This goes by themes alone. The command compares the concepts' labels with "
+        + ("the scope that the configuration states." if stated else "these subthemes' names.")
+    )
+    return [
+        Suggestion(
+            "missing",
+            f"{name} lacks {plural(len(concepts), 'concept')} near what it tests",
+            reason,
+            command(context, "scope", options=options),
+            benchmark=place,
+            theme=int(focus[0]["parent"]),
+            concepts=tuple(concepts[:SHOWN]),
+        )
+    ]
+
+
+def _focus(context: Context, place: int) -> list[dict[str, Any]]:
+    """Subthemes on which a benchmark lays more weight than the suite does, the heaviest in it first."""
+    themes, within = context.themes, context.run.theme_benchmarks
+    if themes is None or within is None:
+        return []
+    level = pl.col("level") == "subtheme"
+    own = within.filter(level & (pl.col("benchmark") == context.names[place])).select("id", here="chi_bench")
+    table = themes.subthemes.filter(pl.col("ranked") > 0).join(own, on="id", how="left")
+    table = table.with_columns(
+        here=pl.col("here") / pl.col("here").sum(), there=pl.col("chi_bench") / pl.col("chi_bench").sum()
+    )
+    heavy = table.filter((pl.col("here") > 0) & (pl.col("here") >= FOCUS * pl.col("there")))
+    return heavy.sort("here", "id", descending=[True, False]).head(SUBTHEMES).to_dicts()
+
+
+def _silent(context: Context, place: int, suite: Suite, subthemes: list[int]) -> list[int]:
+    """Ranked concepts of subthemes that a benchmark never exercises, though others do or the reference makes likely.
+
+    Those that as many tokens of reference text would most likely have shown come first.
+    """
+    if context.themes is None or not subthemes:
+        return []
+    chance = context.benchmark_concepts(place, ["chance_seen"])["chance_seen"]
+    elsewhere = pl.Series("elsewhere", suite.covered.any(axis=0))
+    table = context.concepts.select("concept", "ranked", "chi_bench").with_columns(
+        chance.alias("here"), elsewhere, pl.Series("covered", suite.covered[place])
+    )
+    table = table.join(context.themes.members.select("concept", "subtheme"), on="concept", how="left")
+    wanted = table.filter(
+        pl.col("ranked")
+        & ~pl.col("covered")
+        & pl.col("subtheme").is_in(subthemes)
+        & (pl.col("elsewhere") | (pl.col("here") >= LIKELY).fill_null(value=False))
+    )
+    ordered = wanted.sort("here", "chi_bench", "concept", descending=[True, True, False], nulls_last=True)
+    return [int(concept) for concept in ordered["concept"]]
+
+
+def _listed(names: list[str]) -> str:
+    quoted = [f"“{name}”" for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"

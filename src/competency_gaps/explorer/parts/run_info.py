@@ -1,0 +1,220 @@
+"""``run.json``: all of a run that is small."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.dictionary.exemplars.logits import FILE as LOGITS
+from competency_gaps.dictionary.exemplars.similar import FILE as SIMILAR
+from competency_gaps.explorer.parts.columns import column_specs
+from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.numbers import rounded
+from competency_gaps.explorer.parts.suggestions import suggestions
+from competency_gaps.explorer.parts.suite import Suite
+from competency_gaps.report import findings, headline, judged, labels, page, sources
+from competency_gaps.robustness import read_assessment
+from competency_gaps.runs.open import Run
+from competency_gaps.text import integer, percent, plural, shorten, visible
+
+SCHEMA = 1
+_WARNINGS = 6
+"""Warnings of logs among the cautions; all stand at their benchmarks."""
+_NAME_LIMIT = 120
+_PROMPTS = ("before", "after", "system_prompt", "chat_template", "fewshot", "description")
+"""Settings that hold texts which are put to the model."""
+
+
+def run_title(run: Run) -> str:
+    """Name a run: its model and its folder."""
+    model = headline.short_name(str(run.manifest["model"]["name"]))
+    return visible(shorten(f"{model} ({run.path.resolve().name})", _NAME_LIMIT))
+
+
+def run_info(context: Context) -> dict[str, Any]:
+    """Gather what a page shows first; the fields are those of ``RunInfo``."""
+    run, manifest = context.run, context.run.manifest
+    view, ranked, suite = context.overview, context.ranked, Suite(context)
+    evidence = manifest["evidence"]
+    found = {
+        "schema": SCHEMA,
+        "key": context.key,
+        "title": run_title(run),
+        "created": str(manifest["created"]),
+        "model": str(manifest["model"]["name"]),
+        "sae": str(manifest["sae"]["name"]),
+        "sae_sha256": manifest["sae"].get("weights_sha256"),
+        "neuronpedia_id": manifest["sae"].get("neuronpedia_id"),
+        "width": context.width,
+        "items": context.items.height,
+        "shards": {"concepts": context.concepts_per_part, "items": context.items_per_part},
+        "redacted": context.redact,
+        "has": _has(context),
+        "counts": {
+            "alive": view.alive,
+            "exercised": view.exercised,
+            "missing": view.missing,
+            "ranked": view.ranked,
+            "tested": ranked.tested.height,
+            "weak": ranked.weak.height,
+            "weak_groups": ranked.weak_leaders.height,
+            "strong": ranked.strong.height,
+            "strong_groups": ranked.strong_leaders.height,
+            "insufficient": ranked.insufficient,
+        },
+        "evidence": {name: float(evidence[name]) for name in ("min_n_eff", "q", "level")},
+        "unit": page.unit(manifest),
+        "question": headline.question(view),
+        "findings": _findings(context),
+        "cautions": _cautions(context),
+        "verdicts": (read_assessment(run.path) or {}).get("verdicts"),
+        "probes": _probes(run.path),
+        "card": [asdict(fact) for fact in _card(context)],
+        "command": shorten(_command(manifest["command"]), 1000),
+        "versions": page.listing(manifest["versions"]),
+        "settings": _settings(context),
+        "benchmarks": _benchmarks(context),
+        "columns": column_specs(context),
+        "overlap": suite.overlap,
+        "redundancy": [added._asdict() for added in suite.order],
+        "suggestions": [asdict(one) for one in suggestions(context, suite)],
+    }
+    return dict(rounded(found, context.digits))
+
+
+def _has(context: Context) -> dict[str, bool]:
+    dictionary, themes = context.dictionary, context.themes
+    folder = None if dictionary is None else dictionary.folder
+    lift = context.concepts["lift"]
+    return {
+        "themes": themes is not None,
+        "map": themes is not None and themes.members["x"].null_count() < themes.members.height,
+        "tokens": bool(context.run.manifest["settings"].get("keep_token_activations", False)) and not context.redact,
+        "lift": lift.null_count() < lift.len(),
+        "promoted": folder is not None and (folder / LOGITS).is_file(),
+        "similar": folder is not None and (folder / SIMILAR).is_file(),
+        "exemplars": dictionary is not None and dictionary.has_exemplars and not context.redact,
+    }
+
+
+def _findings(context: Context) -> list[dict[str, Any]]:
+    return [
+        {"number": one.number, "sentence": one.sentence, "tone": one.tone, "link": _link(context, one)}
+        for one in headline.findings(context.view, context.overview, context.ranked)
+    ]
+
+
+def _link(context: Context, one: headline.Finding) -> str | None:
+    """Where a page shows what a finding is about."""
+    if one.about == "narrowest":
+        place = context.place[str(one.subject)]
+        return f"concepts?face=benchmark&bench={place}&coverage=missing"
+    if one.about == "themes" and one.subject is not None:
+        return f"concepts?face=model&theme={one.subject}"
+    return {
+        "score": "items",
+        "exercised": "concepts?face=benchmark",
+        "missing": "concepts?face=benchmark&coverage=missing",
+        "concentration": "concepts?face=benchmark&flags=all&sort=-chi_bench",
+        "overlap": "correlation",
+        "weak": "concepts?face=model&status=weak",
+        "strong": "concepts?face=model&status=strong",
+    }.get(one.about)
+
+
+def _cautions(context: Context) -> list[dict[str, str]]:
+    """How far the findings can be trusted, what matters most first."""
+    manifest = context.run.manifest
+    gate, doubts = page.gate_warning(manifest), sources.source_warnings(manifest)
+    found = [] if gate is None else [("bad", gate)]
+    ordered = sorted(doubts, key=lambda one: not one.bad)
+    found += [
+        ("bad" if one.bad else "open", f"{shorten(one.benchmark, 60)}: {one.text}") for one in ordered[:_WARNINGS]
+    ]
+    if len(ordered) > _WARNINGS:
+        rest = plural(len(ordered) - _WARNINGS, "more warning")
+        found.append(("open", f"{rest} about logs and tasks, listed with the benchmarks."))
+    found.append(("open", findings.caution(context.ranked)))
+    return [{"tone": tone, "text": text} for tone, text in found]
+
+
+def _probes(folder: Path) -> list[dict[str, Any]]:
+    """Outcomes of probed concepts, the newest probe first; a damaged file is passed over."""
+    files = sorted((folder / "probes").glob("*/verdicts.json"), key=lambda file: -file.stat().st_mtime)
+    found = []
+    for file in files:
+        try:
+            rows = json.loads(file.read_text(encoding="utf-8"))["concepts"]
+            found += [{key: row[key] for key in ("concept", "label", "claim", "verdict", "sentence")} for row in rows]
+        except (ValueError, KeyError, TypeError, OSError):
+            continue
+    return found
+
+
+def _card(context: Context) -> list[page.Fact]:
+    """The report's run card, and what else decides about the figures."""
+    run, manifest = context.run, context.run.manifest
+    evidence, reference = manifest["evidence"], manifest.get("reference")
+    labelled = labels.dictionary_fact(context.view)
+    if not reference:
+        base = page.Fact("Reference", "none", "no lift, and alive means active in this run")
+    elif isinstance(reference, Mapping):
+        kind = "base rates for lift and flags" if reference.get("lift") else "for flags only: the span has no lift"
+        base = page.Fact("Reference", str(reference.get("name")), kind)
+    else:
+        base = page.Fact("Reference", "read", "base rates for lift and flags")
+    tests = page.Fact(
+        "Tests",
+        f"{integer(context.ranked.tested.height)} concepts",
+        f"n_eff of at least {evidence['min_n_eff']:g}; false-discovery rate {percent(evidence['q'], 1)}; "
+        f"{percent(evidence['level'], 1)} intervals; seed {evidence.get('seed', 0)}",
+    )
+    seconds = sum(manifest["timings"].values())
+    longest = ", ".join(f"{name} {value:,.0f} s" for name, value in manifest["timings"].items())
+    facts = [
+        *page.run_card(manifest),
+        base,
+        tests,
+        *([labelled] if labelled else []),
+        page.Fact("Time", f"{seconds:,.0f} s", longest),
+        page.Fact("Folder", run.path.resolve().name if context.redact else str(run.path.resolve())),
+    ]
+    return [page.Fact(fact.name, shorten(fact.value, 200), shorten(fact.note, 300)) for fact in facts]
+
+
+def _settings(context: Context) -> list[tuple[str, str]]:
+    lines = page.listing(context.run.manifest["settings"])
+    if not context.redact:
+        return lines
+    # Benchmarks are one long text here, with the examples that stand before their items.
+    return [(name, value) for name, value in lines if name != "benchmarks" and name.split(".")[-1] not in _PROMPTS]
+
+
+def _command(command: Any) -> str:
+    return command if isinstance(command, str) else " ".join(str(part) for part in command)
+
+
+def _benchmarks(context: Context) -> list[dict[str, Any]]:
+    manifest, found = context.run.manifest, []
+    rows = {row["benchmark"]: row for row in context.run.benchmarks.iter_rows(named=True)}
+    tested = manifest["evidence"].get("benchmarks") or {}
+    doubts = sources.source_warnings(manifest)
+    for entry in manifest["benchmarks"]:
+        row, counts = rows[entry["name"]], tested.get(entry["name"], {})
+        kept = ("items", "kept", "excluded", "scored", "mean_score", "covered", "missing", "alive", "mean_span_tokens")
+        found.append(
+            {
+                "name": shorten(str(entry["name"]), _NAME_LIMIT),
+                **{name: row[name] for name in kept},
+                **{name: int(counts.get(name, 0)) for name in ("tested", "weak", "strong")},
+                "policy": str(entry.get("policy") or ""),
+                "scope": entry.get("scope"),
+                "warnings": [one.text for one in doubts if one.benchmark == entry["name"]],
+                "figures": judged.benchmark_lines(manifest, entry["name"]),
+                "left_out": [{"where": where, "reason": why} for where, why in sources.unread(entry["left_out"])],
+            }
+        )
+    return found

@@ -1,0 +1,50 @@
+"""A run's benchmarks beside each other: what each covers, how far two overlap, what each adds."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.redundancy import Added, redundancy
+
+Matrix = list[list[float | None]]
+
+
+class Suite:
+    """What is compared between benchmarks; made once per context."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    @cached_property
+    def covered(self) -> np.ndarray:
+        """bool of shape (benchmarks, concepts): ranked concepts that each benchmark covers."""
+        ranked = self._context.concepts["ranked"].to_numpy()
+        rows = [
+            (self._context.benchmark_concepts(place, ["chi_bench"])["chi_bench"].fill_null(0.0) > 0).to_numpy() & ranked
+            for place in range(len(self._context.names))
+        ]
+        return np.stack(rows) if rows else np.zeros((0, len(ranked)), bool)
+
+    @cached_property
+    def order(self) -> list[Added]:
+        """Benchmarks in the order of what they add."""
+        return redundancy(self.covered, self._context.names)
+
+    @cached_property
+    def overlap(self) -> dict[str, Any]:
+        """Matrices in the order of the benchmarks: jaccard, cosine, spearman (null: undefined), n_concepts."""
+        place, size = self._context.place, len(self._context.names)
+        found: dict[str, Any] = {
+            name: [[None] * size for _ in range(size)] for name in ("jaccard", "cosine", "spearman")
+        }
+        found["n_concepts"] = [[0] * size for _ in range(size)]
+        # A pair may be listed once or in both orders.
+        for row in self._context.run.overlap.iter_rows(named=True):
+            a, b = place[row["benchmark_a"]], place[row["benchmark_b"]]
+            for name, matrix in found.items():
+                matrix[a][b] = matrix[b][a] = row[name]
+        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,7 +29,7 @@ from competency_gaps.cli.endpoints import (
     YesOption,
     asking,
 )
-from competency_gaps.errors import UserError
+from competency_gaps.errors import MachineError, UserError
 from competency_gaps.text import decimal, magnitude, shorten, visible
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from competency_gaps.endpoint import Answer
-    from competency_gaps.matching import Matching, ScopeFindings, Share
+    from competency_gaps.matching import ScopeFindings
     from competency_gaps.progress import Progress
     from competency_gaps.runs.open import Run
 
@@ -87,6 +87,8 @@ def match(
     from competency_gaps.matching import candidates, read_taxonomy
     from competency_gaps.matching import match as find
     from competency_gaps.matching.confirm import apply_verdicts, confirm_requests, pairs_of, readable
+    from competency_gaps.matching.documents import matching_document
+    from competency_gaps.matching.kept import keep_matching
     from competency_gaps.matching.lines import matching_lines
     from competency_gaps.progress import Progress
     from competency_gaps.runs.open import open_run
@@ -108,9 +110,12 @@ def match(
         wanted = confirm_requests(pairs_of(found))
         answers = way.answers(wanted, run / "answers", progress, lambda one: readable(one, "match"))
         found = found if answers is None else apply_verdicts(found, list(answers.values()))
+    judges = {"judges": _judges(answers)}
+    facts = {"kinds": kind, "per_entry": per_entry, "alpha": alpha, "embedder": embedder, "seed": seed, **judges}
+    _keep(lambda: keep_matching(opened, taxonomy, read, facts, found))
     if json_:
         source = {"taxonomy": str(taxonomy), "left_out": len(read.left_out), "notes": read.notes}
-        print_json({"run": str(run), **source, **_match_json(found), "judges": _judges(answers)})
+        print_json({"run": str(run), **source, **matching_document(found), **judges})
         return
     for line in matching_lines(found):
         Console().print(line, markup=False, highlight=False, soft_wrap=True)
@@ -150,6 +155,8 @@ def scope(
     from competency_gaps.cli.output import print_json
     from competency_gaps.matching import scope as find
     from competency_gaps.matching.confirm import readable
+    from competency_gaps.matching.documents import scope_document
+    from competency_gaps.matching.kept import keep_scope
     from competency_gaps.matching.scope import apply_scope_verdicts, confirm_scope_requests
     from competency_gaps.progress import Progress
     from competency_gaps.runs.open import open_run
@@ -176,8 +183,11 @@ def scope(
         wanted = confirm_scope_requests(found)
         answers = way.answers(wanted, run / "answers", progress, lambda one: readable(one, "scope"))
         found = found if answers is None else apply_scope_verdicts(found, list(answers.values()))
+    judges = {"judges": _judges(answers)}
+    facts = {"kinds": kind, "embedder": embedder, "seed": seed, **judges}
+    _keep(lambda: keep_scope(opened, limit, facts, found))
     if json_:
-        print_json({"run": str(run), **_scope_json(found, limit), "judges": _judges(answers)})
+        print_json({"run": str(run), **scope_document(found, limit), **judges})
         return
     _print_scope(found, limit)
 
@@ -218,38 +228,12 @@ class _draws:
         self._done = done / total
 
 
-def _match_json(found: Matching) -> dict[str, Any]:
-    shares = ("recovery", "recovery_weak", "coverage", "coverage_of_matched", "unnamed_share")
-    return {
-        **{name: _share(getattr(found, name)) for name in shares},
-        "weak_by_chance": asdict(found.weak_by_chance),
-        "calibration": asdict(found.calibration),
-        "theme_calibration": asdict(found.theme_calibration) if found.theme_calibration else None,
-        "verdicts": found.verdicts,
-        "entries": found.entries.to_dicts(),
-        "pairs": found.pairs.to_dicts(),
-        "dropped": found.dropped.to_dicts(),
-        "themes": found.themes.to_dicts(),
-        "unnamed": found.unnamed.to_dicts(),
-    }
-
-
-def _scope_json(found: ScopeFindings, limit: int) -> dict[str, Any]:
-    return {
-        "benchmark": found.benchmark,
-        "clauses": found.clauses,
-        **{name: _share(getattr(found, name)) for name in ("covered", "under", "missing", "null_rate")},
-        "bound": found.bound,
-        "unlabelled": found.unlabelled,
-        "labels": found.labels,
-        "alpha": found.alpha,
-        "verdicts": found.verdicts,
-        "rows": found.lacking.head(limit).to_dicts(),
-    }
-
-
-def _share(one: Share) -> dict[str, Any]:
-    return {"count": one.count, "of": one.of, "share": one.value, "low": one.low, "high": one.high}
+def _keep(write: Callable[[], Path]) -> None:
+    """Keep the outcome in the run folder; where that cannot be written to, the outcome is shown all the same."""
+    try:
+        write()
+    except (OSError, MachineError) as error:
+        logging.getLogger(__name__).warning(f"the outcome is not kept in the run folder: {error}")
 
 
 def _judges(answers: Mapping[str, Answer] | None) -> list[str]:

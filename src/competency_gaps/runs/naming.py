@@ -16,6 +16,7 @@ from competency_gaps.dictionary.folder import check_same_sae
 from competency_gaps.dictionary.open import Dictionary, open_dictionary
 from competency_gaps.dictionary.themes.store import NAMES, THEMES, read_themes
 from competency_gaps.files import sha256, write_atomic
+from competency_gaps.matching.kept import forget_matches
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import Run, open_run
 from competency_gaps.runs.themes import BENCHMARKS, RESULTS, run_theme_tables
@@ -65,6 +66,7 @@ def name_run(run: Run, dictionary: Dictionary | None) -> dict[str, Any] | None:
     shown = label_table.shown_labels(table, run.width)
     themed = _themed(run, dictionary) if dictionary is not None else {}
     # All is computed; from here on it is only written, so that a fault above leaves the run as it was.
+    forget_matches(run.path)
     for name in THEME_FILES:
         if name not in themed:
             (run.path / name).unlink(missing_ok=True)

@@ -1,0 +1,295 @@
+"""What was matched is kept in the run folder and read back as it was found; foreign names and damage do no harm."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+from matching_helpers import concept_table, embed_words, made_up_labels
+from typer.testing import CliRunner
+
+import competency_gaps
+from competency_gaps.cli import match as cli
+from competency_gaps.cli.app import app
+from competency_gaps.dictionary.folder import write_dictionary
+from competency_gaps.endpoint.request import Answer
+from competency_gaps.errors import UserError
+from competency_gaps.matching import (
+    Taxonomy,
+    apply_scope_verdicts,
+    apply_verdicts,
+    candidates,
+    confirm_requests,
+    confirm_scope_requests,
+    match,
+    pairs_of,
+    read_taxonomy,
+    scope,
+)
+from competency_gaps.matching.kept import keep_matching, keep_scope, read_matches, read_scopes
+from competency_gaps.runs.naming import name_finished_run
+from competency_gaps.runs.open import Run, open_run
+
+FILLER = made_up_labels(60, vocabulary=3000)
+LABELS = ["adding fractions with denominators", "french verbs and nouns", "adding fractions with denominators", *FILLER]
+ENTRIES = [
+    {"id": "sums", "description": "adding fractions with denominators"},
+    {"id": "french", "description": "french verbs and nouns"},
+    {"id": "quilts", "description": "zebra quilts underwater"},
+]
+THEMES = pl.DataFrame(
+    {
+        "level": ["theme"] * 20 + ["subtheme"] * 6,
+        "id": [*range(20), *range(6)],
+        "name": [*made_up_labels(20, words=3, vocabulary=500, seed=5), "french verbs and nouns", *FILLER[:5]],
+        **{name: [0.5] * 26 for name in ("chi_bench", "chi_model", "gap", "q_value")},
+        "performance_status": ["weak"] * 26,
+    }
+)
+BENCHMARKS = ["quiz", "../../etc/passwd", "CON", "a b", "a-b", "", "über\u202e" + "x" * 400]
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder with nothing in it, of as many concepts as there are labels."""
+    (tmp_path / "run").mkdir()
+    manifest = {"sae": {"d_sae": len(LABELS)}, "benchmarks": [{"name": name} for name in BENCHMARKS]}
+    return Run(tmp_path / "run", manifest)
+
+
+@pytest.fixture
+def taxonomy(tmp_path):
+    path = tmp_path / "weak nesses.json"
+    path.write_text(json.dumps(ENTRIES))
+    return path
+
+
+def matched(path, themes=None):
+    read = read_taxonomy(path)
+    return read, match(read.entries, candidates(concept_table(LABELS), themes), embed_words, draws=39)
+
+
+def scoped(benchmark="quiz", status="missing", **options):
+    n = len(LABELS)
+    by_benchmark = pl.DataFrame(
+        {
+            "concept": pl.Series([*range(n)], dtype=pl.Int32),
+            "benchmark": [benchmark] * n,
+            "chi_bench": [0.0] * n,
+            "coverage_status": [status] * (n - 1) + ["typical"],
+            "chance_seen": [0.9] * n,
+        }
+    )
+    claim = "adding fractions with denominators"
+    return scope(concept_table(LABELS), by_benchmark, benchmark, claim, embed_words, draws=19, **options)
+
+
+def answers(requests, verdict):
+    return [Answer(one.id, "", json.dumps({"verdict": verdict}), None, None, None, None, None) for one in requests]
+
+
+def test_matches_are_read_as_they_were_found(run, taxonomy):
+    read, found = matched(taxonomy, THEMES)
+    assert read_matches(run) == []
+    keep_matching(run, taxonomy, read, {"seed": 0}, found)
+    kept = read_matches(run)
+    rows = found.pairs.select("entry", "concept", "label_text", "similarity", "p_value").rows()
+    assert [(m.entry, m.concept, m.label, m.similarity, m.p_value) for m in kept if m.concept is not None] == rows
+    assert [(entry, concept) for entry, concept, *_ in rows] == [("sums", 0), ("sums", 2), ("french", 1)]
+    bounds, texts = (
+        dict(found.entries.select("entry", "bound").iter_rows()),
+        {e["id"]: e["description"] for e in ENTRIES},
+    )
+    for one in kept:
+        assert one.taxonomy == str(taxonomy) and one.description == texts[one.entry] and one.verdict is None
+        assert (one.bound is None) if one.concept is None else one.bound == bounds[one.entry] < one.similarity
+    assert [(m.entry, m.level, m.theme, m.label) for m in kept if m.concept is None] == [
+        ("french", "subtheme", 0, "french verbs and nouns")
+    ]
+
+
+def test_verdicts_are_kept_and_unrelated_pairs_are_no_matches(run, taxonomy):
+    read, found = matched(taxonomy)
+    first, second = confirm_requests(pairs_of(found))
+    judged = apply_verdicts(found, [*answers([first], "related"), *answers([second], "unrelated")])
+    keep_matching(run, taxonomy, read, {}, judged)
+    assert [(one.entry, one.verdict) for one in read_matches(run)] == [("sums", "related")] * 2
+
+
+def test_a_list_has_one_file_per_filter_and_other_lists_of_its_name_have_their_own(run, tmp_path, taxonomy):
+    read, found = matched(taxonomy)
+    first = keep_matching(run, taxonomy, read, {}, found)
+    assert keep_matching(run, taxonomy, read, {}, found) == first
+    filtered = Taxonomy(**{**read.__dict__, "where": "score<5"})
+    names = {first, keep_matching(run, taxonomy, filtered, {}, found)}
+    for name in ("x/weak nesses.json", "CON.json", "." + "y" * 300, "\udcff\u202e.json", "...", "a;rm -rf.json"):
+        names.add(keep_matching(run, tmp_path / name, read, {}, found))
+    assert len(names) == 8 and set((run.path / "matches").iterdir()) == names
+    assert all(len(one.name) < 120 and one.name.isascii() and not one.name.startswith(".") for one in names)
+    assert len(read_matches(run)) == 8 * 3
+    assert {m.taxonomy for m in read_matches(run)} >= {f"{tmp_path}/<U+DCFF><U+202E>.json", str(taxonomy)}
+
+
+def test_what_a_scope_lacks_is_read_as_it_was_found(run):
+    found = scoped()
+    inside = found.lacking.filter("in_scope")
+    assert inside.height >= 2
+    keep_scope(run, 1, {}, found)
+    (kept,) = read_scopes(run)
+    assert len(kept.lacking) == inside.height, "all of the scope, whatever the limit"
+    names = ("concept", "label", "similarity", "p_value", "in_scope", "coverage_status", "verdict")
+    assert [tuple(getattr(one, name) for name in names) for one in kept.lacking] == inside.select(names).rows()
+    assert kept.lacking[0].chi_bench_elsewhere is None
+    assert (kept.benchmark, kept.description, kept.bound) == ("quiz", found.clauses[0], found.bound)
+    assert (kept.covered, kept.under, kept.missing) == (found.covered.count, 0, inside.height)
+    keep_scope(run, 40, {}, found)
+    (kept,) = read_scopes(run)
+    assert len(kept.lacking) == 40 and sum(one.in_scope for one in kept.lacking) == inside.height
+
+
+def test_what_was_judged_outside_the_scope_stays_with_its_verdict(run):
+    found = scoped()
+    judged = apply_scope_verdicts(found, answers(confirm_scope_requests(found)[:1], "outside"))
+    keep_scope(run, 1, {}, judged)
+    (kept,) = read_scopes(run)
+    assert [one.verdict for one in kept.lacking[:2]] == ["outside", "outside"] and not kept.lacking[0].in_scope
+    assert kept.missing == found.missing.count - 2
+
+
+def test_benchmarks_of_any_name_have_files_of_their_own(run):
+    paths = {keep_scope(run, 1, {}, scoped(name)) for name in reversed(BENCHMARKS)}
+    assert set((run.path / "scopes").iterdir()) == paths and len(paths) == len(BENCHMARKS)
+    assert all(len(one.name) < 120 and one.name.isascii() for one in paths)
+    assert [one.benchmark for one in read_scopes(run)] == BENCHMARKS
+
+
+def changed(path: Path, *place, value):
+    content = json.loads(path.read_text())
+    node = content
+    for key in place[:-1]:
+        node = node[key]
+    node[place[-1]] = value
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "place, value",
+    [
+        (["pairs", 0, "concept"], len(LABELS)),
+        (["pairs", 0, "concept"], -1),
+        (["pairs", 0, "concept"], "0"),
+        (["pairs", 0, "entry"], "nobody"),
+        (["pairs", 0, "similarity"], float("nan")),
+        (["pairs", 0, "verdict"], "<script>"),
+        (["pairs"], None),
+        (["taxonomy"], 5),
+    ],
+)
+def test_damaged_matches_are_refused(run, taxonomy, place, value):
+    read, found = matched(taxonomy)
+    path = keep_matching(run, taxonomy, read, {}, found)
+    changed(path, *place, value=value)
+    with pytest.raises(UserError, match=r"is damaged.*Run 'cgaps match' again") as error:
+        read_matches(run)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "place, value",
+    [
+        (["benchmark"], "another"),
+        (["rows", 0, "concept"], len(LABELS)),
+        (["rows", 0, "coverage_status"], "typical"),
+        (["clauses"], []),
+        (["missing"], 3),
+    ],
+)
+def test_damaged_scopes_are_refused(run, place, value):
+    path = keep_scope(run, 1, {}, scoped())
+    changed(path, *place, value=value)
+    with pytest.raises(UserError, match=r"is damaged.*Run 'cgaps scope' again") as error:
+        read_scopes(run)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b"\xff\xfe", b"null", b'{"a": NaN}'])
+def test_what_is_no_such_file_is_refused(run, content):
+    (run.path / "matches").mkdir()
+    (run.path / "matches" / "x.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.json is damaged"):
+        read_matches(run)
+
+
+def test_half_written_files_and_others_are_passed_over(run):
+    (run.path / "matches").mkdir()
+    for name in (".x.json.part", ".x.json", "notes.txt"):
+        (run.path / "matches" / name).write_text("{")
+    assert read_matches(run) == []
+
+
+@pytest.fixture
+def finished(tiny_run, tmp_path):
+    """A copy of a finished run with something kept, and another file in its folder."""
+    folder = tmp_path / "finished"
+    shutil.copytree(tiny_run.path, folder)
+    for name in ("matches", "scopes"):
+        (folder / name).mkdir()
+        (folder / name / "x-1.json").write_text("{}")
+    (folder / "matches" / "mine.txt").write_text("mine")
+    return folder
+
+
+def left(folder):
+    return sorted(one.name for name in ("matches", "scopes") for one in (folder / name).iterdir())
+
+
+def test_other_labels_and_a_new_run_of_the_folder_remove_what_was_kept(finished, tiny_run, tiny_config, tmp_path):
+    write_dictionary(tmp_path / "dictionary", tiny_run.manifest["sae"])
+    name_finished_run(finished, tmp_path / "dictionary")
+    assert left(finished) == ["mine.txt"]
+    (finished / "scopes" / "x-1.json").write_text("{}")
+    competency_gaps.run(tiny_config, finished)
+    assert left(finished) == ["mine.txt"]
+
+
+@pytest.fixture
+def labelled(finished):
+    """Its concepts with labels of made-up words, the first two with those of the taxonomy."""
+    shutil.rmtree(finished / "matches")
+    concepts = pl.read_parquet(finished / "concepts.parquet")
+    labels = [LABELS[i] if i < len(LABELS) else f"q{i} r{i} s{i}" for i in range(concepts.height)]
+    concepts.with_columns(label=pl.Series(labels)).write_parquet(finished / "concepts.parquet")
+    return finished
+
+
+def call(*arguments):
+    done = CliRunner().invoke(app, [str(one) for one in arguments])
+    assert done.exit_code == 0, done.exception
+    return json.loads(done.stdout)
+
+
+def test_the_commands_keep_what_they_print(labelled, taxonomy, monkeypatch):
+    monkeypatch.setattr(cli, "_embed", lambda model: embed_words)
+    (labelled / "scopes" / "x-1.json").unlink()
+    printed = call("match", labelled, "--taxonomy", taxonomy, "--seed", "3", "--quiet", "--json")
+    (file,) = (labelled / "matches").iterdir()
+    kept = json.loads(file.read_text())
+    assert {key: kept[key] for key in printed if key != "run"} == {k: v for k, v in printed.items() if k != "run"}
+    assert (kept["seed"], kept["alpha"], kept["kinds"], kept["where"]) == (3, 0.05, None, None)
+    assert [one.concept for one in read_matches(open_run(labelled))] == [pair["concept"] for pair in printed["pairs"]]
+    benchmark = open_run(labelled).benchmarks["benchmark"][0]
+    options = ("--benchmark", benchmark, "--describe", LABELS[1], "--limit", "2", "--quiet", "--json")
+    printed = call("scope", labelled, *options)
+    (kept,) = read_scopes(open_run(labelled))
+    assert kept.benchmark == benchmark == printed["benchmark"] and kept.bound == printed["bound"]
+    assert [one.concept for one in kept.lacking[:2]] == [row["concept"] for row in printed["rows"]]
+
+
+def test_a_folder_that_cannot_be_written_to_costs_no_result(labelled, taxonomy, monkeypatch, caplog):
+    monkeypatch.setattr(cli, "_embed", lambda model: embed_words)
+    (labelled / "matches").write_text("a file where the folder should be")
+    printed = call("match", labelled, "--taxonomy", taxonomy, "--quiet", "--json")
+    assert printed["recovery"]["of"] == 3 and "not kept in the run folder" in caplog.text

@@ -1,3 +1,153 @@
+import { Button, SegmentedControl, Select, useComputedColorScheme } from "@mantine/core";
+import { IconLassoPolygon } from "@tabler/icons-react";
+import { useCallback, useDeferredValue, useMemo, useState } from "react";
+import { go, useRoute } from "../app/route";
+import { setSelection, useSelection } from "../app/selection";
+import { useBenchmark, useFace, useNumberParam, useRun } from "../app/state";
+import { tests } from "../concepts/filters";
+import { useConceptTable } from "../concepts/useConceptTable";
+import { useThemes } from "../data/hooks";
+import { numbers, select, type Table } from "../data/table";
+import type { Theme, ThemeFile } from "../data/types";
+import { integer, magnitude, plural, signed } from "../format";
+import { shorten, visible } from "../text";
+import { Empty, Failed, Loading } from "../ui/State";
+import { arranged, placed, places, radii, type Layout } from "./arrange";
+import type { Axis } from "./axes";
+import { Chosen } from "./Chosen";
+import { COLOURINGS, colours, palette, type Colouring } from "./colouring";
+import { LegendBox } from "./Legend";
+import { MapFilters } from "./MapFilters";
+import { names } from "./names";
+import { Scatter } from "./Scatter";
+import { spotOf, spotParam } from "./spot";
+import { ThemeNames } from "./ThemeNames";
+import { ConceptTip } from "./ConceptTip";
+import "./map.css";
+
+const COLOUR_NAMES: Record<Colouring, string> = {
+  gap: "adjusted gap", status: "verdict", coverage: "coverage", lift: "lift", theme: "theme",
+};
+
+const AXES: { x: Axis; y: Axis } = {
+  x: { title: "Coverage (chi_bench)", log: true, text: (value) => magnitude(value) },
+  y: { title: "Adjusted gap", log: false, text: signed, neutral: 0 },
+};
+
+/** Every concept as a point: by meaning, or coverage against gap. */
 export function ConceptMap() {
-  return <h1>ConceptMap</h1>;
+  const run = useRun();
+  const { table, error } = useConceptTable(run, useBenchmark());
+  const themes = useThemes(run);
+  const failed = error ?? themes.error;
+  return (
+    <div className="map-view">
+      <h1>Concept map</h1>
+      {failed ? <Failed error={failed} /> : !table || (run.has.themes && !themes.data) ? <Loading what="the concepts" /> : <Shown table={table} themes={themes.data} />}
+    </div>
+  );
+}
+
+function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
+  const run = useRun();
+  const route = useRoute();
+  const face = useFace();
+  const dark = useComputedColorScheme("light") === "dark";
+  const opened = useNumberParam("concept");
+  const selection = useSelection();
+  const [lasso, setLasso] = useState(false);
+  const layout: Layout = run.has.map && route.params.get("layout") !== "gaps" ? "meaning" : "gaps";
+  const by = colouring(route.params.get("colour"), face, themes !== null);
+  const query = useDeferredValue(filterQuery(route.params));
+
+  const at = useMemo(() => places(layout, table), [layout, table]);
+  const on = useMemo(() => placed(table.rows, at), [table, at]);
+  const passes = useMemo(() => {
+    const flags = new Uint8Array(table.rows);
+    for (const row of select(table.rows, tests(new URLSearchParams(query), table))) flags[row] = 1;
+    return flags;
+  }, [query, table]);
+  const shown = useMemo(() => on.filter((row) => passes[row] === 1), [on, passes]);
+  const painted = useMemo(() => {
+    const name = (theme: number) => themeName(themes?.themes.find((one) => one.level === "theme" && one.id === theme)?.name ?? null, theme);
+    return colours(by, { table, all: on, rows: shown, dark, themeName: name });
+  }, [by, table, on, shown, dark, themes]);
+  const points = useMemo(() => arranged({
+    on, places: at, passes: (row) => passes[row] === 1, chosen: selection === null ? null : new Set(selection), colours: painted,
+    radius: radii(numbers(table, "support"), on.length), backdrop: palette(dark).faint,
+  }), [on, at, passes, selection, painted, table, dark]);
+  const labels = useMemo(() => (layout === "meaning" && themes ? labelled(themes.themes, table, on) : null), [layout, themes, table, on]);
+
+  const onOpen = useCallback((concept: number) => go({ params: { concept, item: null } }), []);
+  const cancel = useCallback(() => setLasso(false), []);
+  const done = (ids: Uint32Array) => {
+    setLasso(false);
+    setSelection(ids);
+  };
+  return (
+    <>
+      <p className="lead">{sentence(layout, table, on, shown)}</p>
+      <div className="map-controls">
+        {run.has.map && (
+          <SegmentedControl size="xs" aria-label="Layout" data-testid="map-layout" value={layout}
+            data={[{ value: "meaning", label: "By meaning" }, { value: "gaps", label: "Coverage against gap" }]}
+            onChange={(chosen) => go({ params: { layout: chosen === "gaps" ? chosen : null, at: null } })} />
+        )}
+        <Select size="xs" w={185} aria-label="Colour by" data-testid="map-colour" value={by} allowDeselect={false}
+          data={COLOURINGS.filter((one) => one !== "theme" || themes !== null).map((one) => ({ value: one, label: `Colour: ${COLOUR_NAMES[one]}` }))}
+          onChange={(chosen) => go({ params: { colour: chosen } })} />
+        <Button size="xs" variant={lasso ? "filled" : "default"} aria-pressed={lasso} data-testid="map-lasso" leftSection={<IconLassoPolygon size={16} />}
+          onClick={() => setLasso(!lasso)}>
+          Lasso
+        </Button>
+        <MapFilters themes={themes?.themes ?? null} />
+      </div>
+      <div className="map-parts">
+        {on.length === 0 ? <Empty>No concept has a place here: none has both a coverage above 0 and a gap.</Empty> : (
+          <div className="map-place">
+            <Scatter key={layout} points={points} axes={layout === "meaning" ? null : AXES} wheel opened={opened} onOpen={onOpen} testId="map-canvas"
+              label={`${COLOUR_NAMES[by]} of ${plural(shown.length, "concept")}, one point each; the list beside it has the same concepts.`}
+              tip={(concept) => <ConceptTip table={table} concept={concept} face={face} />}
+              lasso={{ on: lasso, done, cancel }}
+              view={{ start: spotOf(route.params.get("at")), moved: (spot) => go({ params: { at: spotParam(spot) } }, true) }}
+              over={labels ? (picture) => <ThemeNames picture={picture} names={picture.view.k < 2.4 ? labels.theme : labels.subtheme} /> : undefined} />
+            {lasso && <p className="map-say" role="status">Draw a line around points. Escape gives up.</p>}
+            <LegendBox legend={painted.legend} />
+          </div>
+        )}
+        <Chosen table={table} passes={passes} shown={shown.length} selection={selection} lost={route.params.get("ids") !== null && selection === null} />
+      </div>
+    </>
+  );
+}
+
+function colouring(param: string | null, face: "model" | "benchmark", themes: boolean): Colouring {
+  const given = COLOURINGS.find((one) => one === param && (one !== "theme" || themes));
+  return given ?? (face === "model" ? "gap" : "coverage");
+}
+
+/** The filters of the address without the choice: chosen concepts stand out of the others here, they do not replace them. */
+function filterQuery(params: URLSearchParams): string {
+  const kept = new URLSearchParams(params);
+  for (const name of ["ids", "concept", "item", "at", "colour", "layout"]) kept.delete(name);
+  return kept.toString();
+}
+
+function themeName(name: string | null, theme: number): string {
+  return name ? shorten(visible(name), 28) : `theme ${theme}`;
+}
+
+function labelled(themes: Theme[], table: Table, on: Uint32Array) {
+  const named = (level: Theme["level"]) => names(level, themes, table, on, themeName);
+  const theme = named("theme");
+  const subtheme = named("subtheme");
+  return { theme, subtheme: subtheme.length ? subtheme : theme };
+}
+
+function sentence(layout: Layout, table: Table, on: Uint32Array, shown: Uint32Array): string {
+  const off = table.rows - on.length;
+  const why = layout === "meaning" ? "belong to no theme and have no place on it" : "have no coverage above 0 or no gap";
+  const rest = off ? ` ${integer(off)} ${off === 1 ? why.replace("belong", "belongs").replace("have", "has") : why}.` : "";
+  const grey = shown.length < on.length ? " pass the filters, the others are grey" : "";
+  return `A point is a concept, the larger the more items have it. ${integer(shown.length)} of ${plural(on.length, "concept")} on the map${grey}.${rest}`;
 }

@@ -1,0 +1,33 @@
+import { Button, CloseButton, MultiSelect, Select, TextInput } from "@mantine/core";
+import { go, useRoute } from "../app/route";
+import { useFace } from "../app/state";
+import { COVERAGE, FILTERS, PERFORMANCE } from "../concepts/filters";
+import type { Theme } from "../data/types";
+import { shorten, visible } from "../text";
+
+/** The filters that are most asked for on the map; those set in the table count too. */
+export function MapFilters({ themes }: { themes: Theme[] | null }) {
+  const { params } = useRoute();
+  const face = useFace();
+  const key = face === "model" ? "status" : "coverage";
+  const query = params.get("q") ?? "";
+  const set = FILTERS.filter((name) => name !== "ids" && params.get(name));
+  const top = (themes ?? []).filter((one) => one.level === "theme");
+  const clear = () => go({ params: Object.fromEntries(set.map((name) => [name, null])) });
+  return (
+    <>
+      <TextInput size="xs" w={170} aria-label="Search by label or number" placeholder="Label or number" data-testid="map-search" value={query}
+        onChange={(event) => go({ params: { q: event.currentTarget.value } }, true)}
+        rightSection={query ? <CloseButton size="xs" aria-label="Clear the search" onClick={() => go({ params: { q: null } }, true)} /> : undefined} />
+      {top.length > 0 && (
+        <Select size="xs" w={200} searchable clearable aria-label="Theme" placeholder="Any theme" data-testid="map-theme" value={params.get("theme")}
+          data={top.map((one) => ({ value: String(one.id), label: one.name ? shorten(visible(one.name), 60) : `theme ${one.id}` }))}
+          onChange={(theme) => go({ params: { theme, subtheme: null } })} />
+      )}
+      <MultiSelect size="xs" miw={170} aria-label={face === "model" ? "Verdict" : "Coverage verdict"} placeholder={params.get(key) ? undefined : "Any verdict"}
+        data-testid={`map-${key}`} clearable value={(params.get(key) ?? "").split(",").filter(Boolean)} data={face === "model" ? PERFORMANCE : COVERAGE}
+        onChange={(words) => go({ params: { [key]: words.join(",") } })} />
+      {set.length > 0 && <Button size="xs" variant="subtle" data-testid="map-clear" onClick={clear}>Clear {set.length} {set.length === 1 ? "filter" : "filters"}</Button>}
+    </>
+  );
+}

@@ -1,0 +1,204 @@
+import { ActionIcon, useComputedColorScheme } from "@mantine/core";
+import { useElementSize } from "@mantine/hooks";
+import { IconFocusCentered, IconMinus, IconPlus } from "@tabler/icons-react";
+import { type KeyboardEvent, type PointerEvent, type ReactNode, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { AxisLines } from "./AxisLines";
+import type { Axis } from "./axes";
+import { Lasso } from "./Lasso";
+import { growth, screenX, screenY, type Margin, type Points } from "./points";
+import { Stage, type Picture, type Spot } from "./stage";
+import "./scatter.css";
+
+export const PAPER: Record<"light" | "dark", [number, number, number]> = { light: [255, 255, 255], dark: [25, 30, 37] };
+
+interface ScatterProps {
+  points: Points;
+  /** Null: a plane without axes, to the same scale both ways. */
+  axes: { x: Axis; y: Axis } | null;
+  /** A line along which both coordinates are equal. */
+  diagonal?: boolean;
+  /** What it shows, for those who cannot see it. */
+  label: string;
+  testId: string;
+  /** What is said of the point that is pointed at. */
+  tip: (id: number) => ReactNode;
+  onOpen: (id: number) => void;
+  /** The concept that is open beside the picture. */
+  opened: number | null;
+  /** The wheel zooms at once; else only after a click into the picture. */
+  wheel?: boolean;
+  /** With it, a lasso can be drawn: ids inside it, ascending. */
+  lasso?: { on: boolean; done: (ids: Uint32Array) => void; cancel: () => void };
+  /** Drawn over the points. */
+  over?: (picture: Picture) => ReactNode;
+  /** Where the picture starts, and where it was moved to. */
+  view?: { start: Spot | null; moved: (spot: Spot | null) => void };
+}
+
+const BARE: Margin = { left: 26, right: 26, top: 26, bottom: 26 };
+const WITH_AXES: Margin = { left: 66, right: 22, top: 18, bottom: 50 };
+
+/** Points that can be panned, zoomed, pointed at and lassoed. */
+export function Scatter({ points, axes, diagonal, label, testId, tip, onOpen, opened, wheel, lasso, over, view }: ScatterProps) {
+  const dark = useComputedColorScheme("light") === "dark";
+  const { ref: sizeRef, width, height } = useElementSize();
+  const place = useRef<HTMLDivElement>(null);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const latest = useRef({ wheel, lasso: lasso?.on === true, view });
+  latest.current = { wheel, lasso: lasso?.on === true, view };
+  const [stage, setStage] = useState<Stage | null>(null);
+  const [lost, setLost] = useState(0);
+  const [pointed, setPointed] = useState(-1);
+  const square = axes === null;
+
+  useEffect(() => {
+    const element = canvas.current;
+    if (!element) return;
+    const made = new Stage(element, {
+      margin: square ? BARE : WITH_AXES,
+      square,
+      wheel: () => latest.current.wheel === true || place.current?.contains(document.activeElement) === true,
+      movable: () => !latest.current.lasso,
+      paper: PAPER[dark ? "dark" : "light"],
+    });
+    setStage(made);
+    const onLost = (event: Event) => event.preventDefault();
+    const onBack = () => setLost((times) => times + 1);
+    element.addEventListener("webglcontextlost", onLost);
+    element.addEventListener("webglcontextrestored", onBack);
+    return () => {
+      element.removeEventListener("webglcontextlost", onLost);
+      element.removeEventListener("webglcontextrestored", onBack);
+      made.dispose();
+    };
+  }, [square, dark, lost]);
+  useEffect(() => {
+    if (!stage || width < 20 || height < 20) return;
+    stage.resize(width, height);
+  }, [stage, width, height]);
+  useEffect(() => {
+    stage?.show(points);
+    setPointed(-1);
+  }, [stage, points]);
+  const ready = stage !== null && width >= 20 && height >= 20;
+  useEffect(() => {
+    const start = latest.current.view?.start;
+    if (stage && ready && start) stage.turnTo(start);
+  }, [stage, ready]);
+  useMoved(stage, latest);
+
+  const onMove = (event: PointerEvent<HTMLCanvasElement>) => {
+    if (!stage) return;
+    const box = event.currentTarget.getBoundingClientRect();
+    setPointed(event.buttons ? -1 : stage.nearest(event.clientX - box.left, event.clientY - box.top));
+  };
+  const onClick = (event: React.MouseEvent<HTMLCanvasElement>) => {
+    place.current?.focus({ preventScroll: true });
+    if (!stage) return;
+    const box = event.currentTarget.getBoundingClientRect();
+    const found = stage.nearest(event.clientX - box.left, event.clientY - box.top);
+    if (found >= 0) onOpen(points.id[found]!);
+  };
+  return (
+    <div className="scatter" data-testid={testId} data-points={points.count - points.backdrop}>
+      <div ref={place} className="scatter-place" role="group" tabIndex={0} aria-label={`${label} Arrow keys move the picture, plus and minus zoom, 0 shows all.`}
+        onKeyDown={(event) => stage && onKey(event, stage)}>
+        <div ref={sizeRef} className="scatter-size">
+          <canvas ref={canvas} className={pointed >= 0 ? "pointing" : undefined} onPointerMove={onMove} onPointerLeave={() => setPointed(-1)} onClick={onClick} />
+        </div>
+        {stage && (
+          <Over stage={stage}>
+            {(picture) => (
+              <>
+                {over?.(picture)}
+                {axes && <AxisLines picture={picture} axes={axes} diagonal={diagonal === true} margin={WITH_AXES} />}
+                <Ring picture={picture} points={points} id={opened} />
+                {pointed >= 0 && pointed < points.count && <Tip picture={picture} points={points} index={pointed}>{tip(points.id[pointed]!)}</Tip>}
+              </>
+            )}
+          </Over>
+        )}
+        {stage && lasso?.on && (
+          <Lasso cancel={lasso.cancel} done={(polygon) => lasso.done(Uint32Array.from(stage.inside(polygon), (i) => points.id[i]!).sort())} />
+        )}
+      </div>
+      {stage && <Buttons stage={stage} />}
+      {stage && !stage.withGl && <p className="scatter-note">This browser has no WebGL: the picture moves more slowly.</p>}
+    </div>
+  );
+}
+
+/** Tells where the picture was moved to, once it rests. */
+function useMoved(stage: Stage | null, latest: { current: { view: ScatterProps["view"] } }) {
+  useEffect(() => {
+    if (!stage) return;
+    let timer = 0;
+    let before = stage.picture.view;
+    const stop = stage.subscribe(() => {
+      if (stage.picture.view === before) return;
+      before = stage.picture.view;
+      clearTimeout(timer);
+      timer = window.setTimeout(() => latest.current.view?.moved(stage.spot()), 400);
+    });
+    return () => {
+      stop();
+      clearTimeout(timer);
+    };
+  }, [stage, latest]);
+}
+
+/** What lies over the points and moves with them. */
+function Over({ stage, children }: { stage: Stage; children: (picture: Picture) => ReactNode }) {
+  const picture = useSyncExternalStore(stage.subscribe, () => stage.picture);
+  return <>{children(picture)}</>;
+}
+
+const STEP = 60;
+const KEYS: Record<string, (stage: Stage) => void> = {
+  ArrowLeft: (stage) => stage.panBy(STEP, 0),
+  ArrowRight: (stage) => stage.panBy(-STEP, 0),
+  ArrowUp: (stage) => stage.panBy(0, STEP),
+  ArrowDown: (stage) => stage.panBy(0, -STEP),
+  "+": (stage) => stage.zoomBy(1.4),
+  "=": (stage) => stage.zoomBy(1.4),
+  "-": (stage) => stage.zoomBy(1 / 1.4),
+  "0": (stage) => stage.reset(),
+};
+
+function onKey(event: KeyboardEvent, stage: Stage) {
+  const act = event.ctrlKey || event.metaKey || event.altKey ? undefined : KEYS[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act(stage);
+}
+
+function Buttons({ stage }: { stage: Stage }) {
+  return (
+    <div className="scatter-buttons">
+      <ActionIcon variant="default" aria-label="Zoom in" onClick={() => stage.zoomBy(1.6)}><IconPlus size={16} /></ActionIcon>
+      <ActionIcon variant="default" aria-label="Zoom out" onClick={() => stage.zoomBy(1 / 1.6)}><IconMinus size={16} /></ActionIcon>
+      <ActionIcon variant="default" aria-label="Show all" onClick={() => stage.reset()}><IconFocusCentered size={16} /></ActionIcon>
+    </div>
+  );
+}
+
+function Ring({ picture: { frame, view }, points, id }: { picture: Picture; points: Points; id: number | null }) {
+  const index = id === null ? -1 : points.id.indexOf(id);
+  if (index < 0) return null;
+  const reach = points.radius[index]! * growth(view.k) + 5;
+  return (
+    <svg className="scatter-over" aria-hidden="true">
+      <circle className="ring" cx={screenX(frame, view, points.x[index]!)} cy={screenY(frame, view, points.y[index]!)} r={reach} />
+    </svg>
+  );
+}
+
+function Tip({ picture: { frame, view }, points, index, children }: { picture: Picture; points: Points; index: number; children: ReactNode }) {
+  const left = screenX(frame, view, points.x[index]!);
+  const top = screenY(frame, view, points.y[index]!);
+  const style = {
+    ...(left > frame.width / 2 ? { right: frame.width - left + 12 } : { left: left + 12 }),
+    ...(top > frame.height / 2 ? { bottom: frame.height - top + 10 } : { top: top + 10 }),
+  };
+  return <div className="scatter-tip" style={style} role="status">{children}</div>;
+}

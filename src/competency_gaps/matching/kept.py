@@ -38,7 +38,7 @@ class KeptMatch:
     """An entry of an outside list and a concept, or a theme, that bears a label near to it."""
 
     taxonomy: str
-    """Path of the list as it was given."""
+    """Name of the list's file or folder, without where it lies: a run is shared, its author's folders are not."""
     entry: str
     """The entry's id."""
     description: str
@@ -164,7 +164,7 @@ def read_matches(run: Run) -> list[KeptMatch]:
             entry = known.get(pair.entry)
             if entry is None or (isinstance(pair, _Pair) and pair.concept >= run.width):
                 raise _damaged(file, f"a pair of {pair.entry!r} names nothing that is there", "match")
-            found.append(_match(held.taxonomy, entry, pair))
+            found.append(_match(Path(held.taxonomy).name or held.taxonomy, entry, pair))
     return found
 
 

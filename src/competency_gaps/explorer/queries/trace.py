@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,7 +15,7 @@ _GAP = "[,'’\u00a0\u2009\u202f]"
 _NUMBER = re.compile(
     rf"(?P<sign>(?<![\w)\]%.,])[{_SIGNS}+])?"
     # 1,234.5 or 0,25 or 12.5 or .5
-    rf"(?P<digits>[1-9]\d{{0,2}}(?:{_GAP}\d{{3}})+(?!\d)(?:\.\d+)?|\d+,(?:\d{{1,2}}|\d{{4,}})(?![\d,])|0,\d+|\d+(?:\.\d+)?|\.\d+)"
+    rf"(?P<digits>[1-9]\d{{0,2}}(?:{_GAP}\d{{3}})+(?!\d)(?:\.\d+)?|(?<!\d,)\d+,(?:\d{{1,2}}|\d{{4,}})(?![\d,])|0,\d+|\d+(?:\.\d+)?|\.\d+)"
     rf"(?:[eE](?P<power>[{_SIGNS}+]?\d{{1,3}})(?!\w)"
     rf"|\s?[×x*·]\s?10(?:\^\{{?(?P<raised>[{_SIGNS}+]?\d{{1,3}})\}}?|(?P<superscript>[⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{{1,3}})))?"
     r"(?P<percent>\s?%|\s(?:percent|per cent|percentage points?)\b)?"
@@ -40,15 +41,10 @@ class Written:
     """Size of its last digit: 1 of ``24``, 0.01 of ``0.31``."""
     percent: bool
 
-
-@dataclass(frozen=True)
-class _Known:
-    """A number of a result."""
-
-    value: Decimal
-    percent: bool
-    """Whether it stood before a percent sign in a text, and so is a hundredfold already."""
-    query: int
+    @property
+    def amount(self) -> Decimal:
+        """What it stands for: 0.24 of ``24%``."""
+        return self.value / 100 if self.percent else self.value
 
 
 def written_numbers(text: str) -> Iterator[Written]:
@@ -81,17 +77,41 @@ def trace(text: str, results: Sequence[tuple[int, Any]]) -> list[dict[str, int |
     list of dict
         ``start`` and ``end``: the number's place in ``text``, counted in UTF-16 units as JavaScript does; ``query``:
         the first query whose result holds this number exactly, else the first that holds one which rounds to it at the
-        digits shown (a percentage: a hundredth of it); null: none does. A number other than 0 never rounds to 0, and
-        one below 10 not to a whole one.
+        digits shown (a percentage stands for a hundredth); null: none does. A number other than 0 never rounds to 0,
+        and one below 10 not to a whole one.
     """
-    known = [one for query, result in results for one in _known(result, query)]
-    units = _units(text)
-    traced = []
-    for number in written_numbers(text):
-        exact = next((one.query for one in known if _distance(number, one) == 0), None)
-        near = exact if exact is not None else next((one.query for one in known if _rounds(number, one)), None)
-        traced.append({"start": units[number.start], "end": units[number.end], "query": near})
-    return traced
+    first: dict[Decimal, int] = {}
+    for query, result in results:
+        for value in _values(result):
+            first.setdefault(value, query)
+    known, units = sorted(first), _units(text)
+    return [
+        {"start": units[number.start], "end": units[number.end], "query": _query_of(number, first, known)}
+        for number in written_numbers(text)
+    ]
+
+
+def _query_of(number: Written, first: Mapping[Decimal, int], known: Sequence[Decimal]) -> int | None:
+    """The query that a number comes from.
+
+    Parameters
+    ----------
+    first
+        Number to the first query that gave it.
+    known
+        The same numbers, ascending.
+    """
+    if number.amount in first:
+        return first[number.amount]
+    half = number.unit / (200 if number.percent else 2)
+    near = known[bisect_left(known, number.amount - half) : bisect_right(known, number.amount + half)]
+    return min((first[value] for value in near if _may_round(value, number)), default=None)
+
+
+def _may_round(value: Decimal, number: Written) -> bool:
+    if number.value == 0:
+        return False
+    return number.percent or number.unit < 1 or abs(value) >= _WHOLE_FROM
 
 
 def _written(found: re.Match[str]) -> Written:
@@ -113,41 +133,19 @@ def _ascii_sign(text: str) -> str:
     return text.translate(dict.fromkeys(map(ord, _SIGNS), "-"))
 
 
-def _known(value: Any, query: int) -> Iterator[_Known]:
+def _values(result: Any) -> Iterator[Decimal]:
     """All numbers of a result, those in its texts too."""
-    if isinstance(value, Mapping):
-        if value.keys() == {"error"}:
-            return
-        for one in value.values():
-            yield from _known(one, query)
-    elif isinstance(value, str):
-        for number in written_numbers(value):
-            yield _Known(number.value, number.percent, query)
-    elif isinstance(value, Sequence):
-        for one in value:
-            yield from _known(one, query)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-        yield _Known(Decimal(str(value)), False, query)
-
-
-def _distance(number: Written, known: _Known) -> Decimal:
-    return abs(_scaled(number, known) - number.value)
-
-
-def _scaled(number: Written, known: _Known) -> Decimal:
-    """The known number in the unit of the written one."""
-    if number.percent == known.percent:
-        return known.value
-    return known.value * 100 if number.percent else known.value / 100
-
-
-def _rounds(number: Written, known: _Known) -> bool:
-    value = _scaled(number, known)
-    if number.value == 0 and value != 0:
-        return False
-    if number.unit >= 1 and not number.percent and abs(value) < _WHOLE_FROM:
-        return False
-    return abs(value - number.value) * 2 <= number.unit
+    if isinstance(result, Mapping):
+        if result.keys() != {"error"}:
+            for one in result.values():
+                yield from _values(one)
+    elif isinstance(result, str):
+        yield from (number.amount for number in written_numbers(result))
+    elif isinstance(result, Sequence):
+        for one in result:
+            yield from _values(one)
+    elif isinstance(result, (int, float)) and not isinstance(result, bool) and math.isfinite(result):
+        yield Decimal(str(result))
 
 
 def _units(text: str) -> list[int]:

@@ -1,4 +1,4 @@
-import { createTheme } from "@mantine/core";
+import { Anchor, createTheme } from "@mantine/core";
 
 /** Mantine's controls in the page's own type and colours (`theme.css`). */
 export const THEME = createTheme({
@@ -9,4 +9,5 @@ export const THEME = createTheme({
   defaultRadius: "md",
   cursorType: "pointer",
   respectReducedMotion: true,
+  components: { Anchor: Anchor.extend({ defaultProps: { inherit: true } }) },
 });

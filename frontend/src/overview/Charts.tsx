@@ -8,7 +8,7 @@ import { decimal, integer, magnitude, percent } from "../format";
 import { shorten, visible } from "../text";
 import { Chart, Plot } from "../ui/Plot";
 import { Failed, Loading } from "../ui/State";
-import { type Bin, hexagons, histogram, linearEdges, logEdges, median } from "./bins";
+import { type Bin, histogram, linearEdges, logEdges, median } from "./bins";
 import { sequential } from "../ui/colours";
 
 /** The report's charts: coverage against performance, both distributions, and what each benchmark leaves out. */
@@ -55,29 +55,25 @@ function Quadrants({ table }: { table: Table }) {
     const tested = numbers(table, "q_value");
     const status = texts(table, "performance_status");
     const rows = select(table.rows, [(row) => !Number.isNaN(tested[row]!), (row) => coverage[row]! > 0]);
-    const log = Float64Array.from(coverage, (one) => Math.log10(one));
-    const xs = Array.from(rows, (row) => log[row]!);
     const reach = Math.max(0.1, rows.reduce((most, row) => Math.max(most, Math.abs(gap[row]!)), 0));
-    const [low, high] = [Math.min(...minmax(xs)), Math.max(...minmax(xs))];
-    const dx = Math.max(high - low, 1e-6) / 46;
-    const cells = hexagons(log, gap, rows, dx, (2 * reach) / 26).map((cell) => ({ ...cell, x: 10 ** cell.x }));
+    const [x, y] = [Float64Array.from(rows, (row) => coverage[row]!), Float64Array.from(rows, (row) => gap[row]!)];
     const marked = rows.filter((row) => status[row] === "weak" || status[row] === "strong");
     // More dots than a reader can tell apart are the map's business.
     const step = Math.ceil(marked.length / 1500);
     const points = [...marked].filter((_, i) => i % step === 0).map((row) => ({ x: coverage[row]!, y: gap[row]!, status: status[row]! }));
-    return { cells, points, rows: rows.length, marked: marked.length, middle: median(Array.from(rows, (row) => coverage[row]!)), reach };
+    return { x, y, points, rows: rows.length, marked: marked.length, middle: median([...x]), reach };
   }, [table]);
   const options = useMemo<Plot.PlotOptions>(() => {
-    const most = Math.max(1, ...drawn.cells.map((cell) => cell.count));
     const shade = sequential(dark);
     return {
       marginLeft: 48, marginBottom: 40, marginTop: 16,
       x: { type: "log", label: `Coverage χ bench (logarithmic; ${run.unit}) →`, ticks: 5, tickFormat: (tick: number) => magnitude(tick) },
       y: { label: "↑ Adjusted gap", domain: [-drawn.reach, drawn.reach], ticks: 7 },
+      color: { type: "log", interpolate: (at: number) => shade(0.15 + 0.85 * at) },
       marks: [
         Plot.ruleY([0], { strokeDasharray: "4 4", stroke: "var(--faint)" }),
         Plot.ruleX([drawn.middle], { strokeDasharray: "4 4", stroke: "var(--faint)" }),
-        Plot.dot(drawn.cells, { x: "x", y: "y", r: 8, symbol: "hexagon", fill: (cell: { count: number }) => shade(0.15 + (0.85 * Math.log1p(cell.count)) / Math.log1p(most)), stroke: "none" }),
+        Plot.hexagon({ length: drawn.rows }, Plot.hexbin({ fill: "count" }, { x: drawn.x, y: drawn.y, binWidth: 17, r: 9.8 })),
         Plot.dot(drawn.points, { x: "x", y: "y", r: 2.4, fill: (one: { status: string }) => (one.status === "weak" ? "var(--weak)" : "var(--accent)"), stroke: "var(--card)", strokeWidth: 0.6 }),
       ],
     };
@@ -94,12 +90,6 @@ function Quadrants({ table }: { table: Table }) {
       <Chart options={options} height={420} label={`Coverage against the adjusted gap of ${integer(drawn.rows)} tested concepts; ${run.counts.weak} are weak and ${run.counts.strong} strong.`} />
     </section>
   );
-}
-
-function minmax(values: number[]): [number, number] {
-  let [low, high] = [Infinity, -Infinity];
-  for (const one of values) [low, high] = [Math.min(low, one), Math.max(high, one)];
-  return [low, high];
 }
 
 function Distribution({ table, rows, what, within, mean }: { table: Table; rows: Uint32Array; what: "chi_bench" | "chi_model"; within?: string; mean?: number | null }) {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { hexagons, histogram, linearEdges, logEdges, median } from "./bins";
+import { histogram, linearEdges, logEdges, median } from "./bins";
 
 const random = (seed: number) => () => ((seed = (seed * 1103515245 + 12345) % 2147483648) / 2147483648);
 
@@ -27,20 +27,4 @@ test("medians", () => {
   expect(median([3, 1, 2])).toBe(2);
   expect(median([4, 1, 2, 3])).toBe(2.5);
   expect(median([])).toBeNaN();
-});
-
-test("each point is counted in the nearest of all centres", () => {
-  const draw = random(9);
-  const x = Array.from({ length: 400 }, () => draw() * 10);
-  const y = Array.from({ length: 400 }, () => draw() * 10);
-  const centres: [number, number][] = [];
-  for (let row = -2; row < 14; row++) for (let column = -2; column < 14; column++) centres.push([column + (row & 1) / 2, row]);
-  const counts = new Map<string, number>();
-  for (let i = 0; i < x.length; i++) {
-    const far = ([cx, cy]: [number, number]) => (x[i]! - cx) ** 2 + 0.75 * (y[i]! - cy) ** 2;
-    const [cx, cy] = centres.reduce((best, one) => (far(one) < far(best) ? one : best));
-    counts.set(`${cx}/${cy}`, (counts.get(`${cx}/${cy}`) ?? 0) + 1);
-  }
-  const found = hexagons(x, y, x.map((_, i) => i), 1, 1);
-  expect(new Map(found.map((cell) => [`${cell.x}/${cell.y}`, cell.count]))).toEqual(counts);
 });

@@ -54,28 +54,3 @@ export function median(values: number[]): number {
   const half = order.length >> 1;
   return order.length === 0 ? NaN : order.length % 2 ? order[half]! : (order[half - 1]! + order[half]!) / 2;
 }
-
-/** Points in cells of a grid, so that a chart draws some hundred cells and not each concept. */
-export interface Cell { x: number; y: number; count: number }
-
-/** Hexagons of radius 1 in units of (dx, dy); centres and counts. */
-export function hexagons(x: ArrayLike<number>, y: ArrayLike<number>, rows: ArrayLike<number>, dx: number, dy: number): Cell[] {
-  const cells = new Map<string, Cell>();
-  for (let i = 0; i < rows.length; i++) {
-    const px = x[rows[i]!]! / dx;
-    const py = y[rows[i]!]! / dy;
-    if (!Number.isFinite(px) || !Number.isFinite(py)) continue;
-    // Two rectangular lattices make a hexagonal one; the nearer centre is the cell.
-    const ay = Math.round(py);
-    const ax = Math.round(px - (ay & 1) / 2) + (ay & 1) / 2;
-    const by = ay + (py > ay ? 1 : -1);
-    const bx = Math.round(px - (by & 1) / 2) + (by & 1) / 2;
-    const near = (px - ax) ** 2 + 0.75 * (py - ay) ** 2 <= (px - bx) ** 2 + 0.75 * (py - by) ** 2;
-    const [cx, cy] = near ? [ax, ay] : [bx, by];
-    const key = `${cx}/${cy}`;
-    const known = cells.get(key);
-    if (known) known.count++;
-    else cells.set(key, { x: cx * dx, y: cy * dy, count: 1 });
-  }
-  return [...cells.values()];
-}

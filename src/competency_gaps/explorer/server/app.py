@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio.to_thread
@@ -34,10 +34,10 @@ LONGEST_SEARCH = 1_000
 """Characters of a text to search for."""
 MOST_ROWS = 100_000
 """Rows that a search gives."""
-FIRST = 4
-"""Parts of the first run that are made before anybody asks: what the first view shows."""
-DETAILS = ("concept/0.json", "item/0.json")
-"""Made after them: the first detail of a run reads what the others need too."""
+FIRST = ("run.json", "themes.json")
+"""Parts of the first run that are made before the server answers: what the first view shows."""
+NEXT = ("concepts.parquet", "concept/0.json", "items.parquet", "item/0.json")
+"""Made while nobody asks, one after another: what the other views need, and what the first detail reads for all."""
 
 log = logging.getLogger(__name__)
 
@@ -86,17 +86,18 @@ class _Explorer:
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        """Make the first view's parts while the browser still starts."""
-        early = asyncio.create_task(self._first_view())
+        """Make parts before anybody asks."""
+        key = next(iter(self._parts))
+        await self._make(key, FIRST)
+        early = asyncio.create_task(self._make(key, NEXT))
         yield
         early.cancel()
 
-    async def _first_view(self) -> None:
-        key, parts = next(iter(self._parts.items()))
-        names = [name for name, _ in zip(parts.names(), range(FIRST), strict=False)]
-        # What fails here fails again, and is said, when it is asked for.
-        for some in (names, DETAILS):
-            await asyncio.gather(*(self._read(key, name) for name in some), return_exceptions=True)
+    async def _make(self, key: str, names: Iterable[str]) -> None:
+        for name in names:
+            # What fails here fails again, and is said, when it is asked for.
+            with suppress(Exception):
+                await self._read(key, name)
 
     def page(self, name: str) -> Any:
         """The answer that gives one of the page's files."""

@@ -1,0 +1,175 @@
+"""How fast is the explorer on a large run? Drives the real page in a headless Chromium against the real server.
+
+    python perf/synthetic_run.py /tmp/synth --concepts 131072 --benchmarks 12 --items 100000 --nonzeros 100000000
+    python perf/explorer.py /tmp/synth
+
+Times within the page are taken by the page's own clock, from the event to the second frame after the page shows the
+outcome; medians over rounds, with the slowest. Memory is the server's at the end of all that: resident (RSS, with
+pages of mapped files that the system may take back) and proportional (PSS), and the highest resident. Frames of the map
+are drawn by Chromium's software renderer here: a machine with a graphics card is faster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from explorer_page import FIRST_VIEW, MEASURE, Timed
+from playwright.sync_api import Browser, Page, sync_playwright
+from rich.console import Console
+from rich.table import Table
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+)
+WORDS = ("za", "zan", "zano", "before ba", "4017", "nothing at all like this")
+"""What is searched for; the synthetic labels and prompts are made of such syllables."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--chromium", default="/usr/bin/chromium")
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    concepts = pl.read_parquet(args.run / "concepts.parquet", columns=["concept", "support", "dense"])
+    chosen = concepts.filter(pl.col("support") > 0).sample(args.rounds, seed=1)["concept"].to_list()
+    busiest = int(concepts["support"].arg_max() or 0)
+    figures: list[Timed] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=args.chromium, args=list(FLAGS))
+        browser.new_page().goto("about:blank")
+        started = time.perf_counter()
+        command = [str(Path(sys.executable).with_name("cgaps")), "explore", str(args.run), "--port", "0"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                address = re.search(r"http://\S+/", server.stdout.readline() if server.stdout else "")
+                figures.append(Timed("server start", [time.perf_counter() - started], 5.0))
+                measure(browser, address[0] if address else "", chosen, busiest, args.rounds, figures)
+                memory = _memory(server.pid)
+            finally:
+                server.terminate()
+        browser.close()
+    report(args.run, figures, memory)
+
+
+def measure(
+    browser: Browser, address: str, chosen: list[int], busiest: int, rounds: int, figures: list[Timed]
+) -> None:
+    """Walk through the page; figures in seconds."""
+    figures.append(Timed("first view, as soon as the server answers", [first_view(browser, address)], 1.5))
+    again = [first_view(browser, address) for _ in range(rounds)]
+    figures.append(Timed("first view, another window", again, 1.5))
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.set_default_timeout(30_000)
+    page.goto(address)
+    page.evaluate(MEASURE)
+    key = page.evaluate("async () => (await (await fetch('data/runs.json')).json()).runs[0].key")
+
+    def visit(what: str) -> float:
+        return timed(page, "go", f"#/{key}/{what}")
+
+    figures.append(Timed("table of concepts, first time", [visit("concepts?flags=all")], 1.5))
+    columns = page.evaluate("cgapsMeasure.columns()")
+    figures.append(Timed("sort the table", [timed(page, "sort", one) for one in columns[: 2 * rounds]], 0.3))
+    figures.append(Timed("search the table", _searches(page, WORDS), 0.3))
+    filters = ("status=weak", "status=typical", "flags=all&n_eff=20", "flags=all&liftmin=2", "flags=all&theme=3")
+    figures.append(Timed("filter the table", [visit(f"concepts?{one}") for one in filters], 0.3))
+    visit("concepts?flags=all")
+    details = [timed(page, "go", f"#/{key}/concepts?flags=all&concept={one}") for one in [busiest, *chosen]]
+    figures.append(Timed("a concept's detail, the busiest concept first", details, 0.5))
+    figures.append(Timed("table of items, first time", [visit("items")], 1.5))
+    figures.append(Timed("search the items' texts", _searches(page, WORDS), 0.3))
+    figures.append(Timed("map, first time", [visit("map")], 1.5))
+    for name, move in (("pan", _pan), ("zoom", _zoom)):
+        figures.append(Timed(f"a frame of the map under {name}", frames(page, move), 1 / 20))
+
+
+def first_view(browser: Browser, address: str) -> float:
+    """Seconds from opening the address in a window without cache until the findings stand there."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.add_init_script(FIRST_VIEW)
+    page.goto(address)
+    seconds = float(page.evaluate("() => cgapsFirstView")) / 1000
+    context.close()
+    return seconds
+
+
+def timed(page: Page, what: str, *arguments: Any) -> float:
+    """Seconds of one of the page's own measurements (``explorer_page.MEASURE``)."""
+    return float(page.evaluate("([what, given]) => cgapsMeasure[what](...given)", [what, arguments])) / 1000
+
+
+def _searches(page: Page, words: tuple[str, ...]) -> list[float]:
+    return [timed(page, "search", word) for word in words]
+
+
+def frames(page: Page, move: Callable[[Page], None]) -> list[float]:
+    """Seconds between the frames that Chromium drew while the map was moved."""
+    page.evaluate("cgapsMeasure.startFrames()")
+    move(page)
+    return [float(gap) / 1000 for gap in page.evaluate("cgapsMeasure.stopFrames()")]
+
+
+def _middle(page: Page) -> tuple[float, float]:
+    box = page.locator(".scatter canvas").bounding_box()
+    assert box is not None
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def _pan(page: Page) -> None:
+    x, y = _middle(page)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for step in range(60):
+        page.mouse.move(x + 3 * step, y + 2 * step)
+    page.mouse.up()
+
+
+def _zoom(page: Page) -> None:
+    page.mouse.move(*_middle(page))
+    for step in range(40):
+        page.mouse.wheel(0, -60 if step < 25 else 90)
+
+
+def _memory(process: int) -> dict[str, int]:
+    """MiB of a process, by name."""
+    text = Path(f"/proc/{process}/smaps_rollup").read_text() + Path(f"/proc/{process}/status").read_text()
+    found = {name: re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE) for name in ("Rss", "Pss", "VmHWM")}
+    return {name: int(one[1]) // 1024 for name, one in found.items() if one}
+
+
+def report(run: Path, figures: list[Timed], memory: dict[str, int]) -> None:
+    """Print the figures beside their targets."""
+    table = Table(title=f"{run}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    for name in ("what", "median", "slowest", "target", ""):
+        table.add_column(name, justify="left" if name == "what" else "right")
+    for one in figures:
+        median, slowest = statistics.median(one.seconds), max(one.seconds)
+        values = [f"{1000 * value:,.0f} ms" for value in (median, slowest, one.target)]
+        table.add_row(one.what, *values, "met" if median < one.target else "NOT MET")
+    highest = memory["VmHWM"]
+    values = [f"{memory['Rss']:,} MiB", f"{highest:,} MiB", "1,500 MiB"]
+    table.add_row(f"server's memory, resident (PSS {memory['Pss']:,} MiB)", *values, "met" if highest < 1500 else "NOT MET")
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,3 +1,118 @@
+import { useComputedColorScheme } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
+import { useCallback, useDeferredValue, useEffect, useMemo } from "react";
+import { address, go, useRoute } from "../app/route";
+import { useBenchmark, useFace, useNumberParam, useRun } from "../app/state";
+import { useThemes } from "../data/hooks";
+import { among, ranks, type Sort, type Table } from "../data/table";
+import type { ColumnSpec, ThemeFile } from "../data/types";
+import { visible } from "../text";
+import { Grid } from "../ui/Grid";
+import { Failed, Loading } from "../ui/State";
+import { Chips, Count } from "./Chips";
+import { allColumns, defaultColumns, gridColumns, sharedMeasures } from "./columns";
+import "./concepts.css";
+import { download } from "./file";
+import { FILTERS, tests } from "./filters";
+import { HeatLegend } from "./HeatLegend";
+import { ORDER_WORDS, orderOf, readSort, widened, writeSort } from "./table";
+import { ThemeTree } from "./ThemeTree";
+import { Toolbar } from "./Toolbar";
+import { useConceptTable, useParts } from "./useConceptTable";
+
 export function Concepts() {
-  return <h1>Concepts</h1>;
+  const run = useRun();
+  const { table, error } = useConceptTable(run, useBenchmark());
+  const themes = useThemes(run);
+  if (error) return <Failed error={error} />;
+  if (!table || (run.has.themes && !themes.data && !themes.error)) return <Loading what="the concepts" />;
+  return <Shown table={table} themes={themes.data} failed={themes.error} />;
+}
+
+function Shown({ table, themes, failed }: { table: Table; themes: ThemeFile | null; failed: Error | null }) {
+  const run = useRun();
+  const face = useFace();
+  const benchmark = useBenchmark();
+  return (
+    <>
+      <h1>Themes and concepts</h1>
+      <p className="lead">{lead(face, benchmark === null ? null : run.benchmarks[benchmark]!.name)}</p>
+      {failed && <Failed error={failed} />}
+      {themes && <ThemeTree file={themes} table={table} />}
+      {!run.has.themes && <p className="soft">This run has no themes: <code>cgaps themes</code> groups the concepts of a dictionary.</p>}
+      <TableOfConcepts table={table} themes={themes} />
+    </>
+  );
+}
+
+function lead(face: "model" | "benchmark", benchmark: string | null): string {
+  const where = benchmark === null ? "the whole suite" : visible(benchmark);
+  return face === "model" ? `Which concepts the model does worse or better on, in ${where}.` : `Which concepts ${where} exercises, and which it leaves out.`;
+}
+
+function TableOfConcepts({ table, themes }: { table: Table; themes: ThemeFile | null }) {
+  const run = useRun();
+  const face = useFace();
+  const benchmark = useBenchmark();
+  const { params } = useRoute();
+  const dark = useComputedColorScheme("light") === "dark";
+  const wide = useMediaQuery("(min-width: 700px)", true);
+  const each = sharedMeasures(run).find((spec) => spec.key === params.get("each")) ?? null;
+  const { parts, error } = useParts(run, each !== null);
+  const all = useMemo(() => widened(table, themes, each?.key ?? null, parts), [table, themes, each, parts]);
+  const { specs, shown, columns } = useColumns(all);
+  const sort = useMemo(() => readSort(params.get("sort")), [params.get("sort")]);
+  const rows = useRows(all, table, sort);
+  const grid = useMemo(() => gridColumns({ run, table: all, specs: shown, each, dark, pinned: wide }), [run, all, shown, each, dark, wide]);
+  const onSort = useCallback((next: Sort | null) => go({ params: { sort: writeSort(next) } }, true), []);
+  const onOpen = useCallback((row: number) => go({ params: { concept: row, item: null } }), []);
+  const title = sort && grid.find((column) => column.key === sort.key)?.title;
+  const view = { run, table: all, rows, specs: shown, each, address: address({ run: run.key, view: "concepts", params }, {}) };
+  return (
+    <>
+      <Toolbar run={run} columns={specs} shown={columns} defaults={defaultColumns(run, face, benchmark)} onDownload={(kind) => download(kind, view)} />
+      <div className="under-tools">
+        <Count shown={rows.length} all={table.rows} order={title ? `by ${visible(title)}, ${sort.descending ? "downwards" : "upwards"}` : ORDER_WORDS[face]} />
+        <Chips themes={themes} />
+        {each && <HeatLegend spec={each} table={all} dark={dark} />}
+      </div>
+      {error && <Failed error={error} />}
+      <Grid columns={grid} order={rows} sort={sort} onSort={onSort} onOpen={onOpen} opened={useNumberParam("concept")} label="Concepts" testId="concept-grid"
+        empty={<p>No concept fits all of these filters.{!params.has("flags") && " Flagged concepts are hidden: see Filters."}</p>} />
+    </>
+  );
+}
+
+/** Columns that can be shown, and those that are. */
+function useColumns(table: Table): { specs: ColumnSpec[]; shown: ColumnSpec[]; columns: string[] } {
+  const run = useRun();
+  const face = useFace();
+  const benchmark = useBenchmark();
+  const chosen = useRoute().params.get("cols");
+  return useMemo(() => {
+    const specs = allColumns(run, benchmark).filter((spec) => spec.key in table.columns);
+    const wanted = new Set(chosen === null ? defaultColumns(run, face, benchmark) : chosen.split(","));
+    const shown = specs.filter((spec) => wanted.has(spec.key));
+    return { specs, shown, columns: shown.map((spec) => spec.key) };
+  }, [run, face, benchmark, chosen, table]);
+}
+
+/** The shown rows in order. Ordered once for a sort, and then chosen from at each stroke. */
+function useRows(all: Table, table: Table, sort: Sort | null): Uint32Array {
+  const face = useFace();
+  const { params } = useRoute();
+  const said = FILTERS.map((name) => params.get(name) ?? "").join("\n");
+  const filters = useDeferredValue(useMemo(() => params, [said]));
+  const wanted = useDeferredValue(sort);
+  const column = wanted ? all.columns[wanted.key] : undefined;
+  // Labels take longest to order; the page does it once, while it has nothing else to do.
+  const label = table.columns.label;
+  useEffect(() => {
+    if (label?.kind !== "text") return;
+    const waiting = setTimeout(() => ranks(label.values), 1500);
+    return () => clearTimeout(waiting);
+  }, [label]);
+  // Further columns of `all` change no order but their own.
+  const order = useMemo(() => orderOf(all, wanted, face), [table, column, wanted, face]);
+  return useMemo(() => among(order, tests(filters, table)), [order, filters, table]);
 }

@@ -1,0 +1,65 @@
+import { Button } from "@mantine/core";
+import { IconX } from "@tabler/icons-react";
+import { go, useRoute } from "../app/route";
+import { useSelection } from "../app/selection";
+import type { Theme, ThemeFile } from "../data/types";
+import { integer, plural } from "../format";
+import { shorten, visible } from "../text";
+import { bound, COVERAGE, FILTERS, PERFORMANCE, shownFlags } from "./filters";
+import { themeName } from "./themes";
+import { FLAG_WORDS } from "./Toolbar";
+
+/** The filters that are set and not seen elsewhere, each with a way to take it back, and all at once. */
+export function Chips({ themes }: { themes: ThemeFile | null }) {
+  const params = useRoute().params;
+  const selection = useSelection();
+  const chips: { text: string; params: string[] }[] = [];
+  for (const level of ["theme", "subtheme"] as const) {
+    const id = params.get(level);
+    if (id === null) continue;
+    const name = named(themes, level, id);
+    chips.push({ text: `${level}: ${name}`, params: level === "theme" ? ["theme", "subtheme"] : ["subtheme"] });
+  }
+  if (params.has("ids")) chips.push({ text: selection ? `selection: ${plural(selection.length, "concept")}` : "selection of another window, not known here", params: ["ids"] });
+  for (const [param, words] of [["status", PERFORMANCE], ["coverage", COVERAGE]] as const) {
+    const given = params.get(param);
+    if (given !== null && !words.includes(given)) chips.push({ text: `${param}: ${given.replaceAll(",", " or ")}`, params: [param] });
+  }
+  const range = (name: string, text: string) => {
+    const value = bound(params, name);
+    if (value !== null) chips.push({ text: `${text} ${value}`, params: [name] });
+  };
+  range("n_eff", "n eff ≥");
+  range("qmax", "q ≤");
+  range("liftmin", "lift ≥");
+  range("liftmax", "lift ≤");
+  const flags = shownFlags(params.get("flags"));
+  if (flags.length) chips.push({ text: `also ${flags.map((flag) => FLAG_WORDS[flag]).join(", ")}`, params: ["flags"] });
+  const any = FILTERS.some((name) => params.has(name));
+  return (
+    <>
+      {chips.map((chip) => (
+        <button key={chip.params[0]} type="button" className="chip" aria-label={`Take back: ${visible(chip.text)}`} onClick={() => go({ params: taken(chip.params) })}>
+          <bdi>{shorten(visible(chip.text), 60)}</bdi> <IconX size={12} aria-hidden="true" />
+        </button>
+      ))}
+      {any && <Button size="compact-xs" variant="subtle" data-testid="clear-filters" onClick={() => go({ params: taken([...FILTERS]) })}>Clear all filters</Button>}
+    </>
+  );
+}
+
+const taken = (names: string[]) => Object.fromEntries(names.map((name) => [name, null]));
+
+function named(themes: ThemeFile | null, level: Theme["level"], id: string): string {
+  const theme = themes?.themes.find((one) => one.level === level && String(one.id) === id);
+  return theme ? themeName(theme) : `${id}`;
+}
+
+/** How many ranked and other concepts the filters leave, of how many. */
+export function Count({ shown, all, order }: { shown: number; all: number; order: string }) {
+  return (
+    <span className="count" aria-live="polite" data-testid="count">
+      <b>{integer(shown)}</b> of {integer(all)} concepts<span className="soft">, {order}</span>
+    </span>
+  );
+}

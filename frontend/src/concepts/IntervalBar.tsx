@@ -1,0 +1,46 @@
+import type { Table } from "../data/table";
+import type { ColumnSpec } from "../data/types";
+
+/** Ends of a bar's scale, the same in a whole column, and where its neutral line stands. */
+export interface Scale {
+  from: number;
+  to: number;
+  neutral: number | null;
+}
+
+/** The scale of a column with intervals: a share from 0 to 1; a signed one as far to both sides as nearly all of its values go. */
+export function reach(spec: Pick<ColumnSpec, "key" | "kind">, table: Table): Scale {
+  if (spec.kind !== "signed") return { from: 0, to: 1, neutral: null };
+  const most = Math.max(largest(table, spec.key), 0.01);
+  return { from: -most, to: most, neutral: 0 };
+}
+
+/** Size that 98 of 100 values of ranked concepts do not exceed. */
+export function largest(table: Table, key: string): number {
+  const column = table.columns[key];
+  const ranked = table.columns.ranked;
+  if (column?.kind !== "number" || ranked?.kind !== "flag") return 0;
+  const sizes = Float64Array.from(column.values as Float32Array, Math.abs).filter((size, row) => Number.isFinite(size) && ranked.values[row] === 1).sort();
+  return sizes[Math.floor(0.98 * (sizes.length - 1))] ?? 0;
+}
+
+interface Bar {
+  scale: Scale;
+  at: number | null;
+  low: number | null;
+  high: number | null;
+  status: string | null;
+}
+
+/** A value with its interval on a scale. It adds nothing to the numbers beside it for a reader who cannot see it. */
+export function IntervalBar({ scale, at, low, high, status }: Bar) {
+  const place = (value: number) => `${100 * Math.min(1, Math.max(0, (value - scale.from) / (scale.to - scale.from)))}%`;
+  const tone = status === "weak" || status === "strong" ? status : "plain";
+  return (
+    <span className={`interval-bar ${tone}`} aria-hidden="true">
+      {scale.neutral !== null && <span className="neutral" style={{ left: place(scale.neutral) }} />}
+      {low !== null && high !== null && <span className="range" style={{ left: place(low), right: `calc(100% - ${place(high)})` }} />}
+      {at !== null && <span className="point" style={{ left: place(at) }} />}
+    </span>
+  );
+}

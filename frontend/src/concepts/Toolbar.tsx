@@ -1,0 +1,140 @@
+import { ActionIcon, Button, Checkbox, NumberInput, Popover, Select, TextInput } from "@mantine/core";
+import { IconAdjustmentsHorizontal, IconColumns3, IconDownload, IconSearch, IconX } from "@tabler/icons-react";
+import { useEffect, useRef, useState } from "react";
+import { go, useRoute } from "../app/route";
+import type { ColumnSpec, RunInfo } from "../data/types";
+import { sharedMeasures } from "./columns";
+import { bound, COVERAGE, FLAGS, type Flag, PERFORMANCE, shownFlags } from "./filters";
+
+export const FLAG_WORDS: Record<Flag, string> = {
+  dense: "dense", template: "template", exact_token: "exact token", dead: "never active",
+};
+const COVERAGE_WORDS: Record<string, string> = { missing: "missing", under: "under-covered", typical: "typical", over: "over-covered" };
+
+interface Tools {
+  run: RunInfo;
+  columns: ColumnSpec[];
+  shown: string[];
+  defaults: string[];
+  onDownload: (kind: "csv" | "parquet") => void;
+}
+
+/** Search, filters, columns and downloads. All but the downloads lies in the address. */
+export function Toolbar({ run, columns, shown, defaults, onDownload }: Tools) {
+  const measures = sharedMeasures(run);
+  const each = useRoute().params.get("each");
+  return (
+    <div className="tools" role="search" aria-label="Choose concepts">
+      <Search />
+      <Words param="status" label="Verdict" words={PERFORMANCE.map((value) => ({ value, label: value }))} />
+      <Words param="coverage" label="Coverage" words={COVERAGE.map((value) => ({ value, label: COVERAGE_WORDS[value]! }))} />
+      <More />
+      <span className="spring" />
+      {run.benchmarks.length > 1 && (
+        <Select size="xs" w={150} aria-label="A column per benchmark" placeholder="Per benchmark" clearable data-testid="per-benchmark"
+          data={measures.map((spec) => ({ value: spec.key, label: `${spec.title} per benchmark` }))}
+          value={measures.some((spec) => spec.key === each) ? each : null} onChange={(value) => go({ params: { each: value } })} comboboxProps={{ width: 200 }} />
+      )}
+      <Columns columns={columns} shown={shown} defaults={defaults} />
+      <Button.Group>
+        <Button size="xs" variant="default" leftSection={<IconDownload size={14} />} aria-label="Download as CSV" data-testid="download-csv" onClick={() => onDownload("csv")}>CSV</Button>
+        <Button size="xs" variant="default" aria-label="Download as Parquet" data-testid="download-parquet" onClick={() => onDownload("parquet")}>Parquet</Button>
+      </Button.Group>
+    </div>
+  );
+}
+
+function Search() {
+  const query = useRoute().params.get("q") ?? "";
+  const input = useRef<HTMLInputElement>(null);
+  // A stroke shows at once; the table follows when it can.
+  const [typed, setTyped] = useState(query);
+  useEffect(() => setTyped(query), [query]);
+  const set = (text: string) => {
+    setTyped(text);
+    go({ params: { q: text } }, true);
+  };
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const target = event.target instanceof HTMLElement ? event.target : null;
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || target?.closest("input, textarea, select, [contenteditable]")) return;
+      event.preventDefault();
+      input.current?.focus();
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
+  return (
+    <TextInput ref={input} size="xs" className="search" aria-label="Search concepts by label or number" placeholder="Search label or number ( / )" data-testid="table-search"
+      leftSection={<IconSearch size={14} />} value={typed} onChange={(event) => set(event.currentTarget.value)}
+      rightSection={typed ? <ActionIcon size="xs" variant="subtle" color="gray" aria-label="Clear the search" onClick={() => set("")}><IconX size={13} /></ActionIcon> : null} />
+  );
+}
+
+function Words({ param, label, words }: { param: string; label: string; words: { value: string; label: string }[] }) {
+  const given = useRoute().params.get(param);
+  return (
+    <Select size="xs" w={138} aria-label={label} placeholder={`Any ${label.toLowerCase()}`} clearable data-testid={`filter-${param}`} data={words}
+      value={words.some((word) => word.value === given) ? given : null} onChange={(value) => go({ params: { [param]: value } })} />
+  );
+}
+
+function More() {
+  const params = useRoute().params;
+  const flags = shownFlags(params.get("flags"));
+  const set = ["n_eff", "qmax", "liftmin", "liftmax"].filter((name) => bound(params, name) !== null).length + (flags.length ? 1 : 0);
+  const toggle = (flag: Flag, on: boolean) => {
+    const next = FLAGS.filter((one) => (one === flag ? on : flags.includes(one)));
+    go({ params: { flags: next.length === FLAGS.length ? "all" : next.join(",") || null } });
+  };
+  return (
+    <Popover position="bottom-start" shadow="md" trapFocus returnFocus>
+      <Popover.Target>
+        <Button size="xs" variant="default" leftSection={<IconAdjustmentsHorizontal size={14} />} data-testid="more-filters">{set ? `Filters (${set})` : "Filters"}</Button>
+      </Popover.Target>
+      <Popover.Dropdown className="popover" aria-label="Filters">
+        <div className="pair-of">
+          <Bound param="n_eff" label="n eff, at least" min={0} step={10} />
+          <Bound param="qmax" label="q, at most" min={0} max={1} step={0.01} />
+          <Bound param="liftmin" label="lift, from" step={0.5} />
+          <Bound param="liftmax" label="lift, to" step={0.5} />
+        </div>
+        <Checkbox.Group label="Show beside ranked concepts" size="xs" value={flags}>
+          {FLAGS.map((flag) => (
+            <Checkbox key={flag} size="xs" mt={8} value={flag} label={FLAG_WORDS[flag]} data-testid={`flag-${flag}`} onChange={(event) => toggle(flag, event.currentTarget.checked)} />
+          ))}
+        </Checkbox.Group>
+      </Popover.Dropdown>
+    </Popover>
+  );
+}
+
+function Bound({ param, label, ...limits }: { param: string; label: string; min?: number; max?: number; step: number }) {
+  const given = bound(useRoute().params, param);
+  return (
+    <NumberInput size="xs" label={label} data-testid={`filter-${param}`} {...limits} value={given ?? ""}
+      onChange={(value) => go({ params: { [param]: value === "" ? null : value } }, true)} />
+  );
+}
+
+function Columns({ columns, shown, defaults }: Pick<Tools, "columns" | "shown" | "defaults">) {
+  const toggle = (key: string, on: boolean) => {
+    const next = columns.map((spec) => spec.key).filter((one) => (one === key ? on : shown.includes(one)));
+    // An address without a choice shows what fits the question, whatever is asked next.
+    go({ params: { cols: next.join() === defaults.join() ? null : next.join() || "none" } }, true);
+  };
+  return (
+    <Popover position="bottom-end" shadow="md" trapFocus returnFocus>
+      <Popover.Target>
+        <Button size="xs" variant="default" leftSection={<IconColumns3 size={14} />} data-testid="columns">Columns</Button>
+      </Popover.Target>
+      <Popover.Dropdown className="popover columns-choice" aria-label="Columns">
+        {columns.map((spec) => (
+          <Checkbox key={spec.key} size="xs" checked={shown.includes(spec.key)} label={spec.title} description={spec.hint} data-testid={`column-${spec.key}`}
+            onChange={(event) => toggle(spec.key, event.currentTarget.checked)} />
+        ))}
+        <Button size="xs" variant="light" disabled={shown.join() === defaults.join()} onClick={() => go({ params: { cols: null } }, true)}>Back to the usual ones</Button>
+      </Popover.Dropdown>
+    </Popover>
+  );
+}

@@ -1,0 +1,130 @@
+/** The columns of the table of concepts: which there are, and how their cells are drawn. */
+import type { CSSProperties } from "react";
+import type { Face } from "../app/state";
+import { number, type Table, text } from "../data/table";
+import type { ColumnSpec, RunInfo } from "../data/types";
+import { integer, NOT_DEFINED, written } from "../format";
+import { visible } from "../text";
+import type { GridColumn } from "../ui/Grid";
+import { Status } from "../ui/Marks";
+import { type Heat, heatOf } from "./heat";
+import { IntervalBar, reach } from "./IntervalBar";
+import { LabelCell, labelText } from "./LabelCell";
+import { within } from "./table";
+
+const OWN: ColumnSpec[] = [
+  { key: "theme_name", title: "theme", hint: "The theme that the concept belongs to", kind: "text", face: "both", interval: false, per_benchmark: false },
+  { key: "subtheme_name", title: "subtheme", hint: "The subtheme that the concept belongs to", kind: "text", face: "both", interval: false, per_benchmark: false },
+  { key: "p_value", title: "p", hint: "Two-sided, of the gap; N/A = not tested", kind: "probability", face: "model", interval: false, per_benchmark: false },
+];
+// Seen in the cell of the label, or seldom wanted.
+const HIDDEN = ["label_score", "peak_token", "subtheme_name", "p_value"];
+/** Facts of a concept that are the same in every benchmark. */
+const OF_CONCEPT = ["label_score", "peak_token", "theme_name", "subtheme_name", "density", "n_benchmarks"];
+const WIDTHS: Record<ColumnSpec["kind"], number> = {
+  text: 200, word: 116, integer: 112, tenths: 88, decimal: 96, signed: 90, magnitude: 96, probability: 92, percent: 96,
+};
+
+/** All columns that can be shown beside the label, in order. Those of the whole suite say so while one benchmark is looked at. */
+export function allColumns(run: RunInfo, benchmark: number | null): ColumnSpec[] {
+  const all = [...run.columns.filter((spec) => spec.key !== "label"), ...OWN.filter((spec) => run.has.themes || spec.key === "p_value")];
+  if (benchmark === null) return all;
+  return all.map((spec) => (spec.per_benchmark || OF_CONCEPT.includes(spec.key) ? spec : { ...spec, title: `${spec.title} (suite)` }));
+}
+
+/** Keys of the columns that are shown without a choice: those of the question, and within a benchmark its own. */
+export function defaultColumns(run: RunInfo, face: Face, benchmark: number | null): string[] {
+  return allColumns(run, benchmark)
+    .filter((spec) => spec.face === face || spec.face === "both")
+    .filter((spec) => !HIDDEN.includes(spec.key) && (benchmark === null || spec.per_benchmark || OF_CONCEPT.includes(spec.key)))
+    .map((spec) => spec.key);
+}
+
+/** The measures that can stand side by side for all benchmarks. */
+export function sharedMeasures(run: RunInfo): ColumnSpec[] {
+  return run.columns.filter((spec) => ["chi_model", "gap", "chi_bench", "lift"].includes(spec.key) && spec.per_benchmark);
+}
+
+interface Choice {
+  run: RunInfo;
+  table: Table;
+  /** Columns beside the label. */
+  specs: ColumnSpec[];
+  /** Measure that is shown for each benchmark; null: none. */
+  each: ColumnSpec | null;
+  dark: boolean;
+  pinned: boolean;
+}
+
+export function gridColumns({ run, table, specs, each, dark, pinned }: Choice): GridColumn[] {
+  const heat = each ? heatOf(each.key, dark, table) : null;
+  return [
+    labelColumn(run, table, pinned),
+    ...specs.filter((spec) => spec.key in table.columns).map((spec) => columnOf(spec, table)),
+    ...(each && heat ? run.benchmarks.map((one, place) => heatColumn(each, one.name, within(each.key, place), heat, table)) : []),
+  ];
+}
+
+function labelColumn(run: RunInfo, table: Table, pinned: boolean): GridColumn {
+  return {
+    key: "label",
+    title: "concept",
+    hint: run.columns.find((spec) => spec.key === "label")?.hint ?? "What activates the concept",
+    text: (row) => labelText(table, row),
+    show: (row) => <LabelCell table={table} row={row} />,
+    width: pinned ? 380 : 250,
+    pinned,
+  };
+}
+
+function columnOf(spec: ColumnSpec, table: Table): GridColumn {
+  const base: GridColumn = {
+    key: spec.key,
+    title: spec.title,
+    hint: spec.hint,
+    text: (row) => cellText(spec, table, row),
+    width: spec.interval ? 190 : WIDTHS[spec.kind],
+    align: spec.kind === "text" || spec.kind === "word" ? "start" : "end",
+    largestFirst: !["text", "word", "probability", "signed"].includes(spec.kind),
+  };
+  if (spec.kind === "word") return { ...base, show: (row) => <Status status={text(table, spec.key, row)} /> };
+  if (!spec.interval) return base;
+  const scale = reach(spec, table);
+  return {
+    ...base,
+    show: (row) => (
+      <span className="interval-cell">
+        <span>{written(spec.kind, number(table, spec.key, row))}</span>
+        <IntervalBar scale={scale} at={number(table, spec.key, row)} low={number(table, `${spec.key}_low`, row)} high={number(table, `${spec.key}_high`, row)}
+          status={text(table, "performance_status", row)} />
+      </span>
+    ),
+  };
+}
+
+function cellText(spec: ColumnSpec, table: Table, row: number): string {
+  if (spec.kind === "text" || spec.kind === "word") return visible(text(table, spec.key, row) ?? NOT_DEFINED);
+  const value = written(spec.kind, number(table, spec.key, row));
+  const low = spec.interval ? number(table, `${spec.key}_low`, row) : null;
+  return low === null ? value : `${value} [${written(spec.kind, low)}, ${written(spec.kind, number(table, `${spec.key}_high`, row))}]`;
+}
+
+function heatColumn(spec: ColumnSpec, benchmark: string, key: string, heat: Heat, table: Table): GridColumn {
+  const style = (row: number): CSSProperties | undefined => {
+    const value = number(table, key, row);
+    return value === null ? undefined : heat.style(value);
+  };
+  return {
+    key,
+    title: visible(benchmark),
+    hint: `${spec.title} within ${visible(benchmark)}. ${spec.hint}`,
+    text: (row) => (key in table.columns ? written(spec.kind, number(table, key, row)) : "…"),
+    style,
+    align: "end",
+    width: 104,
+    largestFirst: spec.key === "chi_bench",
+  };
+}
+
+/** `3 of 40`, for what is chosen of all. */
+export const ofAll = (some: number, all: number) => `${integer(some)} of ${integer(all)}`;

@@ -1,0 +1,34 @@
+/** The shown table as a file: its rows in their order, its columns, and the ends of their intervals. */
+import { csvFile, type Field, parquetFile, save } from "../data/download";
+import type { Table } from "../data/table";
+import type { ColumnSpec, RunInfo } from "../data/types";
+import { within } from "./table";
+
+export interface ShownTable {
+  run: RunInfo;
+  table: Table;
+  rows: Uint32Array;
+  specs: ColumnSpec[];
+  each: ColumnSpec | null;
+  /** The page's own, which shows the same rows again. */
+  address: string;
+}
+
+const ALWAYS = ["concept", "label", "label_kind", "label_score", "label_scored_by"];
+
+export function fieldsOf({ run, table, specs, each }: ShownTable): Field[] {
+  const keys = [...ALWAYS, ...specs.flatMap((spec) => (spec.interval ? [spec.key, `${spec.key}_low`, `${spec.key}_high`] : [spec.key]))];
+  const named = [...new Set(keys)].map((key) => ({ name: key, key }));
+  if (each) run.benchmarks.forEach((one, place) => named.push({ name: `${each.key} ${one.name}`, key: within(each.key, place) }));
+  return named.flatMap(({ name, key }) => {
+    const column = table.columns[key];
+    return column ? [{ name, column }] : [];
+  });
+}
+
+export function download(kind: "csv" | "parquet", shown: ShownTable): void {
+  const fields = fieldsOf(shown);
+  const name = `${shown.run.key}-concepts.${kind}`;
+  if (kind === "csv") save(name, csvFile(fields, shown.rows), "text/csv;charset=utf-8");
+  else save(name, parquetFile(fields, shown.rows, { run: shown.run.title, view: shown.address }), "application/vnd.apache.parquet");
+}

@@ -1,0 +1,54 @@
+/** Colours of cells, for reading across benchmarks. The number stands in each cell: the colour only leads the eye. */
+import type { CSSProperties } from "react";
+import type { Table } from "../data/table";
+import { diverging, sequential } from "../ui/colours";
+import { largest } from "./IntervalBar";
+
+export interface Heat {
+  style: (value: number) => CSSProperties;
+  /** Colours of the legend, from its low end to its high end. */
+  stops: string[];
+  low: string;
+  high: string;
+}
+
+/** Lift is log2: five doublings are a lot. */
+const LIFT = 5;
+/** Coverage from a hundredth of the mean to thirty times the mean. */
+const [SPARSE, AMPLE] = [-2, 1.5];
+
+export function heatOf(measure: string, dark: boolean, table: Table): Heat {
+  const two = diverging(dark);
+  const one = sequential(dark);
+  if (measure === "gap") {
+    const most = Math.max(largest(table, "gap"), 0.05);
+    return heat(two, (value) => (value / most + 1) / 2, `−${most.toFixed(2)}`, `+${most.toFixed(2)}`);
+  }
+  if (measure === "lift") return heat(two, (value) => (value / LIFT + 1) / 2, `−${LIFT} or less`, `+${LIFT} or more`);
+  if (measure === "chi_bench") return heat(one, (value) => (Math.log10(value) - SPARSE) / (AMPLE - SPARSE), "0.01 or less", "30 or more");
+  return heat(one, (value) => value, "0", "1");
+}
+
+function heat(colour: (at: number) => string, place: (value: number) => number, low: string, high: string): Heat {
+  return {
+    style: (value) => {
+      const background = colour(Math.min(1, Math.max(0, place(value))));
+      return { backgroundColor: background, color: inkOn(background) };
+    },
+    stops: [0, 0.25, 0.5, 0.75, 1].map(colour),
+    low,
+    high,
+  };
+}
+
+const [DARK_INK, LIGHT_INK] = ["#0c0f12", "#ffffff"];
+
+/** Black or white, whichever stands out more from a colour `rgb(r, g, b)`. */
+export function inkOn(background: string): string {
+  const [red = 0, green = 0, blue = 0] = (background.match(/[\d.]+/g) ?? []).map(Number).map((part) => {
+    const share = part / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  const luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  return luminance > 0.179 ? DARK_INK : LIGHT_INK;
+}

@@ -160,7 +160,8 @@ def read_matches(run: Run) -> list[KeptMatch]:
     for file in _files(run.path, MATCHES):
         held = _read(file, _Matching, "match")
         known = {entry.entry: entry for entry in held.entries}
-        for pair in (*held.pairs, *held.themes):
+        pairs: list[_Pair | _ThemePair] = [*held.pairs, *held.themes]
+        for pair in pairs:
             entry = known.get(pair.entry)
             if entry is None or (isinstance(pair, _Pair) and pair.concept >= run.width):
                 raise _damaged(file, f"a pair of {pair.entry!r} names nothing that is there", "match")

@@ -204,12 +204,11 @@ class Run:
 
     @cached_property
     def _tokens(self) -> TokenReader:
-        sizes = dict(self.items.group_by("benchmark").len().iter_rows())
         store, shards, start = CasStore(self.path / "activations", self.width), {}, 0
         for entry in self.manifest["benchmarks"]:
             shards[start] = [store.shards.path(name) for name in entry["shards"]]
-            start += sizes.get(entry["name"], 0)
-        return TokenReader(shards, self.items.height)
+            start += int(entry["items"])
+        return TokenReader(shards, start)
 
     def _blocks(self, names: list[str]) -> list[CasBlock]:
         store = CasStore(self.path / "activations", self.width)

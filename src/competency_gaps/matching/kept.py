@@ -144,7 +144,7 @@ def forget_matches(folder: Path) -> None:
 
 
 def read_matches(run: Run) -> list[KeptMatch]:
-    """Read every match that was kept, list by list, entry by entry, concepts before themes.
+    """Read every match that was kept: list by list, concepts before themes.
 
     Returns
     -------

@@ -1,3 +1,39 @@
+import { go, useRoute } from "../app/route";
+import { useBenchmark, useNumberParam, useRun } from "../app/state";
+import { plural } from "../format";
+import { Empty } from "../ui/State";
+import { HeatMap } from "./HeatMap";
+import { bestPair } from "./pair";
+import { PairView } from "./PairView";
+import { Redundancy } from "./Redundancy";
+import "./correlation.css";
+
+/** Benchmark against benchmark: scores, overlap, and what each adds. */
 export function Correlation() {
-  return <h1>Correlation</h1>;
+  const run = useRun();
+  const { params } = useRoute();
+  const bench = useBenchmark();
+  const x = useNumberParam("x");
+  const y = useNumberParam("y");
+  const count = run.benchmarks.length;
+  if (count < 2) {
+    return (
+      <>
+        <h1>Correlation</h1>
+        <Empty>This run has {plural(count, "benchmark")}. Two are needed to be set against each other: run a suite with more.</Empty>
+      </>
+    );
+  }
+  const fallback = bestPair(run.overlap.n_concepts, bench);
+  const first = x !== null && x < count ? x : fallback[0];
+  const second = y !== null && y < count && y !== first ? y : first === fallback[0] ? fallback[1] : bestPair(run.overlap.n_concepts, first)[1];
+  return (
+    <div className="correlation">
+      <h1>Correlation</h1>
+      <p className="lead">Do benchmarks agree on what the model can do, how far do they exercise the same concepts, and what does each add?</p>
+      <PairView x={first} y={second} />
+      <HeatMap x={first} y={second} matrix={params.get("matrix")} onChoose={(a, b) => go({ params: { x: a, y: b } })} />
+      <Redundancy />
+    </div>
+  );
 }

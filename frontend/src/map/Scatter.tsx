@@ -36,7 +36,9 @@ interface ScatterProps {
 }
 
 const BARE: Margin = { left: 26, right: 26, top: 26, bottom: 26 };
-const WITH_AXES: Margin = { left: 66, right: 22, top: 18, bottom: 50 };
+const AXES: Margin = { left: 66, right: 22, top: 18, bottom: 50 };
+/** Points at the ends are not cut by the axes. */
+const WITH_AXES: Margin = { left: AXES.left + 12, right: AXES.right, top: AXES.top, bottom: AXES.bottom + 12 };
 
 /** Points that can be panned, zoomed, pointed at and lassoed. */
 export function Scatter({ points, axes, diagonal, label, testId, tip, onOpen, opened, wheel, lasso, over, view }: ScatterProps) {
@@ -111,7 +113,7 @@ export function Scatter({ points, axes, diagonal, label, testId, tip, onOpen, op
             {(picture) => (
               <>
                 {over?.(picture)}
-                {axes && <AxisLines picture={picture} axes={axes} diagonal={diagonal === true} margin={WITH_AXES} />}
+                {axes && <AxisLines picture={picture} axes={axes} diagonal={diagonal === true} margin={AXES} />}
                 <Ring picture={picture} points={points} id={opened} />
                 {pointed >= 0 && pointed < points.count && <Tip picture={picture} points={points} index={pointed}>{tip(points.id[pointed]!)}</Tip>}
               </>

@@ -1,0 +1,99 @@
+import { SegmentedControl, useComputedColorScheme } from "@mantine/core";
+import type { KeyboardEvent } from "react";
+import { go } from "../app/route";
+import { useRun } from "../app/state";
+import { decimal, signed } from "../format";
+import { rgb } from "../map/colouring";
+import { shorten, visible } from "../text";
+import { diverging, sequential } from "../ui/colours";
+
+const MATRICES = {
+  jaccard: { name: "Jaccard", sentence: "Share of the concepts that either covers which both cover. 1: the same concepts." },
+  cosine: { name: "Cosine", sentence: "Cosine of coverage, which also weighs how strongly concepts are exercised. 1: the same profile." },
+  spearman: { name: "Spearman", sentence: "Rank correlation of performance (chi_model) over shared concepts. 1: the same order, −1: the reverse." },
+};
+type Matrix = keyof typeof MATRICES;
+
+/** More benchmarks than that have no room for numbers in cells. */
+const ROOM = 16;
+
+/** Every pair of benchmarks. A cell chooses its pair; arrow keys move from cell to cell. */
+export function HeatMap({ x, y, matrix, onChoose }: { x: number; y: number; matrix: string | null; onChoose: (x: number, y: number) => void }) {
+  const run = useRun();
+  const dark = useComputedColorScheme("light") === "dark";
+  const shown: Matrix = matrix !== null && matrix in MATRICES ? (matrix as Matrix) : "jaccard";
+  const values = run.overlap[shown];
+  const roomy = run.benchmarks.length <= ROOM;
+  const scale = shown === "spearman" ? (value: number) => diverging(dark)((value + 1) / 2) : sequential(dark);
+  const written = shown === "spearman" ? signed : decimal;
+  const names = run.benchmarks.map((one) => shorten(visible(one.name), 28));
+  return (
+    <section aria-label="Overlap of benchmarks">
+      <h2>Overlap of the benchmarks</h2>
+      <div className="correlation-controls">
+        <SegmentedControl size="xs" aria-label="Measure of overlap" data-testid="correlation-matrix" value={shown}
+          data={Object.entries(MATRICES).map(([value, { name }]) => ({ value, label: name }))} onChange={(chosen) => go({ params: { matrix: chosen === "jaccard" ? null : chosen } })} />
+      </div>
+      <p className="soft">{MATRICES[shown].sentence} Choose a cell to see the pair above.</p>
+      <div className="heat-place" role="region" tabIndex={0} aria-label={`${MATRICES[shown].name} of each pair`}>
+        <table className={roomy ? "heat" : "heat small"} data-testid="correlation-heat" onKeyDown={moved}>
+          <thead>
+            <tr>
+              <td />
+              {names.map((name, j) => <th key={j} scope="col"><span>{name}</span></th>)}
+            </tr>
+          </thead>
+          <tbody>
+            {values.map((line, i) => (
+              <tr key={i}>
+                <th scope="row">{names[i]}</th>
+                {line.map((value, j) => (
+                  <td key={j}>
+                    {i === j ? <span className="heat-self" aria-hidden="true" /> : (
+                      <button type="button" data-cell={`${i}/${j}`} tabIndex={i === y && j === x ? 0 : -1} aria-current={i === y && j === x ? "true" : undefined}
+                        className={i === y && j === x ? "chosen-cell" : undefined} style={value === null ? undefined : painted(scale(value))}
+                        aria-label={`${names[j]} and ${names[i]}: ${written(value)}`} title={`${names[j]} and ${names[i]}: ${written(value)}`} onClick={() => onChoose(j, i)}>
+                        {roomy ? (value === null ? "N/A" : short(written(value))) : ""}
+                      </button>
+                    )}
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+/** `.28` for `0.28`; what rounds to 0 has no sign. */
+const short = (text: string) => text.replace(/^[+−](?=0\.00$)/, "").replace(/^([+−]?)0\./, "$1.");
+
+/** A cell's colour, and black or white for its number, whichever can be read on it. */
+function painted(background: string) {
+  const light = rgb(background).map((part) => {
+    const share = part / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  const luminance = 0.2126 * light[0]! + 0.7152 * light[1]! + 0.0722 * light[2]!;
+  return { background, color: luminance > 0.179 ? "#000" : "#fff" };
+}
+
+const MOVES: Record<string, [number, number]> = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+function moved(event: KeyboardEvent<HTMLTableElement>) {
+  const move = MOVES[event.key];
+  const cell = event.target instanceof HTMLElement ? event.target.dataset.cell : undefined;
+  if (!move || !cell) return;
+  event.preventDefault();
+  let [i, j] = cell.split("/").map(Number) as [number, number];
+  const size = event.currentTarget.rows.length - 1;
+  do {
+    i += move[0];
+    j += move[1];
+    // The diagonal has no cell.
+  } while (i === j);
+  if (i < 0 || j < 0 || i >= size || j >= size) return;
+  event.currentTarget.querySelector<HTMLElement>(`[data-cell="${i}/${j}"]`)?.focus();
+}

@@ -1,0 +1,147 @@
+import { ActionIcon, SegmentedControl, Select, useComputedColorScheme } from "@mantine/core";
+import { IconArrowsExchange } from "@tabler/icons-react";
+import { useCallback, useMemo } from "react";
+import { go, useRoute } from "../app/route";
+import { useFace, useNumberParam, useRun } from "../app/state";
+import { useTable } from "../data/hooks";
+import { number, numbers, text, texts, type Table } from "../data/table";
+import type { Benchmark } from "../data/types";
+import { decimal, integer, magnitude, signed, tenths } from "../format";
+import { radii } from "../map/arrange";
+import type { Axis } from "../map/axes";
+import { palette } from "../map/colouring";
+import { scattered } from "../map/scattered";
+import { Scatter } from "../map/Scatter";
+import { shorten, visible } from "../text";
+import { ConceptName, Measured } from "../ui/Marks";
+import { Empty, Failed, Loading } from "../ui/State";
+import { joined, MEASURES, type Measure, type Pair } from "./pair";
+
+const NAMES: Record<Measure, string> = { chi_model: "Performance (chi_model)", gap: "Adjusted gap", chi_bench: "Coverage (chi_bench)" };
+
+/** A measure of each concept in one benchmark against the same in another. */
+export function PairView({ x, y }: { x: number; y: number }) {
+  const run = useRun();
+  const face = useFace();
+  const { params } = useRoute();
+  const measure = MEASURES.find((one) => one === params.get("measure")) ?? (face === "model" ? "chi_model" : "chi_bench");
+  const all = params.get("floor") === "0";
+  const options = run.benchmarks.map((one, place) => ({ value: String(place), label: visible(one.name) }));
+  return (
+    <section aria-label="Two benchmarks, concept by concept">
+      <h2>Concept by concept</h2>
+      <div className="correlation-controls">
+        <Select size="xs" w={210} label="Across" data-testid="correlation-x" searchable allowDeselect={false} value={String(x)} data={options.filter((_, i) => i !== y)}
+          onChange={(place) => go({ params: { x: place, y } })} />
+        <ActionIcon variant="default" size={30} aria-label="Swap the two benchmarks" onClick={() => go({ params: { x: y, y: x } })}><IconArrowsExchange size={16} /></ActionIcon>
+        <Select size="xs" w={210} label="Upwards" data-testid="correlation-y" searchable allowDeselect={false} value={String(y)} data={options.filter((_, i) => i !== x)}
+          onChange={(place) => go({ params: { x, y: place } })} />
+        <Select size="xs" w={190} label="Measure" data-testid="correlation-measure" allowDeselect={false} value={measure} data={MEASURES.map((one) => ({ value: one, label: NAMES[one] }))}
+          onChange={(chosen) => go({ params: { measure: chosen } })} />
+        {measure !== "chi_bench" && (
+          <SegmentedControl size="xs" aria-label="Which concepts" data-testid="correlation-floor" value={all ? "all" : "floor"}
+            data={[{ value: "floor", label: `n_eff ≥ ${tenths(run.evidence.min_n_eff).replace(/\.0$/, "")} in both` }, { value: "all", label: "All" }]}
+            onChange={(chosen) => go({ params: { floor: chosen === "all" ? 0 : null } })} />
+        )}
+      </div>
+      <Tables x={x} y={y} measure={measure} floor={all ? 0 : run.evidence.min_n_eff} />
+    </section>
+  );
+}
+
+function Tables({ x, y, measure, floor }: { x: number; y: number; measure: Measure; floor: number }) {
+  const run = useRun();
+  const concepts = useTable(run.key, "concepts.parquet");
+  const first = useTable(run.key, `concepts/${x}.parquet`);
+  const second = useTable(run.key, `concepts/${y}.parquet`);
+  const error = concepts.error ?? first.error ?? second.error;
+  if (error) return <Failed error={error} />;
+  if (!concepts.data || !first.data || !second.data) return <Loading what="both benchmarks" />;
+  return <Shown x={x} y={y} measure={measure} floor={floor} concepts={concepts.data} first={first.data} second={second.data} />;
+}
+
+interface ShownProps { x: number; y: number; measure: Measure; floor: number; concepts: Table; first: Table; second: Table }
+
+function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
+  const run = useRun();
+  const dark = useComputedColorScheme("light") === "dark";
+  const opened = useNumberParam("concept");
+  const pair = useMemo(() => joined(concepts, first, second, measure, floor), [concepts, first, second, measure, floor]);
+  const [a, b] = [run.benchmarks[x]!, run.benchmarks[y]!];
+  const points = useMemo(() => {
+    const [across, upwards] = [numbers(first, measure), numbers(second, measure)];
+    const status = texts(concepts, "performance_status");
+    const colours = palette(dark);
+    const scale = measure === "chi_bench" ? Math.log10 : (value: number) => value;
+    return scattered({
+      rows: pair.rows, x: (row) => scale(across[row]!), y: (row) => scale(upwards[row]!), radius: radii(numbers(concepts, "support"), pair.rows.length),
+      colour: (row) => (status[row] === "weak" ? colours.weak : status[row] === "strong" ? colours.strong : colours.typical),
+      layer: (row) => (status[row] === "weak" ? 2 : status[row] === "strong" ? 1 : 0),
+    });
+  }, [concepts, first, second, measure, pair, dark]);
+  const axes = useMemo(() => ({ x: axis(measure, a), y: axis(measure, b) }), [measure, a, b]);
+  const onOpen = useCallback((concept: number) => go({ params: { concept, item: null } }), []);
+  return (
+    <>
+      <Sentence pair={pair} measure={measure} floor={floor} a={a} b={b} all={run.overlap.spearman[x]?.[y] ?? null} allCount={run.overlap.n_concepts[x]?.[y] ?? 0} />
+      {pair.rows.length === 0 ? <Empty>{emptyWords(pair, measure)}</Empty> : (
+        <div className="correlation-place">
+          <Scatter points={points} axes={axes} diagonal opened={opened} onOpen={onOpen} testId="correlation-scatter"
+            label={`${NAMES[measure]} of ${integer(pair.rows.length)} concepts in ${visible(a.name)} and ${visible(b.name)}.`}
+            tip={(concept) => <Tip concept={concept} measure={measure} concepts={concepts} sides={[[a, first], [b, second]]} />} />
+        </div>
+      )}
+      <p className="soft correlation-note">
+        Orange: weak over the whole suite; blue: strong; grey: neither. The dashed line is where both are equal. Click into the picture to zoom with the wheel.
+      </p>
+    </>
+  );
+}
+
+function axis(measure: Measure, benchmark: Benchmark): Axis {
+  const title = `${NAMES[measure]} in ${shorten(visible(benchmark.name), 40)}`;
+  if (measure === "chi_bench") return { title, log: true, text: (value) => magnitude(value) };
+  return measure === "gap" ? { title, log: false, text: signed, neutral: 0 } : { title, log: false, text: decimal };
+}
+
+interface SentenceProps { pair: Pair; measure: Measure; floor: number; a: Benchmark; b: Benchmark; all: number | null; allCount: number }
+
+function Sentence({ pair, measure, floor, a, b, all, allCount }: SentenceProps) {
+  const has = measure === "chi_bench" ? "covered" : "measured";
+  const shown = measure !== "chi_bench" && floor > 0 ? ` ${integer(pair.rows.length)} of them have n_eff of at least ${tenths(floor).replace(/\.0$/, "")} in both and are shown.` : "";
+  return (
+    <p data-testid="correlation-sentence">
+      <strong>{integer(pair.inBoth)}</strong> ranked concepts are {has} in both, of {integer(pair.inX)} in <bdi>{visible(a.name)}</bdi> and{" "}
+      {integer(pair.inY)} in <bdi>{visible(b.name)}</bdi>.{shown}{" "}
+      Spearman correlation of the {integer(pair.rows.length)} shown: <strong data-testid="correlation-spearman">{signed(Number.isNaN(pair.spearman) ? null : pair.spearman)}</strong>
+      {Number.isNaN(pair.spearman) && " (fewer than 3 concepts, or one side is constant)"}.
+      {measure === "chi_model" && ` The run's own figure, over all ${integer(allCount)} concepts with a score in both, ranked or not: ${signed(all)}.`}
+    </p>
+  );
+}
+
+function emptyWords(pair: Pair, measure: Measure): string {
+  if (pair.inBoth === 0) return `No ranked concept is ${measure === "chi_bench" ? "covered" : "measured"} in both benchmarks. Choose another pair.`;
+  return "No concept has enough items in both benchmarks. Show all of them, or choose another pair.";
+}
+
+function Tip({ concept, measure, concepts, sides }: { concept: number; measure: Measure; concepts: Table; sides: [Benchmark, Table][] }) {
+  return (
+    <>
+      <strong><ConceptName concept={concept} label={text(concepts, "label", concept)} /></strong>
+      <dl>
+        {sides.map(([benchmark, table], side) => {
+          const of = (key: string) => number(table, key, concept);
+          return [
+            <dt key={`name${side}`}><bdi>{shorten(visible(benchmark.name), 26)}</bdi></dt>,
+            <dd key={`value${side}`}>
+              {measure === "chi_bench" ? magnitude(of(measure)) : <Measured kind={measure === "gap" ? "signed" : "decimal"} value={of(measure)} low={of(`${measure}_low`)} high={of(`${measure}_high`)} />}
+            </dd>,
+            <dt key={`n${side}`}>n_eff</dt>,
+            <dd key={`eff${side}`}>{tenths(of("n_eff"))} of {integer(of("support"))} items</dd>,
+          ];
+        })}
+      </dl>
+    </>
+  );
+}

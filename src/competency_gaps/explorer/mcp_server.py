@@ -8,7 +8,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from competency_gaps.explorer.opened import Opened
-from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.queries import QUERIES, Subject, ask
 from competency_gaps.text import shorten
 
@@ -39,7 +38,7 @@ def make_server(opened: Sequence[Opened]) -> Server[Any]:
     import mcp_types as types
     from mcp.server.lowlevel import Server
 
-    subjects = {one.key: Subject(Parts(one.run, key=one.key, dictionary=one.dictionary)) for one in opened}
+    subjects = {one.key: Subject(one.parts) for one in opened}
     titles = {one.key: shorten(one.title, 100) for one in opened}
 
     async def list_tools(_: Any, __: Any) -> types.ListToolsResult:

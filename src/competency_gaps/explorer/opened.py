@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from typing import Any, Literal
 from competency_gaps.dictionary.of_run import dictionary_of
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
+from competency_gaps.explorer.parts import Parts
 from competency_gaps.runs.open import Run, open_run
 from competency_gaps.text import visible
 
@@ -29,6 +31,11 @@ class Opened:
     """Name of its folder, with the folder above where two are alike."""
     run: Run
     dictionary: Dictionary | None
+
+    @cached_property
+    def parts(self) -> Parts:
+        """Its parts, each detail one of its own. They keep what they have read, so all who serve the run share them."""
+        return Parts(self.run, key=self.key, dictionary=self.dictionary)
 
 
 def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Opened]:

@@ -14,8 +14,6 @@ FILES = {
     "icon.svg": "image/svg+xml",
     "licenses.txt": "text/plain; charset=utf-8",
     "font-license.txt": "text/plain; charset=utf-8",
-    "licenses.txt": "text/plain; charset=utf-8",
-    "font-license.txt": "text/plain; charset=utf-8",
 }
 """Every file of the page, with its type."""
 

@@ -81,7 +81,7 @@ class _Explorer:
     def __init__(self, opened: Sequence[Opened], endpoint: Endpoint | None) -> None:
         self._files = page_files()
         self._runs = as_json(run_list(opened, "served", chat_state(endpoint)))
-        self._parts = {one.key: Parts(one.run, key=one.key, dictionary=one.dictionary) for one in opened}
+        self._parts = {one.key: one.parts for one in opened}
         self._cache = PartCache()
 
     @asynccontextmanager

@@ -25,7 +25,7 @@ from competency_gaps.endpoint.key import read_key
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.explorer import queries
 from competency_gaps.explorer.opened import Opened
-from competency_gaps.explorer.parts import Parts, as_json
+from competency_gaps.explorer.parts import as_json
 from competency_gaps.explorer.queries import QUERIES, Subject
 from competency_gaps.explorer.queries.trace import trace
 from competency_gaps.explorer.server.chat_model import ANSWER_TOKENS, Call, ChatError, ChatModel, Step, called_in_text
@@ -77,7 +77,7 @@ def chat_route(opened: Sequence[Opened], endpoint: Endpoint) -> Route:
     if importlib.util.find_spec("openai") is None:
         raise MissingExtraError("openai", "explore", "Asking a model over an endpoint")
     read_key(endpoint.api_key_env)
-    subjects = {one.key: Subject(Parts(one.run, key=one.key, dictionary=one.dictionary)) for one in opened}
+    subjects = {one.key: Subject(one.parts) for one in opened}
     room = asyncio.Semaphore(AT_ONCE)
 
     async def chat(request: Request) -> StreamingResponse:

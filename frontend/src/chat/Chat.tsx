@@ -1,3 +1,90 @@
+import { ActionIcon, Button, Textarea, Tooltip } from "@mantine/core";
+import { IconArrowUp, IconPlayerStopFilled } from "@tabler/icons-react";
+import { useEffect, useRef, useState, type FormEvent, type KeyboardEvent } from "react";
+import { useRun, useRunList } from "../app/state";
+import { source } from "../data/source";
+import type { ChatState } from "../data/types";
+import { visible } from "../text";
+import { ask, forget, stop, useConversation } from "./conversation";
+import { examplesFor } from "./examples";
+import { Off } from "./Off";
+import { TurnView } from "./TurnView";
+import "./chat.css";
+
+/** Questions in plain language, answered by a model that looks things up in the run. */
 export function Chat() {
-  return <h1>Chat</h1>;
+  const { chat } = useRunList();
+  const on = chat?.configured === true && source.chat !== null;
+  return (
+    <div className="chat">
+      <h1>Chat insights</h1>
+      <p className="lead">Ask about this run in plain language. A model chooses queries, their results are shown, and every number of its answer leads to the one that gave it.</p>
+      {on ? <Talk state={chat} /> : <Off state={chat} />}
+    </div>
+  );
+}
+
+function Talk({ state }: { state: ChatState }) {
+  const run = useRun();
+  const { turns, running } = useConversation(run.key);
+  const end = useRef<HTMLDivElement>(null);
+  const last = turns.at(-1);
+  useEffect(() => {
+    if (last) end.current?.scrollIntoView({ block: "end" });
+    // A new turn and the end of an answer are shown; what was scrolled to meanwhile stays.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [last?.id, last?.answer, last?.error]);
+  return (
+    <>
+      <p className="chat-notice" data-testid="chat-notice">
+        <strong>{visible(state.model ?? "")}</strong> answers. {visible(state.note)}
+      </p>
+      {turns.length === 0 && <Examples />}
+      <div className="chat-turns">
+        {turns.map((turn) => <TurnView key={turn.id} turn={turn} running={running && turn === last} />)}
+        <div ref={end} className="chat-end" />
+      </div>
+      <Box running={running} begun={turns.length > 0} />
+    </>
+  );
+}
+
+function Examples() {
+  const run = useRun();
+  return (
+    <ul className="chat-examples" aria-label="Questions to begin with">
+      {examplesFor(run).map((question) => (
+        <li key={question}><Button variant="default" size="sm" data-testid="chat-example" onClick={() => void ask(run.key, question)}><bdi>{question}</bdi></Button></li>
+      ))}
+    </ul>
+  );
+}
+
+/** Where one asks: Enter sends, Shift and Enter begin a new line. */
+function Box({ running, begun }: { running: boolean; begun: boolean }) {
+  const run = useRun();
+  const [text, setText] = useState("");
+  const send = (event?: FormEvent) => {
+    event?.preventDefault();
+    if (running || !text.trim()) return;
+    void ask(run.key, text.trim());
+    setText("");
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    send();
+  };
+  return (
+    <form className="chat-box" onSubmit={send}>
+      <Textarea className="chat-input" aria-label="Question" placeholder="Ask about this run" rows={2} maxLength={8000} value={text}
+        data-testid="chat-input" onChange={(event) => setText(event.currentTarget.value)} onKeyDown={onKeyDown} />
+      {running ? (
+        <Tooltip label="Stop"><ActionIcon size="lg" variant="default" aria-label="Stop" data-testid="chat-stop" onClick={() => stop(run.key)}><IconPlayerStopFilled size={16} /></ActionIcon></Tooltip>
+      ) : (
+        <Tooltip label="Send"><ActionIcon size="lg" type="submit" aria-label="Send" data-testid="chat-send" disabled={!text.trim()}><IconArrowUp size={18} /></ActionIcon></Tooltip>
+      )}
+      {begun && !running && <Button size="compact-sm" variant="subtle" color="gray" onClick={() => forget(run.key)}>New conversation</Button>}
+    </form>
+  );
 }

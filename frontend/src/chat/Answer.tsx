@@ -1,0 +1,55 @@
+import { Tooltip } from "@mantine/core";
+import { plural } from "../format";
+import { visible } from "../text";
+import type { AnswerEvent } from "./conversation";
+import { type Piece, piecesOf } from "./pieces";
+import { anchorOf } from "./Query";
+
+/** An answer: each number leads to the query that it comes from, or is marked as coming from none. */
+export function Answer({ turn, answer, asked }: { turn: number; answer: AnswerEvent; asked: number }) {
+  const pieces = piecesOf(answer);
+  return (
+    <>
+      <div className="chat-answer" data-testid="chat-answer">
+        {pieces.map((piece, i) => <PieceText key={i} turn={turn} piece={piece} />)}
+      </div>
+      <p className="chat-trace soft" data-testid="chat-trace">{traced(pieces, asked)}</p>
+    </>
+  );
+}
+
+function PieceText({ turn, piece }: { turn: number; piece: Piece }) {
+  const text = visible(piece.text);
+  if (piece.query === undefined) return <>{text}</>;
+  if (piece.query === null) {
+    return (
+      <Tooltip label="No query gave this number: it is not from the run." events={{ hover: true, focus: true, touch: true }}>
+        <span className="untraced" tabIndex={0} data-testid="chat-untraced">{text}<span className="visually-hidden"> (not from the run)</span></span>
+      </Tooltip>
+    );
+  }
+  const query = piece.query;
+  return (
+    <button type="button" className="traced" data-testid="chat-traced" onClick={() => reveal(anchorOf(turn, query))}>
+      {text}<sup aria-hidden="true">{query}</sup><span className="visually-hidden"> (from query {query})</span>
+    </button>
+  );
+}
+
+/** Opens a query and shows it. */
+function reveal(anchor: string): void {
+  const element = document.getElementById(anchor);
+  if (!(element instanceof HTMLDetailsElement)) return;
+  element.open = true;
+  element.querySelector("summary")?.focus({ preventScroll: true });
+  element.scrollIntoView({ block: "nearest" });
+}
+
+function traced(pieces: Piece[], asked: number): string {
+  const numbers = pieces.filter((one) => one.query !== undefined);
+  const unknown = numbers.filter((one) => one.query === null).length;
+  if (asked === 0) return "No query was made for this answer: nothing in it comes from the run.";
+  if (numbers.length === 0) return "The answer has no numbers.";
+  if (unknown === 0) return `${numbers.length === 1 ? "Its one number stands" : `All ${numbers.length} numbers stand`} in the results of the queries below. Whether they are put together rightly, only reading tells.`;
+  return `${plural(unknown, "number")} of ${numbers.length} (underlined) ${unknown === 1 ? "is" : "are"} in no result: not from the run.`;
+}

@@ -1,0 +1,66 @@
+import { go } from "../app/route";
+import { useRun } from "../app/state";
+import { plural } from "../format";
+import { visible } from "../text";
+import { ConceptName } from "../ui/Marks";
+import type { QueryEvent } from "./conversation";
+import { type Row, shownResult, title, words } from "./result";
+
+/** Where the number of an answer leads. */
+export const anchorOf = (turn: number, query: number) => `query-${turn}-${query}`;
+
+/** A query that the model asked, with what came back. */
+export function Query({ turn, event }: { turn: number; event: QueryEvent }) {
+  const { facts, tables } = shownResult(event.result);
+  const failed = facts.length === 1 && facts[0]?.[0] === "error";
+  const rows = tables[0]?.rows.length ?? 0;
+  return (
+    <details className="chat-query" id={anchorOf(turn, event.id)} data-testid="chat-query">
+      <summary>
+        <span className="chat-query-id">{event.id}</span> <code>{visible(event.name)}</code> <Arguments given={event.arguments} />
+        <span className="soft chat-query-size">{failed ? "refused" : rows ? plural(rows, "row") : ""}</span>
+      </summary>
+      {facts.length > 0 && (
+        <dl className="chat-facts">
+          {facts.map(([name, value]) => <div key={name}><dt>{title(name)}</dt><dd>{words(value)}</dd></div>)}
+        </dl>
+      )}
+      {tables.map(({ name, columns, rows }) => <ResultTable key={name} name={name} columns={columns} rows={rows} />)}
+    </details>
+  );
+}
+
+function Arguments({ given }: { given: Record<string, unknown> }) {
+  const entries = Object.entries(given);
+  return <span className="soft">{entries.map(([name, value]) => `${title(name)}: ${words(value)}`).join(", ")}</span>;
+}
+
+function ResultTable({ name, columns, rows }: { name: string; columns: string[]; rows: Row[] }) {
+  return (
+    <div className="chat-table" tabIndex={0} role="region" aria-label={title(name)}>
+      <table>
+        <caption>{title(name)}</caption>
+        <thead><tr>{columns.map((column) => <th key={column} scope="col">{title(column)}</th>)}</tr></thead>
+        <tbody>
+          {rows.map((row, i) => (
+            <tr key={i}>{columns.map((column) => <td key={column} className={typeof row[column] === "number" ? "amount-cell" : undefined}><Cell column={column} value={row[column]} /></td>)}</tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** Concepts and items can be opened. */
+function Cell({ column, value }: { column: string; value: unknown }) {
+  const run = useRun();
+  if (typeof value === "number" && Number.isInteger(value) && value >= 0) {
+    if (column === "concept" && value < run.width) {
+      return <button type="button" className="link" onClick={() => go({ params: { concept: value, item: null } })}><ConceptName concept={value} label="open" /></button>;
+    }
+    if (column === "item" && value < run.items) {
+      return <button type="button" className="link" onClick={() => go({ params: { item: value } })}><span className="number-of">{value}</span> open</button>;
+    }
+  }
+  return <bdi>{words(value)}</bdi>;
+}

@@ -1,0 +1,19 @@
+/** Questions to begin with. */
+import type { RunInfo } from "../data/types";
+import { shorten, visible } from "../text";
+
+const NAME_LIMIT = 60;
+
+/** A few questions that this run can answer. */
+export function examplesFor(run: RunInfo): string[] {
+  const names = run.benchmarks.map((one) => visible(one.name)).filter((name) => name.length <= NAME_LIMIT);
+  const [first, second] = names;
+  return [
+    "Where is the model weakest, and how sure is that?",
+    run.has.themes ? "Which themes are weak, and on which benchmarks?" : "Which benchmark has most weak concepts?",
+    "What do the benchmarks fail to test?",
+    ...(first && second ? [`How much do "${shorten(first, NAME_LIMIT)}" and "${shorten(second, NAME_LIMIT)}" overlap?`] : []),
+    "Do the findings hold up?",
+    "What should I do next?",
+  ];
+}

@@ -20,10 +20,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
-from explorer_page import FIRST_VIEW, MEASURE, Timed
 from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 from rich.table import Table
@@ -38,8 +37,17 @@ FLAGS = (
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
 )
+SCRIPT = Path(__file__).with_name("explorer_page.js")
 WORDS = ("za", "zan", "zano", "before ba", "4017", "nothing at all like this")
 """What is searched for; the synthetic labels and prompts are made of such syllables."""
+
+
+class Timed(NamedTuple):
+    """Some measurements of one thing."""
+
+    what: str
+    seconds: list[float]
+    target: float
 
 
 def main() -> None:
@@ -69,17 +77,12 @@ def main() -> None:
     report(args.run, figures, memory)
 
 
-def measure(
-    browser: Browser, address: str, chosen: list[int], busiest: int, rounds: int, figures: list[Timed]
-) -> None:
+def measure(browser: Browser, address: str, chosen: list[int], busiest: int, rounds: int, figures: list[Timed]) -> None:
     """Walk through the page; figures in seconds."""
     figures.append(Timed("first view, as soon as the server answers", [first_view(browser, address)], 1.5))
     again = [first_view(browser, address) for _ in range(rounds)]
     figures.append(Timed("first view, another window", again, 1.5))
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.set_default_timeout(30_000)
-    page.goto(address)
-    page.evaluate(MEASURE)
+    page = opened(browser, address)
     key = page.evaluate("async () => (await (await fetch('data/runs.json')).json()).runs[0].key")
 
     def visit(what: str) -> float:
@@ -103,17 +106,22 @@ def measure(
 
 def first_view(browser: Browser, address: str) -> float:
     """Seconds from opening the address in a window without cache until the findings stand there."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.add_init_script(FIRST_VIEW)
-    page.goto(address)
-    seconds = float(page.evaluate("() => cgapsFirstView")) / 1000
-    context.close()
+    page = opened(browser, address)
+    seconds = float(page.evaluate("cgapsMeasure.firstView")) / 1000
+    page.context.close()
     return seconds
 
 
+def opened(browser: Browser, address: str) -> Page:
+    """The page in a window of its own, with the script that measures."""
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.add_init_script(path=SCRIPT)
+    page.goto(address)
+    return page
+
+
 def timed(page: Page, what: str, *arguments: Any) -> float:
-    """Seconds of one of the page's own measurements (``explorer_page.MEASURE``)."""
+    """Seconds of one of the page's own measurements (``explorer_page.js``)."""
     return float(page.evaluate("([what, given]) => cgapsMeasure[what](...given)", [what, arguments])) / 1000
 
 
@@ -167,7 +175,9 @@ def report(run: Path, figures: list[Timed], memory: dict[str, int]) -> None:
         table.add_row(one.what, *values, "met" if median < one.target else "NOT MET")
     highest = memory["VmHWM"]
     values = [f"{memory['Rss']:,} MiB", f"{highest:,} MiB", "1,500 MiB"]
-    table.add_row(f"server's memory, resident (PSS {memory['Pss']:,} MiB)", *values, "met" if highest < 1500 else "NOT MET")
+    table.add_row(
+        f"server's memory, resident (PSS {memory['Pss']:,} MiB)", *values, "met" if highest < 1500 else "NOT MET"
+    )
     Console(width=110).print(table)
 
 

@@ -205,6 +205,24 @@ class Drawing:
         )
 
 
+def token_activations(block: CasBlock, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Tensors of a shard (``activations/tokens.py``): each concept is active at its peak and some tokens after it."""
+    lengths = np.diff(block.token_ptr)[np.repeat(np.arange(len(block.items)), np.diff(block.cas.indptr))]
+    counts = np.minimum(rng.geometric(0.35, len(lengths)), lengths)
+    pair = np.repeat(np.arange(len(counts)), counts)
+    step = np.arange(len(pair)) - np.repeat(np.cumsum(counts) - counts, counts)
+    token = (block.peaks[pair] + step) % lengths[pair]
+    weight = 1 / (step + 1.0)
+    value = (block.cas.data * lengths / np.bincount(pair, weight))[pair] * weight
+    order = np.lexsort((token, pair))
+    return {
+        "act_ptr": np.concatenate([[0], np.cumsum(counts)])[block.cas.indptr].astype(np.int64),
+        "act_counts": counts.astype(np.int32),
+        "act_tokens": token[order].astype(np.uint16),
+        "act_values": np.maximum(value[order], 2.0**-24).astype(np.float16),
+    }
+
+
 _TOO_LONG = "longer than the model's context"
 _NO_ANSWER = "no answer was found in the response"
 

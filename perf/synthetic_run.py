@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 from synthetic_dictionary import write_synthetic_dictionary
-from synthetic_rows import HOSTILE, TOPICS, Drawing, World, make_words, make_world
+from synthetic_rows import HOSTILE, TOPICS, Drawing, World, make_words, make_world, token_activations
 
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.store import CasBlock, CasStore
@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--benchmarks", type=int, default=10)
     parser.add_argument("--items", type=int, default=20_000, help="of all benchmarks together")
     parser.add_argument("--nonzeros", type=int, default=8_000_000, help="active pairs of item and concept, about")
+    parser.add_argument("--no-tokens", action="store_true", help="without activations of single tokens, as older runs")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     if args.folder.exists():
@@ -60,12 +61,15 @@ def main() -> None:
         shutil.rmtree(args.folder)
     write_json(args.folder / "synthetic.json", {key: str(value) for key, value in vars(args).items()})
     started = time.perf_counter()
-    nonzeros = make(args.folder, args.concepts, args.benchmarks, args.items, args.nonzeros, args.seed)
+    sizes = (args.concepts, args.benchmarks, args.items, args.nonzeros)
+    nonzeros = make(args.folder, *sizes, tokens=not args.no_tokens, seed=args.seed)
     size = sum(file.stat().st_size for file in args.folder.rglob("*") if file.is_file())
     print(f"{args.folder}: {nonzeros:,} non-zeros, {size / 2**20:,.0f} MiB, {time.perf_counter() - started:.0f} s")
 
 
-def make(folder: Path, concepts: int, benchmarks: int, items: int, nonzeros: int, seed: int = 0) -> int:
+def make(
+    folder: Path, concepts: int, benchmarks: int, items: int, nonzeros: int, *, tokens: bool = True, seed: int = 0
+) -> int:
     """Write a run; gives the number of its non-zeros."""
     rng = np.random.default_rng(seed)
     world, words = make_world(concepts, THEMES, rng), make_words(rng)
@@ -82,7 +86,7 @@ def make(folder: Path, concepts: int, benchmarks: int, items: int, nonzeros: int
         sums[name], shards[name] = Sums.zeros(concepts), []
         for table, block in drawing.blocks(name, count):
             shards[name].append(f"b{b:03d}-{len(shards[name]):04d}")
-            store.write(shards[name][-1], block)
+            store.write(shards[name][-1], block, token_tensors=token_activations(block, rng) if tokens else None)
             scores = table["score"].fill_null(float("nan")).to_numpy()
             sums[name] += Sums.of(block.cas, scores[block.items - block.items[0] // 256 * 256])
             tables.append(table)

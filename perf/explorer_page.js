@@ -1,0 +1,76 @@
+// Runs inside the page, before its own script: acts as a user does, and waits until the page shows the outcome.
+(() => {
+  const frame = () => new Promise(requestAnimationFrame);
+  const one = (selector) => document.querySelector(selector);
+  const grid = () => one("main section.grid");
+  const input = () => one('main input[data-testid$="search"]');
+  // A row that is still asked for has no text.
+  const firstRow = () => [...document.querySelectorAll('main section.grid [row-index="0"]')].map((cell) => cell.innerText).join("|");
+  const filled = () => grid() !== null && (grid().dataset.rows === "0" || firstRow().replaceAll("|", "").trim() !== "");
+  const state = () => (grid() ? `${grid().dataset.rows}/${firstRow()}` : "");
+
+  /** Milliseconds from an act to the second frame after its outcome is there: what is drawn by then has been seen. */
+  async function until(act, done) {
+    const start = performance.now();
+    act();
+    do {
+      await frame();
+      if (performance.now() - start > 20000) throw new Error(`The page does not show the outcome: ${done}`);
+    } while (!done());
+    await frame();
+    await frame();
+    return performance.now() - start;
+  }
+
+  /** Whether the table shows something else; what leaves it as it was (a search that all rows pass) ends after a while. */
+  function changed() {
+    const before = state();
+    let frames = 0;
+    return () => filled() && (state() !== before || ++frames > 20);
+  }
+
+  const viewOf = (hash) => hash.split("/")[2]?.split("?")[0];
+  const shows = {
+    map: () => Number(one("main .scatter")?.dataset.points) > 0,
+    concept: (id) => one('[data-testid="panel"] [data-concept]')?.dataset.concept === id,
+  };
+
+  let gaps = [];
+  let recording = false;
+  window.cgapsMeasure = {
+    firstView: until(() => undefined, () => one('[data-testid="findings"] li')).then(() => performance.now()),
+    go(hash) {
+      const concept = /[?&]concept=(\d+)/.exec(hash)?.[1];
+      const view = viewOf(hash);
+      const done = concept ? () => shows.concept(concept) : (shows[view] ?? (viewOf(location.hash) === view ? changed() : filled));
+      return until(() => { location.hash = hash; }, done);
+    },
+    columns: () => [...document.querySelectorAll("main section.grid .ag-header-cell-sortable[col-id]")].map((cell) => cell.getAttribute("col-id")),
+    sort(column) {
+      const label = one(`main section.grid .ag-header-cell[col-id="${CSS.escape(column)}"] .ag-header-cell-label`);
+      return until(() => label.click(), changed());
+    },
+    search(text) {
+      const write = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set;
+      return until(() => {
+        write.call(input(), text);
+        input().dispatchEvent(new Event("input", { bubbles: true }));
+      }, changed());
+    },
+    async startFrames() {
+      gaps = [];
+      recording = true;
+      let last = await frame();
+      const tick = (now) => {
+        gaps.push(now - last);
+        last = now;
+        if (recording) requestAnimationFrame(tick);
+      };
+      requestAnimationFrame(tick);
+    },
+    stopFrames() {
+      recording = false;
+      return gaps;
+    },
+  };
+})();

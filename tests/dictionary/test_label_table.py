@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from competency_gaps.dictionary import label_table
 from competency_gaps.dictionary.label_table import (
     KINDS,
     SCHEMA,
@@ -313,3 +314,40 @@ def test_65_536_concepts_with_several_labels_are_chosen_from_in_seconds():
     )
     shown = shown_labels(merge_labels(empty_labels(), full), count)
     assert shown["label"][count - 1] == f"label {(count - 1) * each}"
+
+
+def test_a_table_is_cleaned_as_each_of_its_labels_is(tmp_path):
+    odd = [
+        "",
+        " ",
+        "a",
+        " a",
+        "a ",
+        "a  b",
+        "a\tb",
+        "a\nb",
+        "a\n",
+        "~",
+        "\x7f",
+        "a\u202eb",
+        "é",
+        "\u200b",
+        "x" * 160,
+        "x" * 161,
+    ]
+    odd += ["=1+1", "<b>", "\x00", "a\u00a0b", "\u2028a", "a b c", "-", "ab\r\n", "\ufeffa", None, "w " * 90]
+    rows = pl.DataFrame(
+        {
+            **{name: pl.Series([None] * len(odd), dtype=dtype) for name, dtype in label_table.SCHEMA.items()},
+            "concept": pl.Series(range(len(odd)), dtype=pl.Int32),
+            "label": odd,
+            "explainer": odd,
+            "kind": ["imported"] * len(odd),
+            "placeholder": [False] * len(odd),
+            "date": ["2026-01-01"] * len(odd),
+        }
+    )
+    rows.write_parquet(tmp_path / label_table.FILE)
+    found = label_table.read_label_table(tmp_path, len(odd))
+    assert found["label"].to_list() == [label_table.clean_label(text) for text in odd]
+    assert found["explainer"].to_list() == [label_table.clean_name(text) for text in odd]

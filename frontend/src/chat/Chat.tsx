@@ -30,21 +30,23 @@ function Talk({ state }: { state: ChatState }) {
   const end = useRef<HTMLDivElement>(null);
   const last = turns.at(-1);
   useEffect(() => {
-    if (last) end.current?.scrollIntoView({ block: "end" });
+    const view = end.current?.closest("main");
+    if (last && view) view.scrollTop = view.scrollHeight;
     // A new turn and the end of an answer are shown; what was scrolled to meanwhile stays.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [last?.id, last?.answer, last?.error]);
   return (
     <>
-      <p className="chat-notice" data-testid="chat-notice">
-        <strong>{visible(state.model ?? "")}</strong> answers. {visible(state.note)}
-      </p>
+      <div className="chat-notice">
+        <p data-testid="chat-notice"><strong>{visible(state.model ?? "")}</strong> answers. {visible(state.note)}</p>
+        {turns.length > 0 && !running && <Button size="compact-sm" variant="default" data-testid="chat-new" onClick={() => forget(run.key)}>New conversation</Button>}
+      </div>
       {turns.length === 0 && <Examples />}
       <div className="chat-turns">
         {turns.map((turn) => <TurnView key={turn.id} turn={turn} running={running && turn === last} />)}
-        <div ref={end} className="chat-end" />
+        <div ref={end} />
       </div>
-      <Box running={running} begun={turns.length > 0} />
+      <Box running={running} />
     </>
   );
 }
@@ -61,7 +63,7 @@ function Examples() {
 }
 
 /** Where one asks: Enter sends, Shift and Enter begin a new line. */
-function Box({ running, begun }: { running: boolean; begun: boolean }) {
+function Box({ running }: { running: boolean }) {
   const run = useRun();
   const [text, setText] = useState("");
   const send = (event?: FormEvent) => {
@@ -84,7 +86,6 @@ function Box({ running, begun }: { running: boolean; begun: boolean }) {
       ) : (
         <Tooltip label="Send"><ActionIcon size="lg" type="submit" aria-label="Send" data-testid="chat-send" disabled={!text.trim()}><IconArrowUp size={18} /></ActionIcon></Tooltip>
       )}
-      {begun && !running && <Button size="compact-sm" variant="subtle" color="gray" onClick={() => forget(run.key)}>New conversation</Button>}
     </form>
   );
 }

@@ -1,6 +1,6 @@
 import { go } from "../app/route";
 import { useRun } from "../app/state";
-import { plural } from "../format";
+import { integer } from "../format";
 import { visible } from "../text";
 import { ConceptName } from "../ui/Marks";
 import type { QueryEvent } from "./conversation";
@@ -13,12 +13,12 @@ export const anchorOf = (turn: number, query: number) => `query-${turn}-${query}
 export function Query({ turn, event }: { turn: number; event: QueryEvent }) {
   const { facts, tables } = shownResult(event.result);
   const failed = facts.length === 1 && facts[0]?.[0] === "error";
-  const rows = tables[0]?.rows.length ?? 0;
+  const total = facts.find(([name]) => name === "total")?.[1];
   return (
     <details className="chat-query" id={anchorOf(turn, event.id)} data-testid="chat-query">
       <summary>
         <span className="chat-query-id">{event.id}</span> <code>{visible(event.name)}</code> <Arguments given={event.arguments} />
-        <span className="soft chat-query-size">{failed ? "refused" : rows ? plural(rows, "row") : ""}</span>
+        <span className="soft chat-query-size">{failed ? "refused" : typeof total === "number" ? `${integer(tables[0]?.rows.length ?? 0)} of ${integer(total)}` : ""}</span>
       </summary>
       {facts.length > 0 && (
         <dl className="chat-facts">
@@ -43,12 +43,20 @@ function ResultTable({ name, columns, rows }: { name: string; columns: string[];
         <thead><tr>{columns.map((column) => <th key={column} scope="col">{title(column)}</th>)}</tr></thead>
         <tbody>
           {rows.map((row, i) => (
-            <tr key={i}>{columns.map((column) => <td key={column} className={typeof row[column] === "number" ? "amount-cell" : undefined}><Cell column={column} value={row[column]} /></td>)}</tr>
+            <tr key={i}>{columns.map((column) => <td key={column} className={kindOf(row[column])}><Cell column={column} value={row[column]} /></td>)}</tr>
           ))}
         </tbody>
       </table>
     </div>
   );
+}
+
+const LONG = 24;
+
+/** Numbers stay on a line; long texts get room. */
+function kindOf(value: unknown): string | undefined {
+  if (typeof value === "number") return "short";
+  return typeof value === "string" && value.length > LONG ? "long" : undefined;
 }
 
 /** Concepts and items can be opened. */

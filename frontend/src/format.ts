@@ -70,3 +70,8 @@ export function written(kind: ColumnSpec["kind"], value: number | string | null)
 function infinite(value: number): string {
   return value > 0 ? "∞" : `${MINUS}∞`;
 }
+
+/** Write a text in its own way, or say that there is none. */
+export function shownOr(value: string | null, write: (text: string) => string): string {
+  return value === null ? NOT_DEFINED : write(value);
+}

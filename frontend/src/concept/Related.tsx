@@ -1,0 +1,53 @@
+import { type Table, text } from "../data/table";
+import type { ConceptDetail } from "../data/types";
+import { decimal } from "../format";
+import { shownToken, visible } from "../text";
+import { ConceptLink, Status } from "../ui/Marks";
+
+export function Related({ title, hint, pairs, table, none }: { title: string; hint: string; pairs: [number, number][] | null; table: Table; none: string }) {
+  return (
+    <section>
+      <h3>{title}</h3>
+      {!pairs?.length ? <p className="soft">{none}</p> : (
+        <ul className="related" aria-label={title}>
+          {pairs.map(([concept, size]) => (
+            <li key={concept}>
+              <span className="soft" title={hint}>{decimal(size)}</span>
+              <ConceptLink concept={concept} label={text(table, "label", concept)} />
+              <Status status={text(table, "performance_status", concept)} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+/** Entries of other people's lists that the concept stands for. */
+export function Matched({ detail }: { detail: ConceptDetail }) {
+  if (detail.matched.length === 0) return null;
+  return (
+    <section>
+      <h3>Known weaknesses that match it</h3>
+      <ul className="related">
+        {detail.matched.map((one, i) => (
+          <li key={i}>
+            <span className="soft" title="Similarity of the entry and the label">{decimal(one.similarity)}</span>
+            <span><bdi>{visible(one.entry)}</bdi> <span className="soft">({visible(one.taxonomy)})</span></span>
+            <span className="soft">{one.verdict ? visible(one.verdict) : ""}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+export function Chips({ title, tokens, absent }: { title: string; tokens: string[] | null; absent: string | null }) {
+  if (!tokens?.length) return absent ? <section><h3>{title}</h3><p className="soft">{absent}</p></section> : null;
+  return (
+    <section>
+      <h3>{title}</h3>
+      <ul className="token-chips">{tokens.map((token, i) => <li key={i}><bdi>{shownToken(token)}</bdi></li>)}</ul>
+    </section>
+  );
+}

@@ -1,0 +1,58 @@
+/** What is to be said of a concept, in sentences with their numbers. */
+import { number, type Table, text, value } from "../data/table";
+import type { RunInfo } from "../data/types";
+import { decimal, magnitude, percent, plural, probability, signed, tenths } from "../format";
+
+/** The verdict on the model's performance where the concept is active. */
+export function verdict(run: RunInfo, table: Table, row: number): string {
+  const status = text(table, "performance_status", row);
+  const support = number(table, "support", row) ?? 0;
+  const size = `active in ${plural(support, "item")}, n_eff ${tenths(number(table, "n_eff", row))}`;
+  const gap = `${signed(number(table, "gap", row))} [${signed(number(table, "gap_low", row))}, ${signed(number(table, "gap_high", row))}]`;
+  const q = `q = ${probability(number(table, "q_value", row))}`;
+  if (status === "weak" || status === "strong") {
+    return `The model is ${status} here: its score is ${status === "weak" ? "below" : "above"} its benchmarks’ average by ${gap} (${q}; ${size}).`;
+  }
+  if (status === "typical") return `No evidence that the model is weak or strong here: gap ${gap} (${q}; ${size}).`;
+  if (status === "insufficient") {
+    return `Too little data to test: n_eff ${tenths(number(table, "n_eff", row))}, and a test needs ${tenths(run.evidence.min_n_eff)} (active in ${plural(support, "item")}).`;
+  }
+  return untested(table, row, support);
+}
+
+function untested(table: Table, row: number, support: number): string {
+  if (value(table, "alive", row) !== true) return "Never active: neither in this run nor in the reference text. Nothing can be said of it.";
+  if (value(table, "missing", row) === true) return "Missing: no item of the suite activates it, so nothing can be said of the model’s performance.";
+  if (value(table, "ranked", row) !== true) return `Not tested, because it is flagged (${flags(table, row).join(", ")}): it stands for the form of the text rather than for what it is about. Active in ${plural(support, "item")}.`;
+  return `Not tested: none of the ${plural(support, "item")} in which it is active has a score, or their scores do not vary.`;
+}
+
+/** How the suite covers the concept. */
+export function coverage(run: RunInfo, table: Table, row: number): string {
+  const density = number(table, "density", row);
+  const where = density === null ? "" : ` It is active on ${percent(density, 1)} of the tokens of ${run.has.lift ? "the reference text" : "a sample of the run"}.`;
+  if (value(table, "missing", row) === true) {
+    const chance = number(table, "chance_seen", row);
+    const news = chance === null ? "" : ` As many tokens of the reference text would show it with a chance of ${percent(chance, 1)}.`;
+    return `The suite does not exercise it.${news}${where}`;
+  }
+  const bench = number(table, "chi_bench", row);
+  if (bench === null || value(table, "alive", row) !== true) return `Its coverage is not defined.${where}`;
+  const lift = number(table, "lift", row);
+  const said = lift === null ? "" : lift === Infinity ? " The reference text never shows it." :
+    ` Its share of activation is ${decimal(2 ** Math.abs(lift), 1)} times ${lift < 0 ? "smaller" : "larger"} here than in the reference text (lift ${signed(lift)}).`;
+  return `Coverage ${magnitude(bench)} (${run.unit}), ${text(table, "coverage_status", row) ?? "not judged"}.${said}${where}`;
+}
+
+const FLAGS: [string, string][] = [["dense", "dense"], ["template", "template"], ["exact_token", "exact token"]];
+
+/** Its flags, in words. */
+export function flags(table: Table, row: number): string[] {
+  return FLAGS.filter(([key]) => value(table, key, row) === true).map(([, word]) => word);
+}
+
+/** How many of its items are drawn, and what is not. */
+export function examplesNote(run: RunInfo, kept: boolean): string {
+  if (run.redacted) return "Prompts and responses are left out of this explorer; scores and activations are shown.";
+  return kept ? "Tokens are coloured by the concept’s activation; the outlined one is the strongest." : "This run kept no activations of tokens: only the strongest token is marked.";
+}

@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import { characters, pieces, windowAround } from "./characters";
+
+test("ranges count code points, as Python does", () => {
+  const text = characters("a😀b👩‍🚀c");
+  expect(text.length).toBe(7);
+  expect(text.slice(1, 2)).toBe("😀");
+  expect(text.slice(2, 4)).toBe("b👩");
+});
+
+test("pieces put together are the text again, whatever the marks", () => {
+  const raw = "one two 😀 three four";
+  const text = characters(raw);
+  let seed = 7;
+  const draw = (below: number) => (seed = (seed * 48271) % 2147483647) % below;
+  for (let round = 0; round < 500; round++) {
+    const marks = Array.from({ length: draw(6) }, () => {
+      const start = draw(22) - 1;
+      return [start, start + draw(5) - 1, draw(9)] as [number, number, number];
+    });
+    const peak = draw(2) ? ([draw(18), 19] as [number, number]) : null;
+    const [from, to] = [draw(5), 12 + draw(8)];
+    const made = pieces(text, from, to, marks, peak);
+    expect(made.map((one) => one.text).join("")).toBe(text.slice(from, to));
+    for (const one of made) expect(one.text).not.toBe("");
+  }
+});
+
+test("the token where a concept peaks is marked even where no activations were kept", () => {
+  expect(pieces(characters("abcdef"), 0, 6, [], [2, 3])).toEqual([
+    { text: "ab", activation: null, peak: false }, { text: "c", activation: NaN, peak: true }, { text: "def", activation: null, peak: false },
+  ]);
+});
+
+test("a window holds its place and stays inside", () => {
+  expect(windowAround(100, null, 30)).toEqual([0, 30]);
+  expect(windowAround(20, 5, 30)).toEqual([0, 20]);
+  for (const place of [0, 3, 50, 99]) {
+    const [from, to] = windowAround(100, place, 30);
+    expect(to - from).toBe(30);
+    expect(from >= 0 && to <= 100 && from <= place && place < to).toBe(true);
+  }
+});

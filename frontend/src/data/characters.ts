@@ -1,0 +1,43 @@
+/** Character ranges of the run count code points; a JavaScript string counts UTF-16 units. */
+
+export interface Characters {
+  length: number;
+  slice(start: number, end: number): string;
+}
+
+/** A text that is cut by code points. */
+export function characters(text: string): Characters {
+  // Without surrogates both counts are the same, and a text of a megabyte need not be taken apart.
+  if (!/[\ud800-\udfff]/.test(text)) return text;
+  const points = Array.from(text);
+  return { length: points.length, slice: (start, end) => points.slice(start, end).join("") };
+}
+
+/** A piece of a text, with the activation of the token that it is; null: of none. */
+export interface Piece {
+  text: string;
+  activation: number | null;
+  peak: boolean;
+}
+
+/** A part of a text as pieces. `marks` are ranges with activations, in any order; where they overlap the first in the text holds. */
+export function pieces(text: Characters, from: number, to: number, marks: [number, number, number][], peak: [number, number] | null): Piece[] {
+  const all = peak && !marks.some(([start]) => start === peak[0]) ? [...marks, [peak[0], peak[1], NaN] as [number, number, number]] : marks;
+  const found: Piece[] = [];
+  let at = from;
+  for (const [start, end, activation] of [...all].sort((a, b) => a[0] - b[0])) {
+    if (start < at || end > to || end <= start) continue;
+    if (start > at) found.push({ text: text.slice(at, start), activation: null, peak: false });
+    found.push({ text: text.slice(start, end), activation, peak: peak !== null && start === peak[0] });
+    at = end;
+  }
+  if (at < to) found.push({ text: text.slice(at, to), activation: null, peak: false });
+  return found;
+}
+
+/** A window of at most `room` characters around a place; null: from the beginning. */
+export function windowAround(length: number, place: number | null, room: number): [number, number] {
+  if (length <= room) return [0, length];
+  const start = Math.max(0, Math.min((place ?? 0) - Math.floor(room * 0.6), length - room));
+  return [place === null ? 0 : start, (place === null ? 0 : start) + room];
+}

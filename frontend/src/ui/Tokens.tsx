@@ -1,0 +1,30 @@
+import { useComputedColorScheme } from "@mantine/core";
+import type { Piece } from "../data/characters";
+import { magnitude } from "../format";
+import { visible } from "../text";
+import "./tokens.css";
+
+/** A text with its tokens coloured by activation, `most` being the deepest colour. The peak is outlined. */
+export function ActiveText({ pieces, most }: { pieces: Piece[]; most: number }) {
+  const dark = useComputedColorScheme("light") === "dark";
+  return (
+    <>
+      {pieces.map((piece, i) => {
+        if (piece.activation === null) return <span key={i}>{visible(piece.text)}</span>;
+        const known = !Number.isNaN(piece.activation);
+        const share = known && most > 0 ? Math.min(1, piece.activation / most) : 0;
+        return (
+          <mark key={i} className={piece.peak ? "token peak" : "token"} style={share > 0 ? { background: shade(share, dark) } : undefined}
+            title={known ? `activation ${magnitude(piece.activation)}` : "the token where it is strongest"}>
+            {visible(piece.text)}
+          </mark>
+        );
+      })}
+    </>
+  );
+}
+
+/** Amber that deepens; the ink stays readable on each of its steps. */
+function shade(share: number, dark: boolean): string {
+  return dark ? `rgba(214, 158, 46, ${(0.12 + 0.5 * share).toFixed(3)})` : `rgba(255, 178, 44, ${(0.15 + 0.75 * share).toFixed(3)})`;
+}

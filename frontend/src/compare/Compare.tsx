@@ -1,3 +1,104 @@
+import { Select } from "@mantine/core";
+import { go, useRoute } from "../app/route";
+import { useBenchmark, useRun, useRunList } from "../app/state";
+import { useConceptTable } from "../concepts/useConceptTable";
+import { useRunInfo } from "../data/hooks";
+import type { RunInfo } from "../data/types";
+import { plural } from "../format";
+import { visible } from "../text";
+import { Copied } from "../ui/Copied";
+import { Failed, Loading } from "../ui/State";
+import { ByBenchmark, ByTheme } from "./ByName";
+import { ByConcept } from "./ByConcept";
+import { placeOf } from "./joined";
+import "./compare.css";
+
+/** Two runs side by side. */
 export function Compare() {
-  return <h1>Compare</h1>;
+  const run = useRun();
+  const { runs } = useRunList();
+  const { params } = useRoute();
+  const others = runs.filter((one) => one.key !== run.key);
+  const chosen = others.find((one) => one.key === params.get("with")) ?? others[0] ?? null;
+  return (
+    <div className="compare">
+      <h1>Compare</h1>
+      {chosen === null ? <Alone /> : (
+        <>
+          <div className="compare-runs">
+            <div><span className="compare-side">A</span> <bdi>{named(run, runs)}</bdi></div>
+            <div>
+              <span className="compare-side">B</span>
+              <Select size="xs" w={280} aria-label="Compare with" data-testid="compare-with" allowDeselect={false} value={chosen.key}
+                data={others.map((one) => ({ value: one.key, label: named(one, runs) }))} onChange={(key) => go({ params: { with: key } })} />
+            </div>
+          </div>
+          <With key={chosen.key} other={chosen.key} />
+        </>
+      )}
+    </div>
+  );
+}
+
+/** The title, with the key where several runs have it. */
+function named(run: { key: string; title: string }, runs: { key: string; title: string }[]): string {
+  return runs.filter((one) => one.title === run.title).length > 1 ? `${visible(run.title)} (${visible(run.key)})` : visible(run.title);
+}
+
+function Alone() {
+  return (
+    <>
+      <p className="lead">There is only one run here. Open two to set them side by side, another model on the same benchmarks say:</p>
+      <div className="compare-command"><Copied text="cgaps explore RUN_A RUN_B" /></div>
+    </>
+  );
+}
+
+function With({ other }: { other: string }) {
+  const run = useRun();
+  const second = useRunInfo(other);
+  if (second.error) return <Failed error={second.error} />;
+  if (!second.data) return <Loading what="the other run" />;
+  const same = run.sae_sha256 !== null && run.sae_sha256 === second.data.sae_sha256;
+  return (
+    <>
+      {!same && (
+        <p className="compare-caution" data-testid="compare-different-sae">
+          The runs have different SAEs ({visible(run.sae)}; {visible(second.data.sae)}), so concept 12 of one is not concept 12 of the other. Benchmarks and themes are
+          compared by their names only.
+        </p>
+      )}
+      {same && <Concepts second={second.data} />}
+      <ByBenchmark first={run} second={second.data} />
+      <ByTheme first={run} second={second.data} />
+    </>
+  );
+}
+
+function Concepts({ second }: { second: RunInfo }) {
+  const run = useRun();
+  const bench = useBenchmark();
+  const place = bench === null ? null : placeOf(run.benchmarks[bench]!.name, second.benchmarks);
+  const within = bench !== null && place !== null;
+  const a = useConceptTable(run, within ? bench : null);
+  const b = useConceptTable(second, within ? place : null);
+  const error = a.error ?? b.error;
+  if (error) return <Failed error={error} />;
+  if (!a.table || !b.table) return <Loading what="the concepts of both runs" />;
+  return (
+    <>
+      {bench !== null && !within && (
+        <p className="compare-caution">Run B has no benchmark named {visible(run.benchmarks[bench]!.name)}: whole suites are compared.</p>
+      )}
+      <ByConcept first={a.table} second={b.table} within={within ? run.benchmarks[bench]!.name : null} caution={within ? null : suites(run, second)} />
+    </>
+  );
+}
+
+/** Runs of different suites differ for reasons of their items. */
+function suites(first: RunInfo, second: RunInfo): string | null {
+  const shared = first.benchmarks.filter((one) => placeOf(one.name, second.benchmarks) !== null).length;
+  if (shared === first.benchmarks.length && shared === second.benchmarks.length) return null;
+  const share = shared === 0 ? "no benchmark" : `only ${plural(shared, "benchmark")}`;
+  return `The runs share ${share} by name, so that differences may come from the items as well as from the model.`;
 }

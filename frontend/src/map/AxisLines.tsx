@@ -28,7 +28,7 @@ export function AxisLines({ picture: { frame, view }, axes, diagonal, margin }: 
       )}
       <rect className="axis-paper" x={0} y={0} width={left} height={frame.height} />
       <rect className="axis-paper" x={0} y={bottom} width={frame.width} height={margin.bottom} />
-      {xTicks.map(({ at, text }) => px(at) > left + 8 && <text key={at} x={px(at)} y={bottom + 17} textAnchor="middle">{text}</text>)}
+      {xTicks.map(({ at, text }) => px(at) > left + 8 && px(at) < right - 12 && <text key={at} x={px(at)} y={bottom + 17} textAnchor="middle">{text}</text>)}
       {yTicks.map(({ at, text }) => py(at) > 8 && py(at) < bottom && <text key={at} x={left - 8} y={py(at) + 4} textAnchor="end">{text}</text>)}
       <text className="axis-title" x={right} y={bottom + 38} textAnchor="end">{axes.x.title} →</text>
       <text className="axis-title" transform={`translate(14 ${margin.top - 6}) rotate(-90)`} textAnchor="end">{axes.y.title} →</text>

@@ -1,0 +1,231 @@
+import { Button, CloseButton, Switch, TextInput, useComputedColorScheme } from "@mantine/core";
+import { useCallback, useDeferredValue, useMemo } from "react";
+import { go, useRoute } from "../app/route";
+import { useFace, useNumberParam } from "../app/state";
+import { readSort, writeSort } from "../concepts/table";
+import { number, numbers, select, sorted, text, texts, type Table } from "../data/table";
+import { integer, magnitude, percent, plural, signed } from "../format";
+import { radii } from "../map/arrange";
+import { css, palette, rgb, type Rgb } from "../map/colouring";
+import { scattered } from "../map/scattered";
+import { Scatter } from "../map/Scatter";
+import { visible } from "../text";
+import { Grid, type GridColumn } from "../ui/Grid";
+import { KINDS } from "../ui/colours";
+import { ConceptName, Measured, Status } from "../ui/Marks";
+import { Empty } from "../ui/State";
+import { changedFirst, joined, NO_VERDICT, QUESTIONS, rankedInEither, transitions, type Question } from "./joined";
+import { Transitions } from "./Transitions";
+
+interface ByConceptProps {
+  first: Table;
+  second: Table;
+  /** The benchmark that both tables are about; null: the whole suites. */
+  within: string | null;
+  /** What else differs between the runs, in a sentence; null: nothing that is known. */
+  caution: string | null;
+}
+
+/** The concepts of two runs of one SAE: how many changed, both measures against each other, and a table of differences. */
+export function ByConcept({ first, second, within, caution }: ByConceptProps) {
+  const face = useFace();
+  const question = QUESTIONS[face];
+  const table = useMemo(() => joined(first, second, question), [first, second, question]);
+  const ranked = useMemo(() => rankedInEither(first, second), [first, second]);
+  const counts = useMemo(() => transitions(table, ranked), [table, ranked]);
+  return (
+    <section aria-label="Concept by concept">
+      <h2>Concept by concept</h2>
+      <p data-testid="compare-sentence">{sentence(table, ranked, question)} {within !== null && `Within ${visible(within)}.`}</p>
+      <p className="soft">
+        A difference is no test. Each run has its own uncertainty, which the intervals say; verdicts near a limit change by chance alone.
+        {caution !== null && ` ${caution}`}
+      </p>
+      <div className="compare-parts">
+        <Pairs table={table} rows={ranked} question={question} />
+        <Transitions counts={counts} words={question.words} />
+      </div>
+      <Differences table={table} rows={ranked} question={question} />
+    </section>
+  );
+}
+
+function sentence(table: Table, rows: Uint32Array, { bad, verdict }: Question): string {
+  const changed = numbers(table, "changed");
+  const [a, b] = [texts(table, "verdict_a"), texts(table, "verdict_b")];
+  const is = (word: string | null) => word !== null && bad.includes(word);
+  let [others, both, onlyA, onlyB] = [0, 0, 0, 0];
+  for (const row of rows) {
+    others += changed[row]!;
+    const [inA, inB] = [is(a[row] ?? null), is(b[row] ?? null)];
+    if (inA && inB) both++;
+    else if (inA) onlyA++;
+    else if (inB) onlyB++;
+  }
+  const word = verdict === "performance_status" ? "weak" : "missing or under-covered";
+  const share = rows.length ? ` (${percent(others / rows.length, 1)})` : "";
+  return `${integer(others)} of ${plural(rows.length, "concept")} that are ranked in either run have another verdict${share}. ${cap(word)}: ${integer(both)} in both, ${integer(onlyA)} in A only, ${integer(onlyB)} in B only.`;
+}
+
+const cap = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);
+
+function classes(question: Question, dark: boolean): { name: string; colour: Rgb }[] {
+  const { weak, typical, strong } = palette(dark);
+  const word = question.verdict === "performance_status" ? "weak" : "missing or under-covered";
+  return [
+    { name: `${word} in neither`, colour: typical },
+    { name: `${word} in A only`, colour: strong },
+    { name: `${word} in B only`, colour: rgb(KINDS[3]!).map((part) => (dark ? Math.min(255, part + 80) : part)) as unknown as Rgb },
+    { name: `${word} in both`, colour: weak },
+  ];
+}
+
+/** The measure of one run against that of the other. */
+function Pairs({ table, rows, question }: { table: Table; rows: Uint32Array; question: Question }) {
+  const dark = useComputedColorScheme("light") === "dark";
+  const opened = useNumberParam("concept");
+  const log = question.measure === "chi_bench";
+  const kinds = useMemo(() => classes(question, dark), [question, dark]);
+  const { points, tally } = useMemo(() => {
+    const [a, b] = [numbers(table, "a"), numbers(table, "b")];
+    const [verdictA, verdictB] = [texts(table, "verdict_a"), texts(table, "verdict_b")];
+    const kind = (row: number) => (question.bad.includes(verdictA[row] ?? "") ? 1 : 0) + (question.bad.includes(verdictB[row] ?? "") ? 2 : 0);
+    const scale = log ? Math.log10 : (value: number) => value;
+    const drawn = rows.filter((row) => (log ? a[row]! > 0 && b[row]! > 0 : !Number.isNaN(a[row]!) && !Number.isNaN(b[row]!)));
+    const counted = [0, 0, 0, 0];
+    for (const row of drawn) counted[kind(row)]!++;
+    return {
+      tally: counted,
+      points: scattered({
+        rows: drawn, x: (row) => scale(a[row]!), y: (row) => scale(b[row]!), radius: radii(numbers(table, "support_a"), drawn.length),
+        colour: (row) => kinds[kind(row)]!.colour, layer: kind,
+      }),
+    };
+  }, [table, rows, question, kinds, log]);
+  const axes = useMemo(() => {
+    const side = (name: string) => (log
+      ? { title: `Coverage in ${name}`, log, text: (value: number) => magnitude(value) }
+      : { title: `Adjusted gap in ${name}`, log, text: signed, neutral: 0 });
+    return { x: side("A"), y: side("B") };
+  }, [log]);
+  const onOpen = useCallback((concept: number) => go({ params: { concept, item: null } }), []);
+  if (points.count === 0) return <Empty>No concept has {log ? "coverage above 0" : "a gap"} in both runs.</Empty>;
+  return (
+    <div className="compare-chart">
+      <Scatter points={points} axes={axes} diagonal opened={opened} onOpen={onOpen} testId="compare-scatter"
+        label={`${log ? "Coverage" : "Adjusted gap"} of ${plural(points.count, "concept")} in run A and in run B.`} tip={(concept) => <Tip table={table} concept={concept} log={log} />} />
+      <ul className="legend-entries compare-legend">
+        {kinds.map(({ name, colour }, i) => (
+          <li key={name}><span className="legend-dot" style={{ background: css(colour) }} /> <span>{name}</span> <span className="soft">{integer(tally[i])}</span></li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+function Tip({ table, concept, log }: { table: Table; concept: number; log: boolean }) {
+  const of = (key: string) => number(table, key, concept);
+  return (
+    <>
+      <strong><ConceptName concept={concept} label={text(table, "label", concept)} /></strong>
+      <dl>
+        {(["a", "b"] as const).map((side) => [
+          <dt key={side}>{side.toUpperCase()}</dt>,
+          <dd key={`${side} value`}>{log ? magnitude(of(side)) : <Measured kind="signed" value={of(side)} low={of(`${side}_low`)} high={of(`${side}_high`)} />}</dd>,
+        ])}
+        <dt>{log ? "B to A (log2)" : "B less A"}</dt>
+        <dd>{signed(of("difference"))}</dd>
+        <dt>Verdict</dt>
+        <dd><Status status={text(table, "verdict_a", concept)} /> → <Status status={text(table, "verdict_b", concept)} /></dd>
+      </dl>
+    </>
+  );
+}
+
+/** Every concept with both values and their difference. */
+function Differences({ table, rows, question }: { table: Table; rows: Uint32Array; question: Question }) {
+  const { params } = useRoute();
+  const opened = useNumberParam("concept");
+  const query = useDeferredValue(params.get("q") ?? "");
+  const changedOnly = params.get("changed") === "1";
+  const [from, to, sortParam] = [params.get("from"), params.get("to"), params.get("sort")];
+  const order = useMemo(() => {
+    const chosen = select(table.rows, tests(table, rows, { query, changedOnly, from, to }));
+    const sort = readSort(sortParam);
+    return sort ? sorted(table, chosen, sort) : changedFirst(table, chosen);
+  }, [table, rows, query, changedOnly, from, to, sortParam]);
+  const columns = useMemo(() => differenceColumns(table, question), [table, question]);
+  const set = query || changedOnly || from || to;
+  const clear = () => go({ params: { q: null, changed: null, from: null, to: null } });
+  return (
+    <>
+      <div className="compare-controls">
+        <TextInput size="xs" w={200} aria-label="Search by label or number" placeholder="Label or number" data-testid="compare-search" value={params.get("q") ?? ""}
+          onChange={(event) => go({ params: { q: event.currentTarget.value } }, true)}
+          rightSection={query ? <CloseButton size="xs" aria-label="Clear the search" onClick={() => go({ params: { q: null } }, true)} /> : undefined} />
+        <Switch size="xs" label="Changed verdicts only" data-testid="compare-changed" checked={changedOnly} onChange={(event) => go({ params: { changed: event.currentTarget.checked ? 1 : null } })} />
+        {from && to && <span className="badge">{visible(from)} in A, {visible(to)} in B</span>}
+        <span className="soft">{integer(order.length)} of {plural(rows.length, "concept")}</span>
+        {set && <Button size="xs" variant="subtle" onClick={clear}>Clear filters</Button>}
+      </div>
+      <div className="compare-grid">
+        <Grid columns={columns} order={order} sort={readSort(sortParam)} onSort={(sort) => go({ params: { sort: writeSort(sort) } })}
+          onOpen={(concept) => go({ params: { concept, item: null } })} opened={opened} label="Concepts of both runs" testId="compare-table"
+          empty={<Empty>No concept is like that. Clear the filters to see all.</Empty>} />
+      </div>
+    </>
+  );
+}
+
+interface Filters { query: string; changedOnly: boolean; from: string | null; to: string | null }
+
+function tests(table: Table, rows: Uint32Array, { query, changedOnly, from, to }: Filters): ((row: number) => boolean)[] {
+  const inRows = new Uint8Array(table.rows);
+  for (const row of rows) inRows[row] = 1;
+  const found = [(row: number) => inRows[row] === 1];
+  const changed = numbers(table, "changed");
+  if (changedOnly) found.push((row) => changed[row] === 1);
+  const [a, b, labels] = [texts(table, "verdict_a"), texts(table, "verdict_b"), texts(table, "label")];
+  if (from) found.push((row) => (a[row] ?? NO_VERDICT) === from);
+  if (to) found.push((row) => (b[row] ?? NO_VERDICT) === to);
+  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length) {
+    found.push((row) => {
+      const label = labels[row]?.toLowerCase() ?? "";
+      return String(row) === query.trim() || words.every((word) => label.includes(word));
+    });
+  }
+  return found;
+}
+
+function differenceColumns(table: Table, question: Question): GridColumn[] {
+  const log = question.measure === "chi_bench";
+  const name = log ? "coverage" : "gap";
+  const of = (key: string) => (row: number) => number(table, key, row);
+  const value = (key: string) => (row: number) => (log ? magnitude(of(key)(row)) : signed(of(key)(row)));
+  const verdict = (side: "a" | "b"): GridColumn => ({
+    key: `verdict_${side}`, title: `verdict ${side.toUpperCase()}`, hint: `Verdict in run ${side.toUpperCase()}`, width: 132,
+    text: (row) => text(table, `verdict_${side}`, row) ?? NO_VERDICT, show: (row) => <Status status={text(table, `verdict_${side}`, row)} />,
+  });
+  const measure = (side: "a" | "b"): GridColumn => ({
+    key: side, title: `${name} ${side.toUpperCase()}`, hint: `${log ? "Coverage (chi_bench)" : "Adjusted gap"} in run ${side.toUpperCase()}${log ? "" : ", with its interval"}`,
+    align: "end", width: log ? 116 : 164, text: value(side),
+    show: log ? undefined : (row) => <Measured kind="signed" value={of(side)(row)} low={of(`${side}_low`)(row)} high={of(`${side}_high`)(row)} />,
+  });
+  const support = (side: "a" | "b"): GridColumn => ({
+    key: `support_${side}`, title: `items ${side.toUpperCase()}`, hint: `Items of run ${side.toUpperCase()} that have the concept`, align: "end", width: 92, largestFirst: true,
+    text: (row) => integer(of(`support_${side}`)(row)),
+  });
+  return [
+    {
+      key: "label", title: "concept", flex: 1, width: 260, text: (row) => visible(text(table, "label", row) ?? ""),
+      show: (row) => <ConceptName concept={row} label={text(table, "label", row)} limit={120} />,
+    },
+    measure("a"), measure("b"),
+    {
+      key: "difference", title: log ? "B to A (log2)" : "B less A", align: "end", width: log ? 128 : 96, text: (row) => signed(of("difference")(row)),
+      hint: log ? "Binary logarithm of coverage in B over coverage in A: +1 is twice as much" : "Gap in B less gap in A",
+    },
+    verdict("a"), verdict("b"), support("a"), support("b"),
+  ];
+}

@@ -1,0 +1,100 @@
+import { Button } from "@mantine/core";
+import { useState } from "react";
+import { useThemes } from "../data/hooks";
+import type { RunInfo, Theme } from "../data/types";
+import { integer, percent, plural, signed } from "../format";
+import { shorten, visible } from "../text";
+import { Measured, Status } from "../ui/Marks";
+import { Failed, Loading } from "../ui/State";
+
+/** Both runs' benchmarks, those of one name in one line. */
+export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo }) {
+  const names = [...new Set([...first.benchmarks, ...second.benchmarks].map((one) => one.name))];
+  const lines = names.map((name) => ({ name, a: first.benchmarks.find((one) => one.name === name) ?? null, b: second.benchmarks.find((one) => one.name === name) ?? null }));
+  const shared = lines.filter(({ a, b }) => a && b).length;
+  const less = (a: number | null | undefined, b: number | null | undefined) => (a != null && b != null ? b - a : null);
+  return (
+    <section aria-label="Benchmarks of both runs">
+      <h2>Benchmarks</h2>
+      <p className="soft">
+        {shared === 0 ? "No benchmark has the same name in both runs." : `${integer(shared)} of ${plural(names.length, "benchmark")} are in both runs by name. Whether their items are the same is not looked at.`}
+      </p>
+      <div className="compare-table" role="region" tabIndex={0} aria-label="Benchmarks of both runs">
+        <table data-testid="compare-benchmarks">
+          <thead>
+            <tr>
+              <th scope="col">benchmark</th><th scope="col">mean score A</th><th scope="col">mean score B</th><th scope="col">B less A</th>
+              <th scope="col">scored A</th><th scope="col">scored B</th><th scope="col">weak A</th><th scope="col">weak B</th><th scope="col">missing A</th><th scope="col">missing B</th>
+            </tr>
+          </thead>
+          <tbody>
+            {lines.map(({ name, a, b }) => (
+              <tr key={name}>
+                <th scope="row"><bdi>{shorten(visible(name), 60)}</bdi></th>
+                <td>{percent(a?.mean_score, 1)}</td><td>{percent(b?.mean_score, 1)}</td><td>{points(less(a?.mean_score, b?.mean_score))}</td>
+                <td>{integer(a?.scored)}</td><td>{integer(b?.scored)}</td><td>{integer(a?.weak)}</td><td>{integer(b?.weak)}</td><td>{integer(a?.missing)}</td><td>{integer(b?.missing)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+/** A difference of two shares, in points of a hundred. */
+const points = (value: number | null) => (value === null ? signed(null) : `${signed(100 * value, 1)} points`);
+
+/** Themes of the same name, the largest difference of gaps first. */
+export function ByTheme({ first, second }: { first: RunInfo; second: RunInfo }) {
+  const a = useThemes(first);
+  const b = useThemes(second);
+  if (!first.has.themes || !second.has.themes) return null;
+  const error = a.error ?? b.error;
+  if (error) return <Failed error={error} />;
+  if (!a.data || !b.data) return <Loading what="the themes of both runs" />;
+  return <Themes first={a.data.themes} second={b.data.themes} />;
+}
+
+const SHOWN = 15;
+
+function Themes({ first, second }: { first: Theme[]; second: Theme[] }) {
+  const [all, setAll] = useState(false);
+  const top = (themes: Theme[]) => new Map(themes.filter((one) => one.level === "theme" && one.name).map((one) => [one.name!, one]));
+  const others = top(second);
+  const lines = [...top(first)]
+    .flatMap(([name, a]) => {
+      const b = others.get(name);
+      return b ? [{ name, a, b, difference: a.gap !== null && b.gap !== null ? b.gap - a.gap : null }] : [];
+    })
+    .sort((x, y) => Math.abs(y.difference ?? -1) - Math.abs(x.difference ?? -1) || Number(y.difference !== null) - Number(x.difference !== null));
+  const shown = all ? lines : lines.slice(0, SHOWN);
+  return (
+    <section aria-label="Themes of both runs">
+      <h2>Themes</h2>
+      <p className="soft">{lines.length === 0 ? "No theme has the same name in both runs." : `${plural(lines.length, "theme")} of the same name, the largest difference of gaps first.`}</p>
+      {lines.length > 0 && (
+        <div className="compare-table" role="region" tabIndex={0} aria-label="Themes of both runs">
+          <table data-testid="compare-themes">
+            <thead>
+              <tr>
+                <th scope="col">theme</th><th scope="col">gap A</th><th scope="col">gap B</th><th scope="col">B less A</th><th scope="col">verdict A</th><th scope="col">verdict B</th>
+              </tr>
+            </thead>
+            <tbody>
+              {shown.map(({ name, a, b, difference }) => (
+                <tr key={name}>
+                  <th scope="row"><bdi>{shorten(visible(name), 70)}</bdi></th>
+                  {[a, b].map((one, side) => <td key={side}><Measured kind="signed" value={one.gap} low={one.gap_low} high={one.gap_high} /></td>)}
+                  <td>{signed(difference)}</td>
+                  {[a, b].map((one, side) => <td key={side}><Status status={one.performance_status} /></td>)}
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {lines.length > SHOWN && <Button size="xs" variant="subtle" mt="xs" onClick={() => setAll(!all)}>{all ? `Show ${SHOWN}` : `Show all ${lines.length}`}</Button>}
+    </section>
+  );
+}

@@ -1,0 +1,90 @@
+/** Two runs of one SAE, concept by concept. */
+import { everyRow, numbers, sortedBy, type Table, texts } from "../data/table";
+
+/** What is compared: a measure and the verdict that belongs to it. */
+export interface Question {
+  measure: "gap" | "chi_model" | "chi_bench";
+  verdict: "performance_status" | "coverage_status";
+  /** Verdicts in the order in which they are listed. */
+  words: readonly string[];
+  /** The verdicts that one looks for. */
+  bad: readonly string[];
+}
+
+export const QUESTIONS: Record<"model" | "benchmark", Question> = {
+  model: { measure: "gap", verdict: "performance_status", words: ["weak", "typical", "strong", "insufficient", "untested"], bad: ["weak"] },
+  benchmark: { measure: "chi_bench", verdict: "coverage_status", words: ["missing", "under", "typical", "over"], bad: ["missing", "under"] },
+};
+
+export const NO_VERDICT = "N/A";
+
+/**
+ * A table with the columns of both runs: `concept`, `label` (of the first, else of the second), `a` and `b` (the measure, with `_low` and `_high`),
+ * `difference` (b less a; of coverage the binary logarithm of their ratio), `verdict_a` and `verdict_b`, `support_a` and `support_b`, and
+ * `changed` (1: another verdict). Rows are concepts.
+ */
+export function joined(first: Table, second: Table, question: Question): Table {
+  const rows = Math.min(first.rows, second.rows);
+  const [a, b] = [numbers(first, question.measure), numbers(second, question.measure)];
+  const ratio = question.measure === "chi_bench";
+  const difference = new Float64Array(rows);
+  const changed = new Uint8Array(rows);
+  const [verdictA, verdictB] = [texts(first, question.verdict), texts(second, question.verdict)];
+  for (let row = 0; row < rows; row++) {
+    difference[row] = ratio ? (a[row]! > 0 && b[row]! > 0 ? Math.log2(b[row]! / a[row]!) : NaN) : b[row]! - a[row]!;
+    changed[row] = verdictA[row] !== verdictB[row] ? 1 : 0;
+  }
+  const labels = texts(first, "label").map((label, row) => label ?? texts(second, "label")[row] ?? null);
+  const columns: Table["columns"] = {
+    concept: { kind: "number", values: Float64Array.from(everyRow(rows)) },
+    label: { kind: "text", values: labels },
+    difference: { kind: "number", values: difference },
+    size: { kind: "number", values: difference.map(Math.abs) },
+    changed: { kind: "flag", values: changed },
+  };
+  for (const [side, table] of [["a", first], ["b", second]] as const) {
+    const put = (name: string, key: string) => {
+      const found = table.columns[key];
+      if (found) columns[name] = found;
+    };
+    put(side, question.measure);
+    put(`${side}_low`, `${question.measure}_low`);
+    put(`${side}_high`, `${question.measure}_high`);
+    put(`verdict_${side}`, question.verdict);
+    put(`support_${side}`, "support");
+  }
+  return { rows, columns };
+}
+
+/** Concepts that are ranked in at least one of the runs. */
+export function rankedInEither(first: Table, second: Table): Uint32Array {
+  const [a, b] = [numbers(first, "ranked"), numbers(second, "ranked")];
+  return everyRow(Math.min(first.rows, second.rows)).filter((row) => a[row] === 1 || b[row] === 1);
+}
+
+/** Changed verdicts first, then the largest differences. */
+export function changedFirst(table: Table, rows: Uint32Array): Uint32Array {
+  return sortedBy(rows, [
+    { values: numbers(table, "changed"), descending: true },
+    { values: numbers(table, "size"), descending: true },
+  ]);
+}
+
+/** How many of the rows have which verdict in the first run and which in the second: `counts.get("weak")?.get("typical")`. */
+export function transitions(table: Table, rows: Uint32Array): Map<string, Map<string, number>> {
+  const [a, b] = [texts(table, "verdict_a"), texts(table, "verdict_b")];
+  const counts = new Map<string, Map<string, number>>();
+  for (const row of rows) {
+    const [from, to] = [a[row] ?? NO_VERDICT, b[row] ?? NO_VERDICT];
+    const line = counts.get(from) ?? new Map<string, number>();
+    line.set(to, (line.get(to) ?? 0) + 1);
+    counts.set(from, line);
+  }
+  return counts;
+}
+
+/** Where the other run has a benchmark of this name; null: nowhere. */
+export function placeOf(name: string, others: { name: string }[]): number | null {
+  const place = others.findIndex((one) => one.name === name);
+  return place < 0 ? null : place;
+}

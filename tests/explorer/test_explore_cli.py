@@ -62,6 +62,13 @@ def get(port: int, path: str) -> tuple[int, bytes]:
 needs_page = pytest.mark.skipif(not (page_module.PAGE / "app.js").is_file(), reason="the page was not built")
 
 
+@pytest.fixture(scope="module")
+def served(hostile: Made) -> Iterator[int]:
+    """Port of an explorer that several tests ask."""
+    with exploring(str(hostile.run), "--port", "0") as (_, port, _):
+        yield port
+
+
 @needs_page
 def test_it_serves_and_ends_quietly(hostile: Made):
     with exploring(str(hostile.run), "--port", "0") as (process, port, said):
@@ -90,6 +97,43 @@ def test_it_listens_on_this_machine_only(hostile: Made):
             if line.split()[3] == "0A" and line.split()[1].endswith(f":{port:04X}")
         }
         assert listening == {f"0100007F:{port:04X}"}
+
+
+@needs_page
+@pytest.mark.parametrize(
+    ("request_", "statuses"),
+    [
+        (b"GET /data/runs.json HTTP/1.0\r\n\r\n", {400, 421}),
+        (b"GET /data/runs.json HTTP/1.1\r\n\r\n", {400, 421}),
+        (b"GET http://evil.example/data/runs.json HTTP/1.1\r\nHost: evil.example\r\n\r\n", {400, 421}),
+        (b"GET http://evil.example/data/runs.json HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", {400, 404}),
+        (b"GET /../../../../etc/passwd HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", {404}),
+        (b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", {404}),
+        (b"GET / HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nHost: evil.example\r\n\r\n", {400, 421}),
+        (b"GET /" + b"x" * 200_000 + b" HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\n\r\n", {400, 404, 414, 431}),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", {400}),
+        (b"GET / HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", {200}),
+    ],
+    ids=[
+        "1.0",
+        "no-host",
+        "absolute-other",
+        "absolute",
+        "dots",
+        "escaped-dots",
+        "two-hosts",
+        "long",
+        "tls",
+        "websocket",
+    ],
+)
+def test_odd_requests_on_the_wire(served: int, request_: bytes, statuses: set[int]):
+    with socket.create_connection(("127.0.0.1", served), timeout=10) as wire:
+        wire.sendall(request_.replace(b"PORT", str(served).encode()))
+        found = wire.recv(65536)
+    assert int(found.split()[1]) in statuses
+    assert b"root:" not in found
+    assert get(served, "/data/runs.json")[0] == 200
 
 
 @needs_page

@@ -1,17 +1,16 @@
 import { useComputedColorScheme } from "@mantine/core";
 import {
-  type CellClassParams, type ColDef, ColumnApiModule, CellStyleModule, type GridApi, type GridReadyEvent, type ICellRendererParams, type IDatasource,
-  InfiniteRowModelModule, ModuleRegistry, RowApiModule, RowStyleModule, ScrollApiModule, type SortChangedEvent, TooltipModule, type ValueGetterParams, RenderApiModule,
+  type CellClassParams, CellStyleModule, type ColDef, ColumnApiModule, type GridApi, type ICellRendererParams, type IDatasource, InfiniteRowModelModule, type IRowNode,
+  ModuleRegistry, RenderApiModule, RowApiModule, ScrollApiModule, TooltipModule, type ValueGetterParams,
 } from "ag-grid-community";
 import { AgGridReact } from "ag-grid-react";
-import { type CSSProperties, type ReactNode, useCallback, useEffect, useMemo, useRef } from "react";
+import { type CSSProperties, type ReactNode, useEffect, useMemo, useRef } from "react";
 import type { Sort } from "../data/table";
 import { NOT_DEFINED } from "../format";
 import "./grid.css";
+import { GridHeader, SortContext } from "./GridHeader";
 
-ModuleRegistry.registerModules([
-  InfiniteRowModelModule, ColumnApiModule, RowApiModule, ScrollApiModule, RenderApiModule, CellStyleModule, RowStyleModule, TooltipModule,
-]);
+ModuleRegistry.registerModules([InfiniteRowModelModule, ColumnApiModule, RowApiModule, ScrollApiModule, RenderApiModule, CellStyleModule, TooltipModule]);
 
 /** One column of a grid. `row` is always a row of the table, never its place in the order. */
 export interface GridColumn {
@@ -20,9 +19,9 @@ export interface GridColumn {
   title: string;
   /** What the quantity is, shown at the header. */
   hint?: string;
-  /** What a cell says; `show` and `style` are drawn from the row instead of this. N/A is drawn faint. */
+  /** What a cell says. N/A is drawn faint. */
   text: (row: number) => string;
-  /** A cell that is more than its text. */
+  /** Drawn instead of the text. */
   show?: (row: number) => ReactNode;
   /** Colours of a cell. */
   style?: (row: number) => CSSProperties | undefined;
@@ -53,121 +52,104 @@ interface GridProps {
   rowHeight?: number;
 }
 
-interface Data {
-  row: number;
-}
+/** AG Grid holds places only; what stands there is looked up when a cell is drawn, so that another order costs no more than the cells in sight. */
+type Place = Record<string, never>;
+const PLACE: Place = {};
 
-/** What AG Grid's callbacks read; they are made once and outlive a change of properties. */
-interface Latest {
-  order: Uint32Array;
-  opened: number | null;
-  onSort: GridProps["onSort"];
-  onOpen: GridProps["onOpen"];
-}
+/** What AG Grid's callbacks read: they are made once, and properties change. */
+type Latest = Pick<GridProps, "order" | "opened" | "onOpen">;
 
 /** A virtualised table over an order of rows. Click or Enter opens a row, arrow keys move, headers sort. */
 export function Grid({ columns, order, sort, onSort, onOpen, opened, label, testId, empty, rowHeight = 36 }: GridProps) {
   const dark = useComputedColorScheme("light") === "dark";
-  const api = useRef<GridApi<Data> | null>(null);
-  const latest = useRef<Latest>({ order, opened, onSort, onOpen });
-  latest.current.onSort = onSort;
+  const api = useRef<GridApi<Place> | null>(null);
+  const latest = useRef<Latest>({ order, opened, onOpen });
   latest.current.onOpen = onOpen;
-
-  const definitions = useMemo(() => columns.map(definition), [columns]);
-  useEffect(() => api.current?.refreshCells({ force: true, suppressFlash: true }), [definitions]);
-
+  const definitions = useMemo(() => columns.map((column) => definition(column, latest.current)), [columns]);
   useEffect(() => {
-    if (latest.current.order === order) return;
-    const other = latest.current.order.length !== order.length;
-    latest.current.order = order;
     if (!api.current) return;
-    api.current.setRowCount(order.length, true);
-    api.current.refreshInfiniteCache();
-    if (other && order.length) api.current.ensureIndexVisible(0, "top");
-  }, [order]);
-
-  useEffect(() => {
-    const before = latest.current.opened;
-    latest.current.opened = opened;
-    for (const node of api.current?.getRenderedNodes() ?? []) {
-      // New data make the grid ask again for the row's classes.
-      if (node.data && (node.data.row === before || node.data.row === opened)) node.setData({ ...node.data });
+    const reordered = latest.current.order !== order;
+    Object.assign(latest.current, { order, opened });
+    if (reordered) {
+      api.current.setRowCount(order.length, true);
+      if (order.length) api.current.ensureIndexVisible(0, "top");
     }
-  }, [opened]);
-
-  const showSort = useCallback(() => {
-    const state = sort ? [{ colId: sort.key, sort: sort.descending ? ("desc" as const) : ("asc" as const) }] : [];
-    api.current?.applyColumnState({ state, defaultState: { sort: null } });
-  }, [sort?.key, sort?.descending]);
-  useEffect(showSort, [showSort, definitions]);
-
+    api.current.refreshCells({ force: true, suppressFlash: true });
+  }, [order, opened, definitions]);
   const source = useMemo<IDatasource>(() => ({
     getRows: ({ startRow, endRow, successCallback }) => {
-      const all = latest.current.order;
-      successCallback(Array.from(all.subarray(startRow, endRow), (row): Data => ({ row })), all.length);
+      const { length } = latest.current.order;
+      successCallback(new Array<Place>(Math.max(0, Math.min(endRow, length) - startRow)).fill(PLACE), length);
     },
   }), []);
-
-  const onReady = (event: GridReadyEvent<Data>) => {
-    api.current = event.api;
-    showSort();
+  const sorting = useMemo(() => ({ sort, onSort }), [sort, onSort]);
+  const open = (node: IRowNode) => {
+    const row = rowAt(latest.current, node);
+    if (row !== undefined) onOpen(row);
   };
   return (
     <section className={`grid ${dark ? "ag-theme-quartz-dark" : "ag-theme-quartz"}`} aria-label={label} data-testid={testId} data-rows={order.length}>
-      <AgGridReact<Data>
-        theme="legacy"
-        rowModelType="infinite"
-        datasource={source}
-        columnDefs={definitions}
-        rowHeight={rowHeight}
-        headerHeight={38}
-        cacheBlockSize={200}
-        maxBlocksInCache={20}
-        infiniteInitialRowCount={order.length}
-        rowBuffer={8}
-        suppressMultiSort
-        suppressMovableColumns
-        suppressColumnVirtualisation={columns.length < 16}
-        ensureDomOrder
-        enableCellTextSelection
-        animateRows={false}
-        tooltipShowDelay={300}
-        rowClassRules={{ opened: ({ data }) => data !== undefined && data.row === latest.current.opened }}
-        onGridReady={onReady}
-        onSortChanged={(event) => event.source === "uiColumnSorted" && latest.current.onSort(sortOf(event))}
-        onRowClicked={({ data }) => data && !getSelection()?.toString() && latest.current.onOpen(data.row)}
-        onCellKeyDown={({ data, event }) => {
-          if (data && event instanceof KeyboardEvent && event.key === "Enter") latest.current.onOpen(data.row);
-        }}
-      />
+      <SortContext value={sorting}>
+        <AgGridReact<Place>
+          theme="legacy"
+          rowModelType="infinite"
+          datasource={source}
+          columnDefs={definitions}
+          rowHeight={rowHeight}
+          headerHeight={38}
+          cacheBlockSize={200}
+          maxBlocksInCache={20}
+          infiniteInitialRowCount={order.length}
+          rowBuffer={6}
+          suppressMovableColumns
+          suppressOverlays={["noRows", "loading"]}
+          ensureDomOrder
+          enableCellTextSelection
+          tooltipShowDelay={300}
+          onGridReady={(event) => {
+            api.current = event.api;
+            const place = opened === null ? -1 : order.indexOf(opened);
+            if (place >= 0) event.api.ensureIndexVisible(place, "middle");
+          }}
+          onRowClicked={({ node }) => !getSelection()?.toString() && open(node)}
+          onCellKeyDown={({ node, event }) => event instanceof KeyboardEvent && event.key === "Enter" && open(node)}
+        />
+      </SortContext>
       {order.length === 0 && <div className="grid-empty">{empty}</div>}
     </section>
   );
 }
 
-function sortOf(event: SortChangedEvent<Data>): Sort | null {
-  const state = event.api.getColumnState().find((one) => one.sort);
-  return state ? { key: state.colId, descending: state.sort === "desc" } : null;
-}
+/** Undefined for a place that is about to go, where fewer rows are shown than before. */
+const rowAt = (latest: Latest, node: IRowNode | null): number | undefined => (node?.rowIndex == null ? undefined : latest.order[node.rowIndex]);
 
-function definition(column: GridColumn): ColDef<Data> {
+function definition(column: GridColumn, latest: Latest): ColDef<Place> {
   const { show, style } = column;
+  const at = <T,>(node: IRowNode | null, read: (row: number) => T, none: T): T => {
+    const row = rowAt(latest, node);
+    return row === undefined ? none : read(row);
+  };
   const end = column.align === "end";
   return {
     colId: column.key,
     headerName: column.title,
     headerTooltip: column.hint,
-    headerClass: end ? "ag-right-aligned-header" : undefined,
+    headerComponent: GridHeader,
+    headerComponentParams: { of: column },
+    headerClass: end ? "end" : "start",
     initialWidth: column.width ?? 110,
-    minWidth: Math.min(column.width ?? 70, 70),
+    minWidth: 60,
     flex: column.flex,
     pinned: column.pinned ? "left" : null,
-    sortable: column.sortable ?? true,
-    sortingOrder: column.largestFirst ? ["desc", "asc", null] : ["asc", "desc", null],
+    sortable: false,
     resizable: true,
-    valueGetter: ({ data }: ValueGetterParams<Data>) => (data ? column.text(data.row) : ""),
-    cellClass: ({ value }: CellClassParams<Data>) => [end ? "end" : "start", value === NOT_DEFINED ? "na" : ""],
-    cellRenderer: show ? ({ data }: ICellRendererParams<Data>) => (data ? show(data.row) : null) : undefined,
-    cellStyle: style ? ({ data }) => (data ? { backgroundColor: "", color: "", ...style(data.row) } as Record<string, string> : null) : undefined,
+    valueGetter: ({ node }: ValueGetterParams<Place>) => at(node, column.text, ""),
+    cellClass: end ? "end" : "start",
+    cellClassRules: {
+      na: ({ value }: CellClassParams<Place>) => value === NOT_DEFINED,
+      opened: ({ node }) => latest.opened !== null && rowAt(latest, node) === latest.opened,
+    },
+    cellRenderer: show ? ({ node }: ICellRendererParams<Place>) => at(node, show, null) : undefined,
+    cellStyle: style ? ({ node }) => ({ backgroundColor: "", color: "", ...at(node, style, undefined) }) as Record<string, string> : undefined,
   };
 }

@@ -329,6 +329,8 @@ RESULT = {
         ("1", False),
         ("0", False),
         ("0%", False),
+        ("0.00", True),
+        ("−0.00", True),
     ],
 )
 def test_a_number_is_looked_up_as_it_is_written(text, known):

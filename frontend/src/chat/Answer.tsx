@@ -1,7 +1,7 @@
 import { Tooltip } from "@mantine/core";
 import { plural } from "../format";
 import { visible } from "../text";
-import type { AnswerEvent } from "./conversation";
+import type { AnswerEvent } from "./turn";
 import { type Piece, piecesOf } from "./pieces";
 import { anchorOf } from "./Query";
 

@@ -3,7 +3,7 @@ import { useRun } from "../app/state";
 import { integer } from "../format";
 import { visible } from "../text";
 import { ConceptName } from "../ui/Marks";
-import type { QueryEvent } from "./conversation";
+import type { QueryEvent } from "./turn";
 import { type Row, shownResult, title, words } from "./result";
 
 /** Where the number of an answer leads. */

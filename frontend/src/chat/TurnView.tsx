@@ -2,7 +2,7 @@ import { Alert, Loader } from "@mantine/core";
 import { plural } from "../format";
 import { visible } from "../text";
 import { Answer } from "./Answer";
-import type { Turn } from "./conversation";
+import type { Turn } from "./turn";
 import { Query } from "./Query";
 
 /** A question, its answer, and the queries between them. */

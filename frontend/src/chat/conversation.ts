@@ -1,19 +1,7 @@
 /** Conversations about runs. They outlive a change of view, and an answer goes on arriving meanwhile. */
 import { useSyncExternalStore } from "react";
 import { source } from "../data/source";
-import type { ChatEvent, ChatRequest } from "../data/types";
-
-export type QueryEvent = Extract<ChatEvent, { type: "query" }>;
-export type AnswerEvent = Extract<ChatEvent, { type: "answer" }>;
-
-export interface Turn {
-  id: number;
-  question: string;
-  queries: QueryEvent[];
-  /** Null: none yet, or it failed. */
-  answer: AnswerEvent | null;
-  error: string | null;
-}
+import { messagesOf, type Turn, withEvent } from "./turn";
 
 export interface Conversation {
   turns: Turn[];
@@ -76,20 +64,7 @@ export function forget(key: string): void {
   if (!conversations.get(key)?.running) set(key, EMPTY);
 }
 
-/** What the model is told: earlier questions that were answered, their answers, and the new question. */
-export function messagesOf(turns: Turn[], question: string): ChatRequest["messages"] {
-  const told = turns.flatMap((turn): ChatRequest["messages"] =>
-    turn.answer ? [{ role: "user", content: turn.question }, { role: "assistant", content: turn.answer.text }] : [],
-  );
-  return [...told, { role: "user", content: question }];
-}
-
 function change(key: string, id: number, how: (turn: Turn) => Turn): void {
   const now = conversations.get(key);
   if (now) set(key, { ...now, turns: now.turns.map((turn) => (turn.id === id ? how(turn) : turn)) });
-}
-
-function withEvent(turn: Turn, event: ChatEvent): Turn {
-  if (event.type === "query") return { ...turn, queries: [...turn.queries, event] };
-  return event.type === "answer" ? { ...turn, answer: event } : { ...turn, error: event.text };
 }

@@ -1,5 +1,5 @@
 /** An answer cut at its numbers. */
-import type { AnswerEvent } from "./conversation";
+import type { AnswerEvent } from "./turn";
 
 export interface Piece {
   text: string;

@@ -105,7 +105,7 @@ def _unmeasured(context: Context) -> list[Suggestion]:
         reason = (
             f"Of the ranked concepts of “{name}” {share_of(count, row['ranked'])} are alive in the reference text, but "
             f"no item of the run exercises them (in all themes: {integer(absent.height)}). Those that as much "
-            "reference text would most likely have shown come first. Only other items can tell how the model does there."
+            "reference text would most likely have shown come first. Only other items tell how the model does there."
         )
         title = f"Nothing tests {plural(count, 'concept')} of “{name}”"
         see = command(context, "show", options=["--theme", str(theme)])

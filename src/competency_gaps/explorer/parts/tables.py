@@ -20,6 +20,8 @@ LABEL_LIMIT = 200
 """Longest label; dictionaries of this project keep labels shorter than that."""
 _HIDDEN = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u{202a}-\u{202e}\u{2066}-\u{2069}\u{feff}]"
 """What :func:`~competency_gaps.text.visible` writes out (without lone surrogates, which no table has)."""
+_BLANKS = r"\s{2,}|[\s&&[^ ]]"
+"""White space that is not one plain blank; these, unlike all of it, are few and so quickly replaced."""
 _PAGE = 1 << 26
 """Bytes of a Parquet page, so that a column is one."""
 
@@ -117,10 +119,10 @@ def excerpts(context: Context) -> pl.Series:
         At most ``EXCERPT`` characters and, where the text goes on, an ellipsis.
     """
     # Cut before anything else is done: a text may have a megabyte. Blanks that are folded make a line shorter.
-    room = 4 * EXCERPT
+    room = 2 * EXCERPT
     file = context.run.path / "items.parquet"
     start = pl.col("prompt").str.slice(0, room + 1)
-    line = start.str.replace_all(r"\s+", " ").str.strip_chars(" ")
+    line = start.str.replace_all(_BLANKS, " ").str.strip_chars(" ")
     longer = (line.str.len_chars() > EXCERPT) | (start.str.len_chars() > room)
     cut = pl.when(longer).then(line.str.slice(0, EXCERPT) + "…").otherwise(line)
     frame = pl.scan_parquet(file).select(cut.alias("excerpt")).collect(engine="streaming")

@@ -77,8 +77,8 @@ def trace(text: str, results: Sequence[tuple[int, Any]]) -> list[dict[str, int |
     list of dict
         ``start`` and ``end``: the number's place in ``text``, counted in UTF-16 units as JavaScript does; ``query``:
         the first query whose result holds this number exactly, else the first that holds one which rounds to it at the
-        digits shown (a percentage stands for a hundredth); null: none does. A number other than 0 never rounds to 0,
-        and one below 10 not to a whole one.
+        digits shown (a percentage stands for a hundredth); null: none does. Without decimals nothing rounds to 0, and
+        nothing below 10 to a whole number.
     """
     first: dict[Decimal, int] = {}
     for query, result in results:
@@ -109,9 +109,9 @@ def _query_of(number: Written, first: Mapping[Decimal, int], known: Sequence[Dec
 
 
 def _may_round(value: Decimal, number: Written) -> bool:
-    if number.value == 0:
-        return False
-    return number.percent or number.unit < 1 or abs(value) >= _WHOLE_FROM
+    if number.unit < 1:
+        return True
+    return number.value != 0 and (number.percent or abs(value) >= _WHOLE_FROM)
 
 
 def _written(found: re.Match[str]) -> Written:

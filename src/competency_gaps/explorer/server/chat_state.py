@@ -10,9 +10,8 @@ from competency_gaps.endpoint.client import Endpoint
 from competency_gaps.text import visible
 
 OFF = (
-    "Nobody is asked, and nothing leaves this machine: this explorer was started without a model. Start it again with "
-    "'cgaps explore RUN --base-url http://localhost:8080/v1 --model NAME' to ask an OpenAI-compatible endpoint whose "
-    "model can call tools."
+    "This explorer was started without a model (--base-url and --model), so nobody is asked, and nothing leaves this "
+    "machine."
 )
 ON = (
     "Questions go to {place}, and with them the results of the queries that answer them: names, numbers, and short "

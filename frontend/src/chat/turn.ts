@@ -1,0 +1,31 @@
+/** One question of a conversation with what came of it. */
+import type { ChatEvent, ChatRequest } from "../data/types";
+
+export type QueryEvent = Extract<ChatEvent, { type: "query" }>;
+export type AnswerEvent = Extract<ChatEvent, { type: "answer" }>;
+
+export interface Turn {
+  id: number;
+  question: string;
+  queries: QueryEvent[];
+  /** Null: none yet, or it failed. */
+  answer: AnswerEvent | null;
+  error: string | null;
+}
+
+/** Most earlier messages that are sent; the server tells the model no more. */
+const TOLD = 11;
+
+/** What the model is told: earlier questions that were answered, their answers, and the new question. */
+export function messagesOf(turns: Turn[], question: string): ChatRequest["messages"] {
+  const told = turns.flatMap((turn): ChatRequest["messages"] =>
+    turn.answer ? [{ role: "user", content: turn.question }, { role: "assistant", content: turn.answer.text }] : [],
+  );
+  return [...told.slice(-TOLD), { role: "user", content: question }];
+}
+
+/** The turn after something arrived. */
+export function withEvent(turn: Turn, event: ChatEvent): Turn {
+  if (event.type === "query") return { ...turn, queries: [...turn.queries, event] };
+  return event.type === "answer" ? { ...turn, answer: event } : { ...turn, error: event.text };
+}

@@ -2,10 +2,10 @@ import { useEffect, useMemo, useState } from "react";
 import { useRun } from "../app/state";
 import { readTable } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
-import { integer, magnitude, tenths } from "../format";
+import { decimal, integer, magnitude, signed, tenths } from "../format";
 import { visible } from "../text";
 import { IntervalBar } from "../concepts/IntervalBar";
-import { Measured, Status } from "../ui/Marks";
+import { Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 
 /** The concept within each benchmark that activates it; the others in a sentence. */
@@ -38,9 +38,9 @@ export function PerBenchmark({ concept }: { concept: number }) {
                 return (
                   <tr key={place}>
                     <th scope="row"><bdi>{visible(run.benchmarks[place]!.name)}</bdi></th>
-                    <td><Measured kind="signed" value={at("gap")} low={at("gap_low")} high={at("gap_high")} /></td>
+                    <td title={`${signed(at("gap"))} [${signed(at("gap_low"))}, ${signed(at("gap_high"))}]`}>{signed(at("gap"))}</td>
                     <td className="bar-cell"><IntervalBar scale={{ from: -reach, to: reach, neutral: 0 }} at={at("gap")} low={at("gap_low")} high={at("gap_high")} status={status} /></td>
-                    <td><Measured kind="decimal" value={at("chi_model")} low={null} high={null} /></td>
+                    <td>{decimal(at("chi_model"))}</td>
                     <td>{magnitude(at("chi_bench"))}</td><td>{integer(support)}</td><td>{tenths(at("n_eff"))}</td><td className="word"><Status status={status} /></td>
                   </tr>
                 );

@@ -1,3 +1,105 @@
+import { useState } from "react";
+import { go } from "../app/route";
+import { useNumberParam, useRun } from "../app/state";
+import { useItem, useTable } from "../data/hooks";
+import { type Table, text } from "../data/table";
+import type { ItemDetail } from "../data/types";
+import { decimal, integer, NOT_DEFINED } from "../format";
+import { visible } from "../text";
+import { ConceptLink, Status } from "../ui/Marks";
+import { CopyLink } from "../ui/CopyLink";
+import { Failed, Loading } from "../ui/State";
+import { Json } from "./Json";
+import { Prompt } from "./Prompt";
+import { LongText } from "./LongText";
+import "./items.css";
+
+/** One item: what was asked, what was answered, and the concepts that are strongest in it. */
 export function ItemPanel({ row }: { row: number }) {
-  return <h2>ItemPanel {row}</h2>;
+  const run = useRun();
+  const item = useItem(run, row);
+  if (item.error) return <Failed error={item.error} />;
+  return item.data ? <Shown item={item.data} /> : <Loading what="the item" />;
+}
+
+function Shown({ item }: { item: ItemDetail }) {
+  const run = useRun();
+  const table = useTable(run.key, "concepts.parquet");
+  const from = useNumberParam("concept");
+  const [pointed, setPointed] = useState<number | null>(null);
+  const marked = item.concepts.find(([concept]) => concept === (pointed ?? from));
+  const peak = marked && marked[3] !== null && marked[4] !== null ? ([marked[3], marked[4]] as [number, number]) : null;
+  return (
+    <article className="item">
+      <p className="eyebrow"><bdi>{visible(run.benchmarks[item.benchmark]!.name)}</bdi>{item.group && <> › <bdi>{visible(item.group)}</bdi></>}</p>
+      <h2 data-testid="item-title">Item <bdi>{visible(item.item_id)}</bdi></h2>
+      <p className="actions">
+        {from !== null && <button type="button" className="link" onClick={() => go({ params: { item: null } })}>← Back to concept {from}</button>}
+        <CopyLink />
+      </p>
+      <Facts item={item} />
+      {item.text === null ? <p className="soft">The prompt and the response are left out of this explorer.</p> : (
+        <>
+          <h3>What the model read</h3>
+          <p className="soft">The item’s own text is in full ink, what stands around it is dimmed.{peak && ` Outlined: where concept ${marked![0]} is strongest.`}</p>
+          <Prompt item={item} peak={peak} />
+          <h3>Response</h3>
+          <LongText text={item.response} none="None." />
+          <h3>Expected</h3>
+          <LongText text={item.answer} none="None given." />
+        </>
+      )}
+      {item.logprobs.length > 0 && <Options logprobs={item.logprobs} />}
+      {item.details !== null && (
+        <details className="listing">
+          <summary>What else its scoring says</summary>
+          <Json value={item.details} />
+        </details>
+      )}
+      <h3>Its strongest concepts</h3>
+      {item.concepts.length === 0 ? <p className="soft">None is active in it{item.excluded && ", because it was excluded"}.</p> : (
+        <ul className="related" onMouseLeave={() => setPointed(null)}>
+          {item.concepts.map(([concept, cas, saliency]) => (
+            <li key={concept} onMouseEnter={() => setPointed(concept)} onFocus={() => setPointed(concept)}>
+              <span className="soft" title={`Saliency; CAS ${cas}`}>{decimal(saliency)}</span>
+              <ConceptLink concept={concept} label={labelOf(table.data, concept)} />
+              {table.data && <Status status={text(table.data, "performance_status", concept)} />}
+            </li>
+          ))}
+        </ul>
+      )}
+    </article>
+  );
+}
+
+const labelOf = (table: Table | null, concept: number) => (table ? text(table, "label", concept) : null);
+
+function Facts({ item }: { item: ItemDetail }) {
+  const facts: [string, string][] = [
+    ["Score", item.score === null ? NOT_DEFINED : decimal(item.score)],
+    ["Scored by", visible(item.policy)],
+    ["Tokens", integer(item.n_tokens)],
+    ["Times asked", integer(item.epochs)],
+  ];
+  return (
+    <>
+      <dl className="numbers">
+        {facts.map(([name, shown]) => <div key={name}><dt>{name}</dt><dd>{shown}</dd></div>)}
+      </dl>
+      {item.excluded && <p className="weak-text">Excluded, it counts nowhere: {visible(item.excluded)}</p>}
+      {item.unscored && <p className="weak-text">Unscored: {visible(item.unscored)}</p>}
+    </>
+  );
+}
+
+function Options({ logprobs }: { logprobs: number[] }) {
+  const best = Math.max(...logprobs);
+  return (
+    <>
+      <h3>Log-probability of each option</h3>
+      <ol className="options">
+        {logprobs.map((one, i) => <li key={i} className={one === best ? "likeliest" : undefined}>{decimal(one)}{one === best && " likeliest"}</li>)}
+      </ol>
+    </>
+  );
 }

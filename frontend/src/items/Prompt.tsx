@@ -1,0 +1,36 @@
+import { useMemo, useState } from "react";
+import { characters, pieces, windowAround } from "../data/characters";
+import type { ItemDetail } from "../data/types";
+import { integer } from "../format";
+import { ActiveText } from "../ui/Tokens";
+
+const FIRST = 3000;
+const STEP = 12_000;
+
+/** All that the model read, the item's own text in full ink; a window of it where it is long. */
+export function Prompt({ item, peak }: { item: ItemDetail; peak: [number, number] | null }) {
+  const [room, setRoom] = useState(FIRST);
+  const text = useMemo(() => characters(item.text ?? ""), [item]);
+  const [from, to] = windowAround(text.length, item.own?.[0] ?? null, room);
+  const [ownFrom, ownTo] = item.own ?? [0, text.length];
+  const inside = (at: number) => Math.max(from, Math.min(at, to));
+  const cuts = [from, inside(ownFrom), inside(ownTo), to] as const;
+  const before = from + (item.cut?.before ?? 0);
+  const after = text.length - to + (item.cut?.after ?? 0);
+  const part = (start: number, end: number, dimmed: boolean) => end > start && (
+    <span className={dimmed ? "around" : "own"}><ActiveText pieces={pieces(text, start, end, [], within(peak, start, end))} most={0} /></span>
+  );
+  return (
+    <div className="quote long-text" dir="auto" data-testid="item-text">
+      {before > 0 && <span className="soft">… {integer(before)} characters before … </span>}
+      {part(cuts[0], cuts[1], true)}
+      {part(cuts[1], cuts[2], false)}
+      {part(cuts[2], cuts[3], true)}
+      {after > 0 && <span className="soft"> … {integer(after)} characters after …</span>}
+      {to - from < text.length && <button type="button" className="link more" onClick={() => setRoom(room + STEP)}>Show more</button>}
+      {item.cut && <p className="soft">An exported explorer leaves out the ends of long texts.</p>}
+    </div>
+  );
+}
+
+const within = (range: [number, number] | null, start: number, end: number) => (range && range[0] >= start && range[1] <= end ? range : null);

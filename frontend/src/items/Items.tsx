@@ -86,14 +86,20 @@ function columnsOf(benchmarks: string[], table: Table, redacted: boolean): GridC
     const why = text(table, "excluded", row) ?? text(table, "unscored", row);
     return why === null ? "" : `${text(table, "excluded", row) === null ? "unscored" : "excluded"}: ${visible(why)}`;
   };
+  const leftOut = ["unscored", "excluded"].some((key) => hasSome(table, key));
   const all: (GridColumn | false)[] = [
     { key: "score", title: "Score", hint: "In [0, 1]; N/A: unscored or excluded", text: (row) => decimal(number(table, "score", row)), align: "end", width: 88 },
     { key: "benchmark", title: "Benchmark", text: (row) => benchmarks[number(table, "benchmark", row) ?? -1] ?? NOT_DEFINED, width: 150 },
     { key: "item_id", title: "Id", text: says("item_id"), width: 110 },
     !redacted && { key: "excerpt", title: "Prompt", hint: "The first 160 characters of the item’s own text", text: says("excerpt"), flex: 1, width: 400 },
-    table.columns.group?.kind === "text" && table.columns.group.values.some((one) => one !== null) && { key: "group", title: "Group", text: says("group"), width: 140 },
+    hasSome(table, "group") && { key: "group", title: "Group", text: says("group"), width: 140 },
     { key: "n_tokens", title: "Tokens", hint: "All tokens that the model read", text: (row) => integer(number(table, "n_tokens", row)), align: "end", width: 92, largestFirst: true },
-    { key: "unscored", title: "Left out because", hint: "Why an item has no score, or counts nowhere", text: state, sortable: false, width: 170, flex: redacted ? 1 : undefined },
+    leftOut && { key: "unscored", title: "Left out because", hint: "Why an item has no score, or counts nowhere", text: state, sortable: false, width: 170, flex: redacted ? 1 : undefined },
   ];
   return all.filter((one): one is GridColumn => one !== false);
+}
+
+function hasSome(table: Table, key: string): boolean {
+  const column = table.columns[key];
+  return column?.kind === "text" && column.values.some((one) => one !== null);
 }

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 from explorer_runs import HUGE, SECRETS, excited
 
@@ -38,9 +39,14 @@ def test_texts_and_facts_are_the_tables(context, details):
         assert detail["details"] == (json.loads(known["details"]) if known["details"] else None)
 
 
-def test_most_salient_concepts_by_brute_force(context, details):
-    rows = np.concatenate([context.run.cas(name).toarray() for name in context.names]).astype(np.float64)
-    tau = context.run.concepts["tau"].fill_null(1.0).to_numpy()
+def test_most_salient_concepts_by_brute_force(hostile):
+    run = open_run(hostile.run)
+    # In the drawn run every concept has one tau, so that the strongest would be the most salient.
+    tau = np.linspace(0.05, 3, run.width)
+    vars(run)["concepts"] = run.concepts.with_columns(tau=pl.Series(tau))
+    context = Context(run, "a")
+    details = item_details(context, range(context.items.height))
+    rows = np.concatenate([run.cas(name).toarray() for name in context.names]).astype(np.float64)
     value = 2 / (1 + np.exp(-rows / tau)) - 1
     for row, detail in enumerate(details):
         active = int((rows[row] > 0).sum())

@@ -50,11 +50,16 @@ interface Drawn {
 }
 
 const LAYERS = 6;
+/** Layer of the points, after the backdrop's, from which on they are what one looks for. */
+const FIRST_SOUGHT = 3;
 const SIZES = 32;
-const LARGEST = 8;
+const LARGEST = 10;
+/** Those are drawn larger. */
+const SOUGHT = 1.35;
 
 /** The points of the rows: backdrop first, then by layer, in a layer the small ones on top. */
-export function arranged({ on, places: at, passes, chosen, colours, radius, backdrop }: Drawn): Points {
+export function arranged({ on, places: at, passes, chosen, colours, radius: plain, backdrop }: Drawn): Points {
+  const radius = (row: number) => plain(row) * (colours.layer(row) >= FIRST_SOUGHT - 1 ? SOUGHT : 1);
   // Sorted by counting: the order has few different places, and 131,072 rows are ordered anew at each keystroke.
   const place = (row: number) => {
     if (!passes(row)) return 0;
@@ -68,7 +73,7 @@ export function arranged({ on, places: at, passes, chosen, colours, radius, back
   for (let i = 1; i < starts.length; i++) starts[i]! += starts[i - 1]!;
   const count = on.length;
   const points: Points = {
-    count, backdrop: backdropCount, x: new Float32Array(count), y: new Float32Array(count), id: new Uint32Array(count),
+    count, backdrop: backdropCount, crowd: starts[FIRST_SOUGHT * SIZES]!, x: new Float32Array(count), y: new Float32Array(count), id: new Uint32Array(count),
     radius: new Float32Array(count), colour: new Uint8Array(4 * count),
   };
   on.forEach((row, i) => {

@@ -63,8 +63,8 @@ const column = (table: Table, key: string) => table.columns[key] as Extract<Colu
 const word = (table: Table, key: string) => (table.columns[key] as Extract<Column, { kind: "text" }>).values;
 
 /** Value below which a share of the numbers lies. Infinite ones and NaN do not count; NaN: there are none. */
-export function quantile(values: Iterable<number>, share: number): number {
-  const finite = Float64Array.from([...values].filter(Number.isFinite)).sort();
+export function quantile(values: Float64Array, share: number): number {
+  const finite = values.filter(Number.isFinite).sort();
   return finite.length ? finite[Math.min(finite.length - 1, Math.floor(share * finite.length))]! : NaN;
 }
 
@@ -104,7 +104,7 @@ function byDifference({ table, all, rows, dark }: Subject, key: "gap" | "lift"):
   const { values } = column(table, key);
   const { faint } = palette(dark);
   const status = word(table, key === "gap" ? "performance_status" : "coverage_status");
-  const found = quantile(map(all, (row) => Math.abs(values[row]!)), 0.98);
+  const found = quantile(Float64Array.from(all, (row) => Math.abs(values[row]!)), 0.98);
   const end = found > 0 ? rounded(found) : 1;
   const scale = diverging(dark);
   const list = listed(scale);
@@ -129,7 +129,7 @@ function byDifference({ table, all, rows, dark }: Subject, key: "gap" | "lift"):
 function byCoverage({ table, all, rows, dark }: Subject): Colours {
   const { values } = column(table, "chi_bench");
   const { weak, faint } = palette(dark);
-  const positive = [...map(all, (row) => values[row]!)].filter((value) => value > 0);
+  const positive = Float64Array.from(all, (row) => values[row]!).filter((value) => value > 0);
   const low = Math.log10(quantile(positive, 0.02));
   const high = Math.log10(quantile(positive, 0.98));
   const [start, end] = Number.isNaN(low) ? [0, 1] : high - low < 0.01 ? [low - 0.5, high + 0.5] : [low, high];
@@ -195,10 +195,6 @@ function byTheme({ table, rows, dark, themeName }: Subject): Colours {
 }
 
 const lighter = (colour: Rgb): Rgb => colour.map((part) => Math.round(part + (255 - part) * 0.22)) as unknown as Rgb;
-
-function* map(rows: Uint32Array, of: (row: number) => number): Generator<number> {
-  for (const row of rows) yield of(row);
-}
 
 function count(rows: Uint32Array, test: (row: number) => boolean): number {
   let found = 0;

@@ -4,7 +4,8 @@ import { growth, type Frame, type Points, type View } from "./points";
 export interface Painter {
   /** Takes points over; they are drawn at the next `draw`. */
   load(points: Points): void;
-  draw(frame: Frame, view: View, pixelRatio: number): void;
+  /** `thinned`: leaves most of a crowd out, for a picture that moves where drawing is slow. */
+  draw(frame: Frame, view: View, pixelRatio: number, thinned: boolean): void;
   dispose(): void;
 }
 
@@ -43,6 +44,16 @@ void main() {
   drawn = vec4(mix(paint.rgb, paper, edge) * alpha, alpha);
 }`;
 
+/** Points of the crowd that a moving picture keeps where drawing is slow. */
+const KEPT = 12_000;
+
+/** Indices of the points of a moving picture: evenly chosen of the crowd, and all others. */
+export function thinnedOut({ count, crowd }: Points): Uint32Array {
+  const step = Math.max(1, Math.ceil(crowd / KEPT));
+  const kept = Math.ceil(crowd / step);
+  return Uint32Array.from({ length: kept + count - crowd }, (_, i) => (i < kept ? i * step : crowd + i - kept));
+}
+
 /** Null where the browser has no WebGL2. */
 export function glPainter(canvas: HTMLCanvasElement, paper: [number, number, number]): Painter | null {
   const gl = canvas.getContext("webgl2", { antialias: false, depth: false, stencil: false, premultipliedAlpha: true, alpha: true });
@@ -52,8 +63,9 @@ export function glPainter(canvas: HTMLCanvasElement, paper: [number, number, num
   const place = (name: string) => gl.getUniformLocation(program, name);
   const uniforms = { scale: place("scale"), shift: place("shift"), size: place("size"), grown: place("grown"), paper: place("paper"), line: place("line") };
   const array = gl.createVertexArray();
-  const buffers = [gl.createBuffer(), gl.createBuffer(), gl.createBuffer()] as const;
+  const buffers = [gl.createBuffer(), gl.createBuffer(), gl.createBuffer(), gl.createBuffer()] as const;
   let count = 0;
+  let thinnedCount = 0;
 
   const attribute = (name: string, buffer: WebGLBuffer | null, data: Float32Array | Uint8Array, parts: number, bytes: boolean) => {
     const index = gl.getAttribLocation(program, name);
@@ -74,9 +86,13 @@ export function glPainter(canvas: HTMLCanvasElement, paper: [number, number, num
       attribute("at", buffers[0], at, 2, false);
       attribute("radius", buffers[1], points.radius, 1, false);
       attribute("colour", buffers[2], points.colour, 4, true);
+      const few = thinnedOut(points);
+      gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, buffers[3]);
+      gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, few, gl.STATIC_DRAW);
+      thinnedCount = few.length;
       count = points.count;
     },
-    draw(frame, view, pixelRatio) {
+    draw(frame, view, pixelRatio, thinned) {
       gl.viewport(0, 0, canvas.width, canvas.height);
       gl.clearColor(0, 0, 0, 0);
       gl.clear(gl.COLOR_BUFFER_BIT);
@@ -91,7 +107,8 @@ export function glPainter(canvas: HTMLCanvasElement, paper: [number, number, num
       gl.uniform1f(uniforms.grown, growth(view.k) * pixelRatio);
       gl.uniform3f(uniforms.paper, paper[0] / 255, paper[1] / 255, paper[2] / 255);
       gl.uniform1f(uniforms.line, pixelRatio);
-      gl.drawArrays(gl.POINTS, 0, count);
+      if (thinned) gl.drawElements(gl.POINTS, thinnedCount, gl.UNSIGNED_INT, 0);
+      else gl.drawArrays(gl.POINTS, 0, count);
     },
     dispose() {
       for (const buffer of buffers) gl.deleteBuffer(buffer);
@@ -120,21 +137,27 @@ export function plainPainter(canvas: HTMLCanvasElement, paper: [number, number, 
   const context = canvas.getContext("2d");
   if (!context) return null;
   let loaded: Points | null = null;
+  let all: Uint32Array = new Uint32Array();
+  let few: Uint32Array = all;
   return {
-    load(points) { loaded = points; },
-    draw(frame, view, pixelRatio) {
+    load(points) {
+      loaded = points;
+      all = Uint32Array.from({ length: points.count }, (_, i) => i);
+      few = thinnedOut(points);
+    },
+    draw(frame, view, pixelRatio, thinned) {
       context.setTransform(pixelRatio, 0, 0, pixelRatio, 0, 0);
       context.clearRect(0, 0, frame.width, frame.height);
-      if (loaded) paintDiscs(context, loaded, frame, view, `rgb(${paper.join(",")})`);
+      if (loaded) paintDiscs(context, loaded, thinned ? few : all, frame, view, `rgb(${paper.join(",")})`);
     },
     dispose() { loaded = null; },
   };
 }
 
-function paintDiscs(context: CanvasRenderingContext2D, points: Points, frame: Frame, view: View, paper: string): void {
+function paintDiscs(context: CanvasRenderingContext2D, points: Points, indices: Uint32Array, frame: Frame, view: View, paper: string): void {
   const grown = growth(view.k);
   let last = "";
-  for (let i = 0; i < points.count; i++) {
+  for (const i of indices) {
     const px = view.k * (frame.sx * points.x[i]! + frame.tx) + view.x;
     const py = view.k * (frame.sy * points.y[i]! + frame.ty) + view.y;
     const reach = points.radius[i]! * grown;

@@ -24,7 +24,7 @@ export function names(level: Theme["level"], themes: Theme[], table: Table, on: 
       const rows = members.get(theme.id)!;
       return {
         id: theme.id, text: shown(theme.name, theme.id), members: rows.length,
-        x: quantile(rows.map((row) => x[row]!), 0.5), y: quantile(rows.map((row) => y[row]!), 0.5),
+        x: quantile(Float64Array.from(rows, (row) => x[row]!), 0.5), y: quantile(Float64Array.from(rows, (row) => y[row]!), 0.5),
       };
     })
     .sort((a, b) => b.members - a.members || a.id - b.id);

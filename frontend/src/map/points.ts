@@ -7,6 +7,8 @@
 export interface Points {
   count: number;
   backdrop: number;
+  /** Points before this one may be thinned out while the picture moves; those from it on are what one looks for. */
+  crowd: number;
   x: Float32Array;
   y: Float32Array;
   /** Concept of each point. */

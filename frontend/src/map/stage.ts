@@ -24,9 +24,13 @@ export interface StageOptions {
 }
 
 const EMPTY: Points = {
-  count: 0, backdrop: 0, x: new Float32Array(), y: new Float32Array(), id: new Uint32Array(), radius: new Float32Array(), colour: new Uint8Array(),
+  count: 0, backdrop: 0, crowd: 0, x: new Float32Array(), y: new Float32Array(), id: new Uint32Array(), radius: new Float32Array(), colour: new Uint8Array(),
 };
 const LARGEST_ZOOM = 80;
+/** Milliseconds between two pictures of a movement from which on the crowd is thinned out while it goes on. */
+const SLOW = 40;
+/** Milliseconds without a movement after which all points are drawn again. */
+const REST = 140;
 /** Pixels beside a disc that still count as pointing at it. */
 const NEAR = 7;
 
@@ -38,6 +42,10 @@ export class Stage {
   private painter: Painter | null;
   private tree: Quadtree<number> | null = null;
   private asked = 0;
+  /** Pictures of this movement so far, when the last was drawn, and the mean time between them. */
+  private movement = { pictures: 0, last: 0, pace: 0 };
+  private slow = false;
+  private resting = 0;
   private readonly listeners = new Set<() => void>();
   private readonly zoomer: ZoomBehavior<HTMLCanvasElement, unknown>;
 
@@ -52,7 +60,7 @@ export class Stage {
       .on("zoom", (event: D3ZoomEvent<HTMLCanvasElement, unknown>) => {
         const { k, x, y } = event.transform;
         this.picture = { frame: this.picture.frame, view: { k, x, y } };
-        this.ask();
+        this.moving();
       });
     select(canvas).call(this.zoomer).on("dblclick.zoom", null);
   }
@@ -125,6 +133,7 @@ export class Stage {
 
   dispose(): void {
     cancelAnimationFrame(this.asked);
+    clearTimeout(this.resting);
     select(this.canvas).on(".zoom", null);
     this.painter?.dispose();
     this.painter = null;
@@ -158,8 +167,29 @@ export class Stage {
     });
   }
 
+  private moving(): void {
+    clearTimeout(this.resting);
+    this.resting = window.setTimeout(() => {
+      this.resting = 0;
+      this.movement = { pictures: 0, last: 0, pace: 0 };
+      if (this.slow) this.ask();
+    }, REST);
+    this.ask();
+  }
+
+  /** Whether this browser is too slow to draw everything at each step; what one movement has shown holds for the next. */
+  private measure(): void {
+    const now = performance.now();
+    const { pictures, last, pace } = this.movement;
+    const step = now - last;
+    this.movement = { pictures: pictures + 1, last: now, pace: pictures < 2 ? step : 0.7 * pace + 0.3 * step };
+    if (pictures >= 3 && this.movement.pace > SLOW) this.slow = true;
+  }
+
   private draw(): void {
-    this.painter?.draw(this.picture.frame, this.picture.view, devicePixelRatio || 1);
+    const moves = this.resting !== 0;
+    if (moves) this.measure();
+    this.painter?.draw(this.picture.frame, this.picture.view, devicePixelRatio || 1, moves && this.slow);
     for (const listener of this.listeners) listener();
   }
 }

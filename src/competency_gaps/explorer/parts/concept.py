@@ -131,9 +131,11 @@ def _labels(context: Context, concept: int, row: dict[str, Any]) -> list[dict[st
         "date": None,
     }
     known = [dict(zip(_LABEL, values, strict=True)) for values in context.sources.labels_of(concept, _LABEL)]
-    same = [one for one in known if all(one[key] == shown[key] for key in ("label", "kind", "explainer"))]
-    others = [one for one in known if one is not (same or [None])[0]]
-    return ([{**shown, **(same[0] if same else {})}] if shown["label"] else []) + others
+    if not shown["label"]:
+        return known
+    same = [i for i, one in enumerate(known) if all(one[key] == shown[key] for key in ("label", "kind", "explainer"))]
+    first = known.pop(same[0]) if same else {}
+    return [{**shown, **first}, *known]
 
 
 def _directions(context: Context, concept: int) -> dict[str, Any]:

@@ -18,29 +18,28 @@ import { HeatLegend } from "./HeatLegend";
 import { ORDER_WORDS, orderOf, readSort, widened, writeSort } from "./table";
 import { ThemeTree } from "./ThemeTree";
 import { Toolbar } from "./Toolbar";
-import { useConceptTable, useParts } from "./useConceptTable";
+import { type ShownTable, useConceptTable, useParts } from "./useConceptTable";
 
 export function Concepts() {
   const run = useRun();
-  const { table, error } = useConceptTable(run, useBenchmark());
+  const { shown, error } = useConceptTable(run, useBenchmark());
   const themes = useThemes(run);
   if (error) return <Failed error={error} />;
-  if (!table || (run.has.themes && !themes.data && !themes.error)) return <Loading what="the concepts" />;
-  return <Shown table={table} themes={themes.data} failed={themes.error} />;
+  if (!shown || (run.has.themes && !themes.data && !themes.error)) return <Loading what="the concepts" />;
+  return <Shown {...shown} themes={themes.data} failed={themes.error} />;
 }
 
-function Shown({ table, themes, failed }: { table: Table; themes: ThemeFile | null; failed: Error | null }) {
+function Shown({ table, benchmark, themes, failed }: ShownTable & { themes: ThemeFile | null; failed: Error | null }) {
   const run = useRun();
   const face = useFace();
-  const benchmark = useBenchmark();
   return (
     <>
       <h1>Themes and concepts</h1>
       <p className="lead">{lead(face, benchmark === null ? null : run.benchmarks[benchmark]!.name)}</p>
       {failed && <Failed error={failed} />}
-      {themes && <ThemeTree file={themes} table={table} />}
+      {themes && <ThemeTree file={themes} table={table} benchmark={benchmark} />}
       {!run.has.themes && <p className="soft">This run has no themes: <code>cgaps themes</code> groups the concepts of a dictionary.</p>}
-      <TableOfConcepts table={table} themes={themes} />
+      <TableOfConcepts table={table} benchmark={benchmark} themes={themes} />
     </>
   );
 }
@@ -50,17 +49,16 @@ function lead(face: "model" | "benchmark", benchmark: string | null): string {
   return face === "model" ? `Which concepts the model does worse or better on, in ${where}.` : `Which concepts ${where} exercises, and which it leaves out.`;
 }
 
-function TableOfConcepts({ table, themes }: { table: Table; themes: ThemeFile | null }) {
+function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: ThemeFile | null }) {
   const run = useRun();
   const face = useFace();
-  const benchmark = useBenchmark();
   const { params } = useRoute();
   const dark = useComputedColorScheme("light") === "dark";
   const wide = useMediaQuery("(min-width: 700px)", true);
   const each = sharedMeasures(run).find((spec) => spec.key === params.get("each")) ?? null;
   const { parts, error } = useParts(run, each !== null);
   const all = useMemo(() => widened(table, themes, each?.key ?? null, parts), [table, themes, each, parts]);
-  const { specs, shown, columns } = useColumns(all);
+  const { specs, shown, columns } = useColumns(all, benchmark);
   const sort = useMemo(() => readSort(params.get("sort")), [params.get("sort")]);
   const rows = useRows(all, table, sort);
   const grid = useMemo(() => gridColumns({ run, table: all, specs: shown, each, dark, pinned: wide }), [run, all, shown, each, dark, wide]);
@@ -84,10 +82,9 @@ function TableOfConcepts({ table, themes }: { table: Table; themes: ThemeFile | 
 }
 
 /** Columns that can be shown, and those that are. */
-function useColumns(table: Table): { specs: ColumnSpec[]; shown: ColumnSpec[]; columns: string[] } {
+function useColumns(table: Table, benchmark: number | null): { specs: ColumnSpec[]; shown: ColumnSpec[]; columns: string[] } {
   const run = useRun();
   const face = useFace();
-  const benchmark = useBenchmark();
   const chosen = useRoute().params.get("cols");
   return useMemo(() => {
     const specs = allColumns(run, benchmark).filter((spec) => spec.key in table.columns);

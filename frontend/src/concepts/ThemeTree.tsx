@@ -1,20 +1,20 @@
 import { IconChevronRight } from "@tabler/icons-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { go, useRoute } from "../app/route";
-import { useBenchmark, useFace, useNumberParam, type Face } from "../app/state";
-import type { Table } from "../data/table";
+import { type Face, useFace, useNumberParam } from "../app/state";
 import type { ThemeFile } from "../data/types";
 import { integer, magnitude, percent, plural, signed } from "../format";
 import { shorten, visible } from "../text";
 import { ofAll } from "./columns";
 import { IntervalBar, type Scale } from "./IntervalBar";
 import { type Branch, branches, themeName } from "./themes";
+import type { ShownTable } from "./useConceptTable";
 
 /** Themes with their figures; one that is pressed chooses its concepts in the table. */
-export function ThemeTree({ file, table }: { file: ThemeFile; table: Table }) {
+export function ThemeTree({ file, table, benchmark }: ShownTable & { file: ThemeFile }) {
   const face = useFace();
-  const benchmark = useBenchmark();
-  const [shown, setShown] = useState(true);
+  // In a narrow window the table comes first.
+  const [shown, setShown] = useState(() => innerWidth > 900);
   const tree = useMemo(() => branches(file, table, face, benchmark), [file, table, face, benchmark]);
   const scale = useMemo(() => gapScale(tree), [tree]);
   const chosen = useNumberParam("theme");
@@ -109,7 +109,7 @@ function Gap({ branch, scale }: { branch: Branch; scale: Scale }) {
       <IntervalBar scale={scale} at={gap} low={branch.low} high={branch.high} status={status} />
       <span className={`figure ${status}`}>{signed(gap, 3)}</span>
       <span className="counts">
-        {counts.ranked === 0 ? "no ranked concept" : <><b className={counts.weak ? "weak" : ""}>{integer(counts.weak)} weak</b>, {integer(counts.strong)} strong of {integer(counts.ranked)}</>}
+        {counts.ranked === 0 ? "no ranked concept" : <><span className={counts.weak ? "weak" : ""}>{integer(counts.weak)} weak</span>, {integer(counts.strong)} strong of {integer(counts.ranked)}</>}
       </span>
     </>
   );

@@ -31,9 +31,9 @@ export function Toolbar({ run, columns, shown, defaults, onDownload }: Tools) {
       <More />
       <span className="spring" />
       {run.benchmarks.length > 1 && (
-        <Select size="xs" w={150} aria-label="A column per benchmark" placeholder="Per benchmark" clearable data-testid="per-benchmark"
+        <Select size="xs" w={196} aria-label="A column per benchmark" placeholder="Per benchmark" clearable data-testid="per-benchmark"
           data={measures.map((spec) => ({ value: spec.key, label: `${spec.title} per benchmark` }))}
-          value={measures.some((spec) => spec.key === each) ? each : null} onChange={(value) => go({ params: { each: value } })} comboboxProps={{ width: 200 }} />
+          value={measures.some((spec) => spec.key === each) ? each : null} onChange={(value) => go({ params: { each: value } })} />
       )}
       <Columns columns={columns} shown={shown} defaults={defaults} />
       <Button.Group>

@@ -60,8 +60,8 @@ export function gridColumns({ run, table, specs, each, dark, pinned }: Choice): 
   const heat = each ? heatOf(each.key, dark, table) : null;
   return [
     labelColumn(run, table, pinned),
-    ...specs.filter((spec) => spec.key in table.columns).map((spec) => columnOf(spec, table)),
     ...(each && heat ? run.benchmarks.map((one, place) => heatColumn(each, one.name, within(each.key, place), heat, table)) : []),
+    ...specs.filter((spec) => spec.key in table.columns).map((spec) => columnOf(spec, table)),
   ];
 }
 
@@ -72,7 +72,7 @@ function labelColumn(run: RunInfo, table: Table, pinned: boolean): GridColumn {
     hint: run.columns.find((spec) => spec.key === "label")?.hint ?? "What activates the concept",
     text: (row) => labelText(table, row),
     show: (row) => <LabelCell table={table} row={row} />,
-    width: pinned ? 380 : 250,
+    width: pinned ? 330 : 250,
     pinned,
   };
 }

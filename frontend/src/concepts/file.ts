@@ -4,7 +4,7 @@ import type { Table } from "../data/table";
 import type { ColumnSpec, RunInfo } from "../data/types";
 import { within } from "./table";
 
-export interface ShownTable {
+export interface Download {
   run: RunInfo;
   table: Table;
   rows: Uint32Array;
@@ -16,7 +16,7 @@ export interface ShownTable {
 
 const ALWAYS = ["concept", "label", "label_kind", "label_score", "label_scored_by"];
 
-export function fieldsOf({ run, table, specs, each }: ShownTable): Field[] {
+export function fieldsOf({ run, table, specs, each }: Download): Field[] {
   const keys = [...ALWAYS, ...specs.flatMap((spec) => (spec.interval ? [spec.key, `${spec.key}_low`, `${spec.key}_high`] : [spec.key]))];
   const named = [...new Set(keys)].map((key) => ({ name: key, key }));
   if (each) run.benchmarks.forEach((one, place) => named.push({ name: `${each.key} ${one.name}`, key: within(each.key, place) }));
@@ -26,7 +26,7 @@ export function fieldsOf({ run, table, specs, each }: ShownTable): Field[] {
   });
 }
 
-export function download(kind: "csv" | "parquet", shown: ShownTable): void {
+export function download(kind: "csv" | "parquet", shown: Download): void {
   const fields = fieldsOf(shown);
   const name = `${shown.run.key}-concepts.${kind}`;
   if (kind === "csv") save(name, csvFile(fields, shown.rows), "text/csv;charset=utf-8");

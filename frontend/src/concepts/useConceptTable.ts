@@ -3,16 +3,27 @@ import { readTable, useTable } from "../data/hooks";
 import { type Column, everyRow, type Table } from "../data/table";
 import type { RunInfo } from "../data/types";
 
-/** The shown table of a run: `concepts.parquet`, or a benchmark's values where it has its own. Null: still read. */
-export function useConceptTable(run: RunInfo, benchmark: number | null): { table: Table | null; error: Error | null } {
+/** A table, and the benchmark whose values it has; null: the whole suite's. */
+export interface ShownTable {
+  table: Table;
+  benchmark: number | null;
+}
+
+/**
+ * A run's concepts: `concepts.parquet`, or a benchmark's values where it has its own. Null: still read. While another benchmark is
+ * read, `shown` is the table of the one before.
+ */
+export function useConceptTable(run: RunInfo, benchmark: number | null): { table: Table | null; shown: ShownTable | null; error: Error | null } {
   const suite = useTable(run.key, "concepts.parquet");
   const part = useTable(benchmark === null ? null : run.key, `concepts/${benchmark ?? 0}.parquet`);
-  const table = useMemo(() => {
+  const made = useMemo(() => {
     if (!suite.data || (benchmark !== null && !part.data)) return null;
     const concept: Column = { kind: "number", values: Float64Array.from(everyRow(suite.data.rows)) };
-    return { rows: suite.data.rows, columns: { ...suite.data.columns, ...part.data?.columns, concept } };
+    return { table: { rows: suite.data.rows, columns: { ...suite.data.columns, ...part.data?.columns, concept } }, benchmark };
   }, [suite.data, part.data, benchmark]);
-  return { table, error: suite.error ?? part.error };
+  const [last, setLast] = useState(made);
+  if (made && made !== last) setLast(made);
+  return { table: made?.table ?? null, shown: made ?? last, error: suite.error ?? part.error };
 }
 
 /** The tables of all benchmarks as they arrive, once they are wanted. */

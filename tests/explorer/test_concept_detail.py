@@ -209,3 +209,33 @@ def test_matches_of_other_peoples_lists(hostile, tmp_path):
     details = concept_details(Context(open_run(folder), "a"), range(4, 7))
     expected = {"taxonomy": "list.yaml", "entry": "e1: sums <b>", "similarity": 0.75, "verdict": "same"}
     assert [detail["matched"] for detail in details] == [[], [expected], []]
+
+
+def test_exemplars_and_their_strongest_part(hostile, tmp_path):
+    folder = tmp_path / "dictionary"
+    shutil.copytree(hostile.dictionary, folder)
+    text = "the cat <b>sat\u202e on a mat"
+    ends = [3, 7, 14, 18, 20, len(text)]
+    pl.DataFrame({"window": [0], "tokens": [[1, 2, 3, 4, 5, 6]], "text": [text], "ends": [ends]}).write_parquet(
+        folder / "windows.parquet"
+    )
+    activations = [[0.0, 0.5, 0.0, 0.0, 2.0], [0.0, 3.0]]
+    pl.DataFrame(
+        {
+            "concept": pl.Series([5, 5], dtype=pl.Int32),
+            "kind": ["top", "negative"],
+            "rank": pl.Series([0, 0], dtype=pl.Int32),
+            "window": pl.Series([0, 0], dtype=pl.UInt32),
+            "value": [2.0, 0.1],
+            "activations": pl.Series(activations, dtype=pl.List(pl.Float32)),
+        }
+    ).write_parquet(folder / "exemplars.parquet")
+    context = Context(open_run(hostile.run), "a", open_dictionary(folder))
+    tokens = ["the", " cat", " <b>sat", "\u202e on", " a", " mat"]
+    whole = {"tokens": tokens, "activations": [0.0, 0.5, 0.0, 0.0, 2.0, 0.0], "value": 2.0}
+    assert [one["exemplars"] for one in concept_details(context, range(4, 6))] == [[], [whole]]
+    for limit, part in ((1, slice(4, 5)), (2, slice(3, 5)), (4, slice(2, 6)), (9, slice(0, 6))):
+        few = replace(context, amounts=replace(SERVED, exemplar_tokens=limit))
+        shown = concept_details(few, range(5, 6))[0]["exemplars"][0]
+        assert shown == {"tokens": tokens[part], "activations": whole["activations"][part], "value": 2.0}
+    assert concept_details(replace(context, redact=True), range(5, 6))[0]["exemplars"] is None

@@ -23,6 +23,8 @@ class Amounts:
     """Tokens that it promotes, and as many that it suppresses."""
     exemplars: int = 5
     """Windows of text."""
+    exemplar_tokens: int | None = None
+    """Tokens of a window, around its strongest; None: all."""
     active_tokens: int | None = None
     """Tokens of an item on which a concept is active, the strongest; None: all."""
     salient: int = 20
@@ -42,8 +44,9 @@ EXPORTED_WIDE = Amounts(
     similar=6,
     promoted=6,
     exemplars=1,
+    exemplar_tokens=12,
     active_tokens=6,
-    salient=12,
+    salient=10,
     text=4_000,
 )
 """[ours] Of a run of many concepts: so much that 65,536 concepts with 20,000 items stay under 60 MB."""

@@ -15,6 +15,7 @@ from competency_gaps.explorer.parts.windows import moved
 from competency_gaps.report.labels import marks_of, provenance
 
 if TYPE_CHECKING:
+    from competency_gaps.dictionary.exemplars.store import Exemplar
     from competency_gaps.explorer.parts.context import Context
 
 _LABEL = ("label", "kind", "explainer", "score", "scored_by", "placeholder", "date")
@@ -158,10 +159,17 @@ def _exemplars(context: Context, concept: int) -> list[dict[str, Any]] | None:
     """Windows of text. [ours] Redacted, there are none: a dictionary may be made of the run's own items."""
     if context.redact or context.dictionary is None or not context.dictionary.has_exemplars:
         return None
-    return [
-        {"tokens": one.tokens(), "activations": one.activations.tolist(), "value": one.value}
-        for one in context.dictionary.exemplars.of(concept, "top")[: context.amounts.exemplars]
-    ]
+    windows = context.dictionary.exemplars.of(concept, "top")[: context.amounts.exemplars]
+    return [_exemplar(one, context.amounts.exemplar_tokens) for one in windows]
+
+
+def _exemplar(one: Exemplar, limit: int | None) -> dict[str, Any]:
+    """A window, or so many of its tokens around the strongest."""
+    size = len(one.activations)
+    limit = min(limit or size, size)
+    first = int(np.clip(one.activations.argmax() - limit // 2, 0, size - limit)) if size else 0
+    part = slice(first, first + limit)
+    return {"tokens": one.tokens()[part], "activations": one.activations[part].tolist(), "value": one.value}
 
 
 def _page(context: Context, concept: int) -> str | None:

@@ -170,6 +170,12 @@ def test_what_goes_wrong_is_said(opened, monkeypatch, action, says):
     assert KEY not in events[0]["text"]
 
 
+def test_an_endpoint_that_repeats_the_key_does_not_bring_it_to_the_page(opened):
+    said = ("message", {"role": "assistant", "content": f"Your key is {KEY}."}, "stop", USAGE)
+    events, _ = talk(opened, lambda body, attempt: said, "hello")
+    assert events[0]["text"] == "Your key is [API key]."
+
+
 def test_an_endpoint_that_stumbles_once_is_asked_again(opened, monkeypatch):
     def plan(body, attempt):
         if attempt == 0:

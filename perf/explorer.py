@@ -38,8 +38,8 @@ FLAGS = (
     "--enable-unsafe-swiftshader",
 )
 SCRIPT = Path(__file__).with_name("explorer_page.js")
-WORDS = ("za", "zan", "zano", "before ba", "4017", "nothing at all like this")
-"""What is searched for; the synthetic labels and prompts are made of such syllables."""
+NOTHING = "nothing at all is like this"
+"""A search that finds nothing, between those that find something: each shows other rows than the one before."""
 
 
 class Timed(NamedTuple):
@@ -50,15 +50,30 @@ class Timed(NamedTuple):
     target: float
 
 
+class Asked(NamedTuple):
+    """What is looked at in a run."""
+
+    concepts: list[int]
+    """The one that is active in most items, and some others."""
+    words: list[str]
+
+
+def what_to_ask(run: Path, rounds: int) -> Asked:
+    """Choose concepts, and words of prompts to search for; labels of synthetic runs are made of the same words."""
+    concepts = pl.read_parquet(run / "concepts.parquet", columns=["concept", "support"])
+    chosen = concepts.filter(pl.col("support") > 0).sample(rounds, seed=1)["concept"].to_list()
+    prompts = pl.scan_parquet(run / "items.parquet").select("prompt").tail(rounds).collect()["prompt"]
+    words = [word for prompt in prompts for word in (prompt.split()[-1], NOTHING)]
+    return Asked([int(concepts["support"].arg_max() or 0), *chosen], words)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
-    concepts = pl.read_parquet(args.run / "concepts.parquet", columns=["concept", "support", "dense"])
-    chosen = concepts.filter(pl.col("support") > 0).sample(args.rounds, seed=1)["concept"].to_list()
-    busiest = int(concepts["support"].arg_max() or 0)
+    asked = what_to_ask(args.run, args.rounds)
     figures: list[Timed] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=args.chromium, args=list(FLAGS))
@@ -69,7 +84,7 @@ def main() -> None:
             try:
                 address = re.search(r"http://\S+/", server.stdout.readline() if server.stdout else "")
                 figures.append(Timed("server start", [time.perf_counter() - started], 5.0))
-                measure(browser, address[0] if address else "", chosen, busiest, args.rounds, figures)
+                measure(browser, address[0] if address else "", asked, args.rounds, figures)
                 memory = _memory(server.pid)
             finally:
                 server.terminate()
@@ -77,7 +92,7 @@ def main() -> None:
     report(args.run, figures, memory)
 
 
-def measure(browser: Browser, address: str, chosen: list[int], busiest: int, rounds: int, figures: list[Timed]) -> None:
+def measure(browser: Browser, address: str, asked: Asked, rounds: int, figures: list[Timed]) -> None:
     """Walk through the page; figures in seconds."""
     figures.append(Timed("first view, as soon as the server answers", [first_view(browser, address)], 1.5))
     again = [first_view(browser, address) for _ in range(rounds)]
@@ -90,15 +105,15 @@ def measure(browser: Browser, address: str, chosen: list[int], busiest: int, rou
 
     figures.append(Timed("table of concepts, first time", [visit("concepts?flags=all")], 1.5))
     columns = page.evaluate("cgapsMeasure.columns()")
-    figures.append(Timed("sort the table", [timed(page, "sort", one) for one in columns[: 2 * rounds]], 0.3))
-    figures.append(Timed("search the table", _searches(page, WORDS), 0.3))
+    figures.append(Timed("sort the table", _sorts(page, columns), 0.3))
+    figures.append(Timed("search the table", _searches(page, asked.words), 0.3))
     filters = ("status=weak", "status=typical", "flags=all&n_eff=20", "flags=all&liftmin=2", "flags=all&theme=3")
     figures.append(Timed("filter the table", [visit(f"concepts?{one}") for one in filters], 0.3))
     visit("concepts?flags=all")
-    details = [timed(page, "go", f"#/{key}/concepts?flags=all&concept={one}") for one in [busiest, *chosen]]
+    details = [timed(page, "go", f"#/{key}/concepts?flags=all&concept={one}") for one in asked.concepts]
     figures.append(Timed("a concept's detail, the busiest concept first", details, 0.5))
     figures.append(Timed("table of items, first time", [visit("items")], 1.5))
-    figures.append(Timed("search the items' texts", _searches(page, WORDS), 0.3))
+    figures.append(Timed("search the items' texts", _searches(page, asked.words), 0.3))
     figures.append(Timed("map, first time", [visit("map")], 1.5))
     for name, move in (("pan", _pan), ("zoom", _zoom)):
         figures.append(Timed(f"a frame of the map under {name}", frames(page, move), 1 / 20))
@@ -125,7 +140,13 @@ def timed(page: Page, what: str, *arguments: Any) -> float:
     return float(page.evaluate("([what, given]) => cgapsMeasure[what](...given)", [what, arguments])) / 1000
 
 
-def _searches(page: Page, words: tuple[str, ...]) -> list[float]:
+def _sorts(page: Page, columns: list[str]) -> list[float]:
+    """By each column on the screen; without those whose order begins with the same row."""
+    found = [page.evaluate("column => cgapsMeasure.sort(column)", column) for column in columns]
+    return [float(one) / 1000 for one in found if one is not None]
+
+
+def _searches(page: Page, words: list[str]) -> list[float]:
     return [timed(page, "search", word) for word in words]
 
 

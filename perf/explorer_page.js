@@ -22,17 +22,19 @@
     return performance.now() - start;
   }
 
-  /** Whether the table shows something else; what leaves it as it was (a search that all rows pass) ends after a while. */
+  /** Whether the table shows something else. */
   function changed() {
     const before = state();
-    let frames = 0;
-    return () => filled() && (state() !== before || ++frames > 20);
+    return () => filled() && state() !== before;
   }
 
   const viewOf = (hash) => hash.split("/")[2]?.split("?")[0];
   const shows = {
     map: () => Number(one("main .scatter")?.dataset.points) > 0,
-    concept: (id) => one('[data-testid="panel"] [data-concept]')?.dataset.concept === id,
+    // Its items and its benchmarks come last.
+    concept: (id) => one('[data-testid="panel"] .eyebrow')?.innerText.trim().split(/\s+/)[1] === id
+      && one('[data-testid="panel"] [data-testid="concept-benchmarks"]') !== null
+      && one('[data-testid="panel"] .state') === null,
   };
 
   let gaps = [];
@@ -45,10 +47,15 @@
       const done = concept ? () => shows.concept(concept) : (shows[view] ?? (viewOf(location.hash) === view ? changed() : filled));
       return until(() => { location.hash = hash; }, done);
     },
-    columns: () => [...document.querySelectorAll("main section.grid .ag-header-cell-sortable[col-id]")].map((cell) => cell.getAttribute("col-id")),
-    sort(column) {
-      const label = one(`main section.grid .ag-header-cell[col-id="${CSS.escape(column)}"] .ag-header-cell-label`);
-      return until(() => label.click(), changed());
+    columns: () => [...document.querySelectorAll("main section.grid .ag-header-cell[col-id]")]
+      .filter((cell) => cell.querySelector("button.grid-head")).map((cell) => cell.getAttribute("col-id")),
+    /** Clicks a header; null where the first row stays the same. */
+    async sort(column) {
+      const label = one(`main section.grid .ag-header-cell[col-id="${CSS.escape(column)}"] button.grid-head`);
+      const differs = changed();
+      let frames = 0;
+      const passed = await until(() => label.click(), () => differs() || ++frames > 60);
+      return frames > 60 ? null : passed;
     },
     search(text) {
       const write = Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set;

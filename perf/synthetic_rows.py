@@ -15,7 +15,7 @@ from competency_gaps.activations.store import CasBlock
 SHARD = 256
 TOPICS = 5
 """Topics of a benchmark; each is one theme of concepts."""
-EFFECTS = {0: -0.3, 1: -0.2, 2: 0.2}
+EFFECTS = {0: -0.3, 1: -0.25, 2: -0.2, 3: -0.2, 4: -0.15, 5: 0.2, 6: 0.2, 7: 0.15}
 """By how much the score of an item about a theme is moved; the others are not."""
 DENSE = 6
 WORDS = 4000
@@ -96,7 +96,7 @@ class Drawing:
     def __post_init__(self) -> None:
         keep = self.rng.random(len(self.world.frequency)) > 0.3
         weights = [
-            self.world.frequency * keep * np.where(self.world.theme == topic, 12.0, 1.0) for topic in self.topics
+            self.world.frequency * keep * np.where(self.world.theme == topic, 20.0, 1.0) for topic in self.topics
         ]
         self._shares = [one / one.sum() for one in weights]
         self._bounds = [np.cumsum(one) for one in self._shares]

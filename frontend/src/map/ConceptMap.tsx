@@ -18,7 +18,7 @@ import { Chosen } from "./Chosen";
 import { COLOURINGS, colours, palette, type Colouring } from "./colouring";
 import { LegendBox } from "./Legend";
 import { MapFilters } from "./MapFilters";
-import { names } from "./names";
+import { names, present } from "./names";
 import { Scatter } from "./Scatter";
 import { spotOf, spotParam } from "./spot";
 import { ThemeNames } from "./ThemeNames";
@@ -76,7 +76,10 @@ function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
     on, places: at, passes: (row) => passes[row] === 1, chosen: selection === null ? null : new Set(selection), colours: painted,
     radius: radii(numbers(table, "support"), on.length), backdrop: palette(dark).faint,
   }), [on, at, passes, selection, painted, table, dark]);
-  const labels = useMemo(() => (layout === "meaning" && themes ? labelled(themes.themes, table, on) : null), [layout, themes, table, on]);
+  const named = useMemo(() => (layout === "meaning" && themes ? labelled(themes.themes, table, on) : null), [layout, themes, table, on]);
+  const labels = useMemo(() => named && {
+    theme: present(named.theme, numbers(table, "theme"), shown), subtheme: present(named.subtheme, numbers(table, named.fine), shown),
+  }, [named, table, shown]);
 
   const onOpen = useCallback((concept: number) => go({ params: { concept, item: null } }), []);
   const cancel = useCallback(() => setLasso(false), []);
@@ -141,7 +144,7 @@ function labelled(themes: Theme[], table: Table, on: Uint32Array) {
   const named = (level: Theme["level"]) => names(level, themes, table, on, themeName);
   const theme = named("theme");
   const subtheme = named("subtheme");
-  return { theme, subtheme: subtheme.length ? subtheme : theme };
+  return subtheme.length ? { theme, subtheme, fine: "subtheme" } : { theme, subtheme: theme, fine: "theme" };
 }
 
 function sentence(layout: Layout, table: Table, on: Uint32Array, shown: Uint32Array): string {

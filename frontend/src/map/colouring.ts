@@ -189,7 +189,7 @@ function byTheme({ table, rows, dark, themeName }: Subject): Colours {
   const entries = themes.slice(0, NAMED).map((theme) => ({ name: themeName(theme), colour: css(of(theme)), count: counts.get(theme)! }));
   const notes = [
     themes.length > NAMED ? `${integer(themes.length - NAMED)} more themes` : "",
-    themes.length > kinds.length ? `${kinds.length} colours repeat` : "",
+    themes.length > kinds.length ? `the ${kinds.length} colours repeat` : "",
   ].filter(Boolean);
   return { of: (row) => of(values[row]!), layer: () => 1, pale: () => false, legend: { kind: "classes", title: "Theme", entries, note: notes.join("; ") || null } };
 }

@@ -5,6 +5,13 @@ import { quantile } from "./colouring";
 
 export interface Name { id: number; text: string; x: number; y: number; members: number }
 
+/** The names whose theme has members among the rows, those with most first. */
+export function present(all: Name[], of: ArrayLike<number>, rows: Uint32Array): Name[] {
+  const counts = new Map<number, number>();
+  for (const row of rows) counts.set(of[row]!, (counts.get(of[row]!) ?? 0) + 1);
+  return all.filter(({ id }) => counts.has(id)).sort((a, b) => counts.get(b.id)! - counts.get(a.id)! || a.id - b.id);
+}
+
 /** The middle of each theme's (subtheme's) concepts: the median, for which strays do not matter. Largest first. */
 export function names(level: Theme["level"], themes: Theme[], table: Table, on: Uint32Array, shown: (name: string | null, id: number) => string): Name[] {
   const of = numbers(table, level);

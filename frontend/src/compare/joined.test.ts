@@ -1,0 +1,73 @@
+import { describe, expect, it } from "vitest";
+import type { Table } from "../data/table";
+import { changedFirst, joined, placeOf, QUESTIONS, rankedInEither, transitions } from "./joined";
+
+const random = (seed: number) => () => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff);
+const ROWS = 700;
+
+function run(seed: number): Table {
+  const next = random(seed);
+  const numbers = (of: () => number) => ({ kind: "number" as const, values: Float64Array.from({ length: ROWS }, of) });
+  const words = (list: readonly (string | null)[]) => ({ kind: "text" as const, values: Array.from({ length: ROWS }, () => list[Math.floor(next() * list.length)]!) });
+  return {
+    rows: ROWS,
+    columns: {
+      label: words(["a river", "names", null]), gap: numbers(() => (next() < 0.2 ? NaN : next() - 0.5)), chi_bench: numbers(() => (next() < 0.2 ? 0 : 3 * next())), support: numbers(() => Math.floor(90 * next())),
+      performance_status: words(QUESTIONS.model.words), coverage_status: words([...QUESTIONS.benchmark.words, null]),
+      ranked: { kind: "flag", values: Uint8Array.from({ length: ROWS }, () => (next() < 0.7 ? 1 : 0)) },
+    },
+  };
+}
+
+const [first, second] = [run(1), run(2)];
+const of = (table: Table, key: string, row: number) => table.columns[key]!.values[row]!;
+
+describe("two runs", () => {
+  const table = joined(first, second, QUESTIONS.model);
+  const rows = rankedInEither(first, second);
+
+  it("are set against each other concept by concept", () => {
+    expect([...rows]).toEqual(Array.from({ length: ROWS }, (_, row) => row).filter((row) => of(first, "ranked", row) || of(second, "ranked", row)));
+    for (let row = 0; row < ROWS; row++) {
+      const [a, b] = [Number(of(first, "gap", row)), Number(of(second, "gap", row))];
+      expect(of(table, "a", row)).toBe(a);
+      expect(of(table, "difference", row)).toBe(b - a);
+      expect(of(table, "changed", row)).toBe(of(first, "performance_status", row) === of(second, "performance_status", row) ? 0 : 1);
+      expect(of(table, "label", row)).toBe(of(first, "label", row) ?? of(second, "label", row));
+    }
+  });
+  it("differ in coverage by the logarithm of a ratio, not defined where one has none", () => {
+    const coverage = joined(first, second, QUESTIONS.benchmark);
+    for (let row = 0; row < ROWS; row++) {
+      const [a, b] = [Number(of(first, "chi_bench", row)), Number(of(second, "chi_bench", row))];
+      if (a > 0 && b > 0) expect(2 ** Number(of(coverage, "difference", row)) * a).toBeCloseTo(b, 9);
+      else expect(of(coverage, "difference", row)).toBeNaN();
+    }
+  });
+  it("are listed with changed verdicts first, then by the size of the difference, undefined ones last", () => {
+    const order = changedFirst(table, rows);
+    expect([...order].sort((a, b) => a - b)).toEqual([...rows]);
+    const key = (row: number) => [-of(table, "changed", row), Number.isNaN(of(table, "difference", row)) ? Infinity : -Math.abs(Number(of(table, "difference", row)))] as const;
+    for (let i = 1; i < order.length; i++) {
+      const [above, below] = [key(order[i - 1]!), key(order[i]!)];
+      expect(above[0] < below[0] || (above[0] === below[0] && above[1] <= below[1])).toBe(true);
+    }
+  });
+  it("have counts of verdicts that add up to the rows", () => {
+    const coverage = joined(first, second, QUESTIONS.benchmark);
+    const counts = transitions(coverage, rows);
+    let sum = 0;
+    for (const [from, line] of counts) {
+      for (const [to, count] of line) {
+        sum += count;
+        const as = (table_: Table, row: number) => of(table_, "coverage_status", row) ?? "N/A";
+        expect(count).toBe([...rows].filter((row) => as(first, row) === from && as(second, row) === to).length);
+      }
+    }
+    expect(sum).toBe(rows.length);
+  });
+  it("have benchmarks of one name", () => {
+    expect(placeOf("b", [{ name: "a" }, { name: "b" }])).toBe(1);
+    expect(placeOf("c", [{ name: "a" }])).toBeNull();
+  });
+});

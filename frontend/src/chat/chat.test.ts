@@ -8,9 +8,9 @@ const turn = (question: string, answer: string | null): Turn => ({
 });
 
 describe("an answer in pieces", () => {
-  it("is cut at its numbers, which JavaScript counts in UTF-16 units", () => {
+  it("is cut at its numbers, whose places count code points", () => {
     const text = "🦊𝒳 has 282 items, −0.38";
-    const numbers = [{ start: 9, end: 12, query: 2 }, { start: 20, end: 25, query: null }];
+    const numbers = [{ start: 7, end: 10, query: 2 }, { start: 18, end: 23, query: null }];
     expect(piecesOf({ text, numbers })).toEqual([{ text: "🦊𝒳 has " }, { text: "282", query: 2 }, { text: " items, " }, { text: "−0.38", query: null }]);
   });
   it("loses no text where places overlap or lie outside", () => {

@@ -75,8 +75,7 @@ def trace(text: str, results: Sequence[tuple[int, Any]]) -> list[dict[str, int |
     Returns
     -------
     list of dict
-        ``start`` and ``end``: the number's place in ``text``, counted in UTF-16 units as JavaScript does; ``query``:
-        the first query whose result holds this number exactly, else the first that holds one which rounds to it at the
+        ``start`` and ``end``: the number's characters in ``text``; ``query``: the first query whose result holds this number exactly, else the first that holds one which rounds to it at the
         digits shown (a percentage stands for a hundredth); null: none does. Without decimals nothing rounds to 0, and
         nothing below 10 to a whole number.
     """
@@ -84,9 +83,9 @@ def trace(text: str, results: Sequence[tuple[int, Any]]) -> list[dict[str, int |
     for query, result in results:
         for value in _values(result):
             first.setdefault(value, query)
-    known, units = sorted(first), _units(text)
+    known = sorted(first)
     return [
-        {"start": units[number.start], "end": units[number.end], "query": _query_of(number, first, known)}
+        {"start": number.start, "end": number.end, "query": _query_of(number, first, known)}
         for number in written_numbers(text)
     ]
 
@@ -146,11 +145,3 @@ def _values(result: Any) -> Iterator[Decimal]:
             yield from _values(one)
     elif isinstance(result, (int, float)) and not isinstance(result, bool) and math.isfinite(result):
         yield Decimal(str(result))
-
-
-def _units(text: str) -> list[int]:
-    """Place in UTF-16 units of each character, and of the end."""
-    places = [0]
-    for letter in text:
-        places.append(places[-1] + (2 if ord(letter) > 0xFFFF else 1))
-    return places

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -138,3 +139,26 @@ def test_redacted_search_tells_nothing_about_texts(context):
     hidden = replace(context, redact=True)
     assert search(hidden, SECRETS[0], 10)["total"] == 0
     assert search(hidden, "<B>&amp;", 10_000)["total"] > 0, "ids are no secret"
+
+
+def test_redacted_reasons_quote_nothing(hostile, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(hostile.run, folder)
+    reasons = {
+        "no answer could be read": "no answer could be read",
+        "the judge's answer cannot be used: it says 'zebrafish'": "the judge's answer cannot be used",
+        "the metric f1 is “zebrafish”, no number": "the metric f1 is",
+        "expected a number but got 'zebrafish'": "expected a number but got",
+        "longer than the context (2,048 tokens)": "longer than the context",
+        '"zebrafish"': "not told",
+        None: None,
+    }
+    table = pl.read_parquet(folder / "items.parquet")
+    unscored = pl.Series([*reasons, *[None] * (table.height - len(reasons))], dtype=pl.String)
+    table.with_columns(unscored=unscored).write_parquet(folder / "items.parquet")
+    context = Context(open_run(folder), "a", redact=True)
+    shown = item_details(context, range(len(reasons)))
+    assert [detail["unscored"] for detail in shown] == list(reasons.values())
+    assert [context.told(reason) for reason in reasons if reason] == [shown for shown in reasons.values() if shown]
+    open_context = replace(context, redact=False)
+    assert [detail["unscored"] for detail in item_details(open_context, range(len(reasons)))] == list(reasons)

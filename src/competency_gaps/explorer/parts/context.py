@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,9 @@ from competency_gaps.runs.open import Run
 
 ITEM_COLUMNS = ("benchmark", "item_id", "group", "score", "policy", "n_tokens", "excluded", "unscored")
 """Columns of ``items.parquet`` without an item's texts, which may be a gigabyte."""
+
+_UNQUOTED = r"(?s)^(.*?)\s*(?:[:(\"“‘«`]|\s'|$)"
+"""Groups what a reason says before it may quote a text: a judge's answer, a record, an error."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +74,16 @@ class Context:
     @cached_property
     def items(self) -> pl.DataFrame:
         """One row per item, without texts: ``ITEM_COLUMNS``; of a column that an older run lacks null."""
-        return self.read_items(ITEM_COLUMNS)
+        table = self.read_items(ITEM_COLUMNS)
+        if self.redact:
+            reasons = pl.col("excluded", "unscored").cast(pl.String)
+            table = table.with_columns(reasons.str.extract(_UNQUOTED).replace("", "not told"))
+        return table
+
+    def told(self, reason: str) -> str:
+        """A reason; redacted, without what it may quote of a text."""
+        found = re.match(_UNQUOTED, reason)
+        return (found[1] or "not told") if self.redact and found else reason
 
     def read_items(self, columns: Sequence[str]) -> pl.DataFrame:
         """Read some columns of ``items.parquet``."""

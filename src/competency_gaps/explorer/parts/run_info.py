@@ -214,7 +214,9 @@ def _benchmarks(context: Context) -> list[dict[str, Any]]:
                 "scope": entry.get("scope"),
                 "warnings": [one.text for one in doubts if one.benchmark == entry["name"]],
                 "figures": judged.benchmark_lines(manifest, entry["name"]),
-                "left_out": [{"where": where, "reason": why} for where, why in sources.unread(entry["left_out"])],
+                "left_out": [
+                    {"where": where, "reason": context.told(why)} for where, why in sources.unread(entry["left_out"])
+                ],
             }
         )
     return found

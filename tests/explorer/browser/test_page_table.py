@@ -1,0 +1,185 @@
+"""Table of concepts, themes, filters, downloads and links: what the page shows equals the run's tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import polars as pl
+from page_helpers import await_rows, cells, close, concept_of, number, open_view, shown_rows
+
+GRID = "concept-grid"
+SHOWN = 8
+
+
+def ranked(site) -> pl.DataFrame:
+    return site.concepts.filter(pl.col("ranked"))
+
+
+def test_all_ranked_concepts_weak_first(site, page):
+    open_view(page, site.address("concepts"), GRID)
+    assert shown_rows(page, GRID) == ranked(site).height
+    weak = ranked(site).filter(pl.col("performance_status") == "weak").sort("gap", "concept")
+    assert weak.height >= 2
+    named = [concept_of(text) for text in cells(page, GRID, "label", weak.height)]
+    assert sorted(named) == sorted(weak["concept"].to_list())
+    gaps = [number(text) for text in cells(page, GRID, "gap", weak.height)]
+    assert gaps == sorted(gaps)
+
+
+def test_cells_equal_the_table(site, page):
+    open_view(page, site.address("concepts?sort=-chi_bench&cols=gap,chi_model,chi_bench,n_eff,support,q_value"), GRID)
+    expected = ranked(site).sort("chi_bench", "concept", descending=[True, False]).head(SHOWN)
+    assert [concept_of(text) for text in cells(page, GRID, "label", SHOWN)] == expected["concept"].to_list()
+    for column, digits in (("gap", 2), ("chi_model", 2), ("n_eff", 1), ("support", 0)):
+        for text, value in zip(cells(page, GRID, column, SHOWN), expected[column].to_list(), strict=True):
+            assert close(text, value, digits), (column, text, value)
+
+
+def test_undefined_values_come_last_and_are_not_zero(site, page):
+    everything = site.concepts.sort("chi_model", "concept", descending=[True, False], nulls_last=True)
+    undefined = everything["chi_model"].null_count()
+    assert undefined > 0
+    open_view(page, site.address("concepts?flags=all&sort=-chi_model&cols=chi_model"), GRID)
+    assert shown_rows(page, GRID) == everything.height
+    page.get_by_test_id(GRID).locator("[col-id=label]").nth(1).click()
+    page.keyboard.press("Control+ArrowDown")
+    last = page.get_by_test_id(GRID).locator(f'[row-index="{everything.height - 1}"] [col-id="chi_model"]')
+    last.wait_for()
+    assert last.inner_text().strip() == "N/A"
+
+
+def test_search_by_label_and_number(site, page):
+    open_view(page, site.address("concepts"), GRID)
+    names = ranked(site).with_columns(name=pl.coalesce("label", "peak_token", pl.lit("")).str.to_lowercase())
+    search = page.get_by_test_id("table-search")
+    search.fill("text")
+    await_rows(page, GRID, names.filter(pl.col("name").str.contains("text", literal=True)).height)
+    search.fill("no concept is called this")
+    await_rows(page, GRID, 0)
+    assert "No concept fits" in page.get_by_test_id(GRID).inner_text()
+    wanted = int(names["concept"][3])
+    search.fill(str(wanted))
+    hit = names.filter((pl.col("concept") == wanted) | pl.col("name").str.contains(str(wanted), literal=True))
+    await_rows(page, GRID, hit.height)
+    assert wanted in [concept_of(text) for text in cells(page, GRID, "label", hit.height)]
+
+
+def test_filters_and_the_link_that_repeats_them(site, page, new_page):
+    wanted = ranked(site).filter((pl.col("performance_status") == "typical") & (pl.col("n_eff") >= 40))
+    assert 0 < wanted.height < ranked(site).height
+    open_view(page, site.address("concepts"), GRID)
+    page.get_by_test_id("filter-status").click()
+    page.get_by_role("option", name="typical", exact=True).click()
+    page.get_by_test_id("more-filters").click()
+    page.get_by_test_id("filter-n_eff").fill("40")
+    page.keyboard.press("Escape")
+    await_rows(page, GRID, wanted.height)
+    again = new_page()
+    open_view(again, page.url, GRID)
+    await_rows(again, GRID, wanted.height)
+    again.get_by_test_id("clear-filters").click()
+    await_rows(again, GRID, ranked(site).height)
+
+
+def test_a_theme_filters_the_table(site, page):
+    own = site.run.themes.join(ranked(site), on="concept", how="semi").filter(pl.col("theme") == 1)
+    open_view(page, site.address("concepts?theme=1"), GRID)
+    assert shown_rows(page, GRID) == own.height > 0
+    assert page.get_by_test_id("theme-tree").is_visible()
+
+
+def test_a_benchmarks_own_values(site, page):
+    open_view(page, site.address("concepts?bench=1&sort=-support&cols=support,gap"), GRID)
+    name = site.run.manifest["benchmarks"][1]["name"]
+    own = site.run.concept_benchmarks.filter(pl.col("benchmark") == name)
+    own = own.join(ranked(site).select("concept"), on="concept").sort("support", "concept", descending=[True, False])
+    shown = [number(text) for text in cells(page, GRID, "support", SHOWN)]
+    assert shown == own["support"].head(SHOWN).to_list()
+
+
+def test_benchmark_gaps_begin_with_what_is_missing(site, page):
+    open_view(page, site.address("concepts?face=benchmark"), GRID)
+    missing = ranked(site).filter(pl.col("missing"))
+    assert missing.height > 0
+    named = [concept_of(text) for text in cells(page, GRID, "label", missing.height)]
+    assert sorted(named) == sorted(missing["concept"].to_list())
+
+
+def test_a_concept_is_opened_and_closed_with_the_mouse_or_a_link(site, page, new_page):
+    open_view(page, site.address("concepts?sort=gap"), GRID)
+    concept = concept_of(cells(page, GRID, "label", 1)[0])
+    page.get_by_test_id(GRID).locator('[row-index="0"] [col-id="label"]').first.click()
+    page.get_by_test_id("concept-title").wait_for()
+    assert f"concept={concept}" in page.url
+    row = site.concepts.row(concept, named=True)
+    facts = page.get_by_test_id("concept-numbers").inner_text()
+    assert f"{row['support']} items" in facts
+    again = new_page()
+    open_view(again, page.url, "concept-title")
+    assert again.get_by_test_id("concept-numbers").inner_text() == facts
+    page.keyboard.press("Escape")
+    page.get_by_test_id("panel").wait_for(state="detached")
+
+
+def test_by_keyboard_alone(site, page):
+    open_view(page, site.address("concepts?sort=gap"), GRID)
+    listed = [concept_of(text) for text in cells(page, GRID, "label", 4)]
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    page.keyboard.press("Enter")
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('[role=gridcell]') !== null"):
+            break
+    else:
+        raise AssertionError("the grid is not reached with Tab")
+    first = page.evaluate("Number(document.activeElement.closest('[row-index]').getAttribute('row-index'))")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.get_by_test_id("concept-title").wait_for()
+    assert f"concept={listed[first + 2]}" in page.url
+    page.keyboard.press("Escape")
+    page.get_by_test_id("panel").wait_for(state="detached")
+    page.keyboard.press("/")
+    page.keyboard.type("text")
+    assert "q=text" in page.url
+
+
+def downloaded(page, kind: str, folder: Path) -> Path:
+    with page.expect_download() as started:
+        page.get_by_test_id(f"download-{kind}").click()
+    path = folder / started.value.suggested_filename
+    started.value.save_as(path)
+    return path
+
+
+def test_downloads_hold_what_is_shown(site, page, tmp_path):
+    wanted = ranked(site).filter(pl.col("performance_status").is_in(["weak", "strong", "typical"]))
+    # Some of these differ in no digit that the page has.
+    wanted = wanted.sort(pl.col("gap").round(5), "concept")
+    open_view(page, site.address("concepts?status=weak,strong,typical&sort=gap&cols=gap,chi_model,n_eff"), GRID)
+    table = pl.read_parquet(downloaded(page, "parquet", tmp_path))
+    assert table["concept"].to_list() == wanted["concept"].to_list()
+    assert table["label"].to_list() == wanted["label"].to_list()
+    for column in ("gap", "chi_model", "n_eff"):
+        difference = (table[column] - wanted[column]).abs().max()
+        assert difference <= 1e-4 * max(1.0, wanted[column].abs().max()), column
+    text = downloaded(page, "csv", tmp_path).read_text(encoding="utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [int(row["concept"]) for row in rows] == wanted["concept"].to_list()
+    assert max(abs(float(row["gap"]) - gap) for row, gap in zip(rows, wanted["gap"], strict=True)) < 1e-4
+
+
+def test_a_spreadsheet_runs_nothing(site, page, tmp_path):
+    open_view(page, site.address("concepts?flags=all"), GRID)
+    text = downloaded(page, "csv", tmp_path).read_text(encoding="utf-8-sig")
+    labels = site.concepts["label"].drop_nulls()
+    assert labels.str.contains(r"^\s*[=+@-]").any(), "the run has a label that is a formula"
+    for row in csv.DictReader(io.StringIO(text)):
+        for name, value in row.items():
+            plain = re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?|-?Infinity|-?inf", value or "0", re.IGNORECASE)
+            assert plain or not re.match(r"[\s\x00-\x1f]*[=+\-@]", value), (name, value)

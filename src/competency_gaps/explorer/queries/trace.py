@@ -75,9 +75,9 @@ def trace(text: str, results: Sequence[tuple[int, Any]]) -> list[dict[str, int |
     Returns
     -------
     list of dict
-        ``start`` and ``end``: the number's characters in ``text``; ``query``: the first query whose result holds this number exactly, else the first that holds one which rounds to it at the
-        digits shown (a percentage stands for a hundredth); null: none does. Without decimals nothing rounds to 0, and
-        nothing below 10 to a whole number.
+        ``start`` and ``end``: the number's characters in ``text``; ``query``: the first query whose result holds this
+        number exactly, else the first that holds one which rounds to it at the digits shown (a percentage stands for
+        a hundredth); null: none does. Without decimals nothing rounds to 0, and nothing below 10 to a whole number.
     """
     first: dict[Decimal, int] = {}
     for query, result in results:

@@ -1,0 +1,175 @@
+"""What Python writes is what ``types.ts`` says: the fields of every interface are compared with a real small run's."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from competency_gaps.dictionary.of_run import dictionary_of
+from competency_gaps.explorer.parts import Parts
+from competency_gaps.runs.open import open_run
+
+TYPES = Path(__file__).resolve().parents[2] / "frontend" / "src" / "data" / "types.ts"
+
+
+def interfaces() -> dict[str, str]:
+    """Bodies of the interfaces in ``types.ts`` by name, without comments."""
+    text = re.sub(r"/\*.*?\*/|//[^\n]*", "", TYPES.read_text(encoding="utf-8"), flags=re.DOTALL)
+    found = {}
+    for start in re.finditer(r"interface (\w+) \{", text):
+        depth, end = 1, start.end()
+        while depth:
+            depth += {"{": 1, "}": -1}.get(text[end], 0)
+            end += 1
+        found[start[1]] = text[start.end() : end - 1]
+    return found
+
+
+def fields(body: str) -> dict[str, str]:
+    """Names of an interface's fields, and their types as they are written."""
+    found, name, depth, part = {}, None, 0, ""
+    for letter in body + ";":
+        depth += {"{": 1, "[": 1, "(": 1, "}": -1, "]": -1, ")": -1}.get(letter, 0)
+        if letter == ":" and depth == 0 and name is None:
+            name, part = part.strip(), ""
+        elif letter == ";" and depth == 0:
+            if name is not None:
+                found[name] = part.strip()
+            name, part = None, ""
+        else:
+            part += letter
+    return found
+
+
+def check(value: object, kind: str, where: str) -> None:
+    """Check a value against a type as ``types.ts`` writes it, as deep as it goes."""
+    known = interfaces()
+    options = split(kind, "|")
+    if kind == "unknown":
+        return
+    if value is None:
+        assert "null" in options, f"{where} is null, but {kind}"
+        return
+    options = [option for option in options if option != "null"]
+    if all(option.startswith('"') for option in options):
+        assert json.dumps(value) in options, f"{where} is {value!r}, not one of {kind}"
+        return
+    (option,) = options
+    if option.endswith("[]"):
+        assert isinstance(value, list), where
+        inner = option[1:-3] if option.startswith("(") and option.endswith(")[]") else option[:-2]
+        for number, one in enumerate(value):
+            check(one, inner, f"{where}[{number}]")
+    elif option.startswith("["):
+        parts = split(option[1:-1], ",")
+        assert isinstance(value, list) and len(value) == len(parts), where
+        for number, (one, part) in enumerate(zip(value, parts, strict=True)):
+            check(one, part, f"{where}[{number}]")
+    elif option.startswith("{") or option in known:
+        assert isinstance(value, dict), where
+        wanted = fields(known.get(option) or option[1:-1])
+        assert set(value) == set(wanted), f"{where}: {set(value) ^ set(wanted)}"
+        for name, part in wanted.items():
+            check(value[name], part, f"{where}.{name}")
+    else:
+        plain = {"string": str, "number": (int, float), "boolean": bool, "1": int}[option]
+        assert isinstance(value, plain) and (option == "boolean" or not isinstance(value, bool)), f"{where}: {value!r}"
+
+
+def split(text: str, mark: str) -> list[str]:
+    """Cut at a mark outside of brackets."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += {"{": 1, "[": 1, "(": 1, "}": -1, "]": -1, ")": -1}.get(letter, 0)
+        if letter == mark and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return [part.strip() for part in parts if part.strip()]
+
+
+@pytest.fixture(params=["whole", "redacted", "bare"])
+def parts(request, hostile, bare) -> Parts:
+    made = bare if request.param == "bare" else hostile
+    run = open_run(made.run)
+    return Parts(
+        run,
+        key="a-run",
+        dictionary=dictionary_of(run, made.dictionary),
+        redact=request.param == "redacted",
+        concepts_per_part=40,
+        items_per_part=100,
+    )
+
+
+def test_the_check_itself_sees_what_is_wrong():
+    check({"number": "1", "sentence": "x", "tone": "weak", "link": None}, "Finding", "f")
+    for wrong in (
+        {"number": "1", "sentence": "x", "tone": "weak"},
+        {"number": "1", "sentence": "x", "tone": "odd", "link": None},
+        {"number": 1, "sentence": "x", "tone": "", "link": None},
+        {"number": None, "sentence": "x", "tone": "", "link": None},
+        {"number": "1", "sentence": "x", "tone": "", "link": None, "more": 1},
+    ):
+        with pytest.raises(AssertionError):
+            check(wrong, "Finding", "f")
+    with pytest.raises(AssertionError):
+        check([[1, 2], [1, "2"]], "[number, number][]", "pairs")
+
+
+def test_every_part_is_as_the_page_reads_it(parts):
+    kinds = {"run.json": "RunInfo", "themes.json": "ThemeFile"}
+    details = {"concept": "ConceptDetail[]", "item": "ItemDetail[]"}
+    names = list(parts.names())
+    assert len(names) == len(set(names)) == 4 + 4 + 3 + 3
+    for name in names:
+        content = parts.read(name)
+        if name.endswith(".parquet"):
+            assert content[:4] == content[-4:] == b"PAR1"
+            continue
+        kind = kinds.get(name) or details[name.split("/")[0]]
+        check(json.loads(content), kind, name)
+
+
+def test_columns_that_are_described_are_in_the_tables(parts):
+    table = read(parts, "concepts.parquet")
+    within = read(parts, "concepts/0.parquet")
+    specs = json.loads(parts.read("run.json"))["columns"]
+    assert specs and len({spec["key"] for spec in specs}) == len(specs)
+    for spec in specs:
+        wanted = [spec["key"], *(f"{spec['key']}_{end}" for end in ("low", "high") if spec["interval"])]
+        assert set(wanted) <= set(table.columns)
+        assert spec["per_benchmark"] == (spec["key"] in within.columns)
+        numeric = table[spec["key"]].dtype.is_numeric()
+        assert numeric == (spec["kind"] not in ("text", "word")), spec
+        assert not spec["per_benchmark"] or set(wanted) <= set(within.columns)
+
+
+def test_the_tables_have_the_columns_that_the_contract_lists(parts):
+    text = TYPES.read_text(encoding="utf-8")
+    block = text[text.index("Tables, as Parquet") : text.index("export type TableName")]
+    sections = re.split(r"`(concepts\.parquet|concepts/K\.parquet|items\.parquet)`", block)
+    said = {
+        name: set(re.findall(r"[a-z][a-z_]*", words))
+        for name, words in zip(sections[1::2], sections[2::2], strict=True)
+    }
+    tables = {name: read(parts, name.replace("K", "0")).columns for name in said}
+    every = {base(column) for columns in tables.values() for column in columns}
+    for name, columns in tables.items():
+        own = {base(column) for column in columns}
+        assert own <= said[name], f"{name} has columns that the contract does not list"
+        # A listed word that no table has is prose.
+        assert (said[name] & every) - own <= {"concept", "benchmark"}, f"{name} lacks columns that the contract lists"
+
+
+def base(column: str) -> str:
+    return re.sub(r"_(low|high)$", "", column)
+
+
+def read(parts: Parts, name: str) -> pl.DataFrame:
+    return pl.read_parquet(io.BytesIO(parts.read(name)))

@@ -152,6 +152,13 @@ def test_an_older_export_is_replaced_and_a_foreign_folder_is_not(opened, tmp_pat
     (tmp_path / "file").write_text("mine")
     with pytest.raises(UserError, match="is a file"):
         export(opened, tmp_path / "file")
+    with pytest.raises(UserError, match="cannot be made"):
+        export(opened, tmp_path / "file" / "audit")
+    (tmp_path / ".mine.part").mkdir()
+    (tmp_path / ".mine.part" / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"also holds thesis\.txt"):
+        export(opened, tmp_path / "mine")
+    assert (tmp_path / ".mine.part" / "thesis.txt").exists()
     (tmp_path / "empty").mkdir()
     assert export(opened, tmp_path / "empty").files > 5
 
@@ -175,9 +182,6 @@ def test_a_stopped_export_leaves_the_older_one_and_is_repeated(opened, tmp_path,
     half = tmp_path / ".audit.part"
     assert half.is_dir() and not (half / MARK).exists() and not (half / "index.html").exists()
     monkeypatch.undo()
-    monkeypatch.setattr(
-        export_module, "page_files", lambda: {"index.html": INDEX.encode(), "app.js": b"", "app.css": b""}
-    )
     shutil.rmtree(target)
     export(opened, target, redact=True)
     assert json.loads((target / MARK).read_text())["redacted"] and not half.exists()

@@ -6,7 +6,7 @@ import gzip
 import json
 import shutil
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -18,7 +18,7 @@ import numpy as np
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.opened import Opened, run_list
-from competency_gaps.explorer.page_files import content_security_policy, page_files
+from competency_gaps.explorer.page_files import FILES, content_security_policy, page_files
 from competency_gaps.explorer.parts import Parts, as_json
 from competency_gaps.explorer.parts.amounts import EXPORTED, EXPORTED_WIDE, WIDE
 from competency_gaps.files import no_space_left, write_json
@@ -78,8 +78,8 @@ def export(
     part = target.with_name(f".{target.name}.part")
     parts = [_parts(one, redact=redact) for one in opened]
     with no_space_left(target):
-        shutil.rmtree(part, ignore_errors=True)
-        (part / DATA).mkdir(parents=True)
+        _clear(part)
+        _make(part / DATA)
         _write(part / DATA, "runs.json", as_json(run_list(opened, "static", None)))
         for one in parts:
             names = list(one.names())
@@ -198,26 +198,50 @@ def _check_place(target: Path) -> None:
         raise UserError(f"{str(target)!r} is a file. Give a folder to export to.")
     held = sorted(path.name for path in target.iterdir())
     if held and MARK not in held:
-        some = shorten(visible(", ".join(held)), 100)
-        raise UserError(f"{str(target)!r} is no older export: it holds {some}. Give an empty or a new folder.")
-    foreign = [name for name in held if name not in _own()]
+        raise UserError(f"{str(target)!r} is no older export: it holds {_some(held)}. Give an empty or a new folder.")
+    _check_own(target)
+
+
+def _check_own(folder: Path) -> None:
+    """Raise UserError if an export's folder holds anything else."""
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in (MARK, DATA, *FILES))
     if foreign:
-        some = shorten(visible(", ".join(foreign)), 100)
         raise UserError(
-            f"{str(target)!r} is an older export, but also holds {some}, which would be lost. Move that elsewhere, "
+            f"{str(folder)!r} is an export, but also holds {_some(foreign)}, which would be lost. Move that elsewhere, "
             "or give another folder."
         )
 
 
-def _own() -> Iterator[str]:
-    yield from (MARK, DATA, *page_files())
+def _some(names: list[str]) -> str:
+    return shorten(visible(", ".join(names)), 100)
+
+
+def _clear(folder: Path) -> None:
+    """Remove an export, or what a stopped one left."""
+    if folder.exists():
+        _check_own(folder)
+        shutil.rmtree(folder)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"{str(folder)!r} cannot be made ({error.strerror}). Give a folder elsewhere.") from error
 
 
 def _put(part: Path, target: Path) -> None:
     """Put the finished folder in its place."""
     old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    part.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    _clear(old)
+    try:
+        if target.exists():
+            target.rename(old)
+        part.rename(target)
+    except OSError as error:
+        # As of a folder where a disk is mounted.
+        raise UserError(
+            f"{str(target)!r} cannot be replaced ({error.strerror}): the finished export lies in {str(part)!r}. Move it, "
+            "or give a folder inside of that one."
+        ) from error
+    _clear(old)

@@ -241,7 +241,7 @@ def _put(part: Path, target: Path) -> None:
     except OSError as error:
         # As of a folder where a disk is mounted.
         raise UserError(
-            f"{str(target)!r} cannot be replaced ({error.strerror}): the finished export lies in {str(part)!r}. Move it, "
+            f"{str(target)!r} cannot be replaced ({error.strerror}): the finished export is {str(part)!r}. Move it, "
             "or give a folder inside of that one."
         ) from error
     _clear(old)

@@ -55,11 +55,12 @@ function named(themes: ThemeFile | null, level: Theme["level"], id: string): str
   return theme ? themeName(theme) : `${id}`;
 }
 
-/** How many ranked and other concepts the filters leave, of how many. */
-export function Count({ shown, all, order }: { shown: number; all: number; order: string }) {
+/** How many concepts the filters leave, of how many, and how many are never shown because of their flags. */
+export function Count({ shown, all, hidden, order }: { shown: number; all: number; hidden: number; order: string }) {
   return (
     <span className="count" aria-live="polite" data-testid="count">
-      <b>{integer(shown)}</b> of {integer(all)} concepts<span className="soft">, {order}</span>
+      <b>{integer(shown)}</b> of {integer(all)} concepts
+      <span className="soft">, {order}{hidden > 0 && ` (${integer(hidden)} flagged or never active ones hidden)`}</span>
     </span>
   );
 }

@@ -4,7 +4,7 @@ import { useCallback, useDeferredValue, useEffect, useMemo } from "react";
 import { address, go, useRoute } from "../app/route";
 import { useBenchmark, useFace, useNumberParam, useRun } from "../app/state";
 import { useThemes } from "../data/hooks";
-import { among, ranks, type Sort, type Table } from "../data/table";
+import { among, ranks, select, type Sort, type Table } from "../data/table";
 import type { ColumnSpec, ThemeFile } from "../data/types";
 import { visible } from "../text";
 import { Grid } from "../ui/Grid";
@@ -13,7 +13,7 @@ import { Chips, Count } from "./Chips";
 import { allColumns, defaultColumns, gridColumns, sharedMeasures } from "./columns";
 import "./concepts.css";
 import { download } from "./file";
-import { FILTERS, tests } from "./filters";
+import { FILTERS, ofFlags, shownFlags, tests } from "./filters";
 import { HeatLegend } from "./HeatLegend";
 import { ORDER_WORDS, orderOf, readSort, widened, writeSort } from "./table";
 import { ThemeTree } from "./ThemeTree";
@@ -61,6 +61,11 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
   const { specs, shown, columns } = useColumns(all, benchmark);
   const sort = useMemo(() => readSort(params.get("sort")), [params.get("sort")]);
   const rows = useRows(all, table, sort);
+  const flags = params.get("flags");
+  const hidden = useMemo(() => {
+    const test = ofFlags(shownFlags(flags), table);
+    return test ? table.rows - select(table.rows, [test]).length : 0;
+  }, [flags, table]);
   const grid = useMemo(() => gridColumns({ run, table: all, specs: shown, each, dark, pinned: wide }), [run, all, shown, each, dark, wide]);
   const onSort = useCallback((next: Sort | null) => go({ params: { sort: writeSort(next) } }, true), []);
   const onOpen = useCallback((row: number) => go({ params: { concept: row, item: null } }), []);
@@ -70,13 +75,13 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
     <>
       <Toolbar run={run} columns={specs} shown={columns} defaults={defaultColumns(run, face, benchmark)} onDownload={(kind) => download(kind, view)} />
       <div className="under-tools">
-        <Count shown={rows.length} all={table.rows} order={title ? `by ${visible(title)}, ${sort.descending ? "downwards" : "upwards"}` : ORDER_WORDS[face]} />
+        <Count shown={rows.length} all={table.rows} hidden={hidden} order={title ? `by ${visible(title)}, ${sort.descending ? "downwards" : "upwards"}` : ORDER_WORDS[face]} />
         <Chips themes={themes} />
         {each && <HeatLegend spec={each} table={all} dark={dark} />}
       </div>
       {error && <Failed error={error} />}
       <Grid columns={grid} order={rows} sort={sort} onSort={onSort} onOpen={onOpen} opened={useNumberParam("concept")} label="Concepts" testId="concept-grid"
-        empty={<p>No concept fits all of these filters.{!params.has("flags") && " Flagged concepts are hidden: see Filters."}</p>} />
+        empty={<p>No concept fits all of these filters.{hidden > 0 && " Flagged ones and those that are never active are hidden: “Filters” shows them."}</p>} />
     </>
   );
 }

@@ -24,7 +24,8 @@ export function Toolbar({ run, columns, shown, defaults, onDownload }: Tools) {
   const measures = sharedMeasures(run);
   const each = useRoute().params.get("each");
   return (
-    <div className="tools" role="search" aria-label="Choose concepts">
+    // Escape closes what is open here, and not the panel beside the page as well.
+    <div className="tools" role="search" aria-label="Choose concepts" onKeyDown={(event) => event.key === "Escape" && event.preventDefault()}>
       <Search />
       <Words param="status" label="Verdict" words={PERFORMANCE.map((value) => ({ value, label: value }))} />
       <Words param="coverage" label="Coverage" words={COVERAGE.map((value) => ({ value, label: COVERAGE_WORDS[value]! }))} />

@@ -43,7 +43,8 @@ export function tests(params: URLSearchParams, table: Table): Test[] {
   ].filter((test) => test !== null);
 }
 
-function ofFlags(shown: Flag[], table: Table): Test | null {
+/** Ranked concepts, and those with the flags that are shown; null: all. */
+export function ofFlags(shown: Flag[], table: Table): Test | null {
   if (shown.length === FLAGS.length) return null;
   const ranked = numbers(table, "ranked");
   const alive = numbers(table, "alive");

@@ -41,7 +41,8 @@ function heat(colour: (at: number) => string, place: (value: number) => number, 
   };
 }
 
-const [DARK_INK, LIGHT_INK] = ["#0c0f12", "#ffffff"];
+// Only these two stand out enough from every colour between them.
+const [DARK_INK, LIGHT_INK] = ["#000000", "#ffffff"];
 
 /** Black or white, whichever stands out more from a colour `rgb(r, g, b)`. */
 export function inkOn(background: string): string {

@@ -67,9 +67,9 @@ export function Grid({ columns, order, sort, onSort, onOpen, opened, label, test
   latest.current.onOpen = onOpen;
   const definitions = useMemo(() => columns.map((column) => definition(column, latest.current)), [columns]);
   useEffect(() => {
-    if (!api.current) return;
     const reordered = latest.current.order !== order;
     Object.assign(latest.current, { order, opened });
+    if (!api.current) return;
     if (reordered) {
       api.current.setRowCount(order.length, true);
       if (order.length) api.current.ensureIndexVisible(0, "top");

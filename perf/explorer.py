@@ -107,7 +107,7 @@ def measure(browser: Browser, address: str, asked: Asked, rounds: int, figures: 
     columns = page.evaluate("cgapsMeasure.columns()")
     figures.append(Timed("sort the table", _sorts(page, columns), 0.3))
     figures.append(Timed("search the table", _searches(page, asked.words), 0.3))
-    filters = ("status=weak", "status=typical", "flags=all&n_eff=20", "flags=all&liftmin=2", "flags=all&theme=3")
+    filters = ("status=typical", "status=insufficient", "flags=all&n_eff=20", "flags=all&liftmin=2", "flags=all&theme=3")
     figures.append(Timed("filter the table", [visit(f"concepts?{one}") for one in filters], 0.3))
     visit("concepts?flags=all")
     details = [timed(page, "go", f"#/{key}/concepts?flags=all&concept={one}") for one in asked.concepts]

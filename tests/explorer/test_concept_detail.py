@@ -14,7 +14,8 @@ from safetensors.numpy import load_file, save_file
 
 from competency_gaps import open_run
 from competency_gaps.dictionary.open import open_dictionary
-from competency_gaps.explorer.parts.amounts import SERVED
+from competency_gaps.errors import UserError
+from competency_gaps.explorer.parts.amounts import EXPORTED, SERVED
 from competency_gaps.explorer.parts.coactive import coactive
 from competency_gaps.explorer.parts.concept import concept_details
 from competency_gaps.explorer.parts.context import Context
@@ -239,3 +240,30 @@ def test_exemplars_and_their_strongest_part(hostile, tmp_path):
         shown = concept_details(few, range(5, 6))[0]["exemplars"][0]
         assert shown == {"tokens": tokens[part], "activations": whole["activations"][part], "value": 2.0}
     assert concept_details(replace(context, redact=True), range(5, 6))[0]["exemplars"] is None
+
+
+def test_benchmarks_are_the_rows_of_the_runs_table(context, details):
+    table = context.run.concept_benchmarks
+    columns = ("support", "n_eff", "chi_bench", "chi_model", "gap", "gap_low", "gap_high", "performance_status")
+    for detail in details:
+        assert len(detail["benchmarks"]) == len(context.names)
+        for name, found in zip(context.names, detail["benchmarks"], strict=True):
+            where = (pl.col("concept") == detail["concept"]) & (pl.col("benchmark") == name)
+            row = table.row(by_predicate=where, named=True)
+            assert set(found) == set(columns)
+            for column in columns:
+                known = row[column]
+                assert found[column] == (pytest.approx(known, rel=1e-6) if isinstance(known, float) else known)
+
+
+def test_an_export_leaves_benchmarks_to_their_tables(context):
+    assert concept_details(replace(context, amounts=EXPORTED), range(1))[0]["benchmarks"] is None
+
+
+def test_a_table_of_benchmarks_that_is_cut_is_damaged(hostile, tmp_path):
+    run = shutil.copytree(hostile.run, tmp_path / "run")
+    table = pl.read_parquet(run / "concept_benchmarks.parquet")
+    for damaged in (table.head(-1), table.sort("concept", maintain_order=True)):
+        damaged.write_parquet(run / "concept_benchmarks.parquet")
+        with pytest.raises(UserError, match="in order"):
+            concept_details(Context(open_run(run), "a"), range(1, 2))

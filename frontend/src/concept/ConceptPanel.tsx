@@ -41,7 +41,7 @@ function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
   const probes = run.probes.filter((one) => one.concept === detail.concept);
   return (
     <>
-      <PerBenchmark concept={detail.concept} />
+      <PerBenchmark detail={detail} />
       {probes.length > 0 && (
         <section>
           <h3>On fresh items</h3>

@@ -2,28 +2,46 @@ import { useEffect, useMemo, useState } from "react";
 import { useRun } from "../app/state";
 import { readTable } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
+import type { ConceptDetail, ConceptInBenchmark } from "../data/types";
 import { decimal, integer, magnitude, signed, tenths } from "../format";
 import { visible } from "../text";
 import { IntervalBar } from "../concepts/IntervalBar";
 import { Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 
-/** The concept within each benchmark that activates it; the others in a sentence. */
-export function PerBenchmark({ concept }: { concept: number }) {
+/** Rows of the benchmarks' tables, read only where the detail does not bring them. */
+function useInBenchmarks({ concept, benchmarks }: ConceptDetail): { rows: ConceptInBenchmark[] | null; error: Error | null } {
   const run = useRun();
   const [tables, setTables] = useState<Table[] | null>(null);
   const [error, setError] = useState<Error | null>(null);
+  const absent = benchmarks === null;
   useEffect(() => {
+    if (!absent) return;
     let current = true;
     Promise.all(run.benchmarks.map((_, place) => readTable(run.key, `concepts/${place}.parquet`))).then((all) => current && setTables(all), (fault: Error) => current && setError(fault));
     return () => { current = false; };
-  }, [run]);
-  const lines = useMemo(() => tables?.map((table, place) => ({ table, place, support: number(table, "support", concept) ?? 0 })), [tables, concept]);
+  }, [run, absent]);
+  return { rows: useMemo(() => benchmarks ?? tables?.map((table) => inTable(table, concept)) ?? null, [benchmarks, tables, concept]), error };
+}
+
+function inTable(table: Table, concept: number): ConceptInBenchmark {
+  const at = (key: string) => number(table, key, concept);
+  return {
+    support: at("support") ?? 0, n_eff: at("n_eff"), chi_bench: at("chi_bench"), chi_model: at("chi_model"),
+    gap: at("gap"), gap_low: at("gap_low"), gap_high: at("gap_high"), performance_status: text(table, "performance_status", concept),
+  };
+}
+
+/** The concept within each benchmark that activates it; the others in a sentence. */
+export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
+  const run = useRun();
+  const { rows, error } = useInBenchmarks(detail);
   if (error) return <Failed error={error} />;
-  if (!lines) return <Loading what="its benchmarks" />;
-  const active = lines.filter((one) => one.support > 0);
-  const silent = lines.filter((one) => one.support === 0).map((one) => visible(run.benchmarks[one.place]!.name));
-  const reach = Math.max(0.05, ...active.map(({ table }) => Math.max(Math.abs(number(table, "gap_low", concept) ?? 0), Math.abs(number(table, "gap_high", concept) ?? 0))));
+  if (!rows) return <Loading what="its benchmarks" />;
+  const lines = rows.map((row, place) => ({ row, place }));
+  const active = lines.filter(({ row }) => row.support > 0);
+  const silent = lines.filter(({ row }) => row.support === 0).map(({ place }) => visible(run.benchmarks[place]!.name));
+  const reach = Math.max(0.05, ...active.map(({ row }) => Math.max(Math.abs(row.gap_low ?? 0), Math.abs(row.gap_high ?? 0))));
   return (
     <section>
       <h3>By benchmark</h3>
@@ -32,19 +50,15 @@ export function PerBenchmark({ concept }: { concept: number }) {
           <table className="by-benchmark" data-testid="concept-benchmarks">
             <thead><tr><th>Benchmark</th><th>Gap</th><th aria-label="Gap as a bar" /><th>χ model</th><th>χ bench</th><th>Items</th><th>n eff</th><th>Verdict</th></tr></thead>
             <tbody>
-              {active.map(({ table, place, support }) => {
-                const at = (key: string) => number(table, key, concept);
-                const status = text(table, "performance_status", concept);
-                return (
-                  <tr key={place}>
-                    <th scope="row"><bdi>{visible(run.benchmarks[place]!.name)}</bdi></th>
-                    <td title={`${signed(at("gap"))} [${signed(at("gap_low"))}, ${signed(at("gap_high"))}]`}>{signed(at("gap"))}</td>
-                    <td className="bar-cell"><IntervalBar scale={{ from: -reach, to: reach, neutral: 0 }} at={at("gap")} low={at("gap_low")} high={at("gap_high")} status={status} /></td>
-                    <td>{decimal(at("chi_model"))}</td>
-                    <td>{magnitude(at("chi_bench"))}</td><td>{integer(support)}</td><td>{tenths(at("n_eff"))}</td><td className="word"><Status status={status} /></td>
-                  </tr>
-                );
-              })}
+              {active.map(({ row, place }) => (
+                <tr key={place}>
+                  <th scope="row"><bdi>{visible(run.benchmarks[place]!.name)}</bdi></th>
+                  <td title={`${signed(row.gap)} [${signed(row.gap_low)}, ${signed(row.gap_high)}]`}>{signed(row.gap)}</td>
+                  <td className="bar-cell"><IntervalBar scale={{ from: -reach, to: reach, neutral: 0 }} at={row.gap} low={row.gap_low} high={row.gap_high} status={row.performance_status} /></td>
+                  <td>{decimal(row.chi_model)}</td>
+                  <td>{magnitude(row.chi_bench)}</td><td>{integer(row.support)}</td><td>{tenths(row.n_eff)}</td><td className="word"><Status status={row.performance_status} /></td>
+                </tr>
+              ))}
             </tbody>
           </table>
         </div>

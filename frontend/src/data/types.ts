@@ -180,6 +180,8 @@ export interface ConceptDetail {
   coactive: [number, number][];
   /** Entries of other people's lists (`cgaps match`). */
   matched: { taxonomy: string; entry: string; similarity: number; verdict: string | null }[];
+  /** How it stands in each benchmark, in the order of `RunInfo.benchmarks`; null in an exported explorer: `concepts/K.parquet` says it. */
+  benchmarks: ConceptInBenchmark[] | null;
   /** CAS over the items in which it is active, 20 bins of equal width from 0 to `max`; `score`: mean score of the scored items of a
    * bin. Without bins, `max` 0: it is active in none. */
   histogram: { max: number; counts: number[]; score: (number | null)[] };
@@ -188,6 +190,14 @@ export interface ConceptDetail {
   exemplars: { tokens: string[]; activations: number[]; value: number }[] | null;
   /** Address of its page at Neuronpedia. */
   neuronpedia: string | null;
+}
+
+/** A concept within one benchmark, as in `concepts/K.parquet`. */
+export interface ConceptInBenchmark {
+  support: number; n_eff: number | null;
+  chi_bench: number | null; chi_model: number | null;
+  gap: number | null; gap_low: number | null; gap_high: number | null;
+  performance_status: string | null;
 }
 
 /** An item as one concept sees it; its texts lie in the item's detail. */

@@ -27,6 +27,8 @@ class Amounts:
     """Tokens of a window, around its strongest; None: all."""
     active_tokens: int | None = None
     """Tokens of an item on which a concept is active, the strongest; None: all."""
+    benchmarks: bool = True
+    """Whether a concept's detail says how it stands in each benchmark, or leaves that to the benchmarks' tables."""
     salient: int = 20
     """Concepts of an item."""
     text: int | None = None
@@ -34,7 +36,7 @@ class Amounts:
 
 
 SERVED = Amounts()
-EXPORTED = Amounts(exemplars=3, active_tokens=32, text=10_000)
+EXPORTED = Amounts(exemplars=3, benchmarks=False, active_tokens=32, text=10_000)
 """[ours] Of a run of few concepts: near all, but for texts of a length that nobody reads in a browser."""
 EXPORTED_WIDE = Amounts(
     strongest=2,
@@ -46,6 +48,7 @@ EXPORTED_WIDE = Amounts(
     exemplars=1,
     exemplar_tokens=12,
     active_tokens=6,
+    benchmarks=False,
     salient=10,
     text=4_000,
 )

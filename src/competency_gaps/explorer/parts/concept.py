@@ -53,6 +53,7 @@ def concept_details(context: Context, concepts: range) -> list[dict[str, Any]]:
             **_directions(context, concept),
             "coactive": partners[number][: context.amounts.coactive],
             "matched": context.sources.matched.get(concept, []),
+            "benchmarks": context.sources.in_benchmarks(concept) if context.amounts.benchmarks else None,
             "histogram": histograms[number],
             "items": items[number],
             "exemplars": _exemplars(context, concept),

@@ -15,6 +15,7 @@ from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.activations.by_item import ItemRows
 from competency_gaps.dictionary.label_table import empty_labels
 from competency_gaps.dictionary.open import Dictionary
+from competency_gaps.errors import UserError
 from competency_gaps.matching.kept import read_matches
 from competency_gaps.runs.open import Run
 from competency_gaps.text import shorten
@@ -25,6 +26,14 @@ TEXTS = (
 )
 """Columns of ``items.parquet`` that only an item's detail and the search need."""
 _ENTRY_LIMIT = 200
+
+
+IN_BENCHMARK = {
+    "support": pl.Int32,
+    **dict.fromkeys(("n_eff", "chi_bench", "chi_model", "gap", "gap_low", "gap_high"), pl.Float32),
+    "performance_status": pl.Categorical,
+}
+"""What a concept's detail says of each benchmark, in the types in which a hundred thousand concepts take least room."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +111,32 @@ class Sources:
         if "epochs" not in pl.scan_parquet(self._table).collect_schema().names():
             return [1] * self.items.height
         return pl.read_parquet(self._table, columns=["epochs"])["epochs"].fill_null(1).to_list()
+
+    def in_benchmarks(self, concept: int) -> list[dict[str, Any]]:
+        """How a concept stands in each benchmark: ``IN_BENCHMARK``, in the order of the benchmarks.
+
+        Raises
+        ------
+        UserError
+            If ``concept_benchmarks.parquet`` does not hold every concept in every benchmark, in order.
+        """
+        width, count = self.run.width, len(self.run.manifest["benchmarks"])
+        table = self._in_benchmarks
+        rows = (
+            table[[place * width + concept for place in range(count)]] if table.height == width * count else table[:0]
+        )
+        if rows["concept"].to_list() != [concept] * count:
+            file = self.run.path / "concept_benchmarks.parquet"
+            raise UserError(
+                f"{file} does not hold {width} concepts of {count} benchmarks in order: the run is damaged. "
+                "Run 'cgaps run' on the folder again."
+            )
+        return rows.drop("concept").to_dicts()
+
+    @cached_property
+    def _in_benchmarks(self) -> pl.DataFrame:
+        columns = [pl.col("concept"), *(pl.col(name).cast(kind) for name, kind in IN_BENCHMARK.items())]
+        return pl.scan_parquet(self.run.path / "concept_benchmarks.parquet").select(columns).collect()
 
     def labels_of(self, concept: int, columns: Sequence[str]) -> list[tuple[Any, ...]]:
         """Labels that the dictionary has of a concept, those that it would rather show first."""

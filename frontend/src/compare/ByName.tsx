@@ -19,7 +19,7 @@ export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo
       <p className="soft">
         {shared === 0 ? "No benchmark has the same name in both runs." : `${integer(shared)} of ${plural(names.length, "benchmark")} are in both runs by name. Whether their items are the same is not looked at.`}
       </p>
-      <div className="compare-table" role="region" tabIndex={0} aria-label="Benchmarks of both runs">
+      <div className="compare-table" role="region" tabIndex={0} aria-label="Table of benchmarks">
         <table data-testid="compare-benchmarks">
           <thead>
             <tr>
@@ -74,7 +74,7 @@ function Themes({ first, second }: { first: Theme[]; second: Theme[] }) {
       <h2>Themes</h2>
       <p className="soft">{lines.length === 0 ? "No theme has the same name in both runs." : `${plural(lines.length, "theme")} of the same name, the largest difference of gaps first.`}</p>
       {lines.length > 0 && (
-        <div className="compare-table" role="region" tabIndex={0} aria-label="Themes of both runs">
+        <div className="compare-table" role="region" tabIndex={0} aria-label="Table of themes">
           <table data-testid="compare-themes">
             <thead>
               <tr>

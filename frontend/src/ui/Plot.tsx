@@ -16,6 +16,11 @@ export function Chart({ options, label, height }: { options: Plot.PlotOptions; l
     if (!place.current || width < 40) return;
     const drawn = Plot.plot({ className: "plot", width, height, ...options, figure: false });
     for (const style of drawn.querySelectorAll("style")) style.remove();
+    // Its parts are no elements that may be named, and the whole has a name.
+    for (const part of drawn.querySelectorAll("[aria-label], [aria-description]")) {
+      part.removeAttribute("aria-label");
+      part.removeAttribute("aria-description");
+    }
     drawn.setAttribute("role", "img");
     drawn.setAttribute("aria-label", label);
     place.current.replaceChildren(drawn);

@@ -271,6 +271,7 @@ def values(text):
         ("gsm8k-v2, top10", [8_000, 2, 10]),
         ("1. first\n2) second 7\n  3. third", [7]),
         ("1,2,3 and .5", [1, 2, 3, 0.5]),
+        ("<U+202E>5 and <U+0007>", [5]),
         ("no numbers", []),
     ],
 )

@@ -24,14 +24,14 @@ function PieceText({ turn, piece }: { turn: number; piece: Piece }) {
   if (piece.query === null) {
     return (
       <Tooltip label="No query gave this number: it is not from the run." events={{ hover: true, focus: true, touch: true }}>
-        <span className="untraced" tabIndex={0} data-testid="chat-untraced">{text}<span className="visually-hidden"> (not from the run)</span></span>
+        <span className="untraced" tabIndex={0} role="note" aria-label={`${text}, not from the run`} data-testid="chat-untraced">{text}</span>
       </Tooltip>
     );
   }
   const query = piece.query;
   return (
-    <button type="button" className="traced" data-testid="chat-traced" onClick={() => reveal(anchorOf(turn, query))}>
-      {text}<sup aria-hidden="true">{query}</sup><span className="visually-hidden"> (from query {query})</span>
+    <button type="button" className="traced" aria-label={`${text}, from query ${query}`} data-testid="chat-traced" onClick={() => reveal(anchorOf(turn, query))}>
+      {text}<sup>{query}</sup>
     </button>
   );
 }

@@ -23,7 +23,8 @@ _NUMBER = re.compile(
 )
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 _SCALES = {"k": 3, "thousand": 3, "M": 6, "million": 6}
-_LIST_MARK = re.compile(r"^[ \t]*\d{1,3}[.)](?=\s)", re.MULTILINE)
+_NO_NUMBER = re.compile(r"^[ \t]*\d{1,3}[.)](?=\s)|<U\+[0-9A-F]{4,6}>", re.MULTILINE)
+"""Marks of a list, and characters that are made visible."""
 _WHOLE_FROM = 10
 """Least size of a number that may be rounded to whole ones and still be called the same [ours]."""
 
@@ -52,12 +53,12 @@ def written_numbers(text: str) -> Iterator[Written]:
 
     Whole numbers, decimals (with a point, or a comma where that can be no separator of thousands), separators of
     thousands, signs (a true minus and dashes too), powers of ten, ``%`` and "percent", ``k`` and "million". Digits
-    inside of names count like others. Numbers that only mark the points of a list do not count.
+    inside of names count like others. What only marks the points of a list, or a character that cannot be seen, does
+    not.
     """
-    marks = {found.start(): found.end() for found in _LIST_MARK.finditer(text)}
-    spans = sorted(marks.items())
+    passed = [found.span() for found in _NO_NUMBER.finditer(text)]
     for found in _NUMBER.finditer(text):
-        if any(start <= found.start("digits") < end for start, end in spans):
+        if any(start <= found.start("digits") < end for start, end in passed):
             continue
         yield _written(found)
 

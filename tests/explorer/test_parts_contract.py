@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import re
@@ -17,6 +18,7 @@ from competency_gaps.runs.open import open_run
 TYPES = Path(__file__).resolve().parents[2] / "frontend" / "src" / "data" / "types.ts"
 
 
+@functools.cache
 def interfaces() -> dict[str, str]:
     """Bodies of the interfaces in ``types.ts`` by name, without comments."""
     text = re.sub(r"/\*.*?\*/|//[^\n]*", "", TYPES.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -30,6 +32,7 @@ def interfaces() -> dict[str, str]:
     return found
 
 
+@functools.cache
 def fields(body: str) -> dict[str, str]:
     """Names of an interface's fields, and their types as they are written."""
     found, name, depth, part = {}, None, 0, ""
@@ -81,7 +84,8 @@ def check(value: object, kind: str, where: str) -> None:
         assert isinstance(value, plain) and (option == "boolean" or not isinstance(value, bool)), f"{where}: {value!r}"
 
 
-def split(text: str, mark: str) -> list[str]:
+@functools.cache
+def split(text: str, mark: str) -> tuple[str, ...]:
     """Cut at a mark outside of brackets."""
     parts, depth = [""], 0
     for letter in text:
@@ -90,7 +94,7 @@ def split(text: str, mark: str) -> list[str]:
             parts.append("")
         else:
             parts[-1] += letter
-    return [part.strip() for part in parts if part.strip()]
+    return tuple(part.strip() for part in parts if part.strip())
 
 
 @pytest.fixture(params=["whole", "redacted", "bare"])

@@ -1,0 +1,209 @@
+"""``run.json`` and ``themes.json`` say what the report and the run's tables say."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import polars as pl
+import pytest
+from explorer_runs import NAMES, SIZES, hostile_run
+
+from competency_gaps.dictionary.of_run import dictionary_of
+from competency_gaps.explorer.parts import Parts
+from competency_gaps.files import write_json
+from competency_gaps.report import columns, findings, headline, page
+from competency_gaps.runs.open import open_run
+
+
+def info(folder, **options) -> dict:
+    run = open_run(folder)
+    return json.loads(Parts(run, key="key", **options).read("run.json"))
+
+
+@pytest.fixture(scope="module")
+def found(hostile) -> dict:
+    return info(hostile.run, dictionary=dictionary_of(open_run(hostile.run), hostile.dictionary))
+
+
+def test_findings_and_cautions_are_the_reports(hostile, found):
+    run = open_run(hostile.run)
+    view, ranked = headline.overview(run), findings.ranking(run.concepts, run.manifest["evidence"])
+    expected = [(one.number, one.sentence, one.tone) for one in headline.findings(run, view, ranked)]
+    assert [(one["number"], one["sentence"], one["tone"]) for one in found["findings"]] == expected
+    assert found["question"] == headline.question(view)
+    texts = [one["text"] for one in found["cautions"]]
+    assert texts[0] == page.gate_warning(run.manifest) and found["cautions"][0]["tone"] == "bad"
+    assert texts[-1] == findings.caution(ranked) and found["cautions"][-1]["tone"] == "open"
+    (other,) = texts[1:-1]
+    assert found["cautions"][1]["tone"] == "bad" and "the log is of the model 'another-model'" in other
+
+
+def test_links_lead_where_the_finding_is_seen(found):
+    by_sentence = {one["sentence"].split(" (")[0][:40]: one["link"] for one in found["findings"]}
+    links = list(by_sentence.values())
+    assert "concepts?face=model&status=weak" in links and "concepts?face=benchmark&coverage=missing" in links
+    (narrow,) = [one for one in found["findings"] if "narrowest" in one["sentence"]]
+    place = int(narrow["link"].split("bench=")[1].split("&")[0])
+    assert NAMES[place] in narrow["sentence"]
+
+
+def test_counts_are_those_of_the_table(hostile, found):
+    table = open_run(hostile.run).concepts
+    alive = table.filter("alive")
+    ranked = table.filter("ranked")
+    weak = ranked.filter(pl.col("performance_status") == "weak")
+    assert found["counts"] == {
+        "alive": alive.height,
+        "exercised": alive.filter(pl.col("support") > 0).height,
+        "missing": alive.filter(pl.col("support") == 0).height,
+        "ranked": ranked.height,
+        "tested": ranked["q_value"].drop_nulls().len(),
+        "weak": weak.height,
+        "weak_groups": weak["leader"].n_unique(),
+        "strong": 0,
+        "strong_groups": 0,
+        "insufficient": ranked.filter(pl.col("performance_status") == "insufficient").height,
+    }
+    assert found["counts"]["weak"] == 3 and found["counts"]["missing"] == 5
+
+
+def test_benchmarks_are_those_of_the_table(hostile, found):
+    run = open_run(hostile.run)
+    for place, (one, row) in enumerate(zip(found["benchmarks"], run.benchmarks.iter_rows(named=True), strict=True)):
+        assert one["name"] == row["benchmark"] == NAMES[place] and one["items"] == SIZES[place]
+        for name in ("kept", "excluded", "scored", "covered", "missing", "alive"):
+            assert one[name] == row[name]
+        for name in ("mean_score", "mean_span_tokens"):
+            assert one[name] == (None if row[name] is None else pytest.approx(row[name], rel=1e-6))
+        own = run.concept_benchmarks.filter(pl.col("benchmark") == row["benchmark"])
+        assert one["tested"] == own["q_value"].drop_nulls().len()
+        assert one["weak"] == (own["performance_status"] == "weak").sum()
+        assert one["left_out"] == [{"where": f"2 records: b{place}.jsonl:7 …", "reason": "no <b>answer</b>"}]
+        assert one["warnings"] == (
+            ["the log is of the model 'another-model', the activations come from 'tiny/<b>model</b>'."] * (place == 1)
+        )
+    assert found["benchmarks"][3]["mean_score"] is None and found["benchmarks"][2]["mean_score"] is None
+
+
+def test_overlap_is_the_tables_in_both_orders(hostile, found):
+    run = open_run(hostile.run)
+    for name, matrix in found["overlap"].items():
+        for a, first in enumerate(NAMES):
+            for b, second in enumerate(NAMES):
+                pair = run.overlap.filter((pl.col("benchmark_a") == first) & (pl.col("benchmark_b") == second))
+                expected = pair[name][0]
+                assert matrix[a][b] == (None if expected is None else pytest.approx(expected, rel=1e-6))
+
+
+def test_redundancy_counts_ranked_concepts(hostile, found):
+    run = open_run(hostile.run)
+    ranked = set(run.concepts.filter("ranked")["concept"])
+    own = {
+        place: ranked
+        & set(
+            run.concept_benchmarks.filter((pl.col("benchmark") == name) & (pl.col("chi_bench") > 0))[
+                "concept"
+            ].to_list()
+        )
+        for place, name in enumerate(NAMES)
+    }
+    seen: set[int] = set()
+    for one in found["redundancy"]:
+        assert one["adds"] == len(own[one["benchmark"]] - seen) and one["covered"] == len(own[one["benchmark"]])
+        seen |= own[one["benchmark"]]
+        assert one["cumulative"] == len(seen)
+
+
+def test_titles_and_hints_are_the_reports(found):
+    by_key = {spec["key"]: spec for spec in found["columns"]}
+    for column in columns.CONCEPT:
+        assert by_key[column.key]["title"] == column.title and by_key[column.key]["hint"] == column.hint
+        assert by_key[column.key]["interval"] == column.interval
+
+
+def test_the_card_holds_the_reports(hostile, found):
+    run = open_run(hostile.run)
+    card = {one["name"]: one for one in found["card"]}
+    for fact in page.run_card(run.manifest):
+        assert card[fact.name]["value"] == fact.value and card[fact.name]["note"] == fact.note
+    assert (
+        "explained variance 0.41" in card["SAE gate"]["note"]
+        and card["SAE gate"]["value"] == "failed, forced by the user"
+    )
+    assert card["Reference"]["value"] == "reference.parquet" and "labels" not in found["versions"]
+    assert found["command"] == run.manifest["command"]
+    assert ["span", "question"] in found["settings"]
+
+
+def test_what_there_is_to_show(hostile, bare, found):
+    assert found["has"] == {
+        "themes": True,
+        "map": True,
+        "tokens": True,
+        "lift": True,
+        "promoted": True,
+        "similar": True,
+        "exemplars": False,
+    }
+    without = info(bare.run)
+    assert not any(without["has"][name] for name in ("themes", "map", "promoted", "similar", "exemplars"))
+    hidden = info(hostile.run, redact=True)
+    assert hidden["redacted"] and not hidden["has"]["tokens"] and hidden["card"][-1]["value"] == "run"
+
+
+def test_verdicts_and_probes_are_read(hostile, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(hostile.run, folder)
+    assert info(folder)["verdicts"] is None and info(folder)["probes"] == []
+    verdict = {"test": "subsampling", "sentence": "It holds.", "tone": "good"}
+    write_json(folder / "robustness.json", {"seed": 0, "verdicts": [verdict]})
+    for age, (name, concept) in enumerate([("new", 2), ("old", 5)]):
+        row = {"concept": concept, "label": None, "claim": "weak", "verdict": "holds", "sentence": "s", "p_value": 0.1}
+        file = folder / "probes" / name / "verdicts.json"
+        write_json(file, {"criterion": {}, "concepts": [row]})
+        os.utime(file, (10_000 - age, 10_000 - age))
+    write_json(folder / "probes" / "damaged" / "verdicts.json", {"concepts": [{"concept": 3}]})
+    found = info(folder)
+    assert found["verdicts"] == [verdict]
+    assert [one["concept"] for one in found["probes"]] == [2, 5]
+    assert set(found["probes"][0]) == {"concept", "label", "claim", "verdict", "sentence"}
+
+
+def test_themes_are_the_tables(hostile):
+    run = open_run(hostile.run)
+    rows = json.loads(Parts(run, key="k").read("themes.json"))["themes"]
+    assert len(rows) == run.theme_results.height
+    for row in rows:
+        this = (pl.col("level") == row["level"]) & (pl.col("id") == row["id"])
+        own = run.theme_results.row(by_predicate=this, named=True)
+        assert own["name"] == row["name"] and own["parent"] == row["parent"]
+        assert row["chi_bench"] == pytest.approx(own["chi_bench"], rel=1e-6)
+        for place, name in enumerate(NAMES):
+            within = run.theme_benchmarks.row(by_predicate=this & (pl.col("benchmark") == name), named=True)
+            shown = row["benchmarks"][place]["chi_bench"]
+            assert shown == (None if within["chi_bench"] is None else pytest.approx(within["chi_bench"], rel=1e-6))
+            assert row["benchmarks"][place]["support"] == within["support"]
+
+
+def test_what_is_not_finite_is_null(tmp_path):
+    made = hostile_run(tmp_path)
+    path = made.run / "benchmarks.parquet"
+    pl.read_parquet(path).with_columns(mean_span_tokens=pl.lit(float("nan"))).write_parquet(path)
+    text = Parts(open_run(made.run), key="k").read("run.json").decode()
+    assert "NaN" not in text and json.loads(text)["benchmarks"][0]["mean_span_tokens"] is None
+
+
+def test_a_lone_surrogate_passes(tmp_path):
+    made = hostile_run(tmp_path)
+    path = made.run / "manifest.json"
+    content = json.loads(path.read_text())
+    content["command"] = "cgaps run \ud800.yaml"
+    path.write_text(json.dumps(content))
+    assert (
+        "ud800"
+        in json.loads(Parts(open_run(made.run), key="k").read("run.json"))["command"]
+        .encode("ascii", "backslashreplace")
+        .decode()
+    )

@@ -118,10 +118,7 @@ def test_weak_themes_come_by_what_they_may_be(changed):
     number = pl.col("id").cast(pl.Float64)
     folder = changed(
         "theme_results",
-        pl.when(pl.col("level") == "subtheme")
-        .then(pl.lit("weak"))
-        .otherwise(pl.lit("typical"))
-        .alias("performance_status"),
+        performance_status=pl.when(pl.col("level") == "subtheme").then(pl.lit("weak")).otherwise(pl.lit("typical")),
         q_value=pl.lit(0.5),
         gap=pl.lit(-0.1),
         gap_low=-0.2 - 0.01 * number,
@@ -147,7 +144,7 @@ def test_missing_concepts_of_what_a_benchmark_weighs(hostile, changed):
     weight = pl.when((pl.col("level") == "subtheme") & (pl.col("id") == 1)).then(50.0).otherwise(pl.col("chi_bench"))
     changed(
         "theme_benchmarks",
-        pl.when(pl.col("benchmark") == NAMES[0]).then(weight).otherwise("chi_bench").alias("chi_bench"),
+        chi_bench=pl.when(pl.col("benchmark") == NAMES[0]).then(weight).otherwise("chi_bench"),
     )
     silent = pl.col("concept").is_in([8, 9, 40]) & (pl.col("benchmark") == NAMES[0])
     folder = changed("concept_benchmarks", chi_bench=pl.when(silent).then(0.0).otherwise("chi_bench"))

@@ -31,7 +31,7 @@ function PieceText({ turn, piece }: { turn: number; piece: Piece }) {
   const query = piece.query;
   return (
     <button type="button" className="traced" aria-label={`${text}, from query ${query}`} data-testid="chat-traced" onClick={() => reveal(anchorOf(turn, query))}>
-      {text}<sup>{query}</sup>
+      {text}<sup aria-hidden="true">{query}</sup>
     </button>
   );
 }

@@ -1,4 +1,4 @@
-import type { Table } from "../data/table";
+import type { Column, Table } from "../data/table";
 import type { ColumnSpec } from "../data/types";
 
 /** Ends of a bar's scale, the same in a whole column, and where its neutral line stands. */
@@ -8,21 +8,27 @@ export interface Scale {
   neutral: number | null;
 }
 
-/** The scale of a column with intervals: a share from 0 to 1; a signed one as far to both sides as nearly all of its values go. */
+/** The scale of a column with intervals: a share from 0 to 1; a signed one as far to both sides as most of its intervals go. */
 export function reach(spec: Pick<ColumnSpec, "key" | "kind">, table: Table): Scale {
   if (spec.kind !== "signed") return { from: 0, to: 1, neutral: null };
-  const most = Math.max(largest(table, spec.key), 0.01);
+  const most = Math.max(largest(table, spec.key), largest(table, `${spec.key}_low`, 0.9), largest(table, `${spec.key}_high`, 0.9), 0.01);
   return { from: -most, to: most, neutral: 0 };
 }
 
-/** Size that 98 of 100 values of ranked concepts do not exceed. */
-export function largest(table: Table, key: string): number {
+/** Size that a part of the values of ranked concepts does not exceed; 0 without any. */
+export function largest(table: Table, key: string, part = 0.98): number {
   const column = table.columns[key];
   const ranked = table.columns.ranked;
   if (column?.kind !== "number" || ranked?.kind !== "flag") return 0;
-  const sizes = Float64Array.from(column.values as Float32Array, Math.abs).filter((size, row) => Number.isFinite(size) && ranked.values[row] === 1).sort();
-  return sizes[Math.floor(0.98 * (sizes.length - 1))] ?? 0;
+  let sizes = known.get(column);
+  if (!sizes) {
+    sizes = Float64Array.from(column.values as Float32Array, Math.abs).filter((size, row) => Number.isFinite(size) && ranked.values[row] === 1).sort();
+    known.set(column, sizes);
+  }
+  return sizes[Math.floor(part * (sizes.length - 1))] ?? 0;
 }
+
+const known = new WeakMap<Column, Float64Array>();
 
 interface Bar {
   scale: Scale;

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { go, useRoute } from "../app/route";
 import { type Face, useFace, useNumberParam } from "../app/state";
 import type { ThemeFile } from "../data/types";
-import { integer, magnitude, percent, plural, signed } from "../format";
+import { integer, magnitude, percent, signed } from "../format";
 import { shorten, visible } from "../text";
 import { ofAll } from "./columns";
 import { IntervalBar, type Scale } from "./IntervalBar";
@@ -64,10 +64,11 @@ function sentence(tree: Branch[], face: Face): string {
   return `${ofAll(of("weak"), tree.length)} weak, ${integer(of("strong"))} strong`;
 }
 
-/** As far as nearly all intervals of themes go. */
+/** As far as all gaps of themes go, and nearly all of their intervals. */
 function gapScale(tree: Branch[]): Scale {
-  const sizes = tree.flatMap(({ low, high }) => (low === null || high === null ? [] : [Math.max(-low, high)])).sort((a, b) => a - b);
-  const most = Math.max(sizes[Math.floor(0.9 * (sizes.length - 1))] ?? 0, 0.01);
+  const ends = tree.flatMap(({ low, high }) => (low === null || high === null ? [] : [Math.max(-low, high)])).sort((a, b) => a - b);
+  const gaps = tree.map(({ gap }) => 1.1 * Math.abs(gap ?? 0));
+  const most = Math.max(0.01, ends[Math.floor(0.9 * (ends.length - 1))] ?? 0, ...gaps);
   return { from: -most, to: most, neutral: 0 };
 }
 
@@ -123,7 +124,7 @@ function Coverage({ branch }: { branch: Branch }) {
       <span className="share-bar" aria-hidden="true"><span style={{ width: `${100 * (share ?? 0)}%` }} /></span>
       <span className={`figure ${counts.missing ? "weak" : ""}`}>{percent(share)}</span>
       <span className="counts">
-        {counts.ranked === 0 ? "no ranked concept" : <>{integer(counts.missing)} missing of {plural(counts.ranked, "concept")}, coverage {magnitude(branch.coverage)}</>}
+        {counts.ranked === 0 ? "no ranked concept" : <>{integer(counts.missing)} missing of {integer(counts.ranked)}, coverage {magnitude(branch.coverage)}</>}
       </span>
     </>
   );

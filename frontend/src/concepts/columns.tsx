@@ -72,7 +72,7 @@ function labelColumn(run: RunInfo, table: Table, pinned: boolean): GridColumn {
     hint: run.columns.find((spec) => spec.key === "label")?.hint ?? "What activates the concept",
     text: (row) => labelText(table, row),
     show: (row) => <LabelCell table={table} row={row} />,
-    width: pinned ? 330 : 250,
+    width: pinned ? 330 : 210,
     pinned,
   };
 }
@@ -93,7 +93,7 @@ function columnOf(spec: ColumnSpec, table: Table): GridColumn {
   return {
     ...base,
     show: (row) => (
-      <span className="interval-cell">
+      <span className="interval-cell" title={cellText(spec, table, row)}>
         <span>{written(spec.kind, number(table, spec.key, row))}</span>
         <IntervalBar scale={scale} at={number(table, spec.key, row)} low={number(table, `${spec.key}_low`, row)} high={number(table, `${spec.key}_high`, row)}
           status={text(table, "performance_status", row)} />

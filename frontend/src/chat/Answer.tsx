@@ -30,8 +30,8 @@ function PieceText({ turn, piece }: { turn: number; piece: Piece }) {
   }
   const query = piece.query;
   return (
-    <button type="button" className="traced" aria-label={`${text}, from query ${query}`} data-testid="chat-traced" onClick={() => reveal(anchorOf(turn, query))}>
-      {text}<sup aria-hidden="true">{query}</sup>
+    <button type="button" className="traced" data-query={query} aria-label={`${text}, from query ${query}`} data-testid="chat-traced" onClick={() => reveal(anchorOf(turn, query))}>
+      {text}
     </button>
   );
 }

@@ -26,7 +26,8 @@ def export(
 ) -> None:
     """Write a static explorer: tables, map, details and items of runs, to be mailed or put on any web server.
 
-    An older export in DIR is replaced; a folder that holds anything else is left alone.
+    An older export in DIR is replaced; a folder that holds anything else is left alone. Labels stay with --redact: they
+    can hold words of the texts that they were made from.
     """
     *runs, folder = paths
     if not runs:
@@ -43,9 +44,14 @@ def export(
         return
     console = Console()
     left_out = ", without prompts, responses and answers" if redact else ""
-    lines = (
+    lines: tuple[str, ...] = (
         f"Export: {done.folder}, {done.size / 1e6:,.1f} MB in {done.files:,} files{left_out}",
         f"Open {done.folder / 'index.html'} in a browser, or put the folder on any web server.",
     )
+    if redact:
+        lines = (
+            *lines,
+            "Labels are in it: look at them before you share, they can hold words of the texts they describe.",
+        )
     for line in lines:
         console.print(visible(line), highlight=False, markup=False, soft_wrap=True)

@@ -26,8 +26,9 @@ def export(
 ) -> None:
     """Write a static explorer: tables, map, details and items of runs, to be mailed or put on any web server.
 
-    An older export in DIR is replaced; a folder that holds anything else is left alone. Labels stay with --redact: they
-    can hold words of the texts that they were made from.
+    An older export in DIR is replaced; a folder that holds anything else is left alone.
+
+    Labels stay with --redact: they can hold words of the texts that they were made from.
     """
     *runs, folder = paths
     if not runs:

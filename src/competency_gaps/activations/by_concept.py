@@ -112,7 +112,7 @@ class ByConcept:
         return self.columns(concept, concept + 1)
 
     def columns(self, first: int, last: int) -> ConceptColumn:
-        """The items of concepts ``first`` to ``last - 1``, one concept after the other, as many as :attr:`support` says."""
+        """The items of concepts ``first`` to ``last - 1``, one concept after the other (see :attr:`support`)."""
         part = slice(int(self._start[first]), int(self._start[last]))
         return ConceptColumn(*(np.array(array[part]) for array in self._arrays))
 

@@ -1,0 +1,57 @@
+"""What logs left in doubt stands in the report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from competency_gaps.benchmarks.item import Benchmark, SourceReport
+from competency_gaps.logs.describe import with_model_warnings
+from competency_gaps.report.html import render
+from competency_gaps.report.sources import SourceWarning, source_warnings, unread
+
+
+def entry(name: str, *reports: dict) -> dict:
+    return {"name": name, "items": 1, "policy": "choice", "left_out": [], "source": list(reports)}
+
+
+def test_a_log_of_another_model_is_a_bad_warning():
+    report = SourceReport(benchmark="b", format="lm_eval", files=(), model="Org/Other-7B", warnings=("two metrics",))
+    kept = with_model_warnings(Benchmark("b", (), reports=(report,)), "Org/Ours-7B")[0].reports[0]
+    manifest = {"benchmarks": [entry("a"), entry("b", {"warnings": list(kept.warnings)}), {"name": "c"}]}
+    plain, bad = source_warnings(manifest)
+    assert plain == SourceWarning("b", "two metrics", False)
+    assert bad.bad and bad.text.startswith("the log is of the model 'Org/Other-7B'") and bad.benchmark == "b"
+
+
+def test_a_warning_that_several_parts_share_is_said_once():
+    one = {"warnings": ["the log names no model", "\u202esomething <b>else</b>"]}
+    found = source_warnings({"benchmarks": [entry("a", one, one), entry("b", one)]})
+    assert [(each.benchmark, each.text) for each in found] == [
+        ("a", "the log names no model"),
+        ("a", "<U+202E>something <b>else</b>"),
+        ("b", "the log names no model"),
+        ("b", "<U+202E>something <b>else</b>"),
+    ]
+
+
+def test_the_page_shows_them(run):
+    warning = "the log is of the model 'x', the activations come from 'y'. <script>alert(1)</script>"
+    name = run.manifest["benchmarks"][0]["name"]
+    reports = [{"warnings": [f"{name}: {warning}", "two of the records have no target"]}]
+    benchmarks = [
+        {**one, "source": reports if number == 0 else []} for number, one in enumerate(run.manifest["benchmarks"])
+    ]
+    page = render(replace(run, manifest={**run.manifest, "benchmarks": benchmarks}), top=3, examples=1)
+    hero, rest = page.split('<section id="run">')
+    assert "the log is of the model" in hero and "two of the records" not in hero
+    assert "Warnings about logs and tasks" in rest and "two of the records have no target" in rest
+    assert "<script>alert(1)" not in page
+    assert "Warnings about logs" not in render(run, top=3, examples=1)
+
+
+def test_records_that_became_no_item_are_told_by_reason():
+    left_out = [
+        {"where": f"f.jsonl:{line}", "reason": "no answer" if line != 3 else "no prompt"} for line in range(2, 6)
+    ]
+    assert unread(left_out) == [("3 records: f.jsonl:2 …", "no answer"), ("f.jsonl:3", "no prompt")]
+    assert unread([]) == []

@@ -9,5 +9,5 @@ export const THEME = createTheme({
   defaultRadius: "md",
   cursorType: "pointer",
   respectReducedMotion: true,
-  components: { Anchor: Anchor.extend({ defaultProps: { inherit: true } }) },
+  components: { Anchor: Anchor.extend({ defaultProps: { inherit: true, underline: "always" } }) },
 });

@@ -1,6 +1,6 @@
 import { useComputedColorScheme } from "@mantine/core";
 import {
-  type CellClassParams, CellStyleModule, type ColDef, ColumnApiModule, type GridApi, type ICellRendererParams, type IDatasource, InfiniteRowModelModule, type IRowNode,
+  type CellClassParams, CellStyleModule, type ColDef, ColumnApiModule, type GridApi, type GridOptions, type GridReadyEvent, type ICellRendererParams, type IDatasource, InfiniteRowModelModule, type IRowNode,
   ModuleRegistry, RenderApiModule, RowApiModule, ScrollApiModule, TooltipModule, type ValueGetterParams,
 } from "ag-grid-community";
 import { AgGridReact } from "ag-grid-react";
@@ -56,6 +56,11 @@ interface GridProps {
 type Place = Record<string, never>;
 const PLACE: Place = {};
 
+const FIXED: GridOptions<Place> = {
+  theme: "legacy", rowModelType: "infinite", headerHeight: 38, cacheBlockSize: 200, maxBlocksInCache: 20, rowBuffer: 6, suppressMovableColumns: true,
+  suppressOverlays: ["noRows", "loading"], ensureDomOrder: true, enableCellTextSelection: true, tooltipShowDelay: 300,
+};
+
 /** What AG Grid's callbacks read: they are made once, and properties change. */
 type Latest = Pick<GridProps, "order" | "opened" | "onOpen">;
 
@@ -87,30 +92,21 @@ export function Grid({ columns, order, sort, onSort, onOpen, opened, label, test
     const row = rowAt(latest.current, node);
     if (row !== undefined) onOpen(row);
   };
+  const onReady = (event: GridReadyEvent<Place>) => {
+    api.current = event.api;
+    const place = opened === null ? -1 : order.indexOf(opened);
+    if (place >= 0) event.api.ensureIndexVisible(place, "middle");
+  };
   return (
     <section className={`grid ${dark ? "ag-theme-quartz-dark" : "ag-theme-quartz"}`} aria-label={label} data-testid={testId} data-rows={order.length}>
       <SortContext value={sorting}>
         <AgGridReact<Place>
-          theme="legacy"
-          rowModelType="infinite"
+          {...FIXED}
           datasource={source}
           columnDefs={definitions}
           rowHeight={rowHeight}
-          headerHeight={38}
-          cacheBlockSize={200}
-          maxBlocksInCache={20}
           infiniteInitialRowCount={order.length}
-          rowBuffer={6}
-          suppressMovableColumns
-          suppressOverlays={["noRows", "loading"]}
-          ensureDomOrder
-          enableCellTextSelection
-          tooltipShowDelay={300}
-          onGridReady={(event) => {
-            api.current = event.api;
-            const place = opened === null ? -1 : order.indexOf(opened);
-            if (place >= 0) event.api.ensureIndexVisible(place, "middle");
-          }}
+          onGridReady={onReady}
           onRowClicked={({ node }) => !getSelection()?.toString() && open(node)}
           onCellKeyDown={({ node, event }) => event instanceof KeyboardEvent && event.key === "Enter" && open(node)}
         />

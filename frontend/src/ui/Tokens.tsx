@@ -26,5 +26,5 @@ export function ActiveText({ pieces, most }: { pieces: Piece[]; most: number }) 
 
 /** Amber that deepens; the ink stays readable on each of its steps. */
 function shade(share: number, dark: boolean): string {
-  return dark ? `rgba(214, 158, 46, ${(0.12 + 0.5 * share).toFixed(3)})` : `rgba(255, 178, 44, ${(0.15 + 0.75 * share).toFixed(3)})`;
+  return dark ? `rgba(214, 158, 46, ${(0.1 + 0.32 * share).toFixed(3)})` : `rgba(255, 178, 44, ${(0.15 + 0.75 * share).toFixed(3)})`;
 }

@@ -1,4 +1,4 @@
-"""The real page in a real browser: served by ``cgaps explore``, and exported into a folder that is opened without a server."""
+"""The real page in a real browser: served by ``cgaps explore``, and exported into a folder that needs no server."""
 
 from __future__ import annotations
 

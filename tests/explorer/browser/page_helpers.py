@@ -43,7 +43,7 @@ def number(text: str) -> float:
     """A number as the page writes it; NaN for N/A."""
     if text == "N/A":
         return math.nan
-    found = re.search(r"[−+-]?(∞|\d[\d,]*\.?\d*(e[−+-]?\d+)?)", text)
+    found = re.search(r"[−+-]?(∞|\d[\d,]*\.?\d*(e[−+-]?\d+)?|\.\d+)", text)
     assert found, text
     plain = found[0].replace(MINUS, "-").replace(",", "").replace("∞", "inf")
     return float(plain)

@@ -1,0 +1,79 @@
+"""Both colour schemes, narrow windows, and what axe-core finds, view by view."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+AXE = Path(__file__).parents[3] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+VIEWS = {
+    "overview": "findings",
+    "concepts": "concept-grid",
+    "map": "map-canvas",
+    "items": "items-grid",
+    "correlation": "correlation-sentence",
+    "suggestions": "suggestion",
+    "chat": "chat-off",
+    "card": "benchmark-picker",
+    "concepts?concept=2": "concept-benchmarks",
+    "items?item=1": "item-title",
+    "concepts?face=benchmark&bench=0": "concept-grid",
+}
+SERIOUS = ("serious", "critical")
+TOO_WIDE = """() => [...document.querySelectorAll('main, .panel, .top')]
+  .filter((one) => one.offsetParent !== null && one.scrollWidth > one.clientWidth + 1)
+  .map((one) => `${one.className || one.tagName} ${one.scrollWidth}`)"""
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not there: npm ci in frontend/")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(site, new_page, scheme):
+    if (site.mode, scheme) == ("static", "dark"):
+        pytest.skip("the same page in the same colours as the served one")
+    page = new_page(scheme=scheme)
+    found = []
+    for view, test_id in {**VIEWS, f"compare?with={site.keys[1]}": "compare-table"}.items():
+        page.goto("about:blank")
+        page.goto(site.address(view))
+        page.get_by_test_id(test_id).first.wait_for()
+        page.wait_for_timeout(400)
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        result = page.evaluate("axe.run(document, {resultTypes: ['violations'], preload: false})")
+        for one in result["violations"]:
+            if one["impact"] in SERIOUS:
+                where = [node["html"][:160] for node in one["nodes"][:3]]
+                found.append(f"{view}: {one['id']} ({one['help']}): {where}")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("width", [380, 700])
+def test_a_narrow_window_cuts_nothing_off(site, new_page, width):
+    page = new_page(width=width, height=760)
+    wide = []
+    for view, test_id in {**VIEWS, f"compare?with={site.keys[1]}": "compare-table"}.items():
+        page.goto("about:blank")
+        page.goto(site.address(view))
+        page.get_by_test_id(test_id).first.wait_for()
+        page.wait_for_timeout(300)
+        over = page.evaluate(TOO_WIDE)
+        if over or page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"):
+            wide.append(f"{view}: {over}")
+    assert not wide, "\n".join(wide)
+
+
+def test_the_colour_scheme_is_the_readers(site, new_page):
+    def ground(page) -> str:
+        return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    light, dark = new_page(scheme="light"), new_page(scheme="dark")
+    for page in (light, dark):
+        page.goto(site.address("overview"))
+        page.get_by_test_id("findings").wait_for()
+    assert ground(light) != ground(dark)
+    was = ground(dark)
+    dark.get_by_test_id("colour-scheme").click()
+    assert ground(dark) == ground(light) != was
+    dark.reload()
+    dark.get_by_test_id("findings").wait_for()
+    assert ground(dark) == ground(light)

@@ -1,0 +1,249 @@
+"""Overview, map, details, items, correlation, comparison, suggestions and chat: what is shown equals the tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.request
+from pathlib import Path
+
+import polars as pl
+import pytest
+from explorer_runs import HUGE, NAMES, SECRETS
+from page_helpers import await_rows, cells, close, number, open_view, shown_rows
+from scipy.stats import spearmanr
+
+from competency_gaps.explorer.export import export, read_part
+from competency_gaps.explorer.opened import open_runs
+
+sys.path.append(str(Path(__file__).parents[2]))
+
+
+def part(site, name: str) -> dict:
+    """A JSON part as the page gets it."""
+    if site.mode == "static":
+        folder = Path(urllib.request.url2pathname(site.url.removeprefix("file://"))).parent
+        return json.loads(read_part(folder, f"{site.keys[0]}/{name}"))
+    with urllib.request.urlopen(f"{site.url}data/{site.keys[0]}/{name}") as answer:
+        return json.load(answer)
+
+
+def test_overview_states_every_finding_and_leads_on(site, page):
+    open_view(page, site.address("overview"), "findings")
+    text = page.get_by_test_id("findings").inner_text()
+    findings = part(site, "run.json")["findings"]
+    assert len(findings) >= 5
+    for finding in findings:
+        assert finding["number"] in text
+        assert finding["sentence"][:30] in text
+    weak = site.concepts.filter(pl.col("ranked") & (pl.col("performance_status") == "weak")).height
+    page.locator("li", has_text=f"{weak}\n").filter(has_text="are weak").get_by_role("link", name="Show").click()
+    page.get_by_test_id("concept-grid").wait_for()
+    await_rows(page, "concept-grid", weak)
+
+
+def test_a_concept_in_full(site, page):
+    concept = site.concepts.filter(pl.col("performance_status") == "weak")["concept"][0]
+    open_view(page, site.address(f"map?concept={concept}"), "concept-benchmarks")
+    own = site.run.concept_benchmarks.filter((pl.col("concept") == concept) & (pl.col("support") > 0))
+    rows = page.get_by_test_id("concept-benchmarks").locator("tbody tr").all()
+    assert len(rows) == own.height
+    for line, row in zip(rows, own.iter_rows(named=True), strict=True):
+        shown = [cell.inner_text() for cell in line.locator("td").all()]
+        assert close(shown[0], row["gap"], 2)
+        assert close(shown[2], row["chi_model"], 2)
+        assert number(shown[4]) == row["support"]
+    worst = site.run.concept_items(concept, order="worst", limit=5)
+    examples = page.get_by_test_id("concept-examples").locator("> div").first.get_by_test_id("example")
+    assert examples.count() == worst.height
+    first = examples.first
+    first.locator(".prompt").wait_for()
+    assert number(first.locator("strong").inner_text()) == worst["score"][0]
+    assert first.locator("mark.token").count() > 0
+    first.get_by_role("button", name="Open item").click()
+    page.get_by_test_id("item-title").wait_for()
+    page.get_by_role("button", name=f"Back to concept {concept}").click()
+    page.get_by_test_id("concept-title").wait_for()
+
+
+def test_items_failures_first_filters_and_search(site, page):
+    items = site.run.items.with_row_index("row")
+    open_view(page, site.address("items"), "items-grid")
+    assert shown_rows(page, "items-grid") == items.height
+    assert set(cells(page, "items-grid", "score", 8)) == {"0.00"}
+    page.get_by_test_id("items-outcome").click()
+    page.get_by_role("option", name="Unscored").click()
+    unscored = items.filter(pl.col("score").is_null() & pl.col("excluded").is_null())
+    await_rows(page, "items-grid", unscored.height)
+    assert set(cells(page, "items-grid", "score", 4)) == {"N/A"}
+    page.get_by_test_id("items-clear").click()
+    await_rows(page, "items-grid", items.height)
+    page.get_by_test_id("items-search").fill("PRICES")
+    texts = [pl.col(name).fill_null("").str.to_lowercase() for name in ("text", "response", "answer", "item_id")]
+    hit = items.filter(pl.any_horizontal([text.str.contains("prices", literal=True) for text in texts]))
+    assert 0 < hit.height < items.height
+    await_rows(page, "items-grid", hit.height)
+
+
+def test_a_huge_prompt_is_shown_in_steps(site, page):
+    row = site.run.items.with_row_index("row").sort(pl.col("text").str.len_chars(), descending=True)["row"][0]
+    open_view(page, site.address(f"items?item={row}"), "item-text")
+    shown = page.get_by_test_id("item-text").inner_text()
+    assert 1000 < len(shown) < 20_000 < HUGE
+    assert "characters after" in shown
+    page.get_by_test_id("panel").get_by_role("button", name="Show more").first.click()
+    page.wait_for_function(
+        "length => document.querySelector('[data-testid=item-text]').innerText.length > length", arg=len(shown)
+    )
+
+
+def test_hostile_texts_are_only_text(site, page):
+    for view in (
+        "overview",
+        "concepts?flags=all",
+        "items?item=0",
+        "items?item=1",
+        "correlation",
+        "suggestions",
+        "card",
+    ):
+        page.goto(site.address(view))
+        page.locator("h1").wait_for()
+        page.wait_for_timeout(300)
+        assert page.locator("#app img, #app iframe, #app object, #app script").count() == 0, view
+    open_view(page, site.address("items"), "benchmark-picker")
+    page.get_by_test_id("benchmark-picker").click()
+    assert page.get_by_role("option", name=NAMES[1]).is_visible()
+    rows = [i for i, text in enumerate(site.run.items["text"]) if "\u202e" in text]
+    open_view(page, site.address(f"items?item={rows[0]}"), "item-text")
+    assert "U+202E" in page.get_by_test_id("item-text").inner_text()
+    assert "\u202e" not in page.locator("body").inner_text()
+
+
+def test_the_lasso_takes_what_lies_inside(site, page):
+    open_view(page, site.address("map?flags=all"), "map-canvas")
+    page.wait_for_function("document.querySelector('[data-testid=map-canvas]').dataset.points > 0")
+    box = page.get_by_test_id("map-canvas").bounding_box()
+    page.get_by_test_id("map-lasso").click()
+    # All around the canvas: each point of the map lies inside.
+    corners = [(4, 4), (box["width"] - 4, 4), (box["width"] - 4, box["height"] - 4), (4, box["height"] - 4), (4, 6)]
+    page.mouse.move(box["x"] + corners[0][0], box["y"] + corners[0][1])
+    page.mouse.down()
+    for x, y in corners[1:]:
+        page.mouse.move(box["x"] + x, box["y"] + y, steps=8)
+    page.mouse.up()
+    placed = site.run.themes.filter(pl.col("x").is_not_null())
+    page.get_by_test_id("map-unchoose").wait_for()
+    assert int(page.get_by_test_id("map-list").get_attribute("data-rows")) == placed.height
+    page.get_by_test_id("map-to-table").click()
+    page.get_by_test_id("concept-grid").wait_for()
+    await_rows(page, "concept-grid", placed.height)
+
+
+def test_correlation_equals_scipy(site, page):
+    open_view(page, site.address("correlation?x=0&y=1&measure=chi_model"), "correlation-sentence")
+    names = [entry["name"] for entry in site.run.manifest["benchmarks"]]
+    ranked = site.concepts.filter("ranked").select("concept")
+    a, b = (
+        site.run.concept_benchmarks.filter(pl.col("benchmark") == name).join(ranked, on="concept") for name in names[:2]
+    )
+    floor = site.run.manifest["evidence"]["min_n_eff"]
+    both = a.join(b, on="concept", suffix="_b").filter(
+        pl.col("chi_model").is_not_null() & pl.col("chi_model_b").is_not_null()
+    )
+    enough = both.filter((pl.col("n_eff") >= floor) & (pl.col("n_eff_b") >= floor))
+    assert both.height > enough.height > 10
+    shown = number(page.get_by_test_id("correlation-spearman").inner_text())
+    expected = float(spearmanr(enough["chi_model"], enough["chi_model_b"])[0])
+    # An exported explorer has fewer digits, which can tie what does not tie here.
+    assert abs(shown - expected) < (0.006 if site.mode == "served" else 0.05)
+    assert page.get_by_test_id("correlation-heat").is_visible()
+    overlap = site.run.overlap.filter((pl.col("benchmark_a") == names[0]) & (pl.col("benchmark_b") == names[1]))
+    cell = page.get_by_test_id("correlation-heat").locator("tbody tr").nth(0).locator("td").nth(1).inner_text()
+    assert close(cell, overlap["jaccard"][0], 2)
+
+
+def test_two_runs_side_by_side(site, page):
+    open_view(page, site.address(f"compare?with={site.keys[1]}"), "compare-table")
+    a, b = site.run.concepts, site.other.concepts
+    either = a["ranked"] | b["ranked"]
+    assert shown_rows(page, "compare-table") == int(either.sum())
+    changed = int((either & (a["performance_status"] != b["performance_status"])).sum())
+    assert 0 < changed < either.sum()
+    page.get_by_test_id("compare-changed").click(force=True)
+    await_rows(page, "compare-table", changed)
+
+
+def test_suggestions_have_reasons_and_commands(site, page):
+    open_view(page, site.address("suggestions"), "suggestion")
+    wanted = part(site, "run.json")["suggestions"]
+    assert page.get_by_test_id("suggestion").count() == len(wanted) > 0
+    text = page.locator("main").inner_text()
+    for one in wanted:
+        assert one["command"] is None or one["command"].split()[0] == "cgaps"
+        assert one["title"][:40] in text
+
+
+def test_the_card_says_what_the_run_was_made_of(site, page):
+    page.goto(site.address("card"))
+    page.get_by_role("heading", name="Run card", exact=True).wait_for()
+    text = page.locator("main").inner_text()
+    for fact in (site.run.manifest["span"], site.run.manifest["hook"]["path"], site.run.manifest["model"]["name"]):
+        assert str(fact) in text
+    assert "Not tested" in text
+
+
+def test_chat_is_off_with_a_note(site, page):
+    page.goto(site.address("chat"))
+    page.get_by_test_id("chat-off").wait_for()
+    assert page.get_by_test_id("chat-input").count() == 0
+
+
+def test_bad_addresses_say_so(site, page):
+    page.goto(site.address("concepts?concept=99999999"))
+    page.get_by_test_id("panel").get_by_text("There is no such concept").wait_for()
+    page.goto(site.address("items?item=99999999"))
+    page.get_by_text("There is no item 99999999").wait_for()
+    page.goto(f"{site.url}#/no-such-run/concepts?theme=zzz&sort=nothing&status=%E0%A4%A&bench=77&cols=x")
+    page.get_by_text("There is no run").wait_for()
+    page.get_by_test_id("concept-grid").wait_for()
+
+
+def test_redacted_export_shows_no_prompt(two_runs, tmp_path, page):
+    opened = open_runs([two_runs[0].run], two_runs[0].dictionary)
+    export(opened, tmp_path / "page", redact=True)
+    url = f"{(tmp_path / 'page' / 'index.html').as_uri()}#/{opened[0].key}/"
+    for view, test_id in (("items?item=3", "item-title"), ("concepts?flags=all&concept=2", "concept-title")):
+        open_view(page, url + view, test_id)
+        page.wait_for_timeout(500)
+        text = page.locator("body").inner_text()
+        assert "left out" in text
+        assert not [word for word in SECRETS if word in text]
+    open_view(page, f"{url}items", "items-search")
+    assert page.get_by_test_id("items-search").is_disabled()
+
+
+@pytest.fixture
+def asked(two_runs, tmp_path):
+    """A served explorer that asks a model made of rules."""
+    from test_explore_cli import exploring
+    from tool_model import tool_model
+
+    from fake_endpoint import serve
+
+    with serve(tool_model) as endpoint:
+        arguments = [str(two_runs[0].run), "--port", "0", "--no-open", "--base-url", endpoint.url, "--model", "rules"]
+        with exploring(*arguments, OPENAI_API_KEY="none") as (_, port, _):
+            yield f"http://127.0.0.1:{port}/#/run/chat"
+
+
+def test_chat_links_each_number_to_its_query(asked, page):
+    open_view(page, asked, "chat-input")
+    page.get_by_test_id("chat-input").fill("Which are the weakest concepts? And invent something.")
+    page.get_by_test_id("chat-send").click()
+    page.get_by_test_id("chat-answer").wait_for()
+    assert page.get_by_test_id("chat-query").count() >= 1
+    assert page.get_by_test_id("chat-traced").count() >= 1
+    untraced = page.get_by_test_id("chat-untraced").all_inner_texts()
+    assert untraced, "numbers that no query gave are marked"
+    assert all(any(sign.isdigit() for sign in text) for text in untraced)

@@ -16,8 +16,6 @@ export function Chart({ options, label, height }: { options: Plot.PlotOptions; l
     if (!place.current || width < 40) return;
     const drawn = Plot.plot({ className: "plot", width, height, ...options, figure: false });
     for (const style of drawn.querySelectorAll("style")) style.remove();
-    // Plot names its groups after its marks ("rect", "dot"), which tells nobody anything and is not allowed on a <g>.
-    for (const named of drawn.querySelectorAll("[aria-label]")) named.removeAttribute("aria-label");
     // Its parts are no elements that may be named, and the whole has a name.
     for (const part of drawn.querySelectorAll("[aria-label], [aria-description]")) {
       part.removeAttribute("aria-label");

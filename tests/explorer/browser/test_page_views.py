@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 import urllib.request
 from pathlib import Path
 
 import polars as pl
-import pytest
 from explorer_runs import HUGE, NAMES, SECRETS
 from page_helpers import await_rows, cells, close, number, open_view, shown_rows
 from scipy.stats import spearmanr
 
 from competency_gaps.explorer.export import export, read_part
 from competency_gaps.explorer.opened import open_runs
-
-sys.path.append(str(Path(__file__).parents[2]))
 
 
 def part(site, name: str) -> dict:
@@ -221,29 +217,3 @@ def test_redacted_export_shows_no_prompt(two_runs, tmp_path, page):
         assert not [word for word in SECRETS if word in text]
     open_view(page, f"{url}items", "items-search")
     assert page.get_by_test_id("items-search").is_disabled()
-
-
-@pytest.fixture
-def asked(two_runs, tmp_path):
-    """A served explorer that asks a model made of rules."""
-    from test_explore_cli import exploring
-    from tool_model import tool_model
-
-    from fake_endpoint import serve
-
-    with serve(tool_model) as endpoint:
-        arguments = [str(two_runs[0].run), "--port", "0", "--no-open", "--base-url", endpoint.url, "--model", "rules"]
-        with exploring(*arguments, OPENAI_API_KEY="none") as (_, port, _):
-            yield f"http://127.0.0.1:{port}/#/run/chat"
-
-
-def test_chat_links_each_number_to_its_query(asked, page):
-    open_view(page, asked, "chat-input")
-    page.get_by_test_id("chat-input").fill("Which are the weakest concepts? And invent something.")
-    page.get_by_test_id("chat-send").click()
-    page.get_by_test_id("chat-answer").wait_for()
-    assert page.get_by_test_id("chat-query").count() >= 1
-    assert page.get_by_test_id("chat-traced").count() >= 1
-    untraced = page.get_by_test_id("chat-untraced").all_inner_texts()
-    assert untraced, "numbers that no query gave are marked"
-    assert all(any(sign.isdigit() for sign in text) for text in untraced)

@@ -104,12 +104,18 @@ def measure(browser: Browser, address: str, asked: Asked, rounds: int, figures: 
         return timed(page, "go", f"#/{key}/{what}")
 
     figures.append(Timed("table of concepts, first time", [visit("concepts?flags=all")], 1.5))
-    columns = page.evaluate("cgapsMeasure.columns()")
-    figures.append(Timed("sort the table", _sorts(page, columns), 0.3))
     figures.append(Timed("search the table", _searches(page, asked.words), 0.3))
-    filters = ("status=typical", "status=insufficient", "flags=all&n_eff=20", "flags=all&liftmin=2", "flags=all&theme=3")
+    filters = (
+        "status=typical",
+        "status=insufficient",
+        "flags=all&n_eff=20",
+        "flags=all&liftmin=2",
+        "flags=all&theme=3",
+    )
     figures.append(Timed("filter the table", [visit(f"concepts?{one}") for one in filters], 0.3))
     visit("concepts?flags=all")
+    columns = page.evaluate("cgapsMeasure.columns()")
+    figures.append(Timed("sort the table", _sorts(page, columns), 0.3))
     details = [timed(page, "go", f"#/{key}/concepts?flags=all&concept={one}") for one in asked.concepts]
     figures.append(Timed("a concept's detail, the busiest concept first", details, 0.5))
     figures.append(Timed("table of items, first time", [visit("items")], 1.5))
@@ -193,7 +199,9 @@ def report(run: Path, figures: list[Timed], memory: dict[str, int]) -> None:
     for one in figures:
         median, slowest = statistics.median(one.seconds), max(one.seconds)
         values = [f"{1000 * value:,.0f} ms" for value in (median, slowest, one.target)]
-        table.add_row(one.what, *values, "met" if median < one.target else "NOT MET")
+        table.add_row(
+            one.what, *values, "met" if slowest < one.target else "by most" if median < one.target else "NOT MET"
+        )
     highest = memory["VmHWM"]
     values = [f"{memory['Rss']:,} MiB", f"{highest:,} MiB", "1,500 MiB"]
     table.add_row(

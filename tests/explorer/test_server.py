@@ -299,7 +299,7 @@ def test_a_damaged_run_says_what_to_do(client: TestClient, monkeypatch):
     )
 
 
-def test_a_fault_of_ours_shows_no_inside(client: TestClient, monkeypatch):
+def test_a_fault_of_ours_shows_no_inside(client: TestClient, monkeypatch, caplog):
     def broken(self, query, limit):
         raise ZeroDivisionError("/home/somebody/secret")
 
@@ -308,6 +308,7 @@ def test_a_fault_of_ours_shows_no_inside(client: TestClient, monkeypatch):
     assert answer.status_code == 500
     assert "ZeroDivisionError" in answer.json()["error"]
     assert "secret" not in answer.text
+    assert "/home/somebody/secret" in caplog.text
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 

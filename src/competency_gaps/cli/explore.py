@@ -56,10 +56,11 @@ def explore(
     listener = _listen(port)
     found = int(listener.getsockname()[1])
     app = make_app(opened, port=found, endpoint=endpoint)
-    # The address of each request and the version of the server are nobody's business.
+    # Faults are told by the application; what uvicorn would add is that requests came, and that it ended.
     config = uvicorn.Config(
         app,
-        log_level="warning",
+        log_config=None,
+        log_level="critical",
         access_log=False,
         server_header=False,
         ws="none",

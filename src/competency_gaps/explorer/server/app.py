@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+import time
+import traceback
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -38,6 +40,8 @@ FIRST = ("run.json", "themes.json")
 """Parts of the first run that are made before the server answers: what the first view shows."""
 NEXT = ("concepts.parquet", "concept/0.json", "items.parquet", "item/0.json")
 """Made while nobody asks, one after another: what the other views need, and what the first detail reads for all."""
+QUIET = 0.7
+"""Seconds without a request after which nobody asks."""
 
 log = logging.getLogger(__name__)
 
@@ -83,27 +87,35 @@ class _Explorer:
         self._runs = as_json(run_list(opened, "served", chat_state(endpoint)))
         self._parts = {one.key: one.parts for one in opened}
         self._cache = PartCache()
+        self._asked = time.monotonic()
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Make parts before anybody asks."""
         key = next(iter(self._parts))
-        await self._make(key, FIRST)
-        early = asyncio.create_task(self._make(key, NEXT))
+        for name in FIRST:
+            await self._make(key, name)
+        early = asyncio.create_task(self._make_next(key))
         yield
         early.cancel()
 
-    async def _make(self, key: str, names: Iterable[str]) -> None:
-        for name in names:
-            # What fails here fails again, and is said, when it is asked for.
-            with suppress(Exception):
-                await self._read(key, name)
+    async def _make_next(self, key: str) -> None:
+        for name in NEXT:
+            while (wait := self._asked + QUIET - time.monotonic()) > 0:
+                await asyncio.sleep(wait)
+            await self._make(key, name)
+
+    async def _make(self, key: str, name: str) -> None:
+        # What fails here fails again, and is said, when it is asked for.
+        with suppress(Exception):
+            await self._read(key, name)
 
     def page(self, name: str) -> Any:
         """The answer that gives one of the page's files."""
         content = self._files[name]
 
         async def answer(_: Request) -> Response:
+            self._asked = time.monotonic()
             return Response(content, headers={"content-type": FILES[name]})
 
         return answer
@@ -114,6 +126,7 @@ class _Explorer:
 
     async def part(self, request: Request) -> Response:
         """``data/KEY/NAME``."""
+        self._asked = time.monotonic()
         key, name = request.path_params["key"], request.path_params["name"]
         self._of(key)
         try:
@@ -155,4 +168,6 @@ async def _failed(_: Request, error: CompetencyGapsError) -> Response:
 
 
 async def _broken(_: Request, error: Exception) -> Response:
+    """A fault of ours: where it happened is said in the terminal, and not to whoever asked."""
+    log.error("%s", visible("".join(traceback.format_exception(error))))
     return _json(as_json({"error": f"The server failed ({type(error).__name__}); its terminal says more."}), 500)

@@ -2,7 +2,7 @@ import { Alert, Anchor } from "@mantine/core";
 import { address, useRoute } from "../app/route";
 import { useRun } from "../app/state";
 import type { Benchmark } from "../data/types";
-import { decimal, integer, plural, tenths } from "../format";
+import { decimal, integer, tenths } from "../format";
 import { visible } from "../text";
 import { ConceptLink } from "../ui/Marks";
 import { Copied } from "../ui/Copied";
@@ -84,7 +84,7 @@ function Benchmarks({ benchmarks }: { benchmarks: Benchmark[] }) {
 }
 
 function Sources({ benchmarks }: { benchmarks: Benchmark[] }) {
-  const said = benchmarks.filter((one) => one.scope || one.warnings.length || one.left_out.length);
+  const said = benchmarks.filter((one) => one.scope || one.figures.length || one.warnings.length || one.left_out.length);
   if (said.length === 0) return null;
   return (
     <>
@@ -93,12 +93,13 @@ function Sources({ benchmarks }: { benchmarks: Benchmark[] }) {
         {said.map((one) => (
           <li key={one.name}>
             <strong><bdi>{visible(one.name)}</bdi></strong>{one.scope && <span className="soft"> Tests: {visible(one.scope)}</span>}
+            {one.figures.map((line) => <div key={line}>{visible(line)}</div>)}
             {one.warnings.map((warning) => <div key={warning} className="weak-text">{visible(warning)}</div>)}
             {one.left_out.length > 0 && (
               <details>
-                <summary>{plural(one.left_out.length, "record")} left out</summary>
+                <summary>Records that became no item, by reason ({integer(one.left_out.length)})</summary>
                 <ul>{one.left_out.slice(0, 200).map((left, i) => <li key={i}><code>{visible(left.where)}</code> {visible(left.reason)}</li>)}</ul>
-                {one.left_out.length > 200 && <p className="soft">The first 200 are listed; all are in manifest.json.</p>}
+                {one.left_out.length > 200 && <p className="soft">200 reasons are listed; all records are in manifest.json.</p>}
               </details>
             )}
           </li>

@@ -40,7 +40,7 @@ FIRST = ("run.json", "themes.json")
 """Parts of the first run that are made before the server answers: what the first view shows."""
 NEXT = ("concepts.parquet", "concept/0.json", "items.parquet", "item/0.json")
 """Made while nobody asks, one after another: what the other views need, and what the first detail reads for all."""
-QUIET = 0.7
+QUIET = 0.3
 """Seconds without a request after which nobody asks."""
 
 log = logging.getLogger(__name__)

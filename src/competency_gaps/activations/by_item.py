@@ -42,7 +42,7 @@ class ItemRows:
     """
 
     def __init__(self, shards: Mapping[int, Sequence[Path]], items: int) -> None:
-        self._files = [_opened(file) for files in shards.values() for file in files]
+        self._files = [open_shard(file) for files in shards.values() for file in files]
         starts = [start for start, files in shards.items() for _ in files]
         self._shard = np.full(items, -1, np.int32)
         self._place = np.zeros(items, np.int32)
@@ -104,7 +104,14 @@ class ItemRows:
         return file.get_tensor("concepts") if whole else file.get_slice("concepts")
 
 
-def _opened(file: Path) -> Any:
+def open_shard(file: Path) -> Any:
+    """A shard's file, whose tensors are read when they are asked for.
+
+    Raises
+    ------
+    UserError
+        If it is missing or damaged.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from competency_gaps.activations.by_item import open_shard
 from competency_gaps.errors import UserError
 
 _HALF = (2.0**-10, 65504.0)
@@ -104,7 +105,7 @@ class TokenReader:
         self._place = np.full(items, -1, np.int32)
         starts = [start for start, files in shards.items() for _ in files]
         for number, (start, file) in enumerate(zip(starts, self._files, strict=True)):
-            with _opened(file) as shard:
+            with open_shard(file) as shard:
                 rows = shard.get_tensor("items") + start
             self._shard[rows] = number
             self._place[rows] = np.arange(len(rows))
@@ -136,7 +137,7 @@ class TokenReader:
                 raise UserError(f"item {row} does not exist: the run has items 0 to {len(self._shard) - 1}.")
         found: dict[int, TokenActivations | None] = {}
         for number in sorted({int(self._shard[row]) for row in rows} - {-1}):
-            with _opened(self._files[number]) as shard:
+            with open_shard(self._files[number]) as shard:
                 if "act_ptr" in shard.keys():  # noqa: SIM118 - no dictionary: it has keys() only
                     for row in rows:
                         if self._shard[row] == number:
@@ -172,14 +173,5 @@ def _part(shard: Any, name: str, start: int, end: int) -> np.ndarray:
 
 
 def _has_tokens(file: Path) -> bool:
-    with _opened(file) as shard:
+    with open_shard(file) as shard:
         return "act_ptr" in shard.keys()  # noqa: SIM118 - no dictionary: it has keys() only
-
-
-def _opened(file: Path) -> Any:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        return safe_open(file, framework="numpy")
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{file} is missing or damaged: {error}. Run 'cgaps run' on the folder again.") from error

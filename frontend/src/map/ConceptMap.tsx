@@ -1,28 +1,26 @@
 import { Button, SegmentedControl, Select, useComputedColorScheme } from "@mantine/core";
 import { IconLassoPolygon } from "@tabler/icons-react";
-import { useCallback, useDeferredValue, useMemo, useState } from "react";
+import { useCallback, useDeferredValue, useState } from "react";
 import { go, useRoute } from "../app/route";
 import { setSelection, useSelection } from "../app/selection";
 import { useBenchmark, useFace, useNumberParam, useRun } from "../app/state";
-import { tests } from "../concepts/filters";
 import { useConceptTable } from "../concepts/useConceptTable";
 import { useThemes } from "../data/hooks";
-import { numbers, select, type Table } from "../data/table";
-import type { Theme, ThemeFile } from "../data/types";
+import type { Table } from "../data/table";
+import type { ThemeFile } from "../data/types";
 import { integer, magnitude, plural, signed } from "../format";
-import { shorten, visible } from "../text";
 import { Empty, Failed, Loading } from "../ui/State";
-import { arranged, placed, places, radii, type Layout } from "./arrange";
+import type { Layout } from "./arrange";
 import type { Axis } from "./axes";
 import { Chosen } from "./Chosen";
-import { COLOURINGS, colours, palette, type Colouring } from "./colouring";
+import { ConceptTip } from "./ConceptTip";
+import { COLOURINGS, type Colouring } from "./colouring";
 import { LegendBox } from "./Legend";
 import { MapFilters } from "./MapFilters";
-import { names, present } from "./names";
 import { Scatter } from "./Scatter";
 import { spotOf, spotParam } from "./spot";
 import { ThemeNames } from "./ThemeNames";
-import { ConceptTip } from "./ConceptTip";
+import { useDrawn } from "./useDrawn";
 import "./map.css";
 
 const COLOUR_NAMES: Record<Colouring, string> = {
@@ -60,27 +58,7 @@ function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
   const by = colouring(route.params.get("colour"), face, themes !== null);
   const query = useDeferredValue(filterQuery(route.params));
 
-  const at = useMemo(() => places(layout, table), [layout, table]);
-  const on = useMemo(() => placed(table.rows, at), [table, at]);
-  const passes = useMemo(() => {
-    const flags = new Uint8Array(table.rows);
-    for (const row of select(table.rows, tests(new URLSearchParams(query), table))) flags[row] = 1;
-    return flags;
-  }, [query, table]);
-  const shown = useMemo(() => on.filter((row) => passes[row] === 1), [on, passes]);
-  const painted = useMemo(() => {
-    const name = (theme: number) => themeName(themes?.themes.find((one) => one.level === "theme" && one.id === theme)?.name ?? null, theme);
-    return colours(by, { table, all: on, rows: shown, dark, themeName: name });
-  }, [by, table, on, shown, dark, themes]);
-  const points = useMemo(() => arranged({
-    on, places: at, passes: (row) => passes[row] === 1, chosen: selection === null ? null : new Set(selection), colours: painted,
-    radius: radii(numbers(table, "support"), on.length), backdrop: palette(dark).faint,
-  }), [on, at, passes, selection, painted, table, dark]);
-  const named = useMemo(() => (layout === "meaning" && themes ? labelled(themes.themes, table, on) : null), [layout, themes, table, on]);
-  const labels = useMemo(() => named && {
-    theme: present(named.theme, numbers(table, "theme"), shown), subtheme: present(named.subtheme, numbers(table, named.fine), shown),
-  }, [named, table, shown]);
-
+  const { on, passes, shown, painted, points, labels } = useDrawn({ table, themes, layout, by, query, selection, dark });
   const onOpen = useCallback((concept: number) => go({ params: { concept, item: null } }), []);
   const cancel = useCallback(() => setLasso(false), []);
   const done = (ids: Uint32Array) => {
@@ -134,17 +112,6 @@ function filterQuery(params: URLSearchParams): string {
   const kept = new URLSearchParams(params);
   for (const name of ["ids", "concept", "item", "at", "colour", "layout"]) kept.delete(name);
   return kept.toString();
-}
-
-function themeName(name: string | null, theme: number): string {
-  return name ? shorten(visible(name), 28) : `theme ${theme}`;
-}
-
-function labelled(themes: Theme[], table: Table, on: Uint32Array) {
-  const named = (level: Theme["level"]) => names(level, themes, table, on, themeName);
-  const theme = named("theme");
-  const subtheme = named("subtheme");
-  return subtheme.length ? { theme, subtheme, fine: "subtheme" } : { theme, subtheme: theme, fine: "theme" };
 }
 
 function sentence(layout: Layout, table: Table, on: Uint32Array, shown: Uint32Array): string {

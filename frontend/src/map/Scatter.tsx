@@ -1,15 +1,14 @@
-import { ActionIcon, useComputedColorScheme } from "@mantine/core";
+import { ActionIcon } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
 import { IconFocusCentered, IconMinus, IconPlus } from "@tabler/icons-react";
 import { type KeyboardEvent, type PointerEvent, type ReactNode, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { AxisLines } from "./AxisLines";
 import type { Axis } from "./axes";
 import { Lasso } from "./Lasso";
-import { growth, screenX, screenY, type Margin, type Points } from "./points";
-import { Stage, type Picture, type Spot } from "./stage";
+import { growth, screenX, screenY, type Points } from "./points";
+import type { Picture, Stage } from "./stage";
+import { AXES, useStage, type Moves } from "./useStage";
 import "./scatter.css";
-
-export const PAPER: Record<"light" | "dark", [number, number, number]> = { light: [255, 255, 255], dark: [25, 30, 37] };
 
 interface ScatterProps {
   points: Points;
@@ -31,63 +30,17 @@ interface ScatterProps {
   lasso?: { on: boolean; done: (ids: Uint32Array) => void; cancel: () => void };
   /** Drawn over the points. */
   over?: (picture: Picture) => ReactNode;
-  /** Where the picture starts, and where it was moved to. */
-  view?: { start: Spot | null; moved: (spot: Spot | null) => void };
+  view?: Moves;
 }
-
-const BARE: Margin = { left: 26, right: 26, top: 26, bottom: 26 };
-const AXES: Margin = { left: 66, right: 22, top: 18, bottom: 50 };
-/** Points at the ends are not cut by the axes. */
-const WITH_AXES: Margin = { left: AXES.left + 12, right: AXES.right, top: AXES.top, bottom: AXES.bottom + 12 };
 
 /** Points that can be panned, zoomed, pointed at and lassoed. */
 export function Scatter({ points, axes, diagonal, label, testId, tip, onOpen, opened, wheel, lasso, over, view }: ScatterProps) {
-  const dark = useComputedColorScheme("light") === "dark";
   const { ref: sizeRef, width, height } = useElementSize();
   const place = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const latest = useRef({ wheel, lasso: lasso?.on === true, view });
-  latest.current = { wheel, lasso: lasso?.on === true, view };
-  const [stage, setStage] = useState<Stage | null>(null);
-  const [lost, setLost] = useState(0);
+  const stage = useStage({ canvas, place, points, square: axes === null, width, height, wheel: wheel === true, lasso: lasso?.on === true, view });
   const [pointed, setPointed] = useState(-1);
-  const square = axes === null;
-
-  useEffect(() => {
-    const element = canvas.current;
-    if (!element) return;
-    const made = new Stage(element, {
-      margin: square ? BARE : WITH_AXES,
-      square,
-      wheel: () => latest.current.wheel === true || place.current?.contains(document.activeElement) === true,
-      movable: () => !latest.current.lasso,
-      paper: PAPER[dark ? "dark" : "light"],
-    });
-    setStage(made);
-    const onLost = (event: Event) => event.preventDefault();
-    const onBack = () => setLost((times) => times + 1);
-    element.addEventListener("webglcontextlost", onLost);
-    element.addEventListener("webglcontextrestored", onBack);
-    return () => {
-      element.removeEventListener("webglcontextlost", onLost);
-      element.removeEventListener("webglcontextrestored", onBack);
-      made.dispose();
-    };
-  }, [square, dark, lost]);
-  useEffect(() => {
-    if (!stage || width < 20 || height < 20) return;
-    stage.resize(width, height);
-  }, [stage, width, height]);
-  useEffect(() => {
-    stage?.show(points);
-    setPointed(-1);
-  }, [stage, points]);
-  const ready = stage !== null && width >= 20 && height >= 20;
-  useEffect(() => {
-    const start = latest.current.view?.start;
-    if (stage && ready && start) stage.turnTo(start);
-  }, [stage, ready]);
-  useMoved(stage, latest);
+  useEffect(() => setPointed(-1), [stage, points]);
 
   const onMove = (event: PointerEvent<HTMLCanvasElement>) => {
     if (!stage) return;
@@ -128,25 +81,6 @@ export function Scatter({ points, axes, diagonal, label, testId, tip, onOpen, op
       {stage && !stage.withGl && <p className="scatter-note">This browser has no WebGL: the picture moves more slowly.</p>}
     </div>
   );
-}
-
-/** Tells where the picture was moved to, once it rests. */
-function useMoved(stage: Stage | null, latest: { current: { view: ScatterProps["view"] } }) {
-  useEffect(() => {
-    if (!stage) return;
-    let timer = 0;
-    let before = stage.picture.view;
-    const stop = stage.subscribe(() => {
-      if (stage.picture.view === before) return;
-      before = stage.picture.view;
-      clearTimeout(timer);
-      timer = window.setTimeout(() => latest.current.view?.moved(stage.spot()), 400);
-    });
-    return () => {
-      stop();
-      clearTimeout(timer);
-    };
-  }, [stage, latest]);
 }
 
 /** What lies over the points and moves with them. */

@@ -58,11 +58,11 @@ describe("the order in which points are drawn", () => {
     expect(rows.slice(points.backdrop).every(passes)).toBe(true);
   });
   it("puts weak and strong ones, and chosen ones, over others, and small ones over large ones", () => {
-    const height = (row: number) => Math.min(4, painted.layer(row) + (chosen.has(row) ? 1 : 0));
+    const height = (row: number) => painted.layer(row) + (chosen.has(row) ? 4 : 0);
     for (let i = points.backdrop + 1; i < points.count; i++) {
       const [below, above] = [rows[i - 1]!, rows[i]!];
       expect(height(above)).toBeGreaterThanOrEqual(height(below));
-      if (height(above) === height(below)) expect(points.radius[i]!).toBeLessThanOrEqual(points.radius[i - 1]! + 10 / 32);
+      if (height(above) === height(below)) expect(points.radius[i]!).toBeLessThanOrEqual(points.radius[i - 1]! + 13 / 32);
     }
     const crowd = rows.findIndex((row, i) => i >= points.backdrop && height(row) >= 2);
     expect(points.crowd).toBe(crowd);

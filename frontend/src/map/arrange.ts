@@ -49,21 +49,25 @@ interface Drawn {
   backdrop: Rgb;
 }
 
-const LAYERS = 6;
-/** Layer of the points, after the backdrop's, from which on they are what one looks for. */
-const FIRST_SOUGHT = 3;
+/** Layers of verdicts, 0 to 3. */
+const VERDICTS = 4;
+/** From this layer on they are what one looks for. */
+const FIRST_SOUGHT = 2;
+/** The backdrop, then what is not chosen, then what is. */
+const LAYERS = 1 + 2 * VERDICTS;
 const SIZES = 32;
-const LARGEST = 10;
-/** Those are drawn larger. */
+const LARGEST = 13;
+/** What is sought, and what is chosen, is drawn larger. */
 const SOUGHT = 1.35;
 
 /** The points of the rows: backdrop first, then by layer, in a layer the small ones on top. */
 export function arranged({ on, places: at, passes, chosen, colours, radius: plain, backdrop }: Drawn): Points {
-  const radius = (row: number) => plain(row) * (colours.layer(row) >= FIRST_SOUGHT - 1 ? SOUGHT : 1);
+  const picked = (row: number) => chosen?.has(row) === true;
+  const radius = (row: number) => plain(row) * (colours.layer(row) >= FIRST_SOUGHT ? SOUGHT : 1) * (picked(row) ? SOUGHT : 1);
   // Sorted by counting: the order has few different places, and 131,072 rows are ordered anew at each keystroke.
   const place = (row: number) => {
     if (!passes(row)) return 0;
-    const layer = 1 + Math.min(LAYERS - 2, colours.layer(row) + (chosen?.has(row) ? 1 : 0));
+    const layer = 1 + Math.min(VERDICTS - 1, colours.layer(row)) + (picked(row) ? VERDICTS : 0);
     return layer * SIZES + (SIZES - 1 - Math.min(SIZES - 1, Math.floor((radius(row) / LARGEST) * SIZES)));
   };
   const keys = Uint16Array.from(on, place);
@@ -73,7 +77,7 @@ export function arranged({ on, places: at, passes, chosen, colours, radius: plai
   for (let i = 1; i < starts.length; i++) starts[i]! += starts[i - 1]!;
   const count = on.length;
   const points: Points = {
-    count, backdrop: backdropCount, crowd: starts[FIRST_SOUGHT * SIZES]!, x: new Float32Array(count), y: new Float32Array(count), id: new Uint32Array(count),
+    count, backdrop: backdropCount, crowd: starts[(1 + FIRST_SOUGHT) * SIZES]!, x: new Float32Array(count), y: new Float32Array(count), id: new Uint32Array(count),
     radius: new Float32Array(count), colour: new Uint8Array(4 * count),
   };
   on.forEach((row, i) => {
@@ -84,7 +88,7 @@ export function arranged({ on, places: at, passes, chosen, colours, radius: plai
     points.y[to] = at.y(row);
     points.radius[to] = key === 0 ? Math.min(1.8, radius(row)) : radius(row);
     points.colour.set(key === 0 ? backdrop : colours.of(row), 4 * to);
-    points.colour[4 * to + 3] = key === 0 ? 110 : chosen && !chosen.has(row) ? 40 : colours.pale(row) ? 95 : 235;
+    points.colour[4 * to + 3] = key === 0 ? 110 : picked(row) ? 245 : chosen ? 40 : colours.pale(row) ? 95 : 235;
   });
   return points;
 }

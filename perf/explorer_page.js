@@ -41,6 +41,7 @@
   let recording = false;
   window.cgapsMeasure = {
     firstView: until(() => undefined, () => one('[data-testid="findings"] li')).then(() => performance.now()),
+    firstTable: () => until(() => undefined, filled).then(() => performance.now()),
     go(hash) {
       const concept = /[?&]concept=(\d+)/.exec(hash)?.[1];
       const view = viewOf(hash);

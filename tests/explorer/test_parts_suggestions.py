@@ -13,6 +13,7 @@ from explorer_runs import NAMES, hostile_run
 
 from competency_gaps.cli.app import app
 from competency_gaps.dictionary.of_run import dictionary_of
+from competency_gaps.dictionary.open import open_dictionary
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.files import write_json
 from competency_gaps.runs.open import open_run
@@ -112,6 +113,29 @@ def test_weak_leaders_without_a_good_name(hostile, changed):
     assert "1 with no label" in one["reason"] and parsed(one["command"])[1]["out"].name == "a run-dictionary"
     good = changed("concepts", label=pl.lit("a label"), label_kind=pl.lit("explained"))
     assert "label" not in suggested(good)
+
+
+def test_a_dictionary_with_exemplars_can_have_them_explained(hostile, tmp_path):
+    folder = tmp_path / "dictionary"
+    shutil.copytree(hostile.dictionary, folder)
+    (folder / "exemplars.parquet").touch()
+    (one,) = suggested(hostile.run, dictionary=open_dictionary(folder))["label"]
+    name, options = parsed(one["command"])
+    assert name == "label" and options["dictionary"] == folder and options["concepts"] == "2"
+    assert options["step"] == "explain" and options["export"] is not None
+
+
+def test_generated_benchmarks_give_new_items(changed):
+    folder = changed("theme_results", performance_status=pl.lit("weak"))
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text())
+    for one in content["settings"]["benchmarks"]:
+        one["source"] = {"kind": "reasoning_gym", "family": "chain_sum", "size": 10}
+    path.write_text(json.dumps(content))
+    for one in suggested(folder)["weak"]:
+        name, options = parsed(one["command"])
+        assert name == "concept" and options["source"] == "reasoning-gym" and options["export"] is None
+        assert options["concept"] == ",".join(str(concept) for concept in one["concepts"][:5])
 
 
 def test_weak_themes_come_by_what_they_may_be(changed):

@@ -32,6 +32,9 @@ const AXES: { x: Axis; y: Axis } = {
   y: { title: "Adjusted gap", log: false, text: signed, neutral: 0 },
 };
 
+/** As many chosen concepts get a ring; more would be a net. */
+const RINGED = 60;
+
 /** Every concept as a point: by meaning, or coverage against gap. */
 export function ConceptMap() {
   const run = useRun();
@@ -67,7 +70,10 @@ function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
   };
   return (
     <>
-      <p className="lead">{sentence(layout, table, on, shown)}</p>
+      <p className="lead">
+        {sentence(layout, table, on, shown)}
+        {!run.has.map && <> The run has no map by meaning: <code>cgaps themes</code> makes one.</>}
+      </p>
       <div className="map-controls">
         {run.has.map && (
           <SegmentedControl size="xs" aria-label="Layout" data-testid="map-layout" value={layout}
@@ -86,7 +92,7 @@ function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
       <div className="map-parts">
         {on.length === 0 ? <Empty>No concept has a place here: none has both a coverage above 0 and a gap.</Empty> : (
           <div className="map-place">
-            <Scatter key={layout} points={points} axes={layout === "meaning" ? null : AXES} wheel opened={opened} onOpen={onOpen} testId="map-canvas"
+            <Scatter key={layout} points={points} axes={layout === "meaning" ? null : AXES} wheel opened={opened} marked={selection && selection.length <= RINGED ? selection : null} onOpen={onOpen} testId="map-canvas"
               label={`${COLOUR_NAMES[by]} of ${plural(shown.length, "concept")}, one point each; the list beside it has the same concepts.`}
               tip={(concept) => <ConceptTip table={table} concept={concept} face={face} />}
               lasso={{ on: lasso, done, cancel }}

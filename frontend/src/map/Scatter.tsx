@@ -1,7 +1,7 @@
 import { ActionIcon } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
 import { IconFocusCentered, IconMinus, IconPlus } from "@tabler/icons-react";
-import { type KeyboardEvent, type PointerEvent, type ReactNode, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { type KeyboardEvent, type PointerEvent, type ReactNode, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { AxisLines } from "./AxisLines";
 import type { Axis } from "./axes";
 import { Lasso } from "./Lasso";
@@ -24,6 +24,8 @@ interface ScatterProps {
   onOpen: (id: number) => void;
   /** The concept that is open beside the picture. */
   opened: number | null;
+  /** A few chosen concepts that get a ring. */
+  marked?: Uint32Array | null;
   /** The wheel zooms at once; else only after a click into the picture. */
   wheel?: boolean;
   /** With it, a lasso can be drawn: ids inside it, ascending. */
@@ -34,13 +36,18 @@ interface ScatterProps {
 }
 
 /** Points that can be panned, zoomed, pointed at and lassoed. */
-export function Scatter({ points, axes, diagonal, label, testId, tip, onOpen, opened, wheel, lasso, over, view }: ScatterProps) {
+export function Scatter({ points, axes, diagonal, label, testId, tip, onOpen, opened, marked, wheel, lasso, over, view }: ScatterProps) {
   const { ref: sizeRef, width, height } = useElementSize();
   const place = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
   const stage = useStage({ canvas, place, points, square: axes === null, width, height, wheel: wheel === true, lasso: lasso?.on === true, view });
   const [pointed, setPointed] = useState(-1);
   useEffect(() => setPointed(-1), [stage, points]);
+  const rings = useMemo(() => {
+    const indices = new Map(Array.from(points.id, (id, index) => [id, index]));
+    const found = (ids: Iterable<number>) => [...ids].flatMap((id) => indices.get(id) ?? []);
+    return { marked: found(marked ?? []), opened: found(opened === null ? [] : [opened]) };
+  }, [points, marked, opened]);
 
   const onMove = (event: PointerEvent<HTMLCanvasElement>) => {
     if (!stage) return;
@@ -67,7 +74,7 @@ export function Scatter({ points, axes, diagonal, label, testId, tip, onOpen, op
               <>
                 {over?.(picture)}
                 {axes && <AxisLines picture={picture} axes={axes} diagonal={diagonal === true} margin={AXES} />}
-                <Ring picture={picture} points={points} id={opened} />
+                <Rings picture={picture} points={points} {...rings} />
                 {pointed >= 0 && pointed < points.count && <Tip picture={picture} points={points} index={pointed}>{tip(points.id[pointed]!)}</Tip>}
               </>
             )}
@@ -118,13 +125,15 @@ function Buttons({ stage }: { stage: Stage }) {
   );
 }
 
-function Ring({ picture: { frame, view }, points, id }: { picture: Picture; points: Points; id: number | null }) {
-  const index = id === null ? -1 : points.id.indexOf(id);
-  if (index < 0) return null;
-  const reach = points.radius[index]! * growth(view.k) + 5;
+function Rings({ picture: { frame, view }, points, marked, opened }: { picture: Picture; points: Points; marked: number[]; opened: number[] }) {
+  if (marked.length + opened.length === 0) return null;
+  const ring = (index: number, name: string, beside: number) => (
+    <circle key={`${name}${index}`} className={name} cx={screenX(frame, view, points.x[index]!)} cy={screenY(frame, view, points.y[index]!)} r={points.radius[index]! * growth(view.k) + beside} />
+  );
   return (
     <svg className="scatter-over" aria-hidden="true">
-      <circle className="ring" cx={screenX(frame, view, points.x[index]!)} cy={screenY(frame, view, points.y[index]!)} r={reach} />
+      {marked.map((index) => ring(index, "ring-marked", 3))}
+      {opened.map((index) => ring(index, "ring", 5))}
     </svg>
   );
 }
@@ -136,5 +145,5 @@ function Tip({ picture: { frame, view }, points, index, children }: { picture: P
     ...(left > frame.width / 2 ? { right: frame.width - left + 12 } : { left: left + 12 }),
     ...(top > frame.height / 2 ? { bottom: frame.height - top + 10 } : { top: top + 10 }),
   };
-  return <div className="scatter-tip" style={style} role="status">{children}</div>;
+  return <div className="scatter-tip" style={style}>{children}</div>;
 }

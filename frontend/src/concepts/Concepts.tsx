@@ -54,7 +54,7 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
   const face = useFace();
   const { params } = useRoute();
   const dark = useComputedColorScheme("light") === "dark";
-  const wide = useMediaQuery("(min-width: 700px)", true);
+  const wide = useMediaQuery("(min-width: 700px)", true, { getInitialValueInEffect: false });
   const each = sharedMeasures(run).find((spec) => spec.key === params.get("each")) ?? null;
   const { parts, error } = useParts(run, each !== null);
   const all = useMemo(() => widened(table, themes, each?.key ?? null, parts), [table, themes, each, parts]);

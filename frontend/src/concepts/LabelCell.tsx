@@ -10,14 +10,14 @@ export function LabelCell({ table, row }: { table: Table; row: number }) {
   const label = text(table, "label", row);
   const token = text(table, "peak_token", row);
   return (
-    <>
-      <span className="number-of">{row}</span>{" "}
+    <span className="label-cell" title={label ? shorten(visible(label), 300) : undefined}>
+      <span className="number-of">{row}</span>
       {label ? <bdi>{shorten(visible(label), 120)}</bdi> : <span className="soft">{token ? <>no label, peaks on <bdi>“{shownToken(shorten(token, 40))}”</bdi></> : "no label"}</span>}
       {label && text(table, "label_kind", row) === "automatic" && <span className="badge auto" title="Words of its examples that nobody checked">auto</span>}
       {label && isDoubtful(table, row) && (
         <span className="badge doubtful" title={`Its ${text(table, "label_scored_by", row)} score is ${decimal(number(table, "label_score", row))}; 0.5 is chance`}>doubtful</span>
       )}
-    </>
+    </span>
   );
 }
 

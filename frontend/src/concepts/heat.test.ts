@@ -32,6 +32,11 @@ describe("heat", () => {
       });
     }
   }
+  it("goes as far as the gaps of the benchmarks do", () => {
+    const within: Table = { ...table, columns: { ...table.columns, "gap@0": { kind: "number", values: Float32Array.from(values, (one) => 3 * one) } } };
+    const sizes = [...values].filter((one) => !Number.isNaN(one)).map((one) => 3 * Math.abs(one)).sort((a, b) => a - b);
+    expect(heatOf("gap", false, within).high).toBe(`+${sizes[Math.floor(0.95 * 998)]!.toFixed(2)} or more`);
+  });
   it("has one colour for all that lies beyond its ends", () => {
     const { style, stops } = heatOf("lift", false, table);
     expect(style(99).backgroundColor).toBe(stops.at(-1));

@@ -21,8 +21,9 @@ export function heatOf(measure: string, dark: boolean, table: Table): Heat {
   const two = diverging(dark);
   const one = sequential(dark);
   if (measure === "gap") {
-    const most = Math.max(largest(table, "gap"), 0.05);
-    return heat(two, (value) => (value / most + 1) / 2, `−${most.toFixed(2)}`, `+${most.toFixed(2)}`);
+    // Gaps within one benchmark are wider than the suite's.
+    const most = Math.max(0.05, ...Object.keys(table.columns).filter((key) => key.startsWith("gap@")).map((key) => largest(table, key, 0.95)));
+    return heat(two, (value) => (value / most + 1) / 2, `−${most.toFixed(2)} or less`, `+${most.toFixed(2)} or more`);
   }
   if (measure === "lift") return heat(two, (value) => (value / LIFT + 1) / 2, `−${LIFT} or less`, `+${LIFT} or more`);
   if (measure === "chi_bench") return heat(one, (value) => (Math.log10(value) - SPARSE) / (AMPLE - SPARSE), "0.01 or less", "30 or more");

@@ -209,7 +209,7 @@ function differenceColumns(table: Table, question: Question): GridColumn[] {
   });
   const measure = (side: "a" | "b"): GridColumn => ({
     key: side, title: `${name} ${side.toUpperCase()}`, hint: `${log ? "Coverage (chi_bench)" : "Adjusted gap"} in run ${side.toUpperCase()}${log ? "" : ", with its interval"}`,
-    align: "end", width: log ? 116 : 164, text: value(side),
+    align: "end", width: log ? 116 : 184, text: value(side),
     show: log ? undefined : (row) => <Measured kind="signed" value={of(side)(row)} low={of(`${side}_low`)(row)} high={of(`${side}_high`)(row)} />,
   });
   const support = (side: "a" | "b"): GridColumn => ({

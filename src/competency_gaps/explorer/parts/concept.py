@@ -117,7 +117,9 @@ def _tokens(
         held = np.flatnonzero(inside)
         held = np.sort(held[np.argsort(-one.activation[held], kind="stable")][: context.amounts.active_tokens])
         kept = zip(ranges[held].tolist(), one.activation[held].tolist(), strict=True)
-        found.append([[a, b, value] for (a, b), value in kept])
+        # For colours, two digits are enough where files are to be small.
+        digits = None if context.digits is None else 2
+        found.append([[a, b, rounded(value, digits)] for (a, b), value in kept])
     return found
 
 

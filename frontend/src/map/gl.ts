@@ -2,6 +2,8 @@
 import { growth, type Frame, type Points, type View } from "./points";
 
 export interface Painter {
+  /** No graphics card helps: a crowd of points is too much for each step of a movement. */
+  slow: boolean;
   /** Takes points over; they are drawn at the next `draw`. */
   load(points: Points): void;
   /** `thinned`: leaves most of a crowd out, for a picture that moves where drawing is slow. */
@@ -76,6 +78,7 @@ export function glPainter(canvas: HTMLCanvasElement, paper: [number, number, num
   };
 
   return {
+    slow: inSoftware(gl),
     load(points) {
       const at = new Float32Array(2 * points.count);
       for (let i = 0; i < points.count; i++) {
@@ -118,6 +121,11 @@ export function glPainter(canvas: HTMLCanvasElement, paper: [number, number, num
   };
 }
 
+function inSoftware(gl: WebGL2RenderingContext): boolean {
+  const info = gl.getExtension("WEBGL_debug_renderer_info");
+  return info !== null && /swiftshader|llvmpipe|software|basic render/i.test(String(gl.getParameter(info.UNMASKED_RENDERER_WEBGL)));
+}
+
 function linked(gl: WebGL2RenderingContext): WebGLProgram | null {
   const program = gl.createProgram();
   for (const [kind, text] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]] as const) {
@@ -140,6 +148,7 @@ export function plainPainter(canvas: HTMLCanvasElement, paper: [number, number, 
   let all: Uint32Array = new Uint32Array();
   let few: Uint32Array = all;
   return {
+    slow: true,
     load(points) {
       loaded = points;
       all = Uint32Array.from({ length: points.count }, (_, i) => i);

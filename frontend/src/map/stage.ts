@@ -44,7 +44,7 @@ export class Stage {
   private asked = 0;
   /** Pictures of this movement so far, when the last was drawn, and the mean time between them. */
   private movement = { pictures: 0, last: 0, pace: 0 };
-  private slow = false;
+  private slow: boolean;
   private resting = 0;
   private readonly listeners = new Set<() => void>();
   private readonly zoomer: ZoomBehavior<HTMLCanvasElement, unknown>;
@@ -53,6 +53,7 @@ export class Stage {
     const painter = glPainter(canvas, options.paper);
     this.withGl = painter !== null;
     this.painter = painter ?? plainPainter(canvas, options.paper);
+    this.slow = this.painter?.slow ?? false;
     this.zoomer = zoom<HTMLCanvasElement, unknown>()
       .scaleExtent([0.7, LARGEST_ZOOM])
       .clickDistance(4)

@@ -20,11 +20,13 @@ export function ThemeNames({ picture: { frame, view }, names }: { picture: Pictu
     boxes.push({ x: inside, y, width, height: HEIGHT });
     seen.push(name);
   }
+  // Each is a layer of its own, which the browser moves without drawing its letters again.
   return (
-    <svg className="scatter-over theme-names" aria-hidden="true">
-      {roomy(boxes, MOST).map((i) => (
-        <text key={seen[i]!.id} x={boxes[i]!.x} y={boxes[i]!.y + 4} textAnchor="middle">{seen[i]!.text}</text>
-      ))}
-    </svg>
+    <div className="scatter-over theme-names" aria-hidden="true">
+      {roomy(boxes, MOST).map((i) => {
+        const { x, y } = boxes[i]!;
+        return <span key={seen[i]!.id} style={{ transform: `translate(${Math.round(x)}px, ${Math.round(y)}px) translate(-50%, -50%)` }}>{seen[i]!.text}</span>;
+      })}
+    </div>
   );
 }

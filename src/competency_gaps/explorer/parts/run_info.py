@@ -92,7 +92,7 @@ def _has(context: Context) -> dict[str, bool]:
     return {
         "themes": themes is not None,
         "map": themes is not None and themes.members["x"].null_count() < themes.members.height,
-        "tokens": bool(context.run.manifest["settings"].get("keep_token_activations", False)) and not context.redact,
+        "tokens": context.run.has_token_activations and not context.redact,
         "lift": lift.null_count() < lift.len(),
         "promoted": folder is not None and (folder / LOGITS).is_file(),
         "similar": folder is not None and (folder / SIMILAR).is_file(),

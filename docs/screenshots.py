@@ -1,0 +1,76 @@
+"""Take the pictures of the explorer that the documentation shows.
+
+python docs/screenshots.py demo-run OTHER-RUN    # the second, of the same SAE, stands beside the first under Compare
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+IMAGES = Path(__file__).parent / "images"
+# A concept whose items and label say something to a reader who has not seen the run.
+VIEWS = {
+    "overview": ("overview", "findings", "light"),
+    "overview-dark": ("overview?face=benchmark", "findings", "dark"),
+    "concepts": ("concepts", "concept-grid", "light"),
+    "benchmarks": ("concepts?face=benchmark&each=chi_bench", "concept-grid", "light"),
+    "map": ("map", "map-canvas", "light"),
+    "map-dark": ("map?colour=theme", "map-canvas", "dark"),
+    "concept": ("concepts?concept={concept}", "concept-examples", "light"),
+    "item": ("items?item={item}&concept={concept}", "item-text", "light"),
+    "items": ("items?outcome=wrong", "items-grid", "light"),
+    "correlation": ("correlation", "correlation-sentence", "light"),
+    "compare": ("compare", "compare-table", "light"),
+    "suggestions": ("suggestions", "suggestion", "light"),
+    "chat": ("chat", "chat-off", "light"),
+    "card": ("card", "benchmark-picker", "light"),
+    "narrow": ("concepts?concept={concept}", "concept-title", "light"),
+}
+
+
+def main(folders: list[str]) -> None:
+    """Start an explorer, take all pictures, end it."""
+    from playwright.sync_api import sync_playwright
+
+    from competency_gaps import open_run
+
+    run = open_run(folders[0])
+    weak = run.concepts.filter(performance_status="weak").sort("gap")
+    concept = weak.filter(weak["leader"] == weak["concept"])["concept"][0]
+    first = run.concept_items(concept, order="worst", limit=1)
+    item = run.items.with_row_index("row").filter(benchmark=first["benchmark"][0], item_id=first["item_id"][0])["row"][
+        0
+    ]
+    command = [sys.executable, "-c", "from competency_gaps.cli.app import main; main()", "explore", *folders]
+    with subprocess.Popen([*command, "--port", "0", "--no-open"], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = next(found[0] for line in server.stdout if (found := re.search(r"http://\S+/", line)))
+        with sync_playwright() as playwright:
+            args = ["--no-sandbox", "--disable-background-networking", "--enable-unsafe-swiftshader"]
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=args)
+            for name, view in VIEWS.items():
+                picture(browser, url, name, *view, facts={"concept": concept, "item": item})
+            browser.close()
+        server.terminate()
+
+
+def picture(browser: Any, url: str, name: str, view: str, test_id: str, scheme: str, facts: dict[str, int]) -> None:
+    """Take one picture."""
+    size = {"width": 400, "height": 860} if name == "narrow" else {"width": 1440, "height": 900}
+    page = browser.new_page(viewport=size, color_scheme=scheme)
+    page.goto(url)
+    page.get_by_test_id("findings").wait_for()
+    page.evaluate("address => { location.hash = address }", f"#//{view.format(**facts)}")
+    page.get_by_test_id(test_id).first.wait_for()
+    page.wait_for_timeout(2500)
+    page.screenshot(path=IMAGES / f"explorer-{name}.png")
+    page.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -40,6 +40,8 @@ FLAGS = (
 )
 SCRIPT = Path(__file__).with_name("explorer_page.js")
 Row = tuple[str, str, str, str, str]
+READING = 2_000
+"""Milliseconds that a reader takes over the first view, in which the server makes what comes next."""
 NOTHING = "nothing at all is like this"
 """A search that finds nothing, between those that find something: each shows other rows than the one before."""
 
@@ -122,6 +124,7 @@ def measure(browser: Browser, address: str, asked: Asked, rounds: int, figures: 
     again = [first_view(browser, address) for _ in range(rounds)]
     figures.append(Timed("first view, another window", again, 1.5))
     page = opened(browser, address)
+    page.wait_for_timeout(READING)
     key = page.evaluate("async () => (await (await fetch('data/runs.json')).json()).runs[0].key")
 
     def visit(what: str) -> float:

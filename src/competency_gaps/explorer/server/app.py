@@ -38,7 +38,7 @@ MOST_ROWS = 100_000
 """Rows that a search gives."""
 FIRST = ("run.json", "themes.json")
 """Parts of the first run that are made before the server answers: what the first view shows."""
-NEXT = ("concepts.parquet", "concept/0.json", "items.parquet", "item/0.json")
+NEXT = ("concepts.parquet", "concept/0.json", "item/0.json", "items.parquet")
 """Made while nobody asks, one after another: what the other views need, and what the first detail reads for all."""
 QUIET = 0.3
 """Seconds without a request after which nobody asks."""

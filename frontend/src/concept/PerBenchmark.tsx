@@ -48,7 +48,7 @@ export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
       {active.length > 0 && (
         <div className="scroll" tabIndex={0} role="region" aria-label="By benchmark">
           <table className="by-benchmark" data-testid="concept-benchmarks">
-            <thead><tr><th>Benchmark</th><th>Gap</th><th aria-label="Gap as a bar" /><th>χ model</th><th>χ bench</th><th>Items</th><th>n eff</th><th>Verdict</th></tr></thead>
+            <thead><tr><th>Benchmark</th><th>Gap</th><th><span className="unseen">Gap as a bar</span></th><th>χ model</th><th>χ bench</th><th>Items</th><th>n eff</th><th>Verdict</th></tr></thead>
             <tbody>
               {active.map(({ row, place }) => (
                 <tr key={place}>

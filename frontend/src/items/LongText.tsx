@@ -10,7 +10,7 @@ export function LongText({ text, none }: { text: string | null; none: string }) 
   const [limit, setLimit] = useState(FIRST);
   if (text === null) return <p className="soft">{none}</p>;
   return (
-    <div className="quote long-text" dir="auto">
+    <div className="quote long-text" dir="auto" tabIndex={0}>
       {text === "" ? <span className="soft">(empty)</span> : visible(shorten(text, limit))}
       {text.length > limit && (
         <button type="button" className="link more" onClick={() => setLimit(limit + STEP)}>Show more ({integer(text.length - limit)} characters)</button>

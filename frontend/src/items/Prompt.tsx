@@ -21,7 +21,7 @@ export function Prompt({ item, peak }: { item: ItemDetail; peak: [number, number
     <span className={dimmed ? "around" : "own"}><ActiveText pieces={pieces(text, start, end, [], within(peak, start, end))} most={0} /></span>
   );
   return (
-    <div className="quote long-text" dir="auto" data-testid="item-text">
+    <div className="quote long-text" dir="auto" tabIndex={0} data-testid="item-text">
       {before > 0 && <span className="soft">… {integer(before)} characters before … </span>}
       {part(cuts[0], cuts[1], true)}
       {part(cuts[1], cuts[2], false)}

@@ -11,7 +11,7 @@ export function verdict(run: RunInfo, table: Table, row: number): string {
   const gap = `${signed(number(table, "gap", row))} [${signed(number(table, "gap_low", row))}, ${signed(number(table, "gap_high", row))}]`;
   const q = `q = ${probability(number(table, "q_value", row))}`;
   if (status === "weak" || status === "strong") {
-    return `The model is ${status} here: its score is ${status === "weak" ? "below" : "above"} its benchmarks’ average by ${gap} (${q}; ${size}).`;
+    return `The model is ${status} here. Gap to its benchmarks’ average: ${gap} (${q}; ${size}).`;
   }
   if (status === "typical") return `No evidence that the model is weak or strong here: gap ${gap} (${q}; ${size}).`;
   if (status === "insufficient") {

@@ -83,8 +83,9 @@ def site(request, two_runs, tmp_path_factory) -> Iterator[Site]:
         yield Site("served", f"http://127.0.0.1:{port}/", runs[0], runs[1], keys)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
+    # Playwright's event loop would be in the way of other modules' own, so it ends with each module.
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

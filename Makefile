@@ -23,7 +23,7 @@ harnesses: $(VENV)/.dev
 slow: $(VENV)/.dev
 	$(BIN)/pytest -m slow
 
-lint: $(VENV)/.dev
+lint: $(VENV)/.dev | frontend/node_modules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -32,8 +32,12 @@ lint: $(VENV)/.dev
 # The explorer's page again, after its sources changed; installing builds it too.
 page: $(PAGE)
 
-$(PAGE): $(PAGE_SOURCES)
-	cd frontend && { test -d node_modules || npm ci --silent; } && npm run --silent build
+$(PAGE): $(PAGE_SOURCES) | frontend/node_modules
+	cd frontend && npm run --silent build
+	touch $@
+
+frontend/node_modules: frontend/package-lock.json
+	cd frontend && npm ci --silent --ignore-scripts
 	touch $@
 
 $(VENV)/.demo: pyproject.toml

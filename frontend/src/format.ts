@@ -1,4 +1,4 @@
-/** How numbers are written, everywhere: the same way as in the report. */
+/** How numbers are written, everywhere: the same way as in the report, by the rules of `text.py`. */
 import type { ColumnSpec } from "./data/types";
 
 export const NOT_DEFINED = "N/A";
@@ -15,15 +15,21 @@ export function integer(value: Maybe): string {
 
 export function decimal(value: Maybe, digits = 2): string {
   if (undefinedNumber(value)) return NOT_DEFINED;
-  return Number.isFinite(value) ? withMinus(value.toFixed(digits)) : infinite(value);
+  return Number.isFinite(value) ? withMinus(fixed(value, digits)) : infinite(value);
 }
 
-export const tenths = (value: Maybe) => decimal(value, 1);
+/** An effective sample size; none at all is plain 0. */
+export function tenths(value: Maybe): string {
+  if (undefinedNumber(value)) return NOT_DEFINED;
+  return value === 0 ? "0" : withMinus(thousands(fixed(value, 1)));
+}
 
+/** A difference with its sign; what rounds to zero has none. */
 export function signed(value: Maybe, digits = 2): string {
   if (undefinedNumber(value)) return NOT_DEFINED;
   const text = decimal(value, digits);
-  return value > 0 && !text.startsWith("+") ? `+${text}` : text;
+  if (Number(text.replace(MINUS, "-")) === 0) return fixed(0, digits);
+  return value > 0 ? `+${text}` : text;
 }
 
 /** Three significant digits, for quantities that span orders of magnitude. */
@@ -32,13 +38,20 @@ export function magnitude(value: Maybe): string {
   if (!Number.isFinite(value)) return infinite(value);
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size < 1e-3) return withMinus(value.toExponential(1).replace("e-", "e−"));
-  if (size >= 1000) return integer(value);
-  return withMinus(Number(value.toPrecision(3)).toString());
+  if (size < 1e-3) return withMinus(value.toExponential(1)).replace("e-", "e−");
+  if (size >= 100) return withMinus(thousands(fixed(value, 0)));
+  return withMinus(fixed(value, size >= 1 ? 2 : 3));
 }
 
+/** A share in [0, 1]. More digits than asked where rounding would claim none or all. */
 export function percent(value: Maybe, digits = 0): string {
-  return undefinedNumber(value) ? NOT_DEFINED : `${withMinus((100 * value).toFixed(digits))}%`;
+  if (undefinedNumber(value)) return NOT_DEFINED;
+  const share = 100 * value;
+  if (share > 0 && share < 0.001) return "<0.001%";
+  if (share > 0 && share < 0.1) return `${Number(share.toPrecision(1))}%`;
+  const near = (share > 0 && share < 1) || (share > 99 && share < 100);
+  const text = fixed(share, near ? Math.max(1, digits) : digits);
+  return share < 100 && Number(text) >= 100 ? ">99.9%" : `${withMinus(text)}%`;
 }
 
 export function probability(value: Maybe): string {
@@ -59,13 +72,27 @@ const WRITERS: Record<ColumnSpec["kind"], (value: never) => string> = {
   signed: (value: Maybe) => signed(value),
   magnitude,
   probability,
-  percent: (value: Maybe) => percent(value, 1),
+  percent: (value: Maybe) => percent(value),
 };
 
 /** Write a value of a column. */
 export function written(kind: ColumnSpec["kind"], value: number | string | null): string {
   return WRITERS[kind](value as never);
 }
+
+/** As Python rounds: a value that lies exactly in the middle goes to the even digit, where `toFixed` takes the larger. */
+function fixed(value: number, digits: number): string {
+  const size = Math.abs(value);
+  const text = value.toFixed(digits);
+  // In the middle means exactly so, in the number's own digits: no number has more of them than this just beyond the middle.
+  if (size >= 1e15 || !/^50*$/.test(size.toFixed(Math.min(100, digits + 60)).split(".")[1]!.slice(digits))) return text;
+  const odd = Number(text.at(-1)) % 2 === 1;
+  if (!odd) return text;
+  const down = (Math.floor(size * 10 ** digits) / 10 ** digits).toFixed(digits);
+  return value < 0 ? `-${down}` : down;
+}
+
+const thousands = (text: string) => text.replace(/^-?\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ","));
 
 function infinite(value: number): string {
   return value > 0 ? "∞" : `${MINUS}∞`;

@@ -1,12 +1,13 @@
 /** Texts of models and people are foreign: what is invisible or turns text around is written out. */
 
-// Control characters but newline and tab, zero-width and directional ones, the byte order mark, lone surrogates, tags.
-const INVISIBLE =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]|[\u{e0000}-\u{e007f}]/gu;
+// The same list as in text.py: controls, separators of lines, directional overrides, what has no width, tags, lone surrogates.
+// What scripts and emoji need stays: joiners, plain marks of direction, variation selectors.
+const HIDDEN =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u180e\u200b\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
 
-/** The text with characters that cannot be seen written as their code, `‹U+202E›`. */
+/** The text with characters that would act instead of being read written as their code, `<U+202E>`. */
 export function visible(text: string): string {
-  return text.replace(INVISIBLE, (one) => `‹U+${(one.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}›`);
+  return text.replace(/\r\n/g, "\n").replace(HIDDEN, (one) => `<U+${one.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}>`);
 }
 
 /** A token as it is shown: blanks and line ends become signs. */
@@ -21,8 +22,14 @@ export function shorten(text: string, limit: number): string {
   return `${text.slice(0, end)}…`;
 }
 
+// As people type a formula, and as East Asian input methods do.
+const FORMULA = "=+\\-@＝＋－＠";
+const OPENING = new RegExp(`^(?=[\\s\\u0000-\\u001f]*[${FORMULA}]|[\\t\\r])`);
+// Where semicolons or tabs part cells, what follows one is a cell of its own.
+const PARTED = new RegExp(`([;\\t\\r\\n][\\s\\u0000-\\u001f]*)(?=[${FORMULA}])`, "g");
+
 /** What Excel and its kin would run as a formula gets an apostrophe before it. */
 export function csvText(value: string): string {
-  const safe = /^[\s\u0000-\u001f]*[=+\-@]/.test(value) || /^[\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
+  const safe = value.replace(PARTED, "$1'").replace(OPENING, "'");
+  return /[",;\t\r\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
 }

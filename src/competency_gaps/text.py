@@ -12,8 +12,14 @@ from dataclasses import dataclass
 NOT_DEFINED = "N/A"
 """Shown where a quantity is null; null is never shown as 0."""
 
-_HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
-"""Controls, terminal escapes, directional overrides and lone surrogates; plain marks (U+200E, U+200F) may stay."""
+HIDDEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
+"""Ranges of a regular expression: controls, separators of lines, directional overrides, what has no width, and tags.
+
+What scripts and emoji need stays: joiners (U+200C, U+200D), plain marks of direction (U+061C, U+200E, U+200F) and
+variation selectors. The explorer's page has the same list in ``frontend/src/text.ts``.
+"""
+# A lone surrogate is no character: texts of tables and files hold none.
+_HIDDEN = re.compile(f"[{HIDDEN}\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
@@ -44,8 +50,11 @@ def tenths(value: float | None) -> str:
 
 
 def signed(value: float | None) -> str:
-    """Write a difference with its sign (a true minus) and two decimals."""
-    return NOT_DEFINED if value is None else f"{value:+.2f}".replace("-", "−").replace("inf", "∞")
+    """Write a difference with its sign (a true minus) and two decimals; what rounds to zero has no sign."""
+    if value is None:
+        return NOT_DEFINED
+    text = f"{value:+.2f}"
+    return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−").replace("inf", "∞")
 
 
 def magnitude(value: float | None) -> str:
@@ -62,12 +71,17 @@ def magnitude(value: float | None) -> str:
 
 
 def percent(part: float, whole: float) -> str:
-    """Write a share; one decimal where rounding would claim none or all."""
+    """Write a share; more digits where rounding would claim none or all: ``0.04%``, ``<0.001%``, ``>99.9%``."""
     if whole == 0:
         return NOT_DEFINED
     share = 100 * part / whole
+    if 0 < share < 0.001:
+        return "<0.001%"
+    if 0 < share < 0.1:
+        return f"{share:.1g}%"
     near_an_end = 0 < share < 1 or 99 < share < 100
-    return f"{share:.1f}%" if near_an_end else f"{share:.0f}%"
+    text = f"{share:.1f}" if near_an_end else f"{share:.0f}"
+    return ">99.9%" if share < 100 and float(text) >= 100 else f"{text}%"
 
 
 def share_of(part: int, whole: int) -> str:

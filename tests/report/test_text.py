@@ -11,7 +11,10 @@ from competency_gaps import text
 
 @pytest.mark.parametrize(
     ("part", "whole", "expected"),
-    [(0, 10, "0%"), (10, 10, "100%"), (1, 1000, "0.1%"), (999, 1000, "99.9%"), (83, 100, "83%"), (1, 0, "N/A")],
+    [
+        *[(0, 10, "0%"), (10, 10, "100%"), (1, 1000, "0.1%"), (999, 1000, "99.9%"), (83, 100, "83%"), (1, 0, "N/A")],
+        *[(4, 10_000, "0.04%"), (1, 10**6, "<0.001%"), (9_999, 10_000, ">99.9%"), (99_949, 100_000, "99.9%")],
+    ],
 )
 def test_a_percentage_claims_none_and_all_only_where_true(part, whole, expected):
     assert text.percent(part, whole) == expected
@@ -34,6 +37,46 @@ def test_null_is_never_shown_as_zero(show):
 )
 def test_heavy_tailed_values_keep_three_digits(value, expected):
     assert text.magnitude(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.0, "0.00"), (-0.004, "0.00"), (0.004, "0.00"), (-0.125, "−0.12"), (0.006, "+0.01")]
+)
+def test_a_difference_that_rounds_to_zero_has_no_sign(value, expected):
+    assert text.signed(value) == expected
+
+
+# frontend/src/text.test.ts has the same characters: the page and the report take the same.
+@pytest.mark.parametrize(
+    "one",
+    [*"\x1b\x00\x7f\x85\xad\u180e\u200b\u2028\u2029\u202e\u2060\u2066\u2069\ufeff\ufff9\ud800\U000e0041"],
+    ids=lambda one: f"U+{ord(one):04X}",
+)
+def test_a_character_that_acts_is_written_out(one):
+    assert text.visible(f"a{one}b") == f"a<U+{ord(one):04X}>b"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "\n",
+        "\t",
+        "\u200c",
+        "\u200d",
+        "\u200e",
+        "\u200f",
+        "\u061c",
+        "\ufe0f",
+        "👩\u200d💻",
+        "क्\u200dष",
+        "می\u200cخواهم",
+        "é",
+        "𝛘",
+    ],
+    ids=lambda words: "-".join(f"{ord(one):04X}" for one in words),
+)
+def test_what_scripts_and_emoji_need_stays(words):
+    assert text.visible(words) == words
 
 
 def test_acting_characters_become_visible_and_marks_of_direction_stay():

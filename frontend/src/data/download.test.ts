@@ -2,7 +2,7 @@ import { parquetMetadata } from "hyparquet";
 import { expect, it } from "vitest";
 import { csvFile, type Field, parquetFile } from "./download";
 import { parquetTable } from "./parquet";
-import { value } from "./table";
+import { UNKNOWN, value } from "./table";
 
 const HOSTILE = ["=cmd|' /C calc'!A0", "a,b\n\"quoted\"", "\u202eevil", null, "+1", " =1", "déjà 𝛘"];
 const fields: Field[] = [
@@ -10,7 +10,7 @@ const fields: Field[] = [
   { name: "label", column: { kind: "text", values: HOSTILE } },
   { name: "gap", column: { kind: "number", values: Float32Array.from([0.1, -1 / 3, NaN, Infinity, -Infinity, 1e-12, 16777216]) } },
   { name: "mean", column: { kind: "number", values: Float64Array.from([0.1, -1 / 3, NaN, 2, 3, 4, 5]) } },
-  { name: "dense", column: { kind: "flag", values: Uint8Array.from([1, 0, 1, 0, 0, 0, 1]) } },
+  { name: "dense", column: { kind: "flag", values: Uint8Array.from([1, 0, 1, UNKNOWN, 0, 0, 1]) } },
 ];
 const order = Uint32Array.of(6, 0, 1, 2, 3, 4, 5);
 
@@ -37,7 +37,7 @@ it("writes CSV that reads back, without formulas or hidden characters", () => {
   const rows = readCsv(text.slice(1)).slice(1);
   expect(rows.map(([concept]) => Number(concept))).toEqual([...order]);
   expect(rows.map(([, label]) => label)).toEqual([
-    "déjà 𝛘", "'=cmd|' /C calc'!A0", 'a,b\n"quoted"', "‹U+202E›evil", "", "'+1", "' =1",
+    "déjà 𝛘", "'=cmd|' /C calc'!A0", 'a,b\n"quoted"', "<U+202E>evil", "", "'+1", "' =1",
   ]);
   const gaps = fields[2]!.column.values;
   rows.forEach(([, , gap], i) => {
@@ -48,7 +48,7 @@ it("writes CSV that reads back, without formulas or hidden characters", () => {
   });
   expect(rows[1]![2]).toBe("0.1");
   expect(rows[2]![3]).toBe(String(-1 / 3));
-  expect(rows.map((row) => row[4])).toEqual(["true", "true", "false", "true", "false", "false", "false"]);
+  expect(rows.map((row) => row[4])).toEqual(["true", "true", "false", "true", "", "false", "false"]);
 });
 
 it("writes Parquet that holds the same values in the same order", async () => {

@@ -1,7 +1,7 @@
 /** Rows of a table as files that the reader keeps. */
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { csvText, visible } from "../text";
-import type { Column } from "./table";
+import { type Column, UNKNOWN } from "./table";
 
 /** A column of the file. */
 export interface Field {
@@ -25,7 +25,7 @@ function csvWriter(column: Column): (row: number) => string {
     const { values } = column;
     return (row) => (values[row] == null ? "" : csvText(visible(values[row])));
   }
-  if (column.kind === "flag") return (row) => (column.values[row] === 1 ? "true" : "false");
+  if (column.kind === "flag") return (row) => (column.values[row] === UNKNOWN ? "" : column.values[row] === 1 ? "true" : "false");
   const { values } = column;
   const written = values instanceof Float32Array ? shortest : String;
   return (row) => (Number.isNaN(values[row]) ? "" : infinite(values[row]!) ?? written(values[row]!));
@@ -54,7 +54,10 @@ export function parquetFile(fields: Field[], order: Uint32Array, facts: Record<s
 
 function parquetColumn(column: Column, order: Uint32Array) {
   if (column.kind === "text") return { data: Array.from(order, (row) => column.values[row] ?? null), type: "STRING" as const };
-  if (column.kind === "flag") return { data: Array.from(order, (row) => column.values[row] === 1), type: "BOOLEAN" as const };
+  if (column.kind === "flag") {
+    const data = Array.from(order, (row) => (column.values[row] === UNKNOWN ? null : column.values[row] === 1));
+    return { data, type: "BOOLEAN" as const };
+  }
   const { values } = column;
   const data = Array.from(order, (row) => (Number.isNaN(values[row]) ? null : values[row]!));
   if (values instanceof Float32Array) return { data, type: "FLOAT" as const };

@@ -9,7 +9,6 @@ export type Loaded<T> = { data: T; error: null } | { data: null; error: Error | 
 
 const KEPT = 400;
 const promises = new Map<string, Promise<unknown>>();
-const values = new Map<string, unknown>();
 
 /** Reads a part once; details, of which there are many, are forgotten when others push them out. */
 function once<T>(path: string, read: (bytes: Uint8Array) => T | Promise<T>): Promise<T> {
@@ -17,12 +16,9 @@ function once<T>(path: string, read: (bytes: Uint8Array) => T | Promise<T>): Pro
   if (known) return known as Promise<T>;
   const promise = source.read(path).then(read);
   promises.set(path, promise);
-  promise.then((value) => values.set(path, value)).catch(() => promises.delete(path));
+  promise.catch(() => promises.delete(path));
   const details = [...promises.keys()].filter((one) => /\/(concept|item)\/\d+\.json$/.test(one));
-  for (const old of details.slice(0, Math.max(0, details.length - KEPT))) {
-    promises.delete(old);
-    values.delete(old);
-  }
+  for (const old of details.slice(0, Math.max(0, details.length - KEPT))) promises.delete(old);
   return promise;
 }
 

@@ -1,6 +1,6 @@
 /** Parquet parts into columns, and columns into Parquet files for download. */
 import { parquetMetadata, parquetRead } from "hyparquet";
-import type { Column, Table } from "./table";
+import { type Column, type Table, UNKNOWN } from "./table";
 
 /** Reads a part. */
 export async function parquetTable(bytes: Uint8Array): Promise<Table> {
@@ -35,8 +35,10 @@ function column(parts: { start: number; values: ArrayLike<unknown> }[], rows: nu
     return { kind: "text", values };
   }
   if (type === "BOOLEAN") {
-    const values = new Uint8Array(rows);
-    for (const { start, values: part } of parts) for (let i = 0; i < part.length; i++) values[start + i] = part[i] ? 1 : 0;
+    const values = new Uint8Array(rows).fill(UNKNOWN);
+    for (const { start, values: part } of parts) {
+      for (let i = 0; i < part.length; i++) if (part[i] != null) values[start + i] = part[i] ? 1 : 0;
+    }
     return { kind: "flag", values };
   }
   const values = type === "FLOAT" ? new Float32Array(rows).fill(NaN) : new Float64Array(rows).fill(NaN);

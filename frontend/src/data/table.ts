@@ -3,7 +3,10 @@
 export type Column =
   | { kind: "number"; /** NaN: null. */ values: Float64Array | Float32Array }
   | { kind: "text"; values: (string | null)[] }
-  | { kind: "flag"; /** 1: true. */ values: Uint8Array };
+  | { kind: "flag"; /** 1: true, 0: false, `UNKNOWN`: null. */ values: Uint8Array };
+
+/** A flag that is null. */
+export const UNKNOWN = 255;
 
 export interface Table {
   rows: number;
@@ -12,7 +15,7 @@ export interface Table {
 
 export type Sort = { key: string; descending: boolean };
 
-/** A column's numbers. Flags become 0 and 1. */
+/** A column's numbers. Flags become 0 and 1, unknown ones `UNKNOWN`. */
 export function numbers(table: Table, key: string): Float64Array | Float32Array | Uint8Array {
   const column = table.columns[key];
   if (!column || column.kind === "text") throw new Error(`The table has no column of numbers named ${key}.`);
@@ -29,7 +32,7 @@ export function texts(table: Table, key: string): (string | null)[] {
 export function value(table: Table, key: string, row: number): number | string | boolean | null {
   const column = table.columns[key];
   if (!column) return null;
-  if (column.kind === "flag") return column.values[row] === 1;
+  if (column.kind === "flag") return column.values[row] === UNKNOWN ? null : column.values[row] === 1;
   const found = column.values[row] ?? null;
   return typeof found === "number" && Number.isNaN(found) ? null : found;
 }
@@ -95,7 +98,8 @@ export function sortedBy(rows: Uint32Array, keys: { values: ArrayLike<number>; d
 
 /** Numbers that order the values of a column: NaN for null. */
 function sortKeys(column: Column): ArrayLike<number> {
-  return column.kind === "text" ? ranks(column.values) : column.values;
+  if (column.kind === "text") return ranks(column.values);
+  return column.kind === "flag" ? Float64Array.from(column.values, (one) => (one === UNKNOWN ? NaN : one)) : column.values;
 }
 
 const known = new WeakMap<(string | null)[], Float64Array>();

@@ -46,7 +46,7 @@ def _status(value: str | None) -> str:
 
 
 def _probability(value: float | None) -> str:
-    return NOT_DEFINED if value is None else "<1e-9" if value < 1e-9 else magnitude(value)
+    return NOT_DEFINED if value is None else "<1e−9" if value < 1e-9 else magnitude(value)
 
 
 COVERAGE = Column(

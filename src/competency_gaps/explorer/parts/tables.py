@@ -12,13 +12,13 @@ import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.numbers import single
-from competency_gaps.text import visible
+from competency_gaps.text import HIDDEN, visible
 
 EXCERPT = 160
 """Characters of an item's own text in the table of items."""
 LABEL_LIMIT = 200
 """Longest label; dictionaries of this project keep labels shorter than that."""
-_HIDDEN = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u{202a}-\u{202e}\u{2066}-\u{2069}\u{feff}]"
+_HIDDEN = f"[{HIDDEN}]"
 """What :func:`~competency_gaps.text.visible` writes out (without lone surrogates, which no table has)."""
 _BLANKS = r"\s{2,}|[\s&&[^ ]]"
 """White space that is not one plain blank; these, unlike all of it, are few and so quickly replaced."""

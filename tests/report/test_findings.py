@@ -79,8 +79,9 @@ def test_without_weak_concepts_none_is_named(run):
     assert (weak.number, strong.number, weak.tone) == ("0", "0", "")
     assert f"of {ranked.tested.height} tested concepts are weak" in weak.sentence and "“" not in weak.sentence
     untested = run.changed(concepts=run.concepts.with_columns(q_value=pl.lit(None, pl.Float64)))
-    last = headline.findings(untested, headline.overview(untested), findings.ranking(untested.concepts, EVIDENCE))[-1]
-    assert last.number == "N/A"
+    rest = headline.findings(untested, headline.overview(untested), findings.ranking(untested.concepts, EVIDENCE))
+    assert rest[-1].number == "N/A" and [one.about for one in rest].count("weak") == 1
+    assert "strong" not in [one.about for one in rest]
 
 
 def test_missing_concepts_are_alive_and_unflagged_and_the_commonest_first():
@@ -127,8 +128,66 @@ def test_a_run_without_scores_says_so(run):
         concepts=run.concepts.with_columns(chi_model=pl.lit(None, pl.Float64)),
     )
     view = headline.overview(unscored)
-    first = headline.findings(unscored, view, findings.ranking(unscored.concepts, EVIDENCE))[0]
+    ranked = findings.ranking(unscored.concepts.with_columns(q_value=pl.lit(None, pl.Float64)), EVIDENCE)
+    first, *rest = headline.findings(unscored, view, ranked)
     assert first.number == "N/A" and "coverage only" in first.sentence
+    assert not {one.about for one in rest} & {"themes", "weak", "strong"}
+    assert all("weak" not in text and "test?" in text for text in headline.questions(view))
+    assert "0 concepts" not in findings.caution(ranked) and "no concept could be tested" in findings.caution(ranked)
+    assert "0 of 0" not in ranked.caption("weak") and "No concept could be tested" in ranked.caption("weak")
+
+
+def test_both_questions_ask_both_things_each_first(run):
+    model, benchmark = headline.questions(headline.overview(run))
+    assert model == headline.question(headline.overview(run)) != benchmark
+    assert model.index("weak") < model.index("fail to test") and benchmark.index("weak") > benchmark.index("fail")
+    one = run.changed(benchmarks=run.benchmarks.head(1))
+    assert all(" benchmark " in text and "does" in text for text in headline.questions(headline.overview(one)))
+
+
+def test_where_no_concept_is_weak_or_strong_none_is_expected_to_be_an_accident():
+    typical = findings.ranking(concepts(gap=[-0.1, 0.1]), EVIDENCE)
+    assert "accidents" not in findings.caution(typical) and "no concept is called weak or strong" in findings.caution(
+        typical
+    )
+    weak = findings.ranking(concepts(gap=[-0.4, 0.1], performance_status=["weak", "typical"]), EVIDENCE)
+    assert "of the 1 concept called weak or strong, at most 5%" in findings.caution(weak)
+
+
+def missing_of(run, missing):
+    changed = run.changed(benchmarks=run.benchmarks.with_columns(missing=pl.Series(missing), alive=pl.lit(50)))
+    found = headline.findings(changed, headline.overview(changed), findings.ranking(run.concepts, EVIDENCE))
+    return next(one for one in found if one.about == "narrowest")
+
+
+def test_benchmarks_that_miss_as_much_are_not_set_apart(run):
+    names = run.benchmarks["benchmark"].to_list()
+    tied = missing_of(run, [20, 20, 20])
+    assert (tied.number, tied.subject) == ("40%", None)
+    assert "each of the 3 benchmarks" in tied.sentence and "narrowest" not in tied.sentence
+    two = missing_of(run, [10, 20, 20])
+    assert two.subject in names[1:] and "one of the 2 narrowest" in two.sentence
+    assert f"the broadest, {names[0]}, misses 10 of 50" in two.sentence
+    assert f"missing in {names[1]}, the narrowest benchmark: 30 of 50" in missing_of(run, [10, 30, 20]).sentence
+
+
+def test_pairs_that_overlap_as_much_are_not_set_apart(run):
+    same = run.changed(overlap=run.overlap.with_columns(jaccard=pl.lit(0.5)))
+    found = headline.findings(same, headline.overview(same), findings.ranking(run.concepts, EVIDENCE))
+    (one,) = [one for one in found if one.about == "overlap"]
+    assert f"of all {run.overlap.height} pairs" in one.sentence and "closest" not in one.sentence
+
+
+def test_n_eff_is_explained_once(run):
+    ranked = findings.ranking(
+        concepts(label=["a", "b"], gap=[-0.3, 0.4], performance_status=["weak", "strong"]).with_columns(
+            gap_low=pl.col("gap") - 0.1, gap_high=pl.col("gap") + 0.1, peak_token=pl.lit(None, pl.String)
+        ),
+        EVIDENCE,
+    )
+    weak, strong = headline.findings(run, headline.overview(run), ranked)[-2:]
+    assert "The weakest group is led by “a” with a gap of −0.30" in weak.sentence
+    assert "n_eff 30.0: they tell as much" in weak.sentence and "they tell" not in strong.sentence
 
 
 def test_examples_show_no_item_twice(run):

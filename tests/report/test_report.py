@@ -147,7 +147,7 @@ def test_figures_and_tables_are_there(rendered):
         "Jaccard of covered concepts",
         "Weak concepts",
         "Missing concepts",
-        "at most 20% are expected to be",
+        "at a false-discovery rate of 20%",
     ):
         assert words in rendered
     assert "the span is empty" in rendered and "N/A" in rendered
@@ -220,7 +220,7 @@ def test_the_summary_says_the_findings(run):
         "Weak concepts",
         "calendar",
         "excluded: the span is empty",
-        "at most 20% are expected to be",
+        "at a false-discovery rate of 20%",
     ):
         assert words in text
 

@@ -46,12 +46,16 @@ class Ranking:
         """Say how many are weak (strong), of how many tested, and who was not."""
         found = (self.weak if which == "weak" else self.strong).height
         leaders = (self.weak_leaders if which == "weak" else self.strong_leaders).height
+        rest = (
+            f"{self.insufficient:,} of {self.pool:,} ranked concepts have an n_eff below {self.floor:g}, "
+            f"{self.pool - self.insufficient - self.tested.height:,} are missing or meet scores that do not vary."
+        )
+        if not self.tested.height:
+            return f"No concept could be tested for being {which}: {rest}"
         groups = f", in {plural(leaders, 'group')} that share their items; the leaders are listed" if found else ""
         return (
             f"{share_of(found, self.tested.height)} tested concepts are {which} at a false-discovery rate of "
-            f"{percent(self.q, 1)}{groups}, by adjusted gap. Not tested: {self.insufficient:,} of {self.pool:,} ranked "
-            f"concepts have an n_eff below {self.floor:g}, "
-            f"{self.pool - self.insufficient - self.tested.height:,} are missing or meet scores that do not vary."
+            f"{percent(self.q, 1)}{groups}, by adjusted gap. Not tested: {rest}"
         )
 
 
@@ -93,6 +97,16 @@ def _leaders(frame: pl.DataFrame) -> pl.DataFrame:
 def caution(ranked: Ranking) -> str:
     """Say what the verdicts carry and what they do not."""
     found = ranked.weak.height + ranked.strong.height
+    if not ranked.tested.height:
+        return (
+            "How far this goes: no concept could be tested, so none is called weak or strong. Coverage says which "
+            "concepts the items excite, not which ones an answer needs."
+        )
+    if not found:
+        return (
+            f"How to take it: no concept is called weak or strong at a false-discovery rate of {percent(ranked.q, 1)}. "
+            "That is no proof that there is none: more items show smaller gaps."
+        )
     return (
         f"How to take the verdicts: of the {plural(found, 'concept')} called weak or strong, at most "
         f"{percent(ranked.q, 1)} are expected to be accidents. A gap compares a concept's items with the average of "

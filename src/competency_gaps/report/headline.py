@@ -27,8 +27,8 @@ class Finding:
     about: str = ""
     """What it speaks of: ``score``, ``exercised``, ``missing``, ``narrowest`` (benchmark), ``concentration``,
     ``overlap``, ``themes``, ``weak`` or ``strong``."""
-    subject: str | int | None = None
-    """The benchmark's name or the theme's number that it is about; null: the whole run."""
+    subject: str | None = None
+    """Name of the benchmark that it is about; null: it is about the whole run, or about several."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,21 @@ def short_name(name: str) -> str:
 
 def question(view: Overview) -> str:
     """Give the question that the report answers."""
-    suite = "its benchmark" if view.benchmarks == 1 else f"its {view.benchmarks} benchmarks"
-    return f"Where is {view.model} weak, and what {'does' if view.benchmarks == 1 else 'do'} {suite} fail to test?"
+    return questions(view)[0]
+
+
+def questions(view: Overview) -> tuple[str, str]:
+    """Give the question as it reads to who asks about the model first, and to who asks about the benchmarks first."""
+    one = view.benchmarks == 1
+    do, suite = ("does", "benchmark") if one else ("do", f"{view.benchmarks} benchmarks")
+    if view.mean_score is None:
+        # Without a score nothing is known of the model's performance, so nothing is asked of it.
+        coverage = f"What {do} the {suite} that {view.model} read fail to test?"
+        return coverage, coverage
+    return (
+        f"Where is {view.model} weak, and what {do} its {suite} fail to test?",
+        f"What {do} the {suite} of {view.model} fail to test, and where is it weak?",
+    )
 
 
 def findings(run: RunView, view: Overview, ranked: Ranking) -> list[Finding]:
@@ -99,9 +112,10 @@ def findings(run: RunView, view: Overview, ranked: Ranking) -> list[Finding]:
         *_least_complete(run, view),
         *_concentration(run, view),
         *_overlap(run),
-        *_weak_themes(read_run_themes(run)),
     ]
-    return [*found, _verdict(ranked, "weak"), _verdict(ranked, "strong")]
+    if view.mean_score is None:
+        return found
+    return [*found, *_weak_themes(read_run_themes(run)), *_verdicts(ranked)]
 
 
 def _weak_themes(themes: Themes | None) -> list[Finding]:
@@ -118,16 +132,22 @@ def _weak_themes(themes: Themes | None) -> list[Finding]:
             for row in weak.head(2).iter_rows(named=True)
         ]
         text += f", above all {' and '.join(named)}" if weak.height > 1 else f": {named[0]}"
-    weakest = int(weak["id"][0]) if weak.height else None
-    return [Finding(integer(weak.height), text + ".", "weak" if weak.height else "", "themes", weakest)]
+    return [Finding(integer(weak.height), text + ".", "weak" if weak.height else "", "themes")]
+
+
+def _verdicts(ranked: Ranking) -> list[Finding]:
+    if not ranked.tested.height:
+        text = (
+            f"No concept could be tested for being weak or strong: none has an n_eff of {ranked.floor:g} (its items "
+            "tell as much as so many that excite it equally) and scores that vary."
+        )
+        return [Finding("N/A", text, about="weak")]
+    return [_verdict(ranked, "weak"), _verdict(ranked, "strong")]
 
 
 def _verdict(ranked: Ranking, which: str) -> Finding:
     frame, side = (ranked.weak, "below") if which == "weak" else (ranked.strong, "above")
     leading = ranked.weak_leaders if which == "weak" else ranked.strong_leaders
-    if not ranked.tested.height:
-        text = f"No concept could be tested for being {which}: none has an n_eff of {ranked.floor:g}."
-        return Finding("N/A", text, about=which)
     text = (
         f"of {ranked.tested.height:,} tested concepts are {which}: {side} their benchmarks' average, at a "
         f"false-discovery rate of {percent(ranked.q, 1)}"
@@ -137,9 +157,13 @@ def _verdict(ranked: Ranking, which: str) -> Finding:
         row = leading.row(0, named=True)
         peak = "" if row["label"] or not row["peak_token"] else f" (peak token {show_token(row['peak_token'])})"
         extreme = "weakest" if which == "weak" else "strongest"
+        # What n_eff means is told once, where it is first used.
+        meaning = (
+            "" if which == "strong" and ranked.weak.height else ": they tell as much as so many that excite it equally"
+        )
         text += (
-            f". The {extreme} that leads one, “{shorten(concept_name(row), 80)}”{peak}, has a gap of "
-            f"{GAP.cell(row)} (active in {plural(row['support'], 'item')}, n_eff {tenths(row['n_eff'])})"
+            f". The {extreme} group is led by “{shorten(concept_name(row), 80)}”{peak} with a gap of {GAP.cell(row)} "
+            f"(active in {plural(row['support'], 'item')}, n_eff {tenths(row['n_eff'])}{meaning})"
         )
     return Finding(integer(frame.height), text + ".", which if frame.height else "", which)
 
@@ -183,12 +207,21 @@ def _least_complete(run: RunView, view: Overview) -> list[Finding]:
     if shares.height < 2:
         return []
     least, most = shares.row(-1, named=True), shares.row(0, named=True)
+    number = percent(least["missing"], least["alive"])
+    if least["part"] == most["part"]:
+        text = (
+            f"of alive concepts are missing in each of the {shares.height} benchmarks: all miss "
+            f"{least['missing']:,} of {least['alive']:,}."
+        )
+        return [Finding(number, text, about="narrowest")]
+    tied = shares.filter(pl.col("part") == least["part"]).height
     text = (
-        f"of alive concepts are missing in {shorten(least['benchmark'], 60)}, the narrowest benchmark: "
+        f"of alive concepts are missing in {shorten(least['benchmark'], 60)}, "
+        f"{'the narrowest benchmark' if tied == 1 else f'one of the {tied} narrowest benchmarks'}: "
         f"{least['missing']:,} of {least['alive']:,}; the broadest, "
         f"{shorten(most['benchmark'], 60)}, misses {share_of(most['missing'], most['alive'])}."
     )
-    return [Finding(percent(least["missing"], least["alive"]), text, about="narrowest", subject=least["benchmark"])]
+    return [Finding(number, text, about="narrowest", subject=least["benchmark"])]
 
 
 def _concentration(run: RunView, view: Overview) -> list[Finding]:
@@ -214,9 +247,9 @@ def _overlap(run: RunView) -> list[Finding]:
         return []
     low, high = pairs.row(0, named=True), pairs.row(-1, named=True)
     most, least = (f"{shorten(pair['benchmark_a'], 40)} and {shorten(pair['benchmark_b'], 40)}" for pair in (high, low))
-    text = (
-        f"of the concepts that {most} cover are covered by both (Jaccard {decimal(high['jaccard'])}), the closest pair"
-    )
-    if pairs.height > 1:
-        text += f"; the furthest, {least}, share {percent(low['jaccard'], 1)}"
+    text = f"of the concepts that {most} cover are covered by both (Jaccard {decimal(high['jaccard'])})"
+    if pairs.height > 1 and low["jaccard"] == high["jaccard"]:
+        text += f"; so it is of all {pairs.height} pairs"
+    elif pairs.height > 1:
+        text += f", the closest pair; the furthest, {least}, share {percent(low['jaccard'], 1)}"
     return [Finding(percent(high["jaccard"], 1), text + ".", about="overlap")]

@@ -116,7 +116,7 @@ def test_of_frequent_concepts_the_index_is_exact_though_few_items_are_searched(c
     wanted = [int(c) for c in np.flatnonzero(active.sum(axis=0) >= 60) if c]
     strongest = [np.argsort(-cas[:, concept], kind="stable")[:40] for concept in wanted]
     assert wanted
-    for concept, items, found in zip(wanted, strongest, coactive(context.sources, wanted, strongest), strict=True):
+    for concept, items, found in zip(wanted, strongest, coactive(context.sources, wanted, strongest, 8), strict=True):
         assert found == sorted(found, key=lambda pair: (-pair[1], pair[0])) and len(found) == 8
         for other, index in found:
             union = (active[:, concept] | active[:, other]).sum()

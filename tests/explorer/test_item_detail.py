@@ -138,18 +138,21 @@ def test_search_for_nothing_finds_nothing(context):
 def test_redacted_search_tells_nothing_about_texts(context):
     hidden = replace(context, redact=True)
     assert search(hidden, SECRETS[0], 10)["total"] == 0
-    assert search(hidden, "<B>&amp;", 10_000)["total"] > 0, "ids are no secret"
+    assert search(hidden, "<B>&amp;", 10_000)["total"] == 0, "an id of another tool may be the question"
+    rows = search(hidden, "119", 10)["rows"]
+    assert [hidden.items["item_id"][row] for row in rows] == ["119"], "what is found is what is shown"
 
 
 def test_redacted_reasons_quote_nothing(hostile, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(hostile.run, folder)
     reasons = {
-        "no answer could be read": "no answer could be read",
+        "the source gives no score": "the source gives no score",
         "the judge's answer cannot be used: it says 'zebrafish'": "the judge's answer cannot be used",
-        "the metric f1 is “zebrafish”, no number": "the metric f1 is",
-        "expected a number but got 'zebrafish'": "expected a number but got",
-        "longer than the context (2,048 tokens)": "longer than the context",
+        "1 of 2 games without a usable verdict: zebrafish": "1 of 2 games without a usable verdict",
+        "longer than the context: 12 + 20 > 30 tokens": "longer than the context: 12 + 20 > 30 tokens",
+        "zebrafish could not be read": "not told",
+        "the source gives no score for zebrafish": "not told",
         '"zebrafish"': "not told",
         None: None,
     }
@@ -159,6 +162,5 @@ def test_redacted_reasons_quote_nothing(hostile, tmp_path):
     context = Context(open_run(folder), "a", redact=True)
     shown = item_details(context, range(len(reasons)))
     assert [detail["unscored"] for detail in shown] == list(reasons.values())
-    assert [context.told(reason) for reason in reasons if reason] == [shown for shown in reasons.values() if shown]
     open_context = replace(context, redact=False)
     assert [detail["unscored"] for detail in item_details(open_context, range(len(reasons)))] == list(reasons)

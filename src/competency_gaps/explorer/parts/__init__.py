@@ -41,7 +41,9 @@ class Parts:
     dictionary : Dictionary, optional
         Of the run's SAE.
     redact : bool
-        Leave out prompts, responses, and what is made of them.
+        Leave out prompts, responses, and what is made of them or may quote them.
+    portable : bool
+        Say of absolute paths their last names only; redacted parts always do.
     concepts_per_part, items_per_part : int
         How many details ``concept/N.json`` and ``item/N.json`` hold.
     digits : int, optional
@@ -57,6 +59,7 @@ class Parts:
         key: str,
         dictionary: Dictionary | None = None,
         redact: bool = False,
+        portable: bool = False,
         concepts_per_part: int = 1,
         items_per_part: int = 1,
         digits: int | None = None,
@@ -67,6 +70,7 @@ class Parts:
             key,
             dictionary,
             redact=redact,
+            portable=portable or redact,
             concepts_per_part=concepts_per_part,
             items_per_part=items_per_part,
             digits=digits,

@@ -12,8 +12,6 @@ STRONGEST = 2000
 """Items of a concept among which its partners are looked for."""
 LEAST_SHARED = 3
 """[ours] Two rare concepts that share one or two items by chance would have the largest index of all."""
-COUNT = 8
-"""Partners that are given."""
 _CANDIDATES = 64
 _BATCH = 16_000_000
 """Concepts of items, with repetition, that are in memory at once."""
@@ -21,13 +19,13 @@ _BATCH = 16_000_000
 Partners = list[tuple[int, float]]
 
 
-def coactive(sources: Sources, concepts: Sequence[int], strongest: Sequence[np.ndarray]) -> list[Partners]:
+def coactive(sources: Sources, concepts: Sequence[int], strongest: Sequence[np.ndarray], count: int) -> list[Partners]:
     """Find the concepts whose sets of items are most alike.
 
     With ``A_c`` the kept items in which ``c`` is active, the Jaccard index of ``c`` and ``d`` is
     ``|A_c & A_d| / |A_c | A_d|``, over all items. Partners are sought among ``S``, at most 2,000 of the strongest items
     of ``c``: concepts active in at least 3 items of ``S``, without ``c`` itself and dense concepts. If ``S`` is all of
-    ``A_c``, the 8 of the highest index are given. Else the 64 of the highest estimate, for which ``|A_c & A_d|`` is
+    ``A_c``, those of the highest index are given. Else the 64 of the highest estimate, for which ``|A_c & A_d|`` is
     taken to be as frequent in ``A_c`` as in ``S``, are compared by their exact index.
 
     Parameters
@@ -38,11 +36,13 @@ def coactive(sources: Sources, concepts: Sequence[int], strongest: Sequence[np.n
         Concepts.
     strongest : sequence of ndarray of int
         ``S`` of each: rows of ``items.parquet``.
+    count : int
+        Most partners of each.
 
     Returns
     -------
     list of list of (int, float), one per concept
-        At most 8 concepts with their index in (0, 1], highest first, then the lower number.
+        At most ``count`` concepts with their index in (0, 1], highest first, then the lower number.
     """
     found: list[Partners] = []
     for batch in _batches(sources, strongest):
@@ -53,7 +53,7 @@ def coactive(sources: Sources, concepts: Sequence[int], strongest: Sequence[np.n
             places = np.searchsorted(rows, items)
             parts = [indices[a:b] for a, b in zip(indptr[places].tolist(), indptr[places + 1].tolist(), strict=True)]
             shared = np.bincount(np.concatenate(parts), minlength=len(sources.support)) if parts else np.zeros(1, int)
-            found.append(_partners(sources, concepts[i], shared, len(items)))
+            found.append(_partners(sources, concepts[i], shared, len(items), count))
     return found
 
 
@@ -72,7 +72,7 @@ def _batches(sources: Sources, strongest: Sequence[np.ndarray]) -> Iterator[list
         yield batch
 
 
-def _partners(sources: Sources, concept: int, shared: np.ndarray, looked_at: int) -> Partners:
+def _partners(sources: Sources, concept: int, shared: np.ndarray, looked_at: int, count: int) -> Partners:
     """The partners of one concept; ``shared``: in how many of the items that were looked at each concept is active."""
     support, own = sources.support, int(sources.support[concept])
     others = np.flatnonzero(shared >= LEAST_SHARED)
@@ -87,7 +87,7 @@ def _partners(sources: Sources, concept: int, shared: np.ndarray, looked_at: int
         active[sources.by_concept.items(concept)] = True
         both = np.array([np.count_nonzero(active[sources.by_concept.items(int(other))]) for other in others])
     index = both / (own + support[others] - both)
-    best = _first(others, index, COUNT)
+    best = _first(others, index, count)
     return list(zip(others[best].tolist(), index[best].tolist(), strict=True))
 
 

@@ -58,8 +58,8 @@ def column_specs(context: Context) -> list[dict[str, Any]]:
     Left out is what an older run lacks, and what the report calls optional where it is null throughout.
     """
     computed = {columns.FOLLOWERS.key}
-    known = [spec for spec in _SPECS if spec.column.key in computed or spec.column.key in context.concepts.columns]
-    frame = context.concepts
+    written, frame = context.run.concepts.columns, context.concepts
+    known = [spec for spec in _SPECS if spec.column.key in computed or spec.column.key in written]
     shown = {column.key for column in columns.present([spec.column for spec in known], frame)} | computed
     return [
         {

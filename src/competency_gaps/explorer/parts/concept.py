@@ -10,6 +10,7 @@ import numpy as np
 
 from competency_gaps.explorer.parts.coactive import STRONGEST, coactive
 from competency_gaps.explorer.parts.numbers import rounded
+from competency_gaps.explorer.parts.paths import last_names
 from competency_gaps.explorer.parts.uses import Uses
 from competency_gaps.explorer.parts.windows import moved
 from competency_gaps.report.labels import marks_of, provenance
@@ -39,7 +40,8 @@ def concept_details(context: Context, concepts: range) -> list[dict[str, Any]]:
     """
     uses = Uses.of(context.sources, concepts)
     looked_at = uses.strongest(STRONGEST)
-    partners = coactive(context.sources, concepts, [uses.item[places] for places in looked_at])
+    strongest = [uses.item[places] for places in looked_at]
+    partners = coactive(context.sources, concepts, strongest, context.amounts.coactive)
     items = _items(context, uses, concepts, looked_at)
     histograms = uses.histograms()
     facts = context.concepts[concepts.start : concepts.stop].iter_rows(named=True)
@@ -48,10 +50,10 @@ def concept_details(context: Context, concepts: range) -> list[dict[str, Any]]:
         detail = {
             "concept": concept,
             "labels": _labels(context, concept, row),
-            "provenance": provenance(row),
+            "provenance": _placeless(context, provenance(row)),
             "marks": marks_of(row),
             **_directions(context, concept),
-            "coactive": partners[number][: context.amounts.coactive],
+            "coactive": partners[number],
             "matched": context.sources.matched.get(concept, []),
             "benchmarks": context.sources.in_benchmarks(concept) if context.amounts.benchmarks else None,
             "histogram": histograms[number],
@@ -124,22 +126,27 @@ def _tokens(
 
 
 def _labels(context: Context, concept: int, row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The label that the run shows, then the dictionary's others."""
-    shown = {
-        "label": row["label"],
-        "kind": row.get("label_kind"),
-        "explainer": row.get("explainer"),
-        "score": row.get("label_score"),
-        "scored_by": row.get("label_scored_by"),
-        "placeholder": False,
-        "date": None,
-    }
+    """The label that the run shows, as the run knows it, then the dictionary's others."""
     known = [dict(zip(_LABEL, values, strict=True)) for values in context.sources.labels_of(concept, _LABEL)]
-    if not shown["label"]:
-        return known
-    same = [i for i, one in enumerate(known) if all(one[key] == shown[key] for key in ("label", "kind", "explainer"))]
-    first = known.pop(same[0]) if same else {}
-    return [{**shown, **first}, *known]
+    if row["label"]:
+        shown = {
+            "label": row["label"],
+            "kind": row["label_kind"],
+            "explainer": row["explainer"],
+            "score": row["label_score"],
+            "scored_by": row["label_scored_by"],
+        }
+        # The dictionary may have been scored anew since the run was named; of the same label it adds the rest.
+        key = ("label", "kind", "explainer")
+        same = [i for i, one in enumerate(known) if all(one[name] == shown[name] for name in key)]
+        rest = known.pop(same[0]) if same else {"placeholder": False, "date": None}
+        known.insert(0, {**rest, **shown})
+    return [{**one, "explainer": _placeless(context, one["explainer"])} for one in known]
+
+
+def _placeless(context: Context, text: str | None) -> str | None:
+    """Who explained a label may be a model's folder."""
+    return last_names(text) if text and context.portable else text
 
 
 def _directions(context: Context, concept: int) -> dict[str, Any]:
@@ -177,7 +184,7 @@ def _exemplar(one: Exemplar, limit: int | None) -> dict[str, Any]:
 
 def _page(context: Context, concept: int) -> str | None:
     """Address of a concept's page at Neuronpedia."""
-    name = context.run.manifest["sae"].get("neuronpedia_id")
+    name = context.manifest["sae"].get("neuronpedia_id")
     if not isinstance(name, str) or not _SOURCE.fullmatch(name):
         return None
     return f"https://www.neuronpedia.org/{name}/{concept}"

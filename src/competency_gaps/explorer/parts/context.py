@@ -1,9 +1,8 @@
-"""What several parts of a run need: narrow tables, read once."""
+"""What several parts of a run need. What a cached property holds is made when it is first asked for, and kept."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,9 @@ import polars as pl
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.amounts import SERVED, Amounts
+from competency_gaps.explorer.parts.older import complete, scan
+from competency_gaps.explorer.parts.paths import command_line, last_names
+from competency_gaps.explorer.parts.reasons import told
 from competency_gaps.explorer.parts.sources import Sources
 from competency_gaps.explorer.parts.windows import Windows, windows
 from competency_gaps.report import findings, headline
@@ -24,13 +26,10 @@ from competency_gaps.runs.open import Run
 ITEM_COLUMNS = ("benchmark", "item_id", "group", "score", "policy", "n_tokens", "excluded", "unscored")
 """Columns of ``items.parquet`` without an item's texts, which may be a gigabyte."""
 
-_UNQUOTED = r"(?s)^(.*?)\s*(?:[:(\"“‘«`]|\s'|$)"
-"""Groups what a reason says before it may quote a text: a judge's answer, a record, an error."""
-
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """A run, and how its parts are cut. What it holds is read when it is first asked for."""
+    """A run, and how its parts are cut."""
 
     run: Run
     key: str
@@ -38,7 +37,9 @@ class Context:
     dictionary: Dictionary | None = None
     """Of the run's SAE: exemplars, promoted tokens, similar concepts; null: none is known."""
     redact: bool = False
-    """Leave out prompts, responses, and what is made of them."""
+    """Leave out prompts, responses, and what is made of them or may quote them."""
+    portable: bool = False
+    """Say of absolute paths their last names only, since the parts go where the run does not lie."""
     concepts_per_part: int = 1
     items_per_part: int = 1
     digits: int | None = None
@@ -61,10 +62,29 @@ class Context:
         """Number of concepts."""
         return self.run.width
 
+    def shown(self, path: Path) -> str:
+        """A path of the run as it is shown."""
+        return path.name if self.portable else str(path)
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The run's manifest as it is shown: with last names of paths where the parts are portable.
+
+        Names of benchmarks are as in the tables.
+        """
+        held = self.run.manifest
+        if not self.portable:
+            return held
+        shown = last_names({key: value for key, value in held.items() if key != "command"})
+        shown["command"] = command_line(held["command"])
+        for entry, name in zip(shown["benchmarks"], self.names, strict=True):
+            entry["name"] = name
+        return dict(shown)
+
     @cached_property
     def concepts(self) -> pl.DataFrame:
         """``run.concepts``; where prompts are left out, without tokens that come from them."""
-        table = self.run.concepts
+        table = complete(self.run.concepts, "concepts")
         if self.redact:
             # A peak token is the run's own wherever the run has one (runs/tables.py), so only missing concepts have
             # theirs from the reference text.
@@ -73,23 +93,23 @@ class Context:
 
     @cached_property
     def items(self) -> pl.DataFrame:
-        """One row per item, without texts: ``ITEM_COLUMNS``; of a column that an older run lacks null."""
+        """One row per item, without texts: ``ITEM_COLUMNS``.
+
+        Redacted, ``item_id`` is the item's place in its benchmark, from 0, and ``group`` null: another tool's ids and
+        groups may be the questions themselves.
+        """
         table = self.read_items(ITEM_COLUMNS)
         if self.redact:
-            reasons = pl.col("excluded", "unscored").cast(pl.String)
-            table = table.with_columns(reasons.str.extract(_UNQUOTED).replace("", "not told"))
+            place = pl.int_range(pl.len()).over("benchmark").cast(pl.String)
+            table = table.with_columns(place.alias("item_id"), pl.lit(None, pl.String).alias("group"))
+        tell = told if self.redact else last_names if self.portable else None
+        if tell is not None:
+            table = table.with_columns(_each(table[name], tell) for name in ("excluded", "unscored"))
         return table
-
-    def told(self, reason: str) -> str:
-        """A reason; redacted, without what it may quote of a text."""
-        found = re.match(_UNQUOTED, reason)
-        return (found[1] or "not told") if self.redact and found else reason
 
     def read_items(self, columns: Sequence[str]) -> pl.DataFrame:
         """Read some columns of ``items.parquet``."""
-        frame = pl.scan_parquet(self._file("items"))
-        known = set(frame.collect_schema().names())
-        return frame.select(pl.col(name) if name in known else pl.lit(None).alias(name) for name in columns).collect()
+        return scan(self.run, "items").select(columns).collect()
 
     def benchmark_concepts(self, place: int, columns: Sequence[str]) -> pl.DataFrame:
         """Read one benchmark's rows of ``concept_benchmarks.parquet``, and nothing else of it.
@@ -110,22 +130,16 @@ class Context:
         UserError
             If the table does not hold the benchmark's concepts where they must be.
         """
-        file = self._file("concept_benchmarks")
-        frame = pl.scan_parquet(file).slice(place * self.width, self.width)
+        frame = scan(self.run, "concept_benchmarks").slice(place * self.width, self.width)
         table = frame.select("benchmark", "concept", *columns).collect()
         names = table["benchmark"].unique().to_list()
         if table.height != self.width or names != [self.names[place]] or table["concept"][-1] != self.width - 1:
             raise UserError(
-                f"{file} does not hold the {self.width} concepts of {self.names[place]!r} from row "
-                f"{place * self.width}: the run is damaged. Run 'cgaps run' on the folder again."
+                f"{self.run.path / 'concept_benchmarks.parquet'} does not hold the {self.width} concepts of "
+                f"{self.names[place]!r} from row {place * self.width}: the run is damaged. Run 'cgaps run' on the "
+                "folder again."
             )
         return table.select(columns)
-
-    def _file(self, name: str) -> Path:
-        path = self.run.path / f"{name}.parquet"
-        if not path.is_file():
-            raise UserError(f"{path} is missing: the run is damaged. Run 'cgaps run' on the folder again.")
-        return path
 
     @cached_property
     def sources(self) -> Sources:
@@ -159,7 +173,7 @@ class Context:
 
 
 class View:
-    """A run as the report's functions take it: its items without texts, nothing that is left out in redacted parts."""
+    """A run as the report's functions take it: what its parts show, its items without texts."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -172,8 +186,8 @@ class View:
 
     @property
     def manifest(self) -> Mapping[str, Any]:
-        """The run's manifest."""
-        return self._run.manifest
+        """``Context.manifest``."""
+        return self._context.manifest
 
     @property
     def items(self) -> pl.DataFrame:
@@ -193,7 +207,7 @@ class View:
     @property
     def concept_benchmarks(self) -> pl.DataFrame:
         """One row per concept and benchmark."""
-        return self._run.concept_benchmarks
+        return complete(self._run.concept_benchmarks, "concept_benchmarks")
 
     @property
     def overlap(self) -> pl.DataFrame:
@@ -218,3 +232,9 @@ class View:
     def concept_items(self, concept: int, *, benchmark: str | None = None, order: Order, limit: int) -> pl.DataFrame:
         """Items in which a concept is active."""
         return self._run.concept_items(concept, benchmark=benchmark, order=order, limit=limit)
+
+
+def _each(texts: pl.Series, change: Callable[[str], str]) -> pl.Series:
+    """Change each text; most of those that are not null are alike."""
+    known = texts.drop_nulls().unique().to_list()
+    return texts.cast(pl.String).replace_strict(known, [change(one) for one in known], default=None) if known else texts

@@ -58,7 +58,7 @@ def _of_scope(context: Context, place: int, scope: KeptScope) -> list[Suggestion
 
 def _of_focus(context: Context, place: int, suite: Suite) -> list[Suggestion]:
     focus = _focus(context, place)
-    entry = context.run.manifest["benchmarks"][place]
+    entry = context.manifest["benchmarks"][place]
     concepts = _silent(context, place, suite, [int(row["id"]) for row in focus])
     if not focus or not concepts:
         return []
@@ -99,7 +99,9 @@ def _focus(context: Context, place: int) -> list[dict[str, Any]]:
     table = table.with_columns(
         here=pl.col("here") / pl.col("here").sum(), there=pl.col("chi_bench") / pl.col("chi_bench").sum()
     )
-    heavy = table.filter((pl.col("here") > 0) & (pl.col("here") >= FOCUS * pl.col("there")))
+    # Where all weights are 0 their share is no number, which polars would take for more than any.
+    shares = pl.col("here").is_finite() & pl.col("there").is_finite()
+    heavy = table.filter(shares & (pl.col("here") > 0) & (pl.col("here") >= FOCUS * pl.col("there")))
     return heavy.sort("here", "id", descending=[True, False]).head(SUBTHEMES).to_dicts()
 
 

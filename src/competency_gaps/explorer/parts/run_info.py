@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from competency_gaps.dictionary.exemplars.logits import FILE as LOGITS
 from competency_gaps.dictionary.exemplars.similar import FILE as SIMILAR
+from competency_gaps.explorer.parts import reasons
 from competency_gaps.explorer.parts.columns import column_specs
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.numbers import rounded
+from competency_gaps.explorer.parts.paths import last_names
 from competency_gaps.explorer.parts.suggestions import suggestions
 from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.report import findings, headline, judged, labels, page, sources
@@ -24,6 +28,7 @@ SCHEMA = 1
 _WARNINGS = 6
 """Warnings of logs among the cautions; all stand at their benchmarks."""
 _NAME_LIMIT = 120
+_WORD = re.compile(r"\S*")
 _PROMPTS = ("before", "after", "system_prompt", "chat_template", "fewshot", "description")
 """Settings that hold texts which are put to the model."""
 
@@ -36,7 +41,7 @@ def run_title(run: Run) -> str:
 
 def run_info(context: Context) -> dict[str, Any]:
     """Gather what a page shows first; the fields are those of ``RunInfo``."""
-    run, manifest = context.run, context.run.manifest
+    run, manifest = context.run, context.manifest
     view, ranked, suite = context.overview, context.ranked, Suite(context)
     evidence = manifest["evidence"]
     found = {
@@ -68,12 +73,13 @@ def run_info(context: Context) -> dict[str, Any]:
         "evidence": {name: float(evidence[name]) for name in ("min_n_eff", "q", "level")},
         "unit": page.unit(manifest),
         "question": headline.question(view),
+        "questions": dict(zip(("model", "benchmark"), headline.questions(view), strict=True)),
         "findings": _findings(context),
         "cautions": _cautions(context),
         "verdicts": (read_assessment(run.path) or {}).get("verdicts"),
         "probes": _probes(run.path),
         "card": [asdict(fact) for fact in _card(context)],
-        "command": shorten(_command(manifest["command"]), 1000),
+        "command": "" if context.redact else shorten(_command(manifest["command"]), 1000),
         "versions": page.listing(manifest["versions"]),
         "settings": _settings(context),
         "benchmarks": _benchmarks(context),
@@ -82,7 +88,9 @@ def run_info(context: Context) -> dict[str, Any]:
         "redundancy": [added._asdict() for added in suite.order],
         "suggestions": [asdict(one) for one in suggestions(context, suite)],
     }
-    return dict(rounded(found, context.digits))
+    found = dict(rounded(found, context.digits))
+    # What was said of the manifest is free of paths already; this is for what other files of the run say.
+    return dict(last_names(found)) if context.portable else found
 
 
 def _has(context: Context) -> dict[str, bool]:
@@ -109,17 +117,18 @@ def _findings(context: Context) -> list[dict[str, Any]]:
 
 def _link(context: Context, one: headline.Finding) -> str | None:
     """Where a page shows what a finding is about."""
-    if one.about == "narrowest":
-        place = context.place[str(one.subject)]
-        return f"concepts?face=benchmark&bench={place}&coverage=missing"
-    if one.about == "themes" and one.subject is not None:
-        return f"concepts?face=model&theme={one.subject}"
+    if one.subject is not None:
+        place = context.place[one.subject]
+        return f"concepts?face=benchmark&bench={place}&coverage=missing&flags=all"
+    # Counts over all alive concepts lead to flagged ones too, so that as many are shown.
     return {
         "score": "items",
-        "exercised": "concepts?face=benchmark",
-        "missing": "concepts?face=benchmark&coverage=missing",
+        "exercised": "concepts?face=benchmark&coverage=under,typical,over&flags=all",
+        "missing": "concepts?face=benchmark&coverage=missing&flags=all",
+        "narrowest": "correlation",
         "concentration": "concepts?face=benchmark&flags=all&sort=-chi_bench",
         "overlap": "correlation",
+        "themes": "concepts?face=model",
         "weak": "concepts?face=model&status=weak",
         "strong": "concepts?face=model&status=strong",
     }.get(one.about)
@@ -127,8 +136,7 @@ def _link(context: Context, one: headline.Finding) -> str | None:
 
 def _cautions(context: Context) -> list[dict[str, str]]:
     """How far the findings can be trusted, what matters most first."""
-    manifest = context.run.manifest
-    gate, doubts = page.gate_warning(manifest), sources.source_warnings(manifest)
+    gate, doubts = page.gate_warning(context.manifest), _doubts(context)
     found = [] if gate is None else [("bad", gate)]
     ordered = sorted(doubts, key=lambda one: not one.bad)
     found += [
@@ -156,7 +164,7 @@ def _probes(folder: Path) -> list[dict[str, Any]]:
 
 def _card(context: Context) -> list[page.Fact]:
     """The report's run card, and what else decides about the figures."""
-    run, manifest = context.run, context.run.manifest
+    run, manifest = context.run, context.manifest
     evidence, reference = manifest["evidence"], manifest.get("reference")
     labelled = labels.dictionary_fact(context.view)
     if not reference:
@@ -180,17 +188,17 @@ def _card(context: Context) -> list[page.Fact]:
         tests,
         *([labelled] if labelled else []),
         page.Fact("Time", f"{seconds:,.0f} s", longest),
-        page.Fact("Folder", run.path.resolve().name if context.redact else str(run.path.resolve())),
+        page.Fact("Folder", context.shown(run.path.resolve())),
     ]
     return [page.Fact(fact.name, shorten(fact.value, 200), shorten(fact.note, 300)) for fact in facts]
 
 
 def _settings(context: Context) -> list[tuple[str, str]]:
-    lines = page.listing(context.run.manifest["settings"])
+    lines = page.listing(context.manifest["settings"])
     if not context.redact:
         return lines
-    # Benchmarks are one long text here, with the examples that stand before their items.
-    return [(name, value) for name, value in lines if name != "benchmarks" and name.split(".")[-1] not in _PROMPTS]
+    # A setting may be a text that is put to the model; benchmarks are one long text here.
+    return [(name, value) for name, value in lines if name.split(".")[-1] not in _PROMPTS and _WORD.fullmatch(value)]
 
 
 def _command(command: Any) -> str:
@@ -198,10 +206,10 @@ def _command(command: Any) -> str:
 
 
 def _benchmarks(context: Context) -> list[dict[str, Any]]:
-    manifest, found = context.run.manifest, []
+    manifest, found = context.manifest, []
     rows = {row["benchmark"]: row for row in context.run.benchmarks.iter_rows(named=True)}
     tested = manifest["evidence"].get("benchmarks") or {}
-    doubts = sources.source_warnings(manifest)
+    doubts = _doubts(context)
     for entry in manifest["benchmarks"]:
         row, counts = rows[entry["name"]], tested.get(entry["name"], {})
         kept = ("items", "kept", "excluded", "scored", "mean_score", "covered", "missing", "alive", "mean_span_tokens")
@@ -214,9 +222,28 @@ def _benchmarks(context: Context) -> list[dict[str, Any]]:
                 "scope": entry.get("scope"),
                 "warnings": [one.text for one in doubts if one.benchmark == entry["name"]],
                 "figures": judged.benchmark_lines(manifest, entry["name"]),
-                "left_out": [
-                    {"where": where, "reason": context.told(why)} for where, why in sources.unread(entry["left_out"])
-                ],
+                "left_out": _left_out(context, entry["left_out"]),
             }
         )
     return found
+
+
+def _doubts(context: Context) -> list[sources.SourceWarning]:
+    """Warnings of logs and tasks; redacted, how many there are of each kind, for they may quote a log's texts."""
+    doubts = sources.source_warnings(context.manifest)
+    if not context.redact:
+        return doubts
+    counts = Counter((one.benchmark, one.bad) for one in doubts)
+    told = {True: "that the log seems to be of another model", False: "about what it was read from"}
+    return [
+        sources.SourceWarning(name, f"{plural(count, 'warning')} {told[bad]}, not told here", bad)
+        for (name, bad), count in counts.items()
+    ]
+
+
+def _left_out(context: Context, records: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Records that became no item, one entry for each reason; redacted, without their places, which may be ids."""
+    if not context.redact:
+        return [{"where": where, "reason": reason} for where, reason in sources.unread(records)]
+    counts = Counter(reasons.told(str(record["reason"])) for record in records)
+    return [{"where": plural(count, "record"), "reason": reason} for reason, count in counts.items()]

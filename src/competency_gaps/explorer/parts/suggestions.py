@@ -68,10 +68,12 @@ def command(context: Context, *words: str, options: Iterable[str] = ()) -> str:
     options : iterable of str
         What follows the run.
     """
-    folder = context.run.path
-    # Who looks at a redacted copy has the run elsewhere, and need not know where it lay.
-    run = folder.resolve().name if context.redact else str(folder)
-    return shlex.join(["cgaps", *words, run, *options])
+    return shlex.join(["cgaps", *words, _folder(context), *options])
+
+
+def _folder(context: Context) -> str:
+    """The run's folder as a command names it: as it was given, but who has an export need not know where it lay."""
+    return context.run.path.resolve().name if context.portable else str(context.run.path)
 
 
 def _robustness(context: Context) -> list[Suggestion]:
@@ -167,15 +169,16 @@ def _label_command(context: Context, ids: str) -> tuple[str | None, str]:
     if context.redact:
         return None, "A language model that reads exemplars can explain them ('cgaps label')."
     if dictionary is not None and dictionary.has_exemplars:
-        words = ["cgaps", "label", str(dictionary.folder), "--step", "explain", "--concepts", ids]
+        words = ["cgaps", "label", context.shown(dictionary.folder), "--step", "explain", "--concepts", ids]
         return (
             shlex.join([*words, "--export", "questions.jsonl"]),
             "The command writes the questions for a language model into a file; with --base-url and --model it asks.",
         )
-    new = f"{context.run.path.resolve()}-dictionary"
-    folder = new if dictionary is None or _comes_along(dictionary.folder) else str(dictionary.folder)
+    run = context.run.path.resolve()
+    new = run.with_name(f"{run.name}-dictionary")
+    folder = new if dictionary is None or _comes_along(dictionary.folder) else dictionary.folder
     return (
-        shlex.join(["cgaps", "exemplars", "--run", str(context.run.path), "--out", folder]),
+        shlex.join(["cgaps", "exemplars", "--run", _folder(context), "--out", context.shown(folder)]),
         "The command collects windows of the run's items for a dictionary; with these 'cgaps label' can have the "
         "concepts explained by a language model.",
     )

@@ -14,7 +14,7 @@ Matrix = list[list[float | None]]
 
 
 class Suite:
-    """What is compared between benchmarks; made once per context."""
+    """What is compared between benchmarks."""
 
     def __init__(self, context: Context) -> None:
         self._context = context

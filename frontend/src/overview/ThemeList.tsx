@@ -1,7 +1,7 @@
 import { address, useRoute } from "../app/route";
 import { useFace } from "../app/state";
 import type { Theme } from "../data/types";
-import { integer, magnitude, percent, signed } from "../format";
+import { integer, magnitude, percent, plural, signed } from "../format";
 import { shorten, visible } from "../text";
 
 const SHOWN = 8;
@@ -11,7 +11,7 @@ export function ThemeList({ themes }: { themes: Theme[] }) {
   const face = useFace();
   const route = useRoute();
   const top = themes.filter((one) => one.level === "theme" && one.ranked > 0);
-  const missing = (one: Theme) => one.missing_concepts / one.concepts;
+  const missing = (one: Theme) => one.missing_concepts / one.ranked;
   const tested = top.filter((one) => one.q_value !== null);
   const chosen = face === "model"
     ? tested.sort((a, b) => (a.gap ?? 0) - (b.gap ?? 0)).slice(0, SHOWN)
@@ -24,7 +24,7 @@ export function ThemeList({ themes }: { themes: Theme[] }) {
       <p className="soft">
         {face === "model"
           ? `${integer(chosen.length)} of ${integer(tested.length)} tested themes. Gap: score of a theme's items less their benchmarks' mean.`
-          : `${integer(chosen.length)} of ${integer(top.length)} themes. Share of a theme's concepts that no item of the suite activates.`}
+          : `${integer(chosen.length)} of ${integer(top.length)} themes. Share of a theme’s ranked concepts (alive, without a flag) that no item of the suite activates.`}
       </p>
       <ol className="theme-bars">
         {chosen.map((one) => {
@@ -35,15 +35,15 @@ export function ThemeList({ themes }: { themes: Theme[] }) {
                 <bdi>{one.name ? shorten(visible(one.name), 80) : `theme ${one.id}`}</bdi>
               </a>
               <span className="bar-place" aria-hidden="true">
-                <span className={`bar ${face === "model" ? ((one.gap ?? 0) < 0 ? "below" : "above") : "amount"}`} style={{ width: `${(100 * size) / reach}%` }} />
+                <span className={`bar ${face !== "model" ? "amount" : (one.gap ?? 0) < 0 ? "below" : "above"}`} style={{ width: `${(100 * size) / reach}%` }} />
               </span>
               <span className={one.performance_status === "weak" && face === "model" ? "weak-text" : undefined}>
                 {face === "model" ? signed(one.gap, 3) : percent(missing(one))}
               </span>
               <span className="soft">
                 {face === "model"
-                  ? `${integer(one.weak_concepts)} of ${integer(one.ranked)} concepts weak`
-                  : `${integer(one.missing_concepts)} of ${integer(one.concepts)} missing, mean coverage ${magnitude(one.chi_bench_mean)}`}
+                  ? `${integer(one.weak_concepts)} of ${plural(one.ranked, "ranked concept")} weak`
+                  : `${integer(one.missing_concepts)} of ${plural(one.ranked, "ranked concept")} missing, mean coverage ${magnitude(one.chi_bench_mean)}`}
               </span>
             </li>
           );

@@ -11,6 +11,7 @@ from explorer_runs import HUGE, NAMES, SECRETS, hostile_run
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Context, Parts, tables
+from competency_gaps.explorer.parts.numbers import rounded, single
 from competency_gaps.report.findings import ranking
 from competency_gaps.runs.open import open_run
 from competency_gaps.text import visible

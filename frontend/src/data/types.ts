@@ -37,6 +37,8 @@ export interface RunInfo {
   /** How many concepts (items) one detail part holds. */
   shards: { concepts: number; items: number };
   redacted: boolean;
+  /** How many items' texts, responses or answers are cut in this export, so that a search sees only a part of them; 0 when served. */
+  cut_items: number;
   has: { themes: boolean; map: boolean; tokens: boolean; lift: boolean; promoted: boolean; similar: boolean; exemplars: boolean };
   counts: {
     alive: number; exercised: number; missing: number; ranked: number; tested: number;
@@ -46,6 +48,8 @@ export interface RunInfo {
   /** What chi_bench is measured in. */
   unit: string;
   question: string;
+  /** The same question for each face: what it is about comes first. */
+  questions: { model: string; benchmark: string };
   findings: Finding[];
   /** How far to trust them: the gate, the caution about verdicts, warnings of logs. */
   cautions: { tone: "bad" | "open"; text: string }[];
@@ -54,6 +58,7 @@ export interface RunInfo {
   /** Outcomes of `cgaps probe concept`, newest first. */
   probes: { concept: number; label: string | null; claim: string; verdict: string; sentence: string }[];
   card: { name: string; value: string; note: string }[];
+  /** Empty: redacted, or the run was made from Python. */
   command: string;
   versions: [string, string][];
   settings: [string, string][];
@@ -86,11 +91,11 @@ export interface Benchmark {
   tested: number; weak: number; strong: number;
   policy: string;
   scope: string | null;
-  /** Of the logs and tasks that it was read from. */
+  /** Of the logs and tasks that it was read from; redacted, how many there are. */
   warnings: string[];
   /** Results of the whole benchmark that its policies and judges give, in words. */
   figures: string[];
-  /** Records that became no item, one entry for each reason. */
+  /** Records that became no item, one entry for each reason; redacted, `where` is their number. */
   left_out: { where: string; reason: string }[];
 }
 
@@ -154,7 +159,8 @@ export interface Theme {
  * support, n_eff, lift, coverage_status, share.
  *
  * `items.parquet`: benchmark (place), item_id, group, score, policy, n_tokens, excluded, unscored, excerpt (the first 160 characters of
- * the item's own text, on one line; null if redacted).
+ * the item's own text, on one line; null if redacted). Redacted, item_id is the item's place in its benchmark, from 0, group is null, and
+ * of reasons (excluded, unscored) only those are told that the package writes itself.
  */
 export type TableName = "concepts.parquet" | `concepts/${number}.parquet` | "items.parquet";
 
@@ -227,7 +233,8 @@ export interface ItemDetail {
   epochs: number;
   /** All that the model read; null: redacted. */
   text: string | null;
-  /** Characters of it left out before and after, in a static explorer of long texts; null: it is whole. */
+  /** Characters of `text` left out before and after, in a static explorer of long texts; null: it is whole. A response, answer or
+   * details that are cut say so at their end. */
   cut: { before: number; after: number } | null;
   /** Range of the item's own text in `text`. This and all ranges count Unicode code points, not UTF-16 units. */
   own: [number, number] | null;

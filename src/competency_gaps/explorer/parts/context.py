@@ -152,6 +152,15 @@ class Context:
         return windows(self.sources, self.amounts.text)
 
     @cached_property
+    def cut_items(self) -> int:
+        """Items whose text, response or answer is longer than what is kept of it."""
+        limit = self.amounts.text
+        if limit is None or self.redact:
+            return 0
+        longer = (pl.col(name).str.len_chars() > limit for name in ("text", "response", "answer"))
+        return int(scan(self.run, "items").select(pl.any_horizontal(*longer).sum()).collect().item())
+
+    @cached_property
     def view(self) -> View:
         """The run as the report's functions take it, without texts of items."""
         return View(self)

@@ -12,7 +12,7 @@ from typing import Any
 
 from competency_gaps.dictionary.exemplars.logits import FILE as LOGITS
 from competency_gaps.dictionary.exemplars.similar import FILE as SIMILAR
-from competency_gaps.explorer.parts import reasons
+from competency_gaps.explorer.parts import lacking, reasons
 from competency_gaps.explorer.parts.columns import column_specs
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.numbers import rounded
@@ -43,7 +43,7 @@ def run_info(context: Context) -> dict[str, Any]:
     """Gather what a page shows first; the fields are those of ``RunInfo``."""
     run, manifest = context.run, context.manifest
     view, ranked, suite = context.overview, context.ranked, Suite(context)
-    evidence = manifest["evidence"]
+    evidence, lacks = manifest["evidence"], lacking.lacks(context, suite)
     found = {
         "schema": SCHEMA,
         "key": context.key,
@@ -57,6 +57,7 @@ def run_info(context: Context) -> dict[str, Any]:
         "items": context.items.height,
         "shards": {"concepts": context.concepts_per_part, "items": context.items_per_part},
         "redacted": context.redact,
+        "cut_items": context.cut_items,
         "has": _has(context),
         "counts": {
             "alive": view.alive,
@@ -74,7 +75,7 @@ def run_info(context: Context) -> dict[str, Any]:
         "unit": page.unit(manifest),
         "question": headline.question(view),
         "questions": dict(zip(("model", "benchmark"), headline.questions(view), strict=True)),
-        "findings": _findings(context),
+        "findings": _findings(context, lacking.finding(context, lacks)),
         "cautions": _cautions(context),
         "verdicts": (read_assessment(run.path) or {}).get("verdicts"),
         "probes": _probes(run.path),
@@ -86,7 +87,7 @@ def run_info(context: Context) -> dict[str, Any]:
         "columns": column_specs(context),
         "overlap": suite.overlap,
         "redundancy": [added._asdict() for added in suite.order],
-        "suggestions": [asdict(one) for one in suggestions(context, suite)],
+        "suggestions": [asdict(one) for one in suggestions(context, suite, lacks)],
     }
     found = dict(rounded(found, context.digits))
     # What was said of the manifest is free of paths already; this is for what other files of the run say.
@@ -108,24 +109,28 @@ def _has(context: Context) -> dict[str, bool]:
     }
 
 
-def _findings(context: Context) -> list[dict[str, Any]]:
+def _findings(context: Context, lacks: headline.Finding) -> list[dict[str, Any]]:
+    """The report's findings, and what benchmarks lack of their own subject beside what they lack of everything."""
+    found = headline.findings(context.view, context.overview, context.ranked)
+    place = max((i + 1 for i, one in enumerate(found) if one.about in ("missing", "narrowest")), default=len(found))
     return [
         {"number": one.number, "sentence": one.sentence, "tone": one.tone, "link": _link(context, one)}
-        for one in headline.findings(context.view, context.overview, context.ranked)
+        for one in [*found[:place], lacks, *found[place:]]
     ]
 
 
 def _link(context: Context, one: headline.Finding) -> str | None:
     """Where a page shows what a finding is about."""
     if one.subject is not None:
-        place = context.place[one.subject]
-        return f"concepts?face=benchmark&bench={place}&coverage=missing&flags=all"
+        view, rest = ("suggestions", "") if one.about == "lacking" else ("concepts", "&coverage=missing&flags=all")
+        return f"{view}?face=benchmark&bench={context.place[one.subject]}{rest}"
     # Counts over all alive concepts lead to flagged ones too, so that as many are shown.
     return {
         "score": "items",
         "exercised": "concepts?face=benchmark&coverage=under,typical,over&flags=all",
         "missing": "concepts?face=benchmark&coverage=missing&flags=all",
         "narrowest": "correlation",
+        "lacking": "suggestions?face=benchmark",
         "concentration": "concepts?face=benchmark&flags=all&sort=-chi_bench",
         "overlap": "correlation",
         "themes": "concepts?face=model",

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
-import { selectionOf, selectionParam } from "./selection";
+import { onlyHere, selectionOf, selectionParam } from "./selection";
 
 // The address belongs to a page, and there is none here.
 vi.mock("./route", () => ({ go: vi.fn(), useRoute: vi.fn() }));
@@ -10,12 +10,21 @@ describe("a choice of concepts in the address", () => {
     expect(selectionParam(ids)).toBe("3,17,131071");
     expect([...selectionOf("3,17,131071")!]).toEqual([3, 17, 131071]);
   });
-  it("is kept in the tab when it is long, and the oldest are forgotten", () => {
-    const long = (start: number) => Uint32Array.from({ length: 300 }, (_, i) => start + i);
+  it("is packed when it is long, so that another tab reads the same", () => {
+    const long = Uint32Array.from({ length: 3000 }, (_, i) => 7 * i);
+    const param = selectionParam(long)!;
+    expect(param.length).toBeLessThan(8000);
+    expect(onlyHere(param)).toBe(false);
+    expect([...selectionOf(param)!]).toEqual([...long]);
+  });
+  it("is kept in the tab under a word of its own when no address holds it, and the oldest are forgotten", () => {
+    const long = (start: number) => Uint32Array.from({ length: 60_000 }, (_, i) => 2 * i + start);
     const first = selectionParam(long(0))!;
-    expect(first.length).toBeLessThan(20);
+    expect(first).toMatch(/^tab-[0-9a-f]{24}$/);
+    expect(onlyHere(first)).toBe(true);
     expect([...selectionOf(first)!]).toEqual([...long(0)]);
     const later = Array.from({ length: 30 }, (_, i) => selectionParam(long(i))!);
+    expect(new Set(later).size).toBe(30);
     expect(selectionOf(first)).toBeNull();
     expect([...selectionOf(later.at(-1)!)!]).toEqual([...long(29)]);
   });

@@ -1,29 +1,41 @@
 /** A choice of concepts, made on the map and read by the table. It lies in the address (`ids=`), so that it goes along from view to view. */
 import { useMemo } from "react";
+import { packed, unpacked } from "./packed";
 import { go, useRoute } from "./route";
 
-/** As many are spelt out in the address. More are kept in this tab, and the address has a word for them. */
+/** As many are spelt out in the address. More are packed. */
 const SPELT = 200;
+/** Longer than that an address is of no use to anybody: the choice is kept in this tab, and the address has a word for it. */
+const LONGEST = 8000;
 const KEPT = 20;
 const kept = new Map<string, Uint32Array>();
-let made = 0;
 
-/** The value of `ids=` for a choice of concepts: `3,17,20`, or `tab-1` for many. */
+/** The value of `ids=` for a choice of concepts, ascending: `3,17,20`; packed; or a word that only this tab knows. */
 export function selectionParam(ids: Uint32Array | null): string | null {
   if (ids === null || ids.length === 0) return null;
   if (ids.length < SPELT) return ids.join(",");
-  const word = `tab-${++made}`;
+  const text = packed(ids);
+  if (text.length <= LONGEST) return text;
+  const word = `tab-${unguessable()}`;
   kept.set(word, ids);
   const oldest = kept.keys().next().value;
   if (kept.size > KEPT && oldest !== undefined) kept.delete(oldest);
   return word;
 }
 
+/** A word that another tab, which knows other choices, never makes as well. */
+function unguessable(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Whether the choice is in this tab only: too long for any address. */
+export const onlyHere = (param: string | null) => param !== null && kept.has(param);
+
 /** The concepts that a value of `ids=` stands for, ascending; null: none, or kept in another tab. */
 export function selectionOf(param: string | null): Uint32Array | null {
   if (param === null) return null;
   if (/^\d{1,9}(,\d{1,9})*$/.test(param)) return Uint32Array.from(new Set(param.split(",").map(Number))).sort();
-  return kept.get(param) ?? null;
+  return kept.get(param) ?? unpacked(param);
 }
 
 /** The chosen concepts, ascending; null: none are chosen. */

@@ -1,13 +1,12 @@
 import { Button } from "@mantine/core";
 import { IconX } from "@tabler/icons-react";
 import { go, useRoute } from "../app/route";
-import { useSelection } from "../app/selection";
+import { onlyHere, useSelection } from "../app/selection";
 import type { Theme, ThemeFile } from "../data/types";
 import { integer, plural } from "../format";
 import { shorten, visible } from "../text";
-import { bound, COVERAGE, FILTERS, PERFORMANCE, shownFlags } from "./filters";
+import { bound, COVERAGE, FILTERS, FLAG_WORDS, onlyFlagged, PERFORMANCE, shownFlags } from "./filters";
 import { themeName } from "./themes";
-import { FLAG_WORDS } from "./Toolbar";
 
 /** The filters that are set and not seen elsewhere, each with a way to take it back, and all at once. */
 export function Chips({ themes }: { themes: ThemeFile | null }) {
@@ -20,7 +19,7 @@ export function Chips({ themes }: { themes: ThemeFile | null }) {
     const name = named(themes, level, id);
     chips.push({ text: `${level}: ${name}`, params: level === "theme" ? ["theme", "subtheme"] : ["subtheme"] });
   }
-  if (params.has("ids")) chips.push({ text: selection ? `selection: ${plural(selection.length, "concept")}` : "selection of another window, not known here", params: ["ids"] });
+  if (params.has("ids")) chips.push({ text: selection ? `selection: ${plural(selection.length, "concept")}${onlyHere(params.get("ids")) ? " (too many for a link: in this tab only)" : ""}` : "selection that only the tab that made it knows", params: ["ids"] });
   for (const [param, words] of [["status", PERFORMANCE], ["coverage", COVERAGE]] as const) {
     const given = params.get(param);
     if (given !== null && !words.includes(given)) chips.push({ text: `${param}: ${given.replaceAll(",", " or ")}`, params: [param] });
@@ -34,7 +33,7 @@ export function Chips({ themes }: { themes: ThemeFile | null }) {
   range("liftmin", "lift ≥");
   range("liftmax", "lift ≤");
   const flags = shownFlags(params.get("flags"));
-  if (flags.length) chips.push({ text: `also ${flags.map((flag) => FLAG_WORDS[flag]).join(", ")}`, params: ["flags"] });
+  if (flags.length) chips.push({ text: `${onlyFlagged(params) ? "only" : "also"} ${flags.map((flag) => FLAG_WORDS[flag]).join(", ")}`, params: ["flags", "only"] });
   const any = FILTERS.some((name) => params.has(name));
   return (
     <>
@@ -55,12 +54,12 @@ function named(themes: ThemeFile | null, level: Theme["level"], id: string): str
   return theme ? themeName(theme) : `${id}`;
 }
 
-/** How many concepts the filters leave, of how many, and how many are never shown because of their flags. */
-export function Count({ shown, all, hidden, order }: { shown: number; all: number; hidden: number; order: string }) {
+/** How many concepts are shown, of how many, and how many are not because of their flags; `beside`: the one that only its number brings here. */
+export function Count({ shown, all, hidden, order, beside }: { shown: number; all: number; hidden: number; order: string; beside: number | null }) {
   return (
     <span className="count" aria-live="polite" data-testid="count">
       <b>{integer(shown)}</b> of {integer(all)} concepts
-      <span className="soft">, {order}{hidden > 0 && ` (${integer(hidden)} flagged or never active ones hidden)`}</span>
+      <span className="soft">, {order}{hidden > 0 && ` (${integer(hidden)} flagged or never active ones hidden)`}{beside !== null && `; concept ${beside} was asked for by its number and passes no filter`}</span>
     </span>
   );
 }

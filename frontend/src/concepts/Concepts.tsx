@@ -13,9 +13,9 @@ import { Chips, Count } from "./Chips";
 import { allColumns, defaultColumns, gridColumns, sharedMeasures } from "./columns";
 import "./concepts.css";
 import { download } from "./file";
-import { FILTERS, ofFlags, shownFlags, tests } from "./filters";
+import { FILTERS, ofFlags, searchedId, shownFlags, tests, withFirst } from "./filters";
 import { HeatLegend } from "./HeatLegend";
-import { ORDER_WORDS, orderOf, readSort, widened, writeSort } from "./table";
+import { orderOf, orderWords, readSort, widened, writeSort } from "./table";
 import { ThemeTree } from "./ThemeTree";
 import { Toolbar } from "./Toolbar";
 import { type ShownTable, useConceptTable, useParts } from "./useConceptTable";
@@ -60,10 +60,10 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
   const all = useMemo(() => widened(table, themes, each?.key ?? null, parts), [table, themes, each, parts]);
   const { specs, shown, columns } = useColumns(all, benchmark);
   const sort = useMemo(() => readSort(params.get("sort")), [params.get("sort")]);
-  const rows = useRows(all, table, sort);
+  const { rows, beside } = useRows(all, table, sort);
   const flags = params.get("flags");
   const hidden = useMemo(() => {
-    const test = ofFlags(shownFlags(flags), table);
+    const test = ofFlags(shownFlags(flags), false, table);
     return test ? table.rows - select(table.rows, [test]).length : 0;
   }, [flags, table]);
   const grid = useMemo(() => gridColumns({ run, table: all, specs: shown, each, dark, pinned: wide }), [run, all, shown, each, dark, wide]);
@@ -75,7 +75,7 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
     <>
       <Toolbar run={run} columns={specs} shown={columns} defaults={defaultColumns(run, face, benchmark)} onDownload={(kind) => download(kind, view)} />
       <div className="under-tools">
-        <Count shown={rows.length} all={table.rows} hidden={hidden} order={title ? `by ${visible(title)}, ${sort.descending ? "downwards" : "upwards"}` : ORDER_WORDS[face]} />
+        <Count shown={rows.length} all={table.rows} hidden={hidden} order={title ? `by ${visible(title)}, ${sort.descending ? "downwards" : "upwards"}` : orderWords(face, table)} beside={beside} />
         <Chips themes={themes} />
         {each && <HeatLegend spec={each} table={all} dark={dark} />}
       </div>
@@ -99,8 +99,11 @@ function useColumns(table: Table, benchmark: number | null): { specs: ColumnSpec
   }, [run, face, benchmark, chosen, table]);
 }
 
-/** The shown rows in order. Ordered once for a sort, and then chosen from at each stroke. */
-function useRows(all: Table, table: Table, sort: Sort | null): Uint32Array {
+/**
+ * The shown rows in order. Ordered once for a sort, and then chosen from at each stroke. A concept whose number is searched for comes
+ * first; `beside`: it, where the filters do not leave it.
+ */
+function useRows(all: Table, table: Table, sort: Sort | null): { rows: Uint32Array; beside: number | null } {
   const face = useFace();
   const { params } = useRoute();
   const said = FILTERS.map((name) => params.get(name) ?? "").join("\n");
@@ -116,5 +119,9 @@ function useRows(all: Table, table: Table, sort: Sort | null): Uint32Array {
   }, [label]);
   // Further columns of `all` change no order but their own.
   const order = useMemo(() => orderOf(all, wanted, face), [table, column, wanted, face]);
-  return useMemo(() => among(order, tests(filters, table)), [order, filters, table]);
+  return useMemo(() => {
+    const rows = among(order, tests(filters, table));
+    const id = searchedId(filters, table.rows);
+    return { rows: withFirst(rows, id), beside: id === null || rows.includes(id) ? null : id };
+  }, [order, filters, table]);
 }

@@ -1,22 +1,22 @@
 import { IconChevronRight } from "@tabler/icons-react";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from "react";
 import { go, useRoute } from "../app/route";
 import { type Face, useFace, useNumberParam } from "../app/state";
 import type { ThemeFile } from "../data/types";
-import { integer, magnitude, percent, signed } from "../format";
+import { integer, magnitude, percent, plural, signed } from "../format";
 import { shorten, visible } from "../text";
 import { ofAll } from "./columns";
 import { IntervalBar, type Scale } from "./IntervalBar";
-import { type Branch, branches, themeName } from "./themes";
+import { type Branch, branches, gapReach, themeName } from "./themes";
+import { stepOf } from "./treeKeys";
 import type { ShownTable } from "./useConceptTable";
 
-/** Themes with their figures; one that is pressed chooses its concepts in the table. */
+/** Themes with their figures; one that is pressed chooses its concepts in the table. One stop of the Tab key, with arrow keys inside. */
 export function ThemeTree({ file, table, benchmark }: ShownTable & { file: ThemeFile }) {
   const face = useFace();
   // In a narrow window the table comes first.
   const [shown, setShown] = useState(() => innerWidth > 900);
   const tree = useMemo(() => branches(file, table, face, benchmark), [file, table, face, benchmark]);
-  const scale = useMemo(() => gapScale(tree), [tree]);
   const chosen = useNumberParam("theme");
   const [opened, setOpened] = useState<ReadonlySet<number>>(() => new Set(chosen === null ? [] : [chosen]));
   const toggle = (id: number) => setOpened((before) => {
@@ -24,12 +24,6 @@ export function ThemeTree({ file, table, benchmark }: ShownTable & { file: Theme
     if (!after.delete(id)) after.add(id);
     return after;
   });
-  const list = useRef<HTMLUListElement>(null);
-  useEffect(() => {
-    // A link's theme is brought into sight inside the list, without moving the page.
-    const pressed = list.current?.querySelector<HTMLElement>("[aria-pressed=true]");
-    if (pressed && list.current) list.current.scrollTop = Math.max(0, pressed.offsetTop - 60);
-  }, []);
   return (
     <section className="themes" aria-label="Themes" data-testid="theme-tree">
       <h2>
@@ -38,38 +32,71 @@ export function ThemeTree({ file, table, benchmark }: ShownTable & { file: Theme
         </button>
         <span className="soft">{sentence(tree, face)}</span>
       </h2>
-      {shown && (
-        <ul className="theme-list" ref={list}>
-          {tree.map((one) => (
-            <li key={one.theme.id}>
-              <Row branch={one} scale={scale} face={face} open={opened.has(one.theme.id)} onToggle={() => toggle(one.theme.id)} />
-              {opened.has(one.theme.id) && one.children.length > 0 && (
-                <ul>
-                  {one.children.map((child) => (
-                    <li key={child.theme.id}><Row branch={child} scale={scale} face={face} open={false} onToggle={null} /></li>
-                  ))}
-                </ul>
-              )}
-            </li>
-          ))}
-        </ul>
-      )}
+      {shown && <Tree tree={tree} face={face} opened={opened} toggle={toggle} />}
     </section>
   );
 }
 
-function sentence(tree: Branch[], face: Face): string {
-  if (face === "benchmark") return `${ofAll(tree.filter((one) => one.counts.missing > 0).length, tree.length)} have missing concepts`;
-  const of = (status: string) => tree.filter((one) => one.status === status).length;
-  return `${ofAll(of("weak"), tree.length)} weak, ${integer(of("strong"))} strong`;
+function Tree({ tree, face, opened, toggle }: { tree: Branch[]; face: Face; opened: ReadonlySet<number>; toggle: (id: number) => void }) {
+  const list = useRef<HTMLUListElement>(null);
+  const rows = useMemo(() => tree.flatMap((one) => [one, ...(opened.has(one.theme.id) ? one.children : [])]), [tree, opened]);
+  const scale = useMemo<Scale>(() => {
+    const most = gapReach(rows);
+    return { from: -most, to: most, neutral: 0 };
+  }, [rows]);
+  const params = useRoute().params;
+  const [at, setAt] = useState<string | null>(null);
+  const stop = rows.find((one) => keyOf(one) === at) ?? rows.find((one) => isChosen(one, params)) ?? rows[0];
+  useEffect(() => {
+    // A link's theme is brought into sight inside the list, without moving the page.
+    const pressed = list.current?.querySelector<HTMLElement>("[aria-selected=true]");
+    if (pressed && list.current) list.current.scrollTop = Math.max(0, pressed.offsetTop - 60);
+  }, []);
+  const onKey = (event: KeyboardEvent<HTMLUListElement>) => {
+    const place = rows.findIndex((one) => one === stop);
+    const step = stepOf(event.key, rows, place, opened);
+    if (step === null) return;
+    event.preventDefault();
+    if (step.toggle !== undefined) toggle(step.toggle);
+    const next = rows[step.to];
+    if (!next) return;
+    setAt(keyOf(next));
+    list.current?.querySelectorAll<HTMLElement>("[role=treeitem]")[step.to]?.focus();
+  };
+  const row = (one: Branch, onToggle: (() => void) | null) => (
+    <Row branch={one} scale={scale} face={face} open={opened.has(one.theme.id)} chosen={isChosen(one, params)} stop={one === stop} onToggle={onToggle} onFocus={() => setAt(keyOf(one))} />
+  );
+  return (
+    <ul className="theme-list" ref={list} role="tree" aria-label="Themes and subthemes" onKeyDown={onKey}>
+      {tree.map((one) => (
+        <li key={one.theme.id} role="none">
+          {row(one, () => toggle(one.theme.id))}
+          {opened.has(one.theme.id) && one.children.length > 0 && (
+            <ul role="group">
+              {one.children.map((child) => <li key={child.theme.id} role="none">{row(child, null)}</li>)}
+            </ul>
+          )}
+        </li>
+      ))}
+    </ul>
+  );
 }
 
-/** As far as all gaps of themes go, and nearly all of their intervals. */
-function gapScale(tree: Branch[]): Scale {
-  const ends = tree.flatMap(({ low, high }) => (low === null || high === null ? [] : [Math.max(-low, high)])).sort((a, b) => a - b);
-  const gaps = tree.map(({ gap }) => 1.1 * Math.abs(gap ?? 0));
-  const most = Math.max(0.01, ends[Math.floor(0.9 * (ends.length - 1))] ?? 0, ...gaps);
-  return { from: -most, to: most, neutral: 0 };
+const keyOf = ({ theme }: Branch) => `${theme.level} ${theme.id}`;
+
+function isChosen({ theme }: Branch, params: URLSearchParams): boolean {
+  return params.get(theme.level) === String(theme.id) && (theme.level === "subtheme" || !params.has("subtheme"));
+}
+
+function sentence(tree: Branch[], face: Face): string {
+  if (face === "benchmark") {
+    const ranked = tree.filter((one) => one.counts.ranked > 0);
+    return `${ofAll(ranked.filter((one) => one.counts.missing > 0).length, ranked.length)} with ranked concepts have missing ones`;
+  }
+  const of = (status: string) => tree.filter((one) => one.status === status).length;
+  const tested = tree.filter((one) => one.tested).length;
+  const untested = tree.length - tested;
+  return `${integer(of("weak"))} weak and ${integer(of("strong"))} strong of ${integer(tested)} tested${untested ? `; ${integer(untested)} could not be tested` : ""}`;
 }
 
 interface RowOf {
@@ -77,30 +104,41 @@ interface RowOf {
   scale: Scale;
   face: Face;
   open: boolean;
+  chosen: boolean;
+  /** Where the Tab key stops in the tree. */
+  stop: boolean;
   /** Null: nothing to open. */
   onToggle: (() => void) | null;
+  onFocus: () => void;
 }
 
-function Row({ branch, scale, face, open, onToggle }: RowOf) {
+function Row({ branch, scale, face, open, chosen, stop, onToggle, onFocus }: RowOf) {
   const { theme } = branch;
-  const params = useRoute().params;
-  const pressed = params.get(theme.level) === String(theme.id) && (theme.level === "subtheme" || !params.has("subtheme"));
   // Pressed once more, a subtheme gives way to its theme, and a theme to all.
-  const chosen = theme.level === "theme"
-    ? { theme: pressed ? null : theme.id, subtheme: null }
-    : { theme: theme.parent, subtheme: pressed ? null : theme.id };
+  const next = theme.level === "theme"
+    ? { theme: chosen ? null : theme.id, subtheme: null }
+    : { theme: theme.parent, subtheme: chosen ? null : theme.id };
   const name = visible(themeName(theme));
+  const opens = onToggle !== null && branch.children.length > 0;
   return (
-    <div className={`theme-row ${theme.level}${pressed ? " pressed" : ""}`}>
-      {onToggle && branch.children.length > 0
-        ? <button type="button" className="caret-button" aria-expanded={open} aria-label={`Subthemes of ${name}`} onClick={onToggle}><IconChevronRight size={14} aria-hidden="true" /></button>
+    <div className={`theme-row ${theme.level}${chosen ? " pressed" : ""}`}>
+      {opens
+        // The arrow keys do the same.
+        ? <span className="caret-button" data-open={open} aria-hidden="true" onClick={onToggle}><IconChevronRight size={14} /></span>
         : <span />}
-      <button type="button" className="theme-name" aria-pressed={pressed} title={name} onClick={() => go({ params: chosen })}>
+      <button type="button" role="treeitem" className="theme-name" tabIndex={stop ? 0 : -1} aria-selected={chosen} aria-level={theme.level === "theme" ? 1 : 2} aria-expanded={opens ? open : undefined}
+        aria-label={`${name}: ${spoken(branch, face)}`} title={name} onFocus={onFocus} onClick={() => go({ params: next })}>
         <bdi>{shorten(name, 90)}</bdi>
       </button>
       {face === "model" ? <Gap branch={branch} scale={scale} /> : <Coverage branch={branch} />}
     </div>
   );
+}
+
+/** What stands beside a theme's name, for those who hear it. */
+function spoken({ counts, gap, status }: Branch, face: Face): string {
+  if (face === "benchmark") return `${integer(counts.missing)} missing of ${plural(counts.ranked, "ranked concept")}`;
+  return `gap ${signed(gap, 3)}, ${status}, ${integer(counts.weak)} weak of ${plural(counts.ranked, "ranked concept")}`;
 }
 
 function Gap({ branch, scale }: { branch: Branch; scale: Scale }) {
@@ -110,7 +148,7 @@ function Gap({ branch, scale }: { branch: Branch; scale: Scale }) {
       <IntervalBar scale={scale} at={gap} low={branch.low} high={branch.high} status={status} />
       <span className={`figure ${status}`}>{signed(gap, 3)}</span>
       <span className="counts">
-        {counts.ranked === 0 ? "no ranked concept" : <><span className={counts.weak ? "weak" : ""}>{integer(counts.weak)} weak</span>, {integer(counts.strong)} strong of {integer(counts.ranked)}</>}
+        {counts.ranked === 0 ? "no ranked concept" : <><span className={counts.weak ? "weak" : ""}>{integer(counts.weak)} weak</span>, {integer(counts.strong)} strong of {integer(counts.ranked)} ranked</>}
       </span>
     </>
   );
@@ -124,7 +162,7 @@ function Coverage({ branch }: { branch: Branch }) {
       <span className="share-bar" aria-hidden="true"><span style={{ width: `${100 * (share ?? 0)}%` }} /></span>
       <span className={`figure ${counts.missing ? "weak" : ""}`}>{percent(share)}</span>
       <span className="counts">
-        {counts.ranked === 0 ? "no ranked concept" : <>{integer(counts.missing)} missing of {integer(counts.ranked)}, coverage {magnitude(branch.coverage)}</>}
+        {counts.ranked === 0 ? "no ranked concept" : <>{integer(counts.missing)} missing of {integer(counts.ranked)} ranked, coverage {magnitude(branch.coverage)}</>}
       </span>
     </>
   );

@@ -1,14 +1,11 @@
-import { ActionIcon, Button, Checkbox, NumberInput, Popover, Select, TextInput } from "@mantine/core";
+import { ActionIcon, Button, Checkbox, NumberInput, Popover, Select, Switch, TextInput } from "@mantine/core";
 import { IconAdjustmentsHorizontal, IconColumns3, IconDownload, IconSearch, IconX } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import { go, useRoute } from "../app/route";
 import type { ColumnSpec, RunInfo } from "../data/types";
 import { sharedMeasures } from "./columns";
-import { bound, COVERAGE, FLAGS, type Flag, PERFORMANCE, shownFlags } from "./filters";
+import { bound, COVERAGE, FLAG_WORDS, FLAGS, type Flag, onlyFlagged, PERFORMANCE, shownFlags } from "./filters";
 
-export const FLAG_WORDS: Record<Flag, string> = {
-  dense: "dense", template: "template", exact_token: "exact token", dead: "never active",
-};
 const COVERAGE_WORDS: Record<string, string> = { missing: "missing", under: "under-covered", typical: "typical", over: "over-covered" };
 
 interface Tools {
@@ -86,7 +83,7 @@ function More() {
   const set = ["n_eff", "qmax", "liftmin", "liftmax"].filter((name) => bound(params, name) !== null).length + (flags.length ? 1 : 0);
   const toggle = (flag: Flag, on: boolean) => {
     const next = FLAGS.filter((one) => (one === flag ? on : flags.includes(one)));
-    go({ params: { flags: next.length === FLAGS.length ? "all" : next.join(",") || null } });
+    go({ params: { flags: next.length === FLAGS.length ? "all" : next.join(",") || null, only: next.length && onlyFlagged(params) ? 1 : null } });
   };
   return (
     <Popover position="bottom-start" shadow="md" trapFocus returnFocus>
@@ -105,6 +102,8 @@ function More() {
             <Checkbox key={flag} size="xs" mt={8} value={flag} label={FLAG_WORDS[flag]} data-testid={`flag-${flag}`} onChange={(event) => toggle(flag, event.currentTarget.checked)} />
           ))}
         </Checkbox.Group>
+        <Switch size="xs" mt={12} label="Only these, without the ranked ones" disabled={flags.length === 0} checked={onlyFlagged(params)} data-testid="only-flagged"
+          onChange={(event) => go({ params: { only: event.currentTarget.checked ? 1 : null } })} />
       </Popover.Dropdown>
     </Popover>
   );

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { type Column, select, type Table } from "../data/table";
-import { COVERAGE, PERFORMANCE, tests } from "./filters";
+import { COVERAGE, PERFORMANCE, searchedId, tests, withFirst } from "./filters";
 import { orderOf, readSort, writeSort } from "./table";
 
 // The address belongs to a page, and there is none here.
@@ -52,6 +52,10 @@ describe("filters", () => {
     ["", (one) => one.ranked],
     ["flags=all", () => true],
     ["flags=dense,dead", (one) => one.ranked || one.dense || !one.alive],
+    ["flags=dense&only=1", (one) => one.dense],
+    ["flags=all&only=1", (one) => !one.ranked],
+    ["flags=dense,dead&only=1&coverage=missing", (one) => (one.dense || !one.alive) && one.coverage_status === "missing"],
+    ["only=1", (one) => one.ranked],
     ["flags=nonsense", (one) => one.ranked],
     ["flags=all&q=RIVER+fr", (one) => (one.label ?? one.peak_token ?? "").toLowerCase().includes("river") && (one.label ?? "").includes("fr")],
     ["flags=all&q=12", (one, row) => row === 12 || (one.label ?? "").includes("12")],
@@ -75,6 +79,20 @@ describe("filters", () => {
   }
   it("draws cases in which every filter keeps some concepts and drops others", () => {
     for (const [query] of cases.slice(0, -1)) expect(shown(query).length).toBeGreaterThan(0);
+  });
+});
+
+describe("a number that is searched for", () => {
+  it("is a concept of the table", () => {
+    const id = (q: string) => searchedId(new URLSearchParams({ q }), ROWS);
+    expect([" 12 ", "#12", "0", String(ROWS - 1)].map(id)).toEqual([12, 12, 0, ROWS - 1]);
+    expect([String(ROWS), "", "12 7", "-1", "x", "1e2"].map(id)).toEqual([null, null, null, null, null, null]);
+    expect(searchedId(new URLSearchParams(), ROWS)).toBeNull();
+  });
+  it("comes first, whether or not the filters leave it", () => {
+    expect([...withFirst(Uint32Array.of(5, 9, 2), 9)]).toEqual([9, 5, 2]);
+    expect([...withFirst(Uint32Array.of(5, 2), 9)]).toEqual([9, 5, 2]);
+    expect([...withFirst(Uint32Array.of(5, 2), null)]).toEqual([5, 2]);
   });
 });
 

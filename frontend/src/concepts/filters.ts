@@ -8,13 +8,35 @@ export const COVERAGE = ["missing", "under", "typical", "over"];
 /** Why a concept is not ranked, in the words of `flags=`. */
 export const FLAGS = ["dense", "template", "exact_token", "dead"] as const;
 export type Flag = (typeof FLAGS)[number];
+export const FLAG_WORDS: Record<Flag, string> = {
+  dense: "dense", template: "template", exact_token: "exact token", dead: "never active",
+};
 
 /** Parameters that choose concepts; a link that clears the filters takes all of them away. */
-export const FILTERS = ["q", "status", "coverage", "flags", "theme", "subtheme", "n_eff", "qmax", "liftmin", "liftmax", "ids"] as const;
+export const FILTERS = ["q", "status", "coverage", "flags", "only", "theme", "subtheme", "n_eff", "qmax", "liftmin", "liftmax", "ids"] as const;
 
 /** The flags whose concepts are shown beside the ranked ones. */
 export function shownFlags(param: string | null): Flag[] {
   return param === "all" ? [...FLAGS] : FLAGS.filter((flag) => (param ?? "").split(",").includes(flag));
+}
+
+/** Whether ranked concepts are left out beside the flags that are shown. */
+export const onlyFlagged = (params: URLSearchParams) => params.get("only") === "1" && shownFlags(params.get("flags")).length > 0;
+
+/** The concept whose number is searched for, `12` or `#12`; null: no number, or no concept of the table. */
+export function searchedId(params: URLSearchParams, rows: number): number | null {
+  const found = /^\s*#?(\d{1,9})\s*$/.exec(params.get("q") ?? "")?.[1];
+  return found !== undefined && Number(found) < rows ? Number(found) : null;
+}
+
+/** The rows with one of them put first, added if it is not among them. */
+export function withFirst(rows: Uint32Array, first: number | null): Uint32Array {
+  if (first === null) return rows;
+  const others = rows.filter((row) => row !== first);
+  const all = new Uint32Array(others.length + 1);
+  all[0] = first;
+  all.set(others, 1);
+  return all;
 }
 
 /** A number in the address; null: not given, or none. */
@@ -30,7 +52,7 @@ export function bound(params: URLSearchParams, name: string): number | null {
  */
 export function tests(params: URLSearchParams, table: Table): Test[] {
   return [
-    ofFlags(shownFlags(params.get("flags")), table),
+    ofFlags(shownFlags(params.get("flags")), onlyFlagged(params), table),
     ofSearch(params.get("q") ?? "", table),
     ofWord(params.get("status"), "performance_status", table),
     ofWord(params.get("coverage"), "coverage_status", table),
@@ -43,14 +65,14 @@ export function tests(params: URLSearchParams, table: Table): Test[] {
   ].filter((test) => test !== null);
 }
 
-/** Ranked concepts, and those with the flags that are shown; null: all. */
-export function ofFlags(shown: Flag[], table: Table): Test | null {
-  if (shown.length === FLAGS.length) return null;
+/** Ranked concepts (not those if `only`), and those with the flags that are shown; null: all. */
+export function ofFlags(shown: Flag[], only: boolean, table: Table): Test | null {
+  if (shown.length === FLAGS.length && !only) return null;
   const ranked = numbers(table, "ranked");
   const alive = numbers(table, "alive");
   const columns = shown.filter((flag) => flag !== "dead").map((flag) => numbers(table, flag));
   const dead = shown.includes("dead");
-  return (row) => ranked[row] === 1 || (dead && alive[row] === 0) || columns.some((flag) => flag[row] === 1);
+  return (row) => (ranked[row] === 1 && !only) || (dead && alive[row] === 0) || columns.some((flag) => flag[row] === 1);
 }
 
 /** Every word must be in the label (or, without one, in the token that the concept stands on); a number may be the concept's own. */
@@ -58,8 +80,7 @@ function ofSearch(query: string, table: Table): Test | null {
   const words = query.toLowerCase().split(/\s+/).filter((word) => word !== "");
   if (words.length === 0) return null;
   const names = searchable(table);
-  const id = /^#?(\d{1,9})$/.exec(query.trim())?.[1];
-  const concept = id === undefined ? -1 : Number(id);
+  const concept = searchedId(new URLSearchParams({ q: query }), table.rows);
   return (row) => row === concept || words.every((word) => names[row]!.includes(word));
 }
 

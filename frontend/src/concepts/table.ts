@@ -52,10 +52,13 @@ export function orderOf(table: Table, sort: Sort | null, face: Face): Uint32Arra
 }
 
 /** In words, what the order without a sort is. */
-export const ORDER_WORDS: Record<Face, string> = {
-  model: "weak ones first, by gap",
-  benchmark: "missing ones first, then by lift",
-};
+export function orderWords(face: Face, table: Table): string {
+  if (face === "model") return "weak ones first, by gap";
+  const missing = "chance_seen" in table.columns
+    ? "by how likely reference text was to show them"
+    : `by ${"density" in table.columns ? "density" : "number"}`;
+  return `missing ones first, ${missing}${"lift" in table.columns ? "; the others by lift" : ""}`;
+}
 
 /** `-gap`: by gap, the largest first. */
 export function readSort(param: string | null): Sort | null {

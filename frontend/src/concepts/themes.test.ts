@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Column, Table } from "../data/table";
 import type { Theme, ThemeFile } from "../data/types";
-import { branches, countsOf } from "./themes";
+import { branches, countsOf, gapReach } from "./themes";
 
 const ROWS = 500;
 const random = (seed: number) => () => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff);
@@ -71,4 +71,14 @@ describe("the tree", () => {
     const share = (id: number) => counts.get(id)!.missing / counts.get(id)!.ranked;
     expect(ids(branches(file, table, "benchmark", null))).toEqual([0, 1, 2].sort((a, b) => share(b) - share(a)));
   });
+});
+
+it("has a scale on which every gap of the shown branches has a place", () => {
+  const tree = branches(file, table, "model", null);
+  const shown = tree.flatMap((one) => [one, ...one.children]);
+  for (const one of shown) expect(Math.abs(one.gap ?? 0)).toBeLessThan(gapReach(shown));
+  const wide = { ...tree[0]!, gap: -0.9 };
+  expect(gapReach(shown)).toBeLessThan(0.9);
+  expect(gapReach([...shown, wide])).toBeGreaterThan(0.9);
+  expect(gapReach([])).toBe(0.01);
 });

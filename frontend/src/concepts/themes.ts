@@ -40,6 +40,8 @@ export interface Branch {
   /** Coverage per ranked concept; 1 is the mean over all concepts. */
   coverage: number | null;
   status: string;
+  /** Whether it could be tested for a gap. */
+  tested: boolean;
   counts: Counts;
   children: Branch[];
 }
@@ -73,7 +75,15 @@ function branch(theme: Theme, benchmark: number | null, counts: Counts): Branch 
   const coverage = benchmark === null ? theme.chi_bench_mean : within.chi_bench === null || theme.ranked === 0 ? null : within.chi_bench / theme.ranked;
   return {
     theme, counts, coverage, children: [], gap: within.gap, low: within.gap_low, high: within.gap_high, status: within.performance_status,
+    tested: within.q_value !== null,
   };
 }
 
 export const themeName = (theme: Theme) => theme.name ?? `${theme.level} ${theme.id}`;
+
+/** As far as the gaps of all shown branches go, and nearly all of their intervals; 0.01 at least. */
+export function gapReach(shown: Branch[]): number {
+  const ends = shown.flatMap(({ low, high }) => (low === null || high === null ? [] : [Math.max(-low, high)])).sort((a, b) => a - b);
+  const gaps = shown.map(({ gap }) => 1.1 * Math.abs(gap ?? 0));
+  return Math.max(0.01, ends[Math.floor(0.9 * (ends.length - 1))] ?? 0, ...gaps);
+}

@@ -2,10 +2,10 @@ import { Button } from "@mantine/core";
 import { IconTable } from "@tabler/icons-react";
 import { useMemo } from "react";
 import { go, useRoute } from "../app/route";
-import { selectionParam, setSelection } from "../app/selection";
+import { onlyHere, selectionParam, setSelection } from "../app/selection";
 import { useFace, useNumberParam } from "../app/state";
 import { FILTERS } from "../concepts/filters";
-import { ORDER_WORDS, orderOf } from "../concepts/table";
+import { orderOf, orderWords } from "../concepts/table";
 import { number, text, type Table } from "../data/table";
 import { integer, magnitude, plural } from "../format";
 import { ConceptName, Measured, Status } from "../ui/Marks";
@@ -32,16 +32,18 @@ export function Chosen({ table, passes, shown, selection, lost }: ChosenProps) {
     return order.filter((row) => passes[row] === 1 && (chosen === null || chosen.has(row)));
   }, [order, selection, passes]);
   const hidden = selection ? selection.length - rows.length : 0;
+  const here = onlyHere(useRoute().params.get("ids"));
   const off = selection ? 0 : rows.length - shown;
   return (
     <section className="chosen" aria-label="List of concepts" data-testid="map-list" data-rows={rows.length}>
       <header>
         <h2>{selection ? `${plural(rows.length, "concept")} chosen` : plural(rows.length, "concept")}</h2>
         <p className="soft">
-          In this order: {ORDER_WORDS[face]}.
+          In this order: {orderWords(face, table)}.
           {off > 0 && ` ${integer(off)} have no place on the map.`}
           {hidden > 0 && ` ${integer(hidden)} more are chosen but do not pass the filters.`}
-          {lost && " The choice in this address was made in another tab and is not known here."}
+          {lost && " The choice in this address was kept by the tab that made it and is not known here."}
+          {here && " They are too many for an address: this choice lasts until the tab is closed or loaded anew, and a link does not carry it."}
           {!selection && !lost && " Draw a lasso on the map to choose some."}
         </p>
         <div className="chosen-acts">
@@ -70,7 +72,7 @@ function Entry({ table, concept, opened, measure }: { table: Table; concept: num
   const of = (key: string) => number(table, key, concept);
   return (
     <button type="button" className={opened ? "entry opened" : "entry"} aria-current={opened || undefined} onClick={() => go({ params: { concept, item: null } })}>
-      <span className="entry-name"><ConceptName concept={concept} label={text(table, "label", concept)} /></span>
+      <span className="entry-name"><ConceptName concept={concept} label={text(table, "label", concept)} token={text(table, "peak_token", concept)} /></span>
       <span className="entry-value">
         {measure === "model" ? <Measured kind="signed" value={of("gap")} low={of("gap_low")} high={of("gap_high")} /> : <>coverage {magnitude(of("chi_bench"))}</>}
         <Status status={text(table, measure === "model" ? "performance_status" : "coverage_status", concept)} />

@@ -8,7 +8,7 @@ export function ConceptTip({ table, concept, face }: { table: Table; concept: nu
   const of = (key: string) => number(table, key, concept);
   return (
     <>
-      <strong><ConceptName concept={concept} label={text(table, "label", concept)} /></strong>
+      <strong><ConceptName concept={concept} label={text(table, "label", concept)} token={text(table, "peak_token", concept)} /></strong>
       <dl>
         <dt>Gap</dt>
         <dd><Measured kind="signed" value={of("gap")} low={of("gap_low")} high={of("gap_high")} /></dd>

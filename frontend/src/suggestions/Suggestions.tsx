@@ -9,6 +9,7 @@ import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
 import { ConceptLink } from "../ui/Marks";
 import { Empty } from "../ui/State";
+import { shared } from "./shared";
 import "./suggestions.css";
 
 const KINDS: { kind: Suggestion["kind"]; title: string; face: "model" | "benchmark" | "both" }[] = [
@@ -27,24 +28,35 @@ export function Suggestions() {
   const face = useFace();
   const benchmark = useBenchmark();
   const fits = (one: Suggestion) => benchmark === null || one.benchmark === null || one.benchmark === benchmark;
-  const groups = KINDS.map((group) => ({ ...group, found: run.suggestions.filter((one) => one.kind === group.kind && fits(one)) })).filter((one) => one.found.length > 0);
-  const order = [...groups.filter((one) => one.face === face || one.face === "both"), ...groups.filter((one) => one.face !== face && one.face !== "both")];
+  const fitting = run.suggestions.filter(fits);
+  const groups = KINDS.map((group) => ({ ...group, found: fitting.filter((one) => one.kind === group.kind) })).filter((one) => one.found.length > 0);
+  const first = groups.filter((one) => one.face === face || one.face === "both");
+  const order = [...first, ...groups.filter((one) => !first.includes(one))];
   return (
     <div className="suggestions">
       <h1>Suggestions</h1>
       <p className="lead">What this run says is worth doing next, why, and the command that does it.</p>
       {order.length === 0 && <Empty>Nothing to suggest: no benchmark lacks concepts near its own subject, none is redundant, and no theme is weak.</Empty>}
       {order.map((group) => (
-        <section key={group.kind}>
-          <h2>{group.title}</h2>
-          {group.found.map((one) => <Entry key={one.title} suggestion={one} />)}
-        </section>
+        <Group key={group.kind} title={group.title} found={group.found} />
       ))}
     </div>
   );
 }
 
-function Entry({ suggestion }: { suggestion: Suggestion }) {
+function Group({ title, found }: { title: string; found: Suggestion[] }) {
+  const { common, rest } = shared(found.map((one) => one.reason));
+  return (
+    <section>
+      <h2>{title}</h2>
+      {common && <p className="soft" data-testid="suggestions-shared">{visible(common)}</p>}
+      {found.map((one, i) => <Entry key={one.title} suggestion={one} reason={rest[i]!} />)}
+    </section>
+  );
+}
+
+/** `reason`: what the heading of its group does not say. */
+function Entry({ suggestion, reason }: { suggestion: Suggestion; reason: string }) {
   const run = useRun();
   const route = useRoute();
   const themes = useThemes(run);
@@ -52,11 +64,11 @@ function Entry({ suggestion }: { suggestion: Suggestion }) {
   return (
     <article className="suggestion" data-testid="suggestion">
       <h3>{visible(suggestion.title)}</h3>
-      <p>{visible(suggestion.reason)}</p>
+      {reason && <p>{visible(reason)}</p>}
       {suggestion.concepts.length > 0 && <Concepts ids={suggestion.concepts} />}
       {theme && (
         <p><Anchor href={address(route, { view: "concepts", params: { theme: theme.id } })}>
-          All {plural(theme.concepts, "concept")} of {theme.name ? `“${shorten(visible(theme.name), 60)}”` : `theme ${theme.id}`}
+          All {plural(theme.ranked, "ranked concept")} of {theme.name ? `“${shorten(visible(theme.name), 60)}”` : `theme ${theme.id}`}
         </Anchor></p>
       )}
       {suggestion.command && <Copied text={suggestion.command} />}

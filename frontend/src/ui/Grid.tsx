@@ -4,7 +4,8 @@ import {
   ModuleRegistry, RenderApiModule, RowApiModule, ScrollApiModule, TooltipModule, type ValueGetterParams,
 } from "ag-grid-community";
 import { AgGridReact } from "ag-grid-react";
-import { type CSSProperties, type ReactNode, useEffect, useMemo, useRef } from "react";
+import { type CSSProperties, type ReactNode, useCallback, useEffect, useMemo, useRef } from "react";
+import { openedFrom } from "../app/focus";
 import type { Sort } from "../data/table";
 import { NOT_DEFINED } from "../format";
 import "./grid.css";
@@ -59,12 +60,14 @@ const PLACE: Place = {};
 const FIXED: GridOptions<Place> = {
   theme: "legacy", rowModelType: "infinite", headerHeight: 38, cacheBlockSize: 200, maxBlocksInCache: 20, rowBuffer: 6, suppressMovableColumns: true,
   suppressOverlays: ["noRows", "loading"], ensureDomOrder: true, enableCellTextSelection: true, tooltipShowDelay: 300,
+  // One stop of the Tab key: arrow keys move inside, to the headers as well.
+  tabToNextCell: () => false, tabToNextHeader: () => false,
 };
 
 /** What AG Grid's callbacks read: they are made once, and properties change. */
 type Latest = Pick<GridProps, "order" | "opened" | "onOpen">;
 
-/** A virtualised table over an order of rows. Click or Enter opens a row, arrow keys move, headers sort. */
+/** A virtualised table over an order of rows. Click or Enter opens a row, arrow keys move, headers sort; Tab goes in and out. */
 export function Grid({ columns, order, sort, onSort, onOpen, opened, label, testId, empty, rowHeight = 36 }: GridProps) {
   const dark = useComputedColorScheme("light") === "dark";
   const api = useRef<GridApi<Place> | null>(null);
@@ -92,6 +95,27 @@ export function Grid({ columns, order, sort, onSort, onOpen, opened, label, test
     const row = rowAt(latest.current, node);
     if (row !== undefined) onOpen(row);
   };
+  const focus = (place: number, column: string) => {
+    if (!api.current || place < 0) return;
+    api.current.ensureIndexVisible(place);
+    api.current.setFocusedCell(place, column);
+  };
+  const onKey = (node: IRowNode, column: string, event: KeyboardEvent) => {
+    if (event.key !== "Enter") return;
+    const row = rowAt(latest.current, node);
+    if (row !== undefined) openedFrom(() => focus(latest.current.order.indexOf(row), column));
+    open(node);
+  };
+  // Coming in, one stands where one was, else at the open row, else at the first.
+  const onEntered = useCallback(() => {
+    const { order, opened } = latest.current;
+    const first = api.current?.getAllDisplayedColumns()[0];
+    if (!first || order.length === 0) return false;
+    const before = api.current?.getFocusedCell();
+    const place = before && before.rowIndex < order.length ? before.rowIndex : Math.max(0, opened === null ? 0 : order.indexOf(opened));
+    focus(place, before?.column.getColId() ?? first.getColId());
+    return true;
+  }, []);
   const onReady = (event: GridReadyEvent<Place>) => {
     api.current = event.api;
     const place = opened === null ? -1 : order.indexOf(opened);
@@ -108,7 +132,8 @@ export function Grid({ columns, order, sort, onSort, onOpen, opened, label, test
           infiniteInitialRowCount={order.length}
           onGridReady={onReady}
           onRowClicked={({ node }) => !getSelection()?.toString() && open(node)}
-          onCellKeyDown={({ node, event }) => event instanceof KeyboardEvent && event.key === "Enter" && open(node)}
+          onCellKeyDown={({ node, event, ...of }) => event instanceof KeyboardEvent && "column" in of && onKey(node, of.column.getColId(), event)}
+          focusGridInnerElement={onEntered}
         />
       </SortContext>
       {order.length === 0 && <div className="grid-empty">{empty}</div>}

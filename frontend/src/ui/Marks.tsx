@@ -1,6 +1,6 @@
 /** Small marks that appear all over the page. */
 import { written } from "../format";
-import { shorten, visible } from "../text";
+import { shorten, shownToken, visible } from "../text";
 import { go } from "../app/route";
 
 const WORDS: Record<string, string> = {
@@ -22,10 +22,11 @@ export function ConceptLink({ concept, label, limit = 90 }: { concept: number; l
   );
 }
 
-export function ConceptName({ concept, label, limit = 90 }: { concept: number; label: string | null; limit?: number }) {
+/** A concept's number and label; without a label, the token that it stands on, if that is given. */
+export function ConceptName({ concept, label, token = null, limit = 90 }: { concept: number; label: string | null; token?: string | null; limit?: number }) {
   return (
     <>
-      <span className="number-of">{concept}</span> {label ? <bdi>{shorten(visible(label), limit)}</bdi> : <span className="soft">no label</span>}
+      <span className="number-of">{concept}</span> {label ? <bdi>{shorten(visible(label), limit)}</bdi> : <span className="soft">no label{token && <>, peaks on <bdi>“{shownToken(shorten(token, 40))}”</bdi></>}</span>}
     </>
   );
 }

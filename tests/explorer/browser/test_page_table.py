@@ -142,11 +142,58 @@ def test_by_keyboard_alone(site, page):
     page.keyboard.press("Enter")
     page.get_by_test_id("concept-title").wait_for()
     assert f"concept={listed[first + 2]}" in page.url
+    inside = "document.activeElement.closest('[data-testid=panel]') !== null"
+    page.wait_for_function(inside)
+    page.keyboard.press("Tab")
+    assert page.evaluate(inside)
     page.keyboard.press("Escape")
     page.get_by_test_id("panel").wait_for(state="detached")
+    page.wait_for_function(f"document.activeElement.closest('[row-index=\"{first + 2}\"]') !== null")
+    for key, in_grid in (("Tab", False), ("Shift+Tab", True), ("Shift+Tab", False)):
+        page.keyboard.press(key)
+        assert page.evaluate("document.activeElement.closest('[role=gridcell], [role=columnheader]') !== null") == in_grid
     page.keyboard.press("/")
     page.keyboard.type("text")
     assert "q=text" in page.url
+
+
+def test_themes_by_keyboard(site, page):
+    open_view(page, site.address("concepts"), GRID)
+    stops = page.get_by_test_id("theme-tree").locator("[role=treeitem][tabindex='0']")
+    assert stops.count() == 1
+    stops.focus()
+    name = "document.activeElement.getAttribute('aria-label')"
+    first = page.evaluate(name)
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate(name) != first
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowRight")
+    page.get_by_test_id("theme-tree").locator("[role=treeitem][aria-level='2']").first.wait_for()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.getAttribute('aria-level')") == "2"
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(name) == first
+    page.keyboard.press("Enter")
+    page.wait_for_function("location.hash.includes('theme=')")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.dataset.testid") == "table-search"
+
+
+def test_a_number_finds_a_flagged_concept(site, page):
+    flagged = site.concepts.filter(~pl.col("ranked") & pl.col("alive"))["concept"][0]
+    open_view(page, site.address(f"concepts?q={flagged}"), GRID)
+    assert concept_of(cells(page, GRID, "label", 1)[0]) == flagged
+    assert f"concept {flagged} was asked for by its number" in page.get_by_test_id("count").inner_text()
+
+
+def test_only_flagged_concepts(site, page):
+    dense = site.concepts.filter("dense")
+    assert 0 < dense.height
+    open_view(page, site.address("concepts?flags=dense"), GRID)
+    await_rows(page, GRID, site.concepts.filter(pl.col("dense") | pl.col("ranked")).height)
+    page.get_by_test_id("more-filters").click()
+    page.get_by_test_id("only-flagged").click(force=True)
+    await_rows(page, GRID, dense.height)
 
 
 def downloaded(page, kind: str, folder: Path) -> Path:

@@ -2,10 +2,10 @@ import { Alert, Anchor } from "@mantine/core";
 import { address, useRoute } from "../app/route";
 import { useRun } from "../app/state";
 import type { Benchmark } from "../data/types";
-import { decimal, integer, tenths } from "../format";
+import { decimal, integer, NOT_DEFINED, tenths } from "../format";
 import { visible } from "../text";
-import { ConceptLink } from "../ui/Marks";
 import { Copied } from "../ui/Copied";
+import { Probes } from "./Probes";
 import { Verdicts } from "./Verdicts";
 import "./card.css";
 
@@ -30,11 +30,8 @@ export function Card() {
       {run.probes.length > 0 && (
         <>
           <h2>Fresh items</h2>
-          <ul className="plain-list">
-            {run.probes.map((one, i) => (
-              <li key={i}><ConceptLink concept={one.concept} label={one.label} limit={60} /> <span className="soft">{visible(one.sentence)}</span></li>
-            ))}
-          </ul>
+          <p className="soft">What new items say of concepts that this run calls weak or strong (<code>cgaps probe concept</code>).</p>
+          <Probes probes={run.probes} named />
         </>
       )}
       <h2>Run card</h2>
@@ -61,19 +58,24 @@ export function Card() {
   );
 }
 
+const HEADS = [
+  "Benchmark", "Items", "Scored", "Excluded", "Mean score", "Covered", "Missing", "Tested", "Weak", "Strong", "Tokens an item", "Scored by",
+];
+
 function Benchmarks({ benchmarks }: { benchmarks: Benchmark[] }) {
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label="Benchmarks">
       <table className="plain-table">
         <thead>
-          <tr><th>Benchmark</th><th>Items</th><th>Scored</th><th>Excluded</th><th>Mean score</th><th>Covered</th><th>Missing</th><th>Tested</th><th>Weak</th><th>Strong</th><th>Tokens an item</th><th>Scored by</th></tr>
+          <tr>{HEADS.map((head) => <th key={head} scope="col">{head}</th>)}</tr>
         </thead>
         <tbody>
           {benchmarks.map((one) => (
             <tr key={one.name}>
               <th scope="row"><bdi>{visible(one.name)}</bdi></th>
               <td>{integer(one.items)}</td><td>{integer(one.scored)}</td><td>{integer(one.excluded)}</td><td>{decimal(one.mean_score)}</td>
-              <td>{integer(one.covered)}</td><td>{integer(one.missing)}</td><td>{integer(one.tested)}</td><td>{integer(one.weak)}</td><td>{integer(one.strong)}</td>
+              {/* Without a kept item nothing can be said of concepts. */}
+              {[one.covered, one.missing, one.tested, one.weak, one.strong].map((count, i) => <td key={i}>{one.kept > 0 ? integer(count) : NOT_DEFINED}</td>)}
               <td>{tenths(one.mean_span_tokens)}</td><td>{visible(one.policy)}</td>
             </tr>
           ))}
@@ -88,11 +90,12 @@ function Sources({ benchmarks }: { benchmarks: Benchmark[] }) {
   if (said.length === 0) return null;
   return (
     <>
-      <h3>What was said and left out when they were read</h3>
+      <h3>What each benchmark tests, and what was left out</h3>
       <ul className="plain-list">
         {said.map((one) => (
           <li key={one.name}>
-            <strong><bdi>{visible(one.name)}</bdi></strong>{one.scope && <span className="soft"> Tests: {visible(one.scope)}</span>}
+            <strong><bdi>{visible(one.name)}</bdi></strong>
+            {one.scope && <span className="soft"> Tests: {visible(one.scope)}</span>}
             {one.figures.map((line) => <div key={line}>{visible(line)}</div>)}
             {one.warnings.map((warning) => <div key={warning} className="weak-text">{visible(warning)}</div>)}
             {one.left_out.length > 0 && (

@@ -19,7 +19,9 @@ export function Activation({ detail }: { detail: ConceptDetail }) {
         Plot.rect(bins, { x1: "low", x2: "high", y1: 0, y2: "count", fill: "var(--accent)", fillOpacity: 0.55, inset: 0.5 }),
         Plot.lineY(scored, { x: "middle", y: (bin: { score: number }) => bin.score * most, stroke: "var(--weak)", strokeWidth: 1.5, curve: "linear" }),
         Plot.dot(scored, { x: "middle", y: (bin: { score: number }) => bin.score * most, fill: "var(--weak)", r: 2.6 }),
-        Plot.axisY([0, 0.5, 1].map((share) => share * most), { anchor: "right", label: "Mean score", color: "var(--weak)", tickFormat: (tick: number) => decimal(tick / most, 1) }),
+        Plot.axisY([0, 0.5, 1].map((share) => share * most), {
+          anchor: "right", label: "Mean score", color: "var(--weak)", tickFormat: (tick: number) => decimal(tick / most, 1),
+        }),
         Plot.axisY({ anchor: "left", ticks: 4 }),
         Plot.ruleY([0], { stroke: "var(--faint)" }),
       ],

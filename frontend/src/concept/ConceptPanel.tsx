@@ -2,9 +2,11 @@ import { useRun } from "../app/state";
 import { useConcept, useTable, useThemes } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
 import type { ConceptDetail, Theme } from "../data/types";
-import { integer, percent, shownOr, tenths } from "../format";
+import { decimal, integer, magnitude, percent, plural, probability, shownOr, signed, tenths } from "../format";
 import { shownToken, visible } from "../text";
+import { Probes } from "../card/Probes";
 import { address, useRoute } from "../app/route";
+import { Hint } from "../ui/Hint";
 import { Measured, Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 import { CopyLink } from "../ui/CopyLink";
@@ -14,7 +16,6 @@ import { Exemplars } from "./Exemplars";
 import { PerBenchmark } from "./PerBenchmark";
 import { Chips, Matched, Related } from "./Related";
 import { coverage, flags, verdict } from "./sentences";
-import { magnitude, probability, signed } from "../format";
 import "./concept.css";
 
 /** All that is known of one concept. */
@@ -36,6 +37,8 @@ export function ConceptPanel({ concept }: { concept: number }) {
   );
 }
 
+const UNREAD = "Not read from its decoder direction: cgaps exemplars --logits-only does.";
+
 function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
   const run = useRun();
   const probes = run.probes.filter((one) => one.concept === detail.concept);
@@ -45,16 +48,18 @@ function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
       {probes.length > 0 && (
         <section>
           <h3>On fresh items</h3>
-          {probes.map((one, i) => <p key={i}>{visible(one.sentence)}</p>)}
+          <Probes probes={probes} named={false} />
         </section>
       )}
       <Examples detail={detail} />
       <Activation detail={detail} />
       <Exemplars detail={detail} />
-      <Chips title="Tokens that it promotes" tokens={detail.promoted} absent="Not read from its decoder direction: cgaps exemplars --logits-only does." />
+      <Chips title="Tokens that it promotes" tokens={detail.promoted} absent={run.has.promoted ? "None is known for this concept." : UNREAD} />
       <Chips title="Tokens that it suppresses" tokens={detail.suppressed} absent={null} />
-      <Related title="Similar concepts" hint="Cosine of decoder directions" pairs={detail.similar} table={table} none="Not computed: cgaps exemplars --logits-only does." />
-      <Related title="Active in the same items" hint="Jaccard index of the sets of items" pairs={detail.coactive} table={table} none="None shares enough of its items." />
+      <Related title="Similar concepts" hint="Cosine of decoder directions" pairs={detail.similar} table={table} 
+        none={run.has.similar ? "None." : "Not computed: cgaps exemplars --logits-only does."} />
+      <Related title="Active in the same items" hint="Jaccard index of the sets of items" pairs={detail.coactive} table={table}
+        none="None shares enough of its items." />
       <Matched detail={detail} />
     </>
   );
@@ -67,7 +72,9 @@ function Head({ concept, table, detail }: { concept: number; table: Table; detai
   return (
     <header>
       <p className="eyebrow">Concept {concept} <ThemePath concept={concept} table={table} /></p>
-      <h2 data-testid="concept-title">{label ? <bdi>{visible(label)}</bdi> : <span className="soft">no label{peak && <>, peaks on <bdi>“{shownToken(peak)}”</bdi></>}</span>}</h2>
+      <h2 data-testid="concept-title">
+        {label ? <bdi>{visible(label)}</bdi> : <span className="soft">no label{peak && <>, peaks on <bdi>“{shownToken(peak)}”</bdi></>}</span>}
+      </h2>
       <p className="soft provenance">
         {detail?.marks.map((mark) => <span key={mark} className={`badge ${mark}`}>{visible(mark)}</span>)}
         {flags(table, concept).map((flag) => <span key={flag} className="badge">{flag}</span>)}
@@ -78,10 +85,7 @@ function Head({ concept, table, detail }: { concept: number; table: Table; detai
           <summary>{others.length === 1 ? "Another label" : `${others.length} other labels`}</summary>
           <ul>
             {others.map((one, i) => (
-              <li key={i}>
-                <bdi>{visible(one.label)}</bdi>{" "}
-                <span className="soft">{[one.kind, one.explainer, one.score !== null && `${one.scored_by ?? "score"} ${one.score.toFixed(2)}`, one.placeholder && "placeholder", one.date].filter(Boolean).map((part) => visible(String(part))).join(", ")}</span>
-              </li>
+              <li key={i}><bdi>{visible(one.label)}</bdi> <span className="soft">{visible(origin(one))}</span></li>
             ))}
           </ul>
         </details>
@@ -96,36 +100,48 @@ function Head({ concept, table, detail }: { concept: number; table: Table; detai
   );
 }
 
+/** Where another label comes from. */
+function origin(one: ConceptDetail["labels"][number]): string {
+  const score = one.score === null ? null : `${one.scored_by ?? "score"} ${decimal(one.score)}`;
+  return [one.kind, one.explainer, score, one.placeholder ? "placeholder" : null, one.date].filter((part) => part !== null).join(", ");
+}
+
 function ThemePath({ concept, table }: { concept: number; table: Table }) {
   const run = useRun();
   const route = useRoute();
   const themes = useThemes(run);
   if (!run.has.themes || !themes.data) return null;
-  const path = (["theme", "subtheme"] as const).map((level) => themes.data.themes.find((one) => one.level === level && one.id === number(table, level, concept)));
-  return path.filter((one): one is Theme => one !== undefined).map((one) => (
-    <span key={one.level}> › <a href={address(route, { view: "concepts", params: { [one.level]: one.id, [one.level === "theme" ? "subtheme" : "theme"]: null } })}><bdi>{one.name ? visible(one.name) : `${one.level} ${one.id}`}</bdi></a></span>
+  const of = (level: Theme["level"]) => themes.data.themes.find((one) => one.level === level && one.id === number(table, level, concept));
+  const link = ({ level, id }: Theme) => address(route, { view: "concepts", params: { theme: null, subtheme: null, [level]: id } });
+  return [of("theme"), of("subtheme")].filter((one) => one !== undefined).map((one) => (
+    <span key={one.level}> › <a href={link(one)}><bdi>{one.name ? visible(one.name) : `${one.level} ${one.id}`}</bdi></a></span>
   ));
 }
 
 function Numbers({ concept, table }: { concept: number; table: Table }) {
+  const run = useRun();
+  const hints = new Map(run.columns.map((spec) => [spec.key, spec.hint]));
   const at = (key: string) => number(table, key, concept);
-  const facts: [string, React.ReactNode][] = [
-    ["Verdict", <Status key="v" status={text(table, "performance_status", concept)} />],
-    ["χ model", <Measured key="m" kind="decimal" value={at("chi_model")} low={at("chi_model_low")} high={at("chi_model_high")} />],
-    ["Gap", <Measured key="g" kind="signed" value={at("gap")} low={at("gap_low")} high={at("gap_high")} />],
-    ["q", probability(at("q_value"))],
-    ["Support", `${integer(at("support"))} items`],
-    ["n eff", tenths(at("n_eff"))],
-    ["χ bench", magnitude(at("chi_bench"))],
-    ["Coverage", <Status key="c" status={text(table, "coverage_status", concept)} />],
-    ["Lift", signed(at("lift"))],
-    ["Density", percent(at("density"), 2)],
-    ["Benchmarks", integer(at("n_benchmarks"))],
-    ["Peak token", shownOr(text(table, "peak_token", concept), shownToken)],
+  const facts: [string, string, React.ReactNode][] = [
+    ["performance_status", "Verdict", <Status key="v" status={text(table, "performance_status", concept)} />],
+    ["chi_model", "χ model", <Measured key="m" kind="decimal" value={at("chi_model")} low={at("chi_model_low")} high={at("chi_model_high")} />],
+    ["gap", "Gap", <Measured key="g" kind="signed" value={at("gap")} low={at("gap_low")} high={at("gap_high")} />],
+    ["q_value", "q", probability(at("q_value"))],
+    ["support", "Support", plural(at("support") ?? 0, "item")],
+    ["n_eff", "n_eff", tenths(at("n_eff"))],
+    ["chi_bench", "χ bench", magnitude(at("chi_bench"))],
+    ["coverage_status", "Coverage", <Status key="c" status={text(table, "coverage_status", concept)} />],
+    ["lift", "Lift", signed(at("lift"))],
+    ["density", "Density", percent(at("density"), 2)],
+    ["n_benchmarks", "Benchmarks", integer(at("n_benchmarks"))],
+    ["peak_token", "Peak token", shownOr(text(table, "peak_token", concept), shownToken)],
   ];
   return (
     <dl className="numbers" data-testid="concept-numbers">
-      {facts.map(([name, shown]) => <div key={name}><dt>{name}</dt><dd>{shown}</dd></div>)}
+      {facts.map(([key, name, shown]) => {
+        const hint = hints.get(key);
+        return <div key={key}><dt>{hint ? <Hint hint={hint}>{name}</Hint> : name}</dt><dd>{shown}</dd></div>;
+      })}
     </dl>
   );
 }

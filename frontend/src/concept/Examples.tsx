@@ -20,6 +20,8 @@ export function Examples({ detail }: { detail: ConceptDetail }) {
   if (strongest.length === 0) return null;
   const kept = strongest.some((one) => one.tokens !== null);
   const most = Math.max(0, ...[...best, ...worst, ...strongest].flatMap((one) => one.tokens?.map((token) => token[2]) ?? []));
+  // Where all others score nothing, they are among the lowest already.
+  const above = best.filter((one) => one.score !== null && one.score > 0);
   return (
     <section>
       <h3>Items behind it</h3>
@@ -27,7 +29,7 @@ export function Examples({ detail }: { detail: ConceptDetail }) {
       {best.length + worst.length > 0 ? (
         <div className="sides" data-testid="concept-examples">
           <Side title="Lowest scores" uses={worst} most={most} />
-          <Side title="Highest scores" uses={best} most={most} />
+          <Side title="Highest scores" uses={above} most={most} end={above.length < best.length ? lacking(above.length) : null} />
         </div>
       ) : <p className="soft">None of its items is scored.</p>}
       <details open={best.length + worst.length === 0}>
@@ -38,11 +40,15 @@ export function Examples({ detail }: { detail: ConceptDetail }) {
   );
 }
 
-function Side({ title, uses, most }: { title: string; uses: ItemUse[]; most: number }) {
+/** Why fewer are listed than could be. */
+const lacking = (listed: number) => (listed === 0 ? "None of its items scores above 0." : "No other of its items scores above 0.");
+
+function Side({ title, uses, most, end = null }: { title: string; uses: ItemUse[]; most: number; end?: string | null }) {
   return (
     <div>
       {title && <h4>{title}</h4>}
-      {uses.length === 0 ? <p className="soft">None.</p> : uses.map((use) => <Example key={use.item} use={use} most={most} />)}
+      {uses.map((use) => <Example key={use.item} use={use} most={most} />)}
+      {(end !== null || uses.length === 0) && <p className="soft">{end ?? "None."}</p>}
     </div>
   );
 }
@@ -53,7 +59,9 @@ function Example({ use, most }: { use: ItemUse; most: number }) {
   return (
     <div className="example" data-testid="example">
       <p className="example-head">
-        <strong className={use.score === null ? "soft" : use.score < 0.5 ? "weak-text" : "strong-text"}>{use.score === null ? "unscored" : decimal(use.score)}</strong>
+        <strong className={use.score === null ? "soft" : use.score < 0.5 ? "weak-text" : "strong-text"}>
+          {use.score === null ? "unscored" : decimal(use.score)}
+        </strong>
         {item.data && <bdi className="soft">{visible(run.benchmarks[item.data.benchmark]!.name)}</bdi>}
         <span className="soft">saliency {decimal(use.saliency)}</span>
         <button type="button" className="link" onClick={() => go({ params: { item: use.item } })}>Open item</button>

@@ -10,7 +10,10 @@ export function Exemplars({ detail }: { detail: ConceptDetail }) {
       <summary>Texts that it fires on, from its dictionary</summary>
       {detail.exemplars.map((one, i) => {
         const peak = one.activations.indexOf(Math.max(...one.activations));
-        const shown = one.tokens.map((text, place) => ({ text, activation: one.activations[place]! > 0 ? one.activations[place]! : null, peak: place === peak && one.activations[place]! > 0 }));
+        const shown = one.tokens.map((text, place) => {
+          const activation = one.activations[place]!;
+          return { text, activation: activation > 0 ? activation : null, peak: place === peak && activation > 0 };
+        });
         return <p key={i} className="quote prompt" dir="auto">… <ActiveText pieces={shown} most={most} /> …</p>;
       })}
     </details>

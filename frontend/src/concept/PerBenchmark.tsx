@@ -18,10 +18,12 @@ function useInBenchmarks({ concept, benchmarks }: ConceptDetail): { rows: Concep
   useEffect(() => {
     if (!absent) return;
     let current = true;
-    Promise.all(run.benchmarks.map((_, place) => readTable(run.key, `concepts/${place}.parquet`))).then((all) => current && setTables(all), (fault: Error) => current && setError(fault));
+    Promise.all(run.benchmarks.map((_, place) => readTable(run.key, `concepts/${place}.parquet`)))
+      .then((all) => current && setTables(all), (fault: Error) => current && setError(fault));
     return () => { current = false; };
   }, [run, absent]);
-  return { rows: useMemo(() => benchmarks ?? tables?.map((table) => inTable(table, concept)) ?? null, [benchmarks, tables, concept]), error };
+  const rows = useMemo(() => benchmarks ?? tables?.map((table) => inTable(table, concept)) ?? null, [benchmarks, tables, concept]);
+  return { rows, error };
 }
 
 function inTable(table: Table, concept: number): ConceptInBenchmark {
@@ -48,22 +50,31 @@ export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
       {active.length > 0 && (
         <div className="scroll" tabIndex={0} role="region" aria-label="By benchmark">
           <table className="by-benchmark" data-testid="concept-benchmarks">
-            <thead><tr><th>Benchmark</th><th>Gap</th><th><span className="unseen">Gap as a bar</span></th><th>χ model</th><th>χ bench</th><th>Items</th><th>n eff</th><th>Verdict</th></tr></thead>
+            <thead>
+              <tr>
+                <th>Benchmark</th><th>Gap</th><th><span className="unseen">Gap as a bar</span></th><th>χ model</th><th>χ bench</th><th>Items</th>
+                <th>n_eff</th><th>Verdict</th>
+              </tr>
+            </thead>
             <tbody>
               {active.map(({ row, place }) => (
                 <tr key={place}>
                   <th scope="row"><bdi>{visible(run.benchmarks[place]!.name)}</bdi></th>
                   <td title={`${signed(row.gap)} [${signed(row.gap_low)}, ${signed(row.gap_high)}]`}>{signed(row.gap)}</td>
-                  <td className="bar-cell"><IntervalBar scale={{ from: -reach, to: reach, neutral: 0 }} at={row.gap} low={row.gap_low} high={row.gap_high} status={row.performance_status} /></td>
-                  <td>{decimal(row.chi_model)}</td>
-                  <td>{magnitude(row.chi_bench)}</td><td>{integer(row.support)}</td><td>{tenths(row.n_eff)}</td><td className="word"><Status status={row.performance_status} /></td>
+                  <td className="bar-cell">
+                    <IntervalBar scale={{ from: -reach, to: reach, neutral: 0 }} at={row.gap} low={row.gap_low} high={row.gap_high} status={row.performance_status} />
+                  </td>
+                  <td>{decimal(row.chi_model)}</td><td>{magnitude(row.chi_bench)}</td><td>{integer(row.support)}</td><td>{tenths(row.n_eff)}</td>
+                  <td className="word"><Status status={row.performance_status} /></td>
                 </tr>
               ))}
             </tbody>
           </table>
         </div>
       )}
-      {silent.length > 0 && <p className="soft">{active.length === 0 ? "No benchmark activates it." : `Silent in ${silent.length} of ${run.benchmarks.length}: ${silent.join(", ")}.`}</p>}
+      {active.length === 0 ? <p className="soft">No benchmark activates it.</p> : silent.length > 0 && (
+        <p className="soft">Silent in {silent.length} of {run.benchmarks.length}: {silent.join(", ")}.</p>
+      )}
     </section>
   );
 }

@@ -4,7 +4,9 @@ import { decimal } from "../format";
 import { shownToken, visible } from "../text";
 import { ConceptLink, Status } from "../ui/Marks";
 
-export function Related({ title, hint, pairs, table, none }: { title: string; hint: string; pairs: [number, number][] | null; table: Table; none: string }) {
+interface RelatedProps { title: string; hint: string; pairs: [number, number][] | null; table: Table; none: string }
+
+export function Related({ title, hint, pairs, table, none }: RelatedProps) {
   return (
     <section>
       <h3>{title}</h3>

@@ -3,7 +3,7 @@ import type { Column, Table } from "../data/table";
 import type { RunInfo } from "../data/types";
 import { coverage, flags, verdict } from "./sentences";
 
-const run = { evidence: { min_n_eff: 20, q: 0.05, level: 0.95 }, unit: "1 = mean over alive concepts", has: { lift: true } } as RunInfo;
+const run = { evidence: { min_n_eff: 20, q: 0.05, level: 0.95 }, unit: "1 = mean over alive concepts", has: { lift: true, tokens: false } } as RunInfo;
 const USUAL = {
   performance_status: "typical", coverage_status: "typical", support: 40, n_eff: 31.26, gap: -0.2, gap_low: -0.3, gap_high: -0.1, q_value: 0.004,
   chi_bench: 1.5, lift: 1, density: 0.012, chance_seen: NaN, alive: true, missing: false, ranked: true, dense: false, template: false, exact_token: false,
@@ -21,10 +21,11 @@ describe("the verdict", () => {
   it("has the gap with its interval, q and size", () => {
     expect(verdict(run, table({ performance_status: "weak" }), 0)).toBe(
       "The model is weak here. Gap to its benchmarks’ average: −0.20 [−0.30, −0.10] (q = 0.004; active in 40 items, n_eff 31.3).");
+    expect(verdict(run, table({ performance_status: "weak", q_value: 1e-12 }), 0)).toContain("(q < 1e−9; ");
     expect(verdict(run, table({}), 0)).toMatch(/^No evidence that the model is weak or strong here: gap −0.20/);
   });
   it("says why there is none", () => {
-    expect(verdict(run, table({ performance_status: "insufficient", n_eff: 3 }), 0)).toBe("Too little data to test: n_eff 3.0, and a test needs 20.0 (active in 40 items).");
+    expect(verdict(run, table({ performance_status: "insufficient", n_eff: 3 }), 0)).toBe("Too little data to test: active in 40 items, worth 3.0 of equal weight (n_eff), and a test needs 20.0.");
     const untested = { performance_status: "untested", gap: NaN, q_value: NaN };
     expect(verdict(run, table({ ...untested, alive: false, missing: false, ranked: false }), 0)).toMatch(/^Never active/);
     expect(verdict(run, table({ ...untested, missing: true }), 0)).toMatch(/^Missing: no item/);
@@ -43,7 +44,9 @@ describe("the coverage", () => {
   });
   it("never calls undefined zero", () => {
     expect(coverage(run, table({ alive: false, chi_bench: NaN, density: NaN }), 0)).toBe("Its coverage is not defined.");
-    expect(coverage(run, table({ missing: true, chance_seen: 0.97, chi_bench: 0 }), 0)).toContain("a chance of 97.0%");
+    expect(coverage(run, table({ missing: true, chance_seen: 0.97, chi_bench: 0 }), 0)).toContain("would almost surely show it (97%)");
+    expect(coverage(run, table({ missing: true, chance_seen: 0.99996, chi_bench: 0 }), 0)).toContain("almost surely show it (>99.9%)");
+    expect(coverage(run, table({ missing: true, chance_seen: 0.31, chi_bench: 0 }), 0)).toContain("a chance of 31%");
     expect(coverage(run, table({ missing: true, chance_seen: NaN, chi_bench: 0 }), 0)).not.toContain("chance");
   });
 });

@@ -9,21 +9,27 @@ export function verdict(run: RunInfo, table: Table, row: number): string {
   const support = number(table, "support", row) ?? 0;
   const size = `active in ${plural(support, "item")}, n_eff ${tenths(number(table, "n_eff", row))}`;
   const gap = `${signed(number(table, "gap", row))} [${signed(number(table, "gap_low", row))}, ${signed(number(table, "gap_high", row))}]`;
-  const q = `q = ${probability(number(table, "q_value", row))}`;
+  const q = `q = ${probability(number(table, "q_value", row))}`.replace("= <", "< ");
   if (status === "weak" || status === "strong") {
     return `The model is ${status} here. Gap to its benchmarks’ average: ${gap} (${q}; ${size}).`;
   }
   if (status === "typical") return `No evidence that the model is weak or strong here: gap ${gap} (${q}; ${size}).`;
   if (status === "insufficient") {
-    return `Too little data to test: n_eff ${tenths(number(table, "n_eff", row))}, and a test needs ${tenths(run.evidence.min_n_eff)} (active in ${plural(support, "item")}).`;
+    const [has, needs] = [number(table, "n_eff", row), run.evidence.min_n_eff].map(tenths);
+    return `Too little data to test: active in ${plural(support, "item")}, worth ${has} of equal weight (n_eff), and a test needs ${needs}.`;
   }
   return untested(table, row, support);
 }
 
 function untested(table: Table, row: number, support: number): string {
   if (value(table, "alive", row) !== true) return "Never active: neither in this run nor in the reference text. Nothing can be said of it.";
-  if (value(table, "missing", row) === true) return "Missing: no item of the suite activates it, so nothing can be said of the model’s performance.";
-  if (value(table, "ranked", row) !== true) return `Not tested, because it is flagged (${flags(table, row).join(", ")}): it stands for the form of the text rather than for what it is about. Active in ${plural(support, "item")}.`;
+  if (value(table, "missing", row) === true) {
+    return "Missing: no item of the suite activates it, so nothing can be said of the model’s performance.";
+  }
+  if (value(table, "ranked", row) !== true) {
+    const why = flags(table, row).join(", ");
+    return `Not tested, because it is flagged (${why}): it stands for the form of the text rather than for what it is about. Active in ${plural(support, "item")}.`;
+  }
   return `Not tested: none of the ${plural(support, "item")} in which it is active has a score, or their scores do not vary.`;
 }
 
@@ -33,14 +39,17 @@ export function coverage(run: RunInfo, table: Table, row: number): string {
   const where = density === null ? "" : ` It is active on ${percent(density, 1)} of the tokens of ${run.has.lift ? "the reference text" : "a sample of the run"}.`;
   if (value(table, "missing", row) === true) {
     const chance = number(table, "chance_seen", row);
-    const news = chance === null ? "" : ` As many tokens of the reference text would show it with a chance of ${percent(chance, 1)}.`;
+    const news = chance === null ? "" : chance > 0.95
+      ? ` Reference text of the same length would almost surely show it (${percent(chance)}).`
+      : ` Reference text of the same length would show it with a chance of ${percent(chance)}.`;
     return `The suite does not exercise it.${news}${where}`;
   }
   const bench = number(table, "chi_bench", row);
   if (bench === null || value(table, "alive", row) !== true) return `Its coverage is not defined.${where}`;
   const lift = number(table, "lift", row);
+  const size = lift === null ? "" : `${decimal(2 ** Math.abs(lift), 1)} times ${lift < 0 ? "smaller" : "larger"}`;
   const said = lift === null ? "" : lift === Infinity ? " The reference text never shows it." :
-    ` Its share of activation is ${decimal(2 ** Math.abs(lift), 1)} times ${lift < 0 ? "smaller" : "larger"} here than in the reference text (lift ${signed(lift)}).`;
+    ` Its share of activation is ${size} here than in the reference text (lift ${signed(lift)}).`;
   return `Coverage ${magnitude(bench)} (${run.unit}), ${text(table, "coverage_status", row) ?? "not judged"}.${said}${where}`;
 }
 
@@ -54,5 +63,7 @@ export function flags(table: Table, row: number): string[] {
 /** How many of its items are drawn, and what is not. */
 export function examplesNote(run: RunInfo, kept: boolean): string {
   if (run.redacted) return "Prompts and responses are left out of this explorer; scores and activations are shown.";
-  return kept ? "Tokens are coloured by the concept’s activation; the outlined one is the strongest." : "This run kept no activations of tokens: only the strongest token is marked.";
+  if (kept) return "Tokens are coloured by the concept’s activation; the outlined one is the strongest.";
+  return run.has.tokens ? "The strongest token is outlined; activations of other tokens are not kept for these items." :
+    "This run kept no activations of tokens: only the strongest token is marked.";
 }

@@ -1,0 +1,33 @@
+import { plural } from "../format";
+import { visible } from "../text";
+import { ConceptLink } from "../ui/Marks";
+import { body, newest, type Probe, TONES } from "./fresh";
+
+/** Outcomes of `cgaps probe concept`: the newest of each claim, earlier ones folded away. `named`: with the concepts' names. */
+export function Probes({ probes, named }: { probes: Probe[]; named: boolean }) {
+  const { last, earlier } = newest(probes);
+  return (
+    <>
+      <Outcomes probes={last} named={named} />
+      {earlier.length > 0 && (
+        <details className="others">
+          <summary>{plural(earlier.length, "earlier probe")}</summary>
+          <Outcomes probes={earlier} named={named} />
+        </details>
+      )}
+    </>
+  );
+}
+
+function Outcomes({ probes, named }: { probes: Probe[]; named: boolean }) {
+  return (
+    <ul className="verdicts" data-testid="probes">
+      {probes.map((one, i) => (
+        <li key={i} className={TONES[one.verdict] ?? "open"}>
+          <span className="said">{visible(one.verdict)}</span>
+          <span>{named && <><ConceptLink concept={one.concept} label={one.label} limit={60} /><br /></>}{visible(body(one.sentence))}</span>
+        </li>
+      ))}
+    </ul>
+  );
+}

@@ -1,0 +1,25 @@
+/** What probes with fresh items say: the newest of each claim, and what the reader needs of its sentence. */
+import type { RunInfo } from "../data/types";
+
+export type Probe = RunInfo["probes"][number];
+
+/** How a verdict is shown. */
+export const TONES: Record<string, "good" | "bad" | "open"> = { holds: "good", reversed: "bad", "not shown": "open", "too few items": "open" };
+
+/** The newest probe of each claim, and the earlier ones; `probes` are newest first. */
+export function newest(probes: Probe[]): { last: Probe[]; earlier: Probe[] } {
+  const seen = new Set<string>();
+  const [last, earlier]: [Probe[], Probe[]] = [[], []];
+  for (const one of probes) {
+    const claim = `${one.concept} ${one.claim}`;
+    (seen.has(claim) ? earlier : last).push(one);
+    seen.add(claim);
+  }
+  return { last, earlier };
+}
+
+/** The sentence without the concept's name, which stands before it already. */
+export function body(sentence: string): string {
+  const found = /^[^]*: ((?:the (?:weakness|strength) holds|fresh items|too few fresh items)[^]*)$/.exec(sentence)?.[1] ?? sentence;
+  return found.charAt(0).toUpperCase() + found.slice(1);
+}

@@ -8,7 +8,7 @@ import shutil
 
 import polars as pl
 import pytest
-from explorer_runs import NAMES, SIZES, hostile_run
+from explorer_runs import HOME, MODEL, NAMES, SECRETS, SIZES, hostile_run
 
 from competency_gaps.dictionary.of_run import dictionary_of
 from competency_gaps.explorer.parts import Parts
@@ -31,22 +31,67 @@ def test_findings_and_cautions_are_the_reports(hostile, found):
     run = open_run(hostile.run)
     view, ranked = headline.overview(run), findings.ranking(run.concepts, run.manifest["evidence"])
     expected = [(one.number, one.sentence, one.tone) for one in headline.findings(run, view, ranked)]
-    assert [(one["number"], one["sentence"], one["tone"]) for one in found["findings"]] == expected
-    assert found["question"] == headline.question(view)
+    told = [(one["number"], one["sentence"], one["tone"]) for one in found["findings"]]
+    assert [one for one in told if "own subject" not in one[1]] == expected and len(told) == len(expected) + 1
+    assert found["question"] == headline.question(view) == found["questions"]["model"]
+    assert found["questions"]["benchmark"] == headline.questions(view)[1]
     texts = [one["text"] for one in found["cautions"]]
     assert texts[0] == page.gate_warning(run.manifest) and found["cautions"][0]["tone"] == "bad"
     assert texts[-1] == findings.caution(ranked) and found["cautions"][-1]["tone"] == "open"
-    (other,) = texts[1:-1]
+    other, quoting = texts[1:-1]
     assert found["cautions"][1]["tone"] == "bad" and "the log is of the model 'another-model'" in other
+    assert found["cautions"][2]["tone"] == "open" and SECRETS[1] in quoting
 
 
-def test_links_lead_where_the_finding_is_seen(found):
-    by_sentence = {one["sentence"].split(" (")[0][:40]: one["link"] for one in found["findings"]}
-    links = list(by_sentence.values())
-    assert "concepts?face=model&status=weak" in links and "concepts?face=benchmark&coverage=missing" in links
-    (narrow,) = [one for one in found["findings"] if "narrowest" in one["sentence"]]
-    place = int(narrow["link"].split("bench=")[1].split("&")[0])
-    assert NAMES[place] in narrow["sentence"]
+def linked(one: dict, run) -> pl.DataFrame:
+    """The concepts that a link shows, by the rules of the page's table."""
+    view, _, query = one["link"].partition("?")
+    params = dict(part.split("=", 1) for part in query.split("&"))
+    table = run.concepts
+    if "bench" in params:
+        own = run.concept_benchmarks.filter(pl.col("benchmark") == NAMES[int(params["bench"])])
+        table = table.select("concept", "ranked").with_columns(own["coverage_status"], own["performance_status"])
+    if params.get("flags") != "all":
+        table = table.filter("ranked")
+    for key, column in (("coverage", "coverage_status"), ("status", "performance_status")):
+        if key in params:
+            table = table.filter(pl.col(column).is_in(params[key].split(",")))
+    assert view == "concepts"
+    return table
+
+
+def test_a_link_shows_as_many_as_its_finding_counts(hostile, tmp_path):
+    shutil.copytree(hostile.run, tmp_path / "run")
+    first = pl.col("benchmark") == NAMES[0]
+    # The first benchmark misses one concept more than the others, and a flagged one.
+    silent = first & (pl.col("concept") == 0)
+    for name, change in (
+        ("benchmarks", {"missing": pl.col("missing") + first.cast(pl.Int64)}),
+        (
+            "concept_benchmarks",
+            {"coverage_status": pl.when(silent).then(pl.lit("missing")).otherwise("coverage_status")},
+        ),
+    ):
+        path = tmp_path / "run" / f"{name}.parquet"
+        pl.read_parquet(path).with_columns(**change).write_parquet(path)
+    run = open_run(tmp_path / "run")
+    findings_ = info(tmp_path / "run")["findings"]
+    counts = {
+        "exercised by at least one item: ": lambda one: one["sentence"].split("item: ")[1].split(",")[0],
+        "missing in every benchmark": lambda one: one["number"],
+        "the narrowest benchmark: ": lambda one: one["sentence"].split("benchmark: ")[1].split()[0],
+        "tested concepts are weak": lambda one: one["number"],
+    }
+    for words, count in counts.items():
+        (one,) = [one for one in findings_ if words in one["sentence"]]
+        assert linked(one, run).height == int(count(one)) > 0, one
+    (narrow,) = [one for one in findings_ if "narrowest" in one["sentence"]]
+    assert f"missing in {NAMES[0]}" in narrow["sentence"] and "bench=0&" in narrow["link"]
+
+
+def test_weak_themes_lead_to_the_tree_of_themes(found):
+    (one,) = [one for one in found["findings"] if "tested theme" in one["sentence"]]
+    assert one["link"] == "concepts?face=model"
 
 
 def test_counts_are_those_of_the_table(hostile, found):
@@ -80,10 +125,15 @@ def test_benchmarks_are_those_of_the_table(hostile, found):
         own = run.concept_benchmarks.filter(pl.col("benchmark") == row["benchmark"])
         assert one["tested"] == own["q_value"].drop_nulls().len()
         assert one["weak"] == (own["performance_status"] == "weak").sum()
-        assert one["left_out"] == [{"where": f"2 records: b{place}.jsonl:7 …", "reason": "no <b>answer</b>"}]
-        assert one["warnings"] == (
-            ["the log is of the model 'another-model', the activations come from 'tiny/<b>model</b>'."] * (place == 1)
-        )
+        assert one["left_out"] == [
+            {"where": f"2 records: {HOME}/b{place}.jsonl:7 …", "reason": "the record holds no prompt"},
+            {"where": f"{HOME}/b{place}.jsonl:11", "reason": f"odd: {SECRETS[2]}"},
+        ]
+        assert len(one["warnings"]) == 2 * (place == 1)
+    assert found["benchmarks"][1]["warnings"] == [
+        f"the log is of the model 'another-model', the activations come from '{MODEL}'.",
+        f"record 3 of {HOME}/log.json says {SECRETS[1]}",
+    ]
     assert found["benchmarks"][3]["mean_score"] is None and found["benchmarks"][2]["mean_score"] is None
 
 
@@ -151,6 +201,37 @@ def test_what_there_is_to_show(hostile, bare, found):
     assert not any(without["has"][name] for name in ("themes", "map", "promoted", "similar", "exemplars"))
     hidden = info(hostile.run, redact=True)
     assert hidden["redacted"] and not hidden["has"]["tokens"] and hidden["card"][-1]["value"] == "run"
+
+
+def test_redacted_warnings_and_reasons_are_counts(hostile):
+    hidden = info(hostile.run, redact=True)
+    shown = [(one["tone"], one["text"]) for one in hidden["cautions"][1:-1]]
+    name = NAMES[1]
+    assert shown == [
+        ("bad", f"{name}: 1 warning that the log seems to be of another model, not told here"),
+        ("open", f"{name}: 1 warning about what it was read from, not told here"),
+    ]
+    for place, one in enumerate(hidden["benchmarks"]):
+        assert one["left_out"] == [
+            {"where": "2 records", "reason": "the record holds no prompt"},
+            {"where": "1 record", "reason": "not told"},
+        ]
+        assert one["warnings"] == [text.removeprefix(f"{name}: ") for _, text in shown] * (place == 1)
+    settings = dict(hidden["settings"])
+    assert hidden["command"] == "" and settings["sae.folder"] == "sae" and settings["span"] == "question"
+    assert "model.system_prompt" not in settings and "benchmarks" not in settings
+
+
+def test_what_is_mailed_names_no_folder(hostile):
+    run = open_run(hostile.run)
+    mailed = json.loads(Parts(run, key="k", portable=True).read("run.json"))
+    assert HOME not in json.dumps(mailed) and str(hostile.run.parent) not in json.dumps(mailed)
+    assert mailed["model"] == "<b>tiny" and dict(mailed["settings"])["out"] == "a run"
+    assert mailed["command"].startswith("cgaps run tiny.yaml --out 'a <b>run</b>'")
+    assert mailed["benchmarks"][0]["left_out"][0]["where"] == "2 records: b0.jsonl:7 …"
+    assert {one["command"].split(" ")[0] for one in mailed["suggestions"] if one["command"]} == {"cgaps"}
+    served = info(hostile.run)
+    assert served["command"] == run.manifest["command"] and served["settings"] != mailed["settings"]
 
 
 def test_verdicts_and_probes_are_read(hostile, tmp_path):

@@ -66,6 +66,7 @@ def test_every_command_is_taken_by_the_command_line(hostile, changed):
         assert str(options["run"]).endswith("a run") or options["run"] == [folder] or "run" not in options
         names.add(name)
     assert names == {"robustness", "concept", "scope", "show", "exemplars"}
+    assert "cgaps scope" in lack_of(hostile.run)["sentence"]
 
 
 def test_robustness_is_suggested_until_it_was_run(hostile, changed):
@@ -73,6 +74,40 @@ def test_robustness_is_suggested_until_it_was_run(hostile, changed):
     (one,) = suggested(folder)["robustness"]
     assert parsed(one["command"])[0] == "robustness"
     write_json(folder / "robustness.json", {"verdicts": []})
+    assert "robustness" not in suggested(folder)
+
+
+LIST = "The list of the 5 lowest gaps is not stable: without 20% of the items it keeps 0.30. chi_model moves."
+
+
+def test_what_does_not_hold_up_asks_for_more_items(changed):
+    folder = changed("items")
+
+    def tested(*verdicts):
+        rows = [{"test": test, "sentence": sentence, "tone": tone} for test, sentence, tone in verdicts]
+        write_json(folder / "robustness.json", {"verdicts": rows})
+        return suggested(folder).get("robustness", [])
+
+    halves = ("split halves", "Two halves of the items agree: correlation 0.90.", "good")
+    (one,) = tested(("subsampling", LIST, "bad"), halves)
+    assert one["title"] == "The list is not stable: ask more items"
+    assert "The list of the 5 lowest gaps is not stable." in one["reason"] and "halves" not in one["reason"]
+    name, options = parsed(one["command"])
+    assert name == "concept" and options["weak"] == 5 and options["source"] == "endpoint"
+    (one,) = tested(("split halves", "Two halves hardly agree: 0.10.", "bad"), ("subsampling", "It holds.", "good"))
+    assert one["title"] == "Not all findings hold up: ask more items" and "0.10" not in one["reason"]
+    (one,) = tested(("subsampling", "Too few concepts are tested to speak of a list. It moves.", "open"))
+    assert one["title"] == "Whether the findings hold up cannot be told: ask more items"
+    assert tested(("subsampling", "Too few concepts.", "open"), halves) == []
+    changed("concepts", performance_status=pl.lit("typical"))
+    (one,) = tested(("subsampling", LIST, "bad"))
+    assert one["command"] is None, "no concept is weak, so none can be probed"
+
+
+def test_without_tested_concepts_nothing_is_said_of_robustness(changed):
+    folder = changed("concepts", q_value=pl.lit(None, pl.Float64), performance_status=pl.lit("untested"))
+    assert "robustness" not in suggested(folder)
+    write_json(folder / "robustness.json", {"verdicts": [{"test": "subsampling", "sentence": LIST, "tone": "bad"}]})
     assert "robustness" not in suggested(folder)
 
 
@@ -132,36 +167,78 @@ def test_generated_benchmarks_give_new_items(changed):
     for one in content["settings"]["benchmarks"]:
         one["source"] = {"kind": "reasoning_gym", "family": "chain_sum", "size": 10}
     path.write_text(json.dumps(content))
-    for one in suggested(folder)["weak"]:
+    probes = [one for one in suggested(folder)["weak"] if "probe" in one["command"]]
+    assert probes
+    for one in probes:
         name, options = parsed(one["command"])
         assert name == "concept" and options["source"] == "reasoning-gym" and options["export"] is None
         assert options["concept"] == ",".join(str(concept) for concept in one["concepts"][:5])
 
 
-def test_weak_themes_come_by_what_they_may_be(changed):
+def test_weak_themes_come_as_the_overview_names_them(changed):
     number = pl.col("id").cast(pl.Float64)
+    theme = pl.col("level") == "theme"
     folder = changed(
         "theme_results",
-        performance_status=pl.when(pl.col("level") == "subtheme").then(pl.lit("weak")).otherwise(pl.lit("typical")),
-        q_value=pl.lit(0.5),
-        gap=pl.lit(-0.1),
-        gap_low=-0.2 - 0.01 * number,
+        # Themes 0, 2 and 3 are weak, 2 most of all; so are all subthemes.
+        performance_status=pl.when(theme & (pl.col("id") == 1)).then(pl.lit("typical")).otherwise(pl.lit("weak")),
+        q_value=pl.lit(0.01),
+        gap=pl.when(theme & (pl.col("id") == 2)).then(-0.4).otherwise(-0.1 - 0.01 * number),
+        gap_low=-0.5 - 0.01 * number,
+        gap_high=pl.lit(-0.05),
     )
     found = suggested(folder)["weak"]
-    # Subthemes 0 to 11, three to a theme: of each theme that with the lowest end, if a concept is tested and low.
-    table = open_run(folder).concepts
-    low = set(table.filter(pl.col("q_value").is_not_null() & (pl.col("gap") < 0))["concept"])
-    expected = []
-    for subtheme in reversed(range(12)):
-        if low & set(range(8 * subtheme, 8 * subtheme + 8)) and subtheme // 3 not in [s // 3 for s in expected]:
-            expected.append(subtheme)
-    assert [one["title"] for one in found] == [f"Test “part {subtheme}” on fresh items" for subtheme in expected]
-    for one, subtheme in zip(found, expected, strict=True):
-        assert one["theme"] == subtheme // 3
-        assert {concept // 8 for concept in one["concepts"]} == {subtheme} and set(one["concepts"]) <= low
-        # Its benchmarks are files, of which no new items can be generated.
-        name, options = parsed(one["command"])
-        assert name == "concept" and options["source"] == "endpoint"
+    info = json.loads(Parts(open_run(folder), key="k").read("run.json"))
+    (finding,) = [one["sentence"] for one in info["findings"] if "tested themes are weak" in one["sentence"]]
+    names = [one["title"].split("“")[1].split("”")[0] for one in found]
+    themes = {row["id"]: row["name"] for row in open_run(folder).theme_results.filter(theme).iter_rows(named=True)}
+    assert names[:3] == [themes[2], themes[3], themes[0]]
+    assert [f"“{name}”" in finding for name in names] == [True, True, False, False]
+    # Of theme 1, which is not weak, the subtheme whose interval ends lowest: 3 to 5 are its own.
+    assert names[3:] == ["part 5"] and [one["theme"] for one in found] == [2, 3, 0, 1]
+    assert "Its weakest subtheme is “part 8”" in found[0]["reason"]
+
+
+def test_only_weak_concepts_are_probed_leaders_first(changed):
+    weak = {30: -0.5, 31: -0.2, 34: -0.3, 35: -0.4, 60: -0.6}
+    own = pl.col("concept")
+    folder = changed(
+        "concepts",
+        performance_status=pl.when(own.is_in(list(weak))).then(pl.lit("weak")).otherwise(pl.lit("typical")),
+        gap=pl.when(own.is_in(list(weak))).then(own.replace_strict(weak, default=None)).otherwise(-0.01),
+        leader=pl.when(own.is_in([31, 60])).then(own).when(own.is_in([30, 34, 35])).then(60).cast(pl.Int32),
+        q_value=pl.lit(0.01),
+        ranked=pl.lit(True),
+    )
+    changed("theme_results", performance_status=pl.when(pl.col("level") == "theme").then(pl.lit("weak")))
+    found = {one["theme"]: one for one in suggested(folder)["weak"]}
+    # Concepts 24 to 47 are of theme 1, 48 to 71 of theme 2; none of theme 0 is weak.
+    assert found[1]["concepts"] == [31, 30, 35, 34] and found[2]["concepts"] == [60]
+    assert parsed(found[1]["command"])[1]["concept"] == "31,30,35,34"
+    assert "4 of its" in found[1]["reason"] and "probes them." in found[1]["reason"]
+    assert "1 of its" in found[2]["reason"] and "is weak by itself; the command probes it." in found[2]["reason"]
+    name, options = parsed(found[0]["command"])
+    assert (name, options["theme"]) == ("show", 0) and found[0]["title"].startswith("Look into")
+    assert "None of its" in found[0]["reason"] and "taken together" in found[0]["reason"]
+
+
+def test_what_is_nearly_weak_is_not_called_so(changed):
+    folder = changed(
+        "theme_results",
+        performance_status=pl.lit("typical"),
+        q_value=pl.when((pl.col("level") == "subtheme") & (pl.col("id") == 10)).then(0.15).otherwise(0.5),
+        gap=pl.lit(-0.1),
+    )
+    (one,) = suggested(folder)["weak"]
+    assert one["theme"] == 3 and "may be weak, but the evidence falls short" in one["reason"]
+    assert "taken together" not in one["reason"] and parsed(one["command"])[0] == "show"
+
+
+def lack_of(folder) -> dict:
+    """The finding about what benchmarks lack of their own subject."""
+    info = json.loads(Parts(open_run(folder), key="k").read("run.json"))
+    (one,) = [one for one in info["findings"] if "own subject" in one["sentence"]]
+    return one
 
 
 def test_missing_concepts_of_what_a_benchmark_weighs(hostile, changed):
@@ -178,6 +255,9 @@ def test_missing_concepts_of_what_a_benchmark_weighs(hostile, changed):
     assert {8, 9} <= set(one["concepts"]) == set(own["concept"]) & set(range(8, 16))
     assert one["theme"] == 0 and "“part 1”" in one["reason"] and "by themes alone" in one["reason"]
     assert parsed(one["command"])[1]["benchmark"] == NAMES[0], "the configuration states its scope"
+    told = lack_of(folder)
+    assert told["number"] == str(len(one["concepts"])) and f"lacking in {NAMES[0]}" in told["sentence"]
+    assert "by themes alone" in told["sentence"] and told["link"] == "suggestions?face=benchmark&bench=0"
 
 
 def test_findings_of_a_scope_come_first(changed):
@@ -196,6 +276,12 @@ def test_findings_of_a_scope_come_first(changed):
     assert first["benchmark"] == 1 and first["concepts"] == [31, 30]
     name, options = parsed(first["command"])
     assert name == "scope" and options["describe"] == ["what it 'tests'"] and options["benchmark"] == NAMES[1]
+    told = lack_of(folder)
+    assert told["number"] == "2" and f"lacking in {NAMES[1]}" in told["sentence"]
+    assert "by labels" in told["sentence"] and told["link"] == "suggestions?face=benchmark&bench=1"
+    write_json(folder / "scopes" / "x.json", {**held, "rows": rows[2:]})
+    told = lack_of(folder)
+    assert told["number"] == "0" and "of 1 (" in told["sentence"] and told["link"] == "suggestions?face=benchmark"
 
 
 def test_a_redacted_copy_tells_no_folder(hostile):
@@ -206,3 +292,5 @@ def test_a_redacted_copy_tells_no_folder(hostile):
 def test_without_labels_and_themes_nothing_is_made_up(tmp_path):
     made = hostile_run(tmp_path, themes=False, labels=False)
     assert set(suggested(made.run)) <= {"robustness", "redundant", "label"}
+    told = lack_of(made.run)
+    assert told["number"] == "N/A" and "have no labels" in told["sentence"]

@@ -26,7 +26,7 @@ class Finding:
     """``weak`` or ``strong`` where the finding speaks of performance."""
     about: str = ""
     """What it speaks of: ``score``, ``exercised``, ``missing``, ``narrowest`` (benchmark), ``concentration``,
-    ``overlap``, ``themes``, ``weak`` or ``strong``."""
+    ``overlap``, ``themes``, ``weak``, ``strong``, or ``lacking`` (of its own subject)."""
     subject: str | None = None
     """Name of the benchmark that it is about; null: it is about the whole run, or about several."""
 
@@ -153,7 +153,7 @@ def _verdict(ranked: Ranking, which: str) -> Finding:
         f"false-discovery rate of {percent(ranked.q, 1)}"
     )
     if frame.height:
-        text += f", in {plural(leading.height, 'group')} that share their items"
+        text += f", in {plural(leading.height, 'group')} whose concepts share their items"
         row = leading.row(0, named=True)
         peak = "" if row["label"] or not row["peak_token"] else f" (peak token {show_token(row['peak_token'])})"
         extreme = "weakest" if which == "weak" else "strongest"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import polars as pl
 
@@ -10,6 +11,7 @@ from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.suggestions import SHOWN, Suggestion, command
 from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.matching.kept import KeptScope, read_scopes
+from competency_gaps.report.headline import Finding
 from competency_gaps.report.themes import theme_name
 from competency_gaps.text import integer, plural, shorten
 
@@ -21,29 +23,80 @@ LIKELY = 0.5
 """Chance of being seen in as much reference text from which a silent concept is no accident."""
 
 
-def lacking(context: Context, suite: Suite) -> list[Suggestion]:
-    """Suggest what to add to each benchmark.
+@dataclass(frozen=True)
+class Lack:
+    """What one benchmark lacks, of those that could be looked at."""
+
+    benchmark: int
+    """Its place."""
+    basis: Literal["scope", "themes"]
+    """``scope``: its scope was compared with the concepts' labels; ``themes``: by what it lays weight on."""
+    concepts: tuple[int, ...] = ()
+    """All that it lacks, those that matter most first; empty: nothing."""
+    suggestion: Suggestion | None = None
+    """Null: it lacks nothing."""
+
+
+def lacks(context: Context, suite: Suite) -> list[Lack]:
+    """Look at what each benchmark lacks, in the order of the benchmarks.
 
     Where ``cgaps scope`` was run, its findings are taken. Elsewhere the subthemes on which a benchmark lays more weight
     than the suite stand for what it tests, and the command asks for the rest.
     """
     known = {one.benchmark: one for one in read_scopes(context.run)}
-    labelled = context.concepts["label"].null_count() < context.concepts.height
-    asked, found = [], []
+    found = []
     for place, name in enumerate(context.names):
         if name in known:
-            asked += _of_scope(context, place, known[name])
-        elif labelled and suite.covered[place].any():
-            found += _of_focus(context, place, suite)
-    return [*asked, *sorted(found, key=lambda one: -len(one.concepts))]
+            found.append(_of_scope(context, place, known[name]))
+        elif _labelled(context) and suite.covered[place].any() and (focus := _focus(context, place)):
+            found.append(_of_focus(context, place, suite, focus))
+    return found
 
 
-def _of_scope(context: Context, place: int, scope: KeptScope) -> list[Suggestion]:
+def lacking(found: list[Lack]) -> list[Suggestion]:
+    """Suggest what to add: first where a scope was compared, then by how much is lacking."""
+    ordered = sorted(found, key=lambda one: (one.basis != "scope", 0 if one.basis == "scope" else -len(one.concepts)))
+    return [one.suggestion for one in ordered if one.suggestion is not None]
+
+
+def finding(context: Context, found: list[Lack]) -> Finding:
+    """Say which benchmark lacks most of its own subject, and how that is known."""
+    basis = "scope" if any(one.basis == "scope" for one in found) else "themes"
+    looked = [one for one in found if one.basis == basis]
+    if not looked:
+        why = (
+            "‘cgaps scope’ compares what they claim to test with the concepts' labels."
+            if _labelled(context)
+            else "the concepts have no labels to compare it with."
+        )
+        return Finding(
+            "N/A", f"Whether benchmarks lack concepts near their own subject was not looked up: {why}", about="lacking"
+        )
+    most = max(looked, key=lambda one: len(one.concepts))
+    count, name = len(most.concepts), context.names[most.benchmark]
+    among = "" if len(looked) == 1 else f", the most of {plural(len(looked), 'benchmark')} that were looked at"
+    if basis == "scope":
+        said = "looked up by labels: what the benchmark claims to test was compared with them"
+    else:
+        said = "by themes alone: ‘cgaps scope’ compares what a benchmark claims to test with the concepts' labels"
+    if not count:
+        text = f"benchmarks were found to lack concepts near their own subject, of {integer(len(looked))} ({said})."
+        return Finding("0", text, about="lacking")
+    one = "concept near its own subject is" if count == 1 else "concepts near its own subject are"
+    text = f"{one} lacking in {shorten(name, 60)}{among} ({said})."
+    return Finding(integer(count), text, about="lacking", subject=name)
+
+
+def _labelled(context: Context) -> bool:
+    return context.concepts["label"].null_count() < context.concepts.height
+
+
+def _of_scope(context: Context, place: int, scope: KeptScope) -> Lack:
     near = [one for one in scope.lacking if one.in_scope and one.verdict not in ("outside", "borderline")]
     silent = [one.concept for one in near if one.coverage_status == "missing"]
     concepts = [*silent, *(one.concept for one in near if one.coverage_status != "missing")]
     if not concepts:
-        return []
+        return Lack(place, "scope")
     name = shorten(scope.benchmark, 60)
     judged = "a model agreed" if any(one.verdict == "belongs" for one in near) else "no model was asked"
     reason = (
@@ -53,15 +106,15 @@ def _of_scope(context: Context, place: int, scope: KeptScope) -> list[Suggestion
     )
     title = f"{name} lacks {plural(len(concepts), 'concept')} of its scope"
     again = command(context, "scope", options=["--benchmark", scope.benchmark, "--describe", scope.description])
-    return [Suggestion("missing", title, reason, again, benchmark=place, concepts=tuple(concepts[:SHOWN]))]
+    made = Suggestion("missing", title, reason, again, benchmark=place, concepts=tuple(concepts[:SHOWN]))
+    return Lack(place, "scope", tuple(concepts), made)
 
 
-def _of_focus(context: Context, place: int, suite: Suite) -> list[Suggestion]:
-    focus = _focus(context, place)
+def _of_focus(context: Context, place: int, suite: Suite, focus: list[dict[str, Any]]) -> Lack:
     entry = context.manifest["benchmarks"][place]
     concepts = _silent(context, place, suite, [int(row["id"]) for row in focus])
-    if not focus or not concepts:
-        return []
+    if not concepts:
+        return Lack(place, "themes")
     name = shorten(str(entry["name"]), 60)
     names = [shorten(theme_name(row), 60) for row in focus]
     stated = entry.get("scope")
@@ -75,17 +128,16 @@ def _of_focus(context: Context, place: int, suite: Suite) -> list[Suggestion]:
         "text makes likely. This goes by themes alone. The command compares the concepts' labels with "
         + ("the scope that the configuration states." if stated else "these subthemes' names.")
     )
-    return [
-        Suggestion(
-            "missing",
-            f"{name} lacks {plural(len(concepts), 'concept')} near what it tests",
-            reason,
-            command(context, "scope", options=options),
-            benchmark=place,
-            theme=int(focus[0]["parent"]),
-            concepts=tuple(concepts[:SHOWN]),
-        )
-    ]
+    made = Suggestion(
+        "missing",
+        f"{name} lacks {plural(len(concepts), 'concept')} near what it tests",
+        reason,
+        command(context, "scope", options=options),
+        benchmark=place,
+        theme=int(focus[0]["parent"]),
+        concepts=tuple(concepts[:SHOWN]),
+    )
+    return Lack(place, "themes", tuple(concepts), made)
 
 
 def _focus(context: Context, place: int) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
@@ -16,8 +16,10 @@ from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.report.findings import missing
 from competency_gaps.report.labels import marks_of
 from competency_gaps.report.themes import theme_name
-from competency_gaps.robustness import read_assessment
 from competency_gaps.text import decimal, integer, percent, plural, share_of, shorten
+
+if TYPE_CHECKING:
+    from competency_gaps.explorer.parts.lacking import Lack
 
 SHOWN = 24
 """Concepts that a suggestion names."""
@@ -43,15 +45,22 @@ class Suggestion:
     """At most ``SHOWN``, those that matter most first."""
 
 
-def suggestions(context: Context, suite: Suite) -> list[Suggestion]:
-    """Say what to do next, what matters most first."""
+def suggestions(context: Context, suite: Suite, lacks: list[Lack]) -> list[Suggestion]:
+    """Say what to do next, what matters most first.
+
+    Parameters
+    ----------
+    lacks : list of Lack
+        ``lacking.lacks`` of the run.
+    """
     from competency_gaps.explorer.parts.lacking import lacking
+    from competency_gaps.explorer.parts.robust import robustness
     from competency_gaps.explorer.parts.weak_themes import weak_themes
 
     return [
-        *_robustness(context),
+        *robustness(context),
         *weak_themes(context),
-        *lacking(context, suite),
+        *lacking(lacks),
         *_unmeasured(context),
         *_redundant(context, suite),
         *_labels(context),
@@ -74,20 +83,6 @@ def command(context: Context, *words: str, options: Iterable[str] = ()) -> str:
 def _folder(context: Context) -> str:
     """The run's folder as a command names it: as it was given, but who has an export need not know where it lay."""
     return context.run.path.resolve().name if context.portable else str(context.run.path)
-
-
-def _robustness(context: Context) -> list[Suggestion]:
-    if read_assessment(context.run.path) is not None or not context.ranked.tested.height:
-        return []
-    return [
-        Suggestion(
-            "robustness",
-            "Test whether the findings hold up",
-            "Robustness was not tested: whether the lists are stable when items are left out, and whether they carry "
-            "over to unseen items. It takes minutes and needs no model.",
-            command(context, "robustness"),
-        )
-    ]
 
 
 def _unmeasured(context: Context) -> list[Suggestion]:

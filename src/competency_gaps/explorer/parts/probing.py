@@ -1,0 +1,50 @@
+"""The command that tests concepts of a run on fresh items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.suggestions import command
+from competency_gaps.probes.fresh import generated, run_config
+
+PROBED = 5
+"""Concepts that one command probes."""
+
+
+def probe(context: Context, concepts: Sequence[int], *options: str) -> tuple[str, str]:
+    """Give the command that probes concepts, and a sentence on what it does.
+
+    Parameters
+    ----------
+    concepts : sequence of int
+        Those that will be probed.
+    options : str
+        How the command names them: ``--concept 5,17`` or ``--weak 5``.
+    """
+    if _can_generate(context, concepts):
+        return (
+            command(context, "probe", "concept", options=options),
+            "It makes new items of the run's generated benchmarks and says whether the weakness holds.",
+        )
+    return (
+        command(context, "probe", "concept", options=[*options, "--source", "endpoint", "--export", "questions.jsonl"]),
+        "No new items can be generated for them: it writes down questions for a language model that writes items, and "
+        "then says whether the weakness holds.",
+    )
+
+
+def _can_generate(context: Context, concepts: Sequence[int]) -> bool:
+    """Whether most of some concept's activation lies in benchmarks of which new items can be generated."""
+    families = set(generated(run_config(context.run)))
+    if not families:
+        return False
+    kept = dict(context.run.benchmarks.select("benchmark", "kept").iter_rows())
+    inside, whole = [0.0] * len(concepts), [0.0] * len(concepts)
+    for place, name in enumerate(context.names):
+        column = context.benchmark_concepts(place, ["chi_bench"])["chi_bench"]
+        for number, concept in enumerate(concepts):
+            amount = (column[concept] or 0.0) * kept[name]
+            whole[number] += amount
+            inside[number] += amount * (name in families)
+    return any(part > 0.5 * total for part, total in zip(inside, whole, strict=True) if total)

@@ -166,7 +166,7 @@ def test_labels_say_where_they_come_from_and_bear_their_marks(themed, rendered):
     auto = {"label": "may · june", "label_kind": "automatic", "label_score": None}
     assert labels.provenance(auto) == "automatic, from words of its exemplars" and labels.marks_of(auto) == ["auto"]
     assert labels.marks_of({"label": "alone"}) == [] and labels.provenance({"label": "alone"}) is None
-    assert labels.provenance({"label": None, "label_state": "never"}) == "none: never looked up"
+    assert labels.provenance({"label": None, "label_state": "never"}) == "No label: never looked up in a dictionary"
     marked = 0
     for concept, cells in re.findall(r'<tr data-concept="(\d+)">(.*?)</tr>', rendered, re.S):
         own = themed.concepts.row(int(concept), named=True)

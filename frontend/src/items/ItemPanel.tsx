@@ -4,10 +4,11 @@ import { useNumberParam, useRun } from "../app/state";
 import { useItem, useTable } from "../data/hooks";
 import { type Table, text } from "../data/table";
 import type { ItemDetail } from "../data/types";
-import { decimal, integer, NOT_DEFINED } from "../format";
+import { decimal, integer, magnitude, NOT_DEFINED } from "../format";
 import { visible } from "../text";
 import { ConceptLink, Status } from "../ui/Marks";
 import { CopyLink } from "../ui/CopyLink";
+import { Hint } from "../ui/Hint";
 import { Failed, Loading } from "../ui/State";
 import { Json } from "./Json";
 import { Prompt } from "./Prompt";
@@ -31,7 +32,9 @@ function Shown({ item }: { item: ItemDetail }) {
   const peak = marked && marked[3] !== null && marked[4] !== null ? ([marked[3], marked[4]] as [number, number]) : null;
   return (
     <article className="item">
-      <p className="eyebrow"><bdi>{visible(run.benchmarks[item.benchmark]!.name)}</bdi>{item.group && <> › <bdi>{visible(item.group)}</bdi></>}</p>
+      <p className="eyebrow">
+        <bdi>{visible(run.benchmarks[item.benchmark]!.name)}</bdi>{item.group && <> › <bdi>{visible(item.group)}</bdi></>}
+      </p>
       <h2 data-testid="item-title">Item <bdi>{visible(item.item_id)}</bdi></h2>
       <p className="actions">
         {from !== null && <button type="button" className="link" onClick={() => go({ params: { item: null } })}>← Back to concept {from}</button>}
@@ -41,7 +44,10 @@ function Shown({ item }: { item: ItemDetail }) {
       {item.text === null ? <p className="soft">The prompt and the response are left out of this explorer.</p> : (
         <>
           <h3>What the model read</h3>
-          <p className="soft">The item’s own text is in full ink, what stands around it is dimmed.{peak && ` Outlined: where concept ${marked![0]} is strongest.`}</p>
+          <p className="soft">
+            The item’s own text is in full ink, what stands around it is dimmed.
+            {peak && ` Outlined: where concept ${marked![0]} is strongest.`}
+          </p>
           <Prompt item={item} peak={peak} />
           <h3>Response</h3>
           <LongText text={item.response} none="None." />
@@ -49,7 +55,7 @@ function Shown({ item }: { item: ItemDetail }) {
           <LongText text={item.answer} none="None given." />
         </>
       )}
-      {item.logprobs.length > 0 && <Options logprobs={item.logprobs} />}
+      {item.logprobs.length > 0 && <Options item={item} />}
       {item.details !== null && (
         <details className="listing">
           <summary>What else its scoring says</summary>
@@ -58,19 +64,28 @@ function Shown({ item }: { item: ItemDetail }) {
       )}
       <h3>Its strongest concepts</h3>
       {item.concepts.length === 0 ? <p className="soft">None is active in it{item.excluded && ", because it was excluded"}.</p> : (
-        <ul className="related" onMouseLeave={() => setPointed(null)}>
-          {item.concepts.map(([concept, cas, saliency]) => (
-            <li key={concept} onMouseEnter={() => setPointed(concept)} onFocus={() => setPointed(concept)}>
-              <span className="soft" title={`Saliency; CAS ${cas}`}>{decimal(saliency)}</span>
-              <ConceptLink concept={concept} label={labelOf(table.data, concept)} />
-              {table.data && <Status status={text(table.data, "performance_status", concept)} />}
-            </li>
-          ))}
-        </ul>
+        <>
+          <p className="soft">
+            In front: <Hint hint={SALIENCY}>saliency</Hint>, which orders them; where it is the same, the higher <Hint hint={CAS}>CAS</Hint> is first.
+            Pointing at one outlines where it is strongest.
+          </p>
+          <ul className="related" onMouseLeave={() => setPointed(null)}>
+            {item.concepts.map(([concept, cas, saliency]) => (
+              <li key={concept} onMouseEnter={() => setPointed(concept)} onFocus={() => setPointed(concept)}>
+                <span className="soft" title={`Saliency; CAS ${magnitude(cas)}`}>{decimal(saliency)}</span>
+                <ConceptLink concept={concept} label={labelOf(table.data, concept)} />
+                {table.data && <Status status={text(table.data, "performance_status", concept)} />}
+              </li>
+            ))}
+          </ul>
+        </>
       )}
     </article>
   );
 }
+
+const SALIENCY = "How strong the concept is here beside its own typical activation, from 0 to 1; a typical activation is 0.46.";
+const CAS = "Concept activation score: how strongly the concept is active in the tokens that the run counts.";
 
 const labelOf = (table: Table | null, concept: number) => (table ? text(table, "label", concept) : null);
 
@@ -92,12 +107,18 @@ function Facts({ item }: { item: ItemDetail }) {
   );
 }
 
-function Options({ logprobs }: { logprobs: number[] }) {
+/** The run keeps numbers of options, not their texts. */
+function Options({ item: { logprobs, policy } }: { item: ItemDetail }) {
+  const choice = policy === "choice";
   const best = Math.max(...logprobs);
   return (
     <>
-      <h3>Log-probability of each option</h3>
-      <ol className="options">
+      <h3>Log-probability of each {choice ? "option" : "option or sentence"}, in nats</h3>
+      <p className="soft">
+        Summed over its tokens, in the order of the item.
+        {choice && " Texts of options are not kept, but of two: the response is the chosen one, the expected answer the right one."}
+      </p>
+      <ol className="options" data-testid="item-options">
         {logprobs.map((one, i) => <li key={i} className={one === best ? "likeliest" : undefined}>{decimal(one)}{one === best && " likeliest"}</li>)}
       </ol>
     </>

@@ -4,7 +4,7 @@ import { go, useRoute } from "../app/route";
 import { useBenchmark, useNumberParam, useRun } from "../app/state";
 import { useTable } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
-import { decimal, integer, NOT_DEFINED } from "../format";
+import { decimal, integer, NOT_DEFINED, plural, shownOr } from "../format";
 import { visible } from "../text";
 import { Grid, type GridColumn } from "../ui/Grid";
 import { Failed, Loading } from "../ui/State";
@@ -53,8 +53,10 @@ function ItemTable({ table }: { table: Table }) {
       <p className="count" role="status" data-testid="items-count">
         <strong>{integer(order.length)}</strong> of {integer(table.rows)} items
         {search.query !== "" && search.found && ` hold “${visible(search.query)}”`}
-        {search.found && search.found.total > search.found.rows.length && `; the search found ${integer(search.found.total)} and gives the first ${integer(search.found.rows.length)}`}
+        {search.found && search.found.total > search.found.rows.length
+          && `; the search found ${integer(search.found.total)} and gives the first ${integer(search.found.rows.length)}`}
         {run.redacted && ". Prompts and responses are left out of this explorer, so there is no text to search"}.
+        {!run.redacted && run.cut_items > 0 && <span data-testid="items-cut"> {cutNote(run.cut_items)}</span>}
       </p>
       {search.share !== null && (
         <div className="searching">
@@ -62,11 +64,17 @@ function ItemTable({ table }: { table: Table }) {
         </div>
       )}
       {search.error && <Failed error={search.error} />}
-      <Grid columns={columns} order={order} sort={sort} onSort={(next) => go({ params: { sort: next ? `${next.descending ? "-" : ""}${next.key}` : null } })}
+      <Grid columns={columns} order={order} sort={sort}
+        onSort={(next) => go({ params: { sort: next ? `${next.descending ? "-" : ""}${next.key}` : null } })}
         onOpen={(row) => go({ params: { item: row } })} opened={opened} label="Items" testId="items-grid"
         empty={<>No item fits. {active && <button type="button" className="link" onClick={clear}>Clear the filters</button>}</>} />
     </div>
   );
+}
+
+/** What a search cannot see. */
+function cutNote(items: number): string {
+  return `The texts of ${plural(items, "item")} are cut in this explorer: a search sees only what is left of them.`;
 }
 
 function GroupPicker({ table }: { table: Table }) {
@@ -75,26 +83,37 @@ function GroupPicker({ table }: { table: Table }) {
   const names = useMemo(() => groups(table, benchmark), [table, benchmark]);
   if (names.length < 2) return null;
   return (
-    <Select size="xs" w={200} aria-label="Group" placeholder={`Any of ${integer(names.length)} groups`} clearable searchable limit={200} data-testid="items-group"
-      data={names.map((name) => ({ value: name, label: visible(name) }))} value={params.get("group")} onChange={(group) => go({ params: { group } })} />
+    <Select size="xs" w={200} aria-label="Group" placeholder={`Any of ${integer(names.length)} groups`} clearable searchable limit={200}
+      data-testid="items-group" data={names.map((name) => ({ value: name, label: visible(name) }))} value={params.get("group")} onChange={(group) => go({ params: { group } })} />
   );
 }
 
 function columnsOf(benchmarks: string[], table: Table, redacted: boolean): GridColumn[] {
-  const says = (key: string) => (row: number) => { const found = text(table, key, row); return found === null ? NOT_DEFINED : visible(found); };
+  const says = (key: string) => (row: number) => shownOr(text(table, key, row), visible);
   const state = (row: number) => {
     const why = text(table, "excluded", row) ?? text(table, "unscored", row);
     return why === null ? "" : `${text(table, "excluded", row) === null ? "unscored" : "excluded"}: ${visible(why)}`;
   };
   const leftOut = ["unscored", "excluded"].some((key) => hasSome(table, key));
   const all: (GridColumn | false)[] = [
-    { key: "score", title: "Score", hint: "In [0, 1]; N/A: unscored or excluded", text: (row) => decimal(number(table, "score", row)), align: "end", width: 88 },
+    {
+      key: "score", title: "Score", hint: "In [0, 1]; N/A: unscored or excluded", text: (row) => decimal(number(table, "score", row)),
+      align: "end", width: 88,
+    },
     { key: "benchmark", title: "Benchmark", text: (row) => benchmarks[number(table, "benchmark", row) ?? -1] ?? NOT_DEFINED, width: 150 },
     { key: "item_id", title: "Id", text: says("item_id"), width: 110 },
-    !redacted && { key: "excerpt", title: "Prompt", hint: "The first 160 characters of the item’s own text", text: says("excerpt"), flex: 1, width: 400 },
+    !redacted && {
+      key: "excerpt", title: "Prompt", hint: "The first 160 characters of the item’s own text", text: says("excerpt"), flex: 1, width: 400,
+    },
     hasSome(table, "group") && { key: "group", title: "Group", text: says("group"), width: 140 },
-    { key: "n_tokens", title: "Tokens", hint: "All tokens that the model read", text: (row) => integer(number(table, "n_tokens", row)), align: "end", width: 92, largestFirst: true },
-    leftOut && { key: "unscored", title: "Left out because", hint: "Why an item has no score, or counts nowhere", text: state, sortable: false, width: 170, flex: redacted ? 1 : undefined },
+    {
+      key: "n_tokens", title: "Tokens", hint: "All tokens that the model read", text: (row) => integer(number(table, "n_tokens", row)),
+      align: "end", width: 92, largestFirst: true,
+    },
+    leftOut && {
+      key: "unscored", title: "Left out because", hint: "Why an item has no score, or counts nowhere", text: state, sortable: false,
+      width: 170, flex: redacted ? 1 : undefined,
+    },
   ];
   return all.filter((one): one is GridColumn => one !== false);
 }

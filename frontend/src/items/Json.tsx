@@ -13,7 +13,9 @@ export function Json({ value, depth = 0 }: { value: unknown; depth?: number }) {
   if (depth > 6) return <span className="soft">… (nested too deep to show)</span>;
   return (
     <dl className="json">
-      {entries.slice(0, MOST).map(([key, one]) => <div key={key}><dt>{visible(key)}</dt><dd><Json value={one} depth={depth + 1} /></dd></div>)}
+      {entries.slice(0, MOST).map(([key, one]) => (
+        <div key={key}><dt>{visible(key)}</dt><dd><Json value={one} depth={depth + 1} /></dd></div>
+      ))}
       {entries.length > MOST && <div><dt>…</dt><dd className="soft">{entries.length - MOST} more</dd></div>}
     </dl>
   );

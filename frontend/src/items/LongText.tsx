@@ -13,7 +13,9 @@ export function LongText({ text, none }: { text: string | null; none: string }) 
     <div className="quote long-text" dir="auto" tabIndex={0}>
       {text === "" ? <span className="soft">(empty)</span> : visible(shorten(text, limit))}
       {text.length > limit && (
-        <button type="button" className="link more" onClick={() => setLimit(limit + STEP)}>Show more ({integer(text.length - limit)} characters)</button>
+        <button type="button" className="link more" onClick={() => setLimit(limit + STEP)}>
+          Show more ({integer(text.length - limit)} characters)
+        </button>
       )}
     </div>
   );

@@ -33,4 +33,5 @@ export function Prompt({ item, peak }: { item: ItemDetail; peak: [number, number
   );
 }
 
-const within = (range: [number, number] | null, start: number, end: number) => (range && range[0] >= start && range[1] <= end ? range : null);
+const within = (range: [number, number] | null, start: number, end: number) =>
+  range && range[0] >= start && range[1] <= end ? range : null;

@@ -48,6 +48,7 @@ export function orderedItems(table: Table, rows: Uint32Array, sort: Sort): Uint3
 /** Sub-topics that occur, of one benchmark or of all, in alphabetical order. */
 export function groups(table: Table, benchmark: number | null): string[] {
   const place = numbers(table, "benchmark");
-  const all = texts(table, "group").filter((one, row): one is string => one !== null && (benchmark === null || place[row] === benchmark));
+  const inside = (row: number) => benchmark === null || place[row] === benchmark;
+  const all = texts(table, "group").filter((one, row): one is string => one !== null && inside(row));
   return [...new Set(all)].sort((a, b) => a.localeCompare(b));
 }

@@ -20,7 +20,8 @@ interface Search {
 /** The search that the address asks for. What was found before stays until the next is there. */
 export function useSearch(table: Table): Search {
   const run = useRun();
-  const query = run.redacted ? "" : (useRoute().params.get("q") ?? "").trim();
+  const { params } = useRoute();
+  const query = run.redacted ? "" : (params.get("q") ?? "").trim();
   const [state, setState] = useState<Pick<Search, "found" | "share" | "error">>({ found: null, share: null, error: null });
   const controller = useRef<AbortController | null>(null);
   useEffect(() => {
@@ -34,7 +35,10 @@ export function useSearch(table: Table): Search {
     const timer = setTimeout(() => {
       searchItems(run, table, query, own.signal, advance).then(
         (found) => !own.signal.aborted && setState({ found, share: null, error: null }),
-        (error: unknown) => !own.signal.aborted && setState({ found: null, share: null, error: error instanceof Error ? error : new Error(String(error)) }),
+        (fault: unknown) => {
+          const error = fault instanceof Error ? fault : new Error(String(fault));
+          if (!own.signal.aborted) setState({ found: null, share: null, error });
+        },
       );
     }, PAUSE);
     return () => {

@@ -80,12 +80,12 @@ PERFORMANCE_STATUS = Column(
     "performance_status",
     "verdict",
     "weak or strong: the gap is real at the run's false-discovery rate; typical: no such evidence; insufficient: too "
-    "small an n eff to test; untested: flagged, missing, or scores that do not vary",
+    "small an n_eff to test; untested: flagged, missing, or scores that do not vary",
     _status,
     words=True,
 )
 SUPPORT = Column("support", "support", "Items in which the concept is active, out of all kept", integer)
-N_EFF = Column("n_eff", "n eff", "Effective sample size: how many equally weighted items the average is worth", tenths)
+N_EFF = Column("n_eff", "n_eff", "Effective sample size: how many equally weighted items the average is worth", tenths)
 N_BENCHMARKS = Column("n_benchmarks", "benchmarks", "Benchmarks in which χ model is defined", integer)
 LIFT = Column(
     "lift", "lift", "log₂ of the concept's share of activation here over its share in the reference text", signed, True

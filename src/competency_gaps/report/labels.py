@@ -50,7 +50,10 @@ def provenance(row: Mapping[str, Any]) -> str | None:
         A row of ``run.concepts``.
     """
     if not row["label"]:
-        states = {"none": "none: looked up, and the source has none or abstained", "never": "none: never looked up"}
+        states = {
+            "none": "No label: looked up, and the source has none or abstained",
+            "never": "No label: never looked up in a dictionary",
+        }
         return states.get(str(row.get("label_state")))
     kind, explainer = row.get("label_kind"), row.get("explainer")
     if kind is None:

@@ -36,7 +36,7 @@ from competency_gaps.runs.collect import Collected
 from competency_gaps.runs.manifest import versions, write_manifest
 from competency_gaps.runs.naming import name_run
 from competency_gaps.runs.open import Run
-from competency_gaps.runs.results import item_sample
+from competency_gaps.runs.results import item_sample, write_items
 from competency_gaps.runs.tables import make_tables
 from competency_gaps.sae.reference import Reference
 
@@ -140,7 +140,7 @@ def _write_tables(
     peaks.token = np.where(world.frequency > 0, rng.integers(0, len(words), width), -1)
     peaks.mass = np.ones(width)
     collected = Collected(sums, peaks, words.tolist())
-    write_atomic(folder / "items.parquet", items.write_parquet)
+    write_items(folder / "items.parquet", items)
     tokens = pl.DataFrame({"token": np.arange(len(words), dtype=np.int32), "text": words.tolist()})
     write_atomic(folder / "tokens.parquet", tokens.write_parquet)
     sample = item_sample(ByConcept(folder / "activations"), items)

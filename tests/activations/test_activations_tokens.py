@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 import competency_gaps
 from competency_gaps.activations import pooling
+from competency_gaps.activations.by_item import ShardIndex
 from competency_gaps.activations.pooling import pool
 from competency_gaps.activations.store import CasStore
 from competency_gaps.activations.tokens import TokenReader, TokenRow, token_row, token_tensors
@@ -220,7 +221,7 @@ def test_nothing_at_all(tmp_path):
     assert none["act_ptr"].tolist() == [0] and all(len(none[name]) == 0 for name in KEPT[1:])
     silent = token_row(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))
     assert token_tensors([silent], [np.arange(3)], 3)["act_ptr"].tolist() == [0, 0]
-    assert TokenReader({}, 0).read(0, []) == [] and not TokenReader({}, 0).any()
+    assert TokenReader(ShardIndex({}, 0)).read(0, []) == [] and not TokenReader(ShardIndex({}, 0)).any()
 
 
 @pytest.mark.parametrize("pooling_", ["mean", "max"])

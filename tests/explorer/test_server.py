@@ -1,15 +1,17 @@
-"""The explorer's server: what it answers, and to whom."""
+"""The explorer's server: what it answers."""
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
-from urllib.parse import unquote
+import os
+import shutil
+from pathlib import Path
 
 import polars as pl
 import pytest
 from explorer_runs import Made
+from explorer_server import PAGE, raw_request, served
 from starlette.testclient import TestClient
 
 from competency_gaps.errors import UserError
@@ -17,10 +19,6 @@ from competency_gaps.explorer import page_files as page_module
 from competency_gaps.explorer.opened import Opened, open_runs
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.server import app as app_module
-
-PORT = 8742
-PAGE = {name: f"this is {name}".encode() for name in page_module.FILES}
-REFUSED = {"error": "Requests of other pages are refused."}
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +28,7 @@ def opened(hostile: Made) -> list[Opened]:
 
 @pytest.fixture(scope="module")
 def client(opened: list[Opened]):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app_module, "page_files", lambda: PAGE)
-        application = app_module.make_app(opened, port=PORT)
-    with TestClient(application, base_url=f"http://127.0.0.1:{PORT}", raise_server_exceptions=False) as found:
+    with served(opened) as found:
         yield found
 
 
@@ -87,6 +82,10 @@ def test_every_part_is_there(client: TestClient, opened: list[Opened]):
         "/data/run/concepts/-1.parquet",
         "/data/run/concept/٣.json",
         "/data/run/concept/1.json%00",
+        "/data/run/concept/1.json%0a",
+        "/app.js%0a",
+        "/%0a",
+        "/data/runs.json%0a",
         "/data/run/concept/99999999999999999999.json",
         "/data/run/../run/run.json/../../../manifest.json",
         "/data/run/..%2fmanifest.json",
@@ -112,151 +111,11 @@ def test_every_part_is_there(client: TestClient, opened: list[Opened]):
     ],
 )
 def test_whatever_else_is_asked_for_is_not_there(opened: list[Opened], client: TestClient, path: str):
-    answer = raw_get(client, path)
+    answer = raw_request(client, path)
     assert answer["status"] == 404
     assert isinstance(json.loads(answer["body"])["error"], str)
     assert b"root:" not in answer["body"]
     assert b"schema_version" not in answer["body"]
-
-
-@pytest.mark.parametrize(
-    "host",
-    [
-        "evil.example",
-        "evil.example:8742",
-        "127.0.0.1",
-        "127.0.0.1:8743",
-        "127.0.0.1:8742.evil.example",
-        "localhost",
-        "LOCALHOST.:8742",
-        "0.0.0.0:8742",
-        "127.0.0.2:8742",
-        "2130706433:8742",
-        "",
-        "127.0.0.1:8742@evil.example",
-    ],
-)
-def test_other_hosts_are_refused(client: TestClient, host: str):
-    answer = client.get("/data/run/run.json", headers={"host": host})
-    assert answer.status_code == 421
-    assert "this machine" in answer.json()["error"]
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1:8742", "localhost:8742", "[::1]:8742"])
-def test_own_hosts_are_answered(client: TestClient, host: str):
-    assert client.get("/data/runs.json", headers={"host": host, "origin": f"http://{host}"}).status_code == 200
-
-
-def test_two_hosts_are_refused(client: TestClient):
-    headers = [(b"host", b"127.0.0.1:8742"), (b"host", b"evil.example")]
-    assert raw_get(client, "/", headers)["status"] == 421
-    assert raw_get(client, "/", [])["status"] == 421
-
-
-@pytest.mark.parametrize(
-    "origin",
-    [
-        "http://evil.example",
-        "null",
-        "https://127.0.0.1:8742",
-        "http://127.0.0.1",
-        "http://127.0.0.1:8743",
-        "",
-        "http://127.0.0.1:8742/",
-        "http://127.0.0.1:8742.evil.example",
-        "file://",
-        "chrome-extension://abc",
-    ],
-)
-def test_other_origins_are_refused(client: TestClient, origin: str):
-    answer = client.get("/data/runs.json", headers={"origin": origin})
-    assert (answer.status_code, answer.json()) == (403, REFUSED)
-
-
-@pytest.mark.parametrize("path", ["/data/runs.json", "/data/run/run.json", "/app.js"])
-@pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_other_pages_may_read_nothing(client: TestClient, path: str, site: str):
-    """Another port of this machine is the same site, but another page."""
-    for mode in ("cors", "no-cors", "navigate"):
-        answer = client.get(path, headers={"sec-fetch-site": site, "sec-fetch-mode": mode})
-        assert (answer.status_code, answer.json()) == (403, REFUSED)
-
-
-def test_a_link_elsewhere_may_lead_here(client: TestClient):
-    headers = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
-    assert client.get("/", headers=headers).status_code == 200
-    assert client.get("/", headers={**headers, "sec-fetch-mode": "no-cors"}).status_code == 403
-
-
-@pytest.mark.parametrize("path", ["/", "/data/runs.json", "/data/run/run.json", "/nothing"])
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND"])
-def test_nothing_can_be_written(client: TestClient, method: str, path: str):
-    answer = client.request(method, path, headers={"origin": f"http://127.0.0.1:{PORT}"})
-    assert answer.status_code == 405
-    assert answer.headers["allow"] == "GET, HEAD"
-
-
-def test_head_has_no_body(client: TestClient):
-    answer = client.head("/data/runs.json")
-    assert (answer.status_code, answer.content) == (200, b"")
-
-
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ({"content-type": "application/json"}, 403),
-        ({"content-type": "application/json", "origin": "http://evil.example"}, 403),
-        ({"content-type": "text/plain", "origin": f"http://127.0.0.1:{PORT}"}, 415),
-        ({"content-type": "multipart/form-data", "origin": f"http://127.0.0.1:{PORT}"}, 415),
-        ({"origin": f"http://127.0.0.1:{PORT}"}, 415),
-        ({"content-type": "application/json", "origin": f"http://127.0.0.1:{PORT}"}, 404),
-    ],
-)
-def test_a_question_comes_from_our_page(client: TestClient, headers: dict[str, str], status: int):
-    """The last one is heard; without an endpoint there is nobody to ask."""
-    assert client.post("/chat", content=b"{}", headers=headers).status_code == status
-
-
-def test_a_question_is_not_endless(client: TestClient):
-    headers = {"content-type": "application/json", "origin": f"http://127.0.0.1:{PORT}"}
-    assert client.post("/chat", content=b"x" * 1_000_001, headers=headers).status_code == 413
-
-    def endless():
-        yield b"{}"
-
-    assert client.post("/chat", content=endless(), headers=headers).status_code == 411
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/",
-        "/app.js",
-        "/data/runs.json",
-        "/data/run/concepts.parquet",
-        "/nothing",
-        "/data/run/search?q=" + "x" * 2000,
-        "/data/run/search?q=" + "x" * 5000,
-        "/data/none/run.json",
-        "/data/run/search?q=a",
-    ],
-)
-def test_every_answer_is_fenced(client: TestClient, path: str):
-    for answer in (client.get(path), client.get(path, headers={"host": "evil.example"}), client.delete(path)):
-        policy = dict(one.split(" ", 1) for one in answer.headers["content-security-policy"].split("; "))
-        assert policy["default-src"] == "'none'"
-        assert policy["script-src"] == "'self'"
-        assert policy["connect-src"] == "'self'"
-        assert policy["frame-ancestors"] == "'none'"
-        assert "unsafe" not in answer.headers["content-security-policy"]
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
-        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
-        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
-        assert answer.headers["cache-control"] == "no-store"
-        assert "geolocation=()" in answer.headers["permissions-policy"]
-        assert "access-control-allow-origin" not in answer.headers
-        assert "server" not in answer.headers
 
 
 def test_a_policy_in_the_page_says_nothing_of_frames():
@@ -286,10 +145,10 @@ def test_odd_searches_are_answered(client: TestClient, query: str):
 
 
 def test_a_damaged_run_says_what_to_do(client: TestClient, monkeypatch):
-    def damaged(self, query, limit):
+    def damaged(context, query, limit, stop):
         raise UserError("items\u202e.parquet is missing. Run 'cgaps run' again.")
 
-    monkeypatch.setattr(Parts, "search", damaged)
+    monkeypatch.setattr(app_module, "search", damaged)
     answer = client.get("/data/run/search?q=a")
     assert (answer.status_code, answer.json()["error"]) == (
         500,
@@ -298,10 +157,10 @@ def test_a_damaged_run_says_what_to_do(client: TestClient, monkeypatch):
 
 
 def test_a_fault_of_ours_shows_no_inside(client: TestClient, monkeypatch, caplog):
-    def broken(self, query, limit):
+    def broken(context, query, limit, stop):
         raise ZeroDivisionError("/home/somebody/secret")
 
-    monkeypatch.setattr(Parts, "search", broken)
+    monkeypatch.setattr(app_module, "search", broken)
     answer = client.get("/data/run/search?q=a")
     assert answer.status_code == 500
     assert "ZeroDivisionError" in answer.json()["error"]
@@ -310,30 +169,50 @@ def test_a_fault_of_ours_shows_no_inside(client: TestClient, monkeypatch, caplog
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def raw_get(client: TestClient, path: str, headers: list[tuple[bytes, bytes]] | None = None) -> dict:
-    """A request whose path no client has tidied: as uvicorn passes it on."""
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": unquote(path),
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", f"127.0.0.1:{PORT}".encode())] if headers is None else headers,
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", PORT),
-    }
-    found: dict = {"body": b""}
+def test_what_is_added_to_a_run_is_shown(hostile: Made, tmp_path: Path):
+    run = Path(shutil.copytree(hostile.run, tmp_path / "run"))
+    (one,) = open_runs([run], hostile.dictionary)
+    with served([one]) as client:
+        assert client.get("/data/run/run.json").json()["verdicts"] is None
+        verdicts = [{"test": "subsampling", "sentence": "It holds.", "tone": "good"}]
+        (run / "robustness.json").write_text(json.dumps({"seed": 0, "verdicts": verdicts}))
+        assert client.get("/data/run/run.json").json()["verdicts"] == verdicts
+        assert one.now().subject.info["verdicts"] == verdicts
+        (run / "probes" / "x").mkdir(parents=True)
+        probe = {"concept": 1, "label": "a", "claim": "weak", "verdict": "holds", "sentence": "It holds."}
+        (run / "probes" / "x" / "verdicts.json").write_text(json.dumps({"concepts": [probe]}))
+        assert client.get("/data/run/run.json").json()["probes"] == [probe]
+        assert client.get("/data/run/concept/1.json").status_code == 200
 
-    async def receive():
-        return {"type": "http.request", "body": b"", "more_body": False}
 
-    async def send(message):
-        found["status"] = message.get("status", found.get("status"))
-        found["body"] += message.get("body", b"")
+@pytest.mark.parametrize("how", ["written", "removed"])
+def test_a_run_that_was_made_anew_is_not_shown(hostile: Made, tmp_path: Path, how: str):
+    run = Path(shutil.copytree(hostile.run, tmp_path / "run"))
+    with served(open_runs([run], hostile.dictionary)) as client:
+        paths = ("run.json", "concepts.parquet", "concept/1.json", "search?q=a")
+        assert {client.get(f"/data/run/{path}").status_code for path in paths} == {200}
+        manifest = run / "manifest.json"
+        state = manifest.stat()
+        if how == "written":
+            os.utime(manifest, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
+        else:
+            manifest.rename(run / "gone")
+        for path in paths:
+            answer = client.get(f"/data/run/{path}")
+            sentence = "the run was made anew while it was shown: start cgaps explore again"
+            assert (answer.status_code, answer.json()) == (409, {"error": sentence})
+        assert client.get("/data/runs.json").status_code == 200
 
-    asyncio.run(client.app(scope, receive, send))
-    return found
+
+def test_a_run_that_is_made_anew_while_it_is_read_is_not_shown(hostile: Made, tmp_path: Path, monkeypatch):
+    run = Path(shutil.copytree(hostile.run, tmp_path / "run"))
+    with served(open_runs([run], hostile.dictionary)) as client:
+        read = Parts.read
+
+        def meanwhile(self, name):
+            content = read(self, name)
+            (run / "manifest.json").write_text("{}")
+            return content
+
+        monkeypatch.setattr(Parts, "read", meanwhile)
+        assert client.get("/data/run/concept/2.json").status_code == 409

@@ -25,8 +25,8 @@ class ItemRow(NamedTuple):
     """int32 of shape (active concepts, 2): character range of the token where each is strongest."""
 
 
-class ItemRows:
-    """Reads rows of items; what it keeps in memory is a few numbers per item.
+class ShardIndex:
+    """Where each item lies: which shard, and which of its rows. Shards are opened once; their tensors stay on disk.
 
     Parameters
     ----------
@@ -42,21 +42,40 @@ class ItemRows:
     """
 
     def __init__(self, shards: Mapping[int, Sequence[Path]], items: int) -> None:
-        self._files = [open_shard(file) for files in shards.values() for file in files]
+        self.files = [open_shard(file) for files in shards.values() for file in files]
+        self.rows = []
+        """Per shard, int64: its rows of ``items.parquet``, in its order."""
+        self.shard = np.full(items, -1, np.int32)
+        """int32 of shape (items,): place in ``files``; -1: the item is excluded."""
+        self.place = np.zeros(items, np.int32)
+        """int32 of shape (items,): row of its shard."""
         starts = [start for start, files in shards.items() for _ in files]
-        self._shard = np.full(items, -1, np.int32)
-        self._place = np.zeros(items, np.int32)
+        for number, (start, file) in enumerate(zip(starts, self.files, strict=True)):
+            rows = file.get_tensor("items") + start
+            self.rows.append(rows)
+            self.shard[rows] = number
+            self.place[rows] = np.arange(len(rows))
+
+
+class ItemRows:
+    """Reads rows of items; what it keeps in memory is a few numbers per item.
+
+    Parameters
+    ----------
+    index
+        Where the items lie.
+    """
+
+    def __init__(self, index: ShardIndex) -> None:
+        self._index = index
+        items = len(index.shard)
         self._first = np.zeros(items, np.int64)
         self.counts = np.zeros(items, np.int32)
         """int32 of shape (items,): concepts that are active in each item; 0 for excluded ones."""
-        self._sizes = []
-        for number, (start, file) in enumerate(zip(starts, self._files, strict=True)):
-            rows, indptr = file.get_tensor("items") + start, file.get_tensor("indptr")
-            self._shard[rows] = number
-            self._place[rows] = np.arange(len(rows))
+        for rows, file in zip(index.rows, index.files, strict=True):
+            indptr = file.get_tensor("indptr")
             self._first[rows] = indptr[:-1]
             self.counts[rows] = np.diff(indptr)
-            self._sizes.append(len(rows))
 
     def concepts(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which concepts are active in some items.
@@ -73,7 +92,7 @@ class ItemRows:
         """
         indptr = np.concatenate([[0], np.cumsum(self.counts[rows], dtype=np.int64)])
         indices = np.empty(int(indptr[-1]), np.int32)
-        shards = self._shard[rows]
+        shards = self._index.shard[rows]
         order = np.argsort(shards, kind="stable")
         numbers, starts = np.unique(shards[order], return_index=True)
         # np.split would give one part of nothing.
@@ -89,18 +108,18 @@ class ItemRows:
 
     def row(self, row: int) -> ItemRow:
         """One item; without concepts if it is excluded."""
-        number, count = int(self._shard[row]), int(self.counts[row])
+        number, count = int(self._index.shard[row]), int(self.counts[row])
         if number < 0 or not count:
             return ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 2), np.int32))
-        file, first, place = self._files[number], int(self._first[row]), int(self._place[row])
+        file, first, place = self._index.files[number], int(self._first[row]), int(self._index.place[row])
         concepts, cas, peaks = (file.get_slice(name)[first : first + count] for name in ("concepts", "cas", "peaks"))
         start, end = file.get_slice("token_ptr")[place : place + 2].tolist()
         return ItemRow(concepts, cas, file.get_slice("token_offsets")[start:end][peaks])
 
     def _held(self, number: int, asked: int) -> Any:
         """A shard's concepts: as an array if many rows are asked for, else to be sliced on disk."""
-        file = self._files[number]
-        whole = asked >= _WHOLE * self._sizes[number]
+        file = self._index.files[number]
+        whole = asked >= _WHOLE * len(self._index.rows[number])
         return file.get_tensor("concepts") if whole else file.get_slice("concepts")
 
 

@@ -6,13 +6,13 @@ the rest of the shard, and who reads CAS rows does not read them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from competency_gaps.activations.by_item import open_shard
+from competency_gaps.activations.by_item import ShardIndex, open_shard
 from competency_gaps.errors import UserError
 
 _HALF = (2.0**-10, 65504.0)
@@ -93,26 +93,16 @@ class TokenReader:
 
     Parameters
     ----------
-    shards
-        Files of each benchmark's shards, by the row of ``items.parquet`` where the benchmark starts.
-    items
-        Number of rows of ``items.parquet``.
+    index
+        Where the items lie.
     """
 
-    def __init__(self, shards: Mapping[int, Sequence[Path]], items: int) -> None:
-        self._files = [file for files in shards.values() for file in files]
-        self._shard = np.full(items, -1, np.int32)
-        self._place = np.full(items, -1, np.int32)
-        starts = [start for start, files in shards.items() for _ in files]
-        for number, (start, file) in enumerate(zip(starts, self._files, strict=True)):
-            with open_shard(file) as shard:
-                rows = shard.get_tensor("items") + start
-            self._shard[rows] = number
-            self._place[rows] = np.arange(len(rows))
+    def __init__(self, index: ShardIndex) -> None:
+        self._index = index
 
     def any(self) -> bool:
         """Whether any shard holds activations of tokens."""
-        return any(_has_tokens(file) for file in self._files)
+        return any(_has_tokens(shard) for shard in self._index.files)
 
     def read(self, concept: int, rows: Sequence[int]) -> list[TokenActivations | None]:
         """One concept's tokens in some items.
@@ -132,22 +122,21 @@ class TokenReader:
         UserError
             If a row does not exist, or a shard is missing or damaged.
         """
+        items = len(self._index.shard)
         for row in rows:
-            if not 0 <= row < len(self._shard):
-                raise UserError(f"item {row} does not exist: the run has items 0 to {len(self._shard) - 1}.")
-        found: dict[int, TokenActivations | None] = {}
-        for number in sorted({int(self._shard[row]) for row in rows} - {-1}):
-            with open_shard(self._files[number]) as shard:
-                if "act_ptr" in shard.keys():  # noqa: SIM118 - no dictionary: it has keys() only
-                    for row in rows:
-                        if self._shard[row] == number:
-                            found[row] = _read_one(shard, int(self._place[row]), concept)
-        return [found.get(row) for row in rows]
+            if not 0 <= row < items:
+                raise UserError(f"item {row} does not exist: the run has items 0 to {items - 1}.")
+        found: list[TokenActivations | None] = []
+        for row in rows:
+            number = int(self._index.shard[row])
+            kept = number >= 0 and _has_tokens(self._index.files[number])
+            found.append(_read_one(self._index.files[number], int(self._index.place[row]), concept) if kept else None)
+        return found
 
 
 def lacking(files: Iterable[Path]) -> int:
     """How many shards keep no activations of tokens."""
-    return sum(not _has_tokens(file) for file in files)
+    return sum(not _has_tokens(open_shard(file)) for file in files)
 
 
 def _read_one(shard: Any, place: int, concept: int) -> TokenActivations:
@@ -172,6 +161,5 @@ def _part(shard: Any, name: str, start: int, end: int) -> np.ndarray:
     return part
 
 
-def _has_tokens(file: Path) -> bool:
-    with open_shard(file) as shard:
-        return "act_ptr" in shard.keys()  # noqa: SIM118 - no dictionary: it has keys() only
+def _has_tokens(shard: Any) -> bool:
+    return "act_ptr" in shard.keys()  # noqa: SIM118 - no dictionary: it has keys() only

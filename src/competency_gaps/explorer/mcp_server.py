@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from competency_gaps.explorer.opened import Opened
-from competency_gaps.explorer.queries import QUERIES, Subject, ask
+from competency_gaps.explorer.opened import ChangedError, Opened
+from competency_gaps.explorer.queries import QUERIES, ask
 from competency_gaps.text import shorten
 
 if TYPE_CHECKING:
+    import mcp_types as types
     from mcp.server.lowlevel import Server
 
 NAME = "competency-gaps"
@@ -35,15 +36,32 @@ def make_server(opened: Sequence[Opened]) -> Server[Any]:
     opened
         The runs that can be asked about, at least one. With several, each query takes the key of one.
     """
-    import mcp_types as types
     from mcp.server.lowlevel import Server
 
-    subjects = {one.key: Subject(one.parts) for one in opened}
-    titles = {one.key: shorten(one.title, 100) for one in opened}
+    answers = _Answers(opened)
+    return Server(
+        NAME,
+        version=version("competency-gaps"),
+        instructions=INSTRUCTIONS,
+        on_list_tools=answers.list_tools,
+        on_call_tool=answers.call_tool,
+        on_list_resources=answers.list_resources,
+        on_read_resource=answers.read_resource,
+    )
 
-    async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
+
+class _Answers:
+    """What the server answers; methods as the package ``mcp`` calls them."""
+
+    def __init__(self, opened: Sequence[Opened]) -> None:
+        self._runs = {one.key: one for one in opened}
+        self._titles = {one.key: shorten(one.title, 100) for one in opened}
+
+    async def list_tools(self, _: Any, __: Any) -> types.ListToolsResult:
+        import mcp_types as types
+
         listed = {RUNS: ("The runs that can be asked about, by key.", {"type": "object", "properties": {}})}
-        listed |= {query.name: (query.description, _with_run(query.schema, titles)) for query in QUERIES.values()}
+        listed |= {query.name: (query.description, _with_run(query.schema, self._titles)) for query in QUERIES.values()}
         hints = types.ToolAnnotations(
             read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
         )
@@ -54,46 +72,51 @@ def make_server(opened: Sequence[Opened]) -> Server[Any]:
             ]
         )
 
-    async def call_tool(_: Any, asked: types.CallToolRequestParams) -> types.CallToolResult:
-        result = await _in_thread(_answer, subjects, titles, asked.name, asked.arguments or {})
+    async def call_tool(self, _: Any, asked: types.CallToolRequestParams) -> types.CallToolResult:
+        import mcp_types as types
+
+        result = await _in_thread(self._answer, asked.name, asked.arguments or {})
         text = types.TextContent(text=json.dumps(result, ensure_ascii=False, allow_nan=False))
         return types.CallToolResult(content=[text], structured_content=result, is_error="error" in result)
 
-    async def list_resources(_: Any, __: Any) -> types.ListResourcesResult:
+    async def list_resources(self, _: Any, __: Any) -> types.ListResourcesResult:
+        import mcp_types as types
+
         said = {_CARD: "How the run was made", _OVERVIEW: "What the run found"}
         return types.ListResourcesResult(
             resources=[
                 types.Resource(
                     uri=f"{_SCHEME}://{key}/{name}",
                     name=f"{key}/{name}",
-                    title=f"{what}: {titles[key]}",
+                    title=f"{what}: {self._titles[key]}",
                     mime_type="application/json",
                 )
-                for key in subjects
+                for key in self._runs
                 for name, what in said.items()
             ]
         )
 
-    async def read_resource(_: Any, asked: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+    async def read_resource(self, _: Any, asked: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        import mcp_types as types
         from mcp import MCPError
 
         key, _slash, name = asked.uri.removeprefix(f"{_SCHEME}://").partition("/")
-        if key not in subjects or name not in (_CARD, _OVERVIEW):
+        if key not in self._runs or name not in (_CARD, _OVERVIEW):
             raise MCPError(types.INVALID_PARAMS, f"There is no resource {shorten(asked.uri, 200)!r}.")
-        result = await _in_thread(ask, subjects[key], name, {})
+        result = await _in_thread(_ask, self._runs[key], name, {})
         text = json.dumps(result, ensure_ascii=False, allow_nan=False, indent=1)
         content = types.TextResourceContents(uri=asked.uri, mime_type="application/json", text=text)
         return types.ReadResourceResult(contents=[content])
 
-    return Server(
-        NAME,
-        version=version("competency-gaps"),
-        instructions=INSTRUCTIONS,
-        on_list_tools=list_tools,
-        on_call_tool=call_tool,
-        on_list_resources=list_resources,
-        on_read_resource=read_resource,
-    )
+    def _answer(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if name == RUNS:
+            return {"runs": [{"run": key, "title": title} for key, title in self._titles.items()]}
+        rest = dict(arguments)
+        only = next(iter(self._runs)) if len(self._runs) == 1 else None
+        key = only or rest.pop("run", None)
+        if not isinstance(key, str) or key not in self._runs:
+            return {"error": f"run: expected one of {', '.join(self._runs)}, not {shorten(repr(key), 60)}."}
+        return _ask(self._runs[key], name, rest)
 
 
 async def serve_stdio(server: Server[Any]) -> None:
@@ -123,14 +146,9 @@ def _with_run(schema: dict[str, Any], titles: Mapping[str, str]) -> dict[str, An
     }
 
 
-def _answer(
-    subjects: Mapping[str, Subject], titles: Mapping[str, str], name: str, arguments: Mapping[str, Any]
-) -> dict[str, Any]:
-    if name == RUNS:
-        return {"runs": [{"run": key, "title": title} for key, title in titles.items()]}
-    rest = dict(arguments)
-    only = next(iter(subjects)) if len(subjects) == 1 else None
-    key = only or rest.pop("run", None)
-    if not isinstance(key, str) or key not in subjects:
-        return {"error": f"run: expected one of {', '.join(subjects)}, not {shorten(repr(key), 60)}."}
-    return ask(subjects[key], name, rest)
+def _ask(one: Opened, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        subject = one.now("cgaps mcp").subject
+    except ChangedError as error:
+        return {"error": str(error)}
+    return ask(subject, name, arguments)

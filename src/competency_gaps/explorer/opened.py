@@ -1,12 +1,16 @@
-"""The runs that an explorer shows: each with a name for addresses, a title, and the dictionary of its concepts."""
+"""The runs that an explorer shows: each with a name for addresses, a title, and the dictionary of its concepts.
+
+A run's folder may change while it is shown. What other commands add (robustness, probes, scopes, matches) is read anew;
+where the run itself was made anew, nothing more is answered, so that nobody sees numbers of both.
+"""
 
 from __future__ import annotations
 
 import re
+import threading
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +19,42 @@ from competency_gaps.dictionary.of_run import dictionary_of
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Parts
+from competency_gaps.explorer.queries.subject import Subject
+from competency_gaps.runs.manifest import FILE
 from competency_gaps.runs.open import Run, open_run
 from competency_gaps.text import visible
 
 LONGEST_KEY = 40
+ADDED = ("robustness.json", "probes", "scopes", "matches")
+"""What other commands put into a finished run."""
+
+Stamp = tuple[tuple[str, int, int], ...]
+"""Files that are there, each with the time of its last change in nanoseconds and its size."""
+
+
+class ChangedError(UserError):
+    """The run was made anew while it was shown."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown of a run until something is added to it."""
+
+    number: int
+    """0 first, and one more after each addition."""
+    parts: Parts
+    """Its parts, each detail one of its own. They keep what they have read, so all who serve the run share them."""
+    subject: Subject
+    """The same, to be asked."""
+
+
+class _Current:
+    """What is shown now, and what it was made of."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.added: Stamp | None = None
+        self.shown: Shown | None = None
 
 
 @dataclass(frozen=True)
@@ -31,11 +67,50 @@ class Opened:
     """Name of its folder, with the folder above where two are alike."""
     run: Run
     dictionary: Dictionary | None
+    made: Stamp
+    """Of the manifest, when the run was opened."""
+    _current: _Current = field(default_factory=_Current, repr=False, compare=False)
 
-    @cached_property
-    def parts(self) -> Parts:
-        """Its parts, each detail one of its own. They keep what they have read, so all who serve the run share them."""
-        return Parts(self.run, key=self.key, dictionary=self.dictionary)
+    def now(self, command: str = "cgaps explore") -> Shown:
+        """What is shown of the run now.
+
+        Parameters
+        ----------
+        command
+            What to start again if the run was made anew.
+
+        Raises
+        ------
+        ChangedError
+            If it was.
+        """
+        if _stamp([self.run.path / FILE]) != self.made:
+            raise ChangedError(f"the run was made anew while it was shown: start {command} again")
+        added = _stamp(_added(self.run.path))
+        current = self._current
+        with current.lock:
+            if current.shown is None or added != current.added:
+                parts = Parts(self.run, key=self.key, dictionary=self.dictionary)
+                number = 0 if current.shown is None else current.shown.number + 1
+                current.added, current.shown = added, Shown(number, parts, Subject(parts))
+            return current.shown
+
+
+def _stamp(files: Iterable[Path]) -> Stamp:
+    found = []
+    for file in files:
+        try:
+            state = file.stat()
+        except OSError:
+            continue
+        found.append((str(file), state.st_mtime_ns, state.st_size))
+    return tuple(found)
+
+
+def _added(folder: Path) -> list[Path]:
+    """Files that other commands put into a run."""
+    places = [folder / name for name in ADDED]
+    return [*places, *(file for place in places for file in sorted(place.rglob("*")))]
 
 
 def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Opened]:
@@ -58,14 +133,16 @@ def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Ope
     for place, count in Counter(places).items():
         if count > 1:
             raise UserError(f"the run {str(place)!r} is given {count} times. Give it once.")
+    # Before it is read: a change in between is a change.
+    stamps = [_stamp([path / FILE]) for path in paths]
     runs = [open_run(path) for path in paths]
     found = [_dictionary(run, dictionary) for run in runs]
     if dictionary is not None and all(isinstance(one, UserError) for one in found):
         raise next(one for one in found if isinstance(one, UserError))
     keys, titles = _keys(places), _titles(places)
     return [
-        Opened(key, title, run, dictionary_of(run) if isinstance(one, UserError) else one)
-        for key, title, run, one in zip(keys, titles, runs, found, strict=True)
+        Opened(key, title, run, dictionary_of(run) if isinstance(one, UserError) else one, made)
+        for key, title, run, one, made in zip(keys, titles, runs, found, stamps, strict=True)
     ]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +13,16 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept
-from competency_gaps.activations.store import CasBlock, CasStore
+from competency_gaps.activations.by_item import ItemRows, ShardIndex
+from competency_gaps.activations.store import CasStore
 from competency_gaps.activations.tokens import TokenActivations, TokenReader
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.metrics.saliency import saliency
+from competency_gaps.once import made_once
 from competency_gaps.runs.manifest import read_manifest
+from competency_gaps.text import shorten
 
+_SHARD = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 Order = Literal["best", "worst", "strongest"]
 
 
@@ -41,37 +45,37 @@ class Run:
     path: Path
     manifest: dict[str, Any]
 
-    @cached_property
+    @made_once
     def items(self) -> pl.DataFrame:
         """One row per item: benchmark, item_id, prompt, response, score (null = unscored), excluded, ..."""
         return self._table("items")
 
-    @cached_property
+    @made_once
     def concepts(self) -> pl.DataFrame:
         """One row per concept of the SAE: label, flags, chi_bench, chi_model (null = undefined), support, ..."""
         return self._table("concepts")
 
-    @cached_property
+    @made_once
     def concept_benchmarks(self) -> pl.DataFrame:
         """One row per concept and benchmark."""
         return self._table("concept_benchmarks")
 
-    @cached_property
+    @made_once
     def benchmarks(self) -> pl.DataFrame:
         """One row per benchmark: items, kept, excluded, scored, mean_score, covered, missing, alive, ..."""
         return self._table("benchmarks")
 
-    @cached_property
+    @made_once
     def overlap(self) -> pl.DataFrame:
         """One row per ordered pair of benchmarks: jaccard, cosine, spearman, n_concepts."""
         return self._table("overlap")
 
-    @cached_property
+    @made_once
     def themes(self) -> pl.DataFrame | None:
         """One row per concept: theme, subtheme, x, y (null: in none); None without a dictionary's themes."""
         return self._optional("themes")
 
-    @cached_property
+    @made_once
     def theme_results(self) -> pl.DataFrame | None:
         """One row per theme and subtheme: level, id, parent, name, kind, and the statistics of its summed activation.
 
@@ -83,7 +87,7 @@ class Run:
         keys = ["level", "id"]
         return results.join(names.select(*keys, "name", "kind"), on=keys, how="left", maintain_order="left")
 
-    @cached_property
+    @made_once
     def theme_benchmarks(self) -> pl.DataFrame | None:
         """One row per theme or subtheme and benchmark; None without a dictionary's themes."""
         return self._optional("theme_benchmarks")
@@ -107,7 +111,7 @@ class Run:
             If the run has no such benchmark.
         """
         entry = self._entry(benchmark)
-        blocks = list(self._blocks(entry["shards"]))
+        blocks = list(self._store.blocks(_shard_names(entry)))
         count = self.items.filter(pl.col("benchmark") == benchmark).height
         if not blocks:
             return sp.csr_array((count, self.width), dtype=np.float32)
@@ -148,7 +152,7 @@ class Run:
         self.check_concept(concept)
         if benchmark is not None:
             self._entry(benchmark)
-        column = self._by_concept.column(concept)
+        column = self.by_concept.column(concept)
         tau = self.concepts["tau"][concept]
         table = self.items[column.item].select(
             "benchmark", "item_id", "text", "response", "answer", "score", "own_start", "own_end"
@@ -188,7 +192,7 @@ class Run:
         self.check_concept(concept)
         return self._tokens.read(concept, rows)
 
-    @cached_property
+    @made_once
     def has_token_activations(self) -> bool:
         """Whether the run kept activations of single tokens, of some items at least."""
         return self._tokens.any()
@@ -198,21 +202,31 @@ class Run:
         if not 0 <= concept < self.width:
             raise UserError(f"concept {concept} does not exist: the SAE has concepts 0 to {self.width - 1}.")
 
-    @cached_property
-    def _by_concept(self) -> ByConcept:
+    @made_once
+    def by_concept(self) -> ByConcept:
+        """The items of each concept, on disk."""
         return ByConcept(self.path / "activations")
 
-    @cached_property
-    def _tokens(self) -> TokenReader:
-        store, shards, start = CasStore(self.path / "activations", self.width), {}, 0
-        for entry in self.manifest["benchmarks"]:
-            shards[start] = [store.shards.path(name) for name in entry["shards"]]
-            start += int(entry["items"])
-        return TokenReader(shards, start)
+    @made_once
+    def item_rows(self) -> ItemRows:
+        """The concepts of each item, on disk."""
+        return ItemRows(self._index)
 
-    def _blocks(self, names: list[str]) -> list[CasBlock]:
-        store = CasStore(self.path / "activations", self.width)
-        return [store.read(name) for name in names]
+    @made_once
+    def _tokens(self) -> TokenReader:
+        return TokenReader(self._index)
+
+    @made_once
+    def _index(self) -> ShardIndex:
+        store, shards, start = self._store, {}, 0
+        for entry in self.manifest["benchmarks"]:
+            shards[start] = [store.shards.path(name) for name in _shard_names(entry)]
+            start += int(entry["items"])
+        return ShardIndex(shards, start)
+
+    @property
+    def _store(self) -> CasStore:
+        return CasStore(self.path / "activations", self.width)
 
     def _entry(self, benchmark: str) -> dict[str, Any]:
         known = {entry["name"]: entry for entry in self.manifest["benchmarks"]}
@@ -230,3 +244,21 @@ class Run:
         if not path.is_file():
             raise UserError(f"{path} is missing: the run is damaged. Run 'cgaps run' on the folder again.")
         return pl.read_parquet(path)
+
+
+def _shard_names(entry: dict[str, Any]) -> list[str]:
+    """Names of a benchmark's shards.
+
+    Raises
+    ------
+    UserError
+        If one is no plain name: a run folder may come from somebody else, and must not lead to other files.
+    """
+    names = list(entry["shards"])
+    for name in names:
+        if not isinstance(name, str) or not _SHARD.fullmatch(name):
+            raise UserError(
+                f"the manifest names a shard {shorten(repr(name), 80)}: expected a name such as 'b000-0000'. The run "
+                "is damaged; get it again from where it came."
+            )
+    return names

@@ -24,6 +24,9 @@ from competency_gaps.sae.reference import Reference
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+GROUP = 32 * 2**20
+"""Bytes of items in a row group of ``items.parquet``, about [ours]."""
+
 
 def write_results(
     folder: Path,
@@ -69,8 +72,8 @@ def write_results(
     collected = collect(rows, scores, width, dict(tokens.iter_rows()))
     sample = item_sample(ByConcept(store.shards.folder), items)
     tables = make_tables(collected, items, reference, sampled, sample, config)
+    write_items(folder / "items.parquet", items)
     for name, table in {
-        "items": items,
         "tokens": tokens,
         "concepts": tables.concepts,
         "concept_benchmarks": tables.concept_benchmarks,
@@ -79,6 +82,12 @@ def write_results(
     }.items():
         write_atomic(folder / f"{name}.parquet", table.write_parquet)
     return tables.evidence
+
+
+def write_items(file: Path, items: pl.DataFrame) -> None:
+    """Write ``items.parquet`` in row groups of about ``GROUP`` bytes: readers need not hold all texts at once."""
+    rows = max(1, int(items.height * GROUP // max(1, int(items.estimated_size()))))
+    write_atomic(file, lambda part: items.write_parquet(part, row_group_size=min(rows, max(1, items.height))))
 
 
 def item_sample(by_concept: ByConcept, items: pl.DataFrame) -> ItemSample:

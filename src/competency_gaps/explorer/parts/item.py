@@ -33,6 +33,7 @@ def item_details(context: Context, rows: range) -> list[dict[str, Any]]:
         One ``ItemDetail`` per item. Numbers are rounded to the digits of the context.
     """
     facts = context.items[rows.start : rows.stop].iter_rows(named=True)
+    held = None if context.redact else context.sources.texts.rows(rows.start, len(rows))
     return [
         rounded(
             {
@@ -42,7 +43,7 @@ def item_details(context: Context, rows: range) -> list[dict[str, Any]]:
                     key: fact[key]
                     for key in ("item_id", "group", "policy", "score", "excluded", "unscored", "n_tokens")
                 },
-                **_texts(context, row),
+                **_texts(context, row, None if held is None else held.row(row - rows.start, named=True)),
                 "concepts": _concepts(context, row),
             },
             context.digits,
@@ -51,15 +52,16 @@ def item_details(context: Context, rows: range) -> list[dict[str, Any]]:
     ]
 
 
-def _texts(context: Context, row: int) -> dict[str, Any]:
-    """Prompt, response, and what is made of them."""
-    if context.redact:
+def _texts(context: Context, row: int, held: dict[str, Any] | None) -> dict[str, Any]:
+    """Prompt, response, and what is made of them; ``held``: the item's texts, null: left out."""
+    if held is None:
         texts = ("text", "cut", "own", "response", "answer", "details")
         return {"epochs": context.sources.epochs(row), **dict.fromkeys(texts), "logprobs": []}
-    held = context.sources.texts.row(row, named=True)
-    start, end, length = (int(values[row]) for values in context.windows)
-    own, inside = moved(np.array([[held["own_start"] or 0, held["own_end"] or 0]]), np.array(start), np.array(end))
     text = held["text"]
+    start, end, length = (int(values[row]) for values in context.windows)
+    if context.amounts.text is None:
+        end = length = len(text or "")
+    own, inside = moved(np.array([[held["own_start"] or 0, held["own_end"] or 0]]), np.array(start), np.array(end))
     return {
         "epochs": context.sources.epochs(row),
         "text": None if text is None else text[start:end],

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+
+from competency_gaps.explorer.parts.texts import holding
 
 if TYPE_CHECKING:
     from competency_gaps.explorer.parts.context import Context
 
 
-def search(context: Context, query: str, limit: int) -> dict[str, Any]:
-    """Find items that hold a text, regardless of case.
+def never() -> bool:
+    """Says that a search goes on to its end."""
+    return False
+
+
+def search(context: Context, query: str, limit: int, stop: Callable[[], bool] = never) -> dict[str, Any]:
+    """Find items that hold a text, regardless of case: both in lower case, as ``str.lower`` writes it.
 
     Looked at are what the model read, the response, the answer and the item's id; redacted, the id alone, so that
     nobody can guess at texts.
@@ -23,6 +30,8 @@ def search(context: Context, query: str, limit: int) -> dict[str, Any]:
         Taken as it is, no pattern. Blank: nothing is found.
     limit : int
         Most rows.
+    stop
+        Asked now and then; true ends the search with what was found so far.
 
     Returns
     -------
@@ -32,9 +41,9 @@ def search(context: Context, query: str, limit: int) -> dict[str, Any]:
     query = query.strip()
     if not query:
         return {"rows": [], "total": 0}
-    table = context.items if context.redact else context.sources.texts
-    columns = ("item_id",) if context.redact else ("text", "response", "answer", "item_id")
-    pattern = "(?i)" + re.escape(query)
-    found = table.select(pl.any_horizontal(pl.col(name).str.contains(pattern).fill_null(False) for name in columns))
-    rows = found.to_series().arg_true()
-    return {"rows": rows.head(limit).to_list(), "total": rows.len()}
+    if context.redact:
+        ids = context.items.select(pl.col("item_id").str.to_lowercase())
+        rows = holding(ids, ("item_id",), query).arg_true().to_list()
+    else:
+        rows = context.sources.texts.search(query, stop)
+    return {"rows": rows[:limit], "total": len(rows)}

@@ -1,10 +1,9 @@
-"""What the details of concepts and items are made of, read once and kept while a run is shown."""
+"""What the details of concepts and items are made of. Arrays are read once and kept, texts of items are not."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,14 @@ from competency_gaps.activations.by_item import ItemRows
 from competency_gaps.dictionary.label_table import empty_labels
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
+from competency_gaps.explorer.parts.older import scan
+from competency_gaps.explorer.parts.texts import Texts
 from competency_gaps.matching.kept import read_matches
+from competency_gaps.once import made_once
 from competency_gaps.runs.open import Run
 from competency_gaps.text import shorten
 
-TEXTS = (
-    *("item_id", "text", "response", "answer", "own_start", "own_end"),
-    *("logprobs", "details"),
-)
-"""Columns of ``items.parquet`` that only an item's detail and the search need."""
 _ENTRY_LIMIT = 200
-
 
 IN_BENCHMARK = {
     "support": pl.Int32,
@@ -34,6 +30,12 @@ IN_BENCHMARK = {
     "performance_status": pl.Categorical,
 }
 """What a concept's detail says of each benchmark, in the types in which a hundred thousand concepts take least room."""
+_FURTHER = {
+    **dict.fromkeys(("chi_model_low", "chi_model_high", "lift"), pl.Float32),
+    "q_value": pl.Float64,
+    "coverage_status": pl.Categorical,
+}
+"""What the queries also say."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,31 +48,27 @@ class Sources:
     items: pl.DataFrame
     """One row per item: at least item_id and score."""
 
-    @cached_property
+    @property
     def by_concept(self) -> ByConcept:
         """Items of each concept, on disk."""
-        return ByConcept(self._folder)
+        return self.run.by_concept
 
-    @cached_property
+    @property
+    def item_rows(self) -> ItemRows:
+        """Concepts of each item, on disk."""
+        return self.run.item_rows
+
+    @made_once
     def support(self) -> np.ndarray:
         """int64 of shape (width,): items in which each concept is active."""
         return self.by_concept.support
 
-    @cached_property
-    def item_rows(self) -> ItemRows:
-        """Concepts of each item, on disk."""
-        shards, start = {}, 0
-        for entry in self.run.manifest["benchmarks"]:
-            shards[start] = [self._folder / f"{name}.safetensors" for name in entry["shards"]]
-            start += entry["items"]
-        return ItemRows(shards, self.items.height)
-
-    @cached_property
+    @made_once
     def scores(self) -> np.ndarray:
         """float64 of shape (items,): NaN = unscored."""
         return self.items["score"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
-    @cached_property
+    @made_once
     def rank(self) -> np.ndarray:
         """int32 of shape (items,): each item's place by item_id, then by row; it settles ties."""
         order = self.items.select("item_id").with_row_index("row").sort("item_id", "row")["row"].to_numpy()
@@ -78,39 +76,35 @@ class Sources:
         rank[order] = np.arange(len(order), dtype=np.int32)
         return rank
 
-    @cached_property
+    @made_once
     def tau(self) -> np.ndarray:
         """float64 of shape (width,): a typical CAS, > 0; 1 where a concept is never active."""
         tau = self.run.concepts["tau"].cast(pl.Float64).fill_null(1.0).fill_nan(1.0).to_numpy()
         return np.where(tau > 0, tau, 1.0)
 
-    @cached_property
+    @made_once
     def dense(self) -> np.ndarray:
         """bool of shape (width,): concepts with the flag ``dense``."""
         return self.run.concepts["dense"].fill_null(False).to_numpy()
 
-    @cached_property
-    def texts(self) -> pl.DataFrame:
-        """One row per item: ``TEXTS``; of a column that an older run lacks null."""
-        frame = pl.scan_parquet(self._table)
-        known = set(frame.collect_schema().names())
-        return frame.select(pl.col(name) if name in known else pl.lit(None).alias(name) for name in TEXTS).collect()
+    @made_once
+    def texts(self) -> Texts:
+        """What the model read, responses and answers, on disk."""
+        return Texts(self.run, self.items.height)
 
-    @cached_property
+    @made_once
     def lengths(self) -> pl.DataFrame:
         """One row per item: ``length`` of its text in characters, ``own_start``, ``own_end``."""
-        own = ("own_start", "own_end")
-        return pl.scan_parquet(self._table).select(pl.col("text").str.len_chars().alias("length"), *own).collect()
+        length = pl.col("text").str.len_chars().alias("length")
+        return scan(self.run, "items").select(length, "own_start", "own_end").collect(engine="streaming")
 
     def epochs(self, row: int) -> int:
         """How often an item was asked; 1 in older runs, which asked once."""
         return self._epochs[row]
 
-    @cached_property
+    @made_once
     def _epochs(self) -> list[int]:
-        if "epochs" not in pl.scan_parquet(self._table).collect_schema().names():
-            return [1] * self.items.height
-        return pl.read_parquet(self._table, columns=["epochs"])["epochs"].fill_null(1).to_list()
+        return scan(self.run, "items").select("epochs").collect()["epochs"].fill_null(1).to_list()
 
     def in_benchmarks(self, concept: int) -> list[dict[str, Any]]:
         """How a concept stands in each benchmark: ``IN_BENCHMARK``, in the order of the benchmarks.
@@ -120,6 +114,20 @@ class Sources:
         UserError
             If ``concept_benchmarks.parquet`` does not hold every concept in every benchmark, in order.
         """
+        return self._benchmark_rows(concept).select(*IN_BENCHMARK).to_dicts()
+
+    def benchmark_rows(self, concept: int) -> list[dict[str, Any]]:
+        """The same with ``benchmark``, intervals, ``q_value``, ``lift`` and ``coverage_status``.
+
+        Raises
+        ------
+        UserError
+            If ``concept_benchmarks.parquet`` does not hold every concept in every benchmark, in order.
+        """
+        names = [entry["name"] for entry in self.run.manifest["benchmarks"]]
+        return self._benchmark_rows(concept).with_columns(pl.Series("benchmark", names, pl.String)).to_dicts()
+
+    def _benchmark_rows(self, concept: int) -> pl.DataFrame:
         width, count = self.run.width, len(self.run.manifest["benchmarks"])
         table = self._in_benchmarks
         rows = (
@@ -131,19 +139,20 @@ class Sources:
                 f"{file} does not hold {width} concepts of {count} benchmarks in order: the run is damaged. "
                 "Run 'cgaps run' on the folder again."
             )
-        return rows.drop("concept").to_dicts()
+        return rows.drop("concept")
 
-    @cached_property
+    @made_once
     def _in_benchmarks(self) -> pl.DataFrame:
-        columns = [pl.col("concept"), *(pl.col(name).cast(kind) for name, kind in IN_BENCHMARK.items())]
-        return pl.scan_parquet(self.run.path / "concept_benchmarks.parquet").select(columns).collect()
+        kinds = {**IN_BENCHMARK, **_FURTHER}
+        columns = [pl.col("concept"), *(pl.col(name).cast(kind) for name, kind in kinds.items())]
+        return scan(self.run, "concept_benchmarks").select(columns).collect()
 
     def labels_of(self, concept: int, columns: Sequence[str]) -> list[tuple[Any, ...]]:
         """Labels that the dictionary has of a concept, those that it would rather show first."""
         table, start = self._labels
         return table[int(start[concept]) : int(start[concept + 1])].select(columns).rows()
 
-    @cached_property
+    @made_once
     def _labels(self) -> tuple[pl.DataFrame, np.ndarray]:
         """All labels, sorted by concept, and where each concept's start."""
         table = self.dictionary.labels() if self.dictionary is not None else empty_labels()
@@ -151,7 +160,7 @@ class Sources:
         start = np.searchsorted(table["concept"].to_numpy(), np.arange(self.run.width + 1))
         return table, start
 
-    @cached_property
+    @made_once
     def matched(self) -> dict[int, list[dict[str, Any]]]:
         """Per concept the entries of other people's lists that match its label, without the folders of their files."""
         found: dict[int, list[dict[str, Any]]] = {}
@@ -168,11 +177,3 @@ class Sources:
                     }
                 )
         return found
-
-    @property
-    def _folder(self) -> Path:
-        return self.run.path / "activations"
-
-    @property
-    def _table(self) -> Path:
-        return self.run.path / "items.parquet"

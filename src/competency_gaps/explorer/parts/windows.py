@@ -26,12 +26,13 @@ def windows(sources: Sources, limit: int | None) -> Windows:
     Parameters
     ----------
     limit : int, optional
-        None keeps texts whole.
+        None keeps texts whole, and then nobody asks how long they are: each seems as long as a text may be.
     """
+    if limit is None:
+        longest = np.full(sources.items.height, np.iinfo(np.int32).max, np.int64)
+        return Windows(np.zeros_like(longest), longest, longest)
     table = sources.lengths.fill_null(0)
     length, first, last = (table[name].cast(int).to_numpy() for name in ("length", "own_start", "own_end"))
-    if limit is None:
-        return Windows(np.zeros_like(length), length, length)
     room = np.maximum(limit - (last - first), 0)
     start = np.clip(first - room // 2, 0, np.maximum(length - limit, 0))
     return Windows(start, np.minimum(start + limit, length), length)

@@ -30,7 +30,7 @@ def find_items(subject: Subject, asked: FindItems) -> dict[str, Any]:
     table = subject.parts.context.items.with_row_index("item").filter(_wanted(asked, benchmark))
     if asked.text is not None:
         found = subject.parts.search(asked.text, subject.parts.context.items.height)
-        table = table.filter(pl.col("item").is_in(found["rows"]))
+        table = table.filter(pl.col("item").is_in(pl.Series(found["rows"], dtype=pl.UInt32).implode()))
     if asked.concept is not None:
         table = _active(subject, table, asked.concept)
     shown = table.head(asked.limit)
@@ -65,7 +65,7 @@ def _row(row: dict[str, Any], limits: dict[str, int]) -> dict[str, Any]:
 def _active(subject: Subject, table: pl.DataFrame, concept: int) -> pl.DataFrame:
     """The items in which a concept is active, strongest first, with ``cas``."""
     subject.run.check_concept(concept)
-    column = subject.by_concept.column(concept)
+    column = subject.run.by_concept.column(concept)
     uses = pl.DataFrame({"item": column.item, "cas": column.cas}, schema={"item": pl.UInt32, "cas": pl.Float32})
     return table.join(uses, on="item", how="inner").sort(["cas", "item"], descending=[True, False])
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.explorer.parts.older import scan
 from competency_gaps.explorer.queries.values import foreign
+from competency_gaps.once import made_once
 from competency_gaps.report.themes import theme_name
 from competency_gaps.runs.open import Run
 from competency_gaps.text import shorten, visible
@@ -40,7 +40,7 @@ class Subject:
         """The run itself."""
         return self.parts.context.run
 
-    @cached_property
+    @made_once
     def info(self) -> dict[str, Any]:
         """The part ``run.json``."""
         return dict(json.loads(self.parts.read("run.json")))
@@ -58,7 +58,7 @@ class Subject:
         """Names of the benchmarks, in order."""
         return self.parts.context.names
 
-    @cached_property
+    @made_once
     def concepts(self) -> pl.DataFrame:
         """All concepts, with ``theme``, ``subtheme`` (null: in none) and ``followers`` (null: leads no group)."""
         table = self.parts.context.concepts
@@ -70,12 +70,7 @@ class Subject:
             table = table.join(places, on="concept", how="left", maintain_order="left")
         return with_followers(table)
 
-    @cached_property
-    def by_concept(self) -> ByConcept:
-        """Activations, concept by concept."""
-        return ByConcept(self.run.path / "activations")
-
-    @cached_property
+    @made_once
     def theme_names(self) -> dict[tuple[str, int], str]:
         """Names of themes and subthemes by level and id."""
         if self.run.theme_results is None:
@@ -85,20 +80,15 @@ class Subject:
 
     def benchmark_rows(self, concept: int) -> list[dict[str, Any]]:
         """The numbers of one concept in every benchmark, in order."""
-        file = self.run.path / "concept_benchmarks.parquet"
-        return pl.scan_parquet(file).filter(pl.col("concept") == concept).collect().to_dicts()
+        return self.parts.context.sources.benchmark_rows(concept)
 
     def item_rows(self, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Some columns of some items, in the order asked for, with ``item``; other items' texts are not kept in memory.
 
         A column that an older run lacks is null.
         """
-        table = pl.scan_parquet(self.run.path / "items.parquet").with_row_index("item")
-        known = table.collect_schema().names()
-        chosen = table.filter(pl.col("item").is_in(list(rows)))
-        picked = [pl.col(name) if name in known else pl.lit(None).alias(name) for name in columns]
-        found = {row["item"]: row for row in chosen.select("item", *picked).collect().iter_rows(named=True)}
-        return [found[row] for row in rows]
+        table = scan(self.run, "items").select(columns)
+        return [{"item": row, **table.slice(row, 1).collect().row(0, named=True)} for row in rows]
 
     def place_of(self, benchmark: str) -> int:
         """Place of a benchmark, by its name or by its name as answers show it.

@@ -13,6 +13,8 @@ from competency_gaps.explorer.queries.values import SENTENCE, fields, foreign, p
 
 COMMAND = 2000
 """Most characters of a command line [ours]: one that is cut does not run."""
+_PUT = ("before", "after", "system_prompt", "chat_template", "fewshot", "description")
+"""Settings that hold texts which are put to the audited model: they are not sent to another one."""
 _BENCHMARK = (
     *("name", "items", "kept", "excluded", "scored", "mean_score", "covered", "missing", "alive", "mean_span_tokens"),
     *("tested", "weak", "strong", "policy", "scope", "warnings"),
@@ -115,13 +117,17 @@ def robustness(subject: Subject, asked: Nothing) -> dict[str, Any]:
 
 
 def run_card(subject: Subject, asked: Nothing) -> dict[str, Any]:
-    """How the run was made: model, SAE, gate, span, versions, command, settings."""
+    """How the run was made: model, SAE, gate, span, versions, command, settings.
+
+    Settings whose texts are put to the audited model are left out; the benchmarks' stand in one, with such texts.
+    """
     info = subject.info
+    told = [line for line in info["settings"] if line[0] != "benchmarks" and line[0].split(".")[-1] not in _PUT]
     return {
         "card": [fields(one, ("name", "value", "note"), limit=SENTENCE) for one in info["card"]],
         "command": foreign(info["command"], COMMAND),
         "versions": plain(dict(info["versions"])),
-        "settings": [{"setting": foreign(name), "value": foreign(value, 300)} for name, value in info["settings"]],
+        "settings": [{"setting": foreign(name), "value": foreign(value, 300)} for name, value in told],
     }
 
 

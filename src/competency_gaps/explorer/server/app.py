@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 import traceback
 from collections.abc import AsyncIterator, Sequence
@@ -24,9 +25,10 @@ from starlette.types import ASGIApp
 
 from competency_gaps.endpoint.client import Endpoint
 from competency_gaps.errors import CompetencyGapsError
-from competency_gaps.explorer.opened import Opened, run_list
+from competency_gaps.explorer.opened import ChangedError, Opened, Shown, run_list
 from competency_gaps.explorer.page_files import FILES, page_files
-from competency_gaps.explorer.parts import Parts, as_json
+from competency_gaps.explorer.parts import as_json
+from competency_gaps.explorer.parts.search import search
 from competency_gaps.explorer.server.cache import PartCache
 from competency_gaps.explorer.server.chat_state import chat_state
 from competency_gaps.explorer.server.security import Guard
@@ -36,6 +38,10 @@ LONGEST_SEARCH = 1_000
 """Characters of a text to search for."""
 MOST_ROWS = 100_000
 """Rows that a search gives."""
+SEARCHES = 2
+"""Searches that go on at once; others wait [ours]."""
+LOOK = 0.2
+"""Seconds after which it is seen again whether who searches still waits."""
 FIRST = ("run.json", "themes.json")
 """Parts of the first run that are made before the server answers: what the first view shows."""
 NEXT = ("concepts.parquet", "concept/0.json", "item/0.json", "items.parquet")
@@ -75,7 +81,12 @@ def make_app(opened: Sequence[Opened], *, port: int, endpoint: Endpoint | None =
         from competency_gaps.explorer.server.chat import chat_route
 
         routes.append(chat_route(opened, endpoint))
-    handlers: dict[Any, Any] = {HTTPException: _refused, CompetencyGapsError: _failed, Exception: _broken}
+    handlers: dict[Any, Any] = {
+        HTTPException: _refused,
+        ChangedError: _changed,
+        CompetencyGapsError: _failed,
+        Exception: _broken,
+    }
     return Guard(Starlette(routes=routes, exception_handlers=handlers, lifespan=explorer.lifespan), port)
 
 
@@ -85,14 +96,15 @@ class _Explorer:
     def __init__(self, opened: Sequence[Opened], endpoint: Endpoint | None) -> None:
         self._files = page_files()
         self._runs = as_json(run_list(opened, "served", chat_state(endpoint)))
-        self._parts = {one.key: one.parts for one in opened}
+        self._opened = {one.key: one for one in opened}
         self._cache = PartCache()
+        self._searches = asyncio.Semaphore(SEARCHES)
         self._asked = time.monotonic()
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Make parts before anybody asks."""
-        key = next(iter(self._parts))
+        key = next(iter(self._opened))
         for name in FIRST:
             await self._make(key, name)
         early = asyncio.create_task(self._make_next(key))
@@ -128,7 +140,6 @@ class _Explorer:
         """``data/KEY/NAME``."""
         self._asked = time.monotonic()
         key, name = request.path_params["key"], request.path_params["name"]
-        self._of(key)
         try:
             content = await self._read(key, name)
         except KeyError:
@@ -136,20 +147,39 @@ class _Explorer:
         return _json(content) if name.endswith(".json") else Response(content, media_type="application/octet-stream")
 
     async def search(self, request: Request) -> Response:
-        """``data/KEY/search?q=TEXT``."""
-        parts = self._of(request.path_params["key"])
+        """``data/KEY/search?q=TEXT``; it ends early if nobody waits for it any more."""
+        shown = self._shown(request.path_params["key"])
         query = request.query_params.get("q", "")
         if len(query) > LONGEST_SEARCH:
             raise HTTPException(400, f"The text to search for is longer than {LONGEST_SEARCH:,} characters.")
-        return _json(as_json(await anyio.to_thread.run_sync(parts.search, query, MOST_ROWS)))
+        gone = threading.Event()
+        watch = asyncio.create_task(_watch(request, gone))
+        try:
+            async with self._searches:
+                found = await anyio.to_thread.run_sync(search, shown.parts.context, query, MOST_ROWS, gone.is_set)
+        finally:
+            watch.cancel()
+        self._shown(request.path_params["key"])
+        return _json(as_json(found))
 
     async def _read(self, key: str, name: str) -> bytes:
-        return await self._cache.get(f"{key}/{name}", lambda: self._parts[key].read(name))
+        shown = self._shown(key)
+        content = await self._cache.get(f"{key}/{shown.number}/{name}", lambda: shown.parts.read(name))
+        # The run may have changed while it was read.
+        self._shown(key)
+        return content
 
-    def _of(self, key: str) -> Parts:
-        if key not in self._parts:
+    def _shown(self, key: str) -> Shown:
+        if key not in self._opened:
             raise HTTPException(404, "There is no such run in this explorer.")
-        return self._parts[key]
+        return self._opened[key].now()
+
+
+async def _watch(request: Request, gone: threading.Event) -> None:
+    """Notice that who asked went away."""
+    while not await request.is_disconnected():
+        await asyncio.sleep(LOOK)
+    gone.set()
 
 
 def _json(content: bytes, status: int = 200) -> Response:
@@ -159,6 +189,10 @@ def _json(content: bytes, status: int = 200) -> Response:
 async def _refused(_: Request, error: HTTPException) -> Response:
     sentence = "There is nothing at this address." if error.detail == "Not Found" else error.detail
     return _json(as_json({"error": sentence}), error.status_code)
+
+
+async def _changed(_: Request, error: ChangedError) -> Response:
+    return _json(as_json({"error": str(error)}), 409)
 
 
 async def _failed(_: Request, error: CompetencyGapsError) -> Response:

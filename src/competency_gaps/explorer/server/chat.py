@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import logging
+import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,7 +28,7 @@ from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.explorer import queries
 from competency_gaps.explorer.opened import Opened
 from competency_gaps.explorer.parts import as_json
-from competency_gaps.explorer.queries import QUERIES, Subject
+from competency_gaps.explorer.queries import QUERIES
 from competency_gaps.explorer.queries.trace import trace
 from competency_gaps.explorer.server.chat_model import ANSWER_TOKENS, Call, ChatError, ChatModel, Step, called_in_text
 from competency_gaps.text import visible
@@ -36,9 +38,11 @@ ROUNDS = 8
 TURNS = 12
 """Earlier messages that the model is told again [ours]."""
 TURN_LENGTH = 8_000
-"""Most characters of each [ours]."""
+"""Most characters of each; a question that is longer is refused [ours]."""
 AT_ONCE = 4
 """Questions that are answered at once; others wait [ours]."""
+
+log = logging.getLogger(__name__)
 
 
 class _Message(BaseModel):
@@ -77,18 +81,18 @@ def chat_route(opened: Sequence[Opened], endpoint: Endpoint) -> Route:
     if importlib.util.find_spec("openai") is None:
         raise MissingExtraError("openai", "explore", "Asking a model over an endpoint")
     read_key(endpoint.api_key_env)
-    subjects = {one.key: Subject(one.parts) for one in opened}
+    runs = {one.key: one for one in opened}
     room = asyncio.Semaphore(AT_ONCE)
 
     async def chat(request: Request) -> StreamingResponse:
         asked = _read(await request.body())
-        subject = subjects.get(asked.run)
-        if subject is None:
+        one = runs.get(asked.run)
+        if one is None:
             raise HTTPException(404, "There is no such run in this explorer.")
 
         async def lines() -> AsyncIterator[bytes]:
             async with room:
-                async for event in converse(subject, _history(asked), endpoint):
+                async for event in converse(one, _history(asked), endpoint):
                     yield as_json(event) + b"\n"
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
@@ -97,13 +101,13 @@ def chat_route(opened: Sequence[Opened], endpoint: Endpoint) -> Route:
 
 
 async def converse(
-    subject: Subject, messages: Sequence[Mapping[str, str]], endpoint: Endpoint
+    one: Opened, messages: Sequence[Mapping[str, str]], endpoint: Endpoint
 ) -> AsyncIterator[dict[str, Any]]:
     """Answer the last message.
 
     Parameters
     ----------
-    subject
+    one
         The run.
     messages
         ``role`` and ``content`` of the turns so far; the last is the question.
@@ -120,10 +124,10 @@ async def converse(
     results: list[tuple[int, Any]] = []
     talk: list[dict[str, Any]] = [{"role": "system", "content": _prompt()}, *map(dict, messages)]
     model = ChatModel(endpoint, tools())
-    key = read_key(endpoint.api_key_env).value()
+    key = read_key(endpoint.api_key_env)
     try:
         async with openai.AsyncOpenAI(
-            api_key=key, base_url=endpoint.base_url, timeout=endpoint.timeout, max_retries=0
+            api_key=key.value(), base_url=endpoint.base_url, timeout=endpoint.timeout, max_retries=0
         ) as client:
             for number in range(ROUNDS + 1):
                 step = await model.step(client, talk, last=number == ROUNDS)
@@ -136,12 +140,16 @@ async def converse(
                     )
                 talk.append(step.message())
                 for call in step.calls:
-                    event = await _query(subject, call, len(results) + 1)
+                    event = await _query(one, call, len(results) + 1)
                     results.append((event["id"], event["result"]))
                     talk.append(_tool_message(call, event))
                     yield event
     except (ChatError, UserError) as error:
         yield {"type": "error", "text": visible(str(error))}
+    except Exception as error:  # noqa: BLE001 - see below
+        # The answer's head is sent, so nobody else can say that it failed.
+        log.error("%s", visible(key.hide("".join(traceback.format_exception(error)))))
+        yield {"type": "error", "text": f"The server failed ({type(error).__name__}); its terminal says more."}
 
 
 def tools() -> list[dict[str, Any]]:
@@ -155,7 +163,7 @@ def tools() -> list[dict[str, Any]]:
     ]
 
 
-async def _query(subject: Subject, call: Call, id: int) -> dict[str, Any]:
+async def _query(one: Opened, call: Call, id: int) -> dict[str, Any]:
     """Ask what a call asks for, as an event."""
     try:
         arguments = json.loads(call.arguments or "{}")
@@ -163,7 +171,7 @@ async def _query(subject: Subject, call: Call, id: int) -> dict[str, Any]:
         arguments = {}
         result: dict[str, Any] = {"error": "the arguments are no JSON: expected one object."}
     else:
-        result = await anyio.to_thread.run_sync(queries.ask, subject, call.name, arguments)
+        result = await anyio.to_thread.run_sync(queries.ask, one.now().subject, call.name, arguments)
     shown = arguments if isinstance(arguments, dict) else {}
     return {"type": "query", "id": id, "name": visible(call.name), "arguments": shown, "result": result}
 
@@ -198,11 +206,16 @@ def _read(body: bytes) -> _ChatRequest:
         raise HTTPException(400, f"The question is not of the expected form: {place} {first['msg']}.") from None
     if asked.messages[-1].role != "user":
         raise HTTPException(400, "The last message must be a question of the user.")
+    length = len(asked.messages[-1].content)
+    if length > TURN_LENGTH:
+        raise HTTPException(
+            400, f"The question has {length:,} characters: expected at most {TURN_LENGTH:,}. Ask something shorter."
+        )
     return asked
 
 
 def _history(asked: _ChatRequest) -> list[dict[str, str]]:
-    """The last turns, each cut, beginning with one of the user."""
+    """The last turns, earlier ones cut, beginning with one of the user."""
     kept = [
         {"role": one.role, "content": one.content[:TURN_LENGTH].encode("utf-8", "replace").decode()}
         for one in asked.messages[-TURNS:]

@@ -14,8 +14,9 @@ OFF = (
     "machine."
 )
 ON = (
-    "Questions go to {place}, and with them the results of the queries that answer them: names, numbers, and short "
-    "pieces of prompts and responses. {rest}"
+    "Questions go to {place}, and with them the last turns and the results of the queries that answer them: names, "
+    "labels, numbers, pieces of prompts, responses and answers (up to 3,000 characters each), the run's settings, its "
+    "command line and its folder. {rest}"
 )
 
 

@@ -1,6 +1,7 @@
 """What stands before every answer: whose requests are heard, and what a browser may do with the answers.
 
-A server on 127.0.0.1 can be reached by every page that the user's browser shows. Three things keep foreign pages out.
+A server on 127.0.0.1 can be reached by every page that the user's browser shows, and by every account of the machine.
+Nothing here tells one account from another. Three things keep foreign pages out.
 The ``Host`` must be ours: else a name that an attacker points at 127.0.0.1 (DNS rebinding) would make their page ours.
 ``Origin`` and ``Sec-Fetch-Site`` must be ours where a browser sends them. And no answer may be embedded elsewhere.
 """
@@ -11,6 +12,8 @@ import json
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
 
 from competency_gaps.explorer.page_files import content_security_policy
 
@@ -41,7 +44,7 @@ HEADERS = {
 
 
 class Guard:
-    """Refuses requests that are not of our own page (or of a program that the user runs), and adds ``HEADERS``.
+    """Refuses requests that are not of our own page (or of a program on this machine), and adds ``HEADERS``.
 
     Parameters
     ----------
@@ -52,7 +55,7 @@ class Guard:
     """
 
     def __init__(self, app: ASGIApp, port: int) -> None:
-        self._app = app
+        self._app, self._port = app, port
         self._hosts = {f"{name}:{port}" for name in NAMES} | (set(NAMES) if port == 80 else set())
         self._origins = {f"http://{host}" for host in self._hosts}
 
@@ -72,12 +75,15 @@ class Guard:
                 message = {**message, "headers": [*own, *_encoded(HEADERS)]}
             await send(message)
 
-        await self._app(scope, receive, with_headers)
+        await self._app(scope, _bounded(receive), with_headers)
 
     def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str] | None:
         """Status and sentence for a request that is not heard."""
         if _values(scope, "host") not in [[host] for host in self._hosts]:
-            return HTTPStatus.MISDIRECTED_REQUEST, "This server answers only to its own address on this machine."
+            return HTTPStatus.MISDIRECTED_REQUEST, self._elsewhere()
+        # Routes would take a line feed at the end for the end.
+        if any(not letter.isprintable() for letter in scope["path"]):
+            return HTTPStatus.NOT_FOUND, "There is nothing at this address."
         origin = _values(scope, "origin")
         if origin and origin not in [[one] for one in self._origins]:
             return HTTPStatus.FORBIDDEN, "Requests of other pages are refused."
@@ -87,11 +93,35 @@ class Guard:
             return HTTPStatus.FORBIDDEN, "Requests of other pages are refused."
         if len(scope["query_string"]) > LONGEST_QUERY:
             return HTTPStatus.REQUEST_URI_TOO_LONG, f"The query is longer than {LONGEST_QUERY:,} bytes."
+        # It would count instead of Content-Length, and says no length.
+        if _values(scope, "transfer-encoding"):
+            return HTTPStatus.LENGTH_REQUIRED, "A request must come in one piece (no Transfer-Encoding)."
         if scope["method"] in ("GET", "HEAD"):
             return None
         if scope["method"] != "POST" or scope["path"] != POSTED:
             return HTTPStatus.METHOD_NOT_ALLOWED, "This server is read-only: it takes GET and HEAD."
         return _refused_post(scope, origin)
+
+    def _elsewhere(self) -> str:
+        return (
+            f"This server answers only to its own address on this machine, http://127.0.0.1:{self._port}. Where a port "
+            f"is forwarded it must be the same on both sides (ssh -L {self._port}:localhost:{self._port})."
+        )
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Pass a request's body on while it is no longer than it may be, whatever its headers say."""
+    held = 0
+
+    async def counted() -> Message:
+        nonlocal held
+        message = await receive()
+        held += len(message.get("body", b""))
+        if held > LONGEST_BODY:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"It is longer than {LONGEST_BODY:,} bytes.")
+        return message
+
+    return counted
 
 
 def _refused_post(scope: Scope, origin: list[str]) -> tuple[HTTPStatus, str] | None:

@@ -1,0 +1,105 @@
+"""Texts of items, which may be more than fits in memory: an item's are read from disk, a search reads batches."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import polars as pl
+
+from competency_gaps.explorer.parts.older import scan
+from competency_gaps.runs.open import Run
+
+TEXTS = ("item_id", "text", "response", "answer", "own_start", "own_end", "logprobs", "details")
+"""Columns of ``items.parquet`` that only an item's detail needs."""
+SEARCHED = ("text", "response", "answer", "item_id")
+"""Columns that a search looks at."""
+BUDGET = 256 * 2**20
+"""Bytes of searched texts up to which they are kept in memory [ours]; more are read again at each search."""
+BATCH = 16 * 2**20
+"""Bytes of texts that are read at once, about."""
+_FIRST = 64
+"""Rows of the first batch, whose size nobody knows."""
+_MOST = 65_536
+
+
+class Texts:
+    """Reads texts of a run's items; what it keeps in memory is bounded by ``BUDGET``.
+
+    Parameters
+    ----------
+    run : Run
+    height : int
+        Rows of ``items.parquet``.
+    """
+
+    def __init__(self, run: Run, height: int) -> None:
+        self._run, self._height = run, height
+        self._lock = threading.Lock()
+        self._kept: list[tuple[int, pl.DataFrame]] | None = None
+        self._too_many = False
+
+    def rows(self, first: int, count: int) -> pl.DataFrame:
+        """Read some rows, one after the other: ``TEXTS``; of a column that an older run lacks null."""
+        return scan(self._run, "items").slice(first, count).select(TEXTS).collect()
+
+    def search(self, query: str, stop: Callable[[], bool]) -> list[int]:
+        """Rows whose texts hold ``query``, regardless of case.
+
+        Both are compared in lower case as Unicode has it (``str.lower``, JavaScript's ``toLowerCase``).
+
+        Parameters
+        ----------
+        stop
+            Asked between batches; true ends the search with what was found so far.
+        """
+        found: list[int] = []
+        for first, batch in self._lowered():
+            if stop():
+                break
+            found += (holding(batch, SEARCHED, query).arg_true() + first).to_list()
+        return found
+
+    def _lowered(self) -> Iterator[tuple[int, pl.DataFrame]]:
+        """All searched texts in lower case, in batches with their first rows.
+
+        The first search keeps them if they are few enough; a second one waits for it.
+        """
+        if self._kept is None and not self._too_many:
+            with self._lock:
+                if self._kept is None and not self._too_many:
+                    yield from self._keeping()
+                    return
+        yield from self._batches() if self._kept is None else self._kept
+
+    def _keeping(self) -> Iterator[tuple[int, pl.DataFrame]]:
+        kept, size = [], 0
+        for first, batch in self._batches():
+            size += int(batch.estimated_size())
+            self._too_many = size > BUDGET
+            if self._too_many:
+                kept.clear()
+            else:
+                kept.append((first, batch))
+            yield first, batch
+        if not self._too_many:
+            self._kept = kept
+
+    def _batches(self) -> Iterator[tuple[int, pl.DataFrame]]:
+        first, count = 0, _FIRST
+        while first < self._height:
+            frame = scan(self._run, "items").slice(first, count).select(SEARCHED).collect()
+            batch = frame.select(pl.all().str.to_lowercase())
+            del frame
+            size = max(1, int(batch.estimated_size()))
+            yield first, batch
+            first += count
+            # Texts of a benchmark are alike in length; the next batch is made of its neighbours.
+            count = max(1, min(_MOST, 4 * count, count * BATCH // size))
+
+
+def holding(lowered: pl.DataFrame, columns: tuple[str, ...], query: str) -> pl.Series:
+    """Whether any column of texts in lower case holds a text; bool, one per row."""
+    text = query.lower()
+    found = (pl.col(name).str.contains(text, literal=True).fill_null(value=False) for name in columns)
+    return lowered.select(pl.any_horizontal(found).alias("found"))["found"]

@@ -1,0 +1,199 @@
+"""The explorer's server: whose requests it hears."""
+
+from __future__ import annotations
+
+import pytest
+from explorer_runs import Made
+from explorer_server import PORT, raw_request, served
+from starlette.testclient import TestClient
+
+from competency_gaps.endpoint.client import Endpoint
+from competency_gaps.explorer.opened import Opened, open_runs
+
+REFUSED = {"error": "Requests of other pages are refused."}
+
+
+@pytest.fixture(scope="module")
+def opened(hostile: Made) -> list[Opened]:
+    return open_runs([hostile.run], hostile.dictionary)
+
+
+@pytest.fixture(scope="module")
+def client(opened: list[Opened]):
+    with served(opened) as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8742",
+        "127.0.0.1",
+        "127.0.0.1:8743",
+        "127.0.0.1:8742.evil.example",
+        "localhost",
+        "LOCALHOST.:8742",
+        "0.0.0.0:8742",
+        "127.0.0.2:8742",
+        "2130706433:8742",
+        "",
+        "127.0.0.1:8742@evil.example",
+    ],
+)
+def test_other_hosts_are_refused(client: TestClient, host: str):
+    answer = client.get("/data/run/run.json", headers={"host": host})
+    assert answer.status_code == 421
+    assert "this machine" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8742", "localhost:8742", "[::1]:8742"])
+def test_own_hosts_are_answered(client: TestClient, host: str):
+    assert client.get("/data/runs.json", headers={"host": host, "origin": f"http://{host}"}).status_code == 200
+
+
+def test_two_hosts_are_refused(client: TestClient):
+    headers = [(b"host", b"127.0.0.1:8742"), (b"host", b"evil.example")]
+    assert raw_request(client, "/", headers)["status"] == 421
+    assert raw_request(client, "/", [])["status"] == 421
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "null",
+        "https://127.0.0.1:8742",
+        "http://127.0.0.1",
+        "http://127.0.0.1:8743",
+        "",
+        "http://127.0.0.1:8742/",
+        "http://127.0.0.1:8742.evil.example",
+        "file://",
+        "chrome-extension://abc",
+    ],
+)
+def test_other_origins_are_refused(client: TestClient, origin: str):
+    answer = client.get("/data/runs.json", headers={"origin": origin})
+    assert (answer.status_code, answer.json()) == (403, REFUSED)
+
+
+@pytest.mark.parametrize("path", ["/data/runs.json", "/data/run/run.json", "/app.js"])
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_other_pages_may_read_nothing(client: TestClient, path: str, site: str):
+    """Another port of this machine is the same site, but another page."""
+    for mode in ("cors", "no-cors", "navigate"):
+        answer = client.get(path, headers={"sec-fetch-site": site, "sec-fetch-mode": mode})
+        assert (answer.status_code, answer.json()) == (403, REFUSED)
+
+
+def test_a_link_elsewhere_may_lead_here(client: TestClient):
+    headers = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert client.get("/", headers=headers).status_code == 200
+    assert client.get("/", headers={**headers, "sec-fetch-mode": "no-cors"}).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/", "/data/runs.json", "/data/run/run.json", "/nothing"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND"])
+def test_nothing_can_be_written(client: TestClient, method: str, path: str):
+    answer = client.request(method, path, headers={"origin": f"http://127.0.0.1:{PORT}"})
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
+def test_head_has_no_body(client: TestClient):
+    answer = client.head("/data/runs.json")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"content-type": "application/json"}, 403),
+        ({"content-type": "application/json", "origin": "http://evil.example"}, 403),
+        ({"content-type": "text/plain", "origin": f"http://127.0.0.1:{PORT}"}, 415),
+        ({"content-type": "multipart/form-data", "origin": f"http://127.0.0.1:{PORT}"}, 415),
+        ({"origin": f"http://127.0.0.1:{PORT}"}, 415),
+        ({"content-type": "application/json", "origin": f"http://127.0.0.1:{PORT}"}, 404),
+    ],
+)
+def test_a_question_comes_from_our_page(client: TestClient, headers: dict[str, str], status: int):
+    """The last one is heard; without an endpoint there is nobody to ask."""
+    assert client.post("/chat", content=b"{}", headers=headers).status_code == status
+
+
+def test_a_question_is_not_endless(client: TestClient):
+    headers = {"content-type": "application/json", "origin": f"http://127.0.0.1:{PORT}"}
+    assert client.post("/chat", content=b"x" * 1_000_001, headers=headers).status_code == 413
+
+    def endless():
+        yield b"{}"
+
+    assert client.post("/chat", content=endless(), headers=headers).status_code == 411
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/app.js",
+        "/data/runs.json",
+        "/data/run/concepts.parquet",
+        "/nothing",
+        "/data/run/search?q=" + "x" * 2000,
+        "/data/run/search?q=" + "x" * 5000,
+        "/data/none/run.json",
+        "/data/run/search?q=a",
+    ],
+)
+def test_every_answer_is_fenced(client: TestClient, path: str):
+    for answer in (client.get(path), client.get(path, headers={"host": "evil.example"}), client.delete(path)):
+        policy = dict(one.split(" ", 1) for one in answer.headers["content-security-policy"].split("; "))
+        assert policy["default-src"] == "'none'"
+        assert policy["script-src"] == "'self'"
+        assert policy["connect-src"] == "'self'"
+        assert policy["frame-ancestors"] == "'none'"
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert answer.headers["cache-control"] == "no-store"
+        assert "geolocation=()" in answer.headers["permissions-policy"]
+        assert "access-control-allow-origin" not in answer.headers
+        assert "server" not in answer.headers
+
+
+def test_who_forwards_a_port_is_told_how(client: TestClient):
+    answer = client.get("/", headers={"host": "localhost:9000"})
+    assert answer.status_code == 421
+    assert f"ssh -L {PORT}:localhost:{PORT}" in answer.json()["error"]
+
+
+POSTED = [
+    (b"host", f"127.0.0.1:{PORT}".encode()),
+    (b"origin", f"http://127.0.0.1:{PORT}".encode()),
+    (b"content-type", b"application/json"),
+]
+
+
+@pytest.mark.parametrize("more", [[], [(b"content-length", b"5")]])
+@pytest.mark.parametrize("coding", [b"chunked", b"identity", b"Chunked, gzip"])
+def test_a_question_comes_in_one_piece(client: TestClient, more: list, coding: bytes):
+    headers = [*POSTED, *more, (b"transfer-encoding", coding)]
+    assert raw_request(client, "/chat", headers, "POST")["status"] == 411
+
+
+def test_bytes_are_counted_whatever_the_headers_say(opened: list[Opened]):
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        while taken < 50_000_000:
+            taken += 100_000
+            yield b"x" * 100_000
+
+    with served(opened, endpoint=Endpoint("http://127.0.0.1:9/v1", "nobody")) as client:
+        answer = raw_request(client, "/chat", [*POSTED, (b"content-length", b"5")], "POST", endless())
+    assert answer["status"] == 413
+    assert taken <= 1_200_000

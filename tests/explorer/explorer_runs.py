@@ -32,7 +32,11 @@ HUGE = 1_000_000
 """Characters of the longest prompt."""
 BEFORE, AFTER = "Answer the question.\n\n", "\nAnswer:"
 SECRETS = ("zebrafish", "quartzite", "marzipan")
-"""Words that stand only in prompts, only in responses, and only in expected answers."""
+"""Words that stand only in prompts, only in responses, and only in expected answers; and where such texts may be
+quoted: in the command, in settings, warnings, reasons, ids and groups."""
+HOME = "/home/alice"
+"""A folder of somebody's; what is mailed must not name it."""
+MODEL = f"{HOME}/models/<b>tiny"
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def _item(rng: np.random.Generator, name: str, number: int, i: int) -> dict[str,
         prompt = f"{HOSTILE[i]} {prompt}"
     if (number, i) == (0, len(HOSTILE)):
         prompt = f"{prompt} " + "x" * (HUGE - len(prompt) - 1)
-    excluded = "no tokens of its own" if number == 3 or (number == 1 and i % 40 == 39) else None
+    excluded = "longer than the context: 600 > 512 tokens" if number == 3 or (number == 1 and i % 40 == 39) else None
     unscored = excluded is None and (number == 2 or (number == 1 and i % 11 == 5))
     chance = 0.05 if "Roman" in prompt else 1.0 if "prices" in prompt else 0.45
     score = float(rng.random() < chance)
@@ -119,7 +123,7 @@ def _item(rng: np.random.Generator, name: str, number: int, i: int) -> dict[str,
     hostile = HOSTILE[i % len(HOSTILE)] if i % 5 == 0 else "plain"
     return {
         "benchmark": name,
-        "item_id": f"{i}" if i % 9 else f"{i}<b>&amp;\u202e",
+        "item_id": _id(number, i),
         "prompt": prompt,
         "text": text,
         "response": None if excluded else f"{SECRETS[1]} {hostile}",
@@ -127,11 +131,11 @@ def _item(rng: np.random.Generator, name: str, number: int, i: int) -> dict[str,
         "score": None if excluded or unscored else score,
         "epochs": 1,
         "policy": ("exact", "choice", "imported", "exact")[number],
-        "group": (None, ("even", "<i>odd</i>")[i % 2])[number == 1],
+        "group": (None, ("even", "<i>odd</i>")[i % 2], f"on {SECRETS[0]}", None)[number],
         "n_span_tokens": 0 if excluded else len(_tokens(prompt)),
         "n_tokens": len(_tokens(text)),
         "excluded": excluded,
-        "unscored": "excluded" if excluded else "no answer could be read" if unscored else None,
+        "unscored": "excluded" if excluded else _reason(number, i) if unscored else None,
         "own_start": len(BEFORE),
         "own_end": len(BEFORE) + len(prompt),
         "logprobs": [-0.5 * (i % 7) - 0.1, -2.25] if number == 1 and not excluded else [],
@@ -139,6 +143,18 @@ def _item(rng: np.random.Generator, name: str, number: int, i: int) -> dict[str,
         "details": f'{{"verdict": "<b>{SECRETS[1]}</b>", "n": {i}}}' if i % 4 == 0 else None,
         "identity": None,
     }
+
+
+def _id(number: int, i: int) -> str:
+    """An item's id; of an imported benchmark it is the question."""
+    plain = f"{i}" if i % 9 else f"{i}<b>&amp;\u202e"
+    return f"What of {SECRETS[0]} {plain}?" if number == 2 else plain
+
+
+def _reason(number: int, i: int) -> str:
+    """Why an item has no score: in the project's own words, or in somebody else's."""
+    foreign = f"the judge says {SECRETS[1]}, see {HOME}/judge.log"
+    return foreign if number == 2 and i % 2 else "the source gives no score"
 
 
 def _tokens(text: str) -> list[tuple[str, int, int]]:
@@ -230,8 +246,9 @@ def _config() -> RunConfig:
     names[0] |= {"before": f"Few shots: {SECRETS[0]}", "scope": "sums of small numbers"}
     return RunConfig.model_validate(
         {
-            "model": {"name": "tiny/<b>model</b>", "system_prompt": f"You like {SECRETS[0]}."},
-            "sae": {"folder": "none"},
+            "out": f"{HOME}/runs/a run",
+            "model": {"name": MODEL, "system_prompt": f"You like {SECRETS[0]}."},
+            "sae": {"folder": f"{HOME}/sae", "dictionary": f"{HOME}/dictionary"},
             "benchmarks": names,
         }
     )
@@ -241,7 +258,11 @@ def _manifest(
     items: pl.DataFrame, shards: dict[str, list[str]], config: RunConfig, evidence: dict[str, object]
 ) -> dict[str, object]:
     report = {"benchmark": NAMES[1], "format": "inspect", "model": "another-model", "files": []}
-    warning = "the log is of the model 'another-model', the activations come from 'tiny/<b>model</b>'."
+    warnings = [
+        f"{NAMES[1]}: the log is of the model 'another-model', the activations come from '{MODEL}'.",
+        f"record 3 of {HOME}/log.json says {SECRETS[1]}",
+    ]
+    left_out = (("7", "the record holds no prompt"), ("9", "the record holds no prompt"), ("11", f"odd: {SECRETS[2]}"))
     benchmarks = [
         {
             "name": name,
@@ -249,18 +270,19 @@ def _manifest(
             "content_sha256": "cd" * 32,
             "policy": ", ".join(items.filter(pl.col("benchmark") == name)["policy"].unique()),
             "scope": (None, "sums of small numbers")[number == 0],
-            "left_out": [{"where": f"b{number}.jsonl:{line}", "reason": "no <b>answer</b>"} for line in (7, 9)],
-            "source": [{**report, "warnings": [f"{name}: {warning}"]}] if number == 1 else [],
+            "left_out": [{"where": f"{HOME}/b{number}.jsonl:{line}", "reason": why} for line, why in left_out],
+            "source": [{**report, "warnings": warnings}] if number == 1 else [],
+            "figures": {"refusal": {"summary": ["declined 10.0% of 90 items"]}} if number == 1 else {},
             "shards": shards[name],
         }
         for number, name in enumerate(NAMES)
     ]
     return {
         "created": "2026-11-24T15:40:00+00:00",
-        "command": "cgaps run tiny.yaml --out 'a <b>run</b>'",
+        "command": f"cgaps run {HOME}/tiny.yaml --out 'a <b>run</b>' --note 'of {SECRETS[0]}'",
         "versions": {"python": "3.11.7", "competency-gaps": "0.1.0"},
         "model": {
-            "name": "tiny/<b>model</b>",
+            "name": MODEL,
             "class": "LlamaForCausalLM",
             "dtype": "float32",
             "hidden_size": 32,

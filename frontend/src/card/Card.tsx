@@ -35,7 +35,7 @@ export function Card() {
         </>
       )}
       <h2>Run card</h2>
-      <dl className="facts sheet">
+      <dl className="facts sheet" data-testid="run-card">
         {run.card.map((one) => (
           <div key={one.name}>
             <dt>{visible(one.name)}</dt>

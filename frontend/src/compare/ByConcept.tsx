@@ -208,7 +208,7 @@ function differenceColumns(table: Table, question: Question): GridColumn[] {
     text: (row) => text(table, `verdict_${side}`, row) ?? NO_VERDICT, show: (row) => <Status status={text(table, `verdict_${side}`, row)} />,
   });
   const measure = (side: "a" | "b"): GridColumn => ({
-    key: side, title: `${name} ${side.toUpperCase()}`, hint: `${log ? "Coverage (chi_bench)" : "Adjusted gap"} in run ${side.toUpperCase()}${log ? "" : ", with its interval"}`,
+    key: side, title: `${name} ${side.toUpperCase()}`, hint: `${log ? "Coverage (χ bench)" : "Adjusted gap"} in run ${side.toUpperCase()}${log ? "" : ", with its interval"}`,
     align: "end", width: log ? 116 : 184, text: value(side),
     show: log ? undefined : (row) => <Measured kind="signed" value={of(side)(row)} low={of(`${side}_low`)(row)} high={of(`${side}_high`)(row)} />,
   });

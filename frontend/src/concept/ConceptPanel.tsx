@@ -7,7 +7,7 @@ import { shownToken, visible } from "../text";
 import { Probes } from "../card/Probes";
 import { address, useRoute } from "../app/route";
 import { Hint } from "../ui/Hint";
-import { Measured, Status } from "../ui/Marks";
+import { ConceptLink, Measured, Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 import { CopyLink } from "../ui/CopyLink";
 import { Activation } from "./Activation";
@@ -30,10 +30,24 @@ export function ConceptPanel({ concept }: { concept: number }) {
     <article className="concept">
       <Head concept={concept} table={table.data} detail={detail.data} />
       <p className="verdict" data-testid="concept-verdict">{verdict(run, table.data, concept)}</p>
+      <Together concept={concept} table={table.data} />
       <p>{coverage(run, table.data, concept)}</p>
       <Numbers concept={concept} table={table.data} />
       {detail.data ? <Rest table={table.data} detail={detail.data} /> : <Loading what="its items" />}
     </article>
+  );
+}
+
+/** The group of concepts that occur together, of which one stands for all. */
+function Together({ concept, table }: { concept: number; table: Table }) {
+  const leader = number(table, "leader", concept);
+  const followers = number(table, "followers", concept) ?? 0;
+  if (leader === null || (leader === concept && followers === 0)) return null;
+  if (leader === concept) return <p>Its items explain the gap of {plural(followers, "other concept")} too: they occur together.</p>;
+  return (
+    <p data-testid="concept-leader">
+      Its gap is explained by the items of <ConceptLink concept={leader} label={text(table, "label", leader)} />: they occur together.
+    </p>
   );
 }
 

@@ -28,7 +28,7 @@ export function Chips({ themes }: { themes: ThemeFile | null }) {
     const value = bound(params, name);
     if (value !== null) chips.push({ text: `${text} ${value}`, params: [name] });
   };
-  range("n_eff", "n eff ≥");
+  range("n_eff", "n_eff ≥");
   range("qmax", "q ≤");
   range("liftmin", "lift ≥");
   range("liftmax", "lift ≤");

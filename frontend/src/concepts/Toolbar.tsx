@@ -92,7 +92,7 @@ function More() {
       </Popover.Target>
       <Popover.Dropdown className="popover" aria-label="Filters">
         <div className="pair-of">
-          <Bound param="n_eff" label="n eff, at least" min={0} step={10} />
+          <Bound param="n_eff" label="n_eff, at least" min={0} step={10} />
           <Bound param="qmax" label="q, at most" min={0} max={1} step={0.01} />
           <Bound param="liftmin" label="lift, from" step={0.5} />
           <Bound param="liftmax" label="lift, to" step={0.5} />

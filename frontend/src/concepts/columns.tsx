@@ -1,5 +1,6 @@
 /** The columns of the table of concepts: which there are, and how their cells are drawn. */
 import type { CSSProperties } from "react";
+import { go } from "../app/route";
 import type { Face } from "../app/state";
 import { number, type Table, text } from "../data/table";
 import type { ColumnSpec, RunInfo } from "../data/types";
@@ -87,6 +88,7 @@ function columnOf(spec: ColumnSpec, table: Table): GridColumn {
     align: spec.kind === "text" || spec.kind === "word" ? "start" : "end",
     largestFirst: !["text", "word", "probability", "signed"].includes(spec.kind),
   };
+  if (spec.key === "followers") return { ...base, align: "start", text: (row) => together(table, row), show: (row) => <Together table={table} row={row} /> };
   if (spec.kind === "word") return { ...base, show: (row) => <Status status={text(table, spec.key, row)} /> };
   if (!spec.interval) return base;
   const scale = reach(spec, table);
@@ -100,6 +102,19 @@ function columnOf(spec: ColumnSpec, table: Table): GridColumn {
       </span>
     ),
   };
+}
+
+/** How many concepts its items explain too, or the one whose items explain it; empty: no group, for there is no verdict. */
+function together(table: Table, row: number): string {
+  const leader = number(table, "leader", row);
+  if (leader === null) return "";
+  return leader === row ? integer(number(table, "followers", row)) : `with ${leader}`;
+}
+
+function Together({ table, row }: { table: Table; row: number }) {
+  const leader = number(table, "leader", row);
+  if (leader === null || leader === row) return <>{together(table, row)}</>;
+  return <button type="button" className="link" tabIndex={-1} onClick={() => go({ params: { concept: leader, item: null } })}>with {leader}</button>;
 }
 
 function cellText(spec: ColumnSpec, table: Table, row: number): string {

@@ -10,7 +10,7 @@ import { diverging, sequential } from "../ui/colours";
 const MATRICES = {
   jaccard: { name: "Jaccard", sentence: "Share of the concepts that either covers which both cover. 1: the same concepts." },
   cosine: { name: "Cosine", sentence: "Cosine of coverage, which also weighs how strongly concepts are exercised. 1: the same profile." },
-  spearman: { name: "Spearman", sentence: "Rank correlation of performance (chi_model) over shared concepts. 1: the same order, −1: the reverse." },
+  spearman: { name: "Spearman", sentence: "Rank correlation of performance (χ model) over shared concepts. 1: the same order, −1: the reverse." },
 };
 type Matrix = keyof typeof MATRICES;
 

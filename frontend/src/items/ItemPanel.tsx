@@ -116,7 +116,7 @@ function Options({ item: { logprobs, policy } }: { item: ItemDetail }) {
       <h3>Log-probability of each {choice ? "option" : "option or sentence"}, in nats</h3>
       <p className="soft">
         Summed over its tokens, in the order of the item.
-        {choice && " Texts of options are not kept, but of two: the response is the chosen one, the expected answer the right one."}
+        {choice && " The response above is the chosen one, by this sum or by length as the policy says; the run keeps no texts of the others."}
       </p>
       <ol className="options" data-testid="item-options">
         {logprobs.map((one, i) => <li key={i} className={one === best ? "likeliest" : undefined}>{decimal(one)}{one === best && " likeliest"}</li>)}

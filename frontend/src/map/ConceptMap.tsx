@@ -28,7 +28,7 @@ const COLOUR_NAMES: Record<Colouring, string> = {
 };
 
 const AXES: { x: Axis; y: Axis } = {
-  x: { title: "Coverage (chi_bench)", log: true, text: (value) => magnitude(value) },
+  x: { title: "Coverage (χ bench)", log: true, text: (value) => magnitude(value) },
   y: { title: "Adjusted gap", log: false, text: signed, neutral: 0 },
 };
 

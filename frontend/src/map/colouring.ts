@@ -148,7 +148,7 @@ function byCoverage({ table, all, rows, dark }: Subject): Colours {
     layer: (row) => (values[row] === 0 ? 2 : Number.isNaN(values[row]!) ? 0 : 1),
     pale: () => false,
     legend: {
-      kind: "ramp", note: null, title: "Coverage (chi_bench), logarithmic", stops: stops(scale),
+      kind: "ramp", note: null, title: "Coverage (χ bench), logarithmic", stops: stops(scale),
       ticks: [0, 0.5, 1].map((at) => ({ at, text: magnitude(Number((10 ** (start + at * (end - start))).toPrecision(2))) })),
       others: others.filter((one) => one.count > 0),
     },

@@ -131,7 +131,7 @@ export function Grid({ columns, order, sort, onSort, onOpen, opened, label, test
           rowHeight={rowHeight}
           infiniteInitialRowCount={order.length}
           onGridReady={onReady}
-          onRowClicked={({ node }) => !getSelection()?.toString() && open(node)}
+          onRowClicked={({ node, event }) => !getSelection()?.toString() && !onLink(event) && open(node)}
           onCellKeyDown={({ node, event, ...of }) => event instanceof KeyboardEvent && "column" in of && onKey(node, of.column.getColId(), event)}
           focusGridInnerElement={onEntered}
         />
@@ -140,6 +140,9 @@ export function Grid({ columns, order, sort, onSort, onOpen, opened, label, test
     </section>
   );
 }
+
+/** What stands in a cell and leads elsewhere does so itself. */
+const onLink = (event: Event | null | undefined) => event?.target instanceof Element && event.target.closest("a, button") !== null;
 
 /** Undefined for a place that is about to go, where fewer rows are shown than before. */
 const rowAt = (latest: Latest, node: IRowNode | null): number | undefined => (node?.rowIndex == null ? undefined : latest.order[node.rowIndex]);

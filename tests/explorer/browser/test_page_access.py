@@ -15,7 +15,7 @@ VIEWS = {
     "correlation": "correlation-sentence",
     "suggestions": "suggestion",
     "chat": "chat-off",
-    "card": "benchmark-picker",
+    "card": "run-card",
     "concepts?concept=2": "concept-benchmarks",
     "items?item=1": "item-title",
     "concepts?face=benchmark&bench=0": "concept-grid",

@@ -1,9 +1,13 @@
 import { ActionIcon, Alert, Anchor, NavLink, SegmentedControl, Select, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { IconMoon, IconSun } from "@tabler/icons-react";
-import { useEffect } from "react";
-import { visible } from "../text";
+import { useEffect, useRef, useState } from "react";
+import { readRun, readThemes } from "../data/hooks";
+import type { RunInfo } from "../data/types";
+import { shorten, visible } from "../text";
 import { Boundary } from "../ui/State";
+import { carried } from "./carry";
 import { Details } from "./Details";
+import { oddities } from "./odd";
 import { address, go, useRoute } from "./route";
 import { useBenchmark, useFace, useRun, useRunList } from "./state";
 import { MENU } from "./views";
@@ -31,6 +35,7 @@ export function Shell({ unknown }: { unknown: string | null }) {
               There is no run “{visible(unknown)}” in this explorer.
             </Alert>
           )}
+          <Odd />
           <Boundary key={`${run.key}/${entry.view}`}>
             <entry.show />
           </Boundary>
@@ -41,25 +46,58 @@ export function Shell({ unknown }: { unknown: string | null }) {
   );
 }
 
+/** What the address asks for in vain. */
+function Odd() {
+  const run = useRun();
+  const route = useRoute();
+  const found = oddities(route, run);
+  if (found.length === 0) return null;
+  return (
+    <Alert color="yellow" mb="md" data-testid="odd-address" title="Not all of this address could be followed">
+      {found.map((one) => <div key={one}>{one}</div>)}
+    </Alert>
+  );
+}
+
+/** Shows another run, with whatever of the address is true of it too. */
+async function goToRun(key: string, from: RunInfo, params: URLSearchParams): Promise<void> {
+  try {
+    const to = await readRun(key);
+    const themes = from.has.themes && to.has.themes && (params.has("theme") || params.has("subtheme")) ? await Promise.all([readThemes(from.key), readThemes(key)]) : null;
+    go({ run: key, params: carried(params, from, to, themes) });
+  } catch {
+    // The run itself says why it cannot be read.
+    go({ run: key });
+  }
+}
+
 function Top() {
   const run = useRun();
   const { runs } = useRunList();
   const face = useFace();
   const benchmark = useBenchmark();
+  const route = useRoute();
+  const [unfolded, setUnfolded] = useState(false);
   return (
     <header className="top">
-      <a className="brand" href={address(useRoute(), { view: "overview" })}>Competency Gaps</a>
+      <a className="brand" href={address(route, { view: "overview" })}>Competency Gaps</a>
+      {/* Seen in narrow windows only, where the pickers would take a fifth of the page. */}
+      <button type="button" className="link fold" aria-expanded={unfolded} aria-controls="pickers" data-testid="fold" onClick={() => setUnfolded(!unfolded)}>
+        {benchmark === null ? "All benchmarks" : shorten(visible(run.benchmarks[benchmark]!.name), 24)} <span aria-hidden="true">{unfolded ? "▴" : "▾"}</span>
+      </button>
+      <div id="pickers" className={unfolded ? "pickers unfolded" : "pickers"}>
       {runs.length > 1 && (
         <Select aria-label="Run" size="xs" w={220} value={run.key} allowDeselect={false} data-testid="run-picker"
-          data={runs.map((one) => ({ value: one.key, label: visible(one.title) }))} onChange={(key) => key && go({ run: key })} />
+          data={runs.map((one) => ({ value: one.key, label: visible(one.title) }))} onChange={(key) => key && void goToRun(key, run, route.params)} />
       )}
       <Select aria-label="Benchmark" size="xs" w={220} value={benchmark === null ? "" : String(benchmark)} allowDeselect={false} searchable={run.benchmarks.length > 8}
         data-testid="benchmark-picker"
-        data={[{ value: "", label: `All ${run.benchmarks.length} benchmarks` }, ...run.benchmarks.map((one, place) => ({ value: String(place), label: visible(one.name) }))]}
+        data={[{ value: "", label: run.benchmarks.length === 1 ? "The whole suite" : `All ${run.benchmarks.length} benchmarks` }, ...run.benchmarks.map((one, place) => ({ value: String(place), label: visible(one.name) }))]}
         onChange={(place) => go({ params: { bench: place || null } })} />
       <SegmentedControl aria-label="Question" size="xs" value={face} data-testid="face"
         data={[{ value: "model", label: "Model gaps" }, { value: "benchmark", label: "Benchmark gaps" }]}
         onChange={(chosen) => go({ params: { face: chosen === "model" ? null : chosen } })} />
+      </div>
       <span className="spring" />
       {run.redacted && <span className="badge">redacted: prompts and responses left out</span>}
       <ColourScheme />
@@ -82,8 +120,11 @@ function ColourScheme() {
 
 function Menu() {
   const route = useRoute();
+  const place = useRef<HTMLElement>(null);
+  // In a narrow window the menu is one line, wider than the window.
+  useEffect(() => place.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [route.view]);
   return (
-    <nav className="menu" aria-label="Views">
+    <nav className="menu" aria-label="Views" ref={place}>
       {MENU.map(({ view, title, icon: Icon }) => (
         <NavLink key={view} href={address(route, { view })} active={route.view === view} aria-current={route.view === view ? "page" : undefined}
           label={title} leftSection={<Icon size={18} stroke={1.6} />} data-testid={`menu-${view}`} />

@@ -8,6 +8,8 @@ export interface Route {
   /** Empty: the first run. */
   run: string;
   view: View;
+  /** A view that the address names and that is not there: the overview stands in its place. */
+  unknown: string | null;
   params: URLSearchParams;
 }
 
@@ -25,9 +27,11 @@ const SHARED = ["face", "bench", "concept", "item"];
 export function parse(hash: string): Route {
   const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
   const [run = "", view = ""] = path.split("/");
+  const known = VIEWS.includes(view as View);
   return {
     run: safeDecoded(run),
-    view: VIEWS.includes(view as View) ? (view as View) : "overview",
+    view: known ? (view as View) : "overview",
+    unknown: known || view === "" ? null : view,
     params: new URLSearchParams(query),
   };
 }
@@ -46,7 +50,7 @@ export function address(route: Route, change: Change): string {
   const sameView = view === route.view && (change.run === undefined || change.run === route.run);
   const otherRun = change.run !== undefined && change.run !== route.run;
   for (const [key, value] of route.params) {
-    // Benchmarks, concepts and items are numbers within a run.
+    // What else is true of another run is for the caller to say.
     if (otherRun && key !== "face") continue;
     if (sameView || SHARED.includes(key)) kept.set(key, value);
   }

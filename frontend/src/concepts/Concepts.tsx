@@ -70,7 +70,7 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
   const onSort = useCallback((next: Sort | null) => go({ params: { sort: writeSort(next) } }, true), []);
   const onOpen = useCallback((row: number) => go({ params: { concept: row, item: null } }), []);
   const title = sort && grid.find((column) => column.key === sort.key)?.title;
-  const view = { run, table: all, rows, specs: shown, each, address: address({ run: run.key, view: "concepts", params }, {}) };
+  const view = { run, table: all, rows, specs: shown, each, address: address({ run: run.key, view: "concepts", unknown: null, params }, {}) };
   return (
     <>
       <Toolbar run={run} columns={specs} shown={columns} defaults={defaultColumns(run, face, benchmark)} onDownload={(kind) => download(kind, view)} />

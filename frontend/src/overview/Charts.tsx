@@ -1,6 +1,6 @@
 import { useComputedColorScheme } from "@mantine/core";
 import { useMemo } from "react";
-import { useBenchmark, useFace, useRun } from "../app/state";
+import { useFace, useRun } from "../app/state";
 import { useTable } from "../data/hooks";
 import { numbers, select, type Table, texts, value } from "../data/table";
 import type { Benchmark } from "../data/types";
@@ -15,8 +15,7 @@ import { sequential } from "../ui/colours";
 export function Charts({ table }: { table: Table }) {
   const face = useFace();
   const run = useRun();
-  const benchmark = useBenchmark();
-  const alive = useMemo(() => select(table.rows, [(row) => value(table, "alive", row) === true]), [table]);
+  const alive = useMemo(() => aliveRows(table), [table]);
   const first = <Quadrants key="map" table={table} />;
   const second = <MissingShares key="missing" benchmarks={run.benchmarks} />;
   return (
@@ -26,17 +25,21 @@ export function Charts({ table }: { table: Table }) {
         <Distribution table={table} rows={alive} what="chi_bench" />
         <Distribution table={table} rows={alive} what="chi_model" />
       </div>
-      {benchmark !== null && <OfBenchmark place={benchmark} alive={alive} />}
     </>
   );
 }
 
-/** Both distributions within the benchmark that the page is set to. */
-function OfBenchmark({ place, alive }: { place: number; alive: Uint32Array }) {
+const aliveRows = (table: Table) => select(table.rows, [(row) => value(table, "alive", row) === true]);
+
+/** Both distributions within one benchmark. */
+export function BenchmarkCharts({ place }: { place: number }) {
   const run = useRun();
+  const suite = useTable(run.key, "concepts.parquet");
   const table = useTable(run.key, `concepts/${place}.parquet`);
-  if (table.error) return <Failed error={table.error} />;
-  if (!table.data) return <Loading what="the benchmark's concepts" />;
+  const alive = useMemo(() => (suite.data ? aliveRows(suite.data) : null), [suite.data]);
+  const error = suite.error ?? table.error;
+  if (error) return <Failed error={error} />;
+  if (!table.data || !alive) return <Loading what="the benchmark's concepts" />;
   const name = visible(run.benchmarks[place]!.name);
   return (
     <div className="two">

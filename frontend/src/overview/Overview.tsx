@@ -1,13 +1,14 @@
 import { Alert, Anchor } from "@mantine/core";
 import { address, linked, useRoute } from "../app/route";
-import { useFace, useRun } from "../app/state";
+import { type Face, useBenchmark, useFace, useRun } from "../app/state";
 import { useTable, useThemes } from "../data/hooks";
-import type { Finding } from "../data/types";
-import { integer } from "../format";
+import type { Finding, RunInfo } from "../data/types";
+import { integer, plural } from "../format";
 import { visible } from "../text";
 import { Verdicts } from "../card/Verdicts";
 import { Failed, Loading } from "../ui/State";
-import { Charts } from "./Charts";
+import { BenchmarkCharts, Charts } from "./Charts";
+import { benchmarkFindings } from "./ofBenchmark";
 import { ThemeList } from "./ThemeList";
 import "./overview.css";
 
@@ -15,15 +16,18 @@ import "./overview.css";
 export function Overview() {
   const run = useRun();
   const face = useFace();
+  const benchmark = useBenchmark();
   return (
     <div className="overview">
       <p className="eyebrow">
         {visible(run.model)} · {integer(run.items)} items · {integer(run.benchmarks.length)} benchmark{run.benchmarks.length === 1 ? "" : "s"} · {integer(run.width)} concepts
       </p>
-      <h1 className="question">{visible(run.question)}</h1>
+      <h1 className="question">{question(run, face)}</h1>
       {run.cautions.filter((one) => one.tone === "bad").map((one) => (
         <Alert key={one.text} color="orange" mb="sm" className="caution">{visible(one.text)}</Alert>
       ))}
+      {benchmark !== null && <OfBenchmark place={benchmark} />}
+      {benchmark !== null && <h2 data-testid="of-suite">All {plural(run.benchmarks.length, "benchmark")}</h2>}
       <ul className="findings" data-testid="findings">
         {ordered(run.findings, face).map((finding) => <Line key={finding.number + finding.sentence} finding={finding} />)}
       </ul>
@@ -34,8 +38,30 @@ export function Overview() {
   );
 }
 
+/** The question that the page is set to. */
+function question(run: RunInfo, face: Face): string {
+  if (face === "model") return visible(run.question);
+  return run.benchmarks.length === 1 ? `What does ${visible(run.benchmarks[0]!.name)} leave out?` : `What do the ${integer(run.benchmarks.length)} benchmarks leave out?`;
+}
+
+/** What is found in the benchmark that the page is set to, and its distributions. */
+function OfBenchmark({ place }: { place: number }) {
+  const run = useRun();
+  const face = useFace();
+  const one = run.benchmarks[place]!;
+  return (
+    <section data-testid="benchmark-findings">
+      <h2>In <bdi>{visible(one.name)}</bdi></h2>
+      <ul className="findings">
+        {benchmarkFindings(one, place, face).map((finding) => <Line key={finding.sentence} finding={finding} />)}
+      </ul>
+      <BenchmarkCharts place={place} />
+    </section>
+  );
+}
+
 /** What the chosen question is about comes first. */
-function ordered(findings: Finding[], face: string): Finding[] {
+function ordered(findings: Finding[], face: Face): Finding[] {
   const performance = (one: Finding) => one.tone !== "" || one.link?.startsWith("items") === true;
   const first = findings.filter((one) => performance(one) === (face === "model"));
   return [...first, ...findings.filter((one) => !first.includes(one))];

@@ -1,0 +1,54 @@
+/** What of an address is true of another run as well: its concepts are the same if its SAE is, its benchmarks if their names are. */
+import type { RunInfo, Theme, ThemeFile } from "../data/types";
+
+type Suite = Pick<RunInfo, "key" | "sae_sha256" | "benchmarks">;
+
+/** Parameters that speak of concepts by their numbers. */
+const OF_CONCEPTS = ["concept", "ids", "at"];
+/** Parameters whose value is a benchmark's place. */
+const OF_BENCHMARKS = ["bench", "x", "y"];
+/** Parameters that speak of one run's items or themes. */
+const OF_RUN = ["item", "group", "theme", "subtheme", "with"];
+
+/** The parameters of an address to the same view of another run. `themes`: those of both runs, where they have any. */
+export function carried(params: URLSearchParams, from: Suite, to: Suite, themes: [ThemeFile, ThemeFile] | null): Record<string, string> {
+  const same = from.sae_sha256 !== null && from.sae_sha256 === to.sae_sha256;
+  const kept: Record<string, string> = {};
+  for (const [name, value] of params) {
+    if (OF_RUN.includes(name) || (OF_CONCEPTS.includes(name) && !same)) continue;
+    const moved = OF_BENCHMARKS.includes(name) ? placeThere(value, from, to) : name === "sort" ? sortThere(value, from, to) : value;
+    if (moved !== null) kept[name] = moved;
+  }
+  // Compared with the run that is now looked at, the two change sides.
+  const other = params.get("with");
+  if (other !== null) kept.with = other === to.key ? from.key : other;
+  if (same && themes) Object.assign(kept, themesThere(params, themes));
+  return kept;
+}
+
+function placeThere(place: string, from: Suite, to: Suite): string | null {
+  const name = from.benchmarks[Number(place)]?.name;
+  const found = to.benchmarks.findIndex((one) => one.name === name);
+  return name === undefined || found < 0 ? null : String(found);
+}
+
+/** A sort by the column of one benchmark, `-gap@3`, names its place. */
+function sortThere(sort: string, from: Suite, to: Suite): string | null {
+  const found = /^(.*)@(\d+)$/.exec(sort);
+  if (!found) return sort;
+  const place = placeThere(found[2]!, from, to);
+  return place === null ? null : `${found[1]}@${place}`;
+}
+
+/** Themes of the same number and name. */
+function themesThere(params: URLSearchParams, [here, there]: [ThemeFile, ThemeFile]): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const level of ["theme", "subtheme"] as const) {
+    const id = params.get(level);
+    if (id === null) continue;
+    const named = (file: ThemeFile) => file.themes.find((one: Theme) => one.level === level && String(one.id) === id);
+    const [a, b] = [named(here), named(there)];
+    if (a && b && a.name === b.name) kept[level] = id;
+  }
+  return kept;
+}

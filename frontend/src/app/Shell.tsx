@@ -9,6 +9,7 @@ import { carried } from "./carry";
 import { Details } from "./Details";
 import { oddities } from "./odd";
 import { address, go, useRoute } from "./route";
+import { runName } from "./runName";
 import { useBenchmark, useFace, useRun, useRunList } from "./state";
 import { MENU } from "./views";
 
@@ -88,7 +89,7 @@ function Top() {
       <div id="pickers" className={unfolded ? "pickers unfolded" : "pickers"}>
       {runs.length > 1 && (
         <Select aria-label="Run" size="xs" w={220} value={run.key} allowDeselect={false} data-testid="run-picker"
-          data={runs.map((one) => ({ value: one.key, label: visible(one.title) }))} onChange={(key) => key && void goToRun(key, run, route.params)} />
+          data={runs.map((one) => ({ value: one.key, label: runName(one, runs) }))} onChange={(key) => key && void goToRun(key, run, route.params)} />
       )}
       <Select aria-label="Benchmark" size="xs" w={220} value={benchmark === null ? "" : String(benchmark)} allowDeselect={false} searchable={run.benchmarks.length > 8}
         data-testid="benchmark-picker"

@@ -152,9 +152,12 @@ function Differences({ table, rows, question }: { table: Table; rows: Uint32Arra
   const order = useMemo(() => {
     const chosen = select(table.rows, tests(table, rows, { query, changedOnly, from, to }));
     const sort = readSort(sortParam);
-    return sort ? sorted(table, chosen, sort) : changedFirst(table, chosen);
+    return sort && sort.key in table.columns ? sorted(table, chosen, sort) : changedFirst(table, chosen);
   }, [table, rows, query, changedOnly, from, to, sortParam]);
   const columns = useMemo(() => differenceColumns(table, question), [table, question]);
+  const sort = readSort(sortParam);
+  const title = sort && columns.find((column) => column.key === sort.key)?.title;
+  const said = sort && title ? `by ${title}, ${sort.descending ? "downwards" : "upwards"}` : "changed verdicts first, then the largest differences";
   const set = query || changedOnly || from || to;
   const clear = () => go({ params: { q: null, changed: null, from: null, to: null } });
   return (
@@ -165,11 +168,11 @@ function Differences({ table, rows, question }: { table: Table; rows: Uint32Arra
           rightSection={query ? <CloseButton size="xs" aria-label="Clear the search" onClick={() => go({ params: { q: null } }, true)} /> : undefined} />
         <Switch size="xs" label="Changed verdicts only" data-testid="compare-changed" checked={changedOnly} onChange={(event) => go({ params: { changed: event.currentTarget.checked ? 1 : null } })} />
         {from && to && <span className="badge">{visible(from)} in A, {visible(to)} in B</span>}
-        <span className="soft">{integer(order.length)} of {plural(rows.length, "concept")}</span>
+        <span className="soft">{integer(order.length)} of {plural(rows.length, "concept")}, {said}</span>
         {set && <Button size="xs" variant="subtle" onClick={clear}>Clear filters</Button>}
       </div>
       <div className="compare-grid">
-        <Grid columns={columns} order={order} sort={readSort(sortParam)} onSort={(sort) => go({ params: { sort: writeSort(sort) } })}
+        <Grid columns={columns} order={order} sort={sort} onSort={(sort) => go({ params: { sort: writeSort(sort) } })}
           onOpen={(concept) => go({ params: { concept, item: null } })} opened={opened} label="Concepts of both runs" testId="compare-table"
           empty={<Empty>No concept is like that. Clear the filters to see all.</Empty>} />
       </div>

@@ -1,11 +1,12 @@
 import { Button } from "@mantine/core";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { useThemes } from "../data/hooks";
 import type { RunInfo, Theme } from "../data/types";
 import { integer, percent, plural, signed } from "../format";
 import { shorten, visible } from "../text";
 import { Measured, Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
+import { themePairs } from "./byTheme";
 
 /** Both runs' benchmarks, those of one name in one line. */
 export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo }) {
@@ -60,19 +61,12 @@ const SHOWN = 15;
 
 function Themes({ first, second }: { first: Theme[]; second: Theme[] }) {
   const [all, setAll] = useState(false);
-  const top = (themes: Theme[]) => new Map(themes.filter((one) => one.level === "theme" && one.name).map((one) => [one.name!, one]));
-  const others = top(second);
-  const lines = [...top(first)]
-    .flatMap(([name, a]) => {
-      const b = others.get(name);
-      return b ? [{ name, a, b, difference: a.gap !== null && b.gap !== null ? b.gap - a.gap : null }] : [];
-    })
-    .sort((x, y) => Math.abs(y.difference ?? -1) - Math.abs(x.difference ?? -1) || Number(y.difference !== null) - Number(x.difference !== null));
+  const lines = useMemo(() => themePairs(first, second), [first, second]);
   const shown = all ? lines : lines.slice(0, SHOWN);
   return (
     <section aria-label="Themes of both runs">
       <h2>Themes</h2>
-      <p className="soft">{lines.length === 0 ? "No theme has the same name in both runs." : `${plural(lines.length, "theme")} of the same name, the largest difference of gaps first.`}</p>
+      <p className="soft">{lines.length === 0 ? "No theme has the same name in both runs." : `${plural(lines.length, "theme")} of the same name, the largest difference of gaps first${lines.at(-1)!.difference === null ? "; those that have no gap in one of the runs last" : ""}.`}</p>
       {lines.length > 0 && (
         <div className="compare-table" role="region" tabIndex={0} aria-label="Table of themes">
           <table data-testid="compare-themes">
@@ -85,8 +79,8 @@ function Themes({ first, second }: { first: Theme[]; second: Theme[] }) {
               {shown.map(({ name, a, b, difference }) => (
                 <tr key={name}>
                   <th scope="row"><bdi>{shorten(visible(name), 70)}</bdi></th>
-                  {[a, b].map((one, side) => <td key={side}><Measured kind="signed" value={one.gap} low={one.gap_low} high={one.gap_high} /></td>)}
-                  <td>{signed(difference)}</td>
+                  {[a, b].map((one, side) => <td key={side}><Measured kind="signed" digits={3} value={one.gap} low={one.gap_low} high={one.gap_high} /></td>)}
+                  <td>{signed(difference, 3)}</td>
                   {[a, b].map((one, side) => <td key={side}><Status status={one.performance_status} /></td>)}
                 </tr>
               ))}

@@ -10,6 +10,7 @@ import { Copied } from "../ui/Copied";
 import { Failed, Loading } from "../ui/State";
 import { ByBenchmark, ByTheme } from "./ByName";
 import { ByConcept } from "./ByConcept";
+import { runName } from "../app/runName";
 import { placeOf } from "./joined";
 import "./compare.css";
 
@@ -26,11 +27,11 @@ export function Compare() {
       {chosen === null ? <Alone /> : (
         <>
           <div className="compare-runs">
-            <div><span className="compare-side">A</span> <bdi>{named(run, runs)}</bdi></div>
+            <div><span className="compare-side">A</span> <bdi>{runName(run, runs)}</bdi></div>
             <div>
               <span className="compare-side">B</span>
               <Select size="xs" w={280} aria-label="Compare with" data-testid="compare-with" allowDeselect={false} value={chosen.key}
-                data={others.map((one) => ({ value: one.key, label: named(one, runs) }))} onChange={(key) => go({ params: { with: key } })} />
+                data={others.map((one) => ({ value: one.key, label: runName(one, runs) }))} onChange={(key) => go({ params: { with: key } })} />
             </div>
           </div>
           <With key={chosen.key} other={chosen.key} />
@@ -38,11 +39,6 @@ export function Compare() {
       )}
     </div>
   );
-}
-
-/** The title, with the key where several runs have it. */
-function named(run: { key: string; title: string }, runs: { key: string; title: string }[]): string {
-  return runs.filter((one) => one.title === run.title).length > 1 ? `${visible(run.title)} (${visible(run.key)})` : visible(run.title);
 }
 
 function Alone() {

@@ -136,7 +136,7 @@ function heatColumn(spec: ColumnSpec, benchmark: string, key: string, heat: Heat
     text: (row) => (key in table.columns ? written(spec.kind, number(table, key, row)) : "…"),
     style,
     align: "end",
-    width: 104,
+    width: 112,
     largestFirst: spec.key === "chi_bench",
   };
 }

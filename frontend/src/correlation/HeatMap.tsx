@@ -25,6 +25,7 @@ export function HeatMap({ x, y, matrix, onChoose }: { x: number; y: number; matr
   const values = run.overlap[shown];
   const roomy = run.benchmarks.length <= ROOM;
   const scale = shown === "spearman" ? (value: number) => diverging(dark)((value + 1) / 2) : sequential(dark);
+  const [from, low] = shown === "spearman" ? [-1, "−1"] : [0, "0"];
   const written = shown === "spearman" ? signed : decimal;
   const names = run.benchmarks.map((one) => shorten(visible(one.name), 28));
   return (
@@ -35,6 +36,10 @@ export function HeatMap({ x, y, matrix, onChoose }: { x: number; y: number; matr
           data={Object.entries(MATRICES).map(([value, { name }]) => ({ value, label: name }))} onChange={(chosen) => go({ params: { matrix: chosen === "jaccard" ? null : chosen } })} />
       </div>
       <p className="soft">{MATRICES[shown].sentence} Choose a cell to see the pair above.</p>
+      <p className="heat-scale" data-testid="heat-scale">
+        {low} <span className="heat-bar" aria-hidden="true" style={{ backgroundImage: `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map((at) => scale(from + (1 - from) * at)).join(", ")})` }} /> 1
+        <span>{names.length > 1 && "Hatched: a benchmark with itself."}{values.some((line, i) => line.some((value, j) => i !== j && value === null)) && ` ${roomy ? "N/A" : "Empty"}: not defined.`}</span>
+      </p>
       <div className="heat-place" role="region" tabIndex={0} aria-label={`${MATRICES[shown].name} of each pair`}>
         <table className={roomy ? "heat" : "heat small"} data-testid="correlation-heat" onKeyDown={moved}>
           <thead>

@@ -1,5 +1,5 @@
 /** Small marks that appear all over the page. */
-import { written } from "../format";
+import { decimal, signed } from "../format";
 import { shorten, shownToken, visible } from "../text";
 import { go } from "../app/route";
 
@@ -32,11 +32,12 @@ export function ConceptName({ concept, label, token = null, limit = 90 }: { conc
 }
 
 /** A value with its interval: `0.42 [0.31, 0.55]`. */
-export function Measured({ kind, value, low, high }: { kind: "decimal" | "signed"; value: number | null; low: number | null; high: number | null }) {
+export function Measured({ kind, value, low, high, digits = 2 }: { kind: "decimal" | "signed"; value: number | null; low: number | null; high: number | null; digits?: number }) {
+  const write = (one: number | null) => (kind === "signed" ? signed(one, digits) : decimal(one, digits));
   return (
     <span className="measured">
-      {written(kind, value)}
-      {value !== null && low !== null && high !== null && <span className="soft"> [{written(kind, low)}, {written(kind, high)}]</span>}
+      {write(value)}
+      {value !== null && low !== null && high !== null && <span className="soft"> [{write(low)}, {write(high)}]</span>}
     </span>
   );
 }

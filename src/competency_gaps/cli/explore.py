@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from competency_gaps.endpoint.client import Endpoint
 
 HOST = "127.0.0.1"
-"""Never another: what is served is for this machine's user."""
+"""Never another: what is served is for this machine; any account of it can read the run and ask the chat."""
 PORT = 8742
 NEARBY = 50
 """Ports that are tried, from the one that was asked for."""
@@ -42,6 +42,8 @@ def explore(
     timeout: TimeoutOption = 120.0,
 ) -> None:
     """Look at runs in a browser: tables, map, items, comparisons. Served to this machine only, until Ctrl-C.
+
+    Other accounts of this machine can read it too. Through ssh, forward the same port: ssh -L 8742:localhost:8742 HOST.
 
     With --base-url and --model, questions in plain language are answered by that endpoint; nothing else is sent.
     """
@@ -77,6 +79,9 @@ def explore(
         pass  # how it ends
     finally:
         listener.close()
+        # A thread that still prints while Python ends would end it with a fault.
+        server.should_exit = True
+        said.join()
 
 
 def _check_packages() -> None:

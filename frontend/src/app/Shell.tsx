@@ -1,4 +1,4 @@
-import { ActionIcon, Alert, Anchor, NavLink, SegmentedControl, Select, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { ActionIcon, Anchor, NavLink, SegmentedControl, Select, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { IconMoon, IconSun } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import { readRun, readThemes } from "../data/hooks";
@@ -32,9 +32,7 @@ export function Shell({ unknown }: { unknown: string | null }) {
       <div className={opened ? "stage with-panel" : "stage"}>
         <main id="main" tabIndex={-1} aria-label={entry.title}>
           {unknown !== null && (
-            <Alert color="yellow" mb="md" title="Another run is shown">
-              There is no run “{visible(unknown)}” in this explorer.
-            </Alert>
+            <div className="notice" role="status"><p>There is no run “{shorten(visible(unknown), 80)}” in this explorer: “{visible(run.title)}” is shown.</p></div>
           )}
           <Odd />
           <Boundary key={`${run.key}/${entry.view}`}>
@@ -54,9 +52,9 @@ function Odd() {
   const found = oddities(route, run);
   if (found.length === 0) return null;
   return (
-    <Alert color="yellow" mb="md" data-testid="odd-address" title="Not all of this address could be followed">
-      {found.map((one) => <div key={one}>{one}</div>)}
-    </Alert>
+    <div className="notice" role="status" data-testid="odd-address">
+      {found.map((one) => <p key={one}>{one}</p>)}
+    </div>
   );
 }
 
@@ -87,17 +85,17 @@ function Top() {
         {benchmark === null ? "All benchmarks" : shorten(visible(run.benchmarks[benchmark]!.name), 24)} <span aria-hidden="true">{unfolded ? "▴" : "▾"}</span>
       </button>
       <div id="pickers" className={unfolded ? "pickers unfolded" : "pickers"}>
-      {runs.length > 1 && (
-        <Select aria-label="Run" size="xs" w={220} value={run.key} allowDeselect={false} data-testid="run-picker"
-          data={runs.map((one) => ({ value: one.key, label: runName(one, runs) }))} onChange={(key) => key && void goToRun(key, run, route.params)} />
-      )}
-      <Select aria-label="Benchmark" size="xs" w={220} value={benchmark === null ? "" : String(benchmark)} allowDeselect={false} searchable={run.benchmarks.length > 8}
-        data-testid="benchmark-picker"
-        data={[{ value: "", label: run.benchmarks.length === 1 ? "The whole suite" : `All ${run.benchmarks.length} benchmarks` }, ...run.benchmarks.map((one, place) => ({ value: String(place), label: visible(one.name) }))]}
-        onChange={(place) => go({ params: { bench: place || null } })} />
-      <SegmentedControl aria-label="Question" size="xs" value={face} data-testid="face"
-        data={[{ value: "model", label: "Model gaps" }, { value: "benchmark", label: "Benchmark gaps" }]}
-        onChange={(chosen) => go({ params: { face: chosen === "model" ? null : chosen } })} />
+        {runs.length > 1 && (
+          <Select aria-label="Run" size="xs" w={220} value={run.key} allowDeselect={false} data-testid="run-picker"
+            data={runs.map((one) => ({ value: one.key, label: runName(one, runs) }))} onChange={(key) => key && void goToRun(key, run, route.params)} />
+        )}
+        <Select aria-label="Benchmark" size="xs" w={220} value={benchmark === null ? "" : String(benchmark)} allowDeselect={false} searchable={run.benchmarks.length > 8}
+          data-testid="benchmark-picker"
+          data={[{ value: "", label: run.benchmarks.length === 1 ? "The whole suite" : `All ${run.benchmarks.length} benchmarks` }, ...run.benchmarks.map((one, place) => ({ value: String(place), label: visible(one.name) }))]}
+          onChange={(place) => go({ params: { bench: place || null } })} />
+        <SegmentedControl aria-label="Question" size="xs" value={face} data-testid="face"
+          data={[{ value: "model", label: "Model gaps" }, { value: "benchmark", label: "Benchmark gaps" }]}
+          onChange={(chosen) => go({ params: { face: chosen === "model" ? null : chosen } })} />
       </div>
       <span className="spring" />
       {run.redacted && <span className="badge">redacted: prompts and responses left out</span>}
@@ -123,7 +121,9 @@ function Menu() {
   const route = useRoute();
   const place = useRef<HTMLElement>(null);
   // In a narrow window the menu is one line, wider than the window.
-  useEffect(() => place.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [route.view]);
+  useEffect(() => {
+    place.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [route.view]);
   return (
     <nav className="menu" aria-label="Views" ref={place}>
       {MENU.map(({ view, title, icon: Icon }) => (

@@ -53,7 +53,7 @@ export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
             <thead>
               <tr>
                 <th>Benchmark</th><th>Gap</th><th><span className="unseen">Gap as a bar</span></th><th>χ model</th><th>χ bench</th><th>Items</th>
-                <th>n_eff</th><th>Verdict</th>
+                <th>n_eff</th><th className="word">Verdict</th>
               </tr>
             </thead>
             <tbody>

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from competency_gaps.probes.targets import Target
 from competency_gaps.probes.verdict import Finding
-from competency_gaps.text import plural, shorten, signed, visible
+from competency_gaps.text import magnitude, plural, shorten, signed, visible
 
 
 def sentence(target: Target, found: Finding) -> str:
@@ -36,5 +36,5 @@ def sentence(target: Target, found: Finding) -> str:
             f"average is {found.expected:.2f}"
         )
     spread = f"{signed(found.difference_low)} to {signed(found.difference_high)}"
-    tests = f"p = {found.p_value:.2g}, q = {found.q_value:.2g}"
+    tests = f"p = {magnitude(found.p_value)}, q = {magnitude(found.q_value)}"
     return f"{heads[found.verdict]} {body}. Difference {signed(found.difference)} ({spread}), {tests}."

@@ -27,11 +27,15 @@ from competency_gaps.text import shorten, visible
 
 MARK = "cgaps-export.json"
 """Written last: a folder with it is a whole export, and may be replaced by the next one."""
+BEGUN = "cgaps-export.begun"
+"""Written first, and taken away last: a folder with it is an export that is being written, or was stopped."""
 DATA = "data"
 CONCEPTS, ITEMS = 256, 128
 """Details in a part."""
 DIGITS = 3
 """Significant digits of measures."""
+_HEAD = b'cgapsPart("'
+"""How each part's script begins."""
 _REPLACED = str.maketrans('\n\r"\\', "ÀÁÂÃ")
 _ORIGINAL = str.maketrans("ÀÁÂÃ", '\n\r"\\')
 
@@ -70,7 +74,7 @@ def export(
     Raises
     ------
     UserError
-        If the folder holds anything else, or the page was not built.
+        If the folder, or the one beside it in which the export is made, holds anything else, or the page was not built.
     """
     target = folder.resolve()
     _check_place(target)
@@ -78,7 +82,9 @@ def export(
     part = target.with_name(f".{target.name}.part")
     parts = [_parts(one, redact=redact) for one in opened]
     with no_space_left(target):
-        _clear(part)
+        _clear(part, BEGUN, MARK)
+        _make(part)
+        (part / BEGUN).write_bytes(b"")
         _make(part / DATA)
         _write(part / DATA, "runs.json", as_json(run_list(opened, "static", None)))
         for one in parts:
@@ -89,6 +95,7 @@ def export(
             (part / name).write_bytes(_static(content) if name == "index.html" else content)
         keys = [one.key for one in opened]
         write_json(part / MARK, {"version": version("competency-gaps"), **_facts(keys, redact=redact)})
+        (part / BEGUN).unlink()
         _put(part, target)
     files = [path for path in target.rglob("*") if path.is_file()]
     return Exported(target, len(files), sum(path.stat().st_size for path in files), keys)
@@ -151,6 +158,7 @@ def _parts(one: Opened, *, redact: bool) -> Parts:
         key=one.key,
         dictionary=one.dictionary,
         redact=redact,
+        portable=True,
         concepts_per_part=CONCEPTS,
         items_per_part=ITEMS,
         digits=DIGITS,
@@ -196,15 +204,24 @@ def _check_place(target: Path) -> None:
         return
     if not target.is_dir():
         raise UserError(f"{str(target)!r} is a file. Give a folder to export to.")
-    held = sorted(path.name for path in target.iterdir())
-    if held and MARK not in held:
-        raise UserError(f"{str(target)!r} is no older export: it holds {_some(held)}. Give an empty or a new folder.")
-    _check_own(target)
+    if any(target.iterdir()):
+        _check_own(target, MARK)
 
 
-def _check_own(folder: Path) -> None:
-    """Raise UserError if an export's folder holds anything else."""
-    foreign = sorted(path.name for path in folder.iterdir() if path.name not in (MARK, DATA, *FILES))
+def _check_own(folder: Path, *marks: str) -> None:
+    """Raise UserError unless a folder bears a mark of an export and holds nothing else."""
+    held = sorted(path.name for path in folder.iterdir())
+    if not set(marks) & set(held):
+        if BEGUN in marks:
+            raise UserError(
+                f"{str(folder)!r}, where the export would be made, holds {_some(held)}, which is of no export. Move it "
+                "elsewhere, or give a folder of another name."
+            )
+        raise UserError(f"{str(folder)!r} is no older export: it holds {_some(held)}. Give an empty or a new folder.")
+    foreign = [name for name in held if name not in (MARK, BEGUN, DATA, *FILES)]
+    data, whole = folder / DATA, BEGUN not in held
+    below = [data, *data.rglob("*")] if data.exists() else []
+    foreign += (str(path.relative_to(folder)) for path in below if not _is_own(path, data, whole=whole))
     if foreign:
         raise UserError(
             f"{str(folder)!r} is an export, but also holds {_some(foreign)}, which would be lost. Move that elsewhere, "
@@ -212,14 +229,29 @@ def _check_own(folder: Path) -> None:
         )
 
 
+def _is_own(path: Path, data: Path, *, whole: bool) -> bool:
+    """Whether a file or folder of ``data/`` is an export's: a folder, or a script that gives a part."""
+    if path.is_symlink() or path == data:
+        return path.is_dir() and not path.is_symlink()
+    if path.is_dir():
+        return True
+    if path.suffix != ".js":
+        return False
+    with path.open("rb") as file:
+        head = file.read(len(_HEAD))
+    # A stopped export's last file may be empty, or end anywhere.
+    return head == _HEAD or (not whole and _HEAD.startswith(head))
+
+
 def _some(names: list[str]) -> str:
     return shorten(visible(", ".join(names)), 100)
 
 
-def _clear(folder: Path) -> None:
-    """Remove an export, or what a stopped one left."""
+def _clear(folder: Path, *marks: str) -> None:
+    """Remove a folder that is empty or bears one of these marks."""
     if folder.exists():
-        _check_own(folder)
+        if any(folder.iterdir()):
+            _check_own(folder, *marks)
         shutil.rmtree(folder)
 
 
@@ -233,7 +265,7 @@ def _make(folder: Path) -> None:
 def _put(part: Path, target: Path) -> None:
     """Put the finished folder in its place."""
     old = target.with_name(f".{target.name}.old")
-    _clear(old)
+    _clear(old, MARK)
     try:
         if target.exists():
             target.rename(old)
@@ -244,4 +276,4 @@ def _put(part: Path, target: Path) -> None:
             f"{str(target)!r} cannot be replaced ({error.strerror}): the finished export is {str(part)!r}. Move it, "
             "or give a folder inside of that one."
         ) from error
-    _clear(old)
+    _clear(old, MARK)

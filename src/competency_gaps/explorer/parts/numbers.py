@@ -1,7 +1,8 @@
-"""Numbers with as many digits as are wanted.
+"""Numbers with as many digits as are wanted: those that a page writes, and none that it would make up.
 
-Measures (scores, shares, coverage) have significant digits. Sizes have those that a page writes, whatever their
-magnitude: counts are whole, an effective sample has tenths. What is somebody else's is left as it is.
+Measures (scores, shares, coverage) have significant digits below 1 and decimals above, as they are written: 0.0123,
+4.56, 789. Sizes have those that a page writes, whatever their magnitude: counts are whole, an effective sample has
+tenths. What is somebody else's is left as it is.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ SIZES = frozenset({"n_eff", "min_n_eff", "mean_span_tokens"})
 """Names of sizes that need not be whole."""
 FOREIGN = frozenset({"details"})
 """Names of what a policy or another tool wrote."""
+_NEARLY = 0.99
+"""From here on a share is near to all, and what it lacks counts: 0.9996 must not become 1."""
 
 
 def single(values: pl.Series, digits: int | None) -> pl.Series:
@@ -25,7 +28,8 @@ def single(values: pl.Series, digits: int | None) -> pl.Series:
     Parameters
     ----------
     digits : int, optional
-        None keeps all bits.
+        Significant digits below 1, at least 2; a measure of 1 or more has one decimal less, and none from
+        ``10 ** (digits - 1)`` on. None keeps all bits.
 
     Returns
     -------
@@ -35,20 +39,31 @@ def single(values: pl.Series, digits: int | None) -> pl.Series:
     if digits is None or digits >= SINGLE:
         return values.cast(pl.Float32)
     exact = values.cast(pl.Float64)
-    shown = exact.round(1) if values.name in SIZES else exact.round_sig_figs(digits)
+    frame = pl.DataFrame({"exact": exact, "part": exact.abs()})
+    value, part = pl.col("exact"), pl.col("part")
+    shown = (
+        value.round(1)
+        if values.name in SIZES
+        else pl.when(part < _NEARLY)
+        .then(value.round_sig_figs(digits))
+        .when(part < 1)
+        .then(value.round(digits + 2))
+        .when(part < 10 ** (digits - 1))
+        .then(value.round(digits - 1))
+        .otherwise(value.round(0))
+    )
     # Rounding scales by powers of ten, which infinity does not survive.
-    return pl.select(pl.when(exact.is_finite()).then(shown).otherwise(exact).cast(pl.Float32).alias(values.name))[
-        values.name
-    ]
+    kept = pl.when(value.is_finite()).then(shown).otherwise(value)
+    return frame.select(kept.cast(pl.Float32).alias(values.name)).to_series()
 
 
 def rounded(value: Any, digits: int | None) -> Any:
-    """The same in plain lists and dictionaries: sizes to tenths, other floats to significant digits.
+    """The same in plain lists and dictionaries.
 
     Parameters
     ----------
     digits : int, optional
-        None: as many as a float32 has, which is what the tables hold; sizes too.
+        None: as many significant ones as a float32 has, which is what the tables hold; sizes too.
 
     Returns
     -------
@@ -66,5 +81,16 @@ def _rounded(value: Any, digits: int, *, size: bool) -> Any:
     if isinstance(value, (list, tuple)):
         return [_rounded(item, digits, size=size) for item in value]
     if isinstance(value, float) and math.isfinite(value):
-        return round(value, 1) if size and digits < SINGLE else float(f"{value:.{digits}g}")
+        return _short(value, digits, size=size)
     return value
+
+
+def _short(value: float, digits: int, *, size: bool) -> float:
+    part = abs(value)
+    if digits >= SINGLE or (part < _NEARLY and not size):
+        return float(f"{value:.{digits}g}")
+    if size:
+        return round(value, 1)
+    if part < 1:
+        return round(value, digits + 2)
+    return round(value, digits - 1 if part < 10 ** (digits - 1) else 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from competency_gaps.report import columns, findings, headline
+from competency_gaps.report.themes import Themes
 
 TYPES = {
     "label": pl.String,
@@ -232,3 +233,12 @@ def test_pairs_listed_in_both_orders_are_one_pair(run):
 def test_a_folder_is_named_by_its_last_part(run):
     named = run.changed(manifest={**run.manifest, "model": {**run.manifest["model"], "name": "/data/models/tiny/"}})
     assert headline.overview(named).model == "tiny"
+
+
+def test_themes_that_could_not_be_tested_are_not_counted_as_not_weak():
+    untested = pl.DataFrame(
+        {"q_value": [None, None], "performance_status": ["untested"] * 2, "name": ["a", "b"]},
+        schema_overrides={"q_value": pl.Float64},
+    )
+    caption = Themes(untested, untested.clear(), untested.clear(), 0.05).caption()
+    assert caption == "None of 2 themes could be tested for being weak or strong."

@@ -76,6 +76,8 @@ class Themes:
 
     def caption(self) -> str:
         """Say how many are weak and strong, of how many, and how they were tested."""
+        if not self.tested:
+            return f"None of {plural(self.themes.height, 'theme')} could be tested for being weak or strong."
         text = (
             f"{share_of(self.weak.height, self.tested)} themes are weak and {self.strong.height:,} strong at a "
             f"false-discovery rate of {percent(self.q, 1)}, tested like concepts (Benjamini-Hochberg over themes): the "

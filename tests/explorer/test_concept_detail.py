@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from explorer_extras import add_exemplars, add_match
 from explorer_runs import SECRETS, WIDTH, excited
 from safetensors.numpy import load_file, save_file
 
@@ -186,6 +187,28 @@ def test_labels_the_shown_one_first(context, details):
     assert several, "the test needs a concept with several labels"
 
 
+def test_the_shown_label_is_as_the_run_knows_it(hostile, tmp_path):
+    folder = tmp_path / "dictionary"
+    shutil.copytree(hostile.dictionary, folder)
+    table = pl.read_parquet(folder / "labels.parquet")
+    # The dictionary was scored anew since the run was named.
+    table.with_columns(score=pl.lit(0.31), scored_by=pl.lit("fuzzing")).write_parquet(folder / "labels.parquet")
+    run = open_run(hostile.run)
+    compared = 0
+    for detail in concept_details(Context(run, "a", open_dictionary(folder)), range(WIDTH)):
+        row = run.concepts.row(detail["concept"], named=True)
+        if not row["label"]:
+            continue
+        first, *others = detail["labels"]
+        shown = ("label", "kind", "explainer", "score", "scored_by")
+        of_run = ("label", "label_kind", "explainer", "label_score", "label_scored_by")
+        assert [first[name] for name in shown] == [row[name] for name in of_run]
+        assert first["date"] and all(one["score"] == 0.31 for one in others)
+        assert row["label_score"] is None or f"{row['label_score']:.2f}" in detail["provenance"]
+        compared += row["label_score"] is not None
+    assert compared
+
+
 def test_link_to_neuronpedia_is_made_of_a_plain_name_only(hostile, details):
     assert details[7]["neuronpedia"] == "https://www.neuronpedia.org/tiny/2-res/7"
     run = open_run(hostile.run)
@@ -198,15 +221,7 @@ def test_link_to_neuronpedia_is_made_of_a_plain_name_only(hostile, details):
 def test_matches_of_other_peoples_lists(hostile, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(hostile.run, folder)
-    pair = {"entry": "e1", "label_text": "x", "similarity": 0.75, "p_value": 0.01, "verdict": "same"}
-    held = {
-        "taxonomy": "/home/someone/secret folder/list.yaml",
-        "entries": [{"entry": "e1", "description": "sums <b>", "bound": 0.5}],
-        "pairs": [{**pair, "concept": 5}],
-        "themes": [{**pair, "level": "theme", "id": 5}],
-    }
-    (folder / "matches").mkdir()
-    (folder / "matches" / "list.json").write_text(json.dumps(held))
+    add_match(folder)
     details = concept_details(Context(open_run(folder), "a"), range(4, 7))
     expected = {"taxonomy": "list.yaml", "entry": "e1: sums <b>", "similarity": 0.75, "verdict": "same"}
     assert [detail["matched"] for detail in details] == [[], [expected], []]
@@ -215,22 +230,7 @@ def test_matches_of_other_peoples_lists(hostile, tmp_path):
 def test_exemplars_and_their_strongest_part(hostile, tmp_path):
     folder = tmp_path / "dictionary"
     shutil.copytree(hostile.dictionary, folder)
-    text = "the cat <b>sat\u202e on a mat"
-    ends = [3, 7, 14, 18, 20, len(text)]
-    pl.DataFrame({"window": [0], "tokens": [[1, 2, 3, 4, 5, 6]], "text": [text], "ends": [ends]}).write_parquet(
-        folder / "windows.parquet"
-    )
-    activations = [[0.0, 0.5, 0.0, 0.0, 2.0], [0.0, 3.0]]
-    pl.DataFrame(
-        {
-            "concept": pl.Series([5, 5], dtype=pl.Int32),
-            "kind": ["top", "negative"],
-            "rank": pl.Series([0, 0], dtype=pl.Int32),
-            "window": pl.Series([0, 0], dtype=pl.UInt32),
-            "value": [2.0, 0.1],
-            "activations": pl.Series(activations, dtype=pl.List(pl.Float32)),
-        }
-    ).write_parquet(folder / "exemplars.parquet")
+    add_exemplars(folder)
     context = Context(open_run(hostile.run), "a", open_dictionary(folder))
     tokens = ["the", " cat", " <b>sat", "\u202e on", " a", " mat"]
     whole = {"tokens": tokens, "activations": [0.0, 0.5, 0.0, 0.0, 2.0, 0.0], "value": 2.0}

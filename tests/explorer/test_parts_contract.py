@@ -10,9 +10,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from explorer_extras import with_extras
 
 from competency_gaps.dictionary.of_run import dictionary_of
-from competency_gaps.explorer.parts import Parts
+from competency_gaps.endpoint.client import Endpoint
+from competency_gaps.explorer.opened import open_runs, run_list
+from competency_gaps.explorer.parts import Parts, as_json
+from competency_gaps.explorer.parts.amounts import EXPORTED, SERVED
+from competency_gaps.explorer.server.chat_state import chat_state
 from competency_gaps.runs.open import open_run
 
 TYPES = Path(__file__).resolve().parents[2] / "frontend" / "src" / "data" / "types.ts"
@@ -138,6 +143,74 @@ def test_every_part_is_as_the_page_reads_it(parts):
             continue
         kind = kinds.get(name) or details[name.split("/")[0]]
         check(json.loads(content), kind, name)
+
+
+@pytest.fixture(scope="module")
+def filled(hostile, tmp_path_factory) -> set[str]:
+    """Which fields some part or answer of a run with everything beside it fills."""
+    made = with_extras(hostile, tmp_path_factory.mktemp("extras"))
+    found: set[str] = set()
+    (one,) = open_runs([made.run], made.dictionary)
+    # Exports cut long texts; robustness is suggested where it is not known yet.
+    for run, amounts in ((one.run, SERVED), (one.run, EXPORTED), (open_run(hostile.run), SERVED)):
+        parts = Parts(
+            run, key="a", dictionary=one.dictionary, concepts_per_part=96, items_per_part=300, amounts=amounts
+        )
+        for name, kind in PARTS.items():
+            value = json.loads(parts.read(name))
+            check(value, kind, kind)
+            found |= fills(value, kind)
+    asked = parts.search("Roman", 3)
+    states = [chat_state(Endpoint("http://127.0.0.1:9/v1", "small")), chat_state(None)]
+    lists = [run_list([one], "static", None), *(run_list([one], "served", state) for state in states)]
+    for value, kind in ((asked, "SearchResult"), *((held, "RunList") for held in lists)):
+        check(json.loads(as_json(value)), kind, kind)
+        found |= fills(value, kind)
+    return found
+
+
+PARTS = {
+    "run.json": "RunInfo",
+    "themes.json": "ThemeFile",
+    "concept/0.json": "ConceptDetail[]",
+    "item/0.json": "ItemDetail[]",
+}
+
+
+def fills(value: object, where: str) -> set[str]:
+    """Places of fields that hold something: ``Interface.field.field``, whatever the place in a list."""
+    where = where.removesuffix("[]")
+    if isinstance(value, dict):
+        return {place for name, one in value.items() for place in fills(one, f"{where}.{name}")} | {where}
+    if isinstance(value, (list, tuple)):
+        return {place for one in value for place in fills(one, where)}
+    return set() if value is None or value == "" else {where}
+
+
+def places(kind: str, where: str) -> set[str]:
+    """Places of all fields of a type that a value may fill."""
+    found = {where}
+    for option in split(kind, "|"):
+        inner = option
+        while inner.endswith("[]"):
+            inner = inner[:-2].removeprefix("(").removesuffix(")")
+        if inner.startswith("{") or inner in interfaces():
+            for name, part in fields(interfaces().get(inner) or inner[1:-1]).items():
+                found |= places(part, f"{where}.{name}")
+    return found
+
+
+@pytest.mark.parametrize("kind", [*PARTS.values(), "RunList", "SearchResult"])
+def test_every_field_was_seen_filled(filled, kind):
+    name = kind.removesuffix("[]")
+    wanted = places(kind, name)
+    assert len(wanted) > 2 and not wanted - filled
+
+
+def test_places_of_fields_are_found():
+    assert places("{ a: number; b: { c: string | null }[] }[]", "X") == {"X", "X.a", "X.b", "X.b.c"}
+    assert fills([{"a": 0, "b": [{"c": None}, {"c": ""}]}], "X") == {"X", "X.a", "X.b"}
+    assert fills([{"a": None, "b": []}, {"b": [{"c": "y"}]}], "X") == {"X", "X.b", "X.b.c"}
 
 
 def test_columns_that_are_described_are_in_the_tables(parts):

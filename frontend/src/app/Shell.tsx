@@ -16,11 +16,12 @@ import { MENU } from "./views";
 /** The frame of every view: menu, pickers, and the panel of an opened concept or item. */
 export function Shell({ unknown }: { unknown: string | null }) {
   const run = useRun();
+  const { runs } = useRunList();
   const route = useRoute();
   const entry = MENU.find((one) => one.view === route.view) ?? MENU[0]!;
   useEffect(() => {
-    document.title = `${entry.title} · ${visible(run.title)} · Competency Gaps`;
-  }, [entry, run]);
+    document.title = `${entry.title} · ${runName(run.key, runs)} · Competency Gaps`;
+  }, [entry, run, runs]);
   const opened = route.params.get("concept") !== null || route.params.get("item") !== null;
   return (
     <div className="shell">
@@ -32,7 +33,7 @@ export function Shell({ unknown }: { unknown: string | null }) {
       <div className={opened ? "stage with-panel" : "stage"}>
         <main id="main" tabIndex={-1} aria-label={entry.title}>
           {unknown !== null && (
-            <div className="notice" role="status"><p>There is no run “{shorten(visible(unknown), 80)}” in this explorer: “{visible(run.title)}” is shown.</p></div>
+            <div className="notice" role="status"><p>There is no run “{shorten(visible(unknown), 80)}” in this explorer: “{runName(run.key, runs)}” is shown.</p></div>
           )}
           <Odd />
           <Boundary key={`${run.key}/${entry.view}`}>
@@ -87,7 +88,7 @@ function Top() {
       <div id="pickers" className={unfolded ? "pickers unfolded" : "pickers"}>
         {runs.length > 1 && (
           <Select aria-label="Run" size="xs" w={220} value={run.key} allowDeselect={false} data-testid="run-picker"
-            data={runs.map((one) => ({ value: one.key, label: runName(one, runs) }))} onChange={(key) => key && void goToRun(key, run, route.params)} />
+            data={runs.map((one) => ({ value: one.key, label: runName(one.key, runs) }))} onChange={(key) => key && void goToRun(key, run, route.params)} />
         )}
         <Select aria-label="Benchmark" size="xs" w={220} value={benchmark === null ? "" : String(benchmark)} allowDeselect={false} searchable={run.benchmarks.length > 8}
           data-testid="benchmark-picker"

@@ -3,7 +3,8 @@ import { visible } from "../text";
 
 interface Named { key: string; title: string }
 
-/** The title, with the key where several runs have it. */
-export function runName(run: Named, runs: Named[]): string {
-  return runs.filter((one) => one.title === run.title).length > 1 ? `${visible(run.title)} (${visible(run.key)})` : visible(run.title);
+/** Its title in the list of runs, with the key where several have it. */
+export function runName(key: string, runs: Named[]): string {
+  const title = runs.find((one) => one.key === key)?.title ?? key;
+  return runs.filter((one) => one.title === title).length > 1 ? `${visible(title)} (${visible(key)})` : visible(title);
 }

@@ -27,11 +27,11 @@ export function Compare() {
       {chosen === null ? <Alone /> : (
         <>
           <div className="compare-runs">
-            <div><span className="compare-side">A</span> <bdi>{runName(run, runs)}</bdi></div>
+            <div><span className="compare-side">A</span> <bdi>{runName(run.key, runs)}</bdi></div>
             <div>
               <span className="compare-side">B</span>
               <Select size="xs" w={280} aria-label="Compare with" data-testid="compare-with" allowDeselect={false} value={chosen.key}
-                data={others.map((one) => ({ value: one.key, label: runName(one, runs) }))} onChange={(key) => go({ params: { with: key } })} />
+                data={others.map((one) => ({ value: one.key, label: runName(one.key, runs) }))} onChange={(key) => go({ params: { with: key } })} />
             </div>
           </div>
           <With key={chosen.key} other={chosen.key} />

@@ -59,7 +59,7 @@ export function Count({ shown, all, hidden, order, beside }: { shown: number; al
   return (
     <span className="count" aria-live="polite" data-testid="count">
       <b>{integer(shown)}</b> of {integer(all)} concepts
-      <span className="soft">, {order}{hidden > 0 && ` (${integer(hidden)} flagged or never active ones hidden)`}{beside !== null && `; concept ${beside} was asked for by its number and passes no filter`}</span>
+      <span className="soft">, {order}{hidden > 0 && ` (${integer(hidden)} flagged or never active ones hidden)`}{beside !== null && `; concept ${beside} was asked for by its number and does not pass the filters`}</span>
     </span>
   );
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +13,7 @@ from competency_gaps.dictionary.exemplars.similar import FILE as SIMILAR
 from competency_gaps.dictionary.exemplars.store import EXEMPLARS, Exemplars
 from competency_gaps.dictionary.folder import DictionaryIdentity, read_dictionary
 from competency_gaps.errors import UserError
+from competency_gaps.once import made_once
 
 
 def open_dictionary(folder: Path) -> Dictionary:
@@ -44,7 +44,7 @@ class Dictionary:
         """Ranking of its exemplars; null: it has none."""
         return (self.identity.exemplars or {}).get("ranking")
 
-    @cached_property
+    @made_once
     def exemplars(self) -> Exemplars:
         """Its exemplars."""
         return Exemplars(self.folder)
@@ -54,7 +54,7 @@ class Dictionary:
         """Whether exemplars were collected."""
         return (self.folder / EXEMPLARS).is_file()
 
-    @cached_property
+    @made_once
     def logits(self) -> pl.DataFrame | None:
         """One row per concept, in order: concept, promoted, promoted_logits, suppressed, suppressed_logits.
 
@@ -62,7 +62,7 @@ class Dictionary:
         """
         return self._of_directions(LOGITS)
 
-    @cached_property
+    @made_once
     def similar(self) -> pl.DataFrame | None:
         """One row per concept, in order: concept, similar (list of int32, the nearest first), cosine (of float32).
 
@@ -70,7 +70,7 @@ class Dictionary:
         """
         return self._of_directions(SIMILAR)
 
-    @cached_property
+    @made_once
     def promoted(self) -> dict[int, list[str]]:
         """Per concept the tokens that it promotes, the strongest first; empty where they were never read."""
         return {} if self.logits is None else dict(self.logits.select("concept", "promoted").iter_rows())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +17,7 @@ from competency_gaps.dictionary.exemplars.negatives import Negatives
 from competency_gaps.dictionary.exemplars.pool import PoolRows
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
+from competency_gaps.once import made_once
 from competency_gaps.progress import Progress
 
 if TYPE_CHECKING:
@@ -66,12 +66,12 @@ class Exemplars:
             if not (folder / name).is_file():
                 raise UserError(f"{folder / name} is missing: collect exemplars first, with 'cgaps exemplars'.")
 
-    @cached_property
+    @made_once
     def table(self) -> pl.DataFrame:
         """concept, kind, rank, window, value, activations; sorted by concept, kind (top, spread, negative), rank."""
         return _read(self.folder / EXEMPLARS)
 
-    @cached_property
+    @made_once
     def windows(self) -> pl.DataFrame:
         """window, tokens, text, ends."""
         return _read(self.folder / WINDOWS)
@@ -105,7 +105,7 @@ class Exemplars:
             )
         return found
 
-    @cached_property
+    @made_once
     def _concept(self) -> np.ndarray:
         return self.table["concept"].to_numpy()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from competency_gaps.explorer.parts.paths import command_line, last_names
 from competency_gaps.explorer.parts.reasons import told
 from competency_gaps.explorer.parts.sources import Sources
 from competency_gaps.explorer.parts.windows import Windows, windows
+from competency_gaps.once import made_once
 from competency_gaps.report import findings, headline
 from competency_gaps.report.protocol import Order
 from competency_gaps.report.themes import Themes, read_run_themes
@@ -47,12 +47,12 @@ class Context:
     amounts: Amounts = SERVED
     """How much details hold."""
 
-    @cached_property
+    @made_once
     def names(self) -> list[str]:
         """Names of the benchmarks, in order."""
         return [str(entry["name"]) for entry in self.run.manifest["benchmarks"]]
 
-    @cached_property
+    @made_once
     def place(self) -> dict[str, int]:
         """Name of a benchmark -> its place in ``names``."""
         return {name: number for number, name in enumerate(self.names)}
@@ -66,7 +66,7 @@ class Context:
         """A path of the run as it is shown."""
         return path.name if self.portable else str(path)
 
-    @cached_property
+    @made_once
     def manifest(self) -> dict[str, Any]:
         """The run's manifest as it is shown: with last names of paths where the parts are portable.
 
@@ -81,7 +81,7 @@ class Context:
             entry["name"] = name
         return dict(shown)
 
-    @cached_property
+    @made_once
     def concepts(self) -> pl.DataFrame:
         """``run.concepts``; where prompts are left out, without tokens that come from them."""
         table = complete(self.run.concepts, "concepts")
@@ -91,7 +91,7 @@ class Context:
             table = table.with_columns(pl.when("missing").then("peak_token"))
         return table
 
-    @cached_property
+    @made_once
     def items(self) -> pl.DataFrame:
         """One row per item, without texts: ``ITEM_COLUMNS``.
 
@@ -141,17 +141,17 @@ class Context:
             )
         return table.select(columns)
 
-    @cached_property
+    @made_once
     def sources(self) -> Sources:
         """What details of concepts and items are made of."""
         return Sources(self.run, self.dictionary, self.items)
 
-    @cached_property
+    @made_once
     def windows(self) -> Windows:
         """Which part of each item's text is kept."""
         return windows(self.sources, self.amounts.text)
 
-    @cached_property
+    @made_once
     def cut_items(self) -> int:
         """Items whose text, response or answer is longer than what is kept of it."""
         limit = self.amounts.text
@@ -160,22 +160,22 @@ class Context:
         longer = (pl.col(name).str.len_chars() > limit for name in ("text", "response", "answer"))
         return int(scan(self.run, "items").select(pl.any_horizontal(*longer).sum()).collect().item())
 
-    @cached_property
+    @made_once
     def view(self) -> View:
         """The run as the report's functions take it, without texts of items."""
         return View(self)
 
-    @cached_property
+    @made_once
     def overview(self) -> headline.Overview:
         """Counts of the run."""
         return headline.overview(self.view)
 
-    @cached_property
+    @made_once
     def ranked(self) -> findings.Ranking:
         """Concepts by their adjusted gap."""
         return findings.ranking(self.concepts, self.run.manifest["evidence"])
 
-    @cached_property
+    @made_once
     def themes(self) -> Themes | None:
         """Themes of the run; null: it has none."""
         return read_run_themes(self.run)

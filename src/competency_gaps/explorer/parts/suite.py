@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.redundancy import Added, redundancy
+from competency_gaps.once import made_once
 
 Matrix = list[list[float | None]]
 
@@ -19,7 +19,7 @@ class Suite:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    @cached_property
+    @made_once
     def covered(self) -> np.ndarray:
         """bool of shape (benchmarks, concepts): ranked concepts that each benchmark covers."""
         ranked = self._context.concepts["ranked"].to_numpy()
@@ -29,12 +29,12 @@ class Suite:
         ]
         return np.stack(rows) if rows else np.zeros((0, len(ranked)), bool)
 
-    @cached_property
+    @made_once
     def order(self) -> list[Added]:
         """Benchmarks in the order of what they add."""
         return redundancy(self.covered, self._context.names)
 
-    @cached_property
+    @made_once
     def overlap(self) -> dict[str, Any]:
         """Matrices in the order of the benchmarks: jaccard, cosine, spearman (null: undefined), n_concepts."""
         place, size = self._context.place, len(self._context.names)

@@ -15,6 +15,8 @@ from competency_gaps.cli.app import app
 from competency_gaps.dictionary.of_run import dictionary_of
 from competency_gaps.dictionary.open import open_dictionary
 from competency_gaps.explorer.parts import Parts
+from competency_gaps.explorer.parts import lacking as lacking_module
+from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.files import write_json
 from competency_gaps.runs.open import open_run
 
@@ -91,7 +93,8 @@ def test_what_does_not_hold_up_asks_for_more_items(changed):
     halves = ("split halves", "Two halves of the items agree: correlation 0.90.", "good")
     (one,) = tested(("subsampling", LIST, "bad"), halves)
     assert one["title"] == "The list is not stable: ask more items"
-    assert "The list of the 5 lowest gaps is not stable." in one["reason"] and "halves" not in one["reason"]
+    assert one["reason"].startswith("The list of the 5 lowest gaps is not stable. Of 2 tests of robustness 1 passed.")
+    assert "halves" not in one["reason"]
     name, options = parsed(one["command"])
     assert name == "concept" and options["weak"] == 5 and options["source"] == "endpoint"
     (one,) = tested(("split halves", "Two halves hardly agree: 0.10.", "bad"), ("subsampling", "It holds.", "good"))
@@ -239,6 +242,17 @@ def lack_of(folder) -> dict:
     info = json.loads(Parts(open_run(folder), key="k").read("run.json"))
     (one,) = [one for one in info["findings"] if "own subject" in one["sentence"]]
     return one
+
+
+def test_a_benchmark_of_no_weight_has_no_subject(changed):
+    # Its themes weigh 0 (0 of 0 is no share), though some of its concepts are covered.
+    none = pl.col("benchmark") == NAMES[0]
+    folder = changed("theme_benchmarks", chi_bench=pl.when(none).then(0.0).otherwise("chi_bench"))
+    silent = none & pl.col("concept").is_in(range(8, 16))
+    changed("concept_benchmarks", chi_bench=pl.when(silent).then(0.0).otherwise("chi_bench"))
+    context = Parts(open_run(folder), key="k").context
+    assert Suite(context).covered[0].any() and not lacking_module._focus(context, 0)
+    assert not [one for one in suggested(folder).get("missing", []) if one["benchmark"] == 0]
 
 
 def test_missing_concepts_of_what_a_benchmark_weighs(hostile, changed):

@@ -10,7 +10,7 @@ from competency_gaps.explorer.parts.probing import PROBED, probe
 from competency_gaps.explorer.parts.suggestions import Suggestion, command
 from competency_gaps.probes.targets import weakest
 from competency_gaps.robustness import read_assessment
-from competency_gaps.text import shorten
+from competency_gaps.text import integer, plural, shorten
 
 _MORE = (
     "Take single concepts as questions, not as findings, until more items stand behind them: raise ‘size’ of generated "
@@ -37,15 +37,16 @@ def robustness(context: Context) -> list[Suggestion]:
     failed = [one for one in verdicts if one["tone"] == "bad"]
     if failed:
         unstable = any(one["test"] == "subsampling" for one in failed)
-        return [_more(context, "The list is not stable" if unstable else "Not all findings hold up", failed)]
+        return [_more(context, "The list is not stable" if unstable else "Not all findings hold up", failed, verdicts)]
     if verdicts and all(one["tone"] == "open" for one in verdicts):
-        return [_more(context, "Whether the findings hold up cannot be told", verdicts)]
+        return [_more(context, "Whether the findings hold up cannot be told", verdicts, verdicts)]
     return []
 
 
-def _more(context: Context, outcome: str, verdicts: list[dict[str, Any]]) -> Suggestion:
-    said = "; ".join(_opening(str(one["sentence"])) for one in verdicts)
-    reason, line = f"The tests of robustness say: {said}. {_MORE}", None
+def _more(context: Context, outcome: str, told: list[dict[str, Any]], verdicts: list[dict[str, Any]]) -> Suggestion:
+    said = "; ".join(_opening(str(one["sentence"])) for one in told)
+    holds = sum(one["tone"] == "good" for one in verdicts)
+    reason, line = f"{said}. Of {plural(len(verdicts), 'test')} of robustness {integer(holds)} passed. {_MORE}", None
     if context.ranked.weak.height:
         line, how = probe(context, weakest(context.run, PROBED), "--weak", str(PROBED))
         reason += f" Meanwhile the command probes the surest weak concepts. {how}"

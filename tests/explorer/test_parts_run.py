@@ -101,7 +101,7 @@ def test_counts_are_those_of_the_table(hostile, found):
     weak = ranked.filter(pl.col("performance_status") == "weak")
     assert found["counts"] == {
         "alive": alive.height,
-        "exercised": alive.filter(pl.col("support") > 0).height,
+        "covered": alive.filter(pl.col("support") > 0).height,
         "missing": alive.filter(pl.col("support") == 0).height,
         "ranked": ranked.height,
         "tested": ranked["q_value"].drop_nulls().len(),

@@ -41,7 +41,7 @@ export interface RunInfo {
   cut_items: number;
   has: { themes: boolean; map: boolean; tokens: boolean; lift: boolean; promoted: boolean; similar: boolean; exemplars: boolean };
   counts: {
-    alive: number; exercised: number; missing: number; ranked: number; tested: number;
+    alive: number; covered: number; missing: number; ranked: number; tested: number;
     weak: number; weak_groups: number; strong: number; strong_groups: number; insufficient: number;
   };
   evidence: { min_n_eff: number; q: number; level: number };

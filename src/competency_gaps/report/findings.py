@@ -89,9 +89,15 @@ def ranking(concepts: pl.DataFrame, evidence: Mapping[str, Any]) -> Ranking:
 
 
 def _leaders(frame: pl.DataFrame) -> pl.DataFrame:
-    sizes = frame.group_by("leader").agg(followers=pl.len() - 1)
-    leading = frame.filter(pl.col("leader") == pl.col("concept"))
-    return leading.join(sizes, on="leader", how="left", maintain_order="left")
+    return with_followers(frame).filter(pl.col("leader") == pl.col("concept"))
+
+
+def with_followers(concepts: pl.DataFrame) -> pl.DataFrame:
+    """Add ``followers``: how many others of its group each leader has; null for what leads none."""
+    sizes = concepts.filter(pl.col("leader").is_not_null()).group_by("leader").agg(followers=pl.len() - 1)
+    leads = pl.col("leader") == pl.col("concept")
+    joined = concepts.join(sizes, on="leader", how="left", maintain_order="left")
+    return joined.with_columns(followers=pl.when(leads).then(pl.col("followers").cast(pl.Int32)))
 
 
 def caution(ranked: Ranking) -> str:

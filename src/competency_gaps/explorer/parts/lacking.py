@@ -120,7 +120,7 @@ def _of_focus(context: Context, place: int, suite: Suite, focus: list[dict[str, 
     stated = entry.get("scope")
     options = ["--benchmark", str(entry["name"])]
     if not stated:
-        # Without a stated scope the names of what it exercises most are the best guess at what it is about.
+        # Without a stated scope the names of what it covers most are the best guess at what it is about.
         options += [word for one in names for word in ("--describe", one)]
     reason = (
         f"{name} lays at least {FOCUS:g} times the suite's weight on {_listed(names)}, and yet no item of it exercises "

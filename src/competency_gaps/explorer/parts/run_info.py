@@ -61,7 +61,7 @@ def run_info(context: Context) -> dict[str, Any]:
         "has": _has(context),
         "counts": {
             "alive": view.alive,
-            "exercised": view.exercised,
+            "covered": view.exercised,
             "missing": view.missing,
             "ranked": view.ranked,
             "tested": ranked.tested.height,

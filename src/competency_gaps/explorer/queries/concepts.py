@@ -7,8 +7,9 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.explorer.queries.arguments import OneConcept, TopConcepts
-from competency_gaps.explorer.queries.subject import FLAGS, Subject, with_followers
+from competency_gaps.explorer.queries.subject import FLAGS, Subject
 from competency_gaps.explorer.queries.values import fields, foreign
+from competency_gaps.report.findings import with_followers
 from competency_gaps.report.labels import marks_of, provenance
 from competency_gaps.text import excerpt
 
@@ -104,7 +105,7 @@ def one_concept(subject: Subject, asked: OneConcept) -> dict[str, Any]:
 
 
 def holds(column: str, text: str) -> pl.Expr:
-    """Whether a column of text contains another text as it stands, regardless of case."""
+    """Whether a column of text contains another text as it stands, both in lower case, as a search compares them."""
     return pl.col(column).str.to_lowercase().str.contains(text.lower(), literal=True)
 
 

@@ -13,6 +13,7 @@ from competency_gaps.errors import UserError, nearest
 from competency_gaps.explorer.parts.older import scan
 from competency_gaps.explorer.queries.values import foreign
 from competency_gaps.once import made_once
+from competency_gaps.report.findings import with_followers
 from competency_gaps.report.themes import theme_name
 from competency_gaps.runs.open import Run
 from competency_gaps.text import shorten, visible
@@ -113,11 +114,3 @@ class Subject:
         count = self.parts.context.items.height
         if not 0 <= row < count:
             raise UserError(f"item {row} does not exist: expected a row from 0 to {count - 1}.")
-
-
-def with_followers(table: pl.DataFrame) -> pl.DataFrame:
-    """Add how many others of its group each leader has; null for what leads none."""
-    sizes = table.filter(pl.col("leader").is_not_null()).group_by("leader").agg(followers=pl.len() - 1)
-    leads = pl.col("leader") == pl.col("concept")
-    joined = table.join(sizes, on="leader", how="left", maintain_order="left")
-    return joined.with_columns(followers=pl.when(leads).then(pl.col("followers").cast(pl.Int32)))

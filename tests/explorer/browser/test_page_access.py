@@ -68,6 +68,18 @@ def test_a_narrow_window_cuts_nothing_off(site, new_page, width):
     assert not wide, "\n".join(wide)
 
 
+def test_pickers_fold_in_a_narrow_window(site, new_page):
+    page = new_page(width=380, height=760)
+    page.goto(site.address("suggestions"))
+    page.get_by_test_id("suggestion").first.wait_for()
+    assert not page.get_by_test_id("benchmark-picker").is_visible()
+    assert page.locator("main").bounding_box()["y"] < 120
+    place = page.get_by_test_id("menu-suggestions").bounding_box()
+    assert place["x"] >= 0 and place["x"] + place["width"] <= 380
+    page.get_by_test_id("fold").click()
+    assert page.get_by_test_id("benchmark-picker").is_visible()
+
+
 def test_the_colour_scheme_is_the_readers(site, new_page):
     def ground(page) -> str:
         return page.evaluate("getComputedStyle(document.body).backgroundColor")

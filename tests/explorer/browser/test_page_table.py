@@ -124,6 +124,25 @@ def test_a_concept_is_opened_and_closed_with_the_mouse_or_a_link(site, page, new
     page.get_by_test_id("panel").wait_for(state="detached")
 
 
+def test_a_concept_that_follows_another_leads_to_it(site, page):
+    told = site.concepts.filter(pl.col("leader").is_not_null() & (pl.col("leader") != pl.col("concept")))
+    follower, leader = told["concept"][0], told["leader"][0]
+    open_view(page, site.address(f"concepts?q={follower}&flags=all&cols=followers"), GRID)
+    shown = dict(
+        zip(
+            (concept_of(text) for text in cells(page, GRID, "label", shown_rows(page, GRID))),
+            cells(page, GRID, "followers", shown_rows(page, GRID)),
+            strict=True,
+        )
+    )
+    assert shown[follower] == f"with {leader}"
+    page.get_by_test_id(GRID).get_by_role("button", name=f"with {leader}", exact=True).first.click()
+    page.get_by_test_id("concept-title").wait_for()
+    assert f"concept={leader}" in page.url
+    page.goto(site.address(f"concepts?concept={follower}"))
+    assert str(leader) in page.get_by_test_id("concept-leader").inner_text()
+
+
 def test_by_keyboard_alone(site, page):
     open_view(page, site.address("concepts?sort=gap"), GRID)
     listed = [concept_of(text) for text in cells(page, GRID, "label", 4)]
@@ -151,7 +170,9 @@ def test_by_keyboard_alone(site, page):
     page.wait_for_function(f"document.activeElement.closest('[row-index=\"{first + 2}\"]') !== null")
     for key, in_grid in (("Tab", False), ("Shift+Tab", True), ("Shift+Tab", False)):
         page.keyboard.press(key)
-        assert page.evaluate("document.activeElement.closest('[role=gridcell], [role=columnheader]') !== null") == in_grid
+        assert (
+            page.evaluate("document.activeElement.closest('[role=gridcell], [role=columnheader]') !== null") == in_grid
+        )
     page.keyboard.press("/")
     page.keyboard.type("text")
     assert "q=text" in page.url
@@ -231,4 +252,6 @@ def test_a_spreadsheet_runs_nothing(site, page, tmp_path):
     for row in csv.DictReader(io.StringIO(text)):
         for name, value in row.items():
             plain = re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?|-?Infinity|-?inf", value or "0", re.IGNORECASE)
-            assert plain or not re.match(r"[\s\x00-\x1f]*[=+\-@]", value), (name, value)
+            # Where semicolons or tabs part cells, what follows one is a cell too.
+            for cell in re.split(r"[;\t\n]", value):
+                assert plain or not re.match(r"[\s\x00-\x1f]*[=+\-@＝＋－＠]", cell), (name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from pathlib import Path
 
@@ -36,6 +37,32 @@ def test_overview_states_every_finding_and_leads_on(site, page):
     page.locator("li", has_text=f"{weak}\n").filter(has_text="are weak").get_by_role("link", name="Show").click()
     page.get_by_test_id("concept-grid").wait_for()
     await_rows(page, "concept-grid", weak)
+
+
+def test_overview_of_one_benchmark(site, page):
+    one = part(site, "run.json")["benchmarks"][1]
+    open_view(page, site.address("overview?bench=1"), "benchmark-findings")
+    text = page.get_by_test_id("benchmark-findings").inner_text()
+    assert f"of {one['tested']:,} concepts tested within it" in text
+    assert f"of {one['alive']:,} alive concepts" in text
+    assert page.get_by_test_id("of-suite").is_visible()
+    missing = page.get_by_test_id("benchmark-findings").locator("li", has_text="alive concepts")
+    assert number(missing.inner_text()) == one["missing"] > 0
+    missing.get_by_role("link", name="Show").click()
+    page.get_by_test_id("concept-grid").wait_for()
+    await_rows(page, "concept-grid", one["missing"])
+
+
+def test_another_run_keeps_what_is_true_of_it(site, page):
+    concept = site.concepts.filter("ranked")["concept"][0]
+    open_view(page, site.address(f"concepts?q=text&bench=1&concept={concept}"), "concept-grid")
+    page.get_by_test_id("run-picker").click()
+    page.get_by_role("option").nth(1).click()
+    page.wait_for_function("key => location.hash.startsWith(`#/${key}/`)", arg=site.keys[1])
+    there = [entry["name"] for entry in site.other.manifest["benchmarks"]]
+    place = there.index(site.run.manifest["benchmarks"][1]["name"])
+    asked = page.url.split("?", 1)[1].split("&")
+    assert sorted(asked) == sorted(["q=text", f"bench={place}", f"concept={concept}"])
 
 
 def test_a_concept_in_full(site, page):
@@ -134,6 +161,9 @@ def test_the_lasso_takes_what_lies_inside(site, page):
     page.get_by_test_id("map-to-table").click()
     page.get_by_test_id("concept-grid").wait_for()
     await_rows(page, "concept-grid", placed.height)
+    page.reload()
+    page.get_by_test_id("concept-grid").wait_for()
+    await_rows(page, "concept-grid", placed.height)
 
 
 def test_correlation_equals_scipy(site, page):
@@ -184,9 +214,43 @@ def test_the_card_says_what_the_run_was_made_of(site, page):
     page.goto(site.address("card"))
     page.get_by_role("heading", name="Run card", exact=True).wait_for()
     text = page.locator("main").inner_text()
-    for fact in (site.run.manifest["span"], site.run.manifest["hook"]["path"], site.run.manifest["model"]["name"]):
+    model = site.run.manifest["model"]["name"]
+    # An exported folder is mailed: where things lie at home is nobody's business.
+    name = model if site.mode == "served" else model.rsplit("/", 1)[-1]
+    for fact in (site.run.manifest["span"], site.run.manifest["hook"]["path"], name):
         assert str(fact) in text
+    assert ("/home/" in text) == (site.mode == "served")
     assert "Not tested" in text
+
+
+def test_without_a_kept_item_nothing_is_said_of_concepts(site, page):
+    open_view(page, site.address("card"), "run-card")
+    rows = {row["benchmark"]: row for row in site.run.benchmarks.iter_rows(named=True)}
+    lines = page.get_by_role("region", name="Benchmarks").locator("tbody tr").all()
+    shown = [[cell.inner_text() for cell in line.locator("td").all()] for line in lines]
+    expected = [rows[entry["name"]] for entry in site.run.manifest["benchmarks"]]
+    assert any(row["kept"] == 0 for row in expected)
+    for cells_, row in zip(shown, expected, strict=True):
+        counts = ["N/A", "N/A"] if row["kept"] == 0 else [f"{row['covered']:,}", f"{row['missing']:,}"]
+        assert cells_[4:6] == counts, row["benchmark"]
+
+
+def test_missing_shares_of_themes_are_of_ranked_concepts(site, page):
+    open_view(page, site.address("overview?face=benchmark"), "findings")
+    ranked = site.run.concepts.filter("ranked").join(site.run.themes, on="concept")
+    counts = ranked.group_by("theme").agg(missing=pl.col("missing").sum(), ranked=pl.len())
+    lines = page.locator(".theme-bars li")
+    lines.first.wait_for()
+    found = {tuple(map(int, re.findall(r"(\d+) of (\d+) ranked", line.inner_text())[0])) for line in lines.all()}
+    assert len(lines.all()) == counts.height
+    assert found == set(counts.select("missing", "ranked").iter_rows())
+
+
+def test_a_search_says_what_it_cannot_see(site, page):
+    open_view(page, site.address("items"), "items-grid")
+    cut = part(site, "run.json")["cut_items"]
+    assert (cut > 0) == (site.mode == "static")
+    assert page.get_by_test_id("items-cut").count() == (1 if cut else 0)
 
 
 def test_chat_is_off_with_a_note(site, page):
@@ -203,6 +267,13 @@ def test_bad_addresses_say_so(site, page):
     page.goto(f"{site.url}#/no-such-run/concepts?theme=zzz&sort=nothing&status=%E0%A4%A&bench=77&cols=x")
     page.get_by_text("There is no run").wait_for()
     page.get_by_test_id("concept-grid").wait_for()
+    page.goto(site.address("oops?bench=77"))
+    said = page.get_by_test_id("odd-address")
+    said.get_by_text("There is no view “oops”").wait_for()
+    assert "no benchmark “77”" in said.inner_text()
+    page.goto(site.address("items?outcome=fail&item=1e9"))
+    said.get_by_text("outcome knows no “fail”").wait_for()
+    page.get_by_test_id("panel").get_by_text("There is no item 1e9").wait_for()
 
 
 def test_redacted_export_shows_no_prompt(two_runs, tmp_path, page):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
+from competency_gaps import open_run
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import make_block
@@ -59,3 +63,16 @@ def test_a_run_holds_both_ways_the_same(tiny_run):
         mine = np.zeros(len(dense), np.float32)
         mine[column.item] = column.cas
         assert np.array_equal(mine, dense[:, concept])
+
+
+@pytest.mark.parametrize("name", ["../../secret", "b000/0000", "/etc/passwd", "..", "", "b\n", None, 7])
+def test_a_shard_of_a_foreign_manifest_leads_nowhere_else(tmp_path, tiny_run, name):
+    folder = shutil.copytree(tiny_run.path, tmp_path / "run")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["benchmarks"][0]["shards"][0] = name
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    run = open_run(folder)
+    benchmark = manifest["benchmarks"][0]["name"]
+    for ask in (lambda: run.item_rows, lambda: run.token_activations(0, [0]), lambda: run.cas(benchmark)):
+        with pytest.raises(UserError, match="names a shard"):
+            ask()

@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 from competency_gaps import open_run
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.queries import QUERIES, Subject, ask
-from competency_gaps.explorer.queries.values import MAX_ANSWER, bounded, foreign, number
+from competency_gaps.explorer.queries.values import MAX_ANSWER, foreign
 
 ARGUMENTS = {
     "overview": {},
@@ -322,26 +322,3 @@ def test_what_is_wrong_with_a_question_is_its_answer(subject, name, arguments, s
     assert says in answer["error"]
     assert len(answer["error"]) < 1200
     assert "\u202e" not in answer["error"]
-
-
-def test_an_answer_is_cut_to_its_limit():
-    answer = {"total": 3, "rows": [{"text": "x" * 50}] * 100, "few": [1, 2, 3]}
-    cut = bounded(answer, 1000)
-    assert len(json.dumps(cut)) <= 1000
-    assert cut["rows"] == answer["rows"][: len(cut["rows"])]
-    assert cut["few"] == [1, 2, 3]
-    assert f"rows: only the first {len(cut['rows'])}" in cut["cut"]
-    assert bounded(answer, 10_000) == answer
-    assert "expected at most" in bounded({"text": "x" * 2000}, 1000)["error"]
-
-
-def test_numbers_and_texts():
-    assert number(0.1234567) == 0.123457
-    assert number(float("nan")) is None
-    assert number(float("inf")) == "infinite"
-    assert number(-float("inf")) == "-infinite"
-    assert number(True) is True
-    assert number(123456789) == 123456789
-    assert foreign("a\u202eb\x00") == "a<U+202E>b<U+0000>"
-    assert foreign("x" * 30, 10) == "x" * 10 + "… (+20 characters)"
-    assert len(foreign("\x00" * 10, 10)) == 11

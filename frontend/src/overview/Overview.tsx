@@ -2,7 +2,7 @@ import { Alert, Anchor } from "@mantine/core";
 import { address, linked, useRoute } from "../app/route";
 import { type Face, useBenchmark, useFace, useRun } from "../app/state";
 import { useTable, useThemes } from "../data/hooks";
-import type { Finding, RunInfo } from "../data/types";
+import type { Finding } from "../data/types";
 import { integer, plural } from "../format";
 import { visible } from "../text";
 import { Verdicts } from "../card/Verdicts";
@@ -22,7 +22,7 @@ export function Overview() {
       <p className="eyebrow">
         {visible(run.model)} · {integer(run.items)} items · {integer(run.benchmarks.length)} benchmark{run.benchmarks.length === 1 ? "" : "s"} · {integer(run.width)} concepts
       </p>
-      <h1 className="question">{question(run, face)}</h1>
+      <h1 className="question">{visible(run.questions[face])}</h1>
       {run.cautions.filter((one) => one.tone === "bad").map((one) => (
         <Alert key={one.text} color="orange" mb="sm" className="caution">{visible(one.text)}</Alert>
       ))}
@@ -36,12 +36,6 @@ export function Overview() {
       <Figures />
     </div>
   );
-}
-
-/** The question that the page is set to. */
-function question(run: RunInfo, face: Face): string {
-  if (face === "model") return visible(run.question);
-  return run.benchmarks.length === 1 ? `What does ${visible(run.benchmarks[0]!.name)} leave out?` : `What do the ${integer(run.benchmarks.length)} benchmarks leave out?`;
 }
 
 /** What is found in the benchmark that the page is set to, and its distributions. */

@@ -312,5 +312,7 @@ def test_command_line(hostile, tmp_path):
     assert facts["bytes"] == size
     index = (tmp_path / "out" / "index.html").read_text()
     assert 'data-mode="static"' in index
+    told = run("export", hostile.run, tmp_path / "out", "--redact", "--quiet")
+    assert told.returncode == 0 and "Items have numbers instead of ids, and no groups" in told.stdout
     again = run("export", hostile.run, hostile.run, tmp_path / "two")
     assert again.returncode == 2 and "given 2 times" in again.stderr

@@ -17,7 +17,7 @@ def export(
     paths: Annotated[
         list[Path], typer.Argument(metavar="RUN... DIR", help="Run folders, then the folder to write to.")
     ],
-    redact: Annotated[bool, typer.Option("--redact", help="Leave out prompts, responses and answers.")] = False,
+    redact: Annotated[bool, typer.Option("--redact", help="Leave out prompts, responses, answers and what may quote them; items have numbers for ids.")] = False,
     dictionary: Annotated[
         Path | None, typer.Option(help="Dictionary of the SAE's concepts; by default that of the run.")
     ] = None,
@@ -27,6 +27,8 @@ def export(
     """Write a static explorer: tables, map, details and items of runs, to be mailed or put on any web server.
 
     An older export in DIR is replaced; a folder that holds anything else is left alone.
+
+    Of files and folders only last names are told.
 
     Labels stay with --redact: they can hold words of the texts that they were made from.
     """
@@ -52,6 +54,7 @@ def export(
     if redact:
         lines = (
             *lines,
+            "Items have numbers instead of ids, and no groups; the command line and texts of warnings are left out.",
             "Labels are in it: look at them before you share, they can hold words of the texts they describe.",
         )
     for line in lines:

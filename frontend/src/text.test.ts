@@ -2,7 +2,25 @@ import { describe, expect, it } from "vitest";
 import { csvText, visible } from "./text";
 
 /** What Python's `visible` writes: tests/report/test_text.py has the same list. */
-const TAKEN = ["\x1b", "\x00", "\x7f", "\u0085", "\u00ad", "\u180e", "\u200b", "\u2028", "\u2029", "\u202e", "\u2060", "\u2066", "\u2069", "\ufeff", "\ufff9", "\ud800", "\u{e0041}"];
+const TAKEN = [
+  "\x1b",
+  "\x00",
+  "\x7f",
+  "\u0085",
+  "\u00ad",
+  "\u180e",
+  "\u200b",
+  "\u2028",
+  "\u2029",
+  "\u202e",
+  "\u2060",
+  "\u2066",
+  "\u2069",
+  "\ufeff",
+  "\ufff9",
+  "\ud800",
+  "\u{e0041}",
+];
 const STAYING = ["\n", "\t", "\u200c", "\u200d", "\u200e", "\u200f", "\u061c", "\ufe0f", "👩‍💻", "क्‍ष", "می‌خواهم", "é", "𝛘"];
 
 describe("visible", () => {
@@ -15,8 +33,20 @@ describe("visible", () => {
 
 describe("a cell of CSV", () => {
   it.each([
-    ["=1+1", "'=1+1"], [" @SUM(1)", "' @SUM(1)"], ["＝1+1", "'＝1+1"], ["＋1", "'＋1"], ["－1", "'－1"], ["＠x", "'＠x"],
-    ["a;=1", "\"a;'=1\""], ["a; ＝1", "\"a; '＝1\""], ["a\t@x", "\"a\t'@x\""], ["a\n=1", "\"a\n'=1\""], ["a;b", '"a;b"'],
-    ["=a;=b", "\"'=a;'=b\""], ["a-b; c", '"a-b; c"'], ["plain", "plain"], ["say \"x\"", '"say ""x"""'],
+    ["=1+1", "'=1+1"],
+    [" @SUM(1)", "' @SUM(1)"],
+    ["＝1+1", "'＝1+1"],
+    ["＋1", "'＋1"],
+    ["－1", "'－1"],
+    ["＠x", "'＠x"],
+    ["a;=1", '"a;\'=1"'],
+    ["a; ＝1", '"a; \'＝1"'],
+    ["a\t@x", '"a\t\'@x"'],
+    ["a\n=1", '"a\n\'=1"'],
+    ["a;b", '"a;b"'],
+    ["=a;=b", "\"'=a;'=b\""],
+    ["a-b; c", '"a-b; c"'],
+    ["plain", "plain"],
+    ['say "x"', '"say ""x"""'],
   ])("%j becomes %j", (value, expected) => expect(csvText(value)).toBe(expected));
 });

@@ -18,19 +18,25 @@ export function Card() {
       <h1>Trust and run card</h1>
       <p className="lead">How far the findings hold, and everything that is needed to make this run again.</p>
       {run.cautions.map((one) => (
-        <Alert key={one.text} color={one.tone === "bad" ? "orange" : "gray"} mb="sm" className="caution">{visible(one.text)}</Alert>
+        <Alert key={one.text} color={one.tone === "bad" ? "orange" : "gray"} mb="sm" className="caution">
+          {visible(one.text)}
+        </Alert>
       ))}
       <h2>Robustness</h2>
-      {run.verdicts ? <Verdicts verdicts={run.verdicts} /> : (
+      {run.verdicts ? (
+        <Verdicts verdicts={run.verdicts} />
+      ) : (
         <p>
-          Not tested. <code>cgaps robustness</code> leaves out items, takes away the items that matter most and holds out halves; it needs no model.{" "}
-          <Anchor href={address(route, { view: "suggestions" })}>The command is under Suggestions.</Anchor>
+          Not tested. <code>cgaps robustness</code> leaves out items, takes away the items that matter most and holds out halves; it needs
+          no model. <Anchor href={address(route, { view: "suggestions" })}>The command is under Suggestions.</Anchor>
         </p>
       )}
       {run.probes.length > 0 && (
         <>
           <h2>Fresh items</h2>
-          <p className="soft">What new items say of concepts that this run calls weak or strong (<code>cgaps probe concept</code>).</p>
+          <p className="soft">
+            What new items say of concepts that this run calls weak or strong (<code>cgaps probe concept</code>).
+          </p>
           <Probes probes={run.probes} named />
         </>
       )}
@@ -39,7 +45,10 @@ export function Card() {
         {run.card.map((one) => (
           <div key={one.name}>
             <dt>{visible(one.name)}</dt>
-            <dd>{visible(one.value)}{one.note && <span>{visible(one.note)}</span>}</dd>
+            <dd>
+              {visible(one.value)}
+              {one.note && <span>{visible(one.note)}</span>}
+            </dd>
           </div>
         ))}
       </dl>
@@ -59,7 +68,18 @@ export function Card() {
 }
 
 const HEADS = [
-  "Benchmark", "Items", "Scored", "Excluded", "Mean score", "Covered", "Missing", "Tested", "Weak", "Strong", "Tokens an item", "Scored by",
+  "Benchmark",
+  "Items",
+  "Scored",
+  "Excluded",
+  "Mean score",
+  "Covered",
+  "Missing",
+  "Tested",
+  "Weak",
+  "Strong",
+  "Tokens an item",
+  "Scored by",
 ];
 
 function Benchmarks({ benchmarks }: { benchmarks: Benchmark[] }) {
@@ -67,16 +87,30 @@ function Benchmarks({ benchmarks }: { benchmarks: Benchmark[] }) {
     <div className="scroll" tabIndex={0} role="region" aria-label="Benchmarks">
       <table className="plain-table">
         <thead>
-          <tr>{HEADS.map((head) => <th key={head} scope="col">{head}</th>)}</tr>
+          <tr>
+            {HEADS.map((head) => (
+              <th key={head} scope="col">
+                {head}
+              </th>
+            ))}
+          </tr>
         </thead>
         <tbody>
           {benchmarks.map((one) => (
             <tr key={one.name}>
-              <th scope="row"><bdi>{visible(one.name)}</bdi></th>
-              <td>{integer(one.items)}</td><td>{integer(one.scored)}</td><td>{integer(one.excluded)}</td><td>{decimal(one.mean_score)}</td>
+              <th scope="row">
+                <bdi>{visible(one.name)}</bdi>
+              </th>
+              <td>{integer(one.items)}</td>
+              <td>{integer(one.scored)}</td>
+              <td>{integer(one.excluded)}</td>
+              <td>{decimal(one.mean_score)}</td>
               {/* Without a kept item nothing can be said of concepts. */}
-              {[one.covered, one.missing, one.tested, one.weak, one.strong].map((count, i) => <td key={i}>{one.kept > 0 ? integer(count) : NOT_DEFINED}</td>)}
-              <td>{tenths(one.mean_span_tokens)}</td><td>{visible(one.policy)}</td>
+              {[one.covered, one.missing, one.tested, one.weak, one.strong].map((count, i) => (
+                <td key={i}>{one.kept > 0 ? integer(count) : NOT_DEFINED}</td>
+              ))}
+              <td>{tenths(one.mean_span_tokens)}</td>
+              <td>{visible(one.policy)}</td>
             </tr>
           ))}
         </tbody>
@@ -94,14 +128,28 @@ function Sources({ benchmarks }: { benchmarks: Benchmark[] }) {
       <ul className="plain-list">
         {said.map((one) => (
           <li key={one.name}>
-            <strong><bdi>{visible(one.name)}</bdi></strong>
+            <strong>
+              <bdi>{visible(one.name)}</bdi>
+            </strong>
             {one.scope && <span className="soft"> Tests: {visible(one.scope)}</span>}
-            {one.figures.map((line) => <div key={line}>{visible(line)}</div>)}
-            {one.warnings.map((warning) => <div key={warning} className="weak-text">{visible(warning)}</div>)}
+            {one.figures.map((line) => (
+              <div key={line}>{visible(line)}</div>
+            ))}
+            {one.warnings.map((warning) => (
+              <div key={warning} className="weak-text">
+                {visible(warning)}
+              </div>
+            ))}
             {one.left_out.length > 0 && (
               <details>
                 <summary>Records that became no item, by reason ({integer(one.left_out.length)})</summary>
-                <ul>{one.left_out.slice(0, 200).map((left, i) => <li key={i}><code>{visible(left.where)}</code> {visible(left.reason)}</li>)}</ul>
+                <ul>
+                  {one.left_out.slice(0, 200).map((left, i) => (
+                    <li key={i}>
+                      <code>{visible(left.where)}</code> {visible(left.reason)}
+                    </li>
+                  ))}
+                </ul>
                 {one.left_out.length > 200 && <p className="soft">200 reasons are listed; all records are in manifest.json.</p>}
               </details>
             )}
@@ -117,7 +165,14 @@ function Listing({ title, lines }: { title: string; lines: [string, string][] })
   return (
     <details className="listing">
       <summary>{title}</summary>
-      <dl>{lines.map(([name, value]) => <div key={name}><dt>{visible(name)}</dt><dd>{visible(value)}</dd></div>)}</dl>
+      <dl>
+        {lines.map(([name, value]) => (
+          <div key={name}>
+            <dt>{visible(name)}</dt>
+            <dd>{visible(value)}</dd>
+          </div>
+        ))}
+      </dl>
     </details>
   );
 }

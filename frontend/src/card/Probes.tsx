@@ -25,7 +25,15 @@ function Outcomes({ probes, named }: { probes: Probe[]; named: boolean }) {
       {probes.map((one, i) => (
         <li key={i} className={TONES[one.verdict] ?? "open"}>
           <span className="said">{visible(one.verdict)}</span>
-          <span>{named && <><ConceptLink concept={one.concept} label={one.label} limit={60} /><br /></>}{visible(body(one.sentence))}</span>
+          <span>
+            {named && (
+              <>
+                <ConceptLink concept={one.concept} label={one.label} limit={60} />
+                <br />
+              </>
+            )}
+            {visible(body(one.sentence))}
+          </span>
         </li>
       ))}
     </ul>

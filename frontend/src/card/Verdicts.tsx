@@ -10,7 +10,9 @@ export function Verdicts({ verdicts }: { verdicts: NonNullable<RunInfo["verdicts
       {verdicts.map((one) => (
         <li key={one.test} className={one.tone}>
           <span className="said">{SAID[one.tone]}</span>
-          <span><strong>{visible(one.test)}.</strong> {visible(one.sentence)}</span>
+          <span>
+            <strong>{visible(one.test)}.</strong> {visible(one.sentence)}
+          </span>
         </li>
       ))}
     </ul>

@@ -9,7 +9,10 @@ it("of each claim the newest counts", () => {
 });
 
 it.each([
-  ["Concept 5 (a: the weakness holds. No), typical in the run: the weakness holds. 30 fresh items score 0.42.", "The weakness holds. 30 fresh items score 0.42."],
+  [
+    "Concept 5 (a: the weakness holds. No), typical in the run: the weakness holds. 30 fresh items score 0.42.",
+    "The weakness holds. 30 fresh items score 0.42.",
+  ],
   ["Concept 5: fresh items show the opposite of the strength. More.", "Fresh items show the opposite of the strength. More."],
   ["Concept 5 (x): too few fresh items to say whether.", "Too few fresh items to say whether."],
   ["another wording", "Another wording"],

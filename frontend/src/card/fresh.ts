@@ -4,7 +4,12 @@ import type { RunInfo } from "../data/types";
 export type Probe = RunInfo["probes"][number];
 
 /** How a verdict is shown. */
-export const TONES: Record<string, "good" | "bad" | "open"> = { holds: "good", reversed: "bad", "not shown": "open", "too few items": "open" };
+export const TONES: Record<string, "good" | "bad" | "open"> = {
+  holds: "good",
+  reversed: "bad",
+  "not shown": "open",
+  "too few items": "open",
+};
 
 /** The newest probe of each claim, and the earlier ones; `probes` are newest first. */
 export function newest(probes: Probe[]): { last: Probe[]; earlier: Probe[] } {

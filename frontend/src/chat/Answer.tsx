@@ -11,9 +11,13 @@ export function Answer({ turn, answer, asked }: { turn: number; answer: AnswerEv
   return (
     <>
       <div className="chat-answer" data-testid="chat-answer">
-        {pieces.map((piece, i) => <PieceText key={i} turn={turn} piece={piece} />)}
+        {pieces.map((piece, i) => (
+          <PieceText key={i} turn={turn} piece={piece} />
+        ))}
       </div>
-      <p className="chat-trace soft" data-testid="chat-trace">{traced(pieces, asked)}</p>
+      <p className="chat-trace soft" data-testid="chat-trace">
+        {traced(pieces, asked)}
+      </p>
     </>
   );
 }
@@ -24,13 +28,22 @@ function PieceText({ turn, piece }: { turn: number; piece: Piece }) {
   if (piece.query === null) {
     return (
       <Tooltip label="No query gave this number: it is not from the run." events={{ hover: true, focus: true, touch: true }}>
-        <span className="untraced" tabIndex={0} role="note" aria-label={`${text}, not from the run`} data-testid="chat-untraced">{text}</span>
+        <span className="untraced" tabIndex={0} role="note" aria-label={`${text}, not from the run`} data-testid="chat-untraced">
+          {text}
+        </span>
       </Tooltip>
     );
   }
   const query = piece.query;
   return (
-    <button type="button" className="traced" data-query={query} aria-label={`${text}, from query ${query}`} data-testid="chat-traced" onClick={() => reveal(anchorOf(turn, query))}>
+    <button
+      type="button"
+      className="traced"
+      data-query={query}
+      aria-label={`${text}, from query ${query}`}
+      data-testid="chat-traced"
+      onClick={() => reveal(anchorOf(turn, query))}
+    >
       {text}
     </button>
   );
@@ -50,6 +63,8 @@ function traced(pieces: Piece[], asked: number): string {
   const unknown = numbers.filter((one) => one.query === null).length;
   if (asked === 0) return "No query was made for this answer: nothing in it comes from the run.";
   if (numbers.length === 0) return "The answer has no numbers.";
-  if (unknown === 0) return `${numbers.length === 1 ? "Its one number stands" : `All ${numbers.length} numbers stand`} in the results of the queries below. Whether they are put together rightly, only reading tells.`;
+  if (unknown === 0)
+    const all = numbers.length === 1 ? "Its one number stands" : `All ${numbers.length} numbers stand`;
+    return `${all} in the results of the queries below. Whether they are put together rightly, only reading tells.`;
   return `${plural(unknown, "number")} of ${numbers.length} (underlined) ${unknown === 1 ? "is" : "are"} in no result: not from the run.`;
 }

@@ -18,7 +18,10 @@ export function Chat() {
   return (
     <div className="chat">
       <h1>Chat insights</h1>
-      <p className="lead">Ask about this run in plain language. A model chooses queries, their results are shown, and every number of its answer leads to the one that gave it.</p>
+      <p className="lead">
+        Ask about this run in plain language. A model chooses queries, their results are shown, and every number of its answer leads to the
+        one that gave it.
+      </p>
       {on ? <Talk state={chat} /> : <Off state={chat} />}
     </div>
   );
@@ -38,12 +41,20 @@ function Talk({ state }: { state: ChatState }) {
   return (
     <>
       <div className="chat-notice">
-        <p data-testid="chat-notice"><strong>{visible(state.model ?? "")}</strong> answers. {visible(state.note)}</p>
-        {turns.length > 0 && !running && <Button size="compact-sm" variant="default" data-testid="chat-new" onClick={() => forget(run.key)}>New conversation</Button>}
+        <p data-testid="chat-notice">
+          <strong>{visible(state.model ?? "")}</strong> answers. {visible(state.note)}
+        </p>
+        {turns.length > 0 && !running && (
+          <Button size="compact-sm" variant="default" data-testid="chat-new" onClick={() => forget(run.key)}>
+            New conversation
+          </Button>
+        )}
       </div>
       {turns.length === 0 && <Examples />}
       <div className="chat-turns">
-        {turns.map((turn) => <TurnView key={turn.id} turn={turn} running={running && turn === last} />)}
+        {turns.map((turn) => (
+          <TurnView key={turn.id} turn={turn} running={running && turn === last} />
+        ))}
         <div ref={end} />
       </div>
       <Box running={running} />
@@ -56,7 +67,11 @@ function Examples() {
   return (
     <ul className="chat-examples" aria-label="Questions to begin with">
       {examplesFor(run).map((question) => (
-        <li key={question}><Button variant="default" size="sm" data-testid="chat-example" onClick={() => void ask(run.key, question)}><bdi>{question}</bdi></Button></li>
+        <li key={question}>
+          <Button variant="default" size="sm" data-testid="chat-example" onClick={() => void ask(run.key, question)}>
+            <bdi>{question}</bdi>
+          </Button>
+        </li>
       ))}
     </ul>
   );
@@ -79,12 +94,29 @@ function Box({ running }: { running: boolean }) {
   };
   return (
     <form className="chat-box" onSubmit={send}>
-      <Textarea className="chat-input" aria-label="Question" placeholder="Ask about this run" rows={2} maxLength={8000} value={text}
-        data-testid="chat-input" onChange={(event) => setText(event.currentTarget.value)} onKeyDown={onKeyDown} />
+      <Textarea
+        className="chat-input"
+        aria-label="Question"
+        placeholder="Ask about this run"
+        rows={2}
+        maxLength={8000}
+        value={text}
+        data-testid="chat-input"
+        onChange={(event) => setText(event.currentTarget.value)}
+        onKeyDown={onKeyDown}
+      />
       {running ? (
-        <Tooltip label="Stop"><ActionIcon size="lg" variant="default" aria-label="Stop" data-testid="chat-stop" onClick={() => stop(run.key)}><IconPlayerStopFilled size={16} /></ActionIcon></Tooltip>
+        <Tooltip label="Stop">
+          <ActionIcon size="lg" variant="default" aria-label="Stop" data-testid="chat-stop" onClick={() => stop(run.key)}>
+            <IconPlayerStopFilled size={16} />
+          </ActionIcon>
+        </Tooltip>
       ) : (
-        <Tooltip label="Send"><ActionIcon size="lg" type="submit" aria-label="Send" data-testid="chat-send" disabled={!text.trim()}><IconArrowUp size={18} /></ActionIcon></Tooltip>
+        <Tooltip label="Send">
+          <ActionIcon size="lg" type="submit" aria-label="Send" data-testid="chat-send" disabled={!text.trim()}>
+            <IconArrowUp size={18} />
+          </ActionIcon>
+        </Tooltip>
       )}
     </form>
   );

@@ -18,14 +18,23 @@ export function Query({ turn, event }: { turn: number; event: QueryEvent }) {
     <details className="chat-query" id={anchorOf(turn, event.id)} data-testid="chat-query">
       <summary>
         <span className="chat-query-id">{event.id}</span> <code>{visible(event.name)}</code> <Arguments given={event.arguments} />
-        <span className="soft chat-query-size">{failed ? "refused" : typeof total === "number" ? `${integer(tables[0]?.rows.length ?? 0)} of ${integer(total)}` : ""}</span>
+        <span className="soft chat-query-size">
+          {failed ? "refused" : typeof total === "number" ? `${integer(tables[0]?.rows.length ?? 0)} of ${integer(total)}` : ""}
+        </span>
       </summary>
       {facts.length > 0 && (
         <dl className="chat-facts">
-          {facts.map(([name, value]) => <div key={name}><dt>{title(name)}</dt><dd>{words(value)}</dd></div>)}
+          {facts.map(([name, value]) => (
+            <div key={name}>
+              <dt>{title(name)}</dt>
+              <dd>{words(value)}</dd>
+            </div>
+          ))}
         </dl>
       )}
-      {tables.map(({ name, columns, rows }) => <ResultTable key={name} name={name} columns={columns} rows={rows} />)}
+      {tables.map(({ name, columns, rows }) => (
+        <ResultTable key={name} name={name} columns={columns} rows={rows} />
+      ))}
     </details>
   );
 }
@@ -40,10 +49,24 @@ function ResultTable({ name, columns, rows }: { name: string; columns: string[];
     <div className="chat-table" tabIndex={0} role="region" aria-label={title(name)}>
       <table>
         <caption>{title(name)}</caption>
-        <thead><tr>{columns.map((column) => <th key={column} scope="col">{title(column)}</th>)}</tr></thead>
+        <thead>
+          <tr>
+            {columns.map((column) => (
+              <th key={column} scope="col">
+                {title(column)}
+              </th>
+            ))}
+          </tr>
+        </thead>
         <tbody>
           {rows.map((row, i) => (
-            <tr key={i}>{columns.map((column) => <td key={column} className={kindOf(row[column])}><Cell column={column} value={row[column]} /></td>)}</tr>
+            <tr key={i}>
+              {columns.map((column) => (
+                <td key={column} className={kindOf(row[column])}>
+                  <Cell column={column} value={row[column]} />
+                </td>
+              ))}
+            </tr>
           ))}
         </tbody>
       </table>
@@ -64,10 +87,18 @@ function Cell({ column, value }: { column: string; value: unknown }) {
   const run = useRun();
   if (typeof value === "number" && Number.isInteger(value) && value >= 0) {
     if (column === "concept" && value < run.width) {
-      return <button type="button" className="link" onClick={() => go({ params: { concept: value, item: null } })}><ConceptName concept={value} label="open" /></button>;
+      return (
+        <button type="button" className="link" onClick={() => go({ params: { concept: value, item: null } })}>
+          <ConceptName concept={value} label="open" />
+        </button>
+      );
     }
     if (column === "item" && value < run.items) {
-      return <button type="button" className="link" onClick={() => go({ params: { item: value } })}><span className="number-of">{value}</span> open</button>;
+      return (
+        <button type="button" className="link" onClick={() => go({ params: { item: value } })}>
+          <span className="number-of">{value}</span> open
+        </button>
+      );
     }
   }
   return <bdi>{words(value)}</bdi>;

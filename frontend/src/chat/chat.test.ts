@@ -4,19 +4,40 @@ import { piecesOf } from "./pieces";
 import { shownResult, words } from "./result";
 
 const turn = (question: string, answer: string | null): Turn => ({
-  id: 1, question, queries: [], error: answer === null ? "failed" : null, answer: answer === null ? null : { type: "answer", text: answer, numbers: [] },
+  id: 1,
+  question,
+  queries: [],
+  error: answer === null ? "failed" : null,
+  answer: answer === null ? null : { type: "answer", text: answer, numbers: [] },
 });
 
 describe("an answer in pieces", () => {
   it("is cut at its numbers, whose places count code points", () => {
     const text = "🦊𝒳 has 282 items, −0.38";
-    const numbers = [{ start: 7, end: 10, query: 2 }, { start: 18, end: 23, query: null }];
-    expect(piecesOf({ text, numbers })).toEqual([{ text: "🦊𝒳 has " }, { text: "282", query: 2 }, { text: " items, " }, { text: "−0.38", query: null }]);
+    const numbers = [
+      { start: 7, end: 10, query: 2 },
+      { start: 18, end: 23, query: null },
+    ];
+    expect(piecesOf({ text, numbers })).toEqual([
+      { text: "🦊𝒳 has " },
+      { text: "282", query: 2 },
+      { text: " items, " },
+      { text: "−0.38", query: null },
+    ]);
   });
   it("loses no text where places overlap or lie outside", () => {
     const text = "12 and 13";
-    const numbers = [{ start: 0, end: 2, query: 1 }, { start: 1, end: 3, query: 1 }, { start: 7, end: 99, query: 1 }, { start: 5, end: 5, query: 1 }];
-    expect(piecesOf({ text, numbers }).map((one) => one.text).join("")).toBe(text);
+    const numbers = [
+      { start: 0, end: 2, query: 1 },
+      { start: 1, end: 3, query: 1 },
+      { start: 7, end: 99, query: 1 },
+      { start: 5, end: 5, query: 1 },
+    ];
+    expect(
+      piecesOf({ text, numbers })
+        .map((one) => one.text)
+        .join(""),
+    ).toBe(text);
     expect(piecesOf({ text, numbers })[0]).toEqual({ text: "12", query: 1 });
   });
 });
@@ -24,7 +45,11 @@ describe("an answer in pieces", () => {
 describe("the result of a query", () => {
   it("is facts and tables, with every column that any row has", () => {
     const shown = shownResult({ total: 2, counts: { weak: 1 }, rows: [{ a: 1 }, { b: null }], names: ["x", "y"], foreign_texts: ["a"] });
-    expect(shown.facts).toEqual([["total", 2], ["counts: weak", 1], ["names", ["x", "y"]]]);
+    expect(shown.facts).toEqual([
+      ["total", 2],
+      ["counts: weak", 1],
+      ["names", ["x", "y"]],
+    ]);
     expect(shown.tables).toEqual([{ name: "rows", columns: ["a", "b"], rows: [{ a: 1 }, { b: null }] }]);
   });
   it("of any shape is shown", () => {
@@ -45,7 +70,9 @@ describe("the result of a query", () => {
 describe("what the model is told", () => {
   it("is the answered turns and the question", () => {
     expect(messagesOf([turn("one", "1"), turn("two", null)], "three")).toEqual([
-      { role: "user", content: "one" }, { role: "assistant", content: "1" }, { role: "user", content: "three" },
+      { role: "user", content: "one" },
+      { role: "assistant", content: "1" },
+      { role: "user", content: "three" },
     ]);
   });
 });

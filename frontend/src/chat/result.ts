@@ -18,7 +18,8 @@ export function shownResult(result: unknown): Shown {
   for (const [name, value] of Object.entries(result)) {
     if (name === HIDDEN) continue;
     if (isRow(value)) shown.facts.push(...Object.entries(value).map(([key, one]): [string, unknown] => [`${name}: ${key}`, one]));
-    else if (Array.isArray(value) && value.length > 0 && value.every(isRow)) shown.tables.push({ name, columns: columnsOf(value), rows: value });
+    else if (Array.isArray(value) && value.length > 0 && value.every(isRow))
+      shown.tables.push({ name, columns: columnsOf(value), rows: value });
     else shown.facts.push([name, value]);
   }
   return shown;
@@ -42,7 +43,8 @@ export function words(value: unknown): string {
 /** Every digit of the result, with thousands separated. */
 function number(value: number): string {
   const size = Math.abs(value);
-  const text = Number.isInteger(value) || (size >= 1e-4 && size < 1e15) ? value.toLocaleString("en", { maximumFractionDigits: 9 }) : String(value);
+  const text =
+    Number.isInteger(value) || (size >= 1e-4 && size < 1e15) ? value.toLocaleString("en", { maximumFractionDigits: 9 }) : String(value);
   return text.replace(/-/g, "−");
 }
 

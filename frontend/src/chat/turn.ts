@@ -19,7 +19,12 @@ const TOLD = 11;
 /** What the model is told: earlier questions that were answered, their answers, and the new question. */
 export function messagesOf(turns: Turn[], question: string): ChatRequest["messages"] {
   const told = turns.flatMap((turn): ChatRequest["messages"] =>
-    turn.answer ? [{ role: "user", content: turn.question }, { role: "assistant", content: turn.answer.text }] : [],
+    turn.answer
+      ? [
+          { role: "user", content: turn.question },
+          { role: "assistant", content: turn.answer.text },
+        ]
+      : [],
   );
   return [...told.slice(-TOLD), { role: "user", content: question }];
 }

@@ -29,7 +29,9 @@ export function ConceptPanel({ concept }: { concept: number }) {
   return (
     <article className="concept">
       <Head concept={concept} table={table.data} detail={detail.data} />
-      <p className="verdict" data-testid="concept-verdict">{verdict(run, table.data, concept)}</p>
+      <p className="verdict" data-testid="concept-verdict">
+        {verdict(run, table.data, concept)}
+      </p>
       <Together concept={concept} table={table.data} />
       <p>{coverage(run, table.data, concept)}</p>
       <Numbers concept={concept} table={table.data} />
@@ -68,12 +70,26 @@ function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
       <Examples detail={detail} />
       <Activation detail={detail} />
       <Exemplars detail={detail} />
-      <Chips title="Tokens that it promotes" tokens={detail.promoted} absent={run.has.promoted ? "None is known for this concept." : UNREAD} />
+      <Chips
+        title="Tokens that it promotes"
+        tokens={detail.promoted}
+        absent={run.has.promoted ? "None is known for this concept." : UNREAD}
+      />
       <Chips title="Tokens that it suppresses" tokens={detail.suppressed} absent={null} />
-      <Related title="Similar concepts" hint="Cosine of decoder directions" pairs={detail.similar} table={table} 
-        none={run.has.similar ? "None." : "Not computed: cgaps exemplars --logits-only does."} />
-      <Related title="Active in the same items" hint="Jaccard index of the sets of items" pairs={detail.coactive} table={table}
-        none="None shares enough of its items." />
+      <Related
+        title="Similar concepts"
+        hint="Cosine of decoder directions"
+        pairs={detail.similar}
+        table={table}
+        none={run.has.similar ? "None." : "Not computed: cgaps exemplars --logits-only does."}
+      />
+      <Related
+        title="Active in the same items"
+        hint="Jaccard index of the sets of items"
+        pairs={detail.coactive}
+        table={table}
+        none="None shares enough of its items."
+      />
       <Matched detail={detail} />
     </>
   );
@@ -85,13 +101,34 @@ function Head({ concept, table, detail }: { concept: number; table: Table; detai
   const others = detail?.labels.filter((one) => one.label !== label) ?? [];
   return (
     <header>
-      <p className="eyebrow">Concept {concept} <ThemePath concept={concept} table={table} /></p>
+      <p className="eyebrow">
+        Concept {concept} <ThemePath concept={concept} table={table} />
+      </p>
       <h2 data-testid="concept-title">
-        {label ? <bdi>{visible(label)}</bdi> : <span className="soft">no label{peak && <>, peaks on <bdi>“{shownToken(peak)}”</bdi></>}</span>}
+        {label ? (
+          <bdi>{visible(label)}</bdi>
+        ) : (
+          <span className="soft">
+            no label
+            {peak && (
+              <>
+                , peaks on <bdi>“{shownToken(peak)}”</bdi>
+              </>
+            )}
+          </span>
+        )}
       </h2>
       <p className="soft provenance">
-        {detail?.marks.map((mark) => <span key={mark} className={`badge ${mark}`}>{visible(mark)}</span>)}
-        {flags(table, concept).map((flag) => <span key={flag} className="badge">{flag}</span>)}
+        {detail?.marks.map((mark) => (
+          <span key={mark} className={`badge ${mark}`}>
+            {visible(mark)}
+          </span>
+        ))}
+        {flags(table, concept).map((flag) => (
+          <span key={flag} className="badge">
+            {flag}
+          </span>
+        ))}
         {detail?.provenance && <span>{visible(detail.provenance)}</span>}
       </p>
       {others.length > 0 && (
@@ -99,7 +136,9 @@ function Head({ concept, table, detail }: { concept: number; table: Table; detai
           <summary>{others.length === 1 ? "Another label" : `${others.length} other labels`}</summary>
           <ul>
             {others.map((one, i) => (
-              <li key={i}><bdi>{visible(one.label)}</bdi> <span className="soft">{visible(origin(one))}</span></li>
+              <li key={i}>
+                <bdi>{visible(one.label)}</bdi> <span className="soft">{visible(origin(one))}</span>
+              </li>
             ))}
           </ul>
         </details>
@@ -107,7 +146,9 @@ function Head({ concept, table, detail }: { concept: number; table: Table; detai
       <p className="actions">
         <CopyLink />
         {detail?.neuronpedia?.startsWith("https://") && (
-          <a href={detail.neuronpedia} target="_blank" rel="noopener noreferrer">Open at {new URL(detail.neuronpedia).host} ↗</a>
+          <a href={detail.neuronpedia} target="_blank" rel="noopener noreferrer">
+            Open at {new URL(detail.neuronpedia).host} ↗
+          </a>
         )}
       </p>
     </header>
@@ -127,9 +168,17 @@ function ThemePath({ concept, table }: { concept: number; table: Table }) {
   if (!run.has.themes || !themes.data) return null;
   const of = (level: Theme["level"]) => themes.data.themes.find((one) => one.level === level && one.id === number(table, level, concept));
   const link = ({ level, id }: Theme) => address(route, { view: "concepts", params: { theme: null, subtheme: null, [level]: id } });
-  return [of("theme"), of("subtheme")].filter((one) => one !== undefined).map((one) => (
-    <span key={one.level}> › <a href={link(one)}><bdi>{one.name ? visible(one.name) : `${one.level} ${one.id}`}</bdi></a></span>
-  ));
+  return [of("theme"), of("subtheme")]
+    .filter((one) => one !== undefined)
+    .map((one) => (
+      <span key={one.level}>
+        {" "}
+        ›{" "}
+        <a href={link(one)}>
+          <bdi>{one.name ? visible(one.name) : `${one.level} ${one.id}`}</bdi>
+        </a>
+      </span>
+    ));
 }
 
 function Numbers({ concept, table }: { concept: number; table: Table }) {
@@ -138,7 +187,11 @@ function Numbers({ concept, table }: { concept: number; table: Table }) {
   const at = (key: string) => number(table, key, concept);
   const facts: [string, string, React.ReactNode][] = [
     ["performance_status", "Verdict", <Status key="v" status={text(table, "performance_status", concept)} />],
-    ["chi_model", "χ model", <Measured key="m" kind="decimal" value={at("chi_model")} low={at("chi_model_low")} high={at("chi_model_high")} />],
+    [
+      "chi_model",
+      "χ model",
+      <Measured key="m" kind="decimal" value={at("chi_model")} low={at("chi_model_low")} high={at("chi_model_high")} />,
+    ],
     ["gap", "Gap", <Measured key="g" kind="signed" value={at("gap")} low={at("gap_low")} high={at("gap_high")} />],
     ["q_value", "q", probability(at("q_value"))],
     ["support", "Support", plural(at("support") ?? 0, "item")],
@@ -154,7 +207,12 @@ function Numbers({ concept, table }: { concept: number; table: Table }) {
     <dl className="numbers" data-testid="concept-numbers">
       {facts.map(([key, name, shown]) => {
         const hint = hints.get(key);
-        return <div key={key}><dt>{hint ? <Hint hint={hint}>{name}</Hint> : name}</dt><dd>{shown}</dd></div>;
+        return (
+          <div key={key}>
+            <dt>{hint ? <Hint hint={hint}>{name}</Hint> : name}</dt>
+            <dd>{shown}</dd>
+          </div>
+        );
       })}
     </dl>
   );

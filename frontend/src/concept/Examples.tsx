@@ -31,7 +31,9 @@ export function Examples({ detail }: { detail: ConceptDetail }) {
           <Side title="Lowest scores" uses={worst} most={most} />
           <Side title="Highest scores" uses={above} most={most} end={above.length < best.length ? lacking(above.length) : null} />
         </div>
-      ) : <p className="soft">None of its items is scored.</p>}
+      ) : (
+        <p className="soft">None of its items is scored.</p>
+      )}
       <details open={best.length + worst.length === 0}>
         <summary>Where it is strongest</summary>
         <Side title="" uses={strongest} most={most} />
@@ -47,7 +49,9 @@ function Side({ title, uses, most, end = null }: { title: string; uses: ItemUse[
   return (
     <div>
       {title && <h4>{title}</h4>}
-      {uses.map((use) => <Example key={use.item} use={use} most={most} />)}
+      {uses.map((use) => (
+        <Example key={use.item} use={use} most={most} />
+      ))}
       {(end !== null || uses.length === 0) && <p className="soft">{end ?? "None."}</p>}
     </div>
   );
@@ -64,7 +68,9 @@ function Example({ use, most }: { use: ItemUse; most: number }) {
         </strong>
         {item.data && <bdi className="soft">{visible(run.benchmarks[item.data.benchmark]!.name)}</bdi>}
         <span className="soft">saliency {decimal(use.saliency)}</span>
-        <button type="button" className="link" onClick={() => go({ params: { item: use.item } })}>Open item</button>
+        <button type="button" className="link" onClick={() => go({ params: { item: use.item } })}>
+          Open item
+        </button>
       </p>
       {item.error && <Failed error={item.error} />}
       {!item.data && !item.error && <Loading what="the item" />}
@@ -85,8 +91,18 @@ function Texts({ item, use, most }: { item: ItemDetail; use: ItemUse; most: numb
         {to < text.length && " …"}
       </div>
       <dl className="answers">
-        <div><dt>Response</dt><dd><Said text={item.response} /></dd></div>
-        <div><dt>Expected</dt><dd><Said text={item.answer} /></dd></div>
+        <div>
+          <dt>Response</dt>
+          <dd>
+            <Said text={item.response} />
+          </dd>
+        </div>
+        <div>
+          <dt>Expected</dt>
+          <dd>
+            <Said text={item.answer} />
+          </dd>
+        </div>
       </dl>
     </>
   );

@@ -14,7 +14,11 @@ export function Exemplars({ detail }: { detail: ConceptDetail }) {
           const activation = one.activations[place]!;
           return { text, activation: activation > 0 ? activation : null, peak: place === peak && activation > 0 };
         });
-        return <p key={i} className="quote prompt" dir="auto">… <ActiveText pieces={shown} most={most} /> …</p>;
+        return (
+          <p key={i} className="quote prompt" dir="auto">
+            … <ActiveText pieces={shown} most={most} /> …
+          </p>
+        );
       })}
     </details>
   );

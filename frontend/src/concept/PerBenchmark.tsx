@@ -18,9 +18,13 @@ function useInBenchmarks({ concept, benchmarks }: ConceptDetail): { rows: Concep
   useEffect(() => {
     if (!absent) return;
     let current = true;
-    Promise.all(run.benchmarks.map((_, place) => readTable(run.key, `concepts/${place}.parquet`)))
-      .then((all) => current && setTables(all), (fault: Error) => current && setError(fault));
-    return () => { current = false; };
+    Promise.all(run.benchmarks.map((_, place) => readTable(run.key, `concepts/${place}.parquet`))).then(
+      (all) => current && setTables(all),
+      (fault: Error) => current && setError(fault),
+    );
+    return () => {
+      current = false;
+    };
   }, [run, absent]);
   const rows = useMemo(() => benchmarks ?? tables?.map((table) => inTable(table, concept)) ?? null, [benchmarks, tables, concept]);
   return { rows, error };
@@ -29,8 +33,14 @@ function useInBenchmarks({ concept, benchmarks }: ConceptDetail): { rows: Concep
 function inTable(table: Table, concept: number): ConceptInBenchmark {
   const at = (key: string) => number(table, key, concept);
   return {
-    support: at("support") ?? 0, n_eff: at("n_eff"), chi_bench: at("chi_bench"), chi_model: at("chi_model"),
-    gap: at("gap"), gap_low: at("gap_low"), gap_high: at("gap_high"), performance_status: text(table, "performance_status", concept),
+    support: at("support") ?? 0,
+    n_eff: at("n_eff"),
+    chi_bench: at("chi_bench"),
+    chi_model: at("chi_model"),
+    gap: at("gap"),
+    gap_low: at("gap_low"),
+    gap_high: at("gap_high"),
+    performance_status: text(table, "performance_status", concept),
   };
 }
 
@@ -52,28 +62,55 @@ export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
           <table className="by-benchmark" data-testid="concept-benchmarks">
             <thead>
               <tr>
-                <th>Benchmark</th><th>Gap</th><th><span className="unseen">Gap as a bar</span></th><th>χ model</th><th>χ bench</th><th>Items</th>
-                <th>n_eff</th><th className="word">Verdict</th>
+                <th>Benchmark</th>
+                <th>Gap</th>
+                <th>
+                  <span className="unseen">Gap as a bar</span>
+                </th>
+                <th>χ model</th>
+                <th>χ bench</th>
+                <th>Items</th>
+                <th>n_eff</th>
+                <th className="word">Verdict</th>
               </tr>
             </thead>
             <tbody>
               {active.map(({ row, place }) => (
                 <tr key={place}>
-                  <th scope="row"><bdi>{visible(run.benchmarks[place]!.name)}</bdi></th>
+                  <th scope="row">
+                    <bdi>{visible(run.benchmarks[place]!.name)}</bdi>
+                  </th>
                   <td title={`${signed(row.gap)} [${signed(row.gap_low)}, ${signed(row.gap_high)}]`}>{signed(row.gap)}</td>
                   <td className="bar-cell">
-                    <IntervalBar scale={{ from: -reach, to: reach, neutral: 0 }} at={row.gap} low={row.gap_low} high={row.gap_high} status={row.performance_status} />
+                    <IntervalBar
+                      scale={{ from: -reach, to: reach, neutral: 0 }}
+                      at={row.gap}
+                      low={row.gap_low}
+                      high={row.gap_high}
+                      status={row.performance_status}
+                    />
                   </td>
-                  <td>{decimal(row.chi_model)}</td><td>{magnitude(row.chi_bench)}</td><td>{integer(row.support)}</td><td>{tenths(row.n_eff)}</td>
-                  <td className="word"><Status status={row.performance_status} /></td>
+                  <td>{decimal(row.chi_model)}</td>
+                  <td>{magnitude(row.chi_bench)}</td>
+                  <td>{integer(row.support)}</td>
+                  <td>{tenths(row.n_eff)}</td>
+                  <td className="word">
+                    <Status status={row.performance_status} />
+                  </td>
                 </tr>
               ))}
             </tbody>
           </table>
         </div>
       )}
-      {active.length === 0 ? <p className="soft">No benchmark activates it.</p> : silent.length > 0 && (
-        <p className="soft">Silent in {silent.length} of {run.benchmarks.length}: {silent.join(", ")}.</p>
+      {active.length === 0 ? (
+        <p className="soft">No benchmark activates it.</p>
+      ) : (
+        silent.length > 0 && (
+          <p className="soft">
+            Silent in {silent.length} of {run.benchmarks.length}: {silent.join(", ")}.
+          </p>
+        )
       )}
     </section>
   );

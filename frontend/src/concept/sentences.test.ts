@@ -3,33 +3,61 @@ import type { Column, Table } from "../data/table";
 import type { RunInfo } from "../data/types";
 import { coverage, flags, verdict } from "./sentences";
 
-const run = { evidence: { min_n_eff: 20, q: 0.05, level: 0.95 }, unit: "1 = mean over alive concepts", has: { lift: true, tokens: false } } as RunInfo;
+const run = {
+  evidence: { min_n_eff: 20, q: 0.05, level: 0.95 },
+  unit: "1 = mean over alive concepts",
+  has: { lift: true, tokens: false },
+} as RunInfo;
 const USUAL = {
-  performance_status: "typical", coverage_status: "typical", support: 40, n_eff: 31.26, gap: -0.2, gap_low: -0.3, gap_high: -0.1, q_value: 0.004,
-  chi_bench: 1.5, lift: 1, density: 0.012, chance_seen: NaN, alive: true, missing: false, ranked: true, dense: false, template: false, exact_token: false,
+  performance_status: "typical",
+  coverage_status: "typical",
+  support: 40,
+  n_eff: 31.26,
+  gap: -0.2,
+  gap_low: -0.3,
+  gap_high: -0.1,
+  q_value: 0.004,
+  chi_bench: 1.5,
+  lift: 1,
+  density: 0.012,
+  chance_seen: NaN,
+  alive: true,
+  missing: false,
+  ranked: true,
+  dense: false,
+  template: false,
+  exact_token: false,
 };
 
 /** A table of one concept. */
 function table(changed: Partial<Record<keyof typeof USUAL, unknown>>): Table {
   const column = (value: unknown): Column =>
-    typeof value === "boolean" ? { kind: "flag", values: Uint8Array.of(Number(value)) } :
-    typeof value === "number" ? { kind: "number", values: Float64Array.of(value) } : { kind: "text", values: [value as string | null] };
+    typeof value === "boolean"
+      ? { kind: "flag", values: Uint8Array.of(Number(value)) }
+      : typeof value === "number"
+        ? { kind: "number", values: Float64Array.of(value) }
+        : { kind: "text", values: [value as string | null] };
   return { rows: 1, columns: Object.fromEntries(Object.entries({ ...USUAL, ...changed }).map(([key, value]) => [key, column(value)])) };
 }
 
 describe("the verdict", () => {
   it("has the gap with its interval, q and size", () => {
     expect(verdict(run, table({ performance_status: "weak" }), 0)).toBe(
-      "The model is weak here. Gap to its benchmarks’ average: −0.20 [−0.30, −0.10] (q = 0.004; active in 40 items, n_eff 31.3).");
+      "The model is weak here. Gap to its benchmarks’ average: −0.20 [−0.30, −0.10] (q = 0.004; active in 40 items, n_eff 31.3).",
+    );
     expect(verdict(run, table({ performance_status: "weak", q_value: 1e-12 }), 0)).toContain("(q < 1e−9; ");
     expect(verdict(run, table({}), 0)).toMatch(/^No evidence that the model is weak or strong here: gap −0.20/);
   });
   it("says why there is none", () => {
-    expect(verdict(run, table({ performance_status: "insufficient", n_eff: 3 }), 0)).toBe("Too little data to test: active in 40 items, worth 3.0 of equal weight (n_eff), and a test needs 20.0.");
+    expect(verdict(run, table({ performance_status: "insufficient", n_eff: 3 }), 0)).toBe(
+      "Too little data to test: active in 40 items, worth 3.0 of equal weight (n_eff), and a test needs 20.0.",
+    );
     const untested = { performance_status: "untested", gap: NaN, q_value: NaN };
     expect(verdict(run, table({ ...untested, alive: false, missing: false, ranked: false }), 0)).toMatch(/^Never active/);
     expect(verdict(run, table({ ...untested, missing: true }), 0)).toMatch(/^Missing: no item/);
-    expect(verdict(run, table({ ...untested, ranked: false, dense: true, exact_token: true }), 0)).toMatch(/flagged \(dense, exact token\)/);
+    expect(verdict(run, table({ ...untested, ranked: false, dense: true, exact_token: true }), 0)).toMatch(
+      /flagged \(dense, exact token\)/,
+    );
     expect(verdict(run, table(untested), 0)).toMatch(/^Not tested: none of the 40 items/);
     expect(verdict(run, table({ ...untested, support: 1 }), 0)).toContain("1 item ");
   });

@@ -28,7 +28,8 @@ function untested(table: Table, row: number, support: number): string {
   }
   if (value(table, "ranked", row) !== true) {
     const why = flags(table, row).join(", ");
-    return `Not tested, because it is flagged (${why}): it stands for the form of the text rather than for what it is about. Active in ${plural(support, "item")}.`;
+    const form = "it stands for the form of the text rather than for what it is about";
+    return `Not tested, because it is flagged (${why}): ${form}. Active in ${plural(support, "item")}.`;
   }
   return `Not tested: none of the ${plural(support, "item")} in which it is active has a score, or their scores do not vary.`;
 }
@@ -36,24 +37,38 @@ function untested(table: Table, row: number, support: number): string {
 /** How the suite covers the concept. */
 export function coverage(run: RunInfo, table: Table, row: number): string {
   const density = number(table, "density", row);
-  const where = density === null ? "" : ` It is active on ${percent(density, 1)} of the tokens of ${run.has.lift ? "the reference text" : "a sample of the run"}.`;
+  const where =
+    density === null
+      ? ""
+      : ` It is active on ${percent(density, 1)} of the tokens of ${run.has.lift ? "the reference text" : "a sample of the run"}.`;
   if (value(table, "missing", row) === true) {
     const chance = number(table, "chance_seen", row);
-    const news = chance === null ? "" : chance > 0.95
-      ? ` Reference text of the same length would almost surely show it (${percent(chance)}).`
-      : ` Reference text of the same length would show it with a chance of ${percent(chance)}.`;
+    const news =
+      chance === null
+        ? ""
+        : chance > 0.95
+          ? ` Reference text of the same length would almost surely show it (${percent(chance)}).`
+          : ` Reference text of the same length would show it with a chance of ${percent(chance)}.`;
     return `The suite does not exercise it.${news}${where}`;
   }
   const bench = number(table, "chi_bench", row);
   if (bench === null || value(table, "alive", row) !== true) return `Its coverage is not defined.${where}`;
   const lift = number(table, "lift", row);
   const size = lift === null ? "" : `${decimal(2 ** Math.abs(lift), 1)} times ${lift < 0 ? "smaller" : "larger"}`;
-  const said = lift === null ? "" : lift === Infinity ? " The reference text never shows it." :
-    ` Its share of activation is ${size} here than in the reference text (lift ${signed(lift)}).`;
+  const said =
+    lift === null
+      ? ""
+      : lift === Infinity
+        ? " The reference text never shows it."
+        : ` Its share of activation is ${size} here than in the reference text (lift ${signed(lift)}).`;
   return `Coverage ${magnitude(bench)} (${run.unit}), ${text(table, "coverage_status", row) ?? "not judged"}.${said}${where}`;
 }
 
-const FLAGS: [string, string][] = [["dense", "dense"], ["template", "template"], ["exact_token", "exact token"]];
+const FLAGS: [string, string][] = [
+  ["dense", "dense"],
+  ["template", "template"],
+  ["exact_token", "exact token"],
+];
 
 /** Its flags, in words. */
 export function flags(table: Table, row: number): string[] {
@@ -64,6 +79,7 @@ export function flags(table: Table, row: number): string[] {
 export function examplesNote(run: RunInfo, kept: boolean): string {
   if (run.redacted) return "Prompts and responses are left out of this explorer; scores and activations are shown.";
   if (kept) return "Tokens are coloured by the concept’s activation; the outlined one is the strongest.";
-  return run.has.tokens ? "The strongest token is outlined; activations of other tokens are not kept for these items." :
-    "This run kept no activations of tokens: only the strongest token is marked.";
+  return run.has.tokens
+    ? "The strongest token is outlined; activations of other tokens are not kept for these items."
+    : "This run kept no activations of tokens: only the strongest token is marked.";
 }

@@ -28,7 +28,9 @@ test("pieces put together are the text again, whatever the marks", () => {
 
 test("the token where a concept peaks is marked even where no activations were kept", () => {
   expect(pieces(characters("abcdef"), 0, 6, [], [2, 3])).toEqual([
-    { text: "ab", activation: null, peak: false }, { text: "c", activation: NaN, peak: true }, { text: "def", activation: null, peak: false },
+    { text: "ab", activation: null, peak: false },
+    { text: "c", activation: NaN, peak: true },
+    { text: "def", activation: null, peak: false },
   ]);
 });
 

@@ -21,7 +21,13 @@ export interface Piece {
 }
 
 /** A part of a text as pieces. `marks` are ranges with activations, in any order; where they overlap the first in the text holds. */
-export function pieces(text: Characters, from: number, to: number, marks: [number, number, number][], peak: [number, number] | null): Piece[] {
+export function pieces(
+  text: Characters,
+  from: number,
+  to: number,
+  marks: [number, number, number][],
+  peak: [number, number] | null,
+): Piece[] {
   const all = peak && !marks.some(([start]) => start === peak[0]) ? [...marks, [peak[0], peak[1], NaN] as [number, number, number]] : marks;
   const found: Piece[] = [];
   let at = from;

@@ -28,7 +28,7 @@ function csvWriter(column: Column): (row: number) => string {
   if (column.kind === "flag") return (row) => (column.values[row] === UNKNOWN ? "" : column.values[row] === 1 ? "true" : "false");
   const { values } = column;
   const written = values instanceof Float32Array ? shortest : String;
-  return (row) => (Number.isNaN(values[row]) ? "" : infinite(values[row]!) ?? written(values[row]!));
+  return (row) => (Number.isNaN(values[row]) ? "" : (infinite(values[row]!) ?? written(values[row]!)));
 }
 
 const infinite = (value: number) => (Number.isFinite(value) ? null : value > 0 ? "inf" : "-inf");

@@ -48,9 +48,7 @@ function found<T>(value: T | undefined, name: string): T {
 
 /** The value of a promise that is made anew when `key` changes; null key: nothing to wait for. */
 export function useLoaded<T>(key: string | null, read: () => Promise<T>): Loaded<T> {
-  const [state, setState] = useState<{ key: string | null; data: T | null; error: Error | null }>(() => ({
-    key, data: null, error: null,
-  }));
+  const [state, setState] = useState<{ key: string | null; data: T | null; error: Error | null }>(() => ({ key, data: null, error: null }));
   useEffect(() => {
     if (key === null) return;
     let current = true;
@@ -58,7 +56,9 @@ export function useLoaded<T>(key: string | null, read: () => Promise<T>): Loaded
       (data) => current && setState({ key, data, error: null }),
       (error: unknown) => current && setState({ key, data: null, error: error instanceof Error ? error : new Error(String(error)) }),
     );
-    return () => { current = false; };
+    return () => {
+      current = false;
+    };
     // `key` says everything that `read` depends on.
     // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [key]);
@@ -69,6 +69,7 @@ export function useLoaded<T>(key: string | null, read: () => Promise<T>): Loaded
 export const useRuns = () => useLoaded("runs", readRuns);
 export const useRunInfo = (key: string | null) => useLoaded(key, () => readRun(key!));
 export const useThemes = (run: RunInfo) => useLoaded(run.has.themes ? run.key : null, () => readThemes(run.key));
-export const useTable = (key: string | null, name: TableName) => useLoaded(key === null ? null : `${key}/${name}`, () => readTable(key!, name));
+export const useTable = (key: string | null, name: TableName) =>
+  useLoaded(key === null ? null : `${key}/${name}`, () => readTable(key!, name));
 export const useConcept = (run: RunInfo, concept: number) => useLoaded(`${run.key}/${concept}`, () => readConcept(run, concept));
 export const useItem = (run: RunInfo, row: number) => useLoaded(`${run.key}/${row}`, () => readItem(run, row));

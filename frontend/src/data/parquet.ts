@@ -4,9 +4,10 @@ import { type Column, type Table, UNKNOWN } from "./table";
 
 /** Reads a part. */
 export async function parquetTable(bytes: Uint8Array): Promise<Table> {
-  const buffer = bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength
-    ? (bytes.buffer as ArrayBuffer)
-    : (bytes.slice().buffer as ArrayBuffer);
+  const buffer =
+    bytes.byteOffset === 0 && bytes.byteLength === bytes.buffer.byteLength
+      ? (bytes.buffer as ArrayBuffer)
+      : (bytes.slice().buffer as ArrayBuffer);
   const metadata = parquetMetadata(buffer);
   const rows = Number(metadata.num_rows);
   const parts = new Map<string, { start: number; values: ArrayLike<unknown> }[]>();

@@ -32,7 +32,10 @@ async function fetched(path: string, init?: RequestInit): Promise<Response> {
 
 async function* ask(request: ChatRequest, signal: AbortSignal): AsyncGenerator<ChatEvent> {
   const answer = await fetched("chat", {
-    method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request), signal,
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(request),
+    signal,
   });
   if (!answer.body) return;
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -83,12 +86,7 @@ function exported(): Source {
       };
       document.head.append(element);
     });
-  return {
-    mode: "static",
-    read: async (path) => unzipped(await script(path)),
-    search: null,
-    chat: null,
-  };
+  return { mode: "static", read: async (path) => unzipped(await script(path)), search: null, chat: null };
 }
 
 async function unzipped(content: string): Promise<Uint8Array> {

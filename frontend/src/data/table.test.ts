@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { among, everyRow, type Column, type Table, ranks, select, sorted, sortedBy } from "./table";
 
-const random = (seed: number) => () => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff);
+const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 
 function drawn(rows: number): Table {
   const next = random(7);
@@ -9,7 +9,10 @@ function drawn(rows: number): Table {
   const float: Column = { kind: "number", values: Float32Array.from({ length: rows }, () => some(Math.round(20 * next()) / 4 - 2, NaN)) };
   float.values[3] = Infinity;
   float.values[4] = -Infinity;
-  const text: Column = { kind: "text", values: Array.from({ length: rows }, () => some(`${next() < 0.5 ? "b" : "A"} ${Math.floor(30 * next())}`, null as never)) };
+  const text: Column = {
+    kind: "text",
+    values: Array.from({ length: rows }, () => some(`${next() < 0.5 ? "b" : "A"} ${Math.floor(30 * next())}`, null as never)),
+  };
   return { rows, columns: { float, text } };
 }
 
@@ -58,7 +61,10 @@ describe("sorted", () => {
 it("orders by a second number where the first ones are equal or both undefined", () => {
   const first = [1, 0, NaN, 0, NaN];
   const second = [5, 9, 2, NaN, 1];
-  const order = sortedBy(everyRow(5), [{ values: first, descending: false }, { values: second, descending: true }]);
+  const order = sortedBy(everyRow(5), [
+    { values: first, descending: false },
+    { values: second, descending: true },
+  ]);
   expect([...order]).toEqual([1, 3, 0, 2, 4]);
 });
 

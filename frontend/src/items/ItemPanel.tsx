@@ -33,15 +33,29 @@ function Shown({ item }: { item: ItemDetail }) {
   return (
     <article className="item">
       <p className="eyebrow">
-        <bdi>{visible(run.benchmarks[item.benchmark]!.name)}</bdi>{item.group && <> › <bdi>{visible(item.group)}</bdi></>}
+        <bdi>{visible(run.benchmarks[item.benchmark]!.name)}</bdi>
+        {item.group && (
+          <>
+            {" "}
+            › <bdi>{visible(item.group)}</bdi>
+          </>
+        )}
       </p>
-      <h2 data-testid="item-title">Item <bdi>{visible(item.item_id)}</bdi></h2>
+      <h2 data-testid="item-title">
+        Item <bdi>{visible(item.item_id)}</bdi>
+      </h2>
       <p className="actions">
-        {from !== null && <button type="button" className="link" onClick={() => go({ params: { item: null } })}>← Back to concept {from}</button>}
+        {from !== null && (
+          <button type="button" className="link" onClick={() => go({ params: { item: null } })}>
+            ← Back to concept {from}
+          </button>
+        )}
         <CopyLink />
       </p>
       <Facts item={item} />
-      {item.text === null ? <p className="soft">The prompt and the response are left out of this explorer.</p> : (
+      {item.text === null ? (
+        <p className="soft">The prompt and the response are left out of this explorer.</p>
+      ) : (
         <>
           <h3>What the model read</h3>
           <p className="soft">
@@ -63,16 +77,20 @@ function Shown({ item }: { item: ItemDetail }) {
         </details>
       )}
       <h3>Its strongest concepts</h3>
-      {item.concepts.length === 0 ? <p className="soft">None is active in it{item.excluded && ", because it was excluded"}.</p> : (
+      {item.concepts.length === 0 ? (
+        <p className="soft">None is active in it{item.excluded && ", because it was excluded"}.</p>
+      ) : (
         <>
           <p className="soft">
-            In front: <Hint hint={SALIENCY}>saliency</Hint>, which orders them; where it is the same, the higher <Hint hint={CAS}>CAS</Hint> is first.
-            Pointing at one outlines where it is strongest.
+            In front: <Hint hint={SALIENCY}>saliency</Hint>, which orders them; where it is the same, the higher <Hint hint={CAS}>CAS</Hint>{" "}
+            is first. Pointing at one outlines where it is strongest.
           </p>
           <ul className="related" onMouseLeave={() => setPointed(null)}>
             {item.concepts.map(([concept, cas, saliency]) => (
               <li key={concept} onMouseEnter={() => setPointed(concept)} onFocus={() => setPointed(concept)}>
-                <span className="soft" title={`Saliency; CAS ${magnitude(cas)}`}>{decimal(saliency)}</span>
+                <span className="soft" title={`Saliency; CAS ${magnitude(cas)}`}>
+                  {decimal(saliency)}
+                </span>
                 <ConceptLink concept={concept} label={labelOf(table.data, concept)} />
                 {table.data && <Status status={text(table.data, "performance_status", concept)} />}
               </li>
@@ -99,7 +117,12 @@ function Facts({ item }: { item: ItemDetail }) {
   return (
     <>
       <dl className="numbers">
-        {facts.map(([name, shown]) => <div key={name}><dt>{name}</dt><dd>{shown}</dd></div>)}
+        {facts.map(([name, shown]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{shown}</dd>
+          </div>
+        ))}
       </dl>
       {item.excluded && <p className="weak-text">Excluded, it counts nowhere: {visible(item.excluded)}</p>}
       {item.unscored && <p className="weak-text">Unscored: {visible(item.unscored)}</p>}
@@ -116,10 +139,16 @@ function Options({ item: { logprobs, policy } }: { item: ItemDetail }) {
       <h3>Log-probability of each {choice ? "option" : "option or sentence"}, in nats</h3>
       <p className="soft">
         Summed over its tokens, in the order of the item.
-        {choice && " The response above is the chosen one, by this sum or by length as the policy says; the run keeps no texts of the others."}
+        {choice &&
+          " The response above is the chosen one, by this sum or by length as the policy says; the run keeps no texts of the others."}
       </p>
       <ol className="options" data-testid="item-options">
-        {logprobs.map((one, i) => <li key={i} className={one === best ? "likeliest" : undefined}>{decimal(one)}{one === best && " likeliest"}</li>)}
+        {logprobs.map((one, i) => (
+          <li key={i} className={one === best ? "likeliest" : undefined}>
+            {decimal(one)}
+            {one === best && " likeliest"}
+          </li>
+        ))}
       </ol>
     </>
   );

@@ -36,38 +36,81 @@ function ItemTable({ table }: { table: Table }) {
     // eslint-disable-next-line react-hooks/exhaustive-deps
     [table, filters, benchmark, found, sort.key, sort.descending],
   );
-  const columns = useMemo(() => columnsOf(run.benchmarks.map((one) => visible(one.name)), table, run.redacted), [run, table]);
+  const columns = useMemo(
+    () =>
+      columnsOf(
+        run.benchmarks.map((one) => visible(one.name)),
+        table,
+        run.redacted,
+      ),
+    [run, table],
+  );
   const active = filters !== "|" || search.query !== "" || benchmark !== null;
   const clear = () => go({ params: { group: null, outcome: null, q: null, bench: null } });
   return (
     <div className="items-view">
       <h1>Items</h1>
-      <p className="lead">Every question that was asked, with its score. {sort.key === "score" && !sort.descending && "Failures come first."}</p>
+      <p className="lead">
+        Every question that was asked, with its score. {sort.key === "score" && !sort.descending && "Failures come first."}
+      </p>
       <div className="tools" role="search" aria-label="Choose items">
         <SearchField disabled={run.redacted} />
-        <Select size="xs" w={160} aria-label="Outcome" placeholder="Any outcome" clearable data-testid="items-outcome" data={[...OUTCOMES]}
-          value={params.get("outcome")} onChange={(outcome) => go({ params: { outcome } })} />
+        <Select
+          size="xs"
+          w={160}
+          aria-label="Outcome"
+          placeholder="Any outcome"
+          clearable
+          data-testid="items-outcome"
+          data={[...OUTCOMES]}
+          value={params.get("outcome")}
+          onChange={(outcome) => go({ params: { outcome } })}
+        />
         <GroupPicker table={table} />
-        {active && <Button size="xs" variant="subtle" onClick={clear} data-testid="items-clear">Clear filters</Button>}
+        {active && (
+          <Button size="xs" variant="subtle" onClick={clear} data-testid="items-clear">
+            Clear filters
+          </Button>
+        )}
       </div>
       <p className="count" role="status" data-testid="items-count">
         <strong>{integer(order.length)}</strong> of {integer(table.rows)} items
         {search.query !== "" && search.found && ` hold “${visible(search.query)}”`}
-        {search.found && search.found.total > search.found.rows.length
-          && `; the search found ${integer(search.found.total)} and gives the first ${integer(search.found.rows.length)}`}
+        {search.found &&
+          search.found.total > search.found.rows.length &&
+          `; the search found ${integer(search.found.total)} and gives the first ${integer(search.found.rows.length)}`}
         {run.redacted && ". Prompts and responses are left out of this explorer, so there is no text to search"}.
         {!run.redacted && run.cut_items > 0 && <span data-testid="items-cut"> {cutNote(run.cut_items)}</span>}
       </p>
       {search.share !== null && (
         <div className="searching">
-          <Progress value={100 * search.share} aria-label="Searching items" /> <Button size="compact-xs" variant="default" onClick={search.cancel}>Stop</Button>
+          <Progress value={100 * search.share} aria-label="Searching items" />{" "}
+          <Button size="compact-xs" variant="default" onClick={search.cancel}>
+            Stop
+          </Button>
         </div>
       )}
       {search.error && <Failed error={search.error} />}
-      <Grid columns={columns} order={order} sort={sort}
+      <Grid
+        columns={columns}
+        order={order}
+        sort={sort}
         onSort={(next) => go({ params: { sort: next ? `${next.descending ? "-" : ""}${next.key}` : null } })}
-        onOpen={(row) => go({ params: { item: row } })} opened={opened} label="Items" testId="items-grid"
-        empty={<>No item fits. {active && <button type="button" className="link" onClick={clear}>Clear the filters</button>}</>} />
+        onOpen={(row) => go({ params: { item: row } })}
+        opened={opened}
+        label="Items"
+        testId="items-grid"
+        empty={
+          <>
+            No item fits.{" "}
+            {active && (
+              <button type="button" className="link" onClick={clear}>
+                Clear the filters
+              </button>
+            )}
+          </>
+        }
+      />
     </div>
   );
 }
@@ -83,8 +126,19 @@ function GroupPicker({ table }: { table: Table }) {
   const names = useMemo(() => groups(table, benchmark), [table, benchmark]);
   if (names.length < 2) return null;
   return (
-    <Select size="xs" w={200} aria-label="Group" placeholder={`Any of ${integer(names.length)} groups`} clearable searchable limit={200}
-      data-testid="items-group" data={names.map((name) => ({ value: name, label: visible(name) }))} value={params.get("group")} onChange={(group) => go({ params: { group } })} />
+    <Select
+      size="xs"
+      w={200}
+      aria-label="Group"
+      placeholder={`Any of ${integer(names.length)} groups`}
+      clearable
+      searchable
+      limit={200}
+      data-testid="items-group"
+      data={names.map((name) => ({ value: name, label: visible(name) }))}
+      value={params.get("group")}
+      onChange={(group) => go({ params: { group } })}
+    />
   );
 }
 
@@ -97,22 +151,41 @@ function columnsOf(benchmarks: string[], table: Table, redacted: boolean): GridC
   const leftOut = ["unscored", "excluded"].some((key) => hasSome(table, key));
   const all: (GridColumn | false)[] = [
     {
-      key: "score", title: "Score", hint: "In [0, 1]; N/A: unscored or excluded", text: (row) => decimal(number(table, "score", row)),
-      align: "end", width: 88,
+      key: "score",
+      title: "Score",
+      hint: "In [0, 1]; N/A: unscored or excluded",
+      text: (row) => decimal(number(table, "score", row)),
+      align: "end",
+      width: 88,
     },
     { key: "benchmark", title: "Benchmark", text: (row) => benchmarks[number(table, "benchmark", row) ?? -1] ?? NOT_DEFINED, width: 150 },
     { key: "item_id", title: "Id", text: says("item_id"), width: 110 },
     !redacted && {
-      key: "excerpt", title: "Prompt", hint: "The first 160 characters of the item’s own text", text: says("excerpt"), flex: 1, width: 400,
+      key: "excerpt",
+      title: "Prompt",
+      hint: "The first 160 characters of the item’s own text",
+      text: says("excerpt"),
+      flex: 1,
+      width: 400,
     },
     hasSome(table, "group") && { key: "group", title: "Group", text: says("group"), width: 140 },
     {
-      key: "n_tokens", title: "Tokens", hint: "All tokens that the model read", text: (row) => integer(number(table, "n_tokens", row)),
-      align: "end", width: 92, largestFirst: true,
+      key: "n_tokens",
+      title: "Tokens",
+      hint: "All tokens that the model read",
+      text: (row) => integer(number(table, "n_tokens", row)),
+      align: "end",
+      width: 92,
+      largestFirst: true,
     },
     leftOut && {
-      key: "unscored", title: "Left out because", hint: "Why an item has no score, or counts nowhere", text: state, sortable: false,
-      width: 170, flex: redacted ? 1 : undefined,
+      key: "unscored",
+      title: "Left out because",
+      hint: "Why an item has no score, or counts nowhere",
+      text: state,
+      sortable: false,
+      width: 170,
+      flex: redacted ? 1 : undefined,
     },
   ];
   return all.filter((one): one is GridColumn => one !== false);

@@ -14,9 +14,19 @@ export function Json({ value, depth = 0 }: { value: unknown; depth?: number }) {
   return (
     <dl className="json">
       {entries.slice(0, MOST).map(([key, one]) => (
-        <div key={key}><dt>{visible(key)}</dt><dd><Json value={one} depth={depth + 1} /></dd></div>
+        <div key={key}>
+          <dt>{visible(key)}</dt>
+          <dd>
+            <Json value={one} depth={depth + 1} />
+          </dd>
+        </div>
       ))}
-      {entries.length > MOST && <div><dt>…</dt><dd className="soft">{entries.length - MOST} more</dd></div>}
+      {entries.length > MOST && (
+        <div>
+          <dt>…</dt>
+          <dd className="soft">{entries.length - MOST} more</dd>
+        </div>
+      )}
     </dl>
   );
 }

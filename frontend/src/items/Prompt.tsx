@@ -17,9 +17,12 @@ export function Prompt({ item, peak }: { item: ItemDetail; peak: [number, number
   const cuts = [from, inside(ownFrom), inside(ownTo), to] as const;
   const before = from + (item.cut?.before ?? 0);
   const after = text.length - to + (item.cut?.after ?? 0);
-  const part = (start: number, end: number, dimmed: boolean) => end > start && (
-    <span className={dimmed ? "around" : "own"}><ActiveText pieces={pieces(text, start, end, [], within(peak, start, end))} most={0} /></span>
-  );
+  const part = (start: number, end: number, dimmed: boolean) =>
+    end > start && (
+      <span className={dimmed ? "around" : "own"}>
+        <ActiveText pieces={pieces(text, start, end, [], within(peak, start, end))} most={0} />
+      </span>
+    );
   return (
     <div className="quote long-text" dir="auto" tabIndex={0} data-testid="item-text">
       {before > 0 && <span className="soft">… {integer(before)} characters before … </span>}
@@ -27,7 +30,11 @@ export function Prompt({ item, peak }: { item: ItemDetail; peak: [number, number
       {part(cuts[1], cuts[2], false)}
       {part(cuts[2], cuts[3], true)}
       {after > 0 && <span className="soft"> … {integer(after)} characters after …</span>}
-      {to - from < text.length && <button type="button" className="link more" onClick={() => setRoom(room + STEP)}>Show more</button>}
+      {to - from < text.length && (
+        <button type="button" className="link more" onClick={() => setRoom(room + STEP)}>
+          Show more
+        </button>
+      )}
       {item.cut && <p className="soft">An exported explorer leaves out the ends of long texts.</p>}
     </div>
   );

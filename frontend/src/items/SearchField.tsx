@@ -13,8 +13,17 @@ export function SearchField({ disabled }: { disabled: boolean }) {
     go({ params: { q: value } }, true);
   };
   return (
-    <TextInput size="xs" className="search" type="search" aria-label="Search prompts, responses and answers" data-testid="items-search"
+    <TextInput
+      size="xs"
+      className="search"
+      type="search"
+      aria-label="Search prompts, responses and answers"
+      data-testid="items-search"
       placeholder={disabled ? "Search is off: texts are left out" : "Search prompts, responses, answers, ids"}
-      leftSection={<IconSearch size={14} />} value={typed} disabled={disabled} onChange={(event) => set(event.currentTarget.value)} />
+      leftSection={<IconSearch size={14} />}
+      value={typed}
+      disabled={disabled}
+      onChange={(event) => set(event.currentTarget.value)}
+    />
   );
 }

@@ -12,8 +12,9 @@ const table: Table = {
     excluded: { kind: "text", values: [null, null, null, null, "too long", null] },
   },
 };
-const chosen = (query: string, benchmark: number | null = null, found: number[] | null = null) =>
-  [...chosenItems(table, new URLSearchParams(query), benchmark, found && Uint32Array.from(found))];
+const chosen = (query: string, benchmark: number | null = null, found: number[] | null = null) => [
+  ...chosenItems(table, new URLSearchParams(query), benchmark, found && Uint32Array.from(found)),
+];
 
 test("outcomes part the items: each is in exactly one", () => {
   const parts = ["wrong", "right", "unscored", "excluded"].map((one) => chosen(`outcome=${one}`));

@@ -13,7 +13,11 @@ export interface Found {
 
 /** Which items hold the text, regardless of case: in prompt, response, expected answer or id. `advance` is told the share that is done. */
 export async function searchItems(
-  run: RunInfo, table: Table, query: string, signal: AbortSignal, advance: (share: number) => void,
+  run: RunInfo,
+  table: Table,
+  query: string,
+  signal: AbortSignal,
+  advance: (share: number) => void,
 ): Promise<Found> {
   if (source.search) {
     const { rows, total } = await source.search(run.key, query, signal);

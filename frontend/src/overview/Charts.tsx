@@ -87,7 +87,7 @@ function Quadrants({ table }: { table: Table }) {
       <h2>Coverage against performance</h2>
       <p className="soft">
         {integer(drawn.rows)} tested concepts of {integer(run.counts.alive)} alive; darker hexagons hold more. Dots are the {integer(drawn.marked)} gaps that stand up to the test:
-        {" "}<span className="dot weak-dot" /> weak ({integer(run.counts.weak)}), <span className="dot strong-dot" /> strong ({integer(run.counts.strong)}). Lines: median coverage, and no gap.
+        {" "}<span className="dot weak-dot" /> weak ({integer(run.counts.weak)}), <span className="dot strong-dot" /> strong ({integer(run.counts.strong)}). Lines: the median coverage of these tested concepts, and no gap.
         Lower right: much tested and done badly. Left: what the suite hardly asks for.
       </p>
       <Chart options={options} height={420} label={`Coverage against the adjusted gap of ${integer(drawn.rows)} tested concepts; ${run.counts.weak} are weak and ${run.counts.strong} strong.`} />
@@ -127,7 +127,7 @@ function Distribution({ table, rows, what, within, mean }: { table: Table; rows:
       <h2>{title}</h2>
       <p className="soft">
         {integer(shown)} of {integer(rows.length)} alive concepts{absent > 0 && `; ${integer(absent)} ${log ? "have no coverage and no place on a logarithmic axis" : "have no χ model (no scored item)"}`}.
-        {Number.isFinite(mark) && ` Line: ${mean != null ? `the benchmark’s mean score ${decimal(mean)}` : `median ${log ? magnitude(mark) : decimal(mark)}`}.`}
+        {Number.isFinite(mark) && ` Line: ${mean != null ? `the benchmark’s mean score ${decimal(mean)}` : `the median of these ${integer(shown)}, ${log ? magnitude(mark) : decimal(mark)}`}.`}
       </p>
       {shown > 0 && <Chart options={options} height={220} label={`${title}: histogram of ${integer(shown)} concepts.`} />}
     </section>

@@ -29,14 +29,18 @@ export function Suggestions() {
   const benchmark = useBenchmark();
   const fits = (one: Suggestion) => benchmark === null || one.benchmark === null || one.benchmark === benchmark;
   const fitting = run.suggestions.filter(fits);
-  const groups = KINDS.map((group) => ({ ...group, found: fitting.filter((one) => one.kind === group.kind) })).filter((one) => one.found.length > 0);
+  const groups = KINDS.map((group) => ({ ...group, found: fitting.filter((one) => one.kind === group.kind) })).filter(
+    (one) => one.found.length > 0,
+  );
   const first = groups.filter((one) => one.face === face || one.face === "both");
   const order = [...first, ...groups.filter((one) => !first.includes(one))];
   return (
     <div className="suggestions">
       <h1>Suggestions</h1>
       <p className="lead">What this run says is worth doing next, why, and the command that does it.</p>
-      {order.length === 0 && <Empty>Nothing to suggest: no benchmark lacks concepts near its own subject, none is redundant, and no theme is weak.</Empty>}
+      {order.length === 0 && (
+        <Empty>Nothing to suggest: no benchmark lacks concepts near its own subject, none is redundant, and no theme is weak.</Empty>
+      )}
       {order.map((group) => (
         <Group key={group.kind} title={group.title} found={group.found} />
       ))}
@@ -49,8 +53,14 @@ function Group({ title, found }: { title: string; found: Suggestion[] }) {
   return (
     <section>
       <h2>{title}</h2>
-      {common && <p className="soft" data-testid="suggestions-shared">{visible(common)}</p>}
-      {found.map((one, i) => <Entry key={one.title} suggestion={one} reason={rest[i]!} />)}
+      {common && (
+        <p className="soft" data-testid="suggestions-shared">
+          {visible(common)}
+        </p>
+      )}
+      {found.map((one, i) => (
+        <Entry key={one.title} suggestion={one} reason={rest[i]!} />
+      ))}
     </section>
   );
 }
@@ -67,9 +77,11 @@ function Entry({ suggestion, reason }: { suggestion: Suggestion; reason: string 
       {reason && <p>{visible(reason)}</p>}
       {suggestion.concepts.length > 0 && <Concepts ids={suggestion.concepts} />}
       {theme && (
-        <p><Anchor href={address(route, { view: "concepts", params: { theme: theme.id } })}>
-          All {plural(theme.ranked, "ranked concept")} of {theme.name ? `“${shorten(visible(theme.name), 60)}”` : `theme ${theme.id}`}
-        </Anchor></p>
+        <p>
+          <Anchor href={address(route, { view: "concepts", params: { theme: theme.id } })}>
+            All {plural(theme.ranked, "ranked concept")} of {theme.name ? `“${shorten(visible(theme.name), 60)}”` : `theme ${theme.id}`}
+          </Anchor>
+        </p>
       )}
       {suggestion.command && <Copied text={suggestion.command} />}
     </article>
@@ -82,7 +94,9 @@ function Concepts({ ids }: { ids: number[] }) {
   return (
     <ul className="chips">
       {ids.slice(0, SHOWN).map((id) => (
-        <li key={id}><ConceptLink concept={id} label={table.data ? text(table.data, "label", id) : null} limit={60} /></li>
+        <li key={id}>
+          <ConceptLink concept={id} label={table.data ? text(table.data, "label", id) : null} limit={60} />
+        </li>
       ))}
       {ids.length > SHOWN && <li className="soft">and {integer(ids.length - SHOWN)} more</li>}
     </ul>

@@ -2,9 +2,14 @@ import { expect, it } from "vitest";
 import { shared } from "./shared";
 
 it("what all say is said once", () => {
-  const texts = ["A lacks 3 concepts. This goes by themes. Ask again.", "B lacks 1.5 of 2. This goes by themes. Ask again.", "This goes by themes. C has none. Ask again."];
+  const texts = [
+    "A lacks 3 concepts. This goes by themes. Ask again.",
+    "B lacks 1.5 of 2. This goes by themes. Ask again.",
+    "This goes by themes. C has none. Ask again.",
+  ];
   expect(shared(texts)).toEqual({
-    common: "This goes by themes. Ask again.", rest: ["A lacks 3 concepts.", "B lacks 1.5 of 2.", "C has none."],
+    common: "This goes by themes. Ask again.",
+    rest: ["A lacks 3 concepts.", "B lacks 1.5 of 2.", "C has none."],
   });
 });
 

@@ -63,8 +63,9 @@ function traced(pieces: Piece[], asked: number): string {
   const unknown = numbers.filter((one) => one.query === null).length;
   if (asked === 0) return "No query was made for this answer: nothing in it comes from the run.";
   if (numbers.length === 0) return "The answer has no numbers.";
-  if (unknown === 0)
+  if (unknown === 0) {
     const all = numbers.length === 1 ? "Its one number stands" : `All ${numbers.length} numbers stand`;
     return `${all} in the results of the queries below. Whether they are put together rightly, only reading tells.`;
+  }
   return `${plural(unknown, "number")} of ${numbers.length} (underlined) ${unknown === 1 ? "is" : "are"} in no result: not from the run.`;
 }

@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { useThemes } from "../data/hooks";
-import type { RunInfo, Theme } from "../data/types";
+import type { Benchmark, RunInfo, Theme } from "../data/types";
 import { integer, percent, plural, signed } from "../format";
 import { shorten, visible } from "../text";
 import { Measured, Status } from "../ui/Marks";
@@ -33,7 +33,7 @@ export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo
               <tr key={name}>
                 <th scope="row"><bdi>{shorten(visible(name), 60)}</bdi></th>
                 <td>{percent(a?.mean_score, 1)}</td><td>{percent(b?.mean_score, 1)}</td><td>{points(less(a?.mean_score, b?.mean_score))}</td>
-                <td>{integer(a?.scored)}</td><td>{integer(b?.scored)}</td><td>{integer(a?.weak)}</td><td>{integer(b?.weak)}</td><td>{integer(a?.missing)}</td><td>{integer(b?.missing)}</td>
+                <td>{integer(a?.scored)}</td><td>{integer(b?.scored)}</td><td>{integer(said(a)?.weak)}</td><td>{integer(said(b)?.weak)}</td><td>{integer(said(a)?.missing)}</td><td>{integer(said(b)?.missing)}</td>
               </tr>
             ))}
           </tbody>
@@ -42,6 +42,9 @@ export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo
     </section>
   );
 }
+
+/** A benchmark of which no item is kept says nothing of any concept. */
+const said = (one: Benchmark | null) => (one && one.kept > 0 ? one : null);
 
 /** A difference of two shares, in points of a hundred. */
 const points = (value: number | null) => (value === null ? signed(null) : `${signed(100 * value, 1)} points`);

@@ -1,7 +1,7 @@
 import { useMemo } from "react";
 import { useRun } from "../app/state";
 import type { RunInfo } from "../data/types";
-import { integer, percent, plural } from "../format";
+import { integer, NOT_DEFINED, percent, plural } from "../format";
 import { shorten, visible } from "../text";
 import { Chart, Plot } from "../ui/Plot";
 import { Empty } from "../ui/State";
@@ -13,7 +13,8 @@ const NEARLY_ALL = 0.95;
 export function Redundancy() {
   const run = useRun();
   const bars = useMemo(() => run.redundancy.map((one) => ({
-    name: shorten(visible(run.benchmarks[one.benchmark]?.name ?? `benchmark ${one.benchmark}`), 28), before: one.cumulative - one.adds, ...one,
+    name: shorten(visible(run.benchmarks[one.benchmark]?.name ?? `benchmark ${one.benchmark}`), 28), before: one.cumulative - one.adds,
+    said: run.benchmarks[one.benchmark]?.kept === 0 ? NOT_DEFINED : `+${integer(one.adds)}`, ...one,
   })), [run]);
   const options = useMemo<Plot.PlotOptions>(() => {
     const longest = Math.max(4, ...bars.map((bar) => bar.name.length));
@@ -24,7 +25,7 @@ export function Redundancy() {
       marks: [
         Plot.barX(bars, { y: "name", x1: 0, x2: "before", fill: "var(--line)" }),
         Plot.barX(bars, { y: "name", x1: "before", x2: "cumulative", fill: "var(--accent)" }),
-        Plot.text(bars, { y: "name", x: "cumulative", text: (bar: { adds: number }) => `+${integer(bar.adds)}`, dx: 7, textAnchor: "start", fill: "currentColor" }),
+        Plot.text(bars, { y: "name", x: "cumulative", text: "said", dx: 7, textAnchor: "start", fill: "currentColor" }),
       ],
     };
   }, [bars]);
@@ -34,7 +35,7 @@ export function Redundancy() {
       {bars.length === 0 || bars.at(-1)!.cumulative === 0 ? <Empty>No benchmark of this run covers a ranked concept.</Empty> : (
         <>
           <p data-testid="correlation-redundancy">{sentence(run)}</p>
-          <Chart options={options} height={48 + 30 * bars.length} label={`Concepts that each benchmark adds: ${bars.map((bar) => `${bar.name} ${integer(bar.adds)}`).join(", ")}.`} />
+          <Chart options={options} height={48 + 30 * bars.length} label={`Concepts that each benchmark adds: ${bars.map((bar) => `${bar.name} ${bar.said}`).join(", ")}.`} />
         </>
       )}
     </section>

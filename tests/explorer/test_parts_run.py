@@ -195,10 +195,9 @@ def test_what_there_is_to_show(hostile, bare, found):
         "lift": True,
         "promoted": True,
         "similar": True,
-        "exemplars": False,
     }
     without = info(bare.run)
-    assert not any(without["has"][name] for name in ("themes", "map", "promoted", "similar", "exemplars"))
+    assert not any(without["has"][name] for name in ("themes", "map", "promoted", "similar"))
     hidden = info(hostile.run, redact=True)
     assert hidden["redacted"] and not hidden["has"]["tokens"] and hidden["card"][-1]["value"] == "run"
 

@@ -39,7 +39,7 @@ export interface RunInfo {
   redacted: boolean;
   /** How many items' texts, responses or answers are cut in this export, so that a search sees only a part of them; 0 when served. */
   cut_items: number;
-  has: { themes: boolean; map: boolean; tokens: boolean; lift: boolean; promoted: boolean; similar: boolean; exemplars: boolean };
+  has: { themes: boolean; map: boolean; tokens: boolean; lift: boolean; promoted: boolean; similar: boolean };
   counts: {
     alive: number; covered: number; missing: number; ranked: number; tested: number;
     weak: number; weak_groups: number; strong: number; strong_groups: number; insufficient: number;

@@ -105,7 +105,6 @@ def _has(context: Context) -> dict[str, bool]:
         "lift": lift.null_count() < lift.len(),
         "promoted": folder is not None and (folder / LOGITS).is_file(),
         "similar": folder is not None and (folder / SIMILAR).is_file(),
-        "exemplars": dictionary is not None and dictionary.has_exemplars and not context.redact,
     }
 
 

@@ -13,10 +13,10 @@ describe("a benchmark's findings", () => {
     const [score, weak, strong, missing] = said({});
     expect(score).toMatchObject({ number: "12.3%", link: "items?bench=4" });
     expect(score!.sentence).toContain("100 scored items of 110 kept");
-    expect(weak).toMatchObject({ number: "3", tone: "weak", link: "concepts?bench=4&status=weak" });
+    expect(weak).toMatchObject({ number: "3", tone: "weak", link: "concepts?face=model&bench=4&status=weak" });
     expect(weak!.sentence).toContain("of 40 concepts tested within it are weak");
     expect(strong!.sentence).toContain("of 40 concepts tested within it is strong");
-    expect(missing).toMatchObject({ number: "30", link: "concepts?bench=4&coverage=missing&flags=all&face=benchmark" });
+    expect(missing).toMatchObject({ number: "30", link: "concepts?face=benchmark&bench=4&coverage=missing&flags=all" });
     expect(missing!.sentence).toContain("of 90 alive concepts (33%)");
   });
   it("begin with coverage when one asks about the benchmarks", () => {

@@ -25,7 +25,7 @@ export function benchmarkFindings(one: Benchmark, place: number, face: Face): Fi
   const coverage: Finding[] = one.alive === 0 ? [] : [
     {
       number: integer(one.missing), sentence: `of ${plural(one.alive, "alive concept")} (${percent(one.missing / one.alive)}) are in none of its items.`, tone: "",
-      link: `concepts?bench=${place}&coverage=missing&flags=all&face=benchmark`,
+      link: `concepts?face=benchmark&bench=${place}&coverage=missing&flags=all`,
     },
   ];
   return face === "model" ? [...performance, ...coverage] : [...coverage, ...performance];
@@ -34,6 +34,6 @@ export function benchmarkFindings(one: Benchmark, place: number, face: Face): Fi
 function verdict(count: number, tested: number, tone: "weak" | "strong", than: string, place: number): Finding {
   return {
     number: integer(count), sentence: `of ${plural(tested, "concept")} tested within it ${count === 1 ? "is" : "are"} ${tone}: the model does ${than} there than on the benchmark as a whole.`,
-    tone: count ? tone : "", link: count ? `concepts?bench=${place}&status=${tone}` : null,
+    tone: count ? tone : "", link: count ? `concepts?face=model&bench=${place}&status=${tone}` : null,
   };
 }

@@ -9,7 +9,10 @@ import pytest
 AXE = Path(__file__).parents[3] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = {
     "overview": "findings",
+    "overview?bench=0": "benchmark-findings",
+    "oops?bench=77": "odd-address",
     "concepts": "concept-grid",
+    "concepts?flags=all&only=1": "concept-grid",
     "map": "map-canvas",
     "items": "items-grid",
     "correlation": "correlation-sentence",

@@ -42,8 +42,8 @@ def run_title(run: Run) -> str:
 def run_info(context: Context) -> dict[str, Any]:
     """Gather what a page shows first; the fields are those of ``RunInfo``."""
     run, manifest = context.run, context.manifest
-    view, ranked, suite = context.overview, context.ranked, Suite(context)
-    evidence, lacks = manifest["evidence"], lacking.lacks(context, suite)
+    suite, evidence = Suite(context), manifest["evidence"]
+    lacks = lacking.lacks(context, suite)
     found = {
         "schema": SCHEMA,
         "key": context.key,
@@ -59,22 +59,11 @@ def run_info(context: Context) -> dict[str, Any]:
         "redacted": context.redact,
         "cut_items": context.cut_items,
         "has": _has(context),
-        "counts": {
-            "alive": view.alive,
-            "covered": view.exercised,
-            "missing": view.missing,
-            "ranked": view.ranked,
-            "tested": ranked.tested.height,
-            "weak": ranked.weak.height,
-            "weak_groups": ranked.weak_leaders.height,
-            "strong": ranked.strong.height,
-            "strong_groups": ranked.strong_leaders.height,
-            "insufficient": ranked.insufficient,
-        },
+        "counts": _counts(context),
         "evidence": {name: float(evidence[name]) for name in ("min_n_eff", "q", "level")},
         "unit": page.unit(manifest),
-        "question": headline.question(view),
-        "questions": dict(zip(("model", "benchmark"), headline.questions(view), strict=True)),
+        "question": headline.question(context.overview),
+        "questions": dict(zip(("model", "benchmark"), headline.questions(context.overview), strict=True)),
         "findings": _findings(context, lacking.finding(context, lacks)),
         "cautions": _cautions(context),
         "verdicts": (read_assessment(run.path) or {}).get("verdicts"),
@@ -92,6 +81,22 @@ def run_info(context: Context) -> dict[str, Any]:
     found = dict(rounded(found, context.digits))
     # What was said of the manifest is free of paths already; this is for what other files of the run say.
     return dict(last_names(found)) if context.portable else found
+
+
+def _counts(context: Context) -> dict[str, int]:
+    view, ranked = context.overview, context.ranked
+    return {
+        "alive": view.alive,
+        "covered": view.exercised,
+        "missing": view.missing,
+        "ranked": view.ranked,
+        "tested": ranked.tested.height,
+        "weak": ranked.weak.height,
+        "weak_groups": ranked.weak_leaders.height,
+        "strong": ranked.strong.height,
+        "strong_groups": ranked.strong_leaders.height,
+        "insufficient": ranked.insufficient,
+    }
 
 
 def _has(context: Context) -> dict[str, bool]:

@@ -48,7 +48,7 @@ function Together({ concept, table }: { concept: number; table: Table }) {
   if (leader === concept) return <p>Its items explain the gap of {plural(followers, "other concept")} too: they occur together.</p>;
   return (
     <p data-testid="concept-leader">
-      Its gap is explained by the items of <ConceptLink concept={leader} label={text(table, "label", leader)} />: they occur together.
+      Its gap is explained by the items of a concept that occurs together with it: <ConceptLink concept={leader} label={text(table, "label", leader)} />
     </p>
   );
 }

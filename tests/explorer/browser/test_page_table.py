@@ -35,7 +35,8 @@ def test_cells_equal_the_table(site, page):
     assert [concept_of(text) for text in cells(page, GRID, "label", SHOWN)] == expected["concept"].to_list()
     for column, digits in (("gap", 2), ("chi_model", 2), ("n_eff", 1), ("support", 0)):
         for text, value in zip(cells(page, GRID, column, SHOWN), expected[column].to_list(), strict=True):
-            assert close(text, value, digits), (column, text, value)
+            kept = 0.005 if site.mode == "static" and digits else 0.0
+            assert close(text, value, digits, kept), (column, text, value)
 
 
 def test_undefined_values_come_last_and_are_not_zero(site, page):

@@ -74,6 +74,15 @@ def test_a_search_that_nobody_waits_for_ends(run, monkeypatch):
     assert texts.search("?", lambda: False) == brute(run, "?")
 
 
+@pytest.mark.parametrize("budget", [0, texts_module.BUDGET])
+def test_texts_can_be_kept_before_anybody_searches(run, monkeypatch, budget: int):
+    monkeypatch.setattr(texts_module, "BUDGET", budget)
+    texts = Texts(run, run.items.height)
+    texts.keep()
+    assert (texts._kept is None) == (budget == 0)
+    assert texts.search("Roman", lambda: False) == brute(run, "Roman")
+
+
 def test_rows_are_read_as_they_are(run):
     texts = Texts(run, run.items.height)
     for first, count in ((0, 1), (12, 3), (run.items.height - 1, 1), (0, run.items.height)):

@@ -60,6 +60,12 @@ class Texts:
             found += (holding(batch, SEARCHED, query).arg_true() + first).to_list()
         return found
 
+    def keep(self) -> None:
+        """Read now what the first search would keep; nothing more where that is too much."""
+        for _ in self._lowered():
+            if self._too_many:
+                break
+
     def _lowered(self) -> Iterator[tuple[int, pl.DataFrame]]:
         """All searched texts in lower case, in batches with their first rows.
 
@@ -73,7 +79,8 @@ class Texts:
         yield from self._batches() if self._kept is None else self._kept
 
     def _keeping(self) -> Iterator[tuple[int, pl.DataFrame]]:
-        kept, size = [], 0
+        kept: list[tuple[int, pl.DataFrame]] = []
+        size = 0
         for first, batch in self._batches():
             size += int(batch.estimated_size())
             self._too_many = size > BUDGET

@@ -113,9 +113,15 @@ class _Explorer:
 
     async def _make_next(self, key: str) -> None:
         for name in NEXT:
-            while (wait := self._asked + QUIET - time.monotonic()) > 0:
-                await asyncio.sleep(wait)
+            await self._quiet()
             await self._make(key, name)
+        await self._quiet()
+        with suppress(Exception):
+            await anyio.to_thread.run_sync(self._shown(key).parts.context.sources.texts.keep)
+
+    async def _quiet(self) -> None:
+        while (wait := self._asked + QUIET - time.monotonic()) > 0:
+            await asyncio.sleep(wait)
 
     async def _make(self, key: str, name: str) -> None:
         # What fails here fails again, and is said, when it is asked for.

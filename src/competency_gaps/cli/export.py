@@ -17,7 +17,13 @@ def export(
     paths: Annotated[
         list[Path], typer.Argument(metavar="RUN... DIR", help="Run folders, then the folder to write to.")
     ],
-    redact: Annotated[bool, typer.Option("--redact", help="Leave out prompts, responses, answers and what may quote them; items have numbers for ids.")] = False,
+    redact: Annotated[
+        bool,
+        typer.Option(
+            "--redact",
+            help="Leave out prompts, responses, answers and what may quote them; items have numbers for ids.",
+        ),
+    ] = False,
     dictionary: Annotated[
         Path | None, typer.Option(help="Dictionary of the SAE's concepts; by default that of the run.")
     ] = None,

@@ -210,7 +210,7 @@ def test_a_number_finds_a_flagged_concept(site, page):
 
 def test_only_flagged_concepts(site, page):
     dense = site.concepts.filter("dense")
-    assert 0 < dense.height
+    assert dense.height > 0
     open_view(page, site.address("concepts?flags=dense"), GRID)
     await_rows(page, GRID, site.concepts.filter(pl.col("dense") | pl.col("ranked")).height)
     page.get_by_test_id("more-filters").click()

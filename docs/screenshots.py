@@ -9,11 +9,14 @@ import re
 import shutil
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 IMAGES = Path(__file__).parent / "images"
-# A concept whose items and label say something to a reader who has not seen the run.
+# Name of the picture: address in the page, what must be there, colours. The concept is a weak one that a reader named.
 VIEWS = {
     "overview": ("overview", "findings", "light"),
     "overview-dark": ("overview?face=benchmark", "findings", "dark"),
@@ -21,7 +24,8 @@ VIEWS = {
     "benchmarks": ("concepts?face=benchmark&each=chi_bench", "concept-grid", "light"),
     "map": ("map", "map-canvas", "light"),
     "map-dark": ("map?colour=theme", "map-canvas", "dark"),
-    "concept": ("concepts?concept={concept}", "concept-examples", "light"),
+    "concept": ("concepts?concept={concept}", "concept-title", "light"),
+    "examples": ("concepts?concept={concept}", "concept-examples", "light"),
     "item": ("items?item={item}&concept={concept}", "item-text", "light"),
     "items": ("items?outcome=wrong", "items-grid", "light"),
     "correlation": ("correlation", "correlation-sentence", "light"),
@@ -40,7 +44,7 @@ def main(folders: list[str]) -> None:
     from competency_gaps import open_run
 
     run = open_run(folders[0])
-    weak = run.concepts.filter(performance_status="weak").sort("gap")
+    weak = run.concepts.filter(performance_status="weak", label_kind="explained").sort("p_value")
     concept = weak.filter(weak["leader"] == weak["concept"])["concept"][0]
     first = run.concept_items(concept, order="worst", limit=1)
     item = run.items.with_row_index("row").filter(benchmark=first["benchmark"][0], item_id=first["item_id"][0])["row"][
@@ -52,7 +56,9 @@ def main(folders: list[str]) -> None:
         url = next(found[0] for line in server.stdout if (found := re.search(r"http://\S+/", line)))
         with sync_playwright() as playwright:
             args = ["--no-sandbox", "--disable-background-networking", "--enable-unsafe-swiftshader"]
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=args)
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=args, ignore_default_args=["--hide-scrollbars"]
+            )
             for name, view in VIEWS.items():
                 picture(browser, url, name, *view, facts={"concept": concept, "item": item})
             browser.close()
@@ -66,9 +72,16 @@ def picture(browser: Any, url: str, name: str, view: str, test_id: str, scheme: 
     page.goto(url)
     page.get_by_test_id("findings").wait_for()
     page.evaluate("address => { location.hash = address }", f"#//{view.format(**facts)}")
-    page.get_by_test_id(test_id).first.wait_for()
+    shown = page.get_by_test_id(test_id).first
+    shown.wait_for()
+    if name == "examples":
+        shown.evaluate("element => element.scrollIntoView()")
     page.wait_for_timeout(2500)
-    page.screenshot(path=IMAGES / f"explorer-{name}.png")
+    # Of 256 colours, which is a third of the size and looks the same.
+    with Image.open(BytesIO(page.screenshot())) as taken:
+        taken.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+            IMAGES / f"explorer-{name}.png", optimize=True
+        )
     page.close()
 
 

@@ -24,7 +24,8 @@ describe("heat", () => {
       it(`can be read at every value of ${measure}, dark: ${dark}`, () => {
         const heat = heatOf(measure, dark, table);
         const signed = measure === "gap" || measure === "lift";
-        for (const value of [...(signed ? [-Infinity, -5, -0.5, -0.1] : []), 0, 1e-3, 0.03, 0.2, 0.5, 0.8, 1, 4, 30, Infinity]) {
+        const nothing = measure === "chi_bench" ? [] : [0];
+        for (const value of [...(signed ? [-Infinity, -5, -0.5, -0.1] : []), ...nothing, 1e-3, 0.03, 0.2, 0.5, 0.8, 1, 4, 30, Infinity]) {
           const { backgroundColor, color } = heat.style(value);
           const [lighter, darker] = [luminance(backgroundColor!), luminance(color!)].sort((a, b) => b - a);
           expect((lighter! + 0.05) / (darker! + 0.05)).toBeGreaterThanOrEqual(4.5);
@@ -36,6 +37,11 @@ describe("heat", () => {
     const within: Table = { ...table, columns: { ...table.columns, "gap@0": { kind: "number", values: Float32Array.from(values, (one) => 3 * one) } } };
     const sizes = [...values].filter((one) => !Number.isNaN(one)).map((one) => 3 * Math.abs(one)).sort((a, b) => a - b);
     expect(heatOf("gap", false, within).high).toBe(`+${sizes[Math.floor(0.95 * 998)]!.toFixed(2)} or more`);
+  });
+  it("leaves what a benchmark lacks uncoloured", () => {
+    const { style, stops } = heatOf("chi_bench", false, table);
+    expect(style(0).backgroundColor).toBeUndefined();
+    expect(style(1e-9).backgroundColor).toBe(stops[0]);
   });
   it("has one colour for all that lies beyond its ends", () => {
     const { style, stops } = heatOf("lift", false, table);

@@ -26,8 +26,13 @@ export function heatOf(measure: string, dark: boolean, table: Table): Heat {
     return heat(two, (value) => (value / most + 1) / 2, `−${most.toFixed(2)} or less`, `+${most.toFixed(2)} or more`);
   }
   if (measure === "lift") return heat(two, (value) => (value / LIFT + 1) / 2, `−${LIFT} or less`, `+${LIFT} or more`);
-  if (measure === "chi_bench") return heat(one, (value) => (Math.log10(value) - SPARSE) / (AMPLE - SPARSE), "0.01 or less", "30 or more");
+  if (measure === "chi_bench") return missingApart(heat(one, (value) => (Math.log10(value) - SPARSE) / (AMPLE - SPARSE), "0.01 or less", "30 or more"));
   return heat(one, (value) => value, "0", "1");
+}
+
+/** What a benchmark lacks is not a little of it: no colour behind it, and the ink of missing ones. */
+function missingApart(heat: Heat): Heat {
+  return { ...heat, style: (value) => (value === 0 ? { color: "var(--weak)" } : heat.style(value)), low: `0 missing, ${heat.low}` };
 }
 
 function heat(colour: (at: number) => string, place: (value: number) => number, low: string, high: string): Heat {

@@ -212,6 +212,25 @@ def test_an_endpoint_that_repeats_the_key_does_not_bring_it_to_the_page(opened):
     assert events[0]["text"] == "Your key is [API key]."
 
 
+def test_a_redirect_is_told_and_not_followed(opened):
+    with serve(tool_model) as other:
+        moved = ("status", 307, {}, {"Location": f"{other.url}/chat/completions"})
+        events, endpoint = talk(opened, lambda body, attempt: moved, "What is weak?")
+    assert [event["type"] for event in events] == ["error"]
+    assert "sends to another address, which is not followed" in events[0]["text"]
+    assert other.url in events[0]["text"]
+    assert not other.bodies
+    assert len(endpoint.bodies) == 1
+
+
+@pytest.mark.parametrize(("finish", "cut"), [("stop", False), ("length", True)])
+def test_an_answer_that_ran_out_of_tokens_says_so(opened, finish, cut):
+    message = {"role": "assistant", "content": "The three weakest are"}
+    events, _ = talk(opened, lambda body, attempt: ("message", message, finish, USAGE), "Which are weak?")
+    assert events[-1]["type"] == "answer"
+    assert events[-1]["cut"] is cut
+
+
 def test_an_endpoint_that_stumbles_once_is_asked_again(opened, monkeypatch):
     def plan(body, attempt):
         if attempt == 0:
@@ -231,7 +250,7 @@ def test_an_endpoint_is_spoken_to_as_it_wants(opened):
         return tool_model(body, attempt)
 
     events, endpoint = talk(opened, plan, "hello")
-    assert events == [{"type": "answer", "text": "Hello.", "numbers": []}]
+    assert events == [{"type": "answer", "text": "Hello.", "numbers": [], "cut": False}]
     assert endpoint.bodies[-1]["max_completion_tokens"] == 4_096
 
 
@@ -277,7 +296,9 @@ def test_a_key_that_is_none_is_refused_at_the_start(opened, monkeypatch):
         chat_route(opened, Endpoint("http://localhost:1/v1", "rules", "CHAT_KEY"))
 
 
-def test_the_page_is_told_where_questions_go():
+def test_the_page_is_told_where_questions_go(monkeypatch):
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
     off = chat_state(None)
     assert off["configured"] is False
     assert "nothing leaves this machine" in off["note"]
@@ -290,6 +311,9 @@ def test_the_page_is_told_where_questions_go():
     for word in ("prompts", "responses", "answers", "settings", "command line", "folder", "3,000"):
         assert word in away["note"]
     assert "Nothing leaves" not in away["note"]
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@proxy.example.org:3128")
+    led = chat_state(Endpoint("https://models.example.org/v1", "large"))
+    assert "models.example.org through the proxy proxy.example.org:3128, " in led["note"]
     near = chat_state(Endpoint("http://localhost.example.org/v1", "large"))
     assert "Nothing leaves" not in near["note"]
 

@@ -16,7 +16,17 @@ from competency_gaps.text import shorten, visible
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAIError
 
-_STOP = (401, 402, 403, 404)
+MOVED = 300
+"""Stands for every status that leads to another address (300 to 399)."""
+STOPS = {
+    MOVED: "sends to another address, which is not followed",
+    401: "refuses the key",
+    402: "wants to be paid",
+    403: "forbids this",
+    404: "knows no such address or model",
+    429: "says that the account has no quota left",
+}
+"""By status: what the endpoint does where no other request would fare better."""
 _AGAIN = (408, 409, 425, 429)
 _REFUSED = (400, 422)
 _MAYBE_PAID = (408, 502, 504, 524)
@@ -36,7 +46,7 @@ class Fault:
     wait: float | None = None
     """Seconds that the endpoint asks to wait before it; null: not told."""
     stop: int | None = None
-    """Status code that concerns all requests, so that the run ends; null: none."""
+    """Status code (a key of ``STOPS``) that concerns all requests, so that the run ends; null: none."""
     maybe_paid: bool = False
     """Whether the endpoint may have answered and counted it all the same."""
     unreached: bool = False
@@ -81,7 +91,10 @@ def _of_status(error: APIStatusError, key: Key) -> Fault:
         body = read_json(text)
     told = key.hide(error_text(body), short=True)
     reason = f"status {status}: {told}" if told else f"status {status}"
-    if status in _STOP or (status == 429 and "insufficient_quota" in text):
+    if 300 <= status < 400:
+        place = key.hide(visible(error.response.headers.get("location", "nowhere")), short=True)
+        return Fault(f"status {status} to {shorten(place, 200)}", stop=MOVED)
+    if (status in STOPS and status != 429) or (status == 429 and "insufficient_quota" in text):
         return Fault(reason, stop=status)
     if status in _AGAIN or status >= 500:
         # Some servers (llama-cpp-python) answer a form that they do not take with 500 and their validator's words.

@@ -13,8 +13,9 @@ from rich.markup import escape
 from competency_gaps.endpoint.answers import AnswerStore
 from competency_gaps.endpoint.budget import Meter, Use, prompt_bound
 from competency_gaps.endpoint.completion import read_completion, read_json
+from competency_gaps.endpoint.connect import connect
 from competency_gaps.endpoint.dialect import Dialect
-from competency_gaps.endpoint.faults import Fault, fault_of
+from competency_gaps.endpoint.faults import MOVED, STOPS, Fault, fault_of
 from competency_gaps.endpoint.key import Key
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.errors import UserError
@@ -23,14 +24,6 @@ from competency_gaps.text import plural, shorten
 
 if TYPE_CHECKING:
     from competency_gaps.endpoint.client import Endpoint
-
-_STOPS = {
-    401: "the endpoint refuses the key",
-    402: "the endpoint wants to be paid",
-    403: "the endpoint forbids this",
-    404: "the endpoint knows no such address or model",
-    429: "the account has no quota left",
-}
 
 
 class Run:
@@ -66,16 +59,8 @@ class Run:
 
     async def go(self) -> None:
         """Ask everything; on any error what is in flight is waited for and kept before the error is raised."""
-        import openai
-
         self._loop = asyncio.get_running_loop()
-        client = openai.AsyncOpenAI(
-            api_key=self._key.value(),
-            base_url=self._endpoint.base_url,
-            timeout=self._endpoint.timeout,
-            max_retries=0,
-        )
-        async with client:
+        async with connect(self._endpoint, self._key) as client:
             tasks = [asyncio.create_task(self._work(client)) for _ in range(self._endpoint.concurrency)]
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -268,11 +253,12 @@ class Run:
             401: f"Expected a valid key in the environment variable {variable}, which {state}. Set it",
             403: f"Expected a key (environment variable {variable}, which {state}) with access to "
             f"{self._endpoint.model!r}. Use another key, model or base_url",
+            MOVED: "Expected the address that answers itself. Give that one as base_url",
             404: f"Expected the root of an OpenAI-compatible API as base_url and a model that it has, not "
             f"{self._endpoint.model!r}. Give the right ones",
         }.get(status, "Expected an account that can pay for the requests. Top it up or use another endpoint")
         return (
-            f"{self._endpoint.base_url}: {_STOPS[status]} ({reason}). {advice} and run again; what is answered is kept."
+            f"{self._endpoint.base_url} {STOPS[status]} ({reason}). {advice} and run again; what is answered is kept."
         )
 
 

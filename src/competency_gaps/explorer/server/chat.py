@@ -23,6 +23,7 @@ from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from competency_gaps.endpoint.client import Endpoint
+from competency_gaps.endpoint.connect import connect
 from competency_gaps.endpoint.key import read_key
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.explorer import queries
@@ -119,16 +120,12 @@ async def converse(
     dict
         ``ChatEvent`` of the page: each query when its result is there, at last the answer or an error.
     """
-    import openai
-
     results: list[tuple[int, Any]] = []
     talk: list[dict[str, Any]] = [{"role": "system", "content": _prompt()}, *map(dict, messages)]
     model = ChatModel(endpoint, tools())
     key = read_key(endpoint.api_key_env)
     try:
-        async with openai.AsyncOpenAI(
-            api_key=key.value(), base_url=endpoint.base_url, timeout=endpoint.timeout, max_retries=0
-        ) as client:
+        async with connect(endpoint, key) as client:
             for number in range(ROUNDS + 1):
                 step = await model.step(client, talk, last=number == ROUNDS)
                 if not step.calls:
@@ -194,7 +191,7 @@ async def _answer(step: Step, results: Sequence[tuple[int, Any]]) -> dict[str, A
         why = f"used all {ANSWER_TOKENS:,} tokens of an answer" if step.finish == "length" else "ended"
         raise ChatError(f"The model {why} without saying anything. Ask again, or ask something narrower.")
     numbers = await anyio.to_thread.run_sync(trace, text, results)
-    return {"type": "answer", "text": text, "numbers": numbers}
+    return {"type": "answer", "text": text, "numbers": numbers, "cut": step.finish == "length"}
 
 
 def _read(body: bytes) -> _ChatRequest:

@@ -12,7 +12,7 @@ from competency_gaps.endpoint.budget import Cap, Meter, Use
 from competency_gaps.endpoint.client import Endpoint
 from competency_gaps.endpoint.completion import read_completion, read_json
 from competency_gaps.endpoint.dialect import Dialect
-from competency_gaps.endpoint.faults import Fault, fault_of
+from competency_gaps.endpoint.faults import STOPS, Fault, fault_of
 from competency_gaps.endpoint.key import read_key
 from competency_gaps.text import shorten, visible
 
@@ -27,13 +27,6 @@ _MOST_CALLS = 8
 """Calls of one step that are answered [ours]."""
 _TOOL_WORDS = ("tool", "function call", "function_call")
 _CALL_AS_TEXT = ("<tool_call>", "<|tool_call", "[TOOL_CALLS]", "<function=", "<|python_tag|>")
-_STOPS = {
-    401: "refuses the key",
-    402: "wants to be paid",
-    403: "forbids this",
-    404: "knows no such address or model",
-    429: "says that the account has no quota left",
-}
 NO_TOOLS = (
     "The endpoint does not take tool calls, without which it can look nothing up in the run: expected a model and a "
     "server that do. llama.cpp's server takes them with --jinja, vLLM with --enable-auto-tool-choice and a "
@@ -182,7 +175,7 @@ class ChatModel:
         where = self._endpoint.base_url
         if fault.stop is not None:
             return (
-                f"{where} {_STOPS[fault.stop]} ({fault.reason}). Start the explorer again with another --base-url, "
+                f"{where} {STOPS[fault.stop]} ({fault.reason}). Start the explorer again with another --base-url, "
                 f"--model, or key in the environment variable {self._endpoint.api_key_env}."
             )
         if fault.unreached:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from competency_gaps.endpoint.client import Endpoint
+from competency_gaps.endpoint.connect import is_here, proxy_of
 from competency_gaps.text import visible
 
 OFF = (
@@ -30,20 +30,11 @@ def chat_state(endpoint: Endpoint | None) -> dict[str, Any]:
     """
     if endpoint is None:
         return {"configured": False, "model": None, "host": None, "note": OFF}
-    parts = urlsplit(endpoint.base_url)
-    host = visible(parts.netloc)
-    if _is_here(parts.hostname or ""):
+    host = visible(urlsplit(endpoint.base_url).netloc)
+    proxy = proxy_of(endpoint.base_url)
+    if is_here(endpoint.base_url):
         note = ON.format(place=f"a server on this machine ({host})", rest="Nothing leaves this machine.")
     else:
-        note = ON.format(place=host, rest="Nothing else leaves this machine.")
+        through = "" if proxy is None else f" through the proxy {visible(proxy)}"
+        note = ON.format(place=host + through, rest="Nothing else leaves this machine.")
     return {"configured": True, "model": visible(endpoint.model), "host": host, "note": note}
-
-
-def _is_here(name: str) -> bool:
-    """Whether a host is this machine by its loopback address; other names may lead anywhere."""
-    if name == "localhost":
-        return True
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return False

@@ -1,8 +1,12 @@
-"""Numbers with as many digits as are wanted: those that a page writes, and none that it would make up.
+"""Numbers with as few digits as a page needs, cut so that it writes what it would write of the whole number.
 
-Measures (scores, shares, coverage) have significant digits below 1 and decimals above, as they are written: 0.0123,
-4.56, 789. Sizes have those that a page writes, whatever their magnitude: counts are whole, an effective sample has
-tenths. What is somebody else's is left as it is.
+A page rounds once more what it is given. So each number keeps at least one digit beyond those that a page writes, and
+is not rounded but cut: towards zero, and away from it where the last digit would be 0 or 5 although something was cut
+off. A half, or a limit such as 0.05, is then reached by those numbers only that are equal to it (``ROUND_05UP`` of
+Python's :mod:`decimal`).
+
+Measures (scores, shares, coverage) have significant digits below 0.1 and decimals above: 0.0123, 0.4567, 89.123.
+Sizes that need not be whole, as an effective sample, have hundredths. What is somebody else's is left as it is.
 """
 
 from __future__ import annotations
@@ -10,26 +14,25 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-SINGLE = 7
-"""Significant digits that a float32 has."""
+SINGLE = 9
+"""Significant digits that tell each float32 from the next."""
 SIZES = frozenset({"n_eff", "min_n_eff", "mean_span_tokens"})
 """Names of sizes that need not be whole."""
 FOREIGN = frozenset({"details"})
 """Names of what a policy or another tool wrote."""
-_NEARLY = 0.99
-"""From here on a share is near to all, and what it lacks counts: 0.9996 must not become 1."""
 
 
 def single(values: pl.Series, digits: int | None) -> pl.Series:
-    """As float32, rounded: a size, by its name, to tenths, anything else to significant digits.
+    """As float32, cut: a size, by its name, to hundredths, a measure to ``digits``.
 
     Parameters
     ----------
     digits : int, optional
-        Significant digits below 1, at least 2; a measure of 1 or more has one decimal less, and none from
-        ``10 ** (digits - 1)`` on. None keeps all bits.
+        Significant digits of what is below 0.1, at least 2. What is below 1 has one decimal more than that,
+        everything else as many. None keeps all bits.
 
     Returns
     -------
@@ -38,23 +41,24 @@ def single(values: pl.Series, digits: int | None) -> pl.Series:
     """
     if digits is None or digits >= SINGLE:
         return values.cast(pl.Float32)
-    exact = values.cast(pl.Float64)
-    frame = pl.DataFrame({"exact": exact, "part": exact.abs()})
-    value, part = pl.col("exact"), pl.col("part")
-    shown = (
-        value.round(1)
-        if values.name in SIZES
-        else pl.when(part < _NEARLY)
-        .then(value.round_sig_figs(digits))
-        .when(part < 1)
-        .then(value.round(digits + 2))
-        .when(part < 10 ** (digits - 1))
-        .then(value.round(digits - 1))
-        .otherwise(value.round(0))
-    )
-    # Rounding scales by powers of ten, which infinity does not survive.
-    kept = pl.when(value.is_finite()).then(shown).otherwise(value)
-    return frame.select(kept.cast(pl.Float32).alias(values.name)).to_series()
+    exact = values.cast(pl.Float64).fill_null(math.nan).to_numpy()
+    part = np.abs(exact)
+    usual = (part > 0) & np.isfinite(part)
+    if values.name in SIZES:
+        places = np.full(part.shape, 2)
+    else:
+        # Single precision ends before 1e-45.
+        small = digits - 1 - np.floor(np.log10(np.where(usual, part, 1.0))).clip(-45)
+        places = np.select([part < 0.1, part < 1], [small, digits + 1], digits)
+    scale = 10.0**places
+    with np.errstate(invalid="ignore"):
+        scaled = np.where(usual, part, 0.0) * scale
+    whole = np.rint(scaled)
+    cut = np.floor(scaled)
+    same = (whole / scale).astype(np.float32) == part.astype(np.float32)
+    cut = np.where(same, whole, cut + (cut % 5 == 0))
+    found = np.where(usual, np.copysign(cut / scale, exact), exact)
+    return pl.Series(values.name, found, dtype=pl.Float64).fill_nan(None).cast(pl.Float32)
 
 
 def rounded(value: Any, digits: int | None) -> Any:
@@ -63,7 +67,7 @@ def rounded(value: Any, digits: int | None) -> Any:
     Parameters
     ----------
     digits : int, optional
-        None: as many significant ones as a float32 has, which is what the tables hold; sizes too.
+        None: as many significant ones as tell two float32 apart, rounded; sizes too.
 
     Returns
     -------
@@ -80,17 +84,21 @@ def _rounded(value: Any, digits: int, *, size: bool) -> Any:
         }
     if isinstance(value, (list, tuple)):
         return [_rounded(item, digits, size=size) for item in value]
-    if isinstance(value, float) and math.isfinite(value):
-        return _short(value, digits, size=size)
+    if isinstance(value, float) and math.isfinite(value) and value:
+        return float(f"{value:.{SINGLE}g}") if digits >= SINGLE else _cut(value, digits, size=size)
     return value
 
 
-def _short(value: float, digits: int, *, size: bool) -> float:
+def _cut(value: float, digits: int, *, size: bool) -> float:
     part = abs(value)
-    if digits >= SINGLE or (part < _NEARLY and not size):
-        return float(f"{value:.{digits}g}")
     if size:
-        return round(value, 1)
-    if part < 1:
-        return round(value, digits + 2)
-    return round(value, digits - 1 if part < 10 ** (digits - 1) else 0)
+        places = 2
+    elif part < 0.1:
+        places = digits - 1 - max(-45, math.floor(math.log10(part)))
+    else:
+        places = digits + 1 if part < 1 else digits
+    scaled = part * 10.0**places
+    whole, cut = round(scaled), math.floor(scaled)
+    if abs(scaled - whole) > 1e-9 * scaled:
+        whole = cut + (cut % 5 == 0)
+    return math.copysign(round(whole / 10.0**places, places), value)

@@ -16,6 +16,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 OLDEST_NODE = (20, 19)
 """As ``engines`` in ``frontend/package.json`` says."""
 PAGE = Path("src/competency_gaps/explorer/page")
+WRITTEN = ("app.js", "app.css")
+"""What a build writes at its end; the other files are copied first, with the times of their sources or not."""
 
 
 class PageHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -33,11 +35,12 @@ class PageHook(BuildHookInterface):  # type: ignore[type-arg]
             build_page(Path(self.root) / "frontend")
 
     def _is_built(self) -> bool:
-        built = Path(self.root) / PAGE / "index.html"
-        if not built.is_file():
+        built = [Path(self.root) / PAGE / name for name in WRITTEN]
+        if not all(file.is_file() for file in built):
             return False
+        oldest = min(file.stat().st_mtime for file in built)
         # A source distribution brings the page without its sources.
-        return all(source.stat().st_mtime <= built.stat().st_mtime for source in sources(Path(self.root) / "frontend"))
+        return all(source.stat().st_mtime <= oldest for source in sources(Path(self.root) / "frontend"))
 
 
 def sources(frontend: Path) -> list[Path]:

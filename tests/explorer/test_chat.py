@@ -14,6 +14,7 @@ from tool_model import USAGE, tool_model
 
 from competency_gaps.endpoint.client import Endpoint
 from competency_gaps.errors import UserError
+from competency_gaps.explorer import opened as opened_module
 from competency_gaps.explorer.opened import Opened, open_runs
 from competency_gaps.explorer.queries import QUERIES
 from competency_gaps.explorer.server import chat as chat_module
@@ -173,7 +174,7 @@ def test_a_fault_of_ours_is_an_event_too(opened, monkeypatch, caplog):
     def broken(subject, name, arguments):
         raise ZeroDivisionError(f"in /home/somebody, with {KEY}")
 
-    monkeypatch.setattr(chat_module.queries, "ask", broken)
+    monkeypatch.setattr(opened_module, "ask", broken)
     events, _ = talk(opened, tool_model, "Which are the weakest?")
     assert [event["type"] for event in events] == ["error"]
     assert "ZeroDivisionError" in events[0]["text"]

@@ -61,6 +61,18 @@ def test_without_groups_each_weak_or_strong_concept_leads_itself(old):
 
 
 @pytest.mark.parametrize("redact", [False, True])
+def test_settings_of_another_version_are_shown_as_they_are(hostile, tmp_path, redact):
+    folder = tmp_path / "run"
+    shutil.copytree(hostile.run, folder)
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["settings"]["sae"] = {**manifest["settings"].get("sae", {}), "of_another_version": 3}
+    path.write_text(json.dumps(manifest))
+    info = json.loads(Parts(open_run(folder), key="old", redact=redact).read("run.json"))
+    assert redact or ["sae.of_another_version", "3"] in info["settings"]
+
+
+@pytest.mark.parametrize("redact", [False, True])
 def test_every_part_can_be_read(hostile, old, redact):
     run = open_run(old)
     parts = Parts(

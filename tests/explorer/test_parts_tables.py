@@ -12,7 +12,7 @@ import pytest
 from explorer_runs import HUGE, NAMES, SECRETS, hostile_run
 
 from competency_gaps.errors import UserError
-from competency_gaps.explorer.parts import Context, Parts, tables
+from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts, tables
 from competency_gaps.explorer.parts.numbers import rounded, single
 from competency_gaps.report.findings import ranking
 from competency_gaps.runs.open import open_run
@@ -223,7 +223,7 @@ def test_an_older_runs_missing_columns_are_null(hostile, tmp_path):
     ],
 )
 def test_other_names_are_no_parts(parts, name):
-    with pytest.raises(KeyError):
+    with pytest.raises(NoSuchPartError):
         parts.read(name)
 
 

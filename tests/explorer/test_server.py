@@ -15,9 +15,11 @@ from explorer_server import PAGE, raw_request, served
 from starlette.testclient import TestClient
 
 from competency_gaps.errors import UserError
+from competency_gaps.explorer import opened as opened_module
 from competency_gaps.explorer import page_files as page_module
-from competency_gaps.explorer.opened import Opened, open_runs
+from competency_gaps.explorer.opened import ChangedError, Opened, open_runs
 from competency_gaps.explorer.parts import Parts
+from competency_gaps.explorer.queries import ask
 from competency_gaps.explorer.server import app as app_module
 
 
@@ -169,6 +171,17 @@ def test_a_fault_of_ours_shows_no_inside(client: TestClient, monkeypatch, caplog
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_a_key_that_is_missing_inside_is_a_fault_and_no_missing_part(opened: list[Opened], monkeypatch, caplog):
+    def broken(self, name):
+        return {}["timings"]
+
+    monkeypatch.setattr(Parts, "read", broken)
+    with served(opened) as client:
+        answer = client.get("/data/run/concept/3.json")
+    assert (answer.status_code, "KeyError" in answer.json()["error"]) == (500, True)
+    assert "timings" in caplog.text
+
+
 def test_what_is_added_to_a_run_is_shown(hostile: Made, tmp_path: Path):
     run = Path(shutil.copytree(hostile.run, tmp_path / "run"))
     (one,) = open_runs([run], hostile.dictionary)
@@ -185,18 +198,18 @@ def test_what_is_added_to_a_run_is_shown(hostile: Made, tmp_path: Path):
         assert client.get("/data/run/concept/1.json").status_code == 200
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "concepts.parquet", "theme_results.parquet"])
 @pytest.mark.parametrize("how", ["written", "removed"])
-def test_a_run_that_was_made_anew_is_not_shown(hostile: Made, tmp_path: Path, how: str):
+def test_a_run_that_was_made_anew_is_not_shown(hostile: Made, tmp_path: Path, name: str, how: str):
     run = Path(shutil.copytree(hostile.run, tmp_path / "run"))
     with served(open_runs([run], hostile.dictionary)) as client:
         paths = ("run.json", "concepts.parquet", "concept/1.json", "search?q=a")
         assert {client.get(f"/data/run/{path}").status_code for path in paths} == {200}
-        manifest = run / "manifest.json"
-        state = manifest.stat()
+        state = (run / name).stat()
         if how == "written":
-            os.utime(manifest, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
+            os.utime(run / name, ns=(state.st_atime_ns, state.st_mtime_ns + 1))
         else:
-            manifest.rename(run / "gone")
+            (run / name).rename(run / "gone")
         for path in paths:
             answer = client.get(f"/data/run/{path}")
             sentence = "the run was made anew while it was shown: start cgaps explore again"
@@ -216,3 +229,17 @@ def test_a_run_that_is_made_anew_while_it_is_read_is_not_shown(hostile: Made, tm
 
         monkeypatch.setattr(Parts, "read", meanwhile)
         assert client.get("/data/run/concept/2.json").status_code == 409
+
+
+def test_a_query_is_not_answered_from_a_run_that_changes_meanwhile(hostile: Made, tmp_path: Path, monkeypatch):
+    run = Path(shutil.copytree(hostile.run, tmp_path / "run"))
+    (one,) = open_runs([run], hostile.dictionary)
+    assert one.ask("overview", {}) == ask(one.now().subject, "overview", {})
+
+    def meanwhile(*arguments):
+        (run / "concepts.parquet").touch()
+        return {}
+
+    monkeypatch.setattr(opened_module, "ask", meanwhile)
+    with pytest.raises(ChangedError, match="start cgaps mcp again"):
+        one.ask("overview", {}, "cgaps mcp")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from competency_gaps.explorer.opened import ChangedError, Opened
-from competency_gaps.explorer.queries import QUERIES, ask
-from competency_gaps.text import shorten
+from competency_gaps.errors import CompetencyGapsError
+from competency_gaps.explorer.opened import Opened
+from competency_gaps.explorer.queries import QUERIES
+from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
     import mcp_types as types
@@ -25,6 +27,7 @@ INSTRUCTIONS = (
 RUNS = "runs"
 """Name of the tool that lists the runs."""
 _CARD, _OVERVIEW = "run_card", "overview"
+log = logging.getLogger(__name__)
 _SCHEME = "cgaps"
 
 
@@ -148,7 +151,9 @@ def _with_run(schema: dict[str, Any], titles: Mapping[str, str]) -> dict[str, An
 
 def _ask(one: Opened, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        subject = one.now("cgaps mcp").subject
-    except ChangedError as error:
-        return {"error": str(error)}
-    return ask(subject, name, arguments)
+        return one.ask(name, arguments, "cgaps mcp")
+    except CompetencyGapsError as error:
+        return {"error": visible(str(error))}
+    except Exception as error:
+        log.exception("%s of %s failed", name, one.key)
+        return {"error": f"The server failed ({type(error).__name__}); its log says more."}

@@ -19,13 +19,16 @@ from competency_gaps.dictionary.of_run import dictionary_of
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Parts
+from competency_gaps.explorer.queries import ask
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.runs.manifest import FILE
 from competency_gaps.runs.open import Run, open_run
 from competency_gaps.text import visible
 
 LONGEST_KEY = 40
-ADDED = ("robustness.json", "probes", "scopes", "matches")
+OWN = (FILE, "*.parquet")
+"""What a run is made of, as far as it is shown; ``cgaps name`` writes tables before the manifest."""
+ADDED = ("robustness.json", "probes/*/verdicts.json", "scopes/*.json", "matches/*.json")
 """What other commands put into a finished run."""
 
 Stamp = tuple[tuple[str, int, int], ...]
@@ -68,7 +71,7 @@ class Opened:
     run: Run
     dictionary: Dictionary | None
     made: Stamp
-    """Of the manifest, when the run was opened."""
+    """Of its own files, when the run was opened."""
     _current: _Current = field(default_factory=_Current, repr=False, compare=False)
 
     def now(self, command: str = "cgaps explore") -> Shown:
@@ -84,9 +87,9 @@ class Opened:
         ChangedError
             If it was.
         """
-        if _stamp([self.run.path / FILE]) != self.made:
+        if _stamp(self.run.path, OWN) != self.made:
             raise ChangedError(f"the run was made anew while it was shown: start {command} again")
-        added = _stamp(_added(self.run.path))
+        added = _stamp(self.run.path, ADDED)
         current = self._current
         with current.lock:
             if current.shown is None or added != current.added:
@@ -95,22 +98,35 @@ class Opened:
                 current.added, current.shown = added, Shown(number, parts, Subject(parts))
             return current.shown
 
+    def ask(self, name: str, arguments: Any, command: str = "cgaps explore") -> dict[str, Any]:
+        """Answer a query about what is shown now.
 
-def _stamp(files: Iterable[Path]) -> Stamp:
+        Parameters
+        ----------
+        name, arguments
+            As :func:`competency_gaps.explorer.queries.ask` takes them.
+        command
+            What to start again if the run was made anew.
+
+        Raises
+        ------
+        ChangedError
+            If it was, before the query or during it.
+        """
+        result = ask(self.now(command).subject, name, arguments)
+        self.now(command)
+        return result
+
+
+def _stamp(folder: Path, patterns: Iterable[str]) -> Stamp:
     found = []
-    for file in files:
+    for file in (file for pattern in patterns for file in sorted(folder.glob(pattern))):
         try:
             state = file.stat()
         except OSError:
             continue
         found.append((str(file), state.st_mtime_ns, state.st_size))
     return tuple(found)
-
-
-def _added(folder: Path) -> list[Path]:
-    """Files that other commands put into a run."""
-    places = [folder / name for name in ADDED]
-    return [*places, *(file for place in places for file in sorted(place.rglob("*")))]
 
 
 def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Opened]:
@@ -134,7 +150,7 @@ def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Ope
         if count > 1:
             raise UserError(f"the run {str(place)!r} is given {count} times. Give it once.")
     # Before it is read: a change in between is a change.
-    stamps = [_stamp([path / FILE]) for path in paths]
+    stamps = [_stamp(path, OWN) for path in paths]
     runs = [open_run(path) for path in paths]
     found = [_dictionary(run, dictionary) for run in runs]
     if dictionary is not None and all(isinstance(one, UserError) for one in found):

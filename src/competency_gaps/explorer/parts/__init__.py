@@ -20,7 +20,7 @@ from competency_gaps.explorer.parts.themes import theme_file
 from competency_gaps.files import finite
 from competency_gaps.runs.open import Run
 
-__all__ = ["Context", "Parts", "as_json"]
+__all__ = ["Context", "NoSuchPartError", "Parts", "as_json"]
 
 _NAME = re.compile(
     r"(?P<whole>run\.json|themes\.json|concepts\.parquet|items\.parquet)"
@@ -28,6 +28,10 @@ _NAME = re.compile(
     re.ASCII,
 )
 _ENDS = {"concepts/": ".parquet", "concept/": ".json", "item/": ".json"}
+
+
+class NoSuchPartError(LookupError):
+    """A name that no part of the run has."""
 
 
 class Parts:
@@ -94,19 +98,19 @@ class Parts:
 
         Raises
         ------
-        KeyError
+        NoSuchPartError
             If there is no such part.
         UserError
             If the run is damaged.
         """
         found = _NAME.fullmatch(name)
         if found is None:
-            raise KeyError(name)
+            raise NoSuchPartError(name)
         kind, number = found["kind"], int(found["number"] or 0)
         if kind is None:
             return self._whole(name)
         if found["end"] != _ENDS[kind] or number >= self._count(kind):
-            raise KeyError(name)
+            raise NoSuchPartError(name)
         if kind == "concepts/":
             return tables.benchmark_table(self.context, number)
         return as_json(self._details(kind, number))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.suggestions import command
 from competency_gaps.probes.fresh import generated, run_config
@@ -36,7 +37,11 @@ def probe(context: Context, concepts: Sequence[int], *options: str) -> tuple[str
 
 def _can_generate(context: Context, concepts: Sequence[int]) -> bool:
     """Whether most of some concept's activation lies in benchmarks of which new items can be generated."""
-    families = set(generated(run_config(context.run)))
+    try:
+        families = set(generated(run_config(context.run)))
+    except UserError:
+        # Settings of another version, which the command cannot read either.
+        return False
     if not families:
         return False
     kept = dict(context.run.benchmarks.select("benchmark", "kept").iter_rows())

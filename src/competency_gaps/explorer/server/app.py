@@ -27,7 +27,7 @@ from competency_gaps.endpoint.client import Endpoint
 from competency_gaps.errors import CompetencyGapsError
 from competency_gaps.explorer.opened import ChangedError, Opened, Shown, run_list
 from competency_gaps.explorer.page_files import FILES, page_files
-from competency_gaps.explorer.parts import as_json
+from competency_gaps.explorer.parts import NoSuchPartError, as_json
 from competency_gaps.explorer.parts.search import search
 from competency_gaps.explorer.server.cache import PartCache
 from competency_gaps.explorer.server.chat_state import chat_state
@@ -148,7 +148,7 @@ class _Explorer:
         key, name = request.path_params["key"], request.path_params["name"]
         try:
             content = await self._read(key, name)
-        except KeyError:
+        except NoSuchPartError:
             raise HTTPException(404, "This run has no such part.") from None
         return _json(content) if name.endswith(".json") else Response(content, media_type="application/octet-stream")
 

@@ -168,7 +168,7 @@ async def _query(one: Opened, call: Call, id: int) -> dict[str, Any]:
         arguments = {}
         result: dict[str, Any] = {"error": "the arguments are no JSON: expected one object."}
     else:
-        result = await anyio.to_thread.run_sync(queries.ask, one.now().subject, call.name, arguments)
+        result = await anyio.to_thread.run_sync(one.ask, call.name, arguments)
     shown = arguments if isinstance(arguments, dict) else {}
     return {"type": "query", "id": id, "name": visible(call.name), "arguments": shown, "result": result}
 

@@ -6,15 +6,16 @@ import { readSort, writeSort } from "../concepts/table";
 import { number, numbers, select, sorted, text, texts, type Table } from "../data/table";
 import { integer, magnitude, percent, plural, signed } from "../format";
 import { radii } from "../map/arrange";
-import { css, palette, rgb, type Rgb } from "../map/colouring";
+import { css } from "../map/colouring";
 import { scattered } from "../map/scattered";
 import { Scatter } from "../map/Scatter";
 import { visible } from "../text";
 import { Grid, type GridColumn } from "../ui/Grid";
-import { KINDS } from "../ui/colours";
 import { ConceptName, Measured, Status } from "../ui/Marks";
 import { Empty } from "../ui/State";
 import { changedFirst, joined, NO_VERDICT, QUESTIONS, rankedInEither, transitions, type Question } from "./joined";
+import { kindsOf } from "./kinds";
+import { type Changes, changesOf, type Reasons, withReasons } from "./reasons";
 import { Transitions } from "./Transitions";
 
 interface ByConceptProps {
@@ -30,15 +31,18 @@ interface ByConceptProps {
 export function ByConcept({ first, second, within, caution }: ByConceptProps) {
   const face = useFace();
   const question = QUESTIONS[face];
-  const table = useMemo(() => joined(first, second, question), [first, second, question]);
+  const table = useMemo(() => withReasons(joined(first, second, question), first, second, question), [first, second, question]);
   const ranked = useMemo(() => rankedInEither(first, second), [first, second]);
   const counts = useMemo(() => transitions(table, ranked), [table, ranked]);
+  const changes = useMemo(() => changesOf(table, ranked, question), [table, ranked, question]);
+  const others = total(changes.onlyA) + total(changes.onlyB) + changes.neither;
   return (
     <section aria-label="Concept by concept">
       <h2>Concept by concept</h2>
-      <p data-testid="compare-sentence">{sentence(table, ranked, question)} {within !== null && `Within ${visible(within)}.`}</p>
+      <p data-testid="compare-sentence">{sentence(changes, question)} {within !== null && `Within ${visible(within)}.`}</p>
+      {others > 0 && <p data-testid="compare-untested">{untested(changes, others, question)}</p>}
       <p className="soft">
-        A difference is no test. Each run has its own uncertainty, which the intervals say; verdicts near a limit change by chance alone.
+        A difference is no test. Each run has its own uncertainty, which the intervals say; verdicts near a limit change by chance, besides what differs in settings.
         {caution !== null && ` ${caution}`}
       </p>
       <div className="compare-parts">
@@ -50,42 +54,36 @@ export function ByConcept({ first, second, within, caution }: ByConceptProps) {
   );
 }
 
-function sentence(table: Table, rows: Uint32Array, { bad, verdict }: Question): string {
-  const changed = numbers(table, "changed");
-  const [a, b] = [texts(table, "verdict_a"), texts(table, "verdict_b")];
-  const is = (word: string | null) => word !== null && bad.includes(word);
-  let [others, both, onlyA, onlyB] = [0, 0, 0, 0];
-  for (const row of rows) {
-    others += changed[row]!;
-    const [inA, inB] = [is(a[row] ?? null), is(b[row] ?? null)];
-    if (inA && inB) both++;
-    else if (inA) onlyA++;
-    else if (inB) onlyB++;
-  }
-  const word = verdict === "performance_status" ? "weak" : "missing or under-covered";
-  const share = rows.length ? ` (${percent(others / rows.length, 1)})` : "";
-  return `${integer(others)} of ${plural(rows.length, "concept")} that are ranked in either run have another verdict${share}. ${cap(word)}: ${integer(both)} in both, ${integer(onlyA)} in A only, ${integer(onlyB)} in B only.`;
+const BAD = { performance_status: "weak", coverage_status: "missing or under-covered" };
+const total = (reasons: Reasons) => reasons.reduce((sum, [, count]) => sum + count, 0);
+
+/** Verdicts among concepts that both runs tested come first: the others differ because a run has no test of them. */
+function sentence({ both, changed, bad }: Changes, { verdict }: Question): string {
+  const share = both ? ` (${percent(changed / both, 1)})` : "";
+  const not = verdict === "performance_status" ? "tested" : "ranked";
+  const besides = (count: number, side: string) => (count ? ` (${integer(count)} of them not ${not} in ${side})` : "");
+  return `${integer(changed)} of ${plural(both, "concept")} ${not} in both runs have another verdict${share}. ${cap(BAD[verdict])}: ${integer(bad.both)} in both, ${integer(bad.onlyA)} in A only${besides(bad.untestedInB, "B")}, ${integer(bad.onlyB)} in B only${besides(bad.untestedInA, "A")}.`;
+}
+
+function untested({ onlyA, onlyB, neither }: Changes, others: number, { verdict }: Question): string {
+  const done = verdict === "performance_status" ? "tested" : "ranked";
+  const listed = (reasons: Reasons) => reasons.map(([reason, count]) => `${reason} ${integer(count)}`).join("; ");
+  const parts = [
+    onlyA.length > 0 && `${integer(total(onlyA))} ${done} in A only (in B: ${listed(onlyA)})`,
+    onlyB.length > 0 && `${integer(total(onlyB))} ${done} in B only (in A: ${listed(onlyB)})`,
+    neither > 0 && `${integer(neither)} ${done} in neither, for another reason`,
+  ].filter(Boolean);
+  return `${cap(plural(others, "more concept"))} cannot be compared: ${parts.join(", ")}.`;
 }
 
 const cap = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);
-
-function classes(question: Question, dark: boolean): { name: string; colour: Rgb }[] {
-  const { weak, typical, strong } = palette(dark);
-  const word = question.verdict === "performance_status" ? "weak" : "missing or under-covered";
-  return [
-    { name: `${word} in neither`, colour: typical },
-    { name: `${word} in A only`, colour: strong },
-    { name: `${word} in B only`, colour: rgb(KINDS[3]!).map((part) => (dark ? Math.min(255, part + 80) : part)) as unknown as Rgb },
-    { name: `${word} in both`, colour: weak },
-  ];
-}
 
 /** The measure of one run against that of the other. */
 function Pairs({ table, rows, question }: { table: Table; rows: Uint32Array; question: Question }) {
   const dark = useComputedColorScheme("light") === "dark";
   const opened = useNumberParam("concept");
   const log = question.measure === "chi_bench";
-  const kinds = useMemo(() => classes(question, dark), [question, dark]);
+  const kinds = useMemo(() => kindsOf(BAD[question.verdict], dark), [question, dark]);
   const { points, tally } = useMemo(() => {
     const [a, b] = [numbers(table, "a"), numbers(table, "b")];
     const [verdictA, verdictB] = [texts(table, "verdict_a"), texts(table, "verdict_b")];
@@ -105,7 +103,7 @@ function Pairs({ table, rows, question }: { table: Table; rows: Uint32Array; que
   const axes = useMemo(() => {
     const side = (name: string) => (log
       ? { title: `Coverage in ${name}`, log, text: (value: number) => magnitude(value) }
-      : { title: `Adjusted gap in ${name}`, log, text: signed, neutral: 0 });
+      : { title: `Gap in ${name}`, log, text: signed, neutral: 0 });
     return { x: side("A"), y: side("B") };
   }, [log]);
   const onOpen = useCallback((concept: number) => go({ params: { concept, item: null } }), []);
@@ -113,7 +111,7 @@ function Pairs({ table, rows, question }: { table: Table; rows: Uint32Array; que
   return (
     <div className="compare-chart">
       <Scatter points={points} axes={axes} diagonal opened={opened} onOpen={onOpen} testId="compare-scatter"
-        label={`${log ? "Coverage" : "Adjusted gap"} of ${plural(points.count, "concept")} in run A and in run B.`} tip={(concept) => <Tip table={table} concept={concept} log={log} />} />
+        label={`${log ? "Coverage" : "Gap"} of ${plural(points.count, "concept")} in run A and in run B.`} tip={(concept) => <Tip table={table} concept={concept} log={log} />} />
       <ul className="legend-entries compare-legend">
         {kinds.map(({ name, colour }, i) => (
           <li key={name}><span className="legend-dot" style={{ background: css(colour) }} /> <span>{name}</span> <span className="soft">{integer(tally[i])}</span></li>
@@ -136,7 +134,7 @@ function Tip({ table, concept, log }: { table: Table; concept: number; log: bool
         <dt>{log ? "B to A (log2)" : "B less A"}</dt>
         <dd>{signed(of("difference"))}</dd>
         <dt>Verdict</dt>
-        <dd><Status status={text(table, "verdict_a", concept)} /> → <Status status={text(table, "verdict_b", concept)} /></dd>
+        <dd><Status status={text(table, "verdict_a", concept)} />{because(table, "a", concept)} → <Status status={text(table, "verdict_b", concept)} />{because(table, "b", concept)}</dd>
       </dl>
     </>
   );
@@ -201,17 +199,26 @@ function tests(table: Table, rows: Uint32Array, { query, changedOnly, from, to }
   return found;
 }
 
+const GAP = "Gap (weighted mean of the score less its benchmark’s mean)";
+
+/** `: template` behind a verdict that follows from no test. “Insufficient” says itself that its items are too few. */
+function because(table: Table, side: "a" | "b", row: number): string {
+  const reason = text(table, `reason_${side}`, row);
+  return reason === null || text(table, `verdict_${side}`, row) === "insufficient" ? "" : `: ${reason}`;
+}
+
 function differenceColumns(table: Table, question: Question): GridColumn[] {
   const log = question.measure === "chi_bench";
   const name = log ? "coverage" : "gap";
   const of = (key: string) => (row: number) => number(table, key, row);
   const value = (key: string) => (row: number) => (log ? magnitude(of(key)(row)) : signed(of(key)(row)));
   const verdict = (side: "a" | "b"): GridColumn => ({
-    key: `verdict_${side}`, title: `verdict ${side.toUpperCase()}`, hint: `Verdict in run ${side.toUpperCase()}`, width: 132,
-    text: (row) => text(table, `verdict_${side}`, row) ?? NO_VERDICT, show: (row) => <Status status={text(table, `verdict_${side}`, row)} />,
+    key: `verdict_${side}`, title: `verdict ${side.toUpperCase()}`, hint: `Verdict in run ${side.toUpperCase()}`, width: 160,
+    text: (row) => `${text(table, `verdict_${side}`, row) ?? NO_VERDICT}${because(table, side, row)}`,
+    show: (row) => <><Status status={text(table, `verdict_${side}`, row)} /><span className="soft">{because(table, side, row)}</span></>,
   });
   const measure = (side: "a" | "b"): GridColumn => ({
-    key: side, title: `${name} ${side.toUpperCase()}`, hint: `${log ? "Coverage (χ bench)" : "Adjusted gap"} in run ${side.toUpperCase()}${log ? "" : ", with its interval"}`,
+    key: side, title: `${name} ${side.toUpperCase()}`, hint: `${log ? "Coverage (χ bench)" : GAP} in run ${side.toUpperCase()}${log ? "" : ", with its interval"}`,
     align: "end", width: log ? 116 : 184, text: value(side),
     show: log ? undefined : (row) => <Measured kind="signed" value={of(side)(row)} low={of(`${side}_low`)(row)} high={of(`${side}_high`)(row)} />,
   });

@@ -5,13 +5,14 @@ import { useConceptTable } from "../concepts/useConceptTable";
 import { useRunInfo } from "../data/hooks";
 import type { RunInfo } from "../data/types";
 import { plural } from "../format";
-import { visible } from "../text";
+import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
 import { Failed, Loading } from "../ui/State";
 import { ByBenchmark, ByTheme } from "./ByName";
 import { ByConcept } from "./ByConcept";
 import { runName } from "../app/runName";
 import { placeOf } from "./joined";
+import { differences } from "./settings";
 import "./compare.css";
 
 /** Two runs side by side. */
@@ -64,12 +65,32 @@ function With({ other }: { other: string }) {
           compared by their names only.
         </p>
       )}
+      <Made first={run} second={second.data} />
       {same && <Concepts second={second.data} />}
       <ByBenchmark first={run} second={second.data} />
       <ByTheme first={run} second={second.data} />
     </>
   );
 }
+
+/** As many differences are named. */
+const NAMED = 12;
+
+/** In which settings the runs differ. */
+function Made({ first, second }: { first: RunInfo; second: RunInfo }) {
+  const found = differences(first, second);
+  if (found.length === 0) {
+    return <p className="soft" data-testid="compare-settings">Model, SAE, span, pooling, definitions, reference, tests and benchmarks are the same in both, as far as the runs tell.</p>;
+  }
+  const words = found.slice(0, NAMED).map(({ name, a, b }) => `${said(name)} (${[a, b].filter(Boolean).map(said).join(" / ")})`);
+  return (
+    <p className="compare-caution" data-testid="compare-settings">
+      <strong>The runs differ in:</strong> {words.join(", ")}{found.length > NAMED && ` and ${plural(found.length - NAMED, "more setting")}`}. Differences below may come from that.
+    </p>
+  );
+}
+
+const said = (text: string) => shorten(visible(text), 60);
 
 function Concepts({ second }: { second: RunInfo }) {
   const run = useRun();

@@ -1,7 +1,7 @@
-import { number, type Table, text, value } from "../data/table";
+import { number, type Table, text } from "../data/table";
 import { decimal } from "../format";
 import { shorten, shownToken, visible } from "../text";
-import { FLAG_WORDS, FLAGS } from "./filters";
+import { flagsOf } from "./filters";
 
 /** Below this a detection or fuzzing score speaks against the label (0.5 is chance). */
 const POOR = 0.6;
@@ -14,19 +14,13 @@ export function LabelCell({ table, row }: { table: Table; row: number }) {
     <span className="label-cell" title={label ? shorten(visible(label), 300) : undefined}>
       <span className="number-of">{row}</span>
       {label ? <bdi>{shorten(visible(label), 120)}</bdi> : <span className="soft">{token ? <>no label, peaks on <bdi>“{shownToken(shorten(token, 40))}”</bdi></> : "no label"}</span>}
-      {flagged(table, row).map((flag) => <span key={flag} className="badge" title="Not ranked: no verdict counts it">{flag}</span>)}
+      {flagsOf(table, row).map((flag) => <span key={flag} className="badge" title="Not ranked: no verdict counts it">{flag}</span>)}
       {label && text(table, "label_kind", row) === "automatic" && <span className="badge auto" title="Words of its examples that nobody checked">auto</span>}
       {label && isDoubtful(table, row) && (
         <span className="badge doubtful" title={`Its ${text(table, "label_scored_by", row)} score is ${decimal(number(table, "label_score", row))}; 0.5 is chance`}>doubtful</span>
       )}
     </span>
   );
-}
-
-/** Why a concept is not ranked; nothing for a ranked one. */
-function flagged(table: Table, row: number): string[] {
-  if (value(table, "ranked", row) === true) return [];
-  return FLAGS.filter((flag) => (flag === "dead" ? !value(table, "alive", row) : value(table, flag, row) === true)).map((flag) => FLAG_WORDS[flag]);
 }
 
 function isDoubtful(table: Table, row: number): boolean {

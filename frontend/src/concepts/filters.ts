@@ -1,6 +1,6 @@
 /** Which concepts are shown, as the address says it. The map reads the same settings. */
 import { selectionOf } from "../app/selection";
-import { numbers, type Column, type Table, type Test, texts } from "../data/table";
+import { numbers, type Column, type Table, type Test, texts, value } from "../data/table";
 
 export const PERFORMANCE = ["weak", "strong", "typical", "insufficient", "untested"];
 export const COVERAGE = ["missing", "under", "typical", "over"];
@@ -18,6 +18,12 @@ export const FILTERS = ["q", "status", "coverage", "flags", "only", "theme", "su
 /** The flags whose concepts are shown beside the ranked ones. */
 export function shownFlags(param: string | null): Flag[] {
   return param === "all" ? [...FLAGS] : FLAGS.filter((flag) => (param ?? "").split(",").includes(flag));
+}
+
+/** Why a concept is not ranked, in words; none: it is ranked. */
+export function flagsOf(table: Table, row: number): string[] {
+  if (value(table, "ranked", row) === true) return [];
+  return FLAGS.filter((flag) => (flag === "dead" ? !value(table, "alive", row) : value(table, flag, row) === true)).map((flag) => FLAG_WORDS[flag]);
 }
 
 /** Whether ranked concepts are left out beside the flags that are shown. */

@@ -200,6 +200,23 @@ def test_two_runs_side_by_side(site, page):
     await_rows(page, "compare-table", changed)
 
 
+def test_two_runs_are_compared_where_both_could_test(site, page):
+    open_view(page, site.address(f"compare?with={site.keys[1]}"), "compare-table")
+    tested = [
+        run.concepts["ranked"] & run.concepts["performance_status"].is_in(["weak", "typical", "strong"])
+        for run in (site.run, site.other)
+    ]
+    both = tested[0] & tested[1]
+    other = site.run.concepts["performance_status"] != site.other.concepts["performance_status"]
+    said = page.get_by_test_id("compare-sentence").inner_text()
+    assert said.startswith(f"{int((both & other).sum()):,} of {int(both.sum()):,} concepts tested in both runs")
+    ranked = site.run.concepts["ranked"] | site.other.concepts["ranked"]
+    second_only = int((ranked & tested[1] & ~tested[0]).sum())
+    assert second_only > 0
+    assert f"{second_only:,} tested in B only" in page.get_by_test_id("compare-untested").inner_text()
+    assert page.get_by_test_id("compare-settings").is_visible()
+
+
 def test_suggestions_have_reasons_and_commands(site, page):
     open_view(page, site.address("suggestions"), "suggestion")
     wanted = part(site, "run.json")["suggestions"]

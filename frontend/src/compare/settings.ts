@@ -1,0 +1,63 @@
+/** What two runs were made with: where that differs, differences between their concepts need not be the model's. */
+import type { Benchmark, RunInfo } from "../data/types";
+import { decimal, integer, percent } from "../format";
+
+/** One setting and its value in either run. */
+export interface Difference {
+  name: string;
+  a: string;
+  b: string;
+}
+
+/** Facts of the run card that change numbers. The model and the SAE are told by their names. */
+const FACTS = ["Hook", "Span", "Pooling", "Definitions", "Reference"];
+/** Settings that change no number, or that are told in other words. */
+const TOLD = [
+  "out", "batch_tokens", "keep_token_activations", "span", "pooling", "paper", "reference", "benchmarks", "model.name", "model.tokenizer",
+  "model.device", "model.device_map", "model.trust_remote_code", "sae.release", "sae.id", "sae.folder", "sae.dictionary", "sae.force", "sae.gate_tokens",
+  "evidence.min_n_eff", "evidence.q", "evidence.level",
+];
+
+const NONE = "none";
+
+/** Settings that differ, what matters most first. */
+export function differences(first: RunInfo, second: RunInfo): Difference[] {
+  const card = (run: RunInfo, name: string) => run.card.find((one) => one.name === name)?.value ?? NONE;
+  const sides = (name: string, of: (run: RunInfo) => string): Difference => ({ name, a: of(first), b: of(second) });
+  const found = [
+    sides("model", (run) => run.model),
+    ...(first.model === second.model ? [sides("the model’s weights", (run) => card(run, "Weights"))] : []),
+    sides("SAE", (run) => run.sae),
+    ...(first.sae === second.sae ? [sides("the SAE’s weights", (run) => run.sae_sha256?.slice(0, 16) ?? NONE)] : []),
+    ...FACTS.map((fact) => sides(fact.toLowerCase(), (run) => card(run, fact))),
+    sides("verdicts on coverage", (run) => (run.has.lift ? "by lift" : "by tenths")),
+    sides("least n_eff of a test", (run) => decimal(run.evidence.min_n_eff, 0)),
+    sides("false-discovery rate", (run) => percent(run.evidence.q, 1)),
+    sides("level of intervals", (run) => percent(run.evidence.level, 1)),
+    ...benchmarks(first, second),
+    ...settings(first, second),
+  ];
+  return found.filter(({ a, b }) => a !== b);
+}
+
+function benchmarks(first: RunInfo, second: RunInfo): Difference[] {
+  const pairs = first.benchmarks.flatMap((a) => {
+    const b = second.benchmarks.find((one) => one.name === a.name);
+    return b ? [{ name: a.name, a, b }] : [];
+  });
+  const alone = (run: RunInfo) => run.benchmarks.length - pairs.length;
+  const rest = alone(first) + alone(second) === 0 ? [] : [{ name: "benchmarks", a: `${integer(alone(first))} in A only`, b: `${integer(alone(second))} in B only` }];
+  const each = (what: string, of: (one: Benchmark) => string) => pairs.map(({ name, a, b }) => ({ name: `${what} ${name}`, a: of(a), b: of(b) }));
+  return [...rest, ...each("items of", (one) => integer(one.kept)), ...each("scored items of", (one) => integer(one.scored)), ...each("scoring of", (one) => one.policy)]
+    .filter((one, _, all) => !(one.name.startsWith("scored items of") && all.some((other) => `scored ${other.name}` === one.name && other.a !== other.b)));
+}
+
+/** A run that was made from Python, or a redacted one, does not tell all settings: only what both tell is compared. */
+function settings(first: RunInfo, second: RunInfo): Difference[] {
+  const theirs = new Map(second.settings);
+  const own = first.settings.filter(([key]) => !TOLD.includes(key) && theirs.has(key)).map(([name, a]) => ({ name, a, b: theirs.get(name)! }));
+  const asked = new Map(first.settings).get("benchmarks");
+  const other = theirs.get("benchmarks");
+  // They are long lists: that they differ is enough.
+  return asked !== undefined && other !== undefined && asked !== other ? [...own, { name: "settings of the benchmarks", a: "", b: "other" }] : own;
+}

@@ -6,7 +6,8 @@ import type { ThemeFile } from "../data/types";
 import { integer, magnitude, percent, plural, signed } from "../format";
 import { shorten, visible } from "../text";
 import { ofAll } from "./columns";
-import { IntervalBar, type Scale } from "./IntervalBar";
+import { endDigits, type Scale } from "./bar";
+import { IntervalBar } from "./IntervalBar";
 import { type Branch, branches, gapReach, themeName } from "./themes";
 import { stepOf } from "./treeKeys";
 import type { ShownTable } from "./useConceptTable";
@@ -68,6 +69,7 @@ function Tree({ tree, face, opened, toggle }: { tree: Branch[]; face: Face; open
   );
   return (
     <ul className="theme-list" ref={list} role="tree" aria-label="Themes and subthemes" onKeyDown={onKey}>
+      {face === "model" && <ScaleRow scale={scale} />}
       {tree.map((one) => (
         <li key={one.theme.id} role="none">
           {row(one, () => toggle(one.theme.id))}
@@ -79,6 +81,18 @@ function Tree({ tree, face, opened, toggle }: { tree: Branch[]; face: Face; open
         </li>
       ))}
     </ul>
+  );
+}
+
+/** What the ends of all bars mean. The numbers stand beside the bars for those who cannot see them. */
+function ScaleRow({ scale }: { scale: Scale }) {
+  const digits = endDigits(scale.to);
+  return (
+    <li role="none" className="theme-row theme-scale" data-testid="theme-scale" aria-hidden="true">
+      <span /><span />
+      <span className="scale-ends"><span>{signed(scale.from, digits)}</span><span>0</span><span>{signed(scale.to, digits)}</span></span>
+      <span className="figure">gap</span><span />
+    </li>
   );
 }
 

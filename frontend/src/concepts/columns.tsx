@@ -4,11 +4,12 @@ import { go } from "../app/route";
 import type { Face } from "../app/state";
 import { number, type Table, text } from "../data/table";
 import type { ColumnSpec, RunInfo } from "../data/types";
-import { integer, NOT_DEFINED, written } from "../format";
+import { integer, NOT_DEFINED, signed, written } from "../format";
 import { visible } from "../text";
 import type { GridColumn } from "../ui/Grid";
 import { Status } from "../ui/Marks";
 import { type Heat, heatOf } from "./heat";
+import { endDigits } from "./bar";
 import { IntervalBar, reach } from "./IntervalBar";
 import { LabelCell, labelText } from "./LabelCell";
 import { within } from "./table";
@@ -92,8 +93,10 @@ function columnOf(spec: ColumnSpec, table: Table): GridColumn {
   if (spec.kind === "word") return { ...base, show: (row) => <Status status={text(table, spec.key, row)} /> };
   if (!spec.interval) return base;
   const scale = reach(spec, table);
+  const [from, to] = [scale.from, scale.to].map((end) => (spec.kind === "signed" ? signed(end, endDigits(scale.to)) : integer(end)));
   return {
     ...base,
+    hint: `${spec.hint}. Bars go from ${from} to ${to}; an arrow: farther`,
     show: (row) => (
       <span className="interval-cell" title={cellText(spec, table, row)}>
         <span>{written(spec.kind, number(table, spec.key, row))}</span>

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Table } from "../data/table";
 import { heatOf } from "./heat";
 import { largest, reach } from "./IntervalBar";
+import { roundedUp } from "./bar";
 
 const values = Float32Array.from({ length: 1000 }, (_, row) => (row % 2 ? 1 : -1) * (row / 1000));
 values[999] = NaN;
@@ -53,9 +54,10 @@ describe("heat", () => {
 it("reaches as far as 98 of 100 values, the same to both sides", () => {
   const sizes = [...values].filter((one) => !Number.isNaN(one)).map(Math.abs).sort((a, b) => a - b);
   expect(largest(table, "gap")).toBe(sizes[Math.floor(0.98 * 998)]);
-  expect(reach({ key: "gap", kind: "signed" }, table)).toEqual({ from: -largest(table, "gap"), to: largest(table, "gap"), neutral: 0 });
+  const end = roundedUp(largest(table, "gap"));
+  expect(reach({ key: "gap", kind: "signed" }, table)).toEqual({ from: -end, to: end, neutral: 0 });
   const wide: Table = { ...table, columns: { ...table.columns, gap_low: { kind: "number", values: Float32Array.from(values, (one) => 2 * one) } } };
   const ends = sizes.map((size) => 2 * size);
-  expect(reach({ key: "gap", kind: "signed" }, wide).to).toBe(ends[Math.floor(0.9 * 998)]);
+  expect(reach({ key: "gap", kind: "signed" }, wide).to).toBe(roundedUp(ends[Math.floor(0.9 * 998)]!));
   expect(reach({ key: "chi_model", kind: "decimal" }, table)).toEqual({ from: 0, to: 1, neutral: null });
 });

@@ -73,12 +73,17 @@ describe("the tree", () => {
   });
 });
 
-it("has a scale on which every gap of the shown branches has a place", () => {
-  const tree = branches(file, table, "model", null);
-  const shown = tree.flatMap((one) => [one, ...one.children]);
-  for (const one of shown) expect(Math.abs(one.gap ?? 0)).toBeLessThan(gapReach(shown));
-  const wide = { ...tree[0]!, gap: -0.9 };
-  expect(gapReach(shown)).toBeLessThan(0.9);
-  expect(gapReach([...shown, wide])).toBeGreaterThan(0.9);
-  expect(gapReach([])).toBe(0.01);
+describe("the scale of the bars", () => {
+  const [one] = branches(file, table, "model", null) as [ReturnType<typeof branches>[0]];
+  const tested = [{ ...one, tested: true, gap: -0.02, low: -0.0231, high: -0.01 }, { ...one, tested: true, gap: 0.01, low: 0, high: 0.02 }];
+  it("covers every gap and interval of the tested branches that are shown", () => {
+    for (const low of [-0.0231, -0.3, -0.9]) expect(gapReach([{ ...tested[0]!, low }, tested[1]!])).toBeGreaterThanOrEqual(-low);
+    expect(gapReach(tested)).toBe(0.024);
+    expect(gapReach([])).toBe(0.01);
+  });
+  it("is not set by what could not be tested, unless there is nothing else", () => {
+    const untested = { ...one, tested: false, gap: -0.733, low: null, high: null };
+    expect(gapReach([...tested, untested])).toBe(gapReach(tested));
+    expect(gapReach([untested])).toBe(0.74);
+  });
 });

@@ -2,6 +2,7 @@
 import type { Face } from "../app/state";
 import { numbers, type Table, texts } from "../data/table";
 import type { Theme, ThemeFile } from "../data/types";
+import { roundedUp } from "./bar";
 
 /** Ranked concepts of a theme, and what became of them in the shown table. */
 export interface Counts {
@@ -81,9 +82,9 @@ function branch(theme: Theme, benchmark: number | null, counts: Counts): Branch 
 
 export const themeName = (theme: Theme) => theme.name ?? `${theme.level} ${theme.id}`;
 
-/** As far as the gaps of all shown branches go, and nearly all of their intervals; 0.01 at least. */
+/** As far as the gaps of the shown branches and their intervals go, in two digits; 0.01 at least. What could not be tested sets no scale beside what could. */
 export function gapReach(shown: Branch[]): number {
-  const ends = shown.flatMap(({ low, high }) => (low === null || high === null ? [] : [Math.max(-low, high)])).sort((a, b) => a - b);
-  const gaps = shown.map(({ gap }) => 1.1 * Math.abs(gap ?? 0));
-  return Math.max(0.01, ends[Math.floor(0.9 * (ends.length - 1))] ?? 0, ...gaps);
+  const tested = shown.filter((one) => one.tested);
+  const ends = (tested.length ? tested : shown).flatMap(({ gap, low, high }) => [gap, low, high].map((one) => Math.abs(one ?? 0)));
+  return roundedUp(Math.max(0.01, ...ends));
 }

@@ -1,0 +1,43 @@
+/** Where the parts of a value with its interval stand on a bar. */
+
+/** Ends of a bar's scale, the same in a whole column, and where its neutral line stands. */
+export interface Scale {
+  from: number;
+  to: number;
+  neutral: number | null;
+}
+
+export interface Drawn {
+  /** Shares of the bar's length, in [0, 1]; null: nothing to draw there. */
+  point: number | null;
+  range: [number, number] | null;
+  /** Whether the value or its interval goes on beyond an end of the scale. */
+  before: boolean;
+  beyond: boolean;
+}
+
+/** A value outside the scale has no point: an end that looked like its place would be a wrong number. */
+export function drawn(scale: Scale, at: number | null, low: number | null, high: number | null): Drawn {
+  const share = (value: number) => (value - scale.from) / (scale.to - scale.from);
+  const clamped = (value: number) => Math.min(1, Math.max(0, share(value)));
+  const ends = [at, low, high].filter((one) => one !== null);
+  // What is as large as the scale to all digits is not cut off.
+  const slack = 1e-6 * (scale.to - scale.from);
+  const outside = (value: number) => value < scale.from - slack || value > scale.to + slack;
+  return {
+    point: at === null || outside(at) ? null : clamped(at),
+    range: low === null || high === null ? null : [clamped(low), clamped(high)],
+    before: ends.some((one) => one < scale.from - slack),
+    beyond: ends.some((one) => one > scale.to + slack),
+  };
+}
+
+/** The next larger number of two digits, so that a scale's end can be written out in full. */
+export function roundedUp(value: number): number {
+  const power = 10 ** (Math.floor(Math.log10(value)) - 1);
+  // Not one step too far for what is round already.
+  return Number((Math.ceil(value / power - 1e-9) * power).toPrecision(2));
+}
+
+/** Digits after the point in which a round scale's end is exact. */
+export const endDigits = (end: number) => Math.min(9, Math.max(1, 1 - Math.floor(Math.log10(end))));

@@ -16,8 +16,14 @@ export interface Download {
 
 const ALWAYS = ["concept", "label", "label_kind", "label_score", "label_scored_by"];
 
+/** What a shown column holds: its interval too, and beside the number of followers the leader that a follower is shown with. */
+function keysOf({ key, interval }: ColumnSpec): string[] {
+  if (key === "followers") return ["leader", key];
+  return interval ? [key, `${key}_low`, `${key}_high`] : [key];
+}
+
 export function fieldsOf({ run, table, specs, each }: Download): Field[] {
-  const keys = [...ALWAYS, ...specs.flatMap((spec) => (spec.interval ? [spec.key, `${spec.key}_low`, `${spec.key}_high`] : [spec.key]))];
+  const keys = [...ALWAYS, ...specs.flatMap(keysOf)];
   const named = [...new Set(keys)].map((key) => ({ name: key, key }));
   if (each) run.benchmarks.forEach((one, place) => named.push({ name: `${each.key} ${one.name}`, key: within(each.key, place) }));
   return named.flatMap(({ name, key }) => {

@@ -93,8 +93,8 @@ export function go(change: Change, replace = false): void {
   tell();
 }
 
-/** A finding's or a suggestion's link, the part of the address after the run, as a change. */
+/** A finding's link, the part of the address after the run, as a change. What names no benchmark is found in the whole suite, whichever the page is set to. */
 export function linked(link: string): Change {
   const route = parse(`#/x/${link}`);
-  return { view: route.view, params: Object.fromEntries(route.params) };
+  return { view: route.view, params: { bench: null, ...Object.fromEntries(route.params) } };
 }

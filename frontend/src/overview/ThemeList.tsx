@@ -1,54 +1,70 @@
 import { address, useRoute } from "../app/route";
-import { useFace } from "../app/state";
+import { useBenchmark, useFace, useRun } from "../app/state";
+import type { Scale } from "../concepts/bar";
+import { IntervalBar } from "../concepts/IntervalBar";
 import type { Theme } from "../data/types";
 import { integer, magnitude, percent, plural, signed } from "../format";
 import { shorten, visible } from "../text";
+import { chosenThemes, missingShare } from "./chosen";
 
-const SHOWN = 8;
-
-/** The themes that matter most to the question: lowest gaps, or largest missing shares. */
-export function ThemeList({ themes }: { themes: Theme[] }) {
+/** The themes that matter most to the question, over the whole suite: weak ones and the lowest gaps, or the largest missing shares. */
+export function ThemeList({ themes: all }: { themes: Theme[] }) {
+  const run = useRun();
   const face = useFace();
-  const route = useRoute();
-  const top = themes.filter((one) => one.level === "theme" && one.ranked > 0);
-  const missing = (one: Theme) => one.missing_concepts / one.ranked;
-  const tested = top.filter((one) => one.q_value !== null);
-  const chosen = face === "model"
-    ? tested.sort((a, b) => (a.gap ?? 0) - (b.gap ?? 0)).slice(0, SHOWN)
-    : top.sort((a, b) => missing(b) - missing(a) || (a.chi_bench_mean ?? 0) - (b.chi_bench_mean ?? 0)).slice(0, SHOWN);
-  if (chosen.length === 0) return null;
-  const reach = Math.max(...chosen.map((one) => (face === "model" ? Math.abs(one.gap ?? 0) : missing(one))), 1e-9);
+  const benchmark = useBenchmark();
+  const { themes, title, choice } = chosenThemes(all, face);
+  if (themes.length === 0) return null;
+  const meaning = face === "model"
+    ? "Gap: score of a theme’s items less their benchmarks’ mean, with its interval."
+    : "Share of a theme’s ranked concepts (alive, without a flag) that no item of the suite activates.";
+  const where = benchmark === null ? "" : ` Over all ${plural(run.benchmarks.length, "benchmark")}.`;
   return (
     <section>
-      <h2>{face === "model" ? "Themes with the lowest gaps" : "Themes that the benchmarks touch least"}</h2>
-      <p className="soft">
-        {face === "model"
-          ? `${integer(chosen.length)} of ${integer(tested.length)} tested themes. Gap: score of a theme's items less their benchmarks' mean.`
-          : `${integer(chosen.length)} of ${integer(top.length)} themes. Share of a theme’s ranked concepts (alive, without a flag) that no item of the suite activates.`}
-      </p>
-      <ol className="theme-bars">
-        {chosen.map((one) => {
-          const size = face === "model" ? Math.abs(one.gap ?? 0) : missing(one);
-          return (
-            <li key={one.id}>
-              <a href={address(route, { view: "concepts", params: { theme: one.id } })}>
-                <bdi>{one.name ? shorten(visible(one.name), 80) : `theme ${one.id}`}</bdi>
-              </a>
-              <span className="bar-place" aria-hidden="true">
-                <span className={`bar ${face !== "model" ? "amount" : (one.gap ?? 0) < 0 ? "below" : "above"}`} style={{ width: `${(100 * size) / reach}%` }} />
-              </span>
-              <span className={one.performance_status === "weak" && face === "model" ? "weak-text" : undefined}>
-                {face === "model" ? signed(one.gap, 3) : percent(missing(one))}
-              </span>
-              <span className="soft">
-                {face === "model"
-                  ? `${integer(one.weak_concepts)} of ${plural(one.ranked, "ranked concept")} weak`
-                  : `${integer(one.missing_concepts)} of ${plural(one.ranked, "ranked concept")} missing, mean coverage ${magnitude(one.chi_bench_mean)}`}
-              </span>
-            </li>
-          );
-        })}
+      <h2>{title}</h2>
+      <p className="soft" data-testid="theme-choice">{choice} {meaning}{where}</p>
+      <ol className="theme-bars" data-testid="theme-bars">
+        {face === "model" ? <Gaps themes={themes} /> : <Shares themes={themes} />}
       </ol>
     </section>
+  );
+}
+
+function Gaps({ themes }: { themes: Theme[] }) {
+  const most = Math.max(0.01, ...themes.flatMap((one) => [one.gap, one.gap_low, one.gap_high].map((end) => Math.abs(end ?? 0))));
+  const scale: Scale = { from: -most, to: most, neutral: 0 };
+  return themes.map((one) => {
+    const interval = `[${signed(one.gap_low, 3)}, ${signed(one.gap_high, 3)}]`;
+    return (
+      <li key={one.id} data-status={one.performance_status}>
+        <Name theme={one} />
+        <IntervalBar scale={scale} at={one.gap} low={one.gap_low} high={one.gap_high} status={one.performance_status} />
+        <span className={one.performance_status === "weak" ? "weak-text" : undefined} title={`${signed(one.gap, 3)} ${interval}`}>
+          {signed(one.gap, 3)} <span className="unseen">{interval}</span>
+        </span>
+        <span className="soft">{integer(one.weak_concepts)} of {plural(one.ranked, "ranked concept")} weak</span>
+      </li>
+    );
+  });
+}
+
+function Shares({ themes }: { themes: Theme[] }) {
+  const most = Math.max(...themes.map(missingShare), 1e-9);
+  return themes.map((one) => (
+    <li key={one.id}>
+      <Name theme={one} />
+      <span className="bar-place" aria-hidden="true"><span className="bar amount" style={{ width: `${(100 * missingShare(one)) / most}%` }} /></span>
+      <span>{percent(missingShare(one))}</span>
+      <span className="soft">{integer(one.missing_concepts)} of {plural(one.ranked, "ranked concept")} missing, mean coverage {magnitude(one.chi_bench_mean)}</span>
+    </li>
+  ));
+}
+
+/** Leads to the theme's concepts over the whole suite, whichever benchmark the page is set to: the figures beside it are the suite's. */
+function Name({ theme }: { theme: Theme }) {
+  const route = useRoute();
+  return (
+    <a href={address(route, { view: "concepts", params: { theme: theme.id, bench: null } })}>
+      <bdi>{theme.name ? shorten(visible(theme.name), 80) : `theme ${theme.id}`}</bdi>
+    </a>
   );
 }

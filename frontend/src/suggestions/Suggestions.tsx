@@ -78,7 +78,8 @@ function Entry({ suggestion, reason }: { suggestion: Suggestion; reason: string 
       {suggestion.concepts.length > 0 && <Concepts ids={suggestion.concepts} />}
       {theme && (
         <p>
-          <Anchor href={address(route, { view: "concepts", params: { theme: theme.id } })}>
+          {/* The count is of the whole suite, or of the benchmark that the suggestion is about, whichever the page is set to. */}
+          <Anchor href={address(route, { view: "concepts", params: { theme: theme.id, bench: suggestion.benchmark } })}>
             All {plural(theme.ranked, "ranked concept")} of {theme.name ? `“${shorten(visible(theme.name), 60)}”` : `theme ${theme.id}`}
           </Anchor>
         </p>

@@ -1,4 +1,5 @@
-import { useRun } from "../app/state";
+import { useBenchmark, useRun } from "../app/state";
+import { useConceptTable } from "../concepts/useConceptTable";
 import { useConcept, useTable, useThemes } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
 import type { ConceptDetail, Theme } from "../data/types";
@@ -15,26 +16,40 @@ import { Examples } from "./Examples";
 import { Exemplars } from "./Exemplars";
 import { PerBenchmark } from "./PerBenchmark";
 import { Chips, Matched, Related } from "./Related";
-import { coverage, flags, verdict } from "./sentences";
+import { coverage, flags, of, verdict, verdictWithin } from "./sentences";
 import "./concept.css";
 
-/** All that is known of one concept. */
+/** All that is known of one concept: within the benchmark that the page is set to, then over the whole suite. */
 export function ConceptPanel({ concept }: { concept: number }) {
   const run = useRun();
   const table = useTable(run.key, "concepts.parquet");
+  const benchmark = useBenchmark();
+  const own = useConceptTable(run, benchmark);
   const detail = useConcept(run, concept);
-  const error = table.error ?? detail.error;
+  const error = table.error ?? own.error ?? detail.error;
   if (error) return <Failed error={error} />;
-  if (!table.data) return <Loading what="the concept" />;
+  if (!table.data || !own.shown) return <Loading what="the concept" />;
+  // While another benchmark is read, the figures are still those of the one before, and say so.
+  const looked = own.shown.benchmark;
+  const name = looked === null ? null : visible(run.benchmarks[looked]!.name);
+  const suite = `Over all ${plural(run.benchmarks.length, "benchmark")}`;
+  const within = name === null ? null : verdictWithin(run, own.shown.table, concept, name);
+  const said = verdict(run, table.data, concept);
   return (
     <article className="concept">
       <Head concept={concept} table={table.data} detail={detail.data} />
       <p className="verdict" data-testid="concept-verdict">
-        {verdict(run, table.data, concept)}
+        {within ?? said}
       </p>
+      {within !== null && <p data-testid="concept-suite">{of(suite, said)}</p>}
       <Together concept={concept} table={table.data} />
-      <p>{coverage(run, table.data, concept)}</p>
-      <Numbers concept={concept} table={table.data} />
+      <p>{name === null ? coverage(run, table.data, concept) : of(suite, coverage(run, table.data, concept))}</p>
+      {name !== null && (
+        <p className="numbers-of" data-testid="numbers-of">
+          In <bdi>{name}</bdi> <span className="soft">(density, number of benchmarks and peak token are the concept’s own)</span>
+        </p>
+      )}
+      <Numbers concept={concept} table={own.shown.table} />
       {detail.data ? <Rest table={table.data} detail={detail.data} /> : <Loading what="its items" />}
     </article>
   );

@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from "react";
-import { useRun } from "../app/state";
+import { useBenchmark, useRun } from "../app/state";
 import { readTable } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
 import type { ConceptDetail, ConceptInBenchmark } from "../data/types";
@@ -47,6 +47,7 @@ function inTable(table: Table, concept: number): ConceptInBenchmark {
 /** The concept within each benchmark that activates it; the others in a sentence. */
 export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
   const run = useRun();
+  const looked = useBenchmark();
   const { rows, error } = useInBenchmarks(detail);
   if (error) return <Failed error={error} />;
   if (!rows) return <Loading what="its benchmarks" />;
@@ -76,7 +77,7 @@ export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
             </thead>
             <tbody>
               {active.map(({ row, place }) => (
-                <tr key={place}>
+                <tr key={place} className={place === looked ? "looked-at" : undefined} aria-current={place === looked || undefined}>
                   <th scope="row">
                     <bdi>{visible(run.benchmarks[place]!.name)}</bdi>
                   </th>

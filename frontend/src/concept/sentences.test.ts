@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Column, Table } from "../data/table";
 import type { RunInfo } from "../data/types";
-import { coverage, flags, verdict } from "./sentences";
+import { coverage, flags, of, verdict, verdictWithin } from "./sentences";
 
 const run = {
   evidence: { min_n_eff: 20, q: 0.05, level: 0.95 },
@@ -60,6 +60,24 @@ describe("the verdict", () => {
     );
     expect(verdict(run, table(untested), 0)).toMatch(/^Not tested: none of the 40 items/);
     expect(verdict(run, table({ ...untested, support: 1 }), 0)).toContain("1 item ");
+  });
+});
+
+describe("the verdict within a benchmark", () => {
+  it("names the benchmark and measures from its average", () => {
+    expect(verdictWithin(run, table({ performance_status: "weak" }), 0, "maths")).toBe(
+      "In maths: the model is weak here. Gap to the benchmark’s average: −0.20 [−0.30, −0.10] (q = 0.004; active in 40 items, n_eff 31.3).",
+    );
+    expect(verdictWithin(run, table({}), 0, "maths")).toMatch(/^In maths: no evidence that/);
+    expect(verdictWithin(run, table({ performance_status: "untested", support: 0 }), 0, "maths")).toBe("In maths: none of its items activates the concept.");
+  });
+  it("is silent where the suite says all there is to say", () => {
+    for (const change of [{ alive: false, ranked: false }, { missing: true, support: 0 }, { ranked: false, dense: true }]) {
+      expect(verdictWithin(run, table({ performance_status: "untested", ...change }), 0, "maths")).toBeNull();
+    }
+  });
+  it("leaves the suite's sentence beside it, which says so", () => {
+    expect(of("Over all 12 benchmarks", verdict(run, table({}), 0))).toMatch(/^Over all 12 benchmarks: no evidence that .* here: gap −0.20/);
   });
 });
 

@@ -3,15 +3,32 @@ import { number, type Table, text, value } from "../data/table";
 import type { RunInfo } from "../data/types";
 import { decimal, magnitude, percent, plural, probability, signed, tenths } from "../format";
 
-/** The verdict on the model's performance where the concept is active. */
-export function verdict(run: RunInfo, table: Table, row: number): string {
+/** Says of a sentence what it is about, where that is not plain. */
+export function of(what: string, sentence: string): string {
+  return `${what}: ${sentence.charAt(0).toLowerCase()}${sentence.slice(1)}`;
+}
+
+/**
+ * The verdict within one benchmark, whose values `table` has; null: what the whole suite says is all there is to say.
+ *
+ * `name`: the benchmark's.
+ */
+export function verdictWithin(run: RunInfo, table: Table, row: number, name: string): string | null {
+  // Never active, missing or flagged: so it is in every benchmark.
+  if (value(table, "ranked", row) !== true || value(table, "missing", row) === true) return null;
+  if ((number(table, "support", row) ?? 0) === 0) return `In ${name}: none of its items activates the concept.`;
+  return of(`In ${name}`, verdict(run, table, row, "the benchmark’s average"));
+}
+
+/** The verdict on the model's performance where the concept is active. `average`: what the gap is measured from. */
+export function verdict(run: RunInfo, table: Table, row: number, average = "its benchmarks’ average"): string {
   const status = text(table, "performance_status", row);
   const support = number(table, "support", row) ?? 0;
   const size = `active in ${plural(support, "item")}, n_eff ${tenths(number(table, "n_eff", row))}`;
   const gap = `${signed(number(table, "gap", row))} [${signed(number(table, "gap_low", row))}, ${signed(number(table, "gap_high", row))}]`;
   const q = `q = ${probability(number(table, "q_value", row))}`.replace("= <", "< ");
   if (status === "weak" || status === "strong") {
-    return `The model is ${status} here. Gap to its benchmarks’ average: ${gap} (${q}; ${size}).`;
+    return `The model is ${status} here. Gap to ${average}: ${gap} (${q}; ${size}).`;
   }
   if (status === "typical") return `No evidence that the model is weak or strong here: gap ${gap} (${q}; ${size}).`;
   if (status === "insufficient") {

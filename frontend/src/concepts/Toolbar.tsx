@@ -1,12 +1,21 @@
-import { ActionIcon, Button, Checkbox, NumberInput, Popover, Select, Switch, TextInput } from "@mantine/core";
+import { ActionIcon, Button, Checkbox, NumberInput, Popover, type PopoverProps, Select, Switch, TextInput } from "@mantine/core";
 import { IconAdjustmentsHorizontal, IconColumns3, IconDownload, IconSearch, IconX } from "@tabler/icons-react";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { go, useRoute } from "../app/route";
 import type { ColumnSpec, RunInfo } from "../data/types";
 import { sharedMeasures } from "./columns";
 import { bound, COVERAGE, FLAG_WORDS, FLAGS, type Flag, onlyFlagged, PERFORMANCE, shownFlags } from "./filters";
+import { flagMeanings } from "./flagMeanings";
 
 const COVERAGE_WORDS: Record<string, string> = { missing: "missing", under: "under-covered", typical: "typical", over: "over-covered" };
+
+/** A popover is as high as the window has room for and scrolls inside, so that it never makes the page scroll. */
+const BOUNDED: PopoverProps["middlewares"] = {
+  size: {
+    padding: 12,
+    apply: ({ availableHeight, elements }) => elements.floating.style.setProperty("--room", `${Math.max(120, Math.floor(availableHeight))}px`),
+  },
+};
 
 interface Tools {
   run: RunInfo;
@@ -26,7 +35,7 @@ export function Toolbar({ run, columns, shown, defaults, onDownload }: Tools) {
       <Search />
       <Words param="status" label="Verdict" words={PERFORMANCE.map((value) => ({ value, label: value }))} />
       <Words param="coverage" label="Coverage" words={COVERAGE.map((value) => ({ value, label: COVERAGE_WORDS[value]! }))} />
-      <More />
+      <More run={run} />
       <span className="spring" />
       {run.benchmarks.length > 1 && (
         <Select size="xs" w={196} aria-label="A column per benchmark" placeholder="Per benchmark" clearable data-testid="per-benchmark"
@@ -77,8 +86,9 @@ function Words({ param, label, words }: { param: string; label: string; words: {
   );
 }
 
-function More() {
+function More({ run }: { run: RunInfo }) {
   const params = useRoute().params;
+  const meanings = useMemo(() => flagMeanings(run.settings), [run]);
   const flags = shownFlags(params.get("flags"));
   const set = ["n_eff", "qmax", "liftmin", "liftmax"].filter((name) => bound(params, name) !== null).length + (flags.length ? 1 : 0);
   const toggle = (flag: Flag, on: boolean) => {
@@ -86,7 +96,7 @@ function More() {
     go({ params: { flags: next.length === FLAGS.length ? "all" : next.join(",") || null, only: next.length && onlyFlagged(params) ? 1 : null } });
   };
   return (
-    <Popover position="bottom-start" shadow="md" trapFocus returnFocus>
+    <Popover position="bottom-start" shadow="md" trapFocus returnFocus middlewares={BOUNDED}>
       <Popover.Target>
         <Button size="xs" variant="default" leftSection={<IconAdjustmentsHorizontal size={14} />} data-testid="more-filters">{set ? `Filters (${set})` : "Filters"}</Button>
       </Popover.Target>
@@ -99,7 +109,7 @@ function More() {
         </div>
         <Checkbox.Group label="Show beside ranked concepts" size="xs" value={flags}>
           {FLAGS.map((flag) => (
-            <Checkbox key={flag} size="xs" mt={8} value={flag} label={FLAG_WORDS[flag]} data-testid={`flag-${flag}`} onChange={(event) => toggle(flag, event.currentTarget.checked)} />
+            <Checkbox key={flag} size="xs" mt={8} value={flag} label={FLAG_WORDS[flag]} description={meanings[flag]} data-testid={`flag-${flag}`} onChange={(event) => toggle(flag, event.currentTarget.checked)} />
           ))}
         </Checkbox.Group>
         <Switch size="xs" mt={12} label="Only these, without the ranked ones" disabled={flags.length === 0} checked={onlyFlagged(params)} data-testid="only-flagged"
@@ -124,7 +134,7 @@ function Columns({ columns, shown, defaults }: Pick<Tools, "columns" | "shown" |
     go({ params: { cols: next.join() === defaults.join() ? null : next.join() || "none" } }, true);
   };
   return (
-    <Popover position="bottom-end" shadow="md" trapFocus returnFocus>
+    <Popover position="bottom-end" shadow="md" trapFocus returnFocus middlewares={BOUNDED}>
       <Popover.Target>
         <Button size="xs" variant="default" leftSection={<IconColumns3 size={14} />} data-testid="columns">Columns</Button>
       </Popover.Target>

@@ -96,6 +96,8 @@ def test_matches_are_read_as_they_were_found(run, taxonomy):
     assert read_matches(run) == []
     keep_matching(run, taxonomy, read, {"seed": 0}, found)
     kept = read_matches(run)
+    numbers = {one["id"]: number for number, one in enumerate(ENTRIES, 1)}
+    assert all(one.number == numbers[one.entry] for one in kept)
     rows = found.pairs.select("entry", "concept", "label_text", "similarity", "p_value").rows()
     assert [(m.entry, m.concept, m.label, m.similarity, m.p_value) for m in kept if m.concept is not None] == rows
     assert [(entry, concept) for entry, concept, *_ in rows] == [("sums", 0), ("sums", 2), ("french", 1)]
@@ -143,7 +145,7 @@ def test_what_a_scope_lacks_is_read_as_it_was_found(run):
     names = ("concept", "label", "similarity", "p_value", "in_scope", "coverage_status", "verdict")
     assert [tuple(getattr(one, name) for name in names) for one in kept.lacking] == inside.select(names).rows()
     assert kept.lacking[0].chi_bench_elsewhere is None
-    assert (kept.benchmark, kept.description, kept.bound) == ("quiz", found.clauses[0], found.bound)
+    assert (kept.benchmark, kept.clauses, kept.bound) == ("quiz", found.clauses, found.bound)
     assert (kept.covered, kept.under, kept.missing) == (found.covered.count, 0, inside.height)
     keep_scope(run, 40, {}, found)
     (kept,) = read_scopes(run)

@@ -8,7 +8,7 @@ from matching_helpers import concept_table, embed_words, made_up_labels
 from competency_gaps.endpoint.request import Answer
 from competency_gaps.errors import UserError
 from competency_gaps.matching import apply_scope_verdicts, confirm_scope_requests, scope
-from competency_gaps.matching.scope import clauses
+from competency_gaps.matching.clauses import clauses
 
 RIGHT = ["adding fractions of whole numbers", "calendar weekday reasoning puzzles", "probability dice and coins"]
 LABELS = [*RIGHT, *made_up_labels(300, vocabulary=5000)]

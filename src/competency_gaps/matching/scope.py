@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,16 +14,12 @@ from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.matching.candidates import Among, Candidates
 from competency_gaps.matching.candidates import candidates as gather
+from competency_gaps.matching.clauses import clauses
 from competency_gaps.matching.confirm import pair_id, scope_requests, verdicts_of
 from competency_gaps.matching.null import Embed, OnDraw, embed_distinct, null_similarities, plan_draws
 from competency_gaps.matching.shares import Share, share
-from competency_gaps.text import visible
 
 LACKING = ("missing", "under")
-CLAUSE_LIMIT = 40
-"""Clauses of a description that are compared; more are refused, since each one widens the scope."""
-DESCRIPTION_LIMIT = 4000
-"""Characters of a description."""
 ALPHA = 0.01
 """Default level: of 4,000 labels 40 are then expected in scope by chance."""
 BUDGET = 10_000
@@ -50,9 +45,6 @@ COLUMNS = (
     "chi_bench_elsewhere",
     "verdict",
 )
-
-_BREAK = re.compile(r"[.!?](?=\s|$)|[;:\n,()]|\s[-–—]\s")
-_WORD = re.compile(r"\w{3,}")
 
 
 @dataclass(frozen=True)
@@ -208,32 +200,6 @@ def apply_scope_verdicts(findings: ScopeFindings, answers: Iterable[Answer]) -> 
         null_rate=findings.null_rate,
         unbroken=findings.unbroken,
     )
-
-
-def clauses(description: str | Sequence[str]) -> list[str]:
-    """The description as a whole, then its clauses: what stands between full stops, semicolons, colons, commas,
-    brackets, dashes and line breaks, where it has a word of three or more characters. Each once.
-
-    Raises
-    ------
-    UserError
-        If there are no words, or more than ``CLAUSE_LIMIT`` clauses.
-    """
-    given = [description] if isinstance(description, str) else list(description)
-    whole = visible("\n".join(one.strip() for one in given)).strip()
-    if not _WORD.search(whole) or len(whole) > DESCRIPTION_LIMIT:
-        raise UserError(
-            f"the description has {len(whole):,} characters; expected a sentence or a few (up to "
-            f"{DESCRIPTION_LIMIT:,} characters) on what the benchmark claims to test."
-        )
-    parts = [" ".join(part.split()) for part in _BREAK.split(whole)]
-    found = list(dict.fromkeys([" ".join(whole.split()), *(part for part in parts if _WORD.search(part))]))
-    if len(found) > CLAUSE_LIMIT:
-        raise UserError(
-            f"the description has {len(found) - 1} clauses, at most {CLAUSE_LIMIT - 1} are compared. Shorten it to "
-            "what the benchmark claims to test."
-        )
-    return found
 
 
 def _here(pool: Candidates, concepts: pl.DataFrame, by_benchmark: pl.DataFrame, benchmark: str) -> pl.DataFrame:

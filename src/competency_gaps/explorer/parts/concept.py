@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +15,14 @@ from competency_gaps.explorer.parts.paths import last_names
 from competency_gaps.explorer.parts.uses import Uses
 from competency_gaps.explorer.parts.windows import moved
 from competency_gaps.report.labels import marks_of, provenance
+from competency_gaps.text import shorten
 
 if TYPE_CHECKING:
     from competency_gaps.dictionary.exemplars.store import Exemplar
     from competency_gaps.explorer.parts.context import Context
+    from competency_gaps.matching.kept import KeptMatch
 
+_ENTRY_LIMIT = 200
 _LABEL = ("label", "kind", "explainer", "score", "scored_by", "placeholder", "date")
 _SOURCE = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", re.ASCII)
 
@@ -54,7 +58,7 @@ def concept_details(context: Context, concepts: range) -> list[dict[str, Any]]:
             "marks": marks_of(row),
             **_directions(context, concept),
             "coactive": partners[number],
-            "matched": context.sources.matched.get(concept, []),
+            "matched": [_match(context, one) for one in context.sources.matched.get(concept, [])],
             "benchmarks": context.sources.in_benchmarks(concept) if context.amounts.benchmarks else None,
             "histogram": histograms[number],
             "items": items[number],
@@ -120,8 +124,7 @@ def _tokens(
         held = np.sort(held[np.argsort(-one.activation[held], kind="stable")][: context.amounts.active_tokens])
         kept = zip(ranges[held].tolist(), one.activation[held].tolist(), strict=True)
         # For colours, two digits are enough where files are to be small.
-        digits = None if context.digits is None else 2
-        found.append([[a, b, rounded(value, digits)] for (a, b), value in kept])
+        found.append([[a, b, value if context.digits is None else float(f"{value:.2g}")] for (a, b), value in kept])
     return found
 
 
@@ -147,6 +150,17 @@ def _labels(context: Context, concept: int, row: dict[str, Any]) -> list[dict[st
 def _placeless(context: Context, text: str | None) -> str | None:
     """Who explained a label may be a model's folder."""
     return last_names(text) if text and context.portable else text
+
+
+def _match(context: Context, one: KeptMatch) -> dict[str, Any]:
+    """An entry of somebody's list, without the folder of its file; redacted, its number in the list alone."""
+    entry = one.entry
+    if context.redact:
+        entry = str(one.number)
+    elif one.description != entry:
+        entry = shorten(f"{entry}: {one.description}", _ENTRY_LIMIT)
+    name = Path(one.taxonomy).name
+    return {"taxonomy": name, "entry": entry, "similarity": one.similarity, "verdict": one.verdict}
 
 
 def _directions(context: Context, concept: int) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import polars as pl
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.suggestions import SHOWN, Suggestion, command
 from competency_gaps.explorer.parts.suite import Suite
-from competency_gaps.matching.kept import KeptScope, read_scopes
+from competency_gaps.matching.clauses import described, made_of
+from competency_gaps.matching.kept import KeptLack, KeptScope, read_scopes
 from competency_gaps.report.headline import Finding
 from competency_gaps.report.themes import theme_name
 from competency_gaps.text import integer, plural, shorten
@@ -97,17 +98,39 @@ def _of_scope(context: Context, place: int, scope: KeptScope) -> Lack:
     concepts = [*silent, *(one.concept for one in near if one.coverage_status != "missing")]
     if not concepts:
         return Lack(place, "scope")
-    name = shorten(scope.benchmark, 60)
-    judged = "a model agreed" if any(one.verdict == "belongs" for one in near) else "no model was asked"
+    name, told = shorten(scope.benchmark, 60), not context.redact or _stated(context, place, scope)
+    if told:
+        claim = f"{name} says that it tests “{shorten(scope.clauses[0], 120)}”."
+    else:
+        claim = f"{name} was compared with a scope that was typed for it and is not told here."
+    belong = f"By {'its label' if len(concepts) == 1 else 'their labels'} {plural(len(concepts), 'concept')} belong"
     reason = (
-        f"{name} says that it tests “{shorten(scope.description, 120)}”. By their labels {integer(len(concepts))} "
-        f"concepts belong to that which it lacks ({integer(len(silent))} altogether) or hardly exercises, beside "
-        f"{integer(scope.covered)} that it covers; {judged}. Of unrelated labels {scope.alpha:.0%} come as near."
+        f"{claim} {belong}{'s' * (len(concepts) == 1)} to that which it lacks ({integer(len(silent))} altogether) or "
+        f"hardly exercises, beside {integer(scope.covered)} that it covers; {_judged(near)}. Of unrelated labels "
+        f"{scope.alpha:.0%} come as near."
     )
     title = f"{name} lacks {plural(len(concepts), 'concept')} of its scope"
-    again = command(context, "scope", options=["--benchmark", scope.benchmark, "--describe", scope.description])
+    texts = [word for one in described(scope.clauses) for word in ("--describe", one)]
+    again = command(context, "scope", options=["--benchmark", scope.benchmark, *texts]) if told else None
     made = Suggestion("missing", title, reason, again, benchmark=place, concepts=tuple(concepts[:SHOWN]))
     return Lack(place, "scope", tuple(concepts), made)
+
+
+def _stated(context: Context, place: int, scope: KeptScope) -> bool:
+    """Whether a scope is the one that the configuration states, and not one that was typed."""
+    stated = context.run.manifest["benchmarks"][place].get("scope")
+    return bool(stated) and made_of([str(stated)]) == scope.clauses
+
+
+def _judged(near: list[KeptLack]) -> str:
+    """What a model said of the concepts that are lacking."""
+    agreed, unread = (sum(one.verdict == verdict for one in near) for verdict in ("belongs", "unconfirmed"))
+    if agreed:
+        return "a model agreed" + (f" on {integer(agreed)} of them" if agreed < len(near) else "")
+    if unread:
+        some = f" about {integer(unread)} of them" if unread < len(near) else ""
+        return f"a model was asked{some}, but no answer of it could be read"
+    return "no model was asked"
 
 
 def _of_focus(context: Context, place: int, suite: Suite, focus: list[dict[str, Any]]) -> Lack:

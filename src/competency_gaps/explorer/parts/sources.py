@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,9 @@ from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.older import scan
 from competency_gaps.explorer.parts.texts import Texts
-from competency_gaps.matching.kept import read_matches
+from competency_gaps.matching.kept import KeptMatch, read_matches
 from competency_gaps.once import made_once
 from competency_gaps.runs.open import Run
-from competency_gaps.text import shorten
-
-_ENTRY_LIMIT = 200
 
 IN_BENCHMARK = {
     "support": pl.Int32,
@@ -161,19 +157,10 @@ class Sources:
         return table, start
 
     @made_once
-    def matched(self) -> dict[int, list[dict[str, Any]]]:
-        """Per concept the entries of other people's lists that match its label, without the folders of their files."""
-        found: dict[int, list[dict[str, Any]]] = {}
+    def matched(self) -> dict[int, list[KeptMatch]]:
+        """Per concept the entries of other people's lists that match its label."""
+        found: dict[int, list[KeptMatch]] = {}
         for one in read_matches(self.run):
             if one.concept is not None:
-                same = one.description == one.entry
-                entry = one.entry if same else shorten(f"{one.entry}: {one.description}", _ENTRY_LIMIT)
-                found.setdefault(one.concept, []).append(
-                    {
-                        "taxonomy": Path(one.taxonomy).name,
-                        "entry": entry,
-                        "similarity": one.similarity,
-                        "verdict": one.verdict,
-                    }
-                )
+                found.setdefault(one.concept, []).append(one)
         return found

@@ -10,8 +10,6 @@ from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.redundancy import Added, redundancy
 from competency_gaps.once import made_once
 
-Matrix = list[list[float | None]]
-
 
 class Suite:
     """What is compared between benchmarks."""

@@ -21,7 +21,8 @@ def export(
         bool,
         typer.Option(
             "--redact",
-            help="Leave out prompts, responses, answers and what may quote them; items have numbers for ids.",
+            help="Leave out prompts, responses, answers and what may quote them; items and entries of lists have "
+            "numbers for ids.",
         ),
     ] = False,
     dictionary: Annotated[
@@ -34,9 +35,10 @@ def export(
 
     An older export in DIR is replaced; a folder that holds anything else is left alone.
 
-    Of files and folders only last names are told.
+    Of files and folders only last names are told, of a judge neither address nor key.
 
-    Labels stay with --redact: they can hold words of the texts that they were made from.
+    With --redact stay labels, which can hold words of the texts that they were made from; names of benchmarks, themes
+    and files; and scopes that the configuration states.
     """
     *runs, folder = paths
     if not runs:
@@ -60,8 +62,10 @@ def export(
     if redact:
         lines = (
             *lines,
-            "Items have numbers instead of ids, and no groups; the command line and texts of warnings are left out.",
-            "Labels are in it: look at them before you share, they can hold words of the texts they describe.",
+            "Items have numbers instead of ids, and no groups; entries of lists have numbers. The command line, "
+            "settings of free text, typed scopes and texts of warnings are left out.",
+            "Labels, names of benchmarks, themes and files, and scopes of the configuration are in it: look at them "
+            "before you share, they can hold words of the texts they describe.",
         )
     for line in lines:
         console.print(visible(line), highlight=False, markup=False, soft_wrap=True)

@@ -86,7 +86,7 @@ def export(
         _make(part)
         (part / BEGUN).write_bytes(b"")
         _make(part / DATA)
-        _write(part / DATA, "runs.json", as_json(run_list(opened, "static", None)))
+        _write(part / DATA, "runs.json", as_json(_run_list(opened)))
         for one in parts:
             names = list(one.names())
             with (progress or Progress(quiet=True)).stage("export", total=len(names), unit="parts") as bar:
@@ -150,6 +150,17 @@ def unpack(text: str) -> bytes:
     codes = np.frombuffer(text.translate(_ORIGINAL).encode("ascii"), np.uint8)
     bits = np.unpackbits(codes[:, None], axis=1)[:, 1:].reshape(-1)
     return np.packbits(bits[: len(bits) // 8 * 8]).tobytes()
+
+
+def _run_list(opened: Sequence[Opened]) -> dict[str, Any]:
+    """``runs.json``, where runs of one name are numbered: a folder above may bear somebody's name."""
+    names = [visible(one.run.path.resolve().name) for one in opened]
+    titles = [
+        f"{name} ({names[: place + 1].count(name)})" if names.count(name) > 1 else name
+        for place, name in enumerate(names)
+    ]
+    listed = run_list(opened, "static", None)
+    return {**listed, "runs": [{**one, "title": title} for one, title in zip(listed["runs"], titles, strict=True)]}
 
 
 def _parts(one: Opened, *, redact: bool) -> Parts:

@@ -15,6 +15,7 @@ from competency_gaps.explorer.parts.amounts import SERVED, Amounts
 from competency_gaps.explorer.parts.older import complete, scan
 from competency_gaps.explorer.parts.paths import command_line, last_names
 from competency_gaps.explorer.parts.reasons import told
+from competency_gaps.explorer.parts.settings import UNTOLD, without_judge
 from competency_gaps.explorer.parts.sources import Sources
 from competency_gaps.explorer.parts.windows import Windows, windows
 from competency_gaps.once import made_once
@@ -68,15 +69,20 @@ class Context:
 
     @made_once
     def manifest(self) -> dict[str, Any]:
-        """The run's manifest as it is shown: with last names of paths where the parts are portable.
+        """The run's manifest as it is shown.
 
-        Names of benchmarks are as in the tables.
+        Where the parts are portable it has last names of paths, and does not say where a judge is, or its key. Names of
+        benchmarks are as in the tables.
         """
         held = self.run.manifest
         if not self.portable:
             return held
         shown = last_names({key: value for key, value in held.items() if key != "command"})
-        shown["command"] = command_line(held["command"])
+        shown["command"] = command_line(without_judge(held["command"]))
+        for name in UNTOLD:
+            part, key = name.split(".")
+            if isinstance(held_part := shown["settings"].get(part), dict):
+                held_part.pop(key, None)
         for entry, name in zip(shown["benchmarks"], self.names, strict=True):
             entry["name"] = name
         return dict(shown)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from competency_gaps.dictionary.exemplars.logits import FILE as LOGITS
 from competency_gaps.dictionary.exemplars.similar import FILE as SIMILAR
-from competency_gaps.explorer.parts import lacking, reasons
+from competency_gaps.explorer.parts import lacking, outcomes, reasons
 from competency_gaps.explorer.parts.columns import column_specs
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.numbers import rounded
 from competency_gaps.explorer.parts.paths import last_names
+from competency_gaps.explorer.parts.settings import command_text, named
 from competency_gaps.explorer.parts.suggestions import suggestions
 from competency_gaps.explorer.parts.suite import Suite
-from competency_gaps.report import findings, headline, judged, labels, page, sources
+from competency_gaps.report import findings, headline, labels, page, sources
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import Run
 from competency_gaps.text import integer, percent, plural, shorten, visible
@@ -28,9 +26,6 @@ SCHEMA = 1
 _WARNINGS = 6
 """Warnings of logs among the cautions; all stand at their benchmarks."""
 _NAME_LIMIT = 120
-_WORD = re.compile(r"\S*")
-_PROMPTS = ("before", "after", "system_prompt", "chat_template", "fewshot", "description")
-"""Settings that hold texts which are put to the model."""
 
 
 def run_title(run: Run) -> str:
@@ -67,9 +62,9 @@ def run_info(context: Context) -> dict[str, Any]:
         "findings": _findings(context, lacking.finding(context, lacks)),
         "cautions": _cautions(context),
         "verdicts": (read_assessment(run.path) or {}).get("verdicts"),
-        "probes": _probes(run.path),
+        "probes": outcomes.probes(context),
         "card": [asdict(fact) for fact in _card(context)],
-        "command": "" if context.redact else shorten(_command(manifest["command"]), 1000),
+        "command": "" if context.redact else shorten(command_text(manifest["command"]), 1000),
         "versions": page.listing(manifest["versions"]),
         "settings": _settings(context),
         "benchmarks": _benchmarks(context),
@@ -158,19 +153,6 @@ def _cautions(context: Context) -> list[dict[str, str]]:
     return [{"tone": tone, "text": text} for tone, text in found]
 
 
-def _probes(folder: Path) -> list[dict[str, Any]]:
-    """Outcomes of probed concepts, the newest probe first; a damaged file is passed over."""
-    files = sorted((folder / "probes").glob("*/verdicts.json"), key=lambda file: -file.stat().st_mtime)
-    found = []
-    for file in files:
-        try:
-            rows = json.loads(file.read_text(encoding="utf-8"))["concepts"]
-            found += [{key: row[key] for key in ("concept", "label", "claim", "verdict", "sentence")} for row in rows]
-        except (ValueError, KeyError, TypeError, OSError):
-            continue
-    return found
-
-
 def _card(context: Context) -> list[page.Fact]:
     """The report's run card, and what else decides about the figures."""
     run, manifest = context.run, context.manifest
@@ -204,14 +186,7 @@ def _card(context: Context) -> list[page.Fact]:
 
 def _settings(context: Context) -> list[tuple[str, str]]:
     lines = page.listing(context.manifest["settings"])
-    if not context.redact:
-        return lines
-    # A setting may be a text that is put to the model; benchmarks are one long text here.
-    return [(name, value) for name, value in lines if name.split(".")[-1] not in _PROMPTS and _WORD.fullmatch(value)]
-
-
-def _command(command: Any) -> str:
-    return command if isinstance(command, str) else " ".join(str(part) for part in command)
+    return named(lines) if context.redact else lines
 
 
 def _benchmarks(context: Context) -> list[dict[str, Any]]:
@@ -230,7 +205,7 @@ def _benchmarks(context: Context) -> list[dict[str, Any]]:
                 "policy": str(entry.get("policy") or ""),
                 "scope": entry.get("scope"),
                 "warnings": [one.text for one in doubts if one.benchmark == entry["name"]],
-                "figures": judged.benchmark_lines(manifest, entry["name"]),
+                "figures": outcomes.figures(context, entry["name"]),
                 "left_out": _left_out(context, entry["left_out"]),
             }
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from competency_gaps.explorer.parts.settings import command_text, named, without_judge
 from competency_gaps.explorer.queries.arguments import Nothing, Suggested, TwoBenchmarks
 from competency_gaps.explorer.queries.concepts import name_of
 from competency_gaps.explorer.queries.subject import Subject
@@ -13,8 +14,6 @@ from competency_gaps.explorer.queries.values import SENTENCE, fields, foreign, p
 
 COMMAND = 2000
 """Most characters of a command line [ours]: one that is cut does not run."""
-_PUT = ("before", "after", "system_prompt", "chat_template", "fewshot", "description")
-"""Settings that hold texts which are put to the audited model: they are not sent to another one."""
 _BENCHMARK = (
     *("name", "items", "kept", "excluded", "scored", "mean_score", "covered", "missing", "alive", "mean_span_tokens"),
     *("tested", "weak", "strong", "policy", "scope", "warnings"),
@@ -36,13 +35,21 @@ def overview(subject: Subject, asked: Nothing) -> dict[str, Any]:
 
 
 def benchmarks(subject: Subject, asked: Nothing) -> dict[str, Any]:
-    """All benchmarks with their counts and scores, and in which order each adds most concepts to the suite."""
+    """All benchmarks with their counts and scores, and in which order each adds most concepts to the suite.
+
+    Their counts are over alive concepts, those of the order over ranked ones, so they have names of their own.
+    """
     info = subject.info
     names = [foreign(one["name"]) for one in info["benchmarks"]]
     return {
         "benchmarks": [fields(one, _BENCHMARK, limit=200) for one in info["benchmarks"]],
         "redundancy": [
-            {"benchmark": names[one["benchmark"]], **fields(one, ("adds", "covered", "cumulative"))}
+            {
+                "benchmark": names[one["benchmark"]],
+                "ranked_added": one["adds"],
+                "ranked_covered": one["covered"],
+                "ranked_cumulative": one["cumulative"],
+            }
             for one in info["redundancy"]
         ],
     }
@@ -119,15 +126,19 @@ def robustness(subject: Subject, asked: Nothing) -> dict[str, Any]:
 def run_card(subject: Subject, asked: Nothing) -> dict[str, Any]:
     """How the run was made: model, SAE, gate, span, versions, command, settings.
 
-    Settings whose texts are put to the audited model are left out; the benchmarks' stand in one, with such texts.
+    Only settings that quote nobody are told: others may be put to the audited model, and this may go to another one.
+    Where a judge is, and its key, is told nowhere.
     """
     info = subject.info
-    told = [line for line in info["settings"] if line[0] != "benchmarks" and line[0].split(".")[-1] not in _PUT]
+    # A command that is left out stays so; else it is read anew, for cut it may be none that can be parsed.
+    command = info["command"] and command_text(without_judge(subject.run.manifest["command"]))
     return {
         "card": [fields(one, ("name", "value", "note"), limit=SENTENCE) for one in info["card"]],
-        "command": foreign(info["command"], COMMAND),
+        "command": foreign(command, COMMAND),
         "versions": plain(dict(info["versions"])),
-        "settings": [{"setting": foreign(name), "value": foreign(value, 300)} for name, value in told],
+        "settings": [
+            {"setting": foreign(name), "value": foreign(value, 300)} for name, value in named(info["settings"])
+        ],
     }
 
 

@@ -110,6 +110,8 @@ def test_concepts_are_those_that_a_plain_loop_finds(subject, run, asked, wanted,
     rows = [row for row in run.concepts.to_dicts() if wanted(row)]
     sign = -1 if descending else 1
     rows.sort(key=lambda row: (row[key] is None, sign * (row[key] or 0), row["concept"]))
+    if key == "gap":
+        rows.sort(key=lambda row: {"insufficient": 1, "untested": 2}.get(row["performance_status"], 0))
     assert answer["total"] == len(rows)
     assert ids(answer) == [row["concept"] for row in rows[:50]]
     for shown, row in zip(answer["concepts"], rows, strict=False):
@@ -223,8 +225,6 @@ def test_themes(subject, run):
     members = run.themes.filter(pl.col("theme") == 0)["concept"].to_list()
     ranked = [concept for concept in members if run.concepts["ranked"][concept]]
     assert sorted(shown["concept"] for shown in one["weakest_concepts"]) == ranked
-    gaps = [shown["gap"] for shown in one["weakest_concepts"] if shown["gap"] is not None]
-    assert gaps == sorted(gaps)
     assert ask(subject, "theme", {"theme": 2, "level": "subtheme"})["parent"] == 0
 
 

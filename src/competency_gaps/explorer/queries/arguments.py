@@ -15,6 +15,10 @@ Level = Literal["theme", "subtheme"]
 ConceptId = Annotated[int, Field(ge=0, description="Id of a concept.")]
 Rows = Annotated[int, Field(ge=1, le=MOST_ROWS, description="Most rows of the answer.")]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
+_ORDER = (
+    "What to sort by; undefined values come last. With gap and chi_model, either way, what was tested comes first, "
+    "then what has too little data (insufficient), then what is untested."
+)
 Name = Annotated[str, Field(min_length=1, max_length=500, description="Name of a benchmark, exactly as it is written.")]
 
 
@@ -54,7 +58,7 @@ class TopConcepts(Arguments):
     )
     sort: Literal[
         "gap", "q_value", "chi_model", "chi_bench", "lift", "support", "n_eff", "density", "chance_seen", "concept"
-    ] = Field("gap", description="What to sort by; undefined values come last.")
+    ] = Field("gap", description=_ORDER)
     descending: bool = Field(False, description="Highest first. With sort 'gap', lowest first is weakest first.")
     limit: Rows = 10
 
@@ -94,7 +98,7 @@ class ListThemes(Arguments):
     status: PerformanceStatus | None = Field(None, description="Only themes with this verdict on performance.")
     text: Text | None = Field(None, description="Only themes whose name contains this, regardless of case.")
     sort: Literal["gap", "chi_model", "chi_bench", "weak_concepts", "missing_concepts", "concepts", "n_eff", "id"] = (
-        Field("gap", description="What to sort by; undefined values come last.")
+        Field("gap", description=_ORDER)
     )
     descending: bool = Field(False, description="Highest first.")
     limit: Rows = 20
@@ -105,7 +109,13 @@ class OneTheme(Arguments):
 
     theme: int = Field(ge=0, description="Id of the theme (of the subtheme, if level says so).")
     level: Level = "theme"
-    concepts: int = Field(10, ge=0, le=MOST_ROWS, description="Most of its concepts to list, weakest first.")
+    concepts: int = Field(
+        10,
+        ge=0,
+        le=MOST_ROWS,
+        description="Most of its concepts to list: tested ones first, the weakest of them first; then those with too "
+        "little data.",
+    )
 
 
 class TwoBenchmarks(Arguments):

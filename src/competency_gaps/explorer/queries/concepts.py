@@ -24,6 +24,7 @@ _LISTED = (
     *("gap", "gap_low", "gap_high", "q_value", "performance_status", "followers", "chi_model", "support", "n_eff"),
     *("chi_bench", "lift", "coverage_status"),
 )
+_PERFORMANCE = ("gap", "chi_model")
 _ABSENT = ("density", "chance_seen")
 _WHOLE = (
     *("alive", "missing", "ranked", *FLAGS, "peak_token", "density", "chi_bench", "lift", "coverage_status"),
@@ -46,8 +47,7 @@ def top_concepts(subject: Subject, asked: TopConcepts) -> dict[str, Any]:
         ``total`` that qualify and ``concepts``, the first of them.
     """
     table = _within(subject, asked.benchmark).filter(_wanted(asked))
-    keys = [asked.sort] if asked.sort == "concept" else [asked.sort, "concept"]
-    table = table.sort(keys, descending=[asked.descending, False][: len(keys)], nulls_last=True)
+    table = in_order(table, asked.sort, "concept", descending=asked.descending)
     return {
         "total": table.height,
         "concepts": [concept_row(subject, row) for row in table.head(asked.limit).iter_rows(named=True)],
@@ -102,6 +102,26 @@ def one_concept(subject: Subject, asked: OneConcept) -> dict[str, Any]:
         "benchmarks_without_it": [foreign(one["benchmark"]) for one in within if one["support"] == 0],
         "examples": _examples(subject, part["items"], asked.examples),
     }
+
+
+def in_order(table: pl.DataFrame, key: str, number: str, *, descending: bool = False) -> pl.DataFrame:
+    """Rows sorted by a column, those where it is null last; ties go by number.
+
+    By performance, what was tested comes before what has too little data for it, and that before what is untested:
+    a gap that nothing stands behind is no rank, at neither end.
+
+    Parameters
+    ----------
+    table
+        With ``performance_status``.
+    number
+        Column of the rows' ids.
+    """
+    status = pl.col("performance_status").cast(pl.String)
+    tested = pl.when(status == "insufficient").then(1).when(status.is_null() | (status == "untested")).then(2)
+    keys = [tested.otherwise(0)] if key in _PERFORMANCE else []
+    keys += [pl.col(key)] if key == number else [pl.col(key), pl.col(number)]
+    return table.sort(keys, descending=[descending and one.meta.eq(pl.col(key)) for one in keys], nulls_last=True)
 
 
 def holds(column: str, text: str) -> pl.Expr:

@@ -50,8 +50,8 @@ QUERIES: Mapping[str, Query] = {
         ),
         Query(
             "top_concepts",
-            "List concepts, filtered and sorted: weakest, strongest, missing, most covered; of a theme or a benchmark, "
-            "or those whose label contains a text.",
+            "List concepts, filtered and sorted: weakest, strongest (tested ones first), missing, most covered; of a "
+            "theme or a benchmark, or those whose label contains a text.",
             given.TopConcepts,
             concepts.top_concepts,
             ("label", "theme"),
@@ -80,22 +80,24 @@ QUERIES: Mapping[str, Query] = {
         ),
         Query(
             "themes",
-            "List themes (groups of concepts), filtered and sorted: the weakest, those with most missing concepts.",
+            "List themes (groups of concepts), filtered and sorted: the weakest (tested ones first), those with most "
+            "missing concepts.",
             given.ListThemes,
             themes.list_themes,
             ("name",),
         ),
         Query(
             "theme",
-            "One theme or subtheme: its numbers over the suite and per benchmark, its subthemes, its weakest concepts.",
+            "One theme or subtheme: its numbers over the suite and per benchmark, its subthemes, its weakest concepts "
+            "(tested ones first).",
             given.OneTheme,
             themes.one_theme,
             ("name", "label"),
         ),
         Query(
             "benchmarks",
-            "All benchmarks: items, mean score, covered and missing concepts, weak and strong ones, and what each adds "
-            "to the suite.",
+            "All benchmarks: items, mean score, covered and missing concepts (of the alive), weak and strong ones; and "
+            "what each adds to the suite, in ranked concepts.",
             given.Nothing,
             suite.benchmarks,
             ("scope", "warnings"),

@@ -8,7 +8,7 @@ import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.queries.arguments import ListThemes, OneTheme
-from competency_gaps.explorer.queries.concepts import concept_row, holds
+from competency_gaps.explorer.queries.concepts import concept_row, holds, in_order
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.explorer.queries.values import fields
 
@@ -31,8 +31,7 @@ def list_themes(subject: Subject, asked: ListThemes) -> dict[str, Any]:
         table = table.filter(pl.col("performance_status") == asked.status)
     if asked.text is not None:
         table = table.filter(holds("name", asked.text))
-    keys = [asked.sort] if asked.sort == "id" else [asked.sort, "id"]
-    table = table.sort(keys, descending=[asked.descending, False][: len(keys)], nulls_last=True)
+    table = in_order(table, asked.sort, "id", descending=asked.descending)
     return {
         "total": table.height,
         "themes": [fields(row, _LISTED) for row in table.head(asked.limit).iter_rows(named=True)],
@@ -51,14 +50,14 @@ def one_theme(subject: Subject, asked: OneTheme) -> dict[str, Any]:
         )
     children = results.filter((pl.col("level") == "subtheme") & (pl.col("parent") == asked.theme))
     members = subject.concepts.filter((pl.col(asked.level) == asked.theme) & pl.col("ranked"))
-    members = members.sort(["gap", "concept"], nulls_last=True)
+    members = in_order(members, "gap", "concept")
     parts = subject.run.theme_benchmarks
     parts = None if parts is None else parts.filter((pl.col("level") == asked.level) & (pl.col("id") == asked.theme))
     return {
         **fields(own.row(0, named=True), _WHOLE),
         "subthemes": []
         if asked.level == "subtheme"
-        else [fields(row, _LISTED) for row in children.sort("gap", "id", nulls_last=True).iter_rows(named=True)],
+        else [fields(row, _LISTED) for row in in_order(children, "gap", "id").iter_rows(named=True)],
         "benchmarks": [] if parts is None else [fields(row, _PER_BENCHMARK) for row in parts.iter_rows(named=True)],
         "weakest_concepts": [concept_row(subject, row) for row in members.head(asked.concepts).iter_rows(named=True)],
     }

@@ -1,0 +1,153 @@
+"""The panel beside a view, what Escape closes, and which benchmark a number and a link are about."""
+
+from __future__ import annotations
+
+import re
+
+import polars as pl
+import pytest
+from page_helpers import await_rows, close, number, open_view
+from test_page_views import part
+
+PLACE = "() => document.querySelector('[data-testid=panel]').scrollTop"
+
+
+def much_tested(site) -> int:
+    """The concept with a verdict that is active in most items."""
+    kept = site.concepts.filter(pl.col("ranked") & pl.col("performance_status").is_in(["weak", "strong", "typical"]))
+    return kept.sort("support", descending=True)["concept"][0]
+
+
+def parameters(address: str) -> set[str]:
+    return {one.split("=")[0] for one in address.partition("?")[2].split("&")}
+
+
+def test_what_the_suite_says_leads_to_the_suite(site, page):
+    open_view(page, site.address("overview?bench=1"), "theme-bars")
+    weak = site.concepts.filter(pl.col("ranked") & (pl.col("performance_status") == "weak")).height
+    for link in page.get_by_test_id("theme-bars").get_by_role("link").all():
+        assert parameters(link.get_attribute("href")) == {"theme"}
+    findings = page.get_by_test_id("findings").locator("li")
+    score = findings.filter(has_text="mean score").get_by_role("link", name="Show")
+    assert "bench=" not in score.get_attribute("href")
+    findings.filter(has_text="are weak").filter(has_text="tested concepts").get_by_role("link", name="Show").click()
+    page.get_by_test_id("concept-grid").wait_for()
+    assert "bench=" not in page.url
+    await_rows(page, "concept-grid", weak)
+
+
+def test_a_suggestion_leads_to_what_it_is_about(site, page):
+    told = [one for one in part(site, "run.json")["suggestions"] if one["benchmark"] in (None, 1)]
+    expected = sorted(str(one["benchmark"]) for one in told if one["theme"] is not None)
+    assert "None" in expected
+    open_view(page, site.address("suggestions?bench=1"), "suggestion")
+    links = page.get_by_test_id("suggestion").locator("a[href*='theme=']")
+    links.first.wait_for()
+    places = [re.search(r"bench=(\d+)", link.get_attribute("href") or "") for link in links.all()]
+    assert sorted(place[1] if place else "None" for place in places) == expected
+
+
+def test_an_item_begins_at_its_top_and_the_concept_stays_where_it_was(site, page):
+    concept = much_tested(site)
+    open_view(page, site.address(f"concepts?concept={concept}"), "concept-benchmarks")
+    last = page.get_by_test_id("concept-examples").get_by_role("button", name="Open item").last
+    last.scroll_into_view_if_needed()
+    page.get_by_test_id("example").last.wait_for(state="attached")
+    page.wait_for_function(f"({PLACE})() > 0")
+    for way in ("button", "key"):
+        page.wait_for_timeout(200)
+        before = page.evaluate(PLACE)
+        last.click()
+        page.get_by_test_id("item-title").wait_for()
+        assert page.evaluate(PLACE) == 0
+        if way == "button":
+            page.get_by_role("button", name=f"Back to concept {concept}").click()
+        else:
+            page.keyboard.press("Escape")
+        page.get_by_test_id("item-title").wait_for(state="detached")
+        assert f"concept={concept}" in page.url
+        assert abs(page.evaluate(PLACE) - before) <= 1
+    page.keyboard.press("Escape")
+    page.get_by_test_id("panel").wait_for(state="detached")
+
+
+def test_another_concept_begins_at_its_top(site, page):
+    open_view(page, site.address(f"concepts?concept={much_tested(site)}"), "concept-benchmarks")
+    page.get_by_test_id("panel").evaluate("panel => panel.scrollTo(0, 400)")
+    page.wait_for_function(f"({PLACE})() > 0")
+    page.goto(site.address("concepts?concept=1"))
+    page.wait_for_function(f"({PLACE})() === 0")
+
+
+@pytest.mark.parametrize(
+    "view, opens",
+    [("concepts", "benchmark-picker"), ("map", "map-theme"), ("map", "map-status"), ("items", "items-outcome")],
+)
+def test_escape_closes_a_list_before_the_panel(site, page, view, opens):
+    open_view(page, site.address(f"{view}?concept={much_tested(site)}"), "concept-title")
+    page.get_by_test_id(opens).click()
+    page.get_by_role("option").first.wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("option").first.wait_for(state="hidden")
+    assert page.get_by_test_id("panel").is_visible()
+    page.keyboard.press("Escape")
+    page.get_by_test_id("panel").wait_for(state="detached")
+
+
+def test_a_concept_in_the_benchmark_that_is_looked_at(site, page):
+    names = [entry["name"] for entry in site.run.manifest["benchmarks"]]
+    within = site.run.concept_benchmarks.filter(pl.col("performance_status").is_in(["weak", "strong", "typical"]))
+    row = within.join(site.concepts.filter("ranked").select("concept"), on="concept", how="semi").row(0, named=True)
+    suite = site.concepts.row(row["concept"], named=True)
+    view = f"concepts?bench={names.index(row['benchmark'])}&concept={row['concept']}"
+    open_view(page, site.address(view), "concept-benchmarks")
+    said = page.get_by_test_id("concept-verdict").inner_text()
+    assert said.startswith("In ")
+    kept = 1e-3 if site.mode == "static" else 0.0
+    assert close(re.search(r"gap (?:to [^:]*: )?([−+.\d]+)", said, re.IGNORECASE)[1], row["gap"], 2, kept)
+    whole = page.get_by_test_id("concept-suite").inner_text()
+    assert whole.startswith(f"Over all {len(names)} benchmarks: ")
+    assert f"active in {suite['support']:,} items" in whole
+    facts = page.get_by_test_id("concept-numbers").inner_text()
+    assert f"{row['support']} item" in facts
+    marked = page.get_by_test_id("concept-benchmarks").locator("tr[aria-current=true]")
+    assert marked.count() == 1
+    assert number(marked.locator("td").nth(4).inner_text()) == row["support"]
+
+
+@pytest.mark.parametrize("opens", ["columns", "more-filters"])
+@pytest.mark.parametrize("height", [900, 520])
+def test_a_popover_never_makes_the_page_scroll(site, new_page, opens, height):
+    page = new_page(1440, height)
+    open_view(page, site.address("concepts"), "concept-grid")
+    page.get_by_test_id(opens).click()
+    box = page.locator(".popover").first
+    box.wait_for()
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    place = box.bounding_box()
+    assert place["y"] >= 0
+    assert place["y"] + place["height"] <= height
+    # The last of it can be reached.
+    last = box.locator("button, input").last
+    last.scroll_into_view_if_needed()
+    assert last.bounding_box()["y"] < height
+
+
+def test_flags_are_explained_where_they_are_chosen(site, page):
+    open_view(page, site.address("concepts"), "concept-grid")
+    page.get_by_test_id("more-filters").click()
+    text = page.locator(".popover").first.inner_text()
+    for word in ("of all tokens", "outside the item’s own text", "one and the same token"):
+        assert word in text
+
+
+def test_weak_themes_come_first_and_look_it(site, page):
+    open_view(page, site.address("overview"), "theme-bars")
+    rows = page.get_by_test_id("theme-bars").locator("li")
+    statuses = [row.get_attribute("data-status") for row in rows.all()]
+    assert statuses == sorted(statuses, key=lambda status: status != "weak")
+    for row, status in zip(rows.all(), statuses, strict=True):
+        bar = row.locator(".interval-bar")
+        assert bar.locator(".range").count() == 1
+        assert ("weak" in (bar.get_attribute("class") or "").split()) == (status == "weak")

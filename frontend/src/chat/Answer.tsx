@@ -15,6 +15,11 @@ export function Answer({ turn, answer, asked }: { turn: number; answer: AnswerEv
           <PieceText key={i} turn={turn} piece={piece} />
         ))}
       </div>
+      {answer.cut && (
+        <p className="chat-cut" data-testid="chat-cut">
+          This answer was cut off at the model’s limit of tokens. What would follow is missing, and its last word or number may not be whole.
+        </p>
+      )}
       <p className="chat-trace soft" data-testid="chat-trace">
         {traced(pieces, asked)}
       </p>

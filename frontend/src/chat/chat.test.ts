@@ -8,7 +8,7 @@ const turn = (question: string, answer: string | null): Turn => ({
   question,
   queries: [],
   error: answer === null ? "failed" : null,
-  answer: answer === null ? null : { type: "answer", text: answer, numbers: [] },
+  answer: answer === null ? null : { type: "answer", text: answer, numbers: [], cut: false },
 });
 
 describe("an answer in pieces", () => {

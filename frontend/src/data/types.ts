@@ -259,6 +259,7 @@ export interface ChatRequest {
 }
 export type ChatEvent =
   | { type: "query"; id: number; name: string; arguments: Record<string, unknown>; result: unknown }
-  /** `numbers`: each number in the text with the query that it came from; null: from none. */
-  | { type: "answer"; text: string; numbers: { start: number; end: number; query: number | null }[] }
+  /** `numbers`: each number in the text with the query that it came from; null: from none.
+   * `cut`: the model used all the tokens of an answer, so that the rest of it is missing. */
+  | { type: "answer"; text: string; numbers: { start: number; end: number; query: number | null }[]; cut: boolean }
   | { type: "error"; text: string };

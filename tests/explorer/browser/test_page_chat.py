@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -103,6 +104,20 @@ def test_errors_are_said_and_an_answer_can_be_stopped(talking, page):
     page.get_by_test_id("chat-stop").click()
     page.get_by_test_id("chat-error").nth(1).wait_for()
     assert "Stopped." in page.get_by_test_id("chat-error").nth(1).inner_text()
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_an_answer_that_is_cut_off_says_so(talking, page, cut):
+    address, _, _ = talking
+    events = [{"type": "answer", "text": "The weakest concept is the one of", "numbers": [], "cut": cut}]
+    body = "".join(json.dumps(event) + "\n" for event in events)
+    page.route("**/chat", lambda route: route.fulfill(content_type="application/x-ndjson", body=body))
+    open_view(page, address, BOX)
+    ask(page, "Which is the weakest concept?")
+    page.get_by_test_id("chat-trace").wait_for()
+    said = page.get_by_test_id("chat-cut").all_inner_texts()
+    assert len(said) == cut
+    assert all("cut off at the model’s limit of tokens" in one for one in said)
 
 
 def test_a_conversation_outlives_a_change_of_view_and_belongs_to_its_run(talking, page):

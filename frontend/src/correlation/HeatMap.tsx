@@ -2,17 +2,18 @@ import { SegmentedControl, useComputedColorScheme } from "@mantine/core";
 import type { KeyboardEvent } from "react";
 import { go } from "../app/route";
 import { useRun } from "../app/state";
+import { inkOn } from "../concepts/heat";
 import { decimal, signed } from "../format";
-import { rgb } from "../map/colouring";
 import { shorten, visible } from "../text";
 import { diverging, sequential } from "../ui/colours";
+import { Square } from "../ui/Square";
+import { MATRICES, type Matrix } from "./pair";
 
-const MATRICES = {
+const SAID: Record<Matrix, { name: string; sentence: string }> = {
   jaccard: { name: "Jaccard", sentence: "Share of the concepts that either covers which both cover. 1: the same concepts." },
   cosine: { name: "Cosine", sentence: "Cosine of coverage, which also weighs how strongly concepts are exercised. 1: the same profile." },
   spearman: { name: "Spearman", sentence: "Rank correlation of performance (χ model) over shared concepts. 1: the same order, −1: the reverse." },
 };
-type Matrix = keyof typeof MATRICES;
 
 /** More benchmarks than that have no room for numbers in cells. */
 const ROOM = 16;
@@ -21,52 +22,39 @@ const ROOM = 16;
 export function HeatMap({ x, y, matrix, onChoose }: { x: number; y: number; matrix: string | null; onChoose: (x: number, y: number) => void }) {
   const run = useRun();
   const dark = useComputedColorScheme("light") === "dark";
-  const shown: Matrix = matrix !== null && matrix in MATRICES ? (matrix as Matrix) : "jaccard";
+  const shown = MATRICES.find((one) => one === matrix) ?? "jaccard";
   const values = run.overlap[shown];
   const roomy = run.benchmarks.length <= ROOM;
   const scale = shown === "spearman" ? (value: number) => diverging(dark)((value + 1) / 2) : sequential(dark);
   const [from, low] = shown === "spearman" ? [-1, "−1"] : [0, "0"];
   const written = shown === "spearman" ? signed : decimal;
   const names = run.benchmarks.map((one) => shorten(visible(one.name), 28));
+  const cell = (i: number, j: number) => {
+    if (i === j) return <span className="heat-self" aria-hidden="true" />;
+    const value = values[i]![j]!;
+    const chosen = i === y && j === x;
+    const said = `${names[j]} and ${names[i]}: ${written(value)}`;
+    return (
+      <button type="button" data-cell={`${i}/${j}`} tabIndex={chosen ? 0 : -1} aria-current={chosen ? "true" : undefined} className={chosen ? "chosen-cell" : undefined}
+        style={value === null ? undefined : painted(scale(value))} aria-label={said} title={said} onClick={() => onChoose(j, i)}>
+        {roomy ? (value === null ? "N/A" : short(written(value))) : ""}
+      </button>
+    );
+  };
   return (
     <section aria-label="Overlap of benchmarks">
       <h2>Overlap of the benchmarks</h2>
       <div className="correlation-controls">
         <SegmentedControl size="xs" aria-label="Measure of overlap" data-testid="correlation-matrix" value={shown}
-          data={Object.entries(MATRICES).map(([value, { name }]) => ({ value, label: name }))} onChange={(chosen) => go({ params: { matrix: chosen === "jaccard" ? null : chosen } })} />
+          data={MATRICES.map((value) => ({ value, label: SAID[value].name }))} onChange={(chosen) => go({ params: { matrix: chosen === "jaccard" ? null : chosen } })} />
       </div>
-      <p className="soft">{MATRICES[shown].sentence} Choose a cell to see the pair above.</p>
+      <p className="soft">{SAID[shown].sentence} Choose a cell to see the pair above.</p>
       <p className="heat-scale" data-testid="heat-scale">
         {low} <span className="heat-bar" aria-hidden="true" style={{ backgroundImage: `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map((at) => scale(from + (1 - from) * at)).join(", ")})` }} /> 1
         <span>{names.length > 1 && "Hatched: a benchmark with itself."}{values.some((line, i) => line.some((value, j) => i !== j && value === null)) && ` ${roomy ? "N/A" : "Empty"}: not defined.`}</span>
       </p>
-      <div className="heat-place" role="region" tabIndex={0} aria-label={`${MATRICES[shown].name} of each pair`}>
-        <table className={roomy ? "heat" : "heat small"} data-testid="correlation-heat" onKeyDown={moved}>
-          <thead>
-            <tr>
-              <td />
-              {names.map((name, j) => <th key={j} scope="col"><span>{name}</span></th>)}
-            </tr>
-          </thead>
-          <tbody>
-            {values.map((line, i) => (
-              <tr key={i}>
-                <th scope="row">{names[i]}</th>
-                {line.map((value, j) => (
-                  <td key={j}>
-                    {i === j ? <span className="heat-self" aria-hidden="true" /> : (
-                      <button type="button" data-cell={`${i}/${j}`} tabIndex={i === y && j === x ? 0 : -1} aria-current={i === y && j === x ? "true" : undefined}
-                        className={i === y && j === x ? "chosen-cell" : undefined} style={value === null ? undefined : painted(scale(value))}
-                        aria-label={`${names[j]} and ${names[i]}: ${written(value)}`} title={`${names[j]} and ${names[i]}: ${written(value)}`} onClick={() => onChoose(j, i)}>
-                        {roomy ? (value === null ? "N/A" : short(written(value))) : ""}
-                      </button>
-                    )}
-                  </td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
+      <div className="heat-place" role="region" tabIndex={0} aria-label={`${SAID[shown].name} of each pair`}>
+        <Square className={roomy ? "heat" : "heat small"} data-testid="correlation-heat" onKeyDown={moved} names={names} cell={cell} />
       </div>
     </section>
   );
@@ -75,15 +63,8 @@ export function HeatMap({ x, y, matrix, onChoose }: { x: number; y: number; matr
 /** `.28` for `0.28`; what rounds to 0 has no sign. */
 const short = (text: string) => text.replace(/^[+−](?=0\.00$)/, "").replace(/^([+−]?)0\./, "$1.");
 
-/** A cell's colour, and black or white for its number, whichever can be read on it. */
-function painted(background: string) {
-  const light = rgb(background).map((part) => {
-    const share = part / 255;
-    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-  });
-  const luminance = 0.2126 * light[0]! + 0.7152 * light[1]! + 0.0722 * light[2]!;
-  return { background, color: luminance > 0.179 ? "#000" : "#fff" };
-}
+/** A cell's colour, and ink that can be read on it. */
+const painted = (background: string) => ({ background, color: inkOn(background) });
 
 const MOVES: Record<string, [number, number]> = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 

@@ -5,6 +5,10 @@ import { spearman } from "./spearman";
 export const MEASURES = ["chi_model", "gap", "chi_bench"] as const;
 export type Measure = (typeof MEASURES)[number];
 
+/** How far benchmarks overlap: the matrices of `RunInfo.overlap` that are shown. */
+export const MATRICES = ["jaccard", "cosine", "spearman"] as const;
+export type Matrix = (typeof MATRICES)[number];
+
 export interface Pair {
   /** Ranked concepts for which the measure is defined in x, in y, in both. */
   inX: number;

@@ -50,7 +50,8 @@ export function Shell({ unknown }: { unknown: string | null }) {
 function Odd() {
   const run = useRun();
   const route = useRoute();
-  const found = oddities(route, run);
+  const others = useRunList().runs.filter((one) => one.key !== run.key);
+  const found = oddities(route, run, others.map((one) => one.key));
   if (found.length === 0) return null;
   return (
     <div className="notice" role="status" data-testid="odd-address">

@@ -6,13 +6,16 @@ import type { Route, View } from "./route";
 // The address belongs to a page, and there is none here.
 vi.mock("./route", () => ({ go: vi.fn(), useRoute: vi.fn() }));
 
-const run = { benchmarks: [{ name: "a" }, { name: "b" }] } as unknown as RunInfo;
-const said = (view: View, query: string, unknown: string | null = null) => oddities({ run: "r", view, unknown, params: new URLSearchParams(query) } satisfies Route, run);
+const columns = ["label", "gap", "chi_model"].map((key) => ({ key, per_benchmark: key !== "label" }));
+const run = { benchmarks: [{ name: "a" }, { name: "b" }], columns, has: { themes: false } } as unknown as RunInfo;
+const said = (view: View, query: string, unknown: string | null = null) => oddities({ run: "r", view, unknown, params: new URLSearchParams(query) } satisfies Route, run, ["s"]);
 
 describe("an address", () => {
   it.each<[View, string]>([
     ["overview", ""], ["concepts", "status=weak,strong&coverage=missing&flags=all&bench=1&n_eff=20&qmax=0.05&theme=3"], ["items", "outcome=wrong&bench=0"],
-    ["map", "flags=dense,dead"], ["card", "outcome=fail"],
+    ["map", "flags=dense,dead&colour=lift&layout=gaps&face=benchmark"], ["card", "outcome=fail&sort=nothing&colour=x"],
+    ["concepts", "sort=-gap&each=gap&cols=gap,p_value"], ["concepts", "sort=chi_model@1&cols=none"], ["items", "sort=-n_tokens"],
+    ["compare", "sort=-difference&with=s"], ["correlation", "x=1&y=0&measure=gap&matrix=cosine"],
   ])("%s?%s is in order", (view, query) => {
     expect(said(view, query)).toEqual([]);
   });
@@ -20,6 +23,13 @@ describe("an address", () => {
     ["overview", "bench=2", "no benchmark “2”"], ["items", "bench=x", "no benchmark “x”"], ["items", "outcome=fail", "outcome knows no “fail”"],
     ["concepts", "status=weak,bad", "status knows no “bad”"], ["map", "coverage=none", "coverage knows no “none”"], ["concepts", "flags=nonsense", "flags knows no “nonsense”"],
     ["concepts", "n_eff=many", "n_eff=“many” is no number"], ["concepts", "theme=zzz", "theme=“zzz” is no number"],
+    ["concepts", "sort=nothing", "sort knows no column “nothing”"], ["concepts", "sort=gap@2", "sort knows no column “gap@2”"], ["concepts", "sort=-__proto__", "sort knows no column “-__proto__”"],
+    ["items", "sort=toString", "sort knows no column “toString”"], ["compare", "sort=constructor", "sort knows no column “constructor”"],
+    ["concepts", "each=toString", "each knows no “toString”"], ["concepts", "cols=gap,__proto__", "cols knows no “__proto__”"],
+    ["map", "colour=__proto__", "colour knows no “__proto__”"], ["map", "colour=theme", "colour knows no “theme”"], ["map", "colour=gap,lift", "colour knows no “gap,lift”"],
+    ["map", "layout=toString", "layout knows no “toString”"], ["correlation", "matrix=toString", "matrix knows no “toString”"],
+    ["correlation", "measure=__proto__", "measure knows no “__proto__”"], ["correlation", "y=2", "no benchmark “2”"], ["card", "face=toString", "face knows no “toString”"],
+    ["compare", "with=r", "no other run “r”"],
   ])("%s?%s says: %s", (view, query, sentence) => {
     const found = said(view, query);
     expect(found).toHaveLength(1);

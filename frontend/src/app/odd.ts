@@ -1,42 +1,65 @@
 /** What an address asks for that is not there, in sentences: a link that is wrong must not look as if it were right. */
+import { SORTS as DIFFERENCE_SORTS } from "../compare/joined";
+import { allColumns, sharedMeasures, sortKeys } from "../concepts/columns";
 import { COVERAGE, FLAGS, PERFORMANCE } from "../concepts/filters";
+import { MATRICES, MEASURES } from "../correlation/pair";
 import type { RunInfo } from "../data/types";
-import { OUTCOMES } from "../items/choose";
+import { OUTCOMES, SORTS as ITEM_SORTS } from "../items/choose";
+import { COLOURINGS } from "../map/colouring";
 import { shorten, visible } from "../text";
 import type { Route, View } from "./route";
+import { readSort } from "./sort";
 
-/** Words that a parameter knows, in the views that read it. */
-const WORDS: { name: string; views: View[]; words: readonly string[] }[] = [
-  { name: "status", views: ["concepts", "map"], words: PERFORMANCE },
-  { name: "coverage", views: ["concepts", "map"], words: COVERAGE },
-  { name: "flags", views: ["concepts", "map"], words: [...FLAGS, "all"] },
-  { name: "outcome", views: ["items"], words: OUTCOMES.map((one) => one.value) },
+/** Words that a parameter knows, in the views that read it (none named: all); `many`: it takes several, with commas between them. */
+const WORDS: { name: string; views?: View[]; words: (run: RunInfo) => readonly string[]; many?: true }[] = [
+  { name: "face", words: () => ["model", "benchmark"] },
+  { name: "status", views: ["concepts", "map"], words: () => PERFORMANCE, many: true },
+  { name: "coverage", views: ["concepts", "map"], words: () => COVERAGE, many: true },
+  { name: "flags", views: ["concepts", "map"], words: () => [...FLAGS, "all"], many: true },
+  { name: "each", views: ["concepts"], words: (run) => sharedMeasures(run).map((spec) => spec.key) },
+  { name: "cols", views: ["concepts"], words: (run) => ["none", ...allColumns(run, null).map((spec) => spec.key)], many: true },
+  { name: "colour", views: ["map"], words: (run) => COLOURINGS.filter((one) => one !== "theme" || run.has.themes) },
+  { name: "layout", views: ["map"], words: () => ["meaning", "gaps"] },
+  { name: "outcome", views: ["items"], words: () => OUTCOMES.map((one) => one.value) },
+  { name: "measure", views: ["correlation"], words: () => MEASURES },
+  { name: "matrix", views: ["correlation"], words: () => MATRICES },
 ];
+/** Columns by which the tables of views are sorted. */
+const SORTS: Partial<Record<View, (run: RunInfo) => readonly string[]>> = {
+  concepts: sortKeys, items: () => ITEM_SORTS, compare: () => DIFFERENCE_SORTS,
+};
 const NUMBERS = ["n_eff", "qmax", "liftmin", "liftmax"];
+const WHOLE = /^\d{1,9}$/;
 
-export function oddities(route: Route, run: RunInfo): string[] {
+/** `others`: keys of the other runs of the page. */
+export function oddities({ params, view, unknown }: Route, run: RunInfo, others: string[]): string[] {
   const found: string[] = [];
-  const { params, view } = route;
-  if (route.unknown !== null) found.push(`There is no view ${quoted(route.unknown)}: this is the overview.`);
-  const bench = params.get("bench");
+  if (unknown !== null) found.push(`There is no view ${quoted(unknown)}: this is the overview.`);
+  const given = (name: string) => params.get(name);
+  const each = (names: string[], odd: (value: string) => boolean, say: (value: string, name: string) => string) => {
+    for (const name of names) {
+      const value = given(name);
+      if (value !== null && odd(value)) found.push(say(quoted(value), name));
+    }
+  };
   const count = run.benchmarks.length;
-  if (bench !== null && !(/^\d{1,9}$/.test(bench) && Number(bench) < count)) {
-    found.push(`There is no benchmark ${quoted(bench)}: they are numbered from 0 to ${count - 1}, and all are shown.`);
+  const noBenchmark = (place: string) => !(WHOLE.test(place) && Number(place) < count);
+  const numbered = `they are numbered from 0 to ${count - 1}`;
+  each(["bench"], noBenchmark, (value) => `There is no benchmark ${value}: ${numbered}, and all are shown.`);
+  if (view === "correlation") each(["x", "y"], noBenchmark, (value) => `There is no benchmark ${value}: ${numbered}, and another is shown.`);
+  for (const { name, views, words, many } of WORDS) {
+    const value = given(name);
+    if (value === null || views?.includes(view) === false) continue;
+    const known = words(run);
+    const odd = (many ? value.split(",") : [value]).filter((one) => !known.includes(one));
+    if (odd.length) found.push(`${name} knows no ${odd.slice(0, 3).map(quoted).join(", ")}: it is one of ${known.join(", ")}.`);
   }
-  for (const { name, views, words } of WORDS) {
-    const given = params.get(name);
-    const odd = given !== null && views.includes(view) ? given.split(",").filter((one) => !words.includes(one)) : [];
-    if (odd.length) found.push(`${name} knows no ${odd.slice(0, 3).map(quoted).join(", ")}: it is one of ${words.join(", ")}.`);
-  }
+  const sorts = SORTS[view]?.(run);
+  if (sorts) each(["sort"], (value) => readSort(value, sorts) === null, (value) => `sort knows no column ${value}: the usual order is shown.`);
+  if (view === "compare") each(["with"], (value) => !others.includes(value), (value) => `There is no other run ${value} to compare with.`);
   if (view === "concepts" || view === "map") {
-    for (const name of NUMBERS) {
-      const given = params.get(name);
-      if (given !== null && !(given.trim() !== "" && Number.isFinite(Number(given)))) found.push(`${name}=${quoted(given)} is no number and chooses nothing.`);
-    }
-    for (const level of ["theme", "subtheme"]) {
-      const given = params.get(level);
-      if (given !== null && !/^\d{1,9}$/.test(given)) found.push(`${level}=${quoted(given)} is no number of a ${level} and chooses nothing.`);
-    }
+    each(NUMBERS, (value) => value.trim() === "" || !Number.isFinite(Number(value)), (value, name) => `${name}=${value} is no number and chooses nothing.`);
+    each(["theme", "subtheme"], (value) => !WHOLE.test(value), (value, name) => `${name}=${value} is no number of a ${name} and chooses nothing.`);
   }
   return found;
 }

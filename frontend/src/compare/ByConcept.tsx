@@ -1,8 +1,8 @@
 import { Button, CloseButton, Switch, TextInput, useComputedColorScheme } from "@mantine/core";
 import { useCallback, useDeferredValue, useMemo } from "react";
 import { go, useRoute } from "../app/route";
+import { readSort, writeSort } from "../app/sort";
 import { useFace, useNumberParam } from "../app/state";
-import { readSort, writeSort } from "../concepts/table";
 import { number, numbers, select, sorted, text, texts, type Table } from "../data/table";
 import { integer, magnitude, percent, plural, signed } from "../format";
 import { radii } from "../map/arrange";
@@ -13,7 +13,7 @@ import { visible } from "../text";
 import { Grid, type GridColumn } from "../ui/Grid";
 import { ConceptName, Measured, Status } from "../ui/Marks";
 import { Empty } from "../ui/State";
-import { changedFirst, joined, NO_VERDICT, QUESTIONS, rankedInEither, transitions, type Question } from "./joined";
+import { changedFirst, joined, NO_VERDICT, QUESTIONS, rankedInEither, SORTS, transitions, type Question } from "./joined";
 import { kindsOf } from "./kinds";
 import { type Changes, changesOf, type Reasons, withReasons } from "./reasons";
 import { Transitions } from "./Transitions";
@@ -149,11 +149,11 @@ function Differences({ table, rows, question }: { table: Table; rows: Uint32Arra
   const [from, to, sortParam] = [params.get("from"), params.get("to"), params.get("sort")];
   const order = useMemo(() => {
     const chosen = select(table.rows, tests(table, rows, { query, changedOnly, from, to }));
-    const sort = readSort(sortParam);
-    return sort && sort.key in table.columns ? sorted(table, chosen, sort) : changedFirst(table, chosen);
+    const sort = readSort(sortParam, SORTS);
+    return sort ? sorted(table, chosen, sort) : changedFirst(table, chosen);
   }, [table, rows, query, changedOnly, from, to, sortParam]);
   const columns = useMemo(() => differenceColumns(table, question), [table, question]);
-  const sort = readSort(sortParam);
+  const sort = readSort(sortParam, SORTS);
   const title = sort && columns.find((column) => column.key === sort.key)?.title;
   const said = sort && title ? `by ${title}, ${sort.descending ? "downwards" : "upwards"}` : "changed verdicts first, then the largest differences";
   const set = query || changedOnly || from || to;

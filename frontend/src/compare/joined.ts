@@ -1,5 +1,5 @@
 /** Two runs of one SAE, concept by concept. */
-import { everyRow, numbers, sortedBy, type Table, texts } from "../data/table";
+import { columnNamed, everyRow, numbers, sortedBy, type Table, texts } from "../data/table";
 
 /** What is compared: a measure and the verdict that belongs to it. */
 export interface Question {
@@ -15,6 +15,9 @@ export const QUESTIONS: Record<"model" | "benchmark", Question> = {
   model: { measure: "gap", verdict: "performance_status", words: ["weak", "typical", "strong", "insufficient", "untested"], bad: ["weak"] },
   benchmark: { measure: "chi_bench", verdict: "coverage_status", words: ["missing", "under", "typical", "over"], bad: ["missing", "under"] },
 };
+
+/** Columns by which the differences can be sorted. */
+export const SORTS = ["label", "a", "b", "difference", "verdict_a", "verdict_b", "support_a", "support_b"];
 
 export const NO_VERDICT = "N/A";
 
@@ -44,7 +47,7 @@ export function joined(first: Table, second: Table, question: Question): Table {
   };
   for (const [side, table] of [["a", first], ["b", second]] as const) {
     const put = (name: string, key: string) => {
-      const found = table.columns[key];
+      const found = columnNamed(table, key);
       if (found) columns[name] = found;
     };
     put(side, question.measure);

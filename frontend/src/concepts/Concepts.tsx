@@ -2,20 +2,21 @@ import { useComputedColorScheme } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { useCallback, useDeferredValue, useEffect, useMemo } from "react";
 import { address, go, useRoute } from "../app/route";
+import { readSort, writeSort } from "../app/sort";
 import { useBenchmark, useFace, useNumberParam, useRun } from "../app/state";
 import { useThemes } from "../data/hooks";
-import { among, ranks, select, type Sort, type Table } from "../data/table";
+import { among, columnNamed, ranks, select, type Sort, type Table } from "../data/table";
 import type { ColumnSpec, ThemeFile } from "../data/types";
 import { visible } from "../text";
 import { Grid } from "../ui/Grid";
 import { Failed, Loading } from "../ui/State";
 import { Chips, Count } from "./Chips";
-import { allColumns, defaultColumns, gridColumns, sharedMeasures } from "./columns";
+import { allColumns, defaultColumns, gridColumns, sharedMeasures, sortKeys } from "./columns";
 import "./concepts.css";
 import { download } from "./file";
 import { FILTERS, ofFlags, searchedId, shownFlags, tests, withFirst } from "./filters";
 import { HeatLegend } from "./HeatLegend";
-import { orderOf, orderWords, readSort, widened, writeSort } from "./table";
+import { orderOf, orderWords, widened } from "./table";
 import { ThemeTree } from "./ThemeTree";
 import { Toolbar } from "./Toolbar";
 import { type ShownTable, useConceptTable, useParts } from "./useConceptTable";
@@ -59,7 +60,7 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
   const { parts, error } = useParts(run, each !== null);
   const all = useMemo(() => widened(table, themes, each?.key ?? null, parts), [table, themes, each, parts]);
   const { specs, shown, columns } = useColumns(all, benchmark);
-  const sort = useMemo(() => readSort(params.get("sort")), [params.get("sort")]);
+  const sort = useMemo(() => readSort(params.get("sort"), sortKeys(run)), [run, params.get("sort")]);
   const { rows, beside } = useRows(all, table, sort);
   const flags = params.get("flags");
   const hidden = useMemo(() => {
@@ -69,7 +70,8 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
   const grid = useMemo(() => gridColumns({ run, table: all, specs: shown, each, dark, pinned: wide }), [run, all, shown, each, dark, wide]);
   const onSort = useCallback((next: Sort | null) => go({ params: { sort: writeSort(next) } }, true), []);
   const onOpen = useCallback((row: number) => go({ params: { concept: row, item: null } }), []);
-  const title = sort && grid.find((column) => column.key === sort.key)?.title;
+  // A column may be sorted by and not be shown.
+  const title = sort && [...grid, ...specs].find((column) => column.key === sort.key)?.title;
   const view = { run, table: all, rows, specs: shown, each, address: address({ run: run.key, view: "concepts", unknown: null, params }, {}) };
   return (
     <>
@@ -92,7 +94,7 @@ function useColumns(table: Table, benchmark: number | null): { specs: ColumnSpec
   const face = useFace();
   const chosen = useRoute().params.get("cols");
   return useMemo(() => {
-    const specs = allColumns(run, benchmark).filter((spec) => spec.key in table.columns);
+    const specs = allColumns(run, benchmark).filter((spec) => columnNamed(table, spec.key));
     const wanted = new Set(chosen === null ? defaultColumns(run, face, benchmark) : chosen.split(","));
     const shown = specs.filter((spec) => wanted.has(spec.key));
     return { specs, shown, columns: shown.map((spec) => spec.key) };
@@ -109,7 +111,7 @@ function useRows(all: Table, table: Table, sort: Sort | null): { rows: Uint32Arr
   const said = FILTERS.map((name) => params.get(name) ?? "").join("\n");
   const filters = useDeferredValue(useMemo(() => params, [said]));
   const wanted = useDeferredValue(sort);
-  const column = wanted ? all.columns[wanted.key] : undefined;
+  const column = wanted ? columnNamed(all, wanted.key) : undefined;
   // Labels take longest to order; the page does it once, while it has nothing else to do.
   const label = table.columns.label;
   useEffect(() => {

@@ -1,4 +1,4 @@
-import type { Column, Table } from "../data/table";
+import { type Column, columnNamed, type Table } from "../data/table";
 import type { ColumnSpec } from "../data/types";
 import { drawn, roundedUp, type Scale } from "./bar";
 
@@ -12,7 +12,7 @@ export function reach(spec: Pick<ColumnSpec, "key" | "kind">, table: Table): Sca
 
 /** Size that a part of the values of ranked concepts does not exceed; 0 without any. */
 export function largest(table: Table, key: string, part = 0.98): number {
-  const column = table.columns[key];
+  const column = columnNamed(table, key);
   const ranked = table.columns.ranked;
   if (column?.kind !== "number" || ranked?.kind !== "flag") return 0;
   let sizes = known.get(column);

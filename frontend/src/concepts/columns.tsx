@@ -2,7 +2,7 @@
 import type { CSSProperties } from "react";
 import { go } from "../app/route";
 import type { Face } from "../app/state";
-import { number, type Table, text } from "../data/table";
+import { columnNamed, number, type Table, text } from "../data/table";
 import type { ColumnSpec, RunInfo } from "../data/types";
 import { integer, NOT_DEFINED, signed, written } from "../format";
 import { visible } from "../text";
@@ -47,6 +47,12 @@ export function sharedMeasures(run: RunInfo): ColumnSpec[] {
   return run.columns.filter((spec) => ["chi_model", "gap", "chi_bench", "lift"].includes(spec.key) && spec.per_benchmark);
 }
 
+/** Keys of all columns by which the table can be sorted, those of each benchmark among them. */
+export function sortKeys(run: RunInfo): string[] {
+  const shared = sharedMeasures(run).flatMap((spec) => run.benchmarks.map((_, place) => within(spec.key, place)));
+  return ["label", ...allColumns(run, null).map((spec) => spec.key), ...shared];
+}
+
 interface Choice {
   run: RunInfo;
   table: Table;
@@ -63,7 +69,7 @@ export function gridColumns({ run, table, specs, each, dark, pinned }: Choice): 
   return [
     labelColumn(run, table, pinned),
     ...(each && heat ? run.benchmarks.map((one, place) => heatColumn(each, one.name, within(each.key, place), heat, table)) : []),
-    ...specs.filter((spec) => spec.key in table.columns).map((spec) => columnOf(spec, table)),
+    ...specs.filter((spec) => columnNamed(table, spec.key)).map((spec) => columnOf(spec, table)),
   ];
 }
 
@@ -136,7 +142,7 @@ function heatColumn(spec: ColumnSpec, benchmark: string, key: string, heat: Heat
     key,
     title: visible(benchmark),
     hint: `${spec.title} within ${visible(benchmark)}. ${spec.hint}`,
-    text: (row) => (key in table.columns ? written(spec.kind, number(table, key, row)) : "…"),
+    text: (row) => (columnNamed(table, key) ? written(spec.kind, number(table, key, row)) : "…"),
     style,
     align: "end",
     width: 112,

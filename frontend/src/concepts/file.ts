@@ -1,6 +1,6 @@
 /** The shown table as a file: its rows in their order, its columns, and the ends of their intervals. */
 import { csvFile, type Field, parquetFile, save } from "../data/download";
-import type { Table } from "../data/table";
+import { columnNamed, type Table } from "../data/table";
 import type { ColumnSpec, RunInfo } from "../data/types";
 import { within } from "./table";
 
@@ -27,7 +27,7 @@ export function fieldsOf({ run, table, specs, each }: Download): Field[] {
   const named = [...new Set(keys)].map((key) => ({ name: key, key }));
   if (each) run.benchmarks.forEach((one, place) => named.push({ name: `${each.key} ${one.name}`, key: within(each.key, place) }));
   return named.flatMap(({ name, key }) => {
-    const column = table.columns[key];
+    const column = columnNamed(table, key);
     return column ? [{ name, column }] : [];
   });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { type Column, select, type Table } from "../data/table";
 import { COVERAGE, PERFORMANCE, searchedId, tests, withFirst } from "./filters";
-import { orderOf, readSort, writeSort } from "./table";
+import { orderOf } from "./table";
 
 // The address belongs to a page, and there is none here.
 vi.mock("../app/route", () => ({ go: vi.fn(), useRoute: vi.fn() }));
@@ -113,7 +113,8 @@ describe("the order without a sort", () => {
   });
 });
 
-it("writes a sort as it reads it", () => {
-  for (const word of ["gap", "-gap", "chi_model@3"]) expect(writeSort(readSort(word))).toBe(word);
-  expect(readSort(null)).toBeNull();
+it.each(["__proto__", "toString", "constructor"])("an order by %s is the one without a sort", (key) => {
+  for (const face of ["model", "benchmark"] as const) {
+    expect([...orderOf(table(concepts), { key, descending: true }, face)]).toEqual([...orderOf(table(concepts), null, face)]);
+  }
 });

@@ -1,6 +1,6 @@
 /** Which concepts are shown, as the address says it. The map reads the same settings. */
 import { selectionOf } from "../app/selection";
-import { numbers, type Column, type Table, type Test, texts, value } from "../data/table";
+import { columnNamed, numbers, type Column, type Table, type Test, texts, value } from "../data/table";
 
 export const PERFORMANCE = ["weak", "strong", "typical", "insufficient", "untested"];
 export const COVERAGE = ["missing", "under", "typical", "over"];
@@ -111,7 +111,7 @@ function ofWord(param: string | null, key: string, table: Table): Test | null {
 }
 
 function ofNumber(param: string | null, key: string, table: Table): Test | null {
-  if (param === null || !/^\d{1,9}$/.test(param) || !table.columns[key]) return null;
+  if (param === null || !/^\d{1,9}$/.test(param) || !columnNamed(table, key)) return null;
   const values = numbers(table, key);
   const wanted = Number(param);
   return (row) => values[row] === wanted;

@@ -1,6 +1,6 @@
 /** The table of concepts: columns that are put beside its own, and its orders. */
 import type { Face } from "../app/state";
-import { everyRow, numbers, type Sort, sorted, sortedBy, type Table, texts } from "../data/table";
+import { columnNamed, everyRow, numbers, type Sort, sorted, sortedBy, type Table, texts } from "../data/table";
 import type { ThemeFile } from "../data/types";
 
 /** Name of the column that holds a measure within the benchmark at `place`. */
@@ -17,8 +17,8 @@ export function widened(table: Table, themes: ThemeFile | null, measure: string 
     }
   }
   parts.forEach((part, place) => {
-    const column = measure && part?.columns[measure];
-    if (column) columns[within(measure, place)] = column;
+    const column = measure && part ? columnNamed(part, measure) : undefined;
+    if (measure && column) columns[within(measure, place)] = column;
   });
   return { rows: table.rows, columns };
 }
@@ -34,14 +34,14 @@ const RANKS: Record<Face, { key: string; words: string[]; then: (table: Table) =
   benchmark: {
     key: "coverage_status",
     words: ["missing", "under", "typical", "over"],
-    then: (table) => ["lift", "chance_seen", "density"].filter((key) => key in table.columns).map((key) => ({ key, descending: key !== "lift" })),
+    then: (table) => ["lift", "chance_seen", "density"].filter((key) => columnNamed(table, key)).map((key) => ({ key, descending: key !== "lift" })),
   },
 };
 
 /** All rows as a sort wants them; without one, in the order that answers the question of a face. */
 export function orderOf(table: Table, sort: Sort | null, face: Face): Uint32Array {
   const all = everyRow(table.rows);
-  if (sort && table.columns[sort.key]) return sorted(table, all, sort);
+  if (sort && columnNamed(table, sort.key)) return sorted(table, all, sort);
   const { key, words, then } = RANKS[face];
   const place = new Map(words.map((word, rank) => [word, rank]));
   const ranks = Float64Array.from(texts(table, key), (word) => place.get(word ?? "") ?? NaN);
@@ -54,16 +54,8 @@ export function orderOf(table: Table, sort: Sort | null, face: Face): Uint32Arra
 /** In words, what the order without a sort is. */
 export function orderWords(face: Face, table: Table): string {
   if (face === "model") return "weak ones first, by gap";
-  const missing = "chance_seen" in table.columns
+  const missing = columnNamed(table, "chance_seen")
     ? "by how likely reference text was to show them"
-    : `by ${"density" in table.columns ? "density" : "number"}`;
-  return `missing ones first, ${missing}${"lift" in table.columns ? "; the others by lift" : ""}`;
+    : `by ${columnNamed(table, "density") ? "density" : "number"}`;
+  return `missing ones first, ${missing}${columnNamed(table, "lift") ? "; the others by lift" : ""}`;
 }
-
-/** `-gap`: by gap, the largest first. */
-export function readSort(param: string | null): Sort | null {
-  if (!param) return null;
-  return param.startsWith("-") ? { key: param.slice(1), descending: true } : { key: param, descending: false };
-}
-
-export const writeSort = (sort: Sort | null) => (sort ? `${sort.descending ? "-" : ""}${sort.key}` : null);

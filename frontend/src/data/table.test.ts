@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { among, everyRow, type Column, type Table, ranks, select, sorted, sortedBy } from "./table";
+import { among, columnNamed, everyRow, type Column, type Table, ranks, numbers, select, sorted, sortedBy, texts, value } from "./table";
 
 const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 
@@ -74,4 +74,15 @@ it("keeps an order while it chooses from it", () => {
 
 it("gives equal texts one rank and null none", () => {
   expect([...ranks(["x10", null, "x9", "x10"])]).toEqual([1, NaN, 0, 1]);
+});
+
+describe("a column named by anybody", () => {
+  const table = drawn(5);
+  it.each(["__proto__", "toString", "constructor", "hasOwnProperty"])("%s is none", (key) => {
+    expect(columnNamed(table, key)).toBeUndefined();
+    expect(value(table, key, 0)).toBeNull();
+    expect([...sorted(table, everyRow(5), { key, descending: false })]).toEqual([0, 1, 2, 3, 4]);
+    expect(() => numbers(table, key)).toThrow(`no column of numbers named ${key}`);
+    expect(() => texts(table, key)).toThrow(`no column of texts named ${key}`);
+  });
 });

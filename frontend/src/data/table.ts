@@ -15,22 +15,27 @@ export interface Table {
 
 export type Sort = { key: string; descending: boolean };
 
+/** The column of a name, which may come from an address and be any word, `toString` too; undefined: there is none. */
+export function columnNamed(table: Table, key: string): Column | undefined {
+  return Object.hasOwn(table.columns, key) ? table.columns[key] : undefined;
+}
+
 /** A column's numbers. Flags become 0 and 1, unknown ones `UNKNOWN`. */
 export function numbers(table: Table, key: string): Float64Array | Float32Array | Uint8Array {
-  const column = table.columns[key];
+  const column = columnNamed(table, key);
   if (!column || column.kind === "text") throw new Error(`The table has no column of numbers named ${key}.`);
   return column.values;
 }
 
 export function texts(table: Table, key: string): (string | null)[] {
-  const column = table.columns[key];
+  const column = columnNamed(table, key);
   if (column?.kind !== "text") throw new Error(`The table has no column of texts named ${key}.`);
   return column.values;
 }
 
 /** One value: null where it is undefined. */
 export function value(table: Table, key: string, row: number): number | string | boolean | null {
-  const column = table.columns[key];
+  const column = columnNamed(table, key);
   if (!column) return null;
   if (column.kind === "flag") return column.values[row] === UNKNOWN ? null : column.values[row] === 1;
   const found = column.values[row] ?? null;
@@ -67,7 +72,7 @@ export function among(order: Uint32Array, tests: Test[]): Uint32Array {
 
 /** The rows in the order of a column; undefined values come last either way, ties in ascending order of rows. */
 export function sorted(table: Table, rows: Uint32Array, sort: Sort): Uint32Array {
-  const column = table.columns[sort.key];
+  const column = columnNamed(table, sort.key);
   return column ? sortedBy(rows, [{ values: sortKeys(column), descending: sort.descending }]) : rows;
 }
 

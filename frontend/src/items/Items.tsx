@@ -1,15 +1,17 @@
-import { Button, Progress, Select } from "@mantine/core";
+import { Button, Select } from "@mantine/core";
 import { useMemo } from "react";
 import { go, useRoute } from "../app/route";
+import { writeSort } from "../app/sort";
 import { useBenchmark, useNumberParam, useRun } from "../app/state";
 import { useTable } from "../data/hooks";
-import { number, type Table, text } from "../data/table";
+import { columnNamed, number, type Table, text } from "../data/table";
 import { decimal, integer, NOT_DEFINED, plural, shownOr } from "../format";
 import { visible } from "../text";
 import { Grid, type GridColumn } from "../ui/Grid";
 import { Failed, Loading } from "../ui/State";
 import { chosenItems, groups, itemSort, orderedItems, OUTCOMES } from "./choose";
 import { SearchField } from "./SearchField";
+import { SearchState, searchWords } from "./SearchState";
 import { useSearch } from "./useSearch";
 import "./items.css";
 
@@ -63,7 +65,7 @@ function ItemTable({ table }: { table: Table }) {
           clearable
           data-testid="items-outcome"
           data={[...OUTCOMES]}
-          value={params.get("outcome")}
+          value={OUTCOMES.some((one) => one.value === params.get("outcome")) ? params.get("outcome") : null}
           onChange={(outcome) => go({ params: { outcome } })}
         />
         <GroupPicker table={table} />
@@ -75,34 +77,24 @@ function ItemTable({ table }: { table: Table }) {
       </div>
       <p className="count" role="status" data-testid="items-count">
         <strong>{integer(order.length)}</strong> of {integer(table.rows)} items
-        {search.query !== "" && search.found && ` hold “${visible(search.query)}”`}
-        {search.found &&
-          search.found.total > search.found.rows.length &&
-          `; the search found ${integer(search.found.total)} and gives the first ${integer(search.found.rows.length)}`}
+        {searchWords(search)}
         {run.redacted && ". Prompts and responses are left out of this explorer, so there is no text to search"}.
         {!run.redacted && run.cut_items > 0 && <span data-testid="items-cut"> {cutNote(run.cut_items)}</span>}
       </p>
-      {search.share !== null && (
-        <div className="searching">
-          <Progress value={100 * search.share} aria-label="Searching items" />{" "}
-          <Button size="compact-xs" variant="default" onClick={search.cancel}>
-            Stop
-          </Button>
-        </div>
-      )}
+      {(search.stage === "going" || search.stage === "stopped") && <SearchState search={search} />}
       {search.error && <Failed error={search.error} />}
       <Grid
         columns={columns}
         order={order}
         sort={sort}
-        onSort={(next) => go({ params: { sort: next ? `${next.descending ? "-" : ""}${next.key}` : null } })}
+        onSort={(next) => go({ params: { sort: writeSort(next) } })}
         onOpen={(row) => go({ params: { item: row } })}
         opened={opened}
         label="Items"
         testId="items-grid"
         empty={
           <>
-            No item fits.{" "}
+            {search.stage === "going" ? "Searching …" : "No item fits."}{" "}
             {active && (
               <button type="button" className="link" onClick={clear}>
                 Clear the filters
@@ -136,7 +128,7 @@ function GroupPicker({ table }: { table: Table }) {
       limit={200}
       data-testid="items-group"
       data={names.map((name) => ({ value: name, label: visible(name) }))}
-      value={params.get("group")}
+      value={names.includes(params.get("group") ?? "") ? params.get("group") : null}
       onChange={(group) => go({ params: { group } })}
     />
   );
@@ -192,6 +184,6 @@ function columnsOf(benchmarks: string[], table: Table, redacted: boolean): GridC
 }
 
 function hasSome(table: Table, key: string): boolean {
-  const column = table.columns[key];
+  const column = columnNamed(table, key);
   return column?.kind === "text" && column.values.some((one) => one !== null);
 }

@@ -34,7 +34,9 @@ test("failures come first, unscored items last either way", () => {
   const rows = Uint32Array.from([0, 1, 2, 3, 4, 5]);
   expect([...orderedItems(table, rows, itemSort(new URLSearchParams()))]).toEqual([2, 5, 0, 3, 1, 4]);
   expect([...orderedItems(table, rows, itemSort(new URLSearchParams("sort=-score")))]).toEqual([3, 0, 5, 2, 1, 4]);
-  expect([...orderedItems(table, rows, itemSort(new URLSearchParams("sort=nonsense")))]).toEqual([2, 5, 0, 3, 1, 4]);
+  for (const odd of ["nonsense", "__proto__", "-toString", "excerpt"]) {
+    expect([...orderedItems(table, rows, itemSort(new URLSearchParams({ sort: odd })))]).toEqual([2, 5, 0, 3, 1, 4]);
+  }
 });
 
 test("groups of a benchmark", () => {

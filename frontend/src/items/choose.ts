@@ -1,5 +1,6 @@
 /** Which items are shown, from the address. */
-import { numbers, select, type Sort, sorted, type Table, texts } from "../data/table";
+import { readSort } from "../app/sort";
+import { columnNamed, numbers, select, type Sort, sorted, type Table, texts } from "../data/table";
 
 export const OUTCOMES = [
   { value: "wrong", label: "Score below ½" },
@@ -33,16 +34,15 @@ export function chosenItems(table: Table, params: URLSearchParams, benchmark: nu
   return select(table.rows, tests);
 }
 
-/** Failures first unless something else is asked. */
-export const FAILURES_FIRST: Sort = { key: "score", descending: false };
+/** Columns by which items can be sorted. */
+export const SORTS = ["score", "benchmark", "item_id", "excerpt", "group", "n_tokens"];
+const FAILURES_FIRST: Sort = { key: "score", descending: false };
 
-export function itemSort(params: URLSearchParams): Sort {
-  const given = params.get("sort");
-  return given ? { key: given.replace(/^-/, ""), descending: given.startsWith("-") } : FAILURES_FIRST;
-}
+/** Failures first unless something else is asked. */
+export const itemSort = (params: URLSearchParams): Sort => readSort(params.get("sort"), SORTS) ?? FAILURES_FIRST;
 
 export function orderedItems(table: Table, rows: Uint32Array, sort: Sort): Uint32Array {
-  return sorted(table, rows, sort.key in table.columns ? sort : FAILURES_FIRST);
+  return sorted(table, rows, columnNamed(table, sort.key) ? sort : FAILURES_FIRST);
 }
 
 /** Sub-topics that occur, of one benchmark or of all, in alphabetical order. */

@@ -7,48 +7,64 @@ import { type Found, searchItems } from "./search";
 /** Milliseconds without a key stroke after which a search begins. */
 const PAUSE = 120;
 
-interface Search {
+export interface Search {
+  /** What is searched for; empty: nothing. */
   query: string;
-  /** Null: nothing is searched for, or nothing is found yet. */
+  /** What was found last: of `query` once it is done, before that of other words; null: nothing yet. */
   found: Found | null;
-  /** Share of the items that were looked through; null: none is going on. */
+  /** How far the search for `query` is. */
+  stage: "going" | "stopped" | "failed" | "done";
+  /** Share of the items that were looked through; null: not known. */
   share: number | null;
   error: Error | null;
   cancel: () => void;
+  again: () => void;
 }
+
+interface State {
+  found: Found | null;
+  share: number | null;
+  /** The search that ended without an answer; without an error it was stopped. */
+  ended: { query: string; error: Error | null } | null;
+}
+
+const NOTHING: State = { found: null, share: null, ended: null };
 
 /** The search that the address asks for. What was found before stays until the next is there. */
 export function useSearch(table: Table): Search {
   const run = useRun();
   const { params } = useRoute();
   const query = run.redacted ? "" : (params.get("q") ?? "").trim();
-  const [state, setState] = useState<Pick<Search, "found" | "share" | "error">>({ found: null, share: null, error: null });
+  const [state, setState] = useState(NOTHING);
+  const [attempt, setAttempt] = useState(0);
   const controller = useRef<AbortController | null>(null);
   useEffect(() => {
-    if (query === "") {
-      setState({ found: null, share: null, error: null });
-      return;
-    }
+    setState((old) => (query === "" ? NOTHING : { ...old, share: null, ended: null }));
+    if (query === "") return;
     const own = new AbortController();
     controller.current = own;
-    const advance = (share: number) => !own.signal.aborted && setState((old) => ({ ...old, share }));
+    const set = (how: (old: State) => State) => !own.signal.aborted && setState(how);
     const timer = setTimeout(() => {
-      searchItems(run, table, query, own.signal, advance).then(
-        (found) => !own.signal.aborted && setState({ found, share: null, error: null }),
-        (fault: unknown) => {
-          const error = fault instanceof Error ? fault : new Error(String(fault));
-          if (!own.signal.aborted) setState({ found: null, share: null, error });
-        },
+      searchItems(run, table, query, own.signal, (share) => set((old) => ({ ...old, share }))).then(
+        (found) => set(() => ({ ...NOTHING, found })),
+        (fault: unknown) => set(() => ({ ...NOTHING, ended: { query, error: fault instanceof Error ? fault : new Error(String(fault)) } })),
       );
     }, PAUSE);
-    return () => {
-      clearTimeout(timer);
-      own.abort();
-    };
-  }, [run, table, query]);
+    own.signal.addEventListener("abort", () => clearTimeout(timer));
+    return () => own.abort();
+  }, [run, table, query, attempt]);
   const cancel = () => {
     controller.current?.abort();
-    setState((old) => ({ ...old, share: null }));
+    setState((old) => ({ ...old, share: null, ended: { query, error: null } }));
   };
-  return { query, ...state, cancel };
+  const again = () => setAttempt((before) => before + 1);
+  return { query, ...shown(query, state), cancel, again };
+}
+
+/** What a state says of the words that are searched for now: they may be newer than it. */
+function shown(query: string, { found, share, ended }: State): Pick<Search, "found" | "stage" | "share" | "error"> {
+  if (query === "") return { found: null, stage: "done", share: null, error: null };
+  if (found?.query === query) return { found, stage: "done", share: null, error: null };
+  if (ended?.query === query) return { found, stage: ended.error ? "failed" : "stopped", share: null, error: ended.error };
+  return { found, stage: "going", share, error: null };
 }

@@ -10,9 +10,12 @@ export function MapFilters({ themes }: { themes: Theme[] | null }) {
   const { params } = useRoute();
   const face = useFace();
   const key = face === "model" ? "status" : "coverage";
+  const words = face === "model" ? PERFORMANCE : COVERAGE;
+  const chosen = (params.get(key) ?? "").split(",").filter((word) => words.includes(word));
   const query = params.get("q") ?? "";
   const set = FILTERS.filter((name) => name !== "ids" && params.get(name));
   const top = (themes ?? []).filter((one) => one.level === "theme");
+  const theme = params.get("theme");
   const clear = () => go({ params: Object.fromEntries(set.map((name) => [name, null])) });
   return (
     <>
@@ -20,13 +23,14 @@ export function MapFilters({ themes }: { themes: Theme[] | null }) {
         onChange={(event) => go({ params: { q: event.currentTarget.value } }, true)}
         rightSection={query ? <CloseButton size="xs" aria-label="Clear the search" onClick={() => go({ params: { q: null } }, true)} /> : undefined} />
       {top.length > 0 && (
-        <Select size="xs" w={200} searchable clearable aria-label="Theme" placeholder="Any theme" data-testid="map-theme" value={params.get("theme")}
+        <Select size="xs" w={200} searchable clearable aria-label="Theme" placeholder="Any theme" data-testid="map-theme"
+          value={top.some((one) => String(one.id) === theme) ? theme : null}
           data={top.map((one) => ({ value: String(one.id), label: one.name ? shorten(visible(one.name), 60) : `theme ${one.id}` }))}
           onChange={(theme) => go({ params: { theme, subtheme: null } })} />
       )}
-      <MultiSelect size="xs" miw={170} aria-label={face === "model" ? "Verdict" : "Coverage verdict"} placeholder={params.get(key) ? undefined : "Any verdict"}
-        data-testid={`map-${key}`} clearable value={(params.get(key) ?? "").split(",").filter(Boolean)} data={face === "model" ? PERFORMANCE : COVERAGE}
-        onChange={(words) => go({ params: { [key]: words.join(",") } })} />
+      <MultiSelect size="xs" miw={170} aria-label={face === "model" ? "Verdict" : "Coverage verdict"} placeholder={chosen.length ? undefined : "Any verdict"}
+        data-testid={`map-${key}`} clearable value={chosen} data={words}
+        onChange={(next) => go({ params: { [key]: next.join(",") } })} />
       {set.length > 0 && <Button size="xs" variant="subtle" data-testid="map-clear" onClick={clear}>Clear {set.length} {set.length === 1 ? "filter" : "filters"}</Button>}
     </>
   );

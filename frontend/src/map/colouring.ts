@@ -1,5 +1,5 @@
 /** Colours of concepts, and the legends that say what they mean. */
-import type { Column, Table } from "../data/table";
+import { type Column, columnNamed, type Table } from "../data/table";
 import { decimal, integer, magnitude, signed } from "../format";
 import { diverging, KINDS, sequential } from "../ui/colours";
 
@@ -59,8 +59,8 @@ function listed(scale: (at: number) => string): (at: number) => Rgb {
 
 const stops = (scale: (at: number) => string) => Array.from({ length: 9 }, (_, i) => scale(i / 8));
 
-const column = (table: Table, key: string) => table.columns[key] as Extract<Column, { kind: "number" }>;
-const word = (table: Table, key: string) => (table.columns[key] as Extract<Column, { kind: "text" }>).values;
+const column = (table: Table, key: string) => columnNamed(table, key) as Extract<Column, { kind: "number" }>;
+const word = (table: Table, key: string) => (columnNamed(table, key) as Extract<Column, { kind: "text" }>).values;
 
 /** Value below which a share of the numbers lies. Infinite ones and NaN do not count; NaN: there are none. */
 export function quantile(values: Float64Array, share: number): number {
@@ -74,7 +74,7 @@ function rounded(value: number): number {
 }
 
 /** Layer of a verdict: weak and strong ones are what one looks for. */
-const LAYERS: Record<string, number> = { weak: 3, strong: 2, typical: 1 };
+const LAYERS = new Map([["weak", 3], ["strong", 2], ["typical", 1]]);
 
 export interface Subject {
   table: Table;
@@ -108,11 +108,11 @@ function byDifference({ table, all, rows, dark }: Subject, key: "gap" | "lift"):
   const end = found > 0 ? rounded(found) : 1;
   const scale = diverging(dark);
   const list = listed(scale);
-  const pale = (row: number) => key === "gap" && !((status[row] ?? "") in LAYERS) && !Number.isNaN(values[row]!);
+  const pale = (row: number) => key === "gap" && !LAYERS.has(status[row] ?? "") && !Number.isNaN(values[row]!);
   const paleCount = count(rows, pale);
   const undefinedCount = count(rows, (row) => Number.isNaN(values[row]!));
   const layer = key === "gap"
-    ? (row: number) => (Number.isNaN(values[row]!) ? 0 : LAYERS[status[row] ?? ""] ?? 0)
+    ? (row: number) => (Number.isNaN(values[row]!) ? 0 : LAYERS.get(status[row] ?? "") ?? 0)
     : (row: number) => (Number.isNaN(values[row]!) ? 0 : status[row] === "under" || status[row] === "over" ? 2 : 1);
   return {
     of: (row) => (Number.isNaN(values[row]!) ? faint : list((values[row]! / end + 1) / 2)),
@@ -158,19 +158,19 @@ function byCoverage({ table, all, rows, dark }: Subject): Colours {
 function byStatus({ table, rows, dark }: Subject): Colours {
   const values = word(table, "performance_status");
   const { weak, strong, typical, faint } = palette(dark);
-  const known: Record<string, Rgb> = { weak, strong, typical };
+  const known = new Map(Object.entries({ weak, strong, typical }));
   const counts = new Map<string, number>();
   for (const row of rows) counts.set(values[row] ?? "N/A", (counts.get(values[row] ?? "N/A") ?? 0) + 1);
   const order = ["weak", "strong", "typical", "insufficient", "untested", "N/A"];
   const others = [...counts.keys()].filter((name) => !order.includes(name));
   return {
-    of: (row) => known[values[row] ?? ""] ?? faint,
-    layer: (row) => LAYERS[values[row] ?? ""] ?? 0,
+    of: (row) => known.get(values[row] ?? "") ?? faint,
+    layer: (row) => LAYERS.get(values[row] ?? "") ?? 0,
     pale: () => false,
     legend: {
       kind: "classes", title: "Verdict on performance", note: null,
       entries: [...order, ...others].filter((name) => counts.has(name))
-        .map((name) => ({ name, colour: css(known[name] ?? faint), count: counts.get(name)! })),
+        .map((name) => ({ name, colour: css(known.get(name) ?? faint), count: counts.get(name)! })),
     },
   };
 }

@@ -3,14 +3,12 @@ import { decimal, signed } from "../format";
 import { shorten, shownToken, visible } from "../text";
 import { go } from "../app/route";
 
-const WORDS: Record<string, string> = {
-  weak: "weak", strong: "strong", missing: "missing", under: "under-covered", over: "over-covered",
-};
+const WORDS = new Map([["weak", "weak"], ["strong", "strong"], ["missing", "missing"], ["under", "under-covered"], ["over", "over-covered"]]);
 
 /** A verdict, `weak` or `missing` say. */
 export function Status({ status }: { status: string | null }) {
   if (!status) return <span className="soft">N/A</span>;
-  return <span className={`status ${status in WORDS ? status : "typical"}`}>{WORDS[status] ?? visible(status)}</span>;
+  return <span className={`status ${WORDS.has(status) ? status : "typical"}`}>{WORDS.get(status) ?? visible(status)}</span>;
 }
 
 /** Label of a concept, or its number; a button that opens it. */

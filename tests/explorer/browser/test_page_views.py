@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 
 import polars as pl
+import pytest
 from explorer_runs import HUGE, NAMES, SECRETS
 from page_helpers import await_rows, cells, close, number, open_view, shown_rows
 from scipy.stats import spearmanr
@@ -106,6 +107,42 @@ def test_items_failures_first_filters_and_search(site, page):
     hit = items.filter(pl.any_horizontal([text.str.contains("prices", literal=True) for text in texts]))
     assert 0 < hit.height < items.height
     await_rows(page, "items-grid", hit.height)
+
+
+HOLD = """() => {
+  const [append, fetched] = [document.head.append.bind(document.head), window.fetch];
+  const held = [];
+  document.head.append = (part) => part.src.includes('/item/') ? held.push(part) : append(part);
+  window.fetch = (path, init) => new Promise((done, failed) => {
+    init?.signal?.addEventListener('abort', () => failed(new DOMException('', 'AbortError')));
+    if (!path.includes('/search?')) fetched(path, init).then(done, failed);
+  });
+  window.release = () => { delete document.head.append; window.fetch = fetched; held.forEach((part) => append(part)); };
+}"""
+"""Searches wait from now on, of the server and of an export's parts, until they are released."""
+
+
+def test_a_search_that_goes_on_claims_no_count_and_can_be_stopped(site, page):
+    items = site.run.items.height
+    before = f"{items:,} of {items:,} items"
+    open_view(page, site.address("items"), "items-grid")
+    search, count = page.get_by_test_id("items-search"), page.get_by_test_id("items-count")
+    if site.mode == "served":
+        # An export reads a part once: what is searched for next need not wait for it.
+        search.fill("prices")
+        count.get_by_text("hold “prices”").wait_for()
+        before = count.inner_text().rstrip(".")
+    page.evaluate(HOLD)
+    search.fill("zzqqnothing")
+    page.wait_for_timeout(500)
+    assert count.inner_text().startswith(f"{before}; searching for “zzqqnothing” …")
+    page.get_by_role("button", name="Stop").click()
+    assert count.inner_text().startswith(f"{before}; the search for “zzqqnothing” was stopped")
+    page.evaluate("release()")
+    page.get_by_role("button", name="Search again").click()
+    count.get_by_text("hold “zzqqnothing”").wait_for()
+    assert count.inner_text().startswith(f"0 of {items:,} items hold")
+    await_rows(page, "items-grid", 0)
 
 
 def test_a_huge_prompt_is_shown_in_steps(site, page):
@@ -291,6 +328,32 @@ def test_bad_addresses_say_so(site, page):
     page.goto(site.address("items?outcome=fail&item=1e9"))
     said.get_by_text("outcome knows no “fail”").wait_for()
     page.get_by_test_id("panel").get_by_text("There is no item 1e9").wait_for()
+
+
+ODD = {
+    "concepts?sort=WORD": ("concept-grid", "sort knows no column “WORD”"),
+    "concepts?each=WORD&cols=WORD": ("concept-grid", "each knows no “WORD”"),
+    "concepts?theme=WORD&status=WORD&coverage=WORD&flags=WORD": ("concept-grid", "status knows no “WORD”"),
+    "map?colour=WORD&layout=WORD&theme=WORD&status=WORD": ("map-canvas", "colour knows no “WORD”"),
+    "items?sort=WORD&outcome=WORD": ("items-grid", "sort knows no column “WORD”"),
+    "items?group=WORD": ("items-grid", None),
+    "correlation?matrix=WORD&measure=WORD&x=WORD": ("correlation-heat", "matrix knows no “WORD”"),
+    "compare?sort=-WORD&with=WORD&from=WORD": ("compare-table", "sort knows no column “-WORD”"),
+    "overview?face=WORD&bench=WORD": ("findings", "face knows no “WORD”"),
+}
+
+
+@pytest.mark.parametrize("word", ["__proto__", "toString"])
+def test_names_that_every_object_has_are_told_as_odd(site, page, word):
+    wrong = []
+    for view, (test_id, sentence) in ODD.items():
+        page.goto(site.address(view.replace("WORD", word)))
+        page.locator(f"[data-testid={test_id}], [data-testid=failed]").first.wait_for()
+        page.wait_for_timeout(200)
+        said = page.locator("main").inner_text()
+        if page.get_by_test_id("failed").count() or (sentence and sentence.replace("WORD", word) not in said):
+            wrong.append(f"{view}: {said[:300]}")
+    assert not wrong, "\n".join(wrong)
 
 
 def test_redacted_export_shows_no_prompt(two_runs, tmp_path, page):

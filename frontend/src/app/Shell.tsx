@@ -84,7 +84,8 @@ function Top() {
       <a className="brand" href={address(route, { view: "overview" })}>Competency Gaps</a>
       {/* Seen in narrow windows only, where the pickers would take a fifth of the page. */}
       <button type="button" className="link fold" aria-expanded={unfolded} aria-controls="pickers" data-testid="fold" onClick={() => setUnfolded(!unfolded)}>
-        {benchmark === null ? "All benchmarks" : shorten(visible(run.benchmarks[benchmark]!.name), 24)} <span aria-hidden="true">{unfolded ? "▴" : "▾"}</span>
+        <span>{face === "model" ? "Model gaps" : "Benchmark gaps"} <span aria-hidden="true">{unfolded ? "▴" : "▾"}</span></span>
+        <span className="fold-of">{runs.length > 1 && `${shorten(runName(run.key, runs), 24)}, `}{benchmark === null ? "all benchmarks" : shorten(visible(run.benchmarks[benchmark]!.name), 24)}</span>
       </button>
       <div id="pickers" className={unfolded ? "pickers unfolded" : "pickers"}>
         {runs.length > 1 && (

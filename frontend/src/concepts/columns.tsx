@@ -69,7 +69,7 @@ export function gridColumns({ run, table, specs, each, dark, pinned }: Choice): 
   return [
     labelColumn(run, table, pinned),
     ...(each && heat ? run.benchmarks.map((one, place) => heatColumn(each, one.name, within(each.key, place), heat, table)) : []),
-    ...specs.filter((spec) => columnNamed(table, spec.key)).map((spec) => columnOf(spec, table)),
+    ...specs.filter((spec) => columnNamed(table, spec.key)).map((spec) => columnOf(spec, table, !pinned)),
   ];
 }
 
@@ -80,19 +80,20 @@ function labelColumn(run: RunInfo, table: Table, pinned: boolean): GridColumn {
     hint: run.columns.find((spec) => spec.key === "label")?.hint ?? "What activates the concept",
     text: (row) => labelText(table, row),
     show: (row) => <LabelCell table={table} row={row} />,
-    width: pinned ? 330 : 210,
+    width: pinned ? 330 : 184,
     pinned,
   };
 }
 
-function columnOf(spec: ColumnSpec, table: Table): GridColumn {
+function columnOf(spec: ColumnSpec, table: Table, narrow: boolean): GridColumn {
   const base: GridColumn = {
     key: spec.key,
     title: spec.title,
     hint: spec.hint,
     text: (row) => cellText(spec, table, row),
-    width: spec.interval ? 190 : WIDTHS[spec.kind],
-    align: spec.kind === "text" || spec.kind === "word" ? "start" : "end",
+    width: spec.interval ? (narrow ? 168 : 190) : WIDTHS[spec.kind],
+    // Above a bar the name stands where the number does, so that it is seen even if the bar is not.
+    align: spec.kind === "text" || spec.kind === "word" || spec.interval ? "start" : "end",
     largestFirst: !["text", "word", "probability", "signed"].includes(spec.kind),
   };
   if (spec.key === "followers") return { ...base, align: "start", text: (row) => together(table, row), show: (row) => <Together table={table} row={row} /> };

@@ -1,4 +1,5 @@
 import { Button, Select } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { writeSort } from "../app/sort";
@@ -38,14 +39,16 @@ function ItemTable({ table }: { table: Table }) {
     // eslint-disable-next-line react-hooks/exhaustive-deps
     [table, filters, benchmark, found, sort.key, sort.descending],
   );
+  const wide = useMediaQuery("(min-width: 700px)", true, { getInitialValueInEffect: false });
   const columns = useMemo(
     () =>
       columnsOf(
         run.benchmarks.map((one) => visible(one.name)),
         table,
         run.redacted,
+        wide,
       ),
-    [run, table],
+    [run, table, wide],
   );
   const active = filters !== "|" || search.query !== "" || benchmark !== null;
   const clear = () => go({ params: { group: null, outcome: null, q: null, bench: null } });
@@ -90,6 +93,7 @@ function ItemTable({ table }: { table: Table }) {
         onSort={(next) => go({ params: { sort: writeSort(next) } })}
         onOpen={(row) => go({ params: { item: row } })}
         opened={opened}
+        rowHeight={wide ? 36 : 54}
         label="Items"
         testId="items-grid"
         empty={
@@ -134,13 +138,23 @@ function GroupPicker({ table }: { table: Table }) {
   );
 }
 
-function columnsOf(benchmarks: string[], table: Table, redacted: boolean): GridColumn[] {
+/** In a narrow window the prompt stands beside the score, and what one seldom wants is left out. */
+function columnsOf(benchmarks: string[], table: Table, redacted: boolean, wide: boolean): GridColumn[] {
   const says = (key: string) => (row: number) => shownOr(text(table, key, row), visible);
   const state = (row: number) => {
     const why = text(table, "excluded", row) ?? text(table, "unscored", row);
     return why === null ? "" : `${text(table, "excluded", row) === null ? "unscored" : "excluded"}: ${visible(why)}`;
   };
   const leftOut = ["unscored", "excluded"].some((key) => hasSome(table, key));
+  const prompt: GridColumn | false = !redacted && {
+    key: "excerpt",
+    title: "Prompt",
+    hint: "The first 160 characters of the item’s own text",
+    text: says("excerpt"),
+    flex: wide ? 1 : undefined,
+    width: wide ? 400 : 270,
+    show: wide ? undefined : (row) => <span className="two-lines">{says("excerpt")(row)}</span>,
+  };
   const all: (GridColumn | false)[] = [
     {
       key: "score",
@@ -148,20 +162,14 @@ function columnsOf(benchmarks: string[], table: Table, redacted: boolean): GridC
       hint: "In [0, 1]; N/A: unscored or excluded",
       text: (row) => decimal(number(table, "score", row)),
       align: "end",
-      width: 88,
+      width: wide ? 88 : 84,
     },
+    !wide && prompt,
     { key: "benchmark", title: "Benchmark", text: (row) => benchmarks[number(table, "benchmark", row) ?? -1] ?? NOT_DEFINED, width: 150 },
     { key: "item_id", title: "Id", text: says("item_id"), width: 110 },
-    !redacted && {
-      key: "excerpt",
-      title: "Prompt",
-      hint: "The first 160 characters of the item’s own text",
-      text: says("excerpt"),
-      flex: 1,
-      width: 400,
-    },
+    wide && prompt,
     hasSome(table, "group") && { key: "group", title: "Group", text: says("group"), width: 140 },
-    {
+    wide && {
       key: "n_tokens",
       title: "Tokens",
       hint: "All tokens that the model read",

@@ -162,7 +162,8 @@ function definition(column: GridColumn, latest: Latest): ColDef<Place> {
     headerComponentParams: { of: column },
     headerClass: end ? "end" : "start",
     initialWidth: column.width ?? 110,
-    minWidth: 60,
+    // What takes the room that is left over must not vanish where there is none.
+    minWidth: column.flex ? 180 : 60,
     flex: column.flex,
     pinned: column.pinned ? "left" : null,
     sortable: false,

@@ -83,6 +83,24 @@ def test_pickers_fold_in_a_narrow_window(site, new_page):
     assert page.get_by_test_id("benchmark-picker").is_visible()
 
 
+def test_a_narrow_window_shows_first_what_one_looks_for(site, new_page):
+    page = new_page(width=400, height=860)
+
+    def seen(place) -> bool:
+        place.wait_for()
+        box = place.bounding_box()
+        return box["x"] >= 0 and box["x"] + box["width"] <= 400
+
+    go_to(page, site, "concepts", "concept-grid")
+    assert seen(page.get_by_test_id("concept-grid").locator('.ag-header-cell[col-id="gap"]'))
+    assert page.get_by_test_id("fold").inner_text().startswith("Model gaps")
+    assert page.get_by_test_id("run-picker").get_attribute("value") in page.get_by_test_id("fold").inner_text()
+    go_to(page, site, "items?face=benchmark", "items-grid")
+    assert seen(page.get_by_test_id("items-grid").locator('.ag-header-cell[col-id="excerpt"]'))
+    assert seen(page.get_by_test_id("items-grid").locator('[row-index="0"] [col-id="excerpt"]'))
+    assert page.get_by_test_id("fold").inner_text().startswith("Benchmark gaps")
+
+
 def test_the_colour_scheme_is_the_readers(site, new_page):
     def ground(page) -> str:
         return page.evaluate("getComputedStyle(document.body).backgroundColor")

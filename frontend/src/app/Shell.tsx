@@ -1,7 +1,7 @@
 import { ActionIcon, Anchor, NavLink, SegmentedControl, Select, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { IconMoon, IconSun } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
-import { readRun, readThemes } from "../data/hooks";
+import { readRun, readThemes, useLoaded } from "../data/hooks";
 import type { RunInfo } from "../data/types";
 import { shorten, visible } from "../text";
 import { Boundary } from "../ui/State";
@@ -51,7 +51,9 @@ function Odd() {
   const run = useRun();
   const route = useRoute();
   const others = useRunList().runs.filter((one) => one.key !== run.key);
-  const found = oddities(route, run, others.map((one) => one.key));
+  const asked = ["concepts", "map"].includes(route.view) && ["theme", "subtheme"].some((name) => route.params.has(name));
+  const themes = useLoaded(asked && run.has.themes ? run.key : null, () => readThemes(run.key));
+  const found = oddities(route, run, others.map((one) => one.key), themes.data?.themes ?? null);
   if (found.length === 0) return null;
   return (
     <div className="notice" role="status" data-testid="odd-address">

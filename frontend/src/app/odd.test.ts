@@ -1,20 +1,21 @@
 import { describe, expect, it, vi } from "vitest";
-import type { RunInfo } from "../data/types";
+import type { RunInfo, Theme } from "../data/types";
 import { oddities } from "./odd";
 import type { Route, View } from "./route";
 
 // The address belongs to a page, and there is none here.
 vi.mock("./route", () => ({ go: vi.fn(), useRoute: vi.fn() }));
 
+const themes = [{ level: "theme", id: 3 }, { level: "subtheme", id: 12 }] as Theme[];
 const columns = ["label", "gap", "chi_model"].map((key) => ({ key, per_benchmark: key !== "label" }));
-const run = { benchmarks: [{ name: "a" }, { name: "b" }], columns, has: { themes: false } } as unknown as RunInfo;
-const said = (view: View, query: string, unknown: string | null = null) => oddities({ run: "r", view, unknown, params: new URLSearchParams(query) } satisfies Route, run, ["s"]);
+const run = { benchmarks: [{ name: "a" }, { name: "b" }], columns, width: 50, has: { themes: false } } as unknown as RunInfo;
+const said = (view: View, query: string, unknown: string | null = null) => oddities({ run: "r", view, unknown, params: new URLSearchParams(query) } satisfies Route, run, ["s"], themes);
 
 describe("an address", () => {
   it.each<[View, string]>([
     ["overview", ""], ["concepts", "status=weak,strong&coverage=missing&flags=all&bench=1&n_eff=20&qmax=0.05&theme=3"], ["items", "outcome=wrong&bench=0"],
     ["map", "flags=dense,dead&colour=lift&layout=gaps&face=benchmark"], ["card", "outcome=fail&sort=nothing&colour=x"],
-    ["concepts", "sort=-gap&each=gap&cols=gap,p_value"], ["concepts", "sort=chi_model@1&cols=none"], ["items", "sort=-n_tokens"],
+    ["concepts", "sort=-gap&each=gap&cols=gap,p_value"], ["concepts", "sort=chi_model@1&cols=none&theme=3&subtheme=12&ids=3,49"], ["items", "sort=-n_tokens"],
     ["compare", "sort=-difference&with=s"], ["correlation", "x=1&y=0&measure=gap&matrix=cosine"],
   ])("%s?%s is in order", (view, query) => {
     expect(said(view, query)).toEqual([]);
@@ -30,6 +31,8 @@ describe("an address", () => {
     ["map", "layout=toString", "layout knows no “toString”"], ["correlation", "matrix=toString", "matrix knows no “toString”"],
     ["correlation", "measure=__proto__", "measure knows no “__proto__”"], ["correlation", "y=2", "no benchmark “2”"], ["card", "face=toString", "face knows no “toString”"],
     ["compare", "with=r", "no other run “r”"],
+    ["concepts", "theme=999", "no theme “999”"], ["map", "theme=3&subtheme=3", "no subtheme “3”"],
+    ["concepts", "ids=tab-0123456789", "only the tab that made it knows"], ["map", "ids=!", "ids=“!” is no choice of concepts"], ["map", "ids=3,50,51", "2 of its concepts are not there"],
   ])("%s?%s says: %s", (view, query, sentence) => {
     const found = said(view, query);
     expect(found).toHaveLength(1);

@@ -3,11 +3,13 @@ import { SORTS as DIFFERENCE_SORTS } from "../compare/joined";
 import { allColumns, sharedMeasures, sortKeys } from "../concepts/columns";
 import { COVERAGE, FLAGS, PERFORMANCE } from "../concepts/filters";
 import { MATRICES, MEASURES } from "../correlation/pair";
-import type { RunInfo } from "../data/types";
+import type { RunInfo, Theme } from "../data/types";
+import { integer } from "../format";
 import { OUTCOMES, SORTS as ITEM_SORTS } from "../items/choose";
 import { COLOURINGS } from "../map/colouring";
 import { shorten, visible } from "../text";
 import type { Route, View } from "./route";
+import { selectionOf } from "./selection";
 import { readSort } from "./sort";
 
 /** Words that a parameter knows, in the views that read it (none named: all); `many`: it takes several, with commas between them. */
@@ -31,8 +33,8 @@ const SORTS: Partial<Record<View, (run: RunInfo) => readonly string[]>> = {
 const NUMBERS = ["n_eff", "qmax", "liftmin", "liftmax"];
 const WHOLE = /^\d{1,9}$/;
 
-/** `others`: keys of the other runs of the page. */
-export function oddities({ params, view, unknown }: Route, run: RunInfo, others: string[]): string[] {
+/** `others`: keys of the other runs of the page; `themes`: the run’s, null: not read, or it has none. */
+export function oddities({ params, view, unknown }: Route, run: RunInfo, others: string[], themes: Theme[] | null): string[] {
   const found: string[] = [];
   if (unknown !== null) found.push(`There is no view ${quoted(unknown)}: this is the overview.`);
   const given = (name: string) => params.get(name);
@@ -60,8 +62,21 @@ export function oddities({ params, view, unknown }: Route, run: RunInfo, others:
   if (view === "concepts" || view === "map") {
     each(NUMBERS, (value) => value.trim() === "" || !Number.isFinite(Number(value)), (value, name) => `${name}=${value} is no number and chooses nothing.`);
     each(["theme", "subtheme"], (value) => !WHOLE.test(value), (value, name) => `${name}=${value} is no number of a ${name} and chooses nothing.`);
+    const noTheme = (level: string) => (value: string) => themes !== null && WHOLE.test(value) && !themes.some((one) => one.level === level && one.id === Number(value));
+    for (const level of ["theme", "subtheme"]) each([level], noTheme(level), (value) => `There is no ${level} ${value} in this run, and so no concept of it.`);
+    const ids = given("ids");
+    if (ids !== null) found.push(...oddChoice(ids, run.width));
   }
   return found;
+}
+
+function oddChoice(ids: string, width: number): string[] {
+  const chosen = selectionOf(ids);
+  if (chosen === null) {
+    return [`ids=${quoted(ids)} is ${ids.startsWith("tab-") ? "a choice that only the tab that made it knows" : "no choice of concepts"}, and chooses nothing here.`];
+  }
+  const absent = chosen.filter((one) => one >= width).length;
+  return absent ? [`ids: ${integer(absent)} of its concepts are not there, for they are numbered from 0 to ${integer(width - 1)}.`] : [];
 }
 
 const quoted = (text: string) => `“${shorten(visible(text), 40)}”`;

@@ -49,12 +49,12 @@ def tenths(value: float | None) -> str:
     return NOT_DEFINED if value is None else f"{value:,.1f}" if value else "0"
 
 
-def signed(value: float | None) -> str:
-    """Write a difference with its sign (a true minus) and two decimals; what rounds to zero has no sign."""
+def signed(value: float | None, digits: int = 2) -> str:
+    """Write a difference with its sign (a true minus) and so many decimals; what rounds to zero has no sign."""
     if value is None:
         return NOT_DEFINED
-    text = f"{value:+.2f}"
-    return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "−").replace("inf", "∞")
+    text, nothing = f"{value:+.{digits}f}", f"{0:.{digits}f}"
+    return nothing if text[1:] == nothing else text.replace("-", "−").replace("inf", "∞")
 
 
 def magnitude(value: float | None) -> str:

@@ -97,10 +97,10 @@ def test_the_page_lists_themes_weak_ones_first_with_the_numbers_of_the_table(ren
         row = rows[int(number)]
         cells = re.findall(r"<span[^>]*num[^>]*>([^<]*)</span>", summary)
         counts = [str(row[key]) for key in ("weak_concepts", "strong_concepts", "missing_concepts")]
-        assert cells == [str(row["concepts"]), "N/A", columns.GAP.cell(row), columns.Q_VALUE.cell(row), *counts]
+        assert cells == [str(row["concepts"]), "N/A", columns.THEME_GAP.cell(row), columns.Q_VALUE.cell(row), *counts]
         assert f"theme of {number}" in summary and row["performance_status"] in summary
         assert ("badge auto" in summary) == (row["kind"] == "automatic")
-    assert "−0.37 [−0.42, −0.32]" in rendered
+    assert "−0.370 [−0.420, −0.320]" in rendered
 
 
 def test_a_theme_opens_to_its_subthemes_and_weak_leaders(rendered, themed):
@@ -207,7 +207,7 @@ def test_the_headline_and_the_summary_begin_with_weak_themes(themed):
     sentence = headline.findings(themed, headline.overview(themed), ranked)[-3]
     assert (sentence.number, sentence.tone) == ("2", "weak")
     assert sentence.sentence.startswith(
-        "of 5 tested themes are weak, above all “theme of 3” (gap −0.37 [−0.42, −0.32];"
+        "of 5 tested themes are weak, above all “theme of 3” (gap −0.370 [−0.420, −0.320];"
     )
     console = Console(file=io.StringIO(), width=140)
     print_summary(themed, console, top=3)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -70,6 +71,8 @@ GAP = Column(
     signed,
     interval=True,
 )
+THEME_GAP = replace(GAP, show=partial(signed, digits=3))
+"""A theme's gap is the average of many concepts': small, so two decimals would write what is weak as 0.00."""
 Q_VALUE = Column(
     "q_value",
     "q",

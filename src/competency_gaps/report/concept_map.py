@@ -14,7 +14,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from competency_gaps.report import colours
-from competency_gaps.report.columns import GAP
+from competency_gaps.report.columns import GAP, THEME_GAP
 from competency_gaps.report.findings import Ranking, concept_name
 from competency_gaps.report.page import Drawn, floats
 from competency_gaps.report.protocol import RunView
@@ -173,7 +173,7 @@ def _theme_names(drawn: pl.DataFrame, themes: Themes, height: float) -> list[Mar
 
 
 def _title(row: dict[str, Any]) -> str:
-    return f"{theme_name(row)}: {plural(row['concepts'], 'concept')}, gap {GAP.cell(row)}"
+    return f"{theme_name(row)}: {plural(row['concepts'], 'concept')}, gap {THEME_GAP.cell(row)}"
 
 
 def _legend(reach: float, untested: int) -> list[Markup]:

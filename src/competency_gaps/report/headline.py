@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from competency_gaps.report.columns import GAP
+from competency_gaps.report.columns import GAP, THEME_GAP
 from competency_gaps.report.findings import Ranking, concept_name
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.themes import Themes, read_run_themes, theme_name
@@ -127,8 +127,8 @@ def _weak_themes(themes: Themes | None) -> list[Finding]:
     text = f"of {themes.tested:,} tested themes {'is' if weak.height == 1 else 'are'} weak"
     if weak.height:
         named = [
-            f"“{shorten(theme_name(row), 60)}” (gap {GAP.cell(row)}; {row['weak_concepts']:,} of {row['ranked']:,} "
-            "concepts weak)"
+            f"“{shorten(theme_name(row), 60)}” (gap {THEME_GAP.cell(row)}; {row['weak_concepts']:,} of "
+            f"{row['ranked']:,} concepts weak)"
             for row in weak.head(2).iter_rows(named=True)
         ]
         text += f", above all {' and '.join(named)}" if weak.height > 1 else f": {named[0]}"

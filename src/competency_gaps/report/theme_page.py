@@ -15,7 +15,7 @@ from competency_gaps.report.themes import Themes, is_automatic, theme_name, them
 
 LISTED = 12
 """Weak leaders listed in an opened theme."""
-COLUMNS = (columns.PERFORMANCE, columns.GAP, columns.Q_VALUE, columns.PERFORMANCE_STATUS)
+COLUMNS = (columns.PERFORMANCE, columns.THEME_GAP, columns.Q_VALUE, columns.PERFORMANCE_STATUS)
 
 
 @dataclass(frozen=True)

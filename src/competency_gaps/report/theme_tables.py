@@ -53,7 +53,7 @@ def theme_table(frame: pl.DataFrame) -> Table:
         table.add_row(
             str(row["id"]),
             _name(row),
-            columns.GAP.cell(row),
+            columns.THEME_GAP.cell(row),
             f"{integer(row['weak_concepts'])} of {integer(row['ranked'])}",
             columns.Q_VALUE.cell(row),
             Text(visible(verdict), style=TONES.get(verdict, "dim")),
@@ -82,7 +82,8 @@ def print_theme(themes: Themes, row: dict[str, Any], concepts: RenderableType, s
     console : rich.console.Console
     """
     console.print(Text.assemble((f"theme {row['id']} ", "dim"), _name(row, "bold")))
-    facts = ", ".join(f"{one.title} {one.cell(row)}" for one in (columns.GAP, columns.PERFORMANCE, columns.Q_VALUE))
+    told = (columns.THEME_GAP, columns.PERFORMANCE, columns.Q_VALUE)
+    facts = ", ".join(f"{one.title} {one.cell(row)}" for one in told)
     weak = f"{integer(row['weak_concepts'])} weak in {plural(row['weak_groups'], 'group')}"
     counts = (
         f"{columns.PERFORMANCE_STATUS.cell(row)}; {facts}; {plural(row['concepts'], 'concept')}, of which "

@@ -9,7 +9,7 @@ import polars as pl
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.probing import PROBED, probe
 from competency_gaps.explorer.parts.suggestions import SHOWN, Suggestion, command
-from competency_gaps.report.columns import GAP
+from competency_gaps.report.columns import THEME_GAP
 from competency_gaps.report.themes import Themes, theme_name
 from competency_gaps.text import integer, plural, shorten, tenths
 
@@ -96,10 +96,10 @@ def _stands(themes: Themes, row: dict[str, Any], name: str) -> str:
         below = themes.children(int(row["id"])).filter(pl.col("performance_status") == "weak")
         if below.height:
             first = below.row(0, named=True)
-            weakest = f" Its weakest subtheme is “{shorten(theme_name(first), 80)}” (gap {GAP.cell(first)})."
+            weakest = f" Its weakest subtheme is “{shorten(theme_name(first), 80)}” (gap {THEME_GAP.cell(first)})."
     state = "is weak" if row["performance_status"] == "weak" else "may be weak, but the evidence falls short"
     return (
-        f"“{name}”{within} {state}: its gap is {GAP.cell(row)}, on {plural(row['support'], 'item')} that tell as much "
+        f"“{name}”{within} {state}: its gap is {THEME_GAP.cell(row)}, on {plural(row['support'], 'item')} that tell as much "
         f"as {tenths(row['n_eff'])} which excite it equally (n_eff).{weakest}"
     )
 

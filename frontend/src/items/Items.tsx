@@ -81,7 +81,8 @@ function ItemTable({ table }: { table: Table }) {
       <p className="count" role="status" data-testid="items-count">
         <strong>{integer(order.length)}</strong> of {integer(table.rows)} items
         {searchWords(search)}
-        {run.redacted && ". Prompts and responses are left out of this explorer, so there is no text to search"}.
+        {run.redacted && ". Prompts and responses are left out of this explorer, so there is no text to search"}
+        {search.stage === "going" ? "…" : "."}
         {!run.redacted && run.cut_items > 0 && <span data-testid="items-cut"> {cutNote(run.cut_items)}</span>}
       </p>
       {(search.stage === "going" || search.stage === "stopped") && <SearchState search={search} />}

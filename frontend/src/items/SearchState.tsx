@@ -10,7 +10,7 @@ export function searchWords({ query, found, stage }: Pick<Search, "query" | "fou
   if (found && found.total > found.rows.length) {
     parts.push(`the search found ${integer(found.total)} and gives the first ${integer(found.rows.length)}`);
   }
-  if (stage === "going") parts.push(`searching for “${visible(query)}” …`);
+  if (stage === "going") parts.push(`searching for “${visible(query)}”`);
   if (stage === "stopped") parts.push(`the search for “${visible(query)}” was stopped`);
   return parts.join("; ");
 }

@@ -7,8 +7,8 @@ const said = (stage: Search["stage"], found: string | null, total = 1) =>
 
 test("a count is claimed only for the words that were found", () => {
   expect(said("done", "new")).toBe(" hold “new”");
-  expect(said("going", "old")).toBe(" hold “old”; searching for “new” …");
-  expect(said("going", null)).toBe("; searching for “new” …");
+  expect(said("going", "old")).toBe(" hold “old”; searching for “new”");
+  expect(said("going", null)).toBe("; searching for “new”");
   expect(said("stopped", "old")).toBe(" hold “old”; the search for “new” was stopped");
   expect(said("failed", null)).toBe("");
 });

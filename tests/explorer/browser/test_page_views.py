@@ -135,7 +135,7 @@ def test_a_search_that_goes_on_claims_no_count_and_can_be_stopped(site, page):
     page.evaluate(HOLD)
     search.fill("zzqqnothing")
     page.wait_for_timeout(500)
-    assert count.inner_text().startswith(f"{before}; searching for “zzqqnothing” …")
+    assert count.inner_text().startswith(f"{before}; searching for “zzqqnothing”…")
     page.get_by_role("button", name="Stop").click()
     assert count.inner_text().startswith(f"{before}; the search for “zzqqnothing” was stopped")
     page.evaluate("release()")

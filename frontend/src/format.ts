@@ -54,6 +54,9 @@ export function percent(value: Maybe, digits = 0): string {
   return share < 100 && Number(text) >= 100 ? ">99.9%" : `${withMinus(text)}%`;
 }
 
+/** The mean score of items in [0, 1], as the findings write it: 47%. */
+export const meanScore = (value: Maybe): string => percent(value);
+
 export function probability(value: Maybe): string {
   if (undefinedNumber(value)) return NOT_DEFINED;
   return value < 1e-9 ? "<1e−9" : magnitude(value);

@@ -1,5 +1,6 @@
 import type { RunInfo } from "../data/types";
 import { visible } from "../text";
+import { symbols } from "./symbols";
 
 const SAID = { good: "holds", bad: "does not hold", open: "cannot tell" };
 
@@ -11,7 +12,7 @@ export function Verdicts({ verdicts }: { verdicts: NonNullable<RunInfo["verdicts
         <li key={one.test} className={one.tone}>
           <span className="said">{SAID[one.tone]}</span>
           <span>
-            <strong>{visible(one.test)}.</strong> {visible(one.sentence)}
+            <strong>{visible(one.test)}.</strong> {symbols(visible(one.sentence))}
           </span>
         </li>
       ))}

@@ -3,6 +3,7 @@ import { useCallback, useDeferredValue, useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { readSort, writeSort } from "../app/sort";
 import { useFace, useNumberParam } from "../app/state";
+import { GAP } from "../data/definition";
 import { number, numbers, select, sorted, text, texts, type Table } from "../data/table";
 import { integer, magnitude, percent, plural, signed } from "../format";
 import { radii } from "../map/arrange";
@@ -199,8 +200,6 @@ function tests(table: Table, rows: Uint32Array, { query, changedOnly, from, to }
   return found;
 }
 
-const GAP = "Gap (weighted mean of the score less its benchmark’s mean)";
-
 /** `: template` behind a verdict that follows from no test. “Insufficient” says itself that its items are too few. */
 function because(table: Table, side: "a" | "b", row: number): string {
   const reason = text(table, `reason_${side}`, row);
@@ -218,7 +217,7 @@ function differenceColumns(table: Table, question: Question): GridColumn[] {
     show: (row) => <><Status status={text(table, `verdict_${side}`, row)} /><span className="soft">{because(table, side, row)}</span></>,
   });
   const measure = (side: "a" | "b"): GridColumn => ({
-    key: side, title: `${name} ${side.toUpperCase()}`, hint: `${log ? "Coverage (χ bench)" : GAP} in run ${side.toUpperCase()}${log ? "" : ", with its interval"}`,
+    key: side, title: `${name} ${side.toUpperCase()}`, hint: `${log ? "Coverage (χ bench)" : `Gap (${GAP})`} in run ${side.toUpperCase()}${log ? "" : ", with its interval"}`,
     align: "end", width: log ? 116 : 184, text: value(side),
     show: log ? undefined : (row) => <Measured kind="signed" value={of(side)(row)} low={of(`${side}_low`)(row)} high={of(`${side}_high`)(row)} />,
   });

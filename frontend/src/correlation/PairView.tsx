@@ -17,7 +17,7 @@ import { ConceptName, Measured } from "../ui/Marks";
 import { Empty, Failed, Loading } from "../ui/State";
 import { joined, MEASURES, type Measure, type Pair } from "./pair";
 
-const NAMES: Record<Measure, string> = { chi_model: "Performance (χ model)", gap: "Adjusted gap", chi_bench: "Coverage (χ bench)" };
+const NAMES: Record<Measure, string> = { chi_model: "Performance (χ model)", gap: "Gap", chi_bench: "Coverage (χ bench)" };
 
 /** A measure of each concept in one benchmark against the same in another. */
 export function PairView({ x, y }: { x: number; y: number }) {

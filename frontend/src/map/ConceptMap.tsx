@@ -8,6 +8,7 @@ import { useConceptTable } from "../concepts/useConceptTable";
 import { useThemes } from "../data/hooks";
 import type { Table } from "../data/table";
 import type { ThemeFile } from "../data/types";
+import { definitionOf } from "../data/definition";
 import { integer, magnitude, plural, signed } from "../format";
 import { Empty, Failed, Loading } from "../ui/State";
 import type { Layout } from "./arrange";
@@ -24,12 +25,15 @@ import { useDrawn } from "./useDrawn";
 import "./map.css";
 
 const COLOUR_NAMES: Record<Colouring, string> = {
-  gap: "adjusted gap", status: "verdict", coverage: "coverage", lift: "lift", theme: "theme",
+  gap: "gap", status: "verdict", coverage: "coverage", lift: "lift", theme: "theme",
 };
+
+/** What is coloured by, as a column of the table. */
+const COLUMNS = { gap: "gap", status: "performance_status", coverage: "chi_bench", lift: "lift" };
 
 const AXES: { x: Axis; y: Axis } = {
   x: { title: "Coverage (χ bench)", log: true, text: (value) => magnitude(value) },
-  y: { title: "Adjusted gap", log: false, text: signed, neutral: 0 },
+  y: { title: "Gap", log: false, text: signed, neutral: 0 },
 };
 
 /** As many chosen concepts get a ring; more would be a net. */
@@ -99,7 +103,7 @@ function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
               view={{ start: spotOf(route.params.get("at")), moved: (spot) => go({ params: { at: spotParam(spot) } }, true) }}
               over={labels ? (picture) => <ThemeNames picture={picture} names={picture.view.k < 2.4 ? labels.theme : labels.subtheme} /> : undefined} />
             {lasso && <p className="map-say" role="status">Draw a line around points. Escape gives up.</p>}
-            <LegendBox legend={painted.legend} />
+            <LegendBox legend={painted.legend} hint={by === "theme" ? null : `${definitionOf(run, COLUMNS[by])}.`} />
           </div>
         )}
         <Chosen table={table} passes={passes} shown={shown.length} selection={selection} lost={route.params.get("ids") !== null && selection === null} />

@@ -1,11 +1,12 @@
 import { integer } from "../format";
+import { Hint } from "../ui/Hint";
 import { legendText, type Legend } from "./colouring";
 
-/** What colours and sizes mean, with counts. */
-export function LegendBox({ legend }: { legend: Legend }) {
+/** What colours and sizes mean, with counts. `hint`: what the quantity is. */
+export function LegendBox({ legend, hint }: { legend: Legend; hint: string | null }) {
   return (
     <div className="legend" data-testid="map-legend" role="group" aria-label={legendText(legend)}>
-      <div className="legend-title">{legend.title}</div>
+      <div className="legend-title">{hint === null ? legend.title : <Hint hint={hint}>{legend.title}</Hint>}</div>
       {legend.kind === "ramp" ? <Ramp legend={legend} /> : <Entries entries={legend.entries} />}
       {legend.kind === "ramp" && <Entries entries={legend.others} />}
       {legend.note && <div className="soft">{legend.note}</div>}

@@ -94,8 +94,13 @@ export function colours(by: Colouring, subject: Subject): Colours {
   return byDifference(subject, by);
 }
 
+/** What lies beyond the ends of a scale has their colours. */
+function open(ticks: { at: number; text: string }[]): { at: number; text: string }[] {
+  return ticks.map(({ at, text }, i) => ({ at, text: i === 0 ? `${text} or less` : i === ticks.length - 1 ? `${text} or more` : text }));
+}
+
 const DIFFERENCES = {
-  gap: { title: "Adjusted gap", text: (value: number) => signed(value) },
+  gap: { title: "Gap", text: (value: number) => signed(value) },
   lift: { title: "Lift (log2)", text: (value: number) => signed(value, 1) },
 };
 
@@ -120,7 +125,7 @@ function byDifference({ table, all, rows, dark }: Subject, key: "gap" | "lift"):
     pale,
     legend: {
       kind: "ramp", title, stops: stops(scale), note: paleCount ? `Faint: ${integer(paleCount)} with too few items for a verdict.` : null,
-      ticks: [-end, 0, end].map((value) => ({ at: (value / end + 1) / 2, text: value === 0 ? "0" : text(value) })),
+      ticks: open([-end, 0, end].map((value) => ({ at: (value / end + 1) / 2, text: value === 0 ? "0" : text(value) }))),
       others: undefinedCount ? [{ name: "N/A", colour: css(faint), count: undefinedCount }] : [],
     },
   };
@@ -149,7 +154,7 @@ function byCoverage({ table, all, rows, dark }: Subject): Colours {
     pale: () => false,
     legend: {
       kind: "ramp", note: null, title: "Coverage (χ bench), logarithmic", stops: stops(scale),
-      ticks: [0, 0.5, 1].map((at) => ({ at, text: magnitude(Number((10 ** (start + at * (end - start))).toPrecision(2))) })),
+      ticks: open([0, 0.5, 1].map((at) => ({ at, text: magnitude(Number((10 ** (start + at * (end - start))).toPrecision(2))) }))),
       others: others.filter((one) => one.count > 0),
     },
   };

@@ -4,7 +4,8 @@ import { useFace, useRun } from "../app/state";
 import { useTable } from "../data/hooks";
 import { numbers, select, type Table, texts, value } from "../data/table";
 import type { Benchmark } from "../data/types";
-import { decimal, integer, magnitude, percent } from "../format";
+import { GAP } from "../data/definition";
+import { decimal, integer, magnitude, meanScore, percent } from "../format";
 import { shorten, visible } from "../text";
 import { Chart, Plot } from "../ui/Plot";
 import { Failed, Loading } from "../ui/State";
@@ -71,7 +72,7 @@ function Quadrants({ table }: { table: Table }) {
     return {
       marginLeft: 48, marginBottom: 40, marginTop: 16,
       x: { type: "log", label: `Coverage χ bench (logarithmic; ${run.unit}) →`, ticks: 5, tickFormat: (tick: number) => magnitude(tick) },
-      y: { label: "↑ Adjusted gap", domain: [-drawn.reach, drawn.reach], ticks: 7 },
+      y: { label: "↑ Gap", domain: [-drawn.reach, drawn.reach], ticks: 7 },
       color: { type: "log", interpolate: (at: number) => shade(0.15 + 0.85 * at) },
       marks: [
         Plot.ruleY([0], { strokeDasharray: "4 4", stroke: "var(--faint)" }),
@@ -88,9 +89,9 @@ function Quadrants({ table }: { table: Table }) {
       <p className="soft">
         {integer(drawn.rows)} tested concepts of {integer(run.counts.alive)} alive; darker hexagons hold more. Dots are the {integer(drawn.marked)} gaps that stand up to the test:
         {" "}<span className="dot weak-dot" /> weak ({integer(run.counts.weak)}), <span className="dot strong-dot" /> strong ({integer(run.counts.strong)}). Lines: the median coverage of these tested concepts, and no gap.
-        Lower right: much tested and done badly. Left: what the suite hardly asks for.
+        Gap: {GAP}. Lower right: much tested and done badly. Left: what the suite hardly asks for.
       </p>
-      <Chart options={options} height={420} label={`Coverage against the adjusted gap of ${integer(drawn.rows)} tested concepts; ${run.counts.weak} are weak and ${run.counts.strong} strong.`} />
+      <Chart options={options} height={420} label={`Coverage against the gap of ${integer(drawn.rows)} tested concepts; ${run.counts.weak} are weak and ${run.counts.strong} strong.`} />
     </section>
   );
 }
@@ -127,7 +128,7 @@ function Distribution({ table, rows, what, within, mean }: { table: Table; rows:
       <h2>{title}</h2>
       <p className="soft">
         {integer(shown)} of {integer(rows.length)} alive concepts{absent > 0 && `; ${integer(absent)} ${log ? "have no coverage and no place on a logarithmic axis" : "have no χ model (no scored item)"}`}.
-        {Number.isFinite(mark) && ` Line: ${mean != null ? `the benchmark’s mean score ${decimal(mean)}` : `the median of these ${integer(shown)}, ${log ? magnitude(mark) : decimal(mark)}`}.`}
+        {Number.isFinite(mark) && ` Line: ${mean != null ? `the benchmark’s mean score, ${meanScore(mean)}` : `the median of these ${integer(shown)}, ${log ? magnitude(mark) : decimal(mark)}`}.`}
       </p>
       {shown > 0 && <Chart options={options} height={220} label={`${title}: histogram of ${integer(shown)} concepts.`} />}
     </section>

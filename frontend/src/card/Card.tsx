@@ -2,7 +2,7 @@ import { Alert, Anchor } from "@mantine/core";
 import { address, useRoute } from "../app/route";
 import { useRun } from "../app/state";
 import type { Benchmark } from "../data/types";
-import { decimal, integer, NOT_DEFINED, tenths } from "../format";
+import { integer, meanScore, NOT_DEFINED, tenths } from "../format";
 import { visible } from "../text";
 import { Copied } from "../ui/Copied";
 import { Probes } from "./Probes";
@@ -104,7 +104,7 @@ function Benchmarks({ benchmarks }: { benchmarks: Benchmark[] }) {
               <td>{integer(one.items)}</td>
               <td>{integer(one.scored)}</td>
               <td>{integer(one.excluded)}</td>
-              <td>{decimal(one.mean_score)}</td>
+              <td>{meanScore(one.mean_score)}</td>
               {/* Without a kept item nothing can be said of concepts. */}
               {[one.covered, one.missing, one.tested, one.weak, one.strong].map((count, i) => (
                 <td key={i}>{one.kept > 0 ? integer(count) : NOT_DEFINED}</td>

@@ -2,7 +2,7 @@ import { Button } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { useThemes } from "../data/hooks";
 import type { Benchmark, RunInfo, Theme } from "../data/types";
-import { integer, percent, plural, signed } from "../format";
+import { integer, meanScore, plural, signed } from "../format";
 import { shorten, visible } from "../text";
 import { Measured, Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
@@ -32,7 +32,7 @@ export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo
             {lines.map(({ name, a, b }) => (
               <tr key={name}>
                 <th scope="row"><bdi>{shorten(visible(name), 60)}</bdi></th>
-                <td>{percent(a?.mean_score, 1)}</td><td>{percent(b?.mean_score, 1)}</td><td>{points(less(a?.mean_score, b?.mean_score))}</td>
+                <td>{meanScore(a?.mean_score)}</td><td>{meanScore(b?.mean_score)}</td><td>{points(less(a?.mean_score, b?.mean_score))}</td>
                 <td>{integer(a?.scored)}</td><td>{integer(b?.scored)}</td><td>{integer(said(a)?.weak)}</td><td>{integer(said(b)?.weak)}</td><td>{integer(said(a)?.missing)}</td><td>{integer(said(b)?.missing)}</td>
               </tr>
             ))}

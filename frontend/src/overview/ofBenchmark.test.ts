@@ -11,7 +11,7 @@ const said = (change: Partial<Benchmark>, face: "model" | "benchmark" = "model")
 describe("a benchmark's findings", () => {
   it("have its numbers with their denominators, and lead to what they count", () => {
     const [score, weak, strong, missing] = said({});
-    expect(score).toMatchObject({ number: "12.3%", link: "items?bench=4" });
+    expect(score).toMatchObject({ number: "12%", link: "items?bench=4" });
     expect(score!.sentence).toContain("100 scored items of 110 kept");
     expect(weak).toMatchObject({ number: "3", tone: "weak", link: "concepts?face=model&bench=4&status=weak" });
     expect(weak!.sentence).toContain("of 40 concepts tested within it are weak");

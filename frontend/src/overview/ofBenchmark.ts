@@ -1,7 +1,7 @@
 /** One benchmark in sentences, each opening with its number, as the suite's findings do. */
 import type { Face } from "../app/state";
 import type { Benchmark, Finding } from "../data/types";
-import { integer, NOT_DEFINED, percent, plural } from "../format";
+import { integer, meanScore, NOT_DEFINED, percent, plural } from "../format";
 
 /** What the chosen question is about comes first. `place`: the benchmark's, for the links. */
 export function benchmarkFindings(one: Benchmark, place: number, face: Face): Finding[] {
@@ -12,7 +12,7 @@ export function benchmarkFindings(one: Benchmark, place: number, face: Face): Fi
   const performance: Finding[] = [
     one.mean_score === null
       ? { number: NOT_DEFINED, sentence: `is its score: none of its ${plural(one.kept, "item")} has one.`, tone: "", link: `items?bench=${place}` }
-      : { number: percent(one.mean_score, 1), sentence: `is the mean score over its ${items}.`, tone: "", link: `items?bench=${place}` },
+      : { number: meanScore(one.mean_score), sentence: `is the mean score over its ${items}.`, tone: "", link: `items?bench=${place}` },
   ];
   if (one.tested > 0) {
     performance.push(

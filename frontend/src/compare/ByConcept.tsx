@@ -43,7 +43,7 @@ export function ByConcept({ first, second, within, caution }: ByConceptProps) {
       <p data-testid="compare-sentence">{sentence(changes, question)} {within !== null && `Within ${visible(within)}.`}</p>
       {others > 0 && <p data-testid="compare-untested">{untested(changes, others, question)}</p>}
       <p className="soft">
-        A difference is no test. Each run has its own uncertainty, which the intervals say; verdicts near a limit change by chance, besides what differs in settings.
+        A difference is no test. Each run has its own uncertainty, which the intervals say; verdicts near a limit change by chance.
         {caution !== null && ` ${caution}`}
       </p>
       <div className="compare-parts">
@@ -212,17 +212,17 @@ function differenceColumns(table: Table, question: Question): GridColumn[] {
   const of = (key: string) => (row: number) => number(table, key, row);
   const value = (key: string) => (row: number) => (log ? magnitude(of(key)(row)) : signed(of(key)(row)));
   const verdict = (side: "a" | "b"): GridColumn => ({
-    key: `verdict_${side}`, title: `verdict ${side.toUpperCase()}`, hint: `Verdict in run ${side.toUpperCase()}`, width: 160,
+    key: `verdict_${side}`, title: `verdict ${side.toUpperCase()}`, hint: `Verdict in run ${side.toUpperCase()}`, width: 150,
     text: (row) => `${text(table, `verdict_${side}`, row) ?? NO_VERDICT}${because(table, side, row)}`,
     show: (row) => <><Status status={text(table, `verdict_${side}`, row)} /><span className="soft">{because(table, side, row)}</span></>,
   });
   const measure = (side: "a" | "b"): GridColumn => ({
     key: side, title: `${name} ${side.toUpperCase()}`, hint: `${log ? "Coverage (χ bench)" : `Gap (${GAP})`} in run ${side.toUpperCase()}${log ? "" : ", with its interval"}`,
-    align: "end", width: log ? 116 : 184, text: value(side),
+    align: "end", width: log ? 116 : 168, text: value(side),
     show: log ? undefined : (row) => <Measured kind="signed" value={of(side)(row)} low={of(`${side}_low`)(row)} high={of(`${side}_high`)(row)} />,
   });
   const support = (side: "a" | "b"): GridColumn => ({
-    key: `support_${side}`, title: `items ${side.toUpperCase()}`, hint: `Items of run ${side.toUpperCase()} that have the concept`, align: "end", width: 92, largestFirst: true,
+    key: `support_${side}`, title: `items ${side.toUpperCase()}`, hint: `Items of run ${side.toUpperCase()} that have the concept`, align: "end", width: 80, largestFirst: true,
     text: (row) => integer(of(`support_${side}`)(row)),
   });
   return [
@@ -232,7 +232,7 @@ function differenceColumns(table: Table, question: Question): GridColumn[] {
     },
     measure("a"), measure("b"),
     {
-      key: "difference", title: log ? "B to A (log2)" : "B less A", align: "end", width: log ? 128 : 96, text: (row) => signed(of("difference")(row)),
+      key: "difference", title: log ? "B to A (log2)" : "B less A", align: "end", width: log ? 128 : 88, text: (row) => signed(of("difference")(row)),
       hint: log ? "Binary logarithm of coverage in B over coverage in A: +1 is twice as much" : "Gap in B less gap in A",
     },
     verdict("a"), verdict("b"), support("a"), support("b"),

@@ -6,7 +6,10 @@
   const input = () => one('main input[data-testid$="search"]');
   // A row that is still asked for has no text.
   const firstRow = () => [...document.querySelectorAll('main section.grid [row-index="0"]')].map((cell) => cell.innerText).join("|");
-  const filled = () => grid() !== null && (grid().dataset.rows === "0" || firstRow().replaceAll("|", "").trim() !== "");
+  // Until another view is there, the table of the one before is.
+  const tables = { concepts: "concept-grid", items: "items-grid" };
+  const ofView = () => grid()?.dataset.testid === (tables[viewOf(location.hash)] ?? grid()?.dataset.testid);
+  const filled = () => grid() !== null && ofView() && (grid().dataset.rows === "0" || firstRow().replaceAll("|", "").trim() !== "");
   const state = () => (grid() ? `${grid().dataset.rows}/${firstRow()}` : "");
 
   /** Milliseconds from an act to the second frame after its outcome is there: what is drawn by then has been seen. */

@@ -8,7 +8,7 @@ import numpy as np
 
 from competency_gaps.explorer.parts.sources import Sources
 
-STRONGEST = 2000
+STRONGEST = 1000
 """Items of a concept among which its partners are looked for."""
 LEAST_SHARED = 3
 """[ours] Two rare concepts that share one or two items by chance would have the largest index of all."""
@@ -23,7 +23,7 @@ def coactive(sources: Sources, concepts: Sequence[int], strongest: Sequence[np.n
     """Find the concepts whose sets of items are most alike.
 
     With ``A_c`` the kept items in which ``c`` is active, the Jaccard index of ``c`` and ``d`` is
-    ``|A_c & A_d| / |A_c | A_d|``, over all items. Partners are sought among ``S``, at most 2,000 of the strongest items
+    ``|A_c & A_d| / |A_c | A_d|``, over all items. Partners are sought among ``S``, at most 1,000 of the strongest items
     of ``c``: concepts active in at least 3 items of ``S``, without ``c`` itself and dense concepts. If ``S`` is all of
     ``A_c``, those of the highest index are given. Else the 64 of the highest estimate, for which ``|A_c & A_d|`` is
     taken to be as frequent in ``A_c`` as in ``S``, are compared by their exact index.

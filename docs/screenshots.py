@@ -77,11 +77,8 @@ def picture(browser: Any, url: str, name: str, view: str, test_id: str, scheme: 
     if name == "examples":
         shown.evaluate("element => element.scrollIntoView()")
     page.wait_for_timeout(2500)
-    # Of 256 colours, which is a third of the size and looks the same.
     with Image.open(BytesIO(page.screenshot())) as taken:
-        taken.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-            IMAGES / f"explorer-{name}.png", optimize=True
-        )
+        taken.convert("RGB").save(IMAGES / f"explorer-{name}.webp", lossless=True, method=6)
     page.close()
 
 

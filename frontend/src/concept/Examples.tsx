@@ -8,6 +8,7 @@ import { shorten, visible } from "../text";
 import { Failed, Loading } from "../ui/State";
 import { ActiveText } from "../ui/Tokens";
 import { examplesNote } from "./sentences";
+import { deepest } from "./uses";
 
 /** Characters of a prompt that an example shows around its peak. */
 const ROOM = 420;
@@ -19,7 +20,7 @@ export function Examples({ detail }: { detail: ConceptDetail }) {
   const { best, worst, strongest } = detail.items;
   if (strongest.length === 0) return null;
   const kept = strongest.some((one) => one.tokens !== null);
-  const most = Math.max(0, ...[...best, ...worst, ...strongest].flatMap((one) => one.tokens?.map((token) => token[2]) ?? []));
+  const most = deepest(detail);
   // Where all others score nothing, they are among the lowest already.
   const above = best.filter((one) => one.score !== null && one.score > 0);
   return (

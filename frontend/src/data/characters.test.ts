@@ -34,6 +34,20 @@ test("the token where a concept peaks is marked even where no activations were k
   ]);
 });
 
+test("a token that a part cuts through is marked on both sides", () => {
+  const text = characters("abcdef");
+  const marks: [number, number, number][] = [[1, 4, 2]];
+  expect(pieces(text, 0, 2, marks, [1, 4])).toEqual([
+    { text: "a", activation: null, peak: false },
+    { text: "b", activation: 2, peak: true },
+  ]);
+  expect(pieces(text, 2, 6, marks, [1, 4])).toEqual([
+    { text: "cd", activation: 2, peak: true },
+    { text: "ef", activation: null, peak: false },
+  ]);
+  expect(pieces(text, 4, 6, marks, [1, 4])).toEqual([{ text: "ef", activation: null, peak: false }]);
+});
+
 test("a window holds its place and stays inside", () => {
   expect(windowAround(100, null, 30)).toEqual([0, 30]);
   expect(windowAround(20, 5, 30)).toEqual([0, 20]);

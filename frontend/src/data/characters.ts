@@ -20,7 +20,10 @@ export interface Piece {
   peak: boolean;
 }
 
-/** A part of a text as pieces. `marks` are ranges with activations, in any order; where they overlap the first in the text holds. */
+/**
+ * A part of a text as pieces. `marks` are ranges with activations, in any order; where they overlap the first in the text
+ * holds, and of those that go beyond the part what lies in it.
+ */
 export function pieces(
   text: Characters,
   from: number,
@@ -31,10 +34,11 @@ export function pieces(
   const all = peak && !marks.some(([start]) => start === peak[0]) ? [...marks, [peak[0], peak[1], NaN] as [number, number, number]] : marks;
   const found: Piece[] = [];
   let at = from;
-  for (const [start, end, activation] of [...all].sort((a, b) => a[0] - b[0])) {
-    if (start < at || end > to || end <= start) continue;
+  for (const [first, last, activation] of [...all].sort((a, b) => a[0] - b[0])) {
+    const [start, end] = [Math.max(from, first), Math.min(to, last)];
+    if (start < at || end <= start) continue;
     if (start > at) found.push({ text: text.slice(at, start), activation: null, peak: false });
-    found.push({ text: text.slice(start, end), activation, peak: peak !== null && start === peak[0] });
+    found.push({ text: text.slice(start, end), activation, peak: peak !== null && first === peak[0] });
     at = end;
   }
   if (at < to) found.push({ text: text.slice(at, to), activation: null, peak: false });

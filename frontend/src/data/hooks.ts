@@ -71,5 +71,6 @@ export const useRunInfo = (key: string | null) => useLoaded(key, () => readRun(k
 export const useThemes = (run: RunInfo) => useLoaded(run.has.themes ? run.key : null, () => readThemes(run.key));
 export const useTable = (key: string | null, name: TableName) =>
   useLoaded(key === null ? null : `${key}/${name}`, () => readTable(key!, name));
-export const useConcept = (run: RunInfo, concept: number) => useLoaded(`${run.key}/${concept}`, () => readConcept(run, concept));
+export const useConcept = (run: RunInfo, concept: number | null) =>
+  useLoaded(concept === null ? null : `${run.key}/${concept}`, () => readConcept(run, concept!));
 export const useItem = (run: RunInfo, row: number) => useLoaded(`${run.key}/${row}`, () => readItem(run, row));

@@ -1,7 +1,8 @@
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { go } from "../app/route";
 import { useNumberParam, useRun } from "../app/state";
-import { useItem, useTable } from "../data/hooks";
+import { activeIn, deepest } from "../concept/uses";
+import { useConcept, useItem, useTable } from "../data/hooks";
 import { type Table, text } from "../data/table";
 import type { ItemDetail } from "../data/types";
 import { decimal, integer, magnitude, NOT_DEFINED } from "../format";
@@ -11,7 +12,7 @@ import { CopyLink } from "../ui/CopyLink";
 import { Hint } from "../ui/Hint";
 import { Failed, Loading } from "../ui/State";
 import { Json } from "./Json";
-import { Prompt } from "./Prompt";
+import { type Activity, NO_ACTIVITY, Prompt } from "./Prompt";
 import { LongText } from "./LongText";
 import "./items.css";
 
@@ -28,8 +29,7 @@ function Shown({ item }: { item: ItemDetail }) {
   const table = useTable(run.key, "concepts.parquet");
   const from = useNumberParam("concept");
   const [pointed, setPointed] = useState<number | null>(null);
-  const marked = item.concepts.find(([concept]) => concept === (pointed ?? from));
-  const peak = marked && marked[3] !== null && marked[4] !== null ? ([marked[3], marked[4]] as [number, number]) : null;
+  const activity = useActivity(item, pointed);
   return (
     <article className="item">
       <p className="eyebrow">
@@ -60,9 +60,10 @@ function Shown({ item }: { item: ItemDetail }) {
           <h3>What the model read</h3>
           <p className="soft">
             The item’s own text is in full ink, what stands around it is dimmed.
-            {peak && ` Outlined: where concept ${marked![0]} is strongest.`}
+            {activity.tokens.length > 0 && ` Coloured: how strongly concept ${from} is active.`}
+            {activity.peak && ` Outlined: where concept ${pointed ?? from} is strongest.`}
           </p>
-          <Prompt item={item} peak={peak} />
+          <Prompt item={item} activity={activity} />
           <h3>Response</h3>
           <LongText text={item.response} none="None." />
           <h3>Expected</h3>
@@ -100,6 +101,19 @@ function Shown({ item }: { item: ItemDetail }) {
       )}
     </article>
   );
+}
+
+/** How the concept that is pointed at is active here, else the one that the item was opened from. */
+function useActivity(item: ItemDetail, pointed: number | null): Activity {
+  const run = useRun();
+  const from = useNumberParam("concept");
+  const detail = useConcept(run, from).data;
+  return useMemo(() => {
+    const named = pointed === null && detail ? activeIn(detail, item.item) : null;
+    if (named) return { peak: named.peak, tokens: named.tokens ?? [], most: deepest(detail!) };
+    const [, , , start = null, end = null] = item.concepts.find(([concept]) => concept === (pointed ?? from)) ?? [];
+    return start === null || end === null ? NO_ACTIVITY : { ...NO_ACTIVITY, peak: [start, end] };
+  }, [item, pointed, from, detail]);
 }
 
 const SALIENCY = "How strong the concept is here beside its own typical activation, from 0 to 1; a typical activation is 0.46.";

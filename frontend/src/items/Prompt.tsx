@@ -7,8 +7,19 @@ import { ActiveText } from "../ui/Tokens";
 const FIRST = 3000;
 const STEP = 12_000;
 
+/** How a concept is active in a text. */
+export interface Activity {
+  peak: [number, number] | null;
+  /** Ranges with activations; empty where only the peak is known. */
+  tokens: [number, number, number][];
+  /** The activation of the deepest colour. */
+  most: number;
+}
+
+export const NO_ACTIVITY: Activity = { peak: null, tokens: [], most: 0 };
+
 /** All that the model read, the item's own text in full ink; a window of it where it is long. */
-export function Prompt({ item, peak }: { item: ItemDetail; peak: [number, number] | null }) {
+export function Prompt({ item, activity: { peak, tokens, most } }: { item: ItemDetail; activity: Activity }) {
   const [room, setRoom] = useState(FIRST);
   const text = useMemo(() => characters(item.text ?? ""), [item]);
   const [from, to] = windowAround(text.length, item.own?.[0] ?? null, room);
@@ -20,7 +31,7 @@ export function Prompt({ item, peak }: { item: ItemDetail; peak: [number, number
   const part = (start: number, end: number, dimmed: boolean) =>
     end > start && (
       <span className={dimmed ? "around" : "own"}>
-        <ActiveText pieces={pieces(text, start, end, [], within(peak, start, end))} most={0} />
+        <ActiveText pieces={pieces(text, start, end, tokens, peak)} most={most} />
       </span>
     );
   return (
@@ -39,6 +50,3 @@ export function Prompt({ item, peak }: { item: ItemDetail; peak: [number, number
     </div>
   );
 }
-
-const within = (range: [number, number] | null, start: number, end: number) =>
-  range && range[0] >= start && range[1] <= end ? range : null;

@@ -71,6 +71,19 @@ def test_a_narrow_window_cuts_nothing_off(site, new_page, width):
     assert not wide, "\n".join(wide)
 
 
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1440, 500), (380, 760)])
+def test_views_scroll_in_their_place_and_the_page_does_not(site, new_page, width, height):
+    if site.mode == "static":
+        pytest.skip("the same page as the served one")
+    page = new_page(width=width, height=height)
+    scrolls = []
+    for view, test_id in {**VIEWS, f"compare?with={site.keys[1]}": "compare-table"}.items():
+        go_to(page, site, view, test_id)
+        if page.evaluate("document.documentElement.scrollHeight > innerHeight + 1"):
+            scrolls.append(view)
+    assert not scrolls
+
+
 def test_pickers_fold_in_a_narrow_window(site, new_page):
     page = new_page(width=380, height=760)
     page.goto(site.address("suggestions"))

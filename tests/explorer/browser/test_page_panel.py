@@ -47,6 +47,28 @@ def test_a_suggestion_leads_to_what_it_is_about(site, page):
     assert sorted(place[1] if place else "None" for place in places) == expected
 
 
+def test_an_item_shows_how_strongly_the_concept_is_active_that_it_was_opened_from(site, page):
+    concept = much_tested(site)
+    open_view(page, site.address(f"concepts?concept={concept}"), "concept-benchmarks")
+    example = (
+        page.get_by_test_id("concept-examples").get_by_test_id("example").filter(has=page.locator("mark.token")).first
+    )
+    coloured = example.locator("mark.token[style*=background]")
+    coloured.first.wait_for()
+    shown = [(mark.inner_text(), mark.get_attribute("style"), mark.get_attribute("title")) for mark in coloured.all()]
+    assert shown
+    example.get_by_role("button", name="Open item").click()
+    text = page.get_by_test_id("item-text")
+    text.locator("mark.token[style*=background]").first.wait_for()
+    marks = text.locator("mark.token[style*=background]").all()
+    whole = [(mark.inner_text(), mark.get_attribute("style"), mark.get_attribute("title")) for mark in marks]
+    # A token may begin before the item's own text, which is shown apart.
+    joined = "".join(text for text, _, _ in whole)
+    assert all(text in joined for text, _, _ in shown)
+    assert {title for _, _, title in shown} <= {title for _, _, title in whole}
+    assert page.get_by_text(f"how strongly concept {concept} is active").is_visible()
+
+
 def test_an_item_begins_at_its_top_and_the_concept_stays_where_it_was(site, page):
     concept = much_tested(site)
     open_view(page, site.address(f"concepts?concept={concept}"), "concept-benchmarks")

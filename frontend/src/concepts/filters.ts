@@ -92,7 +92,8 @@ function ofSearch(query: string, table: Table): Test | null {
 
 const lowered = new WeakMap<Column, string[]>();
 
-function searchable(table: Table): string[] {
+/** What a search looks through; made once, at the first search or before it. */
+export function searchable(table: Table): string[] {
   const column = table.columns.label!;
   const known = lowered.get(column);
   if (known) return known;

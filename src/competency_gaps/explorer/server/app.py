@@ -117,6 +117,11 @@ class _Explorer:
             await self._make(key, name)
         await self._quiet()
         with suppress(Exception):
+            # The detail that takes longest: of the concept that is active in most items.
+            sources = self._shown(key).parts.context.sources
+            await self._make(key, f"concept/{int(sources.support.argmax())}.json")
+        await self._quiet()
+        with suppress(Exception):
             await anyio.to_thread.run_sync(self._shown(key).parts.context.sources.texts.keep)
 
     async def _quiet(self) -> None:

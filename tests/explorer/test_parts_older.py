@@ -13,6 +13,7 @@ from explorer_runs import NAMES
 from competency_gaps.dictionary.of_run import dictionary_of
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.parts.older import ADDED, complete, scan
+from competency_gaps.explorer.parts.probing import probe
 from competency_gaps.explorer.parts.tables import BENCHMARK, CONCEPTS, ITEMS
 from competency_gaps.explorer.queries.registry import QUERIES, ask
 from competency_gaps.explorer.queries.subject import Subject
@@ -68,8 +69,11 @@ def test_settings_of_another_version_are_shown_as_they_are(hostile, tmp_path, re
     manifest = json.loads(path.read_text())
     manifest["settings"]["sae"] = {**manifest["settings"].get("sae", {}), "of_another_version": 3}
     path.write_text(json.dumps(manifest))
-    info = json.loads(Parts(open_run(folder), key="old", redact=redact).read("run.json"))
+    parts = Parts(open_run(folder), key="old", redact=redact)
+    info = json.loads(parts.read("run.json"))
     assert redact or ["sae.of_another_version", "3"] in info["settings"]
+    _, says = probe(parts.context, [1], "--concept", "1")
+    assert says.startswith("No new items can be generated")
 
 
 @pytest.mark.parametrize("redact", [False, True])

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import polars as pl
@@ -243,3 +244,27 @@ def test_a_query_is_not_answered_from_a_run_that_changes_meanwhile(hostile: Made
     monkeypatch.setattr(opened_module, "ask", meanwhile)
     with pytest.raises(ChangedError, match="start cgaps mcp again"):
         one.ask("overview", {}, "cgaps mcp")
+
+
+def test_what_the_other_views_need_is_made_while_nobody_asks(hostile: Made, monkeypatch):
+    (one,) = open_runs([hostile.run], hostile.dictionary)
+    read, made = Parts.read, []
+
+    def noted(self, name):
+        made.append(name)
+        return read(self, name)
+
+    monkeypatch.setattr(Parts, "read", noted)
+    monkeypatch.setattr(app_module, "QUIET", 0.0)
+    # Without the details that are made of any run, one of which may be the heaviest.
+    monkeypatch.setattr(app_module, "NEXT", ("concepts.parquet", "items.parquet"))
+    heaviest = one.run.concepts.sort("support", descending=True, maintain_order=True)["concept"][0]
+    wanted = {*app_module.FIRST, *app_module.NEXT, f"concept/{heaviest}.json"}
+    with served([one]) as client:
+        for _ in range(200):
+            client.get("/data/runs.json")
+            if wanted <= set(made):
+                break
+            time.sleep(0.05)
+    assert wanted <= set(made)
+    assert made[: len(app_module.FIRST)] == list(app_module.FIRST)

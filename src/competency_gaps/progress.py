@@ -1,86 +1,181 @@
-"""Progress on standard error: one bar per stage, with rate and time left."""
+"""Progress on standard error: bars in a terminal, plain lines elsewhere, for each stage its rate and the time left."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 from rich.progress import Task as RichTask
+from rich.table import Column
 from rich.text import Text
 
+from competency_gaps.progress_bar import (
+    Bar,
+    Clock,
+    current_line,
+    end_line,
+    minutes,
+    speed,
+    start_line,
+    stop_line,
+)
 from competency_gaps.text import visible
 
+__all__ = ["Bar", "Progress"]
 
-class _Rate(TextColumn):
-    def __init__(self) -> None:
-        super().__init__("")
-
-    def render(self, task: RichTask) -> Text:
-        speed = task.finished_speed or task.speed
-        unit = task.fields.get("unit", "")
-        return Text(f"{speed:,.0f} {unit}/s" if speed and speed >= 10 else f"{speed:.1f} {unit}/s" if speed else "")
-
-
-class Bar:
-    """One stage's bar."""
-
-    def __init__(self, progress: RichProgress, task: TaskID) -> None:
-        self._progress = progress
-        self._task = task
-
-    def advance(self, amount: float = 1) -> None:
-        """Count work that was done now."""
-        self._progress.advance(self._task, amount)
-
-    def skip(self, amount: float) -> None:
-        """Count work that an earlier run did, without letting it raise the rate."""
-        total = self._progress.tasks[self._task].total
-        if total is not None:
-            self._progress.update(self._task, total=max(0.0, total - amount))
-
-    def note(self, text: str) -> None:
-        """Show a few words after the bar."""
-        self._progress.update(self._task, note=text)
+EVERY = 20.0
+"""Seconds between two plain lines of a stage."""
+LOOK = 1.0
+"""Most seconds until it is noticed that a line is due."""
 
 
 class Progress:
-    """Makes the bars; quiet when asked, and plain lines where standard error is no terminal."""
+    """Shows stages: as bars in a terminal, as plain lines where standard error is none, not at all when quiet.
 
-    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+    A stage may hold others. Plain lines tell of each stage when it begins, every ``every`` seconds and when it ends.
+
+    Parameters
+    ----------
+    console
+        Where to; None takes standard error.
+    every
+        Seconds between two plain lines of a stage.
+    clock
+        Gives the time in seconds.
+    """
+
+    def __init__(
+        self,
+        console: Console | None = None,
+        *,
+        quiet: bool = False,
+        every: float = EVERY,
+        clock: Clock = time.monotonic,
+    ) -> None:
         self.console = console or Console(stderr=True)
         self.quiet = quiet
+        self._every, self._clock = every, clock
+        self._writing = threading.Lock()
+        self._display: RichProgress | None = None
+        """Shared by all stages that are open: a terminal has room for one."""
 
-    @contextmanager
-    def stage(self, name: str, *, total: float, unit: str) -> Iterator[Bar]:
-        """Show one stage while the body runs."""
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description:<12}"),
-            BarColumn(bar_width=28),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[unit]}"),
-            _Rate(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        with RichProgress(*columns, console=self.console, disable=self.quiet, speed_estimate_period=60) as bars:
-            task = bars.add_task(name, total=total, unit=unit, note="")
-            yield Bar(bars, task)
+    @contextlib.contextmanager
+    def stage(self, name: str, *, total: float | None = None, unit: str = "") -> Iterator[Bar]:
+        """Show one stage while the body runs.
+
+        Parameters
+        ----------
+        name
+            What is done, in lowercase.
+        total
+            Expected work; None: not known.
+        unit
+            What the work is counted in: a plural.
+        """
+        bar = Bar(name, total, unit, self._clock)
+        if self.quiet:
+            yield bar
+            return
+        with self._lines(bar) if self._plain else self._drawn(bar):
+            yield bar
 
     def say(self, text: str) -> None:
         """Print one line, unless quiet."""
-        if not self.quiet:
+        if self.quiet:
+            return
+        if self._plain:
+            self._write(visible(text))
+        else:
             self.console.print(visible(text), highlight=False, markup=False)
+
+    @property
+    def _plain(self) -> bool:
+        return not (self.console.is_interactive or self.console.is_jupyter)
+
+    def _write(self, line: str) -> None:
+        # Not by way of the console, which wraps lines. A log that is closed or full does not stop the work.
+        with self._writing, contextlib.suppress(OSError, ValueError):
+            self.console.file.write(f"{line}\n")
+            self.console.file.flush()
+
+    @contextlib.contextmanager
+    def _lines(self, bar: Bar) -> Iterator[None]:
+        """Write plain lines about a stage."""
+        self._write(start_line(bar))
+        ended = threading.Event()
+        speaker = threading.Thread(target=self._speak, args=(bar, ended), name=f"progress: {bar.name}", daemon=True)
+        speaker.start()
+        last_line = stop_line
+        try:
+            yield
+            last_line = end_line
+        finally:
+            ended.set()
+            speaker.join()
+            self._write(last_line(bar))
+
+    def _speak(self, bar: Bar, ended: threading.Event) -> None:
+        """Write a line whenever one is due, in a thread of its own: a stage may be long in a single step."""
+        spoken, done = bar.began, 0.0
+        while not ended.wait(min(LOOK, self._every)):
+            now = self._clock()
+            if now - spoken >= self._every:
+                still = bar.done == done
+                spoken, done = now, bar.done
+                self._write(current_line(bar, still=still))
+
+    @contextlib.contextmanager
+    def _drawn(self, bar: Bar) -> Iterator[None]:
+        """Draw a stage as a bar, below those of the stages that hold it."""
+        outermost = self._display is None
+        display = self._display or RichProgress(*_columns(), console=self.console)
+        self._display = display
+        task = display.add_task(bar.name, total=bar.total, bar=bar)
+        bar.on_change = lambda: display.update(task, total=bar.total, completed=bar.done)
+        try:
+            if outermost:
+                display.start()
+            yield
+            if bar.total is None:
+                display.update(task, total=1, completed=1)
+        finally:
+            bar.stop_clock()
+            display.stop_task(task)
+            if outermost:
+                self._display = None
+                display.stop()
+
+
+class _BarText(ProgressColumn):
+    """A column whose text is made from the stage's bar."""
+
+    def __init__(self, write: Callable[[Bar], str]) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._write_text = write
+
+    def render(self, task: RichTask) -> Text:
+        return Text(self._write_text(task.fields["bar"]))
+
+
+def _done_of_total(bar: Bar) -> str:
+    if bar.total is None:
+        return f"{bar.done:,.0f} {bar.unit}" if bar.done else ""
+    return f"{bar.done:,.0f}/{bar.total:,.0f} {bar.unit}"
+
+
+def _columns() -> tuple[ProgressColumn, ...]:
+    return (
+        SpinnerColumn(),
+        _BarText(lambda bar: f"{bar.name:<12}"),
+        BarColumn(bar_width=28),
+        _BarText(_done_of_total),
+        _BarText(lambda bar: "" if bar.rate is None else speed(bar.rate, bar.unit)),
+        TimeElapsedColumn(),
+        _BarText(lambda bar: "" if bar.left is None else f"{minutes(bar.left)} left"),
+        _BarText(lambda bar: bar.comment),
+    )

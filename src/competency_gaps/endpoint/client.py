@@ -116,7 +116,7 @@ def ask(
     key = read_key(endpoint.api_key_env)
     meter = Meter(cap, endpoint.prices)
     todo = requests if isinstance(requests, Collection) else list(requests)
-    with store.writing(), progress.stage("Asking", total=len(todo), unit="requests") as bar:
+    with store.writing(), progress.stage("asking", total=len(todo), unit="requests") as bar:
         run = Run(todo, endpoint, key, store, meter, bar, progress.say)
         _drive(run)
     _sum_up(run, len(todo), progress)

@@ -8,8 +8,6 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-
 from competency_gaps.endpoint.answers import AnswerStore
 from competency_gaps.endpoint.budget import Meter, Use, prompt_bound
 from competency_gaps.endpoint.completion import read_completion, read_json
@@ -136,7 +134,7 @@ class Run:
                 self._check_reached(got)
                 tries = f" ({plural(attempt + 1, 'attempt')})" if attempt else ""
                 return Answer(request.id, key, None, None, got.reason + tries, None, None, None)
-            self._bar.note(escape(f"trying again: {shorten(got.reason, 60)}"))
+            self._bar.note(f"trying again: {shorten(got.reason, 60)}")
             wait = min(self._endpoint.first_wait * 2.0**attempt, self._endpoint.longest_wait)
             if got.wait:
                 self._not_before = max(self._not_before, asyncio.get_running_loop().time() + got.wait)

@@ -134,7 +134,8 @@ def end_line(bar: Bar) -> str:
         *([speed(rate, bar.unit)] if rate is not None else []),
         *([f"{_kept(bar)} there already"] if bar.skipped else []),
     ]
-    finished = _counted(bar.done, bar.unit) if bar.done == bar.total else amount(bar, share=False)
+    whole = bar.total is not None and round(bar.done) == round(bar.total)
+    finished = _counted(bar.done, bar.unit) if whole else amount(bar, share=False)
     return f"{bar.name}: done, {finished} {took}" + (f" ({', '.join(facts)})" if facts else "")
 
 
@@ -146,7 +147,7 @@ def stop_line(bar: Bar) -> str:
 
 def amount(bar: Bar, *, share: bool = True) -> str:
     """How much is done, and of how much; a total that was exceeded was only an estimate and is left out."""
-    if bar.total is None or bar.done > bar.total:
+    if bar.total is None or round(bar.done) > round(bar.total):
         return _counted(bar.done, bar.unit)
     percent = f" ({100 * bar.done // bar.total:.0f}%)" if share and bar.total else ""
     return f"{bar.done:,.0f} of {_counted(bar.total, bar.unit)}{percent}"

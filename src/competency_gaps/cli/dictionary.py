@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from competency_gaps.errors import UserError
+
+if TYPE_CHECKING:
+    from competency_gaps.progress import Progress
 
 DictionaryArgument = Annotated[Path, typer.Argument(help="The dictionary's folder.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
@@ -44,7 +47,8 @@ def import_labels(
     from competency_gaps.dictionary.open import open_dictionary
     from competency_gaps.progress import Progress
 
-    _begin(dictionary, sae, run)
+    progress = Progress(quiet=quiet)
+    _begin(dictionary, sae, run, progress)
     opened = open_dictionary(dictionary)
     chosen = parse_concepts(concepts, opened.width) if concepts else None
     found = read(
@@ -52,7 +56,7 @@ def import_labels(
         sae_identity=opened.identity.sae,
         format=format_,
         width=opened.width,
-        progress=Progress(quiet=quiet),
+        progress=progress,
         module=module,
         concepts=chosen,
         force=force,
@@ -73,7 +77,7 @@ def import_labels(
     _print(facts)
 
 
-def _begin(dictionary: Path, sae: str | None, run: Path | None) -> None:
+def _begin(dictionary: Path, sae: str | None, run: Path | None, progress: Progress) -> None:
     """Make a new dictionary's folder, if it is none yet."""
     from competency_gaps.cli.run import sae_place
     from competency_gaps.config import SAEConfig
@@ -87,7 +91,9 @@ def _begin(dictionary: Path, sae: str | None, run: Path | None) -> None:
     elif sae is not None:
         from competency_gaps.sae.load import load_sae
 
-        write_dictionary(dictionary, load_sae(SAEConfig(**sae_place(sae)), "cpu").identity)
+        with progress.stage("loading the SAE"):
+            loaded = load_sae(SAEConfig(**sae_place(sae)), "cpu")
+        write_dictionary(dictionary, loaded.identity)
     elif not (dictionary / FILE).is_file():
         raise UserError(f"{str(dictionary)!r} is no dictionary yet: give --sae or --run, so that it can be begun.")
 
@@ -113,11 +119,12 @@ def themes(
     from competency_gaps.progress import Progress
     from competency_gaps.sae.load import load_sae
 
-    opened = open_dictionary(dictionary)
-    loaded = load_sae(SAEConfig(**sae_place(sae or str(opened.identity.sae["name"]))), "cpu")
+    opened, progress = open_dictionary(dictionary), Progress(quiet=quiet)
+    with progress.stage("loading the SAE"):
+        loaded = load_sae(SAEConfig(**sae_place(sae or str(opened.identity.sae["name"]))), "cpu")
     check_same_sae(opened.identity, loaded.identity)
     decoder = loaded.sae.W_dec.detach().float().cpu().numpy()
-    facts = make_themes(opened, decoder, Progress(quiet=quiet), fewest=fewest, most=most, seed=seed)
+    facts = make_themes(opened, decoder, progress, fewest=fewest, most=most, seed=seed)
     if json_:
         print_json({"dictionary": str(dictionary), **facts})
         return

@@ -48,7 +48,7 @@ def export(
     from competency_gaps.progress import Progress
 
     opened = open_runs(runs, dictionary)
-    done = write(opened, folder, redact=redact, progress=Progress(quiet=quiet or json_))
+    done = write(opened, folder, redact=redact, progress=Progress(quiet=quiet))
     if json_:
         facts = {"folder": str(done.folder), "files": done.files, "bytes": done.size, "runs": done.runs}
         print_json({**facts, "redacted": redact})

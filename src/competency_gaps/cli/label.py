@@ -137,7 +137,7 @@ def _without_model(dictionary: Dictionary, step: Step, concepts: list[int] | Non
     if step is Step.embedding:
         return score_by_embedding(dictionary, concepts, progress)
     total = len(dictionary.exemplars.concepts) if dictionary.has_exemplars else 0
-    with progress.stage("labels", total=total, unit="concepts") as bar:
+    with progress.stage("labelling", total=total, unit="concepts") as bar:
         return label_automatically(dictionary, concepts, bar.advance)
 
 
@@ -162,7 +162,11 @@ def _ask(
             list(wanted.values()), store, progress, lambda answer: not isinstance(parse(answer, Explanation), Failure)
         )
         return None if said is None else take_theme_names(dictionary, wanted, said, way.who)
-    asked = list(questions(dictionary, step.value, concepts, seed))  # type: ignore[arg-type]
+    with progress.stage("preparing questions", unit="questions") as bar:
+        asked = []
+        for question in questions(dictionary, step.value, concepts, seed):  # type: ignore[arg-type]
+            asked.append(question)
+            bar.advance()
     if not asked:
         raise UserError(f"--step {step}: there is nothing to ask. Collect exemplars first; scores need labels as well.")
     by_id = {one.request.id: one for one in asked}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import polars as pl
 import typer
@@ -33,12 +34,13 @@ from competency_gaps.errors import MachineError, UserError
 from competency_gaps.text import decimal, magnitude, shorten, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import numpy as np
 
     from competency_gaps.endpoint import Answer
     from competency_gaps.matching import ScopeFindings
+    from competency_gaps.matching.null import OnDraw
     from competency_gaps.progress import Progress
     from competency_gaps.runs.open import Run
 
@@ -209,23 +211,16 @@ def _embed(model: str | None) -> Callable[[Sequence[str]], np.ndarray]:
     return lambda texts: embed_texts(texts, model)
 
 
-class _draws:
-    """A bar over the draws of the null."""
+@contextlib.contextmanager
+def _draws(progress: Progress) -> Iterator[OnDraw]:
+    """Count the draws of shuffled labels; their number is known after the first."""
+    with progress.stage("comparing with shuffled labels", unit="draws") as bar:
 
-    def __init__(self, progress: Progress) -> None:
-        self._stage = progress.stage("null", total=1, unit="draws")
-        self._done = 0.0
+        def on_draw(done: int, total: int) -> None:
+            bar.expect(total)
+            bar.advance(done - bar.done)
 
-    def __enter__(self) -> Callable[[int, int], None]:
-        self._bar = self._stage.__enter__()
-        return self._step
-
-    def __exit__(self, *error: Any) -> None:
-        self._stage.__exit__(*error)
-
-    def _step(self, done: int, total: int) -> None:
-        self._bar.advance(done / total - self._done)
-        self._done = done / total
+        yield on_draw
 
 
 def _keep(write: Callable[[], Path]) -> None:

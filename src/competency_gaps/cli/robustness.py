@@ -27,9 +27,10 @@ def robustness(
     from competency_gaps.report.summary import verdict_table
     from competency_gaps.robustness import assess
 
-    opened = open_run(run)
-    found = assess(opened, Progress(quiet=quiet), against=open_run(against) if against else None, seed=seed)
-    report = write_report(opened, opened.path / "report.html")
+    opened, progress = open_run(run), Progress(quiet=quiet)
+    found = assess(opened, progress, against=open_run(against) if against else None, seed=seed)
+    with progress.stage("writing the report"):
+        report = write_report(opened, opened.path / "report.html")
     if json_:
         print_json({"run": str(opened.path), **found})
         return

@@ -89,7 +89,8 @@ def export(
         _write(part / DATA, "runs.json", as_json(_run_list(opened)))
         for one in parts:
             names = list(one.names())
-            with (progress or Progress(quiet=True)).stage("export", total=len(names), unit="parts") as bar:
+            with (progress or Progress(quiet=True)).stage("exporting", total=len(names), unit="parts") as bar:
+                bar.note(one.context.key)
                 _write_run(part / DATA, one, names, bar)
         for name, content in page.items():
             (part / name).write_bytes(_static(content) if name == "index.html" else content)

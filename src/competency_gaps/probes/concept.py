@@ -187,13 +187,15 @@ def conclude(
         progress.say(f"{plural(count, 'fresh item')} left out, excluded: {why}")
     columns = _columns(fresh, [one.concept for one in wanted])
     found, frames = [], []
-    for number, target in enumerate(wanted):
-        own = np.ones(len(fate), bool)
-        if benchmarks_of is not None:
-            own = table["benchmark"].is_in(list(benchmarks_of(target))).to_numpy()
-        one, frame = _look(table, columns[:, number], np.asarray(fate), own, target, criterion)
-        found.append(one)
-        frames.append(frame)
+    with progress.stage("testing concepts", total=len(wanted), unit="concepts") as bar:
+        for number, target in enumerate(wanted):
+            own = np.ones(len(fate), bool)
+            if benchmarks_of is not None:
+                own = table["benchmark"].is_in(list(benchmarks_of(target))).to_numpy()
+            one, frame = _look(table, columns[:, number], np.asarray(fate), own, target, criterion)
+            found.append(one)
+            frames.append(frame)
+            bar.advance()
     decided = decide(found, criterion.q)
     digits = hashlib.sha256(json.dumps([fresh.path.name, asdict(criterion)]).encode()).hexdigest()[:6]
     place = folder.with_name(f"{folder.name}-{digits}")

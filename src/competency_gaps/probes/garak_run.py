@@ -171,7 +171,7 @@ def _run(
     total = sum(len(getattr(one.probe, "prompts", ())) for one in usable) * settings.generations
     command.start_run()
     try:
-        with progress.stage("garak", total=total, unit="answers") as bar:
+        with progress.stage("attacking the model", total=total, unit="answers") as bar:
             target.advance = bar.advance
             left_out |= _attack(usable, target, settings, lm.name, bar)
         command.end_run()
@@ -190,9 +190,14 @@ def _run(
 
 def _load(names: list[str], settings: GarakSettings, progress: Progress) -> tuple[list[Usable], dict[str, str]]:
     usable, left_out = [], {}
-    for name in names:
-        random.seed(settings.seed)  # some probes draw their attacks
-        found = load_probe(name, extended=settings.extended)
+    with progress.stage("loading probes", total=len(names), unit="probes") as bar:
+        loaded = {}
+        for name in names:
+            bar.note(name)
+            random.seed(settings.seed)  # some probes draw their attacks
+            loaded[name] = load_probe(name, extended=settings.extended)
+            bar.advance()
+    for name, found in loaded.items():
         if isinstance(found, Usable):
             usable.append(found)
             for detector, why in found.missing.items():

@@ -13,7 +13,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.robustness.ablation import ablate
 from competency_gaps.robustness.agreement import agreement
 from competency_gaps.robustness.data import run_data
-from competency_gaps.robustness.heldout import check_installed, held_out
+from competency_gaps.robustness.heldout import SPLITS, check_installed, held_out
 from competency_gaps.robustness.subsample import subsample
 from competency_gaps.robustness.verdicts import (
     Verdict,
@@ -43,34 +43,29 @@ def assess(run: Run, progress: Progress, *, against: Run | None = None, seed: in
         If scikit-learn is missing.
     """
     check_installed()
-    data = run_data(run)
+    with progress.stage("reading the run"):
+        data = run_data(run)
     if not data.tested.any():
         raise UserError(
             f"{str(run.path)!r} has no tested concept (n_eff of at least {data.config.min_n_eff:g} and scores that "
             f"vary), so there is nothing whose robustness could be tested."
         )
     verdicts: list[Verdict] = []
-    figures: dict[str, Any] = {}
-    with progress.stage("robustness", total=3 + (against is not None), unit="tests") as bar:
-        bar.note("subsampling")
+    with progress.stage("subsampling"):
         draws = subsample(data, seed=seed)
-        verdicts.append(subsampling_verdict(draws))
-        bar.advance()
-        bar.note("ablation")
+    verdicts.append(subsampling_verdict(draws))
+    with progress.stage("removing items"):
         removed = ablate(data, seed=seed)
-        verdicts.append(ablation_verdict(removed))
-        bar.advance()
-        bar.note("held-out items")
-        unseen = held_out(data, seed=seed)
-        verdicts += held_out_verdicts(unseen)
-        bar.advance()
-        figures = {"subsampling": asdict(draws), "ablation": asdict(removed), "held_out": asdict(unseen)}
-        if against is not None:
-            bar.note("the other run")
+    verdicts.append(ablation_verdict(removed))
+    with progress.stage("testing on held-out items", total=SPLITS, unit="splits") as bar:
+        unseen = held_out(data, seed=seed, advance=bar.advance)
+    verdicts += held_out_verdicts(unseen)
+    figures: dict[str, Any] = {"subsampling": asdict(draws), "ablation": asdict(removed), "held_out": asdict(unseen)}
+    if against is not None:
+        with progress.stage("comparing with the other run"):
             both = agreement(run, against, data, run_data(against))
-            verdicts.append(agreement_verdict(both))
-            figures["against"] = asdict(both)
-            bar.advance()
+        verdicts.append(agreement_verdict(both))
+        figures["against"] = asdict(both)
     content = {"seed": seed, "verdicts": [asdict(one) for one in verdicts], **figures}
     write_json(run.path / FILE, finite(content))
     return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,11 +73,23 @@ def check_installed() -> None:
         raise MissingExtraError("scikit-learn", "robustness", "The prediction of failures") from error
 
 
-def held_out(data: RunData, *, splits: int = SPLITS, fits: int = FITS, seed: int = 0) -> HeldOut:
+def held_out(
+    data: RunData,
+    *,
+    splits: int = SPLITS,
+    fits: int = FITS,
+    seed: int = 0,
+    advance: Callable[[float], None] = lambda amount: None,
+) -> HeldOut:
     """Split every benchmark into halves, many times, and look on one for what the other showed.
 
     An item's domination by a list is the list's part of the item's saliency; the tenth of the other half with the
     largest part is called dominated.
+
+    Parameters
+    ----------
+    advance
+        Called after each split.
     """
     rng = np.random.default_rng(seed)
     found: dict[str, list[float]] = {name: [] for name in HeldOut.__dataclass_fields__}
@@ -97,6 +110,7 @@ def held_out(data: RunData, *, splits: int = SPLITS, fits: int = FITS, seed: int
             auc, baseline = _predict_failure(data, first, second)
             found["auc"].append(auc)
             found["auc_baseline"].append(baseline)
+        advance(1)
     return HeldOut(**{name: Interval.of(values) for name, values in found.items()})
 
 

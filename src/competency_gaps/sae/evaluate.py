@@ -63,7 +63,7 @@ def evaluate_sae(
     tokens: int,
     loss_tokens: int,
     progress: Progress,
-    name: str = "evaluation",
+    name: str = "reading texts",
 ) -> tuple[SAEFigures, Reference]:
     """Measure an SAE on texts.
 
@@ -74,8 +74,8 @@ def evaluate_sae(
     loss_tokens
         Of these, so many for the losses, which need three full passes.
     """
-    chosen = list(first_tokens(pieces, tokens))
-    statistics, reference = read_texts(lm, hook, sae, chosen, tokens=tokens, progress=progress, name=name)
+    chosen = _tokenised(pieces, tokens, progress)
+    statistics, reference = _read_pieces(lm, hook, sae, chosen, progress, name)
     losses, counted = _losses(lm, hook, sae, list(first_tokens(iter(chosen), loss_tokens)), progress)
     clean, rebuilt, zero = losses
     figures = SAEFigures(
@@ -100,10 +100,25 @@ def read_texts(
     *,
     tokens: int,
     progress: Progress,
-    name: str = "reference",
+    name: str = "reading texts",
 ) -> tuple[LatentStatistics, Reference]:
     """Statistics of an SAE's latents over texts, at most so many tokens of them; first tokens are left out."""
-    chosen = list(first_tokens(pieces, tokens))
+    return _read_pieces(lm, hook, sae, _tokenised(pieces, tokens, progress), progress, name)
+
+
+def _tokenised(pieces: Iterable[Piece], tokens: int, progress: Progress) -> list[Piece]:
+    """The first pieces, which are tokenised as they are taken."""
+    chosen = []
+    with progress.stage("tokenising texts", total=tokens, unit="tokens") as bar:
+        for piece in first_tokens(pieces, tokens):
+            chosen.append(piece)
+            bar.advance(len(piece.ids))
+    return chosen
+
+
+def _read_pieces(
+    lm: LanguageModel, hook: Hook, sae: SparseAutoencoder, chosen: list[Piece], progress: Progress, name: str
+) -> tuple[LatentStatistics, Reference]:
     statistics = LatentStatistics(sae.d_sae, sae.d_in)
     majority = MajorityToken(sae.d_sae)
     windows = _Windows(sae.d_sae)
@@ -177,7 +192,7 @@ def _losses(
         return sae.sae.decode(sae.encode(y)).to(x.device, x.dtype)
 
     totals, count = np.zeros(3), 0
-    with progress.stage("losses", total=sum(len(p.ids) for p in pieces), unit="tokens") as bar:
+    with progress.stage("measuring losses", total=sum(len(p.ids) for p in pieces), unit="tokens") as bar:
         for batch in plan_batches([len(p.ids) for p in pieces], BATCH_TOKENS // 2):
             rows = [pieces[i] for i in batch]
             ids = torch.from_numpy(pad([p.ids for p in rows], lm.pad_id)).to(lm.device)

@@ -64,7 +64,11 @@ def evaluated(
     log = next((path for path, status in logs.items() if status == "success"), None)
     if log is None:
         progress.say(f"{choice.name}: Inspect evaluates {source.name}" + (", going on with its log" if logs else ""))
-        with registered(lm, config.generation, config.batch_tokens) as name, _own_logging():
+        with (
+            progress.stage("evaluating with Inspect"),
+            registered(lm, config.generation, config.batch_tokens) as name,
+            _own_logging(),
+        ):
             log = _evaluate(source, name, choice.limit, place, next(iter(logs), None))
     read = LogSource(path=log, format="inspect", scorer=source.scorer, metric=source.metric)
     return choice.model_copy(update={"source": read})

@@ -103,7 +103,7 @@ def collect_exemplars(
     gathered = Gathered(folder, sae.d_sae, settings.top, 2 * settings.spread, settings.pool, settings.seed)
     if gathered.begin({**made_of, **asdict(settings)}):
         progress.say(f"Going on after {gathered.done.tokens:,} tokens")
-    with progress.stage("exemplars", total=settings.tokens, unit="tokens") as bar:
+    with progress.stage("collecting exemplars", total=settings.tokens, unit="tokens") as bar:
         bar.skip(gathered.done.tokens)
         saved = time.monotonic()
         for chunk in _chunks(first_tokens(pieces, settings.tokens), gathered.done.texts):
@@ -126,13 +126,14 @@ def _finish(
     settings: ExemplarSettings,
     progress: Progress,
 ) -> Collected:
-    top, pool, tokens = gathered.top.rows(), gathered.pool.rows(), gathered.tokens()
-    spread = without(choose_spread(gathered.spread.rows(), settings.spread), top)
-    with progress.stage("negatives", total=sae.d_sae, unit="concepts") as bar:
+    with progress.stage("choosing negatives", total=sae.d_sae, unit="concepts") as bar:
+        top, pool, tokens = gathered.top.rows(), gathered.pool.rows(), gathered.tokens()
+        spread = without(choose_spread(gathered.spread.rows(), settings.spread), top)
         negatives = find_negatives(
             Candidates.join([top, spread]), pool, tokens, _embedding(lm), settings.negatives, bar.advance
         )
-    write_exemplars(folder, top, spread, negatives, pool, tokens, lm.tokenizer, progress)
+    with progress.stage("writing exemplars"):
+        write_exemplars(folder, top, spread, negatives, pool, tokens, lm.tokenizer, progress)
     done = gathered.done
     gathered.remove()
     return Collected(done.texts, done.tokens, done.windows, len(np.unique(top.concept)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from competency_gaps.model.load import LanguageModel
+from competency_gaps.progress import Progress
 from competency_gaps.sae.load import SparseAutoencoder
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ CHUNK_ELEMENTS = 16_000_000
 _FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f")
 
 
-def logit_lens(lm: LanguageModel, sae: SparseAutoencoder, count: int = 10) -> pl.DataFrame | None:
+def logit_lens(
+    lm: LanguageModel, sae: SparseAutoencoder, count: int = 10, progress: Progress | None = None
+) -> pl.DataFrame | None:
     """Read each decoder direction through the final norm's gain and the unembedding (logit lens, nostalgebraist 2020).
 
     ``logits_c = W_U (gain * d_c / |d_c|)``, less their mean over the vocabulary: a norm's scale of a token and a shift
@@ -44,12 +47,14 @@ def logit_lens(lm: LanguageModel, sae: SparseAutoencoder, count: int = 10) -> pl
     vocabulary = min(len(lm.tokenizer), len(unembedding))
     step = max(1, CHUNK_ELEMENTS // len(unembedding))
     parts = []
-    with torch.inference_mode():
+    stage = (progress or Progress(quiet=True)).stage("finding promoted tokens", total=len(decoder), unit="concepts")
+    with torch.inference_mode(), stage as bar:
         for start in range(0, len(directions), step):
             logits = directions[start : start + step] @ unembedding[:vocabulary].T
             logits -= logits.mean(dim=1, keepdim=True)
             high, low = logits.topk(count, dim=1), logits.topk(count, dim=1, largest=False)
             parts.append((high.indices.cpu(), high.values.cpu(), low.indices.cpu(), low.values.cpu()))
+            bar.advance(len(logits))
     promoted, up, suppressed, down = (torch.cat(one) for one in zip(*parts, strict=True))
     alive = (norms[:, 0] > 0).cpu().tolist()
     return pl.DataFrame(

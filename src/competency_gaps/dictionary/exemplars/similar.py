@@ -44,7 +44,7 @@ def similar_concepts(sae: SparseAutoencoder, count: int = 10, progress: Progress
     norms = norms.clamp_min(1e-30)
     step = max(1, CHUNK_ELEMENTS // len(decoder))
     near, cosine = [], []
-    stage = (progress or Progress(quiet=True)).stage("similar", total=len(decoder), unit="concepts")
+    stage = (progress or Progress(quiet=True)).stage("finding similar concepts", total=len(decoder), unit="concepts")
     with torch.inference_mode(), stage as bar:
         for start in range(0, len(decoder), step):
             block = decoder[start : start + step]

@@ -221,7 +221,7 @@ def _windows(tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, progress: P
     ids = np.unique(tokens[tokens >= 0])
     single = dict(zip(ids.tolist(), tokenizer.batch_decode([[int(i)] for i in ids]), strict=True))
     rows = []
-    with progress.stage("texts", total=len(tokens), unit="windows") as bar:
+    with progress.stage("decoding windows", total=len(tokens), unit="windows") as bar:
         for start in range(0, len(tokens), DECODE):
             part = [row[row >= 0].tolist() for row in tokens[start : start + DECODE]]
             for held, text in zip(part, tokenizer.batch_decode(part), strict=True):

@@ -146,7 +146,7 @@ def _download(http: Http, names: list[_Listed], folder: Path, network: Network, 
     failed: list[str] = []
     pool = ThreadPoolExecutor(network.workers)
     try:
-        with progress.stage("fetch", total=len(names), unit="files") as bar:
+        with progress.stage("fetching labels", total=len(names), unit="files") as bar:
             for failure in pool.map(fetch, names):
                 failed += [failure] if failure else []
                 bar.advance()

@@ -59,7 +59,7 @@ def read_delphi(path: Path, module: str | None, progress: Progress) -> Reading:
         if other != module:
             reading.leave_out(folder.name, "label of another module", other, count)
     chosen = sorted((int(match.group(2)), file) for match, file in found if match.group(1) == module)
-    with progress.stage("labels", total=len(chosen), unit="files") as bar:
+    with progress.stage("reading labels", total=len(chosen), unit="files") as bar:
         for index, file in chosen:
             text, known = _explanation(file, reading)
             if known:

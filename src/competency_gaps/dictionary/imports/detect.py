@@ -142,7 +142,8 @@ def _read(path: Path, format: str, module: str | None, progress: Progress) -> Re
         return neuronpedia.read_export(path, progress)
     if format == "delphi":
         return delphi.read_delphi(path, module, progress)
-    return json_file.read_json(path) if format == "json" else tables.read_table(path)
+    with progress.stage("reading labels"):
+        return json_file.read_json(path) if format == "json" else tables.read_table(path)
 
 
 def _fetch(

@@ -59,7 +59,7 @@ def fetch_features(
     reading = Reading(KIND)
     reading.stated.add_neuronpedia(model, source)
     answers: dict[int, dict[str, Any]] = {}
-    with progress.stage("fetch", total=len(concepts), unit="concepts") as bar:
+    with progress.stage("fetching labels", total=len(concepts), unit="concepts") as bar:
         missing = []
         for concept in dict.fromkeys(concepts):
             kept = _kept(_place(folder, concept), concept)

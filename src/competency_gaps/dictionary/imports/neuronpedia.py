@@ -56,7 +56,7 @@ def read_batches(explanations: list[Path], features: list[Path], sources: list[P
     for file in sources:
         for _, row in json_lines(file, reading):
             reading.stated.add_source(row)
-    with progress.stage("labels", total=len(explanations) + len(features), unit="files") as bar:
+    with progress.stage("reading labels", total=len(explanations) + len(features), unit="files") as bar:
         for file in explanations:
             for place, row in json_lines(file, reading):
                 reading.stated.add_neuronpedia(row.get("modelId"), row.get("layer"))

@@ -69,7 +69,7 @@ def score_by_embedding(
             stored += len(waiting)
             waiting.clear()
 
-    with progress.stage("scores", total=len(vectors.rows), unit="windows") as bar:
+    with progress.stage("scoring labels", total=len(vectors.rows), unit="windows") as bar:
         saved = time.monotonic()
         try:
             for start in range(0, len(tasks), CHUNK):

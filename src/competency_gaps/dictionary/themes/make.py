@@ -44,13 +44,12 @@ def make_themes(
         known[dictionary.exemplars.concepts] = True
         use &= known
     labels = dictionary.shown()["label"].to_list()
-    with progress.stage("themes", total=3, unit="steps") as bar:
+    with progress.stage("embedding labels"):
         embedded = _embedded(labels)
-        bar.advance(1)
+    with progress.stage("describing concepts"):
         features = theme_features(decoder, firing, embedded, use=use, seed=seed)
-        bar.advance(1)
+    with progress.stage("grouping concepts"):
         found = find_themes(features, seed=seed, fewest=fewest, most=most)
-        bar.advance(1)
     table = theme_table(found, use)
     of = [(table[level].fill_null(-1).to_numpy()) for level in ("theme", "subtheme")]
     names = name_table(automatic_names(labels, *of), table)

@@ -94,7 +94,7 @@ def cache_activations(
     chosen = choose_tokens(pieces, template_share=config.template_share, seed=config.seed)
     shards: list[Path] = []
     total = 0
-    with progress.stage("activations", total=config.tokens, unit="tokens") as bar:
+    with progress.stage("computing activations", total=config.tokens, unit="tokens") as bar:
         for number, group in enumerate(_groups(chosen, config.tokens)):
             path = folder / f"shard-{number:05d}.safetensors"
             size = sum(int(keep.sum()) for _, keep in group)

@@ -49,7 +49,7 @@ def write_card(
             tokens=config.heldout_tokens,
             loss_tokens=LOSS_TOKENS,
             progress=progress,
-            name="held-out",
+            name="reading held-out texts",
         )
         reference.write(out / REFERENCE_FILE)
         figures |= {f"heldout_{key}": value for key, value in measured.as_dict().items()}
@@ -70,7 +70,7 @@ def dead_share(sae: SparseAutoencoder, cache: ActivationCache, progress: Progres
 
     fired = np.zeros(sae.d_sae, dtype=bool)
     seen, wanted = 0, min(DEAD_TOKENS, cache.tokens)
-    with progress.stage("dead latents", total=wanted, unit="tokens") as bar, torch.inference_mode():
+    with progress.stage("counting dead latents", total=wanted, unit="tokens") as bar, torch.inference_mode():
         for rows in cache.in_order(4096):
             fired |= (sae.encode(rows[: wanted - seen]) > 0).any(dim=0).cpu().numpy()
             seen += len(rows[: wanted - seen])

@@ -58,5 +58,5 @@ def test_bad_datasets(tmp_path, saved):
 
 def test_without_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(MissingExtraError, match=r"competency-gaps\[hub\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[hub\]"):
         load("x/y")

@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import os
 import subprocess
@@ -79,9 +80,43 @@ def test_bad_families_and_difficulties(monkeypatch):
         load("chain_sum", difficulty={"min_terms": 5, "max_terms": 2})
     with pytest.raises(UserError, match=r"only 2 different answers.*Lower 'options'"):
         load("ransom_note", size=20, options=3, distractors="labels")
-    monkeypatch.setitem(sys.modules, "reasoning_gym", None)
-    with pytest.raises(MissingExtraError, match=r"competency-gaps\[reasoning-gym\]"):
-        load("chain_sum")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cellpylib") is not None, reason="cellpylib is installed")
+@pytest.mark.skipif(importlib.util.find_spec("magiccube") is not None, reason="magiccube is installed")
+def test_absent_packages_count_only_for_the_families_that_use_them(tmp_path):
+    """A package with the shape of reasoning-gym: one family uses cellpylib, which is absent, and one does not."""
+    (tmp_path / "reasoning_gym").mkdir()
+    (tmp_path / "reasoning_gym" / "__init__.py").write_text(
+        "import random, cellpylib as cpl, numpy\nfrom magiccube.cube import Cube, Move\n"
+        "def plain(): return random.Random(3).random()\n"
+        "def evolve(moves: list[Move] | None = None): return cpl.evolve(Cube, 3)\n"
+    )
+    code = """
+import sys
+from competency_gaps.benchmarks.generate import import_reasoning_gym
+gym = import_reasoning_gym(sys.argv[1])
+assert 0 < gym.plain() < 1
+try:
+    gym.evolve()
+except ModuleNotFoundError as error:
+    print(error.name)
+print(sorted(name for name in sys.modules if name.partition('.')[0] in ('cellpylib', 'magiccube')))
+try:
+    import cellpylib
+except ModuleNotFoundError:
+    print('absent again')
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["cellpylib", "[]", "absent again"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cellpylib") is not None, reason="cellpylib is installed")
+def test_a_family_that_needs_an_absent_package_says_which():
+    with pytest.raises(
+        MissingExtraError, match=r"family 'game_of_life' needs the package 'cellpylib'.*reasoning-gym\]"
+    ):
+        load("game_of_life", size=3)
 
 
 def test_options_of_a_family():

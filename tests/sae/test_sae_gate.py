@@ -100,7 +100,9 @@ def small(config, sae: dict) -> dict:
 
 def rescaled(source, folder, factor: float):
     """The same SAE for activations ``factor`` times as large: what a wrong normalisation amounts to."""
-    sae = load_sae(SAEConfig(folder=source), "cpu").sae
+    from sae_lens import SAE
+
+    sae = SAE.load_from_disk(source)
     with torch.no_grad():
         sae.b_dec.mul_(factor)
         sae.threshold.mul_(factor)

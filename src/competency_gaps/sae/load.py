@@ -1,4 +1,4 @@
-"""Load a sparse autoencoder with SAELens, whatever its architecture."""
+"""Load a sparse autoencoder: the plain ones of a folder by themselves, all others with SAELens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from competency_gaps.config import SAEConfig
 from competency_gaps.embedded import embedded_sae
@@ -18,11 +18,34 @@ if TYPE_CHECKING:
     from sae_lens import SAE
 
 
+class Autoencoder(Protocol):
+    """What is asked of an SAE's arithmetic: SAELens' SAEs and :class:`~competency_gaps.sae.threshold.ThresholdSAE`."""
+
+    W_enc: torch.Tensor
+    """(d_in, d_sae)."""
+    W_dec: torch.Tensor
+    """(d_sae, d_in)."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the weights."""
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """Latents of activations: (tokens, d_in) -> (tokens, d_sae)."""
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Activations rebuilt from latents: (tokens, d_sae) -> (tokens, d_in)."""
+
+
 @dataclass(frozen=True)
 class SparseAutoencoder:
     """A loaded SAE with what identifies it."""
 
-    sae: SAE[Any]
+    sae: Autoencoder
     name: str
     """Folder, or ``release/id``."""
     hook_name: str
@@ -37,15 +60,15 @@ class SparseAutoencoder:
     @property
     def d_in(self) -> int:
         """Width of the activations it reads."""
-        return int(self.sae.cfg.d_in)
+        return int(self.identity["d_in"])
 
     @property
     def d_sae(self) -> int:
         """Number of latents."""
-        return int(self.sae.cfg.d_sae)
+        return int(self.identity["d_sae"])
 
     def encode(self, activations: torch.Tensor) -> torch.Tensor:
-        """Latents of activations, by SAELens itself.
+        """Latents of activations.
 
         Normalisation and the decoder's bias belong to this step, so nothing is applied before it.
 
@@ -67,55 +90,65 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
     Raises
     ------
     MissingExtraError
-        If sae-lens is not installed.
+        If the SAE needs sae-lens, which is not installed.
     UserError
         If there is no such folder, release or id, or it says no hook and none is configured.
     """
-    try:
-        from sae_lens import SAE
-    except ImportError as error:
-        raise MissingExtraError("sae-lens", "run", "Loading an SAE") from error
     folder: Path | None = None
     if config.folder is not None:
-        text = str(config.folder)
-        folder = embedded_sae(text) if text.startswith("embedded:") else Path(text).expanduser()
-        name = text
-        sae = _from_folder(SAE, folder, name, str(device), config.dtype)
+        name = str(config.folder)
+        folder = embedded_sae(name) if name.startswith("embedded:") else Path(name).expanduser()
+        sae, settings, metadata = _from_folder(folder, name, str(device), config.dtype)
     else:
         name = f"{config.release}/{config.id}"
-        sae = _from_release(SAE, config, str(device))
-    sae.eval()
-    if sae.cfg.architecture() == "temporal":
+        sae, settings, metadata = _taken_apart(_from_release(config, str(device)))
+    if settings["architecture"] == "temporal":
         raise UserError(
             f"SAE {name!r} is temporal: its latents depend on the tokens before, but spans are encoded token by token. "
             f"Use an SAE of another architecture."
         )
-    # Hooks give heads joined (see ``model.hooks.captured``), and SAELens' reshaping would join tokens as well.
-    sae.turn_off_forward_pass_hook_z_reshaping()
-    metadata = sae.cfg.metadata
-    # SAELens' metadata answers null to any name, so each name is checked against the file's keys.
-    known = dict(metadata.items())
-    hook_name = config.hook_name or known.get("hook_name") or known.get("hf_hook_name")
+    hook_name = config.hook_name or metadata.get("hook_name") or metadata.get("hf_hook_name")
     if not hook_name:
         raise UserError(f"SAE {name!r} does not say where its activations come from: set sae.hook_name.")
     identity = {
         "name": name,
-        "architecture": sae.cfg.architecture(),
-        "d_in": int(sae.cfg.d_in),
-        "d_sae": int(sae.cfg.d_sae),
+        "architecture": settings["architecture"],
+        "d_in": int(settings["d_in"]),
+        "d_sae": int(settings["d_sae"]),
         "dtype": config.dtype,
         "hook_name": hook_name,
-        "model_name": known.get("model_name"),
-        "neuronpedia_id": known.get("neuronpedia_id"),
+        "model_name": metadata.get("model_name"),
+        "neuronpedia_id": metadata.get("neuronpedia_id"),
         "weights_sha256": weights_hash(sae),
         # Everything in the SAE's file that changes its arithmetic: normalisation, k, bias handling.
-        "settings_sha256": _settings_hash(sae),
+        "settings_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest(),
     }
-    return SparseAutoencoder(sae, name, str(hook_name), known.get("prepend_bos"), folder, identity)
+    return SparseAutoencoder(sae, name, str(hook_name), metadata.get("prepend_bos"), folder, identity)
 
 
-def _from_folder(loader: type[SAE[Any]], folder: Path, name: str, device: str, dtype: str) -> SAE[Any]:
+def _saelens() -> type[SAE[Any]]:
+    try:
+        from sae_lens import SAE
+    except ImportError as error:
+        raise MissingExtraError("sae-lens", "run", "Loading this SAE") from error
+    return SAE
+
+
+def _taken_apart(sae: SAE[Any]) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """An SAE of SAELens, its settings, and its metadata."""
+    sae.eval()
+    # Hooks give heads joined (see ``model.hooks.captured``), and SAELens' reshaping would join tokens as well.
+    sae.turn_off_forward_pass_hook_z_reshaping()
+    settings = {key: value for key, value in sae.cfg.to_dict().items() if key not in ("metadata", "device")}
+    # SAELens' metadata answers None to any name, so it is made a plain dictionary.
+    return sae, settings, dict(sae.cfg.metadata.items())
+
+
+def _from_folder(folder: Path, name: str, device: str, dtype: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """The SAE of a folder, its settings, and its metadata."""
     from safetensors import SafetensorError
+
+    from competency_gaps.sae import threshold
 
     for file in ("cfg.json", "sae_weights.safetensors"):
         if not (folder / file).is_file():
@@ -124,12 +157,17 @@ def _from_folder(loader: type[SAE[Any]], folder: Path, name: str, device: str, d
                 f"with cfg.json and sae_weights.safetensors."
             )
     try:
-        return loader.load_from_disk(folder, device=device, dtype=dtype)
-    except (KeyError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
+        config = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
+        if threshold.is_threshold_sae(config):
+            sae = threshold.read_threshold_sae(folder, config, device=device, dtype=dtype)
+            return sae, threshold.settings(config, dtype), config["metadata"]
+        return _taken_apart(_saelens().load_from_disk(folder, device=device, dtype=dtype))
+    except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
         raise UserError(f"SAE {name!r} cannot be loaded: {_short(error)}") from error
 
 
-def _from_release(loader: type[SAE[Any]], config: SAEConfig, device: str) -> SAE[Any]:
+def _from_release(config: SAEConfig, device: str) -> SAE[Any]:
+    loader = _saelens()
     from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
 
     directory = get_pretrained_saes_directory()
@@ -144,11 +182,6 @@ def _from_release(loader: type[SAE[Any]], config: SAEConfig, device: str) -> SAE
         return loader.from_pretrained(release, sae_id, device=device, dtype=config.dtype)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise UserError(f"SAE {release}/{sae_id} cannot be loaded: {_short(error)}") from error
-
-
-def _settings_hash(sae: SAE[Any]) -> str:
-    settings = {key: value for key, value in sae.cfg.to_dict().items() if key not in ("metadata", "device")}
-    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _short(error: BaseException) -> str:

@@ -151,7 +151,7 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
     choices = [settled(choice, config.model) for choice in config.benchmarks]
     check_names(choices)
     ready = {one.name: load_benchmark(one) for one in choices if not asks_the_model(one)}
-    pair = pair or load_pair(config.model, config.sae)
+    pair = pair or load_pair(config.model, config.sae, progress=progress)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
     suite = [ready.get(one.name) or load_benchmark(evaluated(one, lm, config, folder, progress)) for one in choices]
     suite = [

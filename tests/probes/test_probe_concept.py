@@ -141,7 +141,7 @@ def test_killed_probe_goes_on_and_ends_in_the_same(copy, monkeypatch):
     shutil.rmtree(copy.path / "probes")
     assert probe_generated(copy, chosen, Criterion(), QUIET, items=40).as_dict() == resumed
 
-    def never(*arguments):
+    def never(*arguments, **options):
         raise AssertionError("a finished probe needs no model")
 
     monkeypatch.setattr("competency_gaps.pipeline.load_pair", never)

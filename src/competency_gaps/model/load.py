@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from competency_gaps.config import ModelConfig
 from competency_gaps.embedded import embedded_model
 from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.progress import Progress
 
 if TYPE_CHECKING:
     import torch
@@ -49,8 +50,13 @@ class LanguageModel:
         return int(usable[0]) if usable else 0
 
 
-def load_model(config: ModelConfig) -> LanguageModel:
+def load_model(config: ModelConfig, *, progress: Progress | None = None) -> LanguageModel:
     """Load the model that a configuration names.
+
+    Parameters
+    ----------
+    progress
+        Shows the download of an embedded model.
 
     Raises
     ------
@@ -64,7 +70,7 @@ def load_model(config: ModelConfig) -> LanguageModel:
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "run", "Running a model") from error
-    source, extra = _source(config.name)
+    source, extra = _source(config.name, progress)
     device = _device(config.device)
     dtype = _dtype(config.dtype, device)
     common = {"revision": config.revision, "trust_remote_code": config.trust_remote_code, **extra}
@@ -102,9 +108,9 @@ def text_config(model: PreTrainedModel) -> Any:
     return config.get_text_config() if hasattr(config, "get_text_config") else config
 
 
-def _source(name: str) -> tuple[str, dict[str, str]]:
+def _source(name: str, progress: Progress | None) -> tuple[str, dict[str, str]]:
     if name.startswith("embedded:"):
-        file = embedded_model(name)
+        file = embedded_model(name, progress)
     elif name.endswith(".gguf"):
         file = Path(name).expanduser()
         if not file.is_file():

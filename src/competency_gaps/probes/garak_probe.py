@@ -42,7 +42,7 @@ def probe_with_garak(
     from competency_gaps import pipeline
     from competency_gaps.sae.pair import load_pair
 
-    pair = load_pair(model, sae)
+    pair = load_pair(model, sae, progress=progress)
     outcome = run_garak(pair.lm, settings, out / FOLDER, progress, token_budget=batch_tokens)
     benchmarks, empty = _benchmarks(outcome.report, progress)
     config = RunConfig(model=model, sae=sae, benchmarks=benchmarks, span=span, batch_tokens=batch_tokens)

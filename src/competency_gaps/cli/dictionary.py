@@ -134,15 +134,20 @@ def themes(
 def name(
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     dictionary: DictionaryArgument,
+    quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Put a dictionary on a finished run: labels, themes and their statistics. Needs no torch."""
     from competency_gaps.cli.output import print_json
+    from competency_gaps.progress import Progress
     from competency_gaps.report import write_report
     from competency_gaps.runs.naming import name_finished_run
 
-    named = name_finished_run(run, dictionary)
-    report = write_report(named, named.path / "report.html")
+    progress = Progress(quiet=quiet)
+    with progress.stage("naming concepts"):
+        named = name_finished_run(run, dictionary)
+    with progress.stage("writing the report"):
+        report = write_report(named, named.path / "report.html")
     if json_:
         print_json({"run": str(run), "dictionary": named.manifest["dictionary"], "report": str(report)})
         return

@@ -56,7 +56,7 @@ def exemplars(
     found: dict[str, Any] = {"dictionary": str(out)}
     if not logits_only:
         found |= _collect(pair, texts, run, out, settings, context, progress)
-    found["promoted_tokens"] = _logits(pair, out)
+    found["promoted_tokens"] = _logits(pair, out, progress)
     found["similar_concepts"] = _similar(pair, out, progress)
     if json_:
         print_json(found)
@@ -132,12 +132,12 @@ def _collect(
     }
 
 
-def _logits(pair: Pair, out: Path) -> str:
+def _logits(pair: Pair, out: Path, progress: Progress) -> str:
     from competency_gaps.dictionary.exemplars.logits import FILE, logit_lens
     from competency_gaps.dictionary.folder import write_dictionary
     from competency_gaps.files import write_atomic
 
-    table = logit_lens(pair.lm, pair.sae)
+    table = logit_lens(pair.lm, pair.sae, progress=progress)
     if table is None:
         return "none: the SAE does not write to the residual stream"
     write_dictionary(out, pair.sae.identity, pair.lm.identity)

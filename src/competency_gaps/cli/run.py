@@ -23,6 +23,7 @@ from competency_gaps.cli.endpoints import (
 )
 from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.errors import UserError
+from competency_gaps.progress import Progress
 
 
 def run(
@@ -83,8 +84,9 @@ def run(
 ) -> None:
     """Audit a model: benchmarks and an SAE in, a run folder and a report out."""
     chosen = {"metric": metric, "filter": filter_, "scorer": scorer}
-    tasks = _tasks(task, include_path, num_fewshot, chosen)
-    entries = tasks + _logs(log, chosen, format_, field, also_tasks=bool(tasks))
+    progress = Progress(quiet=quiet)
+    tasks = _tasks(task, include_path, num_fewshot, chosen, progress)
+    entries = tasks + _logs(log, chosen, format_, field, progress, also_tasks=bool(tasks))
     if config and (model or sae or benchmark or entries):
         raise UserError(
             "give either a configuration file, or --model and --sae with --benchmark, --task or --log; change a file "
@@ -134,11 +136,12 @@ def execute(config: RunConfig, out: Path | None, *, quiet: bool, json_: bool) ->
     """Run, write the report, and say where it is."""
     from competency_gaps import pipeline
     from competency_gaps.cli.output import print_json, run_document
-    from competency_gaps.progress import Progress
     from competency_gaps.report import print_summary, write_report
 
-    made = pipeline.run(config, out, Progress(quiet=quiet), shlex.join(["cgaps", *sys.argv[1:]]))
-    report = write_report(made, made.path / "report.html")
+    progress = Progress(quiet=quiet)
+    made = pipeline.run(config, out, progress, shlex.join(["cgaps", *sys.argv[1:]]))
+    with progress.stage("writing the report"):
+        report = write_report(made, made.path / "report.html")
     if json_:
         print_json({**run_document(made), "report": str(report)})
         return
@@ -191,7 +194,11 @@ def _benchmark(text: str) -> dict[str, Any]:
 
 
 def _tasks(
-    tasks: list[str] | None, include_path: Path | None, num_fewshot: int | None, chosen: dict[str, str | None]
+    tasks: list[str] | None,
+    include_path: Path | None,
+    num_fewshot: int | None,
+    chosen: dict[str, str | None],
+    progress: Progress,
 ) -> list[dict[str, Any]]:
     """What ``--task`` names, each single task a benchmark of its own, with the choices that its harness knows."""
     if not tasks:
@@ -201,7 +208,8 @@ def _tasks(
         return []
     from competency_gaps.tasks import task_entries
 
-    entries = task_entries(tasks, include_path=include_path, num_fewshot=num_fewshot)
+    with progress.stage("looking for tasks"):
+        entries = task_entries(tasks, include_path=include_path, num_fewshot=num_fewshot)
     for entry in entries:
         known = ("metric", "filter") if entry["source"]["harness"] == "lm_eval" else ("metric", "scorer")
         entry["source"] |= {name: chosen[name] for name in known if chosen[name] is not None}
@@ -213,6 +221,7 @@ def _logs(
     chosen: dict[str, str | None],
     format_: str | None,
     fields: list[str] | None,
+    progress: Progress,
     *,
     also_tasks: bool,
 ) -> list[dict[str, Any]]:
@@ -225,11 +234,12 @@ def _logs(
         return []
     from competency_gaps.logs.entries import log_entries
 
-    return log_entries(
-        logs,
-        metric=chosen["metric"],
-        filter_=chosen["filter"],
-        scorer=chosen["scorer"],
-        format_=format_,
-        fields=fields or [],
-    )
+    with progress.stage("looking for benchmarks in logs"):
+        return log_entries(
+            logs,
+            metric=chosen["metric"],
+            filter_=chosen["filter"],
+            scorer=chosen["scorer"],
+            format_=format_,
+            fields=fields or [],
+        )

@@ -47,25 +47,30 @@ def probe_with_garak(
     benchmarks, empty = _benchmarks(outcome.report, progress)
     config = RunConfig(model=model, sae=sae, benchmarks=benchmarks, span=span, batch_tokens=batch_tokens)
     run = pipeline.run(config, out, progress, command, pair)
-    return run, write_vulnerabilities(run, {**_facts(outcome, settings, pair.lm), "families_without_items": empty})
+    facts = {**_facts(outcome, settings, pair.lm), "families_without_items": empty}
+    with progress.stage("testing families and tags"):
+        return run, write_vulnerabilities(run, facts)
 
 
 def _benchmarks(report: Path, progress: Progress) -> tuple[list[BenchmarkConfig], dict[str, str]]:
     """A benchmark per probe family; and families that give no item (empty attacks, images), with the reason."""
     benchmarks, empty = [], {}
-    for part in find_parts(report, "garak"):
-        one = BenchmarkConfig(
-            name=part.benchmark,
-            source=LogSource(path=report, format="garak", benchmark=part.benchmark),
-            scope=f"attacks of garak's family {part.benchmark}; 1 = the model held",
-        )
-        try:
-            load_benchmark(one)
-        except UserError as error:
-            empty[part.benchmark] = str(error)
-            progress.say(f"left out the family {part.benchmark}: {error}")
-        else:
-            benchmarks.append(one)
+    parts = find_parts(report, "garak")
+    with progress.stage("reading garak's report", total=len(parts), unit="benchmarks") as bar:
+        for part in parts:
+            one = BenchmarkConfig(
+                name=part.benchmark,
+                source=LogSource(path=report, format="garak", benchmark=part.benchmark),
+                scope=f"attacks of garak's family {part.benchmark}; 1 = the model held",
+            )
+            try:
+                load_benchmark(one)
+            except UserError as error:
+                empty[part.benchmark] = str(error)
+                progress.say(f"left out the family {part.benchmark}: {error}")
+            else:
+                benchmarks.append(one)
+            bar.advance()
     if not benchmarks:
         raise UserError(f"{report} gives no item to read: {next(iter(empty.values()), 'no probe was answered')}")
     return benchmarks, empty

@@ -31,15 +31,18 @@ def load_pair(model: ModelConfig, sae: SAEConfig, *, progress: Progress | None =
     Parameters
     ----------
     progress
-        Shows the download of an embedded model.
+        Shows the loading, and the download of an embedded model; None: quiet.
 
     Raises
     ------
     UserError
         If one cannot be loaded, or the SAE reads another width.
     """
-    lm = load_model(model, progress=progress)
-    loaded = load_sae(sae, lm.device)
+    progress = progress or Progress(quiet=True)
+    with progress.stage("loading the model"):
+        lm = load_model(model, progress=progress)
+    with progress.stage("loading the SAE"):
+        loaded = load_sae(sae, lm.device)
     hook = resolve_hook(lm.model, loaded.hook_name)
     width = hook_width(lm, hook)
     if width != loaded.d_in:

@@ -44,7 +44,8 @@ def train_sae(config: TrainingConfig, out: Path, progress: Progress) -> Path:
         raise MissingExtraError("sae-lens", "run", "Training an SAE") from error
     from competency_gaps.sae.training.card import write_card
 
-    lm = load_model(config.model, progress=progress)
+    with progress.stage("loading the model"):
+        lm = load_model(config.model, progress=progress)
     hook = resolve_hook(lm.model, config.hook_name)
     bos_id = resolve_bos(lm.tokenizer, config.model.bos, sae_prepends=True)
     width = hook_width(lm, hook)

@@ -34,6 +34,7 @@ from competency_gaps.cli import (
 from competency_gaps.cli import mcp as mcp_command
 from competency_gaps.cli import probe as probe_command
 from competency_gaps.cli import run as run_command
+from competency_gaps.cli import sae as sae_command
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.text import visible
 
@@ -49,6 +50,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("run")(run_command.run)
+app.command("sae")(sae_command.sae)
 app.command("inspect-log")(inspect_log.inspect_log)
 app.command("show")(read.show)
 app.command("concept")(read.concept)

@@ -1,0 +1,213 @@
+"""SAELens' directory of public SAEs, read without importing SAELens, whose import takes seconds."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.errors import MissingExtraError, UserError, nearest
+
+PLACES = {
+    "resid_post": "residual stream after a layer",
+    "resid_pre": "residual stream before a layer",
+    "resid_mid": "residual stream between attention and MLP",
+    "mlp_out": "output of the MLP",
+    "attn_out": "output of the attention",
+    "attn_z": "attention heads before their output projection",
+}
+"""Places at which this package reads activations -> what they are."""
+UNREAD = {"transcoder": "transcoder", "temporal": "temporal SAE", "embedding": "embedding SAE"}
+"""Kinds of SAEs that this package does not read -> what they are called."""
+
+_HOOK = re.compile(r"^blocks\.\d+\.(?:attn\.)?hook_(resid_pre|resid_mid|resid_post|mlp_out|attn_out|z)(?![a-z])")
+_LAYER = re.compile(r"(?:^|[._/])(?:blocks\.|layer_?|l)(\d+)(?=[._/ram]|$)")
+_LLAMA_SCOPE = {"r": "resid_post", "m": "mlp_out", "a": "attn_out"}
+_GEMMA_3 = {"resid_post": "resid_post", "mlp_out": "mlp_out", "attn_out": "attn_z", "transcoder": "transcoder"}
+_GEMMA_2 = {"-res": "resid_post", "-mlp": "mlp_out", "-att": "attn_z"}
+# Forms of which SAELens' loaders all say the same place.
+_ONE_PLACE = {
+    "dictionary_learning_1": "resid_post",
+    "llama_scope_r1_distill": "resid_post",
+    "goodfire": "resid_post",
+    "deepseek_r1": "resid_post",
+    "qwen_scope": "resid_post",
+    "temporal": "temporal",
+    "gemma_2_transcoder": "transcoder",
+    "mwhanna_transcoder": "transcoder",
+    "mntss_clt_layer_transcoder": "transcoder",
+}
+# Where the width stands, the surest first: in the id or path, on Neuronpedia, in the name of the release or repository.
+_WIDTHS = (
+    ("id", re.compile(r"width_(\d+[km])|hook_resid_pre_(\d+)$")),
+    ("path", re.compile(r"width_(\d+[km])|(?:_ds|hook_[a-z_]+_)(\d{4,6})(?!\d)")),
+    ("neuronpedia", re.compile(r"/.*[-_](\d+[km])(?:-|__|$)")),
+    ("release", re.compile(r"-(?:v5-|w)(\d+k)")),
+    ("repo", re.compile(r"-w-(\d+k)-")),
+)
+_FILE = "pretrained_saes.yaml"
+_L0 = re.compile(r"average_l0_(\d+)")
+# The directory's file names the base model; SAELens' own loader of the release says what its repository says.
+_MODELS = {"gemma-scope-9b-it-res": "gemma-2-9b-it"}
+
+
+@dataclass(frozen=True)
+class DirectoryEntry:
+    """An SAE as SAELens' directory describes it."""
+
+    release: str
+    id: str
+    model: str
+    """The model that it was trained on, as the directory names it."""
+    layer: int | None
+    """Decoder block that it reads; None where neither id nor path says."""
+    place: str | None
+    """Key of :data:`PLACES` or :data:`UNREAD`; None where the directory does not say."""
+    width: str | None
+    """Number of latents as the directory writes it: ``16k``, ``24576``; None where it does not say."""
+    l0: float | None
+    """Active latents per token; None where the directory does not say."""
+    explained_variance: float | None
+    """In [0, 1]; None where the directory does not say."""
+    neuronpedia_id: str | None
+    """``MODEL/SOURCE`` on Neuronpedia, where public labels lie; None: it has no page there."""
+
+
+def saelens_installed() -> bool:
+    """Whether the package sae-lens is there; it is not imported."""
+    return importlib.util.find_spec("sae_lens") is not None
+
+
+@cache
+def read_directory() -> dict[str, list[DirectoryEntry]]:
+    """All SAEs of SAELens' directory, by release.
+
+    Raises
+    ------
+    MissingExtraError
+        If sae-lens is not installed.
+    """
+    return {
+        release: [_entry(release, facts, sae) for sae in facts["saes"]] for release, facts in _read_releases().items()
+    }
+
+
+def check_release(release: str, sae_id: str) -> None:
+    """Refuse a release or an id that SAELens' directory does not have; hub repositories (``a/b``) pass.
+
+    Raises
+    ------
+    MissingExtraError
+        If sae-lens is not installed.
+    UserError
+        If the release or the id is unknown.
+    """
+    directory = _read_releases()
+    if release not in directory:
+        if "/" in release:
+            return
+        raise UserError(f"SAE release {release!r} is not in SAELens' directory.{nearest(release, directory)}")
+    ids = [str(sae["id"]) for sae in directory[release]["saes"]]
+    if sae_id not in ids:
+        shown = ", ".join(ids[:20]) + (f", and {len(ids) - 20} more" if len(ids) > 20 else "")
+        raise UserError(f"SAE id {sae_id!r} is not in release {release!r}.{nearest(sae_id, ids)} It has: {shown}")
+
+
+@cache
+def _read_releases() -> Mapping[str, dict[str, Any]]:
+    """The directory's file: release -> ``model``, ``repo_id``, ``conversion_func`` and ``saes``, a list of mappings."""
+    spec = importlib.util.find_spec("sae_lens")
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError("sae-lens", "run", "SAELens' directory")
+    file = Path(spec.submodule_search_locations[0]) / _FILE
+    if not file.is_file():  # another version of SAELens keeps it elsewhere
+        return _asked_of_saelens()
+    import yaml
+
+    with file.open(encoding="utf-8") as stream:
+        return dict(yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+
+
+def _asked_of_saelens() -> dict[str, dict[str, Any]]:
+    """The same from SAELens itself, which writes 0 where an L0, and 1 where an explained variance, is not given."""
+    from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
+
+    return {
+        name: {
+            "model": release.model,
+            "repo_id": release.repo_id,
+            "conversion_func": release.conversion_func,
+            "saes": [
+                {
+                    "id": sae_id,
+                    "path": path,
+                    "l0": release.expected_l0.get(sae_id) or None,
+                    "variance_explained": _below_one(release.expected_var_explained.get(sae_id)),
+                    "neuronpedia": release.neuronpedia_id.get(sae_id),
+                }
+                for sae_id, path in release.saes_map.items()
+            ],
+        }
+        for name, release in get_pretrained_saes_directory().items()
+    }
+
+
+def _below_one(share: float | None) -> float | None:
+    return share if share is not None and share < 1 else None
+
+
+def _entry(release: str, facts: Mapping[str, Any], sae: Mapping[str, Any]) -> DirectoryEntry:
+    sae_id, path = str(sae["id"]), str(sae["path"])
+    texts = {
+        "id": sae_id,
+        "path": path,
+        "neuronpedia": sae.get("neuronpedia") or "",
+        "release": release,
+        "repo": facts["repo_id"],
+    }
+    place = _place(facts.get("conversion_func"), sae_id, path, str(facts["repo_id"]))
+    layer = _LAYER.search(sae_id)
+    l0 = sae.get("l0")
+    stated = _L0.search(path)
+    return DirectoryEntry(
+        release=release,
+        id=sae_id,
+        model=_MODELS.get(release, str(facts["model"])),
+        layer=int(layer[1]) if layer and place != "embedding" else None,
+        place=place,
+        width=_width(texts),
+        l0=float(l0) if l0 is not None else float(stated[1]) if stated else None,
+        explained_variance=sae.get("variance_explained"),
+        neuronpedia_id=sae.get("neuronpedia"),
+    )
+
+
+def _place(form: str | None, sae_id: str, path: str, repo: str) -> str | None:
+    """Where an SAE reads, as SAELens' loader of its form (``conversion_func``) would say."""
+    if form in _ONE_PLACE:
+        return _ONE_PLACE[form]
+    if form is None or form == "connor_rob_hook_z":
+        hook = _HOOK.match(sae_id)
+        return None if hook is None else "attn_z" if hook[1] == "z" else hook[1]
+    if form == "llama_scope":
+        sublayer = re.match(r"l\d+([rma])_", sae_id)
+        return _LLAMA_SCOPE[sublayer[1]] if sublayer else None
+    if form == "gemma_2":
+        if "embedding" in path:
+            return "embedding"
+        return next((place for part, place in _GEMMA_2.items() if part in repo), None)
+    if form == "gemma_3":
+        return next((place for part, place in _GEMMA_3.items() if part in path), None)
+    return None
+
+
+def _width(texts: Mapping[str, str]) -> str | None:
+    for where, pattern in _WIDTHS:
+        found = pattern.search(texts[where])
+        if found:
+            return next(group for group in found.groups() if group is not None)
+    return None

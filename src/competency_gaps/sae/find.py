@@ -1,0 +1,240 @@
+"""The public SAEs that fit a model, and which of them to begin with."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import statistics
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from competency_gaps.embedded import SAES, embedded_sae
+from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.sae.directory import PLACES, DirectoryEntry, read_directory, saelens_installed
+from competency_gaps.sae.model_names import Relation, names_of, nearest_models, relation
+
+PACKAGE = "package"
+"""Where the labels of an embedded SAE lie: in its own folder."""
+_DEPTH = 0.6
+"""Depth of the layer that is proposed, as a share of the last layer with an SAE: behind the early, literal layers."""
+_SPECIAL = re.compile(r"_step_\d+|_seed_\d+")
+"""Of ids: steps during training, and repetitions with another seed."""
+
+
+@dataclass(frozen=True)
+class SaeEntry:
+    """An SAE that fits a model."""
+
+    name: str
+    """As ``--sae`` takes it: ``RELEASE/ID`` of SAELens' directory, or ``embedded:NAME``."""
+    release: str | None
+    """Release in SAELens' directory; None: it comes with this package."""
+    model: str
+    """The model that it was trained on."""
+    relation: Relation
+    """Whether that is the model asked for, its base model, or an instruction-tuned version of it."""
+    layer: int
+    """Decoder block that it reads."""
+    place: str
+    """Where in the block: a key of :data:`competency_gaps.sae.directory.PLACES`."""
+    width: str | None
+    """Number of latents as the directory writes it (``16k``, ``24576``); None where it does not say."""
+    l0: float | None
+    """Active latents per token, by its makers; None where the directory does not say."""
+    explained_variance: float | None
+    """In [0, 1], by its makers; None where the directory does not say."""
+    labels: str | None
+    """Where public labels lie: ``MODEL/SOURCE`` of Neuronpedia, or ``package``; None: no place is known."""
+    recommended: bool = False
+    """Whether it is the SAE to begin with of its model, layer and place."""
+
+
+@dataclass(frozen=True)
+class SaeList:
+    """All that was found for a model."""
+
+    model: str
+    """As it was asked for."""
+    saes: tuple[SaeEntry, ...]
+    """By relation (the model's own first), layer, place and release."""
+    unread: dict[str, int]
+    """SAEs for the model that this package does not read: kind -> number."""
+    saelens: bool
+    """Whether SAELens' directory was searched; False: sae-lens is not installed."""
+
+    def proposed(self) -> SaeEntry:
+        """The SAE to begin with: on the residual stream if there is one, with labels, a little behind the middle."""
+        first = self.saes[0].relation
+        order = list(PLACES)
+        candidates = [sae for sae in self.saes if sae.recommended and sae.relation == first]
+        place = min((sae.place for sae in candidates), key=order.index)
+        candidates = [sae for sae in candidates if sae.place == place]
+        aim = _DEPTH * max(sae.layer for sae in candidates)
+        return min(candidates, key=lambda sae: (sae.labels is None, abs(sae.layer - aim), sae.layer))
+
+
+def find_saes(model: str, *, layer: int | None = None, labelled: bool = False) -> SaeList:
+    """Find the SAEs of SAELens' directory, and of this package, that fit a model.
+
+    Neither torch nor sae-lens is imported, and no network is used.
+
+    Parameters
+    ----------
+    model
+        Hub id, folder, ``.gguf`` file, ``embedded:NAME``, or TransformerLens' name.
+    layer
+        Only SAEs on this decoder block; None: all.
+    labelled
+        Only SAEs with public labels.
+
+    Raises
+    ------
+    MissingExtraError
+        If this package has no SAE for the model, and sae-lens is not installed.
+    UserError
+        If no SAE for the model is known, or none that was asked for; the message names what there is.
+    """
+    ours = names_of(model)
+    found = _embedded(ours)
+    unread: Counter[str] = Counter()
+    searched = saelens_installed()
+    if searched:
+        known = [entry for entries in read_directory().values() for entry in entries]
+        relations = {name: relation(name, ours) for name in {entry.model for entry in known}}
+        for entry in known:
+            related = relations[entry.model]
+            if related is None:
+                continue
+            if entry.place in PLACES and entry.layer is not None:
+                found.append(_of_directory(entry, related))
+            else:
+                unread[entry.place or "unknown"] += 1
+    if not found:
+        if not searched:
+            raise MissingExtraError("sae-lens", "run", f"Finding SAEs for {model!r}")
+        raise UserError(_none_known(model, sorted(relations), unread))
+    ranks, places = ("same", "base", "tuned"), list(PLACES)
+    found.sort(
+        key=lambda s: (ranks.index(s.relation), s.model, s.layer, places.index(s.place), s.release or "", s.name)
+    )
+    marked = _mark_recommended(found)
+    return SaeList(model, tuple(_asked(model, marked, layer, labelled=labelled)), dict(unread), searched)
+
+
+def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
+    """SAEs of this package."""
+    found = []
+    for name in SAES:
+        folder = embedded_sae(name)
+        config = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
+        facts = config["metadata"]
+        related = relation(facts["model_name"], ours)
+        hook = re.fullmatch(r"blocks\.(\d+)\.hook_(\w+)", facts["hook_name"])
+        if related is None or hook is None:
+            continue
+        labels = PACKAGE if (folder / "labels.parquet").is_file() else None
+        width, layer, l0 = str(config["d_sae"]), int(hook[1]), facts.get("l0")
+        found.append(SaeEntry(name, None, facts["model_name"], related, layer, hook[2], width, l0, None, labels))
+    return found
+
+
+def _of_directory(entry: DirectoryEntry, related: Relation) -> SaeEntry:
+    assert entry.layer is not None and entry.place is not None
+    return SaeEntry(
+        name=f"{entry.release}/{entry.id}",
+        release=entry.release,
+        model=entry.model,
+        relation=related,
+        layer=entry.layer,
+        place=entry.place,
+        width=entry.width,
+        l0=entry.l0,
+        explained_variance=entry.explained_variance,
+        labels=entry.neuronpedia_id,
+    )
+
+
+def _asked(model: str, found: list[SaeEntry], layer: int | None, *, labelled: bool) -> list[SaeEntry]:
+    """What ``--layer`` and ``--labelled`` leave."""
+    if layer is not None:
+        layers = sorted({sae.layer for sae in found})
+        found = [sae for sae in found if sae.layer == layer]
+        if not found:
+            raise UserError(f"no SAE for {model!r} reads layer {layer}; there are some for {_ranges(layers)}.")
+    if labelled:
+        kept = [sae for sae in found if sae.labels is not None]
+        if not kept:
+            raise UserError(f"none of the {len(found):,} SAEs for {model!r} has public labels; leave out --labelled.")
+        found = kept
+    return found
+
+
+def _ranges(layers: Sequence[int]) -> str:
+    """``layers 0 to 25``, ``layers 3, 7, 11``."""
+    if layers == list(range(layers[0], layers[-1] + 1)) and len(layers) > 2:
+        return f"layers {layers[0]} to {layers[-1]}"
+    return ("layer " if len(layers) == 1 else "layers ") + ", ".join(map(str, layers))
+
+
+def _none_known(model: str, known: Sequence[str], unread: Counter[str]) -> str:
+    if unread:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in unread.items())
+        return f"no SAE for {model!r} is known that this package can read ({kinds} in SAELens' directory)."
+    near = nearest_models(model, known)
+    tail = f" Models with SAEs that are spelt like it: {', '.join(near)}." if near else ""
+    return f"no SAE for the model {model!r} is known, neither in SAELens' directory nor in this package.{tail}"
+
+
+def _mark_recommended(saes: Sequence[SaeEntry]) -> list[SaeEntry]:
+    """Mark one SAE for each model, layer and place.
+
+    With public labels before without; no step during training; canonical in its release; the width that most layers
+    of the place have, of several the middle one; an L0 near the median of what is left.
+    """
+    groups: dict[tuple[str, str], dict[int, list[SaeEntry]]] = {}
+    for sae in saes:
+        groups.setdefault((sae.model, sae.place), {}).setdefault(sae.layer, []).append(sae)
+    chosen = {sae.name for layers in groups.values() for sae in _recommended(list(layers.values()))}
+    return [replace(sae, recommended=sae.name in chosen) for sae in saes]
+
+
+def _recommended(layers: Sequence[Sequence[SaeEntry]]) -> Iterator[SaeEntry]:
+    """The SAE to recommend of each layer of one model and place."""
+    leading = [_leading(layer) for layer in layers]
+    usual = _usual_width([sae for layer in leading for sae in layer])
+    for layer in leading:
+        off = [_distance(_size(sae.width), usual) for sae in layer]
+        near = [sae for sae, distance in zip(layer, off, strict=True) if distance == min(off)]
+        known = [sae.l0 for sae in near if sae.l0 is not None]
+        middle = statistics.median_low(known) if known else None
+        yield min(near, key=lambda sae: (_distance(sae.l0, middle), sae.name))
+
+
+def _leading(candidates: Sequence[SaeEntry]) -> list[SaeEntry]:
+    """Those with labels, no step during training, and canonical, as far as there are any."""
+    ranks = [(sae.labels is None, bool(_SPECIAL.search(sae.name)), "canonical" not in sae.name) for sae in candidates]
+    return [sae for sae, rank in zip(candidates, ranks, strict=True) if rank == min(ranks)]
+
+
+def _usual_width(saes: Sequence[SaeEntry]) -> float | None:
+    """The commonest width, of several the middle one; None where most do not say theirs."""
+    counts = Counter(_size(sae.width) for sae in saes)
+    common = [size for size, count in counts.items() if count == max(counts.values())]
+    return None if None in common else statistics.median_low([size for size in common if size is not None])
+
+
+def _distance(value: float | None, aim: float | None) -> float:
+    """How far a value is from the one sought; None is nearest to None."""
+    if value is None or aim is None:
+        return 0.0 if value is aim else math.inf
+    return abs(value - aim)
+
+
+def _size(width: str | None) -> float | None:
+    """Number of latents of a written width, roughly: ``16k`` is 16,000."""
+    if width is None:
+        return None
+    unit = {"k": 1_000, "m": 1_000_000}.get(width[-1])
+    return float(width[:-1]) * unit if unit else float(width)

@@ -1,0 +1,265 @@
+"""SAELens' directory as this package reads it, against SAELens itself, and against a plain reading of its file."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+import competency_gaps
+from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.sae import directory, find
+from competency_gaps.sae.find import SaeEntry, find_saes
+from competency_gaps.sae.model_names import _ALIASES, read_model_name, relation
+
+PLACE = {"attn.hook_z": "attn_z", "hook_mlp_in": "transcoder", "ln2.hook_normalized": "transcoder"}
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """The directory as SAELens gives it."""
+    from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
+
+    return get_pretrained_saes_directory()
+
+
+def test_every_sae_of_saelens_is_read(plain):
+    ours = directory.read_directory()
+    assert {name: [entry.id for entry in entries] for name, entries in ours.items()} == {
+        name: list(release.saes_map) for name, release in plain.items()
+    }
+    for name, entries in ours.items():
+        for entry in entries:
+            assert entry.neuronpedia_id == plain[name].neuronpedia_id[entry.id]
+            assert entry.l0 == plain[name].expected_l0[entry.id] or plain[name].expected_l0[entry.id] == 0
+            assert entry.explained_variance in (None, plain[name].expected_var_explained[entry.id])
+
+
+def test_layer_place_and_model_are_what_saelens_loaders_say(plain, monkeypatch):
+    """SAELens' own loaders say them for the forms that need no file from the hub: nine tenths of the directory."""
+    from huggingface_hub.errors import EntryNotFoundError
+    from sae_lens.loading import pretrained_sae_loaders as loaders
+
+    def no_file(*args, **kwargs):
+        raise EntryNotFoundError.__new__(EntryNotFoundError)
+
+    monkeypatch.setattr(loaders, "hf_hub_download", no_file)
+    monkeypatch.setattr(loaders, "get_safetensors_tensor_shapes", lambda *a: {"w_enc": [1, 2], "w_dec": [2, 1]})
+    checked = Counter()
+    for name, entries in directory.read_directory().items():
+        form = plain[name].conversion_func
+        for entry in entries if form in ("gemma_2", "gemma_3", "gemma_2_transcoder", "qwen_scope", "goodfire") else []:
+            config = loaders.load_sae_config_from_huggingface(name, entry.id)
+            facts = config.get("metadata", config)
+            hook = re.fullmatch(r"blocks\.(\d+)\.(.+)", facts["hook_name"])
+            read = (int(hook[1]), PLACE.get(hook[2], hook[2].removeprefix("hook_"))) if hook else (None, "embedding")
+            assert (entry.layer, entry.place) == read, (name, entry.id)
+            assert entry.model == facts["model_name"], (name, entry.id)
+            checked[form] += 1
+    assert checked.total() > 12_000 and len(checked) == 5
+
+
+def test_hooks_in_ids_are_the_place_and_the_layer():
+    hooks = Counter()
+    for entries in directory.read_directory().values():
+        for entry in entries:
+            stated = re.match(r"blocks\.(\d+)\.hook_(resid_\w+?|mlp_out|attn_out|z)(_\d|_?_t|$)", entry.id)
+            if stated and entry.place != "temporal":
+                expected = "attn_z" if stated[2] == "z" else stated[2]
+                assert (entry.layer, entry.place) == (int(stated[1]), expected), entry.id
+                hooks[expected] += 1
+    assert len(hooks) == 6 and hooks.total() > 1_000
+
+
+def test_widths_are_those_that_are_written():
+    read = {f"{e.release}/{e.id}": e.width for entries in directory.read_directory().values() for e in entries}
+    known = {
+        "gemma-scope-2b-pt-res-canonical/layer_20/width_16k/canonical": "16k",
+        "gemma-scope-2b-pt-res/layer_5/width_1m/average_l0_114": "1m",
+        "gpt2-small-resid-post-v5-128k/blocks.3.hook_resid_post": "128k",
+        "gpt2-small-res-jb-feature-splitting/blocks.8.hook_resid_pre_768": "768",
+        "gpt2-small-res-jb/blocks.8.hook_resid_pre": None,
+        "llama_scope_lxr_8x/l19r_8x": "32k",
+        "goodfire-llama-3.1-8b-instruct/layer_19": None,
+        "gemma-2b-res-jb/blocks.0.hook_resid_post": "16384",
+        "pythia-70m-deduped-res-sm/blocks.0.hook_resid_post": None,
+        "qwen-scope-3-8b-base-w64k-l50/layer21": "64k",
+        "sae_bench_pythia70m_sweep_topk_ctx128_0730/blocks.3.hook_resid_post__trainer_0": "4k",
+        "gemma-2-2b-res-matryoshka-dc/blocks.24.hook_resid_post": "32k",
+    }
+    assert {name: read[name] for name in known} == known
+
+
+@pytest.mark.parametrize(
+    ("model", "same", "related"),
+    [
+        ("gpt2", ["gpt2-small"], []),
+        ("openai-community/gpt2", ["gpt2-small"], []),
+        ("google/gemma-2-2b", ["gemma-2-2b"], []),
+        ("google/gemma-2-2b-it", [], ["gemma-2-2b"]),
+        ("unsloth/Meta-Llama-3.1-8B-Instruct", ["meta-llama/Llama-3.1-8B-Instruct"], ["meta-llama/Llama-3.1-8B"]),
+        ("meta-llama/Llama-3.1-8B-Instruct", ["meta-llama/Llama-3.1-8B-Instruct"], ["meta-llama/Llama-3.1-8B"]),
+        ("Qwen/Qwen2.5-7B-Instruct", ["Qwen/Qwen2.5-7B-Instruct"], []),
+        ("Qwen/Qwen3-8B", ["qwen3-8b"], ["Qwen/Qwen3-8B-Base"]),
+        ("mistralai/Mistral-7B-Instruct-v0.1", [], ["mistral-7b"]),
+    ],
+)
+def test_a_models_saes_are_all_of_its_releases(model, same, related, plain):
+    found = find_saes(model)
+    unread = ("transcoder", "clt", "temporal")
+    for models, kinds in ((same, {"same"}), (related, {"base", "tuned"})):
+        expected = {
+            f"{name}/{sae_id}"
+            for name, release in plain.items()
+            for sae_id, path in release.saes_map.items()
+            if release.model in models
+            and not any(word in f"{name}/{sae_id}/{path}" for word in unread)
+            and "embedding" not in sae_id
+        }
+        assert {sae.name for sae in found.saes if sae.relation in kinds} == expected
+    of_models = [plain[name] for name in plain if plain[name].model in same + related]
+    assert len(found.saes) + sum(found.unread.values()) == sum(len(release.saes_map) for release in of_models)
+    for sae in found.saes:
+        release, _, sae_id = sae.name.partition("/")
+        assert sae.labels == plain[release].neuronpedia_id[sae_id]
+
+
+def test_transformerlens_names():
+    """Every name of the directory that is no hub id means the model that TransformerLens means."""
+    from transformer_lens.supported_models import MODEL_ALIASES
+
+    official = {alias: name for name, aliases in MODEL_ALIASES.items() for alias in aliases}
+    names = {e.model for entries in directory.read_directory().values() for e in entries if "/" not in e.model}
+    assert names >= set(_ALIASES)
+    for name in names & set(official):
+        assert relation(name, [official[name]]) == "same", (name, official[name])
+    assert len(names & set(official)) > 8
+
+
+@pytest.mark.parametrize(
+    ("name", "core", "version"),
+    [
+        ("google/gemma-2-2b-it", "gemma-2-2b", "tuned"),
+        ("google/gemma-3-4b-pt", "gemma-3-4b", "base"),
+        ("embedded:smollm2-135m-instruct", "smollm2-135m", "tuned"),
+        ("HuggingFaceTB/SmolLM2-135M-Instruct", "smollm2-135m", "tuned"),
+        ("models/SmolLM2-135M-Instruct.Q4_K_M.gguf", "smollm2-135m", "tuned"),
+        ("/cache/models--google--gemma-2-2b/snapshots/0a1b", "gemma-2-2b", "plain"),
+        ("runs/gemma-2-2b/checkpoint-500/", "gemma-2-2b", "plain"),
+        ("unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit", "llama-3.1-8b", "tuned"),
+        ("Qwen/Qwen3-8B-Base", "qwen3-8b", "base"),
+    ],
+)
+def test_names_of_models(name, core, version):
+    assert read_model_name(name) == (core, version)
+
+
+def test_a_folder_goes_by_its_name_and_by_what_its_configuration_says(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    with pytest.raises(UserError, match="no SAE for the model"):
+        find_saes(str(folder))
+    (folder / "config.json").write_text('{"_name_or_path": "google/gemma-2-9b"}')
+    assert {sae.model for sae in find_saes(str(folder)).saes} == {"gemma-2-9b", "gemma-2-9b-it"}
+    (tmp_path / "gpt2").mkdir()
+    assert find_saes(str(tmp_path / "gpt2")).saes == find_saes("gpt2").saes
+
+
+def test_the_saes_of_this_package():
+    (sae,) = find_saes("HuggingFaceTB/SmolLM2-135M-Instruct").saes
+    assert (sae.name, sae.release, sae.relation) == ("embedded:smollm2-135m-instruct-l15-4k", None, "same")
+    assert (sae.layer, sae.place, sae.width, sae.labels) == (15, "resid_post", "4096", "package")
+    assert find_saes("HuggingFaceTB/SmolLM2-135M").saes[0].relation == "tuned"
+
+
+def test_without_saelens(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "sae_lens", None)
+    directory._read_releases.cache_clear()
+    found = find_saes("embedded:smollm2-135m-instruct")
+    assert not found.saelens and len(found.saes) == 1
+    with pytest.raises(MissingExtraError, match="needs the package 'sae-lens'"):
+        find_saes("gpt2")
+    directory.read_directory.cache_clear()
+    with pytest.raises(MissingExtraError):
+        directory.read_directory()
+    with pytest.raises(MissingExtraError):
+        directory.check_release("gpt2-small-res-jb", "x")
+
+
+def test_where_saelens_keeps_its_file_elsewhere_it_is_asked(monkeypatch):
+    expected = directory.read_directory()
+    directory._read_releases.cache_clear()
+    directory.read_directory.cache_clear()
+    monkeypatch.setattr(directory, "_FILE", "nowhere.yaml")
+    try:
+        asked = directory.read_directory()
+    finally:
+        directory._read_releases.cache_clear()
+        directory.read_directory.cache_clear()
+    assert asked == expected
+
+
+def test_what_is_not_there_is_refused_with_what_is():
+    with pytest.raises(UserError, match=r"spelt like it: .*gemma-2-2b"):
+        find_saes("google/gemma-2-3b")
+    with pytest.raises(UserError, match=r"layer 12; there are some for layers 0 to 11\."):
+        find_saes("gpt2", layer=12)
+    with pytest.raises(UserError, match=r"for layers 3, 7, 11, 15, 19, 23\."):
+        find_saes("openai/gpt-oss-20b", layer=4)
+    with pytest.raises(UserError, match=r"none of the 3 SAEs for 'mistral-7b' has public labels"):
+        find_saes("mistral-7b", labelled=True)
+    with pytest.raises(UserError, match=r"\(28 transcoder"):
+        find_saes("Qwen/Qwen3-0.6B")
+
+
+def test_one_is_recommended_of_each_layer_and_place():
+    for model in ("google/gemma-2-2b-it", "gpt2", "meta-llama/Llama-3.1-8B-Instruct", "google/gemma-3-1b-it"):
+        saes = find_saes(model).saes
+        groups = {(sae.model, sae.layer, sae.place) for sae in saes}
+        recommended = [sae for sae in saes if sae.recommended]
+        assert len(recommended) == len(groups) == len({(sae.model, sae.layer, sae.place) for sae in recommended})
+        for sae in recommended:
+            others = [one for one in saes if (one.model, one.layer, one.place) == (sae.model, sae.layer, sae.place)]
+            assert sae.labels or not any(one.labels for one in others)
+            assert "_step_" not in sae.name or all("_step_" in one.name for one in others)
+    gemma = [sae.name for sae in find_saes("google/gemma-2-2b").saes if sae.recommended and sae.place == "resid_post"]
+    assert gemma == [f"gemma-scope-2b-pt-res-canonical/layer_{layer}/width_16k/canonical" for layer in range(26)]
+
+
+def entry(name: str, **facts: object) -> SaeEntry:
+    made = {"layer": 0, "place": "resid_post", "width": None, "l0": None, "labels": None, **facts}
+    return SaeEntry(name, "r", "m", "same", explained_variance=None, **made)
+
+
+@pytest.mark.parametrize(
+    ("entries", "best"),
+    [
+        ([entry("a", l0=50.0), entry("b", labels="n/1")], "b"),
+        ([entry("a_step_100", labels="n/1"), entry("b", labels="n/2")], "b"),
+        ([entry("a_step_100", labels="n/1"), entry("b")], "a_step_100"),
+        (
+            [entry("a", width="16k"), entry("b", width="16k"), entry("x/canonical")],
+            "x/canonical",
+        ),
+        ([entry("a", width="4k"), entry("b", width="16k"), entry("c", width="1m")], "b"),
+        ([entry("a", width="16k"), entry("b", width="65536"), entry("c", width="65k", layer=1)], "b"),
+        ([entry("a", l0=10.0), entry("b", l0=60.0), entry("c", l0=150.0)], "b"),
+        ([entry("a", width="8k"), entry("b"), entry("c", layer=1), entry("d", layer=2)], "b"),
+    ],
+)
+def test_which_is_recommended(entries, best):
+    (first,) = [sae.name for sae in find._mark_recommended(entries) if sae.recommended and sae.layer == 0]
+    assert first == best
+
+
+def test_the_one_to_begin_with():
+    assert find_saes("google/gemma-2-2b-it").proposed().name.startswith("gemma-scope-2b-pt-res-canonical/layer_15/")
+    own = find_saes("meta-llama/Llama-3.1-8B-Instruct").proposed()
+    assert own.relation == "same" and own.place == "resid_post" and own.labels
+    assert find_saes("mistral-7b").proposed().place == "resid_pre"
+    assert find_saes("gpt2", layer=3).proposed().layer == 3
+
+
+def test_it_is_a_public_function():
+    assert competency_gaps.find_saes is find_saes

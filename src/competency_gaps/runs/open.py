@@ -20,6 +20,7 @@ from competency_gaps.errors import UserError, nearest
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.once import made_once
 from competency_gaps.runs.manifest import read_manifest
+from competency_gaps.runs.search import find_concepts
 from competency_gaps.text import shorten
 
 _SHARD = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
@@ -169,6 +170,27 @@ class Run:
             return table.sort(["cas", "item_id"], descending=[True, False]).head(limit)
         scored = table.filter(pl.col("score").is_not_null())
         return scored.sort(["score", "cas", "item_id"], descending=[order == "best", True, False]).head(limit)
+
+    def find_concepts(self, words: str) -> pl.DataFrame:
+        """Find the concepts whose labels have all of some words, in any order and regardless of case.
+
+        Parameters
+        ----------
+        words
+            ``prime`` finds *primes* too, but not *subprime*: a word of a label begins with it.
+
+        Returns
+        -------
+        polars.DataFrame
+            Rows of ``concepts``, the best match first (:func:`competency_gaps.runs.search.find_concepts`); empty if
+            none matches.
+
+        Raises
+        ------
+        UserError
+            If ``words`` is blank, or no concept of the run has a label.
+        """
+        return find_concepts(self.concepts, words)
 
     def token_activations(self, concept: int, rows: Sequence[int]) -> list[TokenActivations | None]:
         """The tokens on which a concept is active, in some items.

@@ -13,7 +13,7 @@ from rich.console import Console
 from competency_gaps.errors import UserError
 from competency_gaps.report import columns, concept_panel, findings, headline, html, labels, print_summary
 from competency_gaps.report.concept_map import MOST, theme_map
-from competency_gaps.report.theme_tables import print_theme, print_themes
+from competency_gaps.report.theme_tables import theme_view, themes_view
 from competency_gaps.report.themes import asked_theme, read_run_themes, theme_path
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> {{ 7*7 }} \u202e [red]x[/red] \x1b[31m"
@@ -144,8 +144,8 @@ def test_hostile_names_and_labels_stay_text(run):
     console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system="truecolor")
     print_summary(evil, console, top=3)
     themes = read_run_themes(evil)
-    print_themes(themes, console)
-    print_theme(themes, asked_theme(themes, 3), "", 0, console)
+    console.print(themes_view(themes, themes.themes.height))
+    console.print(theme_view(themes, asked_theme(themes, 3), evil.concepts, count=2))
     console.print(concept_panel(evil, int(evil.concepts.filter(pl.col("ranked"))["concept"][0])))
     raw = console.file.getvalue()
     assert "\x1b[31m" not in raw and "\x1b" not in re.sub(r"\x1b\[[\d;]*m", "", raw) and "[red]x" in raw
@@ -228,9 +228,12 @@ def test_one_theme_lists_its_subthemes_and_concepts(themed):
     status = own["performance_status"].to_list()
     assert status == sorted(status, key=lambda one: (one != "weak", one != "strong", one != "typical"))
     console = Console(file=io.StringIO(), width=140)
-    print_theme(themes, asked_theme(themes, 2), "CONCEPTS", 5, console)
+    console.print(theme_view(themes, asked_theme(themes, 2), own, count=5))
     text = console.file.getvalue()
-    assert "theme of 4" in text and "theme of 5" in text and "theme of 3" not in text and "17 concepts more" in text
+    assert "theme of 4" in text and "theme of 5" in text and "theme of 3" not in text
+    assert f"{own.height - 5} concepts more" in text and f"--limit {own.height}" in text
+    listed = re.findall(r"^ *(\d+)  ", text[text.index("concept  ") :], re.M)
+    assert [int(number) for number in listed] == own["concept"].head(5).to_list()
     with pytest.raises(UserError, match="no theme 77"):
         asked_theme(themes, 77)
 

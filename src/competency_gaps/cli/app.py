@@ -11,11 +11,13 @@ import os
 import shlex
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
+from competency_gaps import __version__
 from competency_gaps.cli import (
     demo,
     dictionary,
@@ -35,6 +37,7 @@ from competency_gaps.cli import mcp as mcp_command
 from competency_gaps.cli import probe as probe_command
 from competency_gaps.cli import run as run_command
 from competency_gaps.cli import sae as sae_command
+from competency_gaps.cli.output import help_alone
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.text import visible
 
@@ -44,10 +47,29 @@ _INTERRUPTED = 130
 app = typer.Typer(
     name="cgaps",
     help="Where is a language model weak, and what do its benchmarks fail to test?",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"competency-gaps {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def cgaps(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Print the help if there is no command."""
+    help_alone(context)
+
+
 app.command("demo")(demo.demo)
 app.command("run")(run_command.run)
 app.command("sae")(sae_command.sae)

@@ -7,9 +7,16 @@ import sys
 from typing import Any
 
 import polars as pl
+import typer
 
 from competency_gaps.files import finite
 from competency_gaps.runs.open import Run
+
+
+def help_alone(context: typer.Context) -> None:
+    """Print the help of a command that needs a further one, where none is given."""
+    if context.invoked_subcommand is None:
+        sys.stdout.write(context.get_help())
 
 
 def print_json(value: Any) -> None:

@@ -32,6 +32,7 @@ from competency_gaps.cli.endpoints import (
     asking,
     given,
 )
+from competency_gaps.cli.output import help_alone
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,7 +48,11 @@ class ItemSource(enum.StrEnum):
     written = "endpoint"
 
 
-app = typer.Typer(help="Ask for trouble on purpose: attacks by garak, fresh items on a concept.", no_args_is_help=True)
+app = typer.Typer(
+    help="Ask for trouble on purpose: attacks by garak, fresh items on a concept.",
+    callback=help_alone,
+    invoke_without_command=True,
+)
 
 
 @app.command("concept")
@@ -255,7 +260,8 @@ def garak(
         batch_tokens=checked.batch_tokens,
         command=shlex.join(["cgaps", *sys.argv[1:]]),
     )
-    report = write_report(run, run.path / "report.html")
+    with progress.stage("writing the report"):
+        report = write_report(run, run.path / "report.html")
     if json_:
         print_json({"run": str(run.path), **found, "html": str(report)})
         return

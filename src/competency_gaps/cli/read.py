@@ -2,78 +2,89 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import polars as pl
 import typer
 from rich.console import Console
 
 from competency_gaps.cli.output import print_json, rows, run_document
-from competency_gaps.errors import UserError, nearest
-from competency_gaps.report import columns
-from competency_gaps.report.columns import Column
+from competency_gaps.errors import UserError
+from competency_gaps.report import screen
+from competency_gaps.report.listing import Listing, list_concepts
 from competency_gaps.runs.open import Run, open_run
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
-WIDE = 130
-"""Columns of a terminal in which every quantity of a concept has room."""
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def screen_lines() -> int:
+    """Lines that fill a screen and leave one for the prompt; of 24 where the terminal does not say how many it has."""
+    return shutil.get_terminal_size((80, 24)).lines - 1
 
 
 def show(
     run: RunArgument,
     benchmark: Annotated[str | None, typer.Option(help="One benchmark's concepts.")] = None,
+    find: Annotated[
+        str | None,
+        typer.Option(metavar="WORDS", help="Concepts whose labels have these words, whatever their verdict."),
+    ] = None,
     sort: Annotated[
         str | None, typer.Option(help="Column, a leading '-' for highest first; by default weak concepts by gap.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Rows.")] = 20,
+    limit: Annotated[int | None, typer.Option(min=1, help="Rows; by default one screen, with --json all.")] = None,
     all_: Annotated[
         bool, typer.Option("--all", help="Also flagged concepts, and those with too little data to test.")
     ] = False,
+    summary: Annotated[bool, typer.Option("--summary", help="All that 'cgaps run' prints at its end.")] = False,
     themes: Annotated[bool, typer.Option("--themes", help="All themes of the run's dictionary.")] = False,
     theme: Annotated[int | None, typer.Option(help="One theme: its subthemes and its concepts.")] = None,
     json_: JsonOption = False,
 ) -> None:
     """List concepts with coverage and performance, or themes; undefined values come last."""
     opened = open_run(run)
+    listed = benchmark is not None or find is not None or sort is not None or all_
+    _check_views(listed=listed, summary=summary, themes=themes or theme is not None)
     if themes or theme is not None:
-        if benchmark is not None or sort is not None or all_:
-            raise UserError("--themes and --theme list the whole suite: leave out --benchmark, --sort and --all.")
         _themes(opened, theme, limit, json_=json_)
-        return
-    table = _concepts(opened, benchmark)
-    column = (sort or "gap").removeprefix("-")
-    if column not in table.columns:
-        raise UserError(
-            f"--sort {sort!r}: there is no such column.{nearest(column, table.columns)} "
-            f"Known: {', '.join(table.columns)}"
-        )
-    if not all_:
-        table = _chosen(table, column, only_weak=sort is None)
-    # Every concept, and no order asked for: by number, for what has too little data is not ranked.
-    keys = ["concept"] if all_ and sort is None else [column, "concept"]
-    descending = [(sort or "").startswith("-"), False][-len(keys) :]
-    table = table.sort(keys, descending=descending, nulls_last=True).head(limit)
-    if json_:
-        print_json({**run_document(opened), "benchmark": benchmark, "rows": rows(table)})
-        return
-    from competency_gaps.report.summary import concept_table, print_summary
+    elif json_:
+        listing = list_concepts(opened, benchmark=benchmark, sort=sort, words=find, every=all_)
+        found = listing.concepts if limit is None else listing.concepts.head(limit)
+        print_json({**run_document(opened), "benchmark": benchmark, "find": find, "rows": rows(found)})
+    elif summary:
+        from competency_gaps.report import print_summary
 
-    console = Console()
-    if benchmark is None and sort is None and not all_:
-        print_summary(opened, console, top=limit)
-        return
-    if not table.height:
+        print_summary(opened, Console(), **({} if limit is None else {"top": limit}))
+    elif listed:
+        listing = list_concepts(opened, benchmark=benchmark, sort=sort, words=find, every=all_)
+        _print_listing(listing, limit)
+    else:
+        screen.print_overview(opened, Console(), lines=screen_lines(), limit=limit)
+
+
+def _check_views(*, listed: bool, summary: bool, themes: bool) -> None:
+    """Refuse options that ask for two things at once."""
+    alone = [name for name, given in (("--summary", summary), ("--themes or --theme", themes)) if given]
+    if alone and (listed or len(alone) > 1):
+        raise UserError(
+            f"{alone[0]} is about the whole suite: leave out --benchmark, --find, --sort, --all and --summary."
+        )
+
+
+def _print_listing(listing: Listing, limit: int | None, more: str = "") -> None:
+    if not listing.concepts.height:
         note = "no concept qualifies: --sort gap lists all that were tested, --all every concept"
         Console(stderr=True).print(note, highlight=False, markup=False)
-    console.print(concept_table(table, _shown(column, console.width)))
+    screen.print_listing(listing, Console(), lines=screen_lines(), limit=limit, more=more)
 
 
-def _themes(run: Run, theme: int | None, limit: int, *, json_: bool) -> None:
+def _themes(run: Run, theme: int | None, limit: int | None, *, json_: bool) -> None:
     """Print all themes, or one with its subthemes and concepts."""
-    from competency_gaps.report import theme_tables
-    from competency_gaps.report.summary import concept_table
     from competency_gaps.report.themes import asked_theme, read_run_themes
 
     found = read_run_themes(run)
@@ -82,69 +93,65 @@ def _themes(run: Run, theme: int | None, limit: int, *, json_: bool) -> None:
             f"the run {run.path} has no themes. Group the concepts of its dictionary with 'cgaps themes', then put it "
             "on the run with 'cgaps name'."
         )
-    if theme is None:
-        if json_:
-            print_json({**run_document(run), "themes": rows(found.themes), "subthemes": rows(found.subthemes)})
+    concepts = run.concepts.drop("tau", strict=False)
+    if not json_:
+        if theme is None:
+            screen.print_themes(found, Console(), lines=screen_lines(), limit=limit)
         else:
-            theme_tables.print_themes(found, Console())
-        return
-    row = asked_theme(found, theme)
-    listed = found.concepts(theme, run.concepts.drop("tau", strict=False)).head(limit)
-    if json_:
-        children = rows(found.children(theme))
-        print_json({**run_document(run), "theme": row, "subthemes": children, "rows": rows(listed)})
-        return
-    shown = (columns.GAP, columns.PERFORMANCE_STATUS, columns.N_EFF)
-    theme_tables.print_theme(found, row, concept_table(listed, shown), listed.height, Console())
-
-
-def _shown(column: str, width: int) -> list[Column]:
-    """Every quantity where there is room; else the short list and what the table is sorted by."""
-    if width >= WIDE:
-        return list(columns.CONCEPT)
-    return list(columns.SHORT) + [one for one in columns.CONCEPT if one.key == column and one not in columns.SHORT]
-
-
-def _chosen(table: pl.DataFrame, column: str, *, only_weak: bool) -> pl.DataFrame:
-    """Unflagged concepts; the weak ones if nothing else was asked, and only tested ones where performance is asked."""
-    table = table.filter(pl.col("ranked"))
-    if only_weak:
-        return table.filter(pl.col("performance_status") == "weak")
-    if column.startswith(("chi_model", "gap", "p_value", "q_value", "performance")):
-        return table.filter(pl.col("q_value").is_not_null())
-    return table
+            screen.print_theme(found, theme, concepts, Console(), lines=screen_lines(), limit=limit)
+    elif theme is None:
+        top = found.themes if limit is None else found.themes.head(limit)
+        print_json({**run_document(run), "themes": rows(top), "subthemes": rows(found.subthemes)})
+    else:
+        row, own = asked_theme(found, theme), found.concepts(theme, concepts)
+        children, own = rows(found.children(theme)), own if limit is None else own.head(limit)
+        print_json({**run_document(run), "theme": row, "subthemes": children, "rows": rows(own)})
 
 
 def concept(
     run: RunArgument,
-    concept_id: Annotated[int, typer.Argument(metavar="ID", help="Concept.")],
+    asked: Annotated[list[str], typer.Argument(metavar="ID|WORDS", help="A concept's number, or words of its label.")],
     limit: Annotated[int, typer.Option(min=1, help="Items of each kind.")] = 3,
     json_: JsonOption = False,
 ) -> None:
-    """Show one concept: its scores per benchmark, and the items behind them."""
+    """Show one concept: its scores per benchmark, and the items behind them. Words that fit several list these."""
     opened = open_run(run)
-    opened.check_concept(concept_id)
-    if not json_:
-        from competency_gaps.report import concept_panel
-
-        console = Console()
-        console.print(concept_panel(opened, concept_id, examples=limit, wide=console.width >= WIDE))
+    words = " ".join(asked)
+    if re.fullmatch(r"[0-9]{1,18}", words):
+        concept_id = int(words)
+        opened.check_concept(concept_id)
+    else:
+        listing = list_concepts(opened, words=words)
+        concept_id = int(listing.concepts["concept"][0])
+        if listing.concepts.height > 1:
+            if json_:
+                print_json({"find": words, "rows": rows(listing.concepts)})
+            else:
+                _print_listing(listing, None, f"Show one: cgaps concept {shlex.quote(str(run))} {concept_id}")
+            return
+    if json_:
+        print_json(_concept_document(opened, concept_id, limit))
         return
+    from competency_gaps.report import concept_panel
+
+    console = Console()
+    console.print(concept_panel(opened, concept_id, examples=limit, width=console.width))
+
+
+def _concept_document(run: Run, concept: int, limit: int) -> dict[str, Any]:
+    """A concept's facts for machines."""
     from competency_gaps.report.themes import read_run_themes
 
-    found = read_run_themes(opened)
-    print_json(
-        {
-            **opened.concepts.row(concept_id, named=True),
-            **({} if found is None else {"themes": found.of_concept(concept_id)}),
-            "benchmarks": rows(opened.concept_benchmarks.filter(pl.col("concept") == concept_id).drop("concept")),
-            "items": {
-                "strongest": rows(opened.concept_items(concept_id, order="strongest", limit=limit)),
-                "best": rows(opened.concept_items(concept_id, order="best", limit=limit)),
-                "worst": rows(opened.concept_items(concept_id, order="worst", limit=limit)),
-            },
-        }
-    )
+    found = read_run_themes(run)
+    return {
+        **run.concepts.row(concept, named=True),
+        **({} if found is None else {"themes": found.of_concept(concept)}),
+        "benchmarks": rows(run.concept_benchmarks.filter(pl.col("concept") == concept).drop("concept")),
+        "items": {
+            order: rows(run.concept_items(concept, order=order, limit=limit))
+            for order in ("strongest", "best", "worst")
+        },
+    }
 
 
 def report(
@@ -161,19 +168,3 @@ def report(
         print_json({"report": str(path)})
     else:
         Console().print(f"Report: {path.resolve()}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _concepts(run: Run, benchmark: str | None) -> pl.DataFrame:
-    if benchmark is None:
-        return run.concepts.drop("tau")
-    known = run.benchmarks["benchmark"].to_list()
-    if benchmark not in known:
-        raise UserError(
-            f"the run has no benchmark {benchmark!r}; it has {', '.join(known)}.{nearest(benchmark, known)}"
-        )
-    own = run.concept_benchmarks.filter(pl.col("benchmark") == benchmark).drop("benchmark")
-    marks = [name for name in ("label_kind", "label_score", "label_scored_by") if name in run.concepts.columns]
-    facts = run.concepts.select(
-        "concept", "label", *marks, "alive", "dense", "template", "exact_token", "ranked", "peak_token"
-    )
-    return facts.join(own, on="concept", how="left", maintain_order="left")

@@ -2,6 +2,7 @@
 
 from competency_gaps.report.html import write_report
 from competency_gaps.report.protocol import RunView
-from competency_gaps.report.summary import concept_panel, concept_table, print_summary
+from competency_gaps.report.summary import concept_panel, print_summary
+from competency_gaps.report.tables import concept_table
 
 __all__ = ["RunView", "concept_panel", "concept_table", "print_summary", "write_report"]

@@ -9,7 +9,21 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.text import NOT_DEFINED, decimal, integer, magnitude, percent, signed, tenths
+from competency_gaps.text import (
+    NOT_DEFINED,
+    decimal,
+    integer,
+    magnitude,
+    percent,
+    shorten,
+    show_token,
+    signed,
+    tenths,
+    visible,
+)
+
+TEXT_LIMIT = 40
+"""Characters of a free text in a column; a longer one is cut with a count."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +139,55 @@ EVIDENCE = (GAP, Q_VALUE, PERFORMANCE_STATUS, FOLLOWERS)
 CONCEPT = (PERFORMANCE, *EVIDENCE, SUPPORT, N_EFF, COVERAGE, LIFT, N_BENCHMARKS)
 PER_BENCHMARK = (PERFORMANCE, *EVIDENCE, SUPPORT, N_EFF, COVERAGE, LIFT, STATUS)
 MISSING = (DENSITY, CHANCE)
-# For a terminal of 80 columns.
-SHORT = (GAP, PERFORMANCE, N_EFF, Q_VALUE)
-SHORT_LEADERS = (GAP, PERFORMANCE, N_EFF, FOLLOWERS)
-SHORT_COVERAGE = (COVERAGE, LIFT, SUPPORT)
+# In a terminal: the most important first, because a narrow one has no room for the last.
+LISTED = (GAP, PERFORMANCE_STATUS, N_EFF, PERFORMANCE, Q_VALUE, SUPPORT, COVERAGE, LIFT, N_BENCHMARKS)
+LEADERS = (GAP, N_EFF, FOLLOWERS, PERFORMANCE, Q_VALUE, SUPPORT, COVERAGE, LIFT, N_BENCHMARKS)
+LEAST_COVERED = (COVERAGE, LIFT, SUPPORT)
+ONE_BENCHMARK = (GAP, N_EFF, PERFORMANCE, Q_VALUE, PERFORMANCE_STATUS, SUPPORT, COVERAGE, LIFT, STATUS, FOLLOWERS)
+
+_KNOWN = {column.key: column for column in (*CONCEPT, STATUS, *MISSING)}
+_SHOWN: dict[str, Callable[[Any], str]] = {
+    "p_value": _probability,
+    "gap_low": signed,
+    "gap_high": signed,
+    "chi_model_low": decimal,
+    "chi_model_high": decimal,
+    "label_score": decimal,
+    "peak_token": lambda token: visible(show_token(token)) if token else NOT_DEFINED,
+    "leader": lambda concept: NOT_DEFINED if concept is None else str(concept),
+}
+"""How further columns of a run's tables are written; the others by their type."""
+
+
+def column_of(key: str, dtype: pl.DataType) -> Column:
+    """Give the column that shows a key of ``run.concepts`` or ``run.concept_benchmarks``.
+
+    Parameters
+    ----------
+    key : str
+    dtype : polars.DataType
+        Type of its values, which says how they are written where nothing else does.
+
+    Returns
+    -------
+    Column
+        Never optional. What no table of the report shows bears its key as a title.
+    """
+    if key in _KNOWN:
+        return replace(_KNOWN[key], optional=False)
+    show = _SHOWN.get(key)
+    if show is None:
+        show = _flag if dtype == pl.Boolean else _free_text if dtype == pl.String else magnitude
+        show = integer if dtype.is_integer() else show
+    return Column(key, key, f"Column {key!r} of the run's table", show, words=dtype in (pl.Boolean, pl.String))
+
+
+def _flag(value: bool | None) -> str:
+    return NOT_DEFINED if value is None else "yes" if value else "no"
+
+
+def _free_text(value: str | None) -> str:
+    return visible(shorten(value, TEXT_LIMIT)) if value else NOT_DEFINED
 
 
 def present(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import polars as pl
 from rich import box
@@ -16,20 +15,18 @@ from rich.text import Text
 from competency_gaps.errors import UserError
 from competency_gaps.report import columns, findings, headline, judged, labels, page
 from competency_gaps.report.protocol import RunView
+from competency_gaps.report.tables import Cells, concept_table, fitted_table, plain, quantities
 from competency_gaps.report.theme_tables import short_table
 from competency_gaps.report.themes import read_run_themes, theme_path
-from competency_gaps.text import decimal, integer, percent, shorten, show_token, visible
+from competency_gaps.text import decimal, integer, percent, shorten, show_token
 
 TONES = {"weak": "dark_orange", "strong": "dodger_blue2", "": "bold"}
+_FRAME = 6
+"""Characters that a panel's frame takes on both sides."""
 STATUS_STYLES = {
     **dict.fromkeys(("missing", "under", "weak"), "dark_orange"),
     **dict.fromkeys(("over", "strong"), "dodger_blue2"),
 }
-
-
-def plain(text: str, style: str = "") -> Text:
-    """Wrap foreign text: no markup is read in it, and no control reaches the terminal."""
-    return Text(visible(text), style=style)
 
 
 def print_summary(run: RunView, console: Console, *, top: int = 8) -> None:
@@ -44,21 +41,15 @@ def print_summary(run: RunView, console: Console, *, top: int = 8) -> None:
     """
     view = headline.overview(run)
     ranked = findings.ranking(run.concepts, run.manifest["evidence"])
-    console.print(
-        Panel(
-            _headline(run, view, ranked),
-            title=plain(headline.question(view), "bold"),
-            title_align="left",
-            padding=(1, 2),
-        )
-    )
+    question = plain(headline.question(view), "bold")
+    console.print(Panel(Group(question, Text(), _headline(run, view, ranked)), padding=(1, 2)))
     warning = page.gate_warning(run.manifest)
     if warning is not None:
         console.print(plain(warning, "bold dark_orange"))
     themes = read_run_themes(run)
     if themes is not None:
-        console.print(short_table(themes))
-    console.print(_benchmarks(run))
+        console.print(short_table(themes, console.width))
+    console.print(Text(), _benchmarks(run), Text(), sep="\n")
     labelled = labels.dictionary_fact(run)
     if labelled is not None:
         console.print(Padding(plain(f"labelled: {labelled.value} ({labelled.note})", "dim"), (0, 2)))
@@ -68,16 +59,18 @@ def print_summary(run: RunView, console: Console, *, top: int = 8) -> None:
         console.print(Padding(plain(line, "dim"), (0, 2)))
     for line in judged.figure_lines(run.manifest):
         console.print(Padding(plain(line, "dim"), (0, 2)))
-    for title, frame, short in (
-        ("Weak concepts", ranked.weak_leaders.head(top), columns.SHORT_LEADERS),
-        ("Strong concepts", ranked.strong_leaders.head(top), columns.SHORT_LEADERS),
-        ("Least covered concepts", findings.least_covered(run.concepts, top), columns.SHORT_COVERAGE),
+    for title, frame, shown in (
+        ("Weak concepts", ranked.weak_leaders.head(top), columns.LEADERS),
+        ("Strong concepts", ranked.strong_leaders.head(top), columns.LEADERS),
+        ("Least covered concepts", findings.least_covered(run.concepts, top), columns.LEAST_COVERED),
     ):
-        console.print(_titled(title, concept_table(frame, short) if frame.height else Text("none", style="dim")))
+        table = concept_table(frame, shown, width=console.width) if frame.height else Text("none", style="dim")
+        console.print(_titled(title, table))
     absent = findings.missing(run.concepts)
     if absent.height:
         title = f"Missing in every benchmark ({integer(min(top, absent.height))} of {integer(absent.height)} ranked)"
-        console.print(_titled(title, concept_table(absent.head(top), columns.MISSING)))
+        table = concept_table(absent.head(top), columns.MISSING, width=console.width, unmarked=("missing",))
+        console.print(_titled(title, table))
     console.print()
     for note in (ranked.caption("weak"), findings.left_out_note(run.concepts), findings.caution(ranked)):
         console.print(plain(note, "dim"))
@@ -97,20 +90,17 @@ def _headline(run: RunView, view: headline.Overview, ranked: findings.Ranking) -
 
 
 def _benchmarks(run: RunView) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
-    table.add_column("benchmark", min_width=10)
-    for title in ("items", "excluded", "unscored", "score", "missing of alive"):
-        table.add_column(title, justify="right", no_wrap=True)
-    for row in run.benchmarks.iter_rows(named=True):
-        table.add_row(
-            plain(shorten(row["benchmark"], 40)),
-            integer(row["items"]),
-            integer(row["excluded"]),
-            integer(row["kept"] - row["scored"]),
-            decimal(row["mean_score"]),
-            f"{row['missing']:,} of {row['alive']:,} {percent(row['missing'], row['alive']):>4}",
-        )
-    return table
+    rows = run.benchmarks.to_dicts()
+    missing = (f"{row['missing']:,} of {row['alive']:,} {percent(row['missing'], row['alive']):>4}" for row in rows)
+    figures = {
+        "items": [integer(row["items"]) for row in rows],
+        "excluded": [integer(row["excluded"]) for row in rows],
+        "unscored": [integer(row["kept"] - row["scored"]) for row in rows],
+        "score": [decimal(row["mean_score"]) for row in rows],
+        "missing of alive": list(missing),
+    }
+    names = Cells("benchmark", [plain(shorten(row["benchmark"], 40)) for row in rows], words=True)
+    return fitted_table(names, [Cells(title, [Text(cell) for cell in cells]) for title, cells in figures.items()])
 
 
 def verdict_table(verdicts: Sequence[Mapping[str, str]]) -> Table:
@@ -131,49 +121,7 @@ def verdict_table(verdicts: Sequence[Mapping[str, str]]) -> Table:
     return table
 
 
-def concept_table(frame: pl.DataFrame, shown: Sequence[columns.Column] = columns.CONCEPT) -> Table:
-    """Lay out concepts, in the order given.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Rows of ``run.concepts``.
-    shown : sequence of Column
-        Quantities; those that the frame lacks are left out.
-
-    Returns
-    -------
-    rich.table.Table
-        Number, name (the peak token where there is no label), the quantities, and flags if any concept bears one.
-    """
-    used = columns.present(shown, frame)
-    flags = [", ".join(flag for flag in findings.flags_of(row) if flag != "missing") for row in frame.to_dicts()]
-    table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
-    table.add_column("#", justify="right", no_wrap=True, style="dim")
-    table.add_column("concept", min_width=12, ratio=1)
-    for column in used:
-        table.add_column(column.title, justify="right", no_wrap=True)
-    if any(flags):
-        table.add_column("flags")
-    for row, flag in zip(frame.iter_rows(named=True), flags, strict=True):
-        table.add_row(
-            str(row["concept"]),
-            _name(row),
-            *(column.cell(row) for column in used),
-            *([plain(flag, "dim")] * any(flags)),
-        )
-    return table
-
-
-def _name(row: dict[str, Any]) -> Text:
-    if row["label"] or row["peak_token"] is None:
-        marks = labels.marks_of(row)
-        name = plain(findings.concept_name(row), "dim" if marks or not row["label"] else "")
-        return Text.assemble(name, (f" {', '.join(marks)}", "dim italic")) if marks else name
-    return Text.assemble(("peak ", "dim"), plain(show_token(row["peak_token"]), "cyan"))
-
-
-def concept_panel(run: RunView, concept: int, *, examples: int = 3, wide: bool = True) -> Panel:
+def concept_panel(run: RunView, concept: int, *, examples: int = 3, width: int | None = None) -> Panel:
     """Lay out all that is known of one concept.
 
     Parameters
@@ -183,8 +131,8 @@ def concept_panel(run: RunView, concept: int, *, examples: int = 3, wide: bool =
         Its number in the SAE.
     examples : int
         Best and worst items, each.
-    wide : bool
-        Every quantity per benchmark; otherwise what fits 80 columns.
+    width : int, optional
+        Width of the terminal, which leaves out quantities per benchmark; None: all are shown.
 
     Raises
     ------
@@ -200,15 +148,16 @@ def concept_panel(run: RunView, concept: int, *, examples: int = 3, wide: bool =
         )
     row = rows.row(0, named=True)
     detail = findings.detail(run, row, run.concept_benchmarks.filter(pl.col("concept") == concept), examples)
-    parts: list[RenderableType] = [_facts(run, rows, detail.flags), Text(), _per_benchmark(run, detail, wide=wide)]
+    marks = labels.marks_of(row)
+    heading = Text.assemble((f"{concept} ", "dim"), plain(detail.name, "dim" if marks else "bold"))
+    heading.append(f" [{', '.join(marks)}]" if marks else "", "dim italic")
+    parts: list[RenderableType] = [heading, Text()]
+    parts += [_facts(run, rows, detail.flags), Text(), _per_benchmark(run, detail, width)]
     if not detail.groups:
         parts.append(Text("No item of the suite activates this concept.", style="dim"))
     for title, many in detail.groups:
         parts += [Text(title, style="bold"), *(_example(one) for one in many), Text()]
-    marks = labels.marks_of(row)
-    heading = Text.assemble((f"{concept} ", "dim"), plain(detail.name, "dim" if marks else "bold"))
-    heading.append("".join(f" {mark}" for mark in marks), "dim italic")
-    return Panel(Group(*parts), title=heading, title_align="left", padding=(1, 2))
+    return Panel(Group(*parts), padding=(1, 2))
 
 
 def _facts(run: RunView, rows: pl.DataFrame, flags: list[str]) -> Table:
@@ -230,23 +179,24 @@ def _facts(run: RunView, rows: pl.DataFrame, flags: list[str]) -> Table:
     return grid
 
 
-def _per_benchmark(run: RunView, detail: findings.ConceptDetail, *, wide: bool) -> Group:
+def _per_benchmark(run: RunView, detail: findings.ConceptDetail, width: int | None) -> Group:
     """A row for each benchmark that has the concept, and a line with those that miss it."""
-    shown = columns.present(columns.PER_BENCHMARK if wide else columns.SHORT[:3], run.concept_benchmarks)
-    table = Table(box=box.SIMPLE_HEAD, header_style="dim", pad_edge=False)
-    table.add_column("benchmark")
-    for column in shown:
-        table.add_column(column.title, justify="right", no_wrap=True)
-    for row in detail.benchmarks:
-        if not row["support"]:
-            continue
-        styles = [STATUS_STYLES.get(str(row[column.key]), "") for column in shown]
-        cells = [Text(column.cell(row), style=style) for column, style in zip(shown, styles, strict=True)]
-        name = plain(shorten(row["benchmark"], 40), STATUS_STYLES.get(row["performance_status"], ""))
-        table.add_row(name, *cells)
+    rows = [row for row in detail.benchmarks if row["support"]]
+    parts: list[RenderableType] = []
+    if rows:
+        frame = pl.DataFrame(rows, schema=run.concept_benchmarks.schema)
+        shown = columns.present(columns.ONE_BENCHMARK, run.concept_benchmarks)
+        tones = [STATUS_STYLES.get(row["performance_status"], "") for row in rows]
+        names = [plain(shorten(row["benchmark"], 40), tone) for row, tone in zip(rows, tones, strict=True)]
+        room = None if width is None else width - _FRAME
+        table = fitted_table(
+            Cells("benchmark", names, words=True), quantities(frame, shown, STATUS_STYLES), width=room, keep=3
+        )
+        parts += [table, Text()]
     absent = [shorten(row["benchmark"], 40) for row in detail.benchmarks if not row["support"]]
-    note = [plain(f"missing in {', '.join(absent)}", "dim"), Text()] if absent else []
-    return Group(*([table] if table.row_count else []), *note)
+    if absent:
+        parts += [plain(f"missing in {', '.join(absent)}", "dim"), Text()]
+    return Group(*parts)
 
 
 def _example(one: findings.Example) -> Group:

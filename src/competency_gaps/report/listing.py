@@ -1,0 +1,129 @@
+"""Which concepts a question asks for, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.errors import UserError, nearest
+from competency_gaps.report import columns
+from competency_gaps.report.columns import Column
+from competency_gaps.report.protocol import RunView
+from competency_gaps.runs.search import find_concepts, near_labels
+from competency_gaps.text import plural, shorten
+
+_NEAR = 5
+"""Near labels that a search without a match names."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The concepts that a question asks for."""
+
+    concepts: pl.DataFrame
+    """All of them, in order: rows of ``run.concepts`` without ``tau``, or of one benchmark with labels and flags."""
+    columns: tuple[Column, ...]
+    """What is shown of them, the most important first."""
+    keep: int
+    """The first so many columns have to be shown."""
+    sentence: str | None = None
+    """Says what was searched for and how many were found; None: nothing was."""
+
+
+def list_concepts(
+    run: RunView,
+    *,
+    benchmark: str | None = None,
+    sort: str | None = None,
+    words: str | None = None,
+    every: bool = False,
+) -> Listing:
+    """List concepts.
+
+    Parameters
+    ----------
+    run : RunView
+    benchmark : str, optional
+        One benchmark's figures instead of the whole suite's.
+    sort : str, optional
+        Column, a leading ``-`` for the highest first; undefined values come last. None: the best match of ``words``
+        first; else every concept by its number, or the weak ones by their gap.
+    words : str, optional
+        Only concepts whose labels have these words, flagged and untested ones too.
+    every : bool
+        Also flagged concepts, and those with too little data to test.
+
+    Raises
+    ------
+    UserError
+        If there is no such benchmark or column, or no label has the words; near labels are named.
+    """
+    table = _table(run, benchmark)
+    column = (sort or "gap").removeprefix("-")
+    if column not in table.columns:
+        raise UserError(
+            f"--sort {sort!r}: there is no such column.{nearest(column, table.columns)} "
+            f"Known: {', '.join(table.columns)}"
+        )
+    sentence = None
+    if words is not None:
+        found = _found(run.concepts, words)
+        table = found.select("concept").join(table, on="concept", how="left", maintain_order="left")
+        have = "has" if found.height == 1 else "have"
+        sentence = f"{plural(found.height, 'label')} {have} the words {shorten(words, 80)!r}."
+    elif not every:
+        table = _chosen(table, column, only_weak=sort is None)
+    if sort is not None or (words is None and not every):
+        # Of two equal values the lower number goes first, whatever the direction.
+        descending = [(sort or "").startswith("-"), False]
+        table = table.sort(column, "concept", descending=descending, nulls_last=True)
+    elif words is None:
+        table = table.sort("concept")
+    shown = _columns(table, column if sort is not None else None)
+    return Listing(table, shown, keep=3 if shown == columns.LISTED else 2, sentence=sentence)
+
+
+def _found(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
+    found = find_concepts(concepts, words)
+    if found.height:
+        return found
+    near = near_labels(concepts, words, _NEAR)
+    named = "; ".join(f"{row['concept']} {shorten(row['label'], 80)!r}" for row in near.iter_rows(named=True))
+    raise UserError(f"no concept's label has the words {shorten(words, 80)!r}." + (f" Near: {named}." if named else ""))
+
+
+def _columns(table: pl.DataFrame, column: str | None) -> tuple[Column, ...]:
+    """What is shown first: the column that the list is sorted by; else gap, verdict and effective sample."""
+    if column in (None, "concept", "label", columns.GAP.key):
+        return columns.LISTED
+    first = columns.column_of(str(column), table.schema[str(column)])
+    rest = (columns.PERFORMANCE_STATUS, *columns.LISTED)
+    return tuple({shown.key: shown for shown in (first, *rest)}.values())
+
+
+def _chosen(table: pl.DataFrame, column: str, *, only_weak: bool) -> pl.DataFrame:
+    """Unflagged concepts; the weak ones if nothing else was asked, and only tested ones where performance is asked."""
+    table = table.filter(pl.col("ranked"))
+    if only_weak:
+        return table.filter(pl.col("performance_status") == "weak")
+    if column.startswith(("chi_model", "gap", "p_value", "q_value", "performance")):
+        return table.filter(pl.col("q_value").is_not_null())
+    return table
+
+
+def _table(run: RunView, benchmark: str | None) -> pl.DataFrame:
+    if benchmark is None:
+        return run.concepts.drop("tau", strict=False)
+    known: list[Any] = run.benchmarks["benchmark"].to_list()
+    if benchmark not in known:
+        raise UserError(
+            f"the run has no benchmark {benchmark!r}; it has {', '.join(known)}.{nearest(benchmark, known)}"
+        )
+    own = run.concept_benchmarks.filter(pl.col("benchmark") == benchmark).drop("benchmark")
+    marks = [name for name in ("label_kind", "label_score", "label_scored_by") if name in run.concepts.columns]
+    facts = run.concepts.select(
+        "concept", "label", *marks, "alive", "dense", "template", "exact_token", "ranked", "peak_token"
+    )
+    return facts.join(own, on="concept", how="left", maintain_order="left")

@@ -1,0 +1,160 @@
+"""Tables in a terminal: as many quantities as there is room for, and no header or value cut."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import polars as pl
+from rich import box
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+from competency_gaps.report import columns, findings, labels
+from competency_gaps.text import show_token, visible
+
+NAME_WIDTH = 30
+"""Characters that a name keeps on one line before another quantity takes them."""
+_BETWEEN = 3
+"""Characters between two columns."""
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Wrap foreign text: no markup is read in it, and no control reaches the terminal."""
+    return Text(visible(text), style=style)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One column of a table in a terminal."""
+
+    title: str
+    texts: list[Text]
+    """A cell per row."""
+    words: bool = False
+    """Words, not numbers: aligned on the left."""
+
+    @property
+    def width(self) -> int:
+        """Characters that the longest line of a cell or the title takes."""
+        lines = (line for text in self.texts for line in text.plain.split("\n"))
+        return max(cell_len(self.title), *map(cell_len, lines), 0)
+
+
+def quantities(
+    frame: pl.DataFrame, shown: Iterable[columns.Column], style: Mapping[str, str] | None = None
+) -> list[Cells]:
+    """Write the quantities of a frame.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    shown : iterable of Column
+        Columns of the frame.
+    style : mapping, optional
+        The style of some values, by the value.
+    """
+    rows = frame.to_dicts()
+    styles = style or {}
+    return [
+        Cells(
+            column.title, [Text(column.cell(row), styles.get(str(row[column.key]), "")) for row in rows], column.words
+        )
+        for column in shown
+    ]
+
+
+def fitted_table(
+    names: Cells,
+    shown: Sequence[Cells],
+    *,
+    numbers: Sequence[int] | None = None,
+    width: int | None = None,
+    keep: int = 1,
+) -> Table:
+    """Lay out named rows with as many quantities as there is room for.
+
+    Parameters
+    ----------
+    names : Cells
+        What the rows are called. A long name goes on in the next line.
+    shown : sequence of Cells
+        Quantities, the most important first; one that has no room is left out.
+    numbers : sequence of int, optional
+        The rows' numbers.
+    width : int, optional
+        Width of the terminal; None: every quantity is shown.
+    keep : int
+        The first so many quantities are shown in any case.
+    """
+    first = Cells("#", [Text(str(number)) for number in numbers]) if numbers is not None else None
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
+    if first is not None:
+        table.add_column(first.title, justify="right", no_wrap=True, style="dim")
+    table.add_column(names.title, min_width=12, ratio=1, overflow="fold")
+    used = list(shown)
+    if width is not None:
+        room = width - min(names.width, NAME_WIDTH) - (first.width + _BETWEEN if first is not None else 0)
+        used = _fitting(shown, room, keep)
+    for cells in used:
+        table.add_column(cells.title, justify="left" if cells.words else "right", no_wrap=True)
+    parts = [cells.texts for cells in ([first] if first is not None else []) + [names, *used]]
+    for row in zip_longest(*parts):
+        table.add_row(*row)
+    return table
+
+
+def _fitting(shown: Sequence[Cells], room: int, keep: int) -> list[Cells]:
+    used = list(shown[:keep])
+    room -= sum(cells.width + _BETWEEN for cells in used)
+    for cells in shown[keep:]:
+        if cells.width + _BETWEEN <= room:
+            used.append(cells)
+            room -= cells.width + _BETWEEN
+    return used
+
+
+def concept_table(
+    frame: pl.DataFrame,
+    shown: Sequence[columns.Column] = columns.CONCEPT,
+    *,
+    width: int | None = None,
+    keep: int = 1,
+    unmarked: Collection[str] = (),
+) -> Table:
+    """Lay out concepts, in the order given.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of ``run.concepts``.
+    shown : sequence of Column
+        Quantities, the most important first; those that the frame lacks are left out.
+    width : int, optional
+        Width of the terminal, which leaves out what has no room; None: every quantity is shown.
+    keep : int
+        The first so many quantities are shown in any case.
+    unmarked : collection of str
+        Flags that are not written, because every row bears them.
+
+    Returns
+    -------
+    rich.table.Table
+        Number, name (the peak token where there is no label) with its marks and flags, and the quantities.
+    """
+    shown = [*shown[:keep], *columns.present(shown[keep:], frame)]
+    names = Cells("concept", [_name(row, unmarked) for row in frame.to_dicts()], words=True)
+    return fitted_table(names, quantities(frame, shown), numbers=frame["concept"].to_list(), width=width, keep=keep)
+
+
+def _name(row: dict[str, Any], unmarked: Collection[str]) -> Text:
+    marks = labels.marks_of(row)
+    if row["label"] or row["peak_token"] is None:
+        name = plain(findings.concept_name(row), "dim" if marks or not row["label"] else "")
+    else:
+        name = Text.assemble(("peak ", "dim"), plain(show_token(row["peak_token"]), "cyan"))
+    marks = [*marks, *(flag for flag in findings.flags_of(row) if flag not in unmarked)]
+    return Text.assemble(name, (f" [{', '.join(marks)}]", "dim italic")) if marks else name

@@ -1,0 +1,236 @@
+"""Lists of concepts in a terminal: what they hold, nothing cut at any width, and one screen by default."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import polars as pl
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from test_theme_report import with_themes
+
+from competency_gaps.errors import UserError
+from competency_gaps.report import columns, findings, labels, screen
+from competency_gaps.report.listing import list_concepts
+from competency_gaps.report.themes import read_run_themes
+
+WIDTHS = (80, 100, 120, 200)
+LONG = "digits of paired numbers in questions about least common multiples and " + "x" * 70
+
+
+@pytest.fixture(scope="module")
+def wordy(run):
+    """The run with long labels, words longer than a line, and wide figures."""
+    label = pl.when(pl.col("concept") % 3 == 0).then(pl.lit(LONG)).otherwise(pl.col("label"))
+    return run.changed(
+        concepts=run.concepts.with_columns(label=label, support=pl.lit(1_234_567), n_eff=pl.lit(12_345.6))
+    )
+
+
+@pytest.fixture(scope="module")
+def many(wordy):
+    """A run with more weak groups than a screen holds, and themes."""
+    ranked = pl.col("ranked")
+    changed = wordy.changed(
+        concepts=wordy.concepts.with_columns(
+            performance_status=pl.when(ranked).then(pl.lit("weak")),
+            leader=pl.when(ranked).then(pl.col("concept")).cast(pl.Int32),
+            **{name: pl.lit(-0.125) for name in ("gap", "gap_low", "gap_high")},
+            q_value=pl.when(ranked).then(pl.lit(1e-12)),
+        )
+    )
+    return with_themes(changed)
+
+
+def printed(show, width, **options):
+    console = Console(file=io.StringIO(), width=width)
+    show(console, **options)
+    return console.file.getvalue()
+
+
+def listed(listing, width, **options):
+    options = {"lines": 24, **options}
+    return printed(lambda console: screen.print_listing(listing, console, **options), width)
+
+
+def table_of(text):
+    """Titles, and for each row its number, name and cells, of a printed table."""
+    lines = text.splitlines()
+    rule = next(place for place, line in enumerate(lines) if line.startswith("─"))
+    titles = re.split(r" {2,}", lines[rule - 1].strip())
+    rows = []
+    for line in lines[rule + 1 :]:
+        first = re.match(r" *(\d+)   (\S.*)", line)
+        if first:
+            name, *cells = re.split(r" {2,}", first.group(2).strip())
+            rows.append((int(first.group(1)), name, cells))
+        elif line.startswith("   ") and rows:
+            number, name, cells = rows[-1]
+            rows[-1] = (number, f"{name} {line.strip()}", cells)
+        else:
+            break
+    return titles, rows
+
+
+def name_of(row):
+    """A concept's name with marks and flags, without blanks: where a line is broken does not matter."""
+    name = findings.concept_name(row) if row["label"] or row["peak_token"] is None else f"peak {row['peak_token']}"
+    marks = [*labels.marks_of(row), *findings.flags_of(row)]
+    return re.sub(r"[\s␣]", "", name + (f"[{','.join(marks)}]" if marks else ""))
+
+
+def check_whole(text, frame, known, width):
+    """Every header and every value of a printed table is that of the frame; returns the titles."""
+    titles, rows = table_of(text)
+    by_title = {column.title: column for column in known}
+    assert titles[:2] == ["#", "concept"] and set(titles[2:]) <= set(by_title)
+    assert [number for number, *_ in rows] == frame["concept"].head(len(rows)).to_list() and rows
+    for (_, name, cells), row in zip(rows, frame.iter_rows(named=True), strict=False):
+        assert cells == [by_title[title].cell(row) for title in titles[2:]]
+        assert re.sub(r"[\s␣]", "", name) == name_of(row)
+    assert max(map(cell_len, text.splitlines())) <= width
+    return titles
+
+
+def sortable(run, benchmark):
+    return list_concepts(run, benchmark=benchmark, every=True).concepts.columns
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("benchmark", [None, "calendar"])
+def test_no_width_cuts_anything_and_the_column_of_the_order_is_there(wordy, width, benchmark):
+    for key in sortable(wordy, benchmark):
+        for sort in (key, f"-{key}"):
+            listing = list_concepts(wordy, benchmark=benchmark, sort=sort, every=True)
+            text = listed(listing, width, limit=9)
+            titles = check_whole(text, listing.concepts, listing.columns, width)
+            shown = columns.column_of(key, listing.concepts.schema[key])
+            assert key in ("concept", "label") or shown.title in titles
+            assert "verdict" in titles
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_without_an_order_gap_verdict_and_effective_sample_are_there(wordy, width):
+    listing = list_concepts(wordy, every=True)
+    titles = check_whole(listed(listing, width, limit=200), listing.concepts, listing.columns, width)
+    assert titles[2:5] == ["gap", "verdict", "n_eff"]
+    assert listing.concepts["concept"].to_list() == list(range(160))
+    assert (len(titles) == 2 + len(columns.present(columns.LISTED, listing.concepts))) == (width == 200)
+
+
+def test_a_value_is_written_as_the_report_writes_it():
+    assert columns.column_of("gap", pl.Float64()) is not None and columns.column_of("gap", pl.Float64()) == columns.GAP
+    assert not columns.column_of("lift", pl.Float64()).optional
+    assert columns.column_of("p_value", pl.Float64()).show(1e-12) == "<1e−9"
+    assert columns.column_of("alive", pl.Boolean()).show(True) == "yes"
+    assert columns.column_of("leader", pl.Int32()).show(1234) == "1234"
+    assert columns.column_of("peak_token", pl.String()).show(" a\x1b") == "␣a<U+001B>"
+    assert columns.column_of("explainer", pl.String()).show("e" * 50) == "e" * 40 + "… (+10 characters)"
+    for key, dtype in (("alive", pl.Boolean()), ("explainer", pl.String()), ("share", pl.Float64())):
+        assert columns.column_of(key, dtype).show(None) == "N/A"
+
+
+def test_undefined_values_come_last_in_both_directions(run):
+    for sort in ("chi_model", "-chi_model"):
+        values = list_concepts(run, sort=sort, every=True).concepts["chi_model"].to_list()
+        known = [value for value in values if value is not None]
+        assert values[: len(known)] == sorted(known, reverse=sort.startswith("-")) and len(known) < len(values)
+
+
+def test_words_find_flagged_and_untested_concepts_with_their_verdict(run):
+    label = "prime numbers"
+    flagged = run.concepts.filter(pl.col("exact_token"))["concept"][0]
+    dead = run.concepts.filter(~pl.col("alive"))["concept"][0]
+    named = run.changed(
+        concepts=run.concepts.with_columns(
+            label=pl.when(pl.col("concept").is_in([flagged, dead])).then(pl.lit(label)).otherwise("label")
+        )
+    )
+    listing = list_concepts(named, words="numbers PRIME")
+    assert set(listing.concepts["concept"]) == {flagged, dead}
+    assert listing.sentence == "2 labels have the words 'numbers PRIME'."
+    text = listed(listing, 80)
+    check_whole(text, listing.concepts, listing.columns, 80)
+    assert "exact token" in text and "dead" in text and "untested" in text
+    own = list_concepts(named, words="prime", benchmark="calendar", sort="-support").concepts
+    assert set(own["concept"]) == {flagged, dead} and own["support"].to_list() == sorted(own["support"], reverse=True)
+
+
+def test_words_that_no_label_has_are_answered_with_near_ones(run):
+    with pytest.raises(
+        UserError, match=r"no concept's label has the words 'calender dates'. Near: \d+ '.*calendar dates"
+    ):
+        list_concepts(run, words="calender dates")
+    with pytest.raises(UserError, match=r"has the words 'qqqq'\.$"):
+        list_concepts(run, words="qqqq")
+
+
+def test_hostile_labels_and_words_stay_text(run):
+    evil = "prime \x1b[31m[red]x[/red]\u202e"
+    listing = list_concepts(run.changed(concepts=run.concepts.with_columns(label=pl.lit(evil))), words="prime [red]x")
+    console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system="truecolor")
+    screen.print_listing(listing, console, lines=24)
+    raw = console.file.getvalue()
+    assert "\x1b[31m" not in raw and "\u202e" not in raw and "<U+001B>[31m[red]x[/red]<U+202E>" in raw
+
+
+@pytest.mark.parametrize("lines", [16, 23, 50])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_screen_is_filled_and_not_exceeded(many, lines, width):
+    themes = read_run_themes(many)
+    listing = list_concepts(many, every=True)
+    weak = findings.ranking(many.concepts, many.manifest["evidence"]).weak_leaders.height
+    for show, total in (
+        (lambda console, **options: screen.print_overview(many, console, **options), weak),
+        (lambda console, **options: screen.print_listing(listing, console, **options), 160),
+    ):
+        text = printed(show, width, lines=lines)
+        assert len(text.splitlines()) <= lines
+        _, rows = table_of(text)
+        assert f"{total - len(rows)} " in text.splitlines()[-1] and f"--limit {total}" in text.splitlines()[-1]
+        # One row more has no room, and an explicit number of rows is printed whatever the room.
+        assert len(printed(show, width, lines=lines, limit=len(rows) + 1).splitlines()) > lines
+        assert len(table_of(printed(show, width, lines=lines, limit=100))[1]) == 100
+    shown = (
+        lambda console, **options: screen.print_themes(themes, console, **options),
+        lambda console, **options: screen.print_theme(themes, 2, many.concepts, console, **options),
+    )
+    for show in shown:
+        text = printed(show, width, lines=lines)
+        assert len(text.splitlines()) <= lines and max(map(cell_len, text.splitlines())) <= width
+
+
+def test_the_first_five_lines_of_the_overview_hold_the_answer(many):
+    text = printed(lambda console: screen.print_overview(many, console, lines=23), 80)
+    first = " ".join(text.splitlines()[:5])
+    ranked = findings.ranking(many.concepts, many.manifest["evidence"])
+    assert f"{ranked.weak.height} of {ranked.tested.height} tested concepts are weak" in first
+    assert "mean score" in first and "2 of 5 themes are weak, above all “theme of 3”" in first
+    check_whole(text, ranked.weak_leaders, columns.LEADERS, 80)
+
+
+def test_a_run_without_weak_concepts_or_scores_has_an_overview_too(run):
+    typical = run.changed(concepts=run.concepts.with_columns(performance_status=pl.lit("typical")))
+    text = printed(lambda console: screen.print_overview(typical, console, lines=23), 80)
+    assert "0 of " in text and "tested concepts are weak, 0 strong." in text and "none; all that were tested" in text
+    unscored = run.changed(
+        items=run.items.with_columns(score=pl.lit(None, pl.Float64)),
+        concepts=run.concepts.with_columns(q_value=pl.lit(None, pl.Float64)),
+    )
+    text = printed(lambda console: screen.print_overview(unscored, console, lines=23), 80)
+    assert "speaks of coverage only" in text and "Least covered concepts" in text and "weak" not in text
+    assert len(text.splitlines()) <= 23
+
+
+def test_a_failed_gate_is_said_first(run):
+    failed = run.changed(manifest={**run.manifest, "gate": {**run.manifest["gate"], "passed": False, "forced": True}})
+    text = printed(lambda console: screen.print_overview(failed, console, lines=23), 80)
+    assert "did not pass its gate" in text.split("#")[0]
+
+
+def test_nothing_to_list_is_no_fault(run):
+    listing = list_concepts(run.changed(concepts=run.concepts.with_columns(ranked=pl.lit(False))))
+    assert listing.concepts.is_empty() and "concept" in listed(listing, 80)
+    assert screen.rows_that_fit(lambda count: "x\n" * 99, 5, Console(width=80), 10) == 1

@@ -31,9 +31,11 @@ class MissingExtraError(UserError):
     """A package of an optional extra is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
+        from competency_gaps.installation import install_command
+
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed. "
-            f"Install it with: pip install 'competency-gaps[{extra}]'"
+            f"Install it with: {install_command(extra)}"
         )
         self.package = package
         self.extra = extra

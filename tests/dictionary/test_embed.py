@@ -83,7 +83,7 @@ def test_a_model_out_of_reach_says_what_to_do(stand_in):
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     embed._load.cache_clear()
-    with pytest.raises(MissingExtraError, match=r"'sentence-transformers'.*competency-gaps\[dictionary\]"):
+    with pytest.raises(MissingExtraError, match=r"'sentence-transformers'.*pip install .*\[dictionary\]"):
         embed_texts(["a"])
 
 

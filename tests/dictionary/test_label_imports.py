@@ -613,7 +613,7 @@ def test_an_unknown_source_and_no_server_are_errors_that_say_what_to_do(server, 
 def test_a_missing_client_is_named_with_its_extra(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "httpx", None)
     for source in ("neuronpedia:m/s", "neuronpedia-api:m/s"):
-        with pytest.raises(MissingExtraError, match=r"'httpx'.*competency-gaps\[label\]"):
+        with pytest.raises(MissingExtraError, match=r"'httpx'.*pip install .*\[label\]"):
             read(source, cache=tmp_path)
 
 

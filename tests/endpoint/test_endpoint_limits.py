@@ -143,6 +143,6 @@ def test_settings_that_cannot_be_meant(settings):
 
 def test_without_the_package_the_extra_is_named(store, monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", None)
-    with pytest.raises(MissingExtraError, match=r"competency-gaps\[label\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[label\]"):
         ask([request(1)], quick("http://127.0.0.1:9/v1"), store, None, heard()[0])
     assert not store.path.exists()

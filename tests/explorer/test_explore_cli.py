@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from competency_gaps.cli import app as cli
 from competency_gaps.cli import explore
 from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.installation import install_command
 from competency_gaps.explorer import page_files as page_module
 from competency_gaps.explorer.opened import open_runs
 
@@ -183,7 +184,7 @@ def test_a_missing_package_is_named(hostile: Made, monkeypatch):
     monkeypatch.setattr(explore.importlib.util, "find_spec", lambda name: None)
     found = CliRunner().invoke(cli.app, ["explore", str(hostile.run)])
     assert isinstance(found.exception, MissingExtraError)
-    assert "pip install 'competency-gaps[explore]'" in str(found.exception)
+    assert install_command("explore") in str(found.exception)
 
 
 def test_the_address_is_opened_only_if_asked(monkeypatch):

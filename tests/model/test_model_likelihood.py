@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from competency_gaps.errors import UserError
+from competency_gaps.model.forward import read_hook
+from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.likelihood import Continuation, likelihoods, tokenize_continuation
 from core_helpers import KINDS, loaded
 
@@ -59,19 +65,100 @@ def test_order_and_company_change_nothing(model_folder):
     assert likelihoods(lm, [], 500, lambda n: None) == []
 
 
-def test_letters_of_a_question_share_a_row(model_folder):
-    lm = loaded(model_folder("llama"))
-    rows: list[int] = []
+@contextmanager
+def computed(lm):
+    """Tokens that the passes in the body compute, padding too, a pass each."""
+    tokens: list[int] = []
     handle = lm.model.model.register_forward_pre_hook(
-        lambda m, args, kwargs: rows.append((args[0] if args else kwargs["input_ids"]).shape[0]), with_kwargs=True
+        lambda m, args, kwargs: tokens.append((args[0] if args else kwargs["input_ids"]).numel()), with_kwargs=True
     )
     try:
-        questions = [np.arange(4, 20, dtype=np.int32), np.arange(4, 21, dtype=np.int32)]
-        letters = [Continuation(q, np.asarray([t], np.int32)) for q in questions for t in (5, 6, 7, 8)]
-        likelihoods(lm, letters, 10_000, lambda n: None)
-        assert sum(rows) == 2
+        yield tokens
     finally:
         handle.remove()
+
+
+def continuations(prefixes, options):
+    return [Continuation(np.asarray(p, np.int32), np.asarray(o, np.int32)) for p in prefixes for o in options]
+
+
+def test_what_texts_share_is_computed_once(model_folder):
+    lm = loaded(model_folder("llama"))
+    likelihoods(lm, continuations([range(4, 20), range(4, 21)], [[5]]), 10_000, lambda n: None)  # what is asked once
+    cases = {
+        # Letters of a question: the questions alone, 15 tokens of which are one row's.
+        "letters": ([range(4, 20), range(4, 21)], [[5], [6], [7], [8]], 15 + 2 * 2),
+        # Nothing in common: every token, and one of padding.
+        "strangers": ([range(4, 20), range(5, 22)], [[5], [6]], 2 * 17),
+        # Options that begin alike and differ in the last token: their beginning is read once.
+        "numbers": ([range(4, 20), range(5, 21)], [[9, 3, 5], [9, 3, 6], [9, 3, 7]], 2 * (16 + 2)),
+        # One branch serves both options that begin with 3, 4.
+        "branches": ([range(4, 20), range(5, 21)], [[3, 4, 6, 7], [3, 4, 6], [8, 5]], 2 * 16 + 2 * (3 + 3)),
+    }
+    for name, (prefixes, options, expected) in cases.items():
+        wanted = continuations(prefixes, options)
+        with computed(lm) as tokens:
+            found = likelihoods(lm, wanted, 10_000, lambda n: None)
+        assert sum(tokens) == expected, (name, tokens)
+        assert [f.logprob for f in found] == pytest.approx([naive(lm.model, one) for one in wanted], abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_shared_starts_change_nothing(kind, model_folder, data):
+    """Prefixes with a common start of any length, of all lengths after it; options that begin alike or not at all."""
+    lm = loaded(model_folder(kind))
+    token = st.integers(4, lm.model.config.vocab_size - 1)
+    start = data.draw(st.lists(token, min_size=1, max_size=30))
+    ends = data.draw(st.lists(st.lists(token, min_size=1, max_size=12), min_size=2, max_size=5))
+    few = st.integers(4, 6)  # few tokens, so that options begin alike
+    options = st.lists(st.lists(few, min_size=1, max_size=6), min_size=1, max_size=4)
+    wanted = [one for end in ends for one in continuations([start + end], data.draw(options))]
+    truth = [naive(lm.model, one) for one in wanted]
+    for budget in (16, 10_000):
+        found = likelihoods(lm, wanted, budget, lambda n: None)
+        assert [f.logprob for f in found] == pytest.approx(truth, abs=2e-4)
+        assert [len(f.token_logprobs) for f in found] == [len(one.ids) for one in wanted]
+        best = [greedy(lm.model, one) for one in wanted]
+        assert [f.greedy for f in found] == best
+
+
+def greedy(model, one: Continuation) -> bool:
+    ids = torch.from_numpy(np.concatenate([one.prefix, one.ids]).astype(np.int64))[None]
+    with torch.inference_mode():
+        best = model(input_ids=ids).logits[0].argmax(dim=-1)
+    return bool((best[len(one.prefix) - 1 : -1] == ids[0, len(one.prefix) :]).all())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_activations_of_shared_starts(kind, model_folder):
+    """Each prompt's activations, those of the shared tokens too, are the ones of a pass of its own."""
+    lm = loaded(model_folder(kind))
+    hook = resolve_hook(lm.model, "blocks.1.hook_resid_post")
+    rng = np.random.default_rng(0)
+    start = rng.integers(4, 90, 20)
+    prompts = [np.append(start, rng.integers(4, 90, n)).astype(np.int32) for n in (1, 4, 40, 9)]
+
+    class Collect:
+        def __init__(self) -> None:
+            self.hook, self.seen = hook, {}
+
+        def wanted(self, asked):
+            return prompts[asked]
+
+        def take(self, asked, activations):
+            self.seen.update(zip(asked, (x.clone() for x in activations), strict=True))
+
+    tap = Collect()
+    wanted = [
+        Continuation(p, np.asarray(o, np.int32), asked=i) for i, p in enumerate(prompts) for o in ([5, 6], [5, 7])
+    ]
+    likelihoods(lm, wanted, 10_000, lambda n: None, tap=tap)
+    assert sorted(tap.seen) == [0, 1, 2, 3]
+    for i, prompt in enumerate(prompts):
+        alone = read_hook(lm, hook, [prompt])[0]
+        torch.testing.assert_close(tap.seen[i][: len(prompt)], alone, atol=2e-4, rtol=1e-3)
 
 
 def test_continuation_tokens(tokenizer):

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+CACHED = 8
+"""So many times more tokens may be kept in memory as keys and values than are computed: they cost no arithmetic."""
 
-def plan_batches(lengths: Sequence[int] | np.ndarray, token_budget: int) -> list[np.ndarray]:
+
+def plan_batches(lengths: Sequence[int] | np.ndarray, token_budget: int, *, cached: int = 0) -> list[np.ndarray]:
     """Cut sequences, sorted by length, into batches of bounded padded size.
 
     Parameters
@@ -16,6 +19,8 @@ def plan_batches(lengths: Sequence[int] | np.ndarray, token_budget: int) -> list
         Tokens per sequence.
     token_budget
         Largest rows x longest of a batch. A sequence longer than it is a batch of its own.
+    cached
+        Tokens before each sequence whose keys and values are there already and stay in memory.
 
     Returns
     -------
@@ -29,7 +34,7 @@ def plan_batches(lengths: Sequence[int] | np.ndarray, token_budget: int) -> list
     start = 0
     while start < len(order):
         longest = max(1, int(sizes[order[start]]))
-        rows = max(1, token_budget // longest)
+        rows = max(1, min(token_budget // longest, CACHED * token_budget // (cached + longest)))
         batches.append(order[start : start + rows])
         start += rows
     return batches

@@ -5,10 +5,9 @@ The pass over a prefix gives its activations too, to whoever wants them (:mod:`c
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,11 +15,17 @@ from competency_gaps.errors import UserError
 from competency_gaps.model.batches import pad, plan_batches
 from competency_gaps.model.forward import enough_memory
 from competency_gaps.model.load import LanguageModel
+from competency_gaps.model.prefixes import PrefixPass, read_prefixes, rows_of_cache, shared_start
 from competency_gaps.model.tap import PrefixTap, Tap
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
+
+
+_ALIKE = 4
+"""Tokens that all continuations of a prefix begin with are read with the prefix, so many at most: for each of them,
+log-probabilities are kept of every row of the batch."""
 
 
 class Likelihood(NamedTuple):
@@ -133,9 +138,9 @@ def likelihoods(
 ) -> list[Likelihood]:
     """Log-likelihoods of continuations, in the order given.
 
-    A prefix that several continuations share (a question and its options) is read once: its keys and
-    values are kept, and only the continuations' own tokens are computed for each. The first token of
-    a continuation needs no pass of its own at all, as the prefix's last position predicts it.
+    What texts have in common is read once: the beginning of all prefixes, a prefix that several continuations
+    share (a question and its options), the tokens that these begin with, continuations that differ in their last
+    token alone. The first token of a continuation needs no pass of its own, as the prefix's last position predicts it.
 
     Parameters
     ----------
@@ -147,132 +152,133 @@ def likelihoods(
     members: dict[bytes, list[int]] = {}
     for index, one in enumerate(asked):
         members.setdefault(one.prefix.tobytes(), []).append(index)
-    groups = list(members.values())
+    groups = [_Group([asked[i] for i in indices]) for indices in members.values()]
+    shared = shared_start(lm, [group.prefix for group in groups])
     found: list[Likelihood | None] = [None] * len(asked)
-    for batch in plan_batches([len(asked[group[0]].prefix) for group in groups], token_budget):
+    places = list(members.values())
+    for batch in plan_batches([len(group.read) - shared for group in groups], token_budget, cached=shared):
         chosen = [groups[row] for row in batch]
-        scored = _score_prefixes(
-            lm, [[asked[i] for i in group] for group in chosen], token_budget, PrefixTap(tap), model_precision
-        )
-        for index, value in zip((i for group in chosen for i in group), scored, strict=True):
+        scored = _score_groups(lm, chosen, token_budget, PrefixTap(tap), shared, model_precision)
+        for index, value in zip((i for row in batch for i in places[row]), scored, strict=True):
             found[index] = value
-        advance(sum(len(group) for group in chosen))
+        advance(sum(len(group.asked) for group in chosen))
     return [value for value in found if value is not None]
 
 
-@dataclass(frozen=True)
-class _Prefixes:
-    """What one pass over a batch of prefixes leaves."""
+class _Group:
+    """Continuations of one prefix."""
 
-    cache: Any
-    """transformers' key-value cache, one row per prefix."""
-    mask: torch.Tensor
-    """int64 of shape (prefixes, longest): 0 at the padding on the left."""
-    lengths: list[int]
-    next_logprobs: torch.Tensor
-    """Of shape (prefixes, vocabulary): log-probabilities of the token after each prefix, in float32 or the model's
-    precision."""
+    def __init__(self, asked: list[Continuation]) -> None:
+        self.asked = asked
+        self.prefix = asked[0].prefix
+        shortest = min(len(one.ids) for one in asked)
+        starts = np.stack([one.ids[:shortest] for one in asked])
+        differs = np.flatnonzero((starts != starts[0]).any(axis=0))
+        self.alike = max(0, min(int(differs[0]) if len(differs) else shortest, shortest - 1, _ALIKE))
+        """With so many tokens all of them begin, and at least one token of each comes after."""
+        self.read = np.concatenate([self.prefix, asked[0].ids[: self.alike]])
+        """What is read once for all of them: the prefix and the tokens that they begin with."""
+        self.owners = list(dict.fromkeys(one.asked for one in asked if one.asked is not None))
+
+    def branches(self) -> dict[bytes, list[int]]:
+        """Tokens (int32, as bytes) that must be read after ``read``, and the continuations that are read from each.
+
+        A continuation's last token is never read, only predicted; what is the beginning of another one's tokens is
+        read with them.
+        """
+        rests = {i: tuple(one.ids[self.alike : -1].tolist()) for i, one in enumerate(self.asked)}
+        covered: dict[tuple[int, ...], tuple[int, ...]] = {}
+        following: tuple[int, ...] = ()
+        # In this order, what begins with a sequence comes right after it.
+        for rest in sorted(set(rests.values()), reverse=True):
+            covered[rest] = covered[following] if following[: len(rest)] == rest and following else rest
+            following = rest
+        branches: dict[bytes, list[int]] = {}
+        for i, rest in rests.items():
+            if rest:
+                branches.setdefault(np.asarray(covered[rest], np.int32).tobytes(), []).append(i)
+        return branches
 
 
-def _score_prefixes(
-    lm: LanguageModel, groups: list[list[Continuation]], token_budget: int, tap: PrefixTap, model_precision: bool
+def _score_groups(
+    lm: LanguageModel, groups: list[_Group], token_budget: int, tap: PrefixTap, shared: int, model_precision: bool
 ) -> list[Likelihood]:
-    """Likelihoods of the continuations of a batch of prefixes, group after group."""
+    """Likelihoods of all continuations of a batch of groups, in order."""
     import torch
 
-    flat = [(row, one) for row, group in enumerate(groups) for one in group]
     with torch.inference_mode():
-        owners = [list(dict.fromkeys(one.asked for one in group if one.asked is not None)) for group in groups]
-        prefixes = _read_prefixes(lm, [group[0].prefix for group in groups], owners, tap, model_precision)
-        best = prefixes.next_logprobs.argmax(dim=-1)
-        steps: list[list[torch.Tensor]] = []
-        greedy: list[bool] = []
-        for row, one in flat:
-            first = int(one.ids[0]) if len(one.ids) else None
-            steps.append([] if first is None else [prefixes.next_logprobs[row, first : first + 1]])
-            greedy.append(first is None or int(best[row]) == first)
-        longer = [i for i, (_, one) in enumerate(flat) if len(one.ids) > 1]
-        parts = _plan_rests([len(flat[i][1].ids) - 1 for i in longer], max(prefixes.lengths), token_budget)
+        kept = max(group.alike for group in groups) + 1
+        read = read_prefixes(
+            lm,
+            [group.read for group in groups],
+            [group.owners for group in groups],
+            tap,
+            shared=shared,
+            kept=kept,
+            model_precision=model_precision,
+        )
+        steps = [
+            [[_first_steps(read.logprobs[row], one, group.alike)] for one in group.asked]
+            for row, group in enumerate(groups)
+        ]
+        branches = [(row, ids, which) for row, group in enumerate(groups) for ids, which in group.branches().items()]
+        lengths = [len(ids) // 4 for _, ids, _ in branches]
+        parts = plan_batches(lengths, token_budget, cached=max(read.lengths))
         for part in parts:
-            indices = [longer[i] for i in part]
-            rests = _score_rest(lm, prefixes, [flat[i] for i in indices], last=len(parts) == 1)
-            for index, (values, likeliest) in zip(indices, rests, strict=True):
-                steps[index].append(values)
-                greedy[index] &= likeliest
-        return [_likelihood(each, likeliest) for each, likeliest in zip(steps, greedy, strict=True)]
+            chosen = [branches[i] for i in part]
+            sequences = [np.frombuffer(ids, np.int32) for _, ids, _ in chosen]
+            rests = _read_branches(lm, read, [row for row, _, _ in chosen], sequences, last=len(parts) == 1)
+            for (row, _, which), logprobs in zip(chosen, rests, strict=True):
+                for i in which:
+                    steps[row][i].append(_steps(logprobs, groups[row].asked[i].ids[groups[row].alike + 1 :]))
+        return [_likelihood(each) for group in steps for each in group]
 
 
-CACHED = 8
-"""So many times more tokens of kept prefixes than of a forward pass may be in memory: they cost no arithmetic."""
+class _Steps(NamedTuple):
+    """Some tokens of a continuation, in order."""
+
+    logprobs: torch.Tensor
+    """Of shape (tokens,)."""
+    greedy: bool
+    """Whether each is the likeliest at its place."""
 
 
-def _plan_rests(lengths: list[int], prefix: int, token_budget: int) -> list[np.ndarray]:
-    """Batches of continuations of like length, so that little padding is computed, under two budgets: the tokens that
-    are computed, and the keys and values of prefixes (of ``prefix`` tokens at most) that are kept beside them."""
-    order = np.lexsort((np.arange(len(lengths)), -np.asarray(lengths)))
-    batches, start = [], 0
-    while start < len(order):
-        longest = lengths[order[start]]
-        rows = max(1, min(token_budget // longest, CACHED * token_budget // (prefix + longest)))
-        batches.append(order[start : start + rows])
-        start += rows
-    return batches
+def _first_steps(logprobs: torch.Tensor, one: Continuation, alike: int) -> _Steps:
+    """The tokens that all continuations begin with, and the first one after."""
+    return _steps(logprobs[len(logprobs) - alike - 1 :], one.ids[: alike + 1])
 
 
-def _likelihood(steps: list[torch.Tensor], greedy: bool) -> Likelihood:
+def _steps(logprobs: torch.Tensor, ids: np.ndarray) -> _Steps:
+    """Tokens of a continuation, from the log-probabilities at their places, (>= tokens, vocabulary)."""
     import torch
 
-    if not steps:
-        return Likelihood(0.0, (), greedy)
-    values = torch.cat(steps)
-    return Likelihood(float(values.sum()), tuple(values.tolist()), greedy)
+    tokens = torch.from_numpy(ids.astype(np.int64)).to(logprobs.device)
+    at = logprobs[: len(ids)]
+    return _Steps(at.gather(1, tokens[:, None])[:, 0], bool((at.argmax(dim=-1) == tokens).all()))
 
 
-def _read_prefixes(
-    lm: LanguageModel, prefixes: list[np.ndarray], owners: list[list[int]], tap: PrefixTap, model_precision: bool
-) -> _Prefixes:
-    """One pass over prefixes, padded on the left so that all end where their continuations begin."""
+def _likelihood(steps: list[_Steps]) -> Likelihood:
     import torch
 
-    lengths = [len(prefix) for prefix in prefixes]
-    longest = max(lengths)
-    ids = torch.full((len(prefixes), longest), lm.pad_id, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, prefix in enumerate(prefixes):
-        ids[row, longest - len(prefix) :] = torch.from_numpy(prefix.astype(np.int64))
-        mask[row, longest - len(prefix) :] = 1
-    ids, mask = ids.to(lm.device), mask.to(lm.device)
-    positions = (mask.cumsum(dim=1) - 1).clamp_min(0)
-    with enough_memory(ids), tap.over(lm, prefixes, owners):
-        out = lm.model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
-    logits = out.logits[:, -1]
-    return _Prefixes(
-        out.past_key_values, mask, lengths, (logits if model_precision else logits.float()).log_softmax(dim=-1)
-    )
+    values = torch.cat([one.logprobs for one in steps])
+    return Likelihood(float(values.sum()), tuple(values.tolist()), all(one.greedy for one in steps))
 
 
-def _score_rest(
-    lm: LanguageModel, prefixes: _Prefixes, asked: list[tuple[int, Continuation]], *, last: bool
-) -> list[tuple[torch.Tensor, bool]]:
-    """Log-probabilities of the continuations' tokens after the first, and whether all of these are the likeliest."""
+def _read_branches(
+    lm: LanguageModel, read: PrefixPass, rows: list[int], sequences: list[np.ndarray], *, last: bool
+) -> Iterator[torch.Tensor]:
+    """Log-probabilities, (tokens, vocabulary), after each token of sequences that come after rows of a pass."""
     import torch
 
-    rows = torch.tensor([row for row, _ in asked], device=lm.device)
-    # The cache is changed in place, so it is copied unless this is its last use.
-    cache = prefixes.cache if last else copy.deepcopy(prefixes.cache)
-    cache.reorder_cache(rows)
-    ids = torch.from_numpy(pad([one.ids for _, one in asked], lm.pad_id)).to(lm.device)
-    inputs = ids[:, :-1]
-    mask = torch.cat([prefixes.mask[rows], torch.ones_like(inputs)], dim=1)
-    starts = torch.tensor([prefixes.lengths[row] for row, _ in asked], device=lm.device)
-    positions = starts[:, None] + torch.arange(inputs.shape[1], device=lm.device)
+    chosen = torch.tensor(rows, device=lm.device)
+    cache = rows_of_cache(read.cache, chosen, last=last)
+    ids = torch.from_numpy(pad(sequences, lm.pad_id)).to(lm.device)
+    mask = torch.cat([read.mask[chosen], torch.ones_like(ids)], dim=1)
+    starts = torch.tensor([read.lengths[row] for row in rows], device=lm.device)
+    positions = starts[:, None] + torch.arange(ids.shape[1], device=lm.device)
     with enough_memory(mask):
         logits = lm.model(
-            input_ids=inputs, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
+            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
         ).logits
-    found = []
-    for row, (_, one) in enumerate(asked):
-        steps = logits[row, : len(one.ids) - 1].to(prefixes.next_logprobs.dtype).log_softmax(dim=-1)
-        tokens = ids[row, 1 : len(one.ids)]
-        found.append((steps.gather(1, tokens[:, None])[:, 0], bool((steps.argmax(dim=-1) == tokens).all())))
-    return found
+    for row, sequence in enumerate(sequences):
+        yield logits[row, : len(sequence)].to(read.logprobs.dtype).log_softmax(dim=-1)

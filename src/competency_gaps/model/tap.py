@@ -36,7 +36,7 @@ class PrefixTap:
 
     @contextmanager
     def over(
-        self, lm: LanguageModel, prefixes: Sequence[np.ndarray], owners: Sequence[Sequence[int]]
+        self, lm: LanguageModel, prefixes: Sequence[np.ndarray], owners: Sequence[Sequence[int]], *, passes: int = 1
     ) -> Iterator[None]:
         """Capture the first pass in the body of the ``with``, which reads ``prefixes`` padded on the left.
 
@@ -45,19 +45,36 @@ class PrefixTap:
         owners
             Per prefix, the asked prompts that may be read from it; a prompt of which the prefix holds too little (its
             last blanks were moved behind it, say) is passed over.
+        passes
+            2: the first pass reads what all prefixes begin with, in one row, and the second what of them comes after.
         """
         asked = [(row, one) for row, members in enumerate(owners) for one in members if self._held(prefixes[row], one)]
         if self.tap is None or not asked:
             yield
             return
-        with captured(lm.model, self.tap.hook, stop=False, passes=1) as found:
+        with captured(lm.model, self.tap.hook, stop=False, passes=passes) as found:
             yield
-        if not found:
+        if len(found) < passes:
             return
-        activations = found[0].flatten(start_dim=2)
-        longest = activations.shape[1]
-        self.tap.take([one for _, one in asked], [activations[row, longest - len(prefixes[row]) :] for row, _ in asked])
+        start, rest = found[0].flatten(start_dim=2)[0], found[-1].flatten(start_dim=2)
+        activations = [_row(start, rest[row], len(prefixes[row])) for row, _ in asked]
+        self.tap.take([one for _, one in asked], activations)
 
     def _held(self, prefix: np.ndarray, one: int) -> bool:
         wanted = None if self.tap is None else self.tap.wanted(one)
         return wanted is not None and len(wanted) <= len(prefix) and np.array_equal(prefix[: len(wanted)], wanted)
+
+
+def _row(start: torch.Tensor, rest: torch.Tensor, tokens: int) -> torch.Tensor:
+    """Activations of all of a row's tokens; those that the last pass did not compute are the first ones of ``start``.
+
+    Parameters
+    ----------
+    rest : torch.Tensor of shape (positions, width)
+        Of the last positions of the row, or of all of them after some padding.
+    """
+    import torch
+
+    before = max(0, tokens - len(rest))
+    own = rest[len(rest) - (tokens - before) :]
+    return torch.cat([start[:before], own]) if before else own

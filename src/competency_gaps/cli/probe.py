@@ -261,7 +261,6 @@ def garak(
         command=shlex.join(["cgaps", *sys.argv[1:]]),
     )
     with progress.stage("writing the report"):
-        with progress.stage("writing the report"):
         report = write_report(run, run.path / "report.html")
     if json_:
         print_json({"run": str(run.path), **found, "html": str(report)})

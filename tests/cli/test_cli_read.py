@@ -116,6 +116,8 @@ def test_words_show_the_only_concept_or_list_several(cli, named):
     status, out, _ = cli("concept", str(named.path), "prime numbers")
     assert status == 0 and out.index("prime numbers [template") < out.index("numbers that are prime")
     assert f"cgaps concept {named.path} 0" in " ".join(out.split()) and "n_eff" in out and "verdict" in out
+    several = " ".join(cli("concept", str(named.path), "label")[1].split())
+    assert f"cgaps show {named.path} --find label --limit 60 lists all." in several
     document = json.loads(cli("concept", str(named.path), "prime", "--json")[1])
     assert document["find"] == "prime" and {row["concept"] for row in document["rows"]} == {0, 1}
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from test_theme_report import with_themes
 
 from competency_gaps.errors import UserError
-from competency_gaps.report import columns, findings, labels, screen
+from competency_gaps.report import columns, concept_panel, findings, labels, print_summary, screen
 from competency_gaps.report.listing import list_concepts
 from competency_gaps.report.themes import read_run_themes
 
@@ -234,3 +234,27 @@ def test_nothing_to_list_is_no_fault(run):
     listing = list_concepts(run.changed(concepts=run.concepts.with_columns(ranked=pl.lit(False))))
     assert listing.concepts.is_empty() and "concept" in listed(listing, 80)
     assert screen.rows_that_fit(lambda count: "x\n" * 99, 5, Console(width=80), 10) == 1
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_summary_and_a_concept_are_whole_at_every_width(many, width):
+    longer = many.changed(
+        **{
+            name: getattr(many, name).with_columns(benchmark=pl.col("benchmark") + "-" + "y" * 30)
+            for name in ("benchmarks", "concept_benchmarks")
+        }
+    )
+    summary = printed(lambda console: print_summary(longer, console, top=3), width)
+    concept = int(longer.concepts.filter(pl.col("support") > 0, ~pl.col("missing"), pl.col("alive"))["concept"][0])
+    panel = printed(lambda console: console.print(concept_panel(longer, concept, width=width)), width)
+    for text in (summary, panel):
+        assert max(map(cell_len, text.splitlines())) <= width
+        # What is left out is counted.
+        assert "…" not in re.sub(r"\] … |… \(\+\d+|… \[\d+ characters", "", re.sub(r"[\s│]+", " ", text))
+    flat = re.sub(r"\s+", " ", summary)
+    assert "items excluded unscored score missing of alive" in flat and "# concept χ bench lift support" in flat
+    for row in longer.benchmarks.iter_rows(named=True):
+        assert f"{row['missing']:,} of {row['alive']:,}" in summary and f"{row['mean_score']:.2f}" in summary
+    shown = longer.concept_benchmarks.filter(pl.col("concept") == concept, pl.col("support") > 0)
+    for row in shown.iter_rows(named=True):
+        assert columns.GAP.cell(row) in panel and columns.PERFORMANCE.cell(row) in panel

@@ -76,11 +76,11 @@ def _check_views(*, listed: bool, summary: bool, themes: bool) -> None:
         )
 
 
-def _print_listing(listing: Listing, limit: int | None, more: str = "") -> None:
+def _print_listing(listing: Listing, limit: int | None) -> None:
     if not listing.concepts.height:
         note = "no concept qualifies: --sort gap lists all that were tested, --all every concept"
         Console(stderr=True).print(note, highlight=False, markup=False)
-    screen.print_listing(listing, Console(), lines=screen_lines(), limit=limit, more=more)
+    screen.print_listing(listing, Console(), lines=screen_lines(), limit=limit)
 
 
 def _themes(run: Run, theme: int | None, limit: int | None, *, json_: bool) -> None:
@@ -127,7 +127,9 @@ def concept(
             if json_:
                 print_json({"find": words, "rows": rows(listing.concepts)})
             else:
-                _print_listing(listing, None, f"Show one: cgaps concept {shlex.quote(str(run))} {concept_id}")
+                command = shlex.join(["cgaps", "show", str(run), "--find", words])
+                more = f"Show one: {shlex.join(['cgaps', 'concept', str(run), str(concept_id)])}"
+                screen.print_listing(listing, Console(), lines=screen_lines(), command=command, more=more)
             return
     if json_:
         print_json(_concept_document(opened, concept_id, limit))

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from competency_gaps.cli.command_line import run_command
+from competency_gaps.installation import install_command
 from competency_gaps.sae.directory import PLACES, UNREAD
 from competency_gaps.sae.find import PACKAGE, SaeEntry, SaeList, find_saes
 from competency_gaps.text import plural
@@ -97,9 +98,9 @@ def _notes(found: SaeList, *, all_: bool) -> Iterator[str]:
     lines = []
     if found.unread:
         kinds = [plural(count, UNREAD.get(kind, "SAE of an unknown kind")) for kind, count in found.unread.items()]
-        lines.append(f"Not listed, because a run cannot use them: {', '.join(kinds)}.")
+        lines.append(f"Not listed, for no run takes them as they are: {', '.join(kinds)}.")
     if not found.saelens:
-        lines.append("SAELens' directory was not searched: pip install 'competency-gaps[run]'")
+        lines.append(f"SAELens' directory was not searched: {install_command('run')}")
     if not all_ and not all(entry.recommended for entry in found.saes):
         lines.append("labels 3/12: of the 12 SAEs that read there 3 have public labels. One is shown;")
         lines.append("--all lists every one, --layer N one layer, --labelled only those with labels.")

@@ -56,7 +56,9 @@ def print_overview(run: RunView, console: Console, *, lines: int, limit: int | N
     _print(make, frame.height, console, lines, limit)
 
 
-def print_listing(listing: Listing, console: Console, *, lines: int, limit: int | None = None, more: str = "") -> None:
+def print_listing(
+    listing: Listing, console: Console, *, lines: int, limit: int | None = None, command: str = "", more: str = ""
+) -> None:
     """Print a list of concepts.
 
     Parameters
@@ -65,6 +67,8 @@ def print_listing(listing: Listing, console: Console, *, lines: int, limit: int 
     console : rich.console.Console
     lines, limit
         As in :func:`print_overview`.
+    command : str
+        What is typed before ``--limit`` to list them all; empty: the command that was typed.
     more : str
         What the last line says besides.
     """
@@ -74,9 +78,9 @@ def print_listing(listing: Listing, console: Console, *, lines: int, limit: int 
         parts: list[RenderableType] = [] if listing.sentence is None else [plain(listing.sentence), Text()]
         parts.append(concept_table(frame.head(count), listing.columns, width=console.width, keep=listing.keep))
         left = frame.height - count
-        hidden = f"{integer(left)} more: --limit {frame.height} lists all. " if left > 0 else ""
-        if hidden or more:
-            parts.append(plain((hidden + more).strip(), "dim"))
+        way = f"{command} --limit {frame.height}".strip()
+        hidden = [f"{integer(left)} more: {way} lists all."] * (left > 0)
+        parts += [plain(line, "dim") for line in (*hidden, more) if line]
         return Group(*parts)
 
     _print(make, frame.height, console, lines, limit)

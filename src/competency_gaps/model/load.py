@@ -16,7 +16,7 @@ from competency_gaps.progress import Progress
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
 HASHED = 256
@@ -50,13 +50,17 @@ class LanguageModel:
         return int(usable[0]) if usable else 0
 
 
-def load_model(config: ModelConfig, *, progress: Progress | None = None) -> LanguageModel:
+def load_model(
+    config: ModelConfig, *, progress: Progress | None = None, settings: PretrainedConfig | None = None
+) -> LanguageModel:
     """Load the model that a configuration names.
 
     Parameters
     ----------
     progress
         Shows the download of an embedded model.
+    settings
+        The configuration of transformers that was read of this model; None: it is read.
 
     Raises
     ------
@@ -70,7 +74,7 @@ def load_model(config: ModelConfig, *, progress: Progress | None = None) -> Lang
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "run", "Running a model") from error
-    source, extra = _source(config.name, progress)
+    source, extra = model_source(config.name, progress)
     device = _device(config.device)
     dtype = _dtype(config.dtype, device)
     common = {"revision": config.revision, "trust_remote_code": config.trust_remote_code, **extra}
@@ -81,6 +85,8 @@ def load_model(config: ModelConfig, *, progress: Progress | None = None) -> Lang
         options["device_map"] = config.device_map
     if "gguf_file" in extra:
         options["quantization_config"] = _dense_gguf()
+        if settings is not None:  # to read them of such a file takes seconds
+            options["config"] = settings
     try:
         model = AutoModelForCausalLM.from_pretrained(source, **options)
         tokenizer = AutoTokenizer.from_pretrained(config.tokenizer or source, **({} if config.tokenizer else common))
@@ -108,7 +114,14 @@ def text_config(model: PreTrainedModel) -> Any:
     return config.get_text_config() if hasattr(config, "get_text_config") else config
 
 
-def _source(name: str, progress: Progress | None) -> tuple[str, dict[str, str]]:
+def model_source(name: str, progress: Progress | None) -> tuple[str, dict[str, str]]:
+    """What transformers loads a model from, and the option that names a ``.gguf`` file in it.
+
+    Raises
+    ------
+    UserError
+        If there is no such embedded model or file.
+    """
     if name.startswith("embedded:"):
         file = embedded_model(name, progress)
     elif name.endswith(".gguf"):

@@ -122,7 +122,7 @@ def _read_releases() -> Mapping[str, dict[str, Any]]:
     """The directory's file: release -> ``model``, ``repo_id``, ``conversion_func`` and ``saes``, a list of mappings."""
     spec = importlib.util.find_spec("sae_lens")
     if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError("sae-lens", "run", "SAELens' directory")
+        raise MissingExtraError("sae-lens", "run", "Reading SAELens' directory")
     file = Path(spec.submodule_search_locations[0]) / _FILE
     if not file.is_file():  # another version of SAELens keeps it elsewhere
         return _asked_of_saelens()

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from competency_gaps.config import SAEConfig
-from competency_gaps.embedded import embedded_sae
-from competency_gaps.errors import MissingExtraError, UserError, nearest
 from competency_gaps.model.load import weights_hash
+from competency_gaps.sae.directory import check_release
+from competency_gaps.sae.header import cannot_be_loaded, import_saelens, place_of, read_cfg, usable_hook
 
 if TYPE_CHECKING:
     import torch
@@ -94,22 +94,12 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
     UserError
         If there is no such folder, release or id, or it says no hook and none is configured.
     """
-    folder: Path | None = None
-    if config.folder is not None:
-        name = str(config.folder)
-        folder = embedded_sae(name) if name.startswith("embedded:") else Path(name).expanduser()
+    name, folder = place_of(config)
+    if folder is not None:
         sae, settings, metadata = _from_folder(folder, name, str(device), config.dtype)
     else:
-        name = f"{config.release}/{config.id}"
         sae, settings, metadata = _taken_apart(_from_release(config, str(device)))
-    if settings["architecture"] == "temporal":
-        raise UserError(
-            f"SAE {name!r} is temporal: its latents depend on the tokens before, but spans are encoded token by token. "
-            f"Use an SAE of another architecture."
-        )
-    hook_name = config.hook_name or metadata.get("hook_name") or metadata.get("hf_hook_name")
-    if not hook_name:
-        raise UserError(f"SAE {name!r} does not say where its activations come from: set sae.hook_name.")
+    hook_name = usable_hook(config, name, settings, metadata)
     identity = {
         "name": name,
         "architecture": settings["architecture"],
@@ -123,15 +113,7 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
         # Everything in the SAE's file that changes its arithmetic: normalisation, k, bias handling.
         "settings_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest(),
     }
-    return SparseAutoencoder(sae, name, str(hook_name), metadata.get("prepend_bos"), folder, identity)
-
-
-def _saelens() -> type[SAE[Any]]:
-    try:
-        from sae_lens import SAE
-    except ImportError as error:
-        raise MissingExtraError("sae-lens", "run", "Loading this SAE") from error
-    return SAE
+    return SparseAutoencoder(sae, name, hook_name, metadata.get("prepend_bos"), folder, identity)
 
 
 def _taken_apart(sae: SAE[Any]) -> tuple[Any, dict[str, Any], dict[str, Any]]:
@@ -150,39 +132,21 @@ def _from_folder(folder: Path, name: str, device: str, dtype: str) -> tuple[Any,
 
     from competency_gaps.sae import threshold
 
-    for file in ("cfg.json", "sae_weights.safetensors"):
-        if not (folder / file).is_file():
-            raise UserError(
-                f"SAE {name!r}: {folder / file} is missing. Expected a folder saved by SAELens, "
-                f"with cfg.json and sae_weights.safetensors."
-            )
     try:
-        config = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
+        config = read_cfg(folder, name)
         if threshold.is_threshold_sae(config):
             sae = threshold.read_threshold_sae(folder, config, device=device, dtype=dtype)
             return sae, threshold.settings(config, dtype), config["metadata"]
-        return _taken_apart(_saelens().load_from_disk(folder, device=device, dtype=dtype))
+        return _taken_apart(import_saelens().load_from_disk(folder, device=device, dtype=dtype))
     except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
-        raise UserError(f"SAE {name!r} cannot be loaded: {_short(error)}") from error
+        raise cannot_be_loaded(repr(name), error) from error
 
 
 def _from_release(config: SAEConfig, device: str) -> SAE[Any]:
-    loader = _saelens()
-    from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
-
-    directory = get_pretrained_saes_directory()
     release, sae_id = str(config.release), str(config.id)
-    if release not in directory and "/" not in release:
-        raise UserError(f"SAE release {release!r} is not in SAELens' directory.{nearest(release, directory)}")
-    if release in directory and sae_id not in directory[release].saes_map:
-        ids = list(directory[release].saes_map)
-        shown = ", ".join(ids[:20]) + (f", and {len(ids) - 20} more" if len(ids) > 20 else "")
-        raise UserError(f"SAE id {sae_id!r} is not in release {release!r}.{nearest(sae_id, ids)} It has: {shown}")
+    check_release(release, sae_id)
+    loader = import_saelens()
     try:
         return loader.from_pretrained(release, sae_id, device=device, dtype=config.dtype)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise UserError(f"SAE {release}/{sae_id} cannot be loaded: {_short(error)}") from error
-
-
-def _short(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0]
+        raise cannot_be_loaded(f"{release}/{sae_id}", error) from error

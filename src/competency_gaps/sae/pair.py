@@ -9,8 +9,10 @@ from competency_gaps.errors import UserError
 from competency_gaps.model.forward import hook_width
 from competency_gaps.model.hooks import Hook, resolve_hook
 from competency_gaps.model.load import LanguageModel, load_model
+from competency_gaps.model.outline import Outline, read_outline
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
+from competency_gaps.sae.header import read_sae_header
 from competency_gaps.sae.load import SparseAutoencoder, load_sae
 
 
@@ -26,7 +28,7 @@ class Pair:
 
 
 def load_pair(model: ModelConfig, sae: SAEConfig, *, progress: Progress | None = None) -> Pair:
-    """Load both.
+    """Load both, after every check that needs no weights.
 
     Parameters
     ----------
@@ -39,15 +41,34 @@ def load_pair(model: ModelConfig, sae: SAEConfig, *, progress: Progress | None =
         If one cannot be loaded, or the SAE reads another width.
     """
     progress = progress or Progress(quiet=True)
+    with progress.stage("checking model and SAE"):
+        outline = _check(model, sae, progress)
+    settings = None if outline is None else outline.settings
     with progress.stage("loading the model"):
-        lm = load_model(model, progress=progress)
+        lm = load_model(model, progress=progress, settings=settings)
     with progress.stage("loading the SAE"):
         loaded = load_sae(sae, lm.device)
     hook = resolve_hook(lm.model, loaded.hook_name)
     width = hook_width(lm, hook)
     if width != loaded.d_in:
-        raise UserError(
-            f"SAE {loaded.name!r} reads activations of width {loaded.d_in}, but {hook.path} ({hook.side}) of "
-            f"{lm.name!r} is {width} wide. Use the SAE of this model, or another sae.hook_name."
-        )
+        raise _other_width(loaded.name, loaded.d_in, lm.name, hook, width)
     return Pair(lm, loaded, hook, resolve_bos(lm.tokenizer, model.bos, sae_prepends=loaded.prepend_bos))
+
+
+def _check(model: ModelConfig, sae: SAEConfig, progress: Progress) -> Outline | None:
+    """Refuse an SAE that cannot be loaded, or whose hook the model does not have; gives the model without weights."""
+    header = read_sae_header(sae)
+    outline = read_outline(model, progress)
+    if outline is not None:
+        hook = resolve_hook(outline.model, header.hook_name)
+        width = outline.stream_width(hook)
+        if width not in (None, header.d_in):
+            raise _other_width(header.name, header.d_in, model.name, hook, width)
+    return outline
+
+
+def _other_width(sae: str, d_in: int, model: str, hook: Hook, width: int | None) -> UserError:
+    return UserError(
+        f"SAE {sae!r} reads activations of width {d_in}, but {hook.path} ({hook.side}) of {model!r} is {width} wide. "
+        f"Use the SAE of this model, or another sae.hook_name."
+    )

@@ -90,6 +90,23 @@ def test_a_slow_source_moves_the_bar(package, shelf, stand_in, progress):
     assert shown == sorted(shown) and shown[-1] == pytest.approx(total)
 
 
+def test_a_work_folder_in_use_does_not_look_left(package, stand_in):
+    stand_in(
+        "pip",
+        """
+import os, sys, time
+from pathlib import Path
+into = Path(sys.argv[sys.argv.index("--dest") + 1])
+into.mkdir()
+os.utime(into.parent, (0, 0))
+time.sleep(1.5)
+sys.exit(f"recent: {time.time() - into.parent.stat().st_mtime < 60}")
+""",
+    )
+    with pytest.raises(UserError, match="pip: recent: True"):
+        unpacked_wheel(package)
+
+
 def test_a_source_that_gives_nothing_more_is_given_up(package, tmp_path, stand_in, monkeypatch):
     monkeypatch.setattr(download, "STALLED", 1.0)
     running = tmp_path / "running"

@@ -25,7 +25,7 @@ POLL = 0.2
 STALLED = 90.0
 """Seconds without a new byte after which a download is given up."""
 _REASON_LINES = 6
-_REASON_WIDTH = 400
+_REASON_WIDTH = 240
 
 _HUB_CODE = """
 import sys

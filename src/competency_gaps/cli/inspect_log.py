@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from competency_gaps.cli.command_line import MODEL, SAE, log_options, run_command, run_folder
 from competency_gaps.errors import UserError
 from competency_gaps.text import decimal, shorten, visible
+
+if TYPE_CHECKING:
+    from competency_gaps.logs.inspect_log import InspectedBenchmark, InspectedLog
 
 _SAMPLES = 3
 _BEFORE, _OWN, _AFTER = 160, 500, 160
@@ -29,53 +35,64 @@ def inspect_log(
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Show what would be read of a log: items, score, what is left out and why, and three items."""
-    from competency_gaps.cli.output import print_json
-    from competency_gaps.logs.entries import log_entries
+    """Show what would be read of a log: items, score, what is left out and why, three items, and the run to type."""
+    from competency_gaps.logs.inspect_log import inspect_log as read
 
-    entries = log_entries([path], metric=metric, filter_=filter_, scorer=scorer, format_=format_, fields=field or [])
-    console = Console()
-    parts = []
-    for entry in entries:
-        part = _read(entry)
-        parts.append(part)
-        if not json_:
-            _show(part, console)
+    found = read(path, metric=metric, filter_=filter_, scorer=scorer, format_=format_, fields=field or [])
+    options = {"metric": metric, "filter": filter_, "scorer": scorer, "format": format_, "field": field}
+    command = _command(path, found, options)
     if json_:
-        print_json({"path": path, "benchmarks": [_document(part) for part in parts]})
-    if all(part["error"] is not None for part in parts):
-        raise UserError(
-            parts[0]["error"] if len(parts) == 1 else f"none of the {len(parts)} logs can be read as it is."
-        )
+        from competency_gaps.cli.output import print_json
+
+        documents = [_document(benchmark) for benchmark in found.benchmarks]
+        print_json({"path": path, "benchmarks": documents, "command": command})
+    else:
+        console = Console()
+        for benchmark in found.benchmarks:
+            _show(benchmark, console)
+        for line in [*_hints(path, found), command] if command else []:
+            _print(console, line)
+    if not found.readable:
+        errors = [str(benchmark.error) for benchmark in found.benchmarks]
+        raise UserError(errors[0] if len(errors) == 1 else f"none of the {len(errors)} logs can be read as it is.")
 
 
-def _read(entry: dict[str, Any]) -> dict[str, Any]:
-    """One benchmark as a run would read it; a fault of one does not hide the others."""
-    from competency_gaps.benchmarks import load_benchmark
-    from competency_gaps.config import BenchmarkConfig, parse_config
+def _command(path: str, found: InspectedLog, options: Mapping[str, str | list[str] | None]) -> str | None:
+    """The run to type, with placeholders for what is not known; None where nothing can be read."""
+    if not found.readable:
+        return None
+    name = found.benchmarks[0].name if len(found.benchmarks) == 1 else Path(path).name
+    sae = found.sae.name if found.sae else SAE
+    return run_command(found.model or MODEL, sae, log_options(found.logs, options), run_folder(name))
 
-    config = parse_config(BenchmarkConfig, {**entry, "policy": "imported"}, "options")
-    try:
-        read = load_benchmark(config)
-    except UserError as error:
-        return {"name": config.name, "error": str(error), "reports": (), "items": (), "left_out": ()}
+
+def _hints(path: str, found: InspectedLog) -> Iterator[str]:
+    """What to know before the run is typed."""
+    unread = len(found.benchmarks) - len(found.readable)
+    if unread:
+        todo = "take them out of the folder first." if found.logs == (path,) else "the run leaves them out."
+        yield f"{unread} of {len(found.benchmarks)} logs cannot be read as they are: {todo}"
+    listing = shlex.join(["cgaps", "sae", found.model or MODEL])
+    if found.model is None:
+        yield f"{MODEL} stands for the model of this log: a hub id, a folder or a .gguf file."
+    if found.no_sae:
+        yield f"{SAE} stands for the folder of an SAE of your own: {found.no_sae}"
+    elif found.sae is None:
+        yield f"{SAE} stands for an SAE of this model: {listing}"
+    elif found.sae.relation == "same":
+        yield f"Other SAEs of this model: {listing}"
+    else:
+        yield f"The SAE was trained on {found.sae.model}, a relative of {found.model}; the run checks whether it fits."
+    yield "To run it:"
+
+
+def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:
     return {
-        "name": config.name,
-        "error": None,
-        "reports": read.reports,
-        "items": read.items,
-        "left_out": read.left_out,
-    }
-
-
-def _document(part: dict[str, Any]) -> dict[str, Any]:
-    scores = [item.score for item in part["items"] if item.score is not None]
-    return {
-        "name": part["name"],
-        "error": part["error"],
-        "mean_score": sum(scores) / len(scores) if scores else None,
-        "reports": [asdict(report) for report in part["reports"]],
-        "left_out": [asdict(left) for left in part["left_out"]],
+        "name": benchmark.name,
+        "error": benchmark.error,
+        "mean_score": benchmark.mean_score,
+        "reports": [asdict(report) for report in benchmark.reports],
+        "left_out": [asdict(left) for left in benchmark.left_out],
         "sample": [
             {
                 "id": item.id,
@@ -88,26 +105,26 @@ def _document(part: dict[str, Any]) -> dict[str, Any]:
                 "answer": item.answer,
                 "identity": item.identity,
             }
-            for item in part["items"][:_SAMPLES]
+            for item in benchmark.items[:_SAMPLES]
         ],
     }
 
 
-def _show(part: dict[str, Any], console: Console) -> None:
+def _show(benchmark: InspectedBenchmark, console: Console) -> None:
     from competency_gaps.logs.describe import report_lines
 
-    if part["error"] is not None:
-        _print(console, f"{part['name']}: cannot be read as it is: {part['error']}")
+    if benchmark.error is not None:
+        _print(console, f"{benchmark.name}: cannot be read as it is: {benchmark.error}")
         return
-    for report in part["reports"]:
+    for report in benchmark.reports:
         for line in report_lines(report):
             _print(console, line)
-    scores = [item.score for item in part["items"] if item.score is not None]
-    if scores:
-        _print(console, f"    mean score: {sum(scores) / len(scores):.4f} over {len(scores):,} scored items")
-    for left in part["left_out"][:_SAMPLES]:
+    if benchmark.mean_score is not None:
+        scored = sum(item.score is not None for item in benchmark.items)
+        _print(console, f"    mean score: {benchmark.mean_score:.4f} over {scored:,} scored items")
+    for left in benchmark.left_out[:_SAMPLES]:
         _print(console, f"    left out, for example: {left.where}: {left.reason}")
-    for item in part["items"][:_SAMPLES]:
+    for item in benchmark.items[:_SAMPLES]:
         console.print()
         _print(
             console, f"  item {item.id}: score {decimal(item.score)}" + (f", group {item.group}" if item.group else "")

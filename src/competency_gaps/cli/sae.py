@@ -100,7 +100,7 @@ def _notes(found: SaeList, *, all_: bool) -> Iterator[str]:
         kinds = [plural(count, UNREAD.get(kind, "SAE of an unknown kind")) for kind, count in found.unread.items()]
         lines.append(f"Not listed, for no run takes them as they are: {', '.join(kinds)}.")
     if not found.saelens:
-        lines.append(f"SAELens' directory was not searched: {install_command('run')}")
+        lines.append(f"SAELens' directory was not searched, for sae-lens is not installed: {install_command('run')}")
     if not all_ and not all(entry.recommended for entry in found.saes):
         lines.append("labels 3/12: of the 12 SAEs that read there 3 have public labels. One is shown;")
         lines.append("--all lists every one, --layer N one layer, --labelled only those with labels.")

@@ -129,12 +129,8 @@ def _model(results: Mapping[str, Any]) -> str | None:
     name = results.get("model_name")
     if isinstance(name, str) and name:
         return name
-    arguments = _of(results, "config").get("model_args")
-    if isinstance(arguments, str):
-        arguments = dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
-    if isinstance(arguments, dict):
-        return next((str(arguments[key]) for key in _MODEL_KEYS if arguments.get(key)), None)
-    return None
+    arguments = _arguments(results)
+    return next((str(arguments[key]) for key in _MODEL_KEYS if arguments.get(key)), None)
 
 
 def model_commit(files: Sequence[str]) -> str | None:
@@ -144,6 +140,29 @@ def model_commit(files: Sequence[str]) -> str | None:
             commit = _of(_results(Path(file)), "config").get("model_sha")
             return commit if isinstance(commit, str) and commit else None
     return None
+
+
+def pretrained_model(files: Sequence[str]) -> str | None:
+    """Hub id or folder of the model, from the results file among a report's files; None: not said.
+
+    Only models that lm-eval loaded itself (``hf``, ``vllm``) have ``pretrained`` among their arguments. Where an
+    adapter or a difference of weights was added, it names only a part of the model.
+    """
+    for file in files:
+        if Path(file).suffix == ".json" and Path(file).is_file():
+            arguments = _arguments(_results(Path(file)))
+            whole = not arguments.get("peft") and not arguments.get("delta")
+            name = arguments.get("pretrained")
+            return str(name) if name and whole else None
+    return None
+
+
+def _arguments(results: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What lm-eval was told of the model: ``pretrained=NAME,dtype=float16`` or a mapping."""
+    arguments = _of(results, "config").get("model_args")
+    if isinstance(arguments, str):
+        return dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)
+    return arguments if isinstance(arguments, dict) else {}
 
 
 def _of(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:

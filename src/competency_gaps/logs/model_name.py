@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+
+from competency_gaps.benchmarks.item import SourceReport
+from competency_gaps.logs.lm_eval_files import pretrained_model
 
 _SPELLING = re.compile(r"[^\w]|_")
 _ARGUMENT = re.compile(r"(?:^|,)\s*(?:peft|delta|pretrained|model|path|engine)=([^,]+)")
@@ -30,6 +34,25 @@ def same_model(theirs: str, ours: str) -> bool:
     unfolded = [name.replace("__", "/") if "/" not in name else name for name in (theirs, ours)]
     one_folder = (unfolded[0] == theirs) != (unfolded[1] == ours)
     return one_folder and _core(unfolded[0]) == _core(unfolded[1])
+
+
+def transformers_model(reports: Iterable[SourceReport]) -> str | None:
+    """Hub id or folder of the model of some logs, where all say that transformers can load it, and name the same.
+
+    lm-eval says so with ``pretrained=NAME``, Inspect with ``hf/NAME``. None: it is not said, or there are several.
+    """
+    names = {_transformers_model(report) for report in reports}
+    return names.pop() if len(names) == 1 else None
+
+
+def _transformers_model(report: SourceReport) -> str | None:
+    if report.format == "lm_eval":
+        return pretrained_model(report.files)
+    if report.format == "inspect" and report.model:
+        provider, _, name = report.model.partition("/")
+        # Inspect calls a model of a folder hf/local, whatever the folder.
+        return name if provider == "hf" and name not in ("", "local") else None
+    return None
 
 
 def _bare(name: str) -> str:

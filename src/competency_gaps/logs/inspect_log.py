@@ -1,0 +1,116 @@
+"""What would be read of another tool's log, and the run that would read it, before anything is run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
+from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.logs.entries import log_entries
+from competency_gaps.logs.model_name import transformers_model
+from competency_gaps.sae.find import SaeEntry, find_saes
+
+
+@dataclass(frozen=True)
+class InspectedBenchmark:
+    """One benchmark of a log as a run would read it."""
+
+    name: str
+    error: str | None
+    """Why it cannot be read as it is; None: it can."""
+    reports: tuple[SourceReport, ...] = ()
+    items: tuple[Item, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def mean_score(self) -> float | None:
+        """Mean over the scored items, in [0, 1]; None: there are none."""
+        scores = [item.score for item in self.items if item.score is not None]
+        return sum(scores) / len(scores) if scores else None
+
+
+@dataclass(frozen=True)
+class InspectedLog:
+    """All benchmarks at a path, and what a run of them needs."""
+
+    benchmarks: tuple[InspectedBenchmark, ...]
+    model: str | None
+    """The model, where the log says that transformers can load it; None: not said, or several."""
+    sae: SaeEntry | None
+    """An SAE that fits the model; None: the model is not known, or no SAE for it."""
+    no_sae: str | None
+    """Why no SAE for a known model was found; None: one was, or sae-lens is not installed, or no model is known."""
+    logs: tuple[str, ...]
+    """What ``--log`` of a run takes; empty where nothing can be read."""
+
+    @property
+    def readable(self) -> tuple[InspectedBenchmark, ...]:
+        """The benchmarks that can be read as they are."""
+        return tuple(benchmark for benchmark in self.benchmarks if benchmark.error is None)
+
+
+def inspect_log(
+    path: str,
+    *,
+    metric: str | None = None,
+    filter_: str | None = None,
+    scorer: str | None = None,
+    format_: str | None = None,
+    fields: Sequence[str] = (),
+) -> InspectedLog:
+    """Read a log as a run would; neither torch nor the tool is needed.
+
+    Parameters
+    ----------
+    path
+        File or output folder of another tool, or ``NAME=PATH``.
+    metric, filter_, scorer, format_
+        As ``cgaps run --log`` takes them.
+    fields
+        ``OURS=COLUMN`` for tables.
+
+    Raises
+    ------
+    UserError
+        If nothing is found at the path, or an option fits no log. What is wrong with one benchmark of several is kept
+        in its ``error``.
+    """
+    entries = log_entries([path], metric=metric, filter_=filter_, scorer=scorer, format_=format_, fields=fields)
+    benchmarks = tuple(_read(entry) for entry in entries)
+    readable = [benchmark for benchmark in benchmarks if benchmark.error is None]
+    model = transformers_model(report for benchmark in readable for report in benchmark.reports)
+    sae, no_sae = _sae(model) if model is not None else (None, None)
+    logs: tuple[str, ...] = (path,) if readable else ()
+    if 0 < len(readable) < len(benchmarks):
+        logs = _each(readable, format_) or logs
+    return InspectedLog(benchmarks, model, sae, no_sae, logs)
+
+
+def _read(entry: Mapping[str, Any]) -> InspectedBenchmark:
+    """One benchmark; a fault of one does not hide the others."""
+    from competency_gaps.benchmarks import load_benchmark
+    from competency_gaps.config import BenchmarkConfig, parse_config
+
+    config = parse_config(BenchmarkConfig, {**entry, "policy": "imported"}, "options")
+    try:
+        read = load_benchmark(config)
+    except UserError as error:
+        return InspectedBenchmark(config.name, str(error))
+    return InspectedBenchmark(config.name, None, read.reports, read.items, read.left_out)
+
+
+def _sae(model: str) -> tuple[SaeEntry | None, str | None]:
+    try:
+        return find_saes(model).proposed(), None
+    except MissingExtraError:
+        return None, None
+    except UserError as error:
+        return None, str(error)
+
+
+def _each(readable: Sequence[InspectedBenchmark], format_: str | None) -> tuple[str, ...]:
+    """``NAME=FILE`` for each benchmark; empty where a file holds several of them."""
+    logs = tuple(f"{benchmark.name}={benchmark.reports[0].files[0]}" for benchmark in readable)
+    return logs if all(len(log_entries([log], format_=format_)) == 1 for log in logs) else ()

@@ -1,0 +1,112 @@
+"""``cgaps sae``: a list that fits a terminal, and ends with a run that can be typed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import asdict
+
+import pytest
+
+from competency_gaps import find_saes, pipeline
+from competency_gaps.cli import app as application
+from core_helpers import command
+
+MODELS = ("gpt2", "google/gemma-2-2b-it", "meta-llama/Llama-3.1-8B-Instruct", "embedded:smollm2-135m-instruct")
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    monkeypatch.setattr(application, "_quiet_libraries", lambda console: None)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cgaps", *arguments])
+        with pytest.raises(SystemExit) as leave:
+            application.main()
+        out, err = capsys.readouterr()
+        return int(leave.value.code or 0), out, err
+
+    return call
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_list_fits_a_terminal_and_names_each_layer_once(cli, model):
+    status, out, err = cli("sae", model)
+    assert status == 0 and err == ""
+    lines = out.rstrip("\n").split("\n")
+    assert [line for line in lines if len(line) > 80 and not line.startswith(("cgaps ", "Not listed"))] == []
+    recommended = [sae for sae in find_saes(model).saes if sae.recommended]
+    rows = [line.split() for line in lines if line[:5].strip().isdigit()]
+    assert sorted((int(row[0]), row[-1]) for row in rows) == sorted((sae.layer, sae.name) for sae in recommended)
+    for row in rows:
+        sae = next(sae for sae in recommended if sae.name == row[-1])
+        group = [
+            one
+            for one in find_saes(model).saes
+            if (one.model, one.layer, one.place) == (sae.model, sae.layer, sae.place)
+        ]
+        assert row[1] == f"{sum(one.labels is not None for one in group)}/{len(group)}"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_it_ends_with_a_run_that_can_be_typed(cli, model, monkeypatch, tmp_path):
+    line = cli("sae", model)[1].rstrip("\n").split("\n")[-1]
+    assert json.loads(cli("sae", model, "--json")[1])["command"] == line
+    asked = []
+
+    def run(config, out, *args, **kwargs):
+        asked.append((config, out))
+        raise RuntimeError
+
+    monkeypatch.setattr(pipeline, "run", run)
+    file = tmp_path / "quiz.jsonl"
+    file.write_text('{"prompt": "Why?"}\n')
+    words = [str(file) if word == "FILE" else word for word in shlex.split(line)]
+    cli(*words[1:])
+    (config, out) = asked[0]
+    proposed = find_saes(model).proposed()
+    assert config.model.name == model
+    assert f"{config.sae.release}/{config.sae.id}" == proposed.name or str(config.sae.folder) == proposed.name
+    assert out.parent.name == "runs" and out.name in model
+
+
+def test_every_id_with_its_labels(cli):
+    out = cli("sae", "gpt2", "--all")[1]
+    for sae in find_saes("gpt2").saes:
+        assert f"  {sae.name}\n" in out
+        assert sae.labels is None or f"labels: {sae.labels}\n" in out
+
+
+def test_the_document_is_what_the_function_gives(cli):
+    document = json.loads(cli("sae", "google/gemma-2-2b", "--layer", "12", "--labelled", "--json")[1])
+    found = find_saes("google/gemma-2-2b", layer=12, labelled=True)
+    assert document["saes"] == [asdict(sae) for sae in found.saes]
+    assert all(sae["layer"] == 12 and sae["labels"] for sae in document["saes"])
+    assert document["unread"] == found.unread and document["saelens"]
+
+
+def test_models_that_are_not_known(cli):
+    status, out, err = cli("sae", "google/gemma-2-3b")
+    assert status == 2 and out == "" and "gemma-2-2b" in err
+
+
+def test_without_saelens_the_saes_of_this_package_are_listed(cli, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sae_lens", None)
+    status, out, _ = cli("sae", "embedded:smollm2-135m-instruct")
+    assert status == 0 and "embedded:smollm2-135m-instruct-l15-4k" in out and "sae-lens is not installed" in out
+    status, out, err = cli("sae", "gpt2")
+    assert status == 2 and out == "" and "needs the package 'sae-lens'" in err
+
+
+def test_nothing_heavy_is_imported():
+    code = (
+        "import atexit, os, sys\n"
+        "heavy = ('torch', 'transformers', 'sae_lens', 'transformer_lens', 'datasets')\n"
+        "atexit.register(lambda: any(name in sys.modules for name in heavy) and os._exit(77))\n"
+        "from competency_gaps.cli.app import main; main()"
+    )
+    done = command("sae", "gpt2", "--layer", "7", code=code)
+    assert done.returncode == 0 and done.stderr == ""
+    assert "gpt2-small-resid-post-v5-32k/blocks.7.hook_resid_post" in done.stdout

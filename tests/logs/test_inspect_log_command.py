@@ -1,0 +1,176 @@
+"""``cgaps inspect-log`` ends with a run that can be typed: it is parsed by the command line, and reads the same log."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from inspect_log_helpers import sample as inspect_sample
+from inspect_log_helpers import write_log
+from log_reading import sample, write_lines
+
+from competency_gaps import pipeline
+from competency_gaps.benchmarks import load_benchmark
+from competency_gaps.cli import app as application
+from competency_gaps.logs.inspect_log import inspect_log
+
+STAMP = "2026-11-24T10-00-00.000001"
+EMBEDDED = ("embedded:smollm2-135m-instruct", "embedded:smollm2-135m-instruct-l15-4k")
+
+
+class Stopped(Exception):
+    """The run got as far as its configuration."""
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    """The command line in this process: exit status, standard output, standard error; and the run that it asked for."""
+    monkeypatch.setattr(application, "_quiet_libraries", lambda console: None)
+    asked = []
+
+    def run(config, out, *args, **kwargs):
+        asked.append((config, out))
+        raise Stopped
+
+    monkeypatch.setattr(pipeline, "run", run)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cgaps", *arguments])
+        with pytest.raises(SystemExit) as leave:
+            application.main()
+        out, err = capsys.readouterr()
+        return int(leave.value.code or 0), out, err, asked[-1] if asked else None
+
+    return call
+
+
+def lm_eval_log(folder: Path, task: str = "quiz", model: object = "pretrained=google/gemma-2-2b-it,dtype=bfloat16"):
+    """Samples of one task and the results file beside them."""
+    records = [
+        sample(i, filter=name, metrics=["exact_match", "other"], other=1.0 - i % 2)
+        for i in range(4)
+        for name in ("strict", "loose")
+    ]
+    write_lines(folder / f"samples_{task}_{STAMP}.jsonl", records)
+    results = {"results": {task: {}}, "configs": {task: {}}, "config": {"model": "hf", "model_args": model}}
+    (folder / f"results_{STAMP}.json").write_text(json.dumps(results))
+    return folder
+
+
+def shown(cli, *arguments):
+    """The printed line, which is the last, and the document's, which is the same."""
+    status, out, _, _ = cli("inspect-log", *arguments)
+    assert status == 0
+    line = out.rstrip("\n").split("\n")[-1]
+    document = json.loads(cli("inspect-log", *arguments, "--json")[1])
+    assert document["command"] == line
+    return line, out
+
+
+def typed(cli, line):
+    """What the run would be, typed with what stands for placeholders."""
+    words = [dict(zip(("MODEL", "SAE"), EMBEDDED, strict=True)).get(word, word) for word in shlex.split(line)]
+    assert words[:2] == ["cgaps", "run"]
+    *_, asked = cli(*words[1:])
+    assert asked is not None, "the line was not parsed"
+    return asked
+
+
+def test_a_log_of_lm_eval_names_its_model(cli, tmp_path):
+    folder = lm_eval_log(tmp_path / "my logs")
+    line, out = shown(cli, str(folder), "--metric", "other", "--filter", "loose")
+    config, run_folder = typed(cli, line)
+    assert config.model.name == "google/gemma-2-2b-it"
+    assert config.sae.release == "gemma-scope-2b-pt-res-canonical"
+    assert "trained on gemma-2-2b, a relative of google/gemma-2-2b-it" in out
+    assert run_folder == Path("runs/quiz")
+    (source,) = [benchmark.source for benchmark in config.benchmarks]
+    assert (source.path, source.metric, source.filter) == (folder, "other", "loose")
+    inspected = inspect_log(str(folder), metric="other", filter_="loose").benchmarks[0]
+    assert load_benchmark(config.benchmarks[0]).items == inspected.items
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ({"pretrained": "google/gemma-2-2b", "dtype": "auto"}, "google/gemma-2-2b"),
+        ("pretrained=google/gemma-2-2b,peft=me/adapter", "MODEL"),
+        ("model=gpt-4o,base_url=http://x", "MODEL"),
+        (None, "MODEL"),
+    ],
+)
+def test_only_a_whole_model_of_transformers_is_taken(cli, tmp_path, model, expected):
+    line, out = shown(cli, str(lm_eval_log(tmp_path / "logs", model=model)))
+    assert shlex.split(line)[3] == expected
+    assert ("MODEL stands for" in out) == (expected == "MODEL")
+    typed(cli, line)
+
+
+def test_a_model_without_known_saes(cli, tmp_path):
+    line, out = shown(cli, str(lm_eval_log(tmp_path / "logs", model="pretrained=me/my-own")))
+    assert shlex.split(line)[2:6] == ["--model", "me/my-own", "--sae", "SAE"]
+    assert "SAE stands for the folder of an SAE of your own: no SAE for the model 'me/my-own'" in out
+    typed(cli, line)
+
+
+def test_a_log_of_inspect(cli, tmp_path):
+    samples = [inspect_sample(i, scores={"match": {"value": "C"}, "rubric": {"value": 0.5}}) for i in range(3)]
+    file = write_log(tmp_path / "a.json", samples, eval={"model": "hf/Qwen/Qwen2.5-7B-Instruct"})
+    line, _ = shown(cli, str(file), "--scorer", "rubric")
+    config, _ = typed(cli, line)
+    assert config.model.name == "Qwen/Qwen2.5-7B-Instruct"
+    assert config.sae.release == "qwen2.5-7b-instruct-andyrdt"
+    assert config.benchmarks[0].source.scorer == "rubric"
+    for model in ("hf/local", "openai/gpt-4o"):
+        file = write_log(tmp_path / "b.json", samples, eval={"model": model})
+        assert "--model MODEL --sae SAE" in shown(cli, str(file))[0]
+
+
+def test_a_table_with_fields(cli, tmp_path):
+    table = tmp_path / "my results.csv"
+    table.write_text("question,acc\nWhy?,0.5\nHow?,1\n")
+    line, out = shown(cli, str(table), "--format", "table", "--field", "prompt=question", "--field", "score=acc")
+    assert "cgaps sae MODEL" in out
+    config, run_folder = typed(cli, line)
+    assert (config.model.name, str(config.sae.folder)) == EMBEDDED
+    assert run_folder == Path("runs/my-results")
+    assert [item.score for item in load_benchmark(config.benchmarks[0]).items] == [0.5, 1.0]
+
+
+def test_what_cannot_be_read_is_left_out_of_the_run(cli, tmp_path):
+    folder = lm_eval_log(tmp_path / "logs")
+    write_lines(folder / f"samples_odd_{STAMP}.jsonl", [sample(0, exact_match=7.0)])
+    results = json.loads((folder / f"results_{STAMP}.json").read_text())
+    results["configs"]["odd"] = {}
+    (folder / f"results_{STAMP}.json").write_text(json.dumps(results))
+    line, out = shown(cli, str(folder))
+    assert "1 of 2 logs cannot be read as they are: the run leaves them out." in out
+    config, run_folder = typed(cli, line)
+    assert run_folder == Path("runs/logs")
+    (benchmark,) = config.benchmarks
+    assert benchmark.name == "quiz" and len(load_benchmark(benchmark).items) == 4
+
+
+def test_two_models_in_one_folder(cli, tmp_path):
+    lm_eval_log(tmp_path / "logs" / "a", "quiz")
+    lm_eval_log(tmp_path / "logs" / "b", "sums", model="pretrained=gpt2")
+    line, _ = shown(cli, str(tmp_path / "logs"))
+    assert "--model MODEL" in line
+    assert [benchmark.name for benchmark in typed(cli, line)[0].benchmarks] == ["quiz", "sums"]
+
+
+def test_without_saelens(cli, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sae_lens", None)
+    line, out = shown(cli, str(lm_eval_log(tmp_path / "logs")))
+    assert "--model google/gemma-2-2b-it --sae SAE" in line
+    assert "SAE stands for an SAE of this model: cgaps sae google/gemma-2-2b-it" in out
+
+
+def test_where_nothing_can_be_read_there_is_no_run(cli, tmp_path):
+    file = write_lines(tmp_path / f"samples_odd_{STAMP}.jsonl", [sample(0, exact_match=7.0)])
+    status, out, err, _ = cli("inspect-log", str(file))
+    assert status == 2 and "cgaps run" not in out + err
+    assert json.loads(cli("inspect-log", str(file), "--json")[1])["command"] is None

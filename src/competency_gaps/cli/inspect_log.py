@@ -33,12 +33,22 @@ def inspect_log(
     field: Annotated[
         list[str] | None, typer.Option(help="Table: OURS=COLUMN, e.g. prompt=question; may be repeated.")
     ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show what would be read of a log: items, score, what is left out and why, three items, and the run to type."""
     from competency_gaps.logs.inspect_log import inspect_log as read
+    from competency_gaps.progress import Progress
 
-    found = read(path, metric=metric, filter_=filter_, scorer=scorer, format_=format_, fields=field or [])
+    found = read(
+        path,
+        metric=metric,
+        filter_=filter_,
+        scorer=scorer,
+        format_=format_,
+        fields=field or [],
+        progress=Progress(quiet=quiet),
+    )
     options = {"metric": metric, "filter": filter_, "scorer": scorer, "format": format_, "field": field}
     command = _command(path, found, options)
     if json_:

@@ -10,6 +10,7 @@ from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.logs.entries import log_entries
 from competency_gaps.logs.model_name import transformers_model
+from competency_gaps.progress import Progress
 from competency_gaps.sae.find import SaeEntry, find_saes
 
 
@@ -59,6 +60,7 @@ def inspect_log(
     scorer: str | None = None,
     format_: str | None = None,
     fields: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> InspectedLog:
     """Read a log as a run would; neither torch nor the tool is needed.
 
@@ -70,6 +72,8 @@ def inspect_log(
         As ``cgaps run --log`` takes them.
     fields
         ``OURS=COLUMN`` for tables.
+    progress
+        None: quiet.
 
     Raises
     ------
@@ -77,15 +81,22 @@ def inspect_log(
         If nothing is found at the path, or an option fits no log. What is wrong with one benchmark of several is kept
         in its ``error``.
     """
-    entries = log_entries([path], metric=metric, filter_=filter_, scorer=scorer, format_=format_, fields=fields)
-    benchmarks = tuple(_read(entry) for entry in entries)
+    progress = progress or Progress(quiet=True)
+    with progress.stage("looking for benchmarks in the log"):
+        entries = log_entries([path], metric=metric, filter_=filter_, scorer=scorer, format_=format_, fields=fields)
+    benchmarks = []
+    with progress.stage("reading the log", total=len(entries), unit="benchmarks") as bar:
+        for entry in entries:
+            bar.note(entry["name"])
+            benchmarks.append(_read(entry))
+            bar.advance()
     readable = [benchmark for benchmark in benchmarks if benchmark.error is None]
     model = transformers_model(report for benchmark in readable for report in benchmark.reports)
     sae, no_sae = _sae(model) if model is not None else (None, None)
     logs: tuple[str, ...] = (path,) if readable else ()
     if 0 < len(readable) < len(benchmarks):
         logs = _each(readable, format_) or logs
-    return InspectedLog(benchmarks, model, sae, no_sae, logs)
+    return InspectedLog(tuple(benchmarks), model, sae, no_sae, logs)
 
 
 def _read(entry: Mapping[str, Any]) -> InspectedBenchmark:

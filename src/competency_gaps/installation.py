@@ -156,8 +156,8 @@ def _direct_url() -> dict[str, Any] | None:
         text = importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
     except importlib.metadata.PackageNotFoundError:
         checkout = Path(__file__).resolve().parents[2]
-        found = (checkout / "pyproject.toml").is_file()
-        return {"url": checkout.as_uri(), "dir_info": {"editable": True}} if found else None
+        is_checkout = (checkout / "pyproject.toml").is_file()
+        return {"url": checkout.as_uri(), "dir_info": {"editable": True}} if is_checkout else None
     return json.loads(text) if text else None
 
 
@@ -166,8 +166,8 @@ def _pip() -> str:
     python = shlex.quote(sys.executable)
     if importlib.util.find_spec("pip") is None:
         return f"uv pip install --python {python}"
-    found = shutil.which("pip")
-    if found is not None and Path(found).parent == Path(sys.executable).parent:
+    pip = shutil.which("pip")
+    if pip is not None and Path(pip).parent == Path(sys.executable).parent:
         return "pip install"
     return f"{python} -m pip install"
 
@@ -178,7 +178,7 @@ def _quoted(text: str) -> str:
 
 
 def _required(extra: str | None) -> tuple[Package, ...]:
-    found = []
+    packages = []
     try:
         lines = importlib.metadata.requires(DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:
@@ -190,8 +190,8 @@ def _required(extra: str | None) -> tuple[Package, ...]:
         name, wanted, marker = match.group(1), match.group(2).strip(), match.group(3) or ""
         of = _EXTRA.search(marker)
         if (of.group(1) if of else None) == extra:
-            found.append(Package(name, wanted, _version(name)))
-    return tuple(found)
+            packages.append(Package(name, wanted, _version(name)))
+    return tuple(packages)
 
 
 def _version(package: str) -> str | None:

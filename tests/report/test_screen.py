@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 
 import polars as pl
@@ -10,7 +11,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 from test_theme_report import with_themes
+from typer.testing import CliRunner
 
+from competency_gaps.cli import read
+from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.report import columns, concept_panel, findings, labels, print_summary, screen
 from competency_gaps.report.listing import list_concepts
@@ -259,3 +263,27 @@ def test_the_summary_and_a_concept_are_whole_at_every_width(many, width):
     shown = longer.concept_benchmarks.filter(pl.col("concept") == concept, pl.col("support") > 0)
     for row in shown.iter_rows(named=True):
         assert columns.GAP.cell(row) in panel and columns.PERFORMANCE.cell(row) in panel
+
+
+def test_themes_on_the_command_line(many, monkeypatch):
+    opened = many.changed()
+    opened.themes, opened.theme_results, opened.width = many.themes, many.theme_results, 160
+    monkeypatch.setattr(read, "open_run", lambda path: opened)
+    monkeypatch.delenv("LINES", raising=False)
+
+    def show(*arguments):
+        result = CliRunner().invoke(app, ["show", "RUN", *arguments], env={"COLUMNS": "80"}, catch_exceptions=False)
+        assert result.exit_code == 0
+        return result.output
+
+    themes = read_run_themes(many)
+    assert "theme of 3" in show("--themes") and len(show("--theme", "2").splitlines()) <= 23
+    document = json.loads(show("--themes", "--json"))
+    assert [row["id"] for row in document["themes"]] == themes.themes["id"].to_list()
+    assert len(json.loads(show("--themes", "--json", "--limit", "2"))["themes"]) == 2
+    own = themes.concepts(2, many.concepts)["concept"].to_list()
+    document = json.loads(show("--theme", "2", "--json"))
+    assert [row["concept"] for row in document["rows"]] == own and document["theme"]["id"] == 2
+    assert {row["parent"] for row in document["subthemes"]} == {2}
+    rows = json.loads(show("--theme", "2", "--json", "--limit", "4"))["rows"]
+    assert [row["concept"] for row in rows] == own[:4]

@@ -56,9 +56,9 @@ def examine() -> dict[str, Any]:
         where it is too old; ``extras``: ``state`` of each is complete, partly or absent; ``missing``: a line with the
         command for each extra that is not complete.
     """
-    found = extras()
+    known = extras()
     packages = [_package(package, None) for package in base_packages()]
-    packages += [_package(package, extra.name) for extra in found for package in extra.packages]
+    packages += [_package(package, extra.name) for extra in known for package in extra.packages]
     return {
         "version": __version__,
         "editable": is_editable(),
@@ -77,11 +77,11 @@ def examine() -> dict[str, Any]:
                 "state": extra.state,
                 "install": None if extra.state == "complete" else install_command(extra.name),
             }
-            for extra in found
+            for extra in known
         ],
         "missing": [
             f"For the extra '{extra.name}': {install_command(extra.name)}"
-            for extra in found
+            for extra in known
             if extra.state != "complete"
         ],
     }
@@ -141,7 +141,7 @@ def _device() -> str:
         import torch
     except ImportError:
         return "no torch: finished runs can be read, none can be made"
-    from competency_gaps.model.load import fast_bfloat16
+    from competency_gaps.model.speed import fast_bfloat16
 
     if torch.cuda.is_available():
         names = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))

@@ -54,8 +54,8 @@ def show(
         _themes(opened, theme, limit, json_=json_)
     elif json_:
         listing = list_concepts(opened, benchmark=benchmark, sort=sort, words=find, every=all_)
-        found = listing.concepts if limit is None else listing.concepts.head(limit)
-        print_json({**run_document(opened), "benchmark": benchmark, "find": find, "rows": rows(found)})
+        shown = listing.concepts if limit is None else listing.concepts.head(limit)
+        print_json({**run_document(opened), "benchmark": benchmark, "find": find, "rows": rows(shown)})
     elif summary:
         from competency_gaps.report import print_summary
 
@@ -87,8 +87,8 @@ def _themes(run: Run, theme: int | None, limit: int | None, *, json_: bool) -> N
     """Print all themes, or one with its subthemes and concepts."""
     from competency_gaps.report.themes import asked_theme, read_run_themes
 
-    found = read_run_themes(run)
-    if found is None:
+    themes = read_run_themes(run)
+    if themes is None:
         raise UserError(
             f"the run {run.path} has no themes. Group the concepts of its dictionary with 'cgaps themes', then put it "
             "on the run with 'cgaps name'."
@@ -96,15 +96,15 @@ def _themes(run: Run, theme: int | None, limit: int | None, *, json_: bool) -> N
     concepts = run.concepts.drop("tau", strict=False)
     if not json_:
         if theme is None:
-            screen.print_themes(found, Console(), lines=screen_lines(), limit=limit)
+            screen.print_themes(themes, Console(), lines=screen_lines(), limit=limit)
         else:
-            screen.print_theme(found, theme, concepts, Console(), lines=screen_lines(), limit=limit)
+            screen.print_theme(themes, theme, concepts, Console(), lines=screen_lines(), limit=limit)
     elif theme is None:
-        top = found.themes if limit is None else found.themes.head(limit)
-        print_json({**run_document(run), "themes": rows(top), "subthemes": rows(found.subthemes)})
+        top = themes.themes if limit is None else themes.themes.head(limit)
+        print_json({**run_document(run), "themes": rows(top), "subthemes": rows(themes.subthemes)})
     else:
-        row, own = asked_theme(found, theme), found.concepts(theme, concepts)
-        children, own = rows(found.children(theme)), own if limit is None else own.head(limit)
+        row, own = asked_theme(themes, theme), themes.concepts(theme, concepts)
+        children, own = rows(themes.children(theme)), own if limit is None else own.head(limit)
         print_json({**run_document(run), "theme": row, "subthemes": children, "rows": rows(own)})
 
 
@@ -144,10 +144,10 @@ def _concept_document(run: Run, concept: int, limit: int) -> dict[str, Any]:
     """A concept's facts for machines."""
     from competency_gaps.report.themes import read_run_themes
 
-    found = read_run_themes(run)
+    themes = read_run_themes(run)
     return {
         **run.concepts.row(concept, named=True),
-        **({} if found is None else {"themes": found.of_concept(concept)}),
+        **({} if themes is None else {"themes": themes.of_concept(concept)}),
         "benchmarks": rows(run.concept_benchmarks.filter(pl.col("concept") == concept).drop("concept")),
         "items": {
             order: rows(run.concept_items(concept, order=order, limit=limit))

@@ -69,10 +69,10 @@ def list_concepts(
         )
     sentence = None
     if words is not None:
-        found = _found(run.concepts, words)
-        table = found.select("concept").join(table, on="concept", how="left", maintain_order="left")
-        have = "has" if found.height == 1 else "have"
-        sentence = f"{plural(found.height, 'label')} {have} the words {shorten(words, 80)!r}."
+        matches = _matches(run.concepts, words)
+        table = matches.select("concept").join(table, on="concept", how="left", maintain_order="left")
+        have = "has" if matches.height == 1 else "have"
+        sentence = f"{plural(matches.height, 'label')} {have} the words {shorten(words, 80)!r}."
     elif not every:
         table = _chosen(table, column, only_weak=sort is None)
     if sort is not None or (words is None and not every):
@@ -85,10 +85,10 @@ def list_concepts(
     return Listing(table, shown, keep=3 if shown == columns.LISTED else 2, sentence=sentence)
 
 
-def _found(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
-    found = find_concepts(concepts, words)
-    if found.height:
-        return found
+def _matches(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
+    matches = find_concepts(concepts, words)
+    if matches.height:
+        return matches
     near = near_labels(concepts, words, _NEAR)
     named = "; ".join(f"{row['concept']} {shorten(row['label'], 80)!r}" for row in near.iter_rows(named=True))
     raise UserError(f"no concept's label has the words {shorten(words, 80)!r}." + (f" Near: {named}." if named else ""))

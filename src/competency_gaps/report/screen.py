@@ -153,17 +153,17 @@ def _sentences(run: RunView, view: headline.Overview, ranked: findings.Ranking) 
     """The answer in a few short sentences, each on a line of its own."""
     items = f"{view.scored:,} of {plural(view.items, 'item')} in {plural(view.benchmarks, 'benchmark')}"
     if view.mean_score is None:
-        told = [f"{view.model}: no item is scored, so this run speaks of coverage only."]
+        sentences = [f"{view.model}: no item is scored, so this run speaks of coverage only."]
     else:
-        told = [f"{view.model}: mean score {percent(view.mean_score, 1)} on {items}.", _verdicts(ranked)]
+        sentences = [f"{view.model}: mean score {percent(view.mean_score, 1)} on {items}.", _verdicts(ranked)]
         themes = read_run_themes(run)
         if themes is not None and themes.weak.height:
             first = shorten(theme_name(themes.weak.row(0, named=True)), _NAME)
-            told.append(f"{themes.weak.height} of {plural(themes.tested, 'theme')} are weak, above all “{first}”.")
+            sentences.append(f"{themes.weak.height} of {plural(themes.tested, 'theme')} are weak, above all “{first}”.")
     if view.reference:
-        told.append(f"{view.missing:,} of {view.alive:,} alive concepts are missing in every benchmark.")
+        sentences.append(f"{view.missing:,} of {view.alive:,} alive concepts are missing in every benchmark.")
     warning = page.gate_warning(run.manifest)
-    return [*map(plain, told), *([] if warning is None else [plain(warning, "bold dark_orange")])]
+    return [*map(plain, sentences), *([] if warning is None else [plain(warning, "bold dark_orange")])]
 
 
 def _verdicts(ranked: findings.Ranking) -> str:

@@ -101,8 +101,8 @@ def theme_view(
         Width of the terminal; None: every quantity is shown.
     """
     parts: list[RenderableType] = [Text.assemble((f"theme {row['id']} ", "dim"), _name(row, "bold"))]
-    told = (columns.THEME_GAP, columns.PERFORMANCE, columns.Q_VALUE)
-    facts = ", ".join(f"{one.title} {one.cell(row)}" for one in told)
+    figures = (columns.THEME_GAP, columns.PERFORMANCE, columns.Q_VALUE)
+    facts = ", ".join(f"{column.title} {column.cell(row)}" for column in figures)
     weak = f"{integer(row['weak_concepts'])} weak in {plural(row['weak_groups'], 'group')}"
     counts = (
         f"{columns.PERFORMANCE_STATUS.cell(row)}; {facts}; {plural(row['concepts'], 'concept')}, of which "

@@ -51,8 +51,8 @@ def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
         .then(2)
         .otherwise(3)
     )
-    found = labelled.filter(pl.all_horizontal(_has(term) for term in terms)).with_columns(_rank=rank)
-    return found.sort("_rank", "support", "concept", descending=[False, True, False]).drop("_rank", "_label")
+    matches = labelled.filter(pl.all_horizontal(_has(term) for term in terms)).with_columns(_rank=rank)
+    return matches.sort("_rank", "support", "concept", descending=[False, True, False]).drop("_rank", "_label")
 
 
 def near_labels(concepts: pl.DataFrame, words: str, limit: int) -> pl.DataFrame:
@@ -75,9 +75,9 @@ def near_labels(concepts: pl.DataFrame, words: str, limit: int) -> pl.DataFrame:
     known = {word for label in labelled["_label"].unique().to_list() for word in re.findall(r"\w+", label)}
     terms = words.lower().split()
     terms = [_corrected(term, known) for term in terms if len(term) > _SHORT] or terms
-    found = labelled.with_columns(_count=pl.sum_horizontal(_has(term).cast(pl.Int32) for term in terms))
-    found = found.filter(pl.col("_count") > 0).sort("_count", "support", "concept", descending=[True, True, False])
-    return found.head(limit).drop("_count", "_label")
+    matches = labelled.with_columns(_count=pl.sum_horizontal(_has(term).cast(pl.Int32) for term in terms))
+    matches = matches.filter(pl.col("_count") > 0).sort("_count", "support", "concept", descending=[True, True, False])
+    return matches.head(limit).drop("_count", "_label")
 
 
 def _labelled(concepts: pl.DataFrame) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from competency_gaps.activations.extract import Extractor
 from competency_gaps.activations.store import CasStore
 from competency_gaps.benchmarks.item import Benchmark
 from competency_gaps.benchmarks.load import check_names, load_benchmark
-from competency_gaps.config import BenchmarkConfig, RunConfig, as_dict
+from competency_gaps.config import BenchmarkConfig, ModelConfig, RunConfig, as_dict
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256
@@ -26,6 +26,7 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prepare import PreparedItem, prepare
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
+from competency_gaps.runs.estimate import estimate_reading
 from competency_gaps.runs.gate import pass_gate
 from competency_gaps.runs.harness_files import write_harness_files
 from competency_gaps.runs.items import items_table
@@ -34,7 +35,7 @@ from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import versions, write_manifest
 from competency_gaps.runs.naming import check_dictionary, find_dictionary, name_run
 from competency_gaps.runs.open import Run, open_run
-from competency_gaps.runs.plan import claim
+from competency_gaps.runs.plan import claim, planned_dtype
 from competency_gaps.runs.results import write_results
 from competency_gaps.runs.stage import Read, ReadingStage
 from competency_gaps.runs.tables import has_lift
@@ -103,6 +104,9 @@ def run(
     clock.lap("load")
     resumed = claim(folder, config, setting.extractor, setting.bos_id, setting.suite)
     progress.say(f"{'Going on with' if resumed else 'Run folder'} {folder}")
+    if not resumed:
+        cost = estimate_reading(setting.prepared, setting.extractor, config.span, config.sae.gate_tokens)
+        progress.say(cost.sentence())
     every = [one for items in setting.prepared.values() for one in items]
     gate, sampled = pass_gate(
         folder,
@@ -155,7 +159,7 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
     choices = [settled(choice, config.model) for choice in config.benchmarks]
     check_names(choices)
     ready = _load_benchmarks([one for one in choices if not asks_the_model(one)], progress)
-    pair = pair or load_pair(config.model, config.sae, progress=progress)
+    pair = pair or load_pair(_planned(config.model, folder), config.sae, progress=progress)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
     suite = [ready.get(one.name) or load_benchmark(evaluated(one, lm, config, folder, progress)) for one in choices]
     suite = [
@@ -169,6 +173,12 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
     file = _reference_file(config, sae)
     reference = read_reference(file, sae.d_sae) if file else None
     return Setting(config, suite, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
+
+
+def _planned(model: ModelConfig, folder: Path | None) -> ModelConfig:
+    """The model in the data type of the run that the folder holds, where none is asked for."""
+    dtype = planned_dtype(folder) if folder is not None and model.dtype == "auto" else None
+    return model.model_copy(update={"dtype": dtype}) if dtype else model
 
 
 def _load_benchmarks(choices: Sequence[BenchmarkConfig], progress: Progress) -> dict[str, Benchmark]:

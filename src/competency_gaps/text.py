@@ -94,6 +94,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
+def size(count: float) -> str:
+    """Write a number of bytes: ``512 MB``, ``1.3 GB``."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
+
+
 def shorten(text: str, limit: int) -> str:
     """Cut ``text`` after ``limit`` characters, and say how many were cut."""
     return text if len(text) <= limit else f"{text[:limit]}… (+{len(text) - limit:,} characters)"

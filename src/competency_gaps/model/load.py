@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from competency_gaps.config import ModelConfig
 from competency_gaps.embedded import embedded_model
 from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.model.speed import fast_bfloat16
 from competency_gaps.progress import Progress
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ def load_model(
     except ImportError as error:
         raise MissingExtraError(error.name or "torch", "run", "Running a model") from error
     source, extra = model_source(config.name, progress)
-    device = _device(config.device)
-    dtype = _dtype(config.dtype, device)
+    device = chosen_device(config.device)
+    dtype = getattr(torch, chosen_dtype(config.dtype, device))
     common = {"revision": config.revision, "trust_remote_code": config.trust_remote_code, **extra}
     options: dict[str, Any] = {"dtype": dtype, **{k: v for k, v in common.items() if v is not None}}
     if config.attn_implementation:
@@ -144,7 +145,14 @@ def _dense_gguf() -> Any:
     return GgufConfig(dequantize=True)
 
 
-def _device(device: str) -> str:
+def chosen_device(device: str) -> str:
+    """torch's name of the device that a configuration asks for.
+
+    Raises
+    ------
+    UserError
+        If there is no such device here.
+    """
     import torch
 
     if device != "auto":
@@ -160,34 +168,11 @@ def _device(device: str) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def fast_bfloat16(device: str) -> bool:
-    """Whether bfloat16 arithmetic is at least as fast as float32 on a device."""
-    import torch
-
-    kind = torch.device(device).type
-    if kind == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if kind == "cpu":
-        features = torch.backends.cpu.get_cpu_capability()
-        flags = _cpu_flags()
-        return features.startswith("AVX512") and ("avx512_bf16" in flags or "amx_bf16" in flags)
-    return False
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return set()
-    return set(next((line for line in text.splitlines() if line.startswith("flags")), "").split())
-
-
-def _dtype(dtype: str, device: str) -> torch.dtype:
-    import torch
-
-    if dtype == "auto":
-        return torch.bfloat16 if fast_bfloat16(device) else torch.float32
-    return getattr(torch, dtype)  # type: ignore[no-any-return]
+def chosen_dtype(dtype: str, device: str) -> str:
+    """torch's name of the data type that a configuration asks for."""
+    if dtype != "auto":
+        return dtype
+    return "bfloat16" if fast_bfloat16(device) else "float32"
 
 
 def _context(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:

@@ -61,6 +61,19 @@ def claim(
     return False
 
 
+def planned_dtype(folder: Path) -> str | None:
+    """The data type of the model in the run that a folder holds; None: it holds none.
+
+    A run goes on in the precision that it was begun in, whatever is fastest today.
+    """
+    path = folder / FILE
+    if not path.is_file() or not any((folder / name).exists() for name in _RESULTS):
+        return None
+    known = json.loads(path.read_text(encoding="utf-8"))
+    dtype = known.get("model", {}).get("dtype")
+    return dtype if isinstance(dtype, str) else None
+
+
 def refuse_others(folder: Path, config: RunConfig) -> None:
     """Refuse a folder that plainly holds another run, or something else, before hours of work are done for it.
 

@@ -8,9 +8,10 @@ from competency_gaps.config import ModelConfig, SAEConfig
 from competency_gaps.errors import UserError
 from competency_gaps.model.forward import hook_width
 from competency_gaps.model.hooks import Hook, resolve_hook
-from competency_gaps.model.load import LanguageModel, load_model
+from competency_gaps.model.load import LanguageModel, chosen_device, chosen_dtype, load_model
 from competency_gaps.model.outline import Outline, read_outline
 from competency_gaps.model.prompts import resolve_bos
+from competency_gaps.model.size import memory_line
 from competency_gaps.progress import Progress
 from competency_gaps.sae.header import read_sae_header
 from competency_gaps.sae.load import SparseAutoencoder, load_sae
@@ -44,6 +45,9 @@ def load_pair(model: ModelConfig, sae: SAEConfig, *, progress: Progress | None =
     with progress.stage("checking model and SAE"):
         outline = _check(model, sae, progress)
     settings = None if outline is None else outline.settings
+    if outline is not None:
+        device = chosen_device(model.device)
+        progress.say(memory_line(outline.model, chosen_dtype(model.dtype, device), device))
     with progress.stage("loading the model"):
         lm = load_model(model, progress=progress, settings=settings)
     with progress.stage("loading the SAE"):

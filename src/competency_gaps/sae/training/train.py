@@ -13,8 +13,9 @@ from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.files import write_json
 from competency_gaps.model.forward import hook_width
 from competency_gaps.model.hooks import resolve_hook
-from competency_gaps.model.load import fast_bfloat16, load_model
+from competency_gaps.model.load import load_model
 from competency_gaps.model.prompts import resolve_bos
+from competency_gaps.model.speed import fast_bfloat16
 from competency_gaps.progress import Progress
 from competency_gaps.sae.training.activations import ActivationCache, cache_activations
 

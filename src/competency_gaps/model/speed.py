@@ -1,0 +1,83 @@
+"""What this machine gives: the speed of matrix products, measured in a moment, and free memory."""
+
+from __future__ import annotations
+
+import functools
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+_SECONDS = 0.15
+"""So long a speed is measured, or for two products where these take longer."""
+_GAIN = 1.2
+"""bfloat16 must multiply so many times faster than float32: what is not a product is slower in it."""
+
+
+@functools.cache
+def matmul_speed(device: str, dtype: str) -> float:
+    """Speed of a matrix product of a language model's shape, the best of several.
+
+    Parameters
+    ----------
+    dtype
+        Name of torch's data type, e.g. ``float32``.
+
+    Returns
+    -------
+    float
+        Floating-point operations per second.
+    """
+    import torch
+
+    on_cpu = torch.device(device).type == "cpu"
+    rows, width = (256, 1024) if on_cpu else (4096, 4096)
+    kind = getattr(torch, dtype)
+    a, b = torch.ones(rows, width, dtype=kind, device=device), torch.ones(width, width, dtype=kind, device=device)
+    _seconds_of(a[:32], b, device)  # loads kernels
+    best, begin, count = float("inf"), time.perf_counter(), 0
+    while count < 2 or time.perf_counter() - begin < _SECONDS:
+        best = min(best, _seconds_of(a, b, device))
+        count += 1
+    return 2 * rows * width * width / best
+
+
+def _seconds_of(a: torch.Tensor, b: torch.Tensor, device: str) -> float:
+    import torch
+
+    accelerator = {"cuda": torch.cuda, "mps": torch.mps}.get(torch.device(device).type)
+    begin = time.perf_counter()
+    a @ b
+    if accelerator is not None:
+        accelerator.synchronize()
+    return time.perf_counter() - begin
+
+
+def fast_bfloat16(device: str) -> bool:
+    """Whether a model runs faster in bfloat16 than in float32 on a device.
+
+    On a CPU it is measured: what a processor is called does not tell. Some multiply bfloat16 in tiles, several times
+    faster than float32, others take it apart, fifty times slower.
+    """
+    import torch
+
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return kind == "cpu" and matmul_speed("cpu", "bfloat16") > _GAIN * matmul_speed("cpu", "float32")
+
+
+def free_memory(device: str) -> int | None:
+    """Free memory of a device, in bytes; None where the system does not tell."""
+    import torch
+
+    if torch.device(device).type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    available = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return 1024 * int(available[0]) if available else None

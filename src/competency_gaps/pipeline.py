@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import logging
+import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +19,8 @@ from competency_gaps.activations.extract import Extractor
 from competency_gaps.activations.store import CasStore
 from competency_gaps.benchmarks.item import Benchmark
 from competency_gaps.benchmarks.load import check_names, load_benchmark
-from competency_gaps.config import BenchmarkConfig, ModelConfig, RunConfig, as_dict
+from competency_gaps.benchmarks.reasoning_gym import package_folder
+from competency_gaps.config import BenchmarkConfig, ModelConfig, ReasoningGymSource, RunConfig, as_dict
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256
@@ -183,12 +186,23 @@ def _planned(model: ModelConfig, folder: Path | None) -> ModelConfig:
 
 def _load_benchmarks(choices: Sequence[BenchmarkConfig], progress: Progress) -> dict[str, Benchmark]:
     ready = {}
-    with progress.stage("loading benchmarks", total=len(choices), unit="benchmarks") as bar:
+    if any(_is_generated(choice) for choice in choices):
+        package_folder(progress)
+    with (
+        progress.stage("loading benchmarks", total=len(choices), unit="benchmarks") as bar,
+        ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
+    ):
+        # Tasks are generated in processes of their own, so they are begun together.
+        begun = {one.name: pool.submit(load_benchmark, one) for one in choices if _is_generated(one)}
         for choice in choices:
             bar.note(choice.name)
-            ready[choice.name] = load_benchmark(choice)
+            ready[choice.name] = begun[choice.name].result() if choice.name in begun else load_benchmark(choice)
             bar.advance()
     return ready
+
+
+def _is_generated(choice: BenchmarkConfig) -> bool:
+    return all(isinstance(source, ReasoningGymSource) for source in (*choice.sources, *filter(None, [choice.source])))
 
 
 def _prepare_prompts(

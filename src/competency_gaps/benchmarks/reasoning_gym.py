@@ -20,6 +20,7 @@ from competency_gaps.benchmarks.item import Item, LeftOut
 from competency_gaps.config import ReasoningGymSource
 from competency_gaps.embedded.wheels import REASONING_GYM, unpacked_wheel
 from competency_gaps.errors import MissingExtraError, UserError, nearest
+from competency_gaps.progress import Progress
 
 Entry = dict[str, Any]
 """What a family makes: ``{"question", "answer", "metadata"}``."""
@@ -56,7 +57,7 @@ def make_dataset(family: str, difficulty: Mapping[str, Any], *, seed: int, size:
         As ``read_reasoning_gym``.
     """
     try:
-        reasoning_gym = generate.import_reasoning_gym(_folder())
+        reasoning_gym = generate.import_reasoning_gym(package_folder())
     except ModuleNotFoundError as error:
         raise _absent(error.name, family) from error
     families = reasoning_gym.factory.DATASETS
@@ -82,15 +83,20 @@ def make_dataset(family: str, difficulty: Mapping[str, Any], *, seed: int, size:
         ) from error
 
 
-def _folder() -> str:
+def package_folder(progress: Progress | None = None) -> str:
     """Where reasoning-gym lies: installed, else its wheel alone, fetched.
 
     The wheel needs no building, but packages that it depends on do, each for a family or two: so reasoning-gym need
     not be installed.
+
+    Parameters
+    ----------
+    progress
+        Shows a download; None: nothing is shown.
     """
     spec = importlib.util.find_spec("reasoning_gym")
     if spec is None or spec.origin is None:
-        return str(unpacked_wheel(REASONING_GYM))
+        return str(unpacked_wheel(REASONING_GYM, progress))
     return str(Path(spec.origin).parents[1])
 
 
@@ -114,7 +120,7 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
     What cannot be handed over is left out, with the reason.
     """
     wanted = {"family": source.family, "difficulty": source.difficulty, "seed": source.seed, "size": source.size}
-    wanted["folder"] = _folder()
+    wanted["folder"] = package_folder()
     done = subprocess.run(
         [sys.executable, "-P", generate.__file__],
         input=json.dumps(wanted),

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-from competency_gaps.config import RunConfig, parse_config, read_yaml
-
 
 def demo(
     out: Annotated[Path, typer.Option(help="Run folder; the demo is resumed if it was stopped.")] = Path("demo-run"),
@@ -21,10 +19,10 @@ def demo(
 ) -> None:
     """Audit SmolLM2-135M-Instruct on twelve generated benchmarks, in a few minutes on a laptop."""
     from competency_gaps.cli.run import execute
-    from competency_gaps.embedded import DEMO_CONFIG
+    from competency_gaps.embedded.demo import demo_config, demo_outlook
+    from competency_gaps.progress import Progress
 
-    data = read_yaml(DEMO_CONFIG)
-    if model is not None:
-        data["model"]["name"] = str(model)
-    config = parse_config(RunConfig, data, "the demo's configuration")
+    config, progress = demo_config(model), Progress(quiet=quiet)
+    for line in demo_outlook(config).lines(out) if not quiet else ():
+        progress.say(line)
     execute(config, out, quiet=quiet, json_=json_)

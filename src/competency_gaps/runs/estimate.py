@@ -22,7 +22,7 @@ from competency_gaps.progress_bar import minutes
 from competency_gaps.scoring.policy import Continuations, Generation, Sentences
 from competency_gaps.text import plural, size
 
-_PRODUCTS = 0.55
+PRODUCTS = 0.55
 """Share of the time that goes into products of matrices (measured: perf/demo.py); the rest: attention, caches, SAE."""
 _CHARACTERS = 3.5
 """Characters of a token of an option or a sentence, which is not tokenised for an estimate."""
@@ -44,6 +44,8 @@ class Estimate:
     """About how long it takes on this machine, > 0."""
     memory: int
     """Bytes of weights, SAE and one batch."""
+    operations: float
+    """Floating-point operations of the passes' products of matrices."""
     speed: float
     """Measured floating-point operations per second."""
 
@@ -92,9 +94,11 @@ def estimate_reading(
         steps += sum(answers) // rows
     body, head = parameters(lm.model)
     operations = 2 * body * (full + spelt + written + part * partial) + 2 * head * (items + spelt + written)
-    seconds = operations / (_PRODUCTS * speed) + steps * (body + head) * BYTES[dtype] / _BANDWIDTH[device]
+    seconds = operations / (PRODUCTS * speed) + steps * (body + head) * BYTES[dtype] / _BANDWIDTH[device]
     memory = model_memory(lm.model, dtype, extractor.batch_tokens) + 8 * extractor.sae.d_sae * extractor.sae.d_in
-    return Estimate(items, round(full + spelt + partial), written, seconds, memory + 8 * CHUNK_ELEMENTS, speed)
+    return Estimate(
+        items, round(full + spelt + partial), written, seconds, memory + 8 * CHUNK_ELEMENTS, operations, speed
+    )
 
 
 def _prompt_tokens(lm: LanguageModel, asked: Sequence[PreparedItem]) -> int:

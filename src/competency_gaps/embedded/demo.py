@@ -1,0 +1,83 @@
+"""The demo: what it runs, and about how long that takes on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from competency_gaps.config import ReasoningGymSource, RunConfig, parse_config, read_yaml
+from competency_gaps.embedded import DEMO_CONFIG, MODELS
+from competency_gaps.embedded.pins import REASONING_GYM
+from competency_gaps.embedded.weights import local_weights
+from competency_gaps.embedded.wheels import cached_wheel
+from competency_gaps.progress_bar import minutes
+from competency_gaps.text import plural
+
+OPERATIONS = 1.7e13
+"""Floating-point operations of the demo's passes, as ``runs.estimate`` counts them (a slow test compares them)."""
+_LOADING = 30.0
+"""Seconds for all but the passes: tasks are generated, the model is unpacked, tables are written (measured with two
+AVX2 cores)."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What the demo will do here."""
+
+    benchmarks: int
+    items: int
+    seconds: float
+    """About how long it takes, downloads apart."""
+    precision: str
+    """Data type in which the model runs here."""
+    speed: float
+    """Measured floating-point operations per second."""
+    megabytes: int
+    """To be fetched first; 0 where everything is on this machine."""
+
+    def lines(self, out: Path) -> list[str]:
+        """For people; ``out`` is the run folder."""
+        fetched = f", after {self.megabytes} MB are fetched, once" if self.megabytes else ""
+        return [
+            f"The demo asks SmolLM2-135M-Instruct {plural(self.items, 'question')} from {self.benchmarks} generated "
+            f"benchmarks, reads its concepts through a sparse autoencoder, and writes a report to {out}.",
+            f"That takes about {minutes(self.seconds)} here ({self.speed / 1e9:,.0f} billion operations a second in "
+            f"{self.precision}){fetched}. Stopped, it goes on where it was.",
+        ]
+
+
+def demo_config(model: Path | None = None) -> RunConfig:
+    """The demo's configuration, for :func:`competency_gaps.run`.
+
+    Parameters
+    ----------
+    model
+        The model's ``.gguf`` file; None: it is found or fetched.
+    """
+    data = read_yaml(DEMO_CONFIG)
+    if model is not None:
+        data["model"]["name"] = str(model)
+    return parse_config(RunConfig, data, "the demo's configuration")
+
+
+def demo_outlook(config: RunConfig) -> Outlook:
+    """Say what the demo will do, and measure how fast this machine is, in about half a second.
+
+    Raises
+    ------
+    MissingExtraError
+        If torch is not installed.
+    """
+    from competency_gaps.model.load import chosen_device, chosen_dtype
+    from competency_gaps.model.speed import matmul_speed
+    from competency_gaps.runs.estimate import PRODUCTS
+
+    sources = [one.source for one in config.benchmarks if isinstance(one.source, ReasoningGymSource)]
+    device = chosen_device(config.model.device)
+    dtype = chosen_dtype(config.model.dtype, device)
+    speed = matmul_speed(device, dtype)
+    weights = MODELS.get(config.model.name)
+    missing = weights.wheel.megabytes if weights is not None and local_weights(weights) is None else 0
+    missing += REASONING_GYM.megabytes if cached_wheel(REASONING_GYM) is None else 0
+    seconds = OPERATIONS / (PRODUCTS * speed) + _LOADING
+    return Outlook(len(sources), sum(one.size for one in sources), seconds, dtype, speed, missing)

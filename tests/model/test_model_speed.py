@@ -1,0 +1,78 @@
+"""The precision of a model follows from what is measured; a resumed run keeps the one that it was begun in."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from competency_gaps.config import ModelConfig
+from competency_gaps.model import speed
+from competency_gaps.model.load import chosen_dtype
+from competency_gaps.model.size import memory_line, parameters
+from competency_gaps.pipeline import _planned
+from competency_gaps.runs.plan import planned_dtype
+from core_helpers import KINDS, loaded
+
+
+def test_the_measured_speed_is_a_products_speed():
+    """Between a third of numpy's speed on the same product and ten times of it."""
+    import time
+
+    a, b = np.ones((256, 1024), np.float32), np.ones((1024, 1024), np.float32)
+    times = []
+    for _ in range(20):
+        begin = time.perf_counter()
+        a @ b
+        times.append(time.perf_counter() - begin)
+    measured = speed.matmul_speed("cpu", "float32")
+    assert 0.1 < measured / (2 * 256 * 1024 * 1024 / min(times)) < 10
+
+
+@pytest.mark.parametrize(("bfloat16", "dtype"), [(3e11, "bfloat16"), (1.1e11, "float32"), (2e9, "float32")])
+def test_auto_takes_what_is_measured_faster(monkeypatch, bfloat16, dtype):
+    monkeypatch.setattr(speed, "_speeds", lambda device, kinds: {"float32": 1e11, "bfloat16": bfloat16})
+    assert chosen_dtype("auto", "cpu") == dtype
+    assert chosen_dtype("float16", "cpu") == "float16"
+
+
+def test_a_resumed_run_keeps_its_precision(tmp_path):
+    (tmp_path / "plan.json").write_text(json.dumps({"model": {"dtype": "bfloat16"}}))
+    assert planned_dtype(tmp_path) is None, "nothing was computed, so the folder is free"
+    (tmp_path / "gate.json").write_text("{}")
+    assert planned_dtype(tmp_path) == "bfloat16"
+    assert planned_dtype(tmp_path / "nowhere") is None
+    auto, asked = ModelConfig(name="m"), ModelConfig(name="m", dtype="float32")
+    assert _planned(auto, tmp_path).dtype == "bfloat16" and _planned(asked, tmp_path).dtype == "float32"
+    assert _planned(auto, tmp_path / "nowhere").dtype == "auto" == _planned(auto, None).dtype
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sizes(kind, model_folder):
+    """Counted anew from names and shapes: what makes logits, what looks tokens up, and the rest."""
+    model = loaded(model_folder(kind)).model
+    shapes = {name: p.numel() for name, p in model.named_parameters()}
+    looked_up = sum(n for name, n in shapes.items() if "embed_tokens" in name or "wte" in name)
+    logits = shapes.get("lm_head.weight", 0)
+    body, head = parameters(model)
+    assert body == sum(shapes.values()) - looked_up - logits
+    assert head == model.config.vocab_size * model.config.hidden_size
+    with torch.device("meta"):
+        empty = type(model)(model.config)
+    assert parameters(empty) == (body, head), "a model without weights is as large"
+
+
+def test_a_model_that_does_not_fit_is_called_so(model_folder, monkeypatch):
+    model = loaded(model_folder("llama")).model
+    assert "will not fit" not in memory_line(model, "float32", "cpu")
+    monkeypatch.setattr("competency_gaps.model.size.free_memory", lambda device: 1000)
+    assert "will not fit" in memory_line(model, "float32", "cpu")
+    monkeypatch.setattr("competency_gaps.model.size.free_memory", lambda device: None)
+    assert "free" not in memory_line(model, "float32", "cpu")
+
+
+def test_free_memory_is_the_systems():
+    free = speed.free_memory("cpu")
+    assert free is None or 50e6 < free < 100e12

@@ -29,11 +29,12 @@ lint: $(VENV)/.dev | frontend/node_modules
 	$(BIN)/mypy
 	cd frontend && npm run --silent check && npm run --silent test
 
-# The explorer's page again, after its sources changed; installing builds it too.
+# The explorer's page again, after its sources changed. Installing the package builds it, with Node.js from its wheel
+# where the machine has none.
 page: $(PAGE)
 
-$(PAGE): $(PAGE_SOURCES) | frontend/node_modules
-	cd frontend && npm run --silent build
+$(PAGE): $(PAGE_SOURCES) | $(VENV)/.demo
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
 frontend/node_modules: frontend/package-lock.json
@@ -42,11 +43,13 @@ frontend/node_modules: frontend/package-lock.json
 
 $(VENV)/.demo: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing torch, transformers and some 70 small packages into $(VENV): a minute or three, and quiet."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[demo]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing some 300 packages for development into $(VENV): several minutes, and quiet."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ $(VENV)/.demo
 

@@ -51,6 +51,28 @@ def test_greedy_equals_one_by_one(kind, model_folder):
     assert len({tuple(t) for t in truth}) > 2
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_answers_after_a_shared_start(kind, model_folder):
+    """Prompts of all lengths that begin alike, as with worked examples: the answers are those of each prompt alone."""
+    lm = loaded(model_folder(kind))
+    rng = np.random.default_rng(5)
+    start = rng.integers(4, lm.model.config.vocab_size, 25)
+    ids = [np.append(start, rng.integers(4, lm.model.config.vocab_size, n)).astype(np.int32) for n in (1, 7, 40, 3, 3)]
+    truth = [alone(lm, one) for one in ids]
+    computed = []
+    handle = lm.model.base_model.register_forward_pre_hook(
+        lambda m, args, kwargs: computed.append(tuple((args[0] if args else kwargs["input_ids"]).shape)),
+        with_kwargs=True,
+    )
+    try:
+        assert [f.ids.tolist() for f in ours(lm, ids, budget=2000)] == truth
+    finally:
+        handle.remove()
+    assert len({tuple(t) for t in truth}) > 2
+    # Models with sliding windows keep no keys and values that could be handed on.
+    assert ((5, 40) in computed and (1, 25) in computed) is (kind != "gemma2"), computed
+
+
 def test_the_models_own_generation_settings_change_nothing(model_folder):
     lm = loaded(model_folder("llama"))
     ids = prompts(lm.model.config.vocab_size)

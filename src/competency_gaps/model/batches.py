@@ -6,11 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-CACHED = 8
+_CACHED = 4
 """So many times more tokens may be kept in memory as keys and values than are computed: they cost no arithmetic."""
+_LOGITS = 4
+"""Logits may be kept of one token in so many of the budget's: a large vocabulary makes them the largest tensor."""
 
 
-def plan_batches(lengths: Sequence[int] | np.ndarray, token_budget: int, *, cached: int = 0) -> list[np.ndarray]:
+def plan_batches(
+    lengths: Sequence[int] | np.ndarray, token_budget: int, *, cached: int = 0, logits: int = 0
+) -> list[np.ndarray]:
     """Cut sequences, sorted by length, into batches of bounded padded size.
 
     Parameters
@@ -21,6 +25,8 @@ def plan_batches(lengths: Sequence[int] | np.ndarray, token_budget: int, *, cach
         Largest rows x longest of a batch. A sequence longer than it is a batch of its own.
     cached
         Tokens before each sequence whose keys and values are there already and stay in memory.
+    logits
+        Positions of each row whose logits are kept; 0: none, or they are dropped at once.
 
     Returns
     -------
@@ -34,7 +40,8 @@ def plan_batches(lengths: Sequence[int] | np.ndarray, token_budget: int, *, cach
     start = 0
     while start < len(order):
         longest = max(1, int(sizes[order[start]]))
-        rows = max(1, min(token_budget // longest, CACHED * token_budget // (cached + longest)))
+        rows = min(token_budget // longest, _CACHED * token_budget // (cached + longest))
+        rows = max(1, min(rows, token_budget // (_LOGITS * logits)) if logits else rows)
         batches.append(order[start : start + rows])
         start += rows
     return batches

@@ -13,6 +13,7 @@ from competency_gaps.config import GenerationConfig
 from competency_gaps.model.batches import plan_batches
 from competency_gaps.model.forward import enough_memory
 from competency_gaps.model.load import LanguageModel
+from competency_gaps.model.prefixes import pad_left, read_start, shared_start
 from competency_gaps.model.tap import PrefixTap, Tap
 
 if TYPE_CHECKING:
@@ -62,8 +63,9 @@ def generate(
     if greedy:
         config = config.model_copy(update={"temperature": 0.0})
     answers: list[Answer | None] = [None] * len(prompts)
-    lengths = [len(p) + max_new_tokens for p in prompts]
-    for batch in plan_batches(lengths, token_budget):
+    shared = shared_start(lm, prompts)
+    lengths = [len(p) + max_new_tokens - shared for p in prompts]
+    for batch in plan_batches(lengths, token_budget, cached=shared):
         made = _generate_batch(
             lm,
             [prompts[i] for i in batch],
@@ -72,6 +74,7 @@ def generate(
             config,
             PrefixTap(tap),
             [[asked[i]] if asked else [] for i in batch],
+            shared=shared,
             seed=zlib.crc32(b"".join(prompts[i].tobytes() for i in batch)),
         )
         for index, answer in zip(batch, made, strict=True):
@@ -104,17 +107,12 @@ def _generate_batch(
     config: GenerationConfig,
     tap: PrefixTap,
     owners: list[list[int]],
+    shared: int,
     seed: int,
 ) -> list[Answer]:
     import torch
 
-    longest = max(len(p) for p in prompts)
-    ids = torch.full((len(prompts), longest), lm.pad_id, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):  # padded on the left: all rows end where the answer begins
-        ids[row, longest - len(prompt) :] = torch.from_numpy(prompt.astype(np.int64))
-        mask[row, longest - len(prompt) :] = 1
-    ids, mask = ids.to(lm.device), mask.to(lm.device)
+    ids, mask = pad_left(lm, prompts)  # all rows end where the answer begins
     # Said outright: what is not said comes from the model's own generation settings.
     options: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     if config.temperature > 0:
@@ -123,17 +121,20 @@ def _generate_batch(
     with torch.random.fork_rng(devices=[lm.device] if lm.device.type == "cuda" else []):
         # Each batch has its own seed, taken from its prompts: a resumed run draws what an undisturbed one draws.
         torch.manual_seed(config.seed * 1_000_003 + seed)
-        with torch.inference_mode(), enough_memory(ids), tap.over(lm, prompts, owners):
+        passes = 2 if shared else 1
+        with torch.inference_mode(), enough_memory(ids), tap.over(lm, prompts, owners, passes=passes):
+            if shared:
+                options["past_key_values"] = read_start(lm, prompts[0][:shared], mask)
             out = lm.model.generate(
                 input_ids=ids,
                 attention_mask=mask,
                 max_new_tokens=max_new,
                 pad_token_id=lm.pad_id,
-                stopping_criteria=_criteria(lm, longest, stop),
+                stopping_criteria=_criteria(lm, ids.shape[1], stop),
                 eos_token_id=_ends(lm, stop) or None,
                 **options,
             )
-    return [_cut(lm, row[longest:].to("cpu").numpy(), stop) for row in out]
+    return [_cut(lm, row[ids.shape[1] :].to("cpu").numpy(), stop) for row in out]
 
 
 def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:

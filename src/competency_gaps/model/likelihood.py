@@ -156,7 +156,9 @@ def likelihoods(
     shared = shared_start(lm, [group.prefix for group in groups])
     found: list[Likelihood | None] = [None] * len(asked)
     places = list(members.values())
-    for batch in plan_batches([len(group.read) - shared for group in groups], token_budget, cached=shared):
+    kept = 1 + max((group.alike for group in groups), default=0)
+    lengths = [len(group.read) - shared for group in groups]
+    for batch in plan_batches(lengths, token_budget, cached=shared, logits=kept):
         chosen = [groups[row] for row in batch]
         scored = _score_groups(lm, chosen, token_budget, PrefixTap(tap), shared, model_precision)
         for index, value in zip((i for row in batch for i in places[row]), scored, strict=True):

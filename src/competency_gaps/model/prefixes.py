@@ -77,19 +77,11 @@ def read_prefixes(
     kept
         Positions whose log-probabilities are wanted, from the end; at most the tokens after the shared ones.
     """
-    import torch
 
-    lengths = [len(prefix) for prefix in prefixes]
-    longest = max(lengths)
-    ids = torch.full((len(prefixes), longest), lm.pad_id, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for row, prefix in enumerate(prefixes):
-        ids[row, longest - len(prefix) :] = torch.from_numpy(prefix.astype(np.int64))
-        mask[row, longest - len(prefix) :] = 1
-    ids, mask = ids.to(lm.device), mask.to(lm.device)
+    ids, mask = pad_left(lm, prefixes)
     positions = (mask.cumsum(dim=1) - 1).clamp_min(0)
     with enough_memory(ids), tap.over(lm, prefixes, owners, passes=2 if shared else 1):
-        cache = _read_start(lm, prefixes[0][:shared], mask) if shared else None
+        cache = read_start(lm, prefixes[0][:shared], mask) if shared else None
         out = lm.model(
             input_ids=ids[:, shared:],
             attention_mask=mask,
@@ -99,13 +91,27 @@ def read_prefixes(
             logits_to_keep=kept,
         )
     logits = out.logits[:, -kept:]
+    lengths = [len(prefix) for prefix in prefixes]
     return PrefixPass(
         out.past_key_values, mask, lengths, (logits if model_precision else logits.float()).log_softmax(dim=-1)
     )
 
 
-def _read_start(lm: LanguageModel, start: np.ndarray, mask: torch.Tensor) -> Any:
-    """Cache of the first columns of a batch whose rows all begin alike.
+def pad_left(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask, int64 of shape (prefixes, longest), on the model's device; the mask is 0 at the padding."""
+    import torch
+
+    longest = max(len(prefix) for prefix in prefixes)
+    ids = torch.full((len(prefixes), longest), lm.pad_id, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, prefix in enumerate(prefixes):
+        ids[row, longest - len(prefix) :] = torch.from_numpy(prefix.astype(np.int64))
+        mask[row, longest - len(prefix) :] = 1
+    return ids.to(lm.device), mask.to(lm.device)
+
+
+def read_start(lm: LanguageModel, start: np.ndarray, mask: torch.Tensor) -> Any:
+    """Cache of the first columns of a batch whose rows all begin alike, padded on the left.
 
     A row that is shorter than the longest begins with padding, so it has less of the beginning in these columns; the
     rest of it is among the columns that are computed.

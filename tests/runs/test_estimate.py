@@ -57,3 +57,14 @@ def test_answers_are_counted_at_most(tiny_config):
     setting = set_up(checked, Progress(quiet=True))
     estimate = estimate_reading(setting.prepared, setting.extractor, checked.span, gate_tokens=0)
     assert estimate.written == 70 and "70 tokens at most" in estimate.sentence()
+
+
+@pytest.mark.slow
+def test_the_operations_are_those_of_the_demo():
+    from competency_gaps.embedded.demo import OPERATIONS, demo_config
+
+    config = demo_config()
+    setting = set_up(config, Progress(quiet=True))
+    estimate = estimate_reading(setting.prepared, setting.extractor, config.span, config.sae.gate_tokens)
+    assert estimate.operations == pytest.approx(OPERATIONS, rel=0.02)
+    assert estimate.items == 1750

@@ -26,7 +26,7 @@ PURPOSES = {
     "demo": "cgaps demo, the explorer and cgaps robustness",
     "explore": "cgaps explore and cgaps mcp",
     "hub": "benchmarks of the Hugging Face hub",
-    "reasoning-gym": "generated benchmarks",
+    "reasoning-gym": "families of generated tasks that need more packages, some compiled; the others need nothing",
     "robustness": "cgaps robustness",
     "dictionary": "cgaps themes, match and scope: labels compared by meaning",
     "label": "models over an endpoint (labels, judges), published labels",

@@ -279,7 +279,7 @@ def test_neither_umap_nor_sklearn_nor_torch_is_needed(made):
     assert done.returncode == 0, done.stderr
     height, torch, said = done.stdout.strip().split("\n")
     assert height == "18" and torch == "False"
-    assert said.startswith("MissingExtraError") and "'umap-learn'" in said and "competency-gaps[dictionary]" in said
+    assert said.startswith("MissingExtraError") and "'umap-learn'" in said and "[dictionary]" in said
 
 
 def test_what_is_missing_is_named(tmp_path):

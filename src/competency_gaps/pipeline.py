@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import datetime
 import logging
-import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,9 +16,8 @@ import polars as pl
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.activations.store import CasStore
 from competency_gaps.benchmarks.item import Benchmark
-from competency_gaps.benchmarks.load import check_names, load_benchmark
-from competency_gaps.benchmarks.reasoning_gym import package_folder
-from competency_gaps.config import BenchmarkConfig, ModelConfig, ReasoningGymSource, RunConfig, as_dict
+from competency_gaps.benchmarks.load import check_names, load_benchmark, load_suite
+from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256
@@ -38,12 +35,12 @@ from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import versions, write_manifest
 from competency_gaps.runs.naming import check_dictionary, find_dictionary, name_run
 from competency_gaps.runs.open import Run, open_run
-from competency_gaps.runs.plan import claim, planned_dtype
+from competency_gaps.runs.plan import claim, planned_model
 from competency_gaps.runs.results import write_results
 from competency_gaps.runs.stage import Read, ReadingStage
 from competency_gaps.runs.tables import has_lift
 from competency_gaps.sae import GateFigures, SparseAutoencoder
-from competency_gaps.sae.pair import Pair, load_pair
+from competency_gaps.sae.pair import Pair, check_pair, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
 from competency_gaps.scoring.assign import assign_policies
@@ -161,8 +158,10 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
     """
     choices = [settled(choice, config.model) for choice in config.benchmarks]
     check_names(choices)
-    ready = _load_benchmarks([one for one in choices if not asks_the_model(one)], progress)
-    pair = pair or load_pair(_planned(config.model, folder), config.sae, progress=progress)
+    model = planned_model(config.model, folder)
+    outline = check_pair(model, config.sae, progress) if pair is None else None
+    ready = load_suite([one for one in choices if not asks_the_model(one)], progress)
+    pair = pair or load_pair(model, config.sae, progress=progress, outline=outline)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
     suite = [ready.get(one.name) or load_benchmark(evaluated(one, lm, config, folder, progress)) for one in choices]
     suite = [
@@ -176,33 +175,6 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
     file = _reference_file(config, sae)
     reference = read_reference(file, sae.d_sae) if file else None
     return Setting(config, suite, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
-
-
-def _planned(model: ModelConfig, folder: Path | None) -> ModelConfig:
-    """The model in the data type of the run that the folder holds, where none is asked for."""
-    dtype = planned_dtype(folder) if folder is not None and model.dtype == "auto" else None
-    return model.model_copy(update={"dtype": dtype}) if dtype else model
-
-
-def _load_benchmarks(choices: Sequence[BenchmarkConfig], progress: Progress) -> dict[str, Benchmark]:
-    ready = {}
-    if any(_is_generated(choice) for choice in choices):
-        package_folder(progress)
-    with (
-        progress.stage("loading benchmarks", total=len(choices), unit="benchmarks") as bar,
-        ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
-    ):
-        # Tasks are generated in processes of their own, so they are begun together.
-        begun = {one.name: pool.submit(load_benchmark, one) for one in choices if _is_generated(one)}
-        for choice in choices:
-            bar.note(choice.name)
-            ready[choice.name] = begun[choice.name].result() if choice.name in begun else load_benchmark(choice)
-            bar.advance()
-    return ready
-
-
-def _is_generated(choice: BenchmarkConfig) -> bool:
-    return all(isinstance(source, ReasoningGymSource) for source in (*choice.sources, *filter(None, [choice.source])))
 
 
 def _prepare_prompts(

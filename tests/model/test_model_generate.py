@@ -51,10 +51,16 @@ def test_greedy_equals_one_by_one(kind, model_folder):
     assert len({tuple(t) for t in truth}) > 2
 
 
+@pytest.mark.parametrize("cached", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
-def test_answers_after_a_shared_start(kind, model_folder):
-    """Prompts of all lengths that begin alike, as with worked examples: the answers are those of each prompt alone."""
+def test_answers_after_a_shared_start(kind, cached, model_folder, monkeypatch):
+    """Prompts of all lengths that begin alike, as with worked examples: the answers are those of each prompt alone.
+
+    Also where the model's own settings say that it keeps no cache, as many fine-tuned checkpoints do.
+    """
     lm = loaded(model_folder(kind))
+    for settings in (lm.model.config, lm.model.generation_config):
+        monkeypatch.setattr(settings, "use_cache", cached)
     rng = np.random.default_rng(5)
     start = rng.integers(4, lm.model.config.vocab_size, 25)
     ids = [np.append(start, rng.integers(4, lm.model.config.vocab_size, n)).astype(np.int32) for n in (1, 7, 40, 3, 3)]

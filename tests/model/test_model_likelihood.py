@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.likelihood import Continuation, likelihoods, tokenize_continuation
+from competency_gaps.model.prefixes import shared_start
 from core_helpers import KINDS, loaded
 
 
@@ -129,6 +131,46 @@ def greedy(model, one: Continuation) -> bool:
     with torch.inference_mode():
         best = model(input_ids=ids).logits[0].argmax(dim=-1)
     return bool((best[len(one.prefix) - 1 : -1] == ids[0, len(one.prefix) :]).all())
+
+
+@pytest.mark.parametrize("rope", [None, "longrope", "dynamic"])
+def test_positions_that_depend_on_the_length_share_nothing(rope, model_folder):
+    """With such positions, keys of a short start differ from those of the same tokens in a long text."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    settings = {
+        "longrope": {"short_factor": [1.0] * 4, "long_factor": [4.0] * 4, "original_max_position_embeddings": 32},
+        "dynamic": {"factor": 4.0, "original_max_position_embeddings": 32},
+    }.get(rope, {})
+    config = LlamaConfig(
+        vocab_size=90,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=128,
+        rope_parameters={"rope_type": rope or "default", "rope_theta": 100.0, **settings},
+    )
+    torch.manual_seed(0)
+    lm = replace(loaded(model_folder("llama")), model=LlamaForCausalLM(config).eval())
+    start = np.random.default_rng(0).integers(4, 90, 25)
+    prefixes = [np.append(start, np.random.default_rng(n).integers(4, 90, 45)).astype(np.int32) for n in range(4)]
+    wanted = continuations(prefixes, [[5, 6], [7, 8]])
+    assert shared_start(lm, prefixes) == (0 if rope else 25)
+    found = likelihoods(lm, wanted, 10_000, lambda n: None)
+    assert [f.logprob for f in found] == pytest.approx([naive(lm.model, one) for one in wanted], abs=1e-3)
+
+
+def test_models_without_keys_and_values(model_folder):
+    """A recurrent model shares no start, and says what it cannot score."""
+    from transformers import MambaConfig, MambaForCausalLM
+
+    config = MambaConfig(vocab_size=90, hidden_size=16, num_hidden_layers=2, state_size=4)
+    lm = replace(loaded(model_folder("llama")), model=MambaForCausalLM(config).eval())
+    prefixes = [np.arange(4, 30, dtype=np.int32), np.arange(4, 31, dtype=np.int32)]
+    assert shared_start(lm, prefixes) == 0
+    with pytest.raises(UserError, match="keeps no keys and values"):
+        likelihoods(lm, continuations(prefixes[:1], [[5, 6], [7, 8]]), 10_000, lambda n: None)
 
 
 @pytest.mark.parametrize("kind", KINDS)

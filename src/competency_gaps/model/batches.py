@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_CACHED = 4
-"""So many times more tokens may be kept in memory as keys and values than are computed: they cost no arithmetic."""
+CACHED = 4
+"""Tokens whose keys and values may be kept, per token that a pass may compute: keeping costs no arithmetic."""
 _LOGITS = 4
-"""Logits may be kept of one token in so many of the budget's: a large vocabulary makes them the largest tensor."""
+"""Tokens of the budget per position whose logits are kept: a large vocabulary makes them the largest tensor."""
 
 
 def plan_batches(
@@ -40,7 +40,7 @@ def plan_batches(
     start = 0
     while start < len(order):
         longest = max(1, int(sizes[order[start]]))
-        rows = min(token_budget // longest, _CACHED * token_budget // (cached + longest))
+        rows = min(token_budget // longest, CACHED * token_budget // (cached + longest))
         rows = max(1, min(rows, token_budget // (_LOGITS * logits)) if logits else rows)
         batches.append(order[start : start + rows])
         start += rows

@@ -118,6 +118,7 @@ def _generate_batch(
     if config.temperature > 0:
         options = {"do_sample": True, "temperature": config.temperature, "top_p": config.top_p, "top_k": 0}
     options |= {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "num_beams": 1, "min_p": None}
+    options |= {"use_cache": True, "cache_implementation": None}
     with torch.random.fork_rng(devices=[lm.device] if lm.device.type == "cuda" else []):
         # Each batch has its own seed, taken from its prompts: a resumed run draws what an undisturbed one draws.
         torch.manual_seed(config.seed * 1_000_003 + seed)

@@ -177,7 +177,7 @@ class _Group:
         starts = np.stack([one.ids[:shortest] for one in asked])
         differs = np.flatnonzero((starts != starts[0]).any(axis=0))
         self.alike = max(0, min(int(differs[0]) if len(differs) else shortest, shortest - 1, _ALIKE))
-        """With so many tokens all of them begin, and at least one token of each comes after."""
+        """Number of tokens that all of them begin with; at least one token of each comes after."""
         self.read = np.concatenate([self.prefix, asked[0].ids[: self.alike]])
         """What is read once for all of them: the prefix and the tokens that they begin with."""
         self.owners = list(dict.fromkeys(one.asked for one in asked if one.asked is not None))

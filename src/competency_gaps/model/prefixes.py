@@ -1,7 +1,8 @@
 """One pass over a batch of prefixes, in which what all of them begin with is read once.
 
-Items of a benchmark often begin alike: a system prompt, an instruction, examples. A token of a causal model depends on
-the tokens before it alone, so keys and values of a shared beginning are computed in one row and handed to all others.
+Items of a benchmark often begin alike: a system prompt, an instruction, examples. In most causal models a token depends
+on the tokens before it alone, so keys and values of a shared start are computed in one row and copied to all others.
+Models of which this is not true share nothing: see :func:`shared_start`.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from competency_gaps.errors import UserError
 from competency_gaps.model.forward import enough_memory
-from competency_gaps.model.load import LanguageModel
+from competency_gaps.model.load import LanguageModel, text_config
 from competency_gaps.model.tap import PrefixTap
 
 if TYPE_CHECKING:
     import torch
 
 _WORTH = 8
-"""A beginning is shared if it is at least one part in so many of the longest prefix: its pass has costs of its own."""
+"""A start is shared if it makes up at least 1/8 of the longest prefix, since its pass has costs of its own."""
+_CHANGING = frozenset({"longrope", "dynamic"})
+"""Kinds of rotary positions that depend on the length of the whole input."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class PrefixPass:
     """What one pass over a batch of prefixes leaves."""
 
     cache: Any
-    """transformers' key-value cache, one row per prefix."""
+    """transformers' key-value cache, one row per prefix; None: the model keeps none."""
     mask: torch.Tensor
     """int64 of shape (prefixes, longest): 0 at the padding on the left."""
     lengths: list[int]
@@ -43,8 +47,8 @@ class PrefixPass:
 def shared_start(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> int:
     """Number of tokens that all prefixes begin with; 0 where it does not pay to read them once.
 
-    At least one token of each prefix comes after them. Models whose cache is no plain list of keys and values (sliding
-    windows, recurrent states) share nothing.
+    At least one token of each prefix comes after them. Nothing is shared by models whose cache is no plain list of keys
+    and values (sliding windows, recurrent states), or whose rotary positions depend on the length of the input.
     """
     shortest = min((len(one) for one in prefixes), default=0)
     if len(prefixes) < 2 or shortest < 2:
@@ -53,7 +57,7 @@ def shared_start(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> int:
     differs = np.flatnonzero((starts != starts[0]).any(axis=0))
     count = int(differs[0]) if len(differs) else shortest - 1
     worth = count * _WORTH >= max(len(one) for one in prefixes)
-    return count if worth and _has_plain_cache(lm) else 0
+    return count if worth and _can_share(lm) else 0
 
 
 def read_prefixes(
@@ -77,7 +81,6 @@ def read_prefixes(
     kept
         Positions whose log-probabilities are wanted, from the end; at most the tokens after the shared ones.
     """
-
     ids, mask = pad_left(lm, prefixes)
     positions = (mask.cumsum(dim=1) - 1).clamp_min(0)
     with enough_memory(ids), tap.over(lm, prefixes, owners, passes=2 if shared else 1):
@@ -93,7 +96,10 @@ def read_prefixes(
     logits = out.logits[:, -kept:]
     lengths = [len(prefix) for prefix in prefixes]
     return PrefixPass(
-        out.past_key_values, mask, lengths, (logits if model_precision else logits.float()).log_softmax(dim=-1)
+        getattr(out, "past_key_values", None),
+        mask,
+        lengths,
+        (logits if model_precision else logits.float()).log_softmax(dim=-1),
     )
 
 
@@ -130,7 +136,18 @@ def read_start(lm: LanguageModel, start: np.ndarray, mask: torch.Tensor) -> Any:
 
 
 def rows_of_cache(cache: Any, rows: torch.Tensor, *, last: bool) -> Any:
-    """A cache with some rows of another, which stays as it is unless this is its last use."""
+    """A cache with some rows of another, which stays as it is unless this is its last use.
+
+    Raises
+    ------
+    UserError
+        If the model keeps no cache of keys and values.
+    """
+    if not hasattr(cache, "reorder_cache"):
+        raise UserError(
+            "this model keeps no keys and values of a prompt, so options of several tokens cannot be scored after it. "
+            "Use a policy that generates answers, or options of one token."
+        )
     if is_plain(cache):
         # Layers of this kind never change a tensor, they put another in its place.
         new = copy.copy(cache)
@@ -148,16 +165,24 @@ def is_plain(cache: Any) -> bool:
     return type(cache) is DynamicCache and all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
-_PLAIN: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
-"""Per model, whether its cache is plain."""
+_SHARING: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+"""Per model, whether prefixes can share a start."""
 
 
-def _has_plain_cache(lm: LanguageModel) -> bool:
-    """Asked of a pass over one token, once per model."""
+def _can_share(lm: LanguageModel) -> bool:
+    """Whether keys and values of a start can be copied to other rows; a pass over one token shows the kind of cache."""
     import torch
 
-    if lm.model not in _PLAIN:
+    if lm.model not in _SHARING:
         ids = torch.full((1, 1), lm.pad_id, dtype=torch.long, device=lm.device)
         with torch.inference_mode():
-            _PLAIN[lm.model] = is_plain(lm.model(input_ids=ids, use_cache=True).past_key_values)
-    return _PLAIN[lm.model]
+            cache = getattr(lm.model(input_ids=ids, use_cache=True), "past_key_values", None)
+        _SHARING[lm.model] = is_plain(cache) and not _rope_types(text_config(lm.model)) & _CHANGING
+    return _SHARING[lm.model]
+
+
+def _rope_types(config: Any) -> set[str]:
+    """Kinds of rotary positions in a model's configuration; some have one for each type of layer."""
+    settings = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    nested = [value for value in settings.values() if isinstance(value, dict)]
+    return {str(one.get("rope_type", one.get("type"))) for one in (settings, *nested)}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-_SECONDS = 0.3
-"""So long speeds are measured, or for two products of each kind where these take longer."""
+_ROUNDS, _SLOT = 8, 0.02
+"""Rounds of a measurement, and seconds of products of each data type in a round (one product at least)."""
 _GAIN = 1.2
 """bfloat16 must multiply so many times faster than float32: what is not a product is slower in it."""
 
@@ -38,7 +38,7 @@ def _speeds(device: str, dtypes: tuple[str, ...]) -> dict[str, float]:
     """Speeds of several data types, measured in turns, so that what else the machine does slows all of them."""
     import torch
 
-    rows, width = (256, 1024) if torch.device(device).type == "cpu" else (4096, 4096)
+    rows, width = (128, 1024) if torch.device(device).type == "cpu" else (4096, 4096)
     factors = {}
     for name in dtypes:
         kind = getattr(torch, name)
@@ -46,11 +46,14 @@ def _speeds(device: str, dtypes: tuple[str, ...]) -> dict[str, float]:
         _seconds_of(a[:32], b, device)  # loads kernels
         factors[name] = (a, b)
     best = dict.fromkeys(dtypes, float("inf"))
-    begin, rounds = time.perf_counter(), 0
-    while rounds < 2 or time.perf_counter() - begin < _SECONDS:
+    for _ in range(_ROUNDS):
         for name, (a, b) in factors.items():
-            best[name] = min(best[name], _seconds_of(a, b, device))
-        rounds += 1
+            spent = 0.0
+            while spent < _SLOT:
+                seconds = _seconds_of(a, b, device)
+                spent, best[name] = spent + seconds, min(best[name], seconds)
+            if spent > _SLOT * _ROUNDS:  # so slow that one product tells
+                factors = {other: pair for other, pair in factors.items() if other != name}
     return {name: 2 * rows * width * width / seconds for name, seconds in best.items()}
 
 
@@ -68,8 +71,8 @@ def _seconds_of(a: torch.Tensor, b: torch.Tensor, device: str) -> float:
 def fast_bfloat16(device: str) -> bool:
     """Whether a model runs faster in bfloat16 than in float32 on a device.
 
-    On a CPU it is measured: what a processor is called does not tell. Some multiply bfloat16 in tiles, several times
-    faster than float32, others take it apart, fifty times slower.
+    On a CPU it is measured, because names of processors do not tell: some multiply bfloat16 in tiles, several times
+    faster than float32, others emulate it, fifty times slower.
     """
     import torch
 

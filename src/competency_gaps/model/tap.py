@@ -46,17 +46,17 @@ class PrefixTap:
             Per prefix, the asked prompts that may be read from it; a prompt of which the prefix holds too little (its
             last blanks were moved behind it, say) is passed over.
         passes
-            2: the first pass reads what all prefixes begin with, in one row, and the second what of them comes after.
+            2: the first pass reads the shared start of all prefixes, in one row, and the second the rest of each.
         """
         asked = [(row, one) for row, members in enumerate(owners) for one in members if self._held(prefixes[row], one)]
         if self.tap is None or not asked:
             yield
             return
-        with captured(lm.model, self.tap.hook, stop=False, passes=passes) as found:
+        with captured(lm.model, self.tap.hook, stop=False, passes=passes) as captures:
             yield
-        if len(found) < passes:
+        if len(captures) < passes:
             return
-        start, rest = found[0].flatten(start_dim=2)[0], found[-1].flatten(start_dim=2)
+        start, rest = captures[0].flatten(start_dim=2)[0], captures[-1].flatten(start_dim=2)
         activations = [_row(start, rest[row], len(prefixes[row])) for row, _ in asked]
         self.tap.take([one for _, one in asked], activations)
 

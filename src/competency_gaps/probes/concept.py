@@ -139,7 +139,12 @@ def fresh_run(run: Run, config: RunConfig, progress: Progress, command: str) -> 
         progress.say(f"Fresh items are there already: {folder}")
     else:
         # The run has passed the gate with this very pair; a few short items of another kind are no test of the SAE.
-        forced = config.model_copy(update={"sae": config.sae.model_copy(update={"force": True})})
+        forced = config.model_copy(
+            update={
+                "sae": config.sae.model_copy(update={"force": True}),
+                "model": config.model.model_copy(update={"dtype": run.manifest["model"]["dtype"]}),
+            }
+        )
         fresh = pipeline.run(forced, folder, progress, command)
     check_same_pair(run, fresh)
     return fresh

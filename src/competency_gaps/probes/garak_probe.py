@@ -40,9 +40,10 @@ def probe_with_garak(
         Rates and weak concepts, as written to ``vulnerabilities.json``.
     """
     from competency_gaps import pipeline
+    from competency_gaps.runs.plan import planned_model
     from competency_gaps.sae.pair import load_pair
 
-    pair = load_pair(model, sae, progress=progress)
+    pair = load_pair(planned_model(model, out), sae, progress=progress)
     outcome = run_garak(pair.lm, settings, out / FOLDER, progress, token_budget=batch_tokens)
     benchmarks, empty = _benchmarks(outcome.report, progress)
     config = RunConfig(model=model, sae=sae, benchmarks=benchmarks, span=span, batch_tokens=batch_tokens)

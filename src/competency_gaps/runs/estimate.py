@@ -16,7 +16,7 @@ from competency_gaps.config import Span
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import shared_start
 from competency_gaps.model.prepare import PreparedItem
-from competency_gaps.model.size import BYTES, model_memory, parameters
+from competency_gaps.model.size import LIBRARIES, batch_size, number_size, parameters, weights_size
 from competency_gaps.model.speed import matmul_speed
 from competency_gaps.progress_bar import minutes
 from competency_gaps.scoring.policy import Continuations, Generation, Sentences
@@ -43,7 +43,7 @@ class Estimate:
     seconds: float
     """About how long it takes on this machine, > 0."""
     memory: int
-    """Bytes of weights, SAE and one batch."""
+    """Bytes of libraries, weights, SAE and one batch, at most."""
     operations: float
     """Floating-point operations of the passes' products of matrices."""
     speed: float
@@ -54,7 +54,7 @@ class Estimate:
         answers = f", answers of {self.written:,} tokens at most" if self.written else ""
         return (
             f"about {minutes(self.seconds)} for {plural(self.items, 'item')} ({self.tokens:,} tokens{answers}, "
-            f"{self.speed / 1e9:,.0f} billion operations a second measured), {size(self.memory)} of memory"
+            f"{self.speed / 1e9:,.0f} billion operations a second measured) and at most {size(self.memory)} of memory"
         )
 
 
@@ -94,11 +94,12 @@ def estimate_reading(
         steps += sum(answers) // rows
     body, head = parameters(lm.model)
     operations = 2 * body * (full + spelt + written + part * partial) + 2 * head * (items + spelt + written)
-    seconds = operations / (PRODUCTS * speed) + steps * (body + head) * BYTES[dtype] / _BANDWIDTH[device]
-    memory = model_memory(lm.model, dtype, extractor.batch_tokens) + 8 * extractor.sae.d_sae * extractor.sae.d_in
-    return Estimate(
-        items, round(full + spelt + partial), written, seconds, memory + 8 * CHUNK_ELEMENTS, operations, speed
+    seconds = operations / (PRODUCTS * speed) + steps * (body + head) * number_size(dtype) / _BANDWIDTH.get(
+        device, _BANDWIDTH["cuda"]
     )
+    memory = LIBRARIES + weights_size(lm.model, dtype) + batch_size(lm.model, dtype, extractor.batch_tokens)
+    memory += 8 * (extractor.sae.d_sae * extractor.sae.d_in + CHUNK_ELEMENTS)
+    return Estimate(items, round(full + spelt + partial), written, seconds, memory, operations, speed)
 
 
 def _prompt_tokens(lm: LanguageModel, asked: Sequence[PreparedItem]) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.benchmarks.item import Benchmark
-from competency_gaps.config import RunConfig, TaskSource, as_dict
+from competency_gaps.config import ModelConfig, RunConfig, TaskSource, as_dict
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_json
 from competency_gaps.runs.manifest import versions
@@ -19,6 +19,8 @@ HARNESS = "harness"
 _TOOLS = ("competency-gaps", "torch", "transformers", "sae-lens")
 _PACKAGES = {"lm_eval": "lm-eval", "inspect": "inspect-ai"}
 _RESULTS = ("gate.json", "responses", "activations")
+_PRECISIONS = (f"{HARNESS}/precision.json", "garak/settings.json")
+"""Files that keep the data type of the model before there is a plan."""
 # These do not change the rows or scores on disk: tables are made from them again at every run.
 # batch_tokens is free too: who runs out of memory lowers it and goes on; it moves rows by rounding only
 # (but for sampled answers, where a batch shares its random numbers).
@@ -61,17 +63,35 @@ def claim(
     return False
 
 
-def planned_dtype(folder: Path) -> str | None:
-    """The data type of the model in the run that a folder holds; None: it holds none.
+def planned_model(model: ModelConfig, folder: Path | None) -> ModelConfig:
+    """The model in the precision of the run that a folder holds, if ``dtype`` is ``auto``.
 
-    A run goes on in the precision that it was begun in, whatever is fastest today.
+    A run goes on in the precision in which it began, whatever is fastest today: also where only another tool's answers
+    were collected so far.
+
+    Parameters
+    ----------
+    folder
+        The run folder; None: there is none.
     """
-    path = folder / FILE
-    if not path.is_file() or not any((folder / name).exists() for name in _RESULTS):
-        return None
-    known = json.loads(path.read_text(encoding="utf-8"))
-    dtype = known.get("model", {}).get("dtype")
-    return dtype if isinstance(dtype, str) else None
+    if folder is None or model.dtype != "auto":
+        return model
+    dtypes = []
+    if any((folder / name).exists() for name in _RESULTS):
+        dtypes.append(_read_json(folder / FILE).get("model", {}).get("dtype"))
+    dtypes += [_read_json(folder / file).get("dtype") for file in _PRECISIONS]
+    dtype = next((one for one in dtypes if isinstance(one, str)), None)
+    return model if dtype is None else model.model_copy(update={"dtype": dtype})
+
+
+def note_precision(folder: Path, dtype: str) -> None:
+    """Keep the model's data type before another tool asks the model for hours."""
+    write_json(folder / _PRECISIONS[0], {"dtype": dtype})
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return known if isinstance(known, dict) else {}
 
 
 def refuse_others(folder: Path, config: RunConfig) -> None:

@@ -10,7 +10,7 @@ import polars as pl
 from competency_gaps.errors import UserError
 
 _SHORT = 3
-"""Words of so many letters (of, the) make no label near if there are longer ones."""
+"""Words of at most this many letters (of, the) count for near labels only if there are no longer words."""
 
 
 def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
@@ -22,7 +22,7 @@ def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
         ``run.concepts``; of its columns ``concept``, ``label`` and ``support`` must be there.
     words : str
         In any order, and regardless of case. ``prime`` finds *primes* too, but not *subprime*: a word of a label
-        begins with it. What begins with a sign is found anywhere.
+        begins with it. A term that begins with a sign matches anywhere.
 
     Returns
     -------

@@ -28,13 +28,17 @@ class Pair:
     """Token before every text; null: none."""
 
 
-def load_pair(model: ModelConfig, sae: SAEConfig, *, progress: Progress | None = None) -> Pair:
+def load_pair(
+    model: ModelConfig, sae: SAEConfig, *, progress: Progress | None = None, outline: Outline | None = None
+) -> Pair:
     """Load both, after every check that needs no weights.
 
     Parameters
     ----------
     progress
         Shows the loading, and the download of an embedded model; None: quiet.
+    outline
+        What :func:`check_pair` gave; None: it is called here.
 
     Raises
     ------
@@ -42,12 +46,11 @@ def load_pair(model: ModelConfig, sae: SAEConfig, *, progress: Progress | None =
         If one cannot be loaded, or the SAE reads another width.
     """
     progress = progress or Progress(quiet=True)
-    with progress.stage("checking model and SAE"):
-        outline = _check(model, sae, progress)
+    outline = outline or check_pair(model, sae, progress)
     settings = None if outline is None else outline.settings
     if outline is not None:
         device = chosen_device(model.device)
-        progress.say(memory_line(outline.model, chosen_dtype(model.dtype, device), device))
+        progress.say(memory_line(outline.model, chosen_dtype(model.dtype, device), device, model.device_map))
     with progress.stage("loading the model"):
         lm = load_model(model, progress=progress, settings=settings)
     with progress.stage("loading the SAE"):
@@ -59,10 +62,22 @@ def load_pair(model: ModelConfig, sae: SAEConfig, *, progress: Progress | None =
     return Pair(lm, loaded, hook, resolve_bos(lm.tokenizer, model.bos, sae_prepends=loaded.prepend_bos))
 
 
-def _check(model: ModelConfig, sae: SAEConfig, progress: Progress) -> Outline | None:
-    """Refuse an SAE that cannot be loaded, or whose hook the model does not have; gives the model without weights."""
-    header = read_sae_header(sae)
-    outline = read_outline(model, progress)
+def check_pair(model: ModelConfig, sae: SAEConfig, progress: Progress) -> Outline | None:
+    """Refuse an SAE that cannot be loaded, or whose hook the model does not have, before any weights are read.
+
+    Returns
+    -------
+    Outline or None
+        The model without weights; None where its configuration does not suffice to make it.
+
+    Raises
+    ------
+    UserError
+        If the SAE or its hook does not exist, or reads another width.
+    """
+    with progress.stage("checking model and SAE"):
+        header = read_sae_header(sae)
+        outline = read_outline(model, progress)
     if outline is not None:
         hook = resolve_hook(outline.model, header.hook_name)
         width = outline.stream_width(hook)

@@ -17,7 +17,7 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import versions
 from competency_gaps.runs.plan import HARNESS as FOLDER
-from competency_gaps.runs.plan import refuse_others
+from competency_gaps.runs.plan import note_precision, refuse_others
 from competency_gaps.tasks.folder_digest import folder_digest
 from competency_gaps.tasks.inspect_model import CONNECTIONS, registered
 from competency_gaps.tasks.names import inspect_place
@@ -63,6 +63,7 @@ def evaluated(
     logs = _logs(place)
     log = next((path for path, status in logs.items() if status == "success"), None)
     if log is None:
+        note_precision(folder, lm.identity["dtype"])
         progress.say(f"{choice.name}: Inspect evaluates {source.name}" + (", going on with its log" if logs else ""))
         with (
             progress.stage("evaluating with Inspect"),

@@ -4,7 +4,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from competency_gaps.benchmarks import load_benchmark, load_benchmarks
+from competency_gaps.benchmarks import load_benchmark
 from competency_gaps.benchmarks.options import with_options
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
@@ -119,16 +119,6 @@ def test_limit_takes_an_even_stride(tmp_path):
     path = write(tmp_path / "a.jsonl", *(json.dumps({"prompt": f"p{i}"}) for i in range(10)))
     assert [item.id for item in load(path, limit=4).items] == ["0", "2", "5", "7"]
     assert len(load(path, limit=99).items) == 10
-
-
-def test_several_benchmarks(tmp_path):
-    path = write(tmp_path / "a.jsonl", '{"prompt": "p"}')
-    configs = [BenchmarkConfig(name=name, source={"kind": "file", "path": path}) for name in ("x", "y", "x")]
-    assert [benchmark.name for benchmark in load_benchmarks(configs[:2])] == ["x", "y"]
-    with pytest.raises(UserError, match="two benchmarks are named 'x'"):
-        load_benchmarks(configs)
-    with pytest.raises(UserError, match="no benchmarks"):
-        load_benchmarks([])
 
 
 @pytest.mark.shared

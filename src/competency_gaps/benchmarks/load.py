@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +12,13 @@ from competency_gaps.benchmarks.files import read_files
 from competency_gaps.benchmarks.hub import read_hub
 from competency_gaps.benchmarks.item import Benchmark, Item, LeftOut, SourceReport
 from competency_gaps.benchmarks.objects import read_objects
-from competency_gaps.benchmarks.reasoning_gym import read_reasoning_gym
+from competency_gaps.benchmarks.reasoning_gym import make_dataset, package_folder, read_reasoning_gym
 from competency_gaps.benchmarks.records import Gathered, gather
 from competency_gaps.benchmarks.rows import Record
-from competency_gaps.config import BenchmarkConfig
+from competency_gaps.config import BenchmarkConfig, ReasoningGymSource
 from competency_gaps.errors import UserError
 from competency_gaps.logs import read_log
+from competency_gaps.progress import Progress
 from competency_gaps.tasks import read_task
 
 if TYPE_CHECKING:
@@ -31,6 +34,9 @@ SOURCES: dict[str, Callable[[Any], Iterable[Record | Item | LeftOut | SourceRepo
 }
 """Kind of a source -> what reads it. A source gives records, ready items, what it had to leave out, a report of
 another tool's log or task, and the policy that such a task brings."""
+
+GENERATORS = 4
+"""Most benchmarks that are generated at the same time, each in a process of its own."""
 
 
 def load_benchmark(config: BenchmarkConfig) -> Benchmark:
@@ -68,16 +74,65 @@ def _read(config: BenchmarkConfig, source: Any) -> Gathered:
     return gather(SOURCES[source.kind](source), source=where, fields=fields, policy=config.policy)
 
 
-def load_benchmarks(configs: Sequence[BenchmarkConfig]) -> list[Benchmark]:
-    """Read and check several benchmarks.
+def load_suite(choices: Sequence[BenchmarkConfig], progress: Progress) -> dict[str, Benchmark]:
+    """Read and check several benchmarks; generated ones are made side by side.
+
+    Parameters
+    ----------
+    choices
+        Benchmarks with different names (see ``check_names``).
+
+    Returns
+    -------
+    dict[str, Benchmark]
+        By name, in the order of ``choices``.
 
     Raises
     ------
     UserError
-        If there are none, two have one name, or one of them is wrong.
+        If one of them is wrong; families and difficulties are checked before any task is generated.
     """
-    check_names(configs)
-    return [load_benchmark(config) for config in configs]
+    _check_generators(choices, progress)
+    loaded: dict[str, Benchmark] = {}
+    with progress.stage("loading benchmarks", total=len(choices), unit="benchmarks") as bar:
+        pool = ThreadPoolExecutor(max_workers=min(GENERATORS, os.cpu_count() or 1))
+        try:
+            generated = {
+                pool.submit(load_benchmark, choice): choice.name for choice in choices if _is_generated(choice)
+            }
+            for choice in choices:
+                if not _is_generated(choice):
+                    bar.note(choice.name)
+                    loaded[choice.name] = load_benchmark(choice)
+                    bar.advance()
+            bar.note("generating tasks")
+            for future in as_completed(generated):
+                loaded[generated[future]] = future.result()
+                bar.advance()
+        finally:  # after an error the other benchmarks are not waited for
+            pool.shutdown(wait=False, cancel_futures=True)
+    return {choice.name: loaded[choice.name] for choice in choices}
+
+
+def _check_generators(choices: Sequence[BenchmarkConfig], progress: Progress) -> None:
+    """Import reasoning-gym, and check the family and difficulty of every source that needs it.
+
+    Importing it here keeps its placeholders for absent packages (:mod:`~competency_gaps.benchmarks.generate`) away from
+    imports in other threads.
+    """
+    generators = [source for choice in choices for source in _sources(choice) if isinstance(source, ReasoningGymSource)]
+    if generators:
+        package_folder(progress)
+    for source in generators:
+        make_dataset(source.family, source.difficulty, seed=source.seed, size=source.size)
+
+
+def _is_generated(choice: BenchmarkConfig) -> bool:
+    return all(isinstance(source, ReasoningGymSource) for source in _sources(choice))
+
+
+def _sources(choice: BenchmarkConfig) -> list[Any]:
+    return [choice.source] if choice.source is not None else list(choice.sources)
 
 
 def check_names(configs: Sequence[BenchmarkConfig]) -> None:

@@ -1,0 +1,89 @@
+"""Several benchmarks at once: generated ones side by side, faults before any work."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+import pytest
+
+from competency_gaps.benchmarks import load, load_suite
+from competency_gaps.benchmarks.item import Benchmark
+from competency_gaps.benchmarks.load import GENERATORS, check_names
+from competency_gaps.config import BenchmarkConfig
+from competency_gaps.errors import UserError
+from competency_gaps.progress import Progress
+
+
+def generated(name: str, family: str = "chain_sum", **source) -> BenchmarkConfig:
+    return BenchmarkConfig(name=name, source={"kind": "reasoning_gym", "family": family, "size": 2, **source})
+
+
+def from_file(name: str, path) -> BenchmarkConfig:
+    path.write_text('{"prompt": "p"}')
+    return BenchmarkConfig(name=name, source={"kind": "file", "path": path})
+
+
+def test_names_must_differ(tmp_path):
+    choices = [from_file(name, tmp_path / "a.jsonl") for name in ("x", "y", "x")]
+    check_names(choices[:2])
+    with pytest.raises(UserError, match="two benchmarks are named 'x'"):
+        check_names(choices)
+    with pytest.raises(UserError, match="no benchmarks"):
+        check_names([])
+
+
+def test_order_is_that_of_the_choices(tmp_path):
+    choices = [generated("a"), from_file("b", tmp_path / "a.jsonl"), generated("c", seed=1)]
+    suite = load_suite(choices, Progress(quiet=True))
+    assert list(suite) == ["a", "b", "c"] and [len(one.items) for one in suite.values()] == [2, 1, 2]
+    assert load_suite([], Progress(quiet=True)) == {}
+
+
+def test_an_error_does_not_wait_for_the_others(monkeypatch):
+    release = threading.Event()
+    started = []
+
+    def read(choice):
+        started.append(choice.name)
+        if choice.name == "wrong":
+            raise UserError("this one is wrong")
+        release.wait(30)
+        return Benchmark(choice.name, ())
+
+    monkeypatch.setattr(load, "load_benchmark", read)
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    choices = [generated(name) for name in ("a", "b", "wrong", "c", "d", "e", "f", "g")]
+    begin = time.monotonic()
+    try:
+        with pytest.raises(UserError, match="this one is wrong"):
+            load_suite(choices, Progress(quiet=True))
+        assert time.monotonic() - begin < 15
+    finally:
+        release.set()
+    time.sleep(0.3)
+    assert 3 <= len(started) <= GENERATORS + 1, "what had not begun is cancelled"
+
+
+def test_generators_are_checked_before_anything_is_loaded(monkeypatch, tmp_path):
+    monkeypatch.setattr(load, "load_benchmark", lambda choice: pytest.fail(f"{choice.name} was loaded"))
+    mixed = {"kind": "reasoning_gym", "family": "chain_sums", "size": 2}
+    listed = BenchmarkConfig(name="m", sources=[{"kind": "file", "path": tmp_path / "absent.jsonl"}, mixed])
+    for wrong in (generated("b", "chain_sums"), generated("b", difficulty={"max_term": 3}), listed):
+        with pytest.raises(UserError, match=r"no family 'chain_sums'|no difficulty 'max_term'"):
+            load_suite([generated("a"), wrong], Progress(quiet=True))
+
+
+def test_no_placeholders_while_other_benchmarks_are_loaded(monkeypatch):
+    """Another thread's import of an absent package must fail as it does elsewhere."""
+
+    def read(choice):
+        assert "reasoning_gym" in sys.modules
+        with monkeypatch.context() as patch:
+            patch.setattr("competency_gaps.benchmarks.generate._placeholders", lambda: pytest.fail("placeholders"))
+            load.make_dataset("chain_sum", {}, seed=0, size=1)
+        return Benchmark(choice.name, ())
+
+    monkeypatch.setattr(load, "load_benchmark", read)
+    assert list(load_suite([generated("a")], Progress(quiet=True))) == ["a"]

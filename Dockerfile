@@ -1,14 +1,14 @@
 # competency-gaps on a CPU. Three lines to use it:
 #   pip wheel --no-deps --wheel-dir dist .
 #   docker build --tag cgaps .
-#   docker run --rm --volume "$PWD:/work" cgaps demo
+#   docker run --rm --user "$(id -u):$(id -g)" --volume "$PWD:/work" cgaps demo
 FROM python:3.12-slim
 
 # torch comes with libraries for GPUs by default: give the index of its CPU builds to leave 3 GB out.
 ARG TORCH_INDEX=""
 RUN --mount=type=bind,source=dist,target=/dist \
     if [ -n "$TORCH_INDEX" ]; then pip install --no-cache-dir --index-url "$TORCH_INDEX" torch; fi \
-    && pip install --no-cache-dir "$(ls /dist/competency_gaps-*.whl)[demo]"
+    && pip install --no-cache-dir "$(ls -t /dist/competency_gaps-*.whl | head -n 1)[demo]"
 
 # The model and the task generators are part of the image: its demo needs no network.
 ENV CGAPS_CACHE=/opt/cgaps
@@ -16,6 +16,8 @@ RUN python -c "from competency_gaps.embedded import embedded_model; embedded_mod
     && python -c "from competency_gaps.benchmarks.reasoning_gym import package_folder; package_folder()" \
     && chmod -R a+rX /opt/cgaps
 
+# A user of --user has neither a home nor a name here.
+ENV HOME=/tmp USER=cgaps
 WORKDIR /work
 ENTRYPOINT ["cgaps"]
 CMD ["--help"]

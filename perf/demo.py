@@ -1,11 +1,11 @@
-"""How near is the demo to the floor? Its passes against their products of matrices alone, in one run.
+"""How near is the demo to the floor? Time its passes against their matrix products alone, in the same process.
 
     python perf/demo.py [--limit 40] [--dtype float32 bfloat16]
 
-* floor: the floating-point operations of the passes' products of matrices, at the speed that such products are measured
-  to have here, before and after.
+* floor: the floating-point operations of the passes' matrix products, at the speed of such products that is measured
+  here before the passes.
 * reading: the passes, with scores, concepts and files; the gate is left out.
-* anew: the tokens that reading each prompt and each option by itself would compute, per token that is computed.
+* anew: tokens computed if each prompt and option were read separately, per token that is computed.
 
 The last column is what ``runs.estimate.PRODUCTS`` says of every machine. To see what two cores without bfloat16 and
 AVX-512 do, on a machine that has more::
@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 
 from competency_gaps.embedded.demo import demo_config
-from competency_gaps.model.speed import _speeds, fast_bfloat16, matmul_speed
+from competency_gaps.model.speed import fast_bfloat16, matmul_speed
 from competency_gaps.pipeline import Setting, set_up
 from competency_gaps.progress import Progress
 from competency_gaps.runs.estimate import estimate_reading
@@ -53,10 +53,8 @@ def measure(dtype: str, limit: int) -> None:
     )
     setting = set_up(config, Progress(quiet=True))
     estimate = estimate_reading(setting.prepared, setting.extractor, config.span, gate_tokens=0)
-    before = matmul_speed("cpu", dtype)
+    speed = matmul_speed("cpu", dtype)
     seconds = read(setting)
-    _speeds.cache_clear()
-    speed = max(before, matmul_speed("cpu", dtype))
     floor = estimate.operations / speed
     print(
         f"{dtype}: floor {floor:.1f} s ({speed / 1e9:,.0f} billion operations a second), reading {seconds:.1f} s; "

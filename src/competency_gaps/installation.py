@@ -49,13 +49,13 @@ class Package:
 
     name: str
     wanted: str
-    """Versions that will do, such as ``>=2.4``; empty: any."""
+    """Accepted versions, such as ``>=2.4``; empty: any."""
     version: str | None
     """The installed version; None: not installed."""
 
     @property
     def there(self) -> bool:
-        """Whether it is installed in a version that will do."""
+        """Whether an accepted version is installed."""
         least = _LEAST.search(self.wanted)
         if self.version is None or least is None:
             return self.version is not None
@@ -133,7 +133,7 @@ def is_editable() -> bool:
 
 
 def _source() -> tuple[str | None, bool]:
-    """What pip installs this package from (a name, path or address; None: it is gone), and whether as a checkout."""
+    """Name, path or address that pip installs this package from (None: it no longer exists), and whether editable."""
     origin = _direct_url()
     if origin is None:
         return DISTRIBUTION, False
@@ -151,7 +151,7 @@ def _source() -> tuple[str | None, bool]:
 
 
 def _direct_url() -> dict[str, Any] | None:
-    """What pip noted of the place that this package came from; None: an index."""
+    """pip's record of where this package was installed from (``direct_url.json``); None: an index."""
     try:
         text = importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
     except importlib.metadata.PackageNotFoundError:
@@ -162,7 +162,7 @@ def _direct_url() -> dict[str, Any] | None:
 
 
 def _pip() -> str:
-    """The command that installs packages for this interpreter, which another ``pip`` on the path does not."""
+    """Command that installs packages for this interpreter, even if ``pip`` on the path belongs to another."""
     python = shlex.quote(sys.executable)
     if importlib.util.find_spec("pip") is None:
         return f"uv pip install --python {python}"
@@ -173,7 +173,7 @@ def _pip() -> str:
 
 
 def _quoted(text: str) -> str:
-    """Quote always: zsh takes brackets for a pattern."""
+    """Quote a text for a shell, always: zsh reads brackets as a pattern."""
     return "'" + text.replace("'", "'\"'\"'") + "'"
 
 

@@ -31,7 +31,7 @@ __all__ = ["Bar", "Progress"]
 EVERY = 20.0
 """Seconds between two plain lines of a stage."""
 LOOK = 1.0
-"""Most seconds until it is noticed that a line is due."""
+"""Longest interval between checks whether a line is due, in seconds."""
 
 
 class Progress:
@@ -98,7 +98,7 @@ class Progress:
         return not (self.console.is_interactive or self.console.is_jupyter)
 
     def _write(self, line: str) -> None:
-        # Not by way of the console, which wraps lines. A log that is closed or full does not stop the work.
+        # Written past the console, which wraps lines. A log that is closed or full does not stop the work.
         with self._writing, contextlib.suppress(OSError, ValueError):
             self.console.file.write(f"{line}\n")
             self.console.file.flush()

@@ -1,4 +1,4 @@
-"""How far one stage is: its counts, rate and time left, and the lines that tell of them."""
+"""How far one stage is: its counts, rate and time left, and the lines that show them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Bar:
         self.on_change()
 
     def expect(self, total: float) -> None:
-        """Set how much work there is, where that is found out during the stage."""
+        """Set how much work there is, where that is known only during the stage."""
         self.total = total
         self.on_change()
 
@@ -69,7 +69,7 @@ class Bar:
         self.on_change()
 
     def stop_clock(self) -> None:
-        """Let time, and with it the rate, stand still."""
+        """Freeze the time, and so the rate."""
         now = self._clock()
         self._clock = lambda: now
 
@@ -80,7 +80,7 @@ class Bar:
 
     @property
     def rate(self) -> float | None:
-        """Work per second of late; None before any work was done."""
+        """Recent work per second; None before any work was done."""
         since, before = self._marks[0]
         worked, seconds = self.done - self.skipped - before, self._clock() - since
         return worked / seconds if worked > 0 and seconds > 0 else None

@@ -143,6 +143,21 @@ def test_undefined_values_come_last_in_both_directions(run):
         assert values[: len(known)] == sorted(known, reverse=sort.startswith("-")) and len(known) < len(values)
 
 
+@pytest.mark.parametrize("benchmark", [None, "calendar"])
+def test_a_list_is_sorted_by_a_header_as_printed(run, benchmark):
+    keys = sortable(run, benchmark)
+    titles = {columns.column_of(key, pl.Float64()).title: key for key in keys}
+    assert titles["q"] == "q_value" and titles["χ bench"] == "chi_bench" and titles["verdict"] == "performance_status"
+    for title, key in titles.items():
+        for name in (title, title.upper()):
+            assert columns.key_named(name, keys) == (name if name in keys else key)
+        by_title, by_key = (list_concepts(run, benchmark=benchmark, sort=f"-{name}") for name in (title, key))
+        assert by_title.concepts.equals(by_key.concepts) and by_title.columns == by_key.columns
+    assert columns.key_named("n_benchmarks", ["q_value"]) is None is columns.key_named("benchmarks", ["q_value"])
+    with pytest.raises(UserError, match="--sort 'w': there is no such column"):
+        list_concepts(run, benchmark=benchmark, sort="-w")
+
+
 def test_words_find_flagged_and_untested_concepts_with_their_verdict(run):
     label = "prime numbers"
     flagged = run.concepts.filter(pl.col("exact_token"))["concept"][0]

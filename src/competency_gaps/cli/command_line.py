@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 MODEL, SAE = "MODEL", "SAE"
-"""What stands in a printed line where the model or the SAE is not known."""
+"""Placeholders in a printed command for an unknown model or SAE."""
 
 
 def run_command(model: str, sae: str, source: Sequence[str], out: str | None = None) -> str:

@@ -12,7 +12,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Run folder; the demo is resumed if it was stopped.")] = Path("demo-run"),
     model: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="The model's .gguf file; by default it is found or fetched."),
+        typer.Option(exists=True, dir_okay=False, help="The model's .gguf file; by default fetched once."),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the summary.")] = False,

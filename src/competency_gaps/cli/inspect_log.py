@@ -1,4 +1,4 @@
-"""``cgaps inspect-log``: what would be read of another tool's log, before anything is run."""
+"""``cgaps inspect-log``: what a run would read from another tool's log."""
 
 from __future__ import annotations
 
@@ -29,18 +29,20 @@ def inspect_log(
     metric: Annotated[str | None, typer.Option(help="Which metric is the score; 'none': without scores.")] = None,
     filter_: Annotated[str | None, typer.Option("--filter", help="Which of lm-eval's filters.")] = None,
     scorer: Annotated[str | None, typer.Option(help="Which of Inspect's scorers.")] = None,
-    format_: Annotated[str | None, typer.Option("--format", help="Whose log it is; found out if left out.")] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="Tool that wrote the log; detected by default.")
+    ] = None,
     field: Annotated[
         list[str] | None, typer.Option(help="Table: OURS=COLUMN, e.g. prompt=question; may be repeated.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Show what would be read of a log: items, score, what is left out and why, three items, and the run to type."""
+    """Show what a run would read from a log: score, left-out samples with reasons, three items, and the run to type."""
     from competency_gaps.logs.inspect_log import inspect_log as read
     from competency_gaps.progress import Progress
 
-    found = read(
+    log = read(
         path,
         metric=metric,
         filter_=filter_,
@@ -50,49 +52,49 @@ def inspect_log(
         progress=Progress(quiet=quiet),
     )
     options = {"metric": metric, "filter": filter_, "scorer": scorer, "format": format_, "field": field}
-    command = _command(path, found, options)
+    command = _command(path, log, options)
     if json_:
         from competency_gaps.cli.output import print_json
 
-        documents = [_document(benchmark) for benchmark in found.benchmarks]
+        documents = [_document(benchmark) for benchmark in log.benchmarks]
         print_json({"path": path, "benchmarks": documents, "command": command})
     else:
         console = Console()
-        for benchmark in found.benchmarks:
+        for benchmark in log.benchmarks:
             _show(benchmark, console)
-        for line in [*_hints(path, found), command] if command else []:
+        for line in [*_hints(path, log), command] if command else []:
             _print(console, line)
-    if not found.readable:
-        errors = [str(benchmark.error) for benchmark in found.benchmarks]
+    if not log.readable:
+        errors = [str(benchmark.error) for benchmark in log.benchmarks]
         raise UserError(errors[0] if len(errors) == 1 else f"none of the {len(errors)} logs can be read as it is.")
 
 
-def _command(path: str, found: InspectedLog, options: Mapping[str, str | list[str] | None]) -> str | None:
-    """The run to type, with placeholders for what is not known; None where nothing can be read."""
-    if not found.readable:
+def _command(path: str, log: InspectedLog, options: Mapping[str, str | list[str] | None]) -> str | None:
+    """The run to type, with placeholders for an unknown model or SAE; None where nothing can be read."""
+    if not log.readable:
         return None
-    name = found.benchmarks[0].name if len(found.benchmarks) == 1 else Path(path).name
-    sae = found.sae.name if found.sae else SAE
-    return run_command(found.model or MODEL, sae, log_options(found.logs, options), run_folder(name))
+    name = log.benchmarks[0].name if len(log.benchmarks) == 1 else Path(path).name
+    sae = log.sae.name if log.sae else SAE
+    return run_command(log.model or MODEL, sae, log_options(log.logs, options), run_folder(name))
 
 
-def _hints(path: str, found: InspectedLog) -> Iterator[str]:
+def _hints(path: str, log: InspectedLog) -> Iterator[str]:
     """What to know before the run is typed."""
-    unread = len(found.benchmarks) - len(found.readable)
+    unread = len(log.benchmarks) - len(log.readable)
     if unread:
-        todo = "take them out of the folder first." if found.logs == (path,) else "the run leaves them out."
-        yield f"{unread} of {len(found.benchmarks)} logs cannot be read as they are: {todo}"
-    listing = shlex.join(["cgaps", "sae", found.model or MODEL])
-    if found.model is None:
+        todo = "take them out of the folder first." if log.logs == (path,) else "the run leaves them out."
+        yield f"{unread} of {len(log.benchmarks)} logs cannot be read as they are: {todo}"
+    listing = shlex.join(["cgaps", "sae", log.model or MODEL])
+    if log.model is None:
         yield f"{MODEL} stands for the model of this log: a hub id, a folder or a .gguf file."
-    if found.no_sae:
-        yield f"{SAE} stands for the folder of an SAE of your own: {found.no_sae}"
-    elif found.sae is None:
+    if log.no_sae:
+        yield f"{SAE} stands for the folder of an SAE of your own: {log.no_sae}"
+    elif log.sae is None:
         yield f"{SAE} stands for an SAE of this model: {listing}"
-    elif found.sae.relation == "same":
+    elif log.sae.relation == "same":
         yield f"Other SAEs of this model: {listing}"
     else:
-        yield f"The SAE was trained on {found.sae.model}, a relative of {found.model}; the run checks whether it fits."
+        yield f"The SAE was trained on {log.sae.model}, a relative of {log.model}; the run checks whether it fits."
     yield "To run it:"
 
 

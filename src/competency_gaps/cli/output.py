@@ -14,7 +14,7 @@ from competency_gaps.runs.open import Run
 
 
 def help_alone(context: typer.Context) -> None:
-    """Print the help of a command that needs a further one, where none is given."""
+    """Print the help of a group of commands that was called without a command."""
     if context.invoked_subcommand is None:
         sys.stdout.write(context.get_help())
 

@@ -23,7 +23,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 
 def screen_lines() -> int:
-    """Lines that fill a screen and leave one for the prompt; of 24 where the terminal does not say how many it has."""
+    """Lines of the terminal but one, which the prompt takes; a terminal of unknown size counts as 24 lines."""
     return shutil.get_terminal_size((80, 24)).lines - 1
 
 
@@ -35,7 +35,10 @@ def show(
         typer.Option(metavar="WORDS", help="Concepts whose labels have these words, whatever their verdict."),
     ] = None,
     sort: Annotated[
-        str | None, typer.Option(help="Column, a leading '-' for highest first; by default weak concepts by gap.")
+        str | None,
+        typer.Option(
+            help="Column by name or header, '-' before it for highest first; by default weak concepts by gap."
+        ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows; by default one screen, with --json all.")] = None,
     all_: Annotated[
@@ -114,7 +117,7 @@ def concept(
     limit: Annotated[int, typer.Option(min=1, help="Items of each kind.")] = 3,
     json_: JsonOption = False,
 ) -> None:
-    """Show one concept: its scores per benchmark, and the items behind them. Words that fit several list these."""
+    """Show one concept: its scores per benchmark, and the items behind them. Words that match several list them."""
     opened = open_run(run)
     words = " ".join(asked)
     if re.fullmatch(r"[0-9]{1,18}", words):

@@ -29,36 +29,36 @@ def sae(
     model: Annotated[str, typer.Argument(help="Hub id, folder, .gguf file, or embedded:NAME.")],
     layer: Annotated[int | None, typer.Option(min=0, help="Only SAEs that read this layer.")] = None,
     labelled: Annotated[bool, typer.Option("--labelled", help="Only SAEs with public labels.")] = False,
-    all_: Annotated[bool, typer.Option("--all", help="Every SAE, not one for each layer and place.")] = False,
+    all_: Annotated[bool, typer.Option("--all", help="Every SAE, not only one per layer and place.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """List the public SAEs that fit a model, layer by layer, and whether they have public labels."""
-    found = find_saes(model, layer=layer, labelled=labelled)
-    proposed = found.proposed()
+    sae_list = find_saes(model, layer=layer, labelled=labelled)
+    proposed = sae_list.proposed()
     command = run_command(model, proposed.name, ["--benchmark", "FILE"])
     if json_:
         from competency_gaps.cli.output import print_json
 
-        print_json({**asdict(found), "command": command})
+        print_json({**asdict(sae_list), "command": command})
         return
     console = Console()
-    lines = _every(found.saes) if all_ else _short(found, console.width)
-    for line in (_head(found), "", *lines, *_notes(found, all_=all_), *_labels(proposed), command):
+    lines = _every(sae_list.saes) if all_ else _short(sae_list, console.width)
+    for line in (_head(sae_list), "", *lines, *_notes(sae_list, all_=all_), *_labels(proposed), command):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _head(found: SaeList) -> str:
-    labels = sum(entry.labels is not None for entry in found.saes)
-    return f"{found.model}: {plural(len(found.saes), 'SAE')}, {labels:,} with public labels."
+def _head(sae_list: SaeList) -> str:
+    labels = sum(entry.labels is not None for entry in sae_list.saes)
+    return f"{sae_list.model}: {plural(len(sae_list.saes), 'SAE')}, {labels:,} with public labels."
 
 
-def _short(found: SaeList, width: int) -> Iterator[str]:
-    """One line for each model, layer and place: counts, and the SAE to begin with."""
+def _short(sae_list: SaeList, width: int) -> Iterator[str]:
+    """One line for each model, layer and place: counts, and the recommended SAE."""
     counts: dict[tuple[str, str, int], list[SaeEntry]] = {}
-    for entry in found.saes:
+    for entry in sae_list.saes:
         counts.setdefault((entry.model, entry.place, entry.layer), []).append(entry)
     places = list(PLACES)
-    recommended = [entry for entry in found.saes if entry.recommended]
+    recommended = [entry for entry in sae_list.saes if entry.recommended]
     for (trained_on, model), of_model in groupby(recommended, key=lambda e: (e.relation, e.model)):
         yield _TRAINED_ON[trained_on].format(model=model)
         for place, of_place in groupby(sorted(of_model, key=lambda e: places.index(e.place)), key=lambda e: e.place):
@@ -69,7 +69,7 @@ def _short(found: SaeList, width: int) -> Iterator[str]:
             yield "layer   labels  " + ("width    L0  " if wide else "") + "--sae"
             for entry in rows:
                 group = counts[entry.model, entry.place, entry.layer]
-                share = f"{sum(one.labels is not None for one in group)}/{len(group)}"
+                share = f"{sum(other.labels is not None for other in group)}/{len(group)}"
                 yield f"{entry.layer:>5}  {share:>7}  {_facts(entry) if wide else ''}{entry.name}"
             yield ""
 
@@ -93,17 +93,19 @@ def _facts(entry: SaeEntry) -> str:
     return f"{entry.width or '-':>5}  {l0:>4}  "
 
 
-def _notes(found: SaeList, *, all_: bool) -> Iterator[str]:
+def _notes(sae_list: SaeList, *, all_: bool) -> Iterator[str]:
     """What the list leaves out, and how to read it."""
     lines = []
-    if found.unread:
-        kinds = [plural(count, UNREAD.get(kind, "SAE of an unknown kind")) for kind, count in found.unread.items()]
-        lines.append(f"Not listed, for no run takes them as they are: {', '.join(kinds)}.")
-    if not found.saelens:
-        lines.append(f"SAELens' directory was not searched, for sae-lens is not installed: {install_command('run')}")
-    if not all_ and not all(entry.recommended for entry in found.saes):
-        lines.append("labels 3/12: of the 12 SAEs that read there 3 have public labels. One is shown;")
-        lines.append("--all lists every one, --layer N one layer, --labelled only those with labels.")
+    if sae_list.unread:
+        kinds = [plural(count, UNREAD.get(kind, "SAE of an unknown kind")) for kind, count in sae_list.unread.items()]
+        lines.append(f"Not listed, because a run cannot read them: {', '.join(kinds)}.")
+    if not sae_list.saelens:
+        lines.append(
+            f"SAELens' directory was not searched, because sae-lens is not installed: {install_command('run')}"
+        )
+    if not all_ and not all(entry.recommended for entry in sae_list.saes):
+        lines.append("labels 3/12: 3 of 12 SAEs have public labels. The recommended SAE is listed;")
+        lines.append("--all lists every SAE, --layer N those of layer N, --labelled those with labels.")
     yield from [*lines, ""] if lines else []
 
 

@@ -1,4 +1,4 @@
-"""What would be read of another tool's log, and the run that would read it, before anything is run."""
+"""Read another tool's log as a run would, and name the run to type."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class InspectedBenchmark:
 
     name: str
     error: str | None
-    """Why it cannot be read as it is; None: it can."""
+    """Why it cannot be read without further options; None: it can."""
     reports: tuple[SourceReport, ...] = ()
     items: tuple[Item, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
@@ -38,11 +38,11 @@ class InspectedLog:
 
     benchmarks: tuple[InspectedBenchmark, ...]
     model: str | None
-    """The model, where the log says that transformers can load it; None: not said, or several."""
+    """Model that transformers can load, by the log; None: the log names none, or several."""
     sae: SaeEntry | None
     """An SAE that fits the model; None: the model is not known, or no SAE for it."""
     no_sae: str | None
-    """Why no SAE for a known model was found; None: one was, or sae-lens is not installed, or no model is known."""
+    """Why a known model has no SAE; None: it has one, sae-lens is not installed, or no model is known."""
     logs: tuple[str, ...]
     """What ``--log`` of a run takes; empty where nothing can be read."""
 
@@ -78,7 +78,7 @@ def inspect_log(
     Raises
     ------
     UserError
-        If nothing is found at the path, or an option fits no log. What is wrong with one benchmark of several is kept
+        If there is no log at the path, or an option fits no log. What is wrong with one benchmark of several is kept
         in its ``error``.
     """
     progress = progress or Progress(quiet=True)

@@ -143,7 +143,7 @@ def model_commit(files: Sequence[str]) -> str | None:
 
 
 def pretrained_model(files: Sequence[str]) -> str | None:
-    """Hub id or folder of the model, from the results file among a report's files; None: not said.
+    """Hub id or folder of the model, from the results file among a report's files; None: it names no model.
 
     Only models that lm-eval loaded itself (``hf``, ``vllm``) have ``pretrained`` among their arguments. Where an
     adapter or a difference of weights was added, it names only a part of the model.
@@ -158,7 +158,7 @@ def pretrained_model(files: Sequence[str]) -> str | None:
 
 
 def _arguments(results: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What lm-eval was told of the model: ``pretrained=NAME,dtype=float16`` or a mapping."""
+    """lm-eval's model arguments: ``pretrained=NAME,dtype=float16`` or a mapping."""
     arguments = _of(results, "config").get("model_args")
     if isinstance(arguments, str):
         return dict(part.split("=", 1) for part in arguments.split(",") if "=" in part)

@@ -39,7 +39,7 @@ def same_model(theirs: str, ours: str) -> bool:
 def transformers_model(reports: Iterable[SourceReport]) -> str | None:
     """Hub id or folder of the model of some logs, where all say that transformers can load it, and name the same.
 
-    lm-eval says so with ``pretrained=NAME``, Inspect with ``hf/NAME``. None: it is not said, or there are several.
+    lm-eval says so with ``pretrained=NAME``, Inspect with ``hf/NAME``. None: no log names one, or several do.
     """
     names = {_transformers_model(report) for report in reports}
     return names.pop() if len(names) == 1 else None

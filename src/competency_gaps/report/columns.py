@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -156,7 +156,23 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "peak_token": lambda token: visible(show_token(token)) if token else NOT_DEFINED,
     "leader": lambda concept: NOT_DEFINED if concept is None else str(concept),
 }
-"""How further columns of a run's tables are written; the others by their type."""
+"""How further columns of a run's tables are written; columns that are not listed are written by their type."""
+
+
+def key_named(name: str, keys: Collection[str]) -> str | None:
+    """Give the key of the column that bears a name; None: no column does.
+
+    Parameters
+    ----------
+    name : str
+        A key, or the title of a column in any case: ``q_value`` or ``q``.
+    keys : collection of str
+        Columns of the run's table.
+    """
+    if name in keys:
+        return name
+    titles = {(_KNOWN[key].title if key in _KNOWN else key).casefold(): key for key in keys}
+    return titles.get(name.casefold())
 
 
 def column_of(key: str, dtype: pl.DataType) -> Column:
@@ -171,7 +187,7 @@ def column_of(key: str, dtype: pl.DataType) -> Column:
     Returns
     -------
     Column
-        Never optional. What no table of the report shows bears its key as a title.
+        Never optional. A column that no table of the report has is titled by its key.
     """
     if key in _KNOWN:
         return replace(_KNOWN[key], optional=False)

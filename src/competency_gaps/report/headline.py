@@ -138,8 +138,8 @@ def _weak_themes(themes: Themes | None) -> list[Finding]:
 def _verdicts(ranked: Ranking) -> list[Finding]:
     if not ranked.tested.height:
         text = (
-            f"No concept could be tested for being weak or strong: none has an n_eff of {ranked.floor:g} (its items "
-            "tell as much as so many that excite it equally) and scores that vary."
+            f"No concept could be tested for being weak or strong: none has an n_eff of {ranked.floor:g} "
+            "(effective sample size, in equally weighted items) and scores that vary."
         )
         return [Finding("N/A", text, about="weak")]
     return [_verdict(ranked, "weak"), _verdict(ranked, "strong")]
@@ -157,10 +157,9 @@ def _verdict(ranked: Ranking, which: str) -> Finding:
         row = leading.row(0, named=True)
         peak = "" if row["label"] or not row["peak_token"] else f" (peak token {show_token(row['peak_token'])})"
         extreme = "weakest" if which == "weak" else "strongest"
-        # What n_eff means is told once, where it is first used.
-        meaning = (
-            "" if which == "strong" and ranked.weak.height else ": they tell as much as so many that excite it equally"
-        )
+        # n_eff is explained once, where it is first used.
+        explained = which == "strong" and ranked.weak.height
+        meaning = "" if explained else ": effective sample size, in equally weighted items"
         text += (
             f". The {extreme} group is led by “{shorten(concept_name(row), 80)}”{peak} with a gap of {GAP.cell(row)} "
             f"(active in {plural(row['support'], 'item')}, n_eff {tenths(row['n_eff'])}{meaning})"

@@ -1,7 +1,8 @@
-"""Which concepts a question asks for, and in which order."""
+"""Select and order the concepts of a run."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,16 +21,16 @@ _NEAR = 5
 
 @dataclass(frozen=True)
 class Listing:
-    """The concepts that a question asks for."""
+    """Selected concepts and how to show them."""
 
     concepts: pl.DataFrame
     """All of them, in order: rows of ``run.concepts`` without ``tau``, or of one benchmark with labels and flags."""
     columns: tuple[Column, ...]
-    """What is shown of them, the most important first."""
+    """Columns to show, the most important first."""
     keep: int
-    """The first so many columns have to be shown."""
+    """Number of leading columns that are shown even where the terminal is too narrow."""
     sentence: str | None = None
-    """Says what was searched for and how many were found; None: nothing was."""
+    """Search words and number of matching labels, in a sentence; None: no search."""
 
 
 def list_concepts(
@@ -48,8 +49,9 @@ def list_concepts(
     benchmark : str, optional
         One benchmark's figures instead of the whole suite's.
     sort : str, optional
-        Column, a leading ``-`` for the highest first; undefined values come last. None: the best match of ``words``
-        first; else every concept by its number, or the weak ones by their gap.
+        Column, by its name or the header that tables print; a leading ``-`` for the highest first; undefined values
+        come last. None: the best match of ``words`` first; else every concept by its number, or the weak ones by their
+        gap.
     words : str, optional
         Only concepts whose labels have these words, flagged and untested ones too.
     every : bool
@@ -61,12 +63,7 @@ def list_concepts(
         If there is no such benchmark or column, or no label has the words; near labels are named.
     """
     table = _table(run, benchmark)
-    column = (sort or "gap").removeprefix("-")
-    if column not in table.columns:
-        raise UserError(
-            f"--sort {sort!r}: there is no such column.{nearest(column, table.columns)} "
-            f"Known: {', '.join(table.columns)}"
-        )
+    column = _sort_key((sort or "gap").removeprefix("-"), table.columns)
     sentence = None
     if words is not None:
         matches = _matches(run.concepts, words)
@@ -85,6 +82,13 @@ def list_concepts(
     return Listing(table, shown, keep=3 if shown == columns.LISTED else 2, sentence=sentence)
 
 
+def _sort_key(name: str, keys: Sequence[str]) -> str:
+    key = columns.key_named(name, keys)
+    if key is None:
+        raise UserError(f"--sort {name!r}: there is no such column.{nearest(name, keys)} Known: {', '.join(keys)}")
+    return key
+
+
 def _matches(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
     matches = find_concepts(concepts, words)
     if matches.height:
@@ -95,7 +99,7 @@ def _matches(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
 
 
 def _columns(table: pl.DataFrame, column: str | None) -> tuple[Column, ...]:
-    """What is shown first: the column that the list is sorted by; else gap, verdict and effective sample."""
+    """Columns to show: the column that the list is sorted by goes first, else gap, verdict and effective sample."""
     if column in (None, "concept", "label", columns.GAP.key):
         return columns.LISTED
     first = columns.column_of(str(column), table.schema[str(column)])
@@ -104,7 +108,7 @@ def _columns(table: pl.DataFrame, column: str | None) -> tuple[Column, ...]:
 
 
 def _chosen(table: pl.DataFrame, column: str, *, only_weak: bool) -> pl.DataFrame:
-    """Unflagged concepts; the weak ones if nothing else was asked, and only tested ones where performance is asked."""
+    """Drop flagged concepts, then concepts that are not weak or, for a column of performance, not tested."""
     table = table.filter(pl.col("ranked"))
     if only_weak:
         return table.filter(pl.col("performance_status") == "weak")

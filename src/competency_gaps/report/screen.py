@@ -1,4 +1,4 @@
-"""One screen of a terminal: as many rows as it has room for, and a line that says what more there is."""
+"""Output that fits one screen of a terminal: rows as far as there is room, then the number of hidden rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAME = 80
 
 
 def print_overview(run: RunView, console: Console, *, lines: int, limit: int | None = None) -> None:
-    """Print what a run found: a few sentences, and the weak concepts that lead a group.
+    """Print a run's findings in a few sentences, and the weak concepts that lead a group.
 
     Parameters
     ----------
@@ -132,9 +132,9 @@ def rows_that_fit(make: Callable[[int], RenderableType], total: int, console: Co
     Parameters
     ----------
     make : callable
-        Lays out so many rows.
+        Lays out a number of rows.
     total : int
-        How many there are.
+        Number of rows there are.
     console : rich.console.Console
     lines : int
         Lines of the screen.

@@ -88,7 +88,7 @@ def fitted_table(
     width : int, optional
         Width of the terminal; None: every quantity is shown.
     keep : int
-        The first so many quantities are shown in any case.
+        Number of leading quantities that are shown even if there is no room.
     """
     first = Cells("#", [Text(str(number)) for number in numbers]) if numbers is not None else None
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, header_style="dim", pad_edge=False)
@@ -136,7 +136,7 @@ def concept_table(
     width : int, optional
         Width of the terminal, which leaves out what has no room; None: every quantity is shown.
     keep : int
-        The first so many quantities are shown in any case.
+        Number of leading quantities that are shown even if there is no room.
     unmarked : collection of str
         Flags that are not written, because every row bears them.
 

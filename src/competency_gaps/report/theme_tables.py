@@ -18,7 +18,7 @@ TONES = {"weak": "dark_orange", "strong": "dodger_blue2"}
 MOST = 8
 """Rows of the short table."""
 MOST_SUBTHEMES = 5
-"""Subthemes on one screen, which has to show concepts too."""
+"""Most subthemes on one screen, so that room is left for concepts."""
 
 
 def short_table(themes: Themes, width: int) -> Group:

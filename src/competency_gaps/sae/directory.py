@@ -29,7 +29,7 @@ _LAYER = re.compile(r"(?:^|[._/])(?:blocks\.|layer_?|l)(\d+)(?=[._/ram]|$)")
 _LLAMA_SCOPE = {"r": "resid_post", "m": "mlp_out", "a": "attn_out"}
 _GEMMA_3 = {"resid_post": "resid_post", "mlp_out": "mlp_out", "attn_out": "attn_z", "transcoder": "transcoder"}
 _GEMMA_2 = {"-res": "resid_post", "-mlp": "mlp_out", "-att": "attn_z"}
-# Forms of which SAELens' loaders all say the same place.
+# Formats whose SAEs all read the same place, by SAELens' loaders.
 _ONE_PLACE = {
     "dictionary_learning_1": "resid_post",
     "llama_scope_r1_distill": "resid_post",
@@ -41,7 +41,7 @@ _ONE_PLACE = {
     "mwhanna_transcoder": "transcoder",
     "mntss_clt_layer_transcoder": "transcoder",
 }
-# Where the width stands, the surest first: in the id or path, on Neuronpedia, in the name of the release or repository.
+# Where the width is written, the most reliable first: id or path, Neuronpedia, name of the release or repository.
 _WIDTHS = (
     ("id", re.compile(r"width_(\d+[km])|hook_resid_pre_(\d+)$")),
     ("path", re.compile(r"width_(\d+[km])|(?:_ds|hook_[a-z_]+_)(\d{4,6})(?!\d)")),
@@ -207,7 +207,7 @@ def _place(form: str | None, sae_id: str, path: str, repo: str) -> str | None:
 
 def _width(texts: Mapping[str, str]) -> str | None:
     for where, pattern in _WIDTHS:
-        found = pattern.search(texts[where])
-        if found:
-            return next(group for group in found.groups() if group is not None)
+        match = pattern.search(texts[where])
+        if match:
+            return next(group for group in match.groups() if group is not None)
     return None

@@ -18,7 +18,7 @@ from competency_gaps.sae.model_names import Relation, names_of, nearest_models, 
 PACKAGE = "package"
 """Where the labels of an embedded SAE lie: in its own folder."""
 _DEPTH = 0.6
-"""Depth of the layer that is proposed, as a share of the last layer with an SAE: behind the early, literal layers."""
+"""Depth of the proposed layer, as a share of the last layer with an SAE: early layers have literal concepts."""
 _SPECIAL = re.compile(r"_step_\d+|_seed_\d+")
 """Of ids: steps during training, and repetitions with another seed."""
 
@@ -53,10 +53,10 @@ class SaeEntry:
 
 @dataclass(frozen=True)
 class SaeList:
-    """All that was found for a model."""
+    """The SAEs that fit a model."""
 
     model: str
-    """As it was asked for."""
+    """The model as the caller named it."""
     saes: tuple[SaeEntry, ...]
     """By relation (the model's own first), layer, place and release."""
     unread: dict[str, int]
@@ -94,38 +94,38 @@ def find_saes(model: str, *, layer: int | None = None, labelled: bool = False) -
     MissingExtraError
         If this package has no SAE for the model, and sae-lens is not installed.
     UserError
-        If no SAE for the model is known, or none that was asked for; the message names what there is.
+        If no SAE for the model is known, or none on this layer or with labels; the message names what there is.
     """
     ours = names_of(model)
-    found = _embedded(ours)
+    entries = _embedded(ours)
     unread: Counter[str] = Counter()
     searched = saelens_installed()
     if searched:
-        known = [entry for entries in read_directory().values() for entry in entries]
+        known = [entry for release in read_directory().values() for entry in release]
         relations = {name: relation(name, ours) for name in {entry.model for entry in known}}
         for entry in known:
             related = relations[entry.model]
             if related is None:
                 continue
             if entry.place in PLACES and entry.layer is not None:
-                found.append(_of_directory(entry, related))
+                entries.append(_of_directory(entry, related))
             else:
                 unread[entry.place or "unknown"] += 1
-    if not found:
+    if not entries:
         if not searched:
             raise MissingExtraError("sae-lens", "run", f"Finding SAEs for {model!r}")
         raise UserError(_none_known(model, sorted(relations), unread))
     ranks, places = ("same", "base", "tuned"), list(PLACES)
-    found.sort(
+    entries.sort(
         key=lambda s: (ranks.index(s.relation), s.model, s.layer, places.index(s.place), s.release or "", s.name)
     )
-    marked = _mark_recommended(found)
+    marked = _mark_recommended(entries)
     return SaeList(model, tuple(_asked(model, marked, layer, labelled=labelled)), dict(unread), searched)
 
 
 def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
     """SAEs of this package."""
-    found = []
+    entries = []
     for name in SAES:
         folder = embedded_sae(name)
         config = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
@@ -136,8 +136,8 @@ def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
             continue
         labels = PACKAGE if (folder / "labels.parquet").is_file() else None
         width, layer, l0 = str(config["d_sae"]), int(hook[1]), facts.get("l0")
-        found.append(SaeEntry(name, None, facts["model_name"], related, layer, hook[2], width, l0, None, labels))
-    return found
+        entries.append(SaeEntry(name, None, facts["model_name"], related, layer, hook[2], width, l0, None, labels))
+    return entries
 
 
 def _of_directory(entry: DirectoryEntry, related: Relation) -> SaeEntry:
@@ -156,19 +156,19 @@ def _of_directory(entry: DirectoryEntry, related: Relation) -> SaeEntry:
     )
 
 
-def _asked(model: str, found: list[SaeEntry], layer: int | None, *, labelled: bool) -> list[SaeEntry]:
+def _asked(model: str, entries: list[SaeEntry], layer: int | None, *, labelled: bool) -> list[SaeEntry]:
     """What ``--layer`` and ``--labelled`` leave."""
     if layer is not None:
-        layers = sorted({sae.layer for sae in found})
-        found = [sae for sae in found if sae.layer == layer]
-        if not found:
+        layers = sorted({sae.layer for sae in entries})
+        entries = [sae for sae in entries if sae.layer == layer]
+        if not entries:
             raise UserError(f"no SAE for {model!r} reads layer {layer}; there are some for {_ranges(layers)}.")
     if labelled:
-        kept = [sae for sae in found if sae.labels is not None]
+        kept = [sae for sae in entries if sae.labels is not None]
         if not kept:
-            raise UserError(f"none of the {len(found):,} SAEs for {model!r} has public labels; leave out --labelled.")
-        found = kept
-    return found
+            raise UserError(f"none of the {len(entries):,} SAEs for {model!r} has public labels; leave out --labelled.")
+        entries = kept
+    return entries
 
 
 def _ranges(layers: Sequence[int]) -> str:
@@ -190,8 +190,8 @@ def _none_known(model: str, known: Sequence[str], unread: Counter[str]) -> str:
 def _mark_recommended(saes: Sequence[SaeEntry]) -> list[SaeEntry]:
     """Mark one SAE for each model, layer and place.
 
-    With public labels before without; no step during training; canonical in its release; the width that most layers
-    of the place have, of several the middle one; an L0 near the median of what is left.
+    Criteria in order: public labels; no intermediate step of training; canonical in its release; the width that most
+    layers of the place have (the median of tied widths); the L0 nearest to the median of the remaining SAEs.
     """
     groups: dict[tuple[str, str], dict[int, list[SaeEntry]]] = {}
     for sae in saes:
@@ -213,20 +213,20 @@ def _recommended(layers: Sequence[Sequence[SaeEntry]]) -> Iterator[SaeEntry]:
 
 
 def _leading(candidates: Sequence[SaeEntry]) -> list[SaeEntry]:
-    """Those with labels, no step during training, and canonical, as far as there are any."""
+    """The SAEs that are best by labels, then step of training, then canonical."""
     ranks = [(sae.labels is None, bool(_SPECIAL.search(sae.name)), "canonical" not in sae.name) for sae in candidates]
     return [sae for sae, rank in zip(candidates, ranks, strict=True) if rank == min(ranks)]
 
 
 def _usual_width(saes: Sequence[SaeEntry]) -> float | None:
-    """The commonest width, of several the middle one; None where most do not say theirs."""
+    """The most frequent width, or the median of tied widths; None where most SAEs have no known width."""
     counts = Counter(_size(sae.width) for sae in saes)
     common = [size for size, count in counts.items() if count == max(counts.values())]
     return None if None in common else statistics.median_low([size for size in common if size is not None])
 
 
 def _distance(value: float | None, aim: float | None) -> float:
-    """How far a value is from the one sought; None is nearest to None."""
+    """Distance of a value from an aim; 0 if both are None, infinite if only one is."""
     if value is None or aim is None:
         return 0.0 if value is aim else math.inf
     return abs(value - aim)

@@ -1,4 +1,4 @@
-"""What an SAE says of itself before its weights are read, and what is refused because of it."""
+"""Settings of an SAE, read and checked before its weights are."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def place_of(config: SAEConfig) -> tuple[str, Path | None]:
 
 
 def usable_hook(config: SAEConfig, name: str, settings: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
-    """The hook of an SAE, by the configuration or else by itself.
+    """The hook of an SAE: the configured hook, else the hook in the SAE's own settings.
 
     Raises
     ------

@@ -58,7 +58,7 @@ def read_model_name(name: str) -> ModelName:
 
 
 def names_of(model: str) -> list[str]:
-    """The names that a model goes by: as given, and for a folder of transformers what its configuration says."""
+    """Names of a model: as given and, for a folder of transformers, the name in its configuration."""
     file = Path(model).expanduser() / "config.json"
     names = [model]
     if file.is_file():
@@ -73,28 +73,28 @@ def names_of(model: str) -> list[str]:
 
 
 def relation(theirs: str, ours: Iterable[str]) -> Relation | None:
-    """How a model that SAEs were trained on is related to the one asked for; None: another model.
+    """How a model that SAEs were trained on is related to the requested model; None: another model.
 
     Parameters
     ----------
     theirs
         Name of the model that the SAEs were trained on.
     ours
-        Names that the model asked for goes by.
+        Names of the requested model.
     """
     their = read_model_name(theirs)
-    found: list[Relation] = []
+    relations: list[Relation] = []
     for name in ours:
         our = read_model_name(name)
         if their.core != our.core:
             continue
         if their.version == our.version:
-            found.append("same")
+            relations.append("same")
         elif their.version == "base" or our.version == "tuned":
-            found.append("base")
+            relations.append("base")
         else:
-            found.append("tuned")
-    return min(found, key=("same", "base", "tuned").index, default=None)
+            relations.append("tuned")
+    return min(relations, key=("same", "base", "tuned").index, default=None)
 
 
 def nearest_models(model: str, known: Iterable[str], count: int = 3) -> list[str]:

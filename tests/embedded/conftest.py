@@ -12,7 +12,7 @@ from embedded_helpers import Recorder, build_wheel
 
 from competency_gaps.embedded import cache as cache_module
 from competency_gaps.embedded import wheels
-from competency_gaps.embedded.pins import PinnedWeights, PinnedWheel
+from competency_gaps.embedded.pins import PinnedPackage, PinnedWeights
 
 WEIGHTS_SIZE = 1_500_000
 NO_HUB = "raise ConnectionError('the hub cannot be reached')"
@@ -44,7 +44,7 @@ def weights(shelf, content) -> PinnedWeights:
 
 
 @pytest.fixture
-def package(shelf) -> PinnedWheel:
+def package(shelf) -> PinnedPackage:
     """A package of two modules on the shelf."""
     return build_wheel(
         shelf, "tiny_package", {"tiny_package/__init__.py": b"", "tiny_package/deep/number.py": b"X = 41\n"}

@@ -8,10 +8,10 @@ import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from competency_gaps.embedded.pins import PinnedWheel
+from competency_gaps.embedded.pins import PinnedPackage
 
 
-def build_wheel(folder: Path, module: str, files: dict[str, bytes], outside: str | None = None) -> PinnedWheel:
+def build_wheel(folder: Path, module: str, files: dict[str, bytes], outside: str | None = None) -> PinnedPackage:
     """Write the wheel ``module`` 1.0 and describe it; ``outside`` names a member that lies beside its folder."""
     info = f"{module}-1.0.dist-info"
     members = {
@@ -30,7 +30,16 @@ def build_wheel(folder: Path, module: str, files: dict[str, bytes], outside: str
             archive.writestr(name, data)
     data = file.read_bytes()
     size = sum(map(len, members.values()))
-    return PinnedWheel(module.replace("_", "-"), "1.0", file.name, hashlib.sha256(data).hexdigest(), len(data), size)
+    own = "\n".join(sorted(line for line in record.splitlines() if line.startswith(f"{module}/")))
+    return PinnedPackage(
+        distribution=module.replace("_", "-"),
+        version="1.0",
+        file=file.name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        unpacked_size=size,
+        files_sha256=hashlib.sha256(own.encode()).hexdigest(),
+    )
 
 
 class Recorder:

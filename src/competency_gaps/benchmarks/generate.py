@@ -42,6 +42,8 @@ def import_reasoning_gym(folder: str) -> ModuleType:
     """
     if folder not in sys.path:
         sys.path.append(folder)
+    if "reasoning_gym" in sys.modules:  # no placeholders, which imports in other threads would meet
+        return importlib.import_module("reasoning_gym")
     with _placeholders():
         return importlib.import_module("reasoning_gym")
 
@@ -60,7 +62,7 @@ def _placeholders() -> Iterator[None]:
 
 
 class _Placeholders(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Asked last, after every true finder: modules whose every name is a class that cannot be instantiated."""
+    """Asked last, after every true finder: modules whose every name is a class that cannot be used."""
 
     def __init__(self) -> None:
         self.made: list[str] = []
@@ -74,15 +76,32 @@ class _Placeholders(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def exec_module(self, module: ModuleType) -> None:
         package = module.__name__.partition(".")[0]
 
-        def refuse(self: object, *args: Any, **kwargs: Any) -> None:
-            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
-
         def lookup(name: str) -> type:
             if name.startswith("__"):
                 raise AttributeError(name)
-            return type(name, (), {"__init__": refuse})
+            return _Absent(name, (), {"__module__": package})
 
         vars(module)["__getattr__"] = lookup
+
+
+class _Absent(type):
+    """A class that stands for a name of an absent package: calling it or reading an attribute of it is refused.
+
+    Special attributes are not refused, as importing a family may look for them, for example in type hints.
+    """
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        raise cls._error()
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        raise cls._error()
+
+    def _error(cls) -> ModuleNotFoundError:
+        # A family may derive a class of its own, in its own module.
+        package = next(base.__module__ for base in reversed(cls.__mro__) if isinstance(base, _Absent))
+        return ModuleNotFoundError(f"No module named {package!r}", name=package)
 
 
 def pack(value: Any) -> Any:
@@ -136,10 +155,10 @@ def main() -> None:
 def _answer(family: str, difficulty: dict[str, Any], seed: int, size: int, folder: str) -> dict[str, Any]:
     import numpy as np
 
-    reasoning_gym = import_reasoning_gym(folder)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
     try:
+        reasoning_gym = import_reasoning_gym(folder)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
         dataset = reasoning_gym.create_dataset(family, seed=seed, size=size, **difficulty)
         return {"entries": [_packed(dataset[index]) for index in range(size)]}
     except ModuleNotFoundError as error:

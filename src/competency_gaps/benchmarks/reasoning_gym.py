@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import itertools
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from competency_gaps.benchmarks import generate
@@ -59,7 +57,7 @@ def make_dataset(family: str, difficulty: Mapping[str, Any], *, seed: int, size:
     try:
         reasoning_gym = generate.import_reasoning_gym(package_folder())
     except ModuleNotFoundError as error:
-        raise _absent(error.name, family) from error
+        raise _missing(error.name, family) from error
     families = reasoning_gym.factory.DATASETS
     if family not in families:
         raise UserError(
@@ -75,7 +73,7 @@ def make_dataset(family: str, difficulty: Mapping[str, Any], *, seed: int, size:
     try:
         return reasoning_gym.create_dataset(family, seed=seed, size=size, **difficulty)
     except ModuleNotFoundError as error:
-        raise _absent(error.name, family) from error
+        raise _missing(error.name, family) from error
     except (AssertionError, TypeError, ValueError) as error:
         raise UserError(
             f"reasoning_gym: the family {family!r} refuses the difficulty {dict(difficulty)} "
@@ -94,24 +92,34 @@ def package_folder(progress: Progress | None = None) -> str:
     progress
         Shows a download; None: nothing is shown.
     """
-    spec = importlib.util.find_spec("reasoning_gym")
-    if spec is None or spec.origin is None:
-        return str(unpacked_wheel(REASONING_GYM, progress))
-    return str(Path(spec.origin).parents[1])
+    return str(unpacked_wheel(REASONING_GYM, progress))
 
 
-def _absent(package: str | None, family: str) -> MissingExtraError:
-    return MissingExtraError(str(package), "reasoning-gym", f"reasoning_gym's family {family!r}")
+def _missing(package: str | None, family: str) -> MissingExtraError:
+    return MissingExtraError(package or "reasoning_gym", "reasoning-gym", f"reasoning_gym's family {family!r}")
 
 
 def verifier_score(dataset: Any, answer: str, entry: Entry) -> float:
-    """The family's own score of an answer, clipped to [0, 1]; 0 where the verifier fails on the answer's form."""
+    """The family's own score of an answer, clipped to [0, 1]; 0 where the verifier fails on the answer's form.
+
+    Raises
+    ------
+    MissingExtraError
+        If the verifier uses a package that is not installed.
+    """
     try:
         return min(1.0, max(0.0, float(dataset.score_answer(answer, entry))))
     except ModuleNotFoundError as error:
-        raise _absent(error.name, type(dataset).__name__) from error
+        raise _missing(error.name, _family(dataset)) from error
     except _VERIFIER_FAULTS:
         return 0.0
+
+
+def _family(dataset: Any) -> str:
+    """Name under which a generator's class is registered."""
+    datasets = sys.modules["reasoning_gym"].factory.DATASETS if "reasoning_gym" in sys.modules else {}
+    names = [name for name, (kind, _) in datasets.items() if kind is type(dataset)]
+    return names[0] if names else type(dataset).__name__
 
 
 def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list[LeftOut]]:
@@ -131,7 +139,7 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
     )
     answer = json.loads(done.stdout)
     if "absent" in answer:
-        raise _absent(answer["absent"], source.family)
+        raise _missing(answer["absent"], source.family)
     if "fault" in answer:
         raise UserError(
             f"reasoning_gym: the family {source.family!r} cannot make {source.size} tasks of the difficulty "

@@ -13,7 +13,7 @@ from competency_gaps.errors import UserError, nearest
 from competency_gaps.progress import Progress
 
 MODELS = {"embedded:smollm2-135m-instruct": SMOLLM2}
-"""Name of an embedded model -> the file with its weights, which is too large for this package and fetched once."""
+"""Name of an embedded model -> the file with its weights, which is too large for this package and downloaded once."""
 
 SAES = {"embedded:smollm2-135m-instruct-l15-4k": "smollm2-135m-instruct-l15-4k"}
 """Name of an embedded SAE -> its folder under ``packs``."""
@@ -25,7 +25,7 @@ __all__ = ["DEMO_CONFIG", "MODELS", "SAES", "embedded_model", "embedded_sae"]
 
 
 def embedded_model(name: str, progress: Progress | None = None) -> Path:
-    """File with the weights of an embedded model, fetched if it is not on this machine.
+    """File with the weights of an embedded model, downloaded if it is not on this machine.
 
     Parameters
     ----------

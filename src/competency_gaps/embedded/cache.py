@@ -1,6 +1,6 @@
-"""The cache folder, and work folders in it where a download grows until it is whole and is moved to its place.
+"""The cache folder, and work folders inside it: a download stays there until it is complete, then moves into the cache.
 
-A process that is killed leaves only its work folder behind, which no reader looks into and a later process removes.
+A process that is killed leaves only its work folder behind, which nothing reads and a later process removes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def cache_folder() -> Path:
 
 
 def cache_places(name: str) -> list[Path]:
-    """Where a cached file or folder may lie: the cache folder, and this process's temporary one if it was needed."""
+    """Paths of a cached file or folder: in the cache folder, and in this process's temporary one if there is one."""
     temporary = [Path(_temporary.name)] if _temporary else []
     return [folder / name for folder in (cache_folder(), *temporary)]
 
@@ -53,7 +53,7 @@ def work_folder(bytes_needed: int) -> Iterator[Path]:
     Raises
     ------
     MachineError
-        If no folder can be written, or the disk has not the room.
+        If no folder can be written, or the disk has too little space.
     """
     folder, work = _make_work_folder()
     try:
@@ -69,11 +69,20 @@ def work_folder(bytes_needed: int) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)
 
 
+def clear(work: Path) -> None:
+    """Delete what a work folder holds."""
+    for path in work.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
 def keep(finished: Path, place: Path, is_whole: Callable[[Path], bool]) -> Path:
-    """Move a finished file or folder from a work folder to its place; another process may do the same meanwhile."""
+    """Move a finished file or folder from a work folder to its place; another process may do so at the same time."""
     with no_space_left(place):
         try:
-            if place.is_dir() and not is_whole(place):  # damaged: a folder cannot be renamed onto one that has files
+            if place.is_dir() and not is_whole(place):  # a folder cannot be renamed onto one that has files
                 place.replace(finished.with_name("replaced"))
             finished.replace(place)
         except OSError:
@@ -83,7 +92,7 @@ def keep(finished: Path, place: Path, is_whole: Callable[[Path], bool]) -> Path:
 
 
 def has_content(file: Path, expected: str) -> bool:
-    """Whether a file is there and has this SHA-256; a file that has another one is named in a warning."""
+    """Whether a file exists and has this SHA-256; one with a different SHA-256 is named in a warning."""
     try:
         if not file.is_file():
             return False
@@ -93,7 +102,7 @@ def has_content(file: Path, expected: str) -> bool:
         return False
     if actual != expected:
         log.warning(
-            "%s is damaged or another file and is not used: its SHA-256 is %s, expected %s.", file, actual, expected
+            "%s is damaged or a different file and is not used: its SHA-256 is %s, expected %s.", file, actual, expected
         )
     return actual == expected
 
@@ -111,8 +120,8 @@ def _make_work_folder() -> tuple[Path, Path]:
         if _temporary is None:
             _temporary = tempfile.TemporaryDirectory(prefix="cgaps-cache-")
             log.warning(
-                "the cache folder %s cannot be written (%s): what is fetched is kept in %s until this process ends. "
-                "Set %s to a folder that can be written to keep it longer.",
+                "the cache folder %s cannot be written (%s): fetched files are kept in %s until this process ends. "
+                "To keep them longer, set %s to a writable folder.",
                 *(folder, reason, _temporary.name, CACHE_VARIABLE),
             )
         temporary = Path(_temporary.name)
@@ -120,7 +129,7 @@ def _make_work_folder() -> tuple[Path, Path]:
     except OSError as error:
         raise MachineError(
             f"neither the cache folder {folder} ({reason}) nor a temporary folder ({error.strerror}) can be written. "
-            f"Set {CACHE_VARIABLE} to a folder that can be written and run the same command again."
+            f"Set {CACHE_VARIABLE} to a writable folder and run the same command again."
         ) from error
 
 

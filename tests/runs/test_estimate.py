@@ -51,6 +51,17 @@ def test_tokens(tiny_config, tmp_path, monkeypatch, before):
     assert f"{len(items):,} items" in estimate.sentence() and "of memory" in estimate.sentence()
 
 
+def test_the_gate_reads_no_more_than_there_is(tiny_config):
+    checked = parse_config(RunConfig, tiny_config, "test")
+    setting = set_up(checked, Progress(quiet=True))
+    prompts = sum(len(one.tokens.ids) for ones in setting.prepared.values() for one in ones if one.excluded is None)
+    without, with_gate, larger = (
+        estimate_reading(setting.prepared, setting.extractor, checked.span, gate_tokens=n).tokens
+        for n in (0, prompts, 10 * prompts)
+    )
+    assert with_gate == larger == pytest.approx(without + prompts, abs=1)
+
+
 def test_answers_are_counted_at_most(tiny_config):
     quiz = {**tiny_config["benchmarks"][0], "policy": "exact", "options": {"max_new_tokens": 7}, "limit": 10}
     checked = parse_config(RunConfig, {**tiny_config, "benchmarks": [quiz]}, "test")

@@ -68,7 +68,7 @@ def estimate_reading(
     prepared
         Per benchmark, its items as the model reads them.
     gate_tokens
-        Tokens on which the SAE is measured before.
+        Tokens on which the SAE is measured before, or all of the run's if these are fewer.
 
     Returns
     -------
@@ -79,10 +79,11 @@ def estimate_reading(
     speed = matmul_speed(str(lm.device), dtype)
     layers = int(lm.identity["layers"])
     part = 1.0 if extractor.hook.layer is None else min(1.0, (extractor.hook.layer + 1) / layers)
-    full, spelt, partial, steps, written, items = 0.0, 0.0, float(gate_tokens), 0, 0, 0
+    full, spelt, partial, prompts, steps, written, items = 0.0, 0.0, 0.0, 0, 0, 0, 0
     for ones in prepared.values():
         kept = [one for one in ones if one.excluded is None]
         items += len(kept)
+        prompts += sum(len(one.tokens.ids) for one in kept)
         asked = [one for one in kept if one.request is not None]
         full += _prompt_tokens(lm, asked)
         spelt += sum(_option_tokens(one) for one in asked)
@@ -92,6 +93,7 @@ def estimate_reading(
         written += sum(answers)
         rows = max(1, extractor.batch_tokens // max((len(one.tokens.ids) for one in kept), default=1))
         steps += sum(answers) // rows
+    partial += min(gate_tokens, prompts)
     body, head = parameters(lm.model)
     operations = 2 * body * (full + spelt + written + part * partial) + 2 * head * (items + spelt + written)
     seconds = operations / (PRODUCTS * speed) + steps * (body + head) * number_size(dtype) / _BANDWIDTH.get(

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from competency_gaps.embedded.demo import demo_config
+from competency_gaps.demo import demo_config
 from competency_gaps.model.speed import fast_bfloat16, matmul_speed
 from competency_gaps.pipeline import Setting, set_up
 from competency_gaps.progress import Progress

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from competency_gaps.embedded import demo, wheels
-from competency_gaps.embedded.demo import OPERATIONS, demo_config, demo_outlook
+from competency_gaps import demo
+from competency_gaps.demo import OPERATIONS, demo_config, demo_outlook
+from competency_gaps.embedded import wheels
 from competency_gaps.embedded.pins import REASONING_GYM, SMOLLM2
 from competency_gaps.model import speed
 from competency_gaps.runs.estimate import PRODUCTS

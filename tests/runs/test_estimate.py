@@ -72,7 +72,7 @@ def test_answers_are_counted_at_most(tiny_config):
 
 @pytest.mark.slow
 def test_the_operations_are_those_of_the_demo():
-    from competency_gaps.embedded.demo import OPERATIONS, demo_config
+    from competency_gaps.demo import OPERATIONS, demo_config
 
     config = demo_config()
     setting = set_up(config, Progress(quiet=True))

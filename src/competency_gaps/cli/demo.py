@@ -19,7 +19,7 @@ def demo(
 ) -> None:
     """Audit SmolLM2-135M-Instruct on twelve generated benchmarks, in a few minutes on a laptop."""
     from competency_gaps.cli.run import execute
-    from competency_gaps.embedded.demo import demo_config, demo_outlook
+    from competency_gaps.demo import demo_config, demo_outlook
     from competency_gaps.progress import Progress
 
     config, progress = demo_config(model), Progress(quiet=quiet)

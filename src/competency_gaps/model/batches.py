@@ -47,6 +47,14 @@ def plan_batches(
     return batches
 
 
+def common_start(sequences: Sequence[np.ndarray]) -> int:
+    """Number of tokens that all sequences begin with; at least one sequence is needed."""
+    shortest = min(len(sequence) for sequence in sequences)
+    starts = np.stack([sequence[:shortest] for sequence in sequences])
+    differs = np.flatnonzero((starts != starts[0]).any(axis=0))
+    return int(differs[0]) if len(differs) else shortest
+
+
 def pad(sequences: Sequence[np.ndarray], pad_id: int) -> np.ndarray:
     """Stack sequences of ids into one int64 matrix of shape (rows, longest), padded on the right."""
     longest = max(len(sequence) for sequence in sequences)

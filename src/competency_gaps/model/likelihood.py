@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from competency_gaps.errors import UserError
-from competency_gaps.model.batches import pad, plan_batches
+from competency_gaps.model.batches import common_start, pad, plan_batches
 from competency_gaps.model.forward import enough_memory
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prefixes import PrefixPass, read_prefixes, rows_of_cache, shared_start
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 _ALIKE = 4
-"""Tokens that all continuations of a prefix begin with are read with the prefix, so many at most: for each of them,
-log-probabilities are kept of every row of the batch."""
+"""Most tokens that the continuations of a prefix have in common and that are read with it. Log-probabilities of each
+are kept for every row of the batch, so the number is small."""
 
 
 class Likelihood(NamedTuple):
@@ -173,17 +173,15 @@ class _Group:
     def __init__(self, asked: list[Continuation]) -> None:
         self.asked = asked
         self.prefix = asked[0].prefix
-        shortest = min(len(one.ids) for one in asked)
-        starts = np.stack([one.ids[:shortest] for one in asked])
-        differs = np.flatnonzero((starts != starts[0]).any(axis=0))
-        self.alike = max(0, min(int(differs[0]) if len(differs) else shortest, shortest - 1, _ALIKE))
+        options = [one.ids for one in asked]
+        self.alike = max(0, min(common_start(options), min(map(len, options)) - 1, _ALIKE))
         """Number of tokens that all of them begin with; at least one token of each comes after."""
         self.read = np.concatenate([self.prefix, asked[0].ids[: self.alike]])
         """What is read once for all of them: the prefix and the tokens that they begin with."""
         self.owners = list(dict.fromkeys(one.asked for one in asked if one.asked is not None))
 
-    def branches(self) -> dict[bytes, list[int]]:
-        """Tokens (int32, as bytes) that must be read after ``read``, and the continuations that are read from each.
+    def branches(self) -> dict[tuple[int, ...], list[int]]:
+        """Tokens that must be read after ``read``, and the continuations that are read from each.
 
         A continuation's last token is never read, only predicted; what is the beginning of another one's tokens is
         read with them.
@@ -195,10 +193,10 @@ class _Group:
         for rest in sorted(set(rests.values()), reverse=True):
             covered[rest] = covered[following] if following[: len(rest)] == rest and following else rest
             following = rest
-        branches: dict[bytes, list[int]] = {}
+        branches: dict[tuple[int, ...], list[int]] = {}
         for i, rest in rests.items():
             if rest:
-                branches.setdefault(np.asarray(covered[rest], np.int32).tobytes(), []).append(i)
+                branches.setdefault(covered[rest], []).append(i)
         return branches
 
 
@@ -224,11 +222,10 @@ def _score_groups(
             for row, group in enumerate(groups)
         ]
         branches = [(row, ids, which) for row, group in enumerate(groups) for ids, which in group.branches().items()]
-        lengths = [len(ids) // 4 for _, ids, _ in branches]
-        parts = plan_batches(lengths, token_budget, cached=max(read.lengths))
+        parts = plan_batches([len(ids) for _, ids, _ in branches], token_budget, cached=max(read.lengths))
         for part in parts:
             chosen = [branches[i] for i in part]
-            sequences = [np.frombuffer(ids, np.int32) for _, ids, _ in chosen]
+            sequences = [np.asarray(ids, np.int32) for _, ids, _ in chosen]
             rests = _read_branches(lm, read, [row for row, _, _ in chosen], sequences, last=len(parts) == 1)
             for (row, _, which), logprobs in zip(chosen, rests, strict=True):
                 for i in which:

@@ -61,7 +61,7 @@ def load_model(
     progress
         Shows the download of an embedded model.
     settings
-        The configuration of transformers that was read of this model; None: it is read.
+        The model's configuration in transformers, if it is loaded already; None loads it.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def load_model(
         options["device_map"] = config.device_map
     if "gguf_file" in extra:
         options["quantization_config"] = _dense_gguf()
-        if settings is not None:  # to read them of such a file takes seconds
+        if settings is not None:  # reading them from a GGUF file takes seconds
             options["config"] = settings
     try:
         model = AutoModelForCausalLM.from_pretrained(source, **options)

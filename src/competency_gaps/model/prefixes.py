@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from competency_gaps.errors import UserError
+from competency_gaps.model.batches import common_start
 from competency_gaps.model.forward import enough_memory
 from competency_gaps.model.load import LanguageModel, text_config
 from competency_gaps.model.tap import PrefixTap
@@ -50,13 +51,10 @@ def shared_start(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> int:
     At least one token of each prefix comes after them. Nothing is shared by models whose cache is no plain list of keys
     and values (sliding windows, recurrent states), or whose rotary positions depend on the length of the input.
     """
-    shortest = min((len(one) for one in prefixes), default=0)
-    if len(prefixes) < 2 or shortest < 2:
+    if len(prefixes) < 2:
         return 0
-    starts = np.stack([one[: shortest - 1] for one in prefixes])
-    differs = np.flatnonzero((starts != starts[0]).any(axis=0))
-    count = int(differs[0]) if len(differs) else shortest - 1
-    worth = count * _WORTH >= max(len(one) for one in prefixes)
+    count = min(common_start(prefixes), min(len(one) for one in prefixes) - 1)
+    worth = count > 0 and count * _WORTH >= max(len(one) for one in prefixes)
     return count if worth and _can_share(lm) else 0
 
 

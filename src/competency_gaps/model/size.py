@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LIBRARIES = 600_000_000
 """Bytes that Python, torch and transformers take (measured on Linux)."""
 _CACHES = 2
-"""Caches that are in memory together: of a batch of prompts, and of the options that are read from it."""
+"""Caches in memory at the same time: a batch of prompts, and the options that follow them."""
 
 
 def number_size(dtype: str) -> int:
@@ -42,7 +42,7 @@ def batch_size(model: PreTrainedModel, dtype: str, batch_tokens: int) -> int:
 def memory_line(model: PreTrainedModel, dtype: str, device: str, device_map: Any = None) -> str:
     """Size of a model and the memory that is free, before its weights are read.
 
-    Whether it fits is not said of models that are spread over devices or stored in fewer bits.
+    Models that are spread over devices or quantised get no verdict on whether they fit.
     """
     line = f"model: {_count(model) / 1e6:,.0f} million parameters"
     if device_map is not None or getattr(model.config, "quantization_config", None) is not None:
@@ -52,7 +52,7 @@ def memory_line(model: PreTrainedModel, dtype: str, device: str, device_map: Any
     if free is None:
         return line
     advice = ". It will not fit: choose a smaller model, a smaller dtype or device_map" if need > free else ""
-    return f"{line}; {size(free)} of memory are free{advice}"
+    return f"{line}; {size(free)} of memory free{advice}"
 
 
 def parameters(model: PreTrainedModel) -> tuple[int, int]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _ROUNDS, _SLOT = 8, 0.02
 """Rounds of a measurement, and seconds of products of each data type in a round (one product at least)."""
 _GAIN = 1.2
-"""bfloat16 must multiply so many times faster than float32: what is not a product is slower in it."""
+"""Speed of products in bfloat16 over float32 from which bfloat16 is chosen; other operations are slower in it."""
 
 
 def matmul_speed(device: str, dtype: str) -> float:

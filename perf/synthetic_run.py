@@ -95,7 +95,8 @@ def make(
     first = np.cumsum([0, *counts])[:-1]
     write_by_concept(store.shards.folder, lambda: _merged(store, shards, first), concepts)
     _say("concept-major copy")
-    _write_tables(folder, world, words, pl.concat(tables), sums, shards, config, rng)
+    rows = pl.concat(tables).with_columns(cluster=pl.int_range(pl.len(), dtype=pl.Int32))
+    _write_tables(folder, world, words, rows, sums, shards, config, rng)
     return int(sum(one.support.sum() for one in sums.values()))
 
 

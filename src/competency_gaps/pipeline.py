@@ -17,6 +17,7 @@ from competency_gaps.activations.extract import Extractor
 from competency_gaps.activations.store import CasStore
 from competency_gaps.benchmarks.item import Benchmark
 from competency_gaps.benchmarks.load import check_names, load_benchmark, load_suite
+from competency_gaps.benchmarks.repeats import Repeats, find_clusters
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
@@ -55,6 +56,8 @@ class Setting:
 
     config: RunConfig
     suite: list[Benchmark]
+    repeats: Repeats
+    """Which of its items are no independent evidence."""
     lm: LanguageModel
     sae: SparseAutoencoder
     extractor: Extractor
@@ -127,7 +130,8 @@ def run(
     for stale in (MANIFEST_FILE, ROBUSTNESS_FILE):
         (folder / stale).unlink(missing_ok=True)
     with progress.stage("metrics"):
-        items = items_table(setting.prepared, {name: one.readings for name, one in read.items()}, judged.responses)
+        readings = {name: one.readings for name, one in read.items()}
+        items = items_table(setting.prepared, readings, judged.responses, setting.repeats)
         evidence = write_results(
             folder,
             store,
@@ -168,13 +172,14 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
         noted(b, lm, one.system_prompt or config.model.system_prompt) for b, one in zip(suite, choices, strict=True)
     ]
     suite = [_said(benchmark, lm, config, progress) for benchmark in suite]
+    repeats = find_clusters(suite)
     extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens, config.keep_token_activations)
     prepared = _prepare_prompts(suite, config, lm, bos_id, progress)
     place = find_dictionary(config.sae.dictionary, sae.folder)
     dictionary = check_dictionary(place, sae.identity) if place else None
     file = _reference_file(config, sae)
     reference = read_reference(file, sae.d_sae) if file else None
-    return Setting(config, suite, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
+    return Setting(config, suite, repeats, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
 
 
 def _prepare_prompts(

@@ -88,6 +88,7 @@ def write_run(folder, seed=0, *, weak=True, per_shard=150, **metrics):
             "score": pl.Series(np.concatenate(scores)).fill_nan(None),
             "excluded": [("too long" if gone else None) for gone in np.concatenate(excluded).tolist()],
             "n_span_tokens": np.full(sum(SIZES), 10),
+            "cluster": np.arange(sum(SIZES), dtype=np.int32),
         }
     )
     whole, settings = np.concatenate(rows), config(**metrics)

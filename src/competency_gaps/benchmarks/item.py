@@ -47,6 +47,11 @@ class Item:
     """What a policy needs beyond the answer (a pair of sentences, a verifier's entry)."""
     epochs: int = 1
     """Times that the item was asked; ``score`` is the mean over them."""
+    cluster: str | None = None
+    """Cluster that the source names (a passage, a template): items of one benchmark in one cluster are no independent
+    evidence. None: the source names none."""
+    covariates: dict[str, float | str] = field(default_factory=dict)
+    """Further columns of the source by which items can be stratified: difficulty for other models, a subject."""
     identity: dict[str, Any] = field(default_factory=dict)
     """What names the item in the tool it comes from, as plain JSON: ``doc_id``, ``filter``, ``metric``, ``epochs``,
     ``prompt_hash`` and so on. Empty: it comes from no other tool."""
@@ -123,7 +128,8 @@ class Benchmark:
             parts = [item.id, item.prompt, item.messages, item.choices, item.answer, item.group, item.policy]
             parts += [item.score, item.response, item.metadata, item.epochs]
             # What only some sources set is hashed only then, so that other benchmarks keep their hashes.
-            parts += [part for part in (item.own, item.seen and asdict(item.seen), item.identity) if part]
+            optional = (item.own, item.seen and asdict(item.seen), item.identity, item.cluster, item.covariates)
+            parts += [part for part in optional if part]
             digest.update(json.dumps(parts, default=str, sort_keys=True, ensure_ascii=False).encode())
             digest.update(b"\n")
         if self.scorer is not None:

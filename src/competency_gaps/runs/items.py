@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.activations.store import CasBlock
+from competency_gaps.benchmarks.repeats import Repeats
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.runs.readings import Reading
 
@@ -21,6 +22,7 @@ def items_table(
     prepared: Mapping[str, Sequence[PreparedItem]],
     readings: Mapping[str, Sequence[Reading]],
     responses: Mapping[str, pl.DataFrame],
+    repeats: Repeats,
 ) -> pl.DataFrame:
     """``items.parquet``: one row per item, in the benchmarks' order."""
     rows = [
@@ -28,6 +30,8 @@ def items_table(
         for name, items in prepared.items()
         for one, read, answer in zip(items, readings[name], responses[name].iter_rows(named=True), strict=True)
     ]
+    for row, cluster, kind in zip(rows, *repeats.columns(list(prepared)), strict=True):
+        row |= {"cluster": cluster, "cluster_kind": kind}
     schema: dict[str, Any] = {
         "benchmark": pl.String,
         "item_id": pl.String,
@@ -39,6 +43,11 @@ def items_table(
         "epochs": pl.Int32,
         "policy": pl.String,
         "group": pl.String,
+        "choices": pl.List(pl.String),
+        "answer_index": pl.Int32,
+        "cluster": pl.Int32,
+        "cluster_kind": pl.String,
+        "covariates": pl.String,
         "n_span_tokens": pl.Int32,
         "n_tokens": pl.Int32,
         "excluded": pl.String,
@@ -66,6 +75,9 @@ def _row(benchmark: str, one: PreparedItem, read: Reading, answer: dict[str, Any
         "epochs": one.item.epochs,
         "policy": one.policy.name,
         "group": one.item.group,
+        "choices": None if one.item.choices is None else list(one.item.choices),
+        "answer_index": _answer_index(one),
+        "covariates": json.dumps(one.item.covariates, ensure_ascii=False) if one.item.covariates else None,
         "n_span_tokens": int(read.tokens.span.sum()) if read.tokens is not None else 0,
         "n_tokens": len(one.tokens.ids) if read.tokens is None else len(read.tokens.ids),
         "excluded": read.excluded,
@@ -79,14 +91,19 @@ def _row(benchmark: str, one: PreparedItem, read: Reading, answer: dict[str, Any
     }
 
 
-def _answer_text(one: PreparedItem) -> str | None:
+def _answer_index(one: PreparedItem) -> int | None:
     answer = one.item.answer
+    # Only policies that choose check the index; for the others the answer may be a number of its own.
+    chosen = isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(one.item.choices or ())
+    return answer if chosen else None
+
+
+def _answer_text(one: PreparedItem) -> str | None:
+    answer, index = one.item.answer, _answer_index(one)
     if answer is None:
         return None
-    choices = one.item.choices or ()
-    # Only policies that choose check the index; for the others the answer may be a number of its own.
-    if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(choices):
-        return choices[answer]
+    if index is not None and one.item.choices is not None:
+        return one.item.choices[index]
     if isinstance(answer, (list, tuple)):
         return " | ".join(str(part) for part in answer)
     return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, default=str)

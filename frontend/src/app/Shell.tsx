@@ -94,10 +94,10 @@ function Top() {
           <Select aria-label="Run" size="xs" w={220} value={run.key} allowDeselect={false} data-testid="run-picker"
             data={runs.map((one) => ({ value: one.key, label: runName(one.key, runs) }))} onChange={(key) => key && void goToRun(key, run, route.params)} />
         )}
-        <Select aria-label="Benchmark" size="xs" w={220} value={benchmark === null ? "" : String(benchmark)} allowDeselect={false} searchable={run.benchmarks.length > 8}
+        <Select aria-label="Benchmark" size="xs" w={220} value={benchmark === null ? "" : run.benchmarks[benchmark]!.name} allowDeselect={false} searchable={run.benchmarks.length > 8}
           data-testid="benchmark-picker"
-          data={[{ value: "", label: run.benchmarks.length === 1 ? "The whole suite" : `All ${run.benchmarks.length} benchmarks` }, ...run.benchmarks.map((one, place) => ({ value: String(place), label: visible(one.name) }))]}
-          onChange={(place) => go({ params: { bench: place || null } })} />
+          data={[{ value: "", label: run.benchmarks.length === 1 ? "The whole suite" : `All ${run.benchmarks.length} benchmarks` }, ...run.benchmarks.map((one) => ({ value: one.name, label: visible(one.name) }))]}
+          onChange={(name) => go({ params: { benchmark: name || null } })} />
         <SegmentedControl aria-label="Question" size="xs" value={face} data-testid="face"
           data={[{ value: "model", label: "Model gaps" }, { value: "benchmark", label: "Benchmark gaps" }]}
           onChange={(chosen) => go({ params: { face: chosen === "model" ? null : chosen } })} />

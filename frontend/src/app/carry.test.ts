@@ -16,12 +16,12 @@ describe("going to another run", () => {
       .toEqual({ q: "river", status: "weak", concept: "12", ids: "3,4", n_eff: "20", cols: "gap", face: "benchmark" });
   });
   it("finds benchmarks by their names, and drops those that are not there", () => {
-    expect(kept("bench=0&x=2&y=1&sort=-gap@2", second)).toEqual({ bench: "1", x: "0", sort: "-gap@0" });
-    expect(kept("sort=gap@1", second)).toEqual({});
-    expect(kept("bench=77&sort=-gap", second)).toEqual({ sort: "-gap" });
+    expect(kept("benchmark=maths&x=history&y=law&sort=-gap@history", second)).toEqual({ benchmark: "maths", x: "history", sort: "-gap@history" });
+    expect(kept("sort=gap@law", second)).toEqual({});
+    expect(kept("benchmark=77&sort=-gap", second)).toEqual({ sort: "-gap" });
   });
   it("drops concepts of another SAE, or of one that is not known, and keeps the rest", () => {
-    expect(kept("concept=12&ids=3&at=1,2,3&q=river&bench=0", foreign)).toEqual({ q: "river", bench: "1" });
+    expect(kept("concept=12&ids=3&at=1,2,3&q=river&benchmark=maths", foreign)).toEqual({ q: "river", benchmark: "maths" });
     const unknown = run("x", null, "maths");
     expect(carried(new URLSearchParams("concept=1"), unknown, unknown, null)).toEqual({});
   });

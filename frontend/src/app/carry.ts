@@ -1,12 +1,13 @@
 /** What of an address is true of another run as well: its concepts are the same if its SAE is, its benchmarks if their names are. */
 import type { RunInfo, Theme, ThemeFile } from "../data/types";
+import { placeOf } from "./benchmarks";
 
 type Suite = Pick<RunInfo, "key" | "sae_sha256" | "benchmarks">;
 
 /** Parameters that speak of concepts by their numbers. */
 const OF_CONCEPTS = ["concept", "ids", "at"];
-/** Parameters whose value is a benchmark's place. */
-const OF_BENCHMARKS = ["bench", "x", "y"];
+/** Parameters that name a benchmark. */
+const OF_BENCHMARKS = ["benchmark", "x", "y"];
 /** Parameters that speak of one run's items or themes. */
 const OF_RUN = ["item", "group", "theme", "subtheme", "with"];
 
@@ -16,7 +17,7 @@ export function carried(params: URLSearchParams, from: Suite, to: Suite, themes:
   const kept: Record<string, string> = {};
   for (const [name, value] of params) {
     if (OF_RUN.includes(name) || (OF_CONCEPTS.includes(name) && !same)) continue;
-    const moved = OF_BENCHMARKS.includes(name) ? placeThere(value, from, to) : name === "sort" ? sortThere(value, from, to) : value;
+    const moved = OF_BENCHMARKS.includes(name) ? nameThere(value, to) : name === "sort" ? sortThere(value, to) : value;
     if (moved !== null) kept[name] = moved;
   }
   // Compared with the run that is now looked at, the two change sides.
@@ -26,18 +27,12 @@ export function carried(params: URLSearchParams, from: Suite, to: Suite, themes:
   return kept;
 }
 
-function placeThere(place: string, from: Suite, to: Suite): string | null {
-  const name = from.benchmarks[Number(place)]?.name;
-  const found = to.benchmarks.findIndex((one) => one.name === name);
-  return name === undefined || found < 0 ? null : String(found);
-}
+const nameThere = (name: string, to: Suite): string | null => (placeOf(name, to.benchmarks) === null ? null : name);
 
-/** A sort by the column of one benchmark, `-gap@3`, names its place. */
-function sortThere(sort: string, from: Suite, to: Suite): string | null {
-  const found = /^(.*)@(\d+)$/.exec(sort);
-  if (!found) return sort;
-  const place = placeThere(found[2]!, from, to);
-  return place === null ? null : `${found[1]}@${place}`;
+/** A sort by the column of one benchmark, `-gap@addition`, names it. */
+function sortThere(sort: string, to: Suite): string | null {
+  const at = sort.indexOf("@");
+  return at < 0 || nameThere(sort.slice(at + 1), to) !== null ? sort : null;
 }
 
 /** Themes of the same number and name. */

@@ -11,6 +11,7 @@ import { shorten, visible } from "../text";
 import type { Route, View } from "./route";
 import { selectionOf } from "./selection";
 import { readSort } from "./sort";
+import { placeOf } from "./benchmarks";
 
 /** Words that a parameter knows, in the views that read it (none named: all); `many`: it takes several, with commas between them. */
 const WORDS: { name: string; views?: View[]; words: (run: RunInfo) => readonly string[]; many?: true }[] = [
@@ -44,11 +45,9 @@ export function oddities({ params, view, unknown }: Route, run: RunInfo, others:
       if (value !== null && odd(value)) found.push(say(quoted(value), name));
     }
   };
-  const count = run.benchmarks.length;
-  const noBenchmark = (place: string) => !(WHOLE.test(place) && Number(place) < count);
-  const numbered = `they are numbered from 0 to ${count - 1}`;
-  each(["bench"], noBenchmark, (value) => `There is no benchmark ${value}: ${numbered}, and all are shown.`);
-  if (view === "correlation") each(["x", "y"], noBenchmark, (value) => `There is no benchmark ${value}: ${numbered}, and another is shown.`);
+  const noBenchmark = (name: string) => placeOf(name, run.benchmarks) === null;
+  each(["benchmark"], noBenchmark, (value) => `There is no benchmark ${value} in this run: all are shown.`);
+  if (view === "correlation") each(["x", "y"], noBenchmark, (value) => `There is no benchmark ${value} in this run: another is shown.`);
   for (const { name, views, words, many } of WORDS) {
     const value = given(name);
     if (value === null || views?.includes(view) === false) continue;

@@ -22,7 +22,7 @@ export interface Change {
 }
 
 /** Parameters that belong to the whole page and outlive a change of view. */
-const SHARED = ["face", "bench", "concept", "item"];
+const SHARED = ["face", "benchmark", "concept", "item"];
 
 export function parse(hash: string): Route {
   const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
@@ -96,5 +96,5 @@ export function go(change: Change, replace = false): void {
 /** A finding's link, the part of the address after the run, as a change. What names no benchmark is found in the whole suite, whichever the page is set to. */
 export function linked(link: string): Change {
   const route = parse(`#/x/${link}`);
-  return { view: route.view, params: { bench: null, ...Object.fromEntries(route.params) } };
+  return { view: route.view, params: { benchmark: null, ...Object.fromEntries(route.params) } };
 }

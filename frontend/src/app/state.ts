@@ -1,6 +1,7 @@
 /** The run that is looked at, and the settings of the whole page. */
 import { createContext, useContext } from "react";
 import type { RunInfo, RunList } from "../data/types";
+import { placeOf } from "./benchmarks";
 import { useRoute } from "./route";
 
 export type Face = "model" | "benchmark";
@@ -30,9 +31,12 @@ export function useFace(): Face {
 
 /** Place of the benchmark that is looked at; null: the whole suite. */
 export function useBenchmark(): number | null {
-  const run = useRun();
-  const place = useNumberParam("bench");
-  return place !== null && place < run.benchmarks.length ? place : null;
+  return useBenchmarkParam("benchmark");
+}
+
+/** Place of the benchmark that a parameter names; null: not given, or there is none. */
+export function useBenchmarkParam(param: string): number | null {
+  return placeOf(useRoute().params.get(param), useRun().benchmarks);
 }
 
 /** A parameter that is a whole number, at least 0; null: not given, or none. */

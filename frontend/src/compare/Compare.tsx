@@ -1,5 +1,6 @@
 import { Select } from "@mantine/core";
 import { go, useRoute } from "../app/route";
+import { placeOf } from "../app/benchmarks";
 import { useBenchmark, useRun, useRunList } from "../app/state";
 import { useConceptTable } from "../concepts/useConceptTable";
 import { useRunInfo } from "../data/hooks";
@@ -11,7 +12,6 @@ import { Failed, Loading } from "../ui/State";
 import { ByBenchmark, ByTheme } from "./ByName";
 import { ByConcept } from "./ByConcept";
 import { runName } from "../app/runName";
-import { placeOf } from "./joined";
 import { differences } from "./settings";
 import "./compare.css";
 

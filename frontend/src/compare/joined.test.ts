@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Table } from "../data/table";
-import { changedFirst, joined, placeOf, QUESTIONS, rankedInEither, transitions } from "./joined";
+import { changedFirst, joined, QUESTIONS, rankedInEither, transitions } from "./joined";
+import { placeOf } from "../app/benchmarks";
 
 const random = (seed: number) => () => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff);
 const ROWS = 700;

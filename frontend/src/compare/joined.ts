@@ -85,9 +85,3 @@ export function transitions(table: Table, rows: Uint32Array): Map<string, Map<st
   }
   return counts;
 }
-
-/** Where the other run has a benchmark of this name; null: nowhere. */
-export function placeOf(name: string, others: { name: string }[]): number | null {
-  const place = others.findIndex((one) => one.name === name);
-  return place < 0 ? null : place;
-}

@@ -58,7 +58,7 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
   const wide = useMediaQuery("(min-width: 700px)", true, { getInitialValueInEffect: false });
   const each = sharedMeasures(run).find((spec) => spec.key === params.get("each")) ?? null;
   const { parts, error } = useParts(run, each !== null);
-  const all = useMemo(() => widened(table, themes, each?.key ?? null, parts), [table, themes, each, parts]);
+  const all = useMemo(() => widened(table, themes, each?.key ?? null, parts, run.benchmarks.map((one) => one.name)), [table, themes, each, parts, run]);
   const { specs, shown, columns } = useColumns(all, benchmark);
   const sort = useMemo(() => readSort(params.get("sort"), sortKeys(run)), [run, params.get("sort")]);
   const { rows, beside } = useRows(all, table, sort);

@@ -49,7 +49,7 @@ export function sharedMeasures(run: RunInfo): ColumnSpec[] {
 
 /** Keys of all columns by which the table can be sorted, those of each benchmark among them. */
 export function sortKeys(run: RunInfo): string[] {
-  const shared = sharedMeasures(run).flatMap((spec) => run.benchmarks.map((_, place) => within(spec.key, place)));
+  const shared = sharedMeasures(run).flatMap((spec) => run.benchmarks.map((one) => within(spec.key, one.name)));
   return ["label", ...allColumns(run, null).map((spec) => spec.key), ...shared];
 }
 
@@ -68,7 +68,7 @@ export function gridColumns({ run, table, specs, each, dark, pinned }: Choice): 
   const heat = each ? heatOf(each.key, dark, table) : null;
   return [
     labelColumn(run, table, pinned),
-    ...(each && heat ? run.benchmarks.map((one, place) => heatColumn(each, one.name, within(each.key, place), heat, table)) : []),
+    ...(each && heat ? run.benchmarks.map((one) => heatColumn(each, one.name, within(each.key, one.name), heat, table)) : []),
     ...specs.filter((spec) => columnNamed(table, spec.key)).map((spec) => columnOf(spec, table, !pinned)),
   ];
 }

@@ -3,11 +3,11 @@ import type { Face } from "../app/state";
 import { columnNamed, everyRow, numbers, type Sort, sorted, sortedBy, type Table, texts } from "../data/table";
 import type { ThemeFile } from "../data/types";
 
-/** Name of the column that holds a measure within the benchmark at `place`. */
-export const within = (measure: string, place: number) => `${measure}@${place}`;
+/** Name of the column that holds a measure within a benchmark. */
+export const within = (measure: string, benchmark: string) => `${measure}@${benchmark}`;
 
-/** The table with further columns: names of themes, and a measure of each benchmark that has been read. */
-export function widened(table: Table, themes: ThemeFile | null, measure: string | null, parts: (Table | null)[]): Table {
+/** The table with further columns: names of themes, and a measure of each benchmark that has been read (`parts`, in the order of `names`). */
+export function widened(table: Table, themes: ThemeFile | null, measure: string | null, parts: (Table | null)[], names: string[]): Table {
   const columns = { ...table.columns };
   if (themes) {
     for (const level of ["theme", "subtheme"] as const) {
@@ -18,7 +18,7 @@ export function widened(table: Table, themes: ThemeFile | null, measure: string 
   }
   parts.forEach((part, place) => {
     const column = measure && part ? columnNamed(part, measure) : undefined;
-    if (measure && column) columns[within(measure, place)] = column;
+    if (measure && column) columns[within(measure, names[place]!)] = column;
   });
   return { rows: table.rows, columns };
 }

@@ -1,5 +1,5 @@
 import { go, useRoute } from "../app/route";
-import { useBenchmark, useNumberParam, useRun } from "../app/state";
+import { useBenchmark, useBenchmarkParam, useRun } from "../app/state";
 import { plural } from "../format";
 import { Empty } from "../ui/State";
 import { HeatMap } from "./HeatMap";
@@ -13,8 +13,8 @@ export function Correlation() {
   const run = useRun();
   const { params } = useRoute();
   const bench = useBenchmark();
-  const x = useNumberParam("x");
-  const y = useNumberParam("y");
+  const x = useBenchmarkParam("x");
+  const y = useBenchmarkParam("y");
   const count = run.benchmarks.length;
   if (count < 2) {
     return (
@@ -25,14 +25,14 @@ export function Correlation() {
     );
   }
   const fallback = bestPair(run.overlap.n_concepts, bench);
-  const first = x !== null && x < count ? x : fallback[0];
-  const second = y !== null && y < count && y !== first ? y : first === fallback[0] ? fallback[1] : bestPair(run.overlap.n_concepts, first)[1];
+  const first = x ?? fallback[0];
+  const second = y !== null && y !== first ? y : first === fallback[0] ? fallback[1] : bestPair(run.overlap.n_concepts, first)[1];
   return (
     <div className="correlation">
       <h1>Correlation</h1>
       <p className="lead">Do benchmarks agree on what the model can do, how far do they exercise the same concepts, and what does each add?</p>
       <PairView x={first} y={second} />
-      <HeatMap x={first} y={second} matrix={params.get("matrix")} onChoose={(a, b) => go({ params: { x: a, y: b } })} />
+      <HeatMap x={first} y={second} matrix={params.get("matrix")} onChoose={(a, b) => go({ params: { x: run.benchmarks[a]!.name, y: run.benchmarks[b]!.name } })} />
       <Redundancy />
     </div>
   );

@@ -26,16 +26,17 @@ export function PairView({ x, y }: { x: number; y: number }) {
   const { params } = useRoute();
   const measure = MEASURES.find((one) => one === params.get("measure")) ?? (face === "model" ? "chi_model" : "chi_bench");
   const all = params.get("floor") === "0";
-  const options = run.benchmarks.map((one, place) => ({ value: String(place), label: visible(one.name) }));
+  const options = run.benchmarks.map((one) => ({ value: one.name, label: visible(one.name) }));
+  const [across, upwards] = [run.benchmarks[x]!.name, run.benchmarks[y]!.name];
   return (
     <section aria-label="Two benchmarks, concept by concept">
       <h2>Concept by concept</h2>
       <div className="correlation-controls">
-        <Select size="xs" w={210} label="Across" data-testid="correlation-x" searchable allowDeselect={false} value={String(x)} data={options.filter((_, i) => i !== y)}
-          onChange={(place) => go({ params: { x: place, y } })} />
-        <ActionIcon variant="default" size={30} aria-label="Swap the two benchmarks" onClick={() => go({ params: { x: y, y: x } })}><IconArrowsExchange size={16} /></ActionIcon>
-        <Select size="xs" w={210} label="Upwards" data-testid="correlation-y" searchable allowDeselect={false} value={String(y)} data={options.filter((_, i) => i !== x)}
-          onChange={(place) => go({ params: { x, y: place } })} />
+        <Select size="xs" w={210} label="Across" data-testid="correlation-x" searchable allowDeselect={false} value={across} data={options.filter((_, i) => i !== y)}
+          onChange={(name) => go({ params: { x: name, y: upwards } })} />
+        <ActionIcon variant="default" size={30} aria-label="Swap the two benchmarks" onClick={() => go({ params: { x: upwards, y: across } })}><IconArrowsExchange size={16} /></ActionIcon>
+        <Select size="xs" w={210} label="Upwards" data-testid="correlation-y" searchable allowDeselect={false} value={upwards} data={options.filter((_, i) => i !== x)}
+          onChange={(name) => go({ params: { x: across, y: name } })} />
         <Select size="xs" w={190} label="Measure" data-testid="correlation-measure" allowDeselect={false} value={measure} data={MEASURES.map((one) => ({ value: one, label: NAMES[one] }))}
           onChange={(chosen) => go({ params: { measure: chosen } })} />
         {measure !== "chi_bench" && (

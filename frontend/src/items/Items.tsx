@@ -51,7 +51,7 @@ function ItemTable({ table }: { table: Table }) {
     [run, table, wide],
   );
   const active = filters !== "|" || search.query !== "" || benchmark !== null;
-  const clear = () => go({ params: { group: null, outcome: null, q: null, bench: null } });
+  const clear = () => go({ params: { group: null, outcome: null, q: null, benchmark: null } });
   return (
     <div className="items-view">
       <h1>Items</h1>

@@ -63,7 +63,7 @@ function Shares({ themes }: { themes: Theme[] }) {
 function Name({ theme }: { theme: Theme }) {
   const route = useRoute();
   return (
-    <a href={address(route, { view: "concepts", params: { theme: theme.id, bench: null } })}>
+    <a href={address(route, { view: "concepts", params: { theme: theme.id, benchmark: null } })}>
       <bdi>{theme.name ? shorten(visible(theme.name), 80) : `theme ${theme.id}`}</bdi>
     </a>
   );

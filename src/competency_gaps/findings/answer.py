@@ -1,0 +1,161 @@
+"""The answer that a run gives, in a few sentences: the same for the terminal, the report and the explorer.
+
+Each statement has a code and its numbers beside its words, so that no page has to read a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.findings.answer_parts import (
+    AnsweredRun,
+    BenchmarkAnswer,
+    Statement,
+    benchmark_answers,
+    confidence_statements,
+    points,
+    scope_statements,
+    short_name,
+    trust_statements,
+)
+from competency_gaps.text import percent, plural, shorten
+
+MOST = 5
+"""Findings of the answer, at most."""
+MOST_STRONG = 2
+"""Strong ones among them, at most."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a run says, in the order in which it is read."""
+
+    opening: Statement
+    """Model, mean score and size of the suite."""
+    trust: tuple[Statement, ...]
+    """What failed and therefore comes first: ``gate``, ``robustness``; empty where nothing did."""
+    findings: tuple[Statement, ...]
+    """At most :data:`MOST`, weak ones first; a single one of code ``no_finding`` where nothing stands out."""
+    benchmarks: tuple[BenchmarkAnswer, ...]
+    """The lowest score first, unscored ones last."""
+    scope: tuple[Statement, ...]
+    """What benchmarks lack of their stated scope, most first; then what is only counted (``counted``)."""
+    confidence: tuple[Statement, ...]
+    """How far to trust it: ``unseen``, ``repeats``, ``vanished``, ``rate``, ``tests``."""
+
+    @property
+    def notes(self) -> list[Statement]:
+        """The notes of all benchmarks, those that put findings in doubt first."""
+        every = [note for one in self.benchmarks for note in one.notes]
+        return sorted(every, key=lambda note: note.code != "shared")
+
+
+def answer(run: AnsweredRun) -> Answer:
+    """Say what a run found.
+
+    Parameters
+    ----------
+    run : AnsweredRun
+        A finished run.
+
+    Returns
+    -------
+    Answer
+    """
+    return Answer(
+        opening=_opening(run),
+        trust=trust_statements(run),
+        findings=_findings(run),
+        benchmarks=benchmark_answers(run),
+        scope=scope_statements(run),
+        confidence=confidence_statements(run),
+    )
+
+
+def answer_dict(given: Answer) -> dict[str, Any]:
+    """Give an answer as JSON has it: the fields of :class:`Answer`, statements as objects."""
+    return asdict(given)
+
+
+def _opening(run: AnsweredRun) -> Statement:
+    kept = run.items.filter(pl.col("excluded").is_null())
+    scores = kept["score"].drop_nulls()
+    model = shorten(short_name(str(run.manifest["model"]["name"])), 80)
+    suite = plural(run.benchmarks.height, "benchmark")
+    mean = float(scores.to_numpy().mean()) if scores.len() else None
+    numbers = {
+        "items": run.items.height,
+        "kept": kept.height,
+        "scored": scores.len(),
+        "benchmarks": run.benchmarks.height,
+        "mean_score": mean,
+    }
+    if mean is None:
+        text = f"{model}: no item of {suite} is scored, so this run says only what the items exercise."
+    else:
+        text = (
+            f"{model}: mean score {percent(mean, 1)} on {scores.len():,} of {plural(run.items.height, 'item')} in "
+            f"{suite}."
+        )
+    return Statement("opening", text, numbers=numbers)
+
+
+def chosen(findings: pl.DataFrame) -> pl.DataFrame:
+    """Choose the findings that an answer opens with: weak ones first, those that failed on unseen items last."""
+    doubtful = pl.col("holds").fill_null(value=True).not_()
+    weak, strong = (
+        findings.filter(pl.col("verdict") == verdict).sort(doubtful, maintain_order=True)
+        for verdict in ("weak", "strong")
+    )
+    first = weak.head(MOST - min(1, strong.height))
+    return pl.concat([first, strong.head(min(MOST_STRONG, MOST - first.height))])
+
+
+def finding_statement(row: Mapping[str, Any]) -> Statement:
+    """Give a finding as a statement of code ``finding``."""
+    kept = ("items", "clusters", "mean_score", "gap", "gap_low", "gap_high", "plain_gap", "q_value", "unseen_gap")
+    benchmarks = row["benchmarks"] or []
+    return Statement(
+        "finding",
+        shorten(str(row["sentence"]), 400),
+        str(row["verdict"]),
+        finding=int(row["finding"]),
+        benchmark=str(benchmarks[0]["benchmark"]) if len(benchmarks) == 1 else None,
+        numbers={name: row[name] for name in kept},
+    )
+
+
+def _findings(run: AnsweredRun) -> tuple[Statement, ...]:
+    if run.findings.height:
+        return tuple(finding_statement(row) for row in chosen(run.findings).iter_rows(named=True))
+    return (_nothing(run),)
+
+
+def _nothing(run: AnsweredRun) -> Statement:
+    """Say that nothing stands out, with the smallest gap that could have been seen."""
+    tested = run.concepts.filter(pl.col("ranked") & pl.col("q_value").is_not_null())
+    seen = tested["detectable"].drop_nulls()
+    least, middle = (None, None) if seen.is_empty() else (float(seen.min()), float(seen.median()))  # type: ignore[arg-type]
+    numbers = {
+        "tested": tested.height,
+        "detectable": least,
+        "detectable_median": middle,
+    }
+    if not tested.height:
+        floor = f"{run.manifest['evidence']['min_n_eff']:g}"
+        text = (
+            f"No group of items could be tested: no concept is active in enough of them (the worth of {floor} "
+            "different ones) with scores that vary."
+        )
+        return Statement("no_finding", text, "open", numbers=numbers)
+    text = f"No group of items does reliably worse or better than the others: {tested.height:,} concepts were tested."
+    if least is not None and middle is not None:
+        text += (
+            f" The smallest gap that could have been seen is {points(least)} of 100, and {points(middle)} for the "
+            "median concept."
+        )
+    return Statement("no_finding", text, "open", numbers=numbers)

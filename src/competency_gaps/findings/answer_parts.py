@@ -1,0 +1,304 @@
+"""The statements of an answer beside its findings: what failed, the benchmarks, their scope, how far to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+
+from competency_gaps.matching.kept import KeptScope, read_scopes
+from competency_gaps.robustness import read_assessment
+from competency_gaps.text import integer, percent, plural, share_of, shorten
+
+SHARED = 0.5
+"""Part of a benchmark's tested concepts from which on what they share is the likelier reason for their gaps [ours]."""
+NAME_LIMIT = 60
+
+COVARIATES = {"answer_position": "the place of the right option", "options": "the number of options"}
+"""Words for what items are compared at equal values of; any other name (``length``, a column's) is its own word."""
+
+FAILED = {
+    "subsampling": "leave out a fifth of the items, and the list of the weakest concepts changes",
+    "held-out items, weak": "concepts found weak on half of the items are not weak on the other half",
+    "held-out items, strong": "concepts found strong on half of the items are not strong on the other half",
+    "split halves": "two halves of the items hardly agree on which concepts are weak",
+    "prediction": "concepts foretell failures no better than the benchmarks' mean scores do",
+}
+"""What it means that a test of robustness failed, by the test's name."""
+
+
+class AnsweredRun(Protocol):
+    """What the answer needs of a run."""
+
+    @property
+    def path(self) -> Path:
+        """Folder of the run."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """Settings and counts of the run."""
+
+    @property
+    def items(self) -> pl.DataFrame:
+        """One row per item."""
+
+    @property
+    def benchmarks(self) -> pl.DataFrame:
+        """One row per benchmark."""
+
+    @property
+    def concepts(self) -> pl.DataFrame:
+        """One row per concept of the SAE."""
+
+    @property
+    def findings(self) -> pl.DataFrame:
+        """One row per finding, weak ones first."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement, in words and in numbers."""
+
+    code: str
+    """What it is about; the functions of this module say which codes there are."""
+    text: str
+    """A sentence that explains every term it uses."""
+    tone: str = ""
+    """``weak``, ``strong``, ``good``, ``bad``, ``open`` (cannot be told) or empty."""
+    finding: int | None = None
+    """Number of the finding that it is; None: it is none."""
+    benchmark: str | None = None
+    """The benchmark that it is about; None: the whole run, or several."""
+    numbers: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    """Its numbers by name."""
+
+
+@dataclass(frozen=True)
+class BenchmarkAnswer:
+    """One benchmark's score, and what its items share."""
+
+    benchmark: str
+    mean_score: float | None
+    """Over scored items, in [0, 1]; None: none is scored."""
+    scored: int
+    kept: int
+    tested: int
+    """Concepts tested within the benchmark."""
+    weak: int
+    strong: int
+    notes: tuple[Statement, ...]
+    """``trend`` (scores go with a property of the items) and ``shared`` (most tested concepts stand out)."""
+
+
+def short_name(name: str) -> str:
+    """Keep the last part of a folder's path; a name of the hub (``owner/model``) stays whole."""
+    name = name.removeprefix("embedded:")
+    return name.rstrip("/").rsplit("/", 1)[-1] if name.startswith(("/", ".", "~")) else name
+
+
+def covariate_words(name: str) -> str:
+    """Give the words for a property of items by which they are compared."""
+    return COVARIATES.get(name, shorten(name, NAME_LIMIT))
+
+
+def alike(evidence: Mapping[str, Any]) -> str:
+    """Say among which items gaps are taken: ``at equal length``; empty where only benchmarks are told apart.
+
+    Parameters
+    ----------
+    evidence : mapping
+        The manifest's ``evidence``.
+    """
+    words = [covariate_words(str(name)) for name in evidence.get("strata") or ()]
+    if not words:
+        return ""
+    listed = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return f"at equal {listed}".replace("equal the ", "the same ")
+
+
+def points(gap: float) -> str:
+    """Write the size of a gap between scores in [0, 1] in points of a hundred: ``7 points``, ``0.6 points``."""
+    size = 100 * abs(gap)
+    text = f"{size:.1f}" if size < 1 else f"{size:.0f}"
+    return f"{text} point" + ("" if text == "1" else "s")
+
+
+def trust_statements(run: AnsweredRun) -> tuple[Statement, ...]:
+    """Say what failed: the gate of the SAE, and tests of robustness."""
+    found = []
+    gate = run.manifest["gate"]
+    if not gate.get("passed"):
+        explained = gate.get("explained_variance")
+        share = "too little" if explained is None else f"only {percent(explained, 1)}"
+        how = " and the run was forced" if gate.get("forced") else ""
+        text = (
+            f"The SAE did not pass its gate{how}: it explains {share} of what the model computes, so what is said of "
+            "concepts may describe the SAE's faults and not the model."
+        )
+        found.append(Statement("gate", text, "bad", numbers={"explained_variance": explained}))
+    verdicts = (read_assessment(run.path) or {}).get("verdicts") or []
+    failed = [one for one in verdicts if one["tone"] == "bad"]
+    if failed:
+        said = "; ".join(_failure(one) for one in failed)
+        text = f"{share_of_tests(len(failed), len(verdicts))} of robustness failed: {said}."
+        found.append(Statement("robustness", text, "bad", numbers={"failed": len(failed), "tests": len(verdicts)}))
+    return tuple(found)
+
+
+def share_of_tests(failed: int, tests: int) -> str:
+    """Write how many tests failed: ``2 of 5 tests``."""
+    return f"{failed} of {plural(tests, 'test')}"
+
+
+def _failure(verdict: Mapping[str, Any]) -> str:
+    test = str(verdict["test"])
+    if test.startswith("against "):
+        return f"{shorten(test, NAME_LIMIT)}, gaps hardly agree"
+    return FAILED.get(test) or f"{shorten(test, NAME_LIMIT)} ({shorten(str(verdict['sentence']), 200)})"
+
+
+def benchmark_answers(run: AnsweredRun) -> tuple[BenchmarkAnswer, ...]:
+    """Give the benchmarks by score, the lowest first, with what their items share."""
+    counts = run.manifest["evidence"].get("benchmarks") or {}
+    found = []
+    for row in run.benchmarks.sort("mean_score", "benchmark", nulls_last=True).iter_rows(named=True):
+        own = counts.get(row["benchmark"], {})
+        numbers = {name: int(own.get(name, 0)) for name in ("tested", "weak", "strong")}
+        found.append(
+            BenchmarkAnswer(
+                row["benchmark"], row["mean_score"], row["scored"], row["kept"], **numbers, notes=_notes(row, own)
+            )
+        )
+    return tuple(found)
+
+
+def _notes(row: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[Statement, ...]:
+    name = shorten(str(row["benchmark"]), NAME_LIMIT)
+    found = [_trend(name, str(row["benchmark"]), trend) for trend in own.get("trends") or ()]
+    tested, out = int(own.get("tested", 0)), int(own.get("weak", 0)) + int(own.get("strong", 0))
+    reason = own.get("shared_reason")
+    # A benchmark whose concepts mostly stand out is told apart where the evidence is made; here it is only worded.
+    if reason is not None or (tested and out > SHARED * tested):
+        most = "" if reason is None else f", most likely {covariate_words(str(reason))},"
+        text = (
+            f"In {name} {share_of(out, tested)} tested concepts stand out: something that their items share{most} is a "
+            "likelier reason than each concept by itself."
+        )
+        numbers = {"stand_out": out, "tested": tested, "covariate": reason}
+        found.append(Statement("shared", text, "open", benchmark=str(row["benchmark"]), numbers=numbers))
+    return tuple(found)
+
+
+def _trend(name: str, benchmark: str, trend: Mapping[str, Any]) -> Statement:
+    words, first, last = covariate_words(str(trend["covariate"])), float(trend["first"]), float(trend["last"])
+    ends = trend.get("categories")
+    if ends:
+        low, high = (f"{shorten(str(end), 40)!r}" for end in (ends[0], ends[-1]))
+        text = f"In {name} scores depend on {words} ({percent(first, 1)} for {low}, {percent(last, 1)} for {high})"
+    else:
+        way = "fall" if last < first else "rise"
+        text = f"In {name} scores {way} with {words} (from {percent(first, 1)} to {percent(last, 1)})"
+    text += "; gaps are taken net of it." if trend.get("controlled") else "; gaps are not taken net of it."
+    numbers = {key: trend.get(key) for key in ("covariate", "first", "last", "share", "p")}
+    return Statement("trend", text, benchmark=benchmark, numbers=numbers)
+
+
+def scope_statements(run: AnsweredRun) -> tuple[Statement, ...]:
+    """Say what benchmarks lack of what they state to test; without a scope concepts are only counted."""
+    known = read_scopes(run)  # type: ignore[arg-type]
+    found = sorted((_of_scope(one) for one in known), key=lambda one: -int(one.numbers["missing"] or 0))
+    looked = {one.benchmark for one in known}
+    stated = [str(entry["name"]) for entry in run.manifest["benchmarks"] if entry.get("scope")]
+    left = [name for name in stated if name not in looked]
+    if left:
+        text = (
+            f"What {plural(len(left), 'benchmark')} lack{'s' * (len(left) == 1)} of the stated scope was not looked "
+            "up: ‘cgaps scope’ compares it with the concepts' labels."
+        )
+        found.append(Statement("not_looked_up", text, "open", numbers={"benchmarks": len(left)}))
+    alive = run.concepts.filter(pl.col("alive"))
+    missing = int(alive["missing"].sum())
+    if not run.manifest.get("reference"):
+        return tuple(found)
+    why = "" if looked or stated else ", which is no finding: no benchmark states its scope"
+    text = f"{share_of(missing, alive.height)} concepts are active in no item{why}."
+    return (*found, Statement("counted", text, numbers={"missing": missing, "alive": alive.height}))
+
+
+def _of_scope(scope: KeptScope) -> Statement:
+    near = [one for one in scope.lacking if one.in_scope and one.verdict not in ("outside", "borderline")]
+    absent = [one for one in near if one.coverage_status == "missing"]
+    name = shorten(scope.benchmark, NAME_LIMIT)
+    numbers = {"missing": len(absent), "under": len(near) - len(absent), "covered": scope.covered}
+    if not near:
+        text = f"{name} lacks nothing of its scope that the concepts' labels show."
+        return Statement("scope", text, "good", benchmark=scope.benchmark, numbers=numbers)
+    labels = [f"“{shorten(one.label, NAME_LIMIT)}”" for one in (absent or near)[:2]]
+    text = (
+        f"{name} lacks {plural(len(absent), 'concept')} of its scope and hardly exercises "
+        f"{integer(len(near) - len(absent))} more ({integer(scope.covered)} are covered), by label: "
+        f"{' and '.join(labels)}."
+    )
+    return Statement("scope", text, benchmark=scope.benchmark, numbers=numbers)
+
+
+def confidence_statements(run: AnsweredRun) -> tuple[Statement, ...]:
+    """Say how far to trust the findings."""
+    every = (_unseen(run.findings), _repeats(run.items), _vanished(run), _rate(run), _tests(run))
+    return tuple(one for one in every if one is not None)
+
+
+def _unseen(findings: pl.DataFrame) -> Statement | None:
+    if findings.is_empty():
+        return None
+    holds = findings["holds"]
+    good, bad = int((holds == True).sum()), int((holds == False).sum())  # noqa: E712
+    open_ = findings.height - good - bad
+    text = f"{good} of {plural(findings.height, 'finding')} hold on items that they were not found on"
+    text += f", {bad} do not" if bad else ""
+    text += f", {open_} cannot be told" if open_ else ""
+    numbers = {"hold": good, "fail": bad, "open": open_}
+    return Statement("unseen", text + ".", "bad" if bad else "good" if good else "open", numbers=numbers)
+
+
+def _repeats(items: pl.DataFrame) -> Statement | None:
+    kept = items.filter(pl.col("excluded").is_null())
+    different = kept["cluster"].n_unique()
+    if different == kept.height:
+        return None
+    text = (
+        f"{share_of(kept.height - different, kept.height)} items repeat another one, word for word or nearly; together "
+        f"they count as {different:,} different ones."
+    )
+    return Statement("repeats", text, numbers={"items": kept.height, "clusters": different})
+
+
+def _vanished(run: AnsweredRun) -> Statement | None:
+    count = int(run.concepts.filter(pl.col("ranked"))["vanishes"].sum())
+    among = alike(run.manifest["evidence"])
+    if not count or not among:
+        return None
+    what = "concept stands out among all items but does" if count == 1 else "concepts stand out among all items but do"
+    text = f"{count:,} {what} not {among}: the difference is not theirs."
+    return Statement("vanished", text, numbers={"concepts": count})
+
+
+def _rate(run: AnsweredRun) -> Statement | None:
+    if run.findings.is_empty():
+        return None
+    q = float(run.manifest["evidence"]["q"])
+    text = f"Of the {plural(run.findings.height, 'finding')} at most {percent(q, 1)} are expected to be accidents."
+    return Statement("rate", text, numbers={"q": q, "findings": run.findings.height})
+
+
+def _tests(run: AnsweredRun) -> Statement:
+    verdicts = (read_assessment(run.path) or {}).get("verdicts") or []
+    if not verdicts:
+        return Statement("tests", "Robustness was not tested: ‘cgaps robustness’ does it.", "open")
+    passed, failed = (sum(one["tone"] == tone for one in verdicts) for tone in ("good", "bad"))
+    text = f"Of {plural(len(verdicts), 'test')} of robustness {passed} passed and {failed} failed."
+    numbers = {"passed": passed, "failed": failed, "tests": len(verdicts)}
+    return Statement("tests", text, "bad" if failed else "good", numbers=numbers)

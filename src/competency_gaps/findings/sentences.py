@@ -1,0 +1,164 @@
+"""A finding in words: every sentence about one is made here, from the numbers of its row.
+
+Texts are as they came (labels, examples, a model's wording): whoever shows them escapes them for its own page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.findings.words import feature_words
+from competency_gaps.text import plural, signed
+
+SHORT = 90
+"""Characters of :func:`short`, at most."""
+NAMED = 2
+"""Benchmarks that a sentence names, at most."""
+SHOWN_LABELS = 3
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """A finding as one full sentence, worst news first.
+
+    With a feature that holds on held-out items: ``addition: items whose answer is negative: 17% right (35 items),
+    others 57% (115)``. Without one: the leading concept, the score of its items, the gap, and that no feature of
+    their text tells them apart. A model's wording stands before the feature that was tested, and never brings figures.
+
+    Parameters
+    ----------
+    row
+        A row of ``Run.findings``.
+    """
+    if row["feature"] is None:
+        return _without_feature(row)
+    what = feature_words(row["feature"])
+    head = f"{_clause(row['wording'])} ({what})" if row["wording"] else what
+    return f"{_names(row['feature_benchmarks'])}: {head}: {_figures(row)}"
+
+
+def short(row: Mapping[str, Any]) -> str:
+    """A finding in at most 90 characters."""
+    graded = row["graded"]
+    if row["feature"] is not None:
+        where = _names(row["feature_benchmarks"], most=1)
+        what = feature_words(row["feature"])
+        figures = f"{_level(row['feature_score'], graded)}, others {_level(row['other_score'], graded, word=False)}"
+    else:
+        where = _names(_main(row), most=1)
+        what = row["label"] or f"concept {row['leader']}"
+        figures = f"{_level(row['mean_score'], graded)}, gap {signed(row['gap'])}"
+    room = SHORT - len(figures) - 4
+    where = _cut(where, room // 3)
+    return f"{where}: {_cut(what, room - len(where))}: {figures}"
+
+
+def support(row: Mapping[str, Any], concepts: pl.DataFrame) -> str:
+    """What stands behind a finding: its concepts, counts, the gap with its interval, and unseen items.
+
+    Parameters
+    ----------
+    concepts
+        ``Run.concepts``.
+    """
+    parts = [
+        _concepts(row, concepts),
+        f"{_counted(row)}, effective sample {row['n_eff']:,.0f}",
+        _gap(row),
+        _unseen(row),
+    ]
+    if row["feature"] is None and row["wording"]:
+        parts.append(f"a model words it, untested: {_clause(row['wording'])}")
+    if row["wording_source"]:
+        parts.append(f"worded by {row['wording_source']}")
+    return ". ".join(part[:1].upper() + part[1:] for part in parts) + "."
+
+
+def _without_feature(row: Mapping[str, Any]) -> str:
+    named = f"concept {row['leader']}" + (f" (“{row['label']}”)" if row["label"] else "")
+    others = len(row["concepts"]) - 1
+    named += f" or {plural(others, 'other')} that goes with it" if others == 1 else ""
+    named += f" or {plural(others, 'other')} that go with it" if others > 1 else ""
+    figures = f"{_level(row['mean_score'], row['graded'])}, {_against(row)}"
+    example = f", e.g. {row['example']}" if row["example"] else ""
+    return (
+        f"{_names(_main(row))}: items on which {named} is active: {figures}; no feature of their text or answers "
+        f"that was tried tells what they share{example}"
+    )
+
+
+def _main(row: Mapping[str, Any]) -> list[str]:
+    """Benchmarks with most of a finding's weight."""
+    parts = sorted(row["benchmarks"], key=lambda one: -one["share"])
+    return [one["benchmark"] for one in parts if one["share"] >= 0.1] or [one["benchmark"] for one in parts]
+
+
+def _names(names: Sequence[str], most: int = NAMED) -> str:
+    shown = ", ".join(names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _figures(row: Mapping[str, Any]) -> str:
+    graded = row["graded"]
+    return (
+        f"{_level(row['feature_score'], graded)} ({plural(row['feature_items'], 'item')}), "
+        f"others {_level(row['other_score'], graded, word=False)} ({row['other_items']:,})"
+    )
+
+
+def _level(score: float, graded: bool, *, word: bool = True) -> str:
+    """A mean score: a share of right answers, or, where answers get parts of a point, a mean."""
+    if graded:
+        return f"mean score {score:.2f}" if word else f"{score:.2f}"
+    return f"{100 * score:.0f}%" + (" right" if word else "")
+
+
+def _against(row: Mapping[str, Any]) -> str:
+    size, side = abs(row["gap"]), "below" if row["gap"] < 0 else "above"
+    amount = f"{size:.2f}" if row["graded"] else f"{plural(round(100 * size), 'point')}"
+    return f"{amount} {side} comparable items"
+
+
+def _gap(row: Mapping[str, Any]) -> str:
+    spread = f"{signed(row['gap_low'])} to {signed(row['gap_high'])}"
+    said = f"{_against(row)} of the same benchmarks: gap {signed(row['gap'])} (95% interval {spread}), "
+    said += f"{signed(row['plain_gap'])} when items are not compared with their like"
+    if row["detectable"] is not None:
+        said += f"; a gap of {row['detectable']:.2f} could have been seen"
+    return said
+
+
+def _unseen(row: Mapping[str, Any]) -> str:
+    found, splits = row["unseen_splits"], row["splits"]
+    if not found:
+        return f"on half of the items it is too small to be found again ({plural(splits, 'split')} tried)"
+    verdict = {True: "holds on unseen items", False: "is not sure on unseen items", None: "unseen items cannot tell"}
+    spread = f"{signed(row['unseen_low'])} to {signed(row['unseen_high'])}"
+    return (
+        f"{verdict[row['holds']]}: found again on one half of the items in {found} of {plural(splits, 'split')}, "
+        f"the other half has a gap of {signed(row['unseen_gap'])} ({spread})"
+    )
+
+
+def _counted(row: Mapping[str, Any]) -> str:
+    said = plural(row["items"], "item")
+    return said if row["items"] == row["clusters"] else f"{said}, {row['clusters']:,} when repeats count once"
+
+
+def _concepts(row: Mapping[str, Any], concepts: pl.DataFrame) -> str:
+    numbers = list(row["concepts"])
+    labels = concepts["label"].gather(numbers[:SHOWN_LABELS]).to_list()
+    shown = [f"{n} (“{label}”)" if label else str(n) for n, label in zip(numbers, labels, strict=False)]
+    rest = len(numbers) - len(shown)
+    head = "concept" if len(numbers) == 1 else "concepts"
+    return f"{head} {', '.join(shown)}" + (f" and {rest} more" if rest else "")
+
+
+def _clause(text: str) -> str:
+    return text.strip().rstrip(".:;")
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: max(1, limit - 1)].rstrip() + "…"

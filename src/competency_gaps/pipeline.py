@@ -172,7 +172,9 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
         noted(b, lm, one.system_prompt or config.model.system_prompt) for b, one in zip(suite, choices, strict=True)
     ]
     suite = [_said(benchmark, lm, config, progress) for benchmark in suite]
-    repeats = find_clusters(suite)
+    repeats = find_clusters(suite, config.near_repeats)
+    for line in repeats.lines():
+        progress.say(line)
     extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens, config.keep_token_activations)
     prepared = _prepare_prompts(suite, config, lm, bos_id, progress)
     place = find_dictionary(config.sae.dictionary, sae.folder)
@@ -270,6 +272,7 @@ def _manifest(
             "lift": has_lift(config),
         },
         "evidence": evidence,
+        "repeats": setting.repeats.as_dict(),
         "benchmarks": [
             {
                 "name": benchmark.name,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,9 +14,47 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from competency_gaps.benchmarks.item import Benchmark, Item
+from competency_gaps.benchmarks.near_repeats import DEFAULT, Question, near_pairs
+from competency_gaps.text import plural
 
 Kind = Literal["given", "equal", "near"]
-"""What binds an item to others: its source, an equal question, or nearly the same text."""
+"""What binds an item to others of its cluster; the first that holds: an ``equal`` question, the cluster ``given`` by
+its source, a ``near``-repeat."""
+
+_LINES = 5
+"""Most benchmarks that are named one by one."""
+_REFERS = re.compile(r"\b(?:above|below|these|those|both|neither|none|all of|options?|choices?)\b|^\(?[a-j]\)?[ ,&]")
+"""Answers that say something of the other options, and so are no answer of their own."""
+
+
+@dataclass(frozen=True)
+class RepeatCounts:
+    """How much of a benchmark, or of the suite, repeats something."""
+
+    items: int
+    clusters: int
+    """Clusters of one or more items. Of a benchmark: those of its own items, joined by repeats elsewhere too."""
+    in_clusters: int
+    """Items that share their cluster with another item of the suite."""
+    equal: int
+    """Items of which another asks the same."""
+    given: int
+    """Items without such a one, with another in the cluster that their source names."""
+    near: int
+    """Items that only a near-repeat binds to others."""
+    prompts: int
+    """Different questions: equal ones count once."""
+    across: int
+    """Different questions that stand in two or more benchmarks."""
+
+    @property
+    def repeated(self) -> int:
+        """Items less clusters: so many are no evidence of their own."""
+        return self.items - self.clusters
+
+    def as_dict(self) -> dict[str, int]:
+        """For the manifest."""
+        return {**asdict(self), "repeated": self.repeated}
 
 
 @dataclass(frozen=True)
@@ -25,35 +65,175 @@ class Repeats:
     """Benchmark -> int32 of shape (items,): cluster of each item, numbered from 0 over the whole suite."""
     kinds: dict[str, tuple[Kind | None, ...]]
     """Benchmark -> what binds each item to its cluster; None: it is alone."""
+    counts: dict[str, RepeatCounts]
+    total: RepeatCounts
+    near_repeats: float | None
+    """Similarity from which questions were near-repeats; None: they were not sought."""
 
     def columns(self, names: Iterable[str]) -> tuple[list[int], list[Kind | None]]:
         """Cluster and kind of every item, benchmark after benchmark."""
         names = list(names)
         return [c for name in names for c in self.clusters[name].tolist()], [k for n in names for k in self.kinds[n]]
 
+    def as_dict(self) -> dict[str, Any]:
+        """Counts, for the manifest."""
+        return {
+            "near_repeats": self.near_repeats,
+            "total": self.total.as_dict(),
+            "benchmarks": {name: counts.as_dict() for name, counts in self.counts.items()},
+        }
 
-def find_clusters(suite: Sequence[Benchmark]) -> Repeats:
-    """Put items that are no independent evidence into clusters."""
+    def lines(self) -> list[str]:
+        """What people are told: the benchmarks that repeat most, and the total. Empty: nothing repeats."""
+        repeating = sorted(
+            (name for name, one in self.counts.items() if one.repeated), key=lambda name: -self.counts[name].repeated
+        )
+        lines = [f"{name}: {_sentence(self.counts[name])}" for name in repeating[:_LINES]]
+        if len(repeating) > _LINES:
+            lines.append(f"{plural(len(repeating) - _LINES, 'more benchmark')} with repeats")
+        if len(self.counts) > 1 and self.total.repeated:
+            across = self.total.across
+            elsewhere = f"; {plural(across, 'question')} in more than one benchmark" if across else ""
+            lines.append(f"all benchmarks: {_sentence(self.total)}{elsewhere}")
+        return lines
+
+
+def find_clusters(suite: Sequence[Benchmark], near_repeats: float | None = DEFAULT) -> Repeats:
+    """Put items that are no independent evidence into clusters.
+
+    Items share a cluster if they, or a chain of items between them, are bound by one of these:
+
+    - *equal*: they ask the same, wherever they stand and whatever their ids: the same prompt and context (system
+      prompt, earlier messages, text around the prompt) after white space and case, and the same options in any order,
+      or the same right answer. An equal prompt with other options and another answer ("Which of these is true?") is
+      another question;
+    - *given*: they are of one benchmark and name one ``cluster``;
+    - *near*: see :mod:`~competency_gaps.benchmarks.near_repeats`.
+
+    Parameters
+    ----------
+    suite
+        Benchmarks with different names.
+    near_repeats
+        Least similarity of near-repeats, in (0, 1]; None: only equal and given ones are sought.
+    """
     items = [item for benchmark in suite for item in benchmark.items]
-    keys: dict[tuple[str, ...], int] = {}
-    content = np.array([keys.setdefault(_content(item), len(keys)) for item in items], dtype=np.int64)
-    graph = sp.coo_array(
-        (np.ones(len(items)), (np.arange(len(items)), len(items) + content)), shape=(2 * len(items),) * 2
+    home = np.repeat(np.arange(len(suite)), [len(benchmark.items) for benchmark in suite])
+    questions = [question_of(item) for item in items]
+    equal = _connected(len(items), *_same(zip(*(_keys(q) for q in questions), strict=True)))
+    _, first = np.unique(equal, return_index=True)
+    pairs = np.empty((0, 2), np.int64)
+    if near_repeats is not None:
+        pairs = first[near_pairs([questions[i] for i in first.tolist()], home[first], near_repeats)]
+    given = _numbered(
+        [None if one.cluster is None else (b, one.cluster) for b, one in zip(home.tolist(), items, strict=True)]
     )
-    _, numbers = connected_components(graph, directed=False)
-    clusters = np.unique(numbers[: len(items)], return_inverse=True)[1].astype(np.int32)
-    equal = np.bincount(content)[content] > 1
+    bound = _connected(len(items), equal, given, pairs=pairs)
+    # Numbered in the order of the items, so that a suite's numbers do not depend on how the graph is walked.
+    cluster = _numbered(bound.tolist()).astype(np.int32)
+    shared = [np.bincount(one)[one] > 1 for one in (equal, given, cluster)]
+    kinds = np.select(shared, ["equal", "given", "near"], default="").astype(object)
+    kinds[kinds == ""] = None
     ends = np.cumsum([len(benchmark.items) for benchmark in suite])[:-1]
-    kinds: list[Kind | None] = ["equal" if one else None for one in equal]
-    starts = [0, *ends.tolist()]
+    spread = np.bincount(np.unique(np.stack([equal, home], axis=1), axis=0)[:, 0], minlength=len(first))[equal] > 1
+    counts = [
+        _counts(*parts) for parts in zip(*(np.split(one, ends) for one in (equal, cluster, kinds, spread)), strict=True)
+    ]
+    names = [benchmark.name for benchmark in suite]
     return Repeats(
-        {benchmark.name: part for benchmark, part in zip(suite, np.split(clusters, ends), strict=True)},
-        {b.name: tuple(kinds[start : start + len(b.items)]) for b, start in zip(suite, starts, strict=True)},
+        dict(zip(names, np.split(cluster, ends), strict=True)),
+        dict(zip(names, (tuple(part.tolist()) for part in np.split(kinds, ends)), strict=True)),
+        dict(zip(names, counts, strict=True)),
+        _counts(equal, cluster, kinds, spread),
+        near_repeats,
     )
 
 
-def _content(item: Item) -> tuple[str, ...]:
-    return (
-        " ".join(item.prompt.split()).casefold(),
-        *sorted(" ".join(c.split()).casefold() for c in item.choices or ()),
+def question_of(item: Item) -> Question:
+    """What an item asks, folded, for comparison."""
+    choices = tuple(sorted(_folded(choice) for choice in item.choices or ()))
+    answer = item.answer
+    if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(item.choices or ()):
+        answer = (item.choices or ())[answer]
+    elif answer is not None and not isinstance(answer, str):
+        answer = "\n".join(sorted(map(str, answer))) if isinstance(answer, (list, tuple)) else str(answer)
+    answer = _folded(answer) if answer else None
+    return Question(
+        _folded(item.prompt), _context(item), choices, None if answer and _REFERS.search(answer) else answer
     )
+
+
+def _context(item: Item) -> str:
+    if item.seen is not None:
+        starts, ends = zip(*item.seen.own, strict=True)
+        parts = [item.seen.text[a:b] for a, b in zip((0, *ends), (*starts, None), strict=True)]
+    elif item.messages is not None:
+        last = item.messages[-1]["content"]
+        start, end = item.own or (0, len(last))
+        parts = [f"{one['role']}: {one['content']}" for one in item.messages[:-1]] + [last[:start], last[end:]]
+    else:
+        return ""
+    text = _folded("\n".join(parts))
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
+def _keys(question: Question) -> tuple[Any, Any]:
+    """Two keys of what is asked; who shares one asks the same. None binds to nothing."""
+    asked = (question.prompt, question.context)
+    return (*asked, question.choices), None if question.answer is None else (*asked, question.answer)
+
+
+def _same(keys: Iterable[Sequence[Any]]) -> list[NDArray[np.int64]]:
+    return [_numbered(one) for one in keys]
+
+
+def _numbered(keys: Sequence[Any]) -> NDArray[np.int64]:
+    """Number equal keys alike, in the order in which they come; each None gets a number of its own."""
+    known: dict[Any, int] = {}
+    return np.array([known.setdefault(object() if key is None else key, len(known)) for key in keys], np.int64)
+
+
+def _connected(count: int, *groups: NDArray[np.int64], pairs: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Component of each item, as int64; items are connected if they share a number in a group, or are a pair."""
+    rows = [np.arange(count)] * len(groups)
+    columns, nodes = [], count
+    for group in groups:
+        columns.append(group + nodes)
+        nodes += int(group.max(initial=-1)) + 1
+    if pairs is not None:
+        rows.append(pairs[:, 0])
+        columns.append(pairs[:, 1])
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    graph = sp.coo_array((np.ones(len(row), bool), (row, column)), shape=(nodes, nodes))
+    return np.unique(connected_components(graph, directed=False)[1][:count], return_inverse=True)[1]
+
+
+def _counts(
+    equal: NDArray[np.int64], cluster: NDArray[np.int32], kinds: NDArray[np.object_], spread: NDArray[np.bool_]
+) -> RepeatCounts:
+    return RepeatCounts(
+        items=len(cluster),
+        clusters=len(np.unique(cluster)),
+        in_clusters=int((kinds != None).sum()),  # noqa: E711 - element by element
+        equal=int((kinds == "equal").sum()),
+        given=int((kinds == "given").sum()),
+        near=int((kinds == "near").sum()),
+        prompts=len(np.unique(equal)),
+        across=len(np.unique(equal[spread])),
+    )
+
+
+def _sentence(counts: RepeatCounts) -> str:
+    """``150 items are 66 different questions in 60 clusters; each cluster counts once as evidence``."""
+    different = f"{plural(counts.items, 'item')} are {plural(counts.prompts, 'different question')}"
+    if counts.prompts == counts.items:
+        bound = f"{plural(counts.items, 'item')} are in {plural(counts.clusters, 'cluster')}"
+    elif counts.prompts == counts.clusters:
+        bound = f"{different} ({counts.repeated:,} repeat another)"
+    else:
+        bound = f"{different} in {plural(counts.clusters, 'cluster')}"
+    return f"{bound}; counted once each as evidence"

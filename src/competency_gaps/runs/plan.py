@@ -24,7 +24,10 @@ _PRECISIONS = (f"{HARNESS}/precision.json", "garak/settings.json")
 # These do not change the rows or scores on disk: tables are made from them again at every run.
 # batch_tokens is free too: who runs out of memory lowers it and goes on; it moves rows by rounding only
 # (but for sampled answers, where a batch shares its random numbers).
-_FREE = ("out", "metrics", "evidence", "reference", "paper", "batch_tokens", "judge", "keep_token_activations")
+_FREE = (
+    *("out", "metrics", "evidence", "near_repeats", "reference", "paper", "batch_tokens", "judge"),
+    "keep_token_activations",
+)
 
 
 def claim(

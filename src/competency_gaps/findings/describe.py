@@ -1,0 +1,187 @@
+"""What a finding's items are: a feature that tells them apart and that carries the difference in score by itself.
+
+A candidate must (a) be more frequent among the finding's items than among others of the same benchmarks
+(:func:`~competency_gaps.findings.features.log_odds`), and (b) items with it must score differently from those without
+it, within benchmark and stratum. (b) is chosen on one half of the clusters and tested on the other, over many
+splits. The figures that are then shown come from all items.
+
+Candidates are kept as *scope and feature*: a feature within one benchmark, or within all benchmarks of the finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from competency_gaps.evidence import block_sums, permutation_tails
+from competency_gaps.findings.features import Candidates, log_odds
+
+APART = 2.5
+"""Least z-score of the log-odds of a candidate [ours]."""
+PER_SCOPE = 10
+"""Candidates of each scope: those with the largest log-odds."""
+SCOPE_SHARE = 0.1
+"""Part of a finding's weight that a benchmark must hold to be a scope."""
+MOST_SCOPES = 4
+CHOSEN = 3
+"""Candidates that the first half passes on to the second, whose p-values are multiplied by as much (Bonferroni)."""
+CONFIRMED = 0.05
+"""p-value at or below which a description is shown."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A feature within a scope."""
+
+    code: str
+    scope: tuple[int, ...]
+    """Numbers of benchmarks."""
+    units: np.ndarray
+    """int64: units of the scope, ascending."""
+    values: np.ndarray
+    """float64 of the shape of ``units``, in [0, 1]: part of the unit's items that have the feature."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """A feature that holds."""
+
+    candidate: Candidate
+    p_value: float
+    """Of held-out halves, for all candidates and splits: see :func:`describe`."""
+
+
+def shortlist(
+    weights: np.ndarray, benchmark: np.ndarray, features: Mapping[tuple[int, ...], Candidates]
+) -> list[Candidate]:
+    """Choose the features that tell a finding's units from the others of the same benchmarks; no score is looked at.
+
+    Parameters
+    ----------
+    weights : ndarray of float of shape (K,)
+        The finding's weight in each unit, >= 0.
+    benchmark : ndarray of int of shape (K,)
+    features
+        By scope, the candidates over the scope's units (ascending).
+    """
+    positive = weights[weights > 0]
+    if not len(positive):
+        return []
+    # A unit with the weight of the strongest tenth belongs to the finding entirely.
+    inside = np.clip(weights / np.quantile(positive, 0.9), 0.0, 1.0)
+    found = []
+    for scope, own in features.items():
+        units = np.flatnonzero(np.isin(benchmark, scope))
+        z = log_odds(inside[units], _others(inside[units], benchmark[units]), own.values)
+        order = np.argsort(-z, kind="stable")[:PER_SCOPE]
+        found += [Candidate(own.codes[i], scope, units, own.values[:, i]) for i in order if z[i] >= APART]
+    return found
+
+
+def _others(inside: np.ndarray, benchmark: np.ndarray) -> np.ndarray:
+    """Weights of the units outside, which make up the same mix of benchmarks as those inside."""
+    outside = 1 - inside
+    _, place = np.unique(benchmark, return_inverse=True)
+    own, rest = np.bincount(place, inside), np.bincount(place, outside)
+    factor = np.divide(own, rest, out=np.zeros(len(own)), where=rest > 0)
+    largest = factor.max(initial=0.0)
+    return np.asarray(outside * (factor / largest if largest > 0 else factor)[place])
+
+
+def scopes_of(weights: np.ndarray, benchmark: np.ndarray) -> list[tuple[int, ...]]:
+    """Benchmarks in which a finding can be described: each that holds much of it, and all of these together."""
+    numbers, place = np.unique(benchmark, return_inverse=True)
+    share = np.bincount(place, weights) / max(float(weights.sum()), 1e-300)
+    order = [i for i in np.argsort(-share, kind="stable")[:MOST_SCOPES] if share[i] >= SCOPE_SHARE]
+    single: list[tuple[int, ...]] = [(int(numbers[i]),) for i in order]
+    return [tuple(sorted(one[0] for one in single)), *single] if len(single) > 1 else single
+
+
+def describe(
+    shortlists: Sequence[list[Candidate]],
+    weak: Sequence[bool],
+    outcome: np.ndarray,
+    block: np.ndarray,
+    halves: Sequence[np.ndarray],
+    least_gap: float = 0.0,
+) -> list[Description | None]:
+    """Find the feature, if any, that carries each finding's difference in score on held-out units.
+
+    On each split, the ``CHOSEN`` candidates with the smallest p-values on the first half are tested on the second; the
+    others get 1. A candidate's p-value is twice the median over the splits, at most 1: valid however the splits
+    depend on one another, and corrected for the choice (Meinshausen, Meier and Buehlmann, "p-Values for
+    High-Dimensional Regression", JASA 104 (2009)). p-values are one-sided, in the finding's direction: outcomes
+    permuted within blocks, as of every gap.
+
+    Parameters
+    ----------
+    shortlists
+        Of each finding.
+    weak
+        Of each finding, whether its items score lower; else higher.
+    outcome : ndarray of float of shape (K,)
+    block : ndarray of int of shape (K,)
+    halves
+        Of each split, the units of the first half: bool of shape (K,).
+    least_gap
+        As of :func:`~competency_gaps.evidence.permutation_tails`.
+    """
+    every = [(i, one) for i, own in enumerate(shortlists) for one in own]
+    if not every or not len(halves):
+        return [None] * len(shortlists)
+    owner = np.array([i for i, _ in every])
+    lower = np.array([weak[i] for i in owner])
+    rows = _rows([one for _, one in every], len(outcome))
+    p_values = np.ones((len(halves), len(every)))
+    for split, half in enumerate(halves):
+        first = _p_values(rows, lower, outcome, block, half, least_gap)
+        chosen = np.concatenate([_smallest(first, np.flatnonzero(owner == i)) for i in np.unique(owner)])
+        if len(chosen):
+            second = _p_values(rows[chosen], lower[chosen], outcome, block, ~half, least_gap)
+            p_values[split, chosen] = np.minimum(1.0, CHOSEN * second)
+    final = np.minimum(1.0, 2 * np.median(p_values, axis=0))
+    found: list[Description | None] = []
+    for i in range(len(shortlists)):
+        own = [
+            j
+            for j in np.flatnonzero(owner == i)
+            if final[j] <= CONFIRMED and _consistent(every[j][1], outcome, weak[i])
+        ]
+        best = min(own, key=lambda j: final[j], default=None)
+        found.append(None if best is None else Description(every[best][1], float(final[best])))
+    return found
+
+
+def _rows(found: Sequence[Candidate], units: int) -> sp.csr_array:
+    parts = [(one.units[one.values > 0], one.values[one.values > 0]) for one in found]
+    indptr = np.cumsum([0, *(len(where) for where, _ in parts)])
+    data = (np.concatenate([v for _, v in parts]), np.concatenate([w for w, _ in parts]), indptr)
+    return sp.csr_array(data, shape=(len(parts), units))
+
+
+def _p_values(
+    rows: sp.csr_array, lower: np.ndarray, outcome: np.ndarray, block: np.ndarray, half: np.ndarray, least_gap: float
+) -> np.ndarray:
+    """One-sided p-values on some units; 1 where nothing varies."""
+    kept = np.flatnonzero(half)
+    _, own = np.unique(block[kept], return_inverse=True)
+    sums = block_sums(sp.csr_array(rows[:, kept]), outcome[kept], own, int(own.max(initial=-1)) + 1)
+    tails = permutation_tails(sums, least_gap)
+    return np.nan_to_num(np.where(lower, tails.low, tails.high), nan=1.0)
+
+
+def _smallest(p_values: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """The candidates that the first half chooses: in the finding's direction at least."""
+    order = own[np.argsort(p_values[own], kind="stable")][:CHOSEN]
+    return np.asarray(order[p_values[order] < 0.5], np.int64)
+
+
+def _consistent(one: Candidate, outcome: np.ndarray, weak: bool) -> bool:
+    """Whether plain mean outcomes differ in the same direction: what is shown must not contradict what was tested."""
+    having, values = one.values, outcome[one.units]
+    mean = having @ values / having.sum()
+    rest = (1 - having) @ values / (1 - having).sum()
+    return bool(mean < rest) if weak else bool(mean > rest)

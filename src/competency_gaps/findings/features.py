@@ -1,0 +1,116 @@
+"""Features of items: which of them a set of items has, as numbers between 0 and 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from competency_gaps.findings.attributes import Attributes
+
+RARE = 0.04
+"""Least part of the units that a candidate, and what lacks it, must hold [ours]."""
+FEWEST = 8
+"""Least number of units of both."""
+FAMILIES = ("answer.", "number.", "option.", "group:", "covariate.", "prompt.")
+"""Starts of codes, in the order in which equal features are preferred."""
+CUTS = (0.25, 0.5, 0.75)
+"""Quantiles at which numbers are cut into features."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Features that could describe some of K units."""
+
+    codes: list[str]
+    values: np.ndarray
+    """float64 of shape (K, features), in [0, 1]: part of each unit's items that have the feature."""
+
+
+def has_feature(code: str, attributes: Sequence[Attributes]) -> np.ndarray:
+    """Which items have a feature: bool of shape (items,)."""
+    for ending in (".above", ".to"):
+        name, found, value = code.partition(f"{ending}:")
+        if found:
+            numbers = np.array([one.numbers.get(name, np.nan) for one in attributes])
+            return numbers > float(value) if ending == ".above" else numbers <= float(value)
+    return np.array([code in one.flags or code in one.values for one in attributes], bool)
+
+
+def candidates(attributes: Sequence[Attributes], unit: np.ndarray, units: int) -> Candidates:
+    """Form the features that are neither rare nor nearly everywhere, each once.
+
+    Features that the same items have are one: the plainest counts (:func:`_preference`).
+
+    Parameters
+    ----------
+    attributes
+        Of the items.
+    unit : ndarray of int of shape (items,)
+        Each item's unit, from 0 to ``units - 1``; every unit has an item.
+    """
+    least = max(FEWEST, RARE * units)
+    columns: dict[bytes, tuple[str, np.ndarray]] = {}
+    size = np.bincount(unit, minlength=units)
+    for code, items in sorted(_found(attributes, least), key=lambda one: _preference(one[0])):
+        values = np.bincount(unit[items], minlength=units) / size
+        if min(values.sum(), units - values.sum()) >= least:
+            columns.setdefault(np.round(values, 6).tobytes(), (code, values))
+    found = list(columns.values())
+    matrix = np.stack([values for _, values in found], axis=1) if found else np.zeros((units, 0))
+    return Candidates([code for code, _ in found], matrix)
+
+
+def _found(attributes: Sequence[Attributes], least: float) -> list[tuple[str, np.ndarray]]:
+    """Codes that could be frequent enough, with the items that have them."""
+    places: dict[str, list[int]] = {}
+    for i, one in enumerate(attributes):
+        for code in (*one.flags, *one.values):
+            places.setdefault(code, []).append(i)
+    found = [(code, np.array(rows)) for code, rows in places.items() if len(rows) >= least]
+    for name in {name for one in attributes for name in one.numbers}:
+        values = np.array([one.numbers.get(name, np.nan) for one in attributes])
+        for edge in np.unique(np.nanquantile(values, CUTS, method="lower")):
+            cut = f"{edge:.0f}" if edge == round(edge) else f"{edge:.6g}"
+            found.append((f"{name}.above:{cut}", np.flatnonzero(values > float(cut))))
+            found.append((f"{name}.to:{cut}", np.flatnonzero(values <= float(cut))))
+    return found
+
+
+def _preference(code: str) -> tuple[bool, int, str]:
+    """Flags before thresholds, single words and answers, whose meaning is narrower; then as in ``FAMILIES``."""
+    narrow = ".above:" in code or ".to:" in code or code.startswith(("prompt.word:", "answer.value:"))
+    return narrow, next(i for i, start in enumerate(FAMILIES) if code.startswith(start)), code
+
+
+def log_odds(inside: np.ndarray, outside: np.ndarray, features: np.ndarray, prior: float = 10.0) -> np.ndarray:
+    """How far features tell one set of units from another: log-odds with a Dirichlet prior, over their error.
+
+    Monroe, Colaresi and Quinn, "Fightin' Words", Political Analysis 16 (2008), equations 16 and 22, with presence in
+    place of counts: a word that an item repeats counts once. The prior is the frequency in both sets together, as if
+    ``prior`` units had shown it.
+
+    Parameters
+    ----------
+    inside, outside : ndarray of float of shape (K,)
+        Weights of the units in each set, >= 0, in units.
+    features : ndarray of float of shape (K, F)
+        In [0, 1].
+
+    Returns
+    -------
+    ndarray of float64 of shape (F,)
+        z-scores; positive: more frequent inside.
+    """
+    total = inside.sum() + outside.sum()
+    if not total:
+        return np.zeros(features.shape[1])
+    share = ((inside + outside) @ features + 0.5) / (total + 1)
+    delta, variance = np.zeros(features.shape[1]), np.zeros(features.shape[1])
+    for sign, weights in ((1, inside), (-1, outside)):
+        present = weights @ features + prior * share
+        absent = weights.sum() + prior - present
+        delta += sign * np.log(present / absent)
+        variance += 1 / present + 1 / absent
+    return np.asarray(delta / np.sqrt(variance))

@@ -10,11 +10,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-import scipy.sparse as sp
-from report_helpers import FLOOR, FORMS, NAMES, THINGS, WORDS, drawn_activations, drawn_items, made_manifest
-
-from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence import suite_evidence
+from report_helpers import (
+    FORMS,
+    NAMES,
+    THINGS,
+    WORDS,
+    drawn_activations,
+    drawn_items,
+    evidence_columns,
+    made_findings,
+    made_manifest,
+)
 
 
 @dataclass
@@ -28,6 +34,7 @@ class FakeRun:
     concepts: pl.DataFrame
     concept_benchmarks: pl.DataFrame
     overlap: pl.DataFrame
+    findings: pl.DataFrame
     cas: np.ndarray = field(repr=False)
 
     def concept_items(self, concept, *, benchmark=None, order="strongest", limit=3):
@@ -42,7 +49,9 @@ class FakeRun:
         if order != "strongest":
             frame = frame.filter(pl.col("score").is_not_null())
         keys = {"best": ["score", "cas"], "worst": ["score", "cas"], "strongest": ["cas"]}[order]
-        frame = frame.sort(keys, descending=[order != "worst", True][: len(keys)]).head(limit)
+        frame = frame.sort(keys, descending=[order != "worst", True][: len(keys)])
+        frame = frame.with_columns(repeats=pl.len().over("cluster"))
+        frame = frame.unique("cluster", keep="first", maintain_order=True).head(limit)
         rows = []
         for row in frame.iter_rows(named=True):
             own = row["text"].find(row["prompt"]) if row["text"] else None
@@ -71,6 +80,8 @@ class FakeRun:
             "peak_end",
             "own_start",
             "own_end",
+            "cluster",
+            "repeats",
         ]
         return (
             pl.DataFrame(rows, schema_overrides={"score": pl.Float64, "response": pl.String}).select(wanted)
@@ -123,7 +134,7 @@ def synthetic_run(path=Path("runs/smollm2-135m"), *, n_concepts=160, benchmarks=
                     "chi_bench": chi,
                     "chi_model": _nulls(model),
                     "support": (w > 0).sum(0),
-                    **_evidence(w, s, np.zeros(len(s))),
+                    **evidence_columns(w, s, np.zeros(len(s), int)),
                     "share": chi / chi.sum(),
                     "lift": _nulls(np.log2(np.where(chi > 0, chi, np.nan))),
                     "coverage_status": pl.Series(status.tolist(), dtype=pl.String),
@@ -143,6 +154,7 @@ def synthetic_run(path=Path("runs/smollm2-135m"), *, n_concepts=160, benchmarks=
         concepts,
         pl.concat(rows),
         _overlap(names, coverage, covered),
+        made_findings(items, concepts, cas),
         cas,
     )
 
@@ -170,26 +182,6 @@ def _benchmark_table(items, names, covered, alive):
     return pl.DataFrame(rows)
 
 
-def _evidence(cas, scores, numbers, eligible=None):
-    """The package's own evidence, as columns; few items, so that a floor of 5 tests some concepts."""
-    one = suite_evidence(
-        sp.csr_array(cas), scores, numbers, config=EvidenceConfig(min_n_eff=FLOOR, q=0.2), eligible=eligible
-    )
-    return {
-        "n_eff": one.n_eff,
-        "chi_model_low": _nulls(one.low),
-        "chi_model_high": _nulls(one.high),
-        "gap": _nulls(one.gap),
-        "gap_low": _nulls(one.gap_low),
-        "gap_high": _nulls(one.gap_high),
-        "p_value": _nulls(one.p_value),
-        "q_value": _nulls(one.q_value),
-        "drawn": one.drawn,
-        "performance_status": pl.Series(one.status.tolist(), dtype=pl.String),
-        "leader": pl.Series([int(c) if c >= 0 else None for c in one.leader], dtype=pl.Int32),
-    }
-
-
 def _concept_table(rng, cas, scores, numbers, coverage, performance, alive):
     n = cas.shape[1]
     labels = [FORMS[i % len(FORMS)].format(THINGS[(i * 7) % len(THINGS)]) for i in range(n)]
@@ -215,7 +207,7 @@ def _concept_table(rng, cas, scores, numbers, coverage, performance, alive):
             "chi_model": _nulls(model),
             "n_benchmarks": defined.sum(0).astype(np.int32),
             "support": (cas > 0).sum(0),
-            **_evidence(cas, scores, numbers, alive & ~np.any(list(flags.values()), axis=0)),
+            **evidence_columns(cas, scores, numbers, alive & ~np.any(list(flags.values()), axis=0)),
             "lift": _nulls(np.log2(np.where(chi > 0, chi, np.nan))),
             "chance_seen": np.full(n, 0.5),
         },

@@ -89,7 +89,15 @@ def hostile(run):
         concepts=run.concepts.with_columns(label=pl.lit(long), peak_token=pl.lit(EVIL)),
         manifest=manifest,
     )
-    places = {"cas": 1.0, "ncas": 0.5, "peak_start": 50_000, "peak_end": 50_003, "own_start": 0, "own_end": len(long)}
+    places = {
+        "repeats": 3,
+        "cas": 1.0,
+        "ncas": 0.5,
+        "peak_start": 50_000,
+        "peak_end": 50_003,
+        "own_start": 0,
+        "own_end": len(long),
+    }
     some = (
         changed.items.filter(pl.col("excluded").is_null())
         .head(2)
@@ -216,7 +224,7 @@ def test_the_summary_says_the_findings(run):
     print_summary(run, console, top=3)
     text = console.file.getvalue()
     for words in (
-        "Where is SmolLM2-135M weak",
+        "SmolLM2-135M: mean score",
         "Weak concepts",
         "calendar",
         "excluded: the span is empty",

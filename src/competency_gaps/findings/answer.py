@@ -39,7 +39,8 @@ class Answer:
     trust: tuple[Statement, ...]
     """What failed and therefore comes first: ``gate``, ``robustness``; empty where nothing did."""
     findings: tuple[Statement, ...]
-    """At most :data:`MOST`, weak ones first; a single one of code ``no_finding`` where nothing stands out."""
+    """At most :data:`MOST`, weak ones first; a single one of code ``no_finding`` where nothing stands out; empty where
+    no item is scored."""
     benchmarks: tuple[BenchmarkAnswer, ...]
     """The lowest score first, unscored ones last."""
     scope: tuple[Statement, ...]
@@ -130,6 +131,8 @@ def finding_statement(row: Mapping[str, Any]) -> Statement:
 
 
 def _findings(run: AnsweredRun) -> tuple[Statement, ...]:
+    if run.items.filter(pl.col("excluded").is_null())["score"].drop_nulls().is_empty():
+        return ()
     if run.findings.height:
         return tuple(finding_statement(row) for row in chosen(run.findings).iter_rows(named=True))
     return (_nothing(run),)

@@ -258,8 +258,8 @@ def _unseen(findings: pl.DataFrame) -> Statement | None:
     good, bad = int((holds == True).sum()), int((holds == False).sum())  # noqa: E712
     open_ = findings.height - good - bad
     text = f"{good} of {plural(findings.height, 'finding')} hold on items that they were not found on"
-    text += f", {bad} do not" if bad else ""
-    text += f", {open_} cannot be told" if open_ else ""
+    text += f", {bad} {'does' if bad == 1 else 'do'} not" if bad else ""
+    text += f", for {open_} it cannot be told" if open_ else ""
     numbers = {"hold": good, "fail": bad, "open": open_}
     return Statement("unseen", text + ".", "bad" if bad else "good" if good else "open", numbers=numbers)
 
@@ -281,8 +281,8 @@ def _vanished(run: AnsweredRun) -> Statement | None:
     among = alike(run.manifest["evidence"])
     if not count or not among:
         return None
-    what = "concept stands out among all items but does" if count == 1 else "concepts stand out among all items but do"
-    text = f"{count:,} {what} not {among}: the difference is not theirs."
+    what = "concept stands" if count == 1 else "concepts stand"
+    text = f"{count:,} {what} out among all items but not {among}, and {'is' if count == 1 else 'are'} not counted."
     return Statement("vanished", text, numbers={"concepts": count})
 
 

@@ -22,6 +22,8 @@ from competency_gaps.text import (
     visible,
 )
 
+VANISHES = "vanishes"
+"""Written in the place of a verdict: the plain gap is real, and the net one is not."""
 TEXT_LIMIT = 40
 """Characters of a free text in a column; a longer one is cut with a count."""
 
@@ -47,6 +49,8 @@ class Column:
     def cell(self, row: Mapping[str, Any]) -> str:
         """Write a row's value, with its interval where it has one."""
         value = row[self.key]
+        if self.key == "performance_status" and row.get("vanishes"):
+            return VANISHES
         if value is None or not self.interval or row.get(f"{self.key}_low") is None:
             return self.show(value)
         return f"{self.show(value)} [{self.show(row[f'{self.key}_low'])}, {self.show(row[f'{self.key}_high'])}]"
@@ -80,10 +84,17 @@ PERFORMANCE = Column(
 GAP = Column(
     "gap",
     "gap",
-    "Adjusted gap: weighted mean over all items of the score less its benchmark's mean, with its interval; "
-    "negative = weaker than its benchmarks",
+    "Net gap: weighted mean, over the items where the concept is active, of the score less the mean of its stratum "
+    "(items of the same benchmark that are alike in length, or in what the run was told to compare by), with its "
+    "interval; negative = weaker",
     signed,
     interval=True,
+)
+PLAIN_GAP = Column(
+    "plain_gap",
+    "plain gap",
+    "The same against the mean of the benchmark, whatever the items' length; the verdict is about the net gap",
+    signed,
 )
 THEME_GAP = replace(GAP, show=partial(signed, digits=3))
 """A theme's gap is the average of many concepts': small, so two decimals would write what is weak as 0.00."""
@@ -96,13 +107,20 @@ Q_VALUE = Column(
 PERFORMANCE_STATUS = Column(
     "performance_status",
     "verdict",
-    "weak or strong: the gap is real at the run's false-discovery rate; typical: no such evidence; insufficient: too "
-    "small an n_eff to test; untested: flagged, missing, or scores that do not vary",
+    "weak or strong: the net gap is larger than the run's least gap, at its false-discovery rate; negligible: real, "
+    "but smaller; vanishes: the plain gap is real, but vanishes among items alike in length; typical: no such "
+    "evidence; insufficient: too small an n_eff to test; untested: flagged, missing, or scores that do not vary",
     _status,
     words=True,
 )
 SUPPORT = Column("support", "support", "Items in which the concept is active, out of all kept", integer)
-N_EFF = Column("n_eff", "n_eff", "Effective sample size: how many equally weighted items the average is worth", tenths)
+N_EFF = Column(
+    "n_eff",
+    "n_eff",
+    "Effective sample size: how many equally weighted, different items the average is worth; repeats of one item count "
+    "once",
+    tenths,
+)
 N_BENCHMARKS = Column("n_benchmarks", "benchmarks", "Benchmarks in which χ model is defined", integer)
 LIFT = Column(
     "lift", "lift", "log₂ of the concept's share of activation here over its share in the reference text", signed, True
@@ -135,19 +153,34 @@ FOLLOWERS = Column(
     integer,
 )
 
-EVIDENCE = (GAP, Q_VALUE, PERFORMANCE_STATUS, FOLLOWERS)
+EVIDENCE = (GAP, PLAIN_GAP, Q_VALUE, PERFORMANCE_STATUS, FOLLOWERS)
 CONCEPT = (PERFORMANCE, *EVIDENCE, SUPPORT, N_EFF, COVERAGE, LIFT, N_BENCHMARKS)
 PER_BENCHMARK = (PERFORMANCE, *EVIDENCE, SUPPORT, N_EFF, COVERAGE, LIFT, STATUS)
 MISSING = (DENSITY, CHANCE)
 # In a terminal: the most important first, because a narrow one has no room for the last.
-LISTED = (GAP, PERFORMANCE_STATUS, N_EFF, PERFORMANCE, Q_VALUE, SUPPORT, COVERAGE, LIFT, N_BENCHMARKS)
-LEADERS = (GAP, N_EFF, FOLLOWERS, PERFORMANCE, Q_VALUE, SUPPORT, COVERAGE, LIFT, N_BENCHMARKS)
+LISTED = (GAP, PERFORMANCE_STATUS, N_EFF, PERFORMANCE, PLAIN_GAP, Q_VALUE, SUPPORT, COVERAGE, LIFT, N_BENCHMARKS)
+LEADERS = (GAP, N_EFF, FOLLOWERS, PERFORMANCE, PLAIN_GAP, Q_VALUE, SUPPORT, COVERAGE, LIFT, N_BENCHMARKS)
 LEAST_COVERED = (COVERAGE, LIFT, SUPPORT)
-ONE_BENCHMARK = (GAP, N_EFF, PERFORMANCE, Q_VALUE, PERFORMANCE_STATUS, SUPPORT, COVERAGE, LIFT, STATUS, FOLLOWERS)
+ONE_BENCHMARK = (
+    GAP,
+    N_EFF,
+    PERFORMANCE,
+    PLAIN_GAP,
+    Q_VALUE,
+    PERFORMANCE_STATUS,
+    SUPPORT,
+    COVERAGE,
+    LIFT,
+    STATUS,
+    FOLLOWERS,
+)
 
 _KNOWN = {column.key: column for column in (*CONCEPT, STATUS, *MISSING)}
 _SHOWN: dict[str, Callable[[Any], str]] = {
     "p_value": _probability,
+    "plain_q": _probability,
+    "detectable": decimal,
+    "design_effect": decimal,
     "gap_low": signed,
     "gap_high": signed,
     "chi_model_low": decimal,

@@ -223,6 +223,8 @@ class Example:
     """Null: unscored."""
     saliency: float
     """nCAS, 0 (absent) to 1."""
+    repeats: int
+    """Items like it (it among them) in which the concept is active; only this one is shown."""
 
 
 @dataclass(frozen=True)
@@ -255,6 +257,7 @@ def examples_of(run: RunView, concept: int, order: Order, limit: int) -> list[Ex
             answer=None if row["answer"] is None else shorten(row["answer"], ANSWER_LIMIT),
             score=row["score"],
             saliency=row["ncas"],
+            repeats=row["repeats"],
         )
         for row in rows.iter_rows(named=True)
     ]

@@ -43,6 +43,10 @@ class RunView(Protocol):
         """One row per pair of benchmarks."""
 
     @property
+    def findings(self) -> pl.DataFrame:
+        """One row per finding, weak ones first, with ``feature_words`` and ``sentence``."""
+
+    @property
     def themes(self) -> pl.DataFrame | None:
         """One row per concept: theme, subtheme, x, y (null: in none); None without a dictionary's themes."""
 

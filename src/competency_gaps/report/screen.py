@@ -8,20 +8,18 @@ import polars as pl
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from competency_gaps.report import columns, findings, headline, page
+from competency_gaps.findings.answer import Answer, answer
+from competency_gaps.report import answer_view, columns, findings
 from competency_gaps.report.listing import Listing
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.tables import concept_table, plain
 from competency_gaps.report.theme_tables import MOST_SUBTHEMES, theme_view, themes_view
-from competency_gaps.report.themes import Themes, asked_theme, read_run_themes, theme_name
-from competency_gaps.text import integer, percent, plural, shorten
-
-_NAME = 80
-"""Characters of a name in a sentence."""
+from competency_gaps.report.themes import Themes, asked_theme
+from competency_gaps.text import integer, plural
 
 
 def print_overview(run: RunView, console: Console, *, lines: int, limit: int | None = None) -> None:
-    """Print a run's findings in a few sentences, and the weak concepts that lead a group.
+    """Print what a run says: its findings, its benchmarks by score, what they lack, and how far to trust it.
 
     Parameters
     ----------
@@ -30,28 +28,60 @@ def print_overview(run: RunView, console: Console, *, lines: int, limit: int | N
     lines : int
         Lines of a screen, which the output fills at most; a single row is shown in any case.
     limit : int, optional
-        Rows of the table, however many lines they take; None: as many as the screen has room for.
+        Findings, however many lines they take; None: as many as the screen has room for.
     """
-    view = headline.overview(run)
-    ranked = findings.ranking(run.concepts, run.manifest["evidence"])
-    sentences = _sentences(run, view, ranked)
-    scored = view.mean_score is not None
-    if scored:
-        title, frame = "Weak concepts, one for each group that shares its items", ranked.weak_leaders
+    given = answer(run)
+    if given.opening.numbers["mean_score"] is None:
+        _print_coverage(run, given, console, lines, limit)
+        return
+    found = answer_view.in_order(run.findings)
+    first = answer_view.head(given)
+
+    def make(count: int, tail: list[RenderableType]) -> Group:
+        parts: list[RenderableType] = [*first, Text()]
+        if found.height:
+            parts.append(answer_view.findings_list(found.head(count)))
+        else:
+            parts += [answer_view.statement(one) for one in given.findings]
+        left = found.height - count
+        hidden = f"{plural(left, 'finding')} more: --limit {found.height}. " if left > 0 else ""
+        more = f"{hidden}One with its items: --finding N. " if found.height else "All that were tested: --sort gap. "
+        return Group(*parts, *tail, Text(f"{more}Tables: --summary.", style="dim"))
+
+    count = found.height if limit is None else min(limit, found.height)
+    if limit is None:
+        tail = _tail(make, answer_view.tails(given), min(len(given.findings), found.height), console, lines)
+        count = rows_that_fit(lambda number: make(number, tail), found.height, console, lines)
     else:
-        title, frame = "Least covered concepts", findings.least_covered(run.concepts, run.concepts.height)
-    shown = columns.LEADERS if scored else columns.LEAST_COVERED
-    more = "Strong ones: --sort=-gap. All tables: --summary." if scored else "All tables: --summary."
+        tail = answer_view.tails(given)[0]
+    console.print(make(count, tail))
+
+
+def _tail(
+    make: Callable[[int, list[RenderableType]], Group],
+    tails: list[list[RenderableType]],
+    least: int,
+    console: Console,
+    lines: int,
+) -> list[RenderableType]:
+    """Choose the longest of several endings that leaves room for the findings of the answer."""
+    for tail in tails:
+        if len(console.render_lines(make(least, tail))) <= lines:
+            return tail
+    return tails[-1]
+
+
+def _print_coverage(run: RunView, given: Answer, console: Console, lines: int, limit: int | None) -> None:
+    """Print what a run without scores has to say: which concepts its items hardly exercise."""
+    frame = findings.least_covered(run.concepts, run.concepts.height)
 
     def make(count: int) -> Group:
-        parts: list[RenderableType] = [*sentences, Text(), Text(title, style="bold")]
+        parts: list[RenderableType] = [*answer_view.head(given), *map(answer_view.statement, given.scope), Text()]
+        parts += [Text("Least covered concepts", style="bold")]
+        parts.append(concept_table(frame.head(count), columns.LEAST_COVERED, width=console.width))
         left = frame.height - count
-        if frame.height:
-            parts.append(concept_table(frame.head(count), shown, width=console.width))
-        else:
-            parts.append(Text("none; all that were tested: --sort gap", style="dim"))
-        hidden = f"{plural(left, 'group' if scored else 'concept')} more: --limit {frame.height}. " if left > 0 else ""
-        return Group(*parts, Text(hidden + more, style="dim"))
+        hidden = f"{plural(left, 'concept')} more: --limit {frame.height}. " if left > 0 else ""
+        return Group(*parts, Text(f"{hidden}All tables: --summary.", style="dim"))
 
     _print(make, frame.height, console, lines, limit)
 
@@ -147,29 +177,3 @@ def rows_that_fit(make: Callable[[int], RenderableType], total: int, console: Co
         else:
             high = middle - 1
     return low
-
-
-def _sentences(run: RunView, view: headline.Overview, ranked: findings.Ranking) -> list[Text]:
-    """The answer in a few short sentences, each on a line of its own."""
-    items = f"{view.scored:,} of {plural(view.items, 'item')} in {plural(view.benchmarks, 'benchmark')}"
-    if view.mean_score is None:
-        sentences = [f"{view.model}: no item is scored, so this run speaks of coverage only."]
-    else:
-        sentences = [f"{view.model}: mean score {percent(view.mean_score, 1)} on {items}.", _verdicts(ranked)]
-        themes = read_run_themes(run)
-        if themes is not None and themes.weak.height:
-            first = shorten(theme_name(themes.weak.row(0, named=True)), _NAME)
-            sentences.append(f"{themes.weak.height} of {plural(themes.tested, 'theme')} are weak, above all “{first}”.")
-    if view.reference:
-        sentences.append(f"{view.missing:,} of {view.alive:,} alive concepts are missing in every benchmark.")
-    warning = page.gate_warning(run.manifest)
-    return [*map(plain, sentences), *([] if warning is None else [plain(warning, "bold dark_orange")])]
-
-
-def _verdicts(ranked: findings.Ranking) -> str:
-    if not ranked.tested.height:
-        return f"No concept could be tested for being weak: none has an n_eff of {ranked.floor:g} and scores that vary."
-    weak, strong = ranked.weak.height, ranked.strong.height
-    groups = f" (in {plural(ranked.weak_leaders.height, 'group')})" if weak else ""
-    others = f" (in {plural(ranked.strong_leaders.height, 'group')})" if strong else ""
-    return f"{weak:,} of {ranked.tested.height:,} tested concepts are weak{groups}, {strong:,} strong{others}."

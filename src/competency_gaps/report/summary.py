@@ -1,4 +1,4 @@
-"""The same findings in a terminal."""
+"""All tables of a run, and one concept, in a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.errors import UserError
-from competency_gaps.report import columns, findings, headline, judged, labels, page
+from competency_gaps.findings.answer import Answer, answer
+from competency_gaps.report import answer_view, columns, findings, judged, labels
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.tables import Cells, concept_table, fitted_table, plain, quantities
 from competency_gaps.report.theme_tables import short_table
@@ -30,7 +31,7 @@ STATUS_STYLES = {
 
 
 def print_summary(run: RunView, console: Console, *, top: int = 8) -> None:
-    """Print a run's findings, its benchmarks and the ends of the rankings.
+    """Print what a run says, its benchmarks and the ends of the rankings.
 
     Parameters
     ----------
@@ -39,13 +40,9 @@ def print_summary(run: RunView, console: Console, *, top: int = 8) -> None:
     top : int
         Concepts per table.
     """
-    view = headline.overview(run)
+    given = answer(run)
     ranked = findings.ranking(run.concepts, run.manifest["evidence"])
-    question = plain(headline.question(view), "bold")
-    console.print(Panel(Group(question, Text(), _headline(run, view, ranked)), padding=(1, 2)))
-    warning = page.gate_warning(run.manifest)
-    if warning is not None:
-        console.print(plain(warning, "bold dark_orange"))
+    console.print(Panel(_answer(run, given), padding=(1, 2)))
     themes = read_run_themes(run)
     if themes is not None:
         console.print(short_table(themes, console.width))
@@ -80,17 +77,19 @@ def _titled(title: str, table: RenderableType) -> Group:
     return Group(Text(), Text(title, style="bold"), table)
 
 
-def _headline(run: RunView, view: headline.Overview, ranked: findings.Ranking) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(justify="right", no_wrap=True)
-    grid.add_column()
-    for finding in headline.findings(run, view, ranked):
-        grid.add_row(plain(finding.number, TONES[finding.tone]), plain(finding.sentence))
-    return grid
+def _answer(run: RunView, given: Answer) -> Group:
+    """The whole answer: every finding, and every statement."""
+    parts: list[RenderableType] = [*answer_view.head(given), Text()]
+    if run.findings.height:
+        parts.append(answer_view.findings_list(answer_view.in_order(run.findings), whole=True))
+    else:
+        parts += [answer_view.statement(one) for one in given.findings]
+    rest = (*given.notes, *given.scope, *given.confidence)
+    return Group(*parts, Text(), *(answer_view.statement(one) for one in rest))
 
 
 def _benchmarks(run: RunView) -> Table:
-    rows = run.benchmarks.to_dicts()
+    rows = run.benchmarks.sort("mean_score", "benchmark", nulls_last=True).to_dicts()
     missing = (f"{row['missing']:,} of {row['alive']:,} {percent(row['missing'], row['alive']):>4}" for row in rows)
     figures = {
         "items": [integer(row["items"]) for row in rows],
@@ -203,7 +202,8 @@ def _example(one: findings.Example) -> Group:
     score = Text("unscored", style="dim")
     if one.score is not None:
         score = Text(f"score {decimal(one.score)}", style=TONES["strong" if one.score >= 0.5 else "weak"])
-    where = plain(f"  {shorten(one.benchmark, 40)} · {one.item_id} · saliency {decimal(one.saliency)}", "dim")
+    times = f" · {integer(one.repeats)} items like it" if one.repeats > 1 else ""
+    where = plain(f"  {shorten(one.benchmark, 40)} · {one.item_id} · saliency {decimal(one.saliency)}{times}", "dim")
     cut = one.excerpt
     text = Text.assemble(
         (f"[{integer(cut.cut_before)} characters cut] … " if cut.cut_before else "", "dim"),

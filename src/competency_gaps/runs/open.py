@@ -131,7 +131,7 @@ class Run:
     def concept_items(
         self, concept: int, *, benchmark: str | None = None, order: Order = "strongest", limit: int = 5
     ) -> pl.DataFrame:
-        """Items in which a concept is active.
+        """Items in which a concept is active, one of each cluster of repeats.
 
         Parameters
         ----------
@@ -143,7 +143,9 @@ class Run:
         -------
         polars.DataFrame
             benchmark, item_id, text, response, answer, score, cas, ncas (saliency in [0, 1]), peak_start and
-            peak_end (character range of the peak token in ``text``), own_start and own_end (of the item's own text).
+            peak_end (character range of the peak token in ``text``), own_start and own_end (of the item's own text),
+            cluster, repeats (items of its cluster in which the concept is active, at least 1; of those with a score
+            where the order is by score).
 
         Raises
         ------
@@ -156,7 +158,7 @@ class Run:
         column = self.by_concept.column(concept)
         tau = self.concepts["tau"][concept]
         table = self.items[column.item].select(
-            "benchmark", "item_id", "text", "response", "answer", "score", "own_start", "own_end"
+            "benchmark", "item_id", "text", "response", "answer", "score", "own_start", "own_end", "cluster"
         )
         table = table.with_columns(
             pl.Series("cas", column.cas, dtype=pl.Float32),
@@ -167,9 +169,12 @@ class Run:
         if benchmark is not None:
             table = table.filter(pl.col("benchmark") == benchmark)
         if order == "strongest":
-            return table.sort(["cas", "item_id"], descending=[True, False]).head(limit)
-        scored = table.filter(pl.col("score").is_not_null())
-        return scored.sort(["score", "cas", "item_id"], descending=[order == "best", True, False]).head(limit)
+            ordered = table.sort(["cas", "item_id"], descending=[True, False])
+        else:
+            scored = table.filter(pl.col("score").is_not_null())
+            ordered = scored.sort(["score", "cas", "item_id"], descending=[order == "best", True, False])
+        counted = ordered.with_columns(repeats=pl.len().over("cluster").cast(pl.Int32))
+        return counted.unique("cluster", keep="first", maintain_order=True).head(limit)
 
     def find_concepts(self, words: str) -> pl.DataFrame:
         """Find the concepts whose labels have all of some words, in any order and regardless of case.

@@ -1,0 +1,86 @@
+"""The answer of a run in a terminal: what failed, findings, scores, scope, how far to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from competency_gaps.findings import sentence, short
+from competency_gaps.findings.answer import Answer, chosen
+from competency_gaps.findings.answer_parts import BenchmarkAnswer, Statement
+from competency_gaps.report.tables import plain
+from competency_gaps.text import percent, shorten
+
+TONES = {"weak": "dark_orange", "strong": "dodger_blue2", "bad": "bold dark_orange", "": "bold"}
+LONGEST = 150
+"""Characters of a finding's sentence in a list; a longer one gives way to its short form."""
+MOST = 400
+"""Characters of a sentence anywhere."""
+LOWEST, HIGHEST = 5, 2
+"""Benchmarks at either end that are named where there are more than a few."""
+UNSEEN = {True: "holds on unseen items", False: "does not hold on unseen items", None: "unseen items cannot tell"}
+
+
+def head(given: Answer) -> list[RenderableType]:
+    """Lay out what comes first: the model with its score, and what failed."""
+    return [plain(given.opening.text, "bold"), *(plain(one.text, TONES["bad"]) for one in given.trust)]
+
+
+def in_order(findings: pl.DataFrame) -> pl.DataFrame:
+    """Order findings as they are listed: those of the answer first, then the others."""
+    first = chosen(findings)
+    return pl.concat([first, findings.filter(~pl.col("finding").is_in(first["finding"].to_list()))])
+
+
+def findings_list(findings: pl.DataFrame, *, whole: bool = False) -> Table:
+    """Lay out findings, in the order given: number, verdict, and what it says; ``whole`` keeps long sentences."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(justify="right", no_wrap=True, style="dim")
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for row in findings.iter_rows(named=True):
+        verdict = Text(row["verdict"], style=TONES[row["verdict"]])
+        grid.add_row(
+            str(row["finding"]), verdict, Text.assemble(plain(_said(row, whole)), (f" · {_unseen(row)}", "dim"))
+        )
+    return grid
+
+
+def _said(row: dict[str, Any], whole: bool) -> str:
+    said = sentence(row)
+    return shorten(said, MOST) if whole or len(said) <= LONGEST else short(row)
+
+
+def _unseen(row: dict[str, Any]) -> str:
+    return UNSEEN[row["holds"]]
+
+
+def scores(benchmarks: Sequence[BenchmarkAnswer]) -> str:
+    """Name the benchmarks with their scores, the lowest first; of many only both ends."""
+    known = [one for one in benchmarks if one.mean_score is not None]
+    words = [f"{shorten(one.benchmark, 40)} {percent(one.mean_score or 0.0, 1)}" for one in known]
+    left = len(words) - LOWEST - HIGHEST
+    if left > 1:
+        words = [*words[:LOWEST], f"({left} between)", *words[-HIGHEST:]]
+    return f"Scores: {', '.join(words)}."
+
+
+def tails(given: Answer) -> list[list[RenderableType]]:
+    """Lay out what follows the findings, at full length and then shorter and shorter, for screens of any height."""
+    lines = [] if given.opening.numbers["mean_score"] is None else [plain(scores(given.benchmarks))]
+
+    def with_(notes: int, scope: int, confidence: int) -> list[RenderableType]:
+        first = (*given.notes[:notes], *given.scope[:scope], *given.confidence[:confidence])
+        return [Text(), *lines, *map(statement, first)]
+
+    return [with_(3, 3, 5), with_(2, 1, 4), with_(1, 1, 2), with_(1, 0, 1), with_(0, 0, 0), []]
+
+
+def statement(one: Statement) -> Text:
+    """Write a statement; what failed stands out, what is only counted is dim."""
+    return plain(one.text, "dark_orange" if one.tone == "bad" else "dim" if one.code == "counted" else "")

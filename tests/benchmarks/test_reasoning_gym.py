@@ -134,7 +134,7 @@ class Others:
 folder = package_folder()
 sys.meta_path[sys.meta_path.index(PathFinder)] = Others
 answers = {
-    family: generate._answer(family=family, difficulty={}, seed=0, size=3, folder=folder)
+    family: generate._answer(family=family, difficulty={}, seed=0, size=3, distinct=None, folder=folder)
     for family in json.loads(sys.argv[1])
 }
 print()  # a family prints
@@ -200,6 +200,56 @@ def test_options_of_a_family():
         assert all(abs(int(choice) - gold) <= 1100 for choice in item.choices)
         assert gold == total(item.prompt)
         assert item.policy == "choice"
+
+
+def plain(text):
+    return " ".join(text.split()).casefold()
+
+
+def test_tasks_are_distinct_and_go_on_where_the_draw_ended():
+    family = {"family": "chain_sum", "difficulty": {"min_terms": 2, "max_terms": 2, "max_digits": 1}}
+    drawn = load(**family, size=300, distinct=None).items
+    firsts = {}
+    for item in drawn:
+        firsts.setdefault(plain(item.prompt), item)
+    assert len(drawn) == 300 and 100 < len(firsts) < 190
+    # A hundred distinct tasks are the first hundred of the longer draw, whose numbers they keep.
+    some = load(**family, size=100)
+    assert [(i.id, i.prompt) for i in some.items] == [(i.id, i.prompt) for i in list(firsts.values())[:100]]
+    assert some.left_out == ()
+    # There are 200 sums and differences of two digits: some more than half as many cannot be had.
+    benchmark = load(**family, size=250)
+    made = {plain(item.prompt) for item in benchmark.items}
+    assert len(made) == len(benchmark.items) <= 200
+    (short,) = benchmark.left_out
+    assert short.reason.startswith(f"the family has only {len(made)} tasks with distinct questions")
+    assert f"so {250 - len(made)} of the 250 asked for were not made" in short.reason
+
+
+def test_a_sentence_is_shuffled_only_once_if_answers_are_distinct():
+    difficulty = {"min_words_in_sentence": 3, "max_words_in_sentence": 6}
+    shuffles, sentences = (
+        load("sentence_reordering", size=100, difficulty=difficulty, distinct=kind).items
+        for kind in ("question", "answer")
+    )
+    assert len({plain(item.prompt) for item in shuffles}) == 100 > len({plain(item.answer) for item in shuffles})
+    assert len({plain(item.answer) for item in sentences}) == len(sentences) == 100
+
+
+def test_near_numbers_give_the_rank_of_the_gold_away_to_no_rule():
+    golds = [str(number) for number in range(100, 500)]
+    made = make_options(golds, options=4, rule="near_numbers", seed=1, wrong=lambda task, text: True)
+    ranks = Counter(sorted(map(int, one.choices)).index(int(one.choices[one.answer])) for one in made)
+    assert ranks == dict.fromkeys(range(4), 100)
+    # Nor does the sign, where negative answers occur.
+    mixed = make_options(
+        [str(number - 3) for number in range(7)] * 40,
+        options=4,
+        rule="near_numbers",
+        seed=1,
+        wrong=lambda task, text: True,
+    )
+    assert any(int(one.choices[one.answer]) >= 0 and any(choice[0] == "-" for choice in one.choices) for one in mixed)
 
 
 def test_labels_are_all_answers_of_the_family():

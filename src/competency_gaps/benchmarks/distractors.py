@@ -48,7 +48,9 @@ def make_options(
     rule
         ``answers``: other tasks' answers, nearest in form (letters and digits taken together) and length
         first; ``similar_answers``: other tasks' answers, most alike letter by letter first;
-        ``near_numbers``: numbers a few last-digit units away, written as the gold is;
+        ``near_numbers``: numbers a few last-digit units away, written as the gold is; so many of them smaller that
+        in every block of ``options`` successive tasks the gold takes each rank once (a gold that has too few numbers
+        below it takes the highest rank that it can, as options are negative only where some gold is);
         ``labels``: drawn from all different answers of the tasks.
     wrong
         Whether a text is a wrong answer to the task of an index: equivalent answers must not be options.
@@ -60,11 +62,13 @@ def make_options(
     """
     pool = sorted(set(golds))
     positions = _positions(len(golds), options, random.Random(f"{seed} positions"))
+    ranks = _positions(len(golds), options, random.Random(f"{seed} ranks"))
+    negative = any(gold.strip().startswith("-") for gold in golds)
     result: list[Options | str] = []
     for index, gold in enumerate(golds):
         rng = random.Random(f"{seed} {index}")
         if rule == "near_numbers":
-            candidates: Iterable[str] = _near_numbers(gold, rng)
+            candidates: Iterable[str] = _near_numbers(gold, ranks[index], negative, rng)
         elif rule == "labels":
             candidates = rng.sample(pool, len(pool))
         elif rule == "similar_answers":
@@ -123,7 +127,8 @@ def _form(text: str) -> str:
     return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", text))
 
 
-def _near_numbers(gold: str, rng: random.Random) -> Iterator[str]:
+def _near_numbers(gold: str, below: int, negative: bool, rng: random.Random) -> Iterator[str]:
+    """First ``below`` smaller numbers, then larger ones; without the ranks, the gold would mostly be a middle one."""
     text = gold.strip()
     if not _NUMBER.fullmatch(text):
         return
@@ -131,13 +136,10 @@ def _near_numbers(gold: str, rng: random.Random) -> Iterator[str]:
     value = Decimal(text.replace(",", ""))
     unit = Decimal(1).scaleb(-decimals)
     separator = "," if "," in text else ""
-    steps = [sign * step for step in _STEPS for sign in (1, -1)]
-    rng.shuffle(steps)
+    smaller, larger = (rng.sample(_STEPS, len(_STEPS)) for _ in range(2))
+    steps = [-step for step in smaller if negative or value - step * unit >= 0][:below] + larger
     for step in [*steps, *range(max(_STEPS) + 1, max(_STEPS) + 1000)]:
-        near = value + step * unit
-        # A sign that no gold of this size has would give the distractor away.
-        if value < 0 or near >= 0:
-            yield f"{near:{separator}.{decimals}f}"
+        yield f"{value + step * unit:{separator}.{decimals}f}"
 
 
 def _shortage(gold: str, rule: Rule, found: int, options: int) -> str:

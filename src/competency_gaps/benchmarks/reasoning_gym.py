@@ -23,6 +23,8 @@ from competency_gaps.progress import Progress
 Entry = dict[str, Any]
 """What a family makes: ``{"question", "answer", "metadata"}``."""
 
+_DISTINCT = {"question": "questions", "answer": "answers"}
+
 _VERIFIER_FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, SyntaxError, TypeError, ValueError)
 """What the families' verifiers raise on answers of a form that they did not foresee."""
 
@@ -31,7 +33,9 @@ def read_reasoning_gym(source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
     """Generate a family's tasks as items.
 
     Open items are scored by the policy ``verifier``; with ``options``, items are scored by ``choice``.
-    Tasks whose verifier refuses their own answer, and tasks without enough wrong options, are left out.
+    Tasks are distinct as ``source.distinct`` says: a repeat is replaced by the next task that the family draws. Where
+    it has too few, a line among what was left out says how many. Tasks whose verifier refuses their own answer, and
+    tasks without enough wrong options, are left out.
 
     Raises
     ------
@@ -127,7 +131,7 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
 
     What cannot be handed over is left out, with the reason.
     """
-    wanted = {"family": source.family, "difficulty": source.difficulty, "seed": source.seed, "size": source.size}
+    wanted = source.model_dump(include={"family", "difficulty", "seed", "size", "distinct"})
     wanted["folder"] = package_folder()
     done = subprocess.run(
         [sys.executable, "-P", generate.__file__],
@@ -145,8 +149,16 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
             f"reasoning_gym: the family {source.family!r} cannot make {source.size} tasks of the difficulty "
             f"{source.difficulty} ({answer['fault']}). Change the difficulty or the size."
         )
-    made = list(enumerate(answer["entries"]))
+    made = answer["entries"]
     left_out = [LeftOut(f"{source.family}, task {i}", one["left_out"]) for i, one in made if "left_out" in one]
+    if len(made) < source.size:
+        left_out.append(
+            LeftOut(
+                source.family,
+                f"the family has only {len(made):,} tasks with distinct {_DISTINCT[source.distinct]} at this difficulty, "
+                f"so {source.size - len(made):,} of the {source.size:,} asked for were not made",
+            )
+        )
     return [(i, unpack(one["entry"])) for i, one in made if "entry" in one], left_out
 
 

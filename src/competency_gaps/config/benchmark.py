@@ -17,7 +17,8 @@ class FileSource(Config):
     kind: Literal["file"] = "file"
     path: Path
     fields: dict[str, str] = {}
-    """Our field -> the file's column, where they differ, e.g. ``{prompt: question, answer: gold}``."""
+    """Our field -> the file's column, where they differ, e.g. ``{prompt: question, answer: gold, cluster: passage,
+    covariates.difficulty: p_wrong}``."""
 
 
 class HubSource(Config):
@@ -52,6 +53,10 @@ class ReasoningGymSource(Config):
     size: Annotated[int, Field(gt=0)] = 200
     difficulty: dict[str, Any] = {}
     """Keyword arguments of the family's configuration."""
+    distinct: Literal["question", "answer"] | None = "question"
+    """``question``: no two tasks ask the same; a repeat is replaced by the next task that the family draws. ``answer``:
+    nor have two the same answer, for families whose answer is a text, as the words of one sentence can be shuffled in
+    many ways. null: the first ``size`` tasks as they are drawn, with repeats."""
     options: Annotated[int, Field(ge=2)] | None = None
     """Make a multiple-choice item of each task, with this many options; null leaves it open."""
     distractors: Literal["answers", "similar_answers", "near_numbers", "labels"] = "answers"
@@ -97,7 +102,8 @@ class LogSource(Config):
     scorer: str | None = None
     """Which of Inspect's scorers; null: the first."""
     fields: dict[str, str] = {}
-    """With ``format: table``: our field -> the file's column."""
+    """Our field -> the log's column: with ``format: table`` any field, with lm-eval, Inspect and HELM ``cluster``,
+    ``group`` and ``covariates.NAME``, found in an item's document (metadata, instance) or else in its record."""
 
 
 class TaskSource(Config):

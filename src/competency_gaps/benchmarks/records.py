@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from competency_gaps.benchmarks.epochs import ItemCollector
+from competency_gaps.benchmarks.further import further_fields
 from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport, is_whole
 from competency_gaps.benchmarks.options import gold_index, without_options
 from competency_gaps.benchmarks.rows import Record, Row, parsed, parsed_texts
@@ -31,6 +32,8 @@ FIELDS = (
     "labels",
     "answer",
     "group",
+    "cluster",
+    "covariates",
     "policy",
     "metric",
     "pair",
@@ -70,7 +73,7 @@ def gather(
         The source in words, for messages.
     fields
         Our field -> the source's column. Dots reach inside (``answers.text``, also through lists), several
-        columns with commas make a list (``option1, option2``), ``metadata.KEY`` fills the metadata.
+        columns with commas make a list (``option1, option2``), ``metadata.KEY`` and ``covariates.KEY`` fill these.
     policy
         The benchmark's policy; null takes each record's.
 
@@ -127,7 +130,7 @@ def check_fields(fields: Mapping[str, str]) -> None:
         With the nearest known field.
     """
     for ours in fields:
-        if ours not in FIELDS and not ours.startswith(("metadata.", "pair.")):
+        if ours not in FIELDS and not ours.startswith(("metadata.", "pair.", "covariates.")):
             known = ", ".join(FIELDS)
             raise UserError(f"fields: {ours!r} is no field of an item; known are {known}.{nearest(ours, FIELDS)}")
 
@@ -171,11 +174,11 @@ def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str
         messages=messages,
         choices=tuple(choices) if choices else None,
         answer=answer,
-        group=row.text("group"),
         policy=policy or named,
         score=row.get("score"),
         response=_response(row, closing),
         metadata=_metadata(row),
+        **further_fields(row),
     )
     return check_item(item, record.where)
 
@@ -297,6 +300,6 @@ def _metadata(row: Row) -> dict[str, Any]:
         head, _, key = ours.partition(".")
         if key and head == "metadata":
             result[key] = row.get(ours)
-        elif key:
+        elif key and head == "pair":
             result["pair"] = {**result.get("pair", {}), key: row.get(ours)}
     return result

@@ -33,7 +33,7 @@ def inspect_log(
         str | None, typer.Option("--format", help="Tool that wrote the log; detected by default.")
     ] = None,
     field: Annotated[
-        list[str] | None, typer.Option(help="Table: OURS=COLUMN, e.g. prompt=question; may be repeated.")
+        list[str] | None, typer.Option(help="OURS=COLUMN, e.g. prompt=question or cluster=passage; may be repeated.")
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,

@@ -58,7 +58,7 @@ def run(
     scorer: Annotated[str | None, typer.Option(help="Of Inspect's logs and tasks: which scorer.")] = None,
     format_: Annotated[str | None, typer.Option("--format", help="Of logs: whose; found out if left out.")] = None,
     field: Annotated[
-        list[str] | None, typer.Option(help="Of tables: OURS=COLUMN, e.g. prompt=question; may be repeated.")
+        list[str] | None, typer.Option(help="Of tables and logs: OURS=COLUMN, e.g. prompt=question; may be repeated.")
     ] = None,
     span: Annotated[str | None, typer.Option(help="question, prompt, prompt+bos, response or all.")] = None,
     limit: Annotated[int | None, typer.Option(help="Items per benchmark, at an even stride.")] = None,

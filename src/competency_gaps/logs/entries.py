@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from competency_gaps.benchmarks.further import is_further
 from competency_gaps.errors import UserError
 from competency_gaps.logs.detect import FORMATS, find_parts
 
 _ONLY = {"filter": ("lm_eval",), "scorer": ("inspect",)}
 """Options that one format alone has."""
+_TABLES = (".csv", ".tsv")
+"""Files of these are tables, whatever is mapped."""
 
 
 def log_entries(
@@ -29,7 +32,8 @@ def log_entries(
     logs
         ``PATH`` or ``NAME=PATH``; a folder stands for every benchmark in it.
     fields
-        ``OURS=COLUMN`` for tables.
+        ``OURS=COLUMN``. For logs of lm-eval, Inspect and HELM: cluster, group and covariates; any other field makes
+        the log a table.
 
     Raises
     ------
@@ -37,9 +41,10 @@ def log_entries(
         If nothing can be read at a path, or an option fits none of the logs.
     """
     mapping = _mapping(fields)
-    if mapping and format_ not in (None, "table"):
-        raise UserError(f"--field is for tables, but --format is {format_!r}. Leave one of them out.")
-    if mapping:
+    others = [ours for ours in mapping if not is_further(ours)]
+    if others and format_ not in (None, "table"):
+        raise UserError(f"--field {others[0]}=... is for tables, but --format is {format_!r}. Leave one of them out.")
+    if others:
         format_ = "table"
     if format_ not in (None, "table", *FORMATS):
         raise UserError(f"--format {format_!r} is not known; there are {', '.join([*FORMATS, 'table'])}.")
@@ -55,13 +60,15 @@ def _entries(
     text: str, format_: str | None, mapping: Mapping[str, str], options: Mapping[str, str | None]
 ) -> list[dict[str, Any]]:
     name, path = named_path(text)
-    if format_ == "table":
+    if format_ == "table" or (mapping and format_ is None and path.suffix in _TABLES):
         source: dict[str, Any] = {"kind": "log", "path": str(path), "format": "table", "fields": dict(mapping)}
         return [{"name": name or path.stem, "source": {**source, **_given(options, "table")}}]
     parts = find_parts(path, format_)
     entries = []
     for part in parts:
         source = {"kind": "log", "path": str(path), "format": part.format, **_given(options, part.format)}
+        if mapping:
+            source["fields"] = dict(mapping)
         if len(parts) > 1:
             source["benchmark"] = part.benchmark
         called = part.benchmark if name is None else name if len(parts) == 1 else f"{name}:{part.benchmark}"

@@ -7,6 +7,7 @@ Runs that ask for every option by itself, for the likelihood of a text, or that 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from competency_gaps.benchmarks.item import Item
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
 from competency_gaps.logs.chat import Prompted, prompted
+from competency_gaps.logs.further import mapped
 from competency_gaps.logs.lines import files_under, json_file, score_in_unit
 from competency_gaps.logs.options import chosen_metric, refuse_options
 from competency_gaps.logs.part import NONE, LogEntry, LogPart
@@ -119,7 +121,8 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
         if item.score is None:
             tally.unscored_because("no statistic of this name, or no number")
         other_examples += any(one.asked[:-1] != asked[0].asked[:-1] for one in asked)
-        yield tally.item(item, asked[0].asked.way, records=len(asked))
+        further = mapped(source, f"{STATE}, instance {item.id}", asked[0].request["instance"], asked[0].request)
+        yield tally.item(replace(item, **further), asked[0].asked.way, records=len(asked))
     if other_examples:
         tally.warn(
             f"{plural(other_examples, 'item')} asked with other examples in each trial: the score is the mean over "

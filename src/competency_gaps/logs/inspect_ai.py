@@ -17,6 +17,7 @@ from typing import Any
 from competency_gaps.benchmarks.item import Item, LeftOut
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
+from competency_gaps.logs.further import mapped
 from competency_gaps.logs.inspect_ai_files import Unreadable, read_head, samples
 from competency_gaps.logs.inspect_ai_sample import Asked, Judged, Scores, asked
 from competency_gaps.logs.lines import files_under
@@ -91,7 +92,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     reading = _Reading(head, Tally(part), source)
     for sample in samples(path):
         reading.tally.records += 1
-        reason = sample.fault or reading.add(sample.value)
+        reason = sample.fault or reading.add(sample.value, sample.where)
         if reason is not None:
             yield reading.tally.drop(sample.where, reason)
     if reading.tally.records == 0:
@@ -116,6 +117,8 @@ class _Epoch:
     """Its prompt may not be complete."""
     target: Any
     uuid: str | None
+    further: dict[str, Any]
+    """Mapped fields of the item."""
 
 
 @dataclass
@@ -146,7 +149,7 @@ class _Reading:
             tuple(name for name in named if isinstance(name, str)),
         )
 
-    def add(self, sample: Mapping[str, Any]) -> str | None:
+    def add(self, sample: Mapping[str, Any], where: str) -> str | None:
         """Take a sample; gives the reason if it can be no item."""
         if sample.get("id") is None:
             return "the sample has no id"
@@ -164,7 +167,8 @@ class _Reading:
         self.notes.update(question.notes)
         failed = bool(sample.get("error"))
         judged = self.scores.judged(sample)
-        known.append(_Epoch(number, question, judged, None, failed, sample.get("target"), sample.get("uuid")))
+        further = mapped(self.source, where, mapping(sample.get("metadata")), sample)
+        known.append(_Epoch(number, question, judged, None, failed, sample.get("target"), sample.get("uuid"), further))
         return None
 
     def _name(self, wanted: str) -> str:
@@ -220,6 +224,7 @@ class _Reading:
                 "metric": self.scores.metric,
                 **({"uuid": uuids} if uuids else {}),
             },
+            **first.further,
         )
 
     def report(self) -> LogEntry:

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from competency_gaps.benchmarks.item import Item
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.logs.further import mapped
 from competency_gaps.logs.lines import Number, json_lines, score_in_unit
 from competency_gaps.logs.lm_eval_files import Task, read_task_file, sample_files
 from competency_gaps.logs.lm_eval_metric import choose_metric
 from competency_gaps.logs.lm_eval_prompt import Asked, asked
 from competency_gaps.logs.lm_eval_response import answer_of, chosen, options_of
 from competency_gaps.logs.part import LogEntry, LogPart
+from competency_gaps.logs.shapes import mapping
 from competency_gaps.logs.tally import Tally
 
 _GROUPS = ("category", "subject", "topic")
@@ -60,7 +63,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     task = read_task_file(part.files[0], str(part.details["task"]), part.stamp)
     metric = choose_metric(part.files[0], task, source.metric)
     tally = Tally(part, metric=metric.name, filter=source.filter, available={"metric": metric.available})
-    reader = _Reader(task, metric.name, tally)
+    reader = _Reader(task, metric.name, tally, source)
     filters: Counter[str] = Counter()
     for line in json_lines(part.files[0]):
         tally.records += 1
@@ -88,10 +91,11 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 class _Reader:
     """What is kept from record to record of one file."""
 
-    def __init__(self, task: Task, metric: str | None, tally: Tally) -> None:
+    def __init__(self, task: Task, metric: str | None, tally: Tally, source: LogSource) -> None:
         self.task = task
         self.metric = metric
         self.tally = tally
+        self.source = source
         self._seen: set[str] = set()
         self._sum = 0.0
 
@@ -111,7 +115,8 @@ class _Reader:
         if score.value is None and self.metric is not None:
             self.tally.unscored_because(str(score.reason))
         self._sum += score.value or 0.0
-        return self.tally.item(self._item(record, number, found, score), found.way)
+        further = mapped(self.source, where, mapping(record.get("doc")), record)
+        return self.tally.item(replace(self._item(record, number, found, score), **further), found.way)
 
     def _score(self, record: dict[str, Any], where: str) -> Number:
         if self.metric is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.logs.detect import find_parts, reader
+from competency_gaps.logs.further import refuse_fields
 from competency_gaps.logs.part import LogEntry, LogPart
 
 
@@ -19,7 +20,7 @@ def read_log(source: LogSource) -> Iterator[LogEntry]:
     ------
     UserError
         If nothing can be read there, several benchmarks lie there and none is named, the name is not there, or a
-        metric, filter or scorer is not there.
+        metric, filter, scorer or column is not there.
     """
     if source.format == "table":
         from competency_gaps.logs.table import read_table
@@ -27,6 +28,7 @@ def read_log(source: LogSource) -> Iterator[LogEntry]:
         yield from read_table(source)
         return
     part = _chosen(_parts(source.path.expanduser(), source.format), source)
+    refuse_fields(source, part)
     yield from reader(part.format).read(part, source)
 
 

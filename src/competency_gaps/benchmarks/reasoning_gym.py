@@ -23,8 +23,6 @@ from competency_gaps.progress import Progress
 Entry = dict[str, Any]
 """What a family makes: ``{"question", "answer", "metadata"}``."""
 
-_DISTINCT = {"question": "questions", "answer": "answers"}
-
 _VERIFIER_FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, SyntaxError, TypeError, ValueError)
 """What the families' verifiers raise on answers of a form that they did not foresee."""
 
@@ -155,8 +153,8 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
         left_out.append(
             LeftOut(
                 source.family,
-                f"the family has only {len(made):,} tasks with distinct {_DISTINCT[source.distinct]} at this difficulty, "
-                f"so {source.size - len(made):,} of the {source.size:,} asked for were not made",
+                f"the family has only {len(made):,} tasks with distinct {source.distinct}s at this "
+                f"difficulty, so {source.size - len(made):,} of the {source.size:,} asked for were not made",
             )
         )
     return [(i, unpack(one["entry"])) for i, one in made if "entry" in one], left_out

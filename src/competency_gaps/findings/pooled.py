@@ -1,0 +1,98 @@
+"""The groups that findings are made of, and the pooled evidence of each: a group is weighed as a concept is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from competency_gaps.config import EvidenceConfig
+from competency_gaps.evidence import Evidence, ItemSample, evidence
+from competency_gaps.findings.table import Verdict
+from competency_gaps.metrics.saliency import saliency
+
+LEAST_WEIGHT = 0.1
+"""Weight below which an item does not belong to a group: a quarter of what the leader gives at a typical activation."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A leader with its followers."""
+
+    verdict: Verdict
+    concepts: tuple[int, ...]
+    """The leader first, then by p-value."""
+
+    @property
+    def leader(self) -> int:
+        """The concept that leads."""
+        return self.concepts[0]
+
+
+def groups_of(concepts: pl.DataFrame) -> list[Group]:
+    """The groups in a run's table of concepts: weak ones first."""
+    led = concepts.filter(pl.col("performance_status").is_in(["weak", "strong"]) & pl.col("leader").is_not_null())
+    found = []
+    for (verdict, leader), part in led.sort("p_value", "concept").group_by(
+        "performance_status", "leader", maintain_order=True
+    ):
+        others = [one for one in part["concept"].to_list() if one != leader]
+        found.append(Group(verdict, (leader, *others)))
+    return sorted(found, key=lambda one: (one.verdict != "weak", one.leader))
+
+
+def group_weights(sample: ItemSample, groups: Sequence[Group], tau: np.ndarray) -> sp.csr_array:
+    """Weigh every item for every group.
+
+    ``W(x) = nCAS(leader, x) + sum over followers of r(c) * nCAS(c, x)``: saliencies in [0, 1] make concepts comparable
+    where CAS does not, and ``r(c)``, the correlation of a follower's saliency with the leader's within benchmarks (not
+    below 0), keeps those that hardly go with it from thinning out the group. Weights below ``LEAST_WEIGHT`` are 0.
+
+    Parameters
+    ----------
+    tau : ndarray of float of shape (concepts,)
+        Typical CAS of each concept; NaN where it is never active.
+
+    Returns
+    -------
+    csr_array of float64 of shape (groups, items)
+    """
+    rows = []
+    for group in groups:
+        concepts = np.array(group.concepts)
+        own = sp.csr_array(sample.rows(concepts), dtype=np.float64)
+        own.data = saliency(own.data, np.repeat(tau[concepts], np.diff(own.indptr)))
+        weights = np.asarray(_likeness(own, sample.benchmark) @ own)
+        rows.append(sp.csr_array(np.where(weights >= LEAST_WEIGHT, weights, 0.0)[None, :]))
+    return sp.csr_array(sp.vstack(rows, format="csr")) if rows else sp.csr_array((0, len(sample.scores)))
+
+
+def _likeness(rows: sp.csr_array, benchmark: np.ndarray) -> np.ndarray:
+    """Correlation of each row with the first within benchmarks, at least 0; 1 for the first."""
+    _, place = np.unique(benchmark, return_inverse=True)
+    count = np.bincount(place)
+    join = sp.csr_array((np.ones(len(place)), (np.arange(len(place)), place)), shape=(len(place), len(count)))
+    sums = np.asarray((rows @ join).todense())
+    lead = rows[[0]].toarray()[0]
+    product = rows @ lead - (sums * sums[0] / count).sum(axis=1)
+    scatter = np.asarray(rows.power(2).sum(axis=1)).ravel() - (sums**2 / count).sum(axis=1)
+    size = np.sqrt(np.maximum(scatter * scatter[0], 0.0))
+    found = np.divide(product, size, out=np.zeros(rows.shape[0]), where=size > 1e-12)
+    found[0] = 1.0
+    return np.asarray(np.maximum(found, 0.0))
+
+
+def as_sample(sample: ItemSample, weights: sp.csr_array) -> ItemSample:
+    """The sample in which each group stands as a concept."""
+    return replace(sample, rows=lambda asked: sp.csr_array(weights[asked]), concepts=int(weights.shape[0]))
+
+
+def pooled_evidence(sample: ItemSample, weights: sp.csr_array, config: EvidenceConfig) -> Evidence:
+    """The evidence of every group, as a concept's; q-values are over the groups.
+
+    All groups are tested, whatever their effective sample: the leader of each was.
+    """
+    return evidence(as_sample(sample, weights), config.model_copy(update={"min_n_eff": 2.0}), pooled=True)

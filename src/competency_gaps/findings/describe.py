@@ -106,7 +106,6 @@ def describe(
     outcome: np.ndarray,
     block: np.ndarray,
     halves: Sequence[np.ndarray],
-    least_gap: float = 0.0,
 ) -> list[Description | None]:
     """Find the feature, if any, that carries each finding's difference in score on held-out units.
 
@@ -127,8 +126,6 @@ def describe(
     block : ndarray of int of shape (K,)
     halves
         Of each split, the units of the first half: bool of shape (K,).
-    least_gap
-        As of :func:`~competency_gaps.evidence.permutation_tails`.
     """
     every = [(i, one) for i, own in enumerate(shortlists) for one in own]
     if not every or not len(halves):
@@ -138,10 +135,10 @@ def describe(
     rows = _rows([one for _, one in every], len(outcome))
     p_values = np.ones((len(halves), len(every)))
     for split, half in enumerate(halves):
-        first = _p_values(rows, lower, outcome, block, half, least_gap)
+        first = _p_values(rows, lower, outcome, block, half)
         chosen = np.concatenate([_smallest(first, np.flatnonzero(owner == i)) for i in np.unique(owner)])
         if len(chosen):
-            second = _p_values(rows[chosen], lower[chosen], outcome, block, ~half, least_gap)
+            second = _p_values(rows[chosen], lower[chosen], outcome, block, ~half)
             p_values[split, chosen] = np.minimum(1.0, CHOSEN * second)
     final = np.median(p_values, axis=0)
     found: list[Description | None] = []
@@ -164,13 +161,13 @@ def _rows(found: Sequence[Candidate], units: int) -> sp.csr_array:
 
 
 def _p_values(
-    rows: sp.csr_array, lower: np.ndarray, outcome: np.ndarray, block: np.ndarray, half: np.ndarray, least_gap: float
+    rows: sp.csr_array, lower: np.ndarray, outcome: np.ndarray, block: np.ndarray, half: np.ndarray
 ) -> np.ndarray:
     """One-sided p-values on some units; 1 where nothing varies."""
     kept = np.flatnonzero(half)
     _, own = np.unique(block[kept], return_inverse=True)
     sums = block_sums(sp.csr_array(rows[:, kept]), outcome[kept], own, int(own.max(initial=-1)) + 1)
-    tails = permutation_tails(sums, least_gap)
+    tails = permutation_tails(sums)
     return np.nan_to_num(np.where(lower, tails.low, tails.high), nan=1.0)
 
 

@@ -44,17 +44,14 @@ def groups_of(concepts: pl.DataFrame) -> list[Group]:
     return sorted(found, key=lambda one: (one.verdict != "weak", one.leader))
 
 
-def group_weights(sample: ItemSample, groups: Sequence[Group], tau: np.ndarray) -> sp.csr_array:
+def group_weights(sample: ItemSample, groups: Sequence[Group]) -> sp.csr_array:
     """Weigh every item for every group.
 
-    ``W(x) = nCAS(leader, x) + sum over followers of r(c) * nCAS(c, x)``: saliencies in [0, 1] make concepts comparable
-    where CAS does not, and ``r(c)``, the correlation of a follower's saliency with the leader's within benchmarks (not
-    below 0), keeps those that hardly go with it from thinning out the group. Weights below ``LEAST_WEIGHT`` are 0.
-
-    Parameters
-    ----------
-    tau : ndarray of float of shape (concepts,)
-        Typical CAS of each concept; NaN where it is never active.
+    ``W(x) = nCAS(leader, x) + sum over followers of r(c)^2 * nCAS(c, x)``. Saliencies make concepts comparable where
+    CAS does not; here ``tau`` is the mean of the concept's non-zero CAS over the run. ``r(c)`` is the correlation of a
+    follower's saliency with the leader's within benchmarks (0 if negative), so that a follower counts by the part of
+    its variance that it shares with the leader: one that hardly goes with it does not thin out the group. Weights
+    below ``LEAST_WEIGHT`` are 0.
 
     Returns
     -------
@@ -62,10 +59,11 @@ def group_weights(sample: ItemSample, groups: Sequence[Group], tau: np.ndarray) 
     """
     rows = []
     for group in groups:
-        concepts = np.array(group.concepts)
-        own = sp.csr_array(sample.rows(concepts), dtype=np.float64)
-        own.data = saliency(own.data, np.repeat(tau[concepts], np.diff(own.indptr)))
-        weights = np.asarray(_likeness(own, sample.benchmark) @ own)
+        own = sp.csr_array(sample.rows(np.array(group.concepts)), dtype=np.float64)
+        count = np.diff(own.indptr)
+        tau = np.asarray(own.sum(axis=1)).ravel() / np.maximum(1, count)
+        own.data = saliency(own.data, np.repeat(tau, count))
+        weights = np.asarray(_likeness(own, sample.benchmark) ** 2 @ own)
         rows.append(sp.csr_array(np.where(weights >= LEAST_WEIGHT, weights, 0.0)[None, :]))
     return sp.csr_array(sp.vstack(rows, format="csr")) if rows else sp.csr_array((0, len(sample.scores)))
 

@@ -20,6 +20,16 @@ NAMED = 2
 SHOWN_LABELS = 3
 
 
+def with_words(table: pl.DataFrame) -> pl.DataFrame:
+    """Add ``feature_words`` and ``sentence`` to rows of ``findings.parquet``."""
+    rows = table.to_dicts()
+    words = [None if row["feature"] is None else feature_words(row["feature"]) for row in rows]
+    return table.with_columns(
+        pl.Series("feature_words", words, dtype=pl.String),
+        pl.Series("sentence", [sentence(row) for row in rows], dtype=pl.String),
+    )
+
+
 def sentence(row: Mapping[str, Any]) -> str:
     """A finding as one full sentence, worst news first.
 
@@ -82,7 +92,7 @@ def _without_feature(row: Mapping[str, Any]) -> str:
     named += f" or {plural(others, 'other')} that goes with it" if others == 1 else ""
     named += f" or {plural(others, 'other')} that go with it" if others > 1 else ""
     figures = f"{_level(row['mean_score'], row['graded'])}, {_against(row)}"
-    example = f", e.g. {row['example']}" if row["example"] else ""
+    example = f", e.g. “{row['example']}”" if row["example"] else ""
     return (
         f"{_names(_main(row))}: items on which {named} is active: {figures}; no feature of their text or answers "
         f"that was tried tells what they share{example}"

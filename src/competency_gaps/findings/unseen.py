@@ -24,6 +24,8 @@ SPLITS = 20
 """Random splits, at most."""
 FEWEST = 5
 """Random splits, at least."""
+FOUND = 0.25
+"""Part of the splits in which a finding must be found again for a verdict."""
 WORK = 400_000_000
 """Concepts x units over all splits, about: a large run gets fewer splits."""
 
@@ -40,9 +42,13 @@ class Unseen:
     splits: int
     """Splits in which it was found again."""
 
-    def holds(self, *, weak: bool) -> bool | None:
-        """Whether the interval keeps to the finding's side of 0; None: it was never found again."""
-        if self.low is None or self.high is None:
+    def holds(self, tried: int, *, weak: bool) -> bool | None:
+        """Whether the interval keeps to the finding's side of 0; None: too seldom found again in ``tried`` splits.
+
+        Where the first half seldom finds it, half of the items are too few, and the splits that did are those that
+        left the other half the least.
+        """
+        if self.low is None or self.high is None or self.splits < FOUND * tried:
             return None
         return self.high < 0 if weak else self.low > 0
 

@@ -1,0 +1,241 @@
+"""From a finished run's tables to its findings: groups, pooled evidence, descriptions, unseen items, examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import scipy.sparse as sp
+
+from competency_gaps.config import EvidenceConfig
+from competency_gaps.evidence import Evidence, ItemSample, Units, units_of
+from competency_gaps.files import write_atomic
+from competency_gaps.findings.attributes import Attributes, attributes_of
+from competency_gaps.findings.describe import Description, describe, scopes_of, shortlist
+from competency_gaps.findings.differing import fold, own_part, template_of
+from competency_gaps.findings.examples import Pool, side_by_side
+from competency_gaps.findings.features import Candidates, candidates, has_feature
+from competency_gaps.findings.pooled import Group, group_weights, groups_of, pooled_evidence
+from competency_gaps.findings.sentences import with_words
+from competency_gaps.findings.table import FILE, MOST_ITEMS, empty_table, table_of
+from competency_gaps.findings.unseen import Unseen, split_halves, unseen_gaps
+from competency_gaps.text import shorten
+
+if TYPE_CHECKING:
+    from competency_gaps.runs.open import Run
+
+EXAMPLE_LIMIT = 100
+"""Characters of a finding's example."""
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What all findings of a run are made from. N items, K units, G groups."""
+
+    items: pl.DataFrame
+    concepts: pl.DataFrame
+    sample: ItemSample
+    units: Units
+    groups: list[Group]
+    weights: sp.csr_array
+    """float64 of shape (G, N)."""
+    unit_weights: np.ndarray
+    """float64 of shape (G, K): mean over each unit's items."""
+    attributes: dict[int, Attributes]
+    """By row of ``items``: of the items that take part."""
+
+
+def findings_of(run: Run) -> pl.DataFrame:
+    """Make the findings of a run.
+
+    Parameters
+    ----------
+    run
+        A run with all of its tables; labels and themes are not needed.
+
+    Returns
+    -------
+    DataFrame
+        As ``Run.findings``: the columns of :data:`~competency_gaps.findings.table.SCHEMA`, ``feature_words`` and
+        ``sentence``. Without a row where no concept is weak or strong.
+    """
+    return with_words(_table(run))
+
+
+def write_findings(run: Run) -> None:
+    """Make the findings of a run, and write ``findings.parquet`` into its folder."""
+    write_atomic(run.path / FILE, _table(run).write_parquet)
+
+
+def relabel_findings(run: Run) -> None:
+    """Put the labels of ``concepts.parquet`` on the findings that lie in a run's folder, if there are any."""
+    path = run.path / FILE
+    if path.is_file():
+        table = pl.read_parquet(path)
+        labels = pl.read_parquet(run.path / "concepts.parquet", columns=["label"])["label"]
+        write_atomic(path, table.with_columns(label=labels.gather(table["leader"])).write_parquet)
+
+
+def _table(run: Run) -> pl.DataFrame:
+    groups = groups_of(run.concepts)
+    if not groups:
+        return empty_table()
+    config = EvidenceConfig.model_validate(run.manifest["settings"]["evidence"])
+    data = _data(run, groups, config)
+    tested = run.concepts["q_value"].is_not_null().to_numpy()
+    halves = split_halves(data.units, int(tested.sum()), config.seed)
+    pooled = pooled_evidence(data.sample, data.weights, config)
+    unseen = unseen_gaps(data.sample, data.weights, groups, halves, config, tested)
+    described = _descriptions(data, halves)
+    rows = []
+    for i, group in enumerate(groups):
+        rows.append(
+            {
+                "verdict": group.verdict,
+                "leader": group.leader,
+                "label": data.concepts["label"][group.leader],
+                "concepts": list(group.concepts),
+                **_figures(pooled, i),
+                **_own_items(data, i),
+                **_described(data, described[i]),
+                **_examples(data, i, described[i]),
+                **_unseen(unseen[i], group, len(halves)),
+            }
+        )
+    return table_of(rows)
+
+
+def _data(run: Run, groups: list[Group], config: EvidenceConfig) -> _Data:
+    from competency_gaps.runs.results import item_sample
+
+    sample = item_sample(run.by_concept, run.items, config.strata)
+    units = units_of(sample)
+    weights = group_weights(sample, groups)
+    kept = np.flatnonzero(units.unit >= 0)
+    size = np.bincount(units.unit[kept], minlength=len(units.outcome))
+    unit_weights = units.rows(weights).toarray() / size
+    attributes = dict(zip(kept.tolist(), attributes_of(run.items[kept]), strict=True))
+    return _Data(run.items, run.concepts, sample, units, groups, weights, unit_weights, attributes)
+
+
+def _descriptions(data: _Data, halves: Sequence[np.ndarray]) -> list[Description | None]:
+    """The feature that describes each group's items, where one holds."""
+    kept: dict[tuple[int, ...], Candidates] = {}
+    lists = []
+    for weights in data.unit_weights:
+        scopes = scopes_of(weights, data.units.benchmark)
+        for scope in scopes:
+            if scope not in kept:
+                kept[scope] = _candidates(data, scope)
+        lists.append(shortlist(weights, data.units.benchmark, {scope: kept[scope] for scope in scopes}))
+    weak = [group.verdict == "weak" for group in data.groups]
+    return describe(lists, weak, data.units.outcome, data.units.block, halves)
+
+
+def _candidates(data: _Data, scope: tuple[int, ...]) -> Candidates:
+    rows, units = _of_scope(data, scope)
+    _, place = np.unique(units, return_inverse=True)
+    return candidates([data.attributes[row] for row in rows.tolist()], place, int(place.max(initial=-1)) + 1)
+
+
+def _of_scope(data: _Data, scope: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the items whose units lie in some benchmarks, and these units."""
+    unit = data.units.unit
+    rows = np.flatnonzero((unit >= 0) & np.isin(data.units.benchmark, scope)[unit])
+    return rows, unit[rows]
+
+
+def _figures(pooled: Evidence, i: int) -> dict[str, float | None]:
+    names = ("n_eff", "plain_gap", "gap", "gap_low", "gap_high", "p_value", "q_value", "detectable")
+    values = {name: float(getattr(pooled, name)[i]) for name in names}
+    return {name: None if np.isnan(value) else value for name, value in values.items()}
+
+
+def _own_items(data: _Data, i: int) -> dict[str, Any]:
+    """Items, weights, scores and benchmarks of a group."""
+    weights = data.weights[[i]].toarray()[0]
+    rows = np.flatnonzero((weights > 0) & (data.units.unit >= 0))
+    order = rows[np.argsort(-weights[rows], kind="stable")]
+    own = data.unit_weights[i]
+    scores = data.sample.scores[rows]
+    names = data.items["benchmark"][rows].to_numpy()
+    shares = {str(name): float(weights[rows[names == name]].sum()) for name in dict.fromkeys(names.tolist())}
+    whole = sum(shares.values())
+    return {
+        "items": len(rows),
+        "clusters": len(np.unique(data.units.unit[rows])),
+        "item_rows": order[:MOST_ITEMS].tolist(),
+        "weights": weights[order[:MOST_ITEMS]].tolist(),
+        "graded": bool((~np.isin(scores, (0.0, 1.0))).any()),
+        "mean_score": float(own @ data.units.outcome / own.sum()),
+        "benchmarks": [
+            {"benchmark": name, "items": int((names == name).sum()), "share": share / whole}
+            for name, share in sorted(shares.items(), key=lambda one: (-one[1], one[0]))
+        ],
+    }
+
+
+def _described(data: _Data, found: Description | None) -> dict[str, Any]:
+    """A description with its figures, which are over all items: the choice was on halves, and held on the others.
+
+    A cluster counts once, with the mean score of its items; one that holds items with and without the feature counts
+    on both sides.
+    """
+    if found is None:
+        return {}
+    one = found.candidate
+    rows, units = _of_scope(data, one.scope)
+    has = has_feature(one.code, [data.attributes[row] for row in rows.tolist()])
+    scores = data.sample.scores[rows]
+    sides = []
+    for side in (has, ~has):
+        _, place = np.unique(units[side], return_inverse=True)
+        means = np.bincount(place, scores[side]) / np.bincount(place)
+        sides.append((len(means), float(means.mean())))
+    names = data.items["benchmark"].unique(maintain_order=True)
+    return {
+        "feature": one.code,
+        "feature_benchmarks": [names[number] for number in one.scope],
+        "feature_items": sides[0][0],
+        "feature_score": sides[0][1],
+        "other_items": sides[1][0],
+        "other_score": sides[1][1],
+        "feature_p": found.p_value,
+    }
+
+
+def _examples(data: _Data, i: int, found: Description | None) -> dict[str, Any]:
+    """Failing and passing items, and the differing part of the first of the finding's own."""
+    weights = np.where(data.units.unit >= 0, data.weights[[i]].toarray()[0], 0.0)
+    has = None
+    if found is not None:
+        rows, _ = _of_scope(data, found.candidate.scope)
+        has = np.zeros(len(weights), bool)
+        has[rows] = has_feature(found.candidate.code, [data.attributes[row] for row in rows.tolist()])
+    cluster = data.items["cluster"].to_numpy()
+    length = np.maximum(1, data.items["n_span_tokens"].fill_null(1).to_numpy())
+    pool = Pool(data.sample.scores, data.sample.benchmark, cluster, length)
+    weak = data.groups[i].verdict == "weak"
+    failing, passing = side_by_side(pool, weights, has, weak=weak)
+    own = failing if weak else passing
+    return {"failing": failing, "passing": passing, "example": _differs(data.items, own[0]) if own else None}
+
+
+def _differs(items: pl.DataFrame, row: int) -> str:
+    """The differing part of an item's prompt, shortened."""
+    same = items.filter(pl.col("benchmark") == items["benchmark"][row])["prompt"].to_list()
+    return shorten(own_part(fold(items["prompt"][row], template_of(same))), EXAMPLE_LIMIT)
+
+
+def _unseen(found: Unseen, group: Group, splits: int) -> dict[str, Any]:
+    return {
+        "unseen_gap": found.gap,
+        "unseen_low": found.low,
+        "unseen_high": found.high,
+        "unseen_splits": found.splits,
+        "splits": splits,
+        "holds": found.holds(splits, weak=group.verdict == "weak"),
+    }

@@ -7,6 +7,8 @@ import json
 import pytest
 
 from competency_gaps.benchmarks import load_benchmark
+from competency_gaps.benchmarks.records import make_item
+from competency_gaps.benchmarks.rows import Record
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
 from competency_gaps.scoring import Output, make_policy
@@ -67,3 +69,51 @@ def test_options_most_alike_are_other_answers_nearest_in_letters():
     made = make_options(golds, options=2, rule="similar_answers", seed=0, wrong=lambda task, text: True)
     others = [next(c for c in one.choices if c != gold) for one, gold in zip(made, golds, strict=True)]
     assert others[0] == "tab" and others[1] == "tac"
+
+
+def test_clusters_and_covariates_are_mapped():
+    rows = [
+        {"prompt": "one?", "passage": 7, "hard": 0.5, "meta": {"topic": "law"}, "long": True},
+        {"prompt": "two?", "passage": None, "hard": None, "meta": {"topic": ""}, "long": False},
+    ]
+    fields = {
+        "cluster": "passage",
+        "covariates.difficulty": "hard",
+        "covariates.topic": "meta.topic",
+        "covariates.long": "long",
+    }
+    one, two = load({"kind": "objects", "items": rows, "fields": fields}).items
+    assert (one.cluster, one.covariates) == ("7", {"difficulty": 0.5, "topic": "law", "long": 1.0})
+    assert (two.cluster, two.covariates) == (None, {"long": 0.0})
+
+
+def test_clusters_and_covariates_work_under_their_own_names(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        'prompt,cluster,covariates\none?,p1,"{""level"": ""3"", ""kind"": ""x""}"\ntwo?,,\n'
+    )
+    one, two = load({"kind": "file", "path": str(tmp_path / "a.csv")}).items
+    assert (one.cluster, one.covariates) == ("p1", {"level": 3.0, "kind": "x"})
+    assert (two.cluster, two.covariates) == (None, {})
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"covariates": [1]}, "expected a mapping from names"),
+        ({"covariates": {"level": [1, 2]}}, "the covariate 'level' is .1, 2., expected a number or a text"),
+        ({"covariates": {"level": float("nan")}}, "expected a finite number"),
+        ({"cluster": ["p"]}, "field 'cluster' is"),
+    ],
+)
+def test_clusters_and_covariates_that_cannot_be(record, message):
+    with pytest.raises(UserError, match=message):
+        make_item(Record({"prompt": "p", **record}, "row 1"), 0, {}, None)
+
+
+def test_the_hash_of_items_changes_only_where_they_are_set():
+    plain = load({"kind": "objects", "items": [{"prompt": "p"}]})
+    empty = load({"kind": "objects", "items": [{"prompt": "p", "cluster": None, "covariates": {}}]})
+    in_one = load({"kind": "objects", "items": [{"prompt": "p", "cluster": "c"}]})
+    with_one = load({"kind": "objects", "items": [{"prompt": "p", "covariates": {"c": 1}}]})
+    assert plain.content_hash() == empty.content_hash()
+    assert len({one.content_hash() for one in (plain, in_one, with_one)}) == 3

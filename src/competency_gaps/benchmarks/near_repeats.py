@@ -19,17 +19,18 @@ and quantities are English; elsewhere rarity alone tells content from the rest.
 
 What the threshold finds
 ------------------------
-In 44 public benchmarks (42,494 items) 0.8 finds 284 pairs, read one by one but for the second kind: 102 of 109 are one
-question (shuffled lists and passages, added or dropped words), 7 are another (a puzzle or dialogue with its parts
-exchanged, a negation moved). The other 175 are sentences of BBH's disambiguation that differ in a pronoun; 40 were
-read, and all count as one question here. Of the 29 pairs between 0.6 and 0.8, 16 are one question. What is asked for
-beside the similarity does most of the work: of the pairs at 0.8 without it, nearly all are one template or passage with
-other content.
+In 44 public benchmarks (42,494 items), similarity 0.8 and equal numbers alone hold of 17,666 pairs, nearly all of them
+one template or passage with other content; the definition leaves 283. Of these, 175 are sentences of BBH's
+disambiguation that differ in a pronoun, with the same answer; they count as one question here (40 were read). Of the
+other 108, all of which were read, 102 are one question (shuffled lists and passages, added or dropped words) and 6 are
+another (parts of a puzzle or dialogue exchanged, a negation moved). Of the 28 pairs between 0.6 and 0.8, 16 are one
+question. ``validation/repeats.py`` counts them.
 """
 
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -60,7 +61,7 @@ _EXACT = frozenset(
 _PRIOR = 10.0
 """Items without the word that are added to each benchmark: in a small one, words that all items share still weigh."""
 _CONTENT = 2.3
-"""Weight of a word that one item in ten has: so much may not be exchanged, and so much makes an answer telling."""
+"""Rarity of what one item in ten has: words that weigh so much may not be exchanged, and so rare an answer tells."""
 _REORDERED = 0.97
 """Similarity at or above which words may stand in any order."""
 _ENTRIES = 4_000_000
@@ -157,7 +158,7 @@ def _compared(questions: Sequence[Question], benchmark: NDArray[np.int64]) -> _C
             shares.append(having[b][one] / (size[b] + _PRIOR))
         ends.append(len(text))
         places.append((orders[tuple(words)], anchors[_anchors(words)], options[questions[i].choices]))
-        rarity.append(0.0 if answer is None else np.log((size[b] + _PRIOR) / answers[b][answer]))
+        rarity.append(0.0 if answer is None else np.log(size[b] / answers[b][answer]))
     columns = np.array(text, np.int64)
     weights = np.sqrt(-np.log(np.array(shares, float)))
     order, anchor, choices = np.array(places, np.int64).reshape(-1, 3).T
@@ -199,7 +200,7 @@ def _exact(words: Sequence[str]) -> tuple[str, ...]:
 
 def _anchors(words: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Each exact word with the word after it (what is negated or counted), in the order of the text."""
-    return tuple((one, after) for one, after in zip(words, [*words[1:], ""], strict=True) if _is_exact(one))
+    return tuple((one, after) for one, after in itertools.pairwise([*words, ""]) if _is_exact(one))
 
 
 def _occurrences(words: Sequence[str]) -> Iterator[tuple[str, int]]:
@@ -255,7 +256,7 @@ def _confirmed(compared: _Compared, pairs: NDArray[np.int64], threshold: float) 
     answer = np.where(same_options, np.minimum(answer, np.log(np.maximum(compared.n_choices[i], 1))), answer)
     rare = np.minimum(total[i], total[j]) + answer >= 2 * np.log(size)
     same_order = compared.order[i] == compared.order[j]
-    telling = (answer >= content) | (rare & (compared.anchors[i] == compared.anchors[j])) | same_order
+    telling = (answer >= _CONTENT) | (rare & (compared.anchors[i] == compared.anchors[j])) | same_order
     near = (similarity >= threshold - 1e-9) & (exchanged < content) & telling
     for place in np.flatnonzero(near & (similarity < _REORDERED)).tolist():
         near[place] = exchanged[place] + _moved(compared, i[place], j[place]) < content[place]

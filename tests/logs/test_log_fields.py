@@ -1,0 +1,75 @@
+"""Clusters, groups and covariates that people map to what else a log holds."""
+
+from __future__ import annotations
+
+import pytest
+from inspect_log_helpers import sample as inspect_sample
+from inspect_log_helpers import write_log
+from log_reading import read, sample, write_lines
+from other_log_helpers import helm, helm_request, helm_stats, lighteval, new_row
+
+from competency_gaps.errors import UserError
+from competency_gaps.logs.entries import log_entries
+
+FIELDS = {"cluster": "passage", "group": "area", "covariates.level": "level", "covariates.kind": "inner.kind"}
+ABOUT = {"passage": "p1", "area": "law", "level": 3, "inner": {"kind": "essay"}}
+
+
+def lm_eval_log(folder, about=ABOUT):
+    records = [sample(number) for number in range(2)]
+    for record in records:
+        record["doc"] |= {"subject": "own", **about}
+    return write_lines(folder / "samples_foxes_2026-01-01T00-00-00.000000.jsonl", records)
+
+
+def inspect_log(folder, about=ABOUT):
+    return write_log(folder / "log.json", [inspect_sample(1, metadata=about), inspect_sample(2, metadata=about)])
+
+
+def helm_log(folder, about=ABOUT):
+    requests = [helm_request("id1"), helm_request("id2")]
+    for request in requests:
+        request["instance"] |= about
+    return helm(folder, requests, [helm_stats("id1", 1.0), helm_stats("id2", 0.0)])
+
+
+@pytest.mark.parametrize("log", [lm_eval_log, inspect_log, helm_log])
+def test_fields_reach_into_the_document(log, tmp_path):
+    path = log(tmp_path)
+    found = read(path, fields=FIELDS)
+    assert len(found.items) == 2
+    for item in found.items:
+        assert (item.cluster, item.group) == ("p1", "law")
+        assert item.covariates == {"level": 3.0, "kind": "essay"}
+    assert [(one.cluster, one.covariates) for one in read(path).items] == [(None, {})] * 2
+
+
+def test_fields_reach_into_the_record_around_the_document(tmp_path):
+    found = read(lm_eval_log(tmp_path), fields={"cluster": "doc.passage", "covariates.hash": "doc_hash"})
+    assert [(item.cluster, item.covariates, item.group) for item in found.items] == [("p1", {"hash": "d"}, "own")] * 2
+
+
+@pytest.mark.parametrize("log", [lm_eval_log, inspect_log, helm_log])
+def test_a_column_that_is_not_there_is_named_with_those_that_are(log, tmp_path):
+    with pytest.raises(UserError, match=r"there is no 'pasage'. The columns are .*passage.*Did you mean 'passage'"):
+        read(log(tmp_path), fields={"cluster": "pasage"})
+
+
+def test_what_a_log_cannot_map(tmp_path):
+    with pytest.raises(UserError, match="maps 'score', which the format lm_eval reads itself"):
+        read(lm_eval_log(tmp_path), fields={"score": "acc"})
+    path = lighteval(tmp_path / "light", [new_row()])
+    with pytest.raises(UserError, match="for logs of lm_eval, inspect, helm, but this is one of lighteval"):
+        read(path, fields={"cluster": "passage"})
+
+
+def test_fields_on_the_command_line(tmp_path):
+    lm_eval_log(tmp_path)
+    (entry,) = log_entries([str(tmp_path)], fields=["cluster=passage", "covariates.level=level"])
+    assert entry["source"]["format"] == "lm_eval"
+    assert entry["source"]["fields"] == {"cluster": "passage", "covariates.level": "level"}
+    table = tmp_path / "table.csv"
+    table.write_text("prompt,score,passage\nWhy?,1,p1\nWho?,0,p1\n")
+    (entry,) = log_entries([str(table)], fields=["cluster=passage"])
+    assert entry["source"]["format"] == "table"
+    assert [item.cluster for item in read(table, format="table", fields=entry["source"]["fields"]).items] == ["p1"] * 2

@@ -69,6 +69,7 @@ export function plural(count: number, noun: string): string {
 const WRITERS: Record<ColumnSpec["kind"], (value: never) => string> = {
   text: (value: string | null) => value ?? NOT_DEFINED,
   word: (value: string | null) => value ?? NOT_DEFINED,
+  flag: (value: boolean | null) => (value ? "yes" : ""),
   integer,
   tenths,
   decimal: (value: Maybe) => decimal(value),
@@ -79,7 +80,7 @@ const WRITERS: Record<ColumnSpec["kind"], (value: never) => string> = {
 };
 
 /** Write a value of a column. */
-export function written(kind: ColumnSpec["kind"], value: number | string | null): string {
+export function written(kind: ColumnSpec["kind"], value: number | string | boolean | null): string {
   return WRITERS[kind](value as never);
 }
 

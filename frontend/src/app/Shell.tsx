@@ -1,5 +1,5 @@
 import { ActionIcon, Anchor, NavLink, SegmentedControl, Select, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import { IconMoon, IconSun } from "@tabler/icons-react";
+import { IconBook2, IconMoon, IconSun } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import { readRun, readThemes, useLoaded } from "../data/hooks";
 import type { RunInfo } from "../data/types";
@@ -8,17 +8,19 @@ import { Boundary } from "../ui/State";
 import { carried } from "./carry";
 import { Details } from "./Details";
 import { oddities } from "./odd";
-import { address, go, useRoute } from "./route";
+import { address, go, type Route, useRoute } from "./route";
 import { runName } from "./runName";
 import { useBenchmark, useFace, useRun, useRunList } from "./state";
-import { MENU } from "./views";
+import { Glossary } from "../glossary/Glossary";
+import { absent, menuOf, viewOf } from "./views";
 
 /** The frame of every view: menu, pickers, and the panel of an opened concept or item. */
 export function Shell({ unknown }: { unknown: string | null }) {
   const run = useRun();
-  const { runs } = useRunList();
+  const list = useRunList();
+  const { runs } = list;
   const route = useRoute();
-  const entry = MENU.find((one) => one.view === route.view) ?? MENU[0]!;
+  const entry = viewOf(route.view, list);
   useEffect(() => {
     document.title = `${entry.title} · ${runName(run.key, runs)} · Competency Gaps`;
   }, [entry, run, runs]);
@@ -36,12 +38,13 @@ export function Shell({ unknown }: { unknown: string | null }) {
             <div className="notice" role="status"><p>There is no run “{shorten(visible(unknown), 80)}” in this explorer: “{runName(run.key, runs)}” is shown.</p></div>
           )}
           <Odd />
-          <Boundary key={`${run.key}/${entry.view}`}>
+          <Boundary key={`${run.key}/${entry.view}/${route.rest}`}>
             <entry.show />
           </Boundary>
         </main>
         {opened && <Details />}
       </div>
+      {route.params.has("glossary") && <Glossary />}
     </div>
   );
 }
@@ -50,10 +53,12 @@ export function Shell({ unknown }: { unknown: string | null }) {
 function Odd() {
   const run = useRun();
   const route = useRoute();
-  const others = useRunList().runs.filter((one) => one.key !== run.key);
+  const list = useRunList();
+  const others = list.runs.filter((one) => one.key !== run.key);
+  const why = absent(route.view, list);
   const asked = ["concepts", "map"].includes(route.view) && ["theme", "subtheme"].some((name) => route.params.has(name));
   const themes = useLoaded(asked && run.has.themes ? run.key : null, () => readThemes(run.key));
-  const found = oddities(route, run, others.map((one) => one.key), themes.data?.themes ?? null);
+  const found = [...(why === null ? [] : [why]), ...oddities(route, run, others.map((one) => one.key), themes.data?.themes ?? null)];
   if (found.length === 0) return null;
   return (
     <div className="notice" role="status" data-testid="odd-address">
@@ -63,11 +68,11 @@ function Odd() {
 }
 
 /** Shows another run, with whatever of the address is true of it too. */
-async function goToRun(key: string, from: RunInfo, params: URLSearchParams): Promise<void> {
+async function goToRun(key: string, from: RunInfo, { params, view }: Route): Promise<void> {
   try {
     const to = await readRun(key);
     const themes = from.has.themes && to.has.themes && (params.has("theme") || params.has("subtheme")) ? await Promise.all([readThemes(from.key), readThemes(key)]) : null;
-    go({ run: key, params: carried(params, from, to, themes) });
+    go({ run: key, ...(view === "finding" ? { view: "findings" as const } : {}), params: carried(params, from, to, themes) });
   } catch {
     // The run itself says why it cannot be read.
     go({ run: key });
@@ -92,7 +97,7 @@ function Top() {
       <div id="pickers" className={unfolded ? "pickers unfolded" : "pickers"}>
         {runs.length > 1 && (
           <Select aria-label="Run" size="xs" w={220} value={run.key} allowDeselect={false} data-testid="run-picker"
-            data={runs.map((one) => ({ value: one.key, label: runName(one.key, runs) }))} onChange={(key) => key && void goToRun(key, run, route.params)} />
+            data={runs.map((one) => ({ value: one.key, label: runName(one.key, runs) }))} onChange={(key) => key && void goToRun(key, run, route)} />
         )}
         <Select aria-label="Benchmark" size="xs" w={220} value={benchmark === null ? "" : run.benchmarks[benchmark]!.name} allowDeselect={false} searchable={run.benchmarks.length > 8}
           data-testid="benchmark-picker"
@@ -124,6 +129,7 @@ function ColourScheme() {
 
 function Menu() {
   const route = useRoute();
+  const list = useRunList();
   const place = useRef<HTMLElement>(null);
   // In a narrow window the menu is one line, wider than the window.
   useEffect(() => {
@@ -131,10 +137,14 @@ function Menu() {
   }, [route.view]);
   return (
     <nav className="menu" aria-label="Views" ref={place}>
-      {MENU.map(({ view, title, icon: Icon }) => (
-        <NavLink key={view} href={address(route, { view })} active={route.view === view} aria-current={route.view === view ? "page" : undefined}
-          label={title} leftSection={<Icon size={18} stroke={1.6} />} data-testid={`menu-${view}`} />
-      ))}
+      {menuOf(list).map(({ view, title, icon: Icon }) => {
+        const here = route.view === view || (route.view === "finding" && view === "findings");
+        return (
+          <NavLink key={view} href={address(route, { view })} active={here} aria-current={here ? "page" : undefined}
+            label={title} leftSection={<Icon size={18} stroke={1.6} />} data-testid={`menu-${view}`} />
+        );
+      })}
+      <NavLink href={address(route, { params: { glossary: "all" } })} label="Glossary" leftSection={<IconBook2 size={18} stroke={1.6} />} data-testid="menu-glossary" />
     </nav>
   );
 }

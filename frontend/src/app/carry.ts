@@ -8,8 +8,8 @@ type Suite = Pick<RunInfo, "key" | "sae_sha256" | "benchmarks">;
 const OF_CONCEPTS = ["concept", "ids", "at"];
 /** Parameters that name a benchmark. */
 const OF_BENCHMARKS = ["benchmark", "x", "y"];
-/** Parameters that speak of one run's items or themes. */
-const OF_RUN = ["item", "group", "theme", "subtheme", "with"];
+/** Parameters that speak of one run's items, findings or themes. */
+const OF_RUN = ["item", "group", "theme", "subtheme", "with", "finding", "cluster"];
 
 /** The parameters of an address to the same view of another run. `themes`: those of both runs, where they have any. */
 export function carried(params: URLSearchParams, from: Suite, to: Suite, themes: [ThemeFile, ThemeFile] | null): Record<string, string> {

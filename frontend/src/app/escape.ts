@@ -1,7 +1,7 @@
 /** Whose Escape it is: an open list or popover takes it first. */
 
-/** What Mantine marks as open: a picker's field, and the button of a popover. */
-const OPEN = "[aria-haspopup][data-expanded], [aria-haspopup][aria-expanded=true]";
+/** What Mantine marks as open: a picker's field, and the button of a popover; and the glossary. */
+const OPEN = "[aria-haspopup][data-expanded], [aria-haspopup][aria-expanded=true], dialog[open]";
 
 /** Calls when Escape is pressed and nothing else on the page took it; returned is what ends that. */
 export function onFreeEscape(call: () => void): () => void {

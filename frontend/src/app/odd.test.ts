@@ -9,7 +9,7 @@ vi.mock("./route", () => ({ go: vi.fn(), useRoute: vi.fn() }));
 const themes = [{ level: "theme", id: 3 }, { level: "subtheme", id: 12 }] as Theme[];
 const columns = ["label", "gap", "chi_model"].map((key) => ({ key, per_benchmark: key !== "label" }));
 const run = { benchmarks: [{ name: "a" }, { name: "b" }], columns, width: 50, has: { themes: false } } as unknown as RunInfo;
-const said = (view: View, query: string, unknown: string | null = null) => oddities({ run: "r", view, unknown, params: new URLSearchParams(query) } satisfies Route, run, ["s"], themes);
+const said = (view: View, query: string, unknown: string | null = null) => oddities({ run: "r", view, rest: "", unknown, params: new URLSearchParams(query) } satisfies Route, run, ["s"], themes);
 
 describe("an address", () => {
   it.each<[View, string]>([

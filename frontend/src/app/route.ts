@@ -1,13 +1,15 @@
-/** The address says what is shown, so that a link shows the same: `#/RUN/VIEW?concept=12&face=benchmark`. */
+/** The address says what is shown, so that a link shows the same: `#/RUN/VIEW?concept=12&face=benchmark`, `#/RUN/finding/3`. */
 import { useSyncExternalStore } from "react";
 
-export const VIEWS = ["overview", "concepts", "map", "items", "correlation", "compare", "suggestions", "chat", "card"] as const;
+export const VIEWS = ["overview", "findings", "finding", "concepts", "map", "items", "correlation", "compare", "suggestions", "chat", "card"] as const;
 export type View = (typeof VIEWS)[number];
 
 export interface Route {
   /** Empty: the first run. */
   run: string;
   view: View;
+  /** What stands behind the view: the number of a finding; empty: nothing. */
+  rest: string;
   /** A view that the address names and that is not there: the overview stands in its place. */
   unknown: string | null;
   params: URLSearchParams;
@@ -17,6 +19,7 @@ export interface Route {
 export interface Change {
   run?: string;
   view?: View;
+  rest?: string | number;
   /** Parameters that are set; others stay while the view stays. */
   params?: Record<string, string | number | null>;
 }
@@ -26,11 +29,12 @@ const SHARED = ["face", "benchmark", "concept", "item"];
 
 export function parse(hash: string): Route {
   const [path = "", query = ""] = hash.replace(/^#\/?/, "").split("?", 2);
-  const [run = "", view = ""] = path.split("/");
+  const [run = "", view = "", rest = ""] = path.split("/");
   const known = VIEWS.includes(view as View);
   return {
     run: safeDecoded(run),
     view: known ? (view as View) : "overview",
+    rest: known ? rest : "",
     unknown: known || view === "" ? null : view,
     params: new URLSearchParams(query),
   };
@@ -59,7 +63,8 @@ export function address(route: Route, change: Change): string {
     else kept.set(key, String(value));
   }
   const query = kept.toString();
-  return `#/${encodeURIComponent(change.run ?? route.run)}/${view}${query ? `?${query}` : ""}`;
+  const rest = String(change.rest ?? (sameView ? route.rest : ""));
+  return `#/${encodeURIComponent(change.run ?? route.run)}/${view}${rest && `/${encodeURIComponent(rest)}`}${query ? `?${query}` : ""}`;
 }
 
 let current = parse(location.hash);
@@ -91,10 +96,4 @@ export function go(change: Change, replace = false): void {
   history.replaceState(null, "", next);
   current = parse(next);
   tell();
-}
-
-/** A finding's link, the part of the address after the run, as a change. What names no benchmark is found in the whole suite, whichever the page is set to. */
-export function linked(link: string): Change {
-  const route = parse(`#/x/${link}`);
-  return { view: route.view, params: { benchmark: null, ...Object.fromEntries(route.params) } };
 }

@@ -1,6 +1,6 @@
 /** The views, in the order of the menu. */
 import {
-  IconArrowsLeftRight, IconBulb, IconChartDots3, IconFileText, IconGitCompare, IconIdBadge2, IconLayoutDashboard, IconMessageCircle, IconTable,
+  IconArrowsLeftRight, IconBulb, IconChartDots3, IconFileText, IconGitCompare, IconIdBadge2, IconLayoutDashboard, IconMessageCircle, IconTable, IconTarget,
 } from "@tabler/icons-react";
 import type { ComponentType } from "react";
 import { Card } from "../card/Card";
@@ -12,10 +12,16 @@ import { Items } from "../items/Items";
 import { ConceptMap } from "../map/ConceptMap";
 import { Overview } from "../overview/Overview";
 import { Suggestions } from "../suggestions/Suggestions";
+import type { RunList } from "../data/types";
+import { FindingList } from "../findings/FindingList";
+import { FindingView } from "../findings/FindingView";
 import type { View } from "./route";
 
-export const MENU: { view: View; title: string; icon: ComponentType<{ size?: number; stroke?: number }>; show: ComponentType }[] = [
+interface Entry { view: View; title: string; icon: ComponentType<{ size?: number; stroke?: number }>; show: ComponentType }
+
+const ENTRIES: Entry[] = [
   { view: "overview", title: "Overview", icon: IconLayoutDashboard, show: Overview },
+  { view: "findings", title: "Findings", icon: IconTarget, show: FindingList },
   { view: "concepts", title: "Themes and concepts", icon: IconTable, show: Concepts },
   { view: "map", title: "Concept map", icon: IconChartDots3, show: ConceptMap },
   { view: "items", title: "Items", icon: IconFileText, show: Items },
@@ -25,3 +31,21 @@ export const MENU: { view: View; title: string; icon: ComponentType<{ size?: num
   { view: "chat", title: "Chat insights", icon: IconMessageCircle, show: Chat },
   { view: "card", title: "Trust and run card", icon: IconIdBadge2, show: Card },
 ];
+const FINDING: Entry = { view: "finding", title: "Finding", icon: IconTarget, show: FindingView };
+
+/** Why a view is not in this explorer; null: it is. An exported page can ask nobody, and has no way to open a second run. */
+export function absent(view: View, { mode, runs }: Pick<RunList, "mode" | "runs">): string | null {
+  if (mode !== "static") return null;
+  if (view === "chat") return "An exported explorer is a folder of files and can ask nobody: there is no chat.";
+  if (view === "compare" && runs.length < 2) return "This explorer was exported with one run: there is no other to compare it with.";
+  return null;
+}
+
+/** What the menu offers. */
+export const menuOf = (list: RunList): Entry[] => ENTRIES.filter((one) => absent(one.view, list) === null);
+
+/** What is shown at an address; the overview where the view is not in this explorer. */
+export function viewOf(view: View, list: RunList): Entry {
+  if (view === "finding") return FINDING;
+  return menuOf(list).find((one) => one.view === view) ?? ENTRIES[0]!;
+}

@@ -1,4 +1,5 @@
 import { Alert, Anchor } from "@mantine/core";
+import { Heading } from "../ui/Heading";
 import { address, useRoute } from "../app/route";
 import { useRun } from "../app/state";
 import type { Benchmark } from "../data/types";
@@ -15,7 +16,7 @@ export function Card() {
   const route = useRoute();
   return (
     <div className="card-view">
-      <h1>Trust and run card</h1>
+      <Heading suite="of the whole suite">Trust and run card</Heading>
       <p className="lead">How far the findings hold, and everything that is needed to make this run again.</p>
       {run.cautions.map((one) => (
         <Alert key={one.text} color={one.tone === "bad" ? "orange" : "gray"} mb="sm" className="caution">

@@ -1,4 +1,5 @@
 import { ActionIcon, Button, Textarea, Tooltip } from "@mantine/core";
+import { Heading } from "../ui/Heading";
 import { IconArrowUp, IconPlayerStopFilled } from "@tabler/icons-react";
 import { useEffect, useRef, useState, type FormEvent, type KeyboardEvent } from "react";
 import { useRun, useRunList } from "../app/state";
@@ -14,10 +15,12 @@ import "./chat.css";
 /** Questions in plain language, answered by a model that looks things up in the run. */
 export function Chat() {
   const { chat } = useRunList();
-  const on = chat?.configured === true && source.chat !== null;
+  // An exported page, which has nobody to ask, does not offer this view.
+  if (chat === null) return null;
+  const on = chat.configured && source.chat !== null;
   return (
     <div className="chat">
-      <h1>Chat insights</h1>
+      <Heading suite="on the whole suite">Chat insights</Heading>
       <p className="lead">
         Ask about this run in plain language. A model chooses queries, their results are shown, and every number of its answer leads to the
         one that gave it.

@@ -3,14 +3,12 @@ import { visible } from "../text";
 import { Copied } from "../ui/Copied";
 
 /** Why nobody answers here, and how somebody would. */
-export function Off({ state }: { state: ChatState | null }) {
+export function Off({ state }: { state: ChatState }) {
   return (
     <div className="chat-off sheet" data-testid="chat-off">
       <h2>Nobody answers questions here yet</h2>
       <p>
-        {state
-          ? visible(state.note)
-          : "This explorer is a folder of files: it has no server that could ask anybody, and nothing leaves your machine."}
+        {visible(state.note)}
       </p>
       <h3>With a model of your own</h3>
       <p>

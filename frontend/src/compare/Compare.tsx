@@ -1,4 +1,5 @@
 import { Select } from "@mantine/core";
+import { Heading } from "../ui/Heading";
 import { go, useRoute } from "../app/route";
 import { placeOf } from "../app/benchmarks";
 import { useBenchmark, useRun, useRunList } from "../app/state";
@@ -24,7 +25,7 @@ export function Compare() {
   const chosen = others.find((one) => one.key === params.get("with")) ?? others[0] ?? null;
   return (
     <div className="compare">
-      <h1>Compare</h1>
+      <Heading>Compare</Heading>
       {chosen === null ? <Alone /> : (
         <>
           <div className="compare-runs">

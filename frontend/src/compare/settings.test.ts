@@ -17,7 +17,7 @@ it("names what differs with both values", () => {
   expect(said({ card: run.card.map((one) => (one.name === "Span" ? { ...one, value: "prompt" } : one)), has: { ...run.has, lift: false } })).toEqual(["span: question / prompt", "verdicts on coverage: by lift / by tenths"]);
   expect(said({ model: "n", card: run.card.map((one) => (one.name === "Weights" ? { ...one, value: "v" } : one)) })).toEqual(["model: m / n"]);
   expect(said({ card: run.card.map((one) => (one.name === "Weights" ? { ...one, value: "v" } : one)) })).toEqual(["the model’s weights: w / v"]);
-  expect(said({ evidence: { min_n_eff: 10, q: 0.1, level: 0.95 } })).toEqual(["least n_eff of a test: 20 / 10", "false-discovery rate: 5.0% / 10.0%"]);
+  expect(said({ evidence: { ...run.evidence, min_n_eff: 10, q: 0.1 } })).toEqual(["least n_eff of a test: 20 / 10", "false-discovery rate: 5.0% / 10.0%"]);
   expect(said({ settings: [["metrics.under_lift", "-1.0"]] })).toEqual(["metrics.under_lift: -2.0 / -1.0"]);
 });
 it("tells of benchmarks, their items and how these are scored", () => {

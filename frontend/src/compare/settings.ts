@@ -15,7 +15,7 @@ const FACTS = ["Hook", "Span", "Pooling", "Definitions", "Reference"];
 const TOLD = [
   "out", "batch_tokens", "keep_token_activations", "span", "pooling", "paper", "reference", "benchmarks", "model.name", "model.tokenizer",
   "model.device", "model.device_map", "model.trust_remote_code", "sae.release", "sae.id", "sae.folder", "sae.dictionary", "sae.force", "sae.gate_tokens",
-  "evidence.min_n_eff", "evidence.q", "evidence.level",
+  "evidence.min_n_eff", "evidence.q", "evidence.level", "evidence.min_gap", "evidence.strata",
 ];
 
 const NONE = "none";
@@ -33,6 +33,8 @@ export function differences(first: RunInfo, second: RunInfo): Difference[] {
     sides("verdicts on coverage", (run) => (run.has.lift ? "by lift" : "by tenths")),
     sides("least n_eff of a test", (run) => decimal(run.evidence.min_n_eff, 0)),
     sides("false-discovery rate", (run) => percent(run.evidence.q, 1)),
+    sides("least gap that counts", (run) => decimal(run.evidence.min_gap, 3)),
+    sides("items are compared", (run) => run.evidence.alike || "within their benchmarks"),
     sides("level of intervals", (run) => percent(run.evidence.level, 1)),
     ...benchmarks(first, second),
     ...settings(first, second),

@@ -19,6 +19,8 @@ export function Chips({ themes }: { themes: ThemeFile | null }) {
     const name = named(themes, level, id);
     chips.push({ text: `${level}: ${name}`, params: level === "theme" ? ["theme", "subtheme"] : ["subtheme"] });
   }
+  const finding = params.get("finding");
+  if (finding !== null) chips.push({ text: `finding ${Number(finding) + 1}`, params: ["finding"] });
   if (params.has("ids")) chips.push({ text: selection ? `selection: ${plural(selection.length, "concept")}${onlyHere(params.get("ids")) ? " (too many for a link: in this tab only)" : ""}` : "selection that only the tab that made it knows", params: ["ids"] });
   for (const [param, words] of [["status", PERFORMANCE], ["coverage", COVERAGE]] as const) {
     const given = params.get(param);

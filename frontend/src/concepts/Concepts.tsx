@@ -1,4 +1,4 @@
-import { useComputedColorScheme } from "@mantine/core";
+import { SegmentedControl, useComputedColorScheme } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { useCallback, useDeferredValue, useEffect, useMemo } from "react";
 import { address, go, useRoute } from "../app/route";
@@ -9,12 +9,14 @@ import { among, columnNamed, ranks, select, type Sort, type Table } from "../dat
 import type { ColumnSpec, ThemeFile } from "../data/types";
 import { visible } from "../text";
 import { Grid } from "../ui/Grid";
+import { Heading } from "../ui/Heading";
 import { Failed, Loading } from "../ui/State";
 import { Chips, Count } from "./Chips";
 import { allColumns, defaultColumns, gridColumns, sharedMeasures, sortKeys } from "./columns";
 import "./concepts.css";
 import { download } from "./file";
 import { FILTERS, ofFlags, searchedId, shownFlags, tests, withFirst } from "./filters";
+import { Groups } from "./Groups";
 import { HeatLegend } from "./HeatLegend";
 import { orderOf, orderWords, widened } from "./table";
 import { ThemeTree } from "./ThemeTree";
@@ -32,15 +34,18 @@ export function Concepts() {
 
 function Shown({ table, benchmark, themes, failed }: ShownTable & { themes: ThemeFile | null; failed: Error | null }) {
   const run = useRun();
+  const groups = useRoute().params.get("groups") === "1";
   const face = useFace();
   return (
     <>
-      <h1>Themes and concepts</h1>
+      <Heading>Themes and concepts</Heading>
       <p className="lead">{lead(face, benchmark === null ? null : run.benchmarks[benchmark]!.name)}</p>
       {failed && <Failed error={failed} />}
-      {themes && <ThemeTree file={themes} table={table} benchmark={benchmark} />}
+      {themes && !groups && <ThemeTree file={themes} table={table} benchmark={benchmark} />}
       {!run.has.themes && <p className="soft">This run has no themes: <code>cgaps themes</code> groups the concepts of a dictionary.</p>}
-      <TableOfConcepts table={table} benchmark={benchmark} themes={themes} />
+      <SegmentedControl className="as-groups" size="xs" aria-label="Concepts or groups" data-testid="as-groups" value={groups ? "groups" : "concepts"}
+        data={[{ value: "concepts", label: "Concepts" }, { value: "groups", label: "Groups by finding" }]} onChange={(chosen) => go({ params: { groups: chosen === "groups" ? 1 : null } })} />
+      {groups ? <Groups table={table} /> : <TableOfConcepts table={table} benchmark={benchmark} themes={themes} />}
     </>
   );
 }
@@ -72,7 +77,7 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
   const onOpen = useCallback((row: number) => go({ params: { concept: row, item: null } }), []);
   // A column may be sorted by and not be shown.
   const title = sort && [...grid, ...specs].find((column) => column.key === sort.key)?.title;
-  const view = { run, table: all, rows, specs: shown, each, address: address({ run: run.key, view: "concepts", unknown: null, params }, {}) };
+  const view = { run, table: all, rows, specs: shown, each, address: address({ run: run.key, view: "concepts", rest: "", unknown: null, params }, {}) };
   return (
     <>
       <Toolbar run={run} columns={specs} shown={columns} defaults={defaultColumns(run, face, benchmark)} onDownload={(kind) => download(kind, view)} />

@@ -2,7 +2,7 @@
 import type { CSSProperties } from "react";
 import { go } from "../app/route";
 import type { Face } from "../app/state";
-import { columnNamed, number, type Table, text } from "../data/table";
+import { columnNamed, number, type Table, text, value } from "../data/table";
 import type { ColumnSpec, RunInfo } from "../data/types";
 import { integer, NOT_DEFINED, signed, written } from "../format";
 import { visible } from "../text";
@@ -20,11 +20,13 @@ const OWN: ColumnSpec[] = [
   { key: "p_value", title: "p", hint: "Two-sided, of the gap; N/A = not tested", kind: "probability", face: "model", interval: false, per_benchmark: false },
 ];
 // Seen in the cell of the label, or seldom wanted.
-const HIDDEN = ["label_score", "peak_token", "subtheme_name", "p_value"];
+const HIDDEN = ["label_score", "peak_token", "subtheme_name", "p_value", "detectable", "finding"];
+/** Seldom wanted beside the verdicts, for which the window has not more room. */
+const HIDDEN_OF: Record<Face, string[]> = { model: ["n_eff", "n_benchmarks", "theme_name"], benchmark: ["density"] };
 /** Facts of a concept that are the same in every benchmark. */
 const OF_CONCEPT = ["label_score", "peak_token", "theme_name", "subtheme_name", "density", "n_benchmarks"];
 const WIDTHS: Record<ColumnSpec["kind"], number> = {
-  text: 200, word: 116, integer: 112, tenths: 88, decimal: 96, signed: 90, magnitude: 96, probability: 92, percent: 96,
+  text: 160, word: 112, flag: 94, integer: 94, tenths: 88, decimal: 112, signed: 88, magnitude: 100, probability: 80, percent: 96,
 };
 
 /** All columns that can be shown beside the label, in order. Those of the whole suite say so while one benchmark is looked at. */
@@ -38,7 +40,7 @@ export function allColumns(run: RunInfo, benchmark: number | null): ColumnSpec[]
 export function defaultColumns(run: RunInfo, face: Face, benchmark: number | null): string[] {
   return allColumns(run, benchmark)
     .filter((spec) => spec.face === face || spec.face === "both")
-    .filter((spec) => !HIDDEN.includes(spec.key) && (benchmark === null || spec.per_benchmark || OF_CONCEPT.includes(spec.key)))
+    .filter((spec) => !HIDDEN.includes(spec.key) && !HIDDEN_OF[face].includes(spec.key) && (benchmark === null || spec.per_benchmark || OF_CONCEPT.includes(spec.key)))
     .map((spec) => spec.key);
 }
 
@@ -80,8 +82,9 @@ function labelColumn(run: RunInfo, table: Table, pinned: boolean): GridColumn {
     hint: run.columns.find((spec) => spec.key === "label")?.hint ?? "What activates the concept",
     text: (row) => labelText(table, row),
     show: (row) => <LabelCell table={table} row={row} />,
-    width: pinned ? 330 : 184,
+    width: pinned ? 240 : 184,
     pinned,
+    fill: pinned,
   };
 }
 
@@ -91,12 +94,14 @@ function columnOf(spec: ColumnSpec, table: Table, narrow: boolean): GridColumn {
     title: spec.title,
     hint: spec.hint,
     text: (row) => cellText(spec, table, row),
-    width: spec.interval ? (narrow ? 168 : 190) : WIDTHS[spec.kind],
+    width: spec.interval ? (narrow ? 168 : 152) : WIDTHS[spec.kind],
     // Above a bar the name stands where the number does, so that it is seen even if the bar is not.
-    align: spec.kind === "text" || spec.kind === "word" || spec.interval ? "start" : "end",
-    largestFirst: !["text", "word", "probability", "signed"].includes(spec.kind),
+    align: ["text", "word", "flag"].includes(spec.kind) || spec.interval ? "start" : "end",
+    largestFirst: !["text", "word", "probability", "signed"].includes(spec.kind) && spec.key !== "finding",
   };
   if (spec.key === "followers") return { ...base, align: "start", text: (row) => together(table, row), show: (row) => <Together table={table} row={row} /> };
+  if (spec.key === "finding") return { ...base, show: (row) => <FindingLink finding={number(table, "finding", row)} /> };
+  if (spec.kind === "flag") return { ...base, show: (row) => (flagged(table, spec.key, row) ? <span className="vanishes">{cellText(spec, table, row)}</span> : null) };
   if (spec.kind === "word") return { ...base, show: (row) => <Status status={text(table, spec.key, row)} /> };
   if (!spec.interval) return base;
   const scale = reach(spec, table);
@@ -127,7 +132,16 @@ function Together({ table, row }: { table: Table; row: number }) {
   return <button type="button" className="link" tabIndex={-1} onClick={() => go({ params: { concept: leader, item: null } })}>with {leader}</button>;
 }
 
+/** Opens the finding that a concept is evidence for. */
+function FindingLink({ finding }: { finding: number | null }) {
+  if (finding === null) return null;
+  return <button type="button" className="link" tabIndex={-1} onClick={() => go({ view: "finding", rest: finding })}>{integer(finding + 1)}</button>;
+}
+
+const flagged = (table: Table, key: string, row: number) => value(table, key, row) === true;
+
 function cellText(spec: ColumnSpec, table: Table, row: number): string {
+  if (spec.kind === "flag") return flagged(table, spec.key, row) ? spec.key : "";
   if (spec.kind === "text" || spec.kind === "word") return visible(text(table, spec.key, row) ?? NOT_DEFINED);
   const value = written(spec.kind, number(table, spec.key, row));
   const low = spec.interval ? number(table, `${spec.key}_low`, row) : null;

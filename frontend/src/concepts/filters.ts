@@ -2,7 +2,7 @@
 import { selectionOf } from "../app/selection";
 import { columnNamed, numbers, type Column, type Table, type Test, texts, value } from "../data/table";
 
-export const PERFORMANCE = ["weak", "strong", "typical", "insufficient", "untested"];
+export const PERFORMANCE = ["weak", "strong", "negligible", "typical", "insufficient", "untested"];
 export const COVERAGE = ["missing", "under", "typical", "over"];
 
 /** Why a concept is not ranked, in the words of `flags=`. */
@@ -13,7 +13,7 @@ export const FLAG_WORDS: Record<Flag, string> = {
 };
 
 /** Parameters that choose concepts; a link that clears the filters takes all of them away. */
-export const FILTERS = ["q", "status", "coverage", "flags", "only", "theme", "subtheme", "n_eff", "qmax", "liftmin", "liftmax", "ids"] as const;
+export const FILTERS = ["q", "status", "coverage", "flags", "only", "theme", "subtheme", "finding", "n_eff", "qmax", "liftmin", "liftmax", "ids"] as const;
 
 /** The flags whose concepts are shown beside the ranked ones. */
 export function shownFlags(param: string | null): Flag[] {
@@ -64,6 +64,7 @@ export function tests(params: URLSearchParams, table: Table): Test[] {
     ofWord(params.get("coverage"), "coverage_status", table),
     ofNumber(params.get("theme"), "theme", table),
     ofNumber(params.get("subtheme"), "subtheme", table),
+    ofNumber(params.get("finding"), "finding", table),
     ofRange(bound(params, "n_eff"), null, "n_eff", table),
     ofRange(null, bound(params, "qmax"), "q_value", table),
     ofRange(bound(params, "liftmin"), bound(params, "liftmax"), "lift", table),

@@ -23,12 +23,19 @@ export function widened(table: Table, themes: ThemeFile | null, measure: string 
   return { rows: table.rows, columns };
 }
 
+/** Where a concept stands among its findings: by the finding's number, the leading concept first; NaN: it is evidence of none. */
+export function groupPlaces(table: Table): Float64Array {
+  const [finding, leader] = [numbers(table, "finding"), numbers(table, "leader")];
+  return Float64Array.from(everyRow(table.rows), (row) => 2 * finding[row]! + (leader[row] === row ? 0 : 1));
+}
+
 /** What is worst comes first, then what is well; what is not known comes last. */
 const RANKS: Record<Face, { key: string; words: string[]; then: (table: Table) => { key: string; descending: boolean }[] }> = {
   model: {
     key: "performance_status",
-    words: ["weak", "typical", "strong", "insufficient", "untested"],
-    then: () => [{ key: "gap", descending: false }],
+    words: ["weak", "typical", "negligible", "strong", "insufficient", "untested"],
+    // The concept that a finding names stands at its head.
+    then: (table) => (columnNamed(table, "group_place") ? ["group_place", "gap"] : ["gap"]).map((key) => ({ key, descending: false })),
   },
   // A missing concept has no lift: the likelier that reference text would have shown it, the more its absence is news.
   benchmark: {
@@ -53,7 +60,7 @@ export function orderOf(table: Table, sort: Sort | null, face: Face): Uint32Arra
 
 /** In words, what the order without a sort is. */
 export function orderWords(face: Face, table: Table): string {
-  if (face === "model") return "weak ones first, by gap";
+  if (face === "model") return columnNamed(table, "group_place") ? "weak ones first, finding by finding, the leading concept before the others" : "weak ones first, by gap";
   const missing = columnNamed(table, "chance_seen")
     ? "by how likely reference text was to show them"
     : `by ${columnNamed(table, "density") ? "density" : "number"}`;

@@ -3,6 +3,7 @@ import { readTable, useTable } from "../data/hooks";
 import { type Column, everyRow, type Table } from "../data/table";
 import type { RunInfo } from "../data/types";
 import { searchable } from "./filters";
+import { groupPlaces } from "./table";
 
 /** Milliseconds after the table is there. */
 const AT_LEISURE = 400;
@@ -23,7 +24,10 @@ export function useConceptTable(run: RunInfo, benchmark: number | null): { table
   const made = useMemo(() => {
     if (!suite.data || (benchmark !== null && !part.data)) return null;
     const concept: Column = { kind: "number", values: Float64Array.from(everyRow(suite.data.rows)) };
-    return { table: { rows: suite.data.rows, columns: { ...suite.data.columns, ...part.data?.columns, concept } }, benchmark };
+    const columns: Record<string, Column> = { ...suite.data.columns, ...part.data?.columns, concept };
+    // Findings are the whole suite's: within a benchmark they order nothing.
+    if (benchmark === null) columns.group_place = { kind: "number", values: groupPlaces(suite.data) };
+    return { table: { rows: suite.data.rows, columns }, benchmark };
   }, [suite.data, part.data, benchmark]);
   useEffect(() => {
     // While the reader reads, so that the first search is as quick as the next.

@@ -1,4 +1,5 @@
 import { go, useRoute } from "../app/route";
+import { Heading } from "../ui/Heading";
 import { useBenchmark, useBenchmarkParam, useRun } from "../app/state";
 import { plural } from "../format";
 import { Empty } from "../ui/State";
@@ -29,7 +30,7 @@ export function Correlation() {
   const second = y !== null && y !== first ? y : first === fallback[0] ? fallback[1] : bestPair(run.overlap.n_concepts, first)[1];
   return (
     <div className="correlation">
-      <h1>Correlation</h1>
+      <Heading within="with">Correlation</Heading>
       <p className="lead">Do benchmarks agree on what the model can do, how far do they exercise the same concepts, and what does each add?</p>
       <PairView x={first} y={second} />
       <HeatMap x={first} y={second} matrix={params.get("matrix")} onChoose={(a, b) => go({ params: { x: run.benchmarks[a]!.name, y: run.benchmarks[b]!.name } })} />

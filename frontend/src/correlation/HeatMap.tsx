@@ -10,9 +10,9 @@ import { Square } from "../ui/Square";
 import { MATRICES, type Matrix } from "./pair";
 
 const SAID: Record<Matrix, { name: string; sentence: string }> = {
-  jaccard: { name: "Jaccard", sentence: "Share of the concepts that either covers which both cover. 1: the same concepts." },
-  cosine: { name: "Cosine", sentence: "Cosine of coverage, which also weighs how strongly concepts are exercised. 1: the same profile." },
-  spearman: { name: "Spearman", sentence: "Rank correlation of performance (χ model) over shared concepts. 1: the same order, −1: the reverse." },
+  jaccard: { name: "Shared concepts", sentence: "Of the concepts that either covers, the share that both cover (Jaccard). 1: the same concepts." },
+  cosine: { name: "Same weight", sentence: "Cosine of coverage, which also weighs how strongly concepts are exercised. 1: the same profile." },
+  spearman: { name: "Rank correlation", sentence: "Whether both put concepts in the same order of performance (Spearman), over all concepts with a score in both, however few their items are; the figure above counts only those that are drawn. 1: the same order, −1: the reverse." },
 };
 
 /** More benchmarks than that have no room for numbers in cells. */

@@ -84,7 +84,7 @@ function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
   const onOpen = useCallback((concept: number) => go({ params: { concept, item: null } }), []);
   return (
     <>
-      <Sentence pair={pair} measure={measure} floor={floor} a={a} b={b} all={run.overlap.spearman[x]?.[y] ?? null} allCount={run.overlap.n_concepts[x]?.[y] ?? 0} />
+      <Sentence pair={pair} measure={measure} floor={floor} a={a} b={b} />
       {pair.rows.length === 0 ? <Empty>{emptyWords(pair, measure)}</Empty> : (
         <div className="correlation-place">
           <Scatter points={points} axes={axes} diagonal opened={opened} onOpen={onOpen} testId="correlation-scatter"
@@ -105,18 +105,17 @@ function axis(measure: Measure, benchmark: Benchmark): Axis {
   return measure === "gap" ? { title, log: false, text: signed, neutral: 0 } : { title, log: false, text: decimal };
 }
 
-interface SentenceProps { pair: Pair; measure: Measure; floor: number; a: Benchmark; b: Benchmark; all: number | null; allCount: number }
+interface SentenceProps { pair: Pair; measure: Measure; floor: number; a: Benchmark; b: Benchmark }
 
-function Sentence({ pair, measure, floor, a, b, all, allCount }: SentenceProps) {
+function Sentence({ pair, measure, floor, a, b }: SentenceProps) {
   const has = measure === "chi_bench" ? "covered" : "measured";
   const shown = measure !== "chi_bench" && floor > 0 ? ` ${integer(pair.rows.length)} of them have n_eff of at least ${tenths(floor).replace(/\.0$/, "")} in both and are shown.` : "";
   return (
     <p data-testid="correlation-sentence">
       <strong>{integer(pair.inBoth)}</strong> ranked concepts are {has} in both, of {integer(pair.inX)} in <bdi>{visible(a.name)}</bdi> and{" "}
       {integer(pair.inY)} in <bdi>{visible(b.name)}</bdi>.{shown}{" "}
-      Spearman correlation of the {integer(pair.rows.length)} shown: <strong data-testid="correlation-spearman">{signed(Number.isNaN(pair.spearman) ? null : pair.spearman)}</strong>
+      Rank correlation (Spearman; 1: both put concepts in the same order) of the {integer(pair.rows.length)} shown: <strong data-testid="correlation-spearman">{signed(Number.isNaN(pair.spearman) ? null : pair.spearman)}</strong>
       {Number.isNaN(pair.spearman) && " (fewer than 3 concepts, or one side is constant)"}.
-      {measure === "chi_model" && ` The run's own figure, over all ${integer(allCount)} concepts with a score in both, ranked or not: ${signed(all)}.`}
     </p>
   );
 }

@@ -3,7 +3,7 @@ import { useEffect, useState } from "react";
 import { parquetTable } from "./parquet";
 import { source } from "./source";
 import type { Table } from "./table";
-import type { ConceptDetail, ItemDetail, RunInfo, RunList, TableName, ThemeFile } from "./types";
+import type { ConceptDetail, FindingItems, ItemDetail, RunInfo, RunList, TableName, ThemeFile } from "./types";
 
 export type Loaded<T> = { data: T; error: null } | { data: null; error: Error | null };
 
@@ -27,6 +27,7 @@ const json = <T>(bytes: Uint8Array): T => JSON.parse(new TextDecoder().decode(by
 export const readRuns = () => once("runs.json", json<RunList>);
 export const readRun = (key: string) => once(`${key}/run.json`, json<RunInfo>);
 export const readThemes = (key: string) => once(`${key}/themes.json`, json<ThemeFile>);
+export const readFindingItems = (key: string) => once(`${key}/findings.json`, json<FindingItems[]>);
 export const readTable = (key: string, name: TableName) => once<Table>(`${key}/${name}`, parquetTable);
 
 export async function readConcept(run: RunInfo, concept: number): Promise<ConceptDetail> {
@@ -69,6 +70,7 @@ export function useLoaded<T>(key: string | null, read: () => Promise<T>): Loaded
 export const useRuns = () => useLoaded("runs", readRuns);
 export const useRunInfo = (key: string | null) => useLoaded(key, () => readRun(key!));
 export const useThemes = (run: RunInfo) => useLoaded(run.has.themes ? run.key : null, () => readThemes(run.key));
+export const useFindingItems = (key: string | null) => useLoaded(key, () => readFindingItems(key!));
 export const useTable = (key: string | null, name: TableName) =>
   useLoaded(key === null ? null : `${key}/${name}`, () => readTable(key!, name));
 export const useConcept = (run: RunInfo, concept: number | null) =>

@@ -4,7 +4,7 @@
 export interface RunList {
   runs: { key: string; title: string }[];
   mode: "served" | "static";
-  /** Null in a static explorer, which can ask nobody. */
+  /** Null in a static explorer, which can ask nobody and offers no chat. */
   chat: ChatState | null;
   /** Version of competency-gaps. */
   version: string;
@@ -42,16 +42,20 @@ export interface RunInfo {
   has: { themes: boolean; map: boolean; tokens: boolean; lift: boolean; promoted: boolean; similar: boolean };
   counts: {
     alive: number; covered: number; missing: number; ranked: number; tested: number;
-    weak: number; weak_groups: number; strong: number; strong_groups: number; insufficient: number;
+    weak: number; weak_groups: number; strong: number; strong_groups: number; negligible: number; vanishes: number; insufficient: number;
   };
-  evidence: { min_n_eff: number; q: number; level: number };
+  /** `alike`: what items are compared at equal values of, `at equal length`; empty: within benchmarks only. */
+  evidence: { min_n_eff: number; q: number; level: number; min_gap: number; alike: string };
   /** What chi_bench is measured in. */
   unit: string;
-  question: string;
-  /** The same question for each face: what it is about comes first. */
-  questions: { model: string; benchmark: string };
+  /** Of the model. */
+  short_name: string;
+  answer: Answer;
+  /** All of them: weak ones first, then strong ones, each by the size of the gap times the items it concerns. */
   findings: Finding[];
-  /** How far to trust them: the gate, the caution about verdicts, warnings of logs. */
+  /** What words mean; `key` is a column's, or a general word's. */
+  glossary: { key: string; title: string; meaning: string }[];
+  /** Warnings of logs and tasks. */
   cautions: { tone: "bad" | "open"; text: string }[];
   /** Outcome of `cgaps robustness`; null: not run. */
   verdicts: { test: string; sentence: string; tone: "good" | "bad" | "open" }[] | null;
@@ -73,13 +77,92 @@ export interface RunInfo {
   suggestions: Suggestion[];
 }
 
+/** What the run says, as the terminal and the report say it too. */
+export interface Answer {
+  /** Model, mean score, size of the suite. */
+  opening: Statement;
+  /** What failed and therefore comes first; empty where nothing did. */
+  trust: Statement[];
+  /** At most five, worst first; one of code `no_finding` where nothing stands out. */
+  findings: Statement[];
+  /** The lowest score first. `notes`: what the scores go with, and what most concepts that stand out share. */
+  benchmarks: {
+    benchmark: string; mean_score: number | null; scored: number; kept: number; tested: number; weak: number; strong: number; notes: Statement[];
+  }[];
+  /** What benchmarks lack of their stated scope, most first; then what is only counted. */
+  scope: Statement[];
+  /** How far to trust it. */
+  confidence: Statement[];
+}
+
+export interface Statement {
+  code: string;
+  text: string;
+  /** `weak`, `strong`, `good`, `bad`, `open` or empty. */
+  tone: string;
+  /** Number of the finding that it is. */
+  finding: number | null;
+  /** Name of the benchmark that it is about; null: the whole run, or several. */
+  benchmark: string | null;
+  /** Its numbers by name. */
+  numbers: unknown;
+}
+
+/** A group of weak or strong concepts, told by its items. Gaps are between scores in [0, 1]. */
 export interface Finding {
-  /** The figure that opens it. */
-  number: string;
+  /** Its number and its place in the list. */
+  finding: number;
+  verdict: "weak" | "strong";
+  leader: number;
+  label: string | null;
+  /** The leader first. */
+  concepts: number[];
+  /** Scored items in which the group is active; `clusters`: how many when repeats count once. */
+  items: number; clusters: number;
+  /** Whether answers get parts of a point, so that a mean score is no share of right ones. */
+  graded: boolean;
+  n_eff: number; mean_score: number;
+  plain_gap: number; gap: number; gap_low: number; gap_high: number;
+  p_value: number; q_value: number;
+  /** Smallest gap that its items would most likely have shown. */
+  detectable: number | null;
+  /** `benchmark`: place; `share`: of its weight. */
+  benchmarks: { benchmark: number; items: number; share: number }[];
+  /** What tells its items from the others of the same benchmarks, where a feature does; its figures are of the items with it. */
+  feature: string | null; feature_words: string | null;
+  feature_benchmarks: number[];
+  feature_items: number | null; feature_score: number | null; other_items: number | null; other_score: number | null; feature_p: number | null;
+  /** A language model's words for its items. */
+  wording: string | null; wording_source: string | null;
   sentence: string;
-  tone: "" | "weak" | "strong";
-  /** Where one sees it: a view with its settings, as the part of the address after the run, `concepts?status=weak`. */
-  link: string | null;
+  /** The same in at most 90 characters. */
+  short: string;
+  /** What stands behind it, in sentences. */
+  support: string;
+  failing: FindingExample[];
+  passing: FindingExample[];
+  /** Gap on the half of the items that it was not found on, in the `unseen_splits` of `splits` in which it was found on the other half. */
+  unseen_gap: number | null; unseen_low: number | null; unseen_high: number | null;
+  unseen_splits: number; splits: number;
+  /** Null: cannot be told. */
+  holds: boolean | null;
+  /** Tests it further. */
+  command: string; command_note: string;
+}
+
+/** An item of a finding; `repeats`: how many items ask the same, itself among them. */
+export interface FindingExample {
+  item: number;
+  repeats: number;
+  /** Ranges of its own text, from the start of that, in which it differs from other items of its benchmark; at least one; null: redacted. */
+  differs: [number, number][] | null;
+}
+
+/** `data/KEY/findings.json`: an array of these, the items that weigh most first, at most 500. */
+export interface FindingItems {
+  finding: number;
+  item_rows: number[];
+  weights: number[];
 }
 
 export interface Benchmark {
@@ -104,7 +187,7 @@ export interface ColumnSpec {
   key: string;
   title: string;
   hint: string;
-  kind: "text" | "word" | "integer" | "tenths" | "decimal" | "signed" | "magnitude" | "probability" | "percent";
+  kind: "text" | "word" | "flag" | "integer" | "tenths" | "decimal" | "signed" | "magnitude" | "probability" | "percent";
   /** Which question it belongs to. */
   face: "model" | "benchmark" | "both";
   /** Has `KEY_low` and `KEY_high` beside it. */
@@ -113,13 +196,16 @@ export interface ColumnSpec {
 }
 
 export interface Suggestion {
-  kind: "missing" | "weak" | "redundant" | "robustness" | "label" | "unmeasured";
+  kind: "missing" | "weak" | "redundant" | "robustness" | "label";
   title: string;
   reason: string;
   /** Command to run; null: nothing to run. */
   command: string | null;
+  /** How much is at stake, among suggestions of its kind. */
+  value: number;
   benchmark: number | null;
-  theme: number | null;
+  /** The finding that it tests. */
+  finding: number | null;
   concepts: number[];
 }
 
@@ -152,14 +238,16 @@ export interface Theme {
  * Tables, as Parquet (snappy or uncompressed), one row per concept in order:
  *
  * `concepts.parquet`: label, label_kind, label_score, label_scored_by, alive, dense, template, exact_token, missing, ranked, density,
- * peak_token, chi_bench, chi_model(_low, _high), gap(_low, _high), p_value, q_value, performance_status, leader, followers, support,
- * n_eff, n_benchmarks, lift, coverage_status, chance_seen; theme, subtheme, x, y (only with themes).
+ * peak_token, chi_bench, chi_model(_low, _high), gap(_low, _high), plain_gap, plain_q, detectable, p_value, q_value, performance_status,
+ * vanishes, leader, followers, finding, support, n_eff, n_benchmarks, lift, coverage_status, chance_seen; theme, subtheme, x, y (only with themes).
  *
- * `concepts/K.parquet` (K: place of the benchmark): chi_bench, chi_model(_low, _high), gap(_low, _high), q_value, performance_status,
- * support, n_eff, lift, coverage_status, share.
+ * `concepts/K.parquet` (K: place of the benchmark): chi_bench, chi_model(_low, _high), gap(_low, _high), plain_gap, plain_q, detectable, q_value,
+ * performance_status, vanishes, support, n_eff, lift, coverage_status, share.
  *
- * `items.parquet`: benchmark (place), item_id, group, score, policy, n_tokens, excluded, unscored, excerpt (the first 160 characters of
- * the item's own text, on one line; null if redacted). Redacted, item_id is the item's place in its benchmark, from 0, group is null, and
+ * `items.parquet`: benchmark (place), item_id, group, score, policy, n_tokens, n_span_tokens, cluster, cluster_kind, repeats (items in its
+ * cluster), excluded, unscored, excerpt (160 characters of the item's own text on one line, without what all of its benchmark begin
+ * with), response, answer, choices (the
+ * first 80 of each; all null if redacted). Redacted, item_id is the item's place in its benchmark, from 0, group is null, and
  * of reasons (excluded, unscored) only those are told that the package writes itself.
  */
 export type TableName = "concepts.parquet" | `concepts/${number}.parquet` | "items.parquet";
@@ -230,6 +318,16 @@ export interface ItemDetail {
   excluded: string | null;
   unscored: string | null;
   n_tokens: number;
+  /** Tokens that the run counts for its concepts. */
+  n_span_tokens: number;
+  cluster: number | null;
+  /** Why it shares its cluster: `given`, `equal` or `near`; null: it is alone there. */
+  cluster_kind: string | null;
+  /** Rows of the items that ask the same, itself among them, the first 20; `repeats`: how many there are. */
+  repeats: number;
+  repeated_in: number[];
+  /** Columns by which items can be compared; null: redacted, or it has none. */
+  covariates: unknown;
   epochs: number;
   /** All that the model read; null: redacted. */
   text: string | null;
@@ -240,6 +338,9 @@ export interface ItemDetail {
   own: [number, number] | null;
   response: string | null;
   answer: string | null;
+  choices: string[] | null;
+  /** Place of the right one in `choices`. */
+  answer_index: number | null;
   logprobs: number[];
   details: unknown;
   /** Its 20 most salient concepts: [concept, CAS, saliency, peak start, peak end]; start and end are null without a peak in `text`. */

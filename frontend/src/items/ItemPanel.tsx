@@ -1,16 +1,17 @@
 import { useMemo, useState } from "react";
-import { go } from "../app/route";
+import { address, go, useRoute } from "../app/route";
 import { useNumberParam, useRun } from "../app/state";
 import { activeIn, deepest } from "../concept/uses";
 import { useConcept, useItem, useTable } from "../data/hooks";
 import { type Table, text } from "../data/table";
 import type { ItemDetail } from "../data/types";
-import { decimal, integer, magnitude, NOT_DEFINED } from "../format";
+import { decimal, integer, magnitude, NOT_DEFINED, plural } from "../format";
 import { visible } from "../text";
 import { ConceptLink, Status } from "../ui/Marks";
 import { CopyLink } from "../ui/CopyLink";
 import { Hint } from "../ui/Hint";
 import { Failed, Loading } from "../ui/State";
+import { Choices } from "./Choices";
 import { Json } from "./Json";
 import { type Activity, NO_ACTIVITY, Prompt } from "./Prompt";
 import { LongText } from "./LongText";
@@ -70,7 +71,14 @@ function Shown({ item }: { item: ItemDetail }) {
           <LongText text={item.answer} none="None given." />
         </>
       )}
-      {item.logprobs.length > 0 && <Options item={item} />}
+      {item.choices && (
+        <>
+          <h3>Choices</h3>
+          <Choices item={item} />
+        </>
+      )}
+      <Repeated item={item} />
+      {item.logprobs.length > 0 && !(item.choices && item.policy === "choice") && <Options item={item} />}
       {item.details !== null && (
         <details className="listing">
           <summary>What else its scoring says</summary>
@@ -125,7 +133,8 @@ function Facts({ item }: { item: ItemDetail }) {
   const facts: [string, string][] = [
     ["Score", item.score === null ? NOT_DEFINED : decimal(item.score)],
     ["Scored by", visible(item.policy)],
-    ["Tokens", integer(item.n_tokens)],
+    ["Length", plural(item.n_span_tokens, "token")],
+    ["Tokens read", integer(item.n_tokens)],
     ["Times asked", integer(item.epochs)],
   ];
   return (
@@ -144,7 +153,20 @@ function Facts({ item }: { item: ItemDetail }) {
   );
 }
 
-/** The run keeps numbers of options, not their texts. */
+/** The items that ask the same: in every test they count once. */
+function Repeated({ item }: { item: ItemDetail }) {
+  const route = useRoute();
+  if (item.repeats < 2) return null;
+  const why = { given: "the benchmark says that they belong together", near: "they differ in trifles only" }[item.cluster_kind ?? ""] ?? "word for word";
+  return (
+    <p data-testid="item-repeats">
+      <a href={address(route, { view: "items", params: { cluster: item.cluster, benchmark: null, item: null } })}>{plural(item.repeats, "item")} ask the same</a>{" "}
+      <span className="soft">({why}); together they count as one.</span>
+    </p>
+  );
+}
+
+/** Log-probabilities of options whose texts the run does not keep. */
 function Options({ item: { logprobs, policy } }: { item: ItemDetail }) {
   const choice = policy === "choice";
   const best = Math.max(...logprobs);
@@ -154,7 +176,7 @@ function Options({ item: { logprobs, policy } }: { item: ItemDetail }) {
       <p className="soft">
         Summed over its tokens, in the order of the item.
         {choice &&
-          " The response above is the chosen one, by this sum or by length as the policy says; the run keeps no texts of the others."}
+          " The response above is the chosen one, by this sum or by length as the policy says."}
       </p>
       <ol className="options" data-testid="item-options">
         {logprobs.map((one, i) => (

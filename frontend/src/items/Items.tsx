@@ -1,16 +1,18 @@
-import { Button, Select } from "@mantine/core";
+import { Button, Select, Switch } from "@mantine/core";
+import { IconX } from "@tabler/icons-react";
 import { useMediaQuery } from "@mantine/hooks";
 import { useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { writeSort } from "../app/sort";
 import { useBenchmark, useNumberParam, useRun } from "../app/state";
-import { useTable } from "../data/hooks";
-import { columnNamed, number, type Table, text } from "../data/table";
+import { useFindingItems, useTable } from "../data/hooks";
+import { columnNamed, number, numbers, type Table, text } from "../data/table";
 import { decimal, integer, NOT_DEFINED, plural, shownOr } from "../format";
 import { visible } from "../text";
 import { Grid, type GridColumn } from "../ui/Grid";
+import { Heading } from "../ui/Heading";
 import { Failed, Loading } from "../ui/State";
-import { chosenItems, groups, itemSort, orderedItems, OUTCOMES } from "./choose";
+import { chosenItems, FILTERS, groups, itemSort, lengthBounds, LENGTHS, orderedItems, OUTCOMES } from "./choose";
 import { SearchField } from "./SearchField";
 import { SearchState, searchWords } from "./SearchState";
 import { useSearch } from "./useSearch";
@@ -31,14 +33,17 @@ function ItemTable({ table }: { table: Table }) {
   const opened = useNumberParam("item");
   const search = useSearch(table);
   const sort = itemSort(params);
-  const filters = ["group", "outcome"].map((name) => params.get(name) ?? "").join("|");
+  const filters = FILTERS.map((name) => params.get(name) ?? "").join("|");
+  const all = params.get("repeats") === "all";
   const found = search.found?.rows ?? null;
+  const finding = useFindingRows();
   const order = useMemo(
-    () => orderedItems(table, chosenItems(table, params, benchmark, found), itemSort(params)),
+    () => orderedItems(table, chosenItems(table, { params, benchmark, found, finding: finding.rows }), itemSort(params)),
     // The parameters that matter are named one by one: opening an item changes the address, but not the order.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-    [table, filters, benchmark, found, sort.key, sort.descending],
+    [table, filters, all, benchmark, found, finding.rows, sort.key, sort.descending],
   );
+  const folded = useMemo(() => table.rows - new Set(Array.from(numbers(table, "cluster"), (one, row) => (Number.isNaN(one) ? -1 - row : one))).size, [table]);
   const wide = useMediaQuery("(min-width: 700px)", true, { getInitialValueInEffect: false });
   const columns = useMemo(
     () =>
@@ -47,14 +52,15 @@ function ItemTable({ table }: { table: Table }) {
         table,
         run.redacted,
         wide,
+        benchmark !== null,
       ),
-    [run, table, wide],
+    [run, table, wide, benchmark],
   );
-  const active = filters !== "|" || search.query !== "" || benchmark !== null;
-  const clear = () => go({ params: { group: null, outcome: null, q: null, benchmark: null } });
+  const active = filters.replaceAll("|", "") !== "" || search.query !== "" || benchmark !== null;
+  const clear = () => go({ params: { ...Object.fromEntries(FILTERS.map((name) => [name, null])), q: null, benchmark: null } });
   return (
     <div className="items-view">
-      <h1>Items</h1>
+      <Heading within="of">Items</Heading>
       <p className="lead">
         Every question that was asked, with its score. {sort.key === "score" && !sort.descending && "Failures come first."}
       </p>
@@ -72,6 +78,11 @@ function ItemTable({ table }: { table: Table }) {
           onChange={(outcome) => go({ params: { outcome } })}
         />
         <GroupPicker table={table} />
+        <LengthPicker table={table} />
+        {folded > 0 && (
+          <Switch size="xs" label="Show repeats one by one" checked={all} data-testid="items-repeats" onChange={(event) => go({ params: { repeats: event.currentTarget.checked ? "all" : null } })} />
+        )}
+        <Chosen />
         {active && (
           <Button size="xs" variant="subtle" onClick={clear} data-testid="items-clear">
             Clear filters
@@ -83,6 +94,8 @@ function ItemTable({ table }: { table: Table }) {
         {searchWords(search)}
         {run.redacted && ". Prompts and responses are left out of this explorer, so there is no text to search"}
         {search.stage === "going" ? "…" : "."}
+        {folded > 0 && !all && !params.has("cluster") && ` Items that ask the same are shown once, with their number (${plural(folded, "repeat")} in all).`}
+        {finding.total !== null && ` Of finding ${finding.number! + 1}${finding.total > finding.rows!.length ? `, the ${integer(finding.rows!.length)} that weigh most of ${integer(finding.total)}` : ""}.`}
         {!run.redacted && run.cut_items > 0 && <span data-testid="items-cut"> {cutNote(run.cut_items)}</span>}
       </p>
       {(search.stage === "going" || search.stage === "stopped") && <SearchState search={search} />}
@@ -109,6 +122,45 @@ function ItemTable({ table }: { table: Table }) {
         }
       />
     </div>
+  );
+}
+
+/** Rows of the finding that the address asks for; null: none is asked for, or they are still read. */
+function useFindingRows(): { rows: number[] | null; total: number | null; number: number | null } {
+  const run = useRun();
+  const asked = useNumberParam("finding");
+  const finding = asked === null ? undefined : run.findings[asked];
+  const items = useFindingItems(finding ? run.key : null);
+  const rows = finding ? (items.data?.find((one) => one.finding === asked)?.item_rows ?? null) : null;
+  return { rows, total: rows && finding ? finding.items : null, number: asked };
+}
+
+/** Filters that another view has set. */
+function Chosen() {
+  const { params } = useRoute();
+  const finding = useNumberParam("finding");
+  const cluster = useNumberParam("cluster");
+  const chip = (text: string, param: string) => (
+    <button type="button" className="chip" aria-label={`Take back: ${text}`} onClick={() => go({ params: { [param]: null } })}>{text} <IconX size={12} aria-hidden="true" /></button>
+  );
+  return <>{params.has("finding") && chip(`finding ${(finding ?? 0) + 1}`, "finding")}{params.has("cluster") && chip(`items that ask the same (${cluster ?? "?"})`, "cluster")}</>;
+}
+
+const FIFTHS = ["Shortest fifth", "Second fifth", "Middle fifth", "Fourth fifth", "Longest fifth"];
+
+/** Fifths of the items by length, of the benchmark that the page is set to. */
+function LengthPicker({ table }: { table: Table }) {
+  const benchmark = useBenchmark();
+  const { params } = useRoute();
+  const bounds = useMemo(() => lengthBounds(table, benchmark), [table, benchmark]);
+  const data = LENGTHS.flatMap((value, i) => {
+    const [from, to] = bounds[i]!;
+    return to < from ? [] : [{ value, label: `${FIFTHS[i]} (${integer(from)}${to > from ? ` to ${integer(to)}` : ""} tokens)` }];
+  });
+  if (data.length < 2) return null;
+  return (
+    <Select size="xs" w={200} aria-label="Length" placeholder="Any length" clearable data-testid="items-length" data={data} comboboxProps={{ width: 250, position: "bottom-start" }}
+      value={data.some((one) => one.value === params.get("length")) ? params.get("length") : null} onChange={(length) => go({ params: { length } })} />
   );
 }
 
@@ -140,20 +192,21 @@ function GroupPicker({ table }: { table: Table }) {
 }
 
 /** In a narrow window the prompt stands beside the score, and what one seldom wants is left out. */
-function columnsOf(benchmarks: string[], table: Table, redacted: boolean, wide: boolean): GridColumn[] {
+function columnsOf(benchmarks: string[], table: Table, redacted: boolean, wide: boolean, within: boolean): GridColumn[] {
   const says = (key: string) => (row: number) => shownOr(text(table, key, row), visible);
   const state = (row: number) => {
     const why = text(table, "excluded", row) ?? text(table, "unscored", row);
     return why === null ? "" : `${text(table, "excluded", row) === null ? "unscored" : "excluded"}: ${visible(why)}`;
   };
+  const repeated = numbers(table, "repeats").some((one) => one > 1);
   const leftOut = ["unscored", "excluded"].some((key) => hasSome(table, key));
   const prompt: GridColumn | false = !redacted && {
     key: "excerpt",
     title: "Prompt",
-    hint: "The first 160 characters of the item’s own text",
+    hint: "The item’s own text, up to 160 characters, from where it differs from the other items of its benchmark",
     text: says("excerpt"),
-    flex: wide ? 1 : undefined,
-    width: wide ? 400 : 270,
+    fill: wide,
+    width: wide ? 220 : 270,
     show: wide ? undefined : (row) => <span className="two-lines">{says("excerpt")(row)}</span>,
   };
   const all: (GridColumn | false)[] = [
@@ -163,20 +216,34 @@ function columnsOf(benchmarks: string[], table: Table, redacted: boolean, wide: 
       hint: "In [0, 1]; N/A: unscored or excluded",
       text: (row) => decimal(number(table, "score", row)),
       align: "end",
-      width: wide ? 88 : 84,
+      width: wide ? 104 : 90,
     },
     !wide && prompt,
-    { key: "benchmark", title: "Benchmark", text: (row) => benchmarks[number(table, "benchmark", row) ?? -1] ?? NOT_DEFINED, width: 150 },
-    { key: "item_id", title: "Id", text: says("item_id"), width: 110 },
+    !within && { key: "benchmark", title: "Benchmark", text: (row) => benchmarks[number(table, "benchmark", row) ?? -1] ?? NOT_DEFINED, width: 140 },
+    { key: "item_id", title: "Id", text: says("item_id"), width: 90 },
     wide && prompt,
+    hasSome(table, "response") && { key: "response", title: "Response", hint: "What the model answered; the first 80 characters", text: says("response"), width: 130 },
+    hasSome(table, "answer") && { key: "answer", title: "Expected", hint: "The expected answer; the first 80 characters", text: says("answer"), width: 120 },
+    wide && hasSome(table, "choices") && { key: "choices", title: "Choices", hint: "What the model chose among; the first 80 characters", text: says("choices"), width: 140, sortable: false },
+    repeated && {
+      key: "repeats",
+      title: "Asked in",
+      hint: "How many items ask the same, word for word or nearly; they count once in every test",
+      term: "repeats",
+      text: (row) => repeatsText(number(table, "repeats", row)),
+      show: (row) => <Repeats table={table} row={row} />,
+      align: "end",
+      width: 104,
+      largestFirst: true,
+    },
     hasSome(table, "group") && { key: "group", title: "Group", text: says("group"), width: 140 },
     wide && {
-      key: "n_tokens",
+      key: "n_span_tokens",
       title: "Tokens",
-      hint: "All tokens that the model read",
-      text: (row) => integer(number(table, "n_tokens", row)),
+      hint: "Length: tokens of the item that the run counts for its concepts",
+      text: (row) => integer(number(table, "n_span_tokens", row)),
       align: "end",
-      width: 92,
+      width: 96,
       largestFirst: true,
     },
     leftOut && {
@@ -190,6 +257,15 @@ function columnsOf(benchmarks: string[], table: Table, redacted: boolean, wide: 
     },
   ];
   return all.filter((one): one is GridColumn => one !== false);
+}
+
+const repeatsText = (count: number | null) => (count !== null && count > 1 ? `${integer(count)} items` : "");
+
+/** Leads to all items that ask the same. */
+function Repeats({ table, row }: { table: Table; row: number }) {
+  const count = number(table, "repeats", row);
+  if (count === null || count < 2) return null;
+  return <button type="button" className="link" tabIndex={-1} onClick={() => go({ params: { cluster: number(table, "cluster", row) } })}>{repeatsText(count)}</button>;
 }
 
 function hasSome(table: Table, key: string): boolean {

@@ -1,6 +1,6 @@
 /** Which items are shown, from the address. */
 import { readSort } from "../app/sort";
-import { columnNamed, numbers, select, type Sort, sorted, type Table, texts } from "../data/table";
+import { columnNamed, everyRow, numbers, select, type Sort, sorted, type Table, texts } from "../data/table";
 
 export const OUTCOMES = [
   { value: "wrong", label: "Score below ½" },
@@ -8,9 +8,28 @@ export const OUTCOMES = [
   { value: "unscored", label: "Unscored" },
   { value: "excluded", label: "Excluded" },
 ] as const;
+/** Fifths of the items' lengths. */
+export const LENGTHS = ["1", "2", "3", "4", "5"] as const;
+/** Filters of the address beside the benchmark and a search. */
+export const FILTERS = ["group", "outcome", "length", "cluster", "finding"] as const;
 
-/** Rows of the items that the address asks for; `found`: rows that a search found, null: none was made. */
-export function chosenItems(table: Table, params: URLSearchParams, benchmark: number | null, found: Uint32Array | null): Uint32Array {
+export interface Choice {
+  params: URLSearchParams;
+  benchmark: number | null;
+  /** Rows that a search found; null: none was made. */
+  found: Uint32Array | null;
+  /** Rows of the finding that is asked for; null: none is. */
+  finding: ArrayLike<number> | null;
+}
+
+/** Rows of the items that the address asks for. Of items that repeat each other the first one stands for all, unless each is asked for. */
+export function chosenItems(table: Table, choice: Choice): Uint32Array {
+  const rows = select(table.rows, tests(table, choice));
+  const { params } = choice;
+  return params.get("repeats") === "all" || params.has("cluster") ? rows : firsts(table, rows);
+}
+
+function tests(table: Table, { params, benchmark, found, finding }: Choice): ((row: number) => boolean)[] {
   const tests: ((row: number) => boolean)[] = [];
   const place = numbers(table, "benchmark");
   const score = numbers(table, "score");
@@ -21,21 +40,64 @@ export function chosenItems(table: Table, params: URLSearchParams, benchmark: nu
     const groups = texts(table, "group");
     tests.push((row) => groups[row] === group);
   }
+  const cluster = wholeNumber(params.get("cluster"));
+  if (cluster !== null) {
+    const clusters = numbers(table, "cluster");
+    tests.push((row) => clusters[row] === cluster);
+  }
+  const fifth = LENGTHS.find((one) => one === params.get("length"));
+  if (fifth) {
+    const [from, to] = lengthBounds(table, benchmark)[Number(fifth) - 1]!;
+    const length = numbers(table, "n_span_tokens");
+    tests.push((row) => length[row]! >= from && length[row]! <= to);
+  }
   const outcome = params.get("outcome");
   if (outcome === "wrong") tests.push((row) => excluded[row] === null && score[row]! < 0.5);
   if (outcome === "right") tests.push((row) => excluded[row] === null && score[row]! >= 0.5);
   if (outcome === "unscored") tests.push((row) => excluded[row] === null && Number.isNaN(score[row]!));
   if (outcome === "excluded") tests.push((row) => excluded[row] !== null);
-  if (found) {
-    const hit = new Uint8Array(table.rows);
-    for (const row of found) hit[row] = 1;
-    tests.push((row) => hit[row] === 1);
+  for (const some of [found, finding]) if (some) tests.push(among(table.rows, some));
+  return tests;
+}
+
+function among(count: number, rows: ArrayLike<number>): (row: number) => boolean {
+  const hit = new Uint8Array(count);
+  for (let i = 0; i < rows.length; i++) hit[rows[i]!] = 1;
+  return (row) => hit[row] === 1;
+}
+
+const wholeNumber = (param: string | null) => (param !== null && /^\d{1,9}$/.test(param) ? Number(param) : null);
+
+/** Of the rows that share a cluster the first. */
+function firsts(table: Table, rows: Uint32Array): Uint32Array {
+  const clusters = numbers(table, "cluster");
+  const seen = new Set<number>();
+  return rows.filter((row) => {
+    const cluster = clusters[row]!;
+    if (Number.isNaN(cluster)) return true;
+    const first = !seen.has(cluster);
+    seen.add(cluster);
+    return first;
+  });
+}
+
+/** Shortest and longest item of each fifth by length, in tokens of the span, of one benchmark or of all. Equal lengths are in one fifth. */
+export function lengthBounds(table: Table, benchmark: number | null): [number, number][] {
+  const [place, length] = [numbers(table, "benchmark"), numbers(table, "n_span_tokens")];
+  const own = Float64Array.from(everyRow(table.rows).filter((row) => (benchmark === null || place[row] === benchmark) && !Number.isNaN(length[row]!)), (row) => length[row]!).sort();
+  const bounds: [number, number][] = [];
+  let start = 0;
+  for (let fifth = 1; fifth <= LENGTHS.length; fifth++) {
+    let end = Math.max(start, Math.round((fifth * own.length) / LENGTHS.length));
+    while (end > start && end < own.length && own[end] === own[end - 1]) end++;
+    bounds.push(end > start ? [own[start]!, own[end - 1]!] : [1, 0]);
+    start = end;
   }
-  return select(table.rows, tests);
+  return bounds;
 }
 
 /** Columns by which items can be sorted. */
-export const SORTS = ["score", "benchmark", "item_id", "excerpt", "group", "n_tokens"];
+export const SORTS = ["score", "benchmark", "item_id", "excerpt", "response", "answer", "group", "n_tokens", "n_span_tokens", "repeats", "cluster"];
 const FAILURES_FIRST: Sort = { key: "score", descending: false };
 
 /** Failures first unless something else is asked. */

@@ -1,4 +1,5 @@
 import { Button, SegmentedControl, Select, useComputedColorScheme } from "@mantine/core";
+import { Heading } from "../ui/Heading";
 import { IconLassoPolygon } from "@tabler/icons-react";
 import { useCallback, useDeferredValue, useState } from "react";
 import { go, useRoute } from "../app/route";
@@ -47,7 +48,7 @@ export function ConceptMap() {
   const failed = error ?? themes.error;
   return (
     <div className="map-view">
-      <h1>Concept map</h1>
+      <Heading>Concept map</Heading>
       {failed ? <Failed error={failed} /> : !table || (run.has.themes && !themes.data) ? <Loading what="the concepts" /> : <Shown table={table} themes={themes.data} />}
     </div>
   );
@@ -114,7 +115,7 @@ function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
 
 function colouring(param: string | null, face: "model" | "benchmark", themes: boolean): Colouring {
   const given = COLOURINGS.find((one) => one === param && (one !== "theme" || themes));
-  return given ?? (face === "model" ? "gap" : "coverage");
+  return given ?? (face === "model" ? "status" : "coverage");
 }
 
 /** The filters of the address without the choice: chosen concepts stand out of the others here, they do not replace them. */

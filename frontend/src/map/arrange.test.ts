@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Table } from "../data/table";
 import { arranged, placed, places, radii } from "./arrange";
 import { colours, COLOURINGS, palette, rgb, type Subject } from "./colouring";
-import { names, present, roomy, type Box } from "./names";
+import { lines, names, present, roomy, type Box } from "./names";
 
 const random = (seed: number) => () => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff);
 const ROWS = 3000;
@@ -138,5 +138,15 @@ describe("names of themes", () => {
     for (const i of kept) for (const j of kept) if (i !== j) expect(apart(boxes[i]!, boxes[j]!)).toBe(true);
     for (let i = 0; i < boxes.length; i++) if (!kept.includes(i)) expect(kept.some((j) => j < i && !apart(boxes[i]!, boxes[j]!))).toBe(true);
     expect(roomy(boxes, 5)).toEqual(kept.slice(0, 5));
+  });
+});
+
+describe("lines of a name", () => {
+  it.each(["Sums", "Quotation marks, brackets and symbols", "Separators and conjunctions in lists of many things that go on and on until nobody reads them any more", "Pneumonoultramicroscopicsilicovolcanoconiosis of words"])("hold all of %s", (name) => {
+    const found = lines(name);
+    expect(found.join(" ")).toBe(name);
+    expect(found.length).toBeLessThanOrEqual(5);
+    const longest = Math.max(...name.split(" ").map((word) => word.length));
+    for (const line of found) expect(line.length).toBeLessThanOrEqual(Math.max(22, longest, name.length / 4));
   });
 });

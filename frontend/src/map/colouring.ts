@@ -74,7 +74,9 @@ function rounded(value: number): number {
 }
 
 /** Layer of a verdict: weak and strong ones are what one looks for. */
-const LAYERS = new Map([["weak", 3], ["strong", 2], ["typical", 1]]);
+const LAYERS = new Map([["weak", 3], ["strong", 2], ["negligible", 1], ["typical", 1]]);
+/** What stands up to the test; any other gap may be an accident, or too small to matter. */
+const VERDICTS = ["weak", "strong"];
 
 export interface Subject {
   table: Table;
@@ -113,7 +115,7 @@ function byDifference({ table, all, rows, dark }: Subject, key: "gap" | "lift"):
   const end = found > 0 ? rounded(found) : 1;
   const scale = diverging(dark);
   const list = listed(scale);
-  const pale = (row: number) => key === "gap" && !LAYERS.has(status[row] ?? "") && !Number.isNaN(values[row]!);
+  const pale = (row: number) => key === "gap" && !VERDICTS.includes(status[row] ?? "") && !Number.isNaN(values[row]!);
   const paleCount = count(rows, pale);
   const undefinedCount = count(rows, (row) => Number.isNaN(values[row]!));
   const layer = key === "gap"
@@ -124,7 +126,7 @@ function byDifference({ table, all, rows, dark }: Subject, key: "gap" | "lift"):
     layer,
     pale,
     legend: {
-      kind: "ramp", title, stops: stops(scale), note: paleCount ? `Faint: ${integer(paleCount)} with too few items for a verdict.` : null,
+      kind: "ramp", title, stops: stops(scale), note: paleCount ? `Faint: ${integer(paleCount)} without a verdict, whose gap may be an accident or too small to matter.` : null,
       ticks: open([-end, 0, end].map((value) => ({ at: (value / end + 1) / 2, text: value === 0 ? "0" : text(value) }))),
       others: undefinedCount ? [{ name: "N/A", colour: css(faint), count: undefinedCount }] : [],
     },
@@ -163,10 +165,10 @@ function byCoverage({ table, all, rows, dark }: Subject): Colours {
 function byStatus({ table, rows, dark }: Subject): Colours {
   const values = word(table, "performance_status");
   const { weak, strong, typical, faint } = palette(dark);
-  const known = new Map(Object.entries({ weak, strong, typical }));
+  const known = new Map(Object.entries({ weak, strong, negligible: typical, typical }));
   const counts = new Map<string, number>();
   for (const row of rows) counts.set(values[row] ?? "N/A", (counts.get(values[row] ?? "N/A") ?? 0) + 1);
-  const order = ["weak", "strong", "typical", "insufficient", "untested", "N/A"];
+  const order = ["weak", "strong", "negligible", "typical", "insufficient", "untested", "N/A"];
   const others = [...counts.keys()].filter((name) => !order.includes(name));
   return {
     of: (row) => known.get(values[row] ?? "") ?? faint,

@@ -37,6 +37,22 @@ export function names(level: Theme["level"], themes: Theme[], table: Table, on: 
     .sort((a, b) => b.members - a.members || a.id - b.id);
 }
 
+/** Letters of a line of a name, about. */
+const LINE = 22;
+
+/** A name in lines of about equal length, whole. */
+export function lines(text: string): string[] {
+  const words = text.split(/\s+/);
+  const most = Math.max(LINE, text.length / 4, ...words.map((word) => word.length));
+  const found: string[] = [];
+  for (const word of words) {
+    const last = found.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= most) found[found.length - 1] = `${last} ${word}`;
+    else found.push(word);
+  }
+  return found;
+}
+
 export interface Box { x: number; y: number; width: number; height: number }
 
 /** Indices of the boxes, given by their middle, that can stand without touching an earlier one. */

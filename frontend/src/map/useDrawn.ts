@@ -2,7 +2,7 @@ import { useMemo } from "react";
 import { tests } from "../concepts/filters";
 import { numbers, select, type Table } from "../data/table";
 import type { Theme, ThemeFile } from "../data/types";
-import { shorten, visible } from "../text";
+import { visible } from "../text";
 import { arranged, placed, places, radii, type Layout } from "./arrange";
 import { colours, palette, type Colouring } from "./colouring";
 import { names, present } from "./names";
@@ -44,7 +44,7 @@ export function useDrawn({ table, themes, layout, by, query, selection, dark }: 
 }
 
 function themeName(name: string | null, theme: number): string {
-  return name ? shorten(visible(name), 28) : `theme ${theme}`;
+  return name ? visible(name) : `theme ${theme}`;
 }
 
 function labelled(themes: Theme[], table: Table, on: Uint32Array) {

@@ -4,9 +4,9 @@ import { useFace, useRun } from "../app/state";
 import { useTable } from "../data/hooks";
 import { numbers, select, type Table, texts, value } from "../data/table";
 import type { Benchmark } from "../data/types";
-import { GAP } from "../data/definition";
 import { decimal, integer, magnitude, meanScore, percent } from "../format";
 import { shorten, visible } from "../text";
+import { Term } from "../ui/Hint";
 import { Chart, Plot } from "../ui/Plot";
 import { Failed, Loading } from "../ui/State";
 import { type Bin, histogram, linearEdges, logEdges, median } from "./bins";
@@ -71,7 +71,7 @@ function Quadrants({ table }: { table: Table }) {
     const shade = sequential(dark);
     return {
       marginLeft: 48, marginBottom: 40, marginTop: 16,
-      x: { type: "log", label: `Coverage χ bench (logarithmic; ${run.unit}) →`, ticks: 5, tickFormat: (tick: number) => magnitude(tick) },
+      x: { type: "log", label: `Coverage (logarithmic; ${run.unit}) →`, ticks: 5, tickFormat: (tick: number) => magnitude(tick) },
       y: { label: "↑ Gap", domain: [-drawn.reach, drawn.reach], ticks: 7 },
       color: { type: "log", interpolate: (at: number) => shade(0.15 + 0.85 * at) },
       marks: [
@@ -87,9 +87,9 @@ function Quadrants({ table }: { table: Table }) {
     <section>
       <h2>Coverage against performance</h2>
       <p className="soft">
-        {integer(drawn.rows)} tested concepts of {integer(run.counts.alive)} alive; darker hexagons hold more. Dots are the {integer(drawn.marked)} gaps that stand up to the test:
-        {" "}<span className="dot weak-dot" /> weak ({integer(run.counts.weak)}), <span className="dot strong-dot" /> strong ({integer(run.counts.strong)}). Lines: the median coverage of these tested concepts, and no gap.
-        Gap: {GAP}. Lower right: much tested and done badly. Left: what the suite hardly asks for.
+        {integer(drawn.rows)} tested concepts of {integer(run.counts.alive)} <Term term="alive">alive</Term>; darker hexagons hold more. Dots are the {integer(drawn.marked)} gaps that stand up to the test:
+        {" "}<span className="dot weak-dot" /> weak ({integer(run.counts.weak)}), <span className="dot strong-dot" /> strong ({integer(run.counts.strong)}). Lines: the median <Term term="chi_bench">coverage</Term> of these tested concepts, and no <Term term="gap">gap</Term>.
+        Only the dots are verdicts: any other gap may be an accident, or too small to matter.
       </p>
       <Chart options={options} height={420} label={`Coverage against the gap of ${integer(drawn.rows)} tested concepts; ${run.counts.weak} are weak and ${run.counts.strong} strong.`} />
     </section>
@@ -110,8 +110,8 @@ function Distribution({ table, rows, what, within, mean }: { table: Table; rows:
     () => ({
       marginLeft: 48, marginBottom: 40,
       x: log
-        ? { type: "log", label: `χ bench (${run.unit}) →`, ticks: 4, tickFormat: (tick: number) => magnitude(tick) }
-        : { label: "χ model (weighted mean score) →", domain: [0, 1] },
+        ? { type: "log", label: `Coverage (logarithmic; ${run.unit}) →`, ticks: 4, tickFormat: (tick: number) => magnitude(tick) }
+        : { label: "Mean score of its items, weighted by activation →", domain: [0, 1] },
       y: { label: "↑ Concepts", grid: true, ticks: 4 },
       marks: [
         Plot.rect(bins, { x1: (bin: Bin) => bin.low, x2: (bin: Bin) => bin.high, y1: 0, y2: "count", fill: "var(--accent)", fillOpacity: 0.75, inset: 0.5 }),
@@ -127,7 +127,7 @@ function Distribution({ table, rows, what, within, mean }: { table: Table; rows:
     <section>
       <h2>{title}</h2>
       <p className="soft">
-        {integer(shown)} of {integer(rows.length)} alive concepts{absent > 0 && `; ${integer(absent)} ${log ? "have no coverage and no place on a logarithmic axis" : "have no χ model (no scored item)"}`}.
+        {integer(shown)} of {integer(rows.length)} alive concepts{absent > 0 && `; ${integer(absent)} ${log ? "have no coverage and no place on a logarithmic axis" : "are in no scored item"}`}.
         {Number.isFinite(mark) && ` Line: ${mean != null ? `the benchmark’s mean score, ${meanScore(mean)}` : `the median of these ${integer(shown)}, ${log ? magnitude(mark) : decimal(mark)}`}.`}
       </p>
       {shown > 0 && <Chart options={options} height={220} label={`${title}: histogram of ${integer(shown)} concepts.`} />}

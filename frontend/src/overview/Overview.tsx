@@ -1,108 +1,139 @@
 import { Alert, Anchor } from "@mantine/core";
-import { address, linked, useRoute } from "../app/route";
-import { type Face, useBenchmark, useFace, useRun } from "../app/state";
+import { address, useRoute } from "../app/route";
+import { useBenchmark, useFace, useRun } from "../app/state";
 import { useTable, useThemes } from "../data/hooks";
-import type { Finding } from "../data/types";
+import type { Statement } from "../data/types";
+import { FindingLine } from "../findings/FindingLine";
+import { about } from "../findings/words";
+import "../findings/findings.css";
 import { integer, plural } from "../format";
 import { visible } from "../text";
-import { Verdicts } from "../card/Verdicts";
 import { Failed, Loading } from "../ui/State";
 import { BenchmarkCharts, Charts } from "./Charts";
-import { benchmarkFindings } from "./ofBenchmark";
+import { Scores } from "./Scores";
 import { ThemeList } from "./ThemeList";
 import "./overview.css";
 
-/** The run in sentences, numbers first; then how far to trust them; then the charts. */
+/** Findings of a benchmark that an overview shows. */
+const MOST = 5;
+
+/** The answer first: what failed, three to five findings, scores, what the suite misses of its scope, how far to trust it. The charts are below. */
 export function Overview() {
   const run = useRun();
   const face = useFace();
-  const benchmark = useBenchmark();
+  const findings = <Findings key="findings" />;
+  const scope = <Scope key="scope" />;
+  const scores = <Scores key="scores" />;
   return (
     <div className="overview">
-      <p className="eyebrow">
-        {visible(run.model)} · {integer(run.items)} items · {integer(run.benchmarks.length)} benchmark{run.benchmarks.length === 1 ? "" : "s"} · {integer(run.width)} concepts
-      </p>
-      <h1 className="question">{visible(run.questions[face])}</h1>
+      {run.answer.trust.map((one) => (
+        <Alert key={one.code} color="orange" mb="sm" className="caution" data-testid="trust-failed">{visible(one.text)}</Alert>
+      ))}
       {run.cautions.filter((one) => one.tone === "bad").map((one) => (
         <Alert key={one.text} color="orange" mb="sm" className="caution">{visible(one.text)}</Alert>
       ))}
-      {benchmark !== null && <OfBenchmark place={benchmark} />}
-      {benchmark !== null && <h2 data-testid="of-suite">All {plural(run.benchmarks.length, "benchmark")}</h2>}
-      <ul className="findings" data-testid="findings">
-        {ordered(run.findings, face).map((finding) => <Line key={finding.number + finding.sentence} finding={finding} />)}
-      </ul>
+      <Question />
+      <p className="lead" data-testid="opening">{visible(run.answer.opening.text)}</p>
+      {face === "model" ? [findings, scores, scope] : [findings, scope, scores]}
       <Trust />
-      <Themes />
-      <Figures />
+      <Behind />
     </div>
   );
 }
 
-/** What is found in the benchmark that the page is set to, and its distributions. */
-function OfBenchmark({ place }: { place: number }) {
+function Question() {
   const run = useRun();
   const face = useFace();
-  const one = run.benchmarks[place]!;
+  const benchmark = useBenchmark();
+  const name = benchmark === null ? null : <bdi>{visible(run.benchmarks[benchmark]!.name)}</bdi>;
+  const suite = run.benchmarks.length === 1 ? "its benchmark leave" : `its ${integer(run.benchmarks.length)} benchmarks leave`;
+  const weak = <>where is {visible(run.short_name)} weak{name && <> in {name}</>}</>;
+  const left = name ? <>what does {name} leave out</> : <>what {run.benchmarks.length === 1 ? "does" : "do"} {suite} out</>;
   return (
-    <section data-testid="benchmark-findings">
-      <h2>In <bdi>{visible(one.name)}</bdi></h2>
-      <ul className="findings">
-        {benchmarkFindings(one, place, face).map((finding) => <Line key={finding.sentence} finding={finding} />)}
-      </ul>
-      <BenchmarkCharts place={place} />
+    <h1 className="question" data-testid="question">
+      {face === "model" ? <>{weak}, and {left}?</> : <>{left}, and {weak}?</>}
+    </h1>
+  );
+}
+
+function Findings() {
+  const run = useRun();
+  const route = useRoute();
+  const benchmark = useBenchmark();
+  const own = about(run.findings, benchmark);
+  const chosen = benchmark === null ? run.answer.findings.flatMap((one) => run.findings[one.finding ?? -1] ?? []) : own.slice(0, MOST);
+  const nothing = run.answer.findings.find((one) => one.code === "no_finding");
+  return (
+    <section>
+      <h2 className="first">{benchmark === null ? "What was found" : <>What was found in <bdi>{visible(run.benchmarks[benchmark]!.name)}</bdi></>}</h2>
+      <ol className="finding-lines" data-testid="findings">
+        {chosen.map((one) => <FindingLine key={one.finding} finding={one} />)}
+        {chosen.length === 0 && <li className="finding-line"><span /><div>{nothing ? visible(nothing.text) : "None of the findings is about this benchmark."}</div></li>}
+      </ol>
+      {own.length > chosen.length && <p><Anchor href={address(route, { view: "findings" })} data-testid="all-findings">All {plural(own.length, "finding")}</Anchor></p>}
     </section>
   );
 }
 
-/** What the chosen question is about comes first. */
-function ordered(findings: Finding[], face: Face): Finding[] {
-  const performance = (one: Finding) => one.tone !== "" || one.link?.startsWith("items") === true;
-  const first = findings.filter((one) => performance(one) === (face === "model"));
-  return [...first, ...findings.filter((one) => !first.includes(one))];
-}
-
-function Line({ finding }: { finding: Finding }) {
-  const route = useRoute();
+/** What benchmarks lack of the scope that they state; without one nothing is missing, only counted. */
+function Scope() {
+  const run = useRun();
+  const benchmark = useBenchmark();
+  const name = benchmark === null ? null : run.benchmarks[benchmark]!.name;
+  const shown = run.answer.scope.filter((one) => name === null || one.benchmark === null || one.benchmark === name);
   return (
-    <li className={finding.tone}>
-      <span className="figure-number">{visible(finding.number)}</span>
-      <span>
-        <bdi>{visible(finding.sentence)}</bdi>{" "}
-        {finding.link && <Anchor className="go" href={address(route, linked(finding.link))}>Show</Anchor>}
-      </span>
-    </li>
+    <section data-testid="scope">
+      <h2>{name === null ? "What the suite misses of its stated scope" : <>What <bdi>{visible(name)}</bdi> misses of its stated scope</>}</h2>
+      {shown.length === 0 && <p className="soft">No benchmark states its scope, so nothing can be said to be missing.</p>}
+      <Statements found={shown} />
+    </section>
   );
 }
 
 function Trust() {
   const run = useRun();
   const route = useRoute();
-  const open = run.cautions.filter((one) => one.tone === "open");
   return (
-    <section>
+    <section data-testid="trust">
       <h2>How far to trust this</h2>
-      {run.verdicts ? <Verdicts verdicts={run.verdicts} /> : (
-        <p>
-          Whether the findings hold when items are left out has not been tested for this run.{" "}
-          <Anchor href={address(route, { view: "suggestions" })}>The command is under Suggestions.</Anchor>
-        </p>
-      )}
-      {open.map((one) => <p key={one.text} className="soft">{visible(one.text)}</p>)}
-      <p><Anchor href={address(route, { view: "card" })}>Run card, settings and warnings</Anchor></p>
+      <Statements found={run.answer.confidence} />
+      {run.cautions.filter((one) => one.tone === "open").map((one) => <p key={one.text} className="soft">{visible(one.text)}</p>)}
+      <p>
+        <Anchor href={address(route, { view: "card" })}>Tests, settings and warnings</Anchor>
+        {run.verdicts === null && <> · <Anchor href={address(route, { view: "suggestions" })}>The command that tests it</Anchor></>}
+      </p>
     </section>
   );
 }
 
-function Themes() {
-  const run = useRun();
-  const themes = useThemes(run);
-  if (!run.has.themes || themes.error) return null;
-  return themes.data ? <ThemeList themes={themes.data.themes} /> : <Loading what="themes" />;
+const MARKS: Record<string, string> = { good: "✓", bad: "✕", open: "?" };
+
+function Statements({ found }: { found: Statement[] }) {
+  return (
+    <ul className="statements">
+      {found.map((one) => (
+        <li key={one.code + one.text} className={one.tone}>
+          <span className="said" aria-hidden="true">{MARKS[one.tone] ?? "·"}</span> <bdi>{visible(one.text)}</bdi>
+        </li>
+      ))}
+    </ul>
+  );
 }
 
-function Figures() {
+/** Themes and distributions, which the findings rest on. */
+function Behind() {
   const run = useRun();
+  const benchmark = useBenchmark();
+  const themes = useThemes(run);
   const table = useTable(run.key, "concepts.parquet");
-  if (table.error) return <Failed error={table.error} />;
-  return table.data ? <Charts table={table.data} /> : <Loading what="concepts" />;
+  const error = themes.error ?? table.error;
+  if (error) return <Failed error={error} />;
+  if (!table.data || (run.has.themes && !themes.data)) return <Loading what="concepts" />;
+  return (
+    <>
+      {benchmark !== null && <BenchmarkCharts place={benchmark} />}
+      {themes.data && <ThemeList themes={themes.data.themes} />}
+      <Charts table={table.data} />
+    </>
+  );
 }

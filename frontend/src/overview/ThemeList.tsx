@@ -15,7 +15,7 @@ export function ThemeList({ themes: all }: { themes: Theme[] }) {
   const { themes, title, choice } = chosenThemes(all, face);
   if (themes.length === 0) return null;
   const meaning = face === "model"
-    ? "Gap: score of a theme’s items less their benchmarks’ mean, with its interval."
+    ? `Gap of a theme’s items against comparable ones${run.evidence.alike && ` (${run.evidence.alike})`}, with its interval.`
     : "Share of a theme’s ranked concepts (alive, without a flag) that no item of the suite activates.";
   const where = benchmark === null ? "" : ` Over all ${plural(run.benchmarks.length, "benchmark")}.`;
   return (

@@ -1,89 +1,61 @@
 import { Anchor } from "@mantine/core";
 import { address, useRoute } from "../app/route";
-import { useBenchmark, useFace, useRun } from "../app/state";
-import { useTable, useThemes } from "../data/hooks";
+import { useBenchmark, useRun } from "../app/state";
+import { useTable } from "../data/hooks";
 import { text } from "../data/table";
 import type { Suggestion } from "../data/types";
 import { integer, plural } from "../format";
-import { shorten, visible } from "../text";
+import { visible } from "../text";
 import { Copied } from "../ui/Copied";
+import { Heading } from "../ui/Heading";
 import { ConceptLink } from "../ui/Marks";
 import { Empty } from "../ui/State";
-import { shared } from "./shared";
 import "./suggestions.css";
 
-const KINDS: { kind: Suggestion["kind"]; title: string; face: "model" | "benchmark" | "both" }[] = [
-  { kind: "robustness", title: "Before you rely on it", face: "both" },
-  { kind: "weak", title: "Weak themes worth testing next", face: "model" },
-  { kind: "missing", title: "What a benchmark leaves out of its own subject", face: "benchmark" },
-  { kind: "unmeasured", title: "What no benchmark here asks", face: "benchmark" },
-  { kind: "redundant", title: "Benchmarks that add little", face: "benchmark" },
-  { kind: "label", title: "Names to check", face: "both" },
-];
+const KINDS: Record<Suggestion["kind"], string> = {
+  robustness: "Before you rely on it",
+  weak: "A finding to test further",
+  missing: "What a benchmark lacks of its scope",
+  label: "Names to check",
+  redundant: "A benchmark that adds little",
+};
+/** Suggestions that are open; the others are folded away. */
+export const OPEN = 7;
 const SHOWN = 6;
 
-/** What to do next: each with its reason and the command to run. */
+/** What to do next, what matters most first: each with its reason and the command to run. */
 export function Suggestions() {
   const run = useRun();
-  const face = useFace();
   const benchmark = useBenchmark();
-  const fits = (one: Suggestion) => benchmark === null || one.benchmark === null || one.benchmark === benchmark;
-  const fitting = run.suggestions.filter(fits);
-  const groups = KINDS.map((group) => ({ ...group, found: fitting.filter((one) => one.kind === group.kind) })).filter(
-    (one) => one.found.length > 0,
-  );
-  const first = groups.filter((one) => one.face === face || one.face === "both");
-  const order = [...first, ...groups.filter((one) => !first.includes(one))];
+  const fitting = run.suggestions.filter((one) => benchmark === null || one.benchmark === null || one.benchmark === benchmark);
+  const [open, rest] = [fitting.slice(0, OPEN), fitting.slice(OPEN)];
   return (
     <div className="suggestions">
-      <h1>Suggestions</h1>
-      <p className="lead">What this run says is worth doing next, why, and the command that does it.</p>
-      {order.length === 0 && (
-        <Empty>Nothing to suggest: no benchmark lacks concepts near its own subject, none is redundant, and no theme is weak.</Empty>
+      <Heading within="for">Suggestions</Heading>
+      <p className="lead">What this run says is worth doing next, what matters most first, and the command that does it.</p>
+      {fitting.length === 0 && (
+        <Empty>Nothing to suggest: no finding is weak, no benchmark lacks anything of its stated scope, and none is redundant.</Empty>
       )}
-      {order.map((group) => (
-        <Group key={group.kind} title={group.title} found={group.found} />
-      ))}
+      {open.map((one) => <Entry key={one.title} suggestion={one} />)}
+      {rest.length > 0 && (
+        <details className="more-suggestions" data-testid="more-suggestions">
+          <summary>{plural(rest.length, "more suggestion")}</summary>
+          {rest.map((one) => <Entry key={one.title} suggestion={one} />)}
+        </details>
+      )}
     </div>
   );
 }
 
-function Group({ title, found }: { title: string; found: Suggestion[] }) {
-  const { common, rest } = shared(found.map((one) => one.reason));
-  return (
-    <section>
-      <h2>{title}</h2>
-      {common && (
-        <p className="soft" data-testid="suggestions-shared">
-          {visible(common)}
-        </p>
-      )}
-      {found.map((one, i) => (
-        <Entry key={one.title} suggestion={one} reason={rest[i]!} />
-      ))}
-    </section>
-  );
-}
-
-/** `reason`: what the heading of its group does not say. */
-function Entry({ suggestion, reason }: { suggestion: Suggestion; reason: string }) {
-  const run = useRun();
+function Entry({ suggestion }: { suggestion: Suggestion }) {
   const route = useRoute();
-  const themes = useThemes(run);
-  const theme = themes.data?.themes.find((one) => one.level === "theme" && one.id === suggestion.theme);
   return (
-    <article className="suggestion" data-testid="suggestion">
-      <h3>{visible(suggestion.title)}</h3>
-      {reason && <p>{visible(reason)}</p>}
-      {suggestion.concepts.length > 0 && <Concepts ids={suggestion.concepts} />}
-      {theme && (
-        <p>
-          {/* The count is of the whole suite, or of the benchmark that the suggestion is about, whichever the page is set to. */}
-          <Anchor href={address(route, { view: "concepts", params: { theme: theme.id, bench: suggestion.benchmark } })}>
-            All {plural(theme.ranked, "ranked concept")} of {theme.name ? `“${shorten(visible(theme.name), 60)}”` : `theme ${theme.id}`}
-          </Anchor>
-        </p>
-      )}
+    <article className="suggestion" data-testid="suggestion" data-kind={suggestion.kind}>
+      <p className="suggestion-kind">{KINDS[suggestion.kind]}</p>
+      <h2>{visible(suggestion.title)}</h2>
+      <p>{visible(suggestion.reason)}</p>
+      {suggestion.finding !== null && <p><Anchor href={address(route, { view: "finding", rest: suggestion.finding })}>See the finding and its items</Anchor></p>}
+      {suggestion.finding === null && suggestion.concepts.length > 0 && <Concepts ids={suggestion.concepts} />}
       {suggestion.command && <Copied text={suggestion.command} />}
     </article>
   );

@@ -4,6 +4,7 @@ import {
   ModuleRegistry, RenderApiModule, RowApiModule, ScrollApiModule, TooltipModule, type ValueGetterParams,
 } from "ag-grid-community";
 import { AgGridReact } from "ag-grid-react";
+import { useElementSize } from "@mantine/hooks";
 import { type CSSProperties, type ReactNode, useCallback, useEffect, useMemo, useRef } from "react";
 import { openedFrom } from "../app/focus";
 import type { Sort } from "../data/table";
@@ -32,6 +33,10 @@ export interface GridColumn {
   /** Takes its part of the room that is left over. */
   flex?: number;
   pinned?: boolean;
+  /** Takes the room that the others leave; `width` is the least it has. */
+  fill?: boolean;
+  /** What the glossary is opened at from the header. */
+  term?: string;
   sortable?: boolean;
   /** The first click on the header sorts the largest to the top. */
   largestFirst?: boolean;
@@ -55,6 +60,8 @@ interface GridProps {
 
 /** AG Grid holds places only; what stands there is looked up when a cell is drawn, so that another order costs no more than the cells in sight. */
 type Place = Record<string, never>;
+/** Width of a column that names none, and what the borders and a scroll bar take of the grid's. */
+const [USUAL, EDGES] = [110, 18];
 const PLACE: Place = {};
 
 const FIXED: GridOptions<Place> = {
@@ -73,7 +80,11 @@ export function Grid({ columns, order, sort, onSort, onOpen, opened, label, test
   const api = useRef<GridApi<Place> | null>(null);
   const latest = useRef<Latest>({ order, opened, onOpen });
   latest.current.onOpen = onOpen;
-  const definitions = useMemo(() => columns.map((column) => definition(column, latest.current)), [columns]);
+  const { ref: place, width: room } = useElementSize<HTMLElement>();
+  const definitions = useMemo(() => {
+    const others = columns.reduce((sum, column) => sum + (column.fill ? 0 : (column.width ?? USUAL)), 0);
+    return columns.map((column) => definition(column, latest.current, column.fill ? Math.max(column.width ?? USUAL, room - others - EDGES) : null));
+  }, [columns, room]);
   useEffect(() => {
     const reordered = latest.current.order !== order;
     Object.assign(latest.current, { order, opened });
@@ -122,7 +133,7 @@ export function Grid({ columns, order, sort, onSort, onOpen, opened, label, test
     if (place >= 0) event.api.ensureIndexVisible(place, "middle");
   };
   return (
-    <section className={`grid ${dark ? "ag-theme-quartz-dark" : "ag-theme-quartz"}`} aria-label={label} data-testid={testId} data-rows={order.length}>
+    <section ref={place} className={`grid ${dark ? "ag-theme-quartz-dark" : "ag-theme-quartz"}`} aria-label={label} data-testid={testId} data-rows={order.length}>
       <SortContext value={sorting}>
         <AgGridReact<Place>
           {...FIXED}
@@ -147,7 +158,7 @@ const onLink = (event: Event | null | undefined) => event?.target instanceof Ele
 /** Undefined for a place that is about to go, where fewer rows are shown than before. */
 const rowAt = (latest: Latest, node: IRowNode | null): number | undefined => (node?.rowIndex == null ? undefined : latest.order[node.rowIndex]);
 
-function definition(column: GridColumn, latest: Latest): ColDef<Place> {
+function definition(column: GridColumn, latest: Latest, filled: number | null): ColDef<Place> {
   const { show, style } = column;
   const at = <T,>(node: IRowNode | null, read: (row: number) => T, none: T): T => {
     const row = rowAt(latest, node);
@@ -157,11 +168,10 @@ function definition(column: GridColumn, latest: Latest): ColDef<Place> {
   return {
     colId: column.key,
     headerName: column.title,
-    headerTooltip: column.hint,
     headerComponent: GridHeader,
     headerComponentParams: { of: column },
     headerClass: end ? "end" : "start",
-    initialWidth: column.width ?? 110,
+    ...(filled === null ? { initialWidth: column.width ?? USUAL } : { width: filled }),
     // What takes the room that is left over must not vanish where there is none.
     minWidth: column.flex ? 180 : 60,
     flex: column.flex,

@@ -3,7 +3,7 @@ import { decimal, signed } from "../format";
 import { shorten, shownToken, visible } from "../text";
 import { go } from "../app/route";
 
-const WORDS = new Map([["weak", "weak"], ["strong", "strong"], ["missing", "missing"], ["under", "under-covered"], ["over", "over-covered"]]);
+const WORDS = new Map([["weak", "weak"], ["strong", "strong"], ["missing", "missing"], ["under", "under-covered"], ["over", "over-covered"], ["negligible", "negligible"]]);
 
 /** A verdict, `weak` or `missing` say. */
 export function Status({ status }: { status: string | null }) {

@@ -1,6 +1,6 @@
 """A run in parts: named byte strings, made when they are asked for.
 
-``run.json`` all that is small; ``themes.json``; ``concepts.parquet`` and, for the benchmark at place K,
+``run.json`` all that is small; ``themes.json``; ``findings.json``, the items of each finding; ``concepts.parquet`` and, for the benchmark at place K,
 ``concepts/K.parquet``; ``items.parquet``; ``concept/N.json`` and ``item/N.json``, the details of some of them.
 What is in them is written down in ``frontend/src/data/types.ts``.
 """
@@ -16,6 +16,7 @@ from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.explorer.parts import tables
 from competency_gaps.explorer.parts.amounts import SERVED, Amounts
 from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.findings import finding_items
 from competency_gaps.explorer.parts.themes import theme_file
 from competency_gaps.files import finite
 from competency_gaps.runs.open import Run
@@ -23,7 +24,7 @@ from competency_gaps.runs.open import Run
 __all__ = ["Context", "NoSuchPartError", "Parts", "as_json"]
 
 _NAME = re.compile(
-    r"(?P<whole>run\.json|themes\.json|concepts\.parquet|items\.parquet)"
+    r"(?P<whole>run\.json|themes\.json|findings\.json|concepts\.parquet|items\.parquet)"
     r"|(?P<kind>concepts/|concept/|item/)(?P<number>0|[1-9][0-9]{0,8})(?P<end>\.parquet|\.json)",
     re.ASCII,
 )
@@ -83,7 +84,7 @@ class Parts:
 
     def names(self) -> Iterator[str]:
         """Names of all parts, in the order in which a page wants them."""
-        yield from ("run.json", "concepts.parquet", "themes.json", "items.parquet")
+        yield from ("run.json", "concepts.parquet", "themes.json", "findings.json", "items.parquet")
         yield from (f"concepts/{place}.parquet" for place in range(len(self.context.names)))
         yield from (f"concept/{number}.json" for number in range(self._count("concept/")))
         yield from (f"item/{number}.json" for number in range(self._count("item/")))
@@ -134,6 +135,8 @@ class Parts:
             return as_json(run_info(self.context))
         if name == "themes.json":
             return as_json(theme_file(self.context))
+        if name == "findings.json":
+            return as_json(finding_items(self.context))
         return (tables.concepts_table if name == "concepts.parquet" else tables.items_table)(self.context)
 
     def _details(self, kind: str, number: int) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.report import columns
 from competency_gaps.report.columns import Column
-from competency_gaps.text import decimal
+from competency_gaps.text import decimal, integer, signed
 
 
 class _Spec(NamedTuple):
@@ -30,15 +30,40 @@ LABEL_SCORE = Column(
     decimal,
     optional=True,
 )
+PLAIN_GAP = Column(
+    "plain_gap",
+    "plain gap",
+    "Gap against all items of the same benchmark, whatever their length, each repeat counted as an item of its own",
+    signed,
+)
+VANISHES = Column(
+    "vanishes",
+    "at equal length",
+    "vanishes: the plain gap stands up to the test, and the gap against comparable items does not, so that the items' "
+    "length (or what else they are compared at) is the likelier reason",
+    lambda value: "vanishes" if value else "",
+)
+DETECTABLE = Column(
+    "detectable",
+    "detectable",
+    "Smallest gap, up or down, that these items would most likely (8 times of 10) have shown",
+    decimal,
+    optional=True,
+)
+FINDING = Column("finding", "finding", "Number of the finding that the concept is evidence for", integer)
 PEAK = Column("peak_token", "peak token", "The token on which it is strongest most often", str, words=True)
 
 _SPECS = (
     _Spec(LABEL, "text", "both"),
     _Spec(columns.GAP, "signed", "model"),
+    _Spec(PLAIN_GAP, "signed", "model"),
+    _Spec(VANISHES, "flag", "model"),
+    _Spec(columns.PERFORMANCE_STATUS, "word", "model"),
     _Spec(columns.PERFORMANCE, "decimal", "model"),
     _Spec(columns.Q_VALUE, "probability", "model"),
-    _Spec(columns.PERFORMANCE_STATUS, "word", "model"),
     _Spec(columns.FOLLOWERS, "integer", "model"),
+    _Spec(FINDING, "integer", "model"),
+    _Spec(DETECTABLE, "decimal", "model"),
     _Spec(columns.COVERAGE, "magnitude", "benchmark"),
     _Spec(columns.LIFT, "signed", "benchmark"),
     _Spec(columns.STATUS, "word", "benchmark"),
@@ -57,7 +82,7 @@ def column_specs(context: Context) -> list[dict[str, Any]]:
 
     Left out is what an older run lacks, and what the report calls optional where it is null throughout.
     """
-    computed = {columns.FOLLOWERS.key}
+    computed = {columns.FOLLOWERS.key, FINDING.key}
     written, frame = context.run.concepts.columns, context.concepts
     known = [spec for spec in _SPECS if spec.column.key in computed or spec.column.key in written]
     shown = {column.key for column in columns.present([spec.column for spec in known], frame)} | computed

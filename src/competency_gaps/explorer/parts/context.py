@@ -19,12 +19,15 @@ from competency_gaps.explorer.parts.settings import UNTOLD, without_judge
 from competency_gaps.explorer.parts.sources import Sources
 from competency_gaps.explorer.parts.windows import Windows, windows
 from competency_gaps.once import made_once
-from competency_gaps.report import findings, headline
+from competency_gaps.report import findings as report_findings
 from competency_gaps.report.protocol import Order
 from competency_gaps.report.themes import Themes, read_run_themes
 from competency_gaps.runs.open import Run
 
-ITEM_COLUMNS = ("benchmark", "item_id", "group", "score", "policy", "n_tokens", "excluded", "unscored")
+ITEM_COLUMNS = (
+    *("benchmark", "item_id", "group", "score", "policy", "n_tokens", "n_span_tokens", "cluster", "cluster_kind"),
+    *("excluded", "unscored"),
+)
 """Columns of ``items.parquet`` without an item's texts, which may be a gigabyte."""
 
 
@@ -85,7 +88,20 @@ class Context:
                 held_part.pop(key, None)
         for entry, name in zip(shown["benchmarks"], self.names, strict=True):
             entry["name"] = name
+        # Last names of paths are no keys: what is told by benchmark keeps the names of the tables.
+        shown["evidence"] = self._evidence(held["evidence"])
         return dict(shown)
+
+    def _evidence(self, held: Mapping[str, Any]) -> dict[str, Any]:
+        """The evidence's settings and counts; redacted, without trends that name categories of items."""
+        within = {
+            name: {
+                **one,
+                "trends": [trend for trend in one.get("trends") or () if not (self.redact and trend.get("categories"))],
+            }
+            for name, one in (held.get("benchmarks") or {}).items()
+        }
+        return {**held, "benchmarks": within}
 
     @made_once
     def concepts(self) -> pl.DataFrame:
@@ -112,6 +128,13 @@ class Context:
         if tell is not None:
             table = table.with_columns(_each(table[name], tell) for name in ("excluded", "unscored"))
         return table
+
+    @made_once
+    def clusters(self) -> dict[int, list[int]]:
+        """Number of a cluster of several items -> their rows of ``items.parquet``, ascending."""
+        rows = self.items.select("cluster").with_row_index("row").drop_nulls("cluster")
+        grouped = rows.group_by("cluster").agg(pl.col("row").sort()).filter(pl.col("row").list.len() > 1)
+        return dict(grouped.iter_rows())
 
     def read_items(self, columns: Sequence[str]) -> pl.DataFrame:
         """Read some columns of ``items.parquet``."""
@@ -172,14 +195,23 @@ class Context:
         return View(self)
 
     @made_once
-    def overview(self) -> headline.Overview:
-        """Counts of the run."""
-        return headline.overview(self.view)
+    def findings(self) -> pl.DataFrame:
+        """``run.findings``; where prompts are left out, without words that come from them."""
+        from competency_gaps.explorer.parts.findings import untold
+
+        return untold(self.run.findings) if self.redact else self.run.findings
 
     @made_once
-    def ranked(self) -> findings.Ranking:
+    def differing(self) -> dict[int, list[tuple[int, int]]]:
+        """Per example of a finding, ranges of its own text in which it differs from other items of its benchmark."""
+        from competency_gaps.explorer.parts.findings import differing_ranges
+
+        return differing_ranges(self)
+
+    @made_once
+    def ranked(self) -> report_findings.Ranking:
         """Concepts by their adjusted gap."""
-        return findings.ranking(self.concepts, self.run.manifest["evidence"])
+        return report_findings.ranking(self.concepts, self.run.manifest["evidence"])
 
     @made_once
     def themes(self) -> Themes | None:
@@ -218,6 +250,11 @@ class View:
     def concepts(self) -> pl.DataFrame:
         """``Context.concepts``."""
         return self._context.concepts
+
+    @property
+    def findings(self) -> pl.DataFrame:
+        """``Context.findings``."""
+        return self._context.findings
 
     @property
     def concept_benchmarks(self) -> pl.DataFrame:

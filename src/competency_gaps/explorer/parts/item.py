@@ -15,6 +15,9 @@ from competency_gaps.text import shorten
 if TYPE_CHECKING:
     from competency_gaps.explorer.parts.context import Context
 
+REPEATS = 20
+"""Items that ask the same as an item and are listed with it."""
+
 
 def item_details(context: Context, rows: range) -> list[dict[str, Any]]:
     """Describe items.
@@ -41,8 +44,21 @@ def item_details(context: Context, rows: range) -> list[dict[str, Any]]:
                 "benchmark": context.place[fact["benchmark"]],
                 **{
                     key: fact[key]
-                    for key in ("item_id", "group", "policy", "score", "excluded", "unscored", "n_tokens")
+                    for key in (
+                        "item_id",
+                        "group",
+                        "policy",
+                        "score",
+                        "excluded",
+                        "unscored",
+                        "n_tokens",
+                        "n_span_tokens",
+                    )
                 },
+                "cluster": fact["cluster"],
+                "cluster_kind": fact["cluster_kind"],
+                "repeats": len(context.clusters.get(fact["cluster"], [row])),
+                "repeated_in": context.clusters.get(fact["cluster"], [row])[:REPEATS],
                 **_texts(context, row, None if held is None else held.row(row - rows.start, named=True)),
                 "concepts": _concepts(context, row),
             },
@@ -55,7 +71,7 @@ def item_details(context: Context, rows: range) -> list[dict[str, Any]]:
 def _texts(context: Context, row: int, held: dict[str, Any] | None) -> dict[str, Any]:
     """Prompt, response, and what is made of them; ``held``: the item's texts, null: left out."""
     if held is None:
-        texts = ("text", "cut", "own", "response", "answer", "details")
+        texts = ("text", "cut", "own", "response", "answer", "choices", "answer_index", "details", "covariates")
         return {"epochs": context.sources.epochs(row), **dict.fromkeys(texts), "logprobs": []}
     text = held["text"]
     start, end, length = (int(values[row]) for values in context.windows)
@@ -69,8 +85,11 @@ def _texts(context: Context, row: int, held: dict[str, Any] | None) -> dict[str,
         "own": own[0].tolist() if inside[0] else _partly(own[0], end - start),
         "response": _cut(held["response"], context.amounts.text),
         "answer": _cut(held["answer"], context.amounts.text),
+        "choices": _choices(held["choices"], context.amounts.text),
+        "answer_index": held["answer_index"],
         "logprobs": list(held["logprobs"] or []),
         "details": _details(held["details"], context.amounts.text),
+        "covariates": _details(held["covariates"], context.amounts.text),
     }
 
 
@@ -82,6 +101,10 @@ def _partly(own: np.ndarray, length: int) -> list[int] | None:
 
 def _cut(text: str | None, limit: int | None) -> str | None:
     return text if text is None or limit is None else shorten(text, limit)
+
+
+def _choices(choices: list[str] | None, limit: int | None) -> list[str] | None:
+    return None if choices is None else [_cut(one, limit) or "" for one in choices]
 
 
 def _details(text: str | None, limit: int | None) -> Any:

@@ -21,7 +21,7 @@ SINGLE = 9
 """Significant digits that tell each float32 from the next."""
 SIZES = frozenset({"n_eff", "min_n_eff", "mean_span_tokens"})
 """Names of sizes that need not be whole."""
-FOREIGN = frozenset({"details"})
+FOREIGN = frozenset({"details", "covariates"})
 """Names of what a policy or another tool wrote."""
 
 

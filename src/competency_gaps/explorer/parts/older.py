@@ -18,6 +18,8 @@ Kind = pl.DataType | type[pl.DataType]
 
 _WITHIN: Mapping[str, Kind] = {
     **dict.fromkeys(("n_eff", "chi_model_low", "chi_model_high", "gap", "gap_low", "gap_high"), pl.Float64),
+    **dict.fromkeys(("plain_gap", "plain_q", "detectable", "design_effect"), pl.Float64),
+    "vanishes": pl.Boolean,
     **dict.fromkeys(("p_value", "q_value", "lift", "chance_seen"), pl.Float64),
     "drawn": pl.Boolean,
     **dict.fromkeys(("performance_status", "coverage_status"), pl.String),
@@ -25,7 +27,10 @@ _WITHIN: Mapping[str, Kind] = {
 }
 ADDED: Mapping[Table, Mapping[str, Kind]] = {
     "items": {
-        **dict.fromkeys(("epochs", "n_tokens", "own_start", "own_end"), pl.Int32),
+        **dict.fromkeys(("epochs", "n_tokens", "n_span_tokens", "own_start", "own_end"), pl.Int32),
+        **dict.fromkeys(("cluster", "answer_index"), pl.Int32),
+        **dict.fromkeys(("cluster_kind", "covariates"), pl.String),
+        "choices": pl.List(pl.String),
         **dict.fromkeys(("policy", "group", "answer", "excluded", "unscored", "details", "identity"), pl.String),
         "logprobs": pl.List(pl.Float64),
         "greedy": pl.List(pl.Boolean),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.context import Context
@@ -26,13 +27,25 @@ def probe(context: Context, concepts: Sequence[int], *options: str) -> tuple[str
     if _can_generate(context, concepts):
         return (
             command(context, "probe", "concept", options=options),
-            "It makes new items of the run's generated benchmarks and says whether the weakness holds.",
+            "It makes new items of the run's generated benchmarks and says whether it holds there.",
         )
     return (
         command(context, "probe", "concept", options=[*options, "--source", "endpoint", "--export", "questions.jsonl"]),
         "No new items can be generated for them: it writes down questions for a language model that writes items, and "
-        "then says whether the weakness holds.",
+        "then says whether it holds there.",
     )
+
+
+def finding_command(context: Context, row: Mapping[str, Any]) -> tuple[str, str]:
+    """Give the command that tests a finding further, and a sentence on what it does.
+
+    Parameters
+    ----------
+    row
+        Of ``Context.findings``.
+    """
+    concepts = list(row["concepts"])[:PROBED]
+    return probe(context, concepts, "--concept", ",".join(str(concept) for concept in concepts))
 
 
 def _can_generate(context: Context, concepts: Sequence[int]) -> bool:

@@ -7,17 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import polars as pl
+
 from competency_gaps.dictionary.exemplars.logits import FILE as LOGITS
 from competency_gaps.dictionary.exemplars.similar import FILE as SIMILAR
-from competency_gaps.explorer.parts import lacking, outcomes, reasons
+from competency_gaps.explorer.parts import outcomes, reasons
 from competency_gaps.explorer.parts.columns import column_specs
 from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.findings import answer_part, finding_list
+from competency_gaps.explorer.parts.glossary import glossary
 from competency_gaps.explorer.parts.numbers import rounded
 from competency_gaps.explorer.parts.paths import last_names
 from competency_gaps.explorer.parts.settings import command_text, named
 from competency_gaps.explorer.parts.suggestions import suggestions
 from competency_gaps.explorer.parts.suite import Suite
-from competency_gaps.report import findings, headline, labels, page, sources
+from competency_gaps.findings.answer_parts import alike, short_name
+from competency_gaps.report import labels, page, sources
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import Run
 from competency_gaps.text import integer, percent, plural, shorten, visible
@@ -30,7 +35,7 @@ _NAME_LIMIT = 120
 
 def run_title(run: Run) -> str:
     """Name a run: its model and its folder."""
-    model = headline.short_name(str(run.manifest["model"]["name"]))
+    model = short_name(str(run.manifest["model"]["name"]))
     return visible(shorten(f"{model} ({run.path.resolve().name})", _NAME_LIMIT))
 
 
@@ -38,7 +43,6 @@ def run_info(context: Context) -> dict[str, Any]:
     """Gather what a page shows first; the fields are those of ``RunInfo``."""
     run, manifest = context.run, context.manifest
     suite, evidence = Suite(context), manifest["evidence"]
-    lacks = lacking.lacks(context, suite)
     found = {
         "schema": SCHEMA,
         "key": context.key,
@@ -55,11 +59,12 @@ def run_info(context: Context) -> dict[str, Any]:
         "cut_items": context.cut_items,
         "has": _has(context),
         "counts": _counts(context),
-        "evidence": {name: float(evidence[name]) for name in ("min_n_eff", "q", "level")},
+        "evidence": _evidence(evidence),
         "unit": page.unit(manifest),
-        "question": headline.question(context.overview),
-        "questions": dict(zip(("model", "benchmark"), headline.questions(context.overview), strict=True)),
-        "findings": _findings(context, lacking.finding(context, lacks)),
+        "short_name": short_name(str(manifest["model"]["name"])),
+        "answer": answer_part(context),
+        "findings": finding_list(context),
+        "glossary": glossary(context),
         "cautions": _cautions(context),
         "verdicts": (read_assessment(run.path) or {}).get("verdicts"),
         "probes": outcomes.probes(context),
@@ -71,25 +76,36 @@ def run_info(context: Context) -> dict[str, Any]:
         "columns": column_specs(context),
         "overlap": suite.overlap,
         "redundancy": [added._asdict() for added in suite.order],
-        "suggestions": [asdict(one) for one in suggestions(context, suite, lacks)],
+        "suggestions": [asdict(one) for one in suggestions(context, suite)],
     }
     found = dict(rounded(found, context.digits))
     # What was said of the manifest is free of paths already; this is for what other files of the run say.
     return dict(last_names(found)) if context.portable else found
 
 
+def _evidence(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Thresholds of the tests, and what items are compared at equal values of, in words."""
+    held = {name: float(evidence[name]) for name in ("min_n_eff", "q", "level", "min_gap")}
+    return {**held, "alike": alike(evidence)}
+
+
 def _counts(context: Context) -> dict[str, int]:
-    view, ranked = context.overview, context.ranked
+    table, ranked = context.concepts, context.ranked
+    alive = table.filter(pl.col("alive"))
+    missing = int(alive["missing"].sum())
+    status = dict(table.filter("ranked")["performance_status"].value_counts().iter_rows())
     return {
-        "alive": view.alive,
-        "covered": view.exercised,
-        "missing": view.missing,
-        "ranked": view.ranked,
+        "alive": alive.height,
+        "covered": alive.height - missing,
+        "missing": missing,
+        "ranked": int(table["ranked"].sum()),
         "tested": ranked.tested.height,
         "weak": ranked.weak.height,
         "weak_groups": ranked.weak_leaders.height,
         "strong": ranked.strong.height,
         "strong_groups": ranked.strong_leaders.height,
+        "negligible": int(status.get("negligible", 0)),
+        "vanishes": int(table.filter("ranked")["vanishes"].sum()),
         "insufficient": ranked.insufficient,
     }
 
@@ -108,48 +124,13 @@ def _has(context: Context) -> dict[str, bool]:
     }
 
 
-def _findings(context: Context, lacks: headline.Finding) -> list[dict[str, Any]]:
-    """The report's findings, and what benchmarks lack of their own subject beside what they lack of everything."""
-    found = headline.findings(context.view, context.overview, context.ranked)
-    place = max((i + 1 for i, one in enumerate(found) if one.about in ("missing", "narrowest")), default=len(found))
-    return [
-        {"number": one.number, "sentence": one.sentence, "tone": one.tone, "link": _link(context, one)}
-        for one in [*found[:place], lacks, *found[place:]]
-    ]
-
-
-def _link(context: Context, one: headline.Finding) -> str | None:
-    """Where a page shows what a finding is about."""
-    if one.subject is not None:
-        view, rest = ("suggestions", "") if one.about == "lacking" else ("concepts", "&coverage=missing&flags=all")
-        return f"{view}?face=benchmark&bench={context.place[one.subject]}{rest}"
-    # Counts over all alive concepts lead to flagged ones too, so that as many are shown.
-    return {
-        "score": "items",
-        "exercised": "concepts?face=benchmark&coverage=under,typical,over&flags=all",
-        "missing": "concepts?face=benchmark&coverage=missing&flags=all",
-        "narrowest": "correlation",
-        "lacking": "suggestions?face=benchmark",
-        "concentration": "concepts?face=benchmark&flags=all&sort=-chi_bench",
-        "overlap": "correlation",
-        "themes": "concepts?face=model",
-        "weak": "concepts?face=model&status=weak",
-        "strong": "concepts?face=model&status=strong",
-    }.get(one.about)
-
-
 def _cautions(context: Context) -> list[dict[str, str]]:
-    """How far the findings can be trusted, what matters most first."""
-    gate, doubts = page.gate_warning(context.manifest), _doubts(context)
-    found = [] if gate is None else [("bad", gate)]
-    ordered = sorted(doubts, key=lambda one: not one.bad)
-    found += [
-        ("bad" if one.bad else "open", f"{shorten(one.benchmark, 60)}: {one.text}") for one in ordered[:_WARNINGS]
-    ]
+    """Warnings of logs and tasks, what matters most first."""
+    ordered = sorted(_doubts(context), key=lambda one: not one.bad)
+    found = [("bad" if one.bad else "open", f"{shorten(one.benchmark, 60)}: {one.text}") for one in ordered[:_WARNINGS]]
     if len(ordered) > _WARNINGS:
         rest = plural(len(ordered) - _WARNINGS, "more warning")
         found.append(("open", f"{rest} about logs and tasks, listed with the benchmarks."))
-    found.append(("open", findings.caution(context.ranked)))
     return [{"tone": tone, "text": text} for tone, text in found]
 
 

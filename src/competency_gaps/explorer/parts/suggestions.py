@@ -6,64 +6,60 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.redundancy import lost_without, twin
 from competency_gaps.explorer.parts.suite import Suite
-from competency_gaps.report.findings import missing
+from competency_gaps.findings import short
 from competency_gaps.report.labels import marks_of
-from competency_gaps.report.themes import theme_name
-from competency_gaps.text import decimal, integer, percent, plural, share_of, shorten
-
-if TYPE_CHECKING:
-    from competency_gaps.explorer.parts.lacking import Lack
+from competency_gaps.text import decimal, integer, percent, plural, shorten
 
 SHOWN = 24
 """Concepts that a suggestion names."""
 REDUNDANT = 0.02
 """Part of a benchmark's concepts that only it may cover for it to be called redundant [ours]."""
-THEMES = 3
-"""Themes that are named for what no benchmark exercises."""
+TESTED = 4
+"""Findings whose test is suggested."""
 
 
 @dataclass(frozen=True)
 class Suggestion:
     """One thing to do; the fields are those of ``Suggestion`` in ``types.ts``."""
 
-    kind: Literal["missing", "weak", "redundant", "robustness", "label", "unmeasured"]
+    kind: Literal["missing", "weak", "redundant", "robustness", "label"]
     title: str
     reason: str
     command: str | None = None
     """Null: nothing to run."""
+    value: float = 0.0
+    """How much is at stake, among suggestions of its kind: of a finding, the points of score that it concerns; of what
+    a benchmark lacks, concepts."""
     benchmark: int | None = None
     """Its place."""
-    theme: int | None = None
+    finding: int | None = None
+    """Number of the finding that it tests."""
     concepts: tuple[int, ...] = ()
     """At most ``SHOWN``, those that matter most first."""
 
 
-def suggestions(context: Context, suite: Suite, lacks: list[Lack]) -> list[Suggestion]:
+def suggestions(context: Context, suite: Suite) -> list[Suggestion]:
     """Say what to do next, what matters most first.
 
-    Parameters
-    ----------
-    lacks : list of Lack
-        ``lacking.lacks`` of the run.
+    What puts all findings in doubt comes first; then what tests the findings, by their value; then what a benchmark
+    lacks of its own scope; then names to check, and benchmarks that add little.
     """
     from competency_gaps.explorer.parts.lacking import lacking
     from competency_gaps.explorer.parts.robust import robustness
-    from competency_gaps.explorer.parts.weak_themes import weak_themes
 
     return [
         *robustness(context),
-        *weak_themes(context),
-        *lacking(lacks),
-        *_unmeasured(context),
-        *_redundant(context, suite),
+        *_findings(context),
+        *lacking(context),
         *_labels(context),
+        *_redundant(context, suite),
     ]
 
 
@@ -85,28 +81,28 @@ def _folder(context: Context) -> str:
     return context.run.path.resolve().name if context.portable else str(context.run.path)
 
 
-def _unmeasured(context: Context) -> list[Suggestion]:
-    """Ranked concepts of the reference that no benchmark exercises, by theme."""
-    absent = missing(context.concepts)
-    if context.themes is None or not absent.height:
-        return []
-    members = context.themes.members
-    place = absent.join(members.select("concept", "theme"), on="concept", how="left", maintain_order="left")
-    rows = {row["id"]: row for row in context.themes.themes.iter_rows(named=True)}
-    counts = place["theme"].drop_nulls().value_counts(sort=True).rows()
+def _findings(context: Context) -> list[Suggestion]:
+    """Tests of the findings: weak ones first, by the size of the gap times the effective sample; doubtful ones last."""
+    from competency_gaps.explorer.parts.probing import finding_command
+
+    doubtful = pl.col("holds").fill_null(value=True).not_()
+    weak = context.findings.filter(pl.col("verdict") == "weak").sort(doubtful, maintain_order=True)
     found = []
-    for theme, count in sorted(counts, key=lambda pair: (-pair[1], pair[0]))[:THEMES]:
-        row = rows[theme]
-        name = shorten(theme_name(row), 80)
-        concepts = place.filter(pl.col("theme") == theme)["concept"].head(SHOWN).to_list()
-        reason = (
-            f"Of the ranked concepts of “{name}” {share_of(count, row['ranked'])} are alive in the reference text, but "
-            f"no item of the run exercises them (in all themes: {integer(absent.height)}). Those that as much "
-            "reference text would most likely have shown come first. Only other items tell how the model does there."
+    for row in weak.head(TESTED).iter_rows(named=True):
+        line, how = finding_command(context, row)
+        benchmarks = row["benchmarks"]
+        found.append(
+            Suggestion(
+                "weak",
+                f"Test on fresh items: {short(row)}",
+                f"{row['sentence']}. {how}",
+                line,
+                abs(row["gap"]) * row["n_eff"],
+                benchmark=context.place[benchmarks[0]["benchmark"]] if len(benchmarks) == 1 else None,
+                finding=int(row["finding"]),
+                concepts=tuple(list(row["concepts"])[:SHOWN]),
+            )
         )
-        title = f"Nothing tests {plural(count, 'concept')} of “{name}”"
-        see = command(context, "show", options=["--theme", str(theme)])
-        found.append(Suggestion("unmeasured", title, reason, see, theme=int(theme), concepts=tuple(concepts)))
     return found
 
 
@@ -153,6 +149,7 @@ def _labels(context: Context) -> list[Suggestion]:
             f"Weak concepts that lead a group: {integer(len(rows))}. Of these {integer(len(wanted))} cannot be told by "
             f"their names: {told}. {how}",
             line,
+            len(wanted),
             concepts=tuple(concept for concept, _ in wanted[:SHOWN]),
         )
     ]

@@ -7,26 +7,37 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from os.path import commonprefix
 
 import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.numbers import single
+from competency_gaps.explorer.parts.older import scan
 from competency_gaps.text import HIDDEN, visible
 
 EXCERPT = 160
 """Characters of an item's own text in the table of items."""
+ANSWER_EXCERPT = 80
+"""Characters of a response, an expected answer and all choices together in the table of items."""
 LABEL_LIMIT = 200
 """Longest label; dictionaries of this project keep labels shorter than that."""
 _HIDDEN = f"[{HIDDEN}]"
 """What :func:`~competency_gaps.text.visible` writes out (without lone surrogates, which no table has)."""
+_TEXTS = ("excerpt", "response", "answer", "choices")
 _BLANKS = r"\s{2,}|[\s&&[^ ]]"
 """White space that is not one plain blank; these, unlike all of it, are few and so quickly replaced."""
 _PAGE = 1 << 26
 """Bytes of a Parquet page, so that a column is one."""
 
+LONGEST_BEGINNING = 2_000
+"""Characters of a common beginning that are looked at."""
+
 Kind = type[pl.DataType]
-_MEASURES = ("chi_bench", "chi_model", "chi_model_low", "chi_model_high", "gap", "gap_low", "gap_high")
+_MEASURES = (
+    *("chi_bench", "chi_model", "chi_model_low", "chi_model_high", "gap", "gap_low", "gap_high"),
+    *("plain_gap", "plain_q", "detectable"),
+)
 
 CONCEPTS: Mapping[str, Kind] = {
     "label": pl.String,
@@ -38,8 +49,10 @@ CONCEPTS: Mapping[str, Kind] = {
     "peak_token": pl.String,
     **dict.fromkeys((*_MEASURES, "p_value", "q_value"), pl.Float32),
     "performance_status": pl.String,
+    "vanishes": pl.Boolean,
     "leader": pl.Int32,
     "followers": pl.Int32,
+    "finding": pl.Int32,
     "support": pl.Int32,
     "n_eff": pl.Float32,
     "n_benchmarks": pl.Int32,
@@ -48,7 +61,7 @@ CONCEPTS: Mapping[str, Kind] = {
     "chance_seen": pl.Float32,
 }
 """Columns of ``concepts.parquet``; null: undefined or not known. ``followers`` is null where a concept leads no group
-of weak or strong ones."""
+of weak or strong ones, ``finding`` (its number) where it is evidence of none."""
 THEMES: Mapping[str, Kind] = {
     "theme": pl.Int32,
     "subtheme": pl.Int32,
@@ -59,6 +72,7 @@ THEMES: Mapping[str, Kind] = {
 BENCHMARK: Mapping[str, Kind] = {
     **dict.fromkeys((*_MEASURES, "q_value"), pl.Float32),
     "performance_status": pl.String,
+    "vanishes": pl.Boolean,
     "support": pl.Int32,
     "n_eff": pl.Float32,
     "lift": pl.Float32,
@@ -73,11 +87,16 @@ ITEMS: Mapping[str, Kind] = {
     "score": pl.Float32,
     "policy": pl.String,
     "n_tokens": pl.Int32,
+    "n_span_tokens": pl.Int32,
+    "cluster": pl.Int32,
+    "cluster_kind": pl.String,
+    "repeats": pl.Int32,
     "excluded": pl.String,
     "unscored": pl.String,
-    "excerpt": pl.String,
+    **dict.fromkeys(("excerpt", "response", "answer", "choices"), pl.String),
 }
-"""Columns of ``items.parquet``; ``benchmark`` is its place."""
+"""Columns of ``items.parquet``; ``benchmark`` is its place, ``repeats`` the number of items in its cluster, itself among
+them."""
 
 
 def concepts_table(context: Context) -> bytes:
@@ -86,7 +105,9 @@ def concepts_table(context: Context) -> bytes:
     leaders = pl.concat(
         [frame.select("concept", "followers") for frame in (ranked.weak_leaders, ranked.strong_leaders)]
     )
+    found = context.findings.select("finding", concept="concepts").explode("concept").unique("concept", keep="first")
     frame = context.concepts.join(leaders, on="concept", how="left", maintain_order="left")
+    frame = frame.join(found, on="concept", how="left", maintain_order="left")
     columns = CONCEPTS
     if context.themes is not None:
         own = context.themes.members.select("concept", *THEMES)
@@ -105,28 +126,66 @@ def items_table(context: Context) -> bytes:
     """``items.parquet``: one row per item, in order."""
     frame = context.items.with_columns(
         pl.col("benchmark").replace_strict(context.place, return_dtype=pl.Int32),
-        pl.lit(None, pl.String).alias("excerpt") if context.redact else excerpts(context),
+        repeats(context.items),
     )
+    if context.redact:
+        frame = frame.with_columns(pl.lit(None, pl.String).alias(name) for name in _TEXTS)
+    else:
+        frame = frame.with_columns(excerpts(context))
     return _parquet(_cast(frame, ITEMS, context.digits))
 
 
-def excerpts(context: Context) -> pl.Series:
-    """The beginning of each item's own text, on one line, with hidden characters written out.
+def repeats(items: pl.DataFrame) -> pl.Series:
+    """How many items are in each item's cluster, itself among them: int32, 1 where it repeats nothing."""
+    counts = items.select(pl.when(pl.col("cluster").is_null()).then(1).otherwise(pl.len().over("cluster")))
+    return counts.to_series().cast(pl.Int32).alias("repeats")
+
+
+def excerpts(context: Context) -> pl.DataFrame:
+    """The beginnings of each item's texts, on one line, with hidden characters written out.
 
     Returns
     -------
-    Series of str
-        At most ``EXCERPT`` characters and, where the text goes on, an ellipsis.
+    DataFrame
+        ``excerpt`` (of its own text, at most ``EXCERPT`` characters), ``response``, ``answer`` and ``choices`` (joined;
+        at most ``ANSWER_EXCERPT``), each with an ellipsis where it goes on; null where there is none.
     """
+    choices = pl.col("choices").list.eval(pl.element().str.slice(0, ANSWER_EXCERPT + 1)).list.join(" · ")
+    lines = {
+        "excerpt": _line(_without_beginning(context), EXCERPT),
+        "response": _line(pl.col("response"), ANSWER_EXCERPT),
+        "answer": _line(pl.col("answer"), ANSWER_EXCERPT),
+        "choices": _line(choices, ANSWER_EXCERPT),
+    }
+    frame = scan(context.run, "items").select(**lines).collect(engine="streaming")
+    return frame.with_columns(_visible(frame[name]) for name in lines)
+
+
+def _without_beginning(context: Context) -> pl.Expr:
+    """Prompts without what all of their benchmark begin with, where that is more than a few words."""
+    start = pl.col("prompt").str.slice(0, LONGEST_BEGINNING)
+    ends = scan(context.run, "items").group_by("benchmark").agg(first=start.min(), last=start.max()).collect()
+    shared = {}
+    for name, first, last in ends.iter_rows():
+        # What the first and the last in alphabetical order begin with, all between them begin with too.
+        common = commonprefix([first or "", last or ""])
+        cut = common.rfind(" ") + 1
+        if first != last and cut >= EXCERPT // 8:
+            shared[name] = cut
+    if not shared:
+        return pl.col("prompt")
+    cut = pl.col("benchmark").replace_strict(shared, default=0, return_dtype=pl.Int64)
+    return pl.when(cut > 0).then("… " + pl.col("prompt").str.slice(cut)).otherwise(pl.col("prompt"))
+
+
+def _line(text: pl.Expr, limit: int) -> pl.Expr:
+    """A text's beginning on one line, with an ellipsis where it goes on."""
     # Cut before anything else is done: a text may have a megabyte. Blanks that are folded make a line shorter.
-    room = 2 * EXCERPT
-    file = context.run.path / "items.parquet"
-    start = pl.col("prompt").str.slice(0, room + 1)
+    room = 2 * limit
+    start = text.str.slice(0, room + 1)
     line = start.str.replace_all(_BLANKS, " ").str.strip_chars(" ")
-    longer = (line.str.len_chars() > EXCERPT) | (start.str.len_chars() > room)
-    cut = pl.when(longer).then(line.str.slice(0, EXCERPT) + "…").otherwise(line)
-    frame = pl.scan_parquet(file).select(cut.alias("excerpt")).collect(engine="streaming")
-    return _visible(frame["excerpt"])
+    longer = (line.str.len_chars() > limit) | (start.str.len_chars() > room)
+    return pl.when(longer).then(line.str.slice(0, limit) + "…").otherwise(line)
 
 
 def _visible(texts: pl.Series) -> pl.Series:

@@ -10,7 +10,10 @@ import polars as pl
 from competency_gaps.explorer.parts.older import scan
 from competency_gaps.runs.open import Run
 
-TEXTS = ("item_id", "text", "response", "answer", "own_start", "own_end", "logprobs", "details")
+TEXTS = (
+    *("item_id", "text", "response", "answer", "own_start", "own_end", "logprobs", "details"),
+    *("choices", "answer_index", "covariates"),
+)
 """Columns of ``items.parquet`` that only an item's detail needs."""
 SEARCHED = ("text", "response", "answer", "item_id")
 """Columns that a search looks at."""

@@ -1,0 +1,45 @@
+import { address, useRoute } from "../app/route";
+import { useBenchmark, useRun } from "../app/state";
+import type { Finding } from "../data/types";
+import { integer, plural } from "../format";
+import { visible } from "../text";
+import { Heading } from "../ui/Heading";
+import { Term } from "../ui/Hint";
+import { Empty } from "../ui/State";
+import { FindingLine } from "./FindingLine";
+import { about } from "./words";
+import "./findings.css";
+
+/** All findings: where the model does worse than on comparable items, then where it does better. */
+export function FindingList() {
+  const run = useRun();
+  const route = useRoute();
+  const benchmark = useBenchmark();
+  const shown = about(run.findings, benchmark);
+  const of = (verdict: Finding["verdict"]) => shown.filter((one) => one.verdict === verdict);
+  return (
+    <div className="findings-view" data-testid="finding-list">
+      <Heading>Findings</Heading>
+      <p className="lead">
+        Groups of items on which the model does worse, or better, than on <Term term="comparable">comparable items</Term>.{" "}
+        {benchmark === null ? `There are ${integer(shown.length)}.` : `${integer(shown.length)} of ${integer(run.findings.length)} concern this benchmark.`}
+      </p>
+      {shown.length === 0 && <Empty>{run.answer.findings.find((one) => one.code === "no_finding") ? visible(run.answer.findings[0]!.text) : "None of the findings is about this benchmark."}</Empty>}
+      <Part title="Weak" found={of("weak")} />
+      <Part title="Strong" found={of("strong")} />
+      <p className="soft">
+        The <a href={address(route, { view: "concepts", params: { groups: 1 } })}>concepts behind them</a> are evidence: {plural(run.counts.weak, "concept")} weak, {integer(run.counts.strong)} strong.
+      </p>
+    </div>
+  );
+}
+
+function Part({ title, found }: { title: string; found: Finding[] }) {
+  if (found.length === 0) return null;
+  return (
+    <section>
+      <h2>{title} <span className="soft">{integer(found.length)}</span></h2>
+      <ol className="finding-lines">{found.map((one) => <FindingLine key={one.finding} finding={one} />)}</ol>
+    </section>
+  );
+}

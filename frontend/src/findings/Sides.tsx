@@ -1,0 +1,100 @@
+import { address, go, useRoute } from "../app/route";
+import { useRun } from "../app/state";
+import { characters } from "../data/characters";
+import { useItem } from "../data/hooks";
+import type { Finding, FindingExample, ItemDetail } from "../data/types";
+import { decimal, integer, plural } from "../format";
+import { shorten, visible } from "../text";
+import { Choices } from "../items/Choices";
+import { NO_ACTIVITY, Prompt as ReadText } from "../items/Prompt";
+import "../items/items.css";
+import "../concept/concept.css";
+import { Failed, Loading } from "../ui/State";
+
+/** Characters of an item's text that an example shows, and of an answer. */
+const ROOM = 480;
+const ANSWER = 200;
+
+const ROWS = [0, 1, 2];
+
+/** Three items that the model fails beside three that it passes. */
+export function Sides({ finding }: { finding: Finding }) {
+  const route = useRoute();
+  return (
+    <>
+      <div className="sides" data-testid="finding-sides">
+        <Side title="Failing" tone="weak-text" examples={finding.failing} none="It fails none of them." />
+        <Side title="Passing" tone="strong-text" examples={finding.passing} none="It passes none of them." />
+      </div>
+      <p><a href={address(route, { view: "items", params: { finding: finding.finding, benchmark: null } })} data-testid="finding-items">All {plural(finding.items, "item")} of the finding</a></p>
+    </>
+  );
+}
+
+function Side({ title, tone, examples, none }: { title: string; tone: string; examples: FindingExample[]; none: string }) {
+  return (
+    <>
+      <h3 className={tone}>{title}</h3>
+      {ROWS.map((i) => {
+        const one = examples[i];
+        return one ? <Example key={one.item} example={one} /> : <p key={i} className="soft">{examples.length === 0 && i === 0 && none}</p>;
+      })}
+    </>
+  );
+}
+
+function Example({ example }: { example: FindingExample }) {
+  const run = useRun();
+  const item = useItem(run, example.item);
+  return (
+    <div className="example" data-testid="finding-example">
+      <p className="example-head">
+        {item.data && <bdi className="soft">{visible(run.benchmarks[item.data.benchmark]!.name)}</bdi>}
+        {item.data && <span className="soft">score {decimal(item.data.score)}</span>}
+        {example.repeats > 1 && <span className="badge" data-testid="repeats">asked in {integer(example.repeats)} items</span>}
+        <button type="button" className="link" onClick={() => go({ params: { item: example.item } })}>Open item</button>
+      </p>
+      {item.error && <Failed error={item.error} />}
+      {!item.data && !item.error && <Loading what="the item" />}
+      {item.data && <Texts item={item.data} differs={example.differs} />}
+    </div>
+  );
+}
+
+function Texts({ item, differs }: { item: ItemDetail; differs: FindingExample["differs"] }) {
+  if (item.text === null) return <p className="soft">Its texts are left out of this explorer.</p>;
+  return (
+    <>
+      <Prompt item={item} differs={differs} />
+      {item.choices && <Choices item={item} />}
+      <dl className="answers">
+        <div><dt>Expected</dt><dd><Said text={item.answer} /></dd></div>
+        <div><dt>Response</dt><dd><Said text={item.response} /></dd></div>
+      </dl>
+    </>
+  );
+}
+
+/** The parts that differ from the other items of its benchmark; what all of them say is folded away. */
+function Prompt({ item, differs }: { item: ItemDetail; differs: FindingExample["differs"] }) {
+  const whole = characters(item.text ?? "");
+  const [from, to] = item.own ?? [0, whole.length];
+  // A text that is cut in an export may begin elsewhere.
+  const shown = differs !== null && item.cut === null ? differs.map(([a, b]) => visible(whole.slice(from + a, from + b).trim())).join(" … ") : visible(whole.slice(from, to).trim());
+  const folded = from > 0 || to < whole.length || (differs !== null && (differs.length > 1 || differs[0]![1] - differs[0]![0] < to - from));
+  return (
+    <>
+      <div className="quote prompt" dir="auto" data-testid="differing">{shorten(shown, ROOM)}</div>
+      {folded && (
+        <details className="folded">
+          <summary>All that the model read</summary>
+          <ReadText item={item} activity={NO_ACTIVITY} />
+        </details>
+      )}
+    </>
+  );
+}
+
+function Said({ text }: { text: string | null }) {
+  return text === null ? <span className="soft">none</span> : <bdi className="quote">{shorten(visible(text), ANSWER)}</bdi>;
+}

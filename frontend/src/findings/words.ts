@@ -1,0 +1,41 @@
+/** The figures of a finding in words. Its sentence comes from Python, as the terminal and the report have it. */
+import type { Finding, RunInfo } from "../data/types";
+import { decimal, integer, percent, plural, signed } from "../format";
+
+/** A mean score of its items: a share of right answers, or a mean where answers get parts of a point. */
+export const level = (score: number | null, graded: boolean): string => (graded ? decimal(score) : percent(score));
+
+export const interval = (low: number | null, high: number | null): string => `[${signed(low)}, ${signed(high)}]`;
+
+export const HOLDS = { true: "holds on unseen items", false: "not sure to hold on unseen items", null: "unseen items cannot tell" };
+export const TONE = { true: "good", false: "bad", null: "open" } as const;
+
+const key = (holds: boolean | null) => String(holds) as keyof typeof HOLDS;
+
+/** Whether it holds on items that it was not found on, in two words or so, and the tone of that. */
+export const unseen = ({ holds }: Finding) => ({ words: HOLDS[key(holds)], tone: TONE[key(holds)] });
+
+/** The same with its figures. */
+export function unseenSentence(one: Finding): string {
+  if (one.unseen_splits === 0) return `It is too small to be found again on half of the items (${plural(one.splits, "split")} tried).`;
+  return `Found again on one half of the items in ${integer(one.unseen_splits)} of ${plural(one.splits, "split")}; there the other half, on which it was not found, has a gap of ${signed(one.unseen_gap)} ${interval(one.unseen_low, one.unseen_high)}.`;
+}
+
+/** How many items it is about; repeats count once. */
+export function size(one: Finding): string {
+  return one.clusters === one.items ? plural(one.items, "item") : `${plural(one.items, "item")}, ${integer(one.clusters)} different`;
+}
+
+/** In one line: the gap, on how many items, and whether it holds. */
+export function line(one: Finding, run: RunInfo): string {
+  return `gap ${signed(one.gap)} ${interval(one.gap_low, one.gap_high)}${run.evidence.alike && ` ${run.evidence.alike}`} · ${size(one)}`;
+}
+
+/** A benchmark counts as one that a finding is about from a tenth of its weight on. */
+const SHARE = 0.1;
+
+/** The findings that are about a benchmark; null: all. */
+export function about(findings: Finding[], benchmark: number | null): Finding[] {
+  if (benchmark === null) return findings;
+  return findings.filter((one) => one.benchmarks.some((part) => part.benchmark === benchmark && part.share >= SHARE));
+}

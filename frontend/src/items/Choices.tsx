@@ -1,0 +1,24 @@
+import type { ItemDetail } from "../data/types";
+import { decimal } from "../format";
+import { shorten, visible } from "../text";
+
+/** Characters of a choice. */
+const ROOM = 240;
+
+/** What the model chose among: the right one is marked, and the one that it gave. Their log-probabilities, in nats, where the run has them. */
+export function Choices({ item: { choices, answer_index, response, logprobs, policy } }: { item: ItemDetail }) {
+  if (!choices) return null;
+  const numbered = policy === "choice" && logprobs.length === choices.length;
+  return (
+    <ol className="choices" type="A" data-testid="choices">
+      {choices.map((one, i) => (
+        <li key={i} className={i === answer_index ? "right" : undefined}>
+          <bdi>{shorten(visible(one), ROOM)}</bdi>
+          {i === answer_index && <span className="mark-right"> ✓ right</span>}
+          {response !== null && one === response && <span className={i === answer_index ? "mark-right" : "mark-given"}> ← given</span>}
+          {numbered && <span className="soft"> {decimal(logprobs[i])}</span>}
+        </li>
+      ))}
+    </ol>
+  );
+}

@@ -1,0 +1,15 @@
+import type { ReactNode } from "react";
+import { useBenchmark, useRun } from "../app/state";
+import { visible } from "../text";
+
+/** A view's heading, which names the benchmark that the page is set to. `suite`: what it says where the view is of the whole suite whatever is picked. */
+export function Heading({ children, within = "in", suite }: { children: ReactNode; within?: string; suite?: string }) {
+  const run = useRun();
+  const benchmark = useBenchmark();
+  if (benchmark === null) return <h1>{children}</h1>;
+  return (
+    <h1>
+      {children} {suite ?? <>{within} <bdi>{visible(run.benchmarks[benchmark]!.name)}</bdi></>}
+    </h1>
+  );
+}

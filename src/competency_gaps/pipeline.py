@@ -22,6 +22,8 @@ from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256
+from competency_gaps.findings import FILE as FINDINGS_FILE
+from competency_gaps.findings import write_findings
 from competency_gaps.logs.describe import left_out_lines, report_lines, with_model_warnings
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prepare import PreparedItem, prepare
@@ -127,7 +129,7 @@ def run(
     shards = {name: one.shards for name, one in read.items()}
     clock.lap("reading")
     # Until all tables are written anew the run is not finished, and what was said of the old ones does not hold.
-    for stale in (MANIFEST_FILE, ROBUSTNESS_FILE):
+    for stale in (MANIFEST_FILE, ROBUSTNESS_FILE, FINDINGS_FILE):
         (folder / stale).unlink(missing_ok=True)
     with progress.stage("metrics"):
         readings = {name: one.readings for name, one in read.items()}
@@ -148,6 +150,8 @@ def run(
     judged.write_into(manifest)
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
         manifest["dictionary"] = name_run(Run(folder, manifest), setting.dictionary)
+    with progress.stage("findings"):
+        write_findings(Run(folder, manifest))
     write_manifest(folder, manifest)
     return open_run(folder)
 

@@ -25,6 +25,7 @@ from competency_gaps.cli import (
     exemplars,
     explore,
     export,
+    findings,
     inspect_log,
     label,
     match,
@@ -76,6 +77,7 @@ app.command("sae")(sae_command.sae)
 app.command("inspect-log")(inspect_log.inspect_log)
 app.command("show")(read.show)
 app.command("concept")(read.concept)
+app.command("findings")(findings.findings)
 app.command("report")(read.report)
 app.command("explore")(explore.explore)
 app.command("export")(export.export)

@@ -3,8 +3,26 @@
 A finding is a leading concept with its followers. Its sentence is about its items, its concepts are the evidence.
 """
 
-from competency_gaps.findings.sentences import sentence, short, support
+from competency_gaps.findings.differing import Piece, differing, fold, template_of
+from competency_gaps.findings.make import findings_of, relabel_findings, write_findings
+from competency_gaps.findings.sentences import sentence, short, support, with_words
 from competency_gaps.findings.table import FILE, SCHEMA, empty_table
 from competency_gaps.findings.words import feature_words
 
-__all__ = ["FILE", "SCHEMA", "empty_table", "feature_words", "sentence", "short", "support"]
+__all__ = [
+    "FILE",
+    "SCHEMA",
+    "Piece",
+    "differing",
+    "empty_table",
+    "feature_words",
+    "findings_of",
+    "fold",
+    "relabel_findings",
+    "sentence",
+    "short",
+    "support",
+    "template_of",
+    "with_words",
+    "write_findings",
+]

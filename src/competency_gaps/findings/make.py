@@ -22,7 +22,6 @@ from competency_gaps.findings.pooled import Group, group_weights, groups_of, poo
 from competency_gaps.findings.sentences import with_words
 from competency_gaps.findings.table import FILE, MOST_ITEMS, empty_table, table_of
 from competency_gaps.findings.unseen import Unseen, split_halves, unseen_gaps
-from competency_gaps.text import shorten
 
 if TYPE_CHECKING:
     from competency_gaps.runs.open import Run
@@ -227,7 +226,8 @@ def _examples(data: _Data, i: int, found: Description | None) -> dict[str, Any]:
 def _differs(items: pl.DataFrame, row: int) -> str:
     """The differing part of an item's prompt, shortened."""
     same = items.filter(pl.col("benchmark") == items["benchmark"][row])["prompt"].to_list()
-    return shorten(own_part(fold(items["prompt"][row], template_of(same))), EXAMPLE_LIMIT)
+    text = own_part(fold(items["prompt"][row], template_of(same)))
+    return text if len(text) <= EXAMPLE_LIMIT else text[:EXAMPLE_LIMIT].rstrip() + "…"
 
 
 def _unseen(found: Unseen, group: Group, splits: int) -> dict[str, Any]:

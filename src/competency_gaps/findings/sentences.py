@@ -94,8 +94,8 @@ def _without_feature(row: Mapping[str, Any]) -> str:
     figures = f"{_level(row['mean_score'], row['graded'])}, {_against(row)}"
     example = f", e.g. “{row['example']}”" if row["example"] else ""
     return (
-        f"{_names(_main(row))}: items on which {named} is active: {figures}; no feature of their text or answers "
-        f"that was tried tells what they share{example}"
+        f"{_names(_main(row))}: items on which {named} is active: {figures}; no feature of texts or answers that was "
+        f"tested describes them{example}"
     )
 
 

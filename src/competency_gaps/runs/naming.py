@@ -16,6 +16,7 @@ from competency_gaps.dictionary.folder import check_same_sae
 from competency_gaps.dictionary.open import Dictionary, open_dictionary
 from competency_gaps.dictionary.themes.store import NAMES, THEMES, read_themes
 from competency_gaps.files import sha256, write_atomic
+from competency_gaps.findings import relabel_findings
 from competency_gaps.matching.kept import forget_matches
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import Run, open_run
@@ -73,6 +74,7 @@ def name_run(run: Run, dictionary: Dictionary | None) -> dict[str, Any] | None:
     for name, frame in themed.items():
         write_atomic(run.path / name, frame.write_parquet)
     write_atomic(run.path / "concepts.parquet", _named(run.path, shown).write_parquet)
+    relabel_findings(run)
     return None if dictionary is None else _facts(dictionary, shown, themed)
 
 

@@ -93,6 +93,19 @@ class Run:
         """One row per theme or subtheme and benchmark; None without a dictionary's themes."""
         return self._optional("theme_benchmarks")
 
+    @made_once
+    def findings(self) -> pl.DataFrame:
+        """One row per finding, weak ones first: verdict, concepts, gap, feature, sentence, failing, passing, ...
+
+        Columns are those of :data:`competency_gaps.findings.table.SCHEMA`, with ``feature_words`` and ``sentence``.
+        """
+        from competency_gaps.findings import FILE, with_words
+
+        path = self.path / FILE
+        if not path.is_file():
+            raise UserError(f"{path} is missing: make it with 'cgaps findings {self.path} --make'.")
+        return with_words(pl.read_parquet(path))
+
     @property
     def width(self) -> int:
         """Number of concepts of the SAE."""

@@ -1,0 +1,189 @@
+"""``cgaps findings``: what stands out in a run, told by its items. Needs no torch."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console, Group
+from rich.table import Column, Table
+from rich.text import Text
+
+from competency_gaps.cli.endpoints import (
+    AgainOption,
+    AnswerOption,
+    CapOption,
+    ConcurrencyOption,
+    CostOption,
+    ExplainerOption,
+    ExportOption,
+    ImportOption,
+    KeyOption,
+    ModelOption,
+    PriceInOption,
+    PriceOutOption,
+    TimeoutOption,
+    UrlOption,
+    YesOption,
+    asking,
+    given,
+)
+from competency_gaps.cli.output import print_json, rows
+from competency_gaps.errors import UserError
+from competency_gaps.runs.open import Run, open_run
+from competency_gaps.text import plural, shorten, signed, visible
+
+if TYPE_CHECKING:
+    from competency_gaps.findings.items import ShownItem
+
+PROMPT_LIMIT = 400
+ANSWER_LIMIT = 120
+SHORT_CONSTANT = 24
+"""Characters of a constant part that is not folded away."""
+
+
+def findings(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    number: Annotated[int | None, typer.Argument(min=0, help="One finding, by its number in the list.")] = None,
+    make: Annotated[bool, typer.Option("--make", help="Make them anew from the run's tables.")] = False,
+    word: Annotated[
+        bool, typer.Option("--word", help="A language model words them (--base-url with --model, --export, --import).")
+    ] = False,
+    export: ExportOption = None,
+    import_: ImportOption = None,
+    explainer: ExplainerOption = None,
+    base_url: UrlOption = None,
+    model: ModelOption = None,
+    key_env: KeyOption = "OPENAI_API_KEY",
+    concurrency: ConcurrencyOption = 8,
+    timeout: TimeoutOption = 60.0,
+    price_in: PriceInOption = None,
+    price_out: PriceOutOption = None,
+    max_tokens: CapOption = None,
+    max_cost: CostOption = None,
+    answer_tokens: AnswerOption = None,
+    again: AgainOption = False,
+    yes: YesOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """List a run's findings, the most important first, or show one with its items; have a model word them."""
+    from competency_gaps.findings import write_findings
+    from competency_gaps.progress import Progress
+
+    opened, progress = open_run(run), Progress(quiet=quiet)
+    if make:
+        with progress.stage("findings"):
+            write_findings(opened)
+    if word:
+        _word(context, opened, number, progress, json_=json_)
+        return
+    if stray := given(context):
+        raise UserError(f"{', '.join(stray)}: means something only with --word.")
+    if number is not None:
+        _show(opened, number, json_=json_)
+    elif json_:
+        print_json({"run": str(run), "findings": [_document(opened, row) for row in rows(opened.findings)]})
+    else:
+        _print_list(opened)
+
+
+def _word(context: typer.Context, run: Run, number: int | None, progress: Any, *, json_: bool) -> None:
+    from competency_gaps.findings.wording import word_findings
+
+    way = asking(context)
+    if way is None:
+        raise UserError("--word asks a model: give --export FILE, --import FILE, or --base-url with --model.")
+    taken = word_findings(run, way, progress, None if number is None else [number])
+    if json_:
+        print_json({"run": str(run.path), **(taken.as_dict() if taken else {"exported": str(way.export)})})
+    elif taken is None:
+        _say(f"Requests written to {way.export}")
+    else:
+        _say(
+            f"{plural(taken.stored, 'finding')} worded, {taken.abstained:,} abstentions, {len(taken.failed):,} refused"
+        )
+        for finding, reason in taken.failed[:5]:
+            _say(f"finding {finding}: {reason}", error=True)
+
+
+def _document(run: Run, row: dict[str, Any]) -> dict[str, Any]:
+    from competency_gaps.findings import support
+    from competency_gaps.findings.items import probe_arguments
+
+    return {**row, "support": support(row, run.concepts), "command": shlex.join(probe_arguments(run, row))}
+
+
+def _print_list(run: Run) -> None:
+    table = run.findings
+    if not table.height:
+        _say("No finding: no concept is weak or strong ('cgaps show' says what could have been seen).")
+        return
+    shown = Table("", "", Column("finding", overflow="fold"), "items", "gap", "95% interval", "unseen items", box=None)
+    unseen = {True: "holds", False: "not sure", None: "cannot tell"}
+    for row in rows(table):
+        cells = [
+            str(row["finding"]),
+            row["verdict"],
+            visible(row["sentence"]),
+            f"{row['clusters']:,}",
+            signed(row["gap"]),
+            f"{signed(row['gap_low'])} to {signed(row['gap_high'])}",
+            unseen[row["holds"]],
+        ]
+        shown.add_row(*(Text(cell) for cell in cells))
+    Console().print(shown)
+    _say(f"\nOne with its items: {shlex.join(['cgaps', 'findings', str(run.path), 'N'])}")
+
+
+def _show(run: Run, number: int, *, json_: bool) -> None:
+    from competency_gaps.findings import support
+    from competency_gaps.findings.items import probe_arguments, shown_items
+
+    table = run.findings
+    if number >= table.height:
+        raise UserError(f"finding {number} does not exist: {run.path} has {table.height:,}, numbered from 0.")
+    row = table.row(number, named=True)
+    failing, passing = shown_items(run, row)
+    if json_:
+        items = {
+            name: [{**vars(one), "prompt": [piece._asdict() for piece in one.prompt]} for one in side]
+            for name, side in (("failing", failing), ("passing", passing))
+        }
+        print_json({"run": str(run.path), **_document(run, row), **items})
+        return
+    _say(f"{row['verdict'].capitalize()}. {visible(row['sentence'])}")
+    _say(f"\n{visible(support(row, run.concepts))}\n")
+    sides = Table(Column("fails", ratio=1, overflow="fold"), Column("passes", ratio=1, overflow="fold"), expand=True)
+    for i in range(max(len(failing), len(passing))):
+        sides.add_row(*(_cell(side[i]) if i < len(side) else Text("") for side in (failing, passing)), end_section=True)
+    Console().print(sides)
+    _say(f"Test it on fresh items: {shlex.join(probe_arguments(run, row))}")
+
+
+def _cell(item: ShownItem) -> Group:
+    """An item in a terminal: what its benchmark's prompts share is dim and short."""
+    prompt, left = Text(), PROMPT_LIMIT
+    for piece in item.prompt:
+        text = visible(piece.text)
+        if piece.is_constant:
+            prompt.append(text if len(text) <= SHORT_CONSTANT else " … ", style="dim")
+        elif left > 0:
+            prompt.append(shorten(text, left))
+            left -= len(text)
+    lines = [Text(visible(f"{item.benchmark} {item.item_id}"), style="dim"), prompt]
+    if item.choices is not None:
+        lines.append(Text("options: " + shorten(visible(" | ".join(item.choices)), ANSWER_LIMIT)))
+    for name, value in (("expected", item.answer), ("response", item.response)):
+        if value is not None:
+            lines.append(Text(f"{name}: {shorten(visible(value), ANSWER_LIMIT)}"))
+    if item.repeats > 1:
+        lines.append(Text(f"one of {plural(item.repeats, 'repeat')}", style="dim"))
+    return Group(*lines)
+
+
+def _say(text: str, *, error: bool = False) -> None:
+    Console(stderr=error).print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,95 @@
+"""The items that a finding shows, with all that is needed to read them: told apart from their template."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from competency_gaps.findings.differing import Piece, fold, template_of
+
+if TYPE_CHECKING:
+    from competency_gaps.runs.open import Run
+
+
+PROBED = 5
+"""Concepts of a finding that are probed: the leader and its surest followers."""
+
+
+@dataclass(frozen=True)
+class ShownItem:
+    """An item as an example of a finding. Texts are as they came; whoever shows them escapes them."""
+
+    row: int
+    """Of ``items.parquet``."""
+    benchmark: str
+    item_id: str
+    prompt: tuple[Piece, ...]
+    """The prompt in pieces that its benchmark's other prompts share or not."""
+    choices: tuple[str, ...] | None
+    answer: str | None
+    """What was expected."""
+    response: str | None
+    score: float | None
+    repeats: int
+    """Items of its cluster, itself among them."""
+
+
+def shown_items(run: Run, finding: Mapping[str, Any]) -> tuple[list[ShownItem], list[ShownItem]]:
+    """Give the failing and the passing items of a finding.
+
+    Parameters
+    ----------
+    finding
+        A row of ``Run.findings``.
+
+    Returns
+    -------
+    failing, passing : list of ShownItem
+        Those at the same place belong side by side; one side may have fewer.
+    """
+    templates: dict[str, list[str]] = {}
+    sizes = dict(run.items["cluster"].value_counts().iter_rows())
+
+    def shown(row: int) -> ShownItem:
+        item = run.items.row(row, named=True)
+        benchmark = item["benchmark"]
+        if benchmark not in templates:
+            templates[benchmark] = template_of(run.items.filter(pl.col("benchmark") == benchmark)["prompt"].to_list())
+        return ShownItem(
+            row,
+            benchmark,
+            item["item_id"],
+            tuple(fold(item["prompt"], templates[benchmark])),
+            None if item["choices"] is None else tuple(item["choices"]),
+            item["answer"],
+            item["response"],
+            item["score"],
+            int(sizes[item["cluster"]]),
+        )
+
+    return [shown(row) for row in finding["failing"]], [shown(row) for row in finding["passing"]]
+
+
+def probe_arguments(run: Run, finding: Mapping[str, Any]) -> list[str]:
+    """Give the command that tests a finding on fresh items, as a list of arguments.
+
+    Parameters
+    ----------
+    finding
+        A row of ``Run.findings``.
+    """
+    from competency_gaps.errors import UserError
+    from competency_gaps.probes.fresh import generated, run_config
+
+    concepts = ",".join(str(one) for one in list(finding["concepts"])[:PROBED])
+    arguments = ["cgaps", "probe", "concept", str(run.path), "--concept", concepts]
+    try:
+        families = generated(run_config(run))
+    except UserError:
+        # Settings that this version cannot read: the command itself will say so.
+        return arguments
+    share = sum(one["share"] for one in finding["benchmarks"] if one["benchmark"] in families)
+    return arguments if share > 0.5 else [*arguments, "--source", "endpoint", "--export", "questions.jsonl"]

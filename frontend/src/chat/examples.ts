@@ -9,11 +9,11 @@ export function examplesFor(run: RunInfo): string[] {
   const names = run.benchmarks.map((one) => visible(one.name)).filter((name) => name.length <= NAME_LIMIT);
   const [first, second] = names;
   return [
-    "Where is the model weakest, and how sure is that?",
+    "What are the most important findings, and do they hold on unseen items?",
+    "Show me failing and passing items of the first finding.",
     run.has.themes ? "Which themes are weak, and on which benchmarks?" : "Which benchmark has most weak concepts?",
     "What do the benchmarks fail to test?",
     ...(first && second ? [`How much do "${shorten(first, NAME_LIMIT)}" and "${shorten(second, NAME_LIMIT)}" overlap?`] : []),
-    "Do the findings hold up?",
     "What should I do next?",
   ];
 }

@@ -1,6 +1,7 @@
 """A run in parts: named byte strings, made when they are asked for.
 
-``run.json`` all that is small; ``themes.json``; ``findings.json``, the items of each finding; ``concepts.parquet`` and, for the benchmark at place K,
+``run.json`` all that is small; ``themes.json``; ``findings.json``, the items of each finding; ``concepts.parquet``
+and, for the benchmark at place K,
 ``concepts/K.parquet``; ``items.parquet``; ``concept/N.json`` and ``item/N.json``, the details of some of them.
 What is in them is written down in ``frontend/src/data/types.ts``.
 """

@@ -15,6 +15,7 @@ from competency_gaps.text import shorten
 if TYPE_CHECKING:
     from competency_gaps.explorer.parts.context import Context
 
+_FACTS = ("item_id", "group", "policy", "score", "excluded", "unscored", "n_tokens", "n_span_tokens")
 REPEATS = 20
 """Items that ask the same as an item and are listed with it."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from os.path import commonprefix
 
 import polars as pl
 
@@ -95,8 +94,7 @@ ITEMS: Mapping[str, Kind] = {
     "unscored": pl.String,
     **dict.fromkeys(("excerpt", "response", "answer", "choices"), pl.String),
 }
-"""Columns of ``items.parquet``; ``benchmark`` is its place, ``repeats`` the number of items in its cluster, itself among
-them."""
+"""Columns of ``items.parquet``; ``benchmark`` is its place, ``repeats`` how many items its cluster has."""
 
 
 def concepts_table(context: Context) -> bytes:
@@ -168,14 +166,19 @@ def _without_beginning(context: Context) -> pl.Expr:
     shared = {}
     for name, first, last in ends.iter_rows():
         # What the first and the last in alphabetical order begin with, all between them begin with too.
-        common = commonprefix([first or "", last or ""])
+        common = _shared_beginning(first or "", last or "")
         cut = common.rfind(" ") + 1
         if first != last and cut >= EXCERPT // 8:
             shared[name] = cut
     if not shared:
         return pl.col("prompt")
-    cut = pl.col("benchmark").replace_strict(shared, default=0, return_dtype=pl.Int64)
-    return pl.when(cut > 0).then("… " + pl.col("prompt").str.slice(cut)).otherwise(pl.col("prompt"))
+    left = pl.col("benchmark").replace_strict(shared, default=0, return_dtype=pl.Int64)
+    return pl.when(left > 0).then("… " + pl.col("prompt").str.slice(left)).otherwise(pl.col("prompt"))
+
+
+def _shared_beginning(one: str, other: str) -> str:
+    length = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    return one[:length]
 
 
 def _line(text: pl.Expr, limit: int) -> pl.Expr:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 MOST_ROWS = 50
 """Most rows of one answer [ours]."""
 
-PerformanceStatus = Literal["weak", "strong", "typical", "insufficient", "untested"]
+PerformanceStatus = Literal["weak", "strong", "negligible", "typical", "insufficient", "untested"]
 CoverageStatus = Literal["missing", "under", "typical", "over"]
 Level = Literal["theme", "subtheme"]
 ConceptId = Annotated[int, Field(ge=0, description="Id of a concept.")]
@@ -37,6 +37,23 @@ class Nothing(Arguments):
     """No arguments."""
 
 
+class ListFindings(Arguments):
+    """Which findings."""
+
+    verdict: Literal["weak", "strong"] | None = Field(None, description="Only weak (strong) ones.")
+    benchmark: Name | None = Field(
+        None, description="Only findings of which this benchmark holds a tenth or more; its exact name."
+    )
+    holds: bool | None = Field(None, description="Only those that hold (true), or are not sure to (false), unseen.")
+    limit: Rows = 10
+
+
+class OneFinding(Arguments):
+    """One finding."""
+
+    finding: int = Field(ge=0, description="Number of the finding, as findings gives it.")
+
+
 class TopConcepts(Arguments):
     """Which concepts, in which order."""
 
@@ -56,8 +73,21 @@ class TopConcepts(Arguments):
     flagged: bool = Field(
         False, description="Also concepts that no ranking counts: dense, template, exact token, dead."
     )
+    vanishes: bool = Field(
+        False, description="Only concepts whose plain gap stands up to the test and whose gap does not."
+    )
     sort: Literal[
-        "gap", "q_value", "chi_model", "chi_bench", "lift", "support", "n_eff", "density", "chance_seen", "concept"
+        "gap",
+        "plain_gap",
+        "q_value",
+        "chi_model",
+        "chi_bench",
+        "lift",
+        "support",
+        "n_eff",
+        "density",
+        "chance_seen",
+        "concept",
     ] = Field("gap", description=_ORDER)
     descending: bool = Field(False, description="Highest first. With sort 'gap', lowest first is weakest first.")
     limit: Rows = 10
@@ -77,6 +107,8 @@ class FindItems(Arguments):
     group: Text | None = Field(None, description="Only items of this sub-topic; its exact name.")
     min_score: float | None = Field(None, ge=0, le=1, description="Only scored items with at least this score.")
     max_score: float | None = Field(None, ge=0, le=1, description="Only scored items with at most this score.")
+    finding: int | None = Field(None, ge=0, description="Only items of this finding, those that weigh most first.")
+    repeats: bool = Field(False, description="Each of the items that ask the same, instead of the first for all.")
     unscored: bool = Field(False, description="Only items without a score, excluded ones among them.")
     text: Text | None = Field(
         None, description="Only items whose prompt, response, answer or id contains this, regardless of case."
@@ -129,7 +161,7 @@ class TwoBenchmarks(Arguments):
 class Suggested(Arguments):
     """Which suggestions."""
 
-    kind: Literal["missing", "weak", "redundant", "robustness", "label", "unmeasured"] | None = None
+    kind: Literal["missing", "weak", "redundant", "robustness", "label"] | None = None
 
 
 def _untitled(schema: Any) -> Any:

@@ -16,19 +16,21 @@ from competency_gaps.text import excerpt
 EXCERPT = 300
 """Most characters of a text around the token where a concept is strongest [ours]."""
 _WITHIN = (
-    *("gap", "gap_low", "gap_high", "q_value", "performance_status", "leader", "chi_model", "support", "n_eff"),
+    *("gap", "gap_low", "gap_high", "plain_gap", "plain_q", "vanishes", "detectable", "q_value", "performance_status"),
+    *("leader", "chi_model", "support", "n_eff"),
     *("chi_bench", "lift", "coverage_status", "chance_seen"),
 )
 """Columns that a benchmark has of its own."""
 _LISTED = (
-    *("gap", "gap_low", "gap_high", "q_value", "performance_status", "followers", "chi_model", "support", "n_eff"),
-    *("chi_bench", "lift", "coverage_status"),
+    *("gap", "gap_low", "gap_high", "plain_gap", "vanishes", "q_value", "performance_status", "followers"),
+    *("chi_model", "support", "n_eff", "chi_bench", "lift", "coverage_status"),
 )
-_PERFORMANCE = ("gap", "chi_model")
+_PERFORMANCE = ("gap", "plain_gap", "chi_model")
 _ABSENT = ("density", "chance_seen")
 _WHOLE = (
     *("alive", "missing", "ranked", *FLAGS, "peak_token", "density", "chi_bench", "lift", "coverage_status"),
     *("chance_seen", "chi_model", "chi_model_low", "chi_model_high", "gap", "gap_low", "gap_high", "p_value"),
+    *("plain_gap", "plain_q", "vanishes", "detectable", "design_effect"),
     *("q_value", "performance_status", "leader", "followers", "support", "n_eff", "n_benchmarks"),
 )
 _PER_BENCHMARK = (
@@ -150,6 +152,8 @@ def _wanted(asked: TopConcepts) -> pl.Expr:
         wanted &= holds("label", asked.text)
     if asked.min_n_eff is not None:
         wanted &= pl.col("n_eff") >= asked.min_n_eff
+    if asked.vanishes:
+        wanted &= pl.col("vanishes")
     if asked.leaders_only:
         wanted &= pl.col("leader") == pl.col("concept")
     return wanted

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.queries import arguments as given
-from competency_gaps.explorer.queries import concepts, items, suite, themes
+from competency_gaps.explorer.queries import concepts, findings, items, suite, themes
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.explorer.queries.values import bounded
 from competency_gaps.files import finite
@@ -41,12 +41,28 @@ QUERIES: Mapping[str, Query] = {
     query.name: query
     for query in (
         Query(
+            "findings",
+            "Where the model does worse (weak) or better (strong) than on comparable items: groups of items in "
+            "sentences, the most important first. Ask this first.",
+            given.ListFindings,
+            findings.list_findings,
+            ("sentence",),
+        ),
+        Query(
+            "finding",
+            "One finding: its figures, whether it holds on unseen items, failing and passing items side by side, where "
+            "its items are, the concepts behind it, and the command that tests it further.",
+            given.OneFinding,
+            findings.one_finding,
+            ("sentence", "support", "prompt", "response", "answer", "choices", "label"),
+        ),
+        Query(
             "overview",
-            "What the run found: findings in sentences, counts of weak, strong and missing concepts, cautions. "
-            "Ask this first.",
+            "The run's answer: what failed, the most important findings, benchmarks by score, what benchmarks lack of "
+            "their stated scope, how far to trust it, and counts.",
             given.Nothing,
             suite.overview,
-            ("title", "findings", "cautions"),
+            ("title", "findings", "benchmarks_by_score", "scope", "trust", "confidence", "warnings"),
         ),
         Query(
             "top_concepts",
@@ -76,7 +92,7 @@ QUERIES: Mapping[str, Query] = {
             "One item: prompt, response, expected answer, score, and the concepts most active in it.",
             given.OneItem,
             items.one_item,
-            ("prompt", "response", "answer", "details", "group", "item_id", "label"),
+            ("prompt", "response", "answer", "choices", "details", "group", "item_id", "label"),
         ),
         Query(
             "themes",
@@ -111,7 +127,7 @@ QUERIES: Mapping[str, Query] = {
         ),
         Query(
             "suggestions",
-            "What to do next, each with its reason and the command to run.",
+            "What to do next, what matters most first, each with its reason and the command to run.",
             given.Suggested,
             suite.suggestions,
             ("title", "reason"),

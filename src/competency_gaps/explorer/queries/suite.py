@@ -25,13 +25,30 @@ _SIDE = ("chi_model", "gap", "n_eff")
 def overview(subject: Subject, asked: Nothing) -> dict[str, Any]:
     """What the run found, in sentences with their numbers, and the counts behind them."""
     info = subject.info
+    answer = info["answer"]
     return {
-        **fields(info, ("title", "model", "sae", "created", "width", "items", "unit", "question"), limit=SENTENCE),
+        "opening": foreign(answer["opening"]["text"], SENTENCE),
+        "trust": _texts(answer["trust"]),
+        "findings": [
+            {**fields(one, ("finding", "tone")), "sentence": foreign(one["text"], SENTENCE)}
+            for one in answer["findings"]
+        ],
+        "findings_in_all": len(info["findings"]),
+        "benchmarks_by_score": [
+            {**fields(one, ("benchmark", "mean_score", "scored", "kept")), "notes": _texts(one["notes"])}
+            for one in answer["benchmarks"]
+        ],
+        "scope": _texts(answer["scope"]),
+        "confidence": _texts(answer["confidence"]),
+        "warnings": [foreign(one["text"], SENTENCE) for one in info["cautions"]],
+        **fields(info, ("title", "model", "sae", "created", "width", "items", "unit"), limit=SENTENCE),
         "benchmarks": len(info["benchmarks"]),
         **fields(info, ("counts", "evidence")),
-        "findings": [f"{one['number']} {foreign(one['sentence'], SENTENCE)}" for one in info["findings"]],
-        "cautions": [foreign(one["text"], SENTENCE) for one in info["cautions"]],
     }
+
+
+def _texts(statements: list[dict[str, Any]]) -> list[str | None]:
+    return [foreign(one["text"], SENTENCE) for one in statements]
 
 
 def benchmarks(subject: Subject, asked: Nothing) -> dict[str, Any]:
@@ -100,7 +117,7 @@ def suggestions(subject: Subject, asked: Suggested) -> dict[str, Any]:
                 **fields(one, ("kind", "title", "reason"), limit=SENTENCE),
                 "command": foreign(one["command"], COMMAND),
                 "benchmark": None if one["benchmark"] is None else foreign(names[one["benchmark"]]),
-                "theme": one["theme"],
+                "finding": one["finding"],
                 "concepts": one["concepts"][:20],
                 "concepts_in_all": len(one["concepts"]),
             }

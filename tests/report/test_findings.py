@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from competency_gaps.report import columns, findings, headline
+from competency_gaps.report import columns, findings
 from competency_gaps.report.themes import Themes
 
 TYPES = {
@@ -73,18 +73,6 @@ def test_equal_gaps_are_ordered_by_evidence():
     assert findings.ranking(frame, EVIDENCE).weak["concept"].to_list() == [1, 2, 0]
 
 
-def test_without_weak_concepts_none_is_named(run):
-    typical = run.changed(concepts=run.concepts.with_columns(performance_status=pl.lit("typical")))
-    ranked = findings.ranking(typical.concepts, EVIDENCE)
-    weak, strong = headline.findings(typical, headline.overview(typical), ranked)[-2:]
-    assert (weak.number, strong.number, weak.tone) == ("0", "0", "")
-    assert f"of {ranked.tested.height} tested concepts are weak" in weak.sentence and "“" not in weak.sentence
-    untested = run.changed(concepts=run.concepts.with_columns(q_value=pl.lit(None, pl.Float64)))
-    rest = headline.findings(untested, headline.overview(untested), findings.ranking(untested.concepts, EVIDENCE))
-    assert rest[-1].number == "N/A" and [one.about for one in rest].count("weak") == 1
-    assert "strong" not in [one.about for one in rest]
-
-
 def test_missing_concepts_are_alive_and_unflagged_and_the_commonest_first():
     frame = concepts(missing=[True, True, False, True], ranked=[True, True, True, False], density=[0.01, 0.2, 0.5, 0.9])
     assert findings.missing(frame)["concept"].to_list() == [1, 0]
@@ -114,36 +102,11 @@ def test_items_left_out_are_grouped_with_their_reasons():
     assert (second.kind, second.reason, second.count) == ("unscored", "no reason recorded", 1)
 
 
-def test_the_headline_counts_over_stated_denominators(run):
-    view = headline.overview(run)
-    assert view.scored + view.unscored + view.excluded == view.items
-    assert view.exercised + view.missing == view.alive
-    sentences = headline.findings(run, view, findings.ranking(run.concepts, EVIDENCE))
-    assert sentences[0].number.endswith("%") and f"{view.scored} of {view.items} items" in sentences[0].sentence
-    assert f"of {view.alive} alive" in sentences[2].sentence
-
-
-def test_a_run_without_scores_says_so(run):
-    unscored = run.changed(
-        items=run.items.with_columns(score=pl.lit(None, pl.Float64)),
-        concepts=run.concepts.with_columns(chi_model=pl.lit(None, pl.Float64)),
-    )
-    view = headline.overview(unscored)
-    ranked = findings.ranking(unscored.concepts.with_columns(q_value=pl.lit(None, pl.Float64)), EVIDENCE)
-    first, *rest = headline.findings(unscored, view, ranked)
-    assert first.number == "N/A" and "coverage only" in first.sentence
-    assert not {one.about for one in rest} & {"themes", "weak", "strong"}
-    assert all("weak" not in text and "test?" in text for text in headline.questions(view))
+def test_a_run_without_tests_says_so(run):
+    untested = run.concepts.with_columns(q_value=pl.lit(None, pl.Float64))
+    ranked = findings.ranking(untested, EVIDENCE)
     assert "0 concepts" not in findings.caution(ranked) and "no concept could be tested" in findings.caution(ranked)
     assert "0 of 0" not in ranked.caption("weak") and "No concept could be tested" in ranked.caption("weak")
-
-
-def test_both_questions_ask_both_things_each_first(run):
-    model, benchmark = headline.questions(headline.overview(run))
-    assert model == headline.question(headline.overview(run)) != benchmark
-    assert model.index("weak") < model.index("fail to test") and benchmark.index("weak") > benchmark.index("fail")
-    one = run.changed(benchmarks=run.benchmarks.head(1))
-    assert all(" benchmark " in text and "does" in text for text in headline.questions(headline.overview(one)))
 
 
 def test_where_no_concept_is_weak_or_strong_none_is_expected_to_be_an_accident():
@@ -153,43 +116,6 @@ def test_where_no_concept_is_weak_or_strong_none_is_expected_to_be_an_accident()
     )
     weak = findings.ranking(concepts(gap=[-0.4, 0.1], performance_status=["weak", "typical"]), EVIDENCE)
     assert "of the 1 concept called weak or strong, at most 5%" in findings.caution(weak)
-
-
-def missing_of(run, missing):
-    changed = run.changed(benchmarks=run.benchmarks.with_columns(missing=pl.Series(missing), alive=pl.lit(50)))
-    found = headline.findings(changed, headline.overview(changed), findings.ranking(run.concepts, EVIDENCE))
-    return next(one for one in found if one.about == "narrowest")
-
-
-def test_benchmarks_that_miss_as_much_are_not_set_apart(run):
-    names = run.benchmarks["benchmark"].to_list()
-    tied = missing_of(run, [20, 20, 20])
-    assert (tied.number, tied.subject) == ("40%", None)
-    assert "each of the 3 benchmarks" in tied.sentence and "narrowest" not in tied.sentence
-    two = missing_of(run, [10, 20, 20])
-    assert two.subject in names[1:] and "one of the 2 narrowest" in two.sentence
-    assert f"the broadest, {names[0]}, misses 10 of 50" in two.sentence
-    assert f"missing in {names[1]}, the narrowest benchmark: 30 of 50" in missing_of(run, [10, 30, 20]).sentence
-
-
-def test_pairs_that_overlap_as_much_are_not_set_apart(run):
-    same = run.changed(overlap=run.overlap.with_columns(jaccard=pl.lit(0.5)))
-    found = headline.findings(same, headline.overview(same), findings.ranking(run.concepts, EVIDENCE))
-    (one,) = [one for one in found if one.about == "overlap"]
-    assert f"of all {run.overlap.height} pairs" in one.sentence and "closest" not in one.sentence
-
-
-def test_n_eff_is_explained_once(run):
-    ranked = findings.ranking(
-        concepts(label=["a", "b"], gap=[-0.3, 0.4], performance_status=["weak", "strong"]).with_columns(
-            gap_low=pl.col("gap") - 0.1, gap_high=pl.col("gap") + 0.1, peak_token=pl.lit(None, pl.String)
-        ),
-        EVIDENCE,
-    )
-    weak, strong = headline.findings(run, headline.overview(run), ranked)[-2:]
-    assert "The weakest group is led by “a” with a gap of −0.30" in weak.sentence
-    assert "n_eff 30.0: effective sample size, in equally weighted items)" in weak.sentence
-    assert "effective sample size" not in strong.sentence
 
 
 def test_examples_show_no_item_twice(run):
@@ -221,19 +147,6 @@ def test_records_that_became_no_item_are_named(run):
 def test_the_rows_of_one_benchmark_show_their_status_as_a_badge():
     row = {**concepts(chi_model=[None]).drop("missing").row(0, named=True), "coverage_status": "missing"}
     assert findings.flags_of(row) == ["missing"]
-
-
-def test_pairs_listed_in_both_orders_are_one_pair(run):
-    turned = run.overlap.rename({"benchmark_a": "benchmark_b", "benchmark_b": "benchmark_a"})
-    both = pl.concat([run.overlap, turned.select(run.overlap.columns)])
-    last = findings.ranking(run.concepts, EVIDENCE)
-    view = headline.overview(run)
-    assert headline.findings(run, view, last) == headline.findings(run.changed(overlap=both), view, last)
-
-
-def test_a_folder_is_named_by_its_last_part(run):
-    named = run.changed(manifest={**run.manifest, "model": {**run.manifest["model"], "name": "/data/models/tiny/"}})
-    assert headline.overview(named).model == "tiny"
 
 
 def test_themes_that_could_not_be_tested_are_not_counted_as_not_weak():

@@ -42,7 +42,7 @@ def test_the_page_shows_them(run):
         {**one, "source": reports if number == 0 else []} for number, one in enumerate(run.manifest["benchmarks"])
     ]
     page = render(replace(run, manifest={**run.manifest, "benchmarks": benchmarks}), top=3, examples=1)
-    hero, rest = page.split('<section id="run">')
+    hero, rest = page.split('<section id="findings">')
     assert "the log is of the model" in hero and "two of the records" not in hero
     assert "Warnings about logs and tasks" in rest and "two of the records have no target" in rest
     assert "<script>alert(1)" not in page

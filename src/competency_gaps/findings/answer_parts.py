@@ -258,7 +258,7 @@ def _unseen(findings: pl.DataFrame) -> Statement | None:
     good, bad = int((holds == True).sum()), int((holds == False).sum())  # noqa: E712
     open_ = findings.height - good - bad
     text = f"{good} of {plural(findings.height, 'finding')} hold on items that they were not found on"
-    text += f", {bad} {'does' if bad == 1 else 'do'} not" if bad else ""
+    text += f", {bad} not surely" if bad else ""
     text += f", for {open_} it cannot be told" if open_ else ""
     numbers = {"hold": good, "fail": bad, "open": open_}
     return Statement("unseen", text + ".", "bad" if bad else "good" if good else "open", numbers=numbers)

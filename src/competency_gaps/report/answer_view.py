@@ -23,7 +23,7 @@ MOST = 400
 """Characters of a sentence anywhere."""
 LOWEST, HIGHEST = 5, 2
 """Benchmarks at either end that are named where there are more than a few."""
-UNSEEN = {True: "holds on unseen items", False: "does not hold on unseen items", None: "unseen items cannot tell"}
+UNSEEN = {True: "holds on unseen items", False: "not sure on unseen items", None: "unseen items cannot tell"}
 
 
 def head(given: Answer) -> list[RenderableType]:

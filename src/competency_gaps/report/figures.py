@@ -68,10 +68,11 @@ def histogram(
     edges = bin_edges(values, log=log, bins=44) if edges is None else edges
     counts = np.histogram(values[np.isfinite(values)], bins=edges)[0].astype(float)
     x = Scale(float(edges[0]), float(edges[-1]), left, width - right, log)
-    y = Scale(0, max(1.0, float(counts.max(initial=0))), height - bottom, top)
+    # Room above the bars, in which the mark is named.
+    y = Scale(0, 1.1 * max(1.0, float(counts.max(initial=0))), height - bottom, top)
     parts = [*y_axis(y, left, width - right, y_title), _bars(counts, edges, x, y), *x_axis(x, height - bottom, x_title)]
     if mark is not None and edges[0] <= mark[0] <= edges[-1]:
-        parts.append(_marker(x.at(mark[0]), top - 6, height - bottom, mark[1], width))
+        parts.append(_marker(x.at(mark[0]), top, height - bottom, mark[1], width))
     return figure(parts, width, height, f"Histogram: {x_title}; {plural(int(counts.sum()), 'concept')} drawn")
 
 
@@ -184,7 +185,7 @@ def heat_map(names: Sequence[str], upper: Floats, lower: Floats, *, upper_name: 
             if i != j:
                 parts.append(_cell(left + j * cell, y - cell / 2, cell, value, f"{name} and {names[j]}: {what}"))
     parts += _heat_legend(left, top + size + 24, size, upper_name, lower_name)
-    width = max(left + size + 100, 560)
+    width = max(left + size + 100, left + 220 + 24 + 210)
     return figure(parts, width, top + size + 84, f"Heat map of {n} benchmarks: {upper_name}; {lower_name}", "wide")
 
 

@@ -19,7 +19,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from competency_gaps import text
-from competency_gaps.report import colours, columns, findings, headline, judged, labels, page, sources, themes
+from competency_gaps.findings.answer import answer
+from competency_gaps.findings.answer_parts import short_name
+from competency_gaps.report import answer_view, colours, columns, findings, judged, labels, page, sources, themes
+from competency_gaps.report.finding_page import finding_cards
+from competency_gaps.report.glossary import glossary
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.theme_page import origins, theme_section
 from competency_gaps.robustness import read_assessment
@@ -49,7 +53,7 @@ class Table:
     columns: list[columns.Column]
     rows: list[Row]
     tone: str = ""
-    """``weak`` or ``strong``: colours the performance bar."""
+    """``weak`` or ``strong``: colours the title."""
 
 
 def write_report(run: RunView, out: Path, *, top: int = 20, examples: int = 3) -> Path:
@@ -89,64 +93,88 @@ def write_report(run: RunView, out: Path, *, top: int = 20, examples: int = 3) -
 
 def render(run: RunView, *, top: int, examples: int) -> str:
     """Build the page's text."""
-    view = headline.overview(run)
+    given = answer(run)
     ranked = findings.ranking(run.concepts, run.manifest["evidence"])
     tables, frames = _tables(run, ranked, top)
     grouped = themes.read_run_themes(run)
-    details = findings.details(run, [*frames, *themes.detailed_leaders(grouped, ranked)], examples)
+    listed = answer_view.in_order(run.findings)
+    evidence = run.concepts.filter(pl.col("concept").is_in(listed["leader"].to_list()))
+    details = findings.details(run, [*frames, evidence, *themes.detailed_leaders(grouped, ranked)], examples)
+    linked = {int(one.row["concept"]) for one in details}
     labelled = labels.dictionary_fact(run)
-    means = run.benchmarks["mean_score"].drop_nulls().to_numpy()
-    mean_score = float(means.mean()) if means.size else None
-    coverage, performance = page.multiples(run)
+    section = theme_section(run, grouped, ranked, linked)
+    concept_columns = columns.present(columns.CONCEPT, run.concepts)
+    per_benchmark = columns.present(columns.PER_BENCHMARK, run.concept_benchmarks)
     environment = _environment()
     script = _asset(environment, "report.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    explained = [*concept_columns, *per_benchmark, columns.FOLLOWERS, *columns.present(columns.MISSING, run.concepts)]
     return environment.get_template("report.html.j2").render(
-        css=Markup(_asset(environment, "report.css") + _asset(environment, "themes.css")),
-        scales={theme: Markup(colours.scale_css(theme)) for theme in ("light", "dark")},
-        scale_classes=Markup(colours.class_css()),
+        **_style(environment),
         script=Markup(script),
-        script_hash=digest,
-        view=view,
-        question=headline.question(view),
-        findings=headline.findings(run, view, ranked),
-        warning=page.gate_warning(run.manifest),
-        card=[*page.run_card(run.manifest), *([labelled] if labelled else [])],
-        versions=page.listing(run.manifest["versions"]),
-        settings=page.listing(run.manifest["settings"]),
-        timings=sorted(run.manifest["timings"].items(), key=lambda stage: -stage[1]),
-        command=text.shorten(_command(run.manifest["command"]), 1000),
-        folder=str(run.path),
-        map=page.concept_map(run, ranked, view),
-        distributions=page.distributions(run, view, mean_score),
-        benchmarks=run.benchmarks.to_dicts(),
-        policies={entry["name"]: str(entry["policy"] or "") for entry in run.manifest["benchmarks"]},
-        figures=judged.figure_lines(run.manifest),
-        source_warnings=sources.source_warnings(run.manifest),
-        left_out=findings.left_out(run.items, run.manifest["benchmarks"]),
-        missing_bars=page.missing_bars(run),
-        multiples=(
-            ("Coverage χ bench", coverage, page.mark_note(run.manifest)),
-            (
-                "Performance χ model",
-                performance,
-                "line at the benchmark's mean score; only concepts whose n_eff in the benchmark is at least "
-                f"{page.SMALL_FLOOR:g}",
-            ),
-        ),
-        overlap=page.overlap_map(run),
-        verdicts=(read_assessment(run.path) or {}).get("verdicts", []),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        answer=given,
+        cards=finding_cards(run, listed, linked),
+        width=run.concepts.height,
+        model=short_name(str(run.manifest["model"]["name"])),
+        **_facts(run, [labelled] if labelled else []),
+        **_figures(run, ranked),
+        benchmarks=run.benchmarks.sort("mean_score", "benchmark", nulls_last=True).to_dicts(),
+        scored={one.benchmark: one for one in given.benchmarks},
         tables=tables,
         caution=findings.caution(ranked),
         ranked_note=findings.left_out_note(run.concepts),
         details=details,
-        labelled=labelled is not None,
         origins=origins(grouped, details),
-        themes=theme_section(run, grouped, ranked, {int(one.row["concept"]) for one in details}),
-        per_benchmark=columns.present(columns.PER_BENCHMARK, run.concept_benchmarks),
-        concept_columns=columns.present(columns.CONCEPT, run.concepts),
+        themes=section,
+        per_benchmark=per_benchmark,
         small_floor=page.SMALL_FLOOR,
+        vanishes=columns.VANISHES_BADGE,
+        terms=glossary(explained, themes=section is not None, labelled=labelled is not None),
     )
+
+
+def _style(environment: Environment) -> dict[str, Any]:
+    return {
+        "css": Markup(
+            "".join(_asset(environment, f"{name}.css") for name in ("report", "themes", "findings", "narrow"))
+        ),
+        "scales": {theme: Markup(colours.scale_css(theme)) for theme in ("light", "dark")},
+        "scale_classes": Markup(colours.class_css()),
+    }
+
+
+def _facts(run: RunView, more: list[page.Fact]) -> dict[str, Any]:
+    """What is said of the run itself, and of what was left out of it."""
+    manifest = run.manifest
+    return {
+        "card": [*page.run_card(manifest), *more],
+        "versions": page.listing(manifest["versions"]),
+        "settings": page.listing(manifest["settings"]),
+        "timings": sorted(manifest["timings"].items(), key=lambda stage: -stage[1]),
+        "command": text.shorten(_command(manifest["command"]), 1000),
+        "folder": str(run.path),
+        "policies": {entry["name"]: str(entry["policy"] or "") for entry in manifest["benchmarks"]},
+        "figures": judged.figure_lines(manifest),
+        "source_warnings": sources.source_warnings(manifest),
+        "left_out": findings.left_out(run.items, manifest["benchmarks"]),
+        "verdicts": (read_assessment(run.path) or {}).get("verdicts", []),
+    }
+
+
+def _figures(run: RunView, ranked: findings.Ranking) -> dict[str, Any]:
+    means = run.benchmarks["mean_score"].drop_nulls().to_numpy()
+    coverage, performance = page.multiples(run)
+    least = f"only concepts whose n_eff in the benchmark is at least {page.SMALL_FLOOR:g}"
+    return {
+        "map": page.concept_map(run, ranked),
+        "distributions": page.distributions(run, float(means.mean()) if means.size else None),
+        "missing_bars": page.missing_bars(run),
+        "multiples": (
+            ("Coverage χ bench", coverage, page.mark_note(run.manifest)),
+            ("Performance χ model", performance, f"line at the benchmark's mean score; {least}"),
+        ),
+        "overlap": page.overlap_map(run),
+    }
 
 
 def _command(command: Any) -> str:

@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 from competency_gaps.report import figures, quadrants
 from competency_gaps.report.findings import Ranking, concept_name
-from competency_gaps.report.headline import Overview
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.svg import Floats
 from competency_gaps.text import NOT_DEFINED, decimal, integer, magnitude, percent, plural, shorten, tenths
@@ -73,7 +72,12 @@ def floats(frame: pl.DataFrame, column: str) -> Floats:
     return frame[column].cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def concept_map(run: RunView, ranked: Ranking, view: Overview) -> Drawn:
+def alive_count(run: RunView) -> int:
+    """Count the concepts that are active somewhere in the reference text or the run."""
+    return int(run.concepts["alive"].sum())
+
+
+def concept_map(run: RunView, ranked: Ranking) -> Drawn:
     """Draw coverage against the adjusted gap of the tested concepts; the weak and the strong ones stand out."""
     frame = ranked.tested.filter(pl.col("chi_bench") > 0)
     coverage, gap = floats(frame, "chi_bench"), floats(frame, "gap")
@@ -84,7 +88,7 @@ def concept_map(run: RunView, ranked: Ranking, view: Overview) -> Drawn:
         gap,
         split=(middle, 0.0),
         x_title=coverage_axis(run.manifest),
-        y_title="Adjusted gap (0 = as its benchmarks on average)",
+        y_title="Net gap (0 = as comparable items)",
         named=_pointed_out(ranked),
         span=(-reach, reach),
         verdicts=[
@@ -93,9 +97,9 @@ def concept_map(run: RunView, ranked: Ranking, view: Overview) -> Drawn:
         ],
     )
     caption = (
-        f"{plural(frame.height, 'concept')} of {view.alive:,} alive: those tested (n_eff from {ranked.floor:g}). The "
-        f"lines are the median coverage ({magnitude(middle)}) and no gap. Lower right: much tested and done badly. "
-        "Left: what the suite hardly asks for. Coloured dots are gaps that stand up to the test; leaders are named."
+        f"{plural(frame.height, 'concept')} of {alive_count(run):,} alive: those tested (n_eff from {ranked.floor:g}). "
+        f"The lines are the median coverage ({magnitude(middle)}) and no gap. Most dots near the middle line are no "
+        "verdict: only coloured ones are gaps that stand up to the test; leaders of groups are named."
     )
     return Drawn("Coverage against performance", caption, drawn)
 
@@ -110,13 +114,14 @@ def _pointed_out(ranked: Ranking, top: int = 12) -> list[quadrants.Named]:
     ]
 
 
-def distributions(run: RunView, view: Overview, mean_score: float | None) -> list[Drawn]:
+def distributions(run: RunView, mean_score: float | None) -> list[Drawn]:
     """Draw the distributions of both scores over the alive concepts."""
     alive = run.concepts.filter(pl.col("alive"))
+    count = alive.height
     coverage, performance = floats(alive, "chi_bench"), floats(alive, "chi_model")
     positive, defined = coverage[coverage > 0], performance[np.isfinite(performance)]
     median = float(np.median(positive)) if positive.size else None
-    y_title = f"Concepts (of {view.alive:,} alive)"
+    y_title = f"Concepts (of {count:,} alive)"
     first = figures.histogram(
         coverage,
         log=True,
@@ -132,18 +137,17 @@ def distributions(run: RunView, view: Overview, mean_score: float | None) -> lis
         edges=np.linspace(0, 1, 41),
         mark=None if mean_score is None else (mean_score, f"benchmarks' mean {decimal(mean_score)}"),
     )
-    absent, undefined = view.alive - positive.size, view.alive - defined.size
+    absent, undefined = count - positive.size, count - defined.size
     return [
         Drawn(
             "How much each concept is tested",
-            f"{plural(positive.size, 'concept')} drawn; {integer(absent)} of {view.alive:,} have no coverage, and no "
+            f"{plural(positive.size, 'concept')} drawn; {integer(absent)} of {count:,} have no coverage, and no "
             "place on a logarithmic axis.",
             first,
         ),
         Drawn(
             "How well the model does where it is active",
-            f"{plural(defined.size, 'concept')} drawn; for {integer(undefined)} of {view.alive:,} χ model is not "
-            "defined.",
+            f"{plural(defined.size, 'concept')} drawn; for {integer(undefined)} of {count:,} χ model is not defined.",
             second,
         ),
     ]
@@ -252,19 +256,6 @@ def run_card(manifest: Mapping[str, Any]) -> list[Fact]:
         Fact("Pooling", str(manifest["pooling"]), "token activations to one per item"),
         Fact("Definitions", setting, f"created {manifest['created']}"),
     ]
-
-
-def gate_warning(manifest: Mapping[str, Any]) -> str | None:
-    """Warn where the SAE does not describe the model well enough for concepts to mean anything."""
-    gate = manifest["gate"]
-    if gate.get("passed"):
-        return None
-    how = "and the run was forced" if gate.get("forced") else "and the run went on"
-    return (
-        f"The SAE did not pass its gate {how}: it explains {decimal(gate.get('explained_variance'))} of the variance "
-        f"with L0 {tenths(gate.get('l0'))}. What is said of concepts below may describe "
-        "the SAE's faults rather than the model."
-    )
 
 
 def listing(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

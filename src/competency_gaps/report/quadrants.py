@@ -35,16 +35,16 @@ class Verdict:
 
 
 QUADRANTS = (
-    "tested little, does well",
-    "tested a lot, does well",
-    "tested little, does badly",
-    "tested a lot, does badly",
+    "less tested, gap above 0",
+    "more tested, gap above 0",
+    "less tested, gap below 0",
+    "more tested, gap below 0",
 )
-"""Upper left, upper right, lower left, lower right."""
+"""Upper left, upper right, lower left, lower right: where a concept lies, which is no verdict on it."""
 
 
 def quadrant_counts(coverage: Floats, performance: Floats, split: tuple[float, float]) -> list[int]:
-    """Count the concepts of each of ``QUADRANTS``; one on a dividing line counts as tested a lot, as doing well."""
+    """Count the concepts of each of ``QUADRANTS``; one on a dividing line counts as more tested, as above."""
     right, up = coverage >= split[0], performance >= split[1]
     return [int((side & half).sum()) for half in (up, ~up) for side in (~right, right)]
 
@@ -106,11 +106,17 @@ def quadrant_map(
     parts.append(tag("line", x1=left, x2=width - right, y1=middle[1], y2=middle[1], class_="split"))
     for i, count in enumerate(quadrant_counts(coverage, performance, split)):
         at = (left if i % 2 == 0 else width - right, top - 14 if i < 2 else floor - 7)
-        weak = " weak" if i >= 2 else ""
-        words = [tag("tspan", QUADRANTS[i], class_="strong"), f"  {count:,}"]
-        parts.append(tag("text", *words, x=at[0], y=at[1], class_=f"quadrant {'start' if i % 2 == 0 else 'end'}{weak}"))
+        words = [tag("tspan", QUADRANTS[i], class_="strong"), f"  {count:,}{_verdicts(verdicts, i, split)}"]
+        parts.append(tag("text", *words, x=at[0], y=at[1], class_=f"quadrant {'start' if i % 2 == 0 else 'end'}"))
     parts += _names(named, x, y, width)
     return figure(parts, width, height, f"Map of {coverage.size:,} concepts: coverage against performance", "wide")
+
+
+def _verdicts(verdicts: Sequence[Verdict], quadrant: int, split: tuple[float, float]) -> str:
+    """Write how many concepts of a quadrant have a verdict: ``, of which 12 weak``."""
+    counts = [(one.word, quadrant_counts(one.coverage, one.performance, split)[quadrant]) for one in verdicts]
+    said = [f"{count:,} {word}" for word, count in counts if count]
+    return f", of which {' and '.join(said)}" if said else ""
 
 
 def _marks(x: Floats, y: Floats, right: float) -> list[Markup]:

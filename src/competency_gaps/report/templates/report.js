@@ -57,7 +57,7 @@
   }
 
   const reveal = () => {
-    const target = /^#concept-\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
+    const target = /^#(concept|finding)-\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
     if (target) { target.open = true; target.scrollIntoView(); }
   };
   addEventListener("hashchange", reveal);

@@ -1,0 +1,109 @@
+"""What the words of the report mean: behind the header of each column, and as a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from competency_gaps.report.columns import Column
+
+
+@dataclass(frozen=True)
+class Term:
+    """One word and its meaning."""
+
+    key: str
+    """Its address on the page; of a column, the column's key."""
+    title: str
+    meaning: str
+
+
+GENERAL = (
+    Term(
+        "finding",
+        "finding",
+        "A group of items on which the model does worse (weak) or better (strong) than on comparable items. It is "
+        "found through concepts that are active in these items, and described by what the items have in common.",
+    ),
+    Term(
+        "concept",
+        "concept",
+        "One latent of the sparse autoencoder (SAE): a direction in what the model computes, active on few tokens. "
+        "It is alive if it is active somewhere in the reference text or in this run. Its label describes what "
+        "activates it and is no proof of what it does; where the dictionary abstains, its number stands.",
+    ),
+    Term(
+        "stratum",
+        "stratum, net",
+        "A stratum holds the items of one benchmark that are alike in length (or in what the run was told to compare "
+        "by). A gap that is net compares items within their stratum only, so that neither a hard benchmark nor long "
+        "items make a concept weak.",
+    ),
+    Term(
+        "vanishes",
+        "vanishes at equal length",
+        "The concept's items score otherwise than their benchmark, but not otherwise than items alike in length: the "
+        "length is the likelier reason.",
+    ),
+    Term(
+        "cluster",
+        "cluster, repeats",
+        "Items that ask the same, word for word or nearly. A cluster counts as one item in every test, stays "
+        "together when items are split into halves, and is shown as one example with its count.",
+    ),
+    Term("interval", "[low, high]", "Where the true value lies with the run's level of confidence, 95% by default."),
+    Term(
+        "unseen",
+        "unseen items",
+        "A finding is looked for on a random half of the items, many times. Where it is found again, its gap on the "
+        "other half, on which it was not found, says whether it holds.",
+    ),
+    Term("points", "points", "Hundredths of a score: from 57% right to 50% right are 7 points."),
+    Term("missing", "missing", "Active in no item of a benchmark (or of any)."),
+    Term(
+        "scope",
+        "scope",
+        "What a benchmark says it tests, in the words of the configuration. Only of this is it said that something "
+        "is lacking.",
+    ),
+    Term("reference", "reference text", "Ordinary text that the run read to know how often a concept is active there."),
+    Term(
+        "saliency",
+        "saliency",
+        "How strongly an item activates the concept: 0 absent, about 0.46 at the concept's typical activation, "
+        "towards 1 when strong.",
+    ),
+    Term(
+        "flags",
+        "flags",
+        "dense: active on more than a tenth of reference tokens; template: most of its activation lies on template "
+        "or boundary tokens; exact token: fires on one token string. They are no competencies and are not ranked.",
+    ),
+)
+THEME = Term(
+    "theme",
+    "theme",
+    "Concepts that the dictionary puts together. Its activation is that of its ranked concepts, summed, and it is "
+    "tested like a concept; the themes are one family of tests, the subthemes another.",
+)
+MARKS = Term(
+    "marks",
+    "auto, doubtful",
+    "auto: the label was put together from words of the concept's exemplars, and nobody checked it. doubtful: its "
+    "detection or fuzzing score is below 0.6, where 0.5 is chance.",
+)
+UNDEFINED = Term("na", "N/A", "Not defined, which is not zero.")
+
+
+def glossary(columns: Iterable[Column], *, themes: bool, labelled: bool) -> list[Term]:
+    """Explain the words of a page: general ones first, then its columns.
+
+    Parameters
+    ----------
+    columns : iterable of Column
+        Each is explained once.
+    themes, labelled : bool
+        Whether the page speaks of themes, and of labels.
+    """
+    shown = {column.key: Term(column.key, column.title, f"{column.hint}.") for column in columns}
+    return [*GENERAL, *([THEME] if themes else []), *([MARKS] if labelled else []), UNDEFINED, *shown.values()]

@@ -272,18 +272,6 @@ def test_words_of_the_prompt_are_options_of_one_form():
         assert set(options.choices) == {names[index], f"Xi{ending}", f"Yu{ending}", f"Va{ending}"}
 
 
-@pytest.mark.parametrize(("gold", "separator"), [("ten, two men, six", ", "), ("ten two six", " "), ("ten", "")])
-def test_reordered_options_have_the_parts_of_the_gold(gold, separator):
-    (made,) = make_options([gold], options=4, rule="reordered", seed=0, wrong=lambda task, text: True)
-    parts = {tuple(sorted(choice.split(separator) if separator else choice)) for choice in made.choices}
-    assert len(set(made.choices)) == 4 and len(parts) == 1
-
-
-def test_a_gold_of_equal_parts_has_no_reordered_options():
-    (made,) = make_options(["aaa"], options=2, rule="reordered", seed=0, wrong=lambda task, text: True)
-    assert made == "only 0 wrong options were found for 2 options under the distractors 'reordered'"
-
-
 def test_labels_are_all_answers_of_the_family():
     items = load("ransom_note", size=30, options=2, distractors="labels").items
     assert {frozenset(item.choices) for item in items} == {frozenset({"True", "False"})}

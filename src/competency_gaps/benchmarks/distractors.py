@@ -16,12 +16,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-Rule = Literal["answers", "similar_answers", "near_numbers", "prompt_words", "reordered", "labels"]
+Rule = Literal["answers", "similar_answers", "near_numbers", "prompt_words", "labels"]
 
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
-_SHUFFLES = 200
-"""Orders that are tried before a gold has too few others."""
 _STEPS = (1, 2, 3, 4, 5, 9, 10, 11, 20, 90, 100)
 
 
@@ -58,8 +56,7 @@ def make_options(
         in every block of ``options`` successive tasks the gold takes each rank once (a gold that has too few numbers
         below it takes the highest rank that it can, as options are negative only where some gold is);
         ``prompt_words``: words of the task's own prompt, those of the gold's form alone and not those that most prompts
-        have; ``reordered``: the gold's own parts in other orders, those between commas, else words, else letters;
-        ``labels``: drawn from all different answers of the tasks.
+        have; ``labels``: drawn from all different answers of the tasks.
     wrong
         Whether a text is a wrong answer to the task of an index: equivalent answers must not be options.
     prompts
@@ -86,8 +83,6 @@ def make_options(
                 word for word in words[index] if word not in usual and _form(word, case=True) == _form(gold, case=True)
             ]
             candidates = rng.sample(own, len(own))
-        elif rule == "reordered":
-            candidates = _reordered(gold, rng)
         elif rule == "labels":
             candidates = rng.sample(pool, len(pool))
         elif rule == "similar_answers":
@@ -140,13 +135,6 @@ def _most_alike(gold: str, pool: Sequence[str], rng: random.Random) -> list[str]
         return -matcher.ratio()
 
     return sorted(rng.sample(pool, len(pool)), key=likeness)
-
-
-def _reordered(gold: str, rng: random.Random) -> Iterator[str]:
-    separator = next((one for one in (", ", " ") if one in gold), "")
-    parts = gold.split(separator) if separator else list(gold)
-    for _ in range(_SHUFFLES):
-        yield separator.join(rng.sample(parts, len(parts)))
 
 
 def _form(text: str, *, case: bool = False) -> str:

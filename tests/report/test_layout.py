@@ -90,4 +90,4 @@ def test_a_sentence_of_the_answer_leads_to_its_finding(opened):
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = false")
     page.click(".answer li:last-child a")
     assert page.evaluate(f"document.getElementById('finding-{number}').open")
-    assert page.locator(f"#finding-{number} .examples li").first.is_visible()
+    assert page.locator(f"#finding-{number} .item").first.is_visible()

@@ -49,7 +49,7 @@ def show(
     theme: Annotated[int | None, typer.Option(help="One theme: its subthemes and its concepts.")] = None,
     json_: JsonOption = False,
 ) -> None:
-    """List concepts with coverage and performance, or themes; undefined values come last."""
+    """Say what a run found, worst first; or list concepts or themes, where undefined values come last."""
     opened = open_run(run)
     listed = benchmark is not None or find is not None or sort is not None or all_
     _check_views(listed=listed, summary=summary, themes=themes or theme is not None)
@@ -58,7 +58,8 @@ def show(
     elif json_:
         listing = list_concepts(opened, benchmark=benchmark, sort=sort, words=find, every=all_)
         shown = listing.concepts if limit is None else listing.concepts.head(limit)
-        print_json({**run_document(opened), "benchmark": benchmark, "find": find, "rows": rows(shown)})
+        said = {} if listed else _answer(opened)
+        print_json({**run_document(opened), **said, "benchmark": benchmark, "find": find, "rows": rows(shown)})
     elif summary:
         from competency_gaps.report import print_summary
 
@@ -68,6 +69,13 @@ def show(
         _print_listing(listing, limit)
     else:
         screen.print_overview(opened, Console(), lines=screen_lines(), limit=limit)
+
+
+def _answer(run: Run) -> dict[str, Any]:
+    """What a run found, for machines: the answer, and every finding."""
+    from competency_gaps.findings.answer import answer, answer_dict
+
+    return {"answer": answer_dict(answer(run)), "findings": rows(run.findings)}
 
 
 def _check_views(*, listed: bool, summary: bool, themes: bool) -> None:

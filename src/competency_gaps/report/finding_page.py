@@ -5,14 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import polars as pl
 
-from competency_gaps.errors import UserError
-from competency_gaps.findings import support
-from competency_gaps.findings.differing import fold, own_part, template_of
-from competency_gaps.probes.fresh import generated, run_config
+from competency_gaps.findings import items, support
+from competency_gaps.findings.differing import Piece, own_part
 from competency_gaps.report import labels
 from competency_gaps.report.findings import concept_name
 from competency_gaps.report.protocol import RunView
@@ -24,8 +23,6 @@ PIECE_LIMIT = 1000
 SENTENCE_LIMIT = 400
 NAMED = 6
 """Concepts of a finding that are named."""
-PROBED = 5
-"""Concepts that the command tests further."""
 MOST_CHOICES = 12
 
 
@@ -95,8 +92,8 @@ class FindingCard:
     """Its items by benchmark."""
     concepts: list[NamedConcept]
     left_concepts: int
-    sides: list[tuple[str, list[ShownItem]]]
-    """Failing and passing items; a side without any is left out."""
+    pairs: list[tuple[ShownItem | None, ShownItem | None]]
+    """Failing and passing items that belong side by side; None: one side has fewer."""
     command: str
 
 
@@ -111,20 +108,11 @@ def finding_cards(run: RunView, findings: pl.DataFrame, linked: Collection[int])
     linked : collection of int
         Concepts whose detail stands on the page.
     """
-    if findings.is_empty():
-        return []
-    shown = _Shown(run.items)
-    families = _families(run)
-    return [_card(run, row, shown, families, linked) for row in findings.iter_rows(named=True)]
+    return [_card(run, row, linked) for row in findings.iter_rows(named=True)]
 
 
-def _card(
-    run: RunView, row: Mapping[str, Any], shown: _Shown, families: set[str], linked: Collection[int]
-) -> FindingCard:
-    sides = [
-        (title, [shown.item(int(item)) for item in row[side]])
-        for title, side in (("It fails", "failing"), ("It passes", "passing"))
-    ]
+def _card(run: RunView, row: Mapping[str, Any], linked: Collection[int]) -> FindingCard:
+    failing, passing = ([_item(run, one) for one in side] for side in items.shown_items(run, row))  # type: ignore[arg-type]
     wording = None
     if row["wording"]:
         wording = f"{shorten(str(row['wording']), SENTENCE_LIMIT)} ({shorten(str(row['wording_source'] or ''), 80)})"
@@ -138,8 +126,8 @@ def _card(
         mix=_mix(row["benchmarks"]),
         concepts=[_concept(run.concepts, concept, linked) for concept in concepts[:NAMED]],
         left_concepts=max(0, len(concepts) - NAMED),
-        sides=[side for side in sides if side[1]],
-        command=probe_command(run, row, families),
+        pairs=list(zip_longest(failing, passing)),
+        command=shlex.join(items.probe_arguments(run, row)),  # type: ignore[arg-type]
     )
 
 
@@ -155,75 +143,32 @@ def _concept(table: pl.DataFrame, concept: int, linked: Collection[int]) -> Name
     return NamedConcept(concept, concept_name(row), labels.marks_of(row), concept in linked)
 
 
-def probe_command(run: RunView, row: Mapping[str, Any], families: set[str]) -> str:
-    """Write the command that tests a finding on fresh items.
-
-    Parameters
-    ----------
-    run : RunView
-    row : mapping
-        The finding.
-    families : set of str
-        Benchmarks of which new items can be generated; of others a language model has to write them.
-    """
-    words = ["cgaps", "probe", "concept", str(run.path)]
-    words += ["--concept", ",".join(str(concept) for concept in row["concepts"][:PROBED])]
-    if sum(one["share"] for one in row["benchmarks"] if one["benchmark"] in families) <= 0.5:
-        words += ["--source", "endpoint", "--export", "questions.jsonl"]
-    return shlex.join(words)
-
-
-def _families(run: RunView) -> set[str]:
-    try:
-        return set(generated(run_config(run)))  # type: ignore[arg-type]
-    except UserError:
-        # Settings of another version, which the command cannot read either.
-        return set()
+def _item(run: RunView, one: items.ShownItem) -> ShownItem:
+    row = run.items.row(one.row, named=True)
+    choices, expected = one.choices or (), row["answer_index"]
+    return ShownItem(
+        benchmark=shorten(str(one.benchmark), 60),
+        item_id=shorten(str(one.item_id), 60),
+        prompt=_prompt(one.prompt, str(row["text"] or "")),
+        choices=[
+            Choice(shorten(str(choice), CHOICE_LIMIT), place == expected, choice == one.response)
+            for place, choice in enumerate(choices[:MOST_CHOICES])
+        ],
+        left_choices=max(0, len(choices) - MOST_CHOICES),
+        response=None if one.response is None else shorten(one.response, ANSWER_LIMIT),
+        answer=None if one.answer is None else shorten(one.answer, ANSWER_LIMIT),
+        score=one.score,
+        repeats=one.repeats,
+    )
 
 
-class _Shown:
-    """Shows items: what is constant in the prompts of a benchmark is looked up once."""
-
-    def __init__(self, items: pl.DataFrame) -> None:
-        self._items = items
-        self._kept = items.filter(pl.col("excluded").is_null())
-        self._sizes = dict(self._kept.group_by("cluster").len().iter_rows())
-        self._templates: dict[str, list[str]] = {}
-
-    def item(self, number: int) -> ShownItem:
-        """Show the item of a row of ``items``."""
-        row = self._items.row(number, named=True)
-        choices = list(row["choices"] or ())
-        expected, response = row["answer_index"], row["response"]
-        return ShownItem(
-            benchmark=shorten(str(row["benchmark"]), 60),
-            item_id=shorten(str(row["item_id"]), 60),
-            prompt=self._prompt(row),
-            choices=[
-                Choice(shorten(str(choice), CHOICE_LIMIT), place == expected, choice == response)
-                for place, choice in enumerate(choices[:MOST_CHOICES])
-            ],
-            left_choices=max(0, len(choices) - MOST_CHOICES),
-            response=None if response is None else shorten(response, ANSWER_LIMIT),
-            answer=None if row["answer"] is None else shorten(row["answer"], ANSWER_LIMIT),
-            score=row["score"],
-            repeats=int(self._sizes.get(row["cluster"], 1)),
-        )
-
-    def _prompt(self, row: Mapping[str, Any]) -> Prompt:
-        prompt, text = str(row["prompt"] or ""), str(row["text"] or "")
-        folded = fold(prompt, self._template(str(row["benchmark"])))
-        pieces = [(piece.text, piece.is_constant) for piece in folded]
-        # What the model read around the item's own text: few-shot examples, a chat template.
-        place = text.find(prompt) if prompt else -1
-        if place >= 0:
-            pieces = [(text[:place], True), *pieces, (text[place + len(prompt) :], True)]
-        whole = [(shorten(piece, PIECE_LIMIT), constant) for piece, constant in pieces if piece]
-        constant = any(constant and piece.strip() for piece, constant in whole)
-        return Prompt(shorten(own_part(folded), TEXT_LIMIT), whole if constant else [])
-
-    def _template(self, benchmark: str) -> list[str]:
-        if benchmark not in self._templates:
-            prompts = self._kept.filter(pl.col("benchmark") == benchmark)["prompt"].drop_nulls().to_list()
-            self._templates[benchmark] = template_of(prompts)
-        return self._templates[benchmark]
+def _prompt(folded: Sequence[Piece], text: str) -> Prompt:
+    """Put what is constant aside, and what the model read around the item: few-shot examples, a chat template."""
+    pieces = [(piece.text, piece.is_constant) for piece in folded]
+    prompt = "".join(piece for piece, _ in pieces)
+    place = text.find(prompt) if prompt else -1
+    if place >= 0:
+        pieces = [(text[:place], True), *pieces, (text[place + len(prompt) :], True)]
+    whole = [(shorten(piece, PIECE_LIMIT), constant) for piece, constant in pieces if piece]
+    constant = any(constant and piece.strip() for piece, constant in whole)
+    return Prompt(shorten(own_part(folded), TEXT_LIMIT), whole if constant else [])

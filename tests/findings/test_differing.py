@@ -1,0 +1,73 @@
+"""What differs between the prompts of a benchmark."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from competency_gaps.findings import differing, fold, template_of
+from competency_gaps.findings.differing import own_part
+
+HEADER = "Answer as shown.\nQ: What is 1 + 1?\nA: 2\n\n"
+
+
+def text_of(pieces):
+    return "".join(piece.text for piece in pieces)
+
+
+def own(pieces):
+    return [piece.text.strip() for piece in pieces if not piece.is_constant]
+
+
+def test_a_few_shot_header_and_a_template_are_constant():
+    prompts = [f"{HEADER}Q: What is {a} + {b}? Give the number only.\nA:" for a, b in ((3, 4), (10, 2), (77, 5))]
+    found = differing(prompts)
+    assert [own(one) for one in found] == [["3 + 4"], ["10 + 2"], ["77 + 5"]]
+    assert [own_part(one) for one in found] == ["3 + 4", "10 + 2", "77 + 5"]
+    assert found[0][0].text == f"{HEADER}Q: What is "
+    assert found[0][-1].text == "? Give the number only.\nA:"
+
+
+def test_two_places_that_differ_are_told_apart_by_what_stands_between():
+    prompts = [f"Count the letter {a} in the following text of mine: {b}" for a, b in (("x", "box"), ("o", "moon"))]
+    found = differing(prompts)
+    assert [own_part(one) for one in found] == ["x … box", "o … moon"]
+
+
+def test_single_words_that_happen_to_be_shared_are_no_template():
+    found = differing(["A dog and the cat saw it", "No cow or the sheep ate grass"])
+    assert all(not piece.is_constant for one in found for piece in one)
+
+
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        ["same", "same"],
+        ["alone"],
+        ["", "x"],
+        ["<script>alert(1)</script> a \x1b[31m b", "<script>alert(1)</script> c \x1b[31m d", "\u202e"],
+        ["one two three four five", "one two three four five six seven"],
+        ["日本語 テスト 1", "日本語 テスト 2"],
+    ],
+)
+def test_pieces_add_up_to_the_prompt_as_it_is(prompts):
+    for prompt, pieces in zip(prompts, differing(prompts), strict=True):
+        assert text_of(pieces) == prompt
+        assert all(a.is_constant != b.is_constant for a, b in pairwise(pieces))
+
+
+def test_nothing_is_constant_where_nothing_differs():
+    assert template_of(["same", "same"]) == []
+    assert own_part(differing(["same", "same"])[0]) == "same"
+
+
+def test_long_prompts_take_their_time_and_no_more():
+    import time
+
+    prompts = [f"{HEADER}" + " ".join(f"{i * k}" for i in range(6000)) + " end of it" for k in (1, 2, 3)]
+    start = time.perf_counter()
+    found = [fold(prompt, template_of(prompts)) for prompt in prompts]
+    assert time.perf_counter() - start < 5
+    assert [text_of(one) for one in found] == prompts
+    assert found[1][0].is_constant and found[1][0].text.startswith("Answer as shown.")

@@ -1,0 +1,116 @@
+"""Findings of whole suites: what is planted is told by its feature, and nothing where nothing is planted."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import polars as pl
+import pytest
+from findings_helpers import drawn_items, judged, negative, noisy, planted_run, run_folder, with_run_columns
+
+from competency_gaps.errors import UserError
+from competency_gaps.findings import SCHEMA, findings_of, relabel_findings, write_findings
+
+SEEDS = range(10)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """Ten suites in which negative answers are hard, each with its findings."""
+    runs = [planted_run(tmp_path_factory.mktemp("planted"), seed) for seed in SEEDS]
+    return [(run, findings_of(run)) for run in runs]
+
+
+def test_a_planted_weakness_is_told_by_its_feature_and_with_the_figures_of_the_items(planted):
+    right = 0
+    for run, table in planted:
+        first = table.row(0, named=True)
+        assert set(first["concepts"]) & {0, 1, 2}
+        right += first["feature"] == "answer.negative" and first["verdict"] == "weak"
+        if first["feature"] == "answer.negative":
+            hard = negative(run.items)
+            score = run.items["score"].to_numpy()
+            assert (first["feature_items"], first["other_items"]) == (hard.sum(), (~hard).sum())
+            assert first["feature_score"] == pytest.approx(score[hard].mean())
+            assert first["other_score"] == pytest.approx(score[~hard].mean())
+            figures = f"{100 * score[hard].mean():.0f}% right ({hard.sum()} items)"
+            assert first["sentence"].startswith(f"sums: items whose answer is negative: {figures}, others ")
+    assert right >= 9
+
+
+def test_nothing_is_found_where_nothing_is_planted(tmp_path_factory):
+    empty = 0
+    for seed in SEEDS:
+        table = findings_of(planted_run(tmp_path_factory.mktemp("null"), seed, planted=False))
+        assert list(table.columns) == [*SCHEMA, "feature_words", "sentence"]
+        empty += table.height == 0
+    assert empty >= 9
+
+
+def test_groups_that_were_drawn_at_random_are_described_by_nothing(tmp_path_factory):
+    silent = 0
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        items = drawn_items(rng)
+        cas = np.stack([noisy(rng, negative(items)), noisy(rng, rng.random(300) < 0.3)], axis=1)
+        items = with_run_columns(items, (rng.random(300) < 0.5).astype(float))
+        concepts = judged(items, cas, []).with_columns(
+            performance_status=pl.Series(["weak", "strong"]), leader=pl.Series([0, 1], dtype=pl.Int32)
+        )
+        table = findings_of(run_folder(tmp_path_factory.mktemp("random"), items, concepts, cas, []))
+        assert table.height == 2
+        silent += table["feature"].is_null().all()
+        assert all("describes them" in one for one in table.filter(pl.col("feature").is_null())["sentence"])
+    assert silent >= 9
+
+
+def test_unseen_items_uphold_what_is_planted(planted):
+    for _, table in planted:
+        row = table.row(0, named=True)
+        assert row["holds"] and row["unseen_high"] < 0
+        assert row["unseen_low"] < row["unseen_gap"] < row["unseen_high"]
+        assert 5 <= row["unseen_splits"] <= row["splits"]
+        # Half of the items are less sure than all of them.
+        assert row["unseen_high"] - row["unseen_low"] > row["gap_high"] - row["gap_low"]
+
+
+def test_repeats_count_once(tmp_path):
+    for name in ("once", "thrice"):
+        (tmp_path / name).mkdir()
+    once = findings_of(planted_run(tmp_path / "once", 1)).row(0, named=True)
+    thrice = findings_of(planted_run(tmp_path / "thrice", 1, repeats=3)).row(0, named=True)
+    assert thrice["items"] == 3 * once["items"]
+    same = ("clusters", "feature", "feature_items", "other_items")
+    assert [thrice[name] for name in same] == [once[name] for name in same]
+    close = ("gap", "gap_low", "gap_high", "p_value", "n_eff", "feature_score", "mean_score", "unseen_gap", "feature_p")
+    for name in close:
+        assert thrice[name] == pytest.approx(once[name], rel=1e-6), name
+    assert "when repeats count once" not in once["sentence"]
+
+
+def test_examples_are_distinct_and_on_their_side(planted):
+    for run, table in planted:
+        row = table.row(0, named=True)
+        shown = [*row["failing"], *row["passing"]]
+        assert len(row["failing"]) == len(row["passing"]) == 3
+        assert len(set(run.items["cluster"].gather(shown))) == 6
+        assert run.items["score"].gather(row["failing"]).to_list() == [0.0] * 3
+        assert run.items["score"].gather(row["passing"]).to_list() == [1.0] * 3
+        if row["feature"] == "answer.negative":
+            assert negative(run.items)[row["failing"]].all() and not negative(run.items)[row["passing"]].any()
+
+
+def test_a_run_without_the_table_says_how_to_make_it_and_labels_follow_the_run(planted):
+    run, table = planted[0]
+    with pytest.raises(UserError, match=re.escape(f"cgaps findings {run.path} --make")):
+        _ = run.findings
+    write_findings(run)
+    written = run.findings
+    assert written.equals(table)
+    renamed = run.concepts.with_columns(label=pl.format("new {}", "concept"))
+    renamed.write_parquet(run.path / "concepts.parquet")
+    relabel_findings(run)
+    again = pl.read_parquet(run.path / "findings.parquet")
+    assert again["label"].to_list() == [f"new {leader}" for leader in again["leader"]]
+    assert again.drop("label").equals(written.select(*SCHEMA).drop("label"))

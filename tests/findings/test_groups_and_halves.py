@@ -1,0 +1,167 @@
+"""Weights of groups, halves of clusters, gaps on unseen items, and which examples stand side by side."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+import scipy.sparse as sp
+from findings_helpers import noisy
+
+from competency_gaps.config import EvidenceConfig
+from competency_gaps.evidence import evidence, sample_of, units_of
+from competency_gaps.findings.examples import Pool, side_by_side
+from competency_gaps.findings.pooled import LEAST_WEIGHT, Group, group_weights, groups_of, pooled_evidence
+from competency_gaps.findings.unseen import split_halves, unseen_gaps
+
+CONFIG = EvidenceConfig(strata=[])
+
+
+def suite(rng, count=240, concepts=6, cluster=None, p=0.5):
+    cas = np.stack([noisy(rng, rng.random(count) < 0.35) for _ in range(concepts)], axis=1)
+    scores = (rng.random(count) < p).astype(float)
+    return cas, scores, sample_of(sp.csr_array(cas), scores, np.arange(count) % 2, cluster=cluster)
+
+
+def test_groups_are_leaders_with_their_followers():
+    table = pl.DataFrame(
+        {
+            "concept": [0, 1, 2, 3, 4, 5],
+            "performance_status": ["strong", "weak", "weak", "typical", "weak", "strong"],
+            "leader": [5, 4, 2, None, 4, 5],
+            "p_value": [0.001, 0.0, 0.01, 0.5, 0.002, 0.003],
+        }
+    )
+    assert groups_of(table) == [Group("weak", (2,)), Group("weak", (4, 1)), Group("strong", (5, 0))]
+
+
+def test_weights_against_the_formula_item_by_item():
+    rng = np.random.default_rng(0)
+    cas, _, sample = suite(rng)
+    cas[:, 1] = np.where(rng.random(240) < 0.8, cas[:, 0], cas[:, 1])
+    sample = sample_of(sp.csr_array(cas), np.ones(240), np.arange(240) % 2)
+    found = group_weights(sample, [Group("weak", (0, 1, 2)), Group("weak", (3,))]).toarray()
+    salient = np.tanh(cas / (2 * np.array([column[column > 0].mean() for column in cas.T])))
+    within = salient - np.stack([salient[b::2].mean(axis=0) for b in (0, 1)])[np.arange(240) % 2]
+    likeness = [max(0.0, np.corrcoef(within[:, 0], within[:, c])[0, 1]) ** 2 for c in (0, 1, 2)]
+    assert likeness[1] > 0.3 > likeness[2]
+    expected = salient[:, :3] @ likeness
+    assert found[0] == pytest.approx(np.where(expected >= LEAST_WEIGHT, expected, 0.0))
+    assert found[1] == pytest.approx(np.where(salient[:, 3] >= LEAST_WEIGHT, salient[:, 3], 0.0))
+
+
+def test_a_group_is_weighed_as_a_concept_of_the_same_weights():
+    rng = np.random.default_rng(1)
+    _, scores, sample = suite(rng, cluster=np.arange(240) // 2)
+    weights = group_weights(sample, [Group("weak", (0, 1)), Group("strong", (2,))])
+    pooled = pooled_evidence(sample, weights, CONFIG)
+    same = sample_of(sp.csr_array(weights.T), scores, np.arange(240) % 2, cluster=np.arange(240) // 2)
+    alone = evidence(same, EvidenceConfig(strata=[], min_n_eff=2), pooled=True)
+    for name in ("gap", "gap_low", "gap_high", "p_value", "q_value", "n_eff"):
+        assert getattr(pooled, name) == pytest.approx(getattr(alone, name)), name
+
+
+def test_halves_keep_clusters_whole_and_share_every_block():
+    rng = np.random.default_rng(2)
+    cluster = rng.integers(0, 90, 240)
+    sample = sample_of(sp.csr_array(np.ones((240, 1))), rng.random(240), np.arange(240) % 2, cluster=cluster)
+    units = units_of(sample)
+    halves = split_halves(units, 1, seed=0)
+    assert len(halves) == 20
+    assert len({half.tobytes() for half in halves}) == 20
+    for half in halves:
+        of_items = half[units.unit]
+        assert all(len(set(of_items[cluster == one])) == 1 for one in np.unique(cluster))
+        for block in np.unique(units.block):
+            own = half[units.block == block]
+            assert abs(own.sum() - (~own).sum()) <= 1
+    assert [a.tolist() for a in split_halves(units, 1, seed=0)] == [a.tolist() for a in halves]
+
+
+def test_a_gap_on_unseen_items_against_the_other_half_counted_by_hand():
+    rng = np.random.default_rng(3)
+    hard = rng.random(600) < 0.3
+    cas = np.stack([hard * 1.0, noisy(rng, rng.random(600) < 0.4)], axis=1)
+    scores = (rng.random(600) < np.where(hard, 0.2, 0.7)).astype(float)
+    sample = sample_of(sp.csr_array(cas), scores, np.zeros(600, np.int64))
+    group = Group("weak", (0,))
+    weights = group_weights(sample, [group])
+    half = rng.permutation(600) < 300
+    found = unseen_gaps(sample, weights, [group], [half], CONFIG, np.ones(2, bool))[0]
+    own, rest = scores[~half & hard], scores[~half]
+    assert found.splits == 1
+    assert found.gap == pytest.approx(own.mean() - rest.mean())
+    assert found.low < found.gap < found.high < 0
+    assert found.holds(1, weak=True) is True
+    assert found.holds(1, weak=False) is False
+    assert found.holds(20, weak=True) is None  # found again in one of twenty splits: that says nothing
+
+
+def test_a_gap_of_the_wrong_verdict_or_of_nothing_is_not_found_again():
+    rng = np.random.default_rng(4)
+    _, _, sample = suite(rng)
+    groups = [Group("weak", (0,)), Group("strong", (1,))]
+    halves = split_halves(units_of(sample), 6, seed=1)
+    for found in unseen_gaps(sample, group_weights(sample, groups), groups, halves, CONFIG, np.ones(6, bool)):
+        assert found.splits <= 2
+        assert found.holds(len(halves), weak=True) is None
+
+
+def test_unseen_gaps_of_concepts_that_were_picked_for_their_luck_are_near_nothing():
+    """All items have one chance: gaps on the half that was looked at are below 0, on the other half they are not."""
+    loose = EvidenceConfig(strata=[], q=0.9, min_gap=0.0)
+    gaps, lucky = [], []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        _, _, sample = suite(rng, count=200, concepts=30)
+        found = evidence(sample, loose, groups=False)
+        groups = [Group("weak", (int(c),)) for c in np.argsort(found.gap)]
+        halves = split_halves(units_of(sample), 30, seed)
+        unseen = unseen_gaps(sample, group_weights(sample, groups), groups, halves, loose, np.ones(30, bool))
+        gaps += [one.gap for one in unseen if one.gap is not None]
+        lucky.append(found.gap.min())
+    assert np.mean(lucky) < -0.07
+    assert np.mean(gaps) > -0.03
+
+
+def pool(scores, benchmark, cluster=None, length=None):
+    count = len(scores)
+    return Pool(
+        np.asarray(scores, float),
+        np.asarray(benchmark),
+        np.arange(count) if cluster is None else np.asarray(cluster),
+        np.full(count, 10.0) if length is None else np.asarray(length, float),
+    )
+
+
+def test_pairs_are_of_one_benchmark_and_of_like_length():
+    scores, benchmark = [0, 0, 0, 1, 1, 1, 1, 1], [0, 0, 1, 0, 0, 0, 1, 1]
+    length = [10, 50, 20, 48, 11, 500, 21, 90]
+    weights = np.array([3.0, 2.0, 1.0, 0, 0, 0, 0, 0])
+    failing, passing = side_by_side(pool(scores, benchmark, length=length), weights, None, weak=True)
+    assert failing == [0, 1, 2]
+    assert passing == [4, 3, 6]
+
+
+def test_a_cluster_is_shown_once_and_unscored_items_never():
+    scores = [0, 0, 0, np.nan, 1, 1, 1, np.nan]
+    weights = np.array([5.0, 4.0, 3.0, 9.0, 0, 0, 0, 0])
+    cluster = [0, 0, 1, 2, 3, 3, 1, 4]
+    failing, passing = side_by_side(pool(scores, [0] * 8, cluster), weights, None, weak=True)
+    assert failing == [0, 2]
+    assert passing == [4]  # 5 repeats 4, 6 repeats 2, 7 has no score
+
+
+def test_a_strong_finding_shows_its_own_items_as_passing():
+    scores, weights = [1, 1, 0, 0, 1], np.array([1.0, 2.0, 0, 0, 0])
+    failing, passing = side_by_side(pool(scores, [0] * 5), weights, None, weak=False)
+    assert passing == [1, 0]
+    assert set(failing) == {2, 3}
+
+
+def test_items_with_the_feature_come_first_and_those_beside_them_lack_it():
+    scores, weights = [0, 0, 1, 1, 1], np.array([9.0, 1.0, 0, 0, 5.0])
+    feature = np.array([False, True, True, False, False])
+    failing, passing = side_by_side(pool(scores, [0] * 5), weights, feature, weak=True)
+    assert failing == [1, 0]
+    assert passing[0] == 3

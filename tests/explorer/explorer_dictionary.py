@@ -27,7 +27,7 @@ _SENTENCE = "which of these is the smallest number that can be written before Ma
 WORDS = tuple(_SENTENCE.split())
 _SUBJECTS = "Roman numerals calendar dates fractions family capitals negation spelling prices"
 RARE = tuple(_SUBJECTS.split())
-"""Of these words each benchmark has some of its own; items with ``Roman`` fail, items with ``prices`` do not."""
+"""Of these words each benchmark has some of its own; items with ``Roman`` fail, those with ``family`` do not."""
 SAE = {
     "name": "tiny-sae",
     "architecture": "jumprelu",

@@ -1,7 +1,7 @@
 """Small finished run folders with hostile texts, written without a model by the project's own writers.
 
 Tokens are words. A word excites the same few concepts wherever it stands, so that coverage, scores and activations of
-tokens belong together: on items with the word ``Roman`` the drawn model fails.
+tokens belong together: on items with the word ``Roman`` the drawn model fails, on others with ``family`` it does not.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from competency_gaps.activations.store import CasStore, make_block
 from competency_gaps.activations.tokens import token_row, token_tensors
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.flags import LatentFacts
+from competency_gaps.findings import write_findings
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.naming import name_finished_run, name_run
 from competency_gaps.runs.open import open_run
@@ -27,7 +28,9 @@ from competency_gaps.sae.reference import Reference
 
 NAMES = ("sums", '<img src=x onerror="alert(1)">', "=cmd|' /C calc'!A0", "nothing kept")
 """Benchmarks: scored; scored, with unscored and excluded items; imported without any score; all excluded."""
-SIZES = (120, 90, 20, 2)
+SIZES = (240, 90, 20, 2)
+REPEATED = (110, 111, 112)
+"""Items of the first benchmark that belong together: they count once."""
 HUGE = 1_000_000
 """Characters of the longest prompt."""
 BEFORE, AFTER = "Answer the question.\n\n", "\nAnswer:"
@@ -82,6 +85,7 @@ def hostile_run(folder: Path, *, themes: bool = True, labels: bool = True, seed:
         name_finished_run(run, dictionary)
     else:
         name_run(open_run(run), None)
+    write_findings(open_run(run))
     return Made(run, dictionary)
 
 
@@ -120,8 +124,9 @@ def _item(rng: np.random.Generator, name: str, number: int, i: int) -> dict[str,
         prompt = f"{prompt} " + "x" * (HUGE - len(prompt) - 1)
     excluded = "longer than the context: 600 > 512 tokens" if number == 3 or (number == 1 and i % 40 == 39) else None
     unscored = excluded is None and (number == 2 or (number == 1 and i % 11 == 5))
-    chance = 0.05 if "Roman" in prompt else 1.0 if "prices" in prompt else 0.45
+    chance = 0.05 if "Roman" in prompt else 1.0 if "family" in prompt else 0.4
     score = float(rng.random() < chance)
+    repeated = number == 0 and i in REPEATED
     text = f"{BEFORE}{prompt}{AFTER}"
     hostile = HOSTILE[i % len(HOSTILE)] if i % 5 == 0 else "plain"
     return {
@@ -137,9 +142,9 @@ def _item(rng: np.random.Generator, name: str, number: int, i: int) -> dict[str,
         "group": (None, ("even", "<i>odd</i>")[i % 2], f"on {SECRETS[0]}", None)[number],
         "choices": ["first", f"{SECRETS[2]} {i}"] if number == 1 else None,
         "answer_index": 1 if number == 1 else None,
-        "cluster": sum(SIZES[:number]) + i,
-        "cluster_kind": None,
-        "covariates": None,
+        "cluster": sum(SIZES[:number]) + (REPEATED[0] if repeated else i),
+        "cluster_kind": "given" if repeated else None,
+        "covariates": f'{{"source": "{SECRETS[0]}"}}' if number == 1 else None,
         "n_span_tokens": 0 if excluded else len(_tokens(prompt)),
         "n_tokens": len(_tokens(text)),
         "excluded": excluded,
@@ -191,7 +196,7 @@ def excited(word: str) -> dict[int, float]:
     """Concepts that a word excites, and how strongly; concept 0 is dense, the last eight are never active."""
     word = word.strip()
     rng = np.random.default_rng(sum((place + 1) * ord(letter) for place, letter in enumerate(word[:60])))
-    own = {"Roman": [1, 2, 3], "prices": [4, 5, 6]}.get(word, rng.integers(7, WIDTH - 8, 5))
+    own = {"Roman": [1, 2, 3], "family": [4, 5, 6]}.get(word, rng.integers(7, WIDTH - 8, 5))
     concepts = np.unique([0, *own])
     return dict(zip(concepts.tolist(), rng.lognormal(0, 0.6, len(concepts)).astype(np.float32), strict=True))
 

@@ -117,25 +117,23 @@ def parts(request, hostile, bare) -> Parts:
 
 
 def test_the_check_itself_sees_what_is_wrong():
-    check({"number": "1", "sentence": "x", "tone": "weak", "link": None}, "Finding", "f")
-    for wrong in (
-        {"number": "1", "sentence": "x", "tone": "weak"},
-        {"number": "1", "sentence": "x", "tone": "odd", "link": None},
-        {"number": 1, "sentence": "x", "tone": "", "link": None},
-        {"number": None, "sentence": "x", "tone": "", "link": None},
-        {"number": "1", "sentence": "x", "tone": "", "link": None, "more": 1},
-    ):
+    right = {"rows": [1], "total": 1}
+    check(right, "SearchResult", "f")
+    for wrong in ({"rows": [1]}, {**right, "rows": ["1"]}, {**right, "total": None}, {**right, "more": 1}):
         with pytest.raises(AssertionError):
-            check(wrong, "Finding", "f")
+            check(wrong, "SearchResult", "f")
+    check("weak", '"weak" | "strong"', "f")
+    with pytest.raises(AssertionError):
+        check("odd", '"weak" | "strong"', "f")
     with pytest.raises(AssertionError):
         check([[1, 2], [1, "2"]], "[number, number][]", "pairs")
 
 
 def test_every_part_is_as_the_page_reads_it(parts):
-    kinds = {"run.json": "RunInfo", "themes.json": "ThemeFile"}
+    kinds = {"run.json": "RunInfo", "themes.json": "ThemeFile", "findings.json": "FindingItems[]"}
     details = {"concept": "ConceptDetail[]", "item": "ItemDetail[]"}
     names = list(parts.names())
-    assert len(names) == len(set(names)) == 4 + 4 + 3 + 3
+    assert len(names) == len(set(names)) == 5 + 4 + 3 + 4
     for name in names:
         content = parts.read(name)
         if name.endswith(".parquet"):
@@ -154,7 +152,7 @@ def filled(hostile, tmp_path_factory) -> set[str]:
     # Exports cut long texts; robustness is suggested where it is not known yet.
     for run, amounts in ((one.run, SERVED), (one.run, EXPORTED), (open_run(hostile.run), SERVED)):
         parts = Parts(
-            run, key="a", dictionary=one.dictionary, concepts_per_part=96, items_per_part=300, amounts=amounts
+            run, key="a", dictionary=one.dictionary, concepts_per_part=96, items_per_part=400, amounts=amounts
         )
         for name, kind in PARTS.items():
             value = json.loads(parts.read(name))
@@ -172,6 +170,7 @@ def filled(hostile, tmp_path_factory) -> set[str]:
 PARTS = {
     "run.json": "RunInfo",
     "themes.json": "ThemeFile",
+    "findings.json": "FindingItems[]",
     "concept/0.json": "ConceptDetail[]",
     "item/0.json": "ItemDetail[]",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -13,7 +14,8 @@ from explorer_runs import HOME, MODEL, NAMES, SECRETS, SIZES, hostile_run
 from competency_gaps.dictionary.of_run import dictionary_of
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.files import write_json
-from competency_gaps.report import columns, findings, headline, page
+from competency_gaps.findings.answer import answer, answer_dict
+from competency_gaps.report import columns, page
 from competency_gaps.runs.open import open_run
 
 
@@ -27,71 +29,70 @@ def found(hostile) -> dict:
     return info(hostile.run, dictionary=dictionary_of(open_run(hostile.run), hostile.dictionary))
 
 
-def test_findings_and_cautions_are_the_reports(hostile, found):
+def test_the_answer_is_the_one_that_the_terminal_gives(hostile, found):
     run = open_run(hostile.run)
-    view, ranked = headline.overview(run), findings.ranking(run.concepts, run.manifest["evidence"])
-    expected = [(one.number, one.sentence, one.tone) for one in headline.findings(run, view, ranked)]
-    told = [(one["number"], one["sentence"], one["tone"]) for one in found["findings"]]
-    assert [one for one in told if "own subject" not in one[1]] == expected and len(told) == len(expected) + 1
-    assert found["question"] == headline.question(view) == found["questions"]["model"]
-    assert found["questions"]["benchmark"] == headline.questions(view)[1]
-    texts = [one["text"] for one in found["cautions"]]
-    assert texts[0] == page.gate_warning(run.manifest) and found["cautions"][0]["tone"] == "bad"
-    assert texts[-1] == findings.caution(ranked) and found["cautions"][-1]["tone"] == "open"
-    other, quoting = texts[1:-1]
-    assert found["cautions"][1]["tone"] == "bad" and "the log is of the model 'another-model'" in other
-    assert found["cautions"][2]["tone"] == "open" and SECRETS[1] in quoting
+    expected = json.loads(json.dumps(answer_dict(answer(run))))
+    told = found["answer"]
+
+    def texts(given: dict) -> list:
+        parts = [given["opening"], *(one for name in ("trust", "findings", "scope", "confidence") for one in given[name])]
+        notes = [note for one in given["benchmarks"] for note in one["notes"]]
+        return [(one["code"], one["text"], one["tone"], one["finding"], one["benchmark"]) for one in [*parts, *notes]]
+
+    assert texts(told) == texts(expected) and len(texts(told)) > 8
+    assert [one["benchmark"] for one in told["benchmarks"]] == [one["benchmark"] for one in expected["benchmarks"]]
+    assert told["trust"][0]["code"] == "gate", "this run's SAE did not pass"
+    bad, quoting = found["cautions"]
+    assert bad["tone"] == "bad" and "the log is of the model 'another-model'" in bad["text"]
+    assert quoting["tone"] == "open" and SECRETS[1] in quoting["text"]
 
 
-def linked(one: dict, run) -> pl.DataFrame:
-    """The concepts that a link shows, by the rules of the page's table."""
-    view, _, query = one["link"].partition("?")
-    params = dict(part.split("=", 1) for part in query.split("&"))
-    table = run.concepts
-    if "bench" in params:
-        own = run.concept_benchmarks.filter(pl.col("benchmark") == NAMES[int(params["bench"])])
-        table = table.select("concept", "ranked").with_columns(own["coverage_status"], own["performance_status"])
-    if params.get("flags") != "all":
-        table = table.filter("ranked")
-    for key, column in (("coverage", "coverage_status"), ("status", "performance_status")):
-        if key in params:
-            table = table.filter(pl.col(column).is_in(params[key].split(",")))
-    assert view == "concepts"
-    return table
+def test_findings_are_those_of_the_table(hostile, found):
+    run = open_run(hostile.run)
+    table = run.findings
+    assert [one["verdict"] for one in found["findings"]] == table["verdict"].to_list() == ["weak", "strong", "strong"]
+    for one, row in zip(found["findings"], table.iter_rows(named=True), strict=True):
+        for name in ("sentence", "leader", "items", "clusters", "feature", "holds", "unseen_splits"):
+            assert one[name] == row[name], name
+        for name in ("gap", "gap_low", "gap_high", "plain_gap", "mean_score", "feature_score"):
+            assert one[name] == pytest.approx(row[name], rel=1e-6), name
+        assert [NAMES[part["benchmark"]] for part in one["benchmarks"]] == [p["benchmark"] for p in row["benchmarks"]]
+        assert [example["item"] for example in one["failing"]] == list(row["failing"])
+        assert f"--concept {','.join(map(str, row['concepts'][:5]))}" in one["command"]
+    weak = found["findings"][0]
+    assert weak["feature"] == "prompt.word:roman" and weak["concepts"][0] in (1, 2, 3)
 
 
-def test_a_link_shows_as_many_as_its_finding_counts(hostile, tmp_path):
+def test_examples_show_what_differs_and_how_often_it_is_asked(hostile, found):
+    run = open_run(hostile.run)
+    shown = [one for finding in found["findings"] for one in (*finding["failing"], *finding["passing"])]
+    assert shown
+    for one in shown:
+        prompt = run.items["prompt"][one["item"]]
+        cluster = run.items["cluster"][one["item"]]
+        assert one["repeats"] == (run.items["cluster"] == cluster).sum()
+        ranges = one["differs"]
+        assert ranges == sorted(ranges) and all(0 <= a < b <= len(prompt) for a, b in ranges)
+    # Each finding lists its own items, the heaviest first.
+    parts = Parts(run, key="key")
+    for one, row in zip(json.loads(parts.read("findings.json")), run.findings.iter_rows(named=True), strict=True):
+        assert one["item_rows"] == row["item_rows"] and one["weights"] == sorted(one["weights"], reverse=True)
+
+
+def test_a_constant_template_is_no_part_of_what_differs(hostile, tmp_path):
     shutil.copytree(hostile.run, tmp_path / "run")
-    first = pl.col("benchmark") == NAMES[0]
-    # The first benchmark misses one concept more than the others, and a flagged one.
-    silent = first & (pl.col("concept") == 0)
-    for name, change in (
-        ("benchmarks", {"missing": pl.col("missing") + first.cast(pl.Int64)}),
-        (
-            "concept_benchmarks",
-            {"coverage_status": pl.when(silent).then(pl.lit("missing")).otherwise("coverage_status")},
-        ),
-    ):
-        path = tmp_path / "run" / f"{name}.parquet"
-        pl.read_parquet(path).with_columns(**change).write_parquet(path)
+    path = tmp_path / "run" / "items.parquet"
+    table = pl.read_parquet(path)
+    before, after = "Solve this and say nothing more: ", " Thank you for your answer."
+    table.with_columns(prompt=before + pl.format("[{}]", pl.int_range(pl.len())) + after).write_parquet(path)
     run = open_run(tmp_path / "run")
-    findings_ = info(tmp_path / "run")["findings"]
-    counts = {
-        "exercised by at least one item: ": lambda one: one["sentence"].split("item: ")[1].split(",")[0],
-        "missing in every benchmark": lambda one: one["number"],
-        "the narrowest benchmark: ": lambda one: one["sentence"].split("benchmark: ")[1].split()[0],
-        "tested concepts are weak": lambda one: one["number"],
-    }
-    for words, count in counts.items():
-        (one,) = [one for one in findings_ if words in one["sentence"]]
-        assert linked(one, run).height == int(count(one)) > 0, one
-    (narrow,) = [one for one in findings_ if "narrowest" in one["sentence"]]
-    assert f"missing in {NAMES[0]}" in narrow["sentence"] and "bench=0&" in narrow["link"]
-
-
-def test_weak_themes_lead_to_the_tree_of_themes(found):
-    (one,) = [one for one in found["findings"] if "tested theme" in one["sentence"]]
-    assert one["link"] == "concepts?face=model"
+    told = info(tmp_path / "run")
+    for finding in told["findings"]:
+        for one in (*finding["failing"], *finding["passing"]):
+            prompt = run.items["prompt"][one["item"]]
+            assert "".join(prompt[a:b] for a, b in one["differs"]).strip("[] ") == str(one["item"])
+    items = pl.read_parquet(io.BytesIO(Parts(run, key="key").read("items.parquet")))
+    assert items["excerpt"][7] == "… [7] Thank you for your answer."
 
 
 def test_counts_are_those_of_the_table(hostile, found):
@@ -99,6 +100,7 @@ def test_counts_are_those_of_the_table(hostile, found):
     alive = table.filter("alive")
     ranked = table.filter("ranked")
     weak = ranked.filter(pl.col("performance_status") == "weak")
+    strong = ranked.filter(pl.col("performance_status") == "strong")
     assert found["counts"] == {
         "alive": alive.height,
         "covered": alive.filter(pl.col("support") > 0).height,
@@ -107,8 +109,10 @@ def test_counts_are_those_of_the_table(hostile, found):
         "tested": ranked["q_value"].drop_nulls().len(),
         "weak": weak.height,
         "weak_groups": weak["leader"].n_unique(),
-        "strong": 0,
-        "strong_groups": 0,
+        "strong": strong.height,
+        "strong_groups": strong["leader"].n_unique(),
+        "negligible": ranked.filter(pl.col("performance_status") == "negligible").height,
+        "vanishes": ranked["vanishes"].sum(),
         "insufficient": ranked.filter(pl.col("performance_status") == "insufficient").height,
     }
     assert found["counts"]["weak"] == 3 and found["counts"]["missing"] == 5

@@ -105,9 +105,9 @@ def _read_words(text: str, numbers: dict[str, float], flags: set[str], values: s
     numbers["prompt.words"] = len(text.split())
     numbers["prompt.characters"] = len(text)
     numbers["prompt.longest_word"] = max(map(len, found), default=0)
-    numbers["prompt.digits"] = sum(character.isdigit() for character in text)
+    numbers["prompt.digits"] = sum(map(str.isdigit, text))
     values.update(f"prompt.word:{word}" for word in words)
-    marks = {_CLOSERS.get(character, character) for character in text}
+    marks = {_CLOSERS.get(character, character) for character in set(text)}
     values.update(f"prompt.character:{mark}" for mark in marks if mark in CHARACTERS)
     if not NEGATIONS.isdisjoint(words) or any(word.endswith("n't") for word in words):
         flags.add("prompt.negation")
@@ -117,7 +117,7 @@ def _read_words(text: str, numbers: dict[str, float], flags: set[str], values: s
     flags.add("prompt.question" if asked or text.rstrip().endswith("?") else "prompt.no_question")
     if any(len(word) > 1 and word.isupper() for word in found):
         flags.add("prompt.capitals")
-    if any(not character.isascii() and character.isalpha() for character in text):
+    if not text.isascii() and any(not character.isascii() and character.isalpha() for character in text):
         flags.add("prompt.other_script")
     if len(set(words)) < len(words):
         flags.add("prompt.repeated_word")

@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from evidence_helpers import sums_of
 from scipy import stats
 
-from competency_gaps.evidence import adjusted_gap, chi_model_interval, gap_interval, mean_interval
+from competency_gaps.config import EvidenceConfig
+from competency_gaps.evidence import adjusted_gap, evidence, gap_interval, mean_interval, sample_of, suite_evidence
 from competency_gaps.evidence.interval import wilson
-from competency_gaps.metrics import Sums, chi_model
+
+
+def chi_model_ends(cas, scores):
+    found = suite_evidence(sp.csr_array(cas), scores, np.zeros(len(scores)))
+    return found.low, found.high
 
 
 def test_wilson_against_scipy():
@@ -21,32 +27,32 @@ def test_wilson_against_scipy():
 
 def test_equal_weights_give_almost_wilsons_interval():
     scores = np.repeat([1.0, 0.0], [30, 10])
-    low, high = chi_model_interval(Sums.of(sp.csr_array(np.full((40, 1), 2.5)), scores))
+    low, high = chi_model_ends(np.full((40, 1), 2.5), scores)
     other = stats.binomtest(30, 40).proportion_ci(method="wilson")
     assert (low[0], high[0]) == pytest.approx((other.low, other.high), abs=0.01)
 
 
 def test_ends_and_what_is_undefined():
     cas = sp.csr_array(np.array([[1.0, 0.0], [2.0, 0.0], [0.5, 0.0]]))
-    low, high = chi_model_interval(Sums.of(cas, np.ones(3)))
+    low, high = chi_model_ends(cas, np.ones(3))
     assert high[0] == pytest.approx(1.0) and 0.2 < low[0] < 0.6, "three items say little, though all are right"
     assert np.isnan(low[1]) and np.isnan(high[1])
-    gap_low, gap_high = gap_interval([Sums.of(cas, np.ones(3))])
+    gap_low, gap_high = gap_interval(sums_of((cas, np.ones(3))))
     assert gap_low[0] <= 0 <= gap_high[0] and np.isnan(gap_low[1])
 
 
 def test_a_concept_active_alike_everywhere_has_no_gap_and_no_doubt_of_it():
     scores = np.array([1.0, 0.0, 1.0, 1.0])
-    parts = [Sums.of(sp.csr_array(np.full((4, 1), 0.7)), scores)]
-    assert adjusted_gap(parts)[0] == pytest.approx(0, abs=1e-12)
-    assert [end[0] for end in gap_interval(parts)] == pytest.approx([0, 0], abs=1e-6)
+    sums = sums_of((np.full((4, 1), 0.7), scores))
+    assert adjusted_gap(sums)[0] == pytest.approx(0, abs=1e-12)
+    assert [end[0] for end in gap_interval(sums)] == pytest.approx([0, 0], abs=1e-6)
 
 
 def test_gap_by_hand():
-    easy = Sums.of(sp.csr_array(np.array([[1.0], [1.0], [0.0], [0.0]])), np.array([1.0, 0.0, 1.0, 1.0]))
-    hard = Sums.of(sp.csr_array(np.array([[3.0], [0.0]])), np.array([0.0, 1.0]))
+    easy = np.array([[1.0], [1.0], [0.0], [0.0]]), np.array([1.0, 0.0, 1.0, 1.0])
+    hard = np.array([[3.0], [0.0]]), np.array([0.0, 1.0])
     # easy: mean .75, T = .25 - .75; hard: mean .5, T = 3 * -.5; weights 2 + 3.
-    assert adjusted_gap([easy, hard])[0] == pytest.approx((-0.5 - 1.5) / 5)
+    assert adjusted_gap(sums_of(easy, hard))[0] == pytest.approx((-0.5 - 1.5) / 5)
 
 
 def test_the_mean_of_intervals():
@@ -82,12 +88,12 @@ def test_coverage(items, spread, lean, graded):
     hits = np.zeros(2)
     for weight, right in columns:
         scores = rng.binomial(4, right) / 4 if graded else (rng.random(items) < right).astype(float)
-        matrix = sp.csr_array(weight[:, None])
-        parts = [Sums.of(matrix[benchmark == b], scores[benchmark == b]) for b in (0, 1)]
-        low, high = chi_model_interval(parts[0])
-        hits[0] += low[0] <= truth <= high[0] or np.isnan(chi_model(parts[0])[0])
-        low, high = gap_interval(parts)
-        hits[1] += low[0] <= gap_truth <= high[0]
+        config = EvidenceConfig(strata=[])
+        found = evidence(sample_of(sp.csr_array(weight[:, None]), scores, benchmark), config, groups=False)
+        first = benchmark == 0
+        low, high = chi_model_ends(weight[first, None], scores[first])
+        hits[0] += not weight[first].any() or low[0] <= truth <= high[0]
+        hits[1] += found.gap_low[0] <= gap_truth <= found.gap_high[0]
     error = 2.5 * np.sqrt(0.05 * 0.95 / runs)
     for share in hits / runs:
         assert 0.93 - error <= share <= 0.97 + error

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.lib.format import open_memmap
 
 from competency_gaps.activations.store import CasBlock
@@ -115,6 +116,39 @@ class ByConcept:
         """The items of concepts ``first`` to ``last - 1``, one concept after the other (see :attr:`support`)."""
         part = slice(int(self._start[first]), int(self._start[last]))
         return ConceptColumn(*(np.array(array[part]) for array in self._arrays))
+
+    @property
+    def width(self) -> int:
+        """Number of concepts."""
+        return len(self._start) - 1
+
+    def cas(self, concepts: np.ndarray, items: int) -> sp.csr_array:
+        """Concept activation scores of some concepts.
+
+        Parameters
+        ----------
+        concepts : ndarray of int of shape (asked,)
+        items
+            Number of items of the run.
+
+        Returns
+        -------
+        csr_array of float32 of shape (asked, items)
+        """
+        starts, ends = self._start[concepts], self._start[np.asarray(concepts) + 1]
+        item, value = self._arrays[0], self._arrays[1]
+        indptr = np.concatenate([[0], np.cumsum(ends - starts)])
+        if len(concepts) and (starts[1:] == ends[:-1]).all():  # neighbours lie together on disk
+            whole = slice(int(starts[0]), int(ends[-1]))
+            parts = np.array(value[whole]), np.array(item[whole])
+        else:
+            pieces = [slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True)]
+            nothing = slice(0, 0)
+            parts = (
+                np.concatenate([value[nothing], *(value[one] for one in pieces)]),
+                np.concatenate([item[nothing], *(item[one] for one in pieces)]),
+            )
+        return sp.csr_array((*parts, indptr), shape=(len(concepts), items))
 
     def items(self, concept: int) -> np.ndarray:
         """One concept's items without their values: int32, rows of ``items.parquet``."""

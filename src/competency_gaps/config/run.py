@@ -61,7 +61,7 @@ class EvidenceConfig(Config):
     level: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Coverage of the intervals."""
     min_gap: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    """A gap is called real only if it is shown to be larger than this: one point of a hundred is what the mean of a
+    """A gap is called real only if its whole interval lies beyond this. One point of a hundred is what the mean of a
     benchmark of 2,500 items is itself unsure of (one standard error), and less is nothing to act on."""
     strata: list[str] = ["length"]
     """What items are compared at equal values of, within each benchmark: ``length`` (of the span, in tokens), ``group``,
@@ -91,8 +91,8 @@ class RunConfig(Config):
     """Whether the run folder keeps the activations of single tokens, by which the explorer colours an item's text."""
     near_repeats: Annotated[float, Field(gt=0, le=1)] | None = 0.8
     """Similarity of words at or above which two items are one piece of evidence (near-repeats); None: only items that
-    ask the same are. At 0.8, 277 of 284 pairs found in 44 public benchmarks were read as repeats; between 0.6 and 0.8,
-    16 of 29 (``benchmarks/near_repeats.py``)."""
+    ask the same are. At 0.8, 277 of 283 pairs found in 44 public benchmarks were read as repeats; between 0.6 and 0.8,
+    16 of 28 (``benchmarks/near_repeats.py``)."""
     batch_tokens: Annotated[int, Field(ge=16)] = 4096
     """Rows x longest of a forward pass; lower it if memory runs out."""
     generation: GenerationConfig = GenerationConfig()

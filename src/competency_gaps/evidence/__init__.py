@@ -1,28 +1,39 @@
-"""Evidence that a gap is no accident: samples, intervals, adjusted gaps, p- and q-values.
+"""Evidence that a gap is neither an accident nor the work of repeats or length.
 
-Everything reads the same :class:`~competency_gaps.metrics.Sums`; :func:`evidence` gathers it for a suite, and
-:func:`suite_evidence` for plain arrays.
+:func:`evidence` gathers it from an :class:`ItemSample`, :func:`suite_evidence` from plain arrays. Items form units
+(clusters) in blocks (strata of benchmarks), all figures are functions of sums over these, and outcomes are permuted
+within blocks.
 """
 
 from competency_gaps.evidence.gap import adjusted_gap, gap_interval
-from competency_gaps.evidence.interval import chi_model_interval, mean_interval
-from competency_gaps.evidence.monte_carlo import ItemSample, drawn_tails, sample_of
+from competency_gaps.evidence.interval import mean_interval
+from competency_gaps.evidence.monte_carlo import drawn_tails
 from competency_gaps.evidence.permutation import permutation_cumulants, permutation_tails
-from competency_gaps.evidence.sample import effective_sample
-from competency_gaps.evidence.suite import Evidence, evidence, suite_evidence
+from competency_gaps.evidence.plain import chi_model_interval
+from competency_gaps.evidence.strata import Covariate
+from competency_gaps.evidence.suite import Evidence, evidence, evidence_by_benchmark, suite_evidence, untested
+from competency_gaps.evidence.sums import BlockSums, block_sums, effective_sample
+from competency_gaps.evidence.units import ItemSample, Units, sample_of, units_of
 
 __all__ = [
+    "BlockSums",
+    "Covariate",
     "Evidence",
     "ItemSample",
+    "Units",
     "adjusted_gap",
+    "block_sums",
     "chi_model_interval",
     "drawn_tails",
     "effective_sample",
     "evidence",
+    "evidence_by_benchmark",
     "gap_interval",
     "mean_interval",
     "permutation_cumulants",
     "permutation_tails",
     "sample_of",
     "suite_evidence",
+    "units_of",
+    "untested",
 ]

@@ -2,8 +2,8 @@
 
 Concepts overlap. Where one truly is weak, all that are active on the same items have a negative gap too, and a correct
 list names them all. Here the list is read as a forward selection. The strongest gap leads; its part of the scores is
-taken off (least squares, within benchmarks); who still stands up to the cut that made the list leads a group of its
-own, strongest first. The others follow the leader whose saliency over the items theirs is most like.
+taken off (least squares, within blocks); who still stands up to the cut that made the list leads a group of its
+own, strongest first. The others follow the leader whose saliency over the clusters theirs is most like.
 """
 
 from __future__ import annotations
@@ -12,33 +12,42 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import ndtri
 
-from competency_gaps.evidence.monte_carlo import ItemSample
-
 MOST_LEADERS = 300
 """Groups, at most: what is left follows."""
 LARGEST = 4000
 """Concepts of one verdict, at most, of which each can lead; the rest follow."""
 
 
-def lead(sample: ItemSample, concepts: np.ndarray, gaps: np.ndarray, p_values: np.ndarray) -> np.ndarray:
+def lead(
+    weights: sp.csr_array,
+    outcome: np.ndarray,
+    block: np.ndarray,
+    concepts: np.ndarray,
+    gaps: np.ndarray,
+    p_values: np.ndarray,
+) -> np.ndarray:
     """Find each concept's leader among concepts of one verdict.
 
     Parameters
     ----------
+    weights : csr_array of shape (n, K)
+        The concepts' weights in the units.
+    outcome : ndarray of float of shape (K,)
+    block : ndarray of int of shape (K,)
     concepts : ndarray of int of shape (n,)
         At least one.
     gaps, p_values : ndarray of float64 of shape (n,)
-        Gaps of one sign; the largest p-value is the cut.
+        Gaps of one sign; p-values of no gap, the largest of which is the cut.
 
     Returns
     -------
     ndarray of int64 of shape (n,)
         A concept of ``concepts`` for each; leaders lead themselves.
     """
-    rows, residual, benchmark = _standardised(sample, concepts)
+    rows, residual, block = _standardised(weights, outcome, block)
     sign = np.sign(gaps[0])
     cut = float(-ndtri(np.clip(p_values.max() / 2, 1e-300, 0.5)))
-    spread = _scatter(rows, benchmark)
+    spread = _scatter(rows, block)
     first = np.maximum(spread, 1e-300)
     able = np.zeros(len(concepts), bool)
     able[np.argsort(p_values, kind="stable")[:LARGEST]] = True
@@ -52,7 +61,7 @@ def lead(sample: ItemSample, concepts: np.ndarray, gaps: np.ndarray, p_values: n
         best = int(np.argmax(z))
         if leaders and (z[best] < cut or len(leaders) == MOST_LEADERS):
             break
-        own = _centred(rows[[best]].toarray()[0], benchmark)
+        own = _centred(rows[[best]].toarray()[0], block)
         likeness.append((rows @ own) / np.sqrt(first * first[best]))
         axis = own - sum(((own @ one) * one for one in axes), np.zeros(len(own)))
         axis /= max(float(np.linalg.norm(axis)), 1e-300)
@@ -66,33 +75,32 @@ def lead(sample: ItemSample, concepts: np.ndarray, gaps: np.ndarray, p_values: n
     return np.asarray(concepts, np.int64)[np.asarray(leaders)[nearest]]
 
 
-def _standardised(sample: ItemSample, concepts: np.ndarray) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
-    """Saliencies over scored items, the scores about their benchmark's mean in its deviations, and the benchmarks."""
-    kept = np.flatnonzero(~np.isnan(sample.scores))
-    scores, benchmark = sample.scores[kept], sample.benchmark[kept]
-    _, benchmark = np.unique(benchmark, return_inverse=True)
-    count = np.bincount(benchmark)
-    mean = np.bincount(benchmark, scores) / count
-    residual = scores - mean[benchmark]
-    deviation = np.sqrt(np.bincount(benchmark, residual**2) / np.maximum(1, count - 1))
-    # A benchmark of one score throughout tells nothing: its items weigh nothing.
+def _standardised(
+    weights: sp.csr_array, outcome: np.ndarray, block: np.ndarray
+) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
+    """Saliencies over the units, the outcomes about their block's mean in its deviations, and the blocks."""
+    _, block = np.unique(block, return_inverse=True)
+    count = np.bincount(block)
+    residual = _centred(outcome, block)
+    deviation = np.sqrt(np.bincount(block, residual**2) / np.maximum(1, count - 1))
+    # A block of one outcome throughout tells nothing: its units weigh nothing.
     inverse = np.divide(1.0, deviation, out=np.zeros(len(deviation)), where=deviation > 1e-9)
-    rows = sp.csr_array(sample.rows(concepts)[:, kept], dtype=np.float64)
+    rows = sp.csr_array(weights, dtype=np.float64, copy=True)
     typical = np.asarray(rows.sum(axis=1)).ravel() / np.maximum(1, np.diff(rows.indptr))
     rows.data = np.tanh(rows.data / np.repeat(2 * np.maximum(typical, 1e-300), np.diff(rows.indptr)))
-    # Weighing an item by its benchmark's deviation makes the scores' variance 1 everywhere.
-    rows.data *= deviation[benchmark][rows.indices]
-    return rows, residual * inverse[benchmark], benchmark
+    # Weighing a unit by its block's deviation makes the outcomes' variance 1 everywhere.
+    rows.data *= deviation[block][rows.indices]
+    return rows, residual * inverse[block], block
 
 
-def _centred(values: np.ndarray, benchmark: np.ndarray) -> np.ndarray:
-    return values - (np.bincount(benchmark, values) / np.bincount(benchmark))[benchmark]
+def _centred(values: np.ndarray, block: np.ndarray) -> np.ndarray:
+    return np.asarray(values - (np.bincount(block, values) / np.bincount(block))[block])
 
 
-def _scatter(rows: sp.csr_array, benchmark: np.ndarray) -> np.ndarray:
-    """Sum of squares of each row about its benchmarks' means."""
-    count = np.bincount(benchmark)
-    groups = sp.csr_array((np.ones(len(benchmark)), (np.arange(len(benchmark)), benchmark)))
-    sums = np.asarray((rows @ groups).todense())
+def _scatter(rows: sp.csr_array, block: np.ndarray) -> np.ndarray:
+    """Sum of squares of each row about its blocks' means."""
+    count = np.bincount(block)
+    groups = sp.csr_array((np.ones(len(block)), (np.arange(len(block)), block)))
+    sums = sp.csr_array(rows @ groups)
     squares = np.asarray(rows.power(2).sum(axis=1)).ravel()
-    return np.maximum(0.0, squares - (sums**2 / count).sum(axis=1))
+    return np.maximum(0.0, squares - np.asarray(sums.power(2) @ (1.0 / count)))

@@ -12,10 +12,6 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtri
 
-from competency_gaps.evidence.sample import effective_sample
-from competency_gaps.metrics.performance import chi_model
-from competency_gaps.metrics.sums import Sums
-
 PRIOR = 100.0
 """Items whose weight the binomial variance has against the observed one."""
 
@@ -40,36 +36,51 @@ def binomial_variance(value: np.ndarray, trials: np.ndarray, level: float) -> np
     return centre * (1 - centre)
 
 
-def gradedness(sums: Sums) -> float:
-    """Variance of a benchmark's scores as a part of that of right-or-wrong scores with its mean, in (0, 1].
+def gradedness(units: np.ndarray, outcome: np.ndarray) -> np.ndarray:
+    """Variance of outcomes as a part of that of right-or-wrong ones with their mean.
 
-    1 for scores of 0 and 1; below for graded ones. Drawn towards 1 as if by one more item.
-    """
-    mean = sums.mean_score
-    whole = mean * (1 - mean)
-    part = (sums.score_powers[1] / sums.scored - mean**2) / whole if whole > 1e-12 else 1.0
-    return float((sums.scored * min(1.0, max(0.0, part)) + 1) / (sums.scored + 1))
-
-
-def chi_model_interval(sums: Sums, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """Interval of each concept's chi_model in one benchmark.
+    Parameters
+    ----------
+    units : ndarray of float of shape (B,)
+        How many there are.
+    outcome : ndarray of float of shape (2 or more, B)
+        ``sum o`` and ``sum o^2``.
 
     Returns
     -------
-    low, high : ndarray of float64 of shape (concepts,), in [0, 1]; NaN where chi_model is undefined.
+    ndarray of float64 of shape (B,), in (0, 1]
+        1 for outcomes of 0 and 1; below for graded ones. Drawn towards 1 as if by one more unit.
     """
-    chi, n = chi_model(sums), effective_sample(sums)
-    low, high = np.full(len(chi), np.nan), np.full(len(chi), np.nan)
-    known = n > 0
-    if not known.any():
-        return low, high
-    c, n = chi[known], n[known]
-    w2, w2s, w2s2 = sums.weight2[known], sums.weight2_score[known], sums.weight2_score2[known]
-    observed = np.maximum(0.0, w2s2 - 2 * c * w2s + c * c * w2) / w2
-    whole = binomial_variance(c, n, level)
-    variance = (n * observed + PRIOR * gradedness(sums) * whole) / (n + PRIOR)
-    low[known], high[known] = wilson(c, n * whole / variance, level)
-    return low, high
+    n = np.maximum(units, 1)
+    mean = outcome[0] / n
+    whole = mean * (1 - mean)
+    part = np.divide(outcome[1] / n - mean**2, whole, out=np.ones(np.shape(whole)), where=whole > 1e-12)
+    return np.asarray((units * np.clip(part, 0.0, 1.0) + 1) / (units + 1))
+
+
+def ratio_interval(
+    ratio: np.ndarray,
+    trials: np.ndarray,
+    observed: np.ndarray,
+    graded: np.ndarray | float,
+    level: float = 0.95,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Interval of a weighted mean of outcomes in [0, 1].
+
+    Parameters
+    ----------
+    ratio, trials, observed : ndarray of float of one shape
+        The mean; its effective sample, > 0; ``sum e^2 / sum W^2`` of its residuals ``e = W (o - ratio)``.
+    graded
+        As :func:`gradedness` gives it.
+
+    Returns
+    -------
+    low, high : ndarray of float64, in [0, 1]
+    """
+    whole = binomial_variance(ratio, trials, level)
+    variance = (trials * observed + PRIOR * graded * whole) / (trials + PRIOR)
+    return wilson(ratio, trials * whole / variance, level)
 
 
 def mean_interval(

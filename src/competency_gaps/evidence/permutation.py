@@ -1,28 +1,26 @@
-"""p-values of the adjusted gap [ours]: scores permuted within each benchmark, in closed form.
+"""p-values of the gap [ours]: outcomes permuted within each block, in closed form.
 
-``T(c) = sum_b sum_x w (s - mean_b s)`` is linear in the permuted scores, so that its cumulants under permutation
-follow from power sums: those of the weights and those of the scores. Of one benchmark with n items, weights and
-scores taken about their means (zeros included), ``A_k = sum a^k`` and ``B_k = sum b^k``::
+``T(c) = sum_blocks sum_k W_k (o_k - mean_block o)`` is linear in the permuted outcomes, so that its cumulants under
+permutation follow from power sums: those of the weights and those of the outcomes. Of one block with n units, weights
+and outcomes taken about their means (zeros included), ``A_j = sum a^j`` and ``B_j = sum b^j``::
 
     variance         A_2 B_2 / (n - 1)
     third cumulant   A_3 B_3 n / ((n - 1)(n - 2))
     fourth moment    Kendall and Stuart, The Advanced Theory of Statistics, vol. 2, on permuted correlations
 
-Benchmarks are permuted apart, so their cumulants add. A Pearson curve with these four moments gives the tails:
-where it has bounds (type I, a beta) or else by its third moment (type III, a gamma). In the far tail a beta can end too
-early, while a gamma is on the safe side; so below ``FAR`` the larger of both counts.
+Blocks are permuted apart, so their cumulants add. A Pearson curve with these four moments gives the tails: where it has
+bounds (type I, a beta) or else by its third moment (type III, a gamma). In the far tail a beta can end too early, while
+a gamma is on the safe side; so below ``FAR`` the larger of both counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import betaincc, gammainc, gammaincc, gammaln, ndtr
 
-from competency_gaps.evidence.sample import effective_sample
-from competency_gaps.metrics.sums import Sums, add_all
+from competency_gaps.evidence.sums import BlockSums, effective_sample
 
 NORMAL = 1e-3
 """Skewness and excess below which the normal distribution serves."""
@@ -32,18 +30,24 @@ LATTICE = 0.25
 """Spread of the weights, in terms of the lattice of equal weights, below which half a step is taken off."""
 
 
+EXTREME = 0.05
+"""Tail above which it is not compared with the chance of outcomes that are all alike: it cannot be below that."""
+
+
 @dataclass(frozen=True)
 class PermutationTails:
-    """Where each concept stands among permutations of the scores. Arrays of shape (concepts,)."""
+    """Where each concept stands among permutations of the outcomes. Arrays of shape (concepts,)."""
 
     low: np.ndarray
-    """float64: chance of a T as low or lower, in [0, 1]; NaN where scores or weights do not vary."""
+    """float64: chance of a T as low or lower, in [0, 1]; NaN where outcomes or weights do not vary."""
     high: np.ndarray
     """float64: chance of a T as high or higher."""
     skewness: np.ndarray
     """float64: skewness of T under permutation; its sign says which tail is the long one."""
     z: np.ndarray
     """float64: T in standard deviations, half a step nearer to 0 where it moves in steps."""
+    deviation: np.ndarray
+    """float64: standard deviation of T under permutation; 0 where it cannot vary."""
 
     @property
     def two_sided(self) -> np.ndarray:
@@ -51,29 +55,32 @@ class PermutationTails:
         return np.minimum(1.0, 2 * np.fmin(self.low, self.high))
 
 
-def permutation_cumulants(sums: Sums) -> np.ndarray:
-    """Second, third and fourth cumulant of T in one benchmark: float64 of shape (3, concepts)."""
-    n = sums.scored
-    out = np.zeros((3, len(sums.weight)))
-    if n < 2:
-        return out
+def statistic(sums: BlockSums) -> np.ndarray:
+    """``T``: float64 of shape (concepts,)."""
+    return np.asarray((sums.weight_outcome - sums.mean * sums.weight).sum(axis=1))
+
+
+def permutation_cumulants(sums: BlockSums) -> np.ndarray:
+    """Second, third and fourth cumulant of T: float64 of shape (3, concepts)."""
+    n = sums.units
     weights = _central(np.stack([sums.weight, sums.weight2, sums.weight3, sums.weight4]), n)
-    scores = _central(sums.score_powers[:, None], n)
-    out[0] = weights[0] * scores[0] / (n - 1)
-    if n < 4:
-        return out
-    out[1] = weights[1] * scores[1] * n / ((n - 1) * (n - 2))
-    shape = _k4_over_k2_squared(weights, n) * _k4_over_k2_squared(scores, n)
-    shape *= (n - 2) * (n - 3) / (3 * n * (n - 1) ** 2)
-    fourth = 3 / (n * n - 1) * (1 + shape) * (weights[0] * scores[0]) ** 2
-    out[2] = fourth - 3 * out[0] ** 2
-    return out
+    outcomes = _central(sums.outcome, n)
+    out = np.zeros((3, *sums.weight.shape))
+    out[0] = weights[0] * outcomes[0] / np.maximum(n - 1, 1)
+    large = n >= 4
+    few = np.where(large, n, 4.0)  # keeps the formulas below defined; those blocks are dropped
+    out[1] = np.where(large, weights[1] * outcomes[1] * few / ((few - 1) * (few - 2)), 0.0)
+    shape = _k4_over_k2_squared(weights, few) * _k4_over_k2_squared(outcomes, few)
+    shape *= (few - 2) * (few - 3) / (3 * few * (few - 1) ** 2)
+    fourth = 3 / (few * few - 1) * (1 + shape) * (weights[0] * outcomes[0]) ** 2
+    out[2] = np.where(large, fourth - 3 * out[0] ** 2, 0.0)
+    return np.asarray(out.sum(axis=-1))
 
 
-def _central(powers: np.ndarray, n: int) -> np.ndarray:
+def _central(powers: np.ndarray, n: np.ndarray) -> np.ndarray:
     """Sums of squares, cubes and fourth powers about the mean, of shape (3, ...), from plain power sums (4, ...)."""
     p1, p2, p3, p4 = powers
-    m = p1 / n
+    m = p1 / np.maximum(n, 1)
     second = p2 - n * m**2
     # What rounding leaves of a constant is no variance.
     second = np.where(second > 1e-12 * np.maximum(p2, 1e-300), second, 0.0)
@@ -82,33 +89,36 @@ def _central(powers: np.ndarray, n: int) -> np.ndarray:
     return np.stack([second, np.where(second > 0, third, 0.0), np.where(second > 0, fourth, 0.0)])
 
 
-def _k4_over_k2_squared(central: np.ndarray, n: int) -> np.ndarray:
-    """Fisher's fourth k-statistic over the square of the second."""
+def _k4_over_k2_squared(central: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Fisher's fourth k-statistic over the square of the second; ``n`` at least 4."""
     second, _, fourth = central
     k2 = second / (n - 1)
     k4 = (n * (n + 1) * fourth - 3 * (n - 1) * second**2) / ((n - 1) * (n - 2) * (n - 3))
     return np.divide(k4, k2**2, out=np.zeros_like(k2), where=k2 > 0)
 
 
-def permutation_tails(parts: Sequence[Sums]) -> PermutationTails:
+def permutation_tails(sums: BlockSums) -> PermutationTails:
     """Both tails of T for every concept.
 
-    A tail is never smaller than the chance that all of the concept's items have the lowest (highest) score, which is
-    exact for scores of 0 and 1. Where the weights hardly differ, T moves in steps, and half a step is taken off.
+    A tail is never smaller than the chance that all of the concept's units have the lowest (highest) outcome, which is
+    exact for outcomes of 0 and 1. Where the weights hardly differ, T moves in steps, and half a step is taken off.
     """
-    second, third, fourth = np.sum([permutation_cumulants(s) for s in parts], axis=0)
-    t = np.sum([s.weight_score - s.mean_score * s.weight for s in parts if s.scored], axis=0) + np.zeros(len(second))
+    second, third, fourth = permutation_cumulants(sums)
+    t = statistic(sums)
     known = second > 0
     low, high, skewness, standing = (np.full(len(second), np.nan) for _ in range(4))
     scale = np.sqrt(second[known])
-    z, half = t[known] / scale, _half_step(parts)[known] / scale
+    z, half = t[known] / scale, _half_step(sums)[known] / scale
     skew, excess = third[known] / scale**3, fourth[known] / scale**4
-    all_low, all_high = _extremes(parts)
-    low[known] = np.maximum(pearson_tail(-z - half, -skew, excess), all_low[known])
-    high[known] = np.maximum(pearson_tail(z - half, skew, excess), all_high[known])
+    low[known] = pearson_tail(-z - half, -skew, excess)
+    high[known] = pearson_tail(z - half, skew, excess)
+    with np.errstate(invalid="ignore"):
+        near = np.flatnonzero(np.fmin(low, high) < EXTREME)
+    all_low, all_high = _extremes(sums, near)
+    low[near], high[near] = np.maximum(low[near], all_low), np.maximum(high[near], all_high)
     skewness[known] = skew
     standing[known] = np.sign(z) * np.maximum(0.0, np.abs(z) - half)
-    return PermutationTails(low, high, skewness, standing)
+    return PermutationTails(low, high, skewness, standing, np.sqrt(second))
 
 
 def pearson_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndarray:
@@ -158,35 +168,32 @@ def _gamma_tail(z: np.ndarray, skew: np.ndarray) -> np.ndarray:
     return np.where(skew > 0, gammaincc(shape, x), gammainc(shape, x))
 
 
-def _half_step(parts: Sequence[Sums]) -> np.ndarray:
+def _half_step(sums: BlockSums) -> np.ndarray:
     """Half of the mean weight where the weights differ too little to fill the gaps between T's steps; else 0."""
-    total = add_all(parts)
-    support = total.scored_support
-    spread = np.maximum(0.0, support / np.maximum(effective_sample(total), 1e-300) - 1)
-    right = np.sum([s.mean_score * s.scored_support for s in parts if s.scored], axis=0) + np.zeros(len(support))
+    support, weight = sums.support.sum(axis=1), sums.weight.sum(axis=1)
+    spread = np.maximum(0.0, support / np.maximum(effective_sample(weight, sums.weight2.sum(axis=1)), 1e-300) - 1)
+    right = (sums.mean * sums.support).sum(axis=1)
     fewer = np.minimum(right, support - right)
-    mean = np.divide(total.weight, support, out=np.zeros(len(support)), where=support > 0)
+    mean = np.divide(weight, support, out=np.zeros(len(support)), where=support > 0)
     return np.where(spread * fewer < LATTICE, mean / 2, 0.0)
 
 
-def _extremes(parts: Sequence[Sums]) -> tuple[np.ndarray, np.ndarray]:
-    """Chance that all items of a concept score 0, and that all score 1 (hypergeometric); 0 for graded scores."""
-    low, high = (np.zeros(len(parts[0].weight)) for _ in range(2))
-    for s in parts:
-        if not s.scored:
-            continue
-        if abs(s.score_powers[0] - s.score_powers[1]) > 1e-9 * s.scored:
-            return np.zeros_like(low), np.zeros_like(high)
-        right = round(s.score_powers[0])
-        low += _log_none(s.scored, right, s.scored_support)
-        high += _log_none(s.scored, s.scored - right, s.scored_support)
+def _extremes(sums: BlockSums, concepts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Chance that all units of a concept have outcome 0, and that all have 1 (hypergeometric); 0 for graded ones."""
+    nothing = np.zeros(len(concepts))
+    if (np.abs(sums.outcome[0] - sums.outcome[1]) > 1e-9 * np.maximum(sums.units, 1)).any():
+        return nothing, nothing
+    right = np.round(sums.outcome[0])
+    drawn = sums.support[concepts]
+    low = _log_none(sums.units, right, drawn).sum(axis=1)
+    high = _log_none(sums.units, sums.units - right, drawn).sum(axis=1)
     return np.exp(low), np.exp(high)
 
 
-def _log_none(n: int, marked: int, drawn: np.ndarray) -> np.ndarray:
-    """Logarithm of the chance that ``drawn`` of ``n`` items hold none of the ``marked``; -inf if they must."""
+def _log_none(n: np.ndarray, marked: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Logarithm of the chance that ``drawn`` of ``n`` units hold none of the ``marked``; -inf if they must."""
     left = n - marked - drawn
     possible = left >= 0
     value = gammaln(n - marked + 1) - gammaln(np.where(possible, left, 0) + 1)
-    value += gammaln(n - drawn + 1) - gammaln(n + 1)
+    value = value + gammaln(n - drawn + 1) - gammaln(n + 1)
     return np.where(possible, value, -np.inf)

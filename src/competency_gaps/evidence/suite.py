@@ -1,31 +1,33 @@
-"""All evidence of a suite, or of one of its benchmarks: which gaps are real."""
+"""All evidence of a suite and of its benchmarks: which gaps are real."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 from scipy.stats import false_discovery_control
 
 from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence.gap import adjusted_gap, gap_interval
 from competency_gaps.evidence.groups import lead
-from competency_gaps.evidence.interval import chi_model_interval, mean_interval
-from competency_gaps.evidence.monte_carlo import ItemSample, drawn_tails, sample_of
-from competency_gaps.evidence.permutation import PermutationTails, permutation_tails
-from competency_gaps.evidence.sample import effective_sample
-from competency_gaps.metrics.performance import chi_model
-from competency_gaps.metrics.sums import Sums, add_all, sums_by_benchmark
+from competency_gaps.evidence.interval import quantile
+from competency_gaps.evidence.measure import Layout, Measures, measure
+from competency_gaps.evidence.monte_carlo import drawn_tails
+from competency_gaps.evidence.strata import Covariate
+from competency_gaps.evidence.units import ItemSample, Units, sample_of, units_of
+from competency_gaps.metrics.sums import check_rows
 
 SKEWED = 0.25
 """Skewness of T from which the closed form is poor in its shorter tail."""
 REACHED = 10
 """Draws that must be as extreme for their share to be trusted."""
 CANDIDATE = 0.2
-"""p-value from which it does not matter how exact it is."""
+"""p-values above this are not refined by drawing."""
+POWER = 0.8
+"""Chance of showing the smallest gap that counts as detectable."""
+STATUSES = ("weak", "strong", "negligible", "typical", "insufficient")
 
 
 @dataclass(frozen=True)
@@ -33,109 +35,209 @@ class Evidence:
     """How sure each concept's performance is. Arrays of shape (concepts,); NaN = undefined."""
 
     n_eff: np.ndarray
-    """float64, >= 0: effective sample over all scored items."""
+    """float64, >= 0: effective sample over the clusters of scored items."""
+    design_effect: np.ndarray
+    """float64: variance of T with clusters over its variance with every item by itself; 1 where nothing repeats."""
     low: np.ndarray
     """float64 in [0, 1]: lower end of chi_model's interval."""
     high: np.ndarray
     gap: np.ndarray
-    """float64 in [-1, 1]: the adjusted gap."""
+    """float64 in [-1, 1]: the gap net of strata, clusters counted once."""
     gap_low: np.ndarray
     gap_high: np.ndarray
+    plain_gap: np.ndarray
+    """float64 in [-1, 1]: the items against their benchmarks' means."""
     p_value: np.ndarray
-    """float64 in [0, 1], two-sided; NaN = not tested."""
+    """float64 in [0, 1], two-sided, of the gap; NaN = not tested."""
     q_value: np.ndarray
-    """float64 in [0, 1]: Benjamini-Hochberg over the tested concepts; NaN = not tested."""
+    """float64 in [0, 1]: Benjamini-Hochberg over the tested concepts, where those whose interval reaches within
+    ``min_gap`` of 0 count as p = 1; NaN = not tested."""
+    plain_q: np.ndarray
+    """float64 in [0, 1]: Benjamini-Hochberg of the plain gap."""
+    detectable: np.ndarray
+    """float64: the smallest gap that would have been called real with a chance of 0.8; NaN = not tested."""
     drawn: np.ndarray
     """bool: the p-value comes from drawn permutations, not from the closed form."""
     status: np.ndarray
-    """object (str): weak, strong, typical, insufficient, untested."""
+    """object (str): weak, strong, negligible (there is a gap, not shown to be larger than ``min_gap``), typical,
+    insufficient, untested."""
+    vanishes: np.ndarray
+    """bool: the plain gap is real, but none is left net of the strata."""
     leader: np.ndarray
     """int64: of a weak (strong) concept the one that leads its group, itself if it leads; -1 for all others."""
 
     def counts(self) -> dict[str, int]:
         """Concepts of each status, and how many were tested and how many of these by drawing."""
-        found = {name: int((self.status == name).sum()) for name in ("weak", "strong", "typical", "insufficient")}
+        found = {name: int((self.status == name).sum()) for name in STATUSES}
         groups = {
             f"{word}_groups": len(np.unique(self.leader[(self.status == word) & (self.leader >= 0)]))
             for word in ("weak", "strong")
         }
-        return {"tested": int((~np.isnan(self.p_value)).sum()), "drawn": int(self.drawn.sum()), **found, **groups}
+        tested, drawn = int((~np.isnan(self.p_value)).sum()), int(self.drawn.sum())
+        return {"tested": tested, "drawn": drawn, **found, "vanishes": int(self.vanishes.sum()), **groups}
 
 
 def evidence(
-    sums: Mapping[str, Sums],
+    sample: ItemSample,
     config: EvidenceConfig,
     *,
     eligible: np.ndarray | None = None,
-    sample: ItemSample | None = None,
-    numbers: Mapping[str, int] | None = None,
     pooled: bool = False,
+    groups: bool = True,
 ) -> Evidence:
-    """Gather the evidence of every concept over some benchmarks.
+    """Gather the evidence of every concept over the benchmarks of a sample.
 
-    A concept is tested if it is eligible, its ``n_eff`` reaches the floor, and both its weights and the scores vary
-    within some benchmark (a benchmark with one score throughout tells no concept from another).
+    A concept is tested if it is eligible, its ``n_eff`` reaches the floor, and both its weights and the outcomes vary
+    within some block (a benchmark with one score throughout tells no concept from another).
 
     Parameters
     ----------
     eligible : ndarray of bool of shape (concepts,), optional
-        Concepts that may be tested: those that bear no flag; null: all.
-    sample
-        The items, for the p-values that the closed form gives poorly and for the groups; null: the closed form serves
-        throughout, and nobody leads.
-    numbers
-        Number of each benchmark in ``sample``; null: in the order of ``sums``.
+        Concepts that may be tested: those that bear no flag; None: all.
     pooled
         Interval of the pooled chi_model instead of the mean over benchmarks.
+    groups
+        Whether to draw p-values that the closed form gives poorly, and to find leaders; False is faster, for resamples.
     """
-    parts = list(sums.values())
-    total = add_all(parts)
-    n_eff = effective_sample(total)
-    low, high = _chi_model_intervals(parts, config.level, pooled=pooled)
-    gap = adjusted_gap(parts)
-    gap_low, gap_high = gap_interval(parts, config.level)
-    tails = permutation_tails(parts)
-    able = np.ones(len(gap), bool) if eligible is None else eligible
-    tested = able & (n_eff >= config.min_n_eff) & ~np.isnan(tails.low)
-    lower, upper = tails.low, tails.high
-    drawn = np.zeros(len(gap), bool)
-    places = np.array([numbers[name] if numbers else i for i, name in enumerate(sums)])
-    if sample is not None:
-        drawn = tested & _poor(lower, upper, tails.skewness)
-        chosen = np.flatnonzero(drawn)
-        if len(chosen):
-            lower, upper = _drawn(tails, chosen, drawn_tails(sample, chosen, places, config.seed))
+    layout = layout_of(sample)
+    found, _ = measure(sample, layout, config.level, pooled=pooled, single=False)
+    return _judge(found, sample, layout.suite, config, eligible, groups=groups)
+
+
+def evidence_by_benchmark(
+    sample: ItemSample, config: EvidenceConfig, *, eligible: np.ndarray | None = None, pooled: bool = False
+) -> tuple[Evidence, dict[int, Evidence]]:
+    """Gather the evidence of a suite and of each of its benchmarks by itself, reading the concepts' rows once.
+
+    Returns
+    -------
+    suite : Evidence
+        As :func:`evidence` gives it.
+    single : dict of int to Evidence
+        By number of the benchmark; benchmarks without a scored item are there too.
+    """
+    layout = layout_of(sample)
+    found, single = measure(sample, layout, config.level, pooled=pooled, single=True)
+    suite = _judge(found, sample, layout.suite, config, eligible, groups=True)
+    own = {}
+    for number in np.unique(sample.benchmark).tolist():
+        of_it = layout.within.benchmark == number
+        measures = single[number] if number in single else _nothing(sample.concepts)
+        own[number] = _judge(measures, sample, layout.within, config, eligible, groups=True, chosen=of_it)
+    return suite, own
+
+
+def untested(concepts: int) -> Evidence:
+    """Give the evidence of a benchmark of which no item was read: there is none."""
+    nothing = np.zeros(0)
+    sample = ItemSample(nothing, nothing.astype(np.int64), lambda asked: sp.csr_array((len(asked), 0)), concepts)
+    return _judge(_nothing(concepts), sample, units_of(sample), EvidenceConfig(), None, groups=False)
+
+
+def layout_of(sample: ItemSample) -> Layout:
+    """Form the units of a suite and, where clusters reach across benchmarks, those of its benchmarks apart."""
+    within = units_of(sample, across=False)
+    crosses = sample.cluster is not None and len(units_of_clusters(sample)) != len(within.outcome)
+    known = ~np.isnan(sample.scores)
+    return Layout(units_of(sample) if crosses else within, within, np.unique(sample.benchmark[known]))
+
+
+def units_of_clusters(sample: ItemSample) -> np.ndarray:
+    """Give the clusters that hold a scored item."""
+    assert sample.cluster is not None
+    return np.unique(sample.cluster[~np.isnan(sample.scores)])
+
+
+def _nothing(concepts: int) -> Measures:
+    """Measures of a benchmark without a scored item."""
+    blank = {one.name: np.full(concepts, np.nan) for one in fields(Measures)}
+    return Measures(**{**blank, "n_eff": np.zeros(concepts), "weight": np.zeros(concepts)})
+
+
+def _judge(
+    m: Measures,
+    sample: ItemSample,
+    units: Units,
+    config: EvidenceConfig,
+    eligible: np.ndarray | None,
+    *,
+    groups: bool,
+    chosen: np.ndarray | None = None,
+) -> Evidence:
+    """Give q-values, verdicts and leaders; ``chosen``: units that take part (None: all)."""
+    able = np.ones(sample.concepts, bool) if eligible is None else eligible
+    tested = able & (m.n_eff >= config.min_n_eff) & ~np.isnan(m.low)
+    lower, upper = m.low, m.high
+    drawn = np.zeros(len(m.gap), bool)
+    part = np.arange(len(units.outcome)) if chosen is None else np.flatnonzero(chosen)
+    outcome, block = units.outcome[part], units.block[part]
+
+    def weights(concepts: np.ndarray) -> sp.csr_array:
+        return sp.csr_array(units.rows(sample.rows(concepts))[:, part])
+
+    if groups:
+        drawn = tested & _poor(lower, upper, m.skewness)
+        asked = np.flatnonzero(drawn)
+        if len(asked):
+            tails = drawn_tails(weights(asked), outcome, block, config.seed)
+            lower, upper = _drawn(m, asked, tails)
     p_value = np.where(tested, np.minimum(1.0, 2 * np.fmin(lower, upper)), np.nan)
-    q_value = np.full(len(gap), np.nan)
-    if tested.any():
-        q_value[tested] = false_discovery_control(p_value[tested])
-    status = _status(gap, q_value, n_eff, total.scored_support, able, config)
-    leader = np.full(len(gap), -1)
-    if sample is not None:
-        own = replace(sample, scores=np.where(np.isin(sample.benchmark, places), sample.scores, np.nan))
-        for word in ("weak", "strong"):
-            chosen = np.flatnonzero(status == word)
-            if len(chosen):
-                leader[chosen] = lead(own, chosen, gap[chosen], p_value[chosen])
-    return Evidence(n_eff, low, high, gap, gap_low, gap_high, p_value, q_value, drawn, status, leader)
+    with np.errstate(invalid="ignore"):
+        sizeable = (m.gap_high < -config.min_gap) | (m.gap_low > config.min_gap)
+    # A p-value that is only ever raised stays one, so that the false-discovery rate holds for what is left.
+    q_value = _q_values(np.where(sizeable, p_value, 1.0), tested)
+    zero_q, plain_q = _q_values(p_value, tested), _q_values(m.plain_p, tested)
+    status = _status(m, q_value, zero_q, able, config)
+    real = np.isin(status, ["weak", "strong"])
+    with np.errstate(invalid="ignore"):
+        vanishes = tested & (status == "typical") & (plain_q <= config.q)
+    leader = np.full(len(m.gap), -1)
+    for word in ("weak", "strong") if groups else ():
+        asked = np.flatnonzero(status == word)
+        if len(asked):
+            leader[asked] = lead(weights(asked), outcome, block, asked, m.gap[asked], p_value[asked])
+    return Evidence(
+        m.n_eff,
+        m.design_effect,
+        m.chi_low,
+        m.chi_high,
+        m.gap,
+        m.gap_low,
+        m.gap_high,
+        m.plain_gap,
+        p_value,
+        q_value,
+        plain_q,
+        _detectable(m, real, tested, config),
+        drawn,
+        status,
+        vanishes,
+        leader,
+    )
 
 
-def _drawn(
-    tails: PermutationTails, chosen: np.ndarray, found: tuple[np.ndarray, np.ndarray, int]
-) -> tuple[np.ndarray, np.ndarray]:
+def _q_values(p_value: np.ndarray, tested: np.ndarray) -> np.ndarray:
+    found = np.full(len(p_value), np.nan)
+    known = tested & ~np.isnan(p_value)
+    if known.any():
+        found[known] = false_discovery_control(p_value[known])
+    return found
+
+
+def _drawn(m: Measures, asked: np.ndarray, found: tuple[np.ndarray, np.ndarray, int]) -> tuple[np.ndarray, np.ndarray]:
     """Put drawn tails in the place of closed ones.
 
     Draws cannot tell tails apart that hardly any of them reaches. There the normal tail counts, which is on the safe
     side where the distribution leans the other way, or the closed one if that is larger.
     """
-    lower, upper, draws = tails.low.copy(), tails.high.copy(), found[2]
-    short_is_low = tails.skewness[chosen] > 0
+    lower, upper, draws = m.low.copy(), m.high.copy(), found[2]
+    short_is_low = m.skewness[asked] > 0
     for tail, drawn, z, short in (
-        (lower, found[0], tails.z[chosen], short_is_low),
-        (upper, found[1], -tails.z[chosen], ~short_is_low),
+        (lower, found[0], m.z[asked], short_is_low),
+        (upper, found[1], -m.z[asked], ~short_is_low),
     ):
-        safe = np.minimum(drawn, np.maximum(tail[chosen], ndtr(z)))
-        tail[chosen] = np.where(short & (drawn < REACHED / (1 + draws)), safe, drawn)
+        safe = np.minimum(drawn, np.maximum(tail[asked], ndtr(z)))
+        tail[asked] = np.where(short & (drawn < REACHED / (1 + draws)), safe, drawn)
     return lower, upper
 
 
@@ -146,31 +248,34 @@ def _poor(low: np.ndarray, high: np.ndarray, skewness: np.ndarray) -> np.ndarray
         return (np.abs(skewness) > SKEWED) & (shorter < CANDIDATE / 2)
 
 
-def _chi_model_intervals(parts: list[Sums], level: float, *, pooled: bool) -> tuple[np.ndarray, np.ndarray]:
-    if pooled or len(parts) == 1:
-        return chi_model_interval(add_all(parts), level)
-    values = [chi_model(s) for s in parts]
-    ends = [chi_model_interval(s, level) for s in parts]
-    return mean_interval(values, [low for low, _ in ends], [high for _, high in ends])
-
-
 def _status(
-    gap: np.ndarray,
-    q_value: np.ndarray,
-    n_eff: np.ndarray,
-    support: np.ndarray,
-    able: np.ndarray,
-    config: EvidenceConfig,
+    m: Measures, q_value: np.ndarray, zero_q: np.ndarray, able: np.ndarray, config: EvidenceConfig
 ) -> np.ndarray:
-    status = np.full(len(gap), "untested", dtype=object)
-    status[able & (support > 0) & (n_eff < config.min_n_eff)] = "insufficient"
+    status = np.full(len(m.gap), "untested", dtype=object)
+    status[able & (m.weight > 0) & (m.n_eff < config.min_n_eff)] = "insufficient"
     tested = ~np.isnan(q_value)
     status[tested] = "typical"
     with np.errstate(invalid="ignore"):
+        status[tested & (zero_q <= config.q)] = "negligible"
         real = tested & (q_value <= config.q)
-    status[real & (gap < 0)] = "weak"
-    status[real & (gap > 0)] = "strong"
+    status[real & (m.gap < 0)] = "weak"
+    status[real & (m.gap > 0)] = "strong"
     return status
+
+
+def _detectable(m: Measures, real: np.ndarray, tested: np.ndarray, config: EvidenceConfig) -> np.ndarray:
+    """Give the gap that passes with a chance of ``POWER``: ``(z of the threshold + z of the power) deviation / sum w``.
+
+    The threshold in force is that of Benjamini and Hochberg: ``q k / tested`` where k concepts are real, with k at least
+    1. An interval beyond ``min_gap`` is asked for as well.
+    """
+    if not tested.any():
+        return np.full(len(m.gap), np.nan)
+    threshold = config.q * max(1, int(real.sum())) / tested.sum()
+    spread = np.divide(m.deviation, m.weight, out=np.full(len(m.gap), np.nan), where=m.weight > 0)
+    by_test = (-ndtri(threshold / 2) + ndtri(POWER)) * spread
+    by_size = config.min_gap + (quantile(config.level) + ndtri(POWER)) * spread
+    return np.where(tested, np.maximum(by_test, by_size), np.nan)
 
 
 def suite_evidence(
@@ -178,19 +283,33 @@ def suite_evidence(
     scores: np.ndarray,
     benchmarks: np.ndarray,
     *,
+    cluster: np.ndarray | None = None,
+    repeats: np.ndarray | None = None,
+    covariates: Sequence[Covariate] = (),
     config: EvidenceConfig | None = None,
     eligible: np.ndarray | None = None,
 ) -> Evidence:
-    """Evidence over a suite from plain arrays; parameters as of :func:`~competency_gaps.metrics.suite_metrics`.
+    """Evidence over a suite from plain arrays.
+
+    Parameters
+    ----------
+    cas, scores, benchmarks
+        As of :func:`~competency_gaps.metrics.suite_metrics`.
+    cluster : ndarray of int of shape (items,), optional
+        Items of one number count once; None: every item by itself.
+    repeats : ndarray of bool of shape (items,), optional
+        Items whose cluster is one text, asked several times; None: no cluster is.
+    covariates
+        What the items are stratified by; none: items are compared with all others of their benchmark.
+    eligible : ndarray of bool of shape (concepts,), optional
+        Concepts that may be tested; None: all.
 
     Raises
     ------
     ValueError
         If the lengths differ, there are no items, or a value is out of its range.
     """
-    names = np.asarray(benchmarks)
-    sums = sums_by_benchmark(cas, scores, names)
-    place = {name: i for i, name in enumerate(sums)}
-    numbers = np.array([place[str(name)] for name in names.tolist()])
-    sample = sample_of(cas, scores, numbers)
-    return evidence(sums, config or EvidenceConfig(), eligible=eligible, sample=sample)
+    check_rows(cas, scores, benchmarks)
+    _, numbers = np.unique(np.asarray(benchmarks), return_inverse=True)
+    sample = sample_of(cas, scores, numbers, cluster=cluster, covariates=covariates, repeats=repeats)
+    return evidence(sample, config or EvidenceConfig(), eligible=eligible)

@@ -1,7 +1,6 @@
-"""Per-benchmark sums that every metric and all evidence is made from: one pass over the rows, mergeable in any order.
+"""Per-benchmark sums that every metric is made from: one pass over the rows, mergeable in any order.
 
-Means, variances and permutation moments are all functions of sums over items, so a benchmark of any
-size needs a few vectors of the SAE's width, and shards can be summed apart and merged.
+A benchmark of any size needs a few vectors of the SAE's width, and shards can be summed apart and merged.
 """
 
 from __future__ import annotations
@@ -27,35 +26,21 @@ class Sums:
     """Kept items."""
     scored: int
     """Of these, items with a score."""
-    score_powers: np.ndarray
-    """float64 of shape (4,): ``sum s``, ``sum s^2``, ``sum s^3``, ``sum s^4``."""
+    score: float
+    """``sum s`` of them."""
     cas: np.ndarray
     """``sum w`` over all kept items."""
     support: np.ndarray
     """Kept items in which the concept is active."""
-    scored_support: np.ndarray
-    """Scored items in which the concept is active."""
     weight: np.ndarray
-    """``sum w`` over scored items, as all sums below."""
-    weight2: np.ndarray
-    """``sum w^2``."""
-    weight3: np.ndarray
-    """``sum w^3``."""
-    weight4: np.ndarray
-    """``sum w^4``."""
+    """``sum w`` over scored items."""
     weight_score: np.ndarray
-    """``sum w s``."""
-    weight_score2: np.ndarray
-    """``sum w s^2``."""
-    weight2_score: np.ndarray
-    """``sum w^2 s``."""
-    weight2_score2: np.ndarray
-    """``sum w^2 s^2``."""
+    """``sum w s`` over scored items."""
 
     @staticmethod
     def zeros(concepts: int) -> Sums:
         """Sums over no items."""
-        return Sums(0, 0, np.zeros(4), *(np.zeros(concepts) for _ in range(11)))
+        return Sums(0, 0, 0.0, *(np.zeros(concepts) for _ in range(4)))
 
     @staticmethod
     def of(cas: sp.csr_array, scores: np.ndarray) -> Sums:
@@ -76,17 +61,12 @@ class Sums:
         scores = np.asarray(scores, dtype=np.float64)
         if cas.shape[0] != len(scores):
             raise ValueError(f"{cas.shape[0]} CAS rows but {len(scores)} scores: there must be one score per row")
+        check_values(cas, scores)
         known = ~np.isnan(scores)
-        if known.any() and not (scores[known].min() >= 0 and scores[known].max() <= 1):
-            raise ValueError("scores must lie in [0, 1] or be NaN for unscored")
-        if cas.nnz and not (cas.data.min() >= 0 and np.isfinite(cas.data.max())):
-            raise ValueError("concept activation scores must be finite and at least 0")
-        total = Sums.zeros(cas.shape[1])
-        total.items, total.scored = len(scores), int(known.sum())
         s = np.where(known, scores, 0.0)
-        total.score_powers = np.array([np.sum(s**k) for k in (1, 2, 3, 4)])
-        # Columns: 1, then over scored items 1, s, s^2.
-        factors = np.stack([np.ones(len(s)), known.astype(np.float64), s, s * s], axis=1)
+        total = Sums.zeros(cas.shape[1])
+        total.items, total.scored, total.score = len(scores), int(known.sum()), float(s.sum())
+        factors = np.stack([np.ones(len(s)), known, s], axis=1)  # of all items, of the scored ones, and their scores
         for rows in _chunks(cas):
             total._add_chunk(cas, rows, factors[rows])
         return total
@@ -96,24 +76,12 @@ class Sums:
         w = cas.data[start:stop].astype(np.float64)
         concepts = cas.indices[start:stop].astype(np.int32, copy=False)
         indptr = (cas.indptr[rows.start : rows.stop + 1] - start).astype(np.int32)
-
-        def over_items(power: np.ndarray, columns: slice) -> np.ndarray:
-            matrix = sp.csr_array((power, concepts, indptr), shape=(len(factors), cas.shape[1]))
-            return np.asarray(matrix.T @ np.ascontiguousarray(factors[:, columns]))
-
-        active = over_items((w > 0).astype(np.float64), slice(0, 2))
-        first, second = over_items(w, slice(0, 4)), over_items(w * w, slice(1, 4))
-        self.support += active[:, 0]
-        self.scored_support += active[:, 1]
-        self.cas += first[:, 0]
-        self.weight += first[:, 1]
-        self.weight_score += first[:, 2]
-        self.weight_score2 += first[:, 3]
-        self.weight2 += second[:, 0]
-        self.weight2_score += second[:, 1]
-        self.weight2_score2 += second[:, 2]
-        self.weight3 += over_items(w**3, slice(1, 2))[:, 0]
-        self.weight4 += over_items((w * w) ** 2, slice(1, 2))[:, 0]
+        matrix = sp.csr_array((w, concepts, indptr), shape=(len(factors), cas.shape[1]))
+        sums = np.asarray(matrix.T @ factors)
+        self.support += np.bincount(concepts[w > 0], minlength=cas.shape[1])
+        self.cas += sums[:, 0]
+        self.weight += sums[:, 1]
+        self.weight_score += sums[:, 2]
 
     def __add__(self, other: Sums) -> Sums:
         """Sums over both sets of items."""
@@ -122,7 +90,27 @@ class Sums:
     @property
     def mean_score(self) -> float:
         """Mean score of the scored items; NaN if there are none."""
-        return float(self.score_powers[0] / self.scored) if self.scored else float("nan")
+        return self.score / self.scored if self.scored else float("nan")
+
+
+def check_values(cas: sp.csr_array, scores: np.ndarray) -> None:
+    """Raise ValueError if a score or an activation is outside its range."""
+    known = ~np.isnan(scores)
+    if known.any() and not (scores[known].min() >= 0 and scores[known].max() <= 1):
+        raise ValueError("scores must lie in [0, 1] or be NaN for unscored")
+    if cas.nnz and not (cas.data.min() >= 0 and np.isfinite(cas.data.max())):
+        raise ValueError("concept activation scores must be finite and at least 0")
+
+
+def check_rows(cas: sp.csr_array, scores: np.ndarray, benchmarks: np.ndarray) -> None:
+    """Raise ValueError if plain arrays differ in length, are empty, or hold a value outside its range."""
+    if len(benchmarks) != cas.shape[0] or not len(benchmarks):
+        raise ValueError(
+            f"{cas.shape[0]} CAS rows but {len(benchmarks)} benchmark ids: there must be one per row, at least one"
+        )
+    if len(scores) != cas.shape[0]:
+        raise ValueError(f"{cas.shape[0]} CAS rows but {len(scores)} scores: there must be one score per row")
+    check_values(cas, np.asarray(scores, np.float64))
 
 
 def _chunks(cas: sp.csr_array) -> Iterator[slice]:
@@ -155,10 +143,7 @@ def sums_by_benchmark(cas: sp.csr_array, scores: np.ndarray, benchmarks: np.ndar
         If the lengths differ, there are no items, or a value is out of its range.
     """
     names = np.asarray(benchmarks)
-    if len(names) != cas.shape[0] or not len(names):
-        raise ValueError(
-            f"{cas.shape[0]} CAS rows but {len(names)} benchmark ids: there must be one per row, at least one"
-        )
+    check_rows(cas, scores, names)
     places = {str(name): np.flatnonzero(names == name) for name in dict.fromkeys(names.tolist())}
     scores = np.asarray(scores)
     return {name: Sums.of(_rows(cas, place), scores[place]) for name, place in places.items()}

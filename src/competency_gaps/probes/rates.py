@@ -5,12 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 
-from competency_gaps.evidence import chi_model_interval
-from competency_gaps.evidence.interval import binomial_variance, gradedness, wilson
-from competency_gaps.metrics.performance import chi_model
-from competency_gaps.metrics.sums import Sums
+from competency_gaps.evidence.interval import binomial_variance, gradedness, ratio_interval, wilson
 
 PRIOR = 30.0
 """Items whose weight the binomial variance has against the observed one in :func:`stratified_mean` [ours]."""
@@ -31,7 +27,7 @@ def rate(scores: np.ndarray, level: float = 0.95) -> Rate:
     """Mean of scores in [0, 1] with its interval.
 
     Scores that are all 0 or 1: Clopper and Pearson's (1934) exact interval. Graded ones: the Wilson interval of
-    :func:`~competency_gaps.evidence.chi_model_interval`.
+    :func:`~competency_gaps.evidence.interval.ratio_interval`.
 
     Parameters
     ----------
@@ -65,9 +61,21 @@ def weighted_mean(scores: np.ndarray, weights: np.ndarray, level: float) -> tupl
     scores, weights : ndarray of float of shape (items,)
         All scored; some weight above 0.
     """
-    sums = Sums.of(sp.csr_array(np.asarray(weights, np.float64)[:, None]), scores)
-    low, high = chi_model_interval(sums, level)
-    return float(chi_model(sums)[0]), float(low[0]), float(high[0])
+    w = np.asarray(weights, np.float64)
+    value = float(np.clip(w @ scores / w.sum(), 0.0, 1.0))
+    squares = float((w**2).sum())
+    low, high = ratio_interval(
+        np.array([value]),
+        np.array([w.sum() ** 2 / squares]),
+        np.array([(w**2 * (scores - value) ** 2).sum() / squares]),
+        _graded(scores),
+        level,
+    )
+    return value, float(low[0]), float(high[0])
+
+
+def _graded(scores: np.ndarray) -> np.ndarray:
+    return gradedness(np.array([float(len(scores))]), np.array([[scores.sum()], [(scores**2).sum()]]))
 
 
 def stratified_mean(
@@ -99,7 +107,7 @@ def stratified_mean(
     freedom = (count / np.maximum(count - 1, 1))[strata]
     observed = float((own**2 * (scores - means[strata]) ** 2 * freedom).sum() / squares)
     whole = binomial_variance(value, trials, level)
-    graded = gradedness(Sums.of(sp.csr_array(np.ones((len(scores), 1))), scores))
+    graded = _graded(scores)
     variance = (trials * observed + PRIOR * graded * whole) / (trials + PRIOR)
     low, high = wilson(value, trials * whole / variance, level)
     return float(value[0]), float(low[0]), float(high[0])

@@ -28,8 +28,7 @@ from typing import Literal
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.evidence import adjusted_gap, drawn_tails, effective_sample, gap_interval, sample_of
-from competency_gaps.metrics.sums import add_all, sums_by_benchmark
+from competency_gaps.evidence import adjusted_gap, block_sums, drawn_tails, effective_sample, gap_interval
 from competency_gaps.probes.rates import binary, stratified_mean, weighted_mean
 
 Claim = Literal["weak", "strong"]
@@ -181,13 +180,14 @@ def _graded(
     counts = (claim, "graded", active, len(cas) - active, unscored, 0, int(present.sum()))
     if not active:
         return Finding(*counts, *[nothing] * 9)  # type: ignore[arg-type]
-    parts = list(sums_by_benchmark(sp.csr_array(cas[:, None]), scores, family).values())
+    weights = sp.csr_array(cas[None, :])
+    sums = block_sums(weights, scores, family, len(present))
     chi, low, high = weighted_mean(scores, cas, level)
-    gap = float(adjusted_gap(parts)[0])
-    gap_low, gap_high = (float(end[0]) for end in gap_interval(parts, level))
+    gap = float(adjusted_gap(sums)[0])
+    gap_low, gap_high = (float(end[0]) for end in gap_interval(sums, level))
     below = above = nothing
     # Items that are active but do not excite the concept are no evidence on it alone, however many they are.
-    if min(exciting, float(effective_sample(add_all(parts))[0])) >= FEWEST:
+    if min(exciting, float(effective_sample(sums.weight.sum(), sums.weight2.sum()))) >= FEWEST:
         below, above = _drawn(cas, scores, family, seed)
     return Finding(
         *counts,  # type: ignore[arg-type]
@@ -229,8 +229,7 @@ def exact_tails(exciting: np.ndarray, scores: np.ndarray, family: np.ndarray) ->
 
 
 def _drawn(weights: np.ndarray, scores: np.ndarray, family: np.ndarray, seed: int) -> tuple[float, float]:
-    sample = sample_of(sp.csr_array(weights[:, None]), scores, family)
-    low, high, _ = drawn_tails(sample, np.zeros(1, np.int64), np.unique(family), seed)
+    low, high, _ = drawn_tails(sp.csr_array(weights[None, :]), scores, family, seed)
     return float(low[0]), float(high[0])
 
 

@@ -73,7 +73,7 @@ def agreement(run: Run, other: Run, data: RunData, other_data: RunData) -> Agree
             f"--against needs a run of the same items."
         )
     mine, theirs = (_of_items(one, shared) for one in (data, other_data))
-    here, there = (evidence(one.sums(), one.config, eligible=one.ranked) for one in (mine, theirs))
+    here, there = (evidence(one.sample(), one.config, eligible=one.ranked) for one in (mine, theirs))
     tested, other_tested = (~np.isnan(one.q_value) for one in (here, there))
     if not tested.any() or not other_tested.any():
         raise UserError("on the items that both runs have, one of them has no tested concept: nothing can be compared.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -11,8 +10,10 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig, MetricsConfig
+from competency_gaps.evidence import Covariate, ItemSample, sample_of
 from competency_gaps.metrics.performance import chi_model, pooled_chi_model, suite_chi_model
 from competency_gaps.metrics.sums import Sums
+from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.open import Run
 
 
@@ -24,6 +25,17 @@ class Part(NamedTuple):
     """float32 of shape (items, concepts)."""
     scores: np.ndarray
     """float64 of shape (items,); NaN = unscored."""
+    cluster: np.ndarray
+    """int64 of shape (items,): number of each item's cluster, over the whole suite."""
+    repeats: np.ndarray
+    """bool of shape (items,): whether its cluster is one text, asked several times."""
+    covariates: tuple[Covariate, ...]
+    """What the items are stratified by."""
+
+    def of_items(self, kept: np.ndarray) -> Part:
+        """The same benchmark with only some items: bool of shape (items,)."""
+        covariates = tuple(Covariate(one.name, one.values[kept], one.categories) for one in self.covariates)
+        return Part(self.name, self.cas[kept], self.scores[kept], self.cluster[kept], self.repeats[kept], covariates)
 
 
 @dataclass(frozen=True)
@@ -61,15 +73,46 @@ class RunData:
             return pooled_chi_model(sums)
         return suite_chi_model(np.stack([chi_model(s) for s in sums]))
 
+    def sample(self) -> ItemSample:
+        """The items for :mod:`competency_gaps.evidence`, benchmarks numbered in the order of the parts."""
+        covariates = []
+        for i, one in enumerate(self.parts[0].covariates):
+            values = np.concatenate([part.covariates[i].values for part in self.parts])
+            covariates.append(Covariate(one.name, values, one.categories))
+        return sample_of(
+            sp.csr_array(sp.vstack([part.cas for part in self.parts], format="csr")),
+            np.concatenate([part.scores for part in self.parts]),
+            np.repeat(np.arange(len(self.parts)), [len(part.scores) for part in self.parts]),
+            cluster=np.concatenate([part.cluster for part in self.parts]),
+            covariates=covariates,
+            repeats=np.concatenate([part.repeats for part in self.parts]),
+        )
+
     def sums(self) -> dict[str, Sums]:
         """Sums of each part."""
         return {part.name: Sums.of(part.cas, part.scores) for part in self.parts}
 
     def of_items(self, masks: list[np.ndarray]) -> RunData:
         """The same run with only some items of each part: bool of shape (items,) each."""
-        parts = tuple(Part(p.name, p.cas[m], p.scores[m]) for p, m in zip(self.parts, masks, strict=True))
+        parts = tuple(part.of_items(mask) for part, mask in zip(self.parts, masks, strict=True))
         kept = np.concatenate(masks)
         return replace(self, parts=parts, item_ids=tuple(one for one, k in zip(self.item_ids, kept, strict=True) if k))
+
+    def draw(self, share: float, rng: np.random.Generator) -> list[np.ndarray]:
+        """Draw a share of each benchmark's clusters: bool of shape (items,) for each part.
+
+        A cluster is drawn whole, in whatever benchmarks its items are; it counts in the first of them.
+        """
+        cluster = np.concatenate([part.cluster for part in self.parts])
+        part = np.repeat(np.arange(len(self.parts)), [len(part.scores) for part in self.parts])
+        _, first, own = np.unique(cluster, return_index=True, return_inverse=True)
+        home = part[first]
+        order = np.lexsort((rng.random(len(home)), home))
+        size = np.bincount(home, minlength=len(self.parts))
+        rank = np.empty(len(home), np.int64)
+        rank[order] = np.arange(len(home)) - np.repeat(np.cumsum(size) - size, size)
+        drawn = (rank < np.round(share * size)[home])[own]
+        return np.split(drawn, np.cumsum([len(one.scores) for one in self.parts])[:-1])
 
     def saliency(self) -> sp.csr_array:
         """nCAS of the tested concepts: csr_array of float64 of shape (items, tested)."""
@@ -81,14 +124,24 @@ class RunData:
 
 def run_data(run: Run) -> RunData:
     """Read a run's rows; excluded items are left out."""
-    parts, ids = [], []
-    for name, items in _by_benchmark(run.items):
-        kept = items["excluded"].is_null().to_numpy()
-        scores = items["score"].fill_null(float("nan")).to_numpy()
-        parts.append(Part(name, run.cas(name)[kept], scores[kept]))
-        ids += [(name, item) for item, k in zip(items["item_id"].to_list(), kept, strict=True) if k]
-    concepts = run.concepts
     settings = {key: run.manifest["evidence"][key] for key in EvidenceConfig.model_fields}
+    covariates = item_covariates(run.items, settings["strata"])
+    parts, ids = [], []
+    for name in run.items["benchmark"].unique(maintain_order=True).to_list():
+        own = (run.items["benchmark"] == name).to_numpy()
+        items = run.items.filter(own)
+        whole = Part(
+            name,
+            run.cas(name),
+            items["score"].fill_null(float("nan")).to_numpy(),
+            items["cluster"].cast(pl.Int64).to_numpy(),
+            repeats(items),
+            tuple(Covariate(one.name, one.values[own], one.categories) for one in covariates),
+        )
+        kept = items["excluded"].is_null()
+        parts.append(whole.of_items(kept.to_numpy()))
+        ids += [(name, item) for item in items.filter(kept)["item_id"].to_list()]
+    concepts = run.concepts
     return RunData(
         tuple(parts),
         tuple(ids),
@@ -99,8 +152,3 @@ def run_data(run: Run) -> RunData:
         EvidenceConfig(**settings),
         MetricsConfig(**run.manifest["settings"]["metrics"]),
     )
-
-
-def _by_benchmark(items: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    for (name,), part in items.group_by("benchmark", maintain_order=True):
-        yield str(name), part

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.errors import MissingExtraError
-from competency_gaps.evidence import Evidence, adjusted_gap, evidence
+from competency_gaps.evidence import Evidence, ItemSample, evidence, units_of
 from competency_gaps.metrics.performance import chi_model, suite_chi_model
 from competency_gaps.robustness.data import RunData
 
@@ -44,7 +44,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What carries over. Scores are taken less their benchmark's mean, so that hard benchmarks count for nothing."""
+    """What carries over. Outcomes are taken less the mean of their benchmark and stratum."""
 
     weak_found: Interval
     """Weak concepts found on the first half."""
@@ -81,7 +81,7 @@ def held_out(
     seed: int = 0,
     advance: Callable[[float], None] = lambda amount: None,
 ) -> HeldOut:
-    """Split every benchmark into halves, many times, and look on one for what the other showed.
+    """Split every benchmark into halves, many times, and look on one for what the other showed; clusters stay whole.
 
     An item's domination by a list is the list's part of the item's saliency; the tenth of the other half with the
     largest part is called dominated.
@@ -94,10 +94,12 @@ def held_out(
     rng = np.random.default_rng(seed)
     found: dict[str, list[float]] = {name: [] for name in HeldOut.__dataclass_fields__}
     for split in range(splits):
-        first, second = _halves(data, rng)
-        one, other = (evidence(half.sums(), data.config, eligible=data.ranked) for half in (first, second))
+        masks = data.draw(0.5, rng)
+        first, second = data.of_items(masks), data.of_items([~mask for mask in masks])
+        samples = [half.sample() for half in (first, second)]
+        one, other = (evidence(each, data.config, eligible=data.ranked, groups=False) for each in samples)
         saliency = second.saliency()
-        residual = _residuals(second)
+        residual = _residuals(samples[1])
         support = np.asarray((saliency > 0).sum(axis=0)).ravel()
         for word in ("weak", "strong"):
             chosen = np.flatnonzero((one.status == word)[data.tested])
@@ -114,16 +116,12 @@ def held_out(
     return HeldOut(**{name: Interval.of(values) for name, values in found.items()})
 
 
-def _halves(data: RunData, rng: np.random.Generator) -> tuple[RunData, RunData]:
-    masks = [rng.permutation(len(part.scores)) < len(part.scores) / 2 for part in data.parts]
-    return data.of_items(masks), data.of_items([~mask for mask in masks])
-
-
-def _residuals(data: RunData) -> np.ndarray:
-    """Scores less their benchmark's mean: float64 of shape (items,); NaN = unscored."""
-    return np.concatenate(
-        [p.scores - (np.nanmean(p.scores) if not np.isnan(p.scores).all() else 0.0) for p in data.parts]
-    )
+def _residuals(sample: ItemSample) -> np.ndarray:
+    """Outcomes less their block's mean: float64 of shape (items,); NaN = unscored."""
+    units = units_of(sample)
+    mean = np.bincount(units.block, units.outcome) / np.bincount(units.block)
+    own = units.unit
+    return np.where(own >= 0, (units.outcome - mean[units.block])[own], np.nan)
 
 
 def _effect(saliency: sp.csr_array, residual: np.ndarray, chosen: np.ndarray) -> float:
@@ -155,10 +153,8 @@ def _alike(support: np.ndarray, chosen: np.ndarray, rng: np.random.Generator) ->
 
 def _correlate(found: dict[str, list[float]], first: RunData, second: RunData, one: Evidence, other: Evidence) -> None:
     both = ~np.isnan(one.q_value) & ~np.isnan(other.q_value)
-    sums = [list(half.sums().values()) for half in (first, second)]
-    models = [suite_chi_model(np.stack([chi_model(s) for s in half])) for half in sums]
-    gaps = [adjusted_gap(half) for half in sums]
-    for name, (a, b) in (("chi_model_correlation", models), ("gap_correlation", gaps)):
+    models = [suite_chi_model(np.stack([chi_model(s) for s in half.sums().values()])) for half in (first, second)]
+    for name, (a, b) in (("chi_model_correlation", models), ("gap_correlation", (one.gap, other.gap))):
         enough = int(both.sum()) > 2
         found[name].append(float(np.corrcoef(a[both], b[both])[0, 1]) if enough else float("nan"))
 
@@ -167,7 +163,7 @@ def _predict_failure(data: RunData, first: RunData, second: RunData) -> tuple[fl
     """AUC on the second half from concepts and benchmark, and from the benchmark alone; a failure scores below 1/2."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
 
     halves = []
     for half in (first, second):
@@ -185,7 +181,8 @@ def _predict_failure(data: RunData, first: RunData, second: RunData) -> tuple[fl
     rate = np.bincount(groups_of, failed, len(data.parts)) / np.maximum(
         1, np.bincount(groups_of, minlength=len(data.parts))
     )
-    folds = min(3, int(min(failed.sum(), (1 - failed).sum())))
+    cluster = np.concatenate([part.cluster[~np.isnan(part.scores)] for part in first.parts])
+    folds = min(3, *(len(np.unique(cluster[failed == kind])) for kind in (0, 1)))
     if folds < 2:
         return float("nan"), float("nan")
     model = GridSearchCV(
@@ -193,8 +190,8 @@ def _predict_failure(data: RunData, first: RunData, second: RunData) -> tuple[fl
         {"C": [0.003, 0.01, 0.03, 0.1]},
         scoring="neg_log_loss",
         # Items come benchmark by benchmark: unshuffled folds would choose for benchmarks that were never seen.
-        cv=StratifiedKFold(folds, shuffle=True, random_state=0),
+        cv=StratifiedGroupKFold(folds, shuffle=True, random_state=0),
     )
-    model.fit(features, failed)
+    model.fit(features, failed, groups=cluster)
     chance = model.predict_proba(others)[:, 1]
     return float(roc_auc_score(other_failed, chance)), float(roc_auc_score(other_failed, rate[other_groups]))

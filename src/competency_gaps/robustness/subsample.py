@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from competency_gaps.evidence import units_of
 from competency_gaps.robustness.data import Part, RunData
 
 DRAWS = 100
@@ -43,8 +44,8 @@ class Subsampling:
     jaccard: float
     """Mean over the draws of |A and B| / |A or B| of the list of the draw and that of all items, in [0, 1]."""
     jaccard_by_chance: float
-    """The same where the scores are dealt out anew within each benchmark, so that there is nothing to find: most of the
-    items are in both lists, so that even then they overlap."""
+    """The same where the outcomes are dealt out anew within each benchmark and stratum, so that there is nothing to
+    find: most of the items are in both lists, so that even then they overlap."""
 
 
 def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, seed: int = 0) -> Subsampling:
@@ -53,7 +54,7 @@ def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, se
     Parameters
     ----------
     dropped
-        Share of each benchmark's items that a draw leaves out.
+        Share of each benchmark's clusters that a draw leaves out.
     """
     masks = _masks(data, draws, dropped, seed)
     top = min(TOP, int(data.tested.sum()) // 2)
@@ -80,11 +81,14 @@ def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, se
 
 def _overlap(data: RunData, masks: list[np.ndarray], top: int, moments: dict[str, _Moments] | None) -> float:
     """Mean Jaccard overlap of the draws' lists with the list of all items; the draws' metrics go into ``moments``."""
-    whole = _lowest(_metrics(data, [np.ones((len(part.scores), 1)) for part in data.parts])[2][:, 0], data.tested, top)
+    residuals = _residuals(data)
+    every = [np.ones((len(part.scores), 1)) for part in data.parts]
+    whole = _lowest(_metrics(data, residuals, every)[2][:, 0], data.tested, top)
     overlaps: list[float] = []
     step = max(1, CELLS // len(data.alive))
     for start in range(0, masks[0].shape[1], step):
-        bench, model, gap = _metrics(data, [mask[:, start : start + step].astype(np.float64) for mask in masks])
+        part = [mask[:, start : start + step].astype(np.float64) for mask in masks]
+        bench, model, gap = _metrics(data, residuals, part)
         if moments is not None:
             moments["model"].add(model)
             moments["bench"].add(bench)
@@ -95,42 +99,49 @@ def _overlap(data: RunData, masks: list[np.ndarray], top: int, moments: dict[str
 
 
 def _shuffled(data: RunData, rng: np.random.Generator) -> RunData:
-    """The same run with the scored items' scores dealt out anew within each benchmark."""
-    parts = []
-    for part in data.parts:
-        scores, known = part.scores.copy(), ~np.isnan(part.scores)
-        scores[known] = rng.permutation(scores[known])
-        parts.append(part._replace(scores=scores))
-    return replace(data, parts=tuple(parts))
+    """The same run with the clusters' outcomes dealt out anew within each benchmark and stratum."""
+    units = units_of(data.sample())
+    order = np.lexsort((rng.random(len(units.block)), units.block))
+    outcome = np.empty(len(order))
+    outcome[np.argsort(units.block, kind="stable")] = units.outcome[order]
+    scores = np.where(units.unit >= 0, outcome[units.unit], np.nan)
+    each = np.split(scores, np.cumsum([len(part.scores) for part in data.parts])[:-1])
+    return replace(data, parts=tuple(p._replace(scores=s) for p, s in zip(data.parts, each, strict=True)))
 
 
 def _masks(data: RunData, draws: int, dropped: float, seed: int) -> list[np.ndarray]:
     """Which items each draw keeps, per part: bool of shape (items, draws)."""
     rng = np.random.default_rng(seed)
-    masks = []
-    for part in data.parts:
-        n = len(part.scores)
-        kept = np.arange(n) < n - round(dropped * n)
-        masks.append(rng.permuted(np.broadcast_to(kept, (draws, n)), axis=1).T)
-    return masks
+    kept = [data.draw(1 - dropped, rng) for _ in range(draws)]
+    return [np.stack(masks, axis=1) for masks in zip(*kept, strict=True)]
 
 
-def _metrics(data: RunData, masks: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """chi_bench, chi_model and adjusted gap for each draw: three float64 arrays of shape (concepts, draws)."""
+def _residuals(data: RunData) -> list[np.ndarray]:
+    """Each item's outcome less its block's mean over all items; 0 where it is unscored; one array for each part."""
+    units = units_of(data.sample())
+    mean = np.bincount(units.block, units.outcome) / np.maximum(1, np.bincount(units.block))
+    residual = np.where(units.unit >= 0, (units.outcome - mean[units.block])[units.unit], 0.0)
+    return np.split(residual, np.cumsum([len(part.scores) for part in data.parts])[:-1])
+
+
+def _metrics(
+    data: RunData, residuals: list[np.ndarray], masks: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """chi_bench, chi_model and gap for each draw: three float64 arrays of shape (concepts, draws)."""
     shape = (len(data.alive), masks[0].shape[1])
     bench, model, defined, excess, weight = (np.zeros(shape) for _ in range(5))
     pooled, used = data.metrics.average == "pooled", 0
-    for part, mask in zip(data.parts, masks, strict=True):
+    for part, residual, mask in zip(data.parts, residuals, masks, strict=True):
         if not len(part.scores):
             continue
         used += 1
-        cas, w, ws, mean = _part_sums(part, mask)
+        cas, w, ws, wr = _part_sums(part, residual, mask)
         bench += cas * _unit(data, part, mask, cas)
         known = w > 0
         # Pooled: one ratio of sums over all benchmarks; else the mean of the benchmarks' ratios.
         model += ws if pooled else np.divide(ws, w, out=np.zeros(shape), where=known)
         defined += w if pooled else known
-        excess += ws - mean * w
+        excess += wr
         weight += w
     return (
         bench / max(1, used),
@@ -150,19 +161,17 @@ def _unit(data: RunData, part: Part, mask: np.ndarray, cas: np.ndarray) -> np.nd
     return np.divide(float(data.alive.sum()), total, out=np.zeros_like(total), where=total > 0)
 
 
-def _part_sums(part: Part, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """``sum w`` over kept and over scored items, ``sum w s``, and the mean score, of every draw: one product."""
+def _part_sums(
+    part: Part, residual: np.ndarray, mask: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """``sum w`` over kept and over scored items, ``sum w s``, and ``sum w r``, of every draw: one product."""
     known = ~np.isnan(part.scores)
     s = np.where(known, part.scores, 0.0)[:, None]
-    draws = mask.shape[1]
     scored = mask * known[:, None]
-    columns = [mask, scored * s] if known.all() else [mask, scored * s, scored]
+    columns = [mask, scored * s, scored * residual[:, None], *([] if known.all() else [scored])]
     product = np.asarray(part.cas.T @ np.ascontiguousarray(np.concatenate(columns, axis=1), dtype=np.float32))
-    cas, ws = product[:, :draws].astype(np.float64), product[:, draws : 2 * draws].astype(np.float64)
-    w = cas if known.all() else product[:, 2 * draws :].astype(np.float64)
-    count = scored.sum(axis=0)
-    mean = np.divide((scored * s).sum(axis=0), count, out=np.zeros(draws), where=count > 0)
-    return cas, w, ws, mean
+    found = [one.astype(np.float64) for one in np.split(product, len(columns), axis=1)]
+    return found[0], found[-1] if len(found) > 3 else found[0], found[1], found[2]
 
 
 def _lowest(values: np.ndarray, among: np.ndarray, top: int) -> set[int]:

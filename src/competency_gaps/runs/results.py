@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import scipy.sparse as sp
 
 from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.config import RunConfig
 from competency_gaps.dictionary.flags import LatentFacts
-from competency_gaps.evidence import ItemSample
+from competency_gaps.evidence import ItemSample, units_of
 from competency_gaps.files import write_atomic
 from competency_gaps.runs.collect import collect
+from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.items import token_table
 from competency_gaps.runs.tables import make_tables
 from competency_gaps.sae.reference import Reference
@@ -70,8 +70,9 @@ def write_results(
     }
     rows = {name: store.blocks(names) for name, names in shards.items()}
     collected = collect(rows, scores, width, dict(tokens.iter_rows()))
-    sample = item_sample(ByConcept(store.shards.folder), items)
+    sample = item_sample(ByConcept(store.shards.folder), items, config.evidence.strata)
     tables = make_tables(collected, items, reference, sampled, sample, config)
+    items = items.with_columns(stratum=item_strata(sample))
     write_items(folder / "items.parquet", items)
     for name, table in {
         "tokens": tokens,
@@ -90,16 +91,26 @@ def write_items(file: Path, items: pl.DataFrame) -> None:
     write_atomic(file, lambda part: items.write_parquet(part, row_group_size=min(rows, max(1, items.height))))
 
 
-def item_sample(by_concept: ByConcept, items: pl.DataFrame) -> ItemSample:
-    """The run's items for drawn permutations: rows of ``items.parquet``, benchmarks numbered as they appear there."""
+def item_sample(by_concept: ByConcept, items: pl.DataFrame, strata: Sequence[str]) -> ItemSample:
+    """Make the sample of a run's items: rows of ``items.parquet``, benchmarks numbered as they appear there."""
     order = {name: i for i, name in enumerate(items["benchmark"].unique(maintain_order=True))}
     numbers = items["benchmark"].replace_strict(order, return_dtype=pl.Int64).to_numpy()
     scored = pl.when(pl.col("excluded").is_null()).then(pl.col("score")).fill_null(float("nan"))
+    return ItemSample(
+        items.select(scored.alias("score"))["score"].to_numpy(),
+        numbers,
+        lambda concepts: by_concept.cas(concepts, items.height),
+        by_concept.width,
+        items["cluster"].cast(pl.Int64).to_numpy(),
+        item_covariates(items, strata),
+        repeats(items),
+    )
 
-    def rows(concepts: np.ndarray) -> sp.csr_array:
-        columns = [by_concept.column(int(concept)) for concept in concepts]
-        indptr = np.cumsum([0, *(len(column.item) for column in columns)])
-        parts = (np.concatenate([c.cas for c in columns]), np.concatenate([c.item for c in columns]), indptr)
-        return sp.csr_array(parts, shape=(len(columns), items.height))
 
-    return ItemSample(items.select(scored.alias("score"))["score"].to_numpy(), numbers, rows)
+def item_strata(sample: ItemSample) -> pl.Series:
+    """Give each item's stratum: numbers over the whole suite; None for items that take no part."""
+    units = units_of(sample)
+    taking = units.unit >= 0
+    block = np.full(len(taking), -1, np.int64)
+    block[taking] = units.block[units.unit[taking]]
+    return pl.Series("stratum", [int(b) if b >= 0 else None for b in block], dtype=pl.Int32)

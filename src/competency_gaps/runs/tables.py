@@ -12,12 +12,13 @@ import polars as pl
 from competency_gaps.activations.spans import TEXT_ONLY
 from competency_gaps.config import RunConfig
 from competency_gaps.dictionary.flags import MIN_SUPPORT, Flags, LatentFacts, flag
-from competency_gaps.evidence import Evidence, ItemSample, evidence
+from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
 from competency_gaps.metrics.coverage import chance_seen
 from competency_gaps.metrics.saliency import typical_cas
 from competency_gaps.metrics.structure import overlap
 from competency_gaps.metrics.suite import SuiteMetrics, combine
 from competency_gaps.metrics.sums import add_all
+from competency_gaps.runs.benchmark_facts import benchmark_facts
 from competency_gaps.runs.collect import Collected
 from competency_gaps.sae.reference import WINDOW, Reference
 
@@ -51,7 +52,7 @@ def make_tables(
     sampled
         Facts of the gate's sample of tokens, used for the flags beside the reference.
     sample
-        The run's items, for the p-values that must be drawn; benchmarks are numbered in the order of ``collected``.
+        The run's items; benchmarks are numbered in the order of ``collected``.
     """
     metrics = combine(
         collected.sums,
@@ -67,10 +68,10 @@ def make_tables(
         exact_token_above=config.metrics.exact_token_above,
     )
     ranked = metrics.alive & ~flags.any()
-    numbers = {name: i for i, name in enumerate(collected.sums)}
-    shared: dict[str, Any] = {"config": config.evidence, "eligible": ranked, "sample": sample, "numbers": numbers}
-    suite = evidence(collected.sums, pooled=config.metrics.average == "pooled", **shared)
-    single = {name: evidence({name: sums}, **shared) for name, sums in collected.sums.items()}
+    suite, numbered = evidence_by_benchmark(
+        sample, config.evidence, eligible=ranked, pooled=config.metrics.average == "pooled"
+    )
+    single = {name: numbered[number] for number, name in enumerate(collected.sums)}
     chances = _chances(items, reference, config, metrics)
     concepts = pl.DataFrame(
         {
@@ -94,7 +95,7 @@ def make_tables(
         evidence={
             **config.evidence.model_dump(mode="json"),
             **suite.counts(),
-            "benchmarks": {name: one.counts() for name, one in single.items()},
+            "benchmarks": benchmark_facts(sample, items, single, config.evidence),
         },
     )
 
@@ -168,15 +169,20 @@ def _identity(metrics: SuiteMetrics, facts: LatentFacts, flags: Flags) -> dict[s
 def _evidence(one: Evidence) -> dict[str, Any]:
     return {
         "n_eff": one.n_eff,
+        "design_effect": _null(one.design_effect),
         "chi_model_low": _null(one.low),
         "chi_model_high": _null(one.high),
         "gap": _null(one.gap),
         "gap_low": _null(one.gap_low),
         "gap_high": _null(one.gap_high),
+        "plain_gap": _null(one.plain_gap),
         "p_value": _null(one.p_value),
         "q_value": _null(one.q_value),
+        "plain_q": _null(one.plain_q),
+        "detectable": _null(one.detectable),
         "drawn": one.drawn,
         "performance_status": pl.Series(one.status.tolist(), dtype=pl.String),
+        "vanishes": one.vanishes,
         "leader": pl.Series([int(c) if c >= 0 else None for c in one.leader], dtype=pl.Int32),
     }
 

@@ -5,7 +5,7 @@ A theme's CAS of an item is the sum of the CAS of its *ranked* concepts (alive, 
 - ``chi_bench(theme, b) = mean over x of CAS(theme, x) / M_b`` with the ``M_b`` of the concepts, so it is exactly the
   sum of the ranked members' chi_bench under any normaliser. A theme of 40 concepts that are exercised like the average
   one has 40; ``chi_bench_mean``, its share per ranked concept, is then 1 and compares with a concept's chi_bench.
-- chi_model, n_eff, gap, intervals and p-value as of a concept, from the same sums.
+- chi_model, n_eff, gap, intervals and p-value as of a concept, from the same items, clusters and strata.
 - q-values by Benjamini-Hochberg over the tested themes; subthemes are another family, and so is each benchmark. Who
   reads both levels reads two lists, each with its own rate of false discoveries.
 
@@ -14,9 +14,9 @@ Neither umap nor scikit-learn nor torch is needed here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -25,10 +25,11 @@ import scipy.sparse as sp
 from competency_gaps.activations.store import CasStore
 from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.errors import UserError
-from competency_gaps.evidence import Evidence, ItemSample, evidence
+from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark, untested
 from competency_gaps.metrics.coverage import suite_chi_bench
 from competency_gaps.metrics.suite import combine
 from competency_gaps.metrics.sums import Sums
+from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.open import Run
 
 RESULTS = "theme_results.parquet"
@@ -43,6 +44,8 @@ class Rows(NamedTuple):
     """float32 of shape (items, SAE width)."""
     scores: np.ndarray
     """float64 of shape (items,), in [0, 1]; NaN = unscored."""
+    items: np.ndarray
+    """int64 of shape (items,): their rows in the table of items."""
 
 
 class ThemeTables(NamedTuple):
@@ -51,9 +54,10 @@ class ThemeTables(NamedTuple):
     results: pl.DataFrame
     """One row per theme and subtheme: level (``theme``, ``subtheme``), id, parent (null for a theme), concepts
     (members), ranked (members that count), chi_bench, chi_bench_mean (null: no member counts), chi_model,
-    chi_model_low, chi_model_high, support, n_eff, gap, gap_low, gap_high, p_value, q_value, drawn, performance_status,
-    leader (as of concepts, of the same level), missing_concepts (ranked members missing in the suite), weak_concepts,
-    strong_concepts, weak_groups (weak members that lead a group: weak concepts of one group are one finding)."""
+    chi_model_low, chi_model_high, support, n_eff, gap, gap_low, gap_high, plain_gap, p_value, q_value, plain_q,
+    detectable, performance_status, vanishes, drawn, leader (as of concepts, of the same level), missing_concepts
+    (ranked members missing in the suite), weak_concepts, strong_concepts, weak_groups (weak members that lead a group:
+    weak concepts of one group are one finding)."""
     benchmarks: pl.DataFrame
     """One row per theme or subtheme and benchmark: level, id, benchmark, chi_bench (null also where the benchmark has
     no kept item), chi_model, support, n_eff, gap, gap_low, gap_high, p_value, q_value, performance_status."""
@@ -77,6 +81,7 @@ def run_theme_tables(run: Run, themes: pl.DataFrame) -> ThemeTables:
         {entry["name"]: _rows(run, entry["name"], entry["shards"]) for entry in run.manifest["benchmarks"]},
         themes,
         run.concepts,
+        run.items,
         EvidenceConfig(**settings),
         MetricsConfig(**run.manifest["settings"]["metrics"]),
     )
@@ -86,6 +91,7 @@ def theme_tables(
     rows: Mapping[str, Iterable[Rows]],
     themes: pl.DataFrame,
     concepts: pl.DataFrame,
+    items: pl.DataFrame,
     evidence_config: EvidenceConfig,
     metrics_config: MetricsConfig,
 ) -> ThemeTables:
@@ -99,6 +105,8 @@ def theme_tables(
         From :func:`~competency_gaps.dictionary.themes.read_themes`: one row a concept, in order.
     concepts
         The run's table of concepts: alive, ranked, missing, performance_status and leader are read.
+    items
+        The run's table of items: clusters and covariates are read.
 
     Raises
     ------
@@ -113,7 +121,7 @@ def theme_tables(
     normalisers = {
         name: _gather(levels, name, blocks, alive, metrics_config.normaliser) for name, blocks in rows.items()
     }
-    made = [_tables(one, normalisers, themes, concepts, evidence_config, metrics_config) for one in levels]
+    made = [_tables(one, normalisers, themes, concepts, items, evidence_config, metrics_config) for one in levels]
     return ThemeTables(pl.concat([one.results for one in made]), pl.concat([one.benchmarks for one in made]))
 
 
@@ -129,18 +137,26 @@ class _Level:
     """float32 of shape (items, groups), piece by piece."""
     scores: list[np.ndarray] = field(default_factory=list)
     benchmark: list[np.ndarray] = field(default_factory=list)
+    items: list[np.ndarray] = field(default_factory=list)
 
     @property
     def groups(self) -> int:
         return int(self.members.shape[1])
 
-    def sample(self) -> ItemSample:
-        """The items, for p-values that must be drawn and for leaders."""
+    def sample(self, items: pl.DataFrame, strata: Sequence[str]) -> ItemSample:
+        """Make the sample of the kept items."""
         cas = np.concatenate([*self.cas, np.zeros((0, self.groups), np.float32)])
         self.cas = [cas]
         number = np.concatenate([*self.benchmark, np.zeros(0, np.int64)])
+        own = items[np.concatenate([*self.items, np.zeros(0, np.int64)])]
         return ItemSample(
-            np.concatenate([*self.scores, np.zeros(0)]), number, lambda asked: sp.csr_array(cas[:, asked].T)
+            np.concatenate([*self.scores, np.zeros(0)]),
+            number,
+            lambda asked: sp.csr_array(cas[:, asked].T),
+            self.groups,
+            own["cluster"].cast(pl.Int64).to_numpy(),
+            item_covariates(own, strata),
+            repeats(own),
         )
 
 
@@ -157,7 +173,7 @@ def _gather(levels: list[_Level], benchmark: str, blocks: Iterable[Rows], alive:
     for level in levels:
         level.sums[benchmark] = Sums.zeros(level.groups)
     total, pairs, items = 0.0, 0, 0
-    for cas, scores in blocks:
+    for cas, scores, rows in blocks:
         total += float(cas.data.sum(dtype=np.float64))
         pairs += int(np.count_nonzero(cas.data))
         items += len(scores)
@@ -168,6 +184,7 @@ def _gather(levels: list[_Level], benchmark: str, blocks: Iterable[Rows], alive:
             level.cas.append(own)
             level.scores.append(np.asarray(scores, np.float64))
             level.benchmark.append(np.full(len(scores), number))
+            level.items.append(np.asarray(rows, np.int64))
     if not items or (total <= 0 and normaliser != "none"):
         return float("nan")
     return {"alive": total / max(1, alive * items), "nonzero": total / max(1, pairs), "none": 1.0}[normaliser]
@@ -178,24 +195,22 @@ def _tables(
     normalisers: Mapping[str, float],
     themes: pl.DataFrame,
     concepts: pl.DataFrame,
+    items: pl.DataFrame,
     evidence_config: EvidenceConfig,
     metrics_config: MetricsConfig,
 ) -> ThemeTables:
     members = _members(level.name, themes, concepts)
     counted = members["ranked"].to_numpy()
-    numbers = {name: i for i, name in enumerate(level.sums)}
-    shared: dict[str, Any] = {
-        "config": evidence_config,
-        "eligible": counted > 0,
-        "sample": level.sample(),
-        "numbers": numbers,
-    }
-    pooled = metrics_config.average == "pooled"
+    suite, single = evidence_by_benchmark(
+        level.sample(items, evidence_config.strata),
+        evidence_config,
+        eligible=counted > 0,
+        pooled=metrics_config.average == "pooled",
+    )
     metrics = combine(level.sums, None, metrics_config)
     bench = np.stack([_chi_bench(sums, normalisers[name]) for name, sums in level.sums.items()])
     chi = suite_chi_bench(bench[metrics.read] if metrics.read.any() else bench)
     chi = np.where(counted > 0, chi, np.nan)
-    suite = evidence(level.sums, pooled=pooled, **shared)
     results = members.select("level", "id", "parent", "concepts", "ranked").with_columns(
         pl.Series("chi_bench", chi).fill_nan(None),
         pl.Series("chi_bench_mean", chi / np.maximum(1, counted)).fill_nan(None),
@@ -209,7 +224,7 @@ def _tables(
         *(members[name] for name in ("missing_concepts", "weak_concepts", "strong_concepts", "weak_groups")),
     )
     parts = []
-    for i, (name, sums) in enumerate(level.sums.items()):
+    for i, name in enumerate(level.sums):
         known = (counted > 0) & metrics.read[i]
         parts.append(
             members.select("level", "id").with_columns(
@@ -217,7 +232,7 @@ def _tables(
                 pl.Series("chi_bench", np.where(known, bench[i], np.nan)).fill_nan(None),
                 pl.Series("chi_model", metrics.by_benchmark_chi_model[i]).fill_nan(None),
                 pl.Series("support", metrics.by_benchmark_support[i]),
-                *_evidence(evidence({name: sums}, **shared)),
+                *_evidence(single.get(i, untested(level.groups))),
             )
         )
     return ThemeTables(results, pl.concat(parts))
@@ -229,9 +244,10 @@ def _chi_bench(sums: Sums, normaliser: float) -> np.ndarray:
 
 
 def _evidence(one: Evidence) -> list[pl.Series]:
-    floats = ("n_eff", "gap", "gap_low", "gap_high", "p_value", "q_value")
+    floats = ("n_eff", "gap", "gap_low", "gap_high", "plain_gap", "p_value", "q_value", "plain_q", "detectable")
     found = [pl.Series(name, np.asarray(getattr(one, name), np.float64)).fill_nan(None) for name in floats]
-    return [*found, pl.Series("performance_status", one.status.tolist(), dtype=pl.String)]
+    status = pl.Series("performance_status", one.status.tolist(), dtype=pl.String)
+    return [*found, status, pl.Series("vanishes", one.vanishes)]
 
 
 def _members(level: str, themes: pl.DataFrame, concepts: pl.DataFrame) -> pl.DataFrame:
@@ -261,10 +277,11 @@ def _members(level: str, themes: pl.DataFrame, concepts: pl.DataFrame) -> pl.Dat
 def _rows(run: Run, benchmark: str, shards: list[str]) -> Iterator[Rows]:
     """A benchmark's rows, shard by shard."""
     store = CasStore(run.path / "activations", run.width)
-    scores = run.items.filter(pl.col("benchmark") == benchmark)["score"].fill_null(float("nan")).to_numpy()
+    own = np.flatnonzero((run.items["benchmark"] == benchmark).to_numpy())
+    scores = run.items["score"].fill_null(float("nan")).to_numpy()[own]
     for name in shards:
         path = store.shards.path(name)
         if not path.is_file():
             raise UserError(f"{path} is missing: the run is damaged. Run 'cgaps run' on the folder again.")
         block = store.read(name)
-        yield Rows(block.cas, scores[block.items])
+        yield Rows(block.cas, scores[block.items], own[block.items])

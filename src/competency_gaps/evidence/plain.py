@@ -1,0 +1,153 @@
+"""Scores as they are [ours]: items against their benchmark's mean, with clusters for the doubt only.
+
+chi_model and the plain gap are of items, each with its own weight and score, as the method defines them. Items of a
+cluster are no independent evidence, so the variance adds up residuals within a cluster before squaring.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import scipy.sparse as sp
+
+from competency_gaps.evidence.interval import gradedness, mean_interval, ratio_interval
+from competency_gaps.evidence.sums import BlockSums, effective_sample
+from competency_gaps.evidence.units import ItemSample, Units
+
+
+@dataclass(frozen=True)
+class ItemSums:
+    """Sums over the scored items of each benchmark. C concepts, B benchmarks; float64."""
+
+    items: np.ndarray
+    """Shape (B,): scored items."""
+    score: np.ndarray
+    """Shape (2, B): ``sum s``, ``sum s^2``."""
+    weight: np.ndarray
+    """Shape (C, B): ``sum w``."""
+    squares: np.ndarray
+    """Shape (C, B): ``sum w^2``."""
+    weight_score: np.ndarray
+    """Shape (C, B): ``sum w s``."""
+    cluster2: np.ndarray
+    """Shape (C, B): ``sum W^2`` over clusters, with ``W`` the sum of ``w`` in a cluster."""
+    cluster_score: np.ndarray
+    """Shape (C, B): ``sum W V``, with ``V`` the sum of ``w s`` in a cluster."""
+    cluster_score2: np.ndarray
+    """Shape (C, B): ``sum V^2``."""
+
+    def of_benchmarks(self, chosen: np.ndarray) -> ItemSums:
+        """Keep some benchmarks."""
+        return ItemSums(*(getattr(self, one.name)[..., chosen] for one in fields(self)))
+
+
+def item_sums(sample: ItemSample, units: Units, numbers: np.ndarray, cas: sp.csr_array, merged: BlockSums) -> ItemSums:
+    """Sum over the items of each benchmark.
+
+    Parameters
+    ----------
+    units
+        Clusters cut at the benchmarks' borders.
+    numbers : ndarray of int of shape (B,)
+        Numbers of the benchmarks, ascending.
+    cas : csr_array of shape (C, N)
+        Some concepts' rows.
+    merged
+        Their sums over units, by benchmark.
+    """
+    if units.alone:
+        m = merged
+        return ItemSums(
+            m.units, m.outcome[:2], m.weight, m.weight2, m.weight_outcome, m.weight2, m.weight2_outcome,
+            m.weight2_outcome2,
+        )  # fmt: skip
+    kept = units.unit >= 0
+    scores = np.where(kept, sample.scores, 0.0)
+    place = np.searchsorted(numbers, sample.benchmark)
+    benchmarks = len(numbers)
+    row = np.repeat(np.arange(cas.shape[0]), np.diff(cas.indptr))
+    w = np.where(kept[cas.indices], np.asarray(cas.data, np.float64), 0.0)
+    own = row * benchmarks + np.minimum(place, benchmarks - 1)[cas.indices]
+
+    def total(values: np.ndarray, key: np.ndarray) -> np.ndarray:
+        return np.bincount(key, values, cas.shape[0] * benchmarks).reshape(cas.shape[0], benchmarks)
+
+    ws = w * scores[cas.indices]
+    raw = (sp.csr_array((data, cas.indices, cas.indptr), shape=cas.shape) for data in (w, ws))
+    weights, weighted = (units.rows(one, whole=True) for one in raw)
+    of_unit = np.searchsorted(numbers, units.benchmark)
+
+    def pairs(first: sp.csr_array, second: sp.csr_array) -> np.ndarray:
+        product = sp.csr_array(first.multiply(second))
+        rows = np.repeat(np.arange(cas.shape[0]), np.diff(product.indptr))
+        return total(product.data, rows * benchmarks + of_unit[product.indices])
+
+    known = np.flatnonzero(kept)
+    return ItemSums(
+        np.bincount(place[known], minlength=benchmarks).astype(np.float64),
+        np.stack([np.bincount(place[known], scores[known] ** k, benchmarks) for k in (1, 2)]),
+        total(w, own),
+        total(w * w, own),
+        total(ws, own),
+        pairs(weights, weights),
+        pairs(weights, weighted),
+        pairs(weighted, weighted),
+    )
+
+
+def plain_gap(sums: ItemSums) -> np.ndarray:
+    """``gap(c) = sum_b sum_x w (s(x) - mean_b s) / sum_b sum_x w`` over scored items.
+
+    Returns
+    -------
+    ndarray of float64 of shape (concepts,), in [-1, 1]; NaN where no scored item has the concept.
+    """
+    weight = sums.weight.sum(axis=1)
+    excess = (sums.weight_score - _mean(sums) * sums.weight).sum(axis=1)
+    return np.divide(excess, weight, out=np.full(len(weight), np.nan), where=weight > 0)
+
+
+def _mean(sums: ItemSums) -> np.ndarray:
+    return sums.score[0] / np.maximum(sums.items, 1)
+
+
+def chi_model_interval(sums: ItemSums, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+    """Interval of chi_model in each benchmark.
+
+    Returns
+    -------
+    low, high : ndarray of float64 of shape (concepts, benchmarks), in [0, 1]; NaN where chi_model is undefined.
+    """
+    low, high = np.full(sums.weight.shape, np.nan), np.full(sums.weight.shape, np.nan)
+    known = sums.weight > 0
+    if not known.any():
+        return low, high
+    w2, wv, v2 = sums.cluster2[known], sums.cluster_score[known], sums.cluster_score2[known]
+    chi = np.clip(sums.weight_score[known] / sums.weight[known], 0.0, 1.0)
+    observed = np.maximum(0.0, v2 - 2 * chi * wv + chi**2 * w2) / w2
+    graded = np.broadcast_to(gradedness(sums.items, sums.score), known.shape)[known]
+    trials = effective_sample(sums.weight[known], w2)
+    low[known], high[known] = ratio_interval(chi, trials, observed, graded, level)
+    return low, high
+
+
+def suite_interval(sums: ItemSums, level: float, *, pooled: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Interval of the suite's chi_model: of its mean over benchmarks, or of the pooled one; shape (concepts,)."""
+    if pooled:
+        joined = ItemSums(*(np.asarray(getattr(sums, one.name).sum(axis=-1))[..., None] for one in fields(sums)))
+        low, high = chi_model_interval(joined, level)
+        return low[:, 0], high[:, 0]
+    value = np.divide(sums.weight_score, sums.weight, out=np.full(sums.weight.shape, np.nan), where=sums.weight > 0)
+    low, high = chi_model_interval(sums, level)
+    return mean_interval(np.clip(value, 0.0, 1.0).T, low.T, high.T)
+
+
+def item_variance(sums: ItemSums) -> np.ndarray:
+    """Variance of the gap under permutation with items as units and benchmarks as blocks: shape (concepts,)."""
+    n = np.maximum(sums.items, 1)
+    weights = np.maximum(0.0, sums.squares - sums.weight**2 / n)
+    scores = np.maximum(0.0, sums.score[1] - sums.score[0] ** 2 / n)
+    variance = (weights * scores / np.maximum(n - 1, 1)).sum(axis=1)
+    weight = sums.weight.sum(axis=1)
+    return np.divide(variance, weight**2, out=np.zeros(len(weight)), where=weight > 0)

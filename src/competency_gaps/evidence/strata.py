@@ -1,0 +1,106 @@
+"""Strata: what items are compared at equal values of [ours].
+
+Within a stratum of a benchmark all clusters are alike in length (or whatever else is asked for), so that a gap between
+them is not the work of length. A number is cut at quantiles into strata of about ``LEAST`` clusters: with the fifths
+that are customary, a fifth of the slope remains inside each of them, and over thousands of items a steep slope is found
+again (``validation/planted.py`` measures it; a spline within each benchmark keeps the rate no better).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+LEAST = 15
+"""Clusters of a stratum, about: with fewer, the strata's own means use up what there is to see."""
+MOST = 40
+"""Strata of one benchmark, at most."""
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """A property of items besides the concepts. N items."""
+
+    name: str
+    """``length``, ``group``, ``answer_position``, ``options``, or a column's name."""
+    values: np.ndarray
+    """float64 of shape (N,): a number, or the number of a category; NaN = not known."""
+    categories: tuple[str, ...] | None = None
+    """Names of the categories; None: a number."""
+
+    def of_units(self, kept: np.ndarray, unit: np.ndarray, first: np.ndarray, size: np.ndarray) -> Covariate:
+        """Give the covariate of clusters: the mean of a number, the first item's category.
+
+        Parameters
+        ----------
+        kept : ndarray of int
+            Items that take part.
+        unit : ndarray of int of the shape of ``kept``
+            Unit of each.
+        first : ndarray of int of shape (units,)
+            A place in ``kept`` for each unit.
+        size : ndarray of int of shape (units,)
+            Items of each unit.
+        """
+        values = self.values[kept]
+        if self.categories is not None:
+            return Covariate(self.name, values[first], self.categories)
+        known = ~np.isnan(values)
+        count = np.bincount(unit, known, len(size))
+        total = np.bincount(unit, np.where(known, values, 0.0), len(size))
+        mean = np.divide(total, count, out=np.full(len(size), np.nan), where=count > 0)
+        return Covariate(self.name, mean)
+
+
+def cut(benchmark: np.ndarray, covariates: Sequence[Covariate]) -> np.ndarray:
+    """Give each unit its block: its stratum within its benchmark.
+
+    Categories come first; what is left is cut by the numbers, each into as many parts. Equal values stay together, and
+    units whose value is not known are a stratum of their own.
+
+    Parameters
+    ----------
+    benchmark : ndarray of int of shape (K,)
+        Numbers from 0.
+    covariates
+        Of the units.
+
+    Returns
+    -------
+    ndarray of int64 of shape (K,)
+        Numbers from 0, ascending with the benchmark.
+    """
+    cell = np.asarray(benchmark, np.int64)
+    for one in covariates:
+        if one.categories is not None:
+            cell = _split(cell, np.where(np.isnan(one.values), -1, one.values))
+    numbers = [one for one in covariates if one.categories is None]
+    if numbers:
+        size = np.bincount(cell)
+        parts = np.maximum(1, np.floor((size / LEAST) ** (1 / len(numbers)))).astype(int)
+        parts = np.minimum(parts, max(1, int(MOST ** (1 / len(numbers)))))
+        whole = cell
+        for one in numbers:
+            cell = _split(cell, _quantiles(one.values, cell, parts[whole]))
+    return cell
+
+
+def _split(cell: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Number the pairs of cell and value, in the order of the cells."""
+    _, found = np.unique(np.stack([cell.astype(np.float64), value]), axis=1, return_inverse=True)
+    return np.asarray(found, np.int64).ravel()
+
+
+def _quantiles(values: np.ndarray, cell: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Which quantile of its cell each value lies in; -1 = not known."""
+    out = np.full(len(values), -1.0)
+    order = np.argsort(cell, kind="stable")
+    for own in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
+        known = own[~np.isnan(values[own])]
+        if len(known):
+            count = int(parts[own[0]])
+            edges = np.quantile(values[known], np.arange(1, count) / count)
+            out[known] = np.searchsorted(np.unique(edges), values[known], side="left")
+    return out

@@ -1,0 +1,170 @@
+"""The units of evidence [ours]: clusters of items, each compared with others of its benchmark and stratum.
+
+Items that are no independent evidence (the same text, passage or shuffled sentence) form a cluster, and a cluster
+counts once: its outcome is the mean over its scored items, a concept's weight in it the sum of theirs. Repeats of one
+text are averaged first, as the epochs of an item are: they share one weight, or a text would count for more the oftener
+it was asked. A *block* is a stratum of a benchmark; under the null outcomes are exchangeable within a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import scipy.sparse as sp
+
+from competency_gaps.evidence.strata import Covariate, cut
+from competency_gaps.metrics.sums import CHUNK
+
+
+@dataclass(frozen=True)
+class ItemSample:
+    """The items that evidence is gathered from. N items, in any order."""
+
+    scores: np.ndarray
+    """float64 of shape (N,), in [0, 1]; NaN = unscored or excluded."""
+    benchmark: np.ndarray
+    """int64 of shape (N,): number of each item's benchmark."""
+    rows: Callable[[np.ndarray], sp.csr_array]
+    """Gives the CAS of the concepts asked for: csr_array of shape (asked, N)."""
+    concepts: int
+    """Number of concepts that can be asked for."""
+    cluster: np.ndarray | None = None
+    """int64 of shape (N,): items of one number are one cluster; None: every item is a cluster of its own."""
+    covariates: tuple[Covariate, ...] = field(default=())
+    """What the strata are cut by."""
+    repeats: np.ndarray | None = None
+    """bool of shape (N,): items whose cluster is one text, asked several times; None: none is."""
+
+
+def sample_of(
+    cas: sp.csr_array,
+    scores: np.ndarray,
+    benchmark: np.ndarray,
+    *,
+    cluster: np.ndarray | None = None,
+    covariates: Sequence[Covariate] = (),
+    repeats: np.ndarray | None = None,
+) -> ItemSample:
+    """Make the sample of plain arrays: CAS of shape (N, concepts); the rest as of :class:`ItemSample`."""
+
+    def rows(concepts: np.ndarray) -> sp.csr_array:
+        """Pick the concepts out of the rows, a chunk at a time: transposing the whole matrix would double it."""
+        place = np.full(cas.shape[1], -1, np.int32)
+        place[concepts] = np.arange(len(concepts))
+        found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        for start in range(0, cas.nnz, CHUNK):
+            part = slice(start, start + CHUNK)
+            at = place[cas.indices[part]]
+            kept = np.flatnonzero(at >= 0)
+            items = np.searchsorted(cas.indptr, start + kept, side="right") - 1
+            found.append((cas.data[part][kept], at[kept], items.astype(np.int32)))
+        if not found:
+            return sp.csr_array((len(concepts), cas.shape[0]))
+        data, concept, item = (np.concatenate(column) for column in zip(*found, strict=True))
+        return sp.csr_array((data, (concept, item)), shape=(len(concepts), cas.shape[0]))
+
+    return ItemSample(
+        np.asarray(scores, np.float64),
+        np.asarray(benchmark, np.int64),
+        rows,
+        int(cas.shape[1]),
+        None if cluster is None else np.asarray(cluster, np.int64),
+        tuple(covariates),
+        repeats,
+    )
+
+
+@dataclass(frozen=True)
+class Units:
+    """Clusters with their outcomes. N items, K units, B blocks."""
+
+    unit: np.ndarray
+    """int64 of shape (N,): each item's unit; -1 = the item takes no part."""
+    share: np.ndarray
+    """float64 of shape (N,): part of an item's CAS that counts: 1, or 1 / (scored repeats of its text)."""
+    outcome: np.ndarray
+    """float64 of shape (K,), in [0, 1]: mean score of the unit's scored items."""
+    benchmark: np.ndarray
+    """int64 of shape (K,): number of the unit's benchmark."""
+    block: np.ndarray
+    """int64 of shape (K,): number of the unit's block, from 0."""
+    block_benchmark: np.ndarray
+    """int64 of shape (B,): number of each block's benchmark."""
+    alone: bool
+    """Whether every unit is a single item."""
+
+    def rows(self, cas: sp.csr_array, *, whole: bool = False) -> sp.csr_array:
+        """Sum CAS over the items of each unit.
+
+        Parameters
+        ----------
+        cas : csr_array of shape (asked, N)
+        whole
+            Count every item in full, repeats too.
+
+        Returns
+        -------
+        csr_array of float64 of shape (asked, K)
+        """
+        kept = np.flatnonzero(self.unit >= 0)
+        part = np.ones(len(kept)) if whole else self.share[kept]
+        place = sp.csr_array((part, (kept, self.unit[kept])), shape=(len(self.unit), len(self.outcome)))
+        return sp.csr_array(cas @ place)
+
+
+def units_of(sample: ItemSample, benchmarks: np.ndarray | None = None, *, across: bool = True) -> Units:
+    """Form the units of a sample, and cut their strata.
+
+    A cluster with items in several benchmarks counts in the one that holds most of them: its outcome is its items' mean
+    distance from their benchmarks' means, added to that benchmark's mean.
+
+    Parameters
+    ----------
+    benchmarks : ndarray of int, optional
+        Numbers of the benchmarks that count; None: all.
+    across
+        Whether clusters reach across benchmarks; False cuts them at the benchmarks' borders, as needed where each
+        benchmark is judged by itself.
+    """
+    known = ~np.isnan(sample.scores)
+    if benchmarks is not None:
+        known &= np.isin(sample.benchmark, benchmarks)
+    kept = np.flatnonzero(known)
+    unit = np.full(len(known), -1, np.int64)
+    if not len(kept):
+        nothing = np.zeros(0, np.int64)
+        return Units(unit, np.zeros(len(unit)), np.zeros(0), nothing, nothing, nothing, alone=True)
+    scores, benchmark = sample.scores[kept], sample.benchmark[kept]
+    cluster = kept if sample.cluster is None else sample.cluster[kept]
+    if not across:
+        _, cluster = np.unique(np.stack([benchmark, cluster]), axis=1, return_inverse=True)
+    _, first, own = np.unique(cluster, return_index=True, return_inverse=True)
+    size = np.bincount(own)
+    unit[kept] = own
+    numbers, place = np.unique(benchmark, return_inverse=True)
+    home = first_of_most(own, place, len(numbers))
+    level = np.bincount(place, scores) / np.bincount(place)
+    crossing = np.bincount(own, place != home[own]) > 0
+    outcome = np.bincount(own, scores) / size
+    if crossing.any():
+        moved = level[home] + np.bincount(own, scores - level[place]) / size
+        outcome = np.where(crossing, np.clip(moved, 0.0, 1.0), outcome)
+    covariates = [one.of_units(kept, own, first, size) for one in sample.covariates]
+    block = cut(home, covariates)
+    block_benchmark = np.zeros(int(block.max()) + 1, np.int64)
+    block_benchmark[block] = numbers[home]
+    share = np.ones(len(known))
+    if sample.repeats is not None:
+        share[kept] = np.where(sample.repeats[kept], 1 / size[own], 1.0)
+    return Units(unit, share, outcome, numbers[home], block, block_benchmark, alone=bool((size == 1).all()))
+
+
+def first_of_most(own: np.ndarray, place: np.ndarray, places: int) -> np.ndarray:
+    """Give the place that holds most items of each unit; where two hold as many, the first."""
+    pair, count = np.unique(own * places + place, return_counts=True)
+    order = np.lexsort((pair, -count))
+    units = pair[order] // places
+    _, first = np.unique(units, return_index=True)
+    return np.asarray(pair[order][first] % places, np.int64)

@@ -1,0 +1,81 @@
+"""What is known of a run's items besides their concepts: what they are stratified by, and which repeat a text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.benchmarks.item import Item
+from competency_gaps.errors import UserError, nearest
+from competency_gaps.evidence import Covariate
+
+BUILT_IN = ("length", "group", "answer_position", "options")
+"""Covariates that every run has: tokens of the span, the item's group, the right option's place, number of options."""
+
+
+def check_strata(names: Sequence[str], items: Iterable[Item]) -> None:
+    """Raise UserError if a name of ``evidence.strata`` is no covariate of any item."""
+    wanted = [name for name in names if name not in BUILT_IN]
+    if not wanted:
+        return
+    known = {name for item in items for name in item.covariates}
+    for name in wanted:
+        if name not in known:
+            own = ", ".join(sorted(known)) or "none"
+            raise UserError(
+                f"evidence.strata: {name!r} is no covariate of the items. Expected {', '.join(BUILT_IN)}, or one that "
+                f"the sources' fields name (these: {own}).{nearest(name, [*BUILT_IN, *known])}"
+            )
+
+
+def item_covariates(items: pl.DataFrame, names: Sequence[str] | None = None) -> tuple[Covariate, ...]:
+    """Read covariates from the table of items.
+
+    Parameters
+    ----------
+    items
+        ``items.parquet``.
+    names
+        Which; None: all that differ between items.
+
+    Returns
+    -------
+    tuple of Covariate
+        A column that holds a text anywhere is of categories; others are numbers.
+    """
+    if names is not None:
+        return tuple(_covariate(items, name) for name in names)
+    further = sorted({name for text in items["covariates"].drop_nulls().unique() for name in json.loads(text)})
+    every = (_covariate(items, name) for name in (*BUILT_IN, *further))
+    return tuple(one for one in every if len(np.unique(one.values[~np.isnan(one.values)])) > 1)
+
+
+def repeats(items: pl.DataFrame) -> np.ndarray:
+    """Say which items repeat one text: bool of shape (items,). Clusters that a source gave hold several texts."""
+    given = (pl.col("cluster_kind") == "given").fill_null(False).any().over("cluster")
+    return items.select((pl.col("cluster_kind").is_not_null() & ~given).alias("repeats"))["repeats"].to_numpy()
+
+
+def _covariate(items: pl.DataFrame, name: str) -> Covariate:
+    if name == "length":
+        return Covariate(name, items["n_span_tokens"].cast(pl.Float64).to_numpy())
+    if name == "group":
+        return _categories(name, items["group"].to_list())
+    if name == "answer_position":
+        return _categories(name, [None if at is None else f"option {at + 1}" for at in items["answer_index"]])
+    if name == "options":
+        return _categories(name, [None if one is None else f"{one} options" for one in items["choices"].list.len()])
+    values = [None if text is None else json.loads(text).get(name) for text in items["covariates"]]
+    if any(isinstance(value, str) for value in values):
+        return _categories(name, [None if value is None else str(value) for value in values])
+    return Covariate(name, np.array([np.nan if value is None else float(value) for value in values]))
+
+
+def _categories(name: str, values: Sequence[Any]) -> Covariate:
+    categories = tuple(sorted({value for value in values if value is not None}))
+    number = {value: float(i) for i, value in enumerate(categories)}
+    return Covariate(name, np.array([number.get(value, np.nan) for value in values], np.float64), categories)

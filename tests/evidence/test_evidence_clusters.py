@@ -1,0 +1,171 @@
+"""Clusters and strata: what repeats counts once, and what length explains is no gap."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from competency_gaps.config import EvidenceConfig
+from competency_gaps.evidence import (
+    Covariate,
+    evidence_by_benchmark,
+    permutation_tails,
+    sample_of,
+    suite_evidence,
+    units_of,
+)
+from competency_gaps.evidence.measure import _sums
+
+FIELDS = ("n_eff", "low", "high", "gap", "gap_low", "gap_high", "plain_gap", "p_value", "q_value", "detectable")
+
+
+def drawn(seed, items=300, width=12):
+    rng = np.random.default_rng(seed)
+    benchmark = np.repeat([0, 1], items // 2)
+    cas = rng.lognormal(0, 0.7, (items, width)) * (rng.random((items, width)) < 0.4)
+    scores = (rng.random(items) < np.array([0.8, 0.4])[benchmark]).astype(float)
+    return rng, cas, scores, benchmark
+
+
+def test_repeating_every_item_changes_nothing_but_the_design_effect():
+    rng, cas, scores, benchmark = drawn(0)
+    times = np.repeat(np.arange(300), 3)
+    length = rng.integers(5, 50, 300).astype(float)
+    one = suite_evidence(sp.csr_array(cas), scores, benchmark, covariates=[Covariate("length", length)])
+    other = suite_evidence(
+        sp.csr_array(cas[times]),
+        scores[times],
+        benchmark[times],
+        cluster=times,
+        repeats=np.ones(900, bool),
+        covariates=[Covariate("length", length[times])],
+    )
+    for field in FIELDS:
+        assert getattr(one, field) == pytest.approx(getattr(other, field), rel=1e-9, abs=1e-9, nan_ok=True), field
+    assert one.design_effect == pytest.approx(np.ones(12))
+    assert other.design_effect == pytest.approx(np.full(12, 3), 0.02)
+
+
+def test_equal_prompts_under_other_ids_and_in_other_benchmarks_are_one_unit():
+    cas = drawn(1, items=8)[1]
+    sample = sample_of(
+        sp.csr_array(cas),
+        np.array([1, 0, 1, 0, 1, np.nan, 0, 1.0]),
+        np.array([0, 0, 0, 0, 1, 1, 1, 1]),
+        cluster=np.array([5, 5, 7, 8, 7, 7, 9, 9]),
+        repeats=np.ones(8, bool),
+    )
+    units = units_of(sample)
+    assert units.unit.tolist() == [0, 0, 1, 2, 1, -1, 3, 3]
+    # Cluster 7 has one scored item in each benchmark (means 0.5 and 2/3), so it counts in the first.
+    assert units.benchmark.tolist() == [0, 0, 0, 1]
+    assert units.outcome == pytest.approx([0.5, 0.5 + ((1 - 0.5) + (1 - 2 / 3)) / 2, 0, 0.5])
+    assert units.share == pytest.approx([1 / 2, 1 / 2, 1 / 2, 1, 1 / 2, 1, 1 / 2, 1 / 2])
+    within = units_of(sample, across=False)
+    assert within.benchmark.tolist() == [0, 0, 0, 1, 1] and within.outcome == pytest.approx([0.5, 1, 0, 1, 0.5])
+    suite, single = evidence_by_benchmark(sample, EvidenceConfig(min_n_eff=2))
+    assert set(single) == {0, 1} and suite.n_eff.max() <= 4 and single[1].n_eff.max() <= 2 + 1e-9
+
+
+def test_a_suite_that_is_one_prompt_repeated_is_insufficient():
+    rng = np.random.default_rng(2)
+    row = rng.lognormal(size=(1, 20)) * (rng.random((1, 20)) < 0.7)
+    scores = (rng.random(200) < 0.5).astype(float)
+    found = suite_evidence(
+        sp.csr_array(np.repeat(row, 200, axis=0)), scores, np.repeat([0, 1], 100), cluster=np.zeros(200, int),
+        repeats=np.ones(200, bool),
+    )  # fmt: skip
+    assert set(found.status[row[0] > 0]) == {"insufficient"} and set(found.status[row[0] == 0]) == {"untested"}
+    assert found.n_eff[row[0] > 0] == pytest.approx(1.0)
+
+
+def test_strata_and_clusters_against_every_permutation():
+    """Clusters are permuted whole, within benchmark and stratum: all 6 x 2 x 6 orders, by enumeration."""
+    rng = np.random.default_rng(3)
+    cluster = np.array([0, 0, 1, 2, 3, 3, 4, 5, 6, 7, 7])
+    benchmark = np.array([0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1])
+    long = np.array([0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0])
+    scores = np.array([1, 1, 0, 1, 0, 1, 1, 0.2, 0.7, 1, 0])
+    cas = rng.lognormal(size=(11, 4))
+    kind = Covariate("kind", long.astype(float), ("short", "long"))
+    sample = sample_of(sp.csr_array(cas), scores, benchmark, cluster=cluster, covariates=[kind])
+    units = units_of(sample)
+    sums = _sums(units, sample.rows(np.arange(4)))
+    blocks = [[0, 1, 2], [3, 4], [5, 6, 7]]
+    outcome = np.array([scores[cluster == k].mean() for k in range(8)])
+    weight = np.stack([cas[cluster == k].sum(axis=0) for k in range(8)])
+    assert units.block.tolist() == [0, 0, 0, 1, 1, 2, 2, 2] and units.outcome == pytest.approx(outcome)
+    every = []
+    for orders in itertools.product(*(itertools.permutations(block) for block in blocks)):
+        shuffled = outcome[list(itertools.chain(*orders))]
+        every.append(sum(weight[b].T @ (shuffled[b] - outcome[b].mean()) for b in blocks))
+    deviation = np.std(every, axis=0)
+    assert len(every) == 72 and permutation_tails(sums).deviation == pytest.approx(deviation)
+    found = suite_evidence(sp.csr_array(cas), scores, benchmark, cluster=cluster, covariates=[kind])
+    t = sum(weight[b].T @ (outcome[b] - outcome[b].mean()) for b in blocks)
+    assert found.gap == pytest.approx(t / weight.sum(axis=0))
+    assert found.n_eff == pytest.approx(weight.sum(axis=0) ** 2 / (weight**2).sum(axis=0))
+    mean = np.array([scores[benchmark == b].mean() for b in (0, 1)])
+    assert found.plain_gap == pytest.approx(cas.T @ (scores - mean[benchmark]) / cas.sum(axis=0))
+
+
+def test_what_falls_with_length_vanishes_at_equal_length_and_a_true_weakness_stays():
+    rng = np.random.default_rng(4)
+    length = rng.integers(5, 120, 1500).astype(float)
+    cas = rng.lognormal(0, 0.5, (1500, 20)) * (rng.random((1500, 20)) < 0.25)
+    cas[:, 0] = length * (rng.random(1500) < 0.5)  # goes with length, and with nothing else
+    weak = cas[:, 1] > 0
+    scores = (rng.random(1500) < (0.95 - 0.007 * length) * np.where(weak, 0.5, 1)).astype(float)
+    arrays = sp.csr_array(cas), scores, np.repeat([0, 1, 2], 500)
+    bare = suite_evidence(*arrays)
+    assert bare.status[0] == "weak" and bare.status[1] == "weak" and not bare.vanishes.any()
+    net = suite_evidence(*arrays, covariates=[Covariate("length", length)])
+    assert net.status[0] == "typical" and net.vanishes[0] and abs(net.gap[0]) < 0.3 * abs(net.plain_gap[0])
+    assert net.status[1] == "weak" and not net.vanishes[1] and net.plain_gap[1] == pytest.approx(bare.gap[1])
+
+
+def test_a_gap_is_negligible_unless_its_interval_lies_beyond_the_least_one():
+    rng = np.random.default_rng(5)
+    cas = (rng.random((60_000, 3)) < 0.5).astype(float)
+    scores = (rng.random(60_000) < 0.5 - 0.02 * cas[:, 0] - 0.1 * cas[:, 1]).astype(float)
+    found = suite_evidence(sp.csr_array(cas), scores, np.zeros(60_000))
+    assert found.status.tolist() == ["negligible", "weak", "typical"]
+    assert -0.02 < found.gap[0] < 0 and found.p_value[0] < 1e-3 and found.q_value[0] == 1
+    assert suite_evidence(
+        sp.csr_array(cas), scores, np.zeros(60_000), config=EvidenceConfig(min_gap=0)
+    ).status.tolist() == ["weak", "weak", "typical"]
+
+
+def test_detectable_gaps_are_found_four_times_of_five():
+    def found(seed, gap):
+        rng = np.random.default_rng(seed)
+        cas = (rng.random((900, 40)) < 0.2).astype(float)
+        chance = 0.6 - gap * (cas[:, 0] - 0.2)
+        return suite_evidence(sp.csr_array(cas), (rng.random(900) < chance).astype(float), np.zeros(900))
+
+    # The mean holds a fifth of the concept's items, so they fall 0.8 of the difference below it.
+    gap = found(1000, 0.0).detectable[0] / 0.8
+    hits = [found(seed, gap).status[0] == "weak" for seed in range(150)]
+    assert abs(np.mean(hits) - 0.8) < 0.1
+
+
+@pytest.mark.parametrize("level", [0.1, 0.5])
+def test_coverage_with_clusters(level):
+    """Items of a cluster share their luck: intervals must hold the truth 93 to 97 times of 100 all the same."""
+    hits, runs = np.zeros(2), 400
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        size = rng.integers(1, 9, 150)
+        cluster = np.repeat(np.arange(150), size)
+        on = rng.random(150) < 0.5
+        luck = (rng.random(150) < level + 0.2 * on).astype(float)
+        scores = np.where(rng.random(len(cluster)) < 0.85, luck[cluster], rng.random(len(cluster)) < level)
+        cas = np.where(on[cluster], rng.lognormal(0, 0.3, len(cluster)), 0.0)
+        found = suite_evidence(sp.csr_array(cas[:, None]), scores, np.zeros(len(cluster)), cluster=cluster)
+        truth = np.array([0.85 * (level + 0.2) + 0.15 * level, 0.5 * 0.85 * 0.2])
+        hits += [found.low[0] <= truth[0] <= found.high[0], found.gap_low[0] <= truth[1] <= found.gap_high[0]]
+    error = 2.5 * np.sqrt(0.05 * 0.95 / runs)
+    assert (hits / runs >= 0.93 - error).all() and (hits / runs <= 0.97 + error).all(), hits / runs

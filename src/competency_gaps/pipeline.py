@@ -29,6 +29,7 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prepare import PreparedItem, prepare
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
+from competency_gaps.runs.covariates import check_strata
 from competency_gaps.runs.estimate import estimate_reading
 from competency_gaps.runs.gate import pass_gate
 from competency_gaps.runs.harness_files import write_harness_files
@@ -176,6 +177,7 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
         noted(b, lm, one.system_prompt or config.model.system_prompt) for b, one in zip(suite, choices, strict=True)
     ]
     suite = [_said(benchmark, lm, config, progress) for benchmark in suite]
+    check_strata(config.evidence.strata, [item for benchmark in suite for item in benchmark.items])
     repeats = find_clusters(suite, config.near_repeats)
     for line in repeats.lines():
         progress.say(line)

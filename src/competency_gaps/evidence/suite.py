@@ -266,8 +266,8 @@ def _status(
 def _detectable(m: Measures, real: np.ndarray, tested: np.ndarray, config: EvidenceConfig) -> np.ndarray:
     """Give the gap that passes with a chance of ``POWER``: ``(z of the threshold + z of the power) deviation / sum w``.
 
-    The threshold in force is that of Benjamini and Hochberg: ``q k / tested`` where k concepts are real, with k at least
-    1. An interval beyond ``min_gap`` is asked for as well.
+    The threshold in force is that of Benjamini and Hochberg: ``q k / tested`` where k concepts are real, with k at
+    least 1. An interval beyond ``min_gap`` is asked for as well.
     """
     if not tested.any():
         return np.full(len(m.gap), np.nan)

@@ -24,9 +24,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig, MetricsConfig
-from competency_gaps.evidence import evidence, sample_of
+from competency_gaps.evidence import Covariate, evidence, sample_of
 from competency_gaps.metrics.suite import suite_metrics
-from competency_gaps.metrics.sums import sums_by_benchmark
 from competency_gaps.robustness.data import Part, RunData
 from competency_gaps.robustness.subsample import subsample
 
@@ -73,16 +72,25 @@ def measure(folder: Path, width: int, *, peer: bool) -> dict[str, Any]:
     rng = np.random.default_rng(1)
     benchmark = np.repeat(np.arange(BENCHMARKS), items // BENCHMARKS)
     scores = (rng.random(len(benchmark)) < LEVELS[benchmark]).astype(float)
+    # A twentieth of the items repeat another one, and lengths make strata, as in a real suite.
+    cluster = np.arange(items)
+    cluster[1:][rng.random(items - 1) < 0.05] -= 1
+    repeats = np.bincount(cluster)[cluster] > 1
+    length = Covariate("length", rng.integers(10, 400, items).astype(float))
     made = peak_memory()
     start = time.perf_counter()
     suite_metrics(cas, scores, benchmark)
-    sums = sums_by_benchmark(cas, scores, benchmark)
-    found = evidence(sums, EvidenceConfig(), sample=sample_of(cas, scores, benchmark))
+    sample = sample_of(cas, scores, benchmark, cluster=cluster, covariates=[length], repeats=repeats)
+    found = evidence(sample, EvidenceConfig())
     seconds = time.perf_counter() - start
     after = peak_memory()
     bounds = np.arange(0, len(benchmark) + 1, items // BENCHMARKS)
-    parts = [Part(str(b), cas[bounds[b] : bounds[b + 1]], scores[bounds[b] : bounds[b + 1]]) for b in range(BENCHMARKS)]
-    alive = np.asarray(sums["0"].support >= 0)
+    parts = []
+    for b in range(BENCHMARKS):
+        own = slice(int(bounds[b]), int(bounds[b + 1]))
+        lengths = (Covariate("length", length.values[own]),)
+        parts.append(Part(str(b), cas[own], scores[own], cluster[own], repeats[own], lengths))
+    alive = np.ones(width, bool)
     tested = ~np.isnan(found.q_value)
     ids = tuple((str(b), str(i)) for i, b in enumerate(benchmark.tolist()))
     data = RunData(tuple(parts), ids, alive, alive, tested, np.ones(width), EvidenceConfig(), MetricsConfig())

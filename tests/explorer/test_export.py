@@ -97,8 +97,8 @@ def test_tables_and_details_are_the_runs(opened, exported):
         both = pl.DataFrame({"shown": shown, "known": known}).drop_nulls().filter(pl.col("known").is_finite())
         assert ((both["shown"] - both["known"]).abs() <= 1.01 * 10.0 ** (1 - DIGITS) * both["known"].abs()).all()
     items = json.loads(read_part(exported.folder, f"{key}/item/1.json"))
-    assert [item["item"] for item in items] == list(range(ITEMS, run.items.height))
-    assert [item["text"] for item in items] == run.items["text"][ITEMS:].to_list()
+    assert [item["item"] for item in items] == list(range(ITEMS, 2 * ITEMS))
+    assert [item["text"] for item in items] == run.items["text"][ITEMS : 2 * ITEMS].to_list()
     longest = run.items["text"].str.len_chars().arg_max()
     detail = json.loads(read_part(exported.folder, f"{key}/item/{longest // ITEMS}.json"))[longest % ITEMS]
     assert len(detail["text"]) == EXPORTED.text and detail["cut"]["after"] > 900_000
@@ -165,7 +165,9 @@ def test_redacted_items_have_numbers_for_names(opened, tmp_path):
     expected = [str(place) for size in SIZES for place in range(size)]
     assert table["item_id"].to_list() == expected
     details = json.loads(read_part(done.folder, f"{one.key}/item/1.json"))
-    assert [(item["item_id"], item["group"]) for item in details] == [(place, None) for place in expected[ITEMS:]]
+    assert [(item["item_id"], item["group"]) for item in details] == [
+        (place, None) for place in expected[ITEMS : 2 * ITEMS]
+    ]
 
 
 def test_how_many_texts_are_cut_is_said(opened, exported):

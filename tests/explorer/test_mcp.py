@@ -74,7 +74,7 @@ def test_bad_questions_are_errors_that_say_what_was_expected(hostile: Made):
         ("concept", {}, "Field required"),
         ("top_concepts", {"status": "\u202efeeble"}, "'weak', 'strong'"),
         ("find_items", {"benchmark": "summs"}, "Did you mean 'sums'?"),
-        ("no_such_tool", {}, "expected one of overview"),
+        ("no_such_tool", {}, "expected one of findings, finding, overview"),
         ("overview", {"run": "run"}, "Extra inputs"),
     ]
 
@@ -128,9 +128,9 @@ def test_run_cards_are_resources(hostile: Made):
         return listed, texts, faults
 
     listed, texts, faults = talk([hostile.run], conversation)
-    assert [one.uri for one in listed] == ["cgaps://run/run_card", "cgaps://run/overview"]
-    assert json.loads(texts[0])["command"] == open_run(hostile.run).manifest["command"]
-    assert json.loads(texts[1])["findings"]
+    assert [one.uri for one in listed] == [f"cgaps://run/{name}" for name in ("findings", "overview", "run_card")]
+    assert json.loads(texts[2])["command"] == open_run(hostile.run).manifest["command"]
+    assert json.loads(texts[0])["findings"] and json.loads(texts[1])["findings"]
     assert all("no resource" in fault for fault in faults)
 
 

@@ -223,7 +223,8 @@ def test_columns_that_are_described_are_in_the_tables(parts):
         assert set(wanted) <= set(table.columns)
         assert spec["per_benchmark"] == (spec["key"] in within.columns)
         numeric = table[spec["key"]].dtype.is_numeric()
-        assert numeric == (spec["kind"] not in ("text", "word")), spec
+        assert numeric == (spec["kind"] not in ("text", "word", "flag")), spec
+        assert (table[spec["key"]].dtype == pl.Boolean) == (spec["kind"] == "flag"), spec
         assert not spec["per_benchmark"] or set(wanted) <= set(within.columns)
 
 

@@ -110,6 +110,7 @@ def test_every_query_can_be_asked(hostile, old, name):
         "find_items": [{}, {"concept": 1}, {"text": "Roman"}, {"group": "even"}],
         "item": [{"item": 0}],
         "theme": [{"theme": 0}],
+        "finding": [{"finding": 0}],
         "correlation": [{"first": NAMES[0], "second": NAMES[1]}],
     }
     for arguments in wanted.get(name, [{}]):

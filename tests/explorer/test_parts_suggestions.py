@@ -15,9 +15,8 @@ from competency_gaps.cli.app import app
 from competency_gaps.dictionary.of_run import dictionary_of
 from competency_gaps.dictionary.open import open_dictionary
 from competency_gaps.explorer.parts import Parts
-from competency_gaps.explorer.parts import lacking as lacking_module
-from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.files import write_json
+from competency_gaps.findings.table import table_of
 from competency_gaps.runs.open import open_run
 
 
@@ -54,21 +53,46 @@ def changed(hostile, tmp_path):
 
 
 def test_every_command_is_taken_by_the_command_line(hostile, changed):
-    folder = changed("theme_results", performance_status=pl.lit("weak"))
-    weight = pl.when((pl.col("level") == "subtheme") & (pl.col("id") == 1)).then(50.0).otherwise(pl.col("chi_bench"))
-    changed("theme_benchmarks", chi_bench=weight)
-    silent = pl.col("concept").is_in([8, 9]) & (pl.col("benchmark") == NAMES[1])
-    changed("concept_benchmarks", chi_bench=pl.when(silent).then(0.0).otherwise("chi_bench"))
-    changed("concepts", label_kind=pl.lit("automatic"))
+    folder = changed("concepts", label_kind=pl.lit("automatic"))
     found = suggested(folder, dictionary=dictionary_of(open_run(folder), hostile.dictionary))
-    assert set(found) == {"missing", "weak", "redundant", "robustness", "label", "unmeasured"}
+    assert set(found) == {"missing", "weak", "redundant", "robustness", "label"}
     names = set()
     for one in (one for kind in found.values() for one in kind if one["command"]):
         name, options = parsed(one["command"])
         assert str(options["run"]).endswith("a run") or options["run"] == [folder] or "run" not in options
         names.add(name)
-    assert names == {"robustness", "concept", "scope", "show", "exemplars"}
-    assert "cgaps scope" in lack_of(hostile.run)["sentence"]
+    assert names == {"robustness", "concept", "scope", "exemplars"}
+
+
+def test_what_matters_most_comes_first(hostile, changed):
+    folder = changed("findings", holds=pl.col("holds"))
+    # Six weak findings: the fourth is worth most of those that do not fail on unseen items, the first fails.
+    table = pl.read_parquet(folder / "findings.parquet")
+    worth = [9.0, 1.0, 2.0, 8.0, 3.0, 4.0]
+    rows = [
+        {**table.row(0, named=True), "gap": -0.1, "n_eff": 10 * value, "holds": None if i else False}
+        for i, value in enumerate(worth)
+    ]
+    table_of(rows).write_parquet(folder / "findings.parquet")
+    told = json.loads(Parts(open_run(folder), key="k").read("run.json"))["suggestions"]
+    assert [one["kind"] for one in told[:5]] == ["robustness", *["weak"] * 4]
+    assert [one["value"] for one in told[1:5]] == pytest.approx([8.0, 4.0, 3.0, 2.0])
+    # By number of the table, which has them in the order of their worth.
+    assert [one["finding"] for one in told[1:5]] == [1, 2, 3, 4]
+
+
+def test_a_weak_finding_is_tested_through_its_concepts(hostile):
+    run = open_run(hostile.run)
+    (one,) = suggested(hostile.run)["weak"]
+    row = run.findings.row(0, named=True)
+    assert one["finding"] == 0 and one["concepts"] == row["concepts"] and row["sentence"] in one["reason"]
+    assert parsed(one["command"])[1]["concept"] == ",".join(map(str, row["concepts"]))
+
+
+def test_nothing_is_suggested_because_a_theme_or_the_system_prompt_is_named(hostile):
+    told = json.dumps(suggested(hostile.run))
+    themes = open_run(hostile.run).theme_results["name"].drop_nulls().to_list()
+    assert themes and not [name for name in themes if f"“{name}”" in told]
 
 
 def test_robustness_is_suggested_until_it_was_run(hostile, changed):
@@ -114,16 +138,6 @@ def test_without_tested_concepts_nothing_is_said_of_robustness(changed):
     assert "robustness" not in suggested(folder)
 
 
-def test_what_nothing_exercises_is_listed_by_theme(hostile):
-    found = suggested(hostile.run)["unmeasured"]
-    table = open_run(hostile.run).concepts
-    absent = table.filter(pl.col("ranked") & (pl.col("support") == 0))["concept"].to_list()
-    assert sorted(concept for one in found for concept in one["concepts"]) == sorted(absent)
-    assert all(concept // 24 == one["theme"] for one in found for concept in one["concepts"])
-    assert found[0]["theme"] == 3 and len(found[0]["concepts"]) == 4
-    assert "4 of 20 (20%)" in found[0]["reason"]
-
-
 def test_what_others_cover_is_redundant(hostile):
     run = open_run(hostile.run)
     ranked = set(run.concepts.filter("ranked")["concept"])
@@ -164,7 +178,7 @@ def test_a_dictionary_with_exemplars_can_have_them_explained(hostile, tmp_path):
 
 
 def test_generated_benchmarks_give_new_items(changed):
-    folder = changed("theme_results", performance_status=pl.lit("weak"))
+    folder = changed("items")
     path = folder / "manifest.json"
     content = json.loads(path.read_text())
     for one in content["settings"]["benchmarks"]:
@@ -176,102 +190,6 @@ def test_generated_benchmarks_give_new_items(changed):
         name, options = parsed(one["command"])
         assert name == "concept" and options["source"] == "reasoning-gym" and options["export"] is None
         assert options["concept"] == ",".join(str(concept) for concept in one["concepts"][:5])
-
-
-def test_weak_themes_come_as_the_overview_names_them(changed):
-    number = pl.col("id").cast(pl.Float64)
-    theme = pl.col("level") == "theme"
-    folder = changed(
-        "theme_results",
-        # Themes 0, 2 and 3 are weak, 2 most of all; so are all subthemes.
-        performance_status=pl.when(theme & (pl.col("id") == 1)).then(pl.lit("typical")).otherwise(pl.lit("weak")),
-        q_value=pl.lit(0.01),
-        gap=pl.when(theme & (pl.col("id") == 2)).then(-0.4).otherwise(-0.1 - 0.01 * number),
-        gap_low=-0.5 - 0.01 * number,
-        gap_high=pl.lit(-0.05),
-    )
-    found = suggested(folder)["weak"]
-    info = json.loads(Parts(open_run(folder), key="k").read("run.json"))
-    (finding,) = [one["sentence"] for one in info["findings"] if "tested themes are weak" in one["sentence"]]
-    names = [one["title"].split("“")[1].split("”")[0] for one in found]
-    themes = {row["id"]: row["name"] for row in open_run(folder).theme_results.filter(theme).iter_rows(named=True)}
-    assert names[:3] == [themes[2], themes[3], themes[0]]
-    assert [f"“{name}”" in finding for name in names] == [True, True, False, False]
-    # Of theme 1, which is not weak, the subtheme whose interval ends lowest: 3 to 5 are its own.
-    assert names[3:] == ["part 5"] and [one["theme"] for one in found] == [2, 3, 0, 1]
-    assert "Its weakest subtheme is “part 8”" in found[0]["reason"]
-
-
-def test_only_weak_concepts_are_probed_leaders_first(changed):
-    weak = {30: -0.5, 31: -0.2, 34: -0.3, 35: -0.4, 60: -0.6}
-    own = pl.col("concept")
-    folder = changed(
-        "concepts",
-        performance_status=pl.when(own.is_in(list(weak))).then(pl.lit("weak")).otherwise(pl.lit("typical")),
-        gap=pl.when(own.is_in(list(weak))).then(own.replace_strict(weak, default=None)).otherwise(-0.01),
-        leader=pl.when(own.is_in([31, 60])).then(own).when(own.is_in([30, 34, 35])).then(60).cast(pl.Int32),
-        q_value=pl.lit(0.01),
-        ranked=pl.lit(True),
-    )
-    changed("theme_results", performance_status=pl.when(pl.col("level") == "theme").then(pl.lit("weak")))
-    found = {one["theme"]: one for one in suggested(folder)["weak"]}
-    # Concepts 24 to 47 are of theme 1, 48 to 71 of theme 2; none of theme 0 is weak.
-    assert found[1]["concepts"] == [31, 30, 35, 34] and found[2]["concepts"] == [60]
-    assert parsed(found[1]["command"])[1]["concept"] == "31,30,35,34"
-    assert "4 of its" in found[1]["reason"] and "probes them." in found[1]["reason"]
-    assert "1 of its" in found[2]["reason"] and "is weak by itself; the command probes it." in found[2]["reason"]
-    name, options = parsed(found[0]["command"])
-    assert (name, options["theme"]) == ("show", 0) and found[0]["title"].startswith("Look into")
-    assert "None of its" in found[0]["reason"] and "taken together" in found[0]["reason"]
-
-
-def test_what_is_nearly_weak_is_not_called_so(changed):
-    folder = changed(
-        "theme_results",
-        performance_status=pl.lit("typical"),
-        q_value=pl.when((pl.col("level") == "subtheme") & (pl.col("id") == 10)).then(0.15).otherwise(0.5),
-        gap=pl.lit(-0.1),
-    )
-    (one,) = suggested(folder)["weak"]
-    assert one["theme"] == 3 and "may be weak, but the evidence falls short" in one["reason"]
-    assert "taken together" not in one["reason"] and parsed(one["command"])[0] == "show"
-
-
-def lack_of(folder) -> dict:
-    """The finding about what benchmarks lack of their own subject."""
-    info = json.loads(Parts(open_run(folder), key="k").read("run.json"))
-    (one,) = [one for one in info["findings"] if "own subject" in one["sentence"]]
-    return one
-
-
-def test_a_benchmark_of_no_weight_has_no_subject(changed):
-    # Its themes weigh 0 (0 of 0 is no share), though some of its concepts are covered.
-    none = pl.col("benchmark") == NAMES[0]
-    folder = changed("theme_benchmarks", chi_bench=pl.when(none).then(0.0).otherwise("chi_bench"))
-    silent = none & pl.col("concept").is_in(range(8, 16))
-    changed("concept_benchmarks", chi_bench=pl.when(silent).then(0.0).otherwise("chi_bench"))
-    context = Parts(open_run(folder), key="k").context
-    assert Suite(context).covered[0].any() and not lacking_module._focus(context, 0)
-    assert not [one for one in suggested(folder).get("missing", []) if one["benchmark"] == 0]
-
-
-def test_missing_concepts_of_what_a_benchmark_weighs(hostile, changed):
-    weight = pl.when((pl.col("level") == "subtheme") & (pl.col("id") == 1)).then(50.0).otherwise(pl.col("chi_bench"))
-    changed(
-        "theme_benchmarks",
-        chi_bench=pl.when(pl.col("benchmark") == NAMES[0]).then(weight).otherwise("chi_bench"),
-    )
-    silent = pl.col("concept").is_in([8, 9, 40]) & (pl.col("benchmark") == NAMES[0])
-    folder = changed("concept_benchmarks", chi_bench=pl.when(silent).then(0.0).otherwise("chi_bench"))
-    (one,) = [one for one in suggested(folder)["missing"] if one["benchmark"] == 0]
-    # Subtheme 1 holds the concepts 8 to 15; concept 40 is of a subtheme that the benchmark does not weigh.
-    own = open_run(folder).concept_benchmarks.filter((pl.col("benchmark") == NAMES[0]) & (pl.col("chi_bench") == 0))
-    assert {8, 9} <= set(one["concepts"]) == set(own["concept"]) & set(range(8, 16))
-    assert one["theme"] == 0 and "“part 1”" in one["reason"] and "by themes alone" in one["reason"]
-    assert parsed(one["command"])[1]["benchmark"] == NAMES[0], "the configuration states its scope"
-    told = lack_of(folder)
-    assert told["number"] == str(len(one["concepts"])) and f"lacking in {NAMES[0]}" in told["sentence"]
-    assert "by themes alone" in told["sentence"] and told["link"] == "suggestions?face=benchmark&bench=0"
 
 
 def test_findings_of_a_scope_come_first(changed):
@@ -286,16 +204,16 @@ def test_findings_of_a_scope_come_first(changed):
     counts = {name: {"count": count} for name, count in (("covered", 5), ("under", 1), ("missing", 2))}
     held = {"benchmark": NAMES[1], "clauses": ["what it 'tests'"], "alpha": 0.01, "bound": 0.6, **counts, "rows": rows}
     write_json(folder / "scopes" / "x.json", held)
-    first = suggested(folder)["missing"][0]
+    first, *rest = suggested(folder)["missing"]
+    first_title = "Look up what benchmarks lack of their stated scope"
+    assert [one["title"] for one in rest] == [first_title], "the first benchmark states one that nobody looked up"
     assert first["benchmark"] == 1 and first["concepts"] == [31, 30]
     name, options = parsed(first["command"])
     assert name == "scope" and options["describe"] == ["what it 'tests'"] and options["benchmark"] == NAMES[1]
-    told = lack_of(folder)
-    assert told["number"] == "2" and f"lacking in {NAMES[1]}" in told["sentence"]
-    assert "by labels" in told["sentence"] and told["link"] == "suggestions?face=benchmark&bench=1"
+    told = json.loads(Parts(open_run(folder), key="k").read("run.json"))["answer"]["scope"]
+    assert told[0]["benchmark"] == NAMES[1] and told[0]["numbers"]["missing"] == 1
     write_json(folder / "scopes" / "x.json", {**held, "rows": rows[2:]})
-    told = lack_of(folder)
-    assert told["number"] == "0" and "of 1 (" in told["sentence"] and told["link"] == "suggestions?face=benchmark"
+    assert [one["title"] for one in suggested(folder)["missing"]] == [first_title]
 
 
 def test_a_redacted_copy_tells_no_folder(hostile):
@@ -306,5 +224,3 @@ def test_a_redacted_copy_tells_no_folder(hostile):
 def test_without_labels_and_themes_nothing_is_made_up(tmp_path):
     made = hostile_run(tmp_path, themes=False, labels=False)
     assert set(suggested(made.run)) <= {"robustness", "redundant", "label"}
-    told = lack_of(made.run)
-    assert told["number"] == "N/A" and "have no labels" in told["sentence"]

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from explorer_dictionary import WIDTH
-from explorer_runs import NAMES, SECRETS
+from explorer_runs import NAMES, REPEATED, SECRETS
 from scipy.stats import spearmanr
 
 from competency_gaps import open_run
@@ -19,6 +19,8 @@ from competency_gaps.explorer.queries import QUERIES, Subject, ask
 from competency_gaps.explorer.queries.values import MAX_ANSWER, foreign
 
 ARGUMENTS = {
+    "findings": {},
+    "finding": {"finding": 0},
     "overview": {},
     "top_concepts": {"limit": 50, "flagged": True},
     "concept": {"concept": 1, "examples": 5},
@@ -186,11 +188,45 @@ def test_a_missing_concept_has_no_numbers(subject, run):
     ],
 )
 def test_items_are_those_that_a_plain_loop_finds(subject, run, asked, wanted):
-    answer = ask(subject, "find_items", {**asked, "limit": 50})
+    answer = ask(subject, "find_items", {**asked, "limit": 50, "repeats": True})
     rows = [i for i, row in enumerate(run.items.to_dicts()) if wanted(row)]
     assert answer["total"] == len(rows)
     assert [one["item"] for one in answer["items"]] == rows[: len(answer["items"])]
     assert len(answer["items"]) == min(50, len(rows)) or "items" in answer["cut"]
+
+
+def test_items_that_ask_the_same_are_told_once(subject, run):
+    asked = {"benchmark": NAMES[0], "limit": 50}
+    clusters = run.items.filter(pl.col("benchmark") == NAMES[0])["cluster"]
+    answer = ask(subject, "find_items", asked)
+    assert answer["total"] == clusters.len() == answer["total_without_repeats"] + 2
+    repeated = ask(subject, "find_items", {**asked, "text": f"{SECRETS[2]} 11", "max_score": 1})["items"]
+    shown = [one for one in repeated if one["repeats"] > 1]
+    assert [one["item"] for one in shown] == [REPEATED[0]] and shown[0]["repeats"] == len(REPEATED)
+    assert ask(subject, "item", {"item": REPEATED[1]})["repeats"] == len(REPEATED)
+
+
+def test_findings_are_those_of_the_table(subject, run):
+    table = run.findings.to_dicts()
+    answer = ask(subject, "findings", {})
+    assert [one["finding"] for one in answer["findings"]] == [row["finding"] for row in table]
+    assert [one["sentence"] for one in answer["findings"]] == [foreign(row["sentence"], 600) for row in table]
+    strong = ask(subject, "findings", {"verdict": "strong", "limit": 1})
+    assert strong["total"] == 2 and [one["finding"] for one in strong["findings"]] == [1]
+    for name in NAMES:
+        shares = [sum(p["share"] for p in row["benchmarks"] if p["benchmark"] == name) for row in table]
+        assert ask(subject, "findings", {"benchmark": name})["total"] == sum(share >= 0.1 for share in shares)
+    for holds in (True, False):
+        assert ask(subject, "findings", {"holds": holds})["total"] == sum(row["holds"] is holds for row in table)
+    one = ask(subject, "finding", {"finding": 0})
+    assert close(one["gap"], table[0]["gap"]) and close(one["feature_score"], table[0]["feature_score"])
+    assert [example["item"] for example in one["failing"]] == table[0]["failing"]
+    for example in (*one["failing"], *one["passing"]):
+        row = run.items.row(example["item"], named=True)
+        assert example["score"] == row["score"] and example["benchmark"] == foreign(row["benchmark"])
+    listed = ask(subject, "find_items", {"finding": 0, "limit": 50, "repeats": True})
+    assert listed["total"] == len(table[0]["item_rows"])
+    assert [one["item"] for one in listed["items"]] == table[0]["item_rows"][: len(listed["items"])]
 
 
 def test_items_of_a_concept(subject, run):
@@ -271,8 +307,13 @@ def test_what_the_page_shows_is_what_is_answered(subject, run):
     info = json.loads(subject.parts.read("run.json"))
     overview = ask(subject, "overview", {})
     assert overview["counts"] == info["counts"]
-    assert [text.split(" ")[0] for text in overview["findings"]] == [one["number"] for one in info["findings"]]
-    assert len(overview["cautions"]) == len(info["cautions"]) > 0
+    answer = info["answer"]
+    assert [one["finding"] for one in overview["findings"]] == [one["finding"] for one in answer["findings"]]
+    assert overview["opening"] == answer["opening"]["text"] and len(overview["trust"]) == len(answer["trust"]) == 1
+    assert [one["mean_score"] for one in overview["benchmarks_by_score"]] == [
+        one["mean_score"] and pytest.approx(one["mean_score"], rel=1e-5) for one in answer["benchmarks"]
+    ]
+    assert len(overview["warnings"]) == len(info["cautions"]) > 0
     benchmarks = ask(subject, "benchmarks", {})["benchmarks"]
     table = run.benchmarks.to_dicts()
     assert [one["covered"] for one in benchmarks] == [row["covered"] for row in table]
@@ -295,7 +336,7 @@ def test_what_the_page_shows_is_what_is_answered(subject, run):
 @pytest.mark.parametrize(
     ("name", "arguments", "says"),
     [
-        ("no such query", {}, "overview, top_concepts"),
+        ("no such query", {}, "findings, finding, overview"),
         ("concept", {}, "concept: Field required"),
         ("concept", {"concept": WIDTH}, f"0 to {WIDTH - 1}"),
         ("concept", {"concept": -1}, "greater than or equal to 0"),
@@ -311,6 +352,8 @@ def test_what_the_page_shows_is_what_is_answered(subject, run):
         ("find_items", {"concept": 10**12}, "does not exist"),
         ("find_items", {"where": "1=1"}, "where: Extra inputs"),
         ("item", {"item": 10**30}, "does not exist"),
+        ("finding", {"finding": 3}, "expected 0 to 2"),
+        ("find_items", {"finding": 3}, "no finding 3"),
         ("theme", {"theme": 99}, "no theme 99"),
         ("correlation", {"first": NAMES[0]}, "second: Field required"),
         ("correlation", {"first": "x" * 100_000, "second": NAMES[0]}, "first"),

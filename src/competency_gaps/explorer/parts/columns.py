@@ -8,7 +8,7 @@ from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.report import columns
 from competency_gaps.report.columns import Column
-from competency_gaps.text import decimal, integer, signed
+from competency_gaps.text import decimal, integer
 
 
 class _Spec(NamedTuple):
@@ -30,12 +30,6 @@ LABEL_SCORE = Column(
     decimal,
     optional=True,
 )
-PLAIN_GAP = Column(
-    "plain_gap",
-    "plain gap",
-    "Gap against all items of the same benchmark, whatever their length, each repeat counted as an item of its own",
-    signed,
-)
 VANISHES = Column(
     "vanishes",
     "at equal length",
@@ -56,7 +50,7 @@ PEAK = Column("peak_token", "peak token", "The token on which it is strongest mo
 _SPECS = (
     _Spec(LABEL, "text", "both"),
     _Spec(columns.GAP, "signed", "model"),
-    _Spec(PLAIN_GAP, "signed", "model"),
+    _Spec(columns.PLAIN_GAP, "signed", "model"),
     _Spec(VANISHES, "flag", "model"),
     _Spec(columns.PERFORMANCE_STATUS, "word", "model"),
     _Spec(columns.PERFORMANCE, "decimal", "model"),

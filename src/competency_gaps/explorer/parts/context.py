@@ -232,6 +232,11 @@ class View:
         return self._run.path
 
     @property
+    def width(self) -> int:
+        """Number of concepts."""
+        return self._context.width
+
+    @property
     def manifest(self) -> Mapping[str, Any]:
         """``Context.manifest``."""
         return self._context.manifest

@@ -84,7 +84,7 @@ def described(
     block = np.searchsorted(np.quantile(length, [0.2, 0.4, 0.6, 0.8]), length)
     features = {scope: candidates(attributes, np.arange(count), count) for scope in scopes_of(weights, place)}
     found = shortlist(weights, place, features)
-    return describe([found], [weak], scores, block, halves_of(rng, count))[0]
+    return describe([found], [weak], scores, place, block, halves_of(rng, count))[0]
 
 
 class Columns:

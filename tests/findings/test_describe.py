@@ -78,7 +78,7 @@ def test_a_p_value_is_the_median_over_splits_of_what_the_other_half_says():
         chosen = 2 in np.argsort(first)[:CHOSEN]
         second = _p_values(rows, lower, outcome, block, ~half)
         expected.append(min(1.0, CHOSEN * second[2]) if chosen else 1.0)
-    description = describe([found], [True], outcome, block, halves)[0]
+    description = describe([found], [True], outcome, np.zeros(len(outcome), np.int64), block, halves)[0]
     assert description is not None and description.candidate is found[2]
     assert description.p_value == pytest.approx(np.median(expected))
 
@@ -96,13 +96,28 @@ def test_what_is_shown_never_contradicts_what_was_tested():
         np.median([_p_values(sp.csr_array(has[None, :] * 1.0), np.array([True]), outcome, block, h)[0] for h in halves])
         < 0.01
     )
-    assert describe([[one]], [True], outcome, block, halves) == [None]
+    assert describe([[one]], [True], outcome, np.zeros(len(outcome), np.int64), block, halves) == [None]
+
+
+def test_a_feature_that_goes_the_other_way_in_a_benchmark_does_not_describe_both():
+    rng = np.random.default_rng(7)
+    benchmark = np.repeat([0, 1], 300)
+    has = rng.random(600) < 0.5
+    lower = np.where(benchmark == 0, 0.5, -0.15)
+    outcome = (rng.random(600) < 0.6 - lower * has).astype(float)
+    both = Candidate("answer.even", (0, 1), np.arange(600), has.astype(float))
+    first = Candidate("answer.even", (0,), np.arange(300), has[:300].astype(float))
+    halves = halves_of(rng, 600)
+    assert describe([[both]], [True], outcome, benchmark, benchmark, halves) == [None]
+    assert describe([[both, first]], [True], outcome, benchmark, benchmark, halves)[0].candidate is first
 
 
 def test_scopes_are_the_benchmarks_that_hold_much_of_a_finding():
     benchmark = np.repeat([0, 1, 2], [10, 10, 10])
     weights = np.concatenate([np.full(10, 3.0), np.full(10, 2.0), np.full(10, 0.1)])
     assert scopes_of(weights, benchmark) == [(0, 1), (0,), (1,)]
+    # Spread over fifty benchmarks it is described over forty of them together, and in none by itself.
+    assert [len(one) for one in scopes_of(np.ones(500), np.repeat(np.arange(50), 10))] == [40]
     assert scopes_of(np.where(benchmark == 2, 1.0, 0.0), benchmark) == [(2,)]
 
 
@@ -114,4 +129,4 @@ def test_a_finding_in_one_benchmark_is_told_from_others_of_that_benchmark_alone(
     names_it, telling = (benchmark == 0) * 1.0, weights
     both = Candidates(["prompt.word:a", "prompt.word:b"], np.stack([names_it, telling], axis=1))
     assert [one.code for one in shortlist(weights, benchmark, {(0, 1): both})] == ["prompt.word:b"]
-    assert describe([[]], [True], np.zeros(200), benchmark, halves_of(rng, 200)) == [None]
+    assert describe([[]], [True], np.zeros(200), benchmark, benchmark, halves_of(rng, 200)) == [None]

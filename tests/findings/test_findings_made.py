@@ -65,6 +65,20 @@ def test_groups_that_were_drawn_at_random_are_described_by_nothing(tmp_path_fact
     assert silent >= 9
 
 
+def test_a_weakness_that_no_feature_explains_is_described_by_nothing(tmp_path_factory):
+    """The items are chosen by a coin: the finding is true, and nothing that can be read off them tells it."""
+    silent = 0
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        items, hard = drawn_items(rng, 400), rng.random(400) < 0.3
+        cas = np.stack([noisy(rng, hard), *(noisy(rng, rng.random(400) < 0.3) for _ in range(9))], axis=1)
+        items = with_run_columns(items, (rng.random(400) < np.where(hard, 0.1, 0.7)).astype(float))
+        table = findings_of(run_folder(tmp_path_factory.mktemp("coin"), items, judged(items, cas, []), cas, []))
+        assert table["leader"][0] == 0
+        silent += table["feature"].is_null().all()
+    assert silent >= 9
+
+
 def test_unseen_items_uphold_what_is_planted(planted):
     for _, table in planted:
         row = table.row(0, named=True)

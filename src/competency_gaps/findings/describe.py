@@ -26,6 +26,12 @@ PER_SCOPE = 10
 SCOPE_SHARE = 0.1
 """Part of a finding's weight that a benchmark must hold to be a scope."""
 MOST_SCOPES = 4
+MOST_OF_IT = 0.8
+"""Part of a finding's weight that the benchmarks of its widest scope hold."""
+AGREE = 0.75
+"""Part of the units with a feature that must lie in benchmarks where it goes with the same direction."""
+FEWEST_SHOWN = 5
+"""Units with and without a feature from which on a benchmark has a direction."""
 CHOSEN = 2
 """Candidates that the first half passes on to the second, whose p-values are multiplied by as much (Bonferroni)."""
 CONFIRMED = 0.05
@@ -92,18 +98,21 @@ def _others(inside: np.ndarray, benchmark: np.ndarray) -> np.ndarray:
 
 
 def scopes_of(weights: np.ndarray, benchmark: np.ndarray) -> list[tuple[int, ...]]:
-    """Benchmarks in which a finding can be described: each that holds much of it, and all of these together."""
+    """Benchmarks in which a finding can be described: those that hold most of it together, and each that holds much."""
     numbers, place = np.unique(benchmark, return_inverse=True)
     share = np.bincount(place, weights) / max(float(weights.sum()), 1e-300)
-    order = [i for i in np.argsort(-share, kind="stable")[:MOST_SCOPES] if share[i] >= SCOPE_SHARE]
-    single: list[tuple[int, ...]] = [(int(numbers[i]),) for i in order]
-    return [tuple(sorted(one[0] for one in single)), *single] if len(single) > 1 else single
+    order = np.argsort(-share, kind="stable")
+    most = order[: int(np.searchsorted(np.cumsum(share[order]), MOST_OF_IT - 1e-9)) + 1]
+    single: list[tuple[int, ...]] = [(int(numbers[i]),) for i in order[:MOST_SCOPES] if share[i] >= SCOPE_SHARE]
+    together = tuple(int(n) for n in np.sort(numbers[most]))
+    return [together, *single] if len(together) > 1 else single
 
 
 def describe(
     shortlists: Sequence[list[Candidate]],
     weak: Sequence[bool],
     outcome: np.ndarray,
+    benchmark: np.ndarray,
     block: np.ndarray,
     halves: Sequence[np.ndarray],
 ) -> list[Description | None]:
@@ -123,7 +132,7 @@ def describe(
     weak
         Of each finding, whether its items score lower; else higher.
     outcome : ndarray of float of shape (K,)
-    block : ndarray of int of shape (K,)
+    benchmark, block : ndarray of int of shape (K,)
     halves
         Of each split, the units of the first half: bool of shape (K,).
     """
@@ -146,7 +155,7 @@ def describe(
         own = [
             j
             for j in np.flatnonzero(owner == i)
-            if final[j] <= CONFIRMED and _consistent(every[j][1], outcome, weak[i])
+            if final[j] <= CONFIRMED and _consistent(every[j][1], outcome, benchmark, weak[i])
         ]
         best = min(own, key=lambda j: final[j], default=None)
         found.append(None if best is None else Description(every[best][1], float(final[best])))
@@ -177,9 +186,24 @@ def _smallest(p_values: np.ndarray, own: np.ndarray) -> np.ndarray:
     return np.asarray(order[p_values[order] < 0.5], np.int64)
 
 
-def _consistent(one: Candidate, outcome: np.ndarray, weak: bool) -> bool:
-    """Whether plain mean outcomes differ in the same direction: what is shown must not contradict what was tested."""
+def _consistent(one: Candidate, outcome: np.ndarray, benchmark: np.ndarray, weak: bool) -> bool:
+    """Whether plain mean outcomes differ in the finding's direction too: over the scope, and in most of its benchmarks.
+
+    What is shown must not contradict what was tested.
+    """
     having, values = one.values, outcome[one.units]
-    mean = having @ values / having.sum()
-    rest = (1 - having) @ values / (1 - having).sum()
-    return bool(mean < rest) if weak else bool(mean > rest)
+    if not _differs(having, values, weak):
+        return False
+    agreeing, known = 0.0, 0.0
+    for number in one.scope:
+        own = benchmark[one.units] == number
+        with_it = having[own].sum()
+        if min(with_it, own.sum() - with_it) >= FEWEST_SHOWN:
+            known += with_it
+            agreeing += with_it * _differs(having[own], values[own], weak)
+    return bool(agreeing >= AGREE * known)
+
+
+def _differs(having: np.ndarray, outcome: np.ndarray, weak: bool) -> bool:
+    difference = having @ outcome / having.sum() - (1 - having) @ outcome / (1 - having).sum()
+    return bool(difference < 0) if weak else bool(difference > 0)

@@ -131,7 +131,7 @@ def _descriptions(data: _Data, halves: Sequence[np.ndarray]) -> list[Description
                 kept[scope] = _candidates(data, scope)
         lists.append(shortlist(weights, data.units.benchmark, {scope: kept[scope] for scope in scopes}))
     weak = [group.verdict == "weak" for group in data.groups]
-    return describe(lists, weak, data.units.outcome, data.units.block, halves)
+    return describe(lists, weak, data.units.outcome, data.units.benchmark, data.units.block, halves)
 
 
 def _candidates(data: _Data, scope: tuple[int, ...]) -> Candidates:

@@ -90,6 +90,10 @@ def write_run(folder, seed=0, *, weak=True, per_shard=150, **metrics):
             "n_span_tokens": np.full(sum(SIZES), 10),
             "cluster": np.arange(sum(SIZES), dtype=np.int32),
         }
+    ).with_columns(
+        *(pl.lit(None, pl.String).alias(name) for name in ("group", "cluster_kind", "covariates")),
+        choices=pl.lit(None, pl.List(pl.String)),
+        answer_index=pl.lit(None, pl.Int32),
     )
     whole, settings = np.concatenate(rows), config(**metrics)
     nothing = np.full(WIDTH, np.nan)

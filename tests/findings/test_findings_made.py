@@ -128,3 +128,26 @@ def test_a_run_without_the_table_says_how_to_make_it_and_labels_follow_the_run(p
     again = pl.read_parquet(run.path / "findings.parquet")
     assert again["label"].to_list() == [f"new {leader}" for leader in again["leader"]]
     assert again.drop("label").equals(written.select(*SCHEMA).drop("label"))
+
+
+def test_a_cluster_with_both_kinds_of_items_counts_on_both_sides(tmp_path):
+    rng = np.random.default_rng(0)
+    items = drawn_items(rng, 600)
+    hard, cluster = negative(items), np.arange(600) // 2
+    scores = (rng.random(600) < np.where(hard, 0.1, 0.8)).astype(float)
+    items = with_run_columns(items, scores, cluster).with_columns(cluster_kind=pl.lit("given"))
+    cas = np.stack([noisy(rng, hard), *(noisy(rng, rng.random(600) < 0.3) for _ in range(5))], axis=1)
+    row = findings_of(run_folder(tmp_path, items, judged(items, cas, []), cas, [])).row(0, named=True)
+    assert row["feature"] == "answer.negative"
+    for side, count, mean in ((hard, "feature_items", "feature_score"), (~hard, "other_items", "other_score")):
+        means = [scores[side & (cluster == one)].mean() for one in np.unique(cluster[side])]
+        assert row[count] == len(means)
+        assert row[mean] == pytest.approx(np.mean(means))
+    assert row["feature_items"] + row["other_items"] > 300
+
+
+def test_a_run_of_the_pipeline_has_the_table(tiny_run):
+    assert (tiny_run.path / "findings.parquet").is_file()
+    assert list(tiny_run.findings.columns) == [*SCHEMA, "feature_words", "sentence"]
+    led = tiny_run.concepts.filter(pl.col("leader") == pl.col("concept"))
+    assert sorted(tiny_run.findings["leader"]) == sorted(led["concept"])

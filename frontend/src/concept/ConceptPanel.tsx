@@ -42,6 +42,7 @@ export function ConceptPanel({ concept }: { concept: number }) {
         {within ?? said}
       </p>
       {within !== null && <p data-testid="concept-suite">{of(suite, said)}</p>}
+      <OfFinding finding={number(table.data, "finding", concept)} />
       <Together concept={concept} table={table.data} />
       <p>{name === null ? coverage(run, table.data, concept) : of(suite, coverage(run, table.data, concept))}</p>
       {name !== null && (
@@ -52,6 +53,19 @@ export function ConceptPanel({ concept }: { concept: number }) {
       <Numbers concept={concept} table={own.shown.table} />
       {detail.data ? <Rest table={table.data} detail={detail.data} /> : <Loading what="its items" />}
     </article>
+  );
+}
+
+/** The finding that the concept is evidence for. */
+function OfFinding({ finding }: { finding: number | null }) {
+  const run = useRun();
+  const route = useRoute();
+  const one = finding === null ? undefined : run.findings[finding];
+  if (!one) return null;
+  return (
+    <p data-testid="concept-finding">
+      Evidence for the finding <a href={address(route, { view: "finding", rest: one.finding, params: { concept: null } })}><bdi>{visible(one.short)}</bdi></a>
+    </p>
   );
 }
 
@@ -208,6 +222,7 @@ function Numbers({ concept, table }: { concept: number; table: Table }) {
       <Measured key="m" kind="decimal" value={at("chi_model")} low={at("chi_model_low")} high={at("chi_model_high")} />,
     ],
     ["gap", "Gap", <Measured key="g" kind="signed" value={at("gap")} low={at("gap_low")} high={at("gap_high")} />],
+    ["plain_gap", "Plain gap", signed(at("plain_gap"))],
     ["q_value", "q", probability(at("q_value"))],
     ["support", "Support", plural(at("support") ?? 0, "item")],
     ["n_eff", "n_eff", tenths(at("n_eff"))],
@@ -224,7 +239,7 @@ function Numbers({ concept, table }: { concept: number; table: Table }) {
         const hint = hints.get(key);
         return (
           <div key={key}>
-            <dt>{hint ? <Hint hint={hint}>{name}</Hint> : name}</dt>
+            <dt>{hint ? <Hint hint={hint} term={key}>{name}</Hint> : name}</dt>
             <dd>{shown}</dd>
           </div>
         );

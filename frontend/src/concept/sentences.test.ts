@@ -4,7 +4,7 @@ import type { RunInfo } from "../data/types";
 import { coverage, flags, of, verdict, verdictWithin } from "./sentences";
 
 const run = {
-  evidence: { min_n_eff: 20, q: 0.05, level: 0.95 },
+  evidence: { min_n_eff: 20, q: 0.05, level: 0.95, min_gap: 0.01, alike: "at equal length" },
   unit: "1 = mean over alive concepts",
   has: { lift: true, tokens: false },
 } as RunInfo;
@@ -43,10 +43,16 @@ function table(changed: Partial<Record<keyof typeof USUAL, unknown>>): Table {
 describe("the verdict", () => {
   it("has the gap with its interval, q and size", () => {
     expect(verdict(run, table({ performance_status: "weak" }), 0)).toBe(
-      "The model is weak here. Gap to its benchmarks’ average: −0.20 [−0.30, −0.10] (q = 0.004; active in 40 items, n_eff 31.3).",
+      "The model is weak here. Gap to other items of the same benchmark at equal length: −0.20 [−0.30, −0.10] (q = 0.004; active in 40 items, n_eff 31.3).",
     );
     expect(verdict(run, table({ performance_status: "weak", q_value: 1e-12 }), 0)).toContain("(q < 1e−9; ");
     expect(verdict(run, table({}), 0)).toMatch(/^No evidence that the model is weak or strong here: gap −0.20/);
+  });
+  it("tells what is too small to matter, and what vanishes among comparable items, from a weakness", () => {
+    expect(verdict(run, table({ performance_status: "negligible", gap: -0.004 }), 0)).toMatch(/^The model differs here, but by too little to matter: gap 0.00/);
+    expect(verdict(run, { ...table({}), columns: { ...table({}).columns, vanishes: { kind: "flag", values: Uint8Array.of(1) }, plain_gap: { kind: "number", values: Float64Array.of(-0.4) } } }, 0)).toMatch(
+      /plain gap −0.40\), but that vanishes at equal length: gap −0.20/,
+    );
   });
   it("says why there is none", () => {
     expect(verdict(run, table({ performance_status: "insufficient", n_eff: 3 }), 0)).toBe(
@@ -66,7 +72,7 @@ describe("the verdict", () => {
 describe("the verdict within a benchmark", () => {
   it("names the benchmark and measures from its average", () => {
     expect(verdictWithin(run, table({ performance_status: "weak" }), 0, "maths")).toBe(
-      "In maths: the model is weak here. Gap to the benchmark’s average: −0.20 [−0.30, −0.10] (q = 0.004; active in 40 items, n_eff 31.3).",
+      "In maths: the model is weak here. Gap to other items of the same benchmark at equal length: −0.20 [−0.30, −0.10] (q = 0.004; active in 40 items, n_eff 31.3).",
     );
     expect(verdictWithin(run, table({}), 0, "maths")).toMatch(/^In maths: no evidence that/);
     expect(verdictWithin(run, table({ performance_status: "untested", support: 0 }), 0, "maths")).toBe("In maths: none of its items activates the concept.");

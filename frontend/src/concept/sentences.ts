@@ -17,18 +17,23 @@ export function verdictWithin(run: RunInfo, table: Table, row: number, name: str
   // Never active, missing or flagged: so it is in every benchmark.
   if (value(table, "ranked", row) !== true || value(table, "missing", row) === true) return null;
   if ((number(table, "support", row) ?? 0) === 0) return `In ${name}: none of its items activates the concept.`;
-  return of(`In ${name}`, verdict(run, table, row, "the benchmark’s average"));
+  return of(`In ${name}`, verdict(run, table, row));
 }
 
-/** The verdict on the model's performance where the concept is active. `average`: what the gap is measured from. */
-export function verdict(run: RunInfo, table: Table, row: number, average = "its benchmarks’ average"): string {
+/** The verdict on the model's performance where the concept is active. */
+export function verdict(run: RunInfo, table: Table, row: number): string {
   const status = text(table, "performance_status", row);
   const support = number(table, "support", row) ?? 0;
   const size = `active in ${plural(support, "item")}, n_eff ${tenths(number(table, "n_eff", row))}`;
   const gap = `${signed(number(table, "gap", row))} [${signed(number(table, "gap_low", row))}, ${signed(number(table, "gap_high", row))}]`;
   const q = `q = ${probability(number(table, "q_value", row))}`.replace("= <", "< ");
+  const alike = run.evidence.alike ? `other items of the same benchmark ${run.evidence.alike}` : "other items of the same benchmark";
   if (status === "weak" || status === "strong") {
-    return `The model is ${status} here. Gap to ${average}: ${gap} (${q}; ${size}).`;
+    return `The model is ${status} here. Gap to ${alike}: ${gap} (${q}; ${size}).`;
+  }
+  if (status === "negligible") return `The model differs here, but by too little to matter: gap ${gap} (${q}; ${size}).`;
+  if (status === "typical" && value(table, "vanishes", row) === true) {
+    return `Its items score otherwise than their benchmarks (plain gap ${signed(number(table, "plain_gap", row))}), but that vanishes ${run.evidence.alike}: gap ${gap} (${q}; ${size}).`;
   }
   if (status === "typical") return `No evidence that the model is weak or strong here: gap ${gap} (${q}; ${size}).`;
   if (status === "insufficient") {

@@ -99,7 +99,7 @@ describe("a number that is searched for", () => {
 describe("the order without a sort", () => {
   it("puts weak concepts first, by gap, and untested ones last", () => {
     const order = [...orderOf(table(concepts), null, "model")].map((row) => concepts[row]!);
-    const places = order.map((one) => ["weak", "typical", "strong", "insufficient", "untested"].indexOf(one.performance_status));
+    const places = order.map((one) => ["weak", "typical", "negligible", "strong", "insufficient", "untested"].indexOf(one.performance_status));
     expect(places).toEqual(places.slice().sort((a, b) => a - b));
     const weak = order.filter((one) => one.performance_status === "weak").map((one) => one.gap ?? Infinity);
     expect(weak).toEqual(weak.slice().sort((a, b) => (a === b ? 0 : a - b)));

@@ -21,7 +21,7 @@ export function FindingList() {
     <div className="findings-view" data-testid="finding-list">
       <Heading>Findings</Heading>
       <p className="lead">
-        Groups of items on which the model does worse, or better, than on <Term term="comparable">comparable items</Term>.{" "}
+        Groups of items on which the model does worse, or better, than on <Term term="stratum">comparable items</Term>.{" "}
         {benchmark === null ? `There are ${integer(shown.length)}.` : `${integer(shown.length)} of ${integer(run.findings.length)} concern this benchmark.`}
       </p>
       {shown.length === 0 && <Empty>{run.answer.findings.find((one) => one.code === "no_finding") ? visible(run.answer.findings[0]!.text) : "None of the findings is about this benchmark."}</Empty>}

@@ -78,7 +78,7 @@ function Figures({ finding: one }: { finding: Finding }) {
   const right = one.graded ? "Mean score" : "Right";
   const alike = run.evidence.alike || "within their benchmarks";
   const facts: [string, string, React.ReactNode, string | null][] = [
-    ["items", "Items", size(one), "repeats"],
+    ["items", "Items", size(one), "cluster"],
     ["score", one.feature ? `${right}, all its items` : right, level(one.mean_score, one.graded), "score"],
     ["gap", `Gap ${alike}`, <span key="g" className="measured">{signed(one.gap)} <span className="soft">{interval(one.gap_low, one.gap_high)}</span></span>, "gap"],
     ["plain_gap", "Gap to all items", signed(one.plain_gap), "plain_gap"],

@@ -9,7 +9,7 @@ import { decimal, integer, magnitude, NOT_DEFINED, plural } from "../format";
 import { visible } from "../text";
 import { ConceptLink, Status } from "../ui/Marks";
 import { CopyLink } from "../ui/CopyLink";
-import { Hint } from "../ui/Hint";
+import { Term } from "../ui/Hint";
 import { Failed, Loading } from "../ui/State";
 import { Choices } from "./Choices";
 import { Json } from "./Json";
@@ -91,7 +91,7 @@ function Shown({ item }: { item: ItemDetail }) {
       ) : (
         <>
           <p className="soft">
-            In front: <Hint hint={SALIENCY}>saliency</Hint>, which orders them; where it is the same, the higher <Hint hint={CAS}>CAS</Hint>{" "}
+            In front: <Term term="saliency">saliency</Term>, which orders them; where it is the same, the higher <Term term="cas">CAS</Term>{" "}
             is first. Pointing at one outlines where it is strongest.
           </p>
           <ul className="related" onMouseLeave={() => setPointed(null)}>
@@ -123,9 +123,6 @@ function useActivity(item: ItemDetail, pointed: number | null): Activity {
     return start === null || end === null ? NO_ACTIVITY : { ...NO_ACTIVITY, peak: [start, end] };
   }, [item, pointed, from, detail]);
 }
-
-const SALIENCY = "How strong the concept is here beside its own typical activation, from 0 to 1; a typical activation is 0.46.";
-const CAS = "Concept activation score: how strongly the concept is active in the tokens that the run counts.";
 
 const labelOf = (table: Table | null, concept: number) => (table ? text(table, "label", concept) : null);
 

@@ -229,7 +229,7 @@ function columnsOf(benchmarks: string[], table: Table, redacted: boolean, wide: 
       key: "repeats",
       title: "Asked in",
       hint: "How many items ask the same, word for word or nearly; they count once in every test",
-      term: "repeats",
+      term: "cluster",
       text: (row) => repeatsText(number(table, "repeats", row)),
       show: (row) => <Repeats table={table} row={row} />,
       align: "end",

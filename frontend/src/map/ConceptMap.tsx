@@ -104,7 +104,7 @@ function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
               view={{ start: spotOf(route.params.get("at")), moved: (spot) => go({ params: { at: spotParam(spot) } }, true) }}
               over={labels ? (picture) => <ThemeNames picture={picture} names={picture.view.k < 2.4 ? labels.theme : labels.subtheme} /> : undefined} />
             {lasso && <p className="map-say" role="status">Draw a line around points. Escape gives up.</p>}
-            <LegendBox legend={painted.legend} hint={by === "theme" ? null : `${definitionOf(run, COLUMNS[by])}.`} />
+            <LegendBox legend={painted.legend} hint={by === "theme" ? null : `${definitionOf(run, COLUMNS[by])}.`} term={by === "theme" ? null : COLUMNS[by]} />
           </div>
         )}
         <Chosen table={table} passes={passes} shown={shown.length} selection={selection} lost={route.params.get("ids") !== null && selection === null} />

@@ -2,11 +2,11 @@ import { integer } from "../format";
 import { Hint } from "../ui/Hint";
 import { legendText, type Legend } from "./colouring";
 
-/** What colours and sizes mean, with counts. `hint`: what the quantity is. */
-export function LegendBox({ legend, hint }: { legend: Legend; hint: string | null }) {
+/** What colours and sizes mean, with counts. `hint`: what the quantity is; `term`: where the glossary says it. */
+export function LegendBox({ legend, hint, term }: { legend: Legend; hint: string | null; term: string | null }) {
   return (
     <div className="legend" data-testid="map-legend" role="group" aria-label={legendText(legend)}>
-      <div className="legend-title">{hint === null ? legend.title : <Hint hint={hint}>{legend.title}</Hint>}</div>
+      <div className="legend-title">{hint === null ? legend.title : <Hint hint={hint} term={term}>{legend.title}</Hint>}</div>
       {legend.kind === "ramp" ? <Ramp legend={legend} /> : <Entries entries={legend.entries} />}
       {legend.kind === "ramp" && <Entries entries={legend.others} />}
       {legend.note && <div className="soft">{legend.note}</div>}

@@ -76,10 +76,6 @@ def column_specs(context: Context) -> list[dict[str, Any]]:
 
     Left out is what an older run lacks, and what the report calls optional where it is null throughout.
     """
-    computed = {columns.FOLLOWERS.key, FINDING.key}
-    written, frame = context.run.concepts.columns, context.concepts
-    known = [spec for spec in _SPECS if spec.column.key in computed or spec.column.key in written]
-    shown = {column.key for column in columns.present([spec.column for spec in known], frame)} | computed
     return [
         {
             "key": spec.column.key,
@@ -90,6 +86,18 @@ def column_specs(context: Context) -> list[dict[str, Any]]:
             "interval": spec.column.interval,
             "per_benchmark": spec.column.key in BENCHMARK,
         }
-        for spec in known
-        if spec.column.key in shown
+        for spec in _shown(context)
     ]
+
+
+def shown_columns(context: Context) -> list[Column]:
+    """The columns of quantities that need an explanation: all but a concept's name."""
+    return [spec.column for spec in _shown(context) if spec.column is not LABEL]
+
+
+def _shown(context: Context) -> list[_Spec]:
+    computed = {columns.FOLLOWERS.key, FINDING.key}
+    written, frame = context.run.concepts.columns, context.concepts
+    known = [spec for spec in _SPECS if spec.column.key in computed or spec.column.key in written]
+    shown = {column.key for column in columns.present([spec.column for spec in known], frame)} | computed
+    return [spec for spec in known if spec.column.key in shown]

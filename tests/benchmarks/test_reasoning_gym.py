@@ -223,18 +223,27 @@ def test_tasks_are_distinct_and_go_on_where_the_draw_ended():
     made = {plain(item.prompt) for item in benchmark.items}
     assert len(made) == len(benchmark.items) <= 200
     (short,) = benchmark.left_out
-    assert short.reason.startswith(f"the family has only {len(made)} tasks with distinct questions")
+    assert short.reason.startswith(f"the family has only {len(made)} distinct tasks")
     assert f"so {250 - len(made)} of the 250 asked for were not made" in short.reason
 
 
-def test_a_sentence_is_shuffled_only_once_if_answers_are_distinct():
-    difficulty = {"min_words_in_sentence": 3, "max_words_in_sentence": 6}
-    shuffles, sentences = (
-        load("sentence_reordering", size=100, difficulty=difficulty, distinct=kind).items
-        for kind in ("question", "answer")
+@pytest.mark.parametrize(
+    ("family", "difficulty"),
+    [
+        ("sentence_reordering", {"min_words_in_sentence": 3, "max_words_in_sentence": 6}),
+        ("letter_jumble", {"min_words": 1, "max_words": 1, "min_word_len": 6, "max_word_len": 6}),
+        ("products", {"max_digits": 1}),
+    ],
+)
+def test_distinct_content_tells_no_shuffles_apart(family, difficulty):
+    def contents(items):
+        return {("".join(sorted(plain(item.prompt))), item.answer) for item in items}
+
+    drawn, distinct = (
+        load(family, size=40, difficulty=difficulty, distinct=kind, seed=2).items for kind in ("question", "content")
     )
-    assert len({plain(item.prompt) for item in shuffles}) == 100 > len({plain(item.answer) for item in shuffles})
-    assert len({plain(item.answer) for item in sentences}) == len(sentences) == 100
+    assert len({plain(item.prompt) for item in drawn}) == len(drawn) == 40 > len(contents(drawn))
+    assert len(contents(distinct)) == len(distinct) == 40
 
 
 def test_near_numbers_give_the_rank_of_the_gold_away_to_no_rule():

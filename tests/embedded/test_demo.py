@@ -30,13 +30,13 @@ def no_reasoning_gym(monkeypatch):
 
 def test_the_outlook_counts_what_is_configured(monkeypatch, tmp_path, no_reasoning_gym):
     fast, slow = (outlook(monkeypatch, per_second=n) for n in (1e13, 1e11))
-    assert (fast.benchmarks, fast.items, fast.precision) == (12, 1750, "float32")
+    assert (fast.benchmarks, fast.items, fast.precision) == (12, 2710, "float32")
     # A hundredth of the speed: the passes alone take longer.
     assert slow.seconds - fast.seconds == pytest.approx(0.99 * OPERATIONS / (PRODUCTS * 1e11), rel=1e-6)
     assert fast.megabytes == 100 and outlook(monkeypatch, per_second=1e11, weights=tmp_path).megabytes == 7
     text = " ".join(slow.lines(Path("demo-run")))
     assert "after a download of 100 MB" in text
-    assert "1,750 questions" in text and "12 generated benchmarks" in text and "demo-run" in text
+    assert "2,710 questions" in text and "12 generated benchmarks" in text and "demo-run" in text
     assert "100 billion operations a second in float32" in text
 
 

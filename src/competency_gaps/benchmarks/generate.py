@@ -164,7 +164,7 @@ def _answer(
         reasoning_gym = import_reasoning_gym(folder)
         tasks = _draw(reasoning_gym, family, difficulty, seed, size, 1 if distinct is None else _ROUNDS)
         if distinct is not None:
-            tasks = _distinct(tasks, distinct == "answer")
+            tasks = _distinct(tasks, distinct == "content")
         return {"entries": [[index, _packed(entry)] for index, entry in itertools.islice(tasks, size)]}
     except ModuleNotFoundError as error:
         return {"absent": error.name}
@@ -190,14 +190,15 @@ def _draw(
             yield start + index, dataset[index]
 
 
-def _distinct(tasks: Iterator[tuple[int, Any]], answers: bool) -> Iterator[tuple[int, Any]]:
-    """The first of equal tasks: those with one question, or with ``answers`` one answer; families may state none."""
-    seen: set[tuple[str, str]] = set()
+def _distinct(tasks: Iterator[tuple[int, Any]], content: bool) -> Iterator[tuple[int, Any]]:
+    """The first of equal tasks: those with one question, or with ``content`` those with one answer whose questions have
+    the same characters in any order."""
+    seen: set[tuple[str, ...]] = set()
     for index, entry in tasks:
-        stated = entry["answer"] if answers else None
-        keys = {("question", _plain(entry["question"]))} | (
-            {("answer", _plain(stated))} if stated is not None else set()
-        )
+        question = _plain(entry["question"])
+        keys: set[tuple[str, ...]] = {(question,)}
+        if content:
+            keys.add(("".join(sorted(question)), _plain(entry["answer"])))
         if not keys & seen:
             yield index, entry
         seen |= keys

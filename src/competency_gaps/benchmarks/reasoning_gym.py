@@ -153,7 +153,7 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
         left_out.append(
             LeftOut(
                 source.family,
-                f"the family has only {len(made):,} tasks with distinct {source.distinct}s at this "
+                f"the family has only {len(made):,} distinct tasks at this "
                 f"difficulty, so {source.size - len(made):,} of the {source.size:,} asked for were not made",
             )
         )

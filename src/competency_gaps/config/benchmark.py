@@ -53,10 +53,10 @@ class ReasoningGymSource(Config):
     size: Annotated[int, Field(gt=0)] = 200
     difficulty: dict[str, Any] = {}
     """Keyword arguments of the family's configuration."""
-    distinct: Literal["question", "answer"] | None = "question"
-    """``question``: no two tasks ask the same; a repeat is replaced by the next task that the family draws. ``answer``:
-    nor have two the same answer, for families whose answer is a text, as the words of one sentence can be shuffled in
-    many ways. null: the first ``size`` tasks as they are drawn, with repeats."""
+    distinct: Literal["question", "content"] | None = "question"
+    """``question``: no two tasks ask the same; a repeat is replaced by the next task that the family draws.
+    ``content``: nor do two tasks with the same answer have the same characters in another order, as shuffles of one
+    sentence or ``3 + 4`` and ``4 + 3`` do. null: the first ``size`` tasks as they are drawn, with repeats."""
     options: Annotated[int, Field(ge=2)] | None = None
     """Make a multiple-choice item of each task, with this many options; null leaves it open."""
     distractors: Literal["answers", "similar_answers", "near_numbers", "prompt_words", "labels"] = "answers"

@@ -214,9 +214,10 @@ def scope_statements(run: AnsweredRun) -> tuple[Statement, ...]:
     stated = [str(entry["name"]) for entry in run.manifest["benchmarks"] if entry.get("scope")]
     left = [name for name in stated if name not in looked]
     if left:
+        whose = "lacks of its" if len(left) == 1 else "lack of their"
         text = (
-            f"What {plural(len(left), 'benchmark')} lack{'s' * (len(left) == 1)} of the stated scope was not looked "
-            "up: ‘cgaps scope’ compares it with the concepts' labels."
+            f"What {plural(len(left), 'benchmark')} {whose} stated scope was not looked up: ‘cgaps scope’ compares it "
+            "with the concepts' labels."
         )
         found.append(Statement("not_looked_up", text, "open", numbers={"benchmarks": len(left)}))
     alive = run.concepts.filter(pl.col("alive"))

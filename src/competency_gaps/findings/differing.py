@@ -10,7 +10,7 @@ from typing import NamedTuple
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 COMPARED = 12
 """Prompts that a template is formed from: evenly chosen."""
-LONGEST = 4_000
+LONGEST = 2_000
 """Tokens of a prompt that are compared beyond what all begin and end with; the rest counts as differing."""
 FEWEST = 3
 """Words that a constant part inside a prompt must have: single words that happen to be shared are not a template."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,6 +45,8 @@ class _Data:
     """float64 of shape (G, K): mean over each unit's items."""
     attributes: dict[int, Attributes]
     """By row of ``items``: of the items that take part."""
+    templates: dict[str, list[str]] = field(default_factory=dict)
+    """By benchmark, what its prompts share; filled when an example first needs it."""
 
 
 def findings_of(run: Run) -> pl.DataFrame:
@@ -220,13 +222,16 @@ def _examples(data: _Data, i: int, found: Description | None) -> dict[str, Any]:
     weak = data.groups[i].verdict == "weak"
     failing, passing = side_by_side(pool, weights, has, weak=weak)
     own = failing if weak else passing
-    return {"failing": failing, "passing": passing, "example": _differs(data.items, own[0]) if own else None}
+    return {"failing": failing, "passing": passing, "example": _differs(data, own[0]) if own else None}
 
 
-def _differs(items: pl.DataFrame, row: int) -> str:
+def _differs(data: _Data, row: int) -> str:
     """The differing part of an item's prompt, shortened."""
-    same = items.filter(pl.col("benchmark") == items["benchmark"][row])["prompt"].to_list()
-    text = own_part(fold(items["prompt"][row], template_of(same)))
+    benchmark = data.items["benchmark"][row]
+    if benchmark not in data.templates:
+        same = data.items.filter(pl.col("benchmark") == benchmark)["prompt"].to_list()
+        data.templates[benchmark] = template_of(same)
+    text = own_part(fold(data.items["prompt"][row], data.templates[benchmark]))
     return text if len(text) <= EXAMPLE_LIMIT else text[:EXAMPLE_LIMIT].rstrip() + "…"
 
 

@@ -17,6 +17,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.findings import SCHEMA, sentence, short, support, write_findings
 from competency_gaps.findings.items import probe_arguments, shown_items
 from competency_gaps.findings.wording import READ, read_wording, take_wordings, wording_requests
+from fake_endpoint import serve
 
 FEATURE = {
     "feature": "answer.negative",
@@ -208,6 +209,26 @@ def test_requests_go_out_and_answers_come_in_by_file(run, tmp_path):
     found = open_run(run.path).findings
     assert found["wording"].unique().to_list() == ["Results below zero"]
     assert found["wording_source"].unique().to_list() == ["somebody"]
+
+
+def test_an_endpoint_words_findings_once_and_its_key_is_nowhere(run, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret-of-mine")
+    saying = {"text": "Sums below zero"}
+
+    def plan(body, attempt):
+        return ("message", {"role": "assistant", "content": json.dumps({"sentence": saying["text"]})}, "stop", None)
+
+    with serve(plan) as server:
+        options = ["--word", "--base-url", server.url, "--model", "m", "--yes", "--quiet"]
+        call(run.path, *options)
+        asked = len(server.bodies)
+        saying["text"] = "never asked for"
+        call(run.path, *options)
+        assert len(server.bodies) == asked == run.findings.height
+    assert any("sk-secret-of-mine" in key for key in server.keys)
+    assert open_run(run.path).findings["wording"].unique().to_list() == ["Sums below zero"]
+    for file in run.path.rglob("*"):
+        assert not file.is_file() or b"sk-secret-of-mine" not in file.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from competency_gaps.config import MetricsConfig
-from competency_gaps.evidence import effective_sample
 from competency_gaps.metrics import (
     Sums,
     chi_bench,
@@ -51,13 +50,11 @@ def random_suite(seed: int, items: int = 30, width: int = 12):
 
 def test_sums_and_chi_by_hand():
     sums = Sums.of(sp.csr_array(CAS), SCORES)
-    assert (sums.items, sums.scored, sums.score_powers[0], sums.mean_score) == (3, 2, 1.5, 0.75)
+    assert (sums.items, sums.scored, sums.score, sums.mean_score) == (3, 2, 1.5, 0.75)
     assert sums.cas.tolist() == [6, 2, 0, 6]
     assert sums.support.tolist() == [3, 1, 0, 1]
     assert sums.weight.tolist() == [4, 2, 0, 0]
     assert sums.weight_score.tolist() == [2.5, 1.0, 0, 0]
-    assert sums.weight2.tolist() == [10, 4, 0, 0]
-    assert effective_sample(sums).tolist() == [1.6, 1.0, 0, 0]
     assert chi_model(sums)[:2].tolist() == [0.625, 0.5]
     assert np.isnan(chi_model(sums)[2:]).all(), "no scored activation is undefined, not 0"
     alive = np.array([True, True, False, True])
@@ -142,10 +139,9 @@ def test_sums_merge_in_any_order(seed, cuts, order):
     whole = Sums.of(cas, scores)
     dense, s = cas.toarray(), np.nan_to_num(scores)
     known = ~np.isnan(scores)
-    assert whole.weight2_score2 == pytest.approx((dense**2 * s[:, None] ** 2)[known].sum(axis=0))
-    assert whole.weight4 == pytest.approx((dense**4)[known].sum(axis=0))
-    assert whole.weight_score2 == pytest.approx((dense * s[:, None] ** 2)[known].sum(axis=0))
-    assert whole.scored_support.tolist() == (dense[known] > 0).sum(axis=0).tolist()
+    assert whole.weight_score == pytest.approx((dense * s[:, None])[known].sum(axis=0))
+    assert whole.weight == pytest.approx(dense[known].sum(axis=0)) and whole.score == pytest.approx(s[known].sum())
+    assert whole.cas == pytest.approx(dense.sum(axis=0)) and whole.support.tolist() == (dense > 0).sum(axis=0).tolist()
     for field in (field.name for field in dataclasses.fields(Sums)):
         assert getattr(total, field) == pytest.approx(getattr(whole, field), rel=1e-12, abs=1e-12)
 

@@ -22,7 +22,8 @@ def drawn_run(seed: int, *, items=(300, 240), width=60, weak=0, unscored=0.05, e
         scores = (rng.random(n) < chance).astype(float)
         scores[rng.random(n) < unscored] = np.nan
         matrix = sp.csr_array(cas.astype(np.float32))
-        parts.append(Part(f"b{b}", matrix, scores))
+        start = sum(len(part.scores) for part in parts)
+        parts.append(Part(f"b{b}", matrix, scores, np.arange(start, start + n), np.zeros(n, bool), ()))
         ids += [(f"b{b}", str(i)) for i in range(n)]
         rows.append(cas)
         marks += [b] * n

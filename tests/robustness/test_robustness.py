@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from robustness_helpers import drawn_run
 
-from competency_gaps.config import MetricsConfig
+from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.errors import UserError
-from competency_gaps.evidence import adjusted_gap
 from competency_gaps.metrics import chi_bench, chi_model, suite_chi_model
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.progress import Progress
@@ -20,7 +19,7 @@ from competency_gaps.robustness.ablation import ablate
 from competency_gaps.robustness.agreement import agreement
 from competency_gaps.robustness.data import run_data
 from competency_gaps.robustness.heldout import _alike, held_out
-from competency_gaps.robustness.subsample import _masks, _metrics, subsample
+from competency_gaps.robustness.subsample import _masks, _metrics, _residuals, subsample
 from competency_gaps.robustness.verdicts import ablation_verdict, held_out_verdicts, subsampling_verdict
 
 
@@ -33,12 +32,21 @@ def test_subsamples_against_a_plain_loop(cells, monkeypatch):
     masks = _masks(data, 20, 0.2, 4)
     assert all(mask.sum(axis=0).tolist() == [len(mask) - round(0.2 * len(mask))] * 20 for mask in masks)
     models, benches, lists = [], [], []
-    whole = np.argsort(adjusted_gap(list(data.sums().values())), kind="stable")[: found.top]
+    means = [np.nanmean(part.scores) for part in data.parts]
+
+    def gaps(kept):
+        """Against the means of all items."""
+        known = [m & ~np.isnan(p.scores) for p, m in zip(data.parts, kept, strict=True)]
+        cas = [p.cas.toarray()[k] for p, k in zip(data.parts, known, strict=True)]
+        excess = [w.T @ (p.scores[k] - m) for w, p, k, m in zip(cas, data.parts, known, means, strict=True)]
+        return sum(excess) / sum(w.sum(axis=0) for w in cas)
+
+    whole = np.argsort(gaps([np.ones(len(p.scores), bool) for p in data.parts]), kind="stable")[: found.top]
     for draw in range(20):
         sums = [Sums.of(p.cas[m[:, draw]], p.scores[m[:, draw]]) for p, m in zip(data.parts, masks, strict=True)]
         models.append(suite_chi_model(np.stack([chi_model(s) for s in sums])))
         benches.append(np.mean([chi_bench(s, data.alive) for s in sums], axis=0))
-        lists.append(set(np.argsort(adjusted_gap(sums), kind="stable")[: found.top]))
+        lists.append(set(np.argsort(gaps([m[:, draw] for m in masks]), kind="stable")[: found.top]))
     for spread, values in ((found.chi_model, models), (found.chi_bench, benches)):
         deviations = np.std(values, axis=0, ddof=1)
         assert spread.mean == pytest.approx(deviations.mean(), rel=1e-5)
@@ -54,7 +62,7 @@ def test_subsamples_against_a_plain_loop(cells, monkeypatch):
 def test_subsamples_follow_the_runs_options(options):
     data = replace(drawn_run(0), metrics=MetricsConfig(**options))
     mask = [np.ones((len(part.scores), 1)) for part in data.parts]
-    bench, model, _ = _metrics(data, mask)
+    bench, model, _ = _metrics(data, _residuals(data), mask)
     sums = list(data.sums().values())
     whole = np.mean([chi_bench(s, data.alive, data.metrics.normaliser) for s in sums], axis=0)
     assert bench[:, 0] == pytest.approx(whole, rel=1e-5)
@@ -90,6 +98,45 @@ def test_nothing_carries_over_where_nothing_is():
     assert found.auc.mean < found.auc_baseline.mean + 0.05
     tones = {one.test: one.tone for one in held_out_verdicts(found)}
     assert tones["held-out items, weak"] != "good" and tones["split halves"] == "bad"
+
+
+def test_clusters_stay_together_in_every_draw_in_whatever_benchmark_their_items_are():
+    data = drawn_run(4, items=(60, 50))
+    rng = np.random.default_rng(0)
+    parts = tuple(part._replace(cluster=rng.integers(0, 25, len(part.scores))) for part in data.parts)
+    data = replace(data, parts=parts)
+    for share in (0.5, 0.8):
+        for _ in range(10):
+            masks = data.draw(share, rng)
+            one, other = (
+                set(np.concatenate([p.cluster[m == kept] for p, m in zip(parts, masks, strict=True)]).tolist())
+                for kept in (True, False)
+            )
+            assert not one & other and abs(len(one) - share * 25) <= 1
+
+
+def test_repeats_do_not_carry_luck_from_one_half_to_the_other():
+    """Every question eight times, with one score that is luck: apart from the split, halves would agree."""
+    data = drawn_run(5, items=(60, 50), width=80)
+    parts = tuple(
+        part._replace(
+            cas=part.cas[np.repeat(np.arange(len(part.scores)), 8)],
+            scores=np.repeat(part.scores, 8),
+            cluster=np.repeat(part.cluster, 8),
+            repeats=np.ones(8 * len(part.scores), bool),
+        )
+        for part in data.parts
+    )
+    ids = tuple((name, f"{i}-{k}") for name, i in data.item_ids for k in range(8))
+    tested = np.ones(80, bool)
+    together = replace(data, parts=parts, item_ids=ids, tested=tested, config=EvidenceConfig(min_n_eff=2))
+    counted = iter(range(10**6))
+    apart = tuple(
+        part._replace(cluster=np.array([next(counted) for _ in part.scores]), repeats=np.zeros(len(part.scores), bool))
+        for part in parts
+    )
+    assert held_out(replace(together, parts=apart), splits=6, fits=0).gap_correlation.mean > 0.8
+    assert abs(held_out(together, splits=6, fits=0).gap_correlation.mean) < 0.3
 
 
 def test_random_concepts_are_others_of_like_support():

@@ -233,7 +233,8 @@ def test_false_discoveries_are_counted_per_level_and_per_benchmark(made):
     for family in families:
         tested = family.drop_nulls("p_value")
         assert tested.height > 3
-        wanted = false_discovery_control(tested["p_value"].to_numpy())
+        ends = tested.select(((pl.col("gap_high") < -0.01) | (pl.col("gap_low") > 0.01)).alias("sizeable"))["sizeable"]
+        wanted = false_discovery_control(np.where(ends.to_numpy(), tested["p_value"].to_numpy(), 1.0))
         assert tested["q_value"].to_numpy() == pytest.approx(wanted)
     unscored = tables.benchmarks.filter(pl.col("benchmark") == "b2")
     assert unscored["chi_model"].null_count() == unscored["q_value"].null_count() == unscored.height
@@ -256,15 +257,19 @@ def test_a_theme_without_ranked_concepts_is_untested_and_has_no_coverage(made):
     folder, rows, scores, _ = made
     concepts = open_run(folder).concepts.with_columns(ranked=pl.col("ranked") & pl.Series(THEME != 4))
     themes = pl.read_parquet(folder / "themes.parquet")
-    parts = {f"b{b}": [Rows(sp.csr_array(r), s)] for b, (r, s) in enumerate(zip(rows, scores, strict=True))}
+    items = open_run(folder).items
+    kept = [
+        np.flatnonzero(((items["benchmark"] == f"b{b}") & items["excluded"].is_null()).to_numpy()) for b in range(3)
+    ]
+    parts = {f"b{b}": [Rows(sp.csr_array(r), s, k)] for b, (r, s, k) in enumerate(zip(rows, scores, kept, strict=True))}
     parts["empty"] = []
-    tables = theme_tables(parts, themes, concepts, EvidenceConfig(), MetricsConfig())
+    tables = theme_tables(parts, themes, concepts, items, EvidenceConfig(), MetricsConfig())
     row = level(tables.results, "theme").row(4, named=True)
     assert row["performance_status"] == "untested" and row["ranked"] == row["support"] == 0
     assert row["chi_bench"] is None and row["chi_model"] is None and row["q_value"] is None
     assert tables.benchmarks.filter(pl.col("benchmark") == "empty")["chi_bench"].null_count() == 18
     nowhere = themes.with_columns(pl.lit(None).cast(themes[c].dtype).alias(c) for c in ("theme", "subtheme", "x", "y"))
-    assert theme_tables(parts, nowhere, concepts, EvidenceConfig(), MetricsConfig()).results.height == 0
+    assert theme_tables(parts, nowhere, concepts, items, EvidenceConfig(), MetricsConfig()).results.height == 0
 
 
 def test_neither_umap_nor_sklearn_nor_torch_is_needed(made):

@@ -68,7 +68,7 @@ def measure(
     alone: dict[int, list[Measures]] = {int(number): [] for number in layout.numbers} if single else {}
     blocks = max(1, len(layout.suite.block_benchmark), len(layout.within.block_benchmark))
     step = max(1, CELLS // blocks)
-    for start in range(0, sample.concepts, step):
+    for start in range(0, max(1, sample.concepts), step):
         concepts = np.arange(start, min(start + step, sample.concepts))
         cas = sample.rows(concepts)
         within = _sums(layout.within, cas)

@@ -15,7 +15,7 @@ TYPES = {
 }
 
 
-EVIDENCE = {"min_n_eff": 20.0, "q": 0.05}
+EVIDENCE = {"min_n_eff": 20.0, "q": 0.05, "min_gap": 0.01, "strata": ["length"]}
 
 
 def concepts(**changes):
@@ -37,6 +37,7 @@ def concepts(**changes):
         "gap": [0.0] * size,
         "q_value": [0.5] * size,
         "performance_status": ["typical"] * size,
+        "vanishes": [False] * size,
         "chance_seen": [None] * size,
         "leader": list(range(size)),
     }
@@ -58,6 +59,21 @@ def test_rankings_take_only_tested_concepts_in_the_order_of_their_gap():
     caption = order.caption("weak")
     assert "2 of 5 (40%) tested concepts are weak at a false-discovery rate of 5%" in caption
     assert "1 of 6 ranked concepts have an n_eff below 20" in caption
+
+
+def test_what_is_negligible_or_vanishes_is_counted_and_no_verdict():
+    frame = concepts(
+        gap=[-0.3, -0.004, 0.0, 0.1],
+        performance_status=["weak", "negligible", "typical", "typical"],
+        vanishes=[False, False, True, False],
+    )
+    ranked = findings.ranking(frame, EVIDENCE)
+    assert (ranked.negligible, ranked.vanishing, ranked.weak.height) == (1, 1, 1)
+    caption = ranked.caption("weak")
+    assert "1 are negligible (a real gap below 0.01) and 1 vanish at equal length" in caption
+    assert "vanish" not in findings.ranking(frame, {**EVIDENCE, "strata": []}).caption("weak")
+    shown = [columns.PERFORMANCE_STATUS.cell(row) for row in frame.iter_rows(named=True)]
+    assert shown == ["weak", "negligible", "vanishes", "typical"]
 
 
 def test_leaders_are_listed_with_their_followers():

@@ -88,6 +88,10 @@ def hostile(run):
         ),
         concepts=run.concepts.with_columns(label=pl.lit(long), peak_token=pl.lit(EVIL)),
         manifest=manifest,
+        findings=run.findings.with_columns(
+            **{name: pl.lit(long) for name in ("label", "sentence", "wording")},
+            **{name: pl.lit(EVIL) for name in ("example", "wording_source")},
+        ),
     )
     places = {
         "repeats": 3,

@@ -263,6 +263,7 @@ def test_the_map_stays_small(themed, width):
             "q_value": gap * 0 + 0.01,
             "performance_status": pl.Series(np.where(tested, np.where(rng.random(width) < 0.5, "weak", "strong"), "x")),
             "leader": np.arange(width),
+            "vanishes": False,
             "n_eff": gap * 0 + 40,
             "ranked": True,
             **few,

@@ -78,7 +78,8 @@ def tails(given: Answer) -> list[list[RenderableType]]:
         first = (*given.notes[:notes], *given.scope[:scope], *given.confidence[:confidence])
         return [Text(), *lines, *map(statement, first)]
 
-    return [with_(3, 3, 5), with_(2, 1, 4), with_(1, 1, 2), with_(1, 0, 1), with_(0, 0, 0), []]
+    levels = ((3, 3, 5), (2, 1, 4), (1, 1, 3), (1, 1, 2), (1, 1, 1), (1, 0, 1), (0, 0, 1), (0, 0, 0))
+    return [*(with_(*level) for level in levels), []]
 
 
 def statement(one: Statement) -> Text:

@@ -24,7 +24,6 @@ from competency_gaps.text import (
 
 VANISHES = "vanishes"
 """Written in the place of a verdict: the plain gap is real, and the net one is not."""
-VANISHES_BADGE = "vanishes at equal length"
 TEXT_LIMIT = 40
 """Characters of a free text in a column; a longer one is cut with a count."""
 

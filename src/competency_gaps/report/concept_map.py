@@ -73,7 +73,7 @@ def theme_map(run: RunView, themes: Themes, ranked: Ranking, linked: Collection[
 def _caption(alive: int, known: int, drawn: int, leaders: int) -> str:
     text = (
         f"{drawn:,} of {alive:,} alive concepts, alike ones near each other (only nearness means anything, the "
-        "axes have no unit). Colour: the adjusted gap, where it was tested; larger ones take the colours of the ends. "
+        "axes have no unit). Colour: the net gap, where it was tested; larger ones take the colours of the ends. "
         "Size: the items in which the concept is active. Ringed points are weak or strong concepts that lead a group: "
         "rest the pointer on one to read it. Named are the largest themes, in colour where the theme itself is weak or "
         "strong."

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from competency_gaps.findings.answer_parts import alike
 from competency_gaps.report.protocol import Order, RunView
 from competency_gaps.text import Excerpt, excerpt, integer, percent, plural, share_of, shorten
 
@@ -21,7 +22,7 @@ ANSWER_LIMIT = 240
 
 @dataclass(frozen=True)
 class Ranking:
-    """Concepts in the order of their adjusted gap. Those with too little data stand in no frame."""
+    """Concepts in the order of their net gap. Those with too little data stand in no frame."""
 
     tested: pl.DataFrame
     """Concepts with a p-value, the lowest gap first."""
@@ -41,6 +42,14 @@ class Ranking:
     """Least n_eff of a tested concept."""
     q: float
     """False-discovery rate that a weak or strong concept stands up to."""
+    min_gap: float
+    """Least size of a net gap that is called weak or strong."""
+    negligible: int
+    """Tested concepts whose net gap is real, but smaller."""
+    vanishing: int
+    """Tested concepts whose plain gap is real, and whose net gap is not."""
+    among: str
+    """Among which items net gaps are taken: ``at equal length``; empty: among all of a benchmark."""
 
     def caption(self, which: str) -> str:
         """Say how many are weak (strong), of how many tested, and who was not."""
@@ -55,12 +64,14 @@ class Ranking:
         groups = f", in {plural(leaders, 'group')} that share their items; the leaders are listed" if found else ""
         return (
             f"{share_of(found, self.tested.height)} tested concepts are {which} at a false-discovery rate of "
-            f"{percent(self.q, 1)}{groups}, by adjusted gap. Not tested: {rest}"
+            f"{percent(self.q, 1)}{groups}, by net gap. Besides, {self.negligible:,} are negligible (a real gap below "
+            f"{self.min_gap:g}){f' and {self.vanishing:,} vanish {self.among}' if self.among else ''}. "
+            f"Not tested: {rest}"
         )
 
 
 def ranking(concepts: pl.DataFrame, evidence: Mapping[str, Any]) -> Ranking:
-    """Order the tested concepts by their adjusted gap.
+    """Order the tested concepts by their net gap.
 
     Parameters
     ----------
@@ -85,6 +96,10 @@ def ranking(concepts: pl.DataFrame, evidence: Mapping[str, Any]) -> Ranking:
         insufficient=pool.filter(pl.col("performance_status") == "insufficient").height,
         floor=float(evidence["min_n_eff"]),
         q=float(evidence["q"]),
+        min_gap=float(evidence["min_gap"]),
+        negligible=tested.filter(pl.col("performance_status") == "negligible").height,
+        vanishing=int(tested["vanishes"].sum()),
+        among=alike(evidence),
     )
 
 
@@ -115,8 +130,9 @@ def caution(ranked: Ranking) -> str:
         )
     return (
         f"How to take the verdicts: of the {plural(found, 'concept')} called weak or strong, at most "
-        f"{percent(ranked.q, 1)} are expected to be accidents. A gap compares a concept's items with the average of "
-        "their own benchmarks, so a hard benchmark does not make its concepts weak. It is an association: concepts "
+        f"{percent(ranked.q, 1)} are expected to be accidents. A net gap compares a concept's items with items of the "
+        "same benchmark that are alike in length (or in what the run was told to compare by), so neither a hard "
+        "benchmark nor long items make a concept weak. It is an association: concepts "
         "that occur together are weak together (the column ‘more’ counts them), and the items behind a row say more "
         "than its name."
     )

@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from competency_gaps import text
 from competency_gaps.findings.answer import answer
-from competency_gaps.findings.answer_parts import short_name
+from competency_gaps.findings.answer_parts import alike, short_name
 from competency_gaps.report import answer_view, colours, columns, findings, judged, labels, page, sources, themes
 from competency_gaps.report.finding_page import finding_cards
 from competency_gaps.report.glossary import glossary
@@ -128,7 +128,7 @@ def render(run: RunView, *, top: int, examples: int) -> str:
         themes=section,
         per_benchmark=per_benchmark,
         small_floor=page.SMALL_FLOOR,
-        vanishes=columns.VANISHES_BADGE,
+        vanishes=f"vanishes {alike(run.manifest['evidence'])}".rstrip(),
         terms=glossary(explained, themes=section is not None, labelled=labelled is not None),
     )
 

@@ -45,7 +45,11 @@ def print_overview(run: RunView, console: Console, *, lines: int, limit: int | N
             parts += [answer_view.statement(one) for one in given.findings]
         left = found.height - count
         hidden = f"{plural(left, 'finding')} more: --limit {found.height}. " if left > 0 else ""
-        more = f"{hidden}One with its items: cgaps findings RUN N. " if found.height else "All that were tested: --sort gap. "
+        more = (
+            f"{hidden}One with its items: cgaps findings RUN N. "
+            if found.height
+            else "All that were tested: --sort gap. "
+        )
         return Group(*parts, *tail, Text(f"{more}Tables: --summary.", style="dim"))
 
     count = found.height if limit is None else min(limit, found.height)

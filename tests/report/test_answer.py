@@ -90,7 +90,7 @@ def test_what_failed_comes_first_and_says_what_it_means(assessed, run):
 def test_benchmarks_come_by_score_with_what_their_items_share(run):
     trend = {"covariate": "length", "first": 0.9, "last": 0.1, "categories": None, "share": 0.3, "p": 1e-6}
     group = {"covariate": "group", "first": 0.5, "last": 0.25, "categories": ["easy", "hard"], "share": 0.1, "p": 1e-6}
-    own = {"tested": 50, "weak": 20, "strong": 10, "shared_reason": "answer_position"}
+    own = {"tested": 50, "weak": 20, "strong": 10, "most_stand_out": True, "shared_reason": "answer_position"}
     own["trends"] = [{**trend, "controlled": True}, {**group, "controlled": False}]
     given = answer(with_evidence(run, benchmarks={"calendar": own}))
     scores = [one.mean_score for one in given.benchmarks]
@@ -100,8 +100,11 @@ def test_benchmarks_come_by_score_with_what_their_items_share(run):
     assert falls == "In calendar scores fall with length (from 90% to 10%); gaps are taken net of it."
     assert "depend on group (50% for 'easy', 25% for 'hard'); gaps are not taken net" in depends
     assert "30 of 50 (60%) tested concepts stand out" in shared and "the place of the right option" in shared
-    assert given.notes[0].code == "shared"
-    quiet = {**own, "weak": 5, "strong": 5, "trends": [], "shared_reason": None}
+    assert [note.numbers.get("covariate") for note in given.notes] == ["answer_position", "length", "group"]
+    unknown = {**own, "shared_reason": None}
+    text = answer(with_evidence(run, benchmarks={"calendar": unknown})).notes[0].text
+    assert "something that their items share is a likelier reason" in text
+    quiet = {**own, "trends": [], "most_stand_out": False}
     assert answer(with_evidence(run, benchmarks={"calendar": quiet})).notes == []
 
 

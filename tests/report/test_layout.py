@@ -26,7 +26,8 @@ def report(make_run, tmp_path_factory):
     """A report with long names, themes, trends and enough benchmarks for a crowded figure."""
     made = with_themes(make_run(benchmarks=10, per=40, n_concepts=500), name="theme of questions about {}")
     trend = {"covariate": "length", "first": 0.9, "last": 0.1, "categories": None, "share": 0.3, "p": 1e-6}
-    own = {"tested": 50, "weak": 20, "strong": 10, "shared_reason": "length", "trends": [{**trend, "controlled": True}]}
+    own = {"tested": 50, "weak": 20, "strong": 10, "most_stand_out": True, "shared_reason": "length"}
+    own["trends"] = [{**trend, "controlled": True}]
     made.manifest["evidence"]["benchmarks"] = {"calendar": own}
     return write_report(made, tmp_path_factory.mktemp("layout") / "report.html", top=8, examples=2)
 

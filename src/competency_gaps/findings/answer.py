@@ -50,9 +50,9 @@ class Answer:
 
     @property
     def notes(self) -> list[Statement]:
-        """The notes of all benchmarks, those that put findings in doubt first."""
+        """The notes of all benchmarks: those that put findings in doubt, then trends, the strongest first."""
         every = [note for one in self.benchmarks for note in one.notes]
-        return sorted(every, key=lambda note: note.code != "shared")
+        return sorted(every, key=lambda note: (note.code != "shared", -float(note.numbers.get("share") or 0.0)))
 
 
 def answer(run: AnsweredRun) -> Answer:

@@ -13,8 +13,6 @@ from competency_gaps.matching.kept import KeptScope, read_scopes
 from competency_gaps.robustness import read_assessment
 from competency_gaps.text import integer, percent, plural, share_of, shorten
 
-SHARED = 0.5
-"""Part of a benchmark's tested concepts from which on what they share is the likelier reason for their gaps [ours]."""
 NAME_LIMIT = 60
 
 COVARIATES = {"answer_position": "the place of the right option", "options": "the number of options"}
@@ -178,10 +176,8 @@ def benchmark_answers(run: AnsweredRun) -> tuple[BenchmarkAnswer, ...]:
 def _notes(row: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[Statement, ...]:
     name = shorten(str(row["benchmark"]), NAME_LIMIT)
     found = [_trend(name, str(row["benchmark"]), trend) for trend in own.get("trends") or ()]
-    tested, out = int(own.get("tested", 0)), int(own.get("weak", 0)) + int(own.get("strong", 0))
-    reason = own.get("shared_reason")
-    # A benchmark whose concepts mostly stand out is told apart where the evidence is made; here it is only worded.
-    if reason is not None or (tested and out > SHARED * tested):
+    if own.get("most_stand_out"):
+        tested, out, reason = int(own["tested"]), int(own["weak"]) + int(own["strong"]), own.get("shared_reason")
         most = "" if reason is None else f", most likely {covariate_words(str(reason))},"
         text = (
             f"In {name} {share_of(out, tested)} tested concepts stand out: something that their items share{most} is a "

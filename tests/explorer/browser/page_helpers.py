@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 import re
 from typing import Any
+from urllib.parse import quote
+
+from explorer_runs import NAMES
 
 MINUS = "−"
+SECOND = f"benchmark={quote(NAMES[1], safe='')}"
+"""Setting of an address: the second benchmark of the drawn runs, whose name is markup."""
 
 
 def open_view(page: Any, address: str, wait_for: str) -> None:

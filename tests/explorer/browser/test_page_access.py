@@ -9,8 +9,14 @@ import pytest
 AXE = Path(__file__).parents[3] / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = {
     "overview": "findings",
-    "overview?bench=0": "benchmark-findings",
-    "oops?bench=77": "odd-address",
+    "overview?benchmark=sums": "scores",
+    "oops?benchmark=77": "odd-address",
+    "findings": "finding-list",
+    "finding/0": "finding-sides",
+    "finding/77": "failed",
+    "concepts?groups=1": "groups",
+    "items?finding=0&length=2": "items-grid",
+    "concepts?glossary=gap": "glossary",
     "concepts": "concept-grid",
     "concepts?flags=all&only=1": "concept-grid",
     "map": "map-canvas",
@@ -21,7 +27,7 @@ VIEWS = {
     "card": "run-card",
     "concepts?concept=2": "concept-benchmarks",
     "items?item=1": "item-title",
-    "concepts?face=benchmark&bench=0": "concept-grid",
+    "concepts?face=benchmark&benchmark=sums": "concept-grid",
 }
 SERIOUS = ("serious", "critical")
 TOO_WIDE = """() => [...document.querySelectorAll('main, .panel, .top')]
@@ -57,8 +63,8 @@ def test_axe_finds_nothing_serious(site, new_page, scheme):
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("width", [380, 700])
-def test_a_narrow_window_cuts_nothing_off(site, new_page, width):
+@pytest.mark.parametrize("width", [380, 390, 700, 1440])
+def test_a_window_cuts_nothing_off(site, new_page, width):
     if site.mode == "static":
         pytest.skip("the same page as the served one")
     page = new_page(width=width, height=760)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import quote
 
 import polars as pl
 import pytest
-from page_helpers import await_rows, close, number, open_view
-from test_page_views import part
+from page_helpers import SECOND, close, number, open_view
 
 PLACE = "() => document.querySelector('[data-testid=panel]').scrollTop"
 
@@ -23,28 +23,9 @@ def parameters(address: str) -> set[str]:
 
 
 def test_what_the_suite_says_leads_to_the_suite(site, page):
-    open_view(page, site.address("overview?bench=1"), "theme-bars")
-    weak = site.concepts.filter(pl.col("ranked") & (pl.col("performance_status") == "weak")).height
+    open_view(page, site.address(f"overview?{SECOND}"), "theme-bars")
     for link in page.get_by_test_id("theme-bars").get_by_role("link").all():
         assert parameters(link.get_attribute("href")) == {"theme"}
-    findings = page.get_by_test_id("findings").locator("li")
-    score = findings.filter(has_text="mean score").get_by_role("link", name="Show")
-    assert "bench=" not in score.get_attribute("href")
-    findings.filter(has_text="are weak").filter(has_text="tested concepts").get_by_role("link", name="Show").click()
-    page.get_by_test_id("concept-grid").wait_for()
-    assert "bench=" not in page.url
-    await_rows(page, "concept-grid", weak)
-
-
-def test_a_suggestion_leads_to_what_it_is_about(site, page):
-    told = [one for one in part(site, "run.json")["suggestions"] if one["benchmark"] in (None, 1)]
-    expected = sorted(str(one["benchmark"]) for one in told if one["theme"] is not None)
-    assert "None" in expected
-    open_view(page, site.address("suggestions?bench=1"), "suggestion")
-    links = page.get_by_test_id("suggestion").locator("a[href*='theme=']")
-    links.first.wait_for()
-    places = [re.search(r"bench=(\d+)", link.get_attribute("href") or "") for link in links.all()]
-    assert sorted(place[1] if place else "None" for place in places) == expected
 
 
 def test_an_item_shows_how_strongly_the_concept_is_active_that_it_was_opened_from(site, page):
@@ -121,7 +102,7 @@ def test_a_concept_in_the_benchmark_that_is_looked_at(site, page):
     within = site.run.concept_benchmarks.filter(pl.col("performance_status").is_in(["weak", "strong", "typical"]))
     row = within.join(site.concepts.filter("ranked").select("concept"), on="concept", how="semi").row(0, named=True)
     suite = site.concepts.row(row["concept"], named=True)
-    view = f"concepts?bench={names.index(row['benchmark'])}&concept={row['concept']}"
+    view = f"concepts?benchmark={quote(row['benchmark'], safe='')}&concept={row['concept']}"
     open_view(page, site.address(view), "concept-benchmarks")
     said = page.get_by_test_id("concept-verdict").inner_text()
     assert said.startswith("In ")

@@ -1,7 +1,6 @@
 import importlib.util
 import json
 import os
-import re
 import subprocess
 import sys
 from collections import Counter
@@ -260,25 +259,6 @@ def test_near_numbers_give_the_rank_of_the_gold_away_to_no_rule():
         wrong=lambda task, text: True,
     )
     assert any(int(one.choices[one.answer]) >= 0 and any(choice[0] == "-" for choice in one.choices) for one in mixed)
-
-
-def test_words_of_the_prompt_are_options_of_one_form():
-    names = ["Ada", "Bo", "Cy-Jo", "Dee", "Eve", "Flo"]
-    prompts = [f"{' likes '.join(names[i:] + names[:i])}. Who asked {i} others? Say a Name." for i in range(6)]
-    made = make_options(
-        names, options=4, rule="prompt_words", seed=0, wrong=lambda task, text: text != "Flo", prompts=prompts
-    )
-    # Every prompt has every name, so that none of them tells the prompts apart.
-    assert made[0] == "only 0 wrong options were found for 4 options under the distractors 'prompt_words'"
-    alone = [f"{name} met Xi{i} and Yu{i} and zoe{i} and Va{i}. Who? Say a Name." for i, name in enumerate(names)]
-    made = make_options(names, options=3, rule="prompt_words", seed=0, wrong=lambda task, text: True, prompts=alone)
-    assert all(isinstance(options, str) for options in made)  # "Xi0" has a digit, which no name has
-    alone = [re.sub(r"\d", lambda digit: "abcdef"[int(digit[0])], prompt) for prompt in alone]
-    for index, options in enumerate(
-        make_options(names, options=4, rule="prompt_words", seed=0, wrong=lambda task, text: True, prompts=alone)
-    ):
-        ending = "abcdef"[index]
-        assert set(options.choices) == {names[index], f"Xi{ending}", f"Yu{ending}", f"Va{ending}"}
 
 
 def test_labels_are_all_answers_of_the_family():

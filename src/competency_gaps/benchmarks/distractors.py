@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import difflib
 import functools
-import itertools
 import random
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-Rule = Literal["answers", "similar_answers", "near_numbers", "prompt_words", "labels"]
+Rule = Literal["answers", "similar_answers", "near_numbers", "labels"]
 
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
-_WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 _STEPS = (1, 2, 3, 4, 5, 9, 10, 11, 20, 90, 100)
 
 
@@ -39,7 +36,6 @@ def make_options(
     rule: Rule,
     seed: int,
     wrong: Callable[[int, str], bool],
-    prompts: Sequence[str] = (),
 ) -> list[Options | str]:
     """Options for every task, or the reason why a task gets none.
 
@@ -55,12 +51,9 @@ def make_options(
         ``near_numbers``: numbers a few last-digit units away, written as the gold is; so many of them smaller that
         in every block of ``options`` successive tasks the gold takes each rank once (a gold that has too few numbers
         below it takes the highest rank that it can, as options are negative only where some gold is);
-        ``prompt_words``: words of the task's own prompt, those of the gold's form alone and not those that most prompts
-        have; ``labels``: drawn from all different answers of the tasks.
+        ``labels``: drawn from all different answers of the tasks.
     wrong
         Whether a text is a wrong answer to the task of an index: equivalent answers must not be options.
-    prompts
-        The tasks' prompts; only ``prompt_words`` reads them.
 
     Returns
     -------
@@ -70,19 +63,12 @@ def make_options(
     pool = sorted(set(golds))
     positions = _positions(len(golds), options, random.Random(f"{seed} positions"))
     ranks = _positions(len(golds), options, random.Random(f"{seed} ranks"))
-    words = [_words(prompt) for prompt in prompts]
-    usual = {word for word, count in Counter(itertools.chain(*words)).items() if 2 * count > len(golds)}
     negative = any(gold.strip().startswith("-") for gold in golds)
     result: list[Options | str] = []
     for index, gold in enumerate(golds):
         rng = random.Random(f"{seed} {index}")
         if rule == "near_numbers":
             candidates: Iterable[str] = _near_numbers(gold, ranks[index], negative, rng)
-        elif rule == "prompt_words":
-            own = [
-                word for word in words[index] if word not in usual and _form(word, case=True) == _form(gold, case=True)
-            ]
-            candidates = rng.sample(own, len(own))
         elif rule == "labels":
             candidates = rng.sample(pool, len(pool))
         elif rule == "similar_answers":
@@ -137,15 +123,8 @@ def _most_alike(gold: str, pool: Sequence[str], rng: random.Random) -> list[str]
     return sorted(rng.sample(pool, len(pool)), key=likeness)
 
 
-def _form(text: str, *, case: bool = False) -> str:
-    """Letters and digits taken together; with ``case``, a word that begins with a capital is another form."""
-    letters = re.compile(r"[^\W\d_]+(?:[-'’][^\W\d_]+)*" if case else r"[^\W\d_]+")
-    return letters.sub(lambda word: "A" if case and word[0][0].isupper() else "a", re.sub(r"\d+", "0", text))
-
-
-def _words(prompt: str) -> list[str]:
-    """The different words of a prompt, in order."""
-    return list(dict.fromkeys(_WORD.findall(prompt)))
+def _form(text: str) -> str:
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", text))
 
 
 def _near_numbers(gold: str, below: int, negative: bool, rng: random.Random) -> Iterator[str]:

@@ -199,7 +199,6 @@ def _choice_items(dataset: Any, tasks: list[tuple[int, Entry]], source: Reasonin
         rule=source.distractors,
         seed=source.seed,
         wrong=lambda task, text: verifier_score(dataset, text, entries[task]) < 1,
-        prompts=[entry["question"] for entry in entries],
     )
     for (index, entry), options in zip(tasks, made, strict=True):
         if isinstance(options, str):

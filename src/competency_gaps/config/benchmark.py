@@ -59,9 +59,9 @@ class ReasoningGymSource(Config):
     sentence or ``3 + 4`` and ``4 + 3`` do. null: the first ``size`` tasks as they are drawn, with repeats."""
     options: Annotated[int, Field(ge=2)] | None = None
     """Make a multiple-choice item of each task, with this many options; null leaves it open."""
-    distractors: Literal["answers", "similar_answers", "near_numbers", "prompt_words", "labels"] = "answers"
+    distractors: Literal["answers", "similar_answers", "near_numbers", "labels"] = "answers"
     """Wrong options: other tasks' answers of the same form and length, or most alike letter by letter,
-    near-miss numbers, words of the task's own prompt, or any of the family's answers."""
+    near-miss numbers, or any of the family's answers."""
 
 
 class ObjectsSource(Config):

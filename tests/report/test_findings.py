@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from competency_gaps.report import columns, findings
+from competency_gaps.report.detail import concept_detail
 from competency_gaps.report.themes import Themes
 
 TYPES = {
@@ -137,7 +138,7 @@ def test_where_no_concept_is_weak_or_strong_none_is_expected_to_be_an_accident()
 def test_examples_show_no_item_twice(run):
     row = run.concepts.filter(pl.col("ranked") & ~pl.col("missing")).row(0, named=True)
     part = run.concept_benchmarks.filter(pl.col("concept") == row["concept"])
-    detail = findings.detail(run, row, part, 50)
+    detail = concept_detail(run, row, part, 50)
     shown = [one.item_id for _, many in detail.groups for one in many]
     assert shown and len(shown) == len(set(shown))
     assert len(detail.benchmarks) == run.benchmarks.height
@@ -146,7 +147,7 @@ def test_examples_show_no_item_twice(run):
 def test_equal_scores_are_not_called_best_and_worst(run):
     flat = run.changed(items=run.items.with_columns(score=pl.when(pl.col("score").is_not_null()).then(0.0)))
     row = flat.concepts.filter(pl.col("ranked") & ~pl.col("missing")).row(0, named=True)
-    titles = [title for title, _ in findings.detail(flat, row, flat.concept_benchmarks.clear(), 3).groups]
+    titles = [title for title, _ in concept_detail(flat, row, flat.concept_benchmarks.clear(), 3).groups]
     assert titles == ["Every scored item has the same score"]
 
 

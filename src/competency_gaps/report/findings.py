@@ -1,4 +1,4 @@
-"""Which concepts go into which table, and the examples of a concept."""
+"""Which concepts go into which table, and what is said of them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.findings.answer_parts import alike
-from competency_gaps.report.protocol import Order, RunView
-from competency_gaps.text import Excerpt, excerpt, integer, percent, plural, share_of, shorten
+from competency_gaps.text import integer, percent, plural, share_of, shorten
 
 FLAGS = {"dense": "dense", "template": "template", "exact_token": "exact token"}
 """Flag columns that keep a concept out of the rankings, and how they are shown."""
 
 LABEL_LIMIT = 140
-TEXT_LIMIT = 420
-ANSWER_LIMIT = 240
 
 
 @dataclass(frozen=True)
@@ -224,106 +221,6 @@ def left_out(items: pl.DataFrame, benchmarks: Sequence[Mapping[str, Any]] = (), 
             groups.append(LeftOut(kind, shorten(str(reason), 200), part.height, counts, names))
         found += sorted(groups, key=lambda group: -group.count)
     return found
-
-
-@dataclass(frozen=True)
-class Example:
-    """One item in which a concept is active."""
-
-    benchmark: str
-    item_id: str
-    excerpt: Excerpt
-    response: str | None
-    answer: str | None
-    score: float | None
-    """Null: unscored."""
-    saliency: float
-    """nCAS, 0 (absent) to 1."""
-    repeats: int
-    """Items like it (it among them) in which the concept is active; only this one is shown."""
-
-
-@dataclass(frozen=True)
-class ConceptDetail:
-    """All that is shown of one concept."""
-
-    row: dict[str, Any]
-    name: str
-    flags: list[str]
-    benchmarks: list[dict[str, Any]]
-    """The concept's rows of the run's concept_benchmarks."""
-    groups: list[tuple[str, list[Example]]]
-    """Titled lists of examples, none of them empty."""
-
-
-def examples_of(run: RunView, concept: int, order: Order, limit: int) -> list[Example]:
-    """Fetch examples of a concept, cut to what can be read."""
-    rows = run.concept_items(concept, order=order, limit=limit)
-    return [
-        Example(
-            benchmark=row["benchmark"],
-            item_id=shorten(row["item_id"], 60),
-            excerpt=excerpt(
-                row["text"] or "",
-                own=(row["own_start"], row["own_end"]),
-                peak=(row["peak_start"], row["peak_end"]),
-                limit=TEXT_LIMIT,
-            ),
-            response=None if row["response"] is None else shorten(row["response"], ANSWER_LIMIT),
-            answer=None if row["answer"] is None else shorten(row["answer"], ANSWER_LIMIT),
-            score=row["score"],
-            saliency=row["ncas"],
-            repeats=row["repeats"],
-        )
-        for row in rows.iter_rows(named=True)
-    ]
-
-
-def detail(run: RunView, row: dict[str, Any], per_benchmark: pl.DataFrame, examples: int) -> ConceptDetail:
-    """Gather one concept's detail.
-
-    Parameters
-    ----------
-    run : RunView
-    row : dict
-        The concept's row of ``run.concepts``.
-    per_benchmark : DataFrame
-        The concept's rows of ``run.concept_benchmarks``.
-    examples : int
-        Items per list.
-    """
-    concept = int(row["concept"])
-    groups = [] if row["missing"] else _groups(run, concept, examples, scored=row["chi_model"] is not None)
-    return ConceptDetail(row, concept_name(row), flags_of(row), per_benchmark.to_dicts(), groups)
-
-
-def _groups(run: RunView, concept: int, limit: int, *, scored: bool) -> list[tuple[str, list[Example]]]:
-    """Choose the lists of examples; no item stands in two, and equal scores are not called best and worst."""
-    best = examples_of(run, concept, "best", limit) if scored else []
-    worst = examples_of(run, concept, "worst", limit) if scored else []
-    if not best or not worst:
-        groups = [("Where it is strongest", examples_of(run, concept, "strongest", limit))]
-    elif best[0].score == worst[0].score:
-        groups = [("Every scored item has the same score", best)]
-    else:
-        seen = {(one.benchmark, one.item_id) for one in best}
-        rest = [one for one in worst if (one.benchmark, one.item_id) not in seen]
-        groups = [("Best items", best), ("Worst items", rest)]
-    return [group for group in groups if group[1]]
-
-
-def details(run: RunView, frames: list[pl.DataFrame], examples: int) -> list[ConceptDetail]:
-    """Gather the details of every concept in ``frames``, each once, in order of their number."""
-    wanted = sorted({int(concept) for frame in frames for concept in frame["concept"]})
-    rows = run.concepts.filter(pl.col("concept").is_in(wanted)).sort("concept")
-    parts = {
-        int(str(key[0])): part
-        for key, part in run.concept_benchmarks.filter(pl.col("concept").is_in(wanted)).group_by(
-            "concept", maintain_order=True
-        )
-    }
-    empty = run.concept_benchmarks.clear()
-    return [detail(run, row, parts.get(int(row["concept"]), empty), examples) for row in rows.iter_rows(named=True)]
 
 
 def left_out_note(concepts: pl.DataFrame) -> str:

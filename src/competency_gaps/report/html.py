@@ -22,6 +22,7 @@ from competency_gaps import text
 from competency_gaps.findings.answer import answer
 from competency_gaps.findings.answer_parts import alike, short_name
 from competency_gaps.report import answer_view, colours, columns, findings, judged, labels, page, sources, themes
+from competency_gaps.report.detail import concept_details
 from competency_gaps.report.finding_page import finding_cards
 from competency_gaps.report.glossary import glossary
 from competency_gaps.report.protocol import RunView
@@ -99,7 +100,7 @@ def render(run: RunView, *, top: int, examples: int) -> str:
     grouped = themes.read_run_themes(run)
     listed = answer_view.in_order(run.findings)
     evidence = run.concepts.filter(pl.col("concept").is_in(listed["leader"].to_list()))
-    details = findings.details(run, [*frames, evidence, *themes.detailed_leaders(grouped, ranked)], examples)
+    details = concept_details(run, [*frames, evidence, *themes.detailed_leaders(grouped, ranked)], examples)
     linked = {int(one.row["concept"]) for one in details}
     labelled = labels.dictionary_fact(run)
     section = theme_section(run, grouped, ranked, linked)

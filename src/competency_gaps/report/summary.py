@@ -15,6 +15,7 @@ from rich.text import Text
 from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import Answer, answer
 from competency_gaps.report import answer_view, columns, findings, judged, labels
+from competency_gaps.report.detail import ConceptDetail, Example, concept_detail
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.tables import Cells, concept_table, fitted_table, plain, quantities
 from competency_gaps.report.theme_tables import short_table
@@ -146,7 +147,7 @@ def concept_panel(run: RunView, concept: int, *, examples: int = 3, width: int |
             "Look one up with: cgaps show"
         )
     row = rows.row(0, named=True)
-    detail = findings.detail(run, row, run.concept_benchmarks.filter(pl.col("concept") == concept), examples)
+    detail = concept_detail(run, row, run.concept_benchmarks.filter(pl.col("concept") == concept), examples)
     marks = labels.marks_of(row)
     heading = Text.assemble((f"{concept} ", "dim"), plain(detail.name, "dim" if marks else "bold"))
     heading.append(f" [{', '.join(marks)}]" if marks else "", "dim italic")
@@ -178,7 +179,7 @@ def _facts(run: RunView, rows: pl.DataFrame, flags: list[str]) -> Table:
     return grid
 
 
-def _per_benchmark(run: RunView, detail: findings.ConceptDetail, width: int | None) -> Group:
+def _per_benchmark(run: RunView, detail: ConceptDetail, width: int | None) -> Group:
     """A row for each benchmark that has the concept, and a line with those that miss it."""
     rows = [row for row in detail.benchmarks if row["support"]]
     parts: list[RenderableType] = []
@@ -198,7 +199,7 @@ def _per_benchmark(run: RunView, detail: findings.ConceptDetail, width: int | No
     return Group(*parts)
 
 
-def _example(one: findings.Example) -> Group:
+def _example(one: Example) -> Group:
     score = Text("unscored", style="dim")
     if one.score is not None:
         score = Text(f"score {decimal(one.score)}", style=TONES["strong" if one.score >= 0.5 else "weak"])

@@ -8,7 +8,8 @@ from typing import Any
 
 from competency_gaps.report import columns, findings, labels
 from competency_gaps.report.concept_map import theme_map
-from competency_gaps.report.findings import ConceptDetail, Ranking
+from competency_gaps.report.detail import ConceptDetail
+from competency_gaps.report.findings import Ranking
 from competency_gaps.report.page import Drawn
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.themes import Themes, is_automatic, theme_name, theme_path

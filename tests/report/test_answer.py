@@ -82,7 +82,10 @@ def test_what_failed_comes_first_and_says_what_it_means(assessed, run):
     first, second = answer(
         assessed(verdict("prediction", "bad")).changed(manifest={**run.manifest, "gate": gate})
     ).trust
-    assert (first.code, second.code) == ("gate", "robustness") and "81%" in first.text
+    assert (first.code, second.code) == ("gate", "robustness") and "only 81%" in first.text
+    assert "gate" not in [one.code for one in answer(run.changed(manifest={**run.manifest, "gate": gate})).confidence]
+    passed = next(one for one in answer(run).confidence if one.code == "gate")
+    assert passed.tone == "good" and passed.numbers == {"explained_variance": 0.81}
     unknown = answer(assessed(verdict("of tomorrow", "bad"))).trust[0].text
     assert "of tomorrow (of tomorrow says so.)" in unknown
 

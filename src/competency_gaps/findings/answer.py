@@ -46,7 +46,7 @@ class Answer:
     scope: tuple[Statement, ...]
     """What benchmarks lack of their stated scope, most first; then what is only counted (``counted``)."""
     confidence: tuple[Statement, ...]
-    """How far to trust it: ``unseen``, ``repeats``, ``vanished``, ``rate``, ``tests``."""
+    """How far to trust it: ``unseen``, ``repeats``, ``vanished``, ``rate``, ``gate``, ``tests``."""
 
     @property
     def notes(self) -> list[Statement]:

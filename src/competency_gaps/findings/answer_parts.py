@@ -133,7 +133,7 @@ def trust_statements(run: AnsweredRun) -> tuple[Statement, ...]:
         share = "too little" if explained is None else f"only {percent(explained, 1)}"
         how = " and the run was forced" if gate.get("forced") else ""
         text = (
-            f"The SAE did not pass its gate{how}: it explains {share} of what the model computes, so what is said of "
+            f"The SAE did not pass its gate{how}: it explains {share} of what the model computes where it is read, so what is said of "
             "concepts may describe the SAE's faults and not the model."
         )
         found.append(Statement("gate", text, "bad", numbers={"explained_variance": explained}))
@@ -244,7 +244,7 @@ def _of_scope(scope: KeptScope) -> Statement:
 
 def confidence_statements(run: AnsweredRun) -> tuple[Statement, ...]:
     """Say how far to trust the findings."""
-    every = (_unseen(run.findings), _repeats(run.items), _vanished(run), _rate(run), _tests(run))
+    every = (_unseen(run.findings), _repeats(run.items), _vanished(run), _rate(run), _gate(run), _tests(run))
     return tuple(one for one in every if one is not None)
 
 
@@ -289,6 +289,16 @@ def _rate(run: AnsweredRun) -> Statement | None:
     q = float(run.manifest["evidence"]["q"])
     text = f"Of the {plural(run.findings.height, 'finding')} at most {percent(q, 1)} are expected to be accidents."
     return Statement("rate", text, numbers={"q": q, "findings": run.findings.height})
+
+
+def _gate(run: AnsweredRun) -> Statement | None:
+    """Say that the SAE passed its gate; one that failed stands among what comes first."""
+    gate = run.manifest["gate"]
+    explained = gate.get("explained_variance")
+    if not gate.get("passed") or explained is None:
+        return None
+    text = f"The SAE passed its gate: it explains {percent(explained, 1)} of what the model computes where it is read."
+    return Statement("gate", text, "good", numbers={"explained_variance": explained})
 
 
 def _tests(run: AnsweredRun) -> Statement:

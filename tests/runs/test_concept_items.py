@@ -1,0 +1,50 @@
+"""Items of a concept: one of each cluster of repeats, with its count."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+
+import competency_gaps
+
+
+@pytest.fixture(scope="module")
+def repeated(tiny_config, tmp_path_factory):
+    """A run with one question under five ids, and others that come once."""
+    folder = tmp_path_factory.mktemp("repeated")
+    prompts = ["How many days?", "how many  DAYS?", "How many days?", "A fox jumps.", "How many days?", "Say dog:"]
+    rows = [{"id": f"i{place}", "prompt": prompt, "score": place % 2} for place, prompt in enumerate(prompts)]
+    path = folder / "items.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    config = {
+        **tiny_config,
+        "sae": {**tiny_config["sae"], "force": True},
+        "benchmarks": [{"name": "own", "source": {"kind": "file", "path": str(path)}}],
+    }
+    return competency_gaps.run(config, folder / "run")
+
+
+@pytest.mark.parametrize("order", ["strongest", "best", "worst"])
+def test_a_cluster_is_one_example_with_its_count(repeated, order):
+    clusters = repeated.items["cluster"].to_list()
+    assert Counter(clusters).most_common(1)[0][1] == 4
+    seen = 0
+    for concept in range(repeated.width):
+        active = repeated.by_concept.column(concept).item.tolist()
+        found = repeated.concept_items(concept, order=order, limit=50)
+        expected = Counter(clusters[row] for row in active)
+        assert dict(found.select("cluster", "repeats").iter_rows()) == expected
+        assert found.height == len(expected)
+        seen += any(count > 1 for count in expected.values())
+        key = {"strongest": "cas", "best": "score", "worst": "score"}[order]
+        values = found[key].to_list()
+        assert values == sorted(values, reverse=order != "worst")
+        # The example of a cluster is its first in that order.
+        best = max if order != "worst" else min
+        for cluster, value in found.select("cluster", key).iter_rows():
+            own = [row for row in active if clusters[row] == cluster]
+            if key == "score":
+                assert value == best(repeated.items["score"][row] for row in own)
+    assert seen

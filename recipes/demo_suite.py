@@ -43,9 +43,9 @@ SUITE = (
     Family(
         "addition",
         "chain_sum",
-        {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 2},
+        {"min_terms": 2, "max_terms": 2, "min_digits": 2, "max_digits": 2},
         "near_numbers",
-        "sums and differences of two small numbers",
+        "sums and differences of two numbers of two digits",
         shots=3,
     ),
     Family(
@@ -59,9 +59,9 @@ SUITE = (
     Family(
         "signed-numbers",
         "chain_sum",
-        {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 2, "allow_negation": True},
+        {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1, "allow_negation": True},
         "near_numbers",
-        "sums and differences of two numbers that may be negative",
+        "sums and differences of two one-digit numbers that may be negative",
         shots=3,
     ),
     Family(

@@ -25,7 +25,21 @@ def with_extras(made: Made, folder: Path) -> Made:
     (run / "probes" / "one").mkdir(parents=True)
     (run / "probes" / "one" / "verdicts.json").write_text(json.dumps({"criterion": {}, "concepts": [probe]}))
     add_match(run)
+    add_words(run)
     return Made(run, dictionary)
+
+
+def add_words(run: Path) -> None:
+    """Have a model word a finding, and say that scores of the first benchmark fall with length."""
+    table = pl.read_parquet(run / "findings.parquet")
+    table.with_columns(wording=pl.lit("items <b>like</b> this"), wording_source=pl.lit("a model")).write_parquet(
+        run / "findings.parquet"
+    )
+    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    within = next(iter(manifest["evidence"]["benchmarks"].values()))
+    trend = {"covariate": "length", "first": 0.9, "last": 0.1, "categories": None, "share": 0.3, "p": 0.001}
+    within["trends"] = [{**trend, "controlled": True}]
+    (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def add_match(run: Path) -> None:

@@ -19,6 +19,7 @@ from competency_gaps.explorer.queries import QUERIES, Subject, ask
 mcp = pytest.importorskip("mcp")
 
 ARGUMENTS = {
+    "finding": {"finding": 0},
     "top_concepts": {"status": "weak", "limit": 5},
     "concept": {"concept": 1},
     "find_items": {"benchmark": NAMES[0], "max_score": 0, "limit": 3},

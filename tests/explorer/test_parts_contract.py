@@ -176,41 +176,60 @@ PARTS = {
 }
 
 
-def fills(value: object, where: str) -> set[str]:
-    """Places of fields that hold something: ``Interface.field.field``, whatever the place in a list."""
-    where = where.removesuffix("[]")
-    if isinstance(value, dict):
-        return {place for name, one in value.items() for place in fills(one, f"{where}.{name}")} | {where}
+def fills(value: object, kind: str, where: str = "") -> set[str]:
+    """Places of fields that hold something, ``Interface.field.field``, whatever the place in a list."""
+    option = next((one for one in split(kind, "|") if one != "null"), kind)
     if isinstance(value, (list, tuple)):
-        return {place for one in value for place in fills(one, where)}
-    return set() if value is None or value == "" else {where}
+        inner = split(option[1:-1], ",")[0] if option.startswith("[") else item_type(option)
+        return {place for one in value for place in fills(one, inner, where)}
+    if value is None or value == "":
+        return set()
+    if isinstance(value, dict) and (option in interfaces() or option.startswith("{")):
+        root = option if option in interfaces() else where
+        inside = fields(interfaces().get(option) or option[1:-1])
+        return {place for name, part in inside.items() for place in fills(value[name], part, f"{root}.{name}")} | {
+            one for one in (where, root) if one
+        }
+    return {where}
 
 
-def places(kind: str, where: str) -> set[str]:
-    """Places of all fields of a type that a value may fill."""
-    found = {where}
+def item_type(kind: str) -> str:
+    """``(A | null)[]`` and ``A[]`` are lists of ``A | null`` and of ``A``."""
+    inner = kind.removesuffix("[]")
+    return inner.removeprefix("(").removesuffix(")") if inner.startswith("(") else inner
+
+
+def places(kind: str, where: str = "") -> set[str]:
+    """Places of all fields of a type that a value may fill; those of an interface are counted once."""
+    found = {where} if where else set()
     for option in split(kind, "|"):
         inner = option
         while inner.endswith("[]"):
             inner = inner[:-2].removeprefix("(").removesuffix(")")
         if inner.startswith("{") or inner in interfaces():
+            root = inner if inner in interfaces() else where
+            found.add(root)
             for name, part in fields(interfaces().get(inner) or inner[1:-1]).items():
-                found |= places(part, f"{where}.{name}")
+                found |= places(part, f"{root}.{name}")
     return found
 
 
 @pytest.mark.parametrize("kind", [*PARTS.values(), "RunList", "SearchResult"])
 def test_every_field_was_seen_filled(filled, kind):
     name = kind.removesuffix("[]")
-    wanted = places(kind, name)
+    wanted = places(name)
     assert len(wanted) > 2
     assert not sorted(wanted - filled), "no run fills them: fill them in explorer_extras.py, or take them out"
 
 
 def test_places_of_fields_are_found():
     assert places("{ a: number; b: { c: string | null }[] }[]", "X") == {"X", "X.a", "X.b", "X.b.c"}
-    assert fills([{"a": 0, "b": [{"c": None}, {"c": ""}]}], "X") == {"X", "X.a", "X.b"}
-    assert fills([{"a": None, "b": []}, {"b": [{"c": "y"}]}], "X") == {"X", "X.b", "X.b.c"}
+    kind = "{ a: number | null; b: { c: string | null }[] }[]"
+    assert fills([{"a": 0, "b": [{"c": None}, {"c": ""}]}], kind, "X") == {"X", "X.a", "X.b"}
+    assert fills([{"a": None, "b": []}, {"a": None, "b": [{"c": "y"}]}], kind, "X") == {"X", "X.b", "X.b.c"}
+    run = {"key": "k", "title": ""}
+    told = {"runs": [run], "mode": "served", "chat": None, "version": "1"}
+    assert fills(told, "RunList") == {"RunList", *(f"RunList.{one}" for one in ("runs", "runs.key", "mode", "version"))}
 
 
 def test_columns_that_are_described_are_in_the_tables(parts):

@@ -223,4 +223,4 @@ def test_a_redacted_copy_tells_no_folder(hostile):
 
 def test_without_labels_and_themes_nothing_is_made_up(tmp_path):
     made = hostile_run(tmp_path, themes=False, labels=False)
-    assert set(suggested(made.run)) <= {"robustness", "redundant", "label"}
+    assert set(suggested(made.run)) <= {"robustness", "redundant", "label", "weak"}

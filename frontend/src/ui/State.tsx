@@ -17,7 +17,7 @@ export function Empty({ children }: { children: ReactNode }) {
 
 export function Failed({ error }: { error: Error }) {
   return (
-    <Alert color="orange" title="This could not be shown" m="md" data-testid="failed">
+    <Alert color="orange" title="This could not be shown" m="md" className="failed" data-testid="failed">
       {visible(error.message)}
     </Alert>
   );

@@ -133,8 +133,8 @@ def trust_statements(run: AnsweredRun) -> tuple[Statement, ...]:
         share = "too little" if explained is None else f"only {percent(explained, 1)}"
         how = " and the run was forced" if gate.get("forced") else ""
         text = (
-            f"The SAE did not pass its gate{how}: it explains {share} of what the model computes where it is read, so what is said of "
-            "concepts may describe the SAE's faults and not the model."
+            f"The SAE did not pass its gate{how}: it explains {share} of what the model computes where it is read, so "
+            "what is said of concepts may describe the SAE's faults and not the model."
         )
         found.append(Statement("gate", text, "bad", numbers={"explained_variance": explained}))
     verdicts = (read_assessment(run.path) or {}).get("verdicts") or []

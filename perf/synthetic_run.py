@@ -30,17 +30,20 @@ from competency_gaps.config import RunConfig, as_dict, parse_config
 from competency_gaps.dictionary.flags import LatentFacts
 from competency_gaps.dictionary.open import open_dictionary
 from competency_gaps.files import write_atomic, write_json
+from competency_gaps.findings import write_findings
 from competency_gaps.metrics.peaks import MajorityToken
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.runs.collect import Collected
 from competency_gaps.runs.manifest import versions, write_manifest
 from competency_gaps.runs.naming import name_run
 from competency_gaps.runs.open import Run
-from competency_gaps.runs.results import item_sample, write_items
+from competency_gaps.runs.results import item_sample, item_strata, write_items
 from competency_gaps.runs.tables import make_tables
 from competency_gaps.sae.reference import Reference
 
 THEMES = 40
+REPEATED = 20
+"""One of so many items repeats another."""
 MERGED = 8_000_000
 """Non-zeros that are turned about at once: each time, nearly every page of the concept-major copy is written."""
 
@@ -95,7 +98,12 @@ def make(
     first = np.cumsum([0, *counts])[:-1]
     write_by_concept(store.shards.folder, lambda: _merged(store, shards, first), concepts)
     _say("concept-major copy")
-    rows = pl.concat(tables).with_columns(cluster=pl.int_range(pl.len(), dtype=pl.Int32))
+    rows = pl.concat(tables)
+    # Each twentieth item asks the same as the one before it.
+    place = pl.int_range(pl.len(), dtype=pl.Int32)
+    cluster = place - (place % REPEATED == REPEATED - 1)
+    repeated = place % REPEATED >= REPEATED - 2
+    rows = rows.with_columns(cluster=cluster, cluster_kind=pl.when(repeated).then(pl.lit("given")))
     _write_tables(folder, world, words, rows, sums, shards, config, rng)
     return int(sum(one.support.sum() for one in sums.values()))
 
@@ -141,10 +149,10 @@ def _write_tables(
     peaks.token = np.where(world.frequency > 0, rng.integers(0, len(words), width), -1)
     peaks.mass = np.ones(width)
     collected = Collected(sums, peaks, words.tolist())
-    write_items(folder / "items.parquet", items)
     tokens = pl.DataFrame({"token": np.arange(len(words), dtype=np.int32), "text": words.tolist()})
     write_atomic(folder / "tokens.parquet", tokens.write_parquet)
-    sample = item_sample(ByConcept(folder / "activations"), items)
+    sample = item_sample(ByConcept(folder / "activations"), items, config.evidence.strata)
+    write_items(folder / "items.parquet", items.with_columns(stratum=item_strata(sample)))
     tables = make_tables(collected, items, reference, sampled, sample, config)
     for name in ("concepts", "concept_benchmarks", "benchmarks", "overlap"):
         write_atomic(folder / f"{name}.parquet", getattr(tables, name).write_parquet)
@@ -153,8 +161,10 @@ def _write_tables(
     write_synthetic_dictionary(folder / "dictionary", sae, world, words, rng)
     manifest = _manifest(config, sae, items, shards, tables.evidence)
     manifest["dictionary"] = name_run(Run(folder, manifest), open_dictionary(folder / "dictionary"))
-    write_manifest(folder, manifest)
     _say("labels and themes")
+    write_findings(Run(folder, manifest))
+    write_manifest(folder, manifest)
+    _say("findings")
 
 
 def _reference(world: World, words: np.ndarray, rng: np.random.Generator) -> Reference:

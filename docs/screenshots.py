@@ -16,10 +16,12 @@ from typing import Any
 from PIL import Image
 
 IMAGES = Path(__file__).parent / "images"
-# Name of the picture: address in the page, what must be there, colours. The concept is a weak one that a reader named.
+# Name of the picture: address in the page, what must be there, colours. Concept and item are of the first finding.
 VIEWS = {
     "overview": ("overview", "findings", "light"),
     "overview-dark": ("overview?face=benchmark", "findings", "dark"),
+    "finding": ("finding/0", "finding-sides", "light"),
+    "groups": ("concepts?groups=1", "groups", "light"),
     "concepts": ("concepts", "concept-grid", "light"),
     "benchmarks": ("concepts?face=benchmark&each=chi_bench", "concept-grid", "light"),
     "map": ("map", "map-canvas", "light"),
@@ -44,12 +46,8 @@ def main(folders: list[str]) -> None:
     from competency_gaps import open_run
 
     run = open_run(folders[0])
-    weak = run.concepts.filter(performance_status="weak", label_kind="explained").sort("p_value")
-    concept = weak.filter(weak["leader"] == weak["concept"])["concept"][0]
-    first = run.concept_items(concept, order="worst", limit=1)
-    item = run.items.with_row_index("row").filter(benchmark=first["benchmark"][0], item_id=first["item_id"][0])["row"][
-        0
-    ]
+    finding = run.findings.row(0, named=True)
+    concept, item = finding["leader"], finding["failing"][0]
     command = [sys.executable, "-c", "from competency_gaps.cli.app import main; main()", "explore", *folders]
     with subprocess.Popen([*command, "--port", "0", "--no-open"], stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 import competency_gaps
+from competency_gaps.explorer.parts import Parts
+from competency_gaps.explorer.parts.findings import NOT_TOLD
 from competency_gaps.explorer.parts.paths import command_line, last_names
 from competency_gaps.explorer.parts.reasons import BEGINNINGS, KNOWN, told
+from competency_gaps.runs.open import open_run
 
 
 @pytest.mark.parametrize(
@@ -67,3 +72,34 @@ def test_reasons_are_those_that_the_package_writes():
 )
 def test_what_is_none_of_ours_is_not_told(reason, shown):
     assert told(reason) == shown
+
+
+def test_a_redacted_finding_quotes_no_word_of_an_item(hostile):
+    run = open_run(hostile.run)
+    whole, hidden = (json.loads(Parts(run, key="k", redact=redact).read("run.json")) for redact in (False, True))
+    words = [one["feature"].partition(":")[2] for one in whole["findings"]]
+    assert {"roman", "family"} <= set(words), "else the test below could not fail"
+    for one, word, shown in zip(hidden["findings"], words, whole["findings"], strict=True):
+        assert one["feature"] == f"prompt.word:{NOT_TOLD}" and f"“{NOT_TOLD}”" in one["sentence"]
+        assert one["wording"] is None and all(example["differs"] is None for example in one["failing"])
+        assert not [name for name in ("feature", "feature_words", "sentence", "short") if word in one[name]]
+        assert [one[name] for name in ("gap", "feature_score", "items")] == [
+            shown[name] for name in ("gap", "feature_score", "items")
+        ]
+    for one in hidden["answer"]["findings"]:
+        assert not [word for word in words if word in one["text"]]
+
+
+def test_redacted_a_trend_names_no_category(hostile, tmp_path):
+    folder = shutil.copytree(hostile.run, tmp_path / "run")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    trend = {"covariate": "topic", "first": 0.9, "last": 0.1, "share": 0.3, "p": 0.001, "controlled": False}
+    both = [{**trend, "categories": ["zebras", "lions"]}, {**trend, "covariate": "length", "categories": None}]
+    next(iter(manifest["evidence"]["benchmarks"].values()))["trends"] = both
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    texts = {
+        redact: json.dumps(json.loads(Parts(open_run(folder), key="k", redact=redact).read("run.json"))["answer"])
+        for redact in (False, True)
+    }
+    assert "zebras" in texts[False] and "zebras" not in texts[True]
+    assert all("fall with length" in text for text in texts.values())

@@ -1,245 +1,259 @@
-"""Ground truth: success is drawn at random, less often where planted concepts are strong. Who finds them?
+"""Ground truth: scores are drawn from known chances. Who finds the planted weaknesses, and who sees some that are none?
 
-    python validation/planted.py RUN [--repeats 20] [--json FILE]
+    python validation/planted.py RUN [--quick] [--only NAME ...] [--jobs 2] [--json FILE]
 
-RUN is a finished run; its activations are real, its scores are not used. Success has the probability p0 of its
-benchmark (0.3 to 0.9, dealt out anew each time), times d on items where a planted concept is at or above the median of
-its activations. Concepts are planted if their n_eff is at least 100 (so their support is too) and few items have them:
-a twentieth at most, or 250, so that ten leave most items as they are. Ours is compared with what people would use
-instead: the raw chi_model ranking, SliceLine, a tree of clustered sentence embeddings, and keywords. The last three
-need the packages of validation/requirements.txt.
+RUN is a finished run; its activations, lengths and repeats are real, its scores are not used. In every world scores
+depend on something that is no concept (``CONFOUNDERS``), and d times as often as else an item is right where one of ten
+planted concepts is at or above the median of its activations; in the first worlds nothing is planted. A concept that is
+listed is a false discovery if its gap of the planted part of the chances, against other clusters of its benchmark and
+length, is not negative. The evidence as shipped ("net") stands beside other controls and beside what people would use
+instead: the raw chi_model ranking, SliceLine, a tree of clustered sentence embeddings, and keywords, which need the
+packages of validation/requirements.txt.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+import functools
 import json
+import multiprocessing
+import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import rivals
 import scipy.sparse as sp
+from controls import CONFIG, FREEDOM, judge, judge_by_spline, net_gap, samples
+from worlds import Confounder, Draw, World, direction, draw, model_means, ranks, within, world_of
 
-import competency_gaps
-from competency_gaps.config import EvidenceConfig
-from competency_gaps.evidence import adjusted_gap, evidence, sample_of
+from competency_gaps.evidence import Evidence
 from competency_gaps.metrics import chi_model, suite_chi_model
 from competency_gaps.metrics.sums import sums_by_benchmark
-from competency_gaps.robustness.data import run_data
 
-LEVELS = (0.3, 0.9)
-LEAST, MOST = 100.0, 0.05
-"""n_eff of a planted concept, at least, and the share of the items that have it, at most."""
-ALIKE = 0.5
-"""Correlation of two concepts' saliencies over the items from which they are one group."""
-SETTINGS = [(0, 1.0), *((count, d) for count in (1, 10, 50) for d in (0.2, 0.4, 0.5, 0.7))]
-
-
-@dataclass(frozen=True)
-class World:
-    """The real part: items and what is active in them."""
-
-    cas: sp.csr_array
-    saliency: sp.csc_array
-    """Of all concepts, shape (items, concepts)."""
-    benchmark: np.ndarray
-    texts: list[str]
-    eligible: np.ndarray
-    """Concepts that are ranked."""
-    plantable: np.ndarray
-    """Of these, concepts that may be planted."""
-    on: sp.csc_array
-    """Where a concept is at or above the median of its activations: 1, of shape (items, concepts)."""
-    norms: np.ndarray
-    """Mean and standard deviation of each concept's saliency, shape (2, concepts)."""
-
-    def alike(self, concept: int) -> np.ndarray:
-        """Which concepts are in a concept's group: bool of shape (concepts,)."""
-        column = self.saliency[:, [concept]].toarray()[:, 0]
-        mean, spread = self.norms
-        covariance = np.asarray(self.saliency.T @ column) / len(column) - mean * mean[concept]
-        scale = spread * spread[concept]
-        return np.divide(covariance, scale, out=np.zeros(len(mean)), where=scale > 0) >= ALIKE
+CONFOUNDERS = (
+    Confounder("none"),
+    Confounder("length, linear", slope="linear"),
+    Confounder("length, rank", slope="rank"),
+    Confounder("length, logistic", slope="logistic"),
+    Confounder("length, wave", slope="wave"),
+    Confounder("repeats", luck="repeats"),
+    Confounder("clusters", luck="drawn"),
+    Confounder("difficulty, beta", difficulty="beta"),
+    Confounder("difficulty, models", difficulty="models"),
+    Confounder("all, repeats", slope="rank", luck="repeats", difficulty="models"),
+    Confounder("all, clusters", slope="linear", luck="drawn", difficulty="beta"),
+    Confounder("difficulty, known", difficulty="beta", with_concepts=True),
+)
+PLANTED = 10
+FACTORS = (0.4, 0.7)
+MODELS = Path(__file__).parents[2] / "shared/results/mmlu_pro/scores.csv"
+"""Where scores of real models are looked for: a table of items (``id``) and models."""
+RANKED = 10
+"""Concepts that the raw ranking and SliceLine name."""
+STRICT = 1e-12
+"""Expected gaps closer to 0 than this are rounding."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one method found in one drawn world."""
+    """What one method found in one world."""
 
     method: str
-    planted: int
-    d: float
     listed: int
-    precision: float
-    """Share of the listed concepts that are planted or in the group of one that is; NaN: lists no concepts."""
-    recall: float
-    """Share of the planted concepts of which one of the group is listed."""
+    """Concepts, or nodes of the tree."""
     false_discovery: float
-    """Share of the listed concepts whose expected gap is not negative; 0 where none is listed."""
-    item_precision: float
-    """Share of the items pointed at that are truly harder."""
-    item_recall: float
-    """Share of the truly harder items that are pointed at."""
+    """Share of these that are none; 0 where none is listed; NaN: cannot be told."""
+    recall: float = float("nan")
+    """Share of the planted concepts of which one of the group is listed; NaN: names no concepts."""
+    items_f1: float = float("nan")
+    """Of the items pointed at, against those that are truly harder."""
+    chi_covered: float = float("nan")
+    """Share of the tested concepts whose interval holds the truth: of chi_model."""
+    gap_covered: float = float("nan")
+    """The same of the net gap."""
 
 
-def world_of(path: Path) -> World:
-    run = competency_gaps.open_run(path)
-    data = run_data(run)
-    cas = sp.csr_array(sp.vstack([part.cas for part in data.parts], format="csr"))
-    rows = sp.csr_array(cas, dtype=np.float64)
-    rows.data = np.tanh(rows.data / (2 * data.tau[rows.indices]))
-    saliency = sp.csc_array(rows)
-    mean = np.asarray(saliency.mean(axis=0)).ravel()
-    spread = np.sqrt(np.maximum(0, np.asarray(saliency.power(2).mean(axis=0)).ravel() - mean**2))
-    benchmark = np.repeat(np.arange(len(data.parts)), [len(part.scores) for part in data.parts])
-    support = np.diff(sp.csc_array(cas).indptr)
-    weight, squares = (np.asarray(m.sum(axis=0)).ravel() for m in (cas, cas.power(2)))
-    n_eff = np.divide(weight**2, squares, out=np.zeros(len(weight)), where=squares > 0)
-    kept = run.items.filter(run.items["excluded"].is_null())
-    plantable = data.ranked & (n_eff >= LEAST) & (support <= max(MOST * len(benchmark), 2.5 * LEAST))
-    return World(
-        cas,
-        saliency,
-        benchmark,
-        kept["prompt"].to_list(),
-        data.ranked,
-        plantable,
-        binary(cas),
-        np.stack([mean, spread]),
-    )
+def outcomes(world: World, drawn: Draw, *, others: bool, tree: bool) -> Iterator[Outcome]:
+    """Let every method look at one drawn world; ``others``: the rivals too."""
+    given = samples(drawn.sample)
+    net = given["net"]
+    rows = sp.csr_array(world.cas.T)
+    part = drawn.chance - drawn.base
+    false = net_gap(net, rows, part) >= -STRICT
+    groups = [world.alike(concept) for concept in drawn.planted]
 
-
-def binary(cas: sp.csr_array) -> sp.csc_array:
-    columns = sp.csc_array(cas)
-    on = np.zeros(columns.nnz, np.int8)
-    for start, stop in itertools.pairwise(columns.indptr):
-        if stop > start:
-            on[start:stop] = columns.data[start:stop] >= np.median(columns.data[start:stop])
-    made = sp.csc_array((on, columns.indices, columns.indptr), shape=columns.shape)
-    made.eliminate_zeros()
-    return made
-
-
-def any_on(world: World, concepts: np.ndarray) -> np.ndarray:
-    """Items in which one of the concepts is on: bool of shape (items,)."""
-    return np.asarray(world.on[:, concepts].sum(axis=1)).ravel() > 0
-
-
-def plant(world: World, count: int, d: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Choose concepts, the probability of success of every item, and which items are harder."""
-    levels = rng.permutation(np.linspace(*LEVELS, int(world.benchmark.max()) + 1))
-    planted = rng.choice(np.flatnonzero(world.plantable), count, replace=False)
-    harder = any_on(world, planted)
-    return planted, levels[world.benchmark] * np.where(harder, d, 1.0), harder
-
-
-def outcomes(world: World, count: int, d: float, seed: int, *, others: bool) -> Iterator[Outcome]:
-    """Draw one world and let every method look at it."""
-    rng = np.random.default_rng((seed, count, round(100 * d)))
-    planted, chance, harder = plant(world, count, d, rng)
-    scores = (rng.random(len(chance)) < chance).astype(float)
-    truth = sums_by_benchmark(world.cas, chance, world.benchmark)
-    expected = adjusted_gap(list(truth.values()))
-    groups = [world.alike(concept) for concept in planted]
-    sums = sums_by_benchmark(world.cas, scores, world.benchmark)
-    sample = sample_of(world.cas, scores, world.benchmark)
-    found = evidence(sums, EvidenceConfig(), eligible=world.eligible, sample=sample)
-
-    def of_concepts(method: str, listed: np.ndarray, leaders: np.ndarray | None = None) -> Outcome:
-        right = np.any([group[listed] for group in groups], axis=0) if groups else np.zeros(len(listed), bool)
-        if leaders is not None:  # who shares a leader with a planted concept is of its group too
-            right = np.isin(leaders, leaders[right])
-        recall = np.mean([group[listed].any() for group in groups]) if groups else float("nan")
+    def of_concepts(method: str, listed: np.ndarray, found: Evidence | None = None) -> Outcome:
         return Outcome(
             method,
-            count,
-            d,
             len(listed),
-            float(right.mean()) if len(listed) else float("nan"),
-            float(recall),
-            float(np.mean(expected[listed] >= -1e-12)) if len(listed) else 0.0,
-            *item_figures(any_on(world, listed), harder),
+            float(false[listed].mean()) if len(listed) else 0.0,
+            float(np.mean([group[listed].any() for group in groups])) if groups else float("nan"),
+            f1(world.any_on(listed), drawn.harder),
+            *(covered(net, rows, drawn, found) if found else ()),
         )
 
-    weak = np.flatnonzero(found.status == "weak")
-    yield of_concepts("ours, whole list", weak, found.leader[weak])
-    yield of_concepts("ours, leaders", np.unique(found.leader[weak]))
-    if not others or not count:
+    for name, sample in given.items():
+        found = judge(sample, world.eligible, whole=name in ("net", "clusters only"))
+        weak = np.flatnonzero(found.status == "weak")
+        yield of_concepts(name, weak, found if name == "net" else None)
+        if name == "net":
+            yield of_concepts("net, leaders", np.unique(found.leader[weak]))
+    for freedom in FREEDOM:
+        yield of_concepts(f"spline, {freedom}", judge_by_spline(world.cas, net, world.eligible, freedom))
+    if not others:
         return
+    scores = drawn.sample.scores
+    sums = sums_by_benchmark(world.cas, scores, world.benchmark)
     model = suite_chi_model(np.stack([chi_model(s) for s in sums.values()]))
     usable = np.flatnonzero(world.eligible & ~np.isnan(model))
-    yield of_concepts("chi_model ranking", usable[np.argsort(model[usable], kind="stable")[:count]])
-    yield of_concepts("SliceLine", rivals.slice_line(world.on, world.eligible, scores, count))
-    for name, pointed in (
-        ("embedding tree", rivals.embedding_tree(world.texts, scores)),
-        ("keywords", rivals.keywords(world.texts, scores, count)),
-    ):
-        nothing = (float("nan"),) * 3
-        yield Outcome(name, count, d, int(pointed.sum()), *nothing, *item_figures(pointed, harder))
+    yield of_concepts("raw ranking", usable[np.argsort(model[usable], kind="stable")[:RANKED]])
+    if not tree:
+        return
+    yield of_concepts("SliceLine", rivals.slice_line(world.on, world.eligible, scores, RANKED))
+    nodes = rivals.embedding_tree(world.texts, scores)
+    pointed = np.zeros(len(scores), bool)
+    nothing = 0.0
+    if nodes:
+        pointed[np.concatenate(nodes)] = True
+        of_nodes = sp.csr_array(np.stack([np.isin(np.arange(len(scores)), node) for node in nodes]).astype(float))
+        nothing = float(np.mean(net_gap(net, of_nodes, part) >= -STRICT))
+    yield Outcome("embedding tree", len(nodes), nothing, items_f1=f1(pointed, drawn.harder))
+    pointed = rivals.keywords(world.texts, scores, RANKED)
+    yield Outcome("keywords", RANKED, float("nan"), items_f1=f1(pointed, drawn.harder))
 
 
-def item_figures(pointed: np.ndarray, harder: np.ndarray) -> tuple[float, float]:
-    both = float((pointed & harder).sum())
-    return both / pointed.sum() if pointed.any() else float("nan"), both / harder.sum() if harder.any() else float(
-        "nan"
+def f1(pointed: np.ndarray, harder: np.ndarray) -> float:
+    """F1 of the items pointed at; NaN where none is harder."""
+    total = pointed.sum() + harder.sum()
+    return float(2 * (pointed & harder).sum() / total) if harder.any() else float("nan")
+
+
+def covered(net: object, rows: sp.csr_array, drawn: Draw, found: Evidence) -> tuple[float, float]:
+    """Share of the tested concepts whose intervals hold what the chances before luck give."""
+    sample = drawn.sample
+    tested = ~np.isnan(found.p_value)
+    sums = sums_by_benchmark(sp.csr_array(rows.T), drawn.expected, sample.benchmark)
+    model = suite_chi_model(np.stack([chi_model(s) for s in sums.values()]))[tested]
+    gap = net_gap(net, rows, drawn.expected)[tested]  # type: ignore[arg-type]
+    return (
+        float(np.mean((found.low[tested] <= model) & (model <= found.high[tested]))),
+        float(np.mean((found.gap_low[tested] <= gap) & (gap <= found.gap_high[tested]))),
     )
 
 
-def f1(precision: float, recall: float) -> float:
-    return 0.0 if not precision > 0 or not recall > 0 else 2 * precision * recall / (precision + recall)
+@dataclass(frozen=True)
+class Setting:
+    """Worlds of one kind."""
+
+    confounder: Confounder
+    planted: int
+    d: float
+    worlds: int
+    others: int
+    """Worlds that the rivals look at too."""
+
+
+_WORLD: dict[str, World] = {}
+"""The world that forked workers share."""
+
+
+def one_world(task: tuple[Setting, int], *, means: np.ndarray | None, axis: np.ndarray, tree: bool) -> list[Outcome]:
+    """Draw the world of a seed and gather its outcomes."""
+    setting, seed = task
+    world = _WORLD["world"]
+    drawn = draw(world, setting.confounder, setting.planted, setting.d, seed, means=means, axis=axis)
+    return list(outcomes(world, drawn, others=seed < setting.others, tree=tree))
 
 
 def main() -> None:
+    """Run every setting and print a table of each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--null-repeats", type=int, default=200)
-    parser.add_argument("--planted", type=int, nargs="+", help="only these numbers of planted concepts")
-    parser.add_argument("--d", type=float, nargs="+", help="only these d")
-    parser.add_argument("--no-others", action="store_true", help="ours only")
+    parser.add_argument("--null-worlds", type=int, default=60, help="worlds of a confounder with nothing planted")
+    parser.add_argument("--worlds", type=int, default=10, help="worlds with ten planted concepts, for each factor")
+    parser.add_argument("--other-worlds", type=int, default=5, help="of these, worlds that the rivals see")
+    parser.add_argument("--only", nargs="+", help="only confounders whose names begin so")
+    parser.add_argument("--d", type=float, nargs="+", help="only these factors; 1: nothing planted")
+    parser.add_argument("--quick", action="store_true", help="a few worlds, without SliceLine, tree and keywords")
+    parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    world = world_of(args.run)
-    print(f"{len(world.texts):,} items, {int(world.plantable.sum()):,} concepts can be planted")
-    everything: list[Outcome] = []
-    for count, d in SETTINGS:
-        if (args.planted and count not in args.planted) or (args.d and d not in args.d):
-            continue
-        repeats = args.repeats if count else args.null_repeats
-        many = [o for seed in range(repeats) for o in outcomes(world, count, d, seed, others=not args.no_others)]
-        everything += many
-        if not count:
-            whole = [o for o in many if o.method == "ours, whole list"]
-            share = np.mean([o.listed > 0 for o in whole])
-            print(f"nothing planted: {share:.3f} of {repeats} runs name a weak concept (target at most 0.05)")
-            continue
-        print(f"{count} planted, d = {d}, {repeats} runs")
-        for method in dict.fromkeys(o.method for o in many):
-            print("  " + line(method, [o for o in many if o.method == method]))
-    if args.json:
-        args.json.write_text(json.dumps([asdict(o) for o in everything]) + "\n", encoding="utf-8")
+    if args.quick:
+        args.null_worlds, args.worlds, args.other_worlds = 2, 1, 1
+    world = _WORLD["world"] = world_of(args.run)
+    means = model_means(MODELS)
+    describe(world)
+    if not args.quick:
+        rivals.embedding_tree(world.texts, np.ones(len(world.texts)))  # embeds the texts before workers are forked
+    read = functools.partial(one_world, means=means, axis=direction(world), tree=not args.quick)
+    everything = []
+    with multiprocessing.get_context("fork").Pool(args.jobs) as pool:
+        for setting in settings(args, means):
+            began = time.perf_counter()
+            tasks = [(setting, seed) for seed in range(setting.worlds)]
+            found = pool.map(read, tasks, chunksize=1)
+            planted = f"{setting.planted} planted, d = {setting.d}" if setting.planted else "nothing planted"
+            seconds = time.perf_counter() - began
+            print(f"\n{setting.confounder.name}; {planted}; {setting.worlds} worlds, {seconds:.0f} s")
+            print(table(found), flush=True)
+            everything += [{**asdict(setting), "outcomes": [[asdict(o) for o in one] for one in found]}]
+            if args.json:
+                args.json.write_text(json.dumps(everything) + "\n", encoding="utf-8")
 
 
-def line(method: str, own: list[Outcome]) -> str:
-    """One method's means over the runs of a setting."""
+def settings(args: argparse.Namespace, means: np.ndarray | None) -> Iterator[Setting]:
+    """Give the settings that are asked for; those that need missing scores of models are named."""
+    for d in (1.0, *FACTORS):
+        for one in CONFOUNDERS:
+            if (args.only and not one.name.startswith(tuple(args.only))) or (args.d and d not in args.d):
+                continue
+            if one.difficulty == "models" and means is None:
+                print(f"{one.name}: left out, there are no scores of models at {MODELS}")
+                continue
+            if d == 1.0:
+                yield Setting(one, 0, d, args.null_worlds, args.other_worlds)
+            else:
+                yield Setting(one, PLANTED, d, args.worlds, args.other_worlds)
 
-    def mean(name: str) -> float:
-        values = [getattr(o, name) for o in own]
-        known = [v for v in values if not np.isnan(v)]
-        return float(np.mean(known)) if known else float("nan")
 
-    items = np.mean([f1(o.item_precision, o.item_recall) for o in own])
-    text = f"{method:18} lists {mean('listed'):6.1f}  items F1 {items:.2f}"
-    if np.isnan([o.recall for o in own]).all():
-        return text
-    concepts = np.mean([f1(o.precision, o.recall) for o in own])
-    return (
-        f"{text}  concepts precision {mean('precision'):.2f} recall {mean('recall'):.2f} F1 {concepts:.2f}  "
-        f"false discoveries {mean('false_discovery'):.3f}"
+def describe(world: World) -> None:
+    """Print what the run holds: how many concepts truly go with length, and how many lie in repeats."""
+    length = within(world.length, world.benchmark, ranks)
+    plain = replace(samples(world.sample)["clusters only"], scores=length)
+    found = judge(plain, world.eligible, whole=False)
+    tested = ~np.isnan(found.p_value)
+    shorter, longer = ((found.q_value <= CONFIG.q) & (sign * found.gap > 0) for sign in (-1, 1))
+    repeated = tested & (found.design_effect > 1.2)
+    assert world.sample.cluster is not None
+    print(
+        f"{len(world.texts):,} items in {len(np.unique(world.sample.cluster)):,} clusters; {tested.sum():,} concepts "
+        f"tested, {world.plantable.sum():,} can be planted\n"
+        f"{(shorter | longer).sum():,} of these go with length (q <= 0.05): {shorter.sum():,} with short items, "
+        f"{longer.sum():,} with long ones; {repeated.sum():,} have a design effect above 1.2",
+        flush=True,
     )
+
+
+def table(found: list[list[Outcome]]) -> str:
+    """One line a method: means over worlds, with the rate's sampling error."""
+    lines = [
+        f"{'':16}{'worlds':>7}{'listed':>8}{'name any':>10}{'false':>8}{'error':>8}{'recall':>8}{'items F1':>10}"
+        f"{'chi in':>8}{'gap in':>8}"
+    ]
+    methods = dict.fromkeys(o.method for one in found for o in one)
+    for method in methods:
+        own = [o for one in found for o in one if o.method == method]
+        rates = np.array([o.false_discovery for o in own])
+        error = rates.std(ddof=1) / np.sqrt(len(rates)) if len(rates) > 1 else float("nan")
+        listed = np.array([o.listed for o in own])
+        figures = ((o.recall, o.items_f1, o.chi_covered, o.gap_covered) for o in own)
+        means = zip(np.mean(list(figures), axis=0), (8, 10, 8, 8), strict=True)
+        text = "".join(f"{'-' if np.isnan(value) else f'{value:.3f}':>{width}}" for value, width in means)
+        shares = f"{(listed > 0).mean():10.3f}{rates.mean():8.3f}{error:8.3f}"
+        lines.append(f"{method:16}{len(own):7}{listed.mean():8.1f}{shares}{text}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

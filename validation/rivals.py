@@ -64,14 +64,13 @@ def _tree(texts: tuple[str, ...]) -> list[np.ndarray]:
     return nodes
 
 
-def embedding_tree(texts: list[str], scores: np.ndarray) -> np.ndarray:
-    """EvalTree's idea: nodes whose accuracy is surely below the average (Clopper-Pearson), and their items."""
-    pointed = np.zeros(len(texts), bool)
-    for items in _tree(tuple(texts)):
-        right, n = scores[items].sum(), len(items)
-        if beta.ppf(1 - LEVEL / 2, right + 1, n - right) < scores.mean():
-            pointed[items] = True
-    return pointed
+def embedding_tree(texts: list[str], scores: np.ndarray) -> list[np.ndarray]:
+    """EvalTree's idea: nodes whose accuracy is surely below the average (Clopper-Pearson); the items of each."""
+    nodes = _tree(tuple(texts))
+    n = np.array([len(items) for items in nodes])
+    right = np.array([scores[items].sum() for items in nodes])
+    low = beta.ppf(1 - LEVEL / 2, right + 1, n - right) < scores.mean()
+    return [items for items, is_low in zip(nodes, low, strict=True) if is_low]
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,0 +1,83 @@
+"""What a control costs where there is nothing to control: one planted concept, scores that do not go with length.
+
+    python validation/power.py RUN [--worlds 400] [--d 0.4 0.5] [--least 8 15 25]
+
+For each control: how far from 0 the planted concept stands, in standard deviations, and how often it passes the
+threshold of Benjamini and Hochberg for a single real concept; in closed form. Concepts that go with length lose what
+they share with it, whatever the control; so those of whose weight the strata explain little are told apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sp
+from controls import CONFIG, FREEDOM, samples, spline_sums
+from worlds import Confounder, World, draw, world_of
+
+from competency_gaps.evidence import ItemSample, block_sums, permutation_tails, strata, units_of
+
+FREE = 0.2
+"""Explained share of a concept's weight below which it does not go with length: strata of 15 explain 0.07 by chance."""
+
+
+def standing(sample: ItemSample, row: sp.csr_array) -> tuple[float, float]:
+    """z and the lower tail of the concept with this row of CAS."""
+    units = units_of(sample)
+    tails = permutation_tails(block_sums(units.rows(row), units.outcome, units.block, len(units.block_benchmark)))
+    return float(tails.z[0]), float(tails.low[0])
+
+
+def explained(sample: ItemSample, row: sp.csr_array) -> float:
+    """Share of the variance of a concept's weight within benchmarks that lies between their strata."""
+    units = units_of(sample)
+    weight = units.rows(row).toarray()[0]
+
+    def scatter(group: np.ndarray) -> float:
+        return float(((weight - (np.bincount(group, weight) / np.bincount(group))[group]) ** 2).sum())
+
+    return 1 - scatter(units.block) / scatter(units.benchmark)
+
+
+def one_world(world: World, d: float, seed: int, least: list[int]) -> tuple[float, dict[str, tuple[float, float]]]:
+    """How much of the planted concept length explains, and how it stands under each control."""
+    drawn = draw(world, Confounder("none"), 1, d, seed)
+    column = world.cas[:, drawn.planted]
+    row = sp.csr_array(column.T)
+    given = samples(drawn.sample)
+    found = {name: standing(given[name], row) for name in ("no control", "clusters only", "fifths")}
+    shipped = strata.LEAST
+    for size in least:
+        strata.LEAST = size
+        found[f"strata of {size}"] = standing(given["net"], row)
+    strata.LEAST = shipped
+    for freedom in FREEDOM:
+        tails = permutation_tails(spline_sums(sp.csr_array(column), given["net"], freedom))
+        found[f"spline, {freedom}"] = float(tails.z[0]), float(tails.low[0])
+    return explained(given["net"], row), found
+
+
+def main() -> None:
+    """Print one line a control."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--worlds", type=int, default=400)
+    parser.add_argument("--d", type=float, nargs="+", default=[0.4, 0.5])
+    parser.add_argument("--least", type=int, nargs="+", default=[8, 15, 25])
+    args = parser.parse_args()
+    world = world_of(args.run)
+    threshold = CONFIG.q / 2 / world.eligible.sum()
+    for d in args.d:
+        worlds = [one_world(world, d, seed, args.least) for seed in range(args.worlds)]
+        free = [found for share, found in worlds if share < FREE]
+        for text, chosen in (("all", [found for _, found in worlds]), (f"explained below {FREE}", free)):
+            print(f"d = {d}, {text}: {len(chosen)} worlds; mean z, share that pass {threshold:.1e}")
+            for name in chosen[0]:
+                z, low = np.array([found[name] for found in chosen]).T
+                print(f"  {name:16}{np.nanmean(z):7.2f}{np.mean(low <= threshold):7.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -57,7 +57,7 @@ def row(
     lead = score - max(hidden, scores[best], key=lambda one: float(one.mean()))
     width = 1.96 * lead.std(ddof=1) / np.sqrt(len(lead))
     chance = float(np.mean([1 / len(item.choices or ()) for item in items]))
-    fits = lead.mean() - width > 0 and chance + 0.1 < score.mean() < 0.9
+    fits = bool(lead.mean() - width > 0 and chance + 0.1 < score.mean() < 0.9)
     shown = (score.mean(), hidden.mean(), f"{scores[best].mean():.2f} {best}", lead.mean())
     distinct = table["prompt"].str.replace_all(r"\s+", " ").str.strip_chars().str.to_lowercase().n_unique()
     near = len(items) - table["cluster"].n_unique()

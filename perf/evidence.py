@@ -74,7 +74,7 @@ def measure(folder: Path, width: int, *, peer: bool) -> dict[str, Any]:
     scores = (rng.random(len(benchmark)) < LEVELS[benchmark]).astype(float)
     # A twentieth of the items repeat another one, and lengths make strata, as in a real suite.
     cluster = np.arange(items)
-    cluster[1:][rng.random(items - 1) < 0.05] -= 1
+    cluster[(rng.random(items) < 0.05) & (np.arange(items) % (items // BENCHMARKS) > 0)] -= 1
     repeats = np.bincount(cluster)[cluster] > 1
     length = Covariate("length", rng.integers(10, 400, items).astype(float))
     made = peak_memory()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.evidence import BlockSums, block_sums
+from competency_gaps.evidence import BlockSums, block_sums, chi_model_interval
+from competency_gaps.evidence.plain import _OF_PAIRS, ItemSums, _dense
 
 
 def sums_of(*parts: tuple[sp.csr_array | np.ndarray, np.ndarray]) -> BlockSums:
@@ -13,3 +14,8 @@ def sums_of(*parts: tuple[sp.csr_array | np.ndarray, np.ndarray]) -> BlockSums:
     cas = sp.csr_array(sp.vstack([sp.csr_array(part) for part, _ in parts], format="csr"))
     block = np.repeat(np.arange(len(parts)), [len(outcome) for _, outcome in parts])
     return block_sums(sp.csr_array(cas.T), np.concatenate([outcome for _, outcome in parts]), block, len(parts))
+
+
+def chi_model_ends(sums: BlockSums) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of chi_model's interval in each block, of shape (concepts, blocks), where every item is a unit."""
+    return chi_model_interval(ItemSums(sums.units, sums.outcome[:2], *(_dense(sums, name) for name in _OF_PAIRS)))

@@ -20,7 +20,7 @@ def adjusted_gap(sums: BlockSums) -> np.ndarray:
     ndarray of float64 of shape (concepts,)
         In [-1, 1]; negative = weaker than the same blocks' average. NaN where no scored item has the concept.
     """
-    weight = sums.weight.sum(axis=1)
+    weight = sums.total(sums.weight)
     return np.divide(statistic(sums), weight, out=np.full(len(weight), np.nan), where=weight > 0)
 
 
@@ -36,19 +36,20 @@ def gap_interval(sums: BlockSums, level: float = 0.95) -> tuple[np.ndarray, np.n
     -------
     low, high : ndarray of float64 of shape (concepts,), in [-1, 1]; NaN where the gap is.
     """
-    total, total2 = sums.weight.sum(axis=1), sums.weight2.sum(axis=1)
+    total, total2 = sums.total(sums.weight), sums.total(sums.weight2)
     low, high = np.full(len(total), np.nan), np.full(len(total), np.nan)
     known = total > 0
     if not known.any():
         return low, high
     weight = total[known]
     n = weight**2 / total2[known]
-    chi = np.clip(sums.weight_outcome.sum(axis=1)[known] / weight, 0.0, 1.0)
-    expected = (sums.weight @ sums.mean)[known] / weight
-    gap = (chi - expected)[:, None]
+    chi = np.clip(sums.total(sums.weight_outcome)[known] / weight, 0.0, 1.0)
+    expected = sums.total(sums.mean[sums.block] * sums.weight)[known] / weight
+    gap = np.zeros(len(total))
+    gap[known] = chi - expected
     whole = binomial_variance(chi, n, level)
-    observed = _residual_squares(sums, known, gap).sum(axis=1)
-    assumed = _binomial_squares(sums, known, gap, level).sum(axis=1)
+    observed = sums.total(_residual_squares(sums, gap[sums.concept]))[known]
+    assumed = sums.total(_binomial_squares(sums, gap[sums.concept], level))[known]
     variance = (n * observed + PRIOR * assumed) / (n + PRIOR) / weight**2
     with np.errstate(divide="ignore"):
         below, above = wilson(chi, whole / variance, level)
@@ -56,22 +57,21 @@ def gap_interval(sums: BlockSums, level: float = 0.95) -> tuple[np.ndarray, np.n
     return low, high
 
 
-def _residual_squares(s: BlockSums, known: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """``sum e_k^2`` of each block, with the small-sample factor n / (n - 1)."""
-    n, mean = np.maximum(s.units, 1), s.mean
+def _residual_squares(s: BlockSums, gap: np.ndarray) -> np.ndarray:
+    """``sum e_k^2`` of each pair, with the small-sample factor n / (n - 1)."""
+    n, mean = s.units[s.block], s.mean[s.block]
     level = mean + gap
-    w, w2 = s.weight[known], s.weight2[known]
-    own = s.weight2_outcome2[known] - 2 * level * s.weight2_outcome[known] + level**2 * w2
-    cross = s.weight_outcome2[known] - (level + mean) * s.weight_outcome[known] + level * mean * w
-    scatter = s.outcome[1] - n * mean**2
-    squares = np.maximum(0.0, own - 2 * (w / n) * cross + (w / n) ** 2 * scatter)
-    return squares * np.where(s.units > 1, n / np.maximum(n - 1, 1), 0.0)
+    own = s.weight2_outcome2 - 2 * level * s.weight2_outcome + level**2 * s.weight2
+    cross = s.weight_outcome2 - (level + mean) * s.weight_outcome + level * mean * s.weight
+    scatter = s.outcome[1][s.block] - n * mean**2
+    squares = np.maximum(0.0, own - 2 * (s.weight / n) * cross + (s.weight / n) ** 2 * scatter)
+    return squares * np.where(n > 1, n / np.maximum(n - 1, 1), 0.0)
 
 
-def _binomial_squares(s: BlockSums, known: np.ndarray, gap: np.ndarray, level: float) -> np.ndarray:
+def _binomial_squares(s: BlockSums, gap: np.ndarray, level: float) -> np.ndarray:
     """The same if the concept's units were trials with the block's mean outcome, moved by the gap."""
-    n, w, w2 = np.maximum(s.units, 1), s.weight[known], s.weight2[known]
-    trials = np.divide(w**2, w2, out=np.zeros_like(w), where=w2 > 0)
-    variance = binomial_variance(np.clip(s.mean + gap, 0.0, 1.0), trials + 1, level) * gradedness(s.units, s.outcome)
-    spread = np.maximum(0.0, w2 - w**2 / n)
-    return spread * variance * n / np.maximum(n - 1, 1)
+    n = s.units[s.block]
+    trials = s.weight**2 / s.weight2
+    variance = binomial_variance(np.clip(s.mean[s.block] + gap, 0.0, 1.0), trials + 1, level)
+    spread = np.maximum(0.0, s.weight2 - s.weight**2 / n)
+    return spread * variance * gradedness(s.units, s.outcome)[s.block] * n / np.maximum(n - 1, 1)

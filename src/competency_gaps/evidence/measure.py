@@ -13,8 +13,8 @@ from competency_gaps.evidence.plain import ItemSums, item_sums, item_variance, p
 from competency_gaps.evidence.sums import BlockSums, block_sums, effective_sample
 from competency_gaps.evidence.units import ItemSample, Units
 
-CELLS = 3_000_000
-"""Concepts x blocks whose sums are in memory at once (each about 150 bytes)."""
+CELLS = 4_000_000
+"""Concepts x blocks of a chunk; of those in which a concept is active, about 200 bytes are in memory."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,11 @@ def measure(
             joined = whole.merged(np.searchsorted(layout.numbers, layout.suite.block_benchmark), len(layout.numbers))
         suite.append(_measures(whole, joined, items, level, pooled=pooled))
         for place, number in enumerate(layout.numbers if single else ()):
-            chosen = np.array([place])
-            parts = within.of_blocks(own == place), merged.of_blocks(chosen), items.of_benchmarks(chosen)
+            parts = (
+                within.of_pairs(own[within.block] == place),
+                merged.of_pairs(merged.block == place),
+                items.of_benchmarks(np.array([place])),
+            )
             alone[int(number)].append(_measures(*parts, level, pooled=True))
     return Measures.join(suite), {number: Measures.join(parts) for number, parts in alone.items()}
 
@@ -93,14 +96,14 @@ def _sums(units: Units, cas: object) -> BlockSums:
 
 def _measures(net: BlockSums, merged: BlockSums, items: ItemSums, level: float, *, pooled: bool) -> Measures:
     """Measure from sums: ``net`` over blocks, ``merged`` over benchmarks."""
-    weight = net.weight.sum(axis=1)
+    weight = net.total(net.weight)
     tails = permutation_tails(net)
     plain = permutation_tails(merged)
     without = item_variance(items)
     chi_low, chi_high = suite_interval(items, level, pooled=pooled)
     gap_low, gap_high = gap_interval(net, level)
     return Measures(
-        n_eff=effective_sample(weight, net.weight2.sum(axis=1)),
+        n_eff=effective_sample(weight, net.total(net.weight2)),
         weight=weight,
         chi_low=chi_low,
         chi_high=chi_high,

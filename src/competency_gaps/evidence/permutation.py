@@ -30,6 +30,8 @@ LATTICE = 0.25
 """Spread of the weights, in terms of the lattice of equal weights, below which half a step is taken off."""
 
 
+PLAIN = -1.0
+"""z below which the normal tail, then above 0.84, serves."""
 EXTREME = 0.05
 """Tail above which it is not compared with the chance of outcomes that are all alike: it cannot be below that."""
 
@@ -57,15 +59,15 @@ class PermutationTails:
 
 def statistic(sums: BlockSums) -> np.ndarray:
     """``T``: float64 of shape (concepts,)."""
-    return np.asarray((sums.weight_outcome - sums.mean * sums.weight).sum(axis=1))
+    return sums.total(sums.weight_outcome - sums.mean[sums.block] * sums.weight)
 
 
 def permutation_cumulants(sums: BlockSums) -> np.ndarray:
     """Second, third and fourth cumulant of T: float64 of shape (3, concepts)."""
-    n = sums.units
+    n = sums.units[sums.block]
     weights = _central(np.stack([sums.weight, sums.weight2, sums.weight3, sums.weight4]), n)
-    outcomes = _central(sums.outcome, n)
-    out = np.zeros((3, *sums.weight.shape))
+    outcomes = _central(sums.outcome, sums.units)[:, sums.block]
+    out = np.zeros((3, len(n)))
     out[0] = weights[0] * outcomes[0] / np.maximum(n - 1, 1)
     large = n >= 4
     few = np.where(large, n, 4.0)  # keeps the formulas below defined; those blocks are dropped
@@ -74,7 +76,7 @@ def permutation_cumulants(sums: BlockSums) -> np.ndarray:
     shape *= (few - 2) * (few - 3) / (3 * few * (few - 1) ** 2)
     fourth = 3 / (few * few - 1) * (1 + shape) * (weights[0] * outcomes[0]) ** 2
     out[2] = np.where(large, fourth - 3 * out[0] ** 2, 0.0)
-    return np.asarray(out.sum(axis=-1))
+    return np.stack([sums.total(cumulant) for cumulant in out])
 
 
 def _central(powers: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -110,8 +112,8 @@ def permutation_tails(sums: BlockSums) -> PermutationTails:
     scale = np.sqrt(second[known])
     z, half = t[known] / scale, _half_step(sums)[known] / scale
     skew, excess = third[known] / scale**3, fourth[known] / scale**4
-    low[known] = pearson_tail(-z - half, -skew, excess)
-    high[known] = pearson_tail(z - half, skew, excess)
+    low[known] = _useful_tail(-z - half, -skew, excess)
+    high[known] = _useful_tail(z - half, skew, excess)
     with np.errstate(invalid="ignore"):
         near = np.flatnonzero(np.fmin(low, high) < EXTREME)
     all_low, all_high = _extremes(sums, near)
@@ -119,6 +121,14 @@ def permutation_tails(sums: BlockSums) -> PermutationTails:
     skewness[known] = skew
     standing[known] = np.sign(z) * np.maximum(0.0, np.abs(z) - half)
     return PermutationTails(low, high, skewness, standing, np.sqrt(second))
+
+
+def _useful_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndarray:
+    """The Pearson tail; the normal one where that is large, since no verdict depends on it then."""
+    out = ndtr(-z)
+    small = np.flatnonzero(z > PLAIN)
+    out[small] = pearson_tail(z[small], skew[small], excess[small])
+    return out
 
 
 def pearson_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndarray:
@@ -170,9 +180,9 @@ def _gamma_tail(z: np.ndarray, skew: np.ndarray) -> np.ndarray:
 
 def _half_step(sums: BlockSums) -> np.ndarray:
     """Half of the mean weight where the weights differ too little to fill the gaps between T's steps; else 0."""
-    support, weight = sums.support.sum(axis=1), sums.weight.sum(axis=1)
-    spread = np.maximum(0.0, support / np.maximum(effective_sample(weight, sums.weight2.sum(axis=1)), 1e-300) - 1)
-    right = (sums.mean * sums.support).sum(axis=1)
+    support, weight = sums.total(sums.support), sums.total(sums.weight)
+    spread = np.maximum(0.0, support / np.maximum(effective_sample(weight, sums.total(sums.weight2)), 1e-300) - 1)
+    right = sums.total(sums.mean[sums.block] * sums.support)
     fewer = np.minimum(right, support - right)
     mean = np.divide(weight, support, out=np.zeros(len(support)), where=support > 0)
     return np.where(spread * fewer < LATTICE, mean / 2, 0.0)
@@ -183,11 +193,12 @@ def _extremes(sums: BlockSums, concepts: np.ndarray) -> tuple[np.ndarray, np.nda
     nothing = np.zeros(len(concepts))
     if (np.abs(sums.outcome[0] - sums.outcome[1]) > 1e-9 * np.maximum(sums.units, 1)).any():
         return nothing, nothing
-    right = np.round(sums.outcome[0])
-    drawn = sums.support[concepts]
-    low = _log_none(sums.units, right, drawn).sum(axis=1)
-    high = _log_none(sums.units, sums.units - right, drawn).sum(axis=1)
-    return np.exp(low), np.exp(high)
+    asked = np.zeros(sums.concepts, bool)
+    asked[concepts] = True
+    some = sums.of_pairs(asked[sums.concept])
+    n, right = some.units[some.block], np.round(some.outcome[0])[some.block]
+    none, every = (some.total(_log_none(n, marked, some.support)) for marked in (right, n - right))
+    return np.exp(none[concepts]), np.exp(every[concepts])
 
 
 def _log_none(n: np.ndarray, marked: np.ndarray, drawn: np.ndarray) -> np.ndarray:

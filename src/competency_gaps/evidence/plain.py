@@ -57,11 +57,7 @@ def item_sums(sample: ItemSample, units: Units, numbers: np.ndarray, cas: sp.csr
         Their sums over units, by benchmark.
     """
     if units.alone:
-        m = merged
-        return ItemSums(
-            m.units, m.outcome[:2], m.weight, m.weight2, m.weight_outcome, m.weight2, m.weight2_outcome,
-            m.weight2_outcome2,
-        )  # fmt: skip
+        return ItemSums(merged.units, merged.outcome[:2], *(_dense(merged, name) for name in _OF_PAIRS))
     kept = units.unit >= 0
     scores = np.where(kept, sample.scores, 0.0)
     place = np.searchsorted(numbers, sample.benchmark)
@@ -94,6 +90,16 @@ def item_sums(sample: ItemSample, units: Units, numbers: np.ndarray, cas: sp.csr
         pairs(weights, weighted),
         pairs(weighted, weighted),
     )
+
+
+_OF_PAIRS = ("weight", "weight2", "weight_outcome", "weight2", "weight2_outcome", "weight2_outcome2")
+"""What the sums of items are where every item is a unit."""
+
+
+def _dense(sums: BlockSums, name: str) -> np.ndarray:
+    out = np.zeros((sums.concepts, len(sums.units)))
+    out[sums.concept, sums.block] = getattr(sums, name)
+    return out
 
 
 def plain_gap(sums: ItemSums) -> np.ndarray:

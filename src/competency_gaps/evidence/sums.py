@@ -1,4 +1,8 @@
-"""Sums over the units of each block: intervals, gaps and permutation moments are functions of them."""
+"""Sums over the units of each block: intervals, gaps and permutation moments are functions of them.
+
+A block in which a concept is silent adds nothing to any of these, so that sums are kept for *pairs*, of a concept and a
+block in which it is active, and not for all.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,20 @@ import scipy.sparse as sp
 
 @dataclass(frozen=True)
 class BlockSums:
-    """Sums over units, in float64. C concepts, B blocks; ``w``: a concept's weight in a unit, ``o``: its outcome."""
+    """Sums over units. C concepts, B blocks, P pairs; ``w``: a concept's weight in a unit, ``o``: its outcome."""
 
+    concepts: int
+    """C."""
     units: np.ndarray
-    """Shape (B,): number of units."""
+    """float64 of shape (B,): number of units."""
     outcome: np.ndarray
-    """Shape (4, B): ``sum o``, ``sum o^2``, ``sum o^3``, ``sum o^4``."""
+    """float64 of shape (4, B): ``sum o``, ``sum o^2``, ``sum o^3``, ``sum o^4``."""
+    concept: np.ndarray
+    """int64 of shape (P,): the pair's concept, ascending."""
+    block: np.ndarray
+    """int64 of shape (P,): the pair's block, ascending within a concept."""
     support: np.ndarray
-    """Shape (C, B), as all below: units in which the concept is active."""
+    """float64 of shape (P,), as all below: units in which the concept is active."""
     weight: np.ndarray
     """``sum w``."""
     weight2: np.ndarray
@@ -40,9 +50,16 @@ class BlockSums:
         """Mean outcome of each block: shape (B,); 0 where it has no unit."""
         return np.divide(self.outcome[0], self.units, out=np.zeros(len(self.units)), where=self.units > 0)
 
-    def of_blocks(self, chosen: np.ndarray) -> BlockSums:
-        """Keep some blocks."""
-        return BlockSums(*(getattr(self, one.name)[..., chosen] for one in fields(self)))
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """Add up values of the pairs over blocks: shape (C,)."""
+        return np.bincount(self.concept, values, self.concepts)
+
+    def of_pairs(self, chosen: np.ndarray) -> BlockSums:
+        """Keep some pairs (bool or int); blocks and concepts keep their numbers."""
+        whole = ("concepts", "units", "outcome")
+        return BlockSums(
+            *(getattr(self, one.name) if one.name in whole else getattr(self, one.name)[chosen] for one in fields(self))
+        )
 
     def merged(self, group: np.ndarray, groups: int) -> BlockSums:
         """Add up blocks.
@@ -50,10 +67,23 @@ class BlockSums:
         Parameters
         ----------
         group : ndarray of int of shape (B,)
-            What each block becomes part of, below ``groups``.
+            What each block becomes part of, below ``groups``; ascending.
         """
-        join = sp.csr_array((np.ones(len(group)), (np.arange(len(group)), group)), shape=(len(group), groups))
-        return BlockSums(*(np.asarray(getattr(self, one.name) @ join) for one in fields(self)))
+        key = self.concept * groups + group[self.block]
+        first = np.flatnonzero(np.diff(key, prepend=-1))
+        sums = (np.add.reduceat(getattr(self, name), first) if len(first) else np.zeros(0) for name in PAIRED)
+        return BlockSums(
+            self.concepts,
+            np.bincount(group, self.units, groups),
+            np.stack([np.bincount(group, power, groups) for power in self.outcome]),
+            self.concept[first],
+            group[self.block[first]],
+            *sums,
+        )
+
+
+PAIRED = tuple(one.name for one in fields(BlockSums))[5:]
+"""Fields that are sums of pairs."""
 
 
 def block_sums(weights: sp.csr_array, outcome: np.ndarray, block: np.ndarray, blocks: int) -> BlockSums:
@@ -68,28 +98,28 @@ def block_sums(weights: sp.csr_array, outcome: np.ndarray, block: np.ndarray, bl
         Below ``blocks``.
     """
     concepts = weights.shape[0]
-    row = np.repeat(np.arange(concepts), np.diff(weights.indptr))
-    key = row * blocks + block[weights.indices]
+    cell = np.repeat(np.arange(concepts), np.diff(weights.indptr)) * blocks + block[weights.indices]
+    w = np.asarray(weights.data, np.float64)
+    support = np.bincount(cell[w > 0], minlength=concepts * blocks)
+    cells = np.flatnonzero(support)
+    place = np.zeros(len(support), np.int32)
+    place[cells] = np.arange(len(cells))
+    pair = place[cell]
 
     def total(values: np.ndarray) -> np.ndarray:
-        return np.bincount(key, values, concepts * blocks).reshape(concepts, blocks)
+        return np.bincount(pair, values, len(cells)) if len(cells) else np.zeros(0)
 
-    w = np.asarray(weights.data, np.float64)
     o = outcome[weights.indices]
     wo, w2 = w * o, w * w
     w2o = w2 * o
     return BlockSums(
+        concepts,
         np.bincount(block, minlength=blocks).astype(np.float64),
         np.stack([np.bincount(block, outcome**k, blocks) for k in (1, 2, 3, 4)]),
-        total((w > 0).astype(np.float64)),
-        total(w),
-        total(w2),
-        total(w2 * w),
-        total(w2 * w2),
-        total(wo),
-        total(wo * o),
-        total(w2o),
-        total(w2o * o),
+        cells // max(1, blocks),
+        cells % max(1, blocks),
+        support[cells].astype(np.float64),
+        *(total(values) for values in (w, w2, w2 * w, w2 * w2, wo, wo * o, w2o, w2o * o)),
     )
 
 

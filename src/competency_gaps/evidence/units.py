@@ -108,6 +108,8 @@ class Units:
         -------
         csr_array of float64 of shape (asked, K)
         """
+        if self.alone and np.array_equal(self.unit, np.arange(len(self.unit))):
+            return sp.csr_array(cas, dtype=np.float64)
         kept = np.flatnonzero(self.unit >= 0)
         part = np.ones(len(kept)) if whole else self.share[kept]
         place = sp.csr_array((part, (kept, self.unit[kept])), shape=(len(self.unit), len(self.outcome)))

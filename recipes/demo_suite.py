@@ -2,7 +2,7 @@
 
     python recipes/demo_suite.py src/competency_gaps/embedded/demo.yaml
 
-The examples come from a seed far from the items' one, so none of them is an item.
+The examples come from another seed, and none of them is an item.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from competency_gaps.benchmarks import load_benchmark
+from competency_gaps.benchmarks.item import Item
 from competency_gaps.config import BenchmarkConfig
 
 HEAD = """\
@@ -23,6 +24,7 @@ HEAD = """\
 """
 
 
+SEED = 1
 EXAMPLES_SEED = 900_001
 
 
@@ -156,7 +158,7 @@ def entry(family: Family) -> dict[str, Any]:
     return {
         "name": family.name,
         "scope": family.scope,
-        "source": source(family, seed=1, size=family.size),
+        "source": source(family, seed=SEED, size=family.size),
         "options": {"form": "cloze", "normalise": family.normalise},
         "before": examples(family),
         "after": "\nAnswer:",
@@ -164,12 +166,17 @@ def entry(family: Family) -> dict[str, Any]:
 
 
 def examples(family: Family) -> str:
-    """Solved tasks of another seed."""
-    config = BenchmarkConfig.model_validate(
-        {"name": family.name, "source": source(family, seed=EXAMPLES_SEED, size=40)}
-    )
-    items = load_benchmark(config).items[: family.shots]
-    return "".join(f"{item.prompt}\nAnswer: {(item.choices or ('',))[item.answer]}\n\n" for item in items)
+    """Solved tasks of another seed, none of which is or contains an item."""
+    questions = [item.prompt for item in tasks(family, seed=SEED, size=family.size)]
+    others = tasks(family, seed=EXAMPLES_SEED, size=40)
+    chosen = [item for item in others if not any(question in item.prompt for question in questions)][: family.shots]
+    return "".join(f"{item.prompt}\nAnswer: {(item.choices or ('',))[item.answer]}\n\n" for item in chosen)
+
+
+def tasks(family: Family, *, seed: int, size: int) -> tuple[Item, ...]:
+    """A family's tasks as items."""
+    config = BenchmarkConfig.model_validate({"name": family.name, "source": source(family, seed=seed, size=size)})
+    return load_benchmark(config).items
 
 
 def source(family: Family, *, seed: int, size: int) -> dict[str, Any]:

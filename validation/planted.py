@@ -75,8 +75,8 @@ class Outcome:
     """The same of the net gap."""
 
 
-def outcomes(world: World, drawn: Draw, *, others: bool, tree: bool) -> Iterator[Outcome]:
-    """Let every method look at one drawn world; ``others``: the rivals too."""
+def outcomes(world: World, drawn: Draw, *, others: bool, texts: bool) -> Iterator[Outcome]:
+    """Let every method look at one drawn world; ``others``: the rivals too, ``texts``: all of them."""
     given = samples(drawn.sample)
     net = given["net"]
     rows = sp.csr_array(world.cas.T)
@@ -109,7 +109,7 @@ def outcomes(world: World, drawn: Draw, *, others: bool, tree: bool) -> Iterator
     model = suite_chi_model(np.stack([chi_model(s) for s in sums.values()]))
     usable = np.flatnonzero(world.eligible & ~np.isnan(model))
     yield of_concepts("raw ranking", usable[np.argsort(model[usable], kind="stable")[:RANKED]])
-    if not tree:
+    if not texts:
         return
     yield of_concepts("SliceLine", rivals.slice_line(world.on, world.eligible, scores, RANKED))
     nodes = rivals.embedding_tree(world.texts, scores)
@@ -159,12 +159,12 @@ _WORLD: dict[str, World] = {}
 """The world that forked workers share."""
 
 
-def one_world(task: tuple[Setting, int], *, means: np.ndarray | None, axis: np.ndarray, tree: bool) -> list[Outcome]:
+def one_world(task: tuple[Setting, int], *, means: np.ndarray | None, axis: np.ndarray, texts: bool) -> list[Outcome]:
     """Draw the world of a seed and gather its outcomes."""
     setting, seed = task
     world = _WORLD["world"]
     drawn = draw(world, setting.confounder, setting.planted, setting.d, seed, means=means, axis=axis)
-    return list(outcomes(world, drawn, others=seed < setting.others, tree=tree))
+    return list(outcomes(world, drawn, others=seed < setting.others, texts=texts))
 
 
 def main() -> None:
@@ -176,18 +176,25 @@ def main() -> None:
     parser.add_argument("--other-worlds", type=int, default=5, help="of these, worlds that the rivals see")
     parser.add_argument("--only", nargs="+", help="only confounders whose names begin so")
     parser.add_argument("--d", type=float, nargs="+", help="only these factors; 1: nothing planted")
-    parser.add_argument("--quick", action="store_true", help="a few worlds, without SliceLine, tree and keywords")
+    parser.add_argument("--concepts", type=int, help="only so many of the ranked concepts, drawn at random")
+    parser.add_argument("--no-texts", action="store_true", help="without SliceLine, tree and keywords")
+    parser.add_argument("--quick", action="store_true", help="a few worlds, --no-texts")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     if args.quick:
-        args.null_worlds, args.worlds, args.other_worlds = 2, 1, 1
-    world = _WORLD["world"] = world_of(args.run)
+        args.null_worlds, args.worlds, args.other_worlds, args.no_texts = 2, 1, 1, True
+    world = world_of(args.run)
+    if args.concepts:
+        ranked = np.flatnonzero(world.eligible)
+        size = min(args.concepts, len(ranked))
+        world = world.of_concepts(np.sort(np.random.default_rng(0).choice(ranked, size, replace=False)))
+    _WORLD["world"] = world
     means = model_means(MODELS)
     describe(world)
-    if not args.quick:
+    if not args.no_texts:
         rivals.embedding_tree(world.texts, np.ones(len(world.texts)))  # embeds the texts before workers are forked
-    read = functools.partial(one_world, means=means, axis=direction(world), tree=not args.quick)
+    read = functools.partial(one_world, means=means, axis=direction(world), texts=not args.no_texts)
     everything = []
     with multiprocessing.get_context("fork").Pool(args.jobs) as pool:
         for setting in settings(args, means):

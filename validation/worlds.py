@@ -19,7 +19,7 @@ from scipy.special import betaincinv, expit
 from scipy.stats import rankdata
 
 import competency_gaps
-from competency_gaps.evidence import Covariate, ItemSample
+from competency_gaps.evidence import Covariate, ItemSample, sample_of
 from competency_gaps.robustness.data import run_data
 
 LEVELS = (0.3, 0.9)
@@ -72,6 +72,23 @@ class World:
         covariance = np.asarray(self.saliency.T @ column) / len(column) - mean * mean[concept]
         scale = spread * spread[concept]
         return np.divide(covariance, scale, out=np.zeros(len(mean)), where=scale > 0) >= ALIKE
+
+    def of_concepts(self, chosen: np.ndarray) -> World:
+        """The same items with only some concepts."""
+        cas, one = sp.csr_array(self.cas[:, chosen]), self.sample
+        sample = sample_of(
+            cas, one.scores, one.benchmark, cluster=one.cluster, repeats=one.repeats, covariates=one.covariates
+        )
+        return replace(
+            self,
+            sample=sample,
+            cas=cas,
+            saliency=sp.csc_array(self.saliency[:, chosen]),
+            eligible=self.eligible[chosen],
+            plantable=self.plantable[chosen],
+            on=sp.csc_array(self.on[:, chosen]),
+            norms=self.norms[:, chosen],
+        )
 
     def any_on(self, concepts: np.ndarray) -> np.ndarray:
         """Items in which one of the concepts is on: bool of shape (items,)."""

@@ -62,6 +62,7 @@ interface GridProps {
 type Place = Record<string, never>;
 /** Width of a column that names none, and what the borders and a scroll bar take of the grid's. */
 const [USUAL, EDGES] = [110, 18];
+const MOST_PINNED = 380;
 const PLACE: Place = {};
 
 const FIXED: GridOptions<Place> = {
@@ -81,10 +82,18 @@ export function Grid({ columns, order, sort, onSort, onOpen, opened, label, test
   const latest = useRef<Latest>({ order, opened, onOpen });
   latest.current.onOpen = onOpen;
   const { ref: place, width: room } = useElementSize<HTMLElement>();
-  const definitions = useMemo(() => {
+  const definitions = useMemo(() => columns.map((column) => definition(column, latest.current)), [columns]);
+  // Other definitions would draw all cells anew and take the focus away.
+  const fill = useCallback(() => {
+    const widest = columns.find((column) => column.fill);
+    if (!widest || room === 0) return;
     const others = columns.reduce((sum, column) => sum + (column.fill ? 0 : (column.width ?? USUAL)), 0);
-    return columns.map((column) => definition(column, latest.current, column.fill ? Math.max(column.width ?? USUAL, room - others - EDGES) : null));
+    // A pinned column that is wider than the grid, as a panel opens beside it, would leave no room for any other.
+    const most = widest.pinned ? MOST_PINNED : Infinity;
+    const newWidth = Math.min(most, Math.max(widest.width ?? USUAL, room - others - EDGES));
+    api.current?.setColumnWidths([{ key: widest.key, newWidth }]);
   }, [columns, room]);
+  useEffect(fill, [fill, definitions]);
   useEffect(() => {
     const reordered = latest.current.order !== order;
     Object.assign(latest.current, { order, opened });
@@ -129,6 +138,7 @@ export function Grid({ columns, order, sort, onSort, onOpen, opened, label, test
   }, []);
   const onReady = (event: GridReadyEvent<Place>) => {
     api.current = event.api;
+    fill();
     const place = opened === null ? -1 : order.indexOf(opened);
     if (place >= 0) event.api.ensureIndexVisible(place, "middle");
   };
@@ -158,7 +168,7 @@ const onLink = (event: Event | null | undefined) => event?.target instanceof Ele
 /** Undefined for a place that is about to go, where fewer rows are shown than before. */
 const rowAt = (latest: Latest, node: IRowNode | null): number | undefined => (node?.rowIndex == null ? undefined : latest.order[node.rowIndex]);
 
-function definition(column: GridColumn, latest: Latest, filled: number | null): ColDef<Place> {
+function definition(column: GridColumn, latest: Latest): ColDef<Place> {
   const { show, style } = column;
   const at = <T,>(node: IRowNode | null, read: (row: number) => T, none: T): T => {
     const row = rowAt(latest, node);
@@ -171,7 +181,7 @@ function definition(column: GridColumn, latest: Latest, filled: number | null): 
     headerComponent: GridHeader,
     headerComponentParams: { of: column },
     headerClass: end ? "end" : "start",
-    ...(filled === null ? { initialWidth: column.width ?? USUAL } : { width: filled }),
+    initialWidth: column.width ?? USUAL,
     // What takes the room that is left over must not vanish where there is none.
     minWidth: column.flex ? 180 : 60,
     flex: column.flex,

@@ -32,8 +32,8 @@ def test_all_ranked_concepts_weak_first_and_the_one_that_a_finding_names_before_
 
 
 def test_cells_equal_the_table(site, page):
-    open_view(page, site.address("concepts?sort=-chi_bench&cols=gap,chi_model,chi_bench,n_eff,support,q_value"), GRID)
-    expected = ranked(site).sort("chi_bench", "concept", descending=[True, False]).head(SHOWN)
+    open_view(page, site.address("concepts?sort=-support&cols=gap,chi_model,chi_bench,n_eff,support,q_value"), GRID)
+    expected = ranked(site).sort("support", "concept", descending=[True, False]).head(SHOWN)
     assert [concept_of(text) for text in cells(page, GRID, "label", SHOWN)] == expected["concept"].to_list()
     for column, digits in (("gap", 2), ("chi_model", 2), ("n_eff", 1), ("support", 0)):
         for text, value in zip(cells(page, GRID, column, SHOWN), expected[column].to_list(), strict=True):
@@ -199,6 +199,8 @@ def test_themes_by_keyboard(site, page):
     assert page.evaluate(name) == first
     page.keyboard.press("Enter")
     page.wait_for_function("location.hash.includes('theme=')")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('[data-testid=as-groups]') !== null")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.dataset.testid") == "table-search"
 

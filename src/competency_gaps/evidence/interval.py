@@ -84,7 +84,9 @@ def ratio_interval(
 
 
 def mean_interval(
-    values: Sequence[np.ndarray] | np.ndarray, lows: Sequence[np.ndarray] | np.ndarray, highs: Sequence[np.ndarray]
+    values: Sequence[np.ndarray] | np.ndarray,
+    lows: Sequence[np.ndarray] | np.ndarray,
+    highs: Sequence[np.ndarray] | np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interval of an unweighted mean of independent values from the values' own intervals (MOVER).
 

@@ -146,7 +146,7 @@ def suite_interval(sums: ItemSums, level: float, *, pooled: bool) -> tuple[np.nd
         return low[:, 0], high[:, 0]
     value = np.divide(sums.weight_score, sums.weight, out=np.full(sums.weight.shape, np.nan), where=sums.weight > 0)
     low, high = chi_model_interval(sums, level)
-    return mean_interval(np.clip(value, 0.0, 1.0).T, low.T, list(high.T))
+    return mean_interval(np.clip(value, 0.0, 1.0).T, low.T, high.T)
 
 
 def item_variance(sums: ItemSums) -> np.ndarray:

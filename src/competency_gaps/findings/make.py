@@ -117,7 +117,7 @@ def _data(run: Run, groups: list[Group], config: EvidenceConfig) -> _Data:
     weights = group_weights(sample, groups)
     kept = np.flatnonzero(units.unit >= 0)
     size = np.bincount(units.unit[kept], minlength=len(units.outcome))
-    unit_weights = units.rows(weights).toarray() / size
+    unit_weights = units.rows(weights, whole=True).toarray() / size
     attributes = dict(zip(kept.tolist(), attributes_of(run.items[kept]), strict=True))
     return _Data(run.items, run.concepts, sample, units, groups, weights, unit_weights, attributes)
 

@@ -44,7 +44,11 @@ def test_findings_come_worst_first_and_one_or_two_strong_ones_last(run):
     for weak, strong, expected in ((9, 9, (4, 1)), (3, 9, (3, 2)), (9, 0, (5, 0)), (0, 9, (0, 2)), (1, 1, (1, 1))):
         parts = [run.findings.filter(pl.col("verdict") == one) for one in ("weak", "strong")]
         many = [pl.concat([part] * 9).head(count) for part, count in zip(parts, (weak, strong), strict=True)]
-        table = pl.concat(many).with_columns(finding=pl.int_range(pl.len(), dtype=pl.Int32), holds=pl.lit(True))
+        table = pl.concat(many).with_columns(
+            finding=pl.int_range(pl.len(), dtype=pl.Int32),
+            holds=pl.lit(True),
+            feature=pl.format("prompt.word:{}", pl.int_range(pl.len())),
+        )
         shown = chosen(table)
         counts = tuple(shown.filter(pl.col("verdict") == one).height for one in ("weak", "strong"))
         assert counts == expected and shown.height <= MOST
@@ -58,6 +62,15 @@ def test_a_finding_that_is_not_sure_on_unseen_items_stands_behind_the_others(run
         finding=pl.int_range(pl.len(), dtype=pl.Int32), holds=pl.Series([False, None, True])
     )
     assert chosen(table)["finding"].to_list() == [1, 2]
+
+
+def test_a_finding_that_says_what_one_before_it_said_stands_behind_the_others(run):
+    codes = ["answer.negative", "answer.above:-1", "prompt.word:not", None, None, "answer.not_in_prompt"]
+    table = pl.concat([run.findings.filter(pl.col("verdict") == "weak").head(1)] * 6).with_columns(
+        finding=pl.int_range(pl.len(), dtype=pl.Int32), holds=pl.lit(True), feature=pl.Series(codes)
+    )
+    assert chosen(table)["finding"].to_list() == [0, 2, 3, 4, 5]
+    assert chosen(table.head(2))["finding"].to_list() == [0, 1]
 
 
 def test_the_opening_counts_the_items(run):

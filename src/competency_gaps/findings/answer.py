@@ -22,6 +22,7 @@ from competency_gaps.findings.answer_parts import (
     short_name,
     trust_statements,
 )
+from competency_gaps.findings.words import topic
 from competency_gaps.text import percent, plural, shorten
 
 MOST = 5
@@ -106,10 +107,25 @@ def _opening(run: AnsweredRun) -> Statement:
 
 
 def chosen(findings: pl.DataFrame) -> pl.DataFrame:
-    """Choose the findings that an answer opens with: weak ones first, those that failed on unseen items last."""
+    """Choose the findings that an answer opens with.
+
+    Weak ones come first. Those that failed on unseen items, and those that a feature of the same topic describes as one
+    before them, are put off.
+    """
+    topics: set[str] = set()
+    repeated = []
+    for code, holds in findings.select("feature", "holds").iter_rows():
+        about = None if code is None else topic(code)
+        repeated.append(about in topics)
+        if about is not None and holds is not False:
+            topics.add(about)
     doubtful = pl.col("holds").fill_null(value=True).not_()
+    put_off = 2 * doubtful.cast(pl.Int8) + pl.Series(repeated, dtype=pl.Boolean).cast(pl.Int8)
     weak, strong = (
-        findings.filter(pl.col("verdict") == verdict).sort(doubtful, maintain_order=True)
+        findings.with_columns(put_off=put_off)
+        .filter(pl.col("verdict") == verdict)
+        .sort("put_off", maintain_order=True)
+        .drop("put_off")
         for verdict in ("weak", "strong")
     )
     first = weak.head(MOST - min(1, strong.height))

@@ -98,6 +98,34 @@ CHARACTERS = {
 """Characters that can be features, by name."""
 
 
+_OPPOSITES = {
+    "answer.positive": "answer.negative",
+    "answer.not_in_prompt": "answer.in_prompt",
+    "answer.odd": "answer.even",
+    "prompt.no_question": "prompt.question",
+    "number.falling": "number.rising",
+    "option.shortest": "option.longest",
+    "option.smallest": "option.largest",
+}
+
+
+def topic(code: str) -> str:
+    """Give what a feature is about: features of one topic, such as an answer's sign or size, say much the same.
+
+    Parameters
+    ----------
+    code
+        As of :func:`feature_words`.
+    """
+    name, found, value = code.partition(":")
+    for ending in (".above", ".to"):
+        if name.endswith(ending):
+            name = name.removesuffix(ending)
+            # A limit near 0 parts negative from positive answers.
+            return "answer.negative" if name == "answer" and abs(float(value)) <= 1 else name
+    return f"{name}:{value}" if found else _OPPOSITES.get(name, name)
+
+
 def feature_words(code: str) -> str:
     """A feature as a noun phrase, e.g. ``items whose answer is negative``.
 

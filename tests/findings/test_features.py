@@ -151,6 +151,8 @@ def test_log_odds_against_the_formula_written_out():
     [
         ("answer.negative", "items whose answer is negative"),
         ("prompt.word:not", "items with the word “not”"),
+        ("prompt.digits.above:1", "items with more than 1 digit"),
+        ("prompt.digits.above:11", "items with more than 11 digits"),
         ("prompt.character:?", "items with a question mark"),
         ("covariate.human score.above:0.5", "items whose human score is above 0.5"),
         ("covariate.subject:law", "items whose subject is “law”"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from competency_gaps.text import shorten, visible
 
 _PLAIN = {
@@ -98,6 +100,8 @@ CHARACTERS = {
 """Characters that can be features, by name."""
 
 
+_PLURAL = re.compile(r"\b1 (word|character|digit|number|option|letter)s\b")
+
 _OPPOSITES = {
     "answer.positive": "answer.negative",
     "answer.not_in_prompt": "answer.in_prompt",
@@ -147,7 +151,7 @@ def feature_words(code: str) -> str:
     if found and name == "prompt.character" and value in CHARACTERS:
         return f"items with {CHARACTERS[value]}"
     if found and name in _WITH_VALUE:
-        return f"items {_WITH_VALUE[name].format(shown)}"
+        return "items " + _PLURAL.sub(r"1 \1", _WITH_VALUE[name].format(shown))
     if found and name.startswith("covariate."):
         covariate = visible(name.removeprefix("covariate."))
         for ending, relation in ((".above", "above"), (".to", "at most")):

@@ -18,6 +18,7 @@ import scipy.sparse as sp
 
 from competency_gaps.evidence import block_sums, permutation_tails
 from competency_gaps.findings.features import Candidates, log_odds
+from competency_gaps.findings.words import topic
 
 APART = 2.5
 """Least z-score of the log-odds of a candidate [ours]."""
@@ -115,8 +116,11 @@ def describe(
     benchmark: np.ndarray,
     block: np.ndarray,
     halves: Sequence[np.ndarray],
+    order: Sequence[int] | None = None,
 ) -> list[Description | None]:
     """Find the feature, if any, that carries each finding's difference in score on held-out units.
+
+    Of several features that hold, one on a topic that no finding before it has is taken; else the surest.
 
     On each split, the ``CHOSEN`` candidates with the smallest p-values on the first half are tested on the second; the
     others get 1. A candidate's p-value is the median over the splits, so that it must be chosen in half of them. Its
@@ -135,6 +139,8 @@ def describe(
     benchmark, block : ndarray of int of shape (K,)
     halves
         Of each split, the units of the first half: bool of shape (K,).
+    order
+        The findings as they are shown; None: as they are given.
     """
     every = [(i, one) for i, own in enumerate(shortlists) for one in own]
     if not every or not len(halves):
@@ -150,15 +156,19 @@ def describe(
             second = _p_values(rows[chosen], lower[chosen], outcome, block, ~half)
             p_values[split, chosen] = np.minimum(1.0, CHOSEN * second)
     final = np.median(p_values, axis=0)
-    found: list[Description | None] = []
-    for i in range(len(shortlists)):
+    found: list[Description | None] = [None] * len(shortlists)
+    topics: set[tuple[bool, str]] = set()
+    for i in order if order is not None else range(len(shortlists)):
         own = [
             j
             for j in np.flatnonzero(owner == i)
             if final[j] <= CONFIRMED and _consistent(every[j][1], outcome, benchmark, weak[i])
         ]
-        best = min(own, key=lambda j: final[j], default=None)
-        found.append(None if best is None else Description(every[best][1], float(final[best])))
+        about = {j: (weak[i], topic(every[j][1].code)) for j in own}
+        best = min(own, key=lambda j: (about[j] in topics, final[j]), default=None)
+        if best is not None:
+            topics.add(about[best])
+            found[i] = Description(every[best][1], float(final[best]))
     return found
 
 

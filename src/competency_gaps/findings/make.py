@@ -90,7 +90,8 @@ def _table(run: Run) -> pl.DataFrame:
     halves = split_halves(data.units, int(tested.sum()), config.seed)
     pooled = pooled_evidence(data.sample, data.weights, config)
     unseen = unseen_gaps(data.sample, data.weights, groups, halves, config, tested)
-    described = _descriptions(data, halves)
+    value = np.nan_to_num(np.abs(pooled.gap) * pooled.n_eff)
+    described = _descriptions(data, halves, np.argsort(-value, kind="stable").tolist())
     rows = []
     for i, group in enumerate(groups):
         rows.append(
@@ -122,8 +123,8 @@ def _data(run: Run, groups: list[Group], config: EvidenceConfig) -> _Data:
     return _Data(run.items, run.concepts, sample, units, groups, weights, unit_weights, attributes)
 
 
-def _descriptions(data: _Data, halves: Sequence[np.ndarray]) -> list[Description | None]:
-    """The feature that describes each group's items, where one holds."""
+def _descriptions(data: _Data, halves: Sequence[np.ndarray], order: Sequence[int]) -> list[Description | None]:
+    """The feature that describes each group's items, where one holds; those first in ``order`` choose first."""
     kept: dict[tuple[int, ...], Candidates] = {}
     lists = []
     for weights in data.unit_weights:
@@ -133,7 +134,7 @@ def _descriptions(data: _Data, halves: Sequence[np.ndarray]) -> list[Description
                 kept[scope] = _candidates(data, scope)
         lists.append(shortlist(weights, data.units.benchmark, {scope: kept[scope] for scope in scopes}))
     weak = [group.verdict == "weak" for group in data.groups]
-    return describe(lists, weak, data.units.outcome, data.units.benchmark, data.units.block, halves)
+    return describe(lists, weak, data.units.outcome, data.units.benchmark, data.units.block, halves, order)
 
 
 def _candidates(data: _Data, scope: tuple[int, ...]) -> Candidates:

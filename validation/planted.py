@@ -95,7 +95,7 @@ def outcomes(world: World, drawn: Draw, *, others: bool, texts: bool) -> Iterato
         )
 
     for name, sample in given.items():
-        found = judge(sample, world.eligible, whole=name in ("net", "clusters only"))
+        found = judge(sample, world.eligible, whole=name == "net")
         weak = np.flatnonzero(found.status == "weak")
         yield of_concepts(name, weak, found if name == "net" else None)
         if name == "net":

@@ -278,13 +278,14 @@ def draw(
     else:
         expected = within(world.length, world.benchmark, SLOPES[confounder.slope])
     base, sample, die = expected, world.sample, rng.random(items)
-    assert sample.cluster is not None
+    cluster = sample.cluster
+    assert cluster is not None
     if confounder.luck == "drawn":
         cluster = neighbours(world, rng)
         base = np.where(np.bincount(cluster)[cluster] > 1, _beta(base, rng.random(items)[cluster], ALIKE_LUCK), base)
         sample = replace(sample, cluster=cluster, repeats=None)
     if confounder.luck == "repeats":
-        _, first, own = np.unique(sample.cluster, return_index=True, return_inverse=True)
+        _, first, own = np.unique(cluster, return_index=True, return_inverse=True)
         die = die[first][own]
     if confounder.difficulty is not None:
         quantile = rng.random(items)

@@ -172,7 +172,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--null-worlds", type=int, default=60, help="worlds of a confounder with nothing planted")
-    parser.add_argument("--worlds", type=int, default=10, help="worlds with ten planted concepts, for each factor")
+    parser.add_argument("--worlds", type=int, default=8, help="worlds with ten planted concepts, for each factor")
     parser.add_argument("--other-worlds", type=int, default=5, help="of these, worlds that the rivals see")
     parser.add_argument("--only", nargs="+", help="only confounders whose names begin so")
     parser.add_argument("--d", type=float, nargs="+", help="only these factors; 1: nothing planted")

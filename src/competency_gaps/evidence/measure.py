@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
 import numpy as np
+from scipy.special import ndtr
 
 from competency_gaps.evidence.gap import adjusted_gap, gap_interval
-from competency_gaps.evidence.permutation import permutation_tails
+from competency_gaps.evidence.permutation import permutation_cumulants, permutation_tails, statistic
 from competency_gaps.evidence.plain import ItemSums, item_sums, item_variance, plain_gap, suite_interval
 from competency_gaps.evidence.sums import BlockSums, block_sums, effective_sample
 from competency_gaps.evidence.units import ItemSample, Units
 
-CELLS = 4_000_000
-"""Concepts x blocks of a chunk; of those in which a concept is active, about 200 bytes are in memory."""
+CELLS = 400_000
+"""Concepts x blocks of a chunk: what is computed of it stays in the processor's cache."""
+
+WORKERS = 4
+"""Threads, at most."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,8 @@ class Measures:
     gap_high: np.ndarray
     plain_gap: np.ndarray
     plain_p: np.ndarray
-    """Two-sided p-value of the plain gap: clusters permuted within benchmarks."""
+    """Two-sided p-value of the plain gap, clusters permuted within benchmarks: the normal one, as no verdict rests on
+    it."""
     design_effect: np.ndarray
     low: np.ndarray
     """Lower tail of T; the next as of :class:`PermutationTails`."""
@@ -62,32 +69,46 @@ def measure(
 ) -> tuple[Measures, dict[int, Measures]]:
     """Measure every concept in the suite and, if asked for, in each benchmark by itself.
 
-    Memory is bounded by a chunk of concepts, whose rows are read once.
+    Memory is bounded by a chunk of concepts for each of up to ``WORKERS`` threads; rows are read once.
     """
-    suite: list[Measures] = []
-    alone: dict[int, list[Measures]] = {int(number): [] for number in layout.numbers} if single else {}
     blocks = max(1, len(layout.suite.block_benchmark), len(layout.within.block_benchmark))
     step = max(1, CELLS // blocks)
-    for start in range(0, max(1, sample.concepts), step):
-        concepts = np.arange(start, min(start + step, sample.concepts))
-        cas = sample.rows(concepts)
-        within = _sums(layout.within, cas)
-        own = np.searchsorted(layout.numbers, layout.within.block_benchmark)
-        merged = within.merged(own, len(layout.numbers))
-        items = item_sums(sample, layout.within, layout.numbers, cas, merged)
-        whole, joined = within, merged
-        if layout.suite is not layout.within:
-            whole = _sums(layout.suite, cas)
-            joined = whole.merged(np.searchsorted(layout.numbers, layout.suite.block_benchmark), len(layout.numbers))
-        suite.append(_measures(whole, joined, items, level, pooled=pooled))
-        for place, number in enumerate(layout.numbers if single else ()):
-            parts = (
-                within.of_pairs(own[within.block] == place),
-                merged.of_pairs(merged.block == place),
-                items.of_benchmarks(np.array([place])),
-            )
-            alone[int(number)].append(_measures(*parts, level, pooled=True))
-    return Measures.join(suite), {number: Measures.join(parts) for number, parts in alone.items()}
+    chunks = [np.arange(start, min(start + step, sample.concepts)) for start in range(0, max(1, sample.concepts), step)]
+
+    def of_chunk(concepts: np.ndarray) -> list[Measures]:
+        return _chunk(sample, layout, concepts, level, pooled=pooled, single=single)
+
+    if len(chunks) < WORKERS:
+        found = [of_chunk(concepts) for concepts in chunks]
+    else:
+        with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
+            found = list(pool.map(of_chunk, chunks))
+    suite, *alone = (Measures.join(parts) for parts in zip(*found, strict=True))
+    return suite, dict(zip(layout.numbers.tolist(), alone, strict=True)) if single else {}
+
+
+def _chunk(
+    sample: ItemSample, layout: Layout, concepts: np.ndarray, level: float, *, pooled: bool, single: bool
+) -> list[Measures]:
+    """Measure some concepts in the suite, then in each benchmark."""
+    cas = sample.rows(concepts)
+    within = _sums(layout.within, cas)
+    own = np.searchsorted(layout.numbers, layout.within.block_benchmark)
+    merged = within.merged(own, len(layout.numbers))
+    items = item_sums(sample, layout.within, layout.numbers, cas, merged)
+    whole, joined = within, merged
+    if layout.suite is not layout.within:
+        whole = _sums(layout.suite, cas)
+        joined = whole.merged(np.searchsorted(layout.numbers, layout.suite.block_benchmark), len(layout.numbers))
+    found = [_measures(whole, joined, items, level, pooled=pooled)]
+    for place in range(len(layout.numbers) if single else 0):
+        parts = (
+            within.of_pairs(own[within.block] == place),
+            merged.of_pairs(merged.block == place),
+            items.of_benchmarks(np.array([place])),
+        )
+        found.append(_measures(*parts, level, pooled=True))
+    return found
 
 
 def _sums(units: Units, cas: object) -> BlockSums:
@@ -98,7 +119,7 @@ def _measures(net: BlockSums, merged: BlockSums, items: ItemSums, level: float, 
     """Measure from sums: ``net`` over blocks, ``merged`` over benchmarks."""
     weight = net.total(net.weight)
     tails = permutation_tails(net)
-    plain = permutation_tails(merged)
+    deviation = np.sqrt(permutation_cumulants(merged)[0])
     without = item_variance(items)
     chi_low, chi_high = suite_interval(items, level, pooled=pooled)
     gap_low, gap_high = gap_interval(net, level)
@@ -111,8 +132,8 @@ def _measures(net: BlockSums, merged: BlockSums, items: ItemSums, level: float, 
         gap_low=gap_low,
         gap_high=gap_high,
         plain_gap=plain_gap(items),
-        plain_p=plain.two_sided,
-        design_effect=_ratio(_ratio(plain.deviation, weight) ** 2, without),
+        plain_p=2 * ndtr(-np.abs(_ratio(statistic(merged), deviation))),
+        design_effect=_ratio(_ratio(deviation, weight) ** 2, without),
         low=tails.low,
         high=tails.high,
         skewness=tails.skewness,

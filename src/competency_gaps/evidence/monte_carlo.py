@@ -6,6 +6,9 @@ draws is one sparse-times-dense product.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -13,10 +16,11 @@ DRAWS = 20_000
 """Permutations, at most."""
 FEWEST = 2_000
 """Permutations, at least."""
-WORK = 200_000_000
-"""Outcomes permuted in all, about: a suite of more than 10,000 clusters gets fewer draws."""
-BATCH = 4_000_000
-"""Permuted outcomes in memory at once."""
+WORK = 100_000_000
+"""Outcomes permuted in all, about: a suite of more than 5,000 clusters gets fewer draws."""
+BATCH = 2_000_000
+"""Permuted outcomes that each of up to ``WORKERS`` threads has in memory."""
+WORKERS = 4
 
 
 def drawn_tails(
@@ -50,14 +54,17 @@ def drawn_tails(
     slack = 1e-9 * sum((np.asarray(abs(part).sum(axis=1)).ravel() for part in parts), np.zeros(asked))
     units = sum(len(place) for place in places)
     draws = int(np.clip(WORK // max(1, units), FEWEST, DRAWS))
-    rng = np.random.default_rng(seed)
-    lower, higher = np.zeros(asked), np.zeros(asked)
     size = max(1, BATCH // max(1, units, asked))
     joined = sp.csr_array(sp.hstack(parts, format="csr")) if parts else sp.csr_array((asked, 0))
-    for start in range(0, draws, size):
+
+    def batch(start: int) -> tuple[np.ndarray, np.ndarray]:
         count = min(size, draws - start)
+        rng = np.random.default_rng((seed, start))
         permuted = [rng.permuted(np.broadcast_to(o, (count, len(o))), axis=1).T for o in values]
         t = joined @ np.concatenate(permuted) if parts else np.zeros((asked, count))
-        lower += (t <= (observed + slack)[:, None]).sum(axis=1)
-        higher += (t >= (observed - slack)[:, None]).sum(axis=1)
+        return (t <= (observed + slack)[:, None]).sum(axis=1), (t >= (observed - slack)[:, None]).sum(axis=1)
+
+    with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
+        counts = list(pool.map(batch, range(0, draws, size)))
+    lower, higher = (np.sum(side, axis=0) for side in zip(*counts, strict=True))
     return (1 + lower) / (1 + draws), (1 + higher) / (1 + draws), draws

@@ -83,12 +83,13 @@ def _central(powers: np.ndarray, n: np.ndarray) -> np.ndarray:
     """Sums of squares, cubes and fourth powers about the mean, of shape (3, ...), from plain power sums (4, ...)."""
     p1, p2, p3, p4 = powers
     m = p1 / np.maximum(n, 1)
-    second = p2 - n * m**2
+    square = m * m
+    second = p2 - p1 * m
     # What rounding leaves of a constant is no variance.
-    second = np.where(second > 1e-12 * np.maximum(p2, 1e-300), second, 0.0)
-    third = p3 - 3 * m * p2 + 2 * n * m**3
-    fourth = p4 - 4 * m * p3 + 6 * m**2 * p2 - 3 * n * m**4
-    return np.stack([second, np.where(second > 0, third, 0.0), np.where(second > 0, fourth, 0.0)])
+    varies = second > 1e-12 * np.maximum(p2, 1e-300)
+    third = p3 - 3 * m * p2 + 2 * p1 * square
+    fourth = p4 - 4 * m * p3 + 6 * square * p2 - 3 * p1 * m * square
+    return np.stack([second, third, fourth]) * varies
 
 
 def _k4_over_k2_squared(central: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -56,40 +56,45 @@ def item_sums(sample: ItemSample, units: Units, numbers: np.ndarray, cas: sp.csr
     merged
         Their sums over units, by benchmark.
     """
+    sums = [merged.units, merged.outcome[:2], *(_dense(merged, name) for name in _OF_PAIRS)]
     if units.alone:
-        return ItemSums(merged.units, merged.outcome[:2], *(_dense(merged, name) for name in _OF_PAIRS))
-    kept = units.unit >= 0
-    scores = np.where(kept, sample.scores, 0.0)
+        return ItemSums(*sums)
+    # Units of one item are right already; in the others repeats shared a weight, and items had the unit's outcome.
     place = np.searchsorted(numbers, sample.benchmark)
-    benchmarks = len(numbers)
-    row = np.repeat(np.arange(cas.shape[0]), np.diff(cas.indptr))
-    w = np.where(kept[cas.indices], np.asarray(cas.data, np.float64), 0.0)
-    own = row * benchmarks + np.minimum(place, benchmarks - 1)[cas.indices]
-
-    def total(values: np.ndarray, key: np.ndarray) -> np.ndarray:
-        return np.bincount(key, values, cas.shape[0] * benchmarks).reshape(cas.shape[0], benchmarks)
-
-    ws = w * scores[cas.indices]
-    raw = (sp.csr_array((data, cas.indices, cas.indptr), shape=cas.shape) for data in (w, ws))
-    weights, weighted = (units.rows(one, whole=True) for one in raw)
-    of_unit = np.searchsorted(numbers, units.benchmark)
-
-    def pairs(first: sp.csr_array, second: sp.csr_array) -> np.ndarray:
-        product = sp.csr_array(first.multiply(second))
-        rows = np.repeat(np.arange(cas.shape[0]), np.diff(product.indptr))
-        return total(product.data, rows * benchmarks + of_unit[product.indices])
-
-    known = np.flatnonzero(kept)
-    return ItemSums(
-        np.bincount(place[known], minlength=benchmarks).astype(np.float64),
-        np.stack([np.bincount(place[known], scores[known] ** k, benchmarks) for k in (1, 2)]),
-        total(w, own),
-        total(w * w, own),
-        total(ws, own),
-        pairs(weights, weights),
-        pairs(weights, weighted),
-        pairs(weighted, weighted),
+    kept = np.flatnonzero(units.unit >= 0)
+    scores, of_item = sample.scores[kept], place[kept]
+    sums[0] = np.bincount(of_item, minlength=len(numbers)).astype(np.float64)
+    sums[1] = np.stack([np.bincount(of_item, scores**k, len(numbers)) for k in (1, 2)])
+    joint = kept[np.bincount(units.unit[kept])[units.unit[kept]] > 1]
+    own, unit = np.unique(units.unit[joint], return_inverse=True)
+    part = sp.csr_array(cas[:, joint], dtype=np.float64)
+    whole, shared, scored = (
+        sp.csr_array(part @ sp.csr_array((values, (np.arange(len(joint)), unit)), shape=(len(joint), len(own))))
+        for values in (np.ones(len(joint)), units.share[joint], sample.scores[joint])
     )
+    by_unit = _indicator(np.searchsorted(numbers, units.benchmark[own]), len(numbers))
+    by_item = _indicator(place[joint], len(numbers))
+    told = sp.csr_array(shared.multiply(units.outcome[own]))
+    added = (
+        whole @ by_unit,
+        part.power(2) @ by_item,
+        scored @ by_unit,
+        whole.power(2) @ by_unit,
+        whole.multiply(scored) @ by_unit,
+        scored.power(2) @ by_unit,
+    )
+    taken = (shared, shared.power(2), told, shared.power(2), shared.multiply(told), told.power(2))
+    for i, (more, less) in enumerate(zip(added, taken, strict=True), start=2):
+        sums[i] = np.maximum(0.0, sums[i] + _array(more) - _array(less @ by_unit))
+    return ItemSums(*sums)
+
+
+def _indicator(group: np.ndarray, groups: int) -> sp.csr_array:
+    return sp.csr_array((np.ones(len(group)), (np.arange(len(group)), group)), shape=(len(group), groups))
+
+
+def _array(sums: sp.csr_array) -> np.ndarray:
+    return np.asarray(sums.todense())
 
 
 _OF_PAIRS = ("weight", "weight2", "weight_outcome", "weight2", "weight2_outcome", "weight2_outcome2")

@@ -7,6 +7,7 @@ block in which it is active, and not for all.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -52,7 +53,15 @@ class BlockSums:
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """Add up values of the pairs over blocks: shape (C,)."""
-        return np.bincount(self.concept, values, self.concepts)
+        out = np.zeros(self.concepts)
+        if len(values):
+            out[self.concept[self._first]] = np.add.reduceat(values, self._first)
+        return out
+
+    @cached_property
+    def _first(self) -> np.ndarray:
+        """First pair of each concept that has one."""
+        return np.flatnonzero(np.diff(self.concept, prepend=-1))
 
     def of_pairs(self, chosen: np.ndarray) -> BlockSums:
         """Keep some pairs (bool or int); blocks and concepts keep their numbers."""
@@ -98,11 +107,12 @@ def block_sums(weights: sp.csr_array, outcome: np.ndarray, block: np.ndarray, bl
         Below ``blocks``.
     """
     concepts = weights.shape[0]
-    cell = np.repeat(np.arange(concepts), np.diff(weights.indptr)) * blocks + block[weights.indices]
+    cell = np.repeat(np.arange(concepts) * blocks, np.diff(weights.indptr)) + block[weights.indices]
     w = np.asarray(weights.data, np.float64)
-    support = np.bincount(cell[w > 0], minlength=concepts * blocks)
+    active = cell if w.min(initial=1.0) > 0 else cell[w > 0]
+    support = np.bincount(active, minlength=concepts * blocks)
     cells = np.flatnonzero(support)
-    place = np.zeros(len(support), np.int32)
+    place = np.zeros(len(support), np.intp)
     place[cells] = np.arange(len(cells))
     pair = place[cell]
 

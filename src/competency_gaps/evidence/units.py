@@ -15,7 +15,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.evidence.strata import Covariate, cut
-from competency_gaps.metrics.sums import CHUNK
 
 
 @dataclass(frozen=True)
@@ -47,23 +46,19 @@ def sample_of(
     covariates: Sequence[Covariate] = (),
     repeats: np.ndarray | None = None,
 ) -> ItemSample:
-    """Make the sample of plain arrays: CAS of shape (N, concepts); the rest as of :class:`ItemSample`."""
+    """Make the sample of plain arrays: CAS of shape (N, concepts), copied once; the rest as of :class:`ItemSample`."""
+
+    by_concept = sp.csc_array(cas)
 
     def rows(concepts: np.ndarray) -> sp.csr_array:
-        """Pick the concepts out of the rows, a chunk at a time: transposing the whole matrix would double it."""
-        place = np.full(cas.shape[1], -1, np.int32)
-        place[concepts] = np.arange(len(concepts))
-        found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        for start in range(0, cas.nnz, CHUNK):
-            part = slice(start, start + CHUNK)
-            at = place[cas.indices[part]]
-            kept = np.flatnonzero(at >= 0)
-            items = np.searchsorted(cas.indptr, start + kept, side="right") - 1
-            found.append((cas.data[part][kept], at[kept], items.astype(np.int32)))
-        if not found:
-            return sp.csr_array((len(concepts), cas.shape[0]))
-        data, concept, item = (np.concatenate(column) for column in zip(*found, strict=True))
-        return sp.csr_array((data, (concept, item)), shape=(len(concepts), cas.shape[0]))
+        """Slice neighbours without a copy, as they are asked for one after the other."""
+        if len(concepts) and concepts[-1] - concepts[0] == len(concepts) - 1 and (np.diff(concepts) == 1).all():
+            first, last = int(concepts[0]), int(concepts[-1]) + 1
+            start, stop = by_concept.indptr[first], by_concept.indptr[last]
+            indptr = by_concept.indptr[first : last + 1] - start
+            parts = (by_concept.data[start:stop], by_concept.indices[start:stop], indptr)
+            return sp.csr_array(parts, shape=(len(concepts), cas.shape[0]))
+        return sp.csr_array(by_concept[:, concepts].T)
 
     return ItemSample(
         np.asarray(scores, np.float64),

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from competency_gaps.evidence.interval import PRIOR, binomial_variance, gradedness, wilson
+from competency_gaps.evidence.interval import binomial_variance, gradedness, wilson
 from competency_gaps.evidence.permutation import statistic
 from competency_gaps.evidence.sums import BlockSums
+
+PRIOR = 10.0
+"""Units whose weight the binomial variance has against the observed one. The 100 of chi_model, which is read where less
+is known, make intervals too wide where clusters of common luck differ in size: coverage 0.99 of 0.95."""
 
 
 def adjusted_gap(sums: BlockSums) -> np.ndarray:

@@ -11,8 +11,16 @@ import numpy as np
 from scipy.special import ndtr
 
 from competency_gaps.evidence.gap import adjusted_gap, gap_interval
-from competency_gaps.evidence.permutation import permutation_cumulants, permutation_tails, statistic
-from competency_gaps.evidence.plain import ItemSums, item_sums, item_variance, plain_gap, suite_interval
+from competency_gaps.evidence.permutation import permutation_tails
+from competency_gaps.evidence.plain import (
+    ItemSums,
+    cluster_variance,
+    item_sums,
+    item_variance,
+    plain_gap,
+    plain_statistic,
+    suite_interval,
+)
 from competency_gaps.evidence.sums import BlockSums, block_sums, effective_sample
 from competency_gaps.evidence.units import ItemSample, Units
 
@@ -28,8 +36,10 @@ class Measures:
     """What is measured of each concept. Float64 arrays of shape (concepts,); NaN = undefined."""
 
     n_eff: np.ndarray
+    active: np.ndarray
+    """bool: whether any scored item has the concept."""
     weight: np.ndarray
-    """``sum w`` over scored items."""
+    """``sum W`` over the units that are compared with others."""
     chi_low: np.ndarray
     chi_high: np.ndarray
     gap: np.ndarray
@@ -117,14 +127,16 @@ def _sums(units: Units, cas: object) -> BlockSums:
 
 def _measures(net: BlockSums, merged: BlockSums, items: ItemSums, level: float, *, pooled: bool) -> Measures:
     """Measure from sums: ``net`` over blocks, ``merged`` over benchmarks."""
+    # A unit alone in its block is compared with nothing.
+    net = net.of_pairs(net.units[net.block] > 1)
     weight = net.total(net.weight)
     tails = permutation_tails(net)
-    deviation = np.sqrt(permutation_cumulants(merged)[0])
-    without = item_variance(items)
+    variance = cluster_variance(items, merged)
     chi_low, chi_high = suite_interval(items, level, pooled=pooled)
     gap_low, gap_high = gap_interval(net, level)
     return Measures(
         n_eff=effective_sample(weight, net.total(net.weight2)),
+        active=items.weight.sum(axis=1) > 0,
         weight=weight,
         chi_low=chi_low,
         chi_high=chi_high,
@@ -132,8 +144,8 @@ def _measures(net: BlockSums, merged: BlockSums, items: ItemSums, level: float, 
         gap_low=gap_low,
         gap_high=gap_high,
         plain_gap=plain_gap(items),
-        plain_p=2 * ndtr(-np.abs(_ratio(statistic(merged), deviation))),
-        design_effect=_ratio(_ratio(deviation, weight) ** 2, without),
+        plain_p=2 * ndtr(-np.abs(_ratio(plain_statistic(items), np.sqrt(variance)))),
+        design_effect=_ratio(variance, item_variance(items)),
         low=tails.low,
         high=tails.high,
         skewness=tails.skewness,

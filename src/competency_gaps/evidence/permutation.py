@@ -190,15 +190,17 @@ def _half_step(sums: BlockSums) -> np.ndarray:
 
 
 def _extremes(sums: BlockSums, concepts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Chance that all units of a concept have outcome 0, and that all have 1 (hypergeometric); 0 for graded ones."""
-    nothing = np.zeros(len(concepts))
-    if (np.abs(sums.outcome[0] - sums.outcome[1]) > 1e-9 * np.maximum(sums.units, 1)).any():
-        return nothing, nothing
+    """Chance that all units of a concept have outcome 0, and that all have 1 (hypergeometric).
+
+    It is 0 for concepts with a unit in a block whose outcomes are graded.
+    """
     asked = np.zeros(sums.concepts, bool)
     asked[concepts] = True
     some = sums.of_pairs(asked[sums.concept])
+    graded = np.abs(some.outcome[0] - some.outcome[1]) > 1e-9 * np.maximum(some.units, 1)
     n, right = some.units[some.block], np.round(some.outcome[0])[some.block]
-    none, every = (some.total(_log_none(n, marked, some.support)) for marked in (right, n - right))
+    impossible = np.where(graded[some.block], -np.inf, 0.0)
+    none, every = (some.total(_log_none(n, marked, some.support) + impossible) for marked in (right, n - right))
     return np.exp(none[concepts]), np.exp(every[concepts])
 
 

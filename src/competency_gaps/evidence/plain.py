@@ -115,8 +115,7 @@ def plain_gap(sums: ItemSums) -> np.ndarray:
     ndarray of float64 of shape (concepts,), in [-1, 1]; NaN where no scored item has the concept.
     """
     weight = sums.weight.sum(axis=1)
-    excess = (sums.weight_score - _mean(sums) * sums.weight).sum(axis=1)
-    return np.divide(excess, weight, out=np.full(len(weight), np.nan), where=weight > 0)
+    return np.divide(plain_statistic(sums), weight, out=np.full(len(weight), np.nan), where=weight > 0)
 
 
 def _mean(sums: ItemSums) -> np.ndarray:
@@ -154,11 +153,23 @@ def suite_interval(sums: ItemSums, level: float, *, pooled: bool) -> tuple[np.nd
     return mean_interval(np.clip(value, 0.0, 1.0).T, low.T, high.T)
 
 
+def plain_statistic(sums: ItemSums) -> np.ndarray:
+    """``sum_b sum_x w (s(x) - mean_b s)``: float64 of shape (concepts,)."""
+    return np.asarray((sums.weight_score - _mean(sums) * sums.weight).sum(axis=1))
+
+
 def item_variance(sums: ItemSums) -> np.ndarray:
-    """Variance of the gap under permutation with items as units and benchmarks as blocks: shape (concepts,)."""
-    n = np.maximum(sums.items, 1)
-    weights = np.maximum(0.0, sums.squares - sums.weight**2 / n)
-    scores = np.maximum(0.0, sums.score[1] - sums.score[0] ** 2 / n)
-    variance = (weights * scores / np.maximum(n - 1, 1)).sum(axis=1)
-    weight = sums.weight.sum(axis=1)
-    return np.divide(variance, weight**2, out=np.zeros(len(weight)), where=weight > 0)
+    """Variance of :func:`plain_statistic` under permutation with items as units and benchmarks as blocks."""
+    return _variance(sums.squares, sums.weight, sums.items, sums.score)
+
+
+def cluster_variance(sums: ItemSums, merged: BlockSums) -> np.ndarray:
+    """The same with clusters as units, each with the whole weight of its items; ``merged``: sums by benchmark."""
+    return _variance(sums.cluster2, sums.weight, merged.units, merged.outcome)
+
+
+def _variance(squares: np.ndarray, weight: np.ndarray, units: np.ndarray, outcome: np.ndarray) -> np.ndarray:
+    n = np.maximum(units, 1)
+    weights = np.maximum(0.0, squares - weight**2 / n)
+    outcomes = np.maximum(0.0, outcome[1] - outcome[0] ** 2 / n)
+    return np.asarray((weights * outcomes / np.maximum(n - 1, 1)).sum(axis=1))

@@ -54,6 +54,19 @@ class Covariate:
         return Covariate(self.name, mean)
 
 
+def size_class(size: np.ndarray) -> Covariate:
+    """Give units by their number of items: 1, 2 to 4, 5 or more.
+
+    Outcomes are exchangeable only where they vary alike, and the mean of a cluster's items varies less than one score.
+
+    Parameters
+    ----------
+    size : ndarray of int of shape (K,)
+    """
+    classes = np.searchsorted([1, 4], size, side="left").astype(np.float64)
+    return Covariate("items", classes, ("1", "2 to 4", "5 or more"))
+
+
 def cut(benchmark: np.ndarray, covariates: Sequence[Covariate]) -> np.ndarray:
     """Give each unit its block: its stratum within its benchmark.
 

@@ -59,10 +59,11 @@ class Evidence:
     drawn: np.ndarray
     """bool: the p-value comes from drawn permutations, not from the closed form."""
     status: np.ndarray
-    """object (str): weak, strong, negligible (there is a gap, not shown to be larger than ``min_gap``), typical,
+    """object (str): weak, strong, negligible (there is a gap, below ``min_gap``), typical,
     insufficient, untested."""
     vanishes: np.ndarray
-    """bool: the plain gap is real, but none is left net of the strata."""
+    """bool: the plain gap is real, but net of the strata none is left: the interval holds 0, and at most half of the
+    plain gap remains."""
     leader: np.ndarray
     """int64: of a weak (strong) concept the one that leads its group, itself if it leads; -1 for all others."""
 
@@ -151,7 +152,8 @@ def units_of_clusters(sample: ItemSample) -> np.ndarray:
 def _nothing(concepts: int) -> Measures:
     """Measures of a benchmark without a scored item."""
     blank = {one.name: np.full(concepts, np.nan) for one in fields(Measures)}
-    return Measures(**{**blank, "n_eff": np.zeros(concepts), "weight": np.zeros(concepts)})
+    nothing = np.zeros(concepts)
+    return Measures(**{**blank, "n_eff": nothing, "weight": nothing, "active": nothing > 0})
 
 
 def _judge(
@@ -190,7 +192,8 @@ def _judge(
     status = _status(m, q_value, zero_q, able, config)
     real = np.isin(status, ["weak", "strong"])
     with np.errstate(invalid="ignore"):
-        vanishes = tested & (status == "typical") & (plain_q <= config.q)
+        none_left = (m.gap_low <= 0) & (m.gap_high >= 0) & (np.abs(m.gap) <= 0.5 * np.abs(m.plain_gap))
+    vanishes = tested & (status == "typical") & none_left & (np.nan_to_num(plain_q, nan=1.0) <= config.q)
     leader = np.full(len(m.gap), -1)
     for word in ("weak", "strong") if groups else ():
         asked = np.flatnonzero(status == word)
@@ -252,11 +255,11 @@ def _status(
     m: Measures, q_value: np.ndarray, zero_q: np.ndarray, able: np.ndarray, config: EvidenceConfig
 ) -> np.ndarray:
     status = np.full(len(m.gap), "untested", dtype=object)
-    status[able & (m.weight > 0) & (m.n_eff < config.min_n_eff)] = "insufficient"
+    status[able & m.active & (m.n_eff < config.min_n_eff)] = "insufficient"
     tested = ~np.isnan(q_value)
     status[tested] = "typical"
     with np.errstate(invalid="ignore"):
-        status[tested & (zero_q <= config.q)] = "negligible"
+        status[tested & (zero_q <= config.q) & (np.abs(m.gap) < config.min_gap)] = "negligible"
         real = tested & (q_value <= config.q)
     status[real & (m.gap < 0)] = "weak"
     status[real & (m.gap > 0)] = "strong"

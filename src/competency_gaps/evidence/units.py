@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.evidence.strata import Covariate, cut
+from competency_gaps.evidence.strata import Covariate, cut, size_class
 
 
 @dataclass(frozen=True)
@@ -111,25 +111,21 @@ class Units:
         return sp.csr_array(cas @ place)
 
 
-def units_of(sample: ItemSample, benchmarks: np.ndarray | None = None, *, across: bool = True) -> Units:
+def units_of(sample: ItemSample, *, across: bool = True) -> Units:
     """Form the units of a sample, and cut their strata.
 
     A cluster with items in several benchmarks counts in the one that holds most of them: its outcome is its items' mean
-    distance from their benchmarks' means, added to that benchmark's mean.
+    distance from their benchmarks' means, added to that benchmark's mean. Units are compared with others of about as
+    many items: the mean of many varies less than a single score.
 
     Parameters
     ----------
-    benchmarks : ndarray of int, optional
-        Numbers of the benchmarks that count; None: all.
     across
         Whether clusters reach across benchmarks; False cuts them at the benchmarks' borders, as needed where each
         benchmark is judged by itself.
     """
-    known = ~np.isnan(sample.scores)
-    if benchmarks is not None:
-        known &= np.isin(sample.benchmark, benchmarks)
-    kept = np.flatnonzero(known)
-    unit = np.full(len(known), -1, np.int64)
+    kept = np.flatnonzero(~np.isnan(sample.scores))
+    unit = np.full(len(sample.scores), -1, np.int64)
     if not len(kept):
         nothing = np.zeros(0, np.int64)
         return Units(unit, np.zeros(len(unit)), np.zeros(0), nothing, nothing, nothing, alone=True)
@@ -137,7 +133,7 @@ def units_of(sample: ItemSample, benchmarks: np.ndarray | None = None, *, across
     cluster = kept if sample.cluster is None else sample.cluster[kept]
     if not across:
         _, cluster = np.unique(np.stack([benchmark, cluster]), axis=1, return_inverse=True)
-    _, first, own = np.unique(cluster, return_index=True, return_inverse=True)
+    _, own = np.unique(cluster, return_inverse=True)
     size = np.bincount(own)
     unit[kept] = own
     numbers, place = np.unique(benchmark, return_inverse=True)
@@ -148,11 +144,13 @@ def units_of(sample: ItemSample, benchmarks: np.ndarray | None = None, *, across
     if crossing.any():
         moved = level[home] + np.bincount(own, scores - level[place]) / size
         outcome = np.where(crossing, np.clip(moved, 0.0, 1.0), outcome)
+    order = np.lexsort((place != home[own], own))
+    first = order[np.cumsum(size) - size]  # an item of each unit's own benchmark
     covariates = [one.of_units(kept, own, first, size) for one in sample.covariates]
-    block = cut(home, covariates)
+    block = cut(home, [*covariates, size_class(size)])
     block_benchmark = np.zeros(int(block.max()) + 1, np.int64)
     block_benchmark[block] = numbers[home]
-    share = np.ones(len(known))
+    share = np.ones(len(unit))
     if sample.repeats is not None:
         share[kept] = np.where(sample.repeats[kept], 1 / size[own], 1.0)
     return Units(unit, share, outcome, numbers[home], block, block_benchmark, alone=bool((size == 1).all()))

@@ -15,16 +15,27 @@ from competency_gaps.evidence import Covariate
 
 BUILT_IN = ("length", "group", "answer_position", "options")
 """Covariates that every run has: tokens of the span, the item's group, the right option's place, number of options."""
+_LACKING = {"group": "a group", "answer_position": "options", "options": "options"}
 
 
 def check_strata(names: Sequence[str], items: Iterable[Item]) -> None:
-    """Raise UserError if a name of ``evidence.strata`` is no covariate of any item."""
-    wanted = [name for name in names if name not in BUILT_IN]
-    if not wanted:
+    """Raise UserError if a name of ``evidence.strata`` is no covariate of any item, or one that no item has."""
+    if not names:
         return
+    items = list(items)
     known = {name for item in items for name in item.covariates}
-    for name in wanted:
-        if name not in known:
+    has = {
+        "length": True,
+        "group": any(item.group is not None for item in items),
+        "answer_position": any(item.choices is not None for item in items),
+        "options": any(item.choices is not None for item in items),
+    }
+    for name in names:
+        if name in has and not has[name]:
+            raise UserError(
+                f"evidence.strata: no item has {_LACKING[name]}, so {name!r} holds nothing equal. Leave it out."
+            )
+        if name not in has and name not in known:
             own = ", ".join(sorted(known)) or "none"
             raise UserError(
                 f"evidence.strata: {name!r} is no covariate of the items. Expected {', '.join(BUILT_IN)}, or one that "

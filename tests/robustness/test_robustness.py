@@ -11,15 +11,16 @@ from robustness_helpers import drawn_run
 
 from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.errors import UserError
+from competency_gaps.evidence import Covariate, evidence
 from competency_gaps.metrics import chi_bench, chi_model, suite_chi_model
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import assess, read_assessment
 from competency_gaps.robustness.ablation import ablate
 from competency_gaps.robustness.agreement import agreement
-from competency_gaps.robustness.data import run_data
-from competency_gaps.robustness.heldout import _alike, held_out
-from competency_gaps.robustness.subsample import _masks, _metrics, _residuals, subsample
+from competency_gaps.robustness.data import Part, run_data
+from competency_gaps.robustness.heldout import _alike, _effect, _of_units, held_out
+from competency_gaps.robustness.subsample import _counted, _masks, _metrics, subsample
 from competency_gaps.robustness.verdicts import ablation_verdict, held_out_verdicts, subsampling_verdict
 
 
@@ -62,7 +63,7 @@ def test_subsamples_against_a_plain_loop(cells, monkeypatch):
 def test_subsamples_follow_the_runs_options(options):
     data = replace(drawn_run(0), metrics=MetricsConfig(**options))
     mask = [np.ones((len(part.scores), 1)) for part in data.parts]
-    bench, model, _ = _metrics(data, _residuals(data), mask)
+    bench, model, _ = _metrics(data, _counted(data), mask)
     sums = list(data.sums().values())
     whole = np.mean([chi_bench(s, data.alive, data.metrics.normaliser) for s in sums], axis=0)
     assert bench[:, 0] == pytest.approx(whole, rel=1e-5)
@@ -137,6 +138,51 @@ def test_repeats_do_not_carry_luck_from_one_half_to_the_other():
     )
     assert held_out(replace(together, parts=apart), splits=6, fits=0).gap_correlation.mean > 0.8
     assert abs(held_out(together, splits=6, fits=0).gap_correlation.mean) < 0.3
+
+
+def clustered(seed: int):
+    """Texts asked up to nine times, passages with several questions, and lengths to stratify by."""
+    data, rng = drawn_run(seed), np.random.default_rng(seed)
+    parts, ids, start = [], [], 0
+    for part in data.parts:
+        cluster = np.arange(len(part.scores))
+        cluster[40:80] = 40 + np.arange(40) // 4
+        times = np.where(cluster < 40, rng.integers(1, 10, len(cluster)), 1)
+        order = np.repeat(np.arange(len(cluster)), times)
+        scores = (rng.random(len(order)) < 0.6).astype(float)
+        scores[rng.random(len(order)) < 0.1] = np.nan
+        lengths = Covariate("length", rng.integers(5, 60, len(cluster)).astype(float)[order])
+        parts.append(Part(part.name, part.cas[order], scores, start + cluster[order], order < 40, (lengths,)))
+        ids += [(part.name, str(i)) for i in range(len(order))]
+        start += len(cluster)
+    return replace(data, parts=tuple(parts), item_ids=tuple(ids))
+
+
+def test_the_gap_of_all_items_is_the_runs_also_with_repeats_and_strata():
+    data = clustered(6)
+    every = [np.ones((len(part.scores), 1)) for part in data.parts]
+    gap = _metrics(data, _counted(data), every)[2][:, 0]
+    found = evidence(data.sample(), data.config, eligible=data.ranked, groups=False)
+    assert gap == pytest.approx(found.gap, abs=1e-6)
+    once = tuple(part._replace(repeats=np.zeros(len(part.scores), bool)) for part in data.parts)
+    apart = _metrics(data, _counted(replace(data, parts=once)), every)[2][:, 0]
+    assert np.abs(apart - found.gap).max() > 0.01, "the repeats of this run make a difference"
+
+
+def test_a_text_counts_once_among_the_dominated_however_often_it_is_asked():
+    data = drawn_run(7, items=(200,), unscored=0)
+    part, order = data.parts[0], np.repeat(np.arange(200), np.where(np.arange(200) < 15, 12, 1))
+    more = Part("b0", part.cas[order], part.scores[order], part.cluster[order], np.ones(len(order), bool), ())
+    often = replace(data, parts=(more,), item_ids=tuple(("b0", str(i)) for i in range(len(order))))
+    saliency, residual = _of_units(often.sample(), often.saliency())
+    dense = data.saliency().toarray()
+    assert saliency.toarray() == pytest.approx(dense) and len(residual) == 200
+    share = dense[:, 3] / dense.sum(axis=1)
+    dominated = np.argsort(-share, kind="stable")[:20]
+    rest = np.setdiff1d(np.arange(200), dominated)
+    assert share[dominated].min() > 0
+    expected = residual[dominated].mean() - residual[rest].mean()
+    assert _effect(saliency, residual, np.array([3])) == pytest.approx(expected)
 
 
 def test_random_concepts_are_others_of_like_support():

@@ -174,6 +174,7 @@ def test_every_figure_against_brute_force(made):
             assert row["chi_model"] == pytest.approx(np.mean(models), abs=1e-6)
             assert row["gap"] == pytest.approx(excess / weight, abs=1e-6)
             assert row["n_eff"] == pytest.approx(weight**2 / squares, rel=1e-5)
+            assert row["design_effect"] == pytest.approx(1), "no item of this run repeats another"
             assert row["missing_concepts"] == (concepts["missing"].to_numpy() & inside & ranked).sum()
             for word in ("weak", "strong"):
                 members = (concepts["performance_status"] == word).to_numpy() & inside

@@ -17,7 +17,7 @@ SPLITS = 50
 FITS = 10
 """Splits on which failure is predicted: each costs a regression."""
 DOMINATED = 0.1
-"""Share of the other half's items that count as dominated by a list of concepts."""
+"""Share of the other half's clusters that count as dominated by a list of concepts."""
 NEIGHBOURS = 20
 """A random concept is drawn from so many tested ones with the nearest support."""
 
@@ -50,7 +50,7 @@ class HeldOut:
     """Weak concepts found on the first half."""
     strong_found: Interval
     weak: Interval
-    """On the other half: score of the items that the weak concepts dominate, less that of the rest."""
+    """On the other half: outcome of the clusters that the weak concepts dominate, less that of the rest."""
     strong: Interval
     weak_random: Interval
     """The same for as many random concepts of the same support."""
@@ -83,8 +83,8 @@ def held_out(
 ) -> HeldOut:
     """Split every benchmark into halves, many times, and look on one for what the other showed; clusters stay whole.
 
-    An item's domination by a list is the list's part of the item's saliency; the tenth of the other half with the
-    largest part is called dominated.
+    A cluster's domination by a list is the list's part of its saliency; the tenth of the other half's scored clusters
+    with the largest part is called dominated.
 
     Parameters
     ----------
@@ -98,8 +98,7 @@ def held_out(
         first, second = data.of_items(masks), data.of_items([~mask for mask in masks])
         samples = [half.sample() for half in (first, second)]
         one, other = (evidence(each, data.config, eligible=data.ranked, groups=False) for each in samples)
-        saliency = second.saliency()
-        residual = _residuals(samples[1])
+        saliency, residual = _of_units(samples[1], second.saliency())
         support = np.asarray((saliency > 0).sum(axis=0)).ravel()
         for word in ("weak", "strong"):
             chosen = np.flatnonzero((one.status == word)[data.tested])
@@ -116,24 +115,30 @@ def held_out(
     return HeldOut(**{name: Interval.of(values) for name, values in found.items()})
 
 
-def _residuals(sample: ItemSample) -> np.ndarray:
-    """Outcomes less their block's mean: float64 of shape (items,); NaN = unscored."""
+def _of_units(sample: ItemSample, saliency: sp.csr_array) -> tuple[sp.csr_array, np.ndarray]:
+    """Saliency and outcome of each scored cluster, which counts once however many items it has.
+
+    Returns
+    -------
+    saliency : csr_array of float64 of shape (clusters, tested)
+        Summed over a cluster's items; of repeats of one text the mean.
+    residual : ndarray of float64 of shape (clusters,)
+        Outcomes less their block's mean.
+    """
     units = units_of(sample)
     mean = np.bincount(units.block, units.outcome) / np.bincount(units.block)
-    own = units.unit
-    return np.where(own >= 0, (units.outcome - mean[units.block])[own], np.nan)
+    return sp.csr_array(units.rows(sp.csr_array(saliency.T)).T), units.outcome - mean[units.block]
 
 
 def _effect(saliency: sp.csr_array, residual: np.ndarray, chosen: np.ndarray) -> float:
-    """Mean residual of the items that the concepts dominate, less that of the rest; NaN without concepts."""
+    """Mean residual of the clusters that the concepts dominate, less that of the rest; NaN without concepts."""
     if not len(chosen):
         return float("nan")
     total = np.asarray(saliency.sum(axis=1)).ravel()
     own = np.asarray(saliency[:, chosen].sum(axis=1)).ravel()
     part = np.divide(own, total, out=np.zeros(len(own)), where=total > 0)
-    scored = np.flatnonzero(~np.isnan(residual))
-    count = max(1, round(DOMINATED * len(scored)))
-    order = scored[np.argsort(-part[scored], kind="stable")]
+    count = max(1, round(DOMINATED * len(residual)))
+    order = np.argsort(-part, kind="stable")
     dominated, rest = order[:count][part[order[:count]] > 0], order[count:]
     if not len(dominated) or not len(rest):
         return float("nan")

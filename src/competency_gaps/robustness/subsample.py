@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -81,14 +82,14 @@ def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, se
 
 def _overlap(data: RunData, masks: list[np.ndarray], top: int, moments: dict[str, _Moments] | None) -> float:
     """Mean Jaccard overlap of the draws' lists with the list of all items; the draws' metrics go into ``moments``."""
-    residuals = _residuals(data)
+    counted = _counted(data)
     every = [np.ones((len(part.scores), 1)) for part in data.parts]
-    whole = _lowest(_metrics(data, residuals, every)[2][:, 0], data.tested, top)
+    whole = _lowest(_metrics(data, counted, every)[2][:, 0], data.tested, top)
     overlaps: list[float] = []
     step = max(1, CELLS // len(data.alive))
     for start in range(0, masks[0].shape[1], step):
         part = [mask[:, start : start + step].astype(np.float64) for mask in masks]
-        bench, model, gap = _metrics(data, residuals, part)
+        bench, model, gap = _metrics(data, counted, part)
         if moments is not None:
             moments["model"].add(model)
             moments["bench"].add(bench)
@@ -116,33 +117,48 @@ def _masks(data: RunData, draws: int, dropped: float, seed: int) -> list[np.ndar
     return [np.stack(masks, axis=1) for masks in zip(*kept, strict=True)]
 
 
-def _residuals(data: RunData) -> list[np.ndarray]:
-    """Each item's outcome less its block's mean over all items; 0 where it is unscored; one array for each part."""
+class _Counted(NamedTuple):
+    """How a part's items count towards gaps."""
+
+    share: np.ndarray
+    """float64 of shape (items,): part of an item's CAS that counts, so that repeats count once; 0 where unscored."""
+    residual: np.ndarray
+    """float64 of shape (items,): its cluster's outcome less its block's mean over all items; 0 where unscored."""
+
+
+def _counted(data: RunData) -> list[_Counted]:
+    """Give each part's shares and residuals."""
     units = units_of(data.sample())
     mean = np.bincount(units.block, units.outcome) / np.maximum(1, np.bincount(units.block))
-    residual = np.where(units.unit >= 0, (units.outcome - mean[units.block])[units.unit], 0.0)
-    return np.split(residual, np.cumsum([len(part.scores) for part in data.parts])[:-1])
+    known = units.unit >= 0
+    residual = np.where(known, (units.outcome - mean[units.block])[units.unit], 0.0)
+    bounds = np.cumsum([len(part.scores) for part in data.parts])[:-1]
+    share = np.where(known, units.share, 0.0)
+    return [_Counted(*both) for both in zip(np.split(share, bounds), np.split(residual, bounds), strict=True)]
 
 
 def _metrics(
-    data: RunData, residuals: list[np.ndarray], masks: list[np.ndarray]
+    data: RunData, counted: list[_Counted], masks: list[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """chi_bench, chi_model and gap for each draw: three float64 arrays of shape (concepts, draws)."""
+    """chi_bench, chi_model and gap for each draw: three float64 arrays of shape (concepts, draws).
+
+    With every item kept, the gap is that of :func:`~competency_gaps.evidence.evidence`.
+    """
     shape = (len(data.alive), masks[0].shape[1])
     bench, model, defined, excess, weight = (np.zeros(shape) for _ in range(5))
     pooled, used = data.metrics.average == "pooled", 0
-    for part, residual, mask in zip(data.parts, residuals, masks, strict=True):
+    for part, own, mask in zip(data.parts, counted, masks, strict=True):
         if not len(part.scores):
             continue
         used += 1
-        cas, w, ws, wr = _part_sums(part, residual, mask)
-        bench += cas * _unit(data, part, mask, cas)
-        known = w > 0
+        sums = _part_sums(part, own, mask)
+        bench += sums.cas * _unit(data, part, mask, sums.cas)
+        known = sums.scored > 0
         # Pooled: one ratio of sums over all benchmarks; else the mean of the benchmarks' ratios.
-        model += ws if pooled else np.divide(ws, w, out=np.zeros(shape), where=known)
-        defined += w if pooled else known
-        excess += wr
-        weight += w
+        model += sums.score if pooled else np.divide(sums.score, sums.scored, out=np.zeros(shape), where=known)
+        defined += sums.scored if pooled else known
+        excess += sums.excess
+        weight += sums.counted
     return (
         bench / max(1, used),
         np.divide(model, defined, out=np.full(shape, np.nan), where=defined > 0),
@@ -161,17 +177,36 @@ def _unit(data: RunData, part: Part, mask: np.ndarray, cas: np.ndarray) -> np.nd
     return np.divide(float(data.alive.sum()), total, out=np.zeros_like(total), where=total > 0)
 
 
-def _part_sums(
-    part: Part, residual: np.ndarray, mask: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """``sum w`` over kept and over scored items, ``sum w s``, and ``sum w r``, of every draw: one product."""
+class _PartSums(NamedTuple):
+    """Sums over the items that each draw keeps: float64 of shape (concepts, draws)."""
+
+    cas: np.ndarray
+    """``sum w``."""
+    scored: np.ndarray
+    """``sum w`` over scored items."""
+    score: np.ndarray
+    """``sum w s``."""
+    counted: np.ndarray
+    """``sum w`` over scored items, repeats counted once."""
+    excess: np.ndarray
+    """``sum w r``, repeats counted once."""
+
+
+def _part_sums(part: Part, counted: _Counted, mask: np.ndarray) -> _PartSums:
+    """Add up every draw's items in one product; columns that would come twice are computed once."""
     known = ~np.isnan(part.scores)
-    s = np.where(known, part.scores, 0.0)[:, None]
     scored = mask * known[:, None]
-    columns = [mask, scored * s, scored * residual[:, None], *([] if known.all() else [scored])]
+    columns = [mask, scored * np.where(known, part.scores, 0.0)[:, None]]
+    columns.append(scored * (counted.share * counted.residual)[:, None])
+    whole, alone = bool(known.all()), np.array_equal(counted.share, known)
+    if not whole:
+        columns.append(scored)
+    if not alone:
+        columns.append(scored * counted.share[:, None])
     product = np.asarray(part.cas.T @ np.ascontiguousarray(np.concatenate(columns, axis=1), dtype=np.float32))
-    found = [one.astype(np.float64) for one in np.split(product, len(columns), axis=1)]
-    return found[0], found[-1] if len(found) > 3 else found[0], found[1], found[2]
+    cas, score, excess, *further = (one.astype(np.float64) for one in np.split(product, len(columns), axis=1))
+    weight = cas if whole else further[0]
+    return _PartSums(cas, weight, score, weight if alone else further[-1], excess)
 
 
 def _lowest(values: np.ndarray, among: np.ndarray, top: int) -> set[int]:

@@ -244,7 +244,10 @@ def _chi_bench(sums: Sums, normaliser: float) -> np.ndarray:
 
 
 def _evidence(one: Evidence) -> list[pl.Series]:
-    floats = ("n_eff", "gap", "gap_low", "gap_high", "plain_gap", "p_value", "q_value", "plain_q", "detectable")
+    floats = (
+        *("n_eff", "design_effect", "gap", "gap_low", "gap_high", "plain_gap"),
+        *("p_value", "q_value", "plain_q", "detectable"),
+    )
     found = [pl.Series(name, np.asarray(getattr(one, name), np.float64)).fill_nan(None) for name in floats]
     status = pl.Series("performance_status", one.status.tolist(), dtype=pl.String)
     return [*found, status, pl.Series("vanishes", one.vanishes)]

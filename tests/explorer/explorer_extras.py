@@ -19,7 +19,7 @@ def with_extras(made: Made, folder: Path) -> Made:
     run = shutil.copytree(made.run, folder / "run")
     dictionary = shutil.copytree(made.dictionary, folder / "dictionary")
     add_exemplars(dictionary)
-    verdict = {"test": "subsampling", "sentence": "It holds.", "tone": "good"}
+    verdict = {"code": "subsampling", "test": "subsampling", "sentence": "It holds.", "tone": "good"}
     (run / "robustness.json").write_text(json.dumps({"seed": 0, "verdicts": [verdict]}))
     probe = {"concept": 2, "label": "sums", "claim": "weak", "verdict": "holds", "sentence": "It holds."}
     (run / "probes" / "one").mkdir(parents=True)

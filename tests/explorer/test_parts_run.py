@@ -244,7 +244,7 @@ def test_verdicts_and_probes_are_read(hostile, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(hostile.run, folder)
     assert info(folder)["verdicts"] is None and info(folder)["probes"] == []
-    verdict = {"test": "subsampling", "sentence": "It holds.", "tone": "good"}
+    verdict = {"code": "subsampling", "test": "subsampling", "sentence": "It holds.", "tone": "good"}
     write_json(folder / "robustness.json", {"seed": 0, "verdicts": [verdict]})
     for age, (name, concept) in enumerate([("new", 2), ("old", 5)]):
         row = {"concept": concept, "label": None, "claim": "weak", "verdict": "holds", "sentence": "s", "p_value": 0.1}

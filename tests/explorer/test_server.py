@@ -188,7 +188,7 @@ def test_what_is_added_to_a_run_is_shown(hostile: Made, tmp_path: Path):
     (one,) = open_runs([run], hostile.dictionary)
     with served([one]) as client:
         assert client.get("/data/run/run.json").json()["verdicts"] is None
-        verdicts = [{"test": "subsampling", "sentence": "It holds.", "tone": "good"}]
+        verdicts = [{"code": "subsampling", "test": "subsampling", "sentence": "It holds.", "tone": "good"}]
         (run / "robustness.json").write_text(json.dumps({"seed": 0, "verdicts": verdicts}))
         assert client.get("/data/run/run.json").json()["verdicts"] == verdicts
         assert one.now().subject.info["verdicts"] == verdicts

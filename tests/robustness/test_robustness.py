@@ -88,8 +88,8 @@ def test_planted_weakness_carries_over_to_unseen_items():
     assert found.weak.high < 0 and found.weak.mean < found.weak_random.low
     assert found.gap_correlation.mean > 0.4
     assert found.auc.mean > found.auc_baseline.mean + 0.03
-    tones = {one.test: one.tone for one in held_out_verdicts(found)}
-    assert tones["held-out items, weak"] == "good" and tones["prediction"] == "good"
+    tones = {one.code: one.tone for one in held_out_verdicts(found)}
+    assert tones["held_out_weak"] == "good" and tones["prediction"] == "good"
 
 
 def test_nothing_carries_over_where_nothing_is():
@@ -97,8 +97,8 @@ def test_nothing_carries_over_where_nothing_is():
     assert found.weak_found.mean < 1
     assert abs(found.gap_correlation.mean) < 0.25
     assert found.auc.mean < found.auc_baseline.mean + 0.05
-    tones = {one.test: one.tone for one in held_out_verdicts(found)}
-    assert tones["held-out items, weak"] != "good" and tones["split halves"] == "bad"
+    tones = {one.code: one.tone for one in held_out_verdicts(found)}
+    assert tones["held_out_weak"] != "good" and tones["split_halves"] == "bad"
 
 
 def test_clusters_stay_together_in_every_draw_in_whatever_benchmark_their_items_are():
@@ -229,6 +229,8 @@ def test_assessment_is_written_and_read(tiny_run, tmp_path):
     assert read_assessment(run.path) is None
     found = assess(run, Progress(quiet=True), against=run)
     kept = read_assessment(run.path)
-    assert kept is not None and [one["test"] for one in kept["verdicts"]] == [one["test"] for one in found["verdicts"]]
+    assert kept is not None and kept["verdicts"] == found["verdicts"]
+    codes = ["subsampling", "ablation", "held_out_weak", "held_out_strong", "split_halves", "prediction", "against"]
+    assert [one["code"] for one in kept["verdicts"]] == codes
     assert {"subsampling", "ablation", "held_out", "against"} <= set(kept)
     json.dumps(kept, allow_nan=False)

@@ -9,7 +9,7 @@ export function Verdicts({ verdicts }: { verdicts: NonNullable<RunInfo["verdicts
   return (
     <ul className="verdicts" data-testid="verdicts">
       {verdicts.map((one) => (
-        <li key={one.test} className={one.tone}>
+        <li key={one.code} className={one.tone}>
           <span className="said">{SAID[one.tone]}</span>
           <span>
             <strong>{visible(one.test)}.</strong> {symbols(visible(one.sentence))}

@@ -58,7 +58,7 @@ export interface RunInfo {
   /** Warnings of logs and tasks. */
   cautions: { tone: "bad" | "open"; text: string }[];
   /** Outcome of `cgaps robustness`; null: not run. */
-  verdicts: { test: string; sentence: string; tone: "good" | "bad" | "open" }[] | null;
+  verdicts: { code: string; test: string; sentence: string; tone: "good" | "bad" | "open" }[] | null;
   /** Outcomes of `cgaps probe concept`, newest first. */
   probes: { concept: number; label: string | null; claim: string; verdict: string; sentence: string }[];
   card: { name: string; value: string; note: string }[];

@@ -33,7 +33,7 @@ def assess(run: Run, progress: Progress, *, against: Run | None = None, seed: in
     Returns
     -------
     dict
-        ``verdicts`` (test, sentence, tone), and the figures of each test.
+        ``verdicts`` (code, test, sentence, tone), and the figures of each test.
 
     Raises
     ------

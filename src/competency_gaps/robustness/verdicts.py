@@ -21,13 +21,18 @@ AGREES = 0.5
 """Correlation from which two halves or runs count as saying the same."""
 
 Tone = Literal["good", "bad", "open"]
+Code = Literal["subsampling", "ablation", "held_out_weak", "held_out_strong", "split_halves", "prediction", "against"]
+HELD_OUT: dict[str, Code] = {"weak": "held_out_weak", "strong": "held_out_strong"}
 
 
 @dataclass(frozen=True)
 class Verdict:
     """One test's outcome."""
 
+    code: Code
+    """The test; whatever depends on which one it is goes by this."""
     test: str
+    """Its title."""
     sentence: str
     """The outcome in plain language, with its number."""
     tone: Tone
@@ -41,20 +46,22 @@ def subsampling_verdict(found: Subsampling) -> Verdict:
         f"chi_bench by {found.chi_bench.mean:.3f}."
     )
     if not found.top:
-        return Verdict("subsampling", f"Too few concepts are tested to speak of a list. {moves}", "open")
+        return Verdict("subsampling", "subsampling", f"Too few concepts are tested to speak of a list. {moves}", "open")
     stable = found.jaccard >= STABLE_LIST and found.jaccard >= found.jaccard_by_chance + BEYOND_CHANCE
     sentence = (
         f"The list of the {found.top} lowest gaps is {'stable' if stable else 'not stable'}: without "
         f"{found.dropped:.0%} of the items it keeps a Jaccard overlap of {found.jaccard:.2f}; with scores dealt out "
         f"anew, where there is nothing to find, {found.jaccard_by_chance:.2f}. {moves}"
     )
-    return Verdict("subsampling", sentence, "good" if stable else "bad")
+    return Verdict("subsampling", "subsampling", sentence, "good" if stable else "bad")
 
 
 def ablation_verdict(found: Ablation) -> Verdict:
     """Judge whether the median follows the items."""
     if not found.best.concepts:
-        return Verdict("adversarial ablation", "Too few concepts are tested to take the best and the worst.", "open")
+        return Verdict(
+            "ablation", "adversarial ablation", "Too few concepts are tested to take the best and the worst.", "open"
+        )
     falls = found.best.outside and found.best.change < 0
     rises = found.worst.outside and found.worst.change > 0
     said = {
@@ -67,7 +74,7 @@ def ablation_verdict(found: Ablation) -> Verdict:
         f"{said}: the median chi_model changes by {_removal(found.best)} without the {found.best.items} items of the "
         f"{found.best.concepts} best concepts, and by {_removal(found.worst)} without those of the worst."
     )
-    return Verdict("adversarial ablation", sentence, "good" if falls and rises else "open")
+    return Verdict("ablation", "adversarial ablation", sentence, "good" if falls and rises else "open")
 
 
 def _removal(one: Removal) -> str:
@@ -86,7 +93,7 @@ def held_out_verdicts(found: HeldOut) -> list[Verdict]:
                 f"Too few {word} concepts are found on half of the items to say whether they carry over: any at all in "
                 f"{effect.splits} of {number.splits} splits."
             )
-            verdicts.append(Verdict(f"held-out items, {word}", text, "open"))
+            verdicts.append(Verdict(HELD_OUT[word], f"held-out items, {word}", text, "open"))
             continue
         holds = effect.high < 0 if word == "weak" else effect.low > 0
         fails = effect.mean >= 0 if word == "weak" else effect.mean <= 0
@@ -96,7 +103,9 @@ def held_out_verdicts(found: HeldOut) -> list[Verdict]:
             f"rest, less their benchmarks' means; random concepts of the same support {_signed(chance)} "
             f"({number.mean:.0f} {word} concepts a half, {effect.splits} splits)."
         )
-        verdicts.append(Verdict(f"held-out items, {word}", text, "good" if holds else "bad" if fails else "open"))
+        verdicts.append(
+            Verdict(HELD_OUT[word], f"held-out items, {word}", text, "good" if holds else "bad" if fails else "open")
+        )
     verdicts.append(_halves(found))
     verdicts.append(_prediction(found))
     return verdicts
@@ -109,19 +118,23 @@ def _signed(one: Interval) -> str:
 def _halves(found: HeldOut) -> Verdict:
     gap, model = found.gap_correlation, found.chi_model_correlation
     if not gap.splits:
-        return Verdict("split halves", "Too few concepts are tested on both halves to compare them.", "open")
+        return Verdict(
+            "split_halves", "split halves", "Too few concepts are tested on both halves to compare them.", "open"
+        )
     agrees = gap.mean >= AGREES
     text = (
         f"Two halves of the items {'agree' if agrees else 'hardly agree'} on the concepts' gaps: correlation "
         f"{gap.mean:.2f} [{gap.low:.2f}, {gap.high:.2f}]; of chi_model {model.mean:.2f}."
     )
-    return Verdict("split halves", text, "good" if agrees else "bad")
+    return Verdict("split_halves", "split halves", text, "good" if agrees else "bad")
 
 
 def _prediction(found: HeldOut) -> Verdict:
     auc, base = found.auc, found.auc_baseline
     if not auc.splits:
-        return Verdict("prediction", "Failures could not be predicted: too few scored items of each kind.", "open")
+        return Verdict(
+            "prediction", "prediction", "Failures could not be predicted: too few scored items of each kind.", "open"
+        )
     better = auc.low > base.high
     said = "add nothing to the benchmark"
     if auc.mean > base.mean:
@@ -130,14 +143,14 @@ def _prediction(found: HeldOut) -> Verdict:
         f"Concepts {said}: AUC {auc.mean:.3f} [{auc.low:.3f}, {auc.high:.3f}] on unseen items, against {base.mean:.3f} "
         f"from the benchmark's mean alone."
     )
-    return Verdict("prediction", text, "good" if better else "bad" if auc.mean <= base.mean else "open")
+    return Verdict("prediction", "prediction", text, "good" if better else "bad" if auc.mean <= base.mean else "open")
 
 
 def agreement_verdict(found: Agreement) -> Verdict:
     """Judge whether another run says the same."""
     if math.isnan(found.gap_correlation):
         text = f"Only {found.matched:,} concepts can be compared over {found.items:,} shared items: too few to judge."
-        return Verdict(f"against {found.against}", text, "open")
+        return Verdict("against", f"against {found.against}", text, "open")
     agrees = found.gap_correlation >= AGREES
     kept = (
         "no gap is real here"
@@ -150,4 +163,4 @@ def agreement_verdict(found: Agreement) -> Verdict:
         f"{found.concepts:,} tested), gaps correlate at {found.gap_correlation:.2f}, {found.weak_in_both} of "
         f"{found.weak} weak concepts are weak in both, and {kept} ({found.items:,} shared items)."
     )
-    return Verdict(f"against {found.against}", text, "good" if agrees else "bad")
+    return Verdict("against", f"against {found.against}", text, "good" if agrees else "bad")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.probing import PROBED, probe
 from competency_gaps.explorer.parts.suggestions import Suggestion, command
+from competency_gaps.findings.answer_parts import NAME_LIMIT, trust_statements
 from competency_gaps.probes.targets import weakest
 from competency_gaps.robustness import read_assessment
-from competency_gaps.text import integer, plural, shorten
+from competency_gaps.text import shorten
 
 _MORE = (
     "Take single concepts as questions, not as findings, until more items stand behind them: raise ‘size’ of generated "
@@ -34,25 +32,20 @@ def robustness(context: Context) -> list[Suggestion]:
             )
         ]
     verdicts = list(outcome.get("verdicts") or [])
-    failed = [one for one in verdicts if one["tone"] == "bad"]
+    failed = [one for one in trust_statements(context.view) if one.code == "robustness"]
     if failed:
-        unstable = any(one["test"] == "subsampling" for one in failed)
-        return [_more(context, "The list is not stable" if unstable else "Not all findings hold up", failed, verdicts)]
+        unstable = any(one["code"] == "subsampling" and one["tone"] == "bad" for one in verdicts)
+        return [_more(context, "The list is not stable" if unstable else "Not all findings hold up", failed[0].text)]
     if verdicts and all(one["tone"] == "open" for one in verdicts):
-        return [_more(context, "Whether the findings hold up cannot be told", verdicts, verdicts)]
+        tests = ", ".join(shorten(str(one["test"]), NAME_LIMIT) for one in verdicts)
+        told = f"No test of robustness could tell with this run's items ({tests})."
+        return [_more(context, "Whether the findings hold up cannot be told", told)]
     return []
 
 
-def _more(context: Context, outcome: str, told: list[dict[str, Any]], verdicts: list[dict[str, Any]]) -> Suggestion:
-    said = "; ".join(_opening(str(one["sentence"])) for one in told)
-    holds = sum(one["tone"] == "good" for one in verdicts)
-    reason, line = f"{said}. Of {plural(len(verdicts), 'test')} of robustness {integer(holds)} passed. {_MORE}", None
+def _more(context: Context, outcome: str, told: str) -> Suggestion:
+    reason, line = f"{told} {_MORE}", None
     if context.ranked.weak.height:
         line, how = probe(context, weakest(context.run, PROBED), "--weak", str(PROBED))
         reason += f" Meanwhile the command probes the surest weak concepts. {how}"
     return Suggestion("robustness", f"{outcome}: ask more items", reason, line)
-
-
-def _opening(sentence: str) -> str:
-    """What a verdict says, without the figures behind it."""
-    return shorten(re.split(r"[:.](?:\s|$)", sentence)[0], 200)

@@ -132,7 +132,9 @@ def robustness(subject: Subject, asked: Nothing) -> dict[str, Any]:
     told = [] if info["verdicts"] else ["Robustness was not tested: 'cgaps robustness RUN' does it."]
     return {
         "tested": info["verdicts"] is not None,
-        "verdicts": [fields(one, ("test", "sentence", "tone"), limit=SENTENCE) for one in info["verdicts"] or []],
+        "verdicts": [
+            fields(one, ("code", "test", "sentence", "tone"), limit=SENTENCE) for one in info["verdicts"] or []
+        ],
         "probes": [
             fields(one, ("concept", "label", "claim", "verdict", "sentence"), limit=SENTENCE) for one in info["probes"]
         ],

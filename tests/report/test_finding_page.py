@@ -15,6 +15,8 @@ from competency_gaps.report.answer_view import in_order
 from competency_gaps.report.finding_page import finding_cards
 from competency_gaps.report.glossary import glossary
 
+EVIDENCE = {"min_gap": 0.03, "strata": ["length"]}
+
 
 @pytest.fixture(scope="module")
 def rendered(run):
@@ -115,9 +117,25 @@ def test_each_header_leads_to_an_explained_word(rendered, run):
 
 
 def test_a_glossary_explains_each_column_once():
-    shown = glossary([columns.GAP, columns.GAP, columns.LIFT], themes=False, labelled=False)
+    shown = glossary([columns.GAP, columns.GAP, columns.LIFT], EVIDENCE, themes=False, labelled=False)
     keys = [one.key for one in shown]
     assert keys.count("gap") == 1 and keys[-1] == "lift" and "theme" not in keys and "marks" not in keys
-    more = glossary([], themes=True, labelled=True)
+    more = glossary([], EVIDENCE, themes=True, labelled=True)
     assert {"theme", "marks"} <= {one.key for one in more}
     assert all(one.meaning.endswith(".") and ".." not in one.meaning for one in (*shown, *more))
+
+
+def test_the_glossary_names_what_the_run_compares_items_at():
+    def said(strata):
+        known = {
+            one.key: f"{one.title}: {one.meaning}"
+            for one in glossary([], {**EVIDENCE, "strata": strata}, themes=False, labelled=False)
+        }
+        assert "0.03" in known["negligible"]
+        return known
+
+    both = said(["answer_position", "hops"])
+    words = "at the same place of the right option and hops"
+    assert words in both["stratum"] and both["vanishes"].count(words) == 2 and "length" not in both["vanishes"]
+    none = said([])
+    assert "vanishes" not in none and "length" not in none["stratum"] and "all of them" in none["stratum"]

@@ -257,7 +257,11 @@ def test_a_run_without_findings_or_scores_has_an_overview_too(run):
 def test_a_failed_gate_is_said_first(run):
     failed = run.changed(manifest={**run.manifest, "gate": {**run.manifest["gate"], "passed": False, "forced": True}})
     text = printed(lambda console: screen.print_overview(failed, console, lines=23), 80)
-    assert "did not pass its gate" in " ".join(text.splitlines()[1:3])
+    assert "did not pass its gate" in text.splitlines()[0]
+    place = [" ".join(text.split()).index(one.text) for one in (*answer(failed).trust, answer(failed).opening)]
+    assert place == sorted(place) and place[0] == 0
+    whole = " ".join(printed(lambda console: print_summary(failed, console), 200).split())
+    assert whole.index("did not pass its gate") < whole.index(answer(failed).opening.text)
 
 
 def test_nothing_to_list_is_no_fault(run):

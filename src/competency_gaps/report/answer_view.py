@@ -23,12 +23,13 @@ MOST = 400
 """Characters of a sentence anywhere."""
 LOWEST, HIGHEST = 5, 2
 """Benchmarks at either end that are named where there are more than a few."""
-UNSEEN = {True: "holds on unseen items", False: "not sure on unseen items", None: "unseen items cannot tell"}
+OTHER_HALF = {True: "the other half shows it too", False: "not sure on the other half", None: "halves cannot tell"}
+"""What is said of a finding that one half of the items finds again; see the glossary's ``unseen``."""
 
 
 def head(given: Answer) -> list[RenderableType]:
-    """Lay out what comes first: the model with its score, and what failed."""
-    return [plain(given.opening.text, "bold"), *(plain(one.text, TONES["bad"]) for one in given.trust)]
+    """Lay out what comes first: what failed, then the model with its score."""
+    return [*(plain(one.text, TONES["bad"]) for one in given.trust), plain(given.opening.text, "bold")]
 
 
 def in_order(findings: pl.DataFrame) -> pl.DataFrame:
@@ -45,19 +46,14 @@ def findings_list(findings: pl.DataFrame, *, whole: bool = False) -> Table:
     grid.add_column(overflow="fold")
     for row in findings.iter_rows(named=True):
         verdict = Text(row["verdict"], style=TONES[row["verdict"]])
-        grid.add_row(
-            str(row["finding"]), verdict, Text.assemble(plain(_said(row, whole)), (f" · {_unseen(row)}", "dim"))
-        )
+        half = (f" · {OTHER_HALF[row['holds']]}", "dim")
+        grid.add_row(str(row["finding"]), verdict, Text.assemble(plain(_said(row, whole)), half))
     return grid
 
 
 def _said(row: dict[str, Any], whole: bool) -> str:
     said = sentence(row)
     return shorten(said, MOST) if whole or len(said) <= LONGEST else short(row)
-
-
-def _unseen(row: dict[str, Any]) -> str:
-    return UNSEEN[row["holds"]]
 
 
 def scores(benchmarks: Sequence[BenchmarkAnswer]) -> str:

@@ -85,15 +85,14 @@ GAP = Column(
     "gap",
     "gap",
     "Net gap: weighted mean, over the items where the concept is active, of the score less the mean of its stratum "
-    "(items of the same benchmark that are alike in length, or in what the run was told to compare by), with its "
-    "interval; negative = weaker",
+    "(the items of the same benchmark that the run compares with each other), with its interval; negative = weaker",
     signed,
     interval=True,
 )
 PLAIN_GAP = Column(
     "plain_gap",
     "plain gap",
-    "The same against the mean of the benchmark, whatever the items' length; the verdict is about the net gap",
+    "The same against the mean of the whole benchmark; the verdict is about the net gap",
     signed,
 )
 THEME_GAP = replace(GAP, show=partial(signed, digits=3))
@@ -107,9 +106,10 @@ Q_VALUE = Column(
 PERFORMANCE_STATUS = Column(
     "performance_status",
     "verdict",
-    "weak or strong: the net gap is larger than the run's least gap, at its false-discovery rate; negligible: real, "
-    "but smaller; vanishes: the plain gap is real, but vanishes among items alike in length; typical: no such "
-    "evidence; insufficient: too small an n_eff to test; untested: flagged, missing, or scores that do not vary",
+    "weak or strong: the net gap is larger than the run's least gap, at its false-discovery rate; negligible: "
+    "there is a gap, smaller than that; vanishes: the plain gap is real, but net of the strata none is left; typical: "
+    "no such evidence; insufficient: too small an n_eff to test; untested: flagged, missing, or scores that do not "
+    "vary",
     _status,
     words=True,
 )
@@ -117,8 +117,7 @@ SUPPORT = Column("support", "support", "Items in which the concept is active, ou
 N_EFF = Column(
     "n_eff",
     "n_eff",
-    "Effective sample size: how many equally weighted, different items the average is worth; repeats of one item count "
-    "once",
+    "Effective sample size: how many equally weighted, different items the average is worth; a cluster counts once",
     tenths,
 )
 N_BENCHMARKS = Column("n_benchmarks", "benchmarks", "Benchmarks in which χ model is defined", integer)

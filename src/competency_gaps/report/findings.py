@@ -42,9 +42,9 @@ class Ranking:
     min_gap: float
     """Least size of a net gap that is called weak or strong."""
     negligible: int
-    """Tested concepts whose net gap is real, but smaller."""
+    """Tested concepts that have a net gap, one smaller than that."""
     vanishing: int
-    """Tested concepts whose plain gap is real, and whose net gap is not."""
+    """Tested concepts whose plain gap is real, and of which net of the strata none is left."""
     among: str
     """Among which items net gaps are taken: ``at equal length``; empty: among all of a benchmark."""
 
@@ -61,9 +61,15 @@ class Ranking:
         groups = f", in {plural(leaders, 'group')} that share their items; the leaders are listed" if found else ""
         return (
             f"{share_of(found, self.tested.height)} tested concepts are {which} at a false-discovery rate of "
-            f"{percent(self.q, 1)}{groups}, by net gap. Besides, {self.negligible:,} are negligible (a real gap below "
-            f"{self.min_gap:g}){f' and {self.vanishing:,} vanish {self.among}' if self.among else ''}. "
-            f"Not tested: {rest}"
+            f"{percent(self.q, 1)}{groups}, by net gap. {self._besides()} Not tested: {rest}"
+        )
+
+    def _besides(self) -> str:
+        have = "has" if self.negligible == 1 else "have"
+        vanishing = f", and of {self.vanishing:,} the plain gap is real but vanishes {self.among}" if self.among else ""
+        return (
+            f"Besides, {plural(self.negligible, 'concept')} {have} a negligible gap (there is one, smaller than "
+            f"{self.min_gap:g}){vanishing}."
         )
 
 
@@ -128,8 +134,8 @@ def caution(ranked: Ranking) -> str:
     return (
         f"How to take the verdicts: of the {plural(found, 'concept')} called weak or strong, at most "
         f"{percent(ranked.q, 1)} are expected to be accidents. A net gap compares a concept's items with items of the "
-        "same benchmark that are alike in length (or in what the run was told to compare by), so neither a hard "
-        "benchmark nor long items make a concept weak. It is an association: concepts "
+        f"same benchmark{f' {ranked.among}' if ranked.among else ''}, so a hard benchmark"
+        f"{' or what is held equal' if ranked.among else ''} makes no concept weak. It is an association: concepts "
         "that occur together are weak together (the column ‘more’ counts them), and the items behind a row say more "
         "than its name."
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from competency_gaps.findings.answer_parts import alike
 from competency_gaps.report.columns import Column
 
 
@@ -18,6 +20,7 @@ class Term:
     meaning: str
 
 
+# ``{among}``, ``{strata}`` and ``{min_gap}`` are the run's: see ``glossary``.
 GENERAL = (
     Term(
         "finding",
@@ -35,28 +38,34 @@ GENERAL = (
     Term(
         "stratum",
         "stratum, net",
-        "A stratum holds the items of one benchmark that are alike in length (or in what the run was told to compare "
-        "by). A gap that is net compares items within their stratum only, so that neither a hard benchmark nor long "
-        "items make a concept weak.",
+        "Items of one benchmark that are compared with each other: {strata}. A gap that is net compares items within "
+        "their stratum only, so that neither a hard benchmark nor what is held equal makes a concept weak.",
     ),
     Term(
         "vanishes",
-        "vanishes at equal length",
-        "The concept's items score otherwise than their benchmark, but not otherwise than items alike in length: the "
-        "length is the likelier reason.",
+        "vanishes {among}",
+        "The plain gap is real: the concept's items score otherwise than their benchmark. But {among} no gap is left "
+        "(its interval holds 0, and at most half of the plain gap remains): what is held equal is the likelier reason.",
+    ),
+    Term(
+        "negligible",
+        "negligible",
+        "There is a gap, and it is smaller than the run's least gap ({min_gap:g}).",
     ),
     Term(
         "cluster",
         "cluster, repeats",
-        "Items that ask the same, word for word or nearly. A cluster counts as one item in every test, stays "
-        "together when items are split into halves, and is shown as one example with its count.",
+        "Items that are no independent evidence: repeats, which ask the same, word for word or nearly, and items that "
+        "their benchmark puts together, such as several questions on one passage. A cluster counts as one item in "
+        "every test and stays together when items are split into halves. Of repeats one is shown, with their count.",
     ),
     Term("interval", "[low, high]", "Where the true value lies with the run's level of confidence, 95% by default."),
     Term(
         "unseen",
-        "unseen items",
-        "A finding is looked for on a random half of the items, many times. Where it is found again, its gap on the "
-        "other half, on which it was not found, says whether it holds.",
+        "the other half",
+        "A finding is looked for on a random half of the items, many times. Where that half finds it again, its gap on "
+        "the other half says whether that half shows it too. Findings were chosen on all items, so this is no test on "
+        "new ones: ‘cgaps probe’ makes one.",
     ),
     Term("points", "points", "Hundredths of a score: from 57% right to 50% right are 7 points."),
     Term("missing", "missing", "Active in no item of a benchmark (or of any)."),
@@ -95,15 +104,25 @@ MARKS = Term(
 UNDEFINED = Term("na", "N/A", "Not defined, which is not zero.")
 
 
-def glossary(columns: Iterable[Column], *, themes: bool, labelled: bool) -> list[Term]:
+def glossary(columns: Iterable[Column], evidence: Mapping[str, Any], *, themes: bool, labelled: bool) -> list[Term]:
     """Explain the words of a page: general ones first, then its columns.
 
     Parameters
     ----------
     columns : iterable of Column
         Each is explained once.
+    evidence : mapping
+        The manifest's ``evidence``, for what items are compared at equal values of.
     themes, labelled : bool
         Whether the page speaks of themes, and of labels.
     """
     shown = {column.key: Term(column.key, column.title, f"{column.hint}.") for column in columns}
-    return [*GENERAL, *([THEME] if themes else []), *([MARKS] if labelled else []), UNDEFINED, *shown.values()]
+    among = alike(evidence)
+    strata = f"in this run those {among}" if among else "in this run all of them"
+    words = {"among": among, "strata": strata, "min_gap": float(evidence["min_gap"])}
+    general = [
+        Term(one.key, one.title.format(**words), one.meaning.format(**words))
+        for one in GENERAL
+        if among or one.key != "vanishes"
+    ]
+    return [*general, *([THEME] if themes else []), *([MARKS] if labelled else []), UNDEFINED, *shown.values()]

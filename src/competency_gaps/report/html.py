@@ -130,7 +130,7 @@ def render(run: RunView, *, top: int, examples: int) -> str:
         per_benchmark=per_benchmark,
         small_floor=page.SMALL_FLOOR,
         vanishes=f"vanishes {alike(run.manifest['evidence'])}".rstrip(),
-        terms=glossary(explained, themes=section is not None, labelled=labelled is not None),
+        terms=glossary(explained, run.manifest["evidence"], themes=section is not None, labelled=labelled is not None),
     )
 
 

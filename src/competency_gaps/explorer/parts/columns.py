@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.tables import BENCHMARK
+from competency_gaps.findings.answer_parts import alike
 from competency_gaps.report import columns
 from competency_gaps.report.columns import Column
 from competency_gaps.text import decimal, integer
@@ -32,9 +34,9 @@ LABEL_SCORE = Column(
 )
 VANISHES = Column(
     "vanishes",
-    "at equal length",
-    "vanishes: the plain gap stands up to the test, and the gap against comparable items does not, so that the items' "
-    "length (or what else they are compared at) is the likelier reason",
+    "net of strata",
+    "vanishes: the plain gap is real, but against comparable items none is left, so that what is held equal there is "
+    "the likelier reason",
     lambda value: "vanishes" if value else "",
 )
 DETECTABLE = Column(
@@ -100,4 +102,10 @@ def _shown(context: Context) -> list[_Spec]:
     written, frame = context.run.concepts.columns, context.concepts
     known = [spec for spec in _SPECS if spec.column.key in computed or spec.column.key in written]
     shown = {column.key for column in columns.present([spec.column for spec in known], frame)} | computed
-    return [spec for spec in known if spec.column.key in shown]
+    return [spec._replace(column=_named(spec.column, context)) for spec in known if spec.column.key in shown]
+
+
+def _named(column: Column, context: Context) -> Column:
+    """Say in the title of what vanishes at equal values of what."""
+    among = alike(context.manifest["evidence"])
+    return replace(column, title=among) if column is VANISHES and among else column

@@ -42,7 +42,9 @@ def glossary(context: Context) -> list[dict[str, str]]:
         ``key`` (of a column: the column's), ``title``, ``meaning``; general words first, then the columns.
     """
     labelled = context.concepts["label"].null_count() < context.concepts.height
-    terms = report_glossary.glossary(shown_columns(context), themes=context.themes is not None, labelled=labelled)
+    terms = report_glossary.glossary(
+        shown_columns(context), context.manifest["evidence"], themes=context.themes is not None, labelled=labelled
+    )
     columns = {column.key for column in shown_columns(context)}
     general = [one for one in terms if one.key not in columns]
     known = {one.key: one for one in [*general, *_OWN, *terms]}

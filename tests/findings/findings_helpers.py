@@ -12,7 +12,7 @@ from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import evidence
 from competency_gaps.findings.attributes import attributes_of
 from competency_gaps.findings.describe import Description, describe, scopes_of, shortlist
-from competency_gaps.findings.features import candidates
+from competency_gaps.findings.features import candidates, has_feature
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import Run, open_run
 from competency_gaps.runs.results import item_sample
@@ -83,7 +83,11 @@ def described(
     length = items["prompt"].str.len_chars().to_numpy()
     block = np.searchsorted(np.quantile(length, [0.2, 0.4, 0.6, 0.8]), length)
     features = {scope: candidates(attributes, np.arange(count), count) for scope in scopes_of(weights, place)}
-    found = shortlist(weights, place, features)
+
+    def covered(code: str, scope: tuple[int, ...]) -> float:
+        return float(weights @ has_feature(code, attributes) / weights.sum())
+
+    found = shortlist(weights, place, features, covered)
     return describe([found], [weak], scores, place, block, halves_of(rng, count))[0]
 
 

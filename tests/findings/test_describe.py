@@ -114,8 +114,8 @@ def test_a_feature_that_goes_the_other_way_in_a_benchmark_does_not_describe_both
 
 def test_scopes_are_the_benchmarks_that_hold_much_of_a_finding():
     benchmark = np.repeat([0, 1, 2], [10, 10, 10])
-    weights = np.concatenate([np.full(10, 3.0), np.full(10, 2.0), np.full(10, 0.1)])
-    assert scopes_of(weights, benchmark) == [(0, 1), (0,), (1,)]
+    weights = np.concatenate([np.full(10, 0.1), np.full(10, 2.0), np.full(10, 3.0)])
+    assert scopes_of(weights, benchmark) == [(2, 1), (2,)]  # benchmark 1 holds less than half
     # Spread over fifty benchmarks it is described over forty of them together, and in none by itself.
     assert [len(one) for one in scopes_of(np.ones(500), np.repeat(np.arange(50), 10))] == [40]
     assert scopes_of(np.where(benchmark == 2, 1.0, 0.0), benchmark) == [(2,)]
@@ -128,5 +128,7 @@ def test_a_finding_in_one_benchmark_is_told_from_others_of_that_benchmark_alone(
     weights = np.where(benchmark == 0, (rng.random(200) < 0.9) * 1.0, (rng.random(200) < 0.1) * 1.0)
     names_it, telling = (benchmark == 0) * 1.0, weights
     both = Candidates(["prompt.word:a", "prompt.word:b"], np.stack([names_it, telling], axis=1))
-    assert [one.code for one in shortlist(weights, benchmark, {(0, 1): both})] == ["prompt.word:b"]
+    features = {(0, 1): both}
+    assert [one.code for one in shortlist(weights, benchmark, features, lambda code, scope: 1.0)] == ["prompt.word:b"]
+    assert shortlist(weights, benchmark, features, lambda code, scope: 0.49) == []
     assert describe([[]], [True], np.zeros(200), benchmark, benchmark, halves_of(rng, 200)) == [None]

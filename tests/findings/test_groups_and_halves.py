@@ -11,7 +11,7 @@ from findings_helpers import noisy
 from competency_gaps.config import EvidenceConfig
 from competency_gaps.evidence import evidence, sample_of, units_of
 from competency_gaps.findings.examples import Pool, side_by_side
-from competency_gaps.findings.pooled import LEAST_WEIGHT, Group, group_weights, groups_of, pooled_evidence
+from competency_gaps.findings.pooled import LEAST_WEIGHT, Group, group_weights, groups_of, led_groups, pooled_evidence
 from competency_gaps.findings.unseen import split_halves, unseen_gaps
 
 CONFIG = EvidenceConfig(strata=[])
@@ -26,13 +26,44 @@ def suite(rng, count=240, concepts=6, cluster=None, p=0.5):
 def test_groups_are_leaders_with_their_followers():
     table = pl.DataFrame(
         {
-            "concept": [0, 1, 2, 3, 4, 5],
-            "performance_status": ["strong", "weak", "weak", "typical", "weak", "strong"],
-            "leader": [5, 4, 2, None, 4, 5],
-            "p_value": [0.001, 0.0, 0.01, 0.5, 0.002, 0.003],
+            "concept": [0, 1, 2, 3, 4, 5, 6],
+            "performance_status": ["strong", "weak", "weak", "typical", "weak", "strong", "untested"],
+            "leader": [5, 4, 2, None, 4, 5, None],
+            "p_value": [0.001, 0.0, 0.01, 0.5, 0.002, 0.003, None],
         }
     )
-    assert groups_of(table) == [Group("weak", (2,)), Group("weak", (4, 1)), Group("strong", (5, 0))]
+    assert groups_of(table, 0.05) == [Group("weak", (2,)), Group("weak", (4, 1)), Group("strong", (5, 0))]
+    # Six were tested: 6 * 0.003 / 2 = 0.009 and 6 * 0.01 / 3 = 0.02.
+    assert groups_of(table, 0.019) == [Group("weak", (4, 1)), Group("strong", (5, 0))]
+    assert groups_of(table, 0.0091) == [Group("weak", (4, 1)), Group("strong", (5, 0))]
+    assert groups_of(table, 0.0089) == []
+    assert groups_of(table.with_columns(leader=pl.lit(None, pl.Int32)), 0.05) == []
+
+
+def test_one_cause_of_many_concepts_does_not_let_accidents_be_findings():
+    """The rate over concepts is controlled either way; over all groups accidents are a large part."""
+    of_groups, of_findings, seen = [], [], 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        hard = rng.random(400) < 0.3
+        scores = (rng.random(400) < np.where(hard, 0.2, 0.7)).astype(float)
+        shared = (rng.random((400, 100)) < np.where(hard, 0.8, 0.1)[:, None]) * rng.gamma(4, 0.1, (400, 100))
+        others = (rng.random((400, 2000)) < 0.2) * rng.gamma(4, 0.1, (400, 2000))
+        found = evidence(sample_of(sp.csr_array(np.hstack([shared, others])), scores, np.zeros(400, int)), CONFIG)
+        table = pl.DataFrame(
+            {
+                "concept": np.arange(2100),
+                "performance_status": pl.Series(found.status.tolist(), dtype=pl.String),
+                "leader": pl.Series([one if one >= 0 else None for one in found.leader.tolist()]),
+                "p_value": pl.Series(found.p_value).fill_nan(None),
+            }
+        )
+        for rates, groups in ((of_groups, led_groups(table)), (of_findings, groups_of(table, CONFIG.q))):
+            rates.append(sum(group.leader >= 100 for group in groups) / max(1, len(groups)))
+        seen += any(group.leader < 100 for group in groups_of(table, CONFIG.q))
+    assert np.mean(of_groups) > 0.3
+    assert np.mean(of_findings) <= 0.05
+    assert seen == 12
 
 
 def test_weights_against_the_formula_item_by_item():

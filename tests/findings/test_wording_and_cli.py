@@ -22,6 +22,7 @@ from fake_endpoint import serve
 FEATURE = {
     "feature": "answer.negative",
     "feature_benchmarks": ["sums"],
+    "counted": "items",
     "feature_items": 35,
     "feature_score": 0.17,
     "other_items": 115,
@@ -65,6 +66,8 @@ def test_a_described_finding_is_told_by_its_items():
     told = "sums: items whose answer is negative: 17% right (35 items), others 57% (115)"
     assert sentence(row(**FEATURE)) == told
     assert "17% right, others 57%" in short(row(**FEATURE))
+    assert "(35 different items)" in sentence(row(**{**FEATURE, "counted": "texts"}))
+    assert "(35 clusters)" in sentence(row(**{**FEATURE, "counted": "clusters"}))
     several = row(**{**FEATURE, "feature_benchmarks": ["a", "b", "c", "d"]})
     assert sentence(several).startswith("a, b and 2 more: items whose")
 
@@ -95,15 +98,15 @@ def test_a_wording_never_stands_without_what_was_tested():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({}, "Holds on unseen items: found again on one half of the items in 12 of 20 splits"),
-        ({"holds": False}, "Is not sure on unseen items"),
-        ({"holds": None, "unseen_splits": 2}, "Unseen items cannot tell"),
+        ({}, "The other half of the items shows the finding too: where one half finds it again, in 12 of 20 splits"),
+        ({"holds": False}, "The other half of the items does not surely show the finding"),
+        ({"holds": None, "unseen_splits": 2}, "Halves of the items cannot tell"),
         ({"holds": None, "unseen_splits": 0, "unseen_gap": None}, "too small to be found again (20 splits tried)"),
         ({"clusters": 40}, ". 40 items, effective sample 30."),
-        ({}, "40 items, 35 when repeats count once"),
+        ({}, "40 items, 35 when those that belong together count once"),
         ({}, "gap −0.30 (95% interval −0.45 to −0.15), −0.40 when items are not compared with their like"),
         ({}, "Concepts 3 (“numbers below zero”), 1."),
-        ({"detectable": None}, "compared with their like. Holds"),
+        ({"detectable": None}, "compared with their like. The other half"),
     ],
 )
 def test_support(changes, says):

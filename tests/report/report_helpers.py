@@ -274,6 +274,7 @@ def _finding(verdict, place, concept, items, own, score):
         ],
         "feature": ("prompt.word:March" if place else "number.none") if described else None,
         "feature_benchmarks": [str(names[0])] if described else None,
+        "counted": "items" if described else None,
         "feature_items": half if described else None,
         "feature_score": float(score[own[:half]].mean()) if described else None,
         "other_items": len(own) - half if described else None,

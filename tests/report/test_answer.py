@@ -25,8 +25,8 @@ def with_evidence(run, **more):
     return run.changed(manifest={**run.manifest, "evidence": {**run.manifest["evidence"], **more}})
 
 
-def verdict(test, tone):
-    return {"test": test, "tone": tone, "sentence": f"{test} says so."}
+def verdict(code, tone, test=None):
+    return {"code": code, "test": test or code, "tone": tone, "sentence": f"{test or code} says so."}
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_folder_is_named_by_its_last_part(run):
 
 
 def test_what_failed_comes_first_and_says_what_it_means(assessed, run):
-    given = answer(assessed(verdict("subsampling", "good"), verdict("split halves", "bad")))
+    given = answer(assessed(verdict("subsampling", "good"), verdict("split_halves", "bad")))
     (failed,) = given.trust
     assert failed.text.startswith("1 of 2 tests of robustness failed: two halves of the items hardly agree")
     assert given.confidence[-1].text == "Of 2 tests of robustness 1 passed and 1 failed."
@@ -99,6 +99,8 @@ def test_what_failed_comes_first_and_says_what_it_means(assessed, run):
     assert "gate" not in [one.code for one in answer(run.changed(manifest={**run.manifest, "gate": gate})).confidence]
     passed = next(one for one in answer(run).confidence if one.code == "gate")
     assert passed.tone == "good" and passed.numbers == {"explained_variance": 0.81}
+    other = answer(assessed(verdict("against", "bad", "against runs/other-seed"))).trust[0].text
+    assert other.endswith("against runs/other-seed, gaps hardly agree.")
     unknown = answer(assessed(verdict("of tomorrow", "bad"))).trust[0].text
     assert "of tomorrow (of tomorrow says so.)" in unknown
 
@@ -112,8 +114,9 @@ def test_benchmarks_come_by_score_with_what_their_items_share(run):
     scores = [one.mean_score for one in given.benchmarks]
     assert scores == sorted(scores)
     calendar = next(one for one in given.benchmarks if one.benchmark == "calendar")
-    falls, depends, shared = (note.text for note in calendar.notes)
-    assert falls == "In calendar scores fall with length (from 90% to 10%); gaps are taken net of it."
+    number, depends, shared = (note.text for note in calendar.notes)
+    ends = "90% where it is lowest, 10% where it is highest"
+    assert number == f"In calendar scores depend on length ({ends}); gaps are taken net of it."
     assert "depend on group (50% for 'easy', 25% for 'hard'); gaps are not taken net" in depends
     assert "30 of 50 (60%) tested concepts stand out" in shared and "the place of the right option" in shared
     assert [note.numbers.get("covariate") for note in given.notes] == ["answer_position", "length", "group"]
@@ -159,11 +162,42 @@ def test_confidence_counts_unseen_items_repeats_and_what_vanished(run):
     kept = run.items.filter(pl.col("excluded").is_null())
     repeats = kept.height - len(set(kept["cluster"]))
     assert given["repeats"].text.startswith(f"{repeats} of {kept.height} (")
+    assert (
+        "belong together" not in given["repeats"].text
+        and f"count as {kept.height - repeats:,}" in given["repeats"].text
+    )
     vanished = run.concepts.filter(pl.col("ranked") & pl.col("vanishes")).height
     assert vanished and f"{vanished} concept" in given["vanished"].text and "at equal length" in given["vanished"].text
     plain = run.changed(items=run.items.with_columns(cluster=pl.int_range(pl.len(), dtype=pl.Int32)))
     codes = [one.code for one in answer(with_evidence(plain, strata=[])).confidence]
     assert "repeats" not in codes and "vanished" not in codes
+
+
+def test_questions_on_one_passage_are_no_repeats(run):
+    items = run.items.with_columns(cluster=pl.int_range(pl.len(), dtype=pl.Int32), cluster_kind=pl.lit(None, pl.String))
+    kept = items.with_row_index("row").filter(pl.col("excluded").is_null())["row"].head(5).to_list()
+    kind = {kept[0]: "given", kept[1]: "given", kept[2]: "given", kept[3]: "equal", kept[4]: "equal"}
+    cluster = {kept[1]: kept[0], kept[2]: kept[0], kept[4]: kept[3]}
+    items = items.with_row_index("row").with_columns(
+        cluster=pl.col("row").cast(pl.Int32).replace(cluster),
+        cluster_kind=pl.col("row").replace_strict(kind, default=None, return_dtype=pl.String),
+    )
+    one = next(one for one in answer(run.changed(items=items)).confidence if one.code == "repeats")
+    total = items["excluded"].is_null().sum()
+    expected = {"items": total, "clusters": total - 3, "repeats": 1, "together": 3}
+    assert one.numbers == expected
+    assert "items repeat another one" in one.text and "items belong together in 1 cluster, such as" in one.text
+
+
+def test_the_rate_counts_the_groups_that_are_no_findings(run):
+    (rate,) = [one for one in answer(run).confidence if one.code == "rate"]
+    leaders = pl.col("performance_status").is_in(["weak", "strong"]) & pl.col("leader").is_not_null()
+    groups = run.concepts.filter(leaders).select("performance_status", "leader").n_unique()
+    assert rate.numbers["left_out"] == groups - run.findings.height
+    fewer = run.changed(findings=run.findings.head(1))
+    (rate,) = [one for one in answer(fewer).confidence if one.code == "rate"]
+    assert rate.text.startswith("Findings are chosen so that on average at most 5% of them are accidents")
+    assert groups == 1 or f"{groups - 1} further group" in rate.text
 
 
 def test_where_nothing_stands_out_the_smallest_gap_that_could_be_seen_is_said(run):

@@ -16,12 +16,12 @@ from competency_gaps.findings.answer_parts import (
     BenchmarkAnswer,
     Statement,
     benchmark_answers,
-    confidence_statements,
     points,
     scope_statements,
     short_name,
     trust_statements,
 )
+from competency_gaps.findings.confidence import confidence_statements
 from competency_gaps.findings.words import topic
 from competency_gaps.text import percent, plural, shorten
 
@@ -109,8 +109,8 @@ def _opening(run: AnsweredRun) -> Statement:
 def chosen(findings: pl.DataFrame) -> pl.DataFrame:
     """Choose the findings that an answer opens with.
 
-    Weak ones come first. Those that failed on unseen items, and those that a feature of the same topic describes as one
-    before them, are put off.
+    Weak ones come first. Those that the other half of the items does not surely show, and those that a feature of the
+    same topic describes as one before them, are put off.
     """
     topics: set[str] = set()
     repeated = []

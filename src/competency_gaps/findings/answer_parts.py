@@ -1,4 +1,4 @@
-"""The statements of an answer beside its findings: what failed, the benchmarks, their scope, how far to trust it."""
+"""The statements of an answer beside its findings: what failed, the benchmarks, their scope."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ COVARIATES = {"answer_position": "the place of the right option", "options": "th
 
 FAILED = {
     "subsampling": "leave out a fifth of the items, and the list of the weakest concepts changes",
-    "held-out items, weak": "concepts found weak on half of the items are not weak on the other half",
-    "held-out items, strong": "concepts found strong on half of the items are not strong on the other half",
-    "split halves": "two halves of the items hardly agree on which concepts are weak",
+    "held_out_weak": "concepts found weak on half of the items are not weak on the other half",
+    "held_out_strong": "concepts found strong on half of the items are not strong on the other half",
+    "split_halves": "two halves of the items hardly agree on which concepts are weak",
+    "ablation": "without the items that they name, the best and the worst concepts change no more than by chance",
     "prediction": "concepts foretell failures no better than the benchmarks' mean scores do",
 }
-"""What it means that a test of robustness failed, by the test's name."""
+"""What it means that a test of robustness failed, by the verdict's code; ``against`` names the other run itself."""
 
 
 class AnsweredRun(Protocol):
@@ -152,10 +153,10 @@ def share_of_tests(failed: int, tests: int) -> str:
 
 
 def _failure(verdict: Mapping[str, Any]) -> str:
-    test = str(verdict["test"])
-    if test.startswith("against "):
-        return f"{shorten(test, NAME_LIMIT)}, gaps hardly agree"
-    return FAILED.get(test) or f"{shorten(test, NAME_LIMIT)} ({shorten(str(verdict['sentence']), 200)})"
+    code, test = verdict["code"], shorten(str(verdict["test"]), NAME_LIMIT)
+    if code == "against":
+        return f"{test}, gaps hardly agree"
+    return FAILED.get(code) or f"{test} ({shorten(str(verdict['sentence']), 200)})"
 
 
 def benchmark_answers(run: AnsweredRun) -> tuple[BenchmarkAnswer, ...]:
@@ -195,8 +196,11 @@ def _trend(name: str, benchmark: str, trend: Mapping[str, Any]) -> Statement:
         low, high = (f"{shorten(str(end), 40)!r}" for end in (ends[0], ends[-1]))
         text = f"In {name} scores depend on {words} ({percent(first, 1)} for {low}, {percent(last, 1)} for {high})"
     else:
-        way = "fall" if last < first else "rise"
-        text = f"In {name} scores {way} with {words} (from {percent(first, 1)} to {percent(last, 1)})"
+        # The two ends do not say what lies between them.
+        text = (
+            f"In {name} scores depend on {words} ({percent(first, 1)} where it is lowest, {percent(last, 1)} where it "
+            "is highest)"
+        )
     text += "; gaps are taken net of it." if trend.get("controlled") else "; gaps are not taken net of it."
     numbers = {key: trend.get(key) for key in ("covariate", "first", "last", "share", "p")}
     return Statement("trend", text, benchmark=benchmark, numbers=numbers)
@@ -240,72 +244,3 @@ def _of_scope(scope: KeptScope) -> Statement:
         f"{' and '.join(labels)}."
     )
     return Statement("scope", text, benchmark=scope.benchmark, numbers=numbers)
-
-
-def confidence_statements(run: AnsweredRun) -> tuple[Statement, ...]:
-    """Say how far to trust the findings."""
-    every = (_unseen(run.findings), _repeats(run.items), _vanished(run), _rate(run), _gate(run), _tests(run))
-    return tuple(one for one in every if one is not None)
-
-
-def _unseen(findings: pl.DataFrame) -> Statement | None:
-    if findings.is_empty():
-        return None
-    holds = findings["holds"]
-    good, bad = int((holds == True).sum()), int((holds == False).sum())  # noqa: E712
-    open_ = findings.height - good - bad
-    text = f"{good} of {plural(findings.height, 'finding')} hold on items that they were not found on"
-    text += f", {bad} not surely" if bad else ""
-    text += f", for {open_} it cannot be told" if open_ else ""
-    numbers = {"hold": good, "fail": bad, "open": open_}
-    return Statement("unseen", text + ".", "bad" if bad else "good" if good else "open", numbers=numbers)
-
-
-def _repeats(items: pl.DataFrame) -> Statement | None:
-    kept = items.filter(pl.col("excluded").is_null())
-    different = kept["cluster"].n_unique()
-    if different == kept.height:
-        return None
-    text = (
-        f"{share_of(kept.height - different, kept.height)} items repeat another one, word for word or nearly; together "
-        f"they count as {different:,} different ones."
-    )
-    return Statement("repeats", text, numbers={"items": kept.height, "clusters": different})
-
-
-def _vanished(run: AnsweredRun) -> Statement | None:
-    count = int(run.concepts.filter(pl.col("ranked"))["vanishes"].sum())
-    among = alike(run.manifest["evidence"])
-    if not count or not among:
-        return None
-    what = "concept stands" if count == 1 else "concepts stand"
-    text = f"{count:,} {what} out among all items but not {among}, and {'is' if count == 1 else 'are'} not counted."
-    return Statement("vanished", text, numbers={"concepts": count})
-
-
-def _rate(run: AnsweredRun) -> Statement | None:
-    if run.findings.is_empty():
-        return None
-    q = float(run.manifest["evidence"]["q"])
-    text = f"Of the {plural(run.findings.height, 'finding')} at most {percent(q, 1)} are expected to be accidents."
-    return Statement("rate", text, numbers={"q": q, "findings": run.findings.height})
-
-
-def _gate(run: AnsweredRun) -> Statement | None:
-    """Say that the SAE passed its gate; one that failed stands among what comes first."""
-    gate = run.manifest["gate"]
-    explained = gate.get("explained_variance")
-    if not gate.get("passed") or explained is None:
-        return None
-    text = f"The SAE passed its gate: it explains {percent(explained, 1)} of what the model computes where it is read."
-    return Statement("gate", text, "good", numbers={"explained_variance": explained})
-
-
-def _tests(run: AnsweredRun) -> Statement:
-    verdicts = (read_assessment(run.path) or {}).get("verdicts") or []
-    if not verdicts:
-        return Statement("tests", "Robustness was not tested: ‘cgaps robustness’ does it.", "open")
-    passed, failed = (sum(one["tone"] == tone for one in verdicts) for tone in ("good", "bad"))
-    text = f"Of {plural(len(verdicts), 'test')} of robustness {passed} passed and {failed} failed."
-    numbers = {"passed": passed, "failed": failed, "tests": len(verdicts)}
-    return Statement("tests", text, "bad" if failed else "good", numbers=numbers)

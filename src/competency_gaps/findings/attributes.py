@@ -7,6 +7,7 @@ each can be a feature. :mod:`~competency_gaps.findings.features` makes features 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -69,15 +70,16 @@ def question_text(prompt: str, choices: Sequence[str] | None) -> str:
 
 
 def as_number(text: str | None) -> float | None:
-    """Read a text that is nothing but a number; None: it is none."""
+    """Read a text that is nothing but a number; None: it is none, or too large for a float."""
     if text is None:
         return None
     shown = text.strip().rstrip(".")
     return _value(shown) if NUMBER.fullmatch(shown) else None
 
 
-def _value(text: str) -> float:
-    return float(text.replace(",", "").replace("−", "-"))
+def _value(text: str) -> float | None:
+    value = float(text.replace(",", "").replace("−", "-"))
+    return value if math.isfinite(value) else None
 
 
 def _attributes(row: Mapping[str, Any]) -> Attributes:
@@ -93,7 +95,12 @@ def _attributes(row: Mapping[str, Any]) -> Attributes:
         values.add(f"group:{row['group']}")
     for name, value in json.loads(row["covariates"] or "{}").items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            numbers[f"covariate.{name}"] = float(value)
+            try:
+                number = float(value)
+            except OverflowError:  # a whole number of more than 308 digits
+                continue
+            if math.isfinite(number):
+                numbers[f"covariate.{name}"] = number
         elif value is not None:
             values.add(f"covariate.{name}:{value}")
     return Attributes(numbers, frozenset(flags), frozenset(values))
@@ -125,10 +132,12 @@ def _read_words(text: str, numbers: dict[str, float], flags: set[str], values: s
 
 def _read_numbers(text: str, numbers: dict[str, float], flags: set[str]) -> None:
     written = NUMBER.findall(text)
-    found = [_value(one) for one in written]
-    numbers["number.count"] = len(found)
-    if not found:
+    numbers["number.count"] = len(written)
+    if not written:
         flags.add("number.none")
+        return
+    found = [value for value in map(_value, written) if value is not None]
+    if not found:
         return
     numbers["number.largest"], numbers["number.smallest"] = max(found), min(found)
     if min(found) < 0:

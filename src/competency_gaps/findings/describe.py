@@ -2,16 +2,18 @@
 
 A candidate must (a) be more frequent among the finding's items than among others of the same benchmarks
 (:func:`~competency_gaps.findings.features.log_odds`), and (b) items with it must score differently from those without
-it, within benchmark and stratum. (b) is chosen on one half of the clusters and tested on the other, over many
-splits. The figures that are then shown come from all items.
+it, within benchmark and stratum, and (c) the items with it must carry at least half of the finding's weight, so that
+what is shown is about the finding and not about a small part of it. (b) is chosen on one half of the clusters and
+tested on the other, over many splits. The figures that are then shown come from all items.
 
 Candidates are kept as *scope and feature*: a feature within one benchmark, or within all benchmarks of the finding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import scipy.sparse as sp
@@ -24,9 +26,8 @@ APART = 2.5
 """Least z-score of the log-odds of a candidate [ours]."""
 PER_SCOPE = 10
 """Candidates of each scope: those with the largest log-odds."""
-SCOPE_SHARE = 0.1
-"""Part of a finding's weight that a benchmark must hold to be a scope."""
-MOST_SCOPES = 4
+COVERED = 0.5
+"""Part of a finding's weight that a feature must cover within its scope [ours]; so much a scope must hold at least."""
 MOST_OF_IT = 0.8
 """Part of a finding's weight that the benchmarks of its widest scope hold."""
 AGREE = 0.75
@@ -45,7 +46,7 @@ class Candidate:
 
     code: str
     scope: tuple[int, ...]
-    """Numbers of benchmarks."""
+    """Numbers of benchmarks, those with most of the finding's weight first."""
     units: np.ndarray
     """int64: units of the scope, ascending."""
     values: np.ndarray
@@ -62,7 +63,10 @@ class Description:
 
 
 def shortlist(
-    weights: np.ndarray, benchmark: np.ndarray, features: Mapping[tuple[int, ...], Candidates]
+    weights: np.ndarray,
+    benchmark: np.ndarray,
+    features: Mapping[tuple[int, ...], Candidates],
+    covered: Callable[[str, tuple[int, ...]], float],
 ) -> list[Candidate]:
     """Choose the features that tell a finding's units from the others of the same benchmarks; no score is looked at.
 
@@ -73,6 +77,8 @@ def shortlist(
     benchmark : ndarray of int of shape (K,)
     features
         By scope, the candidates over the scope's units (ascending).
+    covered
+        Part of the finding's whole weight, in [0, 1], that its items with a feature within a scope carry.
     """
     positive = weights[weights > 0]
     if not len(positive):
@@ -83,8 +89,9 @@ def shortlist(
     for scope, own in features.items():
         units = np.flatnonzero(np.isin(benchmark, scope))
         z = log_odds(inside[units], _others(inside[units], benchmark[units]), own.values)
-        order = np.argsort(-z, kind="stable")[:PER_SCOPE]
-        found += [Candidate(own.codes[i], scope, units, own.values[:, i]) for i in order if z[i] >= APART]
+        order = [i for i in np.argsort(-z, kind="stable") if z[i] >= APART]
+        wide = islice((i for i in order if covered(own.codes[i], scope) >= COVERED), PER_SCOPE)
+        found += [Candidate(own.codes[i], scope, units, own.values[:, i]) for i in wide]
     return found
 
 
@@ -99,13 +106,16 @@ def _others(inside: np.ndarray, benchmark: np.ndarray) -> np.ndarray:
 
 
 def scopes_of(weights: np.ndarray, benchmark: np.ndarray) -> list[tuple[int, ...]]:
-    """Benchmarks in which a finding can be described: those that hold most of it together, and each that holds much."""
+    """Benchmarks in which a finding can be described, those with most of its weight first.
+
+    Together those that hold most of it, and by itself one that holds at least half.
+    """
     numbers, place = np.unique(benchmark, return_inverse=True)
     share = np.bincount(place, weights) / max(float(weights.sum()), 1e-300)
     order = np.argsort(-share, kind="stable")
     most = order[: int(np.searchsorted(np.cumsum(share[order]), MOST_OF_IT - 1e-9)) + 1]
-    single: list[tuple[int, ...]] = [(int(numbers[i]),) for i in order[:MOST_SCOPES] if share[i] >= SCOPE_SHARE]
-    together = tuple(int(n) for n in np.sort(numbers[most]))
+    single: list[tuple[int, ...]] = [(int(numbers[i]),) for i in order if share[i] >= COVERED]
+    together = tuple(int(n) for n in numbers[most])
     return [together, *single] if len(together) > 1 else single
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from competency_gaps.findings.differing import Piece, fold, template_of
+from competency_gaps.runs.covariates import repeats
 
 if TYPE_CHECKING:
     from competency_gaps.runs.open import Run
@@ -34,7 +35,7 @@ class ShownItem:
     response: str | None
     score: float | None
     repeats: int
-    """Items of its cluster, itself among them."""
+    """Items that ask the same, itself among them; 1 where its cluster holds several texts that belong together."""
 
 
 def shown_items(run: Run, finding: Mapping[str, Any]) -> tuple[list[ShownItem], list[ShownItem]]:
@@ -51,7 +52,8 @@ def shown_items(run: Run, finding: Mapping[str, Any]) -> tuple[list[ShownItem], 
         Those at the same place belong side by side; one side may have fewer.
     """
     templates: dict[str, list[str]] = {}
-    sizes = dict(run.items["cluster"].value_counts().iter_rows())
+    same = run.items.filter(pl.Series(repeats(run.items)))
+    sizes = dict(same["cluster"].value_counts().iter_rows())
 
     def shown(row: int) -> ShownItem:
         item = run.items.row(row, named=True)
@@ -67,7 +69,7 @@ def shown_items(run: Run, finding: Mapping[str, Any]) -> tuple[list[ShownItem], 
             item["answer"],
             item["response"],
             item["score"],
-            int(sizes[item["cluster"]]),
+            int(sizes.get(item["cluster"], 1)),
         )
 
     return [shown(row) for row in finding["failing"]], [shown(row) for row in finding["passing"]]

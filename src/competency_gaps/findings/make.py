@@ -1,9 +1,10 @@
-"""From a finished run's tables to its findings: groups, pooled evidence, descriptions, unseen items, examples."""
+"""From a finished run's tables to its findings: groups, pooled evidence, descriptions, halves, examples."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from competency_gaps.findings.pooled import Group, group_weights, groups_of, poo
 from competency_gaps.findings.sentences import with_words
 from competency_gaps.findings.table import FILE, MOST_ITEMS, empty_table, table_of
 from competency_gaps.findings.unseen import Unseen, split_halves, unseen_gaps
+from competency_gaps.runs.covariates import repeats
 
 if TYPE_CHECKING:
     from competency_gaps.runs.open import Run
@@ -47,6 +49,8 @@ class _Data:
     """By row of ``items``: of the items that take part."""
     templates: dict[str, list[str]] = field(default_factory=dict)
     """By benchmark, what its prompts share; filled when an example first needs it."""
+    having: dict[tuple[str, tuple[int, ...]], np.ndarray] = field(default_factory=dict)
+    """By feature and scope (numbers ascending), which of the scope's items have it; filled when first asked for."""
 
 
 def findings_of(run: Run) -> pl.DataFrame:
@@ -61,7 +65,8 @@ def findings_of(run: Run) -> pl.DataFrame:
     -------
     DataFrame
         As ``Run.findings``: the columns of :data:`~competency_gaps.findings.table.SCHEMA`, ``feature_words`` and
-        ``sentence``. Without a row where no concept is weak or strong.
+        ``sentence``. Without a row where no group of weak or strong concepts is a finding
+        (:func:`~competency_gaps.findings.pooled.groups_of`).
     """
     return with_words(_table(run))
 
@@ -81,10 +86,10 @@ def relabel_findings(run: Run) -> None:
 
 
 def _table(run: Run) -> pl.DataFrame:
-    groups = groups_of(run.concepts)
+    config = EvidenceConfig.model_validate(run.manifest["settings"]["evidence"])
+    groups = groups_of(run.concepts, config.q)
     if not groups:
         return empty_table()
-    config = EvidenceConfig.model_validate(run.manifest["settings"]["evidence"])
     data = _data(run, groups, config)
     tested = run.concepts["q_value"].is_not_null().to_numpy()
     halves = split_halves(data.units, int(tested.sum()), config.seed)
@@ -127,14 +132,37 @@ def _descriptions(data: _Data, halves: Sequence[np.ndarray], order: Sequence[int
     """The feature that describes each group's items, where one holds; those first in ``order`` choose first."""
     kept: dict[tuple[int, ...], Candidates] = {}
     lists = []
-    for weights in data.unit_weights:
+    for i, weights in enumerate(data.unit_weights):
         scopes = scopes_of(weights, data.units.benchmark)
         for scope in scopes:
-            if scope not in kept:
-                kept[scope] = _candidates(data, scope)
-        lists.append(shortlist(weights, data.units.benchmark, {scope: kept[scope] for scope in scopes}))
+            # Scopes are in the order of this finding's weight; their candidates do not depend on it.
+            if _unordered(scope) not in kept:
+                kept[_unordered(scope)] = _candidates(data, scope)
+        features = {scope: kept[_unordered(scope)] for scope in scopes}
+        lists.append(shortlist(weights, data.units.benchmark, features, partial(_covered, data, i)))
     weak = [group.verdict == "weak" for group in data.groups]
     return describe(lists, weak, data.units.outcome, data.units.benchmark, data.units.block, halves, order)
+
+
+def _covered(data: _Data, i: int, code: str, scope: tuple[int, ...]) -> float:
+    """Part of a group's weight that its items with a feature carry within a scope; a cluster weighs as one item."""
+    rows, units, has = _having(data, code, scope)
+    size = np.bincount(data.units.unit[data.units.unit >= 0])
+    own = data.weights[[i]].toarray()[0][rows] / size[units]
+    return float(own[has].sum() / data.unit_weights[i].sum())
+
+
+def _having(data: _Data, code: str, scope: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of the items of a scope, their units, and whether each has a feature."""
+    rows, units = _of_scope(data, scope)
+    key = (code, _unordered(scope))
+    if key not in data.having:
+        data.having[key] = has_feature(code, [data.attributes[row] for row in rows.tolist()])
+    return rows, units, data.having[key]
+
+
+def _unordered(scope: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(sorted(scope))
 
 
 def _candidates(data: _Data, scope: tuple[int, ...]) -> Candidates:
@@ -184,13 +212,12 @@ def _described(data: _Data, found: Description | None) -> dict[str, Any]:
     """A description with its figures, which are over all items: the choice was on halves, and held on the others.
 
     A cluster counts once, with the mean score of its items; one that holds items with and without the feature counts
-    on both sides.
+    on both sides. ``counted`` says what a cluster is here.
     """
     if found is None:
         return {}
     one = found.candidate
-    rows, units = _of_scope(data, one.scope)
-    has = has_feature(one.code, [data.attributes[row] for row in rows.tolist()])
+    rows, units, has = _having(data, one.code, one.scope)
     scores = data.sample.scores[rows]
     sides = []
     for side in (has, ~has):
@@ -198,8 +225,10 @@ def _described(data: _Data, found: Description | None) -> dict[str, Any]:
         means = np.bincount(place, scores[side]) / np.bincount(place)
         sides.append((len(means), float(means.mean())))
     names = data.items["benchmark"].unique(maintain_order=True)
+    alone = len(np.unique(units)) == len(rows)
     return {
         "feature": one.code,
+        "counted": "items" if alone else "texts" if _all_texts(data.items[rows]) else "clusters",
         "feature_benchmarks": [names[number] for number in one.scope],
         "feature_items": sides[0][0],
         "feature_score": sides[0][1],
@@ -209,21 +238,26 @@ def _described(data: _Data, found: Description | None) -> dict[str, Any]:
     }
 
 
+def _all_texts(items: pl.DataFrame) -> bool:
+    """Whether every cluster is one text, asked once or several times."""
+    return bool((items["cluster_kind"].is_null() | pl.Series(repeats(items))).all())
+
+
 def _examples(data: _Data, i: int, found: Description | None) -> dict[str, Any]:
     """Failing and passing items, and the differing part of the first of the finding's own."""
     weights = np.where(data.units.unit >= 0, data.weights[[i]].toarray()[0], 0.0)
     has = None
     if found is not None:
-        rows, _ = _of_scope(data, found.candidate.scope)
+        rows, _, own = _having(data, found.candidate.code, found.candidate.scope)
         has = np.zeros(len(weights), bool)
-        has[rows] = has_feature(found.candidate.code, [data.attributes[row] for row in rows.tolist()])
+        has[rows] = own
     cluster = data.items["cluster"].to_numpy()
     length = np.maximum(1, data.items["n_span_tokens"].fill_null(1).to_numpy())
     pool = Pool(data.sample.scores, data.sample.benchmark, cluster, length)
     weak = data.groups[i].verdict == "weak"
     failing, passing = side_by_side(pool, weights, has, weak=weak)
-    own = failing if weak else passing
-    return {"failing": failing, "passing": passing, "example": _differs(data, own[0]) if own else None}
+    first = failing if weak else passing
+    return {"failing": failing, "passing": passing, "example": _differs(data, first[0]) if first else None}
 
 
 def _differs(data: _Data, row: int) -> str:

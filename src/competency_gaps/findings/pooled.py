@@ -32,8 +32,33 @@ class Group:
         return self.concepts[0]
 
 
-def groups_of(concepts: pl.DataFrame) -> list[Group]:
-    """The groups in a run's table of concepts: weak ones first."""
+def groups_of(concepts: pl.DataFrame, q: float) -> list[Group]:
+    """Choose the groups that are findings, so that their false-discovery rate is at most ``q``: weak ones first.
+
+    Concepts are weak or strong by Benjamini and Hochberg over the tested ones. That rate does not carry over to
+    groups: concepts of one cause collapse into a single group, while each concept that is an accident leads its own.
+    Focused BH asks for more: of the ``m`` tested concepts, leaders with ``p <= t`` are kept for the largest ``t`` with
+    ``m t / #(leaders with p <= t) <= q`` (Katsevich, Sabatti and Bogomolov, "Filtering the Rejection Set While
+    Preserving False Discovery Rate Control", JASA 118 (2023)). Concepts of the other groups stay weak or strong.
+
+    Parameters
+    ----------
+    concepts
+        The table of concepts; ``p_value`` is null where a concept was not tested.
+    q
+        In (0, 1).
+    """
+    found = led_groups(concepts)
+    of_concept = dict(concepts.select("concept", "p_value").iter_rows())
+    leading = np.array([of_concept[group.leader] for group in found], np.float64)
+    tested = concepts["p_value"].drop_nulls().len()
+    rank = np.searchsorted(np.sort(leading), leading, side="right")
+    last = leading[tested * leading <= q * rank].max(initial=-np.inf)
+    return [group for group, p_value in zip(found, leading, strict=True) if p_value <= last]
+
+
+def led_groups(concepts: pl.DataFrame) -> list[Group]:
+    """Give all groups in a table of concepts, findings or not: weak ones first."""
     led = concepts.filter(pl.col("performance_status").is_in(["weak", "strong"]) & pl.col("leader").is_not_null())
     found = []
     for (verdict, leader), part in led.sort("p_value", "concept").group_by(

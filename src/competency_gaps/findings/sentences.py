@@ -18,6 +18,8 @@ SHORT = 90
 NAMED = 2
 """Benchmarks that a sentence names, at most."""
 SHOWN_LABELS = 3
+_COUNTED = {"items": "item", "texts": "different item", "clusters": "cluster"}
+"""Words for what is counted once: see ``counted`` in ``docs/run-folder.md``."""
 
 
 def with_words(table: pl.DataFrame) -> pl.DataFrame:
@@ -66,7 +68,7 @@ def short(row: Mapping[str, Any]) -> str:
 
 
 def support(row: Mapping[str, Any], concepts: pl.DataFrame) -> str:
-    """What stands behind a finding: its concepts, counts, the gap with its interval, and unseen items.
+    """What stands behind a finding: its concepts, counts, the gap with its interval, and what halves of the items say.
 
     Parameters
     ----------
@@ -113,7 +115,7 @@ def _names(names: Sequence[str], most: int = NAMED) -> str:
 def _figures(row: Mapping[str, Any]) -> str:
     graded = row["graded"]
     return (
-        f"{_level(row['feature_score'], graded)} ({plural(row['feature_items'], 'item')}), "
+        f"{_level(row['feature_score'], graded)} ({plural(row['feature_items'], _COUNTED[row['counted']])}), "
         f"others {_level(row['other_score'], graded, word=False)} ({row['other_items']:,})"
     )
 
@@ -144,17 +146,25 @@ def _unseen(row: Mapping[str, Any]) -> str:
     found, splits = row["unseen_splits"], row["splits"]
     if not found:
         return f"on half of the items it is too small to be found again ({plural(splits, 'split')} tried)"
-    verdict = {True: "holds on unseen items", False: "is not sure on unseen items", None: "unseen items cannot tell"}
+    verdict = {
+        True: "the other half of the items shows the finding too",
+        False: "the other half of the items does not surely show the finding",
+        None: "halves of the items cannot tell",
+    }
     spread = f"{signed(row['unseen_low'])} to {signed(row['unseen_high'])}"
     return (
-        f"{verdict[row['holds']]}: found again on one half of the items in {found} of {plural(splits, 'split')}, "
-        f"the other half has a gap of {signed(row['unseen_gap'])} ({spread})"
+        f"{verdict[row['holds']]}: where one half finds it again, in {found} of {plural(splits, 'split')}, its items "
+        f"in the other half have a gap of {signed(row['unseen_gap'])} ({spread}); it was chosen on all items"
     )
 
 
 def _counted(row: Mapping[str, Any]) -> str:
     said = plural(row["items"], "item")
-    return said if row["items"] == row["clusters"] else f"{said}, {row['clusters']:,} when repeats count once"
+    return (
+        said
+        if row["items"] == row["clusters"]
+        else f"{said}, {row['clusters']:,} when those that belong together count once"
+    )
 
 
 def _concepts(row: Mapping[str, Any], concepts: pl.DataFrame) -> str:

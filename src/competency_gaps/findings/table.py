@@ -38,6 +38,7 @@ SCHEMA: dict[str, Any] = {
     "benchmarks": pl.List(pl.Struct({"benchmark": pl.String, "items": pl.Int32, "share": pl.Float64})),
     "feature": pl.String,
     "feature_benchmarks": pl.List(pl.String),
+    "counted": pl.String,
     "feature_items": pl.Int32,
     "feature_score": pl.Float64,
     "other_items": pl.Int32,

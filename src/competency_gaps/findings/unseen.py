@@ -1,4 +1,8 @@
-"""Does a finding hold on items that had no part in finding it? Clusters are split into halves, many times."""
+"""Does a finding that one half of the items gives again show on the other half too? Clusters are split many times.
+
+This is no test on new items: findings, their members and their leaders were chosen on all items. Only that a half finds
+one again, and whether the other half shows it too, is told apart here.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ WORK = 400_000_000
 
 @dataclass(frozen=True)
 class Unseen:
-    """A finding on unseen items."""
+    """A finding on the other half of the items, where one half found it again."""
 
     gap: float | None
     """Mean gap on the second half, over the splits in which the first half found it again; None: in no split."""

@@ -19,6 +19,7 @@ from competency_gaps.activations.tokens import TokenActivations, TokenReader
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.once import made_once
+from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.manifest import read_manifest
 from competency_gaps.runs.search import find_concepts
 from competency_gaps.text import shorten
@@ -144,7 +145,7 @@ class Run:
     def concept_items(
         self, concept: int, *, benchmark: str | None = None, order: Order = "strongest", limit: int = 5
     ) -> pl.DataFrame:
-        """Items in which a concept is active, one of each cluster of repeats.
+        """Items in which a concept is active, one of each cluster.
 
         Parameters
         ----------
@@ -157,8 +158,8 @@ class Run:
         polars.DataFrame
             benchmark, item_id, text, response, answer, score, cas, ncas (saliency in [0, 1]), peak_start and
             peak_end (character range of the peak token in ``text``), own_start and own_end (of the item's own text),
-            cluster, repeats (items of its cluster in which the concept is active, at least 1; of those with a score
-            where the order is by score).
+            cluster, repeats (items that ask the same and in which the concept is active, at least 1; of those with a
+            score where the order is by score; 1 in a cluster of several texts, as of one passage).
 
         Raises
         ------
@@ -178,6 +179,7 @@ class Run:
             pl.Series("ncas", saliency(column.cas, np.asarray(tau or 1.0)), dtype=pl.Float64),
             pl.Series("peak_start", column.peak[:, 0], dtype=pl.Int32),
             pl.Series("peak_end", column.peak[:, 1], dtype=pl.Int32),
+            pl.Series("same", repeats(self.items)[column.item]),
         )
         if benchmark is not None:
             table = table.filter(pl.col("benchmark") == benchmark)
@@ -186,7 +188,8 @@ class Run:
         else:
             scored = table.filter(pl.col("score").is_not_null())
             ordered = scored.sort(["score", "cas", "item_id"], descending=[order == "best", True, False])
-        counted = ordered.with_columns(repeats=pl.len().over("cluster").cast(pl.Int32))
+        size = pl.when("same").then(pl.len().over("cluster")).otherwise(1).cast(pl.Int32)
+        counted = ordered.with_columns(repeats=size).drop("same")
         return counted.unique("cluster", keep="first", maintain_order=True).head(limit)
 
     def find_concepts(self, words: str) -> pl.DataFrame:

@@ -54,17 +54,22 @@ class Covariate:
         return Covariate(self.name, mean)
 
 
-def size_class(size: np.ndarray) -> Covariate:
-    """Give units by their number of items: 1, 2 to 4, 5 or more.
+def split_by_size(block: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Part the units of each block by their number of items: 1, 2 to 4, 5 or more.
 
     Outcomes are exchangeable only where they vary alike, and the mean of a cluster's items varies less than one score.
+    Strata are cut before: with each size cut for itself, the few large clusters would hardly be told apart by length.
 
     Parameters
     ----------
-    size : ndarray of int of shape (K,)
+    block, size : ndarray of int of shape (K,)
+
+    Returns
+    -------
+    ndarray of int64 of shape (K,)
+        Numbers from 0, ascending with the block.
     """
-    classes = np.searchsorted([1, 4], size, side="left").astype(np.float64)
-    return Covariate("items", classes, ("1", "2 to 4", "5 or more"))
+    return _split(block, np.searchsorted([1, 4], size, side="left").astype(np.float64))
 
 
 def cut(benchmark: np.ndarray, covariates: Sequence[Covariate]) -> np.ndarray:

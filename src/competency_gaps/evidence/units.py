@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.evidence.strata import Covariate, cut, size_class
+from competency_gaps.evidence.strata import Covariate, cut, split_by_size
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def units_of(sample: ItemSample, *, across: bool = True) -> Units:
     order = np.lexsort((place != home[own], own))
     first = order[np.cumsum(size) - size]  # an item of each unit's own benchmark
     covariates = [one.of_units(kept, own, first, size) for one in sample.covariates]
-    block = cut(home, [*covariates, size_class(size)])
+    block = split_by_size(cut(home, covariates), size)
     block_benchmark = np.zeros(int(block.max()) + 1, np.int64)
     block_benchmark[block] = numbers[home]
     share = np.ones(len(unit))

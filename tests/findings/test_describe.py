@@ -42,6 +42,18 @@ def test_a_strength_is_described_and_the_wrong_direction_is_not():
     assert described(rng, items, weights, scores, weak=True) is None
 
 
+def test_a_feature_of_a_small_part_of_a_finding_does_not_describe_it():
+    """Items with a name are hard, and so are others by a coin: the name tells the finding where it is most of it."""
+    for coin, code in ((0.05, "prompt.word:anna"), (0.25, None)):
+        rng = np.random.default_rng(1)
+        items = drawn_items(rng, 600)
+        named = items["prompt"].str.contains("Anna").to_numpy()
+        hard = named | (rng.random(600) < coin)
+        assert (named.sum() / hard.sum() > 0.5) == (code is not None)
+        found = described(rng, items, hard * 1.0, (rng.random(600) < np.where(hard, 0.1, 0.7)).astype(float))
+        assert (None if found is None else found.candidate.code) == code
+
+
 def test_p_values_on_a_half_against_permutations_that_are_drawn():
     rng = np.random.default_rng(1)
     block = np.repeat(np.arange(4), 20)

@@ -196,7 +196,7 @@ def test_the_rate_counts_the_groups_that_are_no_findings(run):
     assert rate.numbers["left_out"] == groups - run.findings.height
     fewer = run.changed(findings=run.findings.head(1))
     (rate,) = [one for one in answer(fewer).confidence if one.code == "rate"]
-    assert rate.text.startswith("Findings are chosen so that on average at most 5% of them are accidents")
+    assert rate.text.startswith("Findings are chosen so that on average at most 20% of them are accidents")
     assert groups == 1 or f"{groups - 1} further group" in rate.text
 
 

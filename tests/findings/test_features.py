@@ -96,6 +96,17 @@ def test_an_answer_is_a_number_only_as_a_whole(text, value):
     assert as_number(text) == value
 
 
+@pytest.mark.parametrize("digits", ["9" * 400, "-" + "9" * 309])
+def test_a_number_that_no_float_holds_is_none(digits):
+    huge = {"prompt": f"{digits} + 1", "answer": digits, "choices": [digits, "1"], "answer_index": 0}
+    one = attributes_of(items({**huge, "covariates": f'{{"size": {digits}, "depth": 2}}'}))[0]
+    assert all(map(math.isfinite, one.numbers.values())) and one.numbers["covariate.depth"] == 2
+    assert (one.numbers["number.count"], one.numbers["number.largest"]) == (2, 1)
+    assert not {"answer.number", "answer.word", "answer.even"} & one.flags and "covariate.size" not in one.numbers
+    many = attributes_of(items(*[huge] * 10, *[{"prompt": "1 + 1", "answer": "2"}] * 10))
+    assert candidates(many, np.arange(20), 20).codes
+
+
 def test_options_below_an_item_are_no_part_of_its_words():
     prompt = "Which is an animal?\nA. not a stone\nB. cat\n"
     assert question_text(prompt, ["not a stone", "cat"]) == "Which is an animal?"

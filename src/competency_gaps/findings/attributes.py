@@ -160,7 +160,8 @@ def _read_answer(answer: str | None, text: str, numbers: dict[str, float], flags
     flags.add("answer.in_prompt" if inside else "answer.not_in_prompt")
     value = as_number(shown)
     if value is None:
-        flags.add(_kind(shown))
+        if not NUMBER.fullmatch(shown.rstrip(".")):
+            flags.add(_kind(shown))
         return
     flags.add("answer.number")
     numbers["answer"], numbers["answer.size"] = value, abs(value)

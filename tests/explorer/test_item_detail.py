@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -9,13 +10,14 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from explorer_runs import HUGE, SECRETS, excited
+from explorer_runs import HUGE, REPEATED, SECRETS, excited
 
 from competency_gaps import open_run
 from competency_gaps.explorer.parts.amounts import SERVED
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.item import item_details
 from competency_gaps.explorer.parts.search import search
+from competency_gaps.explorer.parts.tables import items_table
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,20 @@ def test_texts_and_facts_are_the_tables(context, details):
         assert detail["cut"] is None and detail["own"] == [known["own_start"], known["own_end"]]
         assert detail["text"][slice(*detail["own"])] == known["prompt"]
         assert detail["details"] == (json.loads(known["details"]) if known["details"] else None)
+
+
+def test_questions_on_one_passage_belong_together_and_repeat_nothing(hostile, context, details, tmp_path):
+    shutil.copytree(hostile.run, tmp_path / "run")
+    table = pl.read_parquet(tmp_path / "run" / "items.parquet")
+    given = pl.when(pl.col("cluster_kind").is_not_null()).then(pl.lit("given"))
+    table.with_columns(cluster_kind=given).write_parquet(tmp_path / "run" / "items.parquet")
+    passage = Context(open_run(tmp_path / "run"), "a")
+    for own, shown, repeats in ((context, details, len(REPEATED)), (passage, item_details(passage, range(200)), 1)):
+        for row in REPEATED:
+            assert (shown[row]["together"], shown[row]["repeats"]) == (len(REPEATED), repeats)
+        column = pl.read_parquet(io.BytesIO(items_table(own)))["repeats"]
+        assert column.to_list() == [repeats if row in REPEATED else 1 for row in range(len(column))]
+        assert (shown[REPEATED[0] - 1]["together"], shown[REPEATED[0] - 1]["repeats"]) == (1, 1)
 
 
 def test_most_salient_concepts_by_brute_force(hostile):

@@ -31,7 +31,7 @@ export function verdict(run: RunInfo, table: Table, row: number): string {
   if (status === "weak" || status === "strong") {
     return `The model is ${status} here. Gap to ${alike}: ${gap} (${q}; ${size}).`;
   }
-  if (status === "negligible") return `The model differs here, but by too little to matter: gap ${gap} (${q}; ${size}).`;
+  if (status === "negligible") return `There is a gap here, but it is smaller than ${decimal(run.evidence.min_gap)}: ${gap} (${q}; ${size}).`;
   if (status === "typical" && value(table, "vanishes", row) === true) {
     return `Its items score otherwise than their benchmarks (plain gap ${signed(number(table, "plain_gap", row))}), but that vanishes ${run.evidence.alike}: gap ${gap} (${q}; ${size}).`;
   }

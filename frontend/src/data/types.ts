@@ -117,7 +117,7 @@ export interface Finding {
   label: string | null;
   /** The leader first. */
   concepts: number[];
-  /** Scored items in which the group is active; `clusters`: how many when repeats count once. */
+  /** Scored items in which the group is active; `clusters`: how many when each cluster counts once. */
   items: number; clusters: number;
   /** Whether answers get parts of a point, so that a mean score is no share of right ones. */
   graded: boolean;
@@ -141,7 +141,7 @@ export interface Finding {
   support: string;
   failing: FindingExample[];
   passing: FindingExample[];
-  /** Gap on the half of the items that it was not found on, in the `unseen_splits` of `splits` in which it was found on the other half. */
+  /** Gap on the other half of the items, in the `unseen_splits` of `splits` in which one half finds it again. */
   unseen_gap: number | null; unseen_low: number | null; unseen_high: number | null;
   unseen_splits: number; splits: number;
   /** Null: cannot be told. */
@@ -244,8 +244,8 @@ export interface Theme {
  * `concepts/K.parquet` (K: place of the benchmark): chi_bench, chi_model(_low, _high), gap(_low, _high), plain_gap, plain_q, detectable, q_value,
  * performance_status, vanishes, support, n_eff, lift, coverage_status, share.
  *
- * `items.parquet`: benchmark (place), item_id, group, score, policy, n_tokens, n_span_tokens, cluster, cluster_kind, repeats (items in its
- * cluster), excluded, unscored, excerpt (160 characters of the item's own text on one line, without what all of its benchmark begin
+ * `items.parquet`: benchmark (place), item_id, group, score, policy, n_tokens, n_span_tokens, cluster, cluster_kind, repeats (items that
+ * ask the same), excluded, unscored, excerpt (160 characters of the item's own text on one line, without what all of its benchmark begin
  * with), response, answer, choices (the
  * first 80 of each; all null if redacted). Redacted, item_id is the item's place in its benchmark, from 0, group is null, and
  * of reasons (excluded, unscored) only those are told that the package writes itself.
@@ -323,9 +323,9 @@ export interface ItemDetail {
   cluster: number | null;
   /** Why it shares its cluster: `given`, `equal` or `near`; null: it is alone there. */
   cluster_kind: string | null;
-  /** Rows of the items that ask the same, itself among them, the first 20; `repeats`: how many there are. */
+  /** How many items its cluster has, itself among them; `repeats`: how many of them ask the same, 1 where none does. */
+  together: number;
   repeats: number;
-  repeated_in: number[];
   /** Columns by which items can be compared; null: redacted, or it has none. */
   covariates: unknown;
   epochs: number;

@@ -37,7 +37,7 @@ function Shown({ finding }: { finding: Finding }) {
       <p className="actions"><CopyLink /></p>
       <Figures finding={finding} />
       <section>
-        <h2>Does it hold on <Term term="unseen">unseen items</Term>?</h2>
+        <h2>Does <Term term="unseen">the other half</Term> of the items show it too?</h2>
         <p data-testid="finding-unseen" className={tone}><span className="said">{VERDICTS[tone]}</span> {unseenSentence(finding)}</p>
       </section>
       <section>
@@ -58,7 +58,7 @@ function Shown({ finding }: { finding: Finding }) {
   );
 }
 
-const VERDICTS = { good: "It holds.", bad: "It is not sure to hold.", open: "It cannot be told." };
+const VERDICTS = { good: "It does.", bad: "Not surely.", open: "It cannot be told." };
 
 function Turn({ finding }: { finding: Finding }) {
   const run = useRun();

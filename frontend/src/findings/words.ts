@@ -7,23 +7,23 @@ export const level = (score: number | null, graded: boolean): string => (graded 
 
 export const interval = (low: number | null, high: number | null): string => `[${signed(low)}, ${signed(high)}]`;
 
-export const HOLDS = { true: "holds on unseen items", false: "not sure to hold on unseen items", null: "unseen items cannot tell" };
+export const HOLDS = { true: "the other half shows it too", false: "not sure on the other half", null: "halves cannot tell" };
 export const TONE = { true: "good", false: "bad", null: "open" } as const;
 
 const key = (holds: boolean | null) => String(holds) as keyof typeof HOLDS;
 
-/** Whether it holds on items that it was not found on, in two words or so, and the tone of that. */
+/** Whether the other half of the items shows it too, in a few words, and the tone of that. */
 export const unseen = ({ holds }: Finding) => ({ words: HOLDS[key(holds)], tone: TONE[key(holds)] });
 
 /** The same with its figures. */
 export function unseenSentence(one: Finding): string {
   if (one.unseen_splits === 0) return `It is too small to be found again on half of the items (${plural(one.splits, "split")} tried).`;
-  return `Found again on one half of the items in ${integer(one.unseen_splits)} of ${plural(one.splits, "split")}; there the other half, on which it was not found, has a gap of ${signed(one.unseen_gap)} ${interval(one.unseen_low, one.unseen_high)}.`;
+  return `One half of the items finds it again in ${integer(one.unseen_splits)} of ${plural(one.splits, "split")}; there the other half has a gap of ${signed(one.unseen_gap)} ${interval(one.unseen_low, one.unseen_high)}. It was chosen on all items, so this is no test on new ones.`;
 }
 
-/** How many items it is about; repeats count once. */
+/** How many items it is about, and how many clusters. */
 export function size(one: Finding): string {
-  return one.clusters === one.items ? plural(one.items, "item") : `${plural(one.items, "item")}, ${integer(one.clusters)} different`;
+  return one.clusters === one.items ? plural(one.items, "item") : `${plural(one.items, "item")}, ${integer(one.clusters)} when those that belong together count once`;
 }
 
 /** In one line: the gap, on how many items, and whether it holds. */

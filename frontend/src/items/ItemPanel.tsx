@@ -150,14 +150,15 @@ function Facts({ item }: { item: ItemDetail }) {
   );
 }
 
-/** The items that ask the same: in every test they count once. */
+/** The items of its cluster: in every test they count once. */
 function Repeated({ item }: { item: ItemDetail }) {
   const route = useRoute();
-  if (item.repeats < 2) return null;
-  const why = { given: "the benchmark says that they belong together", near: "they differ in trifles only" }[item.cluster_kind ?? ""] ?? "word for word";
+  if (item.together < 2) return null;
+  const same = item.repeats > 1;
+  const why = same ? (item.cluster_kind === "near" ? "they differ in trifles only" : "word for word") : "the benchmark says so";
   return (
     <p data-testid="item-repeats">
-      <a href={address(route, { view: "items", params: { cluster: item.cluster, benchmark: null, item: null } })}>{plural(item.repeats, "item")} ask the same</a>{" "}
+      <a href={address(route, { view: "items", params: { cluster: item.cluster, benchmark: null, item: null } })}>{plural(item.together, "item")} {same ? "ask the same" : "belong together"}</a>{" "}
       <span className="soft">({why}); together they count as one.</span>
     </p>
   );

@@ -43,7 +43,7 @@ function ItemTable({ table }: { table: Table }) {
     // eslint-disable-next-line react-hooks/exhaustive-deps
     [table, filters, all, benchmark, found, finding.rows, sort.key, sort.descending],
   );
-  const folded = useMemo(() => table.rows - new Set(Array.from(numbers(table, "cluster"), (one, row) => (Number.isNaN(one) ? -1 - row : one))).size, [table]);
+  const folded = useMemo(() => repeatsOf(table), [table]);
   const wide = useMediaQuery("(min-width: 700px)", true, { getInitialValueInEffect: false });
   const columns = useMemo(
     () =>
@@ -143,7 +143,7 @@ function Chosen() {
   const chip = (text: string, param: string) => (
     <button type="button" className="chip" aria-label={`Take back: ${text}`} onClick={() => go({ params: { [param]: null } })}>{text} <IconX size={12} aria-hidden="true" /></button>
   );
-  return <>{params.has("finding") && chip(`finding ${(finding ?? 0) + 1}`, "finding")}{params.has("cluster") && chip(`items that ask the same (${cluster ?? "?"})`, "cluster")}</>;
+  return <>{params.has("finding") && chip(`finding ${(finding ?? 0) + 1}`, "finding")}{params.has("cluster") && chip(`items of one cluster (${cluster ?? "?"})`, "cluster")}</>;
 }
 
 const FIFTHS = ["Shortest fifth", "Second fifth", "Middle fifth", "Fourth fifth", "Longest fifth"];
@@ -257,6 +257,13 @@ function columnsOf(benchmarks: string[], table: Table, redacted: boolean, wide: 
     },
   ];
   return all.filter((one): one is GridColumn => one !== false);
+}
+
+/** Items that repeat one before them. */
+function repeatsOf(table: Table): number {
+  const [clusters, repeats] = [numbers(table, "cluster"), numbers(table, "repeats")];
+  const repeated = clusters.filter((_, row) => repeats[row]! > 1);
+  return repeated.length - new Set(repeated).size;
 }
 
 const repeatsText = (count: number | null) => (count !== null && count > 1 ? `${integer(count)} items` : "");

@@ -10,6 +10,7 @@ const table: Table = {
     group: { kind: "text", values: ["y", "x", null, "z", "z", "x"] },
     score: { kind: "number", values: Float64Array.from([0.5, NaN, 0, 1, NaN, 0.2]) },
     cluster: { kind: "number", values: Float64Array.from([7, 8, NaN, 9, 10, NaN]) },
+    repeats: { kind: "number", values: Float64Array.from([1, 1, 1, 1, 1, 1]) },
     n_span_tokens: { kind: "number", values: Float64Array.from([3, 9, 5, 20, NaN, 1]) },
     excluded: { kind: "text", values: [null, null, null, null, "too long", null] },
   },
@@ -47,13 +48,17 @@ test("groups of a benchmark", () => {
 });
 
 test("of items that ask the same the first that fits stands for all, unless they are asked for", () => {
-  const repeated: Table = { rows: 6, columns: { ...table.columns, cluster: { kind: "number", values: Float64Array.from([7, 8, 7, 7, NaN, NaN]) } } };
+  const clusters = { kind: "number" as const, values: Float64Array.from([7, 8, 7, 7, NaN, NaN]) };
+  const together: Table = { rows: 6, columns: { ...table.columns, cluster: clusters } };
+  const repeated: Table = { rows: 6, columns: { ...together.columns, repeats: { kind: "number", values: Float64Array.from([3, 1, 3, 3, 1, 1]) } } };
   const rows = (query: string, benchmark: number | null = null) => [...chosenItems(repeated, { params: new URLSearchParams(query), benchmark, found: null, finding: null })];
   expect(rows("")).toEqual([0, 1, 4, 5]);
   expect(rows("", 1)).toEqual([3, 4, 5]);
   expect(rows("outcome=wrong")).toEqual([2, 5]);
   expect(rows("repeats=all")).toEqual([0, 1, 2, 3, 4, 5]);
   expect(rows("cluster=7")).toEqual([0, 2, 3]);
+  // Questions on one passage are a cluster too, but each asks something else.
+  expect([...chosenItems(together, { params: new URLSearchParams(), benchmark: null, found: null, finding: null })]).toEqual([0, 1, 2, 3, 4, 5]);
 });
 
 test("a finding's items, and fifths by length", () => {

@@ -70,11 +70,11 @@ const wholeNumber = (param: string | null) => (param !== null && /^\d{1,9}$/.tes
 
 /** Of the rows that share a cluster the first. */
 function firsts(table: Table, rows: Uint32Array): Uint32Array {
-  const clusters = numbers(table, "cluster");
+  const [clusters, repeats] = [numbers(table, "cluster"), numbers(table, "repeats")];
   const seen = new Set<number>();
   return rows.filter((row) => {
     const cluster = clusters[row]!;
-    if (Number.isNaN(cluster)) return true;
+    if (!(repeats[row]! > 1)) return true;
     const first = !seen.has(cluster);
     seen.add(cluster);
     return first;

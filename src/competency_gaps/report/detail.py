@@ -29,7 +29,7 @@ class Example:
     saliency: float
     """nCAS, 0 (absent) to 1."""
     repeats: int
-    """Items like it (it among them) in which the concept is active; only this one is shown."""
+    """Items that ask the same (it among them) in which the concept is active; only this one is shown."""
 
 
 @dataclass(frozen=True)

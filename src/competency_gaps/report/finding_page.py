@@ -59,7 +59,7 @@ class ShownItem:
     answer: str | None
     score: float | None
     repeats: int
-    """Items of its cluster in the suite, it among them."""
+    """Items of the suite that ask the same, it among them."""
 
     @property
     def expects_choice(self) -> bool:

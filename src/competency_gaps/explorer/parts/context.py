@@ -22,6 +22,7 @@ from competency_gaps.once import made_once
 from competency_gaps.report import findings as report_findings
 from competency_gaps.report.protocol import Order
 from competency_gaps.report.themes import Themes, read_run_themes
+from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import Run
 
 ITEM_COLUMNS = (
@@ -132,7 +133,16 @@ class Context:
     @made_once
     def clusters(self) -> dict[int, list[int]]:
         """Number of a cluster of several items -> their rows of ``items.parquet``, ascending."""
-        rows = self.items.select("cluster").with_row_index("row").drop_nulls("cluster")
+        return self._rows_of_clusters(self.items.with_row_index("row"))
+
+    @made_once
+    def repeated(self) -> dict[int, list[int]]:
+        """The same of items that ask the same only: not of those that their benchmark puts together."""
+        return self._rows_of_clusters(self.items.with_row_index("row").filter(pl.Series(repeats(self.items))))
+
+    @staticmethod
+    def _rows_of_clusters(items: pl.DataFrame) -> dict[int, list[int]]:
+        rows = items.select("row", "cluster").drop_nulls("cluster")
         grouped = rows.group_by("cluster").agg(pl.col("row").sort()).filter(pl.col("row").list.len() > 1)
         return dict(grouped.iter_rows())
 

@@ -94,7 +94,7 @@ def _example(context: Context, row: int) -> dict[str, Any]:
     cluster = context.items["cluster"][row]
     return {
         "item": row,
-        "repeats": len(context.clusters.get(cluster, [row])),
+        "repeats": len(context.repeated.get(cluster, [row])),
         "differs": None if context.redact else context.differing[row],
     }
 

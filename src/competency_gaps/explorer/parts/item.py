@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from competency_gaps.explorer.parts.context import Context
 
 _FACTS = ("item_id", "group", "policy", "score", "excluded", "unscored", "n_tokens", "n_span_tokens")
-REPEATS = 20
-"""Items that ask the same as an item and are listed with it."""
 
 
 def item_details(context: Context, rows: range) -> list[dict[str, Any]]:
@@ -58,8 +56,8 @@ def item_details(context: Context, rows: range) -> list[dict[str, Any]]:
                 },
                 "cluster": fact["cluster"],
                 "cluster_kind": fact["cluster_kind"],
-                "repeats": len(context.clusters.get(fact["cluster"], [row])),
-                "repeated_in": context.clusters.get(fact["cluster"], [row])[:REPEATS],
+                "together": len(context.clusters.get(fact["cluster"], [row])),
+                "repeats": len(context.repeated.get(fact["cluster"], [row])),
                 **_texts(context, row, None if held is None else held.row(row - rows.start, named=True)),
                 "concepts": _concepts(context, row),
             },

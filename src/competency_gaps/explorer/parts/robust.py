@@ -26,8 +26,8 @@ def robustness(context: Context) -> list[Suggestion]:
             Suggestion(
                 "robustness",
                 "Test whether the findings hold up",
-                "Robustness was not tested: whether the lists are stable when items are left out, and whether they "
-                "carry over to unseen items. It takes minutes and needs no model.",
+                "Robustness was not tested: whether the lists are stable when items are left out, and whether "
+                "concepts found on half of the items stand out on the other half. It takes minutes and needs no model.",
                 command(context, "robustness"),
             )
         ]

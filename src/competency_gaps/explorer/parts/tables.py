@@ -13,6 +13,7 @@ import polars as pl
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.numbers import single
 from competency_gaps.explorer.parts.older import scan
+from competency_gaps.runs import covariates
 from competency_gaps.text import HIDDEN, visible
 
 EXCERPT = 160
@@ -94,7 +95,7 @@ ITEMS: Mapping[str, Kind] = {
     "unscored": pl.String,
     **dict.fromkeys(("excerpt", "response", "answer", "choices"), pl.String),
 }
-"""Columns of ``items.parquet``; ``benchmark`` is its place, ``repeats`` how many items its cluster has."""
+"""Columns of ``items.parquet``; ``benchmark`` is its place, ``repeats`` how many items ask the same."""
 
 
 def concepts_table(context: Context) -> bytes:
@@ -134,8 +135,9 @@ def items_table(context: Context) -> bytes:
 
 
 def repeats(items: pl.DataFrame) -> pl.Series:
-    """How many items are in each item's cluster, itself among them: int32, 1 where it repeats nothing."""
-    counts = items.select(pl.when(pl.col("cluster").is_null()).then(1).otherwise(pl.len().over("cluster")))
+    """How many items ask the same as each item, itself among them: int32, 1 where it repeats nothing."""
+    same = pl.Series(covariates.repeats(items))
+    counts = items.select(pl.when(same).then(pl.len().over("cluster")).otherwise(1))
     return counts.to_series().cast(pl.Int32).alias("repeats")
 
 

@@ -44,7 +44,9 @@ class ListFindings(Arguments):
     benchmark: Name | None = Field(
         None, description="Only findings of which this benchmark holds a tenth or more; its exact name."
     )
-    holds: bool | None = Field(None, description="Only those that hold (true), or are not sure to (false), unseen.")
+    holds: bool | None = Field(
+        None, description="Only those that the other half of the items shows (true), or not surely (false)."
+    )
     limit: Rows = 10
 
 

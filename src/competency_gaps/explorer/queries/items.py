@@ -43,7 +43,7 @@ def find_items(subject: Subject, asked: FindItems) -> dict[str, Any]:
     if asked.concept is not None:
         table = _active(subject, table, asked.concept)
     total, first = table.height, pl.int_range(pl.len()).over("cluster") == 0
-    once = table.filter(pl.col("cluster").is_null() | first)
+    once = table.filter((pl.col("repeats") == 1) | first)
     shown = (table if asked.repeats else once).head(asked.limit)
     texts = subject.item_rows(shown["item"].to_list(), tuple(_TEXTS))
     rows = zip(shown.iter_rows(named=True), texts, strict=True)

@@ -50,8 +50,8 @@ QUERIES: Mapping[str, Query] = {
         ),
         Query(
             "finding",
-            "One finding: its figures, whether it holds on unseen items, failing and passing items side by side, where "
-            "its items are, the concepts behind it, and the command that tests it further.",
+            "One finding: its figures, whether the other half of the items shows it, failing and passing items side by "
+            "side, where its items are, the concepts behind it, and the command that tests it further.",
             given.OneFinding,
             findings.one_finding,
             ("sentence", "support", "prompt", "response", "answer", "choices", "label"),

@@ -126,6 +126,25 @@ def test_single_items_are_not_compared_with_means_of_many():
     assert 0.02 < share < 0.08
 
 
+def test_a_slope_of_length_is_held_where_a_fifth_of_the_items_are_clusters():
+    named = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        size = np.where(rng.random(900) < 0.15, rng.integers(2, 7, 900), 1)
+        cluster = np.repeat(np.arange(900), size)
+        length = rng.integers(5, 105, 900)[cluster].astype(float)
+        cas = rng.lognormal(0, 0.5, (len(cluster), 40)) * (rng.random((len(cluster), 40)) < 0.3)
+        cas[:, :10] *= (length > 55)[:, None]  # ten concepts of long items
+        cas = cas[np.searchsorted(cluster, cluster)]  # a cluster asks one question
+        scores = (rng.random(900) < 0.9 - 0.008 * (length[np.searchsorted(cluster, np.arange(900))] - 5)).astype(float)
+        arrays = sp.csr_array(cas), scores[cluster], np.repeat(0, len(cluster))
+        kept = {"cluster": cluster, "repeats": size[cluster] > 1}
+        net = suite_evidence(*arrays, covariates=[Covariate("length", length)], **kept)
+        named += np.isin(net.status, ["weak", "strong"]).any()
+        assert (suite_evidence(*arrays, **kept).status[:10] == "weak").sum() > 5, "without strata the slope is found"
+    assert named <= 2
+
+
 def test_units_alone_in_their_block_are_left_out():
     rng = np.random.default_rng(6)
     cas = (rng.random((400, 3)) < 0.5).astype(float)

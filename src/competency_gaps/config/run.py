@@ -64,9 +64,9 @@ class EvidenceConfig(Config):
     """A gap is called real only if its whole interval lies beyond this. One point of a hundred is what the mean of a
     benchmark of 2,500 items is itself unsure of (one standard error), and less is nothing to act on."""
     strata: list[str] = ["length"]
-    """What items are compared at equal values of, within each benchmark: ``length`` (of the span, in tokens), ``group``,
-    ``answer_position``, ``options`` (their number), or the name of a covariate of the items. Empty: with all others of
-    their benchmark."""
+    """What items are compared at equal values of, within each benchmark: ``length`` (of the span, in tokens),
+    ``group``, ``answer_position``, ``options`` (their number), or the name of a covariate of the items. Empty: with all
+    others of their benchmark."""
     seed: int = 0
     """Seed of the drawn permutations."""
 

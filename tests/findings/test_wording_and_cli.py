@@ -129,6 +129,16 @@ def run(tmp_path):
     return made
 
 
+@pytest.mark.parametrize(("kind", "count"), [("equal", 3), ("given", 1)])
+def test_shown_items_say_how_often_they_come_if_they_ask_the_same(tmp_path, kind, count):
+    made = planted_run(tmp_path, 1, repeats=3)
+    made.items.with_columns(cluster_kind=pl.lit(kind)).write_parquet(tmp_path / "items.parquet")
+    write_findings(made)
+    opened = open_run(tmp_path)
+    failing, passing = shown_items(opened, opened.findings.row(0, named=True))
+    assert {one.repeats for one in (*failing, *passing)} == {count}
+
+
 def answer(text, request="", model="judge-7b"):
     return Answer(request, "", json.dumps({"sentence": text}), None, None, 1, 1, model)
 

@@ -1,10 +1,11 @@
-"""Items of a concept: one of each cluster of repeats, with its count."""
+"""Items of a concept: one of each cluster, with the number of repeats."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 
+import polars as pl
 import pytest
 
 import competency_gaps
@@ -48,3 +49,17 @@ def test_a_cluster_is_one_example_with_its_count(repeated, order):
             if key == "score":
                 assert value == best(repeated.items["score"][row] for row in own)
     assert seen
+
+
+def test_items_that_only_belong_together_are_no_repeats(repeated):
+    given = competency_gaps.open_run(repeated.path)
+    given.__dict__["items"] = repeated.items.with_columns(
+        cluster_kind=pl.when(pl.col("cluster_kind").is_not_null()).then(pl.lit("given"))
+    )
+    several = 0
+    for concept in range(repeated.width):
+        found, same = (run.concept_items(concept, limit=50) for run in (given, repeated))
+        assert found.drop("repeats").equals(same.drop("repeats"))
+        assert set(found["repeats"]) <= {1}
+        several += (same["repeats"] > 1).any()
+    assert several

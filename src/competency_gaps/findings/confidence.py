@@ -12,7 +12,7 @@ from competency_gaps.text import percent, plural, share_of
 
 
 def confidence_statements(run: AnsweredRun) -> tuple[Statement, ...]:
-    """Say how far to trust the findings."""
+    """Say how far to trust the findings: ``unseen``, ``repeats``, ``vanished``, ``rate``, ``gate``, ``tests``."""
     every = (_unseen(run.findings), _repeats(run.items), _vanished(run), _rate(run), _gate(run), _tests(run))
     return tuple(one for one in every if one is not None)
 

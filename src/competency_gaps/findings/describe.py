@@ -4,7 +4,8 @@ A candidate must (a) be more frequent among the finding's items than among other
 (:func:`~competency_gaps.findings.features.log_odds`), and (b) items with it must score differently from those without
 it, within benchmark and stratum, and (c) the items with it must carry at least half of the finding's weight, so that
 what is shown is about the finding and not about a small part of it. (b) is chosen on one half of the clusters and
-tested on the other, over many splits. The figures that are then shown come from all items.
+tested on the other, over many splits; the finding itself, and so (a) and (c), are of all items. The figures that are
+then shown come from all items.
 
 Candidates are kept as *scope and feature*: a feature within one benchmark, or within all benchmarks of the finding.
 """
@@ -59,7 +60,7 @@ class Description:
 
     candidate: Candidate
     p_value: float
-    """Of held-out halves, for all candidates and splits: see :func:`describe`."""
+    """Of the halves that did not choose it, for all candidates and splits: see :func:`describe`."""
 
 
 def shortlist(
@@ -128,7 +129,7 @@ def describe(
     halves: Sequence[np.ndarray],
     order: Sequence[int] | None = None,
 ) -> list[Description | None]:
-    """Find the feature, if any, that carries each finding's difference in score on held-out units.
+    """Find the feature, if any, that carries each finding's difference in score on the half that did not choose it.
 
     Of several features that hold, one on a topic that no finding before it has is taken; else the surest.
 

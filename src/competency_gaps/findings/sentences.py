@@ -35,7 +35,7 @@ def with_words(table: pl.DataFrame) -> pl.DataFrame:
 def sentence(row: Mapping[str, Any]) -> str:
     """A finding as one full sentence, worst news first.
 
-    With a feature that holds on held-out items: ``addition: items whose answer is negative: 17% right (35 items),
+    With a feature that describes it: ``addition: items whose answer is negative: 17% right (35 items),
     others 57% (115)``. Without one: the leading concept, the score of its items, the gap, and that no feature of
     their text tells them apart. A model's wording stands before the feature that was tested, and never brings figures.
 

@@ -116,7 +116,7 @@ def held_out(
 
 
 def _of_units(sample: ItemSample, saliency: sp.csr_array) -> tuple[sp.csr_array, np.ndarray]:
-    """Saliency and outcome of each scored cluster, which counts once however many items it has.
+    """Saliency and outcome of each scored cluster that is compared with others: once, however many items it has.
 
     Returns
     -------
@@ -126,8 +126,11 @@ def _of_units(sample: ItemSample, saliency: sp.csr_array) -> tuple[sp.csr_array,
         Outcomes less their block's mean.
     """
     units = units_of(sample)
-    mean = np.bincount(units.block, units.outcome) / np.bincount(units.block)
-    return sp.csr_array(units.rows(sp.csr_array(saliency.T)).T), units.outcome - mean[units.block]
+    size = np.bincount(units.block)
+    mean = np.bincount(units.block, units.outcome) / size
+    compared = np.flatnonzero(size[units.block] > 1)
+    summed = sp.csr_array(units.rows(sp.csr_array(saliency.T)).T)
+    return sp.csr_array(summed[compared]), (units.outcome - mean[units.block])[compared]
 
 
 def _effect(saliency: sp.csr_array, residual: np.ndarray, chosen: np.ndarray) -> float:

@@ -121,16 +121,19 @@ class _Counted(NamedTuple):
     """How a part's items count towards gaps."""
 
     share: np.ndarray
-    """float64 of shape (items,): part of an item's CAS that counts, so that repeats count once; 0 where unscored."""
+    """float64 of shape (items,): part of an item's CAS that counts, so that repeats count once; 0 where it is
+    unscored or compared with nothing."""
     residual: np.ndarray
-    """float64 of shape (items,): its cluster's outcome less its block's mean over all items; 0 where unscored."""
+    """float64 of shape (items,): its cluster's outcome less its block's mean over all items; 0 as above."""
 
 
 def _counted(data: RunData) -> list[_Counted]:
     """Give each part's shares and residuals."""
     units = units_of(data.sample())
-    mean = np.bincount(units.block, units.outcome) / np.maximum(1, np.bincount(units.block))
-    known = units.unit >= 0
+    size = np.bincount(units.block)
+    mean = np.bincount(units.block, units.outcome) / np.maximum(1, size)
+    # A unit alone in its block is compared with nothing.
+    known = (units.unit >= 0) & (size[units.block] > 1)[units.unit]
     residual = np.where(known, (units.outcome - mean[units.block])[units.unit], 0.0)
     bounds = np.cumsum([len(part.scores) for part in data.parts])[:-1]
     share = np.where(known, units.share, 0.0)

@@ -122,8 +122,8 @@ def _print_list(run: Run) -> None:
     if not table.height:
         _say("No finding: no concept is weak or strong ('cgaps show' says what could have been seen).")
         return
-    shown = Table("", "", Column("finding", overflow="fold"), "items", "gap", "95% interval", "unseen items", box=None)
-    unseen = {True: "holds", False: "not sure", None: "cannot tell"}
+    shown = Table("", "", Column("finding", overflow="fold"), "items", "gap", "95% interval", "other half", box=None)
+    unseen = {True: "shows it", False: "not surely", None: "cannot tell"}
     for row in rows(table):
         cells = [
             str(row["finding"]),

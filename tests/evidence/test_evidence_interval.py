@@ -72,7 +72,7 @@ def test_coverage(items, spread, lean, graded):
     """95% intervals hold the truth of the population 93 to 97 times of 100 (the error of the simulation aside)."""
     rng = np.random.default_rng(items)
     base = np.array([0.8, 0.3])
-    runs = {120: 1500, 600: 1500, 6000: 600, 40_000: 300}[items]
+    runs = {120: 600, 600: 600, 6000: 300, 40_000: 300}[items]
     many = np.repeat([0, 1], 400_000)
     weight, right = population(rng, len(many), base, lean, spread, many)
     truth = np.average(right[many == 0], weights=weight[many == 0])

@@ -126,6 +126,7 @@ def run_data(run: Run) -> RunData:
     """Read a run's rows; excluded items are left out."""
     settings = {key: run.manifest["evidence"][key] for key in EvidenceConfig.model_fields}
     covariates = item_covariates(run.items, settings["strata"])
+    repeated = repeats(run.items)  # of all items: a cluster may reach across benchmarks
     parts, ids = [], []
     for name in run.items["benchmark"].unique(maintain_order=True).to_list():
         own = (run.items["benchmark"] == name).to_numpy()
@@ -135,7 +136,7 @@ def run_data(run: Run) -> RunData:
             run.cas(name),
             items["score"].fill_null(float("nan")).to_numpy(),
             items["cluster"].cast(pl.Int64).to_numpy(),
-            repeats(items),
+            repeated[own],
             tuple(Covariate(one.name, one.values[own], one.categories) for one in covariates),
         )
         kept = items["excluded"].is_null()

@@ -90,7 +90,7 @@ def test_odd_requests_fail_alone_and_are_not_repeated(store):
 
 @pytest.mark.parametrize(
     "headers, low",
-    [({"Retry-After": "0.4"}, 0.4), ({"retry-after-ms": "300"}, 0.3), ({"Retry-After": "DATE"}, 0.9)],
+    [({"Retry-After": "0.8"}, 0.8), ({"retry-after-ms": "600"}, 0.6), ({"Retry-After": "DATE"}, 0.9)],
 )
 def test_retry_after_holds_every_request_back(store, headers, low):
     def plan(body, attempt):
@@ -100,12 +100,13 @@ def test_retry_after_holds_every_request_back(store, headers, low):
         return "ok"
 
     with serve(plan, delay=0.03) as fake:
-        ask([request(i) for i in range(20)], quick(fake.url, concurrency=2), store, None, heard()[0])
-        times = [at for asked, at in fake.times if asked == "question 0"]
-        assert times[1] - times[0] >= low
-        # The other worker sends at most what it began before the refusal was read; alone it would send ten and more.
-        assert sum(times[0] < at < times[1] for asked, at in fake.times if asked != "question 0") <= 3
-        assert len(fake.times) == 21
+        ask([request(i) for i in range(60)], quick(fake.url, concurrency=2), store, None, heard()[0])
+        first, again = (at for asked, at in fake.times if asked == "question 0")
+        assert again - first >= low
+        # The first half of the wait is left to a busy machine that reads the refusal late; unheld, the other worker
+        # would send a request every 0.03 s.
+        assert not [asked for asked, at in fake.times if first + low / 2 < at < first + low]
+        assert len(fake.times) == 61
 
 
 def test_a_wait_that_is_too_long_ends_the_run(store):

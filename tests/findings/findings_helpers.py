@@ -96,7 +96,7 @@ class Columns:
 
     def __init__(self, cas: np.ndarray) -> None:
         self.matrix = sp.csr_array(np.asarray(cas, np.float64).T)
-        self.width = self.matrix.shape[0]
+        self.support = np.diff(self.matrix.indptr)
 
     def cas(self, concepts: np.ndarray, items: int) -> sp.csr_array:
         assert items == self.matrix.shape[1]

@@ -24,6 +24,11 @@ from competency_gaps.robustness.subsample import _counted, _masks, _metrics, sub
 from competency_gaps.robustness.verdicts import ablation_verdict, held_out_verdicts, subsampling_verdict
 
 
+def _outcomes(data):
+    """How the items count, with the outcomes as they are."""
+    return _counted(data, data.units.outcome[:, None])
+
+
 @pytest.mark.parametrize("cells", [10**9, 60 * 7])
 def test_subsamples_against_a_plain_loop(cells, monkeypatch):
     """Also when the draws are done in turns."""
@@ -63,7 +68,7 @@ def test_subsamples_against_a_plain_loop(cells, monkeypatch):
 def test_subsamples_follow_the_runs_options(options):
     data = replace(drawn_run(0), metrics=MetricsConfig(**options))
     mask = [np.ones((len(part.scores), 1)) for part in data.parts]
-    bench, model, _ = _metrics(data, _counted(data), mask)
+    bench, model, _ = _metrics(data, _outcomes(data), mask)
     sums = list(data.sums().values())
     whole = np.mean([chi_bench(s, data.alive, data.metrics.normaliser) for s in sums], axis=0)
     assert bench[:, 0] == pytest.approx(whole, rel=1e-5)
@@ -161,11 +166,11 @@ def clustered(seed: int):
 def test_the_gap_of_all_items_is_the_runs_also_with_repeats_and_strata():
     data = clustered(6)
     every = [np.ones((len(part.scores), 1)) for part in data.parts]
-    gap = _metrics(data, _counted(data), every)[2][:, 0]
+    gap = _metrics(data, _outcomes(data), every)[2][0][:, 0]
     found = evidence(data.sample(), data.config, eligible=data.ranked, groups=False)
     assert gap == pytest.approx(found.gap, abs=1e-6)
     once = tuple(part._replace(repeats=np.zeros(len(part.scores), bool)) for part in data.parts)
-    apart = _metrics(data, _counted(replace(data, parts=once)), every)[2][:, 0]
+    apart = _metrics(data, _outcomes(replace(data, parts=once)), every)[2][0][:, 0]
     assert np.abs(apart - found.gap).max() > 0.01, "the repeats of this run make a difference"
 
 

@@ -117,11 +117,6 @@ class ByConcept:
         part = slice(int(self._start[first]), int(self._start[last]))
         return ConceptColumn(*(np.array(array[part]) for array in self._arrays))
 
-    @property
-    def width(self) -> int:
-        """Number of concepts."""
-        return len(self._start) - 1
-
     def cas(self, concepts: np.ndarray, items: int) -> sp.csr_array:
         """Concept activation scores of some concepts.
 

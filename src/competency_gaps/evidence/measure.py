@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,9 @@ from competency_gaps.evidence.sums import BlockSums, block_sums, effective_sampl
 from competency_gaps.evidence.units import ItemSample, Units
 
 CELLS = 400_000
-"""Concepts x blocks of a chunk: what is computed of it stays in the processor's cache."""
+"""Concepts x blocks of a chunk, at most: what is computed of it stays in the processor's cache."""
+NONZEROS = 400_000
+"""The same of its non-zeros, unless a single concept has more."""
 
 WORKERS = 4
 """Threads, at most."""
@@ -82,8 +85,7 @@ def measure(
     Memory is bounded by a chunk of concepts for each of up to ``WORKERS`` threads; rows are read once.
     """
     blocks = max(1, len(layout.suite.block_benchmark), len(layout.within.block_benchmark))
-    step = max(1, CELLS // blocks)
-    chunks = [np.arange(start, min(start + step, sample.concepts)) for start in range(0, max(1, sample.concepts), step)]
+    chunks = _chunks(sample.support, max(1, CELLS // blocks))
 
     def of_chunk(concepts: np.ndarray) -> list[Measures]:
         return _chunk(sample, layout, concepts, level, pooled=pooled, single=single)
@@ -95,6 +97,17 @@ def measure(
             found = list(pool.map(of_chunk, chunks))
     suite, *alone = (Measures.join(parts) for parts in zip(*found, strict=True))
     return suite, dict(zip(layout.numbers.tolist(), alone, strict=True)) if single else {}
+
+
+def _chunks(support: np.ndarray, most: int) -> list[np.ndarray]:
+    """Part the concepts into runs of at most ``most``, with at most ``NONZEROS`` among them."""
+    upto = np.concatenate([[0], np.cumsum(support)])
+    bounds = [0]
+    while bounds[-1] < len(support):
+        start = bounds[-1]
+        fitting = int(np.searchsorted(upto, upto[start] + NONZEROS, side="right")) - 1
+        bounds.append(min(max(fitting, start + 1), start + most, len(support)))
+    return [np.arange(*pair) for pair in itertools.pairwise(bounds)] or [np.arange(0)]
 
 
 def _chunk(

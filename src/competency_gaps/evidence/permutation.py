@@ -64,40 +64,48 @@ def statistic(sums: BlockSums) -> np.ndarray:
 
 def permutation_cumulants(sums: BlockSums) -> np.ndarray:
     """Second, third and fourth cumulant of T: float64 of shape (3, concepts)."""
-    n = sums.units[sums.block]
-    weights = _central(np.stack([sums.weight, sums.weight2, sums.weight3, sums.weight4]), n)
-    outcomes = _central(sums.outcome, sums.units)[:, sums.block]
-    out = np.zeros((3, len(n)))
-    out[0] = weights[0] * outcomes[0] / np.maximum(n - 1, 1)
+    inverse = 1 / np.maximum(sums.units, 1)
+    weights = _central((sums.weight, sums.weight2, sums.weight3, sums.weight4), inverse[sums.block])
+    factor = _factors(sums.units, _central(tuple(sums.outcome), inverse))
+    # One after the other: pairs are many, and what is added up need not be kept.
+    second = sums.total(weights[0] * factor[0][sums.block])
+    third = sums.total(weights[1] * factor[1][sums.block])
+    fourth = weights[0] * weights[0] * factor[2][sums.block] + weights[2] * factor[3][sums.block]
+    return np.stack([second, third, sums.total(fourth)])
+
+
+def _factors(n: np.ndarray, outcomes: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+    """What each block multiplies the weights' ``A_2``, ``A_3``, ``A_2^2`` and ``A_4`` by: four arrays of shape (B,).
+
+    The first gives the second cumulant, the next the third, and the last two together the fourth. Blocks of fewer than
+    four units have the second only.
+    """
+    b2, b3, b4 = outcomes
     large = n >= 4
     few = np.where(large, n, 4.0)  # keeps the formulas below defined; those blocks are dropped
-    out[1] = np.where(large, weights[1] * outcomes[1] * few / ((few - 1) * (few - 2)), 0.0)
-    shape = _k4_over_k2_squared(weights, few) * _k4_over_k2_squared(outcomes, few)
-    shape *= (few - 2) * (few - 3) / (3 * few * (few - 1) ** 2)
-    fourth = 3 / (few * few - 1) * (1 + shape) * (weights[0] * outcomes[0]) ** 2
-    out[2] = np.where(large, fourth - 3 * out[0] ** 2, 0.0)
-    return np.stack([sums.total(cumulant) for cumulant in out])
+    variance = b2 / np.maximum(n - 1, 1)
+    # The fourth moment is 3 (A_2 B_2)^2 / (n^2 - 1) (1 + shape), where the shape is a product of Fisher's
+    # k_4 / k_2^2 of the weights and of the outcomes; k_4 is linear in A_4 and in A_2^2.
+    whole, part = few * (few + 1), 3 * (few - 1)
+    k = (few - 1) * (few - 2) * (few - 3)
+    k4 = (whole * b4 - part * b2**2) / k
+    shape = (few - 2) * (few - 3) / (few * (few * few - 1)) * (few - 1) ** 2 * k4 / k
+    of_squares = 3 * b2**2 / (few * few - 1) - part * shape - 3 * variance**2
+    cubes = b3 * few / ((few - 1) * (few - 2))
+    return variance, np.where(large, cubes, 0.0), np.where(large, of_squares, 0.0), np.where(large, whole * shape, 0.0)
 
 
-def _central(powers: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Sums of squares, cubes and fourth powers about the mean, of shape (3, ...), from plain power sums (4, ...)."""
+def _central(powers: tuple[np.ndarray, ...], inverse: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Sums of squares, cubes and fourth powers about the mean, from four plain power sums and ``1 / n``."""
     p1, p2, p3, p4 = powers
-    m = p1 / np.maximum(n, 1)
+    m = p1 * inverse
     square = m * m
     second = p2 - p1 * m
     # What rounding leaves of a constant is no variance.
     varies = second > 1e-12 * np.maximum(p2, 1e-300)
     third = p3 - 3 * m * p2 + 2 * p1 * square
-    fourth = p4 - 4 * m * p3 + 6 * square * p2 - 3 * p1 * m * square
-    return np.stack([second, third, fourth]) * varies
-
-
-def _k4_over_k2_squared(central: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Fisher's fourth k-statistic over the square of the second; ``n`` at least 4."""
-    second, _, fourth = central
-    k2 = second / (n - 1)
-    k4 = (n * (n + 1) * fourth - 3 * (n - 1) * second**2) / ((n - 1) * (n - 2) * (n - 3))
-    return np.divide(k4, k2**2, out=np.zeros_like(k2), where=k2 > 0)
+    fourth = p4 - 4 * m * p3 + square * (6 * p2 - 3 * p1 * m)
+    return second * varies, third * varies, fourth * varies
 
 
 def permutation_tails(sums: BlockSums) -> PermutationTails:

@@ -6,6 +6,7 @@ cluster are no independent evidence, so the variance adds up residuals within a 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -66,35 +67,39 @@ def item_sums(sample: ItemSample, units: Units, numbers: np.ndarray, cas: sp.csr
     sums[0] = np.bincount(of_item, minlength=len(numbers)).astype(np.float64)
     sums[1] = np.stack([np.bincount(of_item, scores**k, len(numbers)) for k in (1, 2)])
     joint = kept[np.bincount(units.unit[kept])[units.unit[kept]] > 1]
-    own, unit = np.unique(units.unit[joint], return_inverse=True)
+    own, unit, count = np.unique(units.unit[joint], return_inverse=True, return_counts=True)
     part = sp.csr_array(cas[:, joint], dtype=np.float64)
-    whole, shared, scored = (
-        sp.csr_array(part @ sp.csr_array((values, (np.arange(len(joint)), unit)), shape=(len(joint), len(own))))
-        for values in (np.ones(len(joint)), units.share[joint], sample.scores[joint])
+    # Weights and weighted scores of a unit's items are added up in one product, as real and imaginary parts.
+    place_of = sp.csr_array((1 + 1j * sample.scores[joint], (np.arange(len(joint)), unit)), shape=(len(joint), len(own)))
+    both = sp.csr_array(part @ place_of)
+    whole, scored = both.data.real, both.data.imag
+    share = np.bincount(unit, units.share[joint]) / count  # items of a unit all have the same
+    shared = whole * share[both.indices]
+    outcome = shared * units.outcome[own][both.indices]
+    by_unit = _Cells(both, np.searchsorted(numbers, units.benchmark[own]), len(numbers))
+    by_item = _Cells(part, place[joint], len(numbers))
+    changes = (
+        by_unit.total(whole - shared),
+        by_item.total(part.data**2) - by_unit.total(shared**2),
+        by_unit.total(scored - outcome),
+        by_unit.total(whole**2 - shared**2),
+        by_unit.total(whole * scored - shared * outcome),
+        by_unit.total(scored**2 - outcome**2),
     )
-    by_unit = _indicator(np.searchsorted(numbers, units.benchmark[own]), len(numbers))
-    by_item = _indicator(place[joint], len(numbers))
-    told = sp.csr_array(shared.multiply(units.outcome[own]))
-    added = (
-        whole @ by_unit,
-        part.power(2) @ by_item,
-        scored @ by_unit,
-        whole.power(2) @ by_unit,
-        whole.multiply(scored) @ by_unit,
-        scored.power(2) @ by_unit,
-    )
-    taken = (shared, shared.power(2), told, shared.power(2), shared.multiply(told), told.power(2))
-    for i, (more, less) in enumerate(zip(added, taken, strict=True), start=2):
-        sums[i] = np.maximum(0.0, sums[i] + _array(more) - _array(less @ by_unit))
+    sums[2:] = [np.maximum(0.0, before + change) for before, change in zip(sums[2:], changes, strict=True)]
     return ItemSums(*sums)
 
 
-def _indicator(group: np.ndarray, groups: int) -> sp.csr_array:
-    return sp.csr_array((np.ones(len(group)), (np.arange(len(group)), group)), shape=(len(group), groups))
+class _Cells:
+    """Adds up the non-zeros of rows by row and by the group of their column."""
 
+    def __init__(self, rows: sp.csr_array, group: np.ndarray, groups: int) -> None:
+        self._shape = (rows.shape[0], groups)
+        self._cell = np.repeat(np.arange(rows.shape[0]) * groups, np.diff(rows.indptr)) + group[rows.indices]
 
-def _array(sums: sp.csr_array) -> np.ndarray:
-    return np.asarray(sums.todense())
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """Values of the non-zeros: sums of shape (rows, groups)."""
+        return np.bincount(self._cell, values, math.prod(self._shape)).reshape(self._shape)
 
 
 _OF_PAIRS = ("weight", "weight2", "weight_outcome", "weight2", "weight2_outcome", "weight2_outcome2")

@@ -27,14 +27,19 @@ class ItemSample:
     """int64 of shape (N,): number of each item's benchmark."""
     rows: Callable[[np.ndarray], sp.csr_array]
     """Gives the CAS of the concepts asked for: csr_array of shape (asked, N)."""
-    concepts: int
-    """Number of concepts that can be asked for."""
+    support: np.ndarray
+    """int64 of shape (concepts,): items in which each concept is active."""
     cluster: np.ndarray | None = None
     """int64 of shape (N,): items of one number are one cluster; None: every item is a cluster of its own."""
     covariates: tuple[Covariate, ...] = field(default=())
     """What the strata are cut by."""
     repeats: np.ndarray | None = None
     """bool of shape (N,): items whose cluster is one text, asked several times; None: none is."""
+
+    @property
+    def concepts(self) -> int:
+        """Number of concepts that can be asked for."""
+        return len(self.support)
 
 
 def sample_of(
@@ -64,7 +69,7 @@ def sample_of(
         np.asarray(scores, np.float64),
         np.asarray(benchmark, np.int64),
         rows,
-        int(cas.shape[1]),
+        np.diff(by_concept.indptr).astype(np.int64),
         None if cluster is None else np.asarray(cluster, np.int64),
         tuple(covariates),
         repeats,

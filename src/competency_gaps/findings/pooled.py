@@ -110,7 +110,7 @@ def _likeness(rows: sp.csr_array, benchmark: np.ndarray) -> np.ndarray:
 
 def as_sample(sample: ItemSample, weights: sp.csr_array) -> ItemSample:
     """The sample in which each group stands as a concept."""
-    return replace(sample, rows=lambda asked: sp.csr_array(weights[asked]), concepts=int(weights.shape[0]))
+    return replace(sample, rows=lambda asked: sp.csr_array(weights[asked]), support=np.diff(weights.indptr))
 
 
 def pooled_evidence(sample: ItemSample, weights: sp.csr_array, config: EvidenceConfig) -> Evidence:

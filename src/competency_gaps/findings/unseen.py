@@ -100,7 +100,7 @@ def unseen_gaps(
     units = units_of(sample)
     asked = np.flatnonzero(tested)
     rows = sample.rows(asked)
-    part = replace(sample, rows=lambda chosen: sp.csr_array(rows[chosen]), concepts=len(asked))
+    part = replace(sample, rows=lambda chosen: sp.csr_array(rows[chosen]), support=np.diff(rows.indptr))
     place = {int(concept): i for i, concept in enumerate(asked)}
     members = [[place[concept] for concept in group.concepts if concept in place] for group in groups]
     found: list[list[tuple[float, float, float]]] = [[] for _ in groups]

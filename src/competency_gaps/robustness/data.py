@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.config import EvidenceConfig, MetricsConfig
-from competency_gaps.evidence import Covariate, ItemSample, sample_of
+from competency_gaps.evidence import Covariate, ItemSample, Units, sample_of, units_of
 from competency_gaps.metrics.performance import chi_model, pooled_chi_model, suite_chi_model
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.runs.covariates import item_covariates, repeats
@@ -73,14 +74,22 @@ class RunData:
             return pooled_chi_model(sums)
         return suite_chi_model(np.stack([chi_model(s) for s in sums]))
 
+    @cached_property
+    def units(self) -> Units:
+        """The units of :meth:`sample`."""
+        return units_of(self._sample(sp.csr_array((self.items, 0))))
+
     def sample(self) -> ItemSample:
         """The items for :mod:`competency_gaps.evidence`, benchmarks numbered in the order of the parts."""
+        return self._sample(sp.csr_array(sp.vstack([part.cas for part in self.parts], format="csr")))
+
+    def _sample(self, cas: sp.csr_array) -> ItemSample:
         covariates = []
         for i, one in enumerate(self.parts[0].covariates):
             values = np.concatenate([part.covariates[i].values for part in self.parts])
             covariates.append(Covariate(one.name, values, one.categories))
         return sample_of(
-            sp.csr_array(sp.vstack([part.cas for part in self.parts], format="csr")),
+            cas,
             np.concatenate([part.scores for part in self.parts]),
             np.repeat(np.arange(len(self.parts)), [len(part.scores) for part in self.parts]),
             cluster=np.concatenate([part.cluster for part in self.parts]),
@@ -98,15 +107,20 @@ class RunData:
         kept = np.concatenate(masks)
         return replace(self, parts=parts, item_ids=tuple(one for one, k in zip(self.item_ids, kept, strict=True) if k))
 
+    @cached_property
+    def _clusters(self) -> tuple[np.ndarray, np.ndarray]:
+        """Number of the part that each cluster counts in, and of each item's cluster: from 0."""
+        cluster = np.concatenate([part.cluster for part in self.parts])
+        part = np.repeat(np.arange(len(self.parts)), [len(part.scores) for part in self.parts])
+        _, first, own = np.unique(cluster, return_index=True, return_inverse=True)
+        return part[first], own
+
     def draw(self, share: float, rng: np.random.Generator) -> list[np.ndarray]:
         """Draw a share of each benchmark's clusters: bool of shape (items,) for each part.
 
         A cluster is drawn whole, in whatever benchmarks its items are; it counts in the first of them.
         """
-        cluster = np.concatenate([part.cluster for part in self.parts])
-        part = np.repeat(np.arange(len(self.parts)), [len(part.scores) for part in self.parts])
-        _, first, own = np.unique(cluster, return_index=True, return_inverse=True)
-        home = part[first]
+        home, own = self._clusters
         order = np.lexsort((rng.random(len(home)), home))
         size = np.bincount(home, minlength=len(self.parts))
         rank = np.empty(len(home), np.int64)

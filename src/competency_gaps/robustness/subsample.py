@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from competency_gaps.evidence import units_of
+from competency_gaps.evidence import Units
 from competency_gaps.robustness.data import Part, RunData
 
 DRAWS = 100
@@ -59,15 +59,23 @@ def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, se
     """
     masks = _masks(data, draws, dropped, seed)
     top = min(TOP, int(data.tested.sum()) // 2)
-    moments = {name: _Moments(len(data.alive)) for name in ("model", "bench")}
-    overlap = _overlap(data, masks, top, moments)
     rng = np.random.default_rng(seed + 1)
-    each = max(1, draws // SHUFFLES)
-    shuffled = []
-    for turn in range(SHUFFLES):
-        own = [mask[:, turn * each : (turn + 1) * each] for mask in masks]
-        if own[0].shape[1]:
-            shuffled.append(_overlap(_shuffled(data, rng), own, top, None))
+    outcomes = [data.units.outcome, *(_dealt_anew(data.units, rng) for _ in range(SHUFFLES))]
+    counted = _counted(data, np.stack(outcomes, axis=1))
+    every = [np.ones((len(part.scores), 1)) for part in data.parts]
+    whole = [_lowest(gap[:, 0], data.tested, top) for gap in _metrics(data, counted, every)[2]]
+    moments = {name: _Moments(len(data.alive)) for name in ("model", "bench")}
+    overlaps: tuple[list[float], list[float]] = ([], [])  # of the outcomes as they are, and of those dealt out anew
+    step = max(1, CELLS // len(data.alive))
+    for shuffle, turn in enumerate(np.array_split(np.arange(draws), SHUFFLES), start=1):
+        both = [own.of_outcomes([0, shuffle]) for own in counted]
+        for start in range(0, len(turn), step):
+            kept = [mask[:, turn[start : start + step]].astype(np.float64) for mask in masks]
+            bench, model, gaps = _metrics(data, both, kept)
+            moments["model"].add(model)
+            moments["bench"].add(bench)
+            for found, all_items, gap in zip(overlaps, (whole[0], whole[shuffle]), gaps, strict=True):
+                found += [_jaccard(_lowest(column, data.tested, top), all_items) for column in gap.T]
     return Subsampling(
         draws,
         dropped,
@@ -75,39 +83,20 @@ def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, se
         moments["model"].spread(data.tested),
         moments["bench"].spread(data.alive),
         top,
-        overlap,
-        float(np.mean(shuffled)),
+        *(float(np.mean(found)) for found in overlaps),
     )
 
 
-def _overlap(data: RunData, masks: list[np.ndarray], top: int, moments: dict[str, _Moments] | None) -> float:
-    """Mean Jaccard overlap of the draws' lists with the list of all items; the draws' metrics go into ``moments``."""
-    counted = _counted(data)
-    every = [np.ones((len(part.scores), 1)) for part in data.parts]
-    whole = _lowest(_metrics(data, counted, every)[2][:, 0], data.tested, top)
-    overlaps: list[float] = []
-    step = max(1, CELLS // len(data.alive))
-    for start in range(0, masks[0].shape[1], step):
-        part = [mask[:, start : start + step].astype(np.float64) for mask in masks]
-        bench, model, gap = _metrics(data, counted, part)
-        if moments is not None:
-            moments["model"].add(model)
-            moments["bench"].add(bench)
-        for draw in range(gap.shape[1]):
-            other = _lowest(gap[:, draw], data.tested, top)
-            overlaps.append(len(whole & other) / len(whole | other) if top else float("nan"))
-    return float(np.mean(overlaps))
-
-
-def _shuffled(data: RunData, rng: np.random.Generator) -> RunData:
-    """The same run with the clusters' outcomes dealt out anew within each benchmark and stratum."""
-    units = units_of(data.sample())
+def _dealt_anew(units: Units, rng: np.random.Generator) -> np.ndarray:
+    """The units' outcomes, shuffled within each block: float64 of shape (units,)."""
     order = np.lexsort((rng.random(len(units.block)), units.block))
     outcome = np.empty(len(order))
     outcome[np.argsort(units.block, kind="stable")] = units.outcome[order]
-    scores = np.where(units.unit >= 0, outcome[units.unit], np.nan)
-    each = np.split(scores, np.cumsum([len(part.scores) for part in data.parts])[:-1])
-    return replace(data, parts=tuple(p._replace(scores=s) for p, s in zip(data.parts, each, strict=True)))
+    return outcome
+
+
+def _jaccard(one: set[int], other: set[int]) -> float:
+    return len(one & other) / len(one | other) if one | other else float("nan")
 
 
 def _masks(data: RunData, draws: int, dropped: float, seed: int) -> list[np.ndarray]:
@@ -118,23 +107,28 @@ def _masks(data: RunData, draws: int, dropped: float, seed: int) -> list[np.ndar
 
 
 class _Counted(NamedTuple):
-    """How a part's items count towards gaps."""
+    """How a part's items count towards gaps. R outcomes: as they are, or dealt out anew."""
 
     share: np.ndarray
     """float64 of shape (items,): part of an item's CAS that counts, so that repeats count once; 0 where it is
     unscored or compared with nothing."""
     residual: np.ndarray
-    """float64 of shape (items,): its cluster's outcome less its block's mean over all items; 0 as above."""
+    """float64 of shape (items, R): its cluster's outcome less its block's mean over all items; 0 as above."""
+
+    def of_outcomes(self, chosen: list[int]) -> _Counted:
+        return _Counted(self.share, self.residual[:, chosen])
 
 
-def _counted(data: RunData) -> list[_Counted]:
-    """Give each part's shares and residuals."""
-    units = units_of(data.sample())
+def _counted(data: RunData, outcomes: np.ndarray) -> list[_Counted]:
+    """Give each part's shares and residuals; ``outcomes`` of shape (units, R)."""
+    units = data.units
     size = np.bincount(units.block)
-    mean = np.bincount(units.block, units.outcome) / np.maximum(1, size)
     # A unit alone in its block is compared with nothing.
     known = (units.unit >= 0) & (size[units.block] > 1)[units.unit]
-    residual = np.where(known, (units.outcome - mean[units.block])[units.unit], 0.0)
+    residual = np.zeros((len(known), outcomes.shape[1]))
+    for i, outcome in enumerate(outcomes.T):
+        mean = np.bincount(units.block, outcome) / np.maximum(1, size)
+        residual[:, i] = np.where(known, (outcome - mean[units.block])[units.unit], 0.0)
     bounds = np.cumsum([len(part.scores) for part in data.parts])[:-1]
     share = np.where(known, units.share, 0.0)
     return [_Counted(*both) for both in zip(np.split(share, bounds), np.split(residual, bounds), strict=True)]
@@ -142,13 +136,14 @@ def _counted(data: RunData) -> list[_Counted]:
 
 def _metrics(
     data: RunData, counted: list[_Counted], masks: list[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """chi_bench, chi_model and gap for each draw: three float64 arrays of shape (concepts, draws).
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """chi_bench, chi_model, and for each outcome the gap, of every draw: float64 arrays of shape (concepts, draws).
 
     With every item kept, the gap is that of :func:`~competency_gaps.evidence.evidence`.
     """
     shape = (len(data.alive), masks[0].shape[1])
-    bench, model, defined, excess, weight = (np.zeros(shape) for _ in range(5))
+    bench, model, defined, weight = (np.zeros(shape) for _ in range(4))
+    excess = [np.zeros(shape) for _ in range(counted[0].residual.shape[1])]
     pooled, used = data.metrics.average == "pooled", 0
     for part, own, mask in zip(data.parts, counted, masks, strict=True):
         if not len(part.scores):
@@ -160,18 +155,19 @@ def _metrics(
         # Pooled: one ratio of sums over all benchmarks; else the mean of the benchmarks' ratios.
         model += sums.score if pooled else np.divide(sums.score, sums.scored, out=np.zeros(shape), where=known)
         defined += sums.scored if pooled else known
-        excess += sums.excess
+        for total, own_excess in zip(excess, sums.excess, strict=True):
+            total += own_excess
         weight += sums.counted
     return (
         bench / max(1, used),
         np.divide(model, defined, out=np.full(shape, np.nan), where=defined > 0),
-        np.divide(excess, weight, out=np.full(shape, np.nan), where=weight > 0),
+        [np.divide(total, weight, out=np.full(shape, np.nan), where=weight > 0) for total in excess],
     )
 
 
 def _unit(data: RunData, part: Part, mask: np.ndarray, cas: np.ndarray) -> np.ndarray:
     """``1 / (items M_b)`` of every draw: what turns a sum of CAS into chi_bench."""
-    items, total = mask.sum(axis=0), cas.sum(axis=0)
+    items, total = mask.sum(axis=0), cas.sum(axis=0, dtype=np.float64)
     if data.metrics.normaliser == "none":
         return np.divide(1.0, items, out=np.zeros_like(total), where=items > 0)
     if data.metrics.normaliser == "nonzero":
@@ -191,25 +187,25 @@ class _PartSums(NamedTuple):
     """``sum w s``."""
     counted: np.ndarray
     """``sum w`` over scored items, repeats counted once."""
-    excess: np.ndarray
-    """``sum w r``, repeats counted once."""
+    excess: list[np.ndarray]
+    """``sum w r`` of each outcome, repeats counted once."""
 
 
 def _part_sums(part: Part, counted: _Counted, mask: np.ndarray) -> _PartSums:
     """Add up every draw's items in one product; columns that would come twice are computed once."""
     known = ~np.isnan(part.scores)
-    scored = mask * known[:, None]
-    columns = [mask, scored * np.where(known, part.scores, 0.0)[:, None]]
-    columns.append(scored * (counted.share * counted.residual)[:, None])
     whole, alone = bool(known.all()), np.array_equal(counted.share, known)
-    if not whole:
-        columns.append(scored)
-    if not alone:
-        columns.append(scored * counted.share[:, None])
-    product = np.asarray(part.cas.T @ np.ascontiguousarray(np.concatenate(columns, axis=1), dtype=np.float32))
-    cas, score, excess, *further = (one.astype(np.float64) for one in np.split(product, len(columns), axis=1))
-    weight = cas if whole else further[0]
-    return _PartSums(cas, weight, score, weight if alone else further[-1], excess)
+    factors = [np.ones(len(known)), np.where(known, part.scores, 0.0)]
+    factors += [counted.share * residual for residual in counted.residual.T]
+    factors += [] if whole else [known]
+    factors += [] if alone else [counted.share]
+    # float32 from the start: the products are, and there are many columns.
+    kept = mask.astype(np.float32)
+    columns = np.concatenate([kept * factor.astype(np.float32)[:, None] for factor in factors], axis=1)
+    cas, score, *further = np.split(np.asarray(part.cas.T @ columns), len(factors), axis=1)
+    outcomes = counted.residual.shape[1]
+    scored = cas if whole else further[outcomes]
+    return _PartSums(cas, scored, score, scored if alone else further[-1], further[:outcomes])
 
 
 def _lowest(values: np.ndarray, among: np.ndarray, top: int) -> set[int]:

@@ -100,7 +100,7 @@ def item_sample(by_concept: ByConcept, items: pl.DataFrame, strata: Sequence[str
         items.select(scored.alias("score"))["score"].to_numpy(),
         numbers,
         lambda concepts: by_concept.cas(concepts, items.height),
-        by_concept.width,
+        by_concept.support,
         items["cluster"].cast(pl.Int64).to_numpy(),
         item_covariates(items, strata),
         repeats(items),

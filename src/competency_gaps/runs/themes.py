@@ -153,7 +153,7 @@ class _Level:
             np.concatenate([*self.scores, np.zeros(0)]),
             number,
             lambda asked: sp.csr_array(cas[:, asked].T),
-            self.groups,
+            np.count_nonzero(cas, axis=0),
             own["cluster"].cast(pl.Int64).to_numpy(),
             item_covariates(own, strata),
             repeats(own),

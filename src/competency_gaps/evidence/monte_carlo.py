@@ -59,7 +59,7 @@ def drawn_tails(
 
     def batch(start: int) -> tuple[np.ndarray, np.ndarray]:
         count = min(size, draws - start)
-        rng = np.random.default_rng((seed, start))
+        rng = np.random.Generator(np.random.SFC64((seed, start)))  # a quarter faster than the default
         permuted = [rng.permuted(np.broadcast_to(o, (count, len(o))), axis=1).T for o in values]
         t = joined @ np.concatenate(permuted) if parts else np.zeros((asked, count))
         return (t <= (observed + slack)[:, None]).sum(axis=1), (t >= (observed - slack)[:, None]).sum(axis=1)

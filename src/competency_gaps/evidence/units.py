@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.sparse as sp
 
+from competency_gaps.evidence.rows import RowsByConcept
 from competency_gaps.evidence.strata import Covariate, cut, split_by_size
 
 
@@ -52,24 +53,12 @@ def sample_of(
     repeats: np.ndarray | None = None,
 ) -> ItemSample:
     """Make the sample of plain arrays: CAS of shape (N, concepts), copied once; the rest as of :class:`ItemSample`."""
-
-    by_concept = sp.csc_array(cas)
-
-    def rows(concepts: np.ndarray) -> sp.csr_array:
-        """Slice neighbours without a copy, as they are asked for one after the other."""
-        if len(concepts) and concepts[-1] - concepts[0] == len(concepts) - 1 and (np.diff(concepts) == 1).all():
-            first, last = int(concepts[0]), int(concepts[-1]) + 1
-            start, stop = by_concept.indptr[first], by_concept.indptr[last]
-            indptr = by_concept.indptr[first : last + 1] - start
-            parts = (by_concept.data[start:stop], by_concept.indices[start:stop], indptr)
-            return sp.csr_array(parts, shape=(len(concepts), cas.shape[0]))
-        return sp.csr_array(by_concept[:, concepts].T)
-
+    rows = RowsByConcept(cas)
     return ItemSample(
         np.asarray(scores, np.float64),
         np.asarray(benchmark, np.int64),
         rows,
-        np.diff(by_concept.indptr).astype(np.int64),
+        rows.support,
         None if cluster is None else np.asarray(cluster, np.int64),
         tuple(covariates),
         repeats,

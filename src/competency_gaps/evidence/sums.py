@@ -107,29 +107,39 @@ def block_sums(weights: sp.csr_array, outcome: np.ndarray, block: np.ndarray, bl
         Below ``blocks``.
     """
     concepts = weights.shape[0]
-    unit = weights.indices.astype(np.int64)  # gathers are twice as fast with 64 bits
-    cell = np.repeat(np.arange(concepts) * blocks, np.diff(weights.indptr)) + block[unit]
+    if weights.data.min(initial=1.0) <= 0:
+        weights = weights.copy()
+        weights.eliminate_zeros()
+    cell = np.repeat(np.arange(concepts) * blocks, np.diff(weights.indptr)) + block[weights.indices.astype(np.int64)]
     w = np.asarray(weights.data, np.float64)
-    active = cell if w.min(initial=1.0) > 0 else cell[w > 0]
-    support = np.bincount(active, minlength=concepts * blocks)
-    used = support > 0
+    used = np.zeros(concepts * blocks, bool)
+    used[cell] = True
     cells = np.flatnonzero(used)
-    pair = (np.cumsum(used) - 1)[cell]
+    pair = (np.cumsum(used) - 1)[cell].astype(weights.indices.dtype)
+    powers = np.stack([np.ones(len(outcome)), outcome, outcome**2], axis=1)
 
-    def total(values: np.ndarray) -> np.ndarray:
-        return np.bincount(pair, values, len(cells)) if len(cells) else np.zeros(0)
+    def total(values: np.ndarray, of_unit: np.ndarray) -> np.ndarray:
+        # Products of sparse matrices let other threads work, which np.bincount does not.
+        return np.asarray(sp.coo_array((values, (pair, weights.indices)), shape=(len(cells), len(outcome))) @ of_unit)
 
-    o = outcome[unit]
-    wo, w2 = w * o, w * w
-    w2o = w2 * o
+    w2, one = w * w, powers[:, :1].copy()
+    weight, weight_outcome, weight_outcome2 = total(w, powers).T.copy()
+    weight2, weight2_outcome, weight2_outcome2 = total(w2, powers).T.copy()
     return BlockSums(
-        concepts,
-        np.bincount(block, minlength=blocks).astype(np.float64),
-        np.stack([np.bincount(block, outcome**k, blocks) for k in (1, 2, 3, 4)]),
-        cells // max(1, blocks),
-        cells % max(1, blocks),
-        support[cells].astype(np.float64),
-        *(total(values) for values in (w, w2, w2 * w, w2 * w2, wo, wo * o, w2o, w2o * o)),
+        concepts=concepts,
+        units=np.bincount(block, minlength=blocks).astype(np.float64),
+        outcome=np.stack([np.bincount(block, outcome**k, blocks) for k in (1, 2, 3, 4)]),
+        concept=cells // max(1, blocks),
+        block=cells % max(1, blocks),
+        support=total(np.ones(len(w)), one)[:, 0],
+        weight=weight,
+        weight2=weight2,
+        weight3=total(w2 * w, one)[:, 0],
+        weight4=total(w2 * w2, one)[:, 0],
+        weight_outcome=weight_outcome,
+        weight_outcome2=weight_outcome2,
+        weight2_outcome=weight2_outcome,
+        weight2_outcome2=weight2_outcome2,
     )
 
 

@@ -70,8 +70,8 @@ def item_sums(sample: ItemSample, units: Units, numbers: np.ndarray, cas: sp.csr
     own, unit, count = np.unique(units.unit[joint], return_inverse=True, return_counts=True)
     part = sp.csr_array(cas[:, joint], dtype=np.float64)
     # Weights and weighted scores of a unit's items are added up in one product, as real and imaginary parts.
-    place_of = sp.csr_array((1 + 1j * sample.scores[joint], (np.arange(len(joint)), unit)), shape=(len(joint), len(own)))
-    both = sp.csr_array(part @ place_of)
+    weights = 1 + 1j * sample.scores[joint]
+    both = sp.csr_array(part @ sp.csr_array((weights, (np.arange(len(joint)), unit)), shape=(len(joint), len(own))))
     whole, scored = both.data.real, both.data.imag
     share = np.bincount(unit, units.share[joint]) / count  # items of a unit all have the same
     shared = whole * share[both.indices]

@@ -31,7 +31,9 @@ class RowsByConcept:
         ends = bounds[1:] if len(bounds) > 1 else np.zeros(1, int)
         with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
             self._parts = list(pool.map(lambda start, end: _transposed(cas, start, end), starts, ends))
-        self.support = np.sum([np.diff(part.indptr) for part in self._parts], axis=0, dtype=np.int64)
+        support = np.stack([np.diff(part.indptr) for part in self._parts]).sum(axis=0, dtype=np.int64)
+        self.support: np.ndarray = support
+        """int64 of shape (concepts,): non-zeros of each row."""
 
     def __call__(self, concepts: np.ndarray) -> sp.csr_array:
         """Give the rows of some concepts: csr_array of shape (asked, N)."""

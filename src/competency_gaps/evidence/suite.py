@@ -130,8 +130,8 @@ def evidence_by_benchmark(
 
 def untested(concepts: int) -> Evidence:
     """Give the evidence of a benchmark of which no item was read: there is none."""
-    nothing = np.zeros(0)
-    sample = ItemSample(nothing, nothing.astype(np.int64), lambda asked: sp.csr_array((len(asked), 0)), np.zeros(concepts, np.int64))
+    nothing, silent = np.zeros(0), np.zeros(concepts, np.int64)
+    sample = ItemSample(nothing, nothing.astype(np.int64), lambda asked: sp.csr_array((len(asked), 0)), silent)
     return _judge(_nothing(concepts), sample, units_of(sample), EvidenceConfig(), None, groups=False)
 
 

@@ -99,10 +99,25 @@ class Units:
         """
         if self.alone and np.array_equal(self.unit, np.arange(len(self.unit))):
             return sp.csr_array(cas, dtype=np.float64)
-        kept = np.flatnonzero(self.unit >= 0)
-        part = np.ones(len(kept)) if whole else self.share[kept]
-        place = sp.csr_array((part, (kept, self.unit[kept])), shape=(len(self.unit), len(self.outcome)))
-        return sp.csr_array(cas @ place)
+        item = cas.indices.astype(np.int64)  # gathers are twice as fast with 64 bits
+        unit, value = self.unit[item], cas.data.astype(np.float64)
+        taking = self.unit >= 0
+        size = np.bincount(self.unit[taking], minlength=len(self.outcome))
+        several = np.zeros(len(self.unit), bool)
+        several[taking] = size[self.unit[taking]] > 1
+        # Only items of units that hold several have to be added up: the sum stands at the first of them.
+        place = np.flatnonzero(several[item])
+        concept = np.repeat(np.arange(cas.shape[0]), np.diff(cas.indptr))[place]
+        key = concept * len(size) + unit[place]
+        order = np.argsort(key, kind="stable")
+        first = np.flatnonzero(np.diff(key[order], prepend=-1))
+        counted = value[place] if whole else value[place] * self.share[item[place]]
+        value[place] = 0.0
+        value[place[order[first]]] = np.add.reduceat(counted[order], first) if len(first) else 0.0
+        value[unit < 0] = 0.0
+        rows = sp.csr_array((value, np.maximum(unit, 0), cas.indptr.copy()), shape=(cas.shape[0], len(size)))
+        rows.eliminate_zeros()
+        return rows
 
 
 def units_of(sample: ItemSample, *, across: bool = True) -> Units:

@@ -131,9 +131,14 @@ function Menu() {
   const route = useRoute();
   const list = useRunList();
   const place = useRef<HTMLElement>(null);
-  // In a narrow window the menu is one line, wider than the window.
+  // In a narrow window the menu is one line, wider than the window. Scrolling into view would also move the place from
+  // which the Tab key goes on.
   useEffect(() => {
-    place.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+    const menu = place.current;
+    const here = menu?.querySelector<HTMLElement>("[aria-current]");
+    if (!menu || !here) return;
+    const [list, entry] = [menu.getBoundingClientRect(), here.getBoundingClientRect()];
+    menu.scrollLeft += entry.left + entry.width / 2 - (list.left + list.width / 2);
   }, [route.view]);
   return (
     <nav className="menu" aria-label="Views" ref={place}>

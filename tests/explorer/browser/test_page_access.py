@@ -29,6 +29,7 @@ VIEWS = {
     "items?item=1": "item-title",
     "concepts?face=benchmark&benchmark=sums": "concept-grid",
 }
+SIZES = ((1440, 900), (1440, 500), (700, 760), (390, 760), (380, 760))
 SERIOUS = ("serious", "critical")
 TOO_WIDE = """() => [...document.querySelectorAll('main, .panel, .top')]
   .filter((one) => one.offsetParent !== null && one.scrollWidth > one.clientWidth + 1)
@@ -63,31 +64,23 @@ def test_axe_finds_nothing_serious(site, new_page, scheme):
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("width", [380, 390, 700, 1440])
-def test_a_window_cuts_nothing_off(site, new_page, width):
+def test_a_window_cuts_nothing_off_and_views_scroll_in_their_place(site, new_page):
     if site.mode == "static":
         pytest.skip("the same page as the served one")
-    page = new_page(width=width, height=760)
-    wide = []
+    page = new_page()
+    wrong = []
     for view, test_id in {**VIEWS, f"compare?with={site.keys[1]}": "compare-table"}.items():
+        page.set_viewport_size({"width": 1440, "height": 900})
         go_to(page, site, view, test_id)
-        over = page.evaluate(TOO_WIDE)
-        if over or page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"):
-            wide.append(f"{view}: {over}")
-    assert not wide, "\n".join(wide)
-
-
-@pytest.mark.parametrize(("width", "height"), [(1440, 900), (1440, 500), (380, 760)])
-def test_views_scroll_in_their_place_and_the_page_does_not(site, new_page, width, height):
-    if site.mode == "static":
-        pytest.skip("the same page as the served one")
-    page = new_page(width=width, height=height)
-    scrolls = []
-    for view, test_id in {**VIEWS, f"compare?with={site.keys[1]}": "compare-table"}.items():
-        go_to(page, site, view, test_id)
-        if page.evaluate("document.documentElement.scrollHeight > innerHeight + 1"):
-            scrolls.append(view)
-    assert not scrolls
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_timeout(60)
+            over = page.evaluate(TOO_WIDE)
+            if over or page.evaluate("document.documentElement.scrollWidth > innerWidth + 1"):
+                wrong.append(f"{view} at {width}: {over}")
+            if page.evaluate("document.documentElement.scrollHeight > innerHeight + 1"):
+                wrong.append(f"{view} at {width} x {height}: the page scrolls")
+    assert not wrong, "\n".join(wrong)
 
 
 def test_pickers_fold_in_a_narrow_window(site, new_page):

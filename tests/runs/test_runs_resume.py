@@ -159,6 +159,7 @@ def killed_twice_and_resumed(config, undisturbed, folder, seconds: float) -> Non
     assert_same_run(competency_gaps.run(config, folder), undisturbed)
 
 
+@pytest.mark.parametrize("config", ["all", pytest.param("question", marks=pytest.mark.slow)], indirect=True)
 def test_killed_twice(config, undisturbed, seconds, tmp_path):
     killed_twice_and_resumed(config, undisturbed, tmp_path / "run", seconds)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ FLAGS += ["--disable-component-update", "--disable-sync", "--enable-unsafe-swift
 OURS = ("http://127.0.0.1:", "file://", "data:", "blob:")
 
 
+@pytest.hookimpl(tryfirst=True)  # before slow tests are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = None
     if CHROMIUM is None:
@@ -33,6 +35,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if reason and Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.skip(reason=reason))
+        # The export has the page of the server and other data: one module looks at both by default.
+        if re.search(r"\[static[-\]]", item.nodeid) and item.path.name != "test_page_views.py":
+            item.add_marker(pytest.mark.slow)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ import scipy.sparse as sp
 from evidence_helpers import chi_model_ends, sums_of
 from scipy import stats
 
-from competency_gaps.evidence import adjusted_gap, gap_interval, mean_interval
-from competency_gaps.evidence.interval import wilson
+from competency_gaps.evidence import adjusted_gap, gap_interval, mean_interval, suite_evidence
+from competency_gaps.evidence.interval import binomial_variance, ratio_interval, ratio_variance, wilson
+from competency_gaps.metrics.performance import chi_model, suite_chi_model
+from competency_gaps.metrics.sums import sums_by_benchmark
 
 
 def test_wilson_against_scipy():
@@ -50,11 +52,31 @@ def test_gap_by_hand():
 
 
 def test_the_mean_of_intervals():
-    values = np.array([[0.5, 0.2], [0.7, np.nan]])
-    lows, highs = np.array([[0.4, 0.1], [0.5, np.nan]]), np.array([[0.7, 0.4], [0.8, np.nan]])
-    low, high = mean_interval(values, lows, highs)
-    assert low == pytest.approx([0.6 - np.hypot(0.1, 0.2) / 2, 0.1])
-    assert high == pytest.approx([0.6 + np.hypot(0.2, 0.1) / 2, 0.4])
+    """Of one benchmark its own interval; of two equal ones that of twice the trials."""
+    trials, values = np.array([[20.0, 12.0], [20.0, np.nan]]), np.array([[0.7, 0.2], [0.7, np.nan]])
+    observed = np.array([[0.2, 0.1], [0.2, np.nan]])
+    variances = ratio_variance(trials, observed, binomial_variance(values, trials, 0.95))
+    low, high = mean_interval(values, variances, trials)
+    twice = wilson(values[0, :1], binomial_variance(values[0, :1], 40, 0.95) / (variances[0, :1] / 2), 0.95)
+    single = ratio_interval(values[0, 1:], trials[0, 1:], np.array([0.1]), 1.0)
+    for end, equal, alone in zip((low, high), twice, single, strict=True):
+        assert end == pytest.approx([equal[0], alone[0]])
+
+
+@pytest.mark.parametrize(("benchmarks", "items", "active"), [(3, 100, 0.1), (57, 100, 0.02), (57, 100, 0.2)])
+def test_coverage_over_many_small_benchmarks(benchmarks, items, active):
+    """Also where a concept is in one or two items of each: there single intervals end at 0 and 1."""
+    rng, hits = np.random.default_rng(0), []
+    benchmark = np.repeat(np.arange(benchmarks), items)
+    for _ in range(12):
+        weight = (rng.random((len(benchmark), 60)) < active) * rng.lognormal(0, 1, (len(benchmark), 60))
+        right = rng.beta(2, 1, benchmarks)[benchmark]
+        scores = (rng.random(len(right)) < right).astype(float)
+        sums = sums_by_benchmark(sp.csr_array(weight), right, benchmark)
+        truth = suite_chi_model(np.stack([chi_model(one) for one in sums.values()]))
+        found = suite_evidence(sp.csr_array(weight), scores, benchmark)
+        hits.append((found.low <= truth) & (truth <= found.high))
+    assert 0.93 <= np.mean(hits) <= 0.985  # few worlds, whose scores the concepts share
 
 
 def population(rng, size, base, lean, spread, benchmark_of):

@@ -7,8 +7,6 @@ items have one score and unsteady when few items carry the weight, so it is draw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.special import ndtri
 
@@ -58,6 +56,19 @@ def gradedness(units: np.ndarray, outcome: np.ndarray) -> np.ndarray:
     return np.asarray((units * np.clip(part, 0.0, 1.0) + 1) / (units + 1))
 
 
+def ratio_variance(trials: np.ndarray, observed: np.ndarray, assumed: np.ndarray) -> np.ndarray:
+    """Variance of a weighted mean of outcomes.
+
+    Parameters
+    ----------
+    trials, observed : ndarray of float of one shape
+        Its effective sample, > 0; ``sum e^2 / sum W^2`` of its residuals ``e = W (o - ratio)``.
+    assumed
+        Variance of a single outcome that the observed one is drawn towards: the binomial's, by :func:`gradedness`.
+    """
+    return np.asarray((trials * observed + PRIOR * assumed) / (trials + PRIOR) / trials)
+
+
 def ratio_interval(
     ratio: np.ndarray,
     trials: np.ndarray,
@@ -69,8 +80,10 @@ def ratio_interval(
 
     Parameters
     ----------
-    ratio, trials, observed : ndarray of float of one shape
-        The mean; its effective sample, > 0; ``sum e^2 / sum W^2`` of its residuals ``e = W (o - ratio)``.
+    ratio
+        The mean.
+    trials, observed
+        As of :func:`ratio_variance`.
     graded
         As :func:`gradedness` gives it.
 
@@ -79,33 +92,35 @@ def ratio_interval(
     low, high : ndarray of float64, in [0, 1]
     """
     whole = binomial_variance(ratio, trials, level)
-    variance = (trials * observed + PRIOR * graded * whole) / (trials + PRIOR)
-    return wilson(ratio, trials * whole / variance, level)
+    return wilson(ratio, whole / ratio_variance(trials, observed, graded * whole), level)
 
 
 def mean_interval(
-    values: Sequence[np.ndarray] | np.ndarray,
-    lows: Sequence[np.ndarray] | np.ndarray,
-    highs: Sequence[np.ndarray] | np.ndarray,
+    values: np.ndarray, variances: np.ndarray, trials: np.ndarray, level: float = 0.95
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Interval of an unweighted mean of independent values from the values' own intervals (MOVER).
+    """Interval of an unweighted mean of independent weighted means.
 
-    The distances to the lower limits add in squares, as do those to the upper ones: Zou and Donner's method of
-    variance estimates recovery, which keeps the intervals' lopsidedness.
+    Wilson's, for as many trials as give the mean's variance. Adding up the single intervals' own lengths in squares
+    (MOVER) makes it too narrow where benchmarks are many and small: an interval of a few items ends at 0 or 1.
 
     Parameters
     ----------
-    values, lows, highs : arrays of shape (benchmarks, concepts)
-        NaN where undefined.
+    values, variances, trials : ndarray of float of shape (benchmarks, concepts)
+        The single means, their variances as :func:`ratio_variance` gives them, and their effective samples; NaN where
+        undefined.
 
     Returns
     -------
-    low, high : ndarray of float64 of shape (concepts,); NaN where all values are undefined.
+    low, high : ndarray of float64 of shape (concepts,), in [0, 1]; NaN where all values are undefined.
     """
-    value, low, high = (np.asarray(part, dtype=np.float64) for part in (values, lows, highs))
-    count = (~np.isnan(value)).sum(axis=0).astype(np.float64)
+    count = (~np.isnan(values)).sum(axis=0).astype(np.float64)
     count[count == 0] = np.nan
-    mean = np.nansum(value, axis=0) / count
-    below = np.sqrt(np.nansum((value - low) ** 2, axis=0)) / count
-    above = np.sqrt(np.nansum((high - value) ** 2, axis=0)) / count
-    return np.maximum(0.0, mean - below), np.minimum(1.0, mean + above)
+    mean = np.nansum(values, axis=0) / count
+    variance = np.nansum(variances, axis=0) / count**2
+    return wilson(mean, binomial_variance(mean, together(trials), level) / variance, level)
+
+
+def together(trials: np.ndarray) -> np.ndarray:
+    """Effective sample of an unweighted mean over benchmarks: ``B^2 / sum_b 1 / n_b``, of shape (concepts,)."""
+    count = (~np.isnan(trials)).sum(axis=0).astype(np.float64)
+    return np.divide(count**2, np.nansum(1 / trials, axis=0), out=np.full(len(count), np.nan), where=count > 0)

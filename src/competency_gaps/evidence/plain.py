@@ -12,7 +12,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.evidence.interval import gradedness, mean_interval, ratio_interval
+from competency_gaps.evidence.interval import (
+    binomial_variance,
+    gradedness,
+    mean_interval,
+    ratio_interval,
+    ratio_variance,
+    together,
+)
 from competency_gaps.evidence.sums import BlockSums, effective_sample
 from competency_gaps.evidence.units import ItemSample, Units
 
@@ -136,14 +143,7 @@ def chi_model_interval(sums: ItemSums, level: float = 0.95) -> tuple[np.ndarray,
     """
     low, high = np.full(sums.weight.shape, np.nan), np.full(sums.weight.shape, np.nan)
     known = sums.weight > 0
-    if not known.any():
-        return low, high
-    w2, wv, v2 = sums.cluster2[known], sums.cluster_score[known], sums.cluster_score2[known]
-    chi = np.clip(sums.weight_score[known] / sums.weight[known], 0.0, 1.0)
-    observed = np.maximum(0.0, v2 - 2 * chi * wv + chi**2 * w2) / w2
-    graded = np.broadcast_to(gradedness(sums.items, sums.score), known.shape)[known]
-    trials = effective_sample(sums.weight[known], w2)
-    low[known], high[known] = ratio_interval(chi, trials, observed, graded, level)
+    low[known], high[known] = ratio_interval(*_ratios(sums, known), level)
     return low, high
 
 
@@ -153,9 +153,27 @@ def suite_interval(sums: ItemSums, level: float, *, pooled: bool) -> tuple[np.nd
         joined = ItemSums(*(np.asarray(getattr(sums, one.name).sum(axis=-1))[..., None] for one in fields(sums)))
         low, high = chi_model_interval(joined, level)
         return low[:, 0], high[:, 0]
-    value = np.divide(sums.weight_score, sums.weight, out=np.full(sums.weight.shape, np.nan), where=sums.weight > 0)
-    low, high = chi_model_interval(sums, level)
-    return mean_interval(np.clip(value, 0.0, 1.0).T, low.T, high.T)
+    known = sums.weight > 0
+    value, trials, observed, graded = (np.full(sums.weight.shape, np.nan) for _ in range(4))
+    value[known], trials[known], observed[known], graded[known] = _ratios(sums, known)
+    # What a benchmark's few items would vary by is told by the benchmark's mean and the concept's gap in all of them.
+    expected = np.clip(_mean(sums) + plain_gap(sums)[:, None], 0.0, 1.0)
+    assumed = graded * binomial_variance(expected, together(trials.T)[:, None], level)
+    return mean_interval(value.T, ratio_variance(trials, observed, assumed).T, trials.T, level)
+
+
+def _ratios(sums: ItemSums, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """chi_model where it is defined, its effective sample, observed residuals and gradedness, as intervals take them.
+
+    Parameters
+    ----------
+    known : ndarray of bool of shape (concepts, benchmarks)
+    """
+    w2, wv, v2 = sums.cluster2[known], sums.cluster_score[known], sums.cluster_score2[known]
+    chi = np.clip(sums.weight_score[known] / sums.weight[known], 0.0, 1.0)
+    observed = np.maximum(0.0, v2 - 2 * chi * wv + chi**2 * w2) / w2
+    graded = np.broadcast_to(gradedness(sums.items, sums.score), known.shape)[known]
+    return chi, effective_sample(sums.weight[known], w2), observed, graded
 
 
 def plain_statistic(sums: ItemSums) -> np.ndarray:

@@ -25,10 +25,10 @@ import torch
 
 from competency_gaps.demo import demo_config
 from competency_gaps.model.speed import fast_bfloat16, matmul_speed
-from competency_gaps.pipeline import Setting, set_up
 from competency_gaps.progress import Progress
-from competency_gaps.runs.estimate import estimate_reading
-from competency_gaps.runs.stage import ReadingStage
+from competency_gaps.stages.estimate import estimate_reading
+from competency_gaps.stages.pipeline import Setting, set_up
+from competency_gaps.stages.stage import ReadingStage
 
 
 def main() -> None:

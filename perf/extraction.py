@@ -28,10 +28,10 @@ from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG
 from competency_gaps.model.batches import pad
 from competency_gaps.model.forward import read_hook
-from competency_gaps.pipeline import Setting, set_up
 from competency_gaps.progress import Progress
-from competency_gaps.runs.readings import reading
-from competency_gaps.runs.stage import SHARD_ITEMS, shards
+from competency_gaps.stages.pipeline import Setting, set_up
+from competency_gaps.stages.readings import reading
+from competency_gaps.stages.stage import SHARD_ITEMS, shards
 
 PACKED_LENGTH = 256
 

@@ -27,12 +27,12 @@ import torch
 from competency_gaps.activations.extract import ItemTokens, SpanTap
 from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG
+from competency_gaps.items.policy import Continuations
 from competency_gaps.model.respond import Asked, respond
-from competency_gaps.pipeline import Setting, set_up
 from competency_gaps.progress import Progress
-from competency_gaps.runs.readings import reading
-from competency_gaps.runs.stage import SHARD_ITEMS, shards
-from competency_gaps.scoring.policy import Continuations
+from competency_gaps.stages.pipeline import Setting, set_up
+from competency_gaps.stages.readings import reading
+from competency_gaps.stages.stage import SHARD_ITEMS, shards
 
 OPTIONS = 4
 

@@ -31,15 +31,17 @@ from competency_gaps.dictionary.flags import LatentFacts
 from competency_gaps.dictionary.open import open_dictionary
 from competency_gaps.files import write_atomic, write_json
 from competency_gaps.findings import write_findings
+from competency_gaps.installation import versions
 from competency_gaps.metrics.peaks import MajorityToken
 from competency_gaps.metrics.sums import Sums
-from competency_gaps.runs.collect import Collected
-from competency_gaps.runs.manifest import versions, write_manifest
-from competency_gaps.runs.naming import name_run
+from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import Run
-from competency_gaps.runs.results import item_sample, item_strata, write_items
-from competency_gaps.runs.tables import make_tables
+from competency_gaps.runs.sample import item_sample, item_strata
 from competency_gaps.sae.reference import Reference
+from competency_gaps.stages.collect import Collected
+from competency_gaps.stages.naming import name_run
+from competency_gaps.stages.results import write_items
+from competency_gaps.stages.tables import make_tables
 
 THEMES = 40
 REPEATED = 20

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from competency_gaps.benchmarks import load_benchmark
-from competency_gaps.benchmarks.item import Item
 from competency_gaps.config import BenchmarkConfig
+from competency_gaps.items.item import Item
+from competency_gaps.stages.load import load_benchmark
 
 HEAD = """\
 # The demo: cgaps demo. Made by recipes/demo_suite.py.

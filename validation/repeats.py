@@ -18,11 +18,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from competency_gaps.benchmarks import Benchmark, Item, load_benchmark
 from competency_gaps.benchmarks.near_repeats import near_pairs
 from competency_gaps.benchmarks.repeats import find_clusters, question_of
 from competency_gaps.config import BenchmarkConfig, FileSource
 from competency_gaps.errors import UserError
+from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.items.item import Item
+from competency_gaps.stages.load import load_benchmark
 
 AROUND = 4
 """Words shown before and after a difference."""

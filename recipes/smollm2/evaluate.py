@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from competency_gaps.config import ModelConfig, SAEConfig
+from competency_gaps.items.item import Message
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.load import load_model
-from competency_gaps.model.prompts import Message, resolve_bos
+from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.progress import Progress
 from competency_gaps.sae import load_sae
 from competency_gaps.sae.evaluate import evaluate_sae

@@ -34,8 +34,8 @@ def run(
     UserError
         If the configuration, a benchmark, the model or the SAE is wrong; the message says what to do.
     """
-    from competency_gaps import pipeline
     from competency_gaps.progress import Progress
+    from competency_gaps.stages import pipeline
 
     if isinstance(config, (str, Path)):
         config = parse_config(RunConfig, read_yaml(Path(config)), str(config))

@@ -70,7 +70,7 @@ def demo_outlook(config: RunConfig) -> Outlook:
     """
     from competency_gaps.model.load import chosen_device, chosen_dtype
     from competency_gaps.model.speed import matmul_speed
-    from competency_gaps.runs.estimate import PRODUCTS
+    from competency_gaps.stages.estimate import PRODUCTS
 
     sources = [choice.source for choice in config.benchmarks if isinstance(choice.source, ReasoningGymSource)]
     device = chosen_device(config.model.device)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import platform
 import re
 import shlex
 import shutil
@@ -208,3 +209,20 @@ def _release(version: str) -> tuple[int, ...]:
     while parts and not parts[-1]:
         parts.pop()
     return tuple(parts)
+
+
+_PACKAGES = (
+    *("competency-gaps", "torch", "transformers", "sae-lens", "numpy", "scipy", "polars", "reasoning-gym"),
+    *("lm-eval", "inspect-ai"),
+)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that can change a result; absent ones are left out."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from competency_gaps.benchmarks.load import load_suite
 from competency_gaps.demo import demo_config
 from competency_gaps.embedded import DEMO_CONFIG
 from competency_gaps.progress import Progress
+from competency_gaps.stages.load import load_suite
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "demo_suite.py"
 

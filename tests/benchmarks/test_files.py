@@ -4,10 +4,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from competency_gaps.benchmarks import load_benchmark
-from competency_gaps.benchmarks.options import with_options
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
+from competency_gaps.items.options import with_options
+from competency_gaps.stages.load import load_benchmark
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "benchmarks"
 

@@ -6,8 +6,8 @@ import io
 
 from rich.console import Console
 
-from competency_gaps.benchmarks import benchmark_from_objects
-from competency_gaps.benchmarks.item import Item
+from competency_gaps.benchmarks.objects import benchmark_from_objects
+from competency_gaps.items.item import Item
 from competency_gaps.progress import Progress
 
 

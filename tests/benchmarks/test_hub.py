@@ -3,9 +3,9 @@ import sys
 
 import pytest
 
-from competency_gaps.benchmarks import load_benchmark
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.stages.load import load_benchmark
 
 datasets = pytest.importorskip("datasets")
 

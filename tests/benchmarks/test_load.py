@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from competency_gaps.benchmarks import load, load_suite
-from competency_gaps.benchmarks.item import Benchmark
-from competency_gaps.benchmarks.load import GENERATORS, check_names
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
+from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.progress import Progress
+from competency_gaps.stages import load
+from competency_gaps.stages.load import GENERATORS, check_names, load_suite
 
 
 def generated(name: str, family: str = "chain_sum", **source) -> BenchmarkConfig:

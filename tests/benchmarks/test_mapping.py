@@ -6,12 +6,13 @@ import json
 
 import pytest
 
-from competency_gaps.benchmarks import load_benchmark
 from competency_gaps.benchmarks.records import make_item
 from competency_gaps.benchmarks.rows import Record
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.scoring import Output, make_policy
+from competency_gaps.items.policy import Output
+from competency_gaps.stages.load import load_benchmark
+from competency_gaps.stages.policies import make_policy
 
 
 def load(source, **more):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competency_gaps.benchmarks.options import gold_index, option_block, with_options, without_options
+from competency_gaps.items.options import gold_index, option_block, with_options, without_options
 
 TEXT = st.text(alphabet="ab A.B\n?", min_size=1, max_size=12)
 STEM = TEXT.map(lambda text: "Q" + text.rstrip())

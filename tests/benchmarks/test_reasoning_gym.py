@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competency_gaps.benchmarks import load_benchmark, reasoning_gym
+from competency_gaps.benchmarks import reasoning_gym
 from competency_gaps.benchmarks.distractors import Options, make_options
 from competency_gaps.benchmarks.generate import pack, unpack
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.scoring.policy import Output
+from competency_gaps.items.policy import Output
 from competency_gaps.scoring.verifier import Verifier
+from competency_gaps.stages.load import load_benchmark
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 ENTRIES = st.recursive(
@@ -317,7 +318,7 @@ def test_every_process_makes_the_same_tasks():
     """Families that draw from global random numbers, or walk over sets: a seed alone does not fix them."""
     code = (
         "import sys, random; random.seed(sys.argv[1]);"
-        "from competency_gaps.benchmarks import load_benchmark;"
+        "from competency_gaps.stages.load import load_benchmark;"
         "from competency_gaps.config import BenchmarkConfig;"
         "families = ('list_functions', 'word_ladder', 'ransom_note');"
         "sources = [{'kind': 'reasoning_gym', 'family': one, 'seed': 3, 'size': 40} for one in families];"

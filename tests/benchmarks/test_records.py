@@ -2,10 +2,11 @@ import math
 
 import pytest
 
-from competency_gaps.benchmarks import Item, benchmark_from_objects
+from competency_gaps.benchmarks.objects import benchmark_from_objects
 from competency_gaps.benchmarks.records import gather
 from competency_gaps.benchmarks.rows import Record
 from competency_gaps.errors import UserError
+from competency_gaps.items.item import Item
 
 
 def one(record, **kwargs):

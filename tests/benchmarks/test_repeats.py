@@ -11,12 +11,14 @@ import pytest
 from rich.console import Console
 
 import competency_gaps
-from competency_gaps import pipeline
-from competency_gaps.benchmarks import Benchmark, Item, benchmark_from_objects, load_benchmark
+from competency_gaps.benchmarks.objects import benchmark_from_objects
 from competency_gaps.benchmarks.repeats import find_clusters
 from competency_gaps.config import BenchmarkConfig, RunConfig, parse_config
-from competency_gaps.model.prompts import Text
+from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.items.item import Item, Text
 from competency_gaps.progress import Progress
+from competency_gaps.stages import pipeline
+from competency_gaps.stages.load import load_benchmark
 
 FILLER = [
     {"prompt": f"Why did the {animal} cross the {place} at {hour} o'clock?", "answer": f"{animal} {hour}"}

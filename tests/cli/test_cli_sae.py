@@ -9,8 +9,9 @@ from dataclasses import asdict
 
 import pytest
 
-from competency_gaps import find_saes, pipeline
+from competency_gaps import find_saes
 from competency_gaps.cli import app as application
+from competency_gaps.stages import pipeline
 from core_helpers import command
 
 MODELS = ("gpt2", "google/gemma-2-2b-it", "meta-llama/Llama-3.1-8B-Instruct", "embedded:smollm2-135m-instruct")

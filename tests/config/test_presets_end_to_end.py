@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from preset_doubles import layer_output, redirected, save_as_llama_scope, save_model, save_sae
 
-from competency_gaps import pipeline
 from competency_gaps.config import RunConfig, as_dict, parse_config, read_yaml
+from competency_gaps.stages import pipeline
 from core_helpers import TEXT
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"

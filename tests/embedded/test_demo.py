@@ -12,7 +12,7 @@ from competency_gaps.demo import OPERATIONS, demo_config, demo_outlook
 from competency_gaps.embedded import wheels
 from competency_gaps.embedded.pins import REASONING_GYM, SMOLLM2
 from competency_gaps.model import speed
-from competency_gaps.runs.estimate import PRODUCTS
+from competency_gaps.stages.estimate import PRODUCTS
 
 
 def outlook(monkeypatch, *, per_second: float, weights: Path | None = None):

@@ -250,8 +250,8 @@ def test_embedded_model_resolves_by_name(weights, content, monkeypatch, place, p
 
 def test_a_run_shows_the_download(monkeypatch, tmp_path):
     """The progress of whoever sets up a run reaches the resolver."""
-    from competency_gaps import pipeline
     from competency_gaps.config import RunConfig, parse_config
+    from competency_gaps.stages import pipeline
 
     class Reached(Exception):
         pass

@@ -21,10 +21,10 @@ from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.flags import LatentFacts
 from competency_gaps.findings import write_findings
 from competency_gaps.runs.manifest import write_manifest
-from competency_gaps.runs.naming import name_finished_run, name_run
 from competency_gaps.runs.open import open_run
-from competency_gaps.runs.results import write_results
 from competency_gaps.sae.reference import Reference
+from competency_gaps.stages.naming import name_finished_run, name_run
+from competency_gaps.stages.results import write_results
 
 NAMES = ("sums", '<img src=x onerror="alert(1)">', "=cmd|' /C calc'!A0", "nothing kept")
 """Benchmarks: scored; scored, with unscored and excluded items; imported without any score; all excluded."""

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from tool_model import USAGE, tool_model
 
-from competency_gaps.endpoint.client import Endpoint
+from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.errors import UserError
 from competency_gaps.explorer import opened as opened_module
 from competency_gaps.explorer.opened import Opened, open_runs

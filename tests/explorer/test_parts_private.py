@@ -10,7 +10,7 @@ import pytest
 
 import competency_gaps
 from competency_gaps.explorer.parts import Parts
-from competency_gaps.explorer.parts.findings import NOT_TOLD
+from competency_gaps.explorer.parts.finding_texts import NOT_TOLD
 from competency_gaps.explorer.parts.paths import command_line, last_names
 from competency_gaps.explorer.parts.reasons import BEGINNINGS, KNOWN, told
 from competency_gaps.runs.open import open_run

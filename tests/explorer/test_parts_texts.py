@@ -12,7 +12,7 @@ from explorer_runs import HUGE, Made
 from competency_gaps import open_run
 from competency_gaps.explorer.parts import texts as texts_module
 from competency_gaps.explorer.parts.texts import SEARCHED, TEXTS, Texts
-from competency_gaps.runs.results import write_items
+from competency_gaps.stages.results import write_items
 
 QUERIES = (
     "Roman",
@@ -109,7 +109,7 @@ def test_a_search_holds_little_of_many_texts(run, tmp_path: Path, monkeypatch):
 
 def test_items_are_written_in_row_groups_of_bounded_size(run, tmp_path: Path, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr("competency_gaps.runs.results.GROUP", 2**18)
+    monkeypatch.setattr("competency_gaps.stages.results.GROUP", 2**18)
     write_items(tmp_path / "items.parquet", run.items)
     file = parquet.ParquetFile(tmp_path / "items.parquet")
     assert file.num_row_groups > 3

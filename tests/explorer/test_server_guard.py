@@ -7,7 +7,7 @@ from explorer_runs import Made
 from explorer_server import PORT, raw_request, served
 from starlette.testclient import TestClient
 
-from competency_gaps.endpoint.client import Endpoint
+from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.explorer.opened import Opened, open_runs
 
 REFUSED = {"error": "Requests of other pages are refused."}

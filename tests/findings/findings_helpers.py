@@ -15,7 +15,7 @@ from competency_gaps.findings.describe import Description, describe, scopes_of, 
 from competency_gaps.findings.features import candidates, has_feature
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import Run, open_run
-from competency_gaps.runs.results import item_sample
+from competency_gaps.runs.sample import item_sample
 
 NAMES = ("Anna", "Boris", "Clara", "David", "Eva", "Felix")
 THINGS = ("apples", "pears", "coins", "books", "stamps")

@@ -10,9 +10,9 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.stats import binomtest
 
+from competency_gaps.evidence.resample import mean
 from competency_gaps.judging.arena_figures import Match, arena_figures
 from competency_gaps.judging.bradley_terry import bradley_terry, logistic
-from competency_gaps.judging.resample import mean
 from competency_gaps.judging.style import Style, style_features, style_of
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from judge_helpers import tagged
 
-from competency_gaps.benchmarks.item import Item
 from competency_gaps.endpoint import Answer, Failure
 from competency_gaps.errors import UserError
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Generation, Output
 from competency_gaps.judging.baseline import baseline_answers
 from competency_gaps.judging.prompting import Prompt, fill, load_prompt
-from competency_gaps.scoring.policy import Generation, Output
-from competency_gaps.scoring.registry import make_policy
+from competency_gaps.stages.policies import make_policy
 
 ITEM = Item(id="i", prompt="What is 2 + 2?", answer="4")
 

@@ -18,7 +18,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.judging.verdicts import score_of_games
 from competency_gaps.progress import Progress
 from competency_gaps.report import print_summary, write_report
-from competency_gaps.runs import judge_way
+from competency_gaps.stages import judge_way
 from core_helpers import ROOT, assert_same_run
 from fake_endpoint import serve, usage_of
 
@@ -124,7 +124,7 @@ def test_made_again_without_a_judge_the_scores_stay(config, perfect):
 
 CHILD = """
 import json, sys
-from competency_gaps.runs import judge_way
+from competency_gaps.stages import judge_way
 from competency_gaps.endpoint import Endpoint
 judge_way.Endpoint = lambda *a, **s: Endpoint(*a, **{**s, "first_wait": 0.005})
 import competency_gaps
@@ -256,8 +256,8 @@ def test_progress_says_what_is_left(config, tmp_path):
 
     said = io.StringIO()
     progress = Progress(Console(file=said, width=400))
-    from competency_gaps import pipeline
     from competency_gaps.config import RunConfig, parse_config
+    from competency_gaps.stages import pipeline
 
     told = {**config, "judge": {"export": str(tmp_path / "r.jsonl")}}
     pipeline.run(parse_config(RunConfig, told, "test"), tmp_path / "run", progress)
@@ -328,9 +328,9 @@ def test_advice_names_options_that_the_command_has(config, tmp_path):
 
     from rich.console import Console
 
-    from competency_gaps import pipeline
     from competency_gaps.cli.run import run as command
     from competency_gaps.config import RunConfig, parse_config
+    from competency_gaps.stages import pipeline
 
     said = io.StringIO()
     with serve(
@@ -346,9 +346,9 @@ def test_advice_names_options_that_the_command_has(config, tmp_path):
 def test_two_policies_of_one_name_both_have_figures(tmp_path):
     import polars as pl
 
-    from competency_gaps.benchmarks.item import Item
-    from competency_gaps.runs.figures import benchmark_figures
-    from competency_gaps.scoring.registry import make_policy
+    from competency_gaps.items.item import Item
+    from competency_gaps.stages.figures import benchmark_figures
+    from competency_gaps.stages.policies import make_policy
 
     class One:
         def __init__(self, policy):

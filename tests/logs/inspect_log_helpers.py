@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
 from competency_gaps.config import LogSource
-from competency_gaps.logs.read import read_log
+from competency_gaps.harnesses.read import read_log
+from competency_gaps.items.item import Item, LeftOut, SourceReport
 
 
 def read_all(path: Path, **chosen: str) -> tuple[list[Item], list[LeftOut], SourceReport]:

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport
 from competency_gaps.config import LogSource
-from competency_gaps.logs.read import read_log
+from competency_gaps.harnesses.read import read_log
+from competency_gaps.items.item import Item, LeftOut, SourceReport
 
 
 class Log(NamedTuple):

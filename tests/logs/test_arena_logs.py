@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from inspect_log_helpers import read_all
 
-from competency_gaps.benchmarks import load_benchmark
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.logs.detect import find_parts
+from competency_gaps.harnesses.detect import find_parts
+from competency_gaps.stages.load import load_benchmark
 
 LABELS = ["A>>B", "A>B", "A=B", "B>A", "B>>A"]
 MODEL, BASELINE, JUDGE = "maker-model", "o3-mini-2025-01-31", "gpt-4.1"

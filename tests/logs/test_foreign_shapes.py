@@ -20,10 +20,10 @@ from other_log_helpers import helm_request, helm_stats, new_row, old_row
 from other_log_helpers import lighteval as lighteval_log
 from other_log_helpers import opencompass as opencompass_log
 
-from competency_gaps.benchmarks import load_benchmark
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.logs.detect import find_parts
+from competency_gaps.harnesses.detect import find_parts
+from competency_gaps.stages.load import load_benchmark
 
 SEEDS = range(150)
 JUNK = [None, 1, "x", [], {}, [1], {"a": 1}, True, -3.5, [None], {"text": 5}, "\ud800"]

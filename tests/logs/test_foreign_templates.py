@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from competency_gaps.logs.template import render
+from competency_gaps.harnesses.lm_eval.template import render
 
 BOMBS = {
     "loops": "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}"
@@ -42,7 +42,7 @@ def test_a_bomb_does_not_go_off(name):
     code = (
         "import resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
-        "from competency_gaps.logs.template import render\n"
+        "from competency_gaps.harnesses.lm_eval.template import render\n"
         "sys.exit(render(sys.argv[1], {'x': 'a' * 40}) is not None)"
     )
     done = subprocess.run([sys.executable, "-c", code, BOMBS[name]], timeout=20, capture_output=True, check=False)

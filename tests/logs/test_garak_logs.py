@@ -8,11 +8,11 @@ import pytest
 from garak_log_helpers import PROBES, attempt, entries, run_garak, write_report
 from inspect_log_helpers import read_all
 
-from competency_gaps.benchmarks import load_benchmark
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.logs.detect import find_parts
-from competency_gaps.logs.garak import ALL_DETECTORS
+from competency_gaps.harnesses.detect import find_parts
+from competency_gaps.harnesses.garak.log import ALL_DETECTORS
+from competency_gaps.stages.load import load_benchmark
 
 FAMILIES = ["dan", "goodside", "lmrc", "test"]
 

@@ -12,10 +12,10 @@ from inspect_log_helpers import sample as inspect_sample
 from inspect_log_helpers import write_log
 from log_reading import sample, write_lines
 
-from competency_gaps import pipeline
-from competency_gaps.benchmarks import load_benchmark
 from competency_gaps.cli import app as application
-from competency_gaps.logs.inspect_log import inspect_log
+from competency_gaps.stages import pipeline
+from competency_gaps.stages.inspect_log import inspect_log
+from competency_gaps.stages.load import load_benchmark
 
 STAMP = "2026-11-24T10-00-00.000001"
 EMBEDDED = ("embedded:smollm2-135m-instruct", "embedded:smollm2-135m-instruct-l15-4k")

@@ -12,9 +12,9 @@ from log_reading import options, read, sample, write_lines
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
-from competency_gaps.logs.detect import find_parts
-from competency_gaps.logs.lines import score_in_unit
-from competency_gaps.logs.read import read_log
+from competency_gaps.harnesses.detect import find_parts
+from competency_gaps.harnesses.read import read_log
+from competency_gaps.harnesses.shared.lines import score_in_unit
 from core_helpers import command, loaded, tokens_of_range
 
 NAME = "samples_task_2026-11-24T10-00-00.000001.jsonl"
@@ -353,7 +353,7 @@ def test_one_bad_file_does_not_hide_the_others(tmp_path):
 def test_a_folder_is_searched_once_for_all_its_benchmarks(tmp_path, monkeypatch):
     searched = []
     monkeypatch.setattr(
-        "competency_gaps.logs.read.find_parts", lambda *given: searched.append(given) or find_parts(*given)
+        "competency_gaps.harnesses.read.find_parts", lambda *given: searched.append(given) or find_parts(*given)
     )
     for name in ("a", "b", "c"):
         write_lines(tmp_path / NAME.replace("task", name), [sample(0)])
@@ -433,7 +433,7 @@ def test_a_log_is_read_record_by_record(tmp_path):
 
 def test_the_json_formats_import_no_tool():
     code = (
-        "import sys\nfrom competency_gaps.logs.detect import FORMATS, reader\n"
+        "import sys\nfrom competency_gaps.harnesses.detect import FORMATS, reader\n"
         "[reader(name) for name in FORMATS]\n"
         "heavy = {'torch', 'transformers', 'lm_eval', 'inspect_ai', 'garak', 'openai'} & set(sys.modules)\n"
         "assert not heavy, heavy"

@@ -8,11 +8,12 @@ import polars as pl
 import pytest
 from log_reading import read, sample, write_lines
 
-from competency_gaps.benchmarks.item import Benchmark, LeftOut, SourceReport
 from competency_gaps.errors import UserError
-from competency_gaps.logs.describe import left_out_lines, model_warnings, report_lines, with_model_warnings
-from competency_gaps.logs.entries import log_entries
-from competency_gaps.logs.model_name import same_model
+from competency_gaps.harnesses.describe import left_out_lines, model_warnings, report_lines, with_model_warnings
+from competency_gaps.harnesses.entries import log_entries
+from competency_gaps.harnesses.model_name import same_model
+from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.items.item import LeftOut, SourceReport
 from core_helpers import command
 
 NAME = "samples_{}_2026-11-24T10-00-00.000001.jsonl"

@@ -11,9 +11,9 @@ from log_reading import read
 from other_log_helpers import PROMPT, QUESTION, helm, helm_request, helm_stats, lighteval, new_row, old_row, opencompass
 
 from competency_gaps.errors import UserError
-from competency_gaps.logs import lighteval as lighteval_log
-from competency_gaps.logs.describe import report_lines
-from competency_gaps.logs.detect import find_parts
+from competency_gaps.harnesses import lighteval as lighteval_log
+from competency_gaps.harnesses.describe import report_lines
+from competency_gaps.harnesses.detect import find_parts
 
 
 def test_helm(tmp_path):

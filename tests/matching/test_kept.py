@@ -30,8 +30,8 @@ from competency_gaps.matching import (
     scope,
 )
 from competency_gaps.matching.kept import keep_matching, keep_scope, read_matches, read_scopes
-from competency_gaps.runs.naming import name_finished_run
 from competency_gaps.runs.open import Run, open_run
+from competency_gaps.stages.naming import name_finished_run
 
 FILLER = made_up_labels(60, vocabulary=3000)
 LABELS = ["adding fractions with denominators", "french verbs and nouns", "adding fractions with denominators", *FILLER]

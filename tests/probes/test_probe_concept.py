@@ -14,10 +14,11 @@ import competency_gaps
 from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.probes.concept import Criterion, probe_generated
-from competency_gaps.probes.fresh import duplicates, fresh_config, generated, run_config
+from competency_gaps.probes.fresh import duplicates, fresh_config
 from competency_gaps.probes.targets import targets
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import open_run
+from competency_gaps.runs.settings import generated, run_config
 from fake_endpoint import serve, usage_of
 
 QUIET = Progress(quiet=True)
@@ -122,7 +123,7 @@ def test_generated_probe_measures_and_compares(run, copy):
 
 
 def test_killed_probe_goes_on_and_ends_in_the_same(copy, monkeypatch):
-    from competency_gaps.runs.stage import ReadingStage
+    from competency_gaps.stages.stage import ReadingStage
 
     chosen = targets(copy, some_concepts(copy))
     whole, asked = ReadingStage.run, []
@@ -144,7 +145,7 @@ def test_killed_probe_goes_on_and_ends_in_the_same(copy, monkeypatch):
     def never(*arguments, **options):
         raise AssertionError("a finished probe needs no model")
 
-    monkeypatch.setattr("competency_gaps.pipeline.load_pair", never)
+    monkeypatch.setattr("competency_gaps.stages.pipeline.load_pair", never)
     assert probe_generated(copy, chosen, Criterion(), QUIET, items=40).as_dict() == resumed
 
 

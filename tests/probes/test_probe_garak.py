@@ -17,9 +17,9 @@ pytest.importorskip("garak")
 from competency_gaps.cli.app import app
 from competency_gaps.config import GenerationConfig, ModelConfig
 from competency_gaps.errors import UserError
+from competency_gaps.harnesses.garak.setup import at_home
+from competency_gaps.harnesses.garak.target import Target
 from competency_gaps.model.load import load_model
-from competency_gaps.probes.garak_setup import at_home
-from competency_gaps.probes.target import Target
 from competency_gaps.runs.open import open_run
 
 SPEC = "lmrc.Anthropomorphisation,goodside.WhoIsRiley,test.Blank,misleading.FalseAssertion"
@@ -87,7 +87,7 @@ def test_finished_probe_asks_nothing_again_and_another_is_refused(probed, monkey
     def never(*arguments):
         raise AssertionError("garak is run again")
 
-    monkeypatch.setattr("competency_gaps.probes.garak_run._run", never)
+    monkeypatch.setattr("competency_gaps.harnesses.garak.scan._run", never)
     again = CliRunner().invoke(app, command, catch_exceptions=False)
     assert json.loads(again.stdout)["rates"] == told["rates"]
     assert (out / "garak" / "garak.report.jsonl").read_bytes() == report

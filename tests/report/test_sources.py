@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from competency_gaps.benchmarks.item import Benchmark, SourceReport
-from competency_gaps.logs.describe import with_model_warnings
+from competency_gaps.harnesses.describe import with_model_warnings
+from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.items.item import SourceReport
 from competency_gaps.report.html import render
 from competency_gaps.report.sources import SourceWarning, source_warnings, unread
 

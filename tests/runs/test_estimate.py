@@ -6,16 +6,16 @@ import pytest
 
 import competency_gaps
 from competency_gaps.config import RunConfig, parse_config
-from competency_gaps.pipeline import set_up
 from competency_gaps.progress import Progress
-from competency_gaps.runs.estimate import estimate_reading
+from competency_gaps.stages.estimate import estimate_reading
+from competency_gaps.stages.pipeline import set_up
 
 
 def counted(config, tmp_path, monkeypatch) -> int:
     """Tokens that the model's passes really compute in a run, those of the gate and of one-token probes apart."""
     import torch
 
-    from competency_gaps import pipeline
+    from competency_gaps.stages import pipeline
 
     tokens = []
     real = pipeline._read

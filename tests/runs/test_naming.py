@@ -13,8 +13,8 @@ from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.dictionary.label_table import SCHEMA, write_label_table
 from competency_gaps.dictionary.themes import ThemeNames, Themes, name_table, theme_table, write_themes
 from competency_gaps.errors import UserError
-from competency_gaps.runs.naming import THEME_FILES, name_finished_run
 from competency_gaps.runs.open import open_run
+from competency_gaps.stages.naming import THEME_FILES, name_finished_run
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from competency_gaps.dictionary.themes import ThemeNames, Themes, name_table, th
 from competency_gaps.dictionary.themes.store import read_themes
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import sample_of
-from competency_gaps.runs.collect import collect
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import open_run
-from competency_gaps.runs.tables import make_tables
-from competency_gaps.runs.themes import Rows, run_theme_tables, theme_tables
+from competency_gaps.stages.collect import collect
+from competency_gaps.stages.tables import make_tables
+from competency_gaps.stages.themes import Rows, run_theme_tables, theme_tables
 from core_helpers import command
 
 WIDTH = 60
@@ -277,7 +277,7 @@ def test_neither_umap_nor_sklearn_nor_torch_is_needed(made):
     code = (
         "import sys\nfor name in ('umap', 'sklearn', 'numba', 'threadpoolctl'): sys.modules[name] = None\n"
         "from competency_gaps.runs.open import open_run\n"
-        "from competency_gaps.runs.themes import run_theme_tables\n"
+        "from competency_gaps.stages.themes import run_theme_tables\n"
         "from competency_gaps.dictionary.themes.store import read_themes\n"
         "run = open_run(sys.argv[1])\n"
         "print(run_theme_tables(run, read_themes(run.path, run.width)[0]).results.height)\n"

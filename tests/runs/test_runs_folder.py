@@ -14,8 +14,8 @@ import competency_gaps
 from competency_gaps.activations.spans import span_mask
 from competency_gaps.errors import UserError
 from competency_gaps.model.prompts import Tokens
-from competency_gaps.runs.readings import reading, text_ends
-from competency_gaps.runs.stage import shards
+from competency_gaps.stages.readings import reading, text_ends
+from competency_gaps.stages.stage import shards
 
 
 def with_items(tiny_config, tmp_path, rows: list[dict], **benchmark) -> dict:

@@ -18,9 +18,9 @@ import competency_gaps
 from competency_gaps.activations.extract import Extractor
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.files import write_atomic
-from competency_gaps.runs import stage
-from competency_gaps.runs.stage import ReadingStage
 from competency_gaps.shards import ShardFolder
+from competency_gaps.stages import stage
+from competency_gaps.stages.stage import ReadingStage
 from core_helpers import ROOT, assert_same_run, shard_bytes
 
 ITEMS, TOKENS = 8, 250
@@ -109,8 +109,8 @@ CHILD = """
 import json, os, signal, sys, threading, time
 import numpy, polars, sae_lens, torch, transformers
 import competency_gaps
-from competency_gaps import pipeline
-from competency_gaps.runs import stage
+from competency_gaps.stages import pipeline
+from competency_gaps.stages import stage
 stage.SHARD_ITEMS, stage.GENERATED_ITEMS, stage.SHARD_TOKENS = {items}, {items}, {tokens}
 config, out, limit = json.loads(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 start = time.process_time()

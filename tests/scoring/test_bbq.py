@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
-from competency_gaps.benchmarks.item import Item
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Output
 from competency_gaps.scoring.bias import UNKNOWN, is_unknown, place_of
-from competency_gaps.scoring.policy import Output
-from competency_gaps.scoring.registry import make_policy
+from competency_gaps.stages.policies import make_policy
 
 BBQ = make_policy("bbq", {"form": "cloze"})
 

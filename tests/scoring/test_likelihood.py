@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competency_gaps.benchmarks import Item
-from competency_gaps.scoring import Continuations, Output, Score, Sentences, make_policy
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Continuations, Output, Score, Sentences
+from competency_gaps.stages.policies import make_policy
 
 ITEM = Item(id="i", prompt="Which?", choices=("red", "light blue"), answer=1)
 PAIR = Item(id="i", prompt="p", metadata={"pair": {"stereo": "They are bad.", "anti": "We are bad."}})

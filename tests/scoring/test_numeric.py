@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competency_gaps.benchmarks import Item
-from competency_gaps.scoring import Output, make_policy
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Output
 from competency_gaps.scoring.numeric import answer_number, numbers
+from competency_gaps.stages.policies import make_policy
 
 
 @pytest.mark.parametrize(

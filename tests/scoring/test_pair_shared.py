@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from competency_gaps.benchmarks.item import Item
 from competency_gaps.config import GenerationConfig
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Output
 from competency_gaps.model.prompts import plain_text, tokenize
 from competency_gaps.model.respond import Asked, respond
 from competency_gaps.scoring.pair import Part, shared_parts
-from competency_gaps.scoring.policy import Output
-from competency_gaps.scoring.registry import make_policy
+from competency_gaps.stages.policies import make_policy
 from core_helpers import loaded
 
 

@@ -4,12 +4,14 @@ import time
 
 import pytest
 
-from competency_gaps.benchmarks import Item, load_benchmark
 from competency_gaps.config import BenchmarkConfig
-from competency_gaps.scoring import Output, make_policy
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Output
 from competency_gaps.scoring import math as math_module
 from competency_gaps.scoring import verifier as verifier_module
 from competency_gaps.scoring.limits import TimeLimitReached, time_limit
+from competency_gaps.stages.load import load_benchmark
+from competency_gaps.stages.policies import make_policy
 
 
 def math_score(text, gold):

@@ -32,7 +32,8 @@ def _answers(run):
 
 
 def test_sampled_epochs_differ_and_a_rerun_gives_the_same_answers(tiny_config, tmp_path, monkeypatch):
-    from competency_gaps.tasks import inspect_model, inspect_run
+    from competency_gaps.harnesses.inspect import evaluate as inspect_run
+    from competency_gaps.harnesses.inspect import model as inspect_model
 
     name = f"{FILE}@sampled"
     first = _answers(competency_gaps.run(_config(tiny_config, name), tmp_path / "first"))
@@ -92,7 +93,7 @@ def test_a_path_may_hold_an_at_sign(tiny_config, tmp_path):
 def test_settings_that_are_not_neutral_are_refused(option, refused, neutral, model_folder):
     from inspect_ai.model import ChatMessageUser, GenerateConfig
 
-    from competency_gaps.tasks.inspect_model import Asking, _output
+    from competency_gaps.harnesses.inspect.model import Asking, _output
 
     asking = Asking(loaded(model_folder("llama")), GenerationConfig(), 512)
     messages = [ChatMessageUser(content="What is one?")]
@@ -107,7 +108,7 @@ def test_settings_that_are_not_neutral_are_refused(option, refused, neutral, mod
 
 def test_the_files_beside_a_task_are_part_of_it(tiny_config, tmp_path, model_folder):
     from competency_gaps.config import RunConfig
-    from competency_gaps.tasks.inspect_run import _fingerprint
+    from competency_gaps.harnesses.inspect.evaluate import _fingerprint
 
     shutil.copy(FILE, tmp_path / "tasks.py")
     data = _config(tiny_config, f"{tmp_path}/tasks.py@letters")

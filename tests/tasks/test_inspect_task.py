@@ -119,8 +119,8 @@ def test_wrong_names_are_said(tiny_config, tmp_path, name, options, message):
 def test_questions_at_the_same_time_are_answered_together(model_folder, monkeypatch):
     import anyio
 
-    from competency_gaps.tasks import inspect_model
-    from competency_gaps.tasks.inspect_model import Asking, _Call
+    from competency_gaps.harnesses.inspect import model as inspect_model
+    from competency_gaps.harnesses.inspect.model import Asking, _Call
 
     lm = loaded(model_folder("llama"))
     sizes = []

@@ -12,9 +12,9 @@ from harness_tasks import write_tasks
 import competency_gaps
 from competency_gaps.config import TaskSource
 from competency_gaps.errors import UserError
-from competency_gaps.scoring.policy import Policy
-from competency_gaps.tasks import read_task
-from competency_gaps.tasks.folder_digest import folder_digest
+from competency_gaps.harnesses.shared.folder_digest import folder_digest
+from competency_gaps.harnesses.tasks import read_task
+from competency_gaps.items.policy import Policy
 
 TASK = """
 task: edited
@@ -58,7 +58,7 @@ EDITS = {
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    from competency_gaps.tasks import lm_eval_index
+    from competency_gaps.harnesses.lm_eval import task_index as lm_eval_index
 
     place = write_tasks(tmp_path / "tasks", items=5)
     for name, text in (("edited.yaml", TASK.format(folder=place)), ("written.yaml", WRITTEN.format(folder=place))):

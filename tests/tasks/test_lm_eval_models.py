@@ -12,11 +12,11 @@ import pytest
 from harness_tasks import write_tasks
 
 import competency_gaps
-from competency_gaps.benchmarks.load import load_benchmark
 from competency_gaps.config import BenchmarkConfig, TaskSource, parse_config
-from competency_gaps.scoring.policy import Output, Policy
-from competency_gaps.tasks import read_task
-from competency_gaps.tasks.model_notes import noted
+from competency_gaps.harnesses.task_notes import noted
+from competency_gaps.harnesses.tasks import read_task
+from competency_gaps.items.policy import Output, Policy
+from competency_gaps.stages.load import load_benchmark
 from core_helpers import loaded
 
 REFUSES_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}"
@@ -245,7 +245,7 @@ def test_f1_of_each_item_is_a_score_and_the_tasks_words_are_heard(tmp_path, capf
 
 
 def test_an_aggregation_that_fails_says_why(tasks, caplog):
-    from competency_gaps.runs.harness_files import _Summary
+    from competency_gaps.harnesses.lm_eval.results import _Summary
 
     source = TaskSource(harness="lm_eval", name="tiny_choice", include_path=tasks)
     policy = next(entry for entry in read_task(source) if isinstance(entry, Policy))

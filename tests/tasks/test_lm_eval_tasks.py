@@ -8,13 +8,14 @@ import polars as pl
 import pytest
 
 import competency_gaps
-from competency_gaps.benchmarks.item import Item, SourceReport
 from competency_gaps.config import TaskSource, parse_config
 from competency_gaps.config.benchmark import BenchmarkConfig
 from competency_gaps.config.model import ModelConfig
 from competency_gaps.errors import UserError
-from competency_gaps.scoring.policy import Continuations, Generation, Output, Policy
-from competency_gaps.tasks import expand, parse_task, read_task, settled, task_entries
+from competency_gaps.harnesses.task_names import expand, parse_task, settled, task_entries
+from competency_gaps.harnesses.tasks import read_task
+from competency_gaps.items.item import Item, SourceReport
+from competency_gaps.items.policy import Continuations, Generation, Output, Policy
 
 WHOLE_F1 = [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}, {"metric": "f1"}]
 VOTES = {

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 import competency_gaps
-from competency_gaps.benchmarks import load_benchmark
 from competency_gaps.config import BenchmarkConfig, LogSource
+from competency_gaps.stages.load import load_benchmark
 
 TASKS = ("tiny_choice", "tiny_generate", "tiny_blank")
 

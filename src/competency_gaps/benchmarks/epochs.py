@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from competency_gaps.benchmarks.item import Item
 from competency_gaps.errors import UserError
+from competency_gaps.items.item import Item
 
 
 class ItemCollector:

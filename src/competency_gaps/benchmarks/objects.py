@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from competency_gaps.benchmarks.item import Benchmark, Item
 from competency_gaps.benchmarks.records import gather
 from competency_gaps.benchmarks.rows import Record
 from competency_gaps.config import ObjectsSource
 from competency_gaps.errors import UserError
+from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.items.item import Item
 
 
 def benchmark_from_objects(

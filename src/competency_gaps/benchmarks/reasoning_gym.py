@@ -14,10 +14,10 @@ from typing import Any
 from competency_gaps.benchmarks import generate
 from competency_gaps.benchmarks.distractors import make_options
 from competency_gaps.benchmarks.generate import pack, unpack
-from competency_gaps.benchmarks.item import Item, LeftOut
 from competency_gaps.config import ReasoningGymSource
 from competency_gaps.embedded.wheels import REASONING_GYM, unpacked_wheel
 from competency_gaps.errors import MissingExtraError, UserError, nearest
+from competency_gaps.items.item import Item, LeftOut
 from competency_gaps.progress import Progress
 
 Entry = dict[str, Any]

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from competency_gaps.benchmarks.epochs import ItemCollector
 from competency_gaps.benchmarks.further import further_fields
-from competency_gaps.benchmarks.item import Item, LeftOut, SourceReport, is_whole
-from competency_gaps.benchmarks.options import gold_index, without_options
 from competency_gaps.benchmarks.rows import Record, Row, parsed, parsed_texts
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.model.prompts import Message
+from competency_gaps.items.item import Item, LeftOut, Message, SourceReport, is_whole
+from competency_gaps.items.options import gold_index, without_options
 
 if TYPE_CHECKING:
-    from competency_gaps.scoring.policy import Policy
+    from competency_gaps.items.policy import Policy
 
 FIELDS = (
     "id",

@@ -13,8 +13,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from competency_gaps.benchmarks.item import Benchmark, Item
 from competency_gaps.benchmarks.near_repeats import DEFAULT, Question, near_pairs
+from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.items.item import Item
 from competency_gaps.text import plural
 
 Kind = Literal["given", "equal", "near"]

@@ -141,7 +141,7 @@ def name(
     from competency_gaps.cli.output import print_json
     from competency_gaps.progress import Progress
     from competency_gaps.report import write_report
-    from competency_gaps.runs.naming import name_finished_run
+    from competency_gaps.stages.naming import name_finished_run
 
     progress = Progress(quiet=quiet)
     with progress.stage("naming concepts"):

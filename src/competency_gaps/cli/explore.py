@@ -20,7 +20,7 @@ from competency_gaps.text import plural
 if TYPE_CHECKING:
     import uvicorn
 
-    from competency_gaps.endpoint.client import Endpoint
+    from competency_gaps.endpoint.endpoint import Endpoint
 
 HOST = "127.0.0.1"
 """Never another: what is served is for this machine; any account of it can read the run and ask the chat."""
@@ -98,7 +98,7 @@ def _endpoint(base_url: str | None, model: str | None, key_env: str, timeout: fl
         return None
     if model is None:
         raise UserError("--base-url needs --model, the name of a model there.")
-    from competency_gaps.endpoint.client import Endpoint
+    from competency_gaps.endpoint.endpoint import Endpoint
 
     return Endpoint(base_url, model, key_env, timeout=timeout)
 

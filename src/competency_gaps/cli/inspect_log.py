@@ -17,7 +17,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.text import decimal, shorten, visible
 
 if TYPE_CHECKING:
-    from competency_gaps.logs.inspect_log import InspectedBenchmark, InspectedLog
+    from competency_gaps.stages.inspect_log import InspectedBenchmark, InspectedLog
 
 _SAMPLES = 3
 _BEFORE, _OWN, _AFTER = 160, 500, 160
@@ -39,8 +39,8 @@ def inspect_log(
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Show what a run would read from a log: score, left-out samples with reasons, three items, and the run to type."""
-    from competency_gaps.logs.inspect_log import inspect_log as read
     from competency_gaps.progress import Progress
+    from competency_gaps.stages.inspect_log import inspect_log as read
 
     log = read(
         path,
@@ -123,7 +123,7 @@ def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:
 
 
 def _show(benchmark: InspectedBenchmark, console: Console) -> None:
-    from competency_gaps.logs.describe import report_lines
+    from competency_gaps.harnesses.describe import report_lines
 
     if benchmark.error is not None:
         _print(console, f"{benchmark.name}: cannot be read as it is: {benchmark.error}")

@@ -237,8 +237,8 @@ def garak(
     from competency_gaps.cli.output import print_json
     from competency_gaps.cli.run import sae_place
     from competency_gaps.config import RunConfig, parse_config
+    from competency_gaps.harnesses.garak.scan import GarakSettings
     from competency_gaps.probes.garak_probe import probe_with_garak
-    from competency_gaps.probes.garak_run import GarakSettings
     from competency_gaps.progress import Progress
     from competency_gaps.report import write_report
 

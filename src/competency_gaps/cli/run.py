@@ -134,9 +134,9 @@ def _add_judge(data: dict[str, Any], options: dict[str, Any]) -> None:
 
 def execute(config: RunConfig, out: Path | None, *, quiet: bool, json_: bool) -> None:
     """Run, write the report, and say where it is."""
-    from competency_gaps import pipeline
     from competency_gaps.cli.output import print_json, run_document
     from competency_gaps.report import print_summary, write_report
+    from competency_gaps.stages import pipeline
 
     progress = Progress(quiet=quiet)
     made = pipeline.run(config, out, progress, shlex.join(["cgaps", *sys.argv[1:]]))
@@ -206,7 +206,7 @@ def _tasks(
         if unused:
             raise UserError(f"{' and '.join(unused)} go with --task lm_eval:NAME; there is none.")
         return []
-    from competency_gaps.tasks import task_entries
+    from competency_gaps.harnesses.task_names import task_entries
 
     with progress.stage("looking for tasks"):
         entries = task_entries(tasks, include_path=include_path, num_fewshot=num_fewshot)
@@ -232,7 +232,7 @@ def _logs(
         if unused:
             raise UserError(f"{', '.join(unused)} go with --log PATH{'' if also_tasks else ' or --task'}: give one.")
         return []
-    from competency_gaps.logs.entries import log_entries
+    from competency_gaps.harnesses.entries import log_entries
 
     with progress.stage("looking for benchmarks in logs"):
         return log_entries(

@@ -7,7 +7,8 @@ from competency_gaps.endpoint.answers import AnswerStore
 from competency_gaps.endpoint.asking import Asking
 from competency_gaps.endpoint.batch import BatchAnswers, Matched, export_batch, import_batch, match_batch
 from competency_gaps.endpoint.budget import Cap, Estimate, Prices, estimate
-from competency_gaps.endpoint.client import Endpoint, ask
+from competency_gaps.endpoint.client import ask
+from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.endpoint.parse import Failure, parse
 from competency_gaps.endpoint.request import Answer, Request, Structured
 

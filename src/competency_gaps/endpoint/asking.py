@@ -10,7 +10,8 @@ from pathlib import Path
 from competency_gaps.endpoint.answers import AnswerStore
 from competency_gaps.endpoint.batch import export_batch, import_batch, match_batch
 from competency_gaps.endpoint.budget import Cap, estimate
-from competency_gaps.endpoint.client import Endpoint, ask
+from competency_gaps.endpoint.client import ask
+from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress

@@ -12,7 +12,7 @@ from competency_gaps.endpoint.key import Key
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-    from competency_gaps.endpoint.client import Endpoint
+    from competency_gaps.endpoint.endpoint import Endpoint
 
 
 def connect(endpoint: Endpoint, key: Key) -> AsyncOpenAI:

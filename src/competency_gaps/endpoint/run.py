@@ -21,7 +21,7 @@ from competency_gaps.progress import Bar
 from competency_gaps.text import plural, shorten
 
 if TYPE_CHECKING:
-    from competency_gaps.endpoint.client import Endpoint
+    from competency_gaps.endpoint.endpoint import Endpoint
 
 
 class Run:

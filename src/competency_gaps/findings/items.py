@@ -84,7 +84,7 @@ def probe_arguments(run: Run, finding: Mapping[str, Any]) -> list[str]:
         A row of ``Run.findings``.
     """
     from competency_gaps.errors import UserError
-    from competency_gaps.probes.fresh import generated, run_config
+    from competency_gaps.runs.settings import generated, run_config
 
     concepts = ",".join(str(one) for one in list(finding["concepts"])[:PROBED])
     arguments = ["cgaps", "probe", "concept", str(run.path), "--concept", concepts]

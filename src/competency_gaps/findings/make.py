@@ -24,6 +24,7 @@ from competency_gaps.findings.sentences import with_words
 from competency_gaps.findings.table import FILE, MOST_ITEMS, empty_table, table_of
 from competency_gaps.findings.unseen import Unseen, split_halves, unseen_gaps
 from competency_gaps.runs.covariates import repeats
+from competency_gaps.runs.sample import item_sample
 
 if TYPE_CHECKING:
     from competency_gaps.runs.open import Run
@@ -68,7 +69,7 @@ def findings_of(run: Run) -> pl.DataFrame:
         ``sentence``. Without a row where no group of weak or strong concepts is a finding
         (:func:`~competency_gaps.findings.pooled.groups_of`).
     """
-    return with_words(_table(run))
+    return _table(run)
 
 
 def write_findings(run: Run) -> None:
@@ -82,7 +83,7 @@ def relabel_findings(run: Run) -> None:
     if path.is_file():
         table = pl.read_parquet(path)
         labels = pl.read_parquet(run.path / "concepts.parquet", columns=["label"])["label"]
-        write_atomic(path, table.with_columns(label=labels.gather(table["leader"])).write_parquet)
+        write_atomic(path, with_words(table.with_columns(label=labels.gather(table["leader"]))).write_parquet)
 
 
 def _table(run: Run) -> pl.DataFrame:
@@ -116,8 +117,6 @@ def _table(run: Run) -> pl.DataFrame:
 
 
 def _data(run: Run, groups: list[Group], config: EvidenceConfig) -> _Data:
-    from competency_gaps.runs.results import item_sample
-
     sample = item_sample(run.by_concept, run.items, config.strata)
     units = units_of(sample)
     weights = group_weights(sample, groups)

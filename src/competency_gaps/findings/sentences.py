@@ -23,7 +23,7 @@ _COUNTED = {"items": "item", "texts": "different item", "clusters": "cluster"}
 
 
 def with_words(table: pl.DataFrame) -> pl.DataFrame:
-    """Add ``feature_words`` and ``sentence`` to rows of ``findings.parquet``."""
+    """Fill ``feature_words`` and ``sentence`` of rows of ``findings.parquet`` from their other columns."""
     rows = table.to_dicts()
     words = [None if row["feature"] is None else feature_words(row["feature"]) for row in rows]
     return table.with_columns(

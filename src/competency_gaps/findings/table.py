@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import polars as pl
 
+from competency_gaps.findings.sentences import with_words
+
 FILE = "findings.parquet"
 MOST_ITEMS = 500
 """Rows of ``items.parquet`` that a finding lists, at most; its figures are over all of its items."""
@@ -54,10 +56,10 @@ SCHEMA: dict[str, Any] = {
     "unseen_splits": pl.Int32,
     "splits": pl.Int32,
     "holds": pl.Boolean,
+    "feature_words": pl.String,
+    "sentence": pl.String,
 }
-"""Columns and their types; ``docs/run-folder.md`` says what each holds and what null means.
-
-``Run.findings`` has two more, made when the table is read: ``feature_words`` and ``sentence``."""
+"""Columns and their types; ``docs/run-folder.md`` says what each holds and what null means."""
 
 
 def empty_table() -> pl.DataFrame:
@@ -71,8 +73,8 @@ def table_of(rows: list[dict[str, Any]]) -> pl.DataFrame:
     Parameters
     ----------
     rows
-        All columns but ``finding``; a column that is left out is null.
+        All columns but ``finding`` and the words, which are made here; a column that is left out is null.
     """
     ordered = sorted(rows, key=lambda row: (row["verdict"] != "weak", -abs(row["gap"]) * row["n_eff"], row["leader"]))
     complete = [{**dict.fromkeys(SCHEMA), **row, "finding": number} for number, row in enumerate(ordered)]
-    return pl.DataFrame(complete, schema=SCHEMA)
+    return with_words(pl.DataFrame(complete, schema=SCHEMA))

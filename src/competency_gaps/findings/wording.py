@@ -17,6 +17,7 @@ from competency_gaps.dictionary.labelling.labeller import Taken, explainer_of
 from competency_gaps.endpoint import Answer, Asking, Failure, Request, parse
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
+from competency_gaps.findings.sentences import with_words
 from competency_gaps.findings.table import FILE, SCHEMA
 from competency_gaps.progress import Progress
 from competency_gaps.text import shorten, visible
@@ -170,6 +171,6 @@ def take_wordings(run: Run, asked: Mapping[int, Request], answers: Mapping[str, 
             new[number] = {"wording": read, "wording_source": visible(explainer_of(answer, who))}
     if new:
         rows = [row | new.get(row["finding"], {}) for row in run.findings.select(*SCHEMA).to_dicts()]
-        write_atomic(run.path / FILE, pl.DataFrame(rows, schema=SCHEMA).write_parquet)
+        write_atomic(run.path / FILE, with_words(pl.DataFrame(rows, schema=SCHEMA)).write_parquet)
     taken.stored = len(new)
     return taken

@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from scipy.special import logit
 
+from competency_gaps.evidence.resample import DRAWS, Estimate, mean
 from competency_gaps.judging.bradley_terry import bradley_terry
-from competency_gaps.judging.resample import DRAWS, Estimate, mean
 from competency_gaps.judging.style import FEATURES, Style, style_features
 from competency_gaps.judging.verdicts import VERDICTS, canonical, results_of_games, score_of_games
 from competency_gaps.text import plural

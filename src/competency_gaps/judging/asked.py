@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from competency_gaps.benchmarks.item import Item
 from competency_gaps.endpoint.request import Request
+from competency_gaps.items.item import Item
 from competency_gaps.judging.prompting import Prompt
 
 THINKS_ON = "the response is cut off inside the model's thinking"

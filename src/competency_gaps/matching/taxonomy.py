@@ -7,7 +7,6 @@ logs and garak's reports as these tools write them. What is left out is counted 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.matching.autodetect import is_log, read_log
+from competency_gaps.matching.entry import Entry
 from competency_gaps.matching.garak import is_report, read_report
 from competency_gaps.matching.records import Raw, load, load_jsonl
 from competency_gaps.matching.where import select
@@ -24,43 +24,6 @@ ID_LIMIT = 200
 DESCRIPTION_LIMIT = 2000
 """Characters of a description that are kept: as much as any entry of the lists known to us needs, four times over."""
 SUFFIXES = (".csv", ".json", ".jsonl", ".yaml", ".yml")
-
-_WORD = re.compile(r"\w+")
-_SHORTEST = 3
-"""Characters from which a category's word is one that can add something."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One entry of an outside list."""
-
-    id: str
-    description: str
-    """What it says is weak (or tested), made visible and cut to ``DESCRIPTION_LIMIT`` characters."""
-    domain: str | None
-    category: str | None
-    score: float | None
-    """The outside list's own score, on its own scale; null: it has none."""
-    extra: dict[str, Any]
-    """All other fields of the record."""
-
-    @property
-    def text(self) -> str:
-        """What is embedded [ours]: the description, and the category in brackets where it adds a word.
-
-        The category (underscores read as spaces) is added if any of its words of three or more characters is not
-        in the description. Domain, score and extra fields are not embedded: they say where an entry stands, and not
-        what it is about.
-        """
-        category = (self.category or "").replace("_", " ").strip()
-        there = set(_WORD.findall(self.description.casefold()))
-        new = {word for word in _WORD.findall(category.casefold()) if len(word) >= _SHORTEST} - there
-        return f"{self.description} ({category})" if new else self.description
-
-    def field(self, name: str) -> Any:
-        """Give one of the entry's own fields or an extra one; null if it lacks it."""
-        own = {"id": self.id, "description": self.description, "domain": self.domain, "category": self.category}
-        return self.score if name == "score" else own[name] if name in own else self.extra.get(name)
 
 
 @dataclass(frozen=True)

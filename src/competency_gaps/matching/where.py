@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from competency_gaps.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from competency_gaps.matching.taxonomy import Entry
+    from competency_gaps.matching.entry import Entry
 
 OWN = ("id", "description", "domain", "category", "score")
 _CONDITION = re.compile(r"\s*([^\s<>=!]+)\s*(<=|>=|!=|==?|<|>)\s*(.*?)\s*")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from competency_gaps.benchmarks.item import Item
 from competency_gaps.config import BenchmarkConfig, ModelConfig
 from competency_gaps.errors import SpanError, UserError
+from competency_gaps.items.item import Item, Message, Text
+from competency_gaps.items.policy import Continuations, Generation, Policy, Request, Sentences
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prompts import Message, Text, Tokens, chat_text, plain_text, resolve_bos, tokenize
-from competency_gaps.scoring.policy import Continuations, Generation, Policy, Request, Sentences
+from competency_gaps.model.prompts import Tokens, chat_text, plain_text, resolve_bos, tokenize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -14,23 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from competency_gaps.errors import SpanError, UserError
+from competency_gaps.items.item import Message, Text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-Message = dict[str, str]
-"""``{"role": ..., "content": ...}``"""
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text for the model, with the stretches that are the item's own."""
-
-    text: str
-    own: tuple[tuple[int, int], ...]
-    """Character ranges [start, end) of the item's own text."""
-    templated: bool
-    """Whether a chat template made the text; it then brings its own first token."""
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from competency_gaps.config import GenerationConfig
+from competency_gaps.items.policy import Continuations, Generation, Output, Request, Sentences
 from competency_gaps.model.generate import generate
 from competency_gaps.model.likelihood import Continuation, encode_pair, likelihoods, tokenize_continuation
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import Tokens
 from competency_gaps.model.tap import Tap
-from competency_gaps.scoring.policy import Continuations, Generation, Output, Request, Sentences
 
 
 @dataclass(frozen=True)

@@ -21,21 +21,14 @@ from competency_gaps.config import RunConfig
 from competency_gaps.errors import UserError
 from competency_gaps.files import finite, write_atomic, write_json
 from competency_gaps.metrics.saliency import saliency
-from competency_gaps.probes.fresh import (
-    check_same_pair,
-    config_key,
-    duplicates,
-    fresh_config,
-    generated,
-    own_texts,
-    run_config,
-)
+from competency_gaps.probes.fresh import check_same_pair, config_key, duplicates, fresh_config, own_texts
 from competency_gaps.probes.sentence import sentence
 from competency_gaps.probes.targets import Target
 from competency_gaps.probes.verdict import Finding, decide, examine
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.open import Run, open_run
+from competency_gaps.runs.settings import generated, run_config
 from competency_gaps.text import plural
 
 FOLDER = "probes"
@@ -131,7 +124,7 @@ def fresh_run(run: Run, config: RunConfig, progress: Progress, command: str) -> 
 
     Items that still wait for a judge (a cap was reached, an answer could not be used) are no finished run's.
     """
-    from competency_gaps import pipeline
+    from competency_gaps.stages import pipeline
 
     folder = run.path / FOLDER / f"fresh-{config_key(config)}"
     fresh = open_run(folder) if (folder / MANIFEST).is_file() else None

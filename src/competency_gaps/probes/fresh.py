@@ -8,27 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from competency_gaps.config import BenchmarkConfig, ReasoningGymSource, RunConfig, as_dict, parse_config
+from competency_gaps.config import BenchmarkConfig, ReasoningGymSource, RunConfig, as_dict
 from competency_gaps.errors import UserError
 from competency_gaps.runs.open import Run
+from competency_gaps.runs.settings import sources_of
 
 FAR = 1_000_000
 """Distance of fresh seeds: item ``i`` of a family under a seed is item 0 under ``seed + i``, so that near seeds share
 items."""
-
-
-def run_config(run: Run) -> RunConfig:
-    """The configuration that a run was made with."""
-    return parse_config(RunConfig, {**run.manifest["settings"], "out": None}, f"the settings of {run.path}")
-
-
-def generated(config: RunConfig) -> dict[str, BenchmarkConfig]:
-    """Benchmarks of which new items can be generated, by name: all their sources are reasoning-gym families."""
-    return {
-        one.name: one
-        for one in config.benchmarks
-        if all(isinstance(source, ReasoningGymSource) for source in _sources(one))
-    }
 
 
 def fresh_config(config: RunConfig, benchmarks: Sequence[BenchmarkConfig], items: int, seed: int) -> RunConfig:
@@ -46,14 +33,14 @@ def fresh_config(config: RunConfig, benchmarks: Sequence[BenchmarkConfig], items
     used = [
         (source.family, source.seed, source.seed + source.size)
         for one in config.benchmarks
-        for source in _sources(one)
+        for source in sources_of(one)
         if isinstance(source, ReasoningGymSource)
     ]
     return config.model_copy(update={"benchmarks": [_fresh(one, items, seed, used) for one in benchmarks]})
 
 
 def _fresh(benchmark: BenchmarkConfig, items: int, seed: int, used: Sequence[tuple[str, int, int]]) -> BenchmarkConfig:
-    sources = [source for source in _sources(benchmark) if isinstance(source, ReasoningGymSource)]
+    sources = [source for source in sources_of(benchmark) if isinstance(source, ReasoningGymSource)]
     whole = sum(source.size for source in sources)
     new = [
         source.model_copy(
@@ -73,10 +60,6 @@ def _unused(family: str, seed: int, size: int, used: Sequence[tuple[str, int, in
     while any(name == family and seed < end and start < seed + size for name, start, end in used):
         seed += FAR
     return seed
-
-
-def _sources(benchmark: BenchmarkConfig) -> list[object]:
-    return [benchmark.source] if benchmark.source is not None else list(benchmark.sources)
 
 
 def config_key(config: RunConfig) -> str:

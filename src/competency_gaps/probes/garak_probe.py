@@ -6,15 +6,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.benchmarks import load_benchmark
 from competency_gaps.config import BenchmarkConfig, LogSource, ModelConfig, RunConfig, SAEConfig, Span
 from competency_gaps.errors import UserError
-from competency_gaps.logs import find_parts
+from competency_gaps.harnesses.detect import find_parts
+from competency_gaps.harnesses.garak.scan import GarakOutcome, GarakSettings, run_garak
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.probes.garak_run import GarakOutcome, GarakSettings, run_garak
 from competency_gaps.probes.vulnerabilities import write_vulnerabilities
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import Run
+from competency_gaps.stages.load import load_benchmark
 
 FOLDER = "garak"
 
@@ -39,9 +39,9 @@ def probe_with_garak(
     document
         Rates and weak concepts, as written to ``vulnerabilities.json``.
     """
-    from competency_gaps import pipeline
     from competency_gaps.runs.plan import planned_model
     from competency_gaps.sae.pair import load_pair
+    from competency_gaps.stages import pipeline
 
     pair = load_pair(planned_model(model, out), sae, progress=progress)
     outcome = run_garak(pair.lm, settings, out / FOLDER, progress, token_budget=batch_tokens)

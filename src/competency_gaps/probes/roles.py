@@ -21,8 +21,8 @@ from competency_gaps.dictionary.open import Dictionary, open_dictionary
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.endpoint import Request
 from competency_gaps.probes.targets import Target
-from competency_gaps.runs.naming import find_dictionary
 from competency_gaps.runs.open import Run
+from competency_gaps.stages.naming import find_dictionary
 from competency_gaps.text import shorten
 
 WINDOWS, TASKS = 8, 6

@@ -17,7 +17,6 @@ from competency_gaps.endpoint.asking import Asking
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_json
 from competency_gaps.probes.concept import FOLDER, Criterion, Probed, conclude, folder_name, fresh_run
-from competency_gaps.probes.fresh import run_config
 from competency_gaps.probes.roles import (
     Questions,
     Topics,
@@ -30,6 +29,7 @@ from competency_gaps.probes.roles import (
 from competency_gaps.probes.targets import Target
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import Run
+from competency_gaps.runs.settings import run_config
 from competency_gaps.text import plural
 
 T = TypeVar("T", bound=pydantic.BaseModel)

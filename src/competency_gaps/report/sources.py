@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from competency_gaps.logs.describe import OTHER_MODEL
+from competency_gaps.harnesses.describe import OTHER_MODEL
 from competency_gaps.text import integer, shorten, visible
 
 _LIMIT = 600

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from competency_gaps.benchmarks.item import Item
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.evidence import Covariate
+from competency_gaps.items.item import Item
 
 BUILT_IN = ("length", "group", "answer_position", "options")
 """Covariates that every run has: tokens of the span, the item's group, the right option's place, number of options."""

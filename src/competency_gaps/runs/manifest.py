@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +11,6 @@ from competency_gaps.files import write_json
 
 SCHEMA_VERSION = 2
 FILE = "manifest.json"
-_PACKAGES = (
-    *("competency-gaps", "torch", "transformers", "sae-lens", "numpy", "scipy", "polars", "reasoning-gym"),
-    *("lm-eval", "inspect-ai"),
-)
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that can change a result; absent ones are left out."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:

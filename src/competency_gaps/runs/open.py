@@ -98,14 +98,12 @@ class Run:
     def findings(self) -> pl.DataFrame:
         """One row per finding, weak ones first: verdict, concepts, gap, feature, sentence, failing, passing, ...
 
-        Columns are those of :data:`competency_gaps.findings.table.SCHEMA`, with ``feature_words`` and ``sentence``.
+        Columns are those of ``competency_gaps.findings.table.SCHEMA``.
         """
-        from competency_gaps.findings import FILE, with_words
-
-        path = self.path / FILE
+        path = self.path / "findings.parquet"
         if not path.is_file():
             raise UserError(f"{path} is missing: make it with 'cgaps findings {self.path} --make'.")
-        return with_words(pl.read_parquet(path))
+        return pl.read_parquet(path)
 
     @property
     def width(self) -> int:

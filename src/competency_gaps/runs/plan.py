@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from competency_gaps.activations.extract import Extractor
-from competency_gaps.benchmarks.item import Benchmark
 from competency_gaps.config import ModelConfig, RunConfig, TaskSource, as_dict
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_json
-from competency_gaps.runs.manifest import versions
+from competency_gaps.installation import versions
+from competency_gaps.items.benchmark import Benchmark
 
 FILE = "plan.json"
 HARNESS = "harness"

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from competency_gaps.benchmarks.item import Item
-from competency_gaps.judging.resample import mean
+from competency_gaps.evidence.resample import mean
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Output, Score
 from competency_gaps.scoring.choice import Choice
-from competency_gaps.scoring.policy import Output, Score
 
 UNKNOWN = frozenset(
     {

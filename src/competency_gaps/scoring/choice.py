@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from competency_gaps.benchmarks.item import Item
-from competency_gaps.benchmarks.options import LETTERS, with_options
-from competency_gaps.scoring.policy import Continuations, Output, Policy, Request, Score
+from competency_gaps.items.item import Item
+from competency_gaps.items.options import LETTERS, with_options
+from competency_gaps.items.policy import Continuations, Output, Policy, Request, Score
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import ClassVar
 
-from competency_gaps.benchmarks.item import Item
-from competency_gaps.scoring.policy import Output, Score
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Output, Score
 from competency_gaps.scoring.text import GenerationPolicy, Length, accepted, first_line, missing_answer
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from competency_gaps.benchmarks.item import Item
-from competency_gaps.scoring.policy import Generation, Output, Policy, Request, Score
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Generation, Output, Policy, Request, Score
 from competency_gaps.scoring.text import Length
 
 

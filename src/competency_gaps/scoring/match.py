@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-from competency_gaps.benchmarks.item import Item
-from competency_gaps.scoring.policy import Output, Score
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Output, Score
 from competency_gaps.scoring.text import GenerationPolicy, accepted, missing_answer
 
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from competency_gaps.benchmarks.item import Item
 from competency_gaps.errors import MissingExtraError
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Output, Score
 from competency_gaps.scoring.limits import TimeLimitReached, time_limit
-from competency_gaps.scoring.policy import Output, Score
 from competency_gaps.scoring.text import NEXT_QUESTION, GenerationPolicy, Length, accepted, missing_answer
 
 

@@ -10,8 +10,8 @@ from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
 
-from competency_gaps.benchmarks.item import Item
-from competency_gaps.scoring.policy import Output, Score
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Output, Score
 from competency_gaps.scoring.text import NEXT_QUESTION, GenerationPolicy, Length, accepted, missing_answer
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)"

@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 
-from competency_gaps.benchmarks.item import Item
-from competency_gaps.judging.resample import mean
+from competency_gaps.evidence.resample import mean
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Continuations, Output, Policy, Request, Score, Sentences
 from competency_gaps.scoring.choice import per_length
-from competency_gaps.scoring.policy import Continuations, Output, Policy, Request, Score, Sentences
 
 _WORD = re.compile(r"\S+")
 _DIRECTION = re.compile(r"-(stereo|antistereo)\Z")

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from competency_gaps.benchmarks.item import Item
-from competency_gaps.scoring.policy import Generation, Policy, Request
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Generation, Policy, Request
 
 Length = Annotated[int, Field(gt=0)]
 """Number of new tokens."""

@@ -12,6 +12,7 @@ import polars as pl
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.amounts import SERVED, Amounts
+from competency_gaps.explorer.parts.finding_texts import differing_ranges, untold
 from competency_gaps.explorer.parts.older import complete, scan
 from competency_gaps.explorer.parts.paths import command_line, last_names
 from competency_gaps.explorer.parts.reasons import told
@@ -207,16 +208,12 @@ class Context:
     @made_once
     def findings(self) -> pl.DataFrame:
         """``run.findings``; where prompts are left out, without words that come from them."""
-        from competency_gaps.explorer.parts.findings import untold
-
         return untold(self.run.findings) if self.redact else self.run.findings
 
     @made_once
     def differing(self) -> dict[int, list[tuple[int, int]]]:
         """Per example of a finding, ranges of its own text in which it differs from other items of its benchmark."""
-        from competency_gaps.explorer.parts.findings import differing_ranges
-
-        return differing_ranges(self)
+        return differing_ranges(self.run, self.findings, self.items)
 
     @made_once
     def ranked(self) -> report_findings.Ranking:

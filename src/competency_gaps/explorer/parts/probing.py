@@ -7,8 +7,8 @@ from typing import Any
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.suggestions import command
-from competency_gaps.probes.fresh import generated, run_config
+from competency_gaps.explorer.parts.suggestion import command
+from competency_gaps.runs.settings import generated, run_config
 
 PROBED = 5
 """Concepts that one command probes."""

@@ -3,46 +3,25 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.lacking import lacking
+from competency_gaps.explorer.parts.probing import finding_command
 from competency_gaps.explorer.parts.redundancy import lost_without, twin
+from competency_gaps.explorer.parts.robust import robustness
+from competency_gaps.explorer.parts.suggestion import SHOWN, Suggestion, run_folder
 from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.findings import short
 from competency_gaps.report.labels import marks_of
 from competency_gaps.text import decimal, integer, percent, plural, shorten
 
-SHOWN = 24
-"""Concepts that a suggestion names."""
 REDUNDANT = 0.02
 """Part of a benchmark's concepts that only it may cover for it to be called redundant [ours]."""
 TESTED = 4
 """Findings whose test is suggested."""
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """One thing to do; the fields are those of ``Suggestion`` in ``types.ts``."""
-
-    kind: Literal["missing", "weak", "redundant", "robustness", "label"]
-    title: str
-    reason: str
-    command: str | None = None
-    """Null: nothing to run."""
-    value: float = 0.0
-    """How much is at stake, among suggestions of its kind: of a finding, the points of score that it concerns; of what
-    a benchmark lacks, concepts."""
-    benchmark: int | None = None
-    """Its place."""
-    finding: int | None = None
-    """Number of the finding that it tests."""
-    concepts: tuple[int, ...] = ()
-    """At most ``SHOWN``, those that matter most first."""
 
 
 def suggestions(context: Context, suite: Suite) -> list[Suggestion]:
@@ -51,9 +30,6 @@ def suggestions(context: Context, suite: Suite) -> list[Suggestion]:
     What puts all findings in doubt comes first; then what tests the findings, by their value; then what a benchmark
     lacks of its own scope; then names to check, and benchmarks that add little.
     """
-    from competency_gaps.explorer.parts.lacking import lacking
-    from competency_gaps.explorer.parts.robust import robustness
-
     return [
         *robustness(context),
         *_findings(context),
@@ -63,28 +39,8 @@ def suggestions(context: Context, suite: Suite) -> list[Suggestion]:
     ]
 
 
-def command(context: Context, *words: str, options: Iterable[str] = ()) -> str:
-    """Write a command on the run, as a shell takes it.
-
-    Parameters
-    ----------
-    words : str
-        The command's words, ``robustness`` or ``probe``, ``concept``.
-    options : iterable of str
-        What follows the run.
-    """
-    return shlex.join(["cgaps", *words, _folder(context), *options])
-
-
-def _folder(context: Context) -> str:
-    """The run's folder as a command names it: as it was given, but who has an export need not know where it lay."""
-    return context.run.path.resolve().name if context.portable else str(context.run.path)
-
-
 def _findings(context: Context) -> list[Suggestion]:
     """Tests of the findings: weak ones first, by the size of the gap times the effective sample; doubtful ones last."""
-    from competency_gaps.explorer.parts.probing import finding_command
-
     doubtful = pl.col("holds").fill_null(value=True).not_()
     weak = context.findings.filter(pl.col("verdict") == "weak").sort(doubtful, maintain_order=True)
     found = []
@@ -170,7 +126,7 @@ def _label_command(context: Context, ids: str) -> tuple[str | None, str]:
     new = run.with_name(f"{run.name}-dictionary")
     folder = new if dictionary is None or _comes_along(dictionary.folder) else dictionary.folder
     return (
-        shlex.join(["cgaps", "exemplars", "--run", _folder(context), "--out", context.shown(folder)]),
+        shlex.join(["cgaps", "exemplars", "--run", run_folder(context), "--out", context.shown(folder)]),
         "The command collects windows of the run's items for a dictionary; with these 'cgaps label' can have the "
         "concepts explained by a language model.",
     )

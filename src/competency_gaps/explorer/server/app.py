@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from competency_gaps.endpoint.client import Endpoint
+from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.errors import CompetencyGapsError
 from competency_gaps.explorer.opened import ChangedError, Opened, Shown, run_list
 from competency_gaps.explorer.page_files import FILES, page_files

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from competency_gaps.endpoint.client import Endpoint
 from competency_gaps.endpoint.connect import is_here, proxy_of
+from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.text import visible
 
 OFF = (

@@ -12,10 +12,10 @@ import numpy as np
 from competency_gaps.config import SAEConfig, TrainingConfig, as_dict
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_json
+from competency_gaps.installation import versions
 from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
-from competency_gaps.runs.manifest import versions
 from competency_gaps.sae.evaluate import evaluate_sae
 from competency_gaps.sae.load import SparseAutoencoder, load_sae
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE

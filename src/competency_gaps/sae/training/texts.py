@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.errors import UserError
-from competency_gaps.model.prompts import Message, chat_text, plain_text, tokenize
+from competency_gaps.items.item import Message
+from competency_gaps.model.prompts import chat_text, plain_text, tokenize
 from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:

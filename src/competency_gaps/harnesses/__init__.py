@@ -1,0 +1,1 @@
+"""Other evaluation tools, a room each: their logs, their tasks, their files."""

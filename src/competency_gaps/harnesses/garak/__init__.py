@@ -1,0 +1,1 @@
+"""garak: its reports, and its probes run on a model."""

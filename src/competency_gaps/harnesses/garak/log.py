@@ -1,0 +1,300 @@
+"""Reports of garak (``*.report.jsonl``, 0.9 to 0.17): a probe family is a benchmark, its probes are the groups.
+
+An item is an attempt that garak evaluated; its score is 1 where the model held and 0 where the attack succeeded.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.config import LogSource
+from competency_gaps.errors import UserError, nearest
+from competency_gaps.harnesses.garak.attempt import (
+    DEFAULT_THRESHOLD,
+    Attempt,
+    Results,
+    attempt_of,
+    probe_of,
+    results_of,
+    safety,
+    tally_of,
+    threshold_of,
+)
+from competency_gaps.harnesses.shared.lines import files_under, first_object, json_lines
+from competency_gaps.harnesses.shared.options import refuse_options
+from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reader
+from competency_gaps.harnesses.shared.shapes import mapping
+from competency_gaps.harnesses.shared.tally import Tally
+from competency_gaps.items.item import Item, LeftOut
+from competency_gaps.text import plural, shorten
+
+ALL_DETECTORS = "lowest of all detectors"
+OWN_TEXT = "the attack's last turn"
+NO_SCORES = "this report names its detectors but holds no results for each attempt: no item has a score"
+
+# In a JSON text a quotation mark inside a string is escaped, so this stands nowhere but in an attempt's own field.
+_PROBE = re.compile(rb'"probe_classname":\s*"(?:garak\.)?(?:probes\.)?(\w+)\.(\w+)"')
+_HITLOG = ".hitlog.jsonl"
+_EVALUATED = 2
+_OPEN = {0: "begun but not answered (the run was stopped)", 1: "begun but not evaluated (the run was stopped)"}
+
+
+def find(path: Path) -> list[LogPart]:
+    """One part per probe family, its probes and model: the newest report.
+
+    Raises
+    ------
+    UserError
+        If only a hit log is there: it holds successes alone, so it gives no rates.
+    """
+    files = files_under(path, "*.report.jsonl")
+    if not files and path.is_file() and path.suffix == ".jsonl" and not path.name.endswith(_HITLOG):
+        files = [path]
+    groups: dict[tuple[str, frozenset[str], str], list[tuple[str, Path]]] = {}
+    for file in files:
+        head = first_object(file)
+        if head is None or not str(head.get("entry_type", "")).startswith(("start_run", "init", "config", "attempt")):
+            continue
+        stamp, model = _stamp(head), _model(head)
+        for family, probes in _families(file).items():
+            groups.setdefault((family, frozenset(probes), str(model)), []).append((stamp or "", file))
+    if not groups:
+        hits = files_under(path, f"*{_HITLOG}")
+        if hits:
+            raise UserError(
+                f"{hits[0]} is garak's hit log: it holds only the attacks that succeeded, so it gives no rates. Give "
+                f"the report of the same run, {hits[0].name.removesuffix(_HITLOG)}.report.jsonl."
+            )
+    return [_part(family, model, reports) for (family, _, model), reports in groups.items()]
+
+
+def _part(family: str, model: str, reports: list[tuple[str, Path]]) -> LogPart:
+    reports = sorted(reports)
+    stamp, file = reports[-1]
+    return LogPart(
+        format="garak",
+        benchmark=family,
+        files=(file,),
+        model=None if model == "None" else model,
+        stamp=stamp or None,
+        details={"family": family},
+        passed_over={other.name: f"older: {time or 'no time said'}" for time, other in reports[:-1]},
+    )
+
+
+def _families(file: Path) -> dict[str, set[str]]:
+    """Probe families of a report, with their probes, in its order; found without parsing it."""
+    found: dict[str, set[str]] = {}
+    if file.stat().st_size:
+        with file.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            for match in _PROBE.finditer(text):
+                found.setdefault(match[1].decode(), set()).add(match[2].decode())
+    return found
+
+
+def _stamp(setup: dict[str, Any]) -> str | None:
+    value = setup.get("transient.starttime_iso") or setup.get("start_time")
+    return str(value) if value else None
+
+
+def _model(setup: dict[str, Any]) -> str | None:
+    """The model's name, or its kind where it has none; ``model_*`` is what ``target_*`` was called before 0.13.1."""
+    for key in ("target_name", "model_name", "target_type", "model_type"):
+        if setup.get(f"plugins.{key}"):
+            return str(setup[f"plugins.{key}"])
+    return None
+
+
+def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
+    """The evaluated attempts of one probe family, and the report.
+
+    Raises
+    ------
+    UserError
+        If ``filter`` or ``scorer`` is given, or ``metric`` is no detector of these attempts (nor ``none``).
+    """
+    refuse_options(source, part, "filter", "scorer")
+    reading = _Reading(part.details["family"], Tally(part), source.metric)
+    for line in json_lines(part.files[0]):
+        if line.fault is not None:
+            reading.unreadable.append((line.where, line.fault))
+            continue
+        reason = reading.add(line.value, line.where)
+        if reason is not None:
+            yield reading.tally.drop(line.where, reason)
+    for where, status in reading.open.values():
+        reading.tally.records += 1
+        yield reading.tally.drop(where, _OPEN.get(status, f"its status is {shorten(repr(status), 40)}, not known here"))
+    yield from reading.items()
+    yield reading.report()
+
+
+@dataclass
+class _Reading:
+    """What is gathered while a report is read; tags and counts may stand behind the attempts that they belong to."""
+
+    family: str
+    tally: Tally
+    detector: str | None
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    open: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    """Attempts that are not evaluated yet: uuid -> where, and their last status."""
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    """Lines that cannot be read, whose family nobody knows: where, and why."""
+    judged: dict[str, tuple[str, Results]] = field(default_factory=dict)
+    """Every evaluated attempt's probe and results, also of those that are no items."""
+    tags: dict[str, list[str]] = field(default_factory=dict)
+    counts: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    """(probe, detector) -> passes and judged outputs as garak counts them."""
+    threshold: float = DEFAULT_THRESHOLD
+    said: bool = False
+    """Whether the report says the threshold."""
+    complete: bool = False
+
+    def add(self, entry: dict[str, Any], where: str) -> str | None:
+        """Take an entry; gives the reason if it is an attempt that can be no item."""
+        kind = entry.get("entry_type")
+        if kind == "attempt":
+            return self._attempt(entry, where)
+        if kind == "start_run setup" and isinstance(entry.get("run.eval_threshold"), (int, float)):
+            self.threshold, self.said = float(entry["run.eval_threshold"]), True
+        elif kind == "plugin_cache":
+            probes = mapping(mapping(entry.get("plugin_cache")).get("probes"))
+            self._take_tags({name: mapping(info).get("tags") for name, info in probes.items()})
+        elif kind == "digest":
+            self._take_tags(_digest_tags(entry))
+        elif kind == "eval":
+            self._count(entry)
+        self.complete = self.complete or kind in ("completion", "digest")
+        return None
+
+    def _attempt(self, entry: dict[str, Any], where: str) -> str | None:
+        probe, uuid = probe_of(entry), str(entry.get("uuid") or where)
+        if not probe:
+            self.unreadable.append((where, "the attempt names no probe"))
+        if probe.split(".")[0] != self.family:
+            return None
+        status = entry.get("status")
+        if status != _EVALUATED:
+            # An attempt is written each time that its status changes; all of that is one record.
+            if uuid not in self.judged:
+                self.open[uuid] = (where, status if isinstance(status, (int, str)) else type(status).__name__)
+            return None
+        self.open.pop(uuid, None)
+        self.tally.records += 1
+        if uuid in self.judged:
+            return "the same attempt was there before"
+        self.judged[uuid] = (probe, results_of(entry.get("detector_results")))
+        attempt = attempt_of(entry, where)
+        if isinstance(attempt, str):
+            return attempt
+        self.attempts[uuid] = attempt
+        return None
+
+    def _take_tags(self, tags: dict[str, Any]) -> None:
+        for name, values in tags.items():
+            if isinstance(values, list):
+                self.tags.setdefault(name.removeprefix("probes."), [str(value) for value in values])
+
+    def _count(self, entry: dict[str, Any]) -> None:
+        probe = str(entry.get("probe")).removeprefix("probes.")
+        detector = str(entry.get("detector")).removeprefix("detector.")
+        fine, judged = entry.get("passed"), entry.get("total_evaluated", entry.get("total"))
+        if probe.split(".")[0] == self.family and isinstance(fine, int) and isinstance(judged, int):
+            before = self.counts.get((probe, detector), (0, 0))
+            self.counts[probe, detector] = (before[0] + fine, before[1] + judged)
+
+    def items(self) -> Iterator[Item | LeftOut]:
+        """One item per attempt, in the report's order."""
+        attempts = list(self.attempts.values())
+        detectors = dict.fromkeys(name for attempt in attempts for name in attempt.results.scores)
+        self.tally.available = {"metric": tuple(detectors)} if detectors else {}
+        if self.detector not in (None, NONE) and self.detector not in detectors:
+            raise UserError(
+                f"no attempt of {self.family!r} has results of the detector {self.detector!r}; there are "
+                f"{', '.join(detectors) or 'none'}.{nearest(str(self.detector), detectors)}"
+            )
+        self.tally.metric = self.detector or (ALL_DETECTORS if len(detectors) > 1 else next(iter(detectors), None))
+        if not self.said:
+            self.threshold = threshold_of(list(self.judged.values()), self.counts) or DEFAULT_THRESHOLD
+        used: Counter[str] = Counter()
+        for attempt in attempts:
+            name = f"{attempt.probe}:{attempt.uuid if attempt.seq is None else attempt.seq}"
+            used[name] += 1
+            unique = name if used[name] == 1 else f"{name}:{attempt.uuid}"
+            yield self.tally.item(self._item(attempt, unique), OWN_TEXT)
+
+    def _item(self, attempt: Attempt, name: str) -> Item:
+        return Item(
+            id=name,
+            prompt=attempt.messages[-1]["content"],
+            messages=attempt.messages,
+            group=attempt.probe.split(".", 1)[-1],
+            policy="imported",
+            score=safety(attempt.results, self.threshold, self.detector),
+            response=attempt.response,
+            identity={
+                "tool": "garak",
+                "probe": attempt.probe,
+                "attempt": attempt.uuid,
+                "seq": attempt.seq,
+                "goal": attempt.goal,
+                "intent": attempt.intent,
+                "tags": self.tags.get(attempt.probe),
+                "detectors": {detector: list(scores) for detector, scores in attempt.results.scores.items()},
+                "outputs": attempt.outputs,
+                "threshold": self.threshold,
+                "metric": self.tally.metric,
+            },
+        )
+
+    def report(self) -> LogEntry:
+        """The report, with everything that people should know of it."""
+        tally, attempts = self.tally, list(self.attempts.values())
+        if attempts and not tally.available and any(attempt.results.named_only for attempt in attempts):
+            tally.warn(NO_SCORES)
+        for note, count in Counter(note for attempt in attempts for note in attempt.notes).items():
+            tally.warn(f"{plural(count, 'attempt')} {note}")
+        if tally.unscored and self.detector != NONE:
+            tally.warn(f"{plural(tally.unscored, 'attempt')} without a score: no output could be judged")
+        if self.unreadable:
+            (where, fault), count = self.unreadable[0], len(self.unreadable)
+            tally.warn(
+                f"{plural(count, 'line')} of the report cannot be used, of whatever family; first: {where}, {fault}"
+            )
+        if not self.complete:
+            tally.warn("the report has no end: garak was stopped, or is still running")
+        if self.threshold != DEFAULT_THRESHOLD:
+            how = "" if self.said else " (read off garak's counts, since the report does not say it)"
+            tally.warn(f"a result below {self.threshold:.4g} passes{how}; garak's default is {DEFAULT_THRESHOLD}")
+        self._compare()
+        return tally.report()
+
+    def _compare(self) -> None:
+        """Say where garak's counts are not those of the attempts that were read."""
+        ours = tally_of(self.judged.values(), self.threshold)
+        for key, (fine, judged) in self.counts.items():
+            mine = ours.get(key, (0, 0))
+            if key in ours and mine != (fine, judged):
+                self.tally.warn(
+                    f"{key[0]} with {key[1]}: garak counts {fine} of {judged} outputs as passed; of the attempts read "
+                    f"it is {mine[0]} of {mine[1]}"
+                )
+
+
+def _digest_tags(entry: dict[str, Any]) -> dict[str, Any]:
+    """Probe -> tags out of the digest at a report's end."""
+    return {
+        probe: mapping(mapping(results).get("_summary")).get("probe_tags")
+        for group in mapping(entry.get("eval")).values()
+        for probe, results in mapping(group).items()
+    }
+
+
+LOG = Reader("garak: *.report.jsonl", find, read)

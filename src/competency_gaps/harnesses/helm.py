@@ -1,0 +1,241 @@
+"""Runs of HELM: ``scenario_state.json`` with ``per_instance_stats.json`` in one folder.
+
+Read are runs of which one prompt is one question (generation, and multiple choice with the options in the prompt).
+Runs that ask for every option by itself, for the likelihood of a text, or that come with pictures are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from competency_gaps.config import LogSource
+from competency_gaps.errors import UserError
+from competency_gaps.harnesses.shared.chat import Prompted, prompted
+from competency_gaps.harnesses.shared.further import mapped
+from competency_gaps.harnesses.shared.lines import files_under, json_file, score_in_unit
+from competency_gaps.harnesses.shared.options import chosen_metric, refuse_options
+from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reader
+from competency_gaps.harnesses.shared.shapes import mapping, sequence
+from competency_gaps.harnesses.shared.tally import Tally
+from competency_gaps.items.item import Item
+from competency_gaps.text import plural
+
+STATE, STATS, SPEC = "scenario_state.json", "per_instance_stats.json", "run_spec.json"
+_METHODS = ("generation", "multiple_choice_joint", "multiple_choice_joint_chain_of_thought", "chat")
+_SCORES = (
+    "quasi_exact_match",
+    "exact_match",
+    "quasi_prefix_exact_match",
+    "prefix_exact_match",
+    "final_number_exact_match",
+    "chain_of_thought_correctness",
+    "math_equiv_chain_of_thought",
+    "math_equiv",
+    "ifeval_strict_accuracy",
+    "safety_score",
+    "f1_score",
+    "rouge_l",
+)
+"""Statistics that are scores, the one to take first where several are there."""
+INPUT = "the instance's input, at its last place in the prompt"
+_Key = tuple[str, int]
+
+
+class _Trial(NamedTuple):
+    """One time that an instance was asked."""
+
+    instance: str
+    number: int
+    request: dict[str, Any]
+    asked: Prompted
+    score: float | None
+
+
+def find(path: Path) -> list[LogPart]:
+    """Every run folder of HELM at a path (also where one of its files is named)."""
+    if path.is_file():
+        path = path.parent if path.name in (STATE, STATS, SPEC, "display_predictions.json", "instances.json") else path
+    parts = []
+    for stats in files_under(path, STATS) if path.is_dir() else []:
+        state = stats.with_name(STATE)
+        spec = stats.with_name(SPEC)
+        if state.is_file():
+            named = mapping(json_file(spec)) if spec.is_file() else {}
+            model = _text_or_none(mapping(named.get("adapter_spec")).get("model"))
+            name = _text_or_none(named.get("name")) or stats.parent.name
+            parts.append(LogPart("helm", _without_model(name), (state, stats), model=model))
+    return parts
+
+
+def _without_model(name: str) -> str:
+    """``mmlu:subject=anatomy,model=openai_gpt2`` without the model, which is kept apart."""
+    head, colon, arguments = name.partition(":")
+    kept = [one for one in arguments.split(",") if one and not one.startswith(("model=", "model_deployment="))]
+    return head + (colon + ",".join(kept) if kept else "")
+
+
+def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
+    """Items of one run: an instance without perturbation is an item, its train trials are averaged.
+
+    Both files are read whole, as HELM writes them: one JSON value each.
+
+    Raises
+    ------
+    UserError
+        If the run's method asks more than one prompt per question, or no statistic is a score.
+    """
+    refuse_options(source, part, "filter", "scorer")
+    state = mapping(json_file(part.files[0]))
+    adapter = mapping(state.get("adapter_spec"))
+    if adapter.get("method") not in _METHODS:
+        raise UserError(
+            f"{part.files[0]}: runs of the method {adapter.get('method')!r} are not read, since one question is not "
+            f"one prompt there; read are {', '.join(_METHODS)}."
+        )
+    stats, unknown = _statistics(part.files[1])
+    every = sorted({name for one in stats.values() for name in one})
+    usable = tuple(name for name in _SCORES if name in every)
+    tally = Tally(part, metric=chosen_metric(source, part, every, usable=usable), available={"metric": usable})
+    tally.model = adapter["model"] if isinstance(adapter.get("model"), str) else None
+    tally.warn("HELM's log holds prompts as they were before a deployment's own chat template, if it has one")
+    if unknown:
+        tally.warn(f"{plural(unknown, 'record')} of {STATS} in no form that is known")
+    trials: dict[str, list[_Trial]] = {}
+    for number, request in enumerate(sequence(state.get("request_states")), start=1):
+        tally.records += 1
+        trial = _trial(request, stats, str(tally.metric))
+        if isinstance(trial, str):
+            yield tally.drop(f"{STATE}, request {number}", trial)
+            continue
+        known = trials.setdefault(trial.instance, [])
+        if any(other.number == trial.number for other in known):
+            yield tally.drop(f"{STATE}, request {number}", "the same instance and trial was there before")
+            continue
+        known.append(trial)
+    other_examples = 0
+    for asked in trials.values():
+        item = _item(asked, str(tally.metric))
+        if item.score is None:
+            tally.unscored_because("no statistic of this name, or no number")
+        other_examples += any(one.asked[:-1] != asked[0].asked[:-1] for one in asked)
+        further = mapped(source, f"{STATE}, instance {item.id}", asked[0].request["instance"], asked[0].request)
+        yield tally.item(replace(item, **further), asked[0].asked.way, records=len(asked))
+    if other_examples:
+        tally.warn(
+            f"{plural(other_examples, 'item')} asked with other examples in each trial: the score is the mean over "
+            "the trials, the text is that of the first"
+        )
+    yield tally.report()
+
+
+def _statistics(file: Path) -> tuple[dict[_Key, dict[str, Any]], int]:
+    """Mean per statistic of every unperturbed instance and trial (HELM writes one record per metric class), and how
+    many records are in no form that is known."""
+    found: dict[_Key, dict[str, Any]] = {}
+    unknown = 0
+    for one in sequence(json_file(file)):
+        number = trial_index(one)
+        if number is None or mapping(one).get("instance_id") is None:
+            unknown += 1
+        elif one.get("perturbation") is None:
+            entry = found.setdefault((str(one["instance_id"]), number), {})
+            for stat in map(mapping, sequence(one.get("stats"))):
+                name = mapping(stat.get("name")).get("name")
+                if isinstance(name, str):
+                    entry[name] = stat.get("mean")
+    return found, unknown
+
+
+def trial_index(entry: Any) -> int | None:
+    """Number of the train trial, 0 where none is said; null if it is no number."""
+    value = mapping(entry).get("train_trial_index")
+    if value is None:
+        return 0 if isinstance(entry, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _trial(request: Any, stats: Mapping[_Key, Mapping[str, Any]], metric: str) -> _Trial | str:
+    """One request as a trial of its instance, or why it is none.
+
+    Raises
+    ------
+    UserError
+        If the statistic is outside [0, 1].
+    """
+    fault = _fault(request)
+    if fault is not None:
+        return fault
+    number, name, said = trial_index(request), str(request["instance"]["id"]), request["request"]
+    if number is None:
+        return "its train_trial_index is no number"
+    input_ = request["instance"].get("input")
+    own = mapping(input_).get("text", input_)
+    found = prompted(said.get("messages") or said.get("prompt"), own if isinstance(own, str) else "", INPUT)
+    if found is None:
+        return "the request holds no prompt"
+    score = score_in_unit(stats.get((name, number), {}).get(metric))
+    if score.reason == "the score is outside [0, 1]":
+        raise UserError(
+            f"{STATS}, instance {name}: {metric!r} is outside [0, 1]. Choose another 'metric', or {NONE!r} to use the "
+            "items without scores."
+        )
+    return _Trial(name, number, request, found, score.value)
+
+
+def _fault(request: Any) -> str | None:
+    if not isinstance(request, dict):
+        return "the request is no object"
+    instance = request.get("instance")
+    if not isinstance(instance, dict) or instance.get("id") is None:
+        return "the request names no instance"
+    if instance.get("perturbation") is not None:
+        named = instance["perturbation"]
+        return f"perturbed instance ({named.get('name') if isinstance(named, dict) else named})"
+    if request.get("request_mode") == "calibration":
+        return "request for calibration"
+    asked = request.get("request")
+    if not isinstance(asked, dict):
+        return "the request holds no prompt"
+    if asked.get("multimodal_prompt") is not None:
+        return "the prompt has pictures or sounds"
+    return None
+
+
+def _item(trials: Sequence[_Trial], metric: str) -> Item:
+    first = trials[0]
+    instance, asked = first.request["instance"], first.asked
+    scores = [one.score for one in trials if one.score is not None]
+    references = [one for one in sequence(instance.get("references")) if isinstance(one, dict)]
+    right = [_text_of(one) for one in references if "correct" in sequence(one.get("tags"))]
+    options = tuple(_text_of(one) for one in references)
+    completions = [mapping(one) for one in sequence(mapping(first.request.get("result")).get("completions"))]
+    return Item(
+        id=first.instance,
+        prompt=asked.prompt,
+        messages=asked.messages,
+        own=asked.own,
+        seen=asked.seen,
+        choices=options if first.request.get("output_mapping") and len(options) > 1 else None,
+        answer=right[0] if right else None,
+        group=_text_or_none(instance.get("sub_split")),
+        policy="imported",
+        score=sum(scores) / len(scores) if scores else None,
+        response=_text_or_none(completions[0].get("text")) if completions else None,
+        epochs=len(trials),
+        identity={"tool": "helm", "doc_id": first.instance, "metric": metric, "epochs": len(trials)},
+    )
+
+
+def _text_of(reference: Mapping[str, Any]) -> str:
+    output = reference.get("output")
+    return str(output.get("text", "")) if isinstance(output, dict) else str(output)
+
+
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+LOG = Reader("HELM: scenario_state.json with per_instance_stats.json", find, read)

@@ -1,0 +1,182 @@
+"""Tasks of Inspect: Inspect asks this run's model, and its log is read as any log of it is."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import json
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from competency_gaps.config import BenchmarkConfig, LogSource, RunConfig, TaskSource, as_dict
+from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.harnesses.inspect.model import CONNECTIONS, registered
+from competency_gaps.harnesses.shared.folder_digest import folder_digest
+from competency_gaps.harnesses.task_names import inspect_place
+from competency_gaps.installation import versions
+from competency_gaps.model.load import LanguageModel
+from competency_gaps.progress import Progress
+from competency_gaps.runs.plan import HARNESS as FOLDER
+from competency_gaps.runs.plan import note_precision, refuse_others
+from competency_gaps.text import shorten, visible
+
+_PACKAGES = ("torch", "transformers", "competency-gaps", "inspect-ai")
+_READ = (".py", ".json", ".jsonl", ".csv", ".yaml", ".yml", ".txt")
+
+
+def asks_the_model(choice: BenchmarkConfig) -> bool:
+    """Whether a benchmark is a task that asks the model itself, and so needs it before it has items."""
+    return isinstance(choice.source, TaskSource) and choice.source.harness == "inspect"
+
+
+def evaluated(
+    choice: BenchmarkConfig, lm: LanguageModel, config: RunConfig, folder: Path | None, progress: Progress
+) -> BenchmarkConfig:
+    """Let Inspect evaluate a task on the loaded model, and give the benchmark that its log is.
+
+    A finished log in the run folder is taken as it is; one that was stopped is finished by Inspect's own retry, which
+    keeps the samples that were done. Epochs, scorers and sampling are the task's; ``limit`` takes the first samples, as
+    Inspect does, and a prompt is what the tokenizer's chat template makes of the task's messages. The task's file is
+    run, as Inspect runs it: it is code of whoever wrote it.
+
+    Raises
+    ------
+    MissingExtraError
+        If Inspect is not installed.
+    UserError
+        If there is no such file or task, the tokenizer has no chat template, or the evaluation fails.
+    """
+    source = choice.source
+    assert isinstance(source, TaskSource)
+    _check(source)
+    if folder is None:
+        raise UserError(f"inspect:{source.name}: Inspect's log needs a run folder.")
+    refuse_others(folder, config)
+    try:
+        import inspect_ai  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(error.name or "inspect_ai", "inspect", "A task of Inspect") from error
+    place = folder / FOLDER / f"{_file_name(choice.name)}-{_fingerprint(choice, lm, config, folder)}"
+    logs = _logs(place)
+    log = next((path for path, status in logs.items() if status == "success"), None)
+    if log is None:
+        note_precision(folder, lm.identity["dtype"])
+        progress.say(f"{choice.name}: Inspect evaluates {source.name}" + (", going on with its log" if logs else ""))
+        with (
+            progress.stage("evaluating with Inspect"),
+            registered(lm, config.generation, config.batch_tokens) as name,
+            _own_logging(),
+        ):
+            log = _evaluate(source, name, choice.limit, place, next(iter(logs), None))
+    read = LogSource(path=log, format="inspect", scorer=source.scorer, metric=source.metric)
+    return choice.model_copy(update={"source": read})
+
+
+def _check(source: TaskSource) -> None:
+    file, _ = inspect_place(source.name)
+    if not file.is_file():
+        raise UserError(f"inspect:{source.name}: there is no file {str(file)!r}. Expected inspect:FILE@TASK.")
+    for option in ("include_path", "num_fewshot", "filter"):
+        if getattr(source, option) is not None:
+            raise UserError(f"inspect:{source.name}: {option} is an option of lm_eval. Leave it out.")
+
+
+def _evaluate(source: TaskSource, model: str, limit: int | None, place: Path, unfinished: Path | None) -> Path:
+    """One evaluation, begun or gone on with; gives the log of it."""
+    import inspect_ai
+    from inspect_ai._util.error import PrerequisiteError
+    from inspect_ai.log import read_eval_log
+
+    quiet = {"display": "none", "log_dir": str(place.resolve()), "max_connections": CONNECTIONS, "log_level": "error"}
+    quiet |= {"ctl_server": False, "acp_server": False}
+    if unfinished is not None:
+        call, first = inspect_ai.eval_retry, read_eval_log(str(unfinished.resolve()))
+        options = quiet
+    else:
+        call, first = inspect_ai.eval, _spec(source)
+        options = {**quiet, "model": model, "task_args": dict(source.arguments), "limit": limit}
+    known = inspect.signature(call).parameters
+    try:
+        with _place(source):
+            (log,) = call(first, **{key: value for key, value in options.items() if key in known})
+    except ValueError as error:
+        raise UserError(f"inspect:{source.name} names no single task: {error}.") from error
+    except PrerequisiteError as error:
+        raise UserError(f"inspect:{source.name}: Inspect says: {error}") from error
+    except (OSError, ImportError, AttributeError, TypeError, SyntaxError, KeyError) as error:
+        raise UserError(f"inspect:{source.name} cannot be evaluated: {type(error).__name__}: {error}") from error
+    if log.status != "success":
+        message = shorten(visible(log.error.message), 300) if log.error else "no reason is given"
+        raise UserError(
+            f"inspect:{source.name} ended with the status {log.status!r}: {message} Its log is kept in {place}; the "
+            "same command goes on with it."
+        )
+    return place / Path(str(log.location).removeprefix("file://")).name
+
+
+def _spec(source: TaskSource) -> str:
+    """Inspect's word for the task."""
+    file, task = inspect_place(source.name)
+    path = file.resolve()
+    if task is not None:
+        return f"{path}@{task}"
+    return path.name if _is_split(path) else str(path)
+
+
+def _is_split(path: Path) -> bool:
+    """Whether Inspect would take a part of the path for the task's name."""
+    return "@" in str(path.parent)
+
+
+def _place(source: TaskSource) -> contextlib.AbstractContextManager[None]:
+    """Where Inspect is called: in the file's folder, if the folder's name cannot be given to it."""
+    file, task = inspect_place(source.name)
+    path = file.resolve()
+    return contextlib.chdir(path.parent) if task is None and _is_split(path) else contextlib.nullcontext()
+
+
+def _logs(place: Path) -> dict[Path, str]:
+    """Logs of a folder with their status, the newest first; a log that cannot be read is no log."""
+    from inspect_ai.log import read_eval_log
+
+    found: dict[Path, str] = {}
+    for path in sorted(place.glob("*.eval"), reverse=True):
+        with contextlib.suppress(ValueError, OSError, KeyError):
+            found[path] = str(read_eval_log(str(path.resolve()), header_only=True).status)
+    return found
+
+
+def _fingerprint(choice: BenchmarkConfig, lm: LanguageModel, config: RunConfig, folder: Path) -> str:
+    """What an evaluation depends on, in eight letters: the files beside the task too, which it may read."""
+    assert isinstance(choice.source, TaskSource)
+    source = as_dict(choice.source)
+    file, _ = inspect_place(choice.source.name)
+    parts = [
+        {key: value for key, value in source.items() if key not in ("scorer", "metric")},
+        hashlib.sha256(file.read_bytes()).hexdigest(),
+        folder_digest(file.resolve().parent, _READ, depth=2, skip=folder),
+        choice.limit,
+        {key: lm.identity[key] for key in ("weights_sha256", "dtype", "tokenizer")},
+        as_dict(config.generation),
+        {key: value for key, value in versions().items() if key in _PACKAGES},
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", name)[:80]
+
+
+@contextlib.contextmanager
+def _own_logging() -> Iterator[None]:
+    """Inspect puts its own handler on all messages; afterwards they go where they went before."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)

@@ -1,0 +1,299 @@
+"""From a sample of Inspect's log to what the model was asked, and to its score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from competency_gaps.errors import UserError, nearest
+from competency_gaps.harnesses.shared.chat import ROLES, content_text
+from competency_gaps.harnesses.shared.lines import Number, score_in_unit
+from competency_gaps.harnesses.shared.own_text import WHOLE, Found, last_occurrence
+from competency_gaps.harnesses.shared.part import NONE
+from competency_gaps.harnesses.shared.shapes import mapping, sequence
+from competency_gaps.items.item import Message
+from competency_gaps.text import shorten, visible
+
+WITH_OPTIONS = "question and lettered options"
+INSIDE = "input inside the last user message"
+NOT_INSIDE = "whole last user message (the input does not stand in it)"
+SHORT = "whole last user message (the input is short and stands in it more than once, or inside a word)"
+
+SEVERAL_TURNS = "went on over several turns; the text is that before the first answer, the response is that answer"
+TOOLS = "used tools, whose descriptions the model also read but which are not among the log's messages"
+BEGUN = "had text after the last user message (an answer begun for the model), which is not read"
+NO_MESSAGES = "had no messages in the log (failed early?); the input is taken for the prompt"
+
+_OUTSIDE = "the score is outside [0, 1]"
+_VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
+_WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
+
+
+class Asked(NamedTuple):
+    """What the model was asked and what it answered."""
+
+    messages: tuple[Message, ...]
+    """Up to the last user message before the model's first answer."""
+    own: tuple[int, int] | None
+    """Where the item's own text stands in the last of them; null: it is all of it."""
+    way: str
+    """How the own text was found."""
+    response: str | None
+    notes: tuple[str, ...]
+    """What is worth counting, as the end of a sentence that begins "N samples"."""
+
+    @property
+    def prompt(self) -> str:
+        """The item's own text."""
+        content = self.messages[-1]["content"]
+        return content if self.own is None else content[self.own[0] : self.own[1]]
+
+
+def asked(sample: Mapping[str, Any]) -> Asked | str:
+    """What the model was asked, or why the sample is no item.
+
+    The model's own answers (``source`` is ``generate``) end the prompt; an assistant's messages before them are
+    examples. An agent's later turns are not read: they hold answers, and the item is the question.
+    """
+    raw = _list_of_messages(sample.get("messages"))
+    given = _list_of_messages(sample.get("input"))
+    notes = [] if raw else [NO_MESSAGES]
+    raw = raw or given
+    first = _first_answer(raw, given)
+    users = [i for i in range(first) if raw[i].get("role") == "user"]
+    if not users:
+        return "no user message stands before the first answer"
+    last = users[-1]
+    if last + 1 < first:
+        notes.append(BEGUN)
+    messages: list[Message] = []
+    for message in raw[: last + 1]:
+        text = content_text(message.get("content"))
+        if text is None:
+            return "the prompt holds more than text (an image, a document)"
+        if message.get("role") not in ROLES:
+            return "a tool's message stands before the first answer"
+        messages.append({"role": message["role"], "content": text})
+    content = messages[-1]["content"]
+    if not content.strip():
+        return "the prompt is empty"
+    after = raw[first:]
+    if len(after) > 1:
+        notes.append(SEVERAL_TURNS)
+    if any(message.get("role") == "tool" or message.get("tool_calls") for message in after):
+        notes.append(TOOLS)
+    own, way = _own_text(content, given, sample.get("choices"))
+    return Asked(tuple(messages), own, way, _response(sample, after), tuple(notes))
+
+
+def _list_of_messages(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, str):
+        return [{"role": "user", "content": value}]
+    return [message for message in value if isinstance(message, dict)] if isinstance(value, list) else []
+
+
+def _first_answer(messages: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, Any]]) -> int:
+    """Index of the model's first answer; the number of messages if there is none."""
+    answers = [i for i, message in enumerate(messages) if message.get("role") == "assistant"]
+    generated = [i for i in answers if messages[i].get("source") == "generate"]
+    if not generated:
+        # Logs that do not say who wrote a message: what the dataset brought is no answer.
+        brought = [message.get("content") for message in given if message.get("role") == "assistant"]
+        generated = [
+            i for i in answers if messages[i].get("source") != "input" and messages[i].get("content") not in brought
+        ]
+    return generated[0] if generated else len(messages)
+
+
+def _own_text(content: str, given: Sequence[Mapping[str, Any]], choices: Any) -> tuple[tuple[int, int] | None, str]:
+    """Where the question, with the options that ``multiple_choice`` puts behind it, stands in the last message.
+
+    Options may repeat the question, so they are sought first and the question before them. A short question that
+    stands in the message more than once cannot be told from an instruction's own words (a bare ``no``).
+    """
+    question = next((content_text(m.get("content")) for m in reversed(given) if m.get("role") == "user"), None)
+    question = (question or "").strip()
+    if question == content.strip():
+        return None, WHOLE
+    options = lettered(choices) if isinstance(choices, list) else ""
+    place = content.rfind(options) if options else -1
+    found = _before_options(content, question, place) if place >= 0 else None
+    if found is not None:
+        end, way = place + len(options), WITH_OPTIONS
+    else:
+        found = last_occurrence(content, question, INSIDE)
+        if found is None:
+            return None, SHORT if question and question in content else NOT_INSIDE
+        end, way = found.end, INSIDE
+    if content[: found.start].strip() or content[end:].strip():
+        return (found.start, end), way
+    return None, way
+
+
+def _before_options(content: str, question: str, options: int) -> Found | None:
+    start = len(content[:options].rstrip()) - len(question)
+    joined = start > 0 and question[:1].isalnum() and content[start - 1].isalnum()
+    if question and start >= 0 and content.startswith(question, start) and not joined:
+        return Found(start, start + len(question), INSIDE)
+    return last_occurrence(content, question, INSIDE, before=options)
+
+
+def lettered(choices: Sequence[Any]) -> str:
+    """Options as Inspect's ``multiple_choice`` writes them: ``A) first``, one a line; after Z come numbers from 1."""
+    names = [chr(ord("A") + i) if i < 26 else str(i - 25) for i in range(len(choices))]
+    return "\n".join(f"{name}) {choice}" for name, choice in zip(names, choices, strict=True))
+
+
+def _response(sample: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> str | None:
+    if len(after) > 1:
+        return _answer_text(after[0].get("content"))
+    output = mapping(sample.get("output"))
+    if sequence(output.get("choices")) and isinstance(output.get("completion"), str):
+        return str(output["completion"])
+    return _answer_text(after[0].get("content")) if after else None
+
+
+def _answer_text(content: Any) -> str | None:
+    """What the model said, without its hidden reasoning; null if it only called tools."""
+    if isinstance(content, list):
+        content = "\n".join(
+            part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
+        )
+    return content if isinstance(content, str) and content else None
+
+
+def number(value: Any) -> Number:
+    """A value of Inspect's as a score in [0, 1], as its metrics convert it.
+
+    ``C`` is 1, ``P`` 0.5, ``I`` and ``N`` 0; yes, no, true and false in any case; numbers, also as texts. What Inspect
+    itself would count as 0 because it cannot be read is unscored here.
+    """
+    if not isinstance(value, str):
+        return score_in_unit(value)
+    if value in _VALUES:
+        return Number(_VALUES[value], None)
+    if value.lower() in _WORDS:
+        return Number(_WORDS[value.lower()], None)
+    try:
+        return score_in_unit(float(value))
+    except ValueError:
+        return Number(None, "the value is a text that is no score")
+
+
+class Judged(NamedTuple):
+    """What a sample says of its scores."""
+
+    where: str
+    values: dict[str, Any]
+    """Scorer -> value, as Inspect wrote it."""
+    fault: str | None
+    """Why none of them counts; null: they do."""
+
+
+@dataclass
+class Scores:
+    """Takes the score of one scorer, and of one of its keys, from each sample, once all samples are known."""
+
+    scorer: str | None
+    """As asked for; null: ``choose`` takes one."""
+    metric: str | None
+    """Key of a mapping, or position in a list; null: the values are single ones; ``none``: no scores are wanted."""
+    counts_errors: bool = False
+    """The evaluation scored samples that failed (``score_on_error``)."""
+    metrics: tuple[str, ...] = ()
+    """Names under which Inspect itself averages single values."""
+    named: tuple[str, ...] = ()
+    """Scorers in the log's own order."""
+    scorers: dict[str, None] = field(default_factory=dict)
+    keys: dict[str, None] = field(default_factory=dict)
+
+    def judged(self, sample: Mapping[str, Any]) -> Judged:
+        """What a sample says of its scores."""
+        scores = mapping(sample.get("scores"))
+        if not scores and isinstance(sample.get("score"), dict):
+            scores = {"score": sample["score"]}  # logs of before there could be several scorers
+        self.scorers.update(dict.fromkeys(scores))
+        fault = None
+        if sample.get("error") and not (scores and self.counts_errors):
+            fault = "the sample failed"
+        elif sample.get("invalidation"):
+            fault = "the sample was declared invalid"
+        elif not scores:
+            fault = "no score"
+        values = {name: mapping(score).get("value") for name, score in scores.items()}
+        return Judged(f"sample {shorten(repr(sample.get('id')), 80)}", values, fault)
+
+    def choose(self) -> None:
+        """Take, where none was asked for, the log's first scorer that any sample has.
+
+        Raises
+        ------
+        UserError
+            If no sample was scored by the scorer that was asked for.
+        """
+        if self.scorer is not None and self.scorer not in self.scorers:
+            known = ", ".join(self.scorers) or "none"
+            raise UserError(
+                f"no sample was scored by {self.scorer!r}; scorers are {known}.{nearest(self.scorer, self.scorers)}"
+            )
+        if self.scorer is None and self.metric != NONE:
+            self.scorer = next((name for name in (*self.named, *self.scorers) if name in self.scorers), None)
+
+    def of(self, judged: Judged) -> Number:
+        """The sample's score.
+
+        Raises
+        ------
+        UserError
+            If the value is a mapping or a list and no key is chosen, or a key is chosen and it is neither; or if it
+            is a number outside [0, 1]: left out, such values would leave only bad answers scored (of 0 to 10 only 0
+            and 1).
+        """
+        if self.metric == NONE:
+            return Number(None, "no score was asked for")
+        if judged.fault is not None:
+            return Number(None, judged.fault)
+        if self.scorer not in judged.values:
+            return Number(None, f"no score by {self.scorer}")
+        found, value = self._value(judged.values[self.scorer])
+        if found.reason == _OUTSIDE:
+            raise UserError(
+                f"{judged.where}: the score by {self.scorer!r} is {shorten(visible(str(value)), 40)}, expected a "
+                f"number in [0, 1]. Choose another with 'scorer' ({', '.join(self.scorers)}) or 'metric', or give "
+                f"{NONE!r} as 'metric' to use the items without scores."
+            )
+        return found
+
+    def _value(self, value: Any) -> tuple[Number, Any]:
+        """The score, and the value that it was made of."""
+        parts = value if isinstance(value, dict) else dict(_numbered(value)) if isinstance(value, list) else None
+        if parts is None:
+            known = (*self.metrics, self.scorer)
+            if self.metric is not None and not self.keys and value is not None and self.metric not in known:
+                raise UserError(
+                    f"the scorer {self.scorer!r} gives one value a sample, so there is no metric {self.metric!r} to "
+                    f"choose. Leave 'metric' out, or name another scorer ({', '.join(self.scorers)})."
+                )
+            return number(value), value
+        self.keys.update(dict.fromkeys(parts))
+        if self.metric is None:
+            raise UserError(
+                f"the scorer {self.scorer!r} gives several values a sample. Choose one with 'metric' "
+                f"({', '.join(self.keys)}), or another scorer with 'scorer' ({', '.join(self.scorers)})."
+            )
+        if self.metric not in parts:
+            return Number(None, f"no value {self.metric}"), None
+        return number(parts[self.metric]), parts[self.metric]
+
+    def check(self) -> None:
+        """Refuse, once all is read, a key that was never there."""
+        if self.metric is not None and self.keys and self.metric not in self.keys:
+            raise UserError(
+                f"the scorer {self.scorer!r} has no value {self.metric!r}; there are {', '.join(self.keys)}."
+                f"{nearest(self.metric, self.keys)}"
+            )
+
+
+def _numbered(values: Sequence[Any]) -> list[tuple[str, Any]]:
+    return [(str(position), value) for position, value in enumerate(values)]

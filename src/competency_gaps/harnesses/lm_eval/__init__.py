@@ -1,0 +1,1 @@
+"""lm-evaluation-harness: its logs, its tasks, and runs written in its form."""

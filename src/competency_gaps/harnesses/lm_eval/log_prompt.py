@@ -1,0 +1,201 @@
+"""What the model read of a document in an lm-eval log, and the document's own text in it.
+
+Ways to the own text, the first that works:
+
+1. The task's template (``doc_to_text`` of the results file) rendered from the document, at its last occurrence.
+2. The document's texts that stand in the prompt after the last example, from the first to the last of them.
+3. Without examples and without a chat template, all but the task's description.
+4. With examples and without a chat template, what stands behind the last delimiter of examples.
+5. All of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from competency_gaps.harnesses.lm_eval.log_files import Task
+from competency_gaps.harnesses.lm_eval.template import render
+from competency_gaps.harnesses.shared.own_text import (
+    SHORTEST,
+    Found,
+    begins_itself,
+    from_first_to_last,
+    last_occurrence,
+    trimmed,
+    whole,
+)
+from competency_gaps.items.item import Message, Text
+
+TEMPLATE = "the task's template, rendered"
+FIELDS = "the document's texts in the prompt"
+REST = "all but the task's description"
+LAST = "what stands behind the last example"
+
+
+class Asked(NamedTuple):
+    """One document as the model read it."""
+
+    own: str
+    seen: Text | None
+    messages: tuple[Message, ...] | None
+    range: tuple[int, int] | None
+    """Where ``own`` stands in the last user message."""
+    way: str
+    arguments: list[list[Any]]
+    warnings: tuple[str, ...]
+
+
+def asked(record: dict[str, Any], task: Task) -> Asked | str:
+    """What the model read, and the own text in it; or why this cannot be said."""
+    arguments = _arguments(record.get("arguments"))
+    prompts = [one[0] for one in arguments if one and one[0]]
+    if not prompts:
+        if arguments and any(len(one) > 1 and isinstance(one[1], str) for one in arguments):
+            return "the context is empty: the options are the texts; run it as a task or give it as a table"
+        return "the record holds no prompt"
+    warnings = []
+    if any(prompt != prompts[0] for prompt in prompts):
+        warnings.append("options have prompts of their own; the first option's is taken as what the model read")
+    if any(isinstance(extra, dict) and {"visual", "audio"} & set(extra) for one in arguments for extra in one):
+        warnings.append("items come with images or sounds, which are not read")
+    chat = _messages(prompts[0])
+    doc = record.get("doc")
+    doc = doc if isinstance(doc, dict) else {}
+    if chat is None:
+        if not isinstance(prompts[0], str):
+            return "the prompt is no text"
+        found = own_text(prompts[0], doc, record.get("target"), task)
+        if found is None:
+            return "the prompt is empty"
+        text = Text(prompts[0], ((found.start, found.end),), templated=begins_itself(prompts[0], task.bos))
+        own = prompts[0][found.start : found.end]
+        return Asked(own, text, None, None, found.way, arguments, tuple(warnings))
+    last = max((i for i, one in enumerate(chat) if one["role"] == "user"), default=None)
+    if last is None or not chat[last]["content"].strip():
+        return "the chat messages hold no text of a user"
+    if len(chat) > last + 1:
+        warnings.append("the beginning of the answer that the log puts into the model's mouth is left out")
+    warnings.append("the log holds chat messages: the model's own chat template makes the text of them")
+    content = chat[last]["content"]
+    found = own_text(content, doc, record.get("target"), task)
+    if found is None:
+        return "the prompt is empty"
+    place = (found.start, found.end)
+    return Asked(content[slice(*place)], None, chat[: last + 1], place, found.way, arguments, tuple(warnings))
+
+
+def own_text(prompt: str, doc: dict[str, Any], target: Any, task: Task) -> Found | None:
+    """The document's own text in a prompt, by the first way that finds it; null if the prompt is blank."""
+    question = _rendered(task.config.get("doc_to_text"), doc)
+    if question is not None and not question.strip().isdecimal():
+        found = last_occurrence(prompt, question, TEMPLATE, closes=True)
+        if found is not None:
+            return found
+    before = f"{task.system or ''}{_rendered(task.config.get('description'), doc) or ''}"
+    texts = [text for text in _texts(doc) if len(text.strip()) >= SHORTEST and text != target]
+    # Questions stand by themselves in a document, options in lists; only a question says where the item begins.
+    alone = [text for text in texts if text in doc.values()]
+    ranked = sorted(alone, key=len, reverse=True) + sorted(texts, key=len, reverse=True)
+    anchor = next((found for text in ranked if (found := last_occurrence(prompt, text, FIELDS))), None)
+    if anchor is not None:
+        start = _after_examples(prompt, anchor.start, task, texts)
+        if prompt.startswith(before) and anchor.start >= len(before):
+            start = max(start, len(before))
+        return from_first_to_last(prompt, texts, FIELDS, start=start) or anchor
+    if task.shots and task.chat_template is False:
+        delimiter = _delimiter(task)
+        at = prompt.rstrip().rfind(delimiter) if delimiter else -1
+        if at >= 0:
+            return trimmed(prompt, at + len(delimiter or ""), len(prompt), LAST)
+    if task.shots == 0 and task.chat_template is False and prompt.startswith(before):
+        return trimmed(prompt, len(before), len(prompt), REST if before else "all of a prompt without examples")
+    return whole(prompt)
+
+
+def _after_examples(prompt: str, anchor: int, task: Task, texts: Sequence[str]) -> int:
+    """Where the item's part of the prompt begins at the earliest.
+
+    That is behind the last delimiter before its longest text, or behind an earlier one as long as the block in between
+    still holds one of its texts that stands nowhere later: a passage before the question.
+    """
+    if task.shots == 0:
+        return 0
+    delimiter = _delimiter(task)
+    if delimiter is None:
+        return anchor
+    at = prompt.rfind(delimiter, 0, anchor)
+    start = 0 if at < 0 else at + len(delimiter)
+    while at >= 0:
+        at = prompt.rfind(delimiter, 0, at)
+        begins = 0 if at < 0 else at + len(delimiter)
+        block = prompt[begins:start]
+        if not any(text.strip() in block and text.strip() not in prompt[start:] for text in texts):
+            break
+        start = begins
+    return start
+
+
+def _delimiter(task: Task) -> str | None:
+    """What stands between examples; null if it is no text or only spaces."""
+    delimiter = task.config.get("fewshot_delimiter", "\n\n")
+    return delimiter if isinstance(delimiter, str) and delimiter.strip(" ") else None
+
+
+def _rendered(template: Any, doc: dict[str, Any]) -> str | None:
+    if not isinstance(template, str) or not template:
+        return None
+    if template in doc:
+        return doc[template] if isinstance(doc[template], str) else None
+    return render(template, doc)
+
+
+def _texts(value: Any, depth: int = 0) -> Iterator[str]:
+    """Texts in a document, also those in lists and mappings."""
+    if isinstance(value, str):
+        yield value
+    elif depth < 4:
+        inner: Sequence[Any] = (
+            list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+        )
+        for one in inner:
+            yield from _texts(one, depth + 1)
+
+
+def _arguments(value: Any) -> list[list[Any]]:
+    """Arguments per request: ``{"gen_args_0": {"arg_0": ..., "arg_1": ...}}``, in older logs a list of lists."""
+    if isinstance(value, dict):
+        value = [value[key] for key in sorted(value, key=_number)]
+    if not isinstance(value, list):
+        return []
+    return [
+        [one[key] for key in sorted(one, key=_number)] if isinstance(one, dict) else one
+        for one in value
+        if isinstance(one, (dict, list))
+    ]
+
+
+def _number(key: str) -> int:
+    digits = key.rpartition("_")[2]
+    return int(digits) if digits.isdecimal() else 0
+
+
+def _messages(prompt: Any) -> tuple[Message, ...] | None:
+    """Chat messages of an API model (``["<JSON>"]``); null if the prompt is no such thing."""
+    if isinstance(prompt, list) and len(prompt) == 1 and isinstance(prompt[0], str):
+        try:
+            prompt = json.loads(prompt[0])
+        except ValueError:
+            return None
+    if not isinstance(prompt, list) or not prompt or not all(isinstance(one, dict) for one in prompt):
+        return None
+    messages = []
+    for one in prompt:
+        content = one.get("content")
+        if isinstance(content, list):
+            content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+        if not isinstance(one.get("role"), str) or not isinstance(content, str):
+            return None
+        messages.append({"role": one["role"], "content": content})
+    return tuple(messages)

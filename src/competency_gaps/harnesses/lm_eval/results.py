@@ -1,0 +1,258 @@
+"""A run as lm-evaluation-harness writes one, so that what reads its logs reads ours."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import hashlib
+import importlib.metadata
+import itertools
+import json
+import logging
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.config import RunConfig
+from competency_gaps.files import finite, write_atomic, write_json
+from competency_gaps.harnesses.lm_eval.policy import LmEval
+from competency_gaps.harnesses.lm_eval.samples import Measured, line_of, measured, metric_name, sample
+from competency_gaps.harnesses.lm_eval.task_metric import scalar
+from competency_gaps.model.load import LanguageModel
+from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.text import shorten, visible
+
+FOLDER = "lm_eval"
+"""In the run folder; below it one folder per model, as with the harness's ``--output_path``."""
+_PLAN = "plan.json"
+_LOG = logging.getLogger(__name__)
+
+
+def write_harness_files(
+    folder: Path,
+    prepared: Mapping[str, Sequence[PreparedItem]],
+    items: pl.DataFrame,
+    lm: LanguageModel,
+    config: RunConfig,
+) -> None:
+    """Write ``samples_<benchmark>_<time>.jsonl`` per benchmark, and ``results_<time>.json``.
+
+    The time is that at which the run folder was claimed, so a run that is made again replaces its files. Samples are
+    written one by one.
+
+    Parameters
+    ----------
+    items
+        ``items.parquet``.
+    """
+    begun = datetime.datetime.fromtimestamp((folder / _PLAN).stat().st_mtime)
+    stamp = begun.isoformat().replace(":", "-")
+    place = folder / FOLDER / _sanitised(str(lm.identity["name"]))[-200:]
+    written: set[Path] = set()
+    entries: dict[str, _Summary] = {}
+    for name, ones in prepared.items():
+        task = _free(_sanitised(name)[:150], entries)
+        path = place / f"samples_{task}_{stamp}.jsonl"
+        rows = items.filter(pl.col("benchmark") == name)
+        summary = entries[task] = _Summary(name, ones)
+        write_atomic(path, functools.partial(_write_samples, ones=ones, rows=rows, summary=summary, config=config))
+        written.add(path)
+    path = place / f"results_{stamp}.json"
+    write_json(path, finite(_results(entries, lm, config, begun)))
+    written.add(path)
+    for old in (folder / FOLDER).glob("*/*_*.json*"):
+        if old not in written and old.name.startswith(("samples_", "results_")):
+            old.unlink()
+
+
+class _Summary:
+    """What the results file says of one benchmark, gathered while its samples are written."""
+
+    def __init__(self, name: str, items: Sequence[PreparedItem]) -> None:
+        self.name, self.items = name, items
+        self.task = items[0].policy.task if items and isinstance(items[0].policy, LmEval) else None
+        self.values: dict[tuple[str, str], list[Any]] = {}
+        self._digest = hashlib.sha256()
+
+    def add(self, found: Measured, line: Mapping[str, Any]) -> None:
+        self._digest.update("".join(line[f"{part}_hash"] for part in ("doc", "prompt", "target")).encode())
+        for metric, value in found.metrics.items():
+            known = self.values.setdefault((metric, found.filter), [])
+            if value is not None:
+                known.append(value)
+
+    @property
+    def hash(self) -> str:
+        """The harness's hash over the hashes of a task's samples."""
+        return self._digest.hexdigest()
+
+    def figures(self) -> dict[str, Any]:
+        """``metric,filter`` and its standard error, by the task's own aggregation, else the mean."""
+        found: dict[str, Any] = {}
+        for (metric, key), values in self.values.items():
+            found[f"{metric},{key}"] = self._aggregate(metric, values)
+            found[f"{metric}_stderr,{key}"] = _standard_error(values)
+        return found
+
+    def _aggregate(self, metric: str, values: list[Any]) -> Any:
+        if not values:
+            return None
+        function = self.task.aggregation().get(metric) if self.task is not None else None
+        if function is None and not all(scalar(value) is not None for value in values):
+            return None
+        try:
+            return (function or _mean)(values)
+        except (ValueError, TypeError, ImportError, ArithmeticError) as error:
+            # Of one class only, say, some metrics are not defined.
+            why = shorten(visible(f"{type(error).__name__}: {error}"), 200)
+            _LOG.warning("%s: no value of %r over all items in the results file: %s", self.name, metric, why)
+            return None
+
+
+def _write_samples(
+    part: Path, ones: Sequence[PreparedItem], rows: pl.DataFrame, summary: _Summary, config: RunConfig
+) -> None:
+    """All items after one filter, then all after the next, as the harness does."""
+    identities = [one.item.identity for one in ones]
+    name = metric_name(ones, identities) if ones else "score"
+    filters = _filters(ones)
+    with part.open("w", encoding="utf-8", errors="replace", newline="\n") as handle:
+        for wanted in filters:
+            for position, (one, row) in enumerate(zip(ones, rows.iter_rows(named=True), strict=True)):
+                for found in measured(one, row, name):
+                    if wanted is not None and found.filter != wanted:
+                        continue
+                    line = sample(one, row, position, found, config.generation)
+                    summary.add(found, line)
+                    handle.write(line_of(line))
+
+
+def _filters(ones: Sequence[PreparedItem]) -> Sequence[str | None]:
+    """Filters of a task; a null stands for whichever an item has."""
+    policy = ones[0].policy if ones else None
+    return [ensemble.name for ensemble in policy.task._filters] if isinstance(policy, LmEval) else [None]
+
+
+def _results(
+    entries: Mapping[str, _Summary], lm: LanguageModel, config: RunConfig, begun: datetime.datetime
+) -> dict[str, Any]:
+    """The results file: the harness's keys, with what is known of them here."""
+    name, tokenizer = str(lm.identity["name"]), lm.tokenizer
+    results, better = {}, {}
+    for task, summary in entries.items():
+        scored = max((len(values) for values in summary.values.values()), default=0)
+        results[task] = {"name": task, "alias": summary.name, "sample_len": scored, **summary.figures()}
+        known = summary.task.higher_is_better() if summary.task is not None else {}
+        better[task] = {metric: known.get(metric, True) for metric, _ in summary.values}
+    return {
+        "results": results,
+        "group_subtasks": {},
+        "configs": {task: _config(task, summary) for task, summary in sorted(entries.items())},
+        "versions": {task: _version(summary) for task, summary in sorted(entries.items())},
+        "n-shot": {task: _shots(summary) for task, summary in sorted(entries.items())},
+        "higher_is_better": dict(sorted(better.items())),
+        "n-samples": {
+            task: {"original": len(summary.items), "effective": results[task]["sample_len"]}
+            for task, summary in entries.items()
+        },
+        "config": {
+            "model": "competency-gaps",
+            "model_args": {"pretrained": name, "dtype": lm.identity["dtype"]},
+            "model_num_parameters": sum(parameter.numel() for parameter in lm.model.parameters()),
+            "model_dtype": f"torch.{lm.identity['dtype']}",
+            "model_revision": lm.identity["revision"],
+            "model_sha": "",
+            "batch_size": None,
+            "batch_sizes": [],
+            "device": lm.identity["device"],
+            "use_cache": None,
+            "limit": None,
+            "bootstrap_iters": 0,
+            "gen_kwargs": {"temperature": config.generation.temperature, "top_p": config.generation.top_p},
+            "random_seed": 0,
+            "numpy_seed": 1234,
+            "torch_seed": 1234,
+            "fewshot_seed": next(iter(_seeds(config)), 1234),
+        },
+        "git_hash": None,
+        "date": begun.timestamp(),
+        "pretty_env_info": "",
+        "transformers_version": _installed("transformers"),
+        "lm_eval_version": _installed("lm-eval"),
+        "competency_gaps_version": _installed("competency-gaps"),
+        "upper_git_hash": None,
+        "tokenizer_pad_token": [tokenizer.pad_token, str(tokenizer.pad_token_id)],
+        "tokenizer_eos_token": [tokenizer.eos_token, str(tokenizer.eos_token_id)],
+        "tokenizer_bos_token": [tokenizer.bos_token, str(tokenizer.bos_token_id)],
+        "eot_token_id": tokenizer.eos_token_id,
+        "max_length": lm.max_length,
+        "task_hashes": {task: summary.hash for task, summary in entries.items()},
+        "model_source": "competency-gaps",
+        "model_name": name,
+        "model_name_sanitized": _sanitised(name),
+        "system_instruction": config.model.system_prompt,
+        "system_instruction_sha": _sha(config.model.system_prompt),
+        "fewshot_as_multiturn": None,
+        "chat_template": tokenizer.chat_template,
+        "chat_template_sha": _sha(tokenizer.chat_template),
+        "total_evaluation_time_seconds": None,
+    }
+
+
+def _config(task: str, summary: _Summary) -> dict[str, Any]:
+    if summary.task is not None:
+        return dict(json.loads(json.dumps(summary.task.dump_config(), default=str)))
+    policies = sorted({one.policy.name for one in summary.items})
+    return {"task": task, "num_fewshot": 0, "metadata": {"version": 0, "policy": ", ".join(policies)}}
+
+
+def _version(summary: _Summary) -> Any:
+    return summary.task.VERSION if summary.task is not None else 0
+
+
+def _shots(summary: _Summary) -> int:
+    return int(summary.task.get_config("num_fewshot") or 0) if summary.task is not None else 0
+
+
+def _seeds(config: RunConfig) -> list[int]:
+    return [b.source.fewshot_seed for b in config.benchmarks if b.source is not None and b.source.kind == "task"]
+
+
+def _mean(values: Sequence[Any]) -> float:
+    return float(sum(values) / len(values))
+
+
+def _standard_error(values: Sequence[Any]) -> float | str:
+    """Of a mean of numbers, with n - 1 in the variance as the harness has it; ``N/A`` of anything else."""
+    numbers = [scalar(value) for value in values]
+    if len(numbers) < 2 or any(number is None for number in numbers):
+        return "N/A"
+    known = [number for number in numbers if number is not None]
+    mean = sum(known) / len(known)
+    return math.sqrt(sum((value - mean) ** 2 for value in known) / (len(known) - 1)) / math.sqrt(len(known))
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """The name, with a number where another benchmark's is written in the same way."""
+    numbered = (f"{name}-{i}" for i in itertools.count(2))
+    return next(one for one in itertools.chain([name], numbered) if one not in taken)
+
+
+def _sanitised(name: str) -> str:
+    """A name as part of a file's name, as the harness writes a model's."""
+    return re.sub(r"[\"<>:/|\\?*\[\]\x00-\x1f]+", "__", name)
+
+
+def _sha(text: Any) -> str | None:
+    return None if text is None else hashlib.sha256(str(text).encode("utf-8")).hexdigest()
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

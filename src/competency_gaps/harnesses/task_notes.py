@@ -1,0 +1,65 @@
+"""Where this run's model is asked in another way than the harness alone would ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from competency_gaps.errors import UserError
+from competency_gaps.harnesses.lm_eval.policy import LmEval
+from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.items.item import Message
+from competency_gaps.model.load import LanguageModel
+from competency_gaps.model.prompts import chat_text
+
+_OWN_SETTINGS = {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "num_beams": 1}
+"""Generation settings of a model that the harness's ``hf`` model lets act -> their neutral value, which this package
+always uses."""
+
+
+def noted(benchmark: Benchmark, lm: LanguageModel, system: str | None) -> Benchmark:
+    """The benchmark, its report with what only the loaded model shows; unchanged if its task is not lm-eval's.
+
+    Parameters
+    ----------
+    system
+        The run's system prompt for this benchmark; null: none.
+    """
+    if not isinstance(benchmark.scorer, LmEval):
+        return benchmark
+    notes = tuple(_notes(benchmark, benchmark.scorer.task, lm, system))
+    reports = [replace(report, warnings=(*report.warnings, *notes)) for report in benchmark.reports]
+    return replace(benchmark, reports=tuple(reports))
+
+
+def _notes(benchmark: Benchmark, task: Any, lm: LanguageModel, system: str | None) -> Iterator[str]:
+    if task.OUTPUT_TYPE == "generate_until":
+        for name, neutral in _OWN_SETTINGS.items():
+            value = getattr(lm.model.generation_config, name, None)
+            if value is not None and value != neutral:
+                yield (
+                    f"the model's own generation settings have {name} = {value:g}, which lm_eval's hf model applies "
+                    "and this run does not: answers can differ from the harness's"
+                )
+    chats = [item.messages for item in benchmark.items if item.messages is not None]
+    with_system = chats if system else [one for one in chats if one[0]["role"] == "system"]
+    if with_system and _refuses_system(lm):
+        yield (
+            f"the chat template refuses system messages: they are left out of {len(with_system)} prompts, as lm_eval "
+            "does"
+        )
+
+
+def _refuses_system(lm: LanguageModel) -> bool:
+    user: Message = {"role": "user", "content": "x"}
+    system: Message = {"role": "system", "content": "y"}
+    try:
+        chat_text(lm.tokenizer, [user], own=[], generation_prompt=True)
+    except UserError:
+        return False  # it refuses any chat, and says so elsewhere
+    try:
+        chat_text(lm.tokenizer, [system, user], own=[], generation_prompt=True)
+    except UserError:
+        return True
+    return False

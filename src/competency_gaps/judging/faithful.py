@@ -1,0 +1,197 @@
+"""Whether a summary says only what its source says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pydantic
+
+from competency_gaps.endpoint.parse import Failure, parse
+from competency_gaps.endpoint.request import Answer, Request
+from competency_gaps.evidence.resample import mean
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Score
+from competency_gaps.judging.asked import to_judge
+from competency_gaps.judging.entailment import sentences, support
+from competency_gaps.judging.judge import schema_of, shown_reasoning
+from competency_gaps.judging.policy import JudgedPolicy
+from competency_gaps.judging.prompting import fill, load_prompt
+from competency_gaps.scoring.text import Length
+
+STATES_NOTHING = "the summary states nothing"
+_NEEDED = ("source", "response")
+
+
+class Checked(pydantic.BaseModel):
+    """A judge's answer."""
+
+    model_config = pydantic.ConfigDict(extra="ignore")
+    reasoning: str | None = None
+    unsupported: list[str]
+    statements: int = pydantic.Field(ge=0)
+
+
+class _Reasoned(Checked):
+    reasoning: str
+
+
+@dataclass(frozen=True)
+class Faithful(JudgedPolicy):
+    """How much of a summary its source supports, in [0, 1].
+
+    With ``model``: a classifier of natural language inference or of hallucination. Each statement gets the probability
+    that the source supports it, the highest over windows where the source is long, and the score is the mean over
+    statements (SummaC-ZS; Laban et al., 2022). Without: a judge lists the unsupported statements, and the score is 1 if
+    there are none, else 0, as Vectara's hallucination rate counts summaries; one that states nothing is unscored, and
+    the share of those that state something is reported as ``answered``.
+    """
+
+    name: ClassVar[str] = "faithful"
+
+    model: str | None = None
+    """Classifier: hub id or folder of a sequence classifier of transformers; null asks the judge."""
+    label: str | None = None
+    """The classifier's label that means support; null: found by its name (``entailment``, ``consistent``, ...)."""
+    statements_are: Literal["sentences", "whole"] = "sentences"
+    """What the classifier reads at once: each sentence of the response, or all of it."""
+    threshold: float | None = None
+    """With ``model``: score 1 from this value on, else 0; null keeps the value itself."""
+    source_field: str | None = None
+    """Metadata that holds the source; null: the prompt does."""
+    source_pattern: str | None = None
+    """Regular expression (Python's) that finds the source in the prompt: its group ``source``, else its first group,
+    else all that it matches; ``.`` matches line breaks too. Null: the whole prompt."""
+    reasoning: bool = False
+    """Whether the judge writes down its reasons first."""
+    prompt_file: Path | None = None
+    """A judge prompt of your own with the places ``{source}`` and ``{response}``."""
+    max_new_tokens: Length = 256
+
+    @property
+    def classifier(self) -> str | None:
+        return self.model
+
+    def check(self, item: Item) -> str | None:
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            return f"the threshold is {self.threshold}, expected a number in [0, 1]"
+        if self.label is not None and self.model is None:
+            return "a 'label' means something only with 'model'"
+        if self.source_field is not None and self.source_pattern is not None:
+            return "both 'source_field' and 'source_pattern' are given, expected one"
+        if self.source_pattern is not None:
+            try:
+                re.compile(self.source_pattern)
+            except re.error as error:
+                return f"the source_pattern {self.source_pattern!r} is no regular expression ({error})"
+        if self.source_field is not None and not isinstance(item.metadata.get(self.source_field), str):
+            return f"the metadata have no text {self.source_field!r}; they have {', '.join(item.metadata) or 'nothing'}"
+        if self._found(item) is None:
+            return f"the source_pattern {self.source_pattern!r} finds nothing in the prompt"
+        load_prompt("faithful", self.prompt_file, _NEEDED)
+        return None
+
+    def source_of(self, item: Item) -> str:
+        """The text that the response must keep to."""
+        found = self._found(item)
+        if found is None:
+            raise ValueError(f"item {item.id!r} has no source")
+        return found
+
+    def statements(self, response: str) -> list[str]:
+        """What the classifier reads against the source; empty for an empty response."""
+        if self.statements_are == "sentences":
+            return sentences(response)
+        return [response.strip()] if response.strip() else []
+
+    def measured(self, item: Item, response: str, found: list[list[float]] | str) -> Score:
+        """Score from the classifier's probabilities, per statement and window; a text says why there are none."""
+        if isinstance(found, str):
+            return Score(None, response, found)
+        value = support(found)
+        details = {"support": value, "statements": [round(max(row), 4) for row in found]}
+        score = value if self.threshold is None else float(value >= self.threshold)
+        return Score(score, response, None, details)
+
+    def questions(self, item: Item, response: str) -> tuple[Request, ...]:
+        if not response.strip():
+            return ()
+        prompt = fill(
+            load_prompt("faithful", self.prompt_file, _NEEDED), {"source": self.source_of(item), "response": response}
+        )
+        fields: dict[str, Any] = {
+            "unsupported": {"type": "array", "items": {"type": "string"}},
+            "statements": {"type": "integer"},
+        }
+        return (to_judge("faithful", prompt, schema_of(fields, self.reasoning), "faithful", self.judge_tokens),)
+
+    def read(self, answer: Answer) -> Checked | Failure:
+        found: Checked | Failure = parse(answer, _Reasoned if self.reasoning else Checked, agree=True)
+        if isinstance(found, Checked) and len(found.unsupported) > found.statements:
+            return Failure(f"{len(found.unsupported)} unsupported of {found.statements} statements")
+        return found
+
+    def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
+        answer = answers[0]
+        if answer is None:
+            raise ValueError(f"item {item.id!r} was not judged")
+        found = self.read(answer)
+        if isinstance(found, Failure):
+            return Score(None, response, f"the judge's answer cannot be used: {found.reason}")
+        details = {
+            "unsupported": [shown_reasoning(text) for text in found.unsupported[:20]],
+            "statements": found.statements,
+            "reasoning": shown_reasoning(found.reasoning),
+        }
+        if not found.statements:
+            # A summary that declines says nothing false, and is no faithful summary.
+            return Score(None, response, STATES_NOTHING, details)
+        return Score(float(not found.unsupported), response, None, details)
+
+    def figures(
+        self, items: Sequence[Item], scores: Sequence[float | None], details: Sequence[dict[str, Any] | None]
+    ) -> dict[str, Any] | None:
+        import numpy as np
+
+        known = np.asarray([score for score in scores if score is not None])
+        silent = sum(detail is not None and detail.get("statements") == 0 for detail in details)
+        rate, answered = mean(known), mean(np.repeat([1.0, 0.0], [len(known), silent]))
+        if answered is None:
+            return None
+        summary = []
+        if rate is not None:
+            summary.append(f"faithful {rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}] over {_summaries(len(known))}")
+        if silent:
+            summary.append(
+                f"{_summaries(silent)} unscored: nothing is stated; answered {answered.value:.1%} "
+                f"[{answered.low:.1%}, {answered.high:.1%}]"
+            )
+        return {
+            "items": len(known),
+            "faithful": None if rate is None else rate.as_dict(),
+            "state_nothing": silent,
+            "answered": answered.as_dict(),
+            "summary": summary,
+        }
+
+    def unasked(self, item: Item) -> str | None:
+        return "the response is empty"
+
+    def _found(self, item: Item) -> str | None:
+        if self.source_field is not None:
+            return str(item.metadata[self.source_field])
+        if self.source_pattern is None:
+            return item.prompt
+        match = re.search(self.source_pattern, item.prompt, re.DOTALL)
+        if match is None:
+            return None
+        if "source" in match.groupdict():
+            return match["source"]
+        return match[1] if match.re.groups else match[0]
+
+
+def _summaries(count: int) -> str:
+    return f"{count:,} {'summary' if count == 1 else 'summaries'}"

@@ -1,0 +1,152 @@
+"""Answers that a language model grades by a rubric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pydantic
+
+from competency_gaps.endpoint.parse import Failure, parse
+from competency_gaps.endpoint.request import Answer, Request
+from competency_gaps.evidence.resample import mean
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Score
+from competency_gaps.judging.asked import question_of, shown_response, to_judge
+from competency_gaps.judging.policy import JudgedPolicy
+from competency_gaps.judging.prompting import fill, load_prompt
+from competency_gaps.scoring.text import accepted
+from competency_gaps.text import plural, shorten, visible
+
+RUBRIC = (
+    "The best grade is for an answer that is right, does all that was asked, and holds nothing false or needless. "
+    "The worst is for one that is wrong, off the point or empty. Where there is a reference, an answer is right if it "
+    "agrees with it in substance."
+)
+"""The default rubric."""
+
+REASONING = 500
+"""Characters of a judge's reasoning that are kept with the item."""
+
+
+class Grade(pydantic.BaseModel):
+    """A judge's answer."""
+
+    model_config = pydantic.ConfigDict(extra="ignore")
+    reasoning: str | None = None
+    grade: pydantic.StrictInt
+
+
+class _Reasoned(Grade):
+    reasoning: str
+
+
+@dataclass(frozen=True)
+class Judge(JudgedPolicy):
+    """A judge's grade, from ``lowest`` to ``highest``, mapped onto [0, 1].
+
+    An answer of the judge that cannot be read, or a grade outside the scale, leaves the item unscored.
+    """
+
+    name: ClassVar[str] = "judge"
+
+    rubric: str | None = None
+    """How to grade, in words; null: right, complete and without ballast."""
+    rubric_file: Path | None = None
+    """The same in a file."""
+    lowest: int = 1
+    """The worst grade. With 0 and 1 the judge says wrong or right."""
+    highest: int = 10
+    reasoning: bool = True
+    """Whether the judge writes down its reasons before the grade."""
+    reference: bool = True
+    """Whether the judge sees the item's answer, if it has one."""
+    prompt_file: Path | None = None
+    """A prompt of your own with the places ``{question}`` and ``{response}``, and where wanted ``{reference}``,
+    ``{rubric}``, ``{lowest}``, ``{highest}`` and ``{mark}``."""
+
+    def check(self, item: Item) -> str | None:
+        if not self.lowest < self.highest <= self.lowest + 100:
+            return f"the grades go from {self.lowest} to {self.highest}, expected a rising scale of at most 101 grades"
+        if self.rubric is not None and self.rubric_file is not None:
+            return "both 'rubric' and 'rubric_file' are given, expected one"
+        load_prompt("judge", self.prompt_file, ("question", "response"))
+        self._rubric()
+        return None
+
+    def questions(self, item: Item, response: str) -> tuple[Request, ...]:
+        references = accepted(item.answer) if self.reference else ()
+        prompt = load_prompt("judge", self.prompt_file, ("question", "response"))
+        filled = fill(
+            prompt,
+            {
+                "question": question_of(item, self.prompt(item)),
+                "response": shown_response(response),
+                "reference": "\nor: ".join(references) if references else "(There is no reference answer.)",
+                "rubric": self._rubric(),
+                "lowest": str(self.lowest),
+                "highest": str(self.highest),
+            },
+        )
+        return (to_judge("grade", filled, self._schema(), "grade", self.judge_tokens),)
+
+    def read(self, answer: Answer) -> Grade | Failure:
+        found: Grade | Failure = parse(answer, _Reasoned if self.reasoning else Grade, agree=True)
+        if isinstance(found, Grade) and not self.lowest <= found.grade <= self.highest:
+            return Failure(f"the grade {found.grade} is not between {self.lowest} and {self.highest}")
+        return found
+
+    def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
+        answer = answers[0]
+        if answer is None:
+            raise ValueError(f"item {item.id!r} was not judged")
+        found = self.read(answer)
+        if isinstance(found, Failure):
+            return Score(None, response, f"the judge's answer cannot be used: {found.reason}")
+        details = {"grade": found.grade, "reasoning": shown_reasoning(found.reasoning)}
+        return Score((found.grade - self.lowest) / (self.highest - self.lowest), response, None, details)
+
+    def figures(
+        self, items: Sequence[Item], scores: Sequence[float | None], details: Sequence[dict[str, Any] | None]
+    ) -> dict[str, Any] | None:
+        found = mean(np.asarray([score for score in scores if score is not None]))
+        if found is None:
+            return None
+        grades = [detail["grade"] for detail in details if detail is not None]
+        counts = {str(grade): grades.count(grade) for grade in sorted(set(grades))}
+        told = f"score {found.value:.3f} [{found.low:.3f}, {found.high:.3f}] over {plural(len(grades), 'item')}"
+        return {"items": len(grades), "score": found.as_dict(), "grades": counts, "summary": [told]}
+
+    def _rubric(self) -> str:
+        return rubric_text(self.rubric, self.rubric_file, RUBRIC)
+
+    def _schema(self) -> dict[str, Any]:
+        grades: dict[str, Any] = {"type": "integer", "enum": list(range(self.lowest, self.highest + 1))}
+        return schema_of({"grade": grades}, self.reasoning)
+
+
+def schema_of(properties: dict[str, Any], reasoning: bool) -> dict[str, Any]:
+    """The JSON schema of a judge's answer; its reasons come first, as models write properties in order."""
+    fields = {"reasoning": {"type": "string"}, **properties} if reasoning else properties
+    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+
+
+def shown_reasoning(text: str | None) -> str | None:
+    """A judge's reasons, made harmless and cut."""
+    return None if text is None else shorten(visible(text), REASONING)
+
+
+def rubric_text(rubric: str | None, file: Path | None, default: str) -> str:
+    """The rubric from the option, its file, or the default.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read.
+    """
+    if file is None:
+        return default if rubric is None else rubric.strip()
+    return load_prompt("rubric", file, ()).user

@@ -1,0 +1,78 @@
+"""What can be named in a configuration: our own, what installed plug-ins bring, and what a program registers."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from importlib import import_module
+from typing import Any, TypeVar
+
+from competency_gaps.errors import UserError
+
+T = TypeVar("T")
+
+
+class Registry(Mapping[str, Any]):
+    """Names and what they stand for; what a name stands for is imported when it is asked for.
+
+    Parameters
+    ----------
+    kind
+        ``policies``, ``sources``, ``logs`` or ``labels``: plug-ins bring more of them under the entry point group
+        ``competency_gaps.KIND``.
+    ours
+        Name -> ``module:attribute`` inside this package.
+    """
+
+    def __init__(self, kind: str, ours: Mapping[str, str]) -> None:
+        self.kind = kind
+        self._ours = dict(ours)
+        self._registered: dict[str, Any] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Decorate a class or function to give it a name, for this process.
+
+        Raises
+        ------
+        UserError
+            If the name is taken by something of ours or of a plug-in.
+        """
+
+        def decorate(value: T) -> T:
+            if name in self._ours or name in self.plugins:
+                raise UserError(f"{name!r} is taken among the {self.kind}: choose another name.")
+            self._registered[name] = value
+            return value
+
+        return decorate
+
+    @cached_property
+    def plugins(self) -> dict[str, importlib.metadata.EntryPoint]:
+        """Names that installed packages bring; one that takes a name of ours is passed over."""
+        found = importlib.metadata.entry_points(group=f"competency_gaps.{self.kind}")
+        return {one.name: one for one in found if one.name not in self._ours}
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self._registered:
+            return self._registered[name]
+        if name in self._ours:
+            module, _, attribute = self._ours[name].partition(":")
+            return getattr(import_module(f"competency_gaps.{module}"), attribute)
+        plugin = self.plugins[name]
+        try:
+            return plugin.load()
+        except Exception as error:  # whatever somebody else's package does when it is imported
+            raise UserError(
+                f"{name!r} of the package {plugin.dist.name if plugin.dist else plugin.value!r} cannot be loaded: "
+                f"{type(error).__name__}: {error}."
+            ) from error
+
+    def __iter__(self) -> Iterator[str]:
+        yield from {**self._ours, **self.plugins, **self._registered}
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._registered or name in self._ours or name in self.plugins

@@ -1,0 +1,68 @@
+"""Items that a classifier scores: each text pair is classified once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from competency_gaps.endpoint import Answer, AnswerStore
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Score
+from competency_gaps.judging.policy import JudgedPolicy
+from competency_gaps.progress import Progress
+
+if TYPE_CHECKING:
+    from competency_gaps.judging.faithful import Faithful
+
+FILE = "classified.jsonl"
+
+Case = tuple[str, int, JudgedPolicy, Item, str]
+"""Benchmark, row, policy, item and response."""
+
+
+def classify(cases: Sequence[Case], folder: Path, progress: Progress) -> dict[tuple[str, int], Score]:
+    """Scores by benchmark and row.
+
+    Parameters
+    ----------
+    folder
+        Where results are kept: a run that was stopped classifies no pair twice.
+    """
+    from competency_gaps.judging.entailment import load_entailment
+    from competency_gaps.judging.faithful import Faithful
+
+    scores: dict[tuple[str, int], Score] = {}
+    if not cases:
+        return scores
+    with (
+        AnswerStore(folder / FILE).writing() as store,
+        progress.stage("classifying", total=len(cases), unit="items") as bar,
+    ):
+        for benchmark, row, policy, item, response in cases:
+            if not isinstance(policy, Faithful) or policy.model is None:
+                raise TypeError(f"the policy {policy.name!r} names a classifier but has no texts for it")
+            measured = _measure(policy, item, response, store, load_entailment)
+            scores[benchmark, row] = policy.measured(item, response, measured)
+            bar.advance(1)
+    return scores
+
+
+def _measure(policy: Faithful, item: Item, response: str, store: AnswerStore, load: Any) -> list[list[float]] | str:
+    """Per statement, the probability under each window of the source; a text says why there is none."""
+    statements = policy.statements(response)
+    if not statements:
+        return "the response is empty"
+    source = policy.source_of(item)
+    classifier = load(policy.model, policy.label)
+    key = hashlib.sha256(json.dumps([classifier.identity, source, statements]).encode()).hexdigest()
+    known = store.get(key)
+    if known is not None and known.text is not None:
+        kept: list[list[float]] = json.loads(known.text)
+        return kept
+    found = classifier.probabilities(source, statements)
+    if isinstance(found, list):
+        store.add(Answer(item.id, key, json.dumps(found), None, None, None, None, classifier.name))
+    return found

@@ -1,0 +1,315 @@
+"""The stage that judges: after the model's answers are kept, a language model or a classifier scores them.
+
+The judge's answers are kept in the run folder as they come, so that a stopped run goes on and pays for nothing twice;
+a run without a judge takes what an earlier one kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.config import JudgeConfig
+from competency_gaps.endpoint import Answer, AnswerStore, Failure, Request
+from competency_gaps.endpoint.asking import NAMELESS
+from competency_gaps.endpoint.parse import after_thinking
+from competency_gaps.files import write_json
+from competency_gaps.items.policy import Score
+from competency_gaps.judging.asked import THINKS_ON
+from competency_gaps.judging.policy import JudgedPolicy
+from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.progress import Progress
+from competency_gaps.stages.classifying import classify
+from competency_gaps.stages.figures import benchmark_figures
+from competency_gaps.stages.judge_way import check_askable, last_judge, way_of
+from competency_gaps.text import plural
+
+FOLDER = "judging"
+WHO = "judge.json"
+"""Who judged or was to judge, the last one last, beside the answers."""
+ANSWERS = "answers.jsonl"
+
+_HOW = "give --judge-url and --judge-model, or --judge-export FILE"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The responses with the judge's scores, and what is to be said of them."""
+
+    responses: dict[str, pl.DataFrame]
+    """Per benchmark, as they came in, with ``score``, ``unscored`` and ``details`` of judged items filled."""
+    entry: dict[str, Any] | None
+    """For the manifest: who judged, how many requests were answered, and per benchmark the items, those scored, the
+    judge's answers that could not be used, and why; null: no item of the run is judged."""
+    figures: dict[str, dict[str, Any]]
+    """Per benchmark and policy, results of the whole benchmark."""
+
+    def write_into(self, manifest: dict[str, Any]) -> None:
+        """Put both into a manifest: ``judging``, and ``figures`` of each benchmark."""
+        manifest["judging"] = self.entry
+        for benchmark in manifest["benchmarks"]:
+            benchmark["figures"] = self.figures.get(benchmark["name"])
+
+
+@dataclass
+class _Case:
+    """One item to be judged."""
+
+    benchmark: str
+    row: int
+    """Its row in the benchmark's responses."""
+    one: PreparedItem
+    policy: JudgedPolicy
+    response: str
+    """The model's answer without its thinking."""
+    requests: tuple[Request, ...] = ()
+    fault: str | None = None
+    """Why the response cannot be judged."""
+
+
+@dataclass
+class _Count:
+    """What became of one benchmark's cases."""
+
+    items: int = 0
+    scored: int = 0
+    unasked: int = 0
+    failed: int = 0
+    """Answers of the judge that cannot be used."""
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def as_dict(self) -> dict[str, Any]:
+        failures = dict(self.reasons.most_common(5))
+        return {
+            "items": self.items,
+            "scored": self.scored,
+            "unasked": self.unasked,
+            "failed": self.failed,
+            "failures": failures,
+        }
+
+
+class JudgingStage:
+    """Judges a run's responses.
+
+    Raises
+    ------
+    UserError
+        If the judge cannot be asked as it is configured; known before anything else is done.
+    """
+
+    def __init__(self, folder: Path, config: JudgeConfig | None, progress: Progress) -> None:
+        self.folder, self.config, self.progress = folder / FOLDER, config, progress
+        self.judges: list[dict[str, Any]] = _read_who(self.folder / WHO)
+        self.last = last_judge(config, self.judges, self.folder)
+        self.way = None if config is None else way_of(config, self.last.get("model"))
+        self.answer_tokens = None if config is None else config.answer_tokens
+        if self.answer_tokens is None and (self.way is None or self.way.endpoint is None):
+            # What was asked before is known by its id only with the same room for an answer.
+            self.answer_tokens = self.last.get("answer_tokens")
+        if self.way is not None and self.way.endpoint is not None:
+            check_askable(self.way)
+
+    def run(self, prepared: Mapping[str, Sequence[PreparedItem]], responses: Mapping[str, pl.DataFrame]) -> Judged:
+        """Ask the judge about every item whose policy wants one, and score them."""
+        cases = list(_cases(prepared, responses, self.answer_tokens))
+        judged = dict(responses)
+        entry = None
+        if cases:
+            scores, entry = self._judge(cases)
+            for name in judged:
+                judged[name] = _with_scores(judged[name], {row: s for (b, row), s in scores.items() if b == name})
+            for name, count in entry["benchmarks"].items():
+                known = judged[name]["score"]
+                count["scored"] = sum(known[one.row] is not None for one in cases if one.benchmark == name)
+        elif self.config is not None:
+            self.progress.say("A judge is given, but no benchmark has a policy that is judged: it is not asked.")
+        figures = {name: found for name in judged if (found := benchmark_figures(prepared[name], judged[name]))}
+        return Judged(judged, entry, figures)
+
+    def _judge(self, cases: Sequence[_Case]) -> tuple[dict[tuple[str, int], Score], dict[str, Any]]:
+        scores = classify(
+            [
+                (one.benchmark, one.row, one.policy, one.one.item, one.response)
+                for one in cases
+                if one.policy.classifier and one.fault is None
+            ],
+            self.folder,
+            self.progress,
+        )
+        asked = [one for one in cases if one.requests]
+        answers, who, why = self._answers(asked)
+        counts: dict[str, _Count] = {}
+        for one in cases:
+            count = counts.setdefault(one.benchmark, _Count())
+            count.items += 1
+            score = scores.get((one.benchmark, one.row)) or self._score(one, answers, why, count)
+            if score is not None:
+                scores[one.benchmark, one.row] = score
+        self._say(counts, why)
+        requests = sum(len(one.requests) for one in asked)
+        return scores, {
+            "judge": who,
+            "where": None if self.way is None else self.way.where,
+            "classifiers": sorted({one.policy.classifier for one in cases if one.policy.classifier}),
+            "requests": requests,
+            "answered": sum(answers[r.id].answered for one in asked for r in one.requests if r.id in answers),
+            "benchmarks": {name: count.as_dict() for name, count in counts.items()},
+        }
+
+    def _score(self, one: _Case, answers: Mapping[str, Answer], why: str, count: _Count) -> Score | None:
+        """The judge's score of one item; None leaves the score that the item has."""
+        if not one.requests:
+            reason = one.fault or one.policy.unasked(one.one.item)
+            count.unasked += reason is not None
+            return None if reason is None else Score(None, one.response, reason)
+        found = [answers.get(request.id) for request in one.requests]
+        for answer in found:
+            read = None if answer is None else one.policy.read(answer)
+            if isinstance(read, Failure):
+                count.failed += 1
+                count.reasons[read.reason] += 1
+        if all(answer is None for answer in found):
+            count.unasked += 1
+            return one.policy.unjudged(one.one.item, one.response, why)
+        score = one.policy.verdict(one.one.item, one.response, found)
+        if any(answer is None for answer in found):
+            # What was answered is kept with the item; half of an answer is no score.
+            count.unasked += 1
+            return score._replace(value=None, note=why)
+        return score
+
+    def _answers(self, cases: Sequence[_Case]) -> tuple[dict[str, Answer], str | None, str]:
+        """Answers by id of the request, who gave them, and why those that are not there are not."""
+        requests = [request for one in cases for request in one.requests]
+        if not requests:
+            return {}, None, ""
+        if self.way is None:
+            who = self.last.get("model")
+            return self._kept(requests, who), who, f"no judge was asked: {_HOW}"
+        who = self.way.who or NAMELESS
+        if self.way.export is not None:
+            kept = self._kept(requests, who)
+            todo = [request for request in requests if request.id not in kept]
+            self._record(who, asked=False)
+            self.way.answers(todo, self.folder, self.progress, lambda answer: True)
+            file = self.way.export
+            self.progress.say(
+                f"{plural(len(todo), 'request')} for the judge written to {file}. Let a model answer them, then run "
+                "the same command again with --judge-import ANSWERS in place of --judge-export."
+            )
+            return kept, who, f"no judge was asked: the requests were written to {file.name}, to be read back later"
+        policies = {request.id: one.policy for one in cases for request in one.requests}
+
+        def usable(answer: Answer) -> bool:
+            return not isinstance(policies[answer.id].read(answer), Failure)
+
+        self._record(who, asked=True)
+        found = self.way.answers(requests, self.folder, self.progress, usable)
+        assert found is not None
+        if self.way.endpoint is not None:
+            return found, who, "the judge was not asked: the cap on what it may use was reached first"
+        self._keep(found.values(), usable)
+        # What failed in the files does not take the place of what is known.
+        found |= self._kept(requests, who)
+        return found, who, "the judge's answers that were read do not hold this one"
+
+    def _kept(self, requests: Sequence[Request], who: str | None) -> dict[str, Answer]:
+        store = AnswerStore(self.folder / ANSWERS)
+        if who is None or not len(store):
+            return {}
+        known = {request.id: store.get(request.key(who)) for request in requests}
+        return {id: replace(answer, id=id) for id, answer in known.items() if answer is not None}
+
+    def _keep(self, answers: Iterable[Answer], usable: Callable[[Answer], bool]) -> None:
+        """Imported answers are kept like an endpoint's, so that the files are needed once.
+
+        One that cannot be used takes the place of none that can.
+        """
+        with AnswerStore(self.folder / ANSWERS).writing() as store:
+            for answer in answers:
+                if not answer.answered or not answer.key:
+                    continue
+                known = store.get(answer.key)
+                if known is None or (known != answer and (usable(answer) or not usable(replace(known, id=answer.id)))):
+                    store.add(answer)
+
+    def _record(self, who: str, *, asked: bool) -> None:
+        """Write down who judges before the first answer is paid, so that a stopped run finds its answers."""
+        before = next((one for one in self.judges if one["model"] == who), {})
+        assert self.way is not None
+        mine = {
+            "model": who,
+            "where": self.way.where,
+            "answer_tokens": self.answer_tokens,
+            "asked": asked or bool(before.get("asked")),
+        }
+        self.judges = [*(one for one in self.judges if one["model"] != who), mine]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / WHO, {"judges": self.judges})
+
+    def _say(self, counts: Mapping[str, _Count], why: str) -> None:
+        for name, count in counts.items():
+            if count.failed:
+                reason, times = count.reasons.most_common(1)[0]
+                self.progress.say(
+                    f"{name}: {plural(count.failed, 'answer')} of the judge cannot be used and count for nothing "
+                    f"({times:,} times: {reason})"
+                )
+            if count.unasked:
+                self.progress.say(f"{name}: {plural(count.unasked, 'item')} not judged{f': {why}' if why else ''}")
+
+
+def _cases(
+    prepared: Mapping[str, Sequence[PreparedItem]], responses: Mapping[str, pl.DataFrame], tokens: int | None
+) -> Iterable[_Case]:
+    for name, items in prepared.items():
+        texts = responses[name]["response"]
+        for row, one in enumerate(items):
+            if one.excluded is not None or not isinstance(one.policy, JudgedPolicy):
+                continue
+            answer = after_thinking(texts[row] or "")
+            case = _Case(name, row, one, one.policy, answer or "")
+            if answer is None:
+                case.fault = THINKS_ON
+            elif one.policy.classifier is None:
+                wanted = one.policy.questions(one.item, case.response)
+                if tokens is not None:
+                    wanted = tuple(replace(request, max_tokens=tokens) for request in wanted)
+                case.requests = tuple(replace(request, id=_id(name, one.item.id, request)) for request in wanted)
+                if not wanted and one.policy.unasked(one.item) is None:
+                    continue  # scored by rules alone
+            yield case
+
+
+def _id(benchmark: str, item: str, request: Request) -> str:
+    """What is asked and about which item, so that an answer to another response is known as such."""
+    body = json.dumps(request.body("", "json_schema"), sort_keys=True)
+    digest = hashlib.sha256("\x00".join((benchmark, item, body)).encode("utf-8", "replace")).hexdigest()
+    return f"{request.id}-{digest[:24]}"
+
+
+def _with_scores(table: pl.DataFrame, scores: Mapping[int, Score]) -> pl.DataFrame:
+    """The table with some rows' scores replaced; the stored shards stay as the model's answers made them."""
+    columns = {name: table[name].to_list() for name in ("score", "unscored", "details")}
+    for row, score in scores.items():
+        columns["score"][row] = score.value
+        columns["unscored"][row] = None if score.value is not None else score.note or "unscored"
+        columns["details"][row] = None if score.details is None else json.dumps(score.details, ensure_ascii=False)
+    return table.with_columns(pl.Series(name, values, table.schema[name]) for name, values in columns.items())
+
+
+def _read_who(path: Path) -> list[dict[str, Any]]:
+    """Who judged, and with how much room for an answer; empty if nobody did."""
+    if not path.is_file():
+        return []
+    known = dict(json.loads(path.read_text(encoding="utf-8")))
+    # Before there could be several, the file was the one judge.
+    return list(known["judges"]) if "judges" in known else [{**known, "asked": True}]

@@ -1,0 +1,122 @@
+"""A dictionary put on a run: each concept's shown label, and its themes with statistics of their own.
+
+Only tables are read, so a finished run can be named anew, without model or torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.dictionary import label_table
+from competency_gaps.dictionary.folder import FILE as DICTIONARY
+from competency_gaps.dictionary.folder import check_same_sae
+from competency_gaps.dictionary.open import Dictionary, open_dictionary
+from competency_gaps.dictionary.themes.store import NAMES, THEMES, read_themes
+from competency_gaps.files import sha256, write_atomic
+from competency_gaps.findings import relabel_findings
+from competency_gaps.matching.kept import forget_matches
+from competency_gaps.runs.manifest import write_manifest
+from competency_gaps.runs.open import Run, open_run
+from competency_gaps.stages.themes import BENCHMARKS, RESULTS, run_theme_tables
+
+LABEL_COLUMNS = ("label", "label_kind", "label_score", "label_scored_by", "explainer", "label_state")
+THEME_FILES = (THEMES, NAMES, RESULTS, BENCHMARKS)
+
+
+def find_dictionary(configured: Path | None, sae_folder: Path | None) -> Path | None:
+    """The dictionary that was asked for, else the SAE's own folder, if it is one."""
+    if configured is not None:
+        return configured
+    own = sae_folder is not None and (sae_folder / DICTIONARY).is_file()
+    return sae_folder if own else None
+
+
+def check_dictionary(folder: Path, sae_identity: dict[str, Any]) -> Dictionary:
+    """Open a dictionary for a run of this SAE; faults show before anything is computed.
+
+    Raises
+    ------
+    UserError
+        If it is none, damaged, or of another SAE.
+    """
+    dictionary = open_dictionary(folder)
+    check_same_sae(dictionary.identity, sae_identity)
+    dictionary.labels()
+    if (folder / THEMES).is_file():
+        read_themes(folder, dictionary.width)
+    return dictionary
+
+
+def name_run(run: Run, dictionary: Dictionary | None) -> dict[str, Any] | None:
+    """Write labels into a run's table of concepts, and its themes with their statistics beside it.
+
+    Parameters
+    ----------
+    dictionary
+        None takes labels and themes away.
+
+    Returns
+    -------
+    dict or None
+        What the manifest says of the dictionary.
+    """
+    table = dictionary.labels() if dictionary is not None else label_table.empty_labels()
+    shown = label_table.shown_labels(table, run.width)
+    themed = _themed(run, dictionary) if dictionary is not None else {}
+    # All is computed; from here on it is only written, so that a fault above leaves the run as it was.
+    forget_matches(run.path)
+    for name in THEME_FILES:
+        if name not in themed:
+            (run.path / name).unlink(missing_ok=True)
+    for name, frame in themed.items():
+        write_atomic(run.path / name, frame.write_parquet)
+    write_atomic(run.path / "concepts.parquet", _named(run.path, shown).write_parquet)
+    relabel_findings(run)
+    return None if dictionary is None else _facts(dictionary, shown, themed)
+
+
+def _themed(run: Run, dictionary: Dictionary) -> dict[str, pl.DataFrame]:
+    """A run's tables of themes, by file; none if the dictionary has none."""
+    if not (dictionary.folder / THEMES).is_file():
+        return {}
+    themes, names = read_themes(dictionary.folder, run.width)
+    tables = run_theme_tables(run, themes)
+    return {THEMES: themes, NAMES: names, RESULTS: tables.results, BENCHMARKS: tables.benchmarks}
+
+
+def _named(folder: Path, shown: pl.DataFrame) -> pl.DataFrame:
+    """The run's table of concepts with these labels."""
+    concepts = pl.read_parquet(folder / "concepts.parquet").drop(*LABEL_COLUMNS, strict=False)
+    first, rest = concepts.columns[:1], concepts.columns[1:]
+    named = concepts.join(shown, on="concept", how="left", maintain_order="left")
+    return named.select(*first, *LABEL_COLUMNS, *rest)
+
+
+def _facts(dictionary: Dictionary, shown: pl.DataFrame, themed: dict[str, pl.DataFrame]) -> dict[str, Any]:
+    labels = dictionary.folder / label_table.FILE
+    return {
+        "name": dictionary.folder.name,
+        "labelled": int(shown["label"].is_not_null().sum()),
+        "kinds": dict(shown["label_kind"].drop_nulls().value_counts().sort("label_kind").iter_rows()),
+        "themes": themed[NAMES].filter(pl.col("level") == "theme").height if themed else None,
+        "labels_sha256": sha256(labels) if labels.is_file() else None,
+    }
+
+
+def name_finished_run(folder: Path, dictionary: Path) -> Run:
+    """Put a dictionary on a finished run.
+
+    Raises
+    ------
+    UserError
+        If one of them is none, or they are of different SAEs.
+    """
+    run = open_run(folder)
+    opened = check_dictionary(dictionary, run.manifest["sae"])
+    facts = name_run(run, opened)
+    content = {key: value for key, value in run.manifest.items() if key != "schema_version"}
+    write_manifest(folder, {**content, "dictionary": facts})
+    return open_run(folder)

@@ -1,0 +1,311 @@
+"""The main job, top to bottom: benchmarks -> model -> SAE -> activations -> metrics -> run folder."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.activations.extract import Extractor
+from competency_gaps.activations.store import CasStore
+from competency_gaps.benchmarks.repeats import Repeats, find_clusters
+from competency_gaps.config import RunConfig, as_dict
+from competency_gaps.dictionary.open import Dictionary
+from competency_gaps.errors import UserError
+from competency_gaps.files import sha256
+from competency_gaps.findings import FILE as FINDINGS_FILE
+from competency_gaps.findings import write_findings
+from competency_gaps.harnesses.describe import left_out_lines, report_lines, with_model_warnings
+from competency_gaps.harnesses.inspect.evaluate import asks_the_model, evaluated
+from competency_gaps.harnesses.lm_eval.results import write_harness_files
+from competency_gaps.harnesses.task_names import settled
+from competency_gaps.harnesses.task_notes import noted
+from competency_gaps.installation import versions
+from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.model.load import LanguageModel
+from competency_gaps.model.prepare import PreparedItem, prepare
+from competency_gaps.progress import Progress
+from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
+from competency_gaps.runs.covariates import check_strata
+from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
+from competency_gaps.runs.manifest import write_manifest
+from competency_gaps.runs.open import Run, open_run
+from competency_gaps.runs.plan import claim, planned_model
+from competency_gaps.sae import GateFigures, SparseAutoencoder
+from competency_gaps.sae.pair import Pair, check_pair, load_pair
+from competency_gaps.sae.reference import FILE as REFERENCE_FILE
+from competency_gaps.sae.reference import Reference, read_reference
+from competency_gaps.stages.assign import assign_policies
+from competency_gaps.stages.estimate import estimate_reading
+from competency_gaps.stages.gate import pass_gate
+from competency_gaps.stages.items import items_table
+from competency_gaps.stages.judging import JudgingStage
+from competency_gaps.stages.load import check_names, load_benchmark, load_suite
+from competency_gaps.stages.naming import check_dictionary, find_dictionary, name_run
+from competency_gaps.stages.results import write_results
+from competency_gaps.stages.stage import Read, ReadingStage
+from competency_gaps.stages.tables import has_lift
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that is loaded before the first forward pass."""
+
+    config: RunConfig
+    suite: list[Benchmark]
+    repeats: Repeats
+    """Which of its items are no independent evidence."""
+    lm: LanguageModel
+    sae: SparseAutoencoder
+    extractor: Extractor
+    bos_id: int | None
+    prepared: dict[str, list[PreparedItem]]
+    """Per benchmark, its items as the model reads them."""
+    reference: Reference | None
+    reference_file: Path | None
+    dictionary: Dictionary | None
+    """Labels and themes of the SAE's concepts; null = none."""
+
+
+def run(
+    config: RunConfig,
+    out: Path | None = None,
+    progress: Progress | None = None,
+    command: str = "",
+    pair: Pair | None = None,
+) -> Run:
+    """Audit a model: score benchmarks, read its concepts, and write a run folder.
+
+    A run that was stopped goes on where it stood, and ends in the same result.
+
+    Parameters
+    ----------
+    config
+        What to run.
+    out
+        The run folder; null takes ``config.out``.
+    command
+        The command line, for the manifest.
+    pair
+        The configuration's model and SAE where they are loaded already; null loads them.
+
+    Raises
+    ------
+    UserError
+        If the input is wrong, or the SAE does not fit the model.
+    """
+    folder = out or config.out
+    if folder is None:
+        raise UserError("no run folder: give --out, or 'out' in the configuration.")
+    progress = progress or Progress(quiet=True)
+    clock = _Clock()
+    judging = JudgingStage(folder, config.judge, progress)
+    setting = set_up(config, progress, pair, folder)
+    clock.lap("load")
+    resumed = claim(folder, config, setting.extractor, setting.bos_id, setting.suite)
+    progress.say(f"{'Going on with' if resumed else 'Run folder'} {folder}")
+    if not resumed:
+        cost = estimate_reading(setting.prepared, setting.extractor, config.span, config.sae.gate_tokens)
+        progress.say(cost.sentence())
+    every = [one for items in setting.prepared.values() for one in items]
+    gate, sampled = pass_gate(
+        folder,
+        setting.extractor,
+        every,
+        config.span,
+        tokens=config.sae.gate_tokens,
+        force=config.sae.force,
+        progress=progress,
+    )
+    progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
+    clock.lap("gate")
+    read, store = _read(setting, folder, progress)
+    judged = judging.run(setting.prepared, {name: one.responses for name, one in read.items()})
+    shards = {name: one.shards for name, one in read.items()}
+    clock.lap("reading")
+    # Until all tables are written anew the run is not finished, and what was said of the old ones does not hold.
+    for stale in (MANIFEST_FILE, ROBUSTNESS_FILE, FINDINGS_FILE):
+        (folder / stale).unlink(missing_ok=True)
+    with progress.stage("metrics"):
+        readings = {name: one.readings for name, one in read.items()}
+        items = items_table(setting.prepared, readings, judged.responses, setting.repeats)
+        evidence = write_results(
+            folder,
+            store,
+            shards,
+            items,
+            tokenizer=setting.lm.tokenizer,
+            reference=setting.reference,
+            sampled=sampled,
+            config=config,
+        )
+        write_harness_files(folder, setting.prepared, items, setting.lm, config)
+    clock.lap("metrics")
+    manifest = _manifest(setting, gate, shards, items, evidence, clock.laps, command)
+    judged.write_into(manifest)
+    with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
+        manifest["dictionary"] = name_run(Run(folder, manifest), setting.dictionary)
+    with progress.stage("findings"):
+        write_findings(Run(folder, manifest))
+    write_manifest(folder, manifest)
+    return open_run(folder)
+
+
+def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, folder: Path | None = None) -> Setting:
+    """Load everything and tokenise every prompt; faults in the input show here, before anything is computed.
+
+    Parameters
+    ----------
+    folder
+        The run folder, where tasks that ask the model themselves keep their logs.
+    """
+    choices = [settled(choice, config.model) for choice in config.benchmarks]
+    check_names(choices)
+    model = planned_model(config.model, folder)
+    outline = check_pair(model, config.sae, progress) if pair is None else None
+    ready = load_suite([one for one in choices if not asks_the_model(one)], progress)
+    pair = pair or load_pair(model, config.sae, progress=progress, outline=outline)
+    lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
+    suite = [ready.get(one.name) or load_benchmark(evaluated(one, lm, config, folder, progress)) for one in choices]
+    suite = [
+        noted(b, lm, one.system_prompt or config.model.system_prompt) for b, one in zip(suite, choices, strict=True)
+    ]
+    suite = [_said(benchmark, lm, config, progress) for benchmark in suite]
+    check_strata(config.evidence.strata, [item for benchmark in suite for item in benchmark.items])
+    repeats = find_clusters(suite, config.near_repeats)
+    for line in repeats.lines():
+        progress.say(line)
+    extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens, config.keep_token_activations)
+    prepared = _prepare_prompts(suite, config, lm, bos_id, progress)
+    place = find_dictionary(config.sae.dictionary, sae.folder)
+    dictionary = check_dictionary(place, sae.identity) if place else None
+    file = _reference_file(config, sae)
+    reference = read_reference(file, sae.d_sae) if file else None
+    return Setting(config, suite, repeats, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
+
+
+def _prepare_prompts(
+    suite: Sequence[Benchmark], config: RunConfig, lm: LanguageModel, bos_id: int | None, progress: Progress
+) -> dict[str, list[PreparedItem]]:
+    prepared: dict[str, list[PreparedItem]] = {}
+    with progress.stage("preparing prompts", total=sum(len(one.items) for one in suite), unit="items") as bar:
+        for benchmark, choice in zip(suite, config.benchmarks, strict=True):
+            bar.note(benchmark.name)
+            policies = assign_policies(benchmark, choice.policy, choice.options)
+            own = prepared[benchmark.name] = []
+            for item, policy in zip(benchmark.items, policies, strict=True):
+                own.append(prepare(item, policy, choice, config.model, lm, bos_id))
+                bar.advance()
+    for name, items in prepared.items():
+        excluded = [one for one in items if one.excluded is not None]
+        if excluded:
+            first = f"the first {excluded[0].item.id!r}: {excluded[0].excluded}"
+            progress.say(f"{name}: {len(excluded)} of {len(items)} items excluded, {first}")
+    return prepared
+
+
+def _said(benchmark: Benchmark, lm: LanguageModel, config: RunConfig, progress: Progress) -> Benchmark:
+    """Say what was read of other tools' logs and what was left out; the warnings are kept in the reports."""
+    for report in benchmark.reports:
+        for line in report_lines(report):
+            progress.say(line)
+    benchmark, warnings = with_model_warnings(benchmark, config.model.name, lm.identity.get("revision"))
+    for warning in warnings:
+        logging.getLogger(__name__).warning(warning)
+    for line in left_out_lines(benchmark.name, benchmark.left_out):
+        progress.say(line)
+    return benchmark
+
+
+def _read(setting: Setting, folder: Path, progress: Progress) -> tuple[dict[str, Read], CasStore]:
+    """Ask the model and read its concepts, benchmark after benchmark."""
+    config = setting.config
+    stage = ReadingStage(folder, setting.extractor, config.span, setting.bos_id, config.generation)
+    total = sum(one.excluded is None for items in setting.prepared.values() for one in items)
+    found = {}
+    with progress.stage("reading", total=total, unit="items") as bar:
+        for number, (name, items) in enumerate(setting.prepared.items()):
+            bar.note(name)
+            found[name] = stage.run(f"b{number:03d}", items, bar)
+    return found, stage.store
+
+
+def _reference_file(config: RunConfig, sae: SparseAutoencoder) -> Path | None:
+    """The reference statistics: those that were asked for, else the SAE's own, if it has any."""
+    own = sae.folder / REFERENCE_FILE if sae.folder is not None else None
+    return config.reference or (own if own is not None and own.is_file() else None)
+
+
+def _manifest(
+    setting: Setting,
+    gate: GateFigures,
+    shards: dict[str, list[str]],
+    items: pl.DataFrame,
+    evidence: dict[str, Any],
+    timings: dict[str, float],
+    command: str,
+) -> dict[str, Any]:
+    config, hook = setting.config, setting.extractor.hook
+    policies = dict(
+        items.group_by("benchmark", maintain_order=True)
+        .agg(pl.col("policy").unique().sort().str.join(", "))
+        .iter_rows()
+    )
+    return {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "versions": versions(),
+        "model": setting.lm.identity,
+        "sae": setting.sae.identity,
+        "hook": {"name": hook.name, "path": hook.path, "side": hook.side, "layer": hook.layer},
+        "span": config.span,
+        "pooling": config.pooling,
+        "paper": config.paper,
+        "bos_id": setting.bos_id,
+        "seeds": {"generation": config.generation.seed},
+        "gate": gate.as_dict(),
+        "reference": None
+        if setting.reference_file is None
+        else {
+            "name": setting.reference_file.name,
+            "sha256": sha256(setting.reference_file),
+            "lift": has_lift(config),
+        },
+        "evidence": evidence,
+        "repeats": setting.repeats.as_dict(),
+        "benchmarks": [
+            {
+                "name": benchmark.name,
+                "items": len(benchmark.items),
+                "content_sha256": benchmark.content_hash(),
+                "policy": policies[benchmark.name],
+                "scope": choice.scope,
+                "left_out": [{"where": left.where, "reason": left.reason} for left in benchmark.left_out],
+                "source": [asdict(report) for report in benchmark.reports],
+                "shards": shards[benchmark.name],
+            }
+            for benchmark, choice in zip(setting.suite, config.benchmarks, strict=True)
+        ],
+        "settings": as_dict(config),
+        "timings": timings,
+    }
+
+
+class _Clock:
+    """Seconds per stage."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.laps[stage] = round(now - self._last, 2)
+        self._last = now

@@ -1,0 +1,64 @@
+"""Scoring policies by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from competency_gaps.errors import UserError, nearest
+from competency_gaps.items.policy import Policy
+from competency_gaps.registry import Registry
+
+POLICIES = Registry(
+    "policies",
+    {
+        "arena": "judging.arena:Arena",
+        "bbq": "scoring.bias:BBQ",
+        "choice": "scoring.choice:Choice",
+        "contains": "scoring.match:Contains",
+        "exact": "scoring.exact:Exact",
+        "faithful": "judging.faithful:Faithful",
+        "imported": "scoring.given:Imported",
+        "judge": "judging.judge:Judge",
+        "math": "scoring.math:Math",
+        "numeric": "scoring.numeric:Numeric",
+        "pair": "scoring.pair:Pair",
+        "refusal": "judging.refusal:Refusal",
+        "regex": "scoring.match:Regex",
+        "none": "scoring.given:Unscored",
+        "verifier": "scoring.verifier:Verifier",
+    },
+)
+"""Name in configurations -> class, a frozen dataclass whose fields are the options."""
+
+
+def make_policy(name: str, options: Mapping[str, Any] | None = None) -> Policy:
+    """A scoring policy with its options.
+
+    Raises
+    ------
+    UserError
+        If the name or an option is unknown (with the nearest known one), or a value is of the wrong kind.
+    """
+    if name not in POLICIES:
+        raise UserError(f"policy {name!r} is unknown; known are {', '.join(POLICIES)}.{nearest(name, POLICIES)}")
+    kind: Any = POLICIES[name]
+    known = [field.name for field in dataclasses.fields(kind)]
+    for option in options or {}:
+        if option not in known:
+            raise UserError(
+                f"the policy {name!r} has no option {option!r}; "
+                f"it has {', '.join(known) or 'none'}.{nearest(option, known)}"
+            )
+    try:
+        policy: Policy = TypeAdapter(kind).validate_python(dict(options or {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(
+            f"the policy {name!r} refuses the option {'.'.join(map(str, first['loc']))!r} = {first['input']!r}: "
+            f"{first['msg']}."
+        ) from error
+    return policy

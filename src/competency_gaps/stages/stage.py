@@ -1,0 +1,183 @@
+"""The stage that reads a benchmark: the model's responses, their scores and the CAS rows, in shards.
+
+One pass does both where it can: the pass over a prompt that scores its options, or begins its answer, gives the
+activations of the prompt's span too. Where the model is not asked about the prompt, or the span holds the response, the
+rows come from a pass of their own, which ends at the hook.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.activations.extract import Extractor, ItemTokens, SpanTap
+from competency_gaps.activations.spans import NEEDS_RESPONSE
+from competency_gaps.activations.store import CasStore
+from competency_gaps.activations.tokens import lacking
+from competency_gaps.config import GenerationConfig, Span
+from competency_gaps.items.policy import Generation
+from competency_gaps.model.prepare import PreparedItem
+from competency_gaps.model.respond import Asked, Responded, respond
+from competency_gaps.progress import Bar
+from competency_gaps.shards import ShardFolder
+from competency_gaps.stages.readings import Reading, reading
+from competency_gaps.stages.responses import excluded_table, response_table
+
+log = logging.getLogger(__name__)
+
+SHARD_TOKENS = 32_768
+SHARD_ITEMS = 256
+GENERATED_ITEMS = 64
+"""Items of a shard whose answers are written token by token: what a killed run may lose is bounded by it."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """A benchmark as it was read."""
+
+    responses: pl.DataFrame
+    """One row per item in order, as :func:`~competency_gaps.stages.responses.response_table` makes them; an excluded
+    item is unscored."""
+    readings: list[Reading]
+    """Per item."""
+    shards: list[str]
+    """Names of its shards of CAS rows."""
+
+
+class ReadingStage:
+    """Reads benchmarks and keeps what was read: per shard one file of responses and one of CAS rows.
+
+    A shard counts only if both files are whole; else both are made again, in the same pass, so that a run that was
+    stopped ends in the same bytes as one that was not.
+    """
+
+    def __init__(
+        self, folder: Path, extractor: Extractor, span: Span, bos_id: int | None, generation: GenerationConfig
+    ) -> None:
+        self.responses = ShardFolder(folder / "responses", ".parquet")
+        self.store = CasStore(folder / "activations", extractor.sae.d_sae)
+        self.extractor, self.span, self.bos_id, self.generation = extractor, span, bos_id, generation
+
+    def run(self, prefix: str, items: Sequence[PreparedItem], bar: Bar) -> Read:
+        """Read one benchmark's items; ``bar`` counts items."""
+        kept = [i for i, one in enumerate(items) if one.excluded is None]
+        names, tables = [], [excluded_table([i for i, one in enumerate(items) if one.excluded is not None])]
+        writes = any(isinstance(items[i].request, Generation) for i in kept)
+        cut = shards([len(items[i].tokens.ids) for i in kept], GENERATED_ITEMS if writes else SHARD_ITEMS)
+        for number, group in enumerate(cut):
+            name = f"{prefix}-{number:04d}"
+            members = [kept[i] for i in group]
+            made_of = fingerprint(
+                (array for i in members for array in (items[i].tokens.ids, items[i].tokens.own)),
+                (repr(items[i].request) for i in members),
+            )
+            whole = self.responses.is_whole(name, made_of) and self.store.shards.is_whole(name, made_of)
+            if whole:
+                bar.skip(len(members))
+            else:
+                self._read_shard(name, items, members, made_of, bar)
+            tables.append(pl.read_parquet(self.responses.path(name)))
+            names.append(name)
+        self._say_lacking(names)
+        responses = pl.concat(tables).sort("item")
+        return Read(responses, self._readings(items, responses), names)
+
+    def _read_shard(self, name: str, items: Sequence[PreparedItem], members: list[int], made_of: str, bar: Bar) -> None:
+        asked = [Asked(items[i].text.text, items[i].tokens, items[i].request) for i in members]
+        tapped: list[ItemTokens | None] = [None] * len(members)
+        if self.span not in NEEDS_RESPONSE:
+            tapped = [self._reading(i, items[i], None, np.zeros(0, np.int32)).tokens for i in members]
+        tap = SpanTap(self.extractor, tapped)
+        found = self._respond(asked, tap, bar.advance)
+        table = response_table(items, members, found)
+        sequences = tapped
+        if self.span in NEEDS_RESPONSE:
+            texts = table["response"]
+            sequences = [
+                self._reading(i, items[i], texts[row], found[row].response_ids).tokens for row, i in enumerate(members)
+            ]
+        rest = [i for i, one in enumerate(sequences) if one is not None and i not in tap.rows]
+        # Items that the model was asked about are counted already.
+        asked_nothing = sum(asked[i].request is None for i in rest) / max(1, len(rest))
+        counted = 0.0
+
+        def count(number: int) -> None:
+            nonlocal counted
+            before, counted = int(counted), counted + number * asked_nothing
+            bar.advance(int(counted + 1e-9) - before)
+
+        read = self.extractor.read([one for i in rest if (one := sequences[i]) is not None], count)
+        rows = tap.rows | dict(zip(rest, read, strict=True))
+        there = [one for one in sequences if one is not None]
+        in_order = [rows[i] for i, one in enumerate(sequences) if one is not None]
+        bar.advance(sum(one is None and asked[i].request is None for i, one in enumerate(sequences)))
+        tokens = self.extractor.token_tensors(there, in_order)
+        self.store.write(name, self.extractor.block(there, in_order), made_of, tokens)
+        self.responses.write(name, table.write_parquet, made_of)
+
+    def _say_lacking(self, names: list[str]) -> None:
+        """Shards are kept whether they have activations of tokens or not: what matters else is the same."""
+        number = lacking(self.store.shards.path(name) for name in names) if self.extractor.keep_tokens else 0
+        if number:
+            log.warning(
+                "%s: %d finished shard(s) keep no activations of single tokens; give another --out to have them.",
+                self.store.shards.folder,
+                number,
+            )
+
+    def _respond(self, asked: Sequence[Asked], tap: SpanTap, advance: Callable[[int], None]) -> list[Responded]:
+        return respond(
+            self.extractor.lm,
+            asked,
+            bos_id=self.bos_id,
+            config=self.generation,
+            token_budget=self.extractor.batch_tokens,
+            advance=advance,
+            tap=tap,
+        )
+
+    def _readings(self, items: Sequence[PreparedItem], responses: pl.DataFrame) -> list[Reading]:
+        answers = responses.select("response", "response_ids").iter_rows()
+        return [
+            self._reading(i, one, text, np.asarray(ids, np.int32))
+            for i, (one, (text, ids)) in enumerate(zip(items, answers, strict=True))
+        ]
+
+    def _reading(self, index: int, one: PreparedItem, response: str | None, response_ids: np.ndarray) -> Reading:
+        lm = self.extractor.lm
+        return reading(index, one, self.span, response, response_ids, lm.tokenizer, lm.max_length)
+
+
+def shards(lengths: Sequence[int], items: int) -> Iterator[np.ndarray]:
+    """Cut items, sorted by length, longest first, into shards of at most ``items`` and about ``SHARD_TOKENS`` tokens.
+
+    Parameters
+    ----------
+    lengths : sequence of int of shape (items,)
+        Tokens of each.
+
+    Yields
+    ------
+    ndarray of int64
+        Positions of a shard's items.
+    """
+    sizes = np.asarray(lengths, np.int64)
+    order = np.lexsort((np.arange(len(sizes)), -sizes))
+    part = np.cumsum(sizes[order]) // SHARD_TOKENS
+    for group in np.split(order, np.flatnonzero(np.diff(part)) + 1):
+        yield from (group[start : start + items] for start in range(0, len(group), items))
+
+
+def fingerprint(arrays: Iterable[np.ndarray], words: Iterable[str]) -> str:
+    """Hash of arrays and words in order: what a shard was made of."""
+    digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass"))
+    for array in arrays:
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,264 @@
+"""The tables of a run folder, from what one pass over its rows gave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.activations.spans import TEXT_ONLY
+from competency_gaps.config import RunConfig
+from competency_gaps.dictionary.flags import MIN_SUPPORT, Flags, LatentFacts, flag
+from competency_gaps.evidence import Evidence, ItemSample, evidence_by_benchmark
+from competency_gaps.metrics.coverage import chance_seen
+from competency_gaps.metrics.saliency import typical_cas
+from competency_gaps.metrics.structure import overlap
+from competency_gaps.metrics.suite import SuiteMetrics, combine
+from competency_gaps.metrics.sums import add_all
+from competency_gaps.sae.reference import WINDOW, Reference
+from competency_gaps.stages.benchmark_facts import benchmark_facts
+from competency_gaps.stages.collect import Collected
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a run folder; their columns are described in the documentation of the run folder."""
+
+    concepts: pl.DataFrame
+    concept_benchmarks: pl.DataFrame
+    benchmarks: pl.DataFrame
+    overlap: pl.DataFrame
+    evidence: dict[str, Any]
+    """For the manifest: thresholds, and how many concepts have which status, in the suite and per benchmark."""
+
+
+def make_tables(
+    collected: Collected,
+    items: pl.DataFrame,
+    reference: Reference | None,
+    sampled: LatentFacts,
+    sample: ItemSample,
+    config: RunConfig,
+) -> Tables:
+    """Make a run's tables.
+
+    Parameters
+    ----------
+    items
+        ``items.parquet``.
+    sampled
+        Facts of the gate's sample of tokens, used for the flags beside the reference.
+    sample
+        The run's items; benchmarks are numbered in the order of ``collected``.
+    """
+    metrics = combine(
+        collected.sums,
+        reference.share if reference and has_lift(config) else None,
+        config.metrics,
+        reference_active=reference.density > 0 if reference else None,
+    )
+    facts = _facts(collected, metrics, reference, sampled, text_only=config.span in TEXT_ONLY)
+    flags = flag(
+        facts,
+        dense_above=config.metrics.dense_above,
+        template_above=config.metrics.template_above,
+        exact_token_above=config.metrics.exact_token_above,
+    )
+    ranked = metrics.alive & ~flags.any()
+    suite, numbered = evidence_by_benchmark(
+        sample, config.evidence, eligible=ranked, pooled=config.metrics.average == "pooled"
+    )
+    single = {name: numbered[number] for number, name in enumerate(collected.sums)}
+    chances = _chances(items, reference, config, metrics)
+    concepts = pl.DataFrame(
+        {
+            **_identity(metrics, facts, flags),
+            "chi_bench": metrics.chi_bench,
+            "chi_model": _null(metrics.chi_model),
+            "n_benchmarks": metrics.n_benchmarks.astype(np.int32),
+            "support": metrics.support,
+            **_evidence(suite),
+            "lift": _null(metrics.lift),
+            "coverage_status": pl.Series(metrics.status.tolist(), dtype=pl.String),
+            "chance_seen": chances[None],
+            "tau": _null(_tau(collected, reference, config)),
+        }
+    )
+    return Tables(
+        concepts=concepts,
+        concept_benchmarks=_concept_benchmarks(metrics, single, chances),
+        benchmarks=_benchmarks(collected, metrics, items),
+        overlap=_overlaps(metrics),
+        evidence={
+            **config.evidence.model_dump(mode="json"),
+            **suite.counts(),
+            "benchmarks": benchmark_facts(sample, items, single, config.evidence),
+        },
+    )
+
+
+def has_lift(config: RunConfig) -> bool:
+    """Whether the run's shares are of the reference's kind: of summed activation, over plain text."""
+    return config.span in TEXT_ONLY and config.pooling == "mean"
+
+
+def _facts(
+    collected: Collected, metrics: SuiteMetrics, reference: Reference | None, sample: LatentFacts, *, text_only: bool
+) -> LatentFacts:
+    """Reference facts where there is a reference, else the run's own.
+
+    Every item repeats the template: in a run of short items most of an ordinary concept's mass may lie there. Where the
+    span leaves the template out, the reference therefore says who is a template concept; else the larger of both does.
+    """
+    peaks = collected.peaks
+    own_share = np.where(metrics.support >= MIN_SUPPORT, peaks.share(), np.nan)
+    tokens = [collected.strings[t] if t >= 0 else None for t in peaks.token]
+    if reference is None:
+        return LatentFacts(sample.density, sample.template_share, own_share, tokens)
+    known = [own if own is not None else other for own, other in zip(tokens, reference.token, strict=True)]
+    seen = ~np.isnan(reference.token_share)
+    larger = np.fmax(reference.template_share, sample.template_share)
+    return LatentFacts(
+        density=reference.density,
+        template_share=np.where(text_only & ~np.isnan(reference.template_share), reference.template_share, larger),
+        token_share=np.where(seen, reference.token_share, own_share),
+        token=known,
+    )
+
+
+def _tau(collected: Collected, reference: Reference | None, config: RunConfig) -> np.ndarray:
+    """A typical CAS of each concept: over the reference's windows where it is active there, else over the run."""
+    total = add_all(collected.sums.values())
+    own = typical_cas(total.cas, total.support)
+    if reference is None or config.pooling != "mean":  # the windows' CAS is a mean
+        return own
+    return np.where(np.isnan(reference.window_cas), own, reference.window_cas)
+
+
+def _chances(
+    items: pl.DataFrame, reference: Reference | None, config: RunConfig, metrics: SuiteMetrics
+) -> dict[str | None, pl.Series]:
+    """Chance of seeing each concept in as many tokens, per benchmark and in the suite (None); null: no base rate."""
+    names: list[str | None] = [*metrics.benchmarks, None]
+    if reference is None or config.span not in TEXT_ONLY:
+        nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(metrics.alive))
+        return dict.fromkeys(names, nothing)
+    kept = items.filter(pl.col("excluded").is_null())
+    tokens: dict[str | None, float] = dict(kept.group_by("benchmark").agg(pl.col("n_span_tokens").sum()).iter_rows())
+    tokens[None] = float(sum(tokens.values()))
+    return {name: pl.Series(chance_seen(reference.window_density, tokens.get(name, 0.0), WINDOW)) for name in names}
+
+
+def _identity(metrics: SuiteMetrics, facts: LatentFacts, flags: Flags) -> dict[str, Any]:
+    return {
+        "concept": np.arange(len(metrics.alive), dtype=np.int32),
+        "alive": metrics.alive,
+        "dense": flags.dense & metrics.alive,
+        "template": flags.template & metrics.alive,
+        "exact_token": flags.exact_token & metrics.alive,
+        "missing": metrics.missing,
+        "ranked": metrics.alive & ~flags.any(),
+        "density": facts.density.astype(np.float64),
+        "peak_token": pl.Series(facts.token, dtype=pl.String),
+    }
+
+
+def _evidence(one: Evidence) -> dict[str, Any]:
+    return {
+        "n_eff": one.n_eff,
+        "design_effect": _null(one.design_effect),
+        "chi_model_low": _null(one.low),
+        "chi_model_high": _null(one.high),
+        "gap": _null(one.gap),
+        "gap_low": _null(one.gap_low),
+        "gap_high": _null(one.gap_high),
+        "plain_gap": _null(one.plain_gap),
+        "p_value": _null(one.p_value),
+        "q_value": _null(one.q_value),
+        "plain_q": _null(one.plain_q),
+        "detectable": _null(one.detectable),
+        "drawn": one.drawn,
+        "performance_status": pl.Series(one.status.tolist(), dtype=pl.String),
+        "vanishes": one.vanishes,
+        "leader": pl.Series([int(c) if c >= 0 else None for c in one.leader], dtype=pl.Int32),
+    }
+
+
+def _concept_benchmarks(
+    metrics: SuiteMetrics, single: Mapping[str, Evidence], chances: Mapping[str | None, pl.Series]
+) -> pl.DataFrame:
+    width = len(metrics.alive)
+    tables = [
+        pl.DataFrame(
+            {
+                "concept": np.arange(width, dtype=np.int32),
+                "benchmark": pl.Series([name], dtype=pl.String).new_from_index(0, width),
+                "chi_bench": _null(np.where(metrics.read[index], metrics.by_benchmark_chi_bench[index], np.nan)),
+                "chi_model": _null(metrics.by_benchmark_chi_model[index]),
+                "support": metrics.by_benchmark_support[index],
+                **_evidence(single[name]),
+                "share": _null(np.where(metrics.read[index], metrics.by_benchmark_share[index], np.nan)),
+                "lift": _null(metrics.by_benchmark_lift[index]),
+                "coverage_status": pl.Series(metrics.by_benchmark_status[index].tolist(), dtype=pl.String),
+                "chance_seen": chances[name],
+            }
+        )
+        for index, name in enumerate(metrics.benchmarks)
+    ]
+    return pl.concat(tables)
+
+
+def _benchmarks(collected: Collected, metrics: SuiteMetrics, items: pl.DataFrame) -> pl.DataFrame:
+    alive = int(metrics.alive.sum())
+    rows = []
+    for name, sums in collected.sums.items():
+        own = items.filter(pl.col("benchmark") == name)
+        covered = int((sums.cas > 0).sum())
+        kept = own.filter(pl.col("excluded").is_null())
+        rows.append(
+            {
+                "benchmark": name,
+                "items": own.height,
+                "kept": sums.items,
+                "excluded": own.height - sums.items,
+                "scored": sums.scored,
+                "mean_score": sums.mean_score if sums.scored else None,
+                "covered": covered,
+                "missing": alive - covered,
+                "alive": alive,
+                "mean_span_tokens": kept["n_span_tokens"].mean() if kept.height else None,
+            }
+        )
+    return pl.DataFrame(rows, schema_overrides={"mean_score": pl.Float64, "mean_span_tokens": pl.Float64})
+
+
+def _overlaps(metrics: SuiteMetrics) -> pl.DataFrame:
+    rows = []
+    for a, first in enumerate(metrics.benchmarks):
+        for b, second in enumerate(metrics.benchmarks):
+            if b < a:
+                continue
+            value = overlap(
+                metrics.by_benchmark_chi_bench[a],
+                metrics.by_benchmark_chi_bench[b],
+                metrics.by_benchmark_chi_model[a],
+                metrics.by_benchmark_chi_model[b],
+            )
+            if not (metrics.read[a] and metrics.read[b]):
+                value = value._replace(jaccard=float("nan"), cosine=float("nan"))
+            for x, y in {(first, second), (second, first)}:
+                rows.append({"benchmark_a": x, "benchmark_b": y, **value._asdict()})
+    floats = ("jaccard", "cosine", "spearman")
+    table = pl.DataFrame(rows, schema_overrides=dict.fromkeys(floats, pl.Float64))
+    table = table.with_columns(pl.col(name).fill_nan(None) for name in floats)
+    order = {name: i for i, name in enumerate(metrics.benchmarks)}
+    keys = [pl.col(c).replace_strict(order, return_dtype=pl.Int32) for c in ("benchmark_a", "benchmark_b")]
+    return table.sort(keys)
+
+
+def _null(values: np.ndarray) -> pl.Series:
+    """NaN means "undefined" in arrays; tables say null. An infinite lift (no base rate) stays infinite."""
+    return pl.Series(np.asarray(values, dtype=np.float64)).fill_nan(None)

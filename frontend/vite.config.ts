@@ -6,7 +6,11 @@ import { defineConfig } from "vite";
 const fontLicense = {
   name: "font-license",
   generateBundle(this: { emitFile(file: { type: "asset"; fileName: string; source: string }): string }) {
-    this.emitFile({ type: "asset", fileName: "font-license.txt", source: readFileSync("node_modules/@fontsource-variable/inter/LICENSE", "utf8") });
+    this.emitFile({
+      type: "asset",
+      fileName: "font-license.txt",
+      source: readFileSync("node_modules/@fontsource-variable/inter/LICENSE", "utf8"),
+    });
   },
 };
 

@@ -112,5 +112,10 @@ it("a share with digits claims none and all only where that is so", () => {
 });
 
 it("one minus sign everywhere", () => {
-  expect([signed(-0.5), decimal(-0.5), magnitude(-2e-5), probability(1e-12)]).toEqual(["−0.50", "−0.50", "−2.0e−5", "<1e−9"]);
+  expect([signed(-0.5), decimal(-0.5), magnitude(-2e-5), probability(1e-12)]).toEqual([
+    "−0.50",
+    "−0.50",
+    "−2.0e−5",
+    "<1e−9",
+  ]);
 });

@@ -21,7 +21,21 @@ const TAKEN = [
   "\ud800",
   "\u{e0041}",
 ];
-const STAYING = ["\n", "\t", "\u200c", "\u200d", "\u200e", "\u200f", "\u061c", "\ufe0f", "👩‍💻", "क्‍ष", "می‌خواهم", "é", "𝛘"];
+const STAYING = [
+  "\n",
+  "\t",
+  "\u200c",
+  "\u200d",
+  "\u200e",
+  "\u200f",
+  "\u061c",
+  "\ufe0f",
+  "👩‍💻",
+  "क्‍ष",
+  "می‌خواهم",
+  "é",
+  "𝛘",
+];
 
 describe("visible", () => {
   it.each(TAKEN)("writes out a character that acts (%#)", (one) => {

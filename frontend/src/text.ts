@@ -7,7 +7,9 @@ const HIDDEN =
 
 /** The text with characters that would act instead of being read written as their code, `<U+202E>`. */
 export function visible(text: string): string {
-  return text.replace(/\r\n/g, "\n").replace(HIDDEN, (one) => `<U+${one.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}>`);
+  return text
+    .replace(/\r\n/g, "\n")
+    .replace(HIDDEN, (one) => `<U+${one.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}>`);
 }
 
 /** A token as it is shown: blanks and line ends become signs. */

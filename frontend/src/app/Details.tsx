@@ -27,7 +27,14 @@ export function Details() {
   const keepPlace = usePlace(panel, `${run.key}/${concept}`, onItem ? String(item) : null);
   useEffect(() => onFreeEscape(() => (behind ? go({ params: { item: null } }) : close())), [behind, close]);
   return (
-    <aside className="panel" ref={panel} tabIndex={-1} aria-label={item !== null ? `Item ${item}` : `Concept ${concept ?? ""}`} data-testid="panel" onScroll={keepPlace}>
+    <aside
+      className="panel"
+      ref={panel}
+      tabIndex={-1}
+      aria-label={item !== null ? `Item ${item}` : `Concept ${concept ?? ""}`}
+      data-testid="panel"
+      onScroll={keepPlace}
+    >
       <ActionIcon className="close" variant="subtle" color="gray" aria-label="Close" onClick={close}>
         <IconX size={18} />
       </ActionIcon>
@@ -90,5 +97,7 @@ function OpenedConcept({ concept }: { concept: number | null }) {
 function OpenedItem({ asked, item }: { asked: string; item: number | null }) {
   const run = useRun();
   if (item !== null && item < run.items) return <ItemPanel row={item} />;
-  return <Failed error={new Error(`There is no item ${shorten(asked, 40)}: the run has items 0 to ${run.items - 1}.`)} />;
+  return (
+    <Failed error={new Error(`There is no item ${shorten(asked, 40)}: the run has items 0 to ${run.items - 1}.`)} />
+  );
 }

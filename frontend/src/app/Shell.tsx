@@ -1,4 +1,13 @@
-import { ActionIcon, Anchor, NavLink, SegmentedControl, Select, Tooltip, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import {
+  ActionIcon,
+  Anchor,
+  NavLink,
+  SegmentedControl,
+  Select,
+  Tooltip,
+  useComputedColorScheme,
+  useMantineColorScheme,
+} from "@mantine/core";
 import { IconBook2, IconMoon, IconSun } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import { readRun, readThemes, useLoaded } from "../data/hooks";
@@ -27,7 +36,14 @@ export function Shell({ unknown }: { unknown: string | null }) {
   const opened = route.params.get("concept") !== null || route.params.get("item") !== null;
   return (
     <div className="shell">
-      <Anchor className="skip" href="#main" onClick={(event) => { event.preventDefault(); document.getElementById("main")?.focus(); }}>
+      <Anchor
+        className="skip"
+        href="#main"
+        onClick={(event) => {
+          event.preventDefault();
+          document.getElementById("main")?.focus();
+        }}
+      >
         Skip to content
       </Anchor>
       <Top />
@@ -35,7 +51,11 @@ export function Shell({ unknown }: { unknown: string | null }) {
       <div className={opened ? "stage with-panel" : "stage"}>
         <main id="main" tabIndex={-1} aria-label={entry.title}>
           {unknown !== null && (
-            <div className="notice" role="status"><p>There is no run “{shorten(visible(unknown), 80)}” in this explorer: “{runName(run.key, runs)}” is shown.</p></div>
+            <div className="notice" role="status">
+              <p>
+                There is no run “{shorten(visible(unknown), 80)}” in this explorer: “{runName(run.key, runs)}” is shown.
+              </p>
+            </div>
           )}
           <Odd />
           <Boundary key={`${run.key}/${entry.view}/${route.rest}`}>
@@ -56,13 +76,24 @@ function Odd() {
   const list = useRunList();
   const others = list.runs.filter((one) => one.key !== run.key);
   const why = absent(route.view, list);
-  const asked = ["concepts", "map"].includes(route.view) && ["theme", "subtheme"].some((name) => route.params.has(name));
+  const asked =
+    ["concepts", "map"].includes(route.view) && ["theme", "subtheme"].some((name) => route.params.has(name));
   const themes = useLoaded(asked && run.has.themes ? run.key : null, () => readThemes(run.key));
-  const found = [...(why === null ? [] : [why]), ...oddities(route, run, others.map((one) => one.key), themes.data?.themes ?? null)];
+  const found = [
+    ...(why === null ? [] : [why]),
+    ...oddities(
+      route,
+      run,
+      others.map((one) => one.key),
+      themes.data?.themes ?? null,
+    ),
+  ];
   if (found.length === 0) return null;
   return (
     <div className="notice" role="status" data-testid="odd-address">
-      {found.map((one) => <p key={one}>{one}</p>)}
+      {found.map((one) => (
+        <p key={one}>{one}</p>
+      ))}
     </div>
   );
 }
@@ -71,8 +102,15 @@ function Odd() {
 async function goToRun(key: string, from: RunInfo, { params, view }: Route): Promise<void> {
   try {
     const to = await readRun(key);
-    const themes = from.has.themes && to.has.themes && (params.has("theme") || params.has("subtheme")) ? await Promise.all([readThemes(from.key), readThemes(key)]) : null;
-    go({ run: key, ...(view === "finding" ? { view: "findings" as const } : {}), params: carried(params, from, to, themes) });
+    const themes =
+      from.has.themes && to.has.themes && (params.has("theme") || params.has("subtheme"))
+        ? await Promise.all([readThemes(from.key), readThemes(key)])
+        : null;
+    go({
+      run: key,
+      ...(view === "finding" ? { view: "findings" as const } : {}),
+      params: carried(params, from, to, themes),
+    });
   } catch {
     // The run itself says why it cannot be read.
     go({ run: key });
@@ -88,24 +126,67 @@ function Top() {
   const [unfolded, setUnfolded] = useState(false);
   return (
     <header className="top">
-      <a className="brand" href={address(route, { view: "overview" })}>Competency Gaps</a>
+      <a className="brand" href={address(route, { view: "overview" })}>
+        Competency Gaps
+      </a>
       {/* Seen in narrow windows only, where the pickers would take a fifth of the page. */}
-      <button type="button" className="link fold" aria-expanded={unfolded} aria-controls="pickers" data-testid="fold" onClick={() => setUnfolded(!unfolded)}>
-        <span>{face === "model" ? "Model gaps" : "Benchmark gaps"} <span aria-hidden="true">{unfolded ? "▴" : "▾"}</span></span>
-        <span className="fold-of">{runs.length > 1 && `${shorten(runName(run.key, runs), 24)}, `}{benchmark === null ? "all benchmarks" : shorten(visible(run.benchmarks[benchmark]!.name), 24)}</span>
+      <button
+        type="button"
+        className="link fold"
+        aria-expanded={unfolded}
+        aria-controls="pickers"
+        data-testid="fold"
+        onClick={() => setUnfolded(!unfolded)}
+      >
+        <span>
+          {face === "model" ? "Model gaps" : "Benchmark gaps"} <span aria-hidden="true">{unfolded ? "▴" : "▾"}</span>
+        </span>
+        <span className="fold-of">
+          {runs.length > 1 && `${shorten(runName(run.key, runs), 24)}, `}
+          {benchmark === null ? "all benchmarks" : shorten(visible(run.benchmarks[benchmark]!.name), 24)}
+        </span>
       </button>
       <div id="pickers" className={unfolded ? "pickers unfolded" : "pickers"}>
         {runs.length > 1 && (
-          <Select aria-label="Run" size="xs" w={220} value={run.key} allowDeselect={false} data-testid="run-picker"
-            data={runs.map((one) => ({ value: one.key, label: runName(one.key, runs) }))} onChange={(key) => key && void goToRun(key, run, route)} />
+          <Select
+            aria-label="Run"
+            size="xs"
+            w={220}
+            value={run.key}
+            allowDeselect={false}
+            data-testid="run-picker"
+            data={runs.map((one) => ({ value: one.key, label: runName(one.key, runs) }))}
+            onChange={(key) => key && void goToRun(key, run, route)}
+          />
         )}
-        <Select aria-label="Benchmark" size="xs" w={220} value={benchmark === null ? "" : run.benchmarks[benchmark]!.name} allowDeselect={false} searchable={run.benchmarks.length > 8}
+        <Select
+          aria-label="Benchmark"
+          size="xs"
+          w={220}
+          value={benchmark === null ? "" : run.benchmarks[benchmark]!.name}
+          allowDeselect={false}
+          searchable={run.benchmarks.length > 8}
           data-testid="benchmark-picker"
-          data={[{ value: "", label: run.benchmarks.length === 1 ? "The whole suite" : `All ${run.benchmarks.length} benchmarks` }, ...run.benchmarks.map((one) => ({ value: one.name, label: visible(one.name) }))]}
-          onChange={(name) => go({ params: { benchmark: name || null } })} />
-        <SegmentedControl aria-label="Question" size="xs" value={face} data-testid="face"
-          data={[{ value: "model", label: "Model gaps" }, { value: "benchmark", label: "Benchmark gaps" }]}
-          onChange={(chosen) => go({ params: { face: chosen === "model" ? null : chosen } })} />
+          data={[
+            {
+              value: "",
+              label: run.benchmarks.length === 1 ? "The whole suite" : `All ${run.benchmarks.length} benchmarks`,
+            },
+            ...run.benchmarks.map((one) => ({ value: one.name, label: visible(one.name) })),
+          ]}
+          onChange={(name) => go({ params: { benchmark: name || null } })}
+        />
+        <SegmentedControl
+          aria-label="Question"
+          size="xs"
+          value={face}
+          data-testid="face"
+          data={[
+            { value: "model", label: "Model gaps" },
+            { value: "benchmark", label: "Benchmark gaps" },
+          ]}
+          onChange={(chosen) => go({ params: { face: chosen === "model" ? null : chosen } })}
+        />
       </div>
       <span className="spring" />
       {run.redacted && <span className="badge">redacted: prompts and responses left out</span>}
@@ -120,7 +201,13 @@ function ColourScheme() {
   const say = dark ? "Light page" : "Dark page";
   return (
     <Tooltip label={say}>
-      <ActionIcon variant="subtle" color="gray" aria-label={say} data-testid="colour-scheme" onClick={() => setColorScheme(dark ? "light" : "dark")}>
+      <ActionIcon
+        variant="subtle"
+        color="gray"
+        aria-label={say}
+        data-testid="colour-scheme"
+        onClick={() => setColorScheme(dark ? "light" : "dark")}
+      >
         {dark ? <IconSun size={18} /> : <IconMoon size={18} />}
       </ActionIcon>
     </Tooltip>
@@ -145,11 +232,23 @@ function Menu() {
       {menuOf(list).map(({ view, title, icon: Icon }) => {
         const here = route.view === view || (route.view === "finding" && view === "findings");
         return (
-          <NavLink key={view} href={address(route, { view })} active={here} aria-current={here ? "page" : undefined}
-            label={title} leftSection={<Icon size={18} stroke={1.6} />} data-testid={`menu-${view}`} />
+          <NavLink
+            key={view}
+            href={address(route, { view })}
+            active={here}
+            aria-current={here ? "page" : undefined}
+            label={title}
+            leftSection={<Icon size={18} stroke={1.6} />}
+            data-testid={`menu-${view}`}
+          />
         );
       })}
-      <NavLink href={address(route, { params: { glossary: "all" } })} label="Glossary" leftSection={<IconBook2 size={18} stroke={1.6} />} data-testid="menu-glossary" />
+      <NavLink
+        href={address(route, { params: { glossary: "all" } })}
+        label="Glossary"
+        leftSection={<IconBook2 size={18} stroke={1.6} />}
+        data-testid="menu-glossary"
+      />
     </nav>
   );
 }

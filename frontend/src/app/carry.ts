@@ -12,7 +12,12 @@ const OF_BENCHMARKS = ["benchmark", "x", "y"];
 const OF_RUN = ["item", "group", "theme", "subtheme", "with", "finding", "cluster"];
 
 /** The parameters of an address to the same view of another run. `themes`: those of both runs, where they have any. */
-export function carried(params: URLSearchParams, from: Suite, to: Suite, themes: [ThemeFile, ThemeFile] | null): Record<string, string> {
+export function carried(
+  params: URLSearchParams,
+  from: Suite,
+  to: Suite,
+  themes: [ThemeFile, ThemeFile] | null,
+): Record<string, string> {
   const same = from.sae_sha256 !== null && from.sae_sha256 === to.sae_sha256;
   const kept: Record<string, string> = {};
   for (const [name, value] of params) {

@@ -7,7 +7,9 @@ const OPEN = "[aria-haspopup][data-expanded], [aria-haspopup][aria-expanded=true
 export function onFreeEscape(call: () => void): () => void {
   let taken = false;
   // What is open closes itself before the key gets here, so one looks when the key is on its way down.
-  const before = (event: KeyboardEvent) => { taken = event.isComposing || document.querySelector(OPEN) !== null; };
+  const before = (event: KeyboardEvent) => {
+    taken = event.isComposing || document.querySelector(OPEN) !== null;
+  };
   const after = (event: KeyboardEvent) => {
     if (event.key === "Escape" && !event.defaultPrevented && !taken) call();
   };

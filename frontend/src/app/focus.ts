@@ -4,8 +4,20 @@ let byKey = false;
 let back: (() => void) | null = null;
 
 // Whoever opens with a key wants to read on with keys; a click leaves the focus where it is.
-addEventListener("keydown", (event) => { byKey = event.key === "Enter" || event.key === " "; }, true);
-addEventListener("pointerdown", () => { byKey = false; }, true);
+addEventListener(
+  "keydown",
+  (event) => {
+    byKey = event.key === "Enter" || event.key === " ";
+  },
+  true,
+);
+addEventListener(
+  "pointerdown",
+  () => {
+    byKey = false;
+  },
+  true,
+);
 
 /** Says how to return to the place from which the panel is about to be opened, where its element may be drawn anew. */
 export function openedFrom(way: () => void): void {
@@ -18,7 +30,8 @@ export function enter(panel: HTMLElement | null): void {
   byKey = false;
   const from = document.activeElement;
   // From one concept to the next inside the panel: the way out stays.
-  if (back === null && from instanceof HTMLElement && from !== document.body && !panel.contains(from)) back = () => from.focus();
+  if (back === null && from instanceof HTMLElement && from !== document.body && !panel.contains(from))
+    back = () => from.focus();
   panel.focus({ preventScroll: true });
 }
 

@@ -6,39 +6,78 @@ import type { Route, View } from "./route";
 // The address belongs to a page, and there is none here.
 vi.mock("./route", () => ({ go: vi.fn(), useRoute: vi.fn() }));
 
-const themes = [{ level: "theme", id: 3 }, { level: "subtheme", id: 12 }] as Theme[];
+const themes = [
+  { level: "theme", id: 3 },
+  { level: "subtheme", id: 12 },
+] as Theme[];
 const columns = ["label", "gap", "chi_model"].map((key) => ({ key, per_benchmark: key !== "label" }));
-const run = { benchmarks: [{ name: "a" }, { name: "b" }], columns, width: 50, has: { themes: false } } as unknown as RunInfo;
-const said = (view: View, query: string, unknown: string | null = null) => oddities({ run: "r", view, rest: "", unknown, params: new URLSearchParams(query) } satisfies Route, run, ["s"], themes);
+const run = {
+  benchmarks: [{ name: "a" }, { name: "b" }],
+  columns,
+  width: 50,
+  has: { themes: false },
+} as unknown as RunInfo;
+const said = (view: View, query: string, unknown: string | null = null) =>
+  oddities(
+    { run: "r", view, rest: "", unknown, params: new URLSearchParams(query) } satisfies Route,
+    run,
+    ["s"],
+    themes,
+  );
 
 describe("an address", () => {
   it.each<[View, string]>([
-    ["overview", ""], ["concepts", "status=weak,strong&coverage=missing&flags=all&benchmark=b&n_eff=20&qmax=0.05&theme=3"], ["items", "outcome=wrong&benchmark=a"],
-    ["map", "flags=dense,dead&colour=lift&layout=gaps&face=benchmark"], ["card", "outcome=fail&sort=nothing&colour=x"],
-    ["concepts", "sort=-gap&each=gap&cols=gap,p_value"], ["concepts", "sort=chi_model@b&cols=none&theme=3&subtheme=12&ids=3,49"], ["items", "sort=-n_tokens"],
-    ["compare", "sort=-difference&with=s"], ["correlation", "x=b&y=a&measure=gap&matrix=cosine"],
+    ["overview", ""],
+    ["concepts", "status=weak,strong&coverage=missing&flags=all&benchmark=b&n_eff=20&qmax=0.05&theme=3"],
+    ["items", "outcome=wrong&benchmark=a"],
+    ["map", "flags=dense,dead&colour=lift&layout=gaps&face=benchmark"],
+    ["card", "outcome=fail&sort=nothing&colour=x"],
+    ["concepts", "sort=-gap&each=gap&cols=gap,p_value"],
+    ["concepts", "sort=chi_model@b&cols=none&theme=3&subtheme=12&ids=3,49"],
+    ["items", "sort=-n_tokens"],
+    ["compare", "sort=-difference&with=s"],
+    ["correlation", "x=b&y=a&measure=gap&matrix=cosine"],
   ])("%s?%s is in order", (view, query) => {
     expect(said(view, query)).toEqual([]);
   });
   it.each<[View, string, string]>([
-    ["overview", "benchmark=c", "no benchmark “c”"], ["items", "benchmark=x", "no benchmark “x”"], ["items", "outcome=fail", "outcome knows no “fail”"],
-    ["concepts", "status=weak,bad", "status knows no “bad”"], ["map", "coverage=none", "coverage knows no “none”"], ["concepts", "flags=nonsense", "flags knows no “nonsense”"],
-    ["concepts", "n_eff=many", "n_eff=“many” is no number"], ["concepts", "theme=zzz", "theme=“zzz” is no number"],
-    ["concepts", "sort=nothing", "sort knows no column “nothing”"], ["concepts", "sort=gap@c", "sort knows no column “gap@c”"], ["concepts", "sort=-__proto__", "sort knows no column “-__proto__”"],
-    ["items", "sort=toString", "sort knows no column “toString”"], ["compare", "sort=constructor", "sort knows no column “constructor”"],
-    ["concepts", "each=toString", "each knows no “toString”"], ["concepts", "cols=gap,__proto__", "cols knows no “__proto__”"],
-    ["map", "colour=__proto__", "colour knows no “__proto__”"], ["map", "colour=theme", "colour knows no “theme”"], ["map", "colour=gap,lift", "colour knows no “gap,lift”"],
-    ["map", "layout=toString", "layout knows no “toString”"], ["correlation", "matrix=toString", "matrix knows no “toString”"],
-    ["correlation", "measure=__proto__", "measure knows no “__proto__”"], ["correlation", "y=c", "no benchmark “c”"], ["card", "face=toString", "face knows no “toString”"],
+    ["overview", "benchmark=c", "no benchmark “c”"],
+    ["items", "benchmark=x", "no benchmark “x”"],
+    ["items", "outcome=fail", "outcome knows no “fail”"],
+    ["concepts", "status=weak,bad", "status knows no “bad”"],
+    ["map", "coverage=none", "coverage knows no “none”"],
+    ["concepts", "flags=nonsense", "flags knows no “nonsense”"],
+    ["concepts", "n_eff=many", "n_eff=“many” is no number"],
+    ["concepts", "theme=zzz", "theme=“zzz” is no number"],
+    ["concepts", "sort=nothing", "sort knows no column “nothing”"],
+    ["concepts", "sort=gap@c", "sort knows no column “gap@c”"],
+    ["concepts", "sort=-__proto__", "sort knows no column “-__proto__”"],
+    ["items", "sort=toString", "sort knows no column “toString”"],
+    ["compare", "sort=constructor", "sort knows no column “constructor”"],
+    ["concepts", "each=toString", "each knows no “toString”"],
+    ["concepts", "cols=gap,__proto__", "cols knows no “__proto__”"],
+    ["map", "colour=__proto__", "colour knows no “__proto__”"],
+    ["map", "colour=theme", "colour knows no “theme”"],
+    ["map", "colour=gap,lift", "colour knows no “gap,lift”"],
+    ["map", "layout=toString", "layout knows no “toString”"],
+    ["correlation", "matrix=toString", "matrix knows no “toString”"],
+    ["correlation", "measure=__proto__", "measure knows no “__proto__”"],
+    ["correlation", "y=c", "no benchmark “c”"],
+    ["card", "face=toString", "face knows no “toString”"],
     ["compare", "with=r", "no other run “r”"],
-    ["concepts", "theme=999", "no theme “999”"], ["map", "theme=3&subtheme=3", "no subtheme “3”"],
-    ["concepts", "ids=tab-0123456789", "only the tab that made it knows"], ["map", "ids=!", "ids=“!” is no choice of concepts"], ["map", "ids=3,50,51", "2 of its concepts are not there"],
+    ["concepts", "theme=999", "no theme “999”"],
+    ["map", "theme=3&subtheme=3", "no subtheme “3”"],
+    ["concepts", "ids=tab-0123456789", "only the tab that made it knows"],
+    ["map", "ids=!", "ids=“!” is no choice of concepts"],
+    ["map", "ids=3,50,51", "2 of its concepts are not there"],
   ])("%s?%s says: %s", (view, query, sentence) => {
     const found = said(view, query);
     expect(found).toHaveLength(1);
     expect(found[0]).toContain(sentence);
   });
   it("names a view that is not there, and shows what is invisible in it", () => {
-    expect(said("overview", "", "overwiev\u202e")).toEqual([expect.stringMatching(/no view “overwiev.U\+202E.”: this is the overview/)]);
+    expect(said("overview", "", "overwiev\u202e")).toEqual([
+      expect.stringMatching(/no view “overwiev.U\+202E.”: this is the overview/),
+    ]);
   });
 });

@@ -20,7 +20,12 @@ const WORDS: { name: string; views?: View[]; words: (run: RunInfo) => readonly s
   { name: "coverage", views: ["concepts", "map"], words: () => COVERAGE, many: true },
   { name: "flags", views: ["concepts", "map"], words: () => [...FLAGS, "all"], many: true },
   { name: "each", views: ["concepts"], words: (run) => sharedMeasures(run).map((spec) => spec.key) },
-  { name: "cols", views: ["concepts"], words: (run) => ["none", ...allColumns(run, null).map((spec) => spec.key)], many: true },
+  {
+    name: "cols",
+    views: ["concepts"],
+    words: (run) => ["none", ...allColumns(run, null).map((spec) => spec.key)],
+    many: true,
+  },
   { name: "colour", views: ["map"], words: (run) => COLOURINGS.filter((one) => one !== "theme" || run.has.themes) },
   { name: "layout", views: ["map"], words: () => ["meaning", "gaps"] },
   { name: "outcome", views: ["items"], words: () => OUTCOMES.map((one) => one.value) },
@@ -29,13 +34,20 @@ const WORDS: { name: string; views?: View[]; words: (run: RunInfo) => readonly s
 ];
 /** Columns by which the tables of views are sorted. */
 const SORTS: Partial<Record<View, (run: RunInfo) => readonly string[]>> = {
-  concepts: sortKeys, items: () => ITEM_SORTS, compare: () => DIFFERENCE_SORTS,
+  concepts: sortKeys,
+  items: () => ITEM_SORTS,
+  compare: () => DIFFERENCE_SORTS,
 };
 const NUMBERS = ["n_eff", "qmax", "liftmin", "liftmax"];
 const WHOLE = /^\d{1,9}$/;
 
 /** `others`: keys of the other runs of the page; `themes`: the run’s, null: not read, or it has none. */
-export function oddities({ params, view, unknown }: Route, run: RunInfo, others: string[], themes: Theme[] | null): string[] {
+export function oddities(
+  { params, view, unknown }: Route,
+  run: RunInfo,
+  others: string[],
+  themes: Theme[] | null,
+): string[] {
   const found: string[] = [];
   if (unknown !== null) found.push(`There is no view ${quoted(unknown)}: this is the overview.`);
   const given = (name: string) => params.get(name);
@@ -47,22 +59,44 @@ export function oddities({ params, view, unknown }: Route, run: RunInfo, others:
   };
   const noBenchmark = (name: string) => placeOf(name, run.benchmarks) === null;
   each(["benchmark"], noBenchmark, (value) => `There is no benchmark ${value} in this run: all are shown.`);
-  if (view === "correlation") each(["x", "y"], noBenchmark, (value) => `There is no benchmark ${value} in this run: another is shown.`);
+  if (view === "correlation")
+    each(["x", "y"], noBenchmark, (value) => `There is no benchmark ${value} in this run: another is shown.`);
   for (const { name, views, words, many } of WORDS) {
     const value = given(name);
     if (value === null || views?.includes(view) === false) continue;
     const known = words(run);
     const odd = (many ? value.split(",") : [value]).filter((one) => !known.includes(one));
-    if (odd.length) found.push(`${name} knows no ${odd.slice(0, 3).map(quoted).join(", ")}: it is one of ${known.join(", ")}.`);
+    if (odd.length)
+      found.push(`${name} knows no ${odd.slice(0, 3).map(quoted).join(", ")}: it is one of ${known.join(", ")}.`);
   }
   const sorts = SORTS[view]?.(run);
-  if (sorts) each(["sort"], (value) => readSort(value, sorts) === null, (value) => `sort knows no column ${value}: the usual order is shown.`);
-  if (view === "compare") each(["with"], (value) => !others.includes(value), (value) => `There is no other run ${value} to compare with.`);
+  if (sorts)
+    each(
+      ["sort"],
+      (value) => readSort(value, sorts) === null,
+      (value) => `sort knows no column ${value}: the usual order is shown.`,
+    );
+  if (view === "compare")
+    each(
+      ["with"],
+      (value) => !others.includes(value),
+      (value) => `There is no other run ${value} to compare with.`,
+    );
   if (view === "concepts" || view === "map") {
-    each(NUMBERS, (value) => value.trim() === "" || !Number.isFinite(Number(value)), (value, name) => `${name}=${value} is no number and chooses nothing.`);
-    each(["theme", "subtheme"], (value) => !WHOLE.test(value), (value, name) => `${name}=${value} is no number of a ${name} and chooses nothing.`);
-    const noTheme = (level: string) => (value: string) => themes !== null && WHOLE.test(value) && !themes.some((one) => one.level === level && one.id === Number(value));
-    for (const level of ["theme", "subtheme"]) each([level], noTheme(level), (value) => `There is no ${level} ${value} in this run, and so no concept of it.`);
+    each(
+      NUMBERS,
+      (value) => value.trim() === "" || !Number.isFinite(Number(value)),
+      (value, name) => `${name}=${value} is no number and chooses nothing.`,
+    );
+    each(
+      ["theme", "subtheme"],
+      (value) => !WHOLE.test(value),
+      (value, name) => `${name}=${value} is no number of a ${name} and chooses nothing.`,
+    );
+    const noTheme = (level: string) => (value: string) =>
+      themes !== null && WHOLE.test(value) && !themes.some((one) => one.level === level && one.id === Number(value));
+    for (const level of ["theme", "subtheme"])
+      each([level], noTheme(level), (value) => `There is no ${level} ${value} in this run, and so no concept of it.`);
     const ids = given("ids");
     if (ids !== null) found.push(...oddChoice(ids, run.width));
   }
@@ -72,10 +106,14 @@ export function oddities({ params, view, unknown }: Route, run: RunInfo, others:
 function oddChoice(ids: string, width: number): string[] {
   const chosen = selectionOf(ids);
   if (chosen === null) {
-    return [`ids=${quoted(ids)} is ${ids.startsWith("tab-") ? "a choice that only the tab that made it knows" : "no choice of concepts"}, and chooses nothing here.`];
+    return [
+      `ids=${quoted(ids)} is ${ids.startsWith("tab-") ? "a choice that only the tab that made it knows" : "no choice of concepts"}, and chooses nothing here.`,
+    ];
   }
   const absent = chosen.filter((one) => one >= width).length;
-  return absent ? [`ids: ${integer(absent)} of its concepts are not there, for they are numbered from 0 to ${integer(width - 1)}.`] : [];
+  return absent
+    ? [`ids: ${integer(absent)} of its concepts are not there, for they are numbered from 0 to ${integer(width - 1)}.`]
+    : [];
 }
 
 const quoted = (text: string) => `“${shorten(visible(text), 40)}”`;

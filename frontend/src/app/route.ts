@@ -1,7 +1,19 @@
 /** The address says what is shown, so that a link shows the same: `#/RUN/VIEW?concept=12&face=benchmark`, `#/RUN/finding/3`. */
 import { useSyncExternalStore } from "react";
 
-export const VIEWS = ["overview", "findings", "finding", "concepts", "map", "items", "correlation", "compare", "suggestions", "chat", "card"] as const;
+export const VIEWS = [
+  "overview",
+  "findings",
+  "finding",
+  "concepts",
+  "map",
+  "items",
+  "correlation",
+  "compare",
+  "suggestions",
+  "chat",
+  "card",
+] as const;
 export type View = (typeof VIEWS)[number];
 
 export interface Route {

@@ -1,7 +1,10 @@
 /** How a run is called, everywhere in the page. */
 import { visible } from "../text";
 
-interface Named { key: string; title: string }
+interface Named {
+  key: string;
+  title: string;
+}
 
 /** Its title in the list of runs, with the key where several have it. */
 export function runName(key: string, runs: Named[]): string {

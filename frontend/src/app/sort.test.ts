@@ -8,6 +8,9 @@ test("an order is read as it is written", () => {
   expect(readSort(null, KNOWN)).toBeNull();
 });
 
-test.each(["__proto__", "toString", "-constructor", "", "-", "--gap", "gap@0"])("%s is no column to sort by", (word) => {
-  expect(readSort(word, KNOWN)).toBeNull();
-});
+test.each(["__proto__", "toString", "-constructor", "", "-", "--gap", "gap@0"])(
+  "%s is no column to sort by",
+  (word) => {
+    expect(readSort(word, KNOWN)).toBeNull();
+  },
+);

@@ -1,6 +1,15 @@
 /** The views, in the order of the menu. */
 import {
-  IconArrowsLeftRight, IconBulb, IconChartDots3, IconFileText, IconGitCompare, IconIdBadge2, IconLayoutDashboard, IconMessageCircle, IconTable, IconTarget,
+  IconArrowsLeftRight,
+  IconBulb,
+  IconChartDots3,
+  IconFileText,
+  IconGitCompare,
+  IconIdBadge2,
+  IconLayoutDashboard,
+  IconMessageCircle,
+  IconTable,
+  IconTarget,
 } from "@tabler/icons-react";
 import type { ComponentType } from "react";
 import { Card } from "../card/Card";
@@ -17,7 +26,12 @@ import { FindingList } from "../findings/FindingList";
 import { FindingView } from "../findings/FindingView";
 import type { View } from "./route";
 
-interface Entry { view: View; title: string; icon: ComponentType<{ size?: number; stroke?: number }>; show: ComponentType }
+interface Entry {
+  view: View;
+  title: string;
+  icon: ComponentType<{ size?: number; stroke?: number }>;
+  show: ComponentType;
+}
 
 const ENTRIES: Entry[] = [
   { view: "overview", title: "Overview", icon: IconLayoutDashboard, show: Overview },
@@ -37,7 +51,8 @@ const FINDING: Entry = { view: "finding", title: "Finding", icon: IconTarget, sh
 export function absent(view: View, { mode, runs }: Pick<RunList, "mode" | "runs">): string | null {
   if (mode !== "static") return null;
   if (view === "chat") return "An exported explorer is a folder of files and can ask nobody: there is no chat.";
-  if (view === "compare" && runs.length < 2) return "This explorer was exported with one run: there is no other to compare it with.";
+  if (view === "compare" && runs.length < 2)
+    return "This explorer was exported with one run: there is no other to compare it with.";
   return null;
 }
 

@@ -28,8 +28,9 @@ export function Card() {
         <Verdicts verdicts={run.verdicts} />
       ) : (
         <p>
-          Not tested. <code>cgaps robustness</code> leaves out items, takes away the items that matter most and holds out halves; it needs
-          no model. <Anchor href={address(route, { view: "suggestions" })}>The command is under Suggestions.</Anchor>
+          Not tested. <code>cgaps robustness</code> leaves out items, takes away the items that matter most and holds
+          out halves; it needs no model.{" "}
+          <Anchor href={address(route, { view: "suggestions" })}>The command is under Suggestions.</Anchor>
         </p>
       )}
       {run.probes.length > 0 && (
@@ -121,7 +122,9 @@ function Benchmarks({ benchmarks }: { benchmarks: Benchmark[] }) {
 }
 
 function Sources({ benchmarks }: { benchmarks: Benchmark[] }) {
-  const said = benchmarks.filter((one) => one.scope || one.figures.length || one.warnings.length || one.left_out.length);
+  const said = benchmarks.filter(
+    (one) => one.scope || one.figures.length || one.warnings.length || one.left_out.length,
+  );
   if (said.length === 0) return null;
   return (
     <>
@@ -151,7 +154,9 @@ function Sources({ benchmarks }: { benchmarks: Benchmark[] }) {
                     </li>
                   ))}
                 </ul>
-                {one.left_out.length > 200 && <p className="soft">200 reasons are listed; all records are in manifest.json.</p>}
+                {one.left_out.length > 200 && (
+                  <p className="soft">200 reasons are listed; all records are in manifest.json.</p>
+                )}
               </details>
             )}
           </li>

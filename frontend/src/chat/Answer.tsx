@@ -17,7 +17,8 @@ export function Answer({ turn, answer, asked }: { turn: number; answer: AnswerEv
       </div>
       {answer.cut && (
         <p className="chat-cut" data-testid="chat-cut">
-          This answer was cut off at the model’s limit of tokens. What would follow is missing, and its last word or number may not be whole.
+          This answer was cut off at the model’s limit of tokens. What would follow is missing, and its last word or
+          number may not be whole.
         </p>
       )}
       <p className="chat-trace soft" data-testid="chat-trace">
@@ -32,8 +33,17 @@ function PieceText({ turn, piece }: { turn: number; piece: Piece }) {
   if (piece.query === undefined) return <>{text}</>;
   if (piece.query === null) {
     return (
-      <Tooltip label="No query gave this number: it is not from the run." events={{ hover: true, focus: true, touch: true }}>
-        <span className="untraced" tabIndex={0} role="note" aria-label={`${text}, not from the run`} data-testid="chat-untraced">
+      <Tooltip
+        label="No query gave this number: it is not from the run."
+        events={{ hover: true, focus: true, touch: true }}
+      >
+        <span
+          className="untraced"
+          tabIndex={0}
+          role="note"
+          aria-label={`${text}, not from the run`}
+          data-testid="chat-untraced"
+        >
           {text}
         </span>
       </Tooltip>

@@ -22,8 +22,8 @@ export function Chat() {
     <div className="chat">
       <Heading suite="on the whole suite">Chat insights</Heading>
       <p className="lead">
-        Ask about this run in plain language. A model chooses queries, their results are shown, and every number of its answer leads to the
-        one that gave it.
+        Ask about this run in plain language. A model chooses queries, their results are shown, and every number of its
+        answer leads to the one that gave it.
       </p>
       {on ? <Talk state={chat} /> : <Off state={chat} />}
     </div>
@@ -110,7 +110,13 @@ function Box({ running }: { running: boolean }) {
       />
       {running ? (
         <Tooltip label="Stop">
-          <ActionIcon size="lg" variant="default" aria-label="Stop" data-testid="chat-stop" onClick={() => stop(run.key)}>
+          <ActionIcon
+            size="lg"
+            variant="default"
+            aria-label="Stop"
+            data-testid="chat-stop"
+            onClick={() => stop(run.key)}
+          >
             <IconPlayerStopFilled size={16} />
           </ActionIcon>
         </Tooltip>

@@ -17,9 +17,14 @@ export function Query({ turn, event }: { turn: number; event: QueryEvent }) {
   return (
     <details className="chat-query" id={anchorOf(turn, event.id)} data-testid="chat-query">
       <summary>
-        <span className="chat-query-id">{event.id}</span> <code>{visible(event.name)}</code> <Arguments given={event.arguments} />
+        <span className="chat-query-id">{event.id}</span> <code>{visible(event.name)}</code>{" "}
+        <Arguments given={event.arguments} />
         <span className="soft chat-query-size">
-          {failed ? "refused" : typeof total === "number" ? `${integer(tables[0]?.rows.length ?? 0)} of ${integer(total)}` : ""}
+          {failed
+            ? "refused"
+            : typeof total === "number"
+              ? `${integer(tables[0]?.rows.length ?? 0)} of ${integer(total)}`
+              : ""}
         </span>
       </summary>
       {facts.length > 0 && (

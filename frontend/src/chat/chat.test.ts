@@ -44,7 +44,13 @@ describe("an answer in pieces", () => {
 
 describe("the result of a query", () => {
   it("is facts and tables, with every column that any row has", () => {
-    const shown = shownResult({ total: 2, counts: { weak: 1 }, rows: [{ a: 1 }, { b: null }], names: ["x", "y"], foreign_texts: ["a"] });
+    const shown = shownResult({
+      total: 2,
+      counts: { weak: 1 },
+      rows: [{ a: 1 }, { b: null }],
+      names: ["x", "y"],
+      foreign_texts: ["a"],
+    });
     expect(shown.facts).toEqual([
       ["total", 2],
       ["counts: weak", 1],

@@ -13,7 +13,9 @@ export function examplesFor(run: RunInfo): string[] {
     "Show me failing and passing items of the first finding.",
     run.has.themes ? "Which themes are weak, and on which benchmarks?" : "Which benchmark has most weak concepts?",
     "What do the benchmarks fail to test?",
-    ...(first && second ? [`How much do "${shorten(first, NAME_LIMIT)}" and "${shorten(second, NAME_LIMIT)}" overlap?`] : []),
+    ...(first && second
+      ? [`How much do "${shorten(first, NAME_LIMIT)}" and "${shorten(second, NAME_LIMIT)}" overlap?`]
+      : []),
     "What should I do next?",
   ];
 }

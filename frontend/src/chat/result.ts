@@ -17,7 +17,8 @@ export function shownResult(result: unknown): Shown {
   const shown: Shown = { facts: [], tables: [] };
   for (const [name, value] of Object.entries(result)) {
     if (name === HIDDEN) continue;
-    if (isRow(value)) shown.facts.push(...Object.entries(value).map(([key, one]): [string, unknown] => [`${name}: ${key}`, one]));
+    if (isRow(value))
+      shown.facts.push(...Object.entries(value).map(([key, one]): [string, unknown] => [`${name}: ${key}`, one]));
     else if (Array.isArray(value) && value.length > 0 && value.every(isRow))
       shown.tables.push({ name, columns: columnsOf(value), rows: value });
     else shown.facts.push([name, value]);
@@ -44,7 +45,9 @@ export function words(value: unknown): string {
 function number(value: number): string {
   const size = Math.abs(value);
   const text =
-    Number.isInteger(value) || (size >= 1e-4 && size < 1e15) ? value.toLocaleString("en", { maximumFractionDigits: 9 }) : String(value);
+    Number.isInteger(value) || (size >= 1e-4 && size < 1e15)
+      ? value.toLocaleString("en", { maximumFractionDigits: 9 })
+      : String(value);
   return text.replace(/-/g, "−");
 }
 

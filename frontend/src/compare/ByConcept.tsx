@@ -14,7 +14,16 @@ import { visible } from "../text";
 import { Grid, type GridColumn } from "../ui/Grid";
 import { ConceptName, Measured, Status } from "../ui/Marks";
 import { Empty } from "../ui/State";
-import { changedFirst, joined, NO_VERDICT, QUESTIONS, rankedInEither, SORTS, transitions, type Question } from "./joined";
+import {
+  changedFirst,
+  joined,
+  NO_VERDICT,
+  QUESTIONS,
+  rankedInEither,
+  SORTS,
+  transitions,
+  type Question,
+} from "./joined";
 import { kindsOf } from "./kinds";
 import { type Changes, changesOf, type Reasons, withReasons } from "./reasons";
 import { Transitions } from "./Transitions";
@@ -32,7 +41,10 @@ interface ByConceptProps {
 export function ByConcept({ first, second, within, caution }: ByConceptProps) {
   const face = useFace();
   const question = QUESTIONS[face];
-  const table = useMemo(() => withReasons(joined(first, second, question), first, second, question), [first, second, question]);
+  const table = useMemo(
+    () => withReasons(joined(first, second, question), first, second, question),
+    [first, second, question],
+  );
   const ranked = useMemo(() => rankedInEither(first, second), [first, second]);
   const counts = useMemo(() => transitions(table, ranked), [table, ranked]);
   const changes = useMemo(() => changesOf(table, ranked, question), [table, ranked, question]);
@@ -40,10 +52,13 @@ export function ByConcept({ first, second, within, caution }: ByConceptProps) {
   return (
     <section aria-label="Concept by concept">
       <h2>Concept by concept</h2>
-      <p data-testid="compare-sentence">{sentence(changes, question)} {within !== null && `Within ${visible(within)}.`}</p>
+      <p data-testid="compare-sentence">
+        {sentence(changes, question)} {within !== null && `Within ${visible(within)}.`}
+      </p>
       {others > 0 && <p data-testid="compare-untested">{untested(changes, others, question)}</p>}
       <p className="soft">
-        A difference is no test. Each run has its own uncertainty, which the intervals say; verdicts near a limit change by chance.
+        A difference is no test. Each run has its own uncertainty, which the intervals say; verdicts near a limit change
+        by chance.
         {caution !== null && ` ${caution}`}
       </p>
       <div className="compare-parts">
@@ -88,34 +103,53 @@ function Pairs({ table, rows, question }: { table: Table; rows: Uint32Array; que
   const { points, tally } = useMemo(() => {
     const [a, b] = [numbers(table, "a"), numbers(table, "b")];
     const [verdictA, verdictB] = [texts(table, "verdict_a"), texts(table, "verdict_b")];
-    const kind = (row: number) => (question.bad.includes(verdictA[row] ?? "") ? 1 : 0) + (question.bad.includes(verdictB[row] ?? "") ? 2 : 0);
+    const kind = (row: number) =>
+      (question.bad.includes(verdictA[row] ?? "") ? 1 : 0) + (question.bad.includes(verdictB[row] ?? "") ? 2 : 0);
     const scale = log ? Math.log10 : (value: number) => value;
-    const drawn = rows.filter((row) => (log ? a[row]! > 0 && b[row]! > 0 : !Number.isNaN(a[row]!) && !Number.isNaN(b[row]!)));
+    const drawn = rows.filter((row) =>
+      log ? a[row]! > 0 && b[row]! > 0 : !Number.isNaN(a[row]!) && !Number.isNaN(b[row]!),
+    );
     const counted = [0, 0, 0, 0];
     for (const row of drawn) counted[kind(row)]!++;
     return {
       tally: counted,
       points: scattered({
-        rows: drawn, x: (row) => scale(a[row]!), y: (row) => scale(b[row]!), radius: radii(numbers(table, "support_a"), drawn.length),
-        colour: (row) => kinds[kind(row)]!.colour, layer: kind,
+        rows: drawn,
+        x: (row) => scale(a[row]!),
+        y: (row) => scale(b[row]!),
+        radius: radii(numbers(table, "support_a"), drawn.length),
+        colour: (row) => kinds[kind(row)]!.colour,
+        layer: kind,
       }),
     };
   }, [table, rows, question, kinds, log]);
   const axes = useMemo(() => {
-    const side = (name: string) => (log
-      ? { title: `Coverage in ${name}`, log, text: (value: number) => magnitude(value) }
-      : { title: `Gap in ${name}`, log, text: signed, neutral: 0 });
+    const side = (name: string) =>
+      log
+        ? { title: `Coverage in ${name}`, log, text: (value: number) => magnitude(value) }
+        : { title: `Gap in ${name}`, log, text: signed, neutral: 0 };
     return { x: side("A"), y: side("B") };
   }, [log]);
   const onOpen = useCallback((concept: number) => go({ params: { concept, item: null } }), []);
   if (points.count === 0) return <Empty>No concept has {log ? "coverage above 0" : "a gap"} in both runs.</Empty>;
   return (
     <div className="compare-chart">
-      <Scatter points={points} axes={axes} diagonal opened={opened} onOpen={onOpen} testId="compare-scatter"
-        label={`${log ? "Coverage" : "Gap"} of ${plural(points.count, "concept")} in run A and in run B.`} tip={(concept) => <Tip table={table} concept={concept} log={log} />} />
+      <Scatter
+        points={points}
+        axes={axes}
+        diagonal
+        opened={opened}
+        onOpen={onOpen}
+        testId="compare-scatter"
+        label={`${log ? "Coverage" : "Gap"} of ${plural(points.count, "concept")} in run A and in run B.`}
+        tip={(concept) => <Tip table={table} concept={concept} log={log} />}
+      />
       <ul className="legend-entries compare-legend">
         {kinds.map(({ name, colour }, i) => (
-          <li key={name}><span className="legend-dot" style={{ background: css(colour) }} /> <span>{name}</span> <span className="soft">{integer(tally[i])}</span></li>
+          <li key={name}>
+            <span className="legend-dot" style={{ background: css(colour) }} /> <span>{name}</span>{" "}
+            <span className="soft">{integer(tally[i])}</span>
+          </li>
         ))}
       </ul>
     </div>
@@ -126,16 +160,28 @@ function Tip({ table, concept, log }: { table: Table; concept: number; log: bool
   const of = (key: string) => number(table, key, concept);
   return (
     <>
-      <strong><ConceptName concept={concept} label={text(table, "label", concept)} /></strong>
+      <strong>
+        <ConceptName concept={concept} label={text(table, "label", concept)} />
+      </strong>
       <dl>
         {(["a", "b"] as const).map((side) => [
           <dt key={side}>{side.toUpperCase()}</dt>,
-          <dd key={`${side} value`}>{log ? magnitude(of(side)) : <Measured kind="signed" value={of(side)} low={of(`${side}_low`)} high={of(`${side}_high`)} />}</dd>,
+          <dd key={`${side} value`}>
+            {log ? (
+              magnitude(of(side))
+            ) : (
+              <Measured kind="signed" value={of(side)} low={of(`${side}_low`)} high={of(`${side}_high`)} />
+            )}
+          </dd>,
         ])}
         <dt>{log ? "B to A (log2)" : "B less A"}</dt>
         <dd>{signed(of("difference"))}</dd>
         <dt>Verdict</dt>
-        <dd><Status status={text(table, "verdict_a", concept)} />{because(table, "a", concept)} → <Status status={text(table, "verdict_b", concept)} />{because(table, "b", concept)}</dd>
+        <dd>
+          <Status status={text(table, "verdict_a", concept)} />
+          {because(table, "a", concept)} → <Status status={text(table, "verdict_b", concept)} />
+          {because(table, "b", concept)}
+        </dd>
       </dl>
     </>
   );
@@ -156,32 +202,79 @@ function Differences({ table, rows, question }: { table: Table; rows: Uint32Arra
   const columns = useMemo(() => differenceColumns(table, question), [table, question]);
   const sort = readSort(sortParam, SORTS);
   const title = sort && columns.find((column) => column.key === sort.key)?.title;
-  const said = sort && title ? `by ${title}, ${sort.descending ? "downwards" : "upwards"}` : "changed verdicts first, then the largest differences";
+  const said =
+    sort && title
+      ? `by ${title}, ${sort.descending ? "downwards" : "upwards"}`
+      : "changed verdicts first, then the largest differences";
   const set = query || changedOnly || from || to;
   const clear = () => go({ params: { q: null, changed: null, from: null, to: null } });
   return (
     <>
       <div className="compare-controls">
-        <TextInput size="xs" w={200} aria-label="Search by label or number" placeholder="Label or number" data-testid="compare-search" value={params.get("q") ?? ""}
+        <TextInput
+          size="xs"
+          w={200}
+          aria-label="Search by label or number"
+          placeholder="Label or number"
+          data-testid="compare-search"
+          value={params.get("q") ?? ""}
           onChange={(event) => go({ params: { q: event.currentTarget.value } }, true)}
-          rightSection={query ? <CloseButton size="xs" aria-label="Clear the search" onClick={() => go({ params: { q: null } }, true)} /> : undefined} />
-        <Switch size="xs" label="Changed verdicts only" data-testid="compare-changed" checked={changedOnly} onChange={(event) => go({ params: { changed: event.currentTarget.checked ? 1 : null } })} />
-        {from && to && <span className="badge">{visible(from)} in A, {visible(to)} in B</span>}
-        <span className="soft">{integer(order.length)} of {plural(rows.length, "concept")}, {said}</span>
-        {set && <Button size="xs" variant="subtle" onClick={clear}>Clear filters</Button>}
+          rightSection={
+            query ? (
+              <CloseButton size="xs" aria-label="Clear the search" onClick={() => go({ params: { q: null } }, true)} />
+            ) : undefined
+          }
+        />
+        <Switch
+          size="xs"
+          label="Changed verdicts only"
+          data-testid="compare-changed"
+          checked={changedOnly}
+          onChange={(event) => go({ params: { changed: event.currentTarget.checked ? 1 : null } })}
+        />
+        {from && to && (
+          <span className="badge">
+            {visible(from)} in A, {visible(to)} in B
+          </span>
+        )}
+        <span className="soft">
+          {integer(order.length)} of {plural(rows.length, "concept")}, {said}
+        </span>
+        {set && (
+          <Button size="xs" variant="subtle" onClick={clear}>
+            Clear filters
+          </Button>
+        )}
       </div>
       <div className="compare-grid">
-        <Grid columns={columns} order={order} sort={sort} onSort={(sort) => go({ params: { sort: writeSort(sort) } })}
-          onOpen={(concept) => go({ params: { concept, item: null } })} opened={opened} label="Concepts of both runs" testId="compare-table"
-          empty={<Empty>No concept is like that. Clear the filters to see all.</Empty>} />
+        <Grid
+          columns={columns}
+          order={order}
+          sort={sort}
+          onSort={(sort) => go({ params: { sort: writeSort(sort) } })}
+          onOpen={(concept) => go({ params: { concept, item: null } })}
+          opened={opened}
+          label="Concepts of both runs"
+          testId="compare-table"
+          empty={<Empty>No concept is like that. Clear the filters to see all.</Empty>}
+        />
       </div>
     </>
   );
 }
 
-interface Filters { query: string; changedOnly: boolean; from: string | null; to: string | null }
+interface Filters {
+  query: string;
+  changedOnly: boolean;
+  from: string | null;
+  to: string | null;
+}
 
-function tests(table: Table, rows: Uint32Array, { query, changedOnly, from, to }: Filters): ((row: number) => boolean)[] {
+function tests(
+  table: Table,
+  rows: Uint32Array,
+  { query, changedOnly, from, to }: Filters,
+): ((row: number) => boolean)[] {
   const inRows = new Uint8Array(table.rows);
   for (const row of rows) inRows[row] = 1;
   const found = [(row: number) => inRows[row] === 1];
@@ -212,29 +305,64 @@ function differenceColumns(table: Table, question: Question): GridColumn[] {
   const of = (key: string) => (row: number) => number(table, key, row);
   const value = (key: string) => (row: number) => (log ? magnitude(of(key)(row)) : signed(of(key)(row)));
   const verdict = (side: "a" | "b"): GridColumn => ({
-    key: `verdict_${side}`, title: `verdict ${side.toUpperCase()}`, hint: `Verdict in run ${side.toUpperCase()}`, width: 150,
+    key: `verdict_${side}`,
+    title: `verdict ${side.toUpperCase()}`,
+    hint: `Verdict in run ${side.toUpperCase()}`,
+    width: 150,
     text: (row) => `${text(table, `verdict_${side}`, row) ?? NO_VERDICT}${because(table, side, row)}`,
-    show: (row) => <><Status status={text(table, `verdict_${side}`, row)} /><span className="soft">{because(table, side, row)}</span></>,
+    show: (row) => (
+      <>
+        <Status status={text(table, `verdict_${side}`, row)} />
+        <span className="soft">{because(table, side, row)}</span>
+      </>
+    ),
   });
   const measure = (side: "a" | "b"): GridColumn => ({
-    key: side, title: `${name} ${side.toUpperCase()}`, hint: `${log ? "Coverage (χ bench)" : `Gap (${GAP})`} in run ${side.toUpperCase()}${log ? "" : ", with its interval"}`,
-    align: "end", width: log ? 116 : 168, text: value(side),
-    show: log ? undefined : (row) => <Measured kind="signed" value={of(side)(row)} low={of(`${side}_low`)(row)} high={of(`${side}_high`)(row)} />,
+    key: side,
+    title: `${name} ${side.toUpperCase()}`,
+    hint: `${log ? "Coverage (χ bench)" : `Gap (${GAP})`} in run ${side.toUpperCase()}${log ? "" : ", with its interval"}`,
+    align: "end",
+    width: log ? 116 : 168,
+    text: value(side),
+    show: log
+      ? undefined
+      : (row) => (
+          <Measured kind="signed" value={of(side)(row)} low={of(`${side}_low`)(row)} high={of(`${side}_high`)(row)} />
+        ),
   });
   const support = (side: "a" | "b"): GridColumn => ({
-    key: `support_${side}`, title: `items ${side.toUpperCase()}`, hint: `Items of run ${side.toUpperCase()} that have the concept`, align: "end", width: 80, largestFirst: true,
+    key: `support_${side}`,
+    title: `items ${side.toUpperCase()}`,
+    hint: `Items of run ${side.toUpperCase()} that have the concept`,
+    align: "end",
+    width: 80,
+    largestFirst: true,
     text: (row) => integer(of(`support_${side}`)(row)),
   });
   return [
     {
-      key: "label", title: "concept", flex: 1, width: 260, text: (row) => visible(text(table, "label", row) ?? ""),
+      key: "label",
+      title: "concept",
+      flex: 1,
+      width: 260,
+      text: (row) => visible(text(table, "label", row) ?? ""),
       show: (row) => <ConceptName concept={row} label={text(table, "label", row)} limit={120} />,
     },
-    measure("a"), measure("b"),
+    measure("a"),
+    measure("b"),
     {
-      key: "difference", title: log ? "B to A (log2)" : "B less A", align: "end", width: log ? 128 : 88, text: (row) => signed(of("difference")(row)),
-      hint: log ? "Binary logarithm of coverage in B over coverage in A: +1 is twice as much" : "Gap in B less gap in A",
+      key: "difference",
+      title: log ? "B to A (log2)" : "B less A",
+      align: "end",
+      width: log ? 128 : 88,
+      text: (row) => signed(of("difference")(row)),
+      hint: log
+        ? "Binary logarithm of coverage in B over coverage in A: +1 is twice as much"
+        : "Gap in B less gap in A",
     },
-    verdict("a"), verdict("b"), support("a"), support("b"),
+    verdict("a"),
+    verdict("b"),
+    support("a"),
+    support("b"),
   ];
 }

@@ -11,29 +11,52 @@ import { themePairs } from "./byTheme";
 /** Both runs' benchmarks, those of one name in one line. */
 export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo }) {
   const names = [...new Set([...first.benchmarks, ...second.benchmarks].map((one) => one.name))];
-  const lines = names.map((name) => ({ name, a: first.benchmarks.find((one) => one.name === name) ?? null, b: second.benchmarks.find((one) => one.name === name) ?? null }));
+  const lines = names.map((name) => ({
+    name,
+    a: first.benchmarks.find((one) => one.name === name) ?? null,
+    b: second.benchmarks.find((one) => one.name === name) ?? null,
+  }));
   const shared = lines.filter(({ a, b }) => a && b).length;
   const less = (a: number | null | undefined, b: number | null | undefined) => (a != null && b != null ? b - a : null);
   return (
     <section aria-label="Benchmarks of both runs">
       <h2>Benchmarks</h2>
       <p className="soft">
-        {shared === 0 ? "No benchmark has the same name in both runs." : `${integer(shared)} of ${plural(names.length, "benchmark")} are in both runs by name. Whether their items are the same is not looked at.`}
+        {shared === 0
+          ? "No benchmark has the same name in both runs."
+          : `${integer(shared)} of ${plural(names.length, "benchmark")} are in both runs by name. Whether their items are the same is not looked at.`}
       </p>
       <div className="compare-table" role="region" tabIndex={0} aria-label="Table of benchmarks">
         <table data-testid="compare-benchmarks">
           <thead>
             <tr>
-              <th scope="col">benchmark</th><th scope="col">mean score A</th><th scope="col">mean score B</th><th scope="col">B less A</th>
-              <th scope="col">scored A</th><th scope="col">scored B</th><th scope="col">weak A</th><th scope="col">weak B</th><th scope="col">missing A</th><th scope="col">missing B</th>
+              <th scope="col">benchmark</th>
+              <th scope="col">mean score A</th>
+              <th scope="col">mean score B</th>
+              <th scope="col">B less A</th>
+              <th scope="col">scored A</th>
+              <th scope="col">scored B</th>
+              <th scope="col">weak A</th>
+              <th scope="col">weak B</th>
+              <th scope="col">missing A</th>
+              <th scope="col">missing B</th>
             </tr>
           </thead>
           <tbody>
             {lines.map(({ name, a, b }) => (
               <tr key={name}>
-                <th scope="row"><bdi>{shorten(visible(name), 60)}</bdi></th>
-                <td>{meanScore(a?.mean_score)}</td><td>{meanScore(b?.mean_score)}</td><td>{points(less(a?.mean_score, b?.mean_score))}</td>
-                <td>{integer(a?.scored)}</td><td>{integer(b?.scored)}</td><td>{integer(said(a)?.weak)}</td><td>{integer(said(b)?.weak)}</td><td>{integer(said(a)?.missing)}</td><td>{integer(said(b)?.missing)}</td>
+                <th scope="row">
+                  <bdi>{shorten(visible(name), 60)}</bdi>
+                </th>
+                <td>{meanScore(a?.mean_score)}</td>
+                <td>{meanScore(b?.mean_score)}</td>
+                <td>{points(less(a?.mean_score, b?.mean_score))}</td>
+                <td>{integer(a?.scored)}</td>
+                <td>{integer(b?.scored)}</td>
+                <td>{integer(said(a)?.weak)}</td>
+                <td>{integer(said(b)?.weak)}</td>
+                <td>{integer(said(a)?.missing)}</td>
+                <td>{integer(said(b)?.missing)}</td>
               </tr>
             ))}
           </tbody>
@@ -69,29 +92,52 @@ function Themes({ first, second }: { first: Theme[]; second: Theme[] }) {
   return (
     <section aria-label="Themes of both runs">
       <h2>Themes</h2>
-      <p className="soft">{lines.length === 0 ? "No theme has the same name in both runs." : `${plural(lines.length, "theme")} of the same name, the largest difference of gaps first${lines.at(-1)!.difference === null ? "; those that have no gap in one of the runs last" : ""}.`}</p>
+      <p className="soft">
+        {lines.length === 0
+          ? "No theme has the same name in both runs."
+          : `${plural(lines.length, "theme")} of the same name, the largest difference of gaps first${lines.at(-1)!.difference === null ? "; those that have no gap in one of the runs last" : ""}.`}
+      </p>
       {lines.length > 0 && (
         <div className="compare-table" role="region" tabIndex={0} aria-label="Table of themes">
           <table data-testid="compare-themes">
             <thead>
               <tr>
-                <th scope="col">theme</th><th scope="col">gap A</th><th scope="col">gap B</th><th scope="col">B less A</th><th scope="col">verdict A</th><th scope="col">verdict B</th>
+                <th scope="col">theme</th>
+                <th scope="col">gap A</th>
+                <th scope="col">gap B</th>
+                <th scope="col">B less A</th>
+                <th scope="col">verdict A</th>
+                <th scope="col">verdict B</th>
               </tr>
             </thead>
             <tbody>
               {shown.map(({ name, a, b, difference }) => (
                 <tr key={name}>
-                  <th scope="row"><bdi>{shorten(visible(name), 70)}</bdi></th>
-                  {[a, b].map((one, side) => <td key={side}><Measured kind="signed" digits={3} value={one.gap} low={one.gap_low} high={one.gap_high} /></td>)}
+                  <th scope="row">
+                    <bdi>{shorten(visible(name), 70)}</bdi>
+                  </th>
+                  {[a, b].map((one, side) => (
+                    <td key={side}>
+                      <Measured kind="signed" digits={3} value={one.gap} low={one.gap_low} high={one.gap_high} />
+                    </td>
+                  ))}
                   <td>{signed(difference, 3)}</td>
-                  {[a, b].map((one, side) => <td key={side}><Status status={one.performance_status} /></td>)}
+                  {[a, b].map((one, side) => (
+                    <td key={side}>
+                      <Status status={one.performance_status} />
+                    </td>
+                  ))}
                 </tr>
               ))}
             </tbody>
           </table>
         </div>
       )}
-      {lines.length > SHOWN && <Button size="xs" variant="subtle" mt="xs" onClick={() => setAll(!all)}>{all ? `Show ${SHOWN}` : `Show all ${lines.length}`}</Button>}
+      {lines.length > SHOWN && (
+        <Button size="xs" variant="subtle" mt="xs" onClick={() => setAll(!all)}>
+          {all ? `Show ${SHOWN}` : `Show all ${lines.length}`}
+        </Button>
+      )}
     </section>
   );
 }

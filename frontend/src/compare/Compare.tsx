@@ -26,14 +26,26 @@ export function Compare() {
   return (
     <div className="compare">
       <Heading>Compare</Heading>
-      {chosen === null ? <Alone /> : (
+      {chosen === null ? (
+        <Alone />
+      ) : (
         <>
           <div className="compare-runs">
-            <div><span className="compare-side">A</span> <bdi>{runName(run.key, runs)}</bdi></div>
+            <div>
+              <span className="compare-side">A</span> <bdi>{runName(run.key, runs)}</bdi>
+            </div>
             <div>
               <span className="compare-side">B</span>
-              <Select size="xs" w={280} aria-label="Compare with" data-testid="compare-with" allowDeselect={false} value={chosen.key}
-                data={others.map((one) => ({ value: one.key, label: runName(one.key, runs) }))} onChange={(key) => go({ params: { with: key } })} />
+              <Select
+                size="xs"
+                w={280}
+                aria-label="Compare with"
+                data-testid="compare-with"
+                allowDeselect={false}
+                value={chosen.key}
+                data={others.map((one) => ({ value: one.key, label: runName(one.key, runs) }))}
+                onChange={(key) => go({ params: { with: key } })}
+              />
             </div>
           </div>
           <With key={chosen.key} other={chosen.key} />
@@ -46,8 +58,12 @@ export function Compare() {
 function Alone() {
   return (
     <>
-      <p className="lead">There is only one run here. Open two to set them side by side, another model on the same benchmarks say:</p>
-      <div className="compare-command"><Copied text="cgaps explore RUN_A RUN_B" /></div>
+      <p className="lead">
+        There is only one run here. Open two to set them side by side, another model on the same benchmarks say:
+      </p>
+      <div className="compare-command">
+        <Copied text="cgaps explore RUN_A RUN_B" />
+      </div>
     </>
   );
 }
@@ -62,8 +78,8 @@ function With({ other }: { other: string }) {
     <>
       {!same && (
         <p className="compare-caution" data-testid="compare-different-sae">
-          The runs have different SAEs ({visible(run.sae)}; {visible(second.data.sae)}), so concept 12 of one is not concept 12 of the other. Benchmarks and themes are
-          compared by their names only.
+          The runs have different SAEs ({visible(run.sae)}; {visible(second.data.sae)}), so concept 12 of one is not
+          concept 12 of the other. Benchmarks and themes are compared by their names only.
         </p>
       )}
       <Made first={run} second={second.data} />
@@ -81,12 +97,21 @@ const NAMED = 12;
 function Made({ first, second }: { first: RunInfo; second: RunInfo }) {
   const found = differences(first, second);
   if (found.length === 0) {
-    return <p className="soft" data-testid="compare-settings">Model, SAE, span, pooling, definitions, reference, tests and benchmarks are the same in both, as far as the runs tell.</p>;
+    return (
+      <p className="soft" data-testid="compare-settings">
+        Model, SAE, span, pooling, definitions, reference, tests and benchmarks are the same in both, as far as the runs
+        tell.
+      </p>
+    );
   }
-  const words = found.slice(0, NAMED).map(({ name, a, b }) => `${said(name)} (${[a, b].filter(Boolean).map(said).join(" / ")})`);
+  const words = found
+    .slice(0, NAMED)
+    .map(({ name, a, b }) => `${said(name)} (${[a, b].filter(Boolean).map(said).join(" / ")})`);
   return (
     <p className="compare-caution" data-testid="compare-settings">
-      <strong>The runs differ in:</strong> {words.join(", ")}{found.length > NAMED && ` and ${plural(found.length - NAMED, "more setting")}`}. Differences below may come from that.
+      <strong>The runs differ in:</strong> {words.join(", ")}
+      {found.length > NAMED && ` and ${plural(found.length - NAMED, "more setting")}`}. Differences below may come from
+      that.
     </p>
   );
 }
@@ -106,9 +131,16 @@ function Concepts({ second }: { second: RunInfo }) {
   return (
     <>
       {bench !== null && !within && (
-        <p className="compare-caution">Run B has no benchmark named {visible(run.benchmarks[bench]!.name)}: whole suites are compared.</p>
+        <p className="compare-caution">
+          Run B has no benchmark named {visible(run.benchmarks[bench]!.name)}: whole suites are compared.
+        </p>
       )}
-      <ByConcept first={a.table} second={b.table} within={within ? run.benchmarks[bench]!.name : null} caution={within ? null : suites(run, second)} />
+      <ByConcept
+        first={a.table}
+        second={b.table}
+        within={within ? run.benchmarks[bench]!.name : null}
+        caution={within ? null : suites(run, second)}
+      />
     </>
   );
 }

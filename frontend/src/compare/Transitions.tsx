@@ -8,15 +8,24 @@ import { NO_VERDICT } from "./joined";
 export function Transitions({ counts, words }: { counts: Map<string, Map<string, number>>; words: readonly string[] }) {
   const { params } = useRoute();
   const found = new Set([...counts.keys(), ...[...counts.values()].flatMap((line) => [...line.keys()])]);
-  const shown = [...words, ...[...found].filter((word) => !words.includes(word) && word !== NO_VERDICT), NO_VERDICT].filter((word) => found.has(word));
+  const shown = [
+    ...words,
+    ...[...found].filter((word) => !words.includes(word) && word !== NO_VERDICT),
+    NO_VERDICT,
+  ].filter((word) => found.has(word));
   const cell = (i: number, j: number) => {
     const [from, to] = [shown[i]!, shown[j]!];
     const count = counts.get(from)?.get(to) ?? 0;
     if (count === 0) return <span className="soft">0</span>;
     const chosen = params.get("from") === from && params.get("to") === to;
     return (
-      <button type="button" className="link" aria-pressed={chosen} aria-label={`${integer(count)} concepts: ${visible(from)} in A, ${visible(to)} in B`}
-        onClick={() => go({ params: chosen ? { from: null, to: null } : { from, to } })}>
+      <button
+        type="button"
+        className="link"
+        aria-pressed={chosen}
+        aria-label={`${integer(count)} concepts: ${visible(from)} in A, ${visible(to)} in B`}
+        onClick={() => go({ params: chosen ? { from: null, to: null } : { from, to } })}
+      >
         {integer(count)}
       </button>
     );

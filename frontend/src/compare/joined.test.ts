@@ -3,18 +3,25 @@ import type { Table } from "../data/table";
 import { changedFirst, joined, QUESTIONS, rankedInEither, transitions } from "./joined";
 import { placeOf } from "../app/benchmarks";
 
-const random = (seed: number) => () => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff);
+const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 const ROWS = 700;
 
 function run(seed: number): Table {
   const next = random(seed);
   const numbers = (of: () => number) => ({ kind: "number" as const, values: Float64Array.from({ length: ROWS }, of) });
-  const words = (list: readonly (string | null)[]) => ({ kind: "text" as const, values: Array.from({ length: ROWS }, () => list[Math.floor(next() * list.length)]!) });
+  const words = (list: readonly (string | null)[]) => ({
+    kind: "text" as const,
+    values: Array.from({ length: ROWS }, () => list[Math.floor(next() * list.length)]!),
+  });
   return {
     rows: ROWS,
     columns: {
-      label: words(["a river", "names", null]), gap: numbers(() => (next() < 0.2 ? NaN : next() - 0.5)), chi_bench: numbers(() => (next() < 0.2 ? 0 : 3 * next())), support: numbers(() => Math.floor(90 * next())),
-      performance_status: words(QUESTIONS.model.words), coverage_status: words([...QUESTIONS.benchmark.words, null]),
+      label: words(["a river", "names", null]),
+      gap: numbers(() => (next() < 0.2 ? NaN : next() - 0.5)),
+      chi_bench: numbers(() => (next() < 0.2 ? 0 : 3 * next())),
+      support: numbers(() => Math.floor(90 * next())),
+      performance_status: words(QUESTIONS.model.words),
+      coverage_status: words([...QUESTIONS.benchmark.words, null]),
       ranked: { kind: "flag", values: Uint8Array.from({ length: ROWS }, () => (next() < 0.7 ? 1 : 0)) },
     },
   };
@@ -28,12 +35,18 @@ describe("two runs", () => {
   const rows = rankedInEither(first, second);
 
   it("are set against each other concept by concept", () => {
-    expect([...rows]).toEqual(Array.from({ length: ROWS }, (_, row) => row).filter((row) => of(first, "ranked", row) || of(second, "ranked", row)));
+    expect([...rows]).toEqual(
+      Array.from({ length: ROWS }, (_, row) => row).filter(
+        (row) => of(first, "ranked", row) || of(second, "ranked", row),
+      ),
+    );
     for (let row = 0; row < ROWS; row++) {
       const [a, b] = [Number(of(first, "gap", row)), Number(of(second, "gap", row))];
       expect(of(table, "a", row)).toBe(a);
       expect(of(table, "difference", row)).toBe(b - a);
-      expect(of(table, "changed", row)).toBe(of(first, "performance_status", row) === of(second, "performance_status", row) ? 0 : 1);
+      expect(of(table, "changed", row)).toBe(
+        of(first, "performance_status", row) === of(second, "performance_status", row) ? 0 : 1,
+      );
       expect(of(table, "label", row)).toBe(of(first, "label", row) ?? of(second, "label", row));
     }
   });
@@ -48,7 +61,11 @@ describe("two runs", () => {
   it("are listed with changed verdicts first, then by the size of the difference, undefined ones last", () => {
     const order = changedFirst(table, rows);
     expect([...order].sort((a, b) => a - b)).toEqual([...rows]);
-    const key = (row: number) => [-of(table, "changed", row), Number.isNaN(of(table, "difference", row)) ? Infinity : -Math.abs(Number(of(table, "difference", row)))] as const;
+    const key = (row: number) =>
+      [
+        -of(table, "changed", row),
+        Number.isNaN(of(table, "difference", row)) ? Infinity : -Math.abs(Number(of(table, "difference", row))),
+      ] as const;
     for (let i = 1; i < order.length; i++) {
       const [above, below] = [key(order[i - 1]!), key(order[i]!)];
       expect(above[0] < below[0] || (above[0] === below[0] && above[1] <= below[1])).toBe(true);

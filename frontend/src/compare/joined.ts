@@ -12,8 +12,18 @@ export interface Question {
 }
 
 export const QUESTIONS: Record<"model" | "benchmark", Question> = {
-  model: { measure: "gap", verdict: "performance_status", words: ["weak", "typical", "strong", "insufficient", "untested"], bad: ["weak"] },
-  benchmark: { measure: "chi_bench", verdict: "coverage_status", words: ["missing", "under", "typical", "over"], bad: ["missing", "under"] },
+  model: {
+    measure: "gap",
+    verdict: "performance_status",
+    words: ["weak", "typical", "strong", "insufficient", "untested"],
+    bad: ["weak"],
+  },
+  benchmark: {
+    measure: "chi_bench",
+    verdict: "coverage_status",
+    words: ["missing", "under", "typical", "over"],
+    bad: ["missing", "under"],
+  },
 };
 
 /** Columns by which the differences can be sorted. */
@@ -45,7 +55,10 @@ export function joined(first: Table, second: Table, question: Question): Table {
     size: { kind: "number", values: difference.map(Math.abs) },
     changed: { kind: "flag", values: changed },
   };
-  for (const [side, table] of [["a", first], ["b", second]] as const) {
+  for (const [side, table] of [
+    ["a", first],
+    ["b", second],
+  ] as const) {
     const put = (name: string, key: string) => {
       const found = columnNamed(table, key);
       if (found) columns[name] = found;

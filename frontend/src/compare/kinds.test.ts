@@ -12,20 +12,37 @@ const SEEN: Record<string, number[]> = {
 const linear = (part: number) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
 function lab(colour: Rgb, seen: number[]): number[] {
   const own = colour.map((part) => linear(part / 255));
-  const [r, g, b] = [0, 1, 2].map((i) => Math.min(1, Math.max(0, own.reduce((sum, part, j) => sum + seen[3 * i + j]! * part, 0)))) as [number, number, number];
+  const [r, g, b] = [0, 1, 2].map((i) =>
+    Math.min(
+      1,
+      Math.max(
+        0,
+        own.reduce((sum, part, j) => sum + seen[3 * i + j]! * part, 0),
+      ),
+    ),
+  ) as [number, number, number];
   const f = (t: number) => (t > 216 / 24389 ? Math.cbrt(t) : ((24389 / 27) * t + 16) / 116);
-  const [x, y, z] = [f((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505), f(0.2126 * r + 0.7152 * g + 0.0722 * b), f((0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089)];
+  const [x, y, z] = [
+    f((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505),
+    f(0.2126 * r + 0.7152 * g + 0.0722 * b),
+    f((0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089),
+  ];
   return [116 * y - 16, 500 * (x - y), 200 * (y - z)];
 }
 
 it.each(Object.keys(SEEN))("kinds of concepts and the colour of strong ones can be told apart: %s", (sight) => {
   for (const dark of [false, true]) {
     const colours = [...kindsOf("weak", dark).map((one) => one.colour), palette(dark).strong];
-    colours.forEach((one, i) => colours.slice(i + 1).forEach((other, j) => {
-      // Strong and typical are the page's own.
-      if (i === 0 && j === 3) return;
-      const [p, q] = [lab(one, SEEN[sight]!), lab(other, SEEN[sight]!)];
-      expect(Math.hypot(...p.map((part, k) => part - q[k]!)), `${dark ? "dark" : "light"}: ${one} and ${other}`).toBeGreaterThan(18);
-    }));
+    colours.forEach((one, i) =>
+      colours.slice(i + 1).forEach((other, j) => {
+        // Strong and typical are the page's own.
+        if (i === 0 && j === 3) return;
+        const [p, q] = [lab(one, SEEN[sight]!), lab(other, SEEN[sight]!)];
+        expect(
+          Math.hypot(...p.map((part, k) => part - q[k]!)),
+          `${dark ? "dark" : "light"}: ${one} and ${other}`,
+        ).toBeGreaterThan(18);
+      }),
+    );
   }
 });

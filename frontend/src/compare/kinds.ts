@@ -9,7 +9,9 @@ export function kindsOf(word: string, dark: boolean): { name: string; colour: Rg
   const { weak, typical } = palette(dark);
   const [a, b] = ONLY[dark ? "dark" : "light"].map(rgb) as [Rgb, Rgb];
   return [
-    { name: `${word} in neither`, colour: typical }, { name: `${word} in A only`, colour: a }, { name: `${word} in B only`, colour: b },
+    { name: `${word} in neither`, colour: typical },
+    { name: `${word} in A only`, colour: a },
+    { name: `${word} in B only`, colour: b },
     { name: `${word} in both`, colour: weak },
   ];
 }

@@ -19,7 +19,10 @@ export function reasonOf(run: Table, row: number, question: Question): string | 
 
 /** The table of both runs with the reasons of each: `reason_a` and `reason_b`, null where it was tested. */
 export function withReasons(table: Table, first: Table, second: Table, question: Question): Table {
-  const of = (run: Table) => ({ kind: "text" as const, values: Array.from({ length: table.rows }, (_, row) => reasonOf(run, row, question)) });
+  const of = (run: Table) => ({
+    kind: "text" as const,
+    values: Array.from({ length: table.rows }, (_, row) => reasonOf(run, row, question)),
+  });
   return { rows: table.rows, columns: { ...table.columns, reason_a: of(first), reason_b: of(second) } };
 }
 
@@ -44,7 +47,14 @@ export function changesOf(table: Table, rows: Uint32Array, { bad }: Question): C
   const changed = numbers(table, "changed");
   const [reasonA, reasonB] = [texts(table, "reason_a"), texts(table, "reason_b")];
   const [a, b] = [texts(table, "verdict_a"), texts(table, "verdict_b")];
-  const found: Changes = { both: 0, changed: 0, onlyA: [], onlyB: [], neither: 0, bad: { both: 0, onlyA: 0, onlyB: 0, untestedInA: 0, untestedInB: 0 } };
+  const found: Changes = {
+    both: 0,
+    changed: 0,
+    onlyA: [],
+    onlyB: [],
+    neither: 0,
+    bad: { both: 0, onlyA: 0, onlyB: 0, untestedInA: 0, untestedInB: 0 },
+  };
   const [missedB, missedA] = [new Map<string, number>(), new Map<string, number>()];
   const add = (to: Map<string, number>, reason: string) => to.set(reason, (to.get(reason) ?? 0) + 1);
   for (const row of rows) {

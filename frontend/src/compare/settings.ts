@@ -13,9 +13,30 @@ export interface Difference {
 const FACTS = ["Hook", "Span", "Pooling", "Definitions", "Reference"];
 /** Settings that change no number, or that are told in other words. */
 const TOLD = [
-  "out", "batch_tokens", "keep_token_activations", "span", "pooling", "paper", "reference", "benchmarks", "model.name", "model.tokenizer",
-  "model.device", "model.device_map", "model.trust_remote_code", "sae.release", "sae.id", "sae.folder", "sae.dictionary", "sae.force", "sae.gate_tokens",
-  "evidence.min_n_eff", "evidence.q", "evidence.level", "evidence.min_gap", "evidence.strata",
+  "out",
+  "batch_tokens",
+  "keep_token_activations",
+  "span",
+  "pooling",
+  "paper",
+  "reference",
+  "benchmarks",
+  "model.name",
+  "model.tokenizer",
+  "model.device",
+  "model.device_map",
+  "model.trust_remote_code",
+  "sae.release",
+  "sae.id",
+  "sae.folder",
+  "sae.dictionary",
+  "sae.force",
+  "sae.gate_tokens",
+  "evidence.min_n_eff",
+  "evidence.q",
+  "evidence.level",
+  "evidence.min_gap",
+  "evidence.strata",
 ];
 
 const NONE = "none";
@@ -48,18 +69,36 @@ function benchmarks(first: RunInfo, second: RunInfo): Difference[] {
     return b ? [{ name: a.name, a, b }] : [];
   });
   const alone = (run: RunInfo) => run.benchmarks.length - pairs.length;
-  const rest = alone(first) + alone(second) === 0 ? [] : [{ name: "benchmarks", a: `${integer(alone(first))} in A only`, b: `${integer(alone(second))} in B only` }];
-  const each = (what: string, of: (one: Benchmark) => string) => pairs.map(({ name, a, b }) => ({ name: `${what} ${name}`, a: of(a), b: of(b) }));
-  return [...rest, ...each("items of", (one) => integer(one.kept)), ...each("scored items of", (one) => integer(one.scored)), ...each("scoring of", (one) => one.policy)]
-    .filter((one, _, all) => !(one.name.startsWith("scored items of") && all.some((other) => `scored ${other.name}` === one.name && other.a !== other.b)));
+  const rest =
+    alone(first) + alone(second) === 0
+      ? []
+      : [{ name: "benchmarks", a: `${integer(alone(first))} in A only`, b: `${integer(alone(second))} in B only` }];
+  const each = (what: string, of: (one: Benchmark) => string) =>
+    pairs.map(({ name, a, b }) => ({ name: `${what} ${name}`, a: of(a), b: of(b) }));
+  return [
+    ...rest,
+    ...each("items of", (one) => integer(one.kept)),
+    ...each("scored items of", (one) => integer(one.scored)),
+    ...each("scoring of", (one) => one.policy),
+  ].filter(
+    (one, _, all) =>
+      !(
+        one.name.startsWith("scored items of") &&
+        all.some((other) => `scored ${other.name}` === one.name && other.a !== other.b)
+      ),
+  );
 }
 
 /** A run that was made from Python, or a redacted one, does not tell all settings: only what both tell is compared. */
 function settings(first: RunInfo, second: RunInfo): Difference[] {
   const theirs = new Map(second.settings);
-  const own = first.settings.filter(([key]) => !TOLD.includes(key) && theirs.has(key)).map(([name, a]) => ({ name, a, b: theirs.get(name)! }));
+  const own = first.settings
+    .filter(([key]) => !TOLD.includes(key) && theirs.has(key))
+    .map(([name, a]) => ({ name, a, b: theirs.get(name)! }));
   const asked = new Map(first.settings).get("benchmarks");
   const other = theirs.get("benchmarks");
   // They are long lists: that they differ is enough.
-  return asked !== undefined && other !== undefined && asked !== other ? [...own, { name: "settings of the benchmarks", a: "", b: "other" }] : own;
+  return asked !== undefined && other !== undefined && asked !== other
+    ? [...own, { name: "settings of the benchmarks", a: "", b: "other" }]
+    : own;
 }

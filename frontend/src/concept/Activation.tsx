@@ -18,12 +18,25 @@ export function Activation({ detail }: { detail: ConceptDetail }) {
       x: { label: "Concept activation score (CAS) →", tickFormat: (tick: number) => magnitude(tick) },
       y: { label: "↑ Items", ticks: 4 },
       marks: [
-        Plot.rect(bins, { x1: "low", x2: "high", y1: 0, y2: "count", fill: "var(--accent)", fillOpacity: 0.55, inset: 0.5 }),
+        Plot.rect(bins, {
+          x1: "low",
+          x2: "high",
+          y1: 0,
+          y2: "count",
+          fill: "var(--accent)",
+          fillOpacity: 0.55,
+          inset: 0.5,
+        }),
         Plot.lineY(bins, { x: "middle", y: "line", stroke: "var(--weak)", strokeWidth: 1.5, curve: "linear" }),
         Plot.dot(scored, { x: "middle", y: "line", fill: "var(--weak)", r: 2.6 }),
         Plot.axisY(
           [0, 0.5, 1].map((share) => share * most),
-          { anchor: "right", label: "Mean score", color: "var(--weak)", tickFormat: (tick: number) => meanScore(tick / most) },
+          {
+            anchor: "right",
+            label: "Mean score",
+            color: "var(--weak)",
+            tickFormat: (tick: number) => meanScore(tick / most),
+          },
         ),
         Plot.axisY({ anchor: "left", ticks: 4 }),
         Plot.ruleY([0], { stroke: "var(--faint)" }),
@@ -35,7 +48,10 @@ export function Activation({ detail }: { detail: ConceptDetail }) {
   return (
     <section>
       <h3>Activation and score</h3>
-      <p className="soft">Bars: {integer(items)} items by how strongly the concept is active. Line: mean score of the scored ones; no line where there is none.</p>
+      <p className="soft">
+        Bars: {integer(items)} items by how strongly the concept is active. Line: mean score of the scored ones; no line
+        where there is none.
+      </p>
       <Chart
         options={options}
         height={190}

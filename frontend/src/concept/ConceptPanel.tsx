@@ -47,7 +47,8 @@ export function ConceptPanel({ concept }: { concept: number }) {
       <p>{name === null ? coverage(run, table.data, concept) : of(suite, coverage(run, table.data, concept))}</p>
       {name !== null && (
         <p className="numbers-of" data-testid="numbers-of">
-          In <bdi>{name}</bdi> <span className="soft">(density, number of benchmarks and peak token are the concept’s own)</span>
+          In <bdi>{name}</bdi>{" "}
+          <span className="soft">(density, number of benchmarks and peak token are the concept’s own)</span>
         </p>
       )}
       <Numbers concept={concept} table={own.shown.table} />
@@ -64,7 +65,10 @@ function OfFinding({ finding }: { finding: number | null }) {
   if (!one) return null;
   return (
     <p data-testid="concept-finding">
-      Evidence for the finding <a href={address(route, { view: "finding", rest: one.finding, params: { concept: null } })}><bdi>{visible(one.short)}</bdi></a>
+      Evidence for the finding{" "}
+      <a href={address(route, { view: "finding", rest: one.finding, params: { concept: null } })}>
+        <bdi>{visible(one.short)}</bdi>
+      </a>
     </p>
   );
 }
@@ -74,10 +78,12 @@ function Together({ concept, table }: { concept: number; table: Table }) {
   const leader = number(table, "leader", concept);
   const followers = number(table, "followers", concept) ?? 0;
   if (leader === null || (leader === concept && followers === 0)) return null;
-  if (leader === concept) return <p>Its items explain the gap of {plural(followers, "other concept")} too: they occur together.</p>;
+  if (leader === concept)
+    return <p>Its items explain the gap of {plural(followers, "other concept")} too: they occur together.</p>;
   return (
     <p data-testid="concept-leader">
-      Its gap is explained by the items of a concept that occurs together with it: <ConceptLink concept={leader} label={text(table, "label", leader)} />
+      Its gap is explained by the items of a concept that occurs together with it:{" "}
+      <ConceptLink concept={leader} label={text(table, "label", leader)} />
     </p>
   );
 }
@@ -187,7 +193,9 @@ function Head({ concept, table, detail }: { concept: number; table: Table; detai
 /** Where another label comes from. */
 function origin(one: ConceptDetail["labels"][number]): string {
   const score = one.score === null ? null : `${one.scored_by ?? "score"} ${decimal(one.score)}`;
-  return [one.kind, one.explainer, score, one.placeholder ? "placeholder" : null, one.date].filter((part) => part !== null).join(", ");
+  return [one.kind, one.explainer, score, one.placeholder ? "placeholder" : null, one.date]
+    .filter((part) => part !== null)
+    .join(", ");
 }
 
 function ThemePath({ concept, table }: { concept: number; table: Table }) {
@@ -195,8 +203,10 @@ function ThemePath({ concept, table }: { concept: number; table: Table }) {
   const route = useRoute();
   const themes = useThemes(run);
   if (!run.has.themes || !themes.data) return null;
-  const of = (level: Theme["level"]) => themes.data.themes.find((one) => one.level === level && one.id === number(table, level, concept));
-  const link = ({ level, id }: Theme) => address(route, { view: "concepts", params: { theme: null, subtheme: null, [level]: id } });
+  const of = (level: Theme["level"]) =>
+    themes.data.themes.find((one) => one.level === level && one.id === number(table, level, concept));
+  const link = ({ level, id }: Theme) =>
+    address(route, { view: "concepts", params: { theme: null, subtheme: null, [level]: id } });
   return [of("theme"), of("subtheme")]
     .filter((one) => one !== undefined)
     .map((one) => (
@@ -239,7 +249,15 @@ function Numbers({ concept, table }: { concept: number; table: Table }) {
         const hint = hints.get(key);
         return (
           <div key={key}>
-            <dt>{hint ? <Hint hint={hint} term={key}>{name}</Hint> : name}</dt>
+            <dt>
+              {hint ? (
+                <Hint hint={hint} term={key}>
+                  {name}
+                </Hint>
+              ) : (
+                name
+              )}
+            </dt>
             <dd>{shown}</dd>
           </div>
         );

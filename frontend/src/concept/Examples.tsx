@@ -30,7 +30,12 @@ export function Examples({ detail }: { detail: ConceptDetail }) {
       {best.length + worst.length > 0 ? (
         <div className="sides" data-testid="concept-examples">
           <Side title="Lowest scores" uses={worst} most={most} />
-          <Side title="Highest scores" uses={above} most={most} end={above.length < best.length ? lacking(above.length) : null} />
+          <Side
+            title="Highest scores"
+            uses={above}
+            most={most}
+            end={above.length < best.length ? lacking(above.length) : null}
+          />
         </div>
       ) : (
         <p className="soft">None of its items is scored.</p>
@@ -44,9 +49,20 @@ export function Examples({ detail }: { detail: ConceptDetail }) {
 }
 
 /** Why fewer are listed than could be. */
-const lacking = (listed: number) => (listed === 0 ? "None of its items scores above 0." : "No other of its items scores above 0.");
+const lacking = (listed: number) =>
+  listed === 0 ? "None of its items scores above 0." : "No other of its items scores above 0.";
 
-function Side({ title, uses, most, end = null }: { title: string; uses: ItemUse[]; most: number; end?: string | null }) {
+function Side({
+  title,
+  uses,
+  most,
+  end = null,
+}: {
+  title: string;
+  uses: ItemUse[];
+  most: number;
+  end?: string | null;
+}) {
   return (
     <div>
       {title && <h4>{title}</h4>}
@@ -110,5 +126,9 @@ function Texts({ item, use, most }: { item: ItemDetail; use: ItemUse; most: numb
 }
 
 function Said({ text }: { text: string | null }) {
-  return text === null ? <span className="soft">none</span> : <bdi className="quote">{shorten(visible(text), RESPONSE)}</bdi>;
+  return text === null ? (
+    <span className="soft">none</span>
+  ) : (
+    <bdi className="quote">{shorten(visible(text), RESPONSE)}</bdi>
+  );
 }

@@ -10,7 +10,10 @@ import { Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 
 /** Rows of the benchmarks' tables, read only where the detail does not bring them. */
-function useInBenchmarks({ concept, benchmarks }: ConceptDetail): { rows: ConceptInBenchmark[] | null; error: Error | null } {
+function useInBenchmarks({ concept, benchmarks }: ConceptDetail): {
+  rows: ConceptInBenchmark[] | null;
+  error: Error | null;
+} {
   const run = useRun();
   const [tables, setTables] = useState<Table[] | null>(null);
   const [error, setError] = useState<Error | null>(null);
@@ -26,7 +29,10 @@ function useInBenchmarks({ concept, benchmarks }: ConceptDetail): { rows: Concep
       current = false;
     };
   }, [run, absent]);
-  const rows = useMemo(() => benchmarks ?? tables?.map((table) => inTable(table, concept)) ?? null, [benchmarks, tables, concept]);
+  const rows = useMemo(
+    () => benchmarks ?? tables?.map((table) => inTable(table, concept)) ?? null,
+    [benchmarks, tables, concept],
+  );
   return { rows, error };
 }
 
@@ -54,7 +60,10 @@ export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
   const lines = rows.map((row, place) => ({ row, place }));
   const active = lines.filter(({ row }) => row.support > 0);
   const silent = lines.filter(({ row }) => row.support === 0).map(({ place }) => visible(run.benchmarks[place]!.name));
-  const reach = Math.max(0.05, ...active.map(({ row }) => Math.max(Math.abs(row.gap_low ?? 0), Math.abs(row.gap_high ?? 0))));
+  const reach = Math.max(
+    0.05,
+    ...active.map(({ row }) => Math.max(Math.abs(row.gap_low ?? 0), Math.abs(row.gap_high ?? 0))),
+  );
   return (
     <section>
       <h3>By benchmark</h3>
@@ -77,11 +86,17 @@ export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
             </thead>
             <tbody>
               {active.map(({ row, place }) => (
-                <tr key={place} className={place === looked ? "looked-at" : undefined} aria-current={place === looked || undefined}>
+                <tr
+                  key={place}
+                  className={place === looked ? "looked-at" : undefined}
+                  aria-current={place === looked || undefined}
+                >
                   <th scope="row">
                     <bdi>{visible(run.benchmarks[place]!.name)}</bdi>
                   </th>
-                  <td title={`${signed(row.gap)} [${signed(row.gap_low)}, ${signed(row.gap_high)}]`}>{signed(row.gap)}</td>
+                  <td title={`${signed(row.gap)} [${signed(row.gap_low)}, ${signed(row.gap_high)}]`}>
+                    {signed(row.gap)}
+                  </td>
                   <td className="bar-cell">
                     <IntervalBar
                       scale={{ from: -reach, to: reach, neutral: 0 }}

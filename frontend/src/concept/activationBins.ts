@@ -14,6 +14,10 @@ export function activationBins({ max, counts, score }: ConceptDetail["histogram"
   const width = max / Math.max(1, counts.length);
   const most = Math.max(1, ...counts);
   return counts.map((count, i) => ({
-    low: i * width, middle: (i + 0.5) * width, high: (i + 1) * width, count, line: score[i] == null || count === 0 ? NaN : score[i] * most,
+    low: i * width,
+    middle: (i + 0.5) * width,
+    high: (i + 1) * width,
+    count,
+    line: score[i] == null || count === 0 ? NaN : score[i] * most,
   }));
 }

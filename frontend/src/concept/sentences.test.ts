@@ -37,7 +37,10 @@ function table(changed: Partial<Record<keyof typeof USUAL, unknown>>): Table {
       : typeof value === "number"
         ? { kind: "number", values: Float64Array.of(value) }
         : { kind: "text", values: [value as string | null] };
-  return { rows: 1, columns: Object.fromEntries(Object.entries({ ...USUAL, ...changed }).map(([key, value]) => [key, column(value)])) };
+  return {
+    rows: 1,
+    columns: Object.fromEntries(Object.entries({ ...USUAL, ...changed }).map(([key, value]) => [key, column(value)])),
+  };
 }
 
 describe("the verdict", () => {
@@ -49,17 +52,32 @@ describe("the verdict", () => {
     expect(verdict(run, table({}), 0)).toMatch(/^No evidence that the model is weak or strong here: gap −0.20/);
   });
   it("tells what is too small to matter, and what vanishes among comparable items, from a weakness", () => {
-    expect(verdict(run, table({ performance_status: "negligible", gap: -0.004 }), 0)).toMatch(/^There is a gap here, but it is smaller than 0.01: /);
-    expect(verdict(run, { ...table({}), columns: { ...table({}).columns, vanishes: { kind: "flag", values: Uint8Array.of(1) }, plain_gap: { kind: "number", values: Float64Array.of(-0.4) } } }, 0)).toMatch(
-      /plain gap −0.40\), but that vanishes at equal length: gap −0.20/,
+    expect(verdict(run, table({ performance_status: "negligible", gap: -0.004 }), 0)).toMatch(
+      /^There is a gap here, but it is smaller than 0.01: /,
     );
+    expect(
+      verdict(
+        run,
+        {
+          ...table({}),
+          columns: {
+            ...table({}).columns,
+            vanishes: { kind: "flag", values: Uint8Array.of(1) },
+            plain_gap: { kind: "number", values: Float64Array.of(-0.4) },
+          },
+        },
+        0,
+      ),
+    ).toMatch(/plain gap −0.40\), but that vanishes at equal length: gap −0.20/);
   });
   it("says why there is none", () => {
     expect(verdict(run, table({ performance_status: "insufficient", n_eff: 3 }), 0)).toBe(
       "Too little data to test: active in 40 items, worth 3.0 of equal weight (n_eff), and a test needs 20.0.",
     );
     const untested = { performance_status: "untested", gap: NaN, q_value: NaN };
-    expect(verdict(run, table({ ...untested, alive: false, missing: false, ranked: false }), 0)).toMatch(/^Never active/);
+    expect(verdict(run, table({ ...untested, alive: false, missing: false, ranked: false }), 0)).toMatch(
+      /^Never active/,
+    );
     expect(verdict(run, table({ ...untested, missing: true }), 0)).toMatch(/^Missing: no item/);
     expect(verdict(run, table({ ...untested, ranked: false, dense: true, exact_token: true }), 0)).toMatch(
       /flagged \(dense, exact token\)/,
@@ -75,29 +93,45 @@ describe("the verdict within a benchmark", () => {
       "In maths: the model is weak here. Gap to other items of the same benchmark at equal length: −0.20 [−0.30, −0.10] (q = 0.004; active in 40 items, n_eff 31.3).",
     );
     expect(verdictWithin(run, table({}), 0, "maths")).toMatch(/^In maths: no evidence that/);
-    expect(verdictWithin(run, table({ performance_status: "untested", support: 0 }), 0, "maths")).toBe("In maths: none of its items activates the concept.");
+    expect(verdictWithin(run, table({ performance_status: "untested", support: 0 }), 0, "maths")).toBe(
+      "In maths: none of its items activates the concept.",
+    );
   });
   it("is silent where the suite says all there is to say", () => {
-    for (const change of [{ alive: false, ranked: false }, { missing: true, support: 0 }, { ranked: false, dense: true }]) {
+    for (const change of [
+      { alive: false, ranked: false },
+      { missing: true, support: 0 },
+      { ranked: false, dense: true },
+    ]) {
       expect(verdictWithin(run, table({ performance_status: "untested", ...change }), 0, "maths")).toBeNull();
     }
   });
   it("leaves the suite's sentence beside it, which says so", () => {
-    expect(of("Over all 12 benchmarks", verdict(run, table({}), 0))).toMatch(/^Over all 12 benchmarks: no evidence that .* here: gap −0.20/);
+    expect(of("Over all 12 benchmarks", verdict(run, table({}), 0))).toMatch(
+      /^Over all 12 benchmarks: no evidence that .* here: gap −0.20/,
+    );
   });
 });
 
 describe("the coverage", () => {
   it("turns a lift into how many times", () => {
-    expect(coverage(run, table({ lift: -2 }), 0)).toContain("4.0 times smaller here than in the reference text (lift −2.00)");
+    expect(coverage(run, table({ lift: -2 }), 0)).toContain(
+      "4.0 times smaller here than in the reference text (lift −2.00)",
+    );
     expect(coverage(run, table({ lift: 1 }), 0)).toContain("2.0 times larger");
     expect(coverage(run, table({ lift: Infinity }), 0)).toContain("The reference text never shows it.");
     expect(coverage(run, table({ lift: NaN }), 0)).not.toContain("times");
   });
   it("never calls undefined zero", () => {
-    expect(coverage(run, table({ alive: false, chi_bench: NaN, density: NaN }), 0)).toBe("Its coverage is not defined.");
-    expect(coverage(run, table({ missing: true, chance_seen: 0.97, chi_bench: 0 }), 0)).toContain("would almost surely show it (97%)");
-    expect(coverage(run, table({ missing: true, chance_seen: 0.99996, chi_bench: 0 }), 0)).toContain("almost surely show it (>99.9%)");
+    expect(coverage(run, table({ alive: false, chi_bench: NaN, density: NaN }), 0)).toBe(
+      "Its coverage is not defined.",
+    );
+    expect(coverage(run, table({ missing: true, chance_seen: 0.97, chi_bench: 0 }), 0)).toContain(
+      "would almost surely show it (97%)",
+    );
+    expect(coverage(run, table({ missing: true, chance_seen: 0.99996, chi_bench: 0 }), 0)).toContain(
+      "almost surely show it (>99.9%)",
+    );
     expect(coverage(run, table({ missing: true, chance_seen: 0.31, chi_bench: 0 }), 0)).toContain("a chance of 31%");
     expect(coverage(run, table({ missing: true, chance_seen: NaN, chi_bench: 0 }), 0)).not.toContain("chance");
   });

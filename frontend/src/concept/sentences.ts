@@ -27,11 +27,14 @@ export function verdict(run: RunInfo, table: Table, row: number): string {
   const size = `active in ${plural(support, "item")}, n_eff ${tenths(number(table, "n_eff", row))}`;
   const gap = `${signed(number(table, "gap", row))} [${signed(number(table, "gap_low", row))}, ${signed(number(table, "gap_high", row))}]`;
   const q = `q = ${probability(number(table, "q_value", row))}`.replace("= <", "< ");
-  const alike = run.evidence.alike ? `other items of the same benchmark ${run.evidence.alike}` : "other items of the same benchmark";
+  const alike = run.evidence.alike
+    ? `other items of the same benchmark ${run.evidence.alike}`
+    : "other items of the same benchmark";
   if (status === "weak" || status === "strong") {
     return `The model is ${status} here. Gap to ${alike}: ${gap} (${q}; ${size}).`;
   }
-  if (status === "negligible") return `There is a gap here, but it is smaller than ${decimal(run.evidence.min_gap)}: ${gap} (${q}; ${size}).`;
+  if (status === "negligible")
+    return `There is a gap here, but it is smaller than ${decimal(run.evidence.min_gap)}: ${gap} (${q}; ${size}).`;
   if (status === "typical" && value(table, "vanishes", row) === true) {
     return `Its items score otherwise than their benchmarks (plain gap ${signed(number(table, "plain_gap", row))}), but that vanishes ${run.evidence.alike}: gap ${gap} (${q}; ${size}).`;
   }
@@ -44,7 +47,8 @@ export function verdict(run: RunInfo, table: Table, row: number): string {
 }
 
 function untested(table: Table, row: number, support: number): string {
-  if (value(table, "alive", row) !== true) return "Never active: neither in this run nor in the reference text. Nothing can be said of it.";
+  if (value(table, "alive", row) !== true)
+    return "Never active: neither in this run nor in the reference text. Nothing can be said of it.";
   if (value(table, "missing", row) === true) {
     return "Missing: no item of the suite activates it, so nothing can be said of the model’s performance.";
   }

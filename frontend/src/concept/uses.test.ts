@@ -2,9 +2,26 @@ import { expect, it } from "vitest";
 import type { ConceptDetail, ItemUse } from "../data/types";
 import { activeIn, deepest } from "./uses";
 
-const one = (item: number, tokens: ItemUse["tokens"]): ItemUse => ({ item, score: 0, cas: 1, saliency: 0.5, peak: [0, 1], tokens });
+const one = (item: number, tokens: ItemUse["tokens"]): ItemUse => ({
+  item,
+  score: 0,
+  cas: 1,
+  saliency: 0.5,
+  peak: [0, 1],
+  tokens,
+});
 const detail = {
-  items: { best: [one(3, null)], worst: [one(4, [[0, 1, 2.5]])], strongest: [one(4, [[0, 1, 2.5]]), one(9, [[2, 3, 7], [4, 5, 1]])] },
+  items: {
+    best: [one(3, null)],
+    worst: [one(4, [[0, 1, 2.5]])],
+    strongest: [
+      one(4, [[0, 1, 2.5]]),
+      one(9, [
+        [2, 3, 7],
+        [4, 5, 1],
+      ]),
+    ],
+  },
 } as unknown as ConceptDetail;
 
 it("finds the item among all that the detail names", () => {

@@ -4,7 +4,8 @@ import type { ConceptDetail, ItemUse } from "../data/types";
 const all = ({ items: { best, worst, strongest } }: ConceptDetail): ItemUse[] => [...best, ...worst, ...strongest];
 
 /** How the concept is active in the item at `row`; null: the detail does not name it. */
-export const activeIn = (detail: ConceptDetail, row: number): ItemUse | null => all(detail).find((one) => one.item === row) ?? null;
+export const activeIn = (detail: ConceptDetail, row: number): ItemUse | null =>
+  all(detail).find((one) => one.item === row) ?? null;
 
 /** The strongest activation of a token in these items: the deepest colour. */
 export const deepest = (detail: ConceptDetail): number =>

@@ -21,10 +21,20 @@ export function Chips({ themes }: { themes: ThemeFile | null }) {
   }
   const finding = params.get("finding");
   if (finding !== null) chips.push({ text: `finding ${Number(finding) + 1}`, params: ["finding"] });
-  if (params.has("ids")) chips.push({ text: selection ? `selection: ${plural(selection.length, "concept")}${onlyHere(params.get("ids")) ? " (too many for a link: in this tab only)" : ""}` : "selection that only the tab that made it knows", params: ["ids"] });
-  for (const [param, words] of [["status", PERFORMANCE], ["coverage", COVERAGE]] as const) {
+  if (params.has("ids"))
+    chips.push({
+      text: selection
+        ? `selection: ${plural(selection.length, "concept")}${onlyHere(params.get("ids")) ? " (too many for a link: in this tab only)" : ""}`
+        : "selection that only the tab that made it knows",
+      params: ["ids"],
+    });
+  for (const [param, words] of [
+    ["status", PERFORMANCE],
+    ["coverage", COVERAGE],
+  ] as const) {
     const given = params.get(param);
-    if (given !== null && !words.includes(given)) chips.push({ text: `${param}: ${given.replaceAll(",", " or ")}`, params: [param] });
+    if (given !== null && !words.includes(given))
+      chips.push({ text: `${param}: ${given.replaceAll(",", " or ")}`, params: [param] });
   }
   const range = (name: string, text: string) => {
     const value = bound(params, name);
@@ -35,16 +45,35 @@ export function Chips({ themes }: { themes: ThemeFile | null }) {
   range("liftmin", "lift ≥");
   range("liftmax", "lift ≤");
   const flags = shownFlags(params.get("flags"));
-  if (flags.length) chips.push({ text: `${onlyFlagged(params) ? "only" : "also"} ${flags.map((flag) => FLAG_WORDS[flag]).join(", ")}`, params: ["flags", "only"] });
+  if (flags.length)
+    chips.push({
+      text: `${onlyFlagged(params) ? "only" : "also"} ${flags.map((flag) => FLAG_WORDS[flag]).join(", ")}`,
+      params: ["flags", "only"],
+    });
   const any = FILTERS.some((name) => params.has(name));
   return (
     <>
       {chips.map((chip) => (
-        <button key={chip.params[0]} type="button" className="chip" aria-label={`Take back: ${visible(chip.text)}`} onClick={() => go({ params: taken(chip.params) })}>
+        <button
+          key={chip.params[0]}
+          type="button"
+          className="chip"
+          aria-label={`Take back: ${visible(chip.text)}`}
+          onClick={() => go({ params: taken(chip.params) })}
+        >
           <bdi>{shorten(visible(chip.text), 60)}</bdi> <IconX size={12} aria-hidden="true" />
         </button>
       ))}
-      {any && <Button size="compact-xs" variant="subtle" data-testid="clear-filters" onClick={() => go({ params: taken([...FILTERS]) })}>Clear all filters</Button>}
+      {any && (
+        <Button
+          size="compact-xs"
+          variant="subtle"
+          data-testid="clear-filters"
+          onClick={() => go({ params: taken([...FILTERS]) })}
+        >
+          Clear all filters
+        </Button>
+      )}
     </>
   );
 }
@@ -57,11 +86,27 @@ function named(themes: ThemeFile | null, level: Theme["level"], id: string): str
 }
 
 /** How many concepts are shown, of how many, and how many are not because of their flags; `beside`: the one that only its number brings here. */
-export function Count({ shown, all, hidden, order, beside }: { shown: number; all: number; hidden: number; order: string; beside: number | null }) {
+export function Count({
+  shown,
+  all,
+  hidden,
+  order,
+  beside,
+}: {
+  shown: number;
+  all: number;
+  hidden: number;
+  order: string;
+  beside: number | null;
+}) {
   return (
     <span className="count" aria-live="polite" data-testid="count">
       <b>{integer(shown)}</b> of {integer(all)} concepts
-      <span className="soft">, {order}{hidden > 0 && ` (${integer(hidden)} flagged or never active ones hidden)`}{beside !== null && `; concept ${beside} was asked for by its number and does not pass the filters`}</span>
+      <span className="soft">
+        , {order}
+        {hidden > 0 && ` (${integer(hidden)} flagged or never active ones hidden)`}
+        {beside !== null && `; concept ${beside} was asked for by its number and does not pass the filters`}
+      </span>
     </span>
   );
 }

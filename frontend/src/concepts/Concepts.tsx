@@ -42,9 +42,23 @@ function Shown({ table, benchmark, themes, failed }: ShownTable & { themes: Them
       <p className="lead">{lead(face, benchmark === null ? null : run.benchmarks[benchmark]!.name)}</p>
       {failed && <Failed error={failed} />}
       {themes && !groups && <ThemeTree file={themes} table={table} benchmark={benchmark} />}
-      {!run.has.themes && <p className="soft">This run has no themes: <code>cgaps themes</code> groups the concepts of a dictionary.</p>}
-      <SegmentedControl className="as-groups" size="xs" aria-label="Concepts or groups" data-testid="as-groups" value={groups ? "groups" : "concepts"}
-        data={[{ value: "concepts", label: "Concepts" }, { value: "groups", label: "Groups by finding" }]} onChange={(chosen) => go({ params: { groups: chosen === "groups" ? 1 : null } })} />
+      {!run.has.themes && (
+        <p className="soft">
+          This run has no themes: <code>cgaps themes</code> groups the concepts of a dictionary.
+        </p>
+      )}
+      <SegmentedControl
+        className="as-groups"
+        size="xs"
+        aria-label="Concepts or groups"
+        data-testid="as-groups"
+        value={groups ? "groups" : "concepts"}
+        data={[
+          { value: "concepts", label: "Concepts" },
+          { value: "groups", label: "Groups by finding" },
+        ]}
+        onChange={(chosen) => go({ params: { groups: chosen === "groups" ? 1 : null } })}
+      />
       {groups ? <Groups table={table} /> : <TableOfConcepts table={table} benchmark={benchmark} themes={themes} />}
     </>
   );
@@ -52,7 +66,9 @@ function Shown({ table, benchmark, themes, failed }: ShownTable & { themes: Them
 
 function lead(face: "model" | "benchmark", benchmark: string | null): string {
   const where = benchmark === null ? "the whole suite" : visible(benchmark);
-  return face === "model" ? `Which concepts the model does worse or better on, in ${where}.` : `Which concepts ${where} exercises, and which it leaves out.`;
+  return face === "model"
+    ? `Which concepts the model does worse or better on, in ${where}.`
+    : `Which concepts ${where} exercises, and which it leaves out.`;
 }
 
 function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: ThemeFile | null }) {
@@ -63,7 +79,17 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
   const wide = useMediaQuery("(min-width: 700px)", true, { getInitialValueInEffect: false });
   const each = sharedMeasures(run).find((spec) => spec.key === params.get("each")) ?? null;
   const { parts, error } = useParts(run, each !== null);
-  const all = useMemo(() => widened(table, themes, each?.key ?? null, parts, run.benchmarks.map((one) => one.name)), [table, themes, each, parts, run]);
+  const all = useMemo(
+    () =>
+      widened(
+        table,
+        themes,
+        each?.key ?? null,
+        parts,
+        run.benchmarks.map((one) => one.name),
+      ),
+    [table, themes, each, parts, run],
+  );
   const { specs, shown, columns } = useColumns(all, benchmark);
   const sort = useMemo(() => readSort(params.get("sort"), sortKeys(run)), [run, params.get("sort")]);
   const { rows, beside } = useRows(all, table, sort);
@@ -72,29 +98,68 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
     const test = ofFlags(shownFlags(flags), false, table);
     return test ? table.rows - select(table.rows, [test]).length : 0;
   }, [flags, table]);
-  const grid = useMemo(() => gridColumns({ run, table: all, specs: shown, each, dark, pinned: wide }), [run, all, shown, each, dark, wide]);
+  const grid = useMemo(
+    () => gridColumns({ run, table: all, specs: shown, each, dark, pinned: wide }),
+    [run, all, shown, each, dark, wide],
+  );
   const onSort = useCallback((next: Sort | null) => go({ params: { sort: writeSort(next) } }, true), []);
   const onOpen = useCallback((row: number) => go({ params: { concept: row, item: null } }), []);
   // A column may be sorted by and not be shown.
   const title = sort && [...grid, ...specs].find((column) => column.key === sort.key)?.title;
-  const view = { run, table: all, rows, specs: shown, each, address: address({ run: run.key, view: "concepts", rest: "", unknown: null, params }, {}) };
+  const view = {
+    run,
+    table: all,
+    rows,
+    specs: shown,
+    each,
+    address: address({ run: run.key, view: "concepts", rest: "", unknown: null, params }, {}),
+  };
   return (
     <>
-      <Toolbar run={run} columns={specs} shown={columns} defaults={defaultColumns(run, face, benchmark)} onDownload={(kind) => download(kind, view)} />
+      <Toolbar
+        run={run}
+        columns={specs}
+        shown={columns}
+        defaults={defaultColumns(run, face, benchmark)}
+        onDownload={(kind) => download(kind, view)}
+      />
       <div className="under-tools">
-        <Count shown={rows.length} all={table.rows} hidden={hidden} order={title ? `by ${visible(title)}, ${sort.descending ? "downwards" : "upwards"}` : orderWords(face, table)} beside={beside} />
+        <Count
+          shown={rows.length}
+          all={table.rows}
+          hidden={hidden}
+          order={title ? `by ${visible(title)}, ${sort.descending ? "downwards" : "upwards"}` : orderWords(face, table)}
+          beside={beside}
+        />
         <Chips themes={themes} />
         {each && <HeatLegend spec={each} table={all} dark={dark} />}
       </div>
       {error && <Failed error={error} />}
-      <Grid columns={grid} order={rows} sort={sort} onSort={onSort} onOpen={onOpen} opened={useNumberParam("concept")} label="Concepts" testId="concept-grid"
-        empty={<p>No concept fits all of these filters.{hidden > 0 && " Flagged ones and those that are never active are hidden: “Filters” shows them."}</p>} />
+      <Grid
+        columns={grid}
+        order={rows}
+        sort={sort}
+        onSort={onSort}
+        onOpen={onOpen}
+        opened={useNumberParam("concept")}
+        label="Concepts"
+        testId="concept-grid"
+        empty={
+          <p>
+            No concept fits all of these filters.
+            {hidden > 0 && " Flagged ones and those that are never active are hidden: “Filters” shows them."}
+          </p>
+        }
+      />
     </>
   );
 }
 
 /** Columns that can be shown, and those that are. */
-function useColumns(table: Table, benchmark: number | null): { specs: ColumnSpec[]; shown: ColumnSpec[]; columns: string[] } {
+function useColumns(
+  table: Table,
+  benchmark: number | null,
+): { specs: ColumnSpec[]; shown: ColumnSpec[]; columns: string[] } {
   const run = useRun();
   const face = useFace();
   const chosen = useRoute().params.get("cols");

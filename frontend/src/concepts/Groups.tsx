@@ -26,12 +26,20 @@ export function Groups({ table }: { table: Table }) {
   return (
     <>
       <p className="soft" data-testid="groups-count">
-        {plural(shown.length, "group")} of {integer(concepts)} concepts that share their items{benchmark !== null && ", of which this benchmark holds a tenth or more; the gaps are those within it"}.
+        {plural(shown.length, "group")} of {integer(concepts)} concepts that share their items
+        {benchmark !== null && ", of which this benchmark holds a tenth or more; the gaps are those within it"}.
         {face === "benchmark" && " Groups are of performance: coverage has none."}
       </p>
-      {shown.length === 0 && <Empty>No concept is weak or strong{benchmark !== null && " in a finding about this benchmark"}, so there is no group.</Empty>}
+      {shown.length === 0 && (
+        <Empty>
+          No concept is weak or strong{benchmark !== null && " in a finding about this benchmark"}, so there is no
+          group.
+        </Empty>
+      )}
       <ol className="groups" data-testid="groups">
-        {shown.map((one) => <Group key={one.finding} finding={one} table={table} scale={scale} />)}
+        {shown.map((one) => (
+          <Group key={one.finding} finding={one} table={table} scale={scale} />
+        ))}
       </ol>
     </>
   );
@@ -42,12 +50,20 @@ function Group({ finding, table, scale }: { finding: Finding; table: Table; scal
   const [leader, ...followers] = finding.concepts;
   return (
     <li className="group" data-testid="group" data-finding={finding.finding}>
-      <a className="finding-sentence" href={address(route, { view: "finding", rest: finding.finding })}><bdi>{visible(finding.sentence)}</bdi></a>
+      <a className="finding-sentence" href={address(route, { view: "finding", rest: finding.finding })}>
+        <bdi>{visible(finding.sentence)}</bdi>
+      </a>
       <Line concept={leader!} table={table} scale={scale} />
       {followers.length > 0 && (
         <details>
           <summary>{plural(followers.length, "other concept")} of the group</summary>
-          <ul className="followers">{followers.map((concept) => <li key={concept}><Line concept={concept} table={table} scale={scale} /></li>)}</ul>
+          <ul className="followers">
+            {followers.map((concept) => (
+              <li key={concept}>
+                <Line concept={concept} table={table} scale={scale} />
+              </li>
+            ))}
+          </ul>
         </details>
       )}
     </li>
@@ -59,7 +75,9 @@ function Line({ concept, table, scale }: { concept: number; table: Table; scale:
   const status = text(table, "performance_status", concept);
   return (
     <div className="group-concept">
-      <span><ConceptLink concept={concept} label={text(table, "label", concept)} limit={80} /></span>
+      <span>
+        <ConceptLink concept={concept} label={text(table, "label", concept)} limit={80} />
+      </span>
       <IntervalBar scale={scale} at={of("gap")} low={of("gap_low")} high={of("gap_high")} status={status} />
       <span className="figure">{signed(of("gap"))}</span>
       <Status status={status} />

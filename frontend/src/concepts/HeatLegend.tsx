@@ -7,7 +7,13 @@ export function HeatLegend({ spec, table, dark }: { spec: ColumnSpec; table: Tab
   const { stops, low, high } = heatOf(spec.key, dark, table);
   return (
     <span className="heat-legend">
-      {spec.title} per benchmark: {low} <span className="heat-bar" aria-hidden="true" style={{ backgroundImage: `linear-gradient(90deg, ${stops.join(", ")})` }} /> {high}
+      {spec.title} per benchmark: {low}{" "}
+      <span
+        className="heat-bar"
+        aria-hidden="true"
+        style={{ backgroundImage: `linear-gradient(90deg, ${stops.join(", ")})` }}
+      />{" "}
+      {high}
     </span>
   );
 }

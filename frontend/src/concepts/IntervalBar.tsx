@@ -5,7 +5,12 @@ import { drawn, roundedUp, type Scale } from "./bar";
 /** The scale of a column with intervals: a share from 0 to 1; a signed one as far to both sides as most of its intervals go. */
 export function reach(spec: Pick<ColumnSpec, "key" | "kind">, table: Table): Scale {
   if (spec.kind !== "signed") return { from: 0, to: 1, neutral: null };
-  const most = Math.max(largest(table, spec.key), largest(table, `${spec.key}_low`, 0.9), largest(table, `${spec.key}_high`, 0.9), 0.01);
+  const most = Math.max(
+    largest(table, spec.key),
+    largest(table, `${spec.key}_low`, 0.9),
+    largest(table, `${spec.key}_high`, 0.9),
+    0.01,
+  );
   const end = roundedUp(most);
   return { from: -end, to: end, neutral: 0 };
 }
@@ -17,7 +22,9 @@ export function largest(table: Table, key: string, part = 0.98): number {
   if (column?.kind !== "number" || ranked?.kind !== "flag") return 0;
   let sizes = known.get(column);
   if (!sizes) {
-    sizes = Float64Array.from(column.values as Float32Array, Math.abs).filter((size, row) => Number.isFinite(size) && ranked.values[row] === 1).sort();
+    sizes = Float64Array.from(column.values as Float32Array, Math.abs)
+      .filter((size, row) => Number.isFinite(size) && ranked.values[row] === 1)
+      .sort();
     known.set(column, sizes);
   }
   return sizes[Math.floor(part * (sizes.length - 1))] ?? 0;
@@ -40,8 +47,12 @@ export function IntervalBar({ scale, at, low, high, status }: Bar) {
   const tone = status === "weak" || status === "strong" ? status : "plain";
   return (
     <span className={`interval-bar ${tone}`} aria-hidden="true">
-      {scale.neutral !== null && <span className="neutral" style={{ left: place(drawn(scale, scale.neutral, null, null).point ?? 0) }} />}
-      {range !== null && <span className="range" style={{ left: place(range[0]), right: `calc(100% - ${place(range[1])})` }} />}
+      {scale.neutral !== null && (
+        <span className="neutral" style={{ left: place(drawn(scale, scale.neutral, null, null).point ?? 0) }} />
+      )}
+      {range !== null && (
+        <span className="range" style={{ left: place(range[0]), right: `calc(100% - ${place(range[1])})` }} />
+      )}
       {point !== null && <span className="point" style={{ left: place(point) }} />}
       {before && <span className="cut before" />}
       {beyond && <span className="cut beyond" />}

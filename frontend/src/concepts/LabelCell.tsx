@@ -13,11 +13,36 @@ export function LabelCell({ table, row }: { table: Table; row: number }) {
   return (
     <span className="label-cell" title={label ? shorten(visible(label), 300) : undefined}>
       <span className="number-of">{row}</span>
-      {label ? <bdi>{shorten(visible(label), 120)}</bdi> : <span className="soft">{token ? <>no label, peaks on <bdi>“{shownToken(shorten(token, 40))}”</bdi></> : "no label"}</span>}
-      {flagsOf(table, row).map((flag) => <span key={flag} className="badge" title="Not ranked: no verdict counts it">{flag}</span>)}
-      {label && text(table, "label_kind", row) === "automatic" && <span className="badge auto" title="Words of its examples that nobody checked">auto</span>}
+      {label ? (
+        <bdi>{shorten(visible(label), 120)}</bdi>
+      ) : (
+        <span className="soft">
+          {token ? (
+            <>
+              no label, peaks on <bdi>“{shownToken(shorten(token, 40))}”</bdi>
+            </>
+          ) : (
+            "no label"
+          )}
+        </span>
+      )}
+      {flagsOf(table, row).map((flag) => (
+        <span key={flag} className="badge" title="Not ranked: no verdict counts it">
+          {flag}
+        </span>
+      ))}
+      {label && text(table, "label_kind", row) === "automatic" && (
+        <span className="badge auto" title="Words of its examples that nobody checked">
+          auto
+        </span>
+      )}
       {label && isDoubtful(table, row) && (
-        <span className="badge doubtful" title={`Its ${text(table, "label_scored_by", row)} score is ${decimal(number(table, "label_score", row))}; 0.5 is chance`}>doubtful</span>
+        <span
+          className="badge doubtful"
+          title={`Its ${text(table, "label_scored_by", row)} score is ${decimal(number(table, "label_score", row))}; 0.5 is chance`}
+        >
+          doubtful
+        </span>
       )}
     </span>
   );

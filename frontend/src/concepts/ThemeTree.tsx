@@ -20,11 +20,12 @@ export function ThemeTree({ file, table, benchmark }: ShownTable & { file: Theme
   const tree = useMemo(() => branches(file, table, face, benchmark), [file, table, face, benchmark]);
   const chosen = useNumberParam("theme");
   const [opened, setOpened] = useState<ReadonlySet<number>>(() => new Set(chosen === null ? [] : [chosen]));
-  const toggle = (id: number) => setOpened((before) => {
-    const after = new Set(before);
-    if (!after.delete(id)) after.add(id);
-    return after;
-  });
+  const toggle = (id: number) =>
+    setOpened((before) => {
+      const after = new Set(before);
+      if (!after.delete(id)) after.add(id);
+      return after;
+    });
   return (
     <section className="themes" aria-label="Themes" data-testid="theme-tree">
       <h2>
@@ -38,9 +39,22 @@ export function ThemeTree({ file, table, benchmark }: ShownTable & { file: Theme
   );
 }
 
-function Tree({ tree, face, opened, toggle }: { tree: Branch[]; face: Face; opened: ReadonlySet<number>; toggle: (id: number) => void }) {
+function Tree({
+  tree,
+  face,
+  opened,
+  toggle,
+}: {
+  tree: Branch[];
+  face: Face;
+  opened: ReadonlySet<number>;
+  toggle: (id: number) => void;
+}) {
   const list = useRef<HTMLUListElement>(null);
-  const rows = useMemo(() => tree.flatMap((one) => [one, ...(opened.has(one.theme.id) ? one.children : [])]), [tree, opened]);
+  const rows = useMemo(
+    () => tree.flatMap((one) => [one, ...(opened.has(one.theme.id) ? one.children : [])]),
+    [tree, opened],
+  );
   const scale = useMemo<Scale>(() => {
     const most = gapReach(rows);
     return { from: -most, to: most, neutral: 0 };
@@ -65,7 +79,16 @@ function Tree({ tree, face, opened, toggle }: { tree: Branch[]; face: Face; open
     list.current?.querySelectorAll<HTMLElement>("[role=treeitem]")[step.to]?.focus();
   };
   const row = (one: Branch, onToggle: (() => void) | null) => (
-    <Row branch={one} scale={scale} face={face} open={opened.has(one.theme.id)} chosen={isChosen(one, params)} stop={one === stop} onToggle={onToggle} onFocus={() => setAt(keyOf(one))} />
+    <Row
+      branch={one}
+      scale={scale}
+      face={face}
+      open={opened.has(one.theme.id)}
+      chosen={isChosen(one, params)}
+      stop={one === stop}
+      onToggle={onToggle}
+      onFocus={() => setAt(keyOf(one))}
+    />
   );
   return (
     <ul className="theme-list" ref={list} role="tree" aria-label="Themes and subthemes" onKeyDown={onKey}>
@@ -75,7 +98,11 @@ function Tree({ tree, face, opened, toggle }: { tree: Branch[]; face: Face; open
           {row(one, () => toggle(one.theme.id))}
           {opened.has(one.theme.id) && one.children.length > 0 && (
             <ul role="group">
-              {one.children.map((child) => <li key={child.theme.id} role="none">{row(child, null)}</li>)}
+              {one.children.map((child) => (
+                <li key={child.theme.id} role="none">
+                  {row(child, null)}
+                </li>
+              ))}
             </ul>
           )}
         </li>
@@ -89,9 +116,15 @@ function ScaleRow({ scale }: { scale: Scale }) {
   const digits = endDigits(scale.to);
   return (
     <li role="none" className="theme-row theme-scale" data-testid="theme-scale" aria-hidden="true">
-      <span /><span />
-      <span className="scale-ends"><span>{signed(scale.from, digits)}</span><span>0</span><span>{signed(scale.to, digits)}</span></span>
-      <span className="figure">gap</span><span />
+      <span />
+      <span />
+      <span className="scale-ends">
+        <span>{signed(scale.from, digits)}</span>
+        <span>0</span>
+        <span>{signed(scale.to, digits)}</span>
+      </span>
+      <span className="figure">gap</span>
+      <span />
     </li>
   );
 }
@@ -129,19 +162,35 @@ interface RowOf {
 function Row({ branch, scale, face, open, chosen, stop, onToggle, onFocus }: RowOf) {
   const { theme } = branch;
   // Pressed once more, a subtheme gives way to its theme, and a theme to all.
-  const next = theme.level === "theme"
-    ? { theme: chosen ? null : theme.id, subtheme: null }
-    : { theme: theme.parent, subtheme: chosen ? null : theme.id };
+  const next =
+    theme.level === "theme"
+      ? { theme: chosen ? null : theme.id, subtheme: null }
+      : { theme: theme.parent, subtheme: chosen ? null : theme.id };
   const name = visible(themeName(theme));
   const opens = onToggle !== null && branch.children.length > 0;
   return (
     <div className={`theme-row ${theme.level}${chosen ? " pressed" : ""}`}>
-      {opens
+      {opens ? (
         // The arrow keys do the same.
-        ? <span className="caret-button" data-open={open} aria-hidden="true" onClick={onToggle}><IconChevronRight size={14} /></span>
-        : <span />}
-      <button type="button" role="treeitem" className="theme-name" tabIndex={stop ? 0 : -1} aria-selected={chosen} aria-level={theme.level === "theme" ? 1 : 2} aria-expanded={opens ? open : undefined}
-        aria-label={`${name}: ${spoken(branch, face)}`} title={name} onFocus={onFocus} onClick={() => go({ params: next })}>
+        <span className="caret-button" data-open={open} aria-hidden="true" onClick={onToggle}>
+          <IconChevronRight size={14} />
+        </span>
+      ) : (
+        <span />
+      )}
+      <button
+        type="button"
+        role="treeitem"
+        className="theme-name"
+        tabIndex={stop ? 0 : -1}
+        aria-selected={chosen}
+        aria-level={theme.level === "theme" ? 1 : 2}
+        aria-expanded={opens ? open : undefined}
+        aria-label={`${name}: ${spoken(branch, face)}`}
+        title={name}
+        onFocus={onFocus}
+        onClick={() => go({ params: next })}
+      >
         <bdi>{shorten(name, 90)}</bdi>
       </button>
       {face === "model" ? <Gap branch={branch} scale={scale} /> : <Coverage branch={branch} />}
@@ -162,7 +211,14 @@ function Gap({ branch, scale }: { branch: Branch; scale: Scale }) {
       <IntervalBar scale={scale} at={gap} low={branch.low} high={branch.high} status={status} />
       <span className={`figure ${status}`}>{signed(gap, 3)}</span>
       <span className="counts">
-        {counts.ranked === 0 ? "no ranked concept" : <><span className={counts.weak ? "weak" : ""}>{integer(counts.weak)} weak</span>, {integer(counts.strong)} strong of {integer(counts.ranked)} ranked</>}
+        {counts.ranked === 0 ? (
+          "no ranked concept"
+        ) : (
+          <>
+            <span className={counts.weak ? "weak" : ""}>{integer(counts.weak)} weak</span>, {integer(counts.strong)}{" "}
+            strong of {integer(counts.ranked)} ranked
+          </>
+        )}
       </span>
     </>
   );
@@ -173,10 +229,18 @@ function Coverage({ branch }: { branch: Branch }) {
   const share = counts.ranked ? counts.missing / counts.ranked : null;
   return (
     <>
-      <span className="share-bar" aria-hidden="true"><span style={{ width: `${100 * (share ?? 0)}%` }} /></span>
+      <span className="share-bar" aria-hidden="true">
+        <span style={{ width: `${100 * (share ?? 0)}%` }} />
+      </span>
       <span className={`figure ${counts.missing ? "weak" : ""}`}>{percent(share)}</span>
       <span className="counts">
-        {counts.ranked === 0 ? "no ranked concept" : <>{integer(counts.missing)} missing of {integer(counts.ranked)} ranked, coverage {magnitude(branch.coverage)}</>}
+        {counts.ranked === 0 ? (
+          "no ranked concept"
+        ) : (
+          <>
+            {integer(counts.missing)} missing of {integer(counts.ranked)} ranked, coverage {magnitude(branch.coverage)}
+          </>
+        )}
       </span>
     </>
   );

@@ -1,4 +1,14 @@
-import { ActionIcon, Button, Checkbox, NumberInput, Popover, type PopoverProps, Select, Switch, TextInput } from "@mantine/core";
+import {
+  ActionIcon,
+  Button,
+  Checkbox,
+  NumberInput,
+  Popover,
+  type PopoverProps,
+  Select,
+  Switch,
+  TextInput,
+} from "@mantine/core";
 import { IconAdjustmentsHorizontal, IconColumns3, IconDownload, IconSearch, IconX } from "@tabler/icons-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { go, useRoute } from "../app/route";
@@ -7,13 +17,19 @@ import { sharedMeasures } from "./columns";
 import { bound, COVERAGE, FLAG_WORDS, FLAGS, type Flag, onlyFlagged, PERFORMANCE, shownFlags } from "./filters";
 import { flagMeanings } from "./flagMeanings";
 
-const COVERAGE_WORDS: Record<string, string> = { missing: "missing", under: "under-covered", typical: "typical", over: "over-covered" };
+const COVERAGE_WORDS: Record<string, string> = {
+  missing: "missing",
+  under: "under-covered",
+  typical: "typical",
+  over: "over-covered",
+};
 
 /** A popover is as high as the window has room for and scrolls inside, so that it never makes the page scroll. */
 const BOUNDED: PopoverProps["middlewares"] = {
   size: {
     padding: 12,
-    apply: ({ availableHeight, elements }) => elements.floating.style.setProperty("--room", `${Math.max(120, Math.floor(availableHeight))}px`),
+    apply: ({ availableHeight, elements }) =>
+      elements.floating.style.setProperty("--room", `${Math.max(120, Math.floor(availableHeight))}px`),
   },
 };
 
@@ -31,21 +47,55 @@ export function Toolbar({ run, columns, shown, defaults, onDownload }: Tools) {
   const each = useRoute().params.get("each");
   return (
     // Escape closes what is open here, and not the panel beside the page as well.
-    <div className="tools" role="search" aria-label="Choose concepts" onKeyDown={(event) => event.key === "Escape" && event.preventDefault()}>
+    <div
+      className="tools"
+      role="search"
+      aria-label="Choose concepts"
+      onKeyDown={(event) => event.key === "Escape" && event.preventDefault()}
+    >
       <Search />
       <Words param="status" label="Verdict" words={PERFORMANCE.map((value) => ({ value, label: value }))} />
-      <Words param="coverage" label="Coverage" words={COVERAGE.map((value) => ({ value, label: COVERAGE_WORDS[value]! }))} />
+      <Words
+        param="coverage"
+        label="Coverage"
+        words={COVERAGE.map((value) => ({ value, label: COVERAGE_WORDS[value]! }))}
+      />
       <More run={run} />
       <span className="spring" />
       {run.benchmarks.length > 1 && (
-        <Select size="xs" w={196} aria-label="A column per benchmark" placeholder="Per benchmark" clearable data-testid="per-benchmark"
+        <Select
+          size="xs"
+          w={196}
+          aria-label="A column per benchmark"
+          placeholder="Per benchmark"
+          clearable
+          data-testid="per-benchmark"
           data={measures.map((spec) => ({ value: spec.key, label: `${spec.title} per benchmark` }))}
-          value={measures.some((spec) => spec.key === each) ? each : null} onChange={(value) => go({ params: { each: value } })} />
+          value={measures.some((spec) => spec.key === each) ? each : null}
+          onChange={(value) => go({ params: { each: value } })}
+        />
       )}
       <Columns columns={columns} shown={shown} defaults={defaults} />
       <Button.Group>
-        <Button size="xs" variant="default" leftSection={<IconDownload size={14} />} aria-label="Download as CSV" data-testid="download-csv" onClick={() => onDownload("csv")}>CSV</Button>
-        <Button size="xs" variant="default" aria-label="Download as Parquet" data-testid="download-parquet" onClick={() => onDownload("parquet")}>Parquet</Button>
+        <Button
+          size="xs"
+          variant="default"
+          leftSection={<IconDownload size={14} />}
+          aria-label="Download as CSV"
+          data-testid="download-csv"
+          onClick={() => onDownload("csv")}
+        >
+          CSV
+        </Button>
+        <Button
+          size="xs"
+          variant="default"
+          aria-label="Download as Parquet"
+          data-testid="download-parquet"
+          onClick={() => onDownload("parquet")}
+        >
+          Parquet
+        </Button>
       </Button.Group>
     </div>
   );
@@ -64,7 +114,14 @@ function Search() {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const target = event.target instanceof HTMLElement ? event.target : null;
-      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || target?.closest("input, textarea, select, [contenteditable]")) return;
+      if (
+        event.key !== "/" ||
+        event.ctrlKey ||
+        event.metaKey ||
+        event.altKey ||
+        target?.closest("input, textarea, select, [contenteditable]")
+      )
+        return;
       event.preventDefault();
       input.current?.focus();
     };
@@ -72,17 +129,41 @@ function Search() {
     return () => removeEventListener("keydown", onKey);
   }, []);
   return (
-    <TextInput ref={input} size="xs" className="search" aria-label="Search concepts by label or number" placeholder="Search label or number ( / )" data-testid="table-search"
-      leftSection={<IconSearch size={14} />} value={typed} onChange={(event) => set(event.currentTarget.value)}
-      rightSection={typed ? <ActionIcon size="xs" variant="subtle" color="gray" aria-label="Clear the search" onClick={() => set("")}><IconX size={13} /></ActionIcon> : null} />
+    <TextInput
+      ref={input}
+      size="xs"
+      className="search"
+      aria-label="Search concepts by label or number"
+      placeholder="Search label or number ( / )"
+      data-testid="table-search"
+      leftSection={<IconSearch size={14} />}
+      value={typed}
+      onChange={(event) => set(event.currentTarget.value)}
+      rightSection={
+        typed ? (
+          <ActionIcon size="xs" variant="subtle" color="gray" aria-label="Clear the search" onClick={() => set("")}>
+            <IconX size={13} />
+          </ActionIcon>
+        ) : null
+      }
+    />
   );
 }
 
 function Words({ param, label, words }: { param: string; label: string; words: { value: string; label: string }[] }) {
   const given = useRoute().params.get(param);
   return (
-    <Select size="xs" w={138} aria-label={label} placeholder={`Any ${label.toLowerCase()}`} clearable data-testid={`filter-${param}`} data={words}
-      value={words.some((word) => word.value === given) ? given : null} onChange={(value) => go({ params: { [param]: value } })} />
+    <Select
+      size="xs"
+      w={138}
+      aria-label={label}
+      placeholder={`Any ${label.toLowerCase()}`}
+      clearable
+      data-testid={`filter-${param}`}
+      data={words}
+      value={words.some((word) => word.value === given) ? given : null}
+      onChange={(value) => go({ params: { [param]: value } })}
+    />
   );
 }
 
@@ -90,15 +171,29 @@ function More({ run }: { run: RunInfo }) {
   const params = useRoute().params;
   const meanings = useMemo(() => flagMeanings(run.settings), [run]);
   const flags = shownFlags(params.get("flags"));
-  const set = ["n_eff", "qmax", "liftmin", "liftmax"].filter((name) => bound(params, name) !== null).length + (flags.length ? 1 : 0);
+  const set =
+    ["n_eff", "qmax", "liftmin", "liftmax"].filter((name) => bound(params, name) !== null).length +
+    (flags.length ? 1 : 0);
   const toggle = (flag: Flag, on: boolean) => {
     const next = FLAGS.filter((one) => (one === flag ? on : flags.includes(one)));
-    go({ params: { flags: next.length === FLAGS.length ? "all" : next.join(",") || null, only: next.length && onlyFlagged(params) ? 1 : null } });
+    go({
+      params: {
+        flags: next.length === FLAGS.length ? "all" : next.join(",") || null,
+        only: next.length && onlyFlagged(params) ? 1 : null,
+      },
+    });
   };
   return (
     <Popover position="bottom-start" shadow="md" trapFocus returnFocus middlewares={BOUNDED}>
       <Popover.Target>
-        <Button size="xs" variant="default" leftSection={<IconAdjustmentsHorizontal size={14} />} data-testid="more-filters">{set ? `Filters (${set})` : "Filters"}</Button>
+        <Button
+          size="xs"
+          variant="default"
+          leftSection={<IconAdjustmentsHorizontal size={14} />}
+          data-testid="more-filters"
+        >
+          {set ? `Filters (${set})` : "Filters"}
+        </Button>
       </Popover.Target>
       <Popover.Dropdown className="popover" aria-label="Filters">
         <div className="pair-of">
@@ -109,21 +204,53 @@ function More({ run }: { run: RunInfo }) {
         </div>
         <Checkbox.Group label="Show beside ranked concepts" size="xs" value={flags}>
           {FLAGS.map((flag) => (
-            <Checkbox key={flag} size="xs" mt={8} value={flag} label={FLAG_WORDS[flag]} description={meanings[flag]} data-testid={`flag-${flag}`} onChange={(event) => toggle(flag, event.currentTarget.checked)} />
+            <Checkbox
+              key={flag}
+              size="xs"
+              mt={8}
+              value={flag}
+              label={FLAG_WORDS[flag]}
+              description={meanings[flag]}
+              data-testid={`flag-${flag}`}
+              onChange={(event) => toggle(flag, event.currentTarget.checked)}
+            />
           ))}
         </Checkbox.Group>
-        <Switch size="xs" mt={12} label="Only these, without the ranked ones" disabled={flags.length === 0} checked={onlyFlagged(params)} data-testid="only-flagged"
-          onChange={(event) => go({ params: { only: event.currentTarget.checked ? 1 : null } })} />
+        <Switch
+          size="xs"
+          mt={12}
+          label="Only these, without the ranked ones"
+          disabled={flags.length === 0}
+          checked={onlyFlagged(params)}
+          data-testid="only-flagged"
+          onChange={(event) => go({ params: { only: event.currentTarget.checked ? 1 : null } })}
+        />
       </Popover.Dropdown>
     </Popover>
   );
 }
 
-function Bound({ param, label, ...limits }: { param: string; label: string; min?: number; max?: number; step: number }) {
+function Bound({
+  param,
+  label,
+  ...limits
+}: {
+  param: string;
+  label: string;
+  min?: number;
+  max?: number;
+  step: number;
+}) {
   const given = bound(useRoute().params, param);
   return (
-    <NumberInput size="xs" label={label} data-testid={`filter-${param}`} {...limits} value={given ?? ""}
-      onChange={(value) => go({ params: { [param]: value === "" ? null : value } }, true)} />
+    <NumberInput
+      size="xs"
+      label={label}
+      data-testid={`filter-${param}`}
+      {...limits}
+      value={given ?? ""}
+      onChange={(value) => go({ params: { [param]: value === "" ? null : value } }, true)}
+    />
   );
 }
 
@@ -136,14 +263,30 @@ function Columns({ columns, shown, defaults }: Pick<Tools, "columns" | "shown" |
   return (
     <Popover position="bottom-end" shadow="md" trapFocus returnFocus middlewares={BOUNDED}>
       <Popover.Target>
-        <Button size="xs" variant="default" leftSection={<IconColumns3 size={14} />} data-testid="columns">Columns</Button>
+        <Button size="xs" variant="default" leftSection={<IconColumns3 size={14} />} data-testid="columns">
+          Columns
+        </Button>
       </Popover.Target>
       <Popover.Dropdown className="popover columns-choice" aria-label="Columns">
         {columns.map((spec) => (
-          <Checkbox key={spec.key} size="xs" checked={shown.includes(spec.key)} label={spec.title} description={spec.hint} data-testid={`column-${spec.key}`}
-            onChange={(event) => toggle(spec.key, event.currentTarget.checked)} />
+          <Checkbox
+            key={spec.key}
+            size="xs"
+            checked={shown.includes(spec.key)}
+            label={spec.title}
+            description={spec.hint}
+            data-testid={`column-${spec.key}`}
+            onChange={(event) => toggle(spec.key, event.currentTarget.checked)}
+          />
         ))}
-        <Button size="xs" variant="light" disabled={shown.join() === defaults.join()} onClick={() => go({ params: { cols: null } }, true)}>Back to the usual ones</Button>
+        <Button
+          size="xs"
+          variant="light"
+          disabled={shown.join() === defaults.join()}
+          onClick={() => go({ params: { cols: null } }, true)}
+        >
+          Back to the usual ones
+        </Button>
       </Popover.Dropdown>
     </Popover>
   );

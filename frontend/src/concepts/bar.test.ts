@@ -15,7 +15,14 @@ it("gives a value outside the scale no point", () => {
   expect(drawn(scale, -0.8, -0.9, -0.7)).toEqual({ point: null, range: [0, 0], before: true, beyond: false });
 });
 it("rounds the end of a scale up, and writes it in full", () => {
-  for (const [value, end, digits] of [[0.0231, 0.024, 3], [0.03, 0.03, 3], [0.451, 0.46, 2], [0.1, 0.1, 2], [0.01, 0.01, 3], [2, 2, 1]] as const) {
+  for (const [value, end, digits] of [
+    [0.0231, 0.024, 3],
+    [0.03, 0.03, 3],
+    [0.451, 0.46, 2],
+    [0.1, 0.1, 2],
+    [0.01, 0.01, 3],
+    [2, 2, 1],
+  ] as const) {
     expect(roundedUp(value)).toBe(end);
     expect(endDigits(end)).toBe(digits);
     expect(Number(end.toFixed(digits))).toBe(end);

@@ -15,9 +15,33 @@ import { LabelCell, labelText } from "./LabelCell";
 import { within } from "./table";
 
 const OWN: ColumnSpec[] = [
-  { key: "theme_name", title: "theme", hint: "The theme that the concept belongs to", kind: "text", face: "both", interval: false, per_benchmark: false },
-  { key: "subtheme_name", title: "subtheme", hint: "The subtheme that the concept belongs to", kind: "text", face: "both", interval: false, per_benchmark: false },
-  { key: "p_value", title: "p", hint: "Two-sided, of the gap; N/A = not tested", kind: "probability", face: "model", interval: false, per_benchmark: false },
+  {
+    key: "theme_name",
+    title: "theme",
+    hint: "The theme that the concept belongs to",
+    kind: "text",
+    face: "both",
+    interval: false,
+    per_benchmark: false,
+  },
+  {
+    key: "subtheme_name",
+    title: "subtheme",
+    hint: "The subtheme that the concept belongs to",
+    kind: "text",
+    face: "both",
+    interval: false,
+    per_benchmark: false,
+  },
+  {
+    key: "p_value",
+    title: "p",
+    hint: "Two-sided, of the gap; N/A = not tested",
+    kind: "probability",
+    face: "model",
+    interval: false,
+    per_benchmark: false,
+  },
 ];
 // Seen in the cell of the label, or seldom wanted.
 const HIDDEN = ["label_score", "peak_token", "subtheme_name", "p_value", "detectable", "finding"];
@@ -26,27 +50,48 @@ const HIDDEN_OF: Record<Face, string[]> = { model: ["n_eff", "n_benchmarks", "th
 /** Facts of a concept that are the same in every benchmark. */
 const OF_CONCEPT = ["label_score", "peak_token", "theme_name", "subtheme_name", "density", "n_benchmarks"];
 const WIDTHS: Record<ColumnSpec["kind"], number> = {
-  text: 160, word: 112, flag: 94, integer: 94, tenths: 88, decimal: 112, signed: 88, magnitude: 100, probability: 80, percent: 96,
+  text: 160,
+  word: 112,
+  flag: 94,
+  integer: 94,
+  tenths: 88,
+  decimal: 112,
+  signed: 88,
+  magnitude: 100,
+  probability: 80,
+  percent: 96,
 };
 
 /** All columns that can be shown beside the label, in order. Those of the whole suite say so while one benchmark is looked at. */
 export function allColumns(run: RunInfo, benchmark: number | null): ColumnSpec[] {
-  const all = [...run.columns.filter((spec) => spec.key !== "label"), ...OWN.filter((spec) => run.has.themes || spec.key === "p_value")];
+  const all = [
+    ...run.columns.filter((spec) => spec.key !== "label"),
+    ...OWN.filter((spec) => run.has.themes || spec.key === "p_value"),
+  ];
   if (benchmark === null) return all;
-  return all.map((spec) => (spec.per_benchmark || OF_CONCEPT.includes(spec.key) ? spec : { ...spec, title: `${spec.title} (suite)` }));
+  return all.map((spec) =>
+    spec.per_benchmark || OF_CONCEPT.includes(spec.key) ? spec : { ...spec, title: `${spec.title} (suite)` },
+  );
 }
 
 /** Keys of the columns that are shown without a choice: those of the question, and within a benchmark its own. */
 export function defaultColumns(run: RunInfo, face: Face, benchmark: number | null): string[] {
   return allColumns(run, benchmark)
     .filter((spec) => spec.face === face || spec.face === "both")
-    .filter((spec) => !HIDDEN.includes(spec.key) && !HIDDEN_OF[face].includes(spec.key) && (benchmark === null || spec.per_benchmark || OF_CONCEPT.includes(spec.key)))
+    .filter(
+      (spec) =>
+        !HIDDEN.includes(spec.key) &&
+        !HIDDEN_OF[face].includes(spec.key) &&
+        (benchmark === null || spec.per_benchmark || OF_CONCEPT.includes(spec.key)),
+    )
     .map((spec) => spec.key);
 }
 
 /** The measures that can stand side by side for all benchmarks. */
 export function sharedMeasures(run: RunInfo): ColumnSpec[] {
-  return run.columns.filter((spec) => ["chi_model", "gap", "chi_bench", "lift"].includes(spec.key) && spec.per_benchmark);
+  return run.columns.filter(
+    (spec) => ["chi_model", "gap", "chi_bench", "lift"].includes(spec.key) && spec.per_benchmark,
+  );
 }
 
 /** Keys of all columns by which the table can be sorted, those of each benchmark among them. */
@@ -70,7 +115,9 @@ export function gridColumns({ run, table, specs, each, dark, pinned }: Choice): 
   const heat = each ? heatOf(each.key, dark, table) : null;
   return [
     labelColumn(run, table, pinned),
-    ...(each && heat ? run.benchmarks.map((one) => heatColumn(each, one.name, within(each.key, one.name), heat, table)) : []),
+    ...(each && heat
+      ? run.benchmarks.map((one) => heatColumn(each, one.name, within(each.key, one.name), heat, table))
+      : []),
     ...specs.filter((spec) => columnNamed(table, spec.key)).map((spec) => columnOf(spec, table, !pinned)),
   ];
 }
@@ -99,21 +146,40 @@ function columnOf(spec: ColumnSpec, table: Table, narrow: boolean): GridColumn {
     align: ["text", "word", "flag"].includes(spec.kind) || spec.interval ? "start" : "end",
     largestFirst: !["text", "word", "probability", "signed"].includes(spec.kind) && spec.key !== "finding",
   };
-  if (spec.key === "followers") return { ...base, align: "start", text: (row) => together(table, row), show: (row) => <Together table={table} row={row} /> };
-  if (spec.key === "finding") return { ...base, show: (row) => <FindingLink finding={number(table, "finding", row)} /> };
-  if (spec.kind === "flag") return { ...base, show: (row) => (flagged(table, spec.key, row) ? <span className="vanishes">{cellText(spec, table, row)}</span> : null) };
+  if (spec.key === "followers")
+    return {
+      ...base,
+      align: "start",
+      text: (row) => together(table, row),
+      show: (row) => <Together table={table} row={row} />,
+    };
+  if (spec.key === "finding")
+    return { ...base, show: (row) => <FindingLink finding={number(table, "finding", row)} /> };
+  if (spec.kind === "flag")
+    return {
+      ...base,
+      show: (row) =>
+        flagged(table, spec.key, row) ? <span className="vanishes">{cellText(spec, table, row)}</span> : null,
+    };
   if (spec.kind === "word") return { ...base, show: (row) => <Status status={text(table, spec.key, row)} /> };
   if (!spec.interval) return base;
   const scale = reach(spec, table);
-  const [from, to] = [scale.from, scale.to].map((end) => (spec.kind === "signed" ? signed(end, endDigits(scale.to)) : integer(end)));
+  const [from, to] = [scale.from, scale.to].map((end) =>
+    spec.kind === "signed" ? signed(end, endDigits(scale.to)) : integer(end),
+  );
   return {
     ...base,
     hint: `${spec.hint}. Bars go from ${from} to ${to}; an arrow: farther`,
     show: (row) => (
       <span className="interval-cell" title={cellText(spec, table, row)}>
         <span>{written(spec.kind, number(table, spec.key, row))}</span>
-        <IntervalBar scale={scale} at={number(table, spec.key, row)} low={number(table, `${spec.key}_low`, row)} high={number(table, `${spec.key}_high`, row)}
-          status={text(table, "performance_status", row)} />
+        <IntervalBar
+          scale={scale}
+          at={number(table, spec.key, row)}
+          low={number(table, `${spec.key}_low`, row)}
+          high={number(table, `${spec.key}_high`, row)}
+          status={text(table, "performance_status", row)}
+        />
       </span>
     ),
   };
@@ -129,13 +195,26 @@ function together(table: Table, row: number): string {
 function Together({ table, row }: { table: Table; row: number }) {
   const leader = number(table, "leader", row);
   if (leader === null || leader === row) return <>{together(table, row)}</>;
-  return <button type="button" className="link" tabIndex={-1} onClick={() => go({ params: { concept: leader, item: null } })}>with {leader}</button>;
+  return (
+    <button
+      type="button"
+      className="link"
+      tabIndex={-1}
+      onClick={() => go({ params: { concept: leader, item: null } })}
+    >
+      with {leader}
+    </button>
+  );
 }
 
 /** Opens the finding that a concept is evidence for. */
 function FindingLink({ finding }: { finding: number | null }) {
   if (finding === null) return null;
-  return <button type="button" className="link" tabIndex={-1} onClick={() => go({ view: "finding", rest: finding })}>{integer(finding + 1)}</button>;
+  return (
+    <button type="button" className="link" tabIndex={-1} onClick={() => go({ view: "finding", rest: finding })}>
+      {integer(finding + 1)}
+    </button>
+  );
 }
 
 const flagged = (table: Table, key: string, row: number) => value(table, key, row) === true;
@@ -145,7 +224,9 @@ function cellText(spec: ColumnSpec, table: Table, row: number): string {
   if (spec.kind === "text" || spec.kind === "word") return visible(text(table, spec.key, row) ?? NOT_DEFINED);
   const value = written(spec.kind, number(table, spec.key, row));
   const low = spec.interval ? number(table, `${spec.key}_low`, row) : null;
-  return low === null ? value : `${value} [${written(spec.kind, low)}, ${written(spec.kind, number(table, `${spec.key}_high`, row))}]`;
+  return low === null
+    ? value
+    : `${value} [${written(spec.kind, low)}, ${written(spec.kind, number(table, `${spec.key}_high`, row))}]`;
 }
 
 function heatColumn(spec: ColumnSpec, benchmark: string, key: string, heat: Heat, table: Table): GridColumn {

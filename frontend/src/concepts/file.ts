@@ -25,7 +25,8 @@ function keysOf({ key, interval }: ColumnSpec): string[] {
 export function fieldsOf({ run, table, specs, each }: Download): Field[] {
   const keys = [...ALWAYS, ...specs.flatMap(keysOf)];
   const named = [...new Set(keys)].map((key) => ({ name: key, key }));
-  if (each) run.benchmarks.forEach((one) => named.push({ name: `${each.key} ${one.name}`, key: within(each.key, one.name) }));
+  if (each)
+    run.benchmarks.forEach((one) => named.push({ name: `${each.key} ${one.name}`, key: within(each.key, one.name) }));
   return named.flatMap(({ name, key }) => {
     const column = columnNamed(table, key);
     return column ? [{ name, column }] : [];
@@ -36,5 +37,10 @@ export function download(kind: "csv" | "parquet", shown: Download): void {
   const fields = fieldsOf(shown);
   const name = `${shown.run.key}-concepts.${kind}`;
   if (kind === "csv") save(name, csvFile(fields, shown.rows), "text/csv;charset=utf-8");
-  else save(name, parquetFile(fields, shown.rows, { run: shown.run.title, view: shown.address }), "application/vnd.apache.parquet");
+  else
+    save(
+      name,
+      parquetFile(fields, shown.rows, { run: shown.run.title, view: shown.address }),
+      "application/vnd.apache.parquet",
+    );
 }

@@ -7,12 +7,25 @@ import { orderOf } from "./table";
 vi.mock("../app/route", () => ({ go: vi.fn(), useRoute: vi.fn() }));
 
 const ROWS = 400;
-const random = (seed: number) => () => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff);
+const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 
 interface Concept {
-  label: string | null; peak_token: string | null; alive: boolean; dense: boolean; template: boolean; exact_token: boolean; ranked: boolean;
-  performance_status: string; coverage_status: string | null; theme: number | null; subtheme: number | null;
-  n_eff: number; q_value: number | null; lift: number | null; gap: number | null; chance_seen: number | null;
+  label: string | null;
+  peak_token: string | null;
+  alive: boolean;
+  dense: boolean;
+  template: boolean;
+  exact_token: boolean;
+  ranked: boolean;
+  performance_status: string;
+  coverage_status: string | null;
+  theme: number | null;
+  subtheme: number | null;
+  n_eff: number;
+  q_value: number | null;
+  lift: number | null;
+  gap: number | null;
+  chance_seen: number | null;
 }
 
 function drawn(): Concept[] {
@@ -23,11 +36,22 @@ function drawn(): Concept[] {
     const alive = next() < 0.9;
     const [dense, template, exact_token] = [alive && next() < 0.1, alive && next() < 0.1, alive && next() < 0.1];
     return {
-      label: next() < 0.3 ? null : `${one(["River", "names", "Code 12"])} ${one(["in french", "of 7", "x"])}`, peak_token: one([" the", "River", null]),
-      alive, dense, template, exact_token, ranked: alive && !dense && !template && !exact_token,
-      performance_status: one(PERFORMANCE), coverage_status: alive ? one(COVERAGE) : null, theme: maybe(Math.floor(4 * next())), subtheme: maybe(Math.floor(9 * next())),
-      n_eff: Math.fround(40 * next()), q_value: maybe(Math.fround(next())), lift: next() < 0.1 ? Infinity : maybe(Math.fround(8 * next() - 4)),
-      gap: maybe(Math.fround(next() - 0.5)), chance_seen: maybe(Math.fround(next())),
+      label: next() < 0.3 ? null : `${one(["River", "names", "Code 12"])} ${one(["in french", "of 7", "x"])}`,
+      peak_token: one([" the", "River", null]),
+      alive,
+      dense,
+      template,
+      exact_token,
+      ranked: alive && !dense && !template && !exact_token,
+      performance_status: one(PERFORMANCE),
+      coverage_status: alive ? one(COVERAGE) : null,
+      theme: maybe(Math.floor(4 * next())),
+      subtheme: maybe(Math.floor(9 * next())),
+      n_eff: Math.fround(40 * next()),
+      q_value: maybe(Math.fround(next())),
+      lift: next() < 0.1 ? Infinity : maybe(Math.fround(8 * next() - 4)),
+      gap: maybe(Math.fround(next() - 0.5)),
+      chance_seen: maybe(Math.fround(next())),
     };
   });
 }
@@ -36,16 +60,23 @@ function table(concepts: Concept[]): Table {
   const columns: Record<string, Column> = {};
   for (const key of Object.keys(concepts[0]!) as (keyof Concept)[]) {
     const values = concepts.map((one) => one[key]);
-    if (values.some((value) => typeof value === "boolean")) columns[key] = { kind: "flag", values: Uint8Array.from(values, Number) };
-    else if (values.some((value) => typeof value === "string")) columns[key] = { kind: "text", values: values as (string | null)[] };
-    else columns[key] = { kind: "number", values: Float32Array.from(values, (value) => (value === null ? NaN : Number(value))) };
+    if (values.some((value) => typeof value === "boolean"))
+      columns[key] = { kind: "flag", values: Uint8Array.from(values, Number) };
+    else if (values.some((value) => typeof value === "string"))
+      columns[key] = { kind: "text", values: values as (string | null)[] };
+    else
+      columns[key] = {
+        kind: "number",
+        values: Float32Array.from(values, (value) => (value === null ? NaN : Number(value))),
+      };
   }
   return { rows: concepts.length, columns };
 }
 
 const concepts = drawn();
 const shown = (query: string) => [...select(ROWS, tests(new URLSearchParams(query), table(concepts)))];
-const where = (test: (one: Concept, row: number) => boolean) => concepts.map((_, row) => row).filter((row) => test(concepts[row]!, row));
+const where = (test: (one: Concept, row: number) => boolean) =>
+  concepts.map((_, row) => row).filter((row) => test(concepts[row]!, row));
 
 describe("filters", () => {
   const cases: [string, (one: Concept, row: number) => boolean][] = [
@@ -54,10 +85,16 @@ describe("filters", () => {
     ["flags=dense,dead", (one) => one.ranked || one.dense || !one.alive],
     ["flags=dense&only=1", (one) => one.dense],
     ["flags=all&only=1", (one) => !one.ranked],
-    ["flags=dense,dead&only=1&coverage=missing", (one) => (one.dense || !one.alive) && one.coverage_status === "missing"],
+    [
+      "flags=dense,dead&only=1&coverage=missing",
+      (one) => (one.dense || !one.alive) && one.coverage_status === "missing",
+    ],
     ["only=1", (one) => one.ranked],
     ["flags=nonsense", (one) => one.ranked],
-    ["flags=all&q=RIVER+fr", (one) => (one.label ?? one.peak_token ?? "").toLowerCase().includes("river") && (one.label ?? "").includes("fr")],
+    [
+      "flags=all&q=RIVER+fr",
+      (one) => (one.label ?? one.peak_token ?? "").toLowerCase().includes("river") && (one.label ?? "").includes("fr"),
+    ],
     ["flags=all&q=12", (one, row) => row === 12 || (one.label ?? "").includes("12")],
     ["flags=all&q=%23300", (_, row) => row === 300],
     ["status=weak,strong", (one) => one.ranked && ["weak", "strong"].includes(one.performance_status)],
@@ -99,7 +136,9 @@ describe("a number that is searched for", () => {
 describe("the order without a sort", () => {
   it("puts weak concepts first, by gap, and untested ones last", () => {
     const order = [...orderOf(table(concepts), null, "model")].map((row) => concepts[row]!);
-    const places = order.map((one) => ["weak", "typical", "negligible", "strong", "insufficient", "untested"].indexOf(one.performance_status));
+    const places = order.map((one) =>
+      ["weak", "typical", "negligible", "strong", "insufficient", "untested"].indexOf(one.performance_status),
+    );
     expect(places).toEqual(places.slice().sort((a, b) => a - b));
     const weak = order.filter((one) => one.performance_status === "weak").map((one) => one.gap ?? Infinity);
     expect(weak).toEqual(weak.slice().sort((a, b) => (a === b ? 0 : a - b)));
@@ -115,6 +154,8 @@ describe("the order without a sort", () => {
 
 it.each(["__proto__", "toString", "constructor"])("an order by %s is the one without a sort", (key) => {
   for (const face of ["model", "benchmark"] as const) {
-    expect([...orderOf(table(concepts), { key, descending: true }, face)]).toEqual([...orderOf(table(concepts), null, face)]);
+    expect([...orderOf(table(concepts), { key, descending: true }, face)]).toEqual([
+      ...orderOf(table(concepts), null, face),
+    ]);
   }
 });

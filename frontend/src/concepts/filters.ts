@@ -9,11 +9,28 @@ export const COVERAGE = ["missing", "under", "typical", "over"];
 export const FLAGS = ["dense", "template", "exact_token", "dead"] as const;
 export type Flag = (typeof FLAGS)[number];
 export const FLAG_WORDS: Record<Flag, string> = {
-  dense: "dense", template: "template", exact_token: "exact token", dead: "never active",
+  dense: "dense",
+  template: "template",
+  exact_token: "exact token",
+  dead: "never active",
 };
 
 /** Parameters that choose concepts; a link that clears the filters takes all of them away. */
-export const FILTERS = ["q", "status", "coverage", "flags", "only", "theme", "subtheme", "finding", "n_eff", "qmax", "liftmin", "liftmax", "ids"] as const;
+export const FILTERS = [
+  "q",
+  "status",
+  "coverage",
+  "flags",
+  "only",
+  "theme",
+  "subtheme",
+  "finding",
+  "n_eff",
+  "qmax",
+  "liftmin",
+  "liftmax",
+  "ids",
+] as const;
 
 /** The flags whose concepts are shown beside the ranked ones. */
 export function shownFlags(param: string | null): Flag[] {
@@ -23,11 +40,14 @@ export function shownFlags(param: string | null): Flag[] {
 /** Why a concept is not ranked, in words; none: it is ranked. */
 export function flagsOf(table: Table, row: number): string[] {
   if (value(table, "ranked", row) === true) return [];
-  return FLAGS.filter((flag) => (flag === "dead" ? !value(table, "alive", row) : value(table, flag, row) === true)).map((flag) => FLAG_WORDS[flag]);
+  return FLAGS.filter((flag) => (flag === "dead" ? !value(table, "alive", row) : value(table, flag, row) === true)).map(
+    (flag) => FLAG_WORDS[flag],
+  );
 }
 
 /** Whether ranked concepts are left out beside the flags that are shown. */
-export const onlyFlagged = (params: URLSearchParams) => params.get("only") === "1" && shownFlags(params.get("flags")).length > 0;
+export const onlyFlagged = (params: URLSearchParams) =>
+  params.get("only") === "1" && shownFlags(params.get("flags")).length > 0;
 
 /** The concept whose number is searched for, `12` or `#12`; null: no number, or no concept of the table. */
 export function searchedId(params: URLSearchParams, rows: number): number | null {
@@ -84,7 +104,10 @@ export function ofFlags(shown: Flag[], only: boolean, table: Table): Test | null
 
 /** Every word must be in the label (or, without one, in the token that the concept stands on); a number may be the concept's own. */
 function ofSearch(query: string, table: Table): Test | null {
-  const words = query.toLowerCase().split(/\s+/).filter((word) => word !== "");
+  const words = query
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== "");
   if (words.length === 0) return null;
   const names = searchable(table);
   const concept = searchedId(new URLSearchParams({ q: query }), table.rows);

@@ -6,7 +6,10 @@ import { flagMeanings } from "./flagMeanings";
 vi.mock("../app/route", () => ({ go: vi.fn(), useRoute: vi.fn() }));
 
 it("says of every flag what it means, with the run's thresholds", () => {
-  const said = flagMeanings([["metrics.dense_above", "0.25"], ["metrics.template_above", "0.5"]]);
+  const said = flagMeanings([
+    ["metrics.dense_above", "0.25"],
+    ["metrics.template_above", "0.5"],
+  ]);
   for (const flag of FLAGS) expect(said[flag].length).toBeGreaterThan(20);
   expect(said.dense).toContain("more than 25% of all tokens");
   expect(said.template).toContain("more than 50%");

@@ -26,7 +26,19 @@ describe("heat", () => {
         const heat = heatOf(measure, dark, table);
         const signed = measure === "gap" || measure === "lift";
         const nothing = measure === "chi_bench" ? [] : [0];
-        for (const value of [...(signed ? [-Infinity, -5, -0.5, -0.1] : []), ...nothing, 1e-3, 0.03, 0.2, 0.5, 0.8, 1, 4, 30, Infinity]) {
+        for (const value of [
+          ...(signed ? [-Infinity, -5, -0.5, -0.1] : []),
+          ...nothing,
+          1e-3,
+          0.03,
+          0.2,
+          0.5,
+          0.8,
+          1,
+          4,
+          30,
+          Infinity,
+        ]) {
           const { backgroundColor, color } = heat.style(value);
           const [lighter, darker] = [luminance(backgroundColor!), luminance(color!)].sort((a, b) => b - a);
           expect((lighter! + 0.05) / (darker! + 0.05)).toBeGreaterThanOrEqual(4.5);
@@ -35,8 +47,14 @@ describe("heat", () => {
     }
   }
   it("goes as far as the gaps of the benchmarks do", () => {
-    const within: Table = { ...table, columns: { ...table.columns, "gap@0": { kind: "number", values: Float32Array.from(values, (one) => 3 * one) } } };
-    const sizes = [...values].filter((one) => !Number.isNaN(one)).map((one) => 3 * Math.abs(one)).sort((a, b) => a - b);
+    const within: Table = {
+      ...table,
+      columns: { ...table.columns, "gap@0": { kind: "number", values: Float32Array.from(values, (one) => 3 * one) } },
+    };
+    const sizes = [...values]
+      .filter((one) => !Number.isNaN(one))
+      .map((one) => 3 * Math.abs(one))
+      .sort((a, b) => a - b);
     expect(heatOf("gap", false, within).high).toBe(`+${sizes[Math.floor(0.95 * 998)]!.toFixed(2)} or more`);
   });
   it("leaves what a benchmark lacks uncoloured", () => {
@@ -52,11 +70,17 @@ describe("heat", () => {
 });
 
 it("reaches as far as 98 of 100 values, the same to both sides", () => {
-  const sizes = [...values].filter((one) => !Number.isNaN(one)).map(Math.abs).sort((a, b) => a - b);
+  const sizes = [...values]
+    .filter((one) => !Number.isNaN(one))
+    .map(Math.abs)
+    .sort((a, b) => a - b);
   expect(largest(table, "gap")).toBe(sizes[Math.floor(0.98 * 998)]);
   const end = roundedUp(largest(table, "gap"));
   expect(reach({ key: "gap", kind: "signed" }, table)).toEqual({ from: -end, to: end, neutral: 0 });
-  const wide: Table = { ...table, columns: { ...table.columns, gap_low: { kind: "number", values: Float32Array.from(values, (one) => 2 * one) } } };
+  const wide: Table = {
+    ...table,
+    columns: { ...table.columns, gap_low: { kind: "number", values: Float32Array.from(values, (one) => 2 * one) } },
+  };
   const ends = sizes.map((size) => 2 * size);
   expect(reach({ key: "gap", kind: "signed" }, wide).to).toBe(roundedUp(ends[Math.floor(0.9 * 998)]!));
   expect(reach({ key: "chi_model", kind: "decimal" }, table)).toEqual({ from: 0, to: 1, neutral: null });

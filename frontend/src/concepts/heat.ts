@@ -22,17 +22,29 @@ export function heatOf(measure: string, dark: boolean, table: Table): Heat {
   const one = sequential(dark);
   if (measure === "gap") {
     // Gaps within one benchmark are wider than the suite's.
-    const most = Math.max(0.05, ...Object.keys(table.columns).filter((key) => key.startsWith("gap@")).map((key) => largest(table, key, 0.95)));
+    const most = Math.max(
+      0.05,
+      ...Object.keys(table.columns)
+        .filter((key) => key.startsWith("gap@"))
+        .map((key) => largest(table, key, 0.95)),
+    );
     return heat(two, (value) => (value / most + 1) / 2, `−${most.toFixed(2)} or less`, `+${most.toFixed(2)} or more`);
   }
   if (measure === "lift") return heat(two, (value) => (value / LIFT + 1) / 2, `−${LIFT} or less`, `+${LIFT} or more`);
-  if (measure === "chi_bench") return missingApart(heat(one, (value) => (Math.log10(value) - SPARSE) / (AMPLE - SPARSE), "0.01 or less", "30 or more"));
+  if (measure === "chi_bench")
+    return missingApart(
+      heat(one, (value) => (Math.log10(value) - SPARSE) / (AMPLE - SPARSE), "0.01 or less", "30 or more"),
+    );
   return heat(one, (value) => value, "0", "1");
 }
 
 /** What a benchmark lacks is not a little of it: no colour behind it, and the ink of missing ones. */
 function missingApart(heat: Heat): Heat {
-  return { ...heat, style: (value) => (value === 0 ? { color: "var(--weak)" } : heat.style(value)), low: `0 missing, ${heat.low}` };
+  return {
+    ...heat,
+    style: (value) => (value === 0 ? { color: "var(--weak)" } : heat.style(value)),
+    low: `0 missing, ${heat.low}`,
+  };
 }
 
 function heat(colour: (at: number) => string, place: (value: number) => number, low: string, high: string): Heat {

@@ -7,13 +7,22 @@ import type { ThemeFile } from "../data/types";
 export const within = (measure: string, benchmark: string) => `${measure}@${benchmark}`;
 
 /** The table with further columns: names of themes, and a measure of each benchmark that has been read (`parts`, in the order of `names`). */
-export function widened(table: Table, themes: ThemeFile | null, measure: string | null, parts: (Table | null)[], names: string[]): Table {
+export function widened(
+  table: Table,
+  themes: ThemeFile | null,
+  measure: string | null,
+  parts: (Table | null)[],
+  names: string[],
+): Table {
   const columns = { ...table.columns };
   if (themes) {
     for (const level of ["theme", "subtheme"] as const) {
       const names = new Map(themes.themes.filter((one) => one.level === level).map((one) => [one.id, one.name]));
       const ids = numbers(table, level);
-      columns[`${level}_name`] = { kind: "text", values: Array.from(ids, (id) => (Number.isNaN(id) ? null : (names.get(id) ?? `${level} ${id}`))) };
+      columns[`${level}_name`] = {
+        kind: "text",
+        values: Array.from(ids, (id) => (Number.isNaN(id) ? null : (names.get(id) ?? `${level} ${id}`))),
+      };
     }
   }
   parts.forEach((part, place) => {
@@ -30,18 +39,25 @@ export function groupPlaces(table: Table): Float64Array {
 }
 
 /** What is worst comes first, then what is well; what is not known comes last. */
-const RANKS: Record<Face, { key: string; words: string[]; then: (table: Table) => { key: string; descending: boolean }[] }> = {
+const RANKS: Record<
+  Face,
+  { key: string; words: string[]; then: (table: Table) => { key: string; descending: boolean }[] }
+> = {
   model: {
     key: "performance_status",
     words: ["weak", "typical", "negligible", "strong", "insufficient", "untested"],
     // The concept that a finding names stands at its head.
-    then: (table) => (columnNamed(table, "group_place") ? ["group_place", "gap"] : ["gap"]).map((key) => ({ key, descending: false })),
+    then: (table) =>
+      (columnNamed(table, "group_place") ? ["group_place", "gap"] : ["gap"]).map((key) => ({ key, descending: false })),
   },
   // A missing concept has no lift: the likelier that reference text would have shown it, the more its absence is news.
   benchmark: {
     key: "coverage_status",
     words: ["missing", "under", "typical", "over"],
-    then: (table) => ["lift", "chance_seen", "density"].filter((key) => columnNamed(table, key)).map((key) => ({ key, descending: key !== "lift" })),
+    then: (table) =>
+      ["lift", "chance_seen", "density"]
+        .filter((key) => columnNamed(table, key))
+        .map((key) => ({ key, descending: key !== "lift" })),
   },
 };
 
@@ -60,7 +76,10 @@ export function orderOf(table: Table, sort: Sort | null, face: Face): Uint32Arra
 
 /** In words, what the order without a sort is. */
 export function orderWords(face: Face, table: Table): string {
-  if (face === "model") return columnNamed(table, "group_place") ? "weak ones first, finding by finding, the leading concept before the others" : "weak ones first, by gap";
+  if (face === "model")
+    return columnNamed(table, "group_place")
+      ? "weak ones first, finding by finding, the leading concept before the others"
+      : "weak ones first, by gap";
   const missing = columnNamed(table, "chance_seen")
     ? "by how likely reference text was to show them"
     : `by ${columnNamed(table, "density") ? "density" : "number"}`;

@@ -4,13 +4,19 @@ import type { Theme, ThemeFile } from "../data/types";
 import { branches, countsOf, gapReach } from "./themes";
 
 const ROWS = 500;
-const random = (seed: number) => () => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff);
+const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 const next = random(3);
 const pick = <T>(values: T[]): T => values[Math.floor(next() * values.length)]!;
 const concepts = Array.from({ length: ROWS }, () => ({
-  theme: pick([0, 1, 2, null]), ranked: next() < 0.8, performance: pick(["weak", "strong", "typical"]), coverage: pick(["missing", "typical", null]),
+  theme: pick([0, 1, 2, null]),
+  ranked: next() < 0.8,
+  performance: pick(["weak", "strong", "typical"]),
+  coverage: pick(["missing", "typical", null]),
 }));
-const number = (values: (number | null)[]): Column => ({ kind: "number", values: Float64Array.from(values, (one) => one ?? NaN) });
+const number = (values: (number | null)[]): Column => ({
+  kind: "number",
+  values: Float64Array.from(values, (one) => one ?? NaN),
+});
 const table: Table = {
   rows: ROWS,
   columns: {
@@ -24,11 +30,40 @@ const table: Table = {
 };
 
 const within = (gap: number | null, performance_status: string, chi_bench: number | null) => ({
-  chi_bench, chi_model: null, support: 1, n_eff: 1, gap, gap_low: gap, gap_high: gap, q_value: null, performance_status,
+  chi_bench,
+  chi_model: null,
+  support: 1,
+  n_eff: 1,
+  gap,
+  gap_low: gap,
+  gap_high: gap,
+  q_value: null,
+  performance_status,
 });
-const theme = (level: Theme["level"], id: number, parent: number | null, gap: number | null, status: string, benchmark: ReturnType<typeof within>): Theme => ({
-  level, id, parent, name: null, kind: null, concepts: 10, ranked: 8, chi_bench_mean: id, chi_model_low: null, chi_model_high: null,
-  missing_concepts: 0, weak_concepts: 0, strong_concepts: 0, weak_groups: 0, benchmarks: [benchmark], ...within(gap, status, 8 * id),
+const theme = (
+  level: Theme["level"],
+  id: number,
+  parent: number | null,
+  gap: number | null,
+  status: string,
+  benchmark: ReturnType<typeof within>,
+): Theme => ({
+  level,
+  id,
+  parent,
+  name: null,
+  kind: null,
+  concepts: 10,
+  ranked: 8,
+  chi_bench_mean: id,
+  chi_model_low: null,
+  chi_model_high: null,
+  missing_concepts: 0,
+  weak_concepts: 0,
+  strong_concepts: 0,
+  weak_groups: 0,
+  benchmarks: [benchmark],
+  ...within(gap, status, 8 * id),
 });
 const file: ThemeFile = {
   themes: [
@@ -46,8 +81,10 @@ it("counts ranked concepts of a theme by what became of them", () => {
   for (const id of [0, 1, 2]) {
     const own = concepts.filter((one) => one.theme === id && one.ranked);
     expect(counts.get(id)).toEqual({
-      ranked: own.length, weak: own.filter((one) => one.performance === "weak").length,
-      strong: own.filter((one) => one.performance === "strong").length, missing: own.filter((one) => one.coverage === "missing").length,
+      ranked: own.length,
+      weak: own.filter((one) => one.performance === "weak").length,
+      strong: own.filter((one) => one.performance === "strong").length,
+      missing: own.filter((one) => one.coverage === "missing").length,
     });
   }
   expect(counts.size).toBe(3);
@@ -75,9 +112,13 @@ describe("the tree", () => {
 
 describe("the scale of the bars", () => {
   const [one] = branches(file, table, "model", null) as [ReturnType<typeof branches>[0]];
-  const tested = [{ ...one, tested: true, gap: -0.02, low: -0.0231, high: -0.01 }, { ...one, tested: true, gap: 0.01, low: 0, high: 0.02 }];
+  const tested = [
+    { ...one, tested: true, gap: -0.02, low: -0.0231, high: -0.01 },
+    { ...one, tested: true, gap: 0.01, low: 0, high: 0.02 },
+  ];
   it("covers every gap and interval of the tested branches that are shown", () => {
-    for (const low of [-0.0231, -0.3, -0.9]) expect(gapReach([{ ...tested[0]!, low }, tested[1]!])).toBeGreaterThanOrEqual(-low);
+    for (const low of [-0.0231, -0.3, -0.9])
+      expect(gapReach([{ ...tested[0]!, low }, tested[1]!])).toBeGreaterThanOrEqual(-low);
     expect(gapReach(tested)).toBe(0.024);
     expect(gapReach([])).toBe(0.01);
   });

@@ -57,13 +57,18 @@ export function branches(file: ThemeFile, table: Table, face: Face, benchmark: n
   const counts = { theme: countsOf(table, "theme"), subtheme: countsOf(table, "subtheme") };
   const ordered = (themes: Theme[]): Branch[] => {
     const made = themes.map((theme) => branch(theme, benchmark, counts[theme.level].get(theme.id) ?? NONE));
-    if (face === "benchmark") return made.sort((a, b) => missingShare(b) - missingShare(a) || (a.coverage ?? Infinity) - (b.coverage ?? Infinity));
+    if (face === "benchmark")
+      return made.sort(
+        (a, b) => missingShare(b) - missingShare(a) || (a.coverage ?? Infinity) - (b.coverage ?? Infinity),
+      );
     // The file has the suite's themes in the report's order; a benchmark's own order is made the same way.
     return benchmark === null ? made : made.sort((a, b) => statusRank(a) - statusRank(b) || byGap(a, b));
   };
   const below = file.themes.filter((one) => one.level === "subtheme");
-  return ordered(file.themes.filter((one) => one.level === "theme"))
-    .map((one) => ({ ...one, children: ordered(below.filter((child) => child.parent === one.theme.id)) }));
+  return ordered(file.themes.filter((one) => one.level === "theme")).map((one) => ({
+    ...one,
+    children: ordered(below.filter((child) => child.parent === one.theme.id)),
+  }));
 }
 
 function byGap(a: Branch, b: Branch): number {
@@ -73,9 +78,21 @@ function byGap(a: Branch, b: Branch): number {
 
 function branch(theme: Theme, benchmark: number | null, counts: Counts): Branch {
   const within = benchmark === null ? theme : theme.benchmarks[benchmark]!;
-  const coverage = benchmark === null ? theme.chi_bench_mean : within.chi_bench === null || theme.ranked === 0 ? null : within.chi_bench / theme.ranked;
+  const coverage =
+    benchmark === null
+      ? theme.chi_bench_mean
+      : within.chi_bench === null || theme.ranked === 0
+        ? null
+        : within.chi_bench / theme.ranked;
   return {
-    theme, counts, coverage, children: [], gap: within.gap, low: within.gap_low, high: within.gap_high, status: within.performance_status,
+    theme,
+    counts,
+    coverage,
+    children: [],
+    gap: within.gap,
+    low: within.gap_low,
+    high: within.gap_high,
+    status: within.performance_status,
     tested: within.q_value !== null,
   };
 }
@@ -85,6 +102,8 @@ export const themeName = (theme: Theme) => theme.name ?? `${theme.level} ${theme
 /** As far as the gaps of the shown branches and their intervals go, in two digits; 0.01 at least. What could not be tested sets no scale beside what could. */
 export function gapReach(shown: Branch[]): number {
   const tested = shown.filter((one) => one.tested);
-  const ends = (tested.length ? tested : shown).flatMap(({ gap, low, high }) => [gap, low, high].map((one) => Math.abs(one ?? 0)));
+  const ends = (tested.length ? tested : shown).flatMap(({ gap, low, high }) =>
+    [gap, low, high].map((one) => Math.abs(one ?? 0)),
+  );
   return roundedUp(Math.max(0.01, ...ends));
 }

@@ -2,9 +2,14 @@ import { describe, expect, it } from "vitest";
 import type { Branch } from "./themes";
 import { stepOf } from "./treeKeys";
 
-const branch = (level: "theme" | "subtheme", id: number, parent: number | null, children: Branch[] = []) => ({ theme: { level, id, parent }, children }) as unknown as Branch;
+const branch = (level: "theme" | "subtheme", id: number, parent: number | null, children: Branch[] = []) =>
+  ({ theme: { level, id, parent }, children }) as unknown as Branch;
 const subs = [branch("subtheme", 10, 1), branch("subtheme", 11, 1)];
-const [first, second, third] = [branch("theme", 1, null, subs), branch("theme", 2, null), branch("theme", 3, null, [branch("subtheme", 12, 3)])];
+const [first, second, third] = [
+  branch("theme", 1, null, subs),
+  branch("theme", 2, null),
+  branch("theme", 3, null, [branch("subtheme", 12, 3)]),
+];
 const closed = [first, second, third];
 const open = [first, ...subs, second, third];
 const none = new Set<number>();

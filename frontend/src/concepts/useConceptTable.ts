@@ -18,7 +18,10 @@ export interface ShownTable {
  * A run's concepts: `concepts.parquet`, or a benchmark's values where it has its own. Null: still read. While another benchmark is
  * read, `shown` is the table of the one before.
  */
-export function useConceptTable(run: RunInfo, benchmark: number | null): { table: Table | null; shown: ShownTable | null; error: Error | null } {
+export function useConceptTable(
+  run: RunInfo,
+  benchmark: number | null,
+): { table: Table | null; shown: ShownTable | null; error: Error | null } {
   const suite = useTable(run.key, "concepts.parquet");
   const part = useTable(benchmark === null ? null : run.key, `concepts/${benchmark ?? 0}.parquet`);
   const made = useMemo(() => {
@@ -52,8 +55,14 @@ export function useParts(run: RunInfo, wanted: boolean): { parts: (Table | null)
         if (current) setState(({ parts }) => ({ parts: Object.assign(parts.slice(), { [place]: part }), error: null }));
       }
     };
-    read().catch((error: unknown) => current && setState((before) => ({ ...before, error: error instanceof Error ? error : new Error(String(error)) })));
-    return () => { current = false; };
+    read().catch(
+      (error: unknown) =>
+        current &&
+        setState((before) => ({ ...before, error: error instanceof Error ? error : new Error(String(error)) })),
+    );
+    return () => {
+      current = false;
+    };
   }, [run, wanted]);
   return state;
 }

@@ -21,19 +21,30 @@ export function Correlation() {
     return (
       <>
         <h1>Correlation</h1>
-        <Empty>This run has {plural(count, "benchmark")}. Two are needed to be set against each other: run a suite with more.</Empty>
+        <Empty>
+          This run has {plural(count, "benchmark")}. Two are needed to be set against each other: run a suite with more.
+        </Empty>
       </>
     );
   }
   const fallback = bestPair(run.overlap.n_concepts, bench);
   const first = x ?? fallback[0];
-  const second = y !== null && y !== first ? y : first === fallback[0] ? fallback[1] : bestPair(run.overlap.n_concepts, first)[1];
+  const second =
+    y !== null && y !== first ? y : first === fallback[0] ? fallback[1] : bestPair(run.overlap.n_concepts, first)[1];
   return (
     <div className="correlation">
       <Heading within="with">Correlation</Heading>
-      <p className="lead">Do benchmarks agree on what the model can do, how far do they exercise the same concepts, and what does each add?</p>
+      <p className="lead">
+        Do benchmarks agree on what the model can do, how far do they exercise the same concepts, and what does each
+        add?
+      </p>
       <PairView x={first} y={second} />
-      <HeatMap x={first} y={second} matrix={params.get("matrix")} onChoose={(a, b) => go({ params: { x: run.benchmarks[a]!.name, y: run.benchmarks[b]!.name } })} />
+      <HeatMap
+        x={first}
+        y={second}
+        matrix={params.get("matrix")}
+        onChoose={(a, b) => go({ params: { x: run.benchmarks[a]!.name, y: run.benchmarks[b]!.name } })}
+      />
       <Redundancy />
     </div>
   );

@@ -10,16 +10,36 @@ import { Square } from "../ui/Square";
 import { MATRICES, type Matrix } from "./pair";
 
 const SAID: Record<Matrix, { name: string; sentence: string }> = {
-  jaccard: { name: "Shared concepts", sentence: "Of the concepts that either covers, the share that both cover (Jaccard). 1: the same concepts." },
-  cosine: { name: "Same weight", sentence: "Cosine of coverage, which also weighs how strongly concepts are exercised. 1: the same profile." },
-  spearman: { name: "Rank correlation", sentence: "Whether both put concepts in the same order of performance (Spearman), over all concepts with a score in both, however few their items are; the figure above counts only those that are drawn. 1: the same order, −1: the reverse." },
+  jaccard: {
+    name: "Shared concepts",
+    sentence: "Of the concepts that either covers, the share that both cover (Jaccard). 1: the same concepts.",
+  },
+  cosine: {
+    name: "Same weight",
+    sentence: "Cosine of coverage, which also weighs how strongly concepts are exercised. 1: the same profile.",
+  },
+  spearman: {
+    name: "Rank correlation",
+    sentence:
+      "Whether both put concepts in the same order of performance (Spearman), over all concepts with a score in both, however few their items are; the figure above counts only those that are drawn. 1: the same order, −1: the reverse.",
+  },
 };
 
 /** More benchmarks than that have no room for numbers in cells. */
 const ROOM = 16;
 
 /** Every pair of benchmarks. A cell chooses its pair; arrow keys move from cell to cell. */
-export function HeatMap({ x, y, matrix, onChoose }: { x: number; y: number; matrix: string | null; onChoose: (x: number, y: number) => void }) {
+export function HeatMap({
+  x,
+  y,
+  matrix,
+  onChoose,
+}: {
+  x: number;
+  y: number;
+  matrix: string | null;
+  onChoose: (x: number, y: number) => void;
+}) {
   const run = useRun();
   const dark = useComputedColorScheme("light") === "dark";
   const shown = MATRICES.find((one) => one === matrix) ?? "jaccard";
@@ -35,8 +55,17 @@ export function HeatMap({ x, y, matrix, onChoose }: { x: number; y: number; matr
     const chosen = i === y && j === x;
     const said = `${names[j]} and ${names[i]}: ${written(value)}`;
     return (
-      <button type="button" data-cell={`${i}/${j}`} tabIndex={chosen ? 0 : -1} aria-current={chosen ? "true" : undefined} className={chosen ? "chosen-cell" : undefined}
-        style={value === null ? undefined : painted(scale(value))} aria-label={said} title={said} onClick={() => onChoose(j, i)}>
+      <button
+        type="button"
+        data-cell={`${i}/${j}`}
+        tabIndex={chosen ? 0 : -1}
+        aria-current={chosen ? "true" : undefined}
+        className={chosen ? "chosen-cell" : undefined}
+        style={value === null ? undefined : painted(scale(value))}
+        aria-label={said}
+        title={said}
+        onClick={() => onChoose(j, i)}
+      >
         {roomy ? (value === null ? "N/A" : short(written(value))) : ""}
       </button>
     );
@@ -45,16 +74,40 @@ export function HeatMap({ x, y, matrix, onChoose }: { x: number; y: number; matr
     <section aria-label="Overlap of benchmarks">
       <h2>Overlap of the benchmarks</h2>
       <div className="correlation-controls">
-        <SegmentedControl size="xs" aria-label="Measure of overlap" data-testid="correlation-matrix" value={shown}
-          data={MATRICES.map((value) => ({ value, label: SAID[value].name }))} onChange={(chosen) => go({ params: { matrix: chosen === "jaccard" ? null : chosen } })} />
+        <SegmentedControl
+          size="xs"
+          aria-label="Measure of overlap"
+          data-testid="correlation-matrix"
+          value={shown}
+          data={MATRICES.map((value) => ({ value, label: SAID[value].name }))}
+          onChange={(chosen) => go({ params: { matrix: chosen === "jaccard" ? null : chosen } })}
+        />
       </div>
       <p className="soft">{SAID[shown].sentence} Choose a cell to see the pair above.</p>
       <p className="heat-scale" data-testid="heat-scale">
-        {low} <span className="heat-bar" aria-hidden="true" style={{ backgroundImage: `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map((at) => scale(from + (1 - from) * at)).join(", ")})` }} /> 1
-        <span>{names.length > 1 && "Hatched: a benchmark with itself."}{values.some((line, i) => line.some((value, j) => i !== j && value === null)) && ` ${roomy ? "N/A" : "Empty"}: not defined.`}</span>
+        {low}{" "}
+        <span
+          className="heat-bar"
+          aria-hidden="true"
+          style={{
+            backgroundImage: `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map((at) => scale(from + (1 - from) * at)).join(", ")})`,
+          }}
+        />{" "}
+        1
+        <span>
+          {names.length > 1 && "Hatched: a benchmark with itself."}
+          {values.some((line, i) => line.some((value, j) => i !== j && value === null)) &&
+            ` ${roomy ? "N/A" : "Empty"}: not defined.`}
+        </span>
       </p>
       <div className="heat-place" role="region" tabIndex={0} aria-label={`${SAID[shown].name} of each pair`}>
-        <Square className={roomy ? "heat" : "heat small"} data-testid="correlation-heat" onKeyDown={moved} names={names} cell={cell} />
+        <Square
+          className={roomy ? "heat" : "heat small"}
+          data-testid="correlation-heat"
+          onKeyDown={moved}
+          names={names}
+          cell={cell}
+        />
       </div>
     </section>
   );
@@ -66,7 +119,12 @@ const short = (text: string) => text.replace(/^[+−](?=0\.00$)/, "").replace(/^
 /** A cell's colour, and ink that can be read on it. */
 const painted = (background: string) => ({ background, color: inkOn(background) });
 
-const MOVES: Record<string, [number, number]> = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+const MOVES: Record<string, [number, number]> = {
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+};
 
 function moved(event: KeyboardEvent<HTMLTableElement>) {
   const move = MOVES[event.key];

@@ -17,14 +17,19 @@ import { ConceptName, Measured } from "../ui/Marks";
 import { Empty, Failed, Loading } from "../ui/State";
 import { joined, MEASURES, type Measure, type Pair } from "./pair";
 
-const NAMES: Record<Measure, string> = { chi_model: "Performance (χ model)", gap: "Gap", chi_bench: "Coverage (χ bench)" };
+const NAMES: Record<Measure, string> = {
+  chi_model: "Performance (χ model)",
+  gap: "Gap",
+  chi_bench: "Coverage (χ bench)",
+};
 
 /** A measure of each concept in one benchmark against the same in another. */
 export function PairView({ x, y }: { x: number; y: number }) {
   const run = useRun();
   const face = useFace();
   const { params } = useRoute();
-  const measure = MEASURES.find((one) => one === params.get("measure")) ?? (face === "model" ? "chi_model" : "chi_bench");
+  const measure =
+    MEASURES.find((one) => one === params.get("measure")) ?? (face === "model" ? "chi_model" : "chi_bench");
   const all = params.get("floor") === "0";
   const options = run.benchmarks.map((one) => ({ value: one.name, label: visible(one.name) }));
   const [across, upwards] = [run.benchmarks[x]!.name, run.benchmarks[y]!.name];
@@ -32,17 +37,58 @@ export function PairView({ x, y }: { x: number; y: number }) {
     <section aria-label="Two benchmarks, concept by concept">
       <h2>Concept by concept</h2>
       <div className="correlation-controls">
-        <Select size="xs" w={210} label="Across" data-testid="correlation-x" searchable allowDeselect={false} value={across} data={options.filter((_, i) => i !== y)}
-          onChange={(name) => go({ params: { x: name, y: upwards } })} />
-        <ActionIcon variant="default" size={30} aria-label="Swap the two benchmarks" onClick={() => go({ params: { x: upwards, y: across } })}><IconArrowsExchange size={16} /></ActionIcon>
-        <Select size="xs" w={210} label="Upwards" data-testid="correlation-y" searchable allowDeselect={false} value={upwards} data={options.filter((_, i) => i !== x)}
-          onChange={(name) => go({ params: { x: across, y: name } })} />
-        <Select size="xs" w={190} label="Measure" data-testid="correlation-measure" allowDeselect={false} value={measure} data={MEASURES.map((one) => ({ value: one, label: NAMES[one] }))}
-          onChange={(chosen) => go({ params: { measure: chosen } })} />
+        <Select
+          size="xs"
+          w={210}
+          label="Across"
+          data-testid="correlation-x"
+          searchable
+          allowDeselect={false}
+          value={across}
+          data={options.filter((_, i) => i !== y)}
+          onChange={(name) => go({ params: { x: name, y: upwards } })}
+        />
+        <ActionIcon
+          variant="default"
+          size={30}
+          aria-label="Swap the two benchmarks"
+          onClick={() => go({ params: { x: upwards, y: across } })}
+        >
+          <IconArrowsExchange size={16} />
+        </ActionIcon>
+        <Select
+          size="xs"
+          w={210}
+          label="Upwards"
+          data-testid="correlation-y"
+          searchable
+          allowDeselect={false}
+          value={upwards}
+          data={options.filter((_, i) => i !== x)}
+          onChange={(name) => go({ params: { x: across, y: name } })}
+        />
+        <Select
+          size="xs"
+          w={190}
+          label="Measure"
+          data-testid="correlation-measure"
+          allowDeselect={false}
+          value={measure}
+          data={MEASURES.map((one) => ({ value: one, label: NAMES[one] }))}
+          onChange={(chosen) => go({ params: { measure: chosen } })}
+        />
         {measure !== "chi_bench" && (
-          <SegmentedControl size="xs" aria-label="Which concepts" data-testid="correlation-floor" value={all ? "all" : "floor"}
-            data={[{ value: "floor", label: `n_eff ≥ ${tenths(run.evidence.min_n_eff).replace(/\.0$/, "")} in both` }, { value: "all", label: "All" }]}
-            onChange={(chosen) => go({ params: { floor: chosen === "all" ? 0 : null } })} />
+          <SegmentedControl
+            size="xs"
+            aria-label="Which concepts"
+            data-testid="correlation-floor"
+            value={all ? "all" : "floor"}
+            data={[
+              { value: "floor", label: `n_eff ≥ ${tenths(run.evidence.min_n_eff).replace(/\.0$/, "")} in both` },
+              { value: "all", label: "All" },
+            ]}
+            onChange={(chosen) => go({ params: { floor: chosen === "all" ? 0 : null } })}
+          />
         )}
       </div>
       <Tables x={x} y={y} measure={measure} floor={all ? 0 : run.evidence.min_n_eff} />
@@ -58,16 +104,37 @@ function Tables({ x, y, measure, floor }: { x: number; y: number; measure: Measu
   const error = concepts.error ?? first.error ?? second.error;
   if (error) return <Failed error={error} />;
   if (!concepts.data || !first.data || !second.data) return <Loading what="both benchmarks" />;
-  return <Shown x={x} y={y} measure={measure} floor={floor} concepts={concepts.data} first={first.data} second={second.data} />;
+  return (
+    <Shown
+      x={x}
+      y={y}
+      measure={measure}
+      floor={floor}
+      concepts={concepts.data}
+      first={first.data}
+      second={second.data}
+    />
+  );
 }
 
-interface ShownProps { x: number; y: number; measure: Measure; floor: number; concepts: Table; first: Table; second: Table }
+interface ShownProps {
+  x: number;
+  y: number;
+  measure: Measure;
+  floor: number;
+  concepts: Table;
+  first: Table;
+  second: Table;
+}
 
 function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
   const run = useRun();
   const dark = useComputedColorScheme("light") === "dark";
   const opened = useNumberParam("concept");
-  const pair = useMemo(() => joined(concepts, first, second, measure, floor), [concepts, first, second, measure, floor]);
+  const pair = useMemo(
+    () => joined(concepts, first, second, measure, floor),
+    [concepts, first, second, measure, floor],
+  );
   const [a, b] = [run.benchmarks[x]!, run.benchmarks[y]!];
   const points = useMemo(() => {
     const [across, upwards] = [numbers(first, measure), numbers(second, measure)];
@@ -75,8 +142,12 @@ function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
     const colours = palette(dark);
     const scale = measure === "chi_bench" ? Math.log10 : (value: number) => value;
     return scattered({
-      rows: pair.rows, x: (row) => scale(across[row]!), y: (row) => scale(upwards[row]!), radius: radii(numbers(concepts, "support"), pair.rows.length),
-      colour: (row) => (status[row] === "weak" ? colours.weak : status[row] === "strong" ? colours.strong : colours.typical),
+      rows: pair.rows,
+      x: (row) => scale(across[row]!),
+      y: (row) => scale(upwards[row]!),
+      radius: radii(numbers(concepts, "support"), pair.rows.length),
+      colour: (row) =>
+        status[row] === "weak" ? colours.weak : status[row] === "strong" ? colours.strong : colours.typical,
       layer: (row) => (status[row] === "weak" ? 2 : status[row] === "strong" ? 1 : 0),
     });
   }, [concepts, first, second, measure, pair, dark]);
@@ -85,15 +156,35 @@ function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
   return (
     <>
       <Sentence pair={pair} measure={measure} floor={floor} a={a} b={b} />
-      {pair.rows.length === 0 ? <Empty>{emptyWords(pair, measure)}</Empty> : (
+      {pair.rows.length === 0 ? (
+        <Empty>{emptyWords(pair, measure)}</Empty>
+      ) : (
         <div className="correlation-place">
-          <Scatter points={points} axes={axes} diagonal opened={opened} onOpen={onOpen} testId="correlation-scatter"
+          <Scatter
+            points={points}
+            axes={axes}
+            diagonal
+            opened={opened}
+            onOpen={onOpen}
+            testId="correlation-scatter"
             label={`${NAMES[measure]} of ${integer(pair.rows.length)} concepts in ${visible(a.name)} and ${visible(b.name)}.`}
-            tip={(concept) => <Tip concept={concept} measure={measure} concepts={concepts} sides={[[a, first], [b, second]]} />} />
+            tip={(concept) => (
+              <Tip
+                concept={concept}
+                measure={measure}
+                concepts={concepts}
+                sides={[
+                  [a, first],
+                  [b, second],
+                ]}
+              />
+            )}
+          />
         </div>
       )}
       <p className="soft correlation-note">
-        Orange: weak over the whole suite; blue: strong; grey: neither. The dashed line is where both are equal. Click into the picture to zoom with the wheel.
+        Orange: weak over the whole suite; blue: strong; grey: neither. The dashed line is where both are equal. Click
+        into the picture to zoom with the wheel.
       </p>
     </>
   );
@@ -105,40 +196,76 @@ function axis(measure: Measure, benchmark: Benchmark): Axis {
   return measure === "gap" ? { title, log: false, text: signed, neutral: 0 } : { title, log: false, text: decimal };
 }
 
-interface SentenceProps { pair: Pair; measure: Measure; floor: number; a: Benchmark; b: Benchmark }
+interface SentenceProps {
+  pair: Pair;
+  measure: Measure;
+  floor: number;
+  a: Benchmark;
+  b: Benchmark;
+}
 
 function Sentence({ pair, measure, floor, a, b }: SentenceProps) {
   const has = measure === "chi_bench" ? "covered" : "measured";
-  const shown = measure !== "chi_bench" && floor > 0 ? ` ${integer(pair.rows.length)} of them have n_eff of at least ${tenths(floor).replace(/\.0$/, "")} in both and are shown.` : "";
+  const shown =
+    measure !== "chi_bench" && floor > 0
+      ? ` ${integer(pair.rows.length)} of them have n_eff of at least ${tenths(floor).replace(/\.0$/, "")} in both and are shown.`
+      : "";
   return (
     <p data-testid="correlation-sentence">
-      <strong>{integer(pair.inBoth)}</strong> ranked concepts are {has} in both, of {integer(pair.inX)} in <bdi>{visible(a.name)}</bdi> and{" "}
-      {integer(pair.inY)} in <bdi>{visible(b.name)}</bdi>.{shown}{" "}
-      Rank correlation (Spearman; 1: both put concepts in the same order) of the {integer(pair.rows.length)} shown: <strong data-testid="correlation-spearman">{signed(Number.isNaN(pair.spearman) ? null : pair.spearman)}</strong>
+      <strong>{integer(pair.inBoth)}</strong> ranked concepts are {has} in both, of {integer(pair.inX)} in{" "}
+      <bdi>{visible(a.name)}</bdi> and {integer(pair.inY)} in <bdi>{visible(b.name)}</bdi>.{shown} Rank correlation
+      (Spearman; 1: both put concepts in the same order) of the {integer(pair.rows.length)} shown:{" "}
+      <strong data-testid="correlation-spearman">{signed(Number.isNaN(pair.spearman) ? null : pair.spearman)}</strong>
       {Number.isNaN(pair.spearman) && " (fewer than 3 concepts, or one side is constant)"}.
     </p>
   );
 }
 
 function emptyWords(pair: Pair, measure: Measure): string {
-  if (pair.inBoth === 0) return `No ranked concept is ${measure === "chi_bench" ? "covered" : "measured"} in both benchmarks. Choose another pair.`;
+  if (pair.inBoth === 0)
+    return `No ranked concept is ${measure === "chi_bench" ? "covered" : "measured"} in both benchmarks. Choose another pair.`;
   return "No concept has enough items in both benchmarks. Show all of them, or choose another pair.";
 }
 
-function Tip({ concept, measure, concepts, sides }: { concept: number; measure: Measure; concepts: Table; sides: [Benchmark, Table][] }) {
+function Tip({
+  concept,
+  measure,
+  concepts,
+  sides,
+}: {
+  concept: number;
+  measure: Measure;
+  concepts: Table;
+  sides: [Benchmark, Table][];
+}) {
   return (
     <>
-      <strong><ConceptName concept={concept} label={text(concepts, "label", concept)} /></strong>
+      <strong>
+        <ConceptName concept={concept} label={text(concepts, "label", concept)} />
+      </strong>
       <dl>
         {sides.map(([benchmark, table], side) => {
           const of = (key: string) => number(table, key, concept);
           return [
-            <dt key={`name${side}`}><bdi>{shorten(visible(benchmark.name), 26)}</bdi></dt>,
+            <dt key={`name${side}`}>
+              <bdi>{shorten(visible(benchmark.name), 26)}</bdi>
+            </dt>,
             <dd key={`value${side}`}>
-              {measure === "chi_bench" ? magnitude(of(measure)) : <Measured kind={measure === "gap" ? "signed" : "decimal"} value={of(measure)} low={of(`${measure}_low`)} high={of(`${measure}_high`)} />}
+              {measure === "chi_bench" ? (
+                magnitude(of(measure))
+              ) : (
+                <Measured
+                  kind={measure === "gap" ? "signed" : "decimal"}
+                  value={of(measure)}
+                  low={of(`${measure}_low`)}
+                  high={of(`${measure}_high`)}
+                />
+              )}
             </dd>,
             <dt key={`n${side}`}>n_eff</dt>,
-            <dd key={`eff${side}`}>{tenths(of("n_eff"))} of {integer(of("support"))} items</dd>,
+            <dd key={`eff${side}`}>
+              {tenths(of("n_eff"))} of {integer(of("support"))} items
+            </dd>,
           ];
         })}
       </dl>

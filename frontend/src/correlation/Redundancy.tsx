@@ -12,15 +12,29 @@ const NEARLY_ALL = 0.95;
 /** What each benchmark adds to those before it, the one that adds most first. */
 export function Redundancy() {
   const run = useRun();
-  const bars = useMemo(() => run.redundancy.map((one) => ({
-    name: shorten(visible(run.benchmarks[one.benchmark]?.name ?? `benchmark ${one.benchmark}`), 28), before: one.cumulative - one.adds,
-    said: run.benchmarks[one.benchmark]?.kept === 0 ? NOT_DEFINED : `+${integer(one.adds)}`, ...one,
-  })), [run]);
+  const bars = useMemo(
+    () =>
+      run.redundancy.map((one) => ({
+        name: shorten(visible(run.benchmarks[one.benchmark]?.name ?? `benchmark ${one.benchmark}`), 28),
+        before: one.cumulative - one.adds,
+        said: run.benchmarks[one.benchmark]?.kept === 0 ? NOT_DEFINED : `+${integer(one.adds)}`,
+        ...one,
+      })),
+    [run],
+  );
   const options = useMemo<Plot.PlotOptions>(() => {
     const longest = Math.max(4, ...bars.map((bar) => bar.name.length));
     return {
-      marginLeft: Math.min(200, 18 + 7.2 * longest), marginRight: 64, marginTop: 8, marginBottom: 40,
-      x: { label: "Ranked concepts covered by it and those above it →", grid: true, ticks: 6, tickFormat: (tick: number) => integer(tick) },
+      marginLeft: Math.min(200, 18 + 7.2 * longest),
+      marginRight: 64,
+      marginTop: 8,
+      marginBottom: 40,
+      x: {
+        label: "Ranked concepts covered by it and those above it →",
+        grid: true,
+        ticks: 6,
+        tickFormat: (tick: number) => integer(tick),
+      },
       y: { label: null, domain: bars.map((bar) => bar.name), padding: 0.28, tickSize: 0 },
       marks: [
         Plot.barX(bars, { y: "name", x1: 0, x2: "before", fill: "var(--line)" }),
@@ -32,10 +46,16 @@ export function Redundancy() {
   return (
     <section aria-label="What each benchmark adds">
       <h2>What each benchmark adds</h2>
-      {bars.length === 0 || bars.at(-1)!.cumulative === 0 ? <Empty>No benchmark of this run covers a ranked concept.</Empty> : (
+      {bars.length === 0 || bars.at(-1)!.cumulative === 0 ? (
+        <Empty>No benchmark of this run covers a ranked concept.</Empty>
+      ) : (
         <>
           <p data-testid="correlation-redundancy">{sentence(run)}</p>
-          <Chart options={options} height={48 + 30 * bars.length} label={`Concepts that each benchmark adds: ${bars.map((bar) => `${bar.name} ${bar.said}`).join(", ")}.`} />
+          <Chart
+            options={options}
+            height={48 + 30 * bars.length}
+            label={`Concepts that each benchmark adds: ${bars.map((bar) => `${bar.name} ${bar.said}`).join(", ")}.`}
+          />
         </>
       )}
     </section>

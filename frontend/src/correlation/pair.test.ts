@@ -3,14 +3,19 @@ import type { Table } from "../data/table";
 import { bestPair, joined } from "./pair";
 import { ranks, spearman } from "./spearman";
 
-const random = (seed: number) => () => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff);
+const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 
 /** Ranks and their correlation straight from the definitions, in quadratic time. */
-const slowRanks = (values: number[]) => values.map((one) => 1 + values.filter((other) => other < one).length + (values.filter((other) => other === one).length - 1) / 2);
+const slowRanks = (values: number[]) =>
+  values.map(
+    (one) =>
+      1 + values.filter((other) => other < one).length + (values.filter((other) => other === one).length - 1) / 2,
+  );
 function slowPearson(a: number[], b: number[]): number {
   const mean = (values: number[]) => values.reduce((sum, one) => sum + one, 0) / values.length;
   const [ma, mb] = [mean(a), mean(b)];
-  const product = (p: number[], mp: number, q: number[], mq: number) => p.reduce((sum, one, i) => sum + (one - mp) * (q[i]! - mq), 0);
+  const product = (p: number[], mp: number, q: number[], mq: number) =>
+    p.reduce((sum, one, i) => sum + (one - mp) * (q[i]! - mq), 0);
   return product(a, ma, b, mb) / Math.sqrt(product(a, ma, a, ma) * product(b, mb, b, mb));
 }
 
@@ -38,10 +43,20 @@ const ROWS = 900;
 function part(seed: number): Table {
   const next = random(seed);
   const numbers = (of: () => number) => ({ kind: "number" as const, values: Float64Array.from({ length: ROWS }, of) });
-  return { rows: ROWS, columns: { chi_model: numbers(() => (next() < 0.3 ? NaN : next())), chi_bench: numbers(() => (next() < 0.3 ? 0 : 5 * next())), n_eff: numbers(() => 40 * next()) } };
+  return {
+    rows: ROWS,
+    columns: {
+      chi_model: numbers(() => (next() < 0.3 ? NaN : next())),
+      chi_bench: numbers(() => (next() < 0.3 ? 0 : 5 * next())),
+      n_eff: numbers(() => 40 * next()),
+    },
+  };
 }
 const next = random(77);
-const concepts: Table = { rows: ROWS, columns: { ranked: { kind: "flag", values: Uint8Array.from({ length: ROWS }, () => (next() < 0.8 ? 1 : 0)) } } };
+const concepts: Table = {
+  rows: ROWS,
+  columns: { ranked: { kind: "flag", values: Uint8Array.from({ length: ROWS }, () => (next() < 0.8 ? 1 : 0)) } },
+};
 
 describe("two benchmarks", () => {
   const [x, y] = [part(21), part(22)];
@@ -53,7 +68,11 @@ describe("two benchmarks", () => {
     const pair = joined(concepts, x, y, "chi_model", 20);
     const has = (table: Table) => (row: number) => !Number.isNaN(of(table, "chi_model")[row]!);
     const both = rows.filter(has(x)).filter(has(y));
-    expect([pair.inX, pair.inY, pair.inBoth]).toEqual([rows.filter(has(x)).length, rows.filter(has(y)).length, both.length]);
+    expect([pair.inX, pair.inY, pair.inBoth]).toEqual([
+      rows.filter(has(x)).length,
+      rows.filter(has(y)).length,
+      both.length,
+    ]);
     const shown = both.filter((row) => Math.min(of(x, "n_eff")[row]!, of(y, "n_eff")[row]!) >= 20);
     expect([...pair.rows]).toEqual(shown);
     const values = (table: Table) => shown.map((row) => of(table, "chi_model")[row]!);
@@ -66,13 +85,33 @@ describe("two benchmarks", () => {
 });
 
 describe("the pair that is shown first", () => {
-  const shared = [[90, 3, 8], [3, 70, 12], [8, 12, 60]];
+  const shared = [
+    [90, 3, 8],
+    [3, 70, 12],
+    [8, 12, 60],
+  ];
   it("shares most concepts, the diagonal left out", () => {
     expect(bestPair(shared, null)).toEqual([1, 2]);
     expect(bestPair(shared, 0)).toEqual([0, 2]);
   });
   it("is two different benchmarks even where none shares a concept", () => {
-    expect(bestPair([[5, 0], [0, 5]], null)).toEqual([0, 1]);
-    expect(bestPair([[5, 0], [0, 5]], 1)).toEqual([1, 0]);
+    expect(
+      bestPair(
+        [
+          [5, 0],
+          [0, 5],
+        ],
+        null,
+      ),
+    ).toEqual([0, 1]);
+    expect(
+      bestPair(
+        [
+          [5, 0],
+          [0, 5],
+        ],
+        1,
+      ),
+    ).toEqual([1, 0]);
   });
 });

@@ -41,17 +41,26 @@ export function joined(concepts: Table, x: Table, y: Table, measure: Measure, fl
     if (coverage || (effA[row]! >= floor && effB[row]! >= floor)) rows.push(row);
   }
   const shown = Uint32Array.from(rows);
-  return { ...pair, rows: shown, spearman: spearman(rows.map((row) => a[row]!), rows.map((row) => b[row]!)) };
+  return {
+    ...pair,
+    rows: shown,
+    spearman: spearman(
+      rows.map((row) => a[row]!),
+      rows.map((row) => b[row]!),
+    ),
+  };
 }
 
 /** Places of the two different benchmarks that share most concepts; of one with itself where there is no other. */
 export function bestPair(shared: number[][], x: number | null): [number, number] {
   let best: [number, number] = [x ?? 0, x ?? 0];
   let most = -1;
-  shared.forEach((line, i) => line.forEach((count, j) => {
-    if (i === j || (x !== null ? i !== x : i > j) || count <= most) return;
-    most = count;
-    best = [i, j];
-  }));
+  shared.forEach((line, i) =>
+    line.forEach((count, j) => {
+      if (i === j || (x !== null ? i !== x : i > j) || count <= most) return;
+      most = count;
+      best = [i, j];
+    }),
+  );
   return best;
 }

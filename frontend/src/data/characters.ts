@@ -31,7 +31,10 @@ export function pieces(
   marks: [number, number, number][],
   peak: [number, number] | null,
 ): Piece[] {
-  const all = peak && !marks.some(([start]) => start === peak[0]) ? [...marks, [peak[0], peak[1], NaN] as [number, number, number]] : marks;
+  const all =
+    peak && !marks.some(([start]) => start === peak[0])
+      ? [...marks, [peak[0], peak[1], NaN] as [number, number, number]]
+      : marks;
   const found: Piece[] = [];
   let at = from;
   for (const [first, last, activation] of [...all].sort((a, b) => a[0] - b[0])) {

@@ -8,7 +8,10 @@ const HOSTILE = ["=cmd|' /C calc'!A0", 'a,b\n"quoted"', "\u202eevil", null, "+1"
 const fields: Field[] = [
   { name: "concept", column: { kind: "number", values: Float64Array.from([0, 1, 2, 3, 4, 5, 6]) } },
   { name: "label", column: { kind: "text", values: HOSTILE } },
-  { name: "gap", column: { kind: "number", values: Float32Array.from([0.1, -1 / 3, NaN, Infinity, -Infinity, 1e-12, 16777216]) } },
+  {
+    name: "gap",
+    column: { kind: "number", values: Float32Array.from([0.1, -1 / 3, NaN, Infinity, -Infinity, 1e-12, 16777216]) },
+  },
   { name: "mean", column: { kind: "number", values: Float64Array.from([0.1, -1 / 3, NaN, 2, 3, 4, 5]) } },
   { name: "dense", column: { kind: "flag", values: Uint8Array.from([1, 0, 1, UNKNOWN, 0, 0, 1]) } },
 ];
@@ -36,7 +39,15 @@ it("writes CSV that reads back, without formulas or hidden characters", () => {
   expect(text.startsWith("\ufeffconcept,label,gap,mean,dense\r\n")).toBe(true);
   const rows = readCsv(text.slice(1)).slice(1);
   expect(rows.map(([concept]) => Number(concept))).toEqual([...order]);
-  expect(rows.map(([, label]) => label)).toEqual(["déjà 𝛘", "'=cmd|' /C calc'!A0", 'a,b\n"quoted"', "<U+202E>evil", "", "'+1", "' =1"]);
+  expect(rows.map(([, label]) => label)).toEqual([
+    "déjà 𝛘",
+    "'=cmd|' /C calc'!A0",
+    'a,b\n"quoted"',
+    "<U+202E>evil",
+    "",
+    "'+1",
+    "' =1",
+  ]);
   const gaps = fields[2]!.column.values;
   rows.forEach(([, , gap], i) => {
     const expected = gaps[order[i]!] as number;
@@ -60,7 +71,13 @@ it("writes Parquet that holds the same values in the same order", async () => {
     });
   }
   const metadata = parquetMetadata(bytes.buffer);
-  expect(metadata.schema.slice(1).map(({ type }) => type)).toEqual(["INT32", "BYTE_ARRAY", "FLOAT", "DOUBLE", "BOOLEAN"]);
+  expect(metadata.schema.slice(1).map(({ type }) => type)).toEqual([
+    "INT32",
+    "BYTE_ARRAY",
+    "FLOAT",
+    "DOUBLE",
+    "BOOLEAN",
+  ]);
   expect(metadata.key_value_metadata).toContainEqual({ key: "run", value: "demo" });
 });
 

@@ -25,7 +25,8 @@ function csvWriter(column: Column): (row: number) => string {
     const { values } = column;
     return (row) => (values[row] == null ? "" : csvText(visible(values[row])));
   }
-  if (column.kind === "flag") return (row) => (column.values[row] === UNKNOWN ? "" : column.values[row] === 1 ? "true" : "false");
+  if (column.kind === "flag")
+    return (row) => (column.values[row] === UNKNOWN ? "" : column.values[row] === 1 ? "true" : "false");
   const { values } = column;
   const written = values instanceof Float32Array ? shortest : String;
   return (row) => (Number.isNaN(values[row]) ? "" : (infinite(values[row]!) ?? written(values[row]!)));
@@ -53,7 +54,8 @@ export function parquetFile(fields: Field[], order: Uint32Array, facts: Record<s
 }
 
 function parquetColumn(column: Column, order: Uint32Array) {
-  if (column.kind === "text") return { data: Array.from(order, (row) => column.values[row] ?? null), type: "STRING" as const };
+  if (column.kind === "text")
+    return { data: Array.from(order, (row) => column.values[row] ?? null), type: "STRING" as const };
   if (column.kind === "flag") {
     const data = Array.from(order, (row) => (column.values[row] === UNKNOWN ? null : column.values[row] === 1));
     return { data, type: "BOOLEAN" as const };

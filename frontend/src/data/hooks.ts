@@ -49,13 +49,18 @@ function found<T>(value: T | undefined, name: string): T {
 
 /** The value of a promise that is made anew when `key` changes; null key: nothing to wait for. */
 export function useLoaded<T>(key: string | null, read: () => Promise<T>): Loaded<T> {
-  const [state, setState] = useState<{ key: string | null; data: T | null; error: Error | null }>(() => ({ key, data: null, error: null }));
+  const [state, setState] = useState<{ key: string | null; data: T | null; error: Error | null }>(() => ({
+    key,
+    data: null,
+    error: null,
+  }));
   useEffect(() => {
     if (key === null) return;
     let current = true;
     read().then(
       (data) => current && setState({ key, data, error: null }),
-      (error: unknown) => current && setState({ key, data: null, error: error instanceof Error ? error : new Error(String(error)) }),
+      (error: unknown) =>
+        current && setState({ key, data: null, error: error instanceof Error ? error : new Error(String(error)) }),
     );
     return () => {
       current = false;

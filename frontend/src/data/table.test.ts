@@ -1,17 +1,35 @@
 import { describe, expect, it } from "vitest";
-import { among, columnNamed, everyRow, type Column, type Table, ranks, numbers, select, sorted, sortedBy, texts, value } from "./table";
+import {
+  among,
+  columnNamed,
+  everyRow,
+  type Column,
+  type Table,
+  ranks,
+  numbers,
+  select,
+  sorted,
+  sortedBy,
+  texts,
+  value,
+} from "./table";
 
 const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 
 function drawn(rows: number): Table {
   const next = random(7);
   const some = <T>(value: T, none: T) => (next() < 0.2 ? none : value);
-  const float: Column = { kind: "number", values: Float32Array.from({ length: rows }, () => some(Math.round(20 * next()) / 4 - 2, NaN)) };
+  const float: Column = {
+    kind: "number",
+    values: Float32Array.from({ length: rows }, () => some(Math.round(20 * next()) / 4 - 2, NaN)),
+  };
   float.values[3] = Infinity;
   float.values[4] = -Infinity;
   const text: Column = {
     kind: "text",
-    values: Array.from({ length: rows }, () => some(`${next() < 0.5 ? "b" : "A"} ${Math.floor(30 * next())}`, null as never)),
+    values: Array.from({ length: rows }, () =>
+      some(`${next() < 0.5 ? "b" : "A"} ${Math.floor(30 * next())}`, null as never),
+    ),
   };
   return { rows, columns: { float, text } };
 }

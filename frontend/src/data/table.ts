@@ -1,9 +1,9 @@
 /** Columns in memory, and choosing and ordering their rows: fast enough for each keystroke at 131,072 rows. */
 
 export type Column =
-  | { kind: "number"; /** NaN: null. */ values: Float64Array | Float32Array }
+  | { kind: "number" /** NaN: null. */; values: Float64Array | Float32Array }
   | { kind: "text"; values: (string | null)[] }
-  | { kind: "flag"; /** 1: true, 0: false, `UNKNOWN`: null. */ values: Uint8Array };
+  | { kind: "flag" /** 1: true, 0: false, `UNKNOWN`: null. */; values: Uint8Array };
 
 /** A flag that is null. */
 export const UNKNOWN = 255;
@@ -104,7 +104,9 @@ export function sortedBy(rows: Uint32Array, keys: { values: ArrayLike<number>; d
 /** Numbers that order the values of a column: NaN for null. */
 function sortKeys(column: Column): ArrayLike<number> {
   if (column.kind === "text") return ranks(column.values);
-  return column.kind === "flag" ? Float64Array.from(column.values, (one) => (one === UNKNOWN ? NaN : one)) : column.values;
+  return column.kind === "flag"
+    ? Float64Array.from(column.values, (one) => (one === UNKNOWN ? NaN : one))
+    : column.values;
 }
 
 const known = new WeakMap<(string | null)[], Float64Array>();
@@ -118,7 +120,9 @@ export function ranks(values: (string | null)[]): Float64Array {
   for (const one of values) if (one !== null && !keys.has(one)) keys.set(one, comparableText(one));
   const different = [...keys.keys()];
   const folded = [...keys.values()];
-  const order = everyRow(different.length).sort((a, b) => (folded[a]! < folded[b]! ? -1 : folded[a]! > folded[b]! ? 1 : a - b));
+  const order = everyRow(different.length).sort((a, b) =>
+    folded[a]! < folded[b]! ? -1 : folded[a]! > folded[b]! ? 1 : a - b,
+  );
   const rank = new Map<string, number>();
   order.forEach((one, place) => rank.set(different[one]!, place));
   const result = Float64Array.from(values, (one) => (one === null ? NaN : rank.get(one)!));

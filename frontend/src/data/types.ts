@@ -41,8 +41,18 @@ export interface RunInfo {
   cut_items: number;
   has: { themes: boolean; map: boolean; tokens: boolean; lift: boolean; promoted: boolean; similar: boolean };
   counts: {
-    alive: number; covered: number; missing: number; ranked: number; tested: number;
-    weak: number; weak_groups: number; strong: number; strong_groups: number; negligible: number; vanishes: number; insufficient: number;
+    alive: number;
+    covered: number;
+    missing: number;
+    ranked: number;
+    tested: number;
+    weak: number;
+    weak_groups: number;
+    strong: number;
+    strong_groups: number;
+    negligible: number;
+    vanishes: number;
+    insufficient: number;
   };
   /** `alike`: what items are compared at equal values of, `at equal length`; empty: within benchmarks only. */
   evidence: { min_n_eff: number; q: number; level: number; min_gap: number; alike: string };
@@ -70,7 +80,10 @@ export interface RunInfo {
   columns: ColumnSpec[];
   /** Matrices in the order of `benchmarks`. */
   overlap: {
-    jaccard: (number | null)[][]; cosine: (number | null)[][]; spearman: (number | null)[][]; n_concepts: number[][];
+    jaccard: (number | null)[][];
+    cosine: (number | null)[][];
+    spearman: (number | null)[][];
+    n_concepts: number[][];
   };
   /** The suite's benchmarks in the order in which each adds most concepts. */
   redundancy: { benchmark: number; adds: number; covered: number; cumulative: number }[];
@@ -87,7 +100,14 @@ export interface Answer {
   findings: Statement[];
   /** The lowest score first. `notes`: what the scores go with, and what most concepts that stand out share. */
   benchmarks: {
-    benchmark: string; mean_score: number | null; scored: number; kept: number; tested: number; weak: number; strong: number; notes: Statement[];
+    benchmark: string;
+    mean_score: number | null;
+    scored: number;
+    kept: number;
+    tested: number;
+    weak: number;
+    strong: number;
+    notes: Statement[];
   }[];
   /** What benchmarks lack of their stated scope, most first; then what is only counted. */
   scope: Statement[];
@@ -118,22 +138,34 @@ export interface Finding {
   /** The leader first. */
   concepts: number[];
   /** Scored items in which the group is active; `clusters`: how many when each cluster counts once. */
-  items: number; clusters: number;
+  items: number;
+  clusters: number;
   /** Whether answers get parts of a point, so that a mean score is no share of right ones. */
   graded: boolean;
-  n_eff: number; mean_score: number;
-  plain_gap: number; gap: number; gap_low: number; gap_high: number;
-  p_value: number; q_value: number;
+  n_eff: number;
+  mean_score: number;
+  plain_gap: number;
+  gap: number;
+  gap_low: number;
+  gap_high: number;
+  p_value: number;
+  q_value: number;
   /** Smallest gap that its items would most likely have shown. */
   detectable: number | null;
   /** `benchmark`: place; `share`: of its weight. */
   benchmarks: { benchmark: number; items: number; share: number }[];
   /** What tells its items from the others of the same benchmarks, where a feature does; its figures are of the items with it. */
-  feature: string | null; feature_words: string | null;
+  feature: string | null;
+  feature_words: string | null;
   feature_benchmarks: number[];
-  feature_items: number | null; feature_score: number | null; other_items: number | null; other_score: number | null; feature_p: number | null;
+  feature_items: number | null;
+  feature_score: number | null;
+  other_items: number | null;
+  other_score: number | null;
+  feature_p: number | null;
   /** A language model's words for its items. */
-  wording: string | null; wording_source: string | null;
+  wording: string | null;
+  wording_source: string | null;
   sentence: string;
   /** The same in at most 90 characters. */
   short: string;
@@ -142,12 +174,16 @@ export interface Finding {
   failing: FindingExample[];
   passing: FindingExample[];
   /** Gap on the other half of the items, in the `unseen_splits` of `splits` in which one half finds it again. */
-  unseen_gap: number | null; unseen_low: number | null; unseen_high: number | null;
-  unseen_splits: number; splits: number;
+  unseen_gap: number | null;
+  unseen_low: number | null;
+  unseen_high: number | null;
+  unseen_splits: number;
+  splits: number;
   /** Null: cannot be told. */
   holds: boolean | null;
   /** Tests it further. */
-  command: string; command_note: string;
+  command: string;
+  command_note: string;
 }
 
 /** An item of a finding; `repeats`: how many items ask the same, itself among them. */
@@ -167,11 +203,18 @@ export interface FindingItems {
 
 export interface Benchmark {
   name: string;
-  items: number; kept: number; excluded: number; scored: number;
+  items: number;
+  kept: number;
+  excluded: number;
+  scored: number;
   mean_score: number | null;
-  covered: number; missing: number; alive: number;
+  covered: number;
+  missing: number;
+  alive: number;
   mean_span_tokens: number | null;
-  tested: number; weak: number; strong: number;
+  tested: number;
+  weak: number;
+  strong: number;
   policy: string;
   scope: string | null;
   /** Of the logs and tasks that it was read from; redacted, how many there are. */
@@ -187,7 +230,17 @@ export interface ColumnSpec {
   key: string;
   title: string;
   hint: string;
-  kind: "text" | "word" | "flag" | "integer" | "tenths" | "decimal" | "signed" | "magnitude" | "probability" | "percent";
+  kind:
+    | "text"
+    | "word"
+    | "flag"
+    | "integer"
+    | "tenths"
+    | "decimal"
+    | "signed"
+    | "magnitude"
+    | "probability"
+    | "percent";
   /** Which question it belongs to. */
   face: "model" | "benchmark" | "both";
   /** Has `KEY_low` and `KEY_high` beside it. */
@@ -219,18 +272,35 @@ export interface Theme {
   parent: number | null;
   name: string | null;
   kind: string | null;
-  concepts: number; ranked: number;
-  chi_bench: number | null; chi_bench_mean: number | null;
-  chi_model: number | null; chi_model_low: number | null; chi_model_high: number | null;
-  support: number; n_eff: number;
-  gap: number | null; gap_low: number | null; gap_high: number | null;
+  concepts: number;
+  ranked: number;
+  chi_bench: number | null;
+  chi_bench_mean: number | null;
+  chi_model: number | null;
+  chi_model_low: number | null;
+  chi_model_high: number | null;
+  support: number;
+  n_eff: number;
+  gap: number | null;
+  gap_low: number | null;
+  gap_high: number | null;
   q_value: number | null;
   performance_status: string;
-  missing_concepts: number; weak_concepts: number; strong_concepts: number; weak_groups: number;
+  missing_concepts: number;
+  weak_concepts: number;
+  strong_concepts: number;
+  weak_groups: number;
   /** In the order of `RunInfo.benchmarks`. */
   benchmarks: {
-    chi_bench: number | null; chi_model: number | null; support: number; n_eff: number;
-    gap: number | null; gap_low: number | null; gap_high: number | null; q_value: number | null; performance_status: string;
+    chi_bench: number | null;
+    chi_model: number | null;
+    support: number;
+    n_eff: number;
+    gap: number | null;
+    gap_low: number | null;
+    gap_high: number | null;
+    q_value: number | null;
+    performance_status: string;
   }[];
 }
 
@@ -257,8 +327,13 @@ export interface ConceptDetail {
   concept: number;
   /** The shown one first. */
   labels: {
-    label: string; kind: string | null; explainer: string | null; score: number | null; scored_by: string | null;
-    placeholder: boolean; date: string | null;
+    label: string;
+    kind: string | null;
+    explainer: string | null;
+    score: number | null;
+    scored_by: string | null;
+    placeholder: boolean;
+    date: string | null;
   }[];
   /** Who made the shown label and how it scored, in words. */
   provenance: string | null;
@@ -288,9 +363,13 @@ export interface ConceptDetail {
 
 /** A concept within one benchmark, as in `concepts/K.parquet`. */
 export interface ConceptInBenchmark {
-  support: number; n_eff: number | null;
-  chi_bench: number | null; chi_model: number | null;
-  gap: number | null; gap_low: number | null; gap_high: number | null;
+  support: number;
+  n_eff: number | null;
+  chi_bench: number | null;
+  chi_model: number | null;
+  gap: number | null;
+  gap_low: number | null;
+  gap_high: number | null;
   performance_status: string | null;
 }
 

@@ -14,8 +14,15 @@ export function FindingLine({ finding }: { finding: Finding }) {
     <li className={`finding-line ${finding.verdict}`} data-testid="finding-line" data-finding={finding.finding}>
       <Status status={finding.verdict} />
       <div>
-        <a className="finding-sentence" href={address(route, { view: "finding", rest: finding.finding })}><bdi>{visible(finding.sentence)}</bdi></a>
-        <div className="soft">{line(finding, run)} · <span className={tone}><span className="said">{words}</span></span></div>
+        <a className="finding-sentence" href={address(route, { view: "finding", rest: finding.finding })}>
+          <bdi>{visible(finding.sentence)}</bdi>
+        </a>
+        <div className="soft">
+          {line(finding, run)} ·{" "}
+          <span className={tone}>
+            <span className="said">{words}</span>
+          </span>
+        </div>
       </div>
     </li>
   );

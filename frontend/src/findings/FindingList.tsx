@@ -22,13 +22,22 @@ export function FindingList() {
       <Heading>Findings</Heading>
       <p className="lead">
         Groups of items on which the model does worse, or better, than on <Term term="stratum">comparable items</Term>.{" "}
-        {benchmark === null ? `There are ${integer(shown.length)}.` : `${integer(shown.length)} of ${integer(run.findings.length)} concern this benchmark.`}
+        {benchmark === null
+          ? `There are ${integer(shown.length)}.`
+          : `${integer(shown.length)} of ${integer(run.findings.length)} concern this benchmark.`}
       </p>
-      {shown.length === 0 && <Empty>{run.answer.findings.find((one) => one.code === "no_finding") ? visible(run.answer.findings[0]!.text) : "None of the findings is about this benchmark."}</Empty>}
+      {shown.length === 0 && (
+        <Empty>
+          {run.answer.findings.find((one) => one.code === "no_finding")
+            ? visible(run.answer.findings[0]!.text)
+            : "None of the findings is about this benchmark."}
+        </Empty>
+      )}
       <Part title="Weak" found={of("weak")} />
       <Part title="Strong" found={of("strong")} />
       <p className="soft">
-        The <a href={address(route, { view: "concepts", params: { groups: 1 } })}>concepts behind them</a> are evidence: {plural(run.counts.weak, "concept")} weak, {integer(run.counts.strong)} strong.
+        The <a href={address(route, { view: "concepts", params: { groups: 1 } })}>concepts behind them</a> are evidence:{" "}
+        {plural(run.counts.weak, "concept")} weak, {integer(run.counts.strong)} strong.
       </p>
     </div>
   );
@@ -38,8 +47,14 @@ function Part({ title, found }: { title: string; found: Finding[] }) {
   if (found.length === 0) return null;
   return (
     <section>
-      <h2>{title} <span className="soft">{integer(found.length)}</span></h2>
-      <ol className="finding-lines">{found.map((one) => <FindingLine key={one.finding} finding={one} />)}</ol>
+      <h2>
+        {title} <span className="soft">{integer(found.length)}</span>
+      </h2>
+      <ol className="finding-lines">
+        {found.map((one) => (
+          <FindingLine key={one.finding} finding={one} />
+        ))}
+      </ol>
     </section>
   );
 }

@@ -21,7 +21,11 @@ export function FindingView() {
   const finding = /^\d{1,6}$/.test(rest) ? run.findings[Number(rest)] : undefined;
   if (!finding) {
     const there = run.findings.length ? `they are numbered from 0 to ${run.findings.length - 1}` : "this run has none";
-    return <Failed error={new Error(`There is no finding ${rest ? `“${shorten(rest, 40)}”` : "without a number"}: ${there}.`)} />;
+    return (
+      <Failed
+        error={new Error(`There is no finding ${rest ? `“${shorten(rest, 40)}”` : "without a number"}: ${there}.`)}
+      />
+    );
   }
   return <Shown key={finding.finding} finding={finding} />;
 }
@@ -32,13 +36,23 @@ function Shown({ finding }: { finding: Finding }) {
   return (
     <article className="finding" data-testid="finding">
       <Turn finding={finding} />
-      <h1 data-testid="finding-sentence"><bdi>{visible(finding.sentence)}</bdi></h1>
-      {finding.wording_source && <p className="soft">Put into words by {visible(finding.wording_source)}; every figure is the run’s own.</p>}
-      <p className="actions"><CopyLink /></p>
+      <h1 data-testid="finding-sentence">
+        <bdi>{visible(finding.sentence)}</bdi>
+      </h1>
+      {finding.wording_source && (
+        <p className="soft">Put into words by {visible(finding.wording_source)}; every figure is the run’s own.</p>
+      )}
+      <p className="actions">
+        <CopyLink />
+      </p>
       <Figures finding={finding} />
       <section>
-        <h2>Does <Term term="unseen">the other half</Term> of the items show it too?</h2>
-        <p data-testid="finding-unseen" className={tone}><span className="said">{VERDICTS[tone]}</span> {unseenSentence(finding)}</p>
+        <h2>
+          Does <Term term="unseen">the other half</Term> of the items show it too?
+        </h2>
+        <p data-testid="finding-unseen" className={tone}>
+          <span className="said">{VERDICTS[tone]}</span> {unseenSentence(finding)}
+        </p>
       </section>
       <section>
         <h2>Failing and passing items</h2>
@@ -63,10 +77,12 @@ const VERDICTS = { good: "It does.", bad: "Not surely.", open: "It cannot be tol
 function Turn({ finding }: { finding: Finding }) {
   const run = useRun();
   const route = useRoute();
-  const to = (place: number, name: string) => run.findings[place] && <a href={address(route, { rest: place })}>{name}</a>;
+  const to = (place: number, name: string) =>
+    run.findings[place] && <a href={address(route, { rest: place })}>{name}</a>;
   return (
     <p className="eyebrow finding-turn">
-      <a href={address(route, { view: "findings" })}>Findings</a> › {integer(finding.finding + 1)} of {integer(run.findings.length)} <Status status={finding.verdict} />
+      <a href={address(route, { view: "findings" })}>Findings</a> › {integer(finding.finding + 1)} of{" "}
+      {integer(run.findings.length)} <Status status={finding.verdict} />
       <span className="spring" />
       {to(finding.finding - 1, "← Previous")} {to(finding.finding + 1, "Next →")}
     </p>
@@ -80,15 +96,37 @@ function Figures({ finding: one }: { finding: Finding }) {
   const facts: [string, string, React.ReactNode, string | null][] = [
     ["items", "Items", size(one), "cluster"],
     ["score", one.feature ? `${right}, all its items` : right, level(one.mean_score, one.graded), "score"],
-    ["gap", `Gap ${alike}`, <span key="g" className="measured">{signed(one.gap)} <span className="soft">{interval(one.gap_low, one.gap_high)}</span></span>, "gap"],
+    [
+      "gap",
+      `Gap ${alike}`,
+      <span key="g" className="measured">
+        {signed(one.gap)} <span className="soft">{interval(one.gap_low, one.gap_high)}</span>
+      </span>,
+      "gap",
+    ],
     ["plain_gap", "Gap to all items", signed(one.plain_gap), "plain_gap"],
     ["q", "False-discovery rate", probability(one.q_value), "q_value"],
-    ["detectable", "Could have shown", one.detectable === null ? "N/A" : `a gap of ${decimal(one.detectable)}`, "detectable"],
+    [
+      "detectable",
+      "Could have shown",
+      one.detectable === null ? "N/A" : `a gap of ${decimal(one.detectable)}`,
+      "detectable",
+    ],
   ];
   if (one.feature_words) {
     facts.unshift(
-      ["feature", visible(capital(one.feature_words)), `${level(one.feature_score, one.graded)} of ${plural(one.feature_items ?? 0, "item")}`, null],
-      ["others", "Others of the same benchmark", `${level(one.other_score, one.graded)} of ${plural(one.other_items ?? 0, "item")}`, null],
+      [
+        "feature",
+        visible(capital(one.feature_words)),
+        `${level(one.feature_score, one.graded)} of ${plural(one.feature_items ?? 0, "item")}`,
+        null,
+      ],
+      [
+        "others",
+        "Others of the same benchmark",
+        `${level(one.other_score, one.graded)} of ${plural(one.other_items ?? 0, "item")}`,
+        null,
+      ],
     );
   }
   const meaning = new Map(run.glossary.map((entry) => [entry.key, entry.meaning]));
@@ -96,7 +134,15 @@ function Figures({ finding: one }: { finding: Finding }) {
     <dl className="numbers" data-testid="finding-figures">
       {facts.map(([key, name, shown, term]) => (
         <div key={key}>
-          <dt>{term !== null && meaning.has(term) ? <Hint hint={meaning.get(term)!} term={term}>{name}</Hint> : name}</dt>
+          <dt>
+            {term !== null && meaning.has(term) ? (
+              <Hint hint={meaning.get(term)!} term={term}>
+                {name}
+              </Hint>
+            ) : (
+              name
+            )}
+          </dt>
           <dd>{shown}</dd>
         </div>
       ))}
@@ -115,8 +161,17 @@ function Benchmarks({ finding }: { finding: Finding }) {
       <ul className="mix" data-testid="finding-benchmarks">
         {finding.benchmarks.map(({ benchmark, items, share }) => (
           <li key={benchmark}>
-            <a href={address(route, { view: "items", params: { finding: finding.finding, benchmark: run.benchmarks[benchmark]!.name } })}><bdi>{visible(run.benchmarks[benchmark]!.name)}</bdi></a>
-            <span className="share-bar" aria-hidden="true"><span style={{ width: `${100 * share}%` }} /></span>
+            <a
+              href={address(route, {
+                view: "items",
+                params: { finding: finding.finding, benchmark: run.benchmarks[benchmark]!.name },
+              })}
+            >
+              <bdi>{visible(run.benchmarks[benchmark]!.name)}</bdi>
+            </a>
+            <span className="share-bar" aria-hidden="true">
+              <span style={{ width: `${100 * share}%` }} />
+            </span>
             <span>{percent(share)}</span>
             <span className="soft">{plural(items, "item")}</span>
           </li>
@@ -136,7 +191,11 @@ function Concepts({ finding: { finding, concepts } }: { finding: Finding }) {
   return (
     <section>
       <h2>Concepts as evidence</h2>
-      <p className="soft">{concepts.length === 1 ? "The concept through which it was found." : `The leading concept, through which it was found, and ${plural(concepts.length - 1, "other")} active in the same items.`}</p>
+      <p className="soft">
+        {concepts.length === 1
+          ? "The concept through which it was found."
+          : `The leading concept, through which it was found, and ${plural(concepts.length - 1, "other")} active in the same items.`}
+      </p>
       <ul className="evidence" data-testid="finding-concepts">
         {concepts.slice(0, LISTED).map((concept) => (
           <li key={concept}>
@@ -145,7 +204,11 @@ function Concepts({ finding: { finding, concepts } }: { finding: Finding }) {
           </li>
         ))}
       </ul>
-      <p><a href={address(route, { view: "concepts", params: { finding, benchmark: null } })}>{concepts.length > LISTED ? `All ${integer(concepts.length)} in the table` : "In the table of concepts"}</a></p>
+      <p>
+        <a href={address(route, { view: "concepts", params: { finding, benchmark: null } })}>
+          {concepts.length > LISTED ? `All ${integer(concepts.length)} in the table` : "In the table of concepts"}
+        </a>
+      </p>
     </section>
   );
 }

@@ -26,18 +26,41 @@ export function Sides({ finding }: { finding: Finding }) {
         <Side title="Failing" tone="weak-text" examples={finding.failing} none="It fails none of them." />
         <Side title="Passing" tone="strong-text" examples={finding.passing} none="It passes none of them." />
       </div>
-      <p><a href={address(route, { view: "items", params: { finding: finding.finding, benchmark: null } })} data-testid="finding-items">All {plural(finding.items, "item")} of the finding</a></p>
+      <p>
+        <a
+          href={address(route, { view: "items", params: { finding: finding.finding, benchmark: null } })}
+          data-testid="finding-items"
+        >
+          All {plural(finding.items, "item")} of the finding
+        </a>
+      </p>
     </>
   );
 }
 
-function Side({ title, tone, examples, none }: { title: string; tone: string; examples: FindingExample[]; none: string }) {
+function Side({
+  title,
+  tone,
+  examples,
+  none,
+}: {
+  title: string;
+  tone: string;
+  examples: FindingExample[];
+  none: string;
+}) {
   return (
     <>
       <h3 className={tone}>{title}</h3>
       {ROWS.map((i) => {
         const one = examples[i];
-        return one ? <Example key={one.item} example={one} /> : <p key={i} className="soft">{examples.length === 0 && i === 0 && none}</p>;
+        return one ? (
+          <Example key={one.item} example={one} />
+        ) : (
+          <p key={i} className="soft">
+            {examples.length === 0 && i === 0 && none}
+          </p>
+        );
       })}
     </>
   );
@@ -51,8 +74,14 @@ function Example({ example }: { example: FindingExample }) {
       <p className="example-head">
         {item.data && <bdi className="soft">{visible(run.benchmarks[item.data.benchmark]!.name)}</bdi>}
         {item.data && <span className="soft">score {decimal(item.data.score)}</span>}
-        {example.repeats > 1 && <span className="badge" data-testid="repeats">asked in {integer(example.repeats)} items</span>}
-        <button type="button" className="link" onClick={() => go({ params: { item: example.item } })}>Open item</button>
+        {example.repeats > 1 && (
+          <span className="badge" data-testid="repeats">
+            asked in {integer(example.repeats)} items
+          </span>
+        )}
+        <button type="button" className="link" onClick={() => go({ params: { item: example.item } })}>
+          Open item
+        </button>
       </p>
       {item.error && <Failed error={item.error} />}
       {!item.data && !item.error && <Loading what="the item" />}
@@ -68,8 +97,18 @@ function Texts({ item, differs }: { item: ItemDetail; differs: FindingExample["d
       <Prompt item={item} differs={differs} />
       {item.choices && <Choices item={item} />}
       <dl className="answers">
-        <div><dt>Expected</dt><dd><Said text={item.answer} /></dd></div>
-        <div><dt>Response</dt><dd><Said text={item.response} /></dd></div>
+        <div>
+          <dt>Expected</dt>
+          <dd>
+            <Said text={item.answer} />
+          </dd>
+        </div>
+        <div>
+          <dt>Response</dt>
+          <dd>
+            <Said text={item.response} />
+          </dd>
+        </div>
       </dl>
     </>
   );
@@ -80,11 +119,19 @@ function Prompt({ item, differs }: { item: ItemDetail; differs: FindingExample["
   const whole = characters(item.text ?? "");
   const [from, to] = item.own ?? [0, whole.length];
   // A text that is cut in an export may begin elsewhere.
-  const shown = differs !== null && item.cut === null ? differs.map(([a, b]) => visible(whole.slice(from + a, from + b).trim())).join(" … ") : visible(whole.slice(from, to).trim());
-  const folded = from > 0 || to < whole.length || (differs !== null && (differs.length > 1 || differs[0]![1] - differs[0]![0] < to - from));
+  const shown =
+    differs !== null && item.cut === null
+      ? differs.map(([a, b]) => visible(whole.slice(from + a, from + b).trim())).join(" … ")
+      : visible(whole.slice(from, to).trim());
+  const folded =
+    from > 0 ||
+    to < whole.length ||
+    (differs !== null && (differs.length > 1 || differs[0]![1] - differs[0]![0] < to - from));
   return (
     <>
-      <div className="quote prompt" dir="auto" data-testid="differing">{shorten(shown, ROOM)}</div>
+      <div className="quote prompt" dir="auto" data-testid="differing">
+        {shorten(shown, ROOM)}
+      </div>
       {folded && (
         <details className="folded">
           <summary>All that the model read</summary>
@@ -96,5 +143,9 @@ function Prompt({ item, differs }: { item: ItemDetail; differs: FindingExample["
 }
 
 function Said({ text }: { text: string | null }) {
-  return text === null ? <span className="soft">none</span> : <bdi className="quote">{shorten(visible(text), ANSWER)}</bdi>;
+  return text === null ? (
+    <span className="soft">none</span>
+  ) : (
+    <bdi className="quote">{shorten(visible(text), ANSWER)}</bdi>
+  );
 }

@@ -7,7 +7,11 @@ export const level = (score: number | null, graded: boolean): string => (graded 
 
 export const interval = (low: number | null, high: number | null): string => `[${signed(low)}, ${signed(high)}]`;
 
-export const HOLDS = { true: "the other half shows it too", false: "not sure on the other half", null: "halves cannot tell" };
+export const HOLDS = {
+  true: "the other half shows it too",
+  false: "not sure on the other half",
+  null: "halves cannot tell",
+};
 export const TONE = { true: "good", false: "bad", null: "open" } as const;
 
 const key = (holds: boolean | null) => String(holds) as keyof typeof HOLDS;
@@ -17,13 +21,16 @@ export const unseen = ({ holds }: Finding) => ({ words: HOLDS[key(holds)], tone:
 
 /** The same with its figures. */
 export function unseenSentence(one: Finding): string {
-  if (one.unseen_splits === 0) return `It is too small to be found again on half of the items (${plural(one.splits, "split")} tried).`;
+  if (one.unseen_splits === 0)
+    return `It is too small to be found again on half of the items (${plural(one.splits, "split")} tried).`;
   return `One half of the items finds it again in ${integer(one.unseen_splits)} of ${plural(one.splits, "split")}; there the other half has a gap of ${signed(one.unseen_gap)} ${interval(one.unseen_low, one.unseen_high)}. It was chosen on all items, so this is no test on new ones.`;
 }
 
 /** How many items it is about, and how many clusters. */
 export function size(one: Finding): string {
-  return one.clusters === one.items ? plural(one.items, "item") : `${plural(one.items, "item")}, ${integer(one.clusters)} when those that belong together count once`;
+  return one.clusters === one.items
+    ? plural(one.items, "item")
+    : `${plural(one.items, "item")}, ${integer(one.clusters)} when those that belong together count once`;
 }
 
 /** In one line: the gap, on how many items, and whether it holds. */

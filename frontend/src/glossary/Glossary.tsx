@@ -19,10 +19,24 @@ export function Glossary() {
   }, [term]);
   const close = () => go({ params: { glossary: null } }, true);
   return (
-    <dialog ref={dialog} className="glossary" aria-label="Glossary" data-testid="glossary" onClose={close}
-      onClick={(event) => event.target === dialog.current && dialog.current?.close()}>
+    <dialog
+      ref={dialog}
+      className="glossary"
+      aria-label="Glossary"
+      data-testid="glossary"
+      onClose={close}
+      onClick={(event) => event.target === dialog.current && dialog.current?.close()}
+    >
       <div className="glossary-page">
-        <ActionIcon className="close" variant="subtle" color="gray" aria-label="Close the glossary" onClick={() => dialog.current?.close()}><IconX size={18} /></ActionIcon>
+        <ActionIcon
+          className="close"
+          variant="subtle"
+          color="gray"
+          aria-label="Close the glossary"
+          onClick={() => dialog.current?.close()}
+        >
+          <IconX size={18} />
+        </ActionIcon>
         <h2>Glossary</h2>
         <dl>
           {glossary.map((one) => (

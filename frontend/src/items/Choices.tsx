@@ -15,7 +15,9 @@ export function Choices({ item: { choices, answer_index, response, logprobs, pol
         <li key={i} className={i === answer_index ? "right" : undefined}>
           <bdi>{shorten(visible(one), ROOM)}</bdi>
           {i === answer_index && <span className="mark-right"> ✓ right</span>}
-          {response !== null && one === response && <span className={i === answer_index ? "mark-right" : "mark-given"}> ← given</span>}
+          {response !== null && one === response && (
+            <span className={i === answer_index ? "mark-right" : "mark-given"}> ← given</span>
+          )}
           {numbered && <span className="soft"> {decimal(logprobs[i])}</span>}
         </li>
       ))}

@@ -91,8 +91,8 @@ function Shown({ item }: { item: ItemDetail }) {
       ) : (
         <>
           <p className="soft">
-            In front: <Term term="saliency">saliency</Term>, which orders them; where it is the same, the higher <Term term="cas">CAS</Term>{" "}
-            is first. Pointing at one outlines where it is strongest.
+            In front: <Term term="saliency">saliency</Term>, which orders them; where it is the same, the higher{" "}
+            <Term term="cas">CAS</Term> is first. Pointing at one outlines where it is strongest.
           </p>
           <ul className="related" onMouseLeave={() => setPointed(null)}>
             {item.concepts.map(([concept, cas, saliency]) => (
@@ -155,10 +155,16 @@ function Repeated({ item }: { item: ItemDetail }) {
   const route = useRoute();
   if (item.together < 2) return null;
   const same = item.repeats > 1;
-  const why = same ? (item.cluster_kind === "near" ? "they differ in trifles only" : "word for word") : "the benchmark says so";
+  const why = same
+    ? item.cluster_kind === "near"
+      ? "they differ in trifles only"
+      : "word for word"
+    : "the benchmark says so";
   return (
     <p data-testid="item-repeats">
-      <a href={address(route, { view: "items", params: { cluster: item.cluster, benchmark: null, item: null } })}>{plural(item.together, "item")} {same ? "ask the same" : "belong together"}</a>{" "}
+      <a href={address(route, { view: "items", params: { cluster: item.cluster, benchmark: null, item: null } })}>
+        {plural(item.together, "item")} {same ? "ask the same" : "belong together"}
+      </a>{" "}
       <span className="soft">({why}); together they count as one.</span>
     </p>
   );
@@ -173,8 +179,7 @@ function Options({ item: { logprobs, policy } }: { item: ItemDetail }) {
       <h3>Log-probability of each {choice ? "option" : "option or sentence"}, in nats</h3>
       <p className="soft">
         Summed over its tokens, in the order of the item.
-        {choice &&
-          " The response above is the chosen one, by this sum or by length as the policy says."}
+        {choice && " The response above is the chosen one, by this sum or by length as the policy says."}
       </p>
       <ol className="options" data-testid="item-options">
         {logprobs.map((one, i) => (

@@ -38,7 +38,8 @@ function ItemTable({ table }: { table: Table }) {
   const found = search.found?.rows ?? null;
   const finding = useFindingRows();
   const order = useMemo(
-    () => orderedItems(table, chosenItems(table, { params, benchmark, found, finding: finding.rows }), itemSort(params)),
+    () =>
+      orderedItems(table, chosenItems(table, { params, benchmark, found, finding: finding.rows }), itemSort(params)),
     // The parameters that matter are named one by one: opening an item changes the address, but not the order.
     // eslint-disable-next-line react-hooks/exhaustive-deps
     [table, filters, all, benchmark, found, finding.rows, sort.key, sort.descending],
@@ -57,12 +58,14 @@ function ItemTable({ table }: { table: Table }) {
     [run, table, wide, benchmark],
   );
   const active = filters.replaceAll("|", "") !== "" || search.query !== "" || benchmark !== null;
-  const clear = () => go({ params: { ...Object.fromEntries(FILTERS.map((name) => [name, null])), q: null, benchmark: null } });
+  const clear = () =>
+    go({ params: { ...Object.fromEntries(FILTERS.map((name) => [name, null])), q: null, benchmark: null } });
   return (
     <div className="items-view">
       <Heading within="of">Items</Heading>
       <p className="lead">
-        Every question that was asked, with its score. {sort.key === "score" && !sort.descending && "Failures come first."}
+        Every question that was asked, with its score.{" "}
+        {sort.key === "score" && !sort.descending && "Failures come first."}
       </p>
       <div className="tools" role="search" aria-label="Choose items">
         <SearchField disabled={run.redacted} />
@@ -80,7 +83,13 @@ function ItemTable({ table }: { table: Table }) {
         <GroupPicker table={table} />
         <LengthPicker table={table} />
         {folded > 0 && (
-          <Switch size="xs" label="Show repeats one by one" checked={all} data-testid="items-repeats" onChange={(event) => go({ params: { repeats: event.currentTarget.checked ? "all" : null } })} />
+          <Switch
+            size="xs"
+            label="Show repeats one by one"
+            checked={all}
+            data-testid="items-repeats"
+            onChange={(event) => go({ params: { repeats: event.currentTarget.checked ? "all" : null } })}
+          />
         )}
         <Chosen />
         {active && (
@@ -94,8 +103,12 @@ function ItemTable({ table }: { table: Table }) {
         {searchWords(search)}
         {run.redacted && ". Prompts and responses are left out of this explorer, so there is no text to search"}
         {search.stage === "going" ? "…" : "."}
-        {folded > 0 && !all && !params.has("cluster") && ` Items that ask the same are shown once, with their number (${plural(folded, "repeat")} in all).`}
-        {finding.total !== null && ` Of finding ${finding.number! + 1}${finding.total > finding.rows!.length ? `, the ${integer(finding.rows!.length)} that weigh most of ${integer(finding.total)}` : ""}.`}
+        {folded > 0 &&
+          !all &&
+          !params.has("cluster") &&
+          ` Items that ask the same are shown once, with their number (${plural(folded, "repeat")} in all).`}
+        {finding.total !== null &&
+          ` Of finding ${finding.number! + 1}${finding.total > finding.rows!.length ? `, the ${integer(finding.rows!.length)} that weigh most of ${integer(finding.total)}` : ""}.`}
         {!run.redacted && run.cut_items > 0 && <span data-testid="items-cut"> {cutNote(run.cut_items)}</span>}
       </p>
       {(search.stage === "going" || search.stage === "stopped") && <SearchState search={search} />}
@@ -141,9 +154,21 @@ function Chosen() {
   const finding = useNumberParam("finding");
   const cluster = useNumberParam("cluster");
   const chip = (text: string, param: string) => (
-    <button type="button" className="chip" aria-label={`Take back: ${text}`} onClick={() => go({ params: { [param]: null } })}>{text} <IconX size={12} aria-hidden="true" /></button>
+    <button
+      type="button"
+      className="chip"
+      aria-label={`Take back: ${text}`}
+      onClick={() => go({ params: { [param]: null } })}
+    >
+      {text} <IconX size={12} aria-hidden="true" />
+    </button>
   );
-  return <>{params.has("finding") && chip(`finding ${(finding ?? 0) + 1}`, "finding")}{params.has("cluster") && chip(`items of one cluster (${cluster ?? "?"})`, "cluster")}</>;
+  return (
+    <>
+      {params.has("finding") && chip(`finding ${(finding ?? 0) + 1}`, "finding")}
+      {params.has("cluster") && chip(`items of one cluster (${cluster ?? "?"})`, "cluster")}
+    </>
+  );
 }
 
 const FIFTHS = ["Shortest fifth", "Second fifth", "Middle fifth", "Fourth fifth", "Longest fifth"];
@@ -155,12 +180,24 @@ function LengthPicker({ table }: { table: Table }) {
   const bounds = useMemo(() => lengthBounds(table, benchmark), [table, benchmark]);
   const data = LENGTHS.flatMap((value, i) => {
     const [from, to] = bounds[i]!;
-    return to < from ? [] : [{ value, label: `${FIFTHS[i]} (${integer(from)}${to > from ? ` to ${integer(to)}` : ""} tokens)` }];
+    return to < from
+      ? []
+      : [{ value, label: `${FIFTHS[i]} (${integer(from)}${to > from ? ` to ${integer(to)}` : ""} tokens)` }];
   });
   if (data.length < 2) return null;
   return (
-    <Select size="xs" w={200} aria-label="Length" placeholder="Any length" clearable data-testid="items-length" data={data} comboboxProps={{ width: 250, position: "bottom-start" }}
-      value={data.some((one) => one.value === params.get("length")) ? params.get("length") : null} onChange={(length) => go({ params: { length } })} />
+    <Select
+      size="xs"
+      w={200}
+      aria-label="Length"
+      placeholder="Any length"
+      clearable
+      data-testid="items-length"
+      data={data}
+      comboboxProps={{ width: 250, position: "bottom-start" }}
+      value={data.some((one) => one.value === params.get("length")) ? params.get("length") : null}
+      onChange={(length) => go({ params: { length } })}
+    />
   );
 }
 
@@ -192,7 +229,13 @@ function GroupPicker({ table }: { table: Table }) {
 }
 
 /** In a narrow window the prompt stands beside the score, and what one seldom wants is left out. */
-function columnsOf(benchmarks: string[], table: Table, redacted: boolean, wide: boolean, within: boolean): GridColumn[] {
+function columnsOf(
+  benchmarks: string[],
+  table: Table,
+  redacted: boolean,
+  wide: boolean,
+  within: boolean,
+): GridColumn[] {
   const says = (key: string) => (row: number) => shownOr(text(table, key, row), visible);
   const state = (row: number) => {
     const why = text(table, "excluded", row) ?? text(table, "unscored", row);
@@ -219,12 +262,37 @@ function columnsOf(benchmarks: string[], table: Table, redacted: boolean, wide: 
       width: wide ? 104 : 90,
     },
     !wide && prompt,
-    !within && { key: "benchmark", title: "Benchmark", text: (row) => benchmarks[number(table, "benchmark", row) ?? -1] ?? NOT_DEFINED, width: 140 },
+    !within && {
+      key: "benchmark",
+      title: "Benchmark",
+      text: (row) => benchmarks[number(table, "benchmark", row) ?? -1] ?? NOT_DEFINED,
+      width: 140,
+    },
     { key: "item_id", title: "Id", text: says("item_id"), width: 90 },
     wide && prompt,
-    hasSome(table, "response") && { key: "response", title: "Response", hint: "What the model answered; the first 80 characters", text: says("response"), width: 130 },
-    hasSome(table, "answer") && { key: "answer", title: "Expected", hint: "The expected answer; the first 80 characters", text: says("answer"), width: 120 },
-    wide && hasSome(table, "choices") && { key: "choices", title: "Choices", hint: "What the model chose among; the first 80 characters", text: says("choices"), width: 140, sortable: false },
+    hasSome(table, "response") && {
+      key: "response",
+      title: "Response",
+      hint: "What the model answered; the first 80 characters",
+      text: says("response"),
+      width: 130,
+    },
+    hasSome(table, "answer") && {
+      key: "answer",
+      title: "Expected",
+      hint: "The expected answer; the first 80 characters",
+      text: says("answer"),
+      width: 120,
+    },
+    wide &&
+      hasSome(table, "choices") && {
+        key: "choices",
+        title: "Choices",
+        hint: "What the model chose among; the first 80 characters",
+        text: says("choices"),
+        width: 140,
+        sortable: false,
+      },
     repeated && {
       key: "repeats",
       title: "Asked in",
@@ -272,7 +340,16 @@ const repeatsText = (count: number | null) => (count !== null && count > 1 ? `${
 function Repeats({ table, row }: { table: Table; row: number }) {
   const count = number(table, "repeats", row);
   if (count === null || count < 2) return null;
-  return <button type="button" className="link" tabIndex={-1} onClick={() => go({ params: { cluster: number(table, "cluster", row) } })}>{repeatsText(count)}</button>;
+  return (
+    <button
+      type="button"
+      className="link"
+      tabIndex={-1}
+      onClick={() => go({ params: { cluster: number(table, "cluster", row) } })}
+    >
+      {repeatsText(count)}
+    </button>
+  );
 }
 
 function hasSome(table: Table, key: string): boolean {

@@ -15,8 +15,18 @@ const table: Table = {
     excluded: { kind: "text", values: [null, null, null, null, "too long", null] },
   },
 };
-const chosen = (query: string, benchmark: number | null = null, found: number[] | null = null, finding: number[] | null = null) => [
-  ...chosenItems(table, { params: new URLSearchParams(query), benchmark, found: found && Uint32Array.from(found), finding }),
+const chosen = (
+  query: string,
+  benchmark: number | null = null,
+  found: number[] | null = null,
+  finding: number[] | null = null,
+) => [
+  ...chosenItems(table, {
+    params: new URLSearchParams(query),
+    benchmark,
+    found: found && Uint32Array.from(found),
+    finding,
+  }),
 ];
 
 test("outcomes part the items: each is in exactly one", () => {
@@ -50,24 +60,44 @@ test("groups of a benchmark", () => {
 test("of items that ask the same the first that fits stands for all, unless they are asked for", () => {
   const clusters = { kind: "number" as const, values: Float64Array.from([7, 8, 7, 7, NaN, NaN]) };
   const together: Table = { rows: 6, columns: { ...table.columns, cluster: clusters } };
-  const repeated: Table = { rows: 6, columns: { ...together.columns, repeats: { kind: "number", values: Float64Array.from([3, 1, 3, 3, 1, 1]) } } };
-  const rows = (query: string, benchmark: number | null = null) => [...chosenItems(repeated, { params: new URLSearchParams(query), benchmark, found: null, finding: null })];
+  const repeated: Table = {
+    rows: 6,
+    columns: { ...together.columns, repeats: { kind: "number", values: Float64Array.from([3, 1, 3, 3, 1, 1]) } },
+  };
+  const rows = (query: string, benchmark: number | null = null) => [
+    ...chosenItems(repeated, { params: new URLSearchParams(query), benchmark, found: null, finding: null }),
+  ];
   expect(rows("")).toEqual([0, 1, 4, 5]);
   expect(rows("", 1)).toEqual([3, 4, 5]);
   expect(rows("outcome=wrong")).toEqual([2, 5]);
   expect(rows("repeats=all")).toEqual([0, 1, 2, 3, 4, 5]);
   expect(rows("cluster=7")).toEqual([0, 2, 3]);
   // Questions on one passage are a cluster too, but each asks something else.
-  expect([...chosenItems(together, { params: new URLSearchParams(), benchmark: null, found: null, finding: null })]).toEqual([0, 1, 2, 3, 4, 5]);
+  expect([
+    ...chosenItems(together, { params: new URLSearchParams(), benchmark: null, found: null, finding: null }),
+  ]).toEqual([0, 1, 2, 3, 4, 5]);
 });
 
 test("a finding's items, and fifths by length", () => {
   expect(chosen("", null, null, [5, 0])).toEqual([0, 5]);
   // Lengths 1, 3, 5, 9, 20: one each.
-  expect(lengthBounds(table, null)).toEqual([[1, 1], [3, 3], [5, 5], [9, 9], [20, 20]]);
+  expect(lengthBounds(table, null)).toEqual([
+    [1, 1],
+    [3, 3],
+    [5, 5],
+    [9, 9],
+    [20, 20],
+  ]);
   expect(chosen("length=4")).toEqual([1]);
   expect(chosen("length=9")).toHaveLength(6);
-  const same: Table = { rows: 4, columns: { ...table.columns, benchmark: { kind: "number", values: new Float64Array(4) }, n_span_tokens: { kind: "number", values: Float64Array.from([2, 2, 2, 6]) } } };
+  const same: Table = {
+    rows: 4,
+    columns: {
+      ...table.columns,
+      benchmark: { kind: "number", values: new Float64Array(4) },
+      n_span_tokens: { kind: "number", values: Float64Array.from([2, 2, 2, 6]) },
+    },
+  };
   const [first, ...others] = lengthBounds(same, 0);
   expect(first).toEqual([2, 2]);
   expect(others.filter(([from, to]) => to >= from)).toEqual([[6, 6]]);

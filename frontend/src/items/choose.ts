@@ -84,7 +84,12 @@ function firsts(table: Table, rows: Uint32Array): Uint32Array {
 /** Shortest and longest item of each fifth by length, in tokens of the span, of one benchmark or of all. Equal lengths are in one fifth. */
 export function lengthBounds(table: Table, benchmark: number | null): [number, number][] {
   const [place, length] = [numbers(table, "benchmark"), numbers(table, "n_span_tokens")];
-  const own = Float64Array.from(everyRow(table.rows).filter((row) => (benchmark === null || place[row] === benchmark) && !Number.isNaN(length[row]!)), (row) => length[row]!).sort();
+  const own = Float64Array.from(
+    everyRow(table.rows).filter(
+      (row) => (benchmark === null || place[row] === benchmark) && !Number.isNaN(length[row]!),
+    ),
+    (row) => length[row]!,
+  ).sort();
   const bounds: [number, number][] = [];
   let start = 0;
   for (let fifth = 1; fifth <= LENGTHS.length; fifth++) {
@@ -97,7 +102,19 @@ export function lengthBounds(table: Table, benchmark: number | null): [number, n
 }
 
 /** Columns by which items can be sorted. */
-export const SORTS = ["score", "benchmark", "item_id", "excerpt", "response", "answer", "group", "n_tokens", "n_span_tokens", "repeats", "cluster"];
+export const SORTS = [
+  "score",
+  "benchmark",
+  "item_id",
+  "excerpt",
+  "response",
+  "answer",
+  "group",
+  "n_tokens",
+  "n_span_tokens",
+  "repeats",
+  "cluster",
+];
 const FAILURES_FIRST: Sort = { key: "score", descending: false };
 
 /** Failures first unless something else is asked. */

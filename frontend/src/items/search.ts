@@ -32,7 +32,8 @@ export async function searchItems(
       advance(row / run.items);
     }
     const item = await readItem(run, row);
-    if ([ids[row], item.text, item.response, item.answer].some((one) => one?.toLowerCase().includes(wanted))) rows.push(row);
+    if ([ids[row], item.text, item.response, item.answer].some((one) => one?.toLowerCase().includes(wanted)))
+      rows.push(row);
   }
   return { query, rows: Uint32Array.from(rows), total: rows.length };
 }

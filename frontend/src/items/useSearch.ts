@@ -47,7 +47,11 @@ export function useSearch(table: Table): Search {
     const timer = setTimeout(() => {
       searchItems(run, table, query, own.signal, (share) => set((old) => ({ ...old, share }))).then(
         (found) => set(() => ({ ...NOTHING, found })),
-        (fault: unknown) => set(() => ({ ...NOTHING, ended: { query, error: fault instanceof Error ? fault : new Error(String(fault)) } })),
+        (fault: unknown) =>
+          set(() => ({
+            ...NOTHING,
+            ended: { query, error: fault instanceof Error ? fault : new Error(String(fault)) },
+          })),
       );
     }, PAUSE);
     own.signal.addEventListener("abort", () => clearTimeout(timer));
@@ -65,6 +69,7 @@ export function useSearch(table: Table): Search {
 function shown(query: string, { found, share, ended }: State): Pick<Search, "found" | "stage" | "share" | "error"> {
   if (query === "") return { found: null, stage: "done", share: null, error: null };
   if (found?.query === query) return { found, stage: "done", share: null, error: null };
-  if (ended?.query === query) return { found, stage: ended.error ? "failed" : "stopped", share: null, error: ended.error };
+  if (ended?.query === query)
+    return { found, stage: ended.error ? "failed" : "stopped", share: null, error: ended.error };
   return { found, stage: "going", share, error: null };
 }

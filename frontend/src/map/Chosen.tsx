@@ -39,20 +39,29 @@ export function Chosen({ table, passes, shown, selection, lost }: ChosenProps) {
       <header>
         <h2>{selection ? `${plural(rows.length, "concept")} chosen` : plural(rows.length, "concept")}</h2>
         <p className="soft">
-          In this order: {orderWords(face, table)}.
-          {off > 0 && ` ${integer(off)} have no place on the map.`}
+          In this order: {orderWords(face, table)}.{off > 0 && ` ${integer(off)} have no place on the map.`}
           {hidden > 0 && ` ${integer(hidden)} more are chosen but do not pass the filters.`}
           {lost && " The choice in this address was kept by the tab that made it and is not known here."}
-          {here && " They are too many for an address: this choice lasts until the tab is closed or loaded anew, and a link does not carry it."}
+          {here &&
+            " They are too many for an address: this choice lasts until the tab is closed or loaded anew, and a link does not carry it."}
           {!selection && !lost && " Draw a lasso on the map to choose some."}
         </p>
         <div className="chosen-acts">
           <ToTable selection={selection} />
-          {(selection || lost) && <Button size="xs" variant="subtle" data-testid="map-unchoose" onClick={() => setSelection(null)}>Take the choice back</Button>}
+          {(selection || lost) && (
+            <Button size="xs" variant="subtle" data-testid="map-unchoose" onClick={() => setSelection(null)}>
+              Take the choice back
+            </Button>
+          )}
         </div>
       </header>
-      <LongList count={rows.length} rowHeight={52} label="Concepts" empty="No concept passes the filters."
-        row={(i) => <Entry key={rows[i]} table={table} concept={rows[i]!} opened={rows[i] === opened} measure={face} />} />
+      <LongList
+        count={rows.length}
+        rowHeight={52}
+        label="Concepts"
+        empty="No concept passes the filters."
+        row={(i) => <Entry key={rows[i]} table={table} concept={rows[i]!} opened={rows[i] === opened} measure={face} />}
+      />
     </section>
   );
 }
@@ -61,20 +70,55 @@ function ToTable({ selection }: { selection: Uint32Array | null }) {
   const { params } = useRoute();
   const kept = Object.fromEntries(FILTERS.map((name) => [name, params.get(name)]));
   return (
-    <Button size="xs" variant="light" leftSection={<IconTable size={15} />} data-testid="map-to-table"
-      onClick={() => go({ view: "concepts", params: { ...kept, ids: selection ? params.get("ids") ?? selectionParam(selection) : null } })}>
+    <Button
+      size="xs"
+      variant="light"
+      leftSection={<IconTable size={15} />}
+      data-testid="map-to-table"
+      onClick={() =>
+        go({
+          view: "concepts",
+          params: { ...kept, ids: selection ? (params.get("ids") ?? selectionParam(selection)) : null },
+        })
+      }
+    >
       Show in table
     </Button>
   );
 }
 
-function Entry({ table, concept, opened, measure }: { table: Table; concept: number; opened: boolean; measure: "model" | "benchmark" }) {
+function Entry({
+  table,
+  concept,
+  opened,
+  measure,
+}: {
+  table: Table;
+  concept: number;
+  opened: boolean;
+  measure: "model" | "benchmark";
+}) {
   const of = (key: string) => number(table, key, concept);
   return (
-    <button type="button" className={opened ? "entry opened" : "entry"} aria-current={opened || undefined} onClick={() => go({ params: { concept, item: null } })}>
-      <span className="entry-name"><ConceptName concept={concept} label={text(table, "label", concept)} token={text(table, "peak_token", concept)} /></span>
+    <button
+      type="button"
+      className={opened ? "entry opened" : "entry"}
+      aria-current={opened || undefined}
+      onClick={() => go({ params: { concept, item: null } })}
+    >
+      <span className="entry-name">
+        <ConceptName
+          concept={concept}
+          label={text(table, "label", concept)}
+          token={text(table, "peak_token", concept)}
+        />
+      </span>
       <span className="entry-value">
-        {measure === "model" ? <Measured kind="signed" value={of("gap")} low={of("gap_low")} high={of("gap_high")} /> : <>coverage {magnitude(of("chi_bench"))}</>}
+        {measure === "model" ? (
+          <Measured kind="signed" value={of("gap")} low={of("gap_low")} high={of("gap_high")} />
+        ) : (
+          <>coverage {magnitude(of("chi_bench"))}</>
+        )}
         <Status status={text(table, measure === "model" ? "performance_status" : "coverage_status", concept)} />
       </span>
     </button>

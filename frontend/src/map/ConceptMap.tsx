@@ -26,7 +26,11 @@ import { useDrawn } from "./useDrawn";
 import "./map.css";
 
 const COLOUR_NAMES: Record<Colouring, string> = {
-  gap: "gap", status: "verdict", coverage: "coverage", lift: "lift", theme: "theme",
+  gap: "gap",
+  status: "verdict",
+  coverage: "coverage",
+  lift: "lift",
+  theme: "theme",
 };
 
 /** What is coloured by, as a column of the table. */
@@ -49,7 +53,13 @@ export function ConceptMap() {
   return (
     <div className="map-view">
       <Heading>Concept map</Heading>
-      {failed ? <Failed error={failed} /> : !table || (run.has.themes && !themes.data) ? <Loading what="the concepts" /> : <Shown table={table} themes={themes.data} />}
+      {failed ? (
+        <Failed error={failed} />
+      ) : !table || (run.has.themes && !themes.data) ? (
+        <Loading what="the concepts" />
+      ) : (
+        <Shown table={table} themes={themes.data} />
+      )}
     </div>
   );
 }
@@ -66,7 +76,15 @@ function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
   const by = colouring(route.params.get("colour"), face, themes !== null);
   const query = useDeferredValue(filterQuery(route.params));
 
-  const { on, passes, shown, painted, points, labels } = useDrawn({ table, themes, layout, by, query, selection, dark });
+  const { on, passes, shown, painted, points, labels } = useDrawn({
+    table,
+    themes,
+    layout,
+    by,
+    query,
+    selection,
+    dark,
+  });
   const onOpen = useCallback((concept: number) => go({ params: { concept, item: null } }), []);
   const cancel = useCallback(() => setLasso(false), []);
   const done = (ids: Uint32Array) => {
@@ -77,37 +95,100 @@ function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
     <>
       <p className="lead">
         {sentence(layout, table, on, shown)}
-        {!run.has.map && <> The run has no map by meaning: <code>cgaps themes</code> makes one.</>}
+        {!run.has.map && (
+          <>
+            {" "}
+            The run has no map by meaning: <code>cgaps themes</code> makes one.
+          </>
+        )}
       </p>
       <div className="map-controls">
         {run.has.map && (
-          <SegmentedControl size="xs" aria-label="Layout" data-testid="map-layout" value={layout}
-            data={[{ value: "meaning", label: "By meaning" }, { value: "gaps", label: "Coverage against gap" }]}
-            onChange={(chosen) => go({ params: { layout: chosen === "gaps" ? chosen : null, at: null } })} />
+          <SegmentedControl
+            size="xs"
+            aria-label="Layout"
+            data-testid="map-layout"
+            value={layout}
+            data={[
+              { value: "meaning", label: "By meaning" },
+              { value: "gaps", label: "Coverage against gap" },
+            ]}
+            onChange={(chosen) => go({ params: { layout: chosen === "gaps" ? chosen : null, at: null } })}
+          />
         )}
-        <Select size="xs" w={185} aria-label="Colour by" data-testid="map-colour" value={by} allowDeselect={false}
-          data={COLOURINGS.filter((one) => one !== "theme" || themes !== null).map((one) => ({ value: one, label: `Colour: ${COLOUR_NAMES[one]}` }))}
-          onChange={(chosen) => go({ params: { colour: chosen } })} />
-        <Button size="xs" variant={lasso ? "filled" : "default"} aria-pressed={lasso} data-testid="map-lasso" leftSection={<IconLassoPolygon size={16} />}
-          onClick={() => setLasso(!lasso)}>
+        <Select
+          size="xs"
+          w={185}
+          aria-label="Colour by"
+          data-testid="map-colour"
+          value={by}
+          allowDeselect={false}
+          data={COLOURINGS.filter((one) => one !== "theme" || themes !== null).map((one) => ({
+            value: one,
+            label: `Colour: ${COLOUR_NAMES[one]}`,
+          }))}
+          onChange={(chosen) => go({ params: { colour: chosen } })}
+        />
+        <Button
+          size="xs"
+          variant={lasso ? "filled" : "default"}
+          aria-pressed={lasso}
+          data-testid="map-lasso"
+          leftSection={<IconLassoPolygon size={16} />}
+          onClick={() => setLasso(!lasso)}
+        >
           Lasso
         </Button>
         <MapFilters themes={themes?.themes ?? null} />
       </div>
       <div className="map-parts">
-        {on.length === 0 ? <Empty>No concept has a place here: none has both a coverage above 0 and a gap.</Empty> : (
+        {on.length === 0 ? (
+          <Empty>No concept has a place here: none has both a coverage above 0 and a gap.</Empty>
+        ) : (
           <div className="map-place">
-            <Scatter key={layout} points={points} axes={layout === "meaning" ? null : AXES} wheel opened={opened} marked={selection && selection.length <= RINGED ? selection : null} onOpen={onOpen} testId="map-canvas"
+            <Scatter
+              key={layout}
+              points={points}
+              axes={layout === "meaning" ? null : AXES}
+              wheel
+              opened={opened}
+              marked={selection && selection.length <= RINGED ? selection : null}
+              onOpen={onOpen}
+              testId="map-canvas"
               label={`${COLOUR_NAMES[by]} of ${plural(shown.length, "concept")}, one point each; the list beside it has the same concepts.`}
               tip={(concept) => <ConceptTip table={table} concept={concept} face={face} />}
               lasso={{ on: lasso, done, cancel }}
-              view={{ start: spotOf(route.params.get("at")), moved: (spot) => go({ params: { at: spotParam(spot) } }, true) }}
-              over={labels ? (picture) => <ThemeNames picture={picture} names={picture.view.k < 2.4 ? labels.theme : labels.subtheme} /> : undefined} />
-            {lasso && <p className="map-say" role="status">Draw a line around points. Escape gives up.</p>}
-            <LegendBox legend={painted.legend} hint={by === "theme" ? null : `${definitionOf(run, COLUMNS[by])}.`} term={by === "theme" ? null : COLUMNS[by]} />
+              view={{
+                start: spotOf(route.params.get("at")),
+                moved: (spot) => go({ params: { at: spotParam(spot) } }, true),
+              }}
+              over={
+                labels
+                  ? (picture) => (
+                      <ThemeNames picture={picture} names={picture.view.k < 2.4 ? labels.theme : labels.subtheme} />
+                    )
+                  : undefined
+              }
+            />
+            {lasso && (
+              <p className="map-say" role="status">
+                Draw a line around points. Escape gives up.
+              </p>
+            )}
+            <LegendBox
+              legend={painted.legend}
+              hint={by === "theme" ? null : `${definitionOf(run, COLUMNS[by])}.`}
+              term={by === "theme" ? null : COLUMNS[by]}
+            />
           </div>
         )}
-        <Chosen table={table} passes={passes} shown={shown.length} selection={selection} lost={route.params.get("ids") !== null && selection === null} />
+        <Chosen
+          table={table}
+          passes={passes}
+          shown={shown.length}
+          selection={selection}
+          lost={route.params.get("ids") !== null && selection === null}
+        />
       </div>
     </>
   );
@@ -127,8 +208,11 @@ function filterQuery(params: URLSearchParams): string {
 
 function sentence(layout: Layout, table: Table, on: Uint32Array, shown: Uint32Array): string {
   const off = table.rows - on.length;
-  const why = layout === "meaning" ? "belong to no theme and have no place on it" : "have no coverage above 0 or no gap";
-  const rest = off ? ` ${integer(off)} ${off === 1 ? why.replace("belong", "belongs").replace("have", "has") : why}.` : "";
+  const why =
+    layout === "meaning" ? "belong to no theme and have no place on it" : "have no coverage above 0 or no gap";
+  const rest = off
+    ? ` ${integer(off)} ${off === 1 ? why.replace("belong", "belongs").replace("have", "has") : why}.`
+    : "";
   const grey = shown.length < on.length ? " pass the filters, the others are grey" : "";
   return `A point is a concept, the larger the more items have it. ${integer(shown.length)} of ${plural(on.length, "concept")} on the map${grey}.${rest}`;
 }

@@ -8,17 +8,32 @@ export function ConceptTip({ table, concept, face }: { table: Table; concept: nu
   const of = (key: string) => number(table, key, concept);
   return (
     <>
-      <strong><ConceptName concept={concept} label={text(table, "label", concept)} token={text(table, "peak_token", concept)} /></strong>
+      <strong>
+        <ConceptName
+          concept={concept}
+          label={text(table, "label", concept)}
+          token={text(table, "peak_token", concept)}
+        />
+      </strong>
       <dl>
         <dt>Gap</dt>
-        <dd><Measured kind="signed" value={of("gap")} low={of("gap_low")} high={of("gap_high")} /></dd>
+        <dd>
+          <Measured kind="signed" value={of("gap")} low={of("gap_low")} high={of("gap_high")} />
+        </dd>
         <dt>Coverage</dt>
         <dd>{magnitude(of("chi_bench"))}</dd>
-        {face === "benchmark" && <><dt>Lift (log2)</dt><dd>{signed(of("lift"), 1)}</dd></>}
+        {face === "benchmark" && (
+          <>
+            <dt>Lift (log2)</dt>
+            <dd>{signed(of("lift"), 1)}</dd>
+          </>
+        )}
         <dt>Items</dt>
         <dd>{integer(of("support"))}</dd>
         <dt>{face === "model" ? "Performance" : "Coverage is"}</dt>
-        <dd><Status status={text(table, face === "model" ? "performance_status" : "coverage_status", concept)} /></dd>
+        <dd>
+          <Status status={text(table, face === "model" ? "performance_status" : "coverage_status", concept)} />
+        </dd>
       </dl>
     </>
   );

@@ -35,7 +35,14 @@ export function Lasso({ done, cancel }: { done: (polygon: [number, number][]) =>
     setLine([]);
   };
   return (
-    <svg className="scatter-over lasso" onPointerDown={onDown} onPointerMove={onMove} onPointerUp={onUp} onPointerCancel={() => setLine([])} aria-hidden="true">
+    <svg
+      className="scatter-over lasso"
+      onPointerDown={onDown}
+      onPointerMove={onMove}
+      onPointerUp={onUp}
+      onPointerCancel={() => setLine([])}
+      aria-hidden="true"
+    >
       {line.length > 1 && <path d={`M${line.map((corner) => corner.join(" ")).join("L")}Z`} />}
     </svg>
   );

@@ -6,7 +6,15 @@ import { legendText, type Legend } from "./colouring";
 export function LegendBox({ legend, hint, term }: { legend: Legend; hint: string | null; term: string | null }) {
   return (
     <div className="legend" data-testid="map-legend" role="group" aria-label={legendText(legend)}>
-      <div className="legend-title">{hint === null ? legend.title : <Hint hint={hint} term={term}>{legend.title}</Hint>}</div>
+      <div className="legend-title">
+        {hint === null ? (
+          legend.title
+        ) : (
+          <Hint hint={hint} term={term}>
+            {legend.title}
+          </Hint>
+        )}
+      </div>
       {legend.kind === "ramp" ? <Ramp legend={legend} /> : <Entries entries={legend.entries} />}
       {legend.kind === "ramp" && <Entries entries={legend.others} />}
       {legend.note && <div className="soft">{legend.note}</div>}
@@ -19,7 +27,11 @@ function Ramp({ legend }: { legend: Extract<Legend, { kind: "ramp" }> }) {
     <div className="legend-scale">
       <div className="legend-ramp" style={{ background: `linear-gradient(to right, ${legend.stops.join(", ")})` }} />
       <div className="legend-ticks">
-        {legend.ticks.map(({ at, text }) => <span key={at} style={{ left: `${100 * at}%` }}>{text}</span>)}
+        {legend.ticks.map(({ at, text }) => (
+          <span key={at} style={{ left: `${100 * at}%` }}>
+            {text}
+          </span>
+        ))}
       </div>
     </div>
   );

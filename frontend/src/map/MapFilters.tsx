@@ -19,19 +19,53 @@ export function MapFilters({ themes }: { themes: Theme[] | null }) {
   const clear = () => go({ params: Object.fromEntries(set.map((name) => [name, null])) });
   return (
     <>
-      <TextInput size="xs" w={170} aria-label="Search by label or number" placeholder="Label or number" data-testid="map-search" value={query}
+      <TextInput
+        size="xs"
+        w={170}
+        aria-label="Search by label or number"
+        placeholder="Label or number"
+        data-testid="map-search"
+        value={query}
         onChange={(event) => go({ params: { q: event.currentTarget.value } }, true)}
-        rightSection={query ? <CloseButton size="xs" aria-label="Clear the search" onClick={() => go({ params: { q: null } }, true)} /> : undefined} />
+        rightSection={
+          query ? (
+            <CloseButton size="xs" aria-label="Clear the search" onClick={() => go({ params: { q: null } }, true)} />
+          ) : undefined
+        }
+      />
       {top.length > 0 && (
-        <Select size="xs" w={200} searchable clearable aria-label="Theme" placeholder="Any theme" data-testid="map-theme"
+        <Select
+          size="xs"
+          w={200}
+          searchable
+          clearable
+          aria-label="Theme"
+          placeholder="Any theme"
+          data-testid="map-theme"
           value={top.some((one) => String(one.id) === theme) ? theme : null}
-          data={top.map((one) => ({ value: String(one.id), label: one.name ? shorten(visible(one.name), 60) : `theme ${one.id}` }))}
-          onChange={(theme) => go({ params: { theme, subtheme: null } })} />
+          data={top.map((one) => ({
+            value: String(one.id),
+            label: one.name ? shorten(visible(one.name), 60) : `theme ${one.id}`,
+          }))}
+          onChange={(theme) => go({ params: { theme, subtheme: null } })}
+        />
       )}
-      <MultiSelect size="xs" miw={170} aria-label={face === "model" ? "Verdict" : "Coverage verdict"} placeholder={chosen.length ? undefined : "Any verdict"}
-        data-testid={`map-${key}`} clearable value={chosen} data={words}
-        onChange={(next) => go({ params: { [key]: next.join(",") } })} />
-      {set.length > 0 && <Button size="xs" variant="subtle" data-testid="map-clear" onClick={clear}>Clear {set.length} {set.length === 1 ? "filter" : "filters"}</Button>}
+      <MultiSelect
+        size="xs"
+        miw={170}
+        aria-label={face === "model" ? "Verdict" : "Coverage verdict"}
+        placeholder={chosen.length ? undefined : "Any verdict"}
+        data-testid={`map-${key}`}
+        clearable
+        value={chosen}
+        data={words}
+        onChange={(next) => go({ params: { [key]: next.join(",") } })}
+      />
+      {set.length > 0 && (
+        <Button size="xs" variant="subtle" data-testid="map-clear" onClick={clear}>
+          Clear {set.length} {set.length === 1 ? "filter" : "filters"}
+        </Button>
+      )}
     </>
   );
 }

@@ -1,7 +1,16 @@
 import { ActionIcon } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
 import { IconFocusCentered, IconMinus, IconPlus } from "@tabler/icons-react";
-import { type KeyboardEvent, type PointerEvent, type ReactNode, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import {
+  type KeyboardEvent,
+  type PointerEvent,
+  type ReactNode,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from "react";
 import { AxisLines } from "./AxisLines";
 import type { Axis } from "./axes";
 import { Lasso } from "./Lasso";
@@ -36,11 +45,35 @@ interface ScatterProps {
 }
 
 /** Points that can be panned, zoomed, pointed at and lassoed. */
-export function Scatter({ points, axes, diagonal, label, testId, tip, onOpen, opened, marked, wheel, lasso, over, view }: ScatterProps) {
+export function Scatter({
+  points,
+  axes,
+  diagonal,
+  label,
+  testId,
+  tip,
+  onOpen,
+  opened,
+  marked,
+  wheel,
+  lasso,
+  over,
+  view,
+}: ScatterProps) {
   const { ref: sizeRef, width, height } = useElementSize();
   const place = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const stage = useStage({ canvas, place, points, square: axes === null, width, height, wheel: wheel === true, lasso: lasso?.on === true, view });
+  const stage = useStage({
+    canvas,
+    place,
+    points,
+    square: axes === null,
+    width,
+    height,
+    wheel: wheel === true,
+    lasso: lasso?.on === true,
+    view,
+  });
   const [pointed, setPointed] = useState(-1);
   useEffect(() => setPointed(-1), [stage, points]);
   const rings = useMemo(() => {
@@ -63,10 +96,22 @@ export function Scatter({ points, axes, diagonal, label, testId, tip, onOpen, op
   };
   return (
     <div className="scatter" data-testid={testId} data-points={points.count - points.backdrop}>
-      <div ref={place} className="scatter-place" role="group" tabIndex={0} aria-label={`${label} Arrow keys move the picture, plus and minus zoom, 0 shows all.`}
-        onKeyDown={(event) => stage && onKey(event, stage)}>
+      <div
+        ref={place}
+        className="scatter-place"
+        role="group"
+        tabIndex={0}
+        aria-label={`${label} Arrow keys move the picture, plus and minus zoom, 0 shows all.`}
+        onKeyDown={(event) => stage && onKey(event, stage)}
+      >
         <div ref={sizeRef} className="scatter-size">
-          <canvas ref={canvas} className={pointed >= 0 ? "pointing" : undefined} onPointerMove={onMove} onPointerLeave={() => setPointed(-1)} onClick={onClick} />
+          <canvas
+            ref={canvas}
+            className={pointed >= 0 ? "pointing" : undefined}
+            onPointerMove={onMove}
+            onPointerLeave={() => setPointed(-1)}
+            onClick={onClick}
+          />
         </div>
         {stage && (
           <Over stage={stage}>
@@ -75,17 +120,26 @@ export function Scatter({ points, axes, diagonal, label, testId, tip, onOpen, op
                 {over?.(picture)}
                 {axes && <AxisLines picture={picture} axes={axes} diagonal={diagonal === true} margin={AXES} />}
                 <Rings picture={picture} points={points} {...rings} />
-                {pointed >= 0 && pointed < points.count && <Tip picture={picture} points={points} index={pointed}>{tip(points.id[pointed]!)}</Tip>}
+                {pointed >= 0 && pointed < points.count && (
+                  <Tip picture={picture} points={points} index={pointed}>
+                    {tip(points.id[pointed]!)}
+                  </Tip>
+                )}
               </>
             )}
           </Over>
         )}
         {stage && lasso?.on && (
-          <Lasso cancel={lasso.cancel} done={(polygon) => lasso.done(Uint32Array.from(stage.inside(polygon), (i) => points.id[i]!).sort())} />
+          <Lasso
+            cancel={lasso.cancel}
+            done={(polygon) => lasso.done(Uint32Array.from(stage.inside(polygon), (i) => points.id[i]!).sort())}
+          />
         )}
       </div>
       {stage && <Buttons stage={stage} />}
-      {stage && !stage.withGl && <p className="scatter-note">This browser has no WebGL: the picture moves more slowly.</p>}
+      {stage && !stage.withGl && (
+        <p className="scatter-note">This browser has no WebGL: the picture moves more slowly.</p>
+      )}
     </div>
   );
 }
@@ -118,17 +172,39 @@ function onKey(event: KeyboardEvent, stage: Stage) {
 function Buttons({ stage }: { stage: Stage }) {
   return (
     <div className="scatter-buttons">
-      <ActionIcon variant="default" aria-label="Zoom in" onClick={() => stage.zoomBy(1.6)}><IconPlus size={16} /></ActionIcon>
-      <ActionIcon variant="default" aria-label="Zoom out" onClick={() => stage.zoomBy(1 / 1.6)}><IconMinus size={16} /></ActionIcon>
-      <ActionIcon variant="default" aria-label="Show all" onClick={() => stage.reset()}><IconFocusCentered size={16} /></ActionIcon>
+      <ActionIcon variant="default" aria-label="Zoom in" onClick={() => stage.zoomBy(1.6)}>
+        <IconPlus size={16} />
+      </ActionIcon>
+      <ActionIcon variant="default" aria-label="Zoom out" onClick={() => stage.zoomBy(1 / 1.6)}>
+        <IconMinus size={16} />
+      </ActionIcon>
+      <ActionIcon variant="default" aria-label="Show all" onClick={() => stage.reset()}>
+        <IconFocusCentered size={16} />
+      </ActionIcon>
     </div>
   );
 }
 
-function Rings({ picture: { frame, view }, points, marked, opened }: { picture: Picture; points: Points; marked: number[]; opened: number[] }) {
+function Rings({
+  picture: { frame, view },
+  points,
+  marked,
+  opened,
+}: {
+  picture: Picture;
+  points: Points;
+  marked: number[];
+  opened: number[];
+}) {
   if (marked.length + opened.length === 0) return null;
   const ring = (index: number, name: string, beside: number) => (
-    <circle key={`${name}${index}`} className={name} cx={screenX(frame, view, points.x[index]!)} cy={screenY(frame, view, points.y[index]!)} r={points.radius[index]! * growth(view.k) + beside} />
+    <circle
+      key={`${name}${index}`}
+      className={name}
+      cx={screenX(frame, view, points.x[index]!)}
+      cy={screenY(frame, view, points.y[index]!)}
+      r={points.radius[index]! * growth(view.k) + beside}
+    />
   );
   return (
     <svg className="scatter-over" aria-hidden="true">
@@ -138,12 +214,26 @@ function Rings({ picture: { frame, view }, points, marked, opened }: { picture: 
   );
 }
 
-function Tip({ picture: { frame, view }, points, index, children }: { picture: Picture; points: Points; index: number; children: ReactNode }) {
+function Tip({
+  picture: { frame, view },
+  points,
+  index,
+  children,
+}: {
+  picture: Picture;
+  points: Points;
+  index: number;
+  children: ReactNode;
+}) {
   const left = screenX(frame, view, points.x[index]!);
   const top = screenY(frame, view, points.y[index]!);
   const style = {
     ...(left > frame.width / 2 ? { right: frame.width - left + 12 } : { left: left + 12 }),
     ...(top > frame.height / 2 ? { bottom: frame.height - top + 10 } : { top: top + 10 }),
   };
-  return <div className="scatter-tip" style={style}>{children}</div>;
+  return (
+    <div className="scatter-tip" style={style}>
+      {children}
+    </div>
+  );
 }

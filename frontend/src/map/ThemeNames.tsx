@@ -19,7 +19,8 @@ export function ThemeNames({ picture: { frame, view }, names }: { picture: Pictu
     const width = LETTER * Math.max(...rows.map((row) => row.length)) + 10;
     const height = HEIGHT * rows.length + 6;
     // At the edge a name is moved in, so that it is whole.
-    const inside = (at: number, size: number, room: number) => Math.max(size / 2 + MARGIN, Math.min(room - size / 2 - MARGIN, at));
+    const inside = (at: number, size: number, room: number) =>
+      Math.max(size / 2 + MARGIN, Math.min(room - size / 2 - MARGIN, at));
     boxes.push({ x: inside(x, width, frame.width), y: inside(y, height, frame.height), width, height });
     seen.push({ id: name.id, rows });
   }
@@ -29,8 +30,13 @@ export function ThemeNames({ picture: { frame, view }, names }: { picture: Pictu
       {roomy(boxes, MOST).map((i) => {
         const { x, y } = boxes[i]!;
         return (
-          <span key={seen[i]!.id} style={{ transform: `translate(${Math.round(x)}px, ${Math.round(y)}px) translate(-50%, -50%)` }}>
-            {seen[i]!.rows.map((row, line) => <span key={line}>{row}</span>)}
+          <span
+            key={seen[i]!.id}
+            style={{ transform: `translate(${Math.round(x)}px, ${Math.round(y)}px) translate(-50%, -50%)` }}
+          >
+            {seen[i]!.rows.map((row, line) => (
+              <span key={line}>{row}</span>
+            ))}
           </span>
         );
       })}

@@ -4,21 +4,29 @@ import { arranged, placed, places, radii } from "./arrange";
 import { colours, COLOURINGS, palette, rgb, type Subject } from "./colouring";
 import { lines, names, present, roomy, type Box } from "./names";
 
-const random = (seed: number) => () => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff);
+const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 const ROWS = 3000;
 const STATUS = ["weak", "strong", "typical", "insufficient", "untested"];
 
 function drawn(): Table {
   const next = random(3);
   const numbers = (of: () => number) => ({ kind: "number" as const, values: Float64Array.from({ length: ROWS }, of) });
-  const words = (list: (string | null)[]) => ({ kind: "text" as const, values: Array.from({ length: ROWS }, () => list[Math.floor(next() * list.length)]!) });
+  const words = (list: (string | null)[]) => ({
+    kind: "text" as const,
+    values: Array.from({ length: ROWS }, () => list[Math.floor(next() * list.length)]!),
+  });
   return {
     rows: ROWS,
     columns: {
-      x: numbers(() => (next() < 0.1 ? NaN : 10 * next())), y: numbers(() => 4 * next()), gap: numbers(() => (next() < 0.2 ? NaN : next() - 0.5)),
-      chi_bench: numbers(() => (next() < 0.2 ? 0 : next() < 0.05 ? NaN : 10 ** (4 * next() - 2))), lift: numbers(() => (next() < 0.1 ? Infinity : 6 * next() - 3)),
-      support: numbers(() => Math.floor(1000 * next() ** 4)), theme: numbers(() => (next() < 0.1 ? NaN : Math.floor(30 * next()))),
-      performance_status: words(STATUS), coverage_status: words(["missing", "under", "typical", "over", null]),
+      x: numbers(() => (next() < 0.1 ? NaN : 10 * next())),
+      y: numbers(() => 4 * next()),
+      gap: numbers(() => (next() < 0.2 ? NaN : next() - 0.5)),
+      chi_bench: numbers(() => (next() < 0.2 ? 0 : next() < 0.05 ? NaN : 10 ** (4 * next() - 2))),
+      lift: numbers(() => (next() < 0.1 ? Infinity : 6 * next() - 3)),
+      support: numbers(() => Math.floor(1000 * next() ** 4)),
+      theme: numbers(() => (next() < 0.1 ? NaN : Math.floor(30 * next()))),
+      performance_status: words(STATUS),
+      coverage_status: words(["missing", "under", "typical", "over", null]),
     },
   };
 }
@@ -36,7 +44,9 @@ describe("places", () => {
   });
   it("by gaps need coverage above 0 and a gap", () => {
     const at = places("gaps", table);
-    expect([...placed(ROWS, at)]).toEqual([...all].filter((row) => Number(column("chi_bench")[row]) > 0 && !Number.isNaN(column("gap")[row])));
+    expect([...placed(ROWS, at)]).toEqual(
+      [...all].filter((row) => Number(column("chi_bench")[row]) > 0 && !Number.isNaN(column("gap")[row])),
+    );
     const row = placed(ROWS, at)[5]!;
     expect(10 ** at.x(row)).toBeCloseTo(Number(column("chi_bench")[row]), 9);
   });
@@ -62,7 +72,8 @@ describe("the order in which points are drawn", () => {
     for (let i = points.backdrop + 1; i < points.count; i++) {
       const [below, above] = [rows[i - 1]!, rows[i]!];
       expect(height(above)).toBeGreaterThanOrEqual(height(below));
-      if (height(above) === height(below)) expect(points.radius[i]!).toBeLessThanOrEqual(points.radius[i - 1]! + 13 / 32);
+      if (height(above) === height(below))
+        expect(points.radius[i]!).toBeLessThanOrEqual(points.radius[i - 1]! + 13 / 32);
     }
     const crowd = rows.findIndex((row, i) => i >= points.backdrop && height(row) >= 2);
     expect(points.crowd).toBe(crowd);
@@ -81,18 +92,25 @@ describe("the order in which points are drawn", () => {
 describe("colours", () => {
   it.each(COLOURINGS)("by %s are whole numbers from 0 to 255 for every row", (by) => {
     const painted = colours(by, subject);
-    for (const row of all) for (const part of painted.of(row)) expect(Number.isInteger(Math.round(part)) && part >= 0 && part <= 255).toBe(true);
+    for (const row of all)
+      for (const part of painted.of(row))
+        expect(Number.isInteger(Math.round(part)) && part >= 0 && part <= 255).toBe(true);
   });
   it("count each verdict", () => {
     const { legend } = colours("status", subject);
     if (legend.kind !== "classes") throw new Error("a legend of words");
-    expect(legend.entries.map(({ name, count }) => [name, count])).toEqual(STATUS.map((word) => [word, (column("performance_status") as string[]).filter((one) => one === word).length]));
+    expect(legend.entries.map(({ name, count }) => [name, count])).toEqual(
+      STATUS.map((word) => [word, (column("performance_status") as string[]).filter((one) => one === word).length]),
+    );
   });
   it("count what is missing and what has no coverage", () => {
     const { legend } = colours("coverage", subject);
     if (legend.kind !== "ramp") throw new Error("a ramp");
     const values = [...(column("chi_bench") as Float64Array)];
-    expect(legend.others.map((one) => one.count)).toEqual([values.filter((one) => one === 0).length, values.filter(Number.isNaN).length]);
+    expect(legend.others.map((one) => one.count)).toEqual([
+      values.filter((one) => one === 0).length,
+      values.filter(Number.isNaN).length,
+    ]);
   });
   it("of a gap do not depend on the filters, of no gap have no place on the ramp", () => {
     const few = colours("gap", { ...subject, rows: all.slice(0, 5) });
@@ -109,13 +127,26 @@ describe("colours", () => {
 
 describe("names of themes", () => {
   it("stand at the median of their members, those with most members first", () => {
-    const themes = Array.from({ length: 32 }, (_, id) => ({ level: "theme" as const, id, name: id === 4 ? null : `T${id}` }));
-    const found = names("theme", themes as never, table, placed(ROWS, places("meaning", table)), (name, id) => name ?? `theme ${id}`);
+    const themes = Array.from({ length: 32 }, (_, id) => ({
+      level: "theme" as const,
+      id,
+      name: id === 4 ? null : `T${id}`,
+    }));
+    const found = names(
+      "theme",
+      themes as never,
+      table,
+      placed(ROWS, places("meaning", table)),
+      (name, id) => name ?? `theme ${id}`,
+    );
     // 30 and 31 have no member.
     expect(found.length).toBe(30);
-    const members = (id: number) => [...all].filter((row) => column("theme")[row] === id && !Number.isNaN(column("x")[row]));
+    const members = (id: number) =>
+      [...all].filter((row) => column("theme")[row] === id && !Number.isNaN(column("x")[row]));
     for (const name of found) {
-      const xs = members(name.id).map((row) => Number(column("x")[row])).sort((a, b) => a - b);
+      const xs = members(name.id)
+        .map((row) => Number(column("x")[row]))
+        .sort((a, b) => a - b);
       expect(name.members).toBe(xs.length);
       expect(xs.filter((x) => x < name.x).length).toBeLessThanOrEqual(xs.length / 2);
       expect(xs.filter((x) => x > name.x).length).toBeLessThanOrEqual(xs.length / 2);
@@ -127,22 +158,32 @@ describe("names of themes", () => {
   });
   it("do not touch each other, and leave none out that has room", () => {
     const next = random(8);
-    const boxes = Array.from({ length: 200 }, (): Box => ({ x: 800 * next(), y: 500 * next(), width: 40 + 120 * next(), height: 18 }));
+    const boxes = Array.from(
+      { length: 200 },
+      (): Box => ({ x: 800 * next(), y: 500 * next(), width: 40 + 120 * next(), height: 18 }),
+    );
     const kept = roomy(boxes, 200);
-    const edges = ({ x, y, width, height }: Box) => [x - width / 2, x + width / 2, y - height / 2, y + height / 2] as const;
+    const edges = ({ x, y, width, height }: Box) =>
+      [x - width / 2, x + width / 2, y - height / 2, y + height / 2] as const;
     const apart = (a: Box, b: Box) => {
       const [left, right, top, bottom] = edges(a);
       const [otherLeft, otherRight, otherTop, otherBottom] = edges(b);
       return right <= otherLeft || otherRight <= left || bottom <= otherTop || otherBottom <= top;
     };
     for (const i of kept) for (const j of kept) if (i !== j) expect(apart(boxes[i]!, boxes[j]!)).toBe(true);
-    for (let i = 0; i < boxes.length; i++) if (!kept.includes(i)) expect(kept.some((j) => j < i && !apart(boxes[i]!, boxes[j]!))).toBe(true);
+    for (let i = 0; i < boxes.length; i++)
+      if (!kept.includes(i)) expect(kept.some((j) => j < i && !apart(boxes[i]!, boxes[j]!))).toBe(true);
     expect(roomy(boxes, 5)).toEqual(kept.slice(0, 5));
   });
 });
 
 describe("lines of a name", () => {
-  it.each(["Sums", "Quotation marks, brackets and symbols", "Separators and conjunctions in lists of many things that go on and on until nobody reads them any more", "Pneumonoultramicroscopicsilicovolcanoconiosis of words"])("hold all of %s", (name) => {
+  it.each([
+    "Sums",
+    "Quotation marks, brackets and symbols",
+    "Separators and conjunctions in lists of many things that go on and on until nobody reads them any more",
+    "Pneumonoultramicroscopicsilicovolcanoconiosis of words",
+  ])("hold all of %s", (name) => {
     const found = lines(name);
     expect(found.join(" ")).toBe(name);
     expect(found.length).toBeLessThanOrEqual(5);

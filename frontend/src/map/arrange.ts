@@ -6,7 +6,10 @@ import type { Points } from "./points";
 export type Layout = "meaning" | "gaps";
 
 /** Where a row lies; NaN: nowhere. */
-export interface Places { x: (row: number) => number; y: (row: number) => number }
+export interface Places {
+  x: (row: number) => number;
+  y: (row: number) => number;
+}
 
 /** By the coordinates of the dictionary, or coverage (to base 10) against gap. */
 export function places(layout: Layout, table: Table): Places {
@@ -63,7 +66,8 @@ const SOUGHT = 1.35;
 /** The points of the rows: backdrop first, then by layer, in a layer the small ones on top. */
 export function arranged({ on, places: at, passes, chosen, colours, radius: plain, backdrop }: Drawn): Points {
   const picked = (row: number) => chosen?.has(row) === true;
-  const radius = (row: number) => plain(row) * (colours.layer(row) >= FIRST_SOUGHT ? SOUGHT : 1) * (picked(row) ? SOUGHT : 1);
+  const radius = (row: number) =>
+    plain(row) * (colours.layer(row) >= FIRST_SOUGHT ? SOUGHT : 1) * (picked(row) ? SOUGHT : 1);
   // Sorted by counting: the order has few different places, and 131,072 rows are ordered anew at each keystroke.
   const place = (row: number) => {
     if (!passes(row)) return 0;
@@ -77,8 +81,14 @@ export function arranged({ on, places: at, passes, chosen, colours, radius: plai
   for (let i = 1; i < starts.length; i++) starts[i]! += starts[i - 1]!;
   const count = on.length;
   const points: Points = {
-    count, backdrop: backdropCount, crowd: starts[(1 + FIRST_SOUGHT) * SIZES]!, x: new Float32Array(count), y: new Float32Array(count), id: new Uint32Array(count),
-    radius: new Float32Array(count), colour: new Uint8Array(4 * count),
+    count,
+    backdrop: backdropCount,
+    crowd: starts[(1 + FIRST_SOUGHT) * SIZES]!,
+    x: new Float32Array(count),
+    y: new Float32Array(count),
+    id: new Uint32Array(count),
+    radius: new Float32Array(count),
+    colour: new Uint8Array(4 * count),
   };
   on.forEach((row, i) => {
     const key = keys[i]!;

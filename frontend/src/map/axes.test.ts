@@ -5,7 +5,12 @@ const linear: Axis = { title: "", log: false, text: (value, digits) => value.toF
 const log: Axis = { title: "", log: true, text: String };
 
 describe("ticks", () => {
-  it.each([[0, 1, 5], [-0.83, 0.71, 8], [0.401, 0.4032, 6], [-300, 1200, 4]])("from %d to %d are even, inside, and written differently", (low, high, wanted) => {
+  it.each([
+    [0, 1, 5],
+    [-0.83, 0.71, 8],
+    [0.401, 0.4032, 6],
+    [-300, 1200, 4],
+  ])("from %d to %d are even, inside, and written differently", (low, high, wanted) => {
     const found = ticks(linear, low, high, wanted);
     expect(found.length).toBeGreaterThan(1);
     expect(new Set(found.map((one) => one.text)).size).toBe(found.length);
@@ -14,7 +19,12 @@ describe("ticks", () => {
       expect(Number(text)).toBeCloseTo(at, 9);
     }
   });
-  it.each([[-3, 3, 6], [-0.2, 0.4, 5], [1.001, 1.02, 4], [-9, 8, 5]])("of a logarithm from 10^%d to 10^%d are values in that range", (low, high, wanted) => {
+  it.each([
+    [-3, 3, 6],
+    [-0.2, 0.4, 5],
+    [1.001, 1.02, 4],
+    [-9, 8, 5],
+  ])("of a logarithm from 10^%d to 10^%d are values in that range", (low, high, wanted) => {
     const found = ticks(log, low, high, wanted);
     expect(found.length).toBeGreaterThan(0);
     expect(found.length).toBeLessThanOrEqual(2 * wanted);

@@ -11,7 +11,10 @@ export interface Axis {
   neutral?: number;
 }
 
-export interface Tick { at: number; text: string }
+export interface Tick {
+  at: number;
+  text: string;
+}
 
 /** About `wanted` round values between two places on the plane. */
 export function ticks(axis: Axis, low: number, high: number, wanted: number): Tick[] {
@@ -21,7 +24,9 @@ export function ticks(axis: Axis, low: number, high: number, wanted: number): Ti
     const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
     return values.map((value) => ({ at: value, text: axis.text(value, digits) }));
   }
-  const values = scaleLog().domain([10 ** low, 10 ** high]).ticks(wanted);
+  const values = scaleLog()
+    .domain([10 ** low, 10 ** high])
+    .ticks(wanted);
   const powers = values.filter((value) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9);
   const shown = values.length > 1.6 * wanted && powers.length >= 2 ? thinned(powers, wanted) : thinned(values, wanted);
   return shown.map((value) => ({ at: Math.log10(value), text: axis.text(value, 0) }));

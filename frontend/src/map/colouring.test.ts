@@ -7,13 +7,17 @@ const gap = Float64Array.from({ length: 400 }, (_, row) => (row === 7 ? -0.9 : (
 const table: Table = {
   rows: gap.length,
   columns: {
-    gap: { kind: "number", values: gap }, chi_bench: { kind: "number", values: gap.map((one) => 10 ** (20 * one)) },
+    gap: { kind: "number", values: gap },
+    chi_bench: { kind: "number", values: gap.map((one) => 10 ** (20 * one)) },
     performance_status: { kind: "text", values: Array.from(gap, () => "typical") },
   },
 };
 const rows = everyRow(table.rows);
 
-it.each([["gap", "Gap"], ["coverage", "Coverage (χ bench), logarithmic"]] as const)("the legend of %s says that what lies beyond its ends has their colours", (by, title) => {
+it.each([
+  ["gap", "Gap"],
+  ["coverage", "Coverage (χ bench), logarithmic"],
+] as const)("the legend of %s says that what lies beyond its ends has their colours", (by, title) => {
   const { legend, of } = colours(by, { table, all: rows, rows, dark: false, themeName: String });
   if (legend.kind !== "ramp") throw new Error("no ramp");
   expect(legend.title).toBe(title);

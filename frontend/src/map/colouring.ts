@@ -20,18 +20,24 @@ export interface Colours {
 
 export type Legend =
   | {
-    kind: "ramp"; title: string;
-    /** CSS colours from one end to the other. */
-    stops: string[];
-    /** Values along it, `at` in [0, 1]. */
-    ticks: { at: number; text: string }[];
-    /** What has a colour beside the ramp. */
-    others: { name: string; colour: string; count: number }[];
-    note: string | null;
-  }
+      kind: "ramp";
+      title: string;
+      /** CSS colours from one end to the other. */
+      stops: string[];
+      /** Values along it, `at` in [0, 1]. */
+      ticks: { at: number; text: string }[];
+      /** What has a colour beside the ramp. */
+      others: { name: string; colour: string; count: number }[];
+      note: string | null;
+    }
   | { kind: "classes"; title: string; entries: { name: string; colour: string; count: number }[]; note: string | null };
 
-interface Palette { weak: Rgb; strong: Rgb; typical: Rgb; faint: Rgb }
+interface Palette {
+  weak: Rgb;
+  strong: Rgb;
+  typical: Rgb;
+  faint: Rgb;
+}
 
 const PALETTES: Record<"light" | "dark", Palette> = {
   light: { weak: [179, 74, 0], strong: [43, 98, 184], typical: [139, 147, 157], faint: [205, 209, 214] },
@@ -70,11 +76,16 @@ export function quantile(values: Float64Array, share: number): number {
 
 function rounded(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
-  return Math.ceil(value / power * 2) / 2 * power;
+  return (Math.ceil((value / power) * 2) / 2) * power;
 }
 
 /** Layer of a verdict: weak and strong ones are what one looks for. */
-const LAYERS = new Map([["weak", 3], ["strong", 2], ["negligible", 1], ["typical", 1]]);
+const LAYERS = new Map([
+  ["weak", 3],
+  ["strong", 2],
+  ["negligible", 1],
+  ["typical", 1],
+]);
 /** What stands up to the test; any other gap may be an accident, or too small to matter. */
 const VERDICTS = ["weak", "strong"];
 
@@ -98,7 +109,10 @@ export function colours(by: Colouring, subject: Subject): Colours {
 
 /** What lies beyond the ends of a scale has their colours. */
 function open(ticks: { at: number; text: string }[]): { at: number; text: string }[] {
-  return ticks.map(({ at, text }, i) => ({ at, text: i === 0 ? `${text} or less` : i === ticks.length - 1 ? `${text} or more` : text }));
+  return ticks.map(({ at, text }, i) => ({
+    at,
+    text: i === 0 ? `${text} or less` : i === ticks.length - 1 ? `${text} or more` : text,
+  }));
 }
 
 const DIFFERENCES = {
@@ -111,23 +125,34 @@ function byDifference({ table, all, rows, dark }: Subject, key: "gap" | "lift"):
   const { values } = column(table, key);
   const { faint } = palette(dark);
   const status = word(table, key === "gap" ? "performance_status" : "coverage_status");
-  const found = quantile(Float64Array.from(all, (row) => Math.abs(values[row]!)), 0.98);
+  const found = quantile(
+    Float64Array.from(all, (row) => Math.abs(values[row]!)),
+    0.98,
+  );
   const end = found > 0 ? rounded(found) : 1;
   const scale = diverging(dark);
   const list = listed(scale);
   const pale = (row: number) => key === "gap" && !VERDICTS.includes(status[row] ?? "") && !Number.isNaN(values[row]!);
   const paleCount = count(rows, pale);
   const undefinedCount = count(rows, (row) => Number.isNaN(values[row]!));
-  const layer = key === "gap"
-    ? (row: number) => (Number.isNaN(values[row]!) ? 0 : LAYERS.get(status[row] ?? "") ?? 0)
-    : (row: number) => (Number.isNaN(values[row]!) ? 0 : status[row] === "under" || status[row] === "over" ? 2 : 1);
+  const layer =
+    key === "gap"
+      ? (row: number) => (Number.isNaN(values[row]!) ? 0 : (LAYERS.get(status[row] ?? "") ?? 0))
+      : (row: number) => (Number.isNaN(values[row]!) ? 0 : status[row] === "under" || status[row] === "over" ? 2 : 1);
   return {
     of: (row) => (Number.isNaN(values[row]!) ? faint : list((values[row]! / end + 1) / 2)),
     layer,
     pale,
     legend: {
-      kind: "ramp", title, stops: stops(scale), note: paleCount ? `Faint: ${integer(paleCount)} without a verdict, whose gap may be an accident or too small to matter.` : null,
-      ticks: open([-end, 0, end].map((value) => ({ at: (value / end + 1) / 2, text: value === 0 ? "0" : text(value) }))),
+      kind: "ramp",
+      title,
+      stops: stops(scale),
+      note: paleCount
+        ? `Faint: ${integer(paleCount)} without a verdict, whose gap may be an accident or too small to matter.`
+        : null,
+      ticks: open(
+        [-end, 0, end].map((value) => ({ at: (value / end + 1) / 2, text: value === 0 ? "0" : text(value) })),
+      ),
       others: undefinedCount ? [{ name: "N/A", colour: css(faint), count: undefinedCount }] : [],
     },
   };
@@ -155,8 +180,13 @@ function byCoverage({ table, all, rows, dark }: Subject): Colours {
     layer: (row) => (values[row] === 0 ? 2 : Number.isNaN(values[row]!) ? 0 : 1),
     pale: () => false,
     legend: {
-      kind: "ramp", note: null, title: "Coverage (χ bench), logarithmic", stops: stops(scale),
-      ticks: open([0, 0.5, 1].map((at) => ({ at, text: magnitude(Number((10 ** (start + at * (end - start))).toPrecision(2))) }))),
+      kind: "ramp",
+      note: null,
+      title: "Coverage (χ bench), logarithmic",
+      stops: stops(scale),
+      ticks: open(
+        [0, 0.5, 1].map((at) => ({ at, text: magnitude(Number((10 ** (start + at * (end - start))).toPrecision(2))) })),
+      ),
       others: others.filter((one) => one.count > 0),
     },
   };
@@ -175,8 +205,11 @@ function byStatus({ table, rows, dark }: Subject): Colours {
     layer: (row) => LAYERS.get(values[row] ?? "") ?? 0,
     pale: () => false,
     legend: {
-      kind: "classes", title: "Verdict on performance", note: null,
-      entries: [...order, ...others].filter((name) => counts.has(name))
+      kind: "classes",
+      title: "Verdict on performance",
+      note: null,
+      entries: [...order, ...others]
+        .filter((name) => counts.has(name))
         .map((name) => ({ name, colour: css(known.get(name) ?? faint), count: counts.get(name)! })),
     },
   };
@@ -192,13 +225,22 @@ function byTheme({ table, rows, dark, themeName }: Subject): Colours {
   const of = (theme: number): Rgb => (Number.isNaN(theme) ? faint : kinds[theme % kinds.length]!);
   const counts = new Map<number, number>();
   for (const row of rows) counts.set(values[row]!, (counts.get(values[row]!) ?? 0) + 1);
-  const themes = [...counts.keys()].filter((theme) => !Number.isNaN(theme)).sort((a, b) => counts.get(b)! - counts.get(a)! || a - b);
-  const entries = themes.slice(0, NAMED).map((theme) => ({ name: themeName(theme), colour: css(of(theme)), count: counts.get(theme)! }));
+  const themes = [...counts.keys()]
+    .filter((theme) => !Number.isNaN(theme))
+    .sort((a, b) => counts.get(b)! - counts.get(a)! || a - b);
+  const entries = themes
+    .slice(0, NAMED)
+    .map((theme) => ({ name: themeName(theme), colour: css(of(theme)), count: counts.get(theme)! }));
   const notes = [
     themes.length > NAMED ? `${integer(themes.length - NAMED)} more themes` : "",
     themes.length > kinds.length ? `the ${kinds.length} colours repeat` : "",
   ].filter(Boolean);
-  return { of: (row) => of(values[row]!), layer: () => 1, pale: () => false, legend: { kind: "classes", title: "Theme", entries, note: notes.join("; ") || null } };
+  return {
+    of: (row) => of(values[row]!),
+    layer: () => 1,
+    pale: () => false,
+    legend: { kind: "classes", title: "Theme", entries, note: notes.join("; ") || null },
+  };
 }
 
 const lighter = (colour: Rgb): Rgb => colour.map((part) => Math.round(part + (255 - part) * 0.22)) as unknown as Rgb;
@@ -211,6 +253,7 @@ function count(rows: Uint32Array, test: (row: number) => boolean): number {
 
 /** What the legend says, for those who cannot see it. */
 export function legendText(legend: Legend): string {
-  if (legend.kind === "classes") return `${legend.title}: ${legend.entries.map(({ name, count: n }) => `${name} ${integer(n)}`).join(", ")}.`;
+  if (legend.kind === "classes")
+    return `${legend.title}: ${legend.entries.map(({ name, count: n }) => `${name} ${integer(n)}`).join(", ")}.`;
   return `${legend.title}: from ${legend.ticks[0]?.text ?? decimal(null)} to ${legend.ticks.at(-1)?.text ?? decimal(null)}.`;
 }

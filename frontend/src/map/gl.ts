@@ -58,18 +58,37 @@ export function thinnedOut({ count, crowd }: Points): Uint32Array {
 
 /** Null where the browser has no WebGL2. */
 export function glPainter(canvas: HTMLCanvasElement, paper: [number, number, number]): Painter | null {
-  const gl = canvas.getContext("webgl2", { antialias: false, depth: false, stencil: false, premultipliedAlpha: true, alpha: true });
+  const gl = canvas.getContext("webgl2", {
+    antialias: false,
+    depth: false,
+    stencil: false,
+    premultipliedAlpha: true,
+    alpha: true,
+  });
   if (!gl) return null;
   const program = linked(gl);
   if (!program) return null;
   const place = (name: string) => gl.getUniformLocation(program, name);
-  const uniforms = { scale: place("scale"), shift: place("shift"), size: place("size"), grown: place("grown"), paper: place("paper"), line: place("line") };
+  const uniforms = {
+    scale: place("scale"),
+    shift: place("shift"),
+    size: place("size"),
+    grown: place("grown"),
+    paper: place("paper"),
+    line: place("line"),
+  };
   const array = gl.createVertexArray();
   const buffers = [gl.createBuffer(), gl.createBuffer(), gl.createBuffer(), gl.createBuffer()] as const;
   let count = 0;
   let thinnedCount = 0;
 
-  const attribute = (name: string, buffer: WebGLBuffer | null, data: Float32Array | Uint8Array, parts: number, bytes: boolean) => {
+  const attribute = (
+    name: string,
+    buffer: WebGLBuffer | null,
+    data: Float32Array | Uint8Array,
+    parts: number,
+    bytes: boolean,
+  ) => {
     const index = gl.getAttribLocation(program, name);
     gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
     gl.bufferData(gl.ARRAY_BUFFER, data, gl.STATIC_DRAW);
@@ -105,7 +124,11 @@ export function glPainter(canvas: HTMLCanvasElement, paper: [number, number, num
       gl.enable(gl.BLEND);
       gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
       gl.uniform2f(uniforms.scale, view.k * frame.sx * pixelRatio, view.k * frame.sy * pixelRatio);
-      gl.uniform2f(uniforms.shift, (view.k * frame.tx + view.x) * pixelRatio, (view.k * frame.ty + view.y) * pixelRatio);
+      gl.uniform2f(
+        uniforms.shift,
+        (view.k * frame.tx + view.x) * pixelRatio,
+        (view.k * frame.ty + view.y) * pixelRatio,
+      );
       gl.uniform2f(uniforms.size, canvas.width, canvas.height);
       gl.uniform1f(uniforms.grown, growth(view.k) * pixelRatio);
       gl.uniform3f(uniforms.paper, paper[0] / 255, paper[1] / 255, paper[2] / 255);
@@ -123,12 +146,18 @@ export function glPainter(canvas: HTMLCanvasElement, paper: [number, number, num
 
 function inSoftware(gl: WebGL2RenderingContext): boolean {
   const info = gl.getExtension("WEBGL_debug_renderer_info");
-  return info !== null && /swiftshader|llvmpipe|software|basic render/i.test(String(gl.getParameter(info.UNMASKED_RENDERER_WEBGL)));
+  return (
+    info !== null &&
+    /swiftshader|llvmpipe|software|basic render/i.test(String(gl.getParameter(info.UNMASKED_RENDERER_WEBGL)))
+  );
 }
 
 function linked(gl: WebGL2RenderingContext): WebGLProgram | null {
   const program = gl.createProgram();
-  for (const [kind, text] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]] as const) {
+  for (const [kind, text] of [
+    [gl.VERTEX_SHADER, VERTEX],
+    [gl.FRAGMENT_SHADER, FRAGMENT],
+  ] as const) {
     const shader = gl.createShader(kind);
     if (!shader) return null;
     gl.shaderSource(shader, text);
@@ -159,11 +188,20 @@ export function plainPainter(canvas: HTMLCanvasElement, paper: [number, number, 
       context.clearRect(0, 0, frame.width, frame.height);
       if (loaded) paintDiscs(context, loaded, thinned ? few : all, frame, view, `rgb(${paper.join(",")})`);
     },
-    dispose() { loaded = null; },
+    dispose() {
+      loaded = null;
+    },
   };
 }
 
-function paintDiscs(context: CanvasRenderingContext2D, points: Points, indices: Uint32Array, frame: Frame, view: View, paper: string): void {
+function paintDiscs(
+  context: CanvasRenderingContext2D,
+  points: Points,
+  indices: Uint32Array,
+  frame: Frame,
+  view: View,
+  paper: string,
+): void {
   const grown = growth(view.k);
   let last = "";
   for (const i of indices) {

@@ -3,7 +3,13 @@ import { numbers, type Table } from "../data/table";
 import type { Theme } from "../data/types";
 import { quantile } from "./colouring";
 
-export interface Name { id: number; text: string; x: number; y: number; members: number }
+export interface Name {
+  id: number;
+  text: string;
+  x: number;
+  y: number;
+  members: number;
+}
 
 /** The names whose theme has members among the rows, those with most first. */
 export function present(all: Name[], of: ArrayLike<number>, rows: Uint32Array): Name[] {
@@ -13,7 +19,13 @@ export function present(all: Name[], of: ArrayLike<number>, rows: Uint32Array): 
 }
 
 /** The middle of each theme's (subtheme's) concepts: the median, for which strays do not matter. Largest first. */
-export function names(level: Theme["level"], themes: Theme[], table: Table, on: Uint32Array, shown: (name: string | null, id: number) => string): Name[] {
+export function names(
+  level: Theme["level"],
+  themes: Theme[],
+  table: Table,
+  on: Uint32Array,
+  shown: (name: string | null, id: number) => string,
+): Name[] {
   const of = numbers(table, level);
   const x = numbers(table, "x");
   const y = numbers(table, "y");
@@ -30,8 +42,17 @@ export function names(level: Theme["level"], themes: Theme[], table: Table, on: 
     .map((theme): Name => {
       const rows = members.get(theme.id)!;
       return {
-        id: theme.id, text: shown(theme.name, theme.id), members: rows.length,
-        x: quantile(Float64Array.from(rows, (row) => x[row]!), 0.5), y: quantile(Float64Array.from(rows, (row) => y[row]!), 0.5),
+        id: theme.id,
+        text: shown(theme.name, theme.id),
+        members: rows.length,
+        x: quantile(
+          Float64Array.from(rows, (row) => x[row]!),
+          0.5,
+        ),
+        y: quantile(
+          Float64Array.from(rows, (row) => y[row]!),
+          0.5,
+        ),
       };
     })
     .sort((a, b) => b.members - a.members || a.id - b.id);
@@ -53,7 +74,12 @@ export function lines(text: string): string[] {
   return found;
 }
 
-export interface Box { x: number; y: number; width: number; height: number }
+export interface Box {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
 
 /** Indices of the boxes, given by their middle, that can stand without touching an earlier one. */
 export function roomy(boxes: Box[], most: number): number[] {

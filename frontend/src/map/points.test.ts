@@ -4,13 +4,22 @@ import { extent, fitted, planeX, planeY, screenX, screenY, WHOLE, type Points } 
 import { spotOf, spotParam } from "./spot";
 import { within } from "./stage";
 
-const random = (seed: number) => () => ((seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff);
+const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 const MARGIN = { left: 60, right: 20, top: 10, bottom: 40 };
 
 function drawn(count: number, backdrop = 0, crowd = 0): Points {
   const next = random(5);
   const made = () => Float32Array.from({ length: count }, () => 100 * next() - 30);
-  return { count, backdrop, crowd, x: made(), y: made(), id: new Uint32Array(count), radius: new Float32Array(count), colour: new Uint8Array(4 * count) };
+  return {
+    count,
+    backdrop,
+    crowd,
+    x: made(),
+    y: made(),
+    id: new Uint32Array(count),
+    radius: new Float32Array(count),
+    colour: new Uint8Array(4 * count),
+  };
 }
 
 describe("the plane on the screen", () => {
@@ -57,19 +66,31 @@ describe("a lasso", () => {
       const reach = i % 2 ? 45 : 16;
       return [20 + reach * Math.cos((2 * Math.PI * i) / 14), 15 + reach * Math.sin((2 * Math.PI * i) / 14)];
     });
-    const turned = (px: number, py: number) => star.reduce((sum, [x, y], i) => {
-      const [nx, ny] = star[(i + 1) % star.length]!;
-      const step = Math.atan2(ny - py, nx - px) - Math.atan2(y - py, x - px);
-      return sum + (step > Math.PI ? step - 2 * Math.PI : step < -Math.PI ? step + 2 * Math.PI : step);
-    }, 0);
-    const expected = Array.from({ length: 1700 }, (_, i) => 300 + i).filter((i) => Math.abs(turned(points.x[i]!, points.y[i]!)) > Math.PI);
+    const turned = (px: number, py: number) =>
+      star.reduce((sum, [x, y], i) => {
+        const [nx, ny] = star[(i + 1) % star.length]!;
+        const step = Math.atan2(ny - py, nx - px) - Math.atan2(y - py, x - px);
+        return sum + (step > Math.PI ? step - 2 * Math.PI : step < -Math.PI ? step + 2 * Math.PI : step);
+      }, 0);
+    const expected = Array.from({ length: 1700 }, (_, i) => 300 + i).filter(
+      (i) => Math.abs(turned(points.x[i]!, points.y[i]!)) > Math.PI,
+    );
     const found = within(star, points, (i) => [points.x[i]!, points.y[i]!]);
     expect(found).toEqual(expected);
     expect(found.length).toBeGreaterThan(100);
   });
 
   it("of two corners holds nothing", () => {
-    expect(within([[0, 0], [50, 50]], drawn(500), () => [10, 10])).toEqual([]);
+    expect(
+      within(
+        [
+          [0, 0],
+          [50, 50],
+        ],
+        drawn(500),
+        () => [10, 10],
+      ),
+    ).toEqual([]);
   });
 });
 

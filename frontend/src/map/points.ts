@@ -20,17 +20,36 @@ export interface Points {
 }
 
 /** From the plane to an unzoomed screen: `px = sx * x + tx`. `sy` is negative, for y grows upwards. */
-export interface Frame { sx: number; sy: number; tx: number; ty: number; width: number; height: number }
+export interface Frame {
+  sx: number;
+  sy: number;
+  tx: number;
+  ty: number;
+  width: number;
+  height: number;
+}
 
 /** Zoom and shift of the screen, as d3-zoom has it. */
-export interface View { k: number; x: number; y: number }
+export interface View {
+  k: number;
+  x: number;
+  y: number;
+}
 
 export const WHOLE: View = { k: 1, x: 0, y: 0 };
 
 /** Space beside the points, in CSS pixels. */
-export interface Margin { left: number; right: number; top: number; bottom: number }
+export interface Margin {
+  left: number;
+  right: number;
+  top: number;
+  bottom: number;
+}
 
-export interface Extent { x: [number, number]; y: [number, number] }
+export interface Extent {
+  x: [number, number];
+  y: [number, number];
+}
 
 /** Smallest and largest coordinates; of no points, the unit square. */
 export function extent(points: { x: Float32Array; y: Float32Array; count: number }): Extent {
@@ -64,7 +83,10 @@ export function fitted(of: Extent, width: number, height: number, margin: Margin
   const middleX = margin.left + wide / 2;
   const middleY = margin.top + high / 2;
   return {
-    sx, sy: -sy, width, height,
+    sx,
+    sy: -sy,
+    width,
+    height,
     tx: middleX - (sx * (of.x[0] + of.x[1])) / 2,
     ty: middleY + (sy * (of.y[0] + of.y[1])) / 2,
   };

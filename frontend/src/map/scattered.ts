@@ -18,8 +18,14 @@ export function scattered({ rows, x, y, radius, colour, layer }: Scattered): Poi
   const order = Uint32Array.from(rows, (_, i) => i).sort((a, b) => layers[a]! - layers[b]! || a - b);
   const alpha = Math.round(255 * Math.max(0.35, Math.min(0.85, (1500 / Math.max(1, count)) ** 0.4)));
   const points: Points = {
-    count, backdrop: 0, crowd: layers.filter((one) => one === 0).length, x: new Float32Array(count), y: new Float32Array(count), id: new Uint32Array(count),
-    radius: new Float32Array(count), colour: new Uint8Array(4 * count),
+    count,
+    backdrop: 0,
+    crowd: layers.filter((one) => one === 0).length,
+    x: new Float32Array(count),
+    y: new Float32Array(count),
+    id: new Uint32Array(count),
+    radius: new Float32Array(count),
+    colour: new Uint8Array(4 * count),
   };
   order.forEach((from, to) => {
     const row = rows[from]!;

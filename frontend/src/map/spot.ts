@@ -7,4 +7,5 @@ export function spotOf(param: string | null): Spot | null {
   return k! > 0 ? { x: x!, y: y!, k: k! } : null;
 }
 
-export const spotParam = (spot: Spot | null) => (spot ? [spot.x, spot.y, spot.k].map((part) => Number(part.toPrecision(5))).join(",") : null);
+export const spotParam = (spot: Spot | null) =>
+  spot ? [spot.x, spot.y, spot.k].map((part) => Number(part.toPrecision(5))).join(",") : null;

@@ -4,13 +4,33 @@ import { quadtree, type Quadtree } from "d3-quadtree";
 import { select } from "d3-selection";
 import { zoom, zoomIdentity, type D3ZoomEvent, type ZoomBehavior } from "d3-zoom";
 import { glPainter, plainPainter, type Painter } from "./gl";
-import { extent, fitted, growth, planeX, planeY, screenX, screenY, WHOLE, type Frame, type Margin, type Points, type View } from "./points";
+import {
+  extent,
+  fitted,
+  growth,
+  planeX,
+  planeY,
+  screenX,
+  screenY,
+  WHOLE,
+  type Frame,
+  type Margin,
+  type Points,
+  type View,
+} from "./points";
 
 /** A place of the plane in the middle of the picture, and how far it is zoomed. */
-export interface Spot { x: number; y: number; k: number }
+export interface Spot {
+  x: number;
+  y: number;
+  k: number;
+}
 
 /** Where the picture stands; a new object for every picture. */
-export interface Picture { frame: Frame; view: View }
+export interface Picture {
+  frame: Frame;
+  view: View;
+}
 
 export interface StageOptions {
   margin: Margin;
@@ -24,7 +44,14 @@ export interface StageOptions {
 }
 
 const EMPTY: Points = {
-  count: 0, backdrop: 0, crowd: 0, x: new Float32Array(), y: new Float32Array(), id: new Uint32Array(), radius: new Float32Array(), colour: new Uint8Array(),
+  count: 0,
+  backdrop: 0,
+  crowd: 0,
+  x: new Float32Array(),
+  y: new Float32Array(),
+  id: new Uint32Array(),
+  radius: new Float32Array(),
+  colour: new Uint8Array(),
 };
 const LARGEST_ZOOM = 80;
 /** Milliseconds between two pictures of a movement from which on the crowd is thinned out while it goes on. */
@@ -35,7 +62,10 @@ const REST = 140;
 const NEAR = 7;
 
 export class Stage {
-  picture: Picture = { frame: fitted(extent(EMPTY), 10, 10, { left: 0, right: 0, top: 0, bottom: 0 }, false), view: WHOLE };
+  picture: Picture = {
+    frame: fitted(extent(EMPTY), 10, 10, { left: 0, right: 0, top: 0, bottom: 0 }, false),
+    view: WHOLE,
+  };
   points: Points = EMPTY;
   /** Without WebGL the same is drawn more slowly. */
   readonly withGl: boolean;
@@ -49,7 +79,10 @@ export class Stage {
   private readonly listeners = new Set<() => void>();
   private readonly zoomer: ZoomBehavior<HTMLCanvasElement, unknown>;
 
-  constructor(private readonly canvas: HTMLCanvasElement, private readonly options: StageOptions) {
+  constructor(
+    private readonly canvas: HTMLCanvasElement,
+    private readonly options: StageOptions,
+  ) {
     const painter = glPainter(canvas, options.paper);
     this.withGl = painter !== null;
     this.painter = painter ?? plainPainter(canvas, options.paper);
@@ -57,7 +90,13 @@ export class Stage {
     this.zoomer = zoom<HTMLCanvasElement, unknown>()
       .scaleExtent([0.7, LARGEST_ZOOM])
       .clickDistance(4)
-      .filter((event: MouseEvent) => options.movable() && !event.shiftKey && !event.button && (event.type !== "wheel" || event.ctrlKey || options.wheel()))
+      .filter(
+        (event: MouseEvent) =>
+          options.movable() &&
+          !event.shiftKey &&
+          !event.button &&
+          (event.type !== "wheel" || event.ctrlKey || options.wheel()),
+      )
       .on("zoom", (event: D3ZoomEvent<HTMLCanvasElement, unknown>) => {
         const { k, x, y } = event.transform;
         this.picture = { frame: this.picture.frame, view: { k, x, y } };
@@ -68,7 +107,9 @@ export class Stage {
 
   subscribe = (listener: () => void) => {
     this.listeners.add(listener);
-    return () => { this.listeners.delete(listener); };
+    return () => {
+      this.listeners.delete(listener);
+    };
   };
 
   show(points: Points): void {
@@ -83,7 +124,15 @@ export class Stage {
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(height * ratio);
     this.picture = { frame: { ...this.picture.frame, width, height }, view: this.picture.view };
-    this.zoomer.extent([[0, 0], [width, height]]).translateExtent([[-0.5 * width, -0.5 * height], [1.5 * width, 1.5 * height]]);
+    this.zoomer
+      .extent([
+        [0, 0],
+        [width, height],
+      ])
+      .translateExtent([
+        [-0.5 * width, -0.5 * height],
+        [1.5 * width, 1.5 * height],
+      ]);
     this.fit();
     // Drawn at once: a resized canvas is blank until then.
     this.draw();
@@ -105,7 +154,11 @@ export class Stage {
   /** Puts a place of the plane into the middle. */
   turnTo({ x, y, k }: Spot): void {
     const { frame } = this.picture;
-    this.transform({ k, x: frame.width / 2 - k * (frame.sx * x + frame.tx), y: frame.height / 2 - k * (frame.sy * y + frame.ty) });
+    this.transform({
+      k,
+      x: frame.width / 2 - k * (frame.sx * x + frame.tx),
+      y: frame.height / 2 - k * (frame.sy * y + frame.ty),
+    });
   }
 
   /** What is in the middle; null: the picture was not moved. */
@@ -122,14 +175,20 @@ export class Stage {
     const reach = (NEAR + 7 * growth(view.k)) / view.k;
     const found = this.tree.find((px - view.x) / view.k, (py - view.y) / view.k, reach);
     if (found === undefined) return -1;
-    const away = Math.hypot(screenX(frame, view, this.points.x[found]!) - px, screenY(frame, view, this.points.y[found]!) - py);
+    const away = Math.hypot(
+      screenX(frame, view, this.points.x[found]!) - px,
+      screenY(frame, view, this.points.y[found]!) - py,
+    );
     return away <= NEAR + this.points.radius[found]! * growth(view.k) ? found : -1;
   }
 
   /** Indices of the points inside a polygon of the screen, without the backdrop. */
   inside(polygon: [number, number][]): number[] {
     const { frame, view } = this.picture;
-    return within(polygon, this.points, (i) => [screenX(frame, view, this.points.x[i]!), screenY(frame, view, this.points.y[i]!)]);
+    return within(polygon, this.points, (i) => [
+      screenX(frame, view, this.points.x[i]!),
+      screenY(frame, view, this.points.y[i]!),
+    ]);
   }
 
   dispose(): void {
@@ -157,7 +216,10 @@ export class Stage {
     const { frame } = this.picture;
     const { x, y, count, backdrop } = this.points;
     const live = Array.from({ length: count - backdrop }, (_, i) => backdrop + i);
-    return quadtree<number>().x((i) => frame.sx * x[i]! + frame.tx).y((i) => frame.sy * y[i]! + frame.ty).addAll(live);
+    return quadtree<number>()
+      .x((i) => frame.sx * x[i]! + frame.tx)
+      .y((i) => frame.sy * y[i]! + frame.ty)
+      .addAll(live);
   }
 
   private ask(): void {

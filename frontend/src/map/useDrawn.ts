@@ -29,17 +29,35 @@ export function useDrawn({ table, themes, layout, by, query, selection, dark }: 
   }, [query, table]);
   const shown = useMemo(() => on.filter((row) => passes[row] === 1), [on, passes]);
   const painted = useMemo(() => {
-    const name = (theme: number) => themeName(themes?.themes.find((one) => one.level === "theme" && one.id === theme)?.name ?? null, theme);
+    const name = (theme: number) =>
+      themeName(themes?.themes.find((one) => one.level === "theme" && one.id === theme)?.name ?? null, theme);
     return colours(by, { table, all: on, rows: shown, dark, themeName: name });
   }, [by, table, on, shown, dark, themes]);
-  const points = useMemo(() => arranged({
-    on, places: at, passes: (row) => passes[row] === 1, chosen: selection === null ? null : new Set(selection), colours: painted,
-    radius: radii(numbers(table, "support"), on.length), backdrop: palette(dark).faint,
-  }), [on, at, passes, selection, painted, table, dark]);
-  const named = useMemo(() => (layout === "meaning" && themes ? labelled(themes.themes, table, on) : null), [layout, themes, table, on]);
-  const labels = useMemo(() => named && {
-    theme: present(named.theme, numbers(table, "theme"), shown), subtheme: present(named.subtheme, numbers(table, named.fine), shown),
-  }, [named, table, shown]);
+  const points = useMemo(
+    () =>
+      arranged({
+        on,
+        places: at,
+        passes: (row) => passes[row] === 1,
+        chosen: selection === null ? null : new Set(selection),
+        colours: painted,
+        radius: radii(numbers(table, "support"), on.length),
+        backdrop: palette(dark).faint,
+      }),
+    [on, at, passes, selection, painted, table, dark],
+  );
+  const named = useMemo(
+    () => (layout === "meaning" && themes ? labelled(themes.themes, table, on) : null),
+    [layout, themes, table, on],
+  );
+  const labels = useMemo(
+    () =>
+      named && {
+        theme: present(named.theme, numbers(table, "theme"), shown),
+        subtheme: present(named.subtheme, numbers(table, named.fine), shown),
+      },
+    [named, table, shown],
+  );
   return { on, passes, shown, painted, points, labels };
 }
 

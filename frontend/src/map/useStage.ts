@@ -4,7 +4,10 @@ import type { Margin, Points } from "./points";
 import { Stage, type Spot } from "./stage";
 
 /** Where the picture starts, and what is told where it was moved to once it rests. */
-export interface Moves { start: Spot | null; moved: (spot: Spot | null) => void }
+export interface Moves {
+  start: Spot | null;
+  moved: (spot: Spot | null) => void;
+}
 
 interface Setting {
   canvas: RefObject<HTMLCanvasElement | null>;

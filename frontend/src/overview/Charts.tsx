@@ -45,7 +45,13 @@ export function BenchmarkCharts({ place }: { place: number }) {
   return (
     <div className="two">
       <Distribution table={table.data} rows={alive} what="chi_bench" within={name} />
-      <Distribution table={table.data} rows={alive} what="chi_model" within={name} mean={run.benchmarks[place]!.mean_score} />
+      <Distribution
+        table={table.data}
+        rows={alive}
+        what="chi_model"
+        within={name}
+        mean={run.benchmarks[place]!.mean_score}
+      />
     </div>
   );
 }
@@ -59,44 +65,91 @@ function Quadrants({ table }: { table: Table }) {
     const tested = numbers(table, "q_value");
     const status = texts(table, "performance_status");
     const rows = select(table.rows, [(row) => !Number.isNaN(tested[row]!), (row) => coverage[row]! > 0]);
-    const reach = Math.max(0.1, rows.reduce((most, row) => Math.max(most, Math.abs(gap[row]!)), 0));
+    const reach = Math.max(
+      0.1,
+      rows.reduce((most, row) => Math.max(most, Math.abs(gap[row]!)), 0),
+    );
     const [x, y] = [Float64Array.from(rows, (row) => coverage[row]!), Float64Array.from(rows, (row) => gap[row]!)];
     const marked = rows.filter((row) => status[row] === "weak" || status[row] === "strong");
     // More dots than a reader can tell apart are the map's business.
     const step = Math.ceil(marked.length / 1500);
-    const points = [...marked].filter((_, i) => i % step === 0).map((row) => ({ x: coverage[row]!, y: gap[row]!, status: status[row]! }));
+    const points = [...marked]
+      .filter((_, i) => i % step === 0)
+      .map((row) => ({ x: coverage[row]!, y: gap[row]!, status: status[row]! }));
     return { x, y, points, rows: rows.length, marked: marked.length, middle: median([...x]), reach };
   }, [table]);
   const options = useMemo<Plot.PlotOptions>(() => {
     const shade = sequential(dark);
     return {
-      marginLeft: 48, marginBottom: 40, marginTop: 16,
-      x: { type: "log", label: `Coverage (logarithmic; ${run.unit}) →`, ticks: 5, tickFormat: (tick: number) => magnitude(tick) },
+      marginLeft: 48,
+      marginBottom: 40,
+      marginTop: 16,
+      x: {
+        type: "log",
+        label: `Coverage (logarithmic; ${run.unit}) →`,
+        ticks: 5,
+        tickFormat: (tick: number) => magnitude(tick),
+      },
       y: { label: "↑ Gap", domain: [-drawn.reach, drawn.reach], ticks: 7 },
       color: { type: "log", interpolate: (at: number) => shade(0.15 + 0.85 * at) },
       marks: [
         Plot.ruleY([0], { strokeDasharray: "4 4", stroke: "var(--faint)" }),
         Plot.ruleX([drawn.middle], { strokeDasharray: "4 4", stroke: "var(--faint)" }),
-        Plot.hexagon({ length: drawn.rows }, Plot.hexbin({ fill: "count" }, { x: drawn.x, y: drawn.y, binWidth: 17, r: 9.8 })),
-        Plot.dot(drawn.points, { x: "x", y: "y", r: 2.4, fill: (one: { status: string }) => (one.status === "weak" ? "var(--weak)" : "var(--accent)"), stroke: "var(--card)", strokeWidth: 0.6 }),
+        Plot.hexagon(
+          { length: drawn.rows },
+          Plot.hexbin({ fill: "count" }, { x: drawn.x, y: drawn.y, binWidth: 17, r: 9.8 }),
+        ),
+        Plot.dot(drawn.points, {
+          x: "x",
+          y: "y",
+          r: 2.4,
+          fill: (one: { status: string }) => (one.status === "weak" ? "var(--weak)" : "var(--accent)"),
+          stroke: "var(--card)",
+          strokeWidth: 0.6,
+        }),
       ],
     };
   }, [drawn, dark, run]);
-  if (drawn.rows === 0) return <section><h2>Coverage against performance</h2><p className="soft">No concept could be tested, so there is no gap to draw.</p></section>;
+  if (drawn.rows === 0)
+    return (
+      <section>
+        <h2>Coverage against performance</h2>
+        <p className="soft">No concept could be tested, so there is no gap to draw.</p>
+      </section>
+    );
   return (
     <section>
       <h2>Coverage against performance</h2>
       <p className="soft">
-        {integer(drawn.rows)} tested concepts of {integer(run.counts.alive)} <Term term="alive">alive</Term>; darker hexagons hold more. Dots are the {integer(drawn.marked)} gaps that stand up to the test:
-        {" "}<span className="dot weak-dot" /> weak ({integer(run.counts.weak)}), <span className="dot strong-dot" /> strong ({integer(run.counts.strong)}). Lines: the median <Term term="chi_bench">coverage</Term> of these tested concepts, and no <Term term="gap">gap</Term>.
-        Only the dots are verdicts: any other gap may be an accident, or too small to matter.
+        {integer(drawn.rows)} tested concepts of {integer(run.counts.alive)} <Term term="alive">alive</Term>; darker
+        hexagons hold more. Dots are the {integer(drawn.marked)} gaps that stand up to the test:{" "}
+        <span className="dot weak-dot" /> weak ({integer(run.counts.weak)}), <span className="dot strong-dot" /> strong
+        ({integer(run.counts.strong)}). Lines: the median <Term term="chi_bench">coverage</Term> of these tested
+        concepts, and no <Term term="gap">gap</Term>. Only the dots are verdicts: any other gap may be an accident, or
+        too small to matter.
       </p>
-      <Chart options={options} height={420} label={`Coverage against the gap of ${integer(drawn.rows)} tested concepts; ${run.counts.weak} are weak and ${run.counts.strong} strong.`} />
+      <Chart
+        options={options}
+        height={420}
+        label={`Coverage against the gap of ${integer(drawn.rows)} tested concepts; ${run.counts.weak} are weak and ${run.counts.strong} strong.`}
+      />
     </section>
   );
 }
 
-function Distribution({ table, rows, what, within, mean }: { table: Table; rows: Uint32Array; what: "chi_bench" | "chi_model"; within?: string; mean?: number | null }) {
+function Distribution({
+  table,
+  rows,
+  what,
+  within,
+  mean,
+}: {
+  table: Table;
+  rows: Uint32Array;
+  what: "chi_bench" | "chi_model";
+  within?: string;
+  mean?: number | null;
+}) {
   const run = useRun();
   const log = what === "chi_bench";
   const { bins, shown, mark } = useMemo(() => {
@@ -104,17 +157,35 @@ function Distribution({ table, rows, what, within, mean }: { table: Table; rows:
     const edges = log ? logEdges(values, rows, 40) : linearEdges(0, 1, 40);
     const bins = edges.length ? histogram(values, rows, edges) : [];
     const positive = Array.from(rows, (row) => values[row]!).filter((one) => (log ? one > 0 : !Number.isNaN(one)));
-    return { bins, shown: bins.reduce((sum, bin) => sum + bin.count, 0), mark: log ? median(positive) : (mean ?? median(positive)) };
+    return {
+      bins,
+      shown: bins.reduce((sum, bin) => sum + bin.count, 0),
+      mark: log ? median(positive) : (mean ?? median(positive)),
+    };
   }, [table, rows, what, log, mean]);
   const options = useMemo<Plot.PlotOptions>(
     () => ({
-      marginLeft: 48, marginBottom: 40,
+      marginLeft: 48,
+      marginBottom: 40,
       x: log
-        ? { type: "log", label: `Coverage (logarithmic; ${run.unit}) →`, ticks: 4, tickFormat: (tick: number) => magnitude(tick) }
+        ? {
+            type: "log",
+            label: `Coverage (logarithmic; ${run.unit}) →`,
+            ticks: 4,
+            tickFormat: (tick: number) => magnitude(tick),
+          }
         : { label: "Mean score of its items, weighted by activation →", domain: [0, 1] },
       y: { label: "↑ Concepts", grid: true, ticks: 4 },
       marks: [
-        Plot.rect(bins, { x1: (bin: Bin) => bin.low, x2: (bin: Bin) => bin.high, y1: 0, y2: "count", fill: "var(--accent)", fillOpacity: 0.75, inset: 0.5 }),
+        Plot.rect(bins, {
+          x1: (bin: Bin) => bin.low,
+          x2: (bin: Bin) => bin.high,
+          y1: 0,
+          y2: "count",
+          fill: "var(--accent)",
+          fillOpacity: 0.75,
+          inset: 0.5,
+        }),
         Plot.ruleX([mark].filter(Number.isFinite), { stroke: "var(--weak)", strokeWidth: 1.5 }),
         Plot.ruleY([0], { stroke: "var(--faint)" }),
       ],
@@ -127,28 +198,55 @@ function Distribution({ table, rows, what, within, mean }: { table: Table; rows:
     <section>
       <h2>{title}</h2>
       <p className="soft">
-        {integer(shown)} of {integer(rows.length)} alive concepts{absent > 0 && `; ${integer(absent)} ${log ? "have no coverage and no place on a logarithmic axis" : "are in no scored item"}`}.
-        {Number.isFinite(mark) && ` Line: ${mean != null ? `the benchmark’s mean score, ${meanScore(mean)}` : `the median of these ${integer(shown)}, ${log ? magnitude(mark) : decimal(mark)}`}.`}
+        {integer(shown)} of {integer(rows.length)} alive concepts
+        {absent > 0 &&
+          `; ${integer(absent)} ${log ? "have no coverage and no place on a logarithmic axis" : "are in no scored item"}`}
+        .
+        {Number.isFinite(mark) &&
+          ` Line: ${mean != null ? `the benchmark’s mean score, ${meanScore(mean)}` : `the median of these ${integer(shown)}, ${log ? magnitude(mark) : decimal(mark)}`}.`}
       </p>
-      {shown > 0 && <Chart options={options} height={220} label={`${title}: histogram of ${integer(shown)} concepts.`} />}
+      {shown > 0 && (
+        <Chart options={options} height={220} label={`${title}: histogram of ${integer(shown)} concepts.`} />
+      )}
     </section>
   );
 }
 
 function MissingShares({ benchmarks }: { benchmarks: Benchmark[] }) {
   const bars = useMemo(
-    () => benchmarks.filter((one) => one.kept > 0 && one.alive > 0)
-      .map((one) => ({ name: shorten(visible(one.name), 32), share: one.missing / one.alive, text: `${percent(one.missing / one.alive)}  (${integer(one.missing)})` }))
-      .sort((a, b) => b.share - a.share || a.name.localeCompare(b.name)),
+    () =>
+      benchmarks
+        .filter((one) => one.kept > 0 && one.alive > 0)
+        .map((one) => ({
+          name: shorten(visible(one.name), 32),
+          share: one.missing / one.alive,
+          text: `${percent(one.missing / one.alive)}  (${integer(one.missing)})`,
+        }))
+        .sort((a, b) => b.share - a.share || a.name.localeCompare(b.name)),
     [benchmarks],
   );
   const options = useMemo<Plot.PlotOptions>(
     () => ({
-      marginLeft: 180, marginRight: 90, marginBottom: 40,
-      x: { label: "Missing, % of alive concepts →", domain: [0, 1], tickFormat: (tick: number) => percent(tick), grid: true },
+      marginLeft: 180,
+      marginRight: 90,
+      marginBottom: 40,
+      x: {
+        label: "Missing, % of alive concepts →",
+        domain: [0, 1],
+        tickFormat: (tick: number) => percent(tick),
+        grid: true,
+      },
       y: { label: null, domain: bars.map((one) => one.name), tickSize: 0 },
       marks: [
-        Plot.barX(bars, { x: "share", y: "name", fill: "var(--weak)", fillOpacity: 0.8, insetTop: 2, insetBottom: 2, rx: 2 }),
+        Plot.barX(bars, {
+          x: "share",
+          y: "name",
+          fill: "var(--weak)",
+          fillOpacity: 0.8,
+          insetTop: 2,
+          insetBottom: 2,
+          rx: 2,
+        }),
         Plot.text(bars, { x: "share", y: "name", text: "text", textAnchor: "start", dx: 6, fill: "var(--soft)" }),
       ],
     }),
@@ -158,8 +256,18 @@ function MissingShares({ benchmarks }: { benchmarks: Benchmark[] }) {
   return (
     <section>
       <h2>What each benchmark never touches</h2>
-      <p className="soft">Concepts that are alive (active in the run or the reference text) and in no item of the benchmark, the narrowest benchmark first.</p>
-      <Chart options={options} height={56 + 24 * bars.length} label={`Missing concepts by benchmark: ${bars.map((one) => `${one.name} ${one.text}`).slice(0, 20).join(", ")}`} />
+      <p className="soft">
+        Concepts that are alive (active in the run or the reference text) and in no item of the benchmark, the narrowest
+        benchmark first.
+      </p>
+      <Chart
+        options={options}
+        height={56 + 24 * bars.length}
+        label={`Missing concepts by benchmark: ${bars
+          .map((one) => `${one.name} ${one.text}`)
+          .slice(0, 20)
+          .join(", ")}`}
+      />
     </section>
   );
 }

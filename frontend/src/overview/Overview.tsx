@@ -27,13 +27,21 @@ export function Overview() {
   return (
     <div className="overview">
       {run.answer.trust.map((one) => (
-        <Alert key={one.code} color="orange" mb="sm" className="caution" data-testid="trust-failed">{visible(one.text)}</Alert>
+        <Alert key={one.code} color="orange" mb="sm" className="caution" data-testid="trust-failed">
+          {visible(one.text)}
+        </Alert>
       ))}
-      {run.cautions.filter((one) => one.tone === "bad").map((one) => (
-        <Alert key={one.text} color="orange" mb="sm" className="caution">{visible(one.text)}</Alert>
-      ))}
+      {run.cautions
+        .filter((one) => one.tone === "bad")
+        .map((one) => (
+          <Alert key={one.text} color="orange" mb="sm" className="caution">
+            {visible(one.text)}
+          </Alert>
+        ))}
       <Question />
-      <p className="lead" data-testid="opening">{visible(run.answer.opening.text)}</p>
+      <p className="lead" data-testid="opening">
+        {visible(run.answer.opening.text)}
+      </p>
       {face === "model" ? [findings, scores, scope] : [findings, scope, scores]}
       <Trust />
       <Behind />
@@ -46,12 +54,31 @@ function Question() {
   const face = useFace();
   const benchmark = useBenchmark();
   const name = benchmark === null ? null : <bdi>{visible(run.benchmarks[benchmark]!.name)}</bdi>;
-  const suite = run.benchmarks.length === 1 ? "its benchmark leave" : `its ${integer(run.benchmarks.length)} benchmarks leave`;
-  const weak = <>where is {visible(run.short_name)} weak{name && <> in {name}</>}</>;
-  const left = name ? <>what does {name} leave out</> : <>what {run.benchmarks.length === 1 ? "does" : "do"} {suite} out</>;
+  const suite =
+    run.benchmarks.length === 1 ? "its benchmark leave" : `its ${integer(run.benchmarks.length)} benchmarks leave`;
+  const weak = (
+    <>
+      where is {visible(run.short_name)} weak{name && <> in {name}</>}
+    </>
+  );
+  const left = name ? (
+    <>what does {name} leave out</>
+  ) : (
+    <>
+      what {run.benchmarks.length === 1 ? "does" : "do"} {suite} out
+    </>
+  );
   return (
     <h1 className="question" data-testid="question">
-      {face === "model" ? <>{weak}, and {left}?</> : <>{left}, and {weak}?</>}
+      {face === "model" ? (
+        <>
+          {weak}, and {left}?
+        </>
+      ) : (
+        <>
+          {left}, and {weak}?
+        </>
+      )}
     </h1>
   );
 }
@@ -61,16 +88,40 @@ function Findings() {
   const route = useRoute();
   const benchmark = useBenchmark();
   const own = about(run.findings, benchmark);
-  const chosen = benchmark === null ? run.answer.findings.flatMap((one) => run.findings[one.finding ?? -1] ?? []) : own.slice(0, MOST);
+  const chosen =
+    benchmark === null
+      ? run.answer.findings.flatMap((one) => run.findings[one.finding ?? -1] ?? [])
+      : own.slice(0, MOST);
   const nothing = run.answer.findings.find((one) => one.code === "no_finding");
   return (
     <section>
-      <h2 className="first">{benchmark === null ? "What was found" : <>What was found in <bdi>{visible(run.benchmarks[benchmark]!.name)}</bdi></>}</h2>
+      <h2 className="first">
+        {benchmark === null ? (
+          "What was found"
+        ) : (
+          <>
+            What was found in <bdi>{visible(run.benchmarks[benchmark]!.name)}</bdi>
+          </>
+        )}
+      </h2>
       <ol className="finding-lines" data-testid="findings">
-        {chosen.map((one) => <FindingLine key={one.finding} finding={one} />)}
-        {chosen.length === 0 && <li className="finding-line"><span /><div>{nothing ? visible(nothing.text) : "None of the findings is about this benchmark."}</div></li>}
+        {chosen.map((one) => (
+          <FindingLine key={one.finding} finding={one} />
+        ))}
+        {chosen.length === 0 && (
+          <li className="finding-line">
+            <span />
+            <div>{nothing ? visible(nothing.text) : "None of the findings is about this benchmark."}</div>
+          </li>
+        )}
       </ol>
-      {own.length > chosen.length && <p><Anchor href={address(route, { view: "findings" })} data-testid="all-findings">All {plural(own.length, "finding")}</Anchor></p>}
+      {own.length > chosen.length && (
+        <p>
+          <Anchor href={address(route, { view: "findings" })} data-testid="all-findings">
+            All {plural(own.length, "finding")}
+          </Anchor>
+        </p>
+      )}
     </section>
   );
 }
@@ -83,8 +134,18 @@ function Scope() {
   const shown = run.answer.scope.filter((one) => name === null || one.benchmark === null || one.benchmark === name);
   return (
     <section data-testid="scope">
-      <h2>{name === null ? "What the suite misses of its stated scope" : <>What <bdi>{visible(name)}</bdi> misses of its stated scope</>}</h2>
-      {shown.length === 0 && <p className="soft">No benchmark states its scope, so nothing can be said to be missing.</p>}
+      <h2>
+        {name === null ? (
+          "What the suite misses of its stated scope"
+        ) : (
+          <>
+            What <bdi>{visible(name)}</bdi> misses of its stated scope
+          </>
+        )}
+      </h2>
+      {shown.length === 0 && (
+        <p className="soft">No benchmark states its scope, so nothing can be said to be missing.</p>
+      )}
       <Statements found={shown} />
     </section>
   );
@@ -97,10 +158,21 @@ function Trust() {
     <section data-testid="trust">
       <h2>How far to trust this</h2>
       <Statements found={run.answer.confidence} />
-      {run.cautions.filter((one) => one.tone === "open").map((one) => <p key={one.text} className="soft">{visible(one.text)}</p>)}
+      {run.cautions
+        .filter((one) => one.tone === "open")
+        .map((one) => (
+          <p key={one.text} className="soft">
+            {visible(one.text)}
+          </p>
+        ))}
       <p>
         <Anchor href={address(route, { view: "card" })}>Tests, settings and warnings</Anchor>
-        {run.verdicts === null && <> · <Anchor href={address(route, { view: "suggestions" })}>The command that tests it</Anchor></>}
+        {run.verdicts === null && (
+          <>
+            {" "}
+            · <Anchor href={address(route, { view: "suggestions" })}>The command that tests it</Anchor>
+          </>
+        )}
       </p>
     </section>
   );
@@ -113,7 +185,10 @@ function Statements({ found }: { found: Statement[] }) {
     <ul className="statements">
       {found.map((one) => (
         <li key={one.code + one.text} className={one.tone}>
-          <span className="said" aria-hidden="true">{MARKS[one.tone] ?? "·"}</span> <bdi>{visible(one.text)}</bdi>
+          <span className="said" aria-hidden="true">
+            {MARKS[one.tone] ?? "·"}
+          </span>{" "}
+          <bdi>{visible(one.text)}</bdi>
         </li>
       ))}
     </ul>

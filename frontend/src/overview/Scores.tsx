@@ -11,15 +11,37 @@ export function Scores() {
   const shown = run.answer.benchmarks.filter((one) => name === null || one.benchmark === name);
   return (
     <section>
-      <h2>{name === null ? "Benchmarks by score" : <>Score of <bdi>{visible(name)}</bdi></>}</h2>
+      <h2>
+        {name === null ? (
+          "Benchmarks by score"
+        ) : (
+          <>
+            Score of <bdi>{visible(name)}</bdi>
+          </>
+        )}
+      </h2>
       <ul className="scores" data-testid="scores">
         {shown.map((one) => (
           <li key={one.benchmark}>
-            <button type="button" className="link" onClick={() => go({ params: { benchmark: name === null ? one.benchmark : null } })}><bdi>{visible(one.benchmark)}</bdi></button>
-            <span className="share-bar" aria-hidden="true"><span style={{ width: `${100 * (one.mean_score ?? 0)}%` }} /></span>
+            <button
+              type="button"
+              className="link"
+              onClick={() => go({ params: { benchmark: name === null ? one.benchmark : null } })}
+            >
+              <bdi>{visible(one.benchmark)}</bdi>
+            </button>
+            <span className="share-bar" aria-hidden="true">
+              <span style={{ width: `${100 * (one.mean_score ?? 0)}%` }} />
+            </span>
             <span>{one.mean_score === null ? "no score" : meanScore(one.mean_score)}</span>
-            <span className="soft">{integer(one.scored)} scored{one.scored < one.kept && ` of ${integer(one.kept)}`}</span>
-            {one.notes.map((note) => <span key={note.text} className="score-note soft">{visible(note.text)}</span>)}
+            <span className="soft">
+              {integer(one.scored)} scored{one.scored < one.kept && ` of ${integer(one.kept)}`}
+            </span>
+            {one.notes.map((note) => (
+              <span key={note.text} className="score-note soft">
+                {visible(note.text)}
+              </span>
+            ))}
           </li>
         ))}
       </ul>

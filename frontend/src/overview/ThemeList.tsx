@@ -14,14 +14,18 @@ export function ThemeList({ themes: all }: { themes: Theme[] }) {
   const benchmark = useBenchmark();
   const { themes, title, choice } = chosenThemes(all, face);
   if (themes.length === 0) return null;
-  const meaning = face === "model"
-    ? `Gap of a theme’s items against comparable ones${run.evidence.alike && ` (${run.evidence.alike})`}, with its interval.`
-    : "Share of a theme’s ranked concepts (alive, without a flag) that no item of the suite activates.";
+  const meaning =
+    face === "model"
+      ? `Gap of a theme’s items against comparable ones${run.evidence.alike && ` (${run.evidence.alike})`}, with its interval.`
+      : "Share of a theme’s ranked concepts (alive, without a flag) that no item of the suite activates.";
   const where = benchmark === null ? "" : ` Over all ${plural(run.benchmarks.length, "benchmark")}.`;
   return (
     <section>
       <h2>{title}</h2>
-      <p className="soft" data-testid="theme-choice">{choice} {meaning}{where}</p>
+      <p className="soft" data-testid="theme-choice">
+        {choice} {meaning}
+        {where}
+      </p>
       <ol className="theme-bars" data-testid="theme-bars">
         {face === "model" ? <Gaps themes={themes} /> : <Shares themes={themes} />}
       </ol>
@@ -30,7 +34,10 @@ export function ThemeList({ themes: all }: { themes: Theme[] }) {
 }
 
 function Gaps({ themes }: { themes: Theme[] }) {
-  const most = Math.max(0.01, ...themes.flatMap((one) => [one.gap, one.gap_low, one.gap_high].map((end) => Math.abs(end ?? 0))));
+  const most = Math.max(
+    0.01,
+    ...themes.flatMap((one) => [one.gap, one.gap_low, one.gap_high].map((end) => Math.abs(end ?? 0))),
+  );
   const scale: Scale = { from: -most, to: most, neutral: 0 };
   return themes.map((one) => {
     const interval = `[${signed(one.gap_low, 3)}, ${signed(one.gap_high, 3)}]`;
@@ -38,10 +45,15 @@ function Gaps({ themes }: { themes: Theme[] }) {
       <li key={one.id} data-status={one.performance_status}>
         <Name theme={one} />
         <IntervalBar scale={scale} at={one.gap} low={one.gap_low} high={one.gap_high} status={one.performance_status} />
-        <span className={one.performance_status === "weak" ? "weak-text" : undefined} title={`${signed(one.gap, 3)} ${interval}`}>
+        <span
+          className={one.performance_status === "weak" ? "weak-text" : undefined}
+          title={`${signed(one.gap, 3)} ${interval}`}
+        >
           {signed(one.gap, 3)} <span className="unseen">{interval}</span>
         </span>
-        <span className="soft">{integer(one.weak_concepts)} of {plural(one.ranked, "ranked concept")} weak</span>
+        <span className="soft">
+          {integer(one.weak_concepts)} of {plural(one.ranked, "ranked concept")} weak
+        </span>
       </li>
     );
   });
@@ -52,9 +64,14 @@ function Shares({ themes }: { themes: Theme[] }) {
   return themes.map((one) => (
     <li key={one.id}>
       <Name theme={one} />
-      <span className="bar-place" aria-hidden="true"><span className="bar amount" style={{ width: `${(100 * missingShare(one)) / most}%` }} /></span>
+      <span className="bar-place" aria-hidden="true">
+        <span className="bar amount" style={{ width: `${(100 * missingShare(one)) / most}%` }} />
+      </span>
       <span>{percent(missingShare(one))}</span>
-      <span className="soft">{integer(one.missing_concepts)} of {plural(one.ranked, "ranked concept")} missing, mean coverage {magnitude(one.chi_bench_mean)}</span>
+      <span className="soft">
+        {integer(one.missing_concepts)} of {plural(one.ranked, "ranked concept")} missing, mean coverage{" "}
+        {magnitude(one.chi_bench_mean)}
+      </span>
     </li>
   ));
 }

@@ -1,16 +1,20 @@
 import { expect, test } from "vitest";
 import { histogram, linearEdges, logEdges, median } from "./bins";
 
-const random = (seed: number) => () => ((seed = (seed * 1103515245 + 12345) % 2147483648) / 2147483648);
+const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) % 2147483648) / 2147483648;
 
 test("a histogram counts what a plain loop counts", () => {
   const draw = random(3);
-  const values = Float64Array.from({ length: 5000 }, (_, i) => (i % 50 === 0 ? NaN : i % 51 === 0 ? 1 : draw() * 1.2 - 0.1));
+  const values = Float64Array.from({ length: 5000 }, (_, i) =>
+    i % 50 === 0 ? NaN : i % 51 === 0 ? 1 : draw() * 1.2 - 0.1,
+  );
   const rows = Uint32Array.from({ length: 2500 }, (_, i) => 2 * i);
   const edges = linearEdges(0, 1, 20);
   for (const [place, bin] of histogram(values, rows, edges).entries()) {
     const last = place === 19;
-    const counted = [...rows].filter((row) => values[row]! >= bin.low && (values[row]! < bin.high || (last && values[row] === bin.high)));
+    const counted = [...rows].filter(
+      (row) => values[row]! >= bin.low && (values[row]! < bin.high || (last && values[row] === bin.high)),
+    );
     expect(bin.count).toBe(counted.length);
   }
 });

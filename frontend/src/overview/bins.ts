@@ -1,6 +1,10 @@
 /** Counts of values in bins, for charts that shall not draw each concept. */
 
-export interface Bin { low: number; high: number; count: number }
+export interface Bin {
+  low: number;
+  high: number;
+  count: number;
+}
 
 /** `edges` ascending; a value on an inner edge counts above it, on the last edge below it. NaN and values outside count nowhere. */
 export function histogram(values: ArrayLike<number>, rows: ArrayLike<number>, edges: number[]): Bin[] {

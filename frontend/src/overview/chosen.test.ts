@@ -3,9 +3,20 @@ import type { Theme } from "../data/types";
 import { chosenThemes } from "./chosen";
 
 const theme = (id: number, gap: number | null, performance_status: string) =>
-  ({ level: "theme", id, ranked: 10, gap, q_value: gap === null ? null : 0.5, performance_status, missing_concepts: id, chi_bench_mean: 1 }) as unknown as Theme;
-const weak = (count: number, from = 0) => Array.from({ length: count }, (_, i) => theme(from + i, -0.9 + 0.1 * i, "weak"));
-const others = (count: number, from = 50) => Array.from({ length: count }, (_, i) => theme(from + i, -0.55 + 0.05 * i, "typical"));
+  ({
+    level: "theme",
+    id,
+    ranked: 10,
+    gap,
+    q_value: gap === null ? null : 0.5,
+    performance_status,
+    missing_concepts: id,
+    chi_bench_mean: 1,
+  }) as unknown as Theme;
+const weak = (count: number, from = 0) =>
+  Array.from({ length: count }, (_, i) => theme(from + i, -0.9 + 0.1 * i, "weak"));
+const others = (count: number, from = 50) =>
+  Array.from({ length: count }, (_, i) => theme(from + i, -0.55 + 0.05 * i, "typical"));
 const chosen = (themes: Theme[]) => chosenThemes(themes, "model");
 
 describe("themes of the model's gaps", () => {
@@ -17,7 +28,10 @@ describe("themes of the model's gaps", () => {
   it("go on with the lowest gaps of the others", () => {
     const { themes, title, choice } = chosen([...others(20).reverse(), ...weak(3)]);
     expect(themes.map((one) => one.id)).toEqual([0, 1, 2, 50, 51, 52, 53, 54]);
-    expect([title, choice]).toEqual(["Weak themes, then the lowest gaps", "3 weak of 23 tested, then the 5 lowest of the others."]);
+    expect([title, choice]).toEqual([
+      "Weak themes, then the lowest gaps",
+      "3 weak of 23 tested, then the 5 lowest of the others.",
+    ]);
   });
   it("say how many they are, whatever there is", () => {
     expect(chosen(weak(12)).choice).toBe("The 8 lowest gaps of 12 weak themes; 12 tested.");

@@ -18,8 +18,13 @@ export const missingShare = (one: Theme) => one.missing_concepts / one.ranked;
 export function chosenThemes(all: Theme[], face: Face): Chosen {
   const top = all.filter((one) => one.level === "theme" && one.ranked > 0);
   if (face === "model") return lowest(top.filter((one) => one.q_value !== null));
-  const themes = top.sort((a, b) => missingShare(b) - missingShare(a) || (a.chi_bench_mean ?? 0) - (b.chi_bench_mean ?? 0)).slice(0, SHOWN);
-  const choice = themes.length === top.length ? `All ${plural(top.length, "theme")}.` : `The ${integer(themes.length)} largest missing shares of ${plural(top.length, "theme")}.`;
+  const themes = top
+    .sort((a, b) => missingShare(b) - missingShare(a) || (a.chi_bench_mean ?? 0) - (b.chi_bench_mean ?? 0))
+    .slice(0, SHOWN);
+  const choice =
+    themes.length === top.length
+      ? `All ${plural(top.length, "theme")}.`
+      : `The ${integer(themes.length)} largest missing shares of ${plural(top.length, "theme")}.`;
   return { themes, title: "Themes that the benchmarks touch least", choice };
 }
 
@@ -28,7 +33,12 @@ function lowest(tested: Theme[]): Chosen {
   const weak = tested.filter(isWeak).sort(byGap);
   const others = tested.filter((one) => !isWeak(one)).sort(byGap);
   const themes = [...weak, ...others].slice(0, SHOWN);
-  const title = weak.length === 0 ? "Themes with the lowest gaps" : themes.every(isWeak) ? "Weak themes" : "Weak themes, then the lowest gaps";
+  const title =
+    weak.length === 0
+      ? "Themes with the lowest gaps"
+      : themes.every(isWeak)
+        ? "Weak themes"
+        : "Weak themes, then the lowest gaps";
   return { themes, title, choice: said(weak.length, themes.length, tested.length) };
 }
 
@@ -38,9 +48,18 @@ function said(weak: number, shown: number, tested: number): string {
   if (tested === 1) return "The only theme that could be tested.";
   const of = `${integer(tested)} tested`;
   if (weak > shown) return `The ${integer(shown)} lowest gaps of ${integer(weak)} weak themes; ${of}.`;
-  if (weak === shown) return weak === tested ? `All ${plural(tested, "tested theme")}, each weak.` : `All weak themes: ${integer(weak)} of ${of}.`;
+  if (weak === shown)
+    return weak === tested
+      ? `All ${plural(tested, "tested theme")}, each weak.`
+      : `All weak themes: ${integer(weak)} of ${of}.`;
   const rest = shown - weak;
-  if (weak === 0) return rest === tested ? `All ${plural(tested, "tested theme")}, none weak.` : `The ${integer(rest)} lowest of ${of}; none is weak.`;
-  const others = rest === tested - weak ? `the ${integer(rest)} other${rest === 1 ? "" : "s"}` : `the ${integer(rest)} lowest of the others`;
+  if (weak === 0)
+    return rest === tested
+      ? `All ${plural(tested, "tested theme")}, none weak.`
+      : `The ${integer(rest)} lowest of ${of}; none is weak.`;
+  const others =
+    rest === tested - weak
+      ? `the ${integer(rest)} other${rest === 1 ? "" : "s"}`
+      : `the ${integer(rest)} lowest of the others`;
   return `${integer(weak)} weak of ${of}, then ${others}.`;
 }

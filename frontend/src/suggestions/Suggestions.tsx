@@ -27,20 +27,31 @@ const SHOWN = 6;
 export function Suggestions() {
   const run = useRun();
   const benchmark = useBenchmark();
-  const fitting = run.suggestions.filter((one) => benchmark === null || one.benchmark === null || one.benchmark === benchmark);
+  const fitting = run.suggestions.filter(
+    (one) => benchmark === null || one.benchmark === null || one.benchmark === benchmark,
+  );
   const [open, rest] = [fitting.slice(0, OPEN), fitting.slice(OPEN)];
   return (
     <div className="suggestions">
       <Heading within="for">Suggestions</Heading>
-      <p className="lead">What this run says is worth doing next, what matters most first, and the command that does it.</p>
+      <p className="lead">
+        What this run says is worth doing next, what matters most first, and the command that does it.
+      </p>
       {fitting.length === 0 && (
-        <Empty>Nothing to suggest: no finding is weak, no benchmark lacks anything of its stated scope, and none is redundant.</Empty>
+        <Empty>
+          Nothing to suggest: no finding is weak, no benchmark lacks anything of its stated scope, and none is
+          redundant.
+        </Empty>
       )}
-      {open.map((one) => <Entry key={one.title} suggestion={one} />)}
+      {open.map((one) => (
+        <Entry key={one.title} suggestion={one} />
+      ))}
       {rest.length > 0 && (
         <details className="more-suggestions" data-testid="more-suggestions">
           <summary>{plural(rest.length, "more suggestion")}</summary>
-          {rest.map((one) => <Entry key={one.title} suggestion={one} />)}
+          {rest.map((one) => (
+            <Entry key={one.title} suggestion={one} />
+          ))}
         </details>
       )}
     </div>
@@ -54,7 +65,13 @@ function Entry({ suggestion }: { suggestion: Suggestion }) {
       <p className="suggestion-kind">{KINDS[suggestion.kind]}</p>
       <h2>{visible(suggestion.title)}</h2>
       <p>{visible(suggestion.reason)}</p>
-      {suggestion.finding !== null && <p><Anchor href={address(route, { view: "finding", rest: suggestion.finding })}>See the finding and its items</Anchor></p>}
+      {suggestion.finding !== null && (
+        <p>
+          <Anchor href={address(route, { view: "finding", rest: suggestion.finding })}>
+            See the finding and its items
+          </Anchor>
+        </p>
+      )}
       {suggestion.finding === null && suggestion.concepts.length > 0 && <Concepts ids={suggestion.concepts} />}
       {suggestion.command && <Copied text={suggestion.command} />}
     </article>

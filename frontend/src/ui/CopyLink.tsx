@@ -6,7 +6,12 @@ export function CopyLink() {
   return (
     <CopyButton value={location.href}>
       {({ copied, copy }) => (
-        <Button size="compact-xs" variant="default" leftSection={copied ? <IconCheck size={14} /> : <IconLink size={14} />} onClick={copy}>
+        <Button
+          size="compact-xs"
+          variant="default"
+          leftSection={copied ? <IconCheck size={14} /> : <IconLink size={14} />}
+          onClick={copy}
+        >
           {copied ? "Link copied" : "Copy link"}
         </Button>
       )}

@@ -1,7 +1,22 @@
 import { useComputedColorScheme } from "@mantine/core";
 import {
-  type CellClassParams, CellStyleModule, type ColDef, ColumnApiModule, type GridApi, type GridOptions, type GridReadyEvent, type ICellRendererParams, type IDatasource, InfiniteRowModelModule, type IRowNode,
-  ModuleRegistry, RenderApiModule, RowApiModule, ScrollApiModule, TooltipModule, type ValueGetterParams,
+  type CellClassParams,
+  CellStyleModule,
+  type ColDef,
+  ColumnApiModule,
+  type GridApi,
+  type GridOptions,
+  type GridReadyEvent,
+  type ICellRendererParams,
+  type IDatasource,
+  InfiniteRowModelModule,
+  type IRowNode,
+  ModuleRegistry,
+  RenderApiModule,
+  RowApiModule,
+  ScrollApiModule,
+  TooltipModule,
+  type ValueGetterParams,
 } from "ag-grid-community";
 import { AgGridReact } from "ag-grid-react";
 import { useElementSize } from "@mantine/hooks";
@@ -12,7 +27,15 @@ import { NOT_DEFINED } from "../format";
 import "./grid.css";
 import { GridHeader, SortContext } from "./GridHeader";
 
-ModuleRegistry.registerModules([InfiniteRowModelModule, ColumnApiModule, RowApiModule, ScrollApiModule, RenderApiModule, CellStyleModule, TooltipModule]);
+ModuleRegistry.registerModules([
+  InfiniteRowModelModule,
+  ColumnApiModule,
+  RowApiModule,
+  ScrollApiModule,
+  RenderApiModule,
+  CellStyleModule,
+  TooltipModule,
+]);
 
 /** One column of a grid. `row` is always a row of the table, never its place in the order. */
 export interface GridColumn {
@@ -66,17 +89,38 @@ const MOST_PINNED = 380;
 const PLACE: Place = {};
 
 const FIXED: GridOptions<Place> = {
-  theme: "legacy", rowModelType: "infinite", headerHeight: 38, cacheBlockSize: 200, maxBlocksInCache: 20, rowBuffer: 6, suppressMovableColumns: true,
-  suppressOverlays: ["noRows", "loading"], ensureDomOrder: true, enableCellTextSelection: true, tooltipShowDelay: 300,
+  theme: "legacy",
+  rowModelType: "infinite",
+  headerHeight: 38,
+  cacheBlockSize: 200,
+  maxBlocksInCache: 20,
+  rowBuffer: 6,
+  suppressMovableColumns: true,
+  suppressOverlays: ["noRows", "loading"],
+  ensureDomOrder: true,
+  enableCellTextSelection: true,
+  tooltipShowDelay: 300,
   // One stop of the Tab key: arrow keys move inside, to the headers as well.
-  tabToNextCell: () => false, tabToNextHeader: () => false,
+  tabToNextCell: () => false,
+  tabToNextHeader: () => false,
 };
 
 /** What AG Grid's callbacks read: they are made once, and properties change. */
 type Latest = Pick<GridProps, "order" | "opened" | "onOpen">;
 
 /** A virtualised table over an order of rows. Click or Enter opens a row, arrow keys move, headers sort; Tab goes in and out. */
-export function Grid({ columns, order, sort, onSort, onOpen, opened, label, testId, empty, rowHeight = 36 }: GridProps) {
+export function Grid({
+  columns,
+  order,
+  sort,
+  onSort,
+  onOpen,
+  opened,
+  label,
+  testId,
+  empty,
+  rowHeight = 36,
+}: GridProps) {
   const dark = useComputedColorScheme("light") === "dark";
   const api = useRef<GridApi<Place> | null>(null);
   const latest = useRef<Latest>({ order, opened, onOpen });
@@ -104,12 +148,15 @@ export function Grid({ columns, order, sort, onSort, onOpen, opened, label, test
     }
     api.current.refreshCells({ force: true, suppressFlash: true });
   }, [order, opened, definitions]);
-  const source = useMemo<IDatasource>(() => ({
-    getRows: ({ startRow, endRow, successCallback }) => {
-      const { length } = latest.current.order;
-      successCallback(new Array<Place>(Math.max(0, Math.min(endRow, length) - startRow)).fill(PLACE), length);
-    },
-  }), []);
+  const source = useMemo<IDatasource>(
+    () => ({
+      getRows: ({ startRow, endRow, successCallback }) => {
+        const { length } = latest.current.order;
+        successCallback(new Array<Place>(Math.max(0, Math.min(endRow, length) - startRow)).fill(PLACE), length);
+      },
+    }),
+    [],
+  );
   const sorting = useMemo(() => ({ sort, onSort }), [sort, onSort]);
   const open = (node: IRowNode) => {
     const row = rowAt(latest.current, node);
@@ -132,7 +179,10 @@ export function Grid({ columns, order, sort, onSort, onOpen, opened, label, test
     const first = api.current?.getAllDisplayedColumns()[0];
     if (!first || order.length === 0) return false;
     const before = api.current?.getFocusedCell();
-    const place = before && before.rowIndex < order.length ? before.rowIndex : Math.max(0, opened === null ? 0 : order.indexOf(opened));
+    const place =
+      before && before.rowIndex < order.length
+        ? before.rowIndex
+        : Math.max(0, opened === null ? 0 : order.indexOf(opened));
     focus(place, before?.column.getColId() ?? first.getColId());
     return true;
   }, []);
@@ -143,7 +193,13 @@ export function Grid({ columns, order, sort, onSort, onOpen, opened, label, test
     if (place >= 0) event.api.ensureIndexVisible(place, "middle");
   };
   return (
-    <section ref={place} className={`grid ${dark ? "ag-theme-quartz-dark" : "ag-theme-quartz"}`} aria-label={label} data-testid={testId} data-rows={order.length}>
+    <section
+      ref={place}
+      className={`grid ${dark ? "ag-theme-quartz-dark" : "ag-theme-quartz"}`}
+      aria-label={label}
+      data-testid={testId}
+      data-rows={order.length}
+    >
       <SortContext value={sorting}>
         <AgGridReact<Place>
           {...FIXED}
@@ -153,7 +209,9 @@ export function Grid({ columns, order, sort, onSort, onOpen, opened, label, test
           infiniteInitialRowCount={order.length}
           onGridReady={onReady}
           onRowClicked={({ node, event }) => !getSelection()?.toString() && !onLink(event) && open(node)}
-          onCellKeyDown={({ node, event, ...of }) => event instanceof KeyboardEvent && "column" in of && onKey(node, of.column.getColId(), event)}
+          onCellKeyDown={({ node, event, ...of }) =>
+            event instanceof KeyboardEvent && "column" in of && onKey(node, of.column.getColId(), event)
+          }
           focusGridInnerElement={onEntered}
         />
       </SortContext>
@@ -163,10 +221,12 @@ export function Grid({ columns, order, sort, onSort, onOpen, opened, label, test
 }
 
 /** What stands in a cell and leads elsewhere does so itself. */
-const onLink = (event: Event | null | undefined) => event?.target instanceof Element && event.target.closest("a, button") !== null;
+const onLink = (event: Event | null | undefined) =>
+  event?.target instanceof Element && event.target.closest("a, button") !== null;
 
 /** Undefined for a place that is about to go, where fewer rows are shown than before. */
-const rowAt = (latest: Latest, node: IRowNode | null): number | undefined => (node?.rowIndex == null ? undefined : latest.order[node.rowIndex]);
+const rowAt = (latest: Latest, node: IRowNode | null): number | undefined =>
+  node?.rowIndex == null ? undefined : latest.order[node.rowIndex];
 
 function definition(column: GridColumn, latest: Latest): ColDef<Place> {
   const { show, style } = column;
@@ -195,6 +255,8 @@ function definition(column: GridColumn, latest: Latest): ColDef<Place> {
       opened: ({ node }) => latest.opened !== null && rowAt(latest, node) === latest.opened,
     },
     cellRenderer: show ? ({ node }: ICellRendererParams<Place>) => at(node, show, null) : undefined,
-    cellStyle: style ? ({ node }) => ({ backgroundColor: "", color: "", ...at(node, style, undefined) }) as Record<string, string> : undefined,
+    cellStyle: style
+      ? ({ node }) => ({ backgroundColor: "", color: "", ...at(node, style, undefined) }) as Record<string, string>
+      : undefined,
   };
 }

@@ -5,7 +5,10 @@ import type { GridColumn } from "./Grid";
 import { Hint } from "./Hint";
 
 /** How a grid is sorted, and who is told that it shall be sorted otherwise. */
-export const SortContext = createContext<{ sort: Sort | null; onSort: (sort: Sort | null) => void }>({ sort: null, onSort: () => undefined });
+export const SortContext = createContext<{ sort: Sort | null; onSort: (sort: Sort | null) => void }>({
+  sort: null,
+  onSort: () => undefined,
+});
 
 /** A header that sorts at a click, or at Enter while it has the grid's focus: one way, the other way, not at all. Its question mark says what the column is, at “?” as well. */
 export function GridHeader({ eGridHeader, of }: IHeaderParams & { of: GridColumn }) {
@@ -26,10 +29,24 @@ export function GridHeader({ eGridHeader, of }: IHeaderParams & { of: GridColumn
   });
   const hint = of.hint && (
     <span ref={place} className="grid-hint">
-      <Hint hint={of.hint} term={of.term ?? of.key} name={`What “${of.title}” means`} className="hint-mark" tabbable={false}>?</Hint>
+      <Hint
+        hint={of.hint}
+        term={of.term ?? of.key}
+        name={`What “${of.title}” means`}
+        className="hint-mark"
+        tabbable={false}
+      >
+        ?
+      </Hint>
     </span>
   );
-  if (!sortable) return <span className="grid-head-place"><span className="grid-head">{of.title}</span>{hint}</span>;
+  if (!sortable)
+    return (
+      <span className="grid-head-place">
+        <span className="grid-head">{of.title}</span>
+        {hint}
+      </span>
+    );
   return (
     <span className="grid-head-place">
       <button type="button" tabIndex={-1} className={`grid-head${own ? " sorted" : ""}`} onClick={progress}>

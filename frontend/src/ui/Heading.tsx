@@ -9,7 +9,12 @@ export function Heading({ children, within = "in", suite }: { children: ReactNod
   if (benchmark === null) return <h1>{children}</h1>;
   return (
     <h1>
-      {children} {suite ?? <>{within} <bdi>{visible(run.benchmarks[benchmark]!.name)}</bdi></>}
+      {children}{" "}
+      {suite ?? (
+        <>
+          {within} <bdi>{visible(run.benchmarks[benchmark]!.name)}</bdi>
+        </>
+      )}
     </h1>
   );
 }

@@ -38,16 +38,57 @@ export function Hint({ hint, term = null, name, className = "hint", tabbable = t
     if (!dropdown.current?.contains(event.relatedTarget)) setOpened(false);
   };
   return (
-    <Popover opened={opened} onChange={setOpened} position="top" width={320} withArrow shadow="md" transitionProps={{ duration: 0 }}>
+    <Popover
+      opened={opened}
+      onChange={setOpened}
+      position="top"
+      width={320}
+      withArrow
+      shadow="md"
+      transitionProps={{ duration: 0 }}
+    >
       <Popover.Target>
-        <button type="button" className={className} tabIndex={tabbable ? undefined : -1} aria-label={name} onClick={(event) => { event.stopPropagation(); open(); }}
-          onPointerEnter={byMouse(open)} onPointerLeave={byMouse(soonClose)} onFocus={open} onBlur={onBlur}>
+        <button
+          type="button"
+          className={className}
+          tabIndex={tabbable ? undefined : -1}
+          aria-label={name}
+          onClick={(event) => {
+            event.stopPropagation();
+            open();
+          }}
+          onPointerEnter={byMouse(open)}
+          onPointerLeave={byMouse(soonClose)}
+          onFocus={open}
+          onBlur={onBlur}
+        >
           {children}
         </button>
       </Popover.Target>
-      <Popover.Dropdown ref={dropdown} className="hint-text" aria-label={name ?? "What this means"} data-testid="hint" onPointerEnter={open} onPointerLeave={byMouse(soonClose)}>
+      <Popover.Dropdown
+        ref={dropdown}
+        className="hint-text"
+        aria-label={name ?? "What this means"}
+        data-testid="hint"
+        onPointerEnter={open}
+        onPointerLeave={byMouse(soonClose)}
+      >
         {hint}
-        {known && <> <button type="button" className="link" onClick={() => { setOpened(false); go({ params: { glossary: term } }); }}>Glossary</button></>}
+        {known && (
+          <>
+            {" "}
+            <button
+              type="button"
+              className="link"
+              onClick={() => {
+                setOpened(false);
+                go({ params: { glossary: term } });
+              }}
+            >
+              Glossary
+            </button>
+          </>
+        )}
       </Popover.Dropdown>
     </Popover>
   );
@@ -56,5 +97,11 @@ export function Hint({ hint, term = null, name, className = "hint", tabbable = t
 /** A word of the glossary, explained where it stands. */
 export function Term({ term, children }: { term: string; children: ReactNode }) {
   const entry = useRun().glossary.find((one) => one.key === term);
-  return entry ? <Hint hint={entry.meaning} term={term}>{children}</Hint> : <>{children}</>;
+  return entry ? (
+    <Hint hint={entry.meaning} term={term}>
+      {children}
+    </Hint>
+  ) : (
+    <>{children}</>
+  );
 }

@@ -3,12 +3,21 @@ import { decimal, signed } from "../format";
 import { shorten, shownToken, visible } from "../text";
 import { go } from "../app/route";
 
-const WORDS = new Map([["weak", "weak"], ["strong", "strong"], ["missing", "missing"], ["under", "under-covered"], ["over", "over-covered"], ["negligible", "negligible"]]);
+const WORDS = new Map([
+  ["weak", "weak"],
+  ["strong", "strong"],
+  ["missing", "missing"],
+  ["under", "under-covered"],
+  ["over", "over-covered"],
+  ["negligible", "negligible"],
+]);
 
 /** A verdict, `weak` or `missing` say. */
 export function Status({ status }: { status: string | null }) {
   if (!status) return <span className="soft">N/A</span>;
-  return <span className={`status ${WORDS.has(status) ? status : "typical"}`}>{WORDS.get(status) ?? visible(status)}</span>;
+  return (
+    <span className={`status ${WORDS.has(status) ? status : "typical"}`}>{WORDS.get(status) ?? visible(status)}</span>
+  );
 }
 
 /** Label of a concept, or its number; a button that opens it. */
@@ -21,21 +30,60 @@ export function ConceptLink({ concept, label, limit = 90 }: { concept: number; l
 }
 
 /** A concept's number and label; without a label, the token that it stands on, if that is given. */
-export function ConceptName({ concept, label, token = null, limit = 90 }: { concept: number; label: string | null; token?: string | null; limit?: number }) {
+export function ConceptName({
+  concept,
+  label,
+  token = null,
+  limit = 90,
+}: {
+  concept: number;
+  label: string | null;
+  token?: string | null;
+  limit?: number;
+}) {
   return (
     <>
-      <span className="number-of">{concept}</span> {label ? <bdi>{shorten(visible(label), limit)}</bdi> : <span className="soft">no label{token && <>, peaks on <bdi>“{shownToken(shorten(token, 40))}”</bdi></>}</span>}
+      <span className="number-of">{concept}</span>{" "}
+      {label ? (
+        <bdi>{shorten(visible(label), limit)}</bdi>
+      ) : (
+        <span className="soft">
+          no label
+          {token && (
+            <>
+              , peaks on <bdi>“{shownToken(shorten(token, 40))}”</bdi>
+            </>
+          )}
+        </span>
+      )}
     </>
   );
 }
 
 /** A value with its interval: `0.42 [0.31, 0.55]`. */
-export function Measured({ kind, value, low, high, digits = 2 }: { kind: "decimal" | "signed"; value: number | null; low: number | null; high: number | null; digits?: number }) {
+export function Measured({
+  kind,
+  value,
+  low,
+  high,
+  digits = 2,
+}: {
+  kind: "decimal" | "signed";
+  value: number | null;
+  low: number | null;
+  high: number | null;
+  digits?: number;
+}) {
   const write = (one: number | null) => (kind === "signed" ? signed(one, digits) : decimal(one, digits));
   return (
     <span className="measured">
       {write(value)}
-      {value !== null && low !== null && high !== null && <span className="soft"> [{write(low)}, {write(high)}]</span>}
+      {value !== null && low !== null && high !== null && (
+        <span className="soft">
+          {" "}
+          [{write(low)}, {write(high)}]
+        </span>
+      )}
     </span>
   );
 }

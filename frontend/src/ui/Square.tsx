@@ -15,14 +15,22 @@ export function Square({ names, corner, cell, ...table }: SquareProps) {
       <thead>
         <tr>
           {corner ? <th scope="col">{corner}</th> : <td />}
-          {names.map((name, j) => <th key={j} scope="col"><span>{name}</span></th>)}
+          {names.map((name, j) => (
+            <th key={j} scope="col">
+              <span>{name}</span>
+            </th>
+          ))}
         </tr>
       </thead>
       <tbody>
         {names.map((name, i) => (
           <tr key={i}>
             <th scope="row">{name}</th>
-            {names.map((_, j) => <td key={j} className={i === j ? "same" : undefined}>{cell(i, j)}</td>)}
+            {names.map((_, j) => (
+              <td key={j} className={i === j ? "same" : undefined}>
+                {cell(i, j)}
+              </td>
+            ))}
           </tr>
         ))}
       </tbody>

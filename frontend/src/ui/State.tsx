@@ -34,7 +34,9 @@ export class Boundary extends Component<{ children: ReactNode }, { error: Error 
     return (
       <>
         <Failed error={this.state.error} />
-        <Button m="md" variant="light" onClick={() => this.setState({ error: null })}>Try again</Button>
+        <Button m="md" variant="light" onClick={() => this.setState({ error: null })}>
+          Try again
+        </Button>
       </>
     );
   }

@@ -14,8 +14,12 @@ export function ActiveText({ pieces, most }: { pieces: Piece[]; most: number }) 
         const known = !Number.isNaN(piece.activation);
         const share = known && most > 0 ? Math.min(1, piece.activation / most) : 0;
         return (
-          <mark key={i} className={piece.peak ? "token peak" : "token"} style={share > 0 ? { background: shade(share, dark) } : undefined}
-            title={known ? `activation ${magnitude(piece.activation)}` : "the token where it is strongest"}>
+          <mark
+            key={i}
+            className={piece.peak ? "token peak" : "token"}
+            style={share > 0 ? { background: shade(share, dark) } : undefined}
+            title={known ? `activation ${magnitude(piece.activation)}` : "the token where it is strongest"}
+          >
             {visible(piece.text)}
           </mark>
         );
@@ -26,5 +30,7 @@ export function ActiveText({ pieces, most }: { pieces: Piece[]; most: number }) 
 
 /** Amber that deepens; the ink stays readable on each of its steps. */
 function shade(share: number, dark: boolean): string {
-  return dark ? `rgba(214, 158, 46, ${(0.1 + 0.32 * share).toFixed(3)})` : `rgba(255, 178, 44, ${(0.15 + 0.75 * share).toFixed(3)})`;
+  return dark
+    ? `rgba(214, 158, 46, ${(0.1 + 0.32 * share).toFixed(3)})`
+    : `rgba(255, 178, 44, ${(0.15 + 0.75 * share).toFixed(3)})`;
 }

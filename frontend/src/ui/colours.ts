@@ -2,13 +2,37 @@
 import { scaleLinear } from "d3-scale";
 import { interpolateLab } from "d3-interpolate";
 
-const SEQUENTIAL = { light: ["#dbe7f7", "#b9d0ee", "#6c9bdc", "#2b62b8", "#0f2f6b"], dark: ["#2a3a50", "#234a7d", "#3f78c2", "#86b3ee", "#e2eeff"] };
-const DIVERGING = { light: ["#b34a00", "#f0a468", "#d9d6d2", "#7fb0e6", "#17539f"], dark: ["#ff9d52", "#a35a22", "#4a515c", "#33659f", "#7fb8ff"] };
+const SEQUENTIAL = {
+  light: ["#dbe7f7", "#b9d0ee", "#6c9bdc", "#2b62b8", "#0f2f6b"],
+  dark: ["#2a3a50", "#234a7d", "#3f78c2", "#86b3ee", "#e2eeff"],
+};
+const DIVERGING = {
+  light: ["#b34a00", "#f0a468", "#d9d6d2", "#7fb0e6", "#17539f"],
+  dark: ["#ff9d52", "#a35a22", "#4a515c", "#33659f", "#7fb8ff"],
+};
 
 /** Twenty kinds in lightness and hue, for themes; more than twenty repeat. */
 export const KINDS = [
-  "#2b62b8", "#e07b39", "#2a9d8f", "#a23b72", "#8a9a5b", "#6c5ce7", "#c9a227", "#1b7fa8", "#d1495b", "#5f7a61",
-  "#7d5ba6", "#3d8b37", "#b56576", "#00798c", "#946c2e", "#4059ad", "#97a97c", "#c44900", "#558b9a", "#8d5a97",
+  "#2b62b8",
+  "#e07b39",
+  "#2a9d8f",
+  "#a23b72",
+  "#8a9a5b",
+  "#6c5ce7",
+  "#c9a227",
+  "#1b7fa8",
+  "#d1495b",
+  "#5f7a61",
+  "#7d5ba6",
+  "#3d8b37",
+  "#b56576",
+  "#00798c",
+  "#946c2e",
+  "#4059ad",
+  "#97a97c",
+  "#c44900",
+  "#558b9a",
+  "#8d5a97",
 ];
 
 function scale(anchors: string[]): (at: number) => string {

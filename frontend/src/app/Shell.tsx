@@ -12,6 +12,7 @@ import { IconBook2, IconMoon, IconSun } from "@tabler/icons-react";
 import { useEffect, useRef, useState } from "react";
 import { readRun, readThemes, useLoaded } from "../data/hooks";
 import type { RunInfo } from "../data/types";
+import { Glossary } from "../glossary/Glossary";
 import { shorten, visible } from "../text";
 import { Boundary } from "../ui/State";
 import { carried } from "./carry";
@@ -20,7 +21,6 @@ import { oddities } from "./odd";
 import { address, go, type Route, useRoute } from "./route";
 import { runName } from "./runName";
 import { useBenchmark, useFace, useRun, useRunList } from "./state";
-import { Glossary } from "../glossary/Glossary";
 import { absent, menuOf, viewOf } from "./views";
 
 /** The frame of every view: menu, pickers, and the panel of an opened concept or item. */

@@ -5,13 +5,13 @@ import { COVERAGE, FLAGS, PERFORMANCE } from "../concepts/filters";
 import { MATRICES, MEASURES } from "../correlation/pair";
 import type { RunInfo, Theme } from "../data/types";
 import { integer } from "../format";
-import { OUTCOMES, SORTS as ITEM_SORTS } from "../items/choose";
+import { SORTS as ITEM_SORTS, OUTCOMES } from "../items/choose";
 import { COLOURINGS } from "../map/colouring";
 import { shorten, visible } from "../text";
+import { placeOf } from "./benchmarks";
 import type { Route, View } from "./route";
 import { selectionOf } from "./selection";
 import { readSort } from "./sort";
-import { placeOf } from "./benchmarks";
 
 /** Words that a parameter knows, in the views that read it (none named: all); `many`: it takes several, with commas between them. */
 const WORDS: { name: string; views?: View[]; words: (run: RunInfo) => readonly string[]; many?: true }[] = [

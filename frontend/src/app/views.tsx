@@ -17,13 +17,13 @@ import { Chat } from "../chat/Chat";
 import { Compare } from "../compare/Compare";
 import { Concepts } from "../concepts/Concepts";
 import { Correlation } from "../correlation/Correlation";
+import type { RunList } from "../data/types";
+import { FindingList } from "../findings/FindingList";
+import { FindingView } from "../findings/FindingView";
 import { Items } from "../items/Items";
 import { ConceptMap } from "../map/ConceptMap";
 import { Overview } from "../overview/Overview";
 import { Suggestions } from "../suggestions/Suggestions";
-import type { RunList } from "../data/types";
-import { FindingList } from "../findings/FindingList";
-import { FindingView } from "../findings/FindingView";
 import type { View } from "./route";
 
 interface Entry {

@@ -1,11 +1,11 @@
 import { Alert, Anchor } from "@mantine/core";
-import { Heading } from "../ui/Heading";
 import { address, useRoute } from "../app/route";
 import { useRun } from "../app/state";
 import type { Benchmark } from "../data/types";
 import { integer, meanScore, NOT_DEFINED, tenths } from "../format";
 import { visible } from "../text";
 import { Copied } from "../ui/Copied";
+import { Heading } from "../ui/Heading";
 import { Probes } from "./Probes";
 import { Verdicts } from "./Verdicts";
 import "./card.css";

@@ -1,11 +1,11 @@
 import { ActionIcon, Button, Textarea, Tooltip } from "@mantine/core";
-import { Heading } from "../ui/Heading";
 import { IconArrowUp, IconPlayerStopFilled } from "@tabler/icons-react";
-import { useEffect, useRef, useState, type FormEvent, type KeyboardEvent } from "react";
+import { type FormEvent, type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { useRun, useRunList } from "../app/state";
 import { source } from "../data/source";
 import type { ChatState } from "../data/types";
 import { visible } from "../text";
+import { Heading } from "../ui/Heading";
 import { ask, forget, stop, useConversation } from "./conversation";
 import { examplesFor } from "./examples";
 import { Off } from "./Off";

@@ -3,8 +3,8 @@ import { useRun } from "../app/state";
 import { integer } from "../format";
 import { visible } from "../text";
 import { ConceptName } from "../ui/Marks";
-import type { QueryEvent } from "./turn";
 import { type Row, shownResult, title, words } from "./result";
+import type { QueryEvent } from "./turn";
 
 /** Where the number of an answer leads. */
 export const anchorOf = (turn: number, query: number) => `query-${turn}-${query}`;

@@ -2,8 +2,8 @@ import { Alert, Loader } from "@mantine/core";
 import { plural } from "../format";
 import { visible } from "../text";
 import { Answer } from "./Answer";
-import type { Turn } from "./turn";
 import { Query } from "./Query";
+import type { Turn } from "./turn";
 
 /** A question, its answer, and the queries between them. */
 export function TurnView({ turn, running }: { turn: Turn; running: boolean }) {

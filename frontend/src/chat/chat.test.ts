@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { messagesOf, type Turn } from "./turn";
 import { piecesOf } from "./pieces";
 import { shownResult, words } from "./result";
+import { messagesOf, type Turn } from "./turn";
 
 const turn = (question: string, answer: string | null): Turn => ({
   id: 1,

@@ -4,12 +4,12 @@ import { go, useRoute } from "../app/route";
 import { readSort, writeSort } from "../app/sort";
 import { useFace, useNumberParam } from "../app/state";
 import { GAP } from "../data/definition";
-import { number, numbers, select, sorted, text, texts, type Table } from "../data/table";
+import { number, numbers, select, sorted, type Table, text, texts } from "../data/table";
 import { integer, magnitude, percent, plural, signed } from "../format";
 import { radii } from "../map/arrange";
 import { css } from "../map/colouring";
-import { scattered } from "../map/scattered";
 import { Scatter } from "../map/Scatter";
+import { scattered } from "../map/scattered";
 import { visible } from "../text";
 import { Grid, type GridColumn } from "../ui/Grid";
 import { ConceptName, Measured, Status } from "../ui/Marks";
@@ -19,10 +19,10 @@ import {
   joined,
   NO_VERDICT,
   QUESTIONS,
+  type Question,
   rankedInEither,
   SORTS,
   transitions,
-  type Question,
 } from "./joined";
 import { kindsOf } from "./kinds";
 import { type Changes, changesOf, type Reasons, withReasons } from "./reasons";

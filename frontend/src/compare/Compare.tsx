@@ -1,7 +1,7 @@
 import { Select } from "@mantine/core";
-import { Heading } from "../ui/Heading";
-import { go, useRoute } from "../app/route";
 import { placeOf } from "../app/benchmarks";
+import { go, useRoute } from "../app/route";
+import { runName } from "../app/runName";
 import { useBenchmark, useRun, useRunList } from "../app/state";
 import { useConceptTable } from "../concepts/useConceptTable";
 import { useRunInfo } from "../data/hooks";
@@ -9,10 +9,10 @@ import type { RunInfo } from "../data/types";
 import { plural } from "../format";
 import { shorten, visible } from "../text";
 import { Copied } from "../ui/Copied";
+import { Heading } from "../ui/Heading";
 import { Failed, Loading } from "../ui/State";
-import { ByBenchmark, ByTheme } from "./ByName";
 import { ByConcept } from "./ByConcept";
-import { runName } from "../app/runName";
+import { ByBenchmark, ByTheme } from "./ByName";
 import { differences } from "./settings";
 import "./compare.css";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { placeOf } from "../app/benchmarks";
 import type { Table } from "../data/table";
 import { changedFirst, joined, QUESTIONS, rankedInEither, transitions } from "./joined";
-import { placeOf } from "../app/benchmarks";
 
 const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 const ROWS = 700;

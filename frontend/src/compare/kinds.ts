@@ -1,5 +1,5 @@
 /** The four kinds of concepts in the chart of two runs, and their colours. */
-import { palette, rgb, type Rgb } from "../map/colouring";
+import { palette, type Rgb, rgb } from "../map/colouring";
 
 /** Yellow and plum beside the page's orange: blue is what is strong. All differ in lightness too, for readers of any colour blindness. */
 const ONLY = { light: ["#d9b600", "#54164f"], dark: ["#fff04d", "#b833e6"] };

@@ -5,7 +5,7 @@ import { address, go, useRoute } from "../app/route";
 import { readSort, writeSort } from "../app/sort";
 import { useBenchmark, useFace, useNumberParam, useRun } from "../app/state";
 import { useThemes } from "../data/hooks";
-import { among, columnNamed, ranks, select, type Sort, type Table } from "../data/table";
+import { among, columnNamed, ranks, type Sort, select, type Table } from "../data/table";
 import type { ColumnSpec, ThemeFile } from "../data/types";
 import { visible } from "../text";
 import { Grid } from "../ui/Grid";
@@ -18,9 +18,9 @@ import { download } from "./file";
 import { FILTERS, ofFlags, searchedId, shownFlags, tests, withFirst } from "./filters";
 import { Groups } from "./Groups";
 import { HeatLegend } from "./HeatLegend";
-import { orderOf, orderWords, widened } from "./table";
 import { ThemeTree } from "./ThemeTree";
 import { Toolbar } from "./Toolbar";
+import { orderOf, orderWords, widened } from "./table";
 import { type ShownTable, useConceptTable, useParts } from "./useConceptTable";
 
 export function Concepts() {

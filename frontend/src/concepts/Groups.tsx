@@ -9,8 +9,8 @@ import { integer, plural, signed } from "../format";
 import { visible } from "../text";
 import { ConceptLink, Status } from "../ui/Marks";
 import { Empty, Loading } from "../ui/State";
-import { IntervalBar, reach } from "./IntervalBar";
 import type { Scale } from "./bar";
+import { IntervalBar, reach } from "./IntervalBar";
 
 /** Weak and strong concepts by the finding that they are evidence for: its leading concept, the others folded below it. */
 export function Groups({ table }: { table: Table }) {

@@ -1,6 +1,6 @@
 /** Which concepts are shown, as the address says it. The map reads the same settings. */
 import { selectionOf } from "../app/selection";
-import { columnNamed, numbers, type Column, type Table, type Test, texts, value } from "../data/table";
+import { type Column, columnNamed, numbers, type Table, type Test, texts, value } from "../data/table";
 
 export const PERFORMANCE = ["weak", "strong", "negligible", "typical", "insufficient", "untested"];
 export const COVERAGE = ["missing", "under", "typical", "over"];

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Table } from "../data/table";
+import { roundedUp } from "./bar";
 import { heatOf } from "./heat";
 import { largest, reach } from "./IntervalBar";
-import { roundedUp } from "./bar";
 
 const values = Float32Array.from({ length: 1000 }, (_, row) => (row % 2 ? 1 : -1) * (row / 1000));
 values[999] = NaN;

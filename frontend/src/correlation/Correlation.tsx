@@ -1,11 +1,11 @@
 import { go, useRoute } from "../app/route";
-import { Heading } from "../ui/Heading";
 import { useBenchmark, useBenchmarkParam, useRun } from "../app/state";
 import { plural } from "../format";
+import { Heading } from "../ui/Heading";
 import { Empty } from "../ui/State";
 import { HeatMap } from "./HeatMap";
-import { bestPair } from "./pair";
 import { PairView } from "./PairView";
+import { bestPair } from "./pair";
 import { Redundancy } from "./Redundancy";
 import "./correlation.css";
 

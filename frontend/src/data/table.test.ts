@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
 import {
   among,
+  type Column,
   columnNamed,
   everyRow,
-  type Column,
-  type Table,
-  ranks,
   numbers,
+  ranks,
   select,
   sorted,
   sortedBy,
+  type Table,
   texts,
   value,
 } from "./table";

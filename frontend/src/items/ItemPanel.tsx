@@ -7,14 +7,14 @@ import { type Table, text } from "../data/table";
 import type { ItemDetail } from "../data/types";
 import { decimal, integer, magnitude, NOT_DEFINED, plural } from "../format";
 import { visible } from "../text";
-import { ConceptLink, Status } from "../ui/Marks";
 import { CopyLink } from "../ui/CopyLink";
 import { Term } from "../ui/Hint";
+import { ConceptLink, Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 import { Choices } from "./Choices";
 import { Json } from "./Json";
-import { type Activity, NO_ACTIVITY, Prompt } from "./Prompt";
 import { LongText } from "./LongText";
+import { type Activity, NO_ACTIVITY, Prompt } from "./Prompt";
 import "./items.css";
 
 /** One item: what was asked, what was answered, and the concepts that are strongest in it. */

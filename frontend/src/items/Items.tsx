@@ -1,6 +1,6 @@
 import { Button, Select, Switch } from "@mantine/core";
-import { IconX } from "@tabler/icons-react";
 import { useMediaQuery } from "@mantine/hooks";
+import { IconX } from "@tabler/icons-react";
 import { useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { writeSort } from "../app/sort";
@@ -12,7 +12,7 @@ import { visible } from "../text";
 import { Grid, type GridColumn } from "../ui/Grid";
 import { Heading } from "../ui/Heading";
 import { Failed, Loading } from "../ui/State";
-import { chosenItems, FILTERS, groups, itemSort, lengthBounds, LENGTHS, orderedItems, OUTCOMES } from "./choose";
+import { chosenItems, FILTERS, groups, itemSort, LENGTHS, lengthBounds, OUTCOMES, orderedItems } from "./choose";
 import { SearchField } from "./SearchField";
 import { SearchState, searchWords } from "./SearchState";
 import { useSearch } from "./useSearch";

@@ -1,6 +1,6 @@
 /** Which items are shown, from the address. */
 import { readSort } from "../app/sort";
-import { columnNamed, everyRow, numbers, select, type Sort, sorted, type Table, texts } from "../data/table";
+import { columnNamed, everyRow, numbers, type Sort, select, sorted, type Table, texts } from "../data/table";
 
 export const OUTCOMES = [
   { value: "wrong", label: "Score below ½" },

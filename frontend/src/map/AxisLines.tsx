@@ -1,5 +1,5 @@
-import { ticks, type Axis } from "./axes";
-import { planeX, planeY, screenX, screenY, type Margin } from "./points";
+import { type Axis, ticks } from "./axes";
+import { type Margin, planeX, planeY, screenX, screenY } from "./points";
 import type { Picture } from "./stage";
 
 /** Axes at the edges of a scatter plot, with faint lines at the ticks; they stay while the points move below them. */

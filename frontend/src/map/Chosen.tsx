@@ -6,7 +6,7 @@ import { onlyHere, selectionParam, setSelection } from "../app/selection";
 import { useFace, useNumberParam } from "../app/state";
 import { FILTERS } from "../concepts/filters";
 import { orderOf, orderWords } from "../concepts/table";
-import { number, text, type Table } from "../data/table";
+import { number, type Table, text } from "../data/table";
 import { integer, magnitude, plural } from "../format";
 import { ConceptName, Measured, Status } from "../ui/Marks";
 import { LongList } from "./LongList";

@@ -1,16 +1,16 @@
 import { Button, SegmentedControl, Select, useComputedColorScheme } from "@mantine/core";
-import { Heading } from "../ui/Heading";
 import { IconLassoPolygon } from "@tabler/icons-react";
 import { useCallback, useDeferredValue, useState } from "react";
 import { go, useRoute } from "../app/route";
 import { setSelection, useSelection } from "../app/selection";
 import { useBenchmark, useFace, useNumberParam, useRun } from "../app/state";
 import { useConceptTable } from "../concepts/useConceptTable";
+import { definitionOf } from "../data/definition";
 import { useThemes } from "../data/hooks";
 import type { Table } from "../data/table";
 import type { ThemeFile } from "../data/types";
-import { definitionOf } from "../data/definition";
 import { integer, magnitude, plural, signed } from "../format";
+import { Heading } from "../ui/Heading";
 import { Empty, Failed, Loading } from "../ui/State";
 import type { Layout } from "./arrange";
 import type { Axis } from "./axes";

@@ -1,5 +1,5 @@
 import type { Face } from "../app/state";
-import { number, text, type Table } from "../data/table";
+import { number, type Table, text } from "../data/table";
 import { integer, magnitude, signed } from "../format";
 import { ConceptName, Measured, Status } from "../ui/Marks";
 

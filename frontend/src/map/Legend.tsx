@@ -1,6 +1,6 @@
 import { integer } from "../format";
 import { Hint } from "../ui/Hint";
-import { legendText, type Legend } from "./colouring";
+import { type Legend, legendText } from "./colouring";
 
 /** What colours and sizes mean, with counts. `hint`: what the quantity is; `term`: where the glossary says it. */
 export function LegendBox({ legend, hint, term }: { legend: Legend; hint: string | null; term: string | null }) {

@@ -14,9 +14,9 @@ import {
 import { AxisLines } from "./AxisLines";
 import type { Axis } from "./axes";
 import { Lasso } from "./Lasso";
-import { growth, screenX, screenY, type Points } from "./points";
+import { growth, type Points, screenX, screenY } from "./points";
 import type { Picture, Stage } from "./stage";
-import { AXES, useStage, type Moves } from "./useStage";
+import { AXES, type Moves, useStage } from "./useStage";
 import "./scatter.css";
 
 interface ScatterProps {

@@ -1,4 +1,4 @@
-import { lines, roomy, type Box, type Name } from "./names";
+import { type Box, lines, type Name, roomy } from "./names";
 import { screenX, screenY } from "./points";
 import type { Picture } from "./stage";
 

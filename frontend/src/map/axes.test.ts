@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ticks, type Axis } from "./axes";
+import { type Axis, ticks } from "./axes";
 
 const linear: Axis = { title: "", log: false, text: (value, digits) => value.toFixed(digits) };
 const log: Axis = { title: "", log: true, text: String };

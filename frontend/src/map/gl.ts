@@ -1,5 +1,5 @@
 /** Draws points as discs with WebGL2: one call for all of them, so that 131,072 move with the pointer. */
-import { growth, type Frame, type Points, type View } from "./points";
+import { type Frame, growth, type Points, type View } from "./points";
 
 export interface Painter {
   /** No graphics card helps: a crowd of points is too much for each step of a movement. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { thinnedOut } from "./gl";
-import { extent, fitted, planeX, planeY, screenX, screenY, WHOLE, type Points } from "./points";
+import { extent, fitted, type Points, planeX, planeY, screenX, screenY, WHOLE } from "./points";
 import { spotOf, spotParam } from "./spot";
 import { within } from "./stage";
 

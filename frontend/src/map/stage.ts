@@ -1,22 +1,22 @@
 /** A canvas of points that is panned, zoomed and pointed at. It draws only when something has changed. */
 import { polygonContains } from "d3-polygon";
-import { quadtree, type Quadtree } from "d3-quadtree";
+import { type Quadtree, quadtree } from "d3-quadtree";
 import { select } from "d3-selection";
-import { zoom, zoomIdentity, type D3ZoomEvent, type ZoomBehavior } from "d3-zoom";
-import { glPainter, plainPainter, type Painter } from "./gl";
+import { type D3ZoomEvent, type ZoomBehavior, zoom, zoomIdentity } from "d3-zoom";
+import { glPainter, type Painter, plainPainter } from "./gl";
 import {
   extent,
+  type Frame,
   fitted,
   growth,
+  type Margin,
+  type Points,
   planeX,
   planeY,
   screenX,
   screenY,
-  WHOLE,
-  type Frame,
-  type Margin,
-  type Points,
   type View,
+  WHOLE,
 } from "./points";
 
 /** A place of the plane in the middle of the picture, and how far it is zoomed. */

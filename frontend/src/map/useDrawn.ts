@@ -3,8 +3,8 @@ import { tests } from "../concepts/filters";
 import { numbers, select, type Table } from "../data/table";
 import type { Theme, ThemeFile } from "../data/types";
 import { visible } from "../text";
-import { arranged, placed, places, radii, type Layout } from "./arrange";
-import { colours, palette, type Colouring } from "./colouring";
+import { arranged, type Layout, placed, places, radii } from "./arrange";
+import { type Colouring, colours, palette } from "./colouring";
 import { names, present } from "./names";
 
 interface Wanted {

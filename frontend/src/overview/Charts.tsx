@@ -6,11 +6,11 @@ import { numbers, select, type Table, texts, value } from "../data/table";
 import type { Benchmark } from "../data/types";
 import { decimal, integer, magnitude, meanScore, percent } from "../format";
 import { shorten, visible } from "../text";
+import { sequential } from "../ui/colours";
 import { Term } from "../ui/Hint";
 import { Chart, Plot } from "../ui/Plot";
 import { Failed, Loading } from "../ui/State";
 import { type Bin, histogram, linearEdges, logEdges, median } from "./bins";
-import { sequential } from "../ui/colours";
 
 /** The report's charts: coverage against performance, both distributions, and what each benchmark leaves out. */
 export function Charts({ table }: { table: Table }) {

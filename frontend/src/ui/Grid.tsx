@@ -1,4 +1,5 @@
 import { useComputedColorScheme } from "@mantine/core";
+import { useElementSize } from "@mantine/hooks";
 import {
   type CellClassParams,
   CellStyleModule,
@@ -19,7 +20,6 @@ import {
   type ValueGetterParams,
 } from "ag-grid-community";
 import { AgGridReact } from "ag-grid-react";
-import { useElementSize } from "@mantine/hooks";
 import { type CSSProperties, type ReactNode, useCallback, useEffect, useMemo, useRef } from "react";
 import { openedFrom } from "../app/focus";
 import type { Sort } from "../data/table";

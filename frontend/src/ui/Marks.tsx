@@ -1,7 +1,8 @@
 /** Small marks that appear all over the page. */
+
+import { go } from "../app/route";
 import { decimal, signed } from "../format";
 import { shorten, shownToken, visible } from "../text";
-import { go } from "../app/route";
 
 const WORDS = new Map([
   ["weak", "weak"],

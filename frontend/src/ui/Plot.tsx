@@ -1,5 +1,5 @@
-import * as Plot from "@observablehq/plot";
 import { useElementSize } from "@mantine/hooks";
+import * as Plot from "@observablehq/plot";
 import { useEffect, useRef } from "react";
 
 export { Plot };

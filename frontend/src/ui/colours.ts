@@ -1,6 +1,7 @@
 /** Colour scales that readers with any common colour blindness can tell apart, as the report's. Values outside [0, 1] take the ends. */
-import { scaleLinear } from "d3-scale";
+
 import { interpolateLab } from "d3-interpolate";
+import { scaleLinear } from "d3-scale";
 
 const SEQUENTIAL = {
   light: ["#dbe7f7", "#b9d0ee", "#6c9bdc", "#2b62b8", "#0f2f6b"],

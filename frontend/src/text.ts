@@ -3,6 +3,7 @@
 // The same list as in text.py: controls, separators of lines, directional overrides, what has no width, tags, lone surrogates.
 // What scripts and emoji need stays: joiners, plain marks of direction, variation selectors.
 const HIDDEN =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
   /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u180e\u200b\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
 
 /** The text with characters that would act instead of being read written as their code, `<U+202E>`. */

@@ -1,7 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { random } from "../random";
 import { packed, unpacked } from "./packed";
-
-const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 
 describe("a packed choice", () => {
   it.each([0.001, 0.02, 0.3, 0.9, 1])("of %s of all concepts is the same again", (share) => {

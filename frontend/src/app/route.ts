@@ -81,7 +81,9 @@ export function address(route: Route, change: Change): string {
 
 let current = parse(location.hash);
 const listeners = new Set<() => void>();
-const tell = () => listeners.forEach((listener) => listener());
+const tell = () => {
+  for (const listener of listeners) listener();
+};
 addEventListener("hashchange", () => {
   current = parse(location.hash);
   tell();

@@ -26,6 +26,7 @@ export function newest(probes: Probe[]): { last: Probe[]; earlier: Probe[] } {
 /** The sentence without the concept's name, which stands before it already. */
 export function body(sentence: string): string {
   const found =
-    /^[^]*: ((?:the (?:weakness|strength) holds|fresh items|too few fresh items)[^]*)$/.exec(sentence)?.[1] ?? sentence;
+    /^[\s\S]*: ((?:the (?:weakness|strength) holds|fresh items|too few fresh items)[\s\S]*)$/.exec(sentence)?.[1] ??
+    sentence;
   return found.charAt(0).toUpperCase() + found.slice(1);
 }

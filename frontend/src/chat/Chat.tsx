@@ -35,11 +35,10 @@ function Talk({ state }: { state: ChatState }) {
   const { turns, running } = useConversation(run.key);
   const end = useRef<HTMLDivElement>(null);
   const last = turns.at(-1);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new turn and the end of an answer are shown; what was scrolled to meanwhile stays.
   useEffect(() => {
     const view = end.current?.closest("main");
     if (last && view) view.scrollTop = view.scrollHeight;
-    // A new turn and the end of an answer are shown; what was scrolled to meanwhile stays.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [last?.id, last?.answer, last?.error]);
   return (
     <>

@@ -17,7 +17,7 @@ let lastId = 0;
 
 function set(key: string, conversation: Conversation): void {
   conversations.set(key, conversation);
-  listeners.forEach((listener) => listener());
+  for (const listener of listeners) listener();
 }
 
 /** The conversation about a run. */

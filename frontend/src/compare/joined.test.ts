@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { placeOf } from "../app/benchmarks";
 import type { Table } from "../data/table";
+import { random } from "../random";
 import { changedFirst, joined, QUESTIONS, rankedInEither, transitions } from "./joined";
 
-const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 const ROWS = 700;
 
 function run(seed: number): Table {

@@ -33,7 +33,7 @@ function lab(colour: Rgb, seen: number[]): number[] {
 it.each(Object.keys(SEEN))("kinds of concepts and the colour of strong ones can be told apart: %s", (sight) => {
   for (const dark of [false, true]) {
     const colours = [...kindsOf("weak", dark).map((one) => one.colour), palette(dark).strong];
-    colours.forEach((one, i) =>
+    colours.forEach((one, i) => {
       colours.slice(i + 1).forEach((other, j) => {
         // Strong and typical are the page's own.
         if (i === 0 && j === 3) return;
@@ -42,7 +42,7 @@ it.each(Object.keys(SEEN))("kinds of concepts and the colour of strong ones can 
           Math.hypot(...p.map((part, k) => part - q[k]!)),
           `${dark ? "dark" : "light"}: ${one} and ${other}`,
         ).toBeGreaterThan(18);
-      }),
-    );
+      });
+    });
   }
 });

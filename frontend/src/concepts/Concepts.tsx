@@ -91,7 +91,8 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
     [table, themes, each, parts, run],
   );
   const { specs, shown, columns } = useColumns(all, benchmark);
-  const sort = useMemo(() => readSort(params.get("sort"), sortKeys(run)), [run, params.get("sort")]);
+  const sorting = params.get("sort");
+  const sort = useMemo(() => readSort(sorting, sortKeys(run)), [run, sorting]);
   const { rows, beside } = useRows(all, table, sort);
   const flags = params.get("flags");
   const hidden = useMemo(() => {
@@ -179,6 +180,7 @@ function useRows(all: Table, table: Table, sort: Sort | null): { rows: Uint32Arr
   const face = useFace();
   const { params } = useRoute();
   const said = FILTERS.map((name) => params.get(name) ?? "").join("\n");
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other parameters choose no rows.
   const filters = useDeferredValue(useMemo(() => params, [said]));
   const wanted = useDeferredValue(sort);
   const column = wanted ? columnNamed(all, wanted.key) : undefined;
@@ -189,7 +191,7 @@ function useRows(all: Table, table: Table, sort: Sort | null): { rows: Uint32Arr
     const waiting = setTimeout(() => ranks(label.values), 1500);
     return () => clearTimeout(waiting);
   }, [label]);
-  // Further columns of `all` change no order but their own.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: further columns of `all` change no order but their own.
   const order = useMemo(() => orderOf(all, wanted, face), [table, column, wanted, face]);
   return useMemo(() => {
     const rows = among(order, tests(filters, table));

@@ -68,7 +68,7 @@ function Tree({
     if (pressed && list.current) list.current.scrollTop = Math.max(0, pressed.offsetTop - 60);
   }, []);
   const onKey = (event: KeyboardEvent<HTMLUListElement>) => {
-    const place = rows.findIndex((one) => one === stop);
+    const place = stop ? rows.indexOf(stop) : -1;
     const step = stepOf(event.key, rows, place, opened);
     if (step === null) return;
     event.preventDefault();
@@ -91,6 +91,7 @@ function Tree({
     />
   );
   return (
+    // biome-ignore lint/a11y/noNoninteractiveElementToInteractiveRole: a list is what a tree is made of.
     <ul className="theme-list" ref={list} role="tree" aria-label="Themes and subthemes" onKeyDown={onKey}>
       {face === "model" && <ScaleRow scale={scale} />}
       {tree.map((one) => (

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
 import { type Column, select, type Table } from "../data/table";
+import { random } from "../random";
 import { COVERAGE, PERFORMANCE, searchedId, tests, withFirst } from "./filters";
 import { orderOf } from "./table";
 
@@ -7,8 +8,6 @@ import { orderOf } from "./table";
 vi.mock("../app/route", () => ({ go: vi.fn(), useRoute: vi.fn() }));
 
 const ROWS = 400;
-const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
-
 interface Concept {
   label: string | null;
   peak_token: string | null;

@@ -41,20 +41,20 @@ export function groupPlaces(table: Table): Float64Array {
 /** What is worst comes first, then what is well; what is not known comes last. */
 const RANKS: Record<
   Face,
-  { key: string; words: string[]; then: (table: Table) => { key: string; descending: boolean }[] }
+  { key: string; words: string[]; ties: (table: Table) => { key: string; descending: boolean }[] }
 > = {
   model: {
     key: "performance_status",
     words: ["weak", "typical", "negligible", "strong", "insufficient", "untested"],
     // The concept that a finding names stands at its head.
-    then: (table) =>
+    ties: (table) =>
       (columnNamed(table, "group_place") ? ["group_place", "gap"] : ["gap"]).map((key) => ({ key, descending: false })),
   },
   // A missing concept has no lift: the likelier that reference text would have shown it, the more its absence is news.
   benchmark: {
     key: "coverage_status",
     words: ["missing", "under", "typical", "over"],
-    then: (table) =>
+    ties: (table) =>
       ["lift", "chance_seen", "density"]
         .filter((key) => columnNamed(table, key))
         .map((key) => ({ key, descending: key !== "lift" })),
@@ -65,12 +65,12 @@ const RANKS: Record<
 export function orderOf(table: Table, sort: Sort | null, face: Face): Uint32Array {
   const all = everyRow(table.rows);
   if (sort && columnNamed(table, sort.key)) return sorted(table, all, sort);
-  const { key, words, then } = RANKS[face];
+  const { key, words, ties } = RANKS[face];
   const place = new Map(words.map((word, rank) => [word, rank]));
   const ranks = Float64Array.from(texts(table, key), (word) => place.get(word ?? "") ?? NaN);
   return sortedBy(all, [
     { values: ranks, descending: false },
-    ...then(table).map((one) => ({ values: numbers(table, one.key), descending: one.descending })),
+    ...ties(table).map((one) => ({ values: numbers(table, one.key), descending: one.descending })),
   ]);
 }
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Column, Table } from "../data/table";
 import type { Theme, ThemeFile } from "../data/types";
+import { random } from "../random";
 import { branches, countsOf, gapReach } from "./themes";
 
 const ROWS = 500;
-const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 const next = random(3);
 const pick = <T>(values: T[]): T => values[Math.floor(next() * values.length)]!;
 const concepts = Array.from({ length: ROWS }, () => ({

@@ -23,7 +23,10 @@ export function countsOf(table: Table, level: Theme["level"]): Map<number, Count
     const id = ids[row]!;
     if (Number.isNaN(id) || ranked[row] !== 1) continue;
     let own = counts.get(id);
-    if (!own) counts.set(id, (own = { ranked: 0, weak: 0, strong: 0, missing: 0 }));
+    if (!own) {
+      own = { ranked: 0, weak: 0, strong: 0, missing: 0 };
+      counts.set(id, own);
+    }
     own.ranked++;
     if (performance[row] === "weak") own.weak++;
     if (performance[row] === "strong") own.strong++;

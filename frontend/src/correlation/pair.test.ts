@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Table } from "../data/table";
+import { random } from "../random";
 import { bestPair, joined } from "./pair";
 import { ranks, spearman } from "./spearman";
-
-const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 
 /** Ranks and their correlation straight from the definitions, in quadratic time. */
 const slowRanks = (values: number[]) =>

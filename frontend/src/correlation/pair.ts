@@ -55,12 +55,12 @@ export function joined(concepts: Table, x: Table, y: Table, measure: Measure, fl
 export function bestPair(shared: number[][], x: number | null): [number, number] {
   let best: [number, number] = [x ?? 0, x ?? 0];
   let most = -1;
-  shared.forEach((line, i) =>
+  shared.forEach((line, i) => {
     line.forEach((count, j) => {
       if (i === j || (x !== null ? i !== x : i > j) || count <= most) return;
       most = count;
       best = [i, j];
-    }),
-  );
+    });
+  });
   return best;
 }

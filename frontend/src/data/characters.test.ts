@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { random } from "../random";
 import { characters, pieces, windowAround } from "./characters";
 
 test("ranges count code points, as Python does", () => {
@@ -11,8 +12,8 @@ test("ranges count code points, as Python does", () => {
 test("pieces put together are the text again, whatever the marks", () => {
   const raw = "one two 😀 three four";
   const text = characters(raw);
-  let seed = 7;
-  const draw = (below: number) => (seed = (seed * 48271) % 2147483647) % below;
+  const next = random(7);
+  const draw = (below: number) => Math.floor(next() * below);
   for (let round = 0; round < 500; round++) {
     const marks = Array.from({ length: draw(6) }, () => {
       const start = draw(22) - 1;

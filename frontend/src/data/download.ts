@@ -15,9 +15,9 @@ export interface Field {
  */
 export function csvFile(fields: Field[], order: Uint32Array): string {
   const writers = fields.map(({ column }) => csvWriter(column));
-  const lines = ["\ufeff" + fields.map(({ name }) => csvText(visible(name))).join(",")];
+  const lines = [`\ufeff${fields.map(({ name }) => csvText(visible(name))).join(",")}`];
   for (const row of order) lines.push(writers.map((write) => write(row)).join(","));
-  return lines.join("\r\n") + "\r\n";
+  return `${lines.join("\r\n")}\r\n`;
 }
 
 function csvWriter(column: Column): (row: number) => string {

@@ -54,6 +54,7 @@ export function useLoaded<T>(key: string | null, read: () => Promise<T>): Loaded
     data: null,
     error: null,
   }));
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says everything that `read` depends on.
   useEffect(() => {
     if (key === null) return;
     let current = true;
@@ -65,8 +66,6 @@ export function useLoaded<T>(key: string | null, read: () => Promise<T>): Loaded
     return () => {
       current = false;
     };
-    // `key` says everything that `read` depends on.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
   }, [key]);
   if (state.key !== key) return { data: null, error: null };
   return state as Loaded<T>;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { random } from "../random";
 import {
   among,
   type Column,
@@ -13,8 +14,6 @@ import {
   texts,
   value,
 } from "./table";
-
-const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 
 function drawn(rows: number): Table {
   const next = random(7);

@@ -124,7 +124,9 @@ export function ranks(values: (string | null)[]): Float64Array {
     folded[a]! < folded[b]! ? -1 : folded[a]! > folded[b]! ? 1 : a - b,
   );
   const rank = new Map<string, number>();
-  order.forEach((one, place) => rank.set(different[one]!, place));
+  order.forEach((one, place) => {
+    rank.set(different[one]!, place);
+  });
   const result = Float64Array.from(values, (one) => (one === null ? NaN : rank.get(one)!));
   known.set(values, result);
   return result;

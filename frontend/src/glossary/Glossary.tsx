@@ -19,6 +19,7 @@ export function Glossary() {
   }, [term]);
   const close = () => go({ params: { glossary: null } }, true);
   return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes a dialog already.
     <dialog
       ref={dialog}
       className="glossary"

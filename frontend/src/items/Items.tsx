@@ -37,11 +37,10 @@ function ItemTable({ table }: { table: Table }) {
   const all = params.get("repeats") === "all";
   const found = search.found?.rows ?? null;
   const finding = useFindingRows();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the parameters that matter are named one by one: opening an item changes the address, but not the order.
   const order = useMemo(
     () =>
       orderedItems(table, chosenItems(table, { params, benchmark, found, finding: finding.rows }), itemSort(params)),
-    // The parameters that matter are named one by one: opening an item changes the address, but not the order.
-    // eslint-disable-next-line react-hooks/exhaustive-deps
     [table, filters, all, benchmark, found, finding.rows, sort.key, sort.descending],
   );
   const folded = useMemo(() => repeatsOf(table), [table]);

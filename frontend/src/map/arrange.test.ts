@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Table } from "../data/table";
+import { random } from "../random";
 import { arranged, placed, places, radii } from "./arrange";
 import { COLOURINGS, colours, palette, rgb, type Subject } from "./colouring";
 import { type Box, lines, names, present, roomy } from "./names";
 
-const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 const ROWS = 3000;
 const STATUS = ["weak", "strong", "typical", "insufficient", "untested"];
 

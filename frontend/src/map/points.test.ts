@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { random } from "../random";
 import { thinnedOut } from "./gl";
 import { extent, fitted, type Points, planeX, planeY, screenX, screenY, WHOLE } from "./points";
 import { spotOf, spotParam } from "./spot";
 import { within } from "./stage";
 
-const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) / 0x7fffffff;
 const MARGIN = { left: 60, right: 20, top: 10, bottom: 40 };
 
 function drawn(count: number, backdrop = 0, crowd = 0): Points {

@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
+import { random } from "../random";
 import { histogram, linearEdges, logEdges, median } from "./bins";
-
-const random = (seed: number) => () => (seed = (seed * 1103515245 + 12345) % 2147483648) / 2147483648;
 
 test("a histogram counts what a plain loop counts", () => {
   const draw = random(3);

@@ -162,11 +162,11 @@ export function Grid({
     const row = rowAt(latest.current, node);
     if (row !== undefined) onOpen(row);
   };
-  const focus = (place: number, column: string) => {
+  const focus = useCallback((place: number, column: string) => {
     if (!api.current || place < 0) return;
     api.current.ensureIndexVisible(place);
     api.current.setFocusedCell(place, column);
-  };
+  }, []);
   const onKey = (node: IRowNode, column: string, event: KeyboardEvent) => {
     if (event.key !== "Enter") return;
     const row = rowAt(latest.current, node);
@@ -185,7 +185,7 @@ export function Grid({
         : Math.max(0, opened === null ? 0 : order.indexOf(opened));
     focus(place, before?.column.getColId() ?? first.getColId());
     return true;
-  }, []);
+  }, [focus]);
   const onReady = (event: GridReadyEvent<Place>) => {
     api.current = event.api;
     fill();

@@ -102,6 +102,6 @@ export function Term({ term, children }: { term: string; children: ReactNode }) 
       {children}
     </Hint>
   ) : (
-    <>{children}</>
+    children
   );
 }

@@ -8,16 +8,16 @@ from competency_gaps.evidence.interval import binomial_variance, gradedness, wil
 from competency_gaps.evidence.permutation import statistic
 from competency_gaps.evidence.sums import BlockSums
 
-PRIOR = 10.0
-"""Units whose weight the binomial variance has against the observed one. The 100 of chi_model, which is read where less
-is known, make intervals too wide where clusters of common luck differ in size: coverage 0.99 of 0.95."""
+GAP_PRIOR = 10.0
+"""Pseudo-units by which the variance is shrunk towards the binomial one. The 100 of chi_model would make intervals too
+wide where clusters of unequal size have correlated outcomes (coverage 0.99 of a nominal 0.95)."""
 
 
 def adjusted_gap(sums: BlockSums) -> np.ndarray:
     """``gap(c) = sum_blocks sum_k W_k (o_k - mean_block o) / sum W_k`` over clusters k.
 
-    Where the blocks are benchmarks this is the gap of the method; where they are strata of benchmarks it is net of what
-    the strata hold equal.
+    With benchmarks as blocks this is the gap of the method; with strata of benchmarks it is net of what the strata hold
+    equal.
 
     Returns
     -------
@@ -32,9 +32,9 @@ def gap_interval(sums: BlockSums, level: float = 0.95) -> tuple[np.ndarray, np.n
     """Interval of the gap.
 
     The gap is the units' weighted mean outcome less the mean that their blocks would give. Its variance is that of the
-    linearised ratio, with ``e_k = W_k (o_k - mean_b - gap) - (sum_b W / n_b) (o_k - mean_b)``: the second part says
-    that the block's mean comes from the same units. As in :mod:`~competency_gaps.evidence.interval` it is drawn towards
-    the binomial's, and the interval is Wilson's for the units' mean, moved by what their blocks give.
+    linearised ratio, with ``e_k = W_k (o_k - mean_b - gap) - (sum_b W / n_b) (o_k - mean_b)``: the second term accounts
+    for the block's mean coming from the same units. As in :mod:`~competency_gaps.evidence.interval` it is shrunk
+    towards the binomial variance; the interval is Wilson's for the units' mean, shifted by the mean of their blocks.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def gap_interval(sums: BlockSums, level: float = 0.95) -> tuple[np.ndarray, np.n
     whole = binomial_variance(chi, n, level)
     observed = sums.total(_residual_squares(sums, gap[sums.concept]))[known]
     assumed = sums.total(_binomial_squares(sums, gap[sums.concept], level))[known]
-    variance = (n * observed + PRIOR * assumed) / (n + PRIOR) / weight**2
+    variance = (n * observed + GAP_PRIOR * assumed) / (n + GAP_PRIOR) / weight**2
     with np.errstate(divide="ignore"):
         below, above = wilson(chi, whole / variance, level)
     low[known], high[known] = below - expected, above - expected
@@ -73,7 +73,7 @@ def _residual_squares(s: BlockSums, gap: np.ndarray) -> np.ndarray:
 
 
 def _binomial_squares(s: BlockSums, gap: np.ndarray, level: float) -> np.ndarray:
-    """The same if the concept's units were trials with the block's mean outcome, moved by the gap."""
+    """The same if the concept's units were binomial trials with the block's mean outcome, shifted by the gap."""
     n = s.units[s.block]
     trials = s.weight**2 / s.weight2
     variance = binomial_variance(np.clip(s.mean[s.block] + gap, 0.0, 1.0), trials + 1, level)

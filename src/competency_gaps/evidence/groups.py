@@ -1,9 +1,9 @@
-"""Weak concepts that are weak together [ours]: who leads, and who only shares the leader's items.
+"""Groups of weak concepts [ours]: which concepts lead, and which only share a leader's items.
 
-Concepts overlap. Where one truly is weak, all that are active on the same items have a negative gap too, and a correct
-list names them all. Here the list is read as a forward selection. The strongest gap leads; its part of the scores is
-taken off (least squares, within blocks); who still stands up to the cut that made the list leads a group of its
-own, strongest first. The others follow the leader whose saliency over the clusters theirs is most like.
+Concepts overlap. Where a concept is truly weak, all concepts active on the same items have a negative gap too, and a
+correct list names them all. Forward selection sorts the list: the concept with the strongest gap leads; its part of the
+scores is regressed out (least squares, within blocks); the strongest concept that still passes the list's threshold
+leads the next group. The others follow the leader whose saliency over the clusters is most like theirs.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import ndtri
 
+from competency_gaps.metrics.saliency import saliency
+
 MOST_LEADERS = 300
-"""Groups, at most: what is left follows."""
+"""Most groups; the remaining concepts follow."""
 LARGEST = 4000
-"""Concepts of one verdict, at most, of which each can lead; the rest follow."""
+"""Most concepts of one verdict that can lead; the rest follow."""
 
 
 def lead(
@@ -55,7 +57,7 @@ def lead(
     axes: list[np.ndarray] = []
     likeness: list[np.ndarray] = []
     while able.any():
-        # What earlier leaders explain of a concept itself is gone; little must not be divided by next to nothing.
+        # A concept that earlier leaders explain almost wholly has too little variance left to divide by.
         usable = able & (spread > 0.1 * first)
         z = np.where(usable, sign * (rows @ residual) / np.sqrt(np.maximum(spread, 1e-300)), -np.inf)
         best = int(np.argmax(z))
@@ -63,7 +65,7 @@ def lead(
             break
         own = _centred(rows[[best]].toarray()[0], block)
         likeness.append((rows @ own) / np.sqrt(first * first[best]))
-        axis = own - sum(((own @ one) * one for one in axes), np.zeros(len(own)))
+        axis = own - sum(((own @ earlier) * earlier for earlier in axes), np.zeros(len(own)))
         axis /= max(float(np.linalg.norm(axis)), 1e-300)
         residual = residual - (residual @ axis) * axis
         spread = np.maximum(0.0, spread - (rows @ axis) ** 2)
@@ -78,17 +80,17 @@ def lead(
 def _standardised(
     weights: sp.csr_array, outcome: np.ndarray, block: np.ndarray
 ) -> tuple[sp.csr_array, np.ndarray, np.ndarray]:
-    """Saliencies over the units, the outcomes about their block's mean in its deviations, and the blocks."""
+    """Saliencies over the units, outcomes centred and scaled within their block, and the blocks' numbers."""
     _, block = np.unique(block, return_inverse=True)
     count = np.bincount(block)
     residual = _centred(outcome, block)
     deviation = np.sqrt(np.bincount(block, residual**2) / np.maximum(1, count - 1))
-    # A block of one outcome throughout tells nothing: its units weigh nothing.
+    # A block of constant outcome carries no information: its units get weight 0.
     inverse = np.divide(1.0, deviation, out=np.zeros(len(deviation)), where=deviation > 1e-9)
     rows = sp.csr_array(weights, dtype=np.float64, copy=True)
     typical = np.asarray(rows.sum(axis=1)).ravel() / np.maximum(1, np.diff(rows.indptr))
-    rows.data = np.tanh(rows.data / np.repeat(2 * np.maximum(typical, 1e-300), np.diff(rows.indptr)))
-    # Weighing a unit by its block's deviation makes the outcomes' variance 1 everywhere.
+    rows.data = saliency(rows.data, np.repeat(np.maximum(typical, 1e-300), np.diff(rows.indptr)))
+    # Weighting a unit by its block's deviation makes the outcomes' variance 1 everywhere.
     rows.data *= deviation[block][rows.indices]
     return rows, residual * inverse[block], block
 

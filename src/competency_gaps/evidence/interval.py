@@ -1,8 +1,8 @@
 """95% intervals for chi_model [ours]: the ratio estimator's variance in a Wilson interval.
 
-``chi = sum w s / sum w`` has the variance ``sum w^2 (s - chi)^2 / (sum w)^2``. That estimate is 0 when all
-items have one score and unsteady when few items carry the weight, so it is drawn towards a binomial's with
-``n_eff`` trials, as if ``PRIOR`` items had shown that; the interval is then Wilson's, which stays inside [0, 1].
+``chi = sum w s / sum w`` has the variance ``sum w^2 (s - chi)^2 / (sum w)^2``. That estimate is 0 when all items have
+the same score and unstable when few items carry the weight, so it is shrunk towards the variance of a binomial with
+``n_eff`` trials by ``CHI_MODEL_PRIOR`` pseudo-items. The interval is Wilson's, which stays inside [0, 1].
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtri
 
-PRIOR = 100.0
-"""Items whose weight the binomial variance has against the observed one."""
+CHI_MODEL_PRIOR = 100.0
+"""Pseudo-items by which chi_model's variance is shrunk towards the binomial one."""
 
 
 def quantile(level: float) -> float:
@@ -28,26 +28,26 @@ def wilson(value: np.ndarray, trials: np.ndarray, level: float) -> tuple[np.ndar
 
 
 def binomial_variance(value: np.ndarray, trials: np.ndarray, level: float) -> np.ndarray:
-    """``p (1 - p)`` at Wilson's centre: never 0, however one-sided the scores."""
+    """``p (1 - p)`` at the centre of Wilson's interval: above 0 even if all scores are equal."""
     z2 = quantile(level) ** 2
     centre = (value * trials + z2 / 2) / (trials + z2)
     return centre * (1 - centre)
 
 
 def gradedness(units: np.ndarray, outcome: np.ndarray) -> np.ndarray:
-    """Variance of outcomes as a part of that of right-or-wrong ones with their mean.
+    """Variance of outcomes as a share of that of 0/1 outcomes with the same mean.
 
     Parameters
     ----------
     units : ndarray of float of shape (B,)
-        How many there are.
+        Number of units.
     outcome : ndarray of float of shape (2 or more, B)
         ``sum o`` and ``sum o^2``.
 
     Returns
     -------
     ndarray of float64 of shape (B,), in (0, 1]
-        1 for outcomes of 0 and 1; below for graded ones. Drawn towards 1 as if by one more unit.
+        1 for outcomes of 0 and 1, less for graded ones; shrunk towards 1 by one pseudo-unit.
     """
     n = np.maximum(units, 1)
     mean = outcome[0] / n
@@ -62,11 +62,12 @@ def ratio_variance(trials: np.ndarray, observed: np.ndarray, assumed: np.ndarray
     Parameters
     ----------
     trials, observed : ndarray of float of one shape
-        Its effective sample, > 0; ``sum e^2 / sum W^2`` of its residuals ``e = W (o - ratio)``.
+        Effective sample size, > 0; ``sum e^2 / sum W^2`` of the residuals ``e = W (o - ratio)``.
     assumed
-        Variance of a single outcome that the observed one is drawn towards: the binomial's, by :func:`gradedness`.
+        Variance of a single outcome towards which the observed one is shrunk: the binomial's times
+        :func:`gradedness`.
     """
-    return np.asarray((trials * observed + PRIOR * assumed) / (trials + PRIOR) / trials)
+    return np.asarray((trials * observed + CHI_MODEL_PRIOR * assumed) / (trials + CHI_MODEL_PRIOR) / trials)
 
 
 def ratio_interval(
@@ -100,8 +101,8 @@ def mean_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interval of an unweighted mean of independent weighted means.
 
-    Wilson's, for as many trials as give the mean's variance. Adding up the single intervals' own lengths in squares
-    (MOVER) makes it too narrow where benchmarks are many and small: an interval of a few items ends at 0 or 1.
+    Wilson's interval for the number of trials that gives the mean's variance. MOVER, which adds up the squared lengths
+    of the single intervals, is too narrow for many small benchmarks, whose intervals end at 0 or 1.
 
     Parameters
     ----------

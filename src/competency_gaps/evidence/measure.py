@@ -1,4 +1,4 @@
-"""Everything that one pass over the concepts' rows measures, before verdicts are given."""
+"""Measure every concept in one pass over its row; verdicts come later."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from competency_gaps.evidence.sums import BlockSums, block_sums, effective_sampl
 from competency_gaps.evidence.units import ItemSample, Units
 
 CELLS = 400_000
-"""Concepts x blocks of a chunk, at most: what is computed of it stays in the processor's cache."""
+"""Most concepts x blocks in a chunk, so that its sums fit the processor's cache."""
 NONZEROS = 400_000
-"""The same of its non-zeros, unless a single concept has more."""
+"""Most non-zeros in a chunk, unless a single concept has more."""
 
 WORKERS = 4
 """Threads, at most."""
@@ -36,13 +36,13 @@ WORKERS = 4
 
 @dataclass(frozen=True)
 class Measures:
-    """What is measured of each concept. Float64 arrays of shape (concepts,); NaN = undefined."""
+    """Measurements of each concept. Float64 arrays of shape (concepts,); NaN = undefined."""
 
     n_eff: np.ndarray
     active: np.ndarray
     """bool: whether any scored item has the concept."""
     weight: np.ndarray
-    """``sum W`` over the units that are compared with others."""
+    """``sum W`` over the units in blocks of at least two."""
     chi_low: np.ndarray
     chi_high: np.ndarray
     gap: np.ndarray
@@ -50,11 +50,11 @@ class Measures:
     gap_high: np.ndarray
     plain_gap: np.ndarray
     plain_p: np.ndarray
-    """Two-sided p-value of the plain gap, clusters permuted within benchmarks: the normal one, as no verdict rests on
-    it."""
+    """Two-sided p-value of the plain gap, clusters permuted within benchmarks; by the normal approximation, as no
+    verdict rests on it."""
     design_effect: np.ndarray
     low: np.ndarray
-    """Lower tail of T; the next as of :class:`PermutationTails`."""
+    """Lower tail of T; this and the next fields as in :class:`PermutationTails`."""
     high: np.ndarray
     skewness: np.ndarray
     z: np.ndarray
@@ -63,7 +63,7 @@ class Measures:
     @staticmethod
     def join(parts: Sequence[Measures]) -> Measures:
         """Put chunks of concepts together."""
-        return Measures(*(np.concatenate([getattr(p, one.name) for p in parts]) for one in fields(Measures)))
+        return Measures(*(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Measures)))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Layout:
 
     suite: Units
     within: Units
-    """The same where no cluster reaches across benchmarks."""
+    """The same with clusters cut at the benchmarks' borders."""
     numbers: np.ndarray
     """int64 of shape (B,): numbers of the benchmarks with a scored item, ascending."""
 
@@ -91,16 +91,16 @@ def measure(
         return _chunk(sample, layout, concepts, level, pooled=pooled, single=single)
 
     if len(chunks) < WORKERS:
-        found = [of_chunk(concepts) for concepts in chunks]
+        measured = [of_chunk(concepts) for concepts in chunks]
     else:
         with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
-            found = list(pool.map(of_chunk, chunks))
-    suite, *alone = (Measures.join(parts) for parts in zip(*found, strict=True))
+            measured = list(pool.map(of_chunk, chunks))
+    suite, *alone = (Measures.join(parts) for parts in zip(*measured, strict=True))
     return suite, dict(zip(layout.numbers.tolist(), alone, strict=True)) if single else {}
 
 
 def _chunks(support: np.ndarray, most: int) -> list[np.ndarray]:
-    """Part the concepts into runs of at most ``most``, with at most ``NONZEROS`` among them."""
+    """Split the concepts into runs of at most ``most`` with at most ``NONZEROS`` non-zeros."""
     upto = np.concatenate([[0], np.cumsum(support)])
     bounds = [0]
     while bounds[-1] < len(support):
@@ -123,15 +123,15 @@ def _chunk(
     if layout.suite is not layout.within:
         whole = _sums(layout.suite, cas)
         joined = whole.merged(np.searchsorted(layout.numbers, layout.suite.block_benchmark), len(layout.numbers))
-    found = [_measures(whole, joined, items, level, pooled=pooled)]
+    measured = [_measures(whole, joined, items, level, pooled=pooled)]
     for place in range(len(layout.numbers) if single else 0):
         parts = (
             within.of_pairs(own[within.block] == place),
             merged.of_pairs(merged.block == place),
             items.of_benchmarks(np.array([place])),
         )
-        found.append(_measures(*parts, level, pooled=True))
-    return found
+        measured.append(_measures(*parts, level, pooled=True))
+    return measured
 
 
 def _sums(units: Units, cas: object) -> BlockSums:
@@ -140,7 +140,7 @@ def _sums(units: Units, cas: object) -> BlockSums:
 
 def _measures(net: BlockSums, merged: BlockSums, items: ItemSums, level: float, *, pooled: bool) -> Measures:
     """Measure from sums: ``net`` over blocks, ``merged`` over benchmarks."""
-    # A unit alone in its block is compared with nothing.
+    # A unit alone in its block has nothing to be compared with.
     net = net.of_pairs(net.units[net.block] > 1)
     weight = net.total(net.weight)
     tails = permutation_tails(net)

@@ -1,7 +1,7 @@
-"""Permutation by drawing, where the closed form is poor.
+"""Monte Carlo permutation tests, for concepts whose closed form is poor.
 
-Shared draws: the outcomes of each block are permuted once per draw for all concepts in question, so that a batch of
-draws is one sparse-times-dense product.
+All concepts share the draws: each draw permutes the outcomes of each block once, so a batch of draws is one
+sparse-times-dense product.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import numpy as np
 import scipy.sparse as sp
 
 DRAWS = 20_000
-"""Permutations, at most."""
+"""Most permutations."""
 FEWEST = 2_000
-"""Permutations, at least."""
+"""Fewest permutations."""
 WORK = 100_000_000
-"""Outcomes permuted in all, about: a suite of more than 5,000 clusters gets fewer draws."""
+"""About how many outcomes are permuted in all: a suite of more than 5,000 clusters gets fewer draws."""
 BATCH = 2_000_000
-"""Permuted outcomes that each of up to ``WORKERS`` threads has in memory."""
+"""Permuted outcomes in memory per thread."""
 WORKERS = 4
 
 
@@ -35,7 +35,7 @@ def drawn_tails(
     outcome : ndarray of float of shape (K,)
     block : ndarray of int of shape (K,)
     seed
-        Of the draws.
+        Seed of the draws.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def drawn_tails(
     values = [outcome[place] - outcome[place].mean() for place in places]
     asked = weights.shape[0]
     observed = sum((part @ o for part, o in zip(parts, values, strict=True)), np.zeros(asked))
-    # Sums in another order differ by rounding: an equal T must count as equal.
+    # Sums in another order differ by rounding; equal values of T must still count as equal.
     slack = 1e-9 * sum((np.asarray(abs(part).sum(axis=1)).ravel() for part in parts), np.zeros(asked))
     units = sum(len(place) for place in places)
     draws = int(np.clip(WORK // max(1, units), FEWEST, DRAWS))

@@ -1,16 +1,16 @@
 """p-values of the gap [ours]: outcomes permuted within each block, in closed form.
 
 ``T(c) = sum_blocks sum_k W_k (o_k - mean_block o)`` is linear in the permuted outcomes, so that its cumulants under
-permutation follow from power sums: those of the weights and those of the outcomes. Of one block with n units, weights
-and outcomes taken about their means (zeros included), ``A_j = sum a^j`` and ``B_j = sum b^j``::
+permutation follow from power sums of the weights and of the outcomes. For a block of n units, with weights a and
+outcomes b centred on their means (zeros included), ``A_j = sum a^j`` and ``B_j = sum b^j``::
 
     variance         A_2 B_2 / (n - 1)
     third cumulant   A_3 B_3 n / ((n - 1)(n - 2))
     fourth moment    Kendall and Stuart, The Advanced Theory of Statistics, vol. 2, on permuted correlations
 
-Blocks are permuted apart, so their cumulants add. A Pearson curve with these four moments gives the tails: where it has
-bounds (type I, a beta) or else by its third moment (type III, a gamma). In the far tail a beta can end too early, while
-a gamma is on the safe side; so below ``FAR`` the larger of both counts.
+Blocks are permuted independently, so their cumulants add. A Pearson curve with these four moments gives the tails: a
+beta (type I) where the curve is bounded, else a gamma (type III) from the third moment. In the far tail a beta can end
+too early, while a gamma is conservative; so below ``FAR`` the larger of the two counts.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from scipy.special import betaincc, gammainc, gammaincc, gammaln, ndtr
 from competency_gaps.evidence.sums import BlockSums, effective_sample
 
 NORMAL = 1e-3
-"""Skewness and excess below which the normal distribution serves."""
+"""Skewness and excess kurtosis below which the normal distribution is used."""
 FAR = 1e-4
-"""Tail below which a bounded curve is not trusted alone: it may end before the true distribution does."""
+"""Tail below which a bounded curve is not used alone: it may end before the true distribution does."""
 LATTICE = 0.25
-"""Spread of the weights, in terms of the lattice of equal weights, below which half a step is taken off."""
+"""Spread of the weights, relative to the lattice of equal weights, below which T gets a continuity correction."""
 
 
 PLAIN = -1.0
-"""z below which the normal tail, then above 0.84, serves."""
+"""z below which the normal tail, then above 0.84, is used."""
 EXTREME = 0.05
-"""Tail above which it is not compared with the chance of outcomes that are all alike: it cannot be below that."""
+"""Tails above this are not compared with the chance of all-equal outcomes, which cannot exceed them."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class PermutationTails:
     skewness: np.ndarray
     """float64: skewness of T under permutation; its sign says which tail is the long one."""
     z: np.ndarray
-    """float64: T in standard deviations, half a step nearer to 0 where it moves in steps."""
+    """float64: T in standard deviations, with a continuity correction where it moves in steps."""
     deviation: np.ndarray
     """float64: standard deviation of T under permutation; 0 where it cannot vary."""
 
@@ -67,7 +67,7 @@ def permutation_cumulants(sums: BlockSums) -> np.ndarray:
     inverse = 1 / np.maximum(sums.units, 1)
     weights = _central((sums.weight, sums.weight2, sums.weight3, sums.weight4), inverse[sums.block])
     factor = _factors(sums.units, _central(tuple(sums.outcome), inverse))
-    # One after the other: pairs are many, and what is added up need not be kept.
+    # Computed in sequence, so that only one array over all pairs is in memory.
     second = sums.total(weights[0] * factor[0][sums.block])
     third = sums.total(weights[1] * factor[1][sums.block])
     fourth = weights[0] * weights[0] * factor[2][sums.block] + weights[2] * factor[3][sums.block]
@@ -75,10 +75,10 @@ def permutation_cumulants(sums: BlockSums) -> np.ndarray:
 
 
 def _factors(n: np.ndarray, outcomes: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
-    """What each block multiplies the weights' ``A_2``, ``A_3``, ``A_2^2`` and ``A_4`` by: four arrays of shape (B,).
+    """Factors of the weights' ``A_2``, ``A_3``, ``A_2^2`` and ``A_4`` in each block: four arrays of shape (B,).
 
     The first gives the second cumulant, the next the third, and the last two together the fourth. Blocks of fewer than
-    four units have the second only.
+    four units contribute to the second only.
     """
     b2, b3, b4 = outcomes
     large = n >= 4
@@ -101,7 +101,7 @@ def _central(powers: tuple[np.ndarray, ...], inverse: np.ndarray) -> tuple[np.nd
     m = p1 * inverse
     square = m * m
     second = p2 - p1 * m
-    # What rounding leaves of a constant is no variance.
+    # A constant's rounding error is no variance.
     varies = second > 1e-12 * np.maximum(p2, 1e-300)
     third = p3 - 3 * m * p2 + 2 * p1 * square
     fourth = p4 - 4 * m * p3 + square * (6 * p2 - 3 * p1 * m)
@@ -112,7 +112,7 @@ def permutation_tails(sums: BlockSums) -> PermutationTails:
     """Both tails of T for every concept.
 
     A tail is never smaller than the chance that all of the concept's units have the lowest (highest) outcome, which is
-    exact for outcomes of 0 and 1. Where the weights hardly differ, T moves in steps, and half a step is taken off.
+    exact for outcomes of 0 and 1. Where the weights hardly differ, T moves in steps and is corrected by half a step.
     """
     second, third, fourth = permutation_cumulants(sums)
     t = statistic(sums)
@@ -133,7 +133,7 @@ def permutation_tails(sums: BlockSums) -> PermutationTails:
 
 
 def _useful_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndarray:
-    """The Pearson tail; the normal one where that is large, since no verdict depends on it then."""
+    """The Pearson tail; the normal one where that is large, where no verdict depends on it."""
     out = ndtr(-z)
     small = np.flatnonzero(z > PLAIN)
     out[small] = pearson_tail(z[small], skew[small], excess[small])
@@ -141,7 +141,7 @@ def _useful_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndar
 
 
 def pearson_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndarray:
-    """Upper tail of the Pearson curve of mean 0, variance 1, and the skewness and excess given.
+    """Upper tail of the Pearson curve with mean 0, variance 1, and the given skewness and excess kurtosis.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def pearson_tail(z: np.ndarray, skew: np.ndarray, excess: np.ndarray) -> np.ndar
 
 
 def _tail_by_skewness(z: np.ndarray, skew: np.ndarray) -> np.ndarray:
-    """Type III, and the normal where there is next to no skewness."""
+    """Type III; the normal tail where the skewness is negligible."""
     out = ndtr(-z)
     skewed = np.abs(skew) >= NORMAL
     if skewed.any():
@@ -188,7 +188,7 @@ def _gamma_tail(z: np.ndarray, skew: np.ndarray) -> np.ndarray:
 
 
 def _half_step(sums: BlockSums) -> np.ndarray:
-    """Half of the mean weight where the weights differ too little to fill the gaps between T's steps; else 0."""
+    """Half the mean weight where the weights differ too little to fill the gaps between T's steps; else 0."""
     support, weight = sums.total(sums.support), sums.total(sums.weight)
     spread = np.maximum(0.0, support / np.maximum(effective_sample(weight, sums.total(sums.weight2)), 1e-300) - 1)
     right = sums.total(sums.mean[sums.block] * sums.support)
@@ -213,7 +213,7 @@ def _extremes(sums: BlockSums, concepts: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _log_none(n: np.ndarray, marked: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Logarithm of the chance that ``drawn`` of ``n`` units hold none of the ``marked``; -inf if they must."""
+    """Log of the chance that ``drawn`` of ``n`` units hold none of the ``marked``; -inf if it is impossible."""
     left = n - marked - drawn
     possible = left >= 0
     value = gammaln(n - marked + 1) - gammaln(np.where(possible, left, 0) + 1)

@@ -1,7 +1,7 @@
-"""Scores as they are [ours]: items against their benchmark's mean, with clusters for the doubt only.
+"""Plain gaps and chi_model's intervals [ours]: items against their benchmark's mean, with cluster-robust variances.
 
-chi_model and the plain gap are of items, each with its own weight and score, as the method defines them. Items of a
-cluster are no independent evidence, so the variance adds up residuals within a cluster before squaring.
+chi_model and the plain gap are over items, each with its own weight and score, as the method defines them. Items of a
+cluster are not independent, so the variance adds up residuals within a cluster before squaring.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ItemSums:
 
     def of_benchmarks(self, chosen: np.ndarray) -> ItemSums:
         """Keep some benchmarks."""
-        return ItemSums(*(getattr(self, one.name)[..., chosen] for one in fields(self)))
+        return ItemSums(*(getattr(self, field.name)[..., chosen] for field in fields(self)))
 
 
 def item_sums(sample: ItemSample, units: Units, numbers: np.ndarray, cas: sp.csr_array, merged: BlockSums) -> ItemSums:
@@ -67,7 +67,7 @@ def item_sums(sample: ItemSample, units: Units, numbers: np.ndarray, cas: sp.csr
     sums = [merged.units, merged.outcome[:2], *(_dense(merged, name) for name in _OF_PAIRS)]
     if units.alone:
         return ItemSums(*sums)
-    # Units of one item are right already; in the others repeats shared a weight, and items had the unit's outcome.
+    # Sums over units of one item are sums over items already. Units of several items shared a weight and an outcome.
     place = np.searchsorted(numbers, sample.benchmark)
     kept = np.flatnonzero(units.unit >= 0)
     scores, of_item = sample.scores[kept], place[kept]
@@ -76,7 +76,7 @@ def item_sums(sample: ItemSample, units: Units, numbers: np.ndarray, cas: sp.csr
     joint = kept[np.bincount(units.unit[kept])[units.unit[kept]] > 1]
     own, unit, count = np.unique(units.unit[joint], return_inverse=True, return_counts=True)
     part = sp.csr_array(cas[:, joint], dtype=np.float64)
-    # Weights and weighted scores of a unit's items are added up in one product, as real and imaginary parts.
+    # One product adds up the weights (real part) and the weighted scores (imaginary part) of a unit's items.
     weights = 1 + 1j * sample.scores[joint]
     both = sp.csr_array(part @ sp.csr_array((weights, (np.arange(len(joint)), unit)), shape=(len(joint), len(own))))
     whole, scored = both.data.real, both.data.imag
@@ -110,7 +110,7 @@ class _Cells:
 
 
 _OF_PAIRS = ("weight", "weight2", "weight_outcome", "weight2", "weight2_outcome", "weight2_outcome2")
-"""What the sums of items are where every item is a unit."""
+"""The block sums that equal the item sums where every item is a unit."""
 
 
 def _dense(sums: BlockSums, name: str) -> np.ndarray:
@@ -150,20 +150,20 @@ def chi_model_interval(sums: ItemSums, level: float = 0.95) -> tuple[np.ndarray,
 def suite_interval(sums: ItemSums, level: float, *, pooled: bool) -> tuple[np.ndarray, np.ndarray]:
     """Interval of the suite's chi_model: of its mean over benchmarks, or of the pooled one; shape (concepts,)."""
     if pooled:
-        joined = ItemSums(*(np.asarray(getattr(sums, one.name).sum(axis=-1))[..., None] for one in fields(sums)))
+        joined = ItemSums(*(np.asarray(getattr(sums, field.name).sum(axis=-1))[..., None] for field in fields(sums)))
         low, high = chi_model_interval(joined, level)
         return low[:, 0], high[:, 0]
     known = sums.weight > 0
     value, trials, observed, graded = (np.full(sums.weight.shape, np.nan) for _ in range(4))
     value[known], trials[known], observed[known], graded[known] = _ratios(sums, known)
-    # What a benchmark's few items would vary by is told by the benchmark's mean and the concept's gap in all of them.
+    # A benchmark's few items say little of their variance: it is assumed from its mean and the concept's overall gap.
     expected = np.clip(_mean(sums) + plain_gap(sums)[:, None], 0.0, 1.0)
     assumed = graded * binomial_variance(expected, together(trials.T)[:, None], level)
     return mean_interval(value.T, ratio_variance(trials, observed, assumed).T, trials.T, level)
 
 
 def _ratios(sums: ItemSums, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """chi_model where it is defined, its effective sample, observed residuals and gradedness, as intervals take them.
+    """chi_model where it is defined, with the arguments of :func:`ratio_interval`: trials, observed, graded.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Figures of judged items with their intervals.
 
-Means of scores in [0, 1] have the interval of ``evidence.interval``, which has a width however few or unanimous the
-items are: drawing the same few items again would say that nothing else can happen. What has no such form is drawn again
-over items, whole ones, as the games or judgements of one item are not independent.
+Means of scores in [0, 1] have the interval of ``evidence.interval``, which keeps its width even if the items are few or
+unanimous, where a bootstrap would have none. Other figures are bootstrapped over whole items, as the games or
+judgements of an item are not independent.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from competency_gaps.evidence.interval import PRIOR, binomial_variance, wilson
+from competency_gaps.evidence.interval import CHI_MODEL_PRIOR, binomial_variance, wilson
 
 DRAWS = 1000
 
@@ -40,13 +40,13 @@ def drawn(items: int, draws: int, seed: int) -> np.ndarray:
 def mean(values: np.ndarray, weights: np.ndarray | None = None, *, level: float = 0.95) -> Estimate | None:
     """Weighted mean over items, with its interval as of a concept's ``chi_model``.
 
-    Right-or-wrong values of equal weight have Wilson's interval. Else the ratio estimator's variance, drawn towards a
-    binomial's as if ``PRIOR`` items had shown that, stands in Wilson's in place of ``p (1 - p) / n``.
+    0/1 values of equal weight have Wilson's interval. For others the ratio estimator's variance, shrunk towards the
+    binomial one by ``CHI_MODEL_PRIOR`` pseudo-items, replaces ``p (1 - p) / n`` in it.
 
     Parameters
     ----------
     values : ndarray of float64 of shape (items,), in [0, 1]
-    weights : ndarray of float64 of shape (items,), positive; null: equal
+    weights : ndarray of float64 of shape (items,), positive; None: equal
 
     Returns
     -------
@@ -64,7 +64,7 @@ def mean(values: np.ndarray, weights: np.ndarray | None = None, *, level: float 
         spread = value * (1 - value)
         part = min(1.0, observed / spread) if spread > 1e-12 else 1.0
         gradedness = (len(values) * part + 1) / (len(values) + 1)
-        variance = (trials * observed + PRIOR * gradedness * whole) / (trials + PRIOR)
+        variance = (trials * observed + CHI_MODEL_PRIOR * gradedness * whole) / (trials + CHI_MODEL_PRIOR)
         trials *= whole / variance
     low, high = wilson(np.asarray(value), np.asarray(trials), level)
     return Estimate(value, float(low), float(high))

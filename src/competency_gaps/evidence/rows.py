@@ -9,13 +9,13 @@ import numpy as np
 import scipy.sparse as sp
 
 PART = 4_000_000
-"""Non-zeros that are transposed at a time: a part's columns fit the processor's cache, which all of them do not."""
+"""Non-zeros transposed at a time, so that a part's columns fit the processor's cache."""
 WORKERS = 4
-"""Threads, at most."""
+"""Most threads."""
 
 
 class RowsByConcept:
-    """A transposed copy of CAS: by parts of the items, each sorted by concept.
+    """A transposed copy of CAS, in parts by item, each sorted by concept.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def _transposed(cas: sp.csr_array, start: int, end: int) -> sp.csc_array:
 
 
 def _slice(part: sp.csc_array, concepts: np.ndarray) -> sp.csr_array:
-    """Slice neighbours without a copy, as they are asked for one after the other."""
+    """Rows of some concepts; consecutive ones without a copy."""
     if len(concepts) == 0 or concepts[-1] - concepts[0] != len(concepts) - 1 or (np.diff(concepts) != 1).any():
         return sp.csr_array(part[:, concepts].T)
     first, last = int(concepts[0]), int(concepts[-1]) + 1

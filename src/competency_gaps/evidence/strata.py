@@ -1,9 +1,9 @@
-"""Strata: what items are compared at equal values of [ours].
+"""Strata: clusters of a benchmark with about equal covariates [ours].
 
-Within a stratum of a benchmark all clusters are alike in length (or whatever else is asked for), so that a gap between
-them is not the work of length. A number is cut at quantiles into strata of about ``LEAST`` clusters: with the fifths
-that are customary, a fifth of the slope remains inside each of them, and over thousands of items a steep slope is found
-again (``validation/planted.py`` measures it; a spline within each benchmark keeps the rate no better).
+Within a stratum all clusters have about the same length (or other covariate), so length cannot explain a gap between
+them. A number is cut at quantiles into strata of about ``LEAST`` clusters. Quintiles, the usual choice, leave a fifth
+of the slope inside each stratum, which over thousands of items makes false findings (``validation/planted.py`` measures
+it; a spline within each benchmark does no better).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 LEAST = 15
-"""Clusters of a stratum, about: with fewer, the strata's own means use up what there is to see."""
+"""About how many clusters a stratum has: with fewer, estimating the strata's means costs too much power."""
 MOST = 40
-"""Strata of one benchmark, at most."""
+"""Most strata of a benchmark."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Covariate:
     name: str
     """``length``, ``group``, ``answer_position``, ``options``, or a column's name."""
     values: np.ndarray
-    """float64 of shape (N,): a number, or the number of a category; NaN = not known."""
+    """float64 of shape (N,): a number, or the number of a category; NaN = unknown."""
     categories: tuple[str, ...] | None = None
     """Names of the categories; None: a number."""
 
@@ -57,8 +57,8 @@ class Covariate:
 def split_by_size(block: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Part the units of each block by their number of items: 1, 2 to 4, 5 or more.
 
-    Outcomes are exchangeable only where they vary alike, and the mean of a cluster's items varies less than one score.
-    Strata are cut before: with each size cut for itself, the few large clusters would hardly be told apart by length.
+    Outcomes are exchangeable only if their variances are equal, and the mean of a cluster varies less than one score.
+    Strata are cut first: cut separately, the few large clusters would hardly be separated by length.
 
     Parameters
     ----------
@@ -75,8 +75,8 @@ def split_by_size(block: np.ndarray, size: np.ndarray) -> np.ndarray:
 def cut(benchmark: np.ndarray, covariates: Sequence[Covariate]) -> np.ndarray:
     """Give each unit its block: its stratum within its benchmark.
 
-    Categories come first; what is left is cut by the numbers, each into as many parts. Equal values stay together, and
-    units whose value is not known are a stratum of their own.
+    Units are split by categories first, then by the numbers, each into as many parts. Equal values stay together, and
+    units of unknown value form a stratum of their own.
 
     Parameters
     ----------
@@ -91,28 +91,28 @@ def cut(benchmark: np.ndarray, covariates: Sequence[Covariate]) -> np.ndarray:
         Numbers from 0, ascending with the benchmark.
     """
     cell = np.asarray(benchmark, np.int64)
-    for one in covariates:
-        if one.categories is not None:
-            cell = _split(cell, np.where(np.isnan(one.values), -1, one.values))
-    numbers = [one for one in covariates if one.categories is None]
+    for covariate in covariates:
+        if covariate.categories is not None:
+            cell = _split(cell, np.where(np.isnan(covariate.values), -1, covariate.values))
+    numbers = [covariate for covariate in covariates if covariate.categories is None]
     if numbers:
         size = np.bincount(cell)
         parts = np.maximum(1, np.floor((size / LEAST) ** (1 / len(numbers)))).astype(int)
         parts = np.minimum(parts, max(1, int(MOST ** (1 / len(numbers)))))
         whole = cell
-        for one in numbers:
-            cell = _split(cell, _quantiles(one.values, cell, parts[whole]))
+        for covariate in numbers:
+            cell = _split(cell, _quantiles(covariate.values, cell, parts[whole]))
     return cell
 
 
 def _split(cell: np.ndarray, value: np.ndarray) -> np.ndarray:
     """Number the pairs of cell and value, in the order of the cells."""
-    _, found = np.unique(np.stack([cell.astype(np.float64), value]), axis=1, return_inverse=True)
-    return np.asarray(found, np.int64).ravel()
+    _, number = np.unique(np.stack([cell.astype(np.float64), value]), axis=1, return_inverse=True)
+    return np.asarray(number, np.int64).ravel()
 
 
 def _quantiles(values: np.ndarray, cell: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """Which quantile of its cell each value lies in; -1 = not known."""
+    """Number of the quantile of its cell that each value lies in; -1 = unknown."""
     out = np.full(len(values), -1.0)
     order = np.argsort(cell, kind="stable")
     for own in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):

@@ -20,22 +20,22 @@ from competency_gaps.evidence.units import ItemSample, Units, sample_of, units_o
 from competency_gaps.metrics.sums import check_rows
 
 SKEWED = 0.25
-"""Skewness of T from which the closed form is poor in its shorter tail."""
+"""Skewness of T above which the closed form is poor in the shorter tail."""
 REACHED = 10
-"""Draws that must be as extreme for their share to be trusted."""
+"""Fewest draws as extreme as T for their share to be used as the tail."""
 CANDIDATE = 0.2
-"""p-values above this are not refined by drawing."""
+"""p-values above this are not refined by sampling."""
 POWER = 0.8
-"""Chance of showing the smallest gap that counts as detectable."""
+"""Power at which a gap counts as detectable."""
 STATUSES = ("weak", "strong", "negligible", "typical", "insufficient")
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """How sure each concept's performance is. Arrays of shape (concepts,); NaN = undefined."""
+    """Intervals, tests and verdicts of each concept's performance. Arrays of shape (concepts,); NaN = undefined."""
 
     n_eff: np.ndarray
-    """float64, >= 0: effective sample over the clusters of scored items."""
+    """float64, >= 0: effective sample size over the clusters of scored items, in equally weighted clusters."""
     design_effect: np.ndarray
     """float64: variance of T with clusters over its variance with every item by itself; 1 where nothing repeats."""
     low: np.ndarray
@@ -55,27 +55,27 @@ class Evidence:
     plain_q: np.ndarray
     """float64 in [0, 1]: Benjamini-Hochberg of the plain gap."""
     detectable: np.ndarray
-    """float64: the smallest gap that would have been called real with a chance of 0.8; NaN = not tested."""
+    """float64: the smallest gap that the test finds with a power of 0.8; NaN = not tested."""
     drawn: np.ndarray
     """bool: the p-value comes from drawn permutations, not from the closed form."""
     status: np.ndarray
     """object (str): weak, strong, negligible (there is a gap, below ``min_gap``), typical,
     insufficient, untested."""
     vanishes: np.ndarray
-    """bool: the plain gap is real, but net of the strata none is left: the interval holds 0, and at most half of the
-    plain gap remains."""
+    """bool: the plain gap is significant, the gap net of the strata is not: its interval holds 0, and it is at most half
+    of the plain gap."""
     leader: np.ndarray
-    """int64: of a weak (strong) concept the one that leads its group, itself if it leads; -1 for all others."""
+    """int64: the concept that leads a weak (strong) concept's group, itself if it leads; -1 for all others."""
 
     def counts(self) -> dict[str, int]:
         """Concepts of each status, and how many were tested and how many of these by drawing."""
-        found = {name: int((self.status == name).sum()) for name in STATUSES}
+        statuses = {name: int((self.status == name).sum()) for name in STATUSES}
         groups = {
             f"{word}_groups": len(np.unique(self.leader[(self.status == word) & (self.leader >= 0)]))
             for word in ("weak", "strong")
         }
         tested, drawn = int((~np.isnan(self.p_value)).sum()), int(self.drawn.sum())
-        return {"tested": tested, "drawn": drawn, **found, "vanishes": int(self.vanishes.sum()), **groups}
+        return {"tested": tested, "drawn": drawn, **statuses, "vanishes": int(self.vanishes.sum()), **groups}
 
 
 def evidence(
@@ -89,37 +89,37 @@ def evidence(
     """Gather the evidence of every concept over the benchmarks of a sample.
 
     A concept is tested if it is eligible, its ``n_eff`` reaches the floor, and both its weights and the outcomes vary
-    within some block (a benchmark with one score throughout tells no concept from another).
+    within some block (a benchmark of constant score says nothing of its concepts).
 
     Parameters
     ----------
     eligible : ndarray of bool of shape (concepts,), optional
-        Concepts that may be tested: those that bear no flag; None: all.
+        Concepts that may be tested, those without a flag; None: all.
     pooled
         Interval of the pooled chi_model instead of the mean over benchmarks.
     groups
-        Whether to draw p-values that the closed form gives poorly, and to find leaders; False is faster, for resamples.
+        Whether to sample p-values whose closed form is poor, and to find leaders; False is faster, for resamples.
     """
     layout = layout_of(sample)
-    found, _ = measure(sample, layout, config.level, pooled=pooled, single=False)
-    return _judge(found, sample, layout.suite, config, eligible, groups=groups)
+    measures, _ = measure(sample, layout, config.level, pooled=pooled, single=False)
+    return _judge(measures, sample, layout.suite, config, eligible, groups=groups)
 
 
 def evidence_by_benchmark(
     sample: ItemSample, config: EvidenceConfig, *, eligible: np.ndarray | None = None, pooled: bool = False
 ) -> tuple[Evidence, dict[int, Evidence]]:
-    """Gather the evidence of a suite and of each of its benchmarks by itself, reading the concepts' rows once.
+    """Gather the evidence of a suite and of each of its benchmarks, reading the concepts' rows once.
 
     Returns
     -------
     suite : Evidence
         As :func:`evidence` gives it.
     single : dict of int to Evidence
-        By number of the benchmark; benchmarks without a scored item are there too.
+        By number of the benchmark, those without a scored item included.
     """
     layout = layout_of(sample)
-    found, single = measure(sample, layout, config.level, pooled=pooled, single=True)
-    suite = _judge(found, sample, layout.suite, config, eligible, groups=True)
+    suite_measures, single = measure(sample, layout, config.level, pooled=pooled, single=True)
+    suite = _judge(suite_measures, sample, layout.suite, config, eligible, groups=True)
     own = {}
     for number in np.unique(sample.benchmark).tolist():
         of_it = layout.within.benchmark == number
@@ -129,14 +129,14 @@ def evidence_by_benchmark(
 
 
 def untested(concepts: int) -> Evidence:
-    """Give the evidence of a benchmark of which no item was read: there is none."""
+    """Give the evidence of a benchmark without items."""
     nothing, silent = np.zeros(0), np.zeros(concepts, np.int64)
     sample = ItemSample(nothing, nothing.astype(np.int64), lambda asked: sp.csr_array((len(asked), 0)), silent)
     return _judge(_nothing(concepts), sample, units_of(sample), EvidenceConfig(), None, groups=False)
 
 
 def layout_of(sample: ItemSample) -> Layout:
-    """Form the units of a suite and, where clusters reach across benchmarks, those of its benchmarks apart."""
+    """Form the units of a suite and, where clusters reach across benchmarks, those of each benchmark."""
     within = units_of(sample, across=False)
     crosses = sample.cluster is not None and len(units_of_clusters(sample)) != len(within.outcome)
     known = ~np.isnan(sample.scores)
@@ -151,7 +151,7 @@ def units_of_clusters(sample: ItemSample) -> np.ndarray:
 
 def _nothing(concepts: int) -> Measures:
     """Measures of a benchmark without a scored item."""
-    blank = {one.name: np.full(concepts, np.nan) for one in fields(Measures)}
+    blank = {field.name: np.full(concepts, np.nan) for field in fields(Measures)}
     nothing = np.zeros(concepts)
     return Measures(**{**blank, "n_eff": nothing, "weight": nothing, "active": nothing > 0})
 
@@ -186,7 +186,7 @@ def _judge(
     p_value = np.where(tested, np.minimum(1.0, 2 * np.fmin(lower, upper)), np.nan)
     with np.errstate(invalid="ignore"):
         sizeable = (m.gap_high < -config.min_gap) | (m.gap_low > config.min_gap)
-    # A p-value that is only ever raised stays one, so that the false-discovery rate holds for what is left.
+    # Raising a p-value keeps it valid, so the false-discovery rate holds for the remaining ones.
     q_value = _q_values(np.where(sizeable, p_value, 1.0), tested)
     zero_q, plain_q = _q_values(p_value, tested), _q_values(m.plain_p, tested)
     status = _status(m, q_value, zero_q, able, config)
@@ -220,24 +220,24 @@ def _judge(
 
 
 def _q_values(p_value: np.ndarray, tested: np.ndarray) -> np.ndarray:
-    found = np.full(len(p_value), np.nan)
+    q_value = np.full(len(p_value), np.nan)
     known = tested & ~np.isnan(p_value)
     if known.any():
-        found[known] = false_discovery_control(p_value[known])
-    return found
+        q_value[known] = false_discovery_control(p_value[known])
+    return q_value
 
 
-def _drawn(m: Measures, asked: np.ndarray, found: tuple[np.ndarray, np.ndarray, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Put drawn tails in the place of closed ones.
+def _drawn(m: Measures, asked: np.ndarray, tails: tuple[np.ndarray, np.ndarray, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Replace closed-form tails by sampled ones.
 
-    Draws cannot tell tails apart that hardly any of them reaches. There the normal tail counts, which is on the safe
-    side where the distribution leans the other way, or the closed one if that is larger.
+    Where hardly any draw is as extreme as T, the larger of the normal and the closed-form tail counts: the normal one
+    is conservative on the side of the shorter tail.
     """
-    lower, upper, draws = m.low.copy(), m.high.copy(), found[2]
+    lower, upper, draws = m.low.copy(), m.high.copy(), tails[2]
     short_is_low = m.skewness[asked] > 0
     for tail, drawn, z, short in (
-        (lower, found[0], m.z[asked], short_is_low),
-        (upper, found[1], -m.z[asked], ~short_is_low),
+        (lower, tails[0], m.z[asked], short_is_low),
+        (upper, tails[1], -m.z[asked], ~short_is_low),
     ):
         safe = np.minimum(drawn, np.maximum(tail[asked], ndtr(z)))
         tail[asked] = np.where(short & (drawn < REACHED / (1 + draws)), safe, drawn)
@@ -245,7 +245,7 @@ def _drawn(m: Measures, asked: np.ndarray, found: tuple[np.ndarray, np.ndarray, 
 
 
 def _poor(low: np.ndarray, high: np.ndarray, skewness: np.ndarray) -> np.ndarray:
-    """Skewed, and small in the shorter tail: there a Pearson curve ends where the true distribution goes on."""
+    """Whether T is skewed and its shorter tail small: there a Pearson curve ends before the true distribution."""
     with np.errstate(invalid="ignore"):
         shorter = np.where(skewness > 0, low, high)
         return (np.abs(skewness) > SKEWED) & (shorter < CANDIDATE / 2)
@@ -267,10 +267,10 @@ def _status(
 
 
 def _detectable(m: Measures, real: np.ndarray, tested: np.ndarray, config: EvidenceConfig) -> np.ndarray:
-    """Give the gap that passes with a chance of ``POWER``: ``(z of the threshold + z of the power) deviation / sum w``.
+    """Give the gap found with probability ``POWER``: ``(z of the threshold + z of the power) deviation / sum w``.
 
-    The threshold in force is that of Benjamini and Hochberg: ``q k / tested`` where k concepts are real, with k at
-    least 1. An interval beyond ``min_gap`` is asked for as well.
+    The threshold is Benjamini and Hochberg's: ``q k / tested`` for k weak or strong concepts, k at least 1. The
+    interval must lie beyond ``min_gap`` as well.
     """
     if not tested.any():
         return np.full(len(m.gap), np.nan)
@@ -297,11 +297,11 @@ def suite_evidence(
     Parameters
     ----------
     cas, scores, benchmarks
-        As of :func:`~competency_gaps.metrics.suite_metrics`.
+        As in :func:`~competency_gaps.metrics.suite_metrics`.
     cluster : ndarray of int of shape (items,), optional
-        Items of one number count once; None: every item by itself.
+        Items of the same number form a cluster, which counts once; None: every item is its own cluster.
     repeats : ndarray of bool of shape (items,), optional
-        Items whose cluster is one text, asked several times; None: no cluster is.
+        Whether the item's cluster repeats one text; None: no cluster does.
     covariates
         What the items are stratified by; none: items are compared with all others of their benchmark.
     eligible : ndarray of bool of shape (concepts,), optional

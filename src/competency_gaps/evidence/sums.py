@@ -1,7 +1,7 @@
 """Sums over the units of each block: intervals, gaps and permutation moments are functions of them.
 
-A block in which a concept is silent adds nothing to any of these, so that sums are kept for *pairs*, of a concept and a
-block in which it is active, and not for all.
+A block in which a concept is not active adds nothing to any of these, so sums are kept only for *pairs* of a concept
+and a block in which it is active.
 """
 
 from __future__ import annotations
@@ -67,7 +67,10 @@ class BlockSums:
         """Keep some pairs (bool or int); blocks and concepts keep their numbers."""
         whole = ("concepts", "units", "outcome")
         return BlockSums(
-            *(getattr(self, one.name) if one.name in whole else getattr(self, one.name)[chosen] for one in fields(self))
+            *(
+                getattr(self, field.name) if field.name in whole else getattr(self, field.name)[chosen]
+                for field in fields(self)
+            )
         )
 
     def merged(self, group: np.ndarray, groups: int) -> BlockSums:
@@ -76,7 +79,7 @@ class BlockSums:
         Parameters
         ----------
         group : ndarray of int of shape (B,)
-            What each block becomes part of, below ``groups``; ascending.
+            Group of each block, below ``groups``; ascending.
         """
         key = self.concept * groups + group[self.block]
         first = np.flatnonzero(np.diff(key, prepend=-1))
@@ -91,8 +94,8 @@ class BlockSums:
         )
 
 
-PAIRED = tuple(one.name for one in fields(BlockSums))[5:]
-"""Fields that are sums of pairs."""
+PAIRED = tuple(field.name for field in fields(BlockSums))[5:]
+"""Fields of shape (P,) that hold sums."""
 
 
 def block_sums(weights: sp.csr_array, outcome: np.ndarray, block: np.ndarray, blocks: int) -> BlockSums:
@@ -119,10 +122,10 @@ def block_sums(weights: sp.csr_array, outcome: np.ndarray, block: np.ndarray, bl
     powers = np.stack([np.ones(len(outcome)), outcome, outcome**2], axis=1)
 
     def total(values: np.ndarray, of_unit: np.ndarray) -> np.ndarray:
-        # Products of sparse matrices let other threads work, which np.bincount does not.
+        # Products of sparse matrices release the GIL, which np.bincount does not.
         return np.asarray(sp.coo_array((values, (pair, weights.indices)), shape=(len(cells), len(outcome))) @ of_unit)
 
-    w2, one = w * w, powers[:, :1].copy()
+    w2, ones = w * w, powers[:, :1].copy()
     weight, weight_outcome, weight_outcome2 = total(w, powers).T.copy()
     weight2, weight2_outcome, weight2_outcome2 = total(w2, powers).T.copy()
     return BlockSums(
@@ -131,11 +134,11 @@ def block_sums(weights: sp.csr_array, outcome: np.ndarray, block: np.ndarray, bl
         outcome=np.stack([np.bincount(block, outcome**k, blocks) for k in (1, 2, 3, 4)]),
         concept=cells // max(1, blocks),
         block=cells % max(1, blocks),
-        support=total(np.ones(len(w)), one)[:, 0],
+        support=total(np.ones(len(w)), ones)[:, 0],
         weight=weight,
         weight2=weight2,
-        weight3=total(w2 * w, one)[:, 0],
-        weight4=total(w2 * w2, one)[:, 0],
+        weight3=total(w2 * w, ones)[:, 0],
+        weight4=total(w2 * w2, ones)[:, 0],
         weight_outcome=weight_outcome,
         weight_outcome2=weight_outcome2,
         weight2_outcome=weight2_outcome,

@@ -1,4 +1,4 @@
-"""How scores go with what is no concept [ours]: length, groups, the answer's place."""
+"""Association of scores with covariates [ours]: length, group, position of the answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARTS = 5
 
 @dataclass(frozen=True)
 class Trend:
-    """How a benchmark's outcomes go with one covariate."""
+    """Association of a benchmark's outcomes with one covariate."""
 
     covariate: str
     values: tuple[str | float, ...]
@@ -27,7 +27,7 @@ class Trend:
     clusters: tuple[int, ...]
     """Clusters of each part."""
     share: float
-    """Eta squared: share of the outcomes' variance between the parts, corrected for chance; in [0, 1]."""
+    """Omega squared: share of the outcomes' variance between the parts, corrected for chance; in [0, 1]."""
     p_value: float
     """Of the F test over the parts, in [0, 1]."""
 
@@ -56,17 +56,17 @@ def trends(
     kept = np.flatnonzero(units.unit >= 0)
     _, first = np.unique(units.unit[kept], return_index=True)
     size = np.bincount(units.unit[kept], minlength=len(units.outcome))
-    found = []
-    for one in covariates:
-        own = one.of_units(kept, units.unit[kept], first, size)
-        trend = _trend(Covariate(one.name, own.values[chosen], own.categories), outcome[chosen])
+    compared = []
+    for covariate in covariates:
+        own = covariate.of_units(kept, units.unit[kept], first, size)
+        trend = _trend(Covariate(covariate.name, own.values[chosen], own.categories), outcome[chosen])
         if trend is not None:
-            found.append(trend)
-    return sorted(found, key=lambda trend: -trend.share)
+            compared.append(trend)
+    return sorted(compared, key=lambda trend: -trend.share)
 
 
 def _trend(covariate: Covariate, outcome: np.ndarray) -> Trend | None:
-    """Compare the parts of one covariate; None if there are no two of them, or too few clusters."""
+    """Compare the parts of one covariate; None with fewer than two parts or too few clusters."""
     known = ~np.isnan(covariate.values)
     values, outcome = covariate.values[known], outcome[known]
     if covariate.categories is None:
@@ -86,7 +86,7 @@ def _trend(covariate: Covariate, outcome: np.ndarray) -> Trend | None:
         return None
     unexplained = within / freedom[1]
     ratio = (whole - within) / freedom[0] / max(unexplained, 1e-12)
-    share = max(0.0, (whole - within - freedom[0] * unexplained) / (whole + unexplained))  # omega squared
+    share = max(0.0, (whole - within - freedom[0] * unexplained) / (whole + unexplained))
     names = (
         tuple(covariate.categories[int(n)] for n in numbers)
         if covariate.categories is not None

@@ -1,9 +1,9 @@
 """The units of evidence [ours]: clusters of items, each compared with others of its benchmark and stratum.
 
-Items that are no independent evidence (the same text, passage or shuffled sentence) form a cluster, and a cluster
-counts once: its outcome is the mean over its scored items, a concept's weight in it the sum of theirs. Repeats of one
-text are averaged first, as the epochs of an item are: they share one weight, or a text would count for more the oftener
-it was asked. A *block* is a stratum of a benchmark; under the null outcomes are exchangeable within a block.
+Items that are not independent (the same text, passage or shuffled sentence) form a cluster, and a cluster counts once:
+its outcome is the mean over its scored items, a concept's weight in it the sum over them. Repeats of one text are
+averaged first, like the epochs of an item: they share one weight, so that asking a text more often does not make it
+count for more. A *block* is a stratum of a benchmark; under the null outcomes are exchangeable within a block.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ class ItemSample:
     support: np.ndarray
     """int64 of shape (concepts,): items in which each concept is active."""
     cluster: np.ndarray | None = None
-    """int64 of shape (N,): items of one number are one cluster; None: every item is a cluster of its own."""
+    """int64 of shape (N,): number of each item's cluster; None: every item is a cluster of its own."""
     covariates: tuple[Covariate, ...] = field(default=())
     """What the strata are cut by."""
     repeats: np.ndarray | None = None
-    """bool of shape (N,): items whose cluster is one text, asked several times; None: none is."""
+    """bool of shape (N,): whether the item's cluster repeats one text; None: no cluster does."""
 
     @property
     def concepts(self) -> int:
-        """Number of concepts that can be asked for."""
+        """Number of concepts."""
         return len(self.support)
 
 
@@ -52,7 +52,7 @@ def sample_of(
     covariates: Sequence[Covariate] = (),
     repeats: np.ndarray | None = None,
 ) -> ItemSample:
-    """Make the sample of plain arrays: CAS of shape (N, concepts), copied once; the rest as of :class:`ItemSample`."""
+    """Make the sample of plain arrays: CAS of shape (N, concepts), copied once; the rest as in :class:`ItemSample`."""
     rows = RowsByConcept(cas)
     return ItemSample(
         np.asarray(scores, np.float64),
@@ -70,7 +70,7 @@ class Units:
     """Clusters with their outcomes. N items, K units, B blocks."""
 
     unit: np.ndarray
-    """int64 of shape (N,): each item's unit; -1 = the item takes no part."""
+    """int64 of shape (N,): each item's unit; -1 = the item is unscored or excluded."""
     share: np.ndarray
     """float64 of shape (N,): part of an item's CAS that counts: 1, or 1 / (scored repeats of its text)."""
     outcome: np.ndarray
@@ -105,7 +105,7 @@ class Units:
         size = np.bincount(self.unit[taking], minlength=len(self.outcome))
         several = np.zeros(len(self.unit), bool)
         several[taking] = size[self.unit[taking]] > 1
-        # Only items of units that hold several have to be added up: the sum stands at the first of them.
+        # Only units of several items need adding up: the sum replaces the value of the first item.
         place = np.flatnonzero(several[item])
         concept = np.repeat(np.arange(cas.shape[0]), np.diff(cas.indptr))[place]
         key = concept * len(size) + unit[place]
@@ -124,14 +124,14 @@ def units_of(sample: ItemSample, *, across: bool = True) -> Units:
     """Form the units of a sample, and cut their strata.
 
     A cluster with items in several benchmarks counts in the one that holds most of them: its outcome is its items' mean
-    distance from their benchmarks' means, added to that benchmark's mean. Units are compared with others of about as
-    many items: the mean of many varies less than a single score.
+    difference from their benchmarks' means, added to that benchmark's mean. Units are compared with units of about as
+    many items, because the mean of many scores varies less than a single score.
 
     Parameters
     ----------
     across
-        Whether clusters reach across benchmarks; False cuts them at the benchmarks' borders, as needed where each
-        benchmark is judged by itself.
+        Whether clusters reach across benchmarks; False cuts them at the benchmarks' borders, as needed to judge each
+        benchmark by itself.
     """
     kept = np.flatnonzero(~np.isnan(sample.scores))
     unit = np.full(len(sample.scores), -1, np.int64)
@@ -155,7 +155,7 @@ def units_of(sample: ItemSample, *, across: bool = True) -> Units:
         outcome = np.where(crossing, np.clip(moved, 0.0, 1.0), outcome)
     order = np.lexsort((place != home[own], own))
     first = order[np.cumsum(size) - size]  # an item of each unit's own benchmark
-    covariates = [one.of_units(kept, own, first, size) for one in sample.covariates]
+    covariates = [covariate.of_units(kept, own, first, size) for covariate in sample.covariates]
     block = split_by_size(cut(home, covariates), size)
     block_benchmark = np.zeros(int(block.max()) + 1, np.int64)
     block_benchmark[block] = numbers[home]
@@ -166,7 +166,7 @@ def units_of(sample: ItemSample, *, across: bool = True) -> Units:
 
 
 def first_of_most(own: np.ndarray, place: np.ndarray, places: int) -> np.ndarray:
-    """Give the place that holds most items of each unit; where two hold as many, the first."""
+    """Give the place that holds most items of each unit; the first of equals."""
     pair, count = np.unique(own * places + place, return_counts=True)
     order = np.lexsort((pair, -count))
     units = pair[order] // places

@@ -1,1 +1,1 @@
-"""What benchmarks, scoring, model, logs and tasks all speak: items, requests, outputs and scores."""
+"""Items, requests, outputs and scores: the types that benchmarks, scoring, model and harnesses share."""

@@ -1,4 +1,4 @@
-"""A benchmark: items that belong together, and the policy that scores them where the source brings one."""
+"""A benchmark: its items and, where the source brings one, the policy that scores them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from competency_gaps.items.policy import Policy
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Items that belong together, in the source's order."""
+    """A set of items, in the source's order."""
 
     name: str
     items: tuple[Item, ...]
     left_out: tuple[LeftOut, ...] = ()
     reports: tuple[SourceReport, ...] = ()
-    """What was read of other tools' logs and tasks."""
+    """Reports on the logs and tasks of other tools that were read."""
     scorer: Policy | None = None
-    """A policy that the source brings with it (another harness's task scores its own items); null: as configured."""
+    """A policy that the source brings with it (another harness's task scores its own items); None: as configured."""
 
     def content_hash(self) -> str:
         """SHA-256 of everything in the items that can change a result."""
@@ -28,7 +28,7 @@ class Benchmark:
         for item in self.items:
             parts = [item.id, item.prompt, item.messages, item.choices, item.answer, item.group, item.policy]
             parts += [item.score, item.response, item.metadata, item.epochs]
-            # What only some sources set is hashed only then, so that other benchmarks keep their hashes.
+            # Fields that only some sources set are hashed only where set, so that other benchmarks keep their hashes.
             optional = (item.own, item.seen and asdict(item.seen), item.identity, item.cluster, item.covariates)
             parts += [part for part in optional if part]
             digest.update(json.dumps(parts, default=str, sort_keys=True, ensure_ascii=False).encode())

@@ -1,4 +1,4 @@
-"""Lettered options: written below a stem, taken off a prompt again, and the gold option found among them."""
+"""Lettered options: append them to a stem, strip them from a prompt, and find the gold option."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LETTERS = string.ascii_uppercase
 
 
 def option_block(choices: Sequence[str]) -> str:
-    """The options as lines ``A. ...``, ``B. ...``; an option of several lines stays as it is.
+    """The options as lines ``A. ...``, ``B. ...``; options of several lines are kept unchanged.
 
     Raises
     ------
@@ -30,9 +30,9 @@ def with_options(stem: str, choices: Sequence[str]) -> str:
 
 
 def without_options(prompt: str, choices: Sequence[str]) -> str:
-    """The stem of a prompt that ends in the lettered options; any other prompt as it is.
+    """The stem of a prompt that ends in the lettered options; any other prompt unchanged.
 
-    The block is taken off only if its letters and texts are exactly those of ``choices``.
+    The block is stripped only if its letters and texts are exactly those of ``choices``.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def without_options(prompt: str, choices: Sequence[str]) -> str:
     if len(choices) <= len(LETTERS):
         block = option_block(choices)
         text = prompt.rstrip()
-        # The block's own end may be white space, if the last option ends in some.
+        # The last option may itself end in white space.
         for end in (prompt, text):
             for tail in (block, block.rstrip()):
                 head = end.removesuffix(tail)
@@ -62,15 +62,15 @@ def gold_index(answer: Any, choices: Sequence[str], *, labels: Sequence[str] = (
     answer
         A 0-based index, an option's letter, one of ``labels``, or the text of an option.
     labels
-        The source's own names of the options, e.g. ``["1", "2", "3", "4"]``; they go before letters.
+        The source's names of the options, e.g. ``["1", "2", "3", "4"]``; they take precedence over letters.
     untyped
         The source has no types (CSV): a text of digits may be an index.
 
     Raises
     ------
     ValueError
-        If no option or more than one is meant. A text of digits from a typed source is no index:
-        it may count from 0 or from 1.
+        If the answer matches no option or several. A text of digits from a typed source is not an index: it may count
+        from 0 or from 1.
     """
     if isinstance(answer, float) and answer.is_integer():
         answer = int(answer)

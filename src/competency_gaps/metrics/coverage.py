@@ -22,8 +22,8 @@ def chi_bench(sums: Sums, alive: np.ndarray, normaliser: Normaliser = "alive") -
     alive : ndarray of bool of shape (concepts,)
         Concepts active somewhere in the reference or the run.
     normaliser
-        ``M_b``: ``alive`` the mean CAS over all alive concepts and items, so that the mean over
-        alive concepts is exactly 1; ``nonzero`` over the non-zero pairs only; ``none`` 1.
+        ``M_b``: ``alive``: the mean CAS over all alive concepts and items, so that chi_bench averages exactly 1 over
+        alive concepts; ``nonzero``: the mean over the non-zero pairs; ``none``: 1.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def suite_chi_bench(per_benchmark: np.ndarray) -> np.ndarray:
 
 
 def share(sums: Sums) -> np.ndarray:
-    """Each concept's part of all activation of a benchmark [ours]: float64 of shape (concepts,), sums to 1."""
+    """Each concept's share of a benchmark's activation [ours]: float64 of shape (concepts,), sums to 1."""
     total = sums.cas.sum()
     return sums.cas / total if total > 0 else np.zeros_like(sums.cas)
 
@@ -56,8 +56,8 @@ def lift(own: np.ndarray, reference: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of float64 of shape (concepts,)
-        0 = as in the reference. ``inf`` where only the benchmark has the concept; NaN where the
-        benchmark lacks it (that is *missing*, not a small lift).
+        0 = as in the reference. ``inf`` where only the benchmark has the concept; NaN where the benchmark lacks it
+        (*missing*, not a small lift).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.log2(own) - np.log2(reference)
@@ -74,15 +74,15 @@ def coverage_status(
     over: float = 2.0,
     tail: float = 0.1,
 ) -> np.ndarray:
-    """Judge each concept's coverage by one benchmark [ours, but for ``missing`` which is the paper's].
+    """Judge each concept's coverage by one benchmark [ours, except ``missing``, which is the paper's].
 
     Parameters
     ----------
     chi : ndarray of shape (concepts,)
         chi_bench in the benchmark.
     lifts : ndarray of shape (concepts,), optional
-        With a reference: ``under`` at or below one lift, ``over`` at or above the other. Without:
-        the lowest and the highest ``tail`` of the covered concepts' chi_bench.
+        ``under`` (``over``): lift at or below (above) the threshold of that name. None: chi_bench among the lowest
+        (highest) ``tail`` of the covered concepts.
 
     Returns
     -------
@@ -111,17 +111,17 @@ def coverage_status(
 
 
 def chance_seen(window_density: np.ndarray, tokens: float, window: int) -> np.ndarray:
-    """Chance that a text of so many tokens shows a concept at all, given its base rate in the reference [ours].
+    """Chance that a concept is active in a text of ``tokens`` tokens, given its base rate in the reference [ours].
 
-    ``1 - (1 - window_density)^(tokens / window)``: windows and not tokens are taken as independent, because a
-    concept's activations come in clusters. That a concept with a small chance is missing is no news.
+    ``1 - (1 - window_density)^(tokens / window)``: windows, not tokens, are taken as independent, because a concept's
+    activations cluster. A concept with a small chance is expected to be missing.
 
     Parameters
     ----------
     window_density : ndarray of shape (concepts,)
-        Share of the reference's windows of ``window`` tokens in which each is active.
+        Share of the reference's windows of ``window`` tokens in which each concept is active.
     tokens
-        Tokens that were read.
+        Length of the text.
 
     Returns
     -------

@@ -1,9 +1,9 @@
-"""Which token string a concept fires on most: a mergeable majority vote per concept.
+"""The token string on which each concept is most active: a mergeable majority vote per concept.
 
-A Misra-Gries summary with one counter per concept: memory is two vectors of the SAE's width,
-whatever the number of tokens. The counter never exceeds the true mass of its token, and a token
-with a share f of the mass has a counter of at least (2 f - 1) of it. So "counter >= 0.9 of the mass"
-holds only for concepts with at least 0.9 on one token, and for every one with at least 0.95.
+A Misra-Gries summary with one counter per concept: memory is a few vectors of the SAE's width, whatever the number of
+tokens. The counter never exceeds the true mass of its token, and a token with a share f of the mass has a counter of at
+least (2 f - 1) of it. So "counter >= 0.9 of the mass" holds only for concepts with a share of at least 0.9 on one
+token, and for all with a share of at least 0.95.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class MajorityToken:
         self.counter = np.zeros(concepts)
         """float64 of shape (concepts,): lower bound of the candidate's mass."""
         self.mass = np.zeros(concepts)
-        """float64 of shape (concepts,): all mass."""
+        """float64 of shape (concepts,): total mass."""
 
     def add(self, concepts: np.ndarray, tokens: np.ndarray, weights: np.ndarray) -> None:
         """Count activations: three arrays of shape (activations,), weights >= 0."""
@@ -35,16 +35,16 @@ class MajorityToken:
         by_mass = np.lexsort((pair_token, mass, pair_concept))
         last = np.flatnonzero(np.r_[pair_concept[by_mass][1:] != pair_concept[by_mass][:-1], True])
         best = by_mass[last]
-        found = pair_concept[best]
-        total = np.bincount(pair_concept, weights=mass, minlength=len(self.mass))[found]
-        self._merge(found, pair_token[best], np.maximum(0.0, 2 * mass[best] - total), total)
+        active = pair_concept[best]
+        total = np.bincount(pair_concept, weights=mass, minlength=len(self.mass))[active]
+        self._merge(active, pair_token[best], np.maximum(0.0, 2 * mass[best] - total), total)
 
     def _merge(self, concepts: np.ndarray, tokens: np.ndarray, counters: np.ndarray, mass: np.ndarray) -> None:
         same = self.token[concepts] == tokens
-        mine = self.counter[concepts]
-        wins = counters > mine
+        counter = self.counter[concepts]
+        wins = counters > counter
         self.token[concepts] = np.where(same | ~wins & (self.token[concepts] >= 0), self.token[concepts], tokens)
-        self.counter[concepts] = np.where(same, mine + counters, np.abs(mine - counters))
+        self.counter[concepts] = np.where(same, counter + counters, np.abs(counter - counters))
         self.mass[concepts] += mass
 
     def share(self) -> np.ndarray:

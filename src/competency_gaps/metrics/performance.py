@@ -21,7 +21,7 @@ def chi_model(sums: Sums) -> np.ndarray:
     out = np.full(len(sums.weight), np.nan)
     defined = sums.weight > 0
     np.divide(sums.weight_score, sums.weight, out=out, where=defined)
-    # Rounding of the two sums can put a perfect concept a hair above 1.
+    # Rounding of the two sums can put a perfect concept just above 1.
     return np.clip(out, 0.0, 1.0)
 
 

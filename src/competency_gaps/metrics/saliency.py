@@ -1,4 +1,4 @@
-"""nCAS: an item's activation of a concept as a saliency in [0, 1], comparable between concepts."""
+"""nCAS: a concept's activation in an item as a saliency in [0, 1), comparable between concepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Suite structure: how far two benchmarks exercise the same concepts, and agree on their scores."""
+"""Suite structure: how far two benchmarks exercise the same concepts and agree on their performance."""
 
 from __future__ import annotations
 

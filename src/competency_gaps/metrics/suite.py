@@ -43,7 +43,7 @@ class SuiteMetrics:
     status: np.ndarray
     """object of shape (C,): coverage by the suite: missing, under, typical, over, or None for concepts not alive."""
     read: np.ndarray
-    """bool of shape (B,): the benchmark has a kept item; what has none says nothing of coverage."""
+    """bool of shape (B,): the benchmark has a kept item; one without says nothing of coverage."""
     by_benchmark_chi_bench: np.ndarray
     """float64 of shape (B, C)."""
     by_benchmark_chi_model: np.ndarray
@@ -51,7 +51,7 @@ class SuiteMetrics:
     by_benchmark_support: np.ndarray
     """int64 of shape (B, C)."""
     by_benchmark_share: np.ndarray
-    """float64 of shape (B, C): part of the benchmark's activation."""
+    """float64 of shape (B, C): share of the benchmark's activation."""
     by_benchmark_lift: np.ndarray
     """float64 of shape (B, C); NaN = missing or no reference."""
     by_benchmark_status: np.ndarray
@@ -70,9 +70,9 @@ def combine(
     Parameters
     ----------
     reference_share : ndarray of shape (C,), optional
-        Each concept's part of all activation in a reference corpus; null if there is none, or none of the span's kind.
+        Each concept's share of the activation in a reference corpus; None without one of the span's kind.
     reference_active : ndarray of bool of shape (C,), optional
-        Concepts active anywhere in the reference, its template tokens included; null takes those with a share.
+        Concepts active anywhere in the reference, its template tokens included; None: those with a share.
     """
     every = list(sums.values())
     seen = np.any([s.cas > 0 for s in every], axis=0)
@@ -82,7 +82,7 @@ def combine(
     bench = np.stack([chi_bench(s, alive, config.normaliser) for s in every])
     model = np.stack([chi_model(s) for s in every])
     shares = np.stack([share(s) for s in every])
-    # A benchmark whose items are all excluded says nothing: it takes no part in the means over benchmarks.
+    # A benchmark whose items are all excluded is left out of the means over benchmarks.
     read = np.array([s.items > 0 for s in every])
     if reference_share is None:
         lifts, statuses_lift = np.full_like(shares, np.nan), [None] * len(every)
@@ -129,7 +129,7 @@ def suite_metrics(
     Parameters
     ----------
     cas : csr_array of shape (items, concepts)
-        Concept activation scores, >= 0, of the items that count.
+        Concept activation scores, >= 0, of the kept items.
     scores : ndarray of float of shape (items,)
         In [0, 1]; NaN = unscored.
     benchmarks : ndarray of shape (items,)

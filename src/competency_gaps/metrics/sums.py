@@ -17,9 +17,9 @@ import numpy as np
 import scipy.sparse as sp
 
 CHUNK = 1_000_000
-"""Non-zeros that are turned into float64 at once, by each thread."""
+"""Non-zeros that each thread converts to float64 at a time."""
 WORKERS = 4
-"""Threads, at most."""
+"""Most threads."""
 
 
 @dataclass
@@ -29,9 +29,9 @@ class Sums:
     items: int
     """Kept items."""
     scored: int
-    """Of these, items with a score."""
+    """Kept items with a score."""
     score: float
-    """``sum s`` of them."""
+    """``sum s`` over scored items."""
     cas: np.ndarray
     """``sum w`` over all kept items."""
     support: np.ndarray

@@ -8,7 +8,7 @@ import numpy as np
 
 from competency_gaps.evidence.interval import binomial_variance, gradedness, ratio_interval, wilson
 
-PRIOR = 30.0
+RATE_PRIOR = 30.0
 """Items whose weight the binomial variance has against the observed one in :func:`stratified_mean` [ours]."""
 
 
@@ -85,7 +85,7 @@ def stratified_mean(
 
     The variance is that of the items about their own stratum's mean, so that strata of different ease do not widen the
     interval. As in :mod:`competency_gaps.evidence.interval` it is drawn towards a binomial's and put into Wilson's
-    interval; as if ``PRIOR`` items had shown that: with the 100 of chi_model, which is read where less is known,
+    interval; as if ``RATE_PRIOR`` items had shown that: with the 100 of chi_model, which is read where less is known,
     intervals are too wide here (coverage 0.98 to 0.99 of 0.95), with none too narrow (0.93).
 
     Parameters
@@ -108,6 +108,6 @@ def stratified_mean(
     observed = float((own**2 * (scores - means[strata]) ** 2 * freedom).sum() / squares)
     whole = binomial_variance(value, trials, level)
     graded = _graded(scores)
-    variance = (trials * observed + PRIOR * graded * whole) / (trials + PRIOR)
+    variance = (trials * observed + RATE_PRIOR * graded * whole) / (trials + RATE_PRIOR)
     low, high = wilson(value, trials * whole / variance, level)
     return float(value[0]), float(low[0]), float(high[0])

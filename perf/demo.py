@@ -27,8 +27,8 @@ from competency_gaps.demo import demo_config
 from competency_gaps.model.speed import fast_bfloat16, matmul_speed
 from competency_gaps.progress import Progress
 from competency_gaps.stages.estimate import estimate_reading
+from competency_gaps.stages.extraction import ExtractionStage
 from competency_gaps.stages.pipeline import Setting, set_up
-from competency_gaps.stages.stage import ReadingStage
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def read(setting: Setting) -> float:
     """Seconds of the reading stage."""
     config = setting.config
     with tempfile.TemporaryDirectory() as folder, Progress(quiet=True).stage("reading") as bar:
-        stage = ReadingStage(Path(folder), setting.extractor, config.span, setting.bos_id, config.generation)
+        stage = ExtractionStage(Path(folder), setting.extractor, config.span, setting.bos_id, config.generation)
         begin = time.perf_counter()
         for name, items in setting.prepared.items():
             stage.run(name, items, bar)

@@ -29,9 +29,9 @@ from competency_gaps.embedded import DEMO_CONFIG
 from competency_gaps.model.batches import pad
 from competency_gaps.model.forward import read_hook
 from competency_gaps.progress import Progress
+from competency_gaps.stages.extraction import SHARD_ITEMS, shards
+from competency_gaps.stages.inputs import item_input
 from competency_gaps.stages.pipeline import Setting, set_up
-from competency_gaps.stages.readings import reading
-from competency_gaps.stages.stage import SHARD_ITEMS, shards
 
 PACKED_LENGTH = 256
 
@@ -73,7 +73,7 @@ def sample(setting: Setting, count: int) -> list[ItemTokens]:
     lm, found, empty = setting.lm, [], np.zeros(0, np.int32)
     for items in setting.prepared.values():
         for index, one in enumerate(items):
-            read = reading(index, one, "question", None, empty, lm.tokenizer, lm.max_length)
+            read = item_input(index, one, "question", None, empty, lm.tokenizer, lm.max_length)
             if read.tokens is not None:
                 found.append(read.tokens)
     order = np.random.default_rng(0).permutation(len(found))[:count]

@@ -30,9 +30,9 @@ from competency_gaps.embedded import DEMO_CONFIG
 from competency_gaps.items.policy import Continuations
 from competency_gaps.model.respond import Asked, respond
 from competency_gaps.progress import Progress
+from competency_gaps.stages.extraction import SHARD_ITEMS, shards
+from competency_gaps.stages.inputs import item_input
 from competency_gaps.stages.pipeline import Setting, set_up
-from competency_gaps.stages.readings import reading
-from competency_gaps.stages.stage import SHARD_ITEMS, shards
 
 OPTIONS = 4
 
@@ -81,7 +81,7 @@ def sample(setting: Setting, count: int) -> tuple[list[Asked], list[ItemTokens]]
     empty = np.zeros(0, np.int32)
     for items in setting.prepared.values():
         for index, one in enumerate(items):
-            read = reading(index, one, "question", None, empty, setting.lm.tokenizer, setting.lm.max_length).tokens
+            read = item_input(index, one, "question", None, empty, setting.lm.tokenizer, setting.lm.max_length).tokens
             choice = isinstance(one.request, Continuations) and len(one.request.texts) == OPTIONS
             if read is not None and choice:
                 found.append((Asked(one.text.text, one.tokens, one.request), read))

@@ -35,7 +35,7 @@ from competency_gaps.installation import versions
 from competency_gaps.metrics.peaks import MajorityToken
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.runs.manifest import write_manifest
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.sample import item_sample, item_strata
 from competency_gaps.sae.reference import Reference
 from competency_gaps.stages.collect import Collected
@@ -162,9 +162,9 @@ def _write_tables(
     sae = _sae(width)
     write_synthetic_dictionary(folder / "dictionary", sae, world, words, rng)
     manifest = _manifest(config, sae, items, shards, tables.evidence)
-    manifest["dictionary"] = name_run(Run(folder, manifest), open_dictionary(folder / "dictionary"))
+    manifest["dictionary"] = name_run(RunFolder(folder, manifest), open_dictionary(folder / "dictionary"))
     _say("labels and themes")
-    write_findings(Run(folder, manifest))
+    write_findings(RunFolder(folder, manifest))
     write_manifest(folder, manifest)
     _say("findings")
 

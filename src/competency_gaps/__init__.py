@@ -5,22 +5,45 @@ import competency_gaps as cg
 cg.find_saes("gpt2").saes            # public SAEs that fit a model; needs no torch
 run = cg.run(config)                 # a RunConfig, a mapping, or the path of a YAML file
 run = cg.open_run("runs/my-run")     # a finished run; needs no torch
-run.concepts, run.concept_benchmarks, run.items, run.cas("gsm8k")
+run.weak(leaders=True), run.strong(), run.missing(benchmark="gsm8k"), run.findings
+run.concept(17), run.find("prime numbers"), run.items, run.rows("gsm8k"), run.plot.gaps()
+cg.evidence(cas, scores, benchmarks) # the same evidence on plain arrays
 """
 
-from competency_gaps.api import run
+from competency_gaps.api.concept import Concept
+from competency_gaps.api.extend import labels, log, policy, source
+from competency_gaps.api.make import load_model, load_sae, open_run, run
+from competency_gaps.api.run import Rows, Run
 from competency_gaps.errors import CompetencyGapsError, UserError
-from competency_gaps.runs.open import Run, open_run
+from competency_gaps.evidence import suite_evidence as evidence
+from competency_gaps.items.item import Item
+from competency_gaps.items.policy import Continuations, Generation, Output, Policy, Score, Sentences
 from competency_gaps.sae.find import SaeEntry, SaeList, find_saes
 
 __version__ = "0.1.0"
 __all__ = [
     "CompetencyGapsError",
+    "Concept",
+    "Continuations",
+    "Generation",
+    "Item",
+    "Output",
+    "Policy",
+    "Rows",
     "Run",
     "SaeEntry",
     "SaeList",
+    "Score",
+    "Sentences",
     "UserError",
+    "evidence",
     "find_saes",
+    "labels",
+    "load_model",
+    "load_sae",
+    "log",
     "open_run",
+    "policy",
     "run",
+    "source",
 ]

@@ -68,6 +68,11 @@ class Registry(Mapping[str, Any]):
                 f"{type(error).__name__}: {error}."
             ) from error
 
+    def added(self) -> dict[str, str]:
+        """Names that are not ours -> the package that brings each, or ``this program``."""
+        packages = {name: plugin.dist.name if plugin.dist else "?" for name, plugin in self.plugins.items()}
+        return packages | dict.fromkeys(self._registered, "this program")
+
     def __iter__(self) -> Iterator[str]:
         yield from {**self._ours, **self.plugins, **self._registered}
 
@@ -76,3 +81,68 @@ class Registry(Mapping[str, Any]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._registered or name in self._ours or name in self.plugins
+
+
+SOURCES = Registry(
+    "sources",
+    {
+        "file": "benchmarks.files:read_files",
+        "hub": "benchmarks.hub:read_hub",
+        "log": "harnesses.read:read_log",
+        "objects": "benchmarks.objects:read_objects",
+        "reasoning_gym": "benchmarks.reasoning_gym:read_reasoning_gym",
+        "task": "harnesses.tasks:read_task",
+    },
+)
+"""Kind of a source -> what reads it: a function of the source's configuration that yields records, ready items, what it
+had to leave out, a report of another tool's log or task, and the policy that such a task brings."""
+
+POLICIES = Registry(
+    "policies",
+    {
+        "arena": "judging.arena:Arena",
+        "bbq": "scoring.bias:BBQ",
+        "choice": "scoring.choice:Choice",
+        "contains": "scoring.match:Contains",
+        "exact": "scoring.exact:Exact",
+        "faithful": "judging.faithful:Faithful",
+        "imported": "scoring.given:Imported",
+        "judge": "judging.judge:Judge",
+        "math": "scoring.math:Math",
+        "numeric": "scoring.numeric:Numeric",
+        "pair": "scoring.pair:Pair",
+        "refusal": "judging.refusal:Refusal",
+        "regex": "scoring.match:Regex",
+        "none": "scoring.given:Unscored",
+        "verifier": "scoring.verifier:Verifier",
+    },
+)
+"""Name in configurations -> class, a frozen dataclass whose fields are the options."""
+
+LOGS = Registry(
+    "logs",
+    {
+        "lm_eval": "harnesses.lm_eval.log:LOG",
+        "inspect": "harnesses.inspect.log:LOG",
+        "garak": "harnesses.garak.log:LOG",
+        "arena_hard": "harnesses.arena_hard.log:LOG",
+        "helm": "harnesses.helm:LOG",
+        "lighteval": "harnesses.lighteval:LOG",
+        "opencompass": "harnesses.opencompass:LOG",
+    },
+)
+"""Format -> how its logs are found and read, in the order in which a path is searched. ``table`` is never guessed."""
+
+LABELS = Registry(
+    "labels",
+    {
+        "neuronpedia": "dictionary.imports.neuronpedia:read_export",
+        "delphi": "dictionary.imports.delphi:read_delphi",
+        "json": "dictionary.imports.json_file:read_json",
+        "table": "dictionary.imports.tables:read_table",
+    },
+)
+"""Format of labels -> what reads them: a function of a path, and of a module and a progress where it has such
+parameters, that gives a ``Reading``. Those of a plug-in are read only where ``--format`` names them."""
+
+REGISTRIES = (SOURCES, POLICIES, LOGS, LABELS)

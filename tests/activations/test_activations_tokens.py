@@ -14,9 +14,9 @@ from safetensors.numpy import load_file, save_file
 import competency_gaps
 from competency_gaps.activations import pooling
 from competency_gaps.activations.by_item import ShardIndex
-from competency_gaps.activations.pooling import pool
-from competency_gaps.activations.store import CasStore
-from competency_gaps.activations.tokens import TokenReader, TokenRow, token_row, token_tensors
+from competency_gaps.activations.pooling import TokenRow, pool, token_row
+from competency_gaps.activations.store import CasStore, token_tensors
+from competency_gaps.activations.tokens import TokenReader
 from competency_gaps.config import SAEConfig
 from competency_gaps.errors import UserError
 from competency_gaps.sae import load_sae

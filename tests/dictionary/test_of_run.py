@@ -14,16 +14,18 @@ from competency_gaps.dictionary.folder import read_dictionary, write_dictionary
 from competency_gaps.dictionary.of_run import dictionary_of
 from competency_gaps.embedded import SAES, embedded_sae
 from competency_gaps.errors import UserError
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 
 SAE = {"name": "release/a", "d_sae": 64, "hook_name": "blocks.1.hook_resid_post", "weights_sha256": "a" * 64}
 OTHER = {**SAE, "weights_sha256": "b" * 64}
 PACK = embedded_sae(next(iter(SAES)))
 
 
-def finished(sae=SAE, **settings) -> Run:
+def finished(sae=SAE, **settings) -> RunFolder:
     """A run of this SAE, with these settings of ``sae``."""
-    return Run(Path("nowhere"), {"sae": sae, "settings": {"sae": {"dictionary": None, "folder": None, **settings}}})
+    return RunFolder(
+        Path("nowhere"), {"sae": sae, "settings": {"sae": {"dictionary": None, "folder": None, **settings}}}
+    )
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_the_key_is_sent_and_shown_nowhere(store, monkeypatch, caplog, capsys, t
         return ("status", 401, {"error": {"message": f"Incorrect API key provided: {KEY}."}}) if number == 9 else "ok"
 
     with serve(plan) as fake:
-        endpoint = quick(fake.url, api_key_env="MY_KEY", retries=1)
+        endpoint = quick(fake.url, key_env="MY_KEY", retries=1)
         progress, said = heard()
         answers = ask([request(i) for i in range(6)], endpoint, store, None, progress)
         with pytest.raises(UserError) as caught:
@@ -103,10 +103,10 @@ def test_the_key_is_sent_and_shown_nowhere(store, monkeypatch, caplog, capsys, t
 def test_keys_that_cannot_be_are_refused_without_being_shown(store, monkeypatch):
     monkeypatch.setenv("MY_KEY", "sk-abc def\u00e9")
     with pytest.raises(UserError, match="MY_KEY holds") as caught:
-        ask([request(1)], quick("http://127.0.0.1:9/v1", api_key_env="MY_KEY"), store, None, heard()[0])
+        ask([request(1)], quick("http://127.0.0.1:9/v1", key_env="MY_KEY"), store, None, heard()[0])
     assert "sk-abc" not in str(caught.value)
     for settings, word in [
-        ({"api_key_env": "sk-abc"}, "sk-abc"),
+        ({"key_env": "sk-abc"}, "sk-abc"),
         ({"base_url": "http://me:sk-abc@host/v1"}, "sk-abc"),
         ({"base_url": "http://host/v1?key=sk-abc"}, "sk-abc"),
     ]:

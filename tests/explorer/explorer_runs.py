@@ -14,14 +14,13 @@ import numpy as np
 import polars as pl
 from explorer_dictionary import HOSTILE, RARE, SAE, WIDTH, WORDS, write_dictionary_folder
 
-from competency_gaps.activations.pooling import SparseRow
-from competency_gaps.activations.store import CasStore, make_block
-from competency_gaps.activations.tokens import token_row, token_tensors
+from competency_gaps.activations.pooling import SparseRow, token_row
+from competency_gaps.activations.store import CasStore, make_block, token_tensors
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.flags import LatentFacts
 from competency_gaps.findings import write_findings
 from competency_gaps.runs.manifest import write_manifest
-from competency_gaps.runs.open import open_run
+from competency_gaps.runs.open import open_folder
 from competency_gaps.sae.reference import Reference
 from competency_gaps.stages.naming import name_finished_run, name_run
 from competency_gaps.stages.results import write_results
@@ -84,8 +83,8 @@ def hostile_run(folder: Path, *, themes: bool = True, labels: bool = True, seed:
     if themes or labels:
         name_finished_run(run, dictionary)
     else:
-        name_run(open_run(run), None)
-    write_findings(open_run(run))
+        name_run(open_folder(run), None)
+    write_findings(open_folder(run))
     return Made(run, dictionary)
 
 

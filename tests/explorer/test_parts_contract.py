@@ -18,7 +18,7 @@ from competency_gaps.explorer.opened import open_runs, run_list
 from competency_gaps.explorer.parts import Parts, as_json
 from competency_gaps.explorer.parts.amounts import EXPORTED, SERVED
 from competency_gaps.explorer.server.chat_state import chat_state
-from competency_gaps.runs.open import open_run
+from competency_gaps.runs.open import open_folder
 
 TYPES = Path(__file__).resolve().parents[2] / "frontend" / "src" / "data" / "types.ts"
 
@@ -105,7 +105,7 @@ def split(text: str, mark: str) -> tuple[str, ...]:
 @pytest.fixture(params=["whole", "redacted", "bare"])
 def parts(request, hostile, bare) -> Parts:
     made = bare if request.param == "bare" else hostile
-    run = open_run(made.run)
+    run = open_folder(made.run)
     return Parts(
         run,
         key="a-run",
@@ -150,7 +150,7 @@ def filled(hostile, tmp_path_factory) -> set[str]:
     found: set[str] = set()
     (one,) = open_runs([made.run], made.dictionary)
     # Exports cut long texts; robustness is suggested where it is not known yet.
-    for run, amounts in ((one.run, SERVED), (one.run, EXPORTED), (open_run(hostile.run), SERVED)):
+    for run, amounts in ((one.run, SERVED), (one.run, EXPORTED), (open_folder(hostile.run), SERVED)):
         parts = Parts(
             run, key="a", dictionary=one.dictionary, concepts_per_part=96, items_per_part=400, amounts=amounts
         )

@@ -17,7 +17,7 @@ from competency_gaps.explorer.parts.probing import probe
 from competency_gaps.explorer.parts.tables import BENCHMARK, CONCEPTS, ITEMS
 from competency_gaps.explorer.queries.registry import QUERIES, ask
 from competency_gaps.explorer.queries.subject import Subject
-from competency_gaps.runs.open import open_run
+from competency_gaps.runs.open import open_folder
 
 LATER = {
     "concepts": ("chance_seen", "exact_token", "leader", "label_state", "drawn"),
@@ -48,7 +48,7 @@ def test_types_are_those_of_a_table_written_today(hostile):
 
 
 def test_scanned_tables_have_what_they_lack(old):
-    run = open_run(old)
+    run = open_folder(old)
     for table, columns in LATER.items():
         frame = scan(run, table).collect()
         assert all(frame[name].null_count() == frame.height for name in columns if name != "leader")
@@ -56,7 +56,7 @@ def test_scanned_tables_have_what_they_lack(old):
 
 def test_without_groups_each_weak_or_strong_concept_leads_itself(old):
     for table in ("concepts", "concept_benchmarks"):
-        for row in scan(open_run(old), table).collect().iter_rows(named=True):
+        for row in scan(open_folder(old), table).collect().iter_rows(named=True):
             leads = row["performance_status"] in ("weak", "strong")
             assert row["leader"] == (row["concept"] if leads else None)
 
@@ -69,7 +69,7 @@ def test_settings_of_another_version_are_shown_as_they_are(hostile, tmp_path, re
     manifest = json.loads(path.read_text())
     manifest["settings"]["sae"] = {**manifest["settings"].get("sae", {}), "of_another_version": 3}
     path.write_text(json.dumps(manifest))
-    parts = Parts(open_run(folder), key="old", redact=redact)
+    parts = Parts(open_folder(folder), key="old", redact=redact)
     info = json.loads(parts.read("run.json"))
     assert redact or ["sae.of_another_version", "3"] in info["settings"]
     _, says = probe(parts.context, [1], "--concept", "1")
@@ -78,7 +78,7 @@ def test_settings_of_another_version_are_shown_as_they_are(hostile, tmp_path, re
 
 @pytest.mark.parametrize("redact", [False, True])
 def test_every_part_can_be_read(hostile, old, redact):
-    run = open_run(old)
+    run = open_folder(old)
     parts = Parts(
         run,
         key="old",
@@ -102,7 +102,7 @@ def test_every_part_can_be_read(hostile, old, redact):
 
 @pytest.mark.parametrize("name", list(QUERIES))
 def test_every_query_can_be_asked(hostile, old, name):
-    run = open_run(old)
+    run = open_folder(old)
     subject = Subject(Parts(run, key="old", dictionary=dictionary_of(run, hostile.dictionary)))
     wanted = {
         "top_concepts": [{}, {"benchmark": NAMES[0]}],

@@ -13,7 +13,7 @@ from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.parts.finding_texts import NOT_TOLD
 from competency_gaps.explorer.parts.paths import command_line, last_names
 from competency_gaps.explorer.parts.reasons import BEGINNINGS, KNOWN, told
-from competency_gaps.runs.open import open_run
+from competency_gaps.runs.open import open_folder
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_what_is_none_of_ours_is_not_told(reason, shown):
 
 
 def test_a_redacted_finding_quotes_no_word_of_an_item(hostile):
-    run = open_run(hostile.run)
+    run = open_folder(hostile.run)
     whole, hidden = (json.loads(Parts(run, key="k", redact=redact).read("run.json")) for redact in (False, True))
     words = [one["feature"].partition(":")[2] for one in whole["findings"]]
     assert {"roman", "family"} <= set(words), "else the test below could not fail"
@@ -98,7 +98,7 @@ def test_redacted_a_trend_names_no_category(hostile, tmp_path):
     next(iter(manifest["evidence"]["benchmarks"].values()))["trends"] = both
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     texts = {
-        redact: json.dumps(json.loads(Parts(open_run(folder), key="k", redact=redact).read("run.json"))["answer"])
+        redact: json.dumps(json.loads(Parts(open_folder(folder), key="k", redact=redact).read("run.json"))["answer"])
         for redact in (False, True)
     }
     assert "zebras" in texts[False] and "zebras" not in texts[True]

@@ -16,21 +16,21 @@ from competency_gaps.explorer.parts import Parts
 from competency_gaps.files import write_json
 from competency_gaps.findings.answer import answer, answer_dict
 from competency_gaps.report import columns, page
-from competency_gaps.runs.open import open_run
+from competency_gaps.runs.open import open_folder
 
 
 def info(folder, **options) -> dict:
-    run = open_run(folder)
+    run = open_folder(folder)
     return json.loads(Parts(run, key="key", **options).read("run.json"))
 
 
 @pytest.fixture(scope="module")
 def found(hostile) -> dict:
-    return info(hostile.run, dictionary=dictionary_of(open_run(hostile.run), hostile.dictionary))
+    return info(hostile.run, dictionary=dictionary_of(open_folder(hostile.run), hostile.dictionary))
 
 
 def test_the_answer_is_the_one_that_the_terminal_gives(hostile, found):
-    run = open_run(hostile.run)
+    run = open_folder(hostile.run)
     expected = json.loads(json.dumps(answer_dict(answer(run))))
     told = found["answer"]
 
@@ -51,7 +51,7 @@ def test_the_answer_is_the_one_that_the_terminal_gives(hostile, found):
 
 
 def test_findings_are_those_of_the_table(hostile, found):
-    run = open_run(hostile.run)
+    run = open_folder(hostile.run)
     table = run.findings
     assert [one["verdict"] for one in found["findings"]] == table["verdict"].to_list()
     assert table["verdict"][0] == "weak" and "strong" in table["verdict"]
@@ -68,7 +68,7 @@ def test_findings_are_those_of_the_table(hostile, found):
 
 
 def test_examples_show_what_differs_and_how_often_it_is_asked(hostile, found):
-    run = open_run(hostile.run)
+    run = open_folder(hostile.run)
     shown = [one for finding in found["findings"] for one in (*finding["failing"], *finding["passing"])]
     assert shown
     for one in shown:
@@ -89,7 +89,7 @@ def test_a_constant_template_is_no_part_of_what_differs(hostile, tmp_path):
     table = pl.read_parquet(path)
     before, after = "Solve this and say nothing more: ", " Thank you for your answer."
     table.with_columns(prompt=before + pl.format("[{}]", pl.int_range(pl.len())) + after).write_parquet(path)
-    run = open_run(tmp_path / "run")
+    run = open_folder(tmp_path / "run")
     told = info(tmp_path / "run")
     for finding in told["findings"]:
         for one in (*finding["failing"], *finding["passing"]):
@@ -100,7 +100,7 @@ def test_a_constant_template_is_no_part_of_what_differs(hostile, tmp_path):
 
 
 def test_counts_are_those_of_the_table(hostile, found):
-    table = open_run(hostile.run).concepts
+    table = open_folder(hostile.run).concepts
     alive = table.filter("alive")
     ranked = table.filter("ranked")
     weak = ranked.filter(pl.col("performance_status") == "weak")
@@ -123,7 +123,7 @@ def test_counts_are_those_of_the_table(hostile, found):
 
 
 def test_benchmarks_are_those_of_the_table(hostile, found):
-    run = open_run(hostile.run)
+    run = open_folder(hostile.run)
     for place, (one, row) in enumerate(zip(found["benchmarks"], run.benchmarks.iter_rows(named=True), strict=True)):
         assert one["name"] == row["benchmark"] == NAMES[place] and one["items"] == SIZES[place]
         for name in ("kept", "excluded", "scored", "covered", "missing", "alive"):
@@ -146,7 +146,7 @@ def test_benchmarks_are_those_of_the_table(hostile, found):
 
 
 def test_overlap_is_the_tables_in_both_orders(hostile, found):
-    run = open_run(hostile.run)
+    run = open_folder(hostile.run)
     for name, matrix in found["overlap"].items():
         for a, first in enumerate(NAMES):
             for b, second in enumerate(NAMES):
@@ -156,7 +156,7 @@ def test_overlap_is_the_tables_in_both_orders(hostile, found):
 
 
 def test_redundancy_counts_ranked_concepts(hostile, found):
-    run = open_run(hostile.run)
+    run = open_folder(hostile.run)
     ranked = set(run.concepts.filter("ranked")["concept"])
     own = {
         place: ranked
@@ -182,7 +182,7 @@ def test_titles_and_hints_are_the_reports(found):
 
 
 def test_the_card_holds_the_reports(hostile, found):
-    run = open_run(hostile.run)
+    run = open_folder(hostile.run)
     card = {one["name"]: one for one in found["card"]}
     for fact in page.run_card(run.manifest):
         assert card[fact.name]["value"] == fact.value and card[fact.name]["note"] == fact.note
@@ -230,7 +230,7 @@ def test_redacted_warnings_and_reasons_are_counts(hostile):
 
 
 def test_what_is_mailed_names_no_folder(hostile):
-    run = open_run(hostile.run)
+    run = open_folder(hostile.run)
     mailed = json.loads(Parts(run, key="k", portable=True).read("run.json"))
     assert HOME not in json.dumps(mailed) and str(hostile.run.parent) not in json.dumps(mailed)
     assert mailed["model"] == "<b>tiny" and dict(mailed["settings"])["out"] == "a run"
@@ -260,7 +260,7 @@ def test_verdicts_and_probes_are_read(hostile, tmp_path):
 
 
 def test_themes_are_the_tables(hostile):
-    run = open_run(hostile.run)
+    run = open_folder(hostile.run)
     rows = json.loads(Parts(run, key="k").read("themes.json"))["themes"]
     assert len(rows) == run.theme_results.height
     for row in rows:
@@ -279,7 +279,7 @@ def test_what_is_not_finite_is_null(tmp_path):
     made = hostile_run(tmp_path)
     path = made.run / "benchmarks.parquet"
     pl.read_parquet(path).with_columns(mean_span_tokens=pl.lit(float("nan"))).write_parquet(path)
-    text = Parts(open_run(made.run), key="k").read("run.json").decode()
+    text = Parts(open_folder(made.run), key="k").read("run.json").decode()
     assert "NaN" not in text and json.loads(text)["benchmarks"][0]["mean_span_tokens"] is None
 
 
@@ -291,7 +291,7 @@ def test_a_lone_surrogate_passes(tmp_path):
     path.write_text(json.dumps(content))
     assert (
         "ud800"
-        in json.loads(Parts(open_run(made.run), key="k").read("run.json"))["command"]
+        in json.loads(Parts(open_folder(made.run), key="k").read("run.json"))["command"]
         .encode("ascii", "backslashreplace")
         .decode()
     )

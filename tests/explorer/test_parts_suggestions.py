@@ -17,12 +17,12 @@ from competency_gaps.dictionary.open import open_dictionary
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.files import write_json
 from competency_gaps.findings.table import table_of
-from competency_gaps.runs.open import open_run
+from competency_gaps.runs.open import open_folder
 
 
 def suggested(folder, **options) -> dict[str, list[dict]]:
     found: dict[str, list[dict]] = {}
-    for one in json.loads(Parts(open_run(folder), key="k", **options).read("run.json"))["suggestions"]:
+    for one in json.loads(Parts(open_folder(folder), key="k", **options).read("run.json"))["suggestions"]:
         found.setdefault(one["kind"], []).append(one)
     return found
 
@@ -54,7 +54,7 @@ def changed(hostile, tmp_path):
 
 def test_every_command_is_taken_by_the_command_line(hostile, changed):
     folder = changed("concepts", label_kind=pl.lit("automatic"))
-    found = suggested(folder, dictionary=dictionary_of(open_run(folder), hostile.dictionary))
+    found = suggested(folder, dictionary=dictionary_of(open_folder(folder), hostile.dictionary))
     assert set(found) == {"missing", "weak", "redundant", "robustness", "label"}
     names = set()
     for one in (one for kind in found.values() for one in kind if one["command"]):
@@ -74,7 +74,7 @@ def test_what_matters_most_comes_first(hostile, changed):
         for i, value in enumerate(worth)
     ]
     table_of(rows).write_parquet(folder / "findings.parquet")
-    told = json.loads(Parts(open_run(folder), key="k").read("run.json"))["suggestions"]
+    told = json.loads(Parts(open_folder(folder), key="k").read("run.json"))["suggestions"]
     assert [one["kind"] for one in told[:5]] == ["robustness", *["weak"] * 4]
     assert [one["value"] for one in told[1:5]] == pytest.approx([8.0, 4.0, 3.0, 2.0])
     # By number of the table, which has them in the order of their worth.
@@ -82,7 +82,7 @@ def test_what_matters_most_comes_first(hostile, changed):
 
 
 def test_a_weak_finding_is_tested_through_its_concepts(hostile):
-    run = open_run(hostile.run)
+    run = open_folder(hostile.run)
     (one,) = suggested(hostile.run)["weak"]
     row = run.findings.row(0, named=True)
     assert one["finding"] == 0 and one["concepts"] == row["concepts"] and row["sentence"] in one["reason"]
@@ -91,7 +91,7 @@ def test_a_weak_finding_is_tested_through_its_concepts(hostile):
 
 def test_nothing_is_suggested_because_a_theme_or_the_system_prompt_is_named(hostile):
     told = json.dumps(suggested(hostile.run))
-    themes = open_run(hostile.run).theme_results["name"].drop_nulls().to_list()
+    themes = open_folder(hostile.run).theme_results["name"].drop_nulls().to_list()
     assert themes and not [name for name in themes if f"“{name}”" in told]
 
 
@@ -146,7 +146,7 @@ def test_without_tested_concepts_nothing_is_said_of_robustness(changed):
 
 
 def test_what_others_cover_is_redundant(hostile):
-    run = open_run(hostile.run)
+    run = open_folder(hostile.run)
     ranked = set(run.concepts.filter("ranked")["concept"])
     covered = {
         name: ranked
@@ -165,7 +165,7 @@ def test_what_others_cover_is_redundant(hostile):
 
 
 def test_weak_leaders_without_a_good_name(hostile, changed):
-    (one,) = suggested(hostile.run, dictionary=dictionary_of(open_run(hostile.run), hostile.dictionary))["label"]
+    (one,) = suggested(hostile.run, dictionary=dictionary_of(open_folder(hostile.run), hostile.dictionary))["label"]
     assert one["concepts"] == [2], "the weak leader has an automatic label"
     assert parsed(one["command"])[1]["out"] == hostile.dictionary
     (one,) = suggested(changed("concepts", label=pl.lit(None, pl.String)))["label"]
@@ -217,7 +217,7 @@ def test_findings_of_a_scope_come_first(changed):
     assert first["benchmark"] == 1 and first["concepts"] == [31, 30]
     name, options = parsed(first["command"])
     assert name == "scope" and options["describe"] == ["what it 'tests'"] and options["benchmark"] == NAMES[1]
-    told = json.loads(Parts(open_run(folder), key="k").read("run.json"))["answer"]["scope"]
+    told = json.loads(Parts(open_folder(folder), key="k").read("run.json"))["answer"]["scope"]
     assert told[0]["benchmark"] == NAMES[1] and told[0]["numbers"]["missing"] == 1
     write_json(folder / "scopes" / "x.json", {**held, "rows": rows[2:]})
     assert [one["title"] for one in suggested(folder)["missing"]] == [first_title]

@@ -15,13 +15,13 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts, tables
 from competency_gaps.explorer.parts.numbers import rounded, single
 from competency_gaps.report.findings import ranking
-from competency_gaps.runs.open import open_run
+from competency_gaps.runs.open import open_folder
 from competency_gaps.text import decimal, magnitude, percent, tenths, visible
 
 
 @pytest.fixture
 def parts(hostile) -> Parts:
-    return Parts(open_run(hostile.run), key="a")
+    return Parts(open_folder(hostile.run), key="a")
 
 
 def read(parts: Parts, name: str) -> pl.DataFrame:
@@ -35,7 +35,7 @@ def same(found: pl.Series, expected: pl.Series) -> None:
 
 
 def test_concepts_are_the_runs(parts, hostile):
-    run, found = open_run(hostile.run), read(parts, "concepts.parquet")
+    run, found = open_folder(hostile.run), read(parts, "concepts.parquet")
     assert found.height == run.width
     for name in set(found.columns) - {"followers", "finding", *tables.THEMES}:
         same(found[name], run.concepts[name])
@@ -47,7 +47,7 @@ def test_concepts_are_the_runs(parts, hostile):
 
 
 def test_followers_are_counted_by_hand(parts, hostile):
-    run, found = open_run(hostile.run), read(parts, "concepts.parquet")
+    run, found = open_folder(hostile.run), read(parts, "concepts.parquet")
     rows = run.concepts.to_dicts()
     for row, followers in zip(rows, found["followers"], strict=True):
         leads = row["performance_status"] in ("weak", "strong") and row["leader"] == row["concept"]
@@ -62,7 +62,7 @@ def test_followers_are_counted_by_hand(parts, hostile):
 
 
 def test_a_benchmarks_concepts_are_its_own(parts, hostile):
-    run = open_run(hostile.run)
+    run = open_folder(hostile.run)
     for place, name in enumerate(NAMES):
         found = read(parts, f"concepts/{place}.parquet")
         own = run.concept_benchmarks.filter(pl.col("benchmark") == name).sort("concept")
@@ -77,14 +77,14 @@ def test_a_table_in_another_order_is_refused(hostile, tmp_path):
     path = folder / "concept_benchmarks.parquet"
     pl.read_parquet(path).sort("concept", "benchmark").write_parquet(path)
     with pytest.raises(UserError, match=r"does not hold the 96 concepts of 'sums'.*cgaps run"):
-        Parts(open_run(folder), key="a").read("concepts/0.parquet")
+        Parts(open_folder(folder), key="a").read("concepts/0.parquet")
     path.unlink()
     with pytest.raises(UserError, match="is missing"):
-        Parts(open_run(folder), key="a").read("concepts/0.parquet")
+        Parts(open_folder(folder), key="a").read("concepts/0.parquet")
 
 
 def test_items_are_the_runs(parts, hostile):
-    run, found = open_run(hostile.run), read(parts, "items.parquet")
+    run, found = open_folder(hostile.run), read(parts, "items.parquet")
     assert found.height == run.items.height
     assert [NAMES[place] for place in found["benchmark"]] == run.items["benchmark"].to_list()
     for name in ("item_id", "group", "score", "policy", "n_tokens", "excluded", "unscored"):
@@ -93,7 +93,7 @@ def test_items_are_the_runs(parts, hostile):
 
 def test_excerpts_are_one_visible_line_of_160_characters(parts, hostile):
     found = read(parts, "items.parquet")["excerpt"]
-    for prompt, excerpt in zip(open_run(hostile.run).items["prompt"], found, strict=True):
+    for prompt, excerpt in zip(open_folder(hostile.run).items["prompt"], found, strict=True):
         line = " ".join(prompt[: 2 * tables.EXCERPT].split())
         expected = visible(line[: tables.EXCERPT]) + ("…" if len(line) > tables.EXCERPT else "")
         assert excerpt == expected
@@ -101,7 +101,7 @@ def test_excerpts_are_one_visible_line_of_160_characters(parts, hostile):
     texts = " ".join(found)
     assert "<U+202E>" in texts and "<U+0000>" in texts and "𝒳" in texts
     assert found.str.len_chars().max() <= tables.EXCERPT + 40
-    assert max(len(prompt) for prompt in open_run(hostile.run).items["prompt"]) == HUGE
+    assert max(len(prompt) for prompt in open_folder(hostile.run).items["prompt"]) == HUGE
 
 
 def test_a_text_of_blanks_goes_on(hostile, tmp_path):
@@ -111,24 +111,24 @@ def test_a_text_of_blanks_goes_on(hostile, tmp_path):
     texts = ["one" + " \n\t" * 500 + "two", "", "\u2028\u3000wide  blanks\u00a0here ", "x" * 160, "x" * 161]
     table = pl.read_parquet(path)
     table.head(5).with_columns(prompt=pl.Series(texts)).vstack(table.tail(-5)).write_parquet(path)
-    found = read(Parts(open_run(folder), key="a"), "items.parquet")["excerpt"].head(5).to_list()
+    found = read(Parts(open_folder(folder), key="a"), "items.parquet")["excerpt"].head(5).to_list()
     assert found == ["one…", "", "wide blanks here", "x" * 160, "x" * 160 + "…"]
 
 
 def test_redacted_tables_hold_no_text_of_items(hostile):
-    parts = Parts(open_run(hostile.run), key="a", redact=True)
-    assert read(parts, "items.parquet")["excerpt"].null_count() == open_run(hostile.run).items.height
+    parts = Parts(open_folder(hostile.run), key="a", redact=True)
+    assert read(parts, "items.parquet")["excerpt"].null_count() == open_folder(hostile.run).items.height
     concepts = read(parts, "concepts.parquet")
     kept = concepts.filter(pl.col("peak_token").is_not_null())
     assert kept.height and kept["missing"].all() and kept["peak_token"].str.starts_with("ref").all()
     for name in ("items.parquet", "concepts.parquet", "themes.json", "run.json"):
         content = parts.read(name)
         assert not [secret for secret in SECRETS if secret.encode() in content], name
-    assert SECRETS[0].encode() in Parts(open_run(hostile.run), key="a").read("run.json"), "the settings hold a prompt"
+    assert SECRETS[0].encode() in Parts(open_folder(hostile.run), key="a").read("run.json"), "the settings hold a prompt"
 
 
 def test_digits_round_measures_and_nothing_else(hostile):
-    run = open_run(hostile.run)
+    run = open_folder(hostile.run)
     whole, cut = (read(Parts(run, key="a", digits=digits), "concepts.parquet") for digits in (None, 3))
     changed = 0
     for name, column in zip(whole.columns, whole, strict=True):
@@ -199,7 +199,7 @@ def test_an_older_runs_missing_columns_are_null(hostile, tmp_path):
     for name, gone in (("concepts", ["label_kind", "chance_seen"]), ("items", ["policy", "unscored"])):
         path = folder / f"{name}.parquet"
         pl.read_parquet(path).drop(gone).write_parquet(path)
-    parts = Parts(open_run(folder), key="a")
+    parts = Parts(open_folder(folder), key="a")
     for name, gone in (("concepts.parquet", "chance_seen"), ("items.parquet", "policy")):
         found = read(parts, name)
         assert found[gone].null_count() == found.height
@@ -230,12 +230,12 @@ def test_other_names_are_no_parts(parts, name):
 
 
 def test_items_without_texts_are_read_narrow(hostile):
-    context = Context(open_run(hostile.run), "a")
+    context = Context(open_folder(hostile.run), "a")
     assert "text" not in context.items.columns and context.view.items.height == 352
     assert "items" not in context.run.__dict__, "the texts were not read"
 
 
 def test_a_run_of_no_labels_and_no_themes(tmp_path):
     made = hostile_run(tmp_path, themes=False, labels=False)
-    found = read(Parts(open_run(made.run), key="a"), "concepts.parquet")
+    found = read(Parts(open_folder(made.run), key="a"), "concepts.parquet")
     assert found["label"].null_count() == found.height and not set(tables.THEMES) & set(found.columns)

@@ -14,7 +14,7 @@ from competency_gaps.findings.attributes import attributes_of
 from competency_gaps.findings.describe import Description, describe, scopes_of, shortlist
 from competency_gaps.findings.features import candidates, has_feature
 from competency_gaps.runs.manifest import write_manifest
-from competency_gaps.runs.open import Run, open_run
+from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.sample import item_sample
 
 NAMES = ("Anna", "Boris", "Clara", "David", "Eva", "Felix")
@@ -120,13 +120,15 @@ def judged(items: pl.DataFrame, cas: np.ndarray, strata: list[str]) -> pl.DataFr
     )
 
 
-def run_folder(folder: Path, items: pl.DataFrame, concepts: pl.DataFrame, cas: np.ndarray, strata: list[str]) -> Run:
+def run_folder(
+    folder: Path, items: pl.DataFrame, concepts: pl.DataFrame, cas: np.ndarray, strata: list[str]
+) -> RunFolder:
     """A run of these tables, in a folder that opens; concepts are read from memory."""
     settings = {"evidence": EvidenceConfig(strata=strata).model_dump(mode="json")}
     write_manifest(folder, {"settings": settings, "sae": {"d_sae": cas.shape[1]}})
     items.write_parquet(folder / "items.parquet")
     concepts.write_parquet(folder / "concepts.parquet")
-    run = open_run(folder)
+    run = open_folder(folder)
     run.__dict__["by_concept"] = Columns(cas)
     return run
 
@@ -146,7 +148,7 @@ def with_run_columns(items: pl.DataFrame, scores: np.ndarray, cluster: np.ndarra
     )
 
 
-def planted_run(folder: Path, seed: int, *, planted: bool = True, count: int = 400, repeats: int = 1) -> Run:
+def planted_run(folder: Path, seed: int, *, planted: bool = True, count: int = 400, repeats: int = 1) -> RunFolder:
     """A suite of sums in which negative answers are hard, three concepts that find them, and 57 that find nothing."""
     rng = np.random.default_rng(seed)
     items = drawn_items(rng, count)

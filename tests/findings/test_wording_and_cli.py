@@ -14,7 +14,7 @@ from competency_gaps import open_run
 from competency_gaps.cli.app import app
 from competency_gaps.endpoint import Answer, Failure
 from competency_gaps.errors import UserError
-from competency_gaps.findings import SCHEMA, sentence, short, support, write_findings
+from competency_gaps.findings import SCHEMA, sentence, short, support, with_words, write_findings
 from competency_gaps.findings.items import probe_arguments, shown_items
 from competency_gaps.findings.wording import READ, read_wording, take_wordings, wording_requests
 from fake_endpoint import serve
@@ -264,9 +264,8 @@ def test_texts_never_act_on_the_terminal(run):
     )
     run.concepts.with_columns(label=pl.lit(hostile)).write_parquet(run.path / "concepts.parquet")
     table = pl.read_parquet(run.path / "findings.parquet")
-    table.with_columns(label=pl.lit(hostile), feature=pl.lit(None, pl.String)).write_parquet(
-        run.path / "findings.parquet"
-    )
+    without_feature = table.with_columns(label=pl.lit(hostile), feature=pl.lit(None, pl.String))
+    with_words(without_feature).write_parquet(run.path / "findings.parquet")
     for shown in (call(run.path), call(run.path, 0)):
         assert "\x1b[31m" not in shown and "\u202e" not in shown
         assert "<U+001B>" in shown.replace("\n", "")

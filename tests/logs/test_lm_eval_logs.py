@@ -433,8 +433,8 @@ def test_a_log_is_read_record_by_record(tmp_path):
 
 def test_the_json_formats_import_no_tool():
     code = (
-        "import sys\nfrom competency_gaps.harnesses.detect import FORMATS, reader\n"
-        "[reader(name) for name in FORMATS]\n"
+        "import sys\nfrom competency_gaps.harnesses.detect import LOGS\n"
+        "[LOGS[name] for name in LOGS]\n"
         "heavy = {'torch', 'transformers', 'lm_eval', 'inspect_ai', 'garak', 'openai'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

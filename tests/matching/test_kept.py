@@ -30,7 +30,7 @@ from competency_gaps.matching import (
     scope,
 )
 from competency_gaps.matching.kept import keep_matching, keep_scope, read_matches, read_scopes
-from competency_gaps.runs.open import Run, open_run
+from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.stages.naming import name_finished_run
 
 FILLER = made_up_labels(60, vocabulary=3000)
@@ -57,7 +57,7 @@ def run(tmp_path):
     """A run folder with nothing in it, of as many concepts as there are labels."""
     (tmp_path / "run").mkdir()
     manifest = {"sae": {"d_sae": len(LABELS)}, "benchmarks": [{"name": name} for name in BENCHMARKS]}
-    return Run(tmp_path / "run", manifest)
+    return RunFolder(tmp_path / "run", manifest)
 
 
 @pytest.fixture
@@ -281,11 +281,12 @@ def test_the_commands_keep_what_they_print(labelled, taxonomy, monkeypatch):
     kept = json.loads(file.read_text())
     assert {key: kept[key] for key in printed if key != "run"} == {k: v for k, v in printed.items() if k != "run"}
     assert (kept["seed"], kept["alpha"], kept["kinds"], kept["where"]) == (3, 0.05, None, None)
-    assert [one.concept for one in read_matches(open_run(labelled))] == [pair["concept"] for pair in printed["pairs"]]
-    benchmark = open_run(labelled).benchmarks["benchmark"][0]
+    matches = read_matches(open_folder(labelled))
+    assert [match.concept for match in matches] == [pair["concept"] for pair in printed["pairs"]]
+    benchmark = open_folder(labelled).benchmarks["benchmark"][0]
     options = ("--benchmark", benchmark, "--describe", LABELS[1], "--limit", "2", "--quiet", "--json")
     printed = call("scope", labelled, *options)
-    (kept,) = read_scopes(open_run(labelled))
+    (kept,) = read_scopes(open_folder(labelled))
     assert kept.benchmark == benchmark == printed["benchmark"] and kept.bound == printed["bound"]
     assert [one.concept for one in kept.lacking[:2]] == [row["concept"] for row in printed["rows"]]
 

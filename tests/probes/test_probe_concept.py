@@ -17,7 +17,7 @@ from competency_gaps.probes.concept import Criterion, probe_generated
 from competency_gaps.probes.fresh import duplicates, fresh_config
 from competency_gaps.probes.targets import targets
 from competency_gaps.progress import Progress
-from competency_gaps.runs.open import open_run
+from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.settings import generated, run_config
 from fake_endpoint import serve, usage_of
 
@@ -51,7 +51,7 @@ def run(tmp_path_factory, tiny_config):
 @pytest.fixture
 def copy(run, tmp_path):
     shutil.copytree(run.path, tmp_path / "run", ignore=shutil.ignore_patterns("probes"))
-    return open_run(tmp_path / "run")
+    return open_folder(tmp_path / "run")
 
 
 def some_concepts(run, count=3):
@@ -88,7 +88,7 @@ def test_duplicates_are_named():
 def test_generated_probe_measures_and_compares(run, copy):
     concepts = some_concepts(run)
     probed = probe_generated(copy, targets(copy, concepts), Criterion(), QUIET, items=60)
-    fresh = open_run(probed.fresh)
+    fresh = open_folder(probed.fresh)
     items = pl.read_parquet(probed.folder / "items.parquet")
     asked = {" ".join(text.split()) for text in copy.items["prompt"]}
     for target, found in probed.findings:
@@ -123,10 +123,10 @@ def test_generated_probe_measures_and_compares(run, copy):
 
 
 def test_killed_probe_goes_on_and_ends_in_the_same(copy, monkeypatch):
-    from competency_gaps.stages.stage import ReadingStage
+    from competency_gaps.stages.extraction import ExtractionStage
 
     chosen = targets(copy, some_concepts(copy))
-    whole, asked = ReadingStage.run, []
+    whole, asked = ExtractionStage.run, []
 
     def stopped(self, prefix, *arguments):
         asked.append(prefix)
@@ -134,10 +134,10 @@ def test_killed_probe_goes_on_and_ends_in_the_same(copy, monkeypatch):
             raise KeyboardInterrupt
         return whole(self, prefix, *arguments)
 
-    monkeypatch.setattr(ReadingStage, "run", stopped)
+    monkeypatch.setattr(ExtractionStage, "run", stopped)
     with pytest.raises(KeyboardInterrupt):
         probe_generated(copy, chosen, Criterion(), QUIET, items=40)
-    monkeypatch.setattr(ReadingStage, "run", whole)
+    monkeypatch.setattr(ExtractionStage, "run", whole)
     resumed = probe_generated(copy, chosen, Criterion(), QUIET, items=40).as_dict()
     shutil.rmtree(copy.path / "probes")
     assert probe_generated(copy, chosen, Criterion(), QUIET, items=40).as_dict() == resumed

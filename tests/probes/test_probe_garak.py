@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
-import socket
+import subprocess
+import sys
+import time
 from collections import Counter
+from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -17,10 +21,10 @@ pytest.importorskip("garak")
 from competency_gaps.cli.app import app
 from competency_gaps.config import GenerationConfig, ModelConfig
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.garak.setup import at_home
+from competency_gaps.harnesses.garak.child import Garak
 from competency_gaps.harnesses.garak.target import Target
 from competency_gaps.model.load import load_model
-from competency_gaps.runs.open import open_run
+from competency_gaps.runs.open import open_folder
 
 SPEC = "lmrc.Anthropomorphisation,goodside.WhoIsRiley,test.Blank,misleading.FalseAssertion"
 
@@ -66,7 +70,7 @@ def test_probe_whose_detector_is_out_of_reach_is_left_out_by_name(probed):
 
 def test_run_has_families_probes_and_tags(probed):
     _, out, told = probed
-    run = open_run(out)
+    run = open_folder(out)
     assert set(run.benchmarks["benchmark"]) == {"lmrc", "goodside"}
     assert "the prompt is empty" in told["families_without_items"]["test"]
     assert set(run.items["policy"]) == {"imported"}
@@ -80,35 +84,40 @@ def test_run_has_families_probes_and_tags(probed):
     assert tagged["owasp:llm09"]["pass_rate"] == pytest.approx(riley["score"].mean())
 
 
-def test_finished_probe_asks_nothing_again_and_another_is_refused(probed, monkeypatch):
+def test_finished_probe_asks_nothing_again_and_another_is_refused(probed):
     command, out, told = probed
-    report = (out / "garak" / "garak.report.jsonl").read_bytes()
 
-    def never(*arguments):
-        raise AssertionError("garak is run again")
+    def files():
+        return {path: path.stat().st_mtime_ns for path in (out / "garak").rglob("*") if path.is_file()}
 
-    monkeypatch.setattr("competency_gaps.harnesses.garak.scan._run", never)
+    before = files()
     again = CliRunner().invoke(app, command, catch_exceptions=False)
     assert json.loads(again.stdout)["rates"] == told["rates"]
-    assert (out / "garak" / "garak.report.jsonl").read_bytes() == report
+    assert files() == before
     other = [*command, "--eval-threshold", "0.7"]
     with pytest.raises(UserError, match="differs in eval_threshold"):
         CliRunner().invoke(app, other, catch_exceptions=False, standalone_mode=False)
 
 
-def test_interrupted_probe_keeps_its_answers(probed, tmp_path, monkeypatch):
+def test_interrupted_probe_goes_on_where_it_was(probed, tmp_path):
+    """The probe that was cut off makes its last answer anew; the one that had ended is not touched."""
     command, before, told = probed
     out = tmp_path / "run"
     shutil.copytree(before / "garak", out / "garak")
     command = [part if part != str(before) else str(out) for part in command]
-    kept = (out / "garak" / "answers.jsonl").read_text().splitlines()
+    probes = out / "garak" / "probes"
+    answers = probes / "lmrc.Anthropomorphisation" / "answers.jsonl"
+    whole = answers.read_bytes()
+    kept = whole.splitlines(keepends=True)
+    assert len(kept) > 1
     (out / "garak" / "outcome.json").unlink()
-    (out / "garak" / "answers.jsonl").write_text("\n".join(kept[:-1]) + "\n" + kept[-1][:10])
-    asked = []
-    make = Target._make
-    monkeypatch.setattr(Target, "_make", lambda self, them, number: (asked.extend(them), make(self, them, number)))
+    (answers.parent / "result.json").unlink()
+    answers.write_bytes(b"".join(kept[:-1]) + kept[-1][:10])
+    finished = probes / "goodside.WhoIsRiley" / "attack.report.jsonl"
+    written = finished.stat().st_mtime_ns
     again = CliRunner().invoke(app, command, catch_exceptions=False)
-    assert len(asked) == 1
+    assert answers.read_bytes() == whole
+    assert finished.stat().st_mtime_ns == written
     assert json.loads(again.stdout)["rates"] == told["rates"]
 
 
@@ -120,14 +129,56 @@ def test_unknown_probes_are_refused_with_the_nearest(probed, tmp_path):
         CliRunner().invoke(app, wrong, catch_exceptions=False, standalone_mode=False)
 
 
-def test_nothing_but_this_machine_is_looked_up(tmp_path):
-    with at_home(tmp_path / "offline", online=False):
-        assert socket.getaddrinfo("localhost", 80)
-        with pytest.raises(socket.gaierror, match="--online"):
-            socket.getaddrinfo("example.org", 443)
-    before = socket.getaddrinfo
-    with at_home(tmp_path / "online", online=True):
-        assert socket.getaddrinfo is before
+FETCH = """
+import sys, urllib.request, requests, httpx
+for get in (urllib.request.urlopen, lambda url: requests.get(url).raise_for_status(), httpx.get):
+    for url in ("http://192.0.2.1/", "https://192.0.2.1/"):
+        try:
+            print(getattr(get(url), "status_code", "reached"))
+        except Exception as error:
+            print(501 if "501" in str(error) else repr(error))
+"""
+
+
+def test_without_online_requests_to_other_machines_are_refused(tmp_path):
+    """The address answers nobody (RFC 5737): only the proxy can have said 501."""
+    with contextlib.closing(Garak(tmp_path / "offline", online=False)) as garak:
+        environment = {**os.environ, **garak.environment()}
+        child = subprocess.Popen([sys.executable, "-c", FETCH], env=environment, stdout=subprocess.PIPE, text=True)
+        while child.poll() is None:
+            garak._server.handle_request()
+        assert child.communicate()[0].split() == ["501"] * 6
+    with contextlib.closing(Garak(tmp_path / "online", online=True)) as garak:
+        assert not {name for name in garak.environment() if name.endswith("_proxy") and name != "no_proxy"}
+
+
+def test_garak_ends_with_the_process_that_started_it(tmp_path):
+    """A kill leaves no garak behind that repeats its requests for ever."""
+    start = (
+        "import sys\nfrom pathlib import Path\nfrom competency_gaps.harnesses.garak.child import Garak\n"
+        "garak = Garak(Path(sys.argv[1]), online=False)\n"
+        "garak.run(['--interactive'], Path(sys.argv[1]) / 'x', lambda messages: None)\n"
+    )
+    child = tmp_path / "sitecustomize.py"
+    child.write_text(
+        "import os, sys, time\nfrom pathlib import Path\n"
+        "if '--interactive' in sys.argv:\n"
+        "    Path('pid').write_text(str(os.getpid()))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    parent = subprocess.Popen([sys.executable, "-c", start, str(tmp_path)], env=environment)
+    pid = tmp_path / "pid"
+    wait(lambda: pid.is_file() and pid.read_text())
+    parent.kill()
+    parent.wait()
+    wait(lambda: not Path(f"/proc/{pid.read_text()}").exists())
+
+
+def wait(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_target_answers_in_batches_as_one_by_one(model_folder, tmp_path):
@@ -138,12 +189,22 @@ def test_target_answers_in_batches_as_one_by_one(model_folder, tmp_path):
         return Target(lm, tmp_path / name, 8, GenerationConfig(temperature=heat), 512)
 
     together, alone = target("a"), target("b")
-    together.prime(asks, 1)
-    assert [together.answers(one, 1) for one in asks] == [alone.answers(one, 1) for one in asks]
-    drawn = target("c", 1.0).answers(asks[0], 6)
+    together.prime(asks)
+    kept = (tmp_path / "a").read_bytes()
+    answers = [together.answer(conversation) for conversation in asks]
+    assert answers == [alone.answer(conversation) for conversation in asks]
+    assert (tmp_path / "a").read_bytes() == kept
+    sampled = target("c", 1.0)
+    drawn = [sampled.answer(asks[0]) for _ in range(6)]
     assert len(set(drawn)) > 1
+    assert all(isinstance(text, str) for text in drawn)
+    primed = target("e", 1.0)
+    primed.prime([asks[0]] * 6)
+    assert [primed.answer(asks[0]) for _ in range(6)] == drawn
     long = (("user", "fox " * 400),)
     refused = target("d")
-    assert refused.answers(long, 2) == [None, None]
-    assert sum(refused.refused.values()) == 2
-    assert np.all([isinstance(one, str) for one in drawn])
+    assert [refused.answer(long) for _ in range(2)] == [None, None]
+    assert sum(refused.unanswered.values()) == 2
+    again = target("d")
+    assert again.answer(long) is None
+    assert sum(again.unanswered.values()) == 1

@@ -13,7 +13,7 @@ from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.dictionary.label_table import SCHEMA, write_label_table
 from competency_gaps.dictionary.themes import ThemeNames, Themes, name_table, theme_table, write_themes
 from competency_gaps.errors import UserError
-from competency_gaps.runs.open import open_run
+from competency_gaps.runs.open import open_folder
 from competency_gaps.stages.naming import THEME_FILES, name_finished_run
 
 
@@ -33,7 +33,7 @@ def dictionary(tmp_path, tiny_run):
 def test_a_finished_run_is_named(tiny_run, dictionary, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(tiny_run.path, folder)
-    before = open_run(folder).concepts
+    before = open_folder(folder).concepts
     named = name_finished_run(folder, dictionary)
     concepts = named.concepts
     assert concepts["label"].to_list()[:6] == [*(f"label {c}" for c in range(5)), None]

@@ -16,7 +16,7 @@ from competency_gaps.dictionary.themes.store import read_themes
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import sample_of
 from competency_gaps.runs.manifest import write_manifest
-from competency_gaps.runs.open import open_run
+from competency_gaps.runs.open import open_folder
 from competency_gaps.stages.collect import collect
 from competency_gaps.stages.tables import make_tables
 from competency_gaps.stages.themes import Rows, run_theme_tables, theme_tables
@@ -115,7 +115,7 @@ def write_run(folder, seed=0, *, weak=True, per_shard=150, **metrics):
 
 
 def tables_of(folder):
-    run = open_run(folder)
+    run = open_folder(folder)
     return run_theme_tables(run, read_themes(folder, run.width)[0])
 
 
@@ -136,7 +136,7 @@ def test_a_weak_theme_is_found_where_its_concepts_are_not(made):
     themes = level(tables.results, "theme")
     weak = themes.filter(pl.col("performance_status") == "weak")
     assert weak["id"].to_list() == [2] and weak["q_value"][0] <= 0.05 and weak["gap_high"][0] < 0
-    own = open_run(folder).concepts.filter(pl.Series(THEME == 2))
+    own = open_folder(folder).concepts.filter(pl.Series(THEME == 2))
     assert not (own["performance_status"] == "weak").any(), "no single concept shows it"
     assert weak["weak_concepts"][0] == weak["weak_groups"][0] == 0 and weak["leader"][0] == 2
 
@@ -153,7 +153,7 @@ def test_nothing_planted_nothing_found(tmp_path):
 
 def test_every_figure_against_brute_force(made):
     folder, rows, scores, tables = made
-    concepts = open_run(folder).concepts
+    concepts = open_folder(folder).concepts
     ranked = concepts["ranked"].to_numpy()
     assert not ranked[3] and not ranked[59] and ranked.sum() == 58
     for name, groups in (("theme", THEME), ("subtheme", SUBTHEME)):
@@ -187,7 +187,7 @@ def test_every_figure_against_brute_force(made):
 def test_chi_bench_is_the_sum_over_ranked_concepts(tmp_path, normaliser):
     write_run(tmp_path, normaliser=normaliser)
     tables = tables_of(tmp_path)
-    run = open_run(tmp_path)
+    run = open_folder(tmp_path)
     ranked = run.concepts["ranked"].to_numpy()
     chi = np.where(ranked, run.concepts["chi_bench"].to_numpy(), 0)
     for name, groups in (("theme", THEME), ("subtheme", SUBTHEME)):
@@ -204,7 +204,7 @@ def test_chi_bench_is_the_sum_over_ranked_concepts(tmp_path, normaliser):
 
 def test_p_values_agree_with_permutations(made):
     folder, rows, scores, tables = made
-    ranked = open_run(folder).concepts["ranked"].to_numpy()
+    ranked = open_folder(folder).concepts["ranked"].to_numpy()
     table = level(tables.results, "theme")
     member = (THEME[:, None] == np.arange(6)) & ranked[:, None]
     rng = np.random.default_rng(0)
@@ -256,9 +256,9 @@ def test_pieces_change_nothing(made, tmp_path):
 
 def test_a_theme_without_ranked_concepts_is_untested_and_has_no_coverage(made):
     folder, rows, scores, _ = made
-    concepts = open_run(folder).concepts.with_columns(ranked=pl.col("ranked") & pl.Series(THEME != 4))
+    concepts = open_folder(folder).concepts.with_columns(ranked=pl.col("ranked") & pl.Series(THEME != 4))
     themes = pl.read_parquet(folder / "themes.parquet")
-    items = open_run(folder).items
+    items = open_folder(folder).items
     kept = [
         np.flatnonzero(((items["benchmark"] == f"b{b}") & items["excluded"].is_null()).to_numpy()) for b in range(3)
     ]
@@ -295,7 +295,7 @@ def test_neither_umap_nor_sklearn_nor_torch_is_needed(made):
 
 def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
-        open_run(tmp_path / "nowhere")
+        open_folder(tmp_path / "nowhere")
     write_run(tmp_path)
     (tmp_path / "activations" / "b001-0000.safetensors").unlink()
     with pytest.raises(UserError, match=r"b001-0000\.safetensors is missing"):

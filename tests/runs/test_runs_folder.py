@@ -14,8 +14,8 @@ import competency_gaps
 from competency_gaps.activations.spans import span_mask
 from competency_gaps.errors import UserError
 from competency_gaps.model.prompts import Tokens
-from competency_gaps.stages.readings import reading, text_ends
-from competency_gaps.stages.stage import shards
+from competency_gaps.stages.extraction import shards
+from competency_gaps.stages.inputs import item_input, text_ends
 
 
 def with_items(tiny_config, tmp_path, rows: list[dict], **benchmark) -> dict:
@@ -223,13 +223,13 @@ class _Item:
 def test_empty_span(tokenizer):
     empty = np.zeros(0, np.int32)
     one = _Item([False, False, False])
-    assert reading(0, one, "question", None, empty, tokenizer, 9).excluded == "empty span"
-    assert reading(0, one, "prompt", None, empty, tokenizer, 9).excluded is None
-    assert reading(0, one, "response", " ", empty, tokenizer, 9).excluded == "no response"
-    assert reading(0, one, "all", "The fox jumps over it", empty, tokenizer, 4).excluded.startswith(
+    assert item_input(0, one, "question", None, empty, tokenizer, 9).excluded == "empty span"
+    assert item_input(0, one, "prompt", None, empty, tokenizer, 9).excluded is None
+    assert item_input(0, one, "response", " ", empty, tokenizer, 9).excluded == "no response"
+    assert item_input(0, one, "all", "The fox jumps over it", empty, tokenizer, 4).excluded.startswith(
         "longer than the context"
     )
-    assert reading(0, _Item([False]), "prompt", None, empty, tokenizer, 9).excluded == "empty span"
+    assert item_input(0, _Item([False]), "prompt", None, empty, tokenizer, 9).excluded == "empty span"
 
 
 def test_span_masks():

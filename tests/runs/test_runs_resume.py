@@ -20,7 +20,7 @@ from competency_gaps.errors import MachineError, UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.shards import ShardFolder
 from competency_gaps.stages import stage
-from competency_gaps.stages.stage import ReadingStage
+from competency_gaps.stages.extraction import ExtractionStage
 from core_helpers import ROOT, assert_same_run, shard_bytes
 
 ITEMS, TOKENS = 8, 250
@@ -84,7 +84,7 @@ def stop_at(monkeypatch, owner, name: str, call: int, error: BaseException | Non
 
 
 @pytest.mark.parametrize(
-    ("owner", "name", "calls"), [(ReadingStage, "_read_shard", (1, 4)), (Extractor, "read", (1, 3))]
+    ("owner", "name", "calls"), [(ExtractionStage, "_read_shard", (1, 4)), (Extractor, "rows", (1, 3))]
 )
 def test_stopped_inside_a_shard(owner, name, calls, config, undisturbed, tmp_path, monkeypatch):
     folder = tmp_path / "run"
@@ -188,7 +188,7 @@ def test_damaged_shards_are_computed_again_with_a_warning(config, undisturbed, t
     rows.write_bytes(rows.read_bytes()[:-9])
     stamp = folder / "activations" / "b000-0000.json"
     stamp.write_text("{")
-    read = stop_at(monkeypatch, ReadingStage, "_read_shard", 10_000)
+    read = stop_at(monkeypatch, ExtractionStage, "_read_shard", 10_000)
     with caplog.at_level(logging.WARNING):
         run = competency_gaps.run(config, folder)
     said = [r.getMessage() for r in caplog.records if "does not match its checksum" in r.getMessage()]

@@ -6,7 +6,8 @@ from competency_gaps.benchmarks.objects import benchmark_from_objects
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Generation, Output, Score
-from competency_gaps.stages.policies import POLICIES, make_policy
+from competency_gaps.registry import POLICIES
+from competency_gaps.stages.policies import make_policy
 
 
 def score(name, text, gold, **options):

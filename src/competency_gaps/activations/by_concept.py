@@ -1,6 +1,6 @@
-"""The CAS rows a second time, concept by concept: who asks for one concept reads its items and nothing else.
+"""A concept-major copy of the CAS rows, from which one concept's items are read without the rest.
 
-Arrays on disk, mapped and not loaded, so that neither writing nor reading them grows with the run.
+Memory-mapped arrays on disk: the memory for writing and reading them does not grow with the run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ARRAYS = {"item": (np.int32, ()), "cas": (np.float32, ()), "peak": (np.int32, (
 
 
 class ConceptColumn(NamedTuple):
-    """One concept's items."""
+    """The items in which a concept is active."""
 
     item: np.ndarray
     """int32 of shape (active items,): rows of ``items.parquet``, ascending within a shard."""
@@ -34,14 +34,14 @@ class ConceptColumn(NamedTuple):
 
 
 def write_by_concept(folder: Path, blocks: Callable[[], Iterable[tuple[int, CasBlock]]], width: int) -> None:
-    """Turn a run's rows about: a pass to count, and one that puts each value in its place.
+    """Transpose a run's item-major rows into concept-major ones: one pass counts, the second places the values.
 
     Parameters
     ----------
     folder
         The run's folder of activations.
     blocks
-        Gives, each time it is called, all blocks with the row of ``items.parquet`` where their benchmark starts.
+        Returns, at each call, all blocks with the row of ``items.parquet`` where their benchmark starts.
     """
     target, part = folder / FOLDER, folder / f".{FOLDER}.part"
     for path in (target, part):
@@ -65,7 +65,7 @@ def write_by_concept(folder: Path, blocks: Callable[[], Iterable[tuple[int, CasB
 
 
 def _place(folder: Path, free: np.ndarray, first: int, block: CasBlock) -> None:
-    """Put a block's values at the next free place of their concepts."""
+    """Write a block's values to the next free places of their concepts."""
     concepts = np.asarray(block.cas.indices)
     order = np.argsort(concepts, kind="stable")
     counts = np.bincount(concepts, minlength=len(free))
@@ -77,7 +77,7 @@ def _place(folder: Path, free: np.ndarray, first: int, block: CasBlock) -> None:
     if not len(places):
         return
     for name, value in values.items():
-        # Mapped anew for each block: pages that stayed mapped would count as this process's memory.
+        # Mapped for this block only: pages that stay mapped count as the process's memory.
         mapped = np.load(folder / f"{name}.npy", mmap_mode="r+")
         mapped[places] = value[order]
         mapped.flush()
@@ -89,14 +89,14 @@ class ByConcept:
     Raises
     ------
     UserError
-        If it is not there or damaged.
+        If the copy is missing or damaged.
     """
 
     def __init__(self, folder: Path) -> None:
         try:
             self._start = np.load(folder / FOLDER / "start.npy")
             files = [folder / FOLDER / f"{name}.npy" for name in _ARRAYS]
-            # An empty array cannot be mapped.
+            # An empty array cannot be memory-mapped.
             self._arrays = [np.load(file, mmap_mode="r") if self._start[-1] else np.load(file) for file in files]
         except (OSError, ValueError) as error:
             raise UserError(
@@ -109,11 +109,11 @@ class ByConcept:
         return np.diff(self._start)
 
     def column(self, concept: int) -> ConceptColumn:
-        """One concept's items, read from disk now."""
+        """One concept's items, read from disk."""
         return self.columns(concept, concept + 1)
 
     def columns(self, first: int, last: int) -> ConceptColumn:
-        """The items of concepts ``first`` to ``last - 1``, one concept after the other (see :attr:`support`)."""
+        """The items of concepts ``first`` to ``last - 1``, concatenated by concept (see :attr:`support`)."""
         part = slice(int(self._start[first]), int(self._start[last]))
         return ConceptColumn(*(np.array(array[part]) for array in self._arrays))
 
@@ -133,15 +133,15 @@ class ByConcept:
         starts, ends = self._start[concepts], self._start[np.asarray(concepts) + 1]
         item, value = self._arrays[0], self._arrays[1]
         indptr = np.concatenate([[0], np.cumsum(ends - starts)])
-        if len(concepts) and (starts[1:] == ends[:-1]).all():  # neighbours lie together on disk
+        if len(concepts) and (starts[1:] == ends[:-1]).all():  # consecutive concepts are contiguous on disk
             whole = slice(int(starts[0]), int(ends[-1]))
             parts = np.array(value[whole]), np.array(item[whole])
         else:
             pieces = [slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True)]
             nothing = slice(0, 0)
             parts = (
-                np.concatenate([value[nothing], *(value[one] for one in pieces)]),
-                np.concatenate([item[nothing], *(item[one] for one in pieces)]),
+                np.concatenate([value[nothing], *(value[piece] for piece in pieces)]),
+                np.concatenate([item[nothing], *(item[piece] for piece in pieces)]),
             )
         return sp.csr_array((*parts, indptr), shape=(len(concepts), items))
 

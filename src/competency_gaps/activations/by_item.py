@@ -1,4 +1,4 @@
-"""Single items' rows of a run, read from its shards without the rest of them."""
+"""Read the CAS rows of single items from a run's shards, without the rest of the shards."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from competency_gaps.errors import UserError
 
 _WHOLE = 0.25
-"""From this part of a shard's rows on, the shard is read whole: slices cost some microseconds each."""
+"""Share of a shard's rows from which the whole shard is read: each slice costs some microseconds."""
 
 
 class ItemRow(NamedTuple):
@@ -26,7 +26,7 @@ class ItemRow(NamedTuple):
 
 
 class ShardIndex:
-    """Where each item lies: which shard, and which of its rows. Shards are opened once; their tensors stay on disk.
+    """The shard and row of each item. Shards are opened once; their tensors stay on disk.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ class ShardIndex:
         self.rows = []
         """Per shard, int64: its rows of ``items.parquet``, in its order."""
         self.shard = np.full(items, -1, np.int32)
-        """int32 of shape (items,): place in ``files``; -1: the item is excluded."""
+        """int32 of shape (items,): index in ``files``; -1: the item is excluded."""
         self.place = np.zeros(items, np.int32)
-        """int32 of shape (items,): row of its shard."""
+        """int32 of shape (items,): row in its shard."""
         starts = [start for start, files in shards.items() for _ in files]
         for number, (start, file) in enumerate(zip(starts, self.files, strict=True)):
             rows = file.get_tensor("items") + start
@@ -58,27 +58,21 @@ class ShardIndex:
 
 
 class ItemRows:
-    """Reads rows of items; what it keeps in memory is a few numbers per item.
-
-    Parameters
-    ----------
-    index
-        Where the items lie.
-    """
+    """Reads rows of items; keeps a few numbers per item in memory."""
 
     def __init__(self, index: ShardIndex) -> None:
         self._index = index
         items = len(index.shard)
         self._first = np.zeros(items, np.int64)
         self.counts = np.zeros(items, np.int32)
-        """int32 of shape (items,): concepts that are active in each item; 0 for excluded ones."""
+        """int32 of shape (items,): number of concepts active in each item; 0 if excluded."""
         for rows, file in zip(index.rows, index.files, strict=True):
             indptr = file.get_tensor("indptr")
             self._first[rows] = indptr[:-1]
             self.counts[rows] = np.diff(indptr)
 
     def concepts(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Which concepts are active in some items.
+        """The concepts active in some items.
 
         Parameters
         ----------
@@ -95,7 +89,7 @@ class ItemRows:
         shards = self._index.shard[rows]
         order = np.argsort(shards, kind="stable")
         numbers, starts = np.unique(shards[order], return_index=True)
-        # np.split would give one part of nothing.
+        # Of an empty array, np.split gives one empty part.
         for number, places in zip(numbers.tolist(), np.split(order, starts[1:])[: len(starts)], strict=True):
             if number < 0:
                 continue
@@ -107,7 +101,7 @@ class ItemRows:
         return indptr, indices
 
     def row(self, row: int) -> ItemRow:
-        """One item; without concepts if it is excluded."""
+        """One item's row; empty if the item is excluded."""
         number, count = int(self._index.shard[row]), int(self.counts[row])
         if number < 0 or not count:
             return ItemRow(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros((0, 2), np.int32))
@@ -117,14 +111,14 @@ class ItemRows:
         return ItemRow(concepts, cas, file.get_slice("token_offsets")[start:end][peaks])
 
     def _held(self, number: int, asked: int) -> Any:
-        """A shard's concepts: as an array if many rows are asked for, else to be sliced on disk."""
+        """A shard's concepts: an array if many rows are asked for, else a slice on disk."""
         file = self._index.files[number]
         whole = asked >= _WHOLE * len(self._index.rows[number])
         return file.get_tensor("concepts") if whole else file.get_slice("concepts")
 
 
 def open_shard(file: Path) -> Any:
-    """A shard's file, whose tensors are read when they are asked for.
+    """Open a shard; its tensors are read on demand.
 
     Raises
     ------

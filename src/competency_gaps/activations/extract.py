@@ -1,4 +1,4 @@
-"""From prepared items to CAS blocks: the model up to the hook, the SAE on the span, one row per item."""
+"""From tokens to CAS rows: run the model up to the hook, encode the span with the SAE, pool to one row per item."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from competency_gaps.activations.pooling import SparseRow, pool
-from competency_gaps.activations.store import CasBlock, make_block
-from competency_gaps.activations.tokens import token_tensors
+from competency_gaps.activations.store import CasBlock, make_block, token_tensors
 from competency_gaps.config import Pooling
 from competency_gaps.errors import UserError
 from competency_gaps.model.batches import plan_batches
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ItemTokens:
-    """What the model reads for one item, and which of its tokens count."""
+    """The tokens that the model reads for an item, and its span."""
 
     item: int
     """Position of the item in its benchmark."""
@@ -34,12 +33,12 @@ class ItemTokens:
     offsets: np.ndarray
     """int32 of shape (tokens, 2): character ranges in the item's text."""
     span: np.ndarray
-    """bool of shape (tokens,): at least one is true."""
+    """bool of shape (tokens,): the tokens that are pooled, at least one."""
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """Model, hook and SAE, ready to turn sequences into CAS rows."""
+    """Turns sequences into CAS rows, with a model, a hook and an SAE."""
 
     lm: LanguageModel
     hook: Hook
@@ -47,29 +46,21 @@ class Extractor:
     pooling: Pooling
     batch_tokens: int
     keep_tokens: bool = False
-    """Whether rows keep the activations of single tokens."""
+    """Whether to keep the activations of single tokens."""
 
     def extract(self, sequences: Sequence[ItemTokens], advance: Callable[[int], None]) -> CasBlock:
-        """CAS rows of sequences, in the order given, by passes of their own.
+        """CAS block of sequences, in the order given; see :meth:`rows`."""
+        return self.block(sequences, self.rows(sequences, advance))
+
+    def rows(self, sequences: Sequence[ItemTokens], advance: Callable[[int], None]) -> list[SparseRow]:
+        """Sparse rows of sequences, in the order given, from forward passes that end at the hook.
+
+        Sequences are batched by length under the token budget, and only the span's tokens are encoded.
 
         Parameters
         ----------
         advance
-            Told the number of sequences after each batch.
-        """
-        rows = self.read(sequences, advance)
-        return self.block(sequences, rows)
-
-    def read(self, sequences: Sequence[ItemTokens], advance: Callable[[int], None]) -> list[SparseRow]:
-        """Sparse rows of sequences, in the order given.
-
-        The forward pass ends at the hook, rows are batched by length under the token budget, and
-        only the span's tokens are encoded.
-
-        Parameters
-        ----------
-        advance
-            Told the number of sequences after each batch.
+            Called after each batch with its number of sequences.
         """
         rows: dict[int, SparseRow] = {}
         for batch in plan_batches([needed(s) for s in sequences], self.batch_tokens):
@@ -80,24 +71,26 @@ class Extractor:
         return [rows[i] for i in range(len(sequences))]
 
     def pooled(self, sequences: Sequence[ItemTokens], activations: Sequence[torch.Tensor]) -> list[SparseRow]:
-        """Encode the spans of activations that are there, each of shape (>= needed tokens, width), and pool them.
+        """Encode and pool the spans of given activations, each of shape (>= needed tokens, width).
 
         Raises
         ------
         UserError
             If an activation is not finite.
         """
-        spans = [x[: needed(one)][_mask(one, x.device)] for one, x in zip(sequences, activations, strict=True)]
-        for one, span in zip(sequences, spans, strict=True):
+        spans = [
+            x[: needed(sequence)][_mask(sequence, x.device)] for sequence, x in zip(sequences, activations, strict=True)
+        ]
+        for sequence, span in zip(sequences, spans, strict=True):
             if not bool(span.isfinite().all()):
                 raise UserError(
-                    f"the activations of item number {one.item} are not finite in "
+                    f"the activations of item number {sequence.item} are not finite in "
                     f"{self.lm.identity['dtype']}: set model.dtype to bfloat16 or float32 and give another --out."
                 )
         return pool(self.sae, spans, self.pooling, keep_tokens=self.keep_tokens)
 
     def block(self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]) -> CasBlock:
-        """Put sequences and their rows together."""
+        """Make a block of sequences and their rows."""
         return make_block(
             np.asarray([s.item for s in sequences], np.int64),
             list(rows),
@@ -107,7 +100,7 @@ class Extractor:
         )
 
     def token_tensors(self, sequences: Sequence[ItemTokens], rows: Sequence[SparseRow]) -> dict[str, np.ndarray]:
-        """What is kept of sequences' single tokens; empty if nothing is."""
+        """Tensors of the activations of single tokens; empty if they are not kept."""
         if not self.keep_tokens:
             return {}
         kept = [row.tokens for row in rows if row.tokens is not None]
@@ -116,33 +109,33 @@ class Extractor:
 
 
 class SpanTap:
-    """Takes CAS rows out of the passes that answer questions about prompts.
+    """Takes CAS rows from the passes that score or answer prompts.
 
     Parameters
     ----------
     sequences
-        Per asked prompt, what is read of it, its span inside the prompt; null: nothing.
+        Per prompt, its tokens with the span inside the prompt; None: no row is wanted.
     """
 
     def __init__(self, extractor: Extractor, sequences: Sequence[ItemTokens | None]) -> None:
         self.hook = extractor.hook
         self.rows: dict[int, SparseRow] = {}
-        """By place in ``sequences``."""
+        """By index in ``sequences``."""
         self._extractor, self._sequences = extractor, sequences
 
     def wanted(self, asked: int) -> np.ndarray | None:
-        """The prompt up to the span's last token; null: nothing, or taken already."""
-        one = self._sequences[asked]
-        return None if one is None or asked in self.rows else one.ids[: needed(one)]
+        """The prompt up to the span's last token; None: nothing is wanted, or the row was taken."""
+        sequence = self._sequences[asked]
+        return None if sequence is None or asked in self.rows else sequence.ids[: needed(sequence)]
 
     def take(self, asked: Sequence[int], activations: Sequence[torch.Tensor]) -> None:
-        """Pool the spans at once; only the rows are kept."""
+        """Pool the spans immediately and keep only the rows."""
         chosen = [one for one in (self._sequences[i] for i in asked) if one is not None]
         self.rows.update(zip(asked, self._extractor.pooled(chosen, activations), strict=True))
 
 
 def needed(sequence: ItemTokens) -> int:
-    """Tokens up to the last one of the span: a causal model need not read what comes after."""
+    """Number of tokens up to the span's end: a causal model need not read what follows."""
     return int(np.flatnonzero(sequence.span)[-1]) + 1
 
 

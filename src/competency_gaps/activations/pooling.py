@@ -1,7 +1,7 @@
 """From a span's tokens to one sparse row per item: the concept activation score (CAS).
 
 ``mean`` [paper]: ``CAS(c, x) = (1 / |S(x)|) * sum over t in S(x) of z_c(t)``; ``max`` [ours]: the largest.
-Dense latents live only inside one chunk; of single tokens, only what is active is kept, if it is wanted.
+Latents are dense only within a chunk; of single tokens, only non-zero activations are kept, and only on request.
 """
 
 from __future__ import annotations
@@ -11,42 +11,65 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from competency_gaps.activations.tokens import TokenRow, token_row
 from competency_gaps.sae.load import SparseAutoencoder
 
 if TYPE_CHECKING:
     import torch
 
 CHUNK_ELEMENTS = 16_000_000
-"""Latents (tokens x SAE width) that are dense in memory at once."""
+"""Most latents (tokens x SAE width) in memory as a dense array."""
 GPU_FACTOR = 16
-"""So many times more on a GPU, which needs large products to be busy: 1 GiB in float32."""
+"""Factor on a GPU, which needs large products to be busy: 1 GiB in float32."""
+
+
+class TokenRow(NamedTuple):
+    """An item's activations on single tokens, by concept and then by token."""
+
+    counts: np.ndarray
+    """int32 of shape (active concepts,), >= 1: number of tokens on which each concept is active."""
+    tokens: np.ndarray
+    """int32 of shape (activations,): index, inside the span, of the token."""
+    values: np.ndarray
+    """float32 of shape (activations,), > 0."""
 
 
 class SparseRow(NamedTuple):
-    """One item's concepts."""
+    """An item's concepts."""
 
     concepts: np.ndarray
-    """int32 of shape (active,), ascending: the concepts active somewhere in the span."""
+    """int32 of shape (active,), ascending: the concepts active anywhere in the span."""
     cas: np.ndarray
     """float32 of shape (active,), > 0: their concept activation scores."""
     peaks: np.ndarray
     """int32 of shape (active,): index, inside the span, of the token where each is strongest (the first if tied)."""
     tokens: TokenRow | None = None
-    """Their activations on single tokens; null: not kept."""
+    """Activations on single tokens; None: not kept."""
 
 
 class _Active(NamedTuple):
-    """What is active in some latents, token after token."""
+    """The non-zero latents of some tokens, in the order of tokens."""
 
     tokens: np.ndarray
     concepts: np.ndarray
     values: np.ndarray
 
     def between(self, start: int, end: int) -> TokenRow:
-        """Those of some tokens, numbered from ``start``, sorted by concept."""
+        """The activations on tokens ``start`` to ``end - 1``, sorted by concept; tokens numbered from ``start``."""
         first, last = np.searchsorted(self.tokens, [start, end])
         return token_row(self.tokens[first:last] - start, self.concepts[first:last], self.values[first:last])
+
+
+def token_row(tokens: np.ndarray, concepts: np.ndarray, values: np.ndarray) -> TokenRow:
+    """Sort activations in token order by concept.
+
+    Parameters
+    ----------
+    tokens, concepts, values : ndarray of shape (activations,)
+        Tokens ascend.
+    """
+    order = np.argsort(concepts, kind="stable")
+    counts = np.unique(concepts, return_counts=True)[1]
+    return TokenRow(counts.astype(np.int32), tokens[order].astype(np.int32), values[order].astype(np.float32))
 
 
 def pool(
@@ -61,7 +84,7 @@ def pool(
     Parameters
     ----------
     spans : sequence of torch.Tensor, each of shape (span tokens, d_in)
-        Every span holds at least one token.
+        Each span holds at least one token.
     keep_tokens
         Whether to keep the activations of single tokens.
 
@@ -109,7 +132,7 @@ def _pool_group(sae: SparseAutoencoder, spans: list[torch.Tensor], pooling: str,
 
 
 def _pool_long(sae: SparseAutoencoder, span: torch.Tensor, pooling: str, longest: int, keep_tokens: bool) -> SparseRow:
-    """A span that is encoded in several chunks."""
+    """Pool a span that is encoded in several chunks."""
     import torch
 
     total = highest = peaks = None
@@ -117,8 +140,8 @@ def _pool_long(sae: SparseAutoencoder, span: torch.Tensor, pooling: str, longest
     for start in range(0, len(span), longest):
         part = sae.encode(span[start : start + longest])
         if keep_tokens:
-            one = _active(part)
-            active.append(one._replace(tokens=one.tokens + start))
+            part_active = _active(part)
+            active.append(part_active._replace(tokens=part_active.tokens + start))
         part_sum = part.double().sum(dim=0)
         part_highest, part_peaks = part.max(dim=0)
         if total is None or highest is None or peaks is None:

@@ -1,4 +1,4 @@
-"""The span: which of an item's tokens count [ours]."""
+"""Spans: the tokens of an item that are pooled [ours]."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from competency_gaps.config import Span
 from competency_gaps.model.prompts import Tokens
 
 NEEDS_RESPONSE = frozenset({"response", "all"})
-"""Spans that hold what the model wrote."""
+"""Spans that include the model's response."""
 
 TEXT_ONLY = frozenset({"question", "response"})
-"""Spans without boundary and template tokens: what a reference of plain text can be set beside."""
+"""Spans without boundary and template tokens, which are comparable with a reference of plain text."""
 
 
 def span_mask(span: Span, prompt: Tokens, response: int) -> np.ndarray:
-    """Which tokens of prompt and response belong to the span.
+    """Mark the tokens of prompt and response that belong to the span.
 
     Parameters
     ----------
     prompt
         The tokens of the prompt.
     response
-        Number of tokens that follow it.
+        Number of tokens in the response.
 
     Returns
     -------
     ndarray of bool of shape (prompt tokens + response,)
-        ``question``: the item's own text; ``prompt``: all but the first token that only marks the
-        start; ``prompt+bos``: all; ``response``: what the model wrote; ``all``: prompt and response.
+        ``question``: the item's own text; ``prompt``: the prompt without its BOS token; ``prompt+bos``: the whole
+        prompt; ``response``: the response; ``all``: prompt (without BOS) and response.
     """
     empty = np.zeros(response, dtype=bool)
     full = np.ones(response, dtype=bool)

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.activations.pooling import SparseRow
+from competency_gaps.activations.pooling import SparseRow, TokenRow
 from competency_gaps.shards import ShardFolder
 
 
 @dataclass(frozen=True)
 class CasBlock:
-    """CAS rows of some items of one benchmark, with what is needed to show where a concept peaks."""
+    """CAS rows of some items of a benchmark, with the tokens on which concepts peak."""
 
     items: np.ndarray
     """int64 of shape (rows,): positions of the items in their benchmark."""
     cas: sp.csr_array
     """float32 of shape (rows, SAE width)."""
     peaks: np.ndarray
-    """int32 of shape (non-zeros,): index, in the row's tokens, of the token where the concept is strongest."""
+    """int32 of shape (non-zeros,): index of the token, among the row's tokens, where the concept is strongest."""
     token_ptr: np.ndarray
-    """int64 of shape (rows + 1,): where each row's tokens start in the arrays below."""
+    """int64 of shape (rows + 1,): start of each row's tokens in the arrays below."""
     token_ids: np.ndarray
     """int32 of shape (tokens,)."""
     token_offsets: np.ndarray
     """int32 of shape (tokens, 2): character range of each token in the item's text."""
 
     def peak_tokens(self) -> np.ndarray:
-        """int32 of shape (non-zeros,): id of each peak's token."""
+        """int32 of shape (non-zeros,): token id of each peak."""
         rows = np.repeat(np.arange(len(self.items)), np.diff(self.cas.indptr))
         return self.token_ids[self.token_ptr[rows] + self.peaks]
 
     def peak_ranges(self) -> np.ndarray:
-        """int32 of shape (non-zeros, 2): character range of each peak's token."""
+        """int32 of shape (non-zeros, 2): character range of each peak."""
         rows = np.repeat(np.arange(len(self.items)), np.diff(self.cas.indptr))
         return self.token_offsets[self.token_ptr[rows] + self.peaks]
 
@@ -48,13 +48,13 @@ def make_block(
     tokens: list[tuple[np.ndarray, np.ndarray]],
     width: int,
 ) -> CasBlock:
-    """Stack sparse rows.
+    """Stack sparse rows into a block.
 
     Parameters
     ----------
     first_tokens : list of ndarray of int64
-        Per row, the positions of its span's tokens among its tokens; a peak inside the span is
-        turned into a position among all tokens with it.
+        Per row, the positions of the span's tokens among all its tokens; they turn peaks within the span into positions
+        among all tokens.
     tokens : list of (ids, offsets)
         Per row, all its tokens.
     """
@@ -74,6 +74,43 @@ def make_block(
         _join([ids for ids, _ in tokens], np.int32),
         offsets.astype(np.int32),
     )
+
+
+_HALF = (2.0**-10, 65504.0)
+"""Range of a shard's largest activation in which float16 is finite and precise enough for display."""
+_LEAST = np.float16(2.0**-24)
+"""The smallest float16 above 0."""
+_SHORT = 65536
+"""Number of tokens that 16 bits can index."""
+
+
+def token_tensors(rows: Sequence[TokenRow], places: Sequence[np.ndarray], longest: int) -> dict[str, np.ndarray]:
+    """Tensors of a shard that hold the activations of single tokens.
+
+    Activations are rounded to float16, and to at least its smallest positive number. They stay float32 in a shard whose
+    largest activation is outside float16's range, as on the first token of some models, or too small for its precision.
+
+    Parameters
+    ----------
+    rows
+        One per item.
+    places : sequence of ndarray of int64
+        Per item, the positions of the span's tokens among all its tokens.
+    longest
+        Tokens of the longest item.
+    """
+    small = [np.zeros(0, np.float32), *(row.values for row in rows)]
+    values = np.concatenate(small)
+    if len(values) and _HALF[0] <= float(values.max()) <= _HALF[1]:
+        values = np.maximum(values.astype(np.float16), _LEAST)
+    index = np.uint16 if longest <= _SHORT else np.int32
+    tokens = [place[row.tokens].astype(index) for row, place in zip(rows, places, strict=True)]
+    return {
+        "act_ptr": np.cumsum([0, *(len(row.values) for row in rows)]).astype(np.int64),
+        "act_counts": np.concatenate([np.zeros(0, np.int32), *(row.counts for row in rows)]),
+        "act_tokens": np.concatenate([np.zeros(0, index), *tokens]),
+        "act_values": values,
+    }
 
 
 _ROWS = ("items", "indptr", "concepts", "cas", "peaks", "token_ptr", "token_ids", "token_offsets")

@@ -82,12 +82,12 @@ def _begin(dictionary: Path, sae: str | None, run: Path | None, progress: Progre
     from competency_gaps.cli.run import sae_place
     from competency_gaps.config import SAEConfig
     from competency_gaps.dictionary.folder import FILE, write_dictionary
-    from competency_gaps.runs.open import open_run
+    from competency_gaps.runs.open import open_folder
 
     if sae and run:
         raise UserError("give --sae or --run, not both.")
     if run is not None:
-        write_dictionary(dictionary, open_run(run).manifest["sae"])
+        write_dictionary(dictionary, open_folder(run).manifest["sae"])
     elif sae is not None:
         from competency_gaps.sae.load import load_sae
 

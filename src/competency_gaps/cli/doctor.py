@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import platform
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from rich.text import Text
 from competency_gaps import __version__
 from competency_gaps.errors import UserError
 from competency_gaps.installation import Package, base_packages, extras, install_command, is_editable
+from competency_gaps.registry import REGISTRIES, Registry
 from competency_gaps.text import visible
 
 STYLES = {"complete": "green", "partly": "bold dark_orange", "absent": "dim"}
@@ -44,6 +46,10 @@ def doctor(json_: Annotated[bool, typer.Option("--json", help="Print one JSON do
         console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
     if not facts["missing"]:
         console.print("Nothing is missing.", highlight=False)
+    for plugin in facts["plugins"]:
+        about = plugin["error"] or ", ".join(plugin["options"]) or "no options"
+        line = f"plug-in {plugin['package']}: {plugin['name']} among the {plugin['kind']} ({about})"
+        console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
 
 
 def examine() -> dict[str, Any]:
@@ -54,7 +60,7 @@ def examine() -> dict[str, Any]:
     dict
         ``packages``: one entry per package and extra, ``version`` null where it is not installed and ``enough`` false
         where it is too old; ``extras``: ``state`` of each is complete, partly or absent; ``missing``: a line with the
-        command for each extra that is not complete.
+        command for each extra that is not complete; ``plugins``: what other packages bring, with its options.
     """
     known = extras()
     packages = [_package(package, None) for package in base_packages()]
@@ -84,7 +90,24 @@ def examine() -> dict[str, Any]:
             for extra in known
             if extra.state != "complete"
         ],
+        "plugins": [
+            _plugin(registry, name, package)
+            for registry in REGISTRIES
+            for name, package in sorted(registry.added().items())
+        ],
     }
+
+
+def _plugin(registry: Registry, name: str, package: str) -> dict[str, Any]:
+    """A name that a plug-in brings, with its options, or why it cannot be loaded."""
+    options: list[str] = []
+    error = None
+    try:
+        value = registry[name]
+        options = [str(parameter) for parameter in inspect.signature(value).parameters.values()]
+    except UserError as fault:
+        error = str(fault)
+    return {"kind": registry.kind, "name": name, "package": package, "options": options, "error": error}
 
 
 def _package(package: Package, extra: str | None) -> dict[str, Any]:

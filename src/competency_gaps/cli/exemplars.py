@@ -68,13 +68,13 @@ def exemplars(
 def _pair(run: Path | None, model: str | None, sae: str | None, hook_name: str | None, progress: Progress) -> Pair:
     from competency_gaps.cli.run import sae_place
     from competency_gaps.config import ModelConfig, RunConfig, SAEConfig, parse_config
-    from competency_gaps.runs.open import open_run
+    from competency_gaps.runs.open import open_folder
     from competency_gaps.sae.pair import load_pair
 
     if run is not None:
         if model or sae or hook_name:
             raise UserError("--run brings its model and SAE: leave out --model, --sae and --hook-name.")
-        config = parse_config(RunConfig, open_run(run).manifest["settings"], f"the settings in {run}")
+        config = parse_config(RunConfig, open_folder(run).manifest["settings"], f"the settings in {run}")
         return load_pair(config.model, config.sae, progress=progress)
     if model is None or sae is None:
         raise UserError("give --model and --sae (or --run, which brings both).")
@@ -95,14 +95,14 @@ def _collect(
     from competency_gaps.dictionary.exemplars.texts import run_identity, run_pieces
     from competency_gaps.dictionary.folder import FILE, check_same_sae, read_dictionary, write_dictionary
     from competency_gaps.files import sha256
-    from competency_gaps.runs.open import open_run
+    from competency_gaps.runs.open import open_folder
     from competency_gaps.sae.training.texts import cut_pieces, read_documents
 
     if (out / FILE).is_file():
         check_same_sae(read_dictionary(out), pair.sae.identity)
     pieces: Iterable[Piece]
     read: dict[str, Any]
-    opened = open_run(run) if run is not None else None
+    opened = open_folder(run) if run is not None else None
     if opened is not None:
         if opened.manifest["sae"]["weights_sha256"] != pair.sae.identity["weights_sha256"]:
             raise UserError(f"the SAE {pair.sae.name!r} is no longer the one of the run {str(run)!r}.")

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from competency_gaps.cli.endpoints import KeyOption, ModelOption, TimeoutOption, UrlOption
+from competency_gaps.cli.asking import AskOptions, asks
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.text import plural
 
 if TYPE_CHECKING:
     import uvicorn
-
-    from competency_gaps.endpoint.endpoint import Endpoint
 
 HOST = "127.0.0.1"
 """Never another: what is served is for this machine; any account of it can read the run and ask the chat."""
@@ -29,6 +27,7 @@ NEARBY = 50
 """Ports that are tried, from the one that was asked for."""
 
 
+@asks(only=("base_url", "model", "key_env", "timeout"))
 def explore(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several can be compared.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; the next free one if taken; 0: any.")] = PORT,
@@ -36,10 +35,8 @@ def explore(
     dictionary: Annotated[
         Path | None, typer.Option(help="Dictionary of the SAE's concepts; by default that of the run.")
     ] = None,
-    base_url: UrlOption = None,
-    model: ModelOption = None,
-    key_env: KeyOption = "OPENAI_API_KEY",
-    timeout: TimeoutOption = 120.0,
+    *,
+    ask: AskOptions,
 ) -> None:
     """Look at runs in a browser: tables, map, items, comparisons. Served to this machine only, until Ctrl-C.
 
@@ -48,7 +45,7 @@ def explore(
     With --base-url and --model, questions in plain language are answered by that endpoint; nothing else is sent.
     """
     _check_packages()
-    endpoint = _endpoint(base_url, model, key_env, timeout)
+    way = ask.asking()
     import uvicorn
 
     from competency_gaps.explorer.opened import open_runs
@@ -57,7 +54,7 @@ def explore(
     opened = open_runs(runs, dictionary)
     listener = _listen(port)
     found = int(listener.getsockname()[1])
-    app = make_app(opened, port=found, endpoint=endpoint)
+    app = make_app(opened, port=found, endpoint=None if way is None else way.endpoint)
     # Faults are told by the application; what uvicorn would add is that requests came, and that it ended.
     config = uvicorn.Config(
         app,
@@ -88,19 +85,6 @@ def _check_packages() -> None:
     for package in ("starlette", "uvicorn"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError(package, "explore", "'cgaps explore'")
-
-
-def _endpoint(base_url: str | None, model: str | None, key_env: str, timeout: float) -> Endpoint | None:
-    """Who answers questions; null: nobody."""
-    if base_url is None:
-        if model is not None:
-            raise UserError("--model means something only with --base-url: add that, or leave it out.")
-        return None
-    if model is None:
-        raise UserError("--base-url needs --model, the name of a model there.")
-    from competency_gaps.endpoint.endpoint import Endpoint
-
-    return Endpoint(base_url, model, key_env, timeout=timeout)
 
 
 def _listen(port: int) -> socket.socket:

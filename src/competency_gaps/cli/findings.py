@@ -11,28 +11,10 @@ from rich.console import Console, Group
 from rich.table import Column, Table
 from rich.text import Text
 
-from competency_gaps.cli.endpoints import (
-    AgainOption,
-    AnswerOption,
-    CapOption,
-    ConcurrencyOption,
-    CostOption,
-    ExplainerOption,
-    ExportOption,
-    ImportOption,
-    KeyOption,
-    ModelOption,
-    PriceInOption,
-    PriceOutOption,
-    TimeoutOption,
-    UrlOption,
-    YesOption,
-    asking,
-    given,
-)
+from competency_gaps.cli.asking import AskOptions, asks
 from competency_gaps.cli.output import print_json, rows
 from competency_gaps.errors import UserError
-from competency_gaps.runs.open import Run, open_run
+from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.text import plural, shorten, signed, visible
 
 if TYPE_CHECKING:
@@ -44,45 +26,32 @@ SHORT_CONSTANT = 24
 """Characters of a constant part that is not folded away."""
 
 
+@asks()
 def findings(
-    context: typer.Context,
     run: Annotated[Path, typer.Argument(help="Run folder.")],
     number: Annotated[int | None, typer.Argument(min=0, help="One finding, by its number in the list.")] = None,
     make: Annotated[bool, typer.Option("--make", help="Make them anew from the run's tables.")] = False,
     word: Annotated[
         bool, typer.Option("--word", help="A language model words them (--base-url with --model, --export, --import).")
     ] = False,
-    export: ExportOption = None,
-    import_: ImportOption = None,
-    explainer: ExplainerOption = None,
-    base_url: UrlOption = None,
-    model: ModelOption = None,
-    key_env: KeyOption = "OPENAI_API_KEY",
-    concurrency: ConcurrencyOption = 8,
-    timeout: TimeoutOption = 60.0,
-    price_in: PriceInOption = None,
-    price_out: PriceOutOption = None,
-    max_tokens: CapOption = None,
-    max_cost: CostOption = None,
-    answer_tokens: AnswerOption = None,
-    again: AgainOption = False,
-    yes: YesOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    *,
+    ask: AskOptions,
 ) -> None:
     """List a run's findings, the most important first, or show one with its items; have a model word them."""
     from competency_gaps.findings import write_findings
     from competency_gaps.progress import Progress
 
-    opened, progress = open_run(run), Progress(quiet=quiet)
+    opened, progress = open_folder(run), Progress(quiet=quiet)
     if make:
         with progress.stage("findings"):
             write_findings(opened)
     if word:
-        _word(context, opened, number, progress, json_=json_)
+        _word(ask, opened, number, progress, json_=json_)
         return
-    if stray := given(context):
-        raise UserError(f"{', '.join(stray)}: means something only with --word.")
+    if ask.values:
+        raise UserError(f"{ask.written()}: means something only with --word.")
     if number is not None:
         _show(opened, number, json_=json_)
     elif json_:
@@ -91,17 +60,15 @@ def findings(
         _print_list(opened)
 
 
-def _word(context: typer.Context, run: Run, number: int | None, progress: Any, *, json_: bool) -> None:
+def _word(ask: AskOptions, run: RunFolder, number: int | None, progress: Any, *, json_: bool) -> None:
     from competency_gaps.findings.wording import word_findings
 
-    way = asking(context)
-    if way is None:
-        raise UserError("--word asks a model: give --export FILE, --import FILE, or --base-url with --model.")
+    way = ask.needed("--word")
     taken = word_findings(run, way, progress, None if number is None else [number])
     if json_:
-        print_json({"run": str(run.path), **(taken.as_dict() if taken else {"exported": str(way.export)})})
+        print_json({"run": str(run.path), **(taken.as_dict() if taken else {"exported": str(way.config.export)})})
     elif taken is None:
-        _say(f"Requests written to {way.export}")
+        _say(f"Requests written to {way.config.export}")
     else:
         _say(
             f"{plural(taken.stored, 'finding')} worded, {taken.abstained:,} abstentions, {len(taken.failed):,} refused"
@@ -110,14 +77,14 @@ def _word(context: typer.Context, run: Run, number: int | None, progress: Any, *
             _say(f"finding {finding}: {reason}", error=True)
 
 
-def _document(run: Run, row: dict[str, Any]) -> dict[str, Any]:
+def _document(run: RunFolder, row: dict[str, Any]) -> dict[str, Any]:
     from competency_gaps.findings import support
     from competency_gaps.findings.items import probe_arguments
 
     return {**row, "support": support(row, run.concepts), "command": shlex.join(probe_arguments(run, row))}
 
 
-def _print_list(run: Run) -> None:
+def _print_list(run: RunFolder) -> None:
     table = run.findings
     if not table.height:
         _say("No finding: no concept is weak or strong ('cgaps show' says what could have been seen).")
@@ -139,7 +106,7 @@ def _print_list(run: Run) -> None:
     _say(f"\nOne with its items: {shlex.join(['cgaps', 'findings', str(run.path), 'N'])}")
 
 
-def _show(run: Run, number: int, *, json_: bool) -> None:
+def _show(run: RunFolder, number: int, *, json_: bool) -> None:
     from competency_gaps.findings import support
     from competency_gaps.findings.items import probe_arguments, shown_items
 

@@ -9,25 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from competency_gaps.cli.endpoints import (
-    AgainOption,
-    AnswerOption,
-    CapOption,
-    ConcurrencyOption,
-    CostOption,
-    ExplainerOption,
-    ExportOption,
-    ImportOption,
-    KeyOption,
-    ModelOption,
-    PriceInOption,
-    PriceOutOption,
-    TimeoutOption,
-    UrlOption,
-    YesOption,
-    asking,
-    given,
-)
+from competency_gaps.cli.asking import AskOptions, asks
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,8 +30,8 @@ class Step(enum.StrEnum):
     themes = "themes"
 
 
+@asks()
 def label(
-    context: typer.Context,
     dictionary: Annotated[Path, typer.Argument(help="The dictionary's folder.")],
     step: Annotated[
         Step,
@@ -61,37 +43,25 @@ def label(
     concepts: Annotated[str | None, typer.Option(help="Only these, as 5,17,100-200; by default all.")] = None,
     run: Annotated[list[Path] | None, typer.Option(help="Only what matters in these runs; may be repeated.")] = None,
     top: Annotated[int, typer.Option(min=1, help="With --run: how many concepts.")] = 600,
-    export: ExportOption = None,
-    import_: ImportOption = None,
-    explainer: ExplainerOption = None,
-    base_url: UrlOption = None,
-    model: ModelOption = None,
-    key_env: KeyOption = "OPENAI_API_KEY",
-    concurrency: ConcurrencyOption = 8,
-    timeout: TimeoutOption = 60.0,
-    price_in: PriceInOption = None,
-    price_out: PriceOutOption = None,
-    max_tokens: CapOption = None,
-    max_cost: CostOption = None,
-    answer_tokens: AnswerOption = None,
-    again: AgainOption = False,
-    yes: YesOption = False,
     seed: Annotated[int, typer.Option(help="Seed of the order of scored windows.")] = 0,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    *,
+    ask: AskOptions,
 ) -> None:
     """Label concepts, or score their labels: without a model, over an endpoint, or through batch files."""
     from competency_gaps.cli.output import print_json
     from competency_gaps.dictionary.open import open_dictionary
     from competency_gaps.progress import Progress
 
-    way = _way(context, step)
+    way = _way(ask, step)
     opened, progress = open_dictionary(dictionary), Progress(quiet=quiet)
     chosen = _chosen(opened, concepts, run, top)
     if way is None:
         taken: Taken | None = _without_model(opened, step, chosen, progress)
     else:
         taken = _ask(opened, step, chosen, way, seed, progress)
+    export = None if way is None else way.config.export
     found = {"dictionary": str(dictionary), "step": str(step)}
     if json_:
         print_json({**found, **(taken.as_dict() if taken else {"exported": str(export)})})
@@ -101,22 +71,19 @@ def label(
         Console().print(f"Requests written to {export}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _way(context: typer.Context, step: Step) -> Asking | None:
-    """How a model is asked; null: the step asks none."""
+def _way(ask: AskOptions, step: Step) -> Asking | None:
+    """How a model is asked; None: the step asks none."""
     if step in (Step.automatic, Step.embedding):
-        if stray := given(context):
-            raise UserError(f"--step {step} asks no model: leave out {', '.join(stray)}.")
+        if ask.values:
+            raise UserError(f"--step {step} asks no model: leave out {ask.written()}.")
         return None
-    way = asking(context)
-    if way is None:
-        raise UserError(f"--step {step} asks a model: give --export FILE, --import FILE, or --base-url with --model.")
-    return way
+    return ask.needed(f"--step {step}")
 
 
 def _chosen(dictionary: Dictionary, concepts: str | None, run: list[Path] | None, top: int) -> list[int] | None:
     from competency_gaps.dictionary.folder import check_same_sae
     from competency_gaps.dictionary.labelling.choose import important, parse_concepts
-    from competency_gaps.runs.open import open_run
+    from competency_gaps.runs.open import open_folder
 
     if concepts is not None and run:
         raise UserError("give --concepts or --run, not both.")
@@ -124,7 +91,7 @@ def _chosen(dictionary: Dictionary, concepts: str | None, run: list[Path] | None
         return parse_concepts(concepts, dictionary.width)
     if not run:
         return None
-    runs = [open_run(path) for path in run]
+    runs = [open_folder(path) for path in run]
     for one in runs:
         check_same_sae(dictionary.identity, one.manifest["sae"])
     return important(runs, top)

@@ -12,24 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from competency_gaps.cli.endpoints import (
-    AgainOption,
-    AnswerOption,
-    CapOption,
-    ConcurrencyOption,
-    CostOption,
-    ExplainerOption,
-    ExportOption,
-    ImportOption,
-    KeyOption,
-    ModelOption,
-    PriceInOption,
-    PriceOutOption,
-    TimeoutOption,
-    UrlOption,
-    YesOption,
-    asking,
-)
+from competency_gaps.cli.asking import AskOptions, asks
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.text import decimal, magnitude, shorten, visible
 
@@ -42,7 +25,7 @@ if TYPE_CHECKING:
     from competency_gaps.matching import ScopeFindings
     from competency_gaps.matching.null import OnDraw
     from competency_gaps.progress import Progress
-    from competency_gaps.runs.open import Run
+    from competency_gaps.runs.open import RunFolder
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 KindOption = Annotated[
@@ -54,8 +37,8 @@ QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
+@asks()
 def match(
-    context: typer.Context,
     run: RunArgument,
     taxonomy: Annotated[
         Path, typer.Option(help="JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.")
@@ -66,23 +49,10 @@ def match(
     alpha: AlphaOption = 0.05,
     embedder: EmbedderOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the shuffled labels.")] = 0,
-    export: ExportOption = None,
-    import_: ImportOption = None,
-    explainer: ExplainerOption = None,
-    base_url: UrlOption = None,
-    model: ModelOption = None,
-    key_env: KeyOption = "OPENAI_API_KEY",
-    concurrency: ConcurrencyOption = 8,
-    timeout: TimeoutOption = 60.0,
-    price_in: PriceInOption = None,
-    price_out: PriceOutOption = None,
-    max_tokens: CapOption = None,
-    max_cost: CostOption = None,
-    answer_tokens: AnswerOption = None,
-    again: AgainOption = False,
-    yes: YesOption = False,
     quiet: QuietOption = False,
     json_: JsonOption = False,
+    *,
+    ask: AskOptions,
 ) -> None:
     """Match a list of weaknesses, qualities or probes to concepts: which does the run recover, which does it add?"""
     from competency_gaps.cli.output import print_json
@@ -93,10 +63,10 @@ def match(
     from competency_gaps.matching.kept import keep_matching
     from competency_gaps.matching.lines import matching_lines
     from competency_gaps.progress import Progress
-    from competency_gaps.runs.open import open_run
+    from competency_gaps.runs.open import open_folder
 
-    way = asking(context)
-    opened, progress = open_run(run), Progress(quiet=quiet)
+    way = ask.asking()
+    opened, progress = open_folder(run), Progress(quiet=quiet)
     read = read_taxonomy(taxonomy, where)
     for left in read.left_out:
         progress.say(f"left out: {left[0]}: {left[1]}")
@@ -123,8 +93,8 @@ def match(
         Console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+@asks()
 def scope(
-    context: typer.Context,
     run: RunArgument,
     benchmark: Annotated[str, typer.Option(help="Benchmark of the run.")],
     describe: Annotated[
@@ -135,23 +105,10 @@ def scope(
     limit: Annotated[int, typer.Option(min=1, help="Rows shown.")] = 20,
     embedder: EmbedderOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the shuffled labels.")] = 0,
-    export: ExportOption = None,
-    import_: ImportOption = None,
-    explainer: ExplainerOption = None,
-    base_url: UrlOption = None,
-    model: ModelOption = None,
-    key_env: KeyOption = "OPENAI_API_KEY",
-    concurrency: ConcurrencyOption = 8,
-    timeout: TimeoutOption = 60.0,
-    price_in: PriceInOption = None,
-    price_out: PriceOutOption = None,
-    max_tokens: CapOption = None,
-    max_cost: CostOption = None,
-    answer_tokens: AnswerOption = None,
-    again: AgainOption = False,
-    yes: YesOption = False,
     quiet: QuietOption = False,
     json_: JsonOption = False,
+    *,
+    ask: AskOptions,
 ) -> None:
     """Rank what a benchmark lacks by how much it belongs to what the benchmark claims to test."""
     from competency_gaps.cli.output import print_json
@@ -161,10 +118,10 @@ def scope(
     from competency_gaps.matching.kept import keep_scope
     from competency_gaps.matching.scope import apply_scope_verdicts, confirm_scope_requests
     from competency_gaps.progress import Progress
-    from competency_gaps.runs.open import open_run
+    from competency_gaps.runs.open import open_folder
 
-    way = asking(context)
-    opened, progress = open_run(run), Progress(quiet=quiet)
+    way = ask.asking()
+    opened, progress = open_folder(run), Progress(quiet=quiet)
     known = {entry["name"]: entry.get("scope") for entry in opened.manifest["benchmarks"]}
     stated = describe or ([known[benchmark]] if known.get(benchmark) else None)
     if stated is None and benchmark in known:
@@ -194,7 +151,7 @@ def scope(
     _print_scope(found, limit)
 
 
-def _labelled(run: Run, kinds: list[str] | None) -> pl.DataFrame:
+def _labelled(run: RunFolder, kinds: list[str] | None) -> pl.DataFrame:
     """The run's concepts; labels of other kinds than asked for do not count."""
     if not kinds:
         return run.concepts

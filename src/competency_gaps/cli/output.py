@@ -10,7 +10,7 @@ import polars as pl
 import typer
 
 from competency_gaps.files import finite
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 
 
 def help_alone(context: typer.Context) -> None:
@@ -29,7 +29,7 @@ def rows(table: pl.DataFrame) -> list[dict[str, Any]]:
     return table.to_dicts()
 
 
-def run_document(run: Run) -> dict[str, Any]:
+def run_document(run: RunFolder) -> dict[str, Any]:
     """A run's facts for machines."""
     concepts = run.concepts
     alive = concepts["alive"].sum()

@@ -13,31 +13,11 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from competency_gaps.cli.endpoints import (
-    AgainOption,
-    AnswerOption,
-    CapOption,
-    ConcurrencyOption,
-    CostOption,
-    ExplainerOption,
-    ExportOption,
-    ImportOption,
-    KeyOption,
-    ModelOption,
-    PriceInOption,
-    PriceOutOption,
-    TimeoutOption,
-    UrlOption,
-    YesOption,
-    asking,
-    given,
-)
+from competency_gaps.cli.asking import AskOptions, asks
 from competency_gaps.cli.output import help_alone
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
-    from competency_gaps.config.judge import JudgeConfig
-    from competency_gaps.endpoint.asking import Asking
     from competency_gaps.probes.concept import Probed
 
 
@@ -56,6 +36,7 @@ app = typer.Typer(
 
 
 @app.command("concept")
+@asks()
 def concept(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(help="Run folder; its model and SAE must be within reach.")],
@@ -77,23 +58,10 @@ def concept(
         float, typer.Option(min=0.0, max=1.0, help="nCAS from which an item excites a concept; 0.46 is typical.")
     ] = 0.2,
     q: Annotated[float, typer.Option(min=0.0, max=1.0, help="False-discovery rate over the probed concepts.")] = 0.05,
-    export: ExportOption = None,
-    import_: ImportOption = None,
-    explainer: ExplainerOption = None,
-    base_url: UrlOption = None,
-    model: ModelOption = None,
-    key_env: KeyOption = "OPENAI_API_KEY",
-    concurrency: ConcurrencyOption = 8,
-    timeout: TimeoutOption = 60.0,
-    price_in: PriceInOption = None,
-    price_out: PriceOutOption = None,
-    max_tokens: CapOption = None,
-    max_cost: CostOption = None,
-    answer_tokens: AnswerOption = None,
-    again: AgainOption = False,
-    yes: YesOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    *,
+    ask: AskOptions,
 ) -> None:
     """Does a concept's weakness hold on fresh items that are measured to excite it?"""
     from competency_gaps.cli.output import print_json
@@ -102,20 +70,20 @@ def concept(
     from competency_gaps.probes.targets import targets, weakest
     from competency_gaps.probes.written import probe_written
     from competency_gaps.progress import Progress
-    from competency_gaps.runs.open import open_run
+    from competency_gaps.runs.open import open_folder
 
     if (concept is None) == (weak is None):
         raise UserError("give --concept ID[,ID] or --weak N.")
     if not 0 < min_saliency < 1:
         raise UserError(f"--min-saliency {min_saliency:g}: expected a number above 0 and below 1, as 0.2.")
-    opened, progress = open_run(run), Progress(quiet=quiet)
+    opened, progress = open_folder(run), Progress(quiet=quiet)
     chosen = parse_concepts(concept, opened.width) if concept is not None else weakest(opened, weak or 1)
     criterion = Criterion(min_saliency, q, seed=seed)
     wanted = targets(opened, chosen)
     command = shlex.join(["cgaps", *sys.argv[1:]])
     probed: Probed | str
     if source is ItemSource.generated:
-        if stray := [*given(context), *_of_the_other(context, "topics", "questions", "judge")]:
+        if stray := [*([ask.written()] if ask.values else []), *_of_the_other(context, "topics", "questions", "judge")]:
             raise UserError(
                 f"--source {source} asks no model: leave out {', '.join(stray)}, or give --source endpoint."
             )
@@ -123,11 +91,9 @@ def concept(
     else:
         if stray := _of_the_other(context, "items", "seed"):
             raise UserError(f"{', '.join(stray)}: means something only with --source {ItemSource.generated}.")
-        way = asking(context)
-        if way is None:
-            raise UserError(
-                "--source endpoint asks a model: give --export FILE, --import FILE, or --base-url with --model."
-            )
+        way = ask.needed(f"--source {source}")
+        if judge and way.endpoint is None:
+            raise UserError("--judge needs --base-url with --model: a judge is asked while the items are answered.")
         probed = probe_written(
             opened,
             wanted,
@@ -136,7 +102,7 @@ def concept(
             progress,
             topics=topics,
             count=questions,
-            judge=_judge(way) if judge else None,
+            judge=way.config if judge else None,
             command=command,
         )
     if isinstance(probed, str):
@@ -155,29 +121,6 @@ def _of_the_other(context: typer.Context, *names: str) -> list[str]:
     """Options on the command line that belong to the other source."""
     sources = {name: context.get_parameter_source(name) for name in names}
     return [f"--{name}" for name, where in sources.items() if where is not None and where.name == "COMMANDLINE"]
-
-
-def _judge(way: Asking) -> JudgeConfig:
-    """The model behind the endpoint as judge."""
-    from competency_gaps.config.judge import JudgeConfig
-
-    if way.endpoint is None:
-        raise UserError("--judge needs --base-url with --model: a judge is asked while the items are answered.")
-    endpoint = way.endpoint
-    return JudgeConfig(
-        url=endpoint.base_url,
-        model=endpoint.model,
-        key_env=endpoint.api_key_env,
-        concurrency=endpoint.concurrency,
-        timeout=endpoint.timeout,
-        price_in=endpoint.prices.input if endpoint.prices else None,
-        price_out=endpoint.prices.output if endpoint.prices else None,
-        max_tokens=way.cap.max_tokens if way.cap else None,
-        max_cost=way.cap.max_cost if way.cap else None,
-        answer_tokens=way.answer_tokens,
-        again=way.again,
-        yes=way.yes,
-    )
 
 
 def _say(probed: Probed) -> None:

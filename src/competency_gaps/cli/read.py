@@ -16,7 +16,7 @@ from competency_gaps.cli.output import print_json, rows, run_document
 from competency_gaps.errors import UserError
 from competency_gaps.report import screen
 from competency_gaps.report.listing import Listing, list_concepts
-from competency_gaps.runs.open import Run, open_run
+from competency_gaps.runs.open import RunFolder, open_folder
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -50,7 +50,7 @@ def show(
     json_: JsonOption = False,
 ) -> None:
     """Say what a run found, worst first; or list concepts or themes, where undefined values come last."""
-    opened = open_run(run)
+    opened = open_folder(run)
     listed = benchmark is not None or find is not None or sort is not None or all_
     _check_views(listed=listed, summary=summary, themes=themes or theme is not None)
     if themes or theme is not None:
@@ -71,7 +71,7 @@ def show(
         screen.print_overview(opened, Console(), lines=screen_lines(), limit=limit)
 
 
-def _answer(run: Run) -> dict[str, Any]:
+def _answer(run: RunFolder) -> dict[str, Any]:
     """What a run found, for machines: the answer, and every finding."""
     from competency_gaps.findings.answer import answer, answer_dict
 
@@ -94,7 +94,7 @@ def _print_listing(listing: Listing, limit: int | None) -> None:
     screen.print_listing(listing, Console(), lines=screen_lines(), limit=limit)
 
 
-def _themes(run: Run, theme: int | None, limit: int | None, *, json_: bool) -> None:
+def _themes(run: RunFolder, theme: int | None, limit: int | None, *, json_: bool) -> None:
     """Print all themes, or one with its subthemes and concepts."""
     from competency_gaps.report.themes import asked_theme, read_run_themes
 
@@ -126,7 +126,7 @@ def concept(
     json_: JsonOption = False,
 ) -> None:
     """Show one concept: its scores per benchmark, and the items behind them. Words that match several list them."""
-    opened = open_run(run)
+    opened = open_folder(run)
     words = " ".join(asked)
     if re.fullmatch(r"[0-9]{1,18}", words):
         concept_id = int(words)
@@ -151,7 +151,7 @@ def concept(
     console.print(concept_panel(opened, concept_id, examples=limit, width=console.width))
 
 
-def _concept_document(run: Run, concept: int, limit: int) -> dict[str, Any]:
+def _concept_document(run: RunFolder, concept: int, limit: int) -> dict[str, Any]:
     """A concept's facts for machines."""
     from competency_gaps.report.themes import read_run_themes
 
@@ -175,7 +175,7 @@ def report(
     """Write the HTML report again."""
     from competency_gaps.report import write_report
 
-    opened = open_run(run)
+    opened = open_folder(run)
     path = write_report(opened, out or opened.path / "report.html")
     if json_:
         print_json({"report": str(path)})

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from competency_gaps.cli.output import print_json
-from competency_gaps.runs.open import open_run
+from competency_gaps.runs.open import open_folder
 
 
 def robustness(
@@ -27,8 +27,8 @@ def robustness(
     from competency_gaps.report.summary import verdict_table
     from competency_gaps.robustness import assess
 
-    opened, progress = open_run(run), Progress(quiet=quiet)
-    found = assess(opened, progress, against=open_run(against) if against else None, seed=seed)
+    opened, progress = open_folder(run), Progress(quiet=quiet)
+    found = assess(opened, progress, against=open_folder(against) if against else None, seed=seed)
     with progress.stage("writing the report"):
         report = write_report(opened, opened.path / "report.html")
     if json_:

@@ -10,22 +10,14 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from competency_gaps.cli.endpoints import (
-    AnswerOption,
-    CapOption,
-    CostOption,
-    ExportOption,
-    KeyOption,
-    ModelOption,
-    PriceInOption,
-    PriceOutOption,
-    UrlOption,
-)
+from competency_gaps.cli.asking import AskOptions, asks
 from competency_gaps.config import RunConfig, parse_config, read_yaml
+from competency_gaps.config.asking import ENDPOINT_ONLY, WAYS
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 
 
+@asks(prefix="judge_")
 def run(
     config: Annotated[Path | None, typer.Argument(help="YAML configuration.")] = None,
     out: Annotated[
@@ -62,25 +54,11 @@ def run(
     ] = None,
     span: Annotated[str | None, typer.Option(help="question, prompt, prompt+bos, response or all.")] = None,
     limit: Annotated[int | None, typer.Option(help="Items per benchmark, at an even stride.")] = None,
-    judge_url: UrlOption = None,
-    judge_model: ModelOption = None,
-    judge_export: ExportOption = None,
-    judge_import: Annotated[
-        list[Path] | None, typer.Option("--judge-import", help="Read answers to exported requests; may be repeated.")
-    ] = None,
-    judge_key_env: KeyOption = "OPENAI_API_KEY",
-    judge_answer_tokens: AnswerOption = None,
-    judge_max_tokens: CapOption = None,
-    judge_max_cost: CostOption = None,
-    judge_price_in: PriceInOption = None,
-    judge_price_out: PriceOutOption = None,
-    judge_again: Annotated[
-        bool, typer.Option("--judge-again", help="Ask once more where a kept answer cannot be used.")
-    ] = False,
-    judge_yes: Annotated[bool, typer.Option("--judge-yes", help="Let the judge spend without asking.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Go on although the SAE does not fit.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the summary.")] = False,
+    *,
+    ask: AskOptions,
 ) -> None:
     """Audit a model: benchmarks and an SAE in, a run folder and a report out."""
     chosen = {"metric": metric, "filter": filter_, "scorer": scorer}
@@ -102,21 +80,7 @@ def run(
         for entry in data["benchmarks"]:
             if isinstance(entry, dict):
                 entry["limit"] = limit
-    judge = {
-        "url": judge_url,
-        "model": judge_model,
-        "export": judge_export,
-        "imports": judge_import,
-        "key_env": judge_key_env if judge_key_env != "OPENAI_API_KEY" else None,
-        "answer_tokens": judge_answer_tokens,
-        "max_tokens": judge_max_tokens,
-        "max_cost": judge_max_cost,
-        "price_in": judge_price_in,
-        "price_out": judge_price_out,
-        "again": judge_again or None,
-        "yes": judge_yes or None,
-    }
-    _add_judge(data, {key: value for key, value in judge.items() if value is not None and value != []})
+    _add_judge(data, ask.values)
     checked = parse_config(RunConfig, data, str(config) if config else "options")
     execute(checked, out, quiet=quiet, json_=json_)
 
@@ -126,9 +90,9 @@ def _add_judge(data: dict[str, Any], options: dict[str, Any]) -> None:
     known = data.get("judge") or {}
     if not options or not isinstance(known, dict):
         return
-    ways = ("url", "export", "imports")
-    if any(way in options for way in ways):
-        known = {key: value for key, value in known.items() if key not in ways}
+    if any(way in options for way in WAYS):
+        replaced = WAYS if "base_url" in options else (*WAYS, *ENDPOINT_ONLY)
+        known = {key: value for key, value in known.items() if key not in replaced}
     data["judge"] = {**known, **options}
 
 

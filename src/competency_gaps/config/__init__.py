@@ -4,6 +4,7 @@ The same models read a YAML file, ``--set`` overrides and plain keyword argument
 key is refused with the nearest known one.
 """
 
+from competency_gaps.config.asking import AskConfig
 from competency_gaps.config.base import Config, as_dict
 from competency_gaps.config.benchmark import (
     BenchmarkConfig,
@@ -11,17 +12,18 @@ from competency_gaps.config.benchmark import (
     HubSource,
     LogSource,
     ObjectsSource,
+    PluginSource,
     ReasoningGymSource,
     Source,
     TaskSource,
 )
-from competency_gaps.config.judge import JudgeConfig
 from competency_gaps.config.load import parse_config, read_yaml
 from competency_gaps.config.model import DType, ModelConfig
 from competency_gaps.config.run import EvidenceConfig, GenerationConfig, MetricsConfig, Pooling, RunConfig, Span
 from competency_gaps.config.sae import SAEConfig, TrainingConfig
 
 __all__ = [
+    "AskConfig",
     "BenchmarkConfig",
     "Config",
     "DType",
@@ -29,11 +31,11 @@ __all__ = [
     "FileSource",
     "GenerationConfig",
     "HubSource",
-    "JudgeConfig",
     "LogSource",
     "MetricsConfig",
     "ModelConfig",
     "ObjectsSource",
+    "PluginSource",
     "Pooling",
     "ReasoningGymSource",
     "RunConfig",

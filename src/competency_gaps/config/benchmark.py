@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from competency_gaps.config.base import Config
+from competency_gaps.registry import LOGS, SOURCES
 
 
 class FileSource(Config):
@@ -82,17 +83,15 @@ class ObjectsSource(Config):
         )
 
 
-LogFormat = Literal["lm_eval", "inspect", "garak", "arena_hard", "helm", "lighteval", "opencompass", "table"]
-
-
 class LogSource(Config):
     """Another tool's log of an evaluation: prompts, responses and scores are there already."""
 
     kind: Literal["log"] = "log"
     path: Path
     """File or output folder."""
-    format: LogFormat | None = None
-    """Whose log it is; null: found out from the files. ``table``: CSV, JSONL or Parquet with ``fields``."""
+    format: str | None = None
+    """Whose log it is, a name among the formats of logs; None: found out from the files. ``table``: CSV, JSONL or
+    Parquet with ``fields``."""
     benchmark: str | None = None
     """Which of the benchmarks (tasks) that lie at ``path``; null: the only one."""
     metric: str | None = None
@@ -104,6 +103,13 @@ class LogSource(Config):
     fields: dict[str, str] = {}
     """Our field -> the log's column: with ``format: table`` any field, with lm-eval, Inspect and HELM ``cluster``,
     ``group`` and ``covariates.NAME``, found in an item's document (metadata, instance) or else in its record."""
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, format_: str | None) -> str | None:
+        if format_ not in (None, "table", *LOGS):
+            raise ValueError(f"the format {format_!r} is not known; there are {', '.join([*LOGS, 'table'])}")
+        return format_
 
 
 class TaskSource(Config):
@@ -130,8 +136,38 @@ class TaskSource(Config):
     off, as in lm-eval; Inspect always asks in chats."""
 
 
+class PluginSource(Config):
+    """A source that a plug-in brings, or that a program registered; its settings are its own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, kind: str) -> str:
+        if kind not in SOURCES:
+            raise ValueError(f"a source of kind {kind!r} is not known; there are {', '.join(SOURCES)}")
+        return kind
+
+
+_OURS = ("file", "hub", "log", "objects", "reasoning_gym", "task")
+
+
+def _kind(value: Any) -> str:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return kind if kind in _OURS else "plugin"
+
+
 Source = Annotated[
-    FileSource | HubSource | LogSource | ObjectsSource | ReasoningGymSource | TaskSource, Field(discriminator="kind")
+    Annotated[FileSource, Tag("file")]
+    | Annotated[HubSource, Tag("hub")]
+    | Annotated[LogSource, Tag("log")]
+    | Annotated[ObjectsSource, Tag("objects")]
+    | Annotated[ReasoningGymSource, Tag("reasoning_gym")]
+    | Annotated[TaskSource, Tag("task")]
+    | Annotated[PluginSource, Tag("plugin")],
+    Discriminator(_kind),
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,13 +40,15 @@ def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> None:
         _apply(data, override)
 
 
-def parse_config(kind: type[C], data: dict[str, Any], where: str) -> C:
+def parse_config(kind: type[C], data: Mapping[str, Any], where: str, spell: Callable[[str], str] | None = None) -> C:
     """Check a mapping against a configuration model.
 
     Parameters
     ----------
     where
         Names the source in messages, e.g. the file.
+    spell
+        How a key is written there, e.g. as an option; by default as itself.
 
     Raises
     ------
@@ -54,9 +56,9 @@ def parse_config(kind: type[C], data: dict[str, Any], where: str) -> C:
         With one line per fault: the key, what was expected, what was found, the nearest known key.
     """
     try:
-        return kind.model_validate(data)
+        return kind.model_validate(data, context={"spell": spell} if spell else None)
     except ValidationError as error:
-        lines = [_fault(kind, fault) for fault in error.errors()]
+        lines = [_fault(kind, fault, spell or str) for fault in error.errors()]
         raise UserError(f"{where}:\n  " + "\n  ".join(lines)) from error
 
 
@@ -94,11 +96,10 @@ def _index(node: list[Any], key: str, override: str) -> int:
     return int(key)
 
 
-def _fault(kind: type[BaseModel], fault: Any) -> str:
+def _fault(kind: type[BaseModel], fault: Any, spell: Callable[[str], str]) -> str:
     location = list(fault["loc"])
-    where = ".".join(
-        str(part) for part in location if part not in ("file", "hub", "log", "objects", "reasoning_gym", "task")
-    )
+    keys = (str(part) for part in location if part not in ("file", "hub", "log", "objects", "reasoning_gym", "task"))
+    where = spell(".".join(keys)) if location else "configuration"
     if fault["type"] == "extra_forbidden":
         known = _known_keys(kind, location[:-1])
         hint = nearest(str(location[-1]), known) or (f" Known: {', '.join(sorted(known))}." if known else "")
@@ -106,7 +107,7 @@ def _fault(kind: type[BaseModel], fault: Any) -> str:
     if fault["type"] == "missing":
         return f"{where}: is required."
     found = "" if isinstance(fault.get("input"), (dict, list)) else f", found {fault.get('input')!r}"
-    return f"{where or 'configuration'}: {fault['msg'].removeprefix('Value error, ')}{found}"
+    return f"{where}: {fault['msg'].removeprefix('Value error, ')}{found}"
 
 
 def _known_keys(kind: type[BaseModel], location: Sequence[Any]) -> list[str]:

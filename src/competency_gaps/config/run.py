@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from competency_gaps.config.asking import AskConfig
 from competency_gaps.config.base import Config
 from competency_gaps.config.benchmark import BenchmarkConfig
-from competency_gaps.config.judge import JudgeConfig
 from competency_gaps.config.model import ModelConfig
 from competency_gaps.config.sae import SAEConfig
 
@@ -98,8 +98,8 @@ class RunConfig(Config):
     generation: GenerationConfig = GenerationConfig()
     metrics: MetricsConfig = MetricsConfig()
     evidence: EvidenceConfig = EvidenceConfig()
-    judge: JudgeConfig | None = None
-    """Who scores what only a judge can; null: nobody, such items stay unscored."""
+    judge: AskConfig | None = None
+    """Who scores what only a judge can; None: nobody, such items stay unscored."""
 
     @model_validator(mode="before")
     @classmethod

@@ -8,10 +8,10 @@ from competency_gaps.dictionary.folder import FILE, check_same_sae
 from competency_gaps.dictionary.open import Dictionary, open_dictionary
 from competency_gaps.embedded import SAES, embedded_sae
 from competency_gaps.errors import UserError
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 
 
-def dictionary_of(run: Run, given: Path | None = None) -> Dictionary | None:
+def dictionary_of(run: RunFolder, given: Path | None = None) -> Dictionary | None:
     """Find the dictionary that belongs to a run.
 
     The first of: the one that is given; the one in the run's settings (``sae.dictionary``); the folder of its SAE, if
@@ -42,7 +42,7 @@ def dictionary_of(run: Run, given: Path | None = None) -> Dictionary | None:
     return None
 
 
-def _known(run: Run) -> list[Path]:
+def _known(run: RunFolder) -> list[Path]:
     """Folders that may be the run's dictionary, the likeliest first."""
     settings = (run.manifest.get("settings") or {}).get("sae") or {}
     named = [settings.get("dictionary"), settings.get("folder")]

@@ -3,6 +3,7 @@
 :func:`ask` sends :class:`Request` objects, :class:`AnswerStore` keeps each :class:`Answer`, :func:`parse` reads it.
 """
 
+from competency_gaps.config.asking import Structured
 from competency_gaps.endpoint.answers import AnswerStore
 from competency_gaps.endpoint.asking import Asking
 from competency_gaps.endpoint.batch import BatchAnswers, Matched, export_batch, import_batch, match_batch
@@ -10,7 +11,7 @@ from competency_gaps.endpoint.budget import Cap, Estimate, Prices, estimate
 from competency_gaps.endpoint.client import ask
 from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.endpoint.parse import Failure, parse
-from competency_gaps.endpoint.request import Answer, Request, Structured
+from competency_gaps.endpoint.request import Answer, Request
 
 __all__ = [
     "Answer",

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from competency_gaps.config.asking import AskConfig
 from competency_gaps.endpoint.answers import AnswerStore
 from competency_gaps.endpoint.batch import export_batch, import_batch, match_batch
-from competency_gaps.endpoint.budget import Cap, estimate
-from competency_gaps.endpoint.client import ask
+from competency_gaps.endpoint.budget import Cap, Prices, estimate
+from competency_gaps.endpoint.client import ask, check_installed
 from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.errors import UserError
@@ -23,23 +24,69 @@ NAMELESS = "export"
 
 @dataclass(frozen=True)
 class Asking:
-    """One way of asking."""
+    """How a model is asked; made by :meth:`of`."""
 
+    config: AskConfig
+    endpoint: Endpoint | None
+    """None: batch files."""
+    cap: Cap
     who: str | None
-    """Who answers; null: the model that each imported answer names."""
-    where: str
-    """Where answers come from."""
-    export: Path | None = None
-    imported: tuple[Path, ...] = ()
-    endpoint: Endpoint | None = None
-    cap: Cap | None = None
-    yes: bool = False
-    answer_tokens: int | None = None
-    """Most tokens of an answer; null: as each request says."""
-    again: bool = False
-    """Whether kept answers that cannot be used are asked for once more."""
+    """Who answers; None: the model that each imported answer names."""
     prefix: str = "--"
     """What the options in advice begin with, e.g. ``--judge-``."""
+
+    @classmethod
+    def of(cls, config: AskConfig, *, who: str | None = None, prefix: str = "--") -> Asking:
+        """Make the endpoint and its cap, or the way through batch files, that a configuration means.
+
+        Parameters
+        ----------
+        who
+            Name that answers of batch files are kept under where the configuration names no model.
+
+        Raises
+        ------
+        UserError
+            If a file of answers is missing, or a value is out of range.
+        """
+        for path in config.imports:
+            if not path.is_file():
+                raise UserError(f"the answers {str(path)!r}: there is no such file.")
+        endpoint = None
+        if config.base_url is not None and config.model is not None:
+            prices = None
+            if config.price_in is not None and config.price_out is not None:
+                prices = Prices(config.price_in, config.price_out)
+            endpoint = Endpoint(
+                config.base_url,
+                config.model,
+                config.key_env,
+                concurrency=config.concurrency,
+                timeout=config.timeout,
+                retries=config.retries,
+                structured=config.structured,
+                prices=prices,
+            )
+        return cls(config, endpoint, Cap(config.max_tokens, config.max_cost), config.model or who, prefix)
+
+    @property
+    def where(self) -> str:
+        """Where answers come from."""
+        return self.config.base_url or "batch"
+
+    def check(self) -> None:
+        """Find out now, and not after hours of other work, whether an endpoint can be asked.
+
+        Raises
+        ------
+        MissingExtraError
+            If ``openai`` is not installed.
+        UserError
+            If nobody can be asked whether to spend.
+        """
+        if self.endpoint is not None:
+            check_installed()
+            self._check_confirmable()
 
     def answers(
         self, requests: Sequence[Request], store: Path, progress: Progress, usable: Callable[[Answer], bool]
@@ -53,23 +100,23 @@ class Asking:
         usable
             Whether an answer, with the id of its request, says something.
         """
-        if self.answer_tokens is not None:
-            requests = [replace(request, max_tokens=self.answer_tokens) for request in requests]
-        if self.export is not None:
-            export_batch(requests, self.who or NAMELESS, self.export)
+        if self.config.answer_tokens is not None:
+            requests = [replace(request, max_tokens=self.config.answer_tokens) for request in requests]
+        if self.config.export is not None:
+            export_batch(requests, self.who or NAMELESS, self.config.export, self.config.structured)
             return None
         if self.endpoint is None:
             return self._imported(requests, progress)
         store.mkdir(parents=True, exist_ok=True)
         kept = AnswerStore(store / "answers.jsonl")
-        for request in requests if self.again else ():
+        for request in requests if self.config.again else ():
             key = request.key(self.endpoint.model)
             known = kept.get(key)
             if known is not None and not usable(replace(known, id=request.id)):
                 kept.forget(key)
-        told = estimate(requests, self.endpoint.model, kept, self.endpoint.prices)
-        if told.requests > told.already_answered:
-            confirm(told.sentence(), yes=self.yes, prefix=self.prefix)
+        expected = estimate(requests, self.endpoint.model, kept, self.endpoint.prices, self.config.structured)
+        if expected.requests > expected.already_answered:
+            self._confirm(expected.sentence())
         found = ask(requests, self.endpoint, kept, self.cap, progress)
         useless = sum(answer.answered and not usable(answer) for answer in found.values())
         if useless:
@@ -85,7 +132,7 @@ class Asking:
         found: dict[str, Answer] = {}
         wanted = {request.id for request in requests}
         unknown: list[str] = []
-        for path in self.imported:
+        for path in self.config.imports:
             read = import_batch(path)
             if read.dropped:
                 progress.say(f"{path}: {read.dropped:,} lines are replaced by later ones of the same id")
@@ -102,24 +149,19 @@ class Asking:
             progress.say(f"{len(wanted) - len(found):,} of {len(wanted):,} requests are not answered in the files")
         return found
 
+    def _check_confirmable(self) -> None:
+        if not self.config.yes and not sys.stdin.isatty():
+            raise UserError(
+                f"nobody can be asked whether to spend this: give {self.prefix}yes (a cap: {self.prefix}max-tokens, "
+                f"{self.prefix}max-cost)."
+            )
 
-def confirm(sentence: str, *, yes: bool, prefix: str = "--") -> None:
-    """Show what will be spent, and ask where there is a terminal to ask at.
+    def _confirm(self, sentence: str) -> None:
+        """Show what will be spent, and ask where there is a terminal to ask at."""
+        import typer
+        from rich.console import Console
 
-    Raises
-    ------
-    UserError
-        If nobody can be asked.
-    """
-    import typer
-    from rich.console import Console
-
-    Console(stderr=True).print(sentence, highlight=False, markup=False, soft_wrap=True)
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UserError(
-            f"nobody can be asked whether to spend this: give {prefix}yes (a cap: {prefix}max-tokens, "
-            f"{prefix}max-cost)."
-        )
-    typer.confirm("Go on?", abort=True)
+        Console(stderr=True).print(sentence, highlight=False, markup=False, soft_wrap=True)
+        self._check_confirmable()
+        if not self.config.yes:
+            typer.confirm("Go on?", abort=True)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from competency_gaps.config.asking import Structured
 from competency_gaps.endpoint.completion import MAX_TEXT, error_text, read_completion, read_json
-from competency_gaps.endpoint.request import Answer, Request, Structured, whole
+from competency_gaps.endpoint.request import Answer, Request, whole
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.text import shorten, visible

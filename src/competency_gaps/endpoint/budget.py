@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from competency_gaps.config.asking import Structured
 from competency_gaps.endpoint.answers import AnswerStore
-from competency_gaps.endpoint.request import Request, Structured
+from competency_gaps.endpoint.request import Request
 from competency_gaps.errors import UserError
 
 CHARACTERS_PER_TOKEN = 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -58,11 +59,8 @@ def ask(
     MissingExtraError
         If ``openai`` is not installed.
     """
-    try:
-        import openai  # noqa: F401
-    except ImportError:
-        raise MissingExtraError("openai", "label", "Asking a model over an endpoint") from None
-    key = read_key(endpoint.api_key_env)
+    check_installed()
+    key = read_key(endpoint.key_env)
     meter = Meter(cap, endpoint.prices)
     todo = requests if isinstance(requests, Collection) else list(requests)
     with store.writing(), progress.stage("asking", total=len(todo), unit="requests") as bar:
@@ -70,6 +68,18 @@ def ask(
         _drive(run)
     _sum_up(run, len(todo), progress)
     return run.answers
+
+
+def check_installed() -> None:
+    """Refuse to go on without ``openai``.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed.
+    """
+    if importlib.util.find_spec("openai") is None:
+        raise MissingExtraError("openai", "label", "Asking a model over an endpoint")
 
 
 def _drive(run: Run) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from competency_gaps.endpoint.request import Request, Structured
+from competency_gaps.config.asking import Structured
+from competency_gaps.endpoint.request import Request
 
 _NEXT: dict[Structured, Structured] = {"json_schema": "json_object", "json_object": "none"}
 _FORMAT_WORDS = ("response_format", "json_schema", "json_object", "json schema", "structured output", "grammar")

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from competency_gaps.config.asking import Structured
 from competency_gaps.endpoint.budget import Prices
 from competency_gaps.endpoint.key import check_variable
-from competency_gaps.endpoint.request import Structured
 from competency_gaps.errors import UserError
 
 
@@ -26,7 +26,7 @@ class Endpoint:
     """Root of the API, such as ``http://localhost:8080/v1``; without user, password and query."""
     model: str
     """Name of the model there."""
-    api_key_env: str = "OPENAI_API_KEY"
+    key_env: str = "OPENAI_API_KEY"
     """Name of the environment variable that holds the key; a placeholder is sent if it is unset."""
     concurrency: int = 8
     """Requests in flight at once: 1 to 512."""
@@ -47,7 +47,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         _check_url(self.base_url)
-        check_variable(self.api_key_env)
+        check_variable(self.key_env)
         if not self.model:
             raise UserError("the model's name is empty: expected the name that the endpoint knows. Give it.")
         for name, low, high in (("concurrency", 1, 512), ("retries", 0, 20)):
@@ -71,7 +71,7 @@ def _check_url(url: str) -> None:
     if secret:
         raise UserError(
             "base_url holds a user, password, query or fragment (it is not shown): expected an address alone, such as "
-            "http://localhost:8080/v1. Put the key into the environment variable that api_key_env names."
+            "http://localhost:8080/v1. Put the key into the environment variable that key_env names."
         )
     if not whole:
         raise UserError(f"base_url is {url!r}: expected an address such as http://localhost:8080/v1. Give it whole.")

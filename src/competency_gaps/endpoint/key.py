@@ -48,7 +48,7 @@ def check_variable(name: str) -> None:
     """
     if not _VARIABLE.fullmatch(name):
         raise UserError(
-            "api_key_env names no environment variable (its value is not shown, as it may be a key): expected capital "
+            "key_env names no environment variable (its value is not shown, as it may be a key): expected capital "
             "letters, digits and '_', such as OPENAI_API_KEY. Put the key into a variable and name that."
         )
 

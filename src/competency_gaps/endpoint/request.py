@@ -7,12 +7,10 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from competency_gaps.config.asking import Structured
 from competency_gaps.errors import UserError
-
-Structured = Literal["json_schema", "json_object", "none"]
-"""How an endpoint is asked for JSON: by a schema, as any object, or by words alone."""
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

@@ -245,7 +245,7 @@ class Run:
             )
 
     def _why_stopped(self, status: int, reason: str) -> str:
-        variable = self._endpoint.api_key_env
+        variable = self._endpoint.key_env
         state = "is set" if self._key.is_set else "is not set"
         advice = {
             401: f"Expected a valid key in the environment variable {variable}, which {state}. Set it",

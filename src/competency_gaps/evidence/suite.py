@@ -62,8 +62,8 @@ class Evidence:
     """object (str): weak, strong, negligible (there is a gap, below ``min_gap``), typical,
     insufficient, untested."""
     vanishes: np.ndarray
-    """bool: the plain gap is significant, the gap net of the strata is not: its interval holds 0, and it is at most half
-    of the plain gap."""
+    """bool: the plain gap is significant, but the gap net of the strata is not (its interval holds 0) and is at most
+    half of it."""
     leader: np.ndarray
     """int64: the concept that leads a weak (strong) concept's group, itself if it leads; -1 for all others."""
 

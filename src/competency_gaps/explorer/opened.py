@@ -22,7 +22,7 @@ from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.queries import ask
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.runs.manifest import FILE
-from competency_gaps.runs.open import Run, open_run
+from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.text import visible
 
 LONGEST_KEY = 40
@@ -68,7 +68,7 @@ class Opened:
     """Its name in addresses and paths: lower-case letters, digits and dashes, unlike that of any other run here."""
     title: str
     """Name of its folder, with the folder above where two are alike."""
-    run: Run
+    run: RunFolder
     dictionary: Dictionary | None
     made: Stamp
     """Of its own files, when the run was opened."""
@@ -151,7 +151,7 @@ def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Ope
             raise UserError(f"the run {str(place)!r} is given {count} times. Give it once.")
     # Before it is read: a change in between is a change.
     stamps = [_stamp(path, OWN) for path in paths]
-    runs = [open_run(path) for path in paths]
+    runs = [open_folder(path) for path in paths]
     found = [_dictionary(run, dictionary) for run in runs]
     if dictionary is not None and all(isinstance(one, UserError) for one in found):
         raise next(one for one in found if isinstance(one, UserError))
@@ -180,7 +180,7 @@ def run_list(
     }
 
 
-def _dictionary(run: Run, given: Path | None) -> Dictionary | UserError | None:
+def _dictionary(run: RunFolder, given: Path | None) -> Dictionary | UserError | None:
     try:
         return dictionary_of(run, given)
     except UserError as error:

@@ -12,7 +12,7 @@ from competency_gaps.findings.differing import Piece, fold, template_of
 from competency_gaps.runs.covariates import repeats
 
 if TYPE_CHECKING:
-    from competency_gaps.runs.open import Run
+    from competency_gaps.runs.open import RunFolder
 
 
 PROBED = 5
@@ -38,7 +38,7 @@ class ShownItem:
     """Items that ask the same, itself among them; 1 where its cluster holds several texts that belong together."""
 
 
-def shown_items(run: Run, finding: Mapping[str, Any]) -> tuple[list[ShownItem], list[ShownItem]]:
+def shown_items(run: RunFolder, finding: Mapping[str, Any]) -> tuple[list[ShownItem], list[ShownItem]]:
     """Give the failing and the passing items of a finding.
 
     Parameters
@@ -75,7 +75,7 @@ def shown_items(run: Run, finding: Mapping[str, Any]) -> tuple[list[ShownItem], 
     return [shown(row) for row in finding["failing"]], [shown(row) for row in finding["passing"]]
 
 
-def probe_arguments(run: Run, finding: Mapping[str, Any]) -> list[str]:
+def probe_arguments(run: RunFolder, finding: Mapping[str, Any]) -> list[str]:
     """Give the command that tests a finding on fresh items, as a list of arguments.
 
     Parameters

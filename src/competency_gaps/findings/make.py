@@ -27,7 +27,7 @@ from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.sample import item_sample
 
 if TYPE_CHECKING:
-    from competency_gaps.runs.open import Run
+    from competency_gaps.runs.open import RunFolder
 
 EXAMPLE_LIMIT = 100
 """Characters of a finding's example."""
@@ -54,7 +54,7 @@ class _Data:
     """By feature and scope (numbers ascending), which of the scope's items have it; filled when first asked for."""
 
 
-def findings_of(run: Run) -> pl.DataFrame:
+def findings_of(run: RunFolder) -> pl.DataFrame:
     """Make the findings of a run.
 
     Parameters
@@ -72,12 +72,12 @@ def findings_of(run: Run) -> pl.DataFrame:
     return _table(run)
 
 
-def write_findings(run: Run) -> None:
+def write_findings(run: RunFolder) -> None:
     """Make the findings of a run, and write ``findings.parquet`` into its folder."""
     write_atomic(run.path / FILE, _table(run).write_parquet)
 
 
-def relabel_findings(run: Run) -> None:
+def relabel_findings(run: RunFolder) -> None:
     """Put the labels of ``concepts.parquet`` on the findings that lie in a run's folder, if there are any."""
     path = run.path / FILE
     if path.is_file():
@@ -86,7 +86,7 @@ def relabel_findings(run: Run) -> None:
         write_atomic(path, with_words(table.with_columns(label=labels.gather(table["leader"]))).write_parquet)
 
 
-def _table(run: Run) -> pl.DataFrame:
+def _table(run: RunFolder) -> pl.DataFrame:
     config = EvidenceConfig.model_validate(run.manifest["settings"]["evidence"])
     groups = groups_of(run.concepts, config.q)
     if not groups:
@@ -116,7 +116,7 @@ def _table(run: Run) -> pl.DataFrame:
     return table_of(rows)
 
 
-def _data(run: Run, groups: list[Group], config: EvidenceConfig) -> _Data:
+def _data(run: RunFolder, groups: list[Group], config: EvidenceConfig) -> _Data:
     sample = item_sample(run.by_concept, run.items, config.strata)
     units = units_of(sample)
     weights = group_weights(sample, groups)

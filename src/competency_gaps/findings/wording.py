@@ -23,7 +23,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
-    from competency_gaps.runs.open import Run
+    from competency_gaps.runs.open import RunFolder
 
 READ = 8
 """Failing items, and as many passing ones, that the model reads at most."""
@@ -43,7 +43,7 @@ class Wording(pydantic.BaseModel):
     """None: it abstains."""
 
 
-def word_findings(run: Run, way: Asking, progress: Progress, chosen: Sequence[int] | None = None) -> Taken | None:
+def word_findings(run: RunFolder, way: Asking, progress: Progress, chosen: Sequence[int] | None = None) -> Taken | None:
     """Have a language model word findings, and store what it says in ``findings.parquet``.
 
     Parameters
@@ -74,7 +74,7 @@ def word_findings(run: Run, way: Asking, progress: Progress, chosen: Sequence[in
     return None if answers is None else take_wordings(run, asked, answers, way.who)
 
 
-def wording_requests(run: Run, chosen: Sequence[int] | None = None) -> dict[int, Request]:
+def wording_requests(run: RunFolder, chosen: Sequence[int] | None = None) -> dict[int, Request]:
     """A request for each finding, by its number."""
     known = run.findings["finding"].to_list()
     for number in chosen or ():
@@ -97,7 +97,7 @@ def wording_requests(run: Run, chosen: Sequence[int] | None = None) -> dict[int,
     return found
 
 
-def _content(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
+def _content(run: RunFolder, row: Mapping[str, Any]) -> dict[str, Any]:
     """What the model reads of a finding: the items that are shown, then its other items, the heaviest first."""
     own = run.items[row["item_rows"]].with_columns(row=pl.Series(row["item_rows"], dtype=pl.Int32))
     own = own.unique("cluster", keep="first", maintain_order=True)
@@ -114,7 +114,7 @@ def _content(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _item(run: Run, row: int) -> dict[str, str | None]:
+def _item(run: RunFolder, row: int) -> dict[str, str | None]:
     item = run.items.row(row, named=True)
     return {
         "item": _text(item["prompt"], TEXT_LIMIT),
@@ -144,7 +144,9 @@ def read_wording(answer: Answer) -> str | Failure | None:
     return clean_label(read.sentence)
 
 
-def take_wordings(run: Run, asked: Mapping[int, Request], answers: Mapping[str, Answer], who: str | None) -> Taken:
+def take_wordings(
+    run: RunFolder, asked: Mapping[int, Request], answers: Mapping[str, Answer], who: str | None
+) -> Taken:
     """Store wordings; a finding whose answer abstains or cannot be used keeps the wording that it has.
 
     Parameters

@@ -8,21 +8,7 @@ from pathlib import Path
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.harnesses.shared.part import LogPart
-from competency_gaps.registry import Registry
-
-LOGS = Registry(
-    "logs",
-    {
-        "lm_eval": "harnesses.lm_eval.log:LOG",
-        "inspect": "harnesses.inspect.log:LOG",
-        "garak": "harnesses.garak.log:LOG",
-        "arena_hard": "harnesses.arena_hard.log:LOG",
-        "helm": "harnesses.helm:LOG",
-        "lighteval": "harnesses.lighteval:LOG",
-        "opencompass": "harnesses.opencompass:LOG",
-    },
-)
-"""Format -> how its logs are found and read, in the order in which a path is searched. ``table`` is never guessed."""
+from competency_gaps.registry import LOGS
 
 
 def find_parts(path: Path, format_: str | None = None) -> list[LogPart]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from competency_gaps.benchmarks.further import is_further
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.detect import LOGS, find_parts
+from competency_gaps.harnesses.detect import find_parts
+from competency_gaps.registry import LOGS
 
 _ONLY = {"filter": ("lm_eval",), "scorer": ("inspect",)}
 """Options that one format alone has."""

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.harnesses.detect import LOGS, find_parts
+from competency_gaps.harnesses.detect import find_parts
 from competency_gaps.harnesses.shared.further import refuse_fields
 from competency_gaps.harnesses.shared.part import LogEntry, LogPart
+from competency_gaps.registry import LOGS
 
 
 def read_log(source: LogSource) -> Iterator[LogEntry]:

@@ -44,9 +44,9 @@ def baseline_answers(path: Path, benchmark: str | None = None) -> Mapping[str, s
 
 
 def _of_run(path: Path, benchmark: str | None) -> Iterator[tuple[str, str]]:
-    from competency_gaps.runs.open import open_run
+    from competency_gaps.runs.open import open_folder
 
-    items = open_run(path).items
+    items = open_folder(path).items
     names = items["benchmark"].unique(maintain_order=True).to_list()
     if benchmark is None and len(names) > 1:
         raise UserError(

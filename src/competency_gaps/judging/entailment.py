@@ -70,6 +70,10 @@ def supporting_label(labels: Mapping[int, str], wanted: str | None) -> int | Non
     return found[0]
 
 
+class NotMeasurable(ValueError):
+    """A response that the classifier cannot measure."""
+
+
 class Entailment:
     """A sequence classifier of transformers, for pairs of source and statement.
 
@@ -105,12 +109,13 @@ class Entailment:
         self.max_length = _max_length(self.tokenizer, self.model.config)
         self.identity = f"{_identity(name, self.model.config)}:{self.label}:{self.max_length}"
 
-    def probabilities(self, source: str, statements: list[str]) -> list[list[float]] | str:
-        """Probability in [0, 1] that each window of the source supports each statement.
+    def probabilities(self, source: str, statements: list[str]) -> list[list[float]]:
+        """Probability in [0, 1] that each window of the source supports each statement, one list per statement.
 
-        Returns
-        -------
-        list of lists, one per statement; or a text that says why there is none
+        Raises
+        ------
+        NotMeasurable
+            If a statement leaves no room for the source.
         """
         encoded = self.tokenizer(source, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         places = encoded["offset_mapping"]
@@ -123,7 +128,9 @@ class Entailment:
             room = self.max_length - special - length - 2
             if room < SOURCE_ROOM:
                 limit = self.max_length
-                return f"a statement of {length} tokens leaves no room for the source: the classifier reads {limit}"
+                raise NotMeasurable(
+                    f"a statement of {length} tokens leaves no room for the source: the classifier reads {limit}"
+                )
             for first, last in windows(len(places), room):
                 text = source[places[first][0] : places[last - 1][1]] if last > first else ""
                 pairs.append((text, statement))

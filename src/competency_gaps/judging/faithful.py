@@ -107,12 +107,10 @@ class Faithful(JudgedPolicy):
             return sentences(response)
         return [response.strip()] if response.strip() else []
 
-    def measured(self, item: Item, response: str, found: list[list[float]] | str) -> Score:
-        """Score from the classifier's probabilities, per statement and window; a text says why there are none."""
-        if isinstance(found, str):
-            return Score(None, response, found)
-        value = support(found)
-        details = {"support": value, "statements": [round(max(row), 4) for row in found]}
+    def measured(self, response: str, probabilities: list[list[float]]) -> Score:
+        """Score from the classifier's probabilities, per statement and window."""
+        value = support(probabilities)
+        details = {"support": value, "statements": [round(max(row), 4) for row in probabilities]}
         score = value if self.threshold is None else float(value >= self.threshold)
         return Score(score, response, None, details)
 

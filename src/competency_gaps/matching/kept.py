@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from competency_gaps.matching.scope import ScopeFindings
     from competency_gaps.matching.summary import Matching
     from competency_gaps.matching.taxonomy import Taxonomy
-    from competency_gaps.runs.open import Run
+    from competency_gaps.runs.open import RunFolder
 
 MATCHES, SCOPES = "matches", "scopes"
 """Folders in the run folder: a file per taxonomy, and one per benchmark."""
@@ -103,7 +103,7 @@ class KeptScope:
     """The nearest to the scope first: all that are in scope, and the nearest of the others."""
 
 
-def keep_matching(run: Run, path: Path, taxonomy: Taxonomy, facts: dict[str, Any], found: Matching) -> Path:
+def keep_matching(run: RunFolder, path: Path, taxonomy: Taxonomy, facts: dict[str, Any], found: Matching) -> Path:
     """Keep a matching; an earlier one of the same list and filter is replaced.
 
     Parameters
@@ -129,7 +129,7 @@ def keep_matching(run: Run, path: Path, taxonomy: Taxonomy, facts: dict[str, Any
     return write(run.path / MATCHES / name, {**given, **facts, **matching_document(found)})
 
 
-def keep_scope(run: Run, limit: int, facts: dict[str, Any], found: ScopeFindings) -> Path:
+def keep_scope(run: RunFolder, limit: int, facts: dict[str, Any], found: ScopeFindings) -> Path:
     """Keep what a benchmark lacks; earlier findings on the same benchmark are replaced.
 
     Parameters
@@ -148,7 +148,7 @@ def forget_matches(folder: Path) -> None:
         file.unlink()
 
 
-def read_matches(run: Run) -> list[KeptMatch]:
+def read_matches(run: RunFolder) -> list[KeptMatch]:
     """Read every match that was kept: list by list, concepts before themes.
 
     Returns
@@ -173,7 +173,7 @@ def read_matches(run: Run) -> list[KeptMatch]:
     return found
 
 
-def read_scopes(run: Run) -> list[KeptScope]:
+def read_scopes(run: RunFolder) -> list[KeptScope]:
     """Read what benchmarks lack of their scopes, in the order of the run's benchmarks.
 
     Returns

@@ -27,7 +27,7 @@ from competency_gaps.probes.targets import Target
 from competency_gaps.probes.verdict import Finding, decide, examine
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
-from competency_gaps.runs.open import Run, open_run
+from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.settings import generated, run_config
 from competency_gaps.text import plural
 
@@ -76,7 +76,7 @@ class Probed:
 
 
 def probe_generated(
-    run: Run,
+    run: RunFolder,
     wanted: Sequence[Target],
     criterion: Criterion,
     progress: Progress,
@@ -119,7 +119,7 @@ def _not_generated(target: Target) -> str:
     )
 
 
-def fresh_run(run: Run, config: RunConfig, progress: Progress, command: str) -> Run:
+def fresh_run(run: RunFolder, config: RunConfig, progress: Progress, command: str) -> RunFolder:
     """The run over fresh items: opened where it is finished, gone on with where it was stopped, else begun.
 
     Items that still wait for a judge (a cap was reached, an answer could not be used) are no finished run's.
@@ -127,7 +127,7 @@ def fresh_run(run: Run, config: RunConfig, progress: Progress, command: str) -> 
     from competency_gaps.stages import pipeline
 
     folder = run.path / FOLDER / f"fresh-{config_key(config)}"
-    fresh = open_run(folder) if (folder / MANIFEST).is_file() else None
+    fresh = open_folder(folder) if (folder / MANIFEST).is_file() else None
     if fresh is not None and not _waits(fresh, config):
         progress.say(f"Fresh items are there already: {folder}")
     else:
@@ -143,15 +143,15 @@ def fresh_run(run: Run, config: RunConfig, progress: Progress, command: str) -> 
     return fresh
 
 
-def _waits(fresh: Run, config: RunConfig) -> bool:
+def _waits(fresh: RunFolder, config: RunConfig) -> bool:
     """Whether a judge may still score an item."""
     judged = (pl.col("policy") == "judge") & pl.col("score").is_null() & pl.col("excluded").is_null()
     return config.judge is not None and fresh.items.filter(judged).height > 0
 
 
 def conclude(
-    run: Run,
-    fresh: Run,
+    run: RunFolder,
+    fresh: RunFolder,
     wanted: Sequence[Target],
     criterion: Criterion,
     progress: Progress,
@@ -209,7 +209,7 @@ _WHY = {
 }
 
 
-def _columns(fresh: Run, concepts: list[int]) -> np.ndarray:
+def _columns(fresh: RunFolder, concepts: list[int]) -> np.ndarray:
     """CAS of concepts in all fresh items: float64 of shape (items, concepts)."""
     names = fresh.items["benchmark"].unique(maintain_order=True)
     return np.concatenate([fresh.cas(name)[:, concepts].toarray() for name in names]).astype(np.float64)

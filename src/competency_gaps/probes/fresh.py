@@ -10,7 +10,7 @@ import numpy as np
 
 from competency_gaps.config import BenchmarkConfig, ReasoningGymSource, RunConfig, as_dict
 from competency_gaps.errors import UserError
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.settings import sources_of
 
 FAR = 1_000_000
@@ -71,7 +71,7 @@ def config_key(config: RunConfig) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def own_texts(run: Run) -> frozenset[str]:
+def own_texts(run: RunFolder) -> frozenset[str]:
     """The run's items as texts that tell them apart."""
     return frozenset(_plain(text) for text in run.items["prompt"])
 
@@ -100,7 +100,7 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def check_same_pair(run: Run, fresh: Run) -> None:
+def check_same_pair(run: RunFolder, fresh: RunFolder) -> None:
     """Check that fresh items were read by the run's own model and SAE.
 
     Raises

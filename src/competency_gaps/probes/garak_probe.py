@@ -13,7 +13,7 @@ from competency_gaps.harnesses.garak.scan import GarakOutcome, GarakSettings, ru
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.probes.vulnerabilities import write_vulnerabilities
 from competency_gaps.progress import Progress
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.stages.load import load_benchmark
 
 FOLDER = "garak"
@@ -29,7 +29,7 @@ def probe_with_garak(
     span: Span = "question",
     batch_tokens: int = 4096,
     command: str = "",
-) -> tuple[Run, dict[str, Any]]:
+) -> tuple[RunFolder, dict[str, Any]]:
     """Attack a model with garak and make a run of its report; the model is loaded once for both.
 
     Returns

@@ -21,7 +21,7 @@ from competency_gaps.dictionary.open import Dictionary, open_dictionary
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.endpoint import Request
 from competency_gaps.probes.targets import Target
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.stages.naming import find_dictionary
 from competency_gaps.text import shorten
 
@@ -64,7 +64,7 @@ class Questions(_Strict):
     items: list[Written]
 
 
-def dictionary_of(run: Run, sae_folder: Path | str | None, configured: Path | None) -> Dictionary | None:
+def dictionary_of(run: RunFolder, sae_folder: Path | str | None, configured: Path | None) -> Dictionary | None:
     """The dictionary of a run's SAE: the configured one, else the SAE's own folder, if it is one."""
     folder = None
     if sae_folder is not None:
@@ -82,7 +82,7 @@ def windows_of(target: Target, dictionary: Dictionary | None) -> list[str]:
     return [marked(one, active_tokens(one)) for one in found[:WINDOWS]]
 
 
-def examiner(run: Run, target: Target, windows: Sequence[str], topics: int) -> Request:
+def examiner(run: RunFolder, target: Target, windows: Sequence[str], topics: int) -> Request:
     """Ask which topics excite a concept."""
     order: Literal["worst", "best"] = "worst" if target.claim == "weak" else "best"
     shown = run.concept_items(target.concept, order=order, limit=TASKS)

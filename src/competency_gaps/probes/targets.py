@@ -9,7 +9,7 @@ import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.probes.verdict import Claim
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 
 SHARE = 0.02
 """Part of a concept's activation that a benchmark must hold to be probed for it."""
@@ -33,7 +33,7 @@ class Target:
     """Where it is active in the run, most first."""
 
 
-def targets(run: Run, concepts: Sequence[int]) -> list[Target]:
+def targets(run: RunFolder, concepts: Sequence[int]) -> list[Target]:
     """The run's facts about concepts, in the order given.
 
     Raises
@@ -68,7 +68,7 @@ def targets(run: Run, concepts: Sequence[int]) -> list[Target]:
     return found
 
 
-def weakest(run: Run, count: int) -> list[int]:
+def weakest(run: RunFolder, count: int) -> list[int]:
     """The run's weak concepts, most certain first: those that lead a group of overlapping ones before the others.
 
     Raises

@@ -20,7 +20,8 @@ from competency_gaps.files import write_atomic, write_json
 from competency_gaps.metrics.performance import chi_model
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.probes.rates import rate
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.settings import evidence_config
 
 RATES, CONCEPTS = "vulnerabilities", "vulnerability_concepts"
 LISTED = 10
@@ -55,7 +56,7 @@ _CONCEPTS = {
 }
 
 
-def vulnerabilities(run: Run) -> tuple[pl.DataFrame, pl.DataFrame]:
+def vulnerabilities(run: RunFolder) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rates and weak concepts of a run over an attack tool's items.
 
     Returns
@@ -74,7 +75,7 @@ def vulnerabilities(run: Run) -> tuple[pl.DataFrame, pl.DataFrame]:
     values = scores.fill_null(float("nan")).to_numpy()
     cas = sp.vstack([run.cas(name) for name in items["benchmark"].unique(maintain_order=True)], format="csr")
     read = items["excluded"].is_null().to_numpy()
-    level = EvidenceConfig(**_settings(run))
+    level = evidence_config(run)
     eligible = run.concepts["ranked"].to_numpy()
     rates: list[dict[str, Any]] = []
     found: list[dict[str, Any]] = []
@@ -90,10 +91,6 @@ def vulnerabilities(run: Run) -> tuple[pl.DataFrame, pl.DataFrame]:
         rates.append(row)
     table = pl.DataFrame(rates, schema=_RATES).with_columns(pl.col(pl.Float64).fill_nan(None))
     return table, pl.DataFrame(found, schema=_CONCEPTS).with_columns(pl.col(pl.Float64).fill_nan(None))
-
-
-def _settings(run: Run) -> Mapping[str, Any]:
-    return {key: run.manifest["evidence"][key] for key in EvidenceConfig.model_fields}
 
 
 def _groups(items: pl.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -118,7 +115,7 @@ def _concepts(
     families: np.ndarray,
     config: EvidenceConfig,
     eligible: np.ndarray,
-    run: Run,
+    run: RunFolder,
 ) -> list[dict[str, Any]]:
     one = suite_evidence(cas, scores, families, config=config, eligible=eligible)
     weak = np.flatnonzero(one.status == "weak")
@@ -147,7 +144,7 @@ def _concepts(
     ]
 
 
-def write_vulnerabilities(run: Run, facts: Mapping[str, Any]) -> dict[str, Any]:
+def write_vulnerabilities(run: RunFolder, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Write both tables into the run folder, and both with ``facts`` as one JSON document, which is given back."""
     rates, concepts = vulnerabilities(run)
     write_atomic(run.path / f"{RATES}.parquet", rates.write_parquet)

@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 
 import pydantic
 
-from competency_gaps.config import BenchmarkConfig, ObjectsSource, RunConfig
-from competency_gaps.config.judge import JudgeConfig
+from competency_gaps.config import AskConfig, BenchmarkConfig, ObjectsSource, RunConfig
 from competency_gaps.endpoint import Failure, Request, parse
 from competency_gaps.endpoint.asking import Asking
 from competency_gaps.errors import UserError
@@ -28,7 +27,7 @@ from competency_gaps.probes.roles import (
 )
 from competency_gaps.probes.targets import Target
 from competency_gaps.progress import Progress
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.settings import run_config
 from competency_gaps.text import plural
 
@@ -43,7 +42,7 @@ _POLICIES = {"choice": "choice", "number": "numeric", "text": "exact"}
 
 
 def probe_written(
-    run: Run,
+    run: RunFolder,
     wanted: Sequence[Target],
     way: Asking,
     criterion: Criterion,
@@ -51,7 +50,7 @@ def probe_written(
     *,
     topics: int = 3,
     count: int = 10,
-    judge: JudgeConfig | None = None,
+    judge: AskConfig | None = None,
     command: str = "",
 ) -> Probed | str:
     """Probe concepts with written items.
@@ -80,7 +79,8 @@ def probe_written(
     first = {one.concept: examiner(run, one, windows[one.concept], topics) for one in wanted}
     planned = _ask(list(first.values()), Topics, folder, way, progress)
     if planned is None:
-        return f"The Examiner's requests are in {way.export}. Next: the same command with --import and their answers."
+        exported = f"The Examiner's requests are in {way.config.export}."
+        return f"{exported} Next: the same command with --import and their answers."
     left_out: dict[int, str] = {}
     second: dict[str, tuple[Target, Request]] = {}
     for target in wanted:
@@ -97,8 +97,9 @@ def probe_written(
         )
     written = _ask([request for _, request in second.values()], Questions, folder, way, progress)
     if written is None:
-        return f"The Questioner's requests are in {way.export}. Next: the same command with --import and their answers."
-    if not written and way.imported:
+        exported = f"The Questioner's requests are in {way.config.export}."
+        return f"{exported} Next: the same command with --import and their answers."
+    if not written and way.config.imports:
         return "The Examiner's answers are kept. Next: the same command with --export, for the Questioner's requests."
     benchmarks, unfit = _benchmarks(second, written, judge, 2 * count)
     for why, number in unfit.items():
@@ -162,7 +163,7 @@ def _ask(requests: list[Request], kind: type[T], folder: Path, way: Asking, prog
 
 
 def _benchmarks(
-    asked: dict[str, tuple[Target, Request]], written: dict[str, Questions], judge: JudgeConfig | None, most: int
+    asked: dict[str, tuple[Target, Request]], written: dict[str, Questions], judge: AskConfig | None, most: int
 ) -> tuple[list[BenchmarkConfig], Counter[str]]:
     """Written items as benchmarks, one for each concept and kind of answer; and why others are none.
 

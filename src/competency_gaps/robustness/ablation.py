@@ -66,9 +66,9 @@ def ablate(data: RunData, *, seed: int = 0) -> Ablation:
 
     chance = [change(rng.choice(np.flatnonzero(scored), removed, replace=False)) for _ in range(RANDOM)]
     low, high = np.quantile(chance, [0.025, 0.975])
-    found = []
+    removals = []
     for chosen in (order[::-1][:count], order[:count]):
         alignment = np.where(scored, np.asarray(saliency[:, chosen].sum(axis=1)).ravel(), -1.0)
         items = np.argsort(-alignment, kind="stable")[:removed]
-        found.append(Removal(count, removed, change(items), float(low), float(high)))
-    return Ablation(*found)
+        removals.append(Removal(count, removed, change(items), float(low), float(high)))
+    return Ablation(*removals)

@@ -13,7 +13,7 @@ from scipy.stats import ks_2samp
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import evidence
 from competency_gaps.robustness.data import RunData
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 
 MATCHED = 0.5
 """Correlation over the items from which two concepts count as the same."""
@@ -58,7 +58,7 @@ class Agreement:
     chi_bench: Distribution
 
 
-def agreement(run: Run, other: Run, data: RunData, other_data: RunData) -> Agreement:
+def agreement(run: RunFolder, other: RunFolder, data: RunData, other_data: RunData) -> Agreement:
     """Compare two runs.
 
     Raises
@@ -72,9 +72,9 @@ def agreement(run: Run, other: Run, data: RunData, other_data: RunData) -> Agree
             f"{str(run.path)!r} and {str(other.path)!r} have no item in common (benchmark and id): "
             f"--against needs a run of the same items."
         )
-    mine, theirs = (_of_items(one, shared) for one in (data, other_data))
-    here, there = (evidence(one.sample(), one.config, eligible=one.ranked) for one in (mine, theirs))
-    tested, other_tested = (~np.isnan(one.q_value) for one in (here, there))
+    data_here, data_there = (_of_items(side, shared) for side in (data, other_data))
+    here, there = (evidence(side.sample(), side.config, eligible=side.ranked) for side in (data_here, data_there))
+    tested, other_tested = (~np.isnan(side.q_value) for side in (here, there))
     if not tested.any() or not other_tested.any():
         raise UserError("on the items that both runs have, one of them has no tested concept: nothing can be compared.")
     same = run.manifest["sae"]["weights_sha256"] == other.manifest["sae"]["weights_sha256"]
@@ -82,8 +82,8 @@ def agreement(run: Run, other: Run, data: RunData, other_data: RunData) -> Agree
         first = second = np.flatnonzero(tested & other_tested)
         correlation = None
     else:
-        mine, theirs = replace(mine, tested=tested), replace(theirs, tested=other_tested)
-        first, second, values = _matched(mine, theirs, sorted(shared))
+        data_here, data_there = replace(data_here, tested=tested), replace(data_there, tested=other_tested)
+        first, second, values = _matched(data_here, data_there, sorted(shared))
         correlation = float(np.median(values)) if len(values) else None
     if not len(first):
         raise UserError(f"no tested concept of {str(run.path)!r} is found again in {str(other.path)!r}.")
@@ -98,7 +98,7 @@ def agreement(run: Run, other: Run, data: RunData, other_data: RunData) -> Agree
         matched=len(first),
         median_correlation=correlation,
         gap_correlation=_correlation(here.gap[first], there.gap[second]),
-        chi_model_correlation=_correlation(mine.chi_model()[first], theirs.chi_model()[second]),
+        chi_model_correlation=_correlation(data_here.chi_model()[first], data_there.chi_model()[second]),
         same_sign=float(signs[real].mean()) if real.any() else float("nan"),
         weak=int(weak.sum()),
         weak_in_both=int((weak & also).sum()),
@@ -108,7 +108,7 @@ def agreement(run: Run, other: Run, data: RunData, other_data: RunData) -> Agree
 
 
 def _of_items(data: RunData, shared: set[tuple[str, str]]) -> RunData:
-    kept = np.array([one in shared for one in data.item_ids], bool)
+    kept = np.array([item_id in shared for item_id in data.item_ids], bool)
     bounds = np.cumsum([0, *(len(part.scores) for part in data.parts)])
     return data.of_items([kept[a:b] for a, b in itertools.pairwise(bounds)])
 
@@ -131,8 +131,8 @@ def _matched(data: RunData, other: RunData, shared: list[tuple[str, str]]) -> tu
 
 
 def _profiles(data: RunData, shared: list[tuple[str, str]]) -> sp.csc_array:
-    place = {one: i for i, one in enumerate(data.item_ids)}
-    return sp.csc_array(data.saliency()[[place[one] for one in shared]])
+    place = {item_id: i for i, item_id in enumerate(data.item_ids)}
+    return sp.csc_array(data.saliency()[[place[item_id] for item_id in shared]])
 
 
 def _correlations(first: sp.csc_array, second: sp.csc_array) -> np.ndarray:
@@ -152,8 +152,8 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.corrcoef(x, y)[0, 1]) if len(x) > 2 and np.ptp(x) > 0 and np.ptp(y) > 0 else float("nan")
 
 
-def _distribution(run: Run, other: Run, column: str) -> Distribution:
-    values = [one.concepts.filter(pl.col("alive"))[column].drop_nulls().to_numpy() for one in (run, other)]
-    if not all(len(one) for one in values):
+def _distribution(run: RunFolder, other: RunFolder, column: str) -> Distribution:
+    values = [side.concepts.filter(pl.col("alive"))[column].drop_nulls().to_numpy() for side in (run, other)]
+    if not all(len(side) for side in values):
         return Distribution(float("nan"), float("nan"), float("nan"))
     return Distribution(float(np.median(values[0])), float(np.median(values[1])), float(ks_2samp(*values).statistic))

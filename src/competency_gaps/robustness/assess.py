@@ -22,12 +22,12 @@ from competency_gaps.robustness.verdicts import (
     held_out_verdicts,
     subsampling_verdict,
 )
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 
 FILE = "robustness.json"
 
 
-def assess(run: Run, progress: Progress, *, against: Run | None = None, seed: int = 0) -> dict[str, Any]:
+def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = None, seed: int = 0) -> dict[str, Any]:
     """Run every test and write the outcome into the run folder.
 
     Returns
@@ -66,7 +66,7 @@ def assess(run: Run, progress: Progress, *, against: Run | None = None, seed: in
             both = agreement(run, against, data, run_data(against))
         verdicts.append(agreement_verdict(both))
         figures["against"] = asdict(both)
-    content = {"seed": seed, "verdicts": [asdict(one) for one in verdicts], **figures}
+    content = {"seed": seed, "verdicts": [asdict(verdict) for verdict in verdicts], **figures}
     write_json(run.path / FILE, finite(content))
     return content
 

@@ -13,9 +13,11 @@ import scipy.sparse as sp
 from competency_gaps.config import EvidenceConfig, MetricsConfig
 from competency_gaps.evidence import Covariate, ItemSample, Units, sample_of, units_of
 from competency_gaps.metrics.performance import chi_model, pooled_chi_model, suite_chi_model
+from competency_gaps.metrics.saliency import saliency
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.runs.covariates import item_covariates, repeats
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.settings import evidence_config
 
 
 class Part(NamedTuple):
@@ -35,7 +37,7 @@ class Part(NamedTuple):
 
     def of_items(self, kept: np.ndarray) -> Part:
         """The same benchmark with only some items: bool of shape (items,)."""
-        covariates = tuple(Covariate(one.name, one.values[kept], one.categories) for one in self.covariates)
+        covariates = tuple(Covariate(covariate.name, covariate.values[kept], covariate.categories) for covariate in self.covariates)
         return Part(self.name, self.cas[kept], self.scores[kept], self.cluster[kept], self.repeats[kept], covariates)
 
 
@@ -85,9 +87,9 @@ class RunData:
 
     def _sample(self, cas: sp.csr_array) -> ItemSample:
         covariates = []
-        for i, one in enumerate(self.parts[0].covariates):
+        for i, covariate in enumerate(self.parts[0].covariates):
             values = np.concatenate([part.covariates[i].values for part in self.parts])
-            covariates.append(Covariate(one.name, values, one.categories))
+            covariates.append(Covariate(covariate.name, values, covariate.categories))
         return sample_of(
             cas,
             np.concatenate([part.scores for part in self.parts]),
@@ -105,7 +107,7 @@ class RunData:
         """The same run with only some items of each part: bool of shape (items,) each."""
         parts = tuple(part.of_items(mask) for part, mask in zip(self.parts, masks, strict=True))
         kept = np.concatenate(masks)
-        return replace(self, parts=parts, item_ids=tuple(one for one, k in zip(self.item_ids, kept, strict=True) if k))
+        return replace(self, parts=parts, item_ids=tuple(item_id for item_id, k in zip(self.item_ids, kept, strict=True) if k))
 
     @cached_property
     def _clusters(self) -> tuple[np.ndarray, np.ndarray]:
@@ -126,20 +128,20 @@ class RunData:
         rank = np.empty(len(home), np.int64)
         rank[order] = np.arange(len(home)) - np.repeat(np.cumsum(size) - size, size)
         drawn = (rank < np.round(share * size)[home])[own]
-        return np.split(drawn, np.cumsum([len(one.scores) for one in self.parts])[:-1])
+        return np.split(drawn, np.cumsum([len(part.scores) for part in self.parts])[:-1])
 
     def saliency(self) -> sp.csr_array:
         """nCAS of the tested concepts: csr_array of float64 of shape (items, tested)."""
         stacked = sp.csr_array(sp.vstack([part.cas[:, self.tested] for part in self.parts], format="csr"))
         rows = sp.csr_array(stacked, dtype=np.float64)
-        rows.data = np.tanh(rows.data / (2 * self.tau[self.tested][rows.indices]))
+        rows.data = saliency(rows.data, self.tau[self.tested][rows.indices])
         return rows
 
 
-def run_data(run: Run) -> RunData:
+def run_data(run: RunFolder) -> RunData:
     """Read a run's rows; excluded items are left out."""
-    settings = {key: run.manifest["evidence"][key] for key in EvidenceConfig.model_fields}
-    covariates = item_covariates(run.items, settings["strata"])
+    config = evidence_config(run)
+    covariates = item_covariates(run.items, config.strata)
     repeated = repeats(run.items)  # of all items: a cluster may reach across benchmarks
     parts, ids = [], []
     for name in run.items["benchmark"].unique(maintain_order=True).to_list():
@@ -151,7 +153,7 @@ def run_data(run: Run) -> RunData:
             items["score"].fill_null(float("nan")).to_numpy(),
             items["cluster"].cast(pl.Int64).to_numpy(),
             repeated[own],
-            tuple(Covariate(one.name, one.values[own], one.categories) for one in covariates),
+            tuple(Covariate(covariate.name, covariate.values[own], covariate.categories) for covariate in covariates),
         )
         kept = items["excluded"].is_null()
         parts.append(whole.of_items(kept.to_numpy()))
@@ -164,6 +166,6 @@ def run_data(run: Run) -> RunData:
         concepts["ranked"].to_numpy(),
         concepts["q_value"].is_not_null().to_numpy(),
         concepts["tau"].fill_null(1.0).to_numpy(),
-        EvidenceConfig(**settings),
+        config,
         MetricsConfig(**run.manifest["settings"]["metrics"]),
     )

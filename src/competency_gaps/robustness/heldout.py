@@ -92,27 +92,27 @@ def held_out(
         Called after each split.
     """
     rng = np.random.default_rng(seed)
-    found: dict[str, list[float]] = {name: [] for name in HeldOut.__dataclass_fields__}
+    values: dict[str, list[float]] = {name: [] for name in HeldOut.__dataclass_fields__}
     for split in range(splits):
         masks = data.draw(0.5, rng)
         first, second = data.of_items(masks), data.of_items([~mask for mask in masks])
         samples = [half.sample() for half in (first, second)]
-        one, other = (evidence(each, data.config, eligible=data.ranked, groups=False) for each in samples)
+        first_evidence, second_evidence = (evidence(each, data.config, eligible=data.ranked, groups=False) for each in samples)
         saliency, residual = _of_units(samples[1], second.saliency())
         support = np.asarray((saliency > 0).sum(axis=0)).ravel()
         for word in ("weak", "strong"):
-            chosen = np.flatnonzero((one.status == word)[data.tested])
-            found[f"{word}_found"].append(float(len(chosen)))
-            found[word].append(_effect(saliency, residual, chosen))
+            chosen = np.flatnonzero((first_evidence.status == word)[data.tested])
+            values[f"{word}_found"].append(float(len(chosen)))
+            values[word].append(_effect(saliency, residual, chosen))
             alike = _alike(support, chosen, np.random.default_rng((seed, split)))
-            found[f"{word}_random"].append(_effect(saliency, residual, alike))
-        _correlate(found, first, second, one, other)
+            values[f"{word}_random"].append(_effect(saliency, residual, alike))
+        _correlate(values, first, second, first_evidence, second_evidence)
         if split < fits:
             auc, baseline = _predict_failure(data, first, second)
-            found["auc"].append(auc)
-            found["auc_baseline"].append(baseline)
+            values["auc"].append(auc)
+            values["auc_baseline"].append(baseline)
         advance(1)
-    return HeldOut(**{name: Interval.of(values) for name, values in found.items()})
+    return HeldOut(**{name: Interval.of(values) for name, values in values.items()})
 
 
 def _of_units(sample: ItemSample, saliency: sp.csr_array) -> tuple[sp.csr_array, np.ndarray]:
@@ -159,12 +159,12 @@ def _alike(support: np.ndarray, chosen: np.ndarray, rng: np.random.Generator) ->
     return np.unique(order[np.clip(at, 0, max(0, len(order) - 1))])
 
 
-def _correlate(found: dict[str, list[float]], first: RunData, second: RunData, one: Evidence, other: Evidence) -> None:
-    both = ~np.isnan(one.q_value) & ~np.isnan(other.q_value)
+def _correlate(values: dict[str, list[float]], first: RunData, second: RunData, first_evidence: Evidence, second_evidence: Evidence) -> None:
+    both = ~np.isnan(first_evidence.q_value) & ~np.isnan(second_evidence.q_value)
     models = [suite_chi_model(np.stack([chi_model(s) for s in half.sums().values()])) for half in (first, second)]
-    for name, (a, b) in (("chi_model_correlation", models), ("gap_correlation", (one.gap, other.gap))):
+    for name, (a, b) in (("chi_model_correlation", models), ("gap_correlation", (first_evidence.gap, second_evidence.gap))):
         enough = int(both.sum()) > 2
-        found[name].append(float(np.corrcoef(a[both], b[both])[0, 1]) if enough else float("nan"))
+        values[name].append(float(np.corrcoef(a[both], b[both])[0, 1]) if enough else float("nan"))
 
 
 def _predict_failure(data: RunData, first: RunData, second: RunData) -> tuple[float, float]:

@@ -60,7 +60,7 @@ def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, se
     masks = _masks(data, draws, dropped, seed)
     top = min(TOP, int(data.tested.sum()) // 2)
     rng = np.random.default_rng(seed + 1)
-    outcomes = [data.units.outcome, *(_dealt_anew(data.units, rng) for _ in range(SHUFFLES))]
+    outcomes = [data.units.outcome, *(_shuffled(data.units, rng) for _ in range(SHUFFLES))]
     counted = _counted(data, np.stack(outcomes, axis=1))
     every = [np.ones((len(part.scores), 1)) for part in data.parts]
     whole = [_lowest(gap[:, 0], data.tested, top) for gap in _metrics(data, counted, every)[2]]
@@ -74,8 +74,8 @@ def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, se
             bench, model, gaps = _metrics(data, both, kept)
             moments["model"].add(model)
             moments["bench"].add(bench)
-            for found, all_items, gap in zip(overlaps, (whole[0], whole[shuffle]), gaps, strict=True):
-                found += [_jaccard(_lowest(column, data.tested, top), all_items) for column in gap.T]
+            for overlaps_of_outcome, all_items, gap in zip(overlaps, (whole[0], whole[shuffle]), gaps, strict=True):
+                overlaps_of_outcome += [_jaccard(_lowest(column, data.tested, top), all_items) for column in gap.T]
     return Subsampling(
         draws,
         dropped,
@@ -83,11 +83,11 @@ def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, se
         moments["model"].spread(data.tested),
         moments["bench"].spread(data.alive),
         top,
-        *(float(np.mean(found)) for found in overlaps),
+        *(float(np.mean(overlaps_of_outcome)) for overlaps_of_outcome in overlaps),
     )
 
 
-def _dealt_anew(units: Units, rng: np.random.Generator) -> np.ndarray:
+def _shuffled(units: Units, rng: np.random.Generator) -> np.ndarray:
     """The units' outcomes, shuffled within each block: float64 of shape (units,)."""
     order = np.lexsort((rng.random(len(units.block)), units.block))
     outcome = np.empty(len(order))
@@ -95,8 +95,8 @@ def _dealt_anew(units: Units, rng: np.random.Generator) -> np.ndarray:
     return outcome
 
 
-def _jaccard(one: set[int], other: set[int]) -> float:
-    return len(one & other) / len(one | other) if one | other else float("nan")
+def _jaccard(first: set[int], second: set[int]) -> float:
+    return len(first & second) / len(first | second) if first | second else float("nan")
 
 
 def _masks(data: RunData, draws: int, dropped: float, seed: int) -> list[np.ndarray]:

@@ -1,5 +1,1 @@
-"""The run folder: what is written while a run goes on, and how it is read afterwards."""
-
-from competency_gaps.runs.open import Run, open_run
-
-__all__ = ["Run", "open_run"]
+"""The run folder: its plan, manifest and tables, and how they are read."""

@@ -62,7 +62,7 @@ def item_covariates(items: pl.DataFrame, names: Sequence[str] | None = None) -> 
         return tuple(_covariate(items, name) for name in names)
     further = sorted({name for text in items["covariates"].drop_nulls().unique() for name in json.loads(text)})
     every = (_covariate(items, name) for name in (*BUILT_IN, *further))
-    return tuple(one for one in every if len(np.unique(one.values[~np.isnan(one.values)])) > 1)
+    return tuple(covariate for covariate in every if len(np.unique(covariate.values[~np.isnan(covariate.values)])) > 1)
 
 
 def repeats(items: pl.DataFrame) -> np.ndarray:
@@ -79,7 +79,7 @@ def _covariate(items: pl.DataFrame, name: str) -> Covariate:
     if name == "answer_position":
         return _categories(name, [None if at is None else f"option {at + 1}" for at in items["answer_index"]])
     if name == "options":
-        return _categories(name, [None if one is None else f"{one} options" for one in items["choices"].list.len()])
+        return _categories(name, [None if count is None else f"{count} options" for count in items["choices"].list.len()])
     values = [None if text is None else json.loads(text).get(name) for text in items["covariates"]]
     if any(isinstance(value, str) for value in values):
         return _categories(name, [None if value is None else str(value) for value in values])

@@ -28,7 +28,7 @@ _SHARD = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 Order = Literal["best", "worst", "strongest"]
 
 
-def open_run(path: Path | str) -> Run:
+def open_folder(path: Path | str) -> RunFolder:
     """Open a run folder.
 
     Raises
@@ -37,11 +37,11 @@ def open_run(path: Path | str) -> Run:
         If the folder is no finished run, or of an unknown schema version.
     """
     folder = Path(path)
-    return Run(folder, read_manifest(folder))
+    return RunFolder(folder, read_manifest(folder))
 
 
 @dataclass(frozen=True)
-class Run:
+class RunFolder:
     """A finished run. Tables are read when they are first asked for."""
 
     path: Path

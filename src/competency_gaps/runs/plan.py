@@ -83,7 +83,7 @@ def planned_model(model: ModelConfig, folder: Path | None) -> ModelConfig:
     if any((folder / name).exists() for name in _RESULTS):
         dtypes.append(_read_json(folder / FILE).get("model", {}).get("dtype"))
     dtypes += [_read_json(folder / file).get("dtype") for file in _PRECISIONS]
-    dtype = next((one for one in dtypes if isinstance(one, str)), None)
+    dtype = next((dtype for dtype in dtypes if isinstance(dtype, str)), None)
     return model if dtype is None else model.model_copy(update={"dtype": dtype})
 
 

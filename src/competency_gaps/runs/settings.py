@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from competency_gaps.config import BenchmarkConfig, ReasoningGymSource, RunConfig, parse_config
-from competency_gaps.runs.open import Run
+from competency_gaps.config import BenchmarkConfig, EvidenceConfig, ReasoningGymSource, RunConfig, parse_config
+from competency_gaps.runs.open import RunFolder
 
 
-def run_config(run: Run) -> RunConfig:
+def run_config(run: RunFolder) -> RunConfig:
     """The configuration that a run was made with."""
     return parse_config(RunConfig, {**run.manifest["settings"], "out": None}, f"the settings of {run.path}")
 
 
+def evidence_config(run: RunFolder) -> EvidenceConfig:
+    """The thresholds and strata of a run's evidence."""
+    return EvidenceConfig(**{name: run.manifest["evidence"][name] for name in EvidenceConfig.model_fields})
+
+
 def generated(config: RunConfig) -> dict[str, BenchmarkConfig]:
-    """Benchmarks of which new items can be generated, by name: all their sources are reasoning-gym families."""
+    """Benchmarks for which new items can be generated, by name: all their sources are reasoning-gym families."""
     return {
-        one.name: one
-        for one in config.benchmarks
-        if all(isinstance(source, ReasoningGymSource) for source in sources_of(one))
+        benchmark.name: benchmark
+        for benchmark in config.benchmarks
+        if all(isinstance(source, ReasoningGymSource) for source in sources_of(benchmark))
     }
 
 

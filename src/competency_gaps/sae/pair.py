@@ -55,11 +55,44 @@ def load_pair(
         lm = load_model(model, progress=progress, settings=settings)
     with progress.stage("loading the SAE"):
         loaded = load_sae(sae, lm.device)
-    hook = resolve_hook(lm.model, loaded.hook_name)
+    return _pair(model, lm, loaded)
+
+
+def complete_pair(
+    model: ModelConfig,
+    sae: SAEConfig,
+    *,
+    lm: LanguageModel | None,
+    loaded: SparseAutoencoder | None,
+    progress: Progress,
+) -> Pair:
+    """Pair a model and an SAE of which one or both are loaded already; the other is loaded.
+
+    Raises
+    ------
+    UserError
+        If the loaded model is another than the configuration names, or the SAE reads another width.
+    """
+    if lm is not None and lm.name != model.name:
+        raise UserError(
+            f"the loaded model is {lm.name!r}, but the configuration names {model.name!r}, which the run would record. "
+            "Name the loaded one there."
+        )
+    if lm is None:
+        with progress.stage("loading the model"):
+            lm = load_model(model, progress=progress)
+    if loaded is None:
+        with progress.stage("loading the SAE"):
+            loaded = load_sae(sae, lm.device)
+    return _pair(model, lm, loaded)
+
+
+def _pair(model: ModelConfig, lm: LanguageModel, sae: SparseAutoencoder) -> Pair:
+    hook = resolve_hook(lm.model, sae.hook_name)
     width = hook_width(lm, hook)
-    if width != loaded.d_in:
-        raise _other_width(loaded.name, loaded.d_in, lm.name, hook, width)
-    return Pair(lm, loaded, hook, resolve_bos(lm.tokenizer, model.bos, sae_prepends=loaded.prepend_bos))
+    if width != sae.d_in:
+        raise _other_width(sae.name, sae.d_in, lm.name, hook, width)
+    return Pair(lm, sae, hook, resolve_bos(lm.tokenizer, model.bos, sae_prepends=sae.prepend_bos))
 
 
 def check_pair(model: ModelConfig, sae: SAEConfig, progress: Progress) -> Outline | None:

@@ -1,4 +1,4 @@
-"""Which policy scores which item of a benchmark."""
+"""Assign a scoring policy to each item of a benchmark."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from typing import Any
 from competency_gaps.errors import UserError
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.policy import Policy
-from competency_gaps.stages.policies import POLICIES, make_policy
+from competency_gaps.registry import POLICIES
+from competency_gaps.stages.policies import make_policy
 
 
 def assign_policies(benchmark: Benchmark, policy: str | None, options: Mapping[str, Any]) -> list[Policy]:
-    """One policy per item, each checked against its item.
+    """Give each item's policy, checked against the item.
 
     Parameters
     ----------
     policy
-        The policy of all items; null takes the one that each item names.
+        The policy of all items; None: the policy that each item names.
     options
-        Options of the policy. Where items name several policies, each takes the options that it has.
+        Options of the policy. If items name several policies, each takes the options that it has.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the evidence says of each benchmark: counts, trends, and whether most of its concepts stand out."""
+"""Evidence per benchmark for the manifest: counts, trends, and whether most of its concepts are weak or strong."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from competency_gaps.evidence.trends import Trend, trends
 from competency_gaps.runs.covariates import item_covariates
 
 MOST = 0.5
-"""Share of a benchmark's tested concepts above which something that they share is the likelier reason."""
+"""Share of weak or strong concepts, among a benchmark's tested ones, above which a shared cause is likelier."""
 FEWEST = 10
-"""Tested concepts, at least, for that to be said."""
+"""Fewest tested concepts for that conclusion."""
 SURE = 0.001
-"""p-value up to which a trend is kept."""
+"""Largest p-value of a trend that is kept."""
 
 
 def benchmark_facts(
     sample: ItemSample, items: pl.DataFrame, single: Mapping[str, Evidence], config: EvidenceConfig
 ) -> dict[str, dict[str, Any]]:
-    """Give what the manifest says of each benchmark's evidence.
+    """Give the manifest's record of each benchmark's evidence.
 
     Parameters
     ----------
@@ -35,50 +35,50 @@ def benchmark_facts(
     Returns
     -------
     dict
-        By benchmark: the counts of its concepts; ``trends``: how scores go with length and other covariates, the
-        strongest first; ``most_stand_out``: whether more than half of the tested concepts are weak or strong;
-        ``shared_reason``: the covariate that then goes with the scores most, net of the strata; None: none of those
-        known does.
+        By benchmark: the counts of its concepts; ``trends``: the association of scores with length and other
+        covariates, the strongest first; ``most_stand_out``: whether more than half of the tested concepts are weak or
+        strong; ``shared_reason``: the covariate that is then most associated with the scores, net of the strata, or
+        None.
     """
     units = units_of(sample, across=False)
     every = item_covariates(items)
     facts = {}
     for number, (name, evidence) in enumerate(single.items()):
         counts = evidence.counts()
-        sure = [one for one in trends(sample, units, number, every, net=False) if one.p_value <= SURE]
+        sure = [trend for trend in trends(sample, units, number, every, net=False) if trend.p_value <= SURE]
         most = counts["tested"] >= FEWEST and counts["weak"] + counts["strong"] > MOST * counts["tested"]
         facts[name] = {
             **counts,
-            "trends": [_facts(one, config) for one in sure],
+            "trends": [_facts(trend, config) for trend in sure],
             "most_stand_out": most,
             "shared_reason": _left(trends(sample, units, number, every, net=True), config) if most else None,
         }
     return facts
 
 
-def _facts(one: Trend, config: EvidenceConfig) -> dict[str, Any]:
-    """Write a trend for the manifest.
+def _facts(trend: Trend, config: EvidenceConfig) -> dict[str, Any]:
+    """A trend as the manifest holds it.
 
-    ``first`` and ``last`` are the mean outcomes of the smallest and the largest fifth of a number; of categories those
-    of the lowest and the highest mean, and ``categories`` names these two.
+    ``first`` and ``last`` are the mean outcomes of a number's lowest and highest fifth, or of the ``categories`` with
+    the lowest and the highest mean.
     """
-    ends = (0, len(one.means) - 1)
-    named = isinstance(one.values[0], str)
+    ends = (0, len(trend.means) - 1)
+    named = isinstance(trend.values[0], str)
     if named:
-        order = sorted(range(len(one.means)), key=one.means.__getitem__)
+        order = sorted(range(len(trend.means)), key=trend.means.__getitem__)
         ends = (order[0], order[-1])
     return {
-        "covariate": one.covariate,
-        "first": one.means[ends[0]],
-        "last": one.means[ends[1]],
-        "categories": [one.values[end] for end in ends] if named else None,
-        "share": one.share,
-        "p": one.p_value,
-        "controlled": one.covariate in config.strata,
+        "covariate": trend.covariate,
+        "first": trend.means[ends[0]],
+        "last": trend.means[ends[1]],
+        "categories": [trend.values[end] for end in ends] if named else None,
+        "share": trend.share,
+        "p": trend.p_value,
+        "controlled": trend.covariate in config.strata,
     }
 
 
 def _left(rest: list[Trend], config: EvidenceConfig) -> str | None:
-    """Name the covariate that explains most of what the strata leave."""
-    sure = [one.covariate for one in rest if one.p_value <= SURE and one.covariate not in config.strata]
+    """Name the covariate that explains most of the variance left by the strata."""
+    sure = [trend.covariate for trend in rest if trend.p_value <= SURE and trend.covariate not in config.strata]
     return sure[0] if sure else None

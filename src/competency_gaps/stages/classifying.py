@@ -1,4 +1,4 @@
-"""Items that a classifier scores: each text pair is classified once and kept."""
+"""Score items with a classifier; each pair of texts is classified once and its result kept."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from competency_gaps.endpoint import Answer, AnswerStore
 from competency_gaps.items.item import Item
@@ -29,9 +29,9 @@ def classify(cases: Sequence[Case], folder: Path, progress: Progress) -> dict[tu
     Parameters
     ----------
     folder
-        Where results are kept: a run that was stopped classifies no pair twice.
+        Folder of the kept results, so that a resumed run classifies no pair twice.
     """
-    from competency_gaps.judging.entailment import load_entailment
+    from competency_gaps.judging.entailment import NotMeasurable
     from competency_gaps.judging.faithful import Faithful
 
     scores: dict[tuple[str, int], Score] = {}
@@ -44,25 +44,30 @@ def classify(cases: Sequence[Case], folder: Path, progress: Progress) -> dict[tu
         for benchmark, row, policy, item, response in cases:
             if not isinstance(policy, Faithful) or policy.model is None:
                 raise TypeError(f"the policy {policy.name!r} names a classifier but has no texts for it")
-            measured = _measure(policy, item, response, store, load_entailment)
-            scores[benchmark, row] = policy.measured(item, response, measured)
+            try:
+                probabilities = _probabilities(policy, item, response, store)
+                scores[benchmark, row] = policy.measured(response, probabilities)
+            except NotMeasurable as error:
+                scores[benchmark, row] = Score(None, response, str(error))
             bar.advance(1)
     return scores
 
 
-def _measure(policy: Faithful, item: Item, response: str, store: AnswerStore, load: Any) -> list[list[float]] | str:
-    """Per statement, the probability under each window of the source; a text says why there is none."""
+def _probabilities(policy: Faithful, item: Item, response: str, store: AnswerStore) -> list[list[float]]:
+    """Per statement, the probability under each window of the source."""
+    from competency_gaps.judging.entailment import NotMeasurable, load_entailment
+
     statements = policy.statements(response)
     if not statements:
-        return "the response is empty"
+        raise NotMeasurable("the response is empty")
     source = policy.source_of(item)
-    classifier = load(policy.model, policy.label)
+    assert policy.model is not None
+    classifier = load_entailment(policy.model, policy.label)
     key = hashlib.sha256(json.dumps([classifier.identity, source, statements]).encode()).hexdigest()
     known = store.get(key)
     if known is not None and known.text is not None:
         kept: list[list[float]] = json.loads(known.text)
         return kept
-    found = classifier.probabilities(source, statements)
-    if isinstance(found, list):
-        store.add(Answer(item.id, key, json.dumps(found), None, None, None, None, classifier.name))
-    return found
+    probabilities = classifier.probabilities(source, statements)
+    store.add(Answer(item.id, key, json.dumps(probabilities), None, None, None, None, classifier.name))
+    return probabilities

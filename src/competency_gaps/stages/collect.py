@@ -1,4 +1,4 @@
-"""One pass over a run's rows: what all its tables are made from."""
+"""One pass over a run's CAS rows, from which all its tables are made."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from competency_gaps.metrics.sums import Sums
 
 @dataclass(frozen=True)
 class Collected:
-    """What one pass over a run's rows gives."""
+    """Results of one pass over a run's CAS rows."""
 
     sums: dict[str, Sums]
     """Per benchmark."""
@@ -29,14 +29,14 @@ def collect(
     width: int,
     token_strings: Mapping[int, str],
 ) -> Collected:
-    """One pass over all rows: sums per benchmark and majority tokens.
+    """Collect sums per benchmark and majority tokens in one pass over all rows.
 
     Parameters
     ----------
     scores
         Per benchmark, float64 of shape (items,): NaN = unscored.
     token_strings
-        String of every token id that occurs; ids whose strings differ only in outer blanks and case count as one.
+        String of every token id that occurs; strings are compared without outer blanks and case.
     """
     strings = sorted({_fold(text) for text in token_strings.values()})
     number = {text: i for i, text in enumerate(strings)}

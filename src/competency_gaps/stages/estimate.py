@@ -1,7 +1,7 @@
-"""About how long a run will take and how much memory it needs, before it begins.
+"""Estimate a run's time and memory before it begins.
 
-Counted are the multiplications of the forward passes; how fast this machine multiplies is measured. It is an estimate:
-attention, caches and the SAE are one factor, and how much a model writes is not known before.
+The time is the number of multiplications in the forward passes over this machine's measured speed. Attention, caches
+and the SAE are one constant factor, and the length of generated answers is an upper bound.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from competency_gaps.progress_bar import minutes
 from competency_gaps.text import plural, size
 
 PRODUCTS = 0.4
-"""Share of the time that goes into products of matrices (measured: perf/demo.py); the rest: attention, caches, SAE."""
+"""Share of the time spent in matrix products (measured: perf/demo.py); the rest is attention, caches and the SAE."""
 _CHARACTERS = 3.5
-"""Characters of a token of an option or a sentence, which is not tokenised for an estimate."""
+"""Characters per token of options and sentences, which are not tokenised for an estimate."""
 _BANDWIDTH = {"cpu": 15e9, "mps": 100e9, "cuda": 1.2e12}
-"""Bytes of weights that a device reads in a second, roughly: each token of an answer needs all of them once a batch."""
+"""Memory bandwidth in bytes per second, roughly: each step of generation reads all weights once per batch."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What reading a suite costs."""
+    """Cost of a run's forward passes."""
 
     items: int
-    """Items that take part."""
+    """Kept items."""
     tokens: int
-    """Tokens that are computed; what prompts share counts once."""
+    """Tokens computed; a shared start of prompts counts once."""
     written: int
-    """Tokens of answers, at most."""
+    """Most tokens of answers."""
     seconds: float
-    """About how long it takes on this machine, > 0."""
+    """Estimated time on this machine, > 0."""
     memory: int
-    """Bytes of libraries, weights, SAE and one batch, at most."""
+    """Most bytes of libraries, weights, SAE and one batch."""
     operations: float
-    """Floating-point operations of the passes' products of matrices."""
+    """Floating-point operations of the passes' matrix products."""
     speed: float
     """Measured floating-point operations per second."""
 
@@ -61,18 +61,14 @@ class Estimate:
 def estimate_reading(
     prepared: Mapping[str, Sequence[PreparedItem]], extractor: Extractor, span: Span, gate_tokens: int
 ) -> Estimate:
-    """Time and memory that a run's passes need on this machine.
+    """Estimate the time and memory of a run's passes on this machine.
 
     Parameters
     ----------
     prepared
         Per benchmark, its items as the model reads them.
     gate_tokens
-        Tokens on which the SAE is measured before, or all of the run's if these are fewer.
-
-    Returns
-    -------
-    Estimate
+        Tokens on which the gate measures the SAE, at most all of the run's.
     """
     lm = extractor.lm
     device, dtype = lm.device.type, str(lm.identity["dtype"])
@@ -80,18 +76,18 @@ def estimate_reading(
     layers = int(lm.identity["layers"])
     part = 1.0 if extractor.hook.layer is None else min(1.0, (extractor.hook.layer + 1) / layers)
     full, spelt, partial, prompts, steps, written, items = 0.0, 0.0, 0.0, 0, 0, 0, 0
-    for ones in prepared.values():
-        kept = [one for one in ones if one.excluded is None]
+    for benchmark in prepared.values():
+        kept = [item for item in benchmark if item.excluded is None]
         items += len(kept)
-        prompts += sum(len(one.tokens.ids) for one in kept)
-        asked = [one for one in kept if one.request is not None]
+        prompts += sum(len(item.tokens.ids) for item in kept)
+        asked = [item for item in kept if item.request is not None]
         full += _prompt_tokens(lm, asked)
-        spelt += sum(_option_tokens(one) for one in asked)
-        own_pass = kept if span in NEEDS_RESPONSE else [one for one in kept if not _reads_prompt(one)]
-        partial += sum(len(one.tokens.ids) for one in own_pass)
-        answers = [one.request.max_new_tokens for one in asked if isinstance(one.request, Generation)]
+        spelt += sum(_option_tokens(item) for item in asked)
+        own_pass = kept if span in NEEDS_RESPONSE else [item for item in kept if not _reads_prompt(item)]
+        partial += sum(len(item.tokens.ids) for item in own_pass)
+        answers = [item.request.max_new_tokens for item in asked if isinstance(item.request, Generation)]
         written += sum(answers)
-        rows = max(1, extractor.batch_tokens // max((len(one.tokens.ids) for one in kept), default=1))
+        rows = max(1, extractor.batch_tokens // max((len(item.tokens.ids) for item in kept), default=1))
         steps += sum(answers) // rows
     partial += min(gate_tokens, prompts)
     body, head = parameters(lm.model)
@@ -105,19 +101,19 @@ def estimate_reading(
 
 
 def _prompt_tokens(lm: LanguageModel, asked: Sequence[PreparedItem]) -> int:
-    """Tokens of the prompts that a benchmark's requests read; what they share once."""
-    prompts = [one.tokens.ids for one in asked if _reads_prompt(one)]
+    """Tokens of the prompts that a benchmark's requests read; a shared start counts once."""
+    prompts = [item.tokens.ids for item in asked if _reads_prompt(item)]
     shared = shared_start(lm, prompts)
     return sum(len(ids) - shared for ids in prompts)
 
 
-def _option_tokens(one: PreparedItem) -> float:
-    """About so many tokens of options or sentences are read; an option's last token is only predicted."""
-    if not isinstance(one.request, Continuations | Sentences):
+def _option_tokens(item: PreparedItem) -> float:
+    """About how many tokens of options or sentences are read; an option's last token is only predicted."""
+    if not isinstance(item.request, Continuations | Sentences):
         return 0.0
-    predicted = len(one.request.texts) if isinstance(one.request, Continuations) else 0
-    return sum(max(1.0, len(text) / _CHARACTERS) for text in one.request.texts) - predicted
+    predicted = len(item.request.texts) if isinstance(item.request, Continuations) else 0
+    return sum(max(1.0, len(text) / _CHARACTERS) for text in item.request.texts) - predicted
 
 
-def _reads_prompt(one: PreparedItem) -> bool:
-    return isinstance(one.request, Continuations | Generation)
+def _reads_prompt(item: PreparedItem) -> bool:
+    return isinstance(item.request, Continuations | Generation)

@@ -1,4 +1,4 @@
-"""Results of whole benchmarks that their policies add to the mean score."""
+"""Policies' results on whole benchmarks, beyond the mean score."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from competency_gaps.text import visible
 
 
 def benchmark_figures(items: Sequence[PreparedItem], responses: pl.DataFrame) -> dict[str, Any]:
-    """Figures by the policy's name; empty where no policy of the benchmark has any.
+    """Figures by policy name; empty if no policy of the benchmark has any.
 
-    Where several policies of a benchmark share a name, the options in which they differ stand behind it.
+    If several policies of a benchmark share a name, the options in which they differ are appended.
 
     Parameters
     ----------
@@ -26,21 +26,21 @@ def benchmark_figures(items: Sequence[PreparedItem], responses: pl.DataFrame) ->
         One row per item in order, with ``score`` and ``details``.
     """
     members: dict[Policy, list[int]] = {}
-    for row, one in enumerate(items):
-        # Every policy gives none by default; those that do are few.
-        if one.excluded is None and type(one.policy).figures is not Policy.figures:
-            members.setdefault(one.policy, []).append(row)
+    for row, item in enumerate(items):
+        # Few policies override ``figures``, which returns None by default.
+        if item.excluded is None and type(item.policy).figures is not Policy.figures:
+            members.setdefault(item.policy, []).append(row)
     scores, details = responses["score"].to_list(), responses["details"].to_list()
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for policy, rows in members.items():
-        told = policy.figures(
+        policy_figures = policy.figures(
             [items[row].item for row in rows],
             [scores[row] for row in rows],
             [None if details[row] is None else json.loads(details[row]) for row in rows],
         )
-        if told is not None:
-            found[_called(policy, list(members))] = finite(told)
-    return found
+        if policy_figures is not None:
+            figures[_called(policy, list(members))] = finite(policy_figures)
+    return figures
 
 
 def _called(policy: Policy, others: Sequence[Policy]) -> str:
@@ -49,5 +49,5 @@ def _called(policy: Policy, others: Sequence[Policy]) -> str:
         return policy.name
     names: list[str] = [field.name for field in fields(policy)] if is_dataclass(policy) else []
     options = [name for name in names if len({repr(getattr(o, name)) for o in namesakes}) > 1]
-    told = ", ".join(f"{name}={visible(str(getattr(policy, name)))}" for name in options)
-    return f"{policy.name} ({told})"
+    words = ", ".join(f"{name}={visible(str(getattr(policy, name)))}" for name in options)
+    return f"{policy.name} ({words})"

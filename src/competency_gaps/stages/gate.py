@@ -1,4 +1,4 @@
-"""The gate stage: measure the SAE on a sample of the run's own tokens before anything else is computed."""
+"""The gate stage: measure the SAE on a sample of the run's tokens before anything else is computed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def pass_gate(
     force: bool,
     progress: Progress,
 ) -> tuple[GateFigures, LatentFacts]:
-    """Measure and judge the SAE, or read what this run measured before it was stopped.
+    """Measure and judge the SAE, or read the kept measurements of a resumed run.
 
     Raises
     ------
@@ -70,15 +70,14 @@ def _facts(density: np.ndarray, template_share: np.ndarray) -> LatentFacts:
 def _measure(
     extractor: Extractor, prepared: Sequence[PreparedItem], span: Span, tokens: int, progress: Progress
 ) -> tuple[LatentStatistics, LatentStatistics]:
-    """Statistics over whole prompts of items drawn evenly over the run: to judge the SAE by, and for the flags.
+    """Statistics over whole prompts of items sampled uniformly from the run, for the verdict and for the flags.
 
-    All tokens of the prompt are read, so that latents of the template show. The first token that only marks the
-    start is not judged by: its activation is a lone giant in most models, and SAEs are trained without it. The
-    flags see it where the span holds it.
+    All tokens of the prompt are read, so that latents of the template show. The verdict leaves out the BOS token, whose
+    activation is an outlier in most models and on which SAEs are not trained; the flags include it if the span does.
     """
     import torch
 
-    usable = [one for one in prepared if one.excluded is None and len(one.tokens.ids)]
+    usable = [item for item in prepared if item.excluded is None and len(item.tokens.ids)]
     if not usable:
         raise UserError("every item is excluded, so nothing can be measured: see the reasons above, or the span.")
     order = np.random.default_rng(0).permutation(len(usable))
@@ -101,7 +100,7 @@ def _measure(
 
 
 def _add(statistics: LatentStatistics, sae: SparseAutoencoder, x: torch.Tensor, own: np.ndarray) -> None:
-    """Add tokens in chunks, so that a long prompt and a wide SAE fit into memory."""
+    """Add tokens in chunks that fit into memory."""
     size = max(1, CHUNK_ELEMENTS // sae.d_sae)
     for start in range(0, len(x), size):
         part = x[start : start + size]

@@ -1,4 +1,4 @@
-"""Read another tool's log as a run would, and name the run to type."""
+"""Read another tool's log as a run would, and propose a run of it."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from competency_gaps.sae.find import SaeEntry, find_saes
 
 @dataclass(frozen=True)
 class InspectedBenchmark:
-    """One benchmark of a log as a run would read it."""
+    """A benchmark of a log as a run would read it."""
 
     name: str
     error: str | None
-    """Why it cannot be read without further options; None: it can."""
+    """Why it cannot be read without further options; None: it was read."""
     reports: tuple[SourceReport, ...] = ()
     items: tuple[Item, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 
     @property
     def mean_score(self) -> float | None:
-        """Mean over the scored items, in [0, 1]; None: there are none."""
+        """Mean over the scored items, in [0, 1]; None without any."""
         scores = [item.score for item in self.items if item.score is not None]
         return sum(scores) / len(scores) if scores else None
 
 
 @dataclass(frozen=True)
 class InspectedLog:
-    """All benchmarks at a path, and what a run of them needs."""
+    """All benchmarks at a path, and the model, SAE and logs for a run of them."""
 
     benchmarks: tuple[InspectedBenchmark, ...]
     model: str | None
-    """Model that transformers can load, by the log; None: the log names none, or several."""
+    """The log's model, as transformers can load it; None: the log names none, or several."""
     sae: SaeEntry | None
-    """An SAE that fits the model; None: the model is not known, or no SAE for it."""
+    """An SAE for the model; None: the model or an SAE for it is unknown."""
     no_sae: str | None
-    """Why a known model has no SAE; None: it has one, sae-lens is not installed, or no model is known."""
+    """Why no SAE was found for the model; None: there is one, sae-lens is not installed, or the model is unknown."""
     logs: tuple[str, ...]
-    """What ``--log`` of a run takes; empty where nothing can be read."""
+    """Values of ``--log`` for a run; empty if nothing can be read."""
 
     @property
     def readable(self) -> tuple[InspectedBenchmark, ...]:
-        """The benchmarks that can be read as they are."""
+        """The benchmarks that were read."""
         return tuple(benchmark for benchmark in self.benchmarks if benchmark.error is None)
 
 
@@ -62,7 +62,7 @@ def inspect_log(
     fields: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> InspectedLog:
-    """Read a log as a run would; neither torch nor the tool is needed.
+    """Read a log as a run would, without torch or the tool.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def inspect_log(
     Raises
     ------
     UserError
-        If there is no log at the path, or an option fits no log. What is wrong with one benchmark of several is kept
-        in its ``error``.
+        If there is no log at the path, or an option fits no log. An error in one of several benchmarks is kept in its
+        ``error``.
     """
     progress = progress or Progress(quiet=True)
     with progress.stage("looking for benchmarks in the log"):
@@ -100,7 +100,7 @@ def inspect_log(
 
 
 def _read(entry: Mapping[str, Any]) -> InspectedBenchmark:
-    """One benchmark; a fault of one does not hide the others."""
+    """Read one benchmark, keeping its error, so that it does not hide the others."""
     from competency_gaps.config import BenchmarkConfig, parse_config
     from competency_gaps.stages.load import load_benchmark
 
@@ -122,6 +122,6 @@ def _sae(model: str) -> tuple[SaeEntry | None, str | None]:
 
 
 def _each(readable: Sequence[InspectedBenchmark], format_: str | None) -> tuple[str, ...]:
-    """``NAME=FILE`` for each benchmark; empty where a file holds several of them."""
+    """``NAME=FILE`` for each benchmark; empty if a file holds several."""
     logs = tuple(f"{benchmark.name}={benchmark.reports[0].files[0]}" for benchmark in readable)
     return logs if all(len(log_entries([log], format_=format_)) == 1 for log in logs) else ()

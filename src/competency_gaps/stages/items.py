@@ -1,4 +1,4 @@
-"""The tables of items and of tokens."""
+"""The tables ``items.parquet`` and ``tokens.parquet``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import polars as pl
 from competency_gaps.activations.store import CasBlock
 from competency_gaps.benchmarks.repeats import Repeats
 from competency_gaps.model.prepare import PreparedItem
-from competency_gaps.stages.readings import Reading
+from competency_gaps.stages.inputs import ItemInput
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 def items_table(
     prepared: Mapping[str, Sequence[PreparedItem]],
-    readings: Mapping[str, Sequence[Reading]],
+    inputs: Mapping[str, Sequence[ItemInput]],
     responses: Mapping[str, pl.DataFrame],
     repeats: Repeats,
 ) -> pl.DataFrame:
     """``items.parquet``: one row per item, in the benchmarks' order."""
     rows = [
-        _row(name, one, read, answer)
+        _row(name, item, item_input, response)
         for name, items in prepared.items()
-        for one, read, answer in zip(items, readings[name], responses[name].iter_rows(named=True), strict=True)
+        for item, item_input, response in zip(items, inputs[name], responses[name].iter_rows(named=True), strict=True)
     ]
     for row, cluster, kind in zip(rows, *repeats.columns(list(prepared)), strict=True):
         row |= {"cluster": cluster, "cluster_kind": kind}
@@ -62,62 +62,62 @@ def items_table(
     return pl.DataFrame(rows, schema=schema)
 
 
-def _row(benchmark: str, one: PreparedItem, read: Reading, answer: dict[str, Any]) -> dict[str, Any]:
-    start, end = one.text.own[0]
+def _row(benchmark: str, item: PreparedItem, item_input: ItemInput, response: dict[str, Any]) -> dict[str, Any]:
+    start, end = item.text.own[0]
     return {
         "benchmark": benchmark,
-        "item_id": one.item.id,
-        "prompt": one.text.text[start:end],
-        "text": read.text,
-        "response": answer["response"],
-        "answer": _answer_text(one),
-        "score": answer["score"],
-        "epochs": one.item.epochs,
-        "policy": one.policy.name,
-        "group": one.item.group,
-        "choices": None if one.item.choices is None else list(one.item.choices),
-        "answer_index": _answer_index(one),
-        "covariates": json.dumps(one.item.covariates, ensure_ascii=False) if one.item.covariates else None,
-        "n_span_tokens": int(read.tokens.span.sum()) if read.tokens is not None else 0,
-        "n_tokens": len(one.tokens.ids) if read.tokens is None else len(read.tokens.ids),
-        "excluded": read.excluded,
-        "unscored": answer["unscored"],
+        "item_id": item.item.id,
+        "prompt": item.text.text[start:end],
+        "text": item_input.text,
+        "response": response["response"],
+        "answer": _answer_text(item),
+        "score": response["score"],
+        "epochs": item.item.epochs,
+        "policy": item.policy.name,
+        "group": item.item.group,
+        "choices": None if item.item.choices is None else list(item.item.choices),
+        "answer_index": _answer_index(item),
+        "covariates": json.dumps(item.item.covariates, ensure_ascii=False) if item.item.covariates else None,
+        "n_span_tokens": int(item_input.tokens.span.sum()) if item_input.tokens is not None else 0,
+        "n_tokens": len(item.tokens.ids) if item_input.tokens is None else len(item_input.tokens.ids),
+        "excluded": item_input.excluded,
+        "unscored": response["unscored"],
         "own_start": start,
         "own_end": end,
-        "logprobs": answer["logprobs"],
-        "greedy": answer["greedy"],
-        "details": answer["details"],
-        "identity": json.dumps(one.item.identity, ensure_ascii=False, default=str) if one.item.identity else None,
+        "logprobs": response["logprobs"],
+        "greedy": response["greedy"],
+        "details": response["details"],
+        "identity": json.dumps(item.item.identity, ensure_ascii=False, default=str) if item.item.identity else None,
     }
 
 
-def _answer_index(one: PreparedItem) -> int | None:
-    answer = one.item.answer
-    # Only policies that choose check the index; for the others the answer may be a number of its own.
-    chosen = isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(one.item.choices or ())
+def _answer_index(item: PreparedItem) -> int | None:
+    answer = item.item.answer
+    # Only multiple-choice policies check the index; for others a number may be the answer itself.
+    chosen = isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(item.item.choices or ())
     return answer if chosen else None
 
 
-def _answer_text(one: PreparedItem) -> str | None:
-    answer, index = one.item.answer, _answer_index(one)
+def _answer_text(item: PreparedItem) -> str | None:
+    answer, index = item.item.answer, _answer_index(item)
     if answer is None:
         return None
-    if index is not None and one.item.choices is not None:
-        return one.item.choices[index]
+    if index is not None and item.item.choices is not None:
+        return item.item.choices[index]
     if isinstance(answer, (list, tuple)):
         return " | ".join(str(part) for part in answer)
     return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, default=str)
 
 
 def token_table(suites: Iterable[Iterable[CasBlock]], tokenizer: PreTrainedTokenizerBase) -> pl.DataFrame:
-    """``tokens.parquet``: id and text of every token that occurs in a run."""
-    found: set[int] = set()
+    """``tokens.parquet``: id and text of every token that occurs in the run."""
+    tokens: set[int] = set()
     for blocks in suites:
         for block in blocks:
-            found.update(np.unique(block.token_ids).tolist())
-    ids = sorted(found)
+            tokens.update(np.unique(block.token_ids).tolist())
+    ids = sorted(tokens)
     return pl.DataFrame(
-        # Of nothing at all, tokenizers decode one empty text.
+        # Of an empty list, tokenizers decode one empty text.
         {"token": ids, "text": tokenizer.batch_decode([[i] for i in ids]) if ids else []},
         schema={"token": pl.Int32, "text": pl.String},
     )

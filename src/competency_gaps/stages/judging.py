@@ -16,9 +16,9 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.config import JudgeConfig
+from competency_gaps.config import AskConfig
 from competency_gaps.endpoint import Answer, AnswerStore, Failure, Request
-from competency_gaps.endpoint.asking import NAMELESS
+from competency_gaps.endpoint.asking import NAMELESS, Asking
 from competency_gaps.endpoint.parse import after_thinking
 from competency_gaps.files import write_json
 from competency_gaps.items.policy import Score
@@ -28,7 +28,7 @@ from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.progress import Progress
 from competency_gaps.stages.classifying import classify
 from competency_gaps.stages.figures import benchmark_figures
-from competency_gaps.stages.judge_way import check_askable, last_judge, way_of
+from competency_gaps.stages.judges import last_judge, read_judges
 from competency_gaps.text import plural
 
 FOLDER = "judging"
@@ -36,7 +36,7 @@ WHO = "judge.json"
 """Who judged or was to judge, the last one last, beside the answers."""
 ANSWERS = "answers.jsonl"
 
-_HOW = "give --judge-url and --judge-model, or --judge-export FILE"
+_HOW = "give --judge-base-url and --judge-model, or --judge-export FILE"
 
 
 @dataclass(frozen=True)
@@ -105,17 +105,18 @@ class JudgingStage:
         If the judge cannot be asked as it is configured; known before anything else is done.
     """
 
-    def __init__(self, folder: Path, config: JudgeConfig | None, progress: Progress) -> None:
+    def __init__(self, folder: Path, config: AskConfig | None, progress: Progress) -> None:
         self.folder, self.config, self.progress = folder / FOLDER, config, progress
-        self.judges: list[dict[str, Any]] = _read_who(self.folder / WHO)
+        self.judges = read_judges(self.folder / WHO)
         self.last = last_judge(config, self.judges, self.folder)
-        self.way = None if config is None else way_of(config, self.last.get("model"))
+        self.way = None
+        if config is not None and config.way is not None:
+            self.way = Asking.of(config, who=self.last.get("model") or NAMELESS, prefix="--judge-")
+            self.way.check()
         self.answer_tokens = None if config is None else config.answer_tokens
         if self.answer_tokens is None and (self.way is None or self.way.endpoint is None):
             # What was asked before is known by its id only with the same room for an answer.
             self.answer_tokens = self.last.get("answer_tokens")
-        if self.way is not None and self.way.endpoint is not None:
-            check_askable(self.way)
 
     def run(self, prepared: Mapping[str, Sequence[PreparedItem]], responses: Mapping[str, pl.DataFrame]) -> Judged:
         """Ask the judge about every item whose policy wants one, and score them."""
@@ -195,12 +196,11 @@ class JudgingStage:
             who = self.last.get("model")
             return self._kept(requests, who), who, f"no judge was asked: {_HOW}"
         who = self.way.who or NAMELESS
-        if self.way.export is not None:
+        if (file := self.way.config.export) is not None:
             kept = self._kept(requests, who)
             todo = [request for request in requests if request.id not in kept]
             self._record(who, asked=False)
             self.way.answers(todo, self.folder, self.progress, lambda answer: True)
-            file = self.way.export
             self.progress.say(
                 f"{plural(len(todo), 'request')} for the judge written to {file}. Let a model answer them, then run "
                 "the same command again with --judge-import ANSWERS in place of --judge-export."
@@ -304,12 +304,3 @@ def _with_scores(table: pl.DataFrame, scores: Mapping[int, Score]) -> pl.DataFra
         columns["unscored"][row] = None if score.value is not None else score.note or "unscored"
         columns["details"][row] = None if score.details is None else json.dumps(score.details, ensure_ascii=False)
     return table.with_columns(pl.Series(name, values, table.schema[name]) for name, values in columns.items())
-
-
-def _read_who(path: Path) -> list[dict[str, Any]]:
-    """Who judged, and with how much room for an answer; empty if nobody did."""
-    if not path.is_file():
-        return []
-    known = dict(json.loads(path.read_text(encoding="utf-8")))
-    # Before there could be several, the file was the one judge.
-    return list(known["judges"]) if "judges" in known else [{**known, "asked": True}]

@@ -1,4 +1,4 @@
-"""From a benchmark's configuration to its items."""
+"""Load benchmarks from their configurations."""
 
 from __future__ import annotations
 
@@ -8,31 +8,19 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from typing import Any
 
+from pydantic import ValidationError, validate_call
+
 from competency_gaps.benchmarks.reasoning_gym import make_dataset, package_folder
 from competency_gaps.benchmarks.records import Gathered, gather
-from competency_gaps.config import BenchmarkConfig, ReasoningGymSource
+from competency_gaps.config import BenchmarkConfig, PluginSource, ReasoningGymSource
 from competency_gaps.errors import UserError
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import Item, LeftOut, SourceReport
 from competency_gaps.progress import Progress
-from competency_gaps.registry import Registry
-
-SOURCES = Registry(
-    "sources",
-    {
-        "file": "benchmarks.files:read_files",
-        "hub": "benchmarks.hub:read_hub",
-        "log": "harnesses.read:read_log",
-        "objects": "benchmarks.objects:read_objects",
-        "reasoning_gym": "benchmarks.reasoning_gym:read_reasoning_gym",
-        "task": "harnesses.tasks:read_task",
-    },
-)
-"""Kind of a source -> what reads it: a function of the source's configuration that yields records, ready items, what it
-had to leave out, a report of another tool's log or task, and the policy that such a task brings."""
+from competency_gaps.registry import SOURCES
 
 GENERATORS = 4
-"""Most benchmarks that are generated at the same time, each in a process of its own."""
+"""Most benchmarks generated at the same time, each in its own process."""
 
 
 def load_benchmark(config: BenchmarkConfig) -> Benchmark:
@@ -41,13 +29,13 @@ def load_benchmark(config: BenchmarkConfig) -> Benchmark:
     Raises
     ------
     UserError
-        If the source cannot be read, a record is wrong, or nothing is left.
+        If the source cannot be read, a record is wrong, or no item is left.
     """
     if config.source is not None:
         read = _read(config, config.source)
-        items = tuple(even_stride(read.items, config.limit))
-        return Benchmark(config.name, items, tuple(read.left_out), tuple(read.reports), read.scorer)
-    found: list[Item] = []
+        chosen = tuple(even_stride(read.items, config.limit))
+        return Benchmark(config.name, chosen, tuple(read.left_out), tuple(read.reports), read.scorer)
+    items: list[Item] = []
     left_out: list[LeftOut] = []
     reports: list[SourceReport] = []
     for number, source in enumerate(config.sources):
@@ -55,23 +43,36 @@ def load_benchmark(config: BenchmarkConfig) -> Benchmark:
         if part.scorer is not None:
             raise UserError(
                 f"benchmark {config.name!r}: a task of another harness scores its items itself, so it is a benchmark "
-                f"of its own. Give {_words(source)} as 'source', not among 'sources'."
+                f"of its own. Give {_source_name(source)} as 'source', not among 'sources'."
             )
-        # Ids are unique inside a source only; a part without groups is a group of its own.
-        found += [replace(i, id=f"{number}:{i.id}", group=i.group or _words(source)) for i in part.items]
+        # Ids are unique only within a source; items without a group take the source's name.
+        items += [replace(i, id=f"{number}:{i.id}", group=i.group or _source_name(source)) for i in part.items]
         left_out += part.left_out
         reports += part.reports
-    return Benchmark(config.name, tuple(even_stride(found, config.limit)), tuple(left_out), tuple(reports))
+    return Benchmark(config.name, tuple(even_stride(items, config.limit)), tuple(left_out), tuple(reports))
 
 
 def _read(config: BenchmarkConfig, source: Any) -> Gathered:
-    where = f"benchmark {config.name!r} ({_words(source)})"
+    where = f"benchmark {config.name!r} ({_source_name(source)})"
     fields = getattr(source, "fields", {})
-    return gather(SOURCES[source.kind](source), source=where, fields=fields, policy=config.policy)
+    entries = _of_plugin(source, where) if isinstance(source, PluginSource) else SOURCES[source.kind](source)
+    return gather(entries, source=where, fields=fields, policy=config.policy)
 
 
-def load_suite(choices: Sequence[BenchmarkConfig], progress: Progress) -> dict[str, Benchmark]:
-    """Read and check several benchmarks; generated ones are made side by side.
+def _of_plugin(source: PluginSource, where: str) -> Any:
+    """What a plug-in's source yields; its settings are checked against the function's annotations."""
+    try:
+        return validate_call(SOURCES[source.kind])(**(source.model_extra or {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        setting = ".".join(map(str, first["loc"]))
+        raise UserError(
+            f"{where}: the source {source.kind!r} refuses the setting {setting!r} = {first['input']!r}: {first['msg']}."
+        ) from error
+
+
+def load_suite(configs: Sequence[BenchmarkConfig], progress: Progress) -> dict[str, Benchmark]:
+    """Read and check several benchmarks; generated ones in parallel.
 
     Parameters
     ----------
@@ -86,53 +87,53 @@ def load_suite(choices: Sequence[BenchmarkConfig], progress: Progress) -> dict[s
     Raises
     ------
     UserError
-        If one of them is wrong; families and difficulties are checked before any task is generated.
+        If a benchmark is wrong; families and difficulties are checked before any task is generated.
     """
-    _check_generators(choices, progress)
+    _check_generators(configs, progress)
     loaded: dict[str, Benchmark] = {}
-    with progress.stage("loading benchmarks", total=len(choices), unit="benchmarks") as bar:
+    with progress.stage("loading benchmarks", total=len(configs), unit="benchmarks") as bar:
         pool = ThreadPoolExecutor(max_workers=min(GENERATORS, os.cpu_count() or 1))
         try:
             generated = {
-                pool.submit(load_benchmark, choice): choice.name for choice in choices if _is_generated(choice)
+                pool.submit(load_benchmark, config): config.name for config in configs if _is_generated(config)
             }
-            for choice in choices:
-                if not _is_generated(choice):
-                    bar.note(choice.name)
-                    loaded[choice.name] = load_benchmark(choice)
+            for config in configs:
+                if not _is_generated(config):
+                    bar.note(config.name)
+                    loaded[config.name] = load_benchmark(config)
                     bar.advance()
             bar.note("generating tasks")
             for future in as_completed(generated):
                 loaded[generated[future]] = future.result()
                 bar.advance()
-        finally:  # after an error the other benchmarks are not waited for
+        finally:  # after an error, do not wait for the other benchmarks
             pool.shutdown(wait=False, cancel_futures=True)
-    return {choice.name: loaded[choice.name] for choice in choices}
+    return {config.name: loaded[config.name] for config in configs}
 
 
-def _check_generators(choices: Sequence[BenchmarkConfig], progress: Progress) -> None:
+def _check_generators(configs: Sequence[BenchmarkConfig], progress: Progress) -> None:
     """Import reasoning-gym, and check the family and difficulty of every source that needs it.
 
     Importing it here keeps its placeholders for absent packages (:mod:`~competency_gaps.benchmarks.generate`) away from
     imports in other threads.
     """
-    generators = [source for choice in choices for source in _sources(choice) if isinstance(source, ReasoningGymSource)]
+    generators = [source for config in configs for source in _sources(config) if isinstance(source, ReasoningGymSource)]
     if generators:
         package_folder(progress)
     for source in generators:
         make_dataset(source.family, source.difficulty, seed=source.seed, size=source.size)
 
 
-def _is_generated(choice: BenchmarkConfig) -> bool:
-    return all(isinstance(source, ReasoningGymSource) for source in _sources(choice))
+def _is_generated(config: BenchmarkConfig) -> bool:
+    return all(isinstance(source, ReasoningGymSource) for source in _sources(config))
 
 
-def _sources(choice: BenchmarkConfig) -> list[Any]:
-    return [choice.source] if choice.source is not None else list(choice.sources)
+def _sources(config: BenchmarkConfig) -> list[Any]:
+    return [config.source] if config.source is not None else list(config.sources)
 
 
 def check_names(configs: Sequence[BenchmarkConfig]) -> None:
-    """Raise UserError if there are no benchmarks, or two have one name."""
+    """Raise UserError if there are no benchmarks, or two have the same name."""
     if not configs:
         raise UserError("no benchmarks are given. List at least one under 'benchmarks'.")
     names = [config.name for config in configs]
@@ -142,15 +143,17 @@ def check_names(configs: Sequence[BenchmarkConfig]) -> None:
 
 
 def even_stride(items: Sequence[Item], limit: int | None) -> Sequence[Item]:
-    """At most ``limit`` items, spread evenly over all: those at ``floor(i * n / limit)``."""
+    """At most ``limit`` evenly spaced items: those at ``floor(i * n / limit)``."""
     if limit is None or limit >= len(items):
         return items
     return [items[i * len(items) // limit] for i in range(limit)]
 
 
-def _words(source: Any) -> str:
+def _source_name(source: Any) -> str:
     if source.kind == "objects":
         return "Python objects"
     if source.kind == "task":
         return f"{source.harness}:{source.name}"
-    return source.family if source.kind == "reasoning_gym" else str(source.path)
+    if source.kind == "reasoning_gym":
+        return str(source.family)
+    return str(getattr(source, "path", source.kind))

@@ -1,6 +1,6 @@
-"""A dictionary put on a run: each concept's shown label, and its themes with statistics of their own.
+"""Put a dictionary on a run: each concept's displayed label, and the dictionary's themes with their statistics.
 
-Only tables are read, so a finished run can be named anew, without model or torch.
+Only tables are read, so a finished run can be named again without model or torch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from competency_gaps.files import sha256, write_atomic
 from competency_gaps.findings import relabel_findings
 from competency_gaps.matching.kept import forget_matches
 from competency_gaps.runs.manifest import write_manifest
-from competency_gaps.runs.open import Run, open_run
+from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.stages.themes import BENCHMARKS, RESULTS, run_theme_tables
 
 LABEL_COLUMNS = ("label", "label_kind", "label_score", "label_scored_by", "explainer", "label_state")
@@ -27,7 +27,7 @@ THEME_FILES = (THEMES, NAMES, RESULTS, BENCHMARKS)
 
 
 def find_dictionary(configured: Path | None, sae_folder: Path | None) -> Path | None:
-    """The dictionary that was asked for, else the SAE's own folder, if it is one."""
+    """The configured dictionary, else the SAE's folder if it is a dictionary."""
     if configured is not None:
         return configured
     own = sae_folder is not None and (sae_folder / DICTIONARY).is_file()
@@ -35,12 +35,12 @@ def find_dictionary(configured: Path | None, sae_folder: Path | None) -> Path | 
 
 
 def check_dictionary(folder: Path, sae_identity: dict[str, Any]) -> Dictionary:
-    """Open a dictionary for a run of this SAE; faults show before anything is computed.
+    """Open a dictionary and check that it fits a run's SAE, before anything is computed.
 
     Raises
     ------
     UserError
-        If it is none, damaged, or of another SAE.
+        If the folder is no dictionary, damaged, or of another SAE.
     """
     dictionary = open_dictionary(folder)
     check_same_sae(dictionary.identity, sae_identity)
@@ -50,23 +50,23 @@ def check_dictionary(folder: Path, sae_identity: dict[str, Any]) -> Dictionary:
     return dictionary
 
 
-def name_run(run: Run, dictionary: Dictionary | None) -> dict[str, Any] | None:
-    """Write labels into a run's table of concepts, and its themes with their statistics beside it.
+def name_run(run: RunFolder, dictionary: Dictionary | None) -> dict[str, Any] | None:
+    """Write labels into a run's table of concepts, and its themes with their statistics.
 
     Parameters
     ----------
     dictionary
-        None takes labels and themes away.
+        None removes labels and themes.
 
     Returns
     -------
     dict or None
-        What the manifest says of the dictionary.
+        The manifest's record of the dictionary.
     """
     table = dictionary.labels() if dictionary is not None else label_table.empty_labels()
     shown = label_table.shown_labels(table, run.width)
     themed = _themed(run, dictionary) if dictionary is not None else {}
-    # All is computed; from here on it is only written, so that a fault above leaves the run as it was.
+    # Everything is computed before anything is written, so that an error leaves the run unchanged.
     forget_matches(run.path)
     for name in THEME_FILES:
         if name not in themed:
@@ -78,7 +78,7 @@ def name_run(run: Run, dictionary: Dictionary | None) -> dict[str, Any] | None:
     return None if dictionary is None else _facts(dictionary, shown, themed)
 
 
-def _themed(run: Run, dictionary: Dictionary) -> dict[str, pl.DataFrame]:
+def _themed(run: RunFolder, dictionary: Dictionary) -> dict[str, pl.DataFrame]:
     """A run's tables of themes, by file; none if the dictionary has none."""
     if not (dictionary.folder / THEMES).is_file():
         return {}
@@ -106,17 +106,17 @@ def _facts(dictionary: Dictionary, shown: pl.DataFrame, themed: dict[str, pl.Dat
     }
 
 
-def name_finished_run(folder: Path, dictionary: Path) -> Run:
+def name_finished_run(folder: Path, dictionary: Path) -> RunFolder:
     """Put a dictionary on a finished run.
 
     Raises
     ------
     UserError
-        If one of them is none, or they are of different SAEs.
+        If the folder is no run, the dictionary is none, or they are of different SAEs.
     """
-    run = open_run(folder)
+    run = open_folder(folder)
     opened = check_dictionary(dictionary, run.manifest["sae"])
     facts = name_run(run, opened)
     content = {key: value for key, value in run.manifest.items() if key != "schema_version"}
     write_manifest(folder, {**content, "dictionary": facts})
-    return open_run(folder)
+    return open_folder(folder)

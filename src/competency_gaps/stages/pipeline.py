@@ -36,7 +36,7 @@ from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
 from competency_gaps.runs.covariates import check_strata
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import write_manifest
-from competency_gaps.runs.open import Run, open_run
+from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import claim, planned_model
 from competency_gaps.sae import GateFigures, SparseAutoencoder
 from competency_gaps.sae.pair import Pair, check_pair, load_pair
@@ -44,13 +44,13 @@ from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
 from competency_gaps.stages.assign import assign_policies
 from competency_gaps.stages.estimate import estimate_reading
+from competency_gaps.stages.extraction import Extraction, ExtractionStage
 from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.items import items_table
 from competency_gaps.stages.judging import JudgingStage
 from competency_gaps.stages.load import check_names, load_benchmark, load_suite
 from competency_gaps.stages.naming import check_dictionary, find_dictionary, name_run
 from competency_gaps.stages.results import write_results
-from competency_gaps.stages.stage import Read, ReadingStage
 from competency_gaps.stages.tables import has_lift
 
 
@@ -80,7 +80,7 @@ def run(
     progress: Progress | None = None,
     command: str = "",
     pair: Pair | None = None,
-) -> Run:
+) -> RunFolder:
     """Audit a model: score benchmarks, read its concepts, and write a run folder.
 
     A run that was stopped goes on where it stood, and ends in the same result.
@@ -134,8 +134,8 @@ def run(
     for stale in (MANIFEST_FILE, ROBUSTNESS_FILE, FINDINGS_FILE):
         (folder / stale).unlink(missing_ok=True)
     with progress.stage("metrics"):
-        readings = {name: one.readings for name, one in read.items()}
-        items = items_table(setting.prepared, readings, judged.responses, setting.repeats)
+        inputs = {name: extraction.inputs for name, extraction in read.items()}
+        items = items_table(setting.prepared, inputs, judged.responses, setting.repeats)
         evidence = write_results(
             folder,
             store,
@@ -151,11 +151,11 @@ def run(
     manifest = _manifest(setting, gate, shards, items, evidence, clock.laps, command)
     judged.write_into(manifest)
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
-        manifest["dictionary"] = name_run(Run(folder, manifest), setting.dictionary)
+        manifest["dictionary"] = name_run(RunFolder(folder, manifest), setting.dictionary)
     with progress.stage("findings"):
-        write_findings(Run(folder, manifest))
+        write_findings(RunFolder(folder, manifest))
     write_manifest(folder, manifest)
-    return open_run(folder)
+    return open_folder(folder)
 
 
 def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, folder: Path | None = None) -> Setting:
@@ -224,10 +224,10 @@ def _said(benchmark: Benchmark, lm: LanguageModel, config: RunConfig, progress: 
     return benchmark
 
 
-def _read(setting: Setting, folder: Path, progress: Progress) -> tuple[dict[str, Read], CasStore]:
+def _read(setting: Setting, folder: Path, progress: Progress) -> tuple[dict[str, Extraction], CasStore]:
     """Ask the model and read its concepts, benchmark after benchmark."""
     config = setting.config
-    stage = ReadingStage(folder, setting.extractor, config.span, setting.bos_id, config.generation)
+    stage = ExtractionStage(folder, setting.extractor, config.span, setting.bos_id, config.generation)
     total = sum(one.excluded is None for items in setting.prepared.values() for one in items)
     found = {}
     with progress.stage("reading", total=total, unit="items") as bar:

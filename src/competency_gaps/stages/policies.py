@@ -10,29 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.policy import Policy
-from competency_gaps.registry import Registry
-
-POLICIES = Registry(
-    "policies",
-    {
-        "arena": "judging.arena:Arena",
-        "bbq": "scoring.bias:BBQ",
-        "choice": "scoring.choice:Choice",
-        "contains": "scoring.match:Contains",
-        "exact": "scoring.exact:Exact",
-        "faithful": "judging.faithful:Faithful",
-        "imported": "scoring.given:Imported",
-        "judge": "judging.judge:Judge",
-        "math": "scoring.math:Math",
-        "numeric": "scoring.numeric:Numeric",
-        "pair": "scoring.pair:Pair",
-        "refusal": "judging.refusal:Refusal",
-        "regex": "scoring.match:Regex",
-        "none": "scoring.given:Unscored",
-        "verifier": "scoring.verifier:Verifier",
-    },
-)
-"""Name in configurations -> class, a frozen dataclass whose fields are the options."""
+from competency_gaps.registry import POLICIES
 
 
 def make_policy(name: str, options: Mapping[str, Any] | None = None) -> Policy:

@@ -1,4 +1,4 @@
-"""The table of responses: what the model answered to each item, and the score that it got."""
+"""The table of responses: the model's answer to each item, and its score."""
 
 from __future__ import annotations
 
@@ -23,24 +23,26 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-def response_table(items: Sequence[PreparedItem], members: Sequence[int], found: Sequence[Responded]) -> pl.DataFrame:
-    """Score what the model answered.
+def response_table(
+    items: Sequence[PreparedItem], members: Sequence[int], responses: Sequence[Responded]
+) -> pl.DataFrame:
+    """Score the model's responses.
 
     Parameters
     ----------
     members
-        Positions in ``items`` of those that were asked, in the order of ``found``.
+        Positions in ``items`` that ``responses`` belong to, in their order.
 
     Returns
     -------
     polars.DataFrame
         One row per member: ``item``, ``score`` (null = unscored), ``response``, ``unscored`` (why), ``details`` (JSON;
-        null = none), ``logprobs`` and ``greedy`` (per text that was asked for), ``response_ids`` (tokens written).
+        null = none), ``logprobs`` and ``greedy`` (per text of the request), ``response_ids`` (generated tokens).
     """
     rows = []
-    for index, one in zip(members, found, strict=True):
+    for index, responded in zip(members, responses, strict=True):
         item = items[index].item
-        score = items[index].policy.score(item, one.output)
+        score = items[index].policy.score(item, responded.output)
         rows.append(
             {
                 "item": index,
@@ -48,16 +50,16 @@ def response_table(items: Sequence[PreparedItem], members: Sequence[int], found:
                 "response": score.response if score.response is not None else item.response,
                 "unscored": None if score.value is not None else score.note or "unscored",
                 "details": None if score.details is None else json.dumps(score.details, ensure_ascii=False),
-                "logprobs": list(one.output.logprobs),
-                "greedy": list(one.output.greedy),
-                "response_ids": one.response_ids.tolist(),
+                "logprobs": list(responded.output.logprobs),
+                "greedy": list(responded.output.greedy),
+                "response_ids": responded.response_ids.tolist(),
             }
         )
     return _table(rows)
 
 
 def excluded_table(members: Sequence[int]) -> pl.DataFrame:
-    """Rows of items that take no part."""
+    """Rows of excluded items."""
     return _table([{"item": i, "unscored": "excluded"} for i in members])
 
 

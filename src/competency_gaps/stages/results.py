@@ -1,4 +1,4 @@
-"""The last stage of a run: from stored rows and scores to the concept-major copy and all tables."""
+"""The last stage of a run: write the concept-major copy and all tables from stored rows and scores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 GROUP = 32 * 2**20
-"""Bytes of items in a row group of ``items.parquet``, about [ours]."""
+"""About how many bytes of items a row group of ``items.parquet`` holds [ours]."""
 
 
 def write_results(
@@ -52,7 +52,7 @@ def write_results(
     Returns
     -------
     dict
-        What the manifest says of the evidence.
+        The manifest's record of the evidence.
     """
     width = store.width
     sizes = dict(items.group_by("benchmark", maintain_order=True).len().iter_rows())
@@ -85,6 +85,6 @@ def write_results(
 
 
 def write_items(file: Path, items: pl.DataFrame) -> None:
-    """Write ``items.parquet`` in row groups of about ``GROUP`` bytes: readers need not hold all texts at once."""
+    """Write ``items.parquet`` in row groups of about ``GROUP`` bytes, so that readers need not hold all texts."""
     rows = max(1, int(items.height * GROUP // max(1, int(items.estimated_size()))))
     write_atomic(file, lambda part: items.write_parquet(part, row_group_size=min(rows, max(1, items.height))))

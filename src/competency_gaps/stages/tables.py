@@ -1,4 +1,4 @@
-"""The tables of a run folder, from what one pass over its rows gave."""
+"""The tables of a run folder."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from competency_gaps.stages.collect import Collected
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of a run folder; their columns are described in the documentation of the run folder."""
+    """The tables of a run folder; the documentation of the run folder describes their columns."""
 
     concepts: pl.DataFrame
     concept_benchmarks: pl.DataFrame
     benchmarks: pl.DataFrame
     overlap: pl.DataFrame
     evidence: dict[str, Any]
-    """For the manifest: thresholds, and how many concepts have which status, in the suite and per benchmark."""
+    """For the manifest: thresholds, and counts of concepts by status, in the suite and per benchmark."""
 
 
 def make_tables(
@@ -50,7 +50,7 @@ def make_tables(
     items
         ``items.parquet``.
     sampled
-        Facts of the gate's sample of tokens, used for the flags beside the reference.
+        Facts of the gate's sample of tokens, which complement the reference's in the flags.
     sample
         The run's items; benchmarks are numbered in the order of ``collected``.
     """
@@ -101,17 +101,18 @@ def make_tables(
 
 
 def has_lift(config: RunConfig) -> bool:
-    """Whether the run's shares are of the reference's kind: of summed activation, over plain text."""
+    """Whether the run's shares are comparable with the reference's: of summed activation over plain text."""
     return config.span in TEXT_ONLY and config.pooling == "mean"
 
 
 def _facts(
     collected: Collected, metrics: SuiteMetrics, reference: Reference | None, sample: LatentFacts, *, text_only: bool
 ) -> LatentFacts:
-    """Reference facts where there is a reference, else the run's own.
+    """The reference's facts if there is a reference, else the run's.
 
-    Every item repeats the template: in a run of short items most of an ordinary concept's mass may lie there. Where the
-    span leaves the template out, the reference therefore says who is a template concept; else the larger of both does.
+    Every item repeats the template, so in a run of short items most of an ordinary concept's mass may lie on it. If the
+    span leaves the template out, template concepts are therefore flagged by the reference's share; else by the larger
+    of both shares.
     """
     peaks = collected.peaks
     own_share = np.where(metrics.support >= MIN_SUPPORT, peaks.share(), np.nan)
@@ -130,7 +131,7 @@ def _facts(
 
 
 def _tau(collected: Collected, reference: Reference | None, config: RunConfig) -> np.ndarray:
-    """A typical CAS of each concept: over the reference's windows where it is active there, else over the run."""
+    """Typical CAS of each concept: over the reference's windows if it is active there, else over the run."""
     total = add_all(collected.sums.values())
     own = typical_cas(total.cas, total.support)
     if reference is None or config.pooling != "mean":  # the windows' CAS is a mean
@@ -141,7 +142,7 @@ def _tau(collected: Collected, reference: Reference | None, config: RunConfig) -
 def _chances(
     items: pl.DataFrame, reference: Reference | None, config: RunConfig, metrics: SuiteMetrics
 ) -> dict[str | None, pl.Series]:
-    """Chance of seeing each concept in as many tokens, per benchmark and in the suite (None); null: no base rate."""
+    """Chance of seeing each concept in the tokens of each benchmark and of the suite (None); null: no base rate."""
     names: list[str | None] = [*metrics.benchmarks, None]
     if reference is None or config.span not in TEXT_ONLY:
         nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(metrics.alive))
@@ -166,24 +167,24 @@ def _identity(metrics: SuiteMetrics, facts: LatentFacts, flags: Flags) -> dict[s
     }
 
 
-def _evidence(one: Evidence) -> dict[str, Any]:
+def _evidence(evidence: Evidence) -> dict[str, Any]:
     return {
-        "n_eff": one.n_eff,
-        "design_effect": _null(one.design_effect),
-        "chi_model_low": _null(one.low),
-        "chi_model_high": _null(one.high),
-        "gap": _null(one.gap),
-        "gap_low": _null(one.gap_low),
-        "gap_high": _null(one.gap_high),
-        "plain_gap": _null(one.plain_gap),
-        "p_value": _null(one.p_value),
-        "q_value": _null(one.q_value),
-        "plain_q": _null(one.plain_q),
-        "detectable": _null(one.detectable),
-        "drawn": one.drawn,
-        "performance_status": pl.Series(one.status.tolist(), dtype=pl.String),
-        "vanishes": one.vanishes,
-        "leader": pl.Series([int(c) if c >= 0 else None for c in one.leader], dtype=pl.Int32),
+        "n_eff": evidence.n_eff,
+        "design_effect": _null(evidence.design_effect),
+        "chi_model_low": _null(evidence.low),
+        "chi_model_high": _null(evidence.high),
+        "gap": _null(evidence.gap),
+        "gap_low": _null(evidence.gap_low),
+        "gap_high": _null(evidence.gap_high),
+        "plain_gap": _null(evidence.plain_gap),
+        "p_value": _null(evidence.p_value),
+        "q_value": _null(evidence.q_value),
+        "plain_q": _null(evidence.plain_q),
+        "detectable": _null(evidence.detectable),
+        "drawn": evidence.drawn,
+        "performance_status": pl.Series(evidence.status.tolist(), dtype=pl.String),
+        "vanishes": evidence.vanishes,
+        "leader": pl.Series([int(c) if c >= 0 else None for c in evidence.leader], dtype=pl.Int32),
     }
 
 
@@ -260,5 +261,5 @@ def _overlaps(metrics: SuiteMetrics) -> pl.DataFrame:
 
 
 def _null(values: np.ndarray) -> pl.Series:
-    """NaN means "undefined" in arrays; tables say null. An infinite lift (no base rate) stays infinite."""
+    """Turn NaN, "undefined" in arrays, into the tables' null. An infinite lift (no base rate) stays infinite."""
     return pl.Series(np.asarray(values, dtype=np.float64)).fill_nan(None)

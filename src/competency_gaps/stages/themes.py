@@ -1,15 +1,13 @@
-"""A theme's own statistics in a run: its concepts' activation summed, then measured and tested like a concept. [ours]
+"""Statistics of themes in a run: a theme's activation is the sum over its concepts, tested like a concept [ours].
 
 A theme's CAS of an item is the sum of the CAS of its *ranked* concepts (alive, without a flag). From it:
 
 - ``chi_bench(theme, b) = mean over x of CAS(theme, x) / M_b`` with the ``M_b`` of the concepts, so it is exactly the
-  sum of the ranked members' chi_bench under any normaliser. A theme of 40 concepts that are exercised like the average
-  one has 40; ``chi_bench_mean``, its share per ranked concept, is then 1 and compares with a concept's chi_bench.
-- chi_model, n_eff, gap, intervals and p-value as of a concept, from the same items, clusters and strata.
-- q-values by Benjamini-Hochberg over the tested themes; subthemes are another family, and so is each benchmark. Who
-  reads both levels reads two lists, each with its own rate of false discoveries.
-
-Neither umap nor scikit-learn nor torch is needed here.
+  sum of the ranked members' chi_bench under any normaliser. A theme of 40 averagely exercised concepts has 40;
+  ``chi_bench_mean``, its value per ranked concept, is then 1 and comparable with a concept's chi_bench.
+- chi_model, n_eff, gap, intervals and p-value as for a concept, from the same items, clusters and strata.
+- q-values by Benjamini-Hochberg over the tested themes; subthemes are a separate family, and so is each benchmark, each
+  with its own false-discovery rate.
 """
 
 from __future__ import annotations
@@ -30,7 +28,8 @@ from competency_gaps.metrics.coverage import suite_chi_bench
 from competency_gaps.metrics.suite import combine
 from competency_gaps.metrics.sums import Sums
 from competency_gaps.runs.covariates import item_covariates, repeats
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
+from competency_gaps.runs.settings import evidence_config
 
 RESULTS = "theme_results.parquet"
 BENCHMARKS = "theme_benchmarks.parquet"
@@ -38,14 +37,14 @@ LEVELS = ("theme", "subtheme")
 
 
 class Rows(NamedTuple):
-    """Some kept items of one benchmark."""
+    """Kept items of a benchmark."""
 
     cas: sp.csr_array
     """float32 of shape (items, SAE width)."""
     scores: np.ndarray
     """float64 of shape (items,), in [0, 1]; NaN = unscored."""
     items: np.ndarray
-    """int64 of shape (items,): their rows in the table of items."""
+    """int64 of shape (items,): rows of the table of items."""
 
 
 class ThemeTables(NamedTuple):
@@ -53,18 +52,18 @@ class ThemeTables(NamedTuple):
 
     results: pl.DataFrame
     """One row per theme and subtheme: level (``theme``, ``subtheme``), id, parent (null for a theme), concepts
-    (members), ranked (members that count), chi_bench, chi_bench_mean (null: no member counts), chi_model,
+    (members), ranked (ranked members), chi_bench, chi_bench_mean (null: no ranked member), chi_model,
     chi_model_low, chi_model_high, support, n_eff, gap, gap_low, gap_high, plain_gap, p_value, q_value, plain_q,
-    detectable, performance_status, vanishes, drawn, leader (as of concepts, of the same level), missing_concepts
-    (ranked members missing in the suite), weak_concepts, strong_concepts, weak_groups (weak members that lead a group:
-    weak concepts of one group are one finding)."""
+    detectable, performance_status, vanishes, drawn, leader (as for concepts, of the same level), missing_concepts
+    (ranked members missing in the suite), weak_concepts, strong_concepts, weak_groups (weak members that lead a
+    group)."""
     benchmarks: pl.DataFrame
     """One row per theme or subtheme and benchmark: level, id, benchmark, chi_bench (null also where the benchmark has
     no kept item), chi_model, support, n_eff, gap, gap_low, gap_high, p_value, q_value, performance_status."""
 
 
-def run_theme_tables(run: Run, themes: pl.DataFrame) -> ThemeTables:
-    """Compute the statistics of themes in a run. Memory beside one shard: 4 bytes for each item and theme or subtheme.
+def run_theme_tables(run: RunFolder, themes: pl.DataFrame) -> ThemeTables:
+    """Compute the statistics of themes in a run, in memory for one shard and 4 bytes per item and theme or subtheme.
 
     Parameters
     ----------
@@ -76,13 +75,12 @@ def run_theme_tables(run: Run, themes: pl.DataFrame) -> ThemeTables:
     UserError
         If a shard is missing.
     """
-    settings = {key: run.manifest["evidence"][key] for key in EvidenceConfig.model_fields}
     return theme_tables(
         {entry["name"]: _rows(run, entry["name"], entry["shards"]) for entry in run.manifest["benchmarks"]},
         themes,
         run.concepts,
         run.items,
-        EvidenceConfig(**settings),
+        evidence_config(run),
         MetricsConfig(**run.manifest["settings"]["metrics"]),
     )
 
@@ -100,13 +98,13 @@ def theme_tables(
     Parameters
     ----------
     rows
-        Kept items of each benchmark, in pieces; read once.
+        Kept items of each benchmark, in parts; iterated once.
     themes
-        From :func:`~competency_gaps.dictionary.themes.read_themes`: one row a concept, in order.
+        From :func:`~competency_gaps.dictionary.themes.read_themes`: one row per concept, in order.
     concepts
-        The run's table of concepts: alive, ranked, missing, performance_status and leader are read.
+        The run's table of concepts.
     items
-        The run's table of items: clusters and covariates are read.
+        The run's table of items.
 
     Raises
     ------
@@ -121,20 +119,22 @@ def theme_tables(
     normalisers = {
         name: _gather(levels, name, blocks, alive, metrics_config.normaliser) for name, blocks in rows.items()
     }
-    made = [_tables(one, normalisers, themes, concepts, items, evidence_config, metrics_config) for one in levels]
-    return ThemeTables(pl.concat([one.results for one in made]), pl.concat([one.benchmarks for one in made]))
+    tables = [_tables(level, normalisers, themes, concepts, items, evidence_config, metrics_config) for level in levels]
+    return ThemeTables(
+        pl.concat([table.results for table in tables]), pl.concat([table.benchmarks for table in tables])
+    )
 
 
 @dataclass
 class _Level:
-    """What one pass gathers for a level of ``groups`` themes."""
+    """Sums and samples of a level with ``groups`` themes, gathered in one pass."""
 
     name: str
     members: sp.csr_array
     """float64 of shape (SAE width, groups): 1 where a ranked concept is in a group."""
     sums: dict[str, Sums] = field(default_factory=dict)
     cas: list[np.ndarray] = field(default_factory=list)
-    """float32 of shape (items, groups), piece by piece."""
+    """float32 of shape (items, groups), in parts."""
     scores: list[np.ndarray] = field(default_factory=list)
     benchmark: list[np.ndarray] = field(default_factory=list)
     items: list[np.ndarray] = field(default_factory=list)
@@ -168,7 +168,7 @@ def _membership(groups: pl.Series, ranked: np.ndarray) -> sp.csr_array:
 
 
 def _gather(levels: list[_Level], benchmark: str, blocks: Iterable[Rows], alive: int, normaliser: str) -> float:
-    """Add a benchmark to the levels; give ``M_b`` of its concepts, NaN where it has no items or no activation."""
+    """Add a benchmark to the levels; return ``M_b`` of its concepts, NaN without items or activation."""
     number = len(levels[0].sums)
     for level in levels:
         level.sums[benchmark] = Sums.zeros(level.groups)
@@ -220,7 +220,7 @@ def _tables(
         pl.Series("support", metrics.support),
         *_evidence(suite),
         pl.Series("drawn", suite.drawn),
-        pl.Series("leader", [int(one) if one >= 0 else None for one in suite.leader], dtype=pl.Int32),
+        pl.Series("leader", [int(concept) if concept >= 0 else None for concept in suite.leader], dtype=pl.Int32),
         *(members[name] for name in ("missing_concepts", "weak_concepts", "strong_concepts", "weak_groups")),
     )
     parts = []
@@ -243,22 +243,22 @@ def _chi_bench(sums: Sums, normaliser: float) -> np.ndarray:
     return sums.cas / sums.items / normaliser if np.isfinite(normaliser) else np.zeros_like(sums.cas)
 
 
-def _evidence(one: Evidence) -> list[pl.Series]:
+def _evidence(evidence: Evidence) -> list[pl.Series]:
     floats = (
         *("n_eff", "design_effect", "gap", "gap_low", "gap_high", "plain_gap"),
         *("p_value", "q_value", "plain_q", "detectable"),
     )
-    found = [pl.Series(name, np.asarray(getattr(one, name), np.float64)).fill_nan(None) for name in floats]
-    status = pl.Series("performance_status", one.status.tolist(), dtype=pl.String)
-    return [*found, status, pl.Series("vanishes", one.vanishes)]
+    series = [pl.Series(name, np.asarray(getattr(evidence, name), np.float64)).fill_nan(None) for name in floats]
+    status = pl.Series("performance_status", evidence.status.tolist(), dtype=pl.String)
+    return [*series, status, pl.Series("vanishes", evidence.vanishes)]
 
 
 def _members(level: str, themes: pl.DataFrame, concepts: pl.DataFrame) -> pl.DataFrame:
-    """Counts of each group's concepts, one row a group, by number."""
+    """Counts of each group's concepts, one row per group, by number."""
     own = concepts.select("concept", "ranked", "missing", "performance_status", "leader")
     table = pl.concat([themes.select("theme", "subtheme"), own], how="horizontal")
     weak, ranked = pl.col("performance_status") == "weak", pl.col("ranked")
-    found = (
+    groups = (
         table.filter(pl.col(level).is_not_null())
         .group_by(pl.col(level).cast(pl.Int32).alias("id"))
         .agg(
@@ -273,12 +273,12 @@ def _members(level: str, themes: pl.DataFrame, concepts: pl.DataFrame) -> pl.Dat
         .sort("id")
     )
     if level == "theme":
-        found = found.with_columns(pl.lit(None, pl.Int32).alias("parent"))
-    return found.with_columns(pl.lit(level).alias("level"))
+        groups = groups.with_columns(pl.lit(None, pl.Int32).alias("parent"))
+    return groups.with_columns(pl.lit(level).alias("level"))
 
 
-def _rows(run: Run, benchmark: str, shards: list[str]) -> Iterator[Rows]:
-    """A benchmark's rows, shard by shard."""
+def _rows(run: RunFolder, benchmark: str, shards: list[str]) -> Iterator[Rows]:
+    """A benchmark's rows, by shard."""
     store = CasStore(run.path / "activations", run.width)
     own = np.flatnonzero((run.items["benchmark"] == benchmark).to_numpy())
     scores = run.items["score"].fill_null(float("nan")).to_numpy()[own]

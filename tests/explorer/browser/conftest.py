@@ -16,7 +16,7 @@ from explorer_runs import Made, hostile_run
 from competency_gaps.explorer import page_files
 from competency_gaps.explorer.export import export
 from competency_gaps.explorer.opened import open_runs
-from competency_gaps.runs.open import Run, open_run
+from competency_gaps.runs.open import RunFolder, open_folder
 
 CHROMIUM = os.environ.get("CGAPS_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 # As root Chromium has no sandbox; without the others it looks for hosts of its own.
@@ -47,9 +47,9 @@ class Site:
     mode: str
     url: str
     """Address of the page, without what follows the ``#``."""
-    run: Run
+    run: RunFolder
     """The first run, of key ``run-2`` or the like."""
-    other: Run
+    other: RunFolder
     """The second, with the same SAE and other scores."""
     keys: tuple[str, str]
 
@@ -77,7 +77,7 @@ def site(request, two_runs, tmp_path_factory) -> Iterator[Site]:
 
     paths = [made.run for made in two_runs]
     keys = tuple(one.key for one in open_runs(paths))
-    runs = [open_run(path) for path in paths]
+    runs = [open_folder(path) for path in paths]
     if request.param == "static":
         folder = tmp_path_factory.mktemp("export") / "page"
         export(open_runs(paths, two_runs[0].dictionary), folder)

@@ -12,7 +12,7 @@ from page_helpers import open_view
 from tool_model import tool_model
 
 from competency_gaps.explorer.opened import open_runs
-from competency_gaps.runs.open import open_run
+from competency_gaps.runs.open import open_folder
 from fake_endpoint import serve
 
 BOX = "chat-input"
@@ -33,7 +33,7 @@ def talking(two_runs):
     with serve(plan) as endpoint:
         arguments = [*map(str, paths), "--port", "0", "--no-open", "--base-url", endpoint.url, "--model", "rules"]
         with exploring(*arguments) as (_, port, _):
-            yield f"http://127.0.0.1:{port}/#/{key}/chat", open_run(paths[0]), endpoint
+            yield f"http://127.0.0.1:{port}/#/{key}/chat", open_folder(paths[0]), endpoint
 
 
 def ask(page, question, answers=1):

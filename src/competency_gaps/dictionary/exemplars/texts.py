@@ -12,11 +12,11 @@ import polars as pl
 
 from competency_gaps.activations.spans import TEXT_ONLY
 from competency_gaps.activations.store import CasStore
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.sae.training.texts import Piece
 
 
-def run_identity(run: Run) -> dict[str, Any]:
+def run_identity(run: RunFolder) -> dict[str, Any]:
     """What a run's texts are made of: hashes of its benchmarks' content, its span, and one over its shards."""
     store = CasStore(run.path / "activations", run.width)
     names = [name for entry in run.manifest["benchmarks"] for name in entry["shards"]]
@@ -28,7 +28,7 @@ def run_identity(run: Run) -> dict[str, Any]:
     }
 
 
-def run_pieces(run: Run) -> Iterator[Piece]:
+def run_pieces(run: RunFolder) -> Iterator[Piece]:
     """A run's items as texts, in the order of its shards: the tokens that the model read, those of its span counted.
 
     Where the span is the whole prompt, all but the first token count.

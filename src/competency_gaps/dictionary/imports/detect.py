@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import inspect
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.dictionary.imports import bucket, delphi, features, json_file, neuronpedia, tables
+from competency_gaps.dictionary.imports import bucket, delphi, features, neuronpedia, tables
 from competency_gaps.dictionary.imports.http import Network
 from competency_gaps.dictionary.imports.lines import json_lines
 from competency_gaps.dictionary.imports.reading import Reading, shown
 from competency_gaps.dictionary.imports.result import ImportedLabels, imported
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.progress import Progress
-
-FORMATS = ("neuronpedia", "delphi", "json", "table")
-"""Formats of files and folders. Per-feature objects of Neuronpedia are told from other JSON by what they hold."""
+from competency_gaps.registry import LABELS
 
 _REMOTE = re.compile(r"(neuronpedia|neuronpedia-api):(.*)", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
@@ -49,7 +49,7 @@ def import_labels(
     sae_identity
         The SAE's identity, as ``SparseAutoencoder.identity``.
     format
-        One of ``FORMATS``; None recognises it.
+        A name among ``registry.LABELS``; None recognises it.
     width
         Number of concepts of the SAE.
     progress
@@ -100,7 +100,7 @@ def detect_format(path: Path) -> str:
     Raises
     ------
     UserError
-        If it is none of ``FORMATS``.
+        If it is none of ours.
     """
     if path.is_dir():
         if neuronpedia.export_parts(path)[0]:
@@ -130,20 +130,20 @@ def default_cache() -> Path:
 
 
 def _read(path: Path, format: str, module: str | None, progress: Progress) -> Reading:
-    if format not in FORMATS:
+    if format not in LABELS:
         raise UserError(
-            f"label format {format!r} is unknown; expected one of {', '.join(FORMATS)}.{nearest(format, FORMATS)}"
+            f"label format {format!r} is unknown; expected one of {', '.join(LABELS)}.{nearest(format, LABELS)}"
         )
     if module is not None and format != "delphi":
         raise UserError(f"labels {str(path)!r}: only a folder of delphi has modules to choose from, not {format!r}.")
     if format in ("json", "table") and path.is_dir():
         raise UserError(f"labels {str(path)!r}: a folder; format {format!r} expects a file.")
-    if format == "neuronpedia":
-        return neuronpedia.read_export(path, progress)
-    if format == "delphi":
-        return delphi.read_delphi(path, module, progress)
-    with progress.stage("reading labels"):
-        return json_file.read_json(path) if format == "json" else tables.read_table(path)
+    read = LABELS[format]
+    known = inspect.signature(read).parameters
+    given = {name: value for name, value in (("module", module), ("progress", progress)) if name in known}
+    with progress.stage("reading labels") if "progress" not in known else contextlib.nullcontext():
+        reading: Reading = read(path, **given)
+    return reading
 
 
 def _fetch(

@@ -8,10 +8,10 @@ from itertools import chain, zip_longest
 import polars as pl
 
 from competency_gaps.errors import UserError
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 
 
-def important(runs: Sequence[Run], count: int) -> list[int]:
+def important(runs: Sequence[RunFolder], count: int) -> list[int]:
     """The concepts that matter most in some runs.
 
     Lists are gone through in turn, one concept of each at a time: weak concepts and strong ones (leaders of groups
@@ -28,7 +28,7 @@ def important(runs: Sequence[Run], count: int) -> list[int]:
     return list(order)[:count]
 
 
-def _lists(run: Run) -> list[list[int]]:
+def _lists(run: RunFolder) -> list[list[int]]:
     ranked = run.concepts.filter(pl.col("ranked"))
     by_p = ranked.filter(pl.col("p_value").is_not_null()).sort("p_value", "concept")
     leads = (pl.col("leader") == pl.col("concept")).fill_null(False)

@@ -88,7 +88,7 @@ def explainer_of(answer: Answer, explainer: str | None) -> str:
     if not who:
         raise UserError(
             f"the answer to {shorten(visible(answer.id), 80)!r} names no model, and who answered stands beside every "
-            "label: give --explainer, or put 'model' on every line."
+            "label: give --model, or put 'model' on every line."
         )
     return who
 

@@ -20,7 +20,7 @@ from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.findings import finding_items
 from competency_gaps.explorer.parts.themes import theme_file
 from competency_gaps.files import finite
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 
 __all__ = ["Context", "NoSuchPartError", "Parts", "as_json"]
 
@@ -60,7 +60,7 @@ class Parts:
 
     def __init__(
         self,
-        run: Run,
+        run: RunFolder,
         *,
         key: str,
         dictionary: Dictionary | None = None,

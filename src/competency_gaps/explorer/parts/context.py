@@ -24,7 +24,7 @@ from competency_gaps.report import findings as report_findings
 from competency_gaps.report.protocol import Order
 from competency_gaps.report.themes import Themes, read_run_themes
 from competency_gaps.runs.covariates import repeats
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 
 ITEM_COLUMNS = (
     *("benchmark", "item_id", "group", "score", "policy", "n_tokens", "n_span_tokens", "cluster", "cluster_kind"),
@@ -37,7 +37,7 @@ ITEM_COLUMNS = (
 class Context:
     """A run, and how its parts are cut."""
 
-    run: Run
+    run: RunFolder
     key: str
     """Name of the run in addresses: letters, digits and dashes."""
     dictionary: Dictionary | None = None

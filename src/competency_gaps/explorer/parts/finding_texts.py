@@ -11,7 +11,7 @@ import polars as pl
 from competency_gaps.explorer.parts.older import scan
 from competency_gaps.findings import Piece, feature_words, fold, sentence, template_of
 from competency_gaps.findings.differing import COMPARED
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 
 NOT_TOLD = "[not told]"
 """Stands for a word of an item in the features of a redacted explorer."""
@@ -43,7 +43,7 @@ def untold(findings: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def differing_ranges(run: Run, findings: pl.DataFrame, items: pl.DataFrame) -> dict[int, list[tuple[int, int]]]:
+def differing_ranges(run: RunFolder, findings: pl.DataFrame, items: pl.DataFrame) -> dict[int, list[tuple[int, int]]]:
     """Ranges of the own text of each example in which it differs from other items of its benchmark."""
     shown = sorted({row for name in ("failing", "passing") for row in findings[name].explode().drop_nulls()})
     place = items.select("benchmark").with_row_index("row")
@@ -62,7 +62,7 @@ def _evenly(rows: list[int]) -> list[int]:
     return rows[:: max(1, len(rows) // COMPARED)][:COMPARED]
 
 
-def _prompts(run: Run, rows: list[int]) -> list[str]:
+def _prompts(run: RunFolder, rows: list[int]) -> list[str]:
     """Own texts of some items, in ascending order, read in one pass."""
     frame = scan(run, "items").select("prompt").with_row_index("row").filter(pl.col("row").is_in(rows))
     return [prompt or "" for prompt in frame.collect()["prompt"]]

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 import polars as pl
 
 from competency_gaps.errors import UserError
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 
 Table = Literal["items", "concepts", "concept_benchmarks"]
 Kind = pl.DataType | type[pl.DataType]
@@ -59,7 +59,7 @@ def complete(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     return _complete(frame, table, frame.columns)
 
 
-def scan(run: Run, table: Table) -> pl.LazyFrame:
+def scan(run: RunFolder, table: Table) -> pl.LazyFrame:
     """Read a complete table of a run when it is collected, and only what is chosen of it.
 
     Raises

@@ -24,7 +24,7 @@ from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.findings.answer_parts import alike, short_name
 from competency_gaps.report import labels, page, sources
 from competency_gaps.robustness import read_assessment
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import integer, percent, plural, shorten, visible
 
 SCHEMA = 1
@@ -33,7 +33,7 @@ _WARNINGS = 6
 _NAME_LIMIT = 120
 
 
-def run_title(run: Run) -> str:
+def run_title(run: RunFolder) -> str:
     """Name a run: its model and its folder."""
     model = short_name(str(run.manifest["model"]["name"]))
     return visible(shorten(f"{model} ({run.path.resolve().name})", _NAME_LIMIT))

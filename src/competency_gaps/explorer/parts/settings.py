@@ -12,15 +12,15 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from competency_gaps.config import RunConfig
 from competency_gaps.config.base import Config
 
-UNTOLD = ("judge.url", "judge.key_env")
+UNTOLD = ("judge.base_url", "judge.key_env")
 """Settings that go neither into an export nor to a chat's endpoint: where the judge is, and where its key."""
 IDS = (
     *("model.name", "model.revision", "model.tokenizer"),
     *("sae.release", "sae.id", "sae.folder", "sae.hook_name"),
 )
 """Settings that name the model and the SAE."""
-_OPTIONS = ("--judge-url", "--judge-key-env")
-_SET = re.compile(r"\s*judge(?:\.url|\.key_env)?\s*=")
+_OPTIONS = ("--judge-base-url", "--judge-key-env", "--base-url", "--key-env")
+_SET = re.compile(r"\s*judge(?:\.base_url|\.key_env)?\s*=")
 _WORD = re.compile(r"\S*")
 _PLAIN = re.compile(r"True|False|None|[-+]?(?:[0-9]+(?:\.[0-9]*)?(?:e[-+]?[0-9]+)?|inf|nan)")
 
@@ -64,7 +64,7 @@ def without_judge(command: str | Sequence[str]) -> str | list[str]:
         words = shlex.split(command)
     except ValueError:
         # A quote that is never closed.
-        return "" if "judge" in command else command
+        return "" if "judge" in command or "-url" in command or "key-env" in command else command
     kept = _kept(words)
     return command if kept == words else shlex.join(kept)
 

@@ -18,7 +18,7 @@ from competency_gaps.explorer.parts.older import scan
 from competency_gaps.explorer.parts.texts import Texts
 from competency_gaps.matching.kept import KeptMatch, read_matches
 from competency_gaps.once import made_once
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 
 IN_BENCHMARK = {
     "support": pl.Int32,
@@ -38,7 +38,7 @@ _FURTHER = {
 class Sources:
     """Arrays and files of a run."""
 
-    run: Run
+    run: RunFolder
     dictionary: Dictionary | None
     """Of the run's SAE; null: none is known."""
     items: pl.DataFrame

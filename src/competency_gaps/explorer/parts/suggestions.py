@@ -134,6 +134,4 @@ def _label_command(context: Context, ids: str) -> tuple[str | None, str]:
 
 def _comes_along(folder: Path) -> bool:
     """Whether a dictionary lies in the package, where nobody should write."""
-    import competency_gaps
-
-    return Path(competency_gaps.__file__).resolve().parent in folder.resolve().parents
+    return Path(__file__).resolve().parents[2] in folder.resolve().parents

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import polars as pl
 
 from competency_gaps.explorer.parts.older import scan
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 
 TEXTS = (
     *("item_id", "text", "response", "answer", "own_start", "own_end", "logprobs", "details"),
@@ -36,7 +36,7 @@ class Texts:
         Rows of ``items.parquet``.
     """
 
-    def __init__(self, run: Run, height: int) -> None:
+    def __init__(self, run: RunFolder, height: int) -> None:
         self._run, self._height = run, height
         self._lock = threading.Lock()
         self._kept: list[tuple[int, pl.DataFrame]] | None = None

@@ -15,7 +15,7 @@ from competency_gaps.explorer.queries.values import foreign
 from competency_gaps.once import made_once
 from competency_gaps.report.findings import with_followers
 from competency_gaps.report.themes import theme_name
-from competency_gaps.runs.open import Run
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Subject:
         return self.parts.context.key
 
     @property
-    def run(self) -> Run:
+    def run(self) -> RunFolder:
         """The run itself."""
         return self.parts.context.run
 

@@ -81,7 +81,7 @@ def chat_route(opened: Sequence[Opened], endpoint: Endpoint) -> Route:
     """
     if importlib.util.find_spec("openai") is None:
         raise MissingExtraError("openai", "explore", "Asking a model over an endpoint")
-    read_key(endpoint.api_key_env)
+    read_key(endpoint.key_env)
     runs = {one.key: one for one in opened}
     room = asyncio.Semaphore(AT_ONCE)
 
@@ -123,7 +123,7 @@ async def converse(
     results: list[tuple[int, Any]] = []
     talk: list[dict[str, Any]] = [{"role": "system", "content": _prompt()}, *map(dict, messages)]
     model = ChatModel(endpoint, tools())
-    key = read_key(endpoint.api_key_env)
+    key = read_key(endpoint.key_env)
     try:
         async with connect(endpoint, key) as client:
             for number in range(ROUNDS + 1):

@@ -79,7 +79,7 @@ class ChatModel:
 
     def __init__(self, endpoint: Endpoint, tools: list[dict[str, Any]]) -> None:
         self._endpoint, self._tools = endpoint, tools
-        self._key = read_key(endpoint.api_key_env)
+        self._key = read_key(endpoint.key_env)
         self._dialect = Dialect("none")
         self._meter = Meter(Cap(QUESTION_TOKENS), endpoint.prices)
 
@@ -176,7 +176,7 @@ class ChatModel:
         if fault.stop is not None:
             return (
                 f"{where} {STOPS[fault.stop]} ({fault.reason}). Start the explorer again with another --base-url, "
-                f"--model, or key in the environment variable {self._endpoint.api_key_env}."
+                f"--model, or key in the environment variable {self._endpoint.key_env}."
             )
         if fault.unreached:
             return f"{where} cannot be reached: {fault.reason}. Start the server there, and ask again."

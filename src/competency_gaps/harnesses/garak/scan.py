@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import random
-import sys
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from competency_gaps.config import GenerationConfig
 from competency_gaps.errors import UserError
-from competency_gaps.files import write_json
-from competency_gaps.harnesses.garak.setup import (
-    PLUGIN_FAULTS,
-    Usable,
-    at_home,
-    chosen_probes,
-    configure,
-    in_batches,
-    load_probe,
-    make_generator,
-)
+from competency_gaps.files import write_atomic, write_json
+from competency_gaps.harnesses.garak.child import Answer, Garak, Messages, fault
 from competency_gaps.harnesses.garak.target import Target
-from competency_gaps.harnesses.shared.lines import json_lines
+from competency_gaps.harnesses.shared.lines import json_file, json_lines
+from competency_gaps.harnesses.shared.shapes import mapping
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Bar, Progress
-from competency_gaps.text import plural, shorten, visible
+from competency_gaps.text import plural
 
 REPORT, SETTINGS, OUTCOME, ANSWERS = "garak.report.jsonl", "settings.json", "outcome.json", "answers.jsonl"
+REHEARSAL, ATTACK = "rehearsal", "attack"
+"""Of each probe garak is run twice: without answers, to learn what it asks and whether it can run, and with them."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +33,7 @@ class GarakSettings:
     generations: int = 1
     """Answers to each attack."""
     temperature: float | None = None
-    """Null: 0 (greedy) for one answer to each attack, else 1."""
+    """None: 0 (greedy) for one answer to each attack, else 1."""
     max_new_tokens: int = 150
     eval_threshold: float = 0.5
     """Detector's result from which an answer is a hit."""
@@ -53,7 +44,7 @@ class GarakSettings:
     """Whether probes and detectors may fetch models and data."""
 
     @property
-    def heat(self) -> float:
+    def sampling_temperature(self) -> float:
         """The temperature that is used."""
         return self.temperature if self.temperature is not None else 0.0 if self.generations == 1 else 1.0
 
@@ -75,13 +66,23 @@ class GarakOutcome:
     """Its version."""
 
 
+@dataclass(frozen=True)
+class ProbeResult:
+    """What became of one probe."""
+
+    left_out: str | None = None
+    """Why it did not run or failed; None: it ran."""
+    missing: dict[str, str] = field(default_factory=dict)
+    unanswered: dict[str, int] = field(default_factory=dict)
+
+
 def run_garak(
     lm: LanguageModel, settings: GarakSettings, folder: Path, progress: Progress, *, token_budget: int = 4096
 ) -> GarakOutcome:
     """Run garak, or take the finished report of the same run.
 
-    An interrupted run is begun anew, as garak cannot go on with a report; the model's answers are kept beside it, so
-    that only what was not answered yet is asked.
+    An interrupted run goes on with the probe that it was at; garak begins that probe anew, but the model is asked only
+    for the answers that are not on disk yet.
 
     Parameters
     ----------
@@ -101,22 +102,23 @@ def run_garak(
             f"model {lm.name!r} has no chat template, but garak's attacks are chat messages. Give a chat model, or a "
             "tokenizer with a template."
         )
-    known = _known(folder, settings, lm)
-    if known is not None:
-        progress.say(f"garak's report is finished already: {known.report}")
-        return known
-    if (folder / REPORT).exists():
-        progress.say("garak was interrupted: its report is begun anew, answers that were made are kept")
-    with at_home(folder, online=settings.online) as config, _printing(folder, progress):
-        return _run(config, lm, settings, folder, progress, token_budget)
+    with contextlib.closing(Garak(folder, online=settings.online)) as garak:
+        known = _known(folder, {**asdict(settings), "garak": garak.version, **_identity(lm)})
+        if known is not None:
+            progress.say(f"garak's report is finished already: {known.report}")
+            return known
+        return _Scan(garak, lm, settings, progress, token_budget).run()
 
 
-def _known(folder: Path, settings: GarakSettings, lm: LanguageModel) -> GarakOutcome | None:
-    """The finished outcome of the same run; null if it is not finished or not begun."""
-    wanted = {**asdict(settings), "model": lm.identity["weights_sha256"], "dtype": lm.identity["dtype"]}
+def _identity(lm: LanguageModel) -> dict[str, Any]:
+    return {"model": lm.identity["weights_sha256"], "dtype": lm.identity["dtype"]}
+
+
+def _known(folder: Path, wanted: dict[str, Any]) -> GarakOutcome | None:
+    """The finished outcome of the same run; None if it is not finished or not begun."""
     file = folder / SETTINGS
     if file.is_file():
-        known = json.loads(file.read_text(encoding="utf-8"))
+        known = json_file(file)
         differing = sorted(key for key in {*known, *wanted} if known.get(key) != wanted.get(key))
         if differing:
             raise UserError(
@@ -126,109 +128,157 @@ def _known(folder: Path, settings: GarakSettings, lm: LanguageModel) -> GarakOut
     else:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(file, wanted)
-    outcome = folder / OUTCOME
-    if not outcome.is_file():
+    if not (folder / OUTCOME).is_file():
         return None
-    told = json.loads(outcome.read_text(encoding="utf-8"))
-    return GarakOutcome(**{**told, "report": folder / REPORT, "probes": tuple(told["probes"])})
+    outcome = json_file(folder / OUTCOME)
+    return GarakOutcome(**{**outcome, "report": folder / REPORT, "probes": tuple(outcome["probes"])})
 
 
-@contextlib.contextmanager
-def _printing(folder: Path, progress: Progress) -> Iterator[None]:
-    """garak prints its results: to standard error, or with quiet into a file beside its report."""
-    if not progress.quiet:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield
-        return
-    with (
-        (folder / "printed.txt").open("w", encoding="utf-8") as file,
-        contextlib.redirect_stdout(file),
-        contextlib.redirect_stderr(file),
-    ):
-        yield
+@dataclass(frozen=True)
+class _Scan:
+    garak: Garak
+    lm: LanguageModel
+    settings: GarakSettings
+    progress: Progress
+    token_budget: int
 
+    def run(self) -> GarakOutcome:
+        folder = self.garak.folder
+        names, intents = self.garak.probes(self.settings.spec)
+        results: dict[str, ProbeResult] = {}
+        with self.progress.stage("attacking the model", total=len(names), unit="probes") as bar:
+            for name in names:
+                bar.note(name)
+                results[name] = self._probe(name, intents, bar)
+                bar.advance()
+        left_out = {name: result.left_out for name, result in results.items() if result.left_out is not None}
+        ran = tuple(name for name in names if name not in left_out)
+        if not ran:
+            hint = "" if self.settings.online else " With --online they may fetch what they need."
+            raise UserError(
+                f"--spec {self.settings.spec!r}: no probe can be run, the first ({names[0]}) because "
+                f"{left_out[names[0]]}.{hint}"
+            )
+        reports = [_report(_place(folder, name, ATTACK)).read_bytes() for name in ran]
+        write_atomic(folder / REPORT, lambda part: _write(part, reports))
+        unanswered: Counter[str] = Counter()
+        for result in results.values():
+            unanswered.update(result.unanswered)
+        missing = {name: result.missing for name, result in results.items() if result.missing}
+        outcome = GarakOutcome(folder / REPORT, ran, left_out, missing, dict(unanswered), self.garak.version)
+        write_json(folder / OUTCOME, {**asdict(outcome), "report": REPORT})
+        return outcome
 
-def _run(
-    config: Any, lm: LanguageModel, settings: GarakSettings, folder: Path, progress: Progress, token_budget: int
-) -> GarakOutcome:
-    import garak
-    from garak import command
-
-    configure(
-        config,
-        name=lm.name,
-        generations=settings.generations,
-        threshold=settings.eval_threshold,
-        seed=settings.seed,
-        extended=settings.extended,
-        report=folder / REPORT,
-    )
-    names = chosen_probes(config, settings.spec)
-    usable, left_out = _load(names, settings, progress)
-    generation = GenerationConfig(temperature=settings.heat, seed=settings.seed)
-    target = Target(lm, folder / ANSWERS, settings.max_new_tokens, generation, token_budget)
-    # What the model is asked by most probes; those that go on over several turns ask for more.
-    total = sum(len(getattr(one.probe, "prompts", ())) for one in usable) * settings.generations
-    command.start_run()
-    try:
-        with progress.stage("attacking the model", total=total, unit="answers") as bar:
-            target.advance = bar.advance
-            left_out |= _attack(usable, target, settings, lm.name, bar)
-        command.end_run()
-    finally:
-        config.transient.reportfile.close()
-    ran = tuple(one.name for one in usable if one.name not in left_out)
-    missing = {one.name: one.missing for one in usable if one.missing}
-    for reason, count in target.refused.items():
-        progress.say(f"{plural(count, 'attack')} without an answer: {reason}")
-    outcome = GarakOutcome(folder / REPORT, ran, left_out, missing, dict(target.refused), str(garak.__version__))
-    if not any(line.value.get("entry_type") == "completion" for line in json_lines(outcome.report) if not line.fault):
-        raise UserError(f"garak wrote no end into {outcome.report}: see garak.log beside it, and run this again.")
-    write_json(folder / OUTCOME, {**asdict(outcome), "report": REPORT})
-    return outcome
-
-
-def _load(names: list[str], settings: GarakSettings, progress: Progress) -> tuple[list[Usable], dict[str, str]]:
-    usable, left_out = [], {}
-    with progress.stage("loading probes", total=len(names), unit="probes") as bar:
-        loaded = {}
-        for name in names:
-            bar.note(name)
-            random.seed(settings.seed)  # some probes draw their attacks
-            loaded[name] = load_probe(name, extended=settings.extended)
-            bar.advance()
-    for name, found in loaded.items():
-        if isinstance(found, Usable):
-            usable.append(found)
-            for detector, why in found.missing.items():
-                progress.say(f"{found.name}: without the detector {detector} ({why})")
+    def _probe(self, name: str, intents: list[str], bar: Bar) -> ProbeResult:
+        file = self.garak.folder / "probes" / name / "result.json"
+        if file.is_file():
+            return ProbeResult(**json_file(file))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        result = self._attack(name, intents, bar)
+        for detector, why in result.missing.items():
+            self.progress.say(f"{name}: without the detector {detector} ({why})")
+        for why, count in result.unanswered.items():
+            self.progress.say(f"{name}: {plural(count, 'attack')} without an answer: {why}")
+        if result.left_out is not None:
+            self.progress.say(f"left out {name}: {result.left_out}")
         else:
-            left_out[name.removeprefix("probes.")] = found
-            progress.say(f"left out {name.removeprefix('probes.')}: {found}")
-    if not usable:
-        hint = "" if settings.online else " With --online they may fetch what they need."
-        first = next(iter(left_out.items()))
-        raise UserError(
-            f"--spec {settings.spec!r}: no probe can be run, the first ({first[0]}) because {first[1]}.{hint}"
+            write_json(file, asdict(result))
+        return result
+
+    def _attack(self, name: str, intents: list[str], bar: Bar) -> ProbeResult:
+        conversations: list[Messages] = []
+        place = _place(self.garak.folder, name, REHEARSAL)
+        status = self._run(name, intents, place, conversations.append)
+        missing, why = _loaded(place, name, status, asked=bool(conversations), extended=self.settings.extended)
+        if why is not None:
+            return ProbeResult(why)
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            bar.note(f"{name}: {done:,} of {max(done, len(conversations)):,} answers")
+
+        target = Target(
+            self.lm,
+            place.with_name(ANSWERS),
+            self.settings.max_new_tokens,
+            GenerationConfig(temperature=self.settings.sampling_temperature, seed=self.settings.seed),
+            self.token_budget,
+            advance,
         )
-    return usable, left_out
+        target.prime(conversations)
+        place = _place(self.garak.folder, name, ATTACK)
+        status = self._run(name, intents, place, target.answer)
+        if not any(entry.get("entry_type") == "completion" for entry in _entries(place)):
+            return ProbeResult(f"it failed while it ran: {fault(place, status)}")
+        return ProbeResult(None, missing, dict(target.unanswered))
+
+    def _run(self, name: str, intents: list[str], place: Path, answer: Answer) -> int:
+        """Run garak with one probe; a report that an earlier run left there is overwritten."""
+        _report(place).unlink(missing_ok=True)
+        generator = {
+            "uri": f"{self.garak.url}/v1",
+            "stop": None,
+            "max_tokens": self.settings.max_new_tokens,
+            "temperature": self.settings.sampling_temperature,
+            "extra_params": {"timeout": 1e6},
+        }
+        config = {
+            "system": {"lite": False},
+            "run": {key: getattr(self.settings, key) for key in ("generations", "eval_threshold", "seed")},
+            "plugins": {
+                "target_type": "openai.OpenAICompatible",
+                "target_name": self.lm.name,
+                "extended_detectors": self.settings.extended,
+                "generators": {"openai": {"OpenAICompatible": generator}},
+            },
+            "reporting": {"report_prefix": str(place), "confidence_interval_method": "none"},
+        }
+        file = place.with_suffix(".json")
+        write_json(file, config)
+        return self.garak.run(["--config", str(file), "--spec", ",".join([f"probes.{name}", *intents])], place, answer)
 
 
-def _attack(usable: list[Usable], target: Target, settings: GarakSettings, name: str, bar: Bar) -> dict[str, str]:
-    """Probe after probe; gives those that failed while they ran, and why."""
-    from garak.evaluators import ThresholdEvaluator
-    from garak.exception import GarakException
-    from garak.harnesses.base import Harness
+def _place(folder: Path, name: str, kind: str) -> Path:
+    return folder / "probes" / name / kind
 
-    harness, generator = Harness(), make_generator(target, name)
-    evaluator = ThresholdEvaluator(settings.eval_threshold)
-    failed = {}
-    for one in usable:
-        bar.note(one.name)
-        in_batches(one.probe, target, settings.generations)
-        random.seed(settings.seed)
-        try:
-            harness.run(generator, [one.probe], list(one.detectors), evaluator, announce_probe=False)
-        except (GarakException, *PLUGIN_FAULTS) as error:
-            failed[one.name] = f"it failed while it ran: {shorten(visible(f'{type(error).__name__}: {error}'), 200)}"
-    return failed
+
+def _report(place: Path) -> Path:
+    return place.with_suffix(".report.jsonl")
+
+
+def _write(path: Path, parts: list[bytes]) -> None:
+    path.write_bytes(b"".join(part.rstrip() + b"\n" for part in parts))  # garak leaves its last line open
+
+
+def _entries(place: Path) -> list[dict[str, Any]]:
+    file = _report(place)
+    return [line.value for line in json_lines(file) if line.fault is None] if file.is_file() else []
+
+
+def _loaded(place: Path, name: str, status: int, *, asked: bool, extended: bool) -> tuple[dict[str, str], str | None]:
+    """Detectors beside the probe's first that garak could not load, and why; and why the probe cannot be used."""
+    plugins: dict[str, Any] = {"probes": {}, "detectors": {}}
+    for entry in _entries(place):
+        for kind, found in mapping(entry.get("plugin_cache")).items():
+            if kind in plugins:
+                plugins[kind] |= found
+    probe = plugins["probes"].get(f"probes.{name}")
+    if probe is None:
+        return {}, f"it cannot be loaded ({fault(place, status, 'garak.')})"
+    others = {part for part in (probe.get("modality") or {}).get("in", ()) if part != "text"}
+    if others:
+        return {}, f"it needs {', '.join(sorted(others))}"
+    first = probe["primary_detector"]
+    wanted = [first, *(probe["extended_detectors"] if extended else ())]
+    missing = {
+        detector: fault(place, status, f"garak.detectors.{detector}")
+        for detector in wanted
+        if f"detectors.{detector}" not in plugins["detectors"]
+    }
+    if first in missing:
+        return {}, f"its detector {first} cannot be loaded ({missing[first]})"
+    if not asked:
+        return {}, f"it asks nothing ({fault(place, status)})"
+    return missing, None

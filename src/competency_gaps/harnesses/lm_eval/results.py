@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.config import RunConfig
+from competency_gaps.config import RunConfig, TaskSource
 from competency_gaps.files import finite, write_atomic, write_json
 from competency_gaps.harnesses.lm_eval.policy import LmEval
 from competency_gaps.harnesses.lm_eval.samples import Measured, line_of, measured, metric_name, sample
@@ -219,7 +219,7 @@ def _shots(summary: _Summary) -> int:
 
 
 def _seeds(config: RunConfig) -> list[int]:
-    return [b.source.fewshot_seed for b in config.benchmarks if b.source is not None and b.source.kind == "task"]
+    return [b.source.fewshot_seed for b in config.benchmarks if isinstance(b.source, TaskSource)]
 
 
 def _mean(values: Sequence[Any]) -> float:

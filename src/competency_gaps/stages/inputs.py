@@ -1,4 +1,4 @@
-"""What is read of an item: its tokens and its span, or why it is left out."""
+"""The model's input for each item: the text, its tokens and the span, or the reason for its exclusion."""
 
 from __future__ import annotations
 
@@ -17,50 +17,52 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What is read of an item: its tokens, or why it is left out."""
+class ItemInput:
+    """The model's input for an item."""
 
     tokens: ItemTokens | None
+    """Tokens and span; None: the item is excluded."""
     excluded: str | None
+    """Why the item is excluded; None: it is kept."""
     text: str
-    """All that the model read, the response included if the span holds it."""
+    """The whole text that the model reads, with the response if the span includes it."""
 
 
-def reading(
+def item_input(
     index: int,
-    one: PreparedItem,
+    item: PreparedItem,
     span: Span,
     response: str | None,
     response_ids: np.ndarray,
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
-) -> Reading:
-    """The tokens of one item and its span, or the reason why there is none."""
-    if one.excluded is not None:
-        return Reading(None, one.excluded, one.text.text)
-    ids, offsets, text = one.tokens.ids, one.tokens.offsets, one.text.text
+) -> ItemInput:
+    """Make the input for one item, with the response if the span includes it."""
+    if item.excluded is not None:
+        return ItemInput(None, item.excluded, item.text.text)
+    ids, offsets, text = item.tokens.ids, item.tokens.offsets, item.text.text
     written = 0
     if span in NEEDS_RESPONSE:
         if not response or not response.strip():
             if span == "response":
-                return Reading(None, "no response", text)
+                return ItemInput(None, "no response", text)
         else:
             extra_ids, extra_offsets, shown = _response_tokens(tokenizer, response, response_ids, text)
             ids = np.concatenate([ids, extra_ids])
             offsets = np.concatenate([offsets, extra_offsets + len(text)]).astype(np.int32)
             text, written = text + shown, len(extra_ids)
     if len(ids) > max_length:
-        return Reading(None, f"longer than the context: {len(ids)} > {max_length} tokens", text)
-    mask = span_mask(span, one.tokens, written)
+        return ItemInput(None, f"longer than the context: {len(ids)} > {max_length} tokens", text)
+    mask = span_mask(span, item.tokens, written)
     if not mask.any():
-        return Reading(None, "empty span", text)
-    return Reading(ItemTokens(index, ids, offsets, mask), None, text)
+        return ItemInput(None, "empty span", text)
+    return ItemInput(ItemTokens(index, ids, offsets, mask), None, text)
 
 
 def _response_tokens(
     tokenizer: PreTrainedTokenizerBase, response: str, response_ids: np.ndarray, prompt: str
 ) -> tuple[np.ndarray, np.ndarray, str]:
-    """Ids and character ranges of a response: its own tokens if the model wrote it, else tokenised now."""
+    """Ids, character ranges and text of a response: the generated tokens if the model wrote it, else tokenised anew."""
     if len(response_ids):
         ends = text_ends(tokenizer, response_ids)
         shown = tokenizer.decode(response_ids, skip_special_tokens=True)
@@ -72,10 +74,11 @@ def _response_tokens(
 
 
 def text_ends(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray) -> np.ndarray:
-    """Where each token's text ends in the decoded whole: int64 of shape (tokens,), ascending.
+    """End of each token's text in the decoded whole: int64 of shape (tokens,), ascending.
 
-    A token alone may decode to half of a character, or lose its leading blank; so each is decoded after the last few
-    that made whole characters. Where this does not add up to the whole text, every beginning is decoded.
+    A single token may decode to part of a character or lose its leading blank, so each is decoded together with the
+    tokens since the last whole character but one. If these lengths do not add up to the whole text, every prefix is
+    decoded.
     """
 
     def length(part: np.ndarray) -> tuple[int, bool]:
@@ -83,13 +86,13 @@ def text_ends(tokenizer: PreTrainedTokenizerBase, ids: np.ndarray) -> np.ndarray
         return len(text), not text.endswith("\ufffd")
 
     ends = np.zeros(len(ids), np.int64)
-    begin = settled = done = 0
+    begin = complete = done = 0
     for n in range(len(ids)):
-        before, _ = length(ids[begin:settled])
+        before, _ = length(ids[begin:complete])
         now, whole = length(ids[begin : n + 1])
         ends[n] = done + max(0, now - before)
         if now > before and whole:
-            done, begin, settled = int(ends[n]), settled, n + 1
+            done, begin, complete = int(ends[n]), complete, n + 1
     if len(ids) and ends[-1] != length(ids)[0]:
         ends = np.asarray([length(ids[: n + 1])[0] for n in range(len(ids))])
     return np.maximum.accumulate(ends)

@@ -1,8 +1,8 @@
-"""The stage that reads a benchmark: the model's responses, their scores and the CAS rows, in shards.
+"""The extraction stage: the model's responses, their scores and the CAS rows of a benchmark, in shards.
 
-One pass does both where it can: the pass over a prompt that scores its options, or begins its answer, gives the
-activations of the prompt's span too. Where the model is not asked about the prompt, or the span holds the response, the
-rows come from a pass of their own, which ends at the hook.
+The pass over a prompt that scores its options or begins its answer also gives the activations of the prompt's span.
+Only if there is no such pass, or the span includes the response, a separate pass, which ends at the hook, gives the
+rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.model.respond import Asked, Responded, respond
 from competency_gaps.progress import Bar
 from competency_gaps.shards import ShardFolder
-from competency_gaps.stages.readings import Reading, reading
+from competency_gaps.stages.inputs import ItemInput, item_input
 from competency_gaps.stages.responses import excluded_table, response_table
 
 log = logging.getLogger(__name__)
@@ -34,27 +34,27 @@ log = logging.getLogger(__name__)
 SHARD_TOKENS = 32_768
 SHARD_ITEMS = 256
 GENERATED_ITEMS = 64
-"""Items of a shard whose answers are written token by token: what a killed run may lose is bounded by it."""
+"""Items of a shard with generated answers; bounds what a killed run loses."""
 
 
 @dataclass(frozen=True)
-class Read:
-    """A benchmark as it was read."""
+class Extraction:
+    """Results of the stage for one benchmark."""
 
     responses: pl.DataFrame
-    """One row per item in order, as :func:`~competency_gaps.stages.responses.response_table` makes them; an excluded
-    item is unscored."""
-    readings: list[Reading]
+    """One row per item in order, as made by :func:`~competency_gaps.stages.responses.response_table`; excluded items
+    are unscored."""
+    inputs: list[ItemInput]
     """Per item."""
     shards: list[str]
-    """Names of its shards of CAS rows."""
+    """Names of the shards of CAS rows."""
 
 
-class ReadingStage:
-    """Reads benchmarks and keeps what was read: per shard one file of responses and one of CAS rows.
+class ExtractionStage:
+    """Extracts benchmarks into shards, each a file of responses and a file of CAS rows.
 
-    A shard counts only if both files are whole; else both are made again, in the same pass, so that a run that was
-    stopped ends in the same bytes as one that was not.
+    A shard counts only if both files are whole; else one pass makes both again, so that a resumed run ends in the same
+    bytes as an uninterrupted one.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class ReadingStage:
         self.store = CasStore(folder / "activations", extractor.sae.d_sae)
         self.extractor, self.span, self.bos_id, self.generation = extractor, span, bos_id, generation
 
-    def run(self, prefix: str, items: Sequence[PreparedItem], bar: Bar) -> Read:
-        """Read one benchmark's items; ``bar`` counts items."""
-        kept = [i for i, one in enumerate(items) if one.excluded is None]
-        names, tables = [], [excluded_table([i for i, one in enumerate(items) if one.excluded is not None])]
+    def run(self, prefix: str, items: Sequence[PreparedItem], bar: Bar) -> Extraction:
+        """Extract one benchmark; ``bar`` counts items."""
+        kept = [i for i, item in enumerate(items) if item.excluded is None]
+        names, tables = [], [excluded_table([i for i, item in enumerate(items) if item.excluded is not None])]
         writes = any(isinstance(items[i].request, Generation) for i in kept)
         cut = shards([len(items[i].tokens.ids) for i in kept], GENERATED_ITEMS if writes else SHARD_ITEMS)
         for number, group in enumerate(cut):
@@ -86,24 +86,25 @@ class ReadingStage:
             names.append(name)
         self._say_lacking(names)
         responses = pl.concat(tables).sort("item")
-        return Read(responses, self._readings(items, responses), names)
+        return Extraction(responses, self._inputs(items, responses), names)
 
     def _read_shard(self, name: str, items: Sequence[PreparedItem], members: list[int], made_of: str, bar: Bar) -> None:
         asked = [Asked(items[i].text.text, items[i].tokens, items[i].request) for i in members]
         tapped: list[ItemTokens | None] = [None] * len(members)
         if self.span not in NEEDS_RESPONSE:
-            tapped = [self._reading(i, items[i], None, np.zeros(0, np.int32)).tokens for i in members]
+            tapped = [self._input(i, items[i], None, np.zeros(0, np.int32)).tokens for i in members]
         tap = SpanTap(self.extractor, tapped)
-        found = self._respond(asked, tap, bar.advance)
-        table = response_table(items, members, found)
+        responses = self._respond(asked, tap, bar.advance)
+        table = response_table(items, members, responses)
         sequences = tapped
         if self.span in NEEDS_RESPONSE:
             texts = table["response"]
             sequences = [
-                self._reading(i, items[i], texts[row], found[row].response_ids).tokens for row, i in enumerate(members)
+                self._input(i, items[i], texts[row], responses[row].response_ids).tokens
+                for row, i in enumerate(members)
             ]
-        rest = [i for i, one in enumerate(sequences) if one is not None and i not in tap.rows]
-        # Items that the model was asked about are counted already.
+        rest = [i for i, sequence in enumerate(sequences) if sequence is not None and i not in tap.rows]
+        # Items with a request are counted already.
         asked_nothing = sum(asked[i].request is None for i in rest) / max(1, len(rest))
         counted = 0.0
 
@@ -112,17 +113,17 @@ class ReadingStage:
             before, counted = int(counted), counted + number * asked_nothing
             bar.advance(int(counted + 1e-9) - before)
 
-        read = self.extractor.read([one for i in rest if (one := sequences[i]) is not None], count)
+        read = self.extractor.rows([sequence for i in rest if (sequence := sequences[i]) is not None], count)
         rows = tap.rows | dict(zip(rest, read, strict=True))
-        there = [one for one in sequences if one is not None]
-        in_order = [rows[i] for i, one in enumerate(sequences) if one is not None]
-        bar.advance(sum(one is None and asked[i].request is None for i, one in enumerate(sequences)))
+        there = [sequence for sequence in sequences if sequence is not None]
+        in_order = [rows[i] for i, sequence in enumerate(sequences) if sequence is not None]
+        bar.advance(sum(sequence is None and asked[i].request is None for i, sequence in enumerate(sequences)))
         tokens = self.extractor.token_tensors(there, in_order)
         self.store.write(name, self.extractor.block(there, in_order), made_of, tokens)
         self.responses.write(name, table.write_parquet, made_of)
 
     def _say_lacking(self, names: list[str]) -> None:
-        """Shards are kept whether they have activations of tokens or not: what matters else is the same."""
+        """Warn of finished shards without token activations, which are kept although the run now wants them."""
         number = lacking(self.store.shards.path(name) for name in names) if self.extractor.keep_tokens else 0
         if number:
             log.warning(
@@ -142,25 +143,25 @@ class ReadingStage:
             tap=tap,
         )
 
-    def _readings(self, items: Sequence[PreparedItem], responses: pl.DataFrame) -> list[Reading]:
+    def _inputs(self, items: Sequence[PreparedItem], responses: pl.DataFrame) -> list[ItemInput]:
         answers = responses.select("response", "response_ids").iter_rows()
         return [
-            self._reading(i, one, text, np.asarray(ids, np.int32))
-            for i, (one, (text, ids)) in enumerate(zip(items, answers, strict=True))
+            self._input(i, item, text, np.asarray(ids, np.int32))
+            for i, (item, (text, ids)) in enumerate(zip(items, answers, strict=True))
         ]
 
-    def _reading(self, index: int, one: PreparedItem, response: str | None, response_ids: np.ndarray) -> Reading:
+    def _input(self, index: int, item: PreparedItem, response: str | None, response_ids: np.ndarray) -> ItemInput:
         lm = self.extractor.lm
-        return reading(index, one, self.span, response, response_ids, lm.tokenizer, lm.max_length)
+        return item_input(index, item, self.span, response, response_ids, lm.tokenizer, lm.max_length)
 
 
 def shards(lengths: Sequence[int], items: int) -> Iterator[np.ndarray]:
-    """Cut items, sorted by length, longest first, into shards of at most ``items`` and about ``SHARD_TOKENS`` tokens.
+    """Split items, longest first, into shards of at most ``items`` items and about ``SHARD_TOKENS`` tokens.
 
     Parameters
     ----------
     lengths : sequence of int of shape (items,)
-        Tokens of each.
+        Tokens of each item.
 
     Yields
     ------
@@ -175,7 +176,7 @@ def shards(lengths: Sequence[int], items: int) -> Iterator[np.ndarray]:
 
 
 def fingerprint(arrays: Iterable[np.ndarray], words: Iterable[str]) -> str:
-    """Hash of arrays and words in order: what a shard was made of."""
+    """Hash of arrays and words, in order, that identifies the inputs of a shard."""
     digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogatepass"))
     for array in arrays:
         digest.update(f"{array.dtype}{array.shape}".encode())

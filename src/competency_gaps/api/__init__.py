@@ -1,0 +1,1 @@
+"""What people type: runs made, opened and asked, evidence on plain arrays, and plug-ins."""

@@ -1,0 +1,99 @@
+"""One concept of a run: its figures, its items, and the tokens that excite it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import polars as pl
+
+from competency_gaps.api.card import table_html
+from competency_gaps.errors import UserError
+from competency_gaps.report.findings import concept_name
+from competency_gaps.runs.open import Order, RunFolder
+from competency_gaps.text import visible
+
+
+@dataclass(frozen=True)
+class ColouredText:
+    """An item's text with the tokens on which a concept is active; a notebook shows it coloured."""
+
+    text: str
+    ranges: list[tuple[int, int]]
+    """Characters [start, end) of each active token, ascending."""
+    strengths: list[float]
+    """In (0, 1]: the token's activation over the item's largest."""
+
+    def _repr_html_(self) -> str:
+        parts, last = [], 0
+        for (start, end), strength in zip(self.ranges, self.strengths, strict=True):
+            start = max(start, last)  # tokens that share a character overlap
+            parts.append(escape(visible(self.text[last:start])))
+            shade = f"background: rgba(255, 170, 0, {0.15 + 0.75 * strength:.2f})"
+            parts.append(f'<span style="{shade}">{escape(visible(self.text[start:end]))}</span>')
+            last = end
+        parts.append(escape(visible(self.text[last:])))
+        return f'<pre style="white-space: pre-wrap">{"".join(parts)}</pre>'
+
+
+@dataclass(frozen=True, repr=False)
+class Concept:
+    """One concept of a run; :meth:`Run.concept <competency_gaps.Run.concept>` gives it."""
+
+    run: RunFolder
+    number: int
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """Its row of ``concepts``."""
+        return self.run.concepts.row(self.number, named=True)
+
+    @property
+    def label(self) -> str | None:
+        """Its label; None: it has none."""
+        label: str | None = self.row["label"]
+        return label
+
+    @property
+    def benchmarks(self) -> pl.DataFrame:
+        """Its rows of ``concept_benchmarks``, one for each benchmark."""
+        return self.run.concept_benchmarks.filter(pl.col("concept") == self.number)
+
+    def items(self, order: Order = "strongest", *, benchmark: str | None = None, limit: int = 5) -> pl.DataFrame:
+        """Items in which it is active; see :meth:`RunFolder.concept_items`."""
+        return self.run.concept_items(self.number, benchmark=benchmark, order=order, limit=limit)
+
+    def coloured(self, item: int) -> ColouredText:
+        """One item's text with the tokens on which the concept is active.
+
+        Parameters
+        ----------
+        item
+            Row of ``run.items``.
+
+        Raises
+        ------
+        UserError
+            If there is no such row, the item is excluded, or the run kept no activations of tokens.
+        """
+        (found,) = self.run.token_activations(self.number, [item])
+        if found is None:
+            raise UserError(
+                f"item {item} has no activations of tokens: it is excluded, or the run was made with "
+                "keep_token_activations: false."
+            )
+        placed = found.end > found.start  # a token may stand for no text
+        largest = float(found.activation.max()) if len(found.activation) else 1.0
+        ranges = list(zip(found.start[placed].tolist(), found.end[placed].tolist(), strict=True))
+        return ColouredText(self.run.items["text"][item], ranges, (found.activation[placed] / largest).tolist())
+
+    def __repr__(self) -> str:
+        row = self.row
+        gap = "no gap" if row["gap"] is None else f"gap {row['gap']:+.2f}"
+        return f"Concept({self.number}: {visible(concept_name(row))}, {row['performance_status']}, {gap})"
+
+    def _repr_html_(self) -> str:
+        columns = ("benchmark", "support", "chi_model", "gap", "gap_low", "gap_high", "performance_status")
+        shown = self.benchmarks.filter(pl.col("support") > 0).select(*columns)
+        return f"<p><b>{escape(repr(self))}</b></p>{table_html(shown)}"

@@ -1,0 +1,85 @@
+"""Decorators that add to what a configuration can name, for this process.
+
+A package that is installed adds for good by entry points of the same names (``competency_gaps.policies`` and so on).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from competency_gaps.registry import LABELS, LOGS, POLICIES, SOURCES
+
+T = TypeVar("T")
+
+
+def policy(name: str) -> Callable[[T], T]:
+    """Register a scoring policy: a frozen dataclass that extends :class:`~competency_gaps.Policy`.
+
+    Its fields are the options that a benchmark's ``options`` may set; their types check the values, and their
+    docstrings are the help that ``cgaps doctor`` shows.
+
+    Parameters
+    ----------
+    name
+        What a benchmark's ``policy`` says.
+
+    Raises
+    ------
+    UserError
+        If the name is taken.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import competency_gaps as cg
+    >>> @cg.policy("starts_with")
+    ... @dataclass(frozen=True)
+    ... class StartsWith(cg.Policy):
+    ...     name = "starts_with"
+    ...     max_new_tokens: int = 16
+    ...     def request(self, item):
+    ...         return cg.Generation(self.max_new_tokens)
+    ...     def score(self, item, output):
+    ...         return cg.Score(float(output.text.strip().startswith(item.answer)), output.text)
+    """
+    return POLICIES.register(name)
+
+
+def source(kind: str) -> Callable[[T], T]:
+    """Register a source of items: a function that yields :class:`~competency_gaps.Item`.
+
+    Parameters
+    ----------
+    kind
+        What ``kind`` of a benchmark's ``source`` says. The other keys there are the function's arguments, checked
+        against its annotations.
+
+    Raises
+    ------
+    UserError
+        If the name is taken.
+    """
+    return SOURCES.register(kind)
+
+
+def log(format_: str) -> Callable[[T], T]:
+    """Register a format of logs: a :class:`~competency_gaps.harnesses.shared.part.Reader`.
+
+    Raises
+    ------
+    UserError
+        If the name is taken.
+    """
+    return LOGS.register(format_)
+
+
+def labels(format_: str) -> Callable[[T], T]:
+    """Register a format of labels: a function of a path that gives :class:`ImportedLabels`.
+
+    Raises
+    ------
+    UserError
+        If the name is taken.
+    """
+    return LABELS.register(format_)

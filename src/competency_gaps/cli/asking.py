@@ -1,0 +1,111 @@
+"""The options about asking a language model, the same in every command that asks one: the fields of ``AskConfig``."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from competency_gaps.config import AskConfig, parse_config
+from competency_gaps.config.asking import WAYS
+from competency_gaps.errors import UserError
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from competency_gaps.endpoint.asking import Asking
+
+FIELDS = AskConfig.model_fields
+Command = Callable[..., None]
+PANEL = "Asking a language model"
+
+
+@dataclass(frozen=True)
+class AskOptions:
+    """What a command line says about asking a model."""
+
+    values: dict[str, Any]
+    """The options that stand on the command line, by field of ``AskConfig``."""
+    names: tuple[str, ...]
+    """Fields for which the command has an option."""
+
+    def written(self) -> str:
+        """The options that stand on the command line, as they are written there."""
+        return ", ".join(map(spell, self.values))
+
+    def asking(self) -> Asking | None:
+        """How a model is asked; None: no option was given.
+
+        Raises
+        ------
+        UserError
+            If the options mean several ways at once, or one of them means nothing with the others.
+        """
+        from competency_gaps.endpoint.asking import Asking
+
+        if not self.values:
+            return None
+        config = parse_config(AskConfig, self.values, "options", spell)
+        if config.way is None:
+            ways = " or ".join(spell(name) for name in WAYS if name in self.names)
+            raise UserError(f"{self.written()} means something only with {ways}: add that, or leave it out.")
+        return Asking.of(config)
+
+    def needed(self, what: str) -> Asking:
+        """The same for what always asks a model, e.g. ``--word``."""
+        way = self.asking()
+        if way is None:
+            raise UserError(f"{what} asks a model: give --export FILE, --import FILE, or --base-url with --model.")
+        return way
+
+
+def asks(prefix: str = "", only: Collection[str] = tuple(FIELDS)) -> Callable[[Command], Command]:
+    """Give a command the options about asking a model, in place of its last parameter, ``ask`` (``AskOptions``).
+
+    Parameters
+    ----------
+    prefix
+        What the options' names begin with, e.g. ``judge_`` for ``--judge-model``.
+    only
+        Fields of ``AskConfig`` that become options.
+    """
+    names = tuple(name for name in FIELDS if name in only)
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command, eval_str=True)
+        own = [parameter for parameter in signature.parameters.values() if parameter.name != "ask"]
+
+        @functools.wraps(command)
+        def with_options(**values: Any) -> None:
+            given = {name: values.pop(prefix + name) for name in names}
+            stated = {name: value for name, value in given.items() if value not in (None, [])}
+            command(**values, ask=AskOptions(stated, names))
+
+        options = [_option(name, FIELDS[name], prefix) for name in names]
+        with_options.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+        return with_options
+
+    return decorate
+
+
+def spell(name: str, prefix: str = "") -> str:
+    """A field of ``AskConfig`` as an option."""
+    name = name.partition(".")[0]
+    return "--" + (prefix + ("import" if name == "imports" else name)).replace("_", "-")
+
+
+def _option(name: str, field: FieldInfo, prefix: str) -> inspect.Parameter:
+    """Without a default of its own, so that what stands on the command line is known."""
+    shown = False if field.default in (None, False, []) else str(field.default)
+    option = typer.Option(spell(name, prefix), help=field.description, show_default=shown, rich_help_panel=PANEL)
+    kind: Any = field.annotation
+    return inspect.Parameter(
+        prefix + name,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=None,
+        annotation=Annotated[kind | None, option],
+    )

@@ -1,0 +1,127 @@
+"""A run in a notebook: what it shows, what it gives, and loaded models used again."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import polars as pl
+import pytest
+
+import competency_gaps as cg
+from competency_gaps.errors import UserError
+
+
+@pytest.fixture
+def run(tiny_run):
+    return cg.open_run(tiny_run.path)
+
+
+def test_repr_hash_and_pickle(run):
+    assert repr(run).startswith(f"Run({str(run.path)!r}: ") and "\n" not in repr(run)
+    again = pickle.loads(pickle.dumps(run))
+    assert again == run and hash(again) == hash(run) and len({run, again}) == 1
+    assert again.concepts.equals(run.concepts)
+
+
+def test_verdicts_are_those_of_the_tables(tiny_run, run):
+    concepts = run.concepts.with_columns(
+        performance_status=pl.Series(["weak", "weak", "strong"] + ["typical"] * (run.width - 3)),
+        leader=pl.Series([1, 1, 2] + [None] * (run.width - 3), dtype=pl.Int32),
+        gap=pl.Series([-0.1, -0.3, 0.2] + [0.0] * (run.width - 3)),
+    )
+    object.__setattr__(run, "concepts", concepts)
+    assert run.weak()["concept"].to_list() == [1, 0] and run.weak(leaders=True)["concept"].to_list() == [1]
+    assert run.strong()["concept"].to_list() == [2]
+    for name in run.benchmarks["benchmark"]:
+        table = tiny_run.concept_benchmarks.filter(pl.col("benchmark") == name)
+        own = run.missing(benchmark=name)
+        ranked = set(concepts.filter(pl.col("alive") & pl.col("ranked"))["concept"])
+        wanted = set(table.filter(pl.col("coverage_status") == "missing")["concept"]) & ranked
+        assert set(own["concept"]) == wanted and own.columns[:2] == ["concept", "label"]
+    for ask in (run.weak, run.strong, run.missing):
+        with pytest.raises(UserError, match=r"no benchmark 'nope'; it has .*quiz"):
+            ask(benchmark="nope")
+
+
+def test_rows_are_the_kept_items_with_their_scores(run):
+    rows = run.rows("quiz")
+    items = run.items.filter((pl.col("benchmark") == "quiz") & pl.col("excluded").is_null())
+    assert rows.ids == items["item_id"].to_list() and rows.cas.shape == (items.height, run.width)
+    assert np.array_equal(rows.scores, items["score"].fill_null(float("nan")).to_numpy(), equal_nan=True)
+    strongest = int(np.argmax(rows.cas.toarray().sum(axis=0)))
+    first = run.concept(strongest).items(benchmark="quiz", limit=1)
+    assert first["cas"][0] == pytest.approx(rows.cas[:, [strongest]].toarray().max())
+
+
+def test_what_a_notebook_shows_is_escaped_and_its_tokens_are_where_the_concept_is_active(run):
+    concept = run.concept(int(run.concepts.sort("support", descending=True)["concept"][0]))
+    items = run.items.with_row_index("row").filter(pl.col("excluded").is_null())
+    row = next(row for row in items["row"] if len(run.token_activations(concept.number, [row])[0].start))
+    coloured = concept.coloured(row)
+    tokens = run.token_activations(concept.number, [row])[0]
+    assert max(coloured.strengths) == pytest.approx(1) and min(coloured.strengths) > 0
+    assert len(coloured.ranges) == int((tokens.end > tokens.start).sum())
+    assert "<span" in coloured._repr_html_()
+    hostile = "<script>alert(1)</script>\x1b[31m"
+    object.__setattr__(run, "items", run.items.with_columns(text=pl.lit(hostile) + pl.col("text")))
+    object.__setattr__(run, "concepts", run.concepts.with_columns(label=pl.lit(hostile)))
+    shown = concept.coloured(row)._repr_html_() + concept._repr_html_() + run._repr_html_() + repr(concept)
+    assert "<script" not in shown.replace(repr(concept), "") and "\x1b" not in shown
+
+
+def test_what_is_not_there_is_refused(run):
+    with pytest.raises(UserError, match="concept 9999 does not exist"):
+        run.concept(9999)
+    with pytest.raises(UserError, match="is no run"):
+        cg.open_run(run.path / "activations")
+
+
+def test_a_loaded_model_and_sae_serve_several_runs_with_the_same_result(tiny_config, tiny_run, tmp_path):
+    config = cg.api.make.read_config(tiny_config)
+    model = cg.load_model(**config.model.model_dump(exclude_defaults=True))
+    sae = cg.load_sae(**config.sae.model_dump(exclude_defaults=True, exclude={"force", "gate_tokens"}))
+    made = cg.run(tiny_config, tmp_path / "run", model=model, sae=sae)
+    assert made.concepts.equals(tiny_run.concepts)
+    other = config.model_copy(update={"model": config.model.model_copy(update={"name": "elsewhere"})})
+    with pytest.raises(UserError, match="the configuration names 'elsewhere'"):
+        cg.run(other, tmp_path / "other", model=model, sae=sae)
+
+
+def test_without_a_folder_the_run_lies_in_a_temporary_one_and_a_warning_says_where(tiny_config):
+    config = cg.api.make.read_config({**tiny_config, "out": None})
+    benchmark = config.benchmarks[0].model_copy(update={"limit": 8})
+    sae = config.sae.model_copy(update={"force": True})  # so few items are no test of it
+    small = config.model_copy(update={"benchmarks": [benchmark], "sae": sae})
+    with pytest.warns(UserWarning, match="no folder was given: the run is kept in"):
+        made = cg.run(small)
+    assert (made.path / "manifest.json").is_file() and made.items.height == 8
+
+
+def test_figures_can_be_restyled_and_show_the_tables_numbers(run):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots()
+    assert run.plot.coverage(axes) is axes
+    table = run.benchmarks.with_columns(share=pl.col("covered") / pl.col("alive")).sort("share")
+    assert [bar.get_width() for bar in axes.patches] == pytest.approx(table["share"].to_list())
+    overlap = run.plot.overlap()
+    names = run.benchmarks["benchmark"].to_list()
+    for one, other, jaccard in run.overlap.select("benchmark_a", "benchmark_b", "jaccard").iter_rows():
+        shown = overlap.images[0].get_array()[names.index(one), names.index(other)]
+        assert shown == pytest.approx(jaccard)
+    concepts = run.concepts.with_columns(
+        performance_status=pl.when(pl.col("concept") < 2).then(pl.lit("weak")).otherwise(pl.lit("typical")),
+        leader=pl.when(pl.col("concept") < 2).then(pl.col("concept")).otherwise(None),
+        gap=pl.lit(-0.25),
+        gap_low=pl.lit(-0.4),
+        gap_high=pl.lit(-0.1),
+    )
+    object.__setattr__(run, "concepts", concepts)
+    gaps = run.plot.gaps()
+    assert [line.get_xdata().tolist() for line in gaps.lines[:2]] == [[-0.4, -0.1], [-0.25]]
+    assert len(gaps.get_yticklabels()) == 2
+    pyplot.close("all")
+    assert figure is not None

@@ -49,10 +49,9 @@ def test_a_run_without_labels_says_what_to_do(run, taxonomy):
     "which, options, words",
     [
         ("match", ["--yes"], "--yes means something only with --base-url"),
-        ("match", ["--model", "m"], "--model means something only with --base-url or --export"),
-        ("match", ["--explainer", "me"], "--explainer means something only with --import"),
+        ("match", ["--model", "m"], "--model means something only with --base-url or --export or --import"),
         ("match", ["--max-tokens", "5", "--export", "out"], "--max-tokens means something only with --base-url"),
-        ("scope", ["--answer-tokens", "5"], "--answer-tokens means something only with --base-url or --export"),
+        ("scope", ["--answer-tokens", "5"], "give one of --base-url, --export and --import; found none"),
         ("scope", ["--base-url", "http://x/v1"], "needs --model"),
     ],
 )

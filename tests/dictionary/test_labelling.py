@@ -158,7 +158,6 @@ def test_a_model_that_thinks_gets_room_and_a_second_chance(dictionary):
         (["--step", "automatic", "--yes"], "leave out --yes"),
         (["--step", "explain"], "give --export FILE"),
         (["--step", "explain", "--export", "o", "--key-env", "K"], "--key-env means something only with --base-url"),
-        (["--step", "explain", "--base-url", "http://x/v1", "--model", "m", "--explainer", "e"], "only with --import"),
         (["--step", "explain", "--base-url", "http://x/v1", "--export", "o"], "give one of"),
     ],
 )
@@ -178,12 +177,12 @@ def test_the_model_of_a_line_is_the_explainer(dictionary, tmp_path):
         "".join(json.dumps(one) + "\n" for one in [*lines, {"custom_id": asked[2], "content": {"label": "x"}}])
     )
     done = cgaps(*arguments)
-    assert done.returncode == 2 and "--explainer" in done.stderr and asked[2] in done.stderr
+    assert done.returncode == 2 and "give --model" in done.stderr and asked[2] in done.stderr
     assert dictionary.shown()["label"].null_count() == 8, "nothing is stored"
     back.write_text("".join(json.dumps(one) + "\n" for one in lines))
     assert json.loads(cgaps(*arguments).stdout)["stored"] == 2
     assert dictionary.shown()["explainer"].to_list()[:2] == ["a", "b"]
-    assert json.loads(cgaps(*arguments, "--explainer", "me").stdout)["stored"] == 2
+    assert json.loads(cgaps(*arguments, "--model", "me").stdout)["stored"] == 2
     assert set(dictionary.labels()["explainer"]) == {"a", "b", "me"}
 
 
@@ -207,7 +206,7 @@ def test_batch_files_there_and_back(dictionary, tmp_path):
     ]
     back.write_text("".join(json.dumps(answer) + "\n" for answer in answers))
     done = command(
-        "label", str(dictionary.folder), "--step", "explain", "--import", str(back), "--explainer", "reader", "--json"
+        "label", str(dictionary.folder), "--step", "explain", "--import", str(back), "--model", "reader", "--json"
     )
     found = json.loads(done.stdout)
     assert (found["stored"], found["abstained"], len(found["failed"])) == (3, 1, 1)

@@ -26,8 +26,8 @@ QUOTED = ("okapi", "axolotl", "narwhal", "wombat", "quokka", "numbat", "dugong",
 """What a redacted export does not hold: an entry's id and description, a typed scope, a probed label, a setting of one
 word, a pair's direction, a rubric, the judge's name."""
 COMMAND = [
-    *("cgaps", "run", "x.yaml", "--judge-url", f"http://{JUDGE[0]}/v1", f"--judge-key-env={JUDGE[1]}"),
-    *("--set", f"judge.url=http://{JUDGE[0]}/v1", f"--set=judge.key_env={JUDGE[1]}", "--out", "a run"),
+    *("cgaps", "run", "x.yaml", "--judge-base-url", f"http://{JUDGE[0]}/v1", f"--judge-key-env={JUDGE[1]}"),
+    *("--set", f"judge.base_url=http://{JUDGE[0]}/v1", f"--set=judge.key_env={JUDGE[1]}", "--out", "a run"),
 ]
 
 
@@ -38,7 +38,7 @@ def private(hostile, tmp_path_factory):
     path = made.run / "manifest.json"
     manifest = json.loads(path.read_text())
     url = f"http://{JUDGE[0]}/v1"
-    manifest["settings"]["judge"] = {"url": url, "model": QUOTED[7], "key_env": JUDGE[1], "concurrency": 8}
+    manifest["settings"]["judge"] = {"base_url": url, "model": QUOTED[7], "key_env": JUDGE[1], "concurrency": 8}
     manifest["settings"]["model"]["bos"] = QUOTED[4]
     manifest["command"] = COMMAND
     count = {"items": 90, "scored": 80, "failed": 0, "unasked": 0}
@@ -130,13 +130,14 @@ def test_whoever_answers_questions_is_told_named_settings_only(private):
     ("command", "shown"),
     [
         ("cgaps run  'a b.yaml'", "cgaps run  'a b.yaml'"),
-        ("cgaps run a.yaml --judge-url http://x/v1 --judge-model m", "cgaps run a.yaml --judge-model m"),
-        ("cgaps run a.yaml --judge-url=http://x --set judge.url=http://x", "cgaps run a.yaml"),
-        ("cgaps run a.yaml --set 'judge={url: http://x}' --set span=all", "cgaps run a.yaml --set span=all"),
+        ("cgaps run a.yaml --judge-base-url http://x/v1 --judge-model m", "cgaps run a.yaml --judge-model m"),
+        ("cgaps run a.yaml --judge-base-url=http://x --set judge.base_url=http://x", "cgaps run a.yaml"),
+        ("cgaps run a.yaml --set 'judge={base_url: http://x}' --set span=all", "cgaps run a.yaml --set span=all"),
         ("cgaps run a.yaml --judge-key-env", "cgaps run a.yaml"),
-        ("cgaps run 'open --judge-url http://x", ""),
+        ("cgaps run 'open --judge-base-url http://x", ""),
         ("cgaps run 'open", "cgaps run 'open"),
-        (["cgaps", "run", "a b", "--judge-url", "http://x"], ["cgaps", "run", "a b"]),
+        ("cgaps probe concept RUN --base-url http://x/v1 --key-env K --judge", "cgaps probe concept RUN --judge"),
+        (["cgaps", "run", "a b", "--judge-base-url", "http://x"], ["cgaps", "run", "a b"]),
     ],
 )
 def test_commands_without_their_judge(command, shown):

@@ -218,7 +218,7 @@ def test_requests_go_out_and_answers_come_in_by_file(run, tmp_path):
     body = {"model": "m", "choices": [{"message": message, "finish_reason": "stop"}]}
     lines = [{"custom_id": one["custom_id"], "response": {"status_code": 200, "body": body}} for one in asked]
     answers.write_text("\n".join(map(json.dumps, lines)))
-    assert "worded" in call(run.path, "--word", "--import", answers, "--explainer", "somebody")
+    assert "worded" in call(run.path, "--word", "--import", answers, "--model", "somebody")
     found = open_run(run.path).findings
     assert found["wording"].unique().to_list() == ["Results below zero"]
     assert found["wording_source"].unique().to_list() == ["somebody"]

@@ -13,12 +13,11 @@ import pytest
 from judge_helpers import answering, baseline_file, liking, open_file, ruled
 
 import competency_gaps
-from competency_gaps.endpoint import Endpoint
+from competency_gaps.endpoint import Endpoint, asking
 from competency_gaps.errors import UserError
 from competency_gaps.judging.verdicts import score_of_games
 from competency_gaps.progress import Progress
 from competency_gaps.report import print_summary, write_report
-from competency_gaps.stages import judge_way
 from core_helpers import ROOT, assert_same_run
 from fake_endpoint import serve, usage_of
 
@@ -31,7 +30,7 @@ def quick_retries(monkeypatch):
     def quick(*args, **settings):
         return Endpoint(*args, **{**settings, "first_wait": 0.005, "longest_wait": 0.02})
 
-    monkeypatch.setattr(judge_way, "Endpoint", quick)
+    monkeypatch.setattr(asking, "Endpoint", quick)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def config(tiny_config, tmp_path_factory):
 
 
 def asked_at(url: str, **options):
-    return {"url": url, "model": "fake", "yes": True, **options}
+    return {"base_url": url, "model": "fake", "yes": True, **options}
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +123,8 @@ def test_made_again_without_a_judge_the_scores_stay(config, perfect):
 
 CHILD = """
 import json, sys
-from competency_gaps.stages import judge_way
-from competency_gaps.endpoint import Endpoint
-judge_way.Endpoint = lambda *a, **s: Endpoint(*a, **{**s, "first_wait": 0.005})
+from competency_gaps.endpoint import Endpoint, asking
+asking.Endpoint = lambda *a, **s: Endpoint(*a, **{**s, "first_wait": 0.005})
 import competency_gaps
 competency_gaps.run(json.loads(sys.argv[1]), sys.argv[2])
 """
@@ -225,23 +223,23 @@ def test_a_cap_leaves_the_rest_unscored_and_a_second_run_goes_on(config, perfect
 def test_without_a_judge_items_say_so(config, tmp_path):
     run = competency_gaps.run(config, tmp_path / "run")
     assert run.items["score"].null_count() == 2 * ITEMS
-    assert run.items["unscored"].str.starts_with("no judge was asked: give --judge-url").all()
+    assert run.items["unscored"].str.starts_with("no judge was asked: give --judge-base-url").all()
 
 
 def test_a_run_that_nobody_can_confirm_stops_at_once(config, tmp_path):
     with pytest.raises(UserError, match="nobody can be asked"):
-        competency_gaps.run({**config, "judge": {"url": "http://localhost:1/v1", "model": "m"}}, tmp_path / "run")
+        competency_gaps.run({**config, "judge": {"base_url": "http://localhost:1/v1", "model": "m"}}, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
     ("judge", "message"),
     [
-        ({}, "give one of 'url', 'export' and 'imports'"),
-        ({"url": "http://x/v1"}, "'url' needs 'model'"),
-        ({"url": "http://x/v1", "model": "m", "export": "f"}, "found url, export"),
+        ({}, "give one of 'base_url', 'export' and 'imports'"),
+        ({"base_url": "http://x/v1"}, "'base_url' needs 'model'"),
+        ({"base_url": "http://x/v1", "model": "m", "export": "f"}, "found 'base_url', 'export'"),
         ({"imports": ["nowhere.jsonl"]}, "there is no such file"),
-        ({"url": "http://x/v1", "model": "m", "max_cost": 1.0}, "needs 'price_in'"),
+        ({"base_url": "http://x/v1", "model": "m", "max_cost": 1.0}, "needs 'price_in'"),
     ],
 )
 def test_judges_that_cannot_be_meant(config, judge, message, tmp_path):
@@ -287,8 +285,6 @@ def test_rules_need_no_judge_and_a_judge_overrides_them(tiny_config, tmp_path):
 
 
 def test_a_killed_run_knows_its_judge_and_several_judges_need_a_name(config, tmp_path, monkeypatch):
-    from competency_gaps.endpoint import asking
-
     def killed(*args):
         raise KeyboardInterrupt
 

@@ -47,6 +47,10 @@ class Registry(Mapping[str, Any]):
 
         return decorate
 
+    def forget(self, name: str) -> None:
+        """Take a registered name away, as before it is registered anew (a notebook's cell that runs again)."""
+        self._registered.pop(name, None)
+
     @cached_property
     def plugins(self) -> dict[str, importlib.metadata.EntryPoint]:
         """Names that installed packages bring; one that takes a name of ours is passed over."""

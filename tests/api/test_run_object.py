@@ -19,7 +19,7 @@ def run(tiny_run):
 
 def test_repr_hash_and_pickle(run):
     assert repr(run).startswith(f"Run({str(run.path)!r}: ") and "\n" not in repr(run)
-    again = pickle.loads(pickle.dumps(run))
+    again = pickle.loads(pickle.dumps(run))  # noqa: S301
     assert again == run and hash(again) == hash(run) and len({run, again}) == 1
     assert again.concepts.equals(run.concepts)
 

@@ -311,6 +311,19 @@ def suite_evidence(
     ------
     ValueError
         If the lengths differ, there are no items, or a value is out of its range.
+
+    Examples
+    --------
+    Items with the first concept are right in 40 of 100 cases, all others in 80.
+
+    >>> import numpy as np
+    >>> import scipy.sparse as sp
+    >>> rng = np.random.default_rng(0)
+    >>> active = rng.random((600, 3)) < 0.3
+    >>> scores = (rng.random(600) < np.where(active[:, 0], 0.4, 0.8)).astype(float)
+    >>> found = suite_evidence(sp.csr_array(active.astype(float)), scores, np.repeat("arithmetic", 600))
+    >>> found.status.tolist()
+    ['weak', 'typical', 'typical']
     """
     check_rows(cas, scores, benchmarks)
     _, numbers = np.unique(np.asarray(benchmarks), return_inverse=True)

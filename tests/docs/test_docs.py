@@ -1,0 +1,123 @@
+"""What the documents tell people to type exists: commands, their options, names of the Python API, links, examples."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+
+import click
+import pytest
+import typer.main
+
+import competency_gaps as cg
+from competency_gaps.cli.app import app
+from core_helpers import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = {page.name: page.read_text(encoding="utf-8") for page in PAGES}
+FENCED = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`(cgaps [^`\n]+)`")
+PLACEHOLDER = re.compile(r"^[A-Z][A-Z_:/.@=N0-9]*$|^\.\.\.$|^…$")
+
+
+def typed_commands(text: str) -> list[str]:
+    """Lines with our command: in fenced blocks, joined where a backslash goes on, and between backticks."""
+    found = []
+    for language, block in FENCED.findall(text):
+        if language in ("", "bash", "sh", "console"):
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [line.strip().removeprefix("$ ").removeprefix(".venv/bin/") for line in lines]
+    found += INLINE.findall(FENCED.sub("", text))
+    return [line.split("  #")[0].split(" | ")[0].split(" > ")[0] for line in found if line.startswith("cgaps ")]
+
+
+@cache
+def root() -> click.Command:
+    return typer.main.get_command(app)
+
+
+def all_commands(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    if isinstance(command, click.Group) or hasattr(command, "commands"):
+        return [path, *(one for name, sub in command.commands.items() for one in all_commands(sub, (*path, name)))]
+    return [path]
+
+
+def check(line: str) -> str | None:
+    """What is wrong with a command line as it is printed; None: nothing."""
+    words = shlex.split(line, comments=True)[1:]
+    command = root()
+    while words and hasattr(command, "commands") and not words[0].startswith("-"):
+        if PLACEHOLDER.match(words[0]):
+            return None
+        if words[0] not in command.commands:
+            return f"there is no command {words[0]!r}"
+        command = command.commands[words.pop(0)]
+    known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help"}
+    unknown = [word.split("=")[0] for word in words if word.startswith("--") and word.split("=")[0] not in known]
+    return f"there is no option {unknown[0]}" if unknown else None
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_command_that_is_printed_exists(page):
+    faults = {line: fault for line in typed_commands(TEXTS[page]) if (fault := check(line))}
+    assert not faults
+
+
+def test_the_check_sees_faults():
+    assert sum(len(typed_commands(text)) for text in TEXTS.values()) > 60
+    assert "no command 'shwo'" in (check("cgaps shwo RUN") or "")
+    assert "no option --limti" in (check("cgaps show RUN --limti 3") or "")
+    assert check("cgaps show RUN --limit 3") is None
+
+
+@pytest.mark.parametrize("path", all_commands(root()), ids=lambda path: " ".join(path) or "cgaps")
+def test_help_of_every_command(path):
+    from typer.testing import CliRunner
+
+    done = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "100", "NO_COLOR": "1"})
+    assert done.exit_code == 0, done.output
+    assert "Usage" in done.output and len(done.output.splitlines()) > 3
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_python_that_is_printed_uses_names_that_exist(page):
+    for language, block in FENCED.findall(TEXTS[page]):
+        if language != "python":
+            continue
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                owner = {"cg": cg, "competency_gaps": cg, "run": cg.Run}.get(node.value.id)
+                fields = getattr(owner, "__dataclass_fields__", {})
+                known = owner is None or hasattr(owner, node.attr) or node.attr in fields
+                assert known, f"{node.value.id}.{node.attr}"
+            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("competency_gaps"):
+                module = importlib.import_module(node.module)
+                assert all(hasattr(module, alias.name) for alias in node.names), ast.unparse(node)
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_links_lead_somewhere(page):
+    folder = next(path for path in PAGES if path.name == page).parent
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", TEXTS[page]):
+        if not re.match(r"[a-z]+:", target):
+            assert (folder / target).exists(), target
+
+
+def test_the_reference_is_what_the_docstrings_say():
+    done = subprocess.run([sys.executable, str(ROOT / "docs" / "make_reference.py"), "--check"], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("name", ["competency_gaps.api.extend", "competency_gaps.evidence.suite"])
+def test_examples_in_docstrings(name):
+    from competency_gaps.registry import POLICIES
+
+    result = doctest.testmod(importlib.import_module(name))
+    POLICIES.forget("starts_with")
+    assert result.failed == 0 and result.attempted > 0

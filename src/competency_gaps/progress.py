@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 from rich.progress import Task as RichTask
+from rich.prompt import Confirm
 from rich.table import Column
 from rich.text import Text
 
@@ -92,6 +94,15 @@ class Progress:
             self._write(visible(text))
         else:
             self.console.print(visible(text), highlight=False, markup=False)
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody sits at a terminal to answer a question."""
+        return sys.stdin.isatty()
+
+    def confirm(self, question: str) -> bool:
+        """Ask for yes or no; no is the default."""
+        return Confirm.ask(question, console=self.console, default=False)
 
     @property
     def _plain(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from competency_gaps.config.asking import AskConfig
 from competency_gaps.endpoint.answers import AnswerStore
 from competency_gaps.endpoint.batch import export_batch, import_batch, match_batch
-from competency_gaps.endpoint.budget import Cap, Prices, estimate
+from competency_gaps.endpoint.budget import Cap, Estimate, Prices, estimate
 from competency_gaps.endpoint.client import ask, check_installed
 from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.endpoint.request import Answer, Request
@@ -74,7 +73,7 @@ class Asking:
         """Where answers come from."""
         return self.config.base_url or "batch"
 
-    def check(self) -> None:
+    def check(self, progress: Progress) -> None:
         """Find out now, and not after hours of other work, whether an endpoint can be asked.
 
         Raises
@@ -86,7 +85,7 @@ class Asking:
         """
         if self.endpoint is not None:
             check_installed()
-            self._check_confirmable()
+            self._check_can_ask(progress)
 
     def answers(
         self, requests: Sequence[Request], store: Path, progress: Progress, usable: Callable[[Answer], bool]
@@ -116,7 +115,7 @@ class Asking:
                 kept.forget(key)
         expected = estimate(requests, self.endpoint.model, kept, self.endpoint.prices, self.config.structured)
         if expected.requests > expected.already_answered:
-            self._confirm(expected.sentence())
+            self._confirm(expected, progress)
         found = ask(requests, self.endpoint, kept, self.cap, progress)
         useless = sum(answer.answered and not usable(answer) for answer in found.values())
         if useless:
@@ -149,19 +148,16 @@ class Asking:
             progress.say(f"{len(wanted) - len(found):,} of {len(wanted):,} requests are not answered in the files")
         return found
 
-    def _check_confirmable(self) -> None:
-        if not self.config.yes and not sys.stdin.isatty():
+    def _check_can_ask(self, progress: Progress) -> None:
+        if not self.config.yes and not progress.can_ask:
             raise UserError(
                 f"nobody can be asked whether to spend this: give {self.prefix}yes (a cap: {self.prefix}max-tokens, "
                 f"{self.prefix}max-cost)."
             )
 
-    def _confirm(self, sentence: str) -> None:
+    def _confirm(self, expected: Estimate, progress: Progress) -> None:
         """Show what will be spent, and ask where there is a terminal to ask at."""
-        import typer
-        from rich.console import Console
-
-        Console(stderr=True).print(sentence, highlight=False, markup=False, soft_wrap=True)
-        self._check_confirmable()
-        if not self.config.yes:
-            typer.confirm("Go on?", abort=True)
+        progress.console.print(expected.sentence(), highlight=False, markup=False, soft_wrap=True)
+        self._check_can_ask(progress)
+        if not self.config.yes and not progress.confirm("Go on?"):
+            raise UserError("nothing is asked and nothing is spent: that was the answer at the terminal.")

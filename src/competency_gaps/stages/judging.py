@@ -112,7 +112,7 @@ class JudgingStage:
         self.way = None
         if config is not None and config.way is not None:
             self.way = Asking.of(config, who=self.last.get("model") or NAMELESS, prefix="--judge-")
-            self.way.check()
+            self.way.check(progress)
         self.answer_tokens = None if config is None else config.answer_tokens
         if self.answer_tokens is None and (self.way is None or self.way.endpoint is None):
             # What was asked before is known by its id only with the same room for an answer.

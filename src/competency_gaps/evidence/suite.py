@@ -318,7 +318,7 @@ def suite_evidence(
 
     >>> import numpy as np
     >>> import scipy.sparse as sp
-    >>> rng = np.random.default_rng(0)
+    >>> rng = np.random.default_rng(1)
     >>> active = rng.random((600, 3)) < 0.3
     >>> scores = (rng.random(600) < np.where(active[:, 0], 0.4, 0.8)).astype(float)
     >>> found = suite_evidence(sp.csr_array(active.astype(float)), scores, np.repeat("arithmetic", 600))

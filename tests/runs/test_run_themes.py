@@ -276,10 +276,10 @@ def test_a_theme_without_ranked_concepts_is_untested_and_has_no_coverage(made):
 def test_neither_umap_nor_sklearn_nor_torch_is_needed(made):
     code = (
         "import sys\nfor name in ('umap', 'sklearn', 'numba', 'threadpoolctl'): sys.modules[name] = None\n"
-        "from competency_gaps.runs.open import open_run\n"
+        "from competency_gaps.runs.open import open_folder\n"
         "from competency_gaps.stages.themes import run_theme_tables\n"
         "from competency_gaps.dictionary.themes.store import read_themes\n"
-        "run = open_run(sys.argv[1])\n"
+        "run = open_folder(sys.argv[1])\n"
         "print(run_theme_tables(run, read_themes(run.path, run.width)[0]).results.height)\n"
         "from competency_gaps.dictionary.themes import find_themes\n"
         "import numpy as np\n"

@@ -1,4 +1,4 @@
-"""Adversarial ablation [paper]: are the numbers carried by the items that they claim to be carried by?"""
+"""Adversarial ablation [paper]: does chi_model change if the items most aligned with concepts are removed?"""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ RANDOM = 50
 
 @dataclass(frozen=True)
 class Removal:
-    """What the removal of the items most aligned with some concepts does to the median chi_model."""
+    """Effect of removing the items most aligned with some concepts on the median chi_model."""
 
     concepts: int
     items: int
-    """Items removed: fewer than 1% of the scored ones, but at least one."""
+    """Items removed: fewer than 1% of the scored items, but at least one."""
     change: float
-    """Median chi_model over concepts afterwards less before."""
+    """Change of the median chi_model over concepts."""
     random_low: float
-    """2.5% of the changes when as many items are removed at random."""
+    """2.5% quantile of the change when as many random items are removed."""
     random_high: float
-    """97.5% of them."""
+    """97.5% quantile."""
 
     @property
     def outside(self) -> bool:
-        """Whether the change lies outside of what random items do."""
+        """Whether the change lies outside the range for random items."""
         return not self.random_low <= self.change <= self.random_high
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """Both removals: of the best concepts' items, which should lower chi_model, and of the worst ones'."""
+    """Both removals: of the best concepts' items, which should lower chi_model, and of the worst concepts' items."""
 
     best: Removal
     worst: Removal

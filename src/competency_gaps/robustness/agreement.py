@@ -1,4 +1,4 @@
-"""Two runs side by side: another SAE or layer on the same items [paper], or other words or seeds."""
+"""Agreement of two runs on the same items: another SAE or layer [paper], other wording or another seed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from competency_gaps.robustness.data import RunData
 from competency_gaps.runs.open import RunFolder
 
 MATCHED = 0.5
-"""Correlation over the items from which two concepts count as the same."""
+"""Least correlation over the items at which two concepts count as the same."""
 ROWS = 2048
-"""Concepts of one run that are correlated with all of the other's at once."""
+"""Concepts of one run that are correlated at a time with all of the other."""
 
 
 @dataclass(frozen=True)
@@ -28,29 +28,29 @@ class Distribution:
     median: float
     median_other: float
     distance: float
-    """Kolmogorov-Smirnov: largest difference of the two cumulative shares, in [0, 1]."""
+    """Kolmogorov-Smirnov distance of the two distributions, in [0, 1]."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two runs say the same."""
+    """How far two runs agree."""
 
     against: str
     same_sae: bool
-    """Concepts are compared by number; otherwise they are matched by their activation over the items."""
+    """True: concepts are compared by number; False: they are matched by their activation over the items."""
     items: int
     """Items in both runs, by benchmark and id."""
     concepts: int
     """Concepts tested in this run on these items."""
     matched: int
-    """Pairs compared: both tested and, with another SAE, each the other's best match at a correlation from 0.5."""
+    """Pairs compared: both tested and, with another SAE, mutual best matches with a correlation of at least 0.5."""
     median_correlation: float | None
-    """Of the matched concepts' saliencies over the items; null with the same SAE."""
+    """Median correlation of the matched concepts' saliencies over the items; None with the same SAE."""
     gap_correlation: float
     """Pearson correlation of the adjusted gaps of the pairs."""
     chi_model_correlation: float
     same_sign: float
-    """Share of the pairs with a gap called real in this run whose gap has the same sign in the other."""
+    """Share of the pairs weak or strong in this run whose gap has the same sign in the other."""
     weak: int
     """Pairs that are weak in this run."""
     weak_in_both: int
@@ -64,7 +64,7 @@ def agreement(run: RunFolder, other: RunFolder, data: RunData, other_data: RunDa
     Raises
     ------
     UserError
-        If no item, or no concept, is in both.
+        If the runs share no item or no tested concept.
     """
     shared = set(data.item_ids) & set(other_data.item_ids)
     if not shared:
@@ -114,7 +114,7 @@ def _of_items(data: RunData, shared: set[tuple[str, str]]) -> RunData:
 
 
 def _matched(data: RunData, other: RunData, shared: list[tuple[str, str]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tested concepts that are each other's best match over the shared items, with their correlation."""
+    """Tested concepts that are mutual best matches over the shared items, with their correlation."""
     first, second = _profiles(data, shared), _profiles(other, shared)
     best = np.full(first.shape[1], -1)
     value = np.full(first.shape[1], -np.inf)

@@ -1,4 +1,4 @@
-"""All tests of robustness on a run, and their file in its folder."""
+"""Run all tests of robustness on a run, and keep their results in its folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FILE = "robustness.json"
 
 
 def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = None, seed: int = 0) -> dict[str, Any]:
-    """Run every test and write the outcome into the run folder.
+    """Run every test and write the results into the run folder.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
     Raises
     ------
     UserError
-        If the run has no scored item, or nothing is tested, or ``against`` has no item in common.
+        If the run has no scored item or no tested concept, or shares no item with ``against``.
     MissingExtraError
         If scikit-learn is missing.
     """
@@ -72,6 +72,6 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
 
 
 def read_assessment(folder: Path) -> dict[str, Any] | None:
-    """Read what :func:`assess` wrote; null if it was not run."""
+    """Read the results of :func:`assess`; None if it was not run."""
     path = folder / FILE
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None

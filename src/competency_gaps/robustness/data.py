@@ -1,4 +1,4 @@
-"""A finished run as arrays: what every test of robustness starts from."""
+"""A finished run as arrays, for the tests of robustness."""
 
 from __future__ import annotations
 
@@ -31,23 +31,25 @@ class Part(NamedTuple):
     cluster: np.ndarray
     """int64 of shape (items,): number of each item's cluster, over the whole suite."""
     repeats: np.ndarray
-    """bool of shape (items,): whether its cluster is one text, asked several times."""
+    """bool of shape (items,): whether the item's cluster repeats one text."""
     covariates: tuple[Covariate, ...]
-    """What the items are stratified by."""
+    """Covariates that define the strata."""
 
     def of_items(self, kept: np.ndarray) -> Part:
-        """The same benchmark with only some items: bool of shape (items,)."""
-        covariates = tuple(Covariate(covariate.name, covariate.values[kept], covariate.categories) for covariate in self.covariates)
+        """Keep some items: bool of shape (items,)."""
+        covariates = tuple(
+            Covariate(covariate.name, covariate.values[kept], covariate.categories) for covariate in self.covariates
+        )
         return Part(self.name, self.cas[kept], self.scores[kept], self.cluster[kept], self.repeats[kept], covariates)
 
 
 @dataclass(frozen=True)
 class RunData:
-    """A run's rows and what is tested in it. C concepts."""
+    """A run's CAS rows and its concepts. C concepts."""
 
     parts: tuple[Part, ...]
     item_ids: tuple[tuple[str, str], ...]
-    """Benchmark and id of every kept item, part after part."""
+    """Benchmark and id of every kept item, in the order of the parts."""
     alive: np.ndarray
     """bool of shape (C,)."""
     ranked: np.ndarray
@@ -55,7 +57,7 @@ class RunData:
     tested: np.ndarray
     """bool of shape (C,): with a p-value in the run."""
     tau: np.ndarray
-    """float64 of shape (C,), > 0: typical CAS, 1 where a concept is silent."""
+    """float64 of shape (C,), > 0: typical CAS; 1 where a concept is never active."""
     config: EvidenceConfig
     metrics: MetricsConfig
 
@@ -104,14 +106,16 @@ class RunData:
         return {part.name: Sums.of(part.cas, part.scores) for part in self.parts}
 
     def of_items(self, masks: list[np.ndarray]) -> RunData:
-        """The same run with only some items of each part: bool of shape (items,) each."""
+        """Keep some items of each part: bool of shape (items,) each."""
         parts = tuple(part.of_items(mask) for part, mask in zip(self.parts, masks, strict=True))
         kept = np.concatenate(masks)
-        return replace(self, parts=parts, item_ids=tuple(item_id for item_id, k in zip(self.item_ids, kept, strict=True) if k))
+        return replace(
+            self, parts=parts, item_ids=tuple(item_id for item_id, k in zip(self.item_ids, kept, strict=True) if k)
+        )
 
     @cached_property
     def _clusters(self) -> tuple[np.ndarray, np.ndarray]:
-        """Number of the part that each cluster counts in, and of each item's cluster: from 0."""
+        """The part in which each cluster counts, and the cluster of each item, as numbers from 0."""
         cluster = np.concatenate([part.cluster for part in self.parts])
         part = np.repeat(np.arange(len(self.parts)), [len(part.scores) for part in self.parts])
         _, first, own = np.unique(cluster, return_index=True, return_inverse=True)
@@ -120,7 +124,7 @@ class RunData:
     def draw(self, share: float, rng: np.random.Generator) -> list[np.ndarray]:
         """Draw a share of each benchmark's clusters: bool of shape (items,) for each part.
 
-        A cluster is drawn whole, in whatever benchmarks its items are; it counts in the first of them.
+        Clusters are drawn whole; one that reaches across benchmarks counts in the first.
         """
         home, own = self._clusters
         order = np.lexsort((rng.random(len(home)), home))
@@ -142,7 +146,7 @@ def run_data(run: RunFolder) -> RunData:
     """Read a run's rows; excluded items are left out."""
     config = evidence_config(run)
     covariates = item_covariates(run.items, config.strata)
-    repeated = repeats(run.items)  # of all items: a cluster may reach across benchmarks
+    repeated = repeats(run.items)  # over all items, because a cluster may reach across benchmarks
     parts, ids = [], []
     for name in run.items["benchmark"].unique(maintain_order=True).to_list():
         own = (run.items["benchmark"] == name).to_numpy()

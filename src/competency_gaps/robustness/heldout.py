@@ -1,4 +1,4 @@
-"""Held-out validity [ours]: do gaps found on half of the items hold on the other half?"""
+"""Held-out validity [ours]: do gaps found on one half of the items hold on the other half?"""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from competency_gaps.robustness.data import RunData
 
 SPLITS = 50
 FITS = 10
-"""Splits on which failure is predicted: each costs a regression."""
+"""Splits on which failures are predicted; each needs a regression."""
 DOMINATED = 0.1
-"""Share of the other half's clusters that count as dominated by a list of concepts."""
+"""Share of the second half's clusters that count as dominated by a list of concepts."""
 NEIGHBOURS = 20
-"""A random concept is drawn from so many tested ones with the nearest support."""
+"""Number of tested concepts with the nearest support, on each side, from which a random concept is drawn."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Mean over the splits, with the middle 95% of them."""
+    """Mean and central 95% over the splits."""
 
     mean: float
     low: float
@@ -34,7 +34,7 @@ class Interval:
 
     @staticmethod
     def of(values: list[float]) -> Interval:
-        """Summarise splits; NaN = not defined in that one."""
+        """Summarise values by split; NaN = undefined in that split."""
         known = np.asarray([value for value in values if not np.isnan(value)])
         if not len(known):
             return Interval(float("nan"), float("nan"), float("nan"), 0)
@@ -44,29 +44,29 @@ class Interval:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What carries over. Outcomes are taken less the mean of their benchmark and stratum."""
+    """Results on held-out items. Outcomes are centred on the mean of their benchmark and stratum."""
 
     weak_found: Interval
-    """Weak concepts found on the first half."""
+    """Number of weak concepts found on the first half."""
     strong_found: Interval
     weak: Interval
-    """On the other half: outcome of the clusters that the weak concepts dominate, less that of the rest."""
+    """On the second half: mean outcome of the clusters that the weak concepts dominate, less that of the rest."""
     strong: Interval
     weak_random: Interval
-    """The same for as many random concepts of the same support."""
+    """The same for as many random concepts of similar support."""
     strong_random: Interval
     chi_model_correlation: Interval
     """Pearson correlation of chi_model between the halves, over concepts tested in both."""
     gap_correlation: Interval
-    """The same of the adjusted gap."""
+    """The same for the adjusted gap."""
     auc: Interval
-    """AUC of failure on the other half, predicted from the benchmark and the concepts' saliencies."""
+    """AUC of failure on the second half, predicted from the benchmark and the concepts' saliencies."""
     auc_baseline: Interval
     """AUC of failure predicted from the benchmark alone (its mean on the first half)."""
 
 
 def check_installed() -> None:
-    """Raise MissingExtraError now, and not after minutes, if scikit-learn is missing."""
+    """Raise MissingExtraError if scikit-learn is missing, before minutes of work."""
     try:
         import sklearn.linear_model  # noqa: F401
     except ImportError as error:
@@ -81,10 +81,10 @@ def held_out(
     seed: int = 0,
     advance: Callable[[float], None] = lambda amount: None,
 ) -> HeldOut:
-    """Split every benchmark into halves, many times, and look on one for what the other showed; clusters stay whole.
+    """Split every benchmark into halves, many times, and test on the second what the first showed; clusters stay whole.
 
-    A cluster's domination by a list is the list's part of its saliency; the tenth of the other half's scored clusters
-    with the largest part is called dominated.
+    A list of concepts dominates the tenth of the second half's scored clusters in which its share of the saliency is
+    largest.
 
     Parameters
     ----------
@@ -97,7 +97,9 @@ def held_out(
         masks = data.draw(0.5, rng)
         first, second = data.of_items(masks), data.of_items([~mask for mask in masks])
         samples = [half.sample() for half in (first, second)]
-        first_evidence, second_evidence = (evidence(each, data.config, eligible=data.ranked, groups=False) for each in samples)
+        first_evidence, second_evidence = (
+            evidence(each, data.config, eligible=data.ranked, groups=False) for each in samples
+        )
         saliency, residual = _of_units(samples[1], second.saliency())
         support = np.asarray((saliency > 0).sum(axis=0)).ravel()
         for word in ("weak", "strong"):
@@ -112,18 +114,18 @@ def held_out(
             values["auc"].append(auc)
             values["auc_baseline"].append(baseline)
         advance(1)
-    return HeldOut(**{name: Interval.of(values) for name, values in values.items()})
+    return HeldOut(**{name: Interval.of(by_split) for name, by_split in values.items()})
 
 
 def _of_units(sample: ItemSample, saliency: sp.csr_array) -> tuple[sp.csr_array, np.ndarray]:
-    """Saliency and outcome of each scored cluster that is compared with others: once, however many items it has.
+    """Saliency and outcome of each scored cluster in a block of several.
 
     Returns
     -------
     saliency : csr_array of float64 of shape (clusters, tested)
-        Summed over a cluster's items; of repeats of one text the mean.
+        Summed over a cluster's items, averaged over repeats of one text.
     residual : ndarray of float64 of shape (clusters,)
-        Outcomes less their block's mean.
+        Outcomes centred on their block's mean.
     """
     units = units_of(sample)
     size = np.bincount(units.block)
@@ -134,7 +136,7 @@ def _of_units(sample: ItemSample, saliency: sp.csr_array) -> tuple[sp.csr_array,
 
 
 def _effect(saliency: sp.csr_array, residual: np.ndarray, chosen: np.ndarray) -> float:
-    """Mean residual of the clusters that the concepts dominate, less that of the rest; NaN without concepts."""
+    """Mean residual of the clusters that the concepts dominate, less that of the rest; NaN if either is empty."""
     if not len(chosen):
         return float("nan")
     total = np.asarray(saliency.sum(axis=1)).ravel()
@@ -149,7 +151,7 @@ def _effect(saliency: sp.csr_array, residual: np.ndarray, chosen: np.ndarray) ->
 
 
 def _alike(support: np.ndarray, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As many other concepts, each drawn from those whose support is nearest to a chosen one's."""
+    """As many other concepts, each drawn from those with the nearest support to a chosen one."""
     order = np.argsort(support, kind="stable")
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
@@ -159,16 +161,21 @@ def _alike(support: np.ndarray, chosen: np.ndarray, rng: np.random.Generator) ->
     return np.unique(order[np.clip(at, 0, max(0, len(order) - 1))])
 
 
-def _correlate(values: dict[str, list[float]], first: RunData, second: RunData, first_evidence: Evidence, second_evidence: Evidence) -> None:
+def _correlate(
+    values: dict[str, list[float]], first: RunData, second: RunData, first_evidence: Evidence, second_evidence: Evidence
+) -> None:
     both = ~np.isnan(first_evidence.q_value) & ~np.isnan(second_evidence.q_value)
     models = [suite_chi_model(np.stack([chi_model(s) for s in half.sums().values()])) for half in (first, second)]
-    for name, (a, b) in (("chi_model_correlation", models), ("gap_correlation", (first_evidence.gap, second_evidence.gap))):
+    for name, (a, b) in (
+        ("chi_model_correlation", models),
+        ("gap_correlation", (first_evidence.gap, second_evidence.gap)),
+    ):
         enough = int(both.sum()) > 2
         values[name].append(float(np.corrcoef(a[both], b[both])[0, 1]) if enough else float("nan"))
 
 
 def _predict_failure(data: RunData, first: RunData, second: RunData) -> tuple[float, float]:
-    """AUC on the second half from concepts and benchmark, and from the benchmark alone; a failure scores below 1/2."""
+    """AUC on the second half, from concepts and benchmark, and from the benchmark alone; failures score below 1/2."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import GridSearchCV, StratifiedGroupKFold
@@ -197,7 +204,7 @@ def _predict_failure(data: RunData, first: RunData, second: RunData) -> tuple[fl
         LogisticRegression(max_iter=300),
         {"C": [0.003, 0.01, 0.03, 0.1]},
         scoring="neg_log_loss",
-        # Items come benchmark by benchmark: unshuffled folds would choose for benchmarks that were never seen.
+        # Items are ordered by benchmark: unshuffled folds would hold out whole benchmarks.
         cv=StratifiedGroupKFold(folds, shuffle=True, random_state=0),
     )
     model.fit(features, failed, groups=cluster)

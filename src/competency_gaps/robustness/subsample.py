@@ -1,4 +1,4 @@
-"""Subsampling [paper]: how far do the numbers move when a fifth of each benchmark is left out?"""
+"""Subsampling [paper]: how far do the metrics move when a fifth of each benchmark is left out?"""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ DRAWS = 100
 DROPPED = 0.2
 TOP = 100
 SHUFFLES = 5
-"""Times that scores are dealt out anew, each for a fifth of the draws."""
+"""Number of permutations of the scores, each used for a fifth of the draws."""
 CELLS = 16_000_000
-"""Concepts x draws that are dense in memory at once: more draws are done in turns."""
+"""Most concepts x draws in memory as a dense array; more draws are processed in turns."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Standard deviation over the draws, summarised over concepts."""
+    """Standard deviations over the draws, summarised over concepts."""
 
     mean: float
     median: float
     p95: float
     concepts: int
-    """Concepts that it is over: those with the value in every draw."""
+    """Concepts whose value is defined in every draw."""
 
 
 @dataclass(frozen=True)
 class Subsampling:
-    """What the draws show."""
+    """Results over the draws."""
 
     draws: int
     dropped: float
     chi_model: Spread
     chi_model_tested: Spread
-    """The same over the tested concepts only: those with enough data to be ranked."""
+    """The same over the tested concepts only."""
     chi_bench: Spread
     top: int
     """Length of the list whose stability is measured: the tested concepts with the lowest gaps."""
     jaccard: float
-    """Mean over the draws of |A and B| / |A or B| of the list of the draw and that of all items, in [0, 1]."""
+    """Mean over the draws of the Jaccard index of a draw's list and that of all items, in [0, 1]."""
     jaccard_by_chance: float
-    """The same where the outcomes are dealt out anew within each benchmark and stratum, so that there is nothing to
-    find: most of the items are in both lists, so that even then they overlap."""
+    """The same with outcomes permuted within each benchmark and stratum: the lists overlap even without any effect,
+    because they share most of the items."""
 
 
 def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, seed: int = 0) -> Subsampling:
-    """Draw subsets of every benchmark and compute every metric on each: sparse-times-dense products for all draws.
+    """Draw subsets of every benchmark and compute every metric on each, by sparse-times-dense products over draws.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, se
     every = [np.ones((len(part.scores), 1)) for part in data.parts]
     whole = [_lowest(gap[:, 0], data.tested, top) for gap in _metrics(data, counted, every)[2]]
     moments = {name: _Moments(len(data.alive)) for name in ("model", "bench")}
-    overlaps: tuple[list[float], list[float]] = ([], [])  # of the outcomes as they are, and of those dealt out anew
+    overlaps: tuple[list[float], list[float]] = ([], [])  # with the original outcomes, and with permuted ones
     step = max(1, CELLS // len(data.alive))
     for shuffle, turn in enumerate(np.array_split(np.arange(draws), SHUFFLES), start=1):
         both = [own.of_outcomes([0, shuffle]) for own in counted]
@@ -74,8 +74,8 @@ def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, se
             bench, model, gaps = _metrics(data, both, kept)
             moments["model"].add(model)
             moments["bench"].add(bench)
-            for overlaps_of_outcome, all_items, gap in zip(overlaps, (whole[0], whole[shuffle]), gaps, strict=True):
-                overlaps_of_outcome += [_jaccard(_lowest(column, data.tested, top), all_items) for column in gap.T]
+            for jaccards, all_items, gap in zip(overlaps, (whole[0], whole[shuffle]), gaps, strict=True):
+                jaccards += [_jaccard(_lowest(column, data.tested, top), all_items) for column in gap.T]
     return Subsampling(
         draws,
         dropped,
@@ -83,12 +83,12 @@ def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, se
         moments["model"].spread(data.tested),
         moments["bench"].spread(data.alive),
         top,
-        *(float(np.mean(overlaps_of_outcome)) for overlaps_of_outcome in overlaps),
+        *(float(np.mean(jaccards)) for jaccards in overlaps),
     )
 
 
 def _shuffled(units: Units, rng: np.random.Generator) -> np.ndarray:
-    """The units' outcomes, shuffled within each block: float64 of shape (units,)."""
+    """The units' outcomes, permuted within each block: float64 of shape (units,)."""
     order = np.lexsort((rng.random(len(units.block)), units.block))
     outcome = np.empty(len(order))
     outcome[np.argsort(units.block, kind="stable")] = units.outcome[order]
@@ -100,20 +100,21 @@ def _jaccard(first: set[int], second: set[int]) -> float:
 
 
 def _masks(data: RunData, draws: int, dropped: float, seed: int) -> list[np.ndarray]:
-    """Which items each draw keeps, per part: bool of shape (items, draws)."""
+    """The items that each draw keeps, per part: bool of shape (items, draws)."""
     rng = np.random.default_rng(seed)
     kept = [data.draw(1 - dropped, rng) for _ in range(draws)]
     return [np.stack(masks, axis=1) for masks in zip(*kept, strict=True)]
 
 
 class _Counted(NamedTuple):
-    """How a part's items count towards gaps. R outcomes: as they are, or dealt out anew."""
+    """How a part's items count towards gaps. R outcomes: original or permuted."""
 
     share: np.ndarray
-    """float64 of shape (items,): part of an item's CAS that counts, so that repeats count once; 0 where it is
-    unscored or compared with nothing."""
+    """float64 of shape (items,): share of an item's CAS that counts, so that repeats count once; 0 for unscored items
+    and those alone in their block."""
     residual: np.ndarray
-    """float64 of shape (items, R): its cluster's outcome less its block's mean over all items; 0 as above."""
+    """float64 of shape (items, R): outcome of the item's cluster, centred on its block's mean over all items; 0 where
+    ``share`` is."""
 
     def of_outcomes(self, chosen: list[int]) -> _Counted:
         return _Counted(self.share, self.residual[:, chosen])
@@ -123,7 +124,7 @@ def _counted(data: RunData, outcomes: np.ndarray) -> list[_Counted]:
     """Give each part's shares and residuals; ``outcomes`` of shape (units, R)."""
     units = data.units
     size = np.bincount(units.block)
-    # A unit alone in its block is compared with nothing.
+    # A unit alone in its block has nothing to be compared with.
     known = (units.unit >= 0) & (size[units.block] > 1)[units.unit]
     residual = np.zeros((len(known), outcomes.shape[1]))
     for i, outcome in enumerate(outcomes.T):
@@ -166,7 +167,7 @@ def _metrics(
 
 
 def _unit(data: RunData, part: Part, mask: np.ndarray, cas: np.ndarray) -> np.ndarray:
-    """``1 / (items M_b)`` of every draw: what turns a sum of CAS into chi_bench."""
+    """``1 / (items M_b)`` of every draw, the factor from a sum of CAS to chi_bench."""
     items, total = mask.sum(axis=0), cas.sum(axis=0, dtype=np.float64)
     if data.metrics.normaliser == "none":
         return np.divide(1.0, items, out=np.zeros_like(total), where=items > 0)
@@ -192,14 +193,14 @@ class _PartSums(NamedTuple):
 
 
 def _part_sums(part: Part, counted: _Counted, mask: np.ndarray) -> _PartSums:
-    """Add up every draw's items in one product; columns that would come twice are computed once."""
+    """Sum over every draw's items in one product; equal columns are computed once."""
     known = ~np.isnan(part.scores)
     whole, alone = bool(known.all()), np.array_equal(counted.share, known)
     factors = [np.ones(len(known)), np.where(known, part.scores, 0.0)]
     factors += [counted.share * residual for residual in counted.residual.T]
     factors += [] if whole else [known]
     factors += [] if alone else [counted.share]
-    # float32 from the start: the products are, and there are many columns.
+    # float32 like the products; there are many columns.
     kept = mask.astype(np.float32)
     columns = np.concatenate([kept * factor.astype(np.float32)[:, None] for factor in factors], axis=1)
     cas, score, *further = np.split(np.asarray(part.cas.T @ columns), len(factors), axis=1)
@@ -215,7 +216,7 @@ def _lowest(values: np.ndarray, among: np.ndarray, top: int) -> set[int]:
 
 
 class _Moments:
-    """Mean and variance per concept over draws that come in turns."""
+    """Running mean and variance per concept over draws."""
 
     def __init__(self, size: int) -> None:
         self._count = np.zeros(size)

@@ -1,4 +1,4 @@
-"""What the tests mean, in a sentence each, with the number behind it."""
+"""Verdicts of the tests of robustness: a sentence each, with its numbers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from competency_gaps.robustness.heldout import HeldOut, Interval
 from competency_gaps.robustness.subsample import Subsampling
 
 STABLE_LIST = 0.7
-"""Jaccard from which a list counts as stable: of ten concepts about eight stay."""
+"""Least Jaccard index of a stable list: about eight of ten concepts stay."""
 BEYOND_CHANCE = 0.1
-"""How much more of the list must stay than where there is nothing to find."""
+"""Least excess of the Jaccard index over that with permuted outcomes."""
 FEWEST = 10
-"""Splits in which there is something to carry over, at least, for a verdict on it."""
+"""Fewest splits with weak (strong) concepts for a verdict on them."""
 AGREES = 0.5
-"""Correlation from which two halves or runs count as saying the same."""
+"""Least correlation at which two halves or runs agree."""
 
 Tone = Literal["good", "bad", "open"]
 Code = Literal["subsampling", "ablation", "held_out_weak", "held_out_strong", "split_halves", "prediction", "against"]
@@ -27,52 +27,52 @@ HELD_OUT: dict[str, Code] = {"weak": "held_out_weak", "strong": "held_out_strong
 
 @dataclass(frozen=True)
 class Verdict:
-    """One test's outcome."""
+    """The verdict of one test."""
 
     code: Code
-    """The test; whatever depends on which one it is goes by this."""
+    """The test."""
     test: str
     """Its title."""
     sentence: str
-    """The outcome in plain language, with its number."""
+    """The verdict in plain language, with its numbers."""
     tone: Tone
-    """``good``: it holds; ``bad``: it does not; ``open``: this run cannot tell."""
+    """``good``: passed; ``bad``: failed; ``open``: undecided."""
 
 
-def subsampling_verdict(result: Subsampling) -> Verdict:
+def subsampling_verdict(draws: Subsampling) -> Verdict:
     """Judge the stability of the weak list."""
     moves = (
-        f"chi_model moves by {result.chi_model_tested.mean:.3f} on average (standard deviation; tested concepts), "
-        f"chi_bench by {result.chi_bench.mean:.3f}."
+        f"chi_model moves by {draws.chi_model_tested.mean:.3f} on average (standard deviation; tested concepts), "
+        f"chi_bench by {draws.chi_bench.mean:.3f}."
     )
-    if not result.top:
+    if not draws.top:
         return Verdict("subsampling", "subsampling", f"Too few concepts are tested to speak of a list. {moves}", "open")
-    stable = result.jaccard >= STABLE_LIST and result.jaccard >= result.jaccard_by_chance + BEYOND_CHANCE
+    stable = draws.jaccard >= STABLE_LIST and draws.jaccard >= draws.jaccard_by_chance + BEYOND_CHANCE
     sentence = (
-        f"The list of the {result.top} lowest gaps is {'stable' if stable else 'not stable'}: without "
-        f"{result.dropped:.0%} of the items it keeps a Jaccard overlap of {result.jaccard:.2f}; with scores dealt out "
-        f"anew, where there is nothing to find, {result.jaccard_by_chance:.2f}. {moves}"
+        f"The list of the {draws.top} lowest gaps is {'stable' if stable else 'not stable'}: without "
+        f"{draws.dropped:.0%} of the items its Jaccard overlap with the whole list is {draws.jaccard:.2f}; with "
+        f"permuted scores it would be {draws.jaccard_by_chance:.2f}. {moves}"
     )
     return Verdict("subsampling", "subsampling", sentence, "good" if stable else "bad")
 
 
-def ablation_verdict(result: Ablation) -> Verdict:
-    """Judge whether the median follows the items."""
-    if not result.best.concepts:
+def ablation_verdict(removed: Ablation) -> Verdict:
+    """Judge whether the median chi_model depends on the items aligned with concepts."""
+    if not removed.best.concepts:
         return Verdict(
             "ablation", "adversarial ablation", "Too few concepts are tested to take the best and the worst.", "open"
         )
-    falls = result.best.outside and result.best.change < 0
-    rises = result.worst.outside and result.worst.change > 0
+    falls = removed.best.outside and removed.best.change < 0
+    rises = removed.worst.outside and removed.worst.change > 0
     claim = {
         (True, True): "chi_model rests on the items that it names",
-        (True, False): "The best concepts rest on their items, the worst cannot be told from chance",
-        (False, True): "The worst concepts rest on their items, the best cannot be told from chance",
+        (True, False): "The best concepts rest on their items, the worst ones no more than by chance",
+        (False, True): "The worst concepts rest on their items, the best ones no more than by chance",
         (False, False): "Removing the items most aligned with the best and worst concepts changes no more than chance",
     }[falls, rises]
     sentence = (
-        f"{claim}: the median chi_model changes by {_removal(result.best)} without the {result.best.items} items of the "
-        f"{result.best.concepts} best concepts, and by {_removal(result.worst)} without those of the worst."
+        f"{claim}: the median chi_model changes by {_removal(removed.best)} without the {removed.best.items} items of "
+        f"the {removed.best.concepts} best concepts, and by {_removal(removed.worst)} without those of the worst."
     )
     return Verdict("ablation", "adversarial ablation", sentence, "good" if falls and rises else "open")
 
@@ -82,7 +82,7 @@ def _removal(removal: Removal) -> str:
 
 
 def held_out_verdicts(result: HeldOut) -> list[Verdict]:
-    """Judge whether gaps carry over to unseen items, and whether concepts predict failure."""
+    """Judge whether gaps hold on unseen items, and whether concepts predict failures."""
     verdicts = []
     for word, effect, chance, number in (
         ("weak", result.weak, result.weak_random, result.weak_found),
@@ -90,18 +90,18 @@ def held_out_verdicts(result: HeldOut) -> list[Verdict]:
     ):
         if effect.splits < FEWEST:
             text = (
-                f"Too few {word} concepts are found on half of the items to say whether they carry over: any at all in "
-                f"{effect.splits} of {number.splits} splits."
+                f"Too few {word} concepts are found on half of the items to say whether they hold on the others: "
+                f"{effect.splits} of {number.splits} splits have any."
             )
             verdicts.append(Verdict(HELD_OUT[word], f"held-out items, {word}", text, "open"))
             continue
         holds = effect.high < 0 if word == "weak" else effect.low > 0
         fails = effect.mean >= 0 if word == "weak" else effect.mean <= 0
-        claim = "carry over" if holds else "do not carry over" if fails else "seem to carry over, but not surely,"
+        claim = f"are{'' if holds else ' not' if fails else ' probably'} {word} on unseen items too"
         text = (
-            f"The {word} concepts {claim} to unseen items: items that they dominate score {_signed(effect)} against the "
-            f"rest, less their benchmarks' means; random concepts of the same support {_signed(chance)} "
-            f"({number.mean:.0f} {word} concepts a half, {effect.splits} splits)."
+            f"The {word} concepts {claim}: items that they dominate score {_signed(effect)} against the rest, net of "
+            f"their benchmarks' means; random concepts of the same support {_signed(chance)} ({number.mean:.0f} {word} "
+            f"concepts per half, {effect.splits} splits)."
         )
         verdicts.append(
             Verdict(HELD_OUT[word], f"held-out items, {word}", text, "good" if holds else "bad" if fails else "open")
@@ -136,26 +136,26 @@ def _prediction(result: HeldOut) -> Verdict:
             "prediction", "prediction", "Failures could not be predicted: too few scored items of each kind.", "open"
         )
     better = auc.low > base.high
-    claim = "add nothing to the benchmark"
+    claim = "do not predict failures better than the benchmark"
     if auc.mean > base.mean:
-        claim = "tell more about failure than the benchmark does" if better else "may tell a little more, not surely"
+        claim = f"{'predict' if better else 'may predict'} failures better than the benchmark"
     text = (
-        f"Concepts {claim}: AUC {auc.mean:.3f} [{auc.low:.3f}, {auc.high:.3f}] on unseen items, against {base.mean:.3f} "
-        f"from the benchmark's mean alone."
+        f"Concepts {claim}: AUC {auc.mean:.3f} [{auc.low:.3f}, {auc.high:.3f}] on unseen items, against "
+        f"{base.mean:.3f} from the benchmark's mean alone."
     )
     return Verdict("prediction", "prediction", text, "good" if better else "bad" if auc.mean <= base.mean else "open")
 
 
 def agreement_verdict(result: Agreement) -> Verdict:
-    """Judge whether another run says the same."""
+    """Judge whether another run agrees."""
     if math.isnan(result.gap_correlation):
         text = f"Only {result.matched:,} concepts can be compared over {result.items:,} shared items: too few to judge."
         return Verdict("against", f"against {result.against}", text, "open")
     agrees = result.gap_correlation >= AGREES
     kept = (
-        "no gap is real here"
+        "this run has no significant gap"
         if math.isnan(result.same_sign)
-        else f"{result.same_sign:.0%} of the real gaps keep their sign"
+        else f"{result.same_sign:.0%} of the significant gaps keep their sign"
     )
     by = "by their number" if result.same_sae else "by their activation over the items"
     text = (

@@ -1,4 +1,4 @@
-"""What is known of a run's items besides their concepts: what they are stratified by, and which repeat a text."""
+"""Covariates of a run's items, by which they are stratified, and which items repeat a text."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from competency_gaps.evidence import Covariate
 from competency_gaps.items.item import Item
 
 BUILT_IN = ("length", "group", "answer_position", "options")
-"""Covariates that every run has: tokens of the span, the item's group, the right option's place, number of options."""
+"""Covariates of every run: tokens in the span, the item's group, position of the right option, number of options."""
 _LACKING = {"group": "a group", "answer_position": "options", "options": "options"}
 
 
 def check_strata(names: Sequence[str], items: Iterable[Item]) -> None:
-    """Raise UserError if a name of ``evidence.strata`` is no covariate of any item, or one that no item has."""
+    """Raise UserError if ``evidence.strata`` names a covariate that no item has."""
     if not names:
         return
     items = list(items)
@@ -51,12 +51,12 @@ def item_covariates(items: pl.DataFrame, names: Sequence[str] | None = None) -> 
     items
         ``items.parquet``.
     names
-        Which; None: all that differ between items.
+        Covariates to read; None: all that differ between items.
 
     Returns
     -------
     tuple of Covariate
-        A column that holds a text anywhere is of categories; others are numbers.
+        Columns that hold a text are categorical; others are numbers.
     """
     if names is not None:
         return tuple(_covariate(items, name) for name in names)
@@ -66,7 +66,7 @@ def item_covariates(items: pl.DataFrame, names: Sequence[str] | None = None) -> 
 
 
 def repeats(items: pl.DataFrame) -> np.ndarray:
-    """Say which items repeat one text: bool of shape (items,). Clusters that a source gave hold several texts."""
+    """Mark the items that repeat a text: bool of shape (items,). Clusters that a source gave hold different texts."""
     given = (pl.col("cluster_kind") == "given").fill_null(False).any().over("cluster")
     return items.select((pl.col("cluster_kind").is_not_null() & ~given).alias("repeats"))["repeats"].to_numpy()
 
@@ -79,7 +79,9 @@ def _covariate(items: pl.DataFrame, name: str) -> Covariate:
     if name == "answer_position":
         return _categories(name, [None if at is None else f"option {at + 1}" for at in items["answer_index"]])
     if name == "options":
-        return _categories(name, [None if count is None else f"{count} options" for count in items["choices"].list.len()])
+        return _categories(
+            name, [None if count is None else f"{count} options" for count in items["choices"].list.len()]
+        )
     values = [None if text is None else json.loads(text).get(name) for text in items["covariates"]]
     if any(isinstance(value, str) for value in values):
         return _categories(name, [None if value is None else str(value) for value in values])

@@ -1,4 +1,4 @@
-"""The run's manifest: what was run, on what, with what, and how it went."""
+"""The run's manifest: settings, model, SAE, benchmarks, versions and timings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILE = "manifest.json"
 
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:
-    """Write the manifest; it comes last, so that a folder with one is a finished run."""
+    """Write the manifest. It is written last: a folder with a manifest is a finished run."""
     write_json(folder / FILE, {"schema_version": SCHEMA_VERSION, **content})
 
 

@@ -1,4 +1,4 @@
-"""What a run folder belongs to: a resumed run must be the same run."""
+"""The plan of a run folder: it identifies the run, and only the same run is resumed."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from competency_gaps.items.benchmark import Benchmark
 
 FILE = "plan.json"
 HARNESS = "harness"
-"""Logs of tasks that another harness evaluated on the run's model, in the run folder."""
+"""Folder, inside the run folder, with logs of tasks that another harness evaluated on the run's model."""
 _TOOLS = ("competency-gaps", "torch", "transformers", "sae-lens")
 _PACKAGES = {"lm_eval": "lm-eval", "inspect": "inspect-ai"}
 _RESULTS = ("gate.json", "responses", "activations")
 _PRECISIONS = (f"{HARNESS}/precision.json", "garak/settings.json")
-"""Files that keep the data type of the model before there is a plan."""
-# These do not change the rows or scores on disk: tables are made from them again at every run.
-# batch_tokens is free too: who runs out of memory lowers it and goes on; it moves rows by rounding only
-# (but for sampled answers, where a batch shares its random numbers).
+"""Files that record the model's data type before there is a plan."""
+# Settings that do not change the rows or scores on disk: tables are made anew at every run.
+# batch_tokens is among them, so that a run that is out of memory can go on with a lower value; it changes rows by
+# rounding only (except for sampled answers, where a batch shares its random numbers).
 _FREE = (
     *("out", "metrics", "evidence", "near_repeats", "reference", "paper", "batch_tokens", "judge"),
     "keep_token_activations",
@@ -37,12 +37,12 @@ def claim(
     bos_id: int | None,
     suite: list[Benchmark],
 ) -> bool:
-    """Take a folder for a run, or go on with the same run in it.
+    """Claim a folder for a run, or resume the same run in it.
 
     Returns
     -------
     bool
-        Whether the folder held this run already.
+        Whether the folder already held this run.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def claim(
         known = json.loads(path.read_text(encoding="utf-8"))
         differing = sorted(_differences(known, identity))
         if differing and not any((folder / name).exists() for name in _RESULTS):
-            # Refused by the gate, or stopped before it: nothing is lost by beginning another run here.
+            # Refused by the gate, or stopped before it: there are no results that another run would mix with.
             write_json(path, identity)
             return False
         _refuse(folder, differing)
@@ -67,10 +67,9 @@ def claim(
 
 
 def planned_model(model: ModelConfig, folder: Path | None) -> ModelConfig:
-    """The model in the precision of the run that a folder holds, if ``dtype`` is ``auto``.
+    """The model's configuration, with ``dtype: auto`` replaced by the precision of the run that a folder holds.
 
-    A run goes on in the precision in which it began, whatever is fastest today: also where only another tool's answers
-    were collected so far.
+    A run keeps the precision in which it began, even if so far only another tool's answers were collected.
 
     Parameters
     ----------
@@ -88,7 +87,7 @@ def planned_model(model: ModelConfig, folder: Path | None) -> ModelConfig:
 
 
 def note_precision(folder: Path, dtype: str) -> None:
-    """Keep the model's data type before another tool asks the model for hours."""
+    """Record the model's data type before another tool runs the model."""
     write_json(folder / _PRECISIONS[0], {"dtype": dtype})
 
 
@@ -98,12 +97,12 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def refuse_others(folder: Path, config: RunConfig) -> None:
-    """Refuse a folder that plainly holds another run, or something else, before hours of work are done for it.
+    """Refuse a folder that holds another run or something else, before hours of work.
 
     Raises
     ------
     UserError
-        If it does; what only ``claim`` can compare (the model's weights, the items) is left to it.
+        If the settings differ; ``claim`` compares the rest (the model's weights, the items).
     """
     path = folder / FILE
     if not path.is_file():
@@ -122,8 +121,8 @@ def _refuse(folder: Path, differing: list[str]) -> None:
 
 
 def _refuse_strangers(folder: Path) -> None:
-    # A run killed while it wrote its plan leaves only the unfinished file; 'cgaps probe garak' and tasks of other
-    # harnesses have their files there before.
+    # A run killed while writing its plan leaves only the partial file; 'cgaps probe garak' and tasks of other
+    # harnesses write their files before the plan.
     known = (f".{FILE}.part", "garak", HARNESS)
     if folder.exists() and (not folder.is_dir() or any(path.name not in known for path in folder.iterdir())):
         raise UserError(f"{str(folder)!r} is not empty and holds no run. Give another --out.")

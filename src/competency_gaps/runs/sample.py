@@ -1,4 +1,4 @@
-"""A run's items as evidence takes them."""
+"""A run's items as a sample for the evidence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from competency_gaps.runs.covariates import item_covariates, repeats
 
 
 def item_sample(by_concept: ByConcept, items: pl.DataFrame, strata: Sequence[str]) -> ItemSample:
-    """Make the sample of a run's items: rows of ``items.parquet``, benchmarks numbered as they appear there."""
+    """Make the sample of a run's items: rows of ``items.parquet``, benchmarks numbered in order of appearance."""
     order = {name: i for i, name in enumerate(items["benchmark"].unique(maintain_order=True))}
     numbers = items["benchmark"].replace_strict(order, return_dtype=pl.Int64).to_numpy()
     scored = pl.when(pl.col("excluded").is_null()).then(pl.col("score")).fill_null(float("nan"))
@@ -29,7 +29,7 @@ def item_sample(by_concept: ByConcept, items: pl.DataFrame, strata: Sequence[str
 
 
 def item_strata(sample: ItemSample) -> pl.Series:
-    """Give each item's stratum: numbers over the whole suite; None for items that take no part."""
+    """Give each item's stratum, numbered over the whole suite; null for unscored and excluded items."""
     units = units_of(sample)
     taking = units.unit >= 0
     block = np.full(len(taking), -1, np.int64)

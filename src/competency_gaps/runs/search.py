@@ -1,4 +1,4 @@
-"""Find concepts by words of their labels."""
+"""Find concepts by words in their labels."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _SHORT = 3
 
 
 def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
-    """Find the concepts whose labels have all of some words.
+    """Find the concepts whose labels contain all given words.
 
     Parameters
     ----------
     concepts : DataFrame
-        ``run.concepts``; of its columns ``concept``, ``label`` and ``support`` must be there.
+        ``run.concepts``, with the columns ``concept``, ``label`` and ``support``.
     words : str
-        In any order, and regardless of case. ``prime`` finds *primes* too, but not *subprime*: a word of a label
-        begins with it. A term that begins with a sign matches anywhere.
+        In any order and case. A word matches the beginning of a word: ``prime`` finds *primes*, but not *subprime*. A
+        term that begins with a sign matches anywhere.
 
     Returns
     -------
     DataFrame
-        Their rows: labels that are the words and nothing else; labels that have them side by side, first as whole
-        words; the others. Among equals the concept that is active in the most items comes first.
+        Their rows, ordered: labels equal to the words; labels with the words as a phrase, whole words first; the
+        others. Ties are ordered by support, the largest first.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def find_concepts(concepts: pl.DataFrame, words: str) -> pl.DataFrame:
 
 
 def near_labels(concepts: pl.DataFrame, words: str, limit: int) -> pl.DataFrame:
-    """Give the concepts whose labels have the most of some words; a misspelt word counts as the nearest one.
+    """Give the concepts whose labels contain the most of the given words; a misspelt word counts as the nearest one.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def near_labels(concepts: pl.DataFrame, words: str, limit: int) -> pl.DataFrame:
 
 
 def _labelled(concepts: pl.DataFrame) -> pl.DataFrame:
-    """The concepts that have a label, with ``_label``: in lower case, with single blanks."""
+    """The labelled concepts, with ``_label``: the label in lower case with single blanks."""
     text = pl.col("label").fill_null("").str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
     labelled = concepts.with_columns(_label=text).filter(pl.col("_label") != "")
     if labelled.is_empty():
@@ -97,7 +97,7 @@ def _has(term: str) -> pl.Expr:
 
 
 def _start(term: str) -> str:
-    """What stands before a term: the beginning of a word, if the term begins with a letter or digit."""
+    """Pattern before a term: a word boundary if the term begins with a letter or digit."""
     return r"\b" if re.match(r"\w", term) else ""
 
 

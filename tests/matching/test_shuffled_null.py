@@ -8,24 +8,24 @@ from competency_gaps.matching import candidates
 from competency_gaps.matching.match import match
 from competency_gaps.matching.null import Null, best_similarity, embed_distinct, entry_null, least_draws, plan_draws
 from competency_gaps.matching.shares import share
-from competency_gaps.matching.shuffled import FUNCTION_WORDS, deal
+from competency_gaps.matching.shuffled import FUNCTION_WORDS, shuffle
 
 
 def test_dealing_keeps_words_and_lengths_and_breaks_labels():
     labels = [f"the a{i} of b{i} and c{i}" for i in range(40)] + ["x y", "z"]
-    dealt, unbroken = deal(labels, np.random.default_rng(0))
+    dealt, unbroken = shuffle(labels, np.random.default_rng(0))
     assert [len(one.split()) for one in dealt] == [len(one.split()) for one in labels]
     assert sorted(" ".join(dealt).split()) == sorted(" ".join(labels).split())
     kinds = [[word in FUNCTION_WORDS for word in one.split()] for one in dealt]
     assert kinds == [[word in FUNCTION_WORDS for word in one.split()] for one in labels]
     assert not set(dealt) & set(labels) and unbroken == 0.0
     small = [f"{word} a{i} b{i}" for i, word in enumerate(sorted(FUNCTION_WORDS))]
-    moved = [one.split()[0] for one in deal(small, np.random.default_rng(0))[0]]
+    moved = [one.split()[0] for one in shuffle(small, np.random.default_rng(0))[0]]
     assert moved != sorted(FUNCTION_WORDS) and set(moved) == FUNCTION_WORDS
 
 
 def test_single_words_cannot_be_broken_and_that_is_said():
-    dealt, unbroken = deal(["cats", "dogs", "fish"], np.random.default_rng(0))
+    dealt, unbroken = shuffle(["cats", "dogs", "fish"], np.random.default_rng(0))
     assert sorted(dealt) == ["cats", "dogs", "fish"] and unbroken == 1.0
     found = match(entries_of(["cats"]), candidates(concept_table(["cats", "dogs", "fish"])), embed_words)
     assert found.recovery.count == 0 and found.calibration.unbroken == 1.0
@@ -34,7 +34,7 @@ def test_single_words_cannot_be_broken_and_that_is_said():
 def test_dealing_redeals_what_came_out_as_a_real_label():
     labels = ["red cat", "blue dog"]  # half of all dealings give these two again, in some order
     for seed in range(20):
-        dealt, unbroken = deal(labels, np.random.default_rng(seed))
+        dealt, unbroken = shuffle(labels, np.random.default_rng(seed))
         assert unbroken == 0.0 and {frozenset(one.split()) for one in dealt}.isdisjoint(
             {frozenset(one.split()) for one in labels}
         )

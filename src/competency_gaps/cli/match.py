@@ -194,7 +194,7 @@ def _judges(answers: Mapping[str, Answer] | None) -> list[str]:
 
 
 def _print_scope(found: ScopeFindings, limit: int) -> None:
-    from competency_gaps.matching.lines import said
+    from competency_gaps.matching.lines import share_text
 
     console = Console()
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -211,9 +211,9 @@ def _print_scope(found: ScopeFindings, limit: int) -> None:
         table.add_row(*(visible(cell) for cell in (*cells, *rest)))
     console.print(table, markup=False)
     for line in (
-        f"in-scope concepts that {found.benchmark} covers: {said(found.covered)}; under-represents: "
-        f"{said(found.under)}; lacks: {said(found.missing)}",
-        f"null: shuffled labels are in scope {said(found.null_rate)} of the time; ranked concepts without a label, of "
-        f"which nothing is known: {found.unlabelled}",
+        f"in-scope concepts that {found.benchmark} covers: {share_text(found.covered)}; under-represents: "
+        f"{share_text(found.under)}; lacks: {share_text(found.missing)}",
+        f"null: shuffled labels are in scope {share_text(found.null_rate)} of the time; ranked concepts without a "
+        f"label: {found.unlabelled}",
     ):
         console.print(visible(line), markup=False, highlight=False, soft_wrap=True)

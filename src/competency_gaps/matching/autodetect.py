@@ -1,4 +1,4 @@
-"""AutoDetect's logs: the points that it tested, with the judge's scores."""
+"""Read AutoDetect's logs: the tested points with the judge's scores."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from competency_gaps.matching.records import Raw
 
 LOW = 3.0
-"""A question scored so or lower (of 1 to 10) counts as failed: AutoDetect's own bound."""
+"""Highest score (of 1 to 10) of a failed question, as AutoDetect sets it."""
 EXPLANATION_LIMIT = 1000
 
 
 def is_log(content: Any) -> bool:
     """Whether a file's content is an AutoDetect log."""
     return isinstance(content, Mapping) and (
-        "init_points" in content or any(isinstance(one, Mapping) and "steps" in one for one in content.values())
+        "init_points" in content or any(isinstance(part, Mapping) and "steps" in part for part in content.values())
     )
 
 
@@ -31,9 +31,9 @@ def read_log(content: Mapping[str, Any], where: str, folders: Sequence[str] = ()
     Parameters
     ----------
     where
-        The file, for messages.
+        Name of the file, for messages.
     folders
-        Folders between the taxonomy's folder and the log; ``version_*`` apart they begin the id, so that one point
+        Folders between the taxonomy's folder and the log. They begin the id (except ``version_*``), so that a point
         tested on two models has two ids. The folder of a run (``autodetect_MODEL``) gives the field ``model``.
     """
     kept = [part for part in folders if not part.startswith("version_")]
@@ -51,7 +51,7 @@ def read_log(content: Mapping[str, Any], where: str, folders: Sequence[str] = ()
             continue
         records.append(_record(f"{prefix}{key}", key, value.get("steps", []), added, where))
     named = content.get("init_points")
-    untested = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
+    untested = [point for point in named if isinstance(point, str)] if isinstance(named, list) else []
     untested += [f"{task_name}:{name}" if task_name else name for name in added]
     for key in dict.fromkeys(untested):
         if _point(key) not in tested:
@@ -64,25 +64,25 @@ def read_log(content: Mapping[str, Any], where: str, folders: Sequence[str] = ()
 
 
 def _tasks(content: Mapping[str, Any]) -> str | None:
-    """The task whose points the log holds, if it is one."""
+    """The task of the log's points; None if there are several."""
     tasks = {key.partition(":")[0] for key in content if ":" in key}
     return tasks.pop() if len(tasks) == 1 else None
 
 
 def _added(points: Any) -> dict[str, str]:
     """Points that the framework proposed, with their explanations."""
-    found = {}
-    for one in points if isinstance(points, list) else []:
-        if isinstance(one, Mapping) and isinstance(one.get("task_name"), str):
-            found[one["task_name"].strip()] = str(one.get("explanation") or "")[:EXPLANATION_LIMIT].strip()
-    return found
+    explanations = {}
+    for point in points if isinstance(points, list) else []:
+        if isinstance(point, Mapping) and isinstance(point.get("task_name"), str):
+            explanations[point["task_name"].strip()] = str(point.get("explanation") or "")[:EXPLANATION_LIMIT].strip()
+    return explanations
 
 
 def _record(key: str, point: str, steps: Sequence[Any], added: Mapping[str, str], where: str) -> Raw:
     task, _, name = point.rpartition(":")
     words, category = (part.replace("_", " ").strip() for part in (name, task))
     explanation = added.get(name.strip())
-    scores = [one for step in steps if (one := _score(step)) is not None]
+    scores = [score for step in steps if (score := _score(step)) is not None]
     description = f"{words} ({category})" if category else words
     values: dict[str, Any] = {
         "id": key,
@@ -91,7 +91,7 @@ def _record(key: str, point: str, steps: Sequence[Any], added: Mapping[str, str]
         "score": sum(scores) / len(scores) if scores else None,
         "framework": "AutoDetect",
         "level": "test_point" if steps else "proposed_not_tested",
-        "low_score_rate": sum(one <= LOW for one in scores) / len(scores) if scores else None,
+        "low_score_rate": sum(score <= LOW for score in scores) / len(scores) if scores else None,
         "n_questions": len(scores),
         "n_unscored": len(steps) - len(scores),
         "added_by_framework": explanation is not None,

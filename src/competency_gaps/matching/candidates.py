@@ -1,4 +1,4 @@
-"""What entries are matched to: labelled concepts and themes of a run."""
+"""Candidates for matching: labelled concepts and themes of a run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CONCEPT_COLUMNS: dict[str, type[pl.DataType]] = {
     "coverage_status": pl.String,
     "leader": pl.Int32,
 }
-"""Columns taken from ``run.concepts``; the kind and score of labels are null where the run has none."""
+"""Columns of ``run.concepts``; the kind and score of labels are null where the run has none."""
 THEME_COLUMNS: dict[str, type[pl.DataType]] = {
     "level": pl.String,
     "id": pl.Int32,
@@ -50,30 +50,30 @@ class Candidates:
     """Labelled concepts, and themes."""
 
     concepts: pl.DataFrame
-    """``CONCEPT_COLUMNS`` and ``text`` (what is embedded), in the order of concepts."""
+    """``CONCEPT_COLUMNS`` and ``text`` (the embedded text), in the order of concepts."""
     themes: pl.DataFrame
-    """``THEME_COLUMNS`` and ``text``; empty where the run has no themes."""
+    """``THEME_COLUMNS`` and ``text``; empty if the run has no themes."""
     among: Among
     pool: int
-    """Concepts that ``among`` names, labelled or not."""
+    """Number of concepts in ``among``, labelled or not."""
     unlabelled: int
-    """Of these, concepts without a label: no entry can name them."""
+    """Number of these without a label, which no entry can match."""
     weak_unlabelled: int
-    """Of these, weak ones."""
+    """Number of the unlabelled that are weak."""
 
 
 def candidates(concepts: pl.DataFrame, themes: pl.DataFrame | None = None, *, among: Among = "ranked") -> Candidates:
-    """Gather what entries can be matched to.
+    """Gather the candidates for matching.
 
     Parameters
     ----------
     concepts
         ``run.concepts``.
     themes
-        One row per theme and subtheme with ``THEME_COLUMNS``; null: the run has none.
+        One row per theme and subtheme with ``THEME_COLUMNS``; None: the run has none.
     among
-        ``ranked`` (default): concepts that are alive and bear no flag, since a flagged concept is no competency;
-        ``alive``: flagged ones too; ``labelled``: also those that were never active.
+        ``ranked`` (default): alive concepts without a flag, since a flagged concept is no competency; ``alive``:
+        flagged ones too; ``labelled``: also concepts that were never active.
 
     Raises
     ------
@@ -109,13 +109,13 @@ def is_weak() -> pl.Expr:
 
 
 def _text(column: str) -> pl.Expr:
-    """One line without characters that act, cut to ``TEXT_LIMIT``."""
+    """A column as single lines without control characters, cut to ``TEXT_LIMIT``."""
     line = pl.col(column).str.slice(0, 4 * TEXT_LIMIT).str.replace_all(r"\s+", " ").str.strip_chars()
     return line.map_elements(visible, return_dtype=pl.String).str.slice(0, TEXT_LIMIT)
 
 
 def _typed(frame: pl.DataFrame, columns: dict[str, type[pl.DataType]], what: str) -> pl.DataFrame:
-    """The columns in their types; the optional ones null where they are absent."""
+    """Select columns in their types; absent optional ones are null."""
     absent = [name for name in columns if name not in frame.columns]
     lacking = [name for name in absent if name not in _OPTIONAL]
     if lacking:

@@ -1,4 +1,4 @@
-"""A scope's clauses, and the texts that they were made of."""
+"""Split a scope's description into clauses, and put clauses back together."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from competency_gaps.errors import UserError
 from competency_gaps.text import visible
 
 CLAUSE_LIMIT = 40
-"""Clauses of a description that are compared; more are refused, since each one widens the scope."""
+"""Most clauses of a description: each widens the scope."""
 DESCRIPTION_LIMIT = 4000
-"""Characters of a description."""
+"""Most characters of a description."""
 _BREAK = re.compile(r"[.!?](?=\s|$)|[;:\n,()]|\s[-–—]\s")
 _WORD = re.compile(r"\w{3,}")
 
 
 def clauses(description: str | Sequence[str]) -> list[str]:
-    """The description as a whole, then its clauses: what stands between full stops, semicolons, colons, commas,
-    brackets, dashes and line breaks, where it has a word of three or more characters. Each once.
+    """The whole description, then its distinct clauses: the parts between full stops, semicolons, colons, commas,
+    brackets, dashes and line breaks that have a word of three or more characters.
 
     Raises
     ------
@@ -26,35 +26,35 @@ def clauses(description: str | Sequence[str]) -> list[str]:
         If there are no words, or more than ``CLAUSE_LIMIT`` clauses.
     """
     given = [description] if isinstance(description, str) else list(description)
-    whole = visible("\n".join(one.strip() for one in given)).strip()
+    whole = visible("\n".join(text.strip() for text in given)).strip()
     if not _WORD.search(whole) or len(whole) > DESCRIPTION_LIMIT:
         raise UserError(
             f"the description has {len(whole):,} characters; expected a sentence or a few (up to "
             f"{DESCRIPTION_LIMIT:,} characters) on what the benchmark claims to test."
         )
-    parts = [" ".join(part.split()) for part in _BREAK.split(whole)]
-    found = list(dict.fromkeys([" ".join(whole.split()), *(part for part in parts if _WORD.search(part))]))
-    if len(found) > CLAUSE_LIMIT:
+    pieces = [" ".join(part.split()) for part in _BREAK.split(whole)]
+    parts = list(dict.fromkeys([" ".join(whole.split()), *(part for part in pieces if _WORD.search(part))]))
+    if len(parts) > CLAUSE_LIMIT:
         raise UserError(
-            f"the description has {len(found) - 1} clauses, at most {CLAUSE_LIMIT - 1} are compared. Shorten it to "
+            f"the description has {len(parts) - 1} clauses, at most {CLAUSE_LIMIT - 1} are compared. Shorten it to "
             "what the benchmark claims to test."
         )
-    return found
+    return parts
 
 
 def described(kept: Sequence[str]) -> list[str]:
-    """Texts of which :func:`clauses` makes these clauses again, as few as need be.
+    """The fewest texts of which :func:`clauses` makes these clauses again.
 
     Parameters
     ----------
     kept
-        What :func:`clauses` gave, at least one.
+        Result of :func:`clauses`, at least one clause.
 
     Returns
     -------
     list of str
-        Where no such texts are found (a clause was said twice, say), the clauses without the whole: the same clauses,
-        beside a whole of other punctuation.
+        If there are no such texts (for example, because a clause was repeated), the clauses without the whole, which
+        give the same clauses and a whole of other punctuation.
     """
     whole, *parts = kept
     cuts, place = [0], 0
@@ -62,7 +62,7 @@ def described(kept: Sequence[str]) -> list[str]:
         at = whole.find(part, place)
         if at < 0:
             break
-        # Between clauses of one text stands a mark, between two texts nothing but the line break that was one.
+        # Clauses of one text are separated by punctuation, texts by a line break alone.
         if place and not whole[place:at].strip():
             cuts.append(at)
         place = at + len(part)
@@ -71,7 +71,7 @@ def described(kept: Sequence[str]) -> list[str]:
 
 
 def made_of(texts: Sequence[str]) -> list[str] | None:
-    """:func:`clauses`; null where they make none."""
+    """:func:`clauses`; None where it raises."""
     try:
         return clauses(texts)
     except UserError:

@@ -1,7 +1,7 @@
-"""Verdicts of a language model on pairs that the embedding found near.
+"""Verdicts of a language model on pairs with similar embeddings.
 
-The texts of a pair come from outside: they stand JSON-encoded in the prompt, which says that they are data. A verdict
-that cannot be read is none: the pair stays, marked ``unconfirmed``.
+The texts of a pair are foreign: they are JSON-encoded in the prompt, which declares them as data. A pair whose verdict
+cannot be read is kept, marked ``unconfirmed``.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from competency_gaps.matching.summary import Matching, summarise
 from competency_gaps.text import visible
 
 UNCONFIRMED = "unconfirmed"
-"""The verdict of a pair whose answer cannot be used."""
+"""The verdict of a pair whose answer cannot be read."""
 MAX_TOKENS = 200
-"""Enough for the verdict and a little prose around it."""
+"""Room for the verdict and a little prose around it."""
 
 
 class MatchVerdict(pydantic.BaseModel):
-    """Answer on an entry and a label."""
+    """Verdict on an entry and a label."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
     verdict: Literal["same", "related", "unrelated"]
 
 
 class ScopeVerdict(pydantic.BaseModel):
-    """Answer on a benchmark's scope and a label."""
+    """Verdict on a benchmark's scope and a label."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
     verdict: Literal["belongs", "borderline", "outside"]
@@ -51,9 +51,9 @@ class Pair(NamedTuple):
 
 class _Question(NamedTuple):
     name: str
-    """Of the prompts, the schema and the ids."""
+    """Name in the prompts' files, the schema and the ids."""
     first: str
-    """What the pair's first text is called in the prompt."""
+    """Name of the pair's first text in the prompt."""
     model: type[MatchVerdict] | type[ScopeVerdict]
 
 
@@ -62,39 +62,39 @@ _SCOPE = _Question("scope", "scope", ScopeVerdict)
 
 
 def pairs_of(matching: Matching) -> list[Pair]:
-    """The distinct pairs of entry text and label that a matching has, dropped ones included."""
+    """The distinct pairs of entry text and label in a matching, dropped ones included."""
     both = pl.concat([matching.pairs, matching.dropped]).select("entry_text", "label_text")
     return [Pair(*row) for row in both.unique(maintain_order=True).iter_rows()]
 
 
 def confirm_requests(pairs: Iterable[tuple[str, str]]) -> list[Request]:
-    """Ask of each pair of entry text and label whether they are the same, related or unrelated; equal pairs once."""
+    """Requests to judge pairs of entry text and label as same, related or unrelated; equal pairs once."""
     return _requests(pairs, _MATCH)
 
 
 def scope_requests(pairs: Iterable[tuple[str, str]]) -> list[Request]:
-    """Ask of each pair of scope and label whether the concept belongs, is borderline or outside; equal pairs once."""
+    """Requests to judge pairs of scope and label as belonging, borderline or outside; equal pairs once."""
     return _requests(pairs, _SCOPE)
 
 
 def apply_verdicts(matching: Matching, answers: Iterable[Answer]) -> Matching:
-    """Store verdicts, set pairs judged unrelated aside, and count anew.
+    """Store verdicts, set pairs judged unrelated aside, and count again.
 
-    An answer that cannot be read makes its pair ``unconfirmed``, which stays; a pair without an answer keeps what it
-    has. The calibration is that of the embedding: with verdicts the chance of a match is at most that.
+    A pair whose answer cannot be read is kept as ``unconfirmed``; a pair without an answer keeps its verdict. The
+    calibration remains that of the embedding, an upper bound of the chance of a match after verdicts.
 
     Parameters
     ----------
     answers
-        To the requests of :func:`confirm_requests`, in any order; others are passed over.
+        Answers to the requests of :func:`confirm_requests`, in any order; others are ignored.
     """
-    found = verdicts_of(answers, "match")
+    verdicts = verdicts_of(answers, "match")
     both = pl.concat([matching.pairs, matching.dropped])
     ids = [pair_id("match", *row) for row in both.select("entry_text", "label_text").iter_rows()]
-    told = [found.get(one, old) for one, old in zip(ids, both["verdict"].to_list(), strict=True)]
+    judged = [verdicts.get(request_id, old) for request_id, old in zip(ids, both["verdict"].to_list(), strict=True)]
     place = {entry: i for i, entry in enumerate(matching.entries["entry"])}
     order = pl.Series([place[entry] for entry in both["entry"]], dtype=pl.Int64)
-    pairs = both.with_columns(verdict=pl.Series(told, dtype=pl.String), order=order)
+    pairs = both.with_columns(verdict=pl.Series(judged, dtype=pl.String), order=order)
     pairs = pairs.sort("order", "similarity", "label_text", "concept", descending=[False, True, False, False])
     counted = ("n_concepts", "n_weak", "n_exercised", "n_themes", "recovered", "recovered_weak", "covered")
     return summarise(
@@ -109,13 +109,13 @@ def apply_verdicts(matching: Matching, answers: Iterable[Answer]) -> Matching:
 
 
 def verdicts_of(answers: Iterable[Answer], name: Literal["match", "scope"]) -> dict[str, str]:
-    """Verdicts by the id of the request; ``unconfirmed`` where an answer cannot be read."""
+    """Verdicts by request id; ``unconfirmed`` where an answer cannot be read."""
     question = _MATCH if name == "match" else _SCOPE
-    found = {}
+    verdicts = {}
     for answer in answers:
         read = parse(answer, question.model)
-        found[answer.id] = UNCONFIRMED if isinstance(read, Failure) else str(read.verdict)
-    return found
+        verdicts[answer.id] = UNCONFIRMED if isinstance(read, Failure) else str(read.verdict)
+    return verdicts
 
 
 def readable(answer: Answer, name: Literal["match", "scope"]) -> bool:
@@ -124,7 +124,7 @@ def readable(answer: Answer, name: Literal["match", "scope"]) -> bool:
 
 
 def pair_id(name: str, entry: str, label: str) -> str:
-    """Id of a pair's request: the same for the same texts."""
+    """Id of a pair's request, a hash of its texts."""
     digest = hashlib.sha256(json.dumps([entry, label]).encode("ascii")).hexdigest()
     return f"{name}-{digest[:24]}"
 
@@ -132,11 +132,11 @@ def pair_id(name: str, entry: str, label: str) -> str:
 def _requests(pairs: Iterable[tuple[str, str]], question: _Question) -> list[Request]:
     system, user = (_prompt(f"{question.name}.{part}.txt") for part in ("system", "user"))
     schema = question.model.model_json_schema()
-    found: dict[str, Request] = {}
+    requests: dict[str, Request] = {}
     for entry, label in pairs:
         name = pair_id(question.name, entry, label)
         data: Mapping[str, str] = {question.first: visible(entry), "concept": visible(label)}
-        found[name] = Request(
+        requests[name] = Request(
             id=name,
             system=system,
             user=Template(user).substitute(data=json.dumps(data, ensure_ascii=False)),
@@ -145,7 +145,7 @@ def _requests(pairs: Iterable[tuple[str, str]], question: _Question) -> list[Req
             max_tokens=MAX_TOKENS,
             temperature=0.0,
         )
-    return list(found.values())
+    return list(requests.values())
 
 
 def _prompt(name: str) -> str:

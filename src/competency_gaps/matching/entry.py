@@ -1,4 +1,4 @@
-"""One entry of an outside list."""
+"""An entry of a taxonomy."""
 
 from __future__ import annotations
 
@@ -8,30 +8,29 @@ from typing import Any
 
 _WORD = re.compile(r"\w+")
 _SHORTEST = 3
-"""Characters from which a category's word is one that can add something."""
+"""Fewest characters of a category's word that counts."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of an outside list."""
+    """An entry of a taxonomy."""
 
     id: str
     description: str
-    """What it says is weak (or tested), made visible and cut to ``DESCRIPTION_LIMIT`` characters."""
+    """The weak (or tested) point, with visible characters only, cut to ``DESCRIPTION_LIMIT``."""
     domain: str | None
     category: str | None
     score: float | None
-    """The outside list's own score, on its own scale; null: it has none."""
+    """The taxonomy's score, on its own scale; None: none."""
     extra: dict[str, Any]
     """All other fields of the record."""
 
     @property
     def text(self) -> str:
-        """What is embedded [ours]: the description, and the category in brackets where it adds a word.
+        """The embedded text [ours]: the description, and the category in brackets if it adds a word.
 
-        The category (underscores read as spaces) is added if any of its words of three or more characters is not
-        in the description. Domain, score and extra fields are not embedded: they say where an entry stands, and not
-        what it is about.
+        The category (underscores as spaces) is added if any of its words of three or more characters is not in the
+        description. Domain, score and extra fields say nothing of the entry's subject and are not embedded.
         """
         category = (self.category or "").replace("_", " ").strip()
         there = set(_WORD.findall(self.description.casefold()))
@@ -39,6 +38,6 @@ class Entry:
         return f"{self.description} ({category})" if new else self.description
 
     def field(self, name: str) -> Any:
-        """Give one of the entry's own fields or an extra one; null if it lacks it."""
+        """Value of a field or an extra field; None if the entry lacks it."""
         own = {"id": self.id, "description": self.description, "domain": self.domain, "category": self.category}
         return self.score if name == "score" else own[name] if name in own else self.extra.get(name)

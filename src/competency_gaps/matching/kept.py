@@ -1,4 +1,4 @@
-"""What ``cgaps match`` and ``cgaps scope`` found, kept in the run folder and read back without embeddings or torch."""
+"""Results of ``cgaps match`` and ``cgaps scope``, kept in the run folder and read back without embeddings or torch."""
 
 from __future__ import annotations
 
@@ -32,36 +32,36 @@ if TYPE_CHECKING:
     from competency_gaps.runs.open import RunFolder
 
 MATCHES, SCOPES = "matches", "scopes"
-"""Folders in the run folder: a file per taxonomy, and one per benchmark."""
+"""Folders in the run folder, with a file per taxonomy and per benchmark."""
 
 
 @dataclass(frozen=True)
 class KeptMatch:
-    """An entry of an outside list and a concept, or a theme, that bears a label near to it."""
+    """A match of a taxonomy's entry with a concept or theme."""
 
     taxonomy: str
-    """Name of the list's file or folder, without where it lies: a run is shared, its author's folders are not."""
+    """Name of the taxonomy's file or folder, without its path, which is private to the run's author."""
     number: int
-    """Place of the entry in the list, from 1: it names the entry where its texts are not told."""
+    """Position of the entry in the taxonomy, from 1; identifies the entry where its texts are withheld."""
     entry: str
     """The entry's id."""
     description: str
     concept: int | None
-    """Null: it is a theme."""
+    """None: a theme."""
     level: Literal["theme", "subtheme"] | None
-    """Null: it is a concept."""
+    """None: a concept."""
     theme: int | None
-    """Number of the theme on its level; null: it is a concept."""
+    """Number of the theme on its level; None: a concept."""
     label: str
-    """Label of the concept, or name of the theme, as it was compared."""
+    """Label of the concept, or name of the theme, as compared."""
     similarity: float
     """Cosine of the embedded texts, in [-1, 1]."""
     p_value: float
-    """Share of the null's draws in which the entry's best label comes as near, in (0, 1]."""
+    """Share of the null's draws whose best label is as similar to the entry, in (0, 1]."""
     bound: float | None
-    """What the null's best labels reach at most in all but a share ``alpha`` of draws; null: not kept of themes."""
+    """The ``1 - alpha`` quantile of the null's best similarities; None for themes."""
     verdict: Verdict | None
-    """A model's; null: not asked. Pairs that it judged unrelated are no matches."""
+    """A model's verdict; None: not asked. Pairs judged unrelated are no matches."""
 
 
 @dataclass(frozen=True)
@@ -71,47 +71,47 @@ class KeptLack:
     concept: int
     label: str
     similarity: float
-    """To the nearest clause of the scope, in [-1, 1]."""
+    """Similarity to the nearest clause of the scope, in [-1, 1]."""
     p_value: float
-    """Share of shuffled labels that come as near, in (0, 1]."""
+    """Share of shuffled labels that are as similar, in (0, 1]."""
     in_scope: bool
     coverage_status: Literal["missing", "under"]
     chi_bench_elsewhere: float | None
-    """Mean over the other benchmarks, >= 0; null: there are none."""
+    """Mean over the other benchmarks, >= 0; None without any."""
     verdict: ScopeVerdict | None
-    """A model's; null: not asked."""
+    """A model's verdict; None: not asked."""
 
 
 @dataclass(frozen=True)
 class KeptScope:
-    """What a benchmark lacks of its stated scope."""
+    """Concepts that a benchmark lacks in its stated scope."""
 
     benchmark: str
     clauses: list[str]
-    """The description that was compared, then its clauses (``matching.clauses.clauses``)."""
+    """The description, then its clauses (``matching.clauses.clauses``)."""
     alpha: float
     """Share of shuffled labels that are in scope by chance."""
     bound: float | None
-    """Least similarity of an in-scope label; null: none is in scope."""
+    """Least similarity of an in-scope label; None: none is in scope."""
     covered: int
     """In-scope concepts that the benchmark covers."""
     under: int
     """In-scope concepts that it under-represents."""
     missing: int
-    """In-scope concepts that it lacks altogether."""
+    """In-scope concepts that it misses."""
     lacking: list[KeptLack]
-    """The nearest to the scope first: all that are in scope, and the nearest of the others."""
+    """All that are in scope and the nearest others, nearest first."""
 
 
-def keep_matching(run: RunFolder, path: Path, taxonomy: Taxonomy, facts: dict[str, Any], found: Matching) -> Path:
+def keep_matching(run: RunFolder, path: Path, taxonomy: Taxonomy, facts: dict[str, Any], matching: Matching) -> Path:
     """Keep a matching; an earlier one of the same list and filter is replaced.
 
     Parameters
     ----------
     path
-        Where the list was read.
+        Path of the taxonomy.
     facts
-        What else there is to say of it: the settings and the judges.
+        Further content: the settings and the judges.
 
     Returns
     -------
@@ -126,60 +126,60 @@ def keep_matching(run: RunFolder, path: Path, taxonomy: Taxonomy, facts: dict[st
         "notes": [visible(note) for note in taxonomy.notes],
     }
     name = file_name(path.stem, f"{path.resolve()}\n{where or ''}")
-    return write(run.path / MATCHES / name, {**given, **facts, **matching_document(found)})
+    return write(run.path / MATCHES / name, {**given, **facts, **matching_document(matching)})
 
 
-def keep_scope(run: RunFolder, limit: int, facts: dict[str, Any], found: ScopeFindings) -> Path:
-    """Keep what a benchmark lacks; earlier findings on the same benchmark are replaced.
+def keep_scope(run: RunFolder, limit: int, facts: dict[str, Any], findings: ScopeFindings) -> Path:
+    """Keep the concepts that a benchmark lacks, replacing earlier findings on it.
 
     Parameters
     ----------
     limit
-        Rows kept at least; all that the null puts in scope are.
+        Fewest rows to keep; all that are in scope by the null are kept.
     """
-    near = found.lacking.filter(pl.col("p_value") <= found.alpha).height
-    name = file_name(found.benchmark, found.benchmark)
-    return write(run.path / SCOPES / name, {**facts, **scope_document(found, max(limit, near))})
+    near = findings.lacking.filter(pl.col("p_value") <= findings.alpha).height
+    name = file_name(findings.benchmark, findings.benchmark)
+    return write(run.path / SCOPES / name, {**facts, **scope_document(findings, max(limit, near))})
 
 
 def forget_matches(folder: Path) -> None:
-    """Remove what was kept in a run folder: its labels are no longer those that were compared."""
+    """Remove kept results from a run folder, because its labels have changed."""
     for file in (*files(folder, MATCHES), *files(folder, SCOPES)):
         file.unlink()
 
 
 def read_matches(run: RunFolder) -> list[KeptMatch]:
-    """Read every match that was kept: list by list, concepts before themes.
+    """Read all kept matches, by taxonomy, concepts before themes.
 
     Returns
     -------
     list of KeptMatch
-        Empty: none was kept, or nothing matched.
+        Empty if none was kept, or nothing matched.
 
     Raises
     ------
     UserError
         If a file is damaged.
     """
-    found = []
+    matches = []
     for file in files(run.path, MATCHES):
-        held = read(file, HeldMatching, "match")
-        known = {entry.entry: (number, entry) for number, entry in enumerate(held.entries, 1)}
-        pairs: list[HeldPair | HeldThemePair] = [*held.pairs, *held.themes]
+        kept_file = read(file, HeldMatching, "match")
+        known = {entry.entry: (number, entry) for number, entry in enumerate(kept_file.entries, 1)}
+        pairs: list[HeldPair | HeldThemePair] = [*kept_file.pairs, *kept_file.themes]
         for pair in pairs:
             if pair.entry not in known or (isinstance(pair, HeldPair) and pair.concept >= run.width):
                 raise damaged(file, f"a pair of {pair.entry!r} names nothing that is there", "match")
-            found.append(_match(Path(held.taxonomy).name or held.taxonomy, *known[pair.entry], pair))
-    return found
+            matches.append(_match(Path(kept_file.taxonomy).name or kept_file.taxonomy, *known[pair.entry], pair))
+    return matches
 
 
 def read_scopes(run: RunFolder) -> list[KeptScope]:
-    """Read what benchmarks lack of their scopes, in the order of the run's benchmarks.
+    """Read the kept scopes, in the order of the run's benchmarks.
 
     Returns
     -------
     list of KeptScope
-        Empty: none was kept.
+        Empty if none was kept.
 
     Raises
     ------
@@ -187,15 +187,19 @@ def read_scopes(run: RunFolder) -> list[KeptScope]:
         If a file is damaged.
     """
     order = {entry["name"]: i for i, entry in enumerate(run.manifest["benchmarks"])}
-    found = []
+    scopes = []
     for file in files(run.path, SCOPES):
-        held = read(file, HeldScope, "scope")
-        if held.benchmark not in order or any(row.concept >= run.width for row in held.rows):
+        kept_file = read(file, HeldScope, "scope")
+        if kept_file.benchmark not in order or any(row.concept >= run.width for row in kept_file.rows):
             raise damaged(file, "it names a benchmark or a concept that the run has not", "scope")
-        counts = {name: getattr(held, name).count for name in ("covered", "under", "missing")}
-        lacking = [KeptLack(**dict(row)) for row in held.rows]
-        found.append(KeptScope(held.benchmark, held.clauses, held.alpha, held.bound, **counts, lacking=lacking))
-    return sorted(found, key=lambda one: order[one.benchmark])
+        counts = {name: getattr(kept_file, name).count for name in ("covered", "under", "missing")}
+        lacking = [KeptLack(**dict(row)) for row in kept_file.rows]
+        scopes.append(
+            KeptScope(
+                kept_file.benchmark, kept_file.clauses, kept_file.alpha, kept_file.bound, **counts, lacking=lacking
+            )
+        )
+    return sorted(scopes, key=lambda scope: order[scope.benchmark])
 
 
 def _match(taxonomy: str, number: int, entry: HeldEntry, pair: HeldPair | HeldThemePair) -> KeptMatch:

@@ -1,4 +1,4 @@
-"""Files of matches and scopes in a run folder: their names, what is read of them, and when they are damaged."""
+"""Files of matches and scopes in a run folder: their names, their schemas, and their validation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class Held(pydantic.BaseModel):
-    """A part of a kept file: what is not read here is passed over."""
+    """A part of a kept file; other fields are ignored."""
 
     model_config = pydantic.ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
 
@@ -84,13 +84,13 @@ class HeldLack(Held):
 
 
 class HeldCount(Held):
-    """How many."""
+    """A count."""
 
     count: Number
 
 
 class HeldScope(Held):
-    """A file of what a benchmark lacks."""
+    """A file of the concepts that a benchmark lacks."""
 
     benchmark: str
     clauses: Annotated[list[str], pydantic.Field(min_length=1)]
@@ -106,27 +106,27 @@ Kind = TypeVar("Kind", bound=Held)
 
 
 def file_name(name: str, key: str) -> str:
-    """A file name that any disk takes, different for different keys."""
+    """A portable file name, different for different keys."""
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     readable = _UNSAFE.sub("-", name)[:_NAME_LIMIT].strip("-.")
     return f"{readable}-{digest}.json" if readable else f"{digest}.json"
 
 
 def write(path: Path, content: dict[str, Any]) -> Path:
-    """Write a file, with the time."""
+    """Write a file with its time of creation."""
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     write_json(path, finite({"created": created, **content}))
     return path
 
 
 def files(folder: Path, name: str) -> Iterator[Path]:
-    """Files that were kept in a folder of the run folder, by name."""
-    # A name that begins with a full stop is a file that is being written.
+    """Kept files in a folder of the run folder, sorted by name."""
+    # Names of partial files begin with a full stop.
     return (file for file in sorted((folder / name).glob("*.json")) if not file.name.startswith("."))
 
 
 def read(file: Path, kind: type[Kind], command: str) -> Kind:
-    """Read a file; ``command`` makes it anew.
+    """Read a file; ``command`` can make it again.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def read(file: Path, kind: type[Kind], command: str) -> Kind:
 
 
 def damaged(file: Path, why: str, command: str) -> UserError:
-    """Say that a file is damaged, and what makes it anew."""
+    """The error for a damaged file; it names the command that makes the file again."""
     return UserError(
         f"{file} is damaged: {shorten(visible(why), 200)}. Run 'cgaps {command}' again, or remove the file."
     )

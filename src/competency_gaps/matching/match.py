@@ -1,4 +1,4 @@
-"""Entries of an outside list matched to the labels of concepts and the names of themes."""
+"""Match a taxonomy's entries to the labels of concepts and the names of themes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from competency_gaps.matching.null import Calibration, Embed, OnDraw, embed_dist
 from competency_gaps.matching.summary import Matching, summarise
 
 ROWS = 256
-"""Entries compared at once."""
+"""Entries compared at a time."""
 
 
 def match(
@@ -30,27 +30,26 @@ def match(
     draws: int | None = None,
     on_draw: OnDraw | None = None,
 ) -> Matching:
-    """Match entries to the labels of concepts and the names of themes; never a forced match.
+    """Match entries to the labels of concepts and the names of themes; an entry may match nothing.
 
-    A label matches if it is nearer to the entry (cosine of the embedded texts) than the entry's own bound: see
-    :mod:`competency_gaps.matching.null`, also for why the bound is each entry's own. Labels and names of themes have
-    a null each.
+    A label matches if its similarity to the entry (cosine of the embedded texts) exceeds the entry's bound, see
+    :mod:`competency_gaps.matching.null`. Labels and names of themes have separate nulls.
 
     Parameters
     ----------
     embed
-        Texts to float32 of shape (texts, dimensions), rows of length 1.
+        Maps texts to float32 of shape (texts, dimensions), rows of length 1.
     alpha
-        Highest chance that an entry which no label is about matches something.
+        Highest chance that an entry without a fitting label matches something.
     per_entry
-        The nearest distinct labels of an entry that count; all concepts that bear one of them are matched.
+        Most distinct labels that an entry matches, the nearest first; all concepts with these labels are matched.
     draws
-        Shuffled dealings that set the bounds; by default as the number of labels allows.
+        Draws of shuffled labels that set the bounds; None: as many as the number of labels allows.
 
     Raises
     ------
     UserError
-        If there is no entry, or ``alpha``, ``per_entry`` or ``draws`` cannot be.
+        If there is no entry, or ``alpha``, ``per_entry`` or ``draws`` is out of range.
     """
     if not entries:
         raise UserError("there is no entry to match: the taxonomy is empty.")
@@ -58,33 +57,33 @@ def match(
         raise UserError(f"per_entry is {per_entry}, expected at least 1.")
     rows = embed_distinct(embed, [entry.text for entry in entries])
     options: dict[str, Any] = {"seed": seed, "alpha": alpha, "per_entry": per_entry, "draws": draws}
-    found = _against(rows, candidates.concepts, embed, on_draw=on_draw, **options)
-    themes, theme_calibration = found.pairs.clear(), None
+    by_concept = _against(rows, candidates.concepts, embed, on_draw=on_draw, **options)
+    themes, theme_calibration = by_concept.pairs.clear(), None
     if candidates.themes.height:
         by_theme = _against(rows, candidates.themes, embed, on_draw=None, **options)
         themes, theme_calibration = by_theme.pairs, by_theme.calibration
-    head = _head(entries, found)
-    named = candidates.concepts.join(found.named, left_on="text", right_on="label_text", how="left")
+    head = _head(entries, by_concept)
+    named = candidates.concepts.join(by_concept.named, left_on="text", right_on="label_text", how="left")
     named = named.with_columns(pl.col("named_by").fill_null(0)).sort("concept")
     return summarise(
         head=head,
-        pairs=_borne(head, found.pairs, candidates.concepts, list(CONCEPT_COLUMNS)),
+        pairs=_borne(head, by_concept.pairs, candidates.concepts, list(CONCEPT_COLUMNS)),
         themes=_borne(head, themes, candidates.themes, list(THEME_COLUMNS)),
         candidates=replace(candidates, concepts=named),
-        calibrations=(found.calibration, theme_calibration),
+        calibrations=(by_concept.calibration, theme_calibration),
         per_entry=per_entry,
         seed=seed,
     )
 
 
 @dataclass(frozen=True)
-class _Found:
-    """Labels that entries match."""
+class _Nearest:
+    """The nearest labels of entries."""
 
     pairs: pl.DataFrame
-    """row (of the entry), label_text, similarity, p_value: the nearest ``per_entry``."""
+    """Matches, at most ``per_entry`` of each entry: row (of the entry), label_text, similarity, p_value."""
     named: pl.DataFrame
-    """label_text, named_by: over all labels beyond the bounds."""
+    """label_text and named_by, the number of entries whose bound the label exceeds."""
     best_label: list[str]
     best: np.ndarray
     p_value: np.ndarray
@@ -102,7 +101,7 @@ def _against(
     per_entry: int,
     draws: int | None,
     on_draw: OnDraw | None,
-) -> _Found:
+) -> _Nearest:
     texts = frame["text"].unique(maintain_order=True).to_list()
     labels = embed_distinct(embed, texts)
     setting, checking = plan_draws(len(texts), alpha, draws)
@@ -129,7 +128,7 @@ def _against(
             "p_value": pl.Series(null.p_values(np.array(entry_of, int), np.array(values)), dtype=pl.Float64),
         }
     )
-    return _Found(
+    return _Nearest(
         pairs=pairs,
         named=pl.DataFrame({"label_text": texts, "named_by": named}),
         best_label=[texts[j] for j in best_at],
@@ -140,7 +139,7 @@ def _against(
     )
 
 
-def _head(entries: Sequence[Entry], found: _Found) -> pl.DataFrame:
+def _head(entries: Sequence[Entry], nearest: _Nearest) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "entry": [entry.id for entry in entries],
@@ -149,17 +148,17 @@ def _head(entries: Sequence[Entry], found: _Found) -> pl.DataFrame:
             "category": [entry.category for entry in entries],
             "score": [entry.score for entry in entries],
             "text": [entry.text for entry in entries],
-            "best_label": found.best_label,
-            "similarity": found.best,
-            "p_value": found.p_value,
-            "bound": found.bounds,
+            "best_label": nearest.best_label,
+            "similarity": nearest.best,
+            "p_value": nearest.p_value,
+            "bound": nearest.bounds,
         },
         schema_overrides={"domain": pl.String, "category": pl.String, "score": pl.Float64},
     )
 
 
 def _borne(head: pl.DataFrame, pairs: pl.DataFrame, frame: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-    """Pairs of entry and label, with every concept (theme) that bears the label."""
+    """Join pairs of entry and label with all concepts (themes) of that label."""
     texts = head.select("entry", entry_text="text").with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
     joined = pairs.join(texts, on="row", how="left").join(frame, left_on="label_text", right_on="text", how="inner")
     order = joined.sort(

@@ -1,20 +1,19 @@
-"""How near labels come by chance [ours]: entries against labels whose words are dealt out anew.
+"""Null distribution of similarities [ours]: entries against labels whose words are shuffled.
 
-A similarity of two embedded texts means little by itself: a general entry is near to everything. So each entry is
-compared with *shuffled labels*: all words of all labels, dealt out anew to labels of the same lengths, content words
-and function words apart (:mod:`competency_gaps.matching.shuffled`). They have the labels' words in the labels'
-numbers, and no meaning as a whole. A draw is one such dealing over all labels; its best similarity to an entry is what
-the entry's best similarity is worth by chance, with as many labels to choose from.
+The similarity of two embedded texts means little by itself: a general entry is similar to everything. So each entry is
+compared with *shuffled labels*: all words of all labels, redistributed to labels of the same lengths, with content
+words and function words shuffled separately (:mod:`competency_gaps.matching.shuffled`). These have the labels' words
+and number, but no meaning as a whole. One draw shuffles all labels; its best similarity to an entry is a sample of the
+entry's best similarity by chance, with as many labels to choose from.
 
-Each entry has a null of its own, and decides by it: a label matches if it is nearer than the entry's bound, the
-``floor(alpha (draws + 1))``-th largest of its null bests. An entry that no label is about then matches something with
-a chance of about ``alpha``, whatever its wording. That is a rate per entry and not a false-discovery rate: a recovery
-rate is to be read against it. One bound for all entries (``Calibration.overall``) is reported and does not decide.
+Each entry has its own null: a label matches if its similarity exceeds the entry's bound, the
+``floor(alpha (draws + 1))``-th largest of the null's best similarities. An entry without a fitting label then matches
+something with a chance of about ``alpha``, whatever its wording. This is a rate per entry, not a false-discovery rate;
+compare the recovery rate with it. One bound for all entries (``Calibration.overall``) is reported only.
 
-Shuffled labels still hold the words, and a word alone says much: the null is strict where labels are short, and where
-all are single words nothing can be told from it (``Calibration.unbroken``). And it knows only of shuffled labels: real
-ones that are about something near (jewellery, for an entry on minerals) may pass it; verdicts of a model
-(:mod:`competency_gaps.matching.confirm`) tell these apart.
+Shuffled labels still hold the words, and single words say much: the null is strict for short labels, and useless if all
+are single words (``Calibration.unbroken``). Real labels on a related subject (jewellery, for an entry on minerals) may
+exceed the bound; verdicts of a model (:mod:`competency_gaps.matching.confirm`) separate these.
 """
 
 from __future__ import annotations
@@ -27,44 +26,45 @@ import numpy as np
 
 from competency_gaps.errors import UserError
 from competency_gaps.matching.shares import Share, share
-from competency_gaps.matching.shuffled import dealings
+from competency_gaps.matching.shuffled import shuffles
 
 Embed = Callable[[Sequence[str]], np.ndarray]
-"""Texts to float32 of shape (texts, dimensions), rows of length 1."""
+"""Maps texts to float32 of shape (texts, dimensions), rows of length 1."""
 OnDraw = Callable[[int, int], None]
-"""Called after each draw with how many are done, and of how many."""
+"""Called after each draw with the number of draws done and their total."""
 
 BUDGET = 60_000
-"""Shuffled labels that are embedded by default, unless the level needs more."""
+"""Shuffled labels embedded by default, unless the level needs more."""
 MOST_DRAWS = 99
 CHECK_SHARE = 4
-"""One draw in so many more checks the level, at least ``LEAST_CHECKS``."""
+"""Draws per further draw that checks the level; at least ``LEAST_CHECKS`` check it."""
 LEAST_CHECKS = 5
 TOLERANCE = 1e-5
-"""Similarities that differ by less are equal, and equal ones have been reached: one text embedded twice differs so."""
+"""Largest difference of equal similarities: embedding a text twice differs by as much."""
 BLOCK = 8192
-"""Labels compared at once."""
+"""Labels compared at a time."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a match is worth."""
+    """Calibration of the matches."""
 
     alpha: float
     draws: int
-    """Dealings that set the entries' bounds."""
+    """Draws that set the entries' bounds."""
     check_draws: int
-    """Further ones that check them."""
+    """Further draws that check the bounds."""
     labels: int
-    """Distinct labels in each."""
+    """Distinct labels per draw."""
     expected: float
     """Share of entries that match something by chance, by construction: ``floor(alpha (draws + 1)) / (draws + 1)``."""
     realised: Share
-    """Of entries and check draws, how many matched; those of one draw are not independent: the interval is narrow."""
+    """Share of pairs of entry and check draw that matched. Those of one draw are dependent, so the interval is too
+    narrow."""
     overall: float
-    """The ``1 - alpha`` quantile of all entries' null bests: one bound for all, for comparison."""
+    """The ``1 - alpha`` quantile of the null's best similarities over all entries, for comparison."""
     unbroken: float
-    """Share of shuffled labels that have just the words of a real label again."""
+    """Share of shuffled labels with exactly the words of a real label."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Null:
     unbroken: float
 
     def rank(self, alpha: float) -> int:
-        """Which of the largest null bests is the bound."""
+        """Rank, from the largest, of the null's best similarity that is the bound."""
         rank = math.floor(alpha * (self.bests.shape[1] + 1) + 1e-9)
         if rank < 1:
             raise UserError(
@@ -89,12 +89,12 @@ class Null:
         return rank
 
     def bounds(self, alpha: float) -> np.ndarray:
-        """Each entry's bound, float32 of shape (entries,): what exceeds it matches; it holds ``TOLERANCE``."""
+        """Each entry's bound, ``TOLERANCE`` included: float32 of shape (entries,)."""
         rank = self.rank(alpha)
         return np.partition(self.bests, -rank, axis=1)[:, -rank] + np.float32(TOLERANCE)
 
     def p_values(self, entries: np.ndarray, similarities: np.ndarray) -> np.ndarray:
-        """Chance that the best of as many shuffled labels comes as near to the same entry.
+        """Chance that the best of as many shuffled labels is as similar to the same entry.
 
         ``(1 + draws that reach it) / (1 + draws)``: never 0, and valid for any number of draws.
 
@@ -114,7 +114,7 @@ class Null:
         return (1.0 + draws - below) / (1.0 + draws) if len(below) else np.empty(0)
 
     def calibration(self, alpha: float) -> Calibration:
-        """Bounds at a level, checked on the draws that did not set them."""
+        """Calibration at a level, checked on the draws that did not set the bounds."""
         over = self.checks > self.bounds(alpha)[:, None]
         draws = self.bests.shape[1]
         return Calibration(
@@ -130,14 +130,15 @@ class Null:
 
 
 def least_draws(alpha: float) -> int:
-    """The fewest draws with which a p-value can reach ``alpha``."""
+    """Fewest draws with which a p-value can reach ``alpha``."""
     return math.ceil(1 / alpha - 1e-9) - 1
 
 
 def plan_draws(labels: int, alpha: float, draws: int | None = None, budget: int = BUDGET) -> tuple[int, int]:
-    """How many draws set the bounds, and how many check them.
+    """Number of draws that set the bounds, and of those that check them.
 
-    By default as many as a budget of shuffled labels allows, at most ``MOST_DRAWS``, never fewer than the level needs.
+    By default as many as the budget of shuffled labels allows, at most ``MOST_DRAWS`` and at least as many as the level
+    needs.
 
     Raises
     ------
@@ -173,7 +174,7 @@ def entry_null(
         Distinct labels.
     """
     columns, broken = [], []
-    for number, (texts, unbroken) in enumerate(dealings(labels, seed, draws + checks), start=1):
+    for number, (texts, unbroken) in enumerate(shuffles(labels, seed, draws + checks), start=1):
         columns.append(best_similarity(entries, embed_distinct(embed, texts)))
         broken.append(unbroken)
         if on_draw is not None:
@@ -184,7 +185,7 @@ def entry_null(
 
 @dataclass(frozen=True)
 class ScopeNull:
-    """Similarities of shuffled labels, each one's largest with any of several texts."""
+    """Largest similarity of each shuffled label to any of several texts."""
 
     values: np.ndarray
     """float32, sorted, of shape (draws * labels,)."""
@@ -193,7 +194,7 @@ class ScopeNull:
     unbroken: float
 
     def tail(self, similarities: np.ndarray) -> np.ndarray:
-        """Share of shuffled labels that come as near, ``(1 + reaching) / (1 + all)``: float64 in (0, 1]."""
+        """Share of shuffled labels that are as similar, ``(1 + as similar) / (1 + all)``: float64 in (0, 1]."""
         below = np.searchsorted(self.values, similarities.astype(np.float32) - np.float32(TOLERANCE), side="left")
         return (1.0 + len(self.values) - below) / (1.0 + len(self.values))
 
@@ -215,7 +216,7 @@ def null_similarities(
     scopes : ndarray of float32 of shape (texts, dimensions)
     """
     rows, broken = [], []
-    for number, (texts, unbroken) in enumerate(dealings(labels, seed, draws + checks), start=1):
+    for number, (texts, unbroken) in enumerate(shuffles(labels, seed, draws + checks), start=1):
         rows.append(best_similarity(embed_distinct(embed, texts), scopes))
         broken.append(unbroken)
         if on_draw is not None:

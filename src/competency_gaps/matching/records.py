@@ -1,4 +1,4 @@
-"""Files of records, before anything is known of what the records mean."""
+"""Read files of records, whatever the records mean."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from competency_gaps.errors import UserError
 
 
 class Raw(NamedTuple):
-    """One record of a source."""
+    """A record of a source."""
 
     where: str
-    """File and place in it."""
+    """File and position in it."""
     values: Any
-    """What stands there; an object if all is well."""
+    """The content; an object unless there is a ``reason``."""
     reason: str | None = None
-    """Why it can be no entry; null: nothing is known against it."""
+    """Why it cannot be an entry; None: no fault is known."""
 
 
 def load(path: Path) -> Any:
@@ -54,7 +54,7 @@ def load_jsonl(path: Path) -> list[Raw]:
     UserError
         If the file is not UTF-8.
     """
-    found = []
+    records = []
     # Only "\n" ends a line: texts may hold U+2028 and its like.
     for number, line in enumerate(_text(path).split("\n"), start=1):
         if not line.strip():
@@ -63,11 +63,11 @@ def load_jsonl(path: Path) -> list[Raw]:
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            found.append(Raw(where, None, f"not JSON ({error})"))
+            records.append(Raw(where, None, f"not JSON ({error})"))
             continue
         reason = None if isinstance(value, dict) else f"a {type(value).__name__}, not an object"
-        found.append(Raw(where, value, reason))
-    return found
+        records.append(Raw(where, value, reason))
+    return records
 
 
 def _text(path: Path) -> str:

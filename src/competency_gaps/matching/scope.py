@@ -1,4 +1,4 @@
-"""Concepts that a benchmark lacks although its stated scope asks for them."""
+"""Find concepts that a benchmark lacks although they belong to its stated scope."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from competency_gaps.matching.shares import Share, share
 
 LACKING = ("missing", "under")
 ALPHA = 0.01
-"""Default level: of 4,000 labels 40 are then expected in scope by chance."""
+"""Default level: of 4,000 labels, 40 are expected in scope by chance."""
 BUDGET = 10_000
-"""Shuffled labels by default: all of them, over all draws, are one null, so few draws make many values."""
+"""Shuffled labels by default; all of them over all draws form one null, so few draws suffice."""
 LEVEL_OF_DRAWS = 0.05
-"""Sets the number of draws as in matching; each draw here gives a value per label and not one for all."""
+"""Level that sets the number of draws, as in matching; here each draw gives a value per label."""
 OUTSIDE = "outside"
 COLUMNS = (
     "concept",
@@ -49,37 +49,37 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class ScopeFindings:
-    """What a benchmark lacks of its stated scope."""
+    """Coverage of a benchmark's stated scope."""
 
     benchmark: str
     clauses: list[str]
     """The description and its clauses; a label's similarity is the largest with any of them."""
     table: pl.DataFrame
     """All ranked, labelled concepts with a coverage status in the benchmark, the nearest to the scope first:
-    concept, label, label_kind, label_score, text (what was embedded), similarity, clause (the nearest), p_value,
+    concept, label, label_kind, label_score, text (embedded text), similarity, clause (the nearest), p_value,
     q_value, in_scope, coverage_status, chance_seen (null: no base rate), density, chi_bench (0 = missing),
     chi_bench_elsewhere (mean over the other benchmarks; null: there are none), verdict (null: not asked).
-    ``in_scope`` is what the null says, less what was judged outside."""
+    ``in_scope``: p_value at most ``alpha``, and not judged outside."""
     covered: Share
-    """Of the in-scope concepts (all ranked, labelled ones of any status), those that the benchmark covers."""
+    """Share of the in-scope concepts that the benchmark covers."""
     under: Share
-    """Of these, those that it under-represents."""
+    """Share of the in-scope concepts that it under-represents."""
     missing: Share
-    """Of these, those that it lacks altogether."""
+    """Share of the in-scope concepts that it misses."""
     unlabelled: int
-    """Ranked concepts without a label, of which nothing can be said."""
+    """Ranked concepts without a label, which are left out."""
     alpha: float
     """Share of shuffled labels that would be in scope."""
     labels: int
-    """Distinct labels that were compared; ``alpha * labels`` of them are expected in scope by chance."""
+    """Distinct labels compared; ``alpha * labels`` of them are expected in scope by chance."""
     bound: float | None
-    """Least similarity of an in-scope label; null: none is in scope."""
+    """Least similarity of an in-scope label; None: none is in scope."""
     null_rate: Share
-    """Shuffled labels of draws that did not set the p-values which reach that bound: about ``alpha``."""
+    """Share of shuffled labels in the check draws that reach the bound; about ``alpha``."""
     unbroken: float
-    """Share of shuffled labels that have just the words of a real label again."""
+    """Share of shuffled labels with exactly the words of a real label."""
     verdicts: dict[str, int]
-    """How many labels got which verdict; empty where none was asked."""
+    """Number of labels by verdict; empty if none was asked."""
 
     @property
     def lacking(self) -> pl.DataFrame:
@@ -102,14 +102,13 @@ def scope(
 ) -> ScopeFindings:
     """Rank the concepts that a benchmark lacks by how much they belong to its stated scope.
 
-    A label's similarity to the scope is the largest cosine with the description as a whole or any of its clauses
-    [ours]: a scope of several parts has no one direction. Its p-value is the share of shuffled labels (see
-    :mod:`competency_gaps.matching.null`) that come as near; labels with a p-value up to ``alpha`` are in scope [ours].
-    Many labels may belong to a scope, so each is judged by itself, where :func:`~competency_gaps.matching.match` holds
-    the chance of any match. The expected number by chance is told beside the counts, and ``q_value``
-    (Benjamini-Hochberg over all distinct labels) says what a false-discovery rate would leave: it is strict, since
-    shuffled labels hold the words of the scope as often as the real ones do. The order is the finding; the bound is
-    where it is no longer better than chance, and a model's verdicts are the finer judge.
+    A label's similarity to the scope is the largest cosine with the whole description or any of its clauses [ours], as
+    a scope of several parts has no single direction. Its p-value is the share of shuffled labels (see
+    :mod:`competency_gaps.matching.null`) that are as similar; labels with a p-value up to ``alpha`` are in scope
+    [ours]. Each label is tested separately, as many may belong to a scope, whereas
+    :func:`~competency_gaps.matching.match` controls the chance of any match. ``q_value`` is Benjamini-Hochberg's over
+    all distinct labels; it is strict, because shuffled labels hold the words of the scope as often as real ones. The
+    ranking is the result; the bound marks where it is no better than chance, and a model's verdicts judge more finely.
 
     Parameters
     ----------
@@ -171,7 +170,7 @@ def scope(
 
 
 def confirm_scope_requests(findings: ScopeFindings) -> list[Request]:
-    """Ask of every in-scope label, covered or not, whether it belongs to the scope, is borderline or outside."""
+    """Requests to judge every in-scope label, covered or not, as belonging to the scope, borderline or outside."""
     labels = findings.table.filter(pl.col("in_scope") | pl.col("verdict").is_not_null())["text"]
     return scope_requests((findings.clauses[0], label) for label in labels.unique(maintain_order=True))
 
@@ -182,12 +181,14 @@ def apply_scope_verdicts(findings: ScopeFindings, answers: Iterable[Answer]) -> 
     Parameters
     ----------
     answers
-        To the requests of :func:`confirm_scope_requests`, in any order; others are passed over.
+        Answers to the requests of :func:`confirm_scope_requests`, in any order; others are ignored.
     """
-    found = verdicts_of(answers, "scope")
+    verdicts = verdicts_of(answers, "scope")
     ids = [pair_id("scope", findings.clauses[0], label) for label in findings.table["text"]]
-    told = [found.get(one, old) for one, old in zip(ids, findings.table["verdict"].to_list(), strict=True)]
-    table = findings.table.with_columns(verdict=pl.Series(told, dtype=pl.String))
+    judged = [
+        verdicts.get(request_id, old) for request_id, old in zip(ids, findings.table["verdict"].to_list(), strict=True)
+    ]
+    table = findings.table.with_columns(verdict=pl.Series(judged, dtype=pl.String))
     inside = (pl.col("p_value") <= findings.alpha) & (pl.col("verdict") != OUTSIDE).fill_null(True)
     return _findings(
         table.with_columns(in_scope=inside),
@@ -226,12 +227,12 @@ def _findings(table: pl.DataFrame, **known: Any) -> ScopeFindings:
     inside = table.filter(pl.col("in_scope"))
     status = inside["coverage_status"]
     under, missing = int((status == "under").sum()), int((status == "missing").sum())
-    told = table.filter(pl.col("verdict").is_not_null()).unique("text").group_by("verdict").len().sort("verdict")
+    counts = table.filter(pl.col("verdict").is_not_null()).unique("text").group_by("verdict").len().sort("verdict")
     return ScopeFindings(
         table=table,
         covered=share(inside.height - under - missing, inside.height),
         under=share(under, inside.height),
         missing=share(missing, inside.height),
-        verdicts={str(name): int(count) for name, count in told.iter_rows()},
+        verdicts={str(name): int(count) for name, count in counts.iter_rows()},
         **known,
     )

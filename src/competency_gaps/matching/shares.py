@@ -9,17 +9,17 @@ from scipy.stats import binomtest
 
 @dataclass(frozen=True)
 class Share:
-    """A count of a whole, with its uncertainty."""
+    """A count out of a total, with its uncertainty."""
 
     count: int
     of: int
     low: float | None
-    """Wilson's 95% interval, entries taken as independent; null where the whole is 0."""
+    """Lower end of Wilson's 95% interval, entries taken as independent; None if the total is 0."""
     high: float | None
 
     @property
     def value(self) -> float | None:
-        """The share; null where the whole is 0."""
+        """The share; None if the total is 0."""
         return self.count / self.of if self.of else None
 
 

@@ -1,4 +1,4 @@
-"""Shuffled labels: the labels' words dealt out anew, so that they mean nothing as a whole."""
+"""Shuffle the words of all labels, so that the labels have no meaning as a whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 ROUNDS = 20
-"""Times that a label which came out as a real one is dealt again."""
+"""Most times that a label with the words of a real one is shuffled again."""
 _FUNCTION_WORDS = """
 a about after an and another are around as at be before between but by during each either for from
 had has have how in into is it its like not of off on onto one or other out over per so such than
@@ -15,55 +15,54 @@ that the their them then these they this those through to too under until up was
 where which while who whose why with within without
 """
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
-"""English words that carry no meaning of their own; they are dealt among themselves. Not the stop words of labelling:
-those hold words such as "first" or "describing" as well, which here must be dealt among the words with a meaning."""
+"""English words without a meaning of their own, which are shuffled among themselves. The stop words of labelling also
+hold words such as "first" or "describing", which here are content words."""
 
 
-def dealings(labels: Sequence[str], seed: int, count: int) -> Iterator[tuple[list[str], float]]:
-    """So many dealings of the same labels; the n-th does not depend on how many there are."""
+def shuffles(labels: Sequence[str], seed: int, count: int) -> Iterator[tuple[list[str], float]]:
+    """Shuffle the same labels ``count`` times; the n-th result does not depend on ``count``."""
     for draw in range(count):
-        yield deal(labels, np.random.default_rng([seed, draw]))
+        yield shuffle(labels, np.random.default_rng([seed, draw]))
 
 
-def deal(labels: Sequence[str], rng: np.random.Generator) -> tuple[list[str], float]:
-    """Deal all words of all labels out anew.
+def shuffle(labels: Sequence[str], rng: np.random.Generator) -> tuple[list[str], float]:
+    """Shuffle the words of all labels.
 
-    Places keep their kind: a function word's place gets a function word, another one's another. Otherwise many
-    shuffled labels would be one noun among prepositions, which stands out as no real label does. A label that
-    has just the content words of a real one (in any order) is dealt again together with another label, up to
-    ``ROUNDS`` times.
+    Function words replace function words and content words replace content words; otherwise many shuffled labels would
+    be a noun among prepositions, unlike any real label. A label with exactly the content words of a real one (in any
+    order) is shuffled again together with another label, up to ``ROUNDS`` times.
 
     Returns
     -------
     tuple
-        Labels of the same lengths in words; share of them that are real ones still.
+        Labels of the same numbers of words; share of labels that still have the words of a real one.
     """
     words = [label.split() for label in labels]
-    real = {_content(one) for one in words}
-    dealt = _dealt(words, rng)
-    unbroken = [i for i, one in enumerate(dealt) if _content(one) in real]
+    real = {_content(label_words) for label_words in words}
+    shuffled = _shuffled(words, rng)
+    unbroken = [i for i, label_words in enumerate(shuffled) if _content(label_words) in real]
     for _ in range(ROUNDS):
         if not unbroken:
             break
-        others = np.setdiff1d(np.arange(len(dealt)), unbroken)
+        others = np.setdiff1d(np.arange(len(shuffled)), unbroken)
         helpers = rng.choice(others, size=min(len(unbroken), len(others)), replace=False)
         together = [*unbroken, *(int(i) for i in helpers)]
-        for i, one in zip(together, _dealt([dealt[i] for i in together], rng), strict=True):
-            dealt[i] = one
-        unbroken = [i for i in together if _content(dealt[i]) in real]
-    return [" ".join(one) for one in dealt], len(unbroken) / len(labels) if labels else 0.0
+        for i, label_words in zip(together, _shuffled([shuffled[i] for i in together], rng), strict=True):
+            shuffled[i] = label_words
+        unbroken = [i for i in together if _content(shuffled[i]) in real]
+    return [" ".join(label_words) for label_words in shuffled], len(unbroken) / len(labels) if labels else 0.0
 
 
-def _dealt(words: Sequence[Sequence[str]], rng: np.random.Generator) -> list[list[str]]:
-    """Shuffle the function words among their places, and the others among theirs."""
-    flat = [word for one in words for word in one]
+def _shuffled(words: Sequence[Sequence[str]], rng: np.random.Generator) -> list[list[str]]:
+    """Shuffle the function words among their positions, and the content words among theirs."""
+    flat = [word for label_words in words for word in label_words]
     kinds = np.array([_plain(word) in FUNCTION_WORDS for word in flat], dtype=bool)
     source = np.arange(len(flat))
     for kind in (True, False):
         places = np.flatnonzero(kinds == kind)
         source[places] = rng.permutation(places)
     order = iter(source.tolist())
-    return [[flat[next(order)] for _ in one] for one in words]
+    return [[flat[next(order)] for _ in label_words] for label_words in words]
 
 
 def _content(words: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What a matching says: what is recovered, what is covered, and what the outside list lacks."""
+"""Summary of a matching: recovered and covered entries, and weak concepts that the taxonomy lacks."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ UNNAMED_COLUMNS = (
 
 @dataclass(frozen=True)
 class WeakByChance:
-    """Entries with a weak concept, if labels were permuted among the candidate concepts (which bears which)."""
+    """Entries that match a weak concept, compared with permutations of the labels among the candidate concepts."""
 
     observed: int
     expected: float
-    """Mean count of entries over the permutations."""
+    """Mean number of entries over the permutations."""
     p_value: float
     """``(1 + permutations with as many) / (1 + permutations)``."""
     draws: int
@@ -46,38 +46,38 @@ class Matching:
     """A taxonomy matched to a run's labelled concepts and themes."""
 
     entries: pl.DataFrame
-    """One row per entry: entry, description, domain, category, score, text (what was embedded); best_label and
+    """One row per entry: entry, description, domain, category, score, text (embedded text); best_label and
     similarity (nearest label, matched or not), p_value, bound; n_concepts, n_weak, n_exercised, n_themes; recovered,
     recovered_weak, covered."""
     pairs: pl.DataFrame
     """One row per entry and matched concept, nearest first: entry, text, similarity, p_value, the columns of
     candidates, verdict (null: not asked)."""
     themes: pl.DataFrame
-    """The same of themes."""
+    """The same for themes."""
     dropped: pl.DataFrame
     """Rows of ``pairs`` that were judged unrelated."""
     unnamed: pl.DataFrame
     """Weak concepts whose label no entry names, leaders first, then the lowest gap first."""
     recovery: Share
-    """Entries matched to at least one concept, of all."""
+    """Share of entries that match a concept."""
     recovery_weak: Share
-    """Entries matched to at least one weak concept, of all."""
+    """Share of entries that match a weak concept."""
     coverage: Share
-    """Entries matched to at least one concept that the suite exercises (alive and not missing), of all."""
+    """Share of entries that match a concept which the suite exercises (alive and not missing)."""
     coverage_of_matched: Share
-    """The same, of the entries matched to a concept."""
+    """The same among the entries that match a concept."""
     weak_by_chance: WeakByChance
     unnamed_share: Share
-    """Labelled weak concepts that no entry names, of all labelled weak concepts."""
+    """Share of labelled weak concepts that no entry names."""
     calibration: Calibration
-    """Of the concepts' labels."""
+    """Calibration for the concepts' labels."""
     theme_calibration: Calibration | None
-    """Of the themes' names; null where there are none."""
+    """Calibration for the themes' names; None without themes."""
     verdicts: dict[str, int]
-    """How many pairs (entry and label) got which verdict; empty where none was asked."""
+    """Number of pairs (entry and label) by verdict; empty if none was asked."""
     candidates: Candidates
-    """What was matched to; ``concepts`` has a column ``named_by``: entries that name the concept's label, those beyond
-    the nearest ``per_entry`` labels included."""
+    """The candidates; ``concepts`` has a further column ``named_by``: number of entries whose bound the concept's label
+    exceeds, beyond the nearest ``per_entry`` labels too."""
     per_entry: int
     seed: int
 
@@ -92,7 +92,7 @@ def summarise(
     per_entry: int,
     seed: int,
 ) -> Matching:
-    """Count what the pairs say; pairs judged unrelated are set aside first."""
+    """Summarise pairs; those judged unrelated are set aside first."""
     judged = pairs.filter(pl.col("verdict").is_not_null()).unique(["entry", "label_text"], maintain_order=True)
     verdicts = judged.group_by("verdict").len().sort("verdict")
     unrelated = (pl.col("verdict") == UNRELATED).fill_null(False)
@@ -127,13 +127,13 @@ def summarise(
 
 
 def _counted(head: pl.DataFrame, pairs: pl.DataFrame, themes: pl.DataFrame) -> pl.DataFrame:
-    """The entries with what each matched."""
+    """The entries with counts of their matches."""
     exercised = pl.col("alive") & ~pl.col("missing")
     counts = pairs.group_by("entry").agg(n_concepts=pl.len(), n_weak=is_weak().sum(), n_exercised=exercised.sum())
     by_theme = themes.group_by("entry").agg(n_themes=pl.len())
     table = head
-    for one in (counts, by_theme):
-        table = table.join(one, on="entry", how="left", maintain_order="left")
+    for counts_by_entry in (counts, by_theme):
+        table = table.join(counts_by_entry, on="entry", how="left", maintain_order="left")
     numbers = ("n_concepts", "n_weak", "n_exercised", "n_themes")
     return table.with_columns(pl.col(name).fill_null(0).cast(pl.Int64) for name in numbers).with_columns(
         recovered=pl.col("n_concepts") > 0, recovered_weak=pl.col("n_weak") > 0, covered=pl.col("n_exercised") > 0
@@ -141,7 +141,7 @@ def _counted(head: pl.DataFrame, pairs: pl.DataFrame, themes: pl.DataFrame) -> p
 
 
 def _weak_by_chance(entries: pl.DataFrame, pairs: pl.DataFrame, concepts: pl.DataFrame, seed: int) -> WeakByChance:
-    """Permute which concept bears which label: the matched labels stay, their concepts are others."""
+    """Permute the labels among concepts: the matched labels stay, their concepts change."""
     rng = np.random.default_rng([seed, 2**31])
     place = dict(zip(concepts["concept"].to_list(), range(concepts.height), strict=True))
     number = {entry: i for i, entry in enumerate(entries["entry"])}

@@ -1,7 +1,7 @@
-"""Outside lists of weaknesses, read into one form.
+"""Read taxonomies: lists of weaknesses from elsewhere.
 
-A taxonomy is a list of entries with an id and a description. Lists in JSON, JSONL, CSV and YAML are read, AutoDetect's
-logs and garak's reports as these tools write them. What is left out is counted and named.
+A taxonomy is a list of entries with an id and a description, as JSON, JSONL, CSV or YAML, as AutoDetect's logs or as
+garak's reports. Records that are left out are listed with their reasons.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from competency_gaps.text import shorten, visible
 
 ID_LIMIT = 200
 DESCRIPTION_LIMIT = 2000
-"""Characters of a description that are kept: as much as any entry of the lists known to us needs, four times over."""
+"""Most characters of a description, four times the longest in any known taxonomy."""
 SUFFIXES = (".csv", ".json", ".jsonl", ".yaml", ".yml")
 
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """Entries of an outside list, and what became no entry."""
+    """Entries of a taxonomy, and records that were left out."""
 
     entries: list[Entry]
     """At least one, with distinct ids, in the order of the source."""
     left_out: list[tuple[str, str]]
-    """(where, reason) of every record that became no entry."""
+    """(where, reason) of every record that was left out."""
     source: str
-    """The path, and what it was read as."""
+    """The path, and the format."""
     read: int
     """Entries before the filter."""
     where: str | None
     """The filter."""
     notes: tuple[str, ...]
-    """What else must be said of the source, e.g. that its reports carry no scores."""
+    """Notes on the source, e.g. that its reports have no scores."""
 
 
 def read_taxonomy(path: Path | str, where: str | None = None) -> Taxonomy:
-    """Read an outside list.
+    """Read a taxonomy.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def read_taxonomy(path: Path | str, where: str | None = None) -> Taxonomy:
 
 
 def _read(path: Path) -> tuple[str, list[Raw], list[str]]:
-    """What the path is, its records, and what must be said of them."""
+    """The path's format, its records, and notes on them."""
     if path.is_dir():
         return _read_folder(path)
     if not path.is_file():
@@ -124,9 +124,9 @@ def _read_folder(path: Path) -> tuple[str, list[Raw], list[str]]:
         else:
             raw.append(Raw(str(log), None, "it is no AutoDetect log"))
     for report in reports:
-        found, said = read_report(report, load_jsonl(report), prefix=report.relative_to(path).as_posix())
-        raw += found
-        notes += said
+        records, more_notes = read_report(report, load_jsonl(report), prefix=report.relative_to(path).as_posix())
+        raw += records
+        notes += more_notes
     names = [name for name, some in (("AutoDetect logs", logs), ("garak reports", reports)) if some]
     return f"{len(logs) + len(reports)} files: {' and '.join(names)}", raw, notes
 
@@ -138,13 +138,13 @@ def _entries(raw: Sequence[Raw]) -> tuple[list[Entry], list[tuple[str, str]], li
     for record in raw:
         reason = record.reason
         if reason is None:
-            found = _entry(record.values, record.where, unread)
-            if isinstance(found, str):
-                reason = found
-            elif found.id in entries:
-                reason = f"the id {found.id!r} occurs a second time"
-            else:
-                entries[found.id] = found
+            try:
+                entry = _entry(record.values, record.where, unread)
+                if entry.id in entries:
+                    raise _NoEntry(f"the id {entry.id!r} occurs a second time")
+                entries[entry.id] = entry
+            except _NoEntry as error:
+                reason = str(error)
         if reason is not None:
             left_out.append((shorten(visible(record.where), ID_LIMIT), shorten(visible(reason), ID_LIMIT)))
     notes = (
@@ -153,21 +153,24 @@ def _entries(raw: Sequence[Raw]) -> tuple[list[Entry], list[tuple[str, str]], li
     return list(entries.values()), left_out, notes
 
 
-def _entry(values: Any, where: str, unread: list[str]) -> Entry | str:
-    """Make an entry, or say why there is none."""
+class _NoEntry(ValueError):
+    """A record cannot be an entry; the message says why."""
+
+
+def _entry(values: Any, where: str, unread: list[str]) -> Entry:
     if not isinstance(values, Mapping):
-        return f"it is a {type(values).__name__}, expected an object with id and description"
+        raise _NoEntry(f"it is a {type(values).__name__}, expected an object with id and description")
     values = dict(values)
-    # garak's list of tags names its two columns otherwise.
+    # garak's list of tags has other names for these columns.
     names = ("tag", "label") if "id" not in values and "description" not in values else ("id", "description")
     key, text = (values.pop(name, None) for name in names)
     if isinstance(key, (bool, list, dict)) or key is None or not str(key).strip():
-        return "it has no id"
+        raise _NoEntry("it has no id")
     key = visible(str(key).strip())
     if len(key) > ID_LIMIT:
-        return f"its id has {len(key):,} characters, at most {ID_LIMIT} are taken"
+        raise _NoEntry(f"its id has {len(key):,} characters, at most {ID_LIMIT} are taken")
     if not isinstance(text, str) or not text.strip():
-        return f"entry {key!r} has no description"
+        raise _NoEntry(f"entry {key!r} has no description")
     given = values.pop("score", None)
     score = _number(given)
     if given not in (None, "") and score is None:

@@ -1,4 +1,4 @@
-"""A filter on the fields of entries, written in one line."""
+"""Filter entries by conditions on their fields."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ class Condition(NamedTuple):
     operator: str
     value: str
 
-    def holds(self, found: Any) -> bool:
-        """Whether a field's value satisfies it; null satisfies none, a list does if one of its members does."""
-        if found is None:
+    def holds(self, value: Any) -> bool:
+        """Whether a field's value satisfies it; None never does, a list does if one of its members does."""
+        if value is None:
             return False
-        if isinstance(found, (list, tuple)) and self.operator != "!=":
-            return any(self.holds(one) for one in found)
+        if isinstance(value, (list, tuple)) and self.operator != "!=":
+            return any(self.holds(member) for member in value)
         if self.operator in _ORDER:
-            number = _number(found)
+            number = _number(value)
             return number is not None and _ORDER[self.operator](number, float(self.value))
-        if isinstance(found, (list, tuple)):
-            return not any(self._equal(one) for one in found)
-        return self._equal(found) == (self.operator == "=")
+        if isinstance(value, (list, tuple)):
+            return not any(self._equal(member) for member in value)
+        return self._equal(value) == (self.operator == "=")
 
-    def _equal(self, found: Any) -> bool:
-        if isinstance(found, bool):
-            return str(found).lower() == self.value.lower()
-        if isinstance(found, (int, float)):
+    def _equal(self, value: Any) -> bool:
+        if isinstance(value, bool):
+            return str(value).lower() == self.value.lower()
+        if isinstance(value, (int, float)):
             number = _number(self.value)
-            return number is not None and found == number
-        return str(found) == self.value
+            return number is not None and value == number
+        return str(value) == self.value
 
 
 def select(entries: Sequence[Entry], where: str | None) -> list[Entry]:
@@ -63,12 +63,14 @@ def select(entries: Sequence[Entry], where: str | None) -> list[Entry]:
         return list(entries)
     conditions = parse(where)
     known = sorted({*OWN, *(name for entry in entries for name in entry.extra)})
-    for one in conditions:
-        if one.field not in known:
+    for field in (condition.field for condition in conditions):
+        if field not in known:
             raise UserError(
-                f"--where: no entry has a field {one.field!r}; known are {', '.join(known)}.{nearest(one.field, known)}"
+                f"--where: no entry has a field {field!r}; known are {', '.join(known)}.{nearest(field, known)}"
             )
-    return [entry for entry in entries if all(one.holds(entry.field(one.field)) for one in conditions)]
+    return [
+        entry for entry in entries if all(condition.holds(entry.field(condition.field)) for condition in conditions)
+    ]
 
 
 def parse(where: str) -> list[Condition]:

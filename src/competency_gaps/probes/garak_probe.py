@@ -59,18 +59,18 @@ def _benchmarks(report: Path, progress: Progress) -> tuple[list[BenchmarkConfig]
     parts = find_parts(report, "garak")
     with progress.stage("reading garak's report", total=len(parts), unit="benchmarks") as bar:
         for part in parts:
-            one = BenchmarkConfig(
+            benchmark = BenchmarkConfig(
                 name=part.benchmark,
                 source=LogSource(path=report, format="garak", benchmark=part.benchmark),
                 scope=f"attacks of garak's family {part.benchmark}; 1 = the model held",
             )
             try:
-                load_benchmark(one)
+                load_benchmark(benchmark)
             except UserError as error:
                 empty[part.benchmark] = str(error)
                 progress.say(f"left out the family {part.benchmark}: {error}")
             else:
-                benchmarks.append(one)
+                benchmarks.append(benchmark)
             bar.advance()
     if not benchmarks:
         raise UserError(f"{report} gives no item to read: {next(iter(empty.values()), 'no probe was answered')}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
+import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from competency_gaps.text import plural
 
 REPORT, SETTINGS, OUTCOME, ANSWERS = "garak.report.jsonl", "settings.json", "outcome.json", "answers.jsonl"
 REHEARSAL, ATTACK = "rehearsal", "attack"
-"""Of each probe garak is run twice: without answers, to learn what it asks and whether it can run, and with them."""
+"""garak is run twice: without answers, to learn what it asks and which probes can run, and with them."""
 
 
 @dataclass(frozen=True)
@@ -66,23 +66,13 @@ class GarakOutcome:
     """Its version."""
 
 
-@dataclass(frozen=True)
-class ProbeResult:
-    """What became of one probe."""
-
-    left_out: str | None = None
-    """Why it did not run or failed; None: it ran."""
-    missing: dict[str, str] = field(default_factory=dict)
-    unanswered: dict[str, int] = field(default_factory=dict)
-
-
 def run_garak(
     lm: LanguageModel, settings: GarakSettings, folder: Path, progress: Progress, *, token_budget: int = 4096
 ) -> GarakOutcome:
     """Run garak, or take the finished report of the same run.
 
-    An interrupted run goes on with the probe that it was at; garak begins that probe anew, but the model is asked only
-    for the answers that are not on disk yet.
+    An interrupted run is begun anew, as garak cannot go on with a report; the model's answers are kept beside it, so
+    that only what was not answered yet is asked.
 
     Parameters
     ----------
@@ -107,6 +97,8 @@ def run_garak(
         if known is not None:
             progress.say(f"garak's report is finished already: {known.report}")
             return known
+        if (folder / ANSWERS).is_file():
+            progress.say("garak was interrupted: its report is begun anew, answers that were made are kept")
         return _Scan(garak, lm, settings, progress, token_budget).run()
 
 
@@ -143,80 +135,74 @@ class _Scan:
     token_budget: int
 
     def run(self) -> GarakOutcome:
-        folder = self.garak.folder
+        folder, progress = self.garak.folder, self.progress
         names, intents = self.garak.probes(self.settings.spec)
-        results: dict[str, ProbeResult] = {}
-        with self.progress.stage("attacking the model", total=len(names), unit="probes") as bar:
-            for name in names:
-                bar.note(name)
-                results[name] = self._probe(name, intents, bar)
+        conversations: list[Messages] = []
+        with progress.stage("loading probes", unit="attacks") as bar:
+
+            def hear(messages: Messages) -> None:
+                conversations.append(messages)
                 bar.advance()
-        left_out = {name: result.left_out for name, result in results.items() if result.left_out is not None}
-        ran = tuple(name for name in names if name not in left_out)
-        if not ran:
+
+            rehearsal = self._pass(REHEARSAL, names, intents, hear)
+        left_out, missing = self._unusable(rehearsal, names)
+        usable = [name for name in names if name not in left_out]
+        if not usable:
             hint = "" if self.settings.online else " With --online they may fetch what they need."
             raise UserError(
                 f"--spec {self.settings.spec!r}: no probe can be run, the first ({names[0]}) because "
                 f"{left_out[names[0]]}.{hint}"
             )
-        reports = [_report(_place(folder, name, ATTACK)).read_bytes() for name in ran]
+        with progress.stage("attacking the model", total=len(conversations), unit="answers") as bar:
+            target = self._target(bar)
+            target.prime(conversations)
+            attack = self._pass(ATTACK, usable, intents, target.answer)
+        for name, why in attack.failed.items():
+            left_out[name] = f"it failed while it ran: {why}"
+            progress.say(f"left out {name}: {left_out[name]}")
+        for why, count in target.unanswered.items():
+            progress.say(f"{plural(count, 'attack')} without an answer: {why}")
+        reports = [report.read_bytes() for report in attack.reports]
         write_atomic(folder / REPORT, lambda part: _write(part, reports))
-        unanswered: Counter[str] = Counter()
-        for result in results.values():
-            unanswered.update(result.unanswered)
-        missing = {name: result.missing for name, result in results.items() if result.missing}
-        outcome = GarakOutcome(folder / REPORT, ran, left_out, missing, dict(unanswered), self.garak.version)
+        ran = tuple(name for name in usable if name not in left_out)
+        unanswered = dict(target.unanswered)
+        outcome = GarakOutcome(folder / REPORT, ran, left_out, missing, unanswered, self.garak.version)
         write_json(folder / OUTCOME, {**asdict(outcome), "report": REPORT})
         return outcome
 
-    def _probe(self, name: str, intents: list[str], bar: Bar) -> ProbeResult:
-        file = self.garak.folder / "probes" / name / "result.json"
-        if file.is_file():
-            return ProbeResult(**json_file(file))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        result = self._attack(name, intents, bar)
-        for detector, why in result.missing.items():
-            self.progress.say(f"{name}: without the detector {detector} ({why})")
-        for why, count in result.unanswered.items():
-            self.progress.say(f"{name}: {plural(count, 'attack')} without an answer: {why}")
-        if result.left_out is not None:
-            self.progress.say(f"left out {name}: {result.left_out}")
-        else:
-            write_json(file, asdict(result))
-        return result
+    def _target(self, bar: Bar) -> Target:
+        generation = GenerationConfig(temperature=self.settings.sampling_temperature, seed=self.settings.seed)
+        file = self.garak.folder / ANSWERS
+        return Target(self.lm, file, self.settings.max_new_tokens, generation, self.token_budget, bar.advance)
 
-    def _attack(self, name: str, intents: list[str], bar: Bar) -> ProbeResult:
-        conversations: list[Messages] = []
-        place = _place(self.garak.folder, name, REHEARSAL)
-        status = self._run(name, intents, place, conversations.append)
-        missing, why = _loaded(place, name, status, asked=bool(conversations), extended=self.settings.extended)
-        if why is not None:
-            return ProbeResult(why)
-        done = 0
+    def _pass(self, kind: str, names: list[str], intents: list[str], answer: Answer) -> _Pass:
+        """Run garak with probes; where it breaks off, without the one that it was at, and those before it."""
+        done = _Pass()
+        while names:
+            place = self.garak.folder / f"{kind}-{len(done.places)}"
+            report = place.with_suffix(".report.jsonl")
+            report.unlink(missing_ok=True)
+            place.with_suffix(".json").write_text(json.dumps(self._config(place)), encoding="utf-8")
+            spec = ",".join([*(f"probes.{name}" for name in names), *intents])
+            status = self.garak.run(["--config", str(place.with_suffix(".json")), "--spec", spec], place, answer)
+            done.places.append(place)
+            entries = [line.value for line in json_lines(report) if line.fault is None] if report.is_file() else []
+            begun = done.take(entries)
+            if any(entry.get("entry_type") == "completion" for entry in entries):
+                break
+            finished = {entry.get("probe") for entry in entries if entry.get("entry_type") == "probe_summary"}
+            after = max((index + 1 for index, name in enumerate(names) if name in finished), default=0)
+            if after == len(names):
+                break
+            name = _broken(names[after:], begun, place)
+            why = "" if name in begun else fault(place, status, r"garak\.detectors\.\S+")
+            done.failed[name] = why or fault(place, status)
+            at = names.index(name)
+            names = names[at + 1 :]
+        return done
 
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            bar.note(f"{name}: {done:,} of {max(done, len(conversations)):,} answers")
-
-        target = Target(
-            self.lm,
-            place.with_name(ANSWERS),
-            self.settings.max_new_tokens,
-            GenerationConfig(temperature=self.settings.sampling_temperature, seed=self.settings.seed),
-            self.token_budget,
-            advance,
-        )
-        target.prime(conversations)
-        place = _place(self.garak.folder, name, ATTACK)
-        status = self._run(name, intents, place, target.answer)
-        if not any(entry.get("entry_type") == "completion" for entry in _entries(place)):
-            return ProbeResult(f"it failed while it ran: {fault(place, status)}")
-        return ProbeResult(None, missing, dict(target.unanswered))
-
-    def _run(self, name: str, intents: list[str], place: Path, answer: Answer) -> int:
-        """Run garak with one probe; a report that an earlier run left there is overwritten."""
-        _report(place).unlink(missing_ok=True)
+    def _config(self, place: Path) -> dict[str, Any]:
+        """garak's own configuration."""
         generator = {
             "uri": f"{self.garak.url}/v1",
             "stop": None,
@@ -224,61 +210,89 @@ class _Scan:
             "temperature": self.settings.sampling_temperature,
             "extra_params": {"timeout": 1e6},
         }
-        config = {
+        plugins = {
+            "target_type": "openai.OpenAICompatible",
+            "target_name": self.lm.name,
+            "extended_detectors": self.settings.extended,
+            "generators": {"openai": {"OpenAICompatible": generator}},
+        }
+        return {
             "system": {"lite": False},
             "run": {key: getattr(self.settings, key) for key in ("generations", "eval_threshold", "seed")},
-            "plugins": {
-                "target_type": "openai.OpenAICompatible",
-                "target_name": self.lm.name,
-                "extended_detectors": self.settings.extended,
-                "generators": {"openai": {"OpenAICompatible": generator}},
-            },
+            "plugins": plugins,
             "reporting": {"report_prefix": str(place), "confidence_interval_method": "none"},
         }
-        file = place.with_suffix(".json")
-        write_json(file, config)
-        return self.garak.run(["--config", str(file), "--spec", ",".join([f"probes.{name}", *intents])], place, answer)
+
+    def _unusable(self, rehearsal: _Pass, names: list[str]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        """Probes that cannot run, and why; and of the others, detectors that could not be loaded, and why."""
+        left_out: dict[str, str] = {}
+        missing: dict[str, dict[str, str]] = {}
+        for name in names:
+            probe = rehearsal.probes.get(name)
+            if probe is None:
+                why = rehearsal.failed.get(name) or rehearsal.why(f"garak.probes.{name}")
+                left_out[name] = f"it cannot be loaded ({why})"
+            elif others := {part for part in (probe.get("modality") or {}).get("in", ()) if part != "text"}:
+                left_out[name] = f"it needs {', '.join(sorted(others))}"
+            else:
+                first = probe["primary_detector"]
+                wanted = [first, *(probe["extended_detectors"] if self.settings.extended else ())]
+                absent = [detector for detector in wanted if detector not in rehearsal.detectors]
+                lacking = {detector: rehearsal.why(f"garak.detectors.{detector}") for detector in absent}
+                if first in lacking:
+                    left_out[name] = f"its detector {first} cannot be loaded ({lacking[first]})"
+                elif lacking:
+                    missing[name] = lacking
+        for name, why in left_out.items():
+            self.progress.say(f"left out {name}: {why}")
+        for name, lacking in missing.items():
+            for detector, why in lacking.items():
+                self.progress.say(f"{name}: without the detector {detector} ({why})")
+        return left_out, missing
 
 
-def _place(folder: Path, name: str, kind: str) -> Path:
-    return folder / "probes" / name / kind
+def _broken(names: list[str], begun: set[str], place: Path) -> str:
+    """The probe at which garak broke off: the last that it began, else the first that it could load."""
+    last = [name for name in names if name in begun][-1:]
+    loaded = (name for name in names if not fault(place, 0, f"garak.probes.{name}"))
+    return last[0] if last else next(loaded, names[0])
 
 
-def _report(place: Path) -> Path:
-    return place.with_suffix(".report.jsonl")
+@dataclass
+class _Pass:
+    """garak's runs with a list of probes: more than one if it broke off."""
+
+    places: list[Path] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """Probes at which garak broke off, and why."""
+    probes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Probes that were loaded, with what garak knows of them."""
+    detectors: set[str] = field(default_factory=set)
+    """Detectors that were loaded."""
+
+    @property
+    def reports(self) -> list[Path]:
+        files = [place.with_suffix(".report.jsonl") for place in self.places]
+        return [file for file in files if file.is_file()]
+
+    def take(self, entries: list[dict[str, Any]]) -> set[str]:
+        """Note what a run loaded; gives its probes."""
+        begun: set[str] = set()
+        for entry in entries:
+            plugins = mapping(entry.get("plugin_cache"))
+            probes = {
+                name.removeprefix("probes."): mapping(facts) for name, facts in mapping(plugins.get("probes")).items()
+            }
+            self.probes |= probes
+            begun |= probes.keys()
+            self.detectors |= {name.removeprefix("detectors.") for name in mapping(plugins.get("detectors"))}
+        return begun
+
+    def why(self, plugin: str) -> str:
+        """Why a plug-in could not be loaded."""
+        reasons = (fault(place, 0, plugin) for place in self.places)
+        return next((reason for reason in reasons if reason), f"see {self.places[0].with_suffix('.log').name}")
 
 
 def _write(path: Path, parts: list[bytes]) -> None:
     path.write_bytes(b"".join(part.rstrip() + b"\n" for part in parts))  # garak leaves its last line open
-
-
-def _entries(place: Path) -> list[dict[str, Any]]:
-    file = _report(place)
-    return [line.value for line in json_lines(file) if line.fault is None] if file.is_file() else []
-
-
-def _loaded(place: Path, name: str, status: int, *, asked: bool, extended: bool) -> tuple[dict[str, str], str | None]:
-    """Detectors beside the probe's first that garak could not load, and why; and why the probe cannot be used."""
-    plugins: dict[str, Any] = {"probes": {}, "detectors": {}}
-    for entry in _entries(place):
-        for kind, found in mapping(entry.get("plugin_cache")).items():
-            if kind in plugins:
-                plugins[kind] |= found
-    probe = plugins["probes"].get(f"probes.{name}")
-    if probe is None:
-        return {}, f"it cannot be loaded ({fault(place, status, 'garak.')})"
-    others = {part for part in (probe.get("modality") or {}).get("in", ()) if part != "text"}
-    if others:
-        return {}, f"it needs {', '.join(sorted(others))}"
-    first = probe["primary_detector"]
-    wanted = [first, *(probe["extended_detectors"] if extended else ())]
-    missing = {
-        detector: fault(place, status, f"garak.detectors.{detector}")
-        for detector in wanted
-        if f"detectors.{detector}" not in plugins["detectors"]
-    }
-    if first in missing:
-        return {}, f"its detector {first} cannot be loaded ({missing[first]})"
-    if not asked:
-        return {}, f"it asks nothing ({fault(place, status)})"
-    return missing, None

@@ -7,32 +7,32 @@ from collections.abc import Sequence
 import numpy as np
 
 CACHED = 4
-"""Tokens whose keys and values may be kept, per token that a pass may compute: keeping costs no arithmetic."""
+"""Tokens whose keys and values may be kept per token that a pass may compute."""
 _LOGITS = 4
-"""Tokens of the budget per position whose logits are kept: a large vocabulary makes them the largest tensor."""
+"""Tokens of the budget per position whose logits are kept: with a large vocabulary, logits are the largest tensor."""
 
 
 def plan_batches(
     lengths: Sequence[int] | np.ndarray, token_budget: int, *, cached: int = 0, logits: int = 0
 ) -> list[np.ndarray]:
-    """Cut sequences, sorted by length, into batches of bounded padded size.
+    """Split sequences, sorted by length, into batches of bounded padded size.
 
     Parameters
     ----------
     lengths : sequence of int of shape (sequences,)
         Tokens per sequence.
     token_budget
-        Largest rows x longest of a batch. A sequence longer than it is a batch of its own.
+        Largest product of rows and longest sequence in a batch. A longer sequence forms a batch of its own.
     cached
-        Tokens before each sequence whose keys and values are there already and stay in memory.
+        Tokens before each sequence whose keys and values are already in memory.
     logits
-        Positions of each row whose logits are kept; 0: none, or they are dropped at once.
+        Positions of each row whose logits are kept; 0: none.
 
     Returns
     -------
     list of ndarray of int64
-        Indices of each batch's sequences, longest first; every index occurs once. The longest batch
-        comes first, so that a machine with too little memory fails at once rather than at the end.
+        Indices of each batch's sequences, longest first; every index occurs once. The longest batch comes first, so
+        that too little memory shows at the beginning.
     """
     sizes = np.asarray(lengths)
     order = np.lexsort((np.arange(len(sizes)), -sizes))
@@ -48,7 +48,7 @@ def plan_batches(
 
 
 def common_start(sequences: Sequence[np.ndarray]) -> int:
-    """Number of tokens that all sequences begin with; at least one sequence is needed."""
+    """Length of the longest common prefix of the sequences; at least one is needed."""
     shortest = min(len(sequence) for sequence in sequences)
     starts = np.stack([sequence[:shortest] for sequence in sequences])
     differs = np.flatnonzero((starts != starts[0]).any(axis=0))

@@ -1,4 +1,4 @@
-"""Answers in words, batched, greedy or sampled."""
+"""Generate answers in batches, greedily or by sampling."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the model wrote."""
+    """A generated answer."""
 
     text: str
     """Decoded without special tokens, up to the first stop string."""
     ids: np.ndarray
-    """int32 of shape (tokens,): the tokens that make up ``text``."""
+    """int32 of shape (tokens,): the tokens of ``text``."""
 
 
 def generate(
@@ -44,20 +44,20 @@ def generate(
     tap: Tap | None = None,
     asked: Sequence[int] = (),
 ) -> list[Answer]:
-    """Continue prompts, in the order given; the pass over the prompts gives their activations too.
+    """Continue prompts, in the order given; the pass over the prompts also gives their activations.
 
     Parameters
     ----------
     prompts : sequence of ndarray of int32
         Token ids, first token included; each must leave room for ``max_new_tokens``.
     stop
-        The answer ends before the first of these.
+        Stop strings: an answer ends before the first of these.
     stop_at_once
-        A stop string counts even where only blanks stand before it.
+        Whether a stop string counts even if only blanks come before it.
     greedy
-        The likeliest token each time, whatever ``config`` says.
+        Decode greedily, whatever ``config`` says.
     tap, asked
-        Who gets the activations of the prompts, and under which number each prompt is known there.
+        Receives the activations of the prompts, and the number of each prompt in it.
     """
     wanted = _Stop(tuple(stop), stop_at_once, _special_ids(lm, stop))
     if greedy:
@@ -93,9 +93,9 @@ class _Stop:
     """Stop strings that are special tokens: they decode to no text."""
 
     def place(self, text: str) -> int | None:
-        """Where the first stop string begins; blank space before the answer does not count as one, unless it shall."""
+        """Start of the first stop string; one in the blanks before the answer does not count unless ``at_once``."""
         lead = 0 if self.at_once else len(text) - len(text.lstrip())
-        places = [place for one in self.texts if (place := text.find(one, lead)) >= 0]
+        places = [place for stop in self.texts if (place := text.find(stop, lead)) >= 0]
         return min(places) if places and (self.at_once or text.strip()) else None
 
 
@@ -113,14 +113,14 @@ def _generate_batch(
     import torch
 
     ids, mask = pad_left(lm, prompts)  # all rows end where the answer begins
-    # Said outright: what is not said comes from the model's own generation settings.
+    # All options are explicit: others would come from the model's own generation settings.
     options: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     if config.temperature > 0:
         options = {"do_sample": True, "temperature": config.temperature, "top_p": config.top_p, "top_k": 0}
     options |= {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "num_beams": 1, "min_p": None}
     options |= {"use_cache": True, "cache_implementation": None}
     with torch.random.fork_rng(devices=[lm.device] if lm.device.type == "cuda" else []):
-        # Each batch has its own seed, taken from its prompts: a resumed run draws what an undisturbed one draws.
+        # Each batch has its own seed, derived from its prompts, so that a resumed run samples the same answers.
         torch.manual_seed(config.seed * 1_000_003 + seed)
         passes = 2 if shared else 1
         with torch.inference_mode(), enough_memory(ids), tap.over(lm, prompts, owners, passes=passes):
@@ -139,7 +139,7 @@ def _generate_batch(
 
 
 def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:
-    """Ends a row once its answer holds a stop string; the batch ends with its last row."""
+    """Criteria that end a row once its answer contains a stop string; the batch ends with its last row."""
     import torch
     from transformers import StoppingCriteria, StoppingCriteriaList
 
@@ -157,7 +157,7 @@ def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Answer:
     text = lm.tokenizer.decode(kept, skip_special_tokens=True)
     place = stop.place(text)
     if place is not None:
-        # The shortest run of tokens whose text reaches the stop string.
+        # The fewest tokens whose text reaches the stop string.
         count = next(n for n in range(len(kept) + 1) if len(_decode(lm, kept[:n])) >= place)
         kept, text = kept[:count], text[:place]
     return Answer(text, kept.astype(np.int32))
@@ -170,14 +170,14 @@ def _decode(lm: LanguageModel, ids: np.ndarray) -> str:
 def _special_ids(lm: LanguageModel, stop: Sequence[str]) -> tuple[int, ...]:
     """Ids of the stop strings that are special tokens."""
     special = set(lm.tokenizer.all_special_ids)
-    found = [lm.tokenizer.convert_tokens_to_ids(one) for one in stop]
-    return tuple(int(one) for one in found if one in special)
+    ids = [lm.tokenizer.convert_tokens_to_ids(text) for text in stop]
+    return tuple(int(token) for token in ids if token in special)
 
 
 def _ends(lm: LanguageModel, stop: _Stop) -> list[int]:
-    """Tokens that end an answer: the model's own, the tokenizer's, and stop strings that are tokens."""
+    """Tokens that end an answer: the model's, the tokenizer's, and stop strings that are special tokens."""
     known = [*_as_list(lm.model.generation_config.eos_token_id), lm.tokenizer.eos_token_id, *stop.ids]
-    return sorted({int(one) for one in known if one is not None})
+    return sorted({int(token) for token in known if token is not None})
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -1,6 +1,6 @@
-"""From a hook's name to the module whose activation the SAE reads.
+"""Resolve a hook's name to the module whose activations the SAE reads.
 
-Two namings are understood, for any decoder-only model of transformers:
+Two kinds of names are understood, for any decoder-only model of transformers:
 
 * TransformerLens' names, as SAELens stores them: ``blocks.20.hook_resid_post``;
 * a module path of the Hugging Face model: ``model.layers.20`` (the module's output).
@@ -26,9 +26,8 @@ _TL_HOOKS = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_attn_o
 _ATTENTION = ("self_attn", "attn", "attention", "self_attention")
 _MLP = ("mlp", "feed_forward", "ffn", "block_sparse_moe")
 _OUT_PROJECTION = ("o_proj", "out_proj", "c_proj", "dense", "wo")
-# The norm that reads the residual stream between attention and MLP. The sandwich-norm
-# families (Gemma 2 and 3) call it pre_feedforward_layernorm; where that exists,
-# post_attention_layernorm normalises the attention's output instead.
+# The norm that reads the residual stream between attention and MLP. Families with sandwich norms (Gemma 2 and 3) call
+# it pre_feedforward_layernorm; their post_attention_layernorm normalises the attention's output.
 _MID_NORM = ("pre_feedforward_layernorm", "post_attention_layernorm", "ln_2", "ln2", "final_layer_norm")
 
 
@@ -37,16 +36,16 @@ class Hook:
     """A place in a model at which activations are read."""
 
     name: str
-    """The name as the user or the SAE gave it."""
+    """The name given by the user or the SAE."""
     path: str
     """Path of the module inside the Hugging Face model."""
     side: Literal["input", "output"]
     """Whether the activation is the module's input or its output."""
     layer: int | None
-    """Index of the decoder block that holds the module; null outside the blocks."""
+    """Index of the decoder block that holds the module; None outside the blocks."""
 
     def module(self, model: nn.Module) -> nn.Module:
-        """The module itself."""
+        """The hook's module in a model."""
         return model.get_submodule(self.path)
 
 
@@ -117,7 +116,7 @@ def captured(model: nn.Module, hook: Hook, *, stop: bool, passes: int | None = N
     stop
         End the forward pass at the hook: nothing above it is computed.
     passes
-        Keep the activations of so many passes, the first ones; null keeps all.
+        Number of passes whose activations are kept, from the first; None: all.
 
     Yields
     ------
@@ -125,11 +124,11 @@ def captured(model: nn.Module, hook: Hook, *, stop: bool, passes: int | None = N
         One tensor of shape (rows, positions, width) per forward pass, in the model's dtype.
         Head-split activations (``hook_z``) have their heads joined.
     """
-    found: list[torch.Tensor] = []
+    activations: list[torch.Tensor] = []
 
     def take(value: Any) -> None:
-        if passes is None or len(found) < passes:
-            found.append(value[0] if isinstance(value, tuple) else value)
+        if passes is None or len(activations) < passes:
+            activations.append(value[0] if isinstance(value, tuple) else value)
         if stop:
             raise _StopForward
 
@@ -145,7 +144,7 @@ def captured(model: nn.Module, hook: Hook, *, stop: bool, passes: int | None = N
     else:
         handle = module.register_forward_hook(on_output)
     try:
-        yield found
+        yield activations
     except _StopForward:
         pass
     finally:
@@ -163,7 +162,7 @@ def replaced(
     where : torch.Tensor of bool of shape (rows, positions)
         Positions that are changed.
     change
-        From activations of shape (positions, width) to their replacement; null changes nothing.
+        Maps activations of shape (positions, width) to their replacement; None changes nothing.
     """
 
     def new(value: torch.Tensor) -> torch.Tensor:
@@ -195,7 +194,7 @@ def replaced(
 
 
 class _StopForward(BaseException):
-    """Ends a forward pass at the hook; no handler for ordinary errors may swallow it."""
+    """Ends a forward pass at the hook. A BaseException, so that handlers of ordinary errors do not catch it."""
 
 
 def _block_part(block: nn.Module, hook: str) -> tuple[str, Literal["input", "output"]]:
@@ -203,7 +202,7 @@ def _block_part(block: nn.Module, hook: str) -> tuple[str, Literal["input", "out
         return "", "input"
     if hook == "hook_resid_post":
         return "", "output"
-    # Where the outputs are normalised before they are added, the normalised ones are what the stream receives.
+    # If outputs are normalised before they are added to the stream, the hook reads the normalised ones.
     norms_outputs = hasattr(block, "post_feedforward_layernorm")
     if hook == "hook_resid_mid":
         if norms_outputs and not hasattr(block, "pre_feedforward_layernorm"):  # OLMo 2: the MLP reads the stream bare
@@ -223,7 +222,7 @@ def _first(module: nn.Module, names: tuple[str, ...], hook: str) -> str:
         if name in children:
             return name
     raise UserError(
-        f"{hook}: no part of {type(module).__name__} is known to be it (its parts: {', '.join(children)}). "
+        f"{hook}: {type(module).__name__} has no known part for it (its parts: {', '.join(children)}). "
         f"Give the hook as a module path."
     )
 
@@ -241,6 +240,6 @@ def _resolve_path(model: nn.Module, path: str) -> Hook:
 
 
 def _module_paths(model: nn.Module) -> list[str]:
-    """Module paths with the layers' numbers folded, so that the list is short."""
+    """Module paths with layer numbers replaced by ``<layer>``."""
     folded = (re.sub(r"\.\d+(?=\.|$)", ".<layer>", path) for path, _ in model.named_modules() if path)
     return sorted(set(folded))

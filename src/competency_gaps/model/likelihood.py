@@ -1,6 +1,6 @@
 """Log-likelihoods of continuations, batched over the items of a benchmark.
 
-The pass over a prefix gives its activations too, to whoever wants them (:mod:`competency_gaps.model.tap`).
+The pass over a prefix also gives its activations, to a tap (:mod:`competency_gaps.model.tap`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 _ALIKE = 4
-"""Most tokens that the continuations of a prefix have in common and that are read with it. Log-probabilities of each
-are kept for every row of the batch, so the number is small."""
+"""Most shared first tokens of a prefix's continuations that are read with the prefix. Their log-probabilities are kept
+for every row of the batch, so the number is small."""
 
 
 class Likelihood(NamedTuple):
@@ -34,9 +34,9 @@ class Likelihood(NamedTuple):
     logprob: float
     """Sum of the log-probabilities (natural logarithm) of its tokens, <= 0."""
     token_logprobs: tuple[float, ...]
-    """Of each token, <= 0."""
+    """Log-probability of each token, <= 0."""
     greedy: bool
-    """Whether each of its tokens is the likeliest one at its place."""
+    """Whether greedy decoding would give the continuation."""
 
     @property
     def tokens(self) -> int:
@@ -46,29 +46,28 @@ class Likelihood(NamedTuple):
 
 @dataclass(frozen=True)
 class Continuation:
-    """Tokens whose likelihood is asked, after a prefix."""
+    """Tokens after a prefix, whose likelihood is requested."""
 
     prefix: np.ndarray
     """int32 of shape (>= 1,)."""
     ids: np.ndarray
-    """int32 of shape (tokens,); without tokens the likelihood is 1."""
+    """int32 of shape (tokens,); if empty, the likelihood is 1."""
     asked: int | None = None
-    """The asked prompt that the prefix is, for the tap; null: another text."""
+    """Number of the prompt that the prefix is, for the tap; None: another text."""
 
 
 def tokenize_continuation(
     tokenizer: PreTrainedTokenizerBase, prompt_text: str, prompt_ids: np.ndarray, text: str, *, skip: int
 ) -> np.ndarray:
-    """Token ids of a continuation of a prompt that is already tokenised.
+    """Token ids of a continuation of a tokenised prompt.
 
-    Prompt and continuation are tokenised together, so that the continuation's tokens are those of
-    the whole text; where the tokenizer merges across the border, the continuation is tokenised by
-    itself, because the prompt's tokens are fixed.
+    Prompt and continuation are tokenised together. If the tokenizer merges across the border, the continuation is
+    tokenised separately, because the prompt's tokens are fixed.
 
     Parameters
     ----------
     skip
-        Number of leading tokens of ``prompt_ids`` that stand for no text (the first token).
+        Number of leading tokens of ``prompt_ids`` without text (0 or 1).
 
     Raises
     ------
@@ -88,16 +87,15 @@ def tokenize_continuation(
 def encode_pair(
     tokenizer: PreTrainedTokenizerBase, context: str, text: str, *, bos_id: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tokens of a context and its continuation, cut as lm-evaluation-harness cuts them.
+    """Tokens of a context and its continuation, split as by lm-evaluation-harness.
 
-    Blanks at the context's end go to the continuation; both are tokenised together, and the continuation's tokens are
-    those after as many as the context alone has. An empty context is the first token of an input (beginning, else end
-    of text).
+    Trailing blanks of the context go to the continuation; both are tokenised together, and the continuation's tokens
+    are those beyond the number that the context alone has. An empty context is the BOS token, else the EOS token.
 
     Parameters
     ----------
     bos_id
-        Put before the whole; null: nothing is.
+        Token before the context; None: none.
 
     Returns
     -------
@@ -138,23 +136,23 @@ def likelihoods(
 ) -> list[Likelihood]:
     """Log-likelihoods of continuations, in the order given.
 
-    What texts have in common is read once: the beginning of all prefixes, a prefix that several continuations
-    share (a question and its options), the tokens that these begin with, continuations that differ in their last
-    token alone. The first token of a continuation needs no pass of its own, as the prefix's last position predicts it.
+    Shared tokens are read once: the common start of all prefixes, a prefix with several continuations (a question and
+    its options), the common start of these, and continuations that differ only in their last token. The first token of
+    a continuation needs no pass, as the prefix's last position predicts it.
 
     Parameters
     ----------
     tap
-        Gets the activations of the prefixes that are asked prompts; null: nobody wants them.
+        Receives the activations of prefixes that are prompts; None: they are not kept.
     model_precision
-        Take the softmax and the sum in the model's own precision, as lm-evaluation-harness does, not in float32.
+        Compute softmax and sum in the model's precision, as lm-evaluation-harness does, instead of float32.
     """
     members: dict[bytes, list[int]] = {}
-    for index, one in enumerate(asked):
-        members.setdefault(one.prefix.tobytes(), []).append(index)
+    for index, continuation in enumerate(asked):
+        members.setdefault(continuation.prefix.tobytes(), []).append(index)
     groups = [_Group([asked[i] for i in indices]) for indices in members.values()]
     shared = shared_start(lm, [group.prefix for group in groups])
-    found: list[Likelihood | None] = [None] * len(asked)
+    results: list[Likelihood | None] = [None] * len(asked)
     places = list(members.values())
     kept = 1 + max((group.alike for group in groups), default=0)
     lengths = [len(group.read) - shared for group in groups]
@@ -162,9 +160,9 @@ def likelihoods(
         chosen = [groups[row] for row in batch]
         scored = _score_groups(lm, chosen, token_budget, PrefixTap(tap), shared, model_precision)
         for index, value in zip((i for row in batch for i in places[row]), scored, strict=True):
-            found[index] = value
+            results[index] = value
         advance(sum(len(group.asked) for group in chosen))
-    return [value for value in found if value is not None]
+    return [value for value in results if value is not None]
 
 
 class _Group:
@@ -173,23 +171,24 @@ class _Group:
     def __init__(self, asked: list[Continuation]) -> None:
         self.asked = asked
         self.prefix = asked[0].prefix
-        options = [one.ids for one in asked]
+        options = [continuation.ids for continuation in asked]
         self.alike = max(0, min(common_start(options), min(map(len, options)) - 1, _ALIKE))
-        """Number of tokens that all of them begin with; at least one token of each comes after."""
+        """Length of their common start that is read with the prefix, less than the shortest."""
         self.read = np.concatenate([self.prefix, asked[0].ids[: self.alike]])
-        """What is read once for all of them: the prefix and the tokens that they begin with."""
-        self.owners = list(dict.fromkeys(one.asked for one in asked if one.asked is not None))
+        """Tokens read once for all: the prefix and the common start."""
+        self.owners = list(
+            dict.fromkeys(continuation.asked for continuation in asked if continuation.asked is not None)
+        )
 
     def branches(self) -> dict[tuple[int, ...], list[int]]:
-        """Tokens that must be read after ``read``, and the continuations that are read from each.
+        """Token sequences to read after ``read``, each with the continuations scored from it.
 
-        A continuation's last token is never read, only predicted; what is the beginning of another one's tokens is
-        read with them.
+        A continuation's last token is only predicted, not read. A sequence that starts another is read with that.
         """
-        rests = {i: tuple(one.ids[self.alike : -1].tolist()) for i, one in enumerate(self.asked)}
+        rests = {i: tuple(continuation.ids[self.alike : -1].tolist()) for i, continuation in enumerate(self.asked)}
         covered: dict[tuple[int, ...], tuple[int, ...]] = {}
         following: tuple[int, ...] = ()
-        # In this order, what begins with a sequence comes right after it.
+        # In descending order, a sequence comes right after those that it starts.
         for rest in sorted(set(rests.values()), reverse=True):
             covered[rest] = covered[following] if following[: len(rest)] == rest and following else rest
             following = rest
@@ -203,7 +202,7 @@ class _Group:
 def _score_groups(
     lm: LanguageModel, groups: list[_Group], token_budget: int, tap: PrefixTap, shared: int, model_precision: bool
 ) -> list[Likelihood]:
-    """Likelihoods of all continuations of a batch of groups, in order."""
+    """Likelihoods of all continuations in a batch of groups, in order."""
     import torch
 
     with torch.inference_mode():
@@ -218,7 +217,7 @@ def _score_groups(
             model_precision=model_precision,
         )
         steps = [
-            [[_first_steps(read.logprobs[row], one, group.alike)] for one in group.asked]
+            [[_first_steps(read.logprobs[row], continuation, group.alike)] for continuation in group.asked]
             for row, group in enumerate(groups)
         ]
         branches = [(row, ids, which) for row, group in enumerate(groups) for ids, which in group.branches().items()]
@@ -234,21 +233,21 @@ def _score_groups(
 
 
 class _Steps(NamedTuple):
-    """Some tokens of a continuation, in order."""
+    """Consecutive tokens of a continuation."""
 
     logprobs: torch.Tensor
     """Of shape (tokens,)."""
     greedy: bool
-    """Whether each is the likeliest at its place."""
+    """Whether each is the likeliest token."""
 
 
-def _first_steps(logprobs: torch.Tensor, one: Continuation, alike: int) -> _Steps:
-    """The tokens that all continuations begin with, and the first one after."""
-    return _steps(logprobs[len(logprobs) - alike - 1 :], one.ids[: alike + 1])
+def _first_steps(logprobs: torch.Tensor, continuation: Continuation, alike: int) -> _Steps:
+    """A continuation's tokens in the common start, and the next one."""
+    return _steps(logprobs[len(logprobs) - alike - 1 :], continuation.ids[: alike + 1])
 
 
 def _steps(logprobs: torch.Tensor, ids: np.ndarray) -> _Steps:
-    """Tokens of a continuation, from the log-probabilities at their places, (>= tokens, vocabulary)."""
+    """Score tokens of a continuation from log-probabilities of shape (>= tokens, vocabulary)."""
     import torch
 
     tokens = torch.from_numpy(ids.astype(np.int64)).to(logprobs.device)
@@ -259,14 +258,14 @@ def _steps(logprobs: torch.Tensor, ids: np.ndarray) -> _Steps:
 def _likelihood(steps: list[_Steps]) -> Likelihood:
     import torch
 
-    values = torch.cat([one.logprobs for one in steps])
-    return Likelihood(float(values.sum()), tuple(values.tolist()), all(one.greedy for one in steps))
+    values = torch.cat([step.logprobs for step in steps])
+    return Likelihood(float(values.sum()), tuple(values.tolist()), all(step.greedy for step in steps))
 
 
 def _read_branches(
     lm: LanguageModel, read: PrefixPass, rows: list[int], sequences: list[np.ndarray], *, last: bool
 ) -> Iterator[torch.Tensor]:
-    """Log-probabilities, (tokens, vocabulary), after each token of sequences that come after rows of a pass."""
+    """Log-probabilities of shape (tokens, vocabulary) after each token of sequences that follow rows of a pass."""
     import torch
 
     chosen = torch.tensor(rows, device=lm.device)

@@ -21,31 +21,31 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 HASHED = 256
-"""Numbers of each parameter that its hash samples, at least (or all there are)."""
+"""Fewest numbers of each parameter in the sample that is hashed (or all, if fewer)."""
 
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A loaded model with its tokenizer and what identifies both."""
+    """A loaded model with its tokenizer and identity."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     name: str
-    """As the user gave it."""
+    """The name given by the user."""
     identity: dict[str, Any]
-    """What the manifest records: class, sizes, dtype, device, revision, hash of the weights and of the vocabulary."""
+    """For the manifest: class, sizes, dtype, device, revision, hashes of the weights and of the vocabulary."""
     max_length: int
     """Longest input in tokens."""
 
     @property
     def device(self) -> torch.device:
-        """Where the model's input must lie."""
+        """Device of the model's input."""
         return self.model.get_input_embeddings().weight.device
 
     @property
     def pad_id(self) -> int:
-        """Token that fills rows; never read: behind a row's end no token sees it, before its start it is masked."""
-        # Some tokenizers have a padding token that was added after the model was made and has no embedding.
+        """Padding token. It has no effect: no token attends to padding after it, and padding before it is masked."""
+        # Some tokenizers have a padding token that was added later and has no embedding.
         known = len(self.model.get_input_embeddings().weight)
         usable = [i for i in (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id) if i is not None and i < known]
         return int(usable[0]) if usable else 0
@@ -116,7 +116,7 @@ def text_config(model: PreTrainedModel) -> Any:
 
 
 def model_source(name: str, progress: Progress | None) -> tuple[str, dict[str, str]]:
-    """What transformers loads a model from, and the option that names a ``.gguf`` file in it.
+    """The hub id or folder that transformers loads, and the option that names a ``.gguf`` file in it.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def _dense_gguf() -> Any:
 
 
 def chosen_device(device: str) -> str:
-    """torch's name of the device that a configuration asks for.
+    """torch's name of the configured device.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def chosen_device(device: str) -> str:
 
 
 def chosen_dtype(dtype: str, device: str) -> str:
-    """torch's name of the data type that a configuration asks for."""
+    """torch's name of the configured data type."""
     if dtype != "auto":
         return dtype
     return "bfloat16" if fast_bfloat16(device) else "float32"
@@ -179,7 +179,7 @@ def _context(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     config = text_config(model)
     limits = [getattr(config, name, None) for name in ("max_position_embeddings", "n_positions", "n_ctx")]
     known = [int(limit) for limit in limits if limit]
-    # Tokenizers without a limit of their own say 10^30.
+    # Tokenizers without a limit give 10^30.
     if tokenizer.model_max_length and tokenizer.model_max_length < 10**9:
         known.append(int(tokenizer.model_max_length))
     return min(known) if known else 2048
@@ -210,8 +210,8 @@ def _identity(config: ModelConfig, model: PreTrainedModel, tokenizer: PreTrained
 def weights_hash(model: torch.nn.Module) -> str:
     """SHA-256 over names, shapes and a strided sample of every parameter.
 
-    A sample, because hashing all of a large model costs as long as loading it; any change of a
-    layer's weights (another checkpoint, a fine-tune) changes the sample.
+    Hashing all weights would take as long as loading them; any change of a layer's weights (another checkpoint, a
+    fine-tune) changes the sample.
     """
     import torch
 
@@ -219,7 +219,7 @@ def weights_hash(model: torch.nn.Module) -> str:
     for name, tensor in sorted(model.state_dict().items()):
         flat = tensor.detach().reshape(-1)
         stride = max(1, flat.numel() // HASHED)
-        # A stride that shared a divisor with the row's length would pass by most columns.
+        # A stride with a common divisor with the row's length would skip most columns.
         while tensor.dim() and math.gcd(stride, tensor.shape[-1]) > 1:
             stride += 1
         sample = flat[::stride].to("cpu", torch.float32)

@@ -1,4 +1,4 @@
-"""A model's modules without its weights, so that a hook is checked before gigabytes are read."""
+"""A model's modules without its weights, to check a hook before gigabytes are read."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Outline:
 
     model: PreTrainedModel
     settings: PretrainedConfig
-    """The model's own configuration, of transformers."""
+    """The model's configuration in transformers."""
 
     def stream_width(self, hook: Hook) -> int | None:
-        """Width of the residual stream, where the hook reads it; None elsewhere, where only a pass can tell."""
+        """Width of the residual stream, if the hook reads it; None elsewhere, where only a pass shows the width."""
         stream = hook.name.endswith(_STREAM)
-        with suppress(UserError):  # of models that are no stack of blocks
+        with suppress(UserError):  # the model is no stack of blocks
             stream = stream or hook.path == f"{decoder_blocks(self.model)[0]}.{hook.layer}"
         return int(text_config(self.model).hidden_size) if stream else None
 

@@ -1,8 +1,8 @@
-"""One pass over a batch of prefixes, in which what all of them begin with is read once.
+"""One pass over a batch of prefixes, in which their shared start is read once.
 
 Items of a benchmark often begin alike: a system prompt, an instruction, examples. In most causal models a token depends
-on the tokens before it alone, so keys and values of a shared start are computed in one row and copied to all others.
-Models of which this is not true share nothing: see :func:`shared_start`.
+only on the tokens before it, so the keys and values of a shared start are computed in one row and copied to the others.
+For other models nothing is shared: see :func:`shared_start`.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     import torch
 
 _WORTH = 8
-"""A start is shared if it makes up at least 1/8 of the longest prefix, since its pass has costs of its own."""
+"""A start is shared if it is at least 1/8 of the longest prefix, as its pass has a cost."""
 _CHANGING = frozenset({"longrope", "dynamic"})
-"""Kinds of rotary positions that depend on the length of the whole input."""
+"""Types of rotary positions that depend on the length of the whole input."""
 
 
 @dataclass(frozen=True)
 class PrefixPass:
-    """What one pass over a batch of prefixes leaves."""
+    """Results of one pass over a batch of prefixes."""
 
     cache: Any
-    """transformers' key-value cache, one row per prefix; None: the model keeps none."""
+    """transformers' key-value cache, one row per prefix; None: the model has none."""
     mask: torch.Tensor
-    """int64 of shape (prefixes, longest): 0 at the padding on the left."""
+    """int64 of shape (prefixes, longest): 0 at the left padding."""
     lengths: list[int]
     """Tokens per prefix."""
     logprobs: torch.Tensor
@@ -46,15 +46,15 @@ class PrefixPass:
 
 
 def shared_start(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> int:
-    """Number of tokens that all prefixes begin with; 0 where it does not pay to read them once.
+    """Length of the prefixes' shared start, shorter than each of them; 0 where sharing does not pay.
 
-    At least one token of each prefix comes after them. Nothing is shared by models whose cache is no plain list of keys
-    and values (sliding windows, recurrent states), or whose rotary positions depend on the length of the input.
+    Nothing is shared by models whose cache is no plain list of keys and values (sliding windows, recurrent states), or
+    whose rotary positions depend on the length of the input.
     """
     if len(prefixes) < 2:
         return 0
-    count = min(common_start(prefixes), min(len(one) for one in prefixes) - 1)
-    worth = count > 0 and count * _WORTH >= max(len(one) for one in prefixes)
+    count = min(common_start(prefixes), min(len(prefix) for prefix in prefixes) - 1)
+    worth = count > 0 and count * _WORTH >= max(len(prefix) for prefix in prefixes)
     return count if worth and _can_share(lm) else 0
 
 
@@ -73,11 +73,11 @@ def read_prefixes(
     Parameters
     ----------
     owners
-        Per prefix, the asked prompts that may be read from it.
+        Per prefix, the numbers of the prompts whose activations it can give.
     shared
-        Number of tokens that all begin with and that are read once; see :func:`shared_start`.
+        Length of the shared start; see :func:`shared_start`.
     kept
-        Positions whose log-probabilities are wanted, from the end; at most the tokens after the shared ones.
+        Number of last positions whose log-probabilities are kept; at most the tokens after the shared start.
     """
     ids, mask = pad_left(lm, prefixes)
     positions = (mask.cumsum(dim=1) - 1).clamp_min(0)
@@ -102,7 +102,7 @@ def read_prefixes(
 
 
 def pad_left(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask, int64 of shape (prefixes, longest), on the model's device; the mask is 0 at the padding."""
+    """Ids and mask, int64 of shape (prefixes, longest), on the model's device; the mask is 0 at the left padding."""
     import torch
 
     longest = max(len(prefix) for prefix in prefixes)
@@ -115,10 +115,10 @@ def pad_left(lm: LanguageModel, prefixes: Sequence[np.ndarray]) -> tuple[torch.T
 
 
 def read_start(lm: LanguageModel, start: np.ndarray, mask: torch.Tensor) -> Any:
-    """Cache of the first columns of a batch whose rows all begin alike, padded on the left.
+    """Cache of the first columns of a batch with a shared start, padded on the left.
 
-    A row that is shorter than the longest begins with padding, so it has less of the beginning in these columns; the
-    rest of it is among the columns that are computed.
+    A row shorter than the longest begins with padding, so these columns hold less of its start; the other columns,
+    which are computed, hold the rest.
     """
     import torch
 
@@ -134,7 +134,7 @@ def read_start(lm: LanguageModel, start: np.ndarray, mask: torch.Tensor) -> Any:
 
 
 def rows_of_cache(cache: Any, rows: torch.Tensor, *, last: bool) -> Any:
-    """A cache with some rows of another, which stays as it is unless this is its last use.
+    """A cache with some rows of another, which remains unchanged unless this is its last use.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def rows_of_cache(cache: Any, rows: torch.Tensor, *, last: bool) -> Any:
             "Use a policy that generates answers, or options of one token."
         )
     if is_plain(cache):
-        # Layers of this kind never change a tensor, they put another in its place.
+        # Layers of this type replace tensors and never change them in place.
         new = copy.copy(cache)
         new.layers = [copy.copy(layer) for layer in cache.layers]
     else:
@@ -157,18 +157,18 @@ def rows_of_cache(cache: Any, rows: torch.Tensor, *, last: bool) -> Any:
 
 
 def is_plain(cache: Any) -> bool:
-    """Whether a cache is a list of keys and values of every position, and nothing else."""
+    """Whether a cache is just a list of keys and values of every position."""
     from transformers.cache_utils import DynamicCache, DynamicLayer
 
     return type(cache) is DynamicCache and all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
 _SHARING: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
-"""Per model, whether prefixes can share a start."""
+"""Whether prefixes can share a start, per model."""
 
 
 def _can_share(lm: LanguageModel) -> bool:
-    """Whether keys and values of a start can be copied to other rows; a pass over one token shows the kind of cache."""
+    """Whether keys and values of a start can be copied to other rows; a pass over one token shows the cache's type."""
     import torch
 
     if lm.model not in _SHARING:
@@ -180,7 +180,7 @@ def _can_share(lm: LanguageModel) -> bool:
 
 
 def _rope_types(config: Any) -> set[str]:
-    """Kinds of rotary positions in a model's configuration; some have one for each type of layer."""
+    """Types of rotary positions in a model's configuration; some models have one per type of layer."""
     settings = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
     nested = [value for value in settings.values() if isinstance(value, dict)]
-    return {str(one.get("rope_type", one.get("type"))) for one in (settings, *nested)}
+    return {str(part.get("rope_type", part.get("type"))) for part in (settings, *nested)}

@@ -1,4 +1,4 @@
-"""From an item and its policy to the prompt's tokens, once for scoring and extraction."""
+"""Build and tokenise each item's prompt, once for scoring and extraction."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class PreparedItem:
     tokens: Tokens
     request: Request
     excluded: str | None
-    """Why the item takes no part; null if it does."""
+    """Why the item is excluded; None: it is kept."""
 
 
 def prepare(
     item: Item, policy: Policy, benchmark: BenchmarkConfig, config: ModelConfig, lm: LanguageModel, bos_id: int | None
 ) -> PreparedItem:
-    """Build and tokenise an item's prompt, and decide whether it can take part.
+    """Build and tokenise an item's prompt, and decide whether the item is kept.
 
-    An item whose prompt (with the answer's room) is longer than the context, or whose text the chat
-    template rewrites, is excluded with its reason, never cut.
+    An item whose prompt (with room for the answer) exceeds the context, or whose text the chat template rewrites, is
+    excluded with its reason, never truncated.
     """
     request = policy.request(item)
     own = policy.prompt(item)
@@ -49,7 +49,7 @@ def prepare(
     if policy.as_plain_text and text.templated:
         text = replace(text, templated=text.text.startswith(lm.tokenizer.bos_token or "\0"))
     if (item.seen is not None or policy.as_plain_text) and config.bos == "auto":
-        # Another tool's text begins as that tool's tokenizer made it begin, whatever the SAE was trained on.
+        # Another tool's text begins as the tokenizer makes it begin, however the SAE was trained.
         bos_id = resolve_bos(lm.tokenizer, "auto", sae_prepends=None)
     tokens = tokenize(lm.tokenizer, text, bos_id=bos_id)
     prompt, room = _longest(request, tokens, lm.tokenizer)
@@ -60,7 +60,7 @@ def prepare(
 
 
 def _longest(request: Request, tokens: Tokens, tokenizer: PreTrainedTokenizerBase) -> tuple[int, int]:
-    """Tokens that the model reads, and reads or writes behind them, where that is most."""
+    """The longest prompt with its continuation or answer: tokens of both."""
 
     def lengths(texts: Sequence[str]) -> list[int]:
         return [len(ids) for ids in tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]
@@ -121,7 +121,7 @@ def _text(
 def _chat(
     tokenizer: PreTrainedTokenizerBase, messages: list[Message], place: tuple[int, int], *, without_system: bool
 ) -> Text:
-    """The rendered chat; a template that refuses system messages gets none, where that is the harness's way."""
+    """The rendered chat; with ``without_system``, system messages that the template refuses are dropped."""
     index = max(i for i, message in enumerate(messages) if message["role"] == "user")
     try:
         return chat_text(tokenizer, messages, own=[(index, *place)], generation_prompt=True)

@@ -1,8 +1,8 @@
-"""From an item to the tokens that the model reads, with the item's own text found exactly.
+"""Render and tokenise prompts, and locate the item's own text exactly.
 
-The text is built or rendered once and tokenised once. Where the item's own text lies is known by
-construction (plain prompts) or by rendering the chat template around a placeholder, never by
-searching for something that looks like it. Tokens are assigned to the text by character offsets.
+A text is rendered once and tokenised once. The range of the item's own text is known by construction (plain prompts) or
+by rendering the chat template around a placeholder, never by a search for similar text. Tokens are assigned to the
+range by character offsets.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ class Tokens:
     offsets: np.ndarray
     """int32 of shape (tokens, 2): character range of each token; (0, 0) for tokens without text."""
     own: np.ndarray
-    """bool of shape (tokens,): the token holds text of the item's own."""
+    """bool of shape (tokens,): the token holds some of the item's own text."""
     bos: np.ndarray
     """bool of shape (tokens,): the token only marks the start of the input."""
     added: int
-    """Leading tokens that were put before the text and stand for none of it: 0 or 1."""
+    """Number of leading tokens prepended to the text: 0 or 1."""
 
 
 def plain_text(before: str, own: str, after: str) -> Text:
-    """A prompt without a chat template: few-shot examples and lead-in, the item's text, what follows."""
+    """A prompt without a chat template: few-shot examples and lead-in, the item's text, and the text after it."""
     return Text(before + own + after, ((len(before), len(before) + len(own)),), templated=False)
 
 
@@ -93,7 +93,7 @@ def _locate(
     generation_prompt: bool,
     rendered: str,
 ) -> tuple[int, int, int]:
-    """Where a message's content begins in the rendered text (as if nothing were stripped), and its range there."""
+    """Start of a message's content in the rendered text (as if nothing were stripped), and its range there."""
     content = messages[index]["content"]
     if not content.strip():
         raise SpanError("the item's own text is empty.")
@@ -105,12 +105,12 @@ def _locate(
     parts = _render(tokenizer, replaced, generation_prompt).split(mark)
     if len(parts) == 2:
         head, tail = parts
-        # Templates often strip a message; that is the one rewriting that keeps every token of the text.
+        # Templates often strip a message, which keeps every token of the text.
         for text, cut in ((content, 0), (content.strip(), lead), (content.lstrip(), lead), (content.rstrip(), 0)):
             if rendered == head + text + tail:
                 return len(head) - cut, len(head), len(head) + len(text)
-        # What a template adds to the text itself is left out, if the text is there once and whole. Outside this
-        # stretch nothing is searched: there the same words are somebody else's (a role, an instruction).
+        # If the template adds to the text, the range is the text, provided that it occurs once and whole. Only the
+        # stretch between head and tail is searched: elsewhere the same words belong to a role or an instruction.
         if rendered.startswith(head) and rendered.endswith(tail) and len(head) + len(tail) <= len(rendered):
             middle = rendered[len(head) : len(rendered) - len(tail)]
             if middle.count(content.strip()) == 1:
@@ -128,7 +128,7 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, text: Text, *, bos_id: int | No
     Parameters
     ----------
     bos_id
-        Put before an untemplated text; null puts nothing there. A chat template brings its own.
+        Token before an untemplated text; None: none. A chat template brings its own.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def resolve_bos(tokenizer: PreTrainedTokenizerBase, setting: str, *, sae_prepend
         ``none``, a token of the vocabulary, or ``auto``: as the SAE was trained if that is known,
         else as the tokenizer does by itself.
     sae_prepends
-        The SAE's ``prepend_bos``; null if it does not say.
+        The SAE's ``prepend_bos``; None: unknown.
 
     Raises
     ------

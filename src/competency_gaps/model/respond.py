@@ -1,6 +1,6 @@
-"""Ask the model what the scoring policies want to know, for all kinds of requests.
+"""Answer the scoring policies' requests with the model.
 
-Where a request makes the model read the prompt (options behind it, an answer to it), that same pass gives the prompt's
+If a request makes the model read the prompt (to score options or generate an answer), the same pass gives the prompt's
 activations to a tap.
 """
 
@@ -33,11 +33,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Responded:
-    """What the model answered, for scoring and for the span ``response``."""
+    """The model's answer, for scoring and for the span ``response``."""
 
     output: Output
     response_ids: np.ndarray
-    """int32: tokens that the model wrote; empty if it wrote nothing."""
+    """int32: generated tokens; empty without any."""
 
 
 def respond(
@@ -55,24 +55,28 @@ def respond(
     Parameters
     ----------
     advance
-        Told how many requests are answered.
+        Called with the number of requests that were answered.
     tap
-        Gets activations of the prompts, by their places in ``asked``; null: nobody wants them.
+        Receives the activations of the prompts, by their index in ``asked``; None: they are not kept.
     """
     results: list[Responded | None] = [None] * len(asked)
     empty = np.zeros(0, np.int32)
-    for index, one in enumerate(asked):
-        if one.request is None:
+    for index, question in enumerate(asked):
+        if question.request is None:
             results[index] = Responded(Output(), empty)
     for exact in (False, True):
-        likely = [i for i, one in enumerate(asked) if _is_likelihood(one.request) and _verbatim(one.request) is exact]
-        found = _likelihoods(lm, {i: asked[i] for i in likely}, bos_id, token_budget, advance, tap, exact)
-        for index, output in zip(likely, found, strict=True):
+        likely = [
+            i
+            for i, question in enumerate(asked)
+            if _is_likelihood(question.request) and _verbatim(question.request) is exact
+        ]
+        outputs = _likelihoods(lm, {i: asked[i] for i in likely}, bos_id, token_budget, advance, tap, exact)
+        for index, output in zip(likely, outputs, strict=True):
             results[index] = Responded(output, empty)
     written: dict[Generation, list[int]] = {}
-    for index, one in enumerate(asked):
-        if isinstance(one.request, Generation):
-            written.setdefault(one.request, []).append(index)
+    for index, question in enumerate(asked):
+        if isinstance(question.request, Generation):
+            written.setdefault(question.request, []).append(index)
     for request, members in written.items():
         answers = generate(
             lm,
@@ -111,8 +115,8 @@ def _likelihoods(
 ) -> list[Output]:
     wanted: list[Continuation] = []
     owners: list[int] = []
-    for place, (index, one) in enumerate(asked.items()):
-        made = _continuations(lm, one, index, bos_id)
+    for place, (index, question) in enumerate(asked.items()):
+        made = _continuations(lm, question, index, bos_id)
         wanted += made
         owners += [place] * len(made)
     per_item = len(asked) / max(1, len(wanted))
@@ -123,51 +127,53 @@ def _likelihoods(
         before, done = int(done), done + texts * per_item
         advance(int(done + 1e-9) - before)
 
-    found = likelihoods(lm, wanted, token_budget, count, tap=tap, model_precision=verbatim)
+    values = likelihoods(lm, wanted, token_budget, count, tap=tap, model_precision=verbatim)
     grouped: list[list[int]] = [[] for _ in asked]
     for index, owner in enumerate(owners):
         grouped[owner].append(index)
     return [
         Output(
-            tuple(found[i].logprob for i in members),
-            tuple(found[i].tokens for i in members),
-            tuple(found[i].token_logprobs for i in members),
-            tuple(found[i].greedy for i in members),
+            tuple(values[i].logprob for i in members),
+            tuple(values[i].tokens for i in members),
+            tuple(values[i].token_logprobs for i in members),
+            tuple(values[i].greedy for i in members),
         )
         for members in grouped
     ]
 
 
-def _continuations(lm: LanguageModel, one: Asked, index: int, bos_id: int | None) -> list[Continuation]:
-    if isinstance(one.request, Continuations):
-        if one.request.verbatim:
-            return _verbatim_continuations(lm, one, one.request, index)
-        prompt = one.tokens
-        # After a blank (a chat template's line end) the space that sets an option off is there already.
-        texts = [text.lstrip() if one.text[-1:].isspace() else text for text in one.request.texts]
+def _continuations(lm: LanguageModel, question: Asked, index: int, bos_id: int | None) -> list[Continuation]:
+    if isinstance(question.request, Continuations):
+        if question.request.verbatim:
+            return _verbatim_continuations(lm, question, question.request, index)
+        prompt = question.tokens
+        # After a blank (such as a chat template's line end), an option needs no leading space.
+        texts = [text.lstrip() if question.text[-1:].isspace() else text for text in question.request.texts]
         return [
             Continuation(
                 prompt.ids,
-                tokenize_continuation(lm.tokenizer, one.text, prompt.ids, text, skip=prompt.added),
+                tokenize_continuation(lm.tokenizer, question.text, prompt.ids, text, skip=prompt.added),
                 asked=index,
             )
             for text in texts
         ]
-    assert isinstance(one.request, Sentences)
+    assert isinstance(question.request, Sentences)
     made = []
-    for text in one.request.texts:
+    for text in question.request.texts:
         ids = np.asarray(lm.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], dtype=np.int32)
-        # Without a first token the likelihood of the sentence's own first token is not defined; it is left out.
+        # Without a BOS token, the likelihood of the sentence's first token is undefined and left out.
         prefix, rest = (np.asarray([bos_id], np.int32), ids) if bos_id is not None else (ids[:1], ids[1:])
         made.append(Continuation(prefix, rest))
     return made
 
 
-def _verbatim_continuations(lm: LanguageModel, one: Asked, request: Continuations, index: int) -> list[Continuation]:
+def _verbatim_continuations(
+    lm: LanguageModel, question: Asked, request: Continuations, index: int
+) -> list[Continuation]:
     contexts = request.contexts or (None,) * len(request.texts)
-    bos_id = int(one.tokens.ids[0]) if one.tokens.added else None
+    bos_id = int(question.tokens.ids[0]) if question.tokens.added else None
     made = []
     for context, text in zip(contexts, request.texts, strict=True):
-        prefix, rest = encode_pair(lm.tokenizer, one.text if context is None else context, text, bos_id=bos_id)
+        prefix, rest = encode_pair(lm.tokenizer, question.text if context is None else context, text, bos_id=bos_id)
         made.append(Continuation(prefix, rest, asked=index))
     return made

@@ -1,4 +1,4 @@
-"""How large a model is, in parameters and in memory."""
+"""Size of a model in parameters and in memory."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 LIBRARIES = 600_000_000
-"""Bytes that Python, torch and transformers take (measured on Linux)."""
+"""Memory of Python, torch and transformers in bytes (measured on Linux)."""
 _CACHES = 2
-"""Caches in memory at the same time: a batch of prompts, and the options that follow them."""
+"""Number of caches in memory at the same time: of a batch of prompts, and of the options after them."""
 
 
 def number_size(dtype: str) -> int:
@@ -31,7 +31,7 @@ def weights_size(model: PreTrainedModel, dtype: str) -> int:
 
 
 def batch_size(model: PreTrainedModel, dtype: str, batch_tokens: int) -> int:
-    """Bytes that a batch needs at most beside the weights: activations, logits, keys and values."""
+    """Most bytes that a batch needs in addition to the weights: activations, logits, keys and values."""
     config = text_config(model)
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -40,9 +40,9 @@ def batch_size(model: PreTrainedModel, dtype: str, batch_tokens: int) -> int:
 
 
 def memory_line(model: PreTrainedModel, dtype: str, device: str, device_map: Any = None) -> str:
-    """Size of a model and the memory that is free, before its weights are read.
+    """A line on a model's size and the free memory, before its weights are read.
 
-    Models that are spread over devices or quantised get no verdict on whether they fit.
+    For models that are spread over devices or quantised, only the number of parameters.
     """
     line = f"model: {_count(model) / 1e6:,.0f} million parameters"
     if device_map is not None or getattr(model.config, "quantization_config", None) is not None:
@@ -56,9 +56,9 @@ def memory_line(model: PreTrainedModel, dtype: str, device: str, device_map: Any
 
 
 def parameters(model: PreTrainedModel) -> tuple[int, int]:
-    """Numbers of parameters that multiply each token, and of those that make logits of it.
+    """Number of parameters that multiply each token, and number of those in the output head.
 
-    Of a mixture of experts, only the share of the experts that read a token.
+    Experts of a mixture count by the share that reads a token.
     """
     embedding, output = model.get_input_embeddings().weight, model.get_output_embeddings()
     head = embedding.numel() if output is None else output.weight.numel()
@@ -68,7 +68,7 @@ def parameters(model: PreTrainedModel) -> tuple[int, int]:
 
 
 def _idle_share(config: Any) -> float:
-    """Share of a mixture's experts that do not read a token; 0 for other models."""
+    """Share of a mixture's experts that do not read a given token; 0 for other models."""
     names = ("num_local_experts", "num_experts", "n_routed_experts")
     experts = next((n for n in (getattr(config, name, None) for name in names) if n), None)
     reading = getattr(config, "num_experts_per_tok", None)

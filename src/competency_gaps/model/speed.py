@@ -1,4 +1,4 @@
-"""What this machine gives: the speed of matrix products, measured in a moment, and free memory."""
+"""This machine's speed of matrix products, measured briefly, and its free memory."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     import torch
 
 _ROUNDS, _SLOT = 8, 0.02
-"""Rounds of a measurement, and seconds of products of each data type in a round (one product at least)."""
+"""Rounds of a measurement, and seconds per data type in a round (at least one product)."""
 _GAIN = 1.2
-"""Speed of products in bfloat16 over float32 from which bfloat16 is chosen; other operations are slower in it."""
+"""Least speed of products in bfloat16 over float32 at which bfloat16 is chosen; other operations are slower in it."""
 
 
 def matmul_speed(device: str, dtype: str) -> float:
@@ -27,7 +27,7 @@ def matmul_speed(device: str, dtype: str) -> float:
     Returns
     -------
     float
-        Floating-point operations per second, of the fastest of several products. What else the machine does lowers it.
+        Floating-point operations per second of the fastest of several products; other load on the machine lowers it.
     """
     compared = ("float32", "bfloat16")
     return _speeds(device, compared if dtype in compared and device == "cpu" else (dtype,))[dtype]
@@ -35,7 +35,7 @@ def matmul_speed(device: str, dtype: str) -> float:
 
 @functools.cache
 def _speeds(device: str, dtypes: tuple[str, ...]) -> dict[str, float]:
-    """Speeds of several data types, measured in turns, so that what else the machine does slows all of them."""
+    """Speeds of several data types, measured in turns, so that other load slows all of them."""
     import torch
 
     rows, width = (128, 1024) if torch.device(device).type == "cpu" else (4096, 4096)
@@ -52,7 +52,7 @@ def _speeds(device: str, dtypes: tuple[str, ...]) -> dict[str, float]:
             while spent < _SLOT:
                 seconds = _seconds_of(a, b, device)
                 spent, best[name] = spent + seconds, min(best[name], seconds)
-            if spent > _SLOT * _ROUNDS:  # so slow that one product tells
+            if spent > _SLOT * _ROUNDS:  # so slow that one product suffices
                 factors = {other: pair for other, pair in factors.items() if other != name}
     return {name: 2 * rows * width * width / seconds for name, seconds in best.items()}
 
@@ -71,8 +71,8 @@ def _seconds_of(a: torch.Tensor, b: torch.Tensor, device: str) -> float:
 def fast_bfloat16(device: str) -> bool:
     """Whether a model runs faster in bfloat16 than in float32 on a device.
 
-    On a CPU it is measured, because names of processors do not tell: some multiply bfloat16 in tiles, several times
-    faster than float32, others emulate it, fifty times slower.
+    On a CPU it is measured, because processors differ: some multiply bfloat16 in tiles, several times faster than
+    float32, others emulate it, fifty times slower.
     """
     import torch
 
@@ -83,7 +83,7 @@ def fast_bfloat16(device: str) -> bool:
 
 
 def free_memory(device: str) -> int | None:
-    """Free memory of a device, in bytes; None where the system does not tell."""
+    """Free memory of a device in bytes; None if unknown."""
     import torch
 
     if torch.device(device).type == "cuda":

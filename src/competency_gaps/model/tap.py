@@ -1,4 +1,4 @@
-"""Activations of prompts, taken out of the very pass that answers a question about them."""
+"""Take activations of prompts from the pass that scores or answers them."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 class Tap(Protocol):
-    """Who wants the activations of asked prompts."""
+    """Receives the activations of prompts."""
 
     hook: Hook
 
     def wanted(self, asked: int) -> np.ndarray | None:
-        """Tokens that must be read for one asked prompt: int32 of shape (tokens,), the prompt up to the last token that
-        counts. Null: nothing is wanted of it, or it was taken already."""
+        """Tokens of a prompt whose activations are wanted: int32 of shape (tokens,), the prompt up to its span's end;
+        None: none are wanted, or they were taken."""
 
     def take(self, asked: Sequence[int], activations: Sequence[torch.Tensor]) -> None:
-        """Get the activations of some asked prompts, each of shape (>= wanted tokens, width)."""
+        """Receive the activations of some prompts, each of shape (>= wanted tokens, width)."""
 
 
 class PrefixTap:
-    """Hands a :class:`Tap` what a batched pass over prefixes computes at its hook."""
+    """Gives a :class:`Tap` the activations at its hook in a batched pass over prefixes."""
 
     def __init__(self, tap: Tap | None) -> None:
         self.tap = tap
@@ -43,12 +43,17 @@ class PrefixTap:
         Parameters
         ----------
         owners
-            Per prefix, the asked prompts that may be read from it; a prompt of which the prefix holds too little (its
-            last blanks were moved behind it, say) is passed over.
+            Per prefix, the numbers of the prompts whose activations it can give; a prompt that the prefix does not hold
+            far enough (for example, because its last blanks went to the continuation) is skipped.
         passes
             2: the first pass reads the shared start of all prefixes, in one row, and the second the rest of each.
         """
-        asked = [(row, one) for row, members in enumerate(owners) for one in members if self._held(prefixes[row], one)]
+        asked = [
+            (row, prompt)
+            for row, members in enumerate(owners)
+            for prompt in members
+            if self._held(prefixes[row], prompt)
+        ]
         if self.tap is None or not asked:
             yield
             return
@@ -58,20 +63,20 @@ class PrefixTap:
             return
         start, rest = captures[0].flatten(start_dim=2)[0], captures[-1].flatten(start_dim=2)
         activations = [_row(start, rest[row], len(prefixes[row])) for row, _ in asked]
-        self.tap.take([one for _, one in asked], activations)
+        self.tap.take([prompt for _, prompt in asked], activations)
 
-    def _held(self, prefix: np.ndarray, one: int) -> bool:
-        wanted = None if self.tap is None else self.tap.wanted(one)
+    def _held(self, prefix: np.ndarray, prompt: int) -> bool:
+        wanted = None if self.tap is None else self.tap.wanted(prompt)
         return wanted is not None and len(wanted) <= len(prefix) and np.array_equal(prefix[: len(wanted)], wanted)
 
 
 def _row(start: torch.Tensor, rest: torch.Tensor, tokens: int) -> torch.Tensor:
-    """Activations of all of a row's tokens; those that the last pass did not compute are the first ones of ``start``.
+    """Activations of all tokens of a row; those that the last pass did not compute are the first of ``start``.
 
     Parameters
     ----------
     rest : torch.Tensor of shape (positions, width)
-        Of the last positions of the row, or of all of them after some padding.
+        Activations of the row's last positions, or of all positions after padding.
     """
     import torch
 

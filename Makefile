@@ -27,6 +27,7 @@ lint: $(VENV)/.dev | frontend/node_modules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m competency_gaps.explorer.types --check
 	cd frontend && npm run --silent check && npm run --silent test
 
 # The explorer's page again, after its sources changed. Installing the package builds it, with Node.js from its wheel

@@ -301,22 +301,22 @@ def test_the_page_is_told_where_questions_go(monkeypatch):
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     off = chat_state(None)
-    assert off["configured"] is False
-    assert "nothing leaves this machine" in off["note"]
+    assert off.configured is False
+    assert "nothing leaves this machine" in off.note
     here = chat_state(Endpoint("http://127.0.0.1:8080/v1", "small"))
-    assert here["host"] == "127.0.0.1:8080"
-    assert "Nothing leaves this machine" in here["note"]
+    assert here.host == "127.0.0.1:8080"
+    assert "Nothing leaves this machine" in here.note
     away = chat_state(Endpoint("https://models.example.org/v1", "large\u202e"))
-    assert away["model"] == "large<U+202E>"
-    assert away["note"].startswith("Questions go to models.example.org")
+    assert away.model == "large<U+202E>"
+    assert away.note.startswith("Questions go to models.example.org")
     for word in ("prompts", "responses", "answers", "settings", "command line", "folder", "3,000"):
-        assert word in away["note"]
-    assert "Nothing leaves" not in away["note"]
+        assert word in away.note
+    assert "Nothing leaves" not in away.note
     monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@proxy.example.org:3128")
     led = chat_state(Endpoint("https://models.example.org/v1", "large"))
-    assert "models.example.org through the proxy proxy.example.org:3128, " in led["note"]
+    assert "models.example.org through the proxy proxy.example.org:3128, " in led.note
     near = chat_state(Endpoint("http://localhost.example.org/v1", "large"))
-    assert "Nothing leaves" not in near["note"]
+    assert "Nothing leaves" not in near.note
 
 
 def test_the_prompt_speaks_of_what_the_queries_give(opened):

@@ -92,17 +92,17 @@ RESULT = {
     ],
 )
 def test_a_number_is_looked_up_as_it_is_written(text, known):
-    assert [one["query"] for one in trace(text, [(5, RESULT)])] == [5 if known else None]
+    assert [one.query for one in trace(text, [(5, RESULT)])] == [5 if known else None]
 
 
 def test_the_first_query_that_has_a_number_is_named_and_exact_ones_go_first():
     results = [(1, {"error": "no concept 77, not 0.5"}), (2, {"a": 0.4567}), (3, {"a": 0.46, "b": 12}), (4, {"b": 12})]
-    assert [one["query"] for one in trace("0.46, 12, 77, 0.5", results)] == [3, 3, None, 2]
+    assert [one.query for one in trace("0.46, 12, 77, 0.5", results)] == [3, 3, None, 2]
 
 
 def test_places_count_characters_as_other_ranges_do():
     (one,) = trace("🦊𝒳 has 282 items", [(1, RESULT)])
-    assert (one["start"], one["end"]) == (7, 10)
+    assert (one.start, one.end) == (7, 10)
 
 
 def test_tracing_stays_quick():

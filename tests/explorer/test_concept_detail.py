@@ -16,10 +16,16 @@ from safetensors.numpy import load_file, save_file
 from competency_gaps import open_run
 from competency_gaps.dictionary.open import open_dictionary
 from competency_gaps.errors import UserError
+from competency_gaps.explorer.parts import concept as concept_module
 from competency_gaps.explorer.parts.amounts import EXPORTED, SERVED
 from competency_gaps.explorer.parts.coactive import coactive
-from competency_gaps.explorer.parts.concept import concept_details
 from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.records import plain
+
+
+def concept_details(*arguments):
+    """Details as JSON has them, with all digits."""
+    return plain(concept_module.concept_details(*arguments), exact=True)
 
 
 @pytest.fixture(scope="module")

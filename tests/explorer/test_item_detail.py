@@ -13,11 +13,17 @@ import pytest
 from explorer_runs import HUGE, REPEATED, SECRETS, excited
 
 from competency_gaps import open_run
+from competency_gaps.explorer.parts import item as item_module
 from competency_gaps.explorer.parts.amounts import SERVED
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.item import item_details
+from competency_gaps.explorer.parts.records import SearchResult, plain
 from competency_gaps.explorer.parts.search import search
 from competency_gaps.explorer.parts.tables import items_table
+
+
+def item_details(*arguments):
+    """Details as JSON has them, with all digits."""
+    return plain(item_module.item_details(*arguments), exact=True)
 
 
 @pytest.fixture(scope="module")
@@ -143,19 +149,19 @@ def test_search_is_a_case_blind_look_at_all_texts(context, query):
         for row, texts in enumerate(table.iter_rows())
         if any(text is not None and query.lower() in text.lower() for text in texts)
     ]
-    assert search(context, query, 10_000) == {"rows": expected, "total": len(expected)}
-    assert search(context, query, 3) == {"rows": expected[:3], "total": len(expected)}
+    assert search(context, query, 10_000) == SearchResult(expected, len(expected))
+    assert search(context, query, 3) == SearchResult(expected[:3], len(expected))
 
 
 def test_search_for_nothing_finds_nothing(context):
-    assert search(context, "  \n", 10) == {"rows": [], "total": 0}
+    assert search(context, "  \n", 10) == SearchResult([], 0)
 
 
 def test_redacted_search_tells_nothing_about_texts(context):
     hidden = replace(context, redact=True)
-    assert search(hidden, SECRETS[0], 10)["total"] == 0
-    assert search(hidden, "<B>&amp;", 10_000)["total"] == 0, "an id of another tool may be the question"
-    rows = search(hidden, "119", 10)["rows"]
+    assert search(hidden, SECRETS[0], 10).total == 0
+    assert search(hidden, "<B>&amp;", 10_000).total == 0, "an id of another tool may be the question"
+    rows = search(hidden, "119", 10).rows
     assert [hidden.items["item_id"][row] for row in rows] == ["119"], "what is found is what is shown"
 
 

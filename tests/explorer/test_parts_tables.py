@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import math
+import json
 import shutil
 
 import numpy as np
@@ -13,10 +13,10 @@ from explorer_runs import HUGE, NAMES, SECRETS, hostile_run
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts, tables
-from competency_gaps.explorer.parts.numbers import rounded, single
+from competency_gaps.explorer.parts.records import Thresholds, as_json
 from competency_gaps.report.findings import ranking
 from competency_gaps.runs.open import open_folder
-from competency_gaps.text import decimal, magnitude, percent, tenths, visible
+from competency_gaps.text import visible
 
 
 @pytest.fixture
@@ -124,85 +124,19 @@ def test_redacted_tables_hold_no_text_of_items(hostile):
     for name in ("items.parquet", "concepts.parquet", "themes.json", "run.json"):
         content = parts.read(name)
         assert not [secret for secret in SECRETS if secret.encode() in content], name
-    assert SECRETS[0].encode() in Parts(open_folder(hostile.run), key="a").read("run.json"), "the settings hold a prompt"
+    assert SECRETS[0].encode() in Parts(open_folder(hostile.run), key="a").read("run.json"), (
+        "settings hold a prompt"
+    )
 
 
-def test_digits_round_measures_and_nothing_else(hostile):
-    run = open_folder(hostile.run)
-    whole, cut = (read(Parts(run, key="a", digits=digits), "concepts.parquet") for digits in (None, 3))
-    changed = 0
-    for name, column in zip(whole.columns, whole, strict=True):
-        if column.dtype != pl.Float32:
-            assert cut[name].equals(column, null_equal=True)
-            continue
-        before, after = column.to_list(), cut[name].to_list()
-        assert [value is None for value in before] == [value is None for value in after]
-        for old, new in zip(before, after, strict=True):
-            if old is None:
-                continue
-            # A unit of the last digit, and what float32 cannot hold.
-            size = abs(old)
-            small = 1e-2 * 10 ** math.floor(math.log10(size)) if 0 < size < 0.1 else 1e-4 if size < 1 else 1e-3
-            unit = 1e-2 if name == "n_eff" else small
-            assert abs(new - old) <= unit + 1e-6 * size, (name, old, new)
-            changed += old != new
-    assert changed > 500
-
-
-def written(name: str, value: float) -> list[str]:
-    """All that the page may write of a number."""
-    if name == "n_eff":
-        return [tenths(value)]
-    size = abs(value)
-    return [decimal(value), f"{value:.3f}" if size < 1 else "", magnitude(value), percent(min(size, 1.0), 1)]
-
-
-def test_the_page_writes_what_it_would_write_of_all_digits():
-    rng = np.random.default_rng(5)
-    edges = [0.0, 1.0, 99.99, 100.4, 0.0009999, 12345.6, 0.405, 0.404799, 0.0075, 0.4951, 0.99951, 0.99996]
-    values = np.concatenate([10.0 ** rng.uniform(-6, 6, 20_000), rng.uniform(0, 1, 20_000), edges]).astype(np.float32)
-    for name in ("n_eff", "chi_bench"):
-        column = single(pl.Series(name, values), 3).to_list()
-        cut, whole = (rounded([{name: value} for value in values.tolist()], digits) for digits in (3, None))
-        for value, shown, exported, served in zip(values.tolist(), column, cut, whole, strict=True):
-            assert written(name, shown) == written(name, value), (name, value, shown)
-            assert written(name, exported[name]) == written(name, served[name]), (name, value, exported)
-
-
-@pytest.mark.parametrize(("name", "limits"), [("n_eff", (5, 19.5, 20, 100)), ("q_value", (0.001, 0.01, 0.05, 0.1))])
-def test_a_filter_finds_the_same_after_cutting(name, limits):
-    rng = np.random.default_rng(6)
-    values = np.concatenate([limit * (1 + rng.uniform(-0.01, 0.01, 5_000)) for limit in limits] + [limits])
-    cut = single(pl.Series(name, values), 3).to_numpy()
-    for limit in np.float32(limits):
-        assert ((cut >= limit) == (values.astype(np.float32) >= limit)).all()
-        assert ((cut <= limit) == (values.astype(np.float32) <= limit)).all()
-    order = np.argsort(values)
-    assert (np.diff(cut[order]) >= 0).all()
-
-
-def test_what_is_no_ordinary_number_keeps_its_place():
-    measures = pl.Series("chi_bench", [12345.67, -0.0123456, 1e-12, None, 0.0, 0.99961, float("inf"), -float("inf")])
-    shown = single(measures, 3)
-    wanted = [12345.67, -0.0123, 1e-12, None, 0.0, 0.9996, float("inf"), -float("inf")]
-    assert shown.dtype == pl.Float32 and shown.to_list() == pytest.approx(wanted)
-    assert single(measures, None).to_list() == measures.cast(pl.Float32).to_list()
-    value = {"n_eff": 12345.678, "chi_bench": 4.5678, "support": 12345, "details": {"price": 12345.67, "n_eff": 0.123}}
-    assert rounded([value], 3) == [{**value, "n_eff": 12345.67, "chi_bench": 4.567}]
-    assert rounded({"details": 0.12345678912345}, None) == {"details": 0.12345678912345}
-    assert rounded({"n_eff": 12345.678901234}, None) == {"n_eff": 12345.6789}
-
-
-def test_an_older_runs_missing_columns_are_null(hostile, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(hostile.run, folder)
-    for name, gone in (("concepts", ["label_kind", "chance_seen"]), ("items", ["policy", "unscored"])):
-        path = folder / f"{name}.parquet"
-        pl.read_parquet(path).drop(gone).write_parquet(path)
-    parts = Parts(open_folder(folder), key="a")
-    for name, gone in (("concepts.parquet", "chance_seen"), ("items.parquet", "policy")):
-        found = read(parts, name)
-        assert found[gone].null_count() == found.height
+def test_json_has_the_digits_of_a_float32_but_of_other_peoples_numbers_all():
+    value = Thresholds(min_n_eff=12345.678901234, q=0.1 + 0.2, level=float("nan"), min_gap=-1e-50, alike="x")
+    shown = json.loads(as_json([value, {"price": 0.12345678912345, "none": float("inf")}]))
+    assert shown[0] == {"min_n_eff": 12345.68, "q": 0.3, "level": None, "min_gap": -1e-50, "alike": "x"}
+    assert shown[1] == {"price": 0.12345678912345, "none": None}
+    for number in np.random.default_rng(3).lognormal(0, 8, 2_000).astype(np.float32):
+        (held,) = json.loads(as_json([float(number)]))
+        assert abs(held - float(number)) <= 5.1e-7 * number
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,16 @@
 /** A choice of concepts, made on the map and read by the table. It lies in the address (`ids=`), so that it goes along from view to view. */
 import { useMemo } from "react";
-import { packed, unpacked } from "./packed";
 import { go, useRoute } from "./route";
 
-/** As many are spelt out in the address. More are packed. */
-const SPELT = 200;
 /** Longer than that an address is of no use to anybody: the choice is kept in this tab, and the address has a word for it. */
 const LONGEST = 8000;
 const KEPT = 20;
 const kept = new Map<string, Uint32Array>();
 
-/** The value of `ids=` for a choice of concepts, ascending: `3,17,20`; packed; or a word that only this tab knows. */
+/** The value of `ids=` for a choice of concepts, ascending: `3,17,20`, or a word that only this tab knows. */
 export function selectionParam(ids: Uint32Array | null): string | null {
   if (ids === null || ids.length === 0) return null;
-  if (ids.length < SPELT) return ids.join(",");
-  const text = packed(ids);
+  const text = ids.join(",");
   if (text.length <= LONGEST) return text;
   const word = `tab-${unguessable()}`;
   kept.set(word, ids);
@@ -35,7 +31,7 @@ export const onlyHere = (param: string | null) => param !== null && kept.has(par
 export function selectionOf(param: string | null): Uint32Array | null {
   if (param === null) return null;
   if (/^\d{1,9}(,\d{1,9})*$/.test(param)) return Uint32Array.from(new Set(param.split(",").map(Number))).sort();
-  return kept.get(param) ?? unpacked(param);
+  return kept.get(param) ?? null;
 }
 
 /** The chosen concepts, ascending; null: none are chosen. */

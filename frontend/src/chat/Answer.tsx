@@ -1,9 +1,9 @@
 import { Tooltip } from "@mantine/core";
+import type { AnswerEvent } from "../data/types";
 import { plural } from "../format";
 import { visible } from "../text";
 import { type Piece, piecesOf } from "./pieces";
 import { anchorOf } from "./Query";
-import type { AnswerEvent } from "./turn";
 
 /** An answer: each number leads to the query that it comes from, or is marked as coming from none. */
 export function Answer({ turn, answer, asked }: { turn: number; answer: AnswerEvent; asked: number }) {

@@ -1,10 +1,10 @@
 import { go } from "../app/route";
 import { useRun } from "../app/state";
+import type { QueryEvent } from "../data/types";
 import { integer } from "../format";
 import { visible } from "../text";
 import { ConceptName } from "../ui/Marks";
 import { type Row, shownResult, title, words } from "./result";
-import type { QueryEvent } from "./turn";
 
 /** Where the number of an answer leads. */
 export const anchorOf = (turn: number, query: number) => `query-${turn}-${query}`;

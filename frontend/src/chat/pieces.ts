@@ -1,6 +1,6 @@
 /** An answer cut at its numbers. */
 import { characters } from "../data/characters";
-import type { AnswerEvent } from "./turn";
+import type { AnswerEvent } from "../data/types";
 
 export interface Piece {
   text: string;

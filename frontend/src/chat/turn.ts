@@ -1,8 +1,5 @@
 /** One question of a conversation with what came of it. */
-import type { ChatEvent, ChatRequest } from "../data/types";
-
-export type QueryEvent = Extract<ChatEvent, { type: "query" }>;
-export type AnswerEvent = Extract<ChatEvent, { type: "answer" }>;
+import type { AnswerEvent, ChatEvent, ChatRequest, QueryEvent } from "../data/types";
 
 export interface Turn {
   id: number;

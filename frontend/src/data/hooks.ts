@@ -3,7 +3,10 @@ import { useEffect, useState } from "react";
 import { parquetTable } from "./parquet";
 import { source } from "./source";
 import type { Table } from "./table";
-import type { ConceptDetail, FindingItems, ItemDetail, RunInfo, RunList, TableName, ThemeFile } from "./types";
+import type { ConceptDetail, FindingItems, ItemDetail, RunInfo, RunList, ThemeFile } from "./types";
+
+/** Columns are written down in `explorer/parts/tables.py`. */
+export type TableName = "concepts.parquet" | `concepts/${number}.parquet` | "items.parquet";
 
 export type Loaded<T> = { data: T; error: null } | { data: null; error: Error | null };
 

@@ -1,5 +1,4 @@
 /** Where parts come from: the server that showed this page, or the folder that it was exported to. */
-import { unpacked } from "./packed";
 import type { ChatEvent, ChatRequest, RunList, SearchResult } from "./types";
 
 export interface Source {
@@ -92,7 +91,8 @@ function exported(): Source {
 }
 
 async function unzipped(content: string): Promise<Uint8Array> {
-  const stream = new Blob([unpacked(content)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 

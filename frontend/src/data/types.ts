@@ -1,134 +1,148 @@
-/** What the explorer reads. Python writes exactly this (`src/competency_gaps/explorer/parts/`); null: undefined or not known. */
+/**
+ * What the explorer reads. Written by `python -m competency_gaps.explorer.types`; change it there
+ * (`explorer/parts/records.py`). null: undefined or not known.
+ */
 
-/** `runs.json`: which runs are here. */
-export interface RunList {
-  runs: { key: string; title: string }[];
-  mode: "served" | "static";
-  /** Null in a static explorer, which can ask nobody and offers no chat. */
-  chat: ChatState | null;
-  /** Version of competency-gaps. */
-  version: string;
+/** A run that can be opened. */
+export interface ListedRun {
+  key: string;
+  title: string;
 }
 
+/** Whether there is anybody to ask. */
 export interface ChatState {
   configured: boolean;
   model: string | null;
   /** Host that questions and query results are sent to. */
   host: string | null;
-  /** What to say where it is not configured. */
+  /** What to say where it is not configured, or where questions go. */
   note: string;
 }
 
-/** `data/KEY/run.json`: all that is small. */
-export interface RunInfo {
-  schema: 1;
-  key: string;
-  title: string;
-  created: string;
-  model: string;
-  sae: string;
-  /** SHA-256 of the SAE's weights: concepts of two runs are the same only if it is equal. */
-  sae_sha256: string | null;
-  neuronpedia_id: string | null;
-  /** Number of concepts: ids are 0 to width - 1. */
-  width: number;
-  /** Number of items: rows are 0 to items - 1. */
-  items: number;
-  /** How many concepts (items) one detail part holds. */
-  shards: { concepts: number; items: number };
-  redacted: boolean;
-  /** How many items' texts, responses or answers are cut in this export, so that a search sees only a part of them; 0 when served. */
-  cut_items: number;
-  has: { themes: boolean; map: boolean; tokens: boolean; lift: boolean; promoted: boolean; similar: boolean };
-  counts: {
-    alive: number;
-    covered: number;
-    missing: number;
-    ranked: number;
-    tested: number;
-    weak: number;
-    weak_groups: number;
-    strong: number;
-    strong_groups: number;
-    negligible: number;
-    vanishes: number;
-    insufficient: number;
-  };
-  /** `alike`: what items are compared at equal values of, `at equal length`; empty: within benchmarks only. */
-  evidence: { min_n_eff: number; q: number; level: number; min_gap: number; alike: string };
-  /** What chi_bench is measured in. */
-  unit: string;
-  /** Of the model. */
-  short_name: string;
-  answer: Answer;
-  /** All of them: weak ones first, then strong ones, each by the size of the gap times the items it concerns. */
-  findings: Finding[];
-  /** What words mean; `key` is a column's, or a general word's. */
-  glossary: { key: string; title: string; meaning: string }[];
-  /** Warnings of logs and tasks. */
-  cautions: { tone: "bad" | "open"; text: string }[];
-  /** Outcome of `cgaps robustness`; null: not run. */
-  verdicts: { code: string; test: string; sentence: string; tone: "good" | "bad" | "open" }[] | null;
-  /** Outcomes of `cgaps probe concept`, newest first. */
-  probes: { concept: number; label: string | null; claim: string; verdict: string; sentence: string }[];
-  card: { name: string; value: string; note: string }[];
-  /** Empty: redacted, or the run was made from Python. */
-  command: string;
-  versions: [string, string][];
-  settings: [string, string][];
-  benchmarks: Benchmark[];
-  columns: ColumnSpec[];
-  /** Matrices in the order of `benchmarks`. */
-  overlap: {
-    jaccard: (number | null)[][];
-    cosine: (number | null)[][];
-    spearman: (number | null)[][];
-    n_concepts: number[][];
-  };
-  /** The suite's benchmarks in the order in which each adds most concepts. */
-  redundancy: { benchmark: number; adds: number; covered: number; cumulative: number }[];
-  suggestions: Suggestion[];
+/** `runs.json`: which runs are here. */
+export interface RunList {
+  runs: ListedRun[];
+  mode: "served" | "static";
+  /** null in a static explorer, which can ask nobody and offers no chat. */
+  chat: ChatState | null;
+  /** Version of competency-gaps. */
+  version: string;
 }
 
-/** What the run says, as the terminal and the report say it too. */
+/** How many details a part holds. */
+export interface Shards {
+  concepts: number;
+  items: number;
+}
+
+/** What a run and its dictionary have beside tables. */
+export interface Has {
+  themes: boolean;
+  map: boolean;
+  tokens: boolean;
+  lift: boolean;
+  promoted: boolean;
+  similar: boolean;
+}
+
+/** How many concepts are what. */
+export interface Counts {
+  alive: number;
+  covered: number;
+  missing: number;
+  ranked: number;
+  tested: number;
+  weak: number;
+  weak_groups: number;
+  strong: number;
+  strong_groups: number;
+  negligible: number;
+  vanishes: number;
+  insufficient: number;
+}
+
+/** Thresholds of the tests. */
+export interface Thresholds {
+  min_n_eff: number;
+  q: number;
+  level: number;
+  min_gap: number;
+  /** What items are compared at equal values of, `at equal length`; empty: within benchmarks only. */
+  alike: string;
+}
+
+/** One statement, in words and in numbers. */
+export interface Statement {
+  /** What it is about; the functions of this module say which codes there are. */
+  code: string;
+  /** A sentence that explains every term it uses. */
+  text: string;
+  /** `weak`, `strong`, `good`, `bad`, `open` (cannot be told) or empty. */
+  tone: string;
+  /** Number of the finding that it is; null: it is none. */
+  finding: number | null;
+  /** The benchmark that it is about; null: the whole run, or several. */
+  benchmark: string | null;
+  /** Its numbers by name. */
+  numbers: Record<string, number | string | null>;
+}
+
+/** One benchmark's score, and what its items share. */
+export interface BenchmarkAnswer {
+  benchmark: string;
+  /** Over scored items, in [0, 1]; null: none is scored. */
+  mean_score: number | null;
+  scored: number;
+  kept: number;
+  /** Concepts tested within the benchmark. */
+  tested: number;
+  weak: number;
+  strong: number;
+  /** `trend` (scores go with a property of the items) and `shared` (most tested concepts stand out). */
+  notes: Statement[];
+}
+
+/** What a run says, in the order in which it is read. */
 export interface Answer {
-  /** Model, mean score, size of the suite. */
+  /** Model, mean score and size of the suite. */
   opening: Statement;
-  /** What failed and therefore comes first; empty where nothing did. */
+  /** What failed and therefore comes first: `gate`, `robustness`; empty where nothing did. */
   trust: Statement[];
-  /** At most five, worst first; one of code `no_finding` where nothing stands out. */
+  /**
+   * At most `MOST`, weak ones first; a single one of code `no_finding` where nothing stands out; empty where no item is
+   * scored.
+   */
   findings: Statement[];
-  /** The lowest score first. `notes`: what the scores go with, and what most concepts that stand out share. */
-  benchmarks: {
-    benchmark: string;
-    mean_score: number | null;
-    scored: number;
-    kept: number;
-    tested: number;
-    weak: number;
-    strong: number;
-    notes: Statement[];
-  }[];
-  /** What benchmarks lack of their stated scope, most first; then what is only counted. */
+  /** The lowest score first, unscored ones last. */
+  benchmarks: BenchmarkAnswer[];
+  /** What benchmarks lack of their stated scope, most first; then what is only counted (`counted`). */
   scope: Statement[];
-  /** How far to trust it. */
+  /** How far to trust it: `unseen`, `repeats`, `vanished`, `rate`, `gate`, `tests`. */
   confidence: Statement[];
 }
 
-export interface Statement {
-  code: string;
-  text: string;
-  /** `weak`, `strong`, `good`, `bad`, `open` or empty. */
-  tone: string;
-  /** Number of the finding that it is. */
-  finding: number | null;
-  /** Name of the benchmark that it is about; null: the whole run, or several. */
-  benchmark: string | null;
-  /** Its numbers by name. */
-  numbers: unknown;
+/** A benchmark's part of a finding. */
+export interface FindingBenchmark {
+  /** Its place. */
+  benchmark: number;
+  items: number;
+  /** Of the finding's weight. */
+  share: number;
 }
 
-/** A group of weak or strong concepts, told by its items. Gaps are between scores in [0, 1]. */
+/** An item of a finding. */
+export interface FindingExample {
+  item: number;
+  /** How many items ask the same, itself among them. */
+  repeats: number;
+  /**
+   * Ranges of its own text, from the start of that, in which it differs from other items of its benchmark; at least
+   * one; null: redacted.
+   */
+  differs: [number, number][] | null;
+}
+
+/** A group of weak or strong concepts, by its items. Gaps are between scores in [0, 1]. */
 export interface Finding {
   /** Its number and its place in the list. */
   finding: number;
@@ -137,8 +151,9 @@ export interface Finding {
   label: string | null;
   /** The leader first. */
   concepts: number[];
-  /** Scored items in which the group is active; `clusters`: how many when each cluster counts once. */
+  /** Scored items in which the group is active. */
   items: number;
+  /** How many these are when each cluster counts once. */
   clusters: number;
   /** Whether answers get parts of a point, so that a mean score is no share of right ones. */
   graded: boolean;
@@ -152,9 +167,11 @@ export interface Finding {
   q_value: number;
   /** Smallest gap that its items would most likely have shown. */
   detectable: number | null;
-  /** `benchmark`: place; `share`: of its weight. */
-  benchmarks: { benchmark: number; items: number; share: number }[];
-  /** What tells its items from the others of the same benchmarks, where a feature does; its figures are of the items with it. */
+  benchmarks: FindingBenchmark[];
+  /**
+   * What tells its items from the others of the same benchmarks, where a feature does; its figures are of the items
+   * with it.
+   */
   feature: string | null;
   feature_words: string | null;
   feature_benchmarks: number[];
@@ -179,28 +196,58 @@ export interface Finding {
   unseen_high: number | null;
   unseen_splits: number;
   splits: number;
-  /** Null: cannot be told. */
+  /** null: cannot be told. */
   holds: boolean | null;
   /** Tests it further. */
   command: string;
   command_note: string;
 }
 
-/** An item of a finding; `repeats`: how many items ask the same, itself among them. */
-export interface FindingExample {
-  item: number;
-  repeats: number;
-  /** Ranges of its own text, from the start of that, in which it differs from other items of its benchmark; at least one; null: redacted. */
-  differs: [number, number][] | null;
+/** One word and its meaning. */
+export interface Term {
+  /** Its address on the page; of a column, the column's key. */
+  key: string;
+  title: string;
+  meaning: string;
 }
 
-/** `data/KEY/findings.json`: an array of these, the items that weigh most first, at most 500. */
-export interface FindingItems {
-  finding: number;
-  item_rows: number[];
-  weights: number[];
+/** A warning of a log or task. */
+export interface Caution {
+  tone: "bad" | "open";
+  text: string;
 }
 
+/** An outcome of `cgaps robustness`. */
+export interface Verdict {
+  code: string;
+  test: string;
+  sentence: string;
+  tone: "good" | "bad" | "open";
+}
+
+/** An outcome of `cgaps probe concept`. */
+export interface Probe {
+  concept: number;
+  label: string | null;
+  claim: string;
+  verdict: string;
+  sentence: string;
+}
+
+/** One line of the run card. */
+export interface Fact {
+  name: string;
+  value: string;
+  note: string;
+}
+
+/** Records that became no item, for one reason; redacted, `where` is their number. */
+export interface LeftOut {
+  where: string;
+  reason: string;
+}
+
+/** A benchmark of the run. */
 export interface Benchmark {
   name: string;
   items: number;
@@ -221,8 +268,7 @@ export interface Benchmark {
   warnings: string[];
   /** Results of the whole benchmark that its policies and judges give, in words. */
   figures: string[];
-  /** Records that became no item, one entry for each reason; redacted, `where` is their number. */
-  left_out: { where: string; reason: string }[];
+  left_out: LeftOut[];
 }
 
 /** One quantity of a concept. Its values lie in `concepts.parquet` and, if `per_benchmark`, in `concepts/K.parquet`. */
@@ -230,42 +276,127 @@ export interface ColumnSpec {
   key: string;
   title: string;
   hint: string;
-  kind:
-    | "text"
-    | "word"
-    | "flag"
-    | "integer"
-    | "tenths"
-    | "decimal"
-    | "signed"
-    | "magnitude"
-    | "probability"
-    | "percent";
-  /** Which question it belongs to. */
+  /** How a value is written. */
+  kind: "text" | "word" | "flag" | "integer" | "tenths" | "decimal" | "signed" | "magnitude" | "probability" | "percent";
+  /** Which question it belongs to: how well, how much, or both. */
   face: "model" | "benchmark" | "both";
   /** Has `KEY_low` and `KEY_high` beside it. */
   interval: boolean;
   per_benchmark: boolean;
 }
 
+/** Matrices in the order of the benchmarks; null: undefined. */
+export interface Overlap {
+  jaccard: (number | null)[][];
+  cosine: (number | null)[][];
+  spearman: (number | null)[][];
+  n_concepts: number[][];
+}
+
+/** A benchmark's place in the order of what they add. */
+export interface Added {
+  benchmark: number;
+  /** Concepts that it covers and none before it does. */
+  adds: number;
+  /** Concepts that it covers. */
+  covered: number;
+  /** Concepts that it and those before it cover. */
+  cumulative: number;
+}
+
+/** One thing to do next. */
 export interface Suggestion {
   kind: "missing" | "weak" | "redundant" | "robustness" | "label";
   title: string;
   reason: string;
   /** Command to run; null: nothing to run. */
   command: string | null;
-  /** How much is at stake, among suggestions of its kind. */
+  /**
+   * How much is at stake, among suggestions of its kind: of a finding, the points of score that it concerns; of what a
+   * benchmark lacks, concepts.
+   */
   value: number;
+  /** Its place. */
   benchmark: number | null;
-  /** The finding that it tests. */
+  /** Number of the finding that it tests. */
   finding: number | null;
+  /** Those that matter most first. */
   concepts: number[];
 }
 
-/** `data/KEY/themes.json`. */
-export interface ThemeFile {
-  themes: Theme[];
+/** `data/KEY/run.json`: all that is small. */
+export interface RunInfo {
+  schema: 1;
+  key: string;
+  title: string;
+  created: string;
+  model: string;
+  sae: string;
+  /** SHA-256 of the SAE's weights: concepts of two runs are the same only if it is equal. */
+  sae_sha256: string | null;
+  neuronpedia_id: string | null;
+  /** Number of concepts: ids are 0 to width - 1. */
+  width: number;
+  /** Number of items: rows are 0 to items - 1. */
+  items: number;
+  shards: Shards;
+  redacted: boolean;
+  /**
+   * How many items' texts, responses or answers are cut in this export, so that a search sees only a part of them; 0
+   * when served.
+   */
+  cut_items: number;
+  has: Has;
+  counts: Counts;
+  evidence: Thresholds;
+  /** What chi_bench is measured in. */
+  unit: string;
+  /** Of the model. */
+  short_name: string;
+  answer: Answer;
+  /** All of them: weak ones first, then strong ones, each by the size of the gap times the items it concerns. */
+  findings: Finding[];
+  /** What words mean; `key` is a column's, or a general word's. */
+  glossary: Term[];
+  cautions: Caution[];
+  /** null: robustness was not tested. */
+  verdicts: Verdict[] | null;
+  /** Newest first. */
+  probes: Probe[];
+  card: Fact[];
+  /** Empty: redacted, or the run was made from Python. */
+  command: string;
+  versions: [string, string][];
+  settings: [string, string][];
+  benchmarks: Benchmark[];
+  columns: ColumnSpec[];
+  overlap: Overlap;
+  /** The suite's benchmarks in the order in which each adds most concepts. */
+  redundancy: Added[];
+  suggestions: Suggestion[];
 }
+
+/** The items of a finding in `findings.json`, those that weigh most first, at most 500. */
+export interface FindingItems {
+  finding: number;
+  item_rows: number[];
+  weights: number[];
+}
+
+/** A theme within one benchmark. */
+export interface ThemeBenchmark {
+  chi_bench: number | null;
+  chi_model: number | null;
+  support: number;
+  n_eff: number;
+  gap: number | null;
+  gap_low: number | null;
+  gap_high: number | null;
+  q_value: number | null;
+  performance_status: string;
+}
+
+/** A theme or subtheme with its statistics in the suite. */
 export interface Theme {
   level: "theme" | "subtheme";
   id: number;
@@ -291,74 +422,32 @@ export interface Theme {
   strong_concepts: number;
   weak_groups: number;
   /** In the order of `RunInfo.benchmarks`. */
-  benchmarks: {
-    chi_bench: number | null;
-    chi_model: number | null;
-    support: number;
-    n_eff: number;
-    gap: number | null;
-    gap_low: number | null;
-    gap_high: number | null;
-    q_value: number | null;
-    performance_status: string;
-  }[];
+  benchmarks: ThemeBenchmark[];
 }
 
-/**
- * Tables, as Parquet (snappy or uncompressed), one row per concept in order:
- *
- * `concepts.parquet`: label, label_kind, label_score, label_scored_by, alive, dense, template, exact_token, missing, ranked, density,
- * peak_token, chi_bench, chi_model(_low, _high), gap(_low, _high), plain_gap, plain_q, detectable, p_value, q_value, performance_status,
- * vanishes, leader, followers, finding, support, n_eff, n_benchmarks, lift, coverage_status, chance_seen; theme, subtheme, x, y (only with themes).
- *
- * `concepts/K.parquet` (K: place of the benchmark): chi_bench, chi_model(_low, _high), gap(_low, _high), plain_gap, plain_q, detectable, q_value,
- * performance_status, vanishes, support, n_eff, lift, coverage_status, share.
- *
- * `items.parquet`: benchmark (place), item_id, group, score, policy, n_tokens, n_span_tokens, cluster, cluster_kind, repeats (items that
- * ask the same), excluded, unscored, excerpt (160 characters of the item's own text on one line, without what all of its benchmark begin
- * with), response, answer, choices (the
- * first 80 of each; all null if redacted). Redacted, item_id is the item's place in its benchmark, from 0, group is null, and
- * of reasons (excluded, unscored) only those are told that the package writes itself.
- */
-export type TableName = "concepts.parquet" | `concepts/${number}.parquet` | "items.parquet";
+/** `data/KEY/themes.json`. */
+export interface ThemeFile {
+  /** Empty in a run that has none. */
+  themes: Theme[];
+}
 
-/** `data/KEY/concept/N.json`: an array of these, concepts N * shards.concepts onwards. */
-export interface ConceptDetail {
-  concept: number;
-  /** The shown one first. */
-  labels: {
-    label: string;
-    kind: string | null;
-    explainer: string | null;
-    score: number | null;
-    scored_by: string | null;
-    placeholder: boolean;
-    date: string | null;
-  }[];
-  /** Who made the shown label and how it scored, in words. */
-  provenance: string | null;
-  /** `auto`, `doubtful`. */
-  marks: string[];
-  /** Tokens whose logits its decoder direction raises (lowers) most; null: never read. */
-  promoted: string[] | null;
-  suppressed: string[] | null;
-  /** [concept, cosine of decoder directions]; null: never computed. */
-  similar: [number, number][] | null;
-  /** [concept, Jaccard index of the sets of items in which they are active], highest first: found among at most 2,000 of its
-   * strongest items, without dense concepts and those that share fewer than 3 of these items. */
-  coactive: [number, number][];
-  /** Entries of other people's lists (`cgaps match`). */
-  matched: { taxonomy: string; entry: string; similarity: number; verdict: string | null }[];
-  /** How it stands in each benchmark, in the order of `RunInfo.benchmarks`; null in an exported explorer: `concepts/K.parquet` says it. */
-  benchmarks: ConceptInBenchmark[] | null;
-  /** CAS over the items in which it is active, 20 bins of equal width from 0 to `max`; `score`: mean score of the scored items of a
-   * bin. Without bins, `max` 0: it is active in none. */
-  histogram: { max: number; counts: number[]; score: (number | null)[] };
-  items: { strongest: ItemUse[]; best: ItemUse[]; worst: ItemUse[] };
-  /** Windows of text from its dictionary; null: none there. */
-  exemplars: { tokens: string[]; activations: number[]; value: number }[] | null;
-  /** Address of its page at Neuronpedia. */
-  neuronpedia: string | null;
+/** A label of a concept. */
+export interface ConceptLabel {
+  label: string;
+  kind: string | null;
+  explainer: string | null;
+  score: number | null;
+  scored_by: string | null;
+  placeholder: boolean;
+  date: string | null;
+}
+
+/** An entry of somebody's list (`cgaps match`). */
+export interface MatchedEntry {
+  taxonomy: string;
+  entry: string;
+  similarity: number;
+  verdict: string | null;
 }
 
 /** A concept within one benchmark, as in `concepts/K.parquet`. */
@@ -373,6 +462,15 @@ export interface ConceptInBenchmark {
   performance_status: string | null;
 }
 
+/** CAS over the items in which a concept is active, in 20 bins of equal width from 0 to `max`. */
+export interface Histogram {
+  /** 0, without bins: it is active in none. */
+  max: number;
+  counts: number[];
+  /** Mean score of the scored items of each bin; null: it has none. */
+  score: (number | null)[];
+}
+
 /** An item as one concept sees it; its texts lie in the item's detail. */
 export interface ItemUse {
   item: number;
@@ -382,11 +480,59 @@ export interface ItemUse {
   saliency: number;
   /** Range of the strongest token in `ItemDetail.text`; null: it stands for no text, or for text that is left out. */
   peak: [number, number] | null;
-  /** Tokens on which it is active: [start, end, activation]; null: the run kept no activations of tokens, or redacted. */
+  /** Tokens on which it is active: start, end, activation; null: the run kept no activations of tokens, or redacted. */
   tokens: [number, number, number][] | null;
 }
 
-/** `data/KEY/item/N.json`: an array of these, items N * shards.items onwards. */
+/** Items of a concept. */
+export interface ItemUses {
+  strongest: ItemUse[];
+  best: ItemUse[];
+  worst: ItemUse[];
+}
+
+/** A window of text of a dictionary. */
+export interface TextWindow {
+  tokens: string[];
+  activations: number[];
+  value: number;
+}
+
+/** An entry of `data/KEY/concept/N.json`, which holds concepts N * shards.concepts onwards. */
+export interface ConceptDetail {
+  concept: number;
+  /** The shown one first. */
+  labels: ConceptLabel[];
+  /** Who made the shown label and how it scored, in words. */
+  provenance: string | null;
+  /** `auto`, `doubtful`. */
+  marks: string[];
+  /** Tokens whose logits its decoder direction raises most; null: never read. */
+  promoted: string[] | null;
+  /** Tokens whose logits it lowers most. */
+  suppressed: string[] | null;
+  /** Concepts with the cosine of decoder directions; null: never computed. */
+  similar: [number, number][] | null;
+  /** Concepts with the Jaccard index of the sets of items in which they are active, highest first. */
+  coactive: [number, number][];
+  matched: MatchedEntry[];
+  /** In the order of `RunInfo.benchmarks`; null in an exported explorer: `concepts/K.parquet` says it. */
+  benchmarks: ConceptInBenchmark[] | null;
+  histogram: Histogram;
+  items: ItemUses;
+  /** Windows of text from its dictionary; null: none there. */
+  exemplars: TextWindow[] | null;
+  /** Address of its page at Neuronpedia. */
+  neuronpedia: string | null;
+}
+
+/** Characters of a text that are left out. */
+export interface Cut {
+  before: number;
+  after: number;
+}
+
+/** An entry of `data/KEY/item/N.json`, which holds items N * shards.items onwards. */
 export interface ItemDetail {
   item: number;
   benchmark: number;
@@ -402,18 +548,24 @@ export interface ItemDetail {
   cluster: number | null;
   /** Why it shares its cluster: `given`, `equal` or `near`; null: it is alone there. */
   cluster_kind: string | null;
-  /** How many items its cluster has, itself among them; `repeats`: how many of them ask the same, 1 where none does. */
+  /** How many items its cluster has, itself among them. */
   together: number;
+  /** How many of them ask the same, 1 where none does. */
   repeats: number;
-  /** Columns by which items can be compared; null: redacted, or it has none. */
-  covariates: unknown;
   epochs: number;
+  /**
+   * Its most salient concepts: concept, CAS, saliency, start and end of the peak; these are null without a peak in
+   * `text`.
+   */
+  concepts: [number, number, number, number | null, number | null][];
   /** All that the model read; null: redacted. */
   text: string | null;
-  /** Characters of `text` left out before and after, in a static explorer of long texts; null: it is whole. A response, answer or
-   * details that are cut say so at their end. */
-  cut: { before: number; after: number } | null;
-  /** Range of the item's own text in `text`. This and all ranges count Unicode code points, not UTF-16 units. */
+  /**
+   * What of `text` is left out in a static explorer of long texts; null: it is whole. A response, answer or details
+   * that are cut say so at their end.
+   */
+  cut: Cut | null;
+  /** Range of the item's own text in `text`. */
   own: [number, number] | null;
   response: string | null;
   answer: string | null;
@@ -421,25 +573,60 @@ export interface ItemDetail {
   /** Place of the right one in `choices`. */
   answer_index: number | null;
   logprobs: number[];
+  /** What its policy says. */
   details: unknown;
-  /** Its 20 most salient concepts: [concept, CAS, saliency, peak start, peak end]; start and end are null without a peak in `text`. */
-  concepts: [number, number, number, number | null, number | null][];
+  /** Columns by which items can be compared; null: redacted, or it has none. */
+  covariates: unknown;
 }
 
-/** `data/KEY/search?q=TEXT` (served only): rows of items whose texts hold it, regardless of case. */
+/** `data/KEY/search?q=TEXT` (served only): items whose texts hold it, regardless of case. */
 export interface SearchResult {
   rows: number[];
   total: number;
 }
 
-/** `POST chat` (served only) takes this and answers with one JSON object a line. */
+/** A turn of a conversation. */
+export interface ChatMessage {
+  role: "user" | "assistant";
+  content: string;
+}
+
+/** `POST chat` (served only) takes this and answers with one `ChatEvent` a line. */
 export interface ChatRequest {
   run: string;
-  messages: { role: "user" | "assistant"; content: string }[];
+  messages: ChatMessage[];
 }
-export type ChatEvent =
-  | { type: "query"; id: number; name: string; arguments: Record<string, unknown>; result: unknown }
-  /** `numbers`: each number in the text with the query that it came from; null: from none.
-   * `cut`: the model used all the tokens of an answer, so that the rest of it is missing. */
-  | { type: "answer"; text: string; numbers: { start: number; end: number; query: number | null }[]; cut: boolean }
-  | { type: "error"; text: string };
+
+/** A query that was asked, and its result. */
+export interface QueryEvent {
+  type: "query";
+  id: number;
+  name: string;
+  arguments: Record<string, unknown>;
+  result: unknown;
+}
+
+/** A number in an answer. */
+export interface TracedNumber {
+  start: number;
+  end: number;
+  /** The query that it came from; null: from none. */
+  query: number | null;
+}
+
+/** The answer of the model. */
+export interface AnswerEvent {
+  type: "answer";
+  text: string;
+  numbers: TracedNumber[];
+  /** The model used all the tokens of an answer, so that the rest of it is missing. */
+  cut: boolean;
+}
+
+/** Why there is no answer. */
+export interface FailureEvent {
+  type: "error";
+  text: string;
+}
+
+export type ChatEvent = QueryEvent | AnswerEvent | FailureEvent;

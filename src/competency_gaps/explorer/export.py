@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import shutil
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.opened import Opened, run_list
 from competency_gaps.explorer.page_files import FILES, content_security_policy, page_files
 from competency_gaps.explorer.parts import Parts, as_json
 from competency_gaps.explorer.parts.amounts import EXPORTED, EXPORTED_WIDE, WIDE
+from competency_gaps.explorer.parts.records import ListedRun, RunList
 from competency_gaps.files import no_space_left, write_json
 from competency_gaps.progress import Bar, Progress
 from competency_gaps.text import shorten, visible
@@ -32,12 +32,8 @@ BEGUN = "cgaps-export.begun"
 DATA = "data"
 CONCEPTS, ITEMS = 256, 128
 """Details in a part."""
-DIGITS = 3
-"""Significant digits of measures."""
 _HEAD = b'cgapsPart("'
 """How each part's script begins."""
-_REPLACED = str.maketrans('\n\r"\\', "ÀÁÂÃ")
-_ORIGINAL = str.maketrans("ÀÁÂÃ", '\n\r"\\')
 
 
 @dataclass(frozen=True)
@@ -123,45 +119,20 @@ def read_part(folder: Path, name: str) -> bytes:
         text = path.read_bytes().decode("utf-8")
         if not (text.startswith(head) and text.endswith(end)):
             raise ValueError("it is no part")
-        return gzip.decompress(unpack(text[len(head) : -len(end)]))
+        return gzip.decompress(base64.b64decode(text[len(head) : -len(end)], validate=True))
     except (OSError, ValueError, EOFError, zlib.error) as error:
         raise UserError(f"{path} is missing or damaged: {error}. Export the run again.") from error
 
 
-def pack(content: bytes) -> str:
-    """Write bytes as text, seven bits a character: a script's string may hold any character but four.
-
-    Line feed, carriage return, quote and backslash become À, Á, Â and Ã. In UTF-8 that is 1.18 bytes per byte, where
-    base64 takes 1.33.
-    """
-    bits = np.unpackbits(np.frombuffer(content, np.uint8))
-    padded = np.pad(bits, (0, -len(bits) % 7)).reshape(-1, 7)
-    codes = np.packbits(padded, axis=1)[:, 0] >> 1
-    return codes.tobytes().decode("ascii").translate(_REPLACED)
-
-
-def unpack(text: str) -> bytes:
-    """Read what :func:`pack` wrote.
-
-    Raises
-    ------
-    ValueError
-        If another character occurs.
-    """
-    codes = np.frombuffer(text.translate(_ORIGINAL).encode("ascii"), np.uint8)
-    bits = np.unpackbits(codes[:, None], axis=1)[:, 1:].reshape(-1)
-    return np.packbits(bits[: len(bits) // 8 * 8]).tobytes()
-
-
-def _run_list(opened: Sequence[Opened]) -> dict[str, Any]:
+def _run_list(opened: Sequence[Opened]) -> RunList:
     """``runs.json``, where runs of one name are numbered: a folder above may bear somebody's name."""
     names = [visible(one.run.path.resolve().name) for one in opened]
     titles = [
         f"{name} ({names[: place + 1].count(name)})" if names.count(name) > 1 else name
         for place, name in enumerate(names)
     ]
-    listed = run_list(opened, "static", None)
-    return {**listed, "runs": [{**one, "title": title} for one, title in zip(listed["runs"], titles, strict=True)]}
+    runs = [ListedRun(one.key, title) for one, title in zip(opened, titles, strict=True)]
+    return replace(run_list(opened, "static", None), runs=runs)
 
 
 def _parts(one: Opened, *, redact: bool) -> Parts:
@@ -173,7 +144,6 @@ def _parts(one: Opened, *, redact: bool) -> Parts:
         portable=True,
         concepts_per_part=CONCEPTS,
         items_per_part=ITEMS,
-        digits=DIGITS,
         amounts=EXPORTED_WIDE if one.run.width >= WIDE else EXPORTED,
     )
 
@@ -188,8 +158,8 @@ def _write(data: Path, name: str, content: bytes) -> None:
     """Write a part as a script, the one thing that a page opened from a folder may load."""
     path = data / f"{name}.js"
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = f'cgapsPart({json.dumps(name)},"{pack(gzip.compress(content, 9, mtime=0))}");\n'
-    path.write_bytes(text.encode("utf-8"))
+    held = base64.b64encode(gzip.compress(content, 9, mtime=0)).decode("ascii")
+    path.write_text(f'cgapsPart({json.dumps(name)},"{held}");\n', encoding="utf-8", newline="\n")
 
 
 def _static(index: bytes) -> bytes:

@@ -19,6 +19,7 @@ from competency_gaps.dictionary.of_run import dictionary_of
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Parts
+from competency_gaps.explorer.parts.records import ChatState, ListedRun, RunList
 from competency_gaps.explorer.queries import ask
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.runs.manifest import FILE
@@ -162,9 +163,7 @@ def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Ope
     ]
 
 
-def run_list(
-    opened: Sequence[Opened], mode: Literal["served", "static"], chat: dict[str, Any] | None
-) -> dict[str, Any]:
+def run_list(opened: Sequence[Opened], mode: Literal["served", "static"], chat: ChatState | None) -> RunList:
     """``runs.json``: which runs are here.
 
     Parameters
@@ -172,12 +171,8 @@ def run_list(
     chat
         Who answers questions; null in a static explorer.
     """
-    return {
-        "runs": [{"key": one.key, "title": one.title} for one in opened],
-        "mode": mode,
-        "chat": chat,
-        "version": version("competency-gaps"),
-    }
+    runs = [ListedRun(one.key, one.title) for one in opened]
+    return RunList(runs, mode, chat, version("competency-gaps"))
 
 
 def _dictionary(run: RunFolder, given: Path | None) -> Dictionary | UserError | None:

@@ -59,11 +59,8 @@ def concept_of(text: str) -> int:
     return int(re.match(r"\s*(\d+)", text)[1])
 
 
-def close(shown: str, value: float | None, digits: int, kept: float = 0.0) -> bool:
-    """Whether the page shows a table's value, rounded to so many digits after the point.
-
-    ``kept``: share of itself by which the value that the page gets may differ: an exported one has three digits.
-    """
+def close(shown: str, value: float | None, digits: int) -> bool:
+    """Whether the page shows a table's value, rounded to so many digits after the point."""
     if value is None:
         return shown == "N/A"
-    return abs(number(shown) - value) <= 0.5000001 * 10.0**-digits + 1e-5 + kept * abs(value)
+    return abs(number(shown) - value) <= 0.5000001 * 10.0**-digits + 1e-5

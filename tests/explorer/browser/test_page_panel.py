@@ -106,8 +106,7 @@ def test_a_concept_in_the_benchmark_that_is_looked_at(site, page):
     open_view(page, site.address(view), "concept-benchmarks")
     said = page.get_by_test_id("concept-verdict").inner_text()
     assert said.startswith("In ")
-    kept = 1e-3 if site.mode == "static" else 0.0
-    assert close(re.search(r"gap (?:to [^:]*: )?([−+.\d]+)", said, re.IGNORECASE)[1], row["gap"], 2, kept)
+    assert close(re.search(r"gap (?:to [^:]*: )?([−+.\d]+)", said, re.IGNORECASE)[1], row["gap"], 2)
     whole = page.get_by_test_id("concept-suite").inner_text()
     assert whole.startswith(f"Over all {len(names)} benchmarks: ")
     assert f"active in {suite['support']:,} items" in whole

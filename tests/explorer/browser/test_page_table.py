@@ -37,8 +37,7 @@ def test_cells_equal_the_table(site, page):
     assert [concept_of(text) for text in cells(page, GRID, "label", SHOWN)] == expected["concept"].to_list()
     for column, digits in (("gap", 2), ("chi_model", 2), ("n_eff", 1), ("support", 0)):
         for text, value in zip(cells(page, GRID, column, SHOWN), expected[column].to_list(), strict=True):
-            kept = 0.005 if site.mode == "static" and digits else 0.0
-            assert close(text, value, digits, kept), (column, text, value)
+            assert close(text, value, digits), (column, text, value)
 
 
 def test_undefined_values_come_last_and_are_not_zero(site, page):
@@ -238,10 +237,8 @@ def test_downloads_hold_what_is_shown(site, page, tmp_path):
     assert sorted(table["concept"]) == wanted["concept"].to_list()
     both = table.join(wanted, on="concept", suffix="_there", maintain_order="left")
     assert both["label"].to_list() == both["label_there"].to_list()
-    # An exported explorer has three digits, and the last is cut, not rounded.
-    tolerance = 1e-6 if site.mode == "served" else 1e-2
     for column in ("gap", "gap_low", "chi_model", "n_eff"):
-        wrong = (both[column] - both[f"{column}_there"]).abs() > tolerance * both[f"{column}_there"].abs()
+        wrong = (both[column] - both[f"{column}_there"]).abs() > 1e-6 * both[f"{column}_there"].abs()
         assert not wrong.any(), column
     text = downloaded(page, "csv", tmp_path).read_text(encoding="utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text)))

@@ -196,8 +196,7 @@ def test_correlation_equals_scipy(site, page):
     assert both.height > enough.height > 10
     shown = number(page.get_by_test_id("correlation-spearman").inner_text())
     expected = float(spearmanr(enough["chi_model"], enough["chi_model_b"])[0])
-    # An exported explorer has fewer digits, which can tie what does not tie here.
-    assert abs(shown - expected) < (0.006 if site.mode == "served" else 0.05)
+    assert abs(shown - expected) < 0.006
     assert page.get_by_test_id("correlation-heat").is_visible()
     overlap = site.run.overlap.filter((pl.col("benchmark_a") == names[0]) & (pl.col("benchmark_b") == names[1]))
     cell = page.get_by_test_id("correlation-heat").locator("tbody tr").nth(0).locator("td").nth(1).inner_text()

@@ -3,23 +3,22 @@
 ``run.json`` all that is small; ``themes.json``; ``findings.json``, the items of each finding; ``concepts.parquet``
 and, for the benchmark at place K,
 ``concepts/K.parquet``; ``items.parquet``; ``concept/N.json`` and ``item/N.json``, the details of some of them.
-What is in them is written down in ``frontend/src/data/types.ts``.
+What the JSON holds is written down in ``records.py``, the columns of the tables in ``tables.py``.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.explorer.parts import tables
 from competency_gaps.explorer.parts.amounts import SERVED, Amounts
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.findings import finding_items
+from competency_gaps.explorer.parts.paths import last_names
+from competency_gaps.explorer.parts.records import ConceptDetail, ItemDetail, SearchResult, as_json, plain
 from competency_gaps.explorer.parts.themes import theme_file
-from competency_gaps.files import finite
 from competency_gaps.runs.open import RunFolder
 
 __all__ = ["Context", "NoSuchPartError", "Parts", "as_json"]
@@ -41,7 +40,7 @@ class Parts:
 
     Parameters
     ----------
-    run : Run
+    run : RunFolder
     key : str
         Name of the run in addresses.
     dictionary : Dictionary, optional
@@ -52,8 +51,6 @@ class Parts:
         Say of absolute paths their last names only; redacted parts always do.
     concepts_per_part, items_per_part : int
         How many details ``concept/N.json`` and ``item/N.json`` hold.
-    digits : int, optional
-        Significant digits to which measures are rounded; None keeps float32.
     amounts : Amounts
         How much details hold.
     """
@@ -68,7 +65,6 @@ class Parts:
         portable: bool = False,
         concepts_per_part: int = 1,
         items_per_part: int = 1,
-        digits: int | None = None,
         amounts: Amounts = SERVED,
     ) -> None:
         self.context = Context(
@@ -79,7 +75,6 @@ class Parts:
             portable=portable or redact,
             concepts_per_part=concepts_per_part,
             items_per_part=items_per_part,
-            digits=digits,
             amounts=amounts,
         )
 
@@ -117,13 +112,13 @@ class Parts:
             return tables.benchmark_table(self.context, number)
         return as_json(self._details(kind, number))
 
-    def search(self, query: str, limit: int) -> dict[str, Any]:
+    def search(self, query: str, limit: int) -> SearchResult:
         """Rows of items whose texts hold ``query``, regardless of case.
 
         Returns
         -------
-        dict
-            ``rows``: at most ``limit`` rows of ``items.parquet``, ascending; ``total``: how many there are.
+        SearchResult
+            At most ``limit`` rows of ``items.parquet``, ascending.
         """
         from competency_gaps.explorer.parts.search import search
 
@@ -133,14 +128,16 @@ class Parts:
         if name == "run.json":
             from competency_gaps.explorer.parts.run_info import run_info
 
-            return as_json(run_info(self.context))
+            # The manifest is free of paths already; this is for what other files of the run say.
+            info = run_info(self.context)
+            return as_json(last_names(plain(info)) if self.context.portable else info)
         if name == "themes.json":
             return as_json(theme_file(self.context))
         if name == "findings.json":
             return as_json(finding_items(self.context))
         return (tables.concepts_table if name == "concepts.parquet" else tables.items_table)(self.context)
 
-    def _details(self, kind: str, number: int) -> list[dict[str, Any]]:
+    def _details(self, kind: str, number: int) -> Sequence[ConceptDetail | ItemDetail]:
         from competency_gaps.explorer.parts.concept import concept_details
         from competency_gaps.explorer.parts.item import item_details
 
@@ -160,10 +157,3 @@ class Parts:
             return len(self.context.names)
         size, total = self._cut(kind)
         return -(-total // size)
-
-
-def as_json(value: Any) -> bytes:
-    """Write compact JSON, with null for what is not finite."""
-    text = json.dumps(finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # A lone surrogate is no character that UTF-8 has; in JSON it stands as its escape.
-    return text.encode("utf-8", "backslashreplace")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.records import ColumnSpec, Kind
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.findings.answer_parts import alike
 from competency_gaps.report import columns
@@ -15,10 +16,8 @@ from competency_gaps.text import decimal, integer
 
 class _Spec(NamedTuple):
     column: Column
-    kind: str
-    """How a value is written, see ``ColumnSpec`` in ``types.ts``."""
-    face: str
-    """``model`` (how well), ``benchmark`` (how much) or ``both``."""
+    kind: Kind
+    face: Literal["model", "benchmark", "both"]
 
 
 LABEL = Column(
@@ -73,21 +72,21 @@ _SPECS = (
 )
 
 
-def column_specs(context: Context) -> list[dict[str, Any]]:
+def column_specs(context: Context) -> list[ColumnSpec]:
     """Describe the columns of ``concepts.parquet``, in the order in which they are read.
 
-    Left out is what an older run lacks, and what the report calls optional where it is null throughout.
+    Left out is what the report calls optional where it is null throughout.
     """
     return [
-        {
-            "key": spec.column.key,
-            "title": spec.column.title,
-            "hint": spec.column.hint,
-            "kind": spec.kind,
-            "face": spec.face,
-            "interval": spec.column.interval,
-            "per_benchmark": spec.column.key in BENCHMARK,
-        }
+        ColumnSpec(
+            key=spec.column.key,
+            title=spec.column.title,
+            hint=spec.column.hint,
+            kind=spec.kind,
+            face=spec.face,
+            interval=spec.column.interval,
+            per_benchmark=spec.column.key in BENCHMARK,
+        )
         for spec in _shown(context)
     ]
 
@@ -99,10 +98,9 @@ def shown_columns(context: Context) -> list[Column]:
 
 def _shown(context: Context) -> list[_Spec]:
     computed = {columns.FOLLOWERS.key, FINDING.key}
-    written, frame = context.run.concepts.columns, context.concepts
-    known = [spec for spec in _SPECS if spec.column.key in computed or spec.column.key in written]
-    shown = {column.key for column in columns.present([spec.column for spec in known], frame)} | computed
-    return [spec._replace(column=_named(spec.column, context)) for spec in known if spec.column.key in shown]
+    stored = [spec.column for spec in _SPECS if spec.column.key not in computed]
+    shown = {column.key for column in columns.present(stored, context.concepts)} | computed
+    return [spec._replace(column=_named(spec.column, context)) for spec in _SPECS if spec.column.key in shown]
 
 
 def _named(column: Column, context: Context) -> Column:

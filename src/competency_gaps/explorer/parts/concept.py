@@ -1,4 +1,4 @@
-"""The details of concepts: ``ConceptDetail`` of ``frontend/src/data/types.ts``."""
+"""The details of concepts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from competency_gaps.explorer.parts.coactive import STRONGEST, coactive
-from competency_gaps.explorer.parts.numbers import rounded
 from competency_gaps.explorer.parts.paths import last_names
+from competency_gaps.explorer.parts.records import (
+    ConceptDetail,
+    ConceptLabel,
+    ItemUse,
+    ItemUses,
+    MatchedEntry,
+    TextWindow,
+)
 from competency_gaps.explorer.parts.uses import Uses
 from competency_gaps.explorer.parts.windows import moved
 from competency_gaps.report.labels import marks_of, provenance
@@ -27,7 +34,7 @@ _LABEL = ("label", "kind", "explainer", "score", "scored_by", "placeholder", "da
 _SOURCE = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", re.ASCII)
 
 
-def concept_details(context: Context, concepts: range) -> list[dict[str, Any]]:
+def concept_details(context: Context, concepts: range) -> list[ConceptDetail]:
     """Describe concepts, without texts of items.
 
     Parameters
@@ -39,8 +46,8 @@ def concept_details(context: Context, concepts: range) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dict
-        One ``ConceptDetail`` per concept. Numbers are rounded to the digits of the context.
+    list of ConceptDetail
+        One per concept.
     """
     uses = Uses.of(context.sources, concepts)
     looked_at = uses.strongest(STRONGEST)
@@ -49,29 +56,26 @@ def concept_details(context: Context, concepts: range) -> list[dict[str, Any]]:
     items = _items(context, uses, concepts, looked_at)
     histograms = uses.histograms()
     facts = context.concepts[concepts.start : concepts.stop].iter_rows(named=True)
-    details = []
-    for number, (concept, row) in enumerate(zip(concepts, facts, strict=True)):
-        detail = {
-            "concept": concept,
-            "labels": _labels(context, concept, row),
-            "provenance": _placeless(context, provenance(row)),
-            "marks": marks_of(row),
+    return [
+        ConceptDetail(
+            concept=concept,
+            labels=_labels(context, concept, row),
+            provenance=_placeless(context, provenance(row)),
+            marks=marks_of(row),
             **_directions(context, concept),
-            "coactive": partners[number],
-            "matched": [_match(context, one) for one in context.sources.matched.get(concept, [])],
-            "benchmarks": context.sources.in_benchmarks(concept) if context.amounts.benchmarks else None,
-            "histogram": histograms[number],
-            "items": items[number],
-            "exemplars": _exemplars(context, concept),
-            "neuronpedia": _page(context, concept),
-        }
-        details.append(rounded(detail, context.digits))
-    return details
+            coactive=partners[number],
+            matched=[_match(context, match) for match in context.sources.matched.get(concept, [])],
+            benchmarks=context.sources.in_benchmarks(concept) if context.amounts.benchmarks else None,
+            histogram=histograms[number],
+            items=items[number],
+            exemplars=_exemplars(context, concept),
+            neuronpedia=_page(context, concept),
+        )
+        for number, (concept, row) in enumerate(zip(concepts, facts, strict=True))
+    ]
 
 
-def _items(
-    context: Context, uses: Uses, concepts: range, strongest: Sequence[np.ndarray]
-) -> list[dict[str, list[dict[str, Any]]]]:
+def _items(context: Context, uses: Uses, concepts: range, strongest: Sequence[np.ndarray]) -> list[ItemUses]:
     """Per concept its strongest, best and worst items."""
     amounts = context.amounts
     chosen = {
@@ -84,51 +88,50 @@ def _items(
         lists = {kind: places[number] for kind, places in chosen.items()}
         places = np.unique(np.concatenate(list(lists.values())))
         use = dict(zip(places.tolist(), _uses(context, uses, concept, places), strict=True))
-        found.append({kind: [use[place] for place in one.tolist()] for kind, one in lists.items()})
+        found.append(ItemUses(**{kind: [use[place] for place in one.tolist()] for kind, one in lists.items()}))
     return found
 
 
-def _uses(context: Context, uses: Uses, concept: int, places: np.ndarray) -> list[dict[str, Any]]:
-    """Items as one concept sees them: ``ItemUse``."""
+def _uses(context: Context, uses: Uses, concept: int, places: np.ndarray) -> list[ItemUse]:
+    """Items as one concept sees them."""
     rows = uses.item[places]
     start, end = context.windows.start[rows], context.windows.end[rows]
     peaks, inside = moved(uses.peak[places], start, end)
     scores = uses.score[places]
     tokens = _tokens(context, concept, rows, start, end)
     return [
-        {
-            "item": int(row),
-            "score": None if np.isnan(scores[i]) else float(scores[i]),
-            "cas": float(uses.cas[places[i]]),
-            "saliency": float(uses.saliency[places[i]]),
-            "peak": peaks[i].tolist() if inside[i] and not context.redact else None,
-            "tokens": tokens[i],
-        }
+        ItemUse(
+            item=int(row),
+            score=None if np.isnan(scores[i]) else float(scores[i]),
+            cas=float(uses.cas[places[i]]),
+            saliency=float(uses.saliency[places[i]]),
+            peak=tuple(peaks[i].tolist()) if inside[i] and not context.redact else None,
+            tokens=tokens[i],
+        )
         for i, row in enumerate(rows)
     ]
 
 
 def _tokens(
     context: Context, concept: int, rows: np.ndarray, start: np.ndarray, end: np.ndarray
-) -> list[list[list[float]] | None]:
+) -> list[list[tuple[int, int, float]] | None]:
     """Per item the tokens on which the concept is active; None: not kept, or left out."""
     if context.redact or not len(rows) or not context.run.has_token_activations:
         return [None] * len(rows)
-    found: list[list[list[float]] | None] = []
-    for one, first, last in zip(context.run.token_activations(concept, rows.tolist()), start, end, strict=True):
+    found: list[list[tuple[int, int, float]] | None] = []
+    for one, begin, stop in zip(context.run.token_activations(concept, rows.tolist()), start, end, strict=True):
         if one is None:
             found.append(None)
             continue
-        ranges, inside = moved(np.stack([one.start, one.end], axis=1), first, last)
+        ranges, inside = moved(np.stack([one.start, one.end], axis=1), begin, stop)
         held = np.flatnonzero(inside)
         held = np.sort(held[np.argsort(-one.activation[held], kind="stable")][: context.amounts.active_tokens])
         kept = zip(ranges[held].tolist(), one.activation[held].tolist(), strict=True)
-        # For colours, two digits are enough where files are to be small.
-        found.append([[a, b, value if context.digits is None else float(f"{value:.2g}")] for (a, b), value in kept])
+        found.append([(first, last, value) for (first, last), value in kept])
     return found
 
 
-def _labels(context: Context, concept: int, row: dict[str, Any]) -> list[dict[str, Any]]:
+def _labels(context: Context, concept: int, row: dict[str, Any]) -> list[ConceptLabel]:
     """The label that the run shows, as the run knows it, then the dictionary's others."""
     known = [dict(zip(_LABEL, values, strict=True)) for values in context.sources.labels_of(concept, _LABEL)]
     if row["label"]:
@@ -144,7 +147,7 @@ def _labels(context: Context, concept: int, row: dict[str, Any]) -> list[dict[st
         same = [i for i, one in enumerate(known) if all(one[name] == shown[name] for name in key)]
         rest = known.pop(same[0]) if same else {"placeholder": False, "date": None}
         known.insert(0, {**rest, **shown})
-    return [{**one, "explainer": _placeless(context, one["explainer"])} for one in known]
+    return [ConceptLabel(**{**one, "explainer": _placeless(context, one["explainer"])}) for one in known]
 
 
 def _placeless(context: Context, text: str | None) -> str | None:
@@ -152,15 +155,14 @@ def _placeless(context: Context, text: str | None) -> str | None:
     return last_names(text) if text and context.portable else text
 
 
-def _match(context: Context, one: KeptMatch) -> dict[str, Any]:
+def _match(context: Context, one: KeptMatch) -> MatchedEntry:
     """An entry of somebody's list, without the folder of its file; redacted, its number in the list alone."""
     entry = one.entry
     if context.redact:
         entry = str(one.number)
     elif one.description != entry:
         entry = shorten(f"{entry}: {one.description}", _ENTRY_LIMIT)
-    name = Path(one.taxonomy).name
-    return {"taxonomy": name, "entry": entry, "similarity": one.similarity, "verdict": one.verdict}
+    return MatchedEntry(Path(one.taxonomy).name, entry, one.similarity, one.verdict)
 
 
 def _directions(context: Context, concept: int) -> dict[str, Any]:
@@ -179,7 +181,7 @@ def _directions(context: Context, concept: int) -> dict[str, Any]:
     }
 
 
-def _exemplars(context: Context, concept: int) -> list[dict[str, Any]] | None:
+def _exemplars(context: Context, concept: int) -> list[TextWindow] | None:
     """Windows of text. [ours] Redacted, there are none: a dictionary may be made of the run's own items."""
     if context.redact or context.dictionary is None or not context.dictionary.has_exemplars:
         return None
@@ -187,13 +189,13 @@ def _exemplars(context: Context, concept: int) -> list[dict[str, Any]] | None:
     return [_exemplar(one, context.amounts.exemplar_tokens) for one in windows]
 
 
-def _exemplar(one: Exemplar, limit: int | None) -> dict[str, Any]:
+def _exemplar(one: Exemplar, limit: int | None) -> TextWindow:
     """A window, or so many of its tokens around the strongest."""
     size = len(one.activations)
     limit = min(limit or size, size)
     first = int(np.clip(one.activations.argmax() - limit // 2, 0, size - limit)) if size else 0
     part = slice(first, first + limit)
-    return {"tokens": one.tokens()[part], "activations": one.activations[part].tolist(), "value": one.value}
+    return TextWindow(one.tokens()[part], one.activations[part].tolist(), one.value)
 
 
 def _page(context: Context, concept: int) -> str | None:

@@ -13,11 +13,11 @@ from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.amounts import SERVED, Amounts
 from competency_gaps.explorer.parts.finding_texts import differing_ranges, untold
-from competency_gaps.explorer.parts.older import complete, scan
 from competency_gaps.explorer.parts.paths import command_line, last_names
 from competency_gaps.explorer.parts.reasons import told
 from competency_gaps.explorer.parts.settings import UNTOLD, without_judge
 from competency_gaps.explorer.parts.sources import Sources
+from competency_gaps.explorer.parts.stored import scan
 from competency_gaps.explorer.parts.windows import Windows, windows
 from competency_gaps.once import made_once
 from competency_gaps.report import findings as report_findings
@@ -48,8 +48,6 @@ class Context:
     """Say of absolute paths their last names only, since the parts go where the run does not lie."""
     concepts_per_part: int = 1
     items_per_part: int = 1
-    digits: int | None = None
-    """Significant digits of measures; null: as float32 has them."""
     amounts: Amounts = SERVED
     """How much details hold."""
 
@@ -108,7 +106,7 @@ class Context:
     @made_once
     def concepts(self) -> pl.DataFrame:
         """``run.concepts``; where prompts are left out, without tokens that come from them."""
-        table = complete(self.run.concepts, "concepts")
+        table = self.run.concepts
         if self.redact:
             # A peak token is the run's own wherever the run has one (runs/tables.py), so only missing concepts have
             # theirs from the reference text.
@@ -271,7 +269,7 @@ class View:
     @property
     def concept_benchmarks(self) -> pl.DataFrame:
         """One row per concept and benchmark."""
-        return complete(self._run.concept_benchmarks, "concept_benchmarks")
+        return self._run.concept_benchmarks
 
     @property
     def overlap(self) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 import polars as pl
 
-from competency_gaps.explorer.parts.older import scan
+from competency_gaps.explorer.parts.stored import scan
 from competency_gaps.findings import Piece, feature_words, fold, sentence, template_of
 from competency_gaps.findings.differing import COMPARED
 from competency_gaps.runs.open import RunFolder

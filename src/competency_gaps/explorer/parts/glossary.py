@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from competency_gaps.explorer.parts.columns import shown_columns
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.report import glossary as report_glossary
@@ -33,13 +31,13 @@ _OWN = (
 """Words that the report does not use."""
 
 
-def glossary(context: Context) -> list[dict[str, str]]:
+def glossary(context: Context) -> list[Term]:
     """Explain every word that is no plain English, as the report does.
 
     Returns
     -------
-    list of dict
-        ``key`` (of a column: the column's), ``title``, ``meaning``; general words first, then the columns.
+    list of Term
+        General words first, then the columns.
     """
     labelled = context.concepts["label"].null_count() < context.concepts.height
     terms = report_glossary.glossary(
@@ -48,4 +46,4 @@ def glossary(context: Context) -> list[dict[str, str]]:
     columns = {column.key for column in shown_columns(context)}
     general = [one for one in terms if one.key not in columns]
     known = {one.key: one for one in [*general, *_OWN, *terms]}
-    return [asdict(one) for one in known.values()]
+    return list(known.values())

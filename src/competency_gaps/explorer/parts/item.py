@@ -1,4 +1,4 @@
-"""The details of items: ``ItemDetail`` of ``frontend/src/data/types.ts``."""
+"""The details of items."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from competency_gaps.explorer.parts.numbers import rounded
+from competency_gaps.explorer.parts.records import Cut, ItemDetail
 from competency_gaps.explorer.parts.windows import moved
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.text import shorten
@@ -15,10 +15,13 @@ from competency_gaps.text import shorten
 if TYPE_CHECKING:
     from competency_gaps.explorer.parts.context import Context
 
-_FACTS = ("item_id", "group", "policy", "score", "excluded", "unscored", "n_tokens", "n_span_tokens")
+_FACTS = (
+    *("item_id", "group", "policy", "score", "excluded", "unscored", "n_tokens", "n_span_tokens"),
+    *("cluster", "cluster_kind"),
+)
 
 
-def item_details(context: Context, rows: range) -> list[dict[str, Any]]:
+def item_details(context: Context, rows: range) -> list[ItemDetail]:
     """Describe items.
 
     Parameters
@@ -31,57 +34,37 @@ def item_details(context: Context, rows: range) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dict
-        One ``ItemDetail`` per item. Numbers are rounded to the digits of the context.
+    list of ItemDetail
+        One per item.
     """
     facts = context.items[rows.start : rows.stop].iter_rows(named=True)
     held = None if context.redact else context.sources.texts.rows(rows.start, len(rows))
     return [
-        rounded(
-            {
-                "item": row,
-                "benchmark": context.place[fact["benchmark"]],
-                **{
-                    key: fact[key]
-                    for key in (
-                        "item_id",
-                        "group",
-                        "policy",
-                        "score",
-                        "excluded",
-                        "unscored",
-                        "n_tokens",
-                        "n_span_tokens",
-                    )
-                },
-                "cluster": fact["cluster"],
-                "cluster_kind": fact["cluster_kind"],
-                "together": len(context.clusters.get(fact["cluster"], [row])),
-                "repeats": len(context.repeated.get(fact["cluster"], [row])),
-                **_texts(context, row, None if held is None else held.row(row - rows.start, named=True)),
-                "concepts": _concepts(context, row),
-            },
-            context.digits,
+        ItemDetail(
+            item=row,
+            benchmark=context.place[fact["benchmark"]],
+            **{key: fact[key] for key in _FACTS},
+            together=len(context.clusters.get(fact["cluster"], [row])),
+            repeats=len(context.repeated.get(fact["cluster"], [row])),
+            epochs=context.sources.epochs(row),
+            concepts=_concepts(context, row),
+            **({} if held is None else _texts(context, row, held.row(row - rows.start, named=True))),
         )
         for row, fact in zip(rows, facts, strict=True)
     ]
 
 
-def _texts(context: Context, row: int, held: dict[str, Any] | None) -> dict[str, Any]:
-    """Prompt, response, and what is made of them; ``held``: the item's texts, null: left out."""
-    if held is None:
-        texts = ("text", "cut", "own", "response", "answer", "choices", "answer_index", "details", "covariates")
-        return {"epochs": context.sources.epochs(row), **dict.fromkeys(texts), "logprobs": []}
+def _texts(context: Context, row: int, held: dict[str, Any]) -> dict[str, Any]:
+    """Prompt, response, and what is made of them; ``held``: the item's texts."""
     text = held["text"]
     start, end, length = (int(values[row]) for values in context.windows)
     if context.amounts.text is None:
         end = length = len(text or "")
     own, inside = moved(np.array([[held["own_start"] or 0, held["own_end"] or 0]]), np.array(start), np.array(end))
     return {
-        "epochs": context.sources.epochs(row),
         "text": None if text is None else text[start:end],
-        "cut": {"before": start, "after": length - end} if end - start < length else None,
-        "own": own[0].tolist() if inside[0] else _partly(own[0], end - start),
+        "cut": Cut(start, length - end) if end - start < length else None,
+        "own": tuple(own[0].tolist()) if inside[0] else _partly(own[0], end - start),
         "response": _cut(held["response"], context.amounts.text),
         "answer": _cut(held["answer"], context.amounts.text),
         "choices": _choices(held["choices"], context.amounts.text),
@@ -92,10 +75,10 @@ def _texts(context: Context, row: int, held: dict[str, Any] | None) -> dict[str,
     }
 
 
-def _partly(own: np.ndarray, length: int) -> list[int] | None:
+def _partly(own: np.ndarray, length: int) -> tuple[int, int] | None:
     """The part of the item's own text that is kept where it is too long to be kept whole."""
     first, last = np.clip(own, 0, length).tolist()
-    return [first, last] if last > first else None
+    return (first, last) if last > first else None
 
 
 def _cut(text: str | None, limit: int | None) -> str | None:
@@ -118,7 +101,7 @@ def _details(text: str | None, limit: int | None) -> Any:
         return text
 
 
-def _concepts(context: Context, row: int) -> list[list[Any]]:
+def _concepts(context: Context, row: int) -> list[tuple[int, float, float, int | None, int | None]]:
     """The most salient concepts: concept, CAS, saliency, start and end of the peak (null: none in the kept text)."""
     held = context.sources.item_rows.row(row)
     values = saliency(held.cas, context.sources.tau[held.concepts])
@@ -128,11 +111,11 @@ def _concepts(context: Context, row: int) -> list[list[Any]]:
     if context.redact:
         inside = np.zeros_like(inside)
     return [
-        [
+        (
             int(held.concepts[i]),
             float(held.cas[i]),
             float(values[i]),
             *(peaks[n].tolist() if inside[n] else (None, None)),
-        ]
+        )
         for n, i in enumerate(order)
     ]

@@ -4,48 +4,49 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.records import Probe
 from competency_gaps.report import judged
 from competency_gaps.text import shorten, visible
 
 FIGURES = ("arena", "bbq", "faithful", "judge", "pair", "refusal")
 """Policies whose figures are told in this package's own words and numbers."""
-_PROBED = ("concept", "label", "claim", "verdict", "sentence")
 _LABEL_LIMIT = 80
 """Of a label in a probe's sentence (``probes/sentence.py``)."""
 # What a pair's direction is called comes from the data.
 _DIRECTIONS = re.compile(r"(?<=\(50%: no bias\); ).*; (?=[0-9,]+ neutral$)", re.DOTALL)
 
 
-def probes(context: Context) -> list[dict[str, Any]]:
+def probes(context: Context) -> list[Probe]:
     """Outcomes of probed concepts, the newest probe first; a damaged file is passed over.
 
     Redacted, without the labels that the concepts had when they were probed.
     """
     files = (context.run.path / "probes").glob("*/verdicts.json")
-    found = []
+    found: list[Probe] = []
     for file in sorted(files, key=lambda file: -file.stat().st_mtime):
         rows = _read(file)
         found += [_unlabelled(row) for row in rows] if context.redact else rows
     return found
 
 
-def _read(file: Path) -> list[dict[str, Any]]:
+def _read(file: Path) -> list[Probe]:
     try:
         rows = json.loads(file.read_text(encoding="utf-8"))["concepts"]
-        return [{key: row[key] for key in _PROBED} for row in rows]
+        return [Probe(**{field.name: row[field.name] for field in fields(Probe)}) for row in rows]
     except (ValueError, KeyError, TypeError, OSError):
         return []
 
 
-def _unlabelled(row: dict[str, Any]) -> dict[str, Any]:
-    sentence, who = str(row["sentence"]), f"Concept {row['concept']}"
-    if row["label"]:
-        sentence = sentence.replace(f"{who} ({shorten(visible(str(row['label'])), _LABEL_LIMIT)})", who, 1)
-    return {**row, "label": None, "sentence": sentence}
+def _unlabelled(probe: Probe) -> Probe:
+    sentence, who = str(probe.sentence), f"Concept {probe.concept}"
+    if probe.label:
+        sentence = sentence.replace(f"{who} ({shorten(visible(str(probe.label)), _LABEL_LIMIT)})", who, 1)
+    return replace(probe, label=None, sentence=sentence)
 
 
 def figures(context: Context, name: str) -> list[str]:

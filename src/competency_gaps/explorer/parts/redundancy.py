@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 
-class Added(NamedTuple):
+@dataclass(frozen=True)
+class Added:
     """A benchmark's place in the order of what they add."""
 
     benchmark: int
@@ -17,6 +20,9 @@ class Added(NamedTuple):
     """Concepts that it covers."""
     cumulative: int
     """Concepts that it and those before it cover."""
+
+
+Matrix = Sequence[Sequence[float | None]]
 
 
 class Twin(NamedTuple):
@@ -66,7 +72,7 @@ def lost_without(covered: np.ndarray) -> np.ndarray:
     return (covered & alone).sum(axis=1).astype(np.int64)
 
 
-def twin(place: int, jaccard: list[list[float | None]], cosine: list[list[float | None]]) -> Twin | None:
+def twin(place: int, jaccard: Matrix, cosine: Matrix) -> Twin | None:
     """Find the benchmark that covers most nearly the same concepts; None where there is none to compare with."""
     known = [(value, other) for other, value in enumerate(jaccard[place]) if other != place and value is not None]
     if not known:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import polars as pl
@@ -14,20 +14,29 @@ from competency_gaps.dictionary.exemplars.similar import FILE as SIMILAR
 from competency_gaps.explorer.parts import outcomes, reasons
 from competency_gaps.explorer.parts.columns import column_specs
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.findings import answer_part, finding_list
+from competency_gaps.explorer.parts.findings import finding_list
 from competency_gaps.explorer.parts.glossary import glossary
-from competency_gaps.explorer.parts.numbers import rounded
-from competency_gaps.explorer.parts.paths import last_names
+from competency_gaps.explorer.parts.records import (
+    Benchmark,
+    Caution,
+    Counts,
+    Has,
+    LeftOut,
+    RunInfo,
+    Shards,
+    Thresholds,
+    Verdict,
+)
 from competency_gaps.explorer.parts.settings import command_text, named
 from competency_gaps.explorer.parts.suggestions import suggestions
 from competency_gaps.explorer.parts.suite import Suite
+from competency_gaps.findings.answer import answer
 from competency_gaps.findings.answer_parts import alike, short_name
 from competency_gaps.report import labels, page, sources
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import integer, percent, plural, shorten, visible
 
-SCHEMA = 1
 _WARNINGS = 6
 """Warnings of logs among the cautions; all stand at their benchmarks."""
 _NAME_LIMIT = 120
@@ -39,99 +48,105 @@ def run_title(run: RunFolder) -> str:
     return visible(shorten(f"{model} ({run.path.resolve().name})", _NAME_LIMIT))
 
 
-def run_info(context: Context) -> dict[str, Any]:
-    """Gather what a page shows first; the fields are those of ``RunInfo``."""
-    run, manifest = context.run, context.manifest
-    suite, evidence = Suite(context), manifest["evidence"]
-    found = {
-        "schema": SCHEMA,
-        "key": context.key,
-        "title": run_title(run),
-        "created": str(manifest["created"]),
-        "model": str(manifest["model"]["name"]),
-        "sae": str(manifest["sae"]["name"]),
-        "sae_sha256": manifest["sae"].get("weights_sha256"),
-        "neuronpedia_id": manifest["sae"].get("neuronpedia_id"),
-        "width": context.width,
-        "items": context.items.height,
-        "shards": {"concepts": context.concepts_per_part, "items": context.items_per_part},
-        "redacted": context.redact,
-        "cut_items": context.cut_items,
-        "has": _has(context),
-        "counts": _counts(context),
-        "evidence": _evidence(evidence),
-        "unit": page.unit(manifest),
-        "short_name": short_name(str(manifest["model"]["name"])),
-        "answer": answer_part(context),
-        "findings": finding_list(context),
-        "glossary": glossary(context),
-        "cautions": _cautions(context),
-        "verdicts": (read_assessment(run.path) or {}).get("verdicts"),
-        "probes": outcomes.probes(context),
-        "card": [asdict(fact) for fact in _card(context)],
-        "command": "" if context.redact else shorten(command_text(manifest["command"]), 1000),
-        "versions": page.listing(manifest["versions"]),
-        "settings": _settings(context),
-        "benchmarks": _benchmarks(context),
-        "columns": column_specs(context),
-        "overlap": suite.overlap,
-        "redundancy": [added._asdict() for added in suite.order],
-        "suggestions": [asdict(one) for one in suggestions(context, suite)],
-    }
-    found = dict(rounded(found, context.digits))
-    # What was said of the manifest is free of paths already; this is for what other files of the run say.
-    return dict(last_names(found)) if context.portable else found
+def run_info(context: Context) -> RunInfo:
+    """Gather what a page shows first."""
+    manifest, suite = context.manifest, Suite(context)
+    return RunInfo(
+        schema=1,
+        key=context.key,
+        title=run_title(context.run),
+        created=str(manifest["created"]),
+        model=str(manifest["model"]["name"]),
+        sae=str(manifest["sae"]["name"]),
+        sae_sha256=manifest["sae"].get("weights_sha256"),
+        neuronpedia_id=manifest["sae"].get("neuronpedia_id"),
+        width=context.width,
+        items=context.items.height,
+        shards=Shards(context.concepts_per_part, context.items_per_part),
+        redacted=context.redact,
+        cut_items=context.cut_items,
+        has=_has(context),
+        counts=_counts(context),
+        evidence=_thresholds(manifest["evidence"]),
+        unit=page.unit(manifest),
+        short_name=short_name(str(manifest["model"]["name"])),
+        answer=answer(context.view),
+        findings=finding_list(context),
+        glossary=glossary(context),
+        cautions=_cautions(context),
+        verdicts=_verdicts(context.run),
+        probes=outcomes.probes(context),
+        card=_card(context),
+        command="" if context.redact else shorten(command_text(manifest["command"]), 1000),
+        versions=page.listing(manifest["versions"]),
+        settings=_settings(context),
+        benchmarks=_benchmarks(context),
+        columns=column_specs(context),
+        overlap=suite.overlap,
+        redundancy=suite.order,
+        suggestions=suggestions(context, suite),
+    )
 
 
-def _evidence(evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """Thresholds of the tests, and what items are compared at equal values of, in words."""
+def _thresholds(evidence: Mapping[str, Any]) -> Thresholds:
     held = {name: float(evidence[name]) for name in ("min_n_eff", "q", "level", "min_gap")}
-    return {**held, "alike": alike(evidence)}
+    return Thresholds(**held, alike=alike(evidence))
 
 
-def _counts(context: Context) -> dict[str, int]:
+def _verdicts(run: RunFolder) -> list[Verdict] | None:
+    assessment = read_assessment(run.path)
+    if assessment is None:
+        return None
+    names = [field.name for field in fields(Verdict)]
+    return [Verdict(**{name: verdict[name] for name in names}) for verdict in assessment.get("verdicts") or []]
+
+
+def _counts(context: Context) -> Counts:
     table, ranked = context.concepts, context.ranked
     alive = table.filter(pl.col("alive"))
     missing = int(alive["missing"].sum())
     status = dict(table.filter("ranked")["performance_status"].value_counts().iter_rows())
-    return {
-        "alive": alive.height,
-        "covered": alive.height - missing,
-        "missing": missing,
-        "ranked": int(table["ranked"].sum()),
-        "tested": ranked.tested.height,
-        "weak": ranked.weak.height,
-        "weak_groups": ranked.weak_leaders.height,
-        "strong": ranked.strong.height,
-        "strong_groups": ranked.strong_leaders.height,
-        "negligible": int(status.get("negligible", 0)),
-        "vanishes": int(table.filter("ranked")["vanishes"].sum()),
-        "insufficient": ranked.insufficient,
-    }
+    return Counts(
+        alive=alive.height,
+        covered=alive.height - missing,
+        missing=missing,
+        ranked=int(table["ranked"].sum()),
+        tested=ranked.tested.height,
+        weak=ranked.weak.height,
+        weak_groups=ranked.weak_leaders.height,
+        strong=ranked.strong.height,
+        strong_groups=ranked.strong_leaders.height,
+        negligible=int(status.get("negligible", 0)),
+        vanishes=int(table.filter("ranked")["vanishes"].sum()),
+        insufficient=ranked.insufficient,
+    )
 
 
-def _has(context: Context) -> dict[str, bool]:
+def _has(context: Context) -> Has:
     dictionary, themes = context.dictionary, context.themes
     folder = None if dictionary is None else dictionary.folder
     lift = context.concepts["lift"]
-    return {
-        "themes": themes is not None,
-        "map": themes is not None and themes.members["x"].null_count() < themes.members.height,
-        "tokens": context.run.has_token_activations and not context.redact,
-        "lift": lift.null_count() < lift.len(),
-        "promoted": folder is not None and (folder / LOGITS).is_file(),
-        "similar": folder is not None and (folder / SIMILAR).is_file(),
-    }
+    return Has(
+        themes=themes is not None,
+        map=themes is not None and themes.members["x"].null_count() < themes.members.height,
+        tokens=context.run.has_token_activations and not context.redact,
+        lift=lift.null_count() < lift.len(),
+        promoted=folder is not None and (folder / LOGITS).is_file(),
+        similar=folder is not None and (folder / SIMILAR).is_file(),
+    )
 
 
-def _cautions(context: Context) -> list[dict[str, str]]:
+def _cautions(context: Context) -> list[Caution]:
     """Warnings of logs and tasks, what matters most first."""
     ordered = sorted(_doubts(context), key=lambda one: not one.bad)
-    found = [("bad" if one.bad else "open", f"{shorten(one.benchmark, 60)}: {one.text}") for one in ordered[:_WARNINGS]]
+    found = [
+        Caution("bad" if one.bad else "open", f"{shorten(one.benchmark, 60)}: {one.text}")
+        for one in ordered[:_WARNINGS]
+    ]
     if len(ordered) > _WARNINGS:
         rest = plural(len(ordered) - _WARNINGS, "more warning")
-        found.append(("open", f"{rest} about logs and tasks, listed with the benchmarks."))
-    return [{"tone": tone, "text": text} for tone, text in found]
+        found.append(Caution("open", f"{rest} about logs and tasks, listed with the benchmarks."))
+    return found
 
 
 def _card(context: Context) -> list[page.Fact]:
@@ -170,7 +185,7 @@ def _settings(context: Context) -> list[tuple[str, str]]:
     return named(lines) if context.redact else lines
 
 
-def _benchmarks(context: Context) -> list[dict[str, Any]]:
+def _benchmarks(context: Context) -> list[Benchmark]:
     manifest, found = context.manifest, []
     rows = {row["benchmark"]: row for row in context.run.benchmarks.iter_rows(named=True)}
     tested = manifest["evidence"].get("benchmarks") or {}
@@ -179,16 +194,16 @@ def _benchmarks(context: Context) -> list[dict[str, Any]]:
         row, counts = rows[entry["name"]], tested.get(entry["name"], {})
         kept = ("items", "kept", "excluded", "scored", "mean_score", "covered", "missing", "alive", "mean_span_tokens")
         found.append(
-            {
-                "name": shorten(str(entry["name"]), _NAME_LIMIT),
+            Benchmark(
+                name=shorten(str(entry["name"]), _NAME_LIMIT),
                 **{name: row[name] for name in kept},
                 **{name: int(counts.get(name, 0)) for name in ("tested", "weak", "strong")},
-                "policy": str(entry.get("policy") or ""),
-                "scope": entry.get("scope"),
-                "warnings": [one.text for one in doubts if one.benchmark == entry["name"]],
-                "figures": outcomes.figures(context, entry["name"]),
-                "left_out": _left_out(context, entry["left_out"]),
-            }
+                policy=str(entry.get("policy") or ""),
+                scope=entry.get("scope"),
+                warnings=[one.text for one in doubts if one.benchmark == entry["name"]],
+                figures=outcomes.figures(context, entry["name"]),
+                left_out=_left_out(context, entry["left_out"]),
+            )
         )
     return found
 
@@ -206,9 +221,9 @@ def _doubts(context: Context) -> list[sources.SourceWarning]:
     ]
 
 
-def _left_out(context: Context, records: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+def _left_out(context: Context, records: Sequence[Mapping[str, Any]]) -> list[LeftOut]:
     """Records that became no item, one entry for each reason; redacted, without their places, which may be ids."""
     if not context.redact:
-        return [{"where": where, "reason": reason} for where, reason in sources.unread(records)]
+        return [LeftOut(where, reason) for where, reason in sources.unread(records)]
     counts = Counter(reasons.told(str(record["reason"])) for record in records)
-    return [{"where": plural(count, "record"), "reason": reason} for reason, count in counts.items()]
+    return [LeftOut(plural(count, "record"), reason) for reason, count in counts.items()]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+from competency_gaps.explorer.parts.records import SearchResult
 from competency_gaps.explorer.parts.texts import holding
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def never() -> bool:
     return False
 
 
-def search(context: Context, query: str, limit: int, stop: Callable[[], bool] = never) -> dict[str, Any]:
+def search(context: Context, query: str, limit: int, stop: Callable[[], bool] = never) -> SearchResult:
     """Find items that hold a text, regardless of case: both in lower case, as ``str.lower`` writes it.
 
     Looked at are what the model read, the response, the answer and the item's id; redacted, the id alone, so that
@@ -35,15 +36,15 @@ def search(context: Context, query: str, limit: int, stop: Callable[[], bool] = 
 
     Returns
     -------
-    dict
-        ``rows``: the first of the rows of ``items.parquet``, ascending; ``total``: how many hold the text.
+    SearchResult
+        The first of the rows of ``items.parquet``, ascending, and how many hold the text.
     """
     query = query.strip()
     if not query:
-        return {"rows": [], "total": 0}
+        return SearchResult([], 0)
     if context.redact:
         ids = context.items.select(pl.col("item_id").str.to_lowercase())
         rows = holding(ids, ("item_id",), query).arg_true().to_list()
     else:
         rows = context.sources.texts.search(query, stop)
-    return {"rows": rows[:limit], "total": len(rows)}
+    return SearchResult(rows[:limit], len(rows))

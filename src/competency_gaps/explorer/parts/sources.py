@@ -14,7 +14,8 @@ from competency_gaps.activations.by_item import ItemRows
 from competency_gaps.dictionary.label_table import empty_labels
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
-from competency_gaps.explorer.parts.older import scan
+from competency_gaps.explorer.parts.records import ConceptInBenchmark
+from competency_gaps.explorer.parts.stored import scan
 from competency_gaps.explorer.parts.texts import Texts
 from competency_gaps.matching.kept import KeptMatch, read_matches
 from competency_gaps.once import made_once
@@ -95,22 +96,22 @@ class Sources:
         return scan(self.run, "items").select(length, "own_start", "own_end").collect(engine="streaming")
 
     def epochs(self, row: int) -> int:
-        """How often an item was asked; 1 in older runs, which asked once."""
+        """How often an item was asked."""
         return self._epochs[row]
 
     @made_once
     def _epochs(self) -> list[int]:
-        return scan(self.run, "items").select("epochs").collect()["epochs"].fill_null(1).to_list()
+        return scan(self.run, "items").select("epochs").collect()["epochs"].to_list()
 
-    def in_benchmarks(self, concept: int) -> list[dict[str, Any]]:
-        """How a concept stands in each benchmark: ``IN_BENCHMARK``, in the order of the benchmarks.
+    def in_benchmarks(self, concept: int) -> list[ConceptInBenchmark]:
+        """How a concept stands in each benchmark, in the order of the benchmarks.
 
         Raises
         ------
         UserError
             If ``concept_benchmarks.parquet`` does not hold every concept in every benchmark, in order.
         """
-        return self._benchmark_rows(concept).select(*IN_BENCHMARK).to_dicts()
+        return [ConceptInBenchmark(**row) for row in self._benchmark_rows(concept).select(*IN_BENCHMARK).to_dicts()]
 
     def benchmark_rows(self, concept: int) -> list[dict[str, Any]]:
         """The same with ``benchmark``, intervals, ``q_value``, ``lift`` and ``coverage_status``.

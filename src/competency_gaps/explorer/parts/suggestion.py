@@ -4,33 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
 
 from competency_gaps.explorer.parts.context import Context
 
 SHOWN = 24
 """Concepts that a suggestion names."""
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """One thing to do; the fields are those of ``Suggestion`` in ``types.ts``."""
-
-    kind: Literal["missing", "weak", "redundant", "robustness", "label"]
-    title: str
-    reason: str
-    command: str | None = None
-    """Null: nothing to run."""
-    value: float = 0.0
-    """How much is at stake, among suggestions of its kind: of a finding, the points of score that it concerns; of what
-    a benchmark lacks, concepts."""
-    benchmark: int | None = None
-    """Its place."""
-    finding: int | None = None
-    """Number of the finding that it tests."""
-    concepts: tuple[int, ...] = ()
-    """At most ``SHOWN``, those that matter most first."""
 
 
 def command(context: Context, *words: str, options: Iterable[str] = ()) -> str:

@@ -10,9 +10,10 @@ import polars as pl
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.lacking import lacking
 from competency_gaps.explorer.parts.probing import finding_command
+from competency_gaps.explorer.parts.records import Suggestion
 from competency_gaps.explorer.parts.redundancy import lost_without, twin
 from competency_gaps.explorer.parts.robust import robustness
-from competency_gaps.explorer.parts.suggestion import SHOWN, Suggestion, run_folder
+from competency_gaps.explorer.parts.suggestion import SHOWN, run_folder
 from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.findings import short
 from competency_gaps.report.labels import marks_of
@@ -70,7 +71,7 @@ def _redundant(context: Context, suite: Suite) -> list[Suggestion]:
     for added in reversed(suite.order):
         if not added.covered or lost[added.benchmark] > REDUNDANT * added.covered:
             continue
-        near = twin(added.benchmark, suite.overlap["jaccard"], suite.overlap["cosine"])
+        near = twin(added.benchmark, suite.overlap.jaccard, suite.overlap.cosine)
         if near is None:
             continue
         name, other = (shorten(context.names[place], 60) for place in (added.benchmark, near.benchmark))

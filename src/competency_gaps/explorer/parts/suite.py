@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.records import Overlap
 from competency_gaps.explorer.parts.redundancy import Added, redundancy
 from competency_gaps.once import made_once
 
@@ -33,16 +32,14 @@ class Suite:
         return redundancy(self.covered, self._context.names)
 
     @made_once
-    def overlap(self) -> dict[str, Any]:
-        """Matrices in the order of the benchmarks: jaccard, cosine, spearman (null: undefined), n_concepts."""
+    def overlap(self) -> Overlap:
+        """How far two benchmarks cover the same concepts."""
         place, size = self._context.place, len(self._context.names)
-        found: dict[str, Any] = {
-            name: [[None] * size for _ in range(size)] for name in ("jaccard", "cosine", "spearman")
-        }
-        found["n_concepts"] = [[0] * size for _ in range(size)]
+        jaccard, cosine, spearman = ([[None] * size for _ in range(size)] for _ in range(3))
+        found = Overlap(jaccard, cosine, spearman, [[0] * size for _ in range(size)])
         # A pair may be listed once or in both orders.
         for row in self._context.run.overlap.iter_rows(named=True):
             a, b = place[row["benchmark_a"]], place[row["benchmark_b"]]
-            for name, matrix in found.items():
+            for name, matrix in vars(found).items():
                 matrix[a][b] = matrix[b][a] = row[name]
         return found

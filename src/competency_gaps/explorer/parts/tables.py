@@ -11,8 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.numbers import single
-from competency_gaps.explorer.parts.older import scan
+from competency_gaps.explorer.parts.stored import scan
 from competency_gaps.runs import covariates
 from competency_gaps.text import HIDDEN, visible
 
@@ -112,13 +111,13 @@ def concepts_table(context: Context) -> bytes:
         own = context.themes.members.select("concept", *THEMES)
         frame = frame.join(own, on="concept", how="left", maintain_order="left")
         columns = {**CONCEPTS, **THEMES}
-    table = _cast(frame, columns, context.digits)
+    table = _cast(frame, columns)
     return _parquet(table.with_columns(_cut("label", LABEL_LIMIT), _cut("peak_token", LABEL_LIMIT)))
 
 
 def benchmark_table(context: Context, place: int) -> bytes:
     """``concepts/K.parquet``: one row per concept, in order, within the benchmark at ``place``."""
-    return _parquet(_cast(context.benchmark_concepts(place, list(BENCHMARK)), BENCHMARK, context.digits))
+    return _parquet(_cast(context.benchmark_concepts(place, list(BENCHMARK)), BENCHMARK))
 
 
 def items_table(context: Context) -> bytes:
@@ -131,7 +130,7 @@ def items_table(context: Context) -> bytes:
         frame = frame.with_columns(pl.lit(None, pl.String).alias(name) for name in _TEXTS)
     else:
         frame = frame.with_columns(excerpts(context))
-    return _parquet(_cast(frame, ITEMS, context.digits))
+    return _parquet(_cast(frame, ITEMS))
 
 
 def repeats(items: pl.DataFrame) -> pl.Series:
@@ -207,15 +206,12 @@ def _cut(name: str, limit: int) -> pl.Expr:
     return pl.when(text.str.len_chars() > limit).then(text.str.slice(0, limit) + "…").otherwise(text).alias(name)
 
 
-def _cast(frame: pl.DataFrame, columns: Mapping[str, Kind], digits: int | None) -> pl.DataFrame:
-    """Take the columns in their types; of those that an older run lacks null."""
-    chosen = []
-    for name, kind in columns.items():
-        column = pl.col(name) if name in frame.columns else pl.lit(None).alias(name)
-        chosen.append(column.cast(kind))
-    table = frame.select(chosen)
-    measures = [name for name, kind in columns.items() if kind == pl.Float32]
-    return table.with_columns(single(table[name], digits) for name in measures)
+def _cast(frame: pl.DataFrame, columns: Mapping[str, Kind]) -> pl.DataFrame:
+    """Take the columns in their types; NaN is null."""
+    return frame.select(
+        pl.col(name).cast(kind).fill_nan(None) if kind == pl.Float32 else pl.col(name).cast(kind)
+        for name, kind in columns.items()
+    )
 
 
 def _parquet(table: pl.DataFrame) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
-from competency_gaps.explorer.parts.older import scan
+from competency_gaps.explorer.parts.stored import scan
 from competency_gaps.runs.open import RunFolder
 
 TEXTS = (
@@ -31,7 +31,7 @@ class Texts:
 
     Parameters
     ----------
-    run : Run
+    run : RunFolder
     height : int
         Rows of ``items.parquet``.
     """
@@ -43,7 +43,7 @@ class Texts:
         self._too_many = False
 
     def rows(self, first: int, count: int) -> pl.DataFrame:
-        """Read some rows, one after the other: ``TEXTS``; of a column that an older run lacks null."""
+        """Read some rows, one after the other: ``TEXTS``."""
         return scan(self._run, "items").slice(first, count).select(TEXTS).collect()
 
     def search(self, query: str, stop: Callable[[], bool]) -> list[int]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.numbers import rounded
+from competency_gaps.explorer.parts.records import Theme, ThemeBenchmark, ThemeFile
 from competency_gaps.report.themes import NAME_LIMIT
 from competency_gaps.text import shorten
 
@@ -22,19 +20,13 @@ _WITHIN = (
 )
 
 
-def theme_file(context: Context) -> dict[str, Any]:
-    """Give all themes and subthemes, in the order of the report: weak ones first, by gap.
-
-    Returns
-    -------
-    dict
-        ``themes``: empty in a run that has none.
-    """
+def theme_file(context: Context) -> ThemeFile:
+    """Give all themes and subthemes, in the order of the report: weak ones first, by gap."""
     themes, within = context.themes, context.run.theme_benchmarks
     if themes is None or within is None:
-        return {"themes": []}
+        return ThemeFile([])
     found = {
-        (row["level"], row["id"], row["benchmark"]): {name: row[name] for name in _WITHIN}
+        (row["level"], row["id"], row["benchmark"]): ThemeBenchmark(**{name: row[name] for name in _WITHIN})
         for row in within.iter_rows(named=True)
     }
     table = pl.concat([themes.themes, themes.subthemes]).select(_OWN)
@@ -43,5 +35,5 @@ def theme_file(context: Context) -> dict[str, Any]:
         # Every benchmark of the run has a row of every theme.
         own = [found[row["level"], row["id"], name] for name in context.names]
         name = None if row["name"] is None else shorten(row["name"], NAME_LIMIT)
-        rows.append({**row, "name": name, "benchmarks": own})
-    return {"themes": rounded(rows, context.digits)}
+        rows.append(Theme(**{**row, "name": name}, benchmarks=own))
+    return ThemeFile(rows)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
+from competency_gaps.explorer.parts.records import Histogram
 from competency_gaps.explorer.parts.sources import Sources
 from competency_gaps.metrics.saliency import saliency
 
@@ -74,7 +74,7 @@ class Uses:
         ends = np.searchsorted(concept[order], np.arange(len(self.start)))
         return [places[order[a : min(b, a + count)]] for a, b in pairwise(ends)]
 
-    def histograms(self) -> list[dict[str, Any]]:
+    def histograms(self) -> list[Histogram]:
         """Per concept: ``max`` of its CAS (0: never active), ``counts`` and mean ``score`` of the scored items per bin.
 
         20 bins of equal width from 0 to ``max``; a value on an edge belongs to the upper bin, ``max`` to the last.
@@ -97,10 +97,10 @@ class Uses:
         total = sums(bins[scored], self.score[scored])
         mean = np.divide(total, answered, out=np.full(total.shape, np.nan), where=answered > 0)
         return [
-            {
-                "max": float(high),
-                "counts": row.tolist() if high else [],
-                "score": [None if np.isnan(value) else value for value in means.tolist()] if high else [],
-            }
+            Histogram(
+                max=float(high),
+                counts=row.tolist() if high else [],
+                score=[None if np.isnan(value) else value for value in means.tolist()] if high else [],
+            )
             for high, row, means in zip(highest, counts, mean, strict=True)
         ]

@@ -37,7 +37,7 @@ def find_items(subject: Subject, asked: FindItems) -> dict[str, Any]:
     table = items.with_columns(repeats(items)).with_row_index("item").filter(_wanted(asked, benchmark))
     if asked.text is not None:
         found = subject.parts.search(asked.text, subject.parts.context.items.height)
-        table = table.filter(pl.col("item").is_in(pl.Series(found["rows"], dtype=pl.UInt32).implode()))
+        table = table.filter(pl.col("item").is_in(pl.Series(found.rows, dtype=pl.UInt32).implode()))
     if asked.finding is not None:
         table = _of_finding(subject, table, asked.finding)
     if asked.concept is not None:

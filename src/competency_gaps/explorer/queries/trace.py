@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from competency_gaps.explorer.parts.records import TracedNumber
+
 _SIGNS = "-−‒–"
 _GAP = "[,'’\u00a0\u2009\u202f]"
 _NUMBER = re.compile(
@@ -63,7 +65,7 @@ def written_numbers(text: str) -> Iterator[Written]:
         yield _written(found)
 
 
-def trace(text: str, results: Sequence[tuple[int, Any]]) -> list[dict[str, int | None]]:
+def trace(text: str, results: Sequence[tuple[int, Any]]) -> list[TracedNumber]:
     """Say of each number of an answer which query it comes from.
 
     Parameters
@@ -85,10 +87,7 @@ def trace(text: str, results: Sequence[tuple[int, Any]]) -> list[dict[str, int |
         for value in _values(result):
             first.setdefault(value, query)
     known = sorted(first)
-    return [
-        {"start": number.start, "end": number.end, "query": _query_of(number, first, known)}
-        for number in written_numbers(text)
-    ]
+    return [TracedNumber(number.start, number.end, _query_of(number, first, known)) for number in written_numbers(text)]
 
 
 def _query_of(number: Written, first: Mapping[Decimal, int], known: Sequence[Decimal]) -> int | None:

@@ -13,10 +13,10 @@ import logging
 import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import anyio.to_thread
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -29,6 +29,7 @@ from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.explorer import queries
 from competency_gaps.explorer.opened import Opened
 from competency_gaps.explorer.parts import as_json
+from competency_gaps.explorer.parts.records import AnswerEvent, ChatEvent, ChatRequest, FailureEvent, QueryEvent
 from competency_gaps.explorer.queries import QUERIES
 from competency_gaps.explorer.queries.trace import trace
 from competency_gaps.explorer.server.chat_model import ANSWER_TOKENS, Call, ChatError, ChatModel, Step, called_in_text
@@ -43,23 +44,8 @@ TURN_LENGTH = 8_000
 AT_ONCE = 4
 """Questions that are answered at once; others wait [ours]."""
 
+_REQUEST = TypeAdapter(ChatRequest)
 log = logging.getLogger(__name__)
-
-
-class _Message(BaseModel):
-    """A turn of the conversation."""
-
-    model_config = ConfigDict(extra="forbid")
-    role: Literal["user", "assistant"]
-    content: Annotated[str, Field(max_length=200_000)]
-
-
-class _ChatRequest(BaseModel):
-    """``ChatRequest`` of the page."""
-
-    model_config = ConfigDict(extra="forbid")
-    run: Annotated[str, Field(max_length=200)]
-    messages: Annotated[list[_Message], Field(min_length=1, max_length=1_000)]
 
 
 def chat_route(opened: Sequence[Opened], endpoint: Endpoint) -> Route:
@@ -101,9 +87,7 @@ def chat_route(opened: Sequence[Opened], endpoint: Endpoint) -> Route:
     return Route("/chat", chat, methods=["POST"])
 
 
-async def converse(
-    one: Opened, messages: Sequence[Mapping[str, str]], endpoint: Endpoint
-) -> AsyncIterator[dict[str, Any]]:
+async def converse(one: Opened, messages: Sequence[Mapping[str, str]], endpoint: Endpoint) -> AsyncIterator[ChatEvent]:
     """Answer the last message.
 
     Parameters
@@ -117,8 +101,8 @@ async def converse(
 
     Yields
     ------
-    dict
-        ``ChatEvent`` of the page: each query when its result is there, at last the answer or an error.
+    ChatEvent
+        Each query when its result is there, at last the answer or an error.
     """
     results: list[tuple[int, Any]] = []
     talk: list[dict[str, Any]] = [{"role": "system", "content": _prompt()}, *map(dict, messages)]
@@ -138,15 +122,15 @@ async def converse(
                 talk.append(step.message())
                 for call in step.calls:
                     event = await _query(one, call, len(results) + 1)
-                    results.append((event["id"], event["result"]))
+                    results.append((event.id, event.result))
                     talk.append(_tool_message(call, event))
                     yield event
     except (ChatError, UserError) as error:
-        yield {"type": "error", "text": visible(str(error))}
+        yield FailureEvent("error", visible(str(error)))
     except Exception as error:  # noqa: BLE001 - see below
         # The answer's head is sent, so nobody else can say that it failed.
         log.error("%s", visible(key.hide("".join(traceback.format_exception(error)))))
-        yield {"type": "error", "text": f"The server failed ({type(error).__name__}); its terminal says more."}
+        yield FailureEvent("error", f"The server failed ({type(error).__name__}); its terminal says more.")
 
 
 def tools() -> list[dict[str, Any]]:
@@ -160,7 +144,7 @@ def tools() -> list[dict[str, Any]]:
     ]
 
 
-async def _query(one: Opened, call: Call, id: int) -> dict[str, Any]:
+async def _query(one: Opened, call: Call, id: int) -> QueryEvent:
     """Ask what a call asks for, as an event."""
     try:
         arguments = json.loads(call.arguments or "{}")
@@ -170,15 +154,15 @@ async def _query(one: Opened, call: Call, id: int) -> dict[str, Any]:
     else:
         result = await anyio.to_thread.run_sync(one.ask, call.name, arguments)
     shown = arguments if isinstance(arguments, dict) else {}
-    return {"type": "query", "id": id, "name": visible(call.name), "arguments": shown, "result": result}
+    return QueryEvent("query", id, visible(call.name), shown, result)
 
 
-def _tool_message(call: Call, event: Mapping[str, Any]) -> dict[str, Any]:
-    content = {"query": event["id"], "result": event["result"]}
+def _tool_message(call: Call, event: QueryEvent) -> dict[str, Any]:
+    content = {"query": event.id, "result": event.result}
     return {"role": "tool", "tool_call_id": call.id, "content": as_json(content).decode()}
 
 
-async def _answer(step: Step, results: Sequence[tuple[int, Any]]) -> dict[str, Any]:
+async def _answer(step: Step, results: Sequence[tuple[int, Any]]) -> AnswerEvent:
     """The answer with its numbers traced, as an event."""
     text = visible(step.text).strip()
     if called_in_text(text):
@@ -191,12 +175,12 @@ async def _answer(step: Step, results: Sequence[tuple[int, Any]]) -> dict[str, A
         why = f"used all {ANSWER_TOKENS:,} tokens of an answer" if step.finish == "length" else "ended"
         raise ChatError(f"The model {why} without saying anything. Ask again, or ask something narrower.")
     numbers = await anyio.to_thread.run_sync(trace, text, results)
-    return {"type": "answer", "text": text, "numbers": numbers, "cut": step.finish == "length"}
+    return AnswerEvent("answer", text, numbers, cut=step.finish == "length")
 
 
-def _read(body: bytes) -> _ChatRequest:
+def _read(body: bytes) -> ChatRequest:
     try:
-        asked = _ChatRequest.model_validate_json(body)
+        asked = _REQUEST.validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -211,7 +195,7 @@ def _read(body: bytes) -> _ChatRequest:
     return asked
 
 
-def _history(asked: _ChatRequest) -> list[dict[str, str]]:
+def _history(asked: ChatRequest) -> list[dict[str, str]]:
     """The last turns, earlier ones cut, beginning with one of the user."""
     kept = [
         {"role": one.role, "content": one.content[:TURN_LENGTH].encode("utf-8", "replace").decode()}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlsplit
 
 from competency_gaps.endpoint.connect import is_here, proxy_of
 from competency_gaps.endpoint.endpoint import Endpoint
+from competency_gaps.explorer.parts.records import ChatState
 from competency_gaps.text import visible
 
 OFF = (
@@ -20,8 +20,8 @@ ON = (
 )
 
 
-def chat_state(endpoint: Endpoint | None) -> dict[str, Any]:
-    """``ChatState`` of the page.
+def chat_state(endpoint: Endpoint | None) -> ChatState:
+    """Say whether there is anybody to ask.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def chat_state(endpoint: Endpoint | None) -> dict[str, Any]:
         Who answers; null: nobody.
     """
     if endpoint is None:
-        return {"configured": False, "model": None, "host": None, "note": OFF}
+        return ChatState(configured=False, model=None, host=None, note=OFF)
     host = visible(urlsplit(endpoint.base_url).netloc)
     proxy = proxy_of(endpoint.base_url)
     if is_here(endpoint.base_url):
@@ -37,4 +37,4 @@ def chat_state(endpoint: Endpoint | None) -> dict[str, Any]:
     else:
         through = "" if proxy is None else f" through the proxy {visible(proxy)}"
         note = ON.format(place=host + through, rest="Nothing else leaves this machine.")
-    return {"configured": True, "model": visible(endpoint.model), "host": host, "note": note}
+    return ChatState(configured=True, model=visible(endpoint.model), host=host, note=note)

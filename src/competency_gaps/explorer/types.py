@@ -1,0 +1,115 @@
+"""Write ``frontend/src/data/types.ts`` from the records that the page reads.
+
+``python -m competency_gaps.explorer.types`` writes it. With ``--check`` nothing is written, and the command fails where
+the file is not what would be written.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from competency_gaps.explorer.parts import records
+
+FILE = Path(__file__).resolve().parents[3] / "frontend" / "src" / "data" / "types.ts"
+_HEAD = """\
+/**
+ * What the explorer reads. Written by `python -m competency_gaps.explorer.types`; change it there
+ * (`explorer/parts/records.py`). null: undefined or not known.
+ */
+"""
+_PLAIN = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null", Any: "unknown"}
+_WIDTH = 120
+
+
+def types_file() -> str:
+    """The text of ``types.ts``."""
+    written: dict[type, str] = {}
+    for root in (*records.ROOTS, *get_args(records.ChatEvent)):
+        _write(root, written)
+    events = " | ".join(event.__name__ for event in get_args(records.ChatEvent))
+    return "\n".join([_HEAD, *written.values(), f"export type ChatEvent = {events};\n"])
+
+
+def _write(record: type, written: dict[type, str]) -> None:
+    """Add a record's interface, and before it those that it names."""
+    if record in written:
+        return
+    hints, docs = get_type_hints(record), _docs(record)
+    for hint in hints.values():
+        for part in _records(hint):
+            _write(part, written)
+    lines = [*_comment(inspect.getdoc(record) or "", ""), f"export interface {record.__name__} {{"]
+    for field in dataclasses.fields(record):
+        lines += [*_comment(docs.get(field.name, ""), "  "), f"  {field.name}: {_type(hints[field.name])};"]
+    written[record] = "\n".join([*lines, "}", ""])
+
+
+def _records(hint: Any) -> list[type]:
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return [hint]
+    return [record for part in get_args(hint) for record in _records(part)]
+
+
+def _type(hint: Any) -> str:
+    """A type of Python as TypeScript writes it."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    if origin is Literal:
+        return " | ".join(f'"{word}"' if isinstance(word, str) else str(word) for word in parts)
+    if origin in (Union, UnionType):
+        return " | ".join(dict.fromkeys(_type(part) for part in parts))
+    if origin is tuple and parts[-1] is not ...:
+        return f"[{', '.join(_type(part) for part in parts)}]"
+    if origin in (tuple, list, Sequence):
+        inner = _type(parts[0])
+        return f"({inner})[]" if "|" in inner and not inner.endswith("]") else f"{inner}[]"
+    if origin is Mapping:
+        return f"Record<{_type(parts[0])}, {_type(parts[1])}>"
+    return str(hint.__name__)
+
+
+def _docs(record: type) -> dict[str, str]:
+    """Texts that stand under a record's fields."""
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(record))).body
+    found, name = {}, ""
+    for line in body.body:  # type: ignore[attr-defined]
+        if isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and name:
+            found[name] = inspect.cleandoc(str(line.value.value))
+        name = line.target.id if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) else ""
+    return found
+
+
+def _comment(text: str, indent: str) -> list[str]:
+    """A comment in the words of TypeScript, wrapped."""
+    words = re.sub(r":\w+:`([^`]+)`", r"`\1`", text.replace("``", "`")).replace("None", "null")
+    if not words:
+        return []
+    short = f"{indent}/** {' '.join(words.split())} */"
+    if len(short) <= _WIDTH:
+        return [short]
+    prefix = f"{indent} * "
+    lines = textwrap.wrap(words, _WIDTH, initial_indent=prefix, subsequent_indent=prefix, break_on_hyphens=False)
+    return [f"{indent}/**", *lines, f"{indent} */"]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the file, or check it."""
+    text = types_file()
+    if "--check" in arguments:
+        return int(FILE.read_text(encoding="utf-8") != text)
+    FILE.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

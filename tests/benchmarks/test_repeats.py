@@ -86,7 +86,7 @@ def test_what_is_read_before_the_question_decides_too():
 
     benchmark = made("b", [chat("Count.", "a"), chat("Spell.", "b"), chat("count. ", "c")])
     assert groups(benchmark) == [{("b", "a"), ("b", "c")}]
-    text = [Text(f"{passage} Who?", ((len(passage) + 1, len(passage) + 5),), templated=False) for passage in "ABA"]
+    text = [Text(f"{passage} Who?", (len(passage) + 1, len(passage) + 5), templated=False) for passage in "ABA"]
     seen = Benchmark("s", tuple(Item(id=str(i), prompt="Who?", seen=one) for i, one in enumerate(text)))
     assert groups(seen) == [{("s", "0"), ("s", "2")}]
 

@@ -227,9 +227,9 @@ def test_a_log_of_inspects_transformers_provider(tmp_path, model_folder):
     tokenizer = AutoTokenizer.from_pretrained(folder)
     given = json.loads((tmp_path / "given.json").read_text())
     for item in items:
-        text = chat_text(tokenizer, item.messages, own=[(0, *item.own)], generation_prompt=True)
+        text = chat_text(tokenizer, item.messages, own=(0, *item.own), generation_prompt=True)
         assert text.text in given
-        assert text.text[slice(*text.own[0])] == item.prompt == f"Say {WORDS[int(item.id) - 1]}."
+        assert text.text[slice(*text.own)] == item.prompt == f"Say {WORDS[int(item.id) - 1]}."
     assert all(item.response is not None for item in items)
 
 

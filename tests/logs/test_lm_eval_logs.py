@@ -62,7 +62,7 @@ def test_own_text_is_the_rendered_question(real, log):
     found = read(real["folder"] / log, benchmark="quiz")
     assert found.report.own_text == {"the task's template, rendered": 20}
     for item, doc in zip(found.items, docs(real, "quiz"), strict=True):
-        ((start, end),) = item.seen.own
+        start, end = item.seen.own
         assert item.seen.text[start:end] == item.prompt == f"Question: {doc['q']}\nAnswer:"
         # Nothing but what closes the turn follows, also where an example asks the same.
         assert item.seen.text[end:] == ("" if log == "plain" else "<|end|>\n<|start|>assistant\n")
@@ -213,7 +213,7 @@ def test_several_texts_of_a_document_go_from_the_first_to_the_last(tmp_path):
     record = sample(0, doc=doc, arguments={"gen_args_0": {"arg_0": prompt, "arg_1": {}}})
     (item,) = read(write_lines(tmp_path / NAME, [record])).items
     assert item.prompt == f"{doc['passage']}\nAsked: {doc['question']}"
-    assert item.seen.own[0][0] == prompt.rindex(doc["passage"])
+    assert item.seen.own[0] == prompt.rindex(doc["passage"])
 
 
 def test_options_behind_a_blank_line_do_not_cut_off_the_question(tmp_path):

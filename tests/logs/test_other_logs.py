@@ -37,9 +37,7 @@ def test_helm(tmp_path):
     assert (two.id, two.score) == ("id2", None)
     assert one.prompt == QUESTION
     # The last place: the example asks the same as the item.
-    assert (
-        two.seen.own[0][0] == two.seen.text.rindex("Which animal barks?") > two.seen.text.index("Which animal barks?")
-    )
+    assert two.seen.own[0] == two.seen.text.rindex("Which animal barks?") > two.seen.text.index("Which animal barks?")
     report = found.report
     assert (report.benchmark, report.model, report.metric) == ("quiz:subject=animals", "openai/gpt2", "exact_match")
     assert report.left_out == {"perturbed instance (dialect)": 1, "the request holds no prompt": 1}

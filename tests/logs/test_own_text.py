@@ -61,7 +61,7 @@ def test_a_long_prompt_of_special_tokens_takes_no_time():
 def test_the_rendered_template_is_not_found_inside_a_word(tmp_path):
     prompt = f"<|im_start|>user\nant{TAIL}"
     item, way = one(tmp_path, {"word": "ant"}, prompt, {"doc_to_text": "{{word}}"}, chat_template="x")
-    assert (item.prompt, item.seen.own) == ("ant", ((17, 20),))
+    assert (item.prompt, item.seen.own) == ("ant", (17, 20))
     assert way == "the task's template, rendered"
 
 

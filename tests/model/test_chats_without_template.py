@@ -40,7 +40,7 @@ def chat(*roles: str) -> Item:
 def test_one_message_is_a_plain_text(bare, model_folder):
     for lm, setting in ((bare, "auto"), (bare, "off"), (loaded(model_folder("llama")), "off")):
         one = prepared(lm, chat("user"), setting)
-        assert one.excluded is None and one.text.text == TEXT and one.text.own == (OWN,)
+        assert one.excluded is None and one.text.text == TEXT and one.text.own == OWN
         assert one.tokens.added == 1 and one.tokens.own.any()
 
 
@@ -49,5 +49,5 @@ def test_several_messages_need_a_template(bare, model_folder):
     assert one.excluded is not None and "no chat template" in one.excluded
     templated = prepared(loaded(model_folder("llama")), chat("system", "user"), "auto")
     assert templated.excluded is None and "<|start|>user" in templated.text.text
-    start, end = templated.text.own[0]
+    start, end = templated.text.own
     assert templated.text.text[start:end] == TEXT[slice(*OWN)]

@@ -32,7 +32,7 @@ class Asks(Policy):
 
 
 def _prepared(lm: LanguageModel, prompt: str, context: str | None, option: str, bos_id: int | None):
-    text = Text(prompt, ((0, len(prompt)),), templated=False)
+    text = Text(prompt, (0, len(prompt)), templated=False)
     item = Item(id="0", prompt=prompt, seen=text)
     config = ModelConfig(name="m", bos="none" if bos_id is None else "<|bos|>")
     choice = BenchmarkConfig.model_construct(name="b", chat_template=None, before="", after=None, system_prompt=None)

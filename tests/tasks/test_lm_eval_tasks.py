@@ -64,7 +64,7 @@ def test_own_text_choices_and_answer(read, task_folder):
     items, policy, report = read("tiny_choice")
     docs = [json.loads(line) for line in (task_folder / "quiz.jsonl").read_text().split("\n") if line]
     for item, doc in zip(items, docs, strict=True):
-        ((start, end),) = item.seen.own
+        start, end = item.seen.own
         assert item.seen.text[start:end] == f"Question: {doc['q']}\nAnswer:" == item.prompt
         assert list(item.choices) == doc["options"] and item.answer == doc["gold"]
         request = policy.request(item)

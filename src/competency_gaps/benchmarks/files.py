@@ -33,10 +33,10 @@ def read_files(source: FileSource) -> Iterator[Record]:
 
 def _paths(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(child for child in path.iterdir() if child.suffix in SUFFIXES and child.is_file())
-        if not found:
+        files = sorted(child for child in path.iterdir() if child.suffix in SUFFIXES and child.is_file())
+        if not files:
             raise UserError(f"the folder {path} holds no {', '.join(SUFFIXES)} file.")
-        return found
+        return files
     if not path.exists():
         siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UserError(f"the file or folder {path} does not exist.{nearest(path.name, siblings)}")

@@ -27,13 +27,13 @@ def further_fields(row: Row, *, only_mapped: bool = False) -> dict[str, Any]:
     UserError
         If a column is not there, or a covariate is neither a number nor a text.
     """
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for ours in ("group", "cluster"):
         if not only_mapped or ours in row.fields:
-            found[ours] = row.text(ours)
+            arguments[ours] = row.text(ours)
     if not only_mapped or any(ours.startswith("covariates") for ours in row.fields):
-        found["covariates"] = _covariates(row, only_mapped)
-    return found
+        arguments["covariates"] = _covariates(row, only_mapped)
+    return arguments
 
 
 def _covariates(row: Row, only_mapped: bool) -> dict[str, float | str]:

@@ -130,8 +130,8 @@ def near_pairs(questions: Sequence[Question], benchmark: NDArray[np.int64], thre
     compared = _compared(questions, benchmark)
     if not len(compared.where):
         return np.empty((0, 2), np.int64)
-    found = [_confirmed(compared, pairs, threshold) for pairs in _candidates(compared, threshold)]
-    return np.concatenate([np.empty((0, 2), np.int64), *found])
+    confirmed = [_confirmed(compared, pairs, threshold) for pairs in _candidates(compared, threshold)]
+    return np.concatenate([np.empty((0, 2), np.int64), *confirmed])
 
 
 def _compared(questions: Sequence[Question], benchmark: NDArray[np.int64]) -> _Compared:
@@ -153,9 +153,9 @@ def _compared(questions: Sequence[Question], benchmark: NDArray[np.int64]) -> _C
     text, shares, ends, places, rarity = [], [], [0], [], []
     for i in index.tolist():
         b, words, answer = int(benchmark[i]), _words(questions[i].prompt), questions[i].answer
-        for one in _occurrences(words):
-            text.append(vocabulary[one])
-            shares.append(having[b][one] / (size[b] + _PRIOR))
+        for occurrence in _occurrences(words):
+            text.append(vocabulary[occurrence])
+            shares.append(having[b][occurrence] / (size[b] + _PRIOR))
         ends.append(len(text))
         places.append((orders[tuple(words)], anchors[_anchors(words)], options[questions[i].choices]))
         rarity.append(0.0 if answer is None else np.log(size[b] / answers[b][answer]))
@@ -200,7 +200,7 @@ def _exact(words: Sequence[str]) -> tuple[str, ...]:
 
 def _anchors(words: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Each exact word with the word after it (what is negated or counted), in the order of the text."""
-    return tuple((one, after) for one, after in itertools.pairwise([*words, ""]) if _is_exact(one))
+    return tuple((word, after) for word, after in itertools.pairwise([*words, ""]) if _is_exact(word))
 
 
 def _occurrences(words: Sequence[str]) -> Iterator[tuple[str, int]]:
@@ -268,7 +268,7 @@ def _shared(words: sp.csr_array, pairs: NDArray[np.int64]) -> NDArray[np.float64
     lengths = np.diff(words.indptr)
     part = np.cumsum(lengths[pairs].sum(axis=1)) // _ENTRIES
     parts = np.split(pairs, np.flatnonzero(np.diff(part)) + 1)
-    return np.concatenate([words[one[:, 0]].multiply(words[one[:, 1]]).sum(axis=1) for one in parts])
+    return np.concatenate([words[part[:, 0]].multiply(words[part[:, 1]]).sum(axis=1) for part in parts])
 
 
 def _moved(compared: _Compared, i: int, j: int) -> float:
@@ -298,9 +298,9 @@ def _longest_increasing(values: Sequence[int]) -> list[int]:
         ends[length : length + 1] = [value]
         last[length : length + 1] = [place]
         previous.append(last[length - 1] if length else -1)
-    found = []
+    places = []
     place = last[-1] if last else -1
     while place >= 0:
-        found.append(place)
+        places.append(place)
         place = previous[place]
-    return found[::-1]
+    return places[::-1]

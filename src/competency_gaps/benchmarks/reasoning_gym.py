@@ -148,7 +148,7 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
             f"{source.difficulty} ({answer['fault']}). Change the difficulty or the size."
         )
     made = answer["entries"]
-    left_out = [LeftOut(f"{source.family}, task {i}", one["left_out"]) for i, one in made if "left_out" in one]
+    left_out = [LeftOut(f"{source.family}, task {i}", task["left_out"]) for i, task in made if "left_out" in task]
     if len(made) < source.size:
         left_out.append(
             LeftOut(
@@ -157,7 +157,7 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
                 f"difficulty, so {source.size - len(made):,} of the {source.size:,} asked for were not made",
             )
         )
-    return [(i, unpack(one["entry"])) for i, one in made if "entry" in one], left_out
+    return [(i, unpack(task["entry"])) for i, task in made if "entry" in task], left_out
 
 
 def _open_items(dataset: Any, tasks: list[tuple[int, Entry]], source: ReasoningGymSource) -> Iterator[Item | LeftOut]:

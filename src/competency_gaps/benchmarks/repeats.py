@@ -87,7 +87,8 @@ class Repeats:
     def lines(self) -> list[str]:
         """What people are told: the benchmarks that repeat most, and the total. Empty: nothing repeats."""
         repeating = sorted(
-            (name for name, one in self.counts.items() if one.repeated), key=lambda name: -self.counts[name].repeated
+            (name for name, counts in self.counts.items() if counts.repeated),
+            key=lambda name: -self.counts[name].repeated,
         )
         lines = [f"{name}: {_sentence(self.counts[name])}" for name in repeating[:_LINES]]
         if len(repeating) > _LINES:
@@ -127,18 +128,22 @@ def find_clusters(suite: Sequence[Benchmark], near_repeats: float | None = DEFAU
     if near_repeats is not None:
         pairs = first[near_pairs([questions[i] for i in first.tolist()], home[first], near_repeats)]
     given = _numbered(
-        [None if one.cluster is None else (b, one.cluster) for b, one in zip(home.tolist(), items, strict=True)]
+        [
+            None if numbers.cluster is None else (b, numbers.cluster)
+            for b, numbers in zip(home.tolist(), items, strict=True)
+        ]
     )
     bound = _connected(len(items), equal, given, pairs=pairs)
     # Numbered in the order of the items, so that a suite's numbers do not depend on how the graph is walked.
     cluster = _numbered(bound.tolist()).astype(np.int32)
-    shared = [np.bincount(one)[one] > 1 for one in (equal, given, cluster)]
+    shared = [np.bincount(numbers)[numbers] > 1 for numbers in (equal, given, cluster)]
     kinds = np.select(shared, ["equal", "given", "near"], default="").astype(object)
     kinds[kinds == ""] = None
     ends = np.cumsum([len(benchmark.items) for benchmark in suite])[:-1]
     spread = np.bincount(np.unique(np.stack([equal, home], axis=1), axis=0)[:, 0], minlength=len(first))[equal] > 1
     counts = [
-        _counts(*parts) for parts in zip(*(np.split(one, ends) for one in (equal, cluster, kinds, spread)), strict=True)
+        _counts(*parts)
+        for parts in zip(*(np.split(numbers, ends) for numbers in (equal, cluster, kinds, spread)), strict=True)
     ]
     names = [benchmark.name for benchmark in suite]
     return Repeats(
@@ -166,12 +171,15 @@ def question_of(item: Item) -> Question:
 
 def _context(item: Item) -> str:
     if item.seen is not None:
-        starts, ends = zip(*item.seen.own, strict=True)
-        parts = [item.seen.text[a:b] for a, b in zip((0, *ends), (*starts, None), strict=True)]
+        start, end = item.seen.own
+        parts = [item.seen.text[:start], item.seen.text[end:]]
     elif item.messages is not None:
         last = item.messages[-1]["content"]
         start, end = item.own or (0, len(last))
-        parts = [f"{one['role']}: {one['content']}" for one in item.messages[:-1]] + [last[:start], last[end:]]
+        parts = [f"{message['role']}: {message['content']}" for message in item.messages[:-1]] + [
+            last[:start],
+            last[end:],
+        ]
     else:
         return ""
     text = _folded("\n".join(parts))
@@ -189,7 +197,7 @@ def _keys(question: Question) -> tuple[Any, Any]:
 
 
 def _same(keys: Iterable[Sequence[Any]]) -> list[NDArray[np.int64]]:
-    return [_numbered(one) for one in keys]
+    return [_numbered(column) for column in keys]
 
 
 def _numbered(keys: Sequence[Any]) -> NDArray[np.int64]:

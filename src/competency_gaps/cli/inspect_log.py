@@ -111,7 +111,7 @@ def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:
                 "own_text": item.prompt,
                 "seen": item.seen.text if item.seen else None,
                 "messages": item.messages,
-                "own": item.seen.own[0] if item.seen else item.own,
+                "own": item.seen.own if item.seen else item.own,
                 "score": item.score,
                 "response": item.response,
                 "answer": item.answer,
@@ -150,7 +150,7 @@ def _show(benchmark: InspectedBenchmark, console: Console) -> None:
 def _pieces(item: Any) -> Iterator[tuple[str, str]]:
     """What the model read around the item's own text, which is emphasised (and stands in ⟦ ⟧ without colours)."""
     if item.seen is not None:
-        text, (start, end) = item.seen.text, item.seen.own[0]
+        text, (start, end) = item.seen.text, item.seen.own
     elif item.messages is not None:
         content = next(m["content"] for m in reversed(item.messages) if m["role"] == "user")
         earlier = "".join(f"[{m['role']}] {m['content']}\n" for m in item.messages[:-1]) + "[user] "

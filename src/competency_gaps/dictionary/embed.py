@@ -102,9 +102,9 @@ def _load(model: str | None) -> SentenceTransformer:
 
 def _failures() -> tuple[type[Exception], ...]:
     """What loading raises where files are missing, broken or out of reach; the hub's client has its own kinds."""
-    found: list[type[Exception]] = [OSError, ValueError, RuntimeError, KeyError, TypeError]
+    kinds: list[type[Exception]] = [OSError, ValueError, RuntimeError, KeyError, TypeError]
     if importlib.util.find_spec("httpx") is not None:
         import httpx
 
-        found.append(httpx.HTTPError)
-    return tuple(found)
+        kinds.append(httpx.HTTPError)
+    return tuple(kinds)

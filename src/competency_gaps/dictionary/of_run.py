@@ -46,7 +46,7 @@ def _known(run: RunFolder) -> list[Path]:
     """Folders that may be the run's dictionary, the likeliest first."""
     settings = (run.manifest.get("settings") or {}).get("sae") or {}
     named = [settings.get("dictionary"), settings.get("folder")]
-    folders = [Path(one).expanduser() for one in named if one and not str(one).startswith("embedded:")]
+    folders = [Path(name).expanduser() for name in named if name and not str(name).startswith("embedded:")]
     digest = run.manifest["sae"].get("weights_sha256")
     embedded = [embedded_sae(name) for name in SAES]
     # Only equal weights make a run one of an embedded SAE: a name is no proof where the hash is missing.

@@ -11,7 +11,7 @@ from competency_gaps.harnesses.lm_eval.policy import LmEval
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import Message
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prompts import chat_text
+from competency_gaps.model.prompts import render_chat
 
 _OWN_SETTINGS = {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "num_beams": 1}
 """Generation settings of a model that the harness's ``hf`` model lets act -> their neutral value, which this package
@@ -55,11 +55,11 @@ def _refuses_system(lm: LanguageModel) -> bool:
     user: Message = {"role": "user", "content": "x"}
     system: Message = {"role": "system", "content": "y"}
     try:
-        chat_text(lm.tokenizer, [user], own=[], generation_prompt=True)
+        render_chat(lm.tokenizer, [user], generation_prompt=True)
     except UserError:
         return False  # it refuses any chat, and says so elsewhere
     try:
-        chat_text(lm.tokenizer, [system, user], own=[], generation_prompt=True)
+        render_chat(lm.tokenizer, [system, user], generation_prompt=True)
     except UserError:
         return True
     return False

@@ -12,11 +12,11 @@ Message = dict[str, str]
 
 @dataclass(frozen=True)
 class Text:
-    """A text for the model, with the stretches that are the item's own."""
+    """A text for the model, with the item's own text marked."""
 
     text: str
-    own: tuple[tuple[int, int], ...]
-    """Character ranges [start, end) of the item's own text."""
+    own: tuple[int, int]
+    """Character range [start, end) of the item's own text."""
     templated: bool
     """Whether a chat template made the text, which then brings its own first token."""
 

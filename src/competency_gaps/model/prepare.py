@@ -110,7 +110,7 @@ def _text(
             place = item.own
     bare = setting == "off" or (setting == "auto" and tokenizer.chat_template is None)
     if bare and item.messages is not None and [message["role"] for message in messages] == ["user"]:
-        return Text(messages[0]["content"], (place,), templated=False)
+        return Text(messages[0]["content"], place, templated=False)
     if tokenizer.chat_template is None and item.messages is not None:
         raise SpanError("a chat of several messages, but the tokenizer has no chat template to make a text of it.")
     if system and messages[0]["role"] != "system":
@@ -124,7 +124,7 @@ def _chat(
     """The rendered chat; with ``without_system``, system messages that the template refuses are dropped."""
     index = max(i for i, message in enumerate(messages) if message["role"] == "user")
     try:
-        return chat_text(tokenizer, messages, own=[(index, *place)], generation_prompt=True)
+        return chat_text(tokenizer, messages, own=(index, *place), generation_prompt=True)
     except SpanError:
         raise
     except UserError:

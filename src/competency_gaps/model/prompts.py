@@ -38,17 +38,17 @@ class Tokens:
 
 def plain_text(before: str, own: str, after: str) -> Text:
     """A prompt without a chat template: few-shot examples and lead-in, the item's text, and the text after it."""
-    return Text(before + own + after, ((len(before), len(before) + len(own)),), templated=False)
+    return Text(before + own + after, (len(before), len(before) + len(own)), templated=False)
 
 
 def chat_text(
     tokenizer: PreTrainedTokenizerBase,
     messages: Sequence[Message],
     *,
-    own: Sequence[tuple[int, int, int]],
+    own: tuple[int, int, int],
     generation_prompt: bool,
 ) -> Text:
-    """Render messages with the tokenizer's chat template and find stretches of them in the result.
+    """Render messages with the tokenizer's chat template and locate the item's own text in the result.
 
     Parameters
     ----------
@@ -64,15 +64,20 @@ def chat_text(
     SpanError
         If the template rewrites a message so that its text cannot be found exactly.
     """
-    rendered = _render(tokenizer, messages, generation_prompt)
-    spans = []
-    for index, start, end in own:
-        origin, first, last = _locate(tokenizer, messages, index, generation_prompt, rendered)
-        spans.append((max(first, origin + start), min(last, origin + end)))
-    return Text(rendered, tuple(spans), templated=True)
+    rendered = render_chat(tokenizer, messages, generation_prompt=generation_prompt)
+    index, start, end = own
+    origin, first, last = locate_message(tokenizer, messages, index, rendered, generation_prompt=generation_prompt)
+    return Text(rendered, (max(first, origin + start), min(last, origin + end)), templated=True)
 
 
-def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], generation_prompt: bool) -> str:
+def render_chat(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, generation_prompt: bool) -> str:
+    """Render messages with the tokenizer's chat template.
+
+    Raises
+    ------
+    UserError
+        If the tokenizer has no chat template, or the template fails on these messages.
+    """
     from jinja2.exceptions import TemplateError
 
     if tokenizer.chat_template is None:
@@ -86,14 +91,21 @@ def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], gen
     return str(text)
 
 
-def _locate(
+def locate_message(
     tokenizer: PreTrainedTokenizerBase,
     messages: Sequence[Message],
     index: int,
-    generation_prompt: bool,
     rendered: str,
+    *,
+    generation_prompt: bool,
 ) -> tuple[int, int, int]:
-    """Start of a message's content in the rendered text (as if nothing were stripped), and its range there."""
+    """Start of a message's content in the rendered text (as if nothing were stripped), and its range there.
+
+    Raises
+    ------
+    SpanError
+        If the template rewrites the message so that its text cannot be found exactly.
+    """
     content = messages[index]["content"]
     if not content.strip():
         raise SpanError("the item's own text is empty.")
@@ -102,7 +114,7 @@ def _locate(
     while mark in rendered:
         mark += "\u2403"
     replaced = [{**m, "content": mark} if i == index else m for i, m in enumerate(messages)]
-    parts = _render(tokenizer, replaced, generation_prompt).split(mark)
+    parts = render_chat(tokenizer, replaced, generation_prompt=generation_prompt).split(mark)
     if len(parts) == 2:
         head, tail = parts
         # Templates often strip a message, which keeps every token of the text.
@@ -138,9 +150,7 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, text: Text, *, bos_id: int | No
     encoded = tokenizer(text.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     ids = np.asarray(encoded["input_ids"], dtype=np.int32)
     offsets = np.asarray(encoded["offset_mapping"], dtype=np.int32).reshape(-1, 2)
-    own = np.zeros(len(ids), dtype=bool)
-    for start, end in text.own:
-        own |= (np.minimum(offsets[:, 1], end) - np.maximum(offsets[:, 0], start)) > 0
+    own = overlaps(offsets, *text.own)
     bos = np.zeros(len(ids), dtype=bool)
     added = 0
     if text.templated:
@@ -154,6 +164,11 @@ def tokenize(tokenizer: PreTrainedTokenizerBase, text: Text, *, bos_id: int | No
         bos = np.concatenate([[True], bos])
         added = 1
     return Tokens(ids, offsets, own, bos, added)
+
+
+def overlaps(offsets: np.ndarray, start: int, end: int) -> np.ndarray:
+    """Mark the tokens that share a character with a range: bool of shape (tokens,)."""
+    return np.asarray(np.minimum(offsets[:, 1], end) - np.maximum(offsets[:, 0], start) > 0)
 
 
 def resolve_bos(tokenizer: PreTrainedTokenizerBase, setting: str, *, sae_prepends: bool | None) -> int | None:

@@ -59,5 +59,5 @@ class Regex(GenerationPolicy):
 
     def score(self, item: Item, output: Output) -> Score:
         flags = re.MULTILINE | (re.IGNORECASE if self.ignore_case else 0)
-        found = any(re.search(pattern, output.text, flags) for pattern in accepted(item.answer))
-        return Score(float(found), output.text)
+        matches = any(re.search(pattern, output.text, flags) for pattern in accepted(item.answer))
+        return Score(float(matches), output.text)

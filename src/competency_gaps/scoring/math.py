@@ -42,9 +42,9 @@ class Math(GenerationPolicy):
         try:
             with time_limit(self.seconds):
                 # Its own time limits work in the main thread only and would cancel a timer that already runs.
-                found = parse(output.text, parsing_timeout=None)
+                answer = parse(output.text, parsing_timeout=None)
                 right = any(
-                    verify(parse(f"${gold}$", parsing_timeout=None), found, timeout_seconds=None) for gold in golds
+                    verify(parse(f"${gold}$", parsing_timeout=None), answer, timeout_seconds=None) for gold in golds
                 )
         except TimeLimitReached:
             return Score(None, output.text, f"the comparison took longer than {self.seconds:g} s")

@@ -67,9 +67,9 @@ def answer_number(text: str) -> Number | None:
     if marks:
         sentence = re.split(r"\n|[.!?](?:\s|$)", text[marks[-1].end() :].lstrip(), maxsplit=1)[0]
         for part in (sentence.rpartition("=")[2], sentence):
-            found = next(numbers(part), None)
-            if found is not None:
-                return found
+            number = next(numbers(part), None)
+            if number is not None:
+                return number
     last = None
     for last in numbers(text):  # noqa: B007
         pass
@@ -78,9 +78,9 @@ def answer_number(text: str) -> Number | None:
 
 def _gold_number(gold: str) -> Number | None:
     """The number of a gold: its only one, or the marked one of a worked solution (``... #### 18``)."""
-    found = list(numbers(gold))
-    if len(found) == 1:
-        return found[0]
+    values = list(numbers(gold))
+    if len(values) == 1:
+        return values[0]
     return answer_number(gold) if _MARKER.search(gold) else None
 
 
@@ -111,17 +111,17 @@ class Numeric(GenerationPolicy):
         return None
 
     def score(self, item: Item, output: Output) -> Score:
-        found = answer_number(output.text)
+        number = answer_number(output.text)
         golds = [_gold_number(gold) for gold in accepted(item.answer)]
-        right = found is not None and any(gold is not None and self._equal(found, gold) for gold in golds)
+        right = number is not None and any(gold is not None and self._equal(number, gold) for gold in golds)
         return Score(float(right), output.text)
 
-    def _equal(self, found: Number, gold: Number) -> bool:
-        readings = [(found.value, gold.value)]
-        if found.percent and not gold.percent:
-            readings.append((found.value / 100, gold.value))
-        elif gold.percent and not found.percent:
-            readings.append((found.value, gold.value / 100))
+    def _equal(self, number: Number, gold: Number) -> bool:
+        readings = [(number.value, gold.value)]
+        if number.percent and not gold.percent:
+            readings.append((number.value / 100, gold.value))
+        elif gold.percent and not number.percent:
+            readings.append((number.value, gold.value / 100))
         for value, target in readings:
             tolerance = max(Fraction(self.absolute), Fraction(self.relative) * abs(target))
             if abs(value - target) <= tolerance:

@@ -39,13 +39,13 @@ class GenerationPolicy(Policy):
 def accepted(answer: Any) -> tuple[str, ...]:
     """The accepted answers: a text or number by itself, or a list of them; empty where there is none."""
     answers = answer if isinstance(answer, (list, tuple)) else [answer]
-    return tuple(str(one) for one in answers if one is not None and str(one).strip())
+    return tuple(str(gold) for gold in answers if gold is not None and str(gold).strip())
 
 
 def missing_answer(item: Item) -> str | None:
     """Why an item's answer is no text or list of texts; null if it is one."""
     answers = item.answer if isinstance(item.answer, (list, tuple)) else [item.answer]
-    if any(not isinstance(one, (str, int, float)) and one is not None for one in answers):
+    if any(not isinstance(gold, (str, int, float)) and gold is not None for gold in answers):
         return f"the answer {item.answer!r} is no text or list of texts"
     return None if accepted(item.answer) else "there is no answer to compare with"
 

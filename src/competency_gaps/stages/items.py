@@ -63,7 +63,7 @@ def items_table(
 
 
 def _row(benchmark: str, item: PreparedItem, item_input: ItemInput, response: dict[str, Any]) -> dict[str, Any]:
-    start, end = item.text.own[0]
+    start, end = item.text.own
     return {
         "benchmark": benchmark,
         "item_id": item.item.id,

@@ -16,10 +16,10 @@ from competency_gaps.errors import UserError
 from competency_gaps.files import no_space_left
 from competency_gaps.harnesses.garak.child import Messages
 from competency_gaps.harnesses.shared.lines import json_lines
-from competency_gaps.items.item import Message
+from competency_gaps.items.item import Message, Text
 from competency_gaps.model.generate import generate
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prompts import chat_text, tokenize
+from competency_gaps.model.prompts import render_chat, tokenize
 
 SLICE = 64
 """Answers between two writes: what a kill loses at most."""
@@ -114,8 +114,8 @@ class Target:
             If the model cannot read the conversation.
         """
         turns: list[Message] = [{"role": role, "content": content} for role, content in messages]
-        text = chat_text(self.lm.tokenizer, turns, own=(), generation_prompt=True)
-        ids = tokenize(self.lm.tokenizer, text, bos_id=None).ids
+        text = render_chat(self.lm.tokenizer, turns, generation_prompt=True)
+        ids = tokenize(self.lm.tokenizer, Text(text, (0, len(text)), templated=True), bos_id=None).ids
         if len(ids) + self.max_new_tokens > self.lm.max_length:
             raise UserError(f"longer than the context of {self.lm.max_length:,} tokens with room for an answer")
         return ids

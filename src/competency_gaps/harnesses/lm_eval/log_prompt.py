@@ -69,7 +69,7 @@ def asked(record: dict[str, Any], task: Task) -> Asked | str:
         found = own_text(prompts[0], doc, record.get("target"), task)
         if found is None:
             return "the prompt is empty"
-        text = Text(prompts[0], ((found.start, found.end),), templated=begins_itself(prompts[0], task.bos))
+        text = Text(prompts[0], (found.start, found.end), templated=begins_itself(prompts[0], task.bos))
         own = prompts[0][found.start : found.end]
         return Asked(own, text, None, None, found.way, arguments, tuple(warnings))
     last = max((i for i, one in enumerate(chat) if one["role"] == "user"), default=None)

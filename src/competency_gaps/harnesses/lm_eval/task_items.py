@@ -182,7 +182,7 @@ def _item(task: Any, doc_id: int, instances: list[Any], templated: bool) -> tupl
         start = context.rfind(text)
         how = "last occurrence in the prompt" if start >= 0 else "not found: the whole prompt counts as its own"
         start, text = (start, text) if start >= 0 else (0, context)
-        return Item(prompt=text, seen=Text(context, ((start, start + len(text)),), templated=False), **fields), how
+        return Item(prompt=text, seen=Text(context, (start, start + len(text)), templated=False), **fields), how
     captured = json.loads(context)
     if several or not captured["open"]:
         what = "a prompt per option" if several else "an answer begun for the model (gen_prefix)"

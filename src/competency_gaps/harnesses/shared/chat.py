@@ -52,7 +52,7 @@ def prompted(asked: Any, own: str, way: str) -> Prompted | None:
     place = (found.start, found.end)
     if messages:
         return Prompted(text[slice(*place)], messages, place, None, found.way)
-    seen = Text(text, (place,), templated=begins_itself(text, None))
+    seen = Text(text, place, templated=begins_itself(text, None))
     return Prompted(text[slice(*place)], None, None, seen, found.way)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.errors import UserError
-from competency_gaps.items.item import Message
-from competency_gaps.model.prompts import chat_text, plain_text, tokenize
+from competency_gaps.items.item import Message, Text
+from competency_gaps.model.prompts import Tokens, locate_message, overlaps, plain_text, render_chat, tokenize
 from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
@@ -168,15 +168,9 @@ def cut_pieces(
     """
     for index, document in enumerate(documents):
         if isinstance(document, str):
-            text = plain_text("", document, "")
+            tokens = tokenize(tokenizer, plain_text("", document, ""), bos_id=bos_id)
         else:
-            text = chat_text(
-                tokenizer,
-                document,
-                own=[(i, 0, len(m["content"])) for i, m in enumerate(document)],
-                generation_prompt=False,
-            )
-        tokens = tokenize(tokenizer, text, bos_id=bos_id)
+            tokens = _chat_tokens(document, tokenizer)
         start = 0
         while start < len(tokens.ids):
             ids, own, bos = (part[start : start + context] for part in (tokens.ids, tokens.own, tokens.bos))
@@ -188,6 +182,17 @@ def cut_pieces(
                 bos = np.concatenate([[True], bos[: context - 1]])
             if own.sum() >= 2:
                 yield Piece(ids, own, bos, index)
+
+
+def _chat_tokens(messages: list[Message], tokenizer: PreTrainedTokenizerBase) -> Tokens:
+    """Tokens of a rendered chat, in which the content of every message counts as own text."""
+    rendered = render_chat(tokenizer, messages, generation_prompt=False)
+    tokens = tokenize(tokenizer, Text(rendered, (0, 0), templated=True), bos_id=None)
+    own = np.zeros(len(tokens.ids), bool)
+    for i in range(len(messages)):
+        _, start, end = locate_message(tokenizer, messages, i, rendered, generation_prompt=False)
+        own |= overlaps(tokens.offsets, start, end)
+    return replace(tokens, own=own, bos=tokens.bos & ~own)
 
 
 def first_tokens(pieces: Iterable[Piece], tokens: int) -> Iterator[Piece]:

@@ -20,7 +20,7 @@ from competency_gaps.explorer.parts import concept as concept_module
 from competency_gaps.explorer.parts.amounts import EXPORTED, SERVED
 from competency_gaps.explorer.parts.coactive import coactive
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.records import plain
+from competency_gaps.explorer.parts.records.plain import plain
 
 
 def concept_details(*arguments):

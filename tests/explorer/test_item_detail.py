@@ -16,7 +16,8 @@ from competency_gaps import open_run
 from competency_gaps.explorer.parts import item as item_module
 from competency_gaps.explorer.parts.amounts import SERVED
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.records import SearchResult, plain
+from competency_gaps.explorer.parts.records.plain import plain
+from competency_gaps.explorer.parts.records.server import SearchResult
 from competency_gaps.explorer.parts.search import search
 from competency_gaps.explorer.parts.tables import items_table
 

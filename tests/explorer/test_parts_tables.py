@@ -13,7 +13,8 @@ from explorer_runs import HUGE, NAMES, SECRETS, hostile_run
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts, tables
-from competency_gaps.explorer.parts.records import Thresholds, as_json
+from competency_gaps.explorer.parts.records.plain import as_json
+from competency_gaps.explorer.parts.records.run import Thresholds
 from competency_gaps.report.findings import ranking
 from competency_gaps.runs.open import open_folder
 from competency_gaps.text import visible
@@ -124,9 +125,7 @@ def test_redacted_tables_hold_no_text_of_items(hostile):
     for name in ("items.parquet", "concepts.parquet", "themes.json", "run.json"):
         content = parts.read(name)
         assert not [secret for secret in SECRETS if secret.encode() in content], name
-    assert SECRETS[0].encode() in Parts(open_folder(hostile.run), key="a").read("run.json"), (
-        "settings hold a prompt"
-    )
+    assert SECRETS[0].encode() in Parts(open_folder(hostile.run), key="a").read("run.json"), "settings hold a prompt"
 
 
 def test_json_has_the_digits_of_a_float32_but_of_other_peoples_numbers_all():

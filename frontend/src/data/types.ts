@@ -1,6 +1,6 @@
 /**
  * What the explorer reads. Written by `python -m competency_gaps.explorer.types`; change it there
- * (`explorer/parts/records.py`). null: undefined or not known.
+ * (`explorer/parts/records/`). null: undefined or not known.
  */
 
 /** A run that can be opened. */

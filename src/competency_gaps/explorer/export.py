@@ -20,7 +20,7 @@ from competency_gaps.explorer.opened import Opened, run_list
 from competency_gaps.explorer.page_files import FILES, content_security_policy, page_files
 from competency_gaps.explorer.parts import Parts, as_json
 from competency_gaps.explorer.parts.amounts import EXPORTED, EXPORTED_WIDE, WIDE
-from competency_gaps.explorer.parts.records import ListedRun, RunList
+from competency_gaps.explorer.parts.records.server import ListedRun, RunList
 from competency_gaps.files import no_space_left, write_json
 from competency_gaps.progress import Bar, Progress
 from competency_gaps.text import shorten, visible

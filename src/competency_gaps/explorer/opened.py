@@ -19,7 +19,7 @@ from competency_gaps.dictionary.of_run import dictionary_of
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Parts
-from competency_gaps.explorer.parts.records import ChatState, ListedRun, RunList
+from competency_gaps.explorer.parts.records.server import ChatState, ListedRun, RunList
 from competency_gaps.explorer.queries import ask
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.runs.manifest import FILE

@@ -17,13 +17,21 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from competency_gaps.explorer.parts import records
+from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemDetail, ThemeFile
+from competency_gaps.explorer.parts.records.findings import FindingItems
+from competency_gaps.explorer.parts.records.run import RunInfo
+from competency_gaps.explorer.parts.records.server import ChatEvent, ChatRequest, RunList, SearchResult
 
 FILE = Path(__file__).resolve().parents[3] / "frontend" / "src" / "data" / "types.ts"
+ROOTS = (
+    *(RunList, RunInfo, FindingItems, ThemeFile, ConceptDetail),
+    *(ItemDetail, SearchResult, ChatRequest, *get_args(ChatEvent)),
+)
+"""What is read as a whole, or in lists, in the order in which the file has it."""
 _HEAD = """\
 /**
  * What the explorer reads. Written by `python -m competency_gaps.explorer.types`; change it there
- * (`explorer/parts/records.py`). null: undefined or not known.
+ * (`explorer/parts/records/`). null: undefined or not known.
  */
 """
 _PLAIN = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null", Any: "unknown"}
@@ -33,9 +41,9 @@ _WIDTH = 120
 def types_file() -> str:
     """The text of ``types.ts``."""
     written: dict[type, str] = {}
-    for root in (*records.ROOTS, *get_args(records.ChatEvent)):
+    for root in ROOTS:
         _write(root, written)
-    events = " | ".join(event.__name__ for event in get_args(records.ChatEvent))
+    events = " | ".join(event.__name__ for event in get_args(ChatEvent))
     return "\n".join([_HEAD, *written.values(), f"export type ChatEvent = {events};\n"])
 
 

@@ -3,7 +3,7 @@
 ``run.json`` all that is small; ``themes.json``; ``findings.json``, the items of each finding; ``concepts.parquet``
 and, for the benchmark at place K,
 ``concepts/K.parquet``; ``items.parquet``; ``concept/N.json`` and ``item/N.json``, the details of some of them.
-What the JSON holds is written down in ``records.py``, the columns of the tables in ``tables.py``.
+What the JSON holds is written down in ``records/``, the columns of the tables in ``tables.py``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from competency_gaps.explorer.parts.amounts import SERVED, Amounts
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.findings import finding_items
 from competency_gaps.explorer.parts.paths import last_names
-from competency_gaps.explorer.parts.records import ConceptDetail, ItemDetail, SearchResult, as_json, plain
+from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemDetail
+from competency_gaps.explorer.parts.records.plain import as_json, plain
+from competency_gaps.explorer.parts.records.server import SearchResult
 from competency_gaps.explorer.parts.themes import theme_file
 from competency_gaps.runs.open import RunFolder
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.records import ColumnSpec, Kind
+from competency_gaps.explorer.parts.records.run import ColumnSpec, Kind
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.findings.answer_parts import alike
 from competency_gaps.report import columns

@@ -11,7 +11,7 @@ import numpy as np
 
 from competency_gaps.explorer.parts.coactive import STRONGEST, coactive
 from competency_gaps.explorer.parts.paths import last_names
-from competency_gaps.explorer.parts.records import (
+from competency_gaps.explorer.parts.records.details import (
     ConceptDetail,
     ConceptLabel,
     ItemUse,

@@ -7,7 +7,7 @@ from typing import Any
 
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.probing import finding_command
-from competency_gaps.explorer.parts.records import Finding, FindingBenchmark, FindingExample, FindingItems
+from competency_gaps.explorer.parts.records.findings import Finding, FindingBenchmark, FindingExample, FindingItems
 from competency_gaps.findings import short, support
 
 _PLAIN = (

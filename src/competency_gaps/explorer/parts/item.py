@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from competency_gaps.explorer.parts.records import Cut, ItemDetail
+from competency_gaps.explorer.parts.records.details import Cut, ItemDetail
 from competency_gaps.explorer.parts.windows import moved
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.text import shorten

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.records import Suggestion
+from competency_gaps.explorer.parts.records.run import Suggestion
 from competency_gaps.explorer.parts.suggestion import SHOWN, command
 from competency_gaps.matching.clauses import described, made_of
 from competency_gaps.matching.kept import KeptLack, KeptScope, read_scopes

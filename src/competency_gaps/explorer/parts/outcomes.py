@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.records import Probe
+from competency_gaps.explorer.parts.records.run import Probe
 from competency_gaps.report import judged
 from competency_gaps.text import shorten, visible
 

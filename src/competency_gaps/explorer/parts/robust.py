@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.probing import PROBED, probe
-from competency_gaps.explorer.parts.records import Suggestion
+from competency_gaps.explorer.parts.records.run import Suggestion
 from competency_gaps.explorer.parts.suggestion import command
 from competency_gaps.findings.answer_parts import NAME_LIMIT, trust_statements
 from competency_gaps.probes.targets import weakest

@@ -16,7 +16,7 @@ from competency_gaps.explorer.parts.columns import column_specs
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.findings import finding_list
 from competency_gaps.explorer.parts.glossary import glossary
-from competency_gaps.explorer.parts.records import (
+from competency_gaps.explorer.parts.records.run import (
     Benchmark,
     Caution,
     Counts,

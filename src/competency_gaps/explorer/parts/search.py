@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from competency_gaps.explorer.parts.records import SearchResult
+from competency_gaps.explorer.parts.records.server import SearchResult
 from competency_gaps.explorer.parts.texts import holding
 
 if TYPE_CHECKING:

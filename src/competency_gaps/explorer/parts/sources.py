@@ -14,7 +14,7 @@ from competency_gaps.activations.by_item import ItemRows
 from competency_gaps.dictionary.label_table import empty_labels
 from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
-from competency_gaps.explorer.parts.records import ConceptInBenchmark
+from competency_gaps.explorer.parts.records.details import ConceptInBenchmark
 from competency_gaps.explorer.parts.stored import scan
 from competency_gaps.explorer.parts.texts import Texts
 from competency_gaps.matching.kept import KeptMatch, read_matches

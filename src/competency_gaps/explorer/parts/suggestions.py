@@ -10,7 +10,7 @@ import polars as pl
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.lacking import lacking
 from competency_gaps.explorer.parts.probing import finding_command
-from competency_gaps.explorer.parts.records import Suggestion
+from competency_gaps.explorer.parts.records.run import Suggestion
 from competency_gaps.explorer.parts.redundancy import lost_without, twin
 from competency_gaps.explorer.parts.robust import robustness
 from competency_gaps.explorer.parts.suggestion import SHOWN, run_folder

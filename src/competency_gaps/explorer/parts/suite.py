@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.records import Overlap
+from competency_gaps.explorer.parts.records.run import Overlap
 from competency_gaps.explorer.parts.redundancy import Added, redundancy
 from competency_gaps.once import made_once
 

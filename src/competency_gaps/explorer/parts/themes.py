@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.records import Theme, ThemeBenchmark, ThemeFile
+from competency_gaps.explorer.parts.records.details import Theme, ThemeBenchmark, ThemeFile
 from competency_gaps.report.themes import NAME_LIMIT
 from competency_gaps.text import shorten
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from competency_gaps.explorer.parts.records import Histogram
+from competency_gaps.explorer.parts.records.details import Histogram
 from competency_gaps.explorer.parts.sources import Sources
 from competency_gaps.metrics.saliency import saliency
 

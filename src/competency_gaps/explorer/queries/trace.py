@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from competency_gaps.explorer.parts.records import TracedNumber
+from competency_gaps.explorer.parts.records.server import TracedNumber
 
 _SIGNS = "-−‒–"
 _GAP = "[,'’\u00a0\u2009\u202f]"

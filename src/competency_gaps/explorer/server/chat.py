@@ -29,7 +29,7 @@ from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.explorer import queries
 from competency_gaps.explorer.opened import Opened
 from competency_gaps.explorer.parts import as_json
-from competency_gaps.explorer.parts.records import AnswerEvent, ChatEvent, ChatRequest, FailureEvent, QueryEvent
+from competency_gaps.explorer.parts.records.server import AnswerEvent, ChatEvent, ChatRequest, FailureEvent, QueryEvent
 from competency_gaps.explorer.queries import QUERIES
 from competency_gaps.explorer.queries.trace import trace
 from competency_gaps.explorer.server.chat_model import ANSWER_TOKENS, Call, ChatError, ChatModel, Step, called_in_text

@@ -1,0 +1,229 @@
+"""All of a run that is small."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from competency_gaps.explorer.parts.records.findings import Finding
+from competency_gaps.explorer.parts.redundancy import Added
+from competency_gaps.findings.answer import Answer
+from competency_gaps.report.glossary import Term
+from competency_gaps.report.page import Fact
+
+Tone = Literal["good", "bad", "open"]
+Pair = tuple[str, str]
+Kind = Literal["text", "word", "flag", "integer", "tenths", "decimal", "signed", "magnitude", "probability", "percent"]
+
+
+@dataclass(frozen=True)
+class Shards:
+    """How many details a part holds."""
+
+    concepts: int
+    items: int
+
+
+@dataclass(frozen=True)
+class Has:
+    """What a run and its dictionary have beside tables."""
+
+    themes: bool
+    map: bool
+    tokens: bool
+    lift: bool
+    promoted: bool
+    similar: bool
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many concepts are what."""
+
+    alive: int
+    covered: int
+    missing: int
+    ranked: int
+    tested: int
+    weak: int
+    weak_groups: int
+    strong: int
+    strong_groups: int
+    negligible: int
+    vanishes: int
+    insufficient: int
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Thresholds of the tests."""
+
+    min_n_eff: float
+    q: float
+    level: float
+    min_gap: float
+    alike: str
+    """What items are compared at equal values of, ``at equal length``; empty: within benchmarks only."""
+
+
+@dataclass(frozen=True)
+class Caution:
+    """A warning of a log or task."""
+
+    tone: Literal["bad", "open"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An outcome of ``cgaps robustness``."""
+
+    code: str
+    test: str
+    sentence: str
+    tone: Tone
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An outcome of ``cgaps probe concept``."""
+
+    concept: int
+    label: str | None
+    claim: str
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Records that became no item, for one reason; redacted, ``where`` is their number."""
+
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A benchmark of the run."""
+
+    name: str
+    items: int
+    kept: int
+    excluded: int
+    scored: int
+    mean_score: float | None
+    covered: int
+    missing: int
+    alive: int
+    mean_span_tokens: float | None
+    tested: int
+    weak: int
+    strong: int
+    policy: str
+    scope: str | None
+    warnings: Sequence[str]
+    """Of the logs and tasks that it was read from; redacted, how many there are."""
+    figures: Sequence[str]
+    """Results of the whole benchmark that its policies and judges give, in words."""
+    left_out: Sequence[LeftOut]
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """One quantity of a concept. Its values lie in ``concepts.parquet`` and, if ``per_benchmark``, in
+    ``concepts/K.parquet``."""
+
+    key: str
+    title: str
+    hint: str
+    kind: Kind
+    """How a value is written."""
+    face: Literal["model", "benchmark", "both"]
+    """Which question it belongs to: how well, how much, or both."""
+    interval: bool
+    """Has ``KEY_low`` and ``KEY_high`` beside it."""
+    per_benchmark: bool
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Matrices in the order of the benchmarks; None: undefined."""
+
+    jaccard: Sequence[Sequence[float | None]]
+    cosine: Sequence[Sequence[float | None]]
+    spearman: Sequence[Sequence[float | None]]
+    n_concepts: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One thing to do next."""
+
+    kind: Literal["missing", "weak", "redundant", "robustness", "label"]
+    title: str
+    reason: str
+    command: str | None = None
+    """Command to run; None: nothing to run."""
+    value: float = 0.0
+    """How much is at stake, among suggestions of its kind: of a finding, the points of score that it concerns; of what
+    a benchmark lacks, concepts."""
+    benchmark: int | None = None
+    """Its place."""
+    finding: int | None = None
+    """Number of the finding that it tests."""
+    concepts: Sequence[int] = ()
+    """Those that matter most first."""
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """``data/KEY/run.json``: all that is small."""
+
+    schema: Literal[1]
+    key: str
+    title: str
+    created: str
+    model: str
+    sae: str
+    sae_sha256: str | None
+    """SHA-256 of the SAE's weights: concepts of two runs are the same only if it is equal."""
+    neuronpedia_id: str | None
+    width: int
+    """Number of concepts: ids are 0 to width - 1."""
+    items: int
+    """Number of items: rows are 0 to items - 1."""
+    shards: Shards
+    redacted: bool
+    cut_items: int
+    """How many items' texts, responses or answers are cut in this export, so that a search sees only a part of them;
+    0 when served."""
+    has: Has
+    counts: Counts
+    evidence: Thresholds
+    unit: str
+    """What chi_bench is measured in."""
+    short_name: str
+    """Of the model."""
+    answer: Answer
+    findings: Sequence[Finding]
+    """All of them: weak ones first, then strong ones, each by the size of the gap times the items it concerns."""
+    glossary: Sequence[Term]
+    """What words mean; ``key`` is a column's, or a general word's."""
+    cautions: Sequence[Caution]
+    verdicts: Sequence[Verdict] | None
+    """None: robustness was not tested."""
+    probes: Sequence[Probe]
+    """Newest first."""
+    card: Sequence[Fact]
+    command: str
+    """Empty: redacted, or the run was made from Python."""
+    versions: Sequence[Pair]
+    settings: Sequence[Pair]
+    benchmarks: Sequence[Benchmark]
+    columns: Sequence[ColumnSpec]
+    overlap: Overlap
+    redundancy: Sequence[Added]
+    """The suite's benchmarks in the order in which each adds most concepts."""
+    suggestions: Sequence[Suggestion]

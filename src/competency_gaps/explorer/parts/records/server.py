@@ -1,0 +1,111 @@
+"""What a server is asked and answers, beside the parts of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import pydantic.dataclasses
+from pydantic import ConfigDict, Field
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class ListedRun:
+    """A run that can be opened."""
+
+    key: str
+    title: str
+
+
+@dataclass(frozen=True)
+class ChatState:
+    """Whether there is anybody to ask."""
+
+    configured: bool
+    model: str | None
+    host: str | None
+    """Host that questions and query results are sent to."""
+    note: str
+    """What to say where it is not configured, or where questions go."""
+
+
+@dataclass(frozen=True)
+class RunList:
+    """``runs.json``: which runs are here."""
+
+    runs: Sequence[ListedRun]
+    mode: Literal["served", "static"]
+    chat: ChatState | None
+    """None in a static explorer, which can ask nobody and offers no chat."""
+    version: str
+    """Version of competency-gaps."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """``data/KEY/search?q=TEXT`` (served only): items whose texts hold it, regardless of case."""
+
+    rows: Sequence[int]
+    total: int
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=_STRICT)
+class ChatMessage:
+    """A turn of a conversation."""
+
+    role: Literal["user", "assistant"]
+    content: Annotated[str, Field(max_length=200_000)]
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=_STRICT)
+class ChatRequest:
+    """``POST chat`` (served only) takes this and answers with one :class:`ChatEvent` a line."""
+
+    run: Annotated[str, Field(max_length=200)]
+    messages: Annotated[Sequence[ChatMessage], Field(min_length=1, max_length=1_000)]
+
+
+@dataclass(frozen=True)
+class QueryEvent:
+    """A query that was asked, and its result."""
+
+    type: Literal["query"]
+    id: int
+    name: str
+    arguments: Mapping[str, Any]
+    result: Any
+
+
+@dataclass(frozen=True)
+class TracedNumber:
+    """A number in an answer."""
+
+    start: int
+    end: int
+    query: int | None
+    """The query that it came from; None: from none."""
+
+
+@dataclass(frozen=True)
+class AnswerEvent:
+    """The answer of the model."""
+
+    type: Literal["answer"]
+    text: str
+    numbers: Sequence[TracedNumber]
+    cut: bool
+    """The model used all the tokens of an answer, so that the rest of it is missing."""
+
+
+@dataclass(frozen=True)
+class FailureEvent:
+    """Why there is no answer."""
+
+    type: Literal["error"]
+    text: str
+
+
+ChatEvent = QueryEvent | AnswerEvent | FailureEvent

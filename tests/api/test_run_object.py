@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import shutil
+import zlib
 
 import numpy as np
 import polars as pl
@@ -96,6 +99,43 @@ def test_without_a_folder_the_run_lies_in_a_temporary_one_and_a_warning_says_whe
     with pytest.warns(UserWarning, match="no folder was given: the run is kept in"):
         made = cg.run(small)
     assert (made.path / "manifest.json").is_file() and made.items.height == 8
+
+
+def test_what_the_commands_do_the_run_does(tiny_run, tmp_path, monkeypatch):
+    """On a copy, as most of these write into the folder."""
+    from competency_gaps.matching import of_run
+    from competency_gaps.report import write_report
+
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run.path, folder)
+    concepts = tiny_run.concepts.with_columns(
+        label=pl.format("left{} right{}", "concept", "concept"),
+        label_kind=pl.lit("imported"),
+        performance_status=pl.lit("typical"),
+    )
+    concepts.write_parquet(folder / "concepts.parquet")
+    run = cg.open_run(folder)
+    assert [verdict["code"] for verdict in run.robustness()["verdicts"]] and (folder / "robustness.json").is_file()
+    assert run.report() == folder / "report.html" and "<html" in run.report().read_text()
+    assert write_report(run, tmp_path / "other.html").read_text()[:200] == run.report().read_text()[:200]
+
+    def places(texts, model):
+        """Equal texts in one place, all others anywhere."""
+        drawn = np.stack([np.random.default_rng(zlib.crc32(text.encode())).normal(size=64) for text in texts])
+        return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+    monkeypatch.setattr(of_run, "embed_texts", places)
+    (tmp_path / "list.json").write_text(json.dumps([{"id": "a", "description": "left7 right7"}]))
+    found = run.match(tmp_path / "list.json", per_entry=1)
+    assert found.matching.pairs["concept"].to_list() == [7] and list((folder / "matches").iterdir())
+    lacking = run.scope("quiz", "left3 right3").lacking
+    assert set(lacking["coverage_status"]) <= {"missing", "under"}
+    with pytest.raises(UserError, match=r"no benchmark|no scope"):
+        run.scope("nope")
+    with pytest.raises(UserError, match="no new items can be generated"):
+        run.probe([int(run.concepts.sort("support", descending=True)["concept"][0])])
+    exported = run.export(tmp_path / "page", redact=True)
+    assert (exported.folder / "index.html").is_file()
 
 
 def test_figures_can_be_restyled_and_show_the_tables_numbers(run):

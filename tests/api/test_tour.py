@@ -33,7 +33,7 @@ def shown(source: str, names: dict[str, Any]) -> Any:
     """Run a cell; give the value of its last expression, None where it ends in none."""
     tree = ast.parse(source)
     last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, "cell", "exec"), names)  # noqa: S102
+    exec(compile(tree, "cell", "exec"), names)
     return eval(compile(ast.Expression(last.value), "cell", "eval"), names) if last is not None else None  # noqa: S307
 
 

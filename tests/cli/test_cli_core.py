@@ -174,7 +174,7 @@ def test_anything_else_is_status_1(cli, tiny_run, monkeypatch):
     def fails(path):
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(read, "open_run", fails)
+    monkeypatch.setattr(read, "open_folder", fails)
     status, out, err = cli("show", str(tiny_run.path))
     assert status == 1 and out == "" and "failed: ZeroDivisionError: by zero" in err and "CGAPS_TRACEBACK=1" in err
     monkeypatch.setenv("CGAPS_TRACEBACK", "1")
@@ -196,7 +196,7 @@ def test_interrupt(cli, tiny_run, monkeypatch):
     def interrupted(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(read, "open_run", interrupted)
+    monkeypatch.setattr(read, "open_folder", interrupted)
     status, out, err = cli("show", str(tiny_run.path), "--sort", "-chi bench")
     assert status == 1 and out == ""
     assert f"go on with: cgaps show {tiny_run.path} --sort '-chi bench'" in err
@@ -332,7 +332,7 @@ def test_ctrl_c_in_a_real_process(config_file, tmp_path):
         "        return []  # the first benchmark's rows come with its scores\n"
         f"    Path({str(tmp_path / 'working')!r}).touch()\n"
         "    time.sleep(120)\n"
-        "Extractor.read = slow\n"
+        "Extractor.rows = slow\n"
         "main()\n"
     )
     process = subprocess.Popen(
@@ -364,5 +364,5 @@ def test_errors_carry_the_message_only(cli, tiny_run, monkeypatch):
     def fails(path):
         raise UserError("[bold]a[/bold] [b.jsonl]")
 
-    monkeypatch.setattr(read, "open_run", fails)
+    monkeypatch.setattr(read, "open_folder", fails)
     assert cli("show", "x")[2] == "error: [bold]a[/bold] [b.jsonl]\n"

@@ -9,7 +9,7 @@ from evidence_helpers import chi_model_ends, sums_of
 from scipy import stats
 
 from competency_gaps.evidence import adjusted_gap, gap_interval, mean_interval, suite_evidence
-from competency_gaps.evidence.interval import binomial_variance, ratio_interval, ratio_variance, wilson
+from competency_gaps.evidence.interval import binomial_variance, ratio_interval, ratio_variance, unseen_variance, wilson
 from competency_gaps.metrics.performance import chi_model, suite_chi_model
 from competency_gaps.metrics.sums import sums_by_benchmark
 
@@ -55,7 +55,8 @@ def test_the_mean_of_intervals():
     """Of one benchmark its own interval; of two equal ones that of twice the trials."""
     trials, values = np.array([[20.0, 12.0], [20.0, np.nan]]), np.array([[0.7, 0.2], [0.7, np.nan]])
     observed = np.array([[0.2, 0.1], [0.2, np.nan]])
-    variances = ratio_variance(trials, observed, binomial_variance(values, trials, 0.95))
+    whole = binomial_variance(values, trials, 0.95)
+    variances = ratio_variance(trials, observed, whole, unseen_variance(whole, values, 1.0))
     low, high = mean_interval(values, variances, trials)
     twice = wilson(values[0, :1], binomial_variance(values[0, :1], 40, 0.95) / (variances[0, :1] / 2), 0.95)
     single = ratio_interval(values[0, 1:], trials[0, 1:], np.array([0.1]), 1.0)
@@ -112,3 +113,20 @@ def test_coverage(items, spread, lean, graded):
     error = 2.5 * np.sqrt(0.05 * 0.95 / runs)
     for share in hits / runs:
         assert 0.93 - error <= share <= 0.97 + error
+
+
+@pytest.mark.parametrize(("benchmarks", "items", "chance"), [(1, 1000, 0.998), (5, 1000, 0.9995), (1, 300, 0.01)])
+def test_coverage_near_0_and_1(benchmarks, items, chance):
+    """Where no or hardly any item is wrong the observed variance says nothing of what could have been."""
+    rng, benchmark = np.random.default_rng(1), np.repeat(np.arange(benchmarks), items)
+    hits, lows = [], []
+    for _ in range(200):
+        scores = (rng.random(len(benchmark)) < chance).astype(float)
+        found = suite_evidence(sp.csr_array(np.ones((len(benchmark), 1))), scores, benchmark)
+        hits.append(found.low[0] <= chance <= found.high[0])
+        if scores.all():
+            lows.append(found.low[0])
+    assert np.mean(hits) >= 0.93
+    if lows:
+        other = stats.binomtest(len(benchmark), len(benchmark)).proportion_ci(method="wilson").low
+        assert lows == pytest.approx([other] * len(lows), abs=3e-4 / benchmarks)

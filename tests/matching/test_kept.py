@@ -12,7 +12,6 @@ from matching_helpers import concept_table, embed_words, made_up_labels
 from typer.testing import CliRunner
 
 import competency_gaps
-from competency_gaps.cli import match as cli
 from competency_gaps.cli.app import app
 from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.endpoint.request import Answer
@@ -25,6 +24,7 @@ from competency_gaps.matching import (
     confirm_requests,
     confirm_scope_requests,
     match,
+    of_run,
     pairs_of,
     read_taxonomy,
     scope,
@@ -274,7 +274,7 @@ def call(*arguments):
 
 
 def test_the_commands_keep_what_they_print(labelled, taxonomy, monkeypatch):
-    monkeypatch.setattr(cli, "_embed", lambda model: embed_words)
+    monkeypatch.setattr(of_run, "_embed", lambda model: embed_words)
     (labelled / "scopes" / "x-1.json").unlink()
     printed = call("match", labelled, "--taxonomy", taxonomy, "--seed", "3", "--quiet", "--json")
     (file,) = (labelled / "matches").iterdir()
@@ -292,7 +292,7 @@ def test_the_commands_keep_what_they_print(labelled, taxonomy, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_written_to_costs_no_result(labelled, taxonomy, monkeypatch, caplog):
-    monkeypatch.setattr(cli, "_embed", lambda model: embed_words)
+    monkeypatch.setattr(of_run, "_embed", lambda model: embed_words)
     (labelled / "matches").write_text("a file where the folder should be")
     printed = call("match", labelled, "--taxonomy", taxonomy, "--quiet", "--json")
     assert printed["recovery"]["of"] == 3 and "not kept in the run folder" in caplog.text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +19,11 @@ from competency_gaps.report.findings import missing
 from competency_gaps.runs.open import RunFolder, open_folder
 
 if TYPE_CHECKING:
+    from competency_gaps.config import AskConfig
     from competency_gaps.explorer.export import Exported
+    from competency_gaps.matching import ScopeFindings
+    from competency_gaps.matching.of_run import RunMatching
+    from competency_gaps.probes.concept import Probed
 
 
 class Rows(NamedTuple):
@@ -162,6 +166,93 @@ class Run(RunFolder):
 
         other = against if isinstance(against, RunFolder) or against is None else open_folder(against)
         return assess(self, progress or Progress(quiet=True), against=other, seed=seed)
+
+    def match(self, taxonomy: Path | str, *, ask: AskConfig | None = None, **options: Any) -> RunMatching:
+        """Match a list of weaknesses, qualities or probes to the run's concepts; the outcome goes into its folder.
+
+        Parameters
+        ----------
+        taxonomy
+            JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.
+        ask
+            A language model that confirms pairs; None: none is asked.
+        options
+            ``where``, ``kinds``, ``per_entry``, ``alpha``, ``embedder``, ``seed`` and ``progress`` of
+            :func:`competency_gaps.matching.of_run.match_run`.
+
+        Returns
+        -------
+        RunMatching
+            ``matching`` with ``entries`` and ``pairs`` (polars frames) and the shares that are recovered.
+        """
+        from competency_gaps.endpoint.asking import Asking
+        from competency_gaps.matching.of_run import match_run
+
+        return match_run(self, Path(taxonomy), asking=Asking.of(ask) if ask is not None else None, **options)
+
+    def scope(self, benchmark: str, *description: str, ask: AskConfig | None = None, **options: Any) -> ScopeFindings:
+        """Rank what a benchmark lacks by how much it belongs to what it claims to test; the outcome is kept.
+
+        Parameters
+        ----------
+        description
+            What it claims to test; none: its ``scope`` in the run's configuration.
+        ask
+            A language model that confirms what is in scope; None: none is asked.
+        options
+            ``kinds``, ``alpha``, ``limit``, ``embedder``, ``seed`` and ``progress`` of
+            :func:`competency_gaps.matching.of_run.scope_run`.
+
+        Returns
+        -------
+        ScopeFindings
+            ``lacking`` is the ranked frame.
+        """
+        from competency_gaps.endpoint.asking import Asking
+        from competency_gaps.matching.of_run import scope_run
+
+        asking = Asking.of(ask) if ask is not None else None
+        return scope_run(self, benchmark, description, asking=asking, **options)[0]
+
+    def probe(
+        self,
+        concepts: Sequence[int],
+        *,
+        items: int = 300,
+        min_saliency: float = 0.2,
+        q: float = 0.05,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Probed:
+        """Test whether weaknesses hold on new items of the run's generated benchmarks.
+
+        Parameters
+        ----------
+        items
+            New items of each benchmark in which one of the concepts is active.
+        min_saliency
+            Saliency in (0, 1) from which an item counts as exciting a concept.
+        q
+            False-discovery rate over the probed concepts.
+        seed
+            Another one gives other new items.
+
+        Returns
+        -------
+        Probed
+            ``findings``, a verdict for each concept; also kept in the run's folder.
+
+        Raises
+        ------
+        UserError
+            If there is no such concept, or none of them is active in a generated benchmark.
+        """
+        from competency_gaps.probes.concept import Criterion, probe_generated
+        from competency_gaps.probes.targets import targets
+
+        criterion = Criterion(min_saliency, q, seed=seed)
+        quiet = progress or Progress(quiet=True)
+        return probe_generated(self, targets(self, list(concepts)), criterion, quiet, items=items, seed=seed)
 
     def name(self, dictionary: Path | str) -> Run:
         """Put a dictionary's labels and themes on the run.

@@ -56,7 +56,7 @@ def gradedness(units: np.ndarray, outcome: np.ndarray) -> np.ndarray:
     return np.asarray((units * np.clip(part, 0.0, 1.0) + 1) / (units + 1))
 
 
-def ratio_variance(trials: np.ndarray, observed: np.ndarray, assumed: np.ndarray) -> np.ndarray:
+def ratio_variance(trials: np.ndarray, observed: np.ndarray, assumed: np.ndarray, unseen: np.ndarray) -> np.ndarray:
     """Variance of a weighted mean of outcomes.
 
     Parameters
@@ -66,8 +66,12 @@ def ratio_variance(trials: np.ndarray, observed: np.ndarray, assumed: np.ndarray
     assumed
         Variance of a single outcome towards which the observed one is shrunk: the binomial's times
         :func:`gradedness`.
+    unseen
+        By how much ``assumed`` is larger than at the mean itself. It is added to the observed variance too: outcomes
+        that are all 1 vary by nothing, however many they are, but the next may be 0.
     """
-    return np.asarray((trials * observed + CHI_MODEL_PRIOR * assumed) / (trials + CHI_MODEL_PRIOR) / trials)
+    seen = trials * (observed + unseen)
+    return np.asarray((seen + CHI_MODEL_PRIOR * assumed) / (trials + CHI_MODEL_PRIOR) / trials)
 
 
 def ratio_interval(
@@ -93,7 +97,13 @@ def ratio_interval(
     low, high : ndarray of float64, in [0, 1]
     """
     whole = binomial_variance(ratio, trials, level)
-    return wilson(ratio, whole / ratio_variance(trials, observed, graded * whole), level)
+    variance = ratio_variance(trials, observed, graded * whole, unseen_variance(whole, ratio, graded))
+    return wilson(ratio, whole / variance, level)
+
+
+def unseen_variance(whole: np.ndarray, mean: np.ndarray, graded: np.ndarray | float) -> np.ndarray:
+    """What Wilson's centre adds to the binomial's variance at the mean, at least 0; towards 1/2 it adds nothing."""
+    return np.asarray(graded * np.maximum(0.0, whole - mean * (1 - mean)))
 
 
 def mean_interval(

@@ -19,6 +19,7 @@ from competency_gaps.evidence.interval import (
     ratio_interval,
     ratio_variance,
     together,
+    unseen_variance,
 )
 from competency_gaps.evidence.sums import BlockSums, effective_sample
 from competency_gaps.evidence.units import ItemSample, Units
@@ -158,8 +159,9 @@ def suite_interval(sums: ItemSums, level: float, *, pooled: bool) -> tuple[np.nd
     value[known], trials[known], observed[known], graded[known] = _ratios(sums, known)
     # A benchmark's few items say little of their variance: it is assumed from its mean and the concept's overall gap.
     expected = np.clip(_mean(sums) + plain_gap(sums)[:, None], 0.0, 1.0)
-    assumed = graded * binomial_variance(expected, together(trials.T)[:, None], level)
-    return mean_interval(value.T, ratio_variance(trials, observed, assumed).T, trials.T, level)
+    whole = binomial_variance(expected, together(trials.T)[:, None], level)
+    variance = ratio_variance(trials, observed, graded * whole, unseen_variance(whole, expected, graded))
+    return mean_interval(value.T, variance.T, trials.T, level)
 
 
 def _ratios(sums: ItemSums, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

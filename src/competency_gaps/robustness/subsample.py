@@ -178,7 +178,7 @@ def _unit(data: RunData, part: Part, mask: np.ndarray, cas: np.ndarray) -> np.nd
 
 
 class _PartSums(NamedTuple):
-    """Sums over the items that each draw keeps: float64 of shape (concepts, draws)."""
+    """Sums over the items that each draw keeps: float32 of shape (concepts, draws)."""
 
     cas: np.ndarray
     """``sum w``."""

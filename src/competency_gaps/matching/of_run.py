@@ -1,0 +1,210 @@
+"""A finished run beside an outside list, or beside what a benchmark claims to test; what comes out is kept with it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from competency_gaps.dictionary.embed import embed_texts
+from competency_gaps.endpoint.asking import Asking
+from competency_gaps.endpoint.request import Answer
+from competency_gaps.errors import MachineError, UserError
+from competency_gaps.matching.candidates import candidates
+from competency_gaps.matching.confirm import apply_verdicts, confirm_requests, pairs_of, readable
+from competency_gaps.matching.kept import keep_matching, keep_scope
+from competency_gaps.matching.match import match
+from competency_gaps.matching.null import OnDraw
+from competency_gaps.matching.scope import ScopeFindings, apply_scope_verdicts, confirm_scope_requests, scope
+from competency_gaps.matching.summary import Matching
+from competency_gaps.matching.taxonomy import Taxonomy, read_taxonomy
+from competency_gaps.progress import Progress
+from competency_gaps.runs.open import RunFolder
+
+KINDS = ("explained", "imported", "automatic")
+"""Kinds of labels."""
+SHOWN = 20
+"""Concepts that the kept document of a scope lists, by default."""
+
+
+@dataclass(frozen=True)
+class RunMatching:
+    """A list matched to a run's concepts."""
+
+    matching: Matching
+    taxonomy: Taxonomy
+    judges: list[str]
+    """Models that confirmed pairs, by name; empty: none was asked, or its questions were only written down."""
+
+
+def match_run(
+    run: RunFolder,
+    taxonomy: Path,
+    *,
+    where: str | None = None,
+    kinds: Sequence[str] = (),
+    per_entry: int = 5,
+    alpha: float = 0.05,
+    embedder: str | None = None,
+    seed: int = 0,
+    asking: Asking | None = None,
+    progress: Progress | None = None,
+) -> RunMatching:
+    """Match a list of weaknesses, qualities or probes to a run's concepts and themes.
+
+    Parameters
+    ----------
+    taxonomy
+        JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.
+    where
+        Only entries with e.g. ``level=test_point,score<5``; None: all.
+    kinds
+        Only labels of these of ``KINDS``; empty: all.
+    per_entry
+        Nearest labels of an entry that count.
+    alpha
+        Chance that what belongs to nothing matches something.
+    embedder
+        sentence-transformers model, a hub id or a folder; None: the one that comes along.
+    seed
+        Of the shuffled labels.
+    asking
+        How a language model is asked to confirm pairs; None: it is not.
+    progress
+        Shows how far it is; None: quiet.
+
+    Raises
+    ------
+    UserError
+        If the list cannot be read, or the run has no labels.
+    MissingExtraError
+        If the embedding model's package is not installed.
+    """
+    progress = progress or Progress(quiet=True)
+    listed = read_taxonomy(taxonomy, where)
+    for place, reason in listed.left_out:
+        progress.say(f"left out: {place}: {reason}")
+    for note in listed.notes:
+        progress.say(note)
+    options = candidates(_labelled(run, kinds), run.theme_results)
+    with _draws(progress) as on_draw:
+        matching = match(
+            listed.entries, options, _embed(embedder), seed=seed, alpha=alpha, per_entry=per_entry, on_draw=on_draw
+        )
+    answers = None
+    if asking is not None:
+        requests = confirm_requests(pairs_of(matching))
+        answers = asking.answers(requests, run.path / "answers", progress, lambda answer: readable(answer, "match"))
+        matching = matching if answers is None else apply_verdicts(matching, list(answers.values()))
+    judges = _judges(answers)
+    facts = {"kinds": list(kinds) or None, "per_entry": per_entry, "alpha": alpha, "embedder": embedder}
+    _keep(lambda: keep_matching(run, taxonomy, listed, {**facts, "seed": seed, "judges": judges}, matching))
+    return RunMatching(matching, listed, judges)
+
+
+def scope_run(
+    run: RunFolder,
+    benchmark: str,
+    description: Sequence[str] = (),
+    *,
+    kinds: Sequence[str] = (),
+    alpha: float = 0.01,
+    limit: int = SHOWN,
+    embedder: str | None = None,
+    seed: int = 0,
+    asking: Asking | None = None,
+    progress: Progress | None = None,
+) -> tuple[ScopeFindings, list[str]]:
+    """Rank what a benchmark lacks by how much it belongs to what the benchmark claims to test.
+
+    Parameters
+    ----------
+    benchmark
+        Of the run.
+    description
+        What it claims to test; empty: its ``scope`` in the run's configuration.
+    limit
+        Concepts that the kept document lists.
+    kinds, alpha, embedder, seed, asking, progress
+        As of :func:`match_run`.
+
+    Returns
+    -------
+    findings : ScopeFindings
+    judges : list of str
+        Models that confirmed what is in scope, by name.
+
+    Raises
+    ------
+    UserError
+        If there is no such benchmark, or its scope is neither given nor stated in the configuration.
+    """
+    progress = progress or Progress(quiet=True)
+    known = {entry["name"]: entry.get("scope") for entry in run.manifest["benchmarks"]}
+    stated = list(description) or ([known[benchmark]] if known.get(benchmark) else [])
+    if not stated and benchmark in known:
+        raise UserError(f"the configuration states no scope of {benchmark!r}: describe it.")
+    with _draws(progress) as on_draw:
+        findings = scope(
+            _labelled(run, kinds),
+            run.concept_benchmarks,
+            benchmark,
+            stated or [""],
+            _embed(embedder),
+            seed=seed,
+            alpha=alpha,
+            on_draw=on_draw,
+        )
+    answers = None
+    if asking is not None:
+        requests = confirm_scope_requests(findings)
+        answers = asking.answers(requests, run.path / "answers", progress, lambda answer: readable(answer, "scope"))
+        findings = findings if answers is None else apply_scope_verdicts(findings, list(answers.values()))
+    judges = _judges(answers)
+    facts = {"kinds": list(kinds) or None, "embedder": embedder, "seed": seed, "judges": judges}
+    _keep(lambda: keep_scope(run, limit, facts, findings))
+    return findings, judges
+
+
+def _labelled(run: RunFolder, kinds: Sequence[str]) -> pl.DataFrame:
+    """The run's concepts; labels of other kinds than asked for do not count."""
+    wrong = sorted(set(kinds) - set(KINDS))
+    if wrong:
+        raise UserError(f"the kind of labels {wrong[0]!r} is unknown: expected {', '.join(KINDS)}.")
+    if not kinds:
+        return run.concepts
+    return run.concepts.with_columns(label=pl.when(pl.col("label_kind").is_in(kinds)).then(pl.col("label")))
+
+
+def _embed(model: str | None) -> Callable[[Sequence[str]], np.ndarray]:
+    return lambda texts: embed_texts(texts, model)
+
+
+@contextlib.contextmanager
+def _draws(progress: Progress) -> Iterator[OnDraw]:
+    """Count the draws of shuffled labels; their number is known after the first."""
+    with progress.stage("comparing with shuffled labels", unit="draws") as bar:
+
+        def on_draw(done: int, total: int) -> None:
+            bar.expect(total)
+            bar.advance(done - bar.done)
+
+        yield on_draw
+
+
+def _keep(write: Callable[[], Path]) -> None:
+    """Keep the outcome in the run folder; where that cannot be written to, the outcome is given all the same."""
+    try:
+        write()
+    except (OSError, MachineError) as error:
+        logging.getLogger(__name__).warning(f"the outcome is not kept in the run folder: {error}")
+
+
+def _judges(answers: Mapping[str, Answer] | None) -> list[str]:
+    """Models that gave verdicts, by name."""
+    return sorted({answer.model for answer in (answers or {}).values() if answer.model})

@@ -36,7 +36,7 @@ def test_a_byte_order_mark_is_no_text(tmp_path):
     ("line", "message"),
     [
         ('{"prompt": ', r"a\.jsonl, line 2: not JSON"),
-        ("[1]", r"a\.jsonl, line 2: list, expected one JSON object a line"),
+        ("[1]", r"a\.jsonl, line 2: a list, not an object"),
         ('{"prompt": ""}', r"a\.jsonl, line 2: the prompt is empty"),
         ('{"prompt": "p", "score": NaN}', "line 2: the score is NaN"),
         ('{"id": "0", "prompt": "p"}', r"line 2: the id '0' was already used at .*a\.jsonl, line 1"),

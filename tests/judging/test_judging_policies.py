@@ -156,8 +156,8 @@ def test_baselines_in_all_forms(tmp_path: Path) -> None:
     assert baseline_answers(path) == {"a": "one\u2028two", "b": "B", "c": "C"}
     for text, message in (
         ('{"id": "a"}', "expected 'id' and 'response'"),
-        ("[1]", "expected 'id' and 'response'"),
-        ("{", "no JSON"),
+        ("[1]", "not an object"),
+        ("{", "not JSON"),
         ('{"id": "a", "response": "x"}\n{"id": "a", "response": "y"}', "two different answers"),
         ("", "holds no answer"),
     ):

@@ -202,14 +202,14 @@ def test_a_bad_later_line_is_met_only_when_it_is_reached(tmp_path):
     path.write_text('{"text": "one"}\n\n{"text": "two"\n')
     documents = read_documents([path])
     assert next(documents) == "one"
-    with pytest.raises(UserError, match=r"a\.jsonl', line 3 is no JSON"):
+    with pytest.raises(UserError, match=r"a\.jsonl', line 3: not JSON"):
         next(documents)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.jsonl", b"[1]\n", "line 1: expected an object, found list"),
+        ("a.jsonl", b"[1]\n", "line 1: a list, not an object"),
         ("a.jsonl", b'{"text": "x"}\n{"text": 5}\n', "line 2: expected 'text' to be text, found int"),
         ("a.jsonl", b'{"text": "x\\ud800"}\n', "line 1: .*surrogate"),
         ("a.jsonl", b'{"messages": [{"role": "user"}]}\n', "line 1: expected 'messages' to be a list"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import polars as pl
 from competency_gaps.benchmarks.rows import Record
 from competency_gaps.config import FileSource
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.jsonl import json_lines
 
 SUFFIXES = (".csv", ".jsonl", ".parquet", ".tsv")
 
@@ -46,22 +46,12 @@ def _paths(path: Path) -> list[Path]:
 
 
 def _jsonl(path: Path) -> Iterator[Record]:
-    # Read in bytes: only "\n" ends a line there, while texts may hold U+2028 and its like.
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            where = f"{path}, line {number}"
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-                value = json.loads(text) if text.strip() else None
-            except UnicodeDecodeError as error:
-                raise UserError(f"{where}: not UTF-8 ({error}). Convert the file.") from error
-            except json.JSONDecodeError as error:
-                raise UserError(f"{where}: not JSON ({error}). Expected one object a line.") from error
-            if not text.strip():
-                continue
-            if not isinstance(value, dict):
-                raise UserError(f"{where}: {type(value).__name__}, expected one JSON object a line.")
-            yield Record(value, where)
+        for line in json_lines(file):
+            where = f"{path}, line {line.number}"
+            if line.fault is not None:
+                raise UserError(f"{where}: {line.message}. Expected one JSON object per line, in UTF-8.")
+            yield Record(line.value, where)
 
 
 def _table(path: Path) -> Iterator[Record]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.jsonl import json_lines
 
 
 @lru_cache(maxsize=8)
@@ -65,17 +65,12 @@ def _of_run(path: Path, benchmark: str | None) -> Iterator[tuple[str, str]]:
 
 
 def _of_file(path: Path) -> Iterator[tuple[str, str]]:
-    # In bytes: only a line feed ends a line there, while texts may hold U+2028 and its like.
-    with path.open("rb") as handle:
-        for number, line in enumerate(handle, start=1):
-            if not line.strip():
-                continue
-            where = f"{str(path)!r}, line {number}"
-            try:
-                value = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-            except ValueError as error:
-                raise UserError(f"{where}: no JSON in UTF-8 ({error}). Expected one object a line.") from error
-            pair = _answer(value) if isinstance(value, Mapping) else None
+    with path.open("rb") as file:
+        for line in json_lines(file):
+            where = f"{str(path)!r}, line {line.number}"
+            if line.fault is not None:
+                raise UserError(f"{where}: {line.message}. Expected one JSON object per line, in UTF-8.")
+            pair = _answer(line.value)
             if pair is None:
                 raise UserError(
                     f"{where}: expected 'id' and 'response', or an answer of Arena-Hard-Auto ('uid' and 'messages', or "

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from competency_gaps.errors import UserError
+from competency_gaps.jsonl import json_lines
 
 
 class Raw(NamedTuple):
@@ -47,27 +48,12 @@ def load(path: Path) -> Any:
 
 
 def load_jsonl(path: Path) -> list[Raw]:
-    """Read a JSON Lines file; a line that is no object is given with its reason. Blank lines are passed over.
-
-    Raises
-    ------
-    UserError
-        If the file is not UTF-8.
-    """
-    records = []
-    # Only "\n" ends a line: texts may hold U+2028 and its like.
-    for number, line in enumerate(_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            records.append(Raw(where, None, f"not JSON ({error})"))
-            continue
-        reason = None if isinstance(value, dict) else f"a {type(value).__name__}, not an object"
-        records.append(Raw(where, value, reason))
-    return records
+    """Read a JSON Lines file; a line that is no object has a ``reason``."""
+    with path.open("rb") as file:
+        return [
+            Raw(f"{path}, line {line.number}", line.value, line.message if line.fault else None)
+            for line in json_lines(file)
+        ]
 
 
 def _text(path: Path) -> str:

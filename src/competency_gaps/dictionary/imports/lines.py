@@ -11,6 +11,7 @@ from typing import IO, Any, cast
 
 from competency_gaps.dictionary.imports.reading import Reading, shown
 from competency_gaps.errors import UserError
+from competency_gaps.jsonl import json_line
 from competency_gaps.text import shorten, visible
 
 LONGEST = 16 * 2**20
@@ -23,21 +24,20 @@ def json_lines(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str, An
     Lines end at "\\n" alone, since texts may hold U+2028 and its like. Damaged lines, and the rest of a damaged gzip
     file, are left out and counted.
     """
-    for number, line in _lines(path, reading):
+    for number, raw in _lines(path, reading):
         place = f"line {number:,}"
-        if line is None:
+        if raw is None:
             reading.leave_out(path.name, f"line longer than {LONGEST // 2**20} MB", place)
             continue
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            value = parse_json(text) if text.strip() else None
-        except ValueError:
-            reading.leave_out(path.name, "line is not JSON", place)
+        if not raw.strip():
             continue
-        if isinstance(value, dict):
-            yield place, value
-        elif text.strip():
-            reading.leave_out(path.name, "line is no JSON object", f"{place}: {shown(value)}")
+        line = json_line(raw, number)
+        if line.fault is None:
+            yield place, line.value
+        elif line.fault == "object":
+            reading.leave_out(path.name, "line is no JSON object", f"{place}: {shown(line.value)}")
+        else:
+            reading.leave_out(path.name, "line is not JSON", place)
 
 
 def parse_json(text: str) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from competency_gaps.harnesses.shared.lines import json_lines
+from competency_gaps.harnesses.shared.lines import log_lines
 from competency_gaps.harnesses.shared.shapes import sequence
 from competency_gaps.judging.verdicts import canonical
 
@@ -51,7 +51,7 @@ def item_id(value: Mapping[str, Any]) -> str | None:
 def read_questions(path: Path) -> dict[str, Question]:
     """Id -> question; lines that cannot be read are as if they were not there."""
     found = {}
-    for line in json_lines(path):
+    for line in log_lines(path):
         name = item_id(line.value)
         if name is not None:
             found[name] = _question(line.value)
@@ -75,7 +75,7 @@ def _question(value: Mapping[str, Any]) -> Question:
 def read_answers(path: Path) -> dict[str, Answer]:
     """Id -> the model's answer, new form (``messages``) or old (``choices``)."""
     found = {}
-    for line in json_lines(path):
+    for line in log_lines(path):
         name = item_id(line.value)
         if name is not None:
             found[name] = Answer(_answer(line.value), _system(line.value.get("messages")))

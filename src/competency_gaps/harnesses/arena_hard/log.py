@@ -23,7 +23,7 @@ from competency_gaps.harnesses.arena_hard.files import (
     read_answers,
     read_questions,
 )
-from competency_gaps.harnesses.shared.lines import files_under, first_object, json_lines
+from competency_gaps.harnesses.shared.lines import files_under, first_object, log_lines
 from competency_gaps.harnesses.shared.options import refuse_options
 from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reader
 from competency_gaps.harnesses.shared.tally import Tally
@@ -82,7 +82,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
         read_questions(beside[0]) if beside[0].is_file() else {},
         read_answers(beside[1]) if beside[1].is_file() else {},
     )
-    for line in json_lines(file):
+    for line in log_lines(file):
         reading.tally.records += 1
         entry = reading.item(line.value) if line.fault is None else line.fault
         yield reading.tally.drop(line.where, entry) if isinstance(entry, str) else entry

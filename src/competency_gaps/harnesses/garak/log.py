@@ -26,7 +26,7 @@ from competency_gaps.harnesses.garak.attempt import (
     tally_of,
     threshold_of,
 )
-from competency_gaps.harnesses.shared.lines import files_under, first_object, json_lines
+from competency_gaps.harnesses.shared.lines import files_under, first_object, log_lines
 from competency_gaps.harnesses.shared.options import refuse_options
 from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reader
 from competency_gaps.harnesses.shared.shapes import mapping
@@ -121,7 +121,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     """
     refuse_options(source, part, "filter", "scorer")
     reading = _Reading(part.details["family"], Tally(part), source.metric)
-    for line in json_lines(part.files[0]):
+    for line in log_lines(part.files[0]):
         if line.fault is not None:
             reading.unreadable.append((line.where, line.fault))
             continue

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic, write_json
 from competency_gaps.harnesses.garak.child import Answer, Garak, Messages, fault
 from competency_gaps.harnesses.garak.target import Target
-from competency_gaps.harnesses.shared.lines import json_file, json_lines
+from competency_gaps.harnesses.shared.lines import json_file
 from competency_gaps.harnesses.shared.shapes import mapping
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Bar, Progress
@@ -21,7 +20,7 @@ from competency_gaps.text import plural
 
 REPORT, SETTINGS, OUTCOME, ANSWERS = "garak.report.jsonl", "settings.json", "outcome.json", "answers.jsonl"
 REHEARSAL, ATTACK = "rehearsal", "attack"
-"""garak is run twice: without answers, to learn what it asks and which probes can run, and with them."""
+"""Each probe is run twice: without answers, to learn what it asks and whether it can run, and with them."""
 
 
 @dataclass(frozen=True)
@@ -137,15 +136,22 @@ class _Scan:
     def run(self) -> GarakOutcome:
         folder, progress = self.garak.folder, self.progress
         names, intents = self.garak.probes(self.settings.spec)
+        left_out: dict[str, str] = {}
+        missing: dict[str, dict[str, str]] = {}
         conversations: list[Messages] = []
-        with progress.stage("loading probes", unit="attacks") as bar:
-
-            def hear(messages: Messages) -> None:
-                conversations.append(messages)
+        with progress.stage("loading probes", total=len(names), unit="probes") as bar:
+            for name in names:
+                bar.note(name)
+                why, lacking = self._rehearse(name, intents, conversations)
+                if why is not None:
+                    left_out[name] = why
+                elif lacking:
+                    missing[name] = lacking
                 bar.advance()
-
-            rehearsal = self._pass(REHEARSAL, names, intents, hear)
-        left_out, missing = self._unusable(rehearsal, names)
+        for name, why in left_out.items():
+            progress.say(f"left out {name}: {why}")
+        for name, detector, why in ((name, *item) for name, lacking in missing.items() for item in lacking.items()):
+            progress.say(f"{name}: without the detector {detector} ({why})")
         usable = [name for name in names if name not in left_out]
         if not usable:
             hint = "" if self.settings.online else " With --online they may fetch what they need."
@@ -156,50 +162,72 @@ class _Scan:
         with progress.stage("attacking the model", total=len(conversations), unit="answers") as bar:
             target = self._target(bar)
             target.prime(conversations)
-            attack = self._pass(ATTACK, usable, intents, target.answer)
-        for name, why in attack.failed.items():
+            failed = self._attack(usable, intents, target)
+        for name, why in failed.items():
             left_out[name] = f"it failed while it ran: {why}"
             progress.say(f"left out {name}: {left_out[name]}")
         for why, count in target.unanswered.items():
             progress.say(f"{plural(count, 'attack')} without an answer: {why}")
-        reports = [report.read_bytes() for report in attack.reports]
-        write_atomic(folder / REPORT, lambda part: _write(part, reports))
         ran = tuple(name for name in usable if name not in left_out)
+        reports = [_report(self._place(name, ATTACK)).read_bytes() for name in ran]
+        write_atomic(folder / REPORT, lambda part: _write(part, reports))
         unanswered = dict(target.unanswered)
         outcome = GarakOutcome(folder / REPORT, ran, left_out, missing, unanswered, self.garak.version)
         write_json(folder / OUTCOME, {**asdict(outcome), "report": REPORT})
         return outcome
+
+    def _rehearse(
+        self, name: str, intents: list[str], conversations: list[Messages]
+    ) -> tuple[str | None, dict[str, str]]:
+        """Learn what a probe asks; gives why it cannot run, or detectors that could not be loaded, and why."""
+        place = self._place(name, REHEARSAL)
+        probe, detectors = None, set[str]()
+        asked: list[Messages] = []
+        for entry in self._garak(name, intents, place, asked.append):
+            plugins = mapping(entry.get("plugin_cache"))
+            probe = mapping(plugins.get("probes")).get(f"probes.{name}", probe)
+            detectors |= mapping(plugins.get("detectors")).keys()
+        if probe is None:
+            why = fault(place, f"garak.probes.{name}") or fault(place, r"garak\.detectors\.\S+") or fault(place)
+            return f"it cannot be loaded ({why})", {}
+        others = {part for part in (probe.get("modality") or {}).get("in", ()) if part != "text"}
+        if others:
+            return f"it needs {', '.join(sorted(others))}", {}
+        first = probe["primary_detector"]
+        wanted = [first, *(probe["extended_detectors"] if self.settings.extended else ())]
+        absent = [detector for detector in wanted if f"detectors.{detector}" not in detectors]
+        lacking = {detector: fault(place, f"garak.detectors.{detector}") or fault(place) for detector in absent}
+        if first in lacking:
+            return f"its detector {first} cannot be loaded ({lacking[first]})", {}
+        conversations += asked
+        return None, lacking
+
+    def _attack(self, names: list[str], intents: list[str], target: Target) -> dict[str, str]:
+        """Run probes with the model's answers; gives those that failed, and why."""
+        failed = {}
+        for name in names:
+            place = self._place(name, ATTACK)
+            entries = self._garak(name, intents, place, target.answer)
+            if not any(entry.get("entry_type") == "completion" for entry in entries):
+                failed[name] = fault(place)
+        return failed
 
     def _target(self, bar: Bar) -> Target:
         generation = GenerationConfig(temperature=self.settings.sampling_temperature, seed=self.settings.seed)
         file = self.garak.folder / ANSWERS
         return Target(self.lm, file, self.settings.max_new_tokens, generation, self.token_budget, bar.advance)
 
-    def _pass(self, kind: str, names: list[str], intents: list[str], answer: Answer) -> _Pass:
-        """Run garak with probes; where it breaks off, without the one that it was at, and those before it."""
-        done = _Pass()
-        while names:
-            place = self.garak.folder / f"{kind}-{len(done.places)}"
-            report = place.with_suffix(".report.jsonl")
-            report.unlink(missing_ok=True)
-            place.with_suffix(".json").write_text(json.dumps(self._config(place)), encoding="utf-8")
-            spec = ",".join([*(f"probes.{name}" for name in names), *intents])
-            status = self.garak.run(["--config", str(place.with_suffix(".json")), "--spec", spec], place, answer)
-            done.places.append(place)
-            entries = [line.value for line in json_lines(report) if line.fault is None] if report.is_file() else []
-            begun = done.take(entries)
-            if any(entry.get("entry_type") == "completion" for entry in entries):
-                break
-            finished = {entry.get("probe") for entry in entries if entry.get("entry_type") == "probe_summary"}
-            after = max((index + 1 for index, name in enumerate(names) if name in finished), default=0)
-            if after == len(names):
-                break
-            name = _broken(names[after:], begun, place)
-            why = "" if name in begun else fault(place, status, r"garak\.detectors\.\S+")
-            done.failed[name] = why or fault(place, status)
-            at = names.index(name)
-            names = names[at + 1 :]
-        return done
+    def _place(self, name: str, kind: str) -> Path:
+        return self.garak.folder / "probes" / name / kind
+
+    def _garak(self, name: str, intents: list[str], place: Path, answer: Answer) -> list[dict[str, Any]]:
+        """Run garak with one probe, so that its seed and its faults are its own; gives the entries of the report."""
+        place.parent.mkdir(parents=True, exist_ok=True)
+        report, config = _report(place), place.with_suffix(".json")
+        report.unlink(missing_ok=True)
+        write_json(config, self._config(place))
+        self.garak.run(["--config", str(config), "--spec", ",".join([f"probes.{name}", *intents])], place, answer)
+        return [line.value for line in log_lines(report) if line.fault is None] if report.is_file() else []
 
     def _config(self, place: Path) -> dict[str, Any]:
         """garak's own configuration."""
@@ -223,75 +251,9 @@ class _Scan:
             "reporting": {"report_prefix": str(place), "confidence_interval_method": "none"},
         }
 
-    def _unusable(self, rehearsal: _Pass, names: list[str]) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-        """Probes that cannot run, and why; and of the others, detectors that could not be loaded, and why."""
-        left_out: dict[str, str] = {}
-        missing: dict[str, dict[str, str]] = {}
-        for name in names:
-            probe = rehearsal.probes.get(name)
-            if probe is None:
-                why = rehearsal.failed.get(name) or rehearsal.why(f"garak.probes.{name}")
-                left_out[name] = f"it cannot be loaded ({why})"
-            elif others := {part for part in (probe.get("modality") or {}).get("in", ()) if part != "text"}:
-                left_out[name] = f"it needs {', '.join(sorted(others))}"
-            else:
-                first = probe["primary_detector"]
-                wanted = [first, *(probe["extended_detectors"] if self.settings.extended else ())]
-                absent = [detector for detector in wanted if detector not in rehearsal.detectors]
-                lacking = {detector: rehearsal.why(f"garak.detectors.{detector}") for detector in absent}
-                if first in lacking:
-                    left_out[name] = f"its detector {first} cannot be loaded ({lacking[first]})"
-                elif lacking:
-                    missing[name] = lacking
-        for name, why in left_out.items():
-            self.progress.say(f"left out {name}: {why}")
-        for name, lacking in missing.items():
-            for detector, why in lacking.items():
-                self.progress.say(f"{name}: without the detector {detector} ({why})")
-        return left_out, missing
 
-
-def _broken(names: list[str], begun: set[str], place: Path) -> str:
-    """The probe at which garak broke off: the last that it began, else the first that it could load."""
-    last = [name for name in names if name in begun][-1:]
-    loaded = (name for name in names if not fault(place, 0, f"garak.probes.{name}"))
-    return last[0] if last else next(loaded, names[0])
-
-
-@dataclass
-class _Pass:
-    """garak's runs with a list of probes: more than one if it broke off."""
-
-    places: list[Path] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    """Probes at which garak broke off, and why."""
-    probes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Probes that were loaded, with what garak knows of them."""
-    detectors: set[str] = field(default_factory=set)
-    """Detectors that were loaded."""
-
-    @property
-    def reports(self) -> list[Path]:
-        files = [place.with_suffix(".report.jsonl") for place in self.places]
-        return [file for file in files if file.is_file()]
-
-    def take(self, entries: list[dict[str, Any]]) -> set[str]:
-        """Note what a run loaded; gives its probes."""
-        begun: set[str] = set()
-        for entry in entries:
-            plugins = mapping(entry.get("plugin_cache"))
-            probes = {
-                name.removeprefix("probes."): mapping(facts) for name, facts in mapping(plugins.get("probes")).items()
-            }
-            self.probes |= probes
-            begun |= probes.keys()
-            self.detectors |= {name.removeprefix("detectors.") for name in mapping(plugins.get("detectors"))}
-        return begun
-
-    def why(self, plugin: str) -> str:
-        """Why a plug-in could not be loaded."""
-        reasons = (fault(place, 0, plugin) for place in self.places)
-        return next((reason for reason in reasons if reason), f"see {self.places[0].with_suffix('.log').name}")
+def _report(place: Path) -> Path:
+    return place.with_suffix(".report.jsonl")
 
 
 def _write(path: Path, parts: list[bytes]) -> None:

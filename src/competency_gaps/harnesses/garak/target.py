@@ -15,7 +15,7 @@ from competency_gaps.config import GenerationConfig
 from competency_gaps.errors import UserError
 from competency_gaps.files import no_space_left
 from competency_gaps.harnesses.garak.child import Messages
-from competency_gaps.harnesses.shared.lines import json_lines
+from competency_gaps.harnesses.shared.lines import log_lines
 from competency_gaps.items.item import Message, Text
 from competency_gaps.model.generate import generate
 from competency_gaps.model.load import LanguageModel
@@ -46,7 +46,7 @@ class Target:
             whole = self.file.read_bytes().rpartition(b"\n")
             if whole[2]:  # a kill cut off the last line: that answer is made again
                 self.file.write_bytes(whole[0] + whole[1])
-            for line in json_lines(self.file):
+            for line in log_lines(self.file):
                 if line.fault is None:
                     self._made[line.value["key"]] = (line.value["text"], line.value["why"])
 

@@ -20,7 +20,7 @@ from competency_gaps.harnesses.lm_eval.log_metric import choose_metric
 from competency_gaps.harnesses.lm_eval.log_prompt import Asked, asked
 from competency_gaps.harnesses.lm_eval.log_response import answer_of, chosen, options_of
 from competency_gaps.harnesses.shared.further import mapped
-from competency_gaps.harnesses.shared.lines import Number, json_lines, score_in_unit
+from competency_gaps.harnesses.shared.lines import Number, log_lines, score_in_unit
 from competency_gaps.harnesses.shared.part import LogEntry, LogPart, Reader
 from competency_gaps.harnesses.shared.shapes import mapping
 from competency_gaps.harnesses.shared.tally import Tally
@@ -65,7 +65,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     tally = Tally(part, metric=metric.name, filter=source.filter, available={"metric": metric.available})
     reader = _Reader(task, metric.name, tally, source)
     filters: Counter[str] = Counter()
-    for line in json_lines(part.files[0]):
+    for line in log_lines(part.files[0]):
         tally.records += 1
         if line.fault is not None:
             yield tally.drop(line.where, line.fault)

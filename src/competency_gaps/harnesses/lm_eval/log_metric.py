@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.harnesses.lm_eval.log_files import Task
-from competency_gaps.harnesses.shared.lines import json_lines
+from competency_gaps.harnesses.shared.lines import log_lines
 from competency_gaps.harnesses.shared.part import NONE
 from competency_gaps.text import shorten
 
@@ -59,7 +59,7 @@ def choose_metric(file: Path, task: Task, wanted: str | None) -> Chosen:
 def _faults(file: Path, task: Task) -> dict[str, str | None]:
     """Every metric, in the order of the task's configuration, and why it cannot be a score (null: it can)."""
     values: dict[str, list[Any]] = {}
-    for line in itertools.islice(json_lines(file), _HEAD):
+    for line in itertools.islice(log_lines(file), _HEAD):
         names = line.value.get("metrics")
         for name in names if isinstance(names, list) else ():
             values.setdefault(str(name), []).append(line.value.get(str(name)))

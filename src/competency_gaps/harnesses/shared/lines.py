@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError
+from competency_gaps.jsonl import json_lines
 
 CUT_OFF = "the line is cut off (the tool was stopped while it wrote)"
 NOT_JSON = "the line is no JSON object"
@@ -25,9 +26,8 @@ class Line(NamedTuple):
     """Why the line cannot be read; null if it can."""
 
 
-def json_lines(path: Path) -> Iterator[Line]:
-    r"""The objects of a JSONL file. Only "\n" ends a line: texts may hold U+2028 and its like. Empty lines are no
-    records. Python's ``NaN`` and ``Infinity``, which tools write, are read as such.
+def log_lines(path: Path) -> Iterator[Line]:
+    """The lines of a tool's JSONL file, each an object or with a fault.
 
     Raises
     ------
@@ -36,28 +36,18 @@ def json_lines(path: Path) -> Iterator[Line]:
     """
     try:
         with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                if raw.strip():
-                    yield _line(raw, f"{path.name}, line {number}", first=number == 1)
+            for line in json_lines(file):
+                # Only the last line can be incomplete; half a line does not prove a wrong file.
+                fault = None if line.fault is None else NOT_JSON if line.fault == "object" or line.complete else CUT_OFF
+                yield Line(f"{path.name}, line {line.number}", line.value if fault is None else {}, fault)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def _line(raw: bytes, where: str, *, first: bool) -> Line:
-    try:
-        value = json.loads(raw.decode("utf-8-sig" if first else "utf-8"))
-    except (ValueError, RecursionError):
-        # Only the last line can be without its end; half a line is no proof of a wrong file.
-        return Line(where, {}, NOT_JSON if raw.endswith(b"\n") else CUT_OFF)
-    if not isinstance(value, dict):
-        return Line(where, {}, NOT_JSON)
-    return Line(where, value, None)
-
-
 def first_object(path: Path) -> dict[str, Any] | None:
-    """The first object of a JSONL file; null if its first line is none (or the file cannot be read)."""
+    """The first object of a JSONL file; None if its first line is none or the file cannot be read."""
     try:
-        line = next(json_lines(path), None)
+        line = next(log_lines(path), None)
     except UserError:
         return None
     return line.value if line is not None and line.fault is None else None

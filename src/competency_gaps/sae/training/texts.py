@@ -13,6 +13,7 @@ import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Message, Text
+from competency_gaps.jsonl import json_lines
 from competency_gaps.model.prompts import Tokens, locate_message, overlaps, plain_text, render_chat, tokenize
 from competency_gaps.text import shorten, visible
 
@@ -84,23 +85,19 @@ def _paragraphs(path: Path) -> Iterator[str]:
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each line's object with its place; only "\\n" ends a line, since JSON strings may hold other separators."""
+    """Each line's object with its place."""
     seen: set[str] = set()
     useful = False
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise UserError(f"texts {str(path)!r}, line {number} is no JSON: {_brief(error)}.") from error
-            if not isinstance(row, dict):
-                raise UserError(f"texts {str(path)!r}, line {number}: expected an object, found {type(row).__name__}.")
+        for line in json_lines(file):
+            row = line.value
+            if line.fault is not None:
+                message = shorten(visible(line.message), 200)
+                raise UserError(f"texts {str(path)!r}, line {line.number}: {message}. Expected a JSON object.")
             if not useful:
                 seen.update(list(row)[:COLUMNS])
                 useful = not COLUMNS_READ.isdisjoint(row)
-            yield f"line {number}", row
+            yield f"line {line.number}", row
     if not useful:
         raise _neither(path, sorted(seen))
 

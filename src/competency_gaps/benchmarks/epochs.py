@@ -1,4 +1,4 @@
-"""Items with unique ids; repeated epochs of one item become one item, because they are no new questions."""
+"""Collect items with unique ids; epochs of one item are merged, because they are no new questions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ItemCollector:
         Parameters
         ----------
         epoch
-            Which time the item was asked; null: it is asked once.
+            Name of the repeat; None: the item is asked once.
         where
             File and line, for messages.
 

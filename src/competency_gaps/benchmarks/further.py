@@ -1,4 +1,4 @@
-"""Where an item belongs: the fields of a record that say nothing of what is asked."""
+"""Fields of a record that group items (group, cluster, covariates) and do not change the question."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from competency_gaps.benchmarks.rows import Row, parsed
 
 
 def is_further(ours: str) -> bool:
-    """Whether a field says where an item belongs, and nothing of what is asked."""
+    """Whether a field groups items and does not change the question."""
     return ours in ("group", "cluster", "covariates") or ours.startswith("covariates.")
 
 

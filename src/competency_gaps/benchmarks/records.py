@@ -1,4 +1,4 @@
-"""From a record of any source to an item: the one place that checks what comes in.
+"""Make items of records from any source; all checks of the input are here.
 
 Null and NaN: an explicit null (or an empty CSV cell) means "none": no answer, no score. NaN is an
 error, since it may be a missing value as well as a failed computation.
@@ -54,7 +54,7 @@ class Gathered(NamedTuple):
     left_out: list[LeftOut]
     reports: list[SourceReport]
     scorer: Policy | None
-    """The policy that the source brings with it; null: none."""
+    """The policy that the source brings with it; None: none."""
 
 
 def gather(
@@ -74,7 +74,7 @@ def gather(
         Our field -> the source's column. Dots reach inside (``answers.text``, also through lists), several
         columns with commas make a list (``option1, option2``), ``metadata.KEY`` and ``covariates.KEY`` fill these.
     policy
-        The benchmark's policy; null takes each record's.
+        The benchmark's policy; None: each record's own.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""One record of a source, and its fields as our names."""
+"""A record of a source, and its fields under our names."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Row:
         return ours in self.fields or ours in self.record.values
 
     def get(self, ours: str) -> Any:
-        """Value of one of our fields; null where the record has none."""
+        """Value of one of our fields; None where the record has none."""
         if ours not in self.fields:
             return self.record.values.get(ours)
         column = self.fields[ours]

@@ -22,9 +22,9 @@ class DictionaryIdentity:
     sae: dict[str, Any]
     """The SAE's identity, as ``SparseAutoencoder.identity``: name, d_sae, hook_name, weights_sha256, and so on."""
     model: dict[str, Any] | None
-    """The model's identity; null where no model took part (labels that were only imported)."""
+    """The model's identity; None if no model was used (imported labels only)."""
     exemplars: dict[str, Any] | None
-    """Settings with which the exemplars were collected; null where there are none."""
+    """Settings of the exemplars; None without any."""
 
 
 def read_dictionary(path: Path) -> DictionaryIdentity:

@@ -41,7 +41,7 @@ class Dictionary:
 
     @property
     def ranking(self) -> str | None:
-        """Ranking of its exemplars; null: it has none."""
+        """Ranking of its exemplars; None: it has none."""
         return (self.identity.exemplars or {}).get("ranking")
 
     @made_once

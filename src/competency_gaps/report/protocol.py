@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import polars as pl
+
+from competency_gaps.findings.answer_parts import AnsweredRun
 
 Order = Literal["best", "worst", "strongest"]
 
 
-class RunView(Protocol):
+class RunView(AnsweredRun, Protocol):
     """The read side of a run: its manifest and its tables."""
-
-    @property
-    def path(self) -> Path:
-        """Folder of the run."""
-
-    @property
-    def manifest(self) -> Mapping[str, Any]:
-        """Model, SAE, gate, benchmarks, settings, versions and timings."""
-
-    @property
-    def items(self) -> pl.DataFrame:
-        """One row per item, those excluded and those unscored among them."""
-
-    @property
-    def benchmarks(self) -> pl.DataFrame:
-        """One row per benchmark."""
-
-    @property
-    def concepts(self) -> pl.DataFrame:
-        """One row per latent of the SAE; the label's provenance where a dictionary named it."""
 
     @property
     def concept_benchmarks(self) -> pl.DataFrame:
@@ -41,10 +21,6 @@ class RunView(Protocol):
     @property
     def overlap(self) -> pl.DataFrame:
         """One row per pair of benchmarks."""
-
-    @property
-    def findings(self) -> pl.DataFrame:
-        """One row per finding, weak ones first, with ``feature_words`` and ``sentence``."""
 
     @property
     def themes(self) -> pl.DataFrame | None:

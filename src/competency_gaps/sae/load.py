@@ -51,9 +51,9 @@ class SparseAutoencoder:
     hook_name: str
     """Where the activations are read."""
     prepend_bos: bool | None
-    """Whether it was trained on inputs that start with the first token; null if it does not say."""
+    """Whether it was trained on inputs with a BOS token; None: unknown."""
     folder: Path | None
-    """Its folder, where reference statistics and labels may lie; null for a release."""
+    """Its folder, which may hold reference statistics and labels; None for a release."""
     identity: dict[str, Any]
     """What the manifest records."""
 

@@ -19,13 +19,13 @@ from competency_gaps.sae.load import SparseAutoencoder, load_sae
 
 @dataclass(frozen=True)
 class Pair:
-    """A model, an SAE on its activations, and where these are read."""
+    """A model, an SAE for its activations, and the hook where these are read."""
 
     lm: LanguageModel
     sae: SparseAutoencoder
     hook: Hook
     bos_id: int | None
-    """Token before every text; null: none."""
+    """Token before every text; None: none."""
 
 
 def load_pair(

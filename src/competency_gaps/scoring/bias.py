@@ -28,7 +28,7 @@ UNKNOWN = frozenset(
         "undetermined",
     }
 )
-"""The ten ways in which BBQ says that the context does not tell."""
+"""The ten texts of BBQ's option "unknown"."""
 
 _ID = re.compile(r"(?:\A|-)(?P<condition>ambig|disambig)-(?P<polarity>neg|nonneg)(?:-|\Z)")
 _WORDS = {
@@ -39,14 +39,14 @@ _WORDS = {
 
 
 class Place(NamedTuple):
-    """Where an item stands in BBQ's design."""
+    """An item's cell in BBQ's design."""
 
     condition: Literal["ambig", "disambig"]
     polarity: Literal["neg", "nonneg"]
     unknown: int
     """Index of the option that says "unknown"."""
     target: int | None
-    """Index of the option whose group the stereotype is about; null: the data do not say."""
+    """Index of the option with the stereotyped group; None: unknown."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _target(item: Item, unknown: int) -> int | None:
     """Which option is about the stereotyped group.
 
     The authors' rule, in short: an option's group, without the gender before it, is one of the stereotyped groups, or
-    its text is (Nationality). Null unless exactly one option fits, and for the two crossed categories, whose groups
+    its text is (Nationality). None unless exactly one option fits, and for the two crossed categories, whose groups
     need the authors' additional metadata.
     """
     metadata = item.metadata

@@ -31,7 +31,7 @@ class Unscored(Policy):
     name: ClassVar[str] = "none"
 
     max_new_tokens: Length | None = None
-    """Let the model answer all the same, with at most so many tokens; null asks nothing of it."""
+    """Most tokens of an answer that is generated anyway; None: none is generated."""
 
     def request(self, item: Item) -> Request:
         return Generation(self.max_new_tokens) if self.max_new_tokens else None

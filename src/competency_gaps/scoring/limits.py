@@ -1,4 +1,4 @@
-"""A time limit for code that may run for ever on what a model wrote."""
+"""A time limit for code that may not end on a model's output."""
 
 from __future__ import annotations
 

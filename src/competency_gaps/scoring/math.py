@@ -63,7 +63,7 @@ def _math_verify() -> tuple[Any, Any]:
 
 
 def _words(text: str) -> str:
-    """A text without LaTeX's dress: the content of the last ``\\boxed``, dollars, ``\\text``, spaces, full stop."""
+    """A text without LaTeX markup: the content of the last ``\\boxed``, without dollars, ``\\text`` and spaces."""
     text = text.strip()
     boxed = text.rfind("\\boxed{")
     if boxed >= 0:

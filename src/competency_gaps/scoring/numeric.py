@@ -58,7 +58,7 @@ def numbers(text: str) -> Iterator[Number]:
 
 
 def answer_number(text: str) -> Number | None:
-    """The number that a text gives as its answer; null if it has none.
+    """The number that a text gives as its answer; None if it has none.
 
     After the last ``####``, ``answer is``, ``answer:`` or ``\\boxed{``: the first number of the sentence, or the
     first one after its last equals sign. Where no such number follows: the last number of the text.

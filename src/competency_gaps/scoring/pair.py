@@ -19,7 +19,7 @@ from competency_gaps.scoring.choice import per_length
 _WORD = re.compile(r"\S+")
 _DIRECTION = re.compile(r"-(stereo|antistereo)\Z")
 _EQUAL = 3
-"""Decimals after which CrowS-Pairs takes two log-likelihoods for equal."""
+"""Decimals to which CrowS-Pairs compares log-likelihoods."""
 
 
 class _Two(NamedTuple):
@@ -28,7 +28,7 @@ class _Two(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Words of a sentence, and all that stands before them."""
+    """Words of a sentence, and the text before them."""
 
     before: str
     text: str

@@ -1,4 +1,4 @@
-"""What the policies on generated text share: accepted answers, and the part of a text that is the answer."""
+"""Shared by the policies on generated text: accepted answers, and the part of a text that is the answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Length = Annotated[int, Field(gt=0)]
 """Number of new tokens."""
 
 NEXT_QUESTION = ("\nQuestion:", "\nQ:", "\nProblem:")
-"""Where a model without a chat format goes on to invent the next question. An empty line is no end of an
+"""Stop strings for models without a chat format, which go on to invent the next question. An empty line does not end an
 answer with reasoning."""
 
 
@@ -43,7 +43,7 @@ def accepted(answer: Any) -> tuple[str, ...]:
 
 
 def missing_answer(item: Item) -> str | None:
-    """Why an item's answer is no text or list of texts; null if it is one."""
+    """Why an item's answer is no text or list of texts; None if it is one."""
     answers = item.answer if isinstance(item.answer, (list, tuple)) else [item.answer]
     if any(not isinstance(gold, (str, int, float)) and gold is not None for gold in answers):
         return f"the answer {item.answer!r} is no text or list of texts"

@@ -31,7 +31,7 @@ class Verifier(GenerationPolicy):
     max_new_tokens: Length = 256
     stop: tuple[str, ...] = NEXT_QUESTION
     first_line: bool | None = None
-    """Take the answer's first line that is not empty; null: unless the gold has several lines or is not stated."""
+    """Take the answer's first line that is not empty; None: only if the gold is a single line."""
     seconds: Annotated[float, Field(gt=0)] = 5.0
     """Longest verification; what takes longer is unscored. Holds in the main thread of a process only."""
 

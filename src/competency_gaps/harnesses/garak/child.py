@@ -147,7 +147,7 @@ class Garak:
         place = self.folder / "list"
         status = self.run(["--list_probes", *arguments], place, lambda messages: None)
         if status:
-            raise UserError(f"garak refuses {' '.join(arguments)}: {fault(place, status)}")
+            raise UserError(f"garak refuses {' '.join(arguments)}: {fault(place)}")
         return {name: bool(asleep) for name, asleep in _LISTED.findall(_printed(place))}
 
 
@@ -158,7 +158,7 @@ def _full(clause: str) -> str:
     return clause if ":" in name or name.startswith(("probes.", "buffs.")) else f"{sign}probes.{name}"
 
 
-def fault(place: Path, status: int, plugin: str = "") -> str:
+def fault(place: Path, plugin: str = "") -> str:
     """The last fault that garak logged or printed; of a plug-in (a pattern of its name), why it could not be loaded,
     or nothing if garak does not say it.
     """
@@ -169,9 +169,10 @@ def fault(place: Path, status: int, plugin: str = "") -> str:
     if plugin:
         named = [match[0] for text in faults if (match := re.search(f"{plugin}: .*", text, re.DOTALL))]
         return _first_line(named[-1].removeprefix(f"{plugin}: ")) if named else ""
-    if status or not faults:
-        return _last_line(_printed(place)) or f"exit status {status}"
-    return _first_line(faults[-1])
+    printed = _printed(place)
+    return (
+        _last_line(printed) if not faults or "Traceback (most recent call last)" in printed else _first_line(faults[-1])
+    )
 
 
 def _printed(place: Path) -> str:
@@ -214,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         text = self.server.answer(tuple((turn["role"], turn["content"] or "") for turn in asked["messages"]))
         if text is None:
-            self.send_error(400, "this conversation cannot be answered")
+            self.send_error(422, "this conversation cannot be answered")  # garak logs a whole traceback of a 400
             return
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
         facts = {"id": "answer", "object": "chat.completion", "created": 0, "model": asked["model"]}

@@ -299,7 +299,7 @@ def test_equivalent_answers_are_no_distractors():
     )
     assert set(made[0].choices) == {"1/2", "3/4"}
     none = make_options(golds, options=3, rule="answers", seed=0, wrong=lambda task, text: text == "3/4")
-    assert none[0] == "only 1 wrong options were found for 3 options under the distractors 'answers'"
+    assert none[0].reason == "only 1 wrong options were found for 3 options under the distractors 'answers'"
 
 
 @pytest.mark.parametrize(("gold", "shape"), [("1,234", ","), ("0.50", "."), ("-3", "-")])

@@ -29,6 +29,12 @@ class Options(NamedTuple):
     """0-based index of the gold."""
 
 
+class NoOptions(NamedTuple):
+    """An item that gets no options."""
+
+    reason: str
+
+
 def make_options(
     golds: Sequence[str],
     *,
@@ -36,8 +42,8 @@ def make_options(
     rule: Rule,
     seed: int,
     wrong: Callable[[int, str], bool],
-) -> list[Options | str]:
-    """Options for every task, or the reason why a task gets none.
+) -> list[Options | NoOptions]:
+    """Options for every task, or why it gets none.
 
     Parameters
     ----------
@@ -64,7 +70,7 @@ def make_options(
     positions = _positions(len(golds), options, random.Random(f"{seed} positions"))
     ranks = _positions(len(golds), options, random.Random(f"{seed} ranks"))
     negative = any(gold.strip().startswith("-") for gold in golds)
-    result: list[Options | str] = []
+    result: list[Options | NoOptions] = []
     for index, gold in enumerate(golds):
         rng = random.Random(f"{seed} {index}")
         if rule == "near_numbers":
@@ -77,7 +83,7 @@ def make_options(
             candidates = _nearest_in_form(gold, pool, rng)
         chosen = _pick(candidates, gold, options - 1, functools.partial(wrong, index))
         if len(chosen) < options - 1:
-            result.append(_shortage(gold, rule, len(chosen), options))
+            result.append(NoOptions(_shortage(gold, rule, len(chosen), options)))
             continue
         rng.shuffle(chosen)
         choices = [*chosen[: positions[index]], gold, *chosen[positions[index] :]]

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from competency_gaps.benchmarks import generate
-from competency_gaps.benchmarks.distractors import make_options
+from competency_gaps.benchmarks.distractors import NoOptions, make_options
 from competency_gaps.benchmarks.generate import pack, unpack
 from competency_gaps.config import ReasoningGymSource
 from competency_gaps.embedded.wheels import REASONING_GYM, unpacked_wheel
@@ -201,8 +201,8 @@ def _choice_items(dataset: Any, tasks: list[tuple[int, Entry]], source: Reasonin
         wrong=lambda task, text: verifier_score(dataset, text, entries[task]) < 1,
     )
     for (index, entry), options in zip(tasks, made, strict=True):
-        if isinstance(options, str):
-            yield LeftOut(f"{source.family}, task {index}", options)
+        if isinstance(options, NoOptions):
+            yield LeftOut(f"{source.family}, task {index}", options.reason)
         else:
             yield Item(
                 id=str(index),

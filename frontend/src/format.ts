@@ -89,18 +89,9 @@ function fixed(value: number, digits: number): string {
   const size = Math.abs(value);
   const text = value.toFixed(digits);
   // In the middle means exactly so, in the number's own digits: no number has more of them than this just beyond the middle.
-  if (
-    size >= 1e15 ||
-    !/^50*$/.test(
-      size
-        .toFixed(Math.min(100, digits + 60))
-        .split(".")[1]!
-        .slice(digits),
-    )
-  )
-    return text;
-  const odd = Number(text.at(-1)) % 2 === 1;
-  if (!odd) return text;
+  const exact = size.toFixed(Math.min(100, digits + 60));
+  const beyond = exact.slice(exact.indexOf(".") + 1 + digits);
+  if (!/^50*$/.test(beyond) || Number(text.at(-1)) % 2 === 0) return text;
   const down = (Math.floor(size * 10 ** digits) / 10 ** digits).toFixed(digits);
   return value < 0 ? `-${down}` : down;
 }

@@ -91,7 +91,9 @@ function exported(): Source {
 }
 
 async function unzipped(content: string): Promise<Uint8Array> {
-  const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
+  const text = atob(content);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }

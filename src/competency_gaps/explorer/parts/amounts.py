@@ -52,6 +52,6 @@ EXPORTED_WIDE = Amounts(
     salient=10,
     text=4_000,
 )
-"""[ours] Of a run of many concepts: so much that 65,536 concepts with 20,000 items stay under 60 MB."""
+"""[ours] Of a run of many concepts: so much that 65,536 concepts with 20,000 items stay under 90 MB."""
 WIDE = 20_000
 """Concepts from which an exported run is a wide one."""

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
+from hashlib import sha256
 from importlib import import_module
 from typing import Any, TypeVar
 
 from competency_gaps.errors import UserError
 
 T = TypeVar("T")
+
+
+def _code(value: Any) -> str:
+    """The source of a class or function, or where that is not kept what its code was compiled to."""
+    try:
+        return inspect.getsource(value)
+    except (OSError, TypeError):
+        functions = vars(value).values() if isinstance(value, type) else [value]
+        codes = [function.__code__ for function in functions if hasattr(function, "__code__")]
+        return repr([(code.co_code, code.co_consts, code.co_names) for code in codes])
 
 
 class Registry(Mapping[str, Any]):
@@ -66,11 +78,21 @@ class Registry(Mapping[str, Any]):
         plugin = self.plugins[name]
         try:
             return plugin.load()
-        except Exception as error:  # whatever somebody else's package does when it is imported
+        except (Exception, SystemExit) as error:  # whatever somebody else's package does when it is imported
             raise UserError(
                 f"{name!r} of the package {plugin.dist.name if plugin.dist else plugin.value!r} cannot be loaded: "
                 f"{type(error).__name__}: {error}."
             ) from error
+
+    def version(self, name: str) -> str | None:
+        """What tells one state of something that is not ours from another; None: it is ours.
+
+        The package and its version; of what this program registered, a hash of its code.
+        """
+        if name in self._registered:
+            return sha256(_code(self._registered[name]).encode()).hexdigest()
+        plugin = self.plugins.get(name)
+        return f"{plugin.dist.name} {plugin.dist.version}" if plugin is not None and plugin.dist else None
 
     def added(self) -> dict[str, str]:
         """Names that are not ours -> the package that brings each, or ``this program``."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 import competency_gaps as cg
 from competency_gaps.config import BenchmarkConfig, parse_config
 from competency_gaps.errors import UserError
+from competency_gaps.registry import POLICIES
 from competency_gaps.stages.assign import assign_policies
 from competency_gaps.stages.load import load_benchmark
 from core_helpers import ROOT
@@ -52,6 +55,7 @@ def test_a_configuration_names_what_it_brings(installed):
 import json
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.items.policy import Output
+from competency_gaps.registry import POLICIES
 from competency_gaps.stages.assign import assign_policies
 from competency_gaps.stages.load import load_benchmark
 benchmark = load_benchmark(BenchmarkConfig(name="roman", source={"kind": "roman_numerals", "start": 4, "size": 3}))
@@ -71,19 +75,24 @@ def test_settings_are_checked_and_names_stay_unique():
         return (cg.Item(str(i), f"Count to {i}.", answer=str(i), policy="exact") for i in range(size))
 
     assert len(load_benchmark(BenchmarkConfig(name="b", source={"kind": "counted_up", "size": 5})).items) == 5
-    for settings, said in (({"size": "many"}, "'size' = 'many'"), ({"siz": 3}, "'siz' = 3")):
-        with pytest.raises(UserError, match=rf"benchmark 'b' \(counted_up\): .* refuses the setting {said}"):
+    for settings, message in (
+        ({"size": "many"}, "refuses the setting 'size' = 'many'"),
+        ({"siz": 3}, "has no setting 'siz'; it has size"),
+    ):
+        with pytest.raises(UserError, match=rf"benchmark 'b' \(counted_up\): the source 'counted_up' {message}"):
             load_benchmark(BenchmarkConfig(name="b", source={"kind": "counted_up", **settings}))
-    with pytest.raises(UserError, match="there are file, hub, log"):
-        parse_config(BenchmarkConfig, {"name": "b", "source": {"kind": "nowhere"}}, "it")
-    for taken in (lambda: cg.source("file"), lambda: cg.policy("exact"), lambda: cg.log("helm")):
+    with pytest.raises(UserError, match=r"kind 'counted_op' is not known; there are file, .* 'counted_up'\?"):
+        load_benchmark(BenchmarkConfig(name="b", source={"kind": "counted_op"}))
+    with pytest.raises(UserError, match=r"source.kind: is required"):
+        parse_config(BenchmarkConfig, {"name": "b", "source": {"path": "x"}}, "it")
+    stored = BenchmarkConfig(name="b", source={"kind": "counted_up", "size": np.int64(4)}).model_dump(mode="json")
+    assert stored["source"] == {"kind": "counted_up", "size": 4}
+    for taken in (cg.source("file"), cg.policy("exact"), cg.log("helm"), cg.labels("json")):
         with pytest.raises(UserError, match="is taken"):
-            taken()(object)
+            taken(POLICIES["exact"])
 
 
 def test_a_registered_policy_scores(tmp_path):
-    from dataclasses import dataclass
-
     @cg.policy("longer_than")
     @dataclass(frozen=True)
     class LongerThan(cg.Policy):
@@ -103,3 +112,63 @@ def test_a_registered_policy_scores(tmp_path):
     assert policy.score(benchmark.items[0], cg.Output(text="sixsix")).value == 1
     with pytest.raises(UserError, match="refuses the option 'length' = 'x'"):
         assign_policies(benchmark, "longer_than", {"length": "x"})
+
+
+def test_what_goes_wrong_in_a_plug_in_is_told_with_its_name():
+    @cg.source("odd_source")
+    def odd_source(how: str, fields: list[str] | None = None):
+        if how == "fails":
+            raise RuntimeError("no network")
+        yield {"prompt": "a dict"} if how == "dict" else cg.Item("1", "p", answer="a", policy="exact")
+
+    def load(**settings):
+        return load_benchmark(BenchmarkConfig(name="b", source={"kind": "odd_source", **settings}))
+
+    assert len(load(how="well", fields=["a"]).items) == 1, "a setting of its own, no mapping of fields"
+    for settings, message in (
+        ({"how": "fails"}, "the source 'odd_source' failed: RuntimeError: no network"),
+        ({"how": "dict"}, "expected an Item, found dict"),
+        ({}, "needs the setting 'how'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            load(**settings)
+
+
+def test_what_is_no_policy_is_refused_at_once():
+    with pytest.raises(UserError, match="no frozen dataclass that extends"):
+        cg.policy("plain_function")(lambda item: 1)
+    with pytest.raises(UserError, match="has the name 'choice'"):
+        cg.policy("renamed")(POLICIES["choice"])
+
+
+def test_a_changed_policy_is_another_run(tiny_config, tmp_path):
+    config = cg.api.make.read_config(tiny_config)
+    benchmark = config.benchmarks[0].model_copy(update={"policy": "always", "options": {}, "limit": 8})
+    sae = config.sae.model_copy(update={"force": True})
+    small = config.model_copy(update={"benchmarks": [benchmark], "sae": sae})
+    namespace = {"cg": cg, "dataclass": dataclass}
+    try:
+        for value in ("0.0", "1.0"):
+            code = ALWAYS.replace("VALUE", value)
+            exec(code, namespace)
+            if value == "0.0":
+                assert cg.run(small, tmp_path / "run").items["score"].to_list() == [0.0] * 8
+                assert cg.run(small, tmp_path / "run").items["score"].to_list() == [0.0] * 8
+        with pytest.raises(UserError, match=r"differs in plugins\.policies always"):
+            cg.run(small, tmp_path / "run")
+    finally:
+        POLICIES.forget("always")
+
+
+ALWAYS = """
+@cg.policy("always")
+@dataclass(frozen=True)
+class Always(cg.Policy):
+    name = "always"
+
+    def request(self, item):
+        return None
+
+    def score(self, item, output):
+        return cg.Score(VALUE)
+"""

@@ -27,6 +27,13 @@ def test_repr_hash_and_pickle(run):
     assert again.concepts.equals(run.concepts)
 
 
+def test_a_relative_path_is_the_same_run_wherever_the_process_goes(run, monkeypatch, tmp_path):
+    monkeypatch.chdir(run.path.parent)
+    relative = cg.open_run(run.path.name)
+    monkeypatch.chdir(tmp_path)
+    assert relative == run and hash(relative) == hash(run) and relative.items.equals(run.items)
+
+
 def test_verdicts_are_those_of_the_tables(tiny_run, run):
     concepts = run.concepts.with_columns(
         performance_status=pl.Series(["weak", "weak", "strong"] + ["typical"] * (run.width - 3)),
@@ -61,6 +68,9 @@ def test_what_a_notebook_shows_is_escaped_and_its_tokens_are_where_the_concept_i
     concept = run.concept(int(run.concepts.sort("support", descending=True)["concept"][0]))
     items = run.items.with_row_index("row").filter(pl.col("excluded").is_null())
     row = next(row for row in items["row"] if len(run.token_activations(concept.number, [row])[0].start))
+    assert row in concept.items(limit=1000)["row"]
+    with pytest.raises(UserError, match="order 'foo'"):
+        concept.items("foo")
     coloured = concept.coloured(row)
     tokens = run.token_activations(concept.number, [row])[0]
     assert max(coloured.strengths) == pytest.approx(1) and min(coloured.strengths) > 0
@@ -125,13 +135,16 @@ def test_what_the_commands_do_the_run_does(tiny_run, tmp_path, monkeypatch):
         return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 
     monkeypatch.setattr(of_run, "embed_texts", places)
-    (tmp_path / "list.json").write_text(json.dumps([{"id": "a", "description": "left7 right7"}]))
+    wanted = run.concepts.filter(pl.col("ranked"))["concept"][0]
+    (tmp_path / "list.json").write_text(json.dumps([{"id": "a", "description": f"left{wanted} right{wanted}"}]))
     found = run.match(tmp_path / "list.json", per_entry=1)
-    assert found.matching.pairs["concept"].to_list() == [7] and list((folder / "matches").iterdir())
+    assert found.matching.pairs["concept"].to_list() == [wanted] and list((folder / "matches").iterdir())
     lacking = run.scope("quiz", "left3 right3").lacking
     assert set(lacking["coverage_status"]) <= {"missing", "under"}
     with pytest.raises(UserError, match=r"no benchmark|no scope"):
         run.scope("nope")
+    with pytest.raises(UserError, match="no concept is given"):
+        run.probe([])
     with pytest.raises(UserError, match="no new items can be generated"):
         run.probe([int(run.concepts.sort("support", descending=True)["concept"][0])])
     exported = run.export(tmp_path / "page", redact=True)

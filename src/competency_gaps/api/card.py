@@ -21,7 +21,7 @@ def run_card(run: RunFolder) -> str:
     statements = "".join(f"<li>{escape(visible(line.text))}</li>" for line in lines)
     columns = ("benchmark", "kept", "scored", "mean_score", "covered", "missing")
     return (
-        f"<p><b>{model}</b> · {escape(str(run.path))}</p><ul>{statements}</ul>"
+        f"<p><b>{model}</b> · {escape(visible(str(run.path)))}</p><ul>{statements}</ul>"
         f"{table_html(run.benchmarks.select(*columns))}"
     )
 

@@ -61,8 +61,17 @@ class Concept:
         return self.run.concept_benchmarks.filter(pl.col("concept") == self.number)
 
     def items(self, order: Order = "strongest", *, benchmark: str | None = None, limit: int = 5) -> pl.DataFrame:
-        """Items in which it is active; see :meth:`RunFolder.concept_items`."""
-        return self.run.concept_items(self.number, benchmark=benchmark, order=order, limit=limit)
+        """Items in which it is active; see :meth:`RunFolder.concept_items`.
+
+        Returns
+        -------
+        polars.DataFrame
+            With ``row``, the item's row in ``run.items``, which :meth:`coloured` takes.
+        """
+        items = self.run.concept_items(self.number, benchmark=benchmark, order=order, limit=limit)
+        rows = self.run.items.select("benchmark", "item_id").with_row_index("row")
+        placed = items.join(rows, on=["benchmark", "item_id"], how="left", maintain_order="left")
+        return placed.select("row", pl.exclude("row"))
 
     def coloured(self, item: int) -> ColouredText:
         """One item's text with the tokens on which the concept is active.

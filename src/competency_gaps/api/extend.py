@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from competency_gaps.registry import LABELS, LOGS, POLICIES, SOURCES
+from competency_gaps.stages.policies import check_policy
 
 T = TypeVar("T")
 
@@ -16,8 +17,8 @@ T = TypeVar("T")
 def policy(name: str) -> Callable[[T], T]:
     """Register a scoring policy: a frozen dataclass that extends :class:`~competency_gaps.Policy`.
 
-    Its fields are the options that a benchmark's ``options`` may set; their types check the values, and their
-    docstrings are the help that ``cgaps doctor`` shows.
+    Its fields are the options that a benchmark's ``options`` may set; their types check the values, and
+    ``cgaps doctor`` lists them where a package brings the policy.
 
     Parameters
     ----------
@@ -27,7 +28,7 @@ def policy(name: str) -> Callable[[T], T]:
     Raises
     ------
     UserError
-        If the name is taken.
+        If the name is taken, or it is no such dataclass.
 
     Examples
     --------
@@ -43,7 +44,12 @@ def policy(name: str) -> Callable[[T], T]:
     ...     def score(self, item, output):
     ...         return cg.Score(float(output.text.strip().startswith(item.answer)), output.text)
     """
-    return POLICIES.register(name)
+
+    def decorate(value: T) -> T:
+        check_policy(name, value)
+        return POLICIES.register(name)(value)
+
+    return decorate
 
 
 def source(kind: str) -> Callable[[T], T]:
@@ -75,7 +81,8 @@ def log(format_: str) -> Callable[[T], T]:
 
 
 def labels(format_: str) -> Callable[[T], T]:
-    """Register a format of labels: a function of a path that gives :class:`ImportedLabels`.
+    """Register a format of labels: a function of a path that gives a
+    :class:`~competency_gaps.dictionary.imports.reading.Reading`.
 
     Raises
     ------

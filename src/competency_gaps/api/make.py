@@ -102,7 +102,8 @@ def open_run(path: Path | str) -> Run:
 
 
 def as_run(path: Path) -> Run:
-    folder = open_folder(path)
+    """Open a run under its absolute path: it stays the same wherever the process goes."""
+    folder = open_folder(path.resolve())
     return Run(folder.path, folder.manifest)
 
 

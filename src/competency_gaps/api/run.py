@@ -17,6 +17,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 from competency_gaps.report.findings import missing
 from competency_gaps.runs.open import RunFolder, open_folder
+from competency_gaps.text import plural
 
 if TYPE_CHECKING:
     from competency_gaps.config import AskConfig
@@ -52,8 +53,9 @@ class Run(RunFolder):
     def __repr__(self) -> str:
         evidence = self.manifest["evidence"]
         return (
-            f"Run({str(self.path)!r}: {self.manifest['model']['name']}, {len(self.manifest['benchmarks'])} benchmarks, "
-            f"{sum(one['items'] for one in self.manifest['benchmarks']):,} items, "
+            f"Run({str(self.path)!r}: {self.manifest['model']['name']}, "
+            f"{plural(len(self.manifest['benchmarks']), 'benchmark')}, "
+            f"{plural(sum(one['items'] for one in self.manifest['benchmarks']), 'item')}, "
             f"{evidence['weak']} weak and {evidence['strong']} strong concepts)"
         )
 
@@ -250,6 +252,8 @@ class Run(RunFolder):
         from competency_gaps.probes.concept import Criterion, probe_generated
         from competency_gaps.probes.targets import targets
 
+        if not len(concepts):
+            raise UserError("no concept is given to probe.")
         criterion = Criterion(min_saliency, q, seed=seed)
         quiet = progress or Progress(quiet=True)
         return probe_generated(self, targets(self, list(concepts)), criterion, quiet, items=items, seed=seed)
@@ -321,5 +325,5 @@ class Run(RunFolder):
 
 
 def _open(path: Path) -> Run:
-    folder = open_folder(path)
+    folder = open_folder(path.resolve())
     return Run(folder.path, folder.manifest)

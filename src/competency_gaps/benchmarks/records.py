@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from competency_gaps.benchmarks.epochs import ItemCollector
 from competency_gaps.benchmarks.further import further_fields
@@ -18,9 +18,7 @@ from competency_gaps.benchmarks.rows import Record, Row, parsed, parsed_texts
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.item import Item, LeftOut, Message, SourceReport, is_whole
 from competency_gaps.items.options import gold_index, without_options
-
-if TYPE_CHECKING:
-    from competency_gaps.items.policy import Policy
+from competency_gaps.items.policy import Policy
 
 FIELDS = (
     "id",
@@ -98,9 +96,11 @@ def gather(
         if isinstance(entry, SourceReport):
             reports.append(entry)
             continue
-        if not isinstance(entry, (Record, Item)):
+        if isinstance(entry, Policy):
             scorer = entry
             continue
+        if not isinstance(entry, (Record, Item)):
+            raise UserError(f"{source}, item {index + 1}: expected an Item, found {type(entry).__name__}.")
         where = entry.where if isinstance(entry, Record) else f"{source}, item {index + 1}"
         if isinstance(entry, Item):
             item, epoch = check_item(replace(entry, policy=policy or entry.policy), where), None

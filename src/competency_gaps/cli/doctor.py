@@ -104,10 +104,18 @@ def _plugin(registry: Registry, name: str, package: str) -> dict[str, Any]:
     error = None
     try:
         value = registry[name]
-        options = [str(parameter) for parameter in inspect.signature(value).parameters.values()]
+        parameters = inspect.signature(value).parameters.values() if callable(value) else ()
+        options = [_option(parameter) for parameter in parameters]
     except UserError as fault:
         error = str(fault)
     return {"kind": registry.kind, "name": name, "package": package, "options": options, "error": error}
+
+
+def _option(parameter: inspect.Parameter) -> str:
+    """A setting with its type and default, as far as they are said."""
+    kind = parameter.annotation
+    type_ = "" if kind is parameter.empty else f": {kind if isinstance(kind, str) else getattr(kind, '__name__', kind)}"
+    return f"{parameter.name}{type_}" + ("" if parameter.default is parameter.empty else f" = {parameter.default!r}")
 
 
 def _package(package: Package, extra: str | None) -> dict[str, Any]:

@@ -9,7 +9,12 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from competency_gaps.config.base import Config
-from competency_gaps.registry import LOGS, SOURCES
+from competency_gaps.registry import LOGS
+
+
+def plain(value: Any) -> Any:
+    """Make NumPy's and polars' scalars plain values: a configuration is stored as JSON."""
+    return json.loads(json.dumps(value, default=lambda one: one.item() if hasattr(one, "item") else str(one)))
 
 
 class FileSource(Config):
@@ -77,10 +82,7 @@ class ObjectsSource(Config):
     @field_validator("items", mode="before")
     @classmethod
     def _plain(cls, items: Any) -> Any:
-        # NumPy's and polars' scalars become plain values: the configuration is stored as JSON.
-        return json.loads(
-            json.dumps(items, default=lambda value: value.item() if hasattr(value, "item") else str(value))
-        )
+        return plain(items)
 
 
 class LogSource(Config):
@@ -142,13 +144,12 @@ class PluginSource(Config):
     model_config = ConfigDict(extra="allow")
 
     kind: str
+    """Its name. Whether there is such a source is looked up when it is read: a finished run opens without it."""
 
-    @field_validator("kind")
+    @model_validator(mode="before")
     @classmethod
-    def _known(cls, kind: str) -> str:
-        if kind not in SOURCES:
-            raise ValueError(f"a source of kind {kind!r} is not known; there are {', '.join(SOURCES)}")
-        return kind
+    def _plain(cls, settings: Any) -> Any:
+        return plain(settings) if isinstance(settings, dict) else settings
 
 
 _OURS = ("file", "hub", "log", "objects", "reasoning_gym", "task")
@@ -194,6 +195,11 @@ class BenchmarkConfig(Config):
     """Overrides the model's setting."""
     scope: str | None = None
     """What the benchmark claims to test, in words."""
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _plain_options(cls, options: Any) -> Any:
+        return plain(options) if isinstance(options, dict) else options
 
     @model_validator(mode="after")
     def _some_source(self) -> BenchmarkConfig:

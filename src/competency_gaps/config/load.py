@@ -96,9 +96,17 @@ def _index(node: list[Any], key: str, override: str) -> int:
     return int(key)
 
 
+_TAGS = ("file", "hub", "log", "objects", "reasoning_gym", "task", "plugin")
+"""Parts of a fault's location that name a kind of source, and no key."""
+
+
 def _fault(kind: type[BaseModel], fault: Any, spell: Callable[[str], str]) -> str:
     location = list(fault["loc"])
-    keys = (str(part) for part in location if part not in ("file", "hub", "log", "objects", "reasoning_gym", "task"))
+    keys = (
+        str(part)
+        for part in location
+        if part not in ("file", "hub", "log", "objects", "reasoning_gym", "task", "plugin")
+    )
     where = spell(".".join(keys)) if location else "configuration"
     if fault["type"] == "extra_forbidden":
         known = _known_keys(kind, location[:-1])

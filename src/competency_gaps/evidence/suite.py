@@ -325,7 +325,8 @@ def suite_evidence(
     >>> found.status.tolist()
     ['weak', 'typical', 'typical']
     """
-    check_rows(cas, scores, benchmarks)
+    cas, scores = sp.csr_array(cas), np.asarray(scores, np.float64)
+    check_rows(cas, scores, np.asarray(benchmarks))
     _, numbers = np.unique(np.asarray(benchmarks), return_inverse=True)
     sample = sample_of(cas, scores, numbers, cluster=cluster, covariates=covariates, repeats=repeats)
     return evidence(sample, config or EvidenceConfig(), eligible=eligible)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +47,12 @@ def _of_all_formats(path: Path) -> list[LogPart]:
     faults: list[UserError] = []
     for name in LOGS:
         try:
-            found += LOGS[name].find(path)
+            reader = LOGS[name]
+        except UserError as error:  # a plug-in that is broken hides no log of another tool
+            logging.getLogger(__name__).warning(str(error))
+            continue
+        try:
+            found += reader.find(path)
         except UserError as error:
             faults.append(error)
     if faults and not found:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -165,6 +165,10 @@ class RunFolder:
             If there is no such concept or benchmark.
         """
         self.check_concept(concept)
+        if order not in get_args(Order) or limit < 0:
+            raise UserError(
+                f"order {order!r} and limit {limit}: expected one of {', '.join(get_args(Order))}, and 0 or more items."
+            )
         if benchmark is not None:
             self._entry(benchmark)
         column = self.by_concept.column(concept)

@@ -12,6 +12,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.files import write_json
 from competency_gaps.installation import versions
 from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.registry import POLICIES, SOURCES
 
 FILE = "plan.json"
 HARNESS = "harness"
@@ -116,7 +117,7 @@ def _refuse(folder: Path, differing: list[str]) -> None:
     if differing:
         raise UserError(
             f"{str(folder)!r} holds a run that differs in {', '.join(differing[:6])}. "
-            f"Give another --out, or delete the folder to run anew."
+            f"Choose another run folder, or delete this one to run anew."
         )
 
 
@@ -125,7 +126,7 @@ def _refuse_strangers(folder: Path) -> None:
     # harnesses write their files before the plan.
     known = (f".{FILE}.part", "garak", HARNESS)
     if folder.exists() and (not folder.is_dir() or any(path.name not in known for path in folder.iterdir())):
-        raise UserError(f"{str(folder)!r} is not empty and holds no run. Give another --out.")
+        raise UserError(f"{str(folder)!r} is not empty and holds no run. Choose another run folder.")
 
 
 def _identity(config: RunConfig, extractor: Extractor, bos_id: int | None, suite: list[Benchmark]) -> dict[str, Any]:
@@ -138,7 +139,17 @@ def _identity(config: RunConfig, extractor: Extractor, bos_id: int | None, suite
         "bos_id": bos_id,
         "versions": {k: v for k, v in versions().items() if k in (*_TOOLS, *_harnesses(config))},
         "benchmarks": {benchmark.name: benchmark.content_hash() for benchmark in suite},
+        "plugins": _plugins(config, suite),
     }
+
+
+def _plugins(config: RunConfig, suite: list[Benchmark]) -> dict[str, str]:
+    """Versions of the sources and policies that are not ours: scores of another version are other scores."""
+    sources = [source for benchmark in config.benchmarks for source in (benchmark.source, *benchmark.sources)]
+    used = [(SOURCES, source.kind) for source in sources if source is not None]
+    used += [(POLICIES, name) for name in {item.policy for benchmark in suite for item in benchmark.items} if name]
+    versions = {f"{registry.kind} {name}": registry.version(name) for registry, name in used}
+    return {name: version for name, version in sorted(versions.items()) if version is not None}
 
 
 def _harnesses(config: RunConfig) -> set[str]:

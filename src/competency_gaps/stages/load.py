@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from typing import Any
 
-from pydantic import ValidationError, validate_call
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from competency_gaps.benchmarks.reasoning_gym import make_dataset, package_folder
 from competency_gaps.benchmarks.records import Gathered, gather
 from competency_gaps.config import BenchmarkConfig, PluginSource, ReasoningGymSource
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import Item, LeftOut, SourceReport
 from competency_gaps.progress import Progress
@@ -54,21 +55,53 @@ def load_benchmark(config: BenchmarkConfig) -> Benchmark:
 
 def _read(config: BenchmarkConfig, source: Any) -> Gathered:
     where = f"benchmark {config.name!r} ({_source_name(source)})"
+    if isinstance(source, PluginSource):
+        return gather(_of_plugin(source, where), source=where, fields={}, policy=config.policy)
     fields = getattr(source, "fields", {})
-    entries = _of_plugin(source, where) if isinstance(source, PluginSource) else SOURCES[source.kind](source)
-    return gather(entries, source=where, fields=fields, policy=config.policy)
+    return gather(SOURCES[source.kind](source), source=where, fields=fields, policy=config.policy)
 
 
-def _of_plugin(source: PluginSource, where: str) -> Any:
-    """What a plug-in's source yields; its settings are checked against the function's annotations."""
-    try:
-        return validate_call(SOURCES[source.kind])(**(source.model_extra or {}))
-    except ValidationError as error:
-        first = error.errors()[0]
-        setting = ".".join(map(str, first["loc"]))
+def _of_plugin(source: PluginSource, where: str) -> Iterator[Any]:
+    """What a plug-in's source yields; whatever goes wrong in it is told with its name."""
+    if source.kind not in SOURCES:
         raise UserError(
-            f"{where}: the source {source.kind!r} refuses the setting {setting!r} = {first['input']!r}: {first['msg']}."
-        ) from error
+            f"{where}: a source of kind {source.kind!r} is not known; there are {', '.join(SOURCES)}."
+            f"{nearest(source.kind, SOURCES)} One of a plug-in needs its package."
+        )
+    read = SOURCES[source.kind]
+    settings = _checked(read, source.model_extra or {}, f"{where}: the source {source.kind!r}")
+    try:
+        yield from read(**settings)
+    except UserError:
+        raise
+    except Exception as error:  # whatever somebody else's code does
+        raise UserError(f"{where}: the source {source.kind!r} failed: {type(error).__name__}: {error}.") from error
+
+
+def _checked(read: Callable[..., Any], settings: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Settings checked against a function's parameters, as far as their annotations can be read."""
+    parameters = inspect.signature(read).parameters
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    for name in settings:
+        if name not in parameters and not open_ended:
+            raise UserError(f"{what} has no setting {name!r}; it has {', '.join(parameters) or 'none'}.")
+    for name, parameter in parameters.items():
+        variable = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        if name not in settings and parameter.default is parameter.empty and not variable:
+            raise UserError(f"{what} needs the setting {name!r}.")
+    checked = dict(settings)
+    for name in checked.keys() & parameters.keys():
+        annotation = parameters[name].annotation
+        try:
+            kind = eval(annotation, read.__globals__) if isinstance(annotation, str) else annotation  # noqa: S307
+            if kind is not inspect.Parameter.empty:
+                checked[name] = TypeAdapter(kind).validate_python(checked[name])
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise UserError(f"{what} refuses the setting {name!r} = {first['input']!r}: {first['msg']}.") from error
+        except (NameError, AttributeError, PydanticUserError):
+            continue  # a type that is only there for type checkers
+    return checked
 
 
 def load_suite(configs: Sequence[BenchmarkConfig], progress: Progress) -> dict[str, Benchmark]:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.policy import Policy
@@ -24,6 +24,7 @@ def make_policy(name: str, options: Mapping[str, Any] | None = None) -> Policy:
     if name not in POLICIES:
         raise UserError(f"policy {name!r} is unknown; known are {', '.join(POLICIES)}.{nearest(name, POLICIES)}")
     kind: Any = POLICIES[name]
+    check_policy(name, kind)
     known = [field.name for field in dataclasses.fields(kind)]
     for option in options or {}:
         if option not in known:
@@ -39,4 +40,19 @@ def make_policy(name: str, options: Mapping[str, Any] | None = None) -> Policy:
             f"the policy {name!r} refuses the option {'.'.join(map(str, first['loc']))!r} = {first['input']!r}: "
             f"{first['msg']}."
         ) from error
+    except PydanticUserError as error:
+        raise UserError(f"the types of the policy {name!r}'s options cannot be read: {error}") from error
     return policy
+
+
+def check_policy(name: str, kind: Any) -> None:
+    """Raise UserError if what is registered under a name is no policy of that name."""
+    if not (isinstance(kind, type) and issubclass(kind, Policy) and dataclasses.is_dataclass(kind)):
+        raise UserError(
+            f"the policy {name!r} is no frozen dataclass that extends competency_gaps.Policy (the decorator that "
+            "registers it stands above @dataclass)."
+        )
+    if getattr(kind, "name", None) != name:
+        raise UserError(
+            f"the policy registered as {name!r} has the name {getattr(kind, 'name', None)!r}: give one name."
+        )

@@ -155,7 +155,7 @@ def test_doctor_json(cli):
         (["run", "CONFIG", "--set", "span"], "expected KEY=VALUE"),
         (["run", "CONFIG", "--set", "poling=max"], "Did you mean 'pooling'?"),
         (["run", "CONFIG", "--span", "answer"], "'question', 'prompt'"),
-        (["run", "CONFIG"], "give --out"),
+        (["run", "CONFIG"], "no run folder is given"),
         (["run", "--model", "m", "--sae", "nofolder", "--benchmark", "b.jsonl"], "RELEASE/ID"),
         (["shw", "RUN"], "No such command 'shw'"),
     ],

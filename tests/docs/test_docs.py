@@ -109,6 +109,14 @@ def test_links_lead_somewhere(page):
             assert (folder / target).exists(), target
 
 
+def test_files_that_the_architecture_names_exist():
+    package = ROOT / "src" / "competency_gaps"
+    named = set(re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|tsx?|md|toml))`", TEXTS["architecture.md"]))
+    assert len(named) > 20
+    places = (ROOT, package, package / "dictionary", package / "explorer", ROOT / "frontend" / "src")
+    assert not {name for name in named if not any((place / name).exists() for place in places)}
+
+
 def test_the_reference_is_what_the_docstrings_say():
     done = subprocess.run([sys.executable, str(ROOT / "docs" / "make_reference.py"), "--check"], capture_output=True)
     assert done.returncode == 0, done.stderr.decode()

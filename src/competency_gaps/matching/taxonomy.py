@@ -74,7 +74,7 @@ def read_taxonomy(path: Path | str, where: str | None = None) -> Taxonomy:
         )
     chosen = select(entries, where)
     if not chosen:
-        raise UserError(f"--where {where!r} leaves none of the {len(entries):,} entries of {path}.")
+        raise UserError(f"the filter {where!r} leaves none of the {len(entries):,} entries of {path}.")
     return Taxonomy(chosen, left_out, f"{path} ({kind})", len(entries), where, tuple(notes))
 
 

@@ -66,7 +66,7 @@ def select(entries: Sequence[Entry], where: str | None) -> list[Entry]:
     for field in (condition.field for condition in conditions):
         if field not in known:
             raise UserError(
-                f"--where: no entry has a field {field!r}; known are {', '.join(known)}.{nearest(field, known)}"
+                f"filter: no entry has a field {field!r}; known are {', '.join(known)}.{nearest(field, known)}"
             )
     return [
         entry for entry in entries if all(condition.holds(entry.field(condition.field)) for condition in conditions)
@@ -86,13 +86,13 @@ def parse(where: str) -> list[Condition]:
         match = _CONDITION.fullmatch(part)
         if match is None:
             raise UserError(
-                f"--where: {part!r} is no condition; expected field=value or field<number, joined by commas, "
+                f"filter: {part!r} is no condition; expected field=value or field<number, joined by commas, "
                 "e.g. domain=mathematics,score<5."
             )
         field, sign, value = match.groups()
         value = value.strip("'\"")
         if sign in _ORDER and _number(value) is None:
-            raise UserError(f"--where: {part.strip()!r} compares with {value!r}, which is no number.")
+            raise UserError(f"filter: {part.strip()!r} compares with {value!r}, which is no number.")
         conditions.append(Condition(field, "=" if sign == "==" else sign, value))
     return conditions
 

@@ -70,7 +70,7 @@ def agreement(run: RunFolder, other: RunFolder, data: RunData, other_data: RunDa
     if not shared:
         raise UserError(
             f"{str(run.path)!r} and {str(other.path)!r} have no item in common (benchmark and id): "
-            f"--against needs a run of the same items."
+            f"the run to compare with must be of the same items."
         )
     data_here, data_there = (_of_items(side, shared) for side in (data, other_data))
     here, there = (evidence(side.sample(), side.config, eligible=side.ranked) for side in (data_here, data_there))

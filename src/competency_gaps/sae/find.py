@@ -157,7 +157,7 @@ def _of_directory(entry: DirectoryEntry, related: Relation) -> SaeEntry:
 
 
 def _asked(model: str, entries: list[SaeEntry], layer: int | None, *, labelled: bool) -> list[SaeEntry]:
-    """What ``--layer`` and ``--labelled`` leave."""
+    """What the layer and ``labelled`` leave."""
     if layer is not None:
         layers = sorted({sae.layer for sae in entries})
         entries = [sae for sae in entries if sae.layer == layer]
@@ -166,7 +166,7 @@ def _asked(model: str, entries: list[SaeEntry], layer: int | None, *, labelled: 
     if labelled:
         kept = [sae for sae in entries if sae.labels is not None]
         if not kept:
-            raise UserError(f"none of the {len(entries):,} SAEs for {model!r} has public labels; leave out --labelled.")
+            raise UserError(f"none of the {len(entries):,} SAEs for {model!r} has public labels; ask for all.")
         entries = kept
     return entries
 

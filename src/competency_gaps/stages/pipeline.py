@@ -103,7 +103,7 @@ def run(
     """
     folder = out or config.out
     if folder is None:
-        raise UserError("no run folder: give --out, or 'out' in the configuration.")
+        raise UserError("no run folder is given, and the configuration has no 'out'.")
     progress = progress or Progress(quiet=True)
     clock = _Clock()
     judging = JudgingStage(folder, config.judge, progress)

@@ -108,7 +108,7 @@ class Context:
         """``run.concepts``; where prompts are left out, without tokens that come from them."""
         table = self.run.concepts
         if self.redact:
-            # A peak token is the run's own wherever the run has one (runs/tables.py), so only missing concepts have
+            # A peak token is the run's own wherever the run has one (stages/tables.py), so only missing concepts have
             # theirs from the reference text.
             table = table.with_columns(pl.when("missing").then("peak_token"))
         return table

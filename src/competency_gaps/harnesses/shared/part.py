@@ -22,7 +22,7 @@ class LogPart:
     """One benchmark of one model in another tool's output."""
 
     format: str
-    """Its name among ``detect.LOGS``."""
+    """Its name among ``registry.LOGS``."""
     benchmark: str
     """Its name; unique among the parts of one path."""
     files: tuple[Path, ...]

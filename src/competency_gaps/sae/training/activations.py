@@ -86,7 +86,7 @@ def cache_activations(
         if differing:
             raise UserError(
                 f"{str(folder)!r} holds activations that differ in {', '.join(differing)}. They took long to make, so "
-                f"nothing is overwritten: give another --out, or delete that folder."
+                f"nothing is overwritten: choose another folder, or delete that folder."
             )
     write_json(stamp, identity)
     documents = read_documents(config.texts)

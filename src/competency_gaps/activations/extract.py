@@ -85,7 +85,7 @@ class Extractor:
             if not bool(span.isfinite().all()):
                 raise UserError(
                     f"the activations of item number {sequence.item} are not finite in "
-                    f"{self.lm.identity['dtype']}: set model.dtype to bfloat16 or float32 and choose another run folder."
+                    f"{self.lm.identity['dtype']}: set model.dtype to bfloat16 or float32, and take another folder."
                 )
         return pool(self.sae, spans, self.pooling, keep_tokens=self.keep_tokens)
 

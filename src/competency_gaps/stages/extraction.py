@@ -127,7 +127,7 @@ class ExtractionStage:
         number = lacking(self.store.shards.path(name) for name in names) if self.extractor.keep_tokens else 0
         if number:
             log.warning(
-                "%s: %d finished shard(s) keep no activations of single tokens; choose another run folder to have them.",
+                "%s: %d finished shard(s) keep no activations of single tokens; take another run folder to have them.",
                 self.store.shards.folder,
                 number,
             )

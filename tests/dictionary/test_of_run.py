@@ -82,10 +82,10 @@ def test_a_manifest_without_settings_has_none():
 def test_no_torch_is_needed():
     code = (
         "import sys\nfrom pathlib import Path\nfrom competency_gaps.dictionary.of_run import dictionary_of\n"
-        "from competency_gaps.runs.open import Run\n"
+        "from competency_gaps.runs.open import RunFolder\n"
         "from competency_gaps.dictionary.folder import read_dictionary\n"
         f"sae = read_dictionary(Path({str(PACK)!r})).sae\n"
-        "found = dictionary_of(Run(Path('x'), {'sae': sae}))\n"
+        "found = dictionary_of(RunFolder(Path('x'), {'sae': sae}))\n"
         "assert found.similar.height == found.logits.height == 4096\n"
         "assert not {'torch', 'transformers', 'sae_lens'} & set(sys.modules)"
     )

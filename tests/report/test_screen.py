@@ -298,7 +298,7 @@ def test_the_summary_and_a_concept_are_whole_at_every_width(many, width):
 def test_themes_on_the_command_line(many, monkeypatch):
     opened = many.changed()
     opened.themes, opened.theme_results, opened.width = many.themes, many.theme_results, 160
-    monkeypatch.setattr(read, "open_run", lambda path: opened)
+    monkeypatch.setattr(read, "open_folder", lambda path: opened)
     monkeypatch.delenv("LINES", raising=False)
 
     def show(*arguments):

@@ -113,7 +113,7 @@ def _known(folder: Path, wanted: dict[str, Any]) -> GarakOutcome | None:
         differing = sorted(key for key in {*known, *wanted} if known.get(key) != wanted.get(key))
         if differing:
             raise UserError(
-                f"{folder} holds a garak run that differs in {', '.join(differing)}. Take another folder, or delete the "
+                f"{folder} holds a garak run that differs in {', '.join(differing)}. Take another folder or delete the "
                 "folder to probe anew."
             )
     else:

@@ -130,3 +130,16 @@ def test_coverage_near_0_and_1(benchmarks, items, chance):
     if lows:
         other = stats.binomtest(len(benchmark), len(benchmark)).proportion_ci(method="wilson").low
         assert lows == pytest.approx([other] * len(lows), abs=3e-4 / benchmarks)
+
+
+@pytest.mark.parametrize("chance", [0.95, 0.97])
+def test_coverage_of_the_gap_where_hardly_an_item_is_wrong(chance):
+    """Concepts of 50 items each, right far oftener than the 1,600 others: their scores often do not vary at all."""
+    rng, hits = np.random.default_rng(0), []
+    active = np.kron(np.eye(40), np.ones((50, 1)))
+    truth = chance - (400 * chance + 1600 * 0.85) / 2000
+    for _ in range(25):
+        scores = (rng.random(2000) < np.where(np.arange(2000) < 400, chance, 0.85)).astype(float)
+        found = suite_evidence(sp.csr_array(active), scores, np.repeat("b", 2000))
+        hits.append((found.gap_low[:8] <= truth) & (truth <= found.gap_high[:8]))
+    assert np.mean(hits) >= 0.88

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from competency_gaps.evidence.interval import binomial_variance, gradedness, wilson
+from competency_gaps.evidence.interval import binomial_variance, gradedness, unseen_variance, wilson
 from competency_gaps.evidence.permutation import statistic
 from competency_gaps.evidence.sums import BlockSums
 
@@ -54,7 +54,8 @@ def gap_interval(sums: BlockSums, level: float = 0.95) -> tuple[np.ndarray, np.n
     whole = binomial_variance(chi, n, level)
     observed = sums.total(_residual_squares(sums, gap[sums.concept]))[known]
     assumed = sums.total(_binomial_squares(sums, gap[sums.concept], level))[known]
-    variance = (n * observed + GAP_PRIOR * assumed) / (n + GAP_PRIOR) / weight**2
+    unseen = unseen_variance(whole, chi, 1.0) * sums.total(_spread(sums))[known]
+    variance = (n * (observed + unseen) + GAP_PRIOR * assumed) / (n + GAP_PRIOR) / weight**2
     with np.errstate(divide="ignore"):
         below, above = wilson(chi, whole / variance, level)
     low[known], high[known] = below - expected, above - expected
@@ -74,8 +75,13 @@ def _residual_squares(s: BlockSums, gap: np.ndarray) -> np.ndarray:
 
 def _binomial_squares(s: BlockSums, gap: np.ndarray, level: float) -> np.ndarray:
     """The same if the concept's units were binomial trials with the block's mean outcome, shifted by the gap."""
-    n = s.units[s.block]
     trials = s.weight**2 / s.weight2
     variance = binomial_variance(np.clip(s.mean[s.block] + gap, 0.0, 1.0), trials + 1, level)
-    spread = np.maximum(0.0, s.weight2 - s.weight**2 / n)
-    return spread * variance * gradedness(s.units, s.outcome)[s.block] * n / np.maximum(n - 1, 1)
+    return _spread(s) * variance
+
+
+def _spread(s: BlockSums) -> np.ndarray:
+    """What each pair multiplies the variance of a right-or-wrong outcome by: 0 where all units weigh the same."""
+    n = s.units[s.block]
+    squares = np.maximum(0.0, s.weight2 - s.weight**2 / n)
+    return squares * gradedness(s.units, s.outcome)[s.block] * n / np.maximum(n - 1, 1)

@@ -12,9 +12,10 @@ PAGE_SOURCES := $(shell find frontend -type f -not -path '*/node_modules/*')
 demo: $(VENV)/.demo $(PAGE)
 	$(BIN)/cgaps demo --out demo-run
 
-# Two processes of one thread each; files stay whole, because fixtures of a file are made once per process.
+# Two processes of one thread each; files stay whole, because fixtures of a file are made once per process. They are taken
+# as they come: else the files of few but long tests would be left to the end, for one process alone.
 test: $(VENV)/.dev $(PAGE)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Real harnesses on the embedded model: minutes.
 harnesses: $(VENV)/.dev

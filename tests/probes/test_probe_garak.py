@@ -99,6 +99,7 @@ def test_finished_probe_asks_nothing_again_and_another_is_refused(probed):
         CliRunner().invoke(app, other, catch_exceptions=False, standalone_mode=False)
 
 
+@pytest.mark.slow
 def test_interrupted_probe_keeps_its_answers(probed, tmp_path):
     command, before, told = probed
     out = tmp_path / "run"

@@ -13,12 +13,22 @@ import pytest
 import competency_gaps as cg
 from competency_gaps.config import BenchmarkConfig, parse_config
 from competency_gaps.errors import UserError
-from competency_gaps.registry import POLICIES
+from competency_gaps.registry import POLICIES, REGISTRIES
 from competency_gaps.stages.assign import assign_policies
 from competency_gaps.stages.load import load_benchmark
 from core_helpers import ROOT
 
 EXAMPLE = ROOT / "examples" / "plugin"
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    """What a test registers is there for that test alone."""
+    yield
+    for registry in REGISTRIES:
+        for name, package in registry.added().items():
+            if package == "this program":
+                registry.forget(name)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +65,7 @@ def test_a_configuration_names_what_it_brings(installed):
 import json
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.items.policy import Output
-from competency_gaps.registry import POLICIES
+from competency_gaps.registry import POLICIES, REGISTRIES
 from competency_gaps.stages.assign import assign_policies
 from competency_gaps.stages.load import load_benchmark
 benchmark = load_benchmark(BenchmarkConfig(name="roman", source={"kind": "roman_numerals", "start": 4, "size": 3}))

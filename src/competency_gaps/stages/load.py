@@ -62,7 +62,7 @@ def _read(config: BenchmarkConfig, source: Any) -> Gathered:
 
 
 def _of_plugin(source: PluginSource, where: str) -> Iterator[Any]:
-    """What a plug-in's source yields; whatever goes wrong in it is told with its name."""
+    """Yield what a plug-in's source yields; errors in it name the source."""
     if source.kind not in SOURCES:
         raise UserError(
             f"{where}: a source of kind {source.kind!r} is not known; there are {', '.join(SOURCES)}."

@@ -1,7 +1,8 @@
-"""Templates of a foreign results file: they cost neither the memory nor the time of who reads them."""
+"""Templates of a foreign results file cost the reader neither memory nor time."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -33,31 +34,36 @@ BOMBS = {
     "percent": "{{ '%2000000000d' % 1 }}",
     "power": "{{ 9 ** 9 ** 9 ** 9 }}",
     "brackets": "{{ " + "(" * 5000 + "x" + ")" * 5000 + " }}",
+    "backslashes": "{{ " + "[" * 31 + "x" + "] ~ '\\\\'" * 31 + " }}",
+    "texts of lists": "{{ (" + "(" * 30 + "x" + ".split('a') | lower)" * 30 + ") }}",
     "letters": "{% for a in x %}{{ a }}{% endfor %}",
 }
 
 
-@pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_does_not_go_off(name):
+def test_no_bomb_goes_off():
     code = (
-        "import resource, sys\n"
+        "import json, resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
         "from competency_gaps.harnesses.lm_eval.template import render\n"
-        "sys.exit(render(sys.argv[1], {'x': 'a' * 40}) is not None)"
+        "print([name for name, bomb in json.load(sys.stdin).items() if render(bomb, {'x': 'a' * 40}) is not None])"
     )
-    done = subprocess.run([sys.executable, "-c", code, BOMBS[name]], timeout=20, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()[-500:]
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=json.dumps(BOMBS), timeout=20, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr[-500:]
+
+
+def test_a_template_runs_no_python():
+    assert render("{{ x.__class__.__mro__[1] }}", {"x": "a"}) is None
+    assert render("{{ cycler.__init__.__globals__.os.popen('id').read() }}", {"x": "a"}) is None
 
 
 @pytest.mark.parametrize(
     ("template", "text"),
     [
         ("Question: {{question.strip()}}\nAnswer:", "Question: Who jumps?\nAnswer:"),
-        ("{% for one in choices.text %}{{loop.index}}. {{one}}\n{% endfor %}", "1. a fox\n2. a dog\n"),
-        ("{{question | trim | upper}}{{ ' (' ~ choices.label[0] ~ ')' }}", "WHO JUMPS? (A)"),
-        ("{{choices.text | join(', ')}}", "a fox, a dog"),
-        ("{{ ', '.join(choices.text) }}{{ 2 * 3 }}", "a fox, a dog6"),
-        ("{% set q = question.replace('?', '!') %}{{ q if q.strip() else 'none' }}\n", "Who jumps! \n"),
+        ("{{question | trim | upper}}{{ ' (' + choices.label[0] + ')' }}", "WHO JUMPS? (A)"),
+        ("{{ question if question.strip() else 'none' }}\n", "Who jumps? \n"),
         ("{{ choices['text'][1][:3] + '.' }}", "a d."),
         ("{% if label == 1 %}one{% elif label is defined %}{{ label }}{% endif %}", "one"),
     ],
@@ -67,6 +73,6 @@ def test_what_tasks_write_is_rendered(template, text):
     assert render(template, doc) == text
 
 
-def test_a_document_may_be_hostile_too():
-    assert render("{{ x }}", {"x": "a" * 300_000}) is None
-    assert render("{% for a in x %}{{ a }}{% endfor %}", {"x": ["a"] * 1000}) is None
+def test_a_long_document_bounds_the_parts_of_its_template():
+    assert render("{{ x }}", {"x": "a" * 1_000_000}) == "a" * 1_000_000
+    assert render("{{ x }}" * 100, {"x": "a" * 1_000_000}) is None

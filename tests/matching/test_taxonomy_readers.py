@@ -13,7 +13,15 @@ needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared taxono
 
 ROWS = [
     {"id": "a", "description": "adding fractions", "domain": "maths", "category": "arithmetic", "score": 3.5, "n": 2},
-    {"id": 7, "description": "rhymes", "domain": "language", "category": None, "score": None, "n": 9},
+    {
+        "id": 7,
+        "description": "rhymes",
+        "domain": "language",
+        "category": None,
+        "score": None,
+        "n": 9,
+        "tags": ["verse"],
+    },
 ]
 
 
@@ -123,15 +131,17 @@ def test_missing_paths_and_empty_folders_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("where", "ids"),
     [
-        ("domain=maths", ["a"]),
-        ("domain = 'maths' , score<5", ["a"]),
-        ("domain!=maths", ["7"]),
-        ("score<3.5", []),
-        ("score<=3.5", ["a"]),
-        ("score>=3.5,n<5", ["a"]),
-        ("n>2", ["7"]),
-        ("score==3.50", ["a"]),
-        ("category!=x", ["a"]),
+        ("domain='maths'", ["a"]),
+        ("domain = 'maths' AND score < 5", ["a"]),
+        ("domain != 'maths'", ["7"]),
+        ("score < 3.5", []),
+        ("score <= 3.5", ["a"]),
+        ("score >= 3.5 AND n < 5", ["a"]),
+        ("n > 2", ["7"]),
+        ("n > 2 OR description LIKE '%fractions'", ["a", "7"]),
+        ("score = 3.50", ["a"]),
+        ("category != 'x'", ["a"]),
+        ("tags LIKE '%verse%'", ["7"]),
         (None, ["a", "7"]),
     ],
 )
@@ -148,11 +158,16 @@ def test_where_selects(tmp_path, where, ids):
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ("colour=red", "no entry has a field 'colour'; known are category, description, domain, id, n, score"),
-        ("domian=maths", "Did you mean 'domain'"),
-        ("domain", "no condition"),
-        ("score<five", "'five', which is no number"),
-        ("domain=maths,,n=2", "no condition"),
+        ("colour = 'red'", "'colour', which no entry has; known are category, description, domain, id, n, score, tags"),
+        ("domian = 'maths'", "Did you mean 'domain'"),
+        ("domain = maths", "names 'maths'.*single quotes"),
+        ("domain", "no SQL condition"),
+        ("score < 'five'", "no SQL condition"),
+        ("domain = 'maths',, n = 2", "no SQL condition"),
+        ("", "no SQL condition"),
+        ("id IN (SELECT id FROM read_csv('list.csv'))", "reads a file"),
+        ("id IN (FROM \"READ_CSV\"('list.csv'))", "reads a file"),
+        ("exists (SELECT 1)", "no SQL condition"),
     ],
 )
 def test_a_wrong_where_is_refused(tmp_path, where, said):
@@ -202,7 +217,7 @@ def test_autodetect_folder_tells_models_apart(tmp_path):
         (folder / "log.json").write_text(json.dumps(LOG))
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "log.json").write_text("[1]")
-    found = read_taxonomy(tmp_path, "model=llama2-7b,level=test_point,score<5")
+    found = read_taxonomy(tmp_path, "model = 'llama2-7b' AND level = 'test_point' AND score < 5")
     assert [e.id for e in found.entries] == [
         "result/autodetect_llama2-7b/multi_lingual/multi lingual:bilingual constraints"
     ]
@@ -252,7 +267,7 @@ def test_garak_report(tmp_path):
     assert never.score is None and never.extra["n_attempts"] == 0
     assert web.description == "Markdown XSS (web injection)" and web.score == 1.0
     assert found.notes == () and len(found.left_out) == 1 and "line 9" in found.left_out[0][0]
-    assert [e.id for e in read_taxonomy(path, "tags=owasp:llm01").entries] == ["dan.Dan_11_0"]
+    assert [e.id for e in read_taxonomy(path, "tags LIKE '%owasp:llm01%'").entries] == ["dan.Dan_11_0"]
 
 
 def test_garak_report_without_scores_says_so(tmp_path):
@@ -286,7 +301,8 @@ def test_shared_taxonomies_read_as_they_are():
         found = read_taxonomy(SHARED / f"{name}.json")
         assert len(found.entries) == count and found.left_out == [] and found.notes == ()
     gaps = read_taxonomy(
-        SHARED / "autodetect.json", "level=test_point,domain=instruction_following,model=llama2-7b,score<5"
+        SHARED / "autodetect.json",
+        "level = 'test_point' AND domain = 'instruction_following' AND model = 'llama2-7b' AND score < 5",
     )
     assert len(gaps.entries) == 43 and all(entry.score < 5 for entry in gaps.entries)
     added = read_taxonomy(SHARED / "autodetect.json", "added_by_framework=true")

@@ -32,7 +32,9 @@ def match(
     taxonomy: Annotated[
         Path, typer.Option(help="JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.")
     ],
-    where: Annotated[str | None, typer.Option(help="Only entries with e.g. level=test_point,score<5.")] = None,
+    where: Annotated[
+        str | None, typer.Option(help="SQL condition on the entries, e.g. \"level = 'test_point' AND score < 5\".")
+    ] = None,
     kind: KindOption = None,
     per_entry: Annotated[int, typer.Option(min=1, help="Nearest labels of an entry that count.")] = 5,
     alpha: AlphaOption = 0.05,

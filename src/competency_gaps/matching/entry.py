@@ -37,7 +37,8 @@ class Entry:
         new = {word for word in _WORD.findall(category.casefold()) if len(word) >= _SHORTEST} - there
         return f"{self.description} ({category})" if new else self.description
 
-    def field(self, name: str) -> Any:
-        """Value of a field or an extra field; None if the entry lacks it."""
+    @property
+    def fields(self) -> dict[str, Any]:
+        """All fields by name."""
         own = {"id": self.id, "description": self.description, "domain": self.domain, "category": self.category}
-        return self.score if name == "score" else own[name] if name in own else self.extra.get(name)
+        return {**self.extra, **own, "score": self.score}

@@ -62,7 +62,7 @@ def match_run(
     taxonomy
         JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.
     where
-        Only entries with e.g. ``level=test_point,score<5``; None: all.
+        SQL condition on the entries, e.g. ``level = 'test_point' AND score < 5``; None: all.
     kinds
         Only labels of these of ``KINDS``; empty: all.
     per_entry

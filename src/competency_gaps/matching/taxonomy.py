@@ -7,22 +7,26 @@ garak's reports. Records that are left out are listed with their reasons.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.matching.autodetect import is_log, read_log
 from competency_gaps.matching.entry import Entry
 from competency_gaps.matching.garak import is_report, read_report
 from competency_gaps.matching.records import Raw, load, load_jsonl
-from competency_gaps.matching.where import select
 from competency_gaps.text import shorten, visible
 
 ID_LIMIT = 200
 DESCRIPTION_LIMIT = 2000
 """Most characters of a description, four times the longest in any known taxonomy."""
+_FILE_READING = re.compile(r"\bread_\w+", re.IGNORECASE)
+"""The table functions of polars, ``read_csv`` and the like, which subqueries may call."""
 SUFFIXES = (".csv", ".json", ".jsonl", ".yaml", ".yml")
 
 
@@ -54,13 +58,13 @@ def read_taxonomy(path: Path | str, where: str | None = None) -> Taxonomy:
         ``label`` serve as id and description where a record has neither); AutoDetect's ``log.json``; garak's
         ``*.report.jsonl``; or a folder that holds such logs or reports at any depth.
     where
-        Conditions ``field=value`` or ``field<number`` joined by commas, all of which must hold; operators are
-        ``=``, ``!=``, ``<``, ``<=``, ``>``, ``>=``. An entry without the field satisfies none.
+        An SQL condition on the entries' fields, e.g. ``domain = 'mathematics' AND score < 5``; None: all entries. An
+        entry without the field satisfies no comparison. Fields that hold lists or objects are compared as their text.
 
     Raises
     ------
     UserError
-        If the path is missing or of no known form, a condition is malformed or names an unknown field, or no entry
+        If the path is missing or of no known form, the condition is malformed or names an unknown field, or no entry
         is left.
     """
     path = Path(path)
@@ -72,10 +76,41 @@ def read_taxonomy(path: Path | str, where: str | None = None) -> Taxonomy:
         raise UserError(
             f"{path} has no entry ({len(left_out):,} records were left out{why}). Expected ids and descriptions."
         )
-    chosen = select(entries, where)
+    chosen = entries if where is None else _select(entries, where)
     if not chosen:
         raise UserError(f"the filter {where!r} leaves none of the {len(entries):,} entries of {path}.")
     return Taxonomy(chosen, left_out, f"{path} ({kind})", len(entries), where, tuple(notes))
+
+
+def _select(entries: Sequence[Entry], where: str) -> list[Entry]:
+    """Entries that satisfy an SQL condition."""
+    if _FILE_READING.search(where):
+        raise UserError(f"the filter {where!r} reads a file. Expected a condition on the entries' fields alone.")
+    fields = pl.DataFrame(
+        [{name: _sql_value(value) for name, value in entry.fields.items()} for entry in entries],
+        strict=False,
+        infer_schema_length=None,
+    )
+    try:
+        condition = pl.sql_expr(where)
+        for name in condition.meta.root_names():
+            if name not in fields.columns:
+                known = sorted(fields.columns)
+                raise UserError(
+                    f"the filter {where!r} names {name!r}, which no entry has; known are {', '.join(known)}."
+                    f"{nearest(name, known)} Texts stand in single quotes: domain = 'mathematics'."
+                )
+        chosen = set(fields.filter(condition)["id"])
+    except pl.exceptions.PolarsError as error:
+        raise UserError(
+            f"the filter {where!r} is no SQL condition: {shorten(str(error), 200)}. "
+            "Expected e.g. domain = 'mathematics' AND score < 5."
+        ) from error
+    return [entry for entry in entries if entry.id in chosen]
+
+
+def _sql_value(value: Any) -> str | float | bool | None:
+    return value if value is None or isinstance(value, (str, int, float)) else str(value)
 
 
 def _read(path: Path) -> tuple[str, list[Raw], list[str]]:

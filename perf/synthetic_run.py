@@ -28,7 +28,7 @@ from competency_gaps.activations.by_concept import ByConcept, write_by_concept
 from competency_gaps.activations.store import CasBlock, CasStore
 from competency_gaps.config import RunConfig, as_dict, parse_config
 from competency_gaps.dictionary.flags import LatentFacts
-from competency_gaps.dictionary.open import open_dictionary
+from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.files import write_atomic, write_json
 from competency_gaps.findings import write_findings
 from competency_gaps.installation import versions

@@ -10,9 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from competency_gaps.cli.app import app
-from competency_gaps.dictionary.folder import write_dictionary
+from competency_gaps.dictionary.folder import open_dictionary, write_dictionary
 from competency_gaps.dictionary.labelling.labeller import label_rows
-from competency_gaps.dictionary.open import open_dictionary
 from competency_gaps.errors import UserError
 from core_helpers import command
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from competency_gaps.dictionary.folder import write_dictionary
-from competency_gaps.dictionary.open import Dictionary, open_dictionary
+from competency_gaps.dictionary.folder import Dictionary, open_dictionary, write_dictionary
 
 WORDS = ("copper", "violin", "glacier", "senator", "yeast")
 """Concept i fires on word i, and on nothing else."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from competency_gaps.config import SAEConfig
-from competency_gaps.dictionary.folder import check_same_sae
-from competency_gaps.dictionary.open import open_dictionary
+from competency_gaps.dictionary.folder import check_same_sae, open_dictionary
 from competency_gaps.dictionary.themes import read_themes
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.sae import load_sae

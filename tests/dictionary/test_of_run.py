@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from competency_gaps.dictionary.folder import read_dictionary, write_dictionary
-from competency_gaps.dictionary.of_run import dictionary_of
+from competency_gaps.dictionary.folder import dictionary_of, read_dictionary, write_dictionary
 from competency_gaps.embedded import SAES, embedded_sae
 from competency_gaps.errors import UserError
 from competency_gaps.runs.open import RunFolder
@@ -81,7 +80,7 @@ def test_a_manifest_without_settings_has_none():
 
 def test_no_torch_is_needed():
     code = (
-        "import sys\nfrom pathlib import Path\nfrom competency_gaps.dictionary.of_run import dictionary_of\n"
+        "import sys\nfrom pathlib import Path\nfrom competency_gaps.dictionary.folder import dictionary_of\n"
         "from competency_gaps.runs.open import RunFolder\n"
         "from competency_gaps.dictionary.folder import read_dictionary\n"
         f"sae = read_dictionary(Path({str(PACK)!r})).sae\n"

@@ -10,8 +10,7 @@ import torch
 from competency_gaps.cli import exemplars as cli
 from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary.exemplars import similar
-from competency_gaps.dictionary.folder import write_dictionary
-from competency_gaps.dictionary.open import open_dictionary
+from competency_gaps.dictionary.folder import open_dictionary, write_dictionary
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.errors import UserError
 from competency_gaps.model.hooks import resolve_hook

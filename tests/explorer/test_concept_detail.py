@@ -14,7 +14,7 @@ from explorer_runs import SECRETS, WIDTH, excited
 from safetensors.numpy import load_file, save_file
 
 from competency_gaps import open_run
-from competency_gaps.dictionary.open import open_dictionary
+from competency_gaps.dictionary.folder import open_dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import concept as concept_module
 from competency_gaps.explorer.parts.amounts import EXPORTED, SERVED

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from explorer_extras import with_extras
 
-from competency_gaps.dictionary.of_run import dictionary_of
+from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.explorer.opened import open_runs, run_list
 from competency_gaps.explorer.parts import Parts, as_json

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from explorer_runs import HOME, MODEL, NAMES, SECRETS, SIZES, hostile_run
 
-from competency_gaps.dictionary.of_run import dictionary_of
+from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.files import write_json
 from competency_gaps.findings.answer import answer, answer_dict

@@ -12,8 +12,7 @@ import typer
 from explorer_runs import NAMES, hostile_run
 
 from competency_gaps.cli.app import app
-from competency_gaps.dictionary.of_run import dictionary_of
-from competency_gaps.dictionary.open import open_dictionary
+from competency_gaps.dictionary.folder import dictionary_of, open_dictionary
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.files import write_json
 from competency_gaps.findings.table import table_of

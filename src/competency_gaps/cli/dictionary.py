@@ -42,9 +42,9 @@ def import_labels(
 ) -> None:
     """Take over labels that others made. They stand beside those that are there."""
     from competency_gaps.cli.output import print_json
+    from competency_gaps.dictionary.folder import open_dictionary
     from competency_gaps.dictionary.imports import import_labels as read
     from competency_gaps.dictionary.labelling.choose import parse_concepts
-    from competency_gaps.dictionary.open import open_dictionary
     from competency_gaps.progress import Progress
 
     progress = Progress(quiet=quiet)
@@ -113,8 +113,7 @@ def themes(
     from competency_gaps.cli.output import print_json
     from competency_gaps.cli.run import sae_place
     from competency_gaps.config import SAEConfig
-    from competency_gaps.dictionary.folder import check_same_sae
-    from competency_gaps.dictionary.open import open_dictionary
+    from competency_gaps.dictionary.folder import check_same_sae, open_dictionary
     from competency_gaps.dictionary.themes.make import make_themes
     from competency_gaps.progress import Progress
     from competency_gaps.sae.load import load_sae

@@ -13,8 +13,8 @@ from competency_gaps.cli.asking import AskOptions, asks
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
+    from competency_gaps.dictionary.folder import Dictionary
     from competency_gaps.dictionary.labelling.labeller import Taken
-    from competency_gaps.dictionary.open import Dictionary
     from competency_gaps.endpoint.asking import Asking
     from competency_gaps.progress import Progress
 
@@ -51,7 +51,7 @@ def label(
 ) -> None:
     """Label concepts, or score their labels: without a model, over an endpoint, or through batch files."""
     from competency_gaps.cli.output import print_json
-    from competency_gaps.dictionary.open import open_dictionary
+    from competency_gaps.dictionary.folder import open_dictionary
     from competency_gaps.progress import Progress
 
     way = _way(ask, step)

@@ -1,4 +1,4 @@
-"""The dictionary folder's ``dictionary.json``: which SAE, which model and which exemplars its tables are about."""
+"""A dictionary's folder: the SAE it is about, its exemplars, tokens, similar concepts and labels. Needs no torch."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
+from competency_gaps.dictionary import label_table
+from competency_gaps.dictionary.exemplars.logits import FILE as LOGITS
+from competency_gaps.dictionary.exemplars.similar import FILE as SIMILAR
+from competency_gaps.dictionary.exemplars.store import EXEMPLARS, Exemplars
+from competency_gaps.embedded import SAES, embedded_sae
 from competency_gaps.errors import UserError
 from competency_gaps.files import finite, write_json
+from competency_gaps.once import made_once
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten, visible
 
 SCHEMA_VERSION = 1
@@ -25,6 +34,141 @@ class DictionaryIdentity:
     """The model's identity; None if no model was used (imported labels only)."""
     exemplars: dict[str, Any] | None
     """Settings of the exemplars; None without any."""
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """What is known of an SAE's concepts. Tables are read when they are first asked for."""
+
+    folder: Path
+    identity: DictionaryIdentity
+
+    @property
+    def width(self) -> int:
+        """Number of concepts of the SAE."""
+        return int(self.identity.sae["d_sae"])
+
+    @property
+    def ranking(self) -> str | None:
+        """Ranking of its exemplars; None: it has none."""
+        return (self.identity.exemplars or {}).get("ranking")
+
+    @made_once
+    def exemplars(self) -> Exemplars:
+        """Its exemplars."""
+        return Exemplars(self.folder)
+
+    @property
+    def has_exemplars(self) -> bool:
+        """Whether exemplars were collected."""
+        return (self.folder / EXEMPLARS).is_file()
+
+    @made_once
+    def logits(self) -> pl.DataFrame | None:
+        """One row per concept, in order: concept, promoted, promoted_logits, suppressed, suppressed_logits.
+
+        Lists, the strongest token first; empty: its direction is zero. None where they were never read.
+        """
+        return self._of_directions(LOGITS)
+
+    @made_once
+    def similar(self) -> pl.DataFrame | None:
+        """One row per concept, in order: concept, similar (list of int32, the nearest first), cosine (of float32).
+
+        Empty lists: its direction is zero. None where they were never compared.
+        """
+        return self._of_directions(SIMILAR)
+
+    @made_once
+    def promoted(self) -> dict[int, list[str]]:
+        """Per concept the tokens that it promotes, the strongest first; empty where they were never read."""
+        return {} if self.logits is None else dict(self.logits.select("concept", "promoted").iter_rows())
+
+    def labels(self) -> pl.DataFrame:
+        """Its label table as it is on disk now; without rows where there is none."""
+        if not (self.folder / label_table.FILE).is_file():
+            return label_table.empty_labels()
+        return label_table.read_label_table(self.folder, self.width)
+
+    def shown(self) -> pl.DataFrame:
+        """The label that is shown of each concept, by :func:`label_table.shown_labels`."""
+        return label_table.shown_labels(self.labels(), self.width)
+
+    def add_labels(self, rows: pl.DataFrame) -> None:
+        """Put labels into the table; newer ones replace those of the same concept, kind, explainer and source."""
+        label_table.write_label_table(self.folder, label_table.merge_labels(self.labels(), rows))
+
+    def _of_directions(self, name: str) -> pl.DataFrame | None:
+        """A table that ``cgaps exemplars`` makes of decoder directions: row i is concept i."""
+        path = self.folder / name
+        if not path.is_file():
+            return None
+        again = "Run 'cgaps exemplars --logits-only' again."
+        try:
+            table = pl.read_parquet(path)
+        except pl.exceptions.PolarsError as error:
+            raise UserError(f"{path} is damaged: {error}. {again}") from error
+        if "concept" not in table.columns or table["concept"].to_list() != list(range(self.width)):
+            raise UserError(
+                f"{path} is damaged: expected one row per concept, 0 to {self.width - 1}, in order. {again}"
+            )
+        return table
+
+
+def open_dictionary(folder: Path, sae_identity: dict[str, Any] | None = None) -> Dictionary:
+    """Open a dictionary's folder.
+
+    Parameters
+    ----------
+    sae_identity
+        The SAE that it must be about; None: any.
+
+    Raises
+    ------
+    UserError
+        If the folder is no dictionary, is of an unknown version, or is about another SAE.
+    """
+    dictionary = Dictionary(folder, read_dictionary(folder))
+    if sae_identity is not None:
+        check_same_sae(dictionary.identity, sae_identity)
+    return dictionary
+
+
+def is_dictionary(folder: Path) -> bool:
+    """Whether a folder is a dictionary."""
+    return (folder / FILE).is_file()
+
+
+def dictionary_of(run: RunFolder, given: Path | None = None) -> Dictionary | None:
+    """Find the dictionary that belongs to a finished run.
+
+    The first of: the given one; the one in the run's settings (``sae.dictionary``); the folder of its SAE, if that is
+    a dictionary; the one that comes with the package, for a run of the embedded SAE. All but the given one are skipped
+    where they are missing, damaged, or about another SAE, since folders move after a run.
+
+    Raises
+    ------
+    UserError
+        If the given folder is no dictionary, or about another SAE.
+    """
+    if given is not None:
+        return open_dictionary(given, run.manifest["sae"])
+    for folder in _candidates(run):
+        try:
+            return open_dictionary(folder, run.manifest["sae"])
+        except UserError:
+            continue
+    return None
+
+
+def _candidates(run: RunFolder) -> list[Path]:
+    """Folders that may be the run's dictionary, the likeliest first."""
+    settings = (run.manifest.get("settings") or {}).get("sae") or {}
+    named = [settings.get("dictionary"), settings.get("folder")]
+    folders = [Path(name).expanduser() for name in named if name and not str(name).startswith("embedded:")]
+    # An embedded SAE is known by its weights alone: a run that does not state their hash is not believed by name.
+    embedded = [embedded_sae(name) for name in SAES] if run.manifest["sae"].get("weights_sha256") else []
+    return [*folders, *embedded]
 
 
 def read_dictionary(path: Path) -> DictionaryIdentity:
@@ -82,7 +226,7 @@ def write_dictionary(
     UserError
         If the folder is the dictionary of another SAE, or its file cannot be read.
     """
-    if (path / FILE).is_file():
+    if is_dictionary(path):
         known = read_dictionary(path)
         check_same_sae(known, sae_identity)
         model_identity = known.model if model_identity is None else model_identity

@@ -15,8 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from competency_gaps.dictionary.of_run import dictionary_of
-from competency_gaps.dictionary.open import Dictionary
+from competency_gaps.dictionary.folder import Dictionary, dictionary_of
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.parts.records.server import ChatState, ListedRun, RunList
@@ -139,7 +138,7 @@ def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Ope
         Run folders, at least one.
     dictionary
         Folder of a dictionary for those runs whose SAE it is about; the others, and all if it is null, take their own
-        (:func:`~competency_gaps.dictionary.of_run.dictionary_of`).
+        (:func:`~competency_gaps.dictionary.folder.dictionary_of`).
 
     Raises
     ------

@@ -11,18 +11,15 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
 
+from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.labelling.marking import active_tokens, marked, plain
-from competency_gaps.dictionary.open import Dictionary, open_dictionary
-from competency_gaps.embedded import embedded_sae
 from competency_gaps.endpoint import Request
 from competency_gaps.probes.targets import Target
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.stages.naming import find_dictionary
 from competency_gaps.text import shorten
 
 WINDOWS, TASKS = 8, 6
@@ -62,16 +59,6 @@ class Questions(_Strict):
     """The Questioner's answer."""
 
     items: list[Written]
-
-
-def dictionary_of(run: RunFolder, sae_folder: Path | str | None, configured: Path | None) -> Dictionary | None:
-    """The dictionary of a run's SAE: the configured one, else the SAE's own folder, if it is one."""
-    folder = None
-    if sae_folder is not None:
-        text = str(sae_folder)
-        folder = embedded_sae(text) if text.startswith("embedded:") else Path(text).expanduser()
-    place = find_dictionary(configured, folder)
-    return open_dictionary(place) if place is not None and place.is_dir() else None
 
 
 def windows_of(target: Target, dictionary: Dictionary | None) -> list[str]:

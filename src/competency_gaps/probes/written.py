@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import pydantic
 
 from competency_gaps.config import AskConfig, BenchmarkConfig, ObjectsSource, RunConfig
+from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.endpoint import Failure, Request, parse
 from competency_gaps.endpoint.asking import Asking
 from competency_gaps.errors import UserError
@@ -19,7 +20,6 @@ from competency_gaps.probes.concept import FOLDER, Criterion, Probed, conclude, 
 from competency_gaps.probes.roles import (
     Questions,
     Topics,
-    dictionary_of,
     examiner,
     questioner,
     record_of,
@@ -74,7 +74,7 @@ def probe_written(
     folder = run.path / FOLDER / folder_name(KIND, [one.concept for one in wanted])
     folder.mkdir(parents=True, exist_ok=True)
     config = run_config(run)
-    dictionary = dictionary_of(run, config.sae.folder, config.sae.dictionary)
+    dictionary = dictionary_of(run)
     windows = {one.concept: windows_of(one, dictionary) for one in wanted}
     first = {one.concept: examiner(run, one, windows[one.concept], topics) for one in wanted}
     planned = _ask(list(first.values()), Topics, folder, way, progress)

@@ -11,9 +11,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.dictionary import label_table
-from competency_gaps.dictionary.folder import FILE as DICTIONARY
-from competency_gaps.dictionary.folder import check_same_sae
-from competency_gaps.dictionary.open import Dictionary, open_dictionary
+from competency_gaps.dictionary.folder import Dictionary, open_dictionary
 from competency_gaps.dictionary.themes.store import NAMES, THEMES, read_themes
 from competency_gaps.files import sha256, write_atomic
 from competency_gaps.findings import relabel_findings
@@ -26,14 +24,6 @@ LABEL_COLUMNS = ("label", "label_kind", "label_score", "label_scored_by", "expla
 THEME_FILES = (THEMES, NAMES, RESULTS, BENCHMARKS)
 
 
-def find_dictionary(configured: Path | None, sae_folder: Path | None) -> Path | None:
-    """The configured dictionary, else the SAE's folder if it is a dictionary."""
-    if configured is not None:
-        return configured
-    own = sae_folder is not None and (sae_folder / DICTIONARY).is_file()
-    return sae_folder if own else None
-
-
 def check_dictionary(folder: Path, sae_identity: dict[str, Any]) -> Dictionary:
     """Open a dictionary and check that it fits a run's SAE, before anything is computed.
 
@@ -42,8 +32,7 @@ def check_dictionary(folder: Path, sae_identity: dict[str, Any]) -> Dictionary:
     UserError
         If the folder is no dictionary, damaged, or of another SAE.
     """
-    dictionary = open_dictionary(folder)
-    check_same_sae(dictionary.identity, sae_identity)
+    dictionary = open_dictionary(folder, sae_identity)
     dictionary.labels()
     if (folder / THEMES).is_file():
         read_themes(folder, dictionary.width)

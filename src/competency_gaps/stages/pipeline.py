@@ -17,7 +17,7 @@ from competency_gaps.activations.extract import Extractor
 from competency_gaps.activations.store import CasStore
 from competency_gaps.benchmarks.repeats import Repeats, find_clusters
 from competency_gaps.config import RunConfig, as_dict
-from competency_gaps.dictionary.open import Dictionary
+from competency_gaps.dictionary.folder import Dictionary, is_dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.files import sha256
 from competency_gaps.findings import FILE as FINDINGS_FILE
@@ -49,7 +49,7 @@ from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.items import items_table
 from competency_gaps.stages.judging import JudgingStage
 from competency_gaps.stages.load import check_names, load_benchmark, load_suite
-from competency_gaps.stages.naming import check_dictionary, find_dictionary, name_run
+from competency_gaps.stages.naming import check_dictionary, name_run
 from competency_gaps.stages.results import write_results
 from competency_gaps.stages.tables import has_lift
 
@@ -184,7 +184,8 @@ def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, fold
         progress.say(line)
     extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens, config.keep_token_activations)
     prepared = _prepare_prompts(suite, config, lm, bos_id, progress)
-    place = find_dictionary(config.sae.dictionary, sae.folder)
+    own = sae.folder if sae.folder is not None and is_dictionary(sae.folder) else None
+    place = config.sae.dictionary or own
     dictionary = check_dictionary(place, sae.identity) if place else None
     file = _reference_file(config, sae)
     reference = read_reference(file, sae.d_sae) if file else None

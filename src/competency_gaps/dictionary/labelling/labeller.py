@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.label_table import SCHEMA, is_placeholder
 from competency_gaps.dictionary.labelling import requests
 from competency_gaps.dictionary.labelling.automatic import automatic_labels, promoted_label
 from competency_gaps.dictionary.labelling.requests import ANSWERS, Question, Step, balanced_accuracy, label_of
-from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.endpoint import Answer, Failure, parse
 from competency_gaps.errors import UserError
 from competency_gaps.text import shorten, visible

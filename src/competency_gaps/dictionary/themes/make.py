@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from competency_gaps.dictionary.embed import embed_texts
 from competency_gaps.dictionary.exemplars.store import POOL, read_pool
-from competency_gaps.dictionary.open import Dictionary
+from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.themes.cluster import find_themes
 from competency_gaps.dictionary.themes.features import theme_features
 from competency_gaps.dictionary.themes.names import automatic_names

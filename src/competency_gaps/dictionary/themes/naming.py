@@ -9,10 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
+from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.labelling.labeller import Taken, explainer_of, today
 from competency_gaps.dictionary.labelling.marking import plain
 from competency_gaps.dictionary.labelling.requests import Explanation, label_of, prompt
-from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.dictionary.themes.store import read_themes, write_themes
 from competency_gaps.endpoint import Answer, Failure, Request, parse
 

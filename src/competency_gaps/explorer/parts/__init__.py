@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from competency_gaps.dictionary.open import Dictionary
+from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.explorer.parts import tables
 from competency_gaps.explorer.parts.amounts import SERVED, Amounts
 from competency_gaps.explorer.parts.context import Context

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.dictionary.open import Dictionary
+from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.amounts import SERVED, Amounts
 from competency_gaps.explorer.parts.finding_texts import differing_ranges, untold

@@ -11,8 +11,8 @@ import polars as pl
 
 from competency_gaps.activations.by_concept import ByConcept
 from competency_gaps.activations.by_item import ItemRows
+from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.label_table import empty_labels
-from competency_gaps.dictionary.open import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.records.details import ConceptInBenchmark
 from competency_gaps.explorer.parts.stored import scan

@@ -103,6 +103,26 @@ def test_rows_in_any_order_and_twice(tiny_run):
         tiny_run.token_activations(64, [0])
 
 
+def test_concepts_of_an_item_in_any_order_and_twice(tiny_run):
+    active = tiny_run.item_rows.row(41).concepts
+    inactive = np.setdiff1d(np.arange(LATENTS), active)[:1]
+    for concepts in (
+        active,
+        active[::-1],
+        active[[2, 0, 0]],
+        active[-1:],
+        np.concatenate([inactive, active]),
+        inactive,
+    ):
+        found = tiny_run.item_token_activations(41, concepts)
+        assert [len(one.activation) > 0 for one in found] == np.isin(concepts, active).tolist()
+        for concept, one in zip(concepts.tolist(), found, strict=True):
+            (alone,) = tiny_run.token_activations(concept, [41])
+            assert all(np.array_equal(x, y) for x, y in zip(one, alone, strict=True))
+    with pytest.raises(UserError, match="item 70 does not exist"):
+        tiny_run.item_token_activations(70, active)
+
+
 @pytest.fixture
 def copied(tiny_run, tmp_path):
     shutil.copytree(tiny_run.path, tmp_path / "run")

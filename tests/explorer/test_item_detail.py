@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from explorer_runs import HUGE, REPEATED, SECRETS, excited
+from explorer_runs import HUGE, REPEATED, SECRETS, SIZES, excited
+from safetensors.numpy import load_file, save_file
 
 from competency_gaps import open_run
 from competency_gaps.explorer.parts import item as item_module
@@ -25,6 +26,11 @@ from competency_gaps.explorer.parts.tables import items_table
 def item_details(*arguments):
     """Details as JSON has them, with all digits."""
     return plain(item_module.item_details(*arguments), exact=True)
+
+
+def item_concepts(*arguments):
+    """Concepts of items as JSON has them, with all digits."""
+    return plain(item_module.item_concepts(*arguments), exact=True)
 
 
 @pytest.fixture(scope="module")
@@ -69,24 +75,65 @@ def test_most_salient_concepts_by_brute_force(hostile):
     tau = np.linspace(0.05, 3, run.width)
     vars(run)["concepts"] = run.concepts.with_columns(tau=pl.Series(tau))
     context = Context(run, "a")
-    details = item_details(context, range(context.items.height))
+    shown_of = item_concepts(context, range(context.items.height))
     rows = np.concatenate([run.cas(name).toarray() for name in context.names]).astype(np.float64)
     value = 2 / (1 + np.exp(-rows / tau)) - 1
-    for row, detail in enumerate(details):
-        active = int((rows[row] > 0).sum())
-        found = [concept for concept, *_ in detail["concepts"]]
-        assert len(found) == min(20, active) == len(set(found)) and all(rows[row, found] > 0)
-        shown = np.array([saliency for _, _, saliency, *_ in detail["concepts"]])
-        assert shown == pytest.approx(value[row, found], rel=1e-5)
-        assert shown == pytest.approx(np.sort(value[row])[::-1][: len(found)], rel=1e-5)
-        for concept, cas, _, start, end in detail["concepts"]:
-            assert cas == pytest.approx(rows[row, concept], rel=1e-6)
-            assert concept in excited(detail["text"][start:end])
+    limited = replace(context, amounts=replace(SERVED, salient=3))
+    for row, shown in enumerate(shown_of):
+        concepts = [one["concept"] for one in shown["concepts"]]
+        assert sorted(concepts) == np.flatnonzero(rows[row]).tolist() and shown["active"] == len(concepts)
+        values = np.array([one["saliency"] for one in shown["concepts"]])
+        assert values == pytest.approx(value[row, concepts], rel=1e-5)
+        assert values == pytest.approx(np.sort(value[row])[::-1][: len(concepts)], rel=1e-5)
+        for one in shown["concepts"]:
+            assert one["cas"] == pytest.approx(rows[row, one["concept"]], rel=1e-6)
+            assert one["concept"] in excited(context.run.items["text"][row][slice(*one["peak"])])
+        (few,) = item_concepts(limited, range(row, row + 1))
+        assert few == {**shown, "concepts": shown["concepts"][:3]}
+
+
+def test_tokens_of_every_concept_are_those_in_the_shards(hostile, context):
+    """Every activation of every item, read from the files one by one."""
+    expected = {}
+    starts = dict(zip(context.names, np.cumsum([0, *SIZES]).tolist(), strict=False))
+    for entry in context.run.manifest["benchmarks"]:
+        for name in entry["shards"]:
+            shard = load_file(context.run.path / "activations" / f"{name}.safetensors")
+            for place, item in enumerate(shard["items"].tolist()):
+                offsets = shard["token_offsets"][shard["token_ptr"][place] : shard["token_ptr"][place + 1]]
+                at = int(shard["act_ptr"][place])
+                for pair in range(*shard["indptr"][place : place + 2].tolist()):
+                    key = starts[entry["name"]] + item, int(shard["concepts"][pair])
+                    expected[key] = []
+                    for _ in range(shard["act_counts"][pair]):
+                        expected[key].append((*offsets[shard["act_tokens"][at]], float(shard["act_values"][at])))
+                        at += 1
+    seen = {}
+    for shown in item_concepts(context, range(context.items.height)):
+        for one in shown["concepts"]:
+            seen[shown["item"], one["concept"]] = one["tokens"]
+    assert seen.keys() == expected.keys() and sum(len(tokens) > 1 for tokens in expected.values()) > 200
+    for key, tokens in expected.items():
+        assert [token[:2] for token in seen[key]] == [[int(start), int(end)] for start, end, _ in tokens]
+        assert [token[2] for token in seen[key]] == pytest.approx([value for *_, value in tokens], rel=6e-4)
+
+
+def test_a_run_without_activations_of_tokens_has_peaks_alone(hostile, context, tmp_path):
+    folder = tmp_path / "old"
+    shutil.copytree(hostile.run, folder)
+    for file in (folder / "activations").glob("*.safetensors"):
+        save_file({name: values for name, values in load_file(file).items() if not name.startswith("act_")}, file)
+    whole = item_concepts(context, range(20))
+    for shown, known in zip(item_concepts(Context(open_run(folder), "a"), range(20)), whole, strict=True):
+        assert shown["concepts"] == [{**one, "tokens": None} for one in known["concepts"]]
+    assert any(one["peak"] for shown in whole for one in shown["concepts"])
 
 
 def test_a_long_text_is_cut_around_the_items_own(context, details):
     limit = 60
-    cut = item_details(replace(context, amounts=replace(SERVED, text=limit)), range(context.items.height))
+    shortened = replace(context, amounts=replace(SERVED, text=limit))
+    rows = range(context.items.height)
+    cut = item_details(shortened, rows)
     for short, whole in zip(cut, details, strict=True):
         if len(whole["text"]) <= limit:
             assert short == whole
@@ -97,13 +144,14 @@ def test_a_long_text_is_cut_around_the_items_own(context, details):
         own = whole["text"][slice(*whole["own"])]
         kept = short["text"][slice(*short["own"])]
         assert kept == own if len(own) <= limit else (kept == own[:limit])
-        for (concept, _, _, start, end), (same, _, _, first, last) in zip(
-            short["concepts"], whole["concepts"], strict=True
-        ):
-            assert concept == same
-            inside = first >= before and last <= len(whole["text"]) - after
-            assert (start, end) == ((first - before, last - before) if inside else (None, None))
     assert any(len(whole["text"]) > HUGE for whole in details)
+    for short, whole, place in zip(item_concepts(shortened, rows), item_concepts(context, rows), cut, strict=True):
+        before = 0 if place["cut"] is None else place["cut"]["before"]
+        for one, other in zip(short["concepts"], whole["concepts"], strict=True):
+            moved = [[start - before, end - before, value] for start, end, value in other["tokens"]]
+            assert one["tokens"] == [token for token in moved if token[0] >= 0 and token[1] <= limit]
+            first, last = (edge - before for edge in other["peak"])
+            assert one["peak"] == ([first, last] if first >= 0 and last <= limit else None)
 
 
 def test_long_answers_say_how_much_is_cut(context, details):
@@ -121,9 +169,10 @@ def test_redacted_items_have_numbers_only(context):
         for key in ("text", "cut", "own", "response", "answer", "details"):
             assert detail[key] is None
         assert detail["logprobs"] == []
-        assert all(start is None and end is None for *_, start, end in detail["concepts"])
     assert not any(secret in json.dumps(hidden) for secret in SECRETS)
-    assert any(detail["concepts"] for detail in hidden)
+    active = item_concepts(replace(context, redact=True), range(context.items.height))
+    assert all(one["peak"] is None and one["tokens"] is None for shown in active for one in shown["concepts"])
+    assert any(shown["concepts"] for shown in active)
 
 
 @pytest.mark.parametrize(

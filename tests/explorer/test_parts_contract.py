@@ -141,9 +141,9 @@ def test_the_check_itself_sees_what_is_wrong():
 
 def test_every_part_is_as_the_page_reads_it(parts):
     kinds = {"run.json": "RunInfo", "themes.json": "ThemeFile", "findings.json": "FindingItems[]"}
-    details = {"concept": "ConceptDetail[]", "item": "ItemDetail[]"}
+    details = {"concept": "ConceptDetail[]", "item": "ItemDetail[]", "active": "ItemConcepts[]"}
     names = list(parts.names())
-    assert len(names) == len(set(names)) == 5 + 4 + 3 + 4
+    assert len(names) == len(set(names)) == 5 + 4 + 3 + 4 + 4
     for name in names:
         content = parts.read(name)
         if name.endswith(".parquet"):
@@ -184,6 +184,7 @@ PARTS = {
     "findings.json": "FindingItems[]",
     "concept/0.json": "ConceptDetail[]",
     "item/0.json": "ItemDetail[]",
+    "active/0.json": "ItemConcepts[]",
 }
 
 

@@ -152,6 +152,7 @@ def test_json_has_the_digits_of_a_float32_but_of_other_peoples_numbers_all():
         "concept/1.parquet",
         "concept/1.json\n",
         "item/352.json",
+        "active/352.json",
         "item/１.json",
         "concept/../../plan.json",
         "item/99999999999999999999.json",

@@ -3,7 +3,7 @@ import { useEffect, useState } from "react";
 import { parquetTable } from "./parquet";
 import { source } from "./source";
 import type { Table } from "./table";
-import type { ConceptDetail, FindingItems, ItemDetail, RunInfo, RunList, ThemeFile } from "./types";
+import type { ConceptDetail, FindingItems, ItemConcepts, ItemDetail, RunInfo, RunList, ThemeFile } from "./types";
 
 /** Columns are written down in `explorer/parts/tables.py`. */
 export type TableName = "concepts.parquet" | `concepts/${number}.parquet` | "items.parquet";
@@ -20,7 +20,7 @@ function once<T>(path: string, read: (bytes: Uint8Array) => T | Promise<T>): Pro
   const promise = source.read(path).then(read);
   promises.set(path, promise);
   promise.catch(() => promises.delete(path));
-  const details = [...promises.keys()].filter((one) => /\/(concept|item)\/\d+\.json$/.test(one));
+  const details = [...promises.keys()].filter((one) => /\/(concept|item|active)\/\d+\.json$/.test(one));
   for (const old of details.slice(0, Math.max(0, details.length - KEPT))) promises.delete(old);
   return promise;
 }
@@ -33,22 +33,17 @@ export const readThemes = (key: string) => once(`${key}/themes.json`, json<Theme
 export const readFindingItems = (key: string) => once(`${key}/findings.json`, json<FindingItems[]>);
 export const readTable = (key: string, name: TableName) => once<Table>(`${key}/${name}`, parquetTable);
 
-export async function readConcept(run: RunInfo, concept: number): Promise<ConceptDetail> {
-  const part = Math.floor(concept / run.shards.concepts);
-  const all = await once(`${run.key}/concept/${part}.json`, json<ConceptDetail[]>);
-  return found(all[concept - part * run.shards.concepts], `concept ${concept}`);
+/** One of the details of a kind, of which a part holds `size`. */
+async function readDetail<T>(run: RunInfo, kind: "concept" | "item" | "active", number: number): Promise<T> {
+  const size = kind === "concept" ? run.shards.concepts : run.shards.items;
+  const part = Math.floor(number / size);
+  const details = await once(`${run.key}/${kind}/${part}.json`, json<T[]>);
+  const detail = details[number - part * size];
+  if (!detail) throw new Error(`This run has no ${kind === "concept" ? "concept" : "item"} ${number}.`);
+  return detail;
 }
 
-export async function readItem(run: RunInfo, row: number): Promise<ItemDetail> {
-  const part = Math.floor(row / run.shards.items);
-  const all = await once(`${run.key}/item/${part}.json`, json<ItemDetail[]>);
-  return found(all[row - part * run.shards.items], `item ${row}`);
-}
-
-function found<T>(value: T | undefined, name: string): T {
-  if (value === undefined) throw new Error(`This run has no ${name}.`);
-  return value;
-}
+export const readItem = (run: RunInfo, row: number) => readDetail<ItemDetail>(run, "item", row);
 
 /** The value of a promise that is made anew when `key` changes; null key: nothing to wait for. */
 export function useLoaded<T>(key: string | null, read: () => Promise<T>): Loaded<T> {
@@ -81,5 +76,9 @@ export const useFindingItems = (key: string | null) => useLoaded(key, () => read
 export const useTable = (key: string | null, name: TableName) =>
   useLoaded(key === null ? null : `${key}/${name}`, () => readTable(key!, name));
 export const useConcept = (run: RunInfo, concept: number | null) =>
-  useLoaded(concept === null ? null : `${run.key}/${concept}`, () => readConcept(run, concept!));
+  useLoaded(concept === null ? null : `${run.key}/${concept}`, () =>
+    readDetail<ConceptDetail>(run, "concept", concept!),
+  );
 export const useItem = (run: RunInfo, row: number) => useLoaded(`${run.key}/${row}`, () => readItem(run, row));
+export const useItemConcepts = (run: RunInfo, row: number) =>
+  useLoaded(`${run.key}/${row}`, () => readDetail<ItemConcepts>(run, "active", row));

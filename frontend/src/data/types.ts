@@ -553,11 +553,6 @@ export interface ItemDetail {
   /** How many of them ask the same, 1 where none does. */
   repeats: number;
   epochs: number;
-  /**
-   * Its most salient concepts: concept, CAS, saliency, start and end of the peak; these are null without a peak in
-   * `text`.
-   */
-  concepts: [number, number, number, number | null, number | null][];
   /** All that the model read; null: redacted. */
   text: string | null;
   /**
@@ -577,6 +572,27 @@ export interface ItemDetail {
   details: unknown;
   /** Columns by which items can be compared; null: redacted, or it has none. */
   covariates: unknown;
+}
+
+/** A concept that is active in an item. */
+export interface ActiveConcept {
+  concept: number;
+  cas: number;
+  /** In [0, 1]. */
+  saliency: number;
+  /** As in `ItemUse`. */
+  peak: [number, number] | null;
+  /** As in `ItemUse`. */
+  tokens: [number, number, number][] | null;
+}
+
+/** An entry of `data/KEY/active/N.json`, which holds the same items as `item/N.json`. */
+export interface ItemConcepts {
+  item: number;
+  /** How many concepts are active in the item. */
+  active: number;
+  /** The most salient first: all of them from a server, some in an exported explorer. */
+  concepts: ActiveConcept[];
 }
 
 /** `data/KEY/search?q=TEXT` (served only): items whose texts hold it, regardless of case. */

@@ -1,20 +1,21 @@
+import { VisuallyHidden } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { address, go, useRoute } from "../app/route";
 import { useNumberParam, useRun } from "../app/state";
-import { activeIn, deepest } from "../concept/uses";
-import { useConcept, useItem, useTable } from "../data/hooks";
-import { type Table, text } from "../data/table";
+import { activeIn } from "../concept/uses";
+import { characters } from "../data/characters";
+import { useConcept, useItem, useItemConcepts } from "../data/hooks";
 import type { ItemDetail } from "../data/types";
-import { decimal, integer, magnitude, NOT_DEFINED, plural } from "../format";
-import { visible } from "../text";
+import { decimal, integer, NOT_DEFINED, plural } from "../format";
+import { shownToken, visible } from "../text";
 import { CopyLink } from "../ui/CopyLink";
-import { Term } from "../ui/Hint";
-import { ConceptLink, Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
+import { ActiveConcepts } from "./ActiveConcepts";
+import { type Activity, activityOf, listedConcepts } from "./activity";
 import { Choices } from "./Choices";
 import { Json } from "./Json";
 import { LongText } from "./LongText";
-import { type Activity, NO_ACTIVITY, Prompt } from "./Prompt";
+import { Prompt } from "./Prompt";
 import "./items.css";
 
 /** One item: what was asked, what was answered, and the concepts that are strongest in it. */
@@ -27,10 +28,17 @@ export function ItemPanel({ row }: { row: number }) {
 
 function Shown({ item }: { item: ItemDetail }) {
   const run = useRun();
-  const table = useTable(run.key, "concepts.parquet");
-  const from = useNumberParam("concept");
+  const opener = useNumberParam("concept");
+  const active = useItemConcepts(run, item.item);
+  const detail = useConcept(run, opener).data;
   const [pointed, setPointed] = useState<number | null>(null);
-  const activity = useActivity(item, pointed);
+  const [chosen, setChosen] = useState(opener);
+  const concepts = useMemo(
+    () => (active.data ? listedConcepts(active.data, opener, detail && activeIn(detail, item.item)) : []),
+    [active.data, opener, detail, item],
+  );
+  const coloured = pointed ?? chosen;
+  const activity = useMemo(() => activityOf(concepts, coloured), [concepts, coloured]);
   return (
     <article className="item">
       <p className="eyebrow">
@@ -46,9 +54,9 @@ function Shown({ item }: { item: ItemDetail }) {
         Item <bdi>{visible(item.item_id)}</bdi>
       </h2>
       <p className="actions">
-        {from !== null && (
+        {opener !== null && (
           <button type="button" className="link" onClick={() => go({ params: { item: null } })}>
-            ← Back to concept {from}
+            ← Back to concept {opener}
           </button>
         )}
         <CopyLink />
@@ -59,12 +67,29 @@ function Shown({ item }: { item: ItemDetail }) {
       ) : (
         <>
           <h3>What the model read</h3>
-          <p className="soft">
-            The item’s own text is in full ink, what stands around it is dimmed.
-            {activity.tokens.length > 0 && ` Coloured: how strongly concept ${from} is active.`}
-            {activity.peak && ` Outlined: where concept ${pointed ?? from} is strongest.`}
-          </p>
+          <Legend item={item} concept={coloured} peak={activity.peak} />
           <Prompt item={item} activity={activity} />
+        </>
+      )}
+      <h3>Concepts that are active in it</h3>
+      {active.error && <Failed error={active.error} />}
+      {!active.data && !active.error && <Loading what="its concepts" />}
+      {active.data?.active === 0 && (
+        <p className="soft">None is active in it{item.excluded && ", because it was excluded"}.</p>
+      )}
+      {active.data && concepts.length > 0 && (
+        <ActiveConcepts
+          concepts={concepts}
+          active={active.data.active}
+          colours={item.text !== null}
+          opener={opener}
+          chosen={chosen}
+          onChoose={setChosen}
+          onPoint={setPointed}
+        />
+      )}
+      {item.text !== null && (
+        <>
           <h3>Response</h3>
           <LongText text={item.response} none="None." />
           <h3>Expected</h3>
@@ -85,46 +110,28 @@ function Shown({ item }: { item: ItemDetail }) {
           <Json value={item.details} />
         </details>
       )}
-      <h3>Its strongest concepts</h3>
-      {item.concepts.length === 0 ? (
-        <p className="soft">None is active in it{item.excluded && ", because it was excluded"}.</p>
-      ) : (
-        <>
-          <p className="soft">
-            In front: <Term term="saliency">saliency</Term>, which orders them; where it is the same, the higher{" "}
-            <Term term="cas">CAS</Term> is first. Pointing at one outlines where it is strongest.
-          </p>
-          <ul className="related" onMouseLeave={() => setPointed(null)}>
-            {item.concepts.map(([concept, cas, saliency]) => (
-              <li key={concept} onMouseEnter={() => setPointed(concept)} onFocus={() => setPointed(concept)}>
-                <span className="soft" title={`Saliency; CAS ${magnitude(cas)}`}>
-                  {decimal(saliency)}
-                </span>
-                <ConceptLink concept={concept} label={labelOf(table.data, concept)} />
-                {table.data && <Status status={text(table.data, "performance_status", concept)} />}
-              </li>
-            ))}
-          </ul>
-        </>
-      )}
     </article>
   );
 }
 
-/** How the concept that is pointed at is active here, else the one that the item was opened from. */
-function useActivity(item: ItemDetail, pointed: number | null): Activity {
+/** What the marks in the text mean; those who cannot see them hear which token is the strongest. */
+function Legend({ item, concept, peak }: { item: ItemDetail; concept: number | null; peak: Activity["peak"] }) {
   const run = useRun();
-  const from = useNumberParam("concept");
-  const detail = useConcept(run, from).data;
-  return useMemo(() => {
-    const named = pointed === null && detail ? activeIn(detail, item.item) : null;
-    if (named) return { peak: named.peak, tokens: named.tokens ?? [], most: deepest(detail!) };
-    const [, , , start = null, end = null] = item.concepts.find(([concept]) => concept === (pointed ?? from)) ?? [];
-    return start === null || end === null ? NO_ACTIVITY : { ...NO_ACTIVITY, peak: [start, end] };
-  }, [item, pointed, from, detail]);
+  const token = peak && shownToken(characters(item.text ?? "").slice(...peak));
+  return (
+    <>
+      <p className="soft">
+        The item’s own text is in full ink, what stands around it is dimmed.{" "}
+        {run.has.tokens
+          ? "Coloured: how strongly the concept that you choose below is active on each token. Outlined: the strongest."
+          : "Outlined: the token on which the concept that you choose below is strongest."}
+      </p>
+      <VisuallyHidden role="status" data-testid="item-strongest">
+        {token !== null && `Concept ${concept} is strongest on “${token}”.`}
+      </VisuallyHidden>
+    </>
+  );
 }
-
-const labelOf = (table: Table | null, concept: number) => (table ? text(table, "label", concept) : null);
 
 function Facts({ item }: { item: ItemDetail }) {
   const facts: [string, string][] = [

@@ -1,27 +1,21 @@
-import { useMemo, useState } from "react";
+import { useLayoutEffect, useMemo, useRef, useState } from "react";
 import { characters, pieces, windowAround } from "../data/characters";
 import type { ItemDetail } from "../data/types";
 import { integer } from "../format";
 import { ActiveText } from "../ui/Tokens";
+import type { Activity } from "./activity";
 
 const FIRST = 3000;
 const STEP = 12_000;
-
-/** How a concept is active in a text. */
-export interface Activity {
-  peak: [number, number] | null;
-  /** Ranges with activations; empty where only the peak is known. */
-  tokens: [number, number, number][];
-  /** The activation of the deepest colour. */
-  most: number;
-}
-
-export const NO_ACTIVITY: Activity = { peak: null, tokens: [], most: 0 };
 
 /** All that the model read, the item's own text in full ink; a window of it where it is long. */
 export function Prompt({ item, activity: { peak, tokens, most } }: { item: ItemDetail; activity: Activity }) {
   const [room, setRoom] = useState(FIRST);
   const text = useMemo(() => characters(item.text ?? ""), [item]);
+  const place = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    if (place.current && peak) scrollToPeak(place.current);
+  }, [peak]);
   const [from, to] = windowAround(text.length, item.own?.[0] ?? null, room);
   const [ownFrom, ownTo] = item.own ?? [0, text.length];
   const inside = (at: number) => Math.max(from, Math.min(at, to));
@@ -35,7 +29,7 @@ export function Prompt({ item, activity: { peak, tokens, most } }: { item: ItemD
       </span>
     );
   return (
-    <div className="quote long-text" dir="auto" tabIndex={0} data-testid="item-text">
+    <div className="quote long-text" dir="auto" tabIndex={0} ref={place} data-testid="item-text">
       {before > 0 && <span className="soft">… {integer(before)} characters before … </span>}
       {part(cuts[0], cuts[1], true)}
       {part(cuts[1], cuts[2], false)}
@@ -49,4 +43,13 @@ export function Prompt({ item, activity: { peak, tokens, most } }: { item: ItemD
       {item.cut && <p className="soft">An exported explorer leaves out the ends of long texts.</p>}
     </div>
   );
+}
+
+/** Scrolls a text, and nothing around it, so far that its peak can be seen. */
+function scrollToPeak(place: HTMLElement): void {
+  const mark = place.querySelector(".peak")?.getBoundingClientRect();
+  const box = place.getBoundingClientRect();
+  if (mark && (mark.top < box.top || mark.bottom > box.bottom)) {
+    place.scrollTop += mark.top - (box.top + box.height / 2);
+  }
 }

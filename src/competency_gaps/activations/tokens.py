@@ -1,4 +1,4 @@
-"""Read the activations of a concept on single tokens of an item.
+"""Read the activations of concepts on single tokens of items.
 
 They are tensors of their own in the shards of CAS rows, in the order of each row's concepts: one item's activations are
 read without the rest of the shard, and CAS rows without them.
@@ -55,18 +55,36 @@ class TokenReader:
         UserError
             If a row does not exist, or a shard is missing or damaged.
         """
+        wanted = np.array([concept])
+        read = [self.read_item(row, wanted) for row in rows]
+        return [None if activations is None else activations[0] for activations in read]
+
+    def read_item(self, row: int, concepts: np.ndarray) -> list[TokenActivations] | None:
+        """Some concepts' tokens in one item.
+
+        Parameters
+        ----------
+        row
+            Row of ``items.parquet``.
+        concepts : ndarray of int of shape (n,)
+
+        Returns
+        -------
+        list of TokenActivations, one per concept, or None
+            None: the item is excluded, or its shard holds no token activations.
+
+        Raises
+        ------
+        UserError
+            If the row does not exist, or a shard is missing or damaged.
+        """
         items = len(self._index.shard)
-        for row in rows:
-            if not 0 <= row < items:
-                raise UserError(f"item {row} does not exist: the run has items 0 to {items - 1}.")
-        activations: list[TokenActivations | None] = []
-        for row in rows:
-            number = int(self._index.shard[row])
-            kept = number >= 0 and _has_tokens(self._index.files[number])
-            activations.append(
-                _read_item(self._index.files[number], int(self._index.place[row]), concept) if kept else None
-            )
-        return activations
+        if not 0 <= row < items:
+            raise UserError(f"item {row} does not exist: the run has items 0 to {items - 1}.")
+        number = int(self._index.shard[row])
+        if number < 0 or not _has_tokens(self._index.files[number]):
+            return None
+        return _read_item(self._index.files[number], int(self._index.place[row]), concepts)
 
 
 def lacking(files: Iterable[Path]) -> int:
@@ -74,20 +92,28 @@ def lacking(files: Iterable[Path]) -> int:
     return sum(not _has_tokens(open_shard(file)) for file in files)
 
 
-def _read_item(shard: Any, place: int, concept: int) -> TokenActivations:
+def _read_item(shard: Any, place: int, concepts: np.ndarray) -> list[TokenActivations]:
+    """Read the stretch of the item's activations in which those of all the concepts lie."""
     first, last = _part(shard, "indptr", place, place + 2).tolist()
-    concepts = _part(shard, "concepts", first, last)
-    index = int(np.searchsorted(concepts, concept))
-    if index == len(concepts) or concepts[index] != concept:
-        nothing = np.zeros(0, np.int32)
-        return TokenActivations(nothing, nothing, np.zeros(0, np.float32))
-    counts = _part(shard, "act_counts", first, first + index + 1)
-    start = int(_part(shard, "act_ptr", place, place + 1)[0]) + int(counts[:-1].sum(dtype=np.int64))
-    end = start + int(counts[-1])
-    tokens = _part(shard, "act_tokens", start, end).astype(np.int64)
+    active = _part(shard, "concepts", first, last)
+    index = np.searchsorted(active, concepts)
+    known = np.flatnonzero(index < len(active))
+    known = known[active[index[known]] == concepts[known]]
+    nothing = np.zeros(0, np.int32)
+    activations = [TokenActivations(nothing, nothing, np.zeros(0, np.float32))] * len(concepts)
+    if not len(known):
+        return activations
+    ends = np.cumsum(_part(shard, "act_counts", first, first + int(index[known].max()) + 1), dtype=np.int64)
+    starts = np.concatenate([[0], ends])[index[known]]
+    ends = ends[index[known]]
+    begin, offset = int(starts.min()), int(_part(shard, "act_ptr", place, place + 1)[0])
+    tokens = _part(shard, "act_tokens", offset + begin, offset + int(ends.max())).astype(np.int64)
+    values = _part(shard, "act_values", offset + begin, offset + int(ends.max())).astype(np.float32)
     own_first, own_last = _part(shard, "token_ptr", place, place + 2).tolist()
     ranges = _part(shard, "token_offsets", own_first, own_last)[tokens]
-    return TokenActivations(ranges[:, 0], ranges[:, 1], _part(shard, "act_values", start, end).astype(np.float32))
+    for number, start, end in zip(known.tolist(), (starts - begin).tolist(), (ends - begin).tolist(), strict=True):
+        activations[number] = TokenActivations(ranges[start:end, 0], ranges[start:end, 1], values[start:end])
+    return activations
 
 
 def _part(shard: Any, name: str, start: int, end: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemDetail, ThemeFile
+from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemConcepts, ItemDetail, ThemeFile
 from competency_gaps.explorer.parts.records.findings import FindingItems
 from competency_gaps.explorer.parts.records.run import RunInfo
 from competency_gaps.explorer.parts.records.server import ChatEvent, ChatRequest, RunList, SearchResult
@@ -25,7 +25,7 @@ from competency_gaps.explorer.parts.records.server import ChatEvent, ChatRequest
 FILE = Path(__file__).resolve().parents[3] / "frontend" / "src" / "data" / "types.ts"
 ROOTS = (
     *(RunList, RunInfo, FindingItems, ThemeFile, ConceptDetail),
-    *(ItemDetail, SearchResult, ChatRequest, *get_args(ChatEvent)),
+    *(ItemDetail, ItemConcepts, SearchResult, ChatRequest, *get_args(ChatEvent)),
 )
 """What is read as a whole, or in lists, in the order in which the file has it."""
 _HEAD = """\

@@ -237,6 +237,27 @@ class RunFolder:
         self.check_concept(concept)
         return self._tokens.read(concept, rows)
 
+    def item_token_activations(self, row: int, concepts: np.ndarray) -> list[TokenActivations] | None:
+        """The tokens of one item on which some concepts are active.
+
+        Parameters
+        ----------
+        row
+            Row of ``items``.
+        concepts : ndarray of int of shape (n,)
+
+        Returns
+        -------
+        list of TokenActivations, one per concept, or None
+            As of :meth:`token_activations`, but read in one go.
+
+        Raises
+        ------
+        UserError
+            If there is no such row.
+        """
+        return self._tokens.read_item(row, concepts)
+
     @made_once
     def has_token_activations(self) -> bool:
         """Whether the run kept activations of single tokens, of some items at least."""

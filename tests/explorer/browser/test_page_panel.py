@@ -47,7 +47,7 @@ def test_an_item_shows_how_strongly_the_concept_is_active_that_it_was_opened_fro
     joined = "".join(text for text, _, _ in whole)
     assert all(text in joined for text, _, _ in shown)
     assert {title for _, _, title in shown} <= {title for _, _, title in whole}
-    assert page.get_by_text(f"how strongly concept {concept} is active").is_visible()
+    assert page.get_by_text("how strongly the concept that you choose below is active").is_visible()
 
 
 def test_an_item_begins_at_its_top_and_the_concept_stays_where_it_was(site, page):

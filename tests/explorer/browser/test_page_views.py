@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import polars as pl
 import pytest
 from explorer_runs import HUGE, NAMES, SECRETS
-from page_helpers import SECOND, await_rows, cells, close, number, open_view, shown_rows
+from page_helpers import SECOND, await_rows, cells, close, concept_of, number, open_view, shown_rows
 from scipy.stats import spearmanr
 
 from competency_gaps.explorer.export import export, read_part
@@ -79,6 +79,47 @@ def test_items_failures_first_filters_and_search(site, page):
     hit = items.filter(pl.any_horizontal([text.str.contains("prices", literal=True) for text in texts]))
     assert 0 < hit.height < items.height
     await_rows(page, "items-grid", hit.height)
+
+
+COLOURED = """() => [...document.querySelectorAll('[data-testid=item-text] mark[style*=background]')]
+  .map((mark) => mark.innerText.trim()).filter((token) => token)"""
+"""Tokens of the opened item that are coloured, without those blanks before its own text that are shown apart."""
+
+
+def test_every_concept_of_an_item_colours_its_own_tokens(site, page):
+    first = 1
+    column = site.run.by_concept.column(first)
+    row = min(column.item.tolist(), key=lambda row: len(site.run.items["text"][row]))
+    open_view(page, site.address(f"items?item={row}&concept={first}"), "item-concepts")
+    names = page.get_by_test_id("item-concepts").locator("button[aria-pressed]").all_inner_texts()
+    words = {concept: _words(site.run, concept, row) for concept in map(concept_of, names)}
+    second = next(concept for concept in words if words[concept] != words[first])
+    listed = page.get_by_test_id("item-concepts").get_by_role("button", pressed=True)
+    other = page.get_by_test_id("item-concepts").get_by_role("button", name=re.compile(rf"^{second}\b"))
+    coloured = f"words => JSON.stringify(({COLOURED})()) === JSON.stringify(words)"
+    page.wait_for_function(coloured, arg=words[first])
+    assert concept_of(listed.inner_text()) == first
+    other.hover()
+    page.wait_for_function(coloured, arg=words[second])
+    assert page.get_by_test_id("item-strongest").inner_text().startswith(f"Concept {second} is strongest on “")
+    page.get_by_test_id("item-title").hover()
+    page.wait_for_function(coloured, arg=words[first])
+    # By key: what has the focus colours, what is chosen stays.
+    other.focus()
+    page.wait_for_function(coloured, arg=words[second])
+    page.keyboard.press("Enter")
+    assert other.get_attribute("aria-pressed") == "true" and listed.count() == 1
+    page.get_by_role("button", name="Copy link").focus()
+    page.wait_for_function(coloured, arg=words[second])
+    other.press("Space")
+    assert listed.count() == 0
+    page.wait_for_function(coloured, arg=[])
+
+
+def _words(run, concept: int, row: int) -> list[str]:
+    """The tokens of an item on which a concept is active, without the blanks around them."""
+    (tokens,) = run.token_activations(concept, [row])
+    return [run.items["text"][row][start:end].strip() for start, end in zip(tokens.start, tokens.end, strict=True)]
 
 
 HOLD = """() => {

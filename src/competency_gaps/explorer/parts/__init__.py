@@ -2,7 +2,8 @@
 
 ``run.json`` all that is small; ``themes.json``; ``findings.json``, the items of each finding; ``concepts.parquet``
 and, for the benchmark at place K,
-``concepts/K.parquet``; ``items.parquet``; ``concept/N.json`` and ``item/N.json``, the details of some of them.
+``concepts/K.parquet``; ``items.parquet``; ``concept/N.json`` and ``item/N.json``, the details of some of them;
+``active/N.json``, the concepts that are active in the items of ``item/N.json``.
 What the JSON holds is written down in ``records/``, the columns of the tables in ``tables.py``.
 """
 
@@ -17,7 +18,7 @@ from competency_gaps.explorer.parts.amounts import SERVED, Amounts
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.findings import finding_items
 from competency_gaps.explorer.parts.paths import last_names
-from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemDetail
+from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemConcepts, ItemDetail
 from competency_gaps.explorer.parts.records.plain import as_json, plain
 from competency_gaps.explorer.parts.records.server import SearchResult
 from competency_gaps.explorer.parts.themes import theme_file
@@ -27,10 +28,10 @@ __all__ = ["Context", "NoSuchPartError", "Parts", "as_json"]
 
 _NAME = re.compile(
     r"(?P<whole>run\.json|themes\.json|findings\.json|concepts\.parquet|items\.parquet)"
-    r"|(?P<kind>concepts/|concept/|item/)(?P<number>0|[1-9][0-9]{0,8})(?P<end>\.parquet|\.json)",
+    r"|(?P<kind>concepts/|concept/|item/|active/)(?P<number>0|[1-9][0-9]{0,8})(?P<end>\.parquet|\.json)",
     re.ASCII,
 )
-_ENDS = {"concepts/": ".parquet", "concept/": ".json", "item/": ".json"}
+_ENDS = {"concepts/": ".parquet", "concept/": ".json", "item/": ".json", "active/": ".json"}
 
 
 class NoSuchPartError(LookupError):
@@ -52,7 +53,7 @@ class Parts:
     portable : bool
         Say of absolute paths their last names only; redacted parts always do.
     concepts_per_part, items_per_part : int
-        How many details ``concept/N.json`` and ``item/N.json`` hold.
+        How many details ``concept/N.json`` and ``item/N.json`` hold; ``active/N.json`` as many as the latter.
     amounts : Amounts
         How much details hold.
     """
@@ -84,8 +85,8 @@ class Parts:
         """Names of all parts, in the order in which a page wants them."""
         yield from ("run.json", "concepts.parquet", "themes.json", "findings.json", "items.parquet")
         yield from (f"concepts/{place}.parquet" for place in range(len(self.context.names)))
-        yield from (f"concept/{number}.json" for number in range(self._count("concept/")))
-        yield from (f"item/{number}.json" for number in range(self._count("item/")))
+        for kind in ("concept/", "item/", "active/"):
+            yield from (f"{kind}{number}.json" for number in range(self._count(kind)))
 
     def read(self, name: str) -> bytes:
         """Make a part.
@@ -139,13 +140,15 @@ class Parts:
             return as_json(finding_items(self.context))
         return (tables.concepts_table if name == "concepts.parquet" else tables.items_table)(self.context)
 
-    def _details(self, kind: str, number: int) -> Sequence[ConceptDetail | ItemDetail]:
+    def _details(self, kind: str, number: int) -> Sequence[ConceptDetail | ItemDetail | ItemConcepts]:
         from competency_gaps.explorer.parts.concept import concept_details
-        from competency_gaps.explorer.parts.item import item_details
+        from competency_gaps.explorer.parts.item import item_concepts, item_details
 
         size, total = self._cut(kind)
         rows = range(number * size, min(total, (number + 1) * size))
-        return concept_details(self.context, rows) if kind == "concept/" else item_details(self.context, rows)
+        if kind == "concept/":
+            return concept_details(self.context, rows)
+        return item_details(self.context, rows) if kind == "item/" else item_concepts(self.context, rows)
 
     def _cut(self, kind: str) -> tuple[int, int]:
         """How many details a part holds, and how many there are."""

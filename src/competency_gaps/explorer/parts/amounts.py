@@ -29,14 +29,14 @@ class Amounts:
     """Tokens of an item on which a concept is active, the strongest; None: all."""
     benchmarks: bool = True
     """Whether a concept's detail says how it stands in each benchmark, or leaves that to the benchmarks' tables."""
-    salient: int = 20
-    """Concepts of an item."""
+    salient: int | None = None
+    """Concepts of an item, the most salient; None: all that are active in it."""
     text: int | None = None
     """Characters of an item's text, response or answer; None: whole."""
 
 
 SERVED = Amounts()
-EXPORTED = Amounts(exemplars=3, benchmarks=False, active_tokens=32, text=10_000)
+EXPORTED = Amounts(exemplars=3, benchmarks=False, active_tokens=32, salient=20, text=10_000)
 """[ours] Of a run of few concepts: near all, but for texts of a length that nobody reads in a browser."""
 EXPORTED_WIDE = Amounts(
     strongest=2,

@@ -20,7 +20,7 @@ from competency_gaps.explorer.parts.records.details import (
     TextWindow,
 )
 from competency_gaps.explorer.parts.uses import Uses
-from competency_gaps.explorer.parts.windows import moved
+from competency_gaps.explorer.parts.windows import kept_tokens, moved
 from competency_gaps.report.labels import marks_of, provenance
 from competency_gaps.text import shorten
 
@@ -118,17 +118,12 @@ def _tokens(
     """Per item the tokens on which the concept is active; None: not kept, or left out."""
     if context.redact or not len(rows) or not context.run.has_token_activations:
         return [None] * len(rows)
-    found: list[list[tuple[int, int, float]] | None] = []
-    for one, begin, stop in zip(context.run.token_activations(concept, rows.tolist()), start, end, strict=True):
-        if one is None:
-            found.append(None)
-            continue
-        ranges, inside = moved(np.stack([one.start, one.end], axis=1), begin, stop)
-        held = np.flatnonzero(inside)
-        held = np.sort(held[np.argsort(-one.activation[held], kind="stable")][: context.amounts.active_tokens])
-        kept = zip(ranges[held].tolist(), one.activation[held].tolist(), strict=True)
-        found.append([(first, last, value) for (first, last), value in kept])
-    return found
+    read = context.run.token_activations(concept, rows.tolist())
+    limit = context.amounts.active_tokens
+    return [
+        None if activations is None else kept_tokens(activations, int(begin), int(stop), limit)
+        for activations, begin, stop in zip(read, start, end, strict=True)
+    ]
 
 
 def _labels(context: Context, concept: int, row: dict[str, Any]) -> list[ConceptLabel]:

@@ -1,4 +1,4 @@
-"""The details of items."""
+"""The details of items, and the concepts that are active in them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from competency_gaps.explorer.parts.records.details import Cut, ItemDetail
-from competency_gaps.explorer.parts.windows import moved
+from competency_gaps.explorer.parts.records.details import ActiveConcept, Cut, ItemConcepts, ItemDetail
+from competency_gaps.explorer.parts.windows import kept_tokens, moved
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.text import shorten
 
@@ -47,7 +47,6 @@ def item_details(context: Context, rows: range) -> list[ItemDetail]:
             together=len(context.clusters.get(fact["cluster"], [row])),
             repeats=len(context.repeated.get(fact["cluster"], [row])),
             epochs=context.sources.epochs(row),
-            concepts=_concepts(context, row),
             **({} if held is None else _texts(context, row, held.row(row - rows.start, named=True))),
         )
         for row, fact in zip(rows, facts, strict=True)
@@ -101,21 +100,41 @@ def _details(text: str | None, limit: int | None) -> Any:
         return text
 
 
-def _concepts(context: Context, row: int) -> list[tuple[int, float, float, int | None, int | None]]:
-    """The most salient concepts: concept, CAS, saliency, start and end of the peak (null: none in the kept text)."""
+def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
+    """List the concepts that are active in items, and the tokens on which they are.
+
+    Parameters
+    ----------
+    context
+        The run, and how much of it is shown: redacted, no places in the text are told.
+    rows : range
+        Rows of ``items.parquet``, in steps of one.
+
+    Returns
+    -------
+    list of ItemConcepts
+        One per item.
+    """
+    return [_item_concepts(context, row) for row in rows]
+
+
+def _item_concepts(context: Context, row: int) -> ItemConcepts:
     held = context.sources.item_rows.row(row)
     values = saliency(held.cas, context.sources.tau[held.concepts])
     order = np.lexsort((held.concepts, -held.cas, -values))[: context.amounts.salient]
-    start, end = context.windows.start[row], context.windows.end[row]
-    peaks, inside = moved(held.peak[order], start, end)
-    if context.redact:
-        inside = np.zeros_like(inside)
-    return [
-        (
-            int(held.concepts[i]),
-            float(held.cas[i]),
-            float(values[i]),
-            *(peaks[n].tolist() if inside[n] else (None, None)),
+    concepts = held.concepts[order]
+    start, end = int(context.windows.start[row]), int(context.windows.end[row])
+    peaks, inside = moved(held.peak[order], np.array(start), np.array(end))
+    tokens = None if context.redact else context.run.item_token_activations(row, concepts)
+    limit = context.amounts.active_tokens
+    shown = [
+        ActiveConcept(
+            concept=int(concept),
+            cas=float(held.cas[place]),
+            saliency=float(values[place]),
+            peak=tuple(peaks[number].tolist()) if inside[number] and not context.redact else None,
+            tokens=None if tokens is None else kept_tokens(tokens[number], start, end, limit),
         )
-        for n, i in enumerate(order)
+        for number, (concept, place) in enumerate(zip(concepts, order, strict=True))
     ]
+    return ItemConcepts(row, len(held.concepts), shown)

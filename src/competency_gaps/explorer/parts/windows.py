@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from competency_gaps.activations.tokens import TokenActivations
 from competency_gaps.explorer.parts.sources import Sources
 
 
@@ -55,3 +56,27 @@ def moved(ranges: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.nd
     first, last = ranges[:, 0].astype(np.int64), ranges[:, 1].astype(np.int64)
     inside = (last > first) & (first >= start) & (last <= end)
     return np.stack([first - start, last - start], axis=1), inside
+
+
+def kept_tokens(activations: TokenActivations, start: int, end: int, limit: int | None) -> list[tuple[int, int, float]]:
+    """The tokens on which a concept is active, as far as they lie in the kept part of the text.
+
+    Parameters
+    ----------
+    start, end : int
+        The kept part.
+    limit : int, optional
+        Most tokens, the strongest; None: all.
+
+    Returns
+    -------
+    list of tuple
+        Per token, in their order: start and end of its range in the kept part, and its activation to four digits.
+    """
+    ranges, inside = moved(np.stack([activations.start, activations.end], axis=1), np.array(start), np.array(end))
+    held = np.flatnonzero(inside)
+    held = np.sort(held[np.argsort(-activations.activation[held], kind="stable")][:limit])
+    return [
+        (first, last, float(f"{value:.4g}"))
+        for (first, last), value in zip(ranges[held].tolist(), activations.activation[held].tolist(), strict=True)
+    ]

@@ -59,7 +59,6 @@ def one_item(subject: Subject, asked: OneItem) -> dict[str, Any]:
     subject.check_item(asked.item)
     (row,) = subject.item_rows([asked.item], (*_FACTS[1:-1], *_LONG_TEXTS, "epochs", "choices", "answer_index"))
     part = subject.item_part(asked.item)
-    salient = part["concepts"][:10]
     return {
         **_row({**row, "repeats": part["repeats"]}, _LONG_TEXTS),
         "choices": None if row["choices"] is None else [foreign(one, 120) for one in row["choices"][:12]],
@@ -67,10 +66,10 @@ def one_item(subject: Subject, asked: OneItem) -> dict[str, Any]:
         "epochs": row["epochs"],
         "concepts": [
             {
-                **name_of(subject.concepts.row(int(concept), named=True)),
-                **fields({"cas": cas, "saliency": saliency}, ("cas", "saliency")),
+                **name_of(subject.concepts.row(int(active["concept"]), named=True)),
+                **fields(active, ("cas", "saliency")),
             }
-            for concept, cas, saliency, *_ in salient
+            for active in subject.salient_concepts(asked.item)[:10]
         ],
     }
 

@@ -54,6 +54,10 @@ class Subject:
         """The detail of one item, as the page shows it."""
         return dict(json.loads(self.parts.read(f"item/{row}.json"))[0])
 
+    def salient_concepts(self, row: int) -> list[dict[str, Any]]:
+        """The concepts that are active in one item, the most salient first."""
+        return list(json.loads(self.parts.read(f"active/{row}.json"))[0]["concepts"])
+
     @property
     def benchmarks(self) -> list[str]:
         """Names of the benchmarks, in order."""

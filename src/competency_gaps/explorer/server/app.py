@@ -44,7 +44,7 @@ LOOK = 0.2
 """Seconds after which it is seen again whether who searches still waits."""
 FIRST = ("run.json", "themes.json")
 """Parts of the first run that are made before the server answers: what the first view shows."""
-NEXT = ("concepts.parquet", "concept/0.json", "item/0.json", "items.parquet")
+NEXT = ("concepts.parquet", "concept/0.json", "item/0.json", "active/0.json", "items.parquet")
 """Made while nobody asks, one after another: what the other views need, and what the first detail reads for all."""
 QUIET = 0.3
 """Seconds without a request after which nobody asks."""

@@ -207,9 +207,6 @@ class ItemDetail:
     repeats: int
     """How many of them ask the same, 1 where none does."""
     epochs: int
-    concepts: Sequence[tuple[int, float, float, int | None, int | None]]
-    """Its most salient concepts: concept, CAS, saliency, start and end of the peak; these are None without a peak in
-    ``text``."""
     text: str | None = None
     """All that the model read; None: redacted."""
     cut: Cut | None = None
@@ -227,3 +224,28 @@ class ItemDetail:
     """What its policy says."""
     covariates: Any = None
     """Columns by which items can be compared; None: redacted, or it has none."""
+
+
+@dataclass(frozen=True)
+class ActiveConcept:
+    """A concept that is active in an item."""
+
+    concept: int
+    cas: float
+    saliency: float
+    """In [0, 1]."""
+    peak: Range | None
+    """As in ``ItemUse``."""
+    tokens: Sequence[tuple[int, int, float]] | None
+    """As in ``ItemUse``."""
+
+
+@dataclass(frozen=True)
+class ItemConcepts:
+    """An entry of ``data/KEY/active/N.json``, which holds the same items as ``item/N.json``."""
+
+    item: int
+    active: int
+    """How many concepts are active in the item."""
+    concepts: Sequence[ActiveConcept]
+    """The most salient first: all of them from a server, some in an exported explorer."""

@@ -164,7 +164,7 @@ LABELS = Registry(
     {
         "neuronpedia": "dictionary.imports.neuronpedia:read_export",
         "delphi": "dictionary.imports.delphi:read_delphi",
-        "json": "dictionary.imports.json_file:read_json",
+        "json": "dictionary.imports.tables:read_json",
         "table": "dictionary.imports.tables:read_table",
     },
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from competency_gaps.dictionary.exemplars import best
-from competency_gaps.dictionary.exemplars.best import BestOf, Candidates, lottery
+from competency_gaps.dictionary.exemplars import windows
 from competency_gaps.dictionary.exemplars.store import choose_spread
+from competency_gaps.dictionary.exemplars.windows import BestOf, Candidates, lottery
 
 
 def rows(n: int, seed: int) -> Candidates:
@@ -24,7 +24,7 @@ def rows(n: int, seed: int) -> Candidates:
 
 @pytest.mark.parametrize("pending", [1, 50, 10_000])
 def test_the_best_rows_stay_whatever_the_batches(pending, monkeypatch):
-    monkeypatch.setattr(best, "PENDING", pending)
+    monkeypatch.setattr(windows, "PENDING", pending)
     every = rows(900, 1)
     heap = BestOf(8, 5, 3)
     for start in range(0, 900, 37):

@@ -21,12 +21,10 @@ from safetensors.numpy import save_file
 from competency_gaps.cli import exemplars as cli
 from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary.exemplars import Exemplars, ExemplarSettings, collect, collect_exemplars, state
-from competency_gaps.dictionary.exemplars.best import Candidates
-from competency_gaps.dictionary.exemplars.logits import final_gain, logit_lens
-from competency_gaps.dictionary.exemplars.negatives import find_negatives
-from competency_gaps.dictionary.exemplars.pool import PoolRows
+from competency_gaps.dictionary.exemplars.directions import final_gain, logit_lens
+from competency_gaps.dictionary.exemplars.negatives import PoolRows, find_negatives
 from competency_gaps.dictionary.exemplars.store import EXEMPLARS, POOL, WINDOWS, read_pool
-from competency_gaps.dictionary.exemplars.windows import WINDOW, error_rise
+from competency_gaps.dictionary.exemplars.windows import WINDOW, Candidates, error_rise
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.model.forward import read_hook

@@ -14,8 +14,15 @@ from competency_gaps.cli.app import app
 from competency_gaps.dictionary.exemplars import Exemplar, Exemplars
 from competency_gaps.dictionary.labelling.choose import important, parse_concepts
 from competency_gaps.dictionary.labelling.labeller import add_scores, label_automatically, label_rows, questions
-from competency_gaps.dictionary.labelling.marking import LONGEST, active_tokens, marked
-from competency_gaps.dictionary.labelling.requests import balanced_accuracy, detection, explanation, fuzzing
+from competency_gaps.dictionary.labelling.requests import (
+    LONGEST,
+    active_tokens,
+    balanced_accuracy,
+    detection,
+    explanation,
+    fuzzing,
+    marked,
+)
 from competency_gaps.dictionary.labelling.similarity import area_under_roc
 from competency_gaps.errors import UserError
 from core_helpers import command

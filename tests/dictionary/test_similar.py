@@ -9,7 +9,7 @@ import torch
 
 from competency_gaps.cli import exemplars as cli
 from competency_gaps.config import SAEConfig
-from competency_gaps.dictionary.exemplars import similar
+from competency_gaps.dictionary.exemplars import directions
 from competency_gaps.dictionary.folder import open_dictionary, write_dictionary
 from competency_gaps.embedded import embedded_sae
 from competency_gaps.errors import UserError
@@ -43,10 +43,10 @@ def changed(folder, change):
 
 @pytest.mark.parametrize("elements", [1, 64 * 7, 16_000_000], ids=["row by row", "blocks", "at once"])
 def test_neighbours_are_those_of_all_pairs(tmp_path, monkeypatch, elements):
-    monkeypatch.setattr(similar, "CHUNK_ELEMENTS", elements)
+    monkeypatch.setattr(directions, "COSINES_AT_ONCE", elements)
     # Norms differ widely: nearest by angle is not nearest by product.
     sae = changed(tmp_path / "sae", lambda d: d.mul_(torch.logspace(-4, 3, 64)[:, None]))
-    table = similar.similar_concepts(sae, count=6)
+    table = directions.similar_concepts(sae, count=6)
     decoder = sae.sae.W_dec.detach().numpy().astype(np.float64)
     assert table["concept"].to_list() == list(range(64))
     assert table.dtypes == [pl.Int32, pl.List(pl.Int32), pl.List(pl.Float32)]
@@ -58,7 +58,7 @@ def test_neighbours_are_those_of_all_pairs(tmp_path, monkeypatch, elements):
 
 def test_a_zero_direction_has_no_neighbour_and_is_none(tmp_path):
     sae = changed(tmp_path / "sae", lambda d: d.index_fill_(0, torch.tensor([5, 63]), 0))
-    table = similar.similar_concepts(sae, count=100)  # all there are, negative cosines too
+    table = directions.similar_concepts(sae, count=100)  # all there are, negative cosines too
     assert table.filter(pl.col("similar").list.len() == 0)["concept"].to_list() == [5, 63]
     assert table.filter(pl.col("cosine").list.len() == 0)["concept"].to_list() == [5, 63]
     named = set(table["similar"].explode().drop_nulls())
@@ -71,7 +71,7 @@ def test_equal_directions_are_in_order_and_few_concepts_have_few_neighbours(tmp_
         decoder[:] = 0
         decoder[[2, 40, 9], 3] = torch.tensor([1.0, 2.0, 3.0])
 
-    table = similar.similar_concepts(changed(tmp_path / "sae", three_left))
+    table = directions.similar_concepts(changed(tmp_path / "sae", three_left))
     assert table["similar"][2].to_list() == [9, 40] and table["similar"][40].to_list() == [2, 9]
     assert table["cosine"][9].to_list() == [1.0, 1.0]
     assert table["similar"].list.len().sum() == 6
@@ -86,7 +86,7 @@ def test_the_command_writes_what_a_dictionary_reads(model_folder, tmp_path):
     assert cli._similar(pair, folder, Progress(quiet=True)) == "of 64 concepts"
     assert cli._logits(pair, folder, Progress(quiet=True)) == "of 64 concepts"
     opened = open_dictionary(folder)
-    assert opened.similar.equals(similar.similar_concepts(sae))
+    assert opened.similar.equals(directions.similar_concepts(sae))
     assert opened.logits["promoted"][7].to_list() == opened.promoted[7] and len(opened.promoted[7]) == 10
     assert opened.logits["suppressed"][7].to_list() != opened.promoted[7]
 
@@ -96,7 +96,7 @@ def test_a_damaged_table_is_named(tmp_path, fault):
     write_dictionary(tmp_path, {"name": "a", "d_sae": 3, "weights_sha256": None})
     table = pl.DataFrame({"concept": [0, 1, 2], "similar": [[1], [0], [0]], "cosine": [[0.5], [0.5], [0.1]]})
     parts = {"fewer": table.head(2), "turned": table.reverse(), "other": table.drop("concept")}
-    path = tmp_path / similar.FILE
+    path = tmp_path / directions.SIMILAR
     parts.get(fault, table).write_parquet(path)
     if fault == "cut":
         path.write_bytes(path.read_bytes()[:-20])

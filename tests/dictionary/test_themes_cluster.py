@@ -13,8 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 from threadpoolctl import threadpool_limits
 
 from competency_gaps.dictionary.themes import find_themes, theme_features
-from competency_gaps.dictionary.themes.cluster import group, neighbours
-from competency_gaps.dictionary.themes.ward import cut, ward
+from competency_gaps.dictionary.themes.cluster import cut, group, neighbours, ward
 from competency_gaps.errors import UserError
 from core_helpers import command
 

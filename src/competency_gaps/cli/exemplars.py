@@ -133,7 +133,7 @@ def _collect(
 
 
 def _logits(pair: Pair, out: Path, progress: Progress) -> str:
-    from competency_gaps.dictionary.exemplars.logits import FILE, logit_lens
+    from competency_gaps.dictionary.exemplars.directions import LOGITS, logit_lens
     from competency_gaps.dictionary.folder import write_dictionary
     from competency_gaps.files import write_atomic
 
@@ -141,16 +141,16 @@ def _logits(pair: Pair, out: Path, progress: Progress) -> str:
     if table is None:
         return "none: the SAE does not write to the residual stream"
     write_dictionary(out, pair.sae.identity, pair.lm.identity)
-    write_atomic(out / FILE, table.write_parquet)
+    write_atomic(out / LOGITS, table.write_parquet)
     return f"of {table.height} concepts"
 
 
 def _similar(pair: Pair, out: Path, progress: Any) -> str:
-    from competency_gaps.dictionary.exemplars.similar import FILE, similar_concepts
+    from competency_gaps.dictionary.exemplars.directions import SIMILAR, similar_concepts
     from competency_gaps.dictionary.folder import write_dictionary
     from competency_gaps.files import write_atomic
 
     table = similar_concepts(pair.sae, progress=progress)
     write_dictionary(out, pair.sae.identity, pair.lm.identity)
-    write_atomic(out / FILE, table.write_parquet)
+    write_atomic(out / SIMILAR, table.write_parquet)
     return f"of {table.height} concepts"

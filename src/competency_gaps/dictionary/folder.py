@@ -10,8 +10,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.dictionary import label_table
-from competency_gaps.dictionary.exemplars.logits import FILE as LOGITS
-from competency_gaps.dictionary.exemplars.similar import FILE as SIMILAR
+from competency_gaps.dictionary.exemplars.directions import LOGITS, SIMILAR
 from competency_gaps.dictionary.exemplars.store import EXEMPLARS, Exemplars
 from competency_gaps.embedded import SAES, embedded_sae
 from competency_gaps.errors import UserError

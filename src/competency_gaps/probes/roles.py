@@ -16,7 +16,7 @@ from typing import Any, Literal
 import pydantic
 
 from competency_gaps.dictionary.folder import Dictionary
-from competency_gaps.dictionary.labelling.marking import active_tokens, marked, plain
+from competency_gaps.dictionary.labelling.requests import active_tokens, marked, plain
 from competency_gaps.endpoint import Request
 from competency_gaps.probes.targets import Target
 from competency_gaps.runs.open import RunFolder

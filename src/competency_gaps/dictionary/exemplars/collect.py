@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from competency_gaps.activations.pooling import CHUNK_ELEMENTS
-from competency_gaps.dictionary.exemplars.best import BestOf, Candidates, lottery
 from competency_gaps.dictionary.exemplars.negatives import find_negatives
 from competency_gaps.dictionary.exemplars.state import Gathered, Progressed
 from competency_gaps.dictionary.exemplars.store import choose_spread, without, write_exemplars
 from competency_gaps.dictionary.exemplars.windows import (
     WINDOW,
+    BestOf,
+    Candidates,
     Firing,
     Ranking,
     best_of_each_text,
     firing,
+    lottery,
     shapes,
 )
 from competency_gaps.errors import UserError

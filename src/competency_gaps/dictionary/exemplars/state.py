@@ -14,9 +14,8 @@ import numpy as np
 import scipy.sparse as sp
 from safetensors.numpy import load_file, save_file
 
-from competency_gaps.dictionary.exemplars.best import FIELDS, BestOf, Candidates, lottery
-from competency_gaps.dictionary.exemplars.pool import Pool, PoolRows
-from competency_gaps.dictionary.exemplars.windows import WINDOW
+from competency_gaps.dictionary.exemplars.negatives import Pool, PoolRows
+from competency_gaps.dictionary.exemplars.windows import FIELDS, WINDOW, BestOf, Candidates, lottery
 from competency_gaps.errors import UserError
 from competency_gaps.files import no_space_left, write_json
 from competency_gaps.shards import ShardFolder

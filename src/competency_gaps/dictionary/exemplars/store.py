@@ -12,9 +12,8 @@ import polars as pl
 import scipy.sparse as sp
 from safetensors.numpy import load_file, save_file
 
-from competency_gaps.dictionary.exemplars.best import Candidates
-from competency_gaps.dictionary.exemplars.negatives import Negatives
-from competency_gaps.dictionary.exemplars.pool import PoolRows
+from competency_gaps.dictionary.exemplars.negatives import Negatives, PoolRows
+from competency_gaps.dictionary.exemplars.windows import Candidates
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.once import made_once

@@ -7,8 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.dictionary.imports.lines import LONGEST, parse_json
-from competency_gaps.dictionary.imports.reading import Reading, SourceLabel, listed, name_of, shown
+from competency_gaps.dictionary.imports.reading import LONGEST, Reading, SourceLabel, listed, name_of, parse_json, shown
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 

@@ -13,8 +13,7 @@ from typing import Any
 
 from competency_gaps.dictionary.imports import bucket, delphi, features, neuronpedia, tables
 from competency_gaps.dictionary.imports.http import Network
-from competency_gaps.dictionary.imports.lines import json_lines
-from competency_gaps.dictionary.imports.reading import Reading, shown
+from competency_gaps.dictionary.imports.reading import Reading, json_lines, shown
 from competency_gaps.dictionary.imports.result import ImportedLabels, imported
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.progress import Progress

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from competency_gaps.dictionary.imports.http import FetchError, Http, Network
-from competency_gaps.dictionary.imports.lines import parse_json
 from competency_gaps.dictionary.imports.neuronpedia import add_object
-from competency_gaps.dictionary.imports.reading import KNOWN_TOKENS, Reading, whole_number
+from competency_gaps.dictionary.imports.reading import KNOWN_TOKENS, Reading, parse_json, whole_number
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_json
 from competency_gaps.progress import Bar, Progress

@@ -10,8 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.dictionary.imports.lines import json_lines
-from competency_gaps.dictionary.imports.reading import Reading, SourceLabel, name_of, shown
+from competency_gaps.dictionary.imports.reading import Reading, SourceLabel, json_lines, name_of, shown
 from competency_gaps.progress import Progress
 
 KIND = "neuronpedia"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from competency_gaps.dictionary.labelling.words import LABEL_STOP_WORDS
+from competency_gaps.dictionary.labelling.automatic import LABEL_STOP_WORDS
 from competency_gaps.errors import UserError
 
 WORDS = 3

@@ -11,8 +11,7 @@ import polars as pl
 
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.labelling.labeller import Taken, explainer_of, today
-from competency_gaps.dictionary.labelling.marking import plain
-from competency_gaps.dictionary.labelling.requests import Explanation, label_of, prompt
+from competency_gaps.dictionary.labelling.requests import Explanation, label_of, plain, prompt
 from competency_gaps.dictionary.themes.store import read_themes, write_themes
 from competency_gaps.endpoint import Answer, Failure, Request, parse
 

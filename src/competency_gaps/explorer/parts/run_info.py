@@ -9,8 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.dictionary.exemplars.logits import FILE as LOGITS
-from competency_gaps.dictionary.exemplars.similar import FILE as SIMILAR
+from competency_gaps.dictionary.exemplars.directions import LOGITS, SIMILAR
 from competency_gaps.explorer.parts import outcomes, reasons
 from competency_gaps.explorer.parts.columns import column_specs
 from competency_gaps.explorer.parts.context import Context

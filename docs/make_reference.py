@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import competency_gaps as cg
-from competency_gaps.api.plot import Plots
+from competency_gaps.report.charts import Plots
 
 PAGE = Path(__file__).with_name("reference.md")
 HEAD = """# Reference

@@ -29,7 +29,6 @@ PURPOSES = {
     "hub": "benchmarks of the Hugging Face hub",
     "reasoning-gym": "families of generated tasks that need more packages, some compiled; the others need nothing",
     "robustness": "cgaps robustness",
-    "plot": "figures of a run from Python",
     "dictionary": "cgaps themes, match and scope: labels compared by meaning",
     "label": "models over an endpoint (labels, judges), published labels",
     "lm-eval": "tasks of lm-evaluation-harness",

@@ -38,7 +38,8 @@ def shown(source: str, names: dict[str, Any]) -> Any:
 
 
 def test_every_cell_runs(labelled, monkeypatch):
-    matplotlib = pytest.importorskip("matplotlib")
+    import matplotlib
+
     matplotlib.use("Agg")
     monkeypatch.setenv("CGAPS_RUN", str(labelled))
     code = ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"]

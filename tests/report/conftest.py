@@ -36,6 +36,8 @@ class FakeRun:
     overlap: pl.DataFrame
     findings: pl.DataFrame
     cas: np.ndarray = field(repr=False)
+    themes: pl.DataFrame | None = None
+    theme_results: pl.DataFrame | None = None
 
     def concept_items(self, concept, *, benchmark=None, order="strongest", limit=3):
         """Weigh scores by activation, as the real run does."""
@@ -218,7 +220,7 @@ def _concept_table(rng, cas, scores, numbers, coverage, performance, alive):
 def _overlap(names, coverage, covered):
     rows = []
     for a in range(len(names)):
-        for b in range(a + 1, len(names)):
+        for b in range(len(names)):
             both, either = (covered[a] & covered[b]).sum(), (covered[a] | covered[b]).sum()
             cosine = coverage[a] @ coverage[b] / np.linalg.norm(coverage[a]) / np.linalg.norm(coverage[b])
             rows.append((names[a], names[b], float(both / either), float(cosine), None, int(both)))

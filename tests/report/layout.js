@@ -27,7 +27,7 @@
   for (const figure of document.querySelectorAll("svg.figure")) {
     const frame = figure.getBoundingClientRect();
     if (!frame.width) continue;
-    const texts = [...figure.querySelectorAll("text:not([transform])")].map((t) => [t, t.getBoundingClientRect()]);
+    const texts = [...figure.querySelectorAll("text")].map((t) => [t, t.getBoundingClientRect()]);
     for (const [t, b] of texts)
       if (b.left < frame.left - 2 || b.right > frame.right + 2 || b.top < frame.top - 2 || b.bottom > frame.bottom + 2) faults.push(["cut by its figure", figure.getAttribute("aria-label").slice(0,30) + " " + name(t)]);
     for (let i = 0; i < texts.length; i++) for (let j = i + 1; j < texts.length; j++) {

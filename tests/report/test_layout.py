@@ -73,7 +73,8 @@ def test_nothing_is_cut_or_overprinted(opened, width, medium):
 def test_the_check_sees_what_is_cut_and_overprinted(opened):
     page = opened(1440)
     page.add_style_tag(content="td.num{max-width:30px}h1{white-space:nowrap;position:relative;left:1000px}")
-    page.evaluate("for (const text of document.querySelectorAll('svg.wide text')) text.setAttribute('x', 300)")
+    page.add_style_tag(content="svg.figure text{transform:none}")
+    page.evaluate("for (const text of document.querySelectorAll('svg.figure text')) text.setAttribute('y', 30)")
     kinds = {fault.split(":")[0] for fault in page.evaluate(CHECK)}
     assert {"off the page", "wider than its cell", "overprinted"} <= kinds
 

@@ -1,4 +1,4 @@
-"""Themes, the concept map and the provenance of labels, on the page and in the terminal."""
+"""Themes and the provenance of labels, on the page and in the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from rich.console import Console
 
 from competency_gaps.errors import UserError
 from competency_gaps.report import columns, concept_panel, findings, html, labels, print_summary
-from competency_gaps.report.concept_map import MOST, theme_map
 from competency_gaps.report.theme_tables import theme_view, themes_view
 from competency_gaps.report.themes import asked_theme, read_run_themes, theme_path
 
@@ -55,9 +54,8 @@ def with_themes(run, name="theme of {}"):
         label_state=pl.when(pl.col("label").is_null()).then(pl.lit("none")).otherwise(pl.lit("labelled")),
     )
     manifest = {**run.manifest, "dictionary": {"name": name, "labelled": n, "kinds": {}, "themes": 6}}
-    made = run.changed(concepts=concepts, manifest=manifest)
-    made.themes, made.theme_results = themes, pl.DataFrame(rows, infer_schema_length=None)
-    return made
+    results = pl.DataFrame(rows, infer_schema_length=None)
+    return run.changed(concepts=concepts, manifest=manifest, themes=themes, theme_results=results)
 
 
 def _result(level, i, parent, name):
@@ -125,7 +123,7 @@ def test_ids_are_unique_and_links_lead_somewhere(rendered):
 
 def test_a_run_without_dictionary_has_none_of_it(run):
     page = html.render(run, top=8, examples=1)
-    for words in ('id="themes"', "Concept map", "Labels", "badge auto", "Label:", "Theme:", "auto, doubtful"):
+    for words in ('id="themes"', "Net gaps of themes", "Labels", "badge auto", "Label:", "Theme:", "auto, doubtful"):
         assert words not in page
     console = Console(file=io.StringIO(), width=140)
     print_summary(run, console, top=3)
@@ -136,8 +134,10 @@ def test_a_run_without_dictionary_has_none_of_it(run):
 
 def test_hostile_names_and_labels_stay_text(run):
     evil = with_themes(run, EVIL)
-    evil.theme_results = evil.theme_results.with_columns(name=pl.lit(EVIL + "x" * 5_000))
-    evil = _kept(evil, evil.changed(concepts=evil.concepts.with_columns(label=pl.lit(EVIL), explainer=pl.lit(EVIL))))
+    evil = evil.changed(
+        theme_results=evil.theme_results.with_columns(name=pl.lit(EVIL + "x" * 5_000)),
+        concepts=evil.concepts.with_columns(label=pl.lit(EVIL), explainer=pl.lit(EVIL)),
+    )
     page = html.render(evil, top=8, examples=1)
     assert "<img" not in page and page.count("<script>") == 1 and "x" * 200 not in page
     assert "\u202e" not in page and "\x1b" not in page and "&lt;script&gt;" in page
@@ -149,11 +149,6 @@ def test_hostile_names_and_labels_stay_text(run):
     console.print(concept_panel(evil, int(evil.concepts.filter(pl.col("ranked"))["concept"][0])))
     raw = console.file.getvalue()
     assert "\x1b[31m" not in raw and "\x1b" not in re.sub(r"\x1b\[[\d;]*m", "", raw) and "[red]x" in raw
-
-
-def _kept(old, new):
-    new.themes, new.theme_results = old.themes, old.theme_results
-    return new
 
 
 def test_labels_say_where_they_come_from_and_bear_their_marks(themed, rendered):
@@ -232,58 +227,3 @@ def test_one_theme_lists_its_subthemes_and_concepts(themed):
     assert [int(number) for number in listed] == own["concept"].head(5).to_list()
     with pytest.raises(UserError, match="no theme 77"):
         asked_theme(themes, 77)
-
-
-def points_of(svg):
-    return re.findall(r"M-?[\d.]+ -?[\d.]+h0", svg)
-
-
-def test_the_map_draws_every_placed_concept_in_the_colour_of_its_gap(themed):
-    ranked = findings.ranking(themed.concepts, themed.manifest["evidence"])
-    drawn = theme_map(themed, read_run_themes(themed), ranked, set())
-    assert len(points_of(drawn.svg)) == themed.concepts["alive"].sum()
-    paths = re.findall(r'<path d="([^"]+)" class="point untested"', drawn.svg)
-    untested = themed.concepts.filter(pl.col("alive") & pl.col("q_value").is_null()).height
-    assert sum(len(points_of(path)) for path in paths) == untested and f"not tested ({untested})" in drawn.svg
-    assert len(re.findall('class="lead ', drawn.svg)) == ranked.weak_leaders.height + ranked.strong_leaders.height
-    assert "<a" not in drawn.svg
-
-
-@pytest.mark.parametrize("width", [4_096, 65_536])
-def test_the_map_stays_small(themed, width):
-    rng = np.random.default_rng(2)
-    few = {"label": "x" * 500, "alive": True}
-    tested = rng.random(width) < 0.2
-    gap = pl.Series(np.where(tested, rng.normal(0, 0.2, width), np.nan)).fill_nan(None)
-    concepts = pl.DataFrame(
-        {
-            "concept": np.arange(width),
-            "support": rng.integers(0, 900, width),
-            "gap": gap,
-            "q_value": gap * 0 + 0.01,
-            "performance_status": pl.Series(np.where(tested, np.where(rng.random(width) < 0.5, "weak", "strong"), "x")),
-            "leader": np.arange(width),
-            "vanishes": False,
-            "n_eff": gap * 0 + 40,
-            "ranked": True,
-            **few,
-        }
-    )
-    large = themed.changed(concepts=concepts)
-    large.theme_results = themed.theme_results
-    large.themes = pl.DataFrame(
-        {
-            "concept": np.arange(width),
-            "theme": np.arange(width) % 6,
-            "subtheme": np.arange(width) % 12,
-            "x": rng.normal(size=width) * 1e4,
-            "y": rng.normal(size=width) * 1e4,
-        }
-    )
-    drawn = theme_map(large, read_run_themes(large), findings.ranking(concepts, themed.manifest["evidence"]), set())
-    shown = len(points_of(drawn.svg))
-    assert len(drawn.svg.encode()) < 400_000 and shown == min(width, MOST)
-    left = width - shown
-    assert (f"{left:,} concepts more are left out" in drawn.caption) == (left > 0)
-    expected = max(0, shown - int(tested.sum()))
-    assert f"not tested ({expected:,})" in drawn.svg

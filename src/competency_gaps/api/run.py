@@ -12,9 +12,9 @@ import scipy.sparse as sp
 
 from competency_gaps.api.card import run_card
 from competency_gaps.api.concept import Concept
-from competency_gaps.api.plot import Plots
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
+from competency_gaps.report.charts import Plots
 from competency_gaps.report.findings import missing
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.text import plural

@@ -61,11 +61,6 @@ class ShownItem:
     repeats: int
     """Items of the suite that ask the same, it among them."""
 
-    @property
-    def expects_choice(self) -> bool:
-        """Whether the expected answer is one of the options shown."""
-        return any(choice.expected for choice in self.choices)
-
 
 @dataclass(frozen=True)
 class NamedConcept:

@@ -21,13 +21,17 @@ from markupsafe import Markup
 from competency_gaps import text
 from competency_gaps.findings.answer import answer
 from competency_gaps.findings.answer_parts import alike, short_name
-from competency_gaps.report import answer_view, colours, columns, findings, judged, labels, page, sources, themes
+from competency_gaps.report import answer_view, columns, findings, judged, labels, page, sources, themes
+from competency_gaps.report.charts import page_svg
 from competency_gaps.report.detail import concept_details
 from competency_gaps.report.finding_page import finding_cards
 from competency_gaps.report.glossary import glossary
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.theme_page import origins, theme_section
 from competency_gaps.robustness import read_assessment
+
+STYLES = ("report", "themes", "findings", "narrow")
+"""The page's style sheets, in their order."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ def render(run: RunView, *, top: int, examples: int) -> str:
     script = _asset(environment, "report.js")
     explained = [*concept_columns, *per_benchmark, columns.FOLLOWERS, *columns.present(columns.MISSING, run.concepts)]
     return environment.get_template("report.html.j2").render(
-        **_style(environment),
+        css=Markup("".join(_asset(environment, f"{name}.css") for name in STYLES)),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         answer=given,
@@ -118,7 +122,8 @@ def render(run: RunView, *, top: int, examples: int) -> str:
         width=run.concepts.height,
         model=short_name(str(run.manifest["model"]["name"])),
         **_facts(run, [labelled] if labelled else []),
-        **_figures(run, ranked),
+        gaps_chart=_gaps_chart(run, ranked),
+        most_shared=_most_shared(run.overlap),
         benchmarks=run.benchmarks.sort("mean_score", "benchmark", nulls_last=True).to_dicts(),
         scored={one.benchmark: one for one in given.benchmarks},
         tables=tables,
@@ -128,20 +133,9 @@ def render(run: RunView, *, top: int, examples: int) -> str:
         origins=origins(grouped, details),
         themes=section,
         per_benchmark=per_benchmark,
-        small_floor=page.SMALL_FLOOR,
         vanishes=f"vanishes {alike(run.manifest['evidence'])}".rstrip(),
         terms=glossary(explained, run.manifest["evidence"], themes=section is not None, labelled=labelled is not None),
     )
-
-
-def _style(environment: Environment) -> dict[str, Any]:
-    return {
-        "css": Markup(
-            "".join(_asset(environment, f"{name}.css") for name in ("report", "themes", "findings", "narrow"))
-        ),
-        "scales": {theme: Markup(colours.scale_css(theme)) for theme in ("light", "dark")},
-        "scale_classes": Markup(colours.class_css()),
-    }
 
 
 def _facts(run: RunView, more: list[page.Fact]) -> dict[str, Any]:
@@ -162,20 +156,19 @@ def _facts(run: RunView, more: list[page.Fact]) -> dict[str, Any]:
     }
 
 
-def _figures(run: RunView, ranked: findings.Ranking) -> dict[str, Any]:
-    means = run.benchmarks["mean_score"].drop_nulls().to_numpy()
-    coverage, performance = page.multiples(run)
-    least = f"only concepts whose n_eff in the benchmark is at least {page.SMALL_FLOOR:g}"
-    return {
-        "map": page.concept_map(run, ranked),
-        "distributions": page.distributions(run, float(means.mean()) if means.size else None),
-        "missing_bars": page.missing_bars(run),
-        "multiples": (
-            ("Coverage χ bench", coverage, page.mark_note(run.manifest)),
-            ("Performance χ model", performance, f"line at the benchmark's mean score; {least}"),
-        ),
-        "overlap": page.overlap_map(run),
-    }
+def _gaps_chart(run: RunView, ranked: findings.Ranking) -> Markup | None:
+    """Draw the gaps of the leading concepts; None where no concept is weak or strong."""
+    if not ranked.weak_leaders.height + ranked.strong_leaders.height:
+        return None
+    return page_svg(run, lambda plots: plots.gaps(), "Net gaps of weak and strong concepts, with their intervals")
+
+
+def _most_shared(overlap: pl.DataFrame) -> dict[str, tuple[str, float]]:
+    """Give for each benchmark the other one that shares most of its concepts, and their Jaccard index."""
+    pairs = overlap.filter(pl.col("benchmark_a") != pl.col("benchmark_b")).drop_nulls("jaccard")
+    pairs = pairs.sort("jaccard", "benchmark_b", descending=[True, False])
+    most = pairs.unique("benchmark_a", keep="first").select("benchmark_a", "benchmark_b", "jaccard")
+    return {name: (other, jaccard) for name, other, jaccard in most.iter_rows()}
 
 
 def _command(command: Any) -> str:
@@ -189,7 +182,10 @@ def _tables(run: RunView, ranked: findings.Ranking, top: int) -> tuple[list[Tabl
     shown = columns.present(columns.CONCEPT, concepts)
     listed = columns.present(columns.CONCEPT, ranked.weak_leaders)
     everywhere = int((concepts["alive"] & concepts["missing"]).sum())
-    covered = "Ordered by χ bench among ranked concepts that some item exercises; no n_eff is asked of them."
+    covered = (
+        f"Ordered by χ bench ({page.unit(run.manifest)}) among ranked concepts that some item exercises, "
+        "whatever their n_eff."
+    )
     limit = f", the first {top} shown" if absent.height > top else ""
     gaps = (
         f"{text.plural(absent.height, 'ranked concept')} of {everywhere:,} alive ones that no item of any "
@@ -239,7 +235,6 @@ def _environment() -> Environment:
         magnitude=text.magnitude,
         short=text.shorten,
         plural=text.plural,
-        step=colours.step,
     )
     environment.globals.update(percent=text.percent, share_of=text.share_of)
     return environment

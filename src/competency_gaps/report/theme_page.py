@@ -6,16 +6,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from competency_gaps.report import columns, findings, labels
-from competency_gaps.report.concept_map import theme_map
+from competency_gaps.report.charts import page_svg
 from competency_gaps.report.detail import ConceptDetail
 from competency_gaps.report.findings import Ranking
-from competency_gaps.report.page import Drawn
 from competency_gaps.report.protocol import RunView
 from competency_gaps.report.themes import Themes, is_automatic, theme_name, theme_path
 
 LISTED = 12
 """Weak leaders listed in an opened theme."""
+CHARTED = 10
+"""Themes from either end in the chart, at most."""
 COLUMNS = (columns.PERFORMANCE, columns.THEME_GAP, columns.Q_VALUE, columns.PERFORMANCE_STATUS)
 
 
@@ -61,7 +64,8 @@ class ThemeSection:
     caption: str
     columns: tuple[columns.Column, ...]
     themes: list[Opened]
-    map: Drawn | None
+    chart: Markup | None
+    """Gaps of the weakest and strongest themes; None: no theme could be tested."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,10 @@ def theme_section(run: RunView, themes: Themes | None, ranked: Ranking, linked: 
         listed = [_leader(one, linked) for one in leading.head(LISTED).iter_rows(named=True)]
         children = [_line(child) for child in themes.children(row["id"]).iter_rows(named=True)]
         opened.append(Opened(_line(row), children, listed, leading.height))
-    return ThemeSection(themes.caption(), COLUMNS, opened, theme_map(run, themes, ranked, linked))
+    chart = None
+    if themes.tested:
+        chart = page_svg(run, lambda plots: plots.themes(top=CHARTED), "Net gaps of themes, with their intervals")
+    return ThemeSection(themes.caption(), COLUMNS, opened, chart)
 
 
 def origins(themes: Themes | None, details: list[ConceptDetail]) -> dict[int, Origin]:

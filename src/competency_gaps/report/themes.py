@@ -91,8 +91,7 @@ class Themes:
 
 def read_run_themes(run: RunView) -> Themes | None:
     """Read the themes of a run; None where no dictionary gave it any."""
-    # A run of an older form has no such attributes.
-    results, members = getattr(run, "theme_results", None), getattr(run, "themes", None)
+    results, members = run.theme_results, run.themes
     if results is None or members is None:
         return None
     themes, subthemes = (_ordered(results.filter(pl.col("level") == level), "id") for level in ("theme", "subtheme"))

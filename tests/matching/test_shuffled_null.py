@@ -6,9 +6,17 @@ from scipy.stats import hypergeom
 from competency_gaps.errors import UserError
 from competency_gaps.matching import candidates
 from competency_gaps.matching.match import match
-from competency_gaps.matching.null import Null, best_similarity, embed_distinct, entry_null, least_draws, plan_draws
+from competency_gaps.matching.null import (
+    FUNCTION_WORDS,
+    Null,
+    best_similarity,
+    embed_distinct,
+    entry_null,
+    least_draws,
+    plan_draws,
+    shuffle,
+)
 from competency_gaps.matching.shares import share
-from competency_gaps.matching.shuffled import FUNCTION_WORDS, shuffle
 
 
 def test_dealing_keeps_words_and_lengths_and_breaks_labels():

@@ -47,9 +47,9 @@ def match(
 ) -> None:
     """Match a list of weaknesses, qualities or probes to concepts: which does the run recover, which does it add?"""
     from competency_gaps.cli.output import print_json
-    from competency_gaps.matching.documents import matching_document
     from competency_gaps.matching.lines import matching_lines
     from competency_gaps.matching.of_run import match_run
+    from competency_gaps.matching.summary import matching_document
     from competency_gaps.progress import Progress
 
     found = match_run(
@@ -91,8 +91,8 @@ def scope(
 ) -> None:
     """Rank what a benchmark lacks by how much it belongs to what the benchmark claims to test."""
     from competency_gaps.cli.output import print_json
-    from competency_gaps.matching.documents import scope_document
     from competency_gaps.matching.of_run import scope_run
+    from competency_gaps.matching.scope import scope_document
     from competency_gaps.progress import Progress
 
     findings, judges = scope_run(

@@ -2,13 +2,12 @@
 
 from competency_gaps.matching.candidates import Candidates, candidates
 from competency_gaps.matching.confirm import apply_verdicts, confirm_requests, pairs_of
-from competency_gaps.matching.entry import Entry
 from competency_gaps.matching.match import match
 from competency_gaps.matching.null import Calibration
 from competency_gaps.matching.scope import ScopeFindings, apply_scope_verdicts, confirm_scope_requests, scope
 from competency_gaps.matching.shares import Share
 from competency_gaps.matching.summary import Matching, WeakByChance
-from competency_gaps.matching.taxonomy import Taxonomy, read_taxonomy
+from competency_gaps.matching.taxonomy import Entry, Taxonomy, read_taxonomy
 
 __all__ = [
     "Calibration",

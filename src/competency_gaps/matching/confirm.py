@@ -41,7 +41,7 @@ class ScopeVerdict(pydantic.BaseModel):
     verdict: Literal["belongs", "borderline", "outside"]
 
 
-class Pair(NamedTuple):
+class LabelPair(NamedTuple):
     """Two texts to be judged."""
 
     entry: str
@@ -61,10 +61,10 @@ _MATCH = _Question("match", "weakness", MatchVerdict)
 _SCOPE = _Question("scope", "scope", ScopeVerdict)
 
 
-def pairs_of(matching: Matching) -> list[Pair]:
+def pairs_of(matching: Matching) -> list[LabelPair]:
     """The distinct pairs of entry text and label in a matching, dropped ones included."""
     both = pl.concat([matching.pairs, matching.dropped]).select("entry_text", "label_text")
-    return [Pair(*row) for row in both.unique(maintain_order=True).iter_rows()]
+    return [LabelPair(*row) for row in both.unique(maintain_order=True).iter_rows()]
 
 
 def confirm_requests(pairs: Iterable[tuple[str, str]]) -> list[Request]:

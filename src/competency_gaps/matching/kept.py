@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
+import hashlib
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import polars as pl
+import pydantic
 
-from competency_gaps.matching.documents import matching_document, scope_document
-from competency_gaps.matching.kept_files import (
-    HeldEntry,
-    HeldMatching,
-    HeldPair,
-    HeldScope,
-    HeldThemePair,
-    ScopeVerdict,
-    Verdict,
-    damaged,
-    file_name,
-    files,
-    read,
-    write,
-)
-from competency_gaps.text import visible
+from competency_gaps.errors import UserError
+from competency_gaps.files import finite, write_json
+from competency_gaps.text import shorten, visible
 
 if TYPE_CHECKING:
     from competency_gaps.matching.scope import ScopeFindings
@@ -33,6 +25,10 @@ if TYPE_CHECKING:
 
 MATCHES, SCOPES = "matches", "scopes"
 """Folders in the run folder, with a file per taxonomy and per benchmark."""
+PairVerdict = Literal["same", "related", "unconfirmed"]
+_Count = Annotated[int, pydantic.Field(ge=0)]
+_LONGEST_NAME = 80
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,7 @@ class KeptMatch:
     """Share of the null's draws whose best label is as similar to the entry, in (0, 1]."""
     bound: float | None
     """The ``1 - alpha`` quantile of the null's best similarities; None for themes."""
-    verdict: Verdict | None
+    verdict: PairVerdict | None
     """A model's verdict; None: not asked. Pairs judged unrelated are no matches."""
 
 
@@ -68,7 +64,7 @@ class KeptMatch:
 class KeptLack:
     """A concept that a benchmark lacks."""
 
-    concept: int
+    concept: _Count
     label: str
     similarity: float
     """Similarity to the nearest clause of the scope, in [-1, 1]."""
@@ -78,7 +74,7 @@ class KeptLack:
     coverage_status: Literal["missing", "under"]
     chi_bench_elsewhere: float | None
     """Mean over the other benchmarks, >= 0; None without any."""
-    verdict: ScopeVerdict | None
+    verdict: Literal["belongs", "borderline", "outside", "unconfirmed"] | None
     """A model's verdict; None: not asked."""
 
 
@@ -88,7 +84,7 @@ class KeptScope:
 
     benchmark: str
     clauses: list[str]
-    """The description, then its clauses (``matching.clauses.clauses``)."""
+    """The description, then its clauses (:func:`competency_gaps.matching.clauses.clauses`)."""
     alpha: float
     """Share of shuffled labels that are in scope by chance."""
     bound: float | None
@@ -101,6 +97,61 @@ class KeptScope:
     """In-scope concepts that it misses."""
     lacking: list[KeptLack]
     """All that are in scope and the nearest others, nearest first."""
+
+
+class _FilePart(pydantic.BaseModel):
+    """A part of a kept file; further fields are ignored."""
+
+    model_config = pydantic.ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+
+
+class _FileEntry(_FilePart):
+    entry: str
+    description: str
+    bound: float
+
+
+class _FilePair(_FilePart):
+    entry: str
+    concept: _Count
+    label_text: str
+    similarity: float
+    p_value: float
+    verdict: PairVerdict | None
+
+
+class _FileThemePair(_FilePart):
+    entry: str
+    level: Literal["theme", "subtheme"]
+    id: _Count
+    label_text: str
+    similarity: float
+    p_value: float
+
+
+class _MatchFile(_FilePart):
+    taxonomy: str
+    entries: list[_FileEntry]
+    pairs: list[_FilePair]
+    themes: list[_FileThemePair]
+
+
+class _FileShare(_FilePart):
+    count: _Count
+
+
+class _ScopeFile(_FilePart):
+    benchmark: str
+    clauses: Annotated[list[str], pydantic.Field(min_length=1)]
+    alpha: float
+    bound: float | None
+    covered: _FileShare
+    under: _FileShare
+    missing: _FileShare
+    rows: list[KeptLack]
+
+
+_File = TypeVar("_File", _MatchFile, _ScopeFile)
 
 
 def keep_matching(run: RunFolder, path: Path, taxonomy: Taxonomy, facts: dict[str, Any], matching: Matching) -> Path:
@@ -118,6 +169,8 @@ def keep_matching(run: RunFolder, path: Path, taxonomy: Taxonomy, facts: dict[st
     Path
         The file.
     """
+    from competency_gaps.matching.summary import matching_document
+
     where = taxonomy.where
     given = {
         "taxonomy": visible(str(path)),
@@ -125,8 +178,8 @@ def keep_matching(run: RunFolder, path: Path, taxonomy: Taxonomy, facts: dict[st
         "left_out": len(taxonomy.left_out),
         "notes": [visible(note) for note in taxonomy.notes],
     }
-    name = file_name(path.stem, f"{path.resolve()}\n{where or ''}")
-    return write(run.path / MATCHES / name, {**given, **facts, **matching_document(matching)})
+    name = _file_name(path.stem, f"{path.resolve()}\n{where or ''}")
+    return _write(run.path / MATCHES / name, {**given, **facts, **matching_document(matching)})
 
 
 def keep_scope(run: RunFolder, limit: int, facts: dict[str, Any], findings: ScopeFindings) -> Path:
@@ -137,14 +190,16 @@ def keep_scope(run: RunFolder, limit: int, facts: dict[str, Any], findings: Scop
     limit
         Fewest rows to keep; all that are in scope by the null are kept.
     """
+    from competency_gaps.matching.scope import scope_document
+
     near = findings.lacking.filter(pl.col("p_value") <= findings.alpha).height
-    name = file_name(findings.benchmark, findings.benchmark)
-    return write(run.path / SCOPES / name, {**facts, **scope_document(findings, max(limit, near))})
+    name = _file_name(findings.benchmark, findings.benchmark)
+    return _write(run.path / SCOPES / name, {**facts, **scope_document(findings, max(limit, near))})
 
 
 def forget_matches(folder: Path) -> None:
     """Remove kept results from a run folder, because its labels have changed."""
-    for file in (*files(folder, MATCHES), *files(folder, SCOPES)):
+    for file in (*_files(folder, MATCHES), *_files(folder, SCOPES)):
         file.unlink()
 
 
@@ -162,13 +217,13 @@ def read_matches(run: RunFolder) -> list[KeptMatch]:
         If a file is damaged.
     """
     matches = []
-    for file in files(run.path, MATCHES):
-        kept_file = read(file, HeldMatching, "match")
+    for file in _files(run.path, MATCHES):
+        kept_file = _read(file, _MatchFile, "match")
         known = {entry.entry: (number, entry) for number, entry in enumerate(kept_file.entries, 1)}
-        pairs: list[HeldPair | HeldThemePair] = [*kept_file.pairs, *kept_file.themes]
+        pairs: list[_FilePair | _FileThemePair] = [*kept_file.pairs, *kept_file.themes]
         for pair in pairs:
-            if pair.entry not in known or (isinstance(pair, HeldPair) and pair.concept >= run.width):
-                raise damaged(file, f"a pair of {pair.entry!r} names nothing that is there", "match")
+            if pair.entry not in known or (isinstance(pair, _FilePair) and pair.concept >= run.width):
+                raise _damaged(file, f"a pair of {pair.entry!r} names nothing that is there", "match")
             matches.append(_match(Path(kept_file.taxonomy).name or kept_file.taxonomy, *known[pair.entry], pair))
     return matches
 
@@ -188,32 +243,70 @@ def read_scopes(run: RunFolder) -> list[KeptScope]:
     """
     order = {entry["name"]: i for i, entry in enumerate(run.manifest["benchmarks"])}
     scopes = []
-    for file in files(run.path, SCOPES):
-        kept_file = read(file, HeldScope, "scope")
+    for file in _files(run.path, SCOPES):
+        kept_file = _read(file, _ScopeFile, "scope")
         if kept_file.benchmark not in order or any(row.concept >= run.width for row in kept_file.rows):
-            raise damaged(file, "it names a benchmark or a concept that the run has not", "scope")
+            raise _damaged(file, "it names a benchmark or a concept that the run does not have", "scope")
         counts = {name: getattr(kept_file, name).count for name in ("covered", "under", "missing")}
-        lacking = [KeptLack(**dict(row)) for row in kept_file.rows]
-        scopes.append(
-            KeptScope(
-                kept_file.benchmark, kept_file.clauses, kept_file.alpha, kept_file.bound, **counts, lacking=lacking
-            )
-        )
+        known = {name: getattr(kept_file, name) for name in ("benchmark", "clauses", "alpha", "bound")}
+        scopes.append(KeptScope(**known, **counts, lacking=kept_file.rows))
     return sorted(scopes, key=lambda scope: order[scope.benchmark])
 
 
-def _match(taxonomy: str, number: int, entry: HeldEntry, pair: HeldPair | HeldThemePair) -> KeptMatch:
+def _match(taxonomy: str, number: int, entry: _FileEntry, pair: _FilePair | _FileThemePair) -> KeptMatch:
     return KeptMatch(
         taxonomy=taxonomy,
         number=number,
         entry=entry.entry,
         description=entry.description,
-        concept=pair.concept if isinstance(pair, HeldPair) else None,
-        level=pair.level if isinstance(pair, HeldThemePair) else None,
-        theme=pair.id if isinstance(pair, HeldThemePair) else None,
+        concept=pair.concept if isinstance(pair, _FilePair) else None,
+        level=pair.level if isinstance(pair, _FileThemePair) else None,
+        theme=pair.id if isinstance(pair, _FileThemePair) else None,
         label=pair.label_text,
         similarity=pair.similarity,
         p_value=pair.p_value,
-        bound=entry.bound if isinstance(pair, HeldPair) else None,
-        verdict=pair.verdict if isinstance(pair, HeldPair) else None,
+        bound=entry.bound if isinstance(pair, _FilePair) else None,
+        verdict=pair.verdict if isinstance(pair, _FilePair) else None,
+    )
+
+
+def _file_name(name: str, key: str) -> str:
+    """A portable file name, different for different keys."""
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    readable = _UNSAFE.sub("-", name)[:_LONGEST_NAME].strip("-.")
+    return f"{readable}-{digest}.json" if readable else f"{digest}.json"
+
+
+def _write(path: Path, content: dict[str, Any]) -> Path:
+    """Write a file with its time of creation."""
+    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    write_json(path, finite({"created": created, **content}))
+    return path
+
+
+def _files(folder: Path, name: str) -> Iterator[Path]:
+    """Kept files in a folder of the run folder, sorted by name."""
+    # Names of partial files begin with a full stop.
+    return (file for file in sorted((folder / name).glob("*.json")) if not file.name.startswith("."))
+
+
+def _read(file: Path, kind: type[_File], command: str) -> _File:
+    """Read a file; ``command`` can make it again.
+
+    Raises
+    ------
+    UserError
+        If it is damaged.
+    """
+    try:
+        return kind.model_validate_json(file.read_bytes())
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise _damaged(file, f"{where}: {first['msg']}" if where else first["msg"], command) from error
+
+
+def _damaged(file: Path, why: str, command: str) -> UserError:
+    return UserError(
+        f"{file} is damaged: {shorten(visible(why), 200)}. Run 'cgaps {command}' again, or remove the file."
     )

@@ -11,9 +11,9 @@ import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.matching.candidates import CONCEPT_COLUMNS, THEME_COLUMNS, Candidates
-from competency_gaps.matching.entry import Entry
 from competency_gaps.matching.null import Calibration, Embed, OnDraw, embed_distinct, entry_null, plan_draws
 from competency_gaps.matching.summary import Matching, summarise
+from competency_gaps.matching.taxonomy import Entry
 
 ROWS = 256
 """Entries compared at a time."""

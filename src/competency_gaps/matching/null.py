@@ -2,9 +2,9 @@
 
 The similarity of two embedded texts means little by itself: a general entry is similar to everything. So each entry is
 compared with *shuffled labels*: all words of all labels, redistributed to labels of the same lengths, with content
-words and function words shuffled separately (:mod:`competency_gaps.matching.shuffled`). These have the labels' words
-and number, but no meaning as a whole. One draw shuffles all labels; its best similarity to an entry is a sample of the
-entry's best similarity by chance, with as many labels to choose from.
+words and function words shuffled separately. These have the labels' words and number, but no meaning as a whole. One
+draw shuffles all labels; its best similarity to an entry is a sample of the entry's best similarity by chance, with as
+many labels to choose from.
 
 Each entry has its own null: a label matches if its similarity exceeds the entry's bound, the
 ``floor(alpha (draws + 1))``-th largest of the null's best similarities. An entry without a fitting label then matches
@@ -26,7 +26,68 @@ import numpy as np
 
 from competency_gaps.errors import UserError
 from competency_gaps.matching.shares import Share, share
-from competency_gaps.matching.shuffled import shuffles
+
+ROUNDS = 20
+"""Most times that a label with the words of a real one is shuffled again."""
+_FUNCTION_WORDS = """
+a about after an and another are around as at be before between but by during each either for from
+had has have how in into is it its like not of off on onto one or other out over per so such than
+that the their them then these they this those through to too under until up was were what when
+where which while who whose why with within without
+"""
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
+"""English words without a meaning of their own, which are shuffled among themselves. The stop words of labelling also
+hold words such as "first" or "describing", which here are content words."""
+
+
+def shuffle(labels: Sequence[str], rng: np.random.Generator) -> tuple[list[str], float]:
+    """Shuffle the words of all labels.
+
+    Function words replace function words and content words replace content words; otherwise many shuffled labels would
+    be a noun among prepositions, unlike any real label. A label with exactly the content words of a real one (in any
+    order) is shuffled again together with another label, up to ``ROUNDS`` times.
+
+    Returns
+    -------
+    tuple
+        Labels of the same numbers of words; share of labels that still have the words of a real one.
+    """
+    words = [label.split() for label in labels]
+    real = {_content(label_words) for label_words in words}
+    shuffled = _shuffled(words, rng)
+    unbroken = [i for i, label_words in enumerate(shuffled) if _content(label_words) in real]
+    for _ in range(ROUNDS):
+        if not unbroken:
+            break
+        others = np.setdiff1d(np.arange(len(shuffled)), unbroken)
+        helpers = rng.choice(others, size=min(len(unbroken), len(others)), replace=False)
+        together = [*unbroken, *(int(i) for i in helpers)]
+        for i, label_words in zip(together, _shuffled([shuffled[i] for i in together], rng), strict=True):
+            shuffled[i] = label_words
+        unbroken = [i for i in together if _content(shuffled[i]) in real]
+    return [" ".join(label_words) for label_words in shuffled], len(unbroken) / len(labels) if labels else 0.0
+
+
+def _shuffled(words: Sequence[Sequence[str]], rng: np.random.Generator) -> list[list[str]]:
+    """Shuffle the function words among their positions, and the content words among theirs."""
+    flat = [word for label_words in words for word in label_words]
+    kinds = np.array([_plain(word) in FUNCTION_WORDS for word in flat], dtype=bool)
+    source = np.arange(len(flat))
+    for kind in (True, False):
+        places = np.flatnonzero(kinds == kind)
+        source[places] = rng.permutation(places)
+    order = iter(source.tolist())
+    return [[flat[next(order)] for _ in label_words] for label_words in words]
+
+
+def _content(words: Sequence[str]) -> tuple[str, ...]:
+    plain = [_plain(word) for word in words]
+    return tuple(sorted(word for word in plain if word not in FUNCTION_WORDS)) or tuple(sorted(plain))
+
+
+def _plain(word: str) -> str:
+    return word.casefold().strip(".,;:!?()[]\"'")
+
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Maps texts to float32 of shape (texts, dimensions), rows of length 1."""
@@ -173,14 +234,11 @@ def entry_null(
     labels
         Distinct labels.
     """
-    columns, broken = [], []
-    for number, (texts, unbroken) in enumerate(shuffles(labels, seed, draws + checks), start=1):
-        columns.append(best_similarity(entries, embed_distinct(embed, texts)))
-        broken.append(unbroken)
-        if on_draw is not None:
-            on_draw(number, draws + checks)
+    columns, unbroken = _compared(
+        lambda rows: best_similarity(entries, rows), labels, embed, seed=seed, draws=draws + checks, on_draw=on_draw
+    )
     bests = np.column_stack(columns)
-    return Null(bests[:, :draws], bests[:, draws:], len(labels), float(np.mean(broken)))
+    return Null(bests[:, :draws], bests[:, draws:], len(labels), unbroken)
 
 
 @dataclass(frozen=True)
@@ -215,13 +273,36 @@ def null_similarities(
     ----------
     scopes : ndarray of float32 of shape (texts, dimensions)
     """
-    rows, broken = [], []
-    for number, (texts, unbroken) in enumerate(shuffles(labels, seed, draws + checks), start=1):
-        rows.append(best_similarity(embed_distinct(embed, texts), scopes))
-        broken.append(unbroken)
+    nearest, unbroken = _compared(
+        lambda rows: best_similarity(rows, scopes), labels, embed, seed=seed, draws=draws + checks, on_draw=on_draw
+    )
+    return ScopeNull(np.sort(np.concatenate(nearest[:draws])), np.concatenate(nearest[draws:]), unbroken)
+
+
+def _compared(
+    compare: Callable[[np.ndarray], np.ndarray],
+    labels: Sequence[str],
+    embed: Embed,
+    *,
+    seed: int,
+    draws: int,
+    on_draw: OnDraw | None,
+) -> tuple[list[np.ndarray], float]:
+    """Compare the embedded labels of each draw; the n-th result does not depend on the number of draws.
+
+    Returns
+    -------
+    tuple
+        What ``compare`` gives for each draw; mean share of labels that still have the words of a real one.
+    """
+    results, unbroken = [], []
+    for draw in range(draws):
+        texts, share_unbroken = shuffle(labels, np.random.default_rng([seed, draw]))
+        results.append(compare(embed_distinct(embed, texts)))
+        unbroken.append(share_unbroken)
         if on_draw is not None:
-            on_draw(number, draws + checks)
-    return ScopeNull(np.sort(np.concatenate(rows[:draws])), np.concatenate(rows[draws:]), float(np.mean(broken)))
+            on_draw(draw + 1, draws)
+    return results, float(np.mean(unbroken))
 
 
 def embed_distinct(embed: Embed, texts: Sequence[str]) -> np.ndarray:

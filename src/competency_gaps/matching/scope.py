@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -156,8 +156,8 @@ def scope(
     bound = float(best[inside].min()) if inside.any() else None
     reach = 0 if bound is None else int((null.checks >= np.float32(bound)).sum())
     table = here.join(judged, on="text", how="left").with_columns(verdict=pl.lit(None, dtype=pl.String))
-    return _findings(
-        table.select(COLUMNS).sort("similarity", "concept", descending=[True, False]),
+    return ScopeFindings(
+        **_counts(table.select(COLUMNS).sort("similarity", "concept", descending=[True, False])),
         benchmark=benchmark,
         clauses=parts,
         unlabelled=pool.unlabelled,
@@ -190,17 +190,22 @@ def apply_scope_verdicts(findings: ScopeFindings, answers: Iterable[Answer]) -> 
     ]
     table = findings.table.with_columns(verdict=pl.Series(judged, dtype=pl.String))
     inside = (pl.col("p_value") <= findings.alpha) & (pl.col("verdict") != OUTSIDE).fill_null(True)
-    return _findings(
-        table.with_columns(in_scope=inside),
-        benchmark=findings.benchmark,
-        clauses=findings.clauses,
-        unlabelled=findings.unlabelled,
-        alpha=findings.alpha,
-        labels=findings.labels,
-        bound=findings.bound,
-        null_rate=findings.null_rate,
-        unbroken=findings.unbroken,
-    )
+    return replace(findings, **_counts(table.with_columns(in_scope=inside)))
+
+
+def scope_document(findings: ScopeFindings, limit: int) -> dict[str, Any]:
+    """Findings on a scope as one JSON document, with ``limit`` lacking concepts."""
+    return {
+        "benchmark": findings.benchmark,
+        "clauses": findings.clauses,
+        **{name: getattr(findings, name).as_dict() for name in ("covered", "under", "missing", "null_rate")},
+        "bound": findings.bound,
+        "unlabelled": findings.unlabelled,
+        "labels": findings.labels,
+        "alpha": findings.alpha,
+        "verdicts": findings.verdicts,
+        "rows": findings.lacking.head(limit).to_dicts(),
+    }
 
 
 def _here(pool: Candidates, concepts: pl.DataFrame, by_benchmark: pl.DataFrame, benchmark: str) -> pl.DataFrame:
@@ -223,16 +228,16 @@ def _here(pool: Candidates, concepts: pl.DataFrame, by_benchmark: pl.DataFrame, 
     )
 
 
-def _findings(table: pl.DataFrame, **known: Any) -> ScopeFindings:
+def _counts(table: pl.DataFrame) -> dict[str, Any]:
+    """The fields of ``ScopeFindings`` that are read off its table, and the table."""
     inside = table.filter(pl.col("in_scope"))
     status = inside["coverage_status"]
     under, missing = int((status == "under").sum()), int((status == "missing").sum())
-    counts = table.filter(pl.col("verdict").is_not_null()).unique("text").group_by("verdict").len().sort("verdict")
-    return ScopeFindings(
-        table=table,
-        covered=share(inside.height - under - missing, inside.height),
-        under=share(under, inside.height),
-        missing=share(missing, inside.height),
-        verdicts={str(name): int(count) for name, count in counts.iter_rows()},
-        **known,
-    )
+    verdicts = table.filter(pl.col("verdict").is_not_null()).unique("text").group_by("verdict").len().sort("verdict")
+    return {
+        "table": table,
+        "covered": share(inside.height - under - missing, inside.height),
+        "under": share(under, inside.height),
+        "missing": share(missing, inside.height),
+        "verdicts": dict(verdicts.iter_rows()),
+    }

@@ -22,6 +22,10 @@ class Share:
         """The share; None if the total is 0."""
         return self.count / self.of if self.of else None
 
+    def as_dict(self) -> dict[str, float | None]:
+        """The share for a JSON document."""
+        return {"count": self.count, "of": self.of, "share": self.value, "low": self.low, "high": self.high}
+
 
 def share(count: int, of: int) -> Share:
     """A share with Wilson's interval at 95%."""

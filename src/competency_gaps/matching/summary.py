@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -124,6 +125,23 @@ def summarise(
         per_entry=per_entry,
         seed=seed,
     )
+
+
+def matching_document(matching: Matching) -> dict[str, Any]:
+    """A matching as one JSON document, all pairs included."""
+    shares = ("recovery", "recovery_weak", "coverage", "coverage_of_matched", "unnamed_share")
+    return {
+        **{name: getattr(matching, name).as_dict() for name in shares},
+        "weak_by_chance": asdict(matching.weak_by_chance),
+        "calibration": asdict(matching.calibration),
+        "theme_calibration": asdict(matching.theme_calibration) if matching.theme_calibration else None,
+        "verdicts": matching.verdicts,
+        "entries": matching.entries.to_dicts(),
+        "pairs": matching.pairs.to_dicts(),
+        "dropped": matching.dropped.to_dicts(),
+        "themes": matching.themes.to_dicts(),
+        "unnamed": matching.unnamed.to_dicts(),
+    }
 
 
 def _counted(head: pl.DataFrame, pairs: pl.DataFrame, themes: pl.DataFrame) -> pl.DataFrame:

@@ -16,6 +16,7 @@ from competency_gaps.evidence import (
     Covariate,
     Evidence,
     ItemSample,
+    Outcomes,
     adjusted_gap,
     block_sums,
     effective_sample,
@@ -113,7 +114,7 @@ def spline_sums(cas: sp.csr_array, sample: ItemSample, freedom: int) -> BlockSum
         # What a fit leaves varies less than the outcomes do; the benchmark's mean puts it back on their scale.
         used = np.linalg.matrix_rank(basis)
         left[own] = left[own].mean() + (left[own] - fitted) * np.sqrt((len(own) - 1) / max(1, len(own) - used))
-    return block_sums(units.rows(sp.csr_array(cas.T)), left, units.block, len(units.block_benchmark))
+    return block_sums(units.rows(sp.csr_array(cas.T)), Outcomes.of(left, units.block, len(units.block_benchmark)))
 
 
 def _basis(value: np.ndarray, freedom: int) -> np.ndarray:

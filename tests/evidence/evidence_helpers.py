@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.evidence import BlockSums, block_sums, chi_model_interval
+from competency_gaps.evidence import BlockSums, Outcomes, block_sums, chi_model_interval
 from competency_gaps.evidence.plain import _OF_PAIRS, ItemSums, _dense
 
 
@@ -13,7 +13,9 @@ def sums_of(*parts: tuple[sp.csr_array | np.ndarray, np.ndarray]) -> BlockSums:
     """Sums over blocks, each given as CAS of shape (units, concepts) and outcomes."""
     cas = sp.csr_array(sp.vstack([sp.csr_array(part) for part, _ in parts], format="csr"))
     block = np.repeat(np.arange(len(parts)), [len(outcome) for _, outcome in parts])
-    return block_sums(sp.csr_array(cas.T), np.concatenate([outcome for _, outcome in parts]), block, len(parts))
+    return block_sums(
+        sp.csr_array(cas.T), Outcomes.of(np.concatenate([outcome for _, outcome in parts]), block, len(parts))
+    )
 
 
 def chi_model_ends(sums: BlockSums) -> tuple[np.ndarray, np.ndarray]:

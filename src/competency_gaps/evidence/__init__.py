@@ -12,7 +12,7 @@ from competency_gaps.evidence.permutation import permutation_cumulants, permutat
 from competency_gaps.evidence.plain import chi_model_interval
 from competency_gaps.evidence.strata import Covariate
 from competency_gaps.evidence.suite import Evidence, evidence, evidence_by_benchmark, suite_evidence, untested
-from competency_gaps.evidence.sums import BlockSums, block_sums, effective_sample
+from competency_gaps.evidence.sums import BlockSums, Outcomes, block_sums, effective_sample
 from competency_gaps.evidence.units import ItemSample, Units, sample_of, units_of
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Covariate",
     "Evidence",
     "ItemSample",
+    "Outcomes",
     "Units",
     "adjusted_gap",
     "block_sums",

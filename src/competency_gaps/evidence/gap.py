@@ -52,9 +52,10 @@ def gap_interval(sums: BlockSums, level: float = 0.95) -> tuple[np.ndarray, np.n
     gap = np.zeros(len(total))
     gap[known] = chi - expected
     whole = binomial_variance(chi, n, level)
-    observed = sums.total(_residual_squares(sums, gap[sums.concept]))[known]
-    assumed = sums.total(_binomial_squares(sums, gap[sums.concept], level))[known]
-    unseen = unseen_variance(whole, chi, 1.0) * sums.total(_spread(sums))[known]
+    of_pair, spread = gap[sums.concept], _spread(sums)
+    observed = sums.total(_residual_squares(sums, of_pair))[known]
+    assumed = sums.total(spread * _binomial(sums, of_pair, level))[known]
+    unseen = unseen_variance(whole, chi, 1.0) * sums.total(spread)[known]
     variance = (n * (observed + unseen) + GAP_PRIOR * assumed) / (n + GAP_PRIOR) / weight**2
     with np.errstate(divide="ignore"):
         below, above = wilson(chi, whole / variance, level)
@@ -64,24 +65,23 @@ def gap_interval(sums: BlockSums, level: float = 0.95) -> tuple[np.ndarray, np.n
 
 def _residual_squares(s: BlockSums, gap: np.ndarray) -> np.ndarray:
     """``sum e_k^2`` of each pair, with the small-sample factor n / (n - 1)."""
-    n, mean = s.units[s.block], s.mean[s.block]
-    level = mean + gap
-    own = s.weight2_outcome2 - 2 * level * s.weight2_outcome + level**2 * s.weight2
+    factor = np.where(s.units > 1, s.units / np.maximum(s.units - 1, 1), 0.0)
+    mean, scatter = s.mean.take(s.block), (s.outcome[1] - s.units * s.mean**2).take(s.block)
+    level, share = mean + gap, s.weight / s.units.take(s.block)
+    own = s.weight2_outcome2 + level * (level * s.weight2 - 2 * s.weight2_outcome)
     cross = s.weight_outcome2 - (level + mean) * s.weight_outcome + level * mean * s.weight
-    scatter = s.outcome[1][s.block] - n * mean**2
-    squares = np.maximum(0.0, own - 2 * (s.weight / n) * cross + (s.weight / n) ** 2 * scatter)
-    return squares * np.where(n > 1, n / np.maximum(n - 1, 1), 0.0)
+    squares = own + share * (share * scatter - 2 * cross)
+    return np.maximum(0.0, squares) * factor.take(s.block)
 
 
-def _binomial_squares(s: BlockSums, gap: np.ndarray, level: float) -> np.ndarray:
-    """The same if the concept's units were binomial trials with the block's mean outcome, shifted by the gap."""
+def _binomial(s: BlockSums, gap: np.ndarray, level: float) -> np.ndarray:
+    """Variance of a right-or-wrong outcome with the mean of the pair's block, shifted by the gap."""
     trials = s.weight**2 / s.weight2
-    variance = binomial_variance(np.clip(s.mean[s.block] + gap, 0.0, 1.0), trials + 1, level)
-    return _spread(s) * variance
+    return binomial_variance(np.clip(s.mean.take(s.block) + gap, 0.0, 1.0), trials + 1, level)
 
 
 def _spread(s: BlockSums) -> np.ndarray:
     """What each pair multiplies the variance of a right-or-wrong outcome by: 0 where all units weigh the same."""
-    n = s.units[s.block]
-    squares = np.maximum(0.0, s.weight2 - s.weight**2 / n)
-    return squares * gradedness(s.units, s.outcome)[s.block] * n / np.maximum(n - 1, 1)
+    factor = gradedness(s.units, s.outcome) * s.units / np.maximum(s.units - 1, 1)
+    squares = s.weight2 - s.weight**2 / s.units.take(s.block)
+    return np.maximum(0.0, squares) * factor.take(s.block)

@@ -15,6 +15,7 @@ from competency_gaps.evidence.gap import adjusted_gap, gap_interval
 from competency_gaps.evidence.permutation import permutation_tails
 from competency_gaps.evidence.plain import (
     ItemSums,
+    ScoredItems,
     cluster_variance,
     item_sums,
     item_variance,
@@ -75,6 +76,7 @@ class Layout:
     """The same with clusters cut at the benchmarks' borders."""
     numbers: np.ndarray
     """int64 of shape (B,): numbers of the benchmarks with a scored item, ascending."""
+    scored: ScoredItems
 
 
 def measure(
@@ -118,7 +120,7 @@ def _chunk(
     within = _sums(layout.within, cas)
     own = np.searchsorted(layout.numbers, layout.within.block_benchmark)
     merged = within.merged(own, len(layout.numbers))
-    items = item_sums(sample, layout.within, layout.numbers, cas, merged)
+    items = item_sums(layout.scored, cas, merged)
     whole, joined = within, merged
     if layout.suite is not layout.within:
         whole = _sums(layout.suite, cas)
@@ -135,13 +137,15 @@ def _chunk(
 
 
 def _sums(units: Units, cas: object) -> BlockSums:
-    return block_sums(units.rows(cas), units.outcome, units.block, len(units.block_benchmark))  # type: ignore[arg-type]
+    return block_sums(units.rows(cas), units.outcomes)  # type: ignore[arg-type]
 
 
 def _measures(net: BlockSums, merged: BlockSums, items: ItemSums, level: float, *, pooled: bool) -> Measures:
     """Measure from sums: ``net`` over blocks, ``merged`` over benchmarks."""
     # A unit alone in its block has nothing to be compared with.
-    net = net.of_pairs(net.units[net.block] > 1)
+    compared = (net.units > 1).take(net.block)
+    if not compared.all():
+        net = net.of_pairs(compared)
     weight = net.total(net.weight)
     tails = permutation_tails(net)
     variance = cluster_variance(items, merged)

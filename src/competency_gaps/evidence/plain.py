@@ -6,7 +6,6 @@ cluster are not independent, so the variance adds up residuals within a cluster 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -51,63 +50,70 @@ class ItemSums:
         return ItemSums(*(getattr(self, field.name)[..., chosen] for field in fields(self)))
 
 
-def item_sums(sample: ItemSample, units: Units, numbers: np.ndarray, cas: sp.csr_array, merged: BlockSums) -> ItemSums:
+@dataclass(frozen=True)
+class ScoredItems:
+    """The scored items of a sample, by benchmark. N items, B benchmarks."""
+
+    units: Units
+    """Clusters cut at the benchmarks' borders."""
+    place: np.ndarray
+    """int64 of shape (N,): place of each item's benchmark among the benchmarks with a scored item."""
+    scores: np.ndarray
+    """float64 of shape (N,); NaN = unscored."""
+    items: np.ndarray
+    """float64 of shape (B,): number of scored items."""
+    score: np.ndarray
+    """float64 of shape (2, B): ``sum s``, ``sum s^2``."""
+
+    @staticmethod
+    def of(sample: ItemSample, units: Units, numbers: np.ndarray) -> ScoredItems:
+        """Gather them; ``numbers``: the benchmarks' numbers, int of shape (B,), ascending."""
+        place = np.searchsorted(numbers, sample.benchmark)
+        known = ~np.isnan(sample.scores)
+        scores, of_item, count = sample.scores[known], place[known], len(numbers)
+        score = np.stack([np.bincount(of_item, scores**k, count) for k in (1, 2)])
+        return ScoredItems(units, place, sample.scores, np.bincount(of_item, minlength=count) * 1.0, score)
+
+
+def item_sums(scored: ScoredItems, cas: sp.csr_array, merged: BlockSums) -> ItemSums:
     """Sum over the items of each benchmark.
 
     Parameters
     ----------
-    units
-        Clusters cut at the benchmarks' borders.
-    numbers : ndarray of int of shape (B,)
-        Numbers of the benchmarks, ascending.
     cas : csr_array of shape (C, N)
         Some concepts' rows.
     merged
         Their sums over units, by benchmark.
     """
-    sums = [merged.units, merged.outcome[:2], *(_dense(merged, name) for name in _OF_PAIRS)]
+    sums = [_dense(merged, name) for name in _OF_PAIRS]
+    units, shape = scored.units, (cas.shape[0], len(scored.items))
     if units.alone:
-        return ItemSums(*sums)
+        return ItemSums(scored.items, scored.score, *sums)
     # Sums over units of one item are sums over items already. Units of several items shared a weight and an outcome.
-    place = np.searchsorted(numbers, sample.benchmark)
-    kept = np.flatnonzero(units.unit >= 0)
-    scores, of_item = sample.scores[kept], place[kept]
-    sums[0] = np.bincount(of_item, minlength=len(numbers)).astype(np.float64)
-    sums[1] = np.stack([np.bincount(of_item, scores**k, len(numbers)) for k in (1, 2)])
-    joint = kept[np.bincount(units.unit[kept])[units.unit[kept]] > 1]
-    own, unit, count = np.unique(units.unit[joint], return_inverse=True, return_counts=True)
-    part = sp.csr_array(cas[:, joint], dtype=np.float64)
-    # One product adds up the weights (real part) and the weighted scores (imaginary part) of a unit's items.
-    weights = 1 + 1j * sample.scores[joint]
-    both = sp.csr_array(part @ sp.csr_array((weights, (np.arange(len(joint)), unit)), shape=(len(joint), len(own))))
-    whole, scored = both.data.real, both.data.imag
-    share = np.bincount(unit, units.share[joint]) / count  # items of a unit all have the same
-    shared = whole * share[both.indices]
-    outcome = shared * units.outcome[own][both.indices]
-    by_unit = _Cells(both, np.searchsorted(numbers, units.benchmark[own]), len(numbers))
-    by_item = _Cells(part, place[joint], len(numbers))
+    place, first = units.joint(cas)
+    item, w = cas.indices[place], cas.data[place].astype(np.float64)
+    cell = (np.searchsorted(cas.indptr, place, side="right") - 1) * shape[1] + scored.place[item]
+
+    def by_unit(values: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(values, first) if len(first) else np.zeros(0)
+
+    def total(values: np.ndarray, cells: np.ndarray) -> np.ndarray:
+        return np.bincount(cells, values, shape[0] * shape[1]).reshape(shape)
+
+    whole, scores = by_unit(w), by_unit(w * scored.scores[item])
+    shared = whole * units.share[item[first]]
+    outcome = shared * units.outcome[units.unit[item[first]]]
+    of_unit = cell[first]
     changes = (
-        by_unit.total(whole - shared),
-        by_item.total(part.data**2) - by_unit.total(shared**2),
-        by_unit.total(scored - outcome),
-        by_unit.total(whole**2 - shared**2),
-        by_unit.total(whole * scored - shared * outcome),
-        by_unit.total(scored**2 - outcome**2),
+        total(whole - shared, of_unit),
+        total(w**2, cell) - total(shared**2, of_unit),
+        total(scores - outcome, of_unit),
+        total(whole**2 - shared**2, of_unit),
+        total(whole * scores - shared * outcome, of_unit),
+        total(scores**2 - outcome**2, of_unit),
     )
-    sums[2:] = [np.maximum(0.0, before + change) for before, change in zip(sums[2:], changes, strict=True)]
-    return ItemSums(*sums)
-
-
-class _Cells:
-    """Adds up the non-zeros of rows by row and by the group of their column."""
-
-    def __init__(self, rows: sp.csr_array, group: np.ndarray, groups: int) -> None:
-        self._shape = (rows.shape[0], groups)
-        self._cell = np.repeat(np.arange(rows.shape[0]) * groups, np.diff(rows.indptr)) + group[rows.indices]
-
-    def total(self, values: np.ndarray) -> np.ndarray:
-        """Values of the non-zeros: sums of shape (rows, groups)."""
-        return np.bincount(self._cell, values, math.prod(self._shape)).reshape(self._shape)
+    changed = [np.maximum(0.0, before + change) for before, change in zip(sums, changes, strict=True)]
+    return ItemSums(scored.items, scored.score, *changed)
 
 
 _OF_PAIRS = ("weight", "weight2", "weight_outcome", "weight2", "weight2_outcome", "weight2_outcome2")

@@ -15,6 +15,7 @@ from competency_gaps.evidence.groups import lead
 from competency_gaps.evidence.interval import quantile
 from competency_gaps.evidence.measure import Layout, Measures, measure
 from competency_gaps.evidence.monte_carlo import drawn_tails
+from competency_gaps.evidence.plain import ScoredItems
 from competency_gaps.evidence.strata import Covariate
 from competency_gaps.evidence.units import ItemSample, Units, sample_of, units_of
 from competency_gaps.metrics.sums import check_rows
@@ -140,7 +141,8 @@ def layout_of(sample: ItemSample) -> Layout:
     within = units_of(sample, across=False)
     crosses = sample.cluster is not None and len(units_of_clusters(sample)) != len(within.outcome)
     known = ~np.isnan(sample.scores)
-    return Layout(units_of(sample) if crosses else within, within, np.unique(sample.benchmark[known]))
+    numbers = np.unique(sample.benchmark[known])
+    return Layout(units_of(sample) if crosses else within, within, numbers, ScoredItems.of(sample, within, numbers))
 
 
 def units_of_clusters(sample: ItemSample) -> np.ndarray:

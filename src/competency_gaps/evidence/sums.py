@@ -65,10 +65,11 @@ class BlockSums:
 
     def of_pairs(self, chosen: np.ndarray) -> BlockSums:
         """Keep some pairs (bool or int); blocks and concepts keep their numbers."""
+        chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
         whole = ("concepts", "units", "outcome")
         return BlockSums(
             *(
-                getattr(self, field.name) if field.name in whole else getattr(self, field.name)[chosen]
+                getattr(self, field.name) if field.name in whole else getattr(self, field.name).take(chosen)
                 for field in fields(self)
             )
         )
@@ -98,42 +99,69 @@ PAIRED = tuple(field.name for field in fields(BlockSums))[5:]
 """Fields of shape (P,) that hold sums."""
 
 
-def block_sums(weights: sp.csr_array, outcome: np.ndarray, block: np.ndarray, blocks: int) -> BlockSums:
+@dataclass(frozen=True)
+class Outcomes:
+    """The outcomes of K units in B blocks, with what every concept's sums need of them."""
+
+    block: np.ndarray
+    """int of shape (K,): each unit's block."""
+    powers: np.ndarray
+    """float64 of shape (K, 3): 1, ``o`` and ``o^2`` of each unit."""
+    units: np.ndarray
+    """float64 of shape (B,): number of units."""
+    sums: np.ndarray
+    """float64 of shape (4, B): ``sum o``, ``sum o^2``, ``sum o^3``, ``sum o^4``."""
+
+    @staticmethod
+    def of(outcome: np.ndarray, block: np.ndarray, blocks: int) -> Outcomes:
+        """Gather the outcomes of units (float, shape (K,)) by block (int, shape (K,), below ``blocks``)."""
+        return Outcomes(
+            block.astype(np.int32 if blocks < 2**31 else np.int64),
+            np.stack([np.ones(len(outcome)), outcome, outcome**2], axis=1),
+            np.bincount(block, minlength=blocks).astype(np.float64),
+            np.stack([np.bincount(block, outcome**k, blocks) for k in (1, 2, 3, 4)]),
+        )
+
+
+def block_sums(weights: sp.csr_array, outcomes: Outcomes) -> BlockSums:
     """Sum over the units of each block.
 
     Parameters
     ----------
     weights : csr_array of shape (C, K)
         Each concept's weights, >= 0.
-    outcome : ndarray of float of shape (K,)
-    block : ndarray of int of shape (K,)
-        Below ``blocks``.
     """
-    concepts = weights.shape[0]
+    concepts, blocks = weights.shape[0], len(outcomes.units)
     if weights.data.min(initial=1.0) <= 0:
         weights = weights.copy()
         weights.eliminate_zeros()
-    cell = np.repeat(np.arange(concepts) * blocks, np.diff(weights.indptr)) + block[weights.indices.astype(np.int64)]
-    w = np.asarray(weights.data, np.float64)
-    used = np.zeros(concepts * blocks, bool)
+    cells = concepts * blocks
+    kind = np.int32 if max(cells, weights.shape[1]) < 2**31 else np.int64
+    unit = weights.indices.astype(kind, copy=False)
+    cell = np.repeat(np.arange(concepts, dtype=kind) * kind(blocks), np.diff(weights.indptr))
+    cell += outcomes.block.take(weights.indices)
+    used = np.zeros(cells, bool)
     used[cell] = True
-    cells = np.flatnonzero(used)
-    pair = (np.cumsum(used) - 1)[cell].astype(weights.indices.dtype)
-    powers = np.stack([np.ones(len(outcome)), outcome, outcome**2], axis=1)
+    pairs = np.flatnonzero(used)
+    number = np.cumsum(used, dtype=kind)
+    number -= 1
+    pair = number.take(cell)
+    w = np.asarray(weights.data, np.float64)
+    ones = np.ones((len(outcomes.block), 1))
 
     def total(values: np.ndarray, of_unit: np.ndarray) -> np.ndarray:
         # Products of sparse matrices release the GIL, which np.bincount does not.
-        return np.asarray(sp.coo_array((values, (pair, weights.indices)), shape=(len(cells), len(outcome))) @ of_unit)
+        return np.asarray(sp.coo_array((values, (pair, unit)), shape=(len(pairs), len(of_unit))) @ of_unit)
 
-    w2, ones = w * w, powers[:, :1].copy()
-    weight, weight_outcome, weight_outcome2 = total(w, powers).T.copy()
-    weight2, weight2_outcome, weight2_outcome2 = total(w2, powers).T.copy()
+    w2 = w * w
+    weight, weight_outcome, weight_outcome2 = total(w, outcomes.powers).T.copy()
+    weight2, weight2_outcome, weight2_outcome2 = total(w2, outcomes.powers).T.copy()
     return BlockSums(
         concepts=concepts,
-        units=np.bincount(block, minlength=blocks).astype(np.float64),
-        outcome=np.stack([np.bincount(block, outcome**k, blocks) for k in (1, 2, 3, 4)]),
-        concept=cells // max(1, blocks),
-        block=cells % max(1, blocks),
+        units=outcomes.units,
+        outcome=outcomes.sums,
+        concept=pairs // max(1, blocks),
+        block=pairs % max(1, blocks),
         support=total(np.ones(len(w)), ones)[:, 0],
         weight=weight,
         weight2=weight2,

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
 
 from competency_gaps.evidence.rows import RowsByConcept
 from competency_gaps.evidence.strata import Covariate, cut, split_by_size
+from competency_gaps.evidence.sums import Outcomes
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,20 @@ class Units:
     alone: bool
     """Whether every unit is a single item."""
 
+    @cached_property
+    def shared(self) -> np.ndarray:
+        """bool of shape (N,): whether another scored item is in the item's unit."""
+        scored = self.unit >= 0
+        size = np.bincount(self.unit[scored], minlength=len(self.outcome))
+        out = np.zeros(len(self.unit), bool)
+        out[scored] = size[self.unit[scored]] > 1
+        return out
+
+    @cached_property
+    def outcomes(self) -> Outcomes:
+        """The outcomes by block, gathered once."""
+        return Outcomes.of(self.outcome, self.block, len(self.block_benchmark))
+
     def rows(self, cas: sp.csr_array, *, whole: bool = False) -> sp.csr_array:
         """Sum CAS over the items of each unit.
 
@@ -99,25 +115,36 @@ class Units:
         """
         if self.alone and np.array_equal(self.unit, np.arange(len(self.unit))):
             return sp.csr_array(cas, dtype=np.float64)
-        item = cas.indices.astype(np.int64)  # gathers are twice as fast with 64 bits
-        unit, value = self.unit[item], cas.data.astype(np.float64)
-        taking = self.unit >= 0
-        size = np.bincount(self.unit[taking], minlength=len(self.outcome))
-        several = np.zeros(len(self.unit), bool)
-        several[taking] = size[self.unit[taking]] > 1
+        unit, value = self.unit.take(cas.indices), cas.data.astype(np.float64)
         # Only units of several items need adding up: the sum replaces the value of the first item.
-        place = np.flatnonzero(several[item])
-        concept = np.repeat(np.arange(cas.shape[0]), np.diff(cas.indptr))[place]
-        key = concept * len(size) + unit[place]
-        order = np.argsort(key, kind="stable")
-        first = np.flatnonzero(np.diff(key[order], prepend=-1))
-        counted = value[place] if whole else value[place] * self.share[item[place]]
+        place, first = self.joint(cas)
+        counted = value[place] if whole else value[place] * self.share[cas.indices[place]]
         value[place] = 0.0
-        value[place[order[first]]] = np.add.reduceat(counted[order], first) if len(first) else 0.0
+        value[place[first]] = np.add.reduceat(counted, first) if len(first) else 0.0
         value[unit < 0] = 0.0
-        rows = sp.csr_array((value, np.maximum(unit, 0), cas.indptr.copy()), shape=(cas.shape[0], len(size)))
+        rows = sp.csr_array((value, np.maximum(unit, 0), cas.indptr.copy()), shape=(cas.shape[0], len(self.outcome)))
         rows.eliminate_zeros()
         return rows
+
+    def joint(self, cas: sp.csr_array) -> tuple[np.ndarray, np.ndarray]:
+        """Find the non-zeros that lie in units of several items.
+
+        Parameters
+        ----------
+        cas : csr_array of shape (asked, N)
+
+        Returns
+        -------
+        place : ndarray of int64 of shape (J,)
+            Places in ``cas.data``, by concept and then by unit.
+        first : ndarray of int64 of shape (groups,)
+            Where in ``place`` each pair of a concept and a unit begins.
+        """
+        place = np.flatnonzero(self.shared.take(cas.indices))
+        concept = np.repeat(np.arange(cas.shape[0]), np.diff(cas.indptr)).take(place)
+        key = concept * len(self.outcome) + self.unit[cas.indices[place]]
+        order = np.argsort(key, kind="stable")
+        return place[order], np.flatnonzero(np.diff(key[order], prepend=-1))
 
 
 def units_of(sample: ItemSample, *, across: bool = True) -> Units:

@@ -1,4 +1,4 @@
-"""What a finding's items are: a feature that tells them apart and that carries the difference in score by itself.
+"""What a finding's items are: a feature that distinguishes them and that carries the difference in score by itself.
 
 A candidate must (a) be more frequent among the finding's items than among others of the same benchmarks
 (:func:`~competency_gaps.findings.features.log_odds`), and (b) items with it must score differently from those without
@@ -19,7 +19,7 @@ from itertools import islice
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.evidence import block_sums, permutation_tails
+from competency_gaps.evidence import Outcomes, block_sums, permutation_tails
 from competency_gaps.findings.features import Candidates, log_odds
 from competency_gaps.findings.words import topic
 
@@ -69,7 +69,7 @@ def shortlist(
     features: Mapping[tuple[int, ...], Candidates],
     covered: Callable[[str, tuple[int, ...]], float],
 ) -> list[Candidate]:
-    """Choose the features that tell a finding's units from the others of the same benchmarks; no score is looked at.
+    """Choose the features that distinguish a finding's units from others of the same benchmarks, without their scores.
 
     Parameters
     ----------
@@ -86,14 +86,14 @@ def shortlist(
         return []
     # A unit with the weight of the strongest tenth belongs to the finding entirely.
     inside = np.clip(weights / np.quantile(positive, 0.9), 0.0, 1.0)
-    found = []
+    chosen = []
     for scope, own in features.items():
         units = np.flatnonzero(np.isin(benchmark, scope))
         z = log_odds(inside[units], _others(inside[units], benchmark[units]), own.values)
         order = [i for i in np.argsort(-z, kind="stable") if z[i] >= APART]
         wide = islice((i for i in order if covered(own.codes[i], scope) >= COVERED), PER_SCOPE)
-        found += [Candidate(own.codes[i], scope, units, own.values[:, i]) for i in wide]
-    return found
+        chosen += [Candidate(own.codes[i], scope, units, own.values[:, i]) for i in wide]
+    return chosen
 
 
 def _others(inside: np.ndarray, benchmark: np.ndarray) -> np.ndarray:
@@ -131,7 +131,7 @@ def describe(
 ) -> list[Description | None]:
     """Find the feature, if any, that carries each finding's difference in score on the half that did not choose it.
 
-    Of several features that hold, one on a topic that no finding before it has is taken; else the surest.
+    Of several features that hold, the surest on a topic that no earlier finding has is taken; else the surest of all.
 
     On each split, the ``CHOSEN`` candidates with the smallest p-values on the first half are tested on the second; the
     others get 1. A candidate's p-value is the median over the splits, so that it must be chosen in half of them. Its
@@ -153,12 +153,12 @@ def describe(
     order
         The findings as they are shown; None: as they are given.
     """
-    every = [(i, one) for i, own in enumerate(shortlists) for one in own]
+    every = [(i, candidate) for i, own in enumerate(shortlists) for candidate in own]
     if not every or not len(halves):
         return [None] * len(shortlists)
     owner = np.array([i for i, _ in every])
     lower = np.array([weak[i] for i in owner])
-    rows = _rows([one for _, one in every], len(outcome))
+    rows = _rows([candidate for _, candidate in every], len(outcome))
     p_values = np.ones((len(halves), len(every)))
     for split, half in enumerate(halves):
         first = _p_values(rows, lower, outcome, block, half)
@@ -167,7 +167,7 @@ def describe(
             second = _p_values(rows[chosen], lower[chosen], outcome, block, ~half)
             p_values[split, chosen] = np.minimum(1.0, CHOSEN * second)
     final = np.median(p_values, axis=0)
-    found: list[Description | None] = [None] * len(shortlists)
+    descriptions: list[Description | None] = [None] * len(shortlists)
     topics: set[tuple[bool, str]] = set()
     for i in order if order is not None else range(len(shortlists)):
         own = [
@@ -179,12 +179,12 @@ def describe(
         best = min(own, key=lambda j: (about[j] in topics, final[j]), default=None)
         if best is not None:
             topics.add(about[best])
-            found[i] = Description(every[best][1], float(final[best]))
-    return found
+            descriptions[i] = Description(every[best][1], float(final[best]))
+    return descriptions
 
 
-def _rows(found: Sequence[Candidate], units: int) -> sp.csr_array:
-    parts = [(one.units[one.values > 0], one.values[one.values > 0]) for one in found]
+def _rows(candidates: Sequence[Candidate], units: int) -> sp.csr_array:
+    parts = [(candidate.units[candidate.values > 0], candidate.values[candidate.values > 0]) for candidate in candidates]
     indptr = np.cumsum([0, *(len(where) for where, _ in parts)])
     data = (np.concatenate([v for _, v in parts]), np.concatenate([w for w, _ in parts]), indptr)
     return sp.csr_array(data, shape=(len(parts), units))
@@ -196,7 +196,7 @@ def _p_values(
     """One-sided p-values on some units; 1 where nothing varies."""
     kept = np.flatnonzero(half)
     _, own = np.unique(block[kept], return_inverse=True)
-    sums = block_sums(sp.csr_array(rows[:, kept]), outcome[kept], own, int(own.max(initial=-1)) + 1)
+    sums = block_sums(sp.csr_array(rows[:, kept]), Outcomes.of(outcome[kept], own, int(own.max(initial=-1)) + 1))
     tails = permutation_tails(sums)
     return np.nan_to_num(np.where(lower, tails.low, tails.high), nan=1.0)
 
@@ -207,17 +207,17 @@ def _smallest(p_values: np.ndarray, own: np.ndarray) -> np.ndarray:
     return np.asarray(order[p_values[order] < 0.5], np.int64)
 
 
-def _consistent(one: Candidate, outcome: np.ndarray, benchmark: np.ndarray, weak: bool) -> bool:
+def _consistent(candidate: Candidate, outcome: np.ndarray, benchmark: np.ndarray, weak: bool) -> bool:
     """Whether plain mean outcomes differ in the finding's direction too: over the scope, and in most of its benchmarks.
 
     What is shown must not contradict what was tested.
     """
-    having, values = one.values, outcome[one.units]
+    having, values = candidate.values, outcome[candidate.units]
     if not _differs(having, values, weak):
         return False
     agreeing, known = 0.0, 0.0
-    for number in one.scope:
-        own = benchmark[one.units] == number
+    for number in candidate.scope:
+        own = benchmark[candidate.units] == number
         with_it = having[own].sum()
         if min(with_it, own.sum() - with_it) >= FEWEST_SHOWN:
             known += with_it

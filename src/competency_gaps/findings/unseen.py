@@ -1,7 +1,7 @@
 """Does a finding that one half of the items gives again show on the other half too? Clusters are split many times.
 
-This is no test on new items: findings, their members and their leaders were chosen on all items. Only that a half finds
-one again, and whether the other half shows it too, is told apart here.
+This is no test on new items: findings, their members and their leaders were chosen on all items. It only separates the
+half that finds a finding again from the half on which its gap is measured.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Unseen:
     """A finding on the other half of the items, where one half found it again."""
 
     gap: float | None
-    """Mean gap on the second half, over the splits in which the first half found it again; None: in no split."""
+    """Mean gap on the second half, over the splits in which the first half found it again; None: found again in no split."""
     low: float | None
     """Mean lower end of that gap's interval: an interval for half of the items, which is wider than for all."""
     high: float | None
@@ -62,7 +62,7 @@ def split_halves(units: Units, concepts: int, seed: int) -> list[np.ndarray]:
     count = len(units.outcome)
     splits = int(np.clip(WORK // max(1, count * concepts), FEWEST, SPLITS))
     rng = np.random.default_rng(seed)
-    found = []
+    halves = []
     for _ in range(splits):
         order = np.lexsort((rng.random(count), units.block))
         start = np.concatenate([[0], np.cumsum(np.bincount(units.block))])
@@ -70,8 +70,8 @@ def split_halves(units: Units, concepts: int, seed: int) -> list[np.ndarray]:
         rank[order] = np.arange(count) - start[units.block[order]]
         # Where a block has an odd number of units, either half gets the one that is left.
         odd = rng.integers(0, 2, len(start) - 1)
-        found.append((rank + odd[units.block]) % 2 == 0)
-    return found
+        halves.append((rank + odd[units.block]) % 2 == 0)
+    return halves
 
 
 def unseen_gaps(
@@ -103,7 +103,7 @@ def unseen_gaps(
     part = replace(sample, rows=lambda chosen: sp.csr_array(rows[chosen]), support=np.diff(rows.indptr))
     place = {int(concept): i for i, concept in enumerate(asked)}
     members = [[place[concept] for concept in group.concepts if concept in place] for group in groups]
-    found: list[list[tuple[float, float, float]]] = [[] for _ in groups]
+    gaps: list[list[tuple[float, float, float]]] = [[] for _ in groups]
     for half in halves:
         first = evidence(_of_units(part, units, half), config, groups=False)
         again = [i for i, g in enumerate(groups) if (first.status[members[i]] == g.verdict).any()]
@@ -111,12 +111,12 @@ def unseen_gaps(
             continue
         second = _of_units(sample, units, ~half)
         own = units_of(second)
-        sums = block_sums(own.rows(sp.csr_array(weights[again])), own.outcome, own.block, len(own.block_benchmark))
+        sums = block_sums(own.rows(sp.csr_array(weights[again])), own.outcomes)
         low, high = gap_interval(sums, config.level)
         for i, *figures in zip(again, adjusted_gap(sums), low, high, strict=True):
             if not np.isnan(figures).any():
-                found[i].append((float(figures[0]), float(figures[1]), float(figures[2])))
-    return [_mean(own) for own in found]
+                gaps[i].append((float(figures[0]), float(figures[1]), float(figures[2])))
+    return [_mean(own) for own in gaps]
 
 
 def _of_units(sample: ItemSample, units: Units, chosen: np.ndarray) -> ItemSample:
@@ -125,8 +125,8 @@ def _of_units(sample: ItemSample, units: Units, chosen: np.ndarray) -> ItemSampl
     return replace(sample, scores=np.where(kept, sample.scores, np.nan))
 
 
-def _mean(found: Sequence[tuple[float, float, float]]) -> Unseen:
-    if not found:
+def _mean(gaps: Sequence[tuple[float, float, float]]) -> Unseen:
+    if not gaps:
         return Unseen(None, None, None, 0)
-    gap, low, high = np.mean(np.array(found), axis=0)
-    return Unseen(float(gap), float(low), float(high), len(found))
+    gap, low, high = np.mean(np.array(gaps), axis=0)
+    return Unseen(float(gap), float(low), float(high), len(gaps))

@@ -28,7 +28,7 @@ from typing import Literal
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.evidence import adjusted_gap, block_sums, drawn_tails, effective_sample, gap_interval
+from competency_gaps.evidence import Outcomes, adjusted_gap, block_sums, drawn_tails, effective_sample, gap_interval
 from competency_gaps.probes.rates import binary, stratified_mean, weighted_mean
 
 Claim = Literal["weak", "strong"]
@@ -181,7 +181,7 @@ def _graded(
     if not active:
         return Finding(*counts, *[nothing] * 9)  # type: ignore[arg-type]
     weights = sp.csr_array(cas[None, :])
-    sums = block_sums(weights, scores, family, len(present))
+    sums = block_sums(weights, Outcomes.of(scores, family, len(present)))
     chi, low, high = weighted_mean(scores, cas, level)
     gap = float(adjusted_gap(sums)[0])
     gap_low, gap_high = (float(end[0]) for end in gap_interval(sums, level))

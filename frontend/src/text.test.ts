@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { csvText, visible } from "./text";
+import { csvText, symbols, visible } from "./text";
 
 /** What Python's `visible` writes: tests/report/test_text.py has the same list. */
 const TAKEN = [
@@ -64,3 +64,12 @@ describe("a cell of CSV", () => {
     ['say "x"', '"say ""x"""'],
   ])("%j becomes %j", (value, expected) => expect(csvText(value)).toBe(expected));
 });
+
+it.each([
+  ["chi_model moves by 0.046, chi_bench by 0.012.", "χ\u00a0model moves by 0.046, χ\u00a0bench by 0.012."],
+  [
+    "changes by -0.0036 (random items -0.0025 to +0.0026) [-0.1]",
+    "changes by −0.0036 (random items −0.0025 to +0.0026) [−0.1]",
+  ],
+  ["held-out items of gpt-4, chi_models, 3-4", "held-out items of gpt-4, chi_models, 3-4"],
+])("%s", (text, shown) => expect(symbols(text)).toBe(shown));

@@ -36,3 +36,7 @@ export function csvText(value: string): string {
   const safe = value.replace(PARTED, "$1'").replace(OPENING, "'");
   return /[",;\t\r\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
 }
+
+/** Texts of tests, which other programs read too, in the page’s signs: χ model for `chi_model`, and a minus for a hyphen before a number. */
+export const symbols = (text: string): string =>
+  text.replace(/\bchi_(model|bench)\b/g, "χ\u00a0$1").replace(/(^|[\s([])-(?=\d)/g, "$1−");

@@ -1,10 +1,21 @@
-import { MantineProvider } from "@mantine/core";
+import { Anchor, createTheme, MantineProvider } from "@mantine/core";
 import { readRuns, useRunInfo, useRuns } from "../data/hooks";
 import { Failed, Loading } from "../ui/State";
-import { THEME } from "./mantine";
 import { useRoute } from "./route";
 import { Shell } from "./Shell";
 import { RunContext } from "./state";
+
+/** Mantine's controls in the page's own type and colours (`theme.css`). */
+const THEME = createTheme({
+  fontFamily: "var(--sans)",
+  fontFamilyMonospace: "var(--mono)",
+  headings: { fontFamily: "var(--sans)", fontWeight: "650" },
+  primaryColor: "blue",
+  defaultRadius: "md",
+  cursorType: "pointer",
+  respectReducedMotion: true,
+  components: { Anchor: Anchor.extend({ defaultProps: { inherit: true, underline: "always" } }) },
+});
 
 export function App() {
   return (

@@ -1,13 +1,12 @@
 import { Alert, Anchor } from "@mantine/core";
 import { address, useRoute } from "../app/route";
 import { useRun } from "../app/state";
-import type { Benchmark } from "../data/types";
+import type { Benchmark, RunInfo } from "../data/types";
 import { integer, meanScore, NOT_DEFINED, tenths } from "../format";
-import { visible } from "../text";
+import { symbols, visible } from "../text";
 import { Copied } from "../ui/Copied";
 import { Heading } from "../ui/Heading";
 import { Probes } from "./Probes";
-import { Verdicts } from "./Verdicts";
 import "./card.css";
 
 /** How far to trust the run, and what it was made of. */
@@ -180,5 +179,23 @@ function Listing({ title, lines }: { title: string; lines: [string, string][] })
         ))}
       </dl>
     </details>
+  );
+}
+
+const SAID = { good: "holds", bad: "does not hold", open: "cannot tell" };
+
+/** Outcome of each test of the run's robustness. */
+function Verdicts({ verdicts }: { verdicts: NonNullable<RunInfo["verdicts"]> }) {
+  return (
+    <ul className="verdicts" data-testid="verdicts">
+      {verdicts.map((one) => (
+        <li key={one.code} className={one.tone}>
+          <span className="said">{SAID[one.tone]}</span>
+          <span>
+            <strong>{visible(one.test)}.</strong> {symbols(visible(one.sentence))}
+          </span>
+        </li>
+      ))}
+    </ul>
   );
 }

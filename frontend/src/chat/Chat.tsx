@@ -3,12 +3,11 @@ import { IconArrowUp, IconPlayerStopFilled } from "@tabler/icons-react";
 import { type FormEvent, type KeyboardEvent, useEffect, useRef, useState } from "react";
 import { useRun, useRunList } from "../app/state";
 import { source } from "../data/source";
-import type { ChatState } from "../data/types";
-import { visible } from "../text";
+import type { ChatState, RunInfo } from "../data/types";
+import { shorten, visible } from "../text";
+import { Copied } from "../ui/Copied";
 import { Heading } from "../ui/Heading";
 import { ask, forget, stop, useConversation } from "./conversation";
-import { examplesFor } from "./examples";
-import { Off } from "./Off";
 import { TurnView } from "./TurnView";
 import "./chat.css";
 
@@ -127,5 +126,45 @@ function Box({ running }: { running: boolean }) {
         </Tooltip>
       )}
     </form>
+  );
+}
+
+const NAME_LIMIT = 60;
+
+/** A few questions that this run can answer. */
+function examplesFor(run: RunInfo): string[] {
+  const names = run.benchmarks.map((one) => visible(one.name)).filter((name) => name.length <= NAME_LIMIT);
+  const [first, second] = names;
+  return [
+    "What are the most important findings, and does the other half of the items show them too?",
+    "Show me failing and passing items of the first finding.",
+    run.has.themes ? "Which themes are weak, and on which benchmarks?" : "Which benchmark has most weak concepts?",
+    "What do the benchmarks fail to test?",
+    ...(first && second
+      ? [`How much do "${shorten(first, NAME_LIMIT)}" and "${shorten(second, NAME_LIMIT)}" overlap?`]
+      : []),
+    "What should I do next?",
+  ];
+}
+
+/** Why nobody answers here, and how somebody would. */
+function Off({ state }: { state: ChatState }) {
+  return (
+    <div className="chat-off sheet" data-testid="chat-off">
+      <h2>Nobody answers questions here yet</h2>
+      <p>{visible(state.note)}</p>
+      <h3>With a model of your own</h3>
+      <p>
+        Any OpenAI-compatible server whose model can call tools will do, on this machine or elsewhere. It is given the
+        question and the results of read-only queries about the run; each number of its answer is then looked up in
+        those results.
+      </p>
+      <Copied text="cgaps explore RUN --base-url http://localhost:8080/v1 --model NAME" />
+      <h3>With an assistant that you use already</h3>
+      <p>
+        The same queries are offered over the Model Context Protocol. Give your assistant this command as an MCP server:
+      </p>
+      <Copied text="cgaps mcp RUN" />
+    </div>
   );
 }

@@ -4,7 +4,7 @@ import type { QueryEvent } from "../data/types";
 import { integer } from "../format";
 import { visible } from "../text";
 import { ConceptName } from "../ui/Marks";
-import { type Row, shownResult, title, words } from "./result";
+import { type Row, shownResult, title, words } from "./turn";
 
 /** Where the number of an answer leads. */
 export const anchorOf = (turn: number, query: number) => `query-${turn}-${query}`;

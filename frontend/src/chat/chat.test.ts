@@ -1,7 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { piecesOf } from "./pieces";
-import { shownResult, words } from "./result";
-import { messagesOf, type Turn } from "./turn";
+import { messagesOf, piecesOf, shownResult, type Turn, words } from "./turn";
 
 const turn = (question: string, answer: string | null): Turn => ({
   id: 1,

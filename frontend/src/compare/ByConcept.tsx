@@ -1,31 +1,32 @@
 import { Button, CloseButton, Switch, TextInput, useComputedColorScheme } from "@mantine/core";
-import { useCallback, useDeferredValue, useMemo } from "react";
+import { useDeferredValue, useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { readSort, writeSort } from "../app/sort";
 import { useFace, useNumberParam } from "../app/state";
 import { GAP } from "../data/definition";
 import { number, numbers, select, sorted, type Table, text, texts } from "../data/table";
 import { integer, magnitude, percent, plural, signed } from "../format";
-import { radii } from "../map/arrange";
+import { Against } from "../map/Against";
 import { css } from "../map/colouring";
-import { Scatter } from "../map/Scatter";
-import { scattered } from "../map/scattered";
 import { visible } from "../text";
 import { Grid, type GridColumn } from "../ui/Grid";
 import { ConceptName, Measured, Status } from "../ui/Marks";
 import { Empty } from "../ui/State";
 import {
+  type Changes,
   changedFirst,
+  changesOf,
   joined,
   NO_VERDICT,
   QUESTIONS,
   type Question,
+  type Reasons,
   rankedInEither,
   SORTS,
   transitions,
+  withReasons,
 } from "./joined";
 import { kindsOf } from "./kinds";
-import { type Changes, changesOf, type Reasons, withReasons } from "./reasons";
 import { Transitions } from "./Transitions";
 
 interface ByConceptProps {
@@ -97,31 +98,20 @@ const cap = (word: string) => word.charAt(0).toUpperCase() + word.slice(1);
 /** The measure of one run against that of the other. */
 function Pairs({ table, rows, question }: { table: Table; rows: Uint32Array; question: Question }) {
   const dark = useComputedColorScheme("light") === "dark";
-  const opened = useNumberParam("concept");
   const log = question.measure === "chi_bench";
   const kinds = useMemo(() => kindsOf(BAD[question.verdict], dark), [question, dark]);
-  const { points, tally } = useMemo(() => {
-    const [a, b] = [numbers(table, "a"), numbers(table, "b")];
+  const { sides, tally } = useMemo(() => {
+    const [x, y] = [numbers(table, "a"), numbers(table, "b")];
     const [verdictA, verdictB] = [texts(table, "verdict_a"), texts(table, "verdict_b")];
     const kind = (row: number) =>
       (question.bad.includes(verdictA[row] ?? "") ? 1 : 0) + (question.bad.includes(verdictB[row] ?? "") ? 2 : 0);
-    const scale = log ? Math.log10 : (value: number) => value;
     const drawn = rows.filter((row) =>
-      log ? a[row]! > 0 && b[row]! > 0 : !Number.isNaN(a[row]!) && !Number.isNaN(b[row]!),
+      log ? x[row]! > 0 && y[row]! > 0 : !Number.isNaN(x[row]!) && !Number.isNaN(y[row]!),
     );
-    const counted = [0, 0, 0, 0];
-    for (const row of drawn) counted[kind(row)]!++;
-    return {
-      tally: counted,
-      points: scattered({
-        rows: drawn,
-        x: (row) => scale(a[row]!),
-        y: (row) => scale(b[row]!),
-        radius: radii(numbers(table, "support_a"), drawn.length),
-        colour: (row) => kinds[kind(row)]!.colour,
-        layer: kind,
-      }),
-    };
+    const tally = [0, 0, 0, 0];
+    for (const row of drawn) tally[kind(row)]!++;
+    const colour = (row: number) => kinds[kind(row)]!.colour;
+    return { tally, sides: { rows: drawn, x, y, support: numbers(table, "support_a"), log, colour, layer: kind } };
   }, [table, rows, question, kinds, log]);
   const axes = useMemo(() => {
     const side = (name: string) =>
@@ -130,18 +120,14 @@ function Pairs({ table, rows, question }: { table: Table; rows: Uint32Array; que
         : { title: `Gap in ${name}`, log, text: signed, neutral: 0 };
     return { x: side("A"), y: side("B") };
   }, [log]);
-  const onOpen = useCallback((concept: number) => go({ params: { concept, item: null } }), []);
-  if (points.count === 0) return <Empty>No concept has {log ? "coverage above 0" : "a gap"} in both runs.</Empty>;
+  if (sides.rows.length === 0) return <Empty>No concept has {log ? "coverage above 0" : "a gap"} in both runs.</Empty>;
   return (
     <div className="compare-chart">
-      <Scatter
-        points={points}
+      <Against
+        sides={sides}
         axes={axes}
-        diagonal
-        opened={opened}
-        onOpen={onOpen}
         testId="compare-scatter"
-        label={`${log ? "Coverage" : "Gap"} of ${plural(points.count, "concept")} in run A and in run B.`}
+        label={`${log ? "Coverage" : "Gap"} of ${plural(sides.rows.length, "concept")} in run A and in run B.`}
         tip={(concept) => <Tip table={table} concept={concept} log={log} />}
       />
       <ul className="legend-entries compare-legend">

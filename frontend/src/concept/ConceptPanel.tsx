@@ -7,13 +7,12 @@ import { number, type Table, text } from "../data/table";
 import type { ConceptDetail, Theme } from "../data/types";
 import { decimal, integer, magnitude, percent, plural, probability, shownOr, signed, tenths } from "../format";
 import { shownToken, visible } from "../text";
-import { CopyLink } from "../ui/CopyLink";
-import { Hint } from "../ui/Hint";
+import { CopyLink } from "../ui/Copied";
+import { Facts } from "../ui/Facts";
 import { ConceptLink, Measured, Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 import { Activation } from "./Activation";
-import { Examples } from "./Examples";
-import { Exemplars } from "./Exemplars";
+import { Examples, Exemplars } from "./Examples";
 import { PerBenchmark } from "./PerBenchmark";
 import { Chips, Matched, Related } from "./Related";
 import { coverage, flags, of, verdict, verdictWithin } from "./sentences";
@@ -244,24 +243,9 @@ function Numbers({ concept, table }: { concept: number; table: Table }) {
     ["peak_token", "Peak token", shownOr(text(table, "peak_token", concept), shownToken)],
   ];
   return (
-    <dl className="numbers" data-testid="concept-numbers">
-      {facts.map(([key, name, shown]) => {
-        const hint = hints.get(key);
-        return (
-          <div key={key}>
-            <dt>
-              {hint ? (
-                <Hint hint={hint} term={key}>
-                  {name}
-                </Hint>
-              ) : (
-                name
-              )}
-            </dt>
-            <dd>{shown}</dd>
-          </div>
-        );
-      })}
-    </dl>
+    <Facts
+      testId="concept-numbers"
+      facts={facts.map(([key, name, shown]) => ({ key, name, shown, hint: hints.get(key) }))}
+    />
   );
 }

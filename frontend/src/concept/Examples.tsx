@@ -1,18 +1,14 @@
-import { go } from "../app/route";
 import { useRun } from "../app/state";
 import { characters, pieces, windowAround } from "../data/characters";
-import { useItem } from "../data/hooks";
 import type { ConceptDetail, ItemDetail, ItemUse } from "../data/types";
 import { decimal } from "../format";
-import { shorten, visible } from "../text";
-import { Failed, Loading } from "../ui/State";
+import { deepest } from "../items/activity";
+import { Answers, ItemExample } from "../items/Example";
 import { ActiveText } from "../ui/Tokens";
 import { examplesNote } from "./sentences";
-import { deepest } from "./uses";
 
 /** Characters of a prompt that an example shows around its peak. */
 const ROOM = 420;
-const RESPONSE = 260;
 
 /** Items behind the concept: those that the model gets wrong beside those that it gets right, then the strongest. */
 export function Examples({ detail }: { detail: ConceptDetail }) {
@@ -75,24 +71,18 @@ function Side({
 }
 
 function Example({ use, most }: { use: ItemUse; most: number }) {
-  const run = useRun();
-  const item = useItem(run, use.item);
   return (
-    <div className="example" data-testid="example">
-      <p className="example-head">
+    <ItemExample
+      row={use.item}
+      testId="example"
+      lead={
         <strong className={use.score === null ? "soft" : use.score < 0.5 ? "weak-text" : "strong-text"}>
           {use.score === null ? "unscored" : decimal(use.score)}
         </strong>
-        {item.data && <bdi className="soft">{visible(run.benchmarks[item.data.benchmark]!.name)}</bdi>}
-        <span className="soft">saliency {decimal(use.saliency)}</span>
-        <button type="button" className="link" onClick={() => go({ params: { item: use.item } })}>
-          Open item
-        </button>
-      </p>
-      {item.error && <Failed error={item.error} />}
-      {!item.data && !item.error && <Loading what="the item" />}
-      {item.data && <Texts item={item.data} use={use} most={most} />}
-    </div>
+      }
+      facts={() => <span className="soft">saliency {decimal(use.saliency)}</span>}
+      texts={(item) => <Texts item={item} use={use} most={most} />}
+    />
   );
 }
 
@@ -107,28 +97,30 @@ function Texts({ item, use, most }: { item: ItemDetail; use: ItemUse; most: numb
         <ActiveText pieces={pieces(text, from, to, use.tokens ?? [], use.peak)} most={most} />
         {to < text.length && " …"}
       </div>
-      <dl className="answers">
-        <div>
-          <dt>Response</dt>
-          <dd>
-            <Said text={item.response} />
-          </dd>
-        </div>
-        <div>
-          <dt>Expected</dt>
-          <dd>
-            <Said text={item.answer} />
-          </dd>
-        </div>
-      </dl>
+      <Answers item={item} />
     </>
   );
 }
 
-function Said({ text }: { text: string | null }) {
-  return text === null ? (
-    <span className="soft">none</span>
-  ) : (
-    <bdi className="quote">{shorten(visible(text), RESPONSE)}</bdi>
+/** Windows of the dictionary's texts in which the concept is strongest. */
+export function Exemplars({ detail }: { detail: ConceptDetail }) {
+  if (!detail.exemplars?.length) return null;
+  const most = Math.max(...detail.exemplars.flatMap((one) => one.activations));
+  return (
+    <details className="exemplars">
+      <summary>Texts that it fires on, from its dictionary</summary>
+      {detail.exemplars.map((one, i) => {
+        const peak = one.activations.indexOf(Math.max(...one.activations));
+        const shown = one.tokens.map((text, place) => {
+          const activation = one.activations[place]!;
+          return { text, activation: activation > 0 ? activation : null, peak: place === peak && activation > 0 };
+        });
+        return (
+          <p key={i} className="quote prompt" dir="auto">
+            … <ActiveText pieces={shown} most={most} /> …
+          </p>
+        );
+      })}
+    </details>
   );
 }

@@ -17,7 +17,7 @@ import "./concepts.css";
 import { download } from "./file";
 import { FILTERS, ofFlags, searchedId, shownFlags, tests, withFirst } from "./filters";
 import { Groups } from "./Groups";
-import { HeatLegend } from "./HeatLegend";
+import { heatOf } from "./heat";
 import { ThemeTree } from "./ThemeTree";
 import { Toolbar } from "./Toolbar";
 import { orderOf, orderWords, widened } from "./table";
@@ -198,4 +198,20 @@ function useRows(all: Table, table: Table, sort: Sort | null): { rows: Uint32Arr
     const id = searchedId(filters, table.rows);
     return { rows: withFirst(rows, id), beside: id === null || rows.includes(id) ? null : id };
   }, [order, filters, table]);
+}
+
+/** What the colours of the columns per benchmark mean. */
+function HeatLegend({ spec, table, dark }: { spec: ColumnSpec; table: Table; dark: boolean }) {
+  const { stops, low, high } = heatOf(spec.key, dark, table);
+  return (
+    <span className="heat-legend">
+      {spec.title} per benchmark: {low}{" "}
+      <span
+        className="heat-bar"
+        aria-hidden="true"
+        style={{ backgroundImage: `linear-gradient(90deg, ${stops.join(", ")})` }}
+      />{" "}
+      {high}
+    </span>
+  );
 }

@@ -1,17 +1,15 @@
 import { ActionIcon, SegmentedControl, Select, useComputedColorScheme } from "@mantine/core";
 import { IconArrowsExchange } from "@tabler/icons-react";
-import { useCallback, useMemo } from "react";
+import { useMemo } from "react";
 import { go, useRoute } from "../app/route";
-import { useFace, useNumberParam, useRun } from "../app/state";
+import { useFace, useRun } from "../app/state";
 import { useTable } from "../data/hooks";
 import { number, numbers, type Table, text, texts } from "../data/table";
 import type { Benchmark } from "../data/types";
 import { decimal, integer, magnitude, signed, tenths } from "../format";
-import { radii } from "../map/arrange";
+import { Against } from "../map/Against";
 import type { Axis } from "../map/axes";
 import { palette } from "../map/colouring";
-import { Scatter } from "../map/Scatter";
-import { scattered } from "../map/scattered";
 import { shorten, visible } from "../text";
 import { ConceptName, Measured } from "../ui/Marks";
 import { Empty, Failed, Loading } from "../ui/State";
@@ -130,29 +128,26 @@ interface ShownProps {
 function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
   const run = useRun();
   const dark = useComputedColorScheme("light") === "dark";
-  const opened = useNumberParam("concept");
   const pair = useMemo(
     () => joined(concepts, first, second, measure, floor),
     [concepts, first, second, measure, floor],
   );
   const [a, b] = [run.benchmarks[x]!, run.benchmarks[y]!];
-  const points = useMemo(() => {
-    const [across, upwards] = [numbers(first, measure), numbers(second, measure)];
+  const sides = useMemo(() => {
     const status = texts(concepts, "performance_status");
     const colours = palette(dark);
-    const scale = measure === "chi_bench" ? Math.log10 : (value: number) => value;
-    return scattered({
+    return {
       rows: pair.rows,
-      x: (row) => scale(across[row]!),
-      y: (row) => scale(upwards[row]!),
-      radius: radii(numbers(concepts, "support"), pair.rows.length),
-      colour: (row) =>
+      x: numbers(first, measure),
+      y: numbers(second, measure),
+      support: numbers(concepts, "support"),
+      log: measure === "chi_bench",
+      colour: (row: number) =>
         status[row] === "weak" ? colours.weak : status[row] === "strong" ? colours.strong : colours.typical,
-      layer: (row) => (status[row] === "weak" ? 2 : status[row] === "strong" ? 1 : 0),
-    });
+      layer: (row: number) => (status[row] === "weak" ? 2 : status[row] === "strong" ? 1 : 0),
+    };
   }, [concepts, first, second, measure, pair, dark]);
   const axes = useMemo(() => ({ x: axis(measure, a), y: axis(measure, b) }), [measure, a, b]);
-  const onOpen = useCallback((concept: number) => go({ params: { concept, item: null } }), []);
   return (
     <>
       <Sentence pair={pair} measure={measure} floor={floor} a={a} b={b} />
@@ -160,12 +155,9 @@ function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
         <Empty>{emptyWords(pair, measure)}</Empty>
       ) : (
         <div className="correlation-place">
-          <Scatter
-            points={points}
+          <Against
+            sides={sides}
             axes={axes}
-            diagonal
-            opened={opened}
-            onOpen={onOpen}
             testId="correlation-scatter"
             label={`${NAMES[measure]} of ${integer(pair.rows.length)} concepts in ${visible(a.name)} and ${visible(b.name)}.`}
             tip={(concept) => (

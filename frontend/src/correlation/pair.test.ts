@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Table } from "../data/table";
 import { random } from "../random";
-import { bestPair, joined } from "./pair";
-import { ranks, spearman } from "./spearman";
+import { bestPair, joined, ranks, spearman } from "./pair";
 
 /** Ranks and their correlation straight from the definitions, in quadratic time. */
 const slowRanks = (values: number[]) =>

@@ -5,9 +5,9 @@ import { number, text } from "../data/table";
 import type { Finding } from "../data/types";
 import { decimal, integer, percent, plural, probability, signed } from "../format";
 import { shorten, visible } from "../text";
-import { Copied } from "../ui/Copied";
-import { CopyLink } from "../ui/CopyLink";
-import { Hint, Term } from "../ui/Hint";
+import { Copied, CopyLink } from "../ui/Copied";
+import { Facts } from "../ui/Facts";
+import { Term } from "../ui/Hint";
 import { ConceptLink, Status } from "../ui/Marks";
 import { Failed } from "../ui/State";
 import { Sides } from "./Sides";
@@ -131,22 +131,16 @@ function Figures({ finding: one }: { finding: Finding }) {
   }
   const meaning = new Map(run.glossary.map((entry) => [entry.key, entry.meaning]));
   return (
-    <dl className="numbers" data-testid="finding-figures">
-      {facts.map(([key, name, shown, term]) => (
-        <div key={key}>
-          <dt>
-            {term !== null && meaning.has(term) ? (
-              <Hint hint={meaning.get(term)!} term={term}>
-                {name}
-              </Hint>
-            ) : (
-              name
-            )}
-          </dt>
-          <dd>{shown}</dd>
-        </div>
-      ))}
-    </dl>
+    <Facts
+      testId="finding-figures"
+      facts={facts.map(([key, name, shown, term]) => ({
+        key,
+        name,
+        shown,
+        hint: term === null ? undefined : meaning.get(term),
+        term: term ?? key,
+      }))}
+    />
   );
 }
 

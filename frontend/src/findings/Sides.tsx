@@ -1,20 +1,17 @@
-import { address, go, useRoute } from "../app/route";
-import { useRun } from "../app/state";
+import { address, useRoute } from "../app/route";
 import { characters } from "../data/characters";
-import { useItem } from "../data/hooks";
 import type { Finding, FindingExample, ItemDetail } from "../data/types";
 import { decimal, integer, plural } from "../format";
 import { NO_ACTIVITY } from "../items/activity";
 import { Choices } from "../items/Choices";
+import { Answers, ItemExample } from "../items/Example";
 import { Prompt as ReadText } from "../items/Prompt";
 import { shorten, visible } from "../text";
 import "../items/items.css";
 import "../concept/concept.css";
-import { Failed, Loading } from "../ui/State";
 
-/** Characters of an item's text that an example shows, and of an answer. */
+/** Characters of an item's text that an example shows. */
 const ROOM = 480;
-const ANSWER = 200;
 
 const ROWS = [0, 1, 2];
 
@@ -68,26 +65,22 @@ function Side({
 }
 
 function Example({ example }: { example: FindingExample }) {
-  const run = useRun();
-  const item = useItem(run, example.item);
   return (
-    <div className="example" data-testid="finding-example">
-      <p className="example-head">
-        {item.data && <bdi className="soft">{visible(run.benchmarks[item.data.benchmark]!.name)}</bdi>}
-        {item.data && <span className="soft">score {decimal(item.data.score)}</span>}
-        {example.repeats > 1 && (
-          <span className="badge" data-testid="repeats">
-            asked in {integer(example.repeats)} items
-          </span>
-        )}
-        <button type="button" className="link" onClick={() => go({ params: { item: example.item } })}>
-          Open item
-        </button>
-      </p>
-      {item.error && <Failed error={item.error} />}
-      {!item.data && !item.error && <Loading what="the item" />}
-      {item.data && <Texts item={item.data} differs={example.differs} />}
-    </div>
+    <ItemExample
+      row={example.item}
+      testId="finding-example"
+      facts={(item) => (
+        <>
+          {item && <span className="soft">score {decimal(item.score)}</span>}
+          {example.repeats > 1 && (
+            <span className="badge" data-testid="repeats">
+              asked in {integer(example.repeats)} items
+            </span>
+          )}
+        </>
+      )}
+      texts={(item) => <Texts item={item} differs={example.differs} />}
+    />
   );
 }
 
@@ -97,20 +90,7 @@ function Texts({ item, differs }: { item: ItemDetail; differs: FindingExample["d
     <>
       <Prompt item={item} differs={differs} />
       {item.choices && <Choices item={item} />}
-      <dl className="answers">
-        <div>
-          <dt>Expected</dt>
-          <dd>
-            <Said text={item.answer} />
-          </dd>
-        </div>
-        <div>
-          <dt>Response</dt>
-          <dd>
-            <Said text={item.response} />
-          </dd>
-        </div>
-      </dl>
+      <Answers item={item} />
     </>
   );
 }
@@ -140,13 +120,5 @@ function Prompt({ item, differs }: { item: ItemDetail; differs: FindingExample["
         </details>
       )}
     </>
-  );
-}
-
-function Said({ text }: { text: string | null }) {
-  return text === null ? (
-    <span className="soft">none</span>
-  ) : (
-    <bdi className="quote">{shorten(visible(text), ANSWER)}</bdi>
   );
 }

@@ -2,20 +2,19 @@ import { VisuallyHidden } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { address, go, useRoute } from "../app/route";
 import { useNumberParam, useRun } from "../app/state";
-import { activeIn } from "../concept/uses";
 import { characters } from "../data/characters";
 import { useConcept, useItem, useItemConcepts } from "../data/hooks";
 import type { ItemDetail } from "../data/types";
-import { decimal, integer, NOT_DEFINED, plural } from "../format";
+import { decimal, integer, plural } from "../format";
 import { shownToken, visible } from "../text";
-import { CopyLink } from "../ui/CopyLink";
+import { CopyLink } from "../ui/Copied";
+import { Facts } from "../ui/Facts";
 import { Failed, Loading } from "../ui/State";
 import { ActiveConcepts } from "./ActiveConcepts";
-import { type Activity, activityOf, listedConcepts } from "./activity";
+import { type Activity, activeIn, activityOf, listedConcepts } from "./activity";
 import { Choices } from "./Choices";
-import { Json } from "./Json";
-import { LongText } from "./LongText";
 import { Prompt } from "./Prompt";
+import { Json, LongText } from "./Texts";
 import "./items.css";
 
 /** One item: what was asked, what was answered, and the concepts that are strongest in it. */
@@ -61,7 +60,7 @@ function Shown({ item }: { item: ItemDetail }) {
         )}
         <CopyLink />
       </p>
-      <Facts item={item} />
+      <ItemFacts item={item} />
       {item.text === null ? (
         <p className="soft">The prompt and the response are left out of this explorer.</p>
       ) : (
@@ -133,24 +132,17 @@ function Legend({ item, concept, peak }: { item: ItemDetail; concept: number | n
   );
 }
 
-function Facts({ item }: { item: ItemDetail }) {
-  const facts: [string, string][] = [
-    ["Score", item.score === null ? NOT_DEFINED : decimal(item.score)],
-    ["Scored by", visible(item.policy)],
-    ["Length", plural(item.n_span_tokens, "token")],
-    ["Tokens read", integer(item.n_tokens)],
-    ["Times asked", integer(item.epochs)],
+function ItemFacts({ item }: { item: ItemDetail }) {
+  const facts = [
+    { key: "score", name: "Score", shown: decimal(item.score) },
+    { key: "policy", name: "Scored by", shown: visible(item.policy) },
+    { key: "length", name: "Length", shown: plural(item.n_span_tokens, "token") },
+    { key: "read", name: "Tokens read", shown: integer(item.n_tokens) },
+    { key: "asked", name: "Times asked", shown: integer(item.epochs) },
   ];
   return (
     <>
-      <dl className="numbers">
-        {facts.map(([name, shown]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{shown}</dd>
-          </div>
-        ))}
-      </dl>
+      <Facts facts={facts} />
       {item.excluded && <p className="weak-text">Excluded, it counts nowhere: {visible(item.excluded)}</p>}
       {item.unscored && <p className="weak-text">Unscored: {visible(item.unscored)}</p>}
     </>

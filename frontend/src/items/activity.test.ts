@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import type { ActiveConcept, ItemUse } from "../data/types";
-import { activityOf, listedConcepts, NO_ACTIVITY } from "./activity";
+import type { ActiveConcept, ConceptDetail, ItemUse } from "../data/types";
+import { activeIn, activityOf, deepest, listedConcepts, NO_ACTIVITY } from "./activity";
 
 const active = (concept: number, tokens: ActiveConcept["tokens"]): ActiveConcept => ({
   concept,
@@ -38,4 +38,38 @@ it("knows the peak alone where a run kept no activations of tokens, and nothing 
   expect(activityOf([active(7, null)], 7)).toEqual({ peak: [4, 6], tokens: [], most: 0 });
   expect(activityOf(concepts, 5)).toBe(NO_ACTIVITY);
   expect(activityOf(concepts, null)).toBe(NO_ACTIVITY);
+});
+
+const itemUse = (item: number, tokens: ItemUse["tokens"]): ItemUse => ({
+  item,
+  score: 0,
+  cas: 1,
+  saliency: 0.5,
+  peak: [0, 1],
+  tokens,
+});
+const detail = {
+  items: {
+    best: [itemUse(3, null)],
+    worst: [itemUse(4, [[0, 1, 2.5]])],
+    strongest: [
+      itemUse(4, [[0, 1, 2.5]]),
+      itemUse(9, [
+        [2, 3, 7],
+        [4, 5, 1],
+      ]),
+    ],
+  },
+} as unknown as ConceptDetail;
+
+it("finds the item among all that the detail names", () => {
+  expect(activeIn(detail, 9)?.tokens).toHaveLength(2);
+  expect(activeIn(detail, 4)?.tokens).toEqual([[0, 1, 2.5]]);
+  expect(activeIn(detail, 3)?.tokens).toBeNull();
+  expect(activeIn(detail, 5)).toBeNull();
+});
+
+it("takes the deepest colour of all of them, so that one colour means the same in each", () => {
+  expect(deepest(detail)).toBe(7);
+  expect(deepest({ items: { best: [], worst: [], strongest: [] } } as unknown as ConceptDetail)).toBe(0);
 });

@@ -1,5 +1,5 @@
-/** Which concepts an item lists, and how one of them is active in its text. */
-import type { ActiveConcept, ItemConcepts, ItemUse } from "../data/types";
+/** Which concepts an item lists, and how one of them is active in its text; which items a concept lists. */
+import type { ActiveConcept, ConceptDetail, ItemConcepts, ItemUse } from "../data/types";
 
 /** How a concept is active in a text. */
 export interface Activity {
@@ -33,3 +33,13 @@ export function activityOf(concepts: ActiveConcept[], concept: number | null): A
   const tokens = active.tokens ?? [];
   return { peak: active.peak, tokens, most: Math.max(0, ...tokens.map(([, , activation]) => activation)) };
 }
+
+const allUses = ({ items: { best, worst, strongest } }: ConceptDetail): ItemUse[] => [...best, ...worst, ...strongest];
+
+/** How the concept is active in the item at `row`; null: the detail does not name it. */
+export const activeIn = (detail: ConceptDetail, row: number): ItemUse | null =>
+  allUses(detail).find((one) => one.item === row) ?? null;
+
+/** The strongest activation of a token in these items: the deepest colour. */
+export const deepest = (detail: ConceptDetail): number =>
+  Math.max(0, ...allUses(detail).flatMap((one) => one.tokens?.map((token) => token[2]) ?? []));

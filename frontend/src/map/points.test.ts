@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { random } from "../random";
 import { thinnedOut } from "./gl";
-import { extent, fitted, type Points, planeX, planeY, screenX, screenY, WHOLE } from "./points";
-import { spotOf, spotParam } from "./spot";
+import { extent, fitted, type Points, planeX, planeY, screenX, screenY, spotOf, spotParam, WHOLE } from "./points";
 import { within } from "./stage";
 
 const MARGIN = { left: 60, right: 20, top: 10, bottom: 40 };

@@ -1,4 +1,5 @@
 /** Points on a plane, and where they lie on the screen. */
+import type { Spot } from "./stage";
 
 /**
  * Points in the order in which they are drawn, the last on top. The first `backdrop` ones are drawn faintly and cannot be chosen:
@@ -99,3 +100,13 @@ export const planeY = (frame: Frame, view: View, py: number) => ((py - view.y) /
 
 /** Points grow more slowly than the space between them. */
 export const growth = (k: number) => Math.min(3.2, Math.max(0.8, k ** 0.38));
+
+/** Where a map was moved to, as the address says it: `at=x,y,zoom`; null: not at all. */
+export function spotOf(param: string | null): Spot | null {
+  const [x, y, k, more] = (param ?? "").split(",").map((part) => (part.trim() === "" ? NaN : Number(part)));
+  if (more !== undefined || ![x, y, k].every(Number.isFinite)) return null;
+  return k! > 0 ? { x: x!, y: y!, k: k! } : null;
+}
+
+export const spotParam = (spot: Spot | null) =>
+  spot ? [spot.x, spot.y, spot.k].map((part) => Number(part.toPrecision(5))).join(",") : null;

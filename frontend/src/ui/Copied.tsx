@@ -1,5 +1,5 @@
-import { ActionIcon, CopyButton, Tooltip } from "@mantine/core";
-import { IconCheck, IconCopy } from "@tabler/icons-react";
+import { ActionIcon, Button, CopyButton, Tooltip } from "@mantine/core";
+import { IconCheck, IconCopy, IconLink } from "@tabler/icons-react";
 import { visible } from "../text";
 import "./copied.css";
 
@@ -18,5 +18,23 @@ export function Copied({ text }: { text: string }) {
         )}
       </CopyButton>
     </div>
+  );
+}
+
+/** Copies the address of what is shown now. */
+export function CopyLink() {
+  return (
+    <CopyButton value={location.href}>
+      {({ copied, copy }) => (
+        <Button
+          size="compact-xs"
+          variant="default"
+          leftSection={copied ? <IconCheck size={14} /> : <IconLink size={14} />}
+          onClick={copy}
+        >
+          {copied ? "Link copied" : "Copy link"}
+        </Button>
+      )}
+    </CopyButton>
   );
 }

@@ -1,4 +1,4 @@
-"""The run that is asked about."""
+"""The run that queries are about."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ FLAGS = ("dense", "template", "exact_token")
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A run, asked through the parts that the explorer shows of it, so that both say the same."""
+    """A run, queried through the parts that the explorer shows, so that answers and page agree."""
 
     parts: Parts
     """With one concept and one item a part."""
 
     @property
     def key(self) -> str:
-        """Names the run among those that are open."""
+        """Key of the run among those that are open."""
         return self.parts.context.key
 
     @property
@@ -93,7 +93,7 @@ class Subject:
         return [{"item": row, **table.slice(row, 1).collect().row(0, named=True)} for row in rows]
 
     def place_of(self, benchmark: str) -> int:
-        """Place of a benchmark, by its name or by its name as answers show it.
+        """Position of a benchmark, by its name or by its name as answers show it.
 
         Raises
         ------
@@ -104,7 +104,7 @@ class Subject:
         for names in (self.benchmarks, shown):
             if benchmark in names:
                 return names.index(benchmark)
-        known = ", ".join(shorten(one, 60) for one in self.benchmarks[:40])
+        known = ", ".join(shorten(name, 60) for name in self.benchmarks[:40])
         raise UserError(
             f"the run has no benchmark {shorten(benchmark, 60)!r}: expected one of {known}."
             f"{nearest(benchmark, self.benchmarks)}"

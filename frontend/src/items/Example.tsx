@@ -1,0 +1,65 @@
+import type { ReactNode } from "react";
+import { go } from "../app/route";
+import { useRun } from "../app/state";
+import { useItem } from "../data/hooks";
+import type { ItemDetail } from "../data/types";
+import { shorten, visible } from "../text";
+import { Failed, Loading } from "../ui/State";
+
+/** Characters of an answer that an example shows. */
+const ROOM = 240;
+
+interface ExampleProps {
+  row: number;
+  testId: string;
+  /** What stands before the name of its benchmark. */
+  lead?: ReactNode;
+  /** What stands behind it. */
+  facts: (item: ItemDetail | null) => ReactNode;
+  texts: (item: ItemDetail) => ReactNode;
+}
+
+/** An item among others: a line of facts with a way to open it, and its texts. */
+export function ItemExample({ row, testId, lead, facts, texts }: ExampleProps) {
+  const run = useRun();
+  const item = useItem(run, row);
+  return (
+    <div className="example" data-testid={testId}>
+      <p className="example-head">
+        {lead}
+        {item.data && <bdi className="soft">{visible(run.benchmarks[item.data.benchmark]!.name)}</bdi>}
+        {facts(item.data)}
+        <button type="button" className="link" onClick={() => go({ params: { item: row } })}>
+          Open item
+        </button>
+      </p>
+      {item.error && <Failed error={item.error} />}
+      {!item.data && !item.error && <Loading what="the item" />}
+      {item.data && texts(item.data)}
+    </div>
+  );
+}
+
+/** What the model answered, and what was expected. */
+export function Answers({ item }: { item: ItemDetail }) {
+  const answers = [
+    ["Response", item.response],
+    ["Expected", item.answer],
+  ] as const;
+  return (
+    <dl className="answers">
+      {answers.map(([name, text]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>
+            {text === null ? (
+              <span className="soft">none</span>
+            ) : (
+              <bdi className="quote">{shorten(visible(text), ROOM)}</bdi>
+            )}
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}

@@ -14,7 +14,7 @@ CoverageStatus = Literal["missing", "under", "typical", "over"]
 Level = Literal["theme", "subtheme"]
 ConceptId = Annotated[int, Field(ge=0, description="Id of a concept.")]
 Rows = Annotated[int, Field(ge=1, le=MOST_ROWS, description="Most rows of the answer.")]
-Text = Annotated[str, Field(min_length=1, max_length=200)]
+ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 _ORDER = (
     "What to sort by; undefined values come last. With gap and chi_model, either way, what was tested comes first, "
     "then what has too little data (insufficient), then what is untested."
@@ -67,7 +67,7 @@ class TopConcepts(Arguments):
     benchmark: Name | None = Field(
         None, description="Numbers within this benchmark instead of over the whole suite; its exact name."
     )
-    text: Text | None = Field(None, description="Only concepts whose label contains this, regardless of case.")
+    text: ShortText | None = Field(None, description="Only concepts whose label contains this, regardless of case.")
     min_n_eff: float | None = Field(None, ge=0, description="Only concepts with at least this effective sample.")
     leaders_only: bool = Field(
         False, description="Of weak (strong) concepts that share their items, only the one that leads each group."
@@ -106,13 +106,13 @@ class FindItems(Arguments):
     """Which items."""
 
     benchmark: Name | None = None
-    group: Text | None = Field(None, description="Only items of this sub-topic; its exact name.")
+    group: ShortText | None = Field(None, description="Only items of this sub-topic; its exact name.")
     min_score: float | None = Field(None, ge=0, le=1, description="Only scored items with at least this score.")
     max_score: float | None = Field(None, ge=0, le=1, description="Only scored items with at most this score.")
     finding: int | None = Field(None, ge=0, description="Only items of this finding, those that weigh most first.")
     repeats: bool = Field(False, description="Each of the items that ask the same, instead of the first for all.")
     unscored: bool = Field(False, description="Only items without a score, excluded ones among them.")
-    text: Text | None = Field(
+    text: ShortText | None = Field(
         None, description="Only items whose prompt, response, answer or id contains this, regardless of case."
     )
     concept: int | None = Field(None, ge=0, description="Only items in which this concept is active, strongest first.")
@@ -130,7 +130,7 @@ class ListThemes(Arguments):
 
     level: Level = Field("theme", description="Themes, or the finer subthemes.")
     status: PerformanceStatus | None = Field(None, description="Only themes with this verdict on performance.")
-    text: Text | None = Field(None, description="Only themes whose name contains this, regardless of case.")
+    text: ShortText | None = Field(None, description="Only themes whose name contains this, regardless of case.")
     sort: Literal["gap", "chi_model", "chi_bench", "weak_concepts", "missing_concepts", "concepts", "n_eff", "id"] = (
         Field("gap", description=_ORDER)
     )
@@ -170,8 +170,8 @@ def _untitled(schema: Any) -> Any:
     """A schema without ``title``; a property of that name stays."""
     if isinstance(schema, dict):
         return {
-            key: {name: _untitled(one) for name, one in value.items()} if key == "properties" else _untitled(value)
+            key: {name: _untitled(child) for name, child in value.items()} if key == "properties" else _untitled(value)
             for key, value in schema.items()
             if key != "title"
         }
-    return [_untitled(one) for one in schema] if isinstance(schema, list) else schema
+    return [_untitled(child) for child in schema] if isinstance(schema, list) else schema

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.queries import arguments as given
-from competency_gaps.explorer.queries import concepts, findings, items, suite, themes
+from competency_gaps.explorer.queries import concepts, items, suite
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.explorer.queries.values import bounded
 from competency_gaps.files import finite
@@ -45,7 +45,7 @@ QUERIES: Mapping[str, Query] = {
             "Where the model does worse (weak) or better (strong) than on comparable items: groups of items in "
             "sentences, the most important first. Ask this first.",
             given.ListFindings,
-            findings.list_findings,
+            items.list_findings,
             ("sentence",),
         ),
         Query(
@@ -53,7 +53,7 @@ QUERIES: Mapping[str, Query] = {
             "One finding: its figures, whether the other half of the items shows it, failing and passing items side by "
             "side, where its items are, the concepts behind it, and the command that tests it further.",
             given.OneFinding,
-            findings.one_finding,
+            items.one_finding,
             ("sentence", "support", "prompt", "response", "answer", "choices", "label"),
         ),
         Query(
@@ -99,7 +99,7 @@ QUERIES: Mapping[str, Query] = {
             "List themes (groups of concepts), filtered and sorted: the weakest (tested ones first), those with most "
             "missing concepts.",
             given.ListThemes,
-            themes.list_themes,
+            concepts.list_themes,
             ("name",),
         ),
         Query(
@@ -107,7 +107,7 @@ QUERIES: Mapping[str, Query] = {
             "One theme or subtheme: its numbers over the suite and per benchmark, its subthemes, its weakest concepts "
             "(tested ones first).",
             given.OneTheme,
-            themes.one_theme,
+            concepts.one_theme,
             ("name", "label"),
         ),
         Query(
@@ -172,24 +172,24 @@ def ask(subject: Subject, name: str, arguments: Any) -> dict[str, Any]:
     if query is None:
         return {"error": f"there is no query {_shown(name)}: expected one of {', '.join(QUERIES)}."}
     try:
-        asked = query.arguments.model_validate({} if arguments is None else arguments)
-        found = query.function(subject, asked)
+        parsed = query.arguments.model_validate({} if arguments is None else arguments)
+        answer = query.function(subject, parsed)
     except ValidationError as error:
         return {"error": _complaint(error)}
     except UserError as error:
         return {"error": visible(shorten(str(error), 1000))}
     if query.foreign:
-        found["foreign_texts"] = list(query.foreign)
-    return bounded(dict(finite(found)))
+        answer["foreign_texts"] = list(query.foreign)
+    return bounded(dict(finite(answer)))
 
 
 def _complaint(error: ValidationError) -> str:
     """What is wrong with the arguments, the first three faults on one line."""
     faults = [
-        f"{'.'.join(str(part) for part in one['loc']) or 'arguments'}: {one['msg']}, not {_shown(one['input'])}"
-        if one["type"] != "missing"
-        else f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
-        for one in error.errors(include_url=False)
+        f"{'.'.join(str(part) for part in fault['loc']) or 'arguments'}: {fault['msg']}, not {_shown(fault['input'])}"
+        if fault["type"] != "missing"
+        else f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+        for fault in error.errors(include_url=False)
     ]
     return visible(shorten("; ".join(shorten(fault, 300) for fault in faults[:3]), 1000))
 

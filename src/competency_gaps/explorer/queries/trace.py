@@ -1,4 +1,4 @@
-"""Where each number of an answer comes from: the query whose result holds it, or none."""
+"""Trace each number of an answer to the query whose result holds it."""
 
 from __future__ import annotations
 
@@ -26,61 +26,60 @@ _NUMBER = re.compile(
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 _SCALES = {"k": 3, "thousand": 3, "M": 6, "million": 6}
 _NO_NUMBER = re.compile(r"^[ \t]*\d{1,3}[.)](?=\s)|<U\+[0-9A-F]{4,6}>", re.MULTILINE)
-"""Marks of a list, and characters that are made visible."""
+"""Numbers of list points, and control characters made visible: neither counts as a number."""
 _WHOLE_FROM = 10
-"""Least size of a number that may be rounded to whole ones and still be called the same [ours]."""
+"""Smallest number that may be rounded to a whole number and still counts as the same [ours]."""
 
 
 @dataclass(frozen=True)
-class Written:
-    """A number as somebody wrote it."""
+class WrittenNumber:
+    """A number in a text."""
 
     start: int
     end: int
-    """Its characters in the text, a percent sign or a scale word included."""
+    """Its range of characters in the text, with the percent sign or the scale word."""
     value: Decimal
-    """Of ``24%``: 24."""
+    """24 for ``24%``."""
     unit: Decimal
-    """Size of its last digit: 1 of ``24``, 0.01 of ``0.31``."""
+    """Size of its last digit: 1 for ``24``, 0.01 for ``0.31``."""
     percent: bool
 
     @property
     def amount(self) -> Decimal:
-        """What it stands for: 0.24 of ``24%``."""
+        """Its value as a plain number: 0.24 for ``24%``."""
         return self.value / 100 if self.percent else self.value
 
 
-def written_numbers(text: str) -> Iterator[Written]:
+def written_numbers(text: str) -> Iterator[WrittenNumber]:
     """Find the numbers in a text.
 
     Whole numbers, decimals (with a point, or a comma where that can be no separator of thousands), separators of
     thousands, signs (a true minus and dashes too), powers of ten, ``%`` and "percent", ``k`` and "million". Digits
-    inside of names count like others. What only marks the points of a list, or a character that cannot be seen, does
-    not.
+    inside names count as well. The numbers of list points, and codes of invisible characters, do not.
     """
-    passed = [found.span() for found in _NO_NUMBER.finditer(text)]
-    for found in _NUMBER.finditer(text):
-        if any(start <= found.start("digits") < end for start, end in passed):
+    passed = [mark.span() for mark in _NO_NUMBER.finditer(text)]
+    for match in _NUMBER.finditer(text):
+        if any(start <= match.start("digits") < end for start, end in passed):
             continue
-        yield _written(found)
+        yield _written(match)
 
 
 def trace(text: str, results: Sequence[tuple[int, Any]]) -> list[TracedNumber]:
-    """Say of each number of an answer which query it comes from.
+    """Trace each number of an answer to the query that it comes from.
 
     Parameters
     ----------
     text
         The answer.
     results
-        Ids and results of the queries, in order. Errors count as nothing: they repeat what was asked.
+        Ids and results of the queries, in order. Errors are ignored: they only repeat the arguments.
 
     Returns
     -------
     list of dict
         ``start`` and ``end``: the number's characters in ``text``; ``query``: the first query whose result holds this
         number exactly, else the first that holds one which rounds to it at the digits shown (a percentage stands for
-        a hundredth); null: none does. Without decimals nothing rounds to 0, and nothing below 10 to a whole number.
+        a hundredth); None: no query does. Without decimals nothing rounds to 0, and nothing below 10 to a whole number.
     """
     first: dict[Decimal, int] = {}
     for query, result in results:
@@ -90,7 +89,7 @@ def trace(text: str, results: Sequence[tuple[int, Any]]) -> list[TracedNumber]:
     return [TracedNumber(number.start, number.end, _query_of(number, first, known)) for number in written_numbers(text)]
 
 
-def _query_of(number: Written, first: Mapping[Decimal, int], known: Sequence[Decimal]) -> int | None:
+def _query_of(number: WrittenNumber, first: Mapping[Decimal, int], known: Sequence[Decimal]) -> int | None:
     """The query that a number comes from.
 
     Parameters
@@ -107,24 +106,24 @@ def _query_of(number: Written, first: Mapping[Decimal, int], known: Sequence[Dec
     return min((first[value] for value in near if _may_round(value, number)), default=None)
 
 
-def _may_round(value: Decimal, number: Written) -> bool:
+def _may_round(value: Decimal, number: WrittenNumber) -> bool:
     if number.unit < 1:
         return True
     return number.value != 0 and (number.percent or abs(value) >= _WHOLE_FROM)
 
 
-def _written(found: re.Match[str]) -> Written:
-    digits = found["digits"]
+def _written(match: re.Match[str]) -> WrittenNumber:
+    digits = match["digits"]
     thousands = re.fullmatch(rf"[1-9]\d{{0,2}}(?:{_GAP}\d{{3}})+(?:\.\d+)?", digits)
     plain = re.sub(_GAP, "", digits) if thousands else digits.replace(",", ".")
-    raised = found["power"] or found["raised"] or (found["superscript"] or "0").translate(_SUPERSCRIPTS)
-    power = int(_ascii_sign(raised)) + _SCALES.get((found["scale"] or "").strip(), 0)
+    raised = match["power"] or match["raised"] or (match["superscript"] or "0").translate(_SUPERSCRIPTS)
+    power = int(_ascii_sign(raised)) + _SCALES.get((match["scale"] or "").strip(), 0)
     decimals = len(plain.partition(".")[2])
     value = Decimal(plain).scaleb(power)
-    negative = found["sign"] is not None and found["sign"] in _SIGNS
-    start, end = found.span()
-    return Written(
-        start, end, -value if negative else value, Decimal(1).scaleb(power - decimals), bool(found["percent"])
+    negative = match["sign"] is not None and match["sign"] in _SIGNS
+    start, end = match.span()
+    return WrittenNumber(
+        start, end, -value if negative else value, Decimal(1).scaleb(power - decimals), bool(match["percent"])
     )
 
 
@@ -136,12 +135,12 @@ def _values(result: Any) -> Iterator[Decimal]:
     """All numbers of a result, those in its texts too."""
     if isinstance(result, Mapping):
         if result.keys() != {"error"}:
-            for one in result.values():
-                yield from _values(one)
+            for part in result.values():
+                yield from _values(part)
     elif isinstance(result, str):
         yield from (number.amount for number in written_numbers(result))
     elif isinstance(result, Sequence):
-        for one in result:
-            yield from _values(one)
+        for part in result:
+            yield from _values(part)
     elif isinstance(result, (int, float)) and not isinstance(result, bool) and math.isfinite(result):
         yield Decimal(str(result))

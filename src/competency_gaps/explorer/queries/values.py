@@ -1,4 +1,4 @@
-"""How values go into an answer: rounded, bounded, and foreign text kept harmless."""
+"""Values for an answer: numbers rounded, lengths bounded, foreign text made harmless."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from competency_gaps.text import visible
 
 DIGITS = 6
-"""Significant digits of a number in an answer [ours]: more than anybody says, fewer than fill a model's window."""
+"""Significant digits of a number in an answer [ours]: enough for an answer, and short."""
 MAX_ANSWER = 24_000
 """Most characters of an answer as JSON [ours]: about 8,000 tokens."""
 LABEL = 140
 """Most characters of a label or a name [ours]."""
 SENTENCE = 600
-"""Most characters of a sentence that this program wrote around foreign names [ours]."""
+"""Most characters of a sentence of this program, which may hold foreign names [ours]."""
 
 
 def number(value: float | int | bool | None) -> Any:
@@ -25,12 +25,12 @@ def number(value: float | int | bool | None) -> Any:
     Parameters
     ----------
     value
-        Null and NaN: undefined.
+        None and NaN: undefined.
 
     Returns
     -------
     int, float, str or None
-        Floats have 6 significant digits; ``"infinite"`` or ``"-infinite"``, as JSON has no such number; null for what
+        Floats have 6 significant digits; ``"infinite"`` or ``"-infinite"``, as JSON has no such number; None for what
         is undefined.
     """
     if value is None or isinstance(value, (bool, int)):
@@ -43,10 +43,10 @@ def number(value: float | int | bool | None) -> Any:
 
 
 def foreign(value: str | None, limit: int = LABEL) -> str | None:
-    """A text that somebody else wrote, with its controls made visible and cut after ``limit`` characters."""
+    """Foreign text with its control characters made visible, cut after ``limit`` characters."""
     if value is None:
         return None
-    # Sliced first: making 1 MB visible for 200 characters is work for nothing.
+    # Sliced first: a text may have a megabyte.
     shown = visible(value[:limit])
     left = len(value) - limit
     if left > 0 or len(shown) > limit:
@@ -55,12 +55,12 @@ def foreign(value: str | None, limit: int = LABEL) -> str | None:
 
 
 def fields(row: Mapping[str, Any], keys: Iterable[str], *, limit: int = LABEL) -> dict[str, Any]:
-    """Some fields of a row as an answer shows them; keys that the row lacks are left out."""
+    """Fields of a row, ready for an answer; keys that the row lacks are left out."""
     return {key: plain(row[key], limit=limit) for key in keys if key in row}
 
 
 def plain(value: Any, *, limit: int = LABEL) -> Any:
-    """A value of any shape in plain JSON: numbers rounded, texts visible and cut, lists and objects gone through."""
+    """A value of any shape as plain JSON: numbers rounded, texts visible and cut, inside lists and objects too."""
     if isinstance(value, str):
         return foreign(value, limit)
     if isinstance(value, Mapping):
@@ -81,13 +81,13 @@ def bounded(answer: dict[str, Any], limit: int = MAX_ANSWER) -> dict[str, Any]:
         Most characters as JSON.
     """
     answer = dict(answer)
-    told: dict[str, str] = {}
+    cuts: dict[str, str] = {}
     while (size := len(json.dumps(answer, ensure_ascii=False))) > limit:
         lists = {key: value for key, value in answer.items() if isinstance(value, list) and len(value) > 1}
         if not lists:
             return {"error": f"the answer has {size:,} characters: expected at most {limit:,}. Ask for less."}
         longest = max(lists, key=lambda key: len(json.dumps(lists[key], ensure_ascii=False)))
         answer[longest] = lists[longest][: len(lists[longest]) // 2]
-        told[longest] = f"{longest}: only the first {len(answer[longest]):,}, to keep the answer short"
-        answer["cut"] = "; ".join(told.values())
+        cuts[longest] = f"{longest}: only the first {len(answer[longest]):,}, to keep the answer short"
+        answer["cut"] = "; ".join(cuts.values())
     return answer

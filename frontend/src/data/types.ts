@@ -77,9 +77,9 @@ export interface Statement {
   code: string;
   /** A sentence that explains every term it uses. */
   text: string;
-  /** `weak`, `strong`, `good`, `bad`, `open` (cannot be told) or empty. */
+  /** `weak`, `strong`, `good`, `bad`, `open` (undecided) or empty. */
   tone: string;
-  /** Number of the finding that it is; null: it is none. */
+  /** Number of the finding that it states; null: it states no finding. */
   finding: number | null;
   /** The benchmark that it is about; null: the whole run, or several. */
   benchmark: string | null;
@@ -90,7 +90,7 @@ export interface Statement {
 /** One benchmark's score, and what its items share. */
 export interface BenchmarkAnswer {
   benchmark: string;
-  /** Over scored items, in [0, 1]; null: none is scored. */
+  /** Over scored items, in [0, 1]; null: no item is scored. */
   mean_score: number | null;
   scored: number;
   kept: number;

@@ -1,4 +1,4 @@
-"""Findings: groups of weak or strong concepts, told by their items.
+"""Findings: groups of weak or strong concepts, described by their items.
 
 A finding is a leading concept with its followers. Its sentence is about its items, its concepts are the evidence.
 """

@@ -52,12 +52,12 @@ class Answer:
     @property
     def notes(self) -> list[Statement]:
         """The notes of all benchmarks: those that put findings in doubt, then trends, the strongest first."""
-        every = [note for one in self.benchmarks for note in one.notes]
+        every = [note for benchmark in self.benchmarks for note in benchmark.notes]
         return sorted(every, key=lambda note: (note.code != "shared", -float(note.numbers.get("share") or 0.0)))
 
 
 def answer(run: AnsweredRun) -> Answer:
-    """Say what a run found.
+    """Sum up a finished run.
 
     Parameters
     ----------
@@ -109,8 +109,8 @@ def _opening(run: AnsweredRun) -> Statement:
 def chosen(findings: pl.DataFrame) -> pl.DataFrame:
     """Choose the findings that an answer opens with.
 
-    Weak ones come first. Those that the other half of the items does not surely show, and those that a feature of the
-    same topic describes as one before them, are put off.
+    Weak ones come first. Findings that the other half of the items does not surely show come later, and so do those
+    whose feature is of the same topic as that of an earlier finding.
     """
     topics: set[str] = set()
     repeated = []

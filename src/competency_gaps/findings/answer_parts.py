@@ -66,9 +66,9 @@ class Statement:
     text: str
     """A sentence that explains every term it uses."""
     tone: str = ""
-    """``weak``, ``strong``, ``good``, ``bad``, ``open`` (cannot be told) or empty."""
+    """``weak``, ``strong``, ``good``, ``bad``, ``open`` (undecided) or empty."""
     finding: int | None = None
-    """Number of the finding that it is; None: it is none."""
+    """Number of the finding that it states; None: it states no finding."""
     benchmark: str | None = None
     """The benchmark that it is about; None: the whole run, or several."""
     numbers: Mapping[str, float | int | str | None] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class BenchmarkAnswer:
 
     benchmark: str
     mean_score: float | None
-    """Over scored items, in [0, 1]; None: none is scored."""
+    """Over scored items, in [0, 1]; None: no item is scored."""
     scored: int
     kept: int
     tested: int
@@ -104,7 +104,7 @@ def covariate_words(name: str) -> str:
 
 
 def alike(evidence: Mapping[str, Any]) -> str:
-    """Say among which items gaps are taken: ``at equal length``; empty where only benchmarks are told apart.
+    """Say among which items gaps are taken: ``at equal length``; empty where items are compared within benchmarks only.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def points(gap: float) -> str:
 
 def trust_statements(run: AnsweredRun) -> tuple[Statement, ...]:
     """Say what failed: the gate of the SAE, and tests of robustness."""
-    found = []
+    statements = []
     gate = run.manifest["gate"]
     if not gate.get("passed"):
         explained = gate.get("explained_variance")
@@ -137,14 +137,14 @@ def trust_statements(run: AnsweredRun) -> tuple[Statement, ...]:
             f"The SAE did not pass its gate{how}: it explains {share} of what the model computes where it is read, so "
             "what is said of concepts may describe the SAE's faults and not the model."
         )
-        found.append(Statement("gate", text, "bad", numbers={"explained_variance": explained}))
+        statements.append(Statement("gate", text, "bad", numbers={"explained_variance": explained}))
     verdicts = (read_assessment(run.path) or {}).get("verdicts") or []
-    failed = [one for one in verdicts if one["tone"] == "bad"]
+    failed = [verdict for verdict in verdicts if verdict["tone"] == "bad"]
     if failed:
-        said = "; ".join(_failure(one) for one in failed)
-        text = f"{share_of_tests(len(failed), len(verdicts))} of robustness failed: {said}."
-        found.append(Statement("robustness", text, "bad", numbers={"failed": len(failed), "tests": len(verdicts)}))
-    return tuple(found)
+        failures = "; ".join(_failure(verdict) for verdict in failed)
+        text = f"{share_of_tests(len(failed), len(verdicts))} of robustness failed: {failures}."
+        statements.append(Statement("robustness", text, "bad", numbers={"failed": len(failed), "tests": len(verdicts)}))
+    return tuple(statements)
 
 
 def share_of_tests(failed: int, tests: int) -> str:
@@ -162,21 +162,21 @@ def _failure(verdict: Mapping[str, Any]) -> str:
 def benchmark_answers(run: AnsweredRun) -> tuple[BenchmarkAnswer, ...]:
     """Give the benchmarks by score, the lowest first, with what their items share."""
     counts = run.manifest["evidence"].get("benchmarks") or {}
-    found = []
+    answers = []
     for row in run.benchmarks.sort("mean_score", "benchmark", nulls_last=True).iter_rows(named=True):
         own = counts.get(row["benchmark"], {})
         numbers = {name: int(own.get(name, 0)) for name in ("tested", "weak", "strong")}
-        found.append(
+        answers.append(
             BenchmarkAnswer(
                 row["benchmark"], row["mean_score"], row["scored"], row["kept"], **numbers, notes=_notes(row, own)
             )
         )
-    return tuple(found)
+    return tuple(answers)
 
 
 def _notes(row: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[Statement, ...]:
     name = shorten(str(row["benchmark"]), NAME_LIMIT)
-    found = [_trend(name, str(row["benchmark"]), trend) for trend in own.get("trends") or ()]
+    notes = [_trend(name, str(row["benchmark"]), trend) for trend in own.get("trends") or ()]
     if own.get("most_stand_out"):
         tested, out, reason = int(own["tested"]), int(own["weak"]) + int(own["strong"]), own.get("shared_reason")
         most = "" if reason is None else f", most likely {covariate_words(str(reason))},"
@@ -185,8 +185,8 @@ def _notes(row: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[Statement, .
             "likelier reason than each concept by itself."
         )
         numbers = {"stand_out": out, "tested": tested, "covariate": reason}
-        found.append(Statement("shared", text, "open", benchmark=str(row["benchmark"]), numbers=numbers))
-    return tuple(found)
+        notes.append(Statement("shared", text, "open", benchmark=str(row["benchmark"]), numbers=numbers))
+    return tuple(notes)
 
 
 def _trend(name: str, benchmark: str, trend: Mapping[str, Any]) -> Statement:
@@ -208,9 +208,11 @@ def _trend(name: str, benchmark: str, trend: Mapping[str, Any]) -> Statement:
 
 def scope_statements(run: AnsweredRun) -> tuple[Statement, ...]:
     """Say what benchmarks lack of what they state to test; without a scope concepts are only counted."""
-    known = read_scopes(run)  # type: ignore[arg-type]
-    found = sorted((_of_scope(one) for one in known), key=lambda one: -int(one.numbers["missing"] or 0))
-    looked = {one.benchmark for one in known}
+    scopes = read_scopes(run)  # type: ignore[arg-type]
+    statements = sorted(
+        (_of_scope(scope) for scope in scopes), key=lambda statement: -int(statement.numbers["missing"] or 0)
+    )
+    looked = {scope.benchmark for scope in scopes}
     stated = [str(entry["name"]) for entry in run.manifest["benchmarks"] if entry.get("scope")]
     left = [name for name in stated if name not in looked]
     if left:
@@ -219,25 +221,27 @@ def scope_statements(run: AnsweredRun) -> tuple[Statement, ...]:
             f"What {plural(len(left), 'benchmark')} {whose} stated scope was not looked up: ‘cgaps scope’ compares it "
             "with the concepts' labels."
         )
-        found.append(Statement("not_looked_up", text, "open", numbers={"benchmarks": len(left)}))
+        statements.append(Statement("not_looked_up", text, "open", numbers={"benchmarks": len(left)}))
     alive = run.concepts.filter(pl.col("alive"))
     missing = int(alive["missing"].sum())
     if not run.manifest.get("reference"):
-        return tuple(found)
+        return tuple(statements)
     why = "" if looked or stated else ", which is no finding: no benchmark states its scope"
     text = f"{share_of(missing, alive.height)} concepts are active in no item{why}."
-    return (*found, Statement("counted", text, numbers={"missing": missing, "alive": alive.height}))
+    return (*statements, Statement("counted", text, numbers={"missing": missing, "alive": alive.height}))
 
 
 def _of_scope(scope: KeptScope) -> Statement:
-    near = [one for one in scope.lacking if one.in_scope and one.verdict not in ("outside", "borderline")]
-    absent = [one for one in near if one.coverage_status == "missing"]
+    near = [
+        concept for concept in scope.lacking if concept.in_scope and concept.verdict not in ("outside", "borderline")
+    ]
+    absent = [concept for concept in near if concept.coverage_status == "missing"]
     name = shorten(scope.benchmark, NAME_LIMIT)
     numbers = {"missing": len(absent), "under": len(near) - len(absent), "covered": scope.covered}
     if not near:
         text = f"{name} lacks nothing of its scope that the concepts' labels show."
         return Statement("scope", text, "good", benchmark=scope.benchmark, numbers=numbers)
-    labels = [f"“{shorten(one.label, NAME_LIMIT)}”" for one in (absent or near)[:2]]
+    labels = [f"“{shorten(concept.label, NAME_LIMIT)}”" for concept in (absent or near)[:2]]
     text = (
         f"{name} lacks {plural(len(absent), 'concept')} of its scope and hardly exercises "
         f"{integer(len(near) - len(absent))} more ({integer(scope.covered)} are covered), by label: "

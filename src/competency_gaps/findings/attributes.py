@@ -28,7 +28,7 @@ _YES_NO = frozenset(("yes", "no", "true", "false"))
 
 @dataclass(frozen=True)
 class Attributes:
-    """Of one item."""
+    """What can be read off an item."""
 
     numbers: dict[str, float] = field(default_factory=dict)
     """By the start of a feature's code, as ``prompt.words``."""
@@ -55,22 +55,22 @@ def question_text(prompt: str, choices: Sequence[str] | None) -> str:
     """
     if not choices or "\n" not in prompt:
         return prompt
-    lines = "|".join(r"\W{0,2}\w{1,2}\W{0,2}\s+" + re.escape(one.strip()) + r"\s*" for one in choices[:1])
-    starts = [found.start() for found in re.finditer(r"\n(?:" + lines + r")(?=\n|$)", prompt)]
+    lines = "|".join(r"\W{0,2}\w{1,2}\W{0,2}\s+" + re.escape(choice.strip()) + r"\s*" for choice in choices[:1])
+    starts = [match.start() for match in re.finditer(r"\n(?:" + lines + r")(?=\n|$)", prompt)]
     for start in reversed(starts):
         place = start
-        for one in choices:
-            place = prompt.find(one.strip(), place)
+        for choice in choices:
+            place = prompt.find(choice.strip(), place)
             if place < 0:
                 break
-            place += len(one.strip())
+            place += len(choice.strip())
         if place >= 0:
             return prompt[:start]
     return prompt
 
 
 def as_number(text: str | None) -> float | None:
-    """Read a text that is nothing but a number; None: it is none, or too large for a float."""
+    """Read a text that is nothing but a number; None: it is not a number, or is too large for a float."""
     if text is None:
         return None
     shown = text.strip().rstrip(".")
@@ -107,11 +107,11 @@ def _attributes(row: Mapping[str, Any]) -> Attributes:
 
 
 def _read_words(text: str, numbers: dict[str, float], flags: set[str], values: set[str]) -> None:
-    found = WORD.findall(text)
-    words = [word.casefold().replace("’", "'") for word in found]
+    written = WORD.findall(text)
+    words = [word.casefold().replace("’", "'") for word in written]
     numbers["prompt.words"] = len(text.split())
     numbers["prompt.characters"] = len(text)
-    numbers["prompt.longest_word"] = max(map(len, found), default=0)
+    numbers["prompt.longest_word"] = max(map(len, written), default=0)
     numbers["prompt.digits"] = sum(map(str.isdigit, text))
     values.update(f"prompt.word:{word}" for word in words)
     marks = {_CLOSERS.get(character, character) for character in set(text)}
@@ -122,7 +122,7 @@ def _read_words(text: str, numbers: dict[str, float], flags: set[str], values: s
     if asked:
         values.add(f"prompt.asks:{asked.group(1).casefold()}")
     flags.add("prompt.question" if asked or text.rstrip().endswith("?") else "prompt.no_question")
-    if any(len(word) > 1 and word.isupper() for word in found):
+    if any(len(word) > 1 and word.isupper() for word in written):
         flags.add("prompt.capitals")
     if not text.isascii() and any(not character.isascii() and character.isalpha() for character in text):
         flags.add("prompt.other_script")
@@ -136,18 +136,18 @@ def _read_numbers(text: str, numbers: dict[str, float], flags: set[str]) -> None
     if not written:
         flags.add("number.none")
         return
-    found = [value for value in map(_value, written) if value is not None]
-    if not found:
+    parsed = [value for value in map(_value, written) if value is not None]
+    if not parsed:
         return
-    numbers["number.largest"], numbers["number.smallest"] = max(found), min(found)
-    if min(found) < 0:
+    numbers["number.largest"], numbers["number.smallest"] = max(parsed), min(parsed)
+    if min(parsed) < 0:
         flags.add("number.negative")
-    if any("." in one for one in written):
+    if any("." in number for number in written):
         flags.add("number.decimal")
-    if len(set(found)) < len(found):
+    if len(set(parsed)) < len(parsed):
         flags.add("number.equal")
-    if len(found) > 1 and found[0] != found[1]:
-        flags.add("number.rising" if found[0] < found[1] else "number.falling")
+    if len(parsed) > 1 and parsed[0] != parsed[1]:
+        flags.add("number.rising" if parsed[0] < parsed[1] else "number.falling")
 
 
 def _read_answer(answer: str | None, text: str, numbers: dict[str, float], flags: set[str], values: set[str]) -> None:
@@ -190,10 +190,10 @@ def _read_options(choices: Sequence[str] | None, right: int | None, numbers: dic
         return
     if right in (0, len(choices) - 1):
         flags.add("option.last" if right else "option.first")
-    flags.update(_extreme([len(one) for one in choices], right, "option.longest", "option.shortest"))
-    sizes = [as_number(one) for one in choices]
-    if all(one is not None for one in sizes):
-        flags.update(_extreme([one or 0.0 for one in sizes], right, "option.largest", "option.smallest"))
+    flags.update(_extreme([len(choice) for choice in choices], right, "option.longest", "option.shortest"))
+    sizes = [as_number(choice) for choice in choices]
+    if all(size is not None for size in sizes):
+        flags.update(_extreme([size or 0.0 for size in sizes], right, "option.largest", "option.smallest"))
 
 
 def _extreme(sizes: Sequence[float], right: int, largest: str, smallest: str) -> Iterable[str]:

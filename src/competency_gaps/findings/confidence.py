@@ -13,8 +13,8 @@ from competency_gaps.text import percent, plural, share_of
 
 def confidence_statements(run: AnsweredRun) -> tuple[Statement, ...]:
     """Say how far to trust the findings: ``unseen``, ``repeats``, ``vanished``, ``rate``, ``gate``, ``tests``."""
-    every = (_unseen(run.findings), _repeats(run.items), _vanished(run), _rate(run), _gate(run), _tests(run))
-    return tuple(one for one in every if one is not None)
+    statements = (_unseen(run.findings), _repeats(run.items), _vanished(run), _rate(run), _gate(run), _tests(run))
+    return tuple(statement for statement in statements if statement is not None)
 
 
 def _unseen(findings: pl.DataFrame) -> Statement | None:
@@ -42,15 +42,15 @@ def _repeats(items: pl.DataFrame) -> Statement | None:
     same = items.filter(pl.Series(repeats(items)) & pl.col("excluded").is_null())
     again = same.height - same["cluster"].n_unique()
     together = kept.filter(pl.col("cluster").is_duplicated()).join(same, on="cluster", how="anti")
-    said = []
+    clauses = []
     if again:
-        said.append(f"{share_of(again, kept.height)} items repeat another one, word for word or nearly")
+        clauses.append(f"{share_of(again, kept.height)} items repeat another one, word for word or nearly")
     if together.height:
-        said.append(
+        clauses.append(
             f"{share_of(together.height, kept.height)} items belong together in "
             f"{plural(together['cluster'].n_unique(), 'cluster')}, such as questions on one passage"
         )
-    text = f"{'; '.join(said)}. Each cluster counts once: {kept.height:,} items count as {different:,}."
+    text = f"{'; '.join(clauses)}. Each cluster counts once: {kept.height:,} items count as {different:,}."
     numbers = {"items": kept.height, "clusters": different, "repeats": again, "together": together.height}
     return Statement("repeats", text, numbers=numbers)
 
@@ -91,7 +91,7 @@ def _tests(run: AnsweredRun) -> Statement:
     verdicts = (read_assessment(run.path) or {}).get("verdicts") or []
     if not verdicts:
         return Statement("tests", "Robustness was not tested: ‘cgaps robustness’ does it.", "open")
-    passed, failed = (sum(one["tone"] == tone for one in verdicts) for tone in ("good", "bad"))
+    passed, failed = (sum(verdict["tone"] == tone for verdict in verdicts) for tone in ("good", "bad"))
     text = f"Of {plural(len(verdicts), 'test')} of robustness {passed} passed and {failed} failed."
     numbers = {"passed": passed, "failed": failed, "tests": len(verdicts)}
     return Statement("tests", text, "bad" if failed else "good", numbers=numbers)

@@ -184,7 +184,9 @@ def describe(
 
 
 def _rows(candidates: Sequence[Candidate], units: int) -> sp.csr_array:
-    parts = [(candidate.units[candidate.values > 0], candidate.values[candidate.values > 0]) for candidate in candidates]
+    parts = [
+        (candidate.units[candidate.values > 0], candidate.values[candidate.values > 0]) for candidate in candidates
+    ]
     indptr = np.cumsum([0, *(len(where) for where, _ in parts)])
     data = (np.concatenate([v for _, v in parts]), np.concatenate([w for w, _ in parts]), indptr)
     return sp.csr_array(data, shape=(len(parts), units))

@@ -97,25 +97,25 @@ def own_part(pieces: Sequence[Piece]) -> str:
     return text or " ".join("".join(piece.text for piece in pieces).split())
 
 
-def _shared(one: list[str], other: list[str]) -> list[tuple[int, int]]:
+def _shared(first: list[str], second: list[str]) -> list[tuple[int, int]]:
     """Places of the tokens that two texts share, in order: beginnings and ends that are equal, and blocks between."""
-    most = min(len(one), len(other))
-    head = next((i for i in range(most) if one[i] != other[i]), most)
-    tail = next((i for i in range(most - head) if one[-1 - i] != other[-1 - i]), most - head)
-    found = [(i, i) for i in range(head)]
-    inner = one[head : len(one) - tail], other[head : len(other) - tail]
+    most = min(len(first), len(second))
+    head = next((i for i in range(most) if first[i] != second[i]), most)
+    tail = next((i for i in range(most - head) if first[-1 - i] != second[-1 - i]), most - head)
+    places = [(i, i) for i in range(head)]
+    inner = first[head : len(first) - tail], second[head : len(second) - tail]
     if max(map(len, inner)) <= LONGEST:
         for a, b, size in SequenceMatcher(None, *inner, autojunk=False).get_matching_blocks():
-            found += [(head + a + i, head + b + i) for i in range(size)]
-    return found + [(len(one) - tail + i, len(other) - tail + i) for i in range(tail)]
+            places += [(head + a + i, head + b + i) for i in range(size)]
+    return places + [(len(first) - tail + i, len(second) - tail + i) for i in range(tail)]
 
 
 def _joined(pieces: Sequence[Piece]) -> list[Piece]:
     """Put neighbours of one kind together."""
-    found: list[Piece] = []
+    joined: list[Piece] = []
     for piece in pieces:
-        if found and found[-1].is_constant == piece.is_constant:
-            found[-1] = Piece(found[-1].text + piece.text, piece.is_constant)
+        if joined and joined[-1].is_constant == piece.is_constant:
+            joined[-1] = Piece(joined[-1].text + piece.text, piece.is_constant)
         else:
-            found.append(piece)
-    return found
+            joined.append(piece)
+    return joined

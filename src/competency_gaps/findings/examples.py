@@ -1,4 +1,4 @@
-"""Items of a finding beside items that it is compared with: three that fail and three that pass."""
+"""Items of a finding beside comparable items: three that fail and three that pass."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def side_by_side(
         The finding's weight in each item; 0: not one of its items.
     feature : ndarray of bool of shape (N,), optional
         Items with the feature that describes the finding; None: it has no description. Its own examples have the
-        feature, those beside them lack it, where there are such.
+        feature and those beside them lack it, where the run has such items.
 
     Returns
     -------
@@ -55,18 +55,18 @@ def side_by_side(
     own = np.flatnonzero((weights > 0) & (own_side > 0))
     own = own[np.lexsort((own, -weights[own], ~has[own]))][:POOL]
     used: set[int] = set()
-    mine: list[int] = []
-    theirs: list[int] = []
-    for row in _one_a_cluster(own, pool.cluster, used):
-        if len(mine) == EXAMPLES:
+    own_examples: list[int] = []
+    partners: list[int] = []
+    for row in _of_new_clusters(own, pool.cluster, used):
+        if len(own_examples) == EXAMPLES:
             break
-        mine.append(row)
+        own_examples.append(row)
         used.add(int(pool.cluster[row]))
         partner = _partner(row, pool, np.flatnonzero(own_side < 0), has | ~outside, used)
         if partner is not None:
-            theirs.append(partner)
+            partners.append(partner)
             used.add(int(pool.cluster[partner]))
-    return (mine, theirs) if weak else (theirs, mine)
+    return (own_examples, partners) if weak else (partners, own_examples)
 
 
 def _above(pool: Pool) -> np.ndarray:
@@ -78,7 +78,7 @@ def _above(pool: Pool) -> np.ndarray:
     return np.asarray(np.nan_to_num(np.sign(pool.scores - mean[place])))
 
 
-def _one_a_cluster(rows: np.ndarray, cluster: np.ndarray, used: set[int]) -> Iterator[int]:
+def _of_new_clusters(rows: np.ndarray, cluster: np.ndarray, used: set[int]) -> Iterator[int]:
     for row in rows.tolist():
         if int(cluster[row]) not in used:
             yield row

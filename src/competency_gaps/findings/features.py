@@ -31,17 +31,17 @@ class Candidates:
 def has_feature(code: str, attributes: Sequence[Attributes]) -> np.ndarray:
     """Which items have a feature: bool of shape (items,)."""
     for ending in (".above", ".to"):
-        name, found, value = code.partition(f"{ending}:")
-        if found:
-            numbers = np.array([one.numbers.get(name, np.nan) for one in attributes])
+        name, separator, value = code.partition(f"{ending}:")
+        if separator:
+            numbers = np.array([item.numbers.get(name, np.nan) for item in attributes])
             return numbers > float(value) if ending == ".above" else numbers <= float(value)
-    return np.array([code in one.flags or code in one.values for one in attributes], bool)
+    return np.array([code in item.flags or code in item.values for item in attributes], bool)
 
 
 def candidates(attributes: Sequence[Attributes], unit: np.ndarray, units: int) -> Candidates:
     """Form the features that are neither rare nor nearly everywhere, each once.
 
-    Features that the same items have are one: the plainest counts (:func:`_preference`).
+    Of features that the same items have, only the plainest is kept (:func:`_preference`).
 
     Parameters
     ----------
@@ -53,29 +53,29 @@ def candidates(attributes: Sequence[Attributes], unit: np.ndarray, units: int) -
     least = max(FEWEST, RARE * units)
     columns: dict[bytes, tuple[str, np.ndarray]] = {}
     size = np.bincount(unit, minlength=units)
-    for code, items in sorted(_found(attributes, least), key=lambda one: _preference(one[0])):
+    for code, items in sorted(_frequent_features(attributes, least), key=lambda pair: _preference(pair[0])):
         values = np.bincount(unit[items], minlength=units) / size
         if min(values.sum(), units - values.sum()) >= least:
             columns.setdefault(np.round(values, 6).tobytes(), (code, values))
-    found = list(columns.values())
-    matrix = np.stack([values for _, values in found], axis=1) if found else np.zeros((units, 0))
-    return Candidates([code for code, _ in found], matrix)
+    kept = list(columns.values())
+    matrix = np.stack([values for _, values in kept], axis=1) if kept else np.zeros((units, 0))
+    return Candidates([code for code, _ in kept], matrix)
 
 
-def _found(attributes: Sequence[Attributes], least: float) -> list[tuple[str, np.ndarray]]:
+def _frequent_features(attributes: Sequence[Attributes], least: float) -> list[tuple[str, np.ndarray]]:
     """Codes that could be frequent enough, with the items that have them."""
     places: dict[str, list[int]] = {}
-    for i, one in enumerate(attributes):
-        for code in (*one.flags, *one.values):
+    for i, item in enumerate(attributes):
+        for code in (*item.flags, *item.values):
             places.setdefault(code, []).append(i)
-    found = [(code, np.array(rows)) for code, rows in places.items() if len(rows) >= least]
-    for name in {name for one in attributes for name in one.numbers}:
-        values = np.array([one.numbers.get(name, np.nan) for one in attributes])
+    features = [(code, np.array(rows)) for code, rows in places.items() if len(rows) >= least]
+    for name in {name for item in attributes for name in item.numbers}:
+        values = np.array([item.numbers.get(name, np.nan) for item in attributes])
         for edge in np.unique(np.nanquantile(values, CUTS, method="lower")):
             cut = f"{edge:.0f}" if edge == round(edge) else f"{edge:.6g}"
-            found.append((f"{name}.above:{cut}", np.flatnonzero(values > float(cut))))
-            found.append((f"{name}.to:{cut}", np.flatnonzero(values <= float(cut))))
-    return found
+            features.append((f"{name}.above:{cut}", np.flatnonzero(values > float(cut))))
+            features.append((f"{name}.to:{cut}", np.flatnonzero(values <= float(cut))))
+    return features
 
 
 def _preference(code: str) -> tuple[bool, int, str]:
@@ -85,7 +85,7 @@ def _preference(code: str) -> tuple[bool, int, str]:
 
 
 def log_odds(inside: np.ndarray, outside: np.ndarray, features: np.ndarray, prior: float = 10.0) -> np.ndarray:
-    """How far features tell one set of units from another: log-odds with a Dirichlet prior, over their error.
+    """How well features distinguish one set of units from another: log-odds with a Dirichlet prior, over their error.
 
     Monroe, Colaresi and Quinn, "Fightin' Words", Political Analysis 16 (2008), equations 16 and 22, with presence in
     place of counts: a word that an item repeats counts once. The prior is the frequency in both sets together, as if

@@ -1,4 +1,4 @@
-"""The items that a finding shows, with all that is needed to read them: told apart from their template."""
+"""The items that a finding shows, with what differs between prompts of their benchmark split from the template."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ def probe_arguments(run: RunFolder, finding: Mapping[str, Any]) -> list[str]:
     from competency_gaps.errors import UserError
     from competency_gaps.runs.settings import generated, run_config
 
-    concepts = ",".join(str(one) for one in list(finding["concepts"])[:PROBED])
+    concepts = ",".join(str(concept) for concept in list(finding["concepts"])[:PROBED])
     arguments = ["cgaps", "probe", "concept", str(run.path), "--concept", concepts]
     try:
         families = generated(run_config(run))
     except UserError:
         # Settings that this version cannot read: the command itself will say so.
         return arguments
-    share = sum(one["share"] for one in finding["benchmarks"] if one["benchmark"] in families)
+    share = sum(part["share"] for part in finding["benchmarks"] if part["benchmark"] in families)
     return arguments if share > 0.5 else [*arguments, "--source", "endpoint", "--export", "questions.jsonl"]

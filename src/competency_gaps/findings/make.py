@@ -128,7 +128,7 @@ def _data(run: RunFolder, groups: list[Group], config: EvidenceConfig) -> _Data:
 
 
 def _descriptions(data: _Data, halves: Sequence[np.ndarray], order: Sequence[int]) -> list[Description | None]:
-    """The feature that describes each group's items, where one holds; those first in ``order`` choose first."""
+    """The feature that describes each group's items, or None; groups earlier in ``order`` choose first."""
     kept: dict[tuple[int, ...], Candidates] = {}
     lists = []
     for i, weights in enumerate(data.unit_weights):
@@ -202,21 +202,21 @@ def _own_items(data: _Data, i: int) -> dict[str, Any]:
         "mean_score": float(own @ data.units.outcome / own.sum()),
         "benchmarks": [
             {"benchmark": name, "items": int((names == name).sum()), "share": share / whole}
-            for name, share in sorted(shares.items(), key=lambda one: (-one[1], one[0]))
+            for name, share in sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
         ],
     }
 
 
-def _described(data: _Data, found: Description | None) -> dict[str, Any]:
+def _described(data: _Data, description: Description | None) -> dict[str, Any]:
     """A description with its figures, which are over all items: the choice was on halves, and held on the others.
 
     A cluster counts once, with the mean score of its items; one that holds items with and without the feature counts
     on both sides. ``counted`` says what a cluster is here.
     """
-    if found is None:
+    if description is None:
         return {}
-    one = found.candidate
-    rows, units, has = _having(data, one.code, one.scope)
+    candidate = description.candidate
+    rows, units, has = _having(data, candidate.code, candidate.scope)
     scores = data.sample.scores[rows]
     sides = []
     for side in (has, ~has):
@@ -226,14 +226,14 @@ def _described(data: _Data, found: Description | None) -> dict[str, Any]:
     names = data.items["benchmark"].unique(maintain_order=True)
     alone = len(np.unique(units)) == len(rows)
     return {
-        "feature": one.code,
+        "feature": candidate.code,
         "counted": "items" if alone else "texts" if _all_texts(data.items[rows]) else "clusters",
-        "feature_benchmarks": [names[number] for number in one.scope],
+        "feature_benchmarks": [names[number] for number in candidate.scope],
         "feature_items": sides[0][0],
         "feature_score": sides[0][1],
         "other_items": sides[1][0],
         "other_score": sides[1][1],
-        "feature_p": found.p_value,
+        "feature_p": description.p_value,
     }
 
 
@@ -242,12 +242,12 @@ def _all_texts(items: pl.DataFrame) -> bool:
     return bool((items["cluster_kind"].is_null() | pl.Series(repeats(items))).all())
 
 
-def _examples(data: _Data, i: int, found: Description | None) -> dict[str, Any]:
+def _examples(data: _Data, i: int, description: Description | None) -> dict[str, Any]:
     """Failing and passing items, and the differing part of the first of the finding's own."""
     weights = np.where(data.units.unit >= 0, data.weights[[i]].toarray()[0], 0.0)
     has = None
-    if found is not None:
-        rows, _, own = _having(data, found.candidate.code, found.candidate.scope)
+    if description is not None:
+        rows, _, own = _having(data, description.candidate.code, description.candidate.scope)
         has = np.zeros(len(weights), bool)
         has[rows] = own
     cluster = data.items["cluster"].to_numpy()
@@ -269,12 +269,12 @@ def _differs(data: _Data, row: int) -> str:
     return text if len(text) <= EXAMPLE_LIMIT else text[:EXAMPLE_LIMIT].rstrip() + "…"
 
 
-def _unseen(found: Unseen, group: Group, splits: int) -> dict[str, Any]:
+def _unseen(unseen: Unseen, group: Group, splits: int) -> dict[str, Any]:
     return {
-        "unseen_gap": found.gap,
-        "unseen_low": found.low,
-        "unseen_high": found.high,
-        "unseen_splits": found.splits,
+        "unseen_gap": unseen.gap,
+        "unseen_low": unseen.low,
+        "unseen_high": unseen.high,
+        "unseen_splits": unseen.splits,
         "splits": splits,
-        "holds": found.holds(splits, weak=group.verdict == "weak"),
+        "holds": unseen.holds(splits, weak=group.verdict == "weak"),
     }

@@ -48,25 +48,25 @@ def groups_of(concepts: pl.DataFrame, q: float) -> list[Group]:
     q
         In (0, 1).
     """
-    found = led_groups(concepts)
+    groups = led_groups(concepts)
     of_concept = dict(concepts.select("concept", "p_value").iter_rows())
-    leading = np.array([of_concept[group.leader] for group in found], np.float64)
+    leading = np.array([of_concept[group.leader] for group in groups], np.float64)
     tested = concepts["p_value"].drop_nulls().len()
     rank = np.searchsorted(np.sort(leading), leading, side="right")
     last = leading[tested * leading <= q * rank].max(initial=-np.inf)
-    return [group for group, p_value in zip(found, leading, strict=True) if p_value <= last]
+    return [group for group, p_value in zip(groups, leading, strict=True) if p_value <= last]
 
 
 def led_groups(concepts: pl.DataFrame) -> list[Group]:
     """Give all groups in a table of concepts, findings or not: weak ones first."""
     led = concepts.filter(pl.col("performance_status").is_in(["weak", "strong"]) & pl.col("leader").is_not_null())
-    found = []
+    groups = []
     for (verdict, leader), part in led.sort("p_value", "concept").group_by(
         "performance_status", "leader", maintain_order=True
     ):
-        others = [one for one in part["concept"].to_list() if one != leader]
-        found.append(Group(verdict, (leader, *others)))
-    return sorted(found, key=lambda one: (one.verdict != "weak", one.leader))
+        others = [concept for concept in part["concept"].to_list() if concept != leader]
+        groups.append(Group(verdict, (leader, *others)))
+    return sorted(groups, key=lambda group: (group.verdict != "weak", group.leader))
 
 
 def group_weights(sample: ItemSample, groups: Sequence[Group]) -> sp.csr_array:
@@ -103,9 +103,9 @@ def _likeness(rows: sp.csr_array, benchmark: np.ndarray) -> np.ndarray:
     product = rows @ lead - (sums * sums[0] / count).sum(axis=1)
     scatter = np.asarray(rows.power(2).sum(axis=1)).ravel() - (sums**2 / count).sum(axis=1)
     size = np.sqrt(np.maximum(scatter * scatter[0], 0.0))
-    found = np.divide(product, size, out=np.zeros(rows.shape[0]), where=size > 1e-12)
-    found[0] = 1.0
-    return np.asarray(np.maximum(found, 0.0))
+    correlation = np.divide(product, size, out=np.zeros(rows.shape[0]), where=size > 1e-12)
+    correlation[0] = 1.0
+    return np.asarray(np.maximum(correlation, 0.0))
 
 
 def as_sample(sample: ItemSample, weights: sp.csr_array) -> ItemSample:

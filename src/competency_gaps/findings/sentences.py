@@ -1,6 +1,6 @@
-"""A finding in words: every sentence about one is made here, from the numbers of its row.
+"""A finding in words: every sentence about a finding is made here, from the numbers of its row.
 
-Texts are as they came (labels, examples, a model's wording): whoever shows them escapes them for its own page.
+Labels, examples and a model's wording are not escaped: whatever shows a sentence escapes it for its own page.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ def sentence(row: Mapping[str, Any]) -> str:
     """A finding as one full sentence, worst news first.
 
     With a feature that describes it: ``addition: items whose answer is negative: 17% right (35 items),
-    others 57% (115)``. Without one: the leading concept, the score of its items, the gap, and that no feature of
-    their text tells them apart. A model's wording stands before the feature that was tested, and never brings figures.
+    others 57% (115)``. Without such a feature: the leading concept, the score of its items, the gap, and that no
+    feature of their text distinguishes them. A model's wording stands before the feature that was tested, and never
+    brings figures.
 
     Parameters
     ----------
@@ -103,8 +104,8 @@ def _without_feature(row: Mapping[str, Any]) -> str:
 
 def _main(row: Mapping[str, Any]) -> list[str]:
     """Benchmarks with most of a finding's weight."""
-    parts = sorted(row["benchmarks"], key=lambda one: -one["share"])
-    return [one["benchmark"] for one in parts if one["share"] >= 0.1] or [one["benchmark"] for one in parts]
+    parts = sorted(row["benchmarks"], key=lambda part: -part["share"])
+    return [part["benchmark"] for part in parts if part["share"] >= 0.1] or [part["benchmark"] for part in parts]
 
 
 def _names(names: Sequence[str], most: int = NAMED) -> str:
@@ -135,16 +136,16 @@ def _against(row: Mapping[str, Any]) -> str:
 
 def _gap(row: Mapping[str, Any]) -> str:
     spread = f"{signed(row['gap_low'])} to {signed(row['gap_high'])}"
-    said = f"{_against(row)} of the same benchmarks: gap {signed(row['gap'])} (95% interval {spread}), "
-    said += f"{signed(row['plain_gap'])} when items are not compared with their like"
+    text = f"{_against(row)} of the same benchmarks: gap {signed(row['gap'])} (95% interval {spread}), "
+    text += f"{signed(row['plain_gap'])} when items are not compared with their like"
     if row["detectable"] is not None:
-        said += f"; a gap of {row['detectable']:.2f} could have been seen"
-    return said
+        text += f"; a gap of {row['detectable']:.2f} could have been seen"
+    return text
 
 
 def _unseen(row: Mapping[str, Any]) -> str:
-    found, splits = row["unseen_splits"], row["splits"]
-    if not found:
+    found_again, splits = row["unseen_splits"], row["splits"]
+    if not found_again:
         return f"on half of the items it is too small to be found again ({plural(splits, 'split')} tried)"
     verdict = {
         True: "the other half of the items shows the finding too",
@@ -153,17 +154,17 @@ def _unseen(row: Mapping[str, Any]) -> str:
     }
     spread = f"{signed(row['unseen_low'])} to {signed(row['unseen_high'])}"
     return (
-        f"{verdict[row['holds']]}: where one half finds it again, in {found} of {plural(splits, 'split')}, its items "
-        f"in the other half have a gap of {signed(row['unseen_gap'])} ({spread}); it was chosen on all items"
+        f"{verdict[row['holds']]}: where one half finds it again, in {found_again} of {plural(splits, 'split')}, its "
+        f"items in the other half have a gap of {signed(row['unseen_gap'])} ({spread}); it was chosen on all items"
     )
 
 
 def _counted(row: Mapping[str, Any]) -> str:
-    said = plural(row["items"], "item")
+    items = plural(row["items"], "item")
     return (
-        said
+        items
         if row["items"] == row["clusters"]
-        else f"{said}, {row['clusters']:,} when those that belong together count once"
+        else f"{items}, {row['clusters']:,} when those that belong together count once"
     )
 
 

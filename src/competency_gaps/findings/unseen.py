@@ -39,7 +39,7 @@ class Unseen:
     """A finding on the other half of the items, where one half found it again."""
 
     gap: float | None
-    """Mean gap on the second half, over the splits in which the first half found it again; None: found again in no split."""
+    """Mean gap on the second half, over the splits in which the first half found it again; None: in no split."""
     low: float | None
     """Mean lower end of that gap's interval: an interval for half of the items, which is wider than for all."""
     high: float | None

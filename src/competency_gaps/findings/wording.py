@@ -43,12 +43,14 @@ class Wording(pydantic.BaseModel):
     """None: it abstains."""
 
 
-def word_findings(run: RunFolder, way: Asking, progress: Progress, chosen: Sequence[int] | None = None) -> Taken | None:
+def word_findings(
+    run: RunFolder, asking: Asking, progress: Progress, chosen: Sequence[int] | None = None
+) -> Taken | None:
     """Have a language model word findings, and store what it says in ``findings.parquet``.
 
     Parameters
     ----------
-    way
+    asking
         An endpoint, or batch files.
     chosen
         Numbers of findings; None: all.
@@ -62,16 +64,16 @@ def word_findings(run: RunFolder, way: Asking, progress: Progress, chosen: Seque
     UserError
         If there is nothing to word, or no such finding.
     """
-    asked = wording_requests(run, chosen)
-    if not asked:
+    requests = wording_requests(run, chosen)
+    if not requests:
         raise UserError(f"{run.path} has no finding: there is nothing to word.")
-    answers = way.answers(
-        list(asked.values()),
+    answers = asking.answers(
+        list(requests.values()),
         run.path / "answers",
         progress,
         lambda answer: not isinstance(read_wording(answer), Failure),
     )
-    return None if answers is None else take_wordings(run, asked, answers, way.who)
+    return None if answers is None else take_wordings(run, requests, answers, asking.who)
 
 
 def wording_requests(run: RunFolder, chosen: Sequence[int] | None = None) -> dict[int, Request]:
@@ -80,7 +82,7 @@ def wording_requests(run: RunFolder, chosen: Sequence[int] | None = None) -> dic
     for number in chosen or ():
         if number not in known:
             raise UserError(f"finding {number} does not exist: {run.path} has {len(known)}, numbered from 0.")
-    found = {}
+    requests = {}
     for row in run.findings.iter_rows(named=True):
         if chosen is None or row["finding"] in chosen:
             text = json.dumps(_content(run, row), ensure_ascii=False)
@@ -93,8 +95,8 @@ def wording_requests(run: RunFolder, chosen: Sequence[int] | None = None) -> dic
                 "wording",
                 ANSWER_TOKENS,
             )
-            found[int(row["finding"])] = request
-    return found
+            requests[int(row["finding"])] = request
+    return requests
 
 
 def _content(run: RunFolder, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,14 +147,14 @@ def read_wording(answer: Answer) -> str | Failure | None:
 
 
 def take_wordings(
-    run: RunFolder, asked: Mapping[int, Request], answers: Mapping[str, Answer], who: str | None
+    run: RunFolder, requests: Mapping[int, Request], answers: Mapping[str, Answer], answerer: str | None
 ) -> Taken:
     """Store wordings; a finding whose answer abstains or cannot be used keeps the wording that it has.
 
     Parameters
     ----------
-    who
-        Who answers; None: the model that each answer names.
+    answerer
+        Name of the answering model; None: the model that each answer names.
 
     Raises
     ------
@@ -160,7 +162,7 @@ def take_wordings(
         If an answer's model is not known; nothing is stored.
     """
     taken, new = Taken(), {}
-    for number, request in asked.items():
+    for number, request in requests.items():
         answer = answers.get(request.id)
         if answer is None:
             continue
@@ -170,7 +172,7 @@ def take_wordings(
         elif read is None:
             taken.abstained += 1
         else:
-            new[number] = {"wording": read, "wording_source": visible(explainer_of(answer, who))}
+            new[number] = {"wording": read, "wording_source": visible(explainer_of(answer, answerer))}
     if new:
         rows = [row | new.get(row["finding"], {}) for row in run.findings.select(*SCHEMA).to_dicts()]
         write_atomic(run.path / FILE, with_words(pl.DataFrame(rows, schema=SCHEMA)).write_parquet)

@@ -121,13 +121,13 @@ def topic(code: str) -> str:
     code
         As of :func:`feature_words`.
     """
-    name, found, value = code.partition(":")
+    name, separator, value = code.partition(":")
     for ending in (".above", ".to"):
         if name.endswith(ending):
             name = name.removesuffix(ending)
             # A limit near 0 parts negative from positive answers.
             return "answer.negative" if name == "answer" and abs(float(value)) <= 1 else name
-    return f"{name}:{value}" if found else _OPPOSITES.get(name, name)
+    return f"{name}:{value}" if separator else _OPPOSITES.get(name, name)
 
 
 def feature_words(code: str) -> str:
@@ -146,13 +146,13 @@ def feature_words(code: str) -> str:
     """
     if code in _PLAIN:
         return f"items {_PLAIN[code]}"
-    name, found, value = code.partition(":")
+    name, separator, value = code.partition(":")
     shown = shorten(visible(value).replace("\n", " "), 40)
-    if found and name == "prompt.character" and value in CHARACTERS:
+    if separator and name == "prompt.character" and value in CHARACTERS:
         return f"items with {CHARACTERS[value]}"
-    if found and name in _WITH_VALUE:
+    if separator and name in _WITH_VALUE:
         return "items " + _PLURAL.sub(r"1 \1", _WITH_VALUE[name].format(shown))
-    if found and name.startswith("covariate."):
+    if separator and name.startswith("covariate."):
         covariate = visible(name.removeprefix("covariate."))
         for ending, relation in ((".above", "above"), (".to", "at most")):
             if covariate.endswith(ending):

@@ -1,4 +1,4 @@
-"""A run as people read it: one HTML page, and tables in a terminal."""
+"""A run for readers: an HTML page, charts, and tables in a terminal."""
 
 from competency_gaps.report.html import write_report
 from competency_gaps.report.protocol import RunView

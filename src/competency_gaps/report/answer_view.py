@@ -1,4 +1,4 @@
-"""The answer of a run in a terminal: what failed, findings, scores, scope, how far to trust it."""
+"""The answer of a run in a terminal: failed checks, findings, scores, scope, and how far to trust it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LONGEST = 150
 MOST = 400
 """Characters of a sentence anywhere."""
 LOWEST, HIGHEST = 5, 2
-"""Benchmarks at either end that are named where there are more than a few."""
+"""Benchmarks named at either end of a long list."""
 OTHER_HALF = {True: "the other half shows it too", False: "not sure on the other half", None: "halves cannot tell"}
-"""What is said of a finding that one half of the items finds again; see the glossary's ``unseen``."""
+"""Whether the other half of the items shows a finding, by ``holds``; see the glossary's ``unseen``."""
 
 
 def head(given: Answer) -> list[RenderableType]:
-    """Lay out what comes first: what failed, then the model with its score."""
-    return [*(plain(one.text, TONES["bad"]) for one in given.trust), plain(given.opening.text, "bold")]
+    """Lay out what comes first: failed checks, then the model with its score."""
+    return [*(plain(statement.text, TONES["bad"]) for statement in given.trust), plain(given.opening.text, "bold")]
 
 
 def in_order(findings: pl.DataFrame) -> pl.DataFrame:
@@ -39,7 +39,7 @@ def in_order(findings: pl.DataFrame) -> pl.DataFrame:
 
 
 def findings_list(findings: pl.DataFrame, *, whole: bool = False) -> Table:
-    """Lay out findings, in the order given: number, verdict, and what it says; ``whole`` keeps long sentences."""
+    """Lay out findings, in the order given: number, verdict and sentence; ``whole`` keeps long sentences."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(justify="right", no_wrap=True, style="dim")
     grid.add_column(no_wrap=True)
@@ -47,19 +47,19 @@ def findings_list(findings: pl.DataFrame, *, whole: bool = False) -> Table:
     for row in findings.iter_rows(named=True):
         verdict = Text(row["verdict"], style=TONES[row["verdict"]])
         half = (f" · {OTHER_HALF[row['holds']]}", "dim")
-        grid.add_row(str(row["finding"]), verdict, Text.assemble(plain(_said(row, whole)), half))
+        grid.add_row(str(row["finding"]), verdict, Text.assemble(plain(_finding_text(row, whole)), half))
     return grid
 
 
-def _said(row: dict[str, Any], whole: bool) -> str:
-    said = sentence(row)
-    return shorten(said, MOST) if whole or len(said) <= LONGEST else short(row)
+def _finding_text(row: dict[str, Any], whole: bool) -> str:
+    text = sentence(row)
+    return shorten(text, MOST) if whole or len(text) <= LONGEST else short(row)
 
 
 def scores(benchmarks: Sequence[BenchmarkAnswer]) -> str:
-    """Name the benchmarks with their scores, the lowest first; of many only both ends."""
-    known = [one for one in benchmarks if one.mean_score is not None]
-    words = [f"{shorten(one.benchmark, 40)} {percent(one.mean_score or 0.0, 1)}" for one in known]
+    """Name the benchmarks with their scores, the lowest first; of a long list only both ends."""
+    known = [benchmark for benchmark in benchmarks if benchmark.mean_score is not None]
+    words = [f"{shorten(benchmark.benchmark, 40)} {percent(benchmark.mean_score or 0.0, 1)}" for benchmark in known]
     left = len(words) - LOWEST - HIGHEST
     if left > 1:
         words = [*words[:LOWEST], f"({left} between)", *words[-HIGHEST:]]
@@ -72,12 +72,14 @@ def tails(given: Answer) -> list[list[RenderableType]]:
 
     def with_(notes: int, scope: int, confidence: int) -> list[RenderableType]:
         first = (*given.notes[:notes], *given.scope[:scope], *given.confidence[:confidence])
-        return [Text(), *lines, *map(statement, first)]
+        return [Text(), *lines, *map(statement_text, first)]
 
     levels = ((3, 3, 5), (2, 1, 4), (1, 1, 3), (1, 1, 2), (1, 1, 1), (1, 0, 1), (0, 0, 1), (0, 0, 0))
     return [*(with_(*level) for level in levels), []]
 
 
-def statement(one: Statement) -> Text:
-    """Write a statement; what failed stands out, what is only counted is dim."""
-    return plain(one.text, "dark_orange" if one.tone == "bad" else "dim" if one.code == "counted" else "")
+def statement_text(statement: Statement) -> Text:
+    """Write a statement: failed checks stand out, and mere counts are dim."""
+    return plain(
+        statement.text, "dark_orange" if statement.tone == "bad" else "dim" if statement.code == "counted" else ""
+    )

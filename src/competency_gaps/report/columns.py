@@ -23,9 +23,9 @@ from competency_gaps.text import (
 )
 
 VANISHES = "vanishes"
-"""Written in the place of a verdict: the plain gap is real, and the net one is not."""
+"""Written instead of a verdict: the plain gap is real, and the net gap is not."""
 TEXT_LIMIT = 40
-"""Characters of a free text in a column; a longer one is cut with a count."""
+"""Characters of a free text in a column; longer text is cut, with a count."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ EVIDENCE = (GAP, PLAIN_GAP, Q_VALUE, PERFORMANCE_STATUS, FOLLOWERS)
 CONCEPT = (PERFORMANCE, *EVIDENCE, SUPPORT, N_EFF, COVERAGE, LIFT, N_BENCHMARKS)
 PER_BENCHMARK = (PERFORMANCE, *EVIDENCE, SUPPORT, N_EFF, COVERAGE, LIFT, STATUS)
 MISSING = (DENSITY, CHANCE)
-# In a terminal: the most important first, because a narrow one has no room for the last.
+# In a terminal: the most important first, because the last are left out where it is narrow.
 LISTED = (GAP, PERFORMANCE_STATUS, N_EFF, PERFORMANCE, PLAIN_GAP, Q_VALUE, SUPPORT, COVERAGE, LIFT, N_BENCHMARKS)
 LEADERS = (GAP, N_EFF, FOLLOWERS, PERFORMANCE, PLAIN_GAP, Q_VALUE, SUPPORT, COVERAGE, LIFT, N_BENCHMARKS)
 LEAST_COVERED = (COVERAGE, LIFT, SUPPORT)
@@ -239,7 +239,7 @@ def _free_text(value: str | None) -> str:
 
 
 def present(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:
-    """Keep the columns that a frame has; an optional one only if it says something."""
+    """Keep the columns that a frame has; an optional column only if it is not null throughout."""
     return [
         column
         for column in columns

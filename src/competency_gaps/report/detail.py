@@ -1,4 +1,4 @@
-"""All that is shown of one concept: its figures in each benchmark, and items where it is active."""
+"""A concept in detail: its figures in each benchmark, and items in which it is active."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Example:
     saliency: float
     """nCAS, 0 (absent) to 1."""
     repeats: int
-    """Items that ask the same (it among them) in which the concept is active; only this one is shown."""
+    """Items that ask the same in which the concept is active, this one included; only this one is shown."""
 
 
 @dataclass(frozen=True)
 class ConceptDetail:
-    """All that is shown of one concept."""
+    """A concept in detail."""
 
     row: dict[str, Any]
     name: str
@@ -87,7 +87,7 @@ def concept_detail(run: RunView, row: dict[str, Any], per_benchmark: pl.DataFram
 
 
 def _groups(run: RunView, concept: int, limit: int, *, scored: bool) -> list[tuple[str, list[Example]]]:
-    """Choose the lists of examples; no item stands in two, and equal scores are not called best and worst."""
+    """Choose the lists of examples; no item is in two of them, and equal scores are not called best and worst."""
     best = examples_of(run, concept, "best", limit) if scored else []
     worst = examples_of(run, concept, "worst", limit) if scored else []
     if not best or not worst:
@@ -95,8 +95,8 @@ def _groups(run: RunView, concept: int, limit: int, *, scored: bool) -> list[tup
     elif best[0].score == worst[0].score:
         groups = [("Every scored item has the same score", best)]
     else:
-        seen = {(one.benchmark, one.item_id) for one in best}
-        rest = [one for one in worst if (one.benchmark, one.item_id) not in seen]
+        seen = {(example.benchmark, example.item_id) for example in best}
+        rest = [example for example in worst if (example.benchmark, example.item_id) not in seen]
         groups = [("Best items", best), ("Worst items", rest)]
     return [group for group in groups if group[1]]
 

@@ -28,7 +28,7 @@ MOST_CHOICES = 12
 
 @dataclass(frozen=True)
 class Prompt:
-    """What the model read, with what is the same in all prompts of the benchmark put aside."""
+    """What the model read, split into the parts that all prompts of the benchmark share and the item's own."""
 
     own: str
     """The differing part, on one line."""
@@ -59,18 +59,17 @@ class ShownItem:
     answer: str | None
     score: float | None
     repeats: int
-    """Items of the suite that ask the same, it among them."""
+    """Items of the suite that ask the same, this one included."""
 
 
 @dataclass(frozen=True)
 class NamedConcept:
-    """A concept that is evidence for a finding."""
+    """A concept by its name, with a link where its detail stands on the page."""
 
-    concept: int
+    number: int
     name: str
     marks: list[str]
     linked: bool
-    """Whether its detail stands on the page."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,12 @@ class FindingCard:
     sentence: str
     support: str
     wording: str | None
-    """A language model's words, with its name; None: none."""
+    """A language model's words, with its name; None: no model worded it."""
     mix: str
     """Its items by benchmark."""
     concepts: list[NamedConcept]
     left_concepts: int
+    """Concepts that are not named."""
     pairs: list[tuple[ShownItem | None, ShownItem | None]]
     """Failing and passing items that belong side by side; None: one side has fewer."""
     command: str
@@ -107,7 +107,7 @@ def finding_cards(run: RunView, findings: pl.DataFrame, linked: Collection[int])
 
 
 def _card(run: RunView, row: Mapping[str, Any], linked: Collection[int]) -> FindingCard:
-    failing, passing = ([_item(run, one) for one in side] for side in items.shown_items(run, row))  # type: ignore[arg-type]
+    failing, passing = ([_item(run, item) for item in side] for side in items.shown_items(run, row))  # type: ignore[arg-type]
     wording = None
     if row["wording"]:
         wording = f"{shorten(str(row['wording']), SENTENCE_LIMIT)} ({shorten(str(row['wording_source'] or ''), 80)})"
@@ -119,7 +119,7 @@ def _card(run: RunView, row: Mapping[str, Any], linked: Collection[int]) -> Find
         support=shorten(support(row, run.concepts), 1000),
         wording=wording,
         mix=_mix(row["benchmarks"]),
-        concepts=[_concept(run.concepts, concept, linked) for concept in concepts[:NAMED]],
+        concepts=[named_concept(run.concepts.row(number, named=True), linked) for number in concepts[:NAMED]],
         left_concepts=max(0, len(concepts) - NAMED),
         pairs=list(zip_longest(failing, passing)),
         command=shlex.join(items.probe_arguments(run, row)),  # type: ignore[arg-type]
@@ -127,38 +127,38 @@ def _card(run: RunView, row: Mapping[str, Any], linked: Collection[int]) -> Find
 
 
 def _mix(benchmarks: Sequence[Mapping[str, Any]]) -> str:
-    ordered = sorted(benchmarks, key=lambda one: -one["share"])
-    named = [f"{shorten(str(one['benchmark']), 60)} {integer(one['items'])}" for one in ordered[:NAMED]]
-    left = sum(one["items"] for one in ordered[NAMED:])
+    ordered = sorted(benchmarks, key=lambda part: -part["share"])
+    named = [f"{shorten(str(part['benchmark']), 60)} {integer(part['items'])}" for part in ordered[:NAMED]]
+    left = sum(part["items"] for part in ordered[NAMED:])
     return ", ".join([*named, *([f"others {integer(left)}"] if left else [])])
 
 
-def _concept(table: pl.DataFrame, concept: int, linked: Collection[int]) -> NamedConcept:
-    row = table.row(concept, named=True)
-    return NamedConcept(concept, concept_name(row), labels.marks_of(row), concept in linked)
+def named_concept(row: dict[str, Any], linked: Collection[int]) -> NamedConcept:
+    """Name the concept of a row of ``run.concepts``; ``linked`` are those whose detail stands on the page."""
+    return NamedConcept(row["concept"], concept_name(row), labels.marks_of(row), row["concept"] in linked)
 
 
-def _item(run: RunView, one: items.ShownItem) -> ShownItem:
-    row = run.items.row(one.row, named=True)
-    choices, expected = one.choices or (), row["answer_index"]
+def _item(run: RunView, item: items.ShownItem) -> ShownItem:
+    row = run.items.row(item.row, named=True)
+    choices, expected = item.choices or (), row["answer_index"]
     return ShownItem(
-        benchmark=shorten(str(one.benchmark), 60),
-        item_id=shorten(str(one.item_id), 60),
-        prompt=_prompt(one.prompt, str(row["text"] or "")),
+        benchmark=shorten(str(item.benchmark), 60),
+        item_id=shorten(str(item.item_id), 60),
+        prompt=_prompt(item.prompt, str(row["text"] or "")),
         choices=[
-            Choice(shorten(str(choice), CHOICE_LIMIT), place == expected, choice == one.response)
+            Choice(shorten(str(choice), CHOICE_LIMIT), place == expected, choice == item.response)
             for place, choice in enumerate(choices[:MOST_CHOICES])
         ],
         left_choices=max(0, len(choices) - MOST_CHOICES),
-        response=None if one.response is None else shorten(one.response, ANSWER_LIMIT),
-        answer=None if one.answer is None else shorten(one.answer, ANSWER_LIMIT),
-        score=one.score,
-        repeats=one.repeats,
+        response=None if item.response is None else shorten(item.response, ANSWER_LIMIT),
+        answer=None if item.answer is None else shorten(item.answer, ANSWER_LIMIT),
+        score=item.score,
+        repeats=item.repeats,
     )
 
 
 def _prompt(folded: Sequence[Piece], text: str) -> Prompt:
-    """Put what is constant aside, and what the model read around the item: few-shot examples, a chat template."""
+    """Mark as constant what prompts share and what stands around the item: few-shot examples, a chat template."""
     pieces = [(piece.text, piece.is_constant) for piece in folded]
     prompt = "".join(piece for piece, _ in pieces)
     place = text.find(prompt) if prompt else -1

@@ -1,4 +1,4 @@
-"""What the words of the report mean: behind the header of each column, and as a list."""
+"""What the words of the report mean: linked from the header of each column, and as a list."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ GENERAL = (
     Term(
         "vanishes",
         "vanishes {among}",
-        "The plain gap is real: the concept's items score otherwise than their benchmark. But {among} no gap is left "
+        "The plain gap is real: the concept's items score differently from their benchmark. But {among} no gap is left "
         "(its interval holds 0, and at most half of the plain gap remains): what is held equal is the likelier reason.",
     ),
     Term(
@@ -57,23 +57,24 @@ GENERAL = (
         "cluster, repeats",
         "Items that are no independent evidence: repeats, which ask the same, word for word or nearly, and items that "
         "their benchmark puts together, such as several questions on one passage. A cluster counts as one item in "
-        "every test and stays together when items are split into halves. Of repeats one is shown, with their count.",
+        "every test and stays together when items are split into halves. Of repeats only the first is shown, with "
+        "their count.",
     ),
     Term("interval", "[low, high]", "Where the true value lies with the run's level of confidence, 95% by default."),
     Term(
         "unseen",
         "the other half",
         "A finding is looked for on a random half of the items, many times. Where that half finds it again, its gap on "
-        "the other half says whether that half shows it too. Findings were chosen on all items, so this is no test on "
-        "new ones: ‘cgaps probe’ makes one.",
+        "the other half shows whether it holds there too. Findings were chosen on all items, so this is no test on new "
+        "items: ‘cgaps probe’ makes that test.",
     ),
     Term("points", "points", "Hundredths of a score: from 57% right to 50% right are 7 points."),
     Term("missing", "missing", "Active in no item of a benchmark (or of any)."),
     Term(
         "scope",
         "scope",
-        "What a benchmark says it tests, in the words of the configuration. Only of this is it said that something "
-        "is lacking.",
+        "What a benchmark says it tests, in the words of the configuration. Concepts "
+        "are called lacking only within it.",
     ),
     Term("reference", "reference text", "Ordinary text that the run read to know how often a concept is active there."),
     Term(
@@ -121,8 +122,8 @@ def glossary(columns: Iterable[Column], evidence: Mapping[str, Any], *, themes: 
     strata = f"in this run those {among}" if among else "in this run all of them"
     words = {"among": among, "strata": strata, "min_gap": float(evidence["min_gap"])}
     general = [
-        Term(one.key, one.title.format(**words), one.meaning.format(**words))
-        for one in GENERAL
-        if among or one.key != "vanishes"
+        Term(term.key, term.title.format(**words), term.meaning.format(**words))
+        for term in GENERAL
+        if among or term.key != "vanishes"
     ]
     return [*general, *([THEME] if themes else []), *([MARKS] if labelled else []), UNDEFINED, *shown.values()]

@@ -1,7 +1,7 @@
-"""One self-contained page: no network, no fonts, no scripts but its own.
+"""The report: one self-contained HTML page that loads nothing.
 
-Whatever comes from a model, a data set or a label is escaped by Jinja, and a content security policy that
-names our one script by its hash keeps a browser from running any other.
+Jinja escapes all text of models, data sets and labels, and a content security policy lets a browser run only the
+page's own script, which it names by its hash.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Row:
     name: str
     labelled: bool
     marks: list[str]
-    """What its label is warned of: ``auto``, ``doubtful``."""
+    """Warnings about its label: ``auto``, ``doubtful``."""
     peak: str
     flags: list[str]
     values: dict[str, Any]
@@ -105,7 +105,7 @@ def render(run: RunView, *, top: int, examples: int) -> str:
     listed = answer_view.in_order(run.findings)
     evidence = run.concepts.filter(pl.col("concept").is_in(listed["leader"].to_list()))
     details = concept_details(run, [*frames, evidence, *themes.detailed_leaders(grouped, ranked)], examples)
-    linked = {int(one.row["concept"]) for one in details}
+    linked = {int(detail.row["concept"]) for detail in details}
     labelled = labels.dictionary_fact(run)
     section = theme_section(run, grouped, ranked, linked)
     concept_columns = columns.present(columns.CONCEPT, run.concepts)
@@ -125,7 +125,7 @@ def render(run: RunView, *, top: int, examples: int) -> str:
         gaps_chart=_gaps_chart(run, ranked),
         most_shared=_most_shared(run.overlap),
         benchmarks=run.benchmarks.sort("mean_score", "benchmark", nulls_last=True).to_dicts(),
-        scored={one.benchmark: one for one in given.benchmarks},
+        scored={benchmark.benchmark: benchmark for benchmark in given.benchmarks},
         tables=tables,
         caution=findings.caution(ranked),
         ranked_note=findings.left_out_note(run.concepts),
@@ -139,7 +139,7 @@ def render(run: RunView, *, top: int, examples: int) -> str:
 
 
 def _facts(run: RunView, more: list[page.Fact]) -> dict[str, Any]:
-    """What is said of the run itself, and of what was left out of it."""
+    """Gather the facts of the run itself, and what was left out of it."""
     manifest = run.manifest
     return {
         "card": [*page.run_card(manifest), *more],
@@ -236,6 +236,8 @@ def _environment() -> Environment:
         short=text.shorten,
         plural=text.plural,
     )
+    environment.filters["theme_name"] = themes.theme_name
+    environment.tests["automatic"] = themes.is_automatic
     environment.globals.update(percent=text.percent, share_of=text.share_of)
     return environment
 

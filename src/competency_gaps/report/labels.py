@@ -1,4 +1,4 @@
-"""Where a concept's label comes from, and how far it can be trusted."""
+"""Where a concept's label comes from, and how far to trust it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NAME_LIMIT = 80
 
 
 def marks_of(row: Mapping[str, Any]) -> list[str]:
-    """List the warnings that a label bears wherever it is shown.
+    """List the warnings that are shown beside a label.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def marks_of(row: Mapping[str, Any]) -> list[str]:
 
 
 def provenance(row: Mapping[str, Any]) -> str | None:
-    """Say who made a label and how it scored; None in a run that no dictionary names.
+    """Say who made a label and how it scored; None in a run without a dictionary.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def _score(row: Mapping[str, Any]) -> str:
 
 
 def dictionary_fact(run: RunView) -> Fact | None:
-    """Count the labelled among the alive concepts, by kind; None in a run that no dictionary names."""
+    """Count the labelled among the alive concepts, by kind; None in a run without a dictionary."""
     facts = run.manifest.get("dictionary")
     if not facts:
         return None

@@ -1,4 +1,4 @@
-"""What the report needs of a run; any object with these attributes can be reported."""
+"""The attributes of a run that the report needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Output that fits one screen of a terminal: rows as far as there is room, then the number of hidden rows."""
+"""Output that fits a screen of the terminal: as many rows as it has room for, and the number of hidden rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from competency_gaps.text import integer, plural
 
 
 def print_overview(run: RunView, console: Console, *, lines: int, limit: int | None = None) -> None:
-    """Print what a run says: its findings, its benchmarks by score, what they lack, and how far to trust it.
+    """Print the answer of a run: findings, benchmarks by score, what they lack, and how far to trust it.
 
     Parameters
     ----------
@@ -34,28 +34,28 @@ def print_overview(run: RunView, console: Console, *, lines: int, limit: int | N
     if given.opening.numbers["mean_score"] is None:
         _print_coverage(run, given, console, lines, limit)
         return
-    found = answer_view.in_order(run.findings)
+    ordered = answer_view.in_order(run.findings)
     first = answer_view.head(given)
 
     def make(count: int, tail: list[RenderableType]) -> Group:
         parts: list[RenderableType] = [*first, Text()]
-        if found.height:
-            parts.append(answer_view.findings_list(found.head(count)))
+        if ordered.height:
+            parts.append(answer_view.findings_list(ordered.head(count)))
         else:
-            parts += [answer_view.statement(one) for one in given.findings]
-        left = found.height - count
-        hidden = f"{plural(left, 'finding')} more: --limit {found.height}. " if left > 0 else ""
+            parts += [answer_view.statement_text(statement) for statement in given.findings]
+        left = ordered.height - count
+        hidden = f"{plural(left, 'finding')} more: --limit {ordered.height}. " if left > 0 else ""
         more = (
             f"{hidden}One with its items: cgaps findings RUN N. "
-            if found.height
+            if ordered.height
             else "All that were tested: --sort gap. "
         )
         return Group(*parts, *tail, Text(f"{more}Tables: --summary.", style="dim"))
 
-    count = found.height if limit is None else min(limit, found.height)
+    count = ordered.height if limit is None else min(limit, ordered.height)
     if limit is None:
-        tail = _tail(make, answer_view.tails(given), min(len(given.findings), found.height), console, lines)
-        count = rows_that_fit(lambda number: make(number, tail), found.height, console, lines)
+        tail = _tail(make, answer_view.tails(given), min(len(given.findings), ordered.height), console, lines)
+        count = rows_that_fit(lambda number: make(number, tail), ordered.height, console, lines)
     else:
         tail = answer_view.tails(given)[0]
     console.print(make(count, tail))
@@ -76,11 +76,11 @@ def _tail(
 
 
 def _print_coverage(run: RunView, given: Answer, console: Console, lines: int, limit: int | None) -> None:
-    """Print what a run without scores has to say: which concepts its items hardly exercise."""
+    """Print the answer of a run without scores: which concepts its items hardly exercise."""
     frame = findings.least_covered(run.concepts, run.concepts.height)
 
     def make(count: int) -> Group:
-        parts: list[RenderableType] = [*answer_view.head(given), *map(answer_view.statement, given.scope), Text()]
+        parts: list[RenderableType] = [*answer_view.head(given), *map(answer_view.statement_text, given.scope), Text()]
         parts += [Text("Least covered concepts", style="bold")]
         parts.append(concept_table(frame.head(count), columns.LEAST_COVERED, width=console.width))
         left = frame.height - count
@@ -104,7 +104,7 @@ def print_listing(
     command : str
         What is typed before ``--limit`` to list them all; empty: the command that was typed.
     more : str
-        What the last line says besides.
+        More for the last line.
     """
     frame = listing.concepts
 

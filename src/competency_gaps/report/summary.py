@@ -32,7 +32,7 @@ STATUS_STYLES = {
 
 
 def print_summary(run: RunView, console: Console, *, top: int = 8) -> None:
-    """Print what a run says, its benchmarks and the ends of the rankings.
+    """Print the answer of a run, its benchmarks and the ends of the rankings.
 
     Parameters
     ----------
@@ -84,9 +84,9 @@ def _answer(run: RunView, given: Answer) -> Group:
     if run.findings.height:
         parts.append(answer_view.findings_list(answer_view.in_order(run.findings), whole=True))
     else:
-        parts += [answer_view.statement(one) for one in given.findings]
+        parts += [answer_view.statement_text(statement) for statement in given.findings]
     rest = (*given.notes, *given.scope, *given.confidence)
-    return Group(*parts, Text(), *(answer_view.statement(one) for one in rest))
+    return Group(*parts, Text(), *(answer_view.statement_text(statement) for statement in rest))
 
 
 def _benchmarks(run: RunView) -> Table:
@@ -115,14 +115,14 @@ def verdict_table(verdicts: Sequence[Mapping[str, str]]) -> Table:
     for title in ("", "test", "outcome"):
         table.add_column(title)
     marks = {"good": ("✓", "green"), "bad": ("✗", "dark_orange"), "open": ("?", "dim")}
-    for one in verdicts:
-        mark, style = marks[one["tone"]]
-        table.add_row(Text(mark, style=style), plain(one["test"]), plain(one["sentence"]))
+    for verdict in verdicts:
+        mark, style = marks[verdict["tone"]]
+        table.add_row(Text(mark, style=style), plain(verdict["test"]), plain(verdict["sentence"]))
     return table
 
 
 def concept_panel(run: RunView, concept: int, *, examples: int = 3, width: int | None = None) -> Panel:
-    """Lay out all that is known of one concept.
+    """Lay out a concept in detail.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def concept_panel(run: RunView, concept: int, *, examples: int = 3, width: int |
     if not detail.groups:
         parts.append(Text("No item of the suite activates this concept.", style="dim"))
     for title, many in detail.groups:
-        parts += [Text(title, style="bold"), *(_example(one) for one in many), Text()]
+        parts += [Text(title, style="bold"), *(_example(example) for example in many), Text()]
     return Panel(Group(*parts), padding=(1, 2))
 
 
@@ -199,13 +199,15 @@ def _per_benchmark(run: RunView, detail: ConceptDetail, width: int | None) -> Gr
     return Group(*parts)
 
 
-def _example(one: Example) -> Group:
+def _example(example: Example) -> Group:
     score = Text("unscored", style="dim")
-    if one.score is not None:
-        score = Text(f"score {decimal(one.score)}", style=TONES["strong" if one.score >= 0.5 else "weak"])
-    times = f" · {integer(one.repeats)} items like it" if one.repeats > 1 else ""
-    where = plain(f"  {shorten(one.benchmark, 40)} · {one.item_id} · saliency {decimal(one.saliency)}{times}", "dim")
-    cut = one.excerpt
+    if example.score is not None:
+        score = Text(f"score {decimal(example.score)}", style=TONES["strong" if example.score >= 0.5 else "weak"])
+    times = f" · {integer(example.repeats)} items like it" if example.repeats > 1 else ""
+    where = plain(
+        f"  {shorten(example.benchmark, 40)} · {example.item_id} · saliency {decimal(example.saliency)}{times}", "dim"
+    )
+    cut = example.excerpt
     text = Text.assemble(
         (f"[{integer(cut.cut_before)} characters cut] … " if cut.cut_before else "", "dim"),
         plain(cut.before),
@@ -214,7 +216,7 @@ def _example(one: Example) -> Group:
         (f" … [{integer(cut.cut_after)} characters cut]" if cut.cut_after else "", "dim"),
     )
     lines: list[RenderableType] = [Text.assemble(score, where), Padding(text, (0, 0, 0, 2))]
-    for name, value in (("response", one.response), ("expected", one.answer)):
+    for name, value in (("response", example.response), ("expected", example.answer)):
         if value is not None:
             lines.append(Padding(Text.assemble((f"{name}: ", "dim"), plain(value)), (0, 0, 0, 2)))
     return Group(*lines)

@@ -17,7 +17,7 @@ from competency_gaps.report import columns, findings, labels
 from competency_gaps.text import show_token, visible
 
 NAME_WIDTH = 30
-"""Characters that a name keeps on one line before another quantity takes them."""
+"""Characters of a name's line that no quantity may take."""
 _BETWEEN = 3
 """Characters between two columns."""
 
@@ -82,7 +82,7 @@ def fitted_table(
     names : Cells
         What the rows are called. A long name goes on in the next line.
     shown : sequence of Cells
-        Quantities, the most important first; one that has no room is left out.
+        Quantities, the most important first; those without room are left out.
     numbers : sequence of int, optional
         The rows' numbers.
     width : int, optional

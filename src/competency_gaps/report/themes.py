@@ -1,4 +1,4 @@
-"""The themes of a run: which are weak, and what lies in them."""
+"""The themes of a run: which are weak, and the concepts in them."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class Themes:
         own = self.members.filter(pl.col("concept") == concept)
         if own.is_empty():
             return []
-        found = [
+        frames = [
             frame.filter(pl.col("id") == own[level][0])
             for level, frame in (("theme", self.themes), ("subtheme", self.subthemes))
             if own[level][0] is not None
         ]
-        return [frame.row(0, named=True) for frame in found if frame.height]
+        return [frame.row(0, named=True) for frame in frames if frame.height]
 
     def caption(self) -> str:
         """Say how many are weak and strong, of how many, and how they were tested."""
@@ -106,13 +106,13 @@ def asked_theme(themes: Themes, theme: int) -> dict[str, Any]:
     UserError
         If there is no such theme.
     """
-    found = themes.themes.filter(pl.col("id") == theme)
-    if found.is_empty():
+    rows = themes.themes.filter(pl.col("id") == theme)
+    if rows.is_empty():
         raise UserError(
             f"there is no theme {theme} in this run: it has {themes.themes.height} themes, "
             f"0 to {themes.themes.height - 1}. List them with: cgaps show RUN --themes"
         )
-    return found.row(0, named=True)
+    return rows.row(0, named=True)
 
 
 def theme_name(row: Mapping[str, Any]) -> str:

@@ -7,12 +7,12 @@ import pytest
 
 from competency_gaps.dictionary.exemplars import windows
 from competency_gaps.dictionary.exemplars.store import choose_spread
-from competency_gaps.dictionary.exemplars.windows import BestOf, Candidates, lottery
+from competency_gaps.dictionary.exemplars.windows import BestOf, ConceptWindows, lottery
 
 
-def rows(n: int, seed: int) -> Candidates:
+def rows(n: int, seed: int) -> ConceptWindows:
     rng = np.random.default_rng(seed)
-    return Candidates(
+    return ConceptWindows(
         rng.integers(0, 7, n).astype(np.int32),
         rng.integers(0, 20, n).astype(float),  # many ties
         rng.random(n).astype(np.float32),
@@ -52,7 +52,7 @@ def test_spread_takes_evenly_spaced_ranks():
     n = 23
     values = np.random.default_rng(0).permutation(n).astype(np.float32)
     one = np.ones(n, np.float32)
-    sample = Candidates(
+    sample = ConceptWindows(
         np.zeros(n, np.int32), one.astype(float), values, np.arange(n), one, np.ones((n, 1), np.float16)
     )
     chosen = choose_spread(sample, 5).value.tolist()

@@ -24,14 +24,14 @@ from competency_gaps.dictionary.exemplars import Exemplars, ExemplarSettings, co
 from competency_gaps.dictionary.exemplars.directions import final_gain, logit_lens
 from competency_gaps.dictionary.exemplars.negatives import PoolRows, find_negatives
 from competency_gaps.dictionary.exemplars.store import EXEMPLARS, POOL, WINDOWS, read_pool
-from competency_gaps.dictionary.exemplars.windows import WINDOW, Candidates, error_rise
+from competency_gaps.dictionary.exemplars.windows import WINDOW, ConceptWindows, error_rise
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.progress import Progress
 from competency_gaps.sae import load_sae
-from competency_gaps.sae.pair import Pair
+from competency_gaps.sae.pair import LoadedPair
 from competency_gaps.sae.training.texts import cut_pieces
 from competency_gaps.shards import ShardFolder
 from core_helpers import loaded
@@ -223,7 +223,7 @@ def test_negatives_of_made_up_windows_share_peak_tokens_up_to_a_half():
     shape = rng.random((len(concept), WINDOW)).astype(np.float16)
     shape[:, 25:] = 0
     one = np.ones(len(concept), np.float32)
-    exemplars = Candidates(concept, one.astype(float), one, window, one, shape)
+    exemplars = ConceptWindows(concept, one.astype(float), one, window, one, shape)
     drawn = np.sort(rng.choice(300, 200, replace=False))
     active = rng.random((200, 5)) * (rng.random((200, 5)) < 0.4)
     active[:, 4] = np.arange(200) > 3  # silent in 4 windows only
@@ -406,7 +406,7 @@ def test_tokens_are_on_disk_before_the_state_that_counts_them(tmp_path, monkeypa
 
 
 def at_hook(lm, sae, name):
-    return Pair(lm, sae, resolve_hook(lm.model, name), None)
+    return LoadedPair(lm, sae, resolve_hook(lm.model, name), None)
 
 
 def call(pair, folder, *, texts=None, run=None):
@@ -434,7 +434,7 @@ def test_a_pass_at_another_hook_or_start_is_refused(lm, sae, tmp_path, text_file
         with pytest.raises(UserError, match=r"differs in hook\."):
             call(at_hook(lm, sae, other), out, texts=[text_file])
     with pytest.raises(UserError, match=r"differs in bos_id\."):
-        call(Pair(lm, sae, first.hook, 0), out, texts=[text_file])
+        call(LoadedPair(lm, sae, first.hook, 0), out, texts=[text_file])
     call(first, out, texts=[text_file])
     assert json.loads((out / "dictionary.json").read_text())["exemplars"]["hook_name"] == "blocks.2.hook_resid_post"
 

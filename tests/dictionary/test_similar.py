@@ -16,7 +16,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.progress import Progress
 from competency_gaps.sae import load_sae
-from competency_gaps.sae.pair import Pair
+from competency_gaps.sae.pair import LoadedPair
 from core_helpers import loaded
 from sae_helpers import build
 
@@ -80,7 +80,7 @@ def test_equal_directions_are_in_order_and_few_concepts_have_few_neighbours(tmp_
 def test_the_command_writes_what_a_dictionary_reads(model_folder, tmp_path):
     lm = loaded(model_folder("llama"))
     sae = load_sae(SAEConfig(folder=build("standard", tmp_path / "sae")), "cpu")
-    pair, folder = Pair(lm, sae, resolve_hook(lm.model, sae.hook_name), None), tmp_path / "dictionary"
+    pair, folder = LoadedPair(lm, sae, resolve_hook(lm.model, sae.hook_name), None), tmp_path / "dictionary"
     write_dictionary(folder, sae.identity)
     assert open_dictionary(folder).similar is None and open_dictionary(folder).logits is None
     assert cli._similar(pair, folder, Progress(quiet=True)) == "of 64 concepts"

@@ -8,7 +8,7 @@ import pytest
 
 from competency_gaps.dictionary.themes import (
     ThemeNames,
-    Themes,
+    ThemeTree,
     automatic_names,
     name_table,
     read_themes,
@@ -77,7 +77,7 @@ def test_names_refuse_a_subtheme_of_two_themes_and_other_lengths():
 def written(folder):
     use = np.array([True, True, False, True, True])
     xy = np.arange(8, dtype=np.float32).reshape(4, 2)
-    themes = Themes(np.array([0, 0, 1, 0], np.int32), np.array([0, 2, 1, 0], np.int32), xy)
+    themes = ThemeTree(np.array([0, 0, 1, 0], np.int32), np.array([0, 2, 1, 0], np.int32), xy)
     table = theme_table(themes, use)
     names = name_table(ThemeNames(["one\x1b[0m", "two"], ["a", "b", "c" * 900]), table)
     write_themes(folder, table, names)

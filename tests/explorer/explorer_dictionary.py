@@ -9,7 +9,7 @@ import polars as pl
 
 from competency_gaps.dictionary import label_table
 from competency_gaps.dictionary.folder import write_dictionary
-from competency_gaps.dictionary.themes import ThemeNames, Themes, name_table, theme_table, write_themes
+from competency_gaps.dictionary.themes import ThemeNames, ThemeTree, name_table, theme_table, write_themes
 
 WIDTH = 96
 HOSTILE = (
@@ -53,7 +53,7 @@ def write_dictionary_folder(folder: Path, *, themes: bool, labels: bool) -> None
         angle = np.arange(WIDTH)[used] * 2.4
         xy = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32) * np.sqrt(angle)[:, None]
         names = ThemeNames(["<b>numbers</b>", "=1+1", "words", "time"], [f"part {i}" for i in range(12)])
-        table = theme_table(Themes(theme, subtheme, xy), used)
+        table = theme_table(ThemeTree(theme, subtheme, xy), used)
         write_themes(folder, table, name_table(names, table))
     pl.DataFrame(
         {

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import polars as pl
 
-from competency_gaps.matching import Entry
+from competency_gaps.matching import TaxonomyEntry
 
 WIDTH = 256
 
@@ -45,7 +45,7 @@ def concept_table(labels, **columns):
 
 
 def entries_of(texts):
-    return [Entry(f"e{i}", text, None, None, None, {}) for i, text in enumerate(texts)]
+    return [TaxonomyEntry(f"e{i}", text, None, None, None, {}) for i, text in enumerate(texts)]
 
 
 def made_up_labels(count, words=4, vocabulary=400, seed=0):

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from competency_gaps.errors import UserError
-from competency_gaps.matching import Entry, read_taxonomy
+from competency_gaps.matching import TaxonomyEntry, read_taxonomy
 from competency_gaps.matching.garak import item_score
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "taxonomies"
@@ -54,7 +54,7 @@ def test_a_list_reads_the_same_in_every_form(tmp_path, form):
 
 def test_the_category_is_embedded_only_where_it_adds_a_word():
     def text(description, category):
-        return Entry("x", description, "somewhere", category, 1.0, {}).text
+        return TaxonomyEntry("x", description, "somewhere", category, 1.0, {}).text
 
     assert text("rhymes in verse", "poetry") == "rhymes in verse (poetry)"
     assert text("list format (text format)", "text_format") == "list format (text format)"

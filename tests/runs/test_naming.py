@@ -11,7 +11,7 @@ import pytest
 import competency_gaps
 from competency_gaps.dictionary.folder import write_dictionary
 from competency_gaps.dictionary.label_table import SCHEMA, write_label_table
-from competency_gaps.dictionary.themes import ThemeNames, Themes, name_table, theme_table, write_themes
+from competency_gaps.dictionary.themes import ThemeNames, ThemeTree, name_table, theme_table, write_themes
 from competency_gaps.errors import UserError
 from competency_gaps.runs.open import open_folder
 from competency_gaps.stages.naming import THEME_FILES, name_finished_run
@@ -25,7 +25,7 @@ def dictionary(tmp_path, tiny_run):
     labels = [{**row, "concept": c, "label": f"label {c}", "detection": 0.5 + c / 100} for c in range(5)]
     write_label_table(folder, pl.DataFrame([*labels, {**row, "concept": 7}], schema=SCHEMA))
     number = np.arange(width) // (width // 2)
-    themes = theme_table(Themes(number, number, np.zeros((width, 2), np.float32)), np.ones(width, bool))
+    themes = theme_table(ThemeTree(number, number, np.zeros((width, 2), np.float32)), np.ones(width, bool))
     write_themes(folder, themes, name_table(ThemeNames(["low", "high"], ["a", "b"]), themes))
     return folder
 

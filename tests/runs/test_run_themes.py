@@ -11,7 +11,7 @@ from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import CasStore, make_block
 from competency_gaps.config import EvidenceConfig, MetricsConfig, RunConfig, as_dict
 from competency_gaps.dictionary.flags import LatentFacts
-from competency_gaps.dictionary.themes import ThemeNames, Themes, name_table, theme_table, write_themes
+from competency_gaps.dictionary.themes import ThemeNames, ThemeTree, name_table, theme_table, write_themes
 from competency_gaps.dictionary.themes.store import read_themes
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import sample_of
@@ -108,7 +108,7 @@ def write_run(folder, seed=0, *, weak=True, per_shard=150, **metrics):
     tables.concept_benchmarks.write_parquet(folder / "concept_benchmarks.parquet")
     manifest = {"sae": {"d_sae": WIDTH}, "evidence": tables.evidence, "settings": as_dict(settings)}
     write_manifest(folder, {**manifest, "benchmarks": [{"name": name, "shards": own} for name, own in shards.items()]})
-    themes = theme_table(Themes(THEME[USED], SUBTHEME[USED], np.zeros((59, 2), np.float32)), USED)
+    themes = theme_table(ThemeTree(THEME[USED], SUBTHEME[USED], np.zeros((59, 2), np.float32)), USED)
     write_themes(folder, themes, name_table(ThemeNames(list("abcdef"), [str(i) for i in range(12)]), themes))
     keep = [~gone for gone in excluded]
     return [cas[k] for cas, k in zip(rows, keep, strict=True)], [s[k] for s, k in zip(scores, keep, strict=True)]

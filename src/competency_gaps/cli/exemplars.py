@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from competency_gaps.progress import Progress
-    from competency_gaps.sae.pair import Pair
-    from competency_gaps.sae.training.texts import Piece
+    from competency_gaps.sae.pair import LoadedPair
+    from competency_gaps.sae.training.texts import TokenPiece
 
 
 def exemplars(
@@ -65,7 +65,9 @@ def exemplars(
         Console().print(f"{name:<20} {value}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _pair(run: Path | None, model: str | None, sae: str | None, hook_name: str | None, progress: Progress) -> Pair:
+def _pair(
+    run: Path | None, model: str | None, sae: str | None, hook_name: str | None, progress: Progress
+) -> LoadedPair:
     from competency_gaps.cli.run import sae_place
     from competency_gaps.config import ModelConfig, RunConfig, SAEConfig, parse_config
     from competency_gaps.runs.open import open_folder
@@ -83,7 +85,7 @@ def _pair(run: Path | None, model: str | None, sae: str | None, hook_name: str |
 
 
 def _collect(
-    pair: Pair,
+    pair: LoadedPair,
     texts: list[Path] | None,
     run: Path | None,
     out: Path,
@@ -100,7 +102,7 @@ def _collect(
 
     if (out / FILE).is_file():
         check_same_sae(read_dictionary(out), pair.sae.identity)
-    pieces: Iterable[Piece]
+    pieces: Iterable[TokenPiece]
     read: dict[str, Any]
     opened = open_folder(run) if run is not None else None
     if opened is not None:
@@ -132,7 +134,7 @@ def _collect(
     }
 
 
-def _logits(pair: Pair, out: Path, progress: Progress) -> str:
+def _logits(pair: LoadedPair, out: Path, progress: Progress) -> str:
     from competency_gaps.dictionary.exemplars.directions import LOGITS, logit_lens
     from competency_gaps.dictionary.folder import write_dictionary
     from competency_gaps.files import write_atomic
@@ -145,7 +147,7 @@ def _logits(pair: Pair, out: Path, progress: Progress) -> str:
     return f"of {table.height} concepts"
 
 
-def _similar(pair: Pair, out: Path, progress: Any) -> str:
+def _similar(pair: LoadedPair, out: Path, progress: Any) -> str:
     from competency_gaps.dictionary.exemplars.directions import SIMILAR, similar_concepts
     from competency_gaps.dictionary.folder import write_dictionary
     from competency_gaps.files import write_atomic

@@ -46,7 +46,7 @@ _OPTIONAL = ("label_kind", "label_score")
 
 
 @dataclass(frozen=True)
-class Candidates:
+class MatchCandidates:
     """Labelled concepts, and themes."""
 
     concepts: pl.DataFrame
@@ -62,7 +62,9 @@ class Candidates:
     """Number of the unlabelled that are weak."""
 
 
-def candidates(concepts: pl.DataFrame, themes: pl.DataFrame | None = None, *, among: Among = "ranked") -> Candidates:
+def candidates(
+    concepts: pl.DataFrame, themes: pl.DataFrame | None = None, *, among: Among = "ranked"
+) -> MatchCandidates:
     """Gather the candidates for matching.
 
     Parameters
@@ -93,7 +95,7 @@ def candidates(concepts: pl.DataFrame, themes: pl.DataFrame | None = None, *, am
         )
     without = frame.filter(text.fill_null("") == "")
     named = _typed(themes, THEME_COLUMNS, "themes") if themes is not None else pl.DataFrame(schema=THEME_COLUMNS)
-    return Candidates(
+    return MatchCandidates(
         concepts=labelled.sort("concept"),
         themes=named.with_columns(text=_text("name")).filter(pl.col("text") != ""),
         among=among,

@@ -10,18 +10,18 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.errors import UserError
-from competency_gaps.matching.candidates import CONCEPT_COLUMNS, THEME_COLUMNS, Candidates
+from competency_gaps.matching.candidates import CONCEPT_COLUMNS, THEME_COLUMNS, MatchCandidates
 from competency_gaps.matching.null import Calibration, Embed, OnDraw, embed_distinct, entry_null, plan_draws
 from competency_gaps.matching.summary import Matching, summarise
-from competency_gaps.matching.taxonomy import Entry
+from competency_gaps.matching.taxonomy import TaxonomyEntry
 
 ROWS = 256
 """Entries compared at a time."""
 
 
 def match(
-    entries: Sequence[Entry],
-    candidates: Candidates,
+    entries: Sequence[TaxonomyEntry],
+    candidates: MatchCandidates,
     embed: Embed,
     *,
     seed: int = 0,
@@ -139,7 +139,7 @@ def _against(
     )
 
 
-def _head(entries: Sequence[Entry], nearest: _Nearest) -> pl.DataFrame:
+def _head(entries: Sequence[TaxonomyEntry], nearest: _Nearest) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "entry": [entry.id for entry in entries],

@@ -12,7 +12,7 @@ from scipy.stats import false_discovery_control
 
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.matching.candidates import Among, Candidates
+from competency_gaps.matching.candidates import Among, MatchCandidates
 from competency_gaps.matching.candidates import candidates as gather
 from competency_gaps.matching.clauses import clauses
 from competency_gaps.matching.confirm import pair_id, scope_requests, verdicts_of
@@ -208,7 +208,7 @@ def scope_document(findings: ScopeFindings, limit: int) -> dict[str, Any]:
     }
 
 
-def _here(pool: Candidates, concepts: pl.DataFrame, by_benchmark: pl.DataFrame, benchmark: str) -> pl.DataFrame:
+def _here(pool: MatchCandidates, concepts: pl.DataFrame, by_benchmark: pl.DataFrame, benchmark: str) -> pl.DataFrame:
     """Labelled concepts with their coverage by the benchmark, and by the others."""
     own = by_benchmark.filter(pl.col("benchmark") == benchmark)
     own = own.select("concept", "chi_bench", "coverage_status", "chance_seen")

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import scipy.sparse as sp
 
-from competency_gaps.matching.candidates import Candidates, is_weak
+from competency_gaps.matching.candidates import MatchCandidates, is_weak
 from competency_gaps.matching.null import Calibration
 from competency_gaps.matching.shares import Share, share
 
@@ -76,7 +76,7 @@ class Matching:
     """Calibration for the themes' names; None without themes."""
     verdicts: dict[str, int]
     """Number of pairs (entry and label) by verdict; empty if none was asked."""
-    candidates: Candidates
+    candidates: MatchCandidates
     """The candidates; ``concepts`` has a further column ``named_by``: number of entries whose bound the concept's label
     exceeds, beyond the nearest ``per_entry`` labels too."""
     per_entry: int
@@ -88,7 +88,7 @@ def summarise(
     head: pl.DataFrame,
     pairs: pl.DataFrame,
     themes: pl.DataFrame,
-    candidates: Candidates,
+    candidates: MatchCandidates,
     calibrations: tuple[Calibration, Calibration | None],
     per_entry: int,
     seed: int,

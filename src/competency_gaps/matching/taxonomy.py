@@ -27,7 +27,7 @@ _SHORTEST = 3
 
 
 @dataclass(frozen=True)
-class Entry:
+class TaxonomyEntry:
     """An entry of a taxonomy."""
 
     id: str
@@ -71,7 +71,7 @@ SUFFIXES = (".csv", ".json", ".jsonl", ".yaml", ".yml")
 class Taxonomy:
     """Entries of a taxonomy, and records that were left out."""
 
-    entries: list[Entry]
+    entries: list[TaxonomyEntry]
     """At least one, with distinct ids, in the order of the source."""
     left_out: list[tuple[str, str]]
     """(where, reason) of every record that was left out."""
@@ -119,7 +119,7 @@ def read_taxonomy(path: Path | str, where: str | None = None) -> Taxonomy:
     return Taxonomy(chosen, left_out, f"{path} ({kind})", len(entries), where, tuple(notes))
 
 
-def _select(entries: Sequence[Entry], where: str) -> list[Entry]:
+def _select(entries: Sequence[TaxonomyEntry], where: str) -> list[TaxonomyEntry]:
     """Entries that satisfy an SQL condition."""
     if _FILE_READING.search(where):
         raise UserError(f"the filter {where!r} reads a file. Expected a condition on the entries' fields alone.")
@@ -203,8 +203,8 @@ def _read_folder(path: Path) -> tuple[str, list[Raw], list[str]]:
     return f"{len(logs) + len(reports)} files: {' and '.join(names)}", raw, notes
 
 
-def _entries(raw: Sequence[Raw]) -> tuple[list[Entry], list[tuple[str, str]], list[str]]:
-    entries: dict[str, Entry] = {}
+def _entries(raw: Sequence[Raw]) -> tuple[list[TaxonomyEntry], list[tuple[str, str]], list[str]]:
+    entries: dict[str, TaxonomyEntry] = {}
     left_out: list[tuple[str, str]] = []
     unread: list[str] = []
     for record in raw:
@@ -229,7 +229,7 @@ class _NoEntry(ValueError):
     """A record cannot be an entry; the message says why."""
 
 
-def _entry(values: Any, where: str, unread: list[str]) -> Entry:
+def _entry(values: Any, where: str, unread: list[str]) -> TaxonomyEntry:
     if not isinstance(values, Mapping):
         raise _NoEntry(f"it is a {type(values).__name__}, expected an object with id and description")
     values = dict(values)
@@ -247,7 +247,7 @@ def _entry(values: Any, where: str, unread: list[str]) -> Entry:
     score = _number(given)
     if given not in (None, "") and score is None:
         unread.append(f"{where}: {shorten(visible(repr(given)), 60)}")
-    return Entry(
+    return TaxonomyEntry(
         id=key,
         description=visible(" ".join(text[: 4 * DESCRIPTION_LIMIT].split()))[:DESCRIPTION_LIMIT],
         domain=_short(values.pop("domain", None)),

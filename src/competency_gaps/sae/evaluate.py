@@ -18,7 +18,7 @@ from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import LatentStatistics
 from competency_gaps.sae.load import SparseAutoencoder
 from competency_gaps.sae.reference import WINDOW, Reference
-from competency_gaps.sae.training.texts import Piece, first_tokens
+from competency_gaps.sae.training.texts import TokenPiece, first_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +58,7 @@ def evaluate_sae(
     lm: LanguageModel,
     hook: Hook,
     sae: SparseAutoencoder,
-    pieces: Iterable[Piece],
+    pieces: Iterable[TokenPiece],
     *,
     tokens: int,
     loss_tokens: int,
@@ -96,7 +96,7 @@ def read_texts(
     lm: LanguageModel,
     hook: Hook,
     sae: SparseAutoencoder,
-    pieces: Iterable[Piece],
+    pieces: Iterable[TokenPiece],
     *,
     tokens: int,
     progress: Progress,
@@ -106,7 +106,7 @@ def read_texts(
     return _read_pieces(lm, hook, sae, _tokenised(pieces, tokens, progress), progress, name)
 
 
-def _tokenised(pieces: Iterable[Piece], tokens: int, progress: Progress) -> list[Piece]:
+def _tokenised(pieces: Iterable[TokenPiece], tokens: int, progress: Progress) -> list[TokenPiece]:
     """The first pieces, which are tokenised as they are taken."""
     chosen = []
     with progress.stage("tokenising texts", total=tokens, unit="tokens") as bar:
@@ -117,7 +117,7 @@ def _tokenised(pieces: Iterable[Piece], tokens: int, progress: Progress) -> list
 
 
 def _read_pieces(
-    lm: LanguageModel, hook: Hook, sae: SparseAutoencoder, chosen: list[Piece], progress: Progress, name: str
+    lm: LanguageModel, hook: Hook, sae: SparseAutoencoder, chosen: list[TokenPiece], progress: Progress, name: str
 ) -> tuple[LatentStatistics, Reference]:
     statistics = LatentStatistics(sae.d_sae, sae.d_in)
     majority = MajorityToken(sae.d_sae)
@@ -136,7 +136,7 @@ def _add_rows(
     windows: _Windows,
     sae: SparseAutoencoder,
     activations: torch.Tensor,
-    rows: Sequence[Piece],
+    rows: Sequence[TokenPiece],
 ) -> None:
     import torch
 
@@ -182,7 +182,7 @@ class _Windows:
 
 
 def _losses(
-    lm: LanguageModel, hook: Hook, sae: SparseAutoencoder, pieces: list[Piece], progress: Progress
+    lm: LanguageModel, hook: Hook, sae: SparseAutoencoder, pieces: list[TokenPiece], progress: Progress
 ) -> tuple[list[float], int]:
     """Mean next-token loss untouched, through the SAE, and with zeros; first tokens are never replaced."""
     import torch

@@ -18,7 +18,7 @@ from competency_gaps.sae.load import SparseAutoencoder, load_sae
 
 
 @dataclass(frozen=True)
-class Pair:
+class LoadedPair:
     """A model, an SAE for its activations, and the hook where these are read."""
 
     lm: LanguageModel
@@ -30,7 +30,7 @@ class Pair:
 
 def load_pair(
     model: ModelConfig, sae: SAEConfig, *, progress: Progress | None = None, outline: Outline | None = None
-) -> Pair:
+) -> LoadedPair:
     """Load both, after every check that needs no weights.
 
     Parameters
@@ -65,7 +65,7 @@ def complete_pair(
     lm: LanguageModel | None,
     loaded: SparseAutoencoder | None,
     progress: Progress,
-) -> Pair:
+) -> LoadedPair:
     """Pair a model and an SAE of which one or both are loaded already; the other is loaded.
 
     Raises
@@ -87,12 +87,12 @@ def complete_pair(
     return _pair(model, lm, loaded)
 
 
-def _pair(model: ModelConfig, lm: LanguageModel, sae: SparseAutoencoder) -> Pair:
+def _pair(model: ModelConfig, lm: LanguageModel, sae: SparseAutoencoder) -> LoadedPair:
     hook = resolve_hook(lm.model, sae.hook_name)
     width = hook_width(lm, hook)
     if width != sae.d_in:
         raise _other_width(sae.name, sae.d_in, lm.name, hook, width)
-    return Pair(lm, sae, hook, resolve_bos(lm.tokenizer, model.bos, sae_prepends=sae.prepend_bos))
+    return LoadedPair(lm, sae, hook, resolve_bos(lm.tokenizer, model.bos, sae_prepends=sae.prepend_bos))
 
 
 def check_pair(model: ModelConfig, sae: SAEConfig, progress: Progress) -> Outline | None:

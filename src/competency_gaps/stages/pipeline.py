@@ -39,7 +39,7 @@ from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import claim, planned_model
 from competency_gaps.sae import GateFigures, SparseAutoencoder
-from competency_gaps.sae.pair import Pair, check_pair, load_pair
+from competency_gaps.sae.pair import LoadedPair, check_pair, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
 from competency_gaps.stages.assign import assign_policies
@@ -79,7 +79,7 @@ def run(
     out: Path | None = None,
     progress: Progress | None = None,
     command: str = "",
-    pair: Pair | None = None,
+    pair: LoadedPair | None = None,
 ) -> RunFolder:
     """Audit a model: score benchmarks, read its concepts, and write a run folder.
 
@@ -158,7 +158,9 @@ def run(
     return open_folder(folder)
 
 
-def set_up(config: RunConfig, progress: Progress, pair: Pair | None = None, folder: Path | None = None) -> Setting:
+def set_up(
+    config: RunConfig, progress: Progress, pair: LoadedPair | None = None, folder: Path | None = None
+) -> Setting:
     """Load everything and tokenise every prompt; faults in the input show here, before anything is computed.
 
     Parameters

@@ -13,12 +13,12 @@ import numpy as np
 
 from competency_gaps.activations.pooling import CHUNK_ELEMENTS
 from competency_gaps.dictionary.exemplars.negatives import find_negatives
-from competency_gaps.dictionary.exemplars.state import Gathered, Progressed
+from competency_gaps.dictionary.exemplars.state import PassState, Progressed
 from competency_gaps.dictionary.exemplars.store import choose_spread, without, write_exemplars
 from competency_gaps.dictionary.exemplars.windows import (
     WINDOW,
     BestOf,
-    Candidates,
+    ConceptWindows,
     Firing,
     Ranking,
     best_of_each_text,
@@ -33,7 +33,7 @@ from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
 from competency_gaps.sae.load import SparseAutoencoder
-from competency_gaps.sae.training.texts import Piece, first_tokens
+from competency_gaps.sae.training.texts import TokenPiece, first_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +65,7 @@ class ExemplarSettings:
 
 
 @dataclass(frozen=True)
-class Collected:
+class PassCounts:
     """What a pass read."""
 
     texts: int
@@ -79,12 +79,12 @@ def collect_exemplars(
     lm: LanguageModel,
     hook: Hook,
     sae: SparseAutoencoder,
-    pieces: Iterable[Piece],
+    pieces: Iterable[TokenPiece],
     folder: Path,
     settings: ExemplarSettings,
     made_of: dict[str, Any],
     progress: Progress,
-) -> Collected:
+) -> PassCounts:
     """Collect each concept's exemplars and write ``exemplars``, ``windows`` and ``pool`` into a dictionary's folder.
 
     A pass that was stopped goes on where it stood and ends in the same files.
@@ -102,7 +102,7 @@ def collect_exemplars(
     UserError
         If the texts are empty, or the folder holds an unfinished pass over others.
     """
-    gathered = Gathered(folder, sae.d_sae, settings.top, 2 * settings.spread, settings.pool, settings.seed)
+    gathered = PassState(folder, sae.d_sae, settings.top, 2 * settings.spread, settings.pool, settings.seed)
     if gathered.begin({**made_of, **asdict(settings)}):
         progress.say(f"Going on after {gathered.done.tokens:,} tokens")
     with progress.stage("collecting exemplars", total=settings.tokens, unit="tokens") as bar:
@@ -124,21 +124,21 @@ def _finish(
     lm: LanguageModel,
     sae: SparseAutoencoder,
     folder: Path,
-    gathered: Gathered,
+    gathered: PassState,
     settings: ExemplarSettings,
     progress: Progress,
-) -> Collected:
+) -> PassCounts:
     with progress.stage("choosing negatives", total=sae.d_sae, unit="concepts") as bar:
         top, pool, tokens = gathered.top.rows(), gathered.pool.rows(), gathered.tokens()
         spread = without(choose_spread(gathered.spread.rows(), settings.spread), top)
         negatives = find_negatives(
-            Candidates.join([top, spread]), pool, tokens, _embedding(lm), settings.negatives, bar.advance
+            ConceptWindows.join([top, spread]), pool, tokens, _embedding(lm), settings.negatives, bar.advance
         )
     with progress.stage("writing exemplars"):
         write_exemplars(folder, top, spread, negatives, pool, tokens, lm.tokenizer, progress)
     done = gathered.done
     gathered.remove()
-    return Collected(done.texts, done.tokens, done.windows, len(np.unique(top.concept)))
+    return PassCounts(done.texts, done.tokens, done.windows, len(np.unique(top.concept)))
 
 
 def _embedding(lm: LanguageModel) -> Callable[[np.ndarray], np.ndarray]:
@@ -154,7 +154,7 @@ def _embedding(lm: LanguageModel) -> Callable[[np.ndarray], np.ndarray]:
     return rows
 
 
-def _chunks(pieces: Iterator[Piece], done: int) -> Iterator[list[Piece]]:
+def _chunks(pieces: Iterator[TokenPiece], done: int) -> Iterator[list[TokenPiece]]:
     rest = itertools.islice(pieces, done, None)
     while chunk := list(itertools.islice(rest, CHUNK)):
         yield chunk
@@ -164,8 +164,8 @@ def _read_chunk(
     lm: LanguageModel,
     hook: Hook,
     sae: SparseAutoencoder,
-    chunk: Sequence[Piece],
-    gathered: Gathered,
+    chunk: Sequence[TokenPiece],
+    gathered: PassState,
     settings: ExemplarSettings,
 ) -> None:
     import torch
@@ -188,7 +188,7 @@ def _read_chunk(
     gathered.done = Progressed(done.texts + len(chunk), done.tokens + tokens, int(first[-1]))
 
 
-def _counted(piece: Piece) -> np.ndarray:
+def _counted(piece: TokenPiece) -> np.ndarray:
     """Tokens of a text that count. The first never does, nor the first after a start marker: on some of them models
     park attention, their activations are huge, and hundreds of concepts would have the same strongest windows."""
     mask = ~piece.bos
@@ -224,7 +224,7 @@ def _add(
     x: torch.Tensor,
     texts: list[np.ndarray],
     numbers: np.ndarray,
-    gathered: Gathered,
+    gathered: PassState,
     settings: ExemplarSettings,
 ) -> None:
     """Encode some texts and offer their windows to heaps and pool.
@@ -267,10 +267,10 @@ def _offer(
     if len(rows):
         shape = shapes(latents, start, length, pairs, rows)
         concept, window = pairs.concept[rows].astype(np.int32), number[pairs.window[rows]]
-        heap.add(Candidates(concept, key, pairs.value[rows], window, pairs.peak[rows], shape))
+        heap.add(ConceptWindows(concept, key, pairs.value[rows], window, pairs.peak[rows], shape))
 
 
-def _fill_pool(gathered: Gathered, pairs: Firing, number: np.ndarray, length: np.ndarray) -> None:
+def _fill_pool(gathered: PassState, pairs: Firing, number: np.ndarray, length: np.ndarray) -> None:
     """Offer windows to the pool, but for the short ends of texts: few words are near to anything."""
     luck = lottery(number, seed=gathered.seed)
     edges = np.searchsorted(pairs.window, np.arange(len(number) + 1))

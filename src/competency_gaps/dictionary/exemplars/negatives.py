@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.sparse as sp
 
-from competency_gaps.dictionary.exemplars.windows import Candidates
+from competency_gaps.dictionary.exemplars.windows import ConceptWindows
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class PoolRows:
     """float32 of shape (windows, concepts): highest activation of each concept in each window."""
 
 
-class Pool:
+class WindowPool:
     """The windows whose lottery numbers are highest, at most ``size`` of them."""
 
     def __init__(self, concepts: int, size: int) -> None:
@@ -77,7 +77,7 @@ class Negatives:
 
 
 def find_negatives(
-    exemplars: Candidates,
+    exemplars: ConceptWindows,
     pool: PoolRows,
     tokens: np.ndarray,
     embedding: Callable[[np.ndarray], np.ndarray],
@@ -129,7 +129,7 @@ def _choose(cosine: np.ndarray, silent: np.ndarray, share: np.ndarray, count: in
 
 
 @dataclass(frozen=True)
-class _Vectors:
+class _TokenVectors:
     pool: np.ndarray
     """float32 of shape (pool, d), unit rows."""
     embedding: np.ndarray
@@ -146,7 +146,7 @@ class _Vectors:
 
 def _window_vectors(
     tokens: np.ndarray, pool: np.ndarray, others: np.ndarray, embedding: Callable[[np.ndarray], np.ndarray]
-) -> _Vectors:
+) -> _TokenVectors:
     """Vectors of the pool's windows, and what those of the ``others`` are made from."""
     held = tokens[pool]
     ids = np.unique(tokens[np.union1d(pool, others)])
@@ -156,13 +156,13 @@ def _window_vectors(
     counts = np.bincount(row[held[held >= 0]], minlength=len(ids)).astype(np.float64)
     weight = (RARE / (RARE + counts / max(1.0, counts.sum()))).astype(np.float32)
     # Float32 throughout, and no row of a token that does not occur: vocabularies are of hundreds of thousands.
-    vectors = _Vectors(np.zeros(0), embedding(ids) * weight[:, None], row, np.zeros(0))
+    vectors = _TokenVectors(np.zeros(0), embedding(ids) * weight[:, None], row, np.zeros(0))
     plain = vectors.of(held)
     mean = plain.mean(axis=0)
     return replace(vectors, pool=_unit(plain - mean), mean=mean)
 
 
-def _centre(exemplars: Candidates, tokens: np.ndarray, rows: np.ndarray, vectors: _Vectors) -> np.ndarray:
+def _centre(exemplars: ConceptWindows, tokens: np.ndarray, rows: np.ndarray, vectors: _TokenVectors) -> np.ndarray:
     each = vectors.of(tokens[exemplars.window[rows]])
     return _unit(_unit(each - vectors.mean).mean(axis=0)[None])[0]
 
@@ -178,7 +178,7 @@ def _token_matrix(held: np.ndarray, vocabulary: int) -> sp.csr_array:
     return sp.csr_array(sp.coo_array(parts, shape=(vocabulary, len(held))))
 
 
-def _shares(exemplars: Candidates, tokens: np.ndarray, rows: np.ndarray, held: sp.csr_array) -> np.ndarray:
+def _shares(exemplars: ConceptWindows, tokens: np.ndarray, rows: np.ndarray, held: sp.csr_array) -> np.ndarray:
     """Which windows of the pool hold one of the concept's peak tokens: bool of shape (pool,)."""
     peak = exemplars.shape[rows].argmax(axis=1)
     ids, counts = np.unique(tokens[exemplars.window[rows], peak], return_counts=True)

@@ -14,8 +14,8 @@ import numpy as np
 import scipy.sparse as sp
 from safetensors.numpy import load_file, save_file
 
-from competency_gaps.dictionary.exemplars.negatives import Pool, PoolRows
-from competency_gaps.dictionary.exemplars.windows import FIELDS, WINDOW, BestOf, Candidates, lottery
+from competency_gaps.dictionary.exemplars.negatives import PoolRows, WindowPool
+from competency_gaps.dictionary.exemplars.windows import FIELDS, WINDOW, BestOf, ConceptWindows, lottery
 from competency_gaps.errors import UserError
 from competency_gaps.files import no_space_left, write_json
 from competency_gaps.shards import ShardFolder
@@ -36,7 +36,7 @@ class Progressed:
     windows: int = 0
 
 
-class Gathered:
+class PassState:
     """Heaps and pool in memory; the windows' tokens on disk, as they are many."""
 
     def __init__(self, folder: Path, concepts: int, top: int, reservoir: int, pool: int, seed: int) -> None:
@@ -44,7 +44,7 @@ class Gathered:
         self.seed = seed
         self.top = BestOf(concepts, top, WINDOW)
         self.spread = BestOf(concepts, reservoir, WINDOW)
-        self.pool = Pool(concepts, pool)
+        self.pool = WindowPool(concepts, pool)
         self.done = Progressed()
         self._shards = ShardFolder(self.folder, ".safetensors")
 
@@ -132,7 +132,7 @@ class Gathered:
             self._begin_anew()
             return False
         for heap, prefix in ((self.top, "top"), (self.spread, "spread")):
-            heap.restore(Candidates(*(arrays[f"{prefix}.{name}"] for name in FIELDS)))
+            heap.restore(ConceptWindows(*(arrays[f"{prefix}.{name}"] for name in FIELDS)))
         window = arrays["pool.window"]
         parts = (arrays["pool.peak"], arrays["pool.concept"], arrays["pool.indptr"])
         peaks = sp.csr_array(parts, shape=(len(window), self.pool.concepts))

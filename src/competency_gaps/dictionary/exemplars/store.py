@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from safetensors.numpy import load_file, save_file
 
 from competency_gaps.dictionary.exemplars.negatives import Negatives, PoolRows
-from competency_gaps.dictionary.exemplars.windows import Candidates
+from competency_gaps.dictionary.exemplars.windows import ConceptWindows
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.once import made_once
@@ -116,7 +116,7 @@ def _read(path: Path) -> pl.DataFrame:
         raise UserError(f"{path} is damaged: {error}. Run 'cgaps exemplars' again.") from error
 
 
-def choose_spread(reservoir: Candidates, count: int) -> Candidates:
+def choose_spread(reservoir: ConceptWindows, count: int) -> ConceptWindows:
     """Of each concept's random sample of windows ``count`` that are evenly spaced in the order of their value."""
     order = np.lexsort((reservoir.window, -reservoir.value, reservoir.concept))
     rows = reservoir.take(order)
@@ -127,15 +127,15 @@ def choose_spread(reservoir: Candidates, count: int) -> Candidates:
     return rows.take((size <= count) | (rank == 0) | (part != (rank - 1) * count // size))
 
 
-def without(rows: Candidates, others: Candidates) -> Candidates:
+def without(rows: ConceptWindows, others: ConceptWindows) -> ConceptWindows:
     """The rows whose pair of concept and window is not among the others."""
     return rows.take(~np.isin(_pairs(rows), _pairs(others)))
 
 
 def write_exemplars(
     folder: Path,
-    top: Candidates,
-    spread: Candidates,
+    top: ConceptWindows,
+    spread: ConceptWindows,
     negatives: Negatives,
     pool: PoolRows,
     tokens: np.ndarray,
@@ -195,11 +195,11 @@ def read_pool(folder: Path) -> tuple[np.ndarray, sp.csr_array]:
     return held["window"], sp.csr_array((held["peak"], held["concept"], held["indptr"]), shape=shape)
 
 
-def _pairs(rows: Candidates) -> np.ndarray:
+def _pairs(rows: ConceptWindows) -> np.ndarray:
     return rows.concept.astype(np.int64) << 40 | rows.window
 
 
-def _active(kind: str, rows: Candidates, used: np.ndarray, sizes: np.ndarray) -> pl.DataFrame:
+def _active(kind: str, rows: ConceptWindows, used: np.ndarray, sizes: np.ndarray) -> pl.DataFrame:
     place = np.searchsorted(used, rows.window)
     values = rows.shape.astype(np.float32) * rows.peak[:, None]
     inside = np.arange(values.shape[1]) < sizes[place][:, None]

@@ -13,7 +13,7 @@ import polars as pl
 from competency_gaps.activations.spans import TEXT_ONLY
 from competency_gaps.activations.store import CasStore
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.sae.training.texts import Piece
+from competency_gaps.sae.training.texts import TokenPiece
 
 
 def run_identity(run: RunFolder) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def run_identity(run: RunFolder) -> dict[str, Any]:
     }
 
 
-def run_pieces(run: RunFolder) -> Iterator[Piece]:
+def run_pieces(run: RunFolder) -> Iterator[TokenPiece]:
     """A run's items as texts, in the order of its shards: the tokens that the model read, those of its span counted.
 
     Where the span is the whole prompt, all but the first token count.
@@ -52,5 +52,5 @@ def run_pieces(run: RunFolder) -> Iterator[Piece]:
                     (~inside & (offsets[:, 0] >= ends[item]) if response else inside) if spanned else ids != bos_id
                 )
                 if counted.any():
-                    yield Piece(np.asarray(ids, np.int32), counted, ~counted, number)
+                    yield TokenPiece(np.asarray(ids, np.int32), counted, ~counted, number)
                 number += 1

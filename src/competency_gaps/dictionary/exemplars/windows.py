@@ -151,7 +151,7 @@ PENDING = 200_000
 
 
 @dataclass(frozen=True)
-class Candidates:
+class ConceptWindows:
     """Windows in which concepts are active, one row per pair. Arrays of shape (rows,)."""
 
     concept: np.ndarray
@@ -170,21 +170,21 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.concept)
 
-    def take(self, rows: np.ndarray) -> Candidates:
+    def take(self, rows: np.ndarray) -> ConceptWindows:
         """Some of the rows, by mask or index."""
-        return Candidates(*(getattr(self, name)[rows] for name in FIELDS))
+        return ConceptWindows(*(getattr(self, name)[rows] for name in FIELDS))
 
     @staticmethod
-    def empty(window: int) -> Candidates:
+    def empty(window: int) -> ConceptWindows:
         """No rows."""
         types = (np.int32, np.float64, np.float32, np.int64, np.float32)
         concept, key, value, number, peak = (np.zeros(0, dtype) for dtype in types)
-        return Candidates(concept, key, value, number, peak, np.zeros((0, window), np.float16))
+        return ConceptWindows(concept, key, value, number, peak, np.zeros((0, window), np.float16))
 
     @staticmethod
-    def join(parts: list[Candidates]) -> Candidates:
+    def join(parts: list[ConceptWindows]) -> ConceptWindows:
         """All rows of several."""
-        return Candidates(*(np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS))
+        return ConceptWindows(*(np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS))
 
 
 FIELDS = ("concept", "key", "value", "window", "peak", "shape")
@@ -200,25 +200,25 @@ class BestOf:
     def __init__(self, concepts: int, keep: int, window: int) -> None:
         self.keep = keep
         self._floor = np.full(concepts, -np.inf)
-        self._kept = Candidates.empty(window)
-        self._pending: list[Candidates] = []
+        self._kept = ConceptWindows.empty(window)
+        self._pending: list[ConceptWindows] = []
 
     def wanted(self, concept: np.ndarray, key: np.ndarray) -> np.ndarray:
         """Which rows can still come in: bool of shape (rows,)."""
         return key >= self._floor[concept]
 
-    def add(self, rows: Candidates) -> None:
+    def add(self, rows: ConceptWindows) -> None:
         """Add rows."""
         self._pending.append(rows)
         if sum(len(part) for part in self._pending) > PENDING:
             self._sort_in()
 
-    def rows(self) -> Candidates:
+    def rows(self) -> ConceptWindows:
         """All kept rows: by concept, then the best first."""
         self._sort_in()
         return self._kept
 
-    def restore(self, rows: Candidates) -> None:
+    def restore(self, rows: ConceptWindows) -> None:
         """Go on from rows that :meth:`rows` gave."""
         self._pending = [rows]
         self._sort_in()
@@ -226,7 +226,7 @@ class BestOf:
     def _sort_in(self) -> None:
         if not self._pending:
             return
-        rows = Candidates.join([self._kept, *self._pending])
+        rows = ConceptWindows.join([self._kept, *self._pending])
         self._pending = []
         order = np.lexsort((rows.window, -rows.key, rows.concept))
         concept = rows.concept[order]

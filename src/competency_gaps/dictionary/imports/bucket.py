@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from competency_gaps.dictionary.imports.http import FetchError, Http, Network
+from competency_gaps.dictionary.imports.http import Http, HttpError, Network
 from competency_gaps.dictionary.imports.neuronpedia import BATCH, batches, read_batches
 from competency_gaps.dictionary.imports.reading import Reading, shown
 from competency_gaps.errors import UserError
@@ -68,7 +68,7 @@ def _listing(http: Http, bucket: str, prefix: str) -> tuple[list[_Listed], list[
         params = {"list-type": "2", "prefix": prefix} | ({"continuation-token": token} if token else {})
         try:
             answer = http.get(f"{bucket.rstrip('/')}/", params=params, limit=_PAGE, check=_page)
-        except FetchError as error:
+        except HttpError as error:
             raise UserError(
                 f"Neuronpedia's exports cannot be listed at {bucket}: {error}. Without a network, download the "
                 f"export's folder elsewhere and give its path."
@@ -116,7 +116,7 @@ def _sources(http: Http, bucket: str, prefix: str, folder: Path) -> list[Path]:
     for name in ("source.jsonl", "source.jsonl.gz"):
         try:
             answer = http.get(f"{bucket.rstrip('/')}/{prefix}{name}", limit=_SOURCE, raw=True)
-        except FetchError:
+        except HttpError:
             continue
         if answer.status == 200:
             _write(folder / name, answer.body)
@@ -136,7 +136,7 @@ def _download(http: Http, names: list[_Listed], folder: Path, network: Network, 
             return None
         try:
             answer = http.get(f"{network.bucket.rstrip('/')}/{listed.key}", limit=_BATCH, check=whole, raw=True)
-        except FetchError as error:
+        except HttpError as error:
             return f"{path.name}: {error}"
         if answer.status != 200:
             return f"{path.name}: status {answer.status}"

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.dictionary.imports.http import FetchError, Http, Network
+from competency_gaps.dictionary.imports.http import Http, HttpError, Network
 from competency_gaps.dictionary.imports.neuronpedia import add_object
 from competency_gaps.dictionary.imports.reading import KNOWN_TOKENS, Reading, parse_json, whole_number
 from competency_gaps.errors import UserError
@@ -99,7 +99,7 @@ def _ask(
 
         try:
             answer = http.get(f"{base}/{concept}", limit=_ANSWER, check=check)
-        except FetchError as error:
+        except HttpError as error:
             return str(error)
         if answer.status == 403:
             return "status 403"

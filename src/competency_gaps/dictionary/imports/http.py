@@ -43,12 +43,12 @@ class Network:
     """Seconds without an answer after which a try has failed."""
 
 
-class FetchError(Exception):
+class HttpError(Exception):
     """A request failed for good; the message says why."""
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpResponse:
     """A server's answer."""
 
     status: int
@@ -90,7 +90,7 @@ class Http:
         params: dict[str, str] | None = None,
         check: Check | None = None,
         raw: bool = False,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Fetch an address.
 
         Parameters
@@ -125,13 +125,13 @@ class Http:
                 why = f"broken answer: {shorten(visible(str(error)), 200)}"
             else:
                 if status == 200 or status in MISSING:
-                    return Answer(status, body)
+                    return HttpResponse(status, body)
                 why = f"status {status}"
                 if status not in TRANSIENT and status < 500:
-                    raise FetchError(why)
+                    raise HttpError(why)
                 wait = max(wait, float(asked)) if asked.isascii() and asked.isdigit() and len(asked) < 6 else wait
             wait = min(2 * wait, self.network.longest_wait) if attempt else wait
-        raise FetchError(f"{why}, after {attempt + 1} tries")
+        raise HttpError(f"{why}, after {attempt + 1} tries")
 
     @staticmethod
     def _body(response: httpx.Response, limit: int, raw: bool) -> bytes:
@@ -140,5 +140,5 @@ class Http:
             parts.append(part)
             size += len(part)
             if size > limit:
-                raise FetchError(f"an answer of more than {limit:,} bytes")
+                raise HttpError(f"an answer of more than {limit:,} bytes")
         return b"".join(parts)

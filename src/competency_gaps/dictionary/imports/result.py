@@ -127,7 +127,7 @@ _FAILED = re.compile(
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class Omission:
     """Something of the source that was not taken over as it is."""
 
     where: str
@@ -156,7 +156,7 @@ class ImportedLabels:
     """Concepts that the source does not know: never looked up. The three add up to the SAE's width."""
     placeholders: int
     """Labels that are only a token."""
-    left_out: list[LeftOut]
+    left_out: list[Omission]
     """What was not taken over as it is, by place and reason."""
     identity_check: str
     """What is known of whether the source is about this SAE."""
@@ -205,9 +205,9 @@ def imported(reading: Reading, *, sae_identity: dict[str, Any], width: int, forc
     )
 
 
-def _left_out(reading: Reading) -> list[LeftOut]:
+def _left_out(reading: Reading) -> list[Omission]:
     return [
-        LeftOut(shorten(visible(where), 200), reason, count, shorten(visible(first), 200))
+        Omission(shorten(visible(where), 200), reason, count, shorten(visible(first), 200))
         for (where, reason), (count, first) in sorted(reading.left_out.items())
     ]
 

@@ -15,7 +15,7 @@ from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.label_table import SCHEMA, is_placeholder
 from competency_gaps.dictionary.labelling import requests
 from competency_gaps.dictionary.labelling.automatic import automatic_labels, promoted_label
-from competency_gaps.dictionary.labelling.requests import ANSWERS, Question, Step, balanced_accuracy, label_of
+from competency_gaps.dictionary.labelling.requests import ANSWERS, LabelQuestion, Step, balanced_accuracy, label_of
 from competency_gaps.endpoint import Answer, Failure, parse
 from competency_gaps.errors import UserError
 from competency_gaps.text import shorten, visible
@@ -44,7 +44,9 @@ class Taken:
         }
 
 
-def questions(dictionary: Dictionary, step: Step, concepts: Sequence[int] | None, seed: int = 0) -> Iterator[Question]:
+def questions(
+    dictionary: Dictionary, step: Step, concepts: Sequence[int] | None, seed: int = 0
+) -> Iterator[LabelQuestion]:
     """Ask about these concepts (all that have exemplars, if none are given).
 
     Concepts without exemplars have no question; for a score, nor have those without a label.
@@ -66,7 +68,7 @@ def questions(dictionary: Dictionary, step: Step, concepts: Sequence[int] | None
             yield one
 
 
-def read_answer(question: Question, answer: Answer) -> requests.Explanation | float | Failure:
+def read_answer(question: LabelQuestion, answer: Answer) -> requests.Explanation | float | Failure:
     """What an answer says: an explanation, or a score in [0, 1] of the label that was asked about."""
     found = parse(answer, ANSWERS[question.step])
     if isinstance(found, (Failure, requests.Explanation)):
@@ -95,7 +97,7 @@ def explainer_of(answer: Answer, explainer: str | None) -> str:
 
 def take_answers(
     dictionary: Dictionary,
-    asked: Iterable[Question],
+    asked: Iterable[LabelQuestion],
     answers: Mapping[str, Answer],
     explainer: str | None,
     source: str,

@@ -99,7 +99,7 @@ ANSWERS: dict[Step, type[pydantic.BaseModel]] = {"explain": Explanation, "detect
 
 
 @dataclass(frozen=True)
-class Question:
+class LabelQuestion:
     """A request about one concept, with what is needed to read its answer."""
 
     concept: int
@@ -111,7 +111,7 @@ class Question:
     """Of each window, whether the concept is active (detection) or the marks are right (fuzzing)."""
 
 
-def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[str]) -> Question | None:
+def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[str]) -> LabelQuestion | None:
     """Ask for a label. Windows of even rank are shown, so that those of odd rank can score the answer.
 
     Returns
@@ -134,7 +134,7 @@ def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[
     return _question(concept, "explain", content, 120)
 
 
-def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> Question | None:
+def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> LabelQuestion | None:
     """Ask which held-out windows hold what a label names; None without windows of both sorts."""
     active, silent = _held_out(exemplars), [one for one in exemplars if one.kind == "negative"][:SCORED]
     if not active or not silent:
@@ -146,7 +146,7 @@ def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int
     return _question(concept, "detection", {"label": plain(label), "windows": windows}, 200, label, truth)
 
 
-def fuzzing(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> Question | None:
+def fuzzing(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> LabelQuestion | None:
     """Ask in which held-out windows the right tokens are marked; None with fewer than two such windows."""
     active = _held_out(exemplars, 2 * SCORED)
     rng = np.random.default_rng([seed, concept, 1])
@@ -189,13 +189,13 @@ def _question(
     max_tokens: int,
     label: str | None = None,
     truth: tuple[bool, ...] = (),
-) -> Question:
+) -> LabelQuestion:
     text = json.dumps(content, ensure_ascii=False)
     # The id says what was asked, so that an answer to other exemplars or another label is known as such.
     digest = hashlib.sha256((prompt(step) + text).encode()).hexdigest()[:8]
     schema = ANSWERS[step].model_json_schema()
     request = Request(f"{step}-{concept}-{digest}", prompt(step), text, schema, step, max_tokens)
-    return Question(concept, step, request, label, truth)
+    return LabelQuestion(concept, step, request, label, truth)
 
 
 @cache
@@ -209,7 +209,7 @@ def label_of(answer: Explanation) -> str | None:
     return clean_label(answer.label) if answer.label is not None else None
 
 
-def balanced_accuracy(question: Question, numbers: Sequence[int]) -> float | None:
+def balanced_accuracy(question: LabelQuestion, numbers: Sequence[int]) -> float | None:
     """Mean of the shares of both sorts of windows that were judged rightly, in [0, 1]; 0.5 = chance.
 
     Returns

@@ -1,6 +1,6 @@
 """Themes: thousands of concepts as a hierarchy that people can read, and a map of it."""
 
-from competency_gaps.dictionary.themes.cluster import Themes, find_themes
+from competency_gaps.dictionary.themes.cluster import ThemeTree, find_themes
 from competency_gaps.dictionary.themes.features import VIEWS, theme_features
 from competency_gaps.dictionary.themes.names import ThemeNames, automatic_names
 from competency_gaps.dictionary.themes.store import name_table, read_themes, theme_table, write_themes
@@ -8,7 +8,7 @@ from competency_gaps.dictionary.themes.store import name_table, read_themes, the
 __all__ = [
     "VIEWS",
     "ThemeNames",
-    "Themes",
+    "ThemeTree",
     "automatic_names",
     "find_themes",
     "name_table",

@@ -109,7 +109,7 @@ class Graph(NamedTuple):
     """float32 of shape (n, neighbours + 1), >= 0, ascending."""
 
 
-class Themes(NamedTuple):
+class ThemeTree(NamedTuple):
     """A hierarchy of two levels and a map. Every concept is in exactly one theme and one subtheme of it."""
 
     theme: np.ndarray
@@ -120,7 +120,7 @@ class Themes(NamedTuple):
     """float32 of shape (n, 2): place on the map; its unit, and which way is up, mean nothing."""
 
 
-def find_themes(features: np.ndarray, *, seed: int = 0, fewest: int = 20, most: int = 60) -> Themes:
+def find_themes(features: np.ndarray, *, seed: int = 0, fewest: int = 20, most: int = 60) -> ThemeTree:
     """Group concepts into themes and subthemes, and lay them out on a map.
 
     The same features and seed give the same themes and, on one kind of machine with the same library versions, the
@@ -154,7 +154,7 @@ def find_themes(features: np.ndarray, *, seed: int = 0, fewest: int = 20, most: 
         _umap()  # fail now, and not after minutes
     graph = neighbours(x)
     theme, subtheme = group(lay_out(x, graph, DIMENSIONS, seed=seed), seed=seed, fewest=fewest, most=most)
-    return Themes(theme, subtheme, lay_out(x, graph, 2, seed=seed))
+    return ThemeTree(theme, subtheme, lay_out(x, graph, 2, seed=seed))
 
 
 def neighbours(x: np.ndarray) -> Graph:

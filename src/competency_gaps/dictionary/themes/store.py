@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from competency_gaps.dictionary.themes.cluster import Themes
+from competency_gaps.dictionary.themes.cluster import ThemeTree
 from competency_gaps.dictionary.themes.names import ThemeNames
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
@@ -38,7 +38,7 @@ NAME_COLUMNS: dict[str, pl.DataType] = {
 }
 
 
-def theme_table(themes: Themes, use: np.ndarray) -> pl.DataFrame:
+def theme_table(themes: ThemeTree, use: np.ndarray) -> pl.DataFrame:
     """Make the table of themes, one row for every concept of the SAE.
 
     Parameters

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from competency_gaps.harnesses.lm_eval.log_files import Task
 
 
-class Options(NamedTuple):
+class LoggedOptions(NamedTuple):
     """What the model chose from."""
 
     texts: tuple[str, ...] | None
@@ -21,7 +21,7 @@ class Options(NamedTuple):
     """The same in bytes of UTF-8."""
 
 
-def options_of(arguments: Sequence[Sequence[Any]], task: Task) -> Options | None:
+def options_of(arguments: Sequence[Sequence[Any]], task: Task) -> LoggedOptions | None:
     """The options of a document; null if it is no multiple choice.
 
     Arguments without a prompt (the unconditional ones of ``acc_mutual_info``) are no further options.
@@ -33,7 +33,7 @@ def options_of(arguments: Sequence[Sequence[Any]], task: Task) -> Options | None
     delimiter = task.config.get("target_delimiter", " ")
     bare = [text.removeprefix(delimiter) if isinstance(delimiter, str) else text for text in texts]
     differ = len(set(texts)) > 1
-    return Options(
+    return LoggedOptions(
         tuple(text.strip() for text in bare) if differ else None,
         tuple(texts),
         tuple(max(1, len(text)) for text in bare),
@@ -41,7 +41,7 @@ def options_of(arguments: Sequence[Sequence[Any]], task: Task) -> Options | None
     )
 
 
-def answer_of(target: Any, options: Options | None) -> Any:
+def answer_of(target: Any, options: LoggedOptions | None) -> Any:
     """The gold: the index of an option where the target is one, else the target as it stands."""
     if options is None or options.texts is None:
         return target
@@ -51,7 +51,7 @@ def answer_of(target: Any, options: Options | None) -> Any:
     return options.texts.index(text) if text in options.texts else target
 
 
-def chosen(record: dict[str, Any], options: Options | None, metric: str | None) -> str | None:
+def chosen(record: dict[str, Any], options: LoggedOptions | None, metric: str | None) -> str | None:
     """What the model answered, before any filter; null if the log does not say.
 
     Of options, the one with the highest log-likelihood: per character where ``acc_norm`` is the metric, per byte for

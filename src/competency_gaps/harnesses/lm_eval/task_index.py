@@ -22,7 +22,7 @@ _GROUP_KEYS = frozenset({"group", "group_alias", "task", "aggregate_metric_list"
 """Keys of a group's own; all others are set for its members."""
 
 
-class Entry(NamedTuple):
+class IndexEntry(NamedTuple):
     """What lm-evaluation-harness knows under a name."""
 
     kind: str
@@ -77,7 +77,7 @@ def members(source: TaskSource) -> list[TaskSource]:
     return found
 
 
-def lookup(manager: Any, name: str) -> Entry | None:
+def lookup(manager: Any, name: str) -> IndexEntry | None:
     """The entry of a name in the harness's index; null: it is not there.
 
     The index holds mappings up to lm-eval 0.4.9 and objects later.
@@ -90,10 +90,12 @@ def lookup(manager: Any, name: str) -> Entry | None:
         if kind == "group" and raw["yaml_path"] != -1:
             from lm_eval.utils import load_yaml_config
 
-            return Entry(kind, load_yaml_config(raw["yaml_path"], mode="simple"))
-        return Entry(kind, {}, tuple(raw["task"]) if kind == "tag" else ())
+            return IndexEntry(kind, load_yaml_config(raw["yaml_path"], mode="simple"))
+        return IndexEntry(kind, {}, tuple(raw["task"]) if kind == "tag" else ())
     kind = raw.kind.name.lower()
-    return Entry("task" if kind == "py_task" else kind, raw.cfg or {}, tuple(sorted(raw.tags)) if kind == "tag" else ())
+    return IndexEntry(
+        "task" if kind == "py_task" else kind, raw.cfg or {}, tuple(sorted(raw.tags)) if kind == "tag" else ()
+    )
 
 
 @contextmanager

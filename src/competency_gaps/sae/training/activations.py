@@ -23,7 +23,7 @@ from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress
-from competency_gaps.sae.training.texts import Piece, cut_pieces, read_documents
+from competency_gaps.sae.training.texts import TokenPiece, cut_pieces, read_documents
 
 if TYPE_CHECKING:
     import torch
@@ -109,16 +109,20 @@ def cache_activations(
     return ActivationCache(shards, total)
 
 
-def choose_tokens(pieces: Iterator[Piece], *, template_share: float, seed: int) -> Iterator[tuple[Piece, np.ndarray]]:
+def choose_tokens(
+    pieces: Iterator[TokenPiece], *, template_share: float, seed: int
+) -> Iterator[tuple[TokenPiece, np.ndarray]]:
     """Choose each piece's tokens: its text always, a chat template's tokens only in a share of the documents."""
     for piece in pieces:
         with_template = np.random.default_rng((seed, piece.document)).random() < template_share
         yield piece, (~piece.bos if with_template else piece.content)
 
 
-def _groups(chosen: Iterator[tuple[Piece, np.ndarray]], tokens: int) -> Iterator[list[tuple[Piece, np.ndarray]]]:
+def _groups(
+    chosen: Iterator[tuple[TokenPiece, np.ndarray]], tokens: int
+) -> Iterator[list[tuple[TokenPiece, np.ndarray]]]:
     """Whole shards until there are enough tokens: more tokens later only add shards."""
-    group: list[tuple[Piece, np.ndarray]] = []
+    group: list[tuple[TokenPiece, np.ndarray]] = []
     size = total = 0
     for piece, keep in chosen:
         group.append((piece, keep))
@@ -141,7 +145,7 @@ def _write_shard(
     path: Path,
     lm: LanguageModel,
     hook: Hook,
-    group: list[tuple[Piece, np.ndarray]],
+    group: list[tuple[TokenPiece, np.ndarray]],
     *,
     seed: int,
     advance: Callable[[float], None],

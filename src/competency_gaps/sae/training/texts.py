@@ -30,7 +30,7 @@ COLUMNS = 20
 
 
 @dataclass(frozen=True)
-class Piece:
+class TokenPiece:
     """A stretch of a document, read by the model in one forward pass."""
 
     ids: np.ndarray
@@ -158,7 +158,7 @@ def cut_pieces(
     *,
     context: int,
     bos_id: int | None,
-) -> Iterator[Piece]:
+) -> Iterator[TokenPiece]:
     """Tokenise documents and cut them into pieces of at most ``context`` tokens.
 
     Later pieces of a document start with the first token again, as every input of the model does.
@@ -178,7 +178,7 @@ def cut_pieces(
                 own = np.concatenate([[False], own[: context - 1]])
                 bos = np.concatenate([[True], bos[: context - 1]])
             if own.sum() >= 2:
-                yield Piece(ids, own, bos, index)
+                yield TokenPiece(ids, own, bos, index)
 
 
 def _chat_tokens(messages: list[Message], tokenizer: PreTrainedTokenizerBase) -> Tokens:
@@ -192,7 +192,7 @@ def _chat_tokens(messages: list[Message], tokenizer: PreTrainedTokenizerBase) ->
     return replace(tokens, own=own, bos=tokens.bos & ~own)
 
 
-def first_tokens(pieces: Iterable[Piece], tokens: int) -> Iterator[Piece]:
+def first_tokens(pieces: Iterable[TokenPiece], tokens: int) -> Iterator[TokenPiece]:
     """The first pieces, until they hold so many tokens; the last of them may go over."""
     total = 0
     for piece in pieces:

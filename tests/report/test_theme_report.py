@@ -12,7 +12,7 @@ from rich.console import Console
 
 from competency_gaps.errors import UserError
 from competency_gaps.report import columns, concept_panel, findings, html, labels, print_summary
-from competency_gaps.report.theme_tables import theme_view, themes_view
+from competency_gaps.report.tables import theme_view, themes_view
 from competency_gaps.report.themes import asked_theme, read_run_themes, theme_path
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> {{ 7*7 }} \u202e [red]x[/red] \x1b[31m"

@@ -13,10 +13,9 @@ from rich.text import Text
 from competency_gaps.findings import sentence, short
 from competency_gaps.findings.answer import Answer, chosen
 from competency_gaps.findings.answer_parts import BenchmarkAnswer, Statement
-from competency_gaps.report.tables import plain
+from competency_gaps.report.tables import VERDICT_STYLES, plain
 from competency_gaps.text import percent, shorten
 
-TONES = {"weak": "dark_orange", "strong": "dodger_blue2", "bad": "bold dark_orange", "": "bold"}
 LONGEST = 150
 """Characters of a finding's sentence in a list; a longer one gives way to its short form."""
 MOST = 400
@@ -29,7 +28,8 @@ OTHER_HALF = {True: "the other half shows it too", False: "not sure on the other
 
 def head(given: Answer) -> list[RenderableType]:
     """Lay out what comes first: failed checks, then the model with its score."""
-    return [*(plain(statement.text, TONES["bad"]) for statement in given.trust), plain(given.opening.text, "bold")]
+    failed = [plain(statement.text, f"bold {VERDICT_STYLES['weak']}") for statement in given.trust]
+    return [*failed, plain(given.opening.text, "bold")]
 
 
 def in_order(findings: pl.DataFrame) -> pl.DataFrame:
@@ -45,7 +45,7 @@ def findings_list(findings: pl.DataFrame, *, whole: bool = False) -> Table:
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for row in findings.iter_rows(named=True):
-        verdict = Text(row["verdict"], style=TONES[row["verdict"]])
+        verdict = Text(row["verdict"], style=VERDICT_STYLES[row["verdict"]])
         half = (f" · {OTHER_HALF[row['holds']]}", "dim")
         grid.add_row(str(row["finding"]), verdict, Text.assemble(plain(_finding_text(row, whole)), half))
     return grid

@@ -22,12 +22,11 @@ from competency_gaps import text
 from competency_gaps.findings.answer import answer
 from competency_gaps.findings.answer_parts import alike, short_name
 from competency_gaps.report import answer_view, columns, findings, judged, labels, page, sources, themes
+from competency_gaps.report.cards import finding_cards, origins, theme_section
 from competency_gaps.report.charts import page_svg
 from competency_gaps.report.detail import concept_details
-from competency_gaps.report.finding_page import finding_cards
 from competency_gaps.report.glossary import glossary
 from competency_gaps.report.protocol import RunView
-from competency_gaps.report.theme_page import origins, theme_section
 from competency_gaps.robustness import read_assessment
 
 STYLES = ("report", "themes", "findings", "narrow")

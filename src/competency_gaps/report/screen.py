@@ -12,8 +12,7 @@ from competency_gaps.findings.answer import Answer, answer
 from competency_gaps.report import answer_view, columns, findings
 from competency_gaps.report.listing import Listing
 from competency_gaps.report.protocol import RunView
-from competency_gaps.report.tables import concept_table, plain
-from competency_gaps.report.theme_tables import MOST_SUBTHEMES, theme_view, themes_view
+from competency_gaps.report.tables import MOST_SUBTHEMES, concept_table, plain, theme_view, themes_view
 from competency_gaps.report.themes import Themes, asked_theme
 from competency_gaps.text import integer, plural
 

@@ -17,17 +17,24 @@ from competency_gaps.findings.answer import Answer, answer
 from competency_gaps.report import answer_view, columns, findings, judged, labels
 from competency_gaps.report.detail import ConceptDetail, Example, concept_detail
 from competency_gaps.report.protocol import RunView
-from competency_gaps.report.tables import Cells, concept_table, fitted_table, plain, quantities
-from competency_gaps.report.theme_tables import short_table
+from competency_gaps.report.tables import (
+    VERDICT_STYLES,
+    Cells,
+    concept_table,
+    fitted_table,
+    plain,
+    quantities,
+    short_table,
+)
 from competency_gaps.report.themes import read_run_themes, theme_path
 from competency_gaps.text import decimal, integer, percent, shorten, show_token
 
-TONES = {"weak": "dark_orange", "strong": "dodger_blue2", "": "bold"}
 _FRAME = 6
 """Characters that a panel's frame takes on both sides."""
 STATUS_STYLES = {
-    **dict.fromkeys(("missing", "under", "weak"), "dark_orange"),
-    **dict.fromkeys(("over", "strong"), "dodger_blue2"),
+    **VERDICT_STYLES,
+    **dict.fromkeys(("missing", "under"), VERDICT_STYLES["weak"]),
+    "over": VERDICT_STYLES["strong"],
 }
 
 
@@ -202,7 +209,8 @@ def _per_benchmark(run: RunView, detail: ConceptDetail, width: int | None) -> Gr
 def _example(example: Example) -> Group:
     score = Text("unscored", style="dim")
     if example.score is not None:
-        score = Text(f"score {decimal(example.score)}", style=TONES["strong" if example.score >= 0.5 else "weak"])
+        side = "strong" if example.score >= 0.5 else "weak"
+        score = Text(f"score {decimal(example.score)}", style=VERDICT_STYLES[side])
     times = f" · {integer(example.repeats)} items like it" if example.repeats > 1 else ""
     where = plain(
         f"  {shorten(example.benchmark, 40)} · {example.item_id} · saliency {decimal(example.saliency)}{times}", "dim"

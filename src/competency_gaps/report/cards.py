@@ -1,4 +1,4 @@
-"""Findings as the page lays them out: the sentence, its figures in words, items side by side, and its concepts."""
+"""Findings, themes and the origin of labels as the page shows them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from itertools import zip_longest
 from typing import Any
 
 import polars as pl
+from markupsafe import Markup
 
 from competency_gaps.findings import items, support
 from competency_gaps.findings.differing import Piece, own_part
-from competency_gaps.report import labels
-from competency_gaps.report.findings import concept_name
+from competency_gaps.report import columns, labels
+from competency_gaps.report.charts import page_svg
+from competency_gaps.report.detail import ConceptDetail
+from competency_gaps.report.findings import Ranking, concept_name
 from competency_gaps.report.protocol import RunView
+from competency_gaps.report.themes import Themes, theme_path
 from competency_gaps.text import integer, shorten
 
 TEXT_LIMIT, ANSWER_LIMIT, CHOICE_LIMIT = 420, 240, 120
@@ -24,6 +28,11 @@ SENTENCE_LIMIT = 400
 NAMED = 6
 """Concepts of a finding that are named."""
 MOST_CHOICES = 12
+LEADERS_LISTED = 12
+"""Weak leaders listed in an opened theme."""
+CHARTED = 10
+"""Themes from either end in the chart, at most."""
+THEME_COLUMNS = (columns.PERFORMANCE, columns.THEME_GAP, columns.Q_VALUE, columns.PERFORMANCE_STATUS)
 
 
 @dataclass(frozen=True)
@@ -167,3 +176,75 @@ def _prompt(folded: Sequence[Piece], text: str) -> Prompt:
     whole = [(shorten(piece, PIECE_LIMIT), constant) for piece, constant in pieces if piece]
     constant = any(constant and piece.strip() for piece, constant in whole)
     return Prompt(shorten(own_part(folded), TEXT_LIMIT), whole if constant else [])
+
+
+@dataclass(frozen=True)
+class OpenedTheme:
+    """A theme with its subthemes and weak leaders."""
+
+    row: dict[str, Any]
+    """Its row of ``run.theme_results``."""
+    subthemes: list[dict[str, Any]]
+    """Their rows."""
+    leaders: list[tuple[NamedConcept, dict[str, Any]]]
+    """At most :data:`LEADERS_LISTED`, with their rows of ``Ranking.weak_leaders``."""
+    leading: int
+    """Weak leaders in all."""
+
+
+@dataclass(frozen=True)
+class ThemeSection:
+    """The section of themes."""
+
+    caption: str
+    columns: tuple[columns.Column, ...]
+    themes: list[OpenedTheme]
+    chart: Markup | None
+    """Gaps of the weakest and strongest themes; None: no theme could be tested."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a concept's label comes from, and its theme."""
+
+    marks: list[str]
+    label: str | None
+    """Provenance; None in a run without a dictionary."""
+    theme: str | None
+    """Theme and subtheme; None where the run has no themes."""
+
+
+def theme_section(run: RunView, themes: Themes | None, ranked: Ranking, linked: Collection[int]) -> ThemeSection | None:
+    """Lay out the themes of a run; None without any.
+
+    Parameters
+    ----------
+    run : RunView
+    themes : Themes, optional
+    ranked : Ranking
+        Whose weak leaders are listed by theme.
+    linked : collection of int
+        Concepts whose detail stands on the page.
+    """
+    if themes is None:
+        return None
+    opened = []
+    for row in themes.themes.iter_rows(named=True):
+        leading = themes.leaders(row["id"], ranked)
+        listed = leading.head(LEADERS_LISTED).to_dicts()
+        leaders = [(named_concept(leader, linked), leader) for leader in listed]
+        opened.append(OpenedTheme(row, themes.children(row["id"]).to_dicts(), leaders, leading.height))
+    chart = None
+    if themes.tested:
+        chart = page_svg(run, lambda plots: plots.themes(top=CHARTED), "Net gaps of themes, with their intervals")
+    return ThemeSection(themes.caption(), THEME_COLUMNS, opened, chart)
+
+
+def origins(themes: Themes | None, details: list[ConceptDetail]) -> dict[int, Origin]:
+    """Give for each detailed concept where its label comes from, and its theme."""
+    by_concept = {}
+    for detail in details:
+        concept = int(detail.row["concept"])
+        path = None if themes is None else theme_path(themes.of_concept(concept)) or "in none"
+        by_concept[concept] = Origin(labels.marks_of(detail.row), labels.provenance(detail.row), path)
+    return by_concept

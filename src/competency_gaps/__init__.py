@@ -11,17 +11,30 @@ cg.evidence(cas, scores, benchmarks) # the same evidence on plain arrays
 """
 
 from competency_gaps.api.concept import Concept
+from competency_gaps.api.dictionary import import_labels, label_concepts, make_themes
+from competency_gaps.api.exemplars import make_exemplars
 from competency_gaps.api.extend import labels, log, policy, source
-from competency_gaps.api.make import load_model, load_sae, open_run, run
+from competency_gaps.api.make import (
+    export,
+    load_model,
+    load_sae,
+    measure_reference,
+    open_run,
+    probe_with_garak,
+    run,
+)
 from competency_gaps.api.run import Rows, Run
+from competency_gaps.config import AskConfig
 from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.evidence import suite_evidence as evidence
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Continuations, Generation, Output, Policy, Score, Sentences
+from competency_gaps.progress import Progress
 from competency_gaps.sae.find import SaeEntry, SaeList, find_saes
 
 __version__ = "0.1.0"
 __all__ = [
+    "AskConfig",
     "CompetencyGapsError",
     "Concept",
     "Continuations",
@@ -29,6 +42,7 @@ __all__ = [
     "Item",
     "Output",
     "Policy",
+    "Progress",
     "Rows",
     "Run",
     "SaeEntry",
@@ -37,13 +51,20 @@ __all__ = [
     "Sentences",
     "UserError",
     "evidence",
+    "export",
     "find_saes",
+    "import_labels",
+    "label_concepts",
     "labels",
     "load_model",
     "load_sae",
     "log",
+    "make_exemplars",
+    "make_themes",
+    "measure_reference",
     "open_run",
     "policy",
+    "probe_with_garak",
     "run",
     "source",
 ]

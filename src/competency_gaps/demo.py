@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from competency_gaps.api.make import run
+from competency_gaps.api.run import Run
 from competency_gaps.config import ReasoningGymSource, RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG, MODELS
 from competency_gaps.embedded.pins import REASONING_GYM, PinnedWheel
 from competency_gaps.embedded.weights import local_weights
 from competency_gaps.embedded.wheels import cached_file, local_package
+from competency_gaps.progress import Progress
 from competency_gaps.progress_bar import minutes
 from competency_gaps.text import plural
 
@@ -44,6 +47,29 @@ class Outlook:
             f"That takes about {minutes(self.seconds)} here ({self.speed / 1e9:,.0f} billion operations a second in "
             f"{self.precision}){download}. If it is stopped, the same command resumes it.",
         ]
+
+
+def run_demo(
+    out: Path | str = "demo-run", *, model: Path | None = None, progress: Progress | None = None, command: str = ""
+) -> Run:
+    """Run the demo, or go on with it where it was stopped.
+
+    Parameters
+    ----------
+    out
+        The run folder.
+    model
+        The model's ``.gguf`` file; None: the embedded model's, fetched if necessary.
+    progress
+        Shows first what the demo does and how long that takes, then how far it is; None: quiet.
+    command
+        What the manifest records as the command that made the run.
+    """
+    config = demo_config(model)
+    if progress is not None and not progress.quiet:
+        for line in demo_outlook(config).lines(Path(out)):
+            progress.say(line)
+    return run(config, out, progress=progress, command=command)
 
 
 def demo_config(model: Path | None = None) -> RunConfig:

@@ -8,7 +8,11 @@ and exits with status 1.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_SPELLING: ContextVar[Callable[[str], str]] = ContextVar("_SPELLING", default=str)
 
 
 class CompetencyGapsError(Exception):
@@ -39,6 +43,21 @@ class MissingExtraError(UserError):
         )
         self.package = package
         self.extra = extra
+
+
+def argument(name: str) -> str:
+    """An argument as the user writes it: by its name in Python and in a configuration, as an option in a command."""
+    return _SPELLING.get()(name)
+
+
+@contextmanager
+def spelling(spell: Callable[[str], str]) -> Iterator[None]:
+    """Spell arguments in messages with ``spell`` while the body runs."""
+    token = _SPELLING.set(spell)
+    try:
+        yield
+    finally:
+        _SPELLING.reset(token)
 
 
 def nearest(value: str, known: Iterable[str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +11,6 @@ from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 from rich.progress import Task as RichTask
-from rich.prompt import Confirm
 from rich.table import Column
 from rich.text import Text
 
@@ -45,6 +43,10 @@ class Progress:
     ----------
     console
         Where to; None takes standard error.
+    quiet
+        Show nothing.
+    confirm
+        Asks the user a question that is answered by yes or no; None: nobody can be asked.
     every
         Seconds between two plain lines of a stage.
     clock
@@ -56,11 +58,12 @@ class Progress:
         console: Console | None = None,
         *,
         quiet: bool = False,
+        confirm: Callable[[str], bool] | None = None,
         every: float = EVERY,
         clock: Clock = time.monotonic,
     ) -> None:
         self.console = console or Console(stderr=True)
-        self.quiet = quiet
+        self.quiet, self.confirm = quiet, confirm
         self._every, self._clock = every, clock
         self._writing = threading.Lock()
         self._display: RichProgress | None = None
@@ -94,15 +97,6 @@ class Progress:
             self._write(visible(text))
         else:
             self.console.print(visible(text), highlight=False, markup=False)
-
-    @property
-    def can_ask(self) -> bool:
-        """Whether somebody sits at a terminal to answer a question."""
-        return sys.stdin.isatty()
-
-    def confirm(self, question: str) -> bool:
-        """Ask for yes or no; no is the default."""
-        return Confirm.ask(question, console=self.console, default=False)
 
     @property
     def _plain(self) -> bool:

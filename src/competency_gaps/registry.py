@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from hashlib import sha256
 from importlib import import_module
@@ -35,11 +35,14 @@ class Registry(Mapping[str, Any]):
         ``competency_gaps.KIND``.
     ours
         Name -> ``module:attribute`` inside this package.
+    reserved
+        Names that mean something else, and that nothing else may take.
     """
 
-    def __init__(self, kind: str, ours: Mapping[str, str]) -> None:
+    def __init__(self, kind: str, ours: Mapping[str, str], reserved: Collection[str] = ()) -> None:
         self.kind = kind
         self._ours = dict(ours)
+        self._taken = {*ours, *reserved}
         self._registered: dict[str, Any] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -52,7 +55,7 @@ class Registry(Mapping[str, Any]):
         """
 
         def decorate(value: T) -> T:
-            if name in self._ours or name in self.plugins:
+            if name in self._taken or name in self.plugins:
                 raise UserError(f"{name!r} is taken among the {self.kind}: choose another name.")
             self._registered[name] = value
             return value
@@ -66,8 +69,8 @@ class Registry(Mapping[str, Any]):
     @cached_property
     def plugins(self) -> dict[str, importlib.metadata.EntryPoint]:
         """Names that installed packages bring; one that takes a name of ours is passed over."""
-        found = importlib.metadata.entry_points(group=f"competency_gaps.{self.kind}")
-        return {one.name: one for one in found if one.name not in self._ours}
+        points = importlib.metadata.entry_points(group=f"competency_gaps.{self.kind}")
+        return {point.name: point for point in points if point.name not in self._taken}
 
     def __getitem__(self, name: str) -> Any:
         if name in self._registered:
@@ -156,8 +159,10 @@ LOGS = Registry(
         "lighteval": "harnesses.lighteval:LOG",
         "opencompass": "harnesses.opencompass:LOG",
     },
+    reserved=("table",),
 )
-"""Format -> how its logs are found and read, in the order in which a path is searched. ``table`` is never guessed."""
+"""Format -> how its logs are found and read, in the order in which a path is searched. ``table`` stands for CSV, JSONL
+and Parquet files, which are never guessed."""
 
 LABELS = Registry(
     "labels",
@@ -169,6 +174,6 @@ LABELS = Registry(
     },
 )
 """Format of labels -> what reads them: a function of a path, and of a module and a progress where it has such
-parameters, that gives a ``Reading``. Those of a plug-in are read only where ``--format`` names them."""
+parameters, that gives a ``Reading``. Those of a plug-in are read only where their format is named."""
 
 REGISTRIES = (SOURCES, POLICIES, LOGS, LABELS)

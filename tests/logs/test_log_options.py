@@ -49,9 +49,9 @@ def test_names(tmp_path):
 
 def test_options_that_fit_nothing(tmp_path):
     two(tmp_path)
-    with pytest.raises(UserError, match="--scorer is for logs of inspect"):
+    with pytest.raises(UserError, match="scorer is for logs of inspect"):
         log_entries([str(tmp_path)], scorer="match")
-    with pytest.raises(UserError, match="--format 'lmeval' is not known"):
+    with pytest.raises(UserError, match="the format 'lmeval' is not known"):
         log_entries([str(tmp_path)], format_="lmeval")
     with pytest.raises(UserError, match="expected OURS=COLUMN"):
         log_entries([str(tmp_path)], fields=["prompt"])

@@ -151,7 +151,7 @@ def test_killed_probe_goes_on_and_ends_in_the_same(copy, monkeypatch):
 
 def test_concepts_without_generated_items_are_refused_or_named(tiny_run):
     concept = int(tiny_run.concepts.filter(pl.col("gap").is_not_null())["concept"][0])
-    with pytest.raises(UserError, match="--source endpoint"):
+    with pytest.raises(UserError, match="A language model can write items"):
         probe_generated(tiny_run, targets(tiny_run, [concept]), Criterion(), QUIET)
 
 

@@ -91,6 +91,8 @@ def test_finished_probe_asks_nothing_again_and_another_is_refused(probed):
         return {path: path.stat().st_mtime_ns for path in (out / "garak").rglob("*") if path.is_file()}
 
     before = files()
+    kept = {"garak.report.jsonl", "settings.json", "outcome.json", "answers.jsonl"}
+    assert {path.name for path in before} == kept, "what garak wrote beside its report is deleted"
     again = CliRunner().invoke(app, command, catch_exceptions=False)
     assert json.loads(again.stdout)["rates"] == told["rates"]
     assert files() == before

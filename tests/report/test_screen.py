@@ -162,7 +162,7 @@ def test_a_list_is_sorted_by_a_header_as_printed(run, benchmark):
         by_title, by_key = (list_concepts(run, benchmark=benchmark, sort=f"-{name}") for name in (title, key))
         assert by_title.concepts.equals(by_key.concepts) and by_title.columns == by_key.columns
     assert columns.key_named("n_benchmarks", ["q_value"]) is None is columns.key_named("benchmarks", ["q_value"])
-    with pytest.raises(UserError, match="--sort 'w': there is no such column"):
+    with pytest.raises(UserError, match="sort 'w': there is no such column"):
         list_concepts(run, benchmark=benchmark, sort="-w")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import answer
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import visible
@@ -15,15 +16,22 @@ from competency_gaps.text import visible
 
 def run_card(run: RunFolder) -> str:
     """What the run says, worst first, then its benchmarks."""
-    given = answer(run)
     model = escape(visible(str(run.manifest["model"]["name"])))
-    lines = [given.opening, *given.trust, *given.findings, *given.confidence]
-    statements = "".join(f"<li>{escape(visible(line.text))}</li>" for line in lines)
+    statements = "".join(f"<li>{escape(visible(text))}</li>" for text in _statements(run))
     columns = ("benchmark", "kept", "scored", "mean_score", "covered", "missing")
     return (
         f"<p><b>{model}</b> · {escape(visible(str(run.path)))}</p><ul>{statements}</ul>"
         f"{table_html(run.benchmarks.select(*columns))}"
     )
+
+
+def _statements(run: RunFolder) -> list[str]:
+    """The run's answer; where a table of it is missing, what to do."""
+    try:
+        given = answer(run)
+    except UserError as error:
+        return [str(error)]
+    return [line.text for line in (given.opening, *given.trust, *given.findings, *given.confidence)]
 
 
 def table_html(frame: pl.DataFrame) -> str:

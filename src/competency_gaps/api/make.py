@@ -1,20 +1,23 @@
-"""Runs made and opened, models and SAEs loaded, and evidence on plain arrays."""
+"""Runs made, opened and exported, models and SAEs loaded, reference statistics measured."""
 
 from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from competency_gaps.api.run import Run
-from competency_gaps.config import ModelConfig, RunConfig, SAEConfig, parse_config, read_yaml
+from competency_gaps.api.run import Run, as_run
+from competency_gaps.config import ModelConfig, RunConfig, SAEConfig, Span, parse_config, read_yaml, sae_place
+from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
-from competency_gaps.runs.open import open_folder
 
 if TYPE_CHECKING:
+    from competency_gaps.explorer.export import Exported
+    from competency_gaps.harnesses.garak.scan import GarakSettings
     from competency_gaps.model.load import LanguageModel
+    from competency_gaps.sae.gate import LatentStatistics
     from competency_gaps.sae.load import SparseAutoencoder
 
 
@@ -27,7 +30,7 @@ def run(
     progress: Progress | None = None,
     command: str = "",
 ) -> Run:
-    """Make a run: score the benchmarks, read the concepts, compute the metrics.
+    """Make a run: score the benchmarks, read the concepts, compute the metrics, write the report.
 
     Parameters
     ----------
@@ -67,7 +70,9 @@ def run(
     pair = None
     if model is not None or sae is not None:
         pair = complete_pair(config.model, config.sae, lm=model, loaded=sae, progress=progress)
-    return as_run(pipeline.run(config, folder, progress, command, pair).path)
+    made = as_run(pipeline.run(config, folder, progress, command, pair).path)
+    made.report(progress=progress)
+    return made
 
 
 def read_config(config: RunConfig | Mapping[str, Any] | Path | str) -> RunConfig:
@@ -99,12 +104,6 @@ def open_run(path: Path | str) -> Run:
         If the folder is no finished run, or of an unknown schema version.
     """
     return as_run(Path(path))
-
-
-def as_run(path: Path) -> Run:
-    """Open a run under its absolute path: it stays the same wherever the process goes."""
-    folder = open_folder(path.resolve())
-    return Run(folder.path, folder.manifest)
 
 
 def load_model(name: str, *, progress: Progress | None = None, **options: Any) -> LanguageModel:
@@ -157,3 +156,146 @@ def load_sae(
     from competency_gaps.sae import load
 
     return load.load_sae(parse_config(SAEConfig, {"folder": folder, "release": release, **options}, "sae"), device)
+
+
+def measure_reference(
+    texts: Sequence[Path | str],
+    out: Path | str,
+    *,
+    model: str,
+    sae: str,
+    hook_name: str | None = None,
+    tokens: int = 1_000_000,
+    context: int = 256,
+    progress: Progress | None = None,
+) -> LatentStatistics:
+    """Measure how common each concept is in texts: what a benchmark's coverage is set against.
+
+    Parameters
+    ----------
+    texts
+        Parquet, JSONL or plain-text files.
+    out
+        Parquet file, for ``reference`` in a run's configuration.
+    model, sae
+        Names of the two: a hub id, folder or ``embedded:NAME``; of the SAE also ``RELEASE/ID`` of SAELens' directory.
+    hook_name
+        Where the SAE reads; None: its own hook.
+    tokens
+        Read at most so many.
+    context
+        Longest piece that the model reads at once, in tokens.
+
+    Raises
+    ------
+    UserError
+        If model or SAE cannot be loaded, or the texts are empty.
+    """
+    from competency_gaps.sae.evaluate import read_texts
+    from competency_gaps.sae.pair import load_pair
+    from competency_gaps.sae.training.texts import cut_pieces, read_documents
+
+    progress = progress or Progress(quiet=True)
+    settings = SAEConfig(**sae_place(sae), hook_name=hook_name)
+    pair = load_pair(ModelConfig(name=model), settings, progress=progress)
+    documents = read_documents([Path(path) for path in texts])
+    pieces = cut_pieces(documents, pair.lm.tokenizer, context=context, bos_id=pair.bos_id)
+    statistics, rates = read_texts(pair.lm, pair.hook, pair.sae, pieces, tokens=tokens, progress=progress)
+    if not statistics.tokens:
+        raise UserError("the texts hold nothing to read: give files with text in them.")
+    rates.write(Path(out))
+    return statistics
+
+
+def probe_with_garak(
+    model: ModelConfig | str,
+    sae: SAEConfig | str,
+    settings: GarakSettings | str,
+    out: Path | str,
+    *,
+    span: Span = "question",
+    batch_tokens: int = 4096,
+    progress: Progress | None = None,
+    command: str = "",
+) -> tuple[Run, dict[str, Any]]:
+    """Attack a model with garak, and make a run of what it answered, with its report.
+
+    Parameters
+    ----------
+    model, sae
+        Configurations, or the names of the two.
+    settings
+        How garak is run, or only which of its probes, as ``dan.Dan_11_0,lmrc`` or ``all``.
+    out
+        The run folder; a stopped one is gone on with.
+    span
+        Which tokens of an attack count.
+    batch_tokens
+        Rows x longest of a forward pass.
+    command
+        What the manifest records as the command that made the run.
+
+    Returns
+    -------
+    run : Run
+        One benchmark per probe family, one group per probe, score 1 = safe.
+    rates : dict
+        Pass rates per family, probe and tag, and weak concepts, as ``vulnerabilities.json`` holds them.
+
+    Raises
+    ------
+    MissingExtraError
+        If garak is not installed.
+    UserError
+        If no probe can be run, or the folder holds another run.
+    """
+    from competency_gaps.harnesses.garak.scan import GarakSettings
+    from competency_gaps.probes import garak_probe
+
+    progress = progress or Progress(quiet=True)
+    run, rates = garak_probe.probe_with_garak(
+        ModelConfig(name=model) if isinstance(model, str) else model,
+        SAEConfig(**sae_place(sae)) if isinstance(sae, str) else sae,
+        GarakSettings(settings) if isinstance(settings, str) else settings,
+        Path(out),
+        progress,
+        span=span,
+        batch_tokens=batch_tokens,
+        command=command,
+    )
+    made = as_run(run.path)
+    made.report(progress=progress)
+    return made, rates
+
+
+def export(
+    runs: Sequence[Path | str],
+    folder: Path | str,
+    *,
+    redact: bool = False,
+    dictionary: Path | str | None = None,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write the explorer of some runs as a folder that a browser opens without a server.
+
+    Parameters
+    ----------
+    runs
+        Run folders.
+    folder
+        Where to; an older export in it is replaced.
+    redact
+        Leave out prompts, responses, answers, and what is made of them.
+    dictionary
+        Of the SAE's concepts; None: that of each run.
+
+    Raises
+    ------
+    UserError
+        If the folder holds anything but an older export.
+    """
+    from competency_gaps.explorer.export import export as write
+    from competency_gaps.explorer.opened import open_runs
+
+    opened = open_runs([Path(path) for path in runs], Path(dictionary) if dictionary is not None else None)
+    return write(opened, Path(folder), redact=redact, progress=progress)

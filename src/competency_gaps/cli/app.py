@@ -38,8 +38,9 @@ from competency_gaps.cli import mcp as mcp_command
 from competency_gaps.cli import probe as probe_command
 from competency_gaps.cli import run as run_command
 from competency_gaps.cli import sae as sae_command
+from competency_gaps.cli.asking import option_name
 from competency_gaps.cli.output import help_alone
-from competency_gaps.errors import MachineError, UserError
+from competency_gaps.errors import MachineError, UserError, spelling
 from competency_gaps.text import visible
 
 _INTERRUPTED = 130
@@ -68,6 +69,7 @@ def cgaps(
     ] = False,
 ) -> None:
     """Print the help if there is no command."""
+    context.with_resource(spelling(option_name))
     help_alone(context)
 
 

@@ -17,8 +17,6 @@ from competency_gaps.errors import UserError
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-    from competency_gaps.endpoint.asking import Asking
-
 FIELDS = AskConfig.model_fields
 Command = Callable[..., None]
 PANEL = "Asking a language model"
@@ -37,7 +35,7 @@ class AskOptions:
         """The options that stand on the command line, as they are written there."""
         return ", ".join(map(spell, self.values))
 
-    def asking(self) -> Asking | None:
+    def config(self) -> AskConfig | None:
         """How a model is asked; None: no option was given.
 
         Raises
@@ -45,22 +43,20 @@ class AskOptions:
         UserError
             If the options mean several ways at once, or one of them means nothing with the others.
         """
-        from competency_gaps.endpoint.asking import Asking
-
         if not self.values:
             return None
         config = parse_config(AskConfig, self.values, "options", spell)
         if config.way is None:
             ways = " or ".join(spell(name) for name in WAYS if name in self.names)
             raise UserError(f"{self.written()} means something only with {ways}: add that, or leave it out.")
-        return Asking.of(config)
+        return config
 
-    def needed(self, what: str) -> Asking:
+    def needed(self, what: str) -> AskConfig:
         """The same for what always asks a model, e.g. ``--word``."""
-        way = self.asking()
-        if way is None:
+        config = self.config()
+        if config is None:
             raise UserError(f"{what} asks a model: give --export FILE, --import FILE, or --base-url with --model.")
-        return way
+        return config
 
 
 def asks(prefix: str = "", only: Collection[str] = tuple(FIELDS)) -> Callable[[Command], Command]:
@@ -93,9 +89,14 @@ def asks(prefix: str = "", only: Collection[str] = tuple(FIELDS)) -> Callable[[C
 
 
 def spell(name: str, prefix: str = "") -> str:
-    """A field of ``AskConfig`` as an option."""
-    name = name.partition(".")[0]
-    return "--" + (prefix + ("import" if name == "imports" else name)).replace("_", "-")
+    """A field of ``AskConfig`` as an option; what stands behind a dot is a place in the field's list."""
+    return option_name(prefix + name.partition(".")[0])
+
+
+def option_name(argument: str) -> str:
+    """The option that gives an argument: ``--judge-import`` for ``judge.imports``."""
+    words = argument.replace(".", "-").replace("_", "-")
+    return "--" + (words.removesuffix("s") if words.endswith("imports") else words)
 
 
 def _option(name: str, field: FieldInfo, prefix: str) -> inspect.Parameter:

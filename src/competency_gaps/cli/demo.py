@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from competency_gaps.cli.options import QuietOption
+from competency_gaps.cli.output import command_line, print_run, terminal
+
 
 def demo(
     out: Annotated[Path, typer.Option(help="Run folder; the demo is resumed if it was stopped.")] = Path("demo-run"),
@@ -14,15 +17,10 @@ def demo(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="The model's .gguf file; by default fetched once."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: QuietOption = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the summary.")] = False,
 ) -> None:
     """Audit SmolLM2-135M-Instruct on twelve generated benchmarks, in a few minutes on a laptop."""
-    from competency_gaps.cli.run import execute
-    from competency_gaps.demo import demo_config, demo_outlook
-    from competency_gaps.progress import Progress
+    from competency_gaps.demo import run_demo
 
-    config, progress = demo_config(model), Progress(quiet=quiet)
-    for line in demo_outlook(config).lines(out) if not quiet else ():
-        progress.say(line)
-    execute(config, out, quiet=quiet, json_=json_)
+    print_run(run_demo(out, model=model, progress=terminal(quiet), command=command_line()), json_=json_)

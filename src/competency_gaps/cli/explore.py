@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from competency_gaps.cli.asking import AskOptions, asks
+from competency_gaps.cli.options import ConfiguredDictionary
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.text import plural
 
@@ -32,9 +33,7 @@ def explore(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders; several can be compared.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; the next free one if taken; 0: any.")] = PORT,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open it in the browser.")] = False,
-    dictionary: Annotated[
-        Path | None, typer.Option(help="Dictionary of the SAE's concepts; by default that of the run.")
-    ] = None,
+    dictionary: ConfiguredDictionary = None,
     *,
     ask: AskOptions,
 ) -> None:
@@ -45,16 +44,17 @@ def explore(
     With --base-url and --model, questions in plain language are answered by that endpoint; nothing else is sent.
     """
     _check_packages()
-    way = ask.asking()
+    asked = ask.config()
     import uvicorn
 
+    from competency_gaps.endpoint.asking import Asking
     from competency_gaps.explorer.opened import open_runs
     from competency_gaps.explorer.server.app import make_app
 
     opened = open_runs(runs, dictionary)
     listener = _listen(port)
     found = int(listener.getsockname()[1])
-    app = make_app(opened, port=found, endpoint=None if way is None else way.endpoint)
+    app = make_app(opened, port=found, endpoint=None if asked is None else Asking.of(asked).endpoint)
     # Faults are told by the application; what uvicorn would add is that requests came, and that it ended.
     config = uvicorn.Config(
         app,

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from competency_gaps.cli.output import print_json
+from competency_gaps.cli.options import ConfiguredDictionary, JsonOption, QuietOption
+from competency_gaps.cli.output import print_json, print_line, terminal
 from competency_gaps.errors import UserError
-from competency_gaps.text import visible
 
 
 def export(
@@ -25,11 +24,9 @@ def export(
             "numbers for ids.",
         ),
     ] = False,
-    dictionary: Annotated[
-        Path | None, typer.Option(help="Dictionary of the SAE's concepts; by default that of the run.")
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    dictionary: ConfiguredDictionary = None,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
 ) -> None:
     """Write a static explorer: tables, map, details and items of runs, to be mailed or put on any web server.
 
@@ -43,17 +40,13 @@ def export(
     *runs, folder = paths
     if not runs:
         raise UserError(f"only {str(folder)!r} is given: name the run folders, then the folder to write to.")
-    from competency_gaps.explorer.export import export as write
-    from competency_gaps.explorer.opened import open_runs
-    from competency_gaps.progress import Progress
+    import competency_gaps as cg
 
-    opened = open_runs(runs, dictionary)
-    done = write(opened, folder, redact=redact, progress=Progress(quiet=quiet))
+    done = cg.export(runs, folder, redact=redact, dictionary=dictionary, progress=terminal(quiet))
     if json_:
         facts = {"folder": str(done.folder), "files": done.files, "bytes": done.size, "runs": done.runs}
         print_json({**facts, "redacted": redact})
         return
-    console = Console()
     left_out = ", without prompts, responses and answers" if redact else ""
     lines: tuple[str, ...] = (
         f"Export: {done.folder}, {done.size / 1e6:,.1f} MB in {done.files:,} files{left_out}",
@@ -68,4 +61,4 @@ def export(
             "before you share, they can hold words of the texts they describe.",
         )
     for line in lines:
-        console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
+        print_line(line)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,13 +11,16 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from competency_gaps.cli.asking import AskOptions, asks
-from competency_gaps.cli.output import print_json, rows
+from competency_gaps.cli.options import JsonOption, QuietOption, RunArgument
+from competency_gaps.cli.output import print_json, print_line, rows, terminal
 from competency_gaps.errors import UserError
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.text import plural, shorten, signed, visible
 
 if TYPE_CHECKING:
+    from competency_gaps.api.run import Run
     from competency_gaps.findings.items import ShownItem
+    from competency_gaps.progress import Progress
 
 PROMPT_LIMIT = 400
 ANSWER_LIMIT = 120
@@ -28,30 +30,29 @@ SHORT_CONSTANT = 24
 
 @asks()
 def findings(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    run: RunArgument,
     number: Annotated[int | None, typer.Argument(min=0, help="One finding, by its number in the list.")] = None,
     make: Annotated[bool, typer.Option("--make", help="Make them anew from the run's tables.")] = False,
     word: Annotated[
         bool, typer.Option("--word", help="A language model words them (--base-url with --model, --export, --import).")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
     *,
     ask: AskOptions,
 ) -> None:
     """List a run's findings, the most important first, or show one with its items; have a model word them."""
-    from competency_gaps.findings import write_findings
-    from competency_gaps.progress import Progress
+    import competency_gaps as cg
 
-    opened, progress = open_folder(run), Progress(quiet=quiet)
+    progress = terminal(quiet)
     if make:
-        with progress.stage("findings"):
-            write_findings(opened)
+        cg.open_run(run).make_findings(progress=progress)
     if word:
-        _word(ask, opened, number, progress, json_=json_)
+        _word(ask, cg.open_run(run), number, progress, json_=json_)
         return
     if ask.values:
         raise UserError(f"{ask.written()}: means something only with --word.")
+    opened = open_folder(run)
     if number is not None:
         _show(opened, number, json_=json_)
     elif json_:
@@ -60,21 +61,19 @@ def findings(
         _print_list(opened)
 
 
-def _word(ask: AskOptions, run: RunFolder, number: int | None, progress: Any, *, json_: bool) -> None:
-    from competency_gaps.findings.wording import word_findings
-
-    way = ask.needed("--word")
-    taken = word_findings(run, way, progress, None if number is None else [number])
+def _word(ask: AskOptions, run: Run, number: int | None, progress: Progress, *, json_: bool) -> None:
+    asked = ask.needed("--word")
+    taken = run.word_findings(asked, None if number is None else [number], progress=progress)
     if json_:
-        print_json({"run": str(run.path), **(taken.as_dict() if taken else {"exported": str(way.config.export)})})
+        print_json({"run": str(run.path), **(taken.as_dict() if taken else {"exported": str(asked.export)})})
     elif taken is None:
-        _say(f"Requests written to {way.config.export}")
+        print_line(f"Requests written to {asked.export}")
     else:
-        _say(
+        print_line(
             f"{plural(taken.stored, 'finding')} worded, {taken.abstained:,} abstentions, {len(taken.failed):,} refused"
         )
         for finding, reason in taken.failed[:5]:
-            _say(f"finding {finding}: {reason}", error=True)
+            print_line(f"finding {finding}: {reason}", error=True)
 
 
 def _document(run: RunFolder, row: dict[str, Any]) -> dict[str, Any]:
@@ -87,7 +86,7 @@ def _document(run: RunFolder, row: dict[str, Any]) -> dict[str, Any]:
 def _print_list(run: RunFolder) -> None:
     table = run.findings
     if not table.height:
-        _say("No finding: no concept is weak or strong ('cgaps show' says what could have been seen).")
+        print_line("No finding: no concept is weak or strong ('cgaps show' says what could have been seen).")
         return
     shown = Table("", "", Column("finding", overflow="fold"), "items", "gap", "95% interval", "other half", box=None)
     unseen = {True: "shows it", False: "not surely", None: "cannot tell"}
@@ -103,7 +102,7 @@ def _print_list(run: RunFolder) -> None:
         ]
         shown.add_row(*(Text(cell) for cell in cells))
     Console().print(shown)
-    _say(f"\nOne with its items: {shlex.join(['cgaps', 'findings', str(run.path), 'N'])}")
+    print_line(f"\nOne with its items: {shlex.join(['cgaps', 'findings', str(run.path), 'N'])}")
 
 
 def _show(run: RunFolder, number: int, *, json_: bool) -> None:
@@ -122,13 +121,13 @@ def _show(run: RunFolder, number: int, *, json_: bool) -> None:
         }
         print_json({"run": str(run.path), **_document(run, row), **items})
         return
-    _say(f"{row['verdict'].capitalize()}. {visible(row['sentence'])}")
-    _say(f"\n{visible(support(row, run.concepts))}\n")
+    print_line(f"{row['verdict'].capitalize()}. {visible(row['sentence'])}")
+    print_line(f"\n{visible(support(row, run.concepts))}\n")
     sides = Table(Column("fails", ratio=1, overflow="fold"), Column("passes", ratio=1, overflow="fold"), expand=True)
     for i in range(max(len(failing), len(passing))):
         sides.add_row(*(_cell(side[i]) if i < len(side) else Text("") for side in (failing, passing)), end_section=True)
     Console().print(sides)
-    _say(f"Test it on fresh items: {shlex.join(probe_arguments(run, row))}")
+    print_line(f"Test it on fresh items: {shlex.join(probe_arguments(run, row))}")
 
 
 def _cell(item: ShownItem) -> Group:
@@ -150,7 +149,3 @@ def _cell(item: ShownItem) -> Group:
     if item.repeats > 1:
         lines.append(Text(f"one of {plural(item.repeats, 'repeat')}", style="dim"))
     return Group(*lines)
-
-
-def _say(text: str, *, error: bool = False) -> None:
-    Console(stderr=error).print(text, highlight=False, markup=False, soft_wrap=True)

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from competency_gaps.cli.command_line import MODEL, SAE, log_options, run_command, run_folder
+from competency_gaps.cli.options import JsonOption, QuietOption
+from competency_gaps.cli.output import terminal
 from competency_gaps.errors import UserError
 from competency_gaps.text import decimal, shorten, visible
 
@@ -35,11 +37,10 @@ def inspect_log(
     field: Annotated[
         list[str] | None, typer.Option(help="OURS=COLUMN, e.g. prompt=question or cluster=passage; may be repeated.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
 ) -> None:
     """Show what a run would read from a log: score, left-out samples with reasons, three items, and the run to type."""
-    from competency_gaps.progress import Progress
     from competency_gaps.stages.inspect_log import inspect_log as read
 
     log = read(
@@ -49,7 +50,7 @@ def inspect_log(
         scorer=scorer,
         format_=format_,
         fields=field or [],
-        progress=Progress(quiet=quiet),
+        progress=terminal(quiet),
     )
     options = {"metric": metric, "filter": filter_, "scorer": scorer, "format": format_, "field": field}
     command = _command(path, log, options)

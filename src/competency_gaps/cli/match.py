@@ -10,20 +10,19 @@ from rich.console import Console
 from rich.table import Table
 
 from competency_gaps.cli.asking import AskOptions, asks
-from competency_gaps.runs.open import open_folder
+from competency_gaps.cli.options import JsonOption, QuietOption, RunArgument
+from competency_gaps.cli.output import print_json, print_line, terminal
 from competency_gaps.text import decimal, magnitude, shorten, visible
 
 if TYPE_CHECKING:
     from competency_gaps.matching import ScopeFindings
 
-RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 KindOption = Annotated[
     list[str] | None, typer.Option(help="Only labels of this kind (explained, imported, automatic); may be repeated.")
 ]
 EmbedderOption = Annotated[str | None, typer.Option(help="sentence-transformers model: hub id or folder.")]
 AlphaOption = Annotated[float, typer.Option(help="Chance that what belongs to nothing matches something.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of the shuffled labels.")]
 
 
 @asks()
@@ -39,21 +38,18 @@ def match(
     per_entry: Annotated[int, typer.Option(min=1, help="Nearest labels of an entry that count.")] = 5,
     alpha: AlphaOption = 0.05,
     embedder: EmbedderOption = None,
-    seed: Annotated[int, typer.Option(help="Seed of the shuffled labels.")] = 0,
+    seed: SeedOption = 0,
     quiet: QuietOption = False,
     json_: JsonOption = False,
     *,
     ask: AskOptions,
 ) -> None:
     """Match a list of weaknesses, qualities or probes to concepts: which does the run recover, which does it add?"""
-    from competency_gaps.cli.output import print_json
+    from competency_gaps import open_run
     from competency_gaps.matching.lines import matching_lines
-    from competency_gaps.matching.of_run import match_run
     from competency_gaps.matching.summary import matching_document
-    from competency_gaps.progress import Progress
 
-    found = match_run(
-        open_folder(run),
+    found = open_run(run).match(
         taxonomy,
         where=where,
         kinds=kind or (),
@@ -61,8 +57,8 @@ def match(
         alpha=alpha,
         embedder=embedder,
         seed=seed,
-        asking=ask.asking(),
-        progress=Progress(quiet=quiet),
+        ask=ask.config(),
+        progress=terminal(quiet),
     )
     if json_:
         source = {"taxonomy": str(taxonomy), "left_out": len(found.taxonomy.left_out), "notes": found.taxonomy.notes}
@@ -83,40 +79,36 @@ def scope(
     alpha: AlphaOption = 0.01,
     limit: Annotated[int, typer.Option(min=1, help="Rows shown.")] = 20,
     embedder: EmbedderOption = None,
-    seed: Annotated[int, typer.Option(help="Seed of the shuffled labels.")] = 0,
+    seed: SeedOption = 0,
     quiet: QuietOption = False,
     json_: JsonOption = False,
     *,
     ask: AskOptions,
 ) -> None:
     """Rank what a benchmark lacks by how much it belongs to what the benchmark claims to test."""
-    from competency_gaps.cli.output import print_json
-    from competency_gaps.matching.of_run import scope_run
+    from competency_gaps import open_run
     from competency_gaps.matching.scope import scope_document
-    from competency_gaps.progress import Progress
 
-    findings, judges = scope_run(
-        open_folder(run),
+    found = open_run(run).scope(
         benchmark,
-        describe or (),
+        *(describe or ()),
         kinds=kind or (),
         alpha=alpha,
         limit=limit,
         embedder=embedder,
         seed=seed,
-        asking=ask.asking(),
-        progress=Progress(quiet=quiet),
+        ask=ask.config(),
+        progress=terminal(quiet),
     )
     if json_:
-        print_json({"run": str(run), **scope_document(findings, limit), "judges": judges})
-        return
-    _print_scope(findings, limit)
+        print_json({"run": str(run), **scope_document(found.findings, limit), "judges": found.judges})
+    else:
+        _print_scope(found.findings, limit)
 
 
 def _print_scope(found: ScopeFindings, limit: int) -> None:
     from competency_gaps.matching.lines import share_text
 
-    console = Console()
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("concept", "label", "similarity", "in scope", "coverage", "χ bench elsewhere"):
         table.add_column(title, overflow="fold")
@@ -129,11 +121,11 @@ def _print_scope(found: ScopeFindings, limit: int) -> None:
             "" if elsewhere is None else magnitude(elsewhere),
         )
         table.add_row(*(visible(cell) for cell in (*cells, *rest)))
-    console.print(table, markup=False)
+    Console().print(table, markup=False)
     for line in (
         f"in-scope concepts that {found.benchmark} covers: {share_text(found.covered)}; under-represents: "
         f"{share_text(found.under)}; lacks: {share_text(found.missing)}",
         f"null: shuffled labels are in scope {share_text(found.null_rate)} of the time; ranked concepts without a "
         f"label: {found.unlabelled}",
     ):
-        console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
+        print_line(line)

@@ -8,14 +8,13 @@ from typing import Annotated
 
 import typer
 
+from competency_gaps.cli.options import ConfiguredDictionary
 from competency_gaps.errors import MissingExtraError
 
 
 def mcp(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
-    dictionary: Annotated[
-        Path | None, typer.Option(help="Dictionary of the SAE's concepts; by default that of the run.")
-    ] = None,
+    dictionary: ConfiguredDictionary = None,
 ) -> None:
     """Answer an assistant's read-only queries about runs, over standard input and output (MCP)."""
     if importlib.util.find_spec("mcp") is None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import enum
-import shlex
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -14,19 +11,25 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from competency_gaps.cli.asking import AskOptions, asks
-from competency_gaps.cli.output import help_alone
+from competency_gaps.cli.options import (
+    ForceOption,
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    SaeOption,
+    parse_concepts,
+)
+from competency_gaps.cli.output import command_line, help_alone, print_json, print_line, terminal
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
+    from competency_gaps.config import AskConfig
     from competency_gaps.probes.concept import Probed
+    from competency_gaps.probes.written import Pending
 
 
-class ItemSource(enum.StrEnum):
-    """Where fresh items come from."""
-
-    generated = "reasoning-gym"
-    written = "endpoint"
-
+ItemSource = Literal["reasoning-gym", "endpoint"]
+"""Where fresh items come from."""
 
 app = typer.Typer(
     help="Ask for trouble on purpose: attacks by garak, fresh items on a concept.",
@@ -44,7 +47,7 @@ def concept(
     weak: Annotated[int | None, typer.Option(min=1, help="The run's N surest weak concepts, leaders first.")] = None,
     source: Annotated[
         ItemSource, typer.Option(help="reasoning-gym: new seeds of the run's families. endpoint: a model writes items.")
-    ] = ItemSource.generated,
+    ] = "reasoning-gym",
     items: Annotated[int, typer.Option(min=10, help="Fresh items of each benchmark (reasoning-gym).")] = 300,
     topics: Annotated[int, typer.Option(min=1, help="Topics of each concept (endpoint).")] = 3,
     questions: Annotated[
@@ -58,72 +61,68 @@ def concept(
         float, typer.Option(min=0.0, max=1.0, help="nCAS from which an item excites a concept; 0.46 is typical.")
     ] = 0.2,
     q: Annotated[float, typer.Option(min=0.0, max=1.0, help="False-discovery rate over the probed concepts.")] = 0.05,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
     *,
     ask: AskOptions,
 ) -> None:
     """Does a concept's weakness hold on fresh items that are measured to excite it?"""
-    from competency_gaps.cli.output import print_json
-    from competency_gaps.dictionary.labelling.choose import parse_concepts
-    from competency_gaps.probes.concept import Criterion, probe_generated
-    from competency_gaps.probes.targets import targets, weakest
-    from competency_gaps.probes.written import probe_written
-    from competency_gaps.progress import Progress
-    from competency_gaps.runs.open import open_folder
+    from competency_gaps import open_run
+    from competency_gaps.probes.written import Pending
 
     if (concept is None) == (weak is None):
         raise UserError("give --concept ID[,ID] or --weak N.")
-    if not 0 < min_saliency < 1:
-        raise UserError(f"--min-saliency {min_saliency:g}: expected a number above 0 and below 1, as 0.2.")
-    opened, progress = open_folder(run), Progress(quiet=quiet)
-    chosen = parse_concepts(concept, opened.width) if concept is not None else weakest(opened, weak or 1)
-    criterion = Criterion(min_saliency, q, seed=seed)
-    wanted = targets(opened, chosen)
-    command = shlex.join(["cgaps", *sys.argv[1:]])
-    probed: Probed | str
-    if source is ItemSource.generated:
-        if stray := [*([ask.written()] if ask.values else []), *_of_the_other(context, "topics", "questions", "judge")]:
-            raise UserError(
-                f"--source {source} asks no model: leave out {', '.join(stray)}, or give --source endpoint."
-            )
-        probed = probe_generated(opened, wanted, criterion, progress, items=items, seed=seed, command=command)
+    outcome = open_run(run).probe(
+        () if concept is None else parse_concepts(concept),
+        weak=weak,
+        ask=_writer(context, source, ask),
+        items=items,
+        topics=topics,
+        questions=questions,
+        judge=judge,
+        min_saliency=min_saliency,
+        q=q,
+        seed=seed,
+        progress=terminal(quiet),
+        command=command_line(),
+    )
+    if isinstance(outcome, Pending):
+        print_json({"next": _next(outcome)}) if json_ else print_line(_next(outcome))
+    elif json_:
+        print_json(outcome.as_dict())
     else:
-        if stray := _of_the_other(context, "items", "seed"):
-            raise UserError(f"{', '.join(stray)}: means something only with --source {ItemSource.generated}.")
-        way = ask.needed(f"--source {source}")
-        if judge and way.endpoint is None:
-            raise UserError("--judge needs --base-url with --model: a judge is asked while the items are answered.")
-        probed = probe_written(
-            opened,
-            wanted,
-            way,
-            criterion,
-            progress,
-            topics=topics,
-            count=questions,
-            judge=way.config if judge else None,
-            command=command,
-        )
-    if isinstance(probed, str):
-        if json_:
-            print_json({"next": probed})
-        else:
-            Console().print(probed, highlight=False, markup=False, soft_wrap=True)
-        return
-    if json_:
-        print_json(probed.as_dict())
-        return
-    _say(probed)
+        _print_verdicts(outcome)
 
 
-def _of_the_other(context: typer.Context, *names: str) -> list[str]:
-    """Options on the command line that belong to the other source."""
+def _writer(context: typer.Context, source: ItemSource, ask: AskOptions) -> AskConfig | None:
+    """The model that writes items; None: they are generated. Options of the other source are refused."""
+    if source == "endpoint":
+        if stray := _typed(context, "items", "seed"):
+            raise UserError(f"{', '.join(stray)}: means something only with --source reasoning-gym.")
+        return ask.needed("--source endpoint")
+    stray = [*([ask.written()] if ask.values else []), *_typed(context, "topics", "questions", "judge")]
+    if stray:
+        raise UserError(f"--source {source} asks no model: leave out {', '.join(stray)}, or give --source endpoint.")
+    return None
+
+
+def _next(pending: Pending) -> str:
+    """What to do until the probe's items are there."""
+    if pending.exported is None:
+        return f"The answers are kept. Next: the same command with --export, for the {pending.role}'s requests."
+    return (
+        f"The {pending.role}'s requests are in {pending.exported}. Next: the same command with --import and their "
+        "answers."
+    )
+
+
+def _typed(context: typer.Context, *names: str) -> list[str]:
+    """Which of these options stand on the command line."""
     sources = {name: context.get_parameter_source(name) for name in names}
     return [f"--{name}" for name, where in sources.items() if where is not None and where.name == "COMMANDLINE"]
 
 
-def _say(probed: Probed) -> None:
+def _print_verdicts(probed: Probed) -> None:
     from competency_gaps.probes.sentence import sentence
     from competency_gaps.text import shorten, signed, visible
 
@@ -143,10 +142,10 @@ def _say(probed: Probed) -> None:
         table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
     for target, one in probed.findings:
-        console.print(sentence(target, one), highlight=False, markup=False, soft_wrap=True)
+        print_line(sentence(target, one))
     for number, why in probed.left_out.items():
-        console.print(f"Not probed, {number}: {why}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"\nVerdicts and items: {probed.folder}", highlight=False, markup=False, soft_wrap=True)
+        print_line(f"Not probed, {number}: {why}")
+    print_line(f"\nVerdicts and items: {probed.folder}")
 
 
 def _number(value: float) -> str:
@@ -155,8 +154,8 @@ def _number(value: float) -> str:
 
 @app.command("garak")
 def garak(
-    model: Annotated[str, typer.Option(help="Hub id, folder, .gguf file, or embedded:NAME.")],
-    sae: Annotated[str, typer.Option(help="SAE folder, RELEASE/ID of SAELens, or embedded:NAME.")],
+    model: ModelOption,
+    sae: SaeOption,
     spec: Annotated[str, typer.Option(help="garak's probes, as dan.Dan_11_0,lmrc or all.")],
     out: Annotated[Path, typer.Option(help="Run folder; a stopped one is gone on with.")] = Path("garak-run"),
     generations: Annotated[int, typer.Option(min=1, help="Answers to each attack.")] = 1,
@@ -172,47 +171,37 @@ def garak(
     seed: Annotated[int, typer.Option(help="Of drawn attacks and sampled answers.")] = 0,
     span: Annotated[str, typer.Option(help="question (the attack), prompt, prompt+bos, response or all.")] = "question",
     batch_tokens: Annotated[int, typer.Option(min=16, help="Rows x longest of a forward pass.")] = 4096,
-    force: Annotated[bool, typer.Option("--force", help="Go on although the SAE does not fit.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
 ) -> None:
     """Attack a model with garak: pass rates per probe family, probe and tag, and the concepts behind them."""
-    from competency_gaps.cli.output import print_json
-    from competency_gaps.cli.run import sae_place
-    from competency_gaps.config import RunConfig, parse_config
+    from competency_gaps import probe_with_garak
+    from competency_gaps.config import RunConfig, parse_config, sae_place
     from competency_gaps.harnesses.garak.scan import GarakSettings
-    from competency_gaps.probes.garak_probe import probe_with_garak
-    from competency_gaps.progress import Progress
-    from competency_gaps.report import write_report
 
     # Checked as a run's configuration, so that faults read as they do there; the benchmarks come later.
     placeholder = {"name": "garak", "source": {"kind": "log", "path": str(out)}}
     data = {"model": {"name": model}, "sae": {**sae_place(sae), "force": force}, "benchmarks": [placeholder]}
     checked = parse_config(RunConfig, {**data, "span": span, "batch_tokens": batch_tokens}, "options")
-    settings = GarakSettings(
-        spec, generations, temperature, max_new_tokens, eval_threshold, not primary_only, seed, online
-    )
-    progress = Progress(quiet=quiet)
-    run, found = probe_with_garak(
+    run, rates = probe_with_garak(
         checked.model,
         checked.sae,
-        settings,
+        GarakSettings(spec, generations, temperature, max_new_tokens, eval_threshold, not primary_only, seed, online),
         out,
-        progress,
         span=checked.span,
         batch_tokens=checked.batch_tokens,
-        command=shlex.join(["cgaps", *sys.argv[1:]]),
+        progress=terminal(quiet),
+        command=command_line(),
     )
-    with progress.stage("writing the report"):
-        report = write_report(run, run.path / "report.html")
     if json_:
-        print_json({"run": str(run.path), **found, "html": str(report)})
+        print_json({"run": str(run.path), **rates, "html": str(run.report_file)})
         return
-    _say_rates(found)
-    Console().print(f"\nRun: {run.path}   Report: {report}", highlight=False, markup=False, soft_wrap=True)
+    _print_rates(rates)
+    print_line(f"\nRun: {run.path}   Report: {run.report_file}")
 
 
-def _say_rates(found: dict[str, Any]) -> None:
+def _print_rates(found: dict[str, Any]) -> None:
     from competency_gaps.text import plural, shorten, visible
 
     console = Console()
@@ -230,14 +219,14 @@ def _say_rates(found: dict[str, Any]) -> None:
     for one in weak_ones[:20]:
         label = shorten(visible(one["label"] or "no label"), 80)
         text = f"{one['name']}: concept {one['concept']} ({label}) passes {one['chi_model']:.2f}, gap {one['gap']:+.2f}"
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        print_line(text)
     missing = {
         f"{name} without the detector {detector}": why
         for name, them in found["missing_detectors"].items()
         for detector, why in them.items()
     }
     for name, why in {**found["left_out"], **found["families_without_items"], **missing}.items():
-        console.print(visible(f"Left out, {name}: {why}"), highlight=False, markup=False, soft_wrap=True)
+        print_line(f"Left out, {name}: {why}")
     for why, count in found["unanswered"].items():
         text = f"Without an answer, {plural(count, 'attack')}: {why}"
-        console.print(visible(text), highlight=False, markup=False, soft_wrap=True)
+        print_line(text)

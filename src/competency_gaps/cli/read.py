@@ -12,14 +12,12 @@ import polars as pl
 import typer
 from rich.console import Console
 
-from competency_gaps.cli.output import print_json, rows, run_document
+from competency_gaps.cli.options import JsonOption, RunArgument
+from competency_gaps.cli.output import print_json, print_line, rows, run_document
 from competency_gaps.errors import UserError
 from competency_gaps.report import screen
 from competency_gaps.report.listing import Listing, list_concepts
 from competency_gaps.runs.open import RunFolder, open_folder
-
-RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def screen_lines() -> int:
@@ -90,7 +88,7 @@ def _check_views(*, listed: bool, summary: bool, themes: bool) -> None:
 def _print_listing(listing: Listing, limit: int | None) -> None:
     if not listing.concepts.height:
         note = "no concept qualifies: --sort gap lists all that were tested, --all every concept"
-        Console(stderr=True).print(note, highlight=False, markup=False)
+        print_line(note, error=True)
     screen.print_listing(listing, Console(), lines=screen_lines(), limit=limit)
 
 
@@ -173,11 +171,10 @@ def report(
     json_: JsonOption = False,
 ) -> None:
     """Write the HTML report again."""
-    from competency_gaps.report import write_report
+    from competency_gaps import open_run
 
-    opened = open_folder(run)
-    path = write_report(opened, out or opened.path / "report.html")
+    path = open_run(run).report(out)
     if json_:
         print_json({"report": str(path)})
     else:
-        Console().print(f"Report: {path.resolve()}", highlight=False, markup=False, soft_wrap=True)
+        print_line(f"Report: {path.resolve()}")

@@ -8,32 +8,27 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from competency_gaps.cli.output import print_json
-from competency_gaps.runs.open import open_folder
+from competency_gaps.cli.options import JsonOption, QuietOption, RunArgument
+from competency_gaps.cli.output import print_json, print_line, terminal
 
 
 def robustness(
-    run: Annotated[Path, typer.Argument(help="Run folder.")],
+    run: RunArgument,
     against: Annotated[
         Path | None, typer.Option(help="Another run of the same items: another SAE or layer, or the same again.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draws and splits.")] = 0,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
 ) -> None:
     """Test a run as a whole: subsampling, ablation, held-out items, another run. Results go into its folder."""
-    from competency_gaps.progress import Progress
-    from competency_gaps.report import write_report
+    from competency_gaps import open_run
     from competency_gaps.report.summary import verdict_table
-    from competency_gaps.robustness import assess
 
-    opened, progress = open_folder(run), Progress(quiet=quiet)
-    found = assess(opened, progress, against=open_folder(against) if against else None, seed=seed)
-    with progress.stage("writing the report"):
-        report = write_report(opened, opened.path / "report.html")
+    opened = open_run(run)
+    outcome = opened.robustness(against=against, seed=seed, progress=terminal(quiet))
     if json_:
-        print_json({"run": str(opened.path), **found})
+        print_json({"run": str(opened.path), **outcome})
         return
-    console = Console()
-    console.print(verdict_table(found["verdicts"]))
-    console.print(f"Report: {report.resolve()}", highlight=False, markup=False, soft_wrap=True)
+    Console().print(verdict_table(outcome["verdicts"]))
+    print_line(f"Report: {opened.report_file.resolve()}")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from competency_gaps.cli.asking import AskOptions, asks
-from competency_gaps.config import RunConfig, parse_config, read_yaml
+from competency_gaps.cli.options import MODEL_HELP, SAE_HELP, ForceOption, QuietOption, SetOption
+from competency_gaps.cli.output import command_line, print_run, terminal
+from competency_gaps.config import RunConfig, parse_config, read_yaml, sae_place
 from competency_gaps.config.asking import ENDPOINT_ONLY, WAYS
+from competency_gaps.config.load import apply_overrides
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 
@@ -23,11 +23,9 @@ def run(
     out: Annotated[
         Path | None, typer.Option(help="Run folder; one that holds the same run, stopped, is resumed.")
     ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Override: a.b=value (YAML); may be repeated.")
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="Hub id, folder, .gguf file, or embedded:NAME.")] = None,
-    sae: Annotated[str | None, typer.Option(help="SAE folder, RELEASE/ID of SAELens, or embedded:NAME.")] = None,
+    set_: SetOption = None,
+    model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
+    sae: Annotated[str | None, typer.Option(help=SAE_HELP)] = None,
     benchmark: Annotated[
         list[str] | None, typer.Option(help="File or folder, NAME=PATH to name it; may be repeated.")
     ] = None,
@@ -54,15 +52,17 @@ def run(
     ] = None,
     span: Annotated[str | None, typer.Option(help="question, prompt, prompt+bos, response or all.")] = None,
     limit: Annotated[int | None, typer.Option(help="Items per benchmark, at an even stride.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Go on although the SAE does not fit.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
     json_: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the summary.")] = False,
     *,
     ask: AskOptions,
 ) -> None:
     """Audit a model: benchmarks and an SAE in, a run folder and a report out."""
+    import competency_gaps as cg
+
+    progress = terminal(quiet)
     chosen = {"metric": metric, "filter": filter_, "scorer": scorer}
-    progress = Progress(quiet=quiet)
     tasks = _tasks(task, include_path, num_fewshot, chosen, progress)
     entries = tasks + _logs(log, chosen, format_, field, progress, also_tasks=bool(tasks))
     if config and (model or sae or benchmark or entries):
@@ -71,18 +71,24 @@ def run(
             "with --set."
         )
     data = read_yaml(config, set_ or []) if config else _from_options(model, sae, benchmark, set_ or [], entries)
+    _add_options(data, span, limit, force=force)
+    _add_judge(data, ask.values)
+    checked = parse_config(RunConfig, data, str(config) if config else "options")
+    if out is None and checked.out is None:
+        raise UserError("no run folder is given: give --out, or 'out' in the configuration.")
+    print_run(cg.run(checked, out, progress=progress, command=command_line()), json_=json_)
+
+
+def _add_options(data: dict[str, Any], span: str | None, limit: int | None, *, force: bool) -> None:
+    """Put options over what the file says. What is no mapping stays as it is: the check says what is wrong with it."""
     if span:
         data["span"] = span
-    # What is no mapping is left as it is: the check below says what is wrong with it.
     if force and isinstance(data.setdefault("sae", {}), dict):
         data["sae"]["force"] = True
     if limit is not None and isinstance(data.get("benchmarks"), list):
         for entry in data["benchmarks"]:
             if isinstance(entry, dict):
                 entry["limit"] = limit
-    _add_judge(data, ask.values)
-    checked = parse_config(RunConfig, data, str(config) if config else "options")
-    execute(checked, out, quiet=quiet, json_=json_)
 
 
 def _add_judge(data: dict[str, Any], options: dict[str, Any]) -> None:
@@ -94,24 +100,6 @@ def _add_judge(data: dict[str, Any], options: dict[str, Any]) -> None:
         replaced = WAYS if "base_url" in options else (*WAYS, *ENDPOINT_ONLY)
         known = {key: value for key, value in known.items() if key not in replaced}
     data["judge"] = {**known, **options}
-
-
-def execute(config: RunConfig, out: Path | None, *, quiet: bool, json_: bool) -> None:
-    """Run, write the report, and say where it is."""
-    from competency_gaps.cli.output import print_json, run_document
-    from competency_gaps.report import print_summary, write_report
-    from competency_gaps.stages import pipeline
-
-    progress = Progress(quiet=quiet)
-    made = pipeline.run(config, out, progress, shlex.join(["cgaps", *sys.argv[1:]]))
-    with progress.stage("writing the report"):
-        report = write_report(made, made.path / "report.html")
-    if json_:
-        print_json({**run_document(made), "report": str(report)})
-        return
-    console = Console()
-    print_summary(made, console)
-    console.print(f"\nReport: {report.resolve()}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _from_options(
@@ -133,20 +121,8 @@ def _from_options(
         "sae": sae_place(str(sae)),
         "benchmarks": [*(_benchmark(text) for text in benchmarks or []), *tasks],
     }
-    from competency_gaps.config.load import apply_overrides
-
     apply_overrides(data, overrides)
     return data
-
-
-def sae_place(text: str) -> dict[str, str]:
-    """What ``--sae`` names, as keys of the configuration."""
-    if text.startswith("embedded:") or Path(text).expanduser().is_dir():
-        return {"folder": text}
-    release, slash, sae_id = text.partition("/")
-    if not slash:
-        raise UserError(f"--sae {text!r}: expected a folder, RELEASE/ID of SAELens' directory, or embedded:NAME.")
-    return {"release": release, "id": sae_id}
 
 
 def _benchmark(text: str) -> dict[str, Any]:

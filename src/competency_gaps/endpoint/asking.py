@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from competency_gaps.endpoint.budget import Cap, Estimate, Prices, estimate
 from competency_gaps.endpoint.client import ask, check_installed
 from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.endpoint.request import Answer, Request
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.progress import Progress
 from competency_gaps.text import plural, shorten, visible
 
+FILE = "answers.jsonl"
 NAMELESS = "export"
 """Model named in exported requests when none is given: whoever runs them puts in their own."""
 
@@ -31,11 +32,11 @@ class Asking:
     cap: Cap
     who: str | None
     """Who answers; None: the model that each imported answer names."""
-    prefix: str = "--"
-    """What the options in advice begin with, e.g. ``--judge-``."""
+    section: str = ""
+    """What stands before the names of arguments in advice: ``judge.`` in a run's configuration."""
 
     @classmethod
-    def of(cls, config: AskConfig, *, who: str | None = None, prefix: str = "--") -> Asking:
+    def of(cls, config: AskConfig, *, who: str | None = None, section: str = "") -> Asking:
         """Make the endpoint and its cap, or the way through batch files, that a configuration means.
 
         Parameters
@@ -66,7 +67,7 @@ class Asking:
                 structured=config.structured,
                 prices=prices,
             )
-        return cls(config, endpoint, Cap(config.max_tokens, config.max_cost), config.model or who, prefix)
+        return cls(config, endpoint, Cap(config.max_tokens, config.max_cost), config.model or who, section)
 
     @property
     def where(self) -> str:
@@ -81,11 +82,12 @@ class Asking:
         MissingExtraError
             If ``openai`` is not installed.
         UserError
-            If nobody can be asked whether to spend.
+            If money may be spent without anybody's yes.
         """
         if self.endpoint is not None:
             check_installed()
-            self._check_can_ask(progress)
+            if not self.config.yes and progress.confirm is None:
+                raise UserError(self._nobody())
 
     def answers(
         self, requests: Sequence[Request], store: Path, progress: Progress, usable: Callable[[Answer], bool]
@@ -99,15 +101,13 @@ class Asking:
         usable
             Whether an answer, with the id of its request, says something.
         """
-        if self.config.answer_tokens is not None:
-            requests = [replace(request, max_tokens=self.config.answer_tokens) for request in requests]
+        requests = self._sized(requests)
         if self.config.export is not None:
             export_batch(requests, self.who or NAMELESS, self.config.export, self.config.structured)
             return None
         if self.endpoint is None:
             return self._imported(requests, progress)
-        store.mkdir(parents=True, exist_ok=True)
-        kept = AnswerStore(store / "answers.jsonl")
+        kept = AnswerStore(store / FILE)
         for request in requests if self.config.again else ():
             key = request.key(self.endpoint.model)
             known = kept.get(key)
@@ -121,11 +121,31 @@ class Asking:
         if useless:
             progress.say(
                 f"{plural(useless, 'answer')} cannot be used, and {'is' if useless == 1 else 'are'} kept. Two ways "
-                f"out: {self.prefix}again asks for them once more; {self.prefix}answer-tokens N asks with room for "
-                "longer answers, as models that think first need it "
+                f"out: {self._argument('again')} asks for them once more; {self._argument('answer_tokens')} leaves "
+                "room for longer answers, as models that think first need it "
                 f"(now at most {max(request.max_tokens for request in requests):,} tokens)."
             )
         return found
+
+    def kept(self, requests: Sequence[Request], store: Path) -> dict[str, Answer]:
+        """Answers that were imported earlier, by id of the request; an endpoint's count when it is asked."""
+        return {} if self.endpoint is not None else kept_answers(self._sized(requests), store, self.who or NAMELESS)
+
+    def _sized(self, requests: Sequence[Request]) -> Sequence[Request]:
+        size = self.config.answer_tokens
+        return requests if size is None else [replace(request, max_tokens=size) for request in requests]
+
+    def keep(self, answers: Iterable[Answer], store: Path, usable: Callable[[Answer], bool]) -> None:
+        """Keep imported answers as an endpoint's are, so that the files are needed once.
+
+        One that cannot be used takes the place of none that can.
+        """
+        with AnswerStore(store / FILE).writing() as kept:
+            for answer in answers if self.endpoint is None else ():
+                known = kept.get(answer.key)
+                useless = known is not None and not usable(replace(known, id=answer.id))
+                if answer.answered and (known is None or (known != answer and (usable(answer) or useless))):
+                    kept.add(answer)
 
     def _imported(self, requests: Sequence[Request], progress: Progress) -> dict[str, Answer]:
         found: dict[str, Answer] = {}
@@ -148,16 +168,27 @@ class Asking:
             progress.say(f"{len(wanted) - len(found):,} of {len(wanted):,} requests are not answered in the files")
         return found
 
-    def _check_can_ask(self, progress: Progress) -> None:
-        if not self.config.yes and not progress.can_ask:
-            raise UserError(
-                f"nobody can be asked whether to spend this: give {self.prefix}yes (a cap: {self.prefix}max-tokens, "
-                f"{self.prefix}max-cost)."
-            )
+    def _argument(self, name: str) -> str:
+        return argument(self.section + name)
+
+    def _nobody(self) -> str:
+        return (
+            f"nobody can be asked whether to spend this: give {self._argument('yes')} (a cap: "
+            f"{self._argument('max_tokens')}, {self._argument('max_cost')})."
+        )
 
     def _confirm(self, expected: Estimate, progress: Progress) -> None:
-        """Show what will be spent, and ask where there is a terminal to ask at."""
-        progress.console.print(expected.sentence(), highlight=False, markup=False, soft_wrap=True)
-        self._check_can_ask(progress)
-        if not self.config.yes and not progress.confirm("Go on?"):
-            raise UserError("nothing is asked and nothing is spent: that was the answer at the terminal.")
+        """Say what will be spent, and ask whether to go on unless that is agreed already."""
+        if self.config.yes:
+            progress.say(expected.sentence())
+        elif progress.confirm is None:
+            raise UserError(f"{expected.sentence()} {self._nobody().capitalize()}")
+        elif not progress.confirm(f"{expected.sentence()} Go on?"):
+            raise UserError("nothing is asked and nothing is spent: the answer was no.")
+
+
+def kept_answers(requests: Iterable[Request], store: Path, model: str) -> dict[str, Answer]:
+    """Answers of a model that a folder keeps, by id of the request."""
+    answers = AnswerStore(store / FILE)
+    known = {request.id: answers.get(request.key(model)) for request in requests if len(answers)}
+    return {id: replace(answer, id=id) for id, answer in known.items() if answer is not None}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pydantic
 
+from competency_gaps.config import AskConfig
 from competency_gaps.dictionary.label_text import clean_label
 from competency_gaps.dictionary.labelling.labeller import Taken, explainer_of
 from competency_gaps.endpoint import Answer, Asking, Failure, Request, parse
@@ -44,14 +45,14 @@ class Wording(pydantic.BaseModel):
 
 
 def word_findings(
-    run: RunFolder, asking: Asking, progress: Progress, chosen: Sequence[int] | None = None
+    run: RunFolder, ask: AskConfig, progress: Progress, chosen: Sequence[int] | None = None
 ) -> Taken | None:
     """Have a language model word findings, and store what it says in ``findings.parquet``.
 
     Parameters
     ----------
-    asking
-        An endpoint, or batch files.
+    ask
+        How the model is asked.
     chosen
         Numbers of findings; None: all.
 
@@ -64,7 +65,7 @@ def word_findings(
     UserError
         If there is nothing to word, or no such finding.
     """
-    requests = wording_requests(run, chosen)
+    asking, requests = Asking.of(ask), wording_requests(run, chosen)
     if not requests:
         raise UserError(f"{run.path} has no finding: there is nothing to word.")
     answers = asking.answers(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from competency_gaps.benchmarks.further import is_further
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.harnesses.detect import find_parts
 from competency_gaps.registry import LOGS
 
@@ -44,16 +44,16 @@ def log_entries(
     mapping = _mapping(fields)
     others = [ours for ours in mapping if not is_further(ours)]
     if others and format_ not in (None, "table"):
-        raise UserError(f"--field {others[0]}=... is for tables, but --format is {format_!r}. Leave one of them out.")
+        raise UserError(f"the field {others[0]!r} is for tables, but the format is {format_!r}. Leave one of them out.")
     if others:
         format_ = "table"
     if format_ not in (None, "table", *LOGS):
-        raise UserError(f"--format {format_!r} is not known; there are {', '.join([*LOGS, 'table'])}.")
+        raise UserError(f"the format {format_!r} is not known; there are {', '.join([*LOGS, 'table'])}.")
     options = {"metric": metric, "filter": filter_, "scorer": scorer}
     entries = [entry for text in logs for entry in _entries(text, format_, mapping, options)]
     for name, formats in _ONLY.items():
         if options[name] is not None and not any(name in entry["source"] for entry in entries):
-            raise UserError(f"--{name} is for logs of {' and '.join(formats)}; none of the logs is.")
+            raise UserError(f"{argument(name)} is for logs of {' and '.join(formats)}; none of the logs is.")
     return entries
 
 
@@ -96,6 +96,6 @@ def _mapping(fields: Sequence[str]) -> dict[str, str]:
     for text in fields:
         ours, equals, column = text.partition("=")
         if not equals or not ours or not column:
-            raise UserError(f"--field {text!r}: expected OURS=COLUMN, e.g. --field prompt=question.")
+            raise UserError(f"field {text!r}: expected OURS=COLUMN, e.g. prompt=question.")
         mapping[ours] = column
     return mapping

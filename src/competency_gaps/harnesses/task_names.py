@@ -24,7 +24,7 @@ def parse_task(text: str, *, include_path: Path | None = None, num_fewshot: int 
     """
     harness, colon, name = text.partition(":")
     if not colon or harness not in HARNESSES or not name:
-        raise UserError(f"--task {text!r}: expected lm_eval:NAME or inspect:FILE@TASK.")
+        raise UserError(f"task {text!r}: expected lm_eval:NAME or inspect:FILE@TASK.")
     if harness == "inspect":
         return TaskSource(harness="inspect", name=name)
     return TaskSource(harness="lm_eval", name=name, include_path=include_path, num_fewshot=num_fewshot)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from competency_gaps.config import AskConfig
 from competency_gaps.dictionary.embed import embed_texts
 from competency_gaps.endpoint.asking import Asking
 from competency_gaps.endpoint.request import Answer
@@ -42,6 +43,15 @@ class RunMatching:
     """Models that confirmed pairs, by name; empty: none was asked, or its questions were only written down."""
 
 
+@dataclass(frozen=True)
+class RunScope:
+    """What a benchmark lacks of its scope."""
+
+    findings: ScopeFindings
+    judges: list[str]
+    """Models that confirmed what is in scope, by name; empty: none was asked, or its questions were only written."""
+
+
 def match_run(
     run: RunFolder,
     taxonomy: Path,
@@ -52,7 +62,7 @@ def match_run(
     alpha: float = 0.05,
     embedder: str | None = None,
     seed: int = 0,
-    asking: Asking | None = None,
+    ask: AskConfig | None = None,
     progress: Progress | None = None,
 ) -> RunMatching:
     """Match a list of weaknesses, qualities or probes to a run's concepts and themes.
@@ -73,8 +83,8 @@ def match_run(
         sentence-transformers model, a hub id or a folder; None: the one that comes along.
     seed
         Of the shuffled labels.
-    asking
-        How a language model is asked to confirm pairs; None: it is not.
+    ask
+        A language model that confirms pairs; None: none is asked.
     progress
         Shows how far it is; None: quiet.
 
@@ -85,7 +95,7 @@ def match_run(
     MissingExtraError
         If the embedding model's package is not installed.
     """
-    progress = progress or Progress(quiet=True)
+    progress, way = progress or Progress(quiet=True), None if ask is None else Asking.of(ask)
     listed = read_taxonomy(taxonomy, where)
     for place, reason in listed.left_out:
         progress.say(f"left out: {place}: {reason}")
@@ -97,9 +107,9 @@ def match_run(
             listed.entries, options, _embed(embedder), seed=seed, alpha=alpha, per_entry=per_entry, on_draw=on_draw
         )
     answers = None
-    if asking is not None:
+    if way is not None:
         requests = confirm_requests(pairs_of(matching))
-        answers = asking.answers(requests, run.path / "answers", progress, lambda answer: readable(answer, "match"))
+        answers = way.answers(requests, run.path / "answers", progress, lambda answer: readable(answer, "match"))
         matching = matching if answers is None else apply_verdicts(matching, list(answers.values()))
     judges = _judges(answers)
     facts = {"kinds": list(kinds) or None, "per_entry": per_entry, "alpha": alpha, "embedder": embedder}
@@ -117,9 +127,9 @@ def scope_run(
     limit: int = SHOWN,
     embedder: str | None = None,
     seed: int = 0,
-    asking: Asking | None = None,
+    ask: AskConfig | None = None,
     progress: Progress | None = None,
-) -> tuple[ScopeFindings, list[str]]:
+) -> RunScope:
     """Rank what a benchmark lacks by how much it belongs to what the benchmark claims to test.
 
     Parameters
@@ -130,21 +140,15 @@ def scope_run(
         What it claims to test; empty: its ``scope`` in the run's configuration.
     limit
         Concepts that the kept document lists.
-    kinds, alpha, embedder, seed, asking, progress
+    kinds, alpha, embedder, seed, ask, progress
         As of :func:`match_run`.
-
-    Returns
-    -------
-    findings : ScopeFindings
-    judges : list of str
-        Models that confirmed what is in scope, by name.
 
     Raises
     ------
     UserError
         If there is no such benchmark, or its scope is neither given nor stated in the configuration.
     """
-    progress = progress or Progress(quiet=True)
+    progress, way = progress or Progress(quiet=True), None if ask is None else Asking.of(ask)
     known = {entry["name"]: entry.get("scope") for entry in run.manifest["benchmarks"]}
     stated = list(description) or ([known[benchmark]] if known.get(benchmark) else [])
     if not stated and benchmark in known:
@@ -161,14 +165,14 @@ def scope_run(
             on_draw=on_draw,
         )
     answers = None
-    if asking is not None:
+    if way is not None:
         requests = confirm_scope_requests(findings)
-        answers = asking.answers(requests, run.path / "answers", progress, lambda answer: readable(answer, "scope"))
+        answers = way.answers(requests, run.path / "answers", progress, lambda answer: readable(answer, "scope"))
         findings = findings if answers is None else apply_scope_verdicts(findings, list(answers.values()))
     judges = _judges(answers)
     facts = {"kinds": list(kinds) or None, "embedder": embedder, "seed": seed, "judges": judges}
     _keep(lambda: keep_scope(run, limit, facts, findings))
-    return findings, judges
+    return RunScope(findings, judges)
 
 
 def _labelled(run: RunFolder, kinds: Sequence[str]) -> pl.DataFrame:

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.config import RunConfig
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.files import finite, write_atomic, write_json
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.probes.fresh import check_same_pair, config_key, duplicates, fresh_config, own_texts
@@ -47,6 +47,11 @@ class Criterion:
     """Coverage of the intervals."""
     seed: int = 0
     """Of drawn permutations."""
+
+    def __post_init__(self) -> None:
+        for name in ("min_saliency", "q", "level"):
+            if not 0 < getattr(self, name) < 1:
+                raise UserError(f"{argument(name)} {getattr(self, name):g}: expected a number above 0 and below 1.")
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ def probe_generated(
     left_out = {one.concept: _not_generated(one) for one in wanted if not set(one.benchmarks) & set(known)}
     chosen = [one for one in wanted if one.concept not in left_out]
     if not chosen:
-        raise UserError(f"{next(iter(left_out.values()))} Use --source endpoint.")
+        raise UserError(f"{next(iter(left_out.values()))} A language model can write items on it.")
     names = {name for one in chosen for name in one.benchmarks}
     benchmarks = [known[name] for name in known if name in names]
     fresh = fresh_run(run, fresh_config(config, benchmarks, items, seed), progress, command)

@@ -78,6 +78,6 @@ def weakest(run: RunFolder, count: int) -> list[int]:
     """
     weak = run.concepts.filter(pl.col("performance_status") == "weak")
     if not weak.height:
-        raise UserError(f"{run.path} has no weak concept: name concepts with --concept.")
+        raise UserError(f"{run.path} has no weak concept: say which concepts to probe.")
     follows = (pl.col("leader") != pl.col("concept")).fill_null(value=True)
     return weak.sort(follows, "p_value", "concept")["concept"].head(count).to_list()

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pydantic
 
 from competency_gaps.config import AskConfig, BenchmarkConfig, ObjectsSource, RunConfig
 from competency_gaps.dictionary.folder import dictionary_of
-from competency_gaps.endpoint import Failure, Request, parse
+from competency_gaps.endpoint import Answer, Failure, Request, parse
 from competency_gaps.endpoint.asking import Asking
-from competency_gaps.errors import UserError
-from competency_gaps.files import write_json
+from competency_gaps.errors import UserError, argument
 from competency_gaps.probes.concept import FOLDER, Criterion, Probed, conclude, folder_name, fresh_run
 from competency_gaps.probes.roles import (
     Questions,
@@ -33,93 +32,131 @@ from competency_gaps.text import plural
 
 T = TypeVar("T", bound=pydantic.BaseModel)
 KIND = "written"
-ANSWERS = "said.json"
-"""What the roles said in batch files, by id of the request: checked answers, each asked for once. An endpoint's are
-kept beside it by who gave them, so that another model is asked anew."""
 SHORT = 64
 """Tokens of an answer that a judge grades: the Questioner asks for one to five words."""
 _POLICIES = {"choice": "choice", "number": "numeric", "text": "exact"}
 
 
+@dataclass(frozen=True)
+class Pending:
+    """A probe through batch files that waits for a role's answers."""
+
+    role: Literal["Examiner", "Questioner"]
+    """Who has to answer."""
+    exported: Path | None
+    """The file with the requests; None: they have to be exported first."""
+
+
+@dataclass(frozen=True)
+class _Roles:
+    """The roles of a probe, and where their answers are kept."""
+
+    way: Asking
+    folder: Path
+    progress: Progress
+
+    def ask(self, requests: list[Request], kind: type[T]) -> dict[str, T] | None:
+        """Usable answers by id of the request, kept and new ones; None: the requests were exported."""
+
+        def usable(answer: Answer) -> bool:
+            return not isinstance(parse(answer, kind), Failure)
+
+        store = self.folder / "answers"
+        answers = {name: answer for name, answer in self.way.kept(requests, store).items() if usable(answer)}
+        missing = [request for request in requests if request.id not in answers]
+        if missing:
+            new = self.way.answers(missing, store, self.progress, usable)
+            if new is None:
+                return None
+            self.way.keep(new.values(), store, usable)
+            answers |= new
+        values: dict[str, T] = {}
+        for name, answer in answers.items():
+            value = parse(answer, kind)
+            if isinstance(value, Failure):
+                self.progress.say(f"{name}: {value.reason}")
+            else:
+                values[name] = value
+        return values
+
+
 def probe_written(
     run: RunFolder,
     wanted: Sequence[Target],
-    way: Asking,
+    ask: AskConfig,
     criterion: Criterion,
     progress: Progress,
     *,
     topics: int = 3,
     count: int = 10,
-    judge: AskConfig | None = None,
+    judge: bool = False,
     command: str = "",
-) -> Probed | str:
-    """Probe concepts with written items.
+) -> Probed | Pending:
+    """Probe concepts with items that a language model writes.
 
     Parameters
     ----------
+    ask
+        The model that plays both roles.
     topics, count
         Topics of each concept, and questions with (and as many without) the concept on each.
     judge
-        Who scores answers in words; null: they must equal the Questioner's answer (policy ``exact``).
-
-    Returns
-    -------
-    Probed, or what to do next where requests were only written down or answers are still missing
+        Whether the model also scores answers in words; else they must equal the Questioner's answer (policy ``exact``).
 
     Raises
     ------
     UserError
-        If no usable question came back.
+        If no usable question came back, or a judge cannot be asked.
     """
-    folder = run.path / FOLDER / folder_name(KIND, [one.concept for one in wanted])
+    way = Asking.of(ask)
+    if judge and way.endpoint is None:
+        raise UserError(
+            f"{argument('judge')} needs {argument('base_url')} with {argument('model')}: a judge is asked while the "
+            "items are answered."
+        )
+    folder = run.path / FOLDER / folder_name(KIND, [target.concept for target in wanted])
     folder.mkdir(parents=True, exist_ok=True)
     config = run_config(run)
+    roles = _Roles(way, folder, progress)
     dictionary = dictionary_of(run)
-    windows = {one.concept: windows_of(one, dictionary) for one in wanted}
-    first = {one.concept: examiner(run, one, windows[one.concept], topics) for one in wanted}
-    planned = _ask(list(first.values()), Topics, folder, way, progress)
-    if planned is None:
-        exported = f"The Examiner's requests are in {way.config.export}."
-        return f"{exported} Next: the same command with --import and their answers."
-    left_out: dict[int, str] = {}
-    second: dict[str, tuple[Target, Request]] = {}
-    for target in wanted:
-        plan = planned.get(first[target.concept].id)
-        if plan is None or not plan.topics:
-            left_out[target.concept] = "the Examiner gave no usable answer"
-            continue
-        for topic in plan.topics[:topics]:
-            request = questioner(target, windows[target.concept], topic, count)
-            second[request.id] = (target, request)
-    if not second:
-        raise UserError(
-            "the Examiner named no topic in a form that can be read. With --base-url, --again asks once more."
-        )
-    written = _ask([request for _, request in second.values()], Questions, folder, way, progress)
+    windows = {target.concept: windows_of(target, dictionary) for target in wanted}
+    asked = _plan(run, wanted, windows, roles, topics, count)
+    if asked is None:
+        return Pending("Examiner", ask.export)
+    written = roles.ask([request for _, request in asked.values()], Questions)
     if written is None:
-        exported = f"The Questioner's requests are in {way.config.export}."
-        return f"{exported} Next: the same command with --import and their answers."
-    if not written and way.config.imports:
-        return "The Examiner's answers are kept. Next: the same command with --export, for the Questioner's requests."
-    benchmarks, unfit = _benchmarks(second, written, judge, 2 * count)
+        return Pending("Questioner", ask.export)
+    if not written and ask.imports:
+        return Pending("Questioner", None)
+    benchmarks, unfit = _benchmarks(asked, written, judge, 2 * count)
     for why, number in unfit.items():
         progress.say(f"{plural(number, 'written item')} left out: {why}")
-    unanswered = len(second.keys() - written.keys())
+    unanswered = len(asked.keys() - written.keys())
     if unanswered:
         progress.say(f"{plural(unanswered, 'topic')} left out: the Questioner gave no usable answer")
     if not benchmarks:
-        raise UserError("the Questioner wrote no usable question. With --base-url, --again asks once more.")
-    config = RunConfig.model_validate({**config.model_dump(), "benchmarks": benchmarks, "judge": judge})
-    fresh = fresh_run(run, config, progress, command)
-    able = {int(one.name.split("-")[1]) for one in benchmarks}
-    left_out |= {
-        one.concept: "no usable question was written" for one in wanted if one.concept not in able | set(left_out)
+        raise UserError(f"the Questioner wrote no usable question. At an endpoint {argument('again')} asks once more.")
+    fresh = fresh_run(
+        run,
+        RunConfig.model_validate(
+            {**config.model_dump(), "benchmarks": benchmarks, "judge": way.config if judge else None}
+        ),
+        progress,
+        command,
+    )
+    planned = {target.concept for target, _ in asked.values()}
+    able = {int(benchmark.name.split("-")[1]) for benchmark in benchmarks}
+    left_out = {
+        target.concept: "no usable question was written"
+        if target.concept in planned
+        else "the Examiner gave no usable answer"
+        for target in wanted
+        if target.concept not in able
     }
-    chosen = [one for one in wanted if one.concept in able]
     return conclude(
         run,
         fresh,
-        chosen,
+        [target for target in wanted if target.concept in able],
         criterion,
         progress,
         folder=folder,
@@ -132,38 +169,32 @@ def probe_written(
     )
 
 
-def _ask(requests: list[Request], kind: type[T], folder: Path, way: Asking, progress: Progress) -> dict[str, T] | None:
-    """Checked answers by id of the request, those that are kept and new ones; null: requests were written down.
-
-    Answers of no use are counted with their reason and not kept.
-    """
-    file = folder / ANSWERS
-    kept: dict[str, Any] = {}
-    if way.endpoint is None and file.is_file():
-        kept = json.loads(file.read_text(encoding="utf-8"))
-    found = {one.id: kind.model_validate(kept[one.id]) for one in requests if one.id in kept}
-    missing = [one for one in requests if one.id not in found]
-    if not missing:
-        return found
-    said = way.answers(
-        missing, folder / "answers", progress, lambda answer: not isinstance(parse(answer, kind), Failure)
-    )
-    if said is None:
+def _plan(
+    run: RunFolder,
+    wanted: Sequence[Target],
+    windows: Mapping[int, Sequence[str]],
+    roles: _Roles,
+    topics: int,
+    count: int,
+) -> dict[str, tuple[Target, Request]] | None:
+    """Ask the Examiner for topics: what the Questioner is asked on each, by id; None: the requests were exported."""
+    first = {target.concept: examiner(run, target, windows[target.concept], topics) for target in wanted}
+    plans = roles.ask(list(first.values()), Topics)
+    if plans is None:
         return None
-    for name, answer in said.items():
-        value = parse(answer, kind)
-        if isinstance(value, Failure):
-            progress.say(f"{name}: {value.reason}")
-            continue
-        found[name] = value
-        kept[name] = value.model_dump(mode="json")
-    if way.endpoint is None:
-        write_json(file, kept)
-    return found
+    asked = {}
+    for target in wanted:
+        plan = plans.get(first[target.concept].id)
+        for topic in plan.topics[:topics] if plan is not None else ():
+            request = questioner(target, windows[target.concept], topic, count)
+            asked[request.id] = (target, request)
+    if not asked:
+        raise UserError(f"the Examiner named no topic that can be read. At an endpoint {argument('again')} asks again.")
+    return asked
 
 
 def _benchmarks(
-    asked: dict[str, tuple[Target, Request]], written: dict[str, Questions], judge: AskConfig | None, most: int
+    asked: Mapping[str, tuple[Target, Request]], written: Mapping[str, Questions], judge: bool, most: int
 ) -> tuple[list[BenchmarkConfig], Counter[str]]:
     """Written items as benchmarks, one for each concept and kind of answer; and why others are none.
 
@@ -187,7 +218,7 @@ def _benchmarks(
             source=ObjectsSource(items=own),
             **(
                 {"policy": "judge", "options": {"max_new_tokens": SHORT}}
-                if kind == "text" and judge is not None
+                if kind == "text" and judge
                 else {"policy": _POLICIES[kind]}
             ),
         )

@@ -85,7 +85,7 @@ def list_concepts(
 def _sort_key(name: str, keys: Sequence[str]) -> str:
     key = columns.key_named(name, keys)
     if key is None:
-        raise UserError(f"--sort {name!r}: there is no such column.{nearest(name, keys)} Known: {', '.join(keys)}")
+        raise UserError(f"sort {name!r}: there is no such column.{nearest(name, keys)} Known: {', '.join(keys)}")
     return key
 
 

@@ -265,6 +265,8 @@ class RunFolder:
 
     def check_concept(self, concept: int) -> None:
         """Raise UserError if the SAE has no such concept."""
+        if not isinstance(concept, (int, np.integer)):
+            raise UserError(f"concept {concept!r}: expected its number, an int from 0 to {self.width - 1}.")
         if not 0 <= concept < self.width:
             raise UserError(f"concept {concept} does not exist: the SAE has concepts 0 to {self.width - 1}.")
 

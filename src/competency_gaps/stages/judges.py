@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from competency_gaps.config import AskConfig
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.text import shorten, visible
 
 
@@ -33,8 +33,8 @@ def last_judge(config: AskConfig | None, judges: Sequence[Mapping[str, Any]], fo
     if len(known) > 1:
         names = ", ".join(repr(shorten(visible(str(one["model"])), 60)) for one in known)
         raise UserError(
-            f"{str(folder)!r} has answers or requests of several judges, {names}: name one with --judge-model (or "
-            "judge.model). On its own the option takes what that judge has answered."
+            f"{str(folder)!r} has answers or requests of several judges, {names}: name one with "
+            f"{argument('judge.model')}. On its own it takes what that judge has answered."
         )
     return dict(known[0]) if known else {}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.config import AskConfig
-from competency_gaps.endpoint import Answer, AnswerStore, Failure, Request
-from competency_gaps.endpoint.asking import NAMELESS, Asking
+from competency_gaps.endpoint import Answer, Failure, Request
+from competency_gaps.endpoint.asking import NAMELESS, Asking, kept_answers
 from competency_gaps.endpoint.parse import after_thinking
+from competency_gaps.errors import argument
 from competency_gaps.files import write_json
 from competency_gaps.items.policy import Score
 from competency_gaps.judging.asked import THINKS_ON
@@ -34,9 +35,8 @@ from competency_gaps.text import plural
 FOLDER = "judging"
 WHO = "judge.json"
 """Who judged or was to judge, the last one last, beside the answers."""
-ANSWERS = "answers.jsonl"
 
-_HOW = "give --judge-base-url and --judge-model, or --judge-export FILE"
+_HOW = "give judge.base_url and judge.model, or judge.export"
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class JudgingStage:
         self.last = last_judge(config, self.judges, self.folder)
         self.way = None
         if config is not None and config.way is not None:
-            self.way = Asking.of(config, who=self.last.get("model") or NAMELESS, prefix="--judge-")
+            self.way = Asking.of(config, who=self.last.get("model") or NAMELESS, section="judge.")
             self.way.check(progress)
         self.answer_tokens = None if config is None else config.answer_tokens
         if self.answer_tokens is None and (self.way is None or self.way.endpoint is None):
@@ -194,16 +194,17 @@ class JudgingStage:
             return {}, None, ""
         if self.way is None:
             who = self.last.get("model")
-            return self._kept(requests, who), who, f"no judge was asked: {_HOW}"
+            kept = {} if who is None else kept_answers(requests, self.folder, who)
+            return kept, who, f"no judge was asked: {_HOW}"
         who = self.way.who or NAMELESS
         if (file := self.way.config.export) is not None:
-            kept = self._kept(requests, who)
+            kept = self.way.kept(requests, self.folder)
             todo = [request for request in requests if request.id not in kept]
             self._record(who, asked=False)
             self.way.answers(todo, self.folder, self.progress, lambda answer: True)
             self.progress.say(
                 f"{plural(len(todo), 'request')} for the judge written to {file}. Let a model answer them, then run "
-                "the same command again with --judge-import ANSWERS in place of --judge-export."
+                f"the same again with {argument('judge.imports')} in place of {argument('judge.export')}."
             )
             return kept, who, f"no judge was asked: the requests were written to {file.name}, to be read back later"
         policies = {request.id: one.policy for one in cases for request in one.requests}
@@ -216,30 +217,10 @@ class JudgingStage:
         assert found is not None
         if self.way.endpoint is not None:
             return found, who, "the judge was not asked: the cap on what it may use was reached first"
-        self._keep(found.values(), usable)
+        self.way.keep(found.values(), self.folder, usable)
         # What failed in the files does not take the place of what is known.
-        found |= self._kept(requests, who)
+        found |= self.way.kept(requests, self.folder)
         return found, who, "the judge's answers that were read do not hold this one"
-
-    def _kept(self, requests: Sequence[Request], who: str | None) -> dict[str, Answer]:
-        store = AnswerStore(self.folder / ANSWERS)
-        if who is None or not len(store):
-            return {}
-        known = {request.id: store.get(request.key(who)) for request in requests}
-        return {id: replace(answer, id=id) for id, answer in known.items() if answer is not None}
-
-    def _keep(self, answers: Iterable[Answer], usable: Callable[[Answer], bool]) -> None:
-        """Imported answers are kept like an endpoint's, so that the files are needed once.
-
-        One that cannot be used takes the place of none that can.
-        """
-        with AnswerStore(self.folder / ANSWERS).writing() as store:
-            for answer in answers:
-                if not answer.answered or not answer.key:
-                    continue
-                known = store.get(answer.key)
-                if known is None or (known != answer and (usable(answer) or not usable(replace(known, id=answer.id)))):
-                    store.add(answer)
 
     def _record(self, who: str, *, asked: bool) -> None:
         """Write down who judges before the first answer is paid, so that a stopped run finds its answers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +17,8 @@ from competency_gaps.activations.extract import Extractor
 from competency_gaps.activations.store import CasStore
 from competency_gaps.benchmarks.repeats import Repeats, find_clusters
 from competency_gaps.config import RunConfig, as_dict
+from competency_gaps.dictionary.flags import LatentFacts
 from competency_gaps.dictionary.folder import Dictionary, is_dictionary
-from competency_gaps.errors import UserError
 from competency_gaps.files import sha256
 from competency_gaps.findings import FILE as FINDINGS_FILE
 from competency_gaps.findings import write_findings
@@ -47,7 +47,7 @@ from competency_gaps.stages.estimate import estimate_reading
 from competency_gaps.stages.extraction import Extraction, ExtractionStage
 from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.items import items_table
-from competency_gaps.stages.judging import JudgingStage
+from competency_gaps.stages.judging import Judged, JudgingStage
 from competency_gaps.stages.load import check_names, load_benchmark, load_suite
 from competency_gaps.stages.naming import check_dictionary, name_run
 from competency_gaps.stages.results import write_results
@@ -71,12 +71,12 @@ class Setting:
     reference: Reference | None
     reference_file: Path | None
     dictionary: Dictionary | None
-    """Labels and themes of the SAE's concepts; null = none."""
+    """Labels and themes of the SAE's concepts; None: it has none."""
 
 
 def run(
     config: RunConfig,
-    out: Path | None = None,
+    folder: Path,
     progress: Progress | None = None,
     command: str = "",
     pair: LoadedPair | None = None,
@@ -89,65 +89,33 @@ def run(
     ----------
     config
         What to run.
-    out
-        The run folder; null takes ``config.out``.
+    folder
+        The run folder.
     command
         The command line, for the manifest.
     pair
-        The configuration's model and SAE where they are loaded already; null loads them.
+        The configuration's model and SAE where they are loaded already; None loads them.
 
     Raises
     ------
     UserError
         If the input is wrong, or the SAE does not fit the model.
     """
-    folder = out or config.out
-    if folder is None:
-        raise UserError("no run folder is given, and the configuration has no 'out'.")
     progress = progress or Progress(quiet=True)
     clock = _Clock()
     judging = JudgingStage(folder, config.judge, progress)
     setting = set_up(config, progress, pair, folder)
     clock.lap("load")
-    resumed = claim(folder, config, setting.extractor, setting.bos_id, setting.suite)
-    progress.say(f"{'Going on with' if resumed else 'Run folder'} {folder}")
-    if not resumed:
-        cost = estimate_reading(setting.prepared, setting.extractor, config.span, config.sae.gate_tokens)
-        progress.say(cost.sentence())
-    every = [one for items in setting.prepared.values() for one in items]
-    gate, sampled = pass_gate(
-        folder,
-        setting.extractor,
-        every,
-        config.span,
-        tokens=config.sae.gate_tokens,
-        force=config.sae.force,
-        progress=progress,
-    )
-    progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
+    _claim(setting, folder, progress)
+    gate, sampled = _pass_gate(setting, folder, progress)
     clock.lap("gate")
     read, store = _read(setting, folder, progress)
-    judged = judging.run(setting.prepared, {name: one.responses for name, one in read.items()})
-    shards = {name: one.shards for name, one in read.items()}
+    judged = judging.run(setting.prepared, {name: extraction.responses for name, extraction in read.items()})
     clock.lap("reading")
-    # Until all tables are written anew the run is not finished, and what was said of the old ones does not hold.
-    for stale in (MANIFEST_FILE, ROBUSTNESS_FILE, FINDINGS_FILE):
-        (folder / stale).unlink(missing_ok=True)
     with progress.stage("metrics"):
-        inputs = {name: extraction.inputs for name, extraction in read.items()}
-        items = items_table(setting.prepared, inputs, judged.responses, setting.repeats)
-        evidence = write_results(
-            folder,
-            store,
-            shards,
-            items,
-            tokenizer=setting.lm.tokenizer,
-            reference=setting.reference,
-            sampled=sampled,
-            config=config,
-        )
-        write_harness_files(folder, setting.prepared, items, setting.lm, config)
+        items, evidence = _make_tables(setting, folder, store, read, judged, sampled)
     clock.lap("metrics")
+    shards = {name: extraction.shards for name, extraction in read.items()}
     manifest = _manifest(setting, gate, shards, items, evidence, clock.laps, command)
     judged.write_into(manifest)
     with progress.stage("naming concepts") if setting.dictionary is not None else nullcontext():
@@ -194,6 +162,32 @@ def set_up(
     return Setting(config, suite, repeats, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
 
 
+def _claim(setting: Setting, folder: Path, progress: Progress) -> None:
+    """Take the run folder, or go on in it."""
+    config = setting.config
+    resumed = claim(folder, config, setting.extractor, setting.bos_id, setting.suite)
+    progress.say(f"{'Going on with' if resumed else 'Run folder'} {folder}")
+    if not resumed:
+        cost = estimate_reading(setting.prepared, setting.extractor, config.span, config.sae.gate_tokens)
+        progress.say(cost.sentence())
+
+
+def _pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigures, LatentFacts]:
+    """Measure the SAE on a sample of the items; gives also the statistics of its latents there."""
+    config = setting.config
+    gate, sampled = pass_gate(
+        folder,
+        setting.extractor,
+        [item for items in setting.prepared.values() for item in items],
+        config.span,
+        tokens=config.sae.gate_tokens,
+        force=config.sae.force,
+        progress=progress,
+    )
+    progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
+    return gate, sampled
+
+
 def _prepare_prompts(
     suite: Sequence[Benchmark], config: RunConfig, lm: LanguageModel, bos_id: int | None, progress: Progress
 ) -> dict[str, list[PreparedItem]]:
@@ -238,6 +232,34 @@ def _read(setting: Setting, folder: Path, progress: Progress) -> tuple[dict[str,
             bar.note(name)
             found[name] = stage.run(f"b{number:03d}", items, bar)
     return found, stage.store
+
+
+def _make_tables(
+    setting: Setting,
+    folder: Path,
+    store: CasStore,
+    read: Mapping[str, Extraction],
+    judged: Judged,
+    sampled: LatentFacts,
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Write all tables but the findings; gives the items and the facts about the evidence."""
+    # Until all tables are written anew the run is not finished, and what was said of the old ones does not hold.
+    for stale in (MANIFEST_FILE, ROBUSTNESS_FILE, FINDINGS_FILE):
+        (folder / stale).unlink(missing_ok=True)
+    inputs = {name: extraction.inputs for name, extraction in read.items()}
+    items = items_table(setting.prepared, inputs, judged.responses, setting.repeats)
+    evidence = write_results(
+        folder,
+        store,
+        {name: extraction.shards for name, extraction in read.items()},
+        items,
+        tokenizer=setting.lm.tokenizer,
+        reference=setting.reference,
+        sampled=sampled,
+        config=setting.config,
+    )
+    write_harness_files(folder, setting.prepared, items, setting.lm, setting.config)
+    return items, evidence
 
 
 def _reference_file(config: RunConfig, sae: SparseAutoencoder) -> Path | None:

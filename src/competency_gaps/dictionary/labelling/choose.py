@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
 
 import polars as pl
@@ -48,22 +48,8 @@ def _lists(run: RunFolder) -> list[list[int]]:
     return found
 
 
-def parse_concepts(text: str, width: int) -> list[int]:
-    """Read ``5,17,100-200``.
-
-    Raises
-    ------
-    UserError
-        If it has another form or names a concept that the SAE lacks.
-    """
-    chosen: dict[int, None] = {}
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
-            raise UserError(
-                f"--concepts {text[:80]!r}: {part[:40]!r} is no number or range; expected e.g. 5,17,100-200."
-            )
-        chosen.update(dict.fromkeys(range(int(first), int(last or first) + 1)))
-        if int(last or first) >= width:
-            raise UserError(f"--concepts: {int(last or first)} is not one of the SAE's concepts 0 to {width - 1}.")
-    return list(chosen)
+def check_concepts(concepts: Iterable[int], width: int) -> None:
+    """Raise UserError if one of these is no concept of an SAE of this width."""
+    for concept in concepts:
+        if not 0 <= concept < width:
+            raise UserError(f"concept {concept} does not exist: the SAE has concepts 0 to {width - 1}.")

@@ -17,7 +17,7 @@ from competency_gaps.dictionary.labelling import requests
 from competency_gaps.dictionary.labelling.automatic import automatic_labels, promoted_label
 from competency_gaps.dictionary.labelling.requests import ANSWERS, LabelQuestion, Step, balanced_accuracy, label_of
 from competency_gaps.endpoint import Answer, Failure, parse
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.text import shorten, visible
 
 AUTOMATIC = "words of exemplars"
@@ -90,7 +90,7 @@ def explainer_of(answer: Answer, explainer: str | None) -> str:
     if not who:
         raise UserError(
             f"the answer to {shorten(visible(answer.id), 80)!r} names no model, and who answered stands beside every "
-            "label: give --model, or put 'model' on every line."
+            f"label: give {argument('model')}, or put 'model' on every line."
         )
     return who
 

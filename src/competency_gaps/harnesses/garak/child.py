@@ -11,6 +11,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -62,12 +63,17 @@ class Garak:
         except importlib.metadata.PackageNotFoundError as error:
             raise MissingExtraError("garak", "garak", "Probing with garak") from error
         self.folder, self.online = folder.resolve(), online
+        self.work = self.folder / "work"
         self._server = _Server()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def close(self) -> None:
         """Close the server."""
         self._server.server_close()
+
+    def delete_files(self) -> None:
+        """Delete all that garak wrote: configurations, logs, printed lines, caches and reports of single probes."""
+        shutil.rmtree(self.work)
 
     def run(self, arguments: list[str], place: Path, answer: Answer) -> int:
         """Run garak's command until it ends, and answer what it asks; gives its exit status.
@@ -104,7 +110,7 @@ class Garak:
         refuses them.
         """
         kinds = ("CONFIG", "DATA", "CACHE")
-        wanted = {f"XDG_{kind}_HOME": str(self.folder / "home" / kind.lower()) for kind in kinds}
+        wanted = {f"XDG_{kind}_HOME": str(self.work / "home" / kind.lower()) for kind in kinds}
         wanted |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1", "PYTHONIOENCODING": "utf-8"}
         wanted["OPENAICOMPATIBLE_API_KEY"] = self._server.key
         if not self.online:
@@ -124,7 +130,8 @@ class Garak:
         clauses = [_full(clause.strip()) for clause in spec.split(",") if clause.strip()]
         if any(clause.lstrip("+-").startswith("buffs.") for clause in clauses):
             raise UserError(
-                "--spec: buffs rewrite the attacks, which is not supported. Leave out what begins with 'buffs.'."
+                "the spec names buffs, which rewrite the attacks: this is not supported. Leave out what begins with "
+                "'buffs.'."
             )
         known = self._listed()
         active = {name.split(".")[0] for name, asleep in known.items() if not asleep}
@@ -136,7 +143,7 @@ class Garak:
             first = (unknown or [spec])[0]
             families = sorted({name.split(".")[0] for name in known})
             raise UserError(
-                f"--spec {spec!r}: garak {self.version} has no probe {first!r} that can be run."
+                f"spec {spec!r}: garak {self.version} has no probe {first!r} that can be run."
                 f"{nearest(first, [*families, *known])} Give families or classes as {families[0]},{next(iter(known))}, "
                 f"or all. Families: {', '.join(families)}."
             )
@@ -144,7 +151,8 @@ class Garak:
 
     def _listed(self, *arguments: str) -> dict[str, bool]:
         """Probes as garak lists them, and whether a family's name leaves them out."""
-        place = self.folder / "list"
+        place = self.work / "list"
+        self.work.mkdir(parents=True, exist_ok=True)
         status = self.run(["--list_probes", *arguments], place, lambda messages: None)
         if status:
             raise UserError(f"garak refuses {' '.join(arguments)}: {fault(place)}")

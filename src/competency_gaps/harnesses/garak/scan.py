@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from competency_gaps.config import GenerationConfig
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.files import write_atomic, write_json
 from competency_gaps.harnesses.garak.child import Answer, Garak, Messages, fault
 from competency_gaps.harnesses.garak.target import Target
@@ -20,7 +20,8 @@ from competency_gaps.text import plural
 
 REPORT, SETTINGS, OUTCOME, ANSWERS = "garak.report.jsonl", "settings.json", "outcome.json", "answers.jsonl"
 REHEARSAL, ATTACK = "rehearsal", "attack"
-"""Each probe is run twice: without answers, to learn what it asks and whether it can run, and with them."""
+"""Each probe is run twice: without answers, to learn what it asks and whether it can run, and with them. The second
+report becomes a part of ``REPORT``; nothing else of either is kept."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +155,9 @@ class _Scan:
             progress.say(f"{name}: without the detector {detector} ({why})")
         usable = [name for name in names if name not in left_out]
         if not usable:
-            hint = "" if self.settings.online else " With --online they may fetch what they need."
+            hint = "" if self.settings.online else f" With {argument('online')} they may fetch what they need."
             raise UserError(
-                f"--spec {self.settings.spec!r}: no probe can be run, the first ({names[0]}) because "
+                f"spec {self.settings.spec!r}: no probe can be run, the first ({names[0]}) because "
                 f"{left_out[names[0]]}.{hint}"
             )
         with progress.stage("attacking the model", total=len(conversations), unit="answers") as bar:
@@ -174,6 +175,7 @@ class _Scan:
         unanswered = dict(target.unanswered)
         outcome = GarakOutcome(folder / REPORT, ran, left_out, missing, unanswered, self.garak.version)
         write_json(folder / OUTCOME, {**asdict(outcome), "report": REPORT})
+        self.garak.delete_files()
         return outcome
 
     def _rehearse(
@@ -218,7 +220,7 @@ class _Scan:
         return Target(self.lm, file, self.settings.max_new_tokens, generation, self.token_budget, bar.advance)
 
     def _place(self, name: str, kind: str) -> Path:
-        return self.garak.folder / "probes" / name / kind
+        return self.garak.work / "probes" / name / kind
 
     def _garak(self, name: str, intents: list[str], place: Path, answer: Answer) -> list[dict[str, Any]]:
         """Run garak with one probe, so that its seed and its faults are its own; gives the entries of the report."""

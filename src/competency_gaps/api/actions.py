@@ -1,0 +1,247 @@
+"""What goes on from a finished run: tests, probes, comparisons with lists, names, its report and its page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from competency_gaps.errors import UserError, argument
+from competency_gaps.progress import Progress
+from competency_gaps.runs.open import RunFolder, open_folder
+
+if TYPE_CHECKING:
+    from competency_gaps.config import AskConfig
+    from competency_gaps.dictionary.labelling.labeller import Taken
+    from competency_gaps.explorer.export import Exported
+    from competency_gaps.matching.of_run import RunMatching, RunScope
+    from competency_gaps.probes.concept import Probed
+    from competency_gaps.probes.written import Pending
+
+
+class Actions(RunFolder):
+    """Methods of :class:`~competency_gaps.Run` that compute or write something; the commands call them."""
+
+    def robustness(
+        self, *, against: RunFolder | Path | str | None = None, seed: int = 0, progress: Progress | None = None
+    ) -> dict[str, Any]:
+        """Test the run as a whole: subsampling, ablation, held-out items. Outcome and report go into its folder.
+
+        Parameters
+        ----------
+        against
+            Another run of the same items: another SAE or layer, or the same again.
+        seed
+            Of the draws and splits.
+
+        Returns
+        -------
+        dict
+            ``verdicts`` and the figures behind them, as ``robustness.json`` holds them.
+        """
+        from competency_gaps.robustness import assess
+
+        progress = progress or Progress(quiet=True)
+        other = against if isinstance(against, RunFolder) or against is None else open_folder(Path(against))
+        outcome = assess(self, progress, against=other, seed=seed)
+        self.report(progress=progress)
+        return outcome
+
+    def match(self, taxonomy: Path | str, *, ask: AskConfig | None = None, **options: Any) -> RunMatching:
+        """Match a list of weaknesses, qualities or probes to the run's concepts; the outcome goes into its folder.
+
+        Parameters
+        ----------
+        taxonomy
+            JSON, JSONL, CSV or YAML of entries, an AutoDetect log, or a garak report.
+        ask
+            A language model that confirms pairs; None: none is asked.
+        options
+            ``where``, ``kinds``, ``per_entry``, ``alpha``, ``embedder``, ``seed`` and ``progress`` of
+            :func:`competency_gaps.matching.of_run.match_run`.
+
+        Returns
+        -------
+        RunMatching
+            ``matching`` with ``entries`` and ``pairs`` (polars frames) and the shares that are recovered.
+        """
+        from competency_gaps.matching.of_run import match_run
+
+        return match_run(self, Path(taxonomy), ask=ask, **options)
+
+    def scope(self, benchmark: str, *description: str, ask: AskConfig | None = None, **options: Any) -> RunScope:
+        """Rank what a benchmark lacks by how much it belongs to what it claims to test; the outcome is kept.
+
+        Parameters
+        ----------
+        description
+            What it claims to test; none: its ``scope`` in the run's configuration.
+        ask
+            A language model that confirms what is in scope; None: none is asked.
+        options
+            ``kinds``, ``alpha``, ``limit``, ``embedder``, ``seed`` and ``progress`` of
+            :func:`competency_gaps.matching.of_run.scope_run`.
+
+        Returns
+        -------
+        RunScope
+            ``findings``, whose ``lacking`` is the ranked frame.
+        """
+        from competency_gaps.matching.of_run import scope_run
+
+        return scope_run(self, benchmark, description, ask=ask, **options)
+
+    def probe(
+        self,
+        concepts: Sequence[int] = (),
+        *,
+        weak: int | None = None,
+        ask: AskConfig | None = None,
+        items: int = 300,
+        topics: int = 3,
+        questions: int = 10,
+        judge: bool = False,
+        min_saliency: float = 0.2,
+        q: float = 0.05,
+        seed: int = 0,
+        progress: Progress | None = None,
+        command: str = "",
+    ) -> Probed | Pending:
+        """Test whether weaknesses hold on new items: of the run's generated benchmarks, or written by a model.
+
+        Parameters
+        ----------
+        weak
+            Probe the run's surest weak concepts, so many, instead of ``concepts``.
+        ask
+            A language model that writes the items; None: new seeds of the run's generated families.
+        items
+            New items of each generated benchmark in which one of the concepts is active.
+        topics, questions
+            Topics of each concept, and questions with (and as many without) the concept on each, that the model writes.
+        judge
+            Whether that model also grades answers in words; else they must equal the written answer.
+        min_saliency
+            Saliency in (0, 1) from which an item counts as exciting a concept.
+        q
+            False-discovery rate over the probed concepts.
+        seed
+            Another one gives other new items of generated benchmarks.
+        progress
+            None: quiet.
+        command
+            What the manifest of the run over the new items records as the command that made it.
+
+        Returns
+        -------
+        Probed or Pending
+            ``findings``, a verdict for each concept, also kept in the run's folder; or, through batch files, what has
+            to be asked next.
+
+        Raises
+        ------
+        UserError
+            If there is no such concept, or no new item can be had for any of them.
+        """
+        from competency_gaps.probes.concept import Criterion, probe_generated
+        from competency_gaps.probes.targets import targets, weakest
+        from competency_gaps.probes.written import probe_written
+
+        if (not len(concepts)) == (weak is None):
+            raise UserError(f"give concepts to probe, or {argument('weak')} for the surest weak ones.")
+        progress = progress or Progress(quiet=True)
+        criterion = Criterion(min_saliency, q, seed=seed)
+        chosen = targets(self, weakest(self, weak) if weak is not None else list(concepts))
+        if ask is None:
+            return probe_generated(self, chosen, criterion, progress, items=items, seed=seed, command=command)
+        return probe_written(
+            self, chosen, ask, criterion, progress, topics=topics, count=questions, judge=judge, command=command
+        )
+
+    def make_findings(self, *, progress: Progress | None = None) -> None:
+        """Make the run's findings anew from its tables; open the run again to read them."""
+        from competency_gaps.findings import write_findings
+
+        with (progress or Progress(quiet=True)).stage("findings"):
+            write_findings(self)
+
+    def word_findings(
+        self, ask: AskConfig, numbers: Sequence[int] | None = None, *, progress: Progress | None = None
+    ) -> Taken | None:
+        """Have a language model word findings; its words are stored with them, its numbers are not taken.
+
+        Parameters
+        ----------
+        numbers
+            Of findings; None: all.
+
+        Returns
+        -------
+        Taken, or None if the requests were only written into a file
+
+        Raises
+        ------
+        UserError
+            If there is nothing to word, or no such finding.
+        """
+        from competency_gaps.findings.wording import word_findings
+
+        return word_findings(self, ask, progress or Progress(quiet=True), numbers)
+
+    def name(self, dictionary: Path | str, *, progress: Progress | None = None) -> Self:
+        """Put a dictionary's labels and themes on the run, and write its report anew.
+
+        Returns
+        -------
+        Run
+            The run as it is now in its folder; this one keeps the tables that it has read.
+        """
+        from competency_gaps.stages.naming import name_finished_run
+
+        progress = progress or Progress(quiet=True)
+        with progress.stage("naming concepts"):
+            manifest = name_finished_run(self.path, Path(dictionary)).manifest
+        named = type(self)(self.path, manifest)
+        named.report(progress=progress)
+        return named
+
+    @property
+    def report_file(self) -> Path:
+        """Where the run's report is, ``report.html`` in its folder."""
+        return self.path / "report.html"
+
+    def report(self, out: Path | str | None = None, *, progress: Progress | None = None) -> Path:
+        """Write the report, one HTML file.
+
+        Parameters
+        ----------
+        out
+            Where to; None: ``report.html`` in the run's folder.
+
+        Returns
+        -------
+        Path
+            Where it is.
+        """
+        from competency_gaps.report import write_report
+
+        with (progress or Progress(quiet=True)).stage("writing the report"):
+            return write_report(self, Path(out) if out is not None else self.report_file)
+
+    def export(self, folder: Path | str, *, redact: bool = False, progress: Progress | None = None) -> Exported:
+        """Write the explorer as a folder that opens without a server; ``cg.export`` takes several runs.
+
+        Parameters
+        ----------
+        redact
+            Leave out prompts, responses, answers, and what is made of them.
+
+        Raises
+        ------
+        UserError
+            If the folder holds anything but an older export.
+        """
+        from competency_gaps.explorer.export import export
+        from competency_gaps.explorer.opened import open_runs
+
+        return export(open_runs([self.path]), Path(folder), redact=redact, progress=progress)

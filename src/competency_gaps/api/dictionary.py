@@ -1,0 +1,275 @@
+"""Labels and themes of a dictionary: imported, made without a model, or by a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from competency_gaps.config import AskConfig, SAEConfig, sae_place
+from competency_gaps.errors import UserError, argument
+from competency_gaps.progress import Progress
+from competency_gaps.runs.open import open_folder
+
+if TYPE_CHECKING:
+    from competency_gaps.dictionary.folder import Dictionary
+    from competency_gaps.dictionary.imports import ImportedLabels
+    from competency_gaps.dictionary.labelling.labeller import Taken
+    from competency_gaps.endpoint.asking import Asking
+
+Step = Literal["automatic", "explain", "detection", "fuzzing", "embedding", "themes"]
+WITHOUT_MODEL = ("automatic", "embedding")
+"""Steps that ask no language model."""
+
+
+def import_labels(
+    dictionary: Path | str,
+    source: str,
+    *,
+    sae: str | None = None,
+    run: Path | str | None = None,
+    format: str | None = None,
+    module: str | None = None,
+    concepts: Sequence[int] | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> ImportedLabels:
+    """Add labels that others made to a dictionary; those that it has stay.
+
+    Parameters
+    ----------
+    dictionary
+        The folder; a new one needs ``sae`` or ``run``.
+    source
+        Neuronpedia export, delphi folder, JSON, CSV, TSV, JSONL or Parquet; or ``neuronpedia:MODEL/SOURCE``,
+        ``neuronpedia-api:MODEL/SOURCE`` to fetch.
+    sae
+        For a new dictionary: its SAE, as folder, ``RELEASE/ID`` of SAELens' directory, or ``embedded:NAME``.
+    run
+        For a new dictionary: a run whose SAE it is about.
+    format
+        Format of the source; None: found out from the files.
+    module
+        Which module of a delphi folder; None: the only one.
+    concepts
+        Which are fetched from ``neuronpedia-api``.
+    force
+        Take labels of a source that names another SAE.
+    progress
+        None: quiet.
+
+    Raises
+    ------
+    UserError
+        If the dictionary is missing and neither SAE nor run is given, or nothing in the source can be used.
+    """
+    from competency_gaps.dictionary.folder import open_dictionary
+    from competency_gaps.dictionary.imports import import_labels as read
+    from competency_gaps.dictionary.labelling.choose import check_concepts
+
+    progress, folder = progress or Progress(quiet=True), Path(dictionary)
+    _begin(folder, sae, run, progress)
+    opened = open_dictionary(folder)
+    check_concepts(concepts or (), opened.width)
+    imported = read(
+        source,
+        sae_identity=opened.identity.sae,
+        format=format,
+        width=opened.width,
+        progress=progress,
+        module=module,
+        concepts=concepts,
+        force=force,
+    )
+    opened.add_labels(imported.table)
+    return imported
+
+
+def _begin(folder: Path, sae: str | None, run: Path | str | None, progress: Progress) -> None:
+    """Make a new dictionary's folder where there is none yet."""
+    from competency_gaps.dictionary.folder import FILE, write_dictionary
+
+    either = f"{argument('sae')} or {argument('run')}"
+    if sae and run:
+        raise UserError(f"give {either}, not both.")
+    if run is not None:
+        write_dictionary(folder, open_folder(Path(run)).manifest["sae"])
+    elif sae is not None:
+        from competency_gaps.sae.load import load_sae
+
+        with progress.stage("loading the SAE"):
+            loaded = load_sae(SAEConfig(**sae_place(sae)), "cpu")
+        write_dictionary(folder, loaded.identity)
+    elif not (folder / FILE).is_file():
+        raise UserError(f"{str(folder)!r} is no dictionary yet: give {either} to begin one.")
+
+
+def make_themes(
+    dictionary: Path | str,
+    *,
+    sae: str | None = None,
+    fewest: int = 20,
+    most: int = 60,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Group a dictionary's concepts into themes and subthemes, and lay out their map.
+
+    Parameters
+    ----------
+    sae
+        Folder, ``RELEASE/ID`` or ``embedded:NAME``; None: as the dictionary names it.
+    fewest, most
+        Bounds of the number of themes.
+    seed
+        Of the layout.
+    progress
+        None: quiet.
+
+    Returns
+    -------
+    dict
+        Counts, and what the concepts were compared by.
+    """
+    from competency_gaps.dictionary.folder import check_same_sae, open_dictionary
+    from competency_gaps.dictionary.themes import make
+    from competency_gaps.sae.load import load_sae
+
+    opened, progress = open_dictionary(Path(dictionary)), progress or Progress(quiet=True)
+    with progress.stage("loading the SAE"):
+        loaded = load_sae(SAEConfig(**sae_place(sae or str(opened.identity.sae["name"]))), "cpu")
+    check_same_sae(opened.identity, loaded.identity)
+    decoder = loaded.sae.W_dec.detach().float().cpu().numpy()
+    return make.make_themes(opened, decoder, progress, fewest=fewest, most=most, seed=seed)
+
+
+def label_concepts(
+    dictionary: Path | str,
+    step: Step,
+    *,
+    concepts: Sequence[int] | None = None,
+    runs: Sequence[Path | str] = (),
+    top: int = 600,
+    ask: AskConfig | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Taken | None:
+    """Label concepts, score their labels, or name themes.
+
+    Parameters
+    ----------
+    step
+        ``automatic``: labels from words, no model. ``explain``: a model reads exemplars. ``detection``, ``fuzzing``: a
+        model scores labels. ``embedding``: scores without a language model. ``themes``: a model names themes.
+    concepts
+        Which; None: all, or those of ``runs``.
+    runs
+        Take the ``top`` concepts that matter most in these runs.
+    ask
+        The language model, for the steps that ask one.
+    seed
+        Of the order of scored windows.
+    progress
+        None: quiet.
+
+    Returns
+    -------
+    Taken, or None if the requests were only written into a file
+
+    Raises
+    ------
+    UserError
+        If there is nothing to ask, or a model is given to a step that asks none, or the other way round.
+    """
+    from competency_gaps.dictionary.folder import open_dictionary
+    from competency_gaps.endpoint.asking import Asking
+
+    if (ask is None) != (step in WITHOUT_MODEL):
+        raise UserError(
+            f"the step {step!r} asks no model: leave out {argument('ask')}."
+            if ask is not None
+            else f"the step {step!r} asks a model: give {argument('ask')}."
+        )
+    way = None if ask is None else Asking.of(ask)
+    opened, progress = open_dictionary(Path(dictionary)), progress or Progress(quiet=True)
+    chosen = _chosen(opened, concepts, runs, top)
+    if way is None:
+        return _label_without_model(opened, step, chosen, progress)
+    if step == "themes":
+        return _name_themes(opened, way, progress)
+    return _ask_about(opened, step, chosen, way, seed, progress)
+
+
+def _chosen(
+    dictionary: Dictionary, concepts: Sequence[int] | None, runs: Sequence[Path | str], top: int
+) -> Sequence[int] | None:
+    from competency_gaps.dictionary.folder import check_same_sae
+    from competency_gaps.dictionary.labelling.choose import check_concepts, important
+
+    if concepts is not None and runs:
+        raise UserError("choose concepts by number or by runs, not both.")
+    if concepts is not None:
+        check_concepts(concepts, dictionary.width)
+    if not runs:
+        return concepts
+    opened = [open_folder(Path(path)) for path in runs]
+    for run in opened:
+        check_same_sae(dictionary.identity, run.manifest["sae"])
+    return important(opened, top)
+
+
+def _label_without_model(
+    dictionary: Dictionary, step: Step, concepts: Sequence[int] | None, progress: Progress
+) -> Taken:
+    from competency_gaps.dictionary.labelling.labeller import label_automatically
+    from competency_gaps.dictionary.labelling.similarity import score_by_embedding
+
+    if step == "embedding":
+        return score_by_embedding(dictionary, concepts, progress)
+    total = len(dictionary.exemplars.concepts) if dictionary.has_exemplars else 0
+    with progress.stage("labelling", total=total, unit="concepts") as bar:
+        return label_automatically(dictionary, concepts, bar.advance)
+
+
+def _name_themes(dictionary: Dictionary, way: Asking, progress: Progress) -> Taken | None:
+    from competency_gaps.dictionary.labelling.requests import Explanation
+    from competency_gaps.dictionary.themes.naming import take_theme_names, theme_requests
+    from competency_gaps.endpoint import Failure, parse
+
+    requests = theme_requests(dictionary)
+    answers = way.answers(
+        list(requests.values()),
+        dictionary.folder / "answers",
+        progress,
+        lambda answer: not isinstance(parse(answer, Explanation), Failure),
+    )
+    return None if answers is None else take_theme_names(dictionary, requests, answers, way.who)
+
+
+def _ask_about(
+    dictionary: Dictionary,
+    step: Step,
+    concepts: Sequence[int] | None,
+    way: Asking,
+    seed: int,
+    progress: Progress,
+) -> Taken | None:
+    """Ask a model for labels or their scores."""
+    from competency_gaps.dictionary.labelling.labeller import questions, read_answer, take_answers
+    from competency_gaps.endpoint import Failure
+
+    asked = []
+    with progress.stage("preparing questions", unit="questions") as bar:
+        for question in questions(dictionary, step, concepts, seed):  # type: ignore[arg-type]
+            asked.append(question)
+            bar.advance()
+    if not asked:
+        raise UserError(f"the step {step!r} has nothing to ask. Collect exemplars first; scores need labels as well.")
+    by_id = {question.request.id: question for question in asked}
+    answers = way.answers(
+        [question.request for question in asked],
+        dictionary.folder / "answers",
+        progress,
+        lambda answer: not isinstance(read_answer(by_id[answer.id], answer), Failure),
+    )
+    return None if answers is None else take_answers(dictionary, asked, answers, way.who, way.where)

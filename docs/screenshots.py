@@ -1,4 +1,4 @@
-"""Take the pictures of the explorer that the documentation shows.
+"""Take the pictures of the explorer and of the report that the documentation shows.
 
 python docs/screenshots.py demo-run OTHER-RUN    # the second, of the same SAE, stands beside the first under Compare
 """
@@ -59,6 +59,7 @@ def main(folders: list[str]) -> None:
             )
             for name, view in VIEWS.items():
                 picture(browser, url, name, *view, facts={"concept": concept, "item": item})
+            report_picture(browser, run.report())
             browser.close()
         server.terminate()
 
@@ -77,6 +78,15 @@ def picture(browser: Any, url: str, name: str, view: str, test_id: str, scheme: 
     page.wait_for_timeout(2500)
     with Image.open(BytesIO(page.screenshot())) as taken:
         taken.convert("RGB").save(IMAGES / f"explorer-{name}.webp", lossless=True, method=6)
+    page.close()
+
+
+def report_picture(browser: Any, report: Path) -> None:
+    """Take a picture of the report's beginning, with its first finding."""
+    page = browser.new_page(viewport={"width": 1180, "height": 1500}, color_scheme="light")
+    page.goto(report.as_uri())
+    with Image.open(BytesIO(page.screenshot())) as taken:
+        taken.convert("RGB").save(IMAGES / "report.webp", lossless=True, method=6)
     page.close()
 
 

@@ -91,5 +91,5 @@ def test_a_sentence_of_the_answer_leads_to_its_finding(opened):
     number = page.locator(".answer li").last.get_attribute("data-number")
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = false")
     page.click(".answer li:last-child a")
-    assert page.evaluate(f"document.getElementById('finding-{number}').open")
+    page.wait_for_function(f"document.getElementById('finding-{number}').open")
     assert page.locator(f"#finding-{number} .item").first.is_visible()

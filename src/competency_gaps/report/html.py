@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from competency_gaps import text
+from competency_gaps.files import write_atomic
 from competency_gaps.findings.answer import answer
 from competency_gaps.findings.answer_parts import alike, short_name
 from competency_gaps.report import answer_view, columns, findings, judged, labels, page, sources, themes
@@ -79,19 +78,11 @@ def write_report(run: RunView, out: Path, *, top: int = 20, examples: int = 3) -
         ``out``.
     """
     rendered = render(run, top=top, examples=examples)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.", suffix=".part")
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(rendered)
-        # mkstemp makes files that only their owner reads; a report is as readable as any new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o666 & ~umask)
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
+
+    def write(part: Path) -> None:
+        part.write_text(rendered, encoding="utf-8", newline="\n")
+
+    write_atomic(out, write)
     return out
 
 
@@ -118,7 +109,6 @@ def render(run: RunView, *, top: int, examples: int) -> str:
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         answer=given,
         cards=finding_cards(run, listed, linked),
-        width=run.concepts.height,
         model=short_name(str(run.manifest["model"]["name"])),
         **_facts(run, [labelled] if labelled else []),
         gaps_chart=_gaps_chart(run, ranked),
@@ -230,14 +220,11 @@ def _environment() -> Environment:
         integer=text.integer,
         decimal=text.decimal,
         tenths=text.tenths,
-        signed=text.signed,
-        magnitude=text.magnitude,
         short=text.shorten,
-        plural=text.plural,
+        theme_name=themes.theme_name,
     )
-    environment.filters["theme_name"] = themes.theme_name
     environment.tests["automatic"] = themes.is_automatic
-    environment.globals.update(percent=text.percent, share_of=text.share_of)
+    environment.globals["percent"] = text.percent
     return environment
 
 

@@ -89,7 +89,7 @@ def _print_list(run: RunFolder) -> None:
         print_line("No finding: no concept is weak or strong ('cgaps show' says what could have been seen).")
         return
     shown = Table("", "", Column("finding", overflow="fold"), "items", "gap", "95% interval", "other half", box=None)
-    unseen = {True: "shows it", False: "not surely", None: "cannot tell"}
+    unseen = {True: "shows it", False: "not clearly", None: "undecided"}
     for row in rows(table):
         cells = [
             str(row["finding"]),

@@ -109,7 +109,7 @@ def _opening(run: AnsweredRun) -> Statement:
 def chosen(findings: pl.DataFrame) -> pl.DataFrame:
     """Choose the findings that an answer opens with.
 
-    Weak ones come first. Findings that the other half of the items does not surely show come later, and so do those
+    Weak ones come first. Findings that the other half of the items does not clearly show come later, and so do those
     whose feature is of the same topic as that of an earlier finding.
     """
     topics: set[str] = set()

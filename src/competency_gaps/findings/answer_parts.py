@@ -26,7 +26,7 @@ FAILED = {
     "ablation": "without the items that they name, the best and the worst concepts change no more than by chance",
     "prediction": "concepts foretell failures no better than the benchmarks' mean scores do",
 }
-"""What it means that a test of robustness failed, by the verdict's code; ``against`` names the other run itself."""
+"""What the failure of a test of robustness means, by the verdict's code; ``against`` names the other run itself."""
 
 
 class AnsweredRun(Protocol):

@@ -27,8 +27,8 @@ def _unseen(findings: pl.DataFrame) -> Statement | None:
         f"{good} of {plural(findings.height, 'finding')} show on the other half of the items too where one half finds "
         "them again"
     )
-    text += f", {bad} not surely" if bad else ""
-    text += f", for {open_} it cannot be told" if open_ else ""
+    text += f", {bad} not clearly" if bad else ""
+    text += f", {open_} undecided" if open_ else ""
     text += ". They were chosen on all items, so this is no test on new ones."
     numbers = {"hold": good, "fail": bad, "open": open_}
     return Statement("unseen", text, "bad" if bad else "good" if good else "open", numbers=numbers)

@@ -137,7 +137,7 @@ def _against(row: Mapping[str, Any]) -> str:
 def _gap(row: Mapping[str, Any]) -> str:
     spread = f"{signed(row['gap_low'])} to {signed(row['gap_high'])}"
     text = f"{_against(row)} of the same benchmarks: gap {signed(row['gap'])} (95% interval {spread}), "
-    text += f"{signed(row['plain_gap'])} when items are not compared with their like"
+    text += f"plain gap {signed(row['plain_gap'])}"
     if row["detectable"] is not None:
         text += f"; a gap of {row['detectable']:.2f} could have been seen"
     return text
@@ -149,8 +149,8 @@ def _unseen(row: Mapping[str, Any]) -> str:
         return f"on half of the items it is too small to be found again ({plural(splits, 'split')} tried)"
     verdict = {
         True: "the other half of the items shows the finding too",
-        False: "the other half of the items does not surely show the finding",
-        None: "halves of the items cannot tell",
+        False: "the other half of the items does not clearly show the finding",
+        None: "half of the items are too few to tell",
     }
     spread = f"{signed(row['unseen_low'])} to {signed(row['unseen_high'])}"
     return (
@@ -161,11 +161,7 @@ def _unseen(row: Mapping[str, Any]) -> str:
 
 def _counted(row: Mapping[str, Any]) -> str:
     items = plural(row["items"], "item")
-    return (
-        items
-        if row["items"] == row["clusters"]
-        else f"{items}, {row['clusters']:,} when those that belong together count once"
-    )
+    return items if row["items"] == row["clusters"] else f"{items} in {plural(row['clusters'], 'cluster')}"
 
 
 def _concepts(row: Mapping[str, Any], concepts: pl.DataFrame) -> str:

@@ -22,7 +22,11 @@ MOST = 400
 """Characters of a sentence anywhere."""
 LOWEST, HIGHEST = 5, 2
 """Benchmarks named at either end of a long list."""
-OTHER_HALF = {True: "the other half shows it too", False: "not sure on the other half", None: "halves cannot tell"}
+OTHER_HALF = {
+    True: "the other half shows it too",
+    False: "not clear on the other half",
+    None: "half the items are too few",
+}
 """Whether the other half of the items shows a finding, by ``holds``; see the glossary's ``unseen``."""
 
 

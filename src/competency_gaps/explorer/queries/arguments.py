@@ -45,7 +45,7 @@ class ListFindings(Arguments):
         None, description="Only findings of which this benchmark holds a tenth or more; its exact name."
     )
     holds: bool | None = Field(
-        None, description="Only those that the other half of the items shows (true), or not surely (false)."
+        None, description="Only those that the other half of the items shows (true), or not clearly (false)."
     )
     limit: Rows = 10
 

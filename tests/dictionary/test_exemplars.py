@@ -18,7 +18,7 @@ import scipy.sparse as sp
 import torch
 from safetensors.numpy import save_file
 
-from competency_gaps.cli import exemplars as cli
+from competency_gaps.api import exemplars as api
 from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary.exemplars import Exemplars, ExemplarSettings, collect, collect_exemplars, state
 from competency_gaps.dictionary.exemplars.directions import final_gain, logit_lens
@@ -30,6 +30,7 @@ from competency_gaps.files import write_atomic
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.progress import Progress
+from competency_gaps.runs.open import open_folder
 from competency_gaps.sae import load_sae
 from competency_gaps.sae.pair import LoadedPair
 from competency_gaps.sae.training.texts import cut_pieces
@@ -322,14 +323,14 @@ from competency_gaps.progress import Progress
 from core_helpers import loaded
 import test_exemplars as t
 collect.CHUNK, collect.SAVE_SECONDS = 8, 0.0
-real, left = state.Gathered.add_tokens, int(sys.argv[2])
+real, left = state.PassState.add_tokens, int(sys.argv[2])
 def add(self, tokens):
     global left
     left -= 1
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     real(self, tokens)
-state.Gathered.add_tokens = add
+state.PassState.add_tokens = add
 lm, sae = loaded(Path({model!r})), load_sae(SAEConfig(folder={sae!r}), "cpu")
 t.collected(lm, sae, Path(sys.argv[1]))
 """
@@ -386,12 +387,12 @@ def test_a_state_without_its_tokens_is_not_gone_on_with(damage, lm, sae, found, 
     elif damage == "short":
         os.truncate(tokens, WINDOW * 4)
     again = collected(lm, sae, tmp_path)
-    assert ("begins anew" in caplog.text) == (damage != "whole")
+    assert ("starts again" in caplog.text) == (damage != "whole")
     assert again.windows.equals(found.windows) and again.table["window"].equals(found.table["window"])
 
 
 def test_tokens_are_on_disk_before_the_state_that_counts_them(tmp_path, monkeypatch):
-    gathered = state.Gathered(tmp_path, 3, 2, 2, 4, 0)
+    gathered = state.PassState(tmp_path, 3, 2, 2, 4, 0)
     gathered.begin({})
     gathered.add_tokens(np.zeros((2, WINDOW), np.int32))
     names, real = [], os.fsync
@@ -410,7 +411,8 @@ def at_hook(lm, sae, name):
 
 
 def call(pair, folder, *, texts=None, run=None):
-    return cli._collect(pair, texts, run, folder, SETTINGS, 90, Progress(quiet=True))
+    opened = None if run is None else open_folder(run)
+    return api._collect(pair, texts or [], opened, folder, SETTINGS, 90, Progress(quiet=True))
 
 
 def no_forward(*_):
@@ -474,5 +476,5 @@ def test_files_have_the_mode_that_the_umask_gives(umask, tmp_path):
 
 def test_empty_texts_say_so(lm, sae, tmp_path):
     hook = resolve_hook(lm.model, sae.hook_name)
-    with pytest.raises(UserError, match="hold nothing to read"):
+    with pytest.raises(UserError, match="texts are empty"):
         collect_exemplars(lm, hook, sae, [], tmp_path, SETTINGS, {}, Progress(quiet=True))

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from competency_gaps.cli import exemplars as cli
+from competency_gaps.api import exemplars as api
 from competency_gaps.config import SAEConfig
 from competency_gaps.dictionary.exemplars import directions
 from competency_gaps.dictionary.folder import open_dictionary, write_dictionary
@@ -77,14 +77,13 @@ def test_equal_directions_are_in_order_and_few_concepts_have_few_neighbours(tmp_
     assert table["similar"].list.len().sum() == 6
 
 
-def test_the_command_writes_what_a_dictionary_reads(model_folder, tmp_path):
+def test_directions_are_written_as_a_dictionary_reads_them(model_folder, tmp_path):
     lm = loaded(model_folder("llama"))
     sae = load_sae(SAEConfig(folder=build("standard", tmp_path / "sae")), "cpu")
     pair, folder = LoadedPair(lm, sae, resolve_hook(lm.model, sae.hook_name), None), tmp_path / "dictionary"
     write_dictionary(folder, sae.identity)
     assert open_dictionary(folder).similar is None and open_dictionary(folder).logits is None
-    assert cli._similar(pair, folder, Progress(quiet=True)) == "of 64 concepts"
-    assert cli._logits(pair, folder, Progress(quiet=True)) == "of 64 concepts"
+    assert api._compare_directions(pair, folder, Progress(quiet=True)) == (64, 64)
     opened = open_dictionary(folder)
     assert opened.similar.equals(directions.similar_concepts(sae))
     assert opened.logits["promoted"][7].to_list() == opened.promoted[7] and len(opened.promoted[7]) == 10

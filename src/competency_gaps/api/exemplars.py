@@ -14,7 +14,7 @@ from competency_gaps.runs.open import RunFolder, open_folder
 
 if TYPE_CHECKING:
     from competency_gaps.dictionary.exemplars import ExemplarSettings
-    from competency_gaps.dictionary.exemplars.collect import Collected
+    from competency_gaps.dictionary.exemplars.collect import PassCounts
     from competency_gaps.sae.pair import LoadedPair
 
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class MadeExemplars:
     """What was written into a dictionary."""
 
-    collected: Collected | None
+    collected: PassCounts | None
     """Texts, tokens and windows; None: no text was read."""
     promoted_tokens: int | None
     """Concepts whose promoted tokens are known; None: the SAE does not write to the residual stream."""
@@ -111,7 +111,7 @@ def _collect(
     settings: ExemplarSettings,
     context: int,
     progress: Progress,
-) -> Collected:
+) -> PassCounts:
     from competency_gaps.dictionary.exemplars import collect_exemplars
     from competency_gaps.dictionary.exemplars.texts import run_identity, run_pieces
     from competency_gaps.dictionary.folder import FILE, check_same_sae, read_dictionary, write_dictionary

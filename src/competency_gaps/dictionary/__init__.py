@@ -1,4 +1,4 @@
-"""What a concept is: its label, and whether it is a competency at all."""
+"""Concepts: their labels, and flags of those that are no competency."""
 
 from competency_gaps.dictionary.flags import Flags, LatentFacts, flag
 

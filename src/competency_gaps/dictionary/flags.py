@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 MIN_SUPPORT = 5
-"""Items a concept must be active in before it can count as firing on one token: a single item always does."""
+"""Fewest items in which a concept must be active to be flagged as firing on one token: in a single item, it always
+does."""
 
 
 @dataclass(frozen=True)

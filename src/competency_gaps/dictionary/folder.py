@@ -25,7 +25,7 @@ FILE = "dictionary.json"
 
 @dataclass(frozen=True)
 class DictionaryIdentity:
-    """What a dictionary folder says it belongs to."""
+    """The SAE, model and exemplars of a dictionary folder."""
 
     sae: dict[str, Any]
     """The SAE's identity, as ``SparseAutoencoder.identity``: name, d_sae, hook_name, weights_sha256, and so on."""
@@ -66,7 +66,7 @@ class Dictionary:
     def logits(self) -> pl.DataFrame | None:
         """One row per concept, in order: concept, promoted, promoted_logits, suppressed, suppressed_logits.
 
-        Lists, the strongest token first; empty: its direction is zero. None where they were never read.
+        Lists, the strongest token first; empty: its direction is zero. None if they were never computed.
         """
         return self._of_directions(LOGITS)
 
@@ -74,17 +74,17 @@ class Dictionary:
     def similar(self) -> pl.DataFrame | None:
         """One row per concept, in order: concept, similar (list of int32, the nearest first), cosine (of float32).
 
-        Empty lists: its direction is zero. None where they were never compared.
+        Empty lists: its direction is zero. None if they were never computed.
         """
         return self._of_directions(SIMILAR)
 
     @made_once
     def promoted(self) -> dict[int, list[str]]:
-        """Per concept the tokens that it promotes, the strongest first; empty where they were never read."""
+        """The tokens that each concept promotes, the strongest first; empty if they were never computed."""
         return {} if self.logits is None else dict(self.logits.select("concept", "promoted").iter_rows())
 
     def labels(self) -> pl.DataFrame:
-        """Its label table as it is on disk now; without rows where there is none."""
+        """The label table as it is on disk now; without rows if there is none."""
         if not (self.folder / label_table.FILE).is_file():
             return label_table.empty_labels()
         return label_table.read_label_table(self.folder, self.width)
@@ -94,7 +94,7 @@ class Dictionary:
         return label_table.shown_labels(self.labels(), self.width)
 
     def add_labels(self, rows: pl.DataFrame) -> None:
-        """Put labels into the table; newer ones replace those of the same concept, kind, explainer and source."""
+        """Add labels to the table; they replace those of the same concept, kind, explainer and source."""
         label_table.write_label_table(self.folder, label_table.merge_labels(self.labels(), rows))
 
     def _of_directions(self, name: str) -> pl.DataFrame | None:
@@ -217,8 +217,8 @@ def write_dictionary(
 ) -> None:
     """Write a dictionary folder's identity; the folder is made where it is missing.
 
-    Where the folder is a dictionary already, ``None`` keeps what it says of the model or the exemplars, so that a
-    step which knows of neither loses nothing.
+    Where the folder is a dictionary already, ``None`` keeps what it says of the model or the exemplars, so that a step
+    without them loses nothing.
 
     Raises
     ------
@@ -237,9 +237,9 @@ def write_dictionary(
 def check_same_sae(dictionary: DictionaryIdentity, sae_identity: dict[str, Any]) -> None:
     """Check that a dictionary is about this SAE.
 
-    The hash of the weights decides; where one side has none, names and widths must agree. [ours] The same weights
-    under another name (a folder that was moved) are the same SAE, and settings that change only the arithmetic of
-    ``encode`` do not change what a concept's decoder direction is.
+    The hash of the weights decides; if either has none, names and widths must agree. [ours] The same weights under
+    another name (a folder that was moved) are the same SAE, and settings that change only the arithmetic of ``encode``
+    do not change what a concept's decoder direction is.
 
     Raises
     ------

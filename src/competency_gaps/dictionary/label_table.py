@@ -1,4 +1,4 @@
-"""One table of labels per SAE: several labels per concept are kept, one is shown by a stated rule."""
+"""The label table of an SAE: it keeps several labels per concept, of which one is shown."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ POOR = 0.6
 """Labels with a detection or fuzzing score below this come last."""
 
 _PLAIN = "^[!-~]+( [!-~]+)*$"
-"""Words of ASCII with single blanks between: nothing in them has to be made visible."""
+"""ASCII words with single blanks between: such text is clean already."""
 
 
 def empty_labels() -> pl.DataFrame:
@@ -109,7 +109,7 @@ def read_label_table(path: Path, width: int) -> pl.DataFrame:
 
 
 def _cleaned(texts: pl.Series, clean: Callable[[str | None], str | None]) -> pl.Series:
-    """Clean what may need it: plain short lines, of which a table has a hundred thousand, are clean already."""
+    """Clean texts, except plain short lines, which are clean already and of which a table has a hundred thousand."""
     plain = texts.str.contains(_PLAIN) & (texts.str.len_bytes() <= LABEL_LIMIT)
     places = (~plain).fill_null(False).arg_true()
     done = [clean(text) for text in texts.gather(places)]
@@ -126,7 +126,7 @@ def check_label_table(table: pl.DataFrame, width: int, what: str = "labels") -> 
     width
         Number of concepts of the SAE.
     what
-        How messages call it.
+        Name of the table in messages.
 
     Raises
     ------
@@ -222,7 +222,7 @@ def shown_labels(table: pl.DataFrame, width: int) -> pl.DataFrame:
 
     The rule: (1) placeholders, and labels whose score is a detection or fuzzing score below 0.6, come last;
     (2) then by kind: explained, imported, automatic; (3) then the higher score, none last; (4) the newer date;
-    (5) explainer, label and source alphabetically. So a poor label is shown where there is no other.
+    (5) explainer, label and source alphabetically. So a poor label is shown only if there is no other.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Texts of labels: one bounded, visible line each, and which of them are only a token."""
+"""Clean texts of labels, and recognise labels that are only a token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WORD = re.compile(r"[^\W_]+(?:[-'’/.&][^\W_]+)*")
 
 
 def clean_label(text: str | None) -> str | None:
-    """Bring a label from anywhere to one bounded, visible line.
+    """Turn a foreign label into one bounded, visible line.
 
     White space is folded to single blanks; controls, directional overrides and every other format character (marks,
     zero-width and tag characters; not the joiners that scripts and emoji need) are written as their code point.
@@ -29,7 +29,7 @@ def clean_label(text: str | None) -> str | None:
     Returns
     -------
     str of 1 to 160 characters, or None
-        None where nothing is left to be read. Cleaning twice is cleaning once.
+        None if nothing readable is left. Cleaning is idempotent.
     """
     return _line(text, LABEL_LIMIT)
 
@@ -42,7 +42,7 @@ def clean_name(text: str | None) -> str | None:
 def _line(text: str | None, limit: int) -> str | None:
     if text is None or not any(_readable(character) for character in text):
         return None
-    # More than the limit, so that the cut is seen; not all, because a line may have 100 kB.
+    # More than the limit, so that the cut shows; not all, because a line may have 100 kB.
     line = " ".join(text.split())[: limit + 1]
     line = "".join(_shown(character) for character in visible(line))
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"

@@ -1,4 +1,4 @@
-"""The texts that represent each concept: strongest, spread over its range, and near ones in which it is silent."""
+"""Exemplars of each concept: its strongest texts, texts over its range, and similar texts in which it is silent."""
 
 from competency_gaps.dictionary.exemplars.collect import ExemplarSettings, collect_exemplars
 from competency_gaps.dictionary.exemplars.store import Exemplar, Exemplars

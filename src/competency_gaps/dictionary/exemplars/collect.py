@@ -1,4 +1,4 @@
-"""One streaming pass over texts: each concept's exemplars, with memory bounded by heaps and not by the texts."""
+"""Collect each concept's exemplars in one streaming pass, in memory that does not grow with the texts."""
 
 from __future__ import annotations
 
@@ -46,27 +46,27 @@ SAVE_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class ExemplarSettings:
-    """What is collected."""
+    """What to collect."""
 
     ranking: Ranking = "activation"
-    """By highest activation; or, as the article has it, by how much the reconstruction error rises without the
-    concept."""
+    """Rank windows by highest activation or, as the article does, by how much the reconstruction error rises without
+    the concept."""
     tokens: int = 2_000_000
-    """Read at most so many tokens."""
+    """Most tokens to read."""
     top: int = 20
     """Strongest windows of each concept."""
     spread: int = 20
     """Windows spread evenly over its range of activations."""
     negatives: int = 10
-    """Windows near in content, or with the same token, in which it is silent."""
+    """Windows with similar content or the same token, in which it is silent."""
     pool: int = 8192
-    """Randomly chosen windows that negatives come from."""
+    """Windows sampled at random, from which negatives are chosen."""
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class PassCounts:
-    """What a pass read."""
+    """Counts of one pass."""
 
     texts: int
     tokens: int
@@ -87,24 +87,23 @@ def collect_exemplars(
 ) -> PassCounts:
     """Collect each concept's exemplars and write ``exemplars``, ``windows`` and ``pool`` into a dictionary's folder.
 
-    A pass that was stopped goes on where it stood and ends in the same files.
+    An interrupted pass is resumed and gives the same files.
 
     Parameters
     ----------
     pieces
-        Texts, in an order that is the same at every run. Their first tokens are read and not counted, nor are those
-        that only mark a start.
+        Texts, in the same order every time. Their first tokens are read but not counted, nor are start markers.
     made_of
-        What identifies model, SAE and texts: a pass is only gone on with if it is the same.
+        Identifies model, SAE and texts; a pass is resumed only if it is equal.
 
     Raises
     ------
     UserError
-        If the texts are empty, or the folder holds an unfinished pass over others.
+        If the texts are empty, or the folder holds an unfinished pass over other texts.
     """
     gathered = PassState(folder, sae.d_sae, settings.top, 2 * settings.spread, settings.pool, settings.seed)
     if gathered.begin({**made_of, **asdict(settings)}):
-        progress.say(f"Going on after {gathered.done.tokens:,} tokens")
+        progress.say(f"Resuming after {gathered.done.tokens:,} tokens")
     with progress.stage("collecting exemplars", total=settings.tokens, unit="tokens") as bar:
         bar.skip(gathered.done.tokens)
         saved = time.monotonic()
@@ -115,7 +114,7 @@ def collect_exemplars(
                 gathered.save()
                 saved = time.monotonic()
     if not gathered.done.windows:
-        raise UserError("the texts hold nothing to read: give files with text in them.")
+        raise UserError("the texts are empty: give files with text in them.")
     gathered.save()
     return _finish(lm, sae, folder, gathered, settings, progress)
 
@@ -148,8 +147,8 @@ def _embedding(lm: LanguageModel) -> Callable[[np.ndarray], np.ndarray]:
     weight = lm.model.get_input_embeddings().weight.detach()
 
     def rows(ids: np.ndarray) -> np.ndarray:
-        found: np.ndarray = weight[torch.from_numpy(ids).to(weight.device)].float().cpu().numpy()
-        return found
+        vectors: np.ndarray = weight[torch.from_numpy(ids).to(weight.device)].float().cpu().numpy()
+        return vectors
 
     return rows
 
@@ -189,8 +188,8 @@ def _read_chunk(
 
 
 def _counted(piece: TokenPiece) -> np.ndarray:
-    """Tokens of a text that count. The first never does, nor the first after a start marker: on some of them models
-    park attention, their activations are huge, and hundreds of concepts would have the same strongest windows."""
+    """Tokens of a text that count: neither the first, nor the first after a start marker. Models park attention on some
+    of them; their huge activations would give hundreds of concepts the same strongest windows."""
     mask = ~piece.bos
     mask[0] = False
     mask[1:2] &= ~piece.bos[:1]
@@ -271,7 +270,7 @@ def _offer(
 
 
 def _fill_pool(gathered: PassState, pairs: Firing, number: np.ndarray, length: np.ndarray) -> None:
-    """Offer windows to the pool, but for the short ends of texts: few words are near to anything."""
+    """Offer windows to the pool, except the short ends of texts: a few words are similar to anything."""
     luck = lottery(number, seed=gathered.seed)
     edges = np.searchsorted(pairs.window, np.arange(len(number) + 1))
     for i, (a, b) in enumerate(itertools.pairwise(edges)):

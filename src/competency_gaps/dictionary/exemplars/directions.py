@@ -1,4 +1,4 @@
-"""What a concept's decoder direction says without any text: the tokens it promotes, and the concepts most like it."""
+"""Read decoder directions without any text: the tokens that a concept promotes, and the concepts most similar to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LOGITS = "logits.parquet"
 LOGITS_AT_ONCE = 16_000_000
-"""Logits (concepts x vocabulary) that are dense in memory at once."""
+"""Logits (concepts x vocabulary) in memory at once."""
 _FINAL_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "norm_f")
 
 
@@ -25,8 +25,8 @@ def logit_lens(
 ) -> pl.DataFrame | None:
     """Read each decoder direction through the final norm's gain and the unembedding (logit lens, nostalgebraist 2020).
 
-    ``logits_c = W_U (gain * d_c / |d_c|)``, less their mean over the vocabulary: a norm's scale of a token and a shift
-    that all logits share change no ranks.
+    ``logits_c = W_U (gain * d_c / |d_c|)``, less their mean over the vocabulary: neither a norm's scale of a token nor
+    a shift of all logits changes ranks.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def logit_lens(
             high, low = logits.topk(count, dim=1), logits.topk(count, dim=1, largest=False)
             parts.append((high.indices.cpu(), high.values.cpu(), low.indices.cpu(), low.values.cpu()))
             bar.advance(len(logits))
-    promoted, up, suppressed, down = (torch.cat(one) for one in zip(*parts, strict=True))
+    promoted, up, suppressed, down = (torch.cat(chunks) for chunks in zip(*parts, strict=True))
     alive = (norms[:, 0] > 0).cpu().tolist()
     return pl.DataFrame(
         {
@@ -80,7 +80,7 @@ def final_gain(lm: LanguageModel) -> torch.Tensor:
             weight = getattr(norm, "weight", None)
             if isinstance(norm, torch.nn.Module) and weight is not None and weight.ndim == 1:
                 gain = weight.detach().float()
-                # Gemma's norms hold what is added to 1, unless they say otherwise.
+                # Gemma's norms store the gain less 1.
                 return gain + 1 if type(norm).__name__.startswith("Gemma") and "3n" not in type(norm).__name__ else gain
     return torch.ones(lm.model.get_output_embeddings().weight.shape[1])
 
@@ -99,7 +99,7 @@ def _numbers(values: torch.Tensor, alive: list[bool]) -> pl.Series:
 
 SIMILAR = "similar.parquet"
 COSINES_AT_ONCE = 16_000_000
-"""Cosines (concepts x concepts) that are dense in memory at once."""
+"""Cosines (concepts x concepts) in memory at once."""
 
 
 def similar_concepts(sae: SparseAutoencoder, count: int = 10, progress: Progress | None = None) -> pl.DataFrame:
@@ -118,7 +118,7 @@ def similar_concepts(sae: SparseAutoencoder, count: int = 10, progress: Progress
     polars.DataFrame
         One row per concept, in order: ``concept`` (int32), ``similar`` (list of int32, the nearest first, itself left
         out; equally near ones by number) and ``cosine`` (list of float32 in [-1, 1]). A zero direction has no angle:
-        its lists are empty, and it is nobody's neighbour.
+        its lists are empty, and it is in no list.
     """
     import torch
 
@@ -133,7 +133,7 @@ def similar_concepts(sae: SparseAutoencoder, count: int = 10, progress: Progress
     with torch.inference_mode(), stage as bar:
         for start in range(0, len(decoder), step):
             block = decoder[start : start + step]
-            # Divided afterwards: a second, normalised decoder is not held.
+            # Divided afterwards, to avoid a normalised copy of the decoder.
             cosines = (block / norms[start : start + step, None]) @ decoder.T
             cosines /= norms
             cosines[:, ~alive] = -torch.inf
@@ -152,7 +152,7 @@ def similar_concepts(sae: SparseAutoencoder, count: int = 10, progress: Progress
 
 
 def _in_order(values: torch.Tensor, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Equally near ones by number: ``topk`` leaves their order open."""
+    """Sort ties by number: ``topk`` leaves their order open."""
     places, order = places.sort(dim=1)
     values, again = values.gather(1, order).sort(dim=1, descending=True, stable=True)
     return values, places.gather(1, again)

@@ -23,7 +23,7 @@ class PoolRows:
 
 
 class WindowPool:
-    """The windows whose lottery numbers are highest, at most ``size`` of them."""
+    """A random sample: the ``size`` windows with the highest lottery numbers."""
 
     def __init__(self, concepts: int, size: int) -> None:
         self.concepts = concepts
@@ -39,15 +39,15 @@ class WindowPool:
 
     def rows(self) -> PoolRows:
         """The sample."""
-        held = sorted(self._heap, key=lambda one: one[1])
-        indptr = np.cumsum([0, *(len(one[2]) for one in held)])
-        concept = np.concatenate([one[2] for one in held]) if held else np.zeros(0, np.int32)
-        peak = np.concatenate([one[3] for one in held]) if held else np.zeros(0, np.float32)
+        held = sorted(self._heap, key=lambda entry: entry[1])
+        indptr = np.cumsum([0, *(len(entry[2]) for entry in held)])
+        concept = np.concatenate([entry[2] for entry in held]) if held else np.zeros(0, np.int32)
+        peak = np.concatenate([entry[3] for entry in held]) if held else np.zeros(0, np.float32)
         peaks = sp.csr_array((peak.astype(np.float32), concept, indptr), shape=(len(held), self.concepts))
-        return PoolRows(np.asarray([one[1] for one in held], np.int64), peaks)
+        return PoolRows(np.asarray([entry[1] for entry in held], np.int64), peaks)
 
     def restore(self, rows: PoolRows, numbers: np.ndarray) -> None:
-        """Go on from what :meth:`rows` gave, with each window's lottery number."""
+        """Restore the result of :meth:`rows`, with each window's lottery number."""
         parts = zip(rows.peaks.indptr[:-1], rows.peaks.indptr[1:], strict=True)
         self._heap = [
             (float(number), int(window), rows.peaks.indices[a:b].astype(np.int32), rows.peaks.data[a:b])
@@ -87,8 +87,8 @@ def find_negatives(
     """Find hard negatives of every concept that has exemplars.
 
     Up to half are windows that hold one of the concept's most frequent peak tokens (of equally frequent ones those of
-    lower id), the nearest first; the others are the nearest.
-    Near: cosine of mean token embeddings, rare tokens weighing more (smooth inverse frequency, Arora et al. 2017).
+    lower id), the most similar first; the others are the most similar windows. Similarity is the cosine of mean token
+    embeddings, in which rare tokens weigh more (smooth inverse frequency, Arora et al. 2017).
 
     Parameters
     ----------
@@ -107,22 +107,22 @@ def find_negatives(
     order = np.argsort(exemplars.concept, kind="stable")
     concepts, start = np.unique(exemplars.concept[order], return_index=True)
     ends = np.append(start[1:], len(order))
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    negatives: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for a in range(0, len(concepts), CHUNK):
         rows = [order[start[i] : ends[i]] for i in range(a, min(a + CHUNK, len(concepts)))]
-        centres = np.stack([_centre(exemplars, tokens, one, vectors) for one in rows])
+        centres = np.stack([_centre(exemplars, tokens, own_rows, vectors) for own_rows in rows])
         cosine = centres @ vectors.pool.T
         silent = pool.peaks[:, concepts[a : a + CHUNK]].toarray().T == 0
-        share = np.stack([_shares(exemplars, tokens, one, held) for one in rows])
+        share = np.stack([_shares(exemplars, tokens, own_rows, held) for own_rows in rows])
         for i, concept in enumerate(concepts[a : a + CHUNK]):
             chosen = _choose(cosine[i], silent[i], share[i], count)
-            found.append((np.full(len(chosen), concept, np.int32), pool.window[chosen], cosine[i, chosen]))
+            negatives.append((np.full(len(chosen), concept, np.int32), pool.window[chosen], cosine[i, chosen]))
         advance(len(rows))
-    return Negatives(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    return Negatives(*(np.concatenate(parts) for parts in zip(*negatives, strict=True)))
 
 
 def _choose(cosine: np.ndarray, silent: np.ndarray, share: np.ndarray, count: int) -> np.ndarray:
-    """Positions in the pool: first those that share a peak token, then the nearest; none that is active."""
+    """Positions in the pool of silent windows: first those that share a peak token, then the most similar."""
     nearest = np.flatnonzero(silent)[np.argsort(-cosine[silent], kind="stable")]
     same = nearest[share[nearest]][: count // 2]
     return np.concatenate([same, nearest[~np.isin(nearest, same)][: count - len(same)]])
@@ -137,7 +137,7 @@ class _TokenVectors:
     row: np.ndarray
     """int32 of shape (highest token id + 1,): each token's row of ``embedding``; -1 where it does not occur."""
     mean: np.ndarray
-    """float32 of shape (d,): mean of the pool's windows, taken out of all."""
+    """float32 of shape (d,): mean of the pool's windows, subtracted from all."""
 
     def of(self, held: np.ndarray) -> np.ndarray:
         """Mean of the weighted tokens of each window: float32 of shape (windows, d)."""
@@ -155,7 +155,7 @@ def _window_vectors(
     row[ids] = np.arange(len(ids))
     counts = np.bincount(row[held[held >= 0]], minlength=len(ids)).astype(np.float64)
     weight = (RARE / (RARE + counts / max(1.0, counts.sum()))).astype(np.float32)
-    # Float32 throughout, and no row of a token that does not occur: vocabularies are of hundreds of thousands.
+    # Float32, and only rows of tokens that occur: vocabularies have hundreds of thousands.
     vectors = _TokenVectors(np.zeros(0), embedding(ids) * weight[:, None], row, np.zeros(0))
     plain = vectors.of(held)
     mean = plain.mean(axis=0)

@@ -1,4 +1,4 @@
-"""What a pass over texts has gathered so far, and how it is put down so that a killed pass goes on."""
+"""State of a pass over texts, saved so that an interrupted pass can be resumed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOKENS = "tokens.bin"
 
 @dataclass(frozen=True)
 class Progressed:
-    """How far a pass is."""
+    """Progress of a pass."""
 
     texts: int = 0
     """Pieces of text that were read."""
@@ -37,7 +37,7 @@ class Progressed:
 
 
 class PassState:
-    """Heaps and pool in memory; the windows' tokens on disk, as they are many."""
+    """Heaps and pool in memory, the windows' tokens on disk."""
 
     def __init__(self, folder: Path, concepts: int, top: int, reservoir: int, pool: int, seed: int) -> None:
         self.folder = folder / FOLDER
@@ -49,17 +49,17 @@ class PassState:
         self._shards = ShardFolder(self.folder, ".safetensors")
 
     def begin(self, made_of: dict[str, Any]) -> bool:
-        """Take the folder, or go on in it.
+        """Take the folder, or resume the pass in it.
 
         Returns
         -------
         bool
-            Whether there is something to go on with.
+            Whether a pass is resumed.
 
         Raises
         ------
         UserError
-            If another pass was begun here.
+            If the folder holds another pass.
         """
         plan = self.folder / "plan.json"
         if plan.is_file():
@@ -68,14 +68,14 @@ class PassState:
             if differing:
                 raise UserError(
                     f"{self.folder} holds an unfinished pass that differs in {', '.join(differing)}. "
-                    f"Give the same texts and options to go on, or delete that folder to begin anew."
+                    f"Give the same texts and options to resume it, or delete the folder to start again."
                 )
         else:
             write_json(plan, made_of)
         return self._load()
 
     def add_tokens(self, tokens: np.ndarray) -> None:
-        """Put down windows' tokens: int32 of shape (windows, WINDOW), padded with -1."""
+        """Append windows' tokens: int32 of shape (windows, WINDOW), padded with -1."""
         with no_space_left(self.folder / TOKENS), (self.folder / TOKENS).open("ab") as file:
             file.write(np.ascontiguousarray(tokens, np.int32).tobytes())
 
@@ -86,7 +86,7 @@ class PassState:
         return np.memmap(self.folder / TOKENS, np.int32, "r", shape=(self.done.windows, WINDOW))
 
     def save(self) -> None:
-        """Put down everything; the state before it goes only after."""
+        """Save everything; the previous state is deleted only afterwards."""
         self._flush_tokens()
         pool = self.pool.rows()
         arrays = {
@@ -105,11 +105,11 @@ class PassState:
                 old.unlink()
 
     def remove(self) -> None:
-        """Delete what was put down: the pass is finished."""
+        """Delete the saved state: the pass is finished."""
         shutil.rmtree(self.folder)
 
     def _flush_tokens(self) -> None:
-        """Bring the tokens to the disk: a state must not outlive a crash that they do not."""
+        """Flush the tokens to disk, so that no saved state refers to lost tokens."""
         path = self.folder / TOKENS
         with no_space_left(path), path.open("ab") as file:
             os.fsync(file.fileno())
@@ -119,8 +119,8 @@ class PassState:
             path.unlink(missing_ok=True)
 
     def _load(self) -> bool:
-        found = sorted(self.folder.glob("state-*.safetensors"), reverse=True)
-        whole = next((path.stem for path in found if self._shards.is_whole(path.stem)), None)
+        files = sorted(self.folder.glob("state-*.safetensors"), reverse=True)
+        whole = next((path.stem for path in files if self._shards.is_whole(path.stem)), None)
         if whole is None:
             self._begin_anew()
             return False
@@ -128,7 +128,7 @@ class PassState:
         done = Progressed(*(int(number) for number in arrays["done"]))
         tokens, size = self.folder / TOKENS, done.windows * WINDOW * 4
         if not tokens.is_file() or tokens.stat().st_size < size:
-            log.warning("%s is missing or cut off: the pass begins anew.", tokens)
+            log.warning("%s is missing or cut off: the pass starts again.", tokens)
             self._begin_anew()
             return False
         for heap, prefix in ((self.top, "top"), (self.spread, "spread")):
@@ -138,6 +138,6 @@ class PassState:
         peaks = sp.csr_array(parts, shape=(len(window), self.pool.concepts))
         self.pool.restore(PoolRows(window, peaks), lottery(window, seed=self.seed))
         self.done = done
-        with tokens.open("r+b") as file:  # what came after the state was put down is read again
+        with tokens.open("r+b") as file:  # tokens appended after the state was saved
             file.truncate(size)
         return True

@@ -29,13 +29,13 @@ Kind = Literal["top", "spread", "negative"]
 
 @dataclass(frozen=True)
 class Exemplar:
-    """A window of text as one concept sees it."""
+    """A window of text with a concept's activations."""
 
     kind: Kind
     rank: int
     """0 is the strongest (of negatives: the hardest)."""
     value: float
-    """What it is ranked by; of a negative its cosine to the concept's exemplars."""
+    """Ranking value; for a negative, its cosine to the concept's exemplars."""
     window: int
     """Row of ``windows.parquet``."""
     text: str
@@ -45,7 +45,7 @@ class Exemplar:
     """float32 of shape (tokens,), >= 0; all 0 in a negative."""
 
     def tokens(self) -> list[str]:
-        """The text, token by token; a token that is part of a character is empty, but for the last of them."""
+        """The text, token by token; if a character has several tokens, all but its last are empty."""
         starts = [0, *self.ends[:-1].tolist()]
         return [self.text[a:b] for a, b in zip(starts, self.ends.tolist(), strict=True)]
 
@@ -84,14 +84,14 @@ class Exemplars:
         """A concept's exemplars of these kinds (all if none is named), the best of each kind first."""
         a, b = np.searchsorted(self._concept, [concept, concept + 1])
         rows = self.table[int(a) : int(b)]
-        found = []
+        exemplars = []
         for row in rows.iter_rows(named=True):
             if kinds and row["kind"] not in kinds:
                 continue
             _, _, text, ends = self.windows.row(row["window"])
             activations = np.zeros(len(ends), np.float32)
             activations[: len(row["activations"])] = row["activations"]
-            found.append(
+            exemplars.append(
                 Exemplar(
                     row["kind"],
                     row["rank"],
@@ -102,7 +102,7 @@ class Exemplars:
                     activations,
                 )
             )
-        return found
+        return exemplars
 
     @made_once
     def _concept(self) -> np.ndarray:
@@ -117,7 +117,7 @@ def _read(path: Path) -> pl.DataFrame:
 
 
 def choose_spread(reservoir: ConceptWindows, count: int) -> ConceptWindows:
-    """Of each concept's random sample of windows ``count`` that are evenly spaced in the order of their value."""
+    """Choose ``count`` windows of each concept's random sample, evenly spaced by rank of value."""
     order = np.lexsort((reservoir.window, -reservoir.value, reservoir.concept))
     rows = reservoir.take(order)
     first = np.searchsorted(rows.concept, rows.concept, side="left")
@@ -142,7 +142,7 @@ def write_exemplars(
     tokenizer: PreTrainedTokenizerBase,
     progress: Progress,
 ) -> None:
-    """Write what a pass gave; only windows that somebody uses are kept.
+    """Write the results of a pass, without windows that are not used.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ def _windows(tokens: np.ndarray, tokenizer: PreTrainedTokenizerBase, progress: P
 
 
 def _ends(ids: Sequence[int], text: str, single: dict[int, str], tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Where each token ends. Tokens of several bytes of one character end where its last one does."""
+    """Where each token ends; the tokens of one character all end where it ends."""
     ends = np.cumsum([len(single[i]) for i in ids]).tolist()
     if "".join(single[i] for i in ids) == text:
         return ends

@@ -1,4 +1,4 @@
-"""What exemplars are looked for in, when that is a run: its own items."""
+"""The items of a run as texts in which exemplars are sought."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from competency_gaps.sae.training.texts import TokenPiece
 
 
 def run_identity(run: RunFolder) -> dict[str, Any]:
-    """What a run's texts are made of: hashes of its benchmarks' content, its span, and one over its shards."""
+    """Identity of a run's texts: hashes of its benchmarks' content, its span, and a hash of its shards."""
     store = CasStore(run.path / "activations", run.width)
     names = [name for entry in run.manifest["benchmarks"] for name in entry["shards"]]
     shards = [[name, store.shards.checksum(name)] for name in names]
@@ -29,9 +29,8 @@ def run_identity(run: RunFolder) -> dict[str, Any]:
 
 
 def run_pieces(run: RunFolder) -> Iterator[TokenPiece]:
-    """A run's items as texts, in the order of its shards: the tokens that the model read, those of its span counted.
-
-    Where the span is the whole prompt, all but the first token count.
+    """A run's items as texts, in the order of its shards: all tokens that the model read, of which those of the span
+    count. If the span is the whole prompt, all but the first token count.
     """
     store = CasStore(run.path / "activations", run.width)
     bos_id, spanned = run.manifest["bos_id"], run.manifest["span"] in TEXT_ONLY

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 WINDOW = 40
-"""Tokens of a window: a sentence or two, which is what an explainer and a person read at once."""
+"""Tokens of a window: a sentence or two."""
 
 Ranking = Literal["activation", "reconstruction"]
 
@@ -36,7 +36,7 @@ class Firing:
 def firing(
     sae: SparseAutoencoder, x: torch.Tensor, window: np.ndarray, ranking: Ranking
 ) -> tuple[Firing, torch.Tensor]:
-    """Encode tokens and find who is active in which window.
+    """Encode tokens and find the concepts active in each window.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def error_rise(
     import torch
 
     decoder = sae.sae.W_dec
-    # Both at once: SAELens forgets a token's normalisation when it has decoded.
+    # Both in one call: SAELens forgets a token's normalisation after decoding.
     rebuilt, bias = sae.sae.decode(torch.stack([latents, torch.zeros_like(latents)]))
     without_bias = rebuilt - bias
     plain = latents @ decoder
@@ -104,7 +104,7 @@ def error_rise(
 
 
 def best_of_each_text(pairs: Firing, text: np.ndarray) -> np.ndarray:
-    """Of each text and concept the window of the highest value, the first if tied: texts repeat themselves.
+    """For each text and concept, the window of the highest value, the first if tied: texts repeat themselves.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def shapes(latents: torch.Tensor, first: np.ndarray, length: np.ndarray, pairs: 
 
 
 PENDING = 200_000
-"""Candidates that are gathered before they are sorted in."""
+"""Rows that are gathered before they are sorted in."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class ConceptWindows:
     concept: np.ndarray
     """int32."""
     key: np.ndarray
-    """float64: what the rows of a concept compete by; the highest stay."""
+    """float64: key by which the rows of a concept compete; the highest are kept."""
     value: np.ndarray
     """float32: the pair's rank value."""
     window: np.ndarray
@@ -171,7 +171,7 @@ class ConceptWindows:
         return len(self.concept)
 
     def take(self, rows: np.ndarray) -> ConceptWindows:
-        """Some of the rows, by mask or index."""
+        """Select rows by mask or index."""
         return ConceptWindows(*(getattr(self, name)[rows] for name in FIELDS))
 
     @staticmethod
@@ -183,7 +183,7 @@ class ConceptWindows:
 
     @staticmethod
     def join(parts: list[ConceptWindows]) -> ConceptWindows:
-        """All rows of several."""
+        """Concatenate rows."""
         return ConceptWindows(*(np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS))
 
 
@@ -204,7 +204,7 @@ class BestOf:
         self._pending: list[ConceptWindows] = []
 
     def wanted(self, concept: np.ndarray, key: np.ndarray) -> np.ndarray:
-        """Which rows can still come in: bool of shape (rows,)."""
+        """Which rows can still be among the kept ones: bool of shape (rows,)."""
         return key >= self._floor[concept]
 
     def add(self, rows: ConceptWindows) -> None:
@@ -219,7 +219,7 @@ class BestOf:
         return self._kept
 
     def restore(self, rows: ConceptWindows) -> None:
-        """Go on from rows that :meth:`rows` gave."""
+        """Restore the result of :meth:`rows`."""
         self._pending = [rows]
         self._sort_in()
 
@@ -238,7 +238,8 @@ class BestOf:
 
 
 def lottery(window: np.ndarray, concept: np.ndarray | int = 0, *, seed: int = 0) -> np.ndarray:
-    """A number in [0, 1) for each pair, the same at every run: whoever keeps the highest keeps a random sample.
+    """A pseudo-random number in [0, 1) for each pair, the same every time: the pairs with the highest are a random
+    sample.
 
     The finaliser of the splitmix64 generator over the pair.
     """

@@ -30,7 +30,7 @@ class _Listed(NamedTuple):
 def fetch_export(model: str, source: str, cache: Path, network: Network, progress: Progress) -> Reading:
     """Fetch the explanations of a Neuronpedia source and read them.
 
-    Batches lie in the cache folder afterwards; those that are there with the listed size are not fetched again.
+    Batches are kept in the cache folder; those that have the listed size are not fetched again.
 
     Raises
     ------
@@ -51,8 +51,8 @@ def fetch_export(model: str, source: str, cache: Path, network: Network, progres
         sources = _sources(http, network.bucket, prefix, folder)
         _download(http, names, folder / "explanations", network, progress)
     here = {listed.key.rsplit("/", 1)[-1] for listed in names}
-    found = [path for path in batches(folder / "explanations") if path.name in here]
-    reading = read_batches(found, [], sources, progress)
+    paths = [path for path in batches(folder / "explanations") if path.name in here]
+    reading = read_batches(paths, [], sources, progress)
     reading.stated.add_neuronpedia(model, source)
     for key in others:
         reading.leave_out("the bucket's listing", "file is no batch-N.jsonl.gz", shown(key))
@@ -60,7 +60,7 @@ def fetch_export(model: str, source: str, cache: Path, network: Network, progres
 
 
 def _listing(http: Http, bucket: str, prefix: str) -> tuple[list[_Listed], list[str]]:
-    """All batches under a prefix, page after page (S3's ListObjectsV2), and names that are none."""
+    """All batches under a prefix, page by page (S3's ListObjectsV2), and the names of other files."""
     names: list[_Listed] = []
     others: list[str] = []
     token, seen = None, set()
@@ -75,10 +75,10 @@ def _listing(http: Http, bucket: str, prefix: str) -> tuple[list[_Listed], list[
             ) from error
         if answer.status != 200:
             raise UserError(f"Neuronpedia's exports cannot be listed at {bucket}: status {answer.status}.")
-        found, token = _page(answer.body)
-        for listed in found:
+        page, token = _page(answer.body)
+        for listed in page:
             name = listed.key.removeprefix(prefix)
-            # A name from outside becomes a path here, so nothing but a plain batch name is taken.
+            # Foreign names become paths, so only plain batch names are taken.
             if listed.key.startswith(prefix) and BATCH.fullmatch(name):
                 names.append(listed)
             elif name:
@@ -88,12 +88,12 @@ def _listing(http: Http, bucket: str, prefix: str) -> tuple[list[_Listed], list[
         if token in seen:
             break
         seen.add(token)
-    raise UserError(f"the listing at {bucket} does not end: it gives one page again and again. Try again later.")
+    raise UserError(f"the listing at {bucket} does not end: it repeats a page. Try again later.")
 
 
 def _page(body: bytes) -> tuple[list[_Listed], str | None]:
-    """Names and sizes on one page, and the token of the next; null on the last."""
-    # Declarations can make a small document huge; a zero byte hides them in UTF-16.
+    """Names and sizes on one page, and the token of the next page; None on the last."""
+    # Declarations can make a small document huge; zero bytes (UTF-16) could hide them.
     if b"<!DOCTYPE" in body or b"<!ENTITY" in body or b"\0" in body:
         raise ValueError("a listing with declarations of its own")
     try:
@@ -104,12 +104,12 @@ def _page(body: bytes) -> tuple[list[_Listed], str | None]:
         element.tag = element.tag.rsplit("}", 1)[-1]
     if root.tag != "ListBucketResult":
         raise ValueError("no listing of a bucket")
-    found = [_Listed(item.findtext("Key", ""), int(item.findtext("Size", "-1"))) for item in root.iter("Contents")]
+    files = [_Listed(item.findtext("Key", ""), int(item.findtext("Size", "-1"))) for item in root.iter("Contents")]
     more = root.findtext("IsTruncated", "false").strip() == "true"
     token = root.findtext("NextContinuationToken")
     if more and not token:
-        raise ValueError("a listing that says it goes on, but not where")
-    return found, token if more else None
+        raise ValueError("a listing that has further pages, but no token for them")
+    return files, token if more else None
 
 
 def _sources(http: Http, bucket: str, prefix: str, folder: Path) -> list[Path]:

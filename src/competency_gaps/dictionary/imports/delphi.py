@@ -1,4 +1,4 @@
-"""Folders of delphi: ``explanations/{module}_latent{index}.txt``, and scores beside them."""
+"""Read delphi's folders: ``explanations/{module}_latent{index}.txt``, and scores beside them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SCORES = {"detection": ("detection",), "fuzzing": ("fuzz", "fuzzing")}
 
 
 def explanations_folder(path: Path) -> Path | None:
-    """The folder with the explanations: ``path`` or its ``explanations``; null where there is none."""
+    """The folder with the explanations: ``path`` or its ``explanations``; None if there is none."""
     for folder in (path / "explanations", path):
         if folder.is_dir() and any(FILE.fullmatch(file.name) for file in folder.iterdir()):
             return folder
@@ -44,8 +44,8 @@ def read_delphi(path: Path, module: str | None, progress: Progress) -> Reading:
     folder = explanations_folder(path)
     if folder is None:
         raise UserError(f"labels {str(path)!r}: no file MODULE_latentN.txt, as delphi writes them, lies there.")
-    found = [(match, file) for file in sorted(folder.iterdir()) if (match := FILE.fullmatch(file.name))]
-    modules = Counter(match.group(1) for match, _ in found)
+    files = [(match, file) for file in sorted(folder.iterdir()) if (match := FILE.fullmatch(file.name))]
+    modules = Counter(match.group(1) for match, _ in files)
     if module is None and len(modules) > 1:
         raise UserError(f"labels {str(path)!r} are of several modules: {listed(modules)}. Choose one with 'module'.")
     module = module if module is not None else next(iter(modules))
@@ -57,7 +57,7 @@ def read_delphi(path: Path, module: str | None, progress: Progress) -> Reading:
     for other, count in modules.items():
         if other != module:
             reading.leave_out(folder.name, "label of another module", other, count)
-    chosen = sorted((int(match.group(2)), file) for match, file in found if match.group(1) == module)
+    chosen = sorted((int(match.group(2)), file) for match, file in files if match.group(1) == module)
     with progress.stage("reading labels", total=len(chosen), unit="files") as bar:
         for index, file in chosen:
             text, known = _explanation(file, reading)
@@ -74,7 +74,7 @@ def balanced_accuracy(examples: Any) -> float | None:
 
     Each example says whether the latent is active (``activating`` or ``ground_truth``) and what the scorer answered
     (``prediction``, true or a probability of at least 0.5); of the three, one may be derived from ``correct``.
-    Examples without an answer (null, or delphi's -1) take no part.
+    Examples without an answer (null, or delphi's -1) are ignored.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def balanced_accuracy(examples: Any) -> float | None:
         answer, correct = _truth(example.get("prediction")), _truth(example.get("correct"))
         if truth is None and answer is not None and correct is not None:
             truth = answer == correct
-        # An example that the scorer did not answer is marked as not correct by some versions: it says nothing.
+        # Some versions mark unanswered examples as not correct; they are ignored.
         if "prediction" in example and answer is None:
             continue
         hit = correct if answer is None else answer == truth
@@ -102,7 +102,7 @@ def balanced_accuracy(examples: Any) -> float | None:
 
 
 def _truth(*values: Any) -> bool | None:
-    """The first value that is a truth value: true, false, or a number in [0, 1]."""
+    """The first value that is true, false, or a number in [0, 1], as a truth value."""
     for value in values:
         if isinstance(value, (bool, int, float)) and 0 <= value <= 1:
             return bool(value >= 0.5)
@@ -110,7 +110,7 @@ def _truth(*values: Any) -> bool | None:
 
 
 def _explanation(file: Path, reading: Reading) -> tuple[str | None, bool]:
-    """The text of a file, which is a JSON string or plain text; and whether it could be read."""
+    """The text of a file (a JSON string or plain text), and whether it could be read."""
     raw = _text(file, reading)
     if raw is None:
         return None, False
@@ -159,7 +159,7 @@ def _text(file: Path, reading: Reading, where: str | None = None) -> str | None:
 
 
 def _explainer(root: Path) -> str | None:
-    """The explainer that delphi's ``run_config.json`` names; null where it names none."""
+    """The explainer that delphi's ``run_config.json`` names; None if it names none."""
     file = root / "run_config.json"
     try:
         content = parse_json(file.read_text(encoding="utf-8")) if file.is_file() else None

@@ -76,7 +76,7 @@ def import_labels(
     """
     remote = _REMOTE.fullmatch(str(source)) if isinstance(source, str) else None
     if concepts is not None and not (remote and remote.group(1) == features.KIND):
-        raise UserError(f"labels {str(source)!r}: only neuronpedia-api:MODEL/SOURCE can be asked for chosen concepts.")
+        raise UserError(f"labels {str(source)!r}: only neuronpedia-api:MODEL/SOURCE takes chosen concepts.")
     if module is not None and remote:
         raise UserError(f"labels {str(source)!r}: only a folder of delphi has modules to choose from.")
     if remote:
@@ -99,7 +99,7 @@ def detect_format(path: Path) -> str:
     Raises
     ------
     UserError
-        If it is none of ours.
+        If the format is not known.
     """
     if path.is_dir():
         if neuronpedia.export_parts(path)[0]:

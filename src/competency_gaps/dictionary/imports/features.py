@@ -1,4 +1,4 @@
-"""Labels from Neuronpedia's API, feature by feature, with every answer kept."""
+"""Fetch labels from Neuronpedia's API, feature by feature; answers are cached."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _ANSWER = 64 * 2**20
 _PER_FOLDER = 1000
 """Answers kept in one folder."""
 _ALL_MISSING = 20
-"""If more concepts than this are asked for and none is there, the names are taken to be wrong [ours]."""
+"""If none of more than this many concepts is there, the names are probably wrong [ours]."""
 _GIVE_UP = 3
-"""Failures in a row, in requests at a time, after which the rest is not asked [ours]."""
+"""Rounds of ``workers`` failures in a row after which the remaining concepts are not asked for [ours]."""
 
 
 def fetch_features(
@@ -31,8 +31,8 @@ def fetch_features(
     """Fetch concepts' explanations one by one.
 
     A concept that Neuronpedia does not have (404) is looked up and has no label. Answers are kept as JSON files, so
-    that a concept is asked for once; failures are not kept. If request after request fails, the rest is not asked,
-    and is counted as left out.
+    that a concept is asked for once; failures are not kept. After too many failures in a row, the remaining concepts
+    are not asked for, and counted as left out.
 
     Parameters
     ----------
@@ -93,18 +93,15 @@ def fetch_features(
 def _ask(
     http: Http, base: str, concepts: list[int], folder: Path, bar: Bar, reading: Reading
 ) -> dict[int, dict[str, Any]]:
-    def one(concept: int) -> dict[str, Any] | str:
+    def fetch(concept: int) -> dict[str, Any]:
         def check(body: bytes) -> None:
             _trimmed(body, concept)
 
-        try:
-            answer = http.get(f"{base}/{concept}", limit=_ANSWER, check=check)
-        except HttpError as error:
-            return str(error)
+        answer = http.get(f"{base}/{concept}", limit=_ANSWER, check=check)
         if answer.status == 403:
-            return "status 403"
-        found = _trimmed(answer.body, concept) if answer.status == 200 else {}
-        kept = {"status": answer.status, **found}
+            raise HttpError("status 403")
+        fields = _trimmed(answer.body, concept) if answer.status == 200 else {}
+        kept = {"status": answer.status, **fields}
         write_json(_place(folder, concept), kept)
         return kept
 
@@ -114,17 +111,17 @@ def _ask(
     try:
         for start in range(0, len(concepts), 4 * workers):
             chunk = concepts[start : start + 4 * workers]
-            for concept, found in zip(chunk, pool.map(one, chunk), strict=True):
+            for concept, fetched in [(concept, pool.submit(fetch, concept)) for concept in chunk]:
                 bar.advance()
-                if isinstance(found, str):
-                    in_a_row += 1
-                    reading.leave_out(http.network.api, "concept could not be fetched", f"concept {concept}: {found}")
-                else:
+                try:
+                    answers[concept] = fetched.result()
                     in_a_row = 0
-                    answers[concept] = found
+                except HttpError as error:
+                    in_a_row += 1
+                    reading.leave_out(http.network.api, "concept could not be fetched", f"concept {concept}: {error}")
             rest = concepts[start + 4 * workers :]
             if in_a_row >= _GIVE_UP * workers and rest:
-                reason = "concept not asked for, since request after request failed"
+                reason = "concept not asked for, since too many requests failed"
                 reading.leave_out(http.network.api, reason, f"concept {rest[0]}", len(rest))
                 break
     finally:
@@ -134,7 +131,7 @@ def _ask(
 
 
 def _trimmed(body: bytes, concept: int) -> dict[str, Any]:
-    """What of an answer is kept: an answer with its activations has some 100 kB.
+    """The fields of an answer that are kept: with its activations, an answer has some 100 kB.
 
     Raises
     ------
@@ -165,7 +162,7 @@ def _place(folder: Path, concept: int) -> Path:
 
 
 def _kept(path: Path, concept: int) -> dict[str, Any] | None:
-    """An answer that was kept; null where there is none, or it is damaged."""
+    """A cached answer; None if there is none, or it is damaged."""
     try:
         body = path.read_bytes()
         value = parse_json(body.decode("utf-8"))

@@ -1,4 +1,4 @@
-"""Requests that are tried again, within bounds."""
+"""HTTP requests with bounded retries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Check = Callable[[bytes], object]
 
 MISSING = (403, 404, 410)
-"""Statuses of something that is not there; a public bucket says 403 where it may not be listed."""
+"""Statuses of a missing resource; a public bucket that may not be listed answers 403."""
 
 TRANSIENT = (408, 425, 429)
 """Statuses, besides 5xx, after which the same request may succeed."""
@@ -25,7 +25,7 @@ TRANSIENT = (408, 425, 429)
 
 @dataclass(frozen=True)
 class Network:
-    """Where labels are fetched from, and how hard it is tried."""
+    """Servers of labels, and limits of requests."""
 
     api: str = "https://www.neuronpedia.org"
     """Base address of Neuronpedia's per-feature API."""
@@ -79,7 +79,7 @@ class Http:
         self._client.close()
 
     def stop(self) -> None:
-        """Let requests in other threads end without another try."""
+        """Stop retries in other threads."""
         self._stop.set()
 
     def get(
@@ -100,14 +100,13 @@ class Http:
         limit
             Longest body that is read, in bytes.
         check : callable, optional
-            Called with the body; a ValueError that it raises counts as a broken body, and the request is tried again.
+            Called with the body; if it raises ValueError, the request is tried again.
         raw
             Take the bytes as they are stored, without undoing a content encoding.
 
         Raises
         ------
-        FetchError
-            If it failed as often as is allowed, or in a way that another try does not change.
+        HttpError If all tries failed, or one in a way that another try does not change.
         """
         wait, why = self.network.first_wait, ""
         for attempt in range(self.network.attempts):

@@ -1,7 +1,7 @@
 """Neuronpedia's bulk export and its per-feature objects.
 
-An export is a folder of ``batch-N.jsonl.gz`` with one explanation a line. ``index`` is text there and lines come in
-any order, so labels are keyed on its number, never on their position.
+An export is a folder of ``batch-N.jsonl.gz`` with one explanation a line. ``index`` is text and lines come in any
+order, so labels are keyed on that number, never on their position.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ BATCH = re.compile(r"batch-([0-9]{1,9})\.jsonl(\.gz)?")
 
 def batches(folder: Path) -> list[Path]:
     """The batch files of a folder in the order of their numbers."""
-    found = [path for path in folder.iterdir() if BATCH.fullmatch(path.name)] if folder.is_dir() else []
-    return sorted(found, key=lambda path: (int(path.name.split("-")[1].split(".")[0]), path.name))
+    paths = [path for path in folder.iterdir() if BATCH.fullmatch(path.name)] if folder.is_dir() else []
+    return sorted(paths, key=lambda path: (int(path.name.split("-")[1].split(".")[0]), path.name))
 
 
 def export_parts(path: Path) -> tuple[list[Path], list[Path], list[Path]]:
-    """Files of an export: explanations, features, and what is said of the source.
+    """Files of an export: explanations, features, and facts about the source.
 
     Parameters
     ----------

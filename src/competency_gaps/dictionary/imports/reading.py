@@ -1,4 +1,4 @@
-"""What is read from a source of labels, before anything is judged; what is damaged is counted, not fatal."""
+"""Labels as a source has them, before they are checked; damaged parts are counted, not fatal."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class SourceLabel(NamedTuple):
     concept: int
     """The concept's index; not yet checked against the SAE's width."""
     text: str | None
-    """The raw text; null where the source says that there is none."""
+    """The raw text; None if the source says that there is none."""
     where: str
     """File or folder it comes from."""
     source: str
-    """What the table's ``source`` will say."""
+    """Value of the table's column ``source``."""
     explainer: str | None = None
     detection: float | None = None
     fuzzing: float | None = None
@@ -55,12 +55,12 @@ class Stated:
     """delphi's name of the place where the activations are read."""
 
     def add_neuronpedia(self, model: Any, source: Any) -> None:
-        """Note a Neuronpedia model and source, if both are given."""
+        """Add a Neuronpedia model and source, if both are given."""
         if isinstance(model, str) and isinstance(source, str) and model and source:
             self.neuronpedia.add(f"{model}/{source}")
 
     def add_source(self, row: dict[str, Any]) -> None:
-        """Note what a record of a Neuronpedia source says."""
+        """Add the facts in a record of a Neuronpedia source."""
         self.add_neuronpedia(row.get("modelId"), row.get("id"))
         release, sae_id, config = (row.get(key) for key in ("saelensRelease", "saelensSaeId", "saelensConfig"))
         if isinstance(release, str) and isinstance(sae_id, str) and release and sae_id:
@@ -86,12 +86,12 @@ class Reading:
     """(where, reason) -> (count, first place)."""
 
     def leave_out(self, where: str, reason: str, first: str = "", count: int = 1) -> None:
-        """Count something that is not taken over, with the first place where it occurs."""
+        """Count something that is left out, with the first place where it occurs."""
         known, place = self.left_out.get((where, reason), (0, first))
         self.left_out[where, reason] = (known + count, place)
 
     def index(self, value: Any, where: str, first: str) -> int | None:
-        """A concept's index; null, and counted, where the value is none."""
+        """A concept's index; None, and counted, if the value is no index."""
         concept = whole_number(value)
         if concept is None or concept < 0:
             self.leave_out(where, "index is no whole number from 0", f"{first}: {shown(value)}")
@@ -99,19 +99,19 @@ class Reading:
         return concept
 
     def see(self, concept: int, where: str, source: str) -> None:
-        """Note that the source knows a concept."""
+        """Add a concept that the source knows."""
         self.looked_up.setdefault(concept, SourceLabel(concept, None, where, source))
 
     def add_tokens(self, concept: int, tokens: Any) -> None:
-        """Note a concept's promoted tokens, if they are a list of texts."""
+        """Add a concept's promoted tokens, if they are a list of texts."""
         if isinstance(tokens, list):
-            found = [token for token in tokens[:KNOWN_TOKENS] if isinstance(token, str)]
-            if found:
-                self.tokens.setdefault(concept, found)
+            texts = [token for token in tokens[:KNOWN_TOKENS] if isinstance(token, str)]
+            if texts:
+                self.tokens.setdefault(concept, texts)
 
 
 def whole_number(value: Any) -> int | None:
-    """An index as a number: a whole number, or its digits as text; null for anything else (true, 1.5, "1_0")."""
+    """An index as a number: a whole number, or its digits as text; None for anything else (true, 1.5, "1_0")."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -124,7 +124,7 @@ def whole_number(value: Any) -> int | None:
 
 
 def fraction(value: Any) -> float | None:
-    """A score as a number in [0, 1]; null for anything else."""
+    """A score as a number in [0, 1]; None for anything else."""
     if isinstance(value, str):
         try:
             value = float(value)
@@ -136,7 +136,7 @@ def fraction(value: Any) -> float | None:
 
 
 def name_of(value: Any) -> str | None:
-    """The name of an explainer; null where there is none."""
+    """The name of an explainer; None if there is none."""
     return clean_name(value) if isinstance(value, str) else None
 
 
@@ -146,13 +146,13 @@ def shown(value: Any) -> str:
 
 
 def listed(values: Iterable[Any], limit: int = 8) -> str:
-    """Foreign values for a message, a few of them."""
-    found = sorted(shorten(visible(str(value)), 100) for value in values)
-    return ", ".join(found[:limit]) + (f", and {len(found) - limit} more" if len(found) > limit else "")
+    """The first few foreign values, for a message."""
+    texts = sorted(shorten(visible(str(value)), 100) for value in values)
+    return ", ".join(texts[:limit]) + (f", and {len(texts) - limit} more" if len(texts) > limit else "")
 
 
 LONGEST = 16 * 2**20
-"""Longest line that is read, in bytes; also the largest delphi file. Bounds what a hostile file can ask of memory."""
+"""Longest line, and largest delphi file, in bytes: a hostile file must not fill the memory."""
 
 
 def json_lines(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -183,7 +183,7 @@ def parse_json(text: str) -> Any:
     Raises
     ------
     ValueError
-        If it is none, or is nested too deeply to be read.
+        If it is no JSON, or is nested too deeply.
     """
     try:
         return json.loads(text)
@@ -208,7 +208,7 @@ def read_text(path: Path) -> str:
 
 
 def _lines(path: Path, reading: Reading) -> Iterator[tuple[int, bytes | None]]:
-    """Lines with their numbers; null for one that is too long."""
+    """Lines with their numbers; None for a line that is too long."""
     number = 0
     with _open(path) as handle:
         try:

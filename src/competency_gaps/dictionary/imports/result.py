@@ -1,4 +1,4 @@
-"""From what was read to rows of the label table, once the source is known to be about this SAE."""
+"""Check that a source is about this SAE, and make rows of the label table from its labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from competency_gaps.text import shorten, visible
 def check_identity(stated: Stated, sae_identity: dict[str, Any], width: int, *, force: bool) -> str:
     """Compare what a source says of its SAE with the SAE at hand.
 
-    Neuronpedia's id decides where both have one, since one SAE has several names in SAELens (``canonical`` is an
+    Neuronpedia's id decides if both have one, since an SAE may have several names in SAELens (``canonical`` is an
     alias). Otherwise the SAELens name decides, if this SAE is a release. The width must agree where it is stated.
 
     Parameters
@@ -32,12 +32,12 @@ def check_identity(stated: Stated, sae_identity: dict[str, Any], width: int, *, 
     width
         Its number of concepts.
     force
-        Go on in spite of a difference, which the answer then says.
+        Accept a difference, which the result then states.
 
     Returns
     -------
     str
-        What was compared, for people.
+        A sentence on what was compared.
 
     Raises
     ------
@@ -67,20 +67,20 @@ def check_identity(stated: Stated, sae_identity: dict[str, Any], width: int, *, 
         )
     if differ:
         return "differs, taken by force: " + "; ".join(f"{_quoted(a)} is not {_quoted(b)}" for a, b in differ)
-    said = source or saelens or stated.module
+    named = source or saelens or stated.module
     if same:
         return "agrees: " + _plain(", ".join(same))
-    if not said:
+    if not named:
         return "not stated by the source; only the index range was checked"
     return (
-        f"the source says {_quoted(said)}, which cannot be compared with this SAE "
+        f"the source says {_quoted(named)}, which cannot be compared with this SAE "
         f"(name {_quoted(sae_identity.get('name'))}, read at {_quoted(sae_identity.get('hook_name'))}); "
         f"only the index range was checked"
     )
 
 
 def check_range(reading: Reading, sae_identity: dict[str, Any], width: int, *, force: bool) -> None:
-    """Refuse concepts that the SAE lacks; with ``force`` they are left out and counted.
+    """Refuse concepts that the SAE lacks, or leave them out with ``force``.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def check_range(reading: Reading, sae_identity: dict[str, Any], width: int, *, f
 
 
 def _release_name(sae_identity: dict[str, Any]) -> str | None:
-    """The SAE's name if it is a release of SAELens; null for a folder, which has no name there."""
+    """The SAE's name if it is a release of SAELens; None for a folder."""
     name = str(sae_identity.get("name") or "")
     local = name.startswith(("embedded:", "/", ".", "~")) or "\\" in name or "/" not in name or Path(name).is_dir()
     return None if local else name
@@ -123,12 +123,12 @@ _FAILED = re.compile(
     r"(the )?explanation (could not|couldn't|cannot|can't) be parsed|explanation parsing failed"
     r"|(could not|failed to) parse (the )?explanation"
 )
-"""What explainers write where they fail to read a model's answer [ours]."""
+"""Texts that explainers write if they cannot read a model's answer [ours]."""
 
 
 @dataclass(frozen=True)
 class Omission:
-    """Something of the source that was not taken over as it is."""
+    """A part of the source that was left out or changed."""
 
     where: str
     """File or folder."""
@@ -137,7 +137,7 @@ class Omission:
     count: int
     """How often."""
     first: str
-    """The first place where it occurs; empty where there is none to name."""
+    """The first place where it occurs; empty if it has none."""
 
 
 @dataclass(frozen=True)
@@ -157,9 +157,9 @@ class ImportedLabels:
     placeholders: int
     """Labels that are only a token."""
     left_out: list[Omission]
-    """What was not taken over as it is, by place and reason."""
+    """Parts that were left out or changed, by place and reason."""
     identity_check: str
-    """What is known of whether the source is about this SAE."""
+    """Whether the source is about this SAE, as far as is known."""
 
 
 def imported(reading: Reading, *, sae_identity: dict[str, Any], width: int, force: bool, date: str) -> ImportedLabels:
@@ -229,7 +229,7 @@ def _rows(reading: Reading, date: str) -> list[tuple[Any, ...]]:
 
 
 def _text(label: SourceLabel, reading: Reading) -> str | None:
-    """The text to store; null, and counted, for an empty one and for an explainer's failure."""
+    """The text to store; None, and counted, if it is empty or an explainer's failure."""
     if label.text is None:
         return None
     text = clean_label(label.text)

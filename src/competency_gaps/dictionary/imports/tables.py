@@ -34,7 +34,7 @@ COLUMNS = {
     "fuzzing": ("fuzzing",),
     "score": ("score",),
 }
-"""What a column may be called, in any case of letters."""
+"""Names of each column, regardless of case."""
 
 
 class _Columns(NamedTuple):
@@ -68,7 +68,7 @@ def read_table(path: Path) -> Reading:
             return reading
     else:
         frame = _frame(path)
-        # Names are checked here too, since a table without rows has them all the same.
+        # Names are checked even if the table has no rows.
         _columns(frame.columns, path.name)
         rows = [(f"row {number:,}", row) for number, row in enumerate(frame.iter_rows(named=True), start=1)]
     read_rows(reading, rows, path.name)
@@ -128,23 +128,23 @@ def _add(reading: Reading, index: int, row: dict[str, Any], columns: _Columns, w
 
 
 def _columns(names: list[str], where: str) -> _Columns:
-    found = {part: _column(part, names, where) for part in COLUMNS}
-    missing = [part for part in ("concept", "label") if found[part] is None]
+    columns = {part: _column(part, names, where) for part in COLUMNS}
+    missing = [part for part in ("concept", "label") if columns[part] is None]
     if missing:
         wanted = "; ".join(f"{part}: one of {', '.join(COLUMNS[part])}" for part in missing)
         raise UserError(f"labels {where!r}: a column is missing ({wanted}). It has: {listed(names) or 'none'}.")
-    return _Columns(**found)  # type: ignore[arg-type]
+    return _Columns(**columns)  # type: ignore[arg-type]
 
 
 def _column(part: str, names: Iterable[str], where: str) -> str | None:
-    found = [name for name in names if name.strip().casefold() in COLUMNS[part]]
-    # Our own name for it wins; between others nobody but the user can choose.
-    own = [name for name in found if name == part]
-    if len(found) > 1 and not own:
+    matching = [name for name in names if name.strip().casefold() in COLUMNS[part]]
+    # Our own name wins; between other names, the user must choose.
+    own = [name for name in matching if name == part]
+    if len(matching) > 1 and not own:
         raise UserError(
-            f"labels {where!r}: columns {listed(found)} could each be the {part}. Rename the right one to {part!r}."
+            f"labels {where!r}: columns {listed(matching)} could each be the {part}. Rename the right one to {part!r}."
         )
-    return next(iter(own or found), None)
+    return next(iter(own or matching), None)
 
 
 def _frame(path: Path) -> pl.DataFrame:
@@ -179,12 +179,12 @@ def read_json(path: Path) -> Reading:
     twice: list[str] = []
 
     def as_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        entries: dict[str, Any] = {}
         for key, value in pairs:
-            if key in found:
+            if key in entries:
                 twice.append(key)
-            found[key] = value
-        return found
+            entries[key] = value
+        return entries
 
     try:
         content = json.loads(read_text(path), object_pairs_hook=as_dict)

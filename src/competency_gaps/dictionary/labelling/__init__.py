@@ -1,1 +1,1 @@
-"""Naming concepts: by an explainer that reads exemplars, or from the exemplars' words; and how far names hold."""
+"""Label concepts: by a model that reads exemplars, or from the exemplars' words; and score the labels."""

@@ -1,6 +1,6 @@
 """Labels without any model, from exemplars' words: ``"metre", "mile" in text about distance, road`` [ours].
 
-Marked as automatic; good enough to search by.
+They are marked as automatic, and good enough for search.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ relation represent representing sentence sentences specific specifically string 
 tokens topic topics type types typically word words
 """
 STOP_WORDS = frozenset(_STOP.split())
-"""English words that say nothing of a text's subject."""
+"""English words without a subject of their own."""
 LABEL_STOP_WORDS = STOP_WORDS | frozenset(_OF_LABELS.split())
-"""The same, and the words by which labels speak of texts and features; a label's subject is in the others."""
+"""The same, and words by which labels refer to texts and features rather than to a subject."""
 
 
 def words_of(text: str) -> set[str]:
@@ -51,7 +51,7 @@ def words_of(text: str) -> set[str]:
 
 
 def word_at(text: str, start: int, end: int) -> str:
-    """The word that holds (or, where there are several, the first that meets) a range of characters; else the range.
+    """The first word that overlaps a range of characters; if there is none, the range itself.
 
     Returns
     -------
@@ -74,7 +74,7 @@ KIND_SHARE = 0.6
 CONTEXT_SHARE = 0.2
 """Least share of a concept's windows that hold a context word."""
 CONTEXT_LIFT = 4.0
-"""So many times more often than in all windows."""
+"""How many times more often than in all windows a context word occurs, at least."""
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("line breaks", re.compile(r"\s*\n\s*")),
     ("numbers", re.compile(r"\s*[\d.,]*\d[\d.,]*\s*")),
@@ -88,7 +88,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
 
 @dataclass(frozen=True)
 class Background:
-    """How many of all windows hold each word."""
+    """Number of windows that hold each word."""
 
     windows: int
     holding: dict[str, int]
@@ -105,47 +105,46 @@ class Background:
 def automatic_labels(
     exemplars: Exemplars, advance: Callable[[float], None] = lambda amount: None
 ) -> dict[int, str | None]:
-    """Label of every concept that has exemplars; null where its windows have nothing in common."""
+    """Label every concept that has exemplars; None if its windows have nothing in common."""
     background = Background.of(exemplars.windows["text"])
-    found = {}
+    labels = {}
     for concept in exemplars.concepts.tolist():
         chosen = exemplars.of(concept, "top", "spread")
-        found[concept] = automatic_label(chosen, background)
+        labels[concept] = automatic_label(chosen, background)
         advance(1)
-    return found
+    return labels
 
 
 def automatic_label(exemplars: list[Exemplar], background: Background) -> str | None:
-    """One label: what the concept fires on, and the words around it that are rare elsewhere.
-
-    What it promotes is left out where there are windows: most promoted tokens are parts of words that mislead.
+    """Label one concept by what it fires on and by the words around it that are rare elsewhere. Promoted tokens are not
+    used: most are misleading parts of words.
     """
     head, named = _head(exemplars)
-    around = _context([one.text for one in exemplars], background, named)
+    around = _context([exemplar.text for exemplar in exemplars], background, named)
     if head and around:
         return f"{head} in text about {', '.join(around)}"
     return head or (f"text about {', '.join(around)}" if around else None)
 
 
 def promoted_label(tokens: Iterable[str]) -> str | None:
-    """A label from the tokens that a concept promotes; null unless three of them are words."""
+    """A label from the tokens that a concept promotes; None unless three of them are words."""
     words = [token.strip() for token in tokens if re.fullmatch(r"[^\W\d_]{3,}", token.strip())]
     words = list(dict.fromkeys(word.casefold() for word in words))[:3]
     return f"before {_quoted(words)}" if len(words) == 3 else None
 
 
 def _head(exemplars: Iterable[Exemplar]) -> tuple[str | None, set[str]]:
-    """What the concept fires on, and the words that this names."""
+    """What the concept fires on, as text, and the words in it."""
     words: defaultdict[str, float] = defaultdict(float)
     kinds: defaultdict[str, float] = defaultdict(float)
     total = 0.0
-    for one in exemplars:
-        tokens, peak = one.tokens(), one.activations.max(initial=0.0)
-        ends = one.ends.tolist()
-        for i in np.flatnonzero(one.activations >= PEAK * peak) if peak > 0 else ():
-            mass = float(one.activations[i] / peak)
+    for exemplar in exemplars:
+        tokens, peak = exemplar.tokens(), exemplar.activations.max(initial=0.0)
+        ends = exemplar.ends.tolist()
+        for i in np.flatnonzero(exemplar.activations >= PEAK * peak) if peak > 0 else ():
+            mass = float(exemplar.activations[i] / peak)
             total += mass
-            words[word_at(one.text, ends[i] - len(tokens[i]), ends[i])] += mass
+            words[word_at(exemplar.text, ends[i] - len(tokens[i]), ends[i])] += mass
             kinds[next((name for name, form in _KINDS if form.fullmatch(tokens[i])), "")] += mass
     if not total:
         return None, set()
@@ -160,7 +159,7 @@ def _head(exemplars: Iterable[Exemplar]) -> tuple[str | None, set[str]]:
 
 
 def _context(texts: list[str], background: Background, named: set[str]) -> list[str]:
-    """Up to three words that many of these windows hold and few others."""
+    """Up to three words that many of these windows hold, but few others."""
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(words_of(text))

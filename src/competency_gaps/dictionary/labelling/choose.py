@@ -1,4 +1,4 @@
-"""Which concepts are worth an explainer's reading first: those that runs speak of [ours]."""
+"""Choose the concepts to label first: those that matter in runs [ours]."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from competency_gaps.runs.open import RunFolder
 def important(runs: Sequence[RunFolder], count: int) -> list[int]:
     """The concepts that matter most in some runs.
 
-    Lists are gone through in turn, one concept of each at a time: weak concepts and strong ones (leaders of groups
-    first, then by p-value), those that the suite exercises most, those nearest to being weak or strong, those that are
-    missing although a text of that size should show them, and per benchmark those that it exercises far more than
-    ordinary text does. Flagged concepts are left out.
+    Several lists take turns, one concept at a time: weak concepts and strong ones (leaders of groups first, then by
+    p-value), those that the suite exercises most, those nearest to being weak or strong, those that are missing
+    although a text of that size should show them, and per benchmark those that it exercises far more than ordinary text
+    does. Flagged concepts are left out.
 
     Returns
     -------
@@ -32,20 +32,20 @@ def _lists(run: RunFolder) -> list[list[int]]:
     ranked = run.concepts.filter(pl.col("ranked"))
     by_p = ranked.filter(pl.col("p_value").is_not_null()).sort("p_value", "concept")
     leads = (pl.col("leader") == pl.col("concept")).fill_null(False)
-    found = []
+    lists = []
     for status in ("weak", "strong"):
-        one = by_p.filter(pl.col("performance_status") == status)
-        found.append(pl.concat([one.filter(leads), one.filter(~leads)])["concept"].to_list())
-    found.append(by_p["concept"].to_list())
-    found.append(ranked.sort("chi_bench", descending=True)["concept"].to_list())
+        same_status = by_p.filter(pl.col("performance_status") == status)
+        lists.append(pl.concat([same_status.filter(leads), same_status.filter(~leads)])["concept"].to_list())
+    lists.append(by_p["concept"].to_list())
+    lists.append(ranked.sort("chi_bench", descending=True)["concept"].to_list())
     absent = ranked.filter(pl.col("missing")).sort("chance_seen", "density", descending=True, nulls_last=True)
-    found.append(absent["concept"].to_list())
+    lists.append(absent["concept"].to_list())
     rows = run.concept_benchmarks.filter(pl.col("concept").is_in(ranked["concept"].to_list()) & (pl.col("support") > 0))
     for _, part in rows.group_by("benchmark", maintain_order=True):
         key = "lift" if part["lift"].null_count() < part.height else "chi_bench"
         own = part.filter(pl.col("support") >= 3).sort(key, descending=True, nulls_last=True)
-        found.append(own["concept"].to_list())
-    return found
+        lists.append(own["concept"].to_list())
+    return lists
 
 
 def check_concepts(concepts: Iterable[int], width: int) -> None:

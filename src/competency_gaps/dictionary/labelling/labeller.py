@@ -1,4 +1,4 @@
-"""From questions to the label table: the same way for an endpoint, a batch file, and no model at all."""
+"""Ask about concepts and store the answers in the label table, from an endpoint, a batch file, or without a model."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ AUTOMATIC = "words of exemplars"
 
 @dataclass
 class Taken:
-    """What became of answers."""
+    """Outcome of reading answers."""
 
     stored: int = 0
     """Labels, or scores, that were stored."""
     abstained: int = 0
     failed: list[tuple[int, str]] = field(default_factory=list)
-    """Numbers of the concepts (of the themes, where themes are named) whose answer could not be used, with the reason;
-    nothing of it is stored."""
+    """Concepts (or themes) whose answer could not be used, by number, with the reason; nothing of these answers is
+    stored."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -56,30 +56,30 @@ def questions(
     shown = dictionary.shown()["label"] if step != "explain" else None
     for concept in chosen.tolist():
         if shown is None:
-            one = requests.explanation(
+            question = requests.explanation(
                 concept, dictionary.exemplars.of(concept, "top", "spread"), dictionary.promoted.get(concept, [])
             )
         elif shown[concept] is None:
             continue
         else:
             make = requests.detection if step == "detection" else requests.fuzzing
-            one = make(concept, shown[concept], dictionary.exemplars.of(concept), seed)
-        if one is not None:
-            yield one
+            question = make(concept, shown[concept], dictionary.exemplars.of(concept), seed)
+        if question is not None:
+            yield question
 
 
 def read_answer(question: LabelQuestion, answer: Answer) -> requests.Explanation | float | Failure:
-    """What an answer says: an explanation, or a score in [0, 1] of the label that was asked about."""
-    found = parse(answer, ANSWERS[question.step])
-    if isinstance(found, (Failure, requests.Explanation)):
-        return found
-    numbers = found.active if isinstance(found, requests.Detection) else getattr(found, "right", [])
+    """Read an answer: an explanation, or a score in [0, 1] of the label in question."""
+    parsed = parse(answer, ANSWERS[question.step])
+    if isinstance(parsed, (Failure, requests.Explanation)):
+        return parsed
+    numbers = parsed.active if isinstance(parsed, requests.Detection) else getattr(parsed, "right", [])
     score = balanced_accuracy(question, numbers)
-    return Failure(f"names a window that there is not: {shorten(str(numbers), 100)}") if score is None else score
+    return Failure(f"names a window that does not exist: {shorten(str(numbers), 100)}") if score is None else score
 
 
 def explainer_of(answer: Answer, explainer: str | None) -> str:
-    """Who answered: as was said, or else the model that the answer names.
+    """Name of the model that answered: the given one, else the one that the answer names.
 
     Raises
     ------
@@ -102,14 +102,14 @@ def take_answers(
     explainer: str | None,
     source: str,
 ) -> Taken:
-    """Read answers and store what they say: labels and abstentions, or scores of the labels that were asked about.
+    """Read answers and store labels and abstentions, or scores of labels.
 
     Parameters
     ----------
     answers
-        By id of the request; questions without an answer are passed over.
+        By id of the request; questions without an answer are skipped.
     explainer
-        Who answers; null: the model that each answer names.
+        Name of the model; None: the one that each answer names.
     source
         Where the answers come from.
 
@@ -127,15 +127,15 @@ def take_answers(
         if answer is None:
             continue
         step = question.step
-        found = read_answer(question, answer)
-        if isinstance(found, Failure):
-            taken.failed.append((question.concept, found.reason))
-        elif isinstance(found, requests.Explanation):
-            label = label_of(found)
+        read = read_answer(question, answer)
+        if isinstance(read, Failure):
+            taken.failed.append((question.concept, read.reason))
+        elif isinstance(read, requests.Explanation):
+            label = label_of(read)
             taken.abstained += label is None
             labels[explainer_of(answer, explainer)].append((question.concept, label))
         else:
-            scores.append((question.concept, str(question.label), found))
+            scores.append((question.concept, str(question.label), read))
     taken.stored = sum(map(len, labels.values())) - taken.abstained + len(scores)
     for who, rows in labels.items():
         dictionary.add_labels(label_rows(dictionary, rows, "explained", who, source))
@@ -162,7 +162,7 @@ def label_rows(
 
 
 def add_scores(dictionary: Dictionary, step: str, scores: Sequence[tuple[int, str, float]]) -> None:
-    """Put a score beside every label of a concept that reads as the one that was scored."""
+    """Store scores with all labels of the same concept and text."""
     new = pl.DataFrame(
         scores, schema={"concept": pl.Int32, "label": pl.String, "new": pl.Float64}, orient="row"
     ).unique(subset=["concept", "label"], keep="last")
@@ -174,15 +174,15 @@ def label_automatically(
     dictionary: Dictionary, concepts: Sequence[int] | None, advance: Callable[[float], None] = lambda amount: None
 ) -> Taken:
     """Give every concept a label from its exemplars' words, or from its promoted tokens where it has no exemplar."""
-    found: dict[int, str | None] = {}
+    labels: dict[int, str | None] = {}
     if dictionary.has_exemplars:
-        found = automatic_labels(dictionary.exemplars, advance)
+        labels = automatic_labels(dictionary.exemplars, advance)
     for concept, tokens in dictionary.promoted.items():
-        if concept not in found and tokens:
-            found[concept] = promoted_label(tokens)
-    if not found:
+        if concept not in labels and tokens:
+            labels[concept] = promoted_label(tokens)
+    if not labels:
         raise UserError(f"{dictionary.folder}: nothing to label from. Run 'cgaps exemplars' first.")
-    chosen = found if concepts is None else {c: found[c] for c in concepts if c in found}
+    chosen = labels if concepts is None else {c: labels[c] for c in concepts if c in labels}
     rows = sorted(chosen.items())
     dictionary.add_labels(label_rows(dictionary, rows, "automatic", AUTOMATIC, None))
     abstained = sum(label is None for _, label in rows)

@@ -1,4 +1,4 @@
-"""What is asked about concepts, and what answers say. The same questions go to an endpoint or into a batch file."""
+"""Requests about concepts, for an endpoint or a batch file, and how answers are read."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def marked(exemplar: Exemplar, mask: np.ndarray) -> str:
     inside = waiting = False
     for token, marks in zip(exemplar.tokens(), mask.tolist(), strict=True):
         on = marks or waiting
-        waiting = on and not token  # a part of a character: its mark goes to the whole
+        waiting = on and not token  # a part of a character: the whole character is marked
         if token and on != inside:
             parts.append(OPEN if on else CLOSE)
             inside = on
@@ -56,7 +56,7 @@ def marked(exemplar: Exemplar, mask: np.ndarray) -> str:
 
 
 def plain(text: str) -> str:
-    """Foreign text without our marks and without characters that act."""
+    """Foreign text without our marks, its control characters made visible."""
     return visible(text.replace(OPEN, "<<").replace(CLOSE, ">>"))
 
 
@@ -70,7 +70,7 @@ Step = Literal["explain", "detection", "fuzzing"]
 EXPLAINED = (5, 5)
 """Strongest and spread windows that an explainer reads; the others are held out for scores."""
 SCORED = 6
-"""Windows with the concept, and as many without, that a label is scored on."""
+"""Windows with the concept, and as many without, on which a label is scored."""
 
 
 class Explanation(pydantic.BaseModel):
@@ -78,7 +78,7 @@ class Explanation(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid")
     label: str | None
-    """Null: it abstains."""
+    """None: it abstains."""
 
 
 class Detection(pydantic.BaseModel):
@@ -89,7 +89,7 @@ class Detection(pydantic.BaseModel):
 
 
 class Fuzzing(pydantic.BaseModel):
-    """A scorer's answer: windows whose marks it takes to be right."""
+    """A scorer's answer: windows whose marks it considers right."""
 
     model_config = pydantic.ConfigDict(extra="forbid")
     right: list[int]
@@ -106,29 +106,29 @@ class LabelQuestion:
     step: Step
     request: Request
     label: str | None = None
-    """The label that is scored; null for an explanation."""
+    """The label to score; None for an explanation."""
     truth: tuple[bool, ...] = ()
-    """Of each window, whether the concept is active (detection) or the marks are right (fuzzing)."""
+    """For each window, whether the concept is active (detection) or the marks are right (fuzzing)."""
 
 
 def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[str]) -> LabelQuestion | None:
     """Ask for a label. Windows of even rank are shown, so that those of odd rank can score the answer.
 
-    Returns
-    -------
-    Question, or None if the concept has no exemplar
+    Returns ------- LabelQuestion, or None if the concept has no exemplar
     """
-    shown = [one for one in exemplars if one.kind == "top" and one.rank % 2 == 0][: EXPLAINED[0]]
-    shown += [one for one in exemplars if one.kind == "spread" and one.rank % 2 == 0][: EXPLAINED[1]]
+    shown = [exemplar for exemplar in exemplars if exemplar.kind == "top" and exemplar.rank % 2 == 0][: EXPLAINED[0]]
+    shown += [exemplar for exemplar in exemplars if exemplar.kind == "spread" and exemplar.rank % 2 == 0][
+        : EXPLAINED[1]
+    ]
     if not shown:
         return None
-    strongest = max(float(one.activations.max()) for one in shown)
+    strongest = max(float(exemplar.activations.max()) for exemplar in shown)
     windows = [
         {
-            "strength": max(1, round(10 * float(one.activations.max()) / strongest)),
-            "text": marked(one, active_tokens(one)),
+            "strength": max(1, round(10 * float(exemplar.activations.max()) / strongest)),
+            "text": marked(exemplar, active_tokens(exemplar)),
         }
-        for one in shown
+        for exemplar in shown
     ]
     content = {"windows": windows, "promotes": [short_token(token) for token in promoted]}
     return _question(concept, "explain", content, 120)
@@ -136,10 +136,10 @@ def explanation(concept: int, exemplars: Sequence[Exemplar], promoted: Sequence[
 
 def detection(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int = 0) -> LabelQuestion | None:
     """Ask which held-out windows hold what a label names; None without windows of both sorts."""
-    active, silent = _held_out(exemplars), [one for one in exemplars if one.kind == "negative"][:SCORED]
+    active, silent = _held_out(exemplars), [exemplar for exemplar in exemplars if exemplar.kind == "negative"][:SCORED]
     if not active or not silent:
         return None
-    chosen = [(one, True) for one in active] + [(one, False) for one in silent]
+    chosen = [(exemplar, True) for exemplar in active] + [(exemplar, False) for exemplar in silent]
     order = np.random.default_rng([seed, concept]).permutation(len(chosen))
     windows = [{"number": i + 1, "text": plain(chosen[at][0].text)} for i, at in enumerate(order)]
     truth = tuple(chosen[at][1] for at in order)
@@ -153,11 +153,11 @@ def fuzzing(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int =
     windows: list[dict[str, Any]] = []
     truth: list[bool] = []
     right = rng.permutation(len(active)) < len(active) // 2
-    for one, keep in zip(active, right.tolist(), strict=True):
-        mask = active_tokens(one)
+    for exemplar, keep in zip(active, right.tolist(), strict=True):
+        mask = active_tokens(exemplar)
         moved = _moved(mask, rng) if not keep else mask
         if moved is not None:
-            windows.append({"number": len(windows) + 1, "text": marked(one, moved)})
+            windows.append({"number": len(windows) + 1, "text": marked(exemplar, moved)})
             truth.append(keep)
     if len(set(truth)) < 2:
         return None
@@ -166,14 +166,14 @@ def fuzzing(concept: int, label: str, exemplars: Sequence[Exemplar], seed: int =
 
 def _held_out(exemplars: Sequence[Exemplar], count: int = SCORED) -> list[Exemplar]:
     """Windows of odd rank, half of them strong ones, in turn."""
-    top = [one for one in exemplars if one.kind == "top" and one.rank % 2]
-    spread = [one for one in exemplars if one.kind == "spread" and one.rank % 2]
+    top = [exemplar for exemplar in exemplars if exemplar.kind == "top" and exemplar.rank % 2]
+    spread = [exemplar for exemplar in exemplars if exemplar.kind == "spread" and exemplar.rank % 2]
     chosen = top[: max(count // 2, count - len(spread))]
     return chosen + spread[: count - len(chosen)]
 
 
 def _moved(mask: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """As many marks on other tokens; None if there are too few others."""
+    """Move the marks to other tokens, at random; None if there are too few others."""
     others = np.flatnonzero(~mask)
     if len(others) < mask.sum():
         return None
@@ -191,7 +191,7 @@ def _question(
     truth: tuple[bool, ...] = (),
 ) -> LabelQuestion:
     text = json.dumps(content, ensure_ascii=False)
-    # The id says what was asked, so that an answer to other exemplars or another label is known as such.
+    # The id depends on the content, so that an answer to other exemplars or another label is recognised.
     digest = hashlib.sha256((prompt(step) + text).encode()).hexdigest()[:8]
     schema = ANSWERS[step].model_json_schema()
     request = Request(f"{step}-{concept}-{digest}", prompt(step), text, schema, step, max_tokens)
@@ -200,24 +200,24 @@ def _question(
 
 @cache
 def prompt(name: str) -> str:
-    """An instruction, from the file of its name."""
+    """Read an instruction from its file."""
     return files("competency_gaps.dictionary.labelling").joinpath(f"prompts/{name}.txt").read_text(encoding="utf-8")
 
 
 def label_of(answer: Explanation) -> str | None:
-    """The label as it is stored; null: abstained."""
+    """The label to store; None: the explainer abstained."""
     return clean_label(answer.label) if answer.label is not None else None
 
 
 def balanced_accuracy(question: LabelQuestion, numbers: Sequence[int]) -> float | None:
-    """Mean of the shares of both sorts of windows that were judged rightly, in [0, 1]; 0.5 = chance.
+    """Balanced accuracy: mean share of both kinds of windows that were judged correctly, in [0, 1]; 0.5 = chance.
 
     Returns
     -------
-    float, or None if the answer names a window that there is not: it is no answer then
+    float, or None if the answer names a window that does not exist
     """
     if any(not 1 <= number <= len(question.truth) for number in numbers):
         return None
     truth = np.asarray(question.truth)
-    said = np.isin(np.arange(1, len(truth) + 1), list(numbers))
-    return float((said[truth].mean() + (~said[~truth]).mean()) / 2)
+    chosen = np.isin(np.arange(1, len(truth) + 1), list(numbers))
+    return float((chosen[truth].mean() + (~chosen[~truth]).mean()) / 2)

@@ -1,4 +1,4 @@
-"""A cheap score of labels: are a label's words nearer to windows with the concept than to near ones without?"""
+"""Score labels by embedding: are they more similar to windows with the concept than to its hard negatives?"""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from competency_gaps.progress import Bar, Progress
 CHUNK = 128
 """Concepts whose windows are embedded together."""
 SAVE_SECONDS = 30.0
-"""Scores are stored at least so often: each time the label table is written anew."""
+"""Seconds between two writes of the scores, each of which rewrites the label table."""
 FILE = ".similarity.json"
-"""In the dictionary's folder while scores are unfinished: which labels have theirs, and from which exemplars."""
+"""File in the dictionary's folder during an unfinished pass: which labels are scored, and from which exemplars."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Task:
     windows: np.ndarray
     """int64 of shape (windows,): rows of ``windows.parquet``."""
     truth: np.ndarray
-    """bool of shape (windows,): the concept is active; both occur."""
+    """bool of shape (windows,): whether the concept is active; both values occur."""
 
 
 def score_by_embedding(
@@ -47,15 +47,13 @@ def score_by_embedding(
     """Score the shown label of each concept: area under the ROC curve of cosine(label, window) [ours].
 
     Windows with the concept are the held-out ones (odd rank), those without its hard negatives. 0.5 = chance. A label
-    of the text's subject does well, one of a grammatical role need not: the score says how far the label can be
-    searched by, not whether it is right.
-
-    Each window is embedded once, whoever needs it. Scores are stored as they come, and a pass that was stopped goes
-    on after those that it stored.
+    of the text's subject scores well, one of a grammatical role need not: the score measures how useful the label is
+    for search, not whether it is right. Each window is embedded once. Scores are stored on the way, and an interrupted
+    pass is resumed after them.
     """
     done = _Done(dictionary.folder, model)
     held = dictionary.labels().filter(pl.col("embedding").is_not_null()).select("concept", "label")
-    ready = done.scored & set(held.iter_rows())  # a label that was written anew since has lost its score
+    ready = done.scored & set(held.iter_rows())  # a label that was rewritten since has lost its score
     tasks = [task for task in _tasks(dictionary, concepts) if (task.concept, task.label) not in ready]
     vectors = _Vectors(dictionary, tasks, model)
     waiting: list[tuple[int, str, float]] = []
@@ -101,7 +99,7 @@ def _tasks(dictionary: Dictionary, concepts: Sequence[int] | None) -> list[_Task
 
 
 class _Vectors:
-    """Vectors of the windows that tasks need, each embedded when it is first asked for."""
+    """Vectors of the windows of all tasks, each embedded when it is first needed."""
 
     def __init__(self, dictionary: Dictionary, tasks: Sequence[_Task], model: str | None) -> None:
         self.rows = np.unique(np.concatenate([task.windows for task in tasks])) if tasks else np.zeros(0, np.int64)
@@ -111,7 +109,7 @@ class _Vectors:
         self._vectors = np.zeros((len(self.rows), 0), np.float32)
 
     def need(self, windows: np.ndarray, bar: Bar) -> None:
-        """Embed those of these windows that are not yet."""
+        """Embed those of these windows that are not embedded yet."""
         place = np.unique(np.searchsorted(self.rows, windows))
         new = place[~self._there[place]]
         if not len(new):
@@ -125,8 +123,8 @@ class _Vectors:
 
     def of(self, windows: np.ndarray) -> np.ndarray:
         """Unit vectors: float32 of shape (windows, d)."""
-        found: np.ndarray = self._vectors[np.searchsorted(self.rows, windows)]
-        return found
+        vectors: np.ndarray = self._vectors[np.searchsorted(self.rows, windows)]
+        return vectors
 
 
 def _score(tasks: list[_Task], vectors: _Vectors, bar: Bar, model: str | None) -> list[tuple[int, str, float]]:
@@ -157,17 +155,17 @@ class _Done:
             self.scored = set()  # none, or damaged: all are scored again
 
     def add(self, scores: Sequence[tuple[int, str, float]]) -> None:
-        """Count scores that were stored."""
+        """Add stored scores."""
         self.scored |= {(concept, label) for concept, label, _ in scores}
         write_json(self.folder / FILE, {"made_of": self._made_of, "scored": sorted(self.scored)})
 
     def remove(self) -> None:
-        """The pass is finished."""
+        """Delete the file: the pass is finished."""
         (self.folder / FILE).unlink(missing_ok=True)
 
 
 def area_under_roc(values: np.ndarray, truth: np.ndarray) -> float:
-    """Chance that a true one has a higher value than a false one, ties counting half (Mann-Whitney)."""
+    """Chance that a true example has a higher value than a false one, ties counting half (Mann-Whitney)."""
     ranks = rankdata(values)
     positive = int(truth.sum())
     return float((ranks[truth].sum() - positive * (positive + 1) / 2) / (positive * (len(truth) - positive)))

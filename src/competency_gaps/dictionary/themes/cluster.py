@@ -1,4 +1,4 @@
-"""Concepts into themes and subthemes, and onto a map.
+"""Group concepts into themes and subthemes, and lay them out on a map.
 
 One graph of nearest neighbours serves both. UMAP (McInnes et al. 2018) lays it out in ten dimensions, where groups
 stand apart; small groups (k-means) are merged there by Ward's rule, and the tree is cut twice. The map is UMAP's in two
@@ -66,7 +66,7 @@ def ward(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def cut(merges: np.ndarray, groups: int) -> np.ndarray:
-    """Undo the last merges until there are so many groups.
+    """Undo the last merges until there are ``groups`` groups.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def cut(merges: np.ndarray, groups: int) -> np.ndarray:
 NEIGHBOURS = 15
 """Neighbours of a concept in the graph, itself excepted."""
 STEPS = 2
-"""Steps along the graph over which a concept is averaged for the layouts' start."""
+"""Steps along the graph over which features are averaged to start the layouts."""
 DIMENSIONS = 10
 """Dimensions of the layout in which concepts are grouped."""
 EPOCHS = 200
@@ -91,13 +91,13 @@ EPOCHS = 200
 MOST_SUBTHEMES = 400
 """Subthemes, at most."""
 PER_SUBTHEME = 3
-"""Small groups from which a subtheme is made, about."""
+"""Approximate number of small groups per subtheme."""
 SAMPLED = 4000
 """Concepts on which the number of themes is chosen."""
 EQUAL = 0.01
-"""Silhouettes so near to the best are as good; the fewest themes among them are taken."""
+"""Silhouettes within this of the best count as equal; the fewest themes among them are taken."""
 FEWEST_LAID_OUT = 16
-"""Below so many concepts principal components stand in for the layouts: UMAP's graph needs neighbours."""
+"""Fewest concepts for UMAP; below, principal components are the layout."""
 
 
 class Graph(NamedTuple):
@@ -117,7 +117,7 @@ class ThemeTree(NamedTuple):
     subtheme: np.ndarray
     """int32 of shape (n,): numbered in the same way over all themes."""
     xy: np.ndarray
-    """float32 of shape (n, 2): place on the map; its unit, and which way is up, mean nothing."""
+    """float32 of shape (n, 2): place on the map; neither its unit nor its orientation means anything."""
 
 
 def find_themes(features: np.ndarray, *, seed: int = 0, fewest: int = 20, most: int = 60) -> ThemeTree:
@@ -151,7 +151,7 @@ def find_themes(features: np.ndarray, *, seed: int = 0, fewest: int = 20, most: 
     if not 1 <= fewest <= most:
         raise UserError(f"the number of themes must lie between two limits, 1 <= fewest <= most, not {fewest}, {most}.")
     if len(x) >= FEWEST_LAID_OUT:
-        _umap()  # fail now, and not after minutes
+        _umap()  # fail now rather than after minutes
     graph = neighbours(x)
     theme, subtheme = group(lay_out(x, graph, DIMENSIONS, seed=seed), seed=seed, fewest=fewest, most=most)
     return ThemeTree(theme, subtheme, lay_out(x, graph, 2, seed=seed))
@@ -166,7 +166,7 @@ def neighbours(x: np.ndarray) -> Graph:
     with one_thread("Finding themes"):
         from sklearn.neighbors import NearestNeighbors
 
-        # Asked without points of its own, it leaves each concept out of its neighbours, also among equal ones.
+        # Without points as an argument, a concept is not its own neighbour, even among equal points.
         distances, indices = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(x).kneighbors()
     return Graph(
         np.concatenate([own, indices.astype(np.int32)], axis=1),
@@ -177,14 +177,14 @@ def neighbours(x: np.ndarray) -> Graph:
 def lay_out(x: np.ndarray, graph: Graph, dimensions: int, *, seed: int = 0) -> np.ndarray:
     """Lay concepts out so that neighbours lie near: float32 of shape (n, dimensions), centred on 0.
 
-    UMAP of the given neighbours, started from principal components, with a seed and on one thread. Points of ten
-    dimensions may touch, so that groups are tight; those of a map keep apart, so that they can be seen.
+    UMAP of the given neighbours, started from principal components, with a seed and on one thread. In ten dimensions
+    points may touch, so that groups are tight; on a map they keep apart, so that they can be seen.
     """
     with one_thread("Finding themes"):
         start = _components(_averaged(x, graph), dimensions)
         if len(x) < FEWEST_LAID_OUT:
             return start
-        # Equal points would never part.
+        # Noise, as equal points would stay equal.
         start += np.random.default_rng(seed).normal(0, 1e-3, start.shape).astype(np.float32)
         layout = _umap().UMAP(
             n_components=dimensions,
@@ -197,8 +197,8 @@ def lay_out(x: np.ndarray, graph: Graph, dimensions: int, *, seed: int = 0) -> n
             precomputed_knn=(graph.indices.copy(), graph.distances.copy()),
         )
         with _quiet_numba():
-            found = layout.fit_transform(x)
-    return np.asarray(found - found.mean(axis=0, dtype=np.float64), np.float32)
+            points = layout.fit_transform(x)
+    return np.asarray(points - points.mean(axis=0, dtype=np.float64), np.float32)
 
 
 def group(x: np.ndarray, *, seed: int = 0, fewest: int = 20, most: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -240,8 +240,8 @@ def _small_groups(x: np.ndarray, count: int, seed: int) -> np.ndarray:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fewer distinct points than groups: empty groups are dropped below
-        found = KMeans(count, n_init=1, max_iter=30, random_state=seed).fit(x).labels_
-    return np.unique(found, return_inverse=True)[1]
+        groups = KMeans(count, n_init=1, max_iter=30, random_state=seed).fit(x).labels_
+    return np.unique(groups, return_inverse=True)[1]
 
 
 def _number_of_themes(x: np.ndarray, small: np.ndarray, merges: np.ndarray, low: int, high: int, seed: int) -> int:
@@ -277,16 +277,16 @@ def _components(x: np.ndarray, count: int) -> np.ndarray:
     values, axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)
     axes = axes[:, np.argsort(-values, kind="stable")[:count]]
     axes *= np.where(axes[np.argmax(np.abs(axes), axis=0), np.arange(axes.shape[1])] < 0, -1, 1)
-    found = np.zeros((len(x), count), np.float32)
-    found[:, : axes.shape[1]] = centred @ axes
-    largest = float(np.abs(found).max())
-    return found * np.float32(10 / largest) if largest > 1e-9 else found * 0
+    components = np.zeros((len(x), count), np.float32)
+    components[:, : axes.shape[1]] = centred @ axes
+    largest = float(np.abs(components).max())
+    return components * np.float32(10 / largest) if largest > 1e-9 else components * 0
 
 
 def _umap() -> Any:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it would like tensorflow
+            warnings.simplefilter("ignore")  # tensorflow is missing
             import umap  # type: ignore[import-untyped]
     except ImportError as error:
         raise MissingExtraError("umap-learn", "dictionary", "Finding themes") from error
@@ -295,7 +295,7 @@ def _umap() -> Any:
 
 @contextmanager
 def _quiet_numba() -> Iterator[None]:
-    """One thread, and no warnings of what is meant: neighbours given without an index, one job under a seed."""
+    """One thread, and no warnings about intended settings: neighbours without an index, one job under a seed."""
     import numba
 
     before = numba.get_num_threads()

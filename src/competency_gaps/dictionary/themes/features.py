@@ -1,10 +1,9 @@
-"""Three views of a concept side by side: what it writes, where it fires, and what it is called.
+"""Features of concepts from three views: decoder direction, co-activation and label.
 
-Each view is reduced to its main directions, centred and scaled to the same total variance, so that the weights say how
-much each counts. A concept that a view knows nothing of (no label, say) takes the place, in that view, of one of the
-five concepts that are most like it in the other views. At the view's mean it would be nearer to other such concepts
-than any two that are known are to each other, and the unlabelled would make groups of their own. All of this is our own
-choice [ours].
+Each view is reduced to its main directions, centred and scaled to the same total variance, so that the weights are
+comparable. A concept that is unknown in a view (it has no label, for example) gets the values of one of the five
+concepts that are most similar to it in the other views. At the view's mean, unknown concepts would be nearer to each
+other than known ones are, and would form groups of their own. All of this is our own choice [ours].
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ COMPONENTS = 50
 MOST_POWERS = 4
 """Power iterations of the randomised decompositions."""
 DONORS = 5
-"""Known concepts, most like it elsewhere, of which one stands in for a concept that a view does not know."""
+"""Most similar concepts of which one stands in for a concept that is unknown in a view."""
 
 
 class Views(NamedTuple):
@@ -38,7 +37,7 @@ class Views(NamedTuple):
 
 
 VIEWS = Views()
-"""The default: all the same."""
+"""The default: equal weights."""
 
 
 def theme_features(
@@ -50,7 +49,7 @@ def theme_features(
     weights: Views | Mapping[str, float] = VIEWS,
     seed: int = 0,
 ) -> np.ndarray:
-    """Describe every concept by numbers in which near means alike.
+    """Features of every concept, in which a small distance means similarity.
 
     Memory beside the input is about twice the largest view, or its reduced form; never concepts times concepts.
 
@@ -64,7 +63,7 @@ def theme_features(
     label_embeddings : ndarray of float32 of shape (n, e), optional
         Its length does not count. A row with NaN has no label and is not known.
     use : ndarray of bool of shape (n,), optional
-        Concepts to describe; null: all. Dead ones should be left out.
+        Concepts to describe; None: all. Dead concepts should be left out.
     weights
         Each view's standard deviation, over all its directions together.
     seed
@@ -108,7 +107,7 @@ class _View(NamedTuple):
 
 
 def one_thread(purpose: str) -> AbstractContextManager[Any]:
-    """Keep linear algebra to one thread: sums in another order would round, and so group, differently."""
+    """Keep linear algebra to one thread: another order of summation would change rounding, and so groups."""
     try:
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
     except ImportError as error:
@@ -120,16 +119,16 @@ def one_thread(purpose: str) -> AbstractContextManager[Any]:
 def _width(
     decoder: np.ndarray | None, firing: sp.csr_array | None, labels: np.ndarray | None, use: np.ndarray | None
 ) -> int:
-    found = {
+    widths = {
         "decoder": None if decoder is None else len(decoder),
         "firing": None if firing is None else firing.shape[1],
         "label embeddings": None if labels is None else len(labels),
         "mask of used concepts": None if use is None else len(use),
     }
-    known = {name: value for name, value in found.items() if value is not None}
+    known = {name: value for name, value in widths.items() if value is not None}
     if len(set(known.values())) > 1:
-        said = ", ".join(f"{name} {value:,}" for name, value in known.items())
-        raise UserError(f"the views are of different numbers of concepts: {said}. All must be of the same SAE.")
+        listed = ", ".join(f"{name} {value:,}" for name, value in known.items())
+        raise UserError(f"the views are of different numbers of concepts: {listed}. All must be of the same SAE.")
     if not known:
         raise UserError("themes need a view of the concepts: decoder, firing or label embeddings.")
     return int(next(iter(known.values())))
@@ -196,7 +195,7 @@ def _weighted(view: _View, weight: float) -> _View:
 
 
 def _filled(views: list[_View], number: int, seed: int) -> np.ndarray:
-    """A view with stand-ins for who is not known; alone, or with nobody known, such concepts stay at its mean."""
+    """A view with stand-ins for unknown concepts; if it is the only view, or knows none, they stay at its mean."""
     values, known = views[number]
     others = [view.values for i, view in enumerate(views) if i != number]
     if known.all() or not known.any() or not others:

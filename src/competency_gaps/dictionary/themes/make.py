@@ -1,4 +1,4 @@
-"""From a dictionary to its themes: what concepts are, where they fire, what they are called."""
+"""Make a dictionary's themes from decoder directions, co-activation and labels."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def make_themes(
 ) -> dict[str, Any]:
     """Group a dictionary's concepts and write ``themes.parquet`` and ``theme_names.parquet``, named from labels' words.
 
-    Concepts that were active in no text of the exemplars' pass are in no theme; without exemplars, those whose decoder
-    direction is zero are not.
+    Concepts without exemplars are in no theme; if the dictionary has no exemplars, concepts with a zero decoder
+    direction are in none.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ def make_themes(
     with progress.stage("describing concepts"):
         features = theme_features(decoder, firing, embedded, use=use, seed=seed)
     with progress.stage("grouping concepts"):
-        found = find_themes(features, seed=seed, fewest=fewest, most=most)
-    table = theme_table(found, use)
+        tree = find_themes(features, seed=seed, fewest=fewest, most=most)
+    table = theme_table(tree, use)
     of = [(table[level].fill_null(-1).to_numpy()) for level in ("theme", "subtheme")]
     names = name_table(automatic_names(labels, *of), table)
     write_themes(dictionary.folder, table, names)

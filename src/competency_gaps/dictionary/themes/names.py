@@ -1,8 +1,8 @@
-"""Names of themes from their concepts' labels, without any model.
+"""Name themes from their concepts' labels, without a model.
 
 Class-based TF-IDF (Grootendorst 2022, BERTopic) over words, with our own changes [ours]: a label counts a word once, so
-that long labels do not speak louder; singular and plural count as one word; and a word must be in two labels of a theme
-that has as many.
+that long labels do not count more; singular and plural count as one word; and if a theme has two or more labels, a word
+must be in two of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from competency_gaps.dictionary.labelling.automatic import LABEL_STOP_WORDS
 from competency_gaps.errors import UserError
 
 WORDS = 3
-"""Words of a name; one more where two names would be the same."""
+"""Words of a name; one more if two names would be equal."""
 LONGEST = 24
 """Characters of a word; longer ones are no words."""
 READ = 300
@@ -58,8 +58,8 @@ def automatic_names(labels: Sequence[str | None], theme: np.ndarray, subtheme: n
     theme, subtheme = np.asarray(theme), np.asarray(subtheme)
     if not len(labels) == len(theme) == len(subtheme):
         raise UserError(f"{len(labels)} labels for {len(theme)} themes and {len(subtheme)} subthemes: one each needed.")
-    found = [_words(label) for label in labels]
-    themes = _named(found, theme, "theme")
+    words = [_words(label) for label in labels]
+    themes = _named(words, theme, "theme")
     parent: dict[int, int] = {}
     for child, above in zip(subtheme.tolist(), theme.tolist(), strict=True):
         if child >= 0 and parent.setdefault(child, above) != above:
@@ -67,7 +67,7 @@ def automatic_names(labels: Sequence[str | None], theme: np.ndarray, subtheme: n
     names: dict[int, str] = {}
     for above in sorted(set(parent.values())):
         inside = np.flatnonzero((theme == above) & (subtheme >= 0))
-        names |= _named([found[i] for i in inside], subtheme[inside], "subtheme")
+        names |= _named([words[i] for i in inside], subtheme[inside], "subtheme")
     count = max(names, default=-1) + 1
     return ThemeNames(
         [themes.get(i, f"theme {i}") for i in range(int(theme.max(initial=-1)) + 1)],
@@ -76,7 +76,7 @@ def automatic_names(labels: Sequence[str | None], theme: np.ndarray, subtheme: n
 
 
 def _words(label: str | None) -> dict[str, str]:
-    """Words of a label that tell something: the form under which they are counted, and as they are written."""
+    """Informative words of a label: the counted form, and the word as written."""
     if not label:
         return {}
     words = [
@@ -86,7 +86,7 @@ def _words(label: str | None) -> dict[str, str]:
 
 
 def _folded(word: str) -> str:
-    """Singular and plural as one; wrong forms do no harm, they are only counted."""
+    """A form that singular and plural share; wrong forms do no harm, as they are never shown."""
     if len(word) > 4 and word.endswith("ies"):
         return word[:-3] + "y"
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
@@ -94,12 +94,12 @@ def _folded(word: str) -> str:
     return word
 
 
-def _named(found: Sequence[dict[str, str]], group: np.ndarray, noun: str) -> dict[int, str]:
+def _named(words_by_concept: Sequence[dict[str, str]], group: np.ndarray, noun: str) -> dict[int, str]:
     """Name of each group that has a member."""
     counts: dict[int, Counter[str]] = defaultdict(Counter)
     written: dict[str, Counter[str]] = defaultdict(Counter)
     labelled: Counter[int] = Counter()
-    for words, number in zip(found, group.tolist(), strict=True):
+    for words, number in zip(words_by_concept, group.tolist(), strict=True):
         if number < 0:
             continue
         counts[number].update(words.keys())

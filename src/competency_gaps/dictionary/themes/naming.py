@@ -1,4 +1,4 @@
-"""Themes named by an explainer that reads their concepts' labels."""
+"""Name themes by a model that reads their concepts' labels."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def theme_requests(dictionary: Dictionary) -> dict[int, Request]:
     """A request for each theme, by its number; themes without a labelled concept have none."""
     themes, _ = read_themes(dictionary.folder, dictionary.width)
     shown = dictionary.shown()
-    found = {}
+    requests = {}
     for (theme,), part in themes.drop_nulls().sort("concept").group_by("theme", maintain_order=True):
         rows = shown.filter(pl.col("label").is_not_null() & pl.col("concept").is_in(part["concept"].to_list()))
         explained = rows.filter(pl.col("label_kind") == "explained")["label"].to_list()
         others = rows.filter(pl.col("label_kind") != "explained")["label"].to_list()
         labels = _some(explained, SHOWN) + _some(others, max(0, SHOWN - len(explained)))
         if labels:
-            text = json.dumps({"labels": [plain(one) for one in labels]}, ensure_ascii=False)
+            text = json.dumps({"labels": [plain(label) for label in labels]}, ensure_ascii=False)
             digest = hashlib.sha256((prompt("theme") + text).encode()).hexdigest()[:8]
             schema = Explanation.model_json_schema()
-            found[int(str(theme))] = Request(f"theme-{theme}-{digest}", prompt("theme"), text, schema, "theme", 60)
-    return found
+            requests[int(str(theme))] = Request(f"theme-{theme}-{digest}", prompt("theme"), text, schema, "theme", 60)
+    return requests
 
 
 def take_theme_names(
@@ -45,7 +45,7 @@ def take_theme_names(
     Parameters
     ----------
     explainer
-        Who answers; null: the model that each answer names.
+        Name of the model; None: the one that each answer names.
 
     Raises
     ------

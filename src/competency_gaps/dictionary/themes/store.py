@@ -18,7 +18,7 @@ THEMES = "themes.parquet"
 NAMES = "theme_names.parquet"
 KINDS = ("explained", "automatic")
 LONGEST_NAME = 200
-"""Characters of a name, about; what is longer is cut with a count."""
+"""Approximate limit of a name's characters; longer names are cut."""
 
 THEME_COLUMNS: dict[str, pl.DataType] = {
     "concept": pl.Int32(),
@@ -52,7 +52,7 @@ def theme_table(themes: ThemeTree, use: np.ndarray) -> pl.DataFrame:
         If ``themes`` is about another number of concepts.
     """
     if int(use.sum()) != len(themes.theme):
-        raise ValueError(f"{int(use.sum())} concepts are used, but there are themes of {len(themes.theme)}")
+        raise ValueError(f"{int(use.sum())} concepts are used, but the themes are of {len(themes.theme)}")
     place = np.where(use, np.cumsum(use) - 1, 0)
     columns = {"theme": themes.theme, "subtheme": themes.subtheme, "x": themes.xy[:, 0], "y": themes.xy[:, 1]}
     table = pl.DataFrame(
@@ -74,7 +74,7 @@ def name_table(
     themes
         From :func:`theme_table`.
     kind, explainer
-        Who named them: ``automatic`` (from the labels' words), or ``explained`` by an explainer.
+        How they were named: ``automatic`` (from the labels' words), or ``explained`` (by a model).
     """
     pairs = themes.select("theme", "subtheme").drop_nulls().unique()
     parent = dict(pairs.select("subtheme", "theme").iter_rows())
@@ -91,7 +91,7 @@ def write_themes(folder: Path, themes: pl.DataFrame, names: pl.DataFrame) -> Non
     Raises
     ------
     UserError
-        If the tables are not as :func:`read_themes` wants them.
+        If :func:`read_themes` would refuse the tables.
     """
     themes = _typed(themes, THEME_COLUMNS, folder / THEMES)
     names = _typed(names, NAME_COLUMNS, folder / NAMES)
@@ -133,7 +133,7 @@ def read_themes(folder: Path, width: int) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _shown(text: str) -> str:
-    """Harmless, on one line and short; what was made so once stays as it is."""
+    """Make a text harmless, short and a single line; idempotent."""
     safe = visible(text[: 10 * LONGEST_NAME]).replace("\n", " ")
     return safe if len(safe) <= LONGEST_NAME + 40 else shorten(safe, LONGEST_NAME)
 
@@ -171,8 +171,8 @@ def _check_themes(themes: pl.DataFrame, width: int, path: Path) -> None:
     if not themes.select(pl.col("x", "y").is_finite().fill_null(True)).select(pl.all_horizontal("*")).to_series().all():
         raise UserError(f"{path}: a place on the map is not finite.")
     for level in ("theme", "subtheme"):
-        found = themes[level].drop_nulls().unique().sort()
-        if not found.equals(pl.Series(level, np.arange(len(found), dtype=np.int32))):
+        numbers = themes[level].drop_nulls().unique().sort()
+        if not numbers.equals(pl.Series(level, np.arange(len(numbers), dtype=np.int32))):
             raise UserError(f"{path}: {level}s must be numbered from 0 without a gap.")
     pairs = themes.select("theme", "subtheme").drop_nulls().unique()
     if pairs["subtheme"].is_duplicated().any():
@@ -187,14 +187,14 @@ def _check_names(names: pl.DataFrame, themes: pl.DataFrame, path: Path) -> None:
     if names["name"].null_count():
         raise UserError(f"{path}: a name is missing.")
     pairs = themes.select("theme", "subtheme").drop_nulls().unique()
-    wanted = {("theme", one, None) for one in pairs["theme"].to_list()}
+    wanted = {("theme", theme, None) for theme in pairs["theme"].to_list()}
     wanted |= {("subtheme", child, above) for above, child in pairs.iter_rows()}
-    found = list(names.select("level", "id", "parent").iter_rows())
-    if len(found) != len(set(found)):
+    listed = list(names.select("level", "id", "parent").iter_rows())
+    if len(listed) != len(set(listed)):
         raise UserError(f"{path}: a theme or subtheme is named twice.")
-    odd = sorted(wanted.symmetric_difference(found), key=str)
+    odd = sorted(wanted.symmetric_difference(listed), key=str)
     if odd:
         level, number, above = odd[0]
         inside = "" if above is None else f" in theme {above}"
-        said = "is not named" if odd[0] in wanted else f"is named, but not in {THEMES}"
-        raise UserError(f"{path}: {level} {number}{inside} {said}. Make the themes again.")
+        fault = "is not named" if odd[0] in wanted else f"is named, but not in {THEMES}"
+        raise UserError(f"{path}: {level} {number}{inside} {fault}. Make the themes again.")

@@ -153,14 +153,14 @@ def _write_shard(
     import torch
     from safetensors.torch import save_file
 
-    found: list[torch.Tensor] = []
+    chosen: list[torch.Tensor] = []
     for batch in plan_batches([len(piece.ids) for piece, _ in group], BATCH_TOKENS):
         pieces = [group[i] for i in batch]
         rows = read_hook(lm, hook, [piece.ids for piece, _ in pieces])
         for row, (_, keep) in zip(rows, pieces, strict=True):
-            found.append(row[: len(keep)][torch.from_numpy(keep)].to("cpu", torch.bfloat16))
+            chosen.append(row[: len(keep)][torch.from_numpy(keep)].to("cpu", torch.bfloat16))
         advance(sum(int(keep.sum()) for _, keep in pieces))
-    activations = torch.cat(found)
+    activations = torch.cat(chosen)
     shuffle = torch.from_numpy(np.random.default_rng(seed).permutation(len(activations)))
     part = path.with_suffix(".part")
     save_file({"activations": activations[shuffle].contiguous()}, part)

@@ -77,7 +77,7 @@ def _paragraphs(path: Path) -> Iterator[str]:
         try:
             while part := file.read(BLOCK):
                 *whole, rest = (rest + part).split("\n\n")
-                yield from (one for one in whole if one.strip())
+                yield from (paragraph for paragraph in whole if paragraph.strip())
         except UnicodeDecodeError as error:
             raise UserError(f"texts {str(path)!r} are not UTF-8: {_brief(error)}.") from error
     if rest.strip():
@@ -120,8 +120,8 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _neither(path: Path, names: list[str]) -> UserError:
-    found = visible(", ".join(names[:COLUMNS])) or "none"
-    return UserError(f"texts {str(path)!r}: expected a column 'text' or 'messages', found {shorten(found, 200)}.")
+    listed = visible(", ".join(names[:COLUMNS])) or "none"
+    return UserError(f"texts {str(path)!r}: expected a column 'text' or 'messages', found {shorten(listed, 200)}.")
 
 
 def _brief(error: BaseException) -> str:
@@ -132,10 +132,10 @@ def _document(row: dict[str, Any]) -> str | list[Message] | None:
     """A row's text or messages, None if it holds neither; ValueError if it holds something else."""
     messages = row.get("messages")
     if messages:
-        found = json.loads(messages) if isinstance(messages, str) else messages
-        if not isinstance(found, list) or not all(_is_message(one) for one in found):
+        parsed = json.loads(messages) if isinstance(messages, str) else messages
+        if not isinstance(parsed, list) or not all(_is_message(message) for message in parsed):
             raise ValueError("expected 'messages' to be a list of objects with a 'role' and a 'content' of text")
-        return list(found)
+        return list(parsed)
     text = row.get("text")
     if text is None:
         return None
@@ -145,10 +145,10 @@ def _document(row: dict[str, Any]) -> str | list[Message] | None:
     return text if text.strip() else None
 
 
-def _is_message(one: Any) -> bool:
-    if not isinstance(one, dict) or not all(isinstance(one.get(key), str) for key in ("role", "content")):
+def _is_message(value: Any) -> bool:
+    if not isinstance(value, dict) or not all(isinstance(value.get(key), str) for key in ("role", "content")):
         return False
-    one["content"].encode()
+    value["content"].encode()
     return True
 
 

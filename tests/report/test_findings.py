@@ -71,7 +71,7 @@ def test_what_is_negligible_or_vanishes_is_counted_and_no_verdict():
     ranked = findings.ranking(frame, EVIDENCE)
     assert (ranked.negligible, ranked.vanishing, ranked.weak.height) == (1, 1, 1)
     caption = ranked.caption("weak")
-    assert "1 concept has a negligible gap (there is one, smaller than 0.01)" in caption
+    assert "1 concept has a negligible gap (smaller than 0.01)" in caption
     assert "of 1 the plain gap is real but vanishes at equal length" in caption
     assert "vanish" not in findings.ranking(frame, {**EVIDENCE, "strata": []}).caption("weak")
     shown = [columns.PERFORMANCE_STATUS.cell(row) for row in frame.iter_rows(named=True)]

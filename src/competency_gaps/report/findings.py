@@ -1,4 +1,4 @@
-"""Which concepts go into which table, and what is said of them."""
+"""Which concepts go into which table, and the sentences about them."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ class Ranking:
     min_gap: float
     """Least size of a net gap that is called weak or strong."""
     negligible: int
-    """Tested concepts that have a net gap, one smaller than that."""
+    """Tested concepts with a net gap smaller than that."""
     vanishing: int
-    """Tested concepts whose plain gap is real, and of which net of the strata none is left."""
+    """Tested concepts whose plain gap is real and whose net gap is not."""
     among: str
     """Among which items net gaps are taken: ``at equal length``; empty: among all of a benchmark."""
 
     def caption(self, which: str) -> str:
         """Say how many are weak (strong), of how many tested, and who was not."""
-        found = (self.weak if which == "weak" else self.strong).height
+        count = (self.weak if which == "weak" else self.strong).height
         leaders = (self.weak_leaders if which == "weak" else self.strong_leaders).height
         rest = (
             f"{self.insufficient:,} of {self.pool:,} ranked concepts have an n_eff below {self.floor:g}, "
@@ -58,9 +58,9 @@ class Ranking:
         )
         if not self.tested.height:
             return f"No concept could be tested for being {which}: {rest}"
-        groups = f", in {plural(leaders, 'group')} that share their items; the leaders are listed" if found else ""
+        groups = f", in {plural(leaders, 'group')} that share their items; the leaders are listed" if count else ""
         return (
-            f"{share_of(found, self.tested.height)} tested concepts are {which} at a false-discovery rate of "
+            f"{share_of(count, self.tested.height)} tested concepts are {which} at a false-discovery rate of "
             f"{percent(self.q, 1)}{groups}, by net gap. {self._besides()} Not tested: {rest}"
         )
 
@@ -68,8 +68,8 @@ class Ranking:
         have = "has" if self.negligible == 1 else "have"
         vanishing = f", and of {self.vanishing:,} the plain gap is real but vanishes {self.among}" if self.among else ""
         return (
-            f"Besides, {plural(self.negligible, 'concept')} {have} a negligible gap (there is one, smaller than "
-            f"{self.min_gap:g}){vanishing}."
+            f"Besides, {plural(self.negligible, 'concept')} {have} a negligible gap (smaller than {self.min_gap:g})"
+            f"{vanishing}."
         )
 
 
@@ -84,7 +84,7 @@ def ranking(concepts: pl.DataFrame, evidence: Mapping[str, Any]) -> Ranking:
         The manifest's ``evidence``.
     """
     pool = concepts.filter(pl.col("ranked"))
-    # A tie is settled by evidence: of two equal gaps the one with more items behind it goes first.
+    # Of two equal gaps, the one with more items behind it goes first.
     keys = ("gap", "n_eff", "concept")
     tested = pool.filter(pl.col("q_value").is_not_null()).sort(*keys, descending=[False, True, False])
     strong = tested.filter(pl.col("performance_status") == "strong").sort(*keys, descending=[True, True, False])
@@ -119,25 +119,25 @@ def with_followers(concepts: pl.DataFrame) -> pl.DataFrame:
 
 
 def caution(ranked: Ranking) -> str:
-    """Say what the verdicts carry and what they do not."""
-    found = ranked.weak.height + ranked.strong.height
+    """Say what the verdicts mean and what they do not."""
+    judged = ranked.weak.height + ranked.strong.height
     if not ranked.tested.height:
         return (
-            "How far this goes: no concept could be tested, so none is called weak or strong. Coverage says which "
-            "concepts the items excite, not which ones an answer needs."
+            "How to read this: no concept could be tested, so none is called weak or strong. Coverage says which "
+            "concepts the items activate, not which ones an answer needs."
         )
-    if not found:
+    if not judged:
         return (
-            f"How to take it: no concept is called weak or strong at a false-discovery rate of {percent(ranked.q, 1)}. "
-            "That is no proof that there is none: more items show smaller gaps."
+            "How to read this: no concept is called weak or strong at a false-discovery rate of "
+            f"{percent(ranked.q, 1)}. That does not prove that none is: more items show smaller gaps."
         )
     return (
-        f"How to take the verdicts: of the {plural(found, 'concept')} called weak or strong, at most "
+        f"How to read the verdicts: of the {plural(judged, 'concept')} called weak or strong, at most "
         f"{percent(ranked.q, 1)} are expected to be accidents. A net gap compares a concept's items with items of the "
         f"same benchmark{f' {ranked.among}' if ranked.among else ''}, so a hard benchmark"
-        f"{' or what is held equal' if ranked.among else ''} makes no concept weak. It is an association: concepts "
-        "that occur together are weak together (the column ‘more’ counts them), and the items behind a row say more "
-        "than its name."
+        f"{' or what is held equal' if ranked.among else ''} makes no concept weak. A gap is an association: concepts "
+        "that occur together are weak together (the column ‘more’ counts them), and a row's items say more than its "
+        "name."
     )
 
 
@@ -171,7 +171,7 @@ def flag_counts(concepts: pl.DataFrame) -> dict[str, int]:
 def flags_of(row: dict[str, Any]) -> list[str]:
     """List a concept's badges."""
     dead = [] if row["alive"] else ["dead"]
-    # The row of one benchmark says in its status what the row of a suite says in a column.
+    # A row of one benchmark has no column ``missing``: its status says so.
     missing = row.get("missing", row.get("coverage_status") == "missing")
     return dead + [shown for column, shown in FLAGS.items() if row[column]] + (["missing"] if missing else [])
 
@@ -184,7 +184,7 @@ def concept_name(row: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Items that did not count, for one reason."""
+    """Items that did not count, for the same reason."""
 
     kind: str
     """``unread`` (no item could be made of it), ``excluded`` (counts nowhere) or ``unscored`` (for coverage only)."""
@@ -217,7 +217,7 @@ def left_out(items: pl.DataFrame, benchmarks: Sequence[Mapping[str, Any]] = (), 
     unscored = items.filter(pl.col("excluded").is_null() & pl.col("score").is_null()).with_columns(
         reason=pl.col("unscored").fill_null("no reason recorded")
     )
-    found = []
+    reasons = []
     for kind, frame in (("unread", unread), ("excluded", excluded), ("unscored", unscored)):
         groups = []
         for (reason,), part in frame.group_by("reason", maintain_order=True):
@@ -225,8 +225,8 @@ def left_out(items: pl.DataFrame, benchmarks: Sequence[Mapping[str, Any]] = (), 
             names = [shorten(str(item), 60) for item in part["item_id"].head(named)]
             counts = [(shorten(str(name), 60), int(count)) for name, count in where.iter_rows()]
             groups.append(LeftOut(kind, shorten(str(reason), 200), part.height, counts, names))
-        found += sorted(groups, key=lambda group: -group.count)
-    return found
+        reasons += sorted(groups, key=lambda group: -group.count)
+    return reasons
 
 
 def left_out_note(concepts: pl.DataFrame) -> str:

@@ -14,7 +14,7 @@ const fontLicense = {
   },
 };
 
-// One classic script and one style sheet: a page opened from a folder (file://) can load neither modules nor parts of them.
+// One classic script and one style sheet: a page opened from a folder (file://) can load no modules.
 export default defineConfig({
   plugins: [react(), fontLicense],
   define: { "process.env.NODE_ENV": JSON.stringify("production") },

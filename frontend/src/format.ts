@@ -84,11 +84,11 @@ export function written(kind: ColumnSpec["kind"], value: number | string | boole
   return WRITERS[kind](value as never);
 }
 
-/** As Python rounds: a value that lies exactly in the middle goes to the even digit, where `toFixed` takes the larger. */
+/** Rounds as Python does: halves go to the even digit, where `toFixed` rounds them up. */
 function fixed(value: number, digits: number): string {
   const size = Math.abs(value);
   const text = value.toFixed(digits);
-  // In the middle means exactly so, in the number's own digits: no number has more of them than this just beyond the middle.
+  // Exactly a half, in all digits of the number: no double has more than this many of them.
   const exact = size.toFixed(Math.min(100, digits + 60));
   const beyond = exact.slice(exact.indexOf(".") + 1 + digits);
   if (!/^50*$/.test(beyond) || Number(text.at(-1)) % 2 === 0) return text;

@@ -1,16 +1,14 @@
 /** Texts of models and people are foreign: what is invisible or turns text around is written out. */
 
-// The same list as in text.py: controls, separators of lines, directional overrides, what has no width, tags, lone surrogates.
-// What scripts and emoji need stays: joiners, plain marks of direction, variation selectors.
-const HIDDEN =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for.
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u180e\u200b\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+import { HIDDEN } from "./data/types";
+
+const hidden = new RegExp(`[${HIDDEN.join("")}]`, "gu");
 
 /** The text with characters that would act instead of being read written as their code, `<U+202E>`. */
 export function visible(text: string): string {
   return text
     .replace(/\r\n/g, "\n")
-    .replace(HIDDEN, (one) => `<U+${one.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}>`);
+    .replace(hidden, (one) => `<U+${one.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}>`);
 }
 
 /** A token as it is shown: blanks and line ends become signs. */
@@ -37,6 +35,8 @@ export function csvText(value: string): string {
   return /[",;\t\r\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
 }
 
-/** Texts of tests, which other programs read too, in the page’s signs: χ model for `chi_model`, and a minus for a hyphen before a number. */
+/**
+ * The signs of the page in a sentence of the robustness tests: χ model for `chi_model`, a true minus before numbers.
+ */
 export const symbols = (text: string): string =>
   text.replace(/\bchi_(model|bench)\b/g, "χ\u00a0$1").replace(/(^|[\s([])-(?=\d)/g, "$1−");

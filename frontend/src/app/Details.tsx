@@ -10,7 +10,10 @@ import { enter, leave } from "./focus";
 import { go, useRoute } from "./route";
 import { useNumberParam, useRun } from "./state";
 
-/** The panel beside a view: an opened item, else an opened concept. Escape leads from the item back to the concept, and closes that; a focus that a key brought here goes back. */
+/**
+ * The panel beside a view: an open item, else an open concept. Escape goes back from the item to its concept, then
+ * closes the panel. If the panel was opened with the keyboard, closing it returns the focus.
+ */
 export function Details() {
   const run = useRun();
   const concept = useNumberParam("concept");
@@ -43,7 +46,10 @@ export function Details() {
   );
 }
 
-/** Scrolls to the top of what is opened, and back to where a concept was left for one of its items; returned is what notes that place. */
+/**
+ * Scrolls to the top of what is opened, and back to where the reader left a concept for one of its items. Returns the
+ * function that remembers that place.
+ */
 function usePlace(panel: RefObject<HTMLElement | null>, concept: string, item: string | null): () => void {
   const left = useRef({ concept, top: 0, focus: null as Element | null });
   useLayoutEffect(() => {

@@ -1,4 +1,7 @@
-/** What of an address is true of another run as well: its concepts are the same if its SAE is, its benchmarks if their names are. */
+/**
+ * What of an address also holds for another run: concepts if both have one SAE, benchmarks if they have the same
+ * names.
+ */
 import type { RunInfo, Theme, ThemeFile } from "../data/types";
 import { placeOf } from "./benchmarks";
 

@@ -1,7 +1,8 @@
 /** What an address asks for that is not there, in sentences: a link that is wrong must not look as if it were right. */
 import { SORTS as DIFFERENCE_SORTS } from "../compare/joined";
 import { allColumns, sharedMeasures, sortKeys } from "../concepts/columns";
-import { COVERAGE, FLAGS, PERFORMANCE } from "../concepts/filters";
+import { COVERAGE, PERFORMANCE } from "../concepts/filters";
+import { FLAGS } from "../concepts/flags";
 import { MATRICES, MEASURES } from "../correlation/pair";
 import type { RunInfo, Theme } from "../data/types";
 import { integer } from "../format";
@@ -13,7 +14,9 @@ import type { Route, View } from "./route";
 import { selectionOf } from "./selection";
 import { readSort } from "./sort";
 
-/** Words that a parameter knows, in the views that read it (none named: all); `many`: it takes several, with commas between them. */
+/**
+ * Values that a parameter takes, and the views that read it (none listed: all). `many`: several, separated by commas.
+ */
 const WORDS: { name: string; views?: View[]; words: (run: RunInfo) => readonly string[]; many?: true }[] = [
   { name: "face", words: () => ["model", "benchmark"] },
   { name: "status", views: ["concepts", "map"], words: () => PERFORMANCE, many: true },
@@ -67,14 +70,14 @@ export function oddities(
     const known = words(run);
     const odd = (many ? value.split(",") : [value]).filter((one) => !known.includes(one));
     if (odd.length)
-      found.push(`${name} knows no ${odd.slice(0, 3).map(quoted).join(", ")}: it is one of ${known.join(", ")}.`);
+      found.push(`${name} cannot be ${odd.slice(0, 3).map(quoted).join(", ")}: expected one of ${known.join(", ")}.`);
   }
   const sorts = SORTS[view]?.(run);
   if (sorts)
     each(
       ["sort"],
       (value) => readSort(value, sorts) === null,
-      (value) => `sort knows no column ${value}: the usual order is shown.`,
+      (value) => `There is no column ${value} to sort by: the default order is shown.`,
     );
   if (view === "compare")
     each(
@@ -86,17 +89,17 @@ export function oddities(
     each(
       NUMBERS,
       (value) => value.trim() === "" || !Number.isFinite(Number(value)),
-      (value, name) => `${name}=${value} is no number and chooses nothing.`,
+      (value, name) => `${name}=${value} is not a number and is ignored.`,
     );
     each(
       ["theme", "subtheme"],
       (value) => !WHOLE.test(value),
-      (value, name) => `${name}=${value} is no number of a ${name} and chooses nothing.`,
+      (value, name) => `${name}=${value} is not the number of a ${name} and is ignored.`,
     );
     const noTheme = (level: string) => (value: string) =>
       themes !== null && WHOLE.test(value) && !themes.some((one) => one.level === level && one.id === Number(value));
     for (const level of ["theme", "subtheme"])
-      each([level], noTheme(level), (value) => `There is no ${level} ${value} in this run, and so no concept of it.`);
+      each([level], noTheme(level), (value) => `There is no ${level} ${value} in this run, so it has no concepts.`);
     const ids = given("ids");
     if (ids !== null) found.push(...oddChoice(ids, run.width));
   }
@@ -106,13 +109,12 @@ export function oddities(
 function oddChoice(ids: string, width: number): string[] {
   const chosen = selectionOf(ids);
   if (chosen === null) {
-    return [
-      `ids=${quoted(ids)} is ${ids.startsWith("tab-") ? "a choice that only the tab that made it knows" : "no choice of concepts"}, and chooses nothing here.`,
-    ];
+    const what = ids.startsWith("tab-") ? "a selection made in another tab" : "not a selection of concepts";
+    return [`ids=${quoted(ids)} is ${what}, and is ignored.`];
   }
   const absent = chosen.filter((one) => one >= width).length;
   return absent
-    ? [`ids: ${integer(absent)} of its concepts are not there, for they are numbered from 0 to ${integer(width - 1)}.`]
+    ? [`ids: ${integer(absent)} of these concepts do not exist: they are numbered from 0 to ${integer(width - 1)}.`]
     : [];
 }
 

@@ -1,4 +1,4 @@
-/** The address says what is shown, so that a link shows the same: `#/RUN/VIEW?concept=12&face=benchmark`, `#/RUN/finding/3`. */
+/** The address holds all that is shown, so a link shows the same: `#/RUN/VIEW?concept=12&face=benchmark`. */
 import { useSyncExternalStore } from "react";
 
 export const VIEWS = [
@@ -76,7 +76,8 @@ export function address(route: Route, change: Change): string {
   }
   const query = kept.toString();
   const rest = String(change.rest ?? (sameView ? route.rest : ""));
-  return `#/${encodeURIComponent(change.run ?? route.run)}/${view}${rest && `/${encodeURIComponent(rest)}`}${query ? `?${query}` : ""}`;
+  const path = [change.run ?? route.run, view, ...(rest ? [rest] : [])].map(encodeURIComponent).join("/");
+  return `#/${path}${query ? `?${query}` : ""}`;
 }
 
 let current = parse(location.hash);

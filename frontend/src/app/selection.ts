@@ -1,8 +1,8 @@
-/** A choice of concepts, made on the map and read by the table. It lies in the address (`ids=`), so that it goes along from view to view. */
+/** Concepts selected on the map, which the table reads too. The selection is part of the address (`ids=`). */
 import { useMemo } from "react";
 import { go, useRoute } from "./route";
 
-/** Longer than that an address is of no use to anybody: the choice is kept in this tab, and the address has a word for it. */
+/** A longer selection makes no usable address: it stays in this tab, and the address holds a word for it. */
 const LONGEST = 8000;
 const KEPT = 20;
 const kept = new Map<string, Uint32Array>();

@@ -47,12 +47,12 @@ const ENTRIES: Entry[] = [
 ];
 const FINDING: Entry = { view: "finding", title: "Finding", icon: IconTarget, show: FindingView };
 
-/** Why a view is not in this explorer; null: it is. An exported page can ask nobody, and has no way to open a second run. */
+/** Why this explorer lacks a view; null: it has it. An exported page has no chat and cannot open a second run. */
 export function absent(view: View, { mode, runs }: Pick<RunList, "mode" | "runs">): string | null {
   if (mode !== "static") return null;
-  if (view === "chat") return "An exported explorer is a folder of files and can ask nobody: there is no chat.";
+  if (view === "chat") return "An exported explorer is only a folder of files, so it has no chat.";
   if (view === "compare" && runs.length < 2)
-    return "This explorer was exported with one run: there is no other to compare it with.";
+    return "This explorer was exported with one run, so there is none to compare it with.";
   return null;
 }
 

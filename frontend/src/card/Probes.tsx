@@ -3,7 +3,10 @@ import { visible } from "../text";
 import { ConceptLink } from "../ui/Marks";
 import { body, newest, type Probe, TONES } from "./fresh";
 
-/** Outcomes of `cgaps probe concept`: the newest of each claim, earlier ones folded away. `named`: with the concepts' names. */
+/**
+ * Outcomes of `cgaps probe concept`: the newest of each claim, earlier ones folded away. `named`: with the name of
+ * each concept.
+ */
 export function Probes({ probes, named }: { probes: Probe[]; named: boolean }) {
   const { last, earlier } = newest(probes);
   return (

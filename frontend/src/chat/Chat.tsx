@@ -21,8 +21,8 @@ export function Chat() {
     <div className="chat">
       <Heading suite="on the whole suite">Chat insights</Heading>
       <p className="lead">
-        Ask about this run in plain language. A model chooses queries, their results are shown, and every number of its
-        answer leads to the one that gave it.
+        Ask about this run in plain language. A model chooses queries, the page shows their results, and every number of
+        the answer links to the query that it comes from.
       </p>
       {on ? <Talk state={chat} /> : <Off state={chat} />}
     </div>
@@ -34,7 +34,7 @@ function Talk({ state }: { state: ChatState }) {
   const { turns, running } = useConversation(run.key);
   const end = useRef<HTMLDivElement>(null);
   const last = turns.at(-1);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new turn and the end of an answer are shown; what was scrolled to meanwhile stays.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: scrolls for a new turn and for the end of an answer.
   useEffect(() => {
     const view = end.current?.closest("main");
     if (last && view) view.scrollTop = view.scrollHeight;
@@ -147,11 +147,11 @@ function examplesFor(run: RunInfo): string[] {
   ];
 }
 
-/** Why nobody answers here, and how somebody would. */
+/** Why there is no chat here, and how to set one up. */
 function Off({ state }: { state: ChatState }) {
   return (
     <div className="chat-off sheet" data-testid="chat-off">
-      <h2>Nobody answers questions here yet</h2>
+      <h2>No model is set up to answer questions yet</h2>
       <p>{visible(state.note)}</p>
       <h3>With a model of your own</h3>
       <p>
@@ -160,7 +160,7 @@ function Off({ state }: { state: ChatState }) {
         those results.
       </p>
       <Copied text="cgaps explore RUN --base-url http://localhost:8080/v1 --model NAME" />
-      <h3>With an assistant that you use already</h3>
+      <h3>With an assistant that you already use</h3>
       <p>
         The same queries are offered over the Model Context Protocol. Give your assistant this command as an MCP server:
       </p>

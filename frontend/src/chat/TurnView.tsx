@@ -1,6 +1,6 @@
 import { Alert, Loader, Tooltip } from "@mantine/core";
 import type { AnswerEvent } from "../data/types";
-import { plural } from "../format";
+import { integer, plural } from "../format";
 import { visible } from "../text";
 import { anchorOf, Query } from "./Query";
 import { type Piece, piecesOf, type Turn } from "./turn";
@@ -51,8 +51,8 @@ function Answer({ turn, answer, asked }: { turn: number; answer: AnswerEvent; as
       </div>
       {answer.cut && (
         <p className="chat-cut" data-testid="chat-cut">
-          This answer was cut off at the model’s limit of tokens. What would follow is missing, and its last word or
-          number may not be whole.
+          This answer was cut off at the model’s token limit: the rest is missing, and its last word or number may be
+          incomplete.
         </p>
       )}
       <p className="chat-trace soft" data-testid="chat-trace">
@@ -114,7 +114,8 @@ function traced(pieces: Piece[], asked: number): string {
   if (numbers.length === 0) return "The answer has no numbers.";
   if (unknown === 0) {
     const all = numbers.length === 1 ? "Its one number stands" : `All ${numbers.length} numbers stand`;
-    return `${all} in the results of the queries below. Whether they are put together rightly, only reading tells.`;
+    return `${all} in the results of the queries below. Whether they are combined correctly is for you to judge.`;
   }
-  return `${plural(unknown, "number")} of ${numbers.length} (underlined) ${unknown === 1 ? "is" : "are"} in no result: not from the run.`;
+  const underlined = `${integer(unknown)} of ${plural(numbers.length, "number")} (underlined)`;
+  return `${underlined} ${unknown === 1 ? "is" : "are"} in no result, and so not from the run.`;
 }

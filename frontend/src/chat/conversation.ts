@@ -47,7 +47,7 @@ export async function ask(key: string, question: string): Promise<void> {
     change(key, turn.id, (now) =>
       now.answer || now.error
         ? now
-        : { ...now, error: stop.signal.aborted ? "Stopped." : "The answer broke off. Ask again." },
+        : { ...now, error: stop.signal.aborted ? "Stopped." : "The answer stopped before its end. Ask again." },
     );
   } catch (error) {
     const said = stop.signal.aborted ? "Stopped." : error instanceof Error ? error.message : String(error);

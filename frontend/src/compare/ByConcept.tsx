@@ -3,7 +3,6 @@ import { useDeferredValue, useMemo } from "react";
 import { go, useRoute } from "../app/route";
 import { readSort, writeSort } from "../app/sort";
 import { useFace, useNumberParam } from "../app/state";
-import { GAP } from "../data/definition";
 import { number, numbers, select, sorted, type Table, text, texts } from "../data/table";
 import { integer, magnitude, percent, plural, signed } from "../format";
 import { Against } from "../map/Against";
@@ -38,7 +37,7 @@ interface ByConceptProps {
   caution: string | null;
 }
 
-/** The concepts of two runs of one SAE: how many changed, both measures against each other, and a table of differences. */
+/** Two runs of one SAE by concept: how many verdicts changed, one measure against the other, and a table. */
 export function ByConcept({ first, second, within, caution }: ByConceptProps) {
   const face = useFace();
   const question = QUESTIONS[face];
@@ -58,8 +57,8 @@ export function ByConcept({ first, second, within, caution }: ByConceptProps) {
       </p>
       {others > 0 && <p data-testid="compare-untested">{untested(changes, others, question)}</p>}
       <p className="soft">
-        A difference is no test. Each run has its own uncertainty, which the intervals say; verdicts near a limit change
-        by chance.
+        A difference is not a test. Each run has its own uncertainty, which the intervals show; verdicts near a
+        threshold change by chance.
         {caution !== null && ` ${caution}`}
       </p>
       <div className="compare-parts">
@@ -74,12 +73,19 @@ export function ByConcept({ first, second, within, caution }: ByConceptProps) {
 const BAD = { performance_status: "weak", coverage_status: "missing or under-covered" };
 const total = (reasons: Reasons) => reasons.reduce((sum, [, count]) => sum + count, 0);
 
-/** Verdicts among concepts that both runs tested come first: the others differ because a run has no test of them. */
+/** Concepts that both runs tested come first: other verdicts differ because one run could not test the concept. */
 function sentence({ both, changed, bad }: Changes, { verdict }: Question): string {
   const share = both ? ` (${percent(changed / both, 1)})` : "";
   const not = verdict === "performance_status" ? "tested" : "ranked";
   const besides = (count: number, side: string) => (count ? ` (${integer(count)} of them not ${not} in ${side})` : "");
-  return `${integer(changed)} of ${plural(both, "concept")} ${not} in both runs have another verdict${share}. ${cap(BAD[verdict])}: ${integer(bad.both)} in both, ${integer(bad.onlyA)} in A only${besides(bad.untestedInB, "B")}, ${integer(bad.onlyB)} in B only${besides(bad.untestedInA, "A")}.`;
+  const only = [
+    `${integer(bad.onlyA)} in A only${besides(bad.untestedInB, "B")}`,
+    `${integer(bad.onlyB)} in B only${besides(bad.untestedInA, "A")}`,
+  ];
+  return (
+    `${integer(changed)} of ${plural(both, "concept")} ${not} in both runs have different verdicts${share}. ` +
+    `${cap(BAD[verdict])}: ${integer(bad.both)} in both, ${only.join(", ")}.`
+  );
 }
 
 function untested({ onlyA, onlyB, neither }: Changes, others: number, { verdict }: Question): string {
@@ -160,7 +166,7 @@ function Tip({ table, concept, log }: { table: Table; concept: number; log: bool
             )}
           </dd>,
         ])}
-        <dt>{log ? "B to A (log2)" : "B less A"}</dt>
+        <dt>{log ? "B to A (log2)" : "B minus A"}</dt>
         <dd>{signed(of("difference"))}</dd>
         <dt>Verdict</dt>
         <dd>
@@ -190,7 +196,7 @@ function Differences({ table, rows, question }: { table: Table; rows: Uint32Arra
   const title = sort && columns.find((column) => column.key === sort.key)?.title;
   const said =
     sort && title
-      ? `by ${title}, ${sort.descending ? "downwards" : "upwards"}`
+      ? `by ${title}, ${sort.descending ? "descending" : "ascending"}`
       : "changed verdicts first, then the largest differences";
   const set = query || changedOnly || from || to;
   const clear = () => go({ params: { q: null, changed: null, from: null, to: null } });
@@ -242,7 +248,7 @@ function Differences({ table, rows, question }: { table: Table; rows: Uint32Arra
           opened={opened}
           label="Concepts of both runs"
           testId="compare-table"
-          empty={<Empty>No concept is like that. Clear the filters to see all.</Empty>}
+          empty={<Empty>No concept passes these filters. Clear them to see all concepts.</Empty>}
         />
       </div>
     </>
@@ -306,7 +312,7 @@ function differenceColumns(table: Table, question: Question): GridColumn[] {
   const measure = (side: "a" | "b"): GridColumn => ({
     key: side,
     title: `${name} ${side.toUpperCase()}`,
-    hint: `${log ? "Coverage (χ bench)" : `Gap (${GAP})`} in run ${side.toUpperCase()}${log ? "" : ", with its interval"}`,
+    hint: `${log ? "Coverage (χ bench)" : "Gap, with its interval,"} in run ${side.toUpperCase()}`,
     align: "end",
     width: log ? 116 : 168,
     text: value(side),
@@ -338,13 +344,13 @@ function differenceColumns(table: Table, question: Question): GridColumn[] {
     measure("b"),
     {
       key: "difference",
-      title: log ? "B to A (log2)" : "B less A",
+      title: log ? "B to A (log2)" : "B minus A",
       align: "end",
       width: log ? 128 : 88,
       text: (row) => signed(of("difference")(row)),
       hint: log
         ? "Binary logarithm of coverage in B over coverage in A: +1 is twice as much"
-        : "Gap in B less gap in A",
+        : "Gap in B minus gap in A",
     },
     verdict("a"),
     verdict("b"),

@@ -24,7 +24,7 @@ export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo
       <p className="soft">
         {shared === 0
           ? "No benchmark has the same name in both runs."
-          : `${integer(shared)} of ${plural(names.length, "benchmark")} are in both runs by name. Whether their items are the same is not looked at.`}
+          : `${integer(shared)} of ${plural(names.length, "benchmark")} are in both, by name. Items are not compared.`}
       </p>
       <div className="compare-table" role="region" tabIndex={0} aria-label="Table of benchmarks">
         <table data-testid="compare-benchmarks">
@@ -33,7 +33,7 @@ export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo
               <th scope="col">benchmark</th>
               <th scope="col">mean score A</th>
               <th scope="col">mean score B</th>
-              <th scope="col">B less A</th>
+              <th scope="col">B minus A</th>
               <th scope="col">scored A</th>
               <th scope="col">scored B</th>
               <th scope="col">weak A</th>
@@ -89,13 +89,14 @@ function Themes({ first, second }: { first: Theme[]; second: Theme[] }) {
   const [all, setAll] = useState(false);
   const lines = useMemo(() => themePairs(first, second), [first, second]);
   const shown = all ? lines : lines.slice(0, SHOWN);
+  const undefinedLast = lines.at(-1)?.difference === null ? "; those without a gap in one of the runs last" : "";
   return (
     <section aria-label="Themes of both runs">
       <h2>Themes</h2>
       <p className="soft">
         {lines.length === 0
           ? "No theme has the same name in both runs."
-          : `${plural(lines.length, "theme")} of the same name, the largest difference of gaps first${lines.at(-1)!.difference === null ? "; those that have no gap in one of the runs last" : ""}.`}
+          : `${plural(lines.length, "theme")} of the same name, the largest difference of gaps first${undefinedLast}.`}
       </p>
       {lines.length > 0 && (
         <div className="compare-table" role="region" tabIndex={0} aria-label="Table of themes">
@@ -105,7 +106,7 @@ function Themes({ first, second }: { first: Theme[]; second: Theme[] }) {
                 <th scope="col">theme</th>
                 <th scope="col">gap A</th>
                 <th scope="col">gap B</th>
-                <th scope="col">B less A</th>
+                <th scope="col">B minus A</th>
                 <th scope="col">verdict A</th>
                 <th scope="col">verdict B</th>
               </tr>

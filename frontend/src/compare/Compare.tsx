@@ -59,7 +59,7 @@ function Alone() {
   return (
     <>
       <p className="lead">
-        There is only one run here. Open two to set them side by side, another model on the same benchmarks say:
+        There is only one run here. Open two to compare them, for example another model on the same benchmarks:
       </p>
       <div className="compare-command">
         <Copied text="cgaps explore RUN_A RUN_B" />
@@ -100,7 +100,7 @@ function Made({ first, second }: { first: RunInfo; second: RunInfo }) {
     return (
       <p className="soft" data-testid="compare-settings">
         Model, SAE, span, pooling, definitions, reference, tests and benchmarks are the same in both, as far as the runs
-        tell.
+        record them.
       </p>
     );
   }
@@ -110,8 +110,8 @@ function Made({ first, second }: { first: RunInfo; second: RunInfo }) {
   return (
     <p className="compare-caution" data-testid="compare-settings">
       <strong>The runs differ in:</strong> {words.join(", ")}
-      {found.length > NAMED && ` and ${plural(found.length - NAMED, "more setting")}`}. Differences below may come from
-      that.
+      {found.length > NAMED && ` and ${plural(found.length - NAMED, "more setting")}`}. The differences below may be due
+      to that.
     </p>
   );
 }
@@ -132,7 +132,7 @@ function Concepts({ second }: { second: RunInfo }) {
     <>
       {bench !== null && !within && (
         <p className="compare-caution">
-          Run B has no benchmark named {visible(run.benchmarks[bench]!.name)}: whole suites are compared.
+          Run B has no benchmark named {visible(run.benchmarks[bench]!.name)}: the whole suites are compared.
         </p>
       )}
       <ByConcept
@@ -150,5 +150,5 @@ function suites(first: RunInfo, second: RunInfo): string | null {
   const shared = first.benchmarks.filter((one) => placeOf(one.name, second.benchmarks) !== null).length;
   if (shared === first.benchmarks.length && shared === second.benchmarks.length) return null;
   const share = shared === 0 ? "no benchmark" : `only ${plural(shared, "benchmark")}`;
-  return `The runs share ${share} by name, so that differences may come from the items as well as from the model.`;
+  return `The runs share ${share} by name, so differences may be due to the items as well as to the model.`;
 }

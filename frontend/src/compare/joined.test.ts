@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { placeOf } from "../app/benchmarks";
 import type { Table } from "../data/table";
 import { random } from "../random";
@@ -12,9 +12,6 @@ import {
   transitions,
   withReasons,
 } from "./joined";
-
-// The address belongs to a page, and there is none here.
-vi.mock("../app/route", () => ({ go: vi.fn(), useRoute: vi.fn() }));
 
 const ROWS = 700;
 

@@ -1,5 +1,5 @@
 /** Two runs of one SAE, concept by concept. */
-import { flagsOf } from "../concepts/filters";
+import { flagsOf } from "../concepts/flags";
 import { columnNamed, everyRow, number, numbers, sortedBy, type Table, text, texts } from "../data/table";
 
 /** What is compared: a measure and the verdict that belongs to it. */
@@ -33,9 +33,9 @@ export const SORTS = ["label", "a", "b", "difference", "verdict_a", "verdict_b",
 export const NO_VERDICT = "N/A";
 
 /**
- * A table with the columns of both runs: `concept`, `label` (of the first, else of the second), `a` and `b` (the measure, with `_low` and `_high`),
- * `difference` (b less a; of coverage the binary logarithm of their ratio), `verdict_a` and `verdict_b`, `support_a` and `support_b`, and
- * `changed` (1: another verdict). Rows are concepts.
+ * A table with one row per concept and the columns of both runs: `concept`, `label` (of the first run, else of the
+ * second), `a` and `b` (the measure, with `_low` and `_high`), `difference` (b minus a; for coverage the binary
+ * logarithm of their ratio), `verdict_a`, `verdict_b`, `support_a`, `support_b`, and `changed` (1: verdicts differ).
  */
 export function joined(first: Table, second: Table, question: Question): Table {
   const rows = Math.min(first.rows, second.rows);
@@ -87,7 +87,7 @@ export function changedFirst(table: Table, rows: Uint32Array): Uint32Array {
   ]);
 }
 
-/** How many of the rows have which verdict in the first run and which in the second: `counts.get("weak")?.get("typical")`. */
+/** Number of rows with each pair of verdicts: `counts.get("weak")?.get("typical")` are weak in the first run only. */
 export function transitions(table: Table, rows: Uint32Array): Map<string, Map<string, number>> {
   const [a, b] = [texts(table, "verdict_a"), texts(table, "verdict_b")];
   const counts = new Map<string, Map<string, number>>();

@@ -1,7 +1,7 @@
 /** The four kinds of concepts in the chart of two runs, and their colours. */
 import { palette, type Rgb, rgb } from "../map/colouring";
 
-/** Yellow and plum beside the page's orange: blue is what is strong. All differ in lightness too, for readers of any colour blindness. */
+/** Yellow and plum besides the orange of weak concepts. All differ in lightness too, for colour-blind readers. */
 const ONLY = { light: ["#d9b600", "#54164f"], dark: ["#fff04d", "#b833e6"] };
 
 /** In neither, in A only, in B only, in both. */

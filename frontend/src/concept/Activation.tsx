@@ -49,8 +49,8 @@ export function Activation({ detail }: { detail: ConceptDetail }) {
     <section>
       <h3>Activation and score</h3>
       <p className="soft">
-        Bars: {integer(items)} items by how strongly the concept is active. Line: mean score of the scored ones; no line
-        where there is none.
+        Bars: {integer(items)} items by how strongly the concept is active. Line: mean score, with gaps where no item is
+        scored.
       </p>
       <Chart
         options={options}

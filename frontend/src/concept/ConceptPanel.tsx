@@ -1,6 +1,7 @@
 import { address, useRoute } from "../app/route";
 import { useBenchmark, useRun } from "../app/state";
 import { Probes } from "../card/Probes";
+import { flagsOf } from "../concepts/flags";
 import { useConceptTable } from "../concepts/useConceptTable";
 import { useConcept, useTable, useThemes } from "../data/hooks";
 import { number, type Table, text } from "../data/table";
@@ -9,13 +10,13 @@ import { decimal, integer, magnitude, percent, plural, probability, shownOr, sig
 import { shownToken, visible } from "../text";
 import { CopyLink } from "../ui/Copied";
 import { Facts } from "../ui/Facts";
-import { ConceptLink, Measured, Status } from "../ui/Marks";
+import { ConceptLink, LabelName, Measured, Status } from "../ui/Marks";
 import { Failed, Loading } from "../ui/State";
 import { Activation } from "./Activation";
 import { Examples, Exemplars } from "./Examples";
 import { PerBenchmark } from "./PerBenchmark";
 import { Chips, Matched, Related } from "./Related";
-import { coverage, flags, of, verdict, verdictWithin } from "./sentences";
+import { coverage, of, verdict, verdictWithin } from "./sentences";
 import "./concept.css";
 
 /** All that is known of one concept: within the benchmark that the page is set to, then over the whole suite. */
@@ -47,7 +48,7 @@ export function ConceptPanel({ concept }: { concept: number }) {
       {name !== null && (
         <p className="numbers-of" data-testid="numbers-of">
           In <bdi>{name}</bdi>{" "}
-          <span className="soft">(density, number of benchmarks and peak token are the concept’s own)</span>
+          <span className="soft">(density, number of benchmarks and peak token do not depend on the benchmark)</span>
         </p>
       )}
       <Numbers concept={concept} table={own.shown.table} />
@@ -87,7 +88,7 @@ function Together({ concept, table }: { concept: number; table: Table }) {
   );
 }
 
-const UNREAD = "Not read from its decoder direction: cgaps exemplars --logits-only does.";
+const UNREAD = "Not computed yet: cgaps exemplars --logits-only computes them.";
 
 function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
   const run = useRun();
@@ -115,14 +116,14 @@ function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
         hint="Cosine of decoder directions"
         pairs={detail.similar}
         table={table}
-        none={run.has.similar ? "None." : "Not computed: cgaps exemplars --logits-only does."}
+        none={run.has.similar ? "None." : UNREAD}
       />
       <Related
         title="Active in the same items"
         hint="Jaccard index of the sets of items"
         pairs={detail.coactive}
         table={table}
-        none="None shares enough of its items."
+        none="No other concept shares enough of its items."
       />
       <Matched detail={detail} />
     </>
@@ -131,7 +132,6 @@ function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
 
 function Head({ concept, table, detail }: { concept: number; table: Table; detail: ConceptDetail | null }) {
   const label = text(table, "label", concept);
-  const peak = text(table, "peak_token", concept);
   const others = detail?.labels.filter((one) => one.label !== label) ?? [];
   return (
     <header>
@@ -139,18 +139,7 @@ function Head({ concept, table, detail }: { concept: number; table: Table; detai
         Concept {concept} <ThemePath concept={concept} table={table} />
       </p>
       <h2 data-testid="concept-title">
-        {label ? (
-          <bdi>{visible(label)}</bdi>
-        ) : (
-          <span className="soft">
-            no label
-            {peak && (
-              <>
-                , peaks on <bdi>“{shownToken(peak)}”</bdi>
-              </>
-            )}
-          </span>
-        )}
+        <LabelName label={label} token={text(table, "peak_token", concept)} limit={Infinity} />
       </h2>
       <p className="soft provenance">
         {detail?.marks.map((mark) => (
@@ -158,7 +147,7 @@ function Head({ concept, table, detail }: { concept: number; table: Table; detai
             {visible(mark)}
           </span>
         ))}
-        {flags(table, concept).map((flag) => (
+        {flagsOf(table, concept).map((flag) => (
           <span key={flag} className="badge">
             {flag}
           </span>

@@ -46,7 +46,7 @@ export function Examples({ detail }: { detail: ConceptDetail }) {
 
 /** Why fewer are listed than could be. */
 const lacking = (listed: number) =>
-  listed === 0 ? "None of its items scores above 0." : "No other of its items scores above 0.";
+  listed === 0 ? "None of its items scores above 0." : "None of its other items scores above 0.";
 
 function Side({
   title,
@@ -108,7 +108,7 @@ export function Exemplars({ detail }: { detail: ConceptDetail }) {
   const most = Math.max(...detail.exemplars.flatMap((one) => one.activations));
   return (
     <details className="exemplars">
-      <summary>Texts that it fires on, from its dictionary</summary>
+      <summary>Texts that activate it most, from its dictionary</summary>
       {detail.exemplars.map((one, i) => {
         const peak = one.activations.indexOf(Math.max(...one.activations));
         const shown = one.tokens.map((text, place) => {

@@ -120,11 +120,11 @@ export function PerBenchmark({ detail }: { detail: ConceptDetail }) {
         </div>
       )}
       {active.length === 0 ? (
-        <p className="soft">No benchmark activates it.</p>
+        <p className="soft">It is active in no benchmark.</p>
       ) : (
         silent.length > 0 && (
           <p className="soft">
-            Silent in {silent.length} of {run.benchmarks.length}: {silent.join(", ")}.
+            Not active in {silent.length} of {run.benchmarks.length} benchmarks: {silent.join(", ")}.
           </p>
         )
       )}

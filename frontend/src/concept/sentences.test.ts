@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { flagsOf } from "../concepts/flags";
 import type { Column, Table } from "../data/table";
 import type { RunInfo } from "../data/types";
-import { coverage, flags, of, verdict, verdictWithin } from "./sentences";
+import { coverage, of, verdict, verdictWithin } from "./sentences";
 
 const run = {
   evidence: { min_n_eff: 20, q: 0.05, level: 0.95, min_gap: 0.01, alike: "at equal length" },
@@ -43,11 +44,13 @@ function table(changed: Partial<Record<keyof typeof USUAL, unknown>>): Table {
   };
 }
 
+const GAP =
+  "Gap to other items of the same benchmark at equal length: " +
+  "−0.20 [−0.30, −0.10] (q = 0.004; active in 40 items, n_eff 31.3).";
+
 describe("the verdict", () => {
   it("has the gap with its interval, q and size", () => {
-    expect(verdict(run, table({ performance_status: "weak" }), 0)).toBe(
-      "The model is weak here. Gap to other items of the same benchmark at equal length: −0.20 [−0.30, −0.10] (q = 0.004; active in 40 items, n_eff 31.3).",
-    );
+    expect(verdict(run, table({ performance_status: "weak" }), 0)).toBe(`The model is weak here. ${GAP}`);
     expect(verdict(run, table({ performance_status: "weak", q_value: 1e-12 }), 0)).toContain("(q < 1e−9; ");
     expect(verdict(run, table({}), 0)).toMatch(/^No evidence that the model is weak or strong here: gap −0.20/);
   });
@@ -68,11 +71,11 @@ describe("the verdict", () => {
         },
         0,
       ),
-    ).toMatch(/plain gap −0.40\), but that vanishes at equal length: gap −0.20/);
+    ).toMatch(/plain gap −0.40\), but the difference vanishes at equal length: gap −0.20/);
   });
   it("says why there is none", () => {
     expect(verdict(run, table({ performance_status: "insufficient", n_eff: 3 }), 0)).toBe(
-      "Too little data to test: active in 40 items, worth 3.0 of equal weight (n_eff), and a test needs 20.0.",
+      "Too little data to test: active in 40 items, worth 3.0 of equal weight (n_eff); a test needs 20.0.",
     );
     const untested = { performance_status: "untested", gap: NaN, q_value: NaN };
     expect(verdict(run, table({ ...untested, alive: false, missing: false, ranked: false }), 0)).toMatch(
@@ -90,7 +93,7 @@ describe("the verdict", () => {
 describe("the verdict within a benchmark", () => {
   it("names the benchmark and measures from its average", () => {
     expect(verdictWithin(run, table({ performance_status: "weak" }), 0, "maths")).toBe(
-      "In maths: the model is weak here. Gap to other items of the same benchmark at equal length: −0.20 [−0.30, −0.10] (q = 0.004; active in 40 items, n_eff 31.3).",
+      `In maths: the model is weak here. ${GAP}`,
     );
     expect(verdictWithin(run, table({}), 0, "maths")).toMatch(/^In maths: no evidence that/);
     expect(verdictWithin(run, table({ performance_status: "untested", support: 0 }), 0, "maths")).toBe(
@@ -119,7 +122,7 @@ describe("the coverage", () => {
       "4.0 times smaller here than in the reference text (lift −2.00)",
     );
     expect(coverage(run, table({ lift: 1 }), 0)).toContain("2.0 times larger");
-    expect(coverage(run, table({ lift: Infinity }), 0)).toContain("The reference text never shows it.");
+    expect(coverage(run, table({ lift: Infinity }), 0)).toContain("It is never active in the reference text.");
     expect(coverage(run, table({ lift: NaN }), 0)).not.toContain("times");
   });
   it("never calls undefined zero", () => {
@@ -127,17 +130,18 @@ describe("the coverage", () => {
       "Its coverage is not defined.",
     );
     expect(coverage(run, table({ missing: true, chance_seen: 0.97, chi_bench: 0 }), 0)).toContain(
-      "would almost surely show it (97%)",
+      "would almost certainly activate it (97%)",
     );
     expect(coverage(run, table({ missing: true, chance_seen: 0.99996, chi_bench: 0 }), 0)).toContain(
-      "almost surely show it (>99.9%)",
+      "almost certainly activate it (>99.9%)",
     );
-    expect(coverage(run, table({ missing: true, chance_seen: 0.31, chi_bench: 0 }), 0)).toContain("a chance of 31%");
+    const unlikely = table({ missing: true, chance_seen: 0.31, chi_bench: 0 });
+    expect(coverage(run, unlikely, 0)).toContain("a probability of 31%");
     expect(coverage(run, table({ missing: true, chance_seen: NaN, chi_bench: 0 }), 0)).not.toContain("chance");
   });
 });
 
 it("flags are words", () => {
-  expect(flags(table({ template: true }), 0)).toEqual(["template"]);
-  expect(flags(table({}), 0)).toEqual([]);
+  expect(flagsOf(table({ template: true, ranked: false, alive: true }), 0)).toEqual(["template"]);
+  expect(flagsOf(table({ ranked: true }), 0)).toEqual([]);
 });

@@ -1,4 +1,5 @@
 /** What is to be said of a concept, in sentences with their numbers. */
+import { flagsOf } from "../concepts/flags";
 import { number, type Table, text, value } from "../data/table";
 import type { RunInfo } from "../data/types";
 import { decimal, magnitude, percent, plural, probability, signed, tenths } from "../format";
@@ -25,7 +26,8 @@ export function verdict(run: RunInfo, table: Table, row: number): string {
   const status = text(table, "performance_status", row);
   const support = number(table, "support", row) ?? 0;
   const size = `active in ${plural(support, "item")}, n_eff ${tenths(number(table, "n_eff", row))}`;
-  const gap = `${signed(number(table, "gap", row))} [${signed(number(table, "gap_low", row))}, ${signed(number(table, "gap_high", row))}]`;
+  const [at, low, high] = ["gap", "gap_low", "gap_high"].map((key) => signed(number(table, key, row)));
+  const gap = `${at} [${low}, ${high}]`;
   const q = `q = ${probability(number(table, "q_value", row))}`.replace("= <", "< ");
   const alike = run.evidence.alike
     ? `other items of the same benchmark ${run.evidence.alike}`
@@ -36,45 +38,47 @@ export function verdict(run: RunInfo, table: Table, row: number): string {
   if (status === "negligible")
     return `There is a gap here, but it is smaller than ${decimal(run.evidence.min_gap)}: ${gap} (${q}; ${size}).`;
   if (status === "typical" && value(table, "vanishes", row) === true) {
-    return `Its items score otherwise than their benchmarks (plain gap ${signed(number(table, "plain_gap", row))}), but that vanishes ${run.evidence.alike}: gap ${gap} (${q}; ${size}).`;
+    const plain = `plain gap ${signed(number(table, "plain_gap", row))}`;
+    const vanishes = `the difference vanishes ${run.evidence.alike}: gap ${gap} (${q}; ${size})`;
+    return `Its items score differently from their benchmarks (${plain}), but ${vanishes}.`;
   }
   if (status === "typical") return `No evidence that the model is weak or strong here: gap ${gap} (${q}; ${size}).`;
   if (status === "insufficient") {
     const [has, needs] = [number(table, "n_eff", row), run.evidence.min_n_eff].map(tenths);
-    return `Too little data to test: active in ${plural(support, "item")}, worth ${has} of equal weight (n_eff), and a test needs ${needs}.`;
+    const worth = `active in ${plural(support, "item")}, worth ${has} of equal weight (n_eff)`;
+    return `Too little data to test: ${worth}; a test needs ${needs}.`;
   }
   return untested(table, row, support);
 }
 
 function untested(table: Table, row: number, support: number): string {
   if (value(table, "alive", row) !== true)
-    return "Never active: neither in this run nor in the reference text. Nothing can be said of it.";
+    return "Never active: neither in this run nor in the reference text. Nothing can be said about it.";
   if (value(table, "missing", row) === true) {
-    return "Missing: no item of the suite activates it, so nothing can be said of the model’s performance.";
+    return "Missing: no item of the suite activates it, so nothing can be said about the model’s performance.";
   }
   if (value(table, "ranked", row) !== true) {
-    const why = flags(table, row).join(", ");
+    const why = flagsOf(table, row).join(", ");
     const form = "it stands for the form of the text rather than for what it is about";
     return `Not tested, because it is flagged (${why}): ${form}. Active in ${plural(support, "item")}.`;
   }
-  return `Not tested: none of the ${plural(support, "item")} in which it is active has a score, or their scores do not vary.`;
+  const where = `the ${plural(support, "item")} in which it is active`;
+  return `Not tested: none of ${where} has a score, or their scores do not vary.`;
 }
 
 /** How the suite covers the concept. */
 export function coverage(run: RunInfo, table: Table, row: number): string {
   const density = number(table, "density", row);
-  const where =
-    density === null
-      ? ""
-      : ` It is active on ${percent(density, 1)} of the tokens of ${run.has.lift ? "the reference text" : "a sample of the run"}.`;
+  const tokens = run.has.lift ? "the reference text" : "a sample of the run";
+  const where = density === null ? "" : ` It is active on ${percent(density, 1)} of the tokens of ${tokens}.`;
   if (value(table, "missing", row) === true) {
     const chance = number(table, "chance_seen", row);
     const news =
       chance === null
         ? ""
         : chance > 0.95
-          ? ` Reference text of the same length would almost surely show it (${percent(chance)}).`
-          : ` Reference text of the same length would show it with a chance of ${percent(chance)}.`;
+          ? ` Reference text of the same length would almost certainly activate it (${percent(chance)}).`
+          : ` Reference text of the same length would activate it with a probability of ${percent(chance)}.`;
     return `The suite does not exercise it.${news}${where}`;
   }
   const bench = number(table, "chi_bench", row);
@@ -85,20 +89,10 @@ export function coverage(run: RunInfo, table: Table, row: number): string {
     lift === null
       ? ""
       : lift === Infinity
-        ? " The reference text never shows it."
+        ? " It is never active in the reference text."
         : ` Its share of activation is ${size} here than in the reference text (lift ${signed(lift)}).`;
-  return `Coverage ${magnitude(bench)} (${run.unit}), ${text(table, "coverage_status", row) ?? "not judged"}.${said}${where}`;
-}
-
-const FLAGS: [string, string][] = [
-  ["dense", "dense"],
-  ["template", "template"],
-  ["exact_token", "exact token"],
-];
-
-/** Its flags, in words. */
-export function flags(table: Table, row: number): string[] {
-  return FLAGS.filter(([key]) => value(table, key, row) === true).map(([, word]) => word);
+  const judged = text(table, "coverage_status", row) ?? "not judged";
+  return `Coverage ${magnitude(bench)} (${run.unit}), ${judged}.${said}${where}`;
 }
 
 /** How many of its items are drawn, and what is not. */
@@ -106,6 +100,6 @@ export function examplesNote(run: RunInfo, kept: boolean): string {
   if (run.redacted) return "Prompts and responses are left out of this explorer; scores and activations are shown.";
   if (kept) return "Tokens are coloured by the concept’s activation; the outlined one is the strongest.";
   return run.has.tokens
-    ? "The strongest token is outlined; activations of other tokens are not kept for these items."
-    : "This run kept no activations of tokens: only the strongest token is marked.";
+    ? "Only the strongest token is outlined: token activations were not kept for these items."
+    : "This run kept no token activations, so only the strongest token is outlined.";
 }

@@ -5,10 +5,11 @@ import { onlyHere, useSelection } from "../app/selection";
 import type { Theme, ThemeFile } from "../data/types";
 import { integer, plural } from "../format";
 import { shorten, visible } from "../text";
-import { bound, COVERAGE, FILTERS, FLAG_WORDS, onlyFlagged, PERFORMANCE, shownFlags } from "./filters";
+import { bound, COVERAGE, FILTERS, onlyFlagged, PERFORMANCE, shownFlags } from "./filters";
+import { FLAG_WORDS } from "./flags";
 import { themeName } from "./themes";
 
-/** The filters that are set and not seen elsewhere, each with a way to take it back, and all at once. */
+/** The filters that are set and not seen elsewhere, each with a way to remove it, and all at once. */
 export function Chips({ themes }: { themes: ThemeFile | null }) {
   const params = useRoute().params;
   const selection = useSelection();
@@ -21,11 +22,12 @@ export function Chips({ themes }: { themes: ThemeFile | null }) {
   }
   const finding = params.get("finding");
   if (finding !== null) chips.push({ text: `finding ${Number(finding) + 1}`, params: ["finding"] });
+  const unshared = onlyHere(params.get("ids")) ? " (too large for a link: only in this tab)" : "";
   if (params.has("ids"))
     chips.push({
       text: selection
-        ? `selection: ${plural(selection.length, "concept")}${onlyHere(params.get("ids")) ? " (too many for a link: in this tab only)" : ""}`
-        : "selection that only the tab that made it knows",
+        ? `selection: ${plural(selection.length, "concept")}${unshared}`
+        : "selection made in another tab",
       params: ["ids"],
     });
   for (const [param, words] of [
@@ -58,7 +60,7 @@ export function Chips({ themes }: { themes: ThemeFile | null }) {
           key={chip.params[0]}
           type="button"
           className="chip"
-          aria-label={`Take back: ${visible(chip.text)}`}
+          aria-label={`Remove: ${visible(chip.text)}`}
           onClick={() => go({ params: taken(chip.params) })}
         >
           <bdi>{shorten(visible(chip.text), 60)}</bdi> <IconX size={12} aria-hidden="true" />
@@ -85,7 +87,10 @@ function named(themes: ThemeFile | null, level: Theme["level"], id: string): str
   return theme ? themeName(theme) : `${id}`;
 }
 
-/** How many concepts are shown, of how many, and how many are not because of their flags; `beside`: the one that only its number brings here. */
+/**
+ * How many concepts are shown, and how many are hidden because of their flags. `beside`: the concept whose number was
+ * searched for, if the filters leave it out.
+ */
 export function Count({
   shown,
   all,
@@ -104,8 +109,8 @@ export function Count({
       <b>{integer(shown)}</b> of {integer(all)} concepts
       <span className="soft">
         , {order}
-        {hidden > 0 && ` (${integer(hidden)} flagged or never active ones hidden)`}
-        {beside !== null && `; concept ${beside} was asked for by its number and does not pass the filters`}
+        {hidden > 0 && ` (${integer(hidden)} flagged or never active concepts hidden)`}
+        {beside !== null && `; concept ${beside}, found by its number, does not pass the filters`}
       </span>
     </span>
   );

@@ -129,7 +129,9 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
           shown={rows.length}
           all={table.rows}
           hidden={hidden}
-          order={title ? `by ${visible(title)}, ${sort.descending ? "downwards" : "upwards"}` : orderWords(face, table)}
+          order={
+            title ? `by ${visible(title)}, ${sort.descending ? "descending" : "ascending"}` : orderWords(face, table)
+          }
           beside={beside}
         />
         <Chips themes={themes} />
@@ -147,8 +149,8 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
         testId="concept-grid"
         empty={
           <p>
-            No concept fits all of these filters.
-            {hidden > 0 && " Flagged ones and those that are never active are hidden: “Filters” shows them."}
+            No concept passes all of these filters.
+            {hidden > 0 && " Flagged and never active concepts are hidden: “Filters” can show them."}
           </p>
         }
       />
@@ -173,8 +175,8 @@ function useColumns(
 }
 
 /**
- * The shown rows in order. Ordered once for a sort, and then chosen from at each stroke. A concept whose number is searched for comes
- * first; `beside`: it, where the filters do not leave it.
+ * The shown rows in order: ordered once per sort, filtered at each keystroke. A concept whose number is searched for
+ * comes first; `beside` is its number if it does not pass the filters.
  */
 function useRows(all: Table, table: Table, sort: Sort | null): { rows: Uint32Array; beside: number | null } {
   const face = useFace();

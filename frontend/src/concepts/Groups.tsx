@@ -12,7 +12,7 @@ import { Empty, Loading } from "../ui/State";
 import type { Scale } from "./bar";
 import { IntervalBar, reach } from "./IntervalBar";
 
-/** Weak and strong concepts by the finding that they are evidence for: its leading concept, the others folded below it. */
+/** Weak and strong concepts by their finding: its leading concept, with the others folded below. */
 export function Groups({ table }: { table: Table }) {
   const run = useRun();
   const face = useFace();
@@ -27,8 +27,8 @@ export function Groups({ table }: { table: Table }) {
     <>
       <p className="soft" data-testid="groups-count">
         {plural(shown.length, "group")} of {integer(concepts)} concepts that share their items
-        {benchmark !== null && ", of which this benchmark holds a tenth or more; the gaps are those within it"}.
-        {face === "benchmark" && " Groups are of performance: coverage has none."}
+        {benchmark !== null && ", at least a tenth of them, by weight, in this benchmark; gaps are within it"}.
+        {face === "benchmark" && " Groups are formed by performance, not by coverage."}
       </p>
       {shown.length === 0 && (
         <Empty>

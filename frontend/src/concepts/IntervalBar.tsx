@@ -2,7 +2,7 @@ import { type Column, columnNamed, type Table } from "../data/table";
 import type { ColumnSpec } from "../data/types";
 import { drawn, roundedUp, type Scale } from "./bar";
 
-/** The scale of a column with intervals: a share from 0 to 1; a signed one as far to both sides as most of its intervals go. */
+/** The scale of a column with intervals: from 0 to 1 for a share; else symmetric, as wide as most of the intervals. */
 export function reach(spec: Pick<ColumnSpec, "key" | "kind">, table: Table): Scale {
   if (spec.kind !== "signed") return { from: 0, to: 1, neutral: null };
   const most = Math.max(
@@ -40,7 +40,10 @@ interface Bar {
   status: string | null;
 }
 
-/** A value with its interval on a scale; arrows where it goes on beyond. It adds nothing to the numbers beside it for a reader who cannot see it. */
+/**
+ * A value and its interval on a scale, with arrows where it extends beyond. Screen readers skip it: the numbers stand
+ * beside it.
+ */
 export function IntervalBar({ scale, at, low, high, status }: Bar) {
   const { point, range, before, beyond } = drawn(scale, at, low, high);
   const place = (share: number) => `${100 * share}%`;

@@ -1,56 +1,35 @@
-import { number, type Table, text } from "../data/table";
+import { number, type Table, text, value } from "../data/table";
 import { decimal } from "../format";
-import { shorten, shownToken, visible } from "../text";
-import { flagsOf } from "./filters";
+import { shorten, visible } from "../text";
+import { ConceptName } from "../ui/Marks";
+import { flagsOf } from "./flags";
 
-/** Below this a detection or fuzzing score speaks against the label (0.5 is chance). */
-const POOR = 0.6;
-
-/** A concept's number, its label, and what one should know of the label. Without a label, the token that it stands on. */
+/** A concept's number and label, with warnings about the label; without a label, the token it peaks on. */
 export function LabelCell({ table, row }: { table: Table; row: number }) {
   const label = text(table, "label", row);
-  const token = text(table, "peak_token", row);
   return (
     <span className="label-cell" title={label ? shorten(visible(label), 300) : undefined}>
-      <span className="number-of">{row}</span>
-      {label ? (
-        <bdi>{shorten(visible(label), 120)}</bdi>
-      ) : (
-        <span className="soft">
-          {token ? (
-            <>
-              no label, peaks on <bdi>“{shownToken(shorten(token, 40))}”</bdi>
-            </>
-          ) : (
-            "no label"
-          )}
-        </span>
-      )}
+      <ConceptName concept={row} label={label} token={text(table, "peak_token", row)} limit={120} />
       {flagsOf(table, row).map((flag) => (
-        <span key={flag} className="badge" title="Not ranked: no verdict counts it">
+        <span key={flag} className="badge" title="Not ranked, so it gets no verdict">
           {flag}
         </span>
       ))}
       {label && text(table, "label_kind", row) === "automatic" && (
-        <span className="badge auto" title="Words of its examples that nobody checked">
+        <span className="badge auto" title="Taken from its examples by a program; nobody has checked it">
           auto
         </span>
       )}
-      {label && isDoubtful(table, row) && (
+      {value(table, "doubtful", row) === true && (
         <span
           className="badge doubtful"
-          title={`Its ${text(table, "label_scored_by", row)} score is ${decimal(number(table, "label_score", row))}; 0.5 is chance`}
+          title={`Scores ${decimal(number(table, "label_score", row))}, where 0.5 is chance`}
         >
           doubtful
         </span>
       )}
     </span>
   );
-}
-
-function isDoubtful(table: Table, row: number): boolean {
-  const score = number(table, "label_score", row);
-  return score !== null && score < POOR && ["detection", "fuzzing"].includes(text(table, "label_scored_by", row) ?? "");
 }
 
 export function labelText(table: Table, row: number): string {

@@ -12,7 +12,7 @@ import { type Branch, branches, gapReach, themeName } from "./themes";
 import { stepOf } from "./treeKeys";
 import type { ShownTable } from "./useConceptTable";
 
-/** Themes with their figures; one that is pressed chooses its concepts in the table. One stop of the Tab key, with arrow keys inside. */
+/** Themes with their figures; choosing one selects its concepts in the table. One Tab stop, with arrow keys inside. */
 export function ThemeTree({ file, table, benchmark }: ShownTable & { file: ThemeFile }) {
   const face = useFace();
   // In a narrow window the table comes first.
@@ -139,12 +139,14 @@ function isChosen({ theme }: Branch, params: URLSearchParams): boolean {
 function sentence(tree: Branch[], face: Face): string {
   if (face === "benchmark") {
     const ranked = tree.filter((one) => one.counts.ranked > 0);
-    return `${ofAll(ranked.filter((one) => one.counts.missing > 0).length, ranked.length)} with ranked concepts have missing ones`;
+    const lacking = ranked.filter((one) => one.counts.missing > 0).length;
+    return `${ofAll(lacking, ranked.length)} with ranked concepts have missing ones`;
   }
   const of = (status: string) => tree.filter((one) => one.status === status).length;
   const tested = tree.filter((one) => one.tested).length;
   const untested = tree.length - tested;
-  return `${integer(of("weak"))} weak and ${integer(of("strong"))} strong of ${integer(tested)} tested${untested ? `; ${integer(untested)} could not be tested` : ""}`;
+  const rest = untested ? `; ${integer(untested)} could not be tested` : "";
+  return `${integer(of("weak"))} weak and ${integer(of("strong"))} strong of ${integer(tested)} tested${rest}`;
 }
 
 interface RowOf {
@@ -216,8 +218,8 @@ function Gap({ branch, scale }: { branch: Branch; scale: Scale }) {
           "no ranked concept"
         ) : (
           <>
-            <span className={counts.weak ? "weak" : ""}>{integer(counts.weak)} weak</span>, {integer(counts.strong)}{" "}
-            strong of {integer(counts.ranked)} ranked
+            <span className={counts.weak ? "weak" : ""}>{integer(counts.weak)} weak</span>
+            {`, ${integer(counts.strong)} strong of ${integer(counts.ranked)} ranked`}
           </>
         )}
       </span>

@@ -13,16 +13,10 @@ import { IconAdjustmentsHorizontal, IconColumns3, IconDownload, IconSearch, Icon
 import { useEffect, useMemo, useRef, useState } from "react";
 import { go, useRoute } from "../app/route";
 import type { ColumnSpec, RunInfo } from "../data/types";
+import { statusWord } from "../ui/Marks";
 import { sharedMeasures } from "./columns";
-import { bound, COVERAGE, FLAG_WORDS, FLAGS, type Flag, onlyFlagged, PERFORMANCE, shownFlags } from "./filters";
-import { flagMeanings } from "./flagMeanings";
-
-const COVERAGE_WORDS: Record<string, string> = {
-  missing: "missing",
-  under: "under-covered",
-  typical: "typical",
-  over: "over-covered",
-};
+import { bound, COVERAGE, onlyFlagged, PERFORMANCE, shownFlags } from "./filters";
+import { FLAG_WORDS, FLAGS, type Flag, flagMeanings } from "./flags";
 
 /** A popover is as high as the window has room for and scrolls inside, so that it never makes the page scroll. */
 const BOUNDED: PopoverProps["middlewares"] = {
@@ -54,12 +48,8 @@ export function Toolbar({ run, columns, shown, defaults, onDownload }: Tools) {
       onKeyDown={(event) => event.key === "Escape" && event.preventDefault()}
     >
       <Search />
-      <Words param="status" label="Verdict" words={PERFORMANCE.map((value) => ({ value, label: value }))} />
-      <Words
-        param="coverage"
-        label="Coverage"
-        words={COVERAGE.map((value) => ({ value, label: COVERAGE_WORDS[value]! }))}
-      />
+      <Words param="status" label="Verdict" words={PERFORMANCE} />
+      <Words param="coverage" label="Coverage" words={COVERAGE} />
       <More run={run} />
       <span className="spring" />
       {run.benchmarks.length > 1 && (
@@ -150,7 +140,7 @@ function Search() {
   );
 }
 
-function Words({ param, label, words }: { param: string; label: string; words: { value: string; label: string }[] }) {
+function Words({ param, label, words }: { param: string; label: string; words: string[] }) {
   const given = useRoute().params.get(param);
   return (
     <Select
@@ -160,8 +150,8 @@ function Words({ param, label, words }: { param: string; label: string; words: {
       placeholder={`Any ${label.toLowerCase()}`}
       clearable
       data-testid={`filter-${param}`}
-      data={words}
-      value={words.some((word) => word.value === given) ? given : null}
+      data={words.map((value) => ({ value, label: statusWord(value) }))}
+      value={words.some((word) => word === given) ? given : null}
       onChange={(value) => go({ params: { [param]: value } })}
     />
   );
@@ -202,7 +192,7 @@ function More({ run }: { run: RunInfo }) {
           <Bound param="liftmin" label="lift, from" step={0.5} />
           <Bound param="liftmax" label="lift, to" step={0.5} />
         </div>
-        <Checkbox.Group label="Show beside ranked concepts" size="xs" value={flags}>
+        <Checkbox.Group label="Also show concepts that are" size="xs" value={flags}>
           {FLAGS.map((flag) => (
             <Checkbox
               key={flag}
@@ -219,7 +209,7 @@ function More({ run }: { run: RunInfo }) {
         <Switch
           size="xs"
           mt={12}
-          label="Only these, without the ranked ones"
+          label="Show only these, not the ranked concepts"
           disabled={flags.length === 0}
           checked={onlyFlagged(params)}
           data-testid="only-flagged"
@@ -285,7 +275,7 @@ function Columns({ columns, shown, defaults }: Pick<Tools, "columns" | "shown" |
           disabled={shown.join() === defaults.join()}
           onClick={() => go({ params: { cols: null } }, true)}
         >
-          Back to the usual ones
+          Reset to the default
         </Button>
       </Popover.Dropdown>
     </Popover>

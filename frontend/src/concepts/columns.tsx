@@ -62,7 +62,7 @@ const WIDTHS: Record<ColumnSpec["kind"], number> = {
   percent: 96,
 };
 
-/** All columns that can be shown beside the label, in order. Those of the whole suite say so while one benchmark is looked at. */
+/** All columns beside the label, in order. While one benchmark is shown, those of the whole suite say so. */
 export function allColumns(run: RunInfo, benchmark: number | null): ColumnSpec[] {
   const all = [
     ...run.columns.filter((spec) => spec.key !== "label"),
@@ -185,7 +185,7 @@ function columnOf(spec: ColumnSpec, table: Table, narrow: boolean): GridColumn {
   };
 }
 
-/** How many concepts its items explain too, or the one whose items explain it; empty: no group, for there is no verdict. */
+/** Number of concepts its items explain too, or the concept whose items explain it; empty without a verdict. */
 function together(table: Table, row: number): string {
   const leader = number(table, "leader", row);
   if (leader === null) return "";

@@ -16,7 +16,7 @@ export interface Download {
 
 const ALWAYS = ["concept", "label", "label_kind", "label_score", "label_scored_by"];
 
-/** What a shown column holds: its interval too, and beside the number of followers the leader that a follower is shown with. */
+/** The fields of a shown column: its interval too, and for a follower the leader of its group. */
 function keysOf({ key, interval }: ColumnSpec): string[] {
   if (key === "followers") return ["leader", key];
   return interval ? [key, `${key}_low`, `${key}_high`] : [key];

@@ -1,19 +1,10 @@
 /** Which concepts are shown, as the address says it. The map reads the same settings. */
 import { selectionOf } from "../app/selection";
-import { type Column, columnNamed, numbers, type Table, type Test, texts, value } from "../data/table";
+import { type Column, columnNamed, numbers, type Table, type Test, texts } from "../data/table";
+import { FLAGS, type Flag } from "./flags";
 
 export const PERFORMANCE = ["weak", "strong", "negligible", "typical", "insufficient", "untested"];
 export const COVERAGE = ["missing", "under", "typical", "over"];
-
-/** Why a concept is not ranked, in the words of `flags=`. */
-export const FLAGS = ["dense", "template", "exact_token", "dead"] as const;
-export type Flag = (typeof FLAGS)[number];
-export const FLAG_WORDS: Record<Flag, string> = {
-  dense: "dense",
-  template: "template",
-  exact_token: "exact token",
-  dead: "never active",
-};
 
 /** Parameters that choose concepts; a link that clears the filters takes all of them away. */
 export const FILTERS = [
@@ -35,14 +26,6 @@ export const FILTERS = [
 /** The flags whose concepts are shown beside the ranked ones. */
 export function shownFlags(param: string | null): Flag[] {
   return param === "all" ? [...FLAGS] : FLAGS.filter((flag) => (param ?? "").split(",").includes(flag));
-}
-
-/** Why a concept is not ranked, in words; none: it is ranked. */
-export function flagsOf(table: Table, row: number): string[] {
-  if (value(table, "ranked", row) === true) return [];
-  return FLAGS.filter((flag) => (flag === "dead" ? !value(table, "alive", row) : value(table, flag, row) === true)).map(
-    (flag) => FLAG_WORDS[flag],
-  );
 }
 
 /** Whether ranked concepts are left out beside the flags that are shown. */
@@ -102,7 +85,7 @@ export function ofFlags(shown: Flag[], only: boolean, table: Table): Test | null
   return (row) => (ranked[row] === 1 && !only) || (dead && alive[row] === 0) || columns.some((flag) => flag[row] === 1);
 }
 
-/** Every word must be in the label (or, without one, in the token that the concept stands on); a number may be the concept's own. */
+/** Whether all words are in the label (without one, in the token it peaks on), or the number is the concept's own. */
 function ofSearch(query: string, table: Table): Test | null {
   const words = query
     .toLowerCase()

@@ -6,7 +6,10 @@ import type { ThemeFile } from "../data/types";
 /** Name of the column that holds a measure within a benchmark. */
 export const within = (measure: string, benchmark: string) => `${measure}@${benchmark}`;
 
-/** The table with further columns: names of themes, and a measure of each benchmark that has been read (`parts`, in the order of `names`). */
+/**
+ * The table with further columns: names of themes, and a measure of each benchmark read so far (`parts`, in the order
+ * of `names`).
+ */
 export function widened(
   table: Table,
   themes: ThemeFile | null,
@@ -32,7 +35,7 @@ export function widened(
   return { rows: table.rows, columns };
 }
 
-/** Where a concept stands among its findings: by the finding's number, the leading concept first; NaN: it is evidence of none. */
+/** Order of concepts by finding, the leading concept first; NaN: evidence for no finding. */
 export function groupPlaces(table: Table): Float64Array {
   const [finding, leader] = [numbers(table, "finding"), numbers(table, "leader")];
   return Float64Array.from(everyRow(table.rows), (row) => 2 * finding[row]! + (leader[row] === row ? 0 : 1));

@@ -55,7 +55,10 @@ const missingShare = ({ counts }: Branch) => (counts.ranked ? counts.missing / c
 const STATUSES = ["weak", "strong", "typical"];
 const statusRank = ({ status }: Branch) => (STATUSES.includes(status) ? STATUSES.indexOf(status) : STATUSES.length);
 
-/** Themes with their subthemes. By face: weak ones first, by gap, as the report has them; or the largest missing share first. */
+/**
+ * Themes with their subthemes: weak ones first, by gap, as in the report; or the largest share of missing concepts
+ * first.
+ */
 export function branches(file: ThemeFile, table: Table, face: Face, benchmark: number | null): Branch[] {
   const counts = { theme: countsOf(table, "theme"), subtheme: countsOf(table, "subtheme") };
   const ordered = (themes: Theme[]): Branch[] => {
@@ -102,7 +105,10 @@ function branch(theme: Theme, benchmark: number | null, counts: Counts): Branch 
 
 export const themeName = (theme: Theme) => theme.name ?? `${theme.level} ${theme.id}`;
 
-/** As far as the gaps of the shown branches and their intervals go, in two digits; 0.01 at least. What could not be tested sets no scale beside what could. */
+/**
+ * Half-width of the scale: the largest gap or end of an interval shown, in two digits, at least 0.01. Only tested
+ * branches count, if there are any.
+ */
 export function gapReach(shown: Branch[]): number {
   const tested = shown.filter((one) => one.tested);
   const ends = (tested.length ? tested : shown).flatMap(({ gap, low, high }) =>

@@ -15,8 +15,8 @@ export interface ShownTable {
 }
 
 /**
- * A run's concepts: `concepts.parquet`, or a benchmark's values where it has its own. Null: still read. While another benchmark is
- * read, `shown` is the table of the one before.
+ * A run's concepts: `concepts.parquet`, with a benchmark's values where it has its own; null until it is read. While
+ * another benchmark is being read, `shown` remains the previous table.
  */
 export function useConceptTable(
   run: RunInfo,

@@ -21,9 +21,7 @@ export function Correlation() {
     return (
       <>
         <h1>Correlation</h1>
-        <Empty>
-          This run has {plural(count, "benchmark")}. Two are needed to be set against each other: run a suite with more.
-        </Empty>
+        <Empty>This run has {plural(count, "benchmark")}. Correlation needs two: run a suite with more.</Empty>
       </>
     );
   }

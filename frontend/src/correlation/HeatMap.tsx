@@ -21,7 +21,9 @@ const SAID: Record<Matrix, { name: string; sentence: string }> = {
   spearman: {
     name: "Rank correlation",
     sentence:
-      "Whether both put concepts in the same order of performance (Spearman), over all concepts with a score in both, however few their items are; the figure above counts only those that are drawn. 1: the same order, −1: the reverse.",
+      "Whether both put concepts in the same order of performance (Spearman), over all concepts with a score in " +
+      "both, however few their items; the correlation above covers only the concepts drawn. 1: the same order, " +
+      "−1: reversed.",
   },
 };
 
@@ -48,6 +50,7 @@ export function HeatMap({
   const scale = shown === "spearman" ? (value: number) => diverging(dark)((value + 1) / 2) : sequential(dark);
   const [from, low] = shown === "spearman" ? [-1, "−1"] : [0, "0"];
   const written = shown === "spearman" ? signed : decimal;
+  const stops = [0, 0.25, 0.5, 0.75, 1].map((at) => scale(from + (1 - from) * at));
   const names = run.benchmarks.map((one) => shorten(visible(one.name), 28));
   const cell = (i: number, j: number) => {
     if (i === j) return <span className="heat-self" aria-hidden="true" />;
@@ -90,7 +93,7 @@ export function HeatMap({
           className="heat-bar"
           aria-hidden="true"
           style={{
-            backgroundImage: `linear-gradient(90deg, ${[0, 0.25, 0.5, 0.75, 1].map((at) => scale(from + (1 - from) * at)).join(", ")})`,
+            backgroundImage: `linear-gradient(90deg, ${stops.join(", ")})`,
           }}
         />{" "}
         1

@@ -133,6 +133,7 @@ function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
     [concepts, first, second, measure, floor],
   );
   const [a, b] = [run.benchmarks[x]!, run.benchmarks[y]!];
+  const names = `${visible(a.name)} and ${visible(b.name)}`;
   const sides = useMemo(() => {
     const status = texts(concepts, "performance_status");
     const colours = palette(dark);
@@ -159,7 +160,7 @@ function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
             sides={sides}
             axes={axes}
             testId="correlation-scatter"
-            label={`${NAMES[measure]} of ${integer(pair.rows.length)} concepts in ${visible(a.name)} and ${visible(b.name)}.`}
+            label={`${NAMES[measure]} of ${integer(pair.rows.length)} concepts in ${names}.`}
             tip={(concept) => (
               <Tip
                 concept={concept}
@@ -176,7 +177,7 @@ function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
       )}
       <p className="soft correlation-note">
         Orange: weak over the whole suite; blue: strong; grey: neither. The dashed line is where both are equal. Click
-        into the picture to zoom with the wheel.
+        the chart to zoom with the wheel.
       </p>
     </>
   );
@@ -200,7 +201,7 @@ function Sentence({ pair, measure, floor, a, b }: SentenceProps) {
   const has = measure === "chi_bench" ? "covered" : "measured";
   const shown =
     measure !== "chi_bench" && floor > 0
-      ? ` ${integer(pair.rows.length)} of them have n_eff of at least ${tenths(floor).replace(/\.0$/, "")} in both and are shown.`
+      ? ` ${integer(pair.rows.length)} of them have n_eff ≥ ${tenths(floor).replace(/\.0$/, "")} in both and are shown.`
       : "";
   return (
     <p data-testid="correlation-sentence">
@@ -214,8 +215,8 @@ function Sentence({ pair, measure, floor, a, b }: SentenceProps) {
 }
 
 function emptyWords(pair: Pair, measure: Measure): string {
-  if (pair.inBoth === 0)
-    return `No ranked concept is ${measure === "chi_bench" ? "covered" : "measured"} in both benchmarks. Choose another pair.`;
+  const has = measure === "chi_bench" ? "covered" : "measured";
+  if (pair.inBoth === 0) return `No ranked concept is ${has} in both benchmarks. Choose another pair.`;
   return "No concept has enough items in both benchmarks. Show all of them, or choose another pair.";
 }
 

@@ -67,10 +67,15 @@ function sentence(run: RunInfo): string {
   const total = order.at(-1)!.cumulative;
   const enough = 1 + order.findIndex((one) => one.cumulative >= NEARLY_ALL * total);
   const rest = order.slice(enough);
-  const start = `Chosen so that each adds most to those before it, ${enough} of ${plural(order.length, "benchmark")} cover ${percent(order[enough - 1]!.cumulative / total)} of the ${integer(total)} ranked concepts that the suite covers.`;
+  const share = percent(order[enough - 1]!.cumulative / total);
+  const start =
+    `Chosen so that each adds most to those before it, ${enough} of ${plural(order.length, "benchmark")} cover ` +
+    `${share} of the ${integer(total)} ranked concepts that the suite covers.`;
   if (rest.length === 0) return start;
   const adds = rest.map((one) => one.adds);
   const [least, most] = [Math.min(...adds), Math.max(...adds)];
   const range = least === most ? integer(least) : `${integer(least)} to ${integer(most)}`;
-  return `${start} ${rest.length === 1 ? "The last one adds" : `The other ${rest.length} add`} ${range}${rest.length === 1 ? "" : " each"}. Little added is no reason to drop a benchmark: it may give concepts the items that a verdict needs.`;
+  const others = rest.length === 1 ? `The last one adds ${range}` : `The other ${rest.length} add ${range} each`;
+  const keep = "Adding little is no reason to drop a benchmark: it may supply the items that verdicts need.";
+  return `${start} ${others}. ${keep}`;
 }

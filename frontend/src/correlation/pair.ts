@@ -20,7 +20,8 @@ export interface Pair {
 }
 
 /**
- * Concepts on which both benchmarks have a say. Coverage has one where it is above 0, for it is drawn by its logarithm, and needs no floor.
+ * Concepts for which both benchmarks have a value. Coverage counts where it is above 0, because its logarithm is drawn,
+ * and needs no floor.
  */
 export function joined(concepts: Table, x: Table, y: Table, measure: Measure, floor: number): Pair {
   const ranked = numbers(concepts, "ranked");

@@ -21,8 +21,8 @@ export interface Piece {
 }
 
 /**
- * A part of a text as pieces. `marks` are ranges with activations, in any order; where they overlap the first in the text
- * holds, and of those that go beyond the part what lies in it.
+ * A part of a text as pieces. `marks` are ranges with activations, in any order; where they overlap, the first in the
+ * text wins, and ranges that extend beyond the part are cut.
  */
 export function pieces(
   text: Characters,

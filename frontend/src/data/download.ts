@@ -10,8 +10,8 @@ export interface Field {
 }
 
 /**
- * CSV for spreadsheets as much as for programs: with a byte order mark, without which Excel takes UTF-8 for something else; texts that
- * would run as formulas are defused, and characters that cannot be seen are written out. Null is empty.
+ * CSV for spreadsheets and programs: with a byte order mark, without which Excel does not read UTF-8. Texts that would
+ * run as formulas are defused, and invisible characters are written out. Null is empty.
  */
 export function csvFile(fields: Field[], order: Uint32Array): string {
   const writers = fields.map(({ column }) => csvWriter(column));

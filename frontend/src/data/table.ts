@@ -76,7 +76,7 @@ export function sorted(table: Table, rows: Uint32Array, sort: Sort): Uint32Array
   return column ? sortedBy(rows, [{ values: sortKeys(column), descending: sort.descending }]) : rows;
 }
 
-/** The rows in the order of numbers that each row has, the first first; NaN comes last either way, ties in ascending order of rows. */
+/** The rows ordered by a number per row; NaN comes last either way, and ties are in ascending order of rows. */
 export function sortedBy(rows: Uint32Array, keys: { values: ArrayLike<number>; descending: boolean }[]): Uint32Array {
   const comparable = keys.map(({ values, descending }) => {
     const found = new Float64Array(values.length);
@@ -111,7 +111,7 @@ function sortKeys(column: Column): ArrayLike<number> {
 
 const known = new WeakMap<(string | null)[], Float64Array>();
 
-/** Place of each text among all different ones, regardless of case and with numbers by their size; found once for a column. */
+/** Rank of each text, ignoring case and with numbers by size; computed once per column. */
 export function ranks(values: (string | null)[]): Float64Array {
   const found = known.get(values);
   if (found) return found;

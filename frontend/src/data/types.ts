@@ -277,7 +277,17 @@ export interface ColumnSpec {
   title: string;
   hint: string;
   /** How a value is written. */
-  kind: "text" | "word" | "flag" | "integer" | "tenths" | "decimal" | "signed" | "magnitude" | "probability" | "percent";
+  kind:
+    | "text"
+    | "word"
+    | "flag"
+    | "integer"
+    | "tenths"
+    | "decimal"
+    | "signed"
+    | "magnitude"
+    | "probability"
+    | "percent";
   /** Which question it belongs to: how well, how much, or both. */
   face: "model" | "benchmark" | "both";
   /** Has `KEY_low` and `KEY_high` beside it. */
@@ -646,3 +656,19 @@ export interface FailureEvent {
 }
 
 export type ChatEvent = QueryEvent | AnswerEvent | FailureEvent;
+
+/** Characters that are shown by their code, as ranges of a regular expression (`text.py`). */
+export const HIDDEN = [
+  "\\u{0}-\\u{8}",
+  "\\u{b}-\\u{1f}",
+  "\\u{7f}-\\u{9f}",
+  "\\u{ad}",
+  "\\u{180e}",
+  "\\u{200b}",
+  "\\u{2028}-\\u{202e}",
+  "\\u{2060}-\\u{206f}",
+  "\\u{feff}",
+  "\\u{fff9}-\\u{fffb}",
+  "\\u{e0000}-\\u{e007f}",
+  "\\u{d800}-\\u{dfff}",
+];

@@ -1,7 +1,7 @@
 import { address, useRoute } from "../app/route";
 import { useBenchmark, useRun } from "../app/state";
 import type { Finding } from "../data/types";
-import { integer, plural } from "../format";
+import { integer } from "../format";
 import { visible } from "../text";
 import { Heading } from "../ui/Heading";
 import { Term } from "../ui/Hint";
@@ -21,7 +21,8 @@ export function FindingList() {
     <div className="findings-view" data-testid="finding-list">
       <Heading>Findings</Heading>
       <p className="lead">
-        Groups of items on which the model does worse, or better, than on <Term term="stratum">comparable items</Term>.{" "}
+        Groups of items on which the model does worse or better than on{" "}
+        <Term term="stratum">comparable items of the same benchmark</Term>.{" "}
         {benchmark === null
           ? `There are ${integer(shown.length)}.`
           : `${integer(shown.length)} of ${integer(run.findings.length)} concern this benchmark.`}
@@ -36,8 +37,9 @@ export function FindingList() {
       <Part title="Weak" found={of("weak")} />
       <Part title="Strong" found={of("strong")} />
       <p className="soft">
-        The <a href={address(route, { view: "concepts", params: { groups: 1 } })}>concepts behind them</a> are evidence:{" "}
-        {plural(run.counts.weak, "concept")} weak, {integer(run.counts.strong)} strong.
+        The evidence is in{" "}
+        <a href={address(route, { view: "concepts", params: { groups: 1 } })}>the concepts behind them</a>:{" "}
+        {integer(run.counts.weak)} weak, {integer(run.counts.strong)} strong.
       </p>
     </div>
   );

@@ -40,7 +40,7 @@ function Shown({ finding }: { finding: Finding }) {
         <bdi>{visible(finding.sentence)}</bdi>
       </h1>
       {finding.wording_source && (
-        <p className="soft">Put into words by {visible(finding.wording_source)}; every figure is the run’s own.</p>
+        <p className="soft">Worded by {visible(finding.wording_source)}; every figure is the run’s own.</p>
       )}
       <p className="actions">
         <CopyLink />
@@ -72,7 +72,7 @@ function Shown({ finding }: { finding: Finding }) {
   );
 }
 
-const VERDICTS = { good: "It does.", bad: "Not surely.", open: "It cannot be told." };
+const VERDICTS = { good: "Yes.", bad: "Uncertain.", open: "This cannot be tested." };
 
 function Turn({ finding }: { finding: Finding }) {
   const run = useRun();
@@ -187,8 +187,8 @@ function Concepts({ finding: { finding, concepts } }: { finding: Finding }) {
       <h2>Concepts as evidence</h2>
       <p className="soft">
         {concepts.length === 1
-          ? "The concept through which it was found."
-          : `The leading concept, through which it was found, and ${plural(concepts.length - 1, "other")} active in the same items.`}
+          ? "The concept that led to it."
+          : `The concept that led to it, and ${plural(concepts.length - 1, "other")} active in the same items.`}
       </p>
       <ul className="evidence" data-testid="finding-concepts">
         {concepts.slice(0, LISTED).map((concept) => (

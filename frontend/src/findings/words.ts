@@ -9,8 +9,8 @@ export const interval = (low: number | null, high: number | null): string => `[$
 
 export const HOLDS = {
   true: "the other half shows it too",
-  false: "not sure on the other half",
-  null: "halves cannot tell",
+  false: "uncertain on the other half",
+  null: "too small to test on halves",
 };
 export const TONE = { true: "good", false: "bad", null: "open" } as const;
 
@@ -23,7 +23,12 @@ export const unseen = ({ holds }: Finding) => ({ words: HOLDS[key(holds)], tone:
 export function unseenSentence(one: Finding): string {
   if (one.unseen_splits === 0)
     return `It is too small to be found again on half of the items (${plural(one.splits, "split")} tried).`;
-  return `One half of the items finds it again in ${integer(one.unseen_splits)} of ${plural(one.splits, "split")}; there the other half has a gap of ${signed(one.unseen_gap)} ${interval(one.unseen_low, one.unseen_high)}. It was chosen on all items, so this is no test on new ones.`;
+  const times = `${integer(one.unseen_splits)} of ${plural(one.splits, "split")}`;
+  const gap = `the other half then has a gap of ${signed(one.unseen_gap)} ${interval(one.unseen_low, one.unseen_high)}`;
+  return (
+    `One half of the items finds it again in ${times}; ${gap}. ` +
+    "It was chosen on all items, so this is not a test on new ones."
+  );
 }
 
 /** How many items it is about, and how many clusters. */
@@ -35,7 +40,8 @@ export function size(one: Finding): string {
 
 /** In one line: the gap, on how many items, and whether it holds. */
 export function line(one: Finding, run: RunInfo): string {
-  return `gap ${signed(one.gap)} ${interval(one.gap_low, one.gap_high)}${run.evidence.alike && ` ${run.evidence.alike}`} · ${size(one)}`;
+  const alike = run.evidence.alike && ` ${run.evidence.alike}`;
+  return `gap ${signed(one.gap)} ${interval(one.gap_low, one.gap_high)}${alike} · ${size(one)}`;
 }
 
 /** A benchmark counts as one that a finding is about from a tenth of its weight on. */

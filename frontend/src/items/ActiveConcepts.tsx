@@ -42,7 +42,7 @@ export function ActiveConcepts({ concepts, active, colours, opener, chosen, onCh
         {opener !== null && "; the concept that you came from is first"}.{" "}
         {colours && "Point at a concept, or choose it, to colour the tokens on which it is active. "}
         {concepts.length < active &&
-          `This exported explorer keeps ${concepts.length} of ${integer(active)} concepts and the strongest tokens of each.`}
+          `This export has ${concepts.length} of the ${integer(active)} concepts, and the strongest tokens of each.`}
       </p>
       <ul className="active-concepts" data-testid="item-concepts" onBlur={() => onPoint(null)}>
         {shown.map(({ concept, cas, saliency }) => {

@@ -5,7 +5,10 @@ import { shorten, visible } from "../text";
 /** Characters of a choice. */
 const ROOM = 240;
 
-/** What the model chose among: the right one is marked, and the one that it gave. Their log-probabilities, in nats, where the run has them. */
+/**
+ * The options of a question: the right one and the given one are marked, with log-probabilities (nats) where the run
+ * has them.
+ */
 export function Choices({ item: { choices, answer_index, response, logprobs, policy } }: { item: ItemDetail }) {
   if (!choices) return null;
   const numbered = policy === "choice" && logprobs.length === choices.length;

@@ -105,7 +105,7 @@ function Shown({ item }: { item: ItemDetail }) {
       {item.logprobs.length > 0 && !(item.choices && item.policy === "choice") && <Options item={item} />}
       {item.details !== null && (
         <details className="listing">
-          <summary>What else its scoring says</summary>
+          <summary>Other details of its scoring</summary>
           <Json value={item.details} />
         </details>
       )}
@@ -156,7 +156,7 @@ function Repeated({ item }: { item: ItemDetail }) {
   const same = item.repeats > 1;
   const why = same
     ? item.cluster_kind === "near"
-      ? "they differ in trifles only"
+      ? "with trivial differences"
       : "word for word"
     : "the benchmark says so";
   return (
@@ -178,7 +178,8 @@ function Options({ item: { logprobs, policy } }: { item: ItemDetail }) {
       <h3>Log-probability of each {choice ? "option" : "option or sentence"}, in nats</h3>
       <p className="soft">
         Summed over its tokens, in the order of the item.
-        {choice && " The response above is the chosen one, by this sum or by length as the policy says."}
+        {choice &&
+          " The response above is the option chosen by this sum, or by its mean per length, as the policy says."}
       </p>
       <ol className="options" data-testid="item-options">
         {logprobs.map((one, i) => (

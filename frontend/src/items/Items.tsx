@@ -37,7 +37,7 @@ function ItemTable({ table }: { table: Table }) {
   const all = params.get("repeats") === "all";
   const found = search.found?.rows ?? null;
   const finding = useFindingRows();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the parameters that matter are named one by one: opening an item changes the address, but not the order.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: other parameters of the address change no order.
   const order = useMemo(
     () =>
       orderedItems(table, chosenItems(table, { params, benchmark, found, finding: finding.rows }), itemSort(params)),
@@ -56,6 +56,10 @@ function ItemTable({ table }: { table: Table }) {
       ),
     [run, table, wide, benchmark],
   );
+  const heaviest =
+    finding.total !== null && finding.total > finding.rows!.length
+      ? `, the ${integer(finding.rows!.length)} with most weight of ${integer(finding.total)}`
+      : "";
   const active = filters.replaceAll("|", "") !== "" || search.query !== "" || benchmark !== null;
   const clear = () =>
     go({ params: { ...Object.fromEntries(FILTERS.map((name) => [name, null])), q: null, benchmark: null } });
@@ -105,9 +109,8 @@ function ItemTable({ table }: { table: Table }) {
         {folded > 0 &&
           !all &&
           !params.has("cluster") &&
-          ` Items that ask the same are shown once, with their number (${plural(folded, "repeat")} in all).`}
-        {finding.total !== null &&
-          ` Of finding ${finding.number! + 1}${finding.total > finding.rows!.length ? `, the ${integer(finding.rows!.length)} that weigh most of ${integer(finding.total)}` : ""}.`}
+          ` Repeated items are shown once, with their count (${plural(folded, "repeat")} in all).`}
+        {finding.total !== null && ` Of finding ${finding.number! + 1}${heaviest}.`}
         {!run.redacted && run.cut_items > 0 && <span data-testid="items-cut"> {cutNote(run.cut_items)}</span>}
       </p>
       {(search.stage === "going" || search.stage === "stopped") && <SearchState search={search} />}
@@ -124,7 +127,7 @@ function ItemTable({ table }: { table: Table }) {
         testId="items-grid"
         empty={
           <>
-            {search.stage === "going" ? "Searching …" : "No item fits."}{" "}
+            {search.stage === "going" ? "Searching …" : "No item matches."}{" "}
             {active && (
               <button type="button" className="link" onClick={clear}>
                 Clear the filters
@@ -156,7 +159,7 @@ function Chosen() {
     <button
       type="button"
       className="chip"
-      aria-label={`Take back: ${text}`}
+      aria-label={`Remove: ${text}`}
       onClick={() => go({ params: { [param]: null } })}
     >
       {text} <IconX size={12} aria-hidden="true" />

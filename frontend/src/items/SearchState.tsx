@@ -6,9 +6,9 @@ import type { Search } from "./useSearch";
 
 /** Whose words the shown items hold, and how the search for others stands. */
 export function searchWords({ query, found, stage }: Pick<Search, "query" | "found" | "stage">): string {
-  const parts = [found ? ` hold “${visible(found.query)}”` : ""];
+  const parts = [found ? ` contain “${visible(found.query)}”` : ""];
   if (found && found.total > found.rows.length) {
-    parts.push(`the search found ${integer(found.total)} and gives the first ${integer(found.rows.length)}`);
+    parts.push(`the search found ${integer(found.total)} and shows the first ${integer(found.rows.length)}`);
   }
   if (stage === "going") parts.push(`searching for “${visible(query)}”`);
   if (stage === "stopped") parts.push(`the search for “${visible(query)}” was stopped`);

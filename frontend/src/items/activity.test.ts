@@ -34,7 +34,7 @@ it("gives each concept's own tokens, its strongest token the deepest colour", ()
   expect(activityOf(concepts, 9)).toEqual({ peak: [4, 6], tokens: second.tokens, most: 0.25 });
 });
 
-it("knows the peak alone where a run kept no activations of tokens, and nothing of a concept that is not listed", () => {
+it("knows only the peak if the run kept no token activations, and nothing about a concept that is not listed", () => {
   expect(activityOf([active(7, null)], 7)).toEqual({ peak: [4, 6], tokens: [], most: 0 });
   expect(activityOf(concepts, 5)).toBe(NO_ACTIVITY);
   expect(activityOf(concepts, null)).toBe(NO_ACTIVITY);

@@ -22,7 +22,9 @@ export interface Choice {
   finding: ArrayLike<number> | null;
 }
 
-/** Rows of the items that the address asks for. Of items that repeat each other the first one stands for all, unless each is asked for. */
+/**
+ * Rows of the items that the address asks for. Of repeated items only the first is listed, unless all are asked for.
+ */
 export function chosenItems(table: Table, choice: Choice): Uint32Array {
   const rows = select(table.rows, tests(table, choice));
   const { params } = choice;
@@ -81,7 +83,10 @@ function firsts(table: Table, rows: Uint32Array): Uint32Array {
   });
 }
 
-/** Shortest and longest item of each fifth by length, in tokens of the span, of one benchmark or of all. Equal lengths are in one fifth. */
+/**
+ * Shortest and longest item of each fifth by length (tokens of the span), in one benchmark or all. Items of equal
+ * length share a fifth.
+ */
 export function lengthBounds(table: Table, benchmark: number | null): [number, number][] {
   const [place, length] = [numbers(table, "benchmark"), numbers(table, "n_span_tokens")];
   const own = Float64Array.from(

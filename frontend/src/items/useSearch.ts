@@ -83,7 +83,10 @@ export interface Found {
   total: number;
 }
 
-/** Which items hold the text, regardless of case: in prompt, response, expected answer or id. `advance` is told the share that is done. */
+/**
+ * Finds the items whose prompt, response, expected answer or id contains the text, ignoring case. `advance` gets the
+ * share done.
+ */
 export async function searchItems(
   run: RunInfo,
   table: Table,

@@ -37,20 +37,19 @@ export function Chosen({ table, passes, shown, selection, lost }: ChosenProps) {
   return (
     <section className="chosen" aria-label="List of concepts" data-testid="map-list" data-rows={rows.length}>
       <header>
-        <h2>{selection ? `${plural(rows.length, "concept")} chosen` : plural(rows.length, "concept")}</h2>
+        <h2>{selection ? `${plural(rows.length, "concept")} selected` : plural(rows.length, "concept")}</h2>
         <p className="soft">
           In this order: {orderWords(face, table)}.{off > 0 && ` ${integer(off)} have no place on the map.`}
-          {hidden > 0 && ` ${integer(hidden)} more are chosen but do not pass the filters.`}
-          {lost && " The choice in this address was kept by the tab that made it and is not known here."}
-          {here &&
-            " They are too many for an address: this choice lasts until the tab is closed or loaded anew, and a link does not carry it."}
-          {!selection && !lost && " Draw a lasso on the map to choose some."}
+          {hidden > 0 && ` ${integer(hidden)} more are selected but do not pass the filters.`}
+          {lost && " The selection in this link was made in another tab and is not available here."}
+          {here && " This selection is too large for a link: it lasts until this tab is closed or reloaded."}
+          {!selection && !lost && " Draw a lasso on the map to select some."}
         </p>
         <div className="chosen-acts">
           <ToTable selection={selection} />
           {(selection || lost) && (
             <Button size="xs" variant="subtle" data-testid="map-unchoose" onClick={() => setSelection(null)}>
-              Take the choice back
+              Clear the selection
             </Button>
           )}
         </div>

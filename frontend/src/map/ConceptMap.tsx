@@ -155,7 +155,7 @@ function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
               marked={selection && selection.length <= RINGED ? selection : null}
               onOpen={onOpen}
               testId="map-canvas"
-              label={`${COLOUR_NAMES[by]} of ${plural(shown.length, "concept")}, one point each; the list beside it has the same concepts.`}
+              label={`${COLOUR_NAMES[by]} of ${plural(shown.length, "concept")}, which the list beside it has too.`}
               tip={(concept) => <ConceptTip table={table} concept={concept} face={face} />}
               lasso={{ on: lasso, done, cancel }}
               view={{
@@ -172,7 +172,7 @@ function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
             />
             {lasso && (
               <p className="map-say" role="status">
-                Draw a line around points. Escape gives up.
+                Draw a line around points. Escape cancels.
               </p>
             )}
             <LegendBox
@@ -199,7 +199,10 @@ function colouring(param: string | null, face: "model" | "benchmark", themes: bo
   return given ?? (face === "model" ? "status" : "coverage");
 }
 
-/** The filters of the address without the choice: chosen concepts stand out of the others here, they do not replace them. */
+/**
+ * The filters of the address, without the selection: on the map, selected concepts stand out but do not hide the
+ * others.
+ */
 function filterQuery(params: URLSearchParams): string {
   const kept = new URLSearchParams(params);
   for (const name of ["ids", "concept", "item", "at", "colour", "layout"]) kept.delete(name);
@@ -214,5 +217,6 @@ function sentence(layout: Layout, table: Table, on: Uint32Array, shown: Uint32Ar
     ? ` ${integer(off)} ${off === 1 ? why.replace("belong", "belongs").replace("have", "has") : why}.`
     : "";
   const grey = shown.length < on.length ? " pass the filters, the others are grey" : "";
-  return `A point is a concept, the larger the more items have it. ${integer(shown.length)} of ${plural(on.length, "concept")} on the map${grey}.${rest}`;
+  const count = `${integer(shown.length)} of ${plural(on.length, "concept")} on the map`;
+  return `Each point is a concept; larger points are active in more items. ${count}${grey}.${rest}`;
 }

@@ -255,5 +255,6 @@ function count(rows: Uint32Array, test: (row: number) => boolean): number {
 export function legendText(legend: Legend): string {
   if (legend.kind === "classes")
     return `${legend.title}: ${legend.entries.map(({ name, count: n }) => `${name} ${integer(n)}`).join(", ")}.`;
-  return `${legend.title}: from ${legend.ticks[0]?.text ?? decimal(null)} to ${legend.ticks.at(-1)?.text ?? decimal(null)}.`;
+  const [first, last] = [legend.ticks[0], legend.ticks.at(-1)].map((tick) => tick?.text ?? decimal(null));
+  return `${legend.title}: from ${first} to ${last}.`;
 }

@@ -2,8 +2,8 @@
 import type { Spot } from "./stage";
 
 /**
- * Points in the order in which they are drawn, the last on top. The first `backdrop` ones are drawn faintly and cannot be chosen:
- * they only show where the others lie.
+ * Points in the order in which they are drawn, the last on top. The first `backdrop` ones are drawn faintly and cannot
+ * be chosen.
  */
 export interface Points {
   count: number;

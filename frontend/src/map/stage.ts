@@ -36,7 +36,7 @@ export interface StageOptions {
   margin: Margin;
   /** Both axes to the same scale. */
   square: boolean;
-  /** Whether the wheel zooms at once, or only after a click into the picture, so that a page can be scrolled past it. */
+  /** Whether the wheel zooms at once, or only after a click, so that the page can be scrolled past the picture. */
   wheel: () => boolean;
   /** While false, pointers do not move the picture. */
   movable: () => boolean;
@@ -240,7 +240,7 @@ export class Stage {
     this.ask();
   }
 
-  /** Whether this browser is too slow to draw everything at each step; what one movement has shown holds for the next. */
+  /** Whether this browser is too slow to draw everything at each step; measured in one movement, used in the next. */
   private measure(): void {
     const now = performance.now();
     const { pictures, last, pace } = this.movement;

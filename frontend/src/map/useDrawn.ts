@@ -18,7 +18,10 @@ interface Wanted {
   dark: boolean;
 }
 
-/** What the map draws: rows that have a place (`on`), which pass the filters (`passes`), which do both (`shown`), and their points, colours and names. */
+/**
+ * What the map draws: rows with a place (`on`), rows that pass the filters (`passes`), rows that do both (`shown`),
+ * and their points, colours and names.
+ */
 export function useDrawn({ table, themes, layout, by, query, selection, dark }: Wanted) {
   const at = useMemo(() => places(layout, table), [layout, table]);
   const on = useMemo(() => placed(table.rows, at), [table, at]);

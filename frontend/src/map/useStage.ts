@@ -35,7 +35,7 @@ const SMALLEST = 20;
 /** Milliseconds after a movement until the address has it. */
 const SETTLED = 400;
 
-/** A stage on a canvas, made anew when the colours of the page change and when the graphics driver gives a lost context back. */
+/** A stage on a canvas, made anew when the page's colours change or a lost graphics context is restored. */
 export function useStage({ canvas, place, points, square, width, height, wheel, lasso, view }: Setting): Stage | null {
   const dark = useComputedColorScheme("light") === "dark";
   const latest = useRef({ wheel, lasso, view });

@@ -122,16 +122,15 @@ function Quadrants({ table }: { table: Table }) {
       <h2>Coverage against performance</h2>
       <p className="soft">
         {integer(drawn.rows)} tested concepts of {integer(run.counts.alive)} <Term term="alive">alive</Term>; darker
-        hexagons hold more. Dots are the {integer(drawn.marked)} gaps that stand up to the test:{" "}
-        <span className="dot weak-dot" /> weak ({integer(run.counts.weak)}), <span className="dot strong-dot" /> strong
-        ({integer(run.counts.strong)}). Lines: the median <Term term="chi_bench">coverage</Term> of these tested
-        concepts, and no <Term term="gap">gap</Term>. Only the dots are verdicts: any other gap may be an accident, or
-        too small to matter.
+        hexagons hold more. {integer(drawn.marked)} gaps are significant: <span className="dot weak-dot" /> weak (
+        {integer(run.counts.weak)}), <span className="dot strong-dot" /> strong ({integer(run.counts.strong)}). Lines:
+        the median <Term term="chi_bench">coverage</Term> of these tested concepts, and no <Term term="gap">gap</Term>.
+        Only the dots are verdicts: any other gap may be due to chance, or too small to matter.
       </p>
       <Chart
         options={options}
         height={420}
-        label={`Coverage against the gap of ${integer(drawn.rows)} tested concepts; ${run.counts.weak} are weak and ${run.counts.strong} strong.`}
+        label={`Coverage and gap of ${integer(drawn.rows)} concepts, ${run.counts.weak} of them weak.`}
       />
     </section>
   );
@@ -192,18 +191,18 @@ function Distribution({
     }),
     [bins, mark, log, run],
   );
-  const title = `${log ? "How much each concept is tested" : "How well the model does where it is active"}${within ? ` in ${shorten(within, 40)}` : ""}`;
+  const question = log ? "How much each concept is tested" : "How well the model does where it is active";
+  const title = within ? `${question} in ${shorten(within, 40)}` : question;
+  const middle = `the median of these ${integer(shown)}, ${log ? magnitude(mark) : decimal(mark)}`;
+  const line = mean != null ? `the benchmark’s mean score, ${meanScore(mean)}` : middle;
+  const without = log ? "have no coverage, and so no place on a logarithmic axis" : "are in no scored item";
   const absent = rows.length - shown;
   return (
     <section>
       <h2>{title}</h2>
       <p className="soft">
         {integer(shown)} of {integer(rows.length)} alive concepts
-        {absent > 0 &&
-          `; ${integer(absent)} ${log ? "have no coverage and no place on a logarithmic axis" : "are in no scored item"}`}
-        .
-        {Number.isFinite(mark) &&
-          ` Line: ${mean != null ? `the benchmark’s mean score, ${meanScore(mean)}` : `the median of these ${integer(shown)}, ${log ? magnitude(mark) : decimal(mark)}`}.`}
+        {absent > 0 && `; ${integer(absent)} ${without}`}.{Number.isFinite(mark) && ` Line: ${line}.`}
       </p>
       {shown > 0 && (
         <Chart options={options} height={220} label={`${title}: histogram of ${integer(shown)} concepts.`} />

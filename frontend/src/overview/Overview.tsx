@@ -17,7 +17,9 @@ import "./overview.css";
 /** Findings of a benchmark that an overview shows. */
 const MOST = 5;
 
-/** The answer first: what failed, three to five findings, scores, what the suite misses of its scope, how far to trust it. The charts are below. */
+/**
+ * The answer first: failed checks, the main findings, scores, what is missing from the scope, and how far to trust it.
+ */
 export function Overview() {
   const run = useRun();
   const face = useFace();

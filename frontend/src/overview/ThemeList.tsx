@@ -7,16 +7,17 @@ import { integer, magnitude, percent, plural, signed } from "../format";
 import { shorten, visible } from "../text";
 import { chosenThemes, missingShare } from "./chosen";
 
-/** The themes that matter most to the question, over the whole suite: weak ones and the lowest gaps, or the largest missing shares. */
+/** The most important themes over the whole suite: weak ones and the lowest gaps, or the largest missing shares. */
 export function ThemeList({ themes: all }: { themes: Theme[] }) {
   const run = useRun();
   const face = useFace();
   const benchmark = useBenchmark();
   const { themes, title, choice } = chosenThemes(all, face);
   if (themes.length === 0) return null;
+  const alike = run.evidence.alike && ` (${run.evidence.alike})`;
   const meaning =
     face === "model"
-      ? `Gap of a theme’s items against comparable ones${run.evidence.alike && ` (${run.evidence.alike})`}, with its interval.`
+      ? `Gap of a theme’s items to comparable ones${alike}, with its interval.`
       : "Share of a theme’s ranked concepts (alive, without a flag) that no item of the suite activates.";
   const where = benchmark === null ? "" : ` Over all ${plural(run.benchmarks.length, "benchmark")}.`;
   return (
@@ -76,7 +77,9 @@ function Shares({ themes }: { themes: Theme[] }) {
   ));
 }
 
-/** Leads to the theme's concepts over the whole suite, whichever benchmark the page is set to: the figures beside it are the suite's. */
+/**
+ * A link to the theme's concepts over the whole suite, as the figures beside it are, whichever benchmark is selected.
+ */
 function Name({ theme }: { theme: Theme }) {
   const route = useRoute();
   return (

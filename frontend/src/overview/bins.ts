@@ -6,7 +6,10 @@ export interface Bin {
   count: number;
 }
 
-/** `edges` ascending; a value on an inner edge counts above it, on the last edge below it. NaN and values outside count nowhere. */
+/**
+ * Counts values in bins. `edges` are ascending; a value on an inner edge counts in the bin above it. NaN and values
+ * outside are not counted.
+ */
 export function histogram(values: ArrayLike<number>, rows: ArrayLike<number>, edges: number[]): Bin[] {
   const bins = edges.slice(1).map((high, i) => ({ low: edges[i]!, high, count: 0 }));
   for (let i = 0; i < rows.length; i++) {

@@ -81,7 +81,7 @@ interface GridProps {
   rowHeight?: number;
 }
 
-/** AG Grid holds places only; what stands there is looked up when a cell is drawn, so that another order costs no more than the cells in sight. */
+/** AG Grid holds places only: a cell looks up its row when it is drawn, so a new order costs only the visible cells. */
 type Place = Record<string, never>;
 /** Width of a column that names none, and what the borders and a scroll bar take of the grid's. */
 const [USUAL, EDGES] = [110, 18];
@@ -108,7 +108,7 @@ const FIXED: GridOptions<Place> = {
 /** What AG Grid's callbacks read: they are made once, and properties change. */
 type Latest = Pick<GridProps, "order" | "opened" | "onOpen">;
 
-/** A virtualised table over an order of rows. Click or Enter opens a row, arrow keys move, headers sort; Tab goes in and out. */
+/** A virtualised table. A click or Enter opens a row, arrow keys move, headers sort; Tab enters and leaves. */
 export function Grid({
   columns,
   order,

@@ -10,7 +10,10 @@ export const SortContext = createContext<{ sort: Sort | null; onSort: (sort: Sor
   onSort: () => undefined,
 });
 
-/** A header that sorts at a click, or at Enter while it has the grid's focus: one way, the other way, not at all. Its question mark says what the column is, at “?” as well. */
+/**
+ * A header that sorts on a click or Enter: one way, the other way, not at all. Its question mark, or the “?” key,
+ * explains the column.
+ */
 export function GridHeader({ eGridHeader, of }: IHeaderParams & { of: GridColumn }) {
   const { sort, onSort } = useContext(SortContext);
   const own = sort?.key === of.key ? sort : null;

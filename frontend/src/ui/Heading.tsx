@@ -2,7 +2,7 @@ import type { ReactNode } from "react";
 import { useBenchmark, useRun } from "../app/state";
 import { visible } from "../text";
 
-/** A view's heading, which names the benchmark that the page is set to. `suite`: what it says where the view is of the whole suite whatever is picked. */
+/** A view's heading, with the selected benchmark. `suite`: shown instead by views that always cover the whole suite. */
 export function Heading({ children, within = "in", suite }: { children: ReactNode; within?: string; suite?: string }) {
   const run = useRun();
   const benchmark = useBenchmark();

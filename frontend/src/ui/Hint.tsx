@@ -18,7 +18,7 @@ interface HintProps {
   children: ReactNode;
 }
 
-/** A word with what it means: on hover, on focus, and at a tap. It opens upwards, so that it covers no row of a table. */
+/** A word with an explanation, on hover, focus or tap. It opens upwards, so it covers no row of a table. */
 export function Hint({ hint, term = null, name, className = "hint", tabbable = true, children }: HintProps) {
   const [opened, setOpened] = useState(false);
   const waiting = useRef(0);

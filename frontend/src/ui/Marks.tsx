@@ -13,12 +13,13 @@ const WORDS = new Map([
   ["negligible", "negligible"],
 ]);
 
+/** A verdict as it is shown. */
+export const statusWord = (status: string): string => WORDS.get(status) ?? visible(status);
+
 /** A verdict, `weak` or `missing` say. */
 export function Status({ status }: { status: string | null }) {
   if (!status) return <span className="soft">N/A</span>;
-  return (
-    <span className={`status ${WORDS.has(status) ? status : "typical"}`}>{WORDS.get(status) ?? visible(status)}</span>
-  );
+  return <span className={`status ${WORDS.has(status) ? status : "typical"}`}>{statusWord(status)}</span>;
 }
 
 /** Label of a concept, or its number; a button that opens it. */
@@ -30,34 +31,34 @@ export function ConceptLink({ concept, label, limit = 90 }: { concept: number; l
   );
 }
 
-/** A concept's number and label; without a label, the token that it stands on, if that is given. */
-export function ConceptName({
-  concept,
-  label,
-  token = null,
-  limit = 90,
-}: {
-  concept: number;
+interface NameProps {
   label: string | null;
+  /** The token that it peaks on. */
   token?: string | null;
   limit?: number;
-}) {
+}
+
+/** A concept's number and name. */
+export function ConceptName({ concept, ...name }: NameProps & { concept: number }) {
   return (
     <>
-      <span className="number-of">{concept}</span>{" "}
-      {label ? (
-        <bdi>{shorten(visible(label), limit)}</bdi>
-      ) : (
-        <span className="soft">
-          no label
-          {token && (
-            <>
-              , peaks on <bdi>“{shownToken(shorten(token, 40))}”</bdi>
-            </>
-          )}
-        </span>
-      )}
+      <span className="number-of">{concept}</span> <LabelName {...name} />
     </>
+  );
+}
+
+/** A concept's label; without one, the token that it peaks on, if that is given. */
+export function LabelName({ label, token = null, limit = 90 }: NameProps) {
+  if (label) return <bdi>{shorten(visible(label), limit)}</bdi>;
+  return (
+    <span className="soft">
+      no label
+      {token && (
+        <>
+          , peaks on <bdi>“{shownToken(shorten(token, 40))}”</bdi>
+        </>
+      )}
+    </span>
   );
 }
 

@@ -5,9 +5,9 @@ import { useEffect, useRef } from "react";
 export { Plot };
 
 /**
- * A chart of Observable Plot, as wide as its place. `label` is what a reader who cannot see it is told.
+ * A chart of Observable Plot, as wide as its place. `label` describes it to screen readers.
  *
- * Plot puts a `<style>` element into its figure, which the page's security policy forbids: it is taken out, and `theme.css` has its rules.
+ * Plot adds a `<style>` element, which the page's security policy forbids: it is removed; `theme.css` has its rules.
  */
 export function Chart({ options, label, height }: { options: Plot.PlotOptions; label: string; height?: number }) {
   const { ref: sizeRef, width } = useElementSize();

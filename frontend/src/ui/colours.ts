@@ -1,4 +1,7 @@
-/** Colour scales that readers with any common colour blindness can tell apart, as the report's. Values outside [0, 1] take the ends. */
+/**
+ * Colour scales, the same as the report's, that colour-blind readers can tell apart. Values outside [0, 1] are
+ * clamped.
+ */
 
 import { interpolateLab } from "d3-interpolate";
 import { scaleLinear } from "d3-scale";

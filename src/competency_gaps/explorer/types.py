@@ -21,6 +21,7 @@ from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemCo
 from competency_gaps.explorer.parts.records.findings import FindingItems
 from competency_gaps.explorer.parts.records.run import RunInfo
 from competency_gaps.explorer.parts.records.server import ChatEvent, ChatRequest, RunList, SearchResult
+from competency_gaps.text import HIDDEN
 
 FILE = Path(__file__).resolve().parents[3] / "frontend" / "src" / "data" / "types.ts"
 ROOTS = (
@@ -44,7 +45,16 @@ def types_file() -> str:
     for root in ROOTS:
         _write(root, written)
     events = " | ".join(event.__name__ for event in get_args(ChatEvent))
-    return "\n".join([_HEAD, *written.values(), f"export type ChatEvent = {events};\n"])
+    return "\n".join([_HEAD, *written.values(), f"export type ChatEvent = {events};\n", _hidden()])
+
+
+def _hidden() -> str:
+    """The characters that the page writes out, as the report and the terminal do; a string may hold lone surrogates."""
+    ranges = re.findall(".-.|.", f"{HIDDEN}\ud800-\udfff", re.DOTALL)
+    escaped = ("-".join(f"\\\\u{{{ord(end):x}}}" for end in span.split("-")) for span in ranges)
+    lines = [f'  "{span}",' for span in escaped]
+    comment = "/** Characters that are shown by their code, as ranges of a regular expression (`text.py`). */"
+    return "\n".join([comment, "export const HIDDEN = [", *lines, "];\n"])
 
 
 def _write(record: type, written: dict[type, str]) -> None:
@@ -57,7 +67,11 @@ def _write(record: type, written: dict[type, str]) -> None:
             _write(part, written)
     lines = [*_comment(inspect.getdoc(record) or "", ""), f"export interface {record.__name__} {{"]
     for field in dataclasses.fields(record):
-        lines += [*_comment(docs.get(field.name, ""), "  "), f"  {field.name}: {_type(hints[field.name])};"]
+        kind = _type(hints[field.name])
+        line = f"  {field.name}: {kind};"
+        if len(line) > _WIDTH:
+            line = f"  {field.name}:\n    | {kind.replace(' | ', f'{chr(10)}    | ')};"
+        lines += [*_comment(docs.get(field.name, ""), "  "), line]
     written[record] = "\n".join([*lines, "}", ""])
 
 

@@ -16,6 +16,10 @@ AUTOMATIC = "auto"
 DOUBTFUL = "doubtful"
 KINDS = ("explained", "imported", "automatic")
 _MEASURED = ("detection", "fuzzing")
+DOUBTFUL_LABEL = (
+    pl.col("label").is_not_null() & (pl.col("label_score") < POOR) & pl.col("label_scored_by").is_in(_MEASURED)
+).fill_null(False)
+"""Whether a row of ``run.concepts`` gets the mark ``doubtful`` from :func:`marks_of`."""
 _NAME_LIMIT = 80
 
 

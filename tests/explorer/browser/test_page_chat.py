@@ -64,7 +64,7 @@ def test_numbers_lead_to_the_query_that_gave_them_and_invented_ones_are_marked(t
     traced = answer.get_by_test_id("chat-traced").filter(has_text=gap).first
     assert answer.get_by_test_id("chat-untraced").all_inner_texts() == ["4,711", "99.73%", "−0.9137"]
     assert traced.get_attribute("aria-label") == f"{gap}, from query 1"
-    assert "3 numbers of" in page.get_by_test_id("chat-trace").inner_text()
+    assert "3 of" in page.get_by_test_id("chat-trace").inner_text()
     query = page.get_by_test_id("chat-query").first
     assert query.get_attribute("open") is None
     traced.focus()
@@ -119,7 +119,7 @@ def test_an_answer_that_is_cut_off_says_so(talking, page, cut):
     page.get_by_test_id("chat-trace").wait_for()
     said = page.get_by_test_id("chat-cut").all_inner_texts()
     assert len(said) == cut
-    assert all("cut off at the model’s limit of tokens" in one for one in said)
+    assert all("cut off at the model’s token limit" in one for one in said)
 
 
 def test_a_conversation_outlives_a_change_of_view_and_belongs_to_its_run(talking, page):

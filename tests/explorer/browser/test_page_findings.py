@@ -225,7 +225,7 @@ def test_an_export_offers_nothing_that_does_not_work_in_it(two_runs, tmp_path, p
     open_view(page, f"{url}overview", "findings")
     menu = page.get_by_role("navigation", name="Views").inner_text()
     assert "Findings" in menu and "Chat" not in menu and "Compare" not in menu
-    for view, says in (("chat", "can ask nobody"), ("compare", "no other to compare it with")):
+    for view, says in (("chat", "so it has no chat"), ("compare", "none to compare it with")):
         open_view(page, url + view, "odd-address")
         assert says in page.get_by_test_id("odd-address").inner_text()
         assert page.get_by_test_id("findings").is_visible()
@@ -242,5 +242,5 @@ def test_a_search_for_items_of_a_finding_keeps_its_filter(site, page):
     rows = site.run.findings["item_rows"][0].to_list()
     await_rows(page, "items-grid", len(rows))
     assert shown_rows(page, "items-grid") == len(rows)
-    page.get_by_role("button", name="Take back: finding 1").click()
+    page.get_by_role("button", name="Remove: finding 1").click()
     await_rows(page, "items-grid", site.run.items.height)

@@ -61,7 +61,7 @@ def test_search_by_label_and_number(site, page):
     await_rows(page, GRID, names.filter(pl.col("name").str.contains("text", literal=True)).height)
     search.fill("no concept is called this")
     await_rows(page, GRID, 0)
-    assert "No concept fits" in page.get_by_test_id(GRID).inner_text()
+    assert "No concept passes" in page.get_by_test_id(GRID).inner_text()
     wanted = int(names["concept"][3])
     search.fill(str(wanted))
     hit = names.filter((pl.col("concept") == wanted) | pl.col("name").str.contains(str(wanted), literal=True))
@@ -208,7 +208,7 @@ def test_a_number_finds_a_flagged_concept(site, page):
     flagged = site.concepts.filter(~pl.col("ranked") & pl.col("alive"))["concept"][0]
     open_view(page, site.address(f"concepts?q={flagged}"), GRID)
     assert concept_of(cells(page, GRID, "label", 1)[0]) == flagged
-    assert f"concept {flagged} was asked for by its number" in page.get_by_test_id("count").inner_text()
+    assert f"concept {flagged}, found by its number," in page.get_by_test_id("count").inner_text()
 
 
 def test_only_flagged_concepts(site, page):

@@ -143,7 +143,7 @@ def test_a_search_that_goes_on_claims_no_count_and_can_be_stopped(site, page):
     if site.mode == "served":
         # An export reads a part once: what is searched for next need not wait for it.
         search.fill("prices")
-        count.get_by_text("hold “prices”").wait_for()
+        count.get_by_text("contain “prices”").wait_for()
         before = count.inner_text().split(".")[0]
     page.evaluate(HOLD)
     search.fill("zzqqnothing")
@@ -153,8 +153,8 @@ def test_a_search_that_goes_on_claims_no_count_and_can_be_stopped(site, page):
     assert count.inner_text().startswith(f"{before}; the search for “zzqqnothing” was stopped")
     page.evaluate("release()")
     page.get_by_role("button", name="Search again").click()
-    count.get_by_text("hold “zzqqnothing”").wait_for()
-    assert count.inner_text().startswith(f"0 of {items:,} items hold")
+    count.get_by_text("contain “zzqqnothing”").wait_for()
+    assert count.inner_text().startswith(f"0 of {items:,} items contain")
     await_rows(page, "items-grid", 0)
 
 
@@ -342,20 +342,20 @@ def test_bad_addresses_say_so(site, page):
     said.get_by_text("There is no view “oops”").wait_for()
     assert "no benchmark “77”" in said.inner_text()
     page.goto(site.address("items?outcome=fail&item=1e9"))
-    said.get_by_text("outcome knows no “fail”").wait_for()
+    said.get_by_text("outcome cannot be “fail”").wait_for()
     page.get_by_test_id("panel").get_by_text("There is no item 1e9").wait_for()
 
 
 ODD = {
-    "concepts?sort=WORD": ("concept-grid", "sort knows no column “WORD”"),
-    "concepts?each=WORD&cols=WORD": ("concept-grid", "each knows no “WORD”"),
-    "concepts?theme=WORD&status=WORD&coverage=WORD&flags=WORD": ("concept-grid", "status knows no “WORD”"),
-    "map?colour=WORD&layout=WORD&theme=WORD&status=WORD": ("map-canvas", "colour knows no “WORD”"),
-    "items?sort=WORD&outcome=WORD": ("items-grid", "sort knows no column “WORD”"),
+    "concepts?sort=WORD": ("concept-grid", "There is no column “WORD”"),
+    "concepts?each=WORD&cols=WORD": ("concept-grid", "each cannot be “WORD”"),
+    "concepts?theme=WORD&status=WORD&coverage=WORD&flags=WORD": ("concept-grid", "status cannot be “WORD”"),
+    "map?colour=WORD&layout=WORD&theme=WORD&status=WORD": ("map-canvas", "colour cannot be “WORD”"),
+    "items?sort=WORD&outcome=WORD": ("items-grid", "There is no column “WORD”"),
     "items?group=WORD": ("items-grid", None),
-    "correlation?matrix=WORD&measure=WORD&x=WORD": ("correlation-heat", "matrix knows no “WORD”"),
-    "compare?sort=-WORD&with=WORD&from=WORD": ("compare-table", "sort knows no column “-WORD”"),
-    "overview?face=WORD&benchmark=WORD": ("findings", "face knows no “WORD”"),
+    "correlation?matrix=WORD&measure=WORD&x=WORD": ("correlation-heat", "matrix cannot be “WORD”"),
+    "compare?sort=-WORD&with=WORD&from=WORD": ("compare-table", "There is no column “-WORD”"),
+    "overview?face=WORD&benchmark=WORD": ("findings", "face cannot be “WORD”"),
 }
 
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.stored import scan
+from competency_gaps.report.labels import DOUBTFUL_LABEL
 from competency_gaps.runs import covariates
 from competency_gaps.text import HIDDEN, visible
 
@@ -43,6 +44,7 @@ CONCEPTS: Mapping[str, Kind] = {
     "label_kind": pl.String,
     "label_score": pl.Float32,
     "label_scored_by": pl.String,
+    "doubtful": pl.Boolean,
     **dict.fromkeys(("alive", "dense", "template", "exact_token", "missing", "ranked"), pl.Boolean),
     "density": pl.Float32,
     "peak_token": pl.String,
@@ -60,7 +62,8 @@ CONCEPTS: Mapping[str, Kind] = {
     "chance_seen": pl.Float32,
 }
 """Columns of ``concepts.parquet``; null: undefined or not known. ``followers`` is null where a concept leads no group
-of weak or strong ones, ``finding`` (its number) where it is evidence of none."""
+of weak or strong ones, ``finding`` (its number) where it is evidence of none; ``doubtful``: its label
+bears that mark."""
 THEMES: Mapping[str, Kind] = {
     "theme": pl.Int32,
     "subtheme": pl.Int32,
@@ -105,7 +108,7 @@ def concepts_table(context: Context) -> bytes:
     )
     found = context.findings.select("finding", concept="concepts").explode("concept").unique("concept", keep="first")
     frame = context.concepts.join(leaders, on="concept", how="left", maintain_order="left")
-    frame = frame.join(found, on="concept", how="left", maintain_order="left")
+    frame = frame.join(found, on="concept", how="left", maintain_order="left").with_columns(doubtful=DOUBTFUL_LABEL)
     columns = CONCEPTS
     if context.themes is not None:
         own = context.themes.members.select("concept", *THEMES)

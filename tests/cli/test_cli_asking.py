@@ -110,9 +110,9 @@ def test_a_way_of_asking_holds_what_was_configured(tmp_path):
     )
     assert (endpoint.concurrency, endpoint.timeout, endpoint.retries, endpoint.structured) == (3, 4.0, 2, "none")
     assert endpoint.prices is not None and endpoint.prices.cost(1_000_000, 1_000_000) == 3.0
-    assert (way.cap.max_tokens, way.cap.max_cost, way.who, way.where) == (10, 0.5, "m", "http://a/v1")
-    exported = Asking.of(AskConfig(export=tmp_path / "out.jsonl"), who="last")
-    assert (exported.endpoint, exported.who, exported.where) == (None, "last", "batch")
+    assert (way.cap.max_tokens, way.cap.max_cost, way.answerer, way.where) == (10, 0.5, "m", "http://a/v1")
+    exported = Asking.of(AskConfig(export=tmp_path / "out.jsonl"), answerer="last")
+    assert (exported.endpoint, exported.answerer, exported.where) == (None, "last", "batch")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from competency_gaps.cli import explore
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.explorer import page_files as page_module
 from competency_gaps.explorer.opened import open_runs
+from competency_gaps.explorer.server import serve
 from competency_gaps.installation import install_command
 
 SECRET = "sk-a-secret-that-nobody-may-see"
@@ -145,7 +146,7 @@ def test_a_taken_port_is_passed_over(hostile: Made):
         asked = taken.getsockname()[1]
         with exploring(str(hostile.run), "--port", str(asked)) as (_, port, said):
             assert f"Port {asked} is taken." in said
-            assert asked < port < asked + explore.NEARBY
+            assert asked < port < asked + serve.NEARBY
             assert get(port, "/data/runs.json")[0] == 200
 
 
@@ -181,22 +182,19 @@ def test_what_is_wrong_is_said(hostile: Made, arguments: list[str], message: str
 
 
 def test_a_missing_package_is_named(hostile: Made, monkeypatch):
-    monkeypatch.setattr(explore.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(serve.importlib.util, "find_spec", lambda name: None)
     found = CliRunner().invoke(cli.app, ["explore", str(hostile.run)])
     assert isinstance(found.exception, MissingExtraError)
     assert install_command("explore") in str(found.exception)
 
 
 def test_the_address_is_opened_only_if_asked(monkeypatch):
-    class Server:
-        started = True
-        should_exit = False
-
     opened: list[str] = []
     monkeypatch.setattr(explore.webbrowser, "open", opened.append)
-    explore._say(Server(), "http://127.0.0.1:1/", 1, 1, 1, False)
-    assert opened == []
-    explore._say(Server(), "http://127.0.0.1:1/", 1, 1, 1, True)
+    monkeypatch.setattr(explore, "serve", lambda runs, on_start, **options: on_start(1))
+    shown = CliRunner().invoke(cli.app, ["explore", "run"])
+    assert "1 run at http://127.0.0.1:1/" in shown.output and opened == []
+    CliRunner().invoke(cli.app, ["explore", "run", "--open"])
     assert opened == ["http://127.0.0.1:1/"]
 
 

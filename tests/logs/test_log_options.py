@@ -57,7 +57,7 @@ def test_options_that_fit_nothing(tmp_path):
         log_entries([str(tmp_path)], fields=["prompt"])
     done = command("run", "--model", "m", "--sae", "a/b", "--benchmark", "x", "--metric", "acc")
     assert done.returncode == 2
-    assert "--metric go with --log PATH" in done.stderr
+    assert "give --log PATH or --task with --metric" in done.stderr
 
 
 def table(path, suffix):

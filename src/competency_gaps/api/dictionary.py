@@ -243,7 +243,7 @@ def _name_themes(dictionary: Dictionary, way: Asking, progress: Progress) -> Tak
         progress,
         lambda answer: not isinstance(parse(answer, Explanation), Failure),
     )
-    return None if answers is None else take_theme_names(dictionary, requests, answers, way.who)
+    return None if answers is None else take_theme_names(dictionary, requests, answers, way.answerer)
 
 
 def _ask_about(
@@ -272,4 +272,4 @@ def _ask_about(
         progress,
         lambda answer: not isinstance(read_answer(by_id[answer.id], answer), Failure),
     )
-    return None if answers is None else take_answers(dictionary, asked, answers, way.who, way.where)
+    return None if answers is None else take_answers(dictionary, asked, answers, way.answerer, way.where)

@@ -132,7 +132,7 @@ def main() -> None:
 
 
 def _usage_message(error: Exception) -> str | None:
-    """The message of a fault in the command line itself (unknown option, missing argument), else null."""
+    """The message of a fault in the command line itself (unknown option, missing argument), else None."""
     format_message = getattr(error, "format_message", None)
     return str(format_message()) if callable(format_message) else None
 

@@ -27,12 +27,12 @@ class AskOptions:
     """What a command line says about asking a model."""
 
     values: dict[str, Any]
-    """The options that stand on the command line, by field of ``AskConfig``."""
+    """The options on the command line, by field of ``AskConfig``."""
     names: tuple[str, ...]
     """Fields for which the command has an option."""
 
     def written(self) -> str:
-        """The options that stand on the command line, as they are written there."""
+        """The options on the command line, as they are written there."""
         return ", ".join(map(spell, self.values))
 
     def config(self) -> AskConfig | None:
@@ -100,7 +100,7 @@ def option_name(argument: str) -> str:
 
 
 def _option(name: str, field: FieldInfo, prefix: str) -> inspect.Parameter:
-    """Without a default of its own, so that what stands on the command line is known."""
+    """Without a default of its own, so that the options on the command line are known."""
     shown = False if field.default in (None, False, []) else str(field.default)
     option = typer.Option(spell(name, prefix), help=field.description, show_default=shown, rich_help_panel=PANEL)
     kind: Any = field.annotation

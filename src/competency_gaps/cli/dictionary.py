@@ -33,11 +33,11 @@ def import_labels(
     ] = None,
     module: Annotated[str | None, typer.Option(help="Of a delphi folder with several modules: which one.")] = None,
     concepts: Annotated[str | None, typer.Option(help="With neuronpedia-api: which, as 5,17,100-200.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Take labels of a source that names another SAE.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Import even if the source names another SAE.")] = False,
     quiet: QuietOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Take over labels that others made. They stand beside those that are there."""
+    """Import labels that others made; those in the dictionary stay."""
     import competency_gaps as cg
 
     imported = cg.import_labels(

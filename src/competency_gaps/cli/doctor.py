@@ -58,7 +58,7 @@ def examine() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``packages``: one entry per package and extra, ``version`` null where it is not installed and ``enough`` false
+        ``packages``: one entry per package and extra, ``version`` None where it is not installed and ``enough`` false
         where it is too old; ``extras``: ``state`` of each is complete, partly or absent; ``missing``: a line with the
         command for each extra that is not complete; ``plugins``: what other packages bring, with its options.
     """
@@ -99,7 +99,7 @@ def examine() -> dict[str, Any]:
 
 
 def _plugin(registry: Registry, name: str, package: str) -> dict[str, Any]:
-    """A name that a plug-in brings, with its options, or why it cannot be loaded."""
+    """A name that a plug-in registers, with its options, or why it cannot be loaded."""
     options: list[str] = []
     error = None
     try:
@@ -112,7 +112,7 @@ def _plugin(registry: Registry, name: str, package: str) -> dict[str, Any]:
 
 
 def _option(parameter: inspect.Parameter) -> str:
-    """A setting with its type and default, as far as they are said."""
+    """A setting with its type and default, where it has them."""
     kind = parameter.annotation
     type_ = "" if kind is parameter.empty else f": {kind if isinstance(kind, str) else getattr(kind, '__name__', kind)}"
     return f"{parameter.name}{type_}" + ("" if parameter.default is parameter.empty else f" = {parameter.default!r}")

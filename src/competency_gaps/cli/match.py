@@ -125,7 +125,7 @@ def _print_scope(found: ScopeFindings, limit: int) -> None:
     for line in (
         f"in-scope concepts that {found.benchmark} covers: {share_text(found.covered)}; under-represents: "
         f"{share_text(found.under)}; lacks: {share_text(found.missing)}",
-        f"null: shuffled labels are in scope {share_text(found.null_rate)} of the time; ranked concepts without a "
+        f"by chance: shuffled labels are in scope {share_text(found.null_rate)} of the time; ranked concepts without a "
         f"label: {found.unlabelled}",
     ):
         print_line(line)

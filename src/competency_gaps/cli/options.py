@@ -24,7 +24,7 @@ ContextOption = Annotated[int, typer.Option(min=2, help="Longest piece that the 
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override: a.b=value (YAML); may be repeated.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-ForceOption = Annotated[bool, typer.Option("--force", help="Go on although the SAE does not fit.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Run even if the SAE does not fit.")]
 
 _MOST = 10_000_000
 """Numbers that one range may hold: more concepts than an SAE has."""

@@ -1,4 +1,4 @@
-"""``cgaps probe``: ask for trouble on purpose."""
+"""``cgaps probe``: attacks by garak, and fresh items on a concept."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ItemSource = Literal["reasoning-gym", "endpoint"]
 """Where fresh items come from."""
 
 app = typer.Typer(
-    help="Ask for trouble on purpose: attacks by garak, fresh items on a concept.",
+    help="Probe a model with garak's attacks, or with fresh items on a concept.",
     callback=help_alone,
     invoke_without_command=True,
 )
@@ -157,7 +157,7 @@ def garak(
     model: ModelOption,
     sae: SaeOption,
     spec: Annotated[str, typer.Option(help="garak's probes, as dan.Dan_11_0,lmrc or all.")],
-    out: Annotated[Path, typer.Option(help="Run folder; a stopped one is gone on with.")] = Path("garak-run"),
+    out: Annotated[Path, typer.Option(help="Run folder; a stopped probe is resumed.")] = Path("garak-run"),
     generations: Annotated[int, typer.Option(min=1, help="Answers to each attack.")] = 1,
     temperature: Annotated[
         float | None, typer.Option(min=0.0, help="By default 0 for one answer to each attack, else 1.")
@@ -168,9 +168,9 @@ def garak(
         bool, typer.Option("--primary-only", help="Only the first detector of each probe.")
     ] = False,
     online: Annotated[bool, typer.Option("--online", help="Let probes and detectors fetch models and data.")] = False,
-    seed: Annotated[int, typer.Option(help="Of drawn attacks and sampled answers.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of drawn attacks and sampled answers.")] = 0,
     span: Annotated[str, typer.Option(help="question (the attack), prompt, prompt+bos, response or all.")] = "question",
-    batch_tokens: Annotated[int, typer.Option(min=16, help="Rows x longest of a forward pass.")] = 4096,
+    batch_tokens: Annotated[int, typer.Option(min=16, help="Most tokens of a forward pass, padding included.")] = 4096,
     force: ForceOption = False,
     quiet: QuietOption = False,
     json_: JsonOption = False,

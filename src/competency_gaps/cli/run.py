@@ -46,7 +46,9 @@ def run(
     metric: Annotated[str | None, typer.Option(help="Of logs and tasks: which metric is the score.")] = None,
     filter_: Annotated[str | None, typer.Option("--filter", help="Of lm-eval's logs and tasks: which filter.")] = None,
     scorer: Annotated[str | None, typer.Option(help="Of Inspect's logs and tasks: which scorer.")] = None,
-    format_: Annotated[str | None, typer.Option("--format", help="Of logs: whose; found out if left out.")] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="Of logs: the tool that wrote them; detected by default.")
+    ] = None,
     field: Annotated[
         list[str] | None, typer.Option(help="Of tables and logs: OURS=COLUMN, e.g. prompt=question; may be repeated.")
     ] = None,
@@ -80,7 +82,7 @@ def run(
 
 
 def _add_options(data: dict[str, Any], span: str | None, limit: int | None, *, force: bool) -> None:
-    """Put options over what the file says. What is no mapping stays as it is: the check says what is wrong with it."""
+    """Put options over what the file says. What is not a mapping stays: the check afterwards says what is wrong."""
     if span:
         data["span"] = span
     if force and isinstance(data.setdefault("sae", {}), dict):
@@ -144,7 +146,7 @@ def _tasks(
     if not tasks:
         unused = [n for n, v in (("--include-path", include_path), ("--num-fewshot", num_fewshot)) if v is not None]
         if unused:
-            raise UserError(f"{' and '.join(unused)} go with --task lm_eval:NAME; there is none.")
+            raise UserError(f"give --task lm_eval:NAME with {' and '.join(unused)}.")
         return []
     from competency_gaps.harnesses.task_names import task_entries
 
@@ -170,7 +172,7 @@ def _logs(
         given = {**({} if also_tasks else chosen), "format": format_, "field": fields}
         unused = [f"--{name}" for name, value in given.items() if value]
         if unused:
-            raise UserError(f"{', '.join(unused)} go with --log PATH{'' if also_tasks else ' or --task'}: give one.")
+            raise UserError(f"give --log PATH{'' if also_tasks else ' or --task'} with {', '.join(unused)}.")
         return []
     from competency_gaps.harnesses.entries import log_entries
 

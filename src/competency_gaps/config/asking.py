@@ -1,4 +1,4 @@
-"""How a language model is asked: as a judge, to label concepts, to confirm matches, to word findings, in the chat."""
+"""How a language model is asked: as a judge, labeller or matcher, to word findings or write items, and in the chat."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENDPOINT_ONLY = (
 class AskConfig(Config):
     """A language model to ask: over an endpoint (``base_url``), or through batch files (``export``, then ``imports``).
 
-    With ``model`` alone nobody is asked: for a run's judge, what that model has answered in the run folder counts.
+    With ``model`` alone no model is asked: for a run's judge, its answers in the run folder count.
     The docstrings of the fields are the help of the command-line options.
     """
 
@@ -31,9 +31,9 @@ class AskConfig(Config):
     base_url: str | None = None
     """OpenAI-compatible endpoint, as http://localhost:8080/v1."""
     model: str | None = None
-    """Name of the model at the endpoint; with batch files, the name that answers are kept under."""
+    """Name of the model at the endpoint; with batch files, the name that its answers are kept under."""
     export: Path | None = None
-    """Write the requests into this file in OpenAI's Batch form; ask nobody."""
+    """Write the requests into this file in OpenAI's Batch form; ask no model."""
     imports: list[Path] = []
     """Read answers to exported requests; may be repeated."""
     key_env: str = "OPENAI_API_KEY"
@@ -55,7 +55,7 @@ class AskConfig(Config):
     max_cost: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
     """Cap on the money of this command; needs prices."""
     answer_tokens: Annotated[int | None, Field(ge=1)] = None
-    """Most tokens of one answer, thinking included; by default as the step needs."""
+    """Most tokens of one answer, thinking included; by default what the step needs."""
     again: bool = False
     """Ask once more where a kept answer cannot be used."""
     yes: bool = False
@@ -63,7 +63,7 @@ class AskConfig(Config):
 
     @property
     def way(self) -> str | None:
-        """Which of ``WAYS`` is taken; None: nobody is asked."""
+        """Which of ``WAYS`` is taken; None: no model is asked."""
         return next((name for name in WAYS if getattr(self, name)), None)
 
     @model_validator(mode="after")

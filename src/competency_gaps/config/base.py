@@ -1,4 +1,4 @@
-"""The common ground of all configuration."""
+"""The base class of all configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which items are asked, where they come from and how they are scored."""
+"""Which items are asked, where they come from, and how they are scored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from competency_gaps.registry import LOGS
 
 def plain(value: Any) -> Any:
     """Make NumPy's and polars' scalars plain values: a configuration is stored as JSON."""
-    return json.loads(json.dumps(value, default=lambda one: one.item() if hasattr(one, "item") else str(one)))
+
+    def scalar(value: Any) -> Any:
+        return value.item() if hasattr(value, "item") else str(value)
+
+    return json.loads(json.dumps(value, default=scalar))
 
 
 class FileSource(Config):
@@ -62,9 +66,9 @@ class ReasoningGymSource(Config):
     distinct: Literal["question", "content"] | None = "question"
     """``question``: no two tasks ask the same; a repeat is replaced by the next task that the family draws.
     ``content``: nor do two tasks with the same answer have the same characters in another order, as shuffles of one
-    sentence or ``3 + 4`` and ``4 + 3`` do. null: the first ``size`` tasks as they are drawn, with repeats."""
+    sentence or ``3 + 4`` and ``4 + 3`` do. None: the first ``size`` tasks as they are drawn, with repeats."""
     options: Annotated[int, Field(ge=2)] | None = None
-    """Make a multiple-choice item of each task, with this many options; null leaves it open."""
+    """Make a multiple-choice item of each task, with this many options; None: an open question."""
     distractors: Literal["answers", "similar_answers", "near_numbers", "labels"] = "answers"
     """Wrong options: other tasks' answers of the same form and length, or most alike letter by letter,
     near-miss numbers, or any of the family's answers."""
@@ -86,22 +90,21 @@ class ObjectsSource(Config):
 
 
 class LogSource(Config):
-    """Another tool's log of an evaluation: prompts, responses and scores are there already."""
+    """Another tool's log of an evaluation: prompts, responses and scores come from it."""
 
     kind: Literal["log"] = "log"
     path: Path
     """File or output folder."""
     format: str | None = None
-    """Whose log it is, a name among the formats of logs; None: found out from the files. ``table``: CSV, JSONL or
-    Parquet with ``fields``."""
+    """Name of the log's format; None: detected from the files. ``table``: CSV, JSONL or Parquet with ``fields``."""
     benchmark: str | None = None
-    """Which of the benchmarks (tasks) that lie at ``path``; null: the only one."""
+    """Which of the benchmarks (tasks) at ``path``; None: there is only one."""
     metric: str | None = None
-    """Which of the log's metrics (garak: detector) is the score; null: the format's default, which is said."""
+    """Which of the log's metrics (garak: detector) is the score; None: the format's default, which the run reports."""
     filter: str | None = None
-    """Which of lm-eval's filters; null: the default, which is said."""
+    """Which of lm-eval's filters; None: the default, which the run reports."""
     scorer: str | None = None
-    """Which of Inspect's scorers; null: the first."""
+    """Which of Inspect's scorers; None: the first."""
     fields: dict[str, str] = {}
     """Our field -> the log's column: with ``format: table`` any field, with lm-eval, Inspect and HELM ``cluster``,
     ``group`` and ``covariates.NAME``, found in an item's document (metadata, instance) or else in its record."""
@@ -124,27 +127,27 @@ class TaskSource(Config):
     include_path: Path | None = None
     """Folder with lm-eval task files of your own."""
     num_fewshot: Annotated[int, Field(ge=0)] | None = None
-    """Examples before each item (lm-eval); null: as the task says."""
+    """Examples before each item (lm-eval); None: as many as the task asks for."""
     fewshot_seed: int = 1234
     """Seed of lm-eval's choice of examples."""
     metric: str | None = None
-    """Which of the task's metrics is the score; null: the first that is a score per item."""
+    """Which of the task's metrics is the score; None: the first with a score for each item."""
     filter: str | None = None
     scorer: str | None = None
     arguments: dict[str, Any] = {}
     """Arguments of the Inspect task, or of lm-eval's task configuration."""
     chat_template: Literal["on", "off"] | None = None
-    """Put lm-eval's prompts into the chat template. Null: as the benchmark or the model says with a plain ``on``, else
-    off, as in lm-eval; Inspect always asks in chats."""
+    """Put lm-eval's prompts into the chat template. None: ``on`` where the benchmark or the model says so, else
+    ``off``, as in lm-eval. Inspect always uses chat messages."""
 
 
 class PluginSource(Config):
-    """A source that a plug-in brings, or that a program registered; its settings are its own."""
+    """A source of a plug-in, or one that a program registered; it defines its own settings."""
 
     model_config = ConfigDict(extra="allow")
 
     kind: str
-    """Its name. Whether there is such a source is looked up when it is read: a finished run opens without it."""
+    """Name of the source. It is looked up when items are read, so that a finished run opens without the plug-in."""
 
     @model_validator(mode="before")
     @classmethod
@@ -179,17 +182,17 @@ class BenchmarkConfig(Config):
     source: Source | None = None
     """Where the items come from."""
     sources: list[Source] = []
-    """Several places instead of one; their items follow one another."""
+    """Several sources in place of ``source``; their items follow one another."""
     policy: str | None = None
-    """Scoring policy; null takes the one that each item names."""
+    """Scoring policy; None: the policy that each item names."""
     options: dict[str, Any] = {}
     """Options of the policy, e.g. ``{form: cloze, normalise: characters}``."""
     limit: Annotated[int, Field(gt=0)] | None = None
-    """Use so many items, at an even stride over the source."""
+    """At most this many items, at an even stride over the source."""
     before: str = ""
     """Text before the item's own: instructions, few-shot examples. Not part of the span ``question``."""
     after: str | None = None
-    """Text after the item's own, e.g. a newline and ``Answer:``; null takes the policy's, which is empty in a chat."""
+    """Text after the item's own, e.g. a newline and ``Answer:``; None: the policy's, which is empty in a chat."""
     system_prompt: str | None = None
     chat_template: Literal["auto", "on", "off"] | None = None
     """Overrides the model's setting."""

@@ -97,7 +97,7 @@ def _index(node: list[Any], key: str, override: str) -> int:
 
 
 _TAGS = ("file", "hub", "log", "objects", "reasoning_gym", "task", "plugin")
-"""Parts of a fault's location that name a kind of source, and no key."""
+"""Parts of a fault's location that name a kind of source instead of a key."""
 
 
 def _fault(kind: type[BaseModel], fault: Any, spell: Callable[[str], str]) -> str:

@@ -29,7 +29,7 @@ class ModelConfig(Config):
     trust_remote_code: bool = False
     """Run code that comes with the model. Off unless you have read that code."""
     attn_implementation: str | None = None
-    """transformers' attention implementation; null takes the model's default."""
+    """transformers' attention implementation; None: the model's default."""
     chat_template: Literal["auto", "on", "off"] = "auto"
     """``auto``: on for generated answers if the tokenizer has a template, off for log-likelihoods."""
     system_prompt: str | None = None
@@ -37,4 +37,4 @@ class ModelConfig(Config):
     bos: str = "auto"
     """First token of an untemplated prompt: ``auto`` (as the SAE was trained), ``none``, or the token itself."""
     max_length: Annotated[int, Field(gt=0)] | None = None
-    """Longest prompt in tokens; null takes the model's context. Longer items are excluded, never cut."""
+    """Longest prompt in tokens; None: the model's context. Longer items are excluded, never cut."""

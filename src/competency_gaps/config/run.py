@@ -21,7 +21,7 @@ PAPER_METRICS = {"normaliser": "alive", "average": "unweighted"}
 
 
 class GenerationConfig(Config):
-    """How answers in words are made."""
+    """How free-text answers are generated."""
 
     temperature: Annotated[float, Field(ge=0)] = 0.0
     """0: greedy; above: sampled."""
@@ -52,7 +52,7 @@ class MetricsConfig(Config):
 
 
 class EvidenceConfig(Config):
-    """How sure a gap must be to be called one."""
+    """What a gap needs to count as real."""
 
     min_n_eff: Annotated[float, Field(ge=2)] = 20.0
     """Effective sample below which a concept is not tested."""
@@ -61,8 +61,8 @@ class EvidenceConfig(Config):
     level: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Coverage of the intervals."""
     min_gap: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    """A gap is called real only if its whole interval lies beyond this. One point of a hundred is what the mean of a
-    benchmark of 2,500 items is itself unsure of (one standard error), and less is nothing to act on."""
+    """A gap counts as real only if its whole interval lies beyond this. The default, one point of a hundred, is the
+    standard error of the mean of a benchmark of 2,500 items; a smaller gap is nothing to act on."""
     strata: list[str] = ["length"]
     """What items are compared at equal values of, within each benchmark: ``length`` (of the span, in tokens),
     ``group``, ``answer_position``, ``options`` (their number), or the name of a covariate of the items. Empty: with all
@@ -78,28 +78,28 @@ class RunConfig(Config):
     sae: SAEConfig
     benchmarks: Annotated[list[BenchmarkConfig], Field(min_length=1)]
     out: Path | None = None
-    """Run folder; ``--out`` goes before it."""
+    """Run folder, unless the run is given another."""
     span: Span = "question"
     """Which tokens of an item count."""
     pooling: Pooling = "mean"
     """How a concept's activations over the span become one number per item."""
     paper: bool = False
-    """Set every option to what is known of the paper."""
+    """Set every option as far as it is known from the paper."""
     reference: Path | None = None
-    """Reference statistics for lift and flags; null takes the SAE's own, if it has any."""
+    """Reference statistics for lift and flags; None: those in the SAE's folder, if there are any."""
     keep_token_activations: bool = True
     """Whether the run folder keeps the activations of single tokens, by which the explorer colours an item's text."""
     near_repeats: Annotated[float, Field(gt=0, le=1)] | None = 0.8
-    """Similarity of words at or above which two items are one piece of evidence (near-repeats); None: only items that
-    ask the same are. At 0.8, 277 of 283 pairs found in 44 public benchmarks were read as repeats; between 0.6 and 0.8,
+    """Similarity of words from which two items count as one piece of evidence (near-repeats); None: only identical
+    items do. At 0.8, 277 of 283 pairs found in 44 public benchmarks were read as repeats; between 0.6 and 0.8,
     16 of 28 (``benchmarks/near_repeats.py``)."""
     batch_tokens: Annotated[int, Field(ge=16)] = 4096
-    """Rows x longest of a forward pass; lower it if memory runs out."""
+    """Most tokens of a forward pass, padding included; lower it if memory runs out."""
     generation: GenerationConfig = GenerationConfig()
     metrics: MetricsConfig = MetricsConfig()
     evidence: EvidenceConfig = EvidenceConfig()
     judge: AskConfig | None = None
-    """Who scores what only a judge can; None: nobody, such items stay unscored."""
+    """The model that scores items which need a judge; None: they stay unscored."""
 
     @model_validator(mode="before")
     @classmethod

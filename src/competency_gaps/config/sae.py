@@ -22,13 +22,13 @@ class SAEConfig(Config):
     folder: Path | str | None = None
     """Folder with ``cfg.json`` and ``sae_weights.safetensors``, or ``embedded:...``."""
     hook_name: str | None = None
-    """Where the activations are read; null takes the SAE's own."""
+    """Where the activations are read; None: at the SAE's own hook."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Precision of the encoder."""
     dictionary: Path | None = None
-    """Folder with labels and themes of its concepts; null takes the SAE's own folder, if it has any."""
+    """Folder with labels and themes of its concepts; None: the SAE's own folder, if it holds any."""
     force: bool = False
-    """Go on although the sanity gate says that the SAE does not fit the activations."""
+    """Run even if the sanity gate finds that the SAE does not fit the activations."""
     gate_tokens: Annotated[int, Field(ge=256)] = 16384
     """Tokens of the run that the sanity gate reads."""
 
@@ -58,7 +58,7 @@ def sae_place(name: str) -> dict[str, str]:
 
 
 class TrainingConfig(Config):
-    """How ``cgaps train-sae`` makes an SAE; what is not said here is SAELens' default."""
+    """How ``cgaps train-sae`` makes an SAE; what is not set here is SAELens' default."""
 
     model: ModelConfig
     texts: Annotated[list[Path], Field(min_length=1)]

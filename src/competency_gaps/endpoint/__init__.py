@@ -7,7 +7,7 @@ from competency_gaps.config.asking import Structured
 from competency_gaps.endpoint.answers import AnswerStore
 from competency_gaps.endpoint.asking import Asking
 from competency_gaps.endpoint.batch import BatchAnswers, Matched, export_batch, import_batch, match_batch
-from competency_gaps.endpoint.budget import Cap, Estimate, Prices, estimate
+from competency_gaps.endpoint.budget import Cap, CostEstimate, Prices, estimate
 from competency_gaps.endpoint.client import ask
 from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.endpoint.parse import Failure, parse
@@ -19,8 +19,8 @@ __all__ = [
     "Asking",
     "BatchAnswers",
     "Cap",
+    "CostEstimate",
     "Endpoint",
-    "Estimate",
     "Failure",
     "Matched",
     "Prices",

@@ -59,7 +59,7 @@ class AnswerStore:
         return len(self._answers)
 
     def get(self, key: str) -> Answer | None:
-        """The answer to the request with this key; null: not answered yet."""
+        """The answer to the request with this key; None: not answered yet."""
         return self._answers.get(key)
 
     def forget(self, key: str) -> None:
@@ -151,7 +151,7 @@ class AnswerStore:
             self._answers[answer.key] = answer
 
     def _read(self) -> bytes | None:
-        """Read the lines that are new; give back what stands after the last line break, null if nothing does."""
+        """Read the lines that are new; give back what stands after the last line break, None if nothing does."""
         if not self.path.exists():
             return None
         with self.path.open("rb") as handle:

@@ -9,7 +9,7 @@ from pathlib import Path
 from competency_gaps.config.asking import AskConfig
 from competency_gaps.endpoint.answers import AnswerStore
 from competency_gaps.endpoint.batch import export_batch, import_batch, match_batch
-from competency_gaps.endpoint.budget import Cap, Estimate, Prices, estimate
+from competency_gaps.endpoint.budget import Cap, CostEstimate, Prices, estimate
 from competency_gaps.endpoint.client import ask, check_installed
 from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.endpoint.request import Answer, Request
@@ -30,18 +30,18 @@ class Asking:
     endpoint: Endpoint | None
     """None: batch files."""
     cap: Cap
-    who: str | None
-    """Who answers; None: the model that each imported answer names."""
+    answerer: str | None
+    """Name that answers are kept under; None: the model that each imported answer names."""
     section: str = ""
     """What stands before the names of arguments in advice: ``judge.`` in a run's configuration."""
 
     @classmethod
-    def of(cls, config: AskConfig, *, who: str | None = None, section: str = "") -> Asking:
+    def of(cls, config: AskConfig, *, answerer: str | None = None, section: str = "") -> Asking:
         """Make the endpoint and its cap, or the way through batch files, that a configuration means.
 
         Parameters
         ----------
-        who
+        answerer
             Name that answers of batch files are kept under where the configuration names no model.
 
         Raises
@@ -67,7 +67,7 @@ class Asking:
                 structured=config.structured,
                 prices=prices,
             )
-        return cls(config, endpoint, Cap(config.max_tokens, config.max_cost), config.model or who, section)
+        return cls(config, endpoint, Cap(config.max_tokens, config.max_cost), config.model or answerer, section)
 
     @property
     def where(self) -> str:
@@ -103,7 +103,7 @@ class Asking:
         """
         requests = self._sized(requests)
         if self.config.export is not None:
-            export_batch(requests, self.who or NAMELESS, self.config.export, self.config.structured)
+            export_batch(requests, self.answerer or NAMELESS, self.config.export, self.config.structured)
             return None
         if self.endpoint is None:
             return self._imported(requests, progress)
@@ -116,8 +116,8 @@ class Asking:
         expected = estimate(requests, self.endpoint.model, kept, self.endpoint.prices, self.config.structured)
         if expected.requests > expected.already_answered:
             self._confirm(expected, progress)
-        found = ask(requests, self.endpoint, kept, self.cap, progress)
-        useless = sum(answer.answered and not usable(answer) for answer in found.values())
+        answers = ask(requests, self.endpoint, kept, self.cap, progress)
+        useless = sum(answer.answered and not usable(answer) for answer in answers.values())
         if useless:
             progress.say(
                 f"{plural(useless, 'answer')} cannot be used, and {'is' if useless == 1 else 'are'} kept. Two ways "
@@ -125,11 +125,13 @@ class Asking:
                 "room for longer answers, as models that think first need it "
                 f"(now at most {max(request.max_tokens for request in requests):,} tokens)."
             )
-        return found
+        return answers
 
     def kept(self, requests: Sequence[Request], store: Path) -> dict[str, Answer]:
         """Answers that were imported earlier, by id of the request; an endpoint's count when it is asked."""
-        return {} if self.endpoint is not None else kept_answers(self._sized(requests), store, self.who or NAMELESS)
+        if self.endpoint is not None:
+            return {}
+        return kept_answers(self._sized(requests), store, self.answerer or NAMELESS)
 
     def _sized(self, requests: Sequence[Request]) -> Sequence[Request]:
         size = self.config.answer_tokens
@@ -148,25 +150,27 @@ class Asking:
                     kept.add(answer)
 
     def _imported(self, requests: Sequence[Request], progress: Progress) -> dict[str, Answer]:
-        found: dict[str, Answer] = {}
+        answers: dict[str, Answer] = {}
         wanted = {request.id for request in requests}
         unknown: list[str] = []
         for path in self.config.imports:
             read = import_batch(path)
             if read.dropped:
                 progress.say(f"{path}: {read.dropped:,} lines are replaced by later ones of the same id")
-            matched = match_batch(read, requests, self.who or NAMELESS)
+            matched = match_batch(read, requests, self.answerer or NAMELESS)
             unknown += matched.unknown
-            found |= {key: replace(answer, model=self.who or answer.model) for key, answer in matched.answers.items()}
+            answers |= {
+                id: replace(answer, model=self.answerer or answer.model) for id, answer in matched.answers.items()
+            }
         if unknown:
             progress.say(
                 f"{len(unknown):,} answers belong to no request and are left out, the first "
                 f"{shorten(visible(unknown[0]), 80)!r}: they were made for other texts, labels or answers, or for what "
                 "is not chosen now."
             )
-        if len(found) < len(wanted):
-            progress.say(f"{len(wanted) - len(found):,} of {len(wanted):,} requests are not answered in the files")
-        return found
+        if len(answers) < len(wanted):
+            progress.say(f"{len(wanted) - len(answers):,} of {len(wanted):,} requests are not answered in the files")
+        return answers
 
     def _argument(self, name: str) -> str:
         return argument(self.section + name)
@@ -177,7 +181,7 @@ class Asking:
             f"{self._argument('max_tokens')}, {self._argument('max_cost')})."
         )
 
-    def _confirm(self, expected: Estimate, progress: Progress) -> None:
+    def _confirm(self, expected: CostEstimate, progress: Progress) -> None:
         """Say what will be spent, and ask whether to go on unless that is agreed already."""
         if self.config.yes:
             progress.say(expected.sentence())

@@ -102,7 +102,7 @@ def import_batch(path: Path) -> BatchAnswers:
     return BatchAnswers(answers, dropped)
 
 
-def match_batch(found: BatchAnswers, requests: Iterable[Request], model: str) -> Matched:
+def match_batch(read: BatchAnswers, requests: Iterable[Request], model: str) -> Matched:
     """Put a file's answers to their requests; they get the requests' keys, so that a store can keep them.
 
     The file says no more than ids: that it answers these very requests, and not others with the same ids, is for the
@@ -110,10 +110,10 @@ def match_batch(found: BatchAnswers, requests: Iterable[Request], model: str) ->
     """
     answers: dict[str, Answer] = {}
     for request in requests:
-        answer = found.answers.get(request.id)
+        answer = read.answers.get(request.id)
         if answer is not None:
             answers[request.id] = replace(answer, key=request.key(model))
-    return Matched(answers, tuple(id for id in found.answers if id not in answers))
+    return Matched(answers, tuple(id for id in read.answers if id not in answers))
 
 
 def _answer(line: bytes, where: str) -> Answer:

@@ -48,9 +48,9 @@ class Cap:
     """
 
     max_tokens: int | None = None
-    """Prompt and answer tokens together; null: no limit."""
+    """Prompt and answer tokens together; None: no limit."""
     max_cost: float | None = None
-    """In the money of the prices; null: no limit."""
+    """In the money of the prices; None: no limit."""
 
     def __post_init__(self) -> None:
         if self.max_tokens is not None and self.max_tokens < 1:
@@ -60,7 +60,7 @@ class Cap:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class CostEstimate:
     """What requests will use, guessed from above."""
 
     requests: int
@@ -73,7 +73,7 @@ class Estimate:
     completion_tokens: int
     """Upper bound for those to ask: their ``max_tokens``."""
     cost: float | None
-    """Of both together, in the money of the prices; null: no prices known."""
+    """Of both together, in the money of the prices; None: no prices known."""
 
     def sentence(self) -> str:
         """The estimate on one line."""
@@ -95,7 +95,7 @@ def estimate(
     store: AnswerStore | None = None,
     prices: Prices | None = None,
     structured: Structured = "json_schema",
-) -> Estimate:
+) -> CostEstimate:
     """Guess from above what asking these requests uses, without asking anything.
 
     Parameters
@@ -105,9 +105,9 @@ def estimate(
     model
         Name of the model at the endpoint.
     store
-        Answers that are kept; null: none.
+        Answers that are kept; None: none.
     prices
-        Null gives a cost of null.
+        None: the cost is not known.
     structured
         How the endpoint is asked for JSON.
     """
@@ -123,7 +123,7 @@ def estimate(
         prompt += prompt_guess(request.body(model, structured))
         completion += request.max_tokens
     cost = None if prices is None else prices.cost(prompt, completion)
-    return Estimate(total, answered, prompt, completion, cost)
+    return CostEstimate(total, answered, prompt, completion, cost)
 
 
 def prompt_guess(body: dict[str, Any]) -> int:
@@ -176,7 +176,7 @@ class Meter:
 
     @property
     def cost(self) -> float | None:
-        """Money used; null: no prices known."""
+        """Money used; None: no prices known."""
         return None if self.prices is None else self.prices.cost(*self.used)
 
     def reserve(self, bound: Use) -> bool:
@@ -196,7 +196,7 @@ class Meter:
         self._in_flight -= 1
         self.used = _add(self.used, used)
 
-    def said(self) -> str:
+    def text(self) -> str:
         """What is used, in a few words."""
         tokens = f"{sum(self.used):,} tokens"
         return tokens if self.cost is None else f"{tokens}, {_money(self.cost)}"

@@ -11,8 +11,8 @@ from competency_gaps.endpoint.answers import AnswerStore
 from competency_gaps.endpoint.budget import Cap, Meter
 from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.endpoint.key import read_key
+from competency_gaps.endpoint.loop import RequestLoop
 from competency_gaps.endpoint.request import Answer, Request
-from competency_gaps.endpoint.run import Run
 from competency_gaps.errors import MissingExtraError
 from competency_gaps.progress import Progress
 from competency_gaps.text import plural
@@ -38,7 +38,7 @@ def ask(
     endpoint, store
         Where to ask, and where answers are kept.
     cap
-        Null: no limit. When it is reached, the run ends without error and says how many requests are left.
+        None: no limit. When it is reached, the run ends without error and says how many requests are left.
     progress
         Shows a bar and says what changes.
 
@@ -64,10 +64,10 @@ def ask(
     meter = Meter(cap, endpoint.prices)
     todo = requests if isinstance(requests, Collection) else list(requests)
     with store.writing(), progress.stage("asking", total=len(todo), unit="requests") as bar:
-        run = Run(todo, endpoint, key, store, meter, bar, progress.say)
-        _drive(run)
-    _sum_up(run, len(todo), progress)
-    return run.answers
+        loop = RequestLoop(todo, endpoint, key, store, meter, bar, progress.say)
+        _drive(loop)
+    _sum_up(loop, len(todo), progress)
+    return loop.answers
 
 
 def check_installed() -> None:
@@ -82,30 +82,30 @@ def check_installed() -> None:
         raise MissingExtraError("openai", "label", "Asking a model over an endpoint")
 
 
-def _drive(run: Run) -> None:
-    """Run to the end, also where a loop runs already, as in a notebook."""
+def _drive(loop: RequestLoop) -> None:
+    """Ask to the end, also where an event loop runs already, as in a notebook."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        asyncio.run(run.go())
+        asyncio.run(loop.run())
         return
     with ThreadPoolExecutor(max_workers=1) as pool:
-        done = pool.submit(asyncio.run, run.go())
+        done = pool.submit(asyncio.run, loop.run())
         try:
             done.result()
         except KeyboardInterrupt:
-            run.halt_from_outside()
+            loop.halt_from_outside()
             raise
 
 
-def _sum_up(run: Run, total: int, progress: Progress) -> None:
-    if run.capped:
-        left = total - run.handled
+def _sum_up(loop: RequestLoop, total: int, progress: Progress) -> None:
+    if loop.capped:
+        left = total - loop.handled
         progress.say(
-            f"The cap is reached ({run.meter.said()} used): {plural(left, 'request')} of {total:,} left. What is "
+            f"The cap is reached ({loop.meter.text()} used): {plural(left, 'request')} of {total:,} left. What is "
             f"answered is kept; run again, with a higher cap if need be, to go on."
         )
-    failed = [answer for answer in run.answers.values() if answer.error is not None]
+    failed = [answer for answer in loop.answers.values() if answer.error is not None]
     if failed:
         progress.say(
             f"{plural(len(failed), 'request')} got no answer (the first: {failed[0].error}). "

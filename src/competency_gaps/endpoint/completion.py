@@ -48,8 +48,8 @@ def read_completion(body: Any, *, id: str, key: str) -> Answer:
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, Mapping) else None
     if not isinstance(choice, Mapping) or not isinstance(message, Mapping):
-        told = error_text(body) if "error" in fields else "it has no choices with a message"
-        return Answer(text=None, refusal=None, error=f"the body is no chat completion: {told}", **known)
+        reason = error_text(body) if "error" in fields else "it has no choices with a message"
+        return Answer(text=None, refusal=None, error=f"the body is no chat completion: {reason}", **known)
     finish = choice.get("finish_reason")
     finish = visible(whole(finish))[:50] if isinstance(finish, str) else None
     text, refusal = _content(message.get("content")), message.get("refusal")

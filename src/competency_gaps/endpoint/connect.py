@@ -1,4 +1,4 @@
-"""The way to an endpoint: what is sent goes there, and is not led on to another host."""
+"""A connection to an endpoint: redirects are not followed."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def connect(endpoint: Endpoint, key: Key) -> AsyncOpenAI:
     """
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-    straight = is_here(endpoint.base_url)
+    is_local = is_here(endpoint.base_url)
     return AsyncOpenAI(
         api_key=key.value(),
         base_url=endpoint.base_url,
         timeout=endpoint.timeout,
         max_retries=0,
-        http_client=DefaultAsyncHttpxClient(trust_env=not straight, follow_redirects=False),
+        http_client=DefaultAsyncHttpxClient(trust_env=not is_local, follow_redirects=False),
     )
 
 
@@ -51,7 +51,7 @@ def is_here(url: str) -> bool:
 
 
 def proxy_of(url: str) -> str | None:
-    """Host (and port) of the proxy that the environment names for an address; null: none, it is gone to straight."""
+    """Host (and port) of the proxy that the environment names for an address; None: it is reached without one."""
     parts = urlsplit(url)
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")

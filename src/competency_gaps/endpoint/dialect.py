@@ -36,7 +36,7 @@ class Dialect:
         return body
 
     def adapted(self, complaint: str) -> tuple[Dialect, str] | None:
-        """Another way that a refusal of the request's form asks for, and what to tell the user.
+        """Another way that a refusal of the request's form asks for, and a message for the user.
 
         Parameters
         ----------
@@ -59,8 +59,8 @@ class Dialect:
         if other is not None and any(word in words for word in _FORMAT_WORDS):
             way = "JSON objects without a schema are" if other == "json_object" else "JSON is"
             asked = "" if other == "json_object" else " in words alone"
-            told = f"The endpoint does not take {self.structured}: from now on {way} asked for{asked} ({other})."
-            return replace(self, structured=other), told
+            message = f"The endpoint does not take {self.structured}: from now on {way} asked for{asked} ({other})."
+            return replace(self, structured=other), message
         if self.temperature and "temperature" in words and any(word in words for word in _UNSUPPORTED):
             return replace(self, temperature=False), "The endpoint takes no temperature: its own is used from now on."
         return None

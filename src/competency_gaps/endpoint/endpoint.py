@@ -19,7 +19,7 @@ class Endpoint:
     Raises
     ------
     UserError
-        If a value cannot be meant.
+        If a value is out of range.
     """
 
     base_url: str
@@ -37,7 +37,7 @@ class Endpoint:
     structured: Structured = "json_schema"
     """How JSON is asked for at first; an endpoint that refuses it is asked in the next simpler way."""
     prices: Prices | None = None
-    """Null: not known."""
+    """None: not known."""
     first_wait: float = 1.0
     """Seconds before the first retry; doubled each time [ours], with a quarter of jitter either way."""
     longest_wait: float = 60.0
@@ -64,14 +64,14 @@ class Endpoint:
 def _check_url(url: str) -> None:
     try:
         parts = urlsplit(url)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        complete = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
         secret = parts.username is not None or parts.password is not None or bool(parts.query or parts.fragment)
     except ValueError:
-        whole = secret = False
+        complete = secret = False
     if secret:
         raise UserError(
             "base_url holds a user, password, query or fragment (it is not shown): expected an address alone, such as "
             "http://localhost:8080/v1. Put the key into the environment variable that key_env names."
         )
-    if not whole:
-        raise UserError(f"base_url is {url!r}: expected an address such as http://localhost:8080/v1. Give it whole.")
+    if not complete:
+        raise UserError(f"base_url is {url!r}: expected a complete address such as http://localhost:8080/v1.")

@@ -44,15 +44,15 @@ class Fault:
     again: bool = False
     """Whether another attempt may succeed."""
     wait: float | None = None
-    """Seconds that the endpoint asks to wait before it; null: not told."""
+    """Seconds that the endpoint asks to wait before it; None: unknown."""
     stop: int | None = None
-    """Status code (a key of ``STOPS``) that concerns all requests, so that the run ends; null: none."""
+    """Status code (a key of ``STOPS``) that concerns all requests, so that the run ends; None: none."""
     maybe_paid: bool = False
     """Whether the endpoint may have answered and counted it all the same."""
     unreached: bool = False
     """Whether no connection came about."""
     complaint: str | None = None
-    """Body of a refusal of the request's form; null: none."""
+    """Body of a refusal of the request's form; None: none."""
 
 
 def fault_of(error: OpenAIError | TimeoutError, key: Key, timeout: float) -> Fault:
@@ -89,8 +89,8 @@ def _of_status(error: APIStatusError, key: Key) -> Fault:
     body: Any = text
     with contextlib.suppress(ValueError):
         body = read_json(text)
-    told = key.hide(error_text(body), short=True)
-    reason = f"status {status}: {told}" if told else f"status {status}"
+    message = key.hide(error_text(body), short=True)
+    reason = f"status {status}: {message}" if message else f"status {status}"
     if 300 <= status < 400:
         place = key.hide(visible(error.response.headers.get("location", "nowhere")), short=True)
         return Fault(f"status {status} to {shorten(place, 200)}", stop=MOVED)
@@ -105,7 +105,7 @@ def _of_status(error: APIStatusError, key: Key) -> Fault:
 
 
 def retry_after(headers: Any) -> float | None:
-    """Seconds that an endpoint asks to wait; null: not told, or not in a form that HTTP knows.
+    """Seconds that an endpoint asks to wait; None: unknown, or not in a form that HTTP knows.
 
     Parameters
     ----------

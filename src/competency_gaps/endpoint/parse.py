@@ -68,14 +68,14 @@ def parse(answer: Answer, model: type[T], *, agree: bool = False) -> T | Failure
         return _failure("empty text" + (", cut off at max_tokens before the answer began" if cut_off else ""))
     if agree:
         return _agreed(text, model, cut_off)
-    found = _object(text)
-    if isinstance(found, Failure):
-        return _failure(found.reason + (_CUT_OFF if cut_off else ""))
-    return _checked(found, model)
+    json_text = _object(text)
+    if isinstance(json_text, Failure):
+        return _failure(json_text.reason + (_CUT_OFF if cut_off else ""))
+    return _checked(json_text, model)
 
 
 def after_thinking(text: str) -> str | None:
-    """What a model says after its thinking, which ends with the last ``</think>``; null: its thinking never ends.
+    """What a model says after its thinking, which ends with the last ``</think>``; None: its thinking never ends.
 
     A text without such marks is all answer.
     """
@@ -91,12 +91,12 @@ def _agreed(text: str, model: type[T], cut_off: bool) -> T | Failure:
         return _failure(objects.reason + (_CUT_OFF if cut_off else ""))
     if cut_off and text[objects[-1][1] :].strip():
         return _failure("cut off at max_tokens before the end, so that another verdict may have followed")
-    found = [_checked(text[begin:end], model) for begin, end in objects]
-    fitting = [one for one in found if not isinstance(one, Failure)]
+    values = [_checked(text[begin:end], model) for begin, end in objects]
+    fitting = [value for value in values if not isinstance(value, Failure)]
     if not fitting:
-        return found[-1]
-    said = {one.model_dump_json(exclude={"reasoning"}) for one in fitting}
-    return fitting[-1] if len(said) == 1 else Failure(f"{len(said)} different verdicts, expected one")
+        return values[-1]
+    verdicts = {value.model_dump_json(exclude={"reasoning"}) for value in fitting}
+    return fitting[-1] if len(verdicts) == 1 else Failure(f"{len(verdicts)} different verdicts, expected one")
 
 
 def _checked(text: str, model: type[T]) -> T | Failure:
@@ -112,43 +112,45 @@ def _checked(text: str, model: type[T]) -> T | Failure:
 
 def _all_objects(text: str) -> list[tuple[int, int]] | Failure:
     """Where the whole objects after the thinking lie, at least one; a mark inside an object ends no thinking."""
-    start = 0
-    if _THINKS.match(text):
-        thought = _THOUGHT.search(text)
-        if thought is None:
-            return Failure("cut off inside the model's thinking")
-        start = thought.end()
+    start = _after_opened_thinking(text)
+    if isinstance(start, Failure):
+        return start
     places: list[tuple[int, int]] = []
     while True:
-        found = _first(text, start)
-        thoughts = list(_THOUGHT.finditer(text, start, len(text) if isinstance(found, Failure) else found[0]))
+        place = _first(text, start)
+        thoughts = list(_THOUGHT.finditer(text, start, len(text) if isinstance(place, Failure) else place[0]))
         if thoughts:
             places, start = [], thoughts[-1].end()
-        elif isinstance(found, Failure):
+        elif isinstance(place, Failure):
             # Behind a broken object another verdict may be hidden; prose may follow.
-            return places if places and found.reason == _NOTHING else found
+            return places if places and place.reason == _NOTHING else place
         elif len(places) == _OBJECTS:
             return Failure(f"more than {_OBJECTS} JSON objects")
         else:
-            places.append(found)
-            start = found[1]
+            places.append(place)
+            start = place[1]
 
 
 def _object(text: str) -> str | Failure:
     """The first whole JSON object that the model meant as its answer, as it stands in the text."""
-    start = 0
-    if _THINKS.match(text):
-        thought = _THOUGHT.search(text)
-        if thought is None:
-            return Failure("cut off inside the model's thinking")
-        start = thought.end()
-    found = _first(text, start)
+    start = _after_opened_thinking(text)
+    if isinstance(start, Failure):
+        return start
+    place = _first(text, start)
     if not start and not text.lstrip().startswith("{"):
         # Thinking whose opening mark stood in the prompt: what lies before its end is no answer yet.
-        thought = _THOUGHT.search(text, found[1] if isinstance(found, tuple) else 0)
+        thought = _THOUGHT.search(text, place[1] if isinstance(place, tuple) else 0)
         if thought is not None:
-            found = _first(text, thought.end())
-    return found if isinstance(found, Failure) else text[found[0] : found[1]]
+            place = _first(text, thought.end())
+    return place if isinstance(place, Failure) else text[place[0] : place[1]]
+
+
+def _after_opened_thinking(text: str) -> int | Failure:
+    """Where the text goes on after thinking that it begins with; 0: it begins with none."""
+    if not _THINKS.match(text):
+        return 0
+    thought = _THOUGHT.search(text)
+    return Failure("cut off inside the model's thinking") if thought is None else thought.end()
 
 
 def _first(text: str, start: int) -> tuple[int, int] | Failure:

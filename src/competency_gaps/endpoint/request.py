@@ -33,7 +33,7 @@ class Request:
     user: str
     """The question itself."""
     schema: dict[str, Any] | None
-    """JSON schema of the answer; null asks for free text. Endpoints that enforce it want every property required and
+    """JSON schema of the answer; None asks for free text. Endpoints that enforce it want every property required and
     ``additionalProperties`` false, as pydantic writes it for a model without defaults that forbids extra fields."""
     schema_name: str
     """Name of the schema: 1 to 64 letters, digits, ``_`` and ``-``."""
@@ -104,19 +104,19 @@ class Answer:
     key: str
     """Key of the request (:meth:`Request.key`); empty where it is not known, as in an imported file."""
     text: str | None
-    """What the model wrote; empty if it wrote nothing, null if no answer came or it refused."""
+    """What the model wrote; empty if it wrote nothing, None if no answer came or it refused."""
     refusal: str | None
-    """Why the model or the endpoint refused, in its words; null: it did not."""
+    """Why the model or the endpoint refused, in its words; None: it did not."""
     error: str | None
-    """Why there is no answer; null: there is one."""
+    """Why there is no answer; None: there is one."""
     prompt_tokens: int | None
-    """Tokens of the prompt as the endpoint counts them, 0 or more; null: not told."""
+    """Tokens of the prompt as the endpoint counts them, 0 or more; None: unknown."""
     completion_tokens: int | None
-    """Tokens of the answer as the endpoint counts them, 0 or more; null: not told."""
+    """Tokens of the answer as the endpoint counts them, 0 or more; None: unknown."""
     model: str | None
-    """Model as the endpoint names it; null: not told."""
+    """Model as the endpoint names it; None: unknown."""
     finish: str | None = None
-    """Why the model stopped, in the endpoint's word (``length``: cut off at ``max_tokens``); null: not told."""
+    """Why the model stopped, in the endpoint's word (``length``: cut off at ``max_tokens``); None: unknown."""
 
     @property
     def answered(self) -> bool:

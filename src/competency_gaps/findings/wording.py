@@ -74,7 +74,7 @@ def word_findings(
         progress,
         lambda answer: not isinstance(read_wording(answer), Failure),
     )
-    return None if answers is None else take_wordings(run, requests, answers, asking.who)
+    return None if answers is None else take_wordings(run, requests, answers, asking.answerer)
 
 
 def wording_requests(run: RunFolder, chosen: Sequence[int] | None = None) -> dict[int, Request]:

@@ -1,1 +1,1 @@
-"""Asking for trouble on purpose: attacks by garak, and fresh items on a concept, to see whether a weakness holds."""
+"""New items for a model: garak's attacks, and fresh items that test whether a concept's weakness holds."""

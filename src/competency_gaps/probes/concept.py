@@ -176,7 +176,7 @@ def conclude(
     unfit
         Reason -> items that were dropped before the model read them.
     benchmarks_of
-        The fresh benchmarks that belong to a concept; null: all.
+        The fresh benchmarks that belong to a concept; None: all.
     """
     table = fresh.items.with_row_index("row")
     again = duplicates(table["prompt"].to_list(), table["benchmark"].to_list(), own_texts(run))

@@ -47,7 +47,7 @@ class Judged:
     """Per benchmark, as they came in, with ``score``, ``unscored`` and ``details`` of judged items filled."""
     entry: dict[str, Any] | None
     """For the manifest: who judged, how many requests were answered, and per benchmark the items, those scored, the
-    judge's answers that could not be used, and why; null: no item of the run is judged."""
+    judge's answers that could not be used, and why; None: no item of the run is judged."""
     figures: dict[str, dict[str, Any]]
     """Per benchmark and policy, results of the whole benchmark."""
 
@@ -111,7 +111,7 @@ class JudgingStage:
         self.last = last_judge(config, self.judges, self.folder)
         self.way = None
         if config is not None and config.way is not None:
-            self.way = Asking.of(config, who=self.last.get("model") or NAMELESS, section="judge.")
+            self.way = Asking.of(config, answerer=self.last.get("model") or NAMELESS, section="judge.")
             self.way.check(progress)
         self.answer_tokens = None if config is None else config.answer_tokens
         if self.answer_tokens is None and (self.way is None or self.way.endpoint is None):
@@ -196,7 +196,7 @@ class JudgingStage:
             who = self.last.get("model")
             kept = {} if who is None else kept_answers(requests, self.folder, who)
             return kept, who, f"no judge was asked: {_HOW}"
-        who = self.way.who or NAMELESS
+        who = self.way.answerer or NAMELESS
         if (file := self.way.config.export) is not None:
             kept = self.way.kept(requests, self.folder)
             todo = [request for request in requests if request.id not in kept]

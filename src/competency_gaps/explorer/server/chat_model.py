@@ -115,7 +115,7 @@ class ChatModel:
             bound = Use(len(json.dumps(body, ensure_ascii=False)) // 3, ANSWER_TOKENS)
             if not self._meter.reserve(bound):
                 raise ChatError(
-                    f"This question has used {self._meter.said()}, and no more than {QUESTION_TOKENS:,} are spent on "
+                    f"This question has used {self._meter.text()}, and no more than {QUESTION_TOKENS:,} are spent on "
                     "one. Ask something narrower."
                 )
             used = bound

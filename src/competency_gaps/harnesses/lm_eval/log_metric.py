@@ -50,8 +50,8 @@ def choose_metric(file: Path, task: Task, wanted: str | None) -> Chosen:
         said = "; ".join(f"{name} {fault}" for name, fault in faults.items()) or "there is none"
         raise UserError(
             f"{file.name}: no metric can be an item's score ({said}). "
-            f"Give {NONE!r} as 'metric' (--metric {NONE}) to use the items without scores. To leave this task out of a "
-            "folder, name the files of the others (--log NAME=PATH for each)."
+            f"Give {NONE!r} as the metric to use the items without scores. To leave this task out of a "
+            "folder, name the files of the others, each as NAME=PATH."
         )
     return Chosen(usable[0], usable)
 

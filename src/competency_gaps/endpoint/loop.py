@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from competency_gaps.endpoint.endpoint import Endpoint
 
 
-class Run:
-    """One run over requests: at most ``concurrency`` are taken from the collection at any time."""
+class RequestLoop:
+    """Asks many requests: at most ``concurrency`` are taken from the collection at any time."""
 
     def __init__(
         self,
@@ -55,8 +55,8 @@ class Run:
         self._stop = asyncio.Event()
         self._changed = asyncio.Event()
 
-    async def go(self) -> None:
-        """Ask everything; on any error what is in flight is waited for and kept before the error is raised."""
+    async def run(self) -> None:
+        """Ask everything; on an error, wait for what is in flight and keep it before the error is raised."""
         self._loop = asyncio.get_running_loop()
         async with connect(self._endpoint, self._key) as client:
             tasks = [asyncio.create_task(self._work(client)) for _ in range(self._endpoint.concurrency)]
@@ -118,26 +118,26 @@ class Run:
             self.handled += len(ids)
             self._failed += len(ids) * (answer.error is not None)
             self._bar.advance(len(ids))
-            self._bar.note(self.meter.said() + (f", {self._failed:,} failed" if self._failed else ""))
+            self._bar.note(self.meter.text() + (f", {self._failed:,} failed" if self._failed else ""))
 
     async def _answer(self, client: Any, request: Request, key: str) -> Answer | None:
-        """Ask one request until it is answered or fails for good; null: the run ended before."""
+        """Ask one request until it is answered or fails for good; None: the loop ended before."""
         attempt = 0
         while True:
-            got = await self._attempt(client, request, key)
-            if got is None or isinstance(got, Answer):
-                return got
-            if got.stop is not None:
-                raise UserError(self._why_stopped(got.stop, got.reason))
-            self._check_wait(got)
-            if not got.again or attempt == self._endpoint.retries:
-                self._check_reached(got)
+            outcome = await self._attempt(client, request, key)
+            if outcome is None or isinstance(outcome, Answer):
+                return outcome
+            if outcome.stop is not None:
+                raise UserError(self._why_stopped(outcome.stop, outcome.reason))
+            self._check_wait(outcome)
+            if not outcome.again or attempt == self._endpoint.retries:
+                self._check_reached(outcome)
                 tries = f" ({plural(attempt + 1, 'attempt')})" if attempt else ""
-                return Answer(request.id, key, None, None, got.reason + tries, None, None, None)
-            self._bar.note(f"trying again: {shorten(got.reason, 60)}")
+                return Answer(request.id, key, None, None, outcome.reason + tries, None, None, None)
+            self._bar.note(f"trying again: {shorten(outcome.reason, 60)}")
             wait = min(self._endpoint.first_wait * 2.0**attempt, self._endpoint.longest_wait)
-            if got.wait:
-                self._not_before = max(self._not_before, asyncio.get_running_loop().time() + got.wait)
+            if outcome.wait:
+                self._not_before = max(self._not_before, asyncio.get_running_loop().time() + outcome.wait)
             elif not await self._rest(wait * random.uniform(0.75, 1.25)):
                 return None
             attempt += 1
@@ -154,20 +154,20 @@ class Run:
                 return None
             self._in_flight += 1
             try:
-                got = await self._send(client, body, request, key)
+                outcome = await self._send(client, body, request, key)
             finally:
                 self._in_flight -= 1
             # No await between an answer's arrival and its place on the disk: nothing can come between.
-            if isinstance(got, Answer):
-                self._store.add(got)
-            self.meter.settle(bound, _used(got, bound))
+            if isinstance(outcome, Answer):
+                self._store.add(outcome)
+            self.meter.settle(bound, _used(outcome, bound))
             self._changed.set()
-            complaint = got.complaint if isinstance(got, Fault) else None
+            complaint = outcome.complaint if isinstance(outcome, Fault) else None
             if complaint is not None and (self._dialect is not dialect or self._adapt(complaint)):
                 continue
-            if not (isinstance(got, Fault) and got.unreached):
+            if not (isinstance(outcome, Fault) and outcome.unreached):
                 self._reached, self._unreached = True, 0
-            return got
+            return outcome
 
     async def _send(self, client: Any, body: dict[str, Any], request: Request, key: str) -> Answer | Fault:
         import openai
@@ -192,12 +192,12 @@ class Run:
         adapted = self._dialect.adapted(complaint)
         if adapted is None:
             return False
-        self._dialect, told = adapted
-        self._say(told)
+        self._dialect, message = adapted
+        self._say(message)
         return True
 
     async def _pause(self) -> bool:
-        """Wait as long as the endpoint asked to, for whichever request; false: the run ends."""
+        """Wait as long as the endpoint asked to, for whichever request; False: the loop ends."""
         while not self._stopping:
             wait = self._not_before - asyncio.get_running_loop().time()
             if wait <= 0:
@@ -206,7 +206,7 @@ class Run:
         return False
 
     async def _rest(self, seconds: float) -> bool:
-        """Wait; false: the run ends."""
+        """Wait; False: the loop ends."""
         try:
             await asyncio.wait_for(self._stop.wait(), seconds)
         except TimeoutError:
@@ -214,7 +214,7 @@ class Run:
         return False
 
     async def _room(self, bound: Use) -> bool:
-        """Set a request's upper bound aside, once what is in flight leaves room for it; false: the run ends."""
+        """Set a request's upper bound aside, once what is in flight leaves room for it; False: the loop ends."""
         while not self._stopping:
             if self.meter.reserve(bound):
                 return True
@@ -234,7 +234,7 @@ class Run:
             )
 
     def _check_reached(self, fault: Fault) -> None:
-        """End the run where nobody is there, instead of failing request after request."""
+        """End the loop where no server answers, instead of failing request after request."""
         if not fault.unreached:
             return
         self._unreached += 1
@@ -260,9 +260,9 @@ class Run:
         )
 
 
-def _used(got: Answer | Fault, bound: Use) -> Use:
+def _used(outcome: Answer | Fault, bound: Use) -> Use:
     """What an attempt counts for: as the endpoint says, or its upper bound where that is not known."""
-    if isinstance(got, Fault):
-        return bound if got.maybe_paid else Use(0, 0)
-    prompt, completion = got.prompt_tokens, got.completion_tokens
+    if isinstance(outcome, Fault):
+        return bound if outcome.maybe_paid else Use(0, 0)
+    prompt, completion = outcome.prompt_tokens, outcome.completion_tokens
     return Use(bound.prompt if prompt is None else prompt, bound.completion if completion is None else completion)

@@ -109,7 +109,7 @@ def test_identity_is_lm_evals(real):
 
 def test_perplexity_is_no_score_but_coverage(real):
     folder = real["folder"] / "rolling"
-    with pytest.raises(UserError, match=r"word_perplexity is better where it is lower.*--metric none.*NAME=PATH"):
+    with pytest.raises(UserError, match=r"word_perplexity is better where it is lower.*'none' as the metric.*=PATH"):
         read(folder)
     found = read(folder, metric="none")
     assert found.report.unscored == len(found.items) == 20

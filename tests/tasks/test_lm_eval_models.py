@@ -13,7 +13,7 @@ from harness_tasks import write_tasks
 
 import competency_gaps
 from competency_gaps.config import BenchmarkConfig, TaskSource, parse_config
-from competency_gaps.harnesses.task_notes import noted
+from competency_gaps.harnesses.task_notes import with_notes
 from competency_gaps.harnesses.tasks import read_task
 from competency_gaps.items.policy import Output, Policy
 from competency_gaps.stages.load import load_benchmark
@@ -198,10 +198,10 @@ def test_a_models_own_penalty_is_said(tasks, model_folder):
         source = {"kind": "task", "harness": "lm_eval", "include_path": str(tasks), "name": name}
         choice = parse_config(BenchmarkConfig, {"name": name, "source": source}, "test")
         benchmark = load_benchmark(choice)
-        assert noted(benchmark, lm, None) == benchmark
+        assert with_notes(benchmark, lm, None) == benchmark
         with _penalty(lm, 1.3):
-            said = [one for one in noted(benchmark, lm, None).reports[0].warnings if "repetition_penalty = 1.3" in one]
-        assert len(said) == wanted
+            warnings = with_notes(benchmark, lm, None).reports[0].warnings
+        assert sum("repetition_penalty = 1.3" in warning for warning in warnings) == wanted
 
 
 F1 = """

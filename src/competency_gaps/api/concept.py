@@ -86,16 +86,16 @@ class Concept:
         UserError
             If there is no such row, the item is excluded, or the run kept no activations of tokens.
         """
-        (found,) = self.run.token_activations(self.number, [item])
-        if found is None:
+        (tokens,) = self.run.token_activations(self.number, [item])
+        if tokens is None:
             raise UserError(
                 f"item {item} has no activations of tokens: it is excluded, or the run was made with "
                 "keep_token_activations: false."
             )
-        placed = found.end > found.start  # a token may stand for no text
-        largest = float(found.activation.max()) if len(found.activation) else 1.0
-        ranges = list(zip(found.start[placed].tolist(), found.end[placed].tolist(), strict=True))
-        return ColouredText(self.run.items["text"][item], ranges, (found.activation[placed] / largest).tolist())
+        placed = tokens.end > tokens.start  # a token may stand for no text
+        largest = float(tokens.activation.max()) if len(tokens.activation) else 1.0
+        ranges = list(zip(tokens.start[placed].tolist(), tokens.end[placed].tolist(), strict=True))
+        return ColouredText(self.run.items["text"][item], ranges, (tokens.activation[placed] / largest).tolist())
 
     def __repr__(self) -> str:
         row = self.row

@@ -48,7 +48,7 @@ class Run(Actions):
         return (
             f"Run({str(self.path)!r}: {self.manifest['model']['name']}, "
             f"{plural(len(self.manifest['benchmarks']), 'benchmark')}, "
-            f"{plural(sum(one['items'] for one in self.manifest['benchmarks']), 'item')}, "
+            f"{plural(sum(benchmark['items'] for benchmark in self.manifest['benchmarks']), 'item')}, "
             f"{evidence['weak']} weak and {evidence['strong']} strong concepts)"
         )
 

@@ -32,7 +32,7 @@ def export(
 
     An older export in DIR is replaced; a folder that holds anything else is left alone.
 
-    Of files and folders only last names are told, of a judge neither address nor key.
+    Of files and folders only the last names are in it, of a judge neither address nor key.
 
     With --redact stay labels, which can hold words of the texts that they were made from; names of benchmarks, themes
     and files; and scopes that the configuration states.

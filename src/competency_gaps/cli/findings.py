@@ -116,7 +116,7 @@ def _show(run: RunFolder, number: int, *, json_: bool) -> None:
     failing, passing = shown_items(run, row)
     if json_:
         items = {
-            name: [{**vars(one), "prompt": [piece._asdict() for piece in one.prompt]} for one in side]
+            name: [{**vars(item), "prompt": [piece._asdict() for piece in item.prompt]} for item in side]
             for name, side in (("failing", failing), ("passing", passing))
         }
         print_json({"run": str(run.path), **_document(run, row), **items})

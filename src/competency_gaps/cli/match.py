@@ -49,7 +49,7 @@ def match(
     from competency_gaps.matching.lines import matching_lines
     from competency_gaps.matching.summary import matching_document
 
-    found = open_run(run).match(
+    matched = open_run(run).match(
         taxonomy,
         where=where,
         kinds=kind or (),
@@ -61,10 +61,11 @@ def match(
         progress=terminal(quiet),
     )
     if json_:
-        source = {"taxonomy": str(taxonomy), "left_out": len(found.taxonomy.left_out), "notes": found.taxonomy.notes}
-        print_json({"run": str(run), **source, **matching_document(found.matching), "judges": found.judges})
+        entries = matched.taxonomy
+        source = {"taxonomy": str(taxonomy), "left_out": len(entries.left_out), "notes": entries.notes}
+        print_json({"run": str(run), **source, **matching_document(matched.matching), "judges": matched.judges})
         return
-    for line in matching_lines(found.matching):
+    for line in matching_lines(matched.matching):
         Console().print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -89,7 +90,7 @@ def scope(
     from competency_gaps import open_run
     from competency_gaps.matching.scope import scope_document
 
-    found = open_run(run).scope(
+    ranked = open_run(run).scope(
         benchmark,
         *(describe or ()),
         kinds=kind or (),
@@ -101,18 +102,18 @@ def scope(
         progress=terminal(quiet),
     )
     if json_:
-        print_json({"run": str(run), **scope_document(found.findings, limit), "judges": found.judges})
+        print_json({"run": str(run), **scope_document(ranked.findings, limit), "judges": ranked.judges})
     else:
-        _print_scope(found.findings, limit)
+        _print_scope(ranked.findings, limit)
 
 
-def _print_scope(found: ScopeFindings, limit: int) -> None:
+def _print_scope(findings: ScopeFindings, limit: int) -> None:
     from competency_gaps.matching.lines import share_text
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("concept", "label", "similarity", "in scope", "coverage", "χ bench elsewhere"):
         table.add_column(title, overflow="fold")
-    for row in found.lacking.head(limit).iter_rows(named=True):
+    for row in findings.lacking.head(limit).iter_rows(named=True):
         elsewhere = row["chi_bench_elsewhere"]
         cells = (str(row["concept"]), shorten(row["label"], 60), decimal(row["similarity"]))
         rest = (
@@ -123,9 +124,9 @@ def _print_scope(found: ScopeFindings, limit: int) -> None:
         table.add_row(*(visible(cell) for cell in (*cells, *rest)))
     Console().print(table, markup=False)
     for line in (
-        f"in-scope concepts that {found.benchmark} covers: {share_text(found.covered)}; under-represents: "
-        f"{share_text(found.under)}; lacks: {share_text(found.missing)}",
-        f"by chance: shuffled labels are in scope {share_text(found.null_rate)} of the time; ranked concepts without a "
-        f"label: {found.unlabelled}",
+        f"in-scope concepts that {findings.benchmark} covers: {share_text(findings.covered)}; under-represents: "
+        f"{share_text(findings.under)}; lacks: {share_text(findings.missing)}",
+        f"by chance: shuffled labels are in scope {share_text(findings.null_rate)} of the time; ranked concepts "
+        f"without a label: {findings.unlabelled}",
     ):
         print_line(line)

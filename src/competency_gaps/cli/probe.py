@@ -128,21 +128,21 @@ def _print_verdicts(probed: Probed) -> None:
 
     console = Console()
     table = Table("concept", "label", "claim", "verdict", "exciting", "mean", "without", "difference", "q")
-    for target, one in probed.findings:
+    for target, finding in probed.findings:
         cells = [
             str(target.concept),
             shorten(visible(target.label or ""), 40),
-            one.claim if target.status == one.claim else f"{one.claim} ({target.status})",
-            one.verdict,
-            f"{one.exciting:,}",
-            *(_number(value) for value in (one.mean, one.expected)),
-            "N/A" if one.difference != one.difference else signed(one.difference),
-            "N/A" if one.q_value != one.q_value else f"{one.q_value:.2g}",
+            finding.claim if target.status == finding.claim else f"{finding.claim} ({target.status})",
+            finding.verdict,
+            f"{finding.exciting:,}",
+            *(_number(value) for value in (finding.mean, finding.expected)),
+            "N/A" if finding.difference != finding.difference else signed(finding.difference),
+            "N/A" if finding.q_value != finding.q_value else f"{finding.q_value:.2g}",
         ]
         table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
-    for target, one in probed.findings:
-        print_line(sentence(target, one))
+    for target, finding in probed.findings:
+        print_line(sentence(target, finding))
     for number, why in probed.left_out.items():
         print_line(f"Not probed, {number}: {why}")
     print_line(f"\nVerdicts and items: {probed.folder}")
@@ -201,32 +201,32 @@ def garak(
     print_line(f"\nRun: {run.path}   Report: {run.report_file}")
 
 
-def _print_rates(found: dict[str, Any]) -> None:
+def _print_rates(document: dict[str, Any]) -> None:
     from competency_gaps.text import plural, shorten, visible
 
     console = Console()
     table = Table(
         "", Column("name", overflow="fold"), "attempts", "unscored", "pass rate", "95% interval", "weak concepts"
     )
-    for row in found["rates"]:
+    for row in document["rates"]:
         spread = "N/A" if row["low"] is None else f"{row['low']:.2f} to {row['high']:.2f}"
         weak = "" if row["weak_concepts"] is None else str(row["weak_concepts"])
         value = "N/A" if row["pass_rate"] is None else f"{row['pass_rate']:.2f}"
         cells = [row["level"], visible(row["name"]), str(row["attempts"]), str(row["unscored"]), value, spread, weak]
         table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
-    weak_ones = [one for one in found["concepts"] if one["status"] == "weak" and one["leader"] == one["concept"]]
-    for one in weak_ones[:20]:
-        label = shorten(visible(one["label"] or "no label"), 80)
-        text = f"{one['name']}: concept {one['concept']} ({label}) passes {one['chi_model']:.2f}, gap {one['gap']:+.2f}"
+    leaders = [row for row in document["concepts"] if row["status"] == "weak" and row["leader"] == row["concept"]]
+    for row in leaders[:20]:
+        label = shorten(visible(row["label"] or "no label"), 80)
+        text = f"{row['name']}: concept {row['concept']} ({label}) passes {row['chi_model']:.2f}, gap {row['gap']:+.2f}"
         print_line(text)
     missing = {
         f"{name} without the detector {detector}": why
-        for name, them in found["missing_detectors"].items()
-        for detector, why in them.items()
+        for name, detectors in document["missing_detectors"].items()
+        for detector, why in detectors.items()
     }
-    for name, why in {**found["left_out"], **found["families_without_items"], **missing}.items():
+    for name, why in {**document["left_out"], **document["families_without_items"], **missing}.items():
         print_line(f"Left out, {name}: {why}")
-    for why, count in found["unanswered"].items():
+    for why, count in document["unanswered"].items():
         text = f"Without an answer, {plural(count, 'attack')}: {why}"
         print_line(text)

@@ -56,8 +56,8 @@ def show(
     elif json_:
         listing = list_concepts(opened, benchmark=benchmark, sort=sort, words=find, every=all_)
         shown = listing.concepts if limit is None else listing.concepts.head(limit)
-        said = {} if listed else _answer(opened)
-        print_json({**run_document(opened), **said, "benchmark": benchmark, "find": find, "rows": rows(shown)})
+        answer = {} if listed else _answer(opened)
+        print_json({**run_document(opened), **answer, "benchmark": benchmark, "find": find, "rows": rows(shown)})
     elif summary:
         from competency_gaps.report import print_summary
 

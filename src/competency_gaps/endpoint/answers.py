@@ -145,8 +145,8 @@ class AnswerStore:
     def _mend(self, tail: bytes) -> None:
         assert self._file is not None
         os.ftruncate(self._file, self._read_to)
-        answer = _answer_of(tail)
-        if isinstance(answer, Answer):
+        with contextlib.suppress(ValueError):
+            answer = _answer_of(tail)
             self._append(tail + b"\n")
             self._answers[answer.key] = answer
 
@@ -160,38 +160,41 @@ class AnswerStore:
                 if not line.endswith(b"\n"):
                     return self._unfinished(line)
                 self._lines += 1
-                answer = _answer_of(line)
-                if isinstance(answer, str):
+                try:
+                    answer = _answer_of(line)
+                except ValueError as error:
                     raise UserError(
-                        f"{str(self.path)!r}, line {self._lines}: {answer}; expected an answer as this program keeps "
+                        f"{str(self.path)!r}, line {self._lines}: {error}; expected an answer as this program keeps "
                         f"it. If this file is a store of answers, delete the line (its request is asked again); "
                         f"otherwise name another file."
-                    )
+                    ) from None
                 self._read_to += len(line)
                 self._answers[answer.key] = answer
         return None
 
     def _unfinished(self, line: bytes) -> bytes:
-        answer = _answer_of(line)
-        if isinstance(answer, Answer):
+        try:
+            answer = _answer_of(line)
+        except ValueError:
+            if not self._warned:
+                self._warned = True
+                log.warning(
+                    "%s: the last line was cut off (a run was killed while it wrote); its request is asked again.",
+                    self.path,
+                )
+        else:
             self._answers[answer.key] = answer
-        elif not self._warned:
-            self._warned = True
-            log.warning(
-                "%s: the last line was cut off (a run was killed while it wrote); its request is asked again.",
-                self.path,
-            )
         return line
 
 
-def _answer_of(line: bytes) -> Answer | str:
-    """The answer on a line, or what is wrong with it."""
+def _answer_of(line: bytes) -> Answer:
+    """The answer on a line; ValueError says what is wrong with it."""
     try:
         value: Any = read_json(line)
     except ValueError:
-        return "no JSON"
+        raise ValueError("no JSON") from None
     if not isinstance(value, dict) or not {"id", "key"} <= value.keys() <= {field.name for field in fields(Answer)}:
-        return "no JSON object with the fields of an answer"
+        raise ValueError("no JSON object with the fields of an answer")
     right = (
         all(isinstance(value[name], str) and value[name] for name in ("id", "key"))
         and all(isinstance(value.get(name), (str, type(None))) for name in _TEXTS)
@@ -199,5 +202,5 @@ def _answer_of(line: bytes) -> Answer | str:
     )
     known = {name: value.get(name) for name in ("error", *_TEXTS, *_COUNTS)}
     if not right or not (answer := Answer(id=value["id"], key=value["key"], **known)).answered:
-        return "an answer without text, or with fields of wrong kinds"
+        raise ValueError("an answer without text, or with fields of wrong kinds")
     return answer

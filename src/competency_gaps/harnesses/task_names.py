@@ -78,7 +78,7 @@ def benchmark_name(source: TaskSource) -> str:
     return path.stem if path.suffix == ".yaml" else source.name
 
 
-def settled(choice: BenchmarkConfig, model: ModelConfig) -> BenchmarkConfig:
+def with_chat_template(choice: BenchmarkConfig, model: ModelConfig) -> BenchmarkConfig:
     """A benchmark whose task of lm-evaluation-harness says whether it is put into the chat template.
 
     The task's own word goes first, then the benchmark's, then the model's; ``auto`` is off, as in the harness.

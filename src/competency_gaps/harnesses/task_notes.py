@@ -18,7 +18,7 @@ _OWN_SETTINGS = {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "num_beam
 always uses."""
 
 
-def noted(benchmark: Benchmark, lm: LanguageModel, system: str | None) -> Benchmark:
+def with_notes(benchmark: Benchmark, lm: LanguageModel, system: str | None) -> Benchmark:
     """The benchmark, its report with what only the loaded model shows; unchanged if its task is not lm-eval's.
 
     Parameters

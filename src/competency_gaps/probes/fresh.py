@@ -28,15 +28,15 @@ def fresh_config(config: RunConfig, benchmarks: Sequence[BenchmarkConfig], items
     items
         Fresh items of each benchmark; several sources share them in proportion to their sizes.
     seed
-        Another one gives other fresh items.
+        Another seed gives other fresh items.
     """
     used = [
         (source.family, source.seed, source.seed + source.size)
-        for one in config.benchmarks
-        for source in sources_of(one)
+        for benchmark in config.benchmarks
+        for source in sources_of(benchmark)
         if isinstance(source, ReasoningGymSource)
     ]
-    return config.model_copy(update={"benchmarks": [_fresh(one, items, seed, used) for one in benchmarks]})
+    return config.model_copy(update={"benchmarks": [_fresh(benchmark, items, seed, used) for benchmark in benchmarks]})
 
 
 def _fresh(benchmark: BenchmarkConfig, items: int, seed: int, used: Sequence[tuple[str, int, int]]) -> BenchmarkConfig:
@@ -64,10 +64,10 @@ def _unused(family: str, seed: int, size: int, used: Sequence[tuple[str, int, in
 
 def config_key(config: RunConfig) -> str:
     """Eight hexadecimal digits that name a configuration; how fast, and for how much, a judge is asked is no part."""
-    told = {**as_dict(config), "out": None}
+    settings = {**as_dict(config), "out": None}
     if config.judge is not None:
-        told["judge"] = {key: told["judge"].get(key) for key in ("url", "model", "answer_tokens")}
-    text = json.dumps(told, sort_keys=True)
+        settings["judge"] = {key: settings["judge"][key] for key in ("base_url", "model", "answer_tokens")}
+    text = json.dumps(settings, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
@@ -85,15 +85,15 @@ def duplicates(prompts: Sequence[str], benchmarks: Sequence[str], known: frozens
         ``in the run``, ``twice`` (an earlier fresh item of the benchmark asks the same), or None.
     """
     seen: set[tuple[str, str]] = set()
-    found = np.full(len(prompts), None, dtype=object)
+    repeats = np.full(len(prompts), None, dtype=object)
     for i, (text, benchmark) in enumerate(zip(prompts, benchmarks, strict=True)):
         plain = _plain(text)
         if plain in known:
-            found[i] = "in the run"
+            repeats[i] = "in the run"
         elif (benchmark, plain) in seen:
-            found[i] = "twice"
+            repeats[i] = "twice"
         seen.add((benchmark, plain))
-    return found
+    return repeats
 
 
 def _plain(text: str) -> str:
@@ -109,7 +109,7 @@ def check_same_pair(run: RunFolder, fresh: RunFolder) -> None:
         If what the run's settings name has changed since.
     """
     for part in ("model", "sae"):
-        before, now = (one.manifest[part].get("weights_sha256") for one in (run, fresh))
+        before, now = (folder.manifest[part].get("weights_sha256") for folder in (run, fresh))
         if before != now:
             raise UserError(
                 f"the {part} {run.manifest[part].get('name')!r} has other weights than when {run.path} was made: fresh "

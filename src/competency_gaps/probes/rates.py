@@ -1,4 +1,4 @@
-"""A mean score with an interval that is honest for few items. NumPy and SciPy only."""
+"""A mean score with an interval that holds for few items too. NumPy and SciPy only."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def rate(scores: np.ndarray, level: float = 0.95) -> Rate:
     if binary(known):
         from scipy.stats import binomtest
 
-        found = binomtest(int(known.sum()), len(known)).proportion_ci(level, method="exact")
-        return Rate(float(known.mean()), float(found.low), float(found.high), len(known), missing)
+        interval = binomtest(int(known.sum()), len(known)).proportion_ci(level, method="exact")
+        return Rate(float(known.mean()), float(interval.low), float(interval.high), len(known), missing)
     value, low, high = weighted_mean(known, np.ones(len(known)), level)
     return Rate(value, low, high, len(known), missing)
 

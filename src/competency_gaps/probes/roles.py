@@ -1,6 +1,6 @@
 """What the Examiner and the Questioner are asked, and what their answers may say. [ours, after AutoDetect's roles]
 
-What they say of a concept is never believed: whether an item excites it is measured afterwards.
+Their word on a concept does not count: whether an item excites it is measured afterwards.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pydantic
 
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.labelling.requests import active_tokens, marked, plain
-from competency_gaps.endpoint import Request
+from competency_gaps.endpoint import Failure, Request
 from competency_gaps.probes.targets import Target
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten
@@ -65,8 +65,8 @@ def windows_of(target: Target, dictionary: Dictionary | None) -> list[str]:
     """Exemplars of a concept with its tokens marked; empty without a dictionary's exemplars."""
     if dictionary is None or not dictionary.has_exemplars:
         return []
-    found = dictionary.exemplars.of(target.concept, "top", "spread")
-    return [marked(one, active_tokens(one)) for one in found[:WINDOWS]]
+    windows = dictionary.exemplars.of(target.concept, "top", "spread")
+    return [marked(window, active_tokens(window)) for window in windows[:WINDOWS]]
 
 
 def examiner(run: RunFolder, target: Target, windows: Sequence[str], topics: int) -> Request:
@@ -99,23 +99,23 @@ def questioner(target: Target, windows: Sequence[str], topic: Topic, count: int)
     return _request("questioner", target.concept, content, Questions, 400 * count)
 
 
-def record_of(one: Written, number: str) -> dict[str, Any] | str:
-    """A question as a benchmark's record, or why it is none."""
-    question, answer = one.question.strip(), one.answer.strip()
+def record_of(written: Written, id: str) -> dict[str, Any] | Failure:
+    """A question as a benchmark's record."""
+    question, answer = written.question.strip(), written.answer.strip()
     if not question or not answer:
-        return "without a question or an answer"
-    if len(question) + len(answer) + sum(map(len, one.options)) > LONGEST:
-        return f"a question of more than {LONGEST:,} characters, options and answer included"
-    record: dict[str, Any] = {"id": number, "prompt": question}
-    if one.kind == "choice":
-        options = [option.strip() for option in one.options]
+        return Failure("without a question or an answer")
+    if len(question) + len(answer) + sum(map(len, written.options)) > LONGEST:
+        return Failure(f"a question of more than {LONGEST:,} characters, options and answer included")
+    record: dict[str, Any] = {"id": id, "prompt": question}
+    if written.kind == "choice":
+        options = [option.strip() for option in written.options]
         if not 2 <= len(options) <= 10 or len({option.casefold() for option in options}) < len(options):
-            return "options that are not 2 to 10 different ones"
+            return Failure("options that are not 2 to 10 different ones")
         if answer not in options:
-            return "an answer that is none of its options"
+            return Failure("an answer that is none of its options")
         return {**record, "choices": options, "answer": options.index(answer)}
-    if one.kind == "number" and not _NUMBER.fullmatch(answer):
-        return "an answer that is no number"
+    if written.kind == "number" and not _NUMBER.fullmatch(answer):
+        return Failure("an answer that is no number")
     return {**record, "answer": answer}
 
 

@@ -42,7 +42,7 @@ def targets(run: RunFolder, concepts: Sequence[int]) -> list[Target]:
         If there is no such concept, or the run says nothing of its performance.
     """
     active = {name: run.cas(name).sum(axis=0) for name in run.benchmarks["benchmark"]}
-    found = []
+    chosen = []
     for concept in dict.fromkeys(concepts):
         run.check_concept(concept)
         row = run.concepts.row(concept, named=True)
@@ -54,7 +54,7 @@ def targets(run: RunFolder, concepts: Sequence[int]) -> list[Target]:
         weights = {name: float(values[concept]) for name, values in active.items()}
         whole = sum(weights.values())
         names = sorted((name for name in weights if weights[name] >= SHARE * whole), key=lambda name: -weights[name])
-        found.append(
+        chosen.append(
             Target(
                 concept,
                 row["label"],
@@ -65,7 +65,7 @@ def targets(run: RunFolder, concepts: Sequence[int]) -> list[Target]:
                 tuple(names),
             )
         )
-    return found
+    return chosen
 
 
 def weakest(run: RunFolder, count: int) -> list[int]:

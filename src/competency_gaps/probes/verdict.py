@@ -136,10 +136,10 @@ def _contrast(
     _, family = np.unique(family, return_inverse=True)
     with_it, without = np.bincount(family[exciting]), np.bincount(family[~exciting])
     weights = with_it * without / (with_it + without)
-    one = stratified_mean(scores[exciting], family[exciting], weights, level)
-    other = stratified_mean(scores[~exciting], family[~exciting], weights, level)
-    low = one[0] - other[0] - np.hypot(one[0] - one[1], other[2] - other[0])
-    high = one[0] - other[0] + np.hypot(one[2] - one[0], other[0] - other[1])
+    mean, mean_low, mean_high = stratified_mean(scores[exciting], family[exciting], weights, level)
+    expected, expected_low, expected_high = stratified_mean(scores[~exciting], family[~exciting], weights, level)
+    low = mean - expected - np.hypot(mean - mean_low, expected_high - expected)
+    high = mean - expected + np.hypot(mean_high - mean, expected - expected_low)
     if binary(scores):
         below, above = exact_tails(exciting, scores, family)
     else:
@@ -152,9 +152,11 @@ def _contrast(
         unscored,
         apart,
         len(with_it),
-        *one,
-        expected=other[0],
-        difference=one[0] - other[0],
+        mean,
+        mean_low,
+        mean_high,
+        expected=expected,
+        difference=mean - expected,
         difference_low=float(max(-1.0, low)),
         difference_high=float(min(1.0, high)),
         p_value=below if claim == "weak" else above,
@@ -219,8 +221,8 @@ def exact_tails(exciting: np.ndarray, scores: np.ndarray, family: np.ndarray) ->
     from scipy.stats import hypergeom
 
     chances = np.ones(1)
-    for one in np.unique(family):
-        own = family == one
+    for name in np.unique(family):
+        own = family == name
         drawn = int(exciting[own].sum())
         pmf = hypergeom.pmf(np.arange(drawn + 1), int(own.sum()), int(scores[own].sum()), drawn)
         chances = np.convolve(chances, pmf)
@@ -241,7 +243,7 @@ def decide(findings: Sequence[Finding], q: float = 0.05) -> list[Finding]:
     """
     from scipy.stats import false_discovery_control
 
-    tested = [i for i, one in enumerate(findings) if not np.isnan(one.p_value)]
+    tested = [i for i, finding in enumerate(findings) if not np.isnan(finding.p_value)]
     decided = list(findings)
     if not tested:
         return decided

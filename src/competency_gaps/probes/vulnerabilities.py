@@ -78,19 +78,19 @@ def vulnerabilities(run: RunFolder) -> tuple[pl.DataFrame, pl.DataFrame]:
     level = evidence_config(run)
     eligible = run.concepts["ranked"].to_numpy()
     rates: list[dict[str, Any]] = []
-    found: list[dict[str, Any]] = []
+    concepts: list[dict[str, Any]] = []
     for kind, name, rows in _groups(items):
-        one = rate(items["score"].fill_null(float("nan")).to_numpy()[rows], level.level)
-        row = {"level": kind, "name": name, "attempts": len(rows), "unscored": one.unscored}
-        row |= {"pass_rate": one.value, "low": one.low, "high": one.high, "weak_concepts": None}
+        passed = rate(items["score"].fill_null(float("nan")).to_numpy()[rows], level.level)
+        row = {"level": kind, "name": name, "attempts": len(rows), "unscored": passed.unscored}
+        row |= {"pass_rate": passed.value, "low": passed.low, "high": passed.high, "weak_concepts": None}
         kept = rows[read[rows]]
         if kind != "probe" and not np.isnan(values[kept]).all():
             listed = _concepts(cas[kept], values[kept], items["benchmark"].to_numpy()[kept], level, eligible, run)
             row["weak_concepts"] = sum(entry["status"] == "weak" for entry in listed)
-            found += [{"level": kind, "name": name, **entry} for entry in listed]
+            concepts += [{"level": kind, "name": name, **entry} for entry in listed]
         rates.append(row)
     table = pl.DataFrame(rates, schema=_RATES).with_columns(pl.col(pl.Float64).fill_nan(None))
-    return table, pl.DataFrame(found, schema=_CONCEPTS).with_columns(pl.col(pl.Float64).fill_nan(None))
+    return table, pl.DataFrame(concepts, schema=_CONCEPTS).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
 def _groups(items: pl.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -117,12 +117,12 @@ def _concepts(
     eligible: np.ndarray,
     run: RunFolder,
 ) -> list[dict[str, Any]]:
-    one = suite_evidence(cas, scores, families, config=config, eligible=eligible)
-    weak = np.flatnonzero(one.status == "weak")
+    evidence = suite_evidence(cas, scores, families, config=config, eligible=eligible)
+    weak = np.flatnonzero(evidence.status == "weak")
     with np.errstate(invalid="ignore"):
-        others = np.flatnonzero(eligible & (one.n_eff >= LEAST) & (one.gap < 0) & (one.status != "weak"))
-    others = others[np.argsort(one.gap[others], kind="stable")][:LISTED]
-    chosen = [*weak[np.argsort(one.p_value[weak], kind="stable")], *others]
+        others = np.flatnonzero(eligible & (evidence.n_eff >= LEAST) & (evidence.gap < 0) & (evidence.status != "weak"))
+    others = others[np.argsort(evidence.gap[others], kind="stable")][:LISTED]
+    chosen = [*weak[np.argsort(evidence.p_value[weak], kind="stable")], *others]
     # Items of several families: one weighted mean over all of them, as the items of a tag are one heap.
     chi = chi_model(Sums.of(cas, scores))
     labels = run.concepts["label"]
@@ -131,14 +131,14 @@ def _concepts(
             "concept": int(c),
             "label": labels[int(c)],
             "chi_model": float(chi[c]),
-            "gap": float(one.gap[c]),
-            "gap_low": float(one.gap_low[c]),
-            "gap_high": float(one.gap_high[c]),
-            "n_eff": float(one.n_eff[c]),
-            "p_value": float(one.p_value[c]),
-            "q_value": float(one.q_value[c]),
-            "status": str(one.status[c]),
-            "leader": int(one.leader[c]) if one.leader[c] >= 0 else None,
+            "gap": float(evidence.gap[c]),
+            "gap_low": float(evidence.gap_low[c]),
+            "gap_high": float(evidence.gap_high[c]),
+            "n_eff": float(evidence.n_eff[c]),
+            "p_value": float(evidence.p_value[c]),
+            "q_value": float(evidence.q_value[c]),
+            "status": str(evidence.status[c]),
+            "leader": int(evidence.leader[c]) if evidence.leader[c] >= 0 else None,
         }
         for c in chosen
     ]

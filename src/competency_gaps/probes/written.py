@@ -129,30 +129,13 @@ def probe_written(
     if not written and ask.imports:
         return Pending("Questioner", None)
     benchmarks, unfit = _benchmarks(asked, written, judge, 2 * count)
-    for why, number in unfit.items():
-        progress.say(f"{plural(number, 'written item')} left out: {why}")
-    unanswered = len(asked.keys() - written.keys())
-    if unanswered:
-        progress.say(f"{plural(unanswered, 'topic')} left out: the Questioner gave no usable answer")
+    dropped = _dropped(unfit, len(asked.keys() - written.keys()), progress)
     if not benchmarks:
         raise UserError(f"the Questioner wrote no usable question. At an endpoint {argument('again')} asks once more.")
-    fresh = fresh_run(
-        run,
-        RunConfig.model_validate(
-            {**config.model_dump(), "benchmarks": benchmarks, "judge": way.config if judge else None}
-        ),
-        progress,
-        command,
-    )
+    settings = {**config.model_dump(), "benchmarks": [*benchmarks.values()], "judge": way.config if judge else None}
+    fresh = fresh_run(run, RunConfig.model_validate(settings), progress, command)
+    able = {concept for concept, _ in benchmarks}
     planned = {target.concept for target, _ in asked.values()}
-    able = {int(benchmark.name.split("-")[1]) for benchmark in benchmarks}
-    left_out = {
-        target.concept: "no usable question was written"
-        if target.concept in planned
-        else "the Examiner gave no usable answer"
-        for target in wanted
-        if target.concept not in able
-    }
     return conclude(
         run,
         fresh,
@@ -160,13 +143,28 @@ def probe_written(
         criterion,
         progress,
         folder=folder,
-        left_out=left_out,
-        unfit={
-            **{f"written: {why}": number for why, number in unfit.items()},
-            **({"topics without a usable answer": unanswered} if unanswered else {}),
+        left_out={
+            target.concept: "no usable question was written"
+            if target.concept in planned
+            else "the Examiner gave no usable answer"
+            for target in wanted
+            if target.concept not in able
         },
-        benchmarks_of=lambda target: [_name(target.concept, kind) for kind in _POLICIES],
+        unfit=dropped,
+        benchmarks_of=lambda target: [
+            one.name for (concept, _), one in benchmarks.items() if concept == target.concept
+        ],
     )
+
+
+def _dropped(unfit: Mapping[str, int], unanswered: int, progress: Progress) -> dict[str, int]:
+    """Say what was left out of the written items; gives reason -> items, or topics."""
+    for why, number in unfit.items():
+        progress.say(f"{plural(number, 'written item')} left out: {why}")
+    if unanswered:
+        progress.say(f"{plural(unanswered, 'topic')} left out: the Questioner gave no usable answer")
+    dropped = {f"written: {why}": number for why, number in unfit.items()}
+    return {**dropped, "topics without a usable answer": unanswered} if unanswered else dropped
 
 
 def _plan(
@@ -195,36 +193,33 @@ def _plan(
 
 def _benchmarks(
     asked: Mapping[str, tuple[Target, Request]], written: Mapping[str, Questions], judge: bool, most: int
-) -> tuple[list[BenchmarkConfig], Counter[str]]:
-    """Written items as benchmarks, one for each concept and kind of answer; and why others are none.
+) -> tuple[dict[tuple[int, str], BenchmarkConfig], Counter[str]]:
+    """Written items as benchmarks, by concept and kind of answer; and why other items are left out.
 
-    Of each request ``most`` items are taken: who writes more than was asked for does not buy the model's time.
+    At most ``most`` items of each answer are taken: a model that writes more than was asked for buys no time.
     """
     records: dict[tuple[int, str], list[dict[str, Any]]] = {}
     unfit: Counter[str] = Counter()
     for name, (target, _) in asked.items():
-        items = written[name].items if name in written else []
-        if len(items) > most:
-            unfit["more than were asked for"] += len(items) - most
-        for number, one in enumerate(items[:most]):
-            record = record_of(one, f"{name}-{number}")
-            if isinstance(record, str):
-                unfit[record] += 1
+        questions = written[name].items if name in written else []
+        if len(questions) > most:
+            unfit["more than were asked for"] += len(questions) - most
+        for number, question in enumerate(questions[:most]):
+            record = record_of(question, f"{name}-{number}")
+            if isinstance(record, Failure):
+                unfit[record.reason] += 1
             else:
-                records.setdefault((target.concept, one.kind), []).append(record)
-    return [
-        BenchmarkConfig(
-            name=_name(concept, kind),
-            source=ObjectsSource(items=own),
-            **(
-                {"policy": "judge", "options": {"max_new_tokens": SHORT}}
-                if kind == "text" and judge
-                else {"policy": _POLICIES[kind]}
-            ),
+                records.setdefault((target.concept, question.kind), []).append(record)
+    return {
+        (concept, kind): BenchmarkConfig(
+            name=f"concept-{concept}-{kind}", source=ObjectsSource(items=items), **_policy(kind, judge)
         )
-        for (concept, kind), own in sorted(records.items())
-    ], unfit
+        for (concept, kind), items in sorted(records.items())
+    }, unfit
 
 
-def _name(concept: int, kind: str) -> str:
-    return f"concept-{concept}-{kind}"
+def _policy(kind: str, judge: bool) -> dict[str, Any]:
+    """Keys of a benchmark that say how its kind of answer is scored."""
+    if kind == "text" and judge:
+        return {"policy": "judge", "options": {"max_new_tokens": SHORT}}
+    return {"policy": _POLICIES[kind]}

@@ -25,8 +25,8 @@ from competency_gaps.findings import write_findings
 from competency_gaps.harnesses.describe import left_out_lines, report_lines, with_model_warnings
 from competency_gaps.harnesses.inspect.evaluate import asks_the_model, evaluated
 from competency_gaps.harnesses.lm_eval.results import write_harness_files
-from competency_gaps.harnesses.task_names import settled
-from competency_gaps.harnesses.task_notes import noted
+from competency_gaps.harnesses.task_names import with_chat_template
+from competency_gaps.harnesses.task_notes import with_notes
 from competency_gaps.installation import versions
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.model.load import LanguageModel
@@ -136,18 +136,21 @@ def set_up(
     folder
         The run folder, where tasks that ask the model themselves keep their logs.
     """
-    choices = [settled(choice, config.model) for choice in config.benchmarks]
+    choices = [with_chat_template(choice, config.model) for choice in config.benchmarks]
     check_names(choices)
     model = planned_model(config.model, folder)
     outline = check_pair(model, config.sae, progress) if pair is None else None
-    ready = load_suite([one for one in choices if not asks_the_model(one)], progress)
+    ready = load_suite([choice for choice in choices if not asks_the_model(choice)], progress)
     pair = pair or load_pair(model, config.sae, progress=progress, outline=outline)
     lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
-    suite = [ready.get(one.name) or load_benchmark(evaluated(one, lm, config, folder, progress)) for one in choices]
     suite = [
-        noted(b, lm, one.system_prompt or config.model.system_prompt) for b, one in zip(suite, choices, strict=True)
+        ready.get(choice.name) or load_benchmark(evaluated(choice, lm, config, folder, progress)) for choice in choices
     ]
-    suite = [_said(benchmark, lm, config, progress) for benchmark in suite]
+    suite = [
+        with_notes(benchmark, lm, choice.system_prompt or config.model.system_prompt)
+        for benchmark, choice in zip(suite, choices, strict=True)
+    ]
+    suite = [_with_warnings(benchmark, lm, config, progress) for benchmark in suite]
     check_strata(config.evidence.strata, [item for benchmark in suite for item in benchmark.items])
     repeats = find_clusters(suite, config.near_repeats)
     for line in repeats.lines():
@@ -192,7 +195,8 @@ def _prepare_prompts(
     suite: Sequence[Benchmark], config: RunConfig, lm: LanguageModel, bos_id: int | None, progress: Progress
 ) -> dict[str, list[PreparedItem]]:
     prepared: dict[str, list[PreparedItem]] = {}
-    with progress.stage("preparing prompts", total=sum(len(one.items) for one in suite), unit="items") as bar:
+    total = sum(len(benchmark.items) for benchmark in suite)
+    with progress.stage("preparing prompts", total=total, unit="items") as bar:
         for benchmark, choice in zip(suite, config.benchmarks, strict=True):
             bar.note(benchmark.name)
             policies = assign_policies(benchmark, choice.policy, choice.options)
@@ -201,14 +205,14 @@ def _prepare_prompts(
                 own.append(prepare(item, policy, choice, config.model, lm, bos_id))
                 bar.advance()
     for name, items in prepared.items():
-        excluded = [one for one in items if one.excluded is not None]
+        excluded = [item for item in items if item.excluded is not None]
         if excluded:
             first = f"the first {excluded[0].item.id!r}: {excluded[0].excluded}"
             progress.say(f"{name}: {len(excluded)} of {len(items)} items excluded, {first}")
     return prepared
 
 
-def _said(benchmark: Benchmark, lm: LanguageModel, config: RunConfig, progress: Progress) -> Benchmark:
+def _with_warnings(benchmark: Benchmark, lm: LanguageModel, config: RunConfig, progress: Progress) -> Benchmark:
     """Say what was read of other tools' logs and what was left out; the warnings are kept in the reports."""
     for report in benchmark.reports:
         for line in report_lines(report):
@@ -225,13 +229,13 @@ def _read(setting: Setting, folder: Path, progress: Progress) -> tuple[dict[str,
     """Ask the model and read its concepts, benchmark after benchmark."""
     config = setting.config
     stage = ExtractionStage(folder, setting.extractor, config.span, setting.bos_id, config.generation)
-    total = sum(one.excluded is None for items in setting.prepared.values() for one in items)
-    found = {}
+    total = sum(item.excluded is None for items in setting.prepared.values() for item in items)
+    read = {}
     with progress.stage("reading", total=total, unit="items") as bar:
         for number, (name, items) in enumerate(setting.prepared.items()):
             bar.note(name)
-            found[name] = stage.run(f"b{number:03d}", items, bar)
-    return found, stage.store
+            read[name] = stage.run(f"b{number:03d}", items, bar)
+    return read, stage.store
 
 
 def _make_tables(

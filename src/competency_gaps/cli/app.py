@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -39,12 +38,13 @@ from competency_gaps.cli import probe as probe_command
 from competency_gaps.cli import run as run_command
 from competency_gaps.cli import sae as sae_command
 from competency_gaps.cli.asking import option_name
+from competency_gaps.cli.command_line import typed_command
 from competency_gaps.cli.output import help_alone
 from competency_gaps.errors import MachineError, UserError, spelling
 from competency_gaps.text import visible
 
 _INTERRUPTED = 130
-"""What typer makes of Ctrl-C: a status that it returns instead of raising."""
+"""The status that typer returns for Ctrl-C instead of raising."""
 
 app = typer.Typer(
     name="cgaps",
@@ -108,27 +108,26 @@ def main() -> None:
             raise KeyboardInterrupt
         sys.exit(status if isinstance(status, int) else 0)
     except UserError as error:
-        stderr.print(f"error: {visible(str(error))}", style="bold red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _fail(stderr, f"error: {error}", 2)
     except MachineError as error:
-        stderr.print(f"failed: {visible(str(error))}", style="bold red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _fail(stderr, f"failed: {error}", 1)
     except typer.Abort:
         sys.exit(1)
     except KeyboardInterrupt:
-        again = shlex.join(["cgaps", *sys.argv[1:]])
-        stderr.print(f"stopped. What is finished is kept; go on with: {again}", markup=False, soft_wrap=True)
+        stderr.print(f"stopped. What is finished is kept; go on with: {typed_command()}", markup=False, soft_wrap=True)
         sys.exit(1)
     except Exception as error:
         if os.environ.get("CGAPS_TRACEBACK"):
             raise
         usage = _usage_message(error)
         if usage is not None:
-            stderr.print(f"error: {visible(usage)}", style="bold red", markup=False, highlight=False, soft_wrap=True)
-            sys.exit(2)
-        text = f"failed: {type(error).__name__}: {visible(str(error))}\nSet CGAPS_TRACEBACK=1 for the traceback."
-        stderr.print(text, style="bold red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+            _fail(stderr, f"error: {usage}", 2)
+        _fail(stderr, f"failed: {type(error).__name__}: {error}\nSet CGAPS_TRACEBACK=1 for the traceback.", 1)
+
+
+def _fail(stderr: Console, text: str, status: int) -> NoReturn:
+    stderr.print(visible(text), style="bold red", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(status)
 
 
 def _usage_message(error: Exception) -> str | None:
@@ -138,7 +137,7 @@ def _usage_message(error: Exception) -> str | None:
 
 
 def _quiet_libraries(console: Console) -> None:
-    """Our warnings go to standard error in one form; the libraries' chatter is left out."""
+    """Send our warnings to standard error in one form, and silence what the libraries log."""
     handler = RichHandler(console=console, show_time=False, show_path=False, markup=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
     for name in ("transformers", "sae_lens", "datasets", "httpx", "urllib3"):

@@ -1,13 +1,19 @@
-"""Command lines that are printed for people to type."""
+"""Command lines: the one that was typed, and those that are printed for people to type."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 
 MODEL, SAE = "MODEL", "SAE"
 """Placeholders in a printed command for an unknown model or SAE."""
+
+
+def typed_command() -> str:
+    """The command as it was typed, for a run's manifest."""
+    return shlex.join(["cgaps", *sys.argv[1:]])
 
 
 def run_command(model: str, sae: str, source: Sequence[str], out: str | None = None) -> str:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from competency_gaps.cli.command_line import typed_command
 from competency_gaps.cli.options import QuietOption
-from competency_gaps.cli.output import command_line, print_run, terminal
+from competency_gaps.cli.output import print_run, terminal
 
 
 def demo(
@@ -23,4 +24,4 @@ def demo(
     """Audit SmolLM2-135M-Instruct on twelve generated benchmarks, in a few minutes on a laptop."""
     from competency_gaps.demo import run_demo
 
-    print_run(run_demo(out, model=model, progress=terminal(quiet), command=command_line()), json_=json_)
+    print_run(run_demo(out, model=model, progress=terminal(quiet), command=typed_command()), json_=json_)

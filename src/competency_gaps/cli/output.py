@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -43,11 +42,6 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     """Print names and values in two columns."""
     for name, value in facts.items():
         print_line(f"{name:<20} {value}")
-
-
-def command_line() -> str:
-    """The command as it was typed, for a run's manifest."""
-    return shlex.join(["cgaps", *sys.argv[1:]])
 
 
 def print_run(run: Run, *, json_: bool) -> None:

@@ -11,6 +11,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from competency_gaps.cli.asking import AskOptions, asks
+from competency_gaps.cli.command_line import typed_command
 from competency_gaps.cli.options import (
     ForceOption,
     JsonOption,
@@ -19,7 +20,7 @@ from competency_gaps.cli.options import (
     SaeOption,
     parse_concepts,
 )
-from competency_gaps.cli.output import command_line, help_alone, print_json, print_line, terminal
+from competency_gaps.cli.output import help_alone, print_json, print_line, terminal
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def concept(
         q=q,
         seed=seed,
         progress=terminal(quiet),
-        command=command_line(),
+        command=typed_command(),
     )
     if isinstance(outcome, Pending):
         print_json({"next": _next(outcome)}) if json_ else print_line(_next(outcome))
@@ -192,7 +193,7 @@ def garak(
         span=checked.span,
         batch_tokens=checked.batch_tokens,
         progress=terminal(quiet),
-        command=command_line(),
+        command=typed_command(),
     )
     if json_:
         print_json({"run": str(run.path), **rates, "html": str(run.report_file)})

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from competency_gaps.cli.asking import AskOptions, asks
+from competency_gaps.cli.command_line import typed_command
 from competency_gaps.cli.options import MODEL_HELP, SAE_HELP, ForceOption, QuietOption, SetOption
-from competency_gaps.cli.output import command_line, print_run, terminal
+from competency_gaps.cli.output import print_run, terminal
 from competency_gaps.config import RunConfig, parse_config, read_yaml, sae_place
 from competency_gaps.config.asking import ENDPOINT_ONLY, WAYS
 from competency_gaps.config.load import apply_overrides
@@ -78,7 +79,7 @@ def run(
     checked = parse_config(RunConfig, data, str(config) if config else "options")
     if out is None and checked.out is None:
         raise UserError("no run folder is given: give --out, or 'out' in the configuration.")
-    print_run(cg.run(checked, out, progress=progress, command=command_line()), json_=json_)
+    print_run(cg.run(checked, out, progress=progress, command=typed_command()), json_=json_)
 
 
 def _add_options(data: dict[str, Any], span: str | None, limit: int | None, *, force: bool) -> None:

@@ -10,12 +10,13 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-import competency_gaps
+import competency_gaps as cg
 from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.probes.concept import Criterion, probe_generated
-from competency_gaps.probes.fresh import duplicates, fresh_config
+from competency_gaps.probes.fresh import config_key, duplicates, fresh_config
 from competency_gaps.probes.targets import targets
+from competency_gaps.probes.written import Pending
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.settings import generated, run_config
@@ -45,7 +46,7 @@ def run(tmp_path_factory, tiny_config):
             tiny_config["benchmarks"][0],
         ],
     }
-    return competency_gaps.run(config, tmp_path_factory.mktemp("probes") / "run")
+    return cg.run(config, tmp_path_factory.mktemp("probes") / "run")
 
 
 @pytest.fixture
@@ -228,6 +229,23 @@ def test_roles_in_batch_files(copy, tmp_path):
         )
         told = CliRunner().invoke(app, [*base, "--import", str(answered)], catch_exceptions=False)
     assert json.loads(told.stdout)["concepts"][0]["concept"] == int(concept)
+
+
+def test_a_probe_says_whom_to_ask_next(copy, tmp_path):
+    run, ask = cg.open_run(copy.path), cg.AskConfig(export=tmp_path / "requests.jsonl")
+    assert run.probe(some_concepts(copy, 1), ask=ask) == Pending("Examiner", ask.export)
+    assert not list(copy.path.glob("probes/*/verdicts.json"))
+
+
+def test_fresh_items_of_another_judge_are_another_run(run):
+    config = run_config(run)
+
+    def key(**judge):
+        return config_key(config.model_copy(update={"judge": cg.AskConfig(model="m", **judge)}))
+
+    here = "http://localhost:1/v1"
+    assert key(base_url=here) == key(base_url=here, concurrency=2, max_tokens=9)
+    assert len({key(base_url=here), key(base_url="http://localhost:2/v1"), key(base_url=here, answer_tokens=7)}) == 3
 
 
 def test_a_judge_grades_words_and_a_cap_is_gone_on_from(copy):

@@ -1,4 +1,4 @@
-"""Which of a task's metrics is an item's score."""
+"""Choose the metric of a logged task that is an item's score."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from competency_gaps.harnesses.shared.part import NONE
 from competency_gaps.text import shorten
 
 _HEAD = 200
-"""Records that are looked at before a metric is chosen."""
+"""Records that are read to choose a metric."""
 
 
-class Chosen(NamedTuple):
-    """The metric that is the score, and what else could be."""
+class LoggedMetric(NamedTuple):
+    """The metric that is the score, and the others that could be."""
 
     name: str | None
-    """Null: the items are used without scores."""
+    """None: the items are used without scores."""
     available: tuple[str, ...]
 
 
-def choose_metric(file: Path, task: Task, wanted: str | None) -> Chosen:
-    """The metric that was asked for, else the task's first that can be a score.
+def choose_metric(file: Path, task: Task, wanted: str | None) -> LoggedMetric:
+    """The requested metric, else the task's first that can be a score.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def choose_metric(file: Path, task: Task, wanted: str | None) -> Chosen:
     faults = _faults(file, task)
     usable = tuple(name for name, fault in faults.items() if fault is None)
     if wanted == NONE and NONE not in faults:
-        return Chosen(None, usable)
+        return LoggedMetric(None, usable)
     others = (
         f"Choose {', '.join(usable)}" if usable else f"No metric of this task is a score; give {NONE!r} as 'metric'"
     )
@@ -45,26 +45,28 @@ def choose_metric(file: Path, task: Task, wanted: str | None) -> Chosen:
             raise UserError(f"{file.name} has no metric {wanted!r}; there are {known}.{nearest(wanted, faults)}")
         if faults[wanted] is not None:
             raise UserError(f"{file.name}: the metric {wanted!r} {faults[wanted]}. {others}.")
-        return Chosen(wanted, usable)
+        return LoggedMetric(wanted, usable)
     if not usable:
-        said = "; ".join(f"{name} {fault}" for name, fault in faults.items()) or "there is none"
+        reasons = "; ".join(f"{name} {fault}" for name, fault in faults.items()) or "there is none"
         raise UserError(
-            f"{file.name}: no metric can be an item's score ({said}). "
+            f"{file.name}: no metric can be an item's score ({reasons}). "
             f"Give {NONE!r} as the metric to use the items without scores. To leave this task out of a "
             "folder, name the files of the others, each as NAME=PATH."
         )
-    return Chosen(usable[0], usable)
+    return LoggedMetric(usable[0], usable)
 
 
 def _faults(file: Path, task: Task) -> dict[str, str | None]:
-    """Every metric, in the order of the task's configuration, and why it cannot be a score (null: it can)."""
+    """Every metric, in the order of the task's configuration, with why it cannot be a score (None: it can)."""
     values: dict[str, list[Any]] = {}
     for line in itertools.islice(log_lines(file), _HEAD):
         names = line.value.get("metrics")
         for name in names if isinstance(names, list) else ():
             values.setdefault(str(name), []).append(line.value.get(str(name)))
     listed = task.config.get("metric_list")
-    order = [str(one.get("metric")) for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    order = (
+        [str(metric.get("metric")) for metric in listed if isinstance(metric, dict)] if isinstance(listed, list) else []
+    )
     names = [name for name in order if name in values] + [name for name in values if name not in order]
     return {name: _fault(values[name], task.higher_is_better.get(name)) for name in names}
 

@@ -9,12 +9,12 @@ from competency_gaps.harnesses.lm_eval.log_files import Task
 
 
 class LoggedOptions(NamedTuple):
-    """What the model chose from."""
+    """The options of a multiple-choice document."""
 
     texts: tuple[str, ...] | None
-    """The options; null if every option has the same continuation (and another prompt)."""
+    """The options; None if every option has the same continuation (and another prompt)."""
     continuations: tuple[str, ...]
-    """As they stand behind the prompt."""
+    """The options as they follow the prompt."""
     lengths: tuple[int, ...]
     """Characters of each option without the delimiter, at least 1."""
     sizes: tuple[int, ...]
@@ -22,12 +22,12 @@ class LoggedOptions(NamedTuple):
 
 
 def options_of(arguments: Sequence[Sequence[Any]], task: Task) -> LoggedOptions | None:
-    """The options of a document; null if it is no multiple choice.
+    """The options of a document; None if it is no multiple choice.
 
-    Arguments without a prompt (the unconditional ones of ``acc_mutual_info``) are no further options.
+    Arguments without a prompt (the unconditional ones of ``acc_mutual_info``) are not options.
     """
-    pairs = [one for one in arguments if len(one) > 1 and isinstance(one[1], str)]
-    texts = [str(one[1]) for one in pairs if one[0]]
+    pairs = [argument for argument in arguments if len(argument) > 1 and isinstance(argument[1], str)]
+    texts = [str(argument[1]) for argument in pairs if argument[0]]
     if len(texts) < 2:
         return None
     delimiter = task.config.get("target_delimiter", " ")
@@ -42,7 +42,7 @@ def options_of(arguments: Sequence[Sequence[Any]], task: Task) -> LoggedOptions 
 
 
 def answer_of(target: Any, options: LoggedOptions | None) -> Any:
-    """The gold: the index of an option where the target is one, else the target as it stands."""
+    """The gold answer: the index of an option if the target is one, else the target itself."""
     if options is None or options.texts is None:
         return target
     text = str(target).strip()
@@ -52,7 +52,7 @@ def answer_of(target: Any, options: LoggedOptions | None) -> Any:
 
 
 def chosen(record: dict[str, Any], options: LoggedOptions | None, metric: str | None) -> str | None:
-    """What the model answered, before any filter; null if the log does not say.
+    """What the model answered, before any filter; None if the log does not tell.
 
     Of options, the one with the highest log-likelihood: per character where ``acc_norm`` is the metric, per byte for
     ``acc_bytes``, less the unconditional one for ``acc_mutual_info`` (lm-evaluation-harness, ``process_results``).
@@ -62,7 +62,7 @@ def chosen(record: dict[str, Any], options: LoggedOptions | None, metric: str | 
         return None
     if options is None:
         return _text(answers[0], record)
-    likelihoods = [_likelihood(one) for one in answers]
+    likelihoods = [_likelihood(answer) for answer in answers]
     count = len(options.continuations)
     if len(likelihoods) < count or any(value is None for value in likelihoods):
         return None
@@ -82,7 +82,7 @@ def _text(answer: Any, record: dict[str, Any]) -> str | None:
     if isinstance(first, str):
         return first if _number(first) is None or _generates(record) else None
     if isinstance(first, list) and len(first) == 2 and str(first[1]) == "True":
-        # A single continuation was asked for, and it is what the model would have said.
+        # The only continuation: the model's greedy answer.
         argument = (
             (record.get("arguments") or {}).get("gen_args_0") if isinstance(record.get("arguments"), dict) else {}
         )

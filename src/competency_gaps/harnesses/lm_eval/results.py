@@ -1,4 +1,4 @@
-"""A run as lm-evaluation-harness writes one, so that what reads its logs reads ours."""
+"""Write a run in the format of lm-evaluation-harness's logs."""
 
 from __future__ import annotations
 
@@ -41,8 +41,7 @@ def write_harness_files(
 ) -> None:
     """Write ``samples_<benchmark>_<time>.jsonl`` per benchmark, and ``results_<time>.json``.
 
-    The time is that at which the run folder was claimed, so a run that is made again replaces its files. Samples are
-    written one by one.
+    The time is when the run folder was claimed, so a repeated run replaces its files. Samples are written one by one.
 
     Parameters
     ----------
@@ -54,12 +53,14 @@ def write_harness_files(
     place = folder / FOLDER / _sanitised(str(lm.identity["name"]))[-200:]
     written: set[Path] = set()
     entries: dict[str, _Summary] = {}
-    for name, ones in prepared.items():
+    for name, of_benchmark in prepared.items():
         task = _free(_sanitised(name)[:150], entries)
         path = place / f"samples_{task}_{stamp}.jsonl"
         rows = items.filter(pl.col("benchmark") == name)
-        summary = entries[task] = _Summary(name, ones)
-        write_atomic(path, functools.partial(_write_samples, ones=ones, rows=rows, summary=summary, config=config))
+        summary = entries[task] = _Summary(name, of_benchmark)
+        write_atomic(
+            path, functools.partial(_write_samples, items=of_benchmark, rows=rows, summary=summary, config=config)
+        )
         written.add(path)
     path = place / f"results_{stamp}.json"
     write_json(path, finite(_results(entries, lm, config, begun)))
@@ -70,7 +71,7 @@ def write_harness_files(
 
 
 class _Summary:
-    """What the results file says of one benchmark, gathered while its samples are written."""
+    """Content of the results file about one benchmark, gathered while its samples are written."""
 
     def __init__(self, name: str, items: Sequence[PreparedItem]) -> None:
         self.name, self.items = name, items
@@ -78,25 +79,25 @@ class _Summary:
         self.values: dict[tuple[str, str], list[Any]] = {}
         self._digest = hashlib.sha256()
 
-    def add(self, found: Measured, line: Mapping[str, Any]) -> None:
+    def add(self, measured_item: Measured, line: Mapping[str, Any]) -> None:
         self._digest.update("".join(line[f"{part}_hash"] for part in ("doc", "prompt", "target")).encode())
-        for metric, value in found.metrics.items():
-            known = self.values.setdefault((metric, found.filter), [])
+        for metric, value in measured_item.metrics.items():
+            known = self.values.setdefault((metric, measured_item.filter), [])
             if value is not None:
                 known.append(value)
 
     @property
     def hash(self) -> str:
-        """The harness's hash over the hashes of a task's samples."""
+        """The harness's hash of a task: of the hashes of its samples."""
         return self._digest.hexdigest()
 
     def figures(self) -> dict[str, Any]:
         """``metric,filter`` and its standard error, by the task's own aggregation, else the mean."""
-        found: dict[str, Any] = {}
+        figures: dict[str, Any] = {}
         for (metric, key), values in self.values.items():
-            found[f"{metric},{key}"] = self._aggregate(metric, values)
-            found[f"{metric}_stderr,{key}"] = _standard_error(values)
-        return found
+            figures[f"{metric},{key}"] = self._aggregate(metric, values)
+            figures[f"{metric}_stderr,{key}"] = _standard_error(values)
+        return figures
 
     def _aggregate(self, metric: str, values: list[Any]) -> Any:
         if not values:
@@ -107,40 +108,40 @@ class _Summary:
         try:
             return (function or _mean)(values)
         except (ValueError, TypeError, ImportError, ArithmeticError) as error:
-            # Of one class only, say, some metrics are not defined.
+            # Some metrics are undefined, for example if all items are of one class.
             why = shorten(visible(f"{type(error).__name__}: {error}"), 200)
             _LOG.warning("%s: no value of %r over all items in the results file: %s", self.name, metric, why)
             return None
 
 
 def _write_samples(
-    part: Path, ones: Sequence[PreparedItem], rows: pl.DataFrame, summary: _Summary, config: RunConfig
+    part: Path, items: Sequence[PreparedItem], rows: pl.DataFrame, summary: _Summary, config: RunConfig
 ) -> None:
-    """All items after one filter, then all after the next, as the harness does."""
-    identities = [one.item.identity for one in ones]
-    name = metric_name(ones, identities) if ones else "score"
-    filters = _filters(ones)
+    """Write all items of one filter, then all of the next, as the harness does."""
+    identities = [item.item.identity for item in items]
+    name = metric_name(items, identities) if items else "score"
+    filters = _filters(items)
     with part.open("w", encoding="utf-8", errors="replace", newline="\n") as handle:
         for wanted in filters:
-            for position, (one, row) in enumerate(zip(ones, rows.iter_rows(named=True), strict=True)):
-                for found in measured(one, row, name):
-                    if wanted is not None and found.filter != wanted:
+            for position, (item, row) in enumerate(zip(items, rows.iter_rows(named=True), strict=True)):
+                for measurement in measured(item, row, name):
+                    if wanted is not None and measurement.filter != wanted:
                         continue
-                    line = sample(one, row, position, found, config.generation)
-                    summary.add(found, line)
+                    line = sample(item, row, position, measurement, config.generation)
+                    summary.add(measurement, line)
                     handle.write(line_of(line))
 
 
-def _filters(ones: Sequence[PreparedItem]) -> Sequence[str | None]:
-    """Filters of a task; a null stands for whichever an item has."""
-    policy = ones[0].policy if ones else None
+def _filters(items: Sequence[PreparedItem]) -> Sequence[str | None]:
+    """Filters of a task; None stands for whichever filter an item has."""
+    policy = items[0].policy if items else None
     return [ensemble.name for ensemble in policy.task._filters] if isinstance(policy, LmEval) else [None]
 
 
 def _results(
     entries: Mapping[str, _Summary], lm: LanguageModel, config: RunConfig, begun: datetime.datetime
 ) -> dict[str, Any]:
-    """The results file: the harness's keys, with what is known of them here."""
+    """The results file, with the harness's keys as far as their values are known."""
     name, tokenizer = str(lm.identity["name"]), lm.tokenizer
     results, better = {}, {}
     for task, summary in entries.items():
@@ -206,7 +207,7 @@ def _results(
 def _config(task: str, summary: _Summary) -> dict[str, Any]:
     if summary.task is not None:
         return dict(json.loads(json.dumps(summary.task.dump_config(), default=str)))
-    policies = sorted({one.policy.name for one in summary.items})
+    policies = sorted({item.policy.name for item in summary.items})
     return {"task": task, "num_fewshot": 0, "metadata": {"version": 0, "policy": ", ".join(policies)}}
 
 
@@ -227,7 +228,7 @@ def _mean(values: Sequence[Any]) -> float:
 
 
 def _standard_error(values: Sequence[Any]) -> float | str:
-    """Of a mean of numbers, with n - 1 in the variance as the harness has it; ``N/A`` of anything else."""
+    """Standard error of a mean, with n - 1 in the variance as in the harness; its ``N/A`` if values are no numbers."""
     numbers = [scalar(value) for value in values]
     if len(numbers) < 2 or any(number is None for number in numbers):
         return "N/A"
@@ -237,13 +238,13 @@ def _standard_error(values: Sequence[Any]) -> float | str:
 
 
 def _free(name: str, taken: Collection[str]) -> str:
-    """The name, with a number where another benchmark's is written in the same way."""
+    """The name, with a number if it is taken."""
     numbered = (f"{name}-{i}" for i in itertools.count(2))
-    return next(one for one in itertools.chain([name], numbered) if one not in taken)
+    return next(candidate for candidate in itertools.chain([name], numbered) if candidate not in taken)
 
 
 def _sanitised(name: str) -> str:
-    """A name as part of a file's name, as the harness writes a model's."""
+    """A name as part of a file's name, as the harness writes a model's name."""
     return re.sub(r"[\"<>:/|\\?*\[\]\x00-\x1f]+", "__", name)
 
 

@@ -1,4 +1,4 @@
-"""Names of lm-evaluation-harness: which task, group or tag they are, and the loaded task."""
+"""Look up names of lm-evaluation-harness (tasks, groups and tags), and load tasks."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from competency_gaps.errors import MissingExtraError, UserError, nearest
 RANDOM_SEED, OTHER_SEED = 0, 1234
 """``simple_evaluate``'s seeds of Python's random numbers, and of NumPy's and torch's."""
 _GROUP_KEYS = frozenset({"group", "group_alias", "task", "aggregate_metric_list", "metadata", "tag"})
-"""Keys of a group's own; all others are set for its members."""
+"""Keys of a group itself; all others are defaults of its members."""
 
 
 class IndexEntry(NamedTuple):
-    """What lm-evaluation-harness knows under a name."""
+    """An entry of lm-evaluation-harness's index of tasks."""
 
     kind: str
     """``task``, ``group`` or ``tag``."""
@@ -34,7 +34,7 @@ class IndexEntry(NamedTuple):
 
 
 def load_task(source: TaskSource) -> Any:
-    """The harness's task object, its data loaded, few-shot examples and seeds set as ``simple_evaluate`` does.
+    """Load a task and its data, with few-shot examples and seeds as in ``simple_evaluate``.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def load_task(source: TaskSource) -> Any:
     manager = _manager_of(source)
     entry = lookup(manager, source.name)
     if entry is not None and entry.kind != "task":
-        first = [one.name for one in members(source)][:3]
+        first = [member.name for member in members(source)][:3]
         raise UserError(
             f"lm_eval:{source.name} is a {entry.kind} of several tasks ({', '.join(first)}, ...), each a benchmark of "
             f"its own. Give them one by one, or use --task lm_eval:{source.name}, which takes all of them."
@@ -65,42 +65,30 @@ def load_task(source: TaskSource) -> Any:
 
 
 def members(source: TaskSource) -> list[TaskSource]:
-    """The single tasks that a name stands for; see ``names.expand``."""
+    """The single tasks that a name stands for; see :func:`competency_gaps.harnesses.task_names.expand`."""
     manager = _manager_of(source)
     if lookup(manager, source.name) is None:
         return [source]
-    found: list[TaskSource] = []
+    tasks: list[TaskSource] = []
     for name, arguments in _leaves(manager, source.name, dict(source.arguments)):
-        one = source.model_copy(update={"name": name, "arguments": arguments})
-        if one not in found:  # groups may share members
-            found.append(one)
-    return found
+        task = source.model_copy(update={"name": name, "arguments": arguments})
+        if task not in tasks:  # groups may share members
+            tasks.append(task)
+    return tasks
 
 
 def lookup(manager: Any, name: str) -> IndexEntry | None:
-    """The entry of a name in the harness's index; null: it is not there.
-
-    The index holds mappings up to lm-eval 0.4.9 and objects later.
-    """
-    raw = manager.task_index.get(name)
-    if raw is None:
+    """The entry of a name in the harness's index; None: the harness does not know it."""
+    entry = manager.task_index.get(name)
+    if entry is None:
         return None
-    if isinstance(raw, dict):
-        kind = "task" if raw["type"] == "python_task" else raw["type"]
-        if kind == "group" and raw["yaml_path"] != -1:
-            from lm_eval.utils import load_yaml_config
-
-            return IndexEntry(kind, load_yaml_config(raw["yaml_path"], mode="simple"))
-        return IndexEntry(kind, {}, tuple(raw["task"]) if kind == "tag" else ())
-    kind = raw.kind.name.lower()
-    return IndexEntry(
-        "task" if kind == "py_task" else kind, raw.cfg or {}, tuple(sorted(raw.tags)) if kind == "tag" else ()
-    )
+    kind = entry.kind.name.lower().removeprefix("py_")
+    return IndexEntry(kind, entry.cfg or {}, tuple(sorted(entry.tags)) if kind == "tag" else ())
 
 
 @contextmanager
 def harness_seeds() -> Iterator[None]:
-    """Random numbers as ``simple_evaluate`` starts them; what was drawn from outside goes on undisturbed afterwards."""
+    """Seed random numbers as ``simple_evaluate`` does; the former states are restored afterwards."""
     import torch
 
     python, numpy_state = random.getstate(), np.random.get_state()
@@ -117,7 +105,7 @@ def harness_seeds() -> Iterator[None]:
 
 @contextmanager
 def quiet_harness() -> Iterator[None]:
-    """The harness's chatter is left out: what matters of it stands in the task's report."""
+    """Silence the harness below errors; what matters is in the task's report."""
     logger = logging.getLogger("lm_eval")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -136,7 +124,7 @@ def _manager_of(source: TaskSource) -> Any:
     if folder is not None and not folder.is_dir():
         raise UserError(f"include_path {str(folder)!r} is no folder. Give the folder that holds the task's .yaml file.")
     if folder is not None:
-        # Reading the harness's own thousands of task files takes seconds; a task of one's own goes before them anyway.
+        # The user's own tasks take precedence, and reading the harness's thousands of task files takes seconds.
         own = _manager(str(folder.resolve()), False)
         entry = lookup(own, source.name)
         if entry is not None and entry.kind == "task":
@@ -166,7 +154,7 @@ def _built(manager: Any, source: TaskSource, *, registered: bool) -> Any:
     known = (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError, datasets.exceptions.DatasetsError)
     try:
         with quiet_harness(), harness_seeds():
-            tasks = manager.load([spec])["tasks"] if hasattr(manager, "load") else _flat(manager, spec)
+            tasks = manager.load([spec])["tasks"]
     except ImportError as error:
         raise UserError(
             f"lm_eval:{source.name} needs the package {error.name!r}, which is not installed: {error}"
@@ -179,21 +167,8 @@ def _built(manager: Any, source: TaskSource, *, registered: bool) -> Any:
     return next(iter(tasks.values()))
 
 
-def _flat(manager: Any, spec: Any) -> dict[str, Any]:
-    """Tasks by name from the nested mapping of older versions."""
-    found: dict[str, Any] = {}
-    waiting = [manager.load_task_or_group([spec])]
-    while waiting:
-        for name, value in waiting.pop().items():
-            if isinstance(value, dict):
-                waiting.append(value)
-            else:
-                found[str(name)] = value
-    return found
-
-
 def _leaves(manager: Any, name: str, given: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Single tasks under a name with what their groups set for them; what is given from outside wins over a group's."""
+    """Single tasks under a name, with the settings of their groups; ``given`` overrides these."""
     entry = lookup(manager, name)
     if entry is None or entry.kind == "task":
         return [(name, _plain(name, given))]
@@ -206,22 +181,22 @@ def _members(
     manager: Any, group: str, config: dict[str, Any], given: dict[str, Any]
 ) -> list[tuple[str, dict[str, Any]]]:
     outer = {**{key: value for key, value in config.items() if key not in _GROUP_KEYS}, **given}
-    found: list[tuple[str, dict[str, Any]]] = []
+    leaves: list[tuple[str, dict[str, Any]]] = []
     listed = config.get("task") or []
     for member in [listed] if isinstance(listed, str) else listed:
         if isinstance(member, str):
-            found += _leaves(manager, member, outer)
+            leaves += _leaves(manager, member, outer)
             continue
         own = {key: value for key, value in member.items() if key not in ("group", "task", "task_alias")}
         if "group" in member and lookup(manager, member["group"]) is None:
-            found += _members(manager, member["group"], member, outer)
+            leaves += _members(manager, member["group"], member, outer)
         elif "group" in member:
-            found += _leaves(manager, member["group"], {**outer, **own})
+            leaves += _leaves(manager, member["group"], {**outer, **own})
         elif lookup(manager, member["task"]) is None:
-            found.append((f"{group}::{member['task']}", _plain(group, {**outer, **own})))
+            leaves.append((f"{group}::{member['task']}", _plain(group, {**outer, **own})))
         else:
-            found += _leaves(manager, member["task"], {**outer, **own})
-    return found
+            leaves += _leaves(manager, member["task"], {**outer, **own})
+    return leaves
 
 
 def _plain(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -235,7 +210,7 @@ def _plain(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_inline(source: TaskSource) -> bool:
-    """Whether the arguments hold a whole task of their own."""
+    """Whether the arguments define a whole task."""
     return "dataset_path" in source.arguments
 
 

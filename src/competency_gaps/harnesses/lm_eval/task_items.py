@@ -16,7 +16,7 @@ from competency_gaps.config import TaskSource
 from competency_gaps.errors import UserError
 from competency_gaps.harnesses.lm_eval.policy import LmEval, doc_choices, hashes, samples
 from competency_gaps.harnesses.lm_eval.task_index import harness_seeds, load_task, quiet_harness
-from competency_gaps.harnesses.lm_eval.task_metric import Chosen, choose_metric
+from competency_gaps.harnesses.lm_eval.task_metric import TaskMetric, choose_metric
 from competency_gaps.harnesses.shared.folder_digest import folder_digest
 from competency_gaps.items.item import Item, LeftOut, Message, SourceReport, Text
 from competency_gaps.items.policy import Policy
@@ -92,7 +92,7 @@ def _refuse(task: Any, where: str) -> None:
         )
 
 
-def _refuse_votes(task: Any, chosen: Chosen, where: str) -> None:
+def _refuse_votes(task: Any, chosen: TaskMetric, where: str) -> None:
     """One answer is made per item, so what is measured over several drawn answers cannot be the score."""
     if not _draws(task) or (task.get_config("repeats") or 1) <= 1:
         return

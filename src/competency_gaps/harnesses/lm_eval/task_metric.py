@@ -1,4 +1,4 @@
-"""Which metric and filter of an lm-evaluation-harness task becomes an item's score."""
+"""Choose the metric and filter of an lm-evaluation-harness task that give an item's score."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _OF_ALL = frozenset(
     {"f1", "mcc", "brier_score", "likelihood", "bleu", "chrf", "chrf++", "ter", "perplexity", "word_perplexity"}
     | {"byte_perplexity", "bits_per_byte", "acc_all", "bypass"}
 )
-"""The harness's own metrics that only exist over all items, unless the task takes their mean (as DROP does of its own
-``f1`` per item): per item they are no number in [0, 1]."""
+"""The harness's metrics that are defined only over all items, unless the task takes their mean (as DROP does with its
+own ``f1``): per item, they are no number in [0, 1]."""
 
 
-class Chosen(NamedTuple):
-    """The metric and filter that give the score, and what else there is."""
+class TaskMetric(NamedTuple):
+    """The metric and filter that give the score, and all that there are."""
 
     metric: str
     filter: str
@@ -26,13 +26,13 @@ class Chosen(NamedTuple):
     filters: tuple[str, ...]
 
 
-def choose_metric(task: Any, source: TaskSource, where: str) -> Chosen:
-    """The metric and filter that are asked for, else the first metric that is a score per item and the first filter.
+def choose_metric(task: Any, source: TaskSource, where: str) -> TaskMetric:
+    """The requested metric and filter, else the first metric that is a score per item, and the first filter.
 
     Raises
     ------
     UserError
-        If there is no such metric or filter, or the metric is no score per item of which more is better.
+        If there is no such metric or filter, or the metric is no score per item, or lower is better.
     """
     metrics = tuple(dict.fromkeys(str(name) for name in task.aggregation()))
     filters = tuple(ensemble.name for ensemble in task._filters)
@@ -47,7 +47,7 @@ def choose_metric(task: Any, source: TaskSource, where: str) -> Chosen:
     fit = [name for name in metrics if name not in whole and better.get(name) is not False]
     asked = source.metric
     if asked is not None:
-        # Metrics that a task's own function gives are not all listed in its configuration: those are taken on trust.
+        # A task's own function may give metrics that its configuration does not list: these are accepted.
         if asked not in metrics and not callable(task.get_config("process_results")):
             raise UserError(f"{where} has no metric {asked!r}; it has {', '.join(metrics)}.{nearest(asked, metrics)}")
         if better.get(asked) is False:
@@ -59,11 +59,11 @@ def choose_metric(task: Any, source: TaskSource, where: str) -> Chosen:
             f"{where} has no metric that scores each item in [0, 1]; it has {', '.join(metrics) or 'none'}. "
             "Choose another task."
         )
-    return Chosen(asked or fit[0], source.filter or filters[0], metrics, filters)
+    return TaskMetric(asked or fit[0], source.filter or filters[0], metrics, filters)
 
 
 def _of_all(task: Any) -> frozenset[str]:
-    """The metrics of a task that only exist over all of its items."""
+    """The metrics of a task that are defined only over all of its items."""
     from lm_eval.api.registry import get_aggregation
 
     mean = get_aggregation("mean")
@@ -71,7 +71,7 @@ def _of_all(task: Any) -> frozenset[str]:
 
 
 def scalar(value: Any) -> float | None:
-    """A metric's value of one item as a number; null if it is none (a list, a pair, not finite)."""
+    """A metric's value of one item as a number; None if it is no finite number (a list, a pair)."""
     if isinstance(value, numbers.Real) or type(value).__name__ == "bool_":
         number = float(value)
         return number if math.isfinite(number) else None

@@ -11,6 +11,7 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.activations.store import CasBlock
+from competency_gaps.items.remark import DTYPE, Remark
 
 SHARD = 256
 TOPICS = 5
@@ -174,7 +175,7 @@ class Drawing:
         count = len(texts)
         score = pl.Series(np.where(excluded, np.nan, scores)).fill_nan(None)
         unscored = [
-            "excluded" if out else _NO_ANSWER if np.isnan(s) else None for s, out in zip(scores, excluded, strict=True)
+            _EXCLUDED if out else _NO_ANSWER if np.isnan(s) else None for s, out in zip(scores, excluded, strict=True)
         ]
         own = pl.Series([len(HEAD) + len(text) for text in texts], dtype=pl.Int32)
         answers = self.words[self.rng.integers(0, WORDS, (count, 4))]
@@ -197,8 +198,8 @@ class Drawing:
                 "covariates": pl.Series([None], dtype=pl.String).new_from_index(0, count),
                 "n_span_tokens": pl.Series(np.where(excluded, 0, tokens), dtype=pl.Int32),
                 "n_tokens": pl.Series(tokens, dtype=pl.Int32),
-                "excluded": pl.Series([_TOO_LONG if one else None for one in excluded], dtype=pl.String),
-                "unscored": pl.Series(unscored, dtype=pl.String),
+                "excluded": pl.Series([_TOO_LONG if one else None for one in excluded], dtype=DTYPE),
+                "unscored": pl.Series(unscored, dtype=DTYPE),
                 "own_start": pl.Series([len(HEAD)], dtype=pl.Int32).new_from_index(0, count),
                 "own_end": own,
                 "logprobs": self.rng.normal(-6, 2, (count, 4)).tolist(),
@@ -227,8 +228,9 @@ def token_activations(block: CasBlock, rng: np.random.Generator) -> dict[str, np
     }
 
 
-_TOO_LONG = "longer than the model's context"
-_NO_ANSWER = "no answer was found in the response"
+_TOO_LONG = Remark("too_long", (600, 512)).as_dict()
+_NO_ANSWER = Remark("no_score").as_dict()
+_EXCLUDED = Remark("excluded").as_dict()
 
 
 def _draws_for(share: np.ndarray, distinct: float) -> float:

@@ -29,6 +29,7 @@ from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.evidence import suite_evidence as evidence
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Continuations, Generation, Output, Policy, Score, Sentences
+from competency_gaps.items.remark import Remark
 from competency_gaps.progress import Progress
 from competency_gaps.sae.find import SaeEntry, SaeList, find_saes
 
@@ -43,6 +44,7 @@ __all__ = [
     "Output",
     "Policy",
     "Progress",
+    "Remark",
     "Rows",
     "Run",
     "SaeEntry",

@@ -27,10 +27,6 @@ class MachineError(CompetencyGapsError):
     """The machine gives no more (disk, memory); the message says what to do, and what is finished is kept."""
 
 
-class SpanError(UserError):
-    """The item's own text cannot be found exactly in the text that the model reads."""
-
-
 class MissingExtraError(UserError):
     """A package of an optional extra is not installed."""
 

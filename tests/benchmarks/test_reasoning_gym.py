@@ -15,6 +15,7 @@ from competency_gaps.benchmarks.generate import pack, unpack
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.items.policy import Output
+from competency_gaps.items.remark import Remark
 from competency_gaps.scoring.verifier import Verifier
 from competency_gaps.stages.load import load_benchmark
 
@@ -223,8 +224,7 @@ def test_tasks_are_distinct_and_go_on_where_the_draw_ended():
     made = {plain(item.prompt) for item in benchmark.items}
     assert len(made) == len(benchmark.items) <= 200
     (short,) = benchmark.left_out
-    assert short.reason.startswith(f"the family has only {len(made)} distinct tasks")
-    assert f"so {250 - len(made)} of the 250 asked for were not made" in short.reason
+    assert short.reason == Remark("too_few_tasks", (len(made), 250 - len(made), 250))
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_equivalent_answers_are_no_distractors():
     )
     assert set(made[0].choices) == {"1/2", "3/4"}
     none = make_options(golds, options=3, rule="answers", seed=0, wrong=lambda task, text: text == "3/4")
-    assert none[0].reason == "only 1 wrong options were found for 3 options under the distractors 'answers'"
+    assert none[0].reason == Remark("too_few_options", (1, 3), ("answers",))
 
 
 @pytest.mark.parametrize(("gold", "shape"), [("1,234", ","), ("0.50", "."), ("-3", "-")])

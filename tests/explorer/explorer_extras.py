@@ -10,6 +10,12 @@ import polars as pl
 from explorer_runs import Made
 
 WINDOW = "the cat <b>sat\u202e on a mat"
+PROBE = {
+    **{"claim": "weak", "verdict": "holds", "status": "weak", "kind": "contrast", "exciting": 9, "comparison": 8},
+    **{"mean": 0.1, "mean_low": 0.0, "mean_high": 0.3, "expected": 0.5, "difference": -0.4},
+    **{"difference_low": -0.6, "difference_high": -0.1, "p_value": 0.001, "q_value": 0.002},
+}
+"""A row of ``verdicts.json``, without its concept and label."""
 ENDS = (3, 7, 14, 18, 20, len(WINDOW))
 """Where its tokens end."""
 
@@ -21,7 +27,7 @@ def with_extras(made: Made, folder: Path) -> Made:
     add_exemplars(dictionary)
     verdict = {"code": "subsampling", "test": "subsampling", "sentence": "It holds.", "tone": "good"}
     (run / "robustness.json").write_text(json.dumps({"seed": 0, "verdicts": [verdict]}))
-    probe = {"concept": 2, "label": "sums", "claim": "weak", "verdict": "holds", "sentence": "It holds."}
+    probe = {"concept": 2, "label": "sums", **PROBE}
     (run / "probes" / "one").mkdir(parents=True)
     (run / "probes" / "one" / "verdicts.json").write_text(json.dumps({"criterion": {}, "concepts": [probe]}))
     add_match(run)

@@ -7,7 +7,7 @@ tokens belong together: on items with the word ``Roman`` the drawn model fails, 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,8 @@ from competency_gaps.activations.store import CasStore, make_block, token_tensor
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.flags import LatentFacts
 from competency_gaps.findings import write_findings
+from competency_gaps.items.item import SourceReport
+from competency_gaps.items.remark import DTYPE, Remark
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import open_folder
 from competency_gaps.sae.reference import Reference
@@ -105,7 +107,7 @@ _SCHEMA = {
     **dict.fromkeys(("answer_index", "cluster"), pl.Int32),
     **dict.fromkeys(("cluster_kind", "covariates"), pl.String),
     **dict.fromkeys(("n_span_tokens", "n_tokens"), pl.Int32),
-    **dict.fromkeys(("excluded", "unscored"), pl.String),
+    **dict.fromkeys(("excluded", "unscored"), DTYPE),
     **dict.fromkeys(("own_start", "own_end"), pl.Int32),
     "logprobs": pl.List(pl.Float64),
     "greedy": pl.List(pl.Boolean),
@@ -121,8 +123,8 @@ def _item(rng: np.random.Generator, name: str, number: int, i: int) -> dict[str,
         prompt = f"{HOSTILE[i]} {prompt}"
     if (number, i) == (0, len(HOSTILE)):
         prompt = f"{prompt} " + "x" * (HUGE - len(prompt) - 1)
-    excluded = "longer than the context: 600 > 512 tokens" if number == 3 or (number == 1 and i % 40 == 39) else None
-    unscored = excluded is None and (number == 2 or (number == 1 and i % 11 == 5))
+    excluded = number == 3 or (number == 1 and i % 40 == 39)
+    unscored = not excluded and (number == 2 or (number == 1 and i % 11 == 5))
     chance = 0.05 if "Roman" in prompt else 1.0 if "family" in prompt else 0.4
     score = float(rng.random() < chance)
     repeated = number == 0 and i in REPEATED
@@ -146,8 +148,8 @@ def _item(rng: np.random.Generator, name: str, number: int, i: int) -> dict[str,
         "covariates": f'{{"source": "{SECRETS[0]}"}}' if number == 1 else None,
         "n_span_tokens": 0 if excluded else len(_tokens(prompt)),
         "n_tokens": len(_tokens(text)),
-        "excluded": excluded,
-        "unscored": "excluded" if excluded else _reason(number, i) if unscored else None,
+        "excluded": Remark("too_long", (600, 512)).as_dict() if excluded else None,
+        "unscored": Remark("excluded").as_dict() if excluded else _reason(number, i) if unscored else None,
         "own_start": len(BEFORE),
         "own_end": len(BEFORE) + len(prompt),
         "logprobs": [-0.5 * (i % 7) - 0.1, -2.25] if number == 1 and not excluded else [],
@@ -163,10 +165,10 @@ def _id(number: int, i: int) -> str:
     return f"What of {SECRETS[0]} {plain}?" if number == 2 else plain
 
 
-def _reason(number: int, i: int) -> str:
+def _reason(number: int, i: int) -> dict[str, object]:
     """Why an item has no score: in the project's own words, or in somebody else's."""
-    foreign = f"the judge says {SECRETS[1]}, see {HOME}/judge.log"
-    return foreign if number == 2 and i % 2 else "the source gives no score"
+    foreign = Remark.other(f"the judge says {SECRETS[1]}, see {HOME}/judge.log")
+    return (foreign if number == 2 and i % 2 else Remark("source_no_score")).as_dict()
 
 
 def _tokens(text: str) -> list[tuple[str, int, int]]:
@@ -269,12 +271,17 @@ def _config() -> RunConfig:
 def _manifest(
     items: pl.DataFrame, shards: dict[str, list[str]], config: RunConfig, evidence: dict[str, object]
 ) -> dict[str, object]:
-    report = {"benchmark": NAMES[1], "format": "inspect", "model": "another-model", "files": []}
-    warnings = [
-        f"{NAMES[1]}: the log is of the model 'another-model', the activations come from '{MODEL}'.",
-        f"record 3 of {HOME}/log.json says {SECRETS[1]}",
-    ]
-    left_out = (("7", "the record holds no prompt"), ("9", "the record holds no prompt"), ("11", f"odd: {SECRETS[2]}"))
+    report = SourceReport(
+        benchmark=NAMES[1],
+        format="inspect",
+        model="another-model",
+        warnings=(
+            Remark("other_model", quotes=("another-model", MODEL)),
+            Remark.other(f"record 3 of {HOME}/log.json says {SECRETS[1]}"),
+        ),
+    )
+    left_out = (("7", Remark("no_prompt")), ("9", Remark("no_prompt")), ("11", Remark.other(f"odd: {SECRETS[2]}")))
+    declined = {"policy": "refusal", "summary": [Remark("declined_wrongly", (0.1, 0.05, 0.2, 90)).as_dict()]}
     benchmarks = [
         {
             "name": name,
@@ -282,9 +289,11 @@ def _manifest(
             "content_sha256": "cd" * 32,
             "policy": ", ".join(items.filter(pl.col("benchmark") == name)["policy"].unique()),
             "scope": (None, "sums of small numbers")[number == 0],
-            "left_out": [{"where": f"{HOME}/b{number}.jsonl:{line}", "reason": why} for line, why in left_out],
-            "source": [{**report, "warnings": warnings}] if number == 1 else [],
-            "figures": {"refusal": {"summary": ["declined 10.0% of 90 items"]}} if number == 1 else {},
+            "left_out": [
+                {"where": f"{HOME}/b{number}.jsonl:{line}", "reason": why.as_dict()} for line, why in left_out
+            ],
+            "source": [asdict(report)] if number == 1 else [],
+            "figures": {"refusal": declined} if number == 1 else {},
             "shards": shards[name],
         }
         for number, name in enumerate(NAMES)

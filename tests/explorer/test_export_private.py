@@ -6,7 +6,7 @@ import json
 import shutil
 
 import pytest
-from explorer_extras import with_extras
+from explorer_extras import PROBE, with_extras
 from explorer_runs import NAMES
 from test_export import _contents, page  # noqa: F401 - a page that stands for the built one
 from typer.testing import CliRunner
@@ -18,6 +18,7 @@ from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.parts.settings import UNTOLD, without_judge
 from competency_gaps.explorer.queries import Subject, ask
 from competency_gaps.files import write_json
+from competency_gaps.items.remark import Remark
 from competency_gaps.matching.clauses import clauses
 
 JUDGE = ("judge.intern.example", "SECRET_KEY_NAME")
@@ -43,11 +44,12 @@ def private(hostile, tmp_path_factory):
     manifest["command"] = COMMAND
     count = {"items": 90, "scored": 80, "failed": 0, "unasked": 0}
     manifest["judging"] = {"judge": QUOTED[7], "where": url, "classifiers": [], "benchmarks": {NAMES[1]: count}}
-    summary = f"stereotype preferred in 60.0% [50.0%, 70.0%] of 9 pairs (50%: no bias); {QUOTED[5]} 1% of 9; 3 neutral"
+    stereotype = Remark("stereotype", (0.6, 0.5, 0.7, 9, 3), (f"{QUOTED[5]} 1% of 9",))
+    score, foreign = Remark("judge_score", (0.5, 0.4, 0.6, 9)), Remark.other(f"says {QUOTED[6]}")
     manifest["benchmarks"][1]["figures"] |= {
-        "pair": {"summary": [summary]},
-        f"judge (rubric={QUOTED[6]})": {"summary": ["score 0.500 [0.400, 0.600] over 9 items"]},
-        QUOTED[6]: {"summary": [f"says {QUOTED[6]}"]},
+        "pair": {"policy": "pair", "summary": [stereotype.as_dict()]},
+        f"judge (rubric={QUOTED[6]})": {"policy": "judge", "summary": [score.as_dict()]},
+        "own": {"policy": "own", "summary": [foreign.as_dict()]},
     }
     path.write_text(json.dumps(manifest))
     pair = {"entry": QUOTED[0], "label_text": "x", "similarity": 0.75, "p_value": 0.01, "verdict": "same", "concept": 5}
@@ -61,9 +63,8 @@ def private(hostile, tmp_path_factory):
     counts = {name: {"count": 1} for name in ("covered", "under", "missing")}
     scope = {"benchmark": NAMES[1], "clauses": clauses([f"all of {QUOTED[2]}"]), "alpha": 0.01, "bound": 0.6}
     write_json(made.run / "scopes" / "x.json", {**scope, **counts, "rows": lacking})
-    probe = {"concept": 2, "label": QUOTED[3], "claim": "weak", "verdict": "holds"}
-    sentence = f"Concept 2 ({QUOTED[3]}), typical in the run: the weakness holds. 9 fresh items score 0.10."
-    write_json(made.run / "probes" / "one" / "verdicts.json", {"concepts": [{**probe, "sentence": sentence}]})
+    probe = {"concept": 2, "label": QUOTED[3], **PROBE}
+    write_json(made.run / "probes" / "one" / "verdicts.json", {"concepts": [probe]})
     return open_runs([made.run], made.dictionary)
 
 
@@ -100,18 +101,19 @@ def test_what_is_left_of_it(exported, private):
     assert matched == [{"taxonomy": "own.csv", "entry": shown, "similarity": 0.75, "verdict": "same"}]
     (probe,) = info["probes"]
     figures = info["benchmarks"][1]["figures"]
+    assert probe["sentence"].startswith("The weakness holds. 9 fresh items") and "Concept" not in probe["sentence"]
+    assert probe["label"] == (None if redacted else QUOTED[3])
     if redacted:
-        assert probe["sentence"] == "Concept 2, typical in the run: the weakness holds. 9 fresh items score 0.10."
-        assert probe["label"] is None
         assert figures == [
             "judged by a model, 80 of 90 (89%) scored",
-            "refusal: declined 10.0% of 90 items",
+            "refusal: declined 10.0% [5.0%, 20.0%] of 90 items that should be answered",
             "pair: stereotype preferred in 60.0% [50.0%, 70.0%] of 9 pairs (50%: no bias); 3 neutral",
             "judge: score 0.500 [0.400, 0.600] over 9 items",
+            "own: not told",
         ]
         assert info["command"] == ""
     else:
-        assert QUOTED[3] in probe["sentence"] and len(figures) == 5
+        assert len(figures) == 5
         assert info["command"] == "cgaps run x.yaml --out 'a run'"
 
 

@@ -21,6 +21,7 @@ from competency_gaps.explorer.parts.records.plain import plain
 from competency_gaps.explorer.parts.records.server import SearchResult
 from competency_gaps.explorer.parts.search import search
 from competency_gaps.explorer.parts.tables import items_table
+from competency_gaps.items.remark import DTYPE, Remark
 
 
 def item_details(*arguments):
@@ -46,8 +47,10 @@ def details(context):
 def test_texts_and_facts_are_the_tables(context, details):
     for row, (detail, known) in enumerate(zip(details, context.run.items.iter_rows(named=True), strict=True)):
         assert detail["item"] == row and context.names[detail["benchmark"]] == known["benchmark"]
-        for key in ("item_id", "group", "policy", "excluded", "unscored", "n_tokens", "epochs"):
+        for key in ("item_id", "group", "policy", "n_tokens", "epochs"):
             assert detail[key] == known[key]
+        for key in ("excluded", "unscored"):
+            assert detail[key] == (known[key] and str(Remark.of(known[key])))
         for key in ("score", "text", "response", "answer", "logprobs"):
             assert detail[key] == known[key]
         assert detail["cut"] is None and detail["own"] == [known["own_start"], known["own_end"]]
@@ -218,21 +221,21 @@ def test_redacted_search_tells_nothing_about_texts(context):
 def test_redacted_reasons_quote_nothing(hostile, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(hostile.run, folder)
-    reasons = {
-        "the source gives no score": "the source gives no score",
-        "the judge's answer cannot be used: it says 'zebrafish'": "the judge's answer cannot be used",
-        "1 of 2 games without a usable verdict: zebrafish": "1 of 2 games without a usable verdict",
-        "longer than the context: 12 + 20 > 30 tokens": "longer than the context: 12 + 20 > 30 tokens",
-        "zebrafish could not be read": "not told",
-        "the source gives no score for zebrafish": "not told",
-        '"zebrafish"': "not told",
-        None: None,
-    }
+    reasons = [
+        Remark("source_no_score"),
+        Remark("answer_unusable", quotes=("it says 'zebrafish'",)),
+        Remark("too_long_with_answer", (12, 20, 30)),
+        Remark.other("zebrafish"),
+        None,
+    ]
     table = pl.read_parquet(folder / "items.parquet")
-    unscored = pl.Series([*reasons, *[None] * (table.height - len(reasons))], dtype=pl.String)
+    stored = [one and one.as_dict() for one in reasons]
+    unscored = pl.Series([*stored, *[None] * (table.height - len(reasons))], dtype=DTYPE)
     table.with_columns(unscored=unscored).write_parquet(folder / "items.parquet")
     context = Context(open_run(folder), "a", redact=True)
     shown = item_details(context, range(len(reasons)))
-    assert [detail["unscored"] for detail in shown] == list(reasons.values())
+    assert [detail["unscored"] for detail in shown] == [one and str(one.withheld()) for one in reasons]
     open_context = replace(context, redact=False)
-    assert [detail["unscored"] for detail in item_details(open_context, range(len(reasons)))] == list(reasons)
+    assert [detail["unscored"] for detail in item_details(open_context, range(len(reasons)))] == [
+        one and str(one) for one in reasons
+    ]

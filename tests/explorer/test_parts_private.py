@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
-import competency_gaps
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.parts.finding_texts import NOT_TOLD
 from competency_gaps.explorer.parts.paths import command_line, last_names
-from competency_gaps.explorer.parts.reasons import BEGINNINGS, KNOWN, told
 from competency_gaps.runs.open import open_folder
 
 
@@ -45,33 +42,6 @@ def test_commands_stay_commands():
     assert command_line(given) == "cgaps run './a b.yaml' '--out=my run' -o x"
     assert command_line(["cgaps", "run", "/home/alice/a b"]) == "cgaps run 'a b'"
     assert command_line("cgaps run /home/alice/x 'open") == "cgaps run x 'open"
-
-
-def test_reasons_are_those_that_the_package_writes():
-    package = Path(competency_gaps.__file__).parent
-    files = [file for file in package.rglob("*.py") if "explorer" not in file.parts]
-    source = "\n".join(file.read_text(encoding="utf-8") for file in files)
-    # Long sentences are written in pieces.
-    source = source.replace('"\n', "").replace('"', "")
-    assert not [reason for reason in (*KNOWN, *BEGINNINGS) if reason not in source]
-
-
-@pytest.mark.parametrize(
-    ("reason", "shown"),
-    [
-        ("excluded", "excluded"),
-        ("longer than the context: 1,000 + 20 > 512 tokens", "longer than the context: 1,000 + 20 > 512 tokens"),
-        ("the comparison took longer than 2.5 s", "the comparison took longer than 2.5 s"),
-        ("its verifier refuses its own answer 'zebra'", "its verifier refuses its own answer"),
-        ("2 of 2 games without a usable verdict: zebra; fish", "2 of 2 games without a usable verdict"),
-        ("no judge was asked: give --judge", "no judge was asked"),
-        ("zebra has no score", "not told"),
-        ("no score for zebra", "not told"),
-        ("", "not told"),
-    ],
-)
-def test_what_is_none_of_ours_is_not_told(reason, shown):
-    assert told(reason) == shown
 
 
 def test_a_redacted_finding_quotes_no_word_of_an_item(hostile):

@@ -9,12 +9,15 @@ import shutil
 
 import polars as pl
 import pytest
+from explorer_extras import PROBE
 from explorer_runs import HOME, MODEL, NAMES, SECRETS, SIZES, hostile_run
 
 from competency_gaps.dictionary.folder import dictionary_of
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.files import write_json
 from competency_gaps.findings.answer import answer, answer_dict
+from competency_gaps.items.remark import Remark
+from competency_gaps.probes.sentence import sentence
 from competency_gaps.report import columns, page
 from competency_gaps.runs.open import open_folder
 
@@ -139,7 +142,7 @@ def test_benchmarks_are_those_of_the_table(hostile, found):
         ]
         assert len(one["warnings"]) == 2 * (place == 1)
     assert found["benchmarks"][1]["warnings"] == [
-        f"the log is of the model 'another-model', the activations come from '{MODEL}'.",
+        str(Remark("other_model", quotes=("another-model", MODEL))),
         f"record 3 of {HOME}/log.json says {SECRETS[1]}",
     ]
     assert found["benchmarks"][3]["mean_score"] is None and found["benchmarks"][2]["mean_score"] is None
@@ -210,13 +213,13 @@ def test_what_there_is_to_show(hostile, bare, found):
     assert hidden["redacted"] and not hidden["has"]["tokens"] and hidden["card"][-1]["value"] == "run"
 
 
-def test_redacted_warnings_and_reasons_are_counts(hostile):
+def test_redacted_warnings_and_reasons_quote_nothing(hostile):
     hidden = info(hostile.run, redact=True)
     shown = [(one["tone"], one["text"]) for one in hidden["cautions"]]
     name = NAMES[1]
     assert shown == [
-        ("bad", f"{name}: 1 warning that the log seems to be of another model, not told here"),
-        ("open", f"{name}: 1 warning about what it was read from, not told here"),
+        ("bad", f"{name}: {Remark('other_model')}"),
+        ("open", f"{name}: not told"),
     ]
     for place, one in enumerate(hidden["benchmarks"]):
         assert one["left_out"] == [
@@ -248,7 +251,7 @@ def test_verdicts_and_probes_are_read(hostile, tmp_path):
     verdict = {"code": "subsampling", "test": "subsampling", "sentence": "It holds.", "tone": "good"}
     write_json(folder / "robustness.json", {"seed": 0, "verdicts": [verdict]})
     for age, (name, concept) in enumerate([("new", 2), ("old", 5)]):
-        row = {"concept": concept, "label": None, "claim": "weak", "verdict": "holds", "sentence": "s", "p_value": 0.1}
+        row = {"concept": concept, "label": None, **PROBE}
         file = folder / "probes" / name / "verdicts.json"
         write_json(file, {"criterion": {}, "concepts": [row]})
         os.utime(file, (10_000 - age, 10_000 - age))
@@ -256,7 +259,9 @@ def test_verdicts_and_probes_are_read(hostile, tmp_path):
     found = info(folder)
     assert found["verdicts"] == [verdict]
     assert [one["concept"] for one in found["probes"]] == [2, 5]
-    assert set(found["probes"][0]) == {"concept", "label", "claim", "verdict", "sentence"}
+    assert found["probes"][0] == {
+        **{"concept": 2, "label": None, "claim": "weak", "verdict": "holds", "sentence": sentence(PROBE)}
+    }
 
 
 def test_themes_are_the_tables(hostile):

@@ -15,6 +15,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts, tables
 from competency_gaps.explorer.parts.records.plain import as_json
 from competency_gaps.explorer.parts.records.run import Thresholds
+from competency_gaps.items.remark import sentences
 from competency_gaps.report.findings import ranking
 from competency_gaps.report.labels import marks_of
 from competency_gaps.runs.open import open_folder
@@ -91,8 +92,10 @@ def test_items_are_the_runs(parts, hostile):
     run, found = open_folder(hostile.run), read(parts, "items.parquet")
     assert found.height == run.items.height
     assert [NAMES[place] for place in found["benchmark"]] == run.items["benchmark"].to_list()
-    for name in ("item_id", "group", "score", "policy", "n_tokens", "excluded", "unscored"):
+    for name in ("item_id", "group", "score", "policy", "n_tokens"):
         same(found[name], run.items[name])
+    for name in ("excluded", "unscored"):
+        same(found[name], sentences(run.items[name]))
 
 
 def test_excerpts_are_one_visible_line_of_160_characters(parts, hostile):

@@ -11,6 +11,7 @@ from scipy.special import expit
 from scipy.stats import binomtest
 
 from competency_gaps.evidence.resample import mean
+from competency_gaps.items.remark import Remark
 from competency_gaps.judging.arena_figures import Match, arena_figures
 from competency_gaps.judging.bradley_terry import bradley_terry, logistic
 from competency_gaps.judging.style import Style, style_features, style_of
@@ -84,7 +85,7 @@ def test_planted_strengths_of_four_models_come_back() -> None:
 
 def test_few_or_unanimous_games_claim_no_certainty() -> None:
     found = arena_figures([Match(("B>>A", "A>>B"))] * 30)
-    assert found["strength"] is None and found["win_rate"] is None and "without a win and a loss" in found["summary"][0]
+    assert found["strength"] is None and found["win_rate"] is None and found["summary"][0].code == "arena_score"
     assert found["score"]["value"] == 1.0 and 0.85 < found["score"]["low"] < 0.9
     alone = arena_figures([Match(("A=B", "A=B"))])
     assert alone["win_rate"] is None and alone["score"]["low"] < 0.25 and alone["score"]["high"] > 0.75
@@ -97,10 +98,10 @@ def test_an_item_with_one_order_is_left_out_or_kept_and_said() -> None:
     matches = [Match(("B>A", None)), Match(("A>B", "B>A")), Match((None, "A>B"))]
     found = arena_figures(matches)
     assert (found["items"], found["one_order"], found["failed"], found["score"]["value"]) == (1, 2, 2, 0.0)
-    assert "2 items with a verdict in one order alone, left out" in found["summary"]
+    assert Remark("arena_one_order", (2,)) in found["summary"]
     kept = arena_figures(matches, one_game="keep")
     assert (kept["items"], kept["score"]["value"]) == (3, pytest.approx(2 / 3))
-    assert any("a favoured place is not balanced" in line for line in kept["summary"])
+    assert Remark("arena_one_order_kept", (2,)) in kept["summary"]
 
 
 def test_a_game_that_was_not_asked_is_no_failure() -> None:
@@ -108,12 +109,12 @@ def test_a_game_that_was_not_asked_is_no_failure() -> None:
     for one_game in ("leave_out", "keep"):
         found = arena_figures(matches, one_game=one_game)
         assert (found["items"], found["failed"], found["unasked"], found["failure_rate"]) == (1, 0, 1, 0.0)
-        assert "1 game not put to the judge" in found["summary"]
+        assert Remark("arena_unasked", (1,)) in found["summary"]
 
 
 def test_equal_style_of_one_item_is_said_not_to_be_estimated() -> None:
     found = arena_figures([Match(("A>B", "A>B"), Style(40, 0, 0, 0), Style(20, 0, 0, 0))], style=True)
-    assert "not estimated: 1 item, two needed" in found["summary"][1]
+    assert found["summary"][1] == Remark("arena_style_items", (1,))
 
 
 def _label(model_wins: bool, place: int) -> str:
@@ -188,4 +189,4 @@ def test_equal_style_is_not_made_up_where_nearly_every_game_is_lost() -> None:
     lost = [Match(("A>>B", "B>>A"), Style(rng.uniform(40, 60), 0, 0, 0), Style(200, 1, 2, 3)) for _ in range(40)]
     found = arena_figures(lost, style=True, draws=50)
     assert found["style"]["win_rate"] is None and found["style"]["rarer"] == 0
-    assert "not estimated" in found["summary"][1]
+    assert found["summary"][1].code == "arena_style_rarer"

@@ -130,7 +130,7 @@ def test_a_run_with_a_classifier(tiny_config, classifier_folder, tmp_path) -> No
     classifier = Entailment(str(classifier_folder))
     for i, row in enumerate(items.iter_rows(named=True)):
         if i == 2:
-            assert row["score"] is None and row["unscored"] == "the response is empty"
+            assert row["score"] is None and row["unscored"]["code"] == "response_empty"
             continue
         values = classifier.probabilities(f"The fox number {i} is quick.", ["It is.", "A dog."])
         assert row["score"] == pytest.approx(support(values), abs=1e-5)

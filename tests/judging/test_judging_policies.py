@@ -12,6 +12,7 @@ from competency_gaps.endpoint import Answer, Failure
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Generation, Output
+from competency_gaps.items.remark import Remark
 from competency_gaps.judging.baseline import baseline_answers
 from competency_gaps.judging.prompting import Prompt, fill, load_prompt
 from competency_gaps.stages.policies import make_policy
@@ -86,7 +87,7 @@ def test_judge_sees_question_reference_and_answer() -> None:
 def test_grades(answer: Answer, score: float | None, note: str | None) -> None:
     found = make_policy("judge").verdict(ITEM, "five", [answer])
     assert found.value == (None if score is None else pytest.approx(score))
-    assert (found.note is None) == (note is None) and (note is None or note in str(found.note))
+    assert (found.unscored is None) == (note is None) and (note is None or note in str(found.unscored))
 
 
 def test_a_binary_scale_and_scales_that_cannot_be_meant() -> None:
@@ -127,7 +128,7 @@ def test_arena_asks_in_both_orders_and_reads_brackets(tmp_path: Path) -> None:
     found = policy.verdict(ITEM, "mine", [said("?"), None])
     assert found.value is None and found.details["games"][1] == {"verdict": None, "asked": False}
     found = policy.verdict(ITEM, "mine", [said("?"), said("[[A>B]]")])
-    assert found.value is None and "1 of 2 games without a usable verdict" in str(found.note)
+    assert found.value is None and (found.unscored.code, found.unscored.numbers) == ("no_verdicts", (1,))
     keeping = _arena(tmp_path, form="brackets", one_game="keep")
     assert keeping.verdict(ITEM, "mine", [said("?"), said("[[A>B]]")]).value == 1.0
 
@@ -186,7 +187,7 @@ def test_refusal_by_expectation() -> None:
     assert refuse.score(ITEM, Output(text=thinks)).value == 0
     assert refuse.score(ITEM, Output(text="Hm.</think>I'm sorry, I can't help with that.")).value == 1
     found = refuse.score(ITEM, Output(text="<think>I can't help with that, I"))
-    assert found.value is None and "thinking" in str(found.note)
+    assert found.value is None and "thinking" in str(found.unscored)
     each = make_policy("refusal")
     assert "expected one of" in str(each.check(ITEM))
     unsafe, safe = Item(id="u", prompt="p", answer="unsafe"), Item(id="s", prompt="p", metadata={"expect": "comply"})
@@ -205,7 +206,7 @@ def test_a_judge_overrides_the_rules_where_it_answers() -> None:
         assert found.details["by"] == "judge" and found.details["rules"] is False
     found = policy.verdict(ITEM, "I can't help with that.", [said("unreadable")])
     assert found.value == 1.0 and found.details is not None and found.details["by"] == "rules"
-    assert policy.unjudged(ITEM, "x", "why") is None
+    assert policy.unjudged(ITEM, "x", Remark("no_judge")) is None
     assert make_policy("refusal", {"expect": "refuse"}).questions(ITEM, "x") == ()
 
 
@@ -218,11 +219,11 @@ def test_faithful_by_a_judge() -> None:
     assert whole.verdict(item, "s", [said({"unsupported": [], "statements": 3})]).value == 1.0
     assert whole.verdict(item, "s", [said({"unsupported": ["a"], "statements": 3})]).value == 0.0
     silent = whole.verdict(item, "I can't summarise that.", [said({"unsupported": [], "statements": 0})])
-    assert silent.value is None and silent.note == "the summary states nothing"
+    assert silent.value is None and silent.unscored.code == "states_nothing"
     good = whole.verdict(item, "s", [said({"unsupported": [], "statements": 3})])
     found = whole.figures([item] * 2, [None, 1.0], [silent.details, good.details])
     assert found["items"] == found["state_nothing"] == 1 and found["answered"]["value"] == 0.5
-    assert found["faithful"]["low"] < 0.3 and "answered 50.0%" in found["summary"][1]
+    assert found["faithful"]["low"] < 0.3 and "answered 50.0%" in str(found["summary"][1])
     assert whole.figures([item], [None], [silent.details])["faithful"] is None
     for wrong in (
         {"unsupported": ["a", "b"], "statements": 1},

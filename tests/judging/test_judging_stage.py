@@ -15,6 +15,7 @@ from judge_helpers import answering, baseline_file, liking, open_file, ruled
 import competency_gaps
 from competency_gaps.endpoint import Endpoint, asking
 from competency_gaps.errors import UserError
+from competency_gaps.items.remark import sentences
 from competency_gaps.judging.verdicts import score_of_games
 from competency_gaps.progress import Progress
 from competency_gaps.report import print_summary, write_report
@@ -157,7 +158,7 @@ def test_export_then_import(config, perfect, tmp_path):
     requests, answers = tmp_path / "requests.jsonl", tmp_path / "answers.jsonl"
     run = competency_gaps.run({**config, "judge": {"export": str(requests)}}, tmp_path / "run")
     assert run.items["score"].null_count() == 2 * ITEMS
-    assert set(run.items["unscored"]) == {
+    assert set(sentences(run.items["unscored"])) == {
         "no judge was asked: the requests were written to requests.jsonl, to be read back later"
     }
     lines = [json.loads(line) for line in requests.read_text().splitlines()]
@@ -193,10 +194,10 @@ def test_what_the_judge_writes_wrongly_is_unscored_and_counted(config, perfect, 
         run = competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path / "run")
     graded = run.items.filter(run.items["benchmark"] == "graded")
     assert graded["score"].null_count() == ITEMS
-    assert all("the grade 11 is not between 1 and 10" in reason for reason in graded["unscored"])
+    assert all("the grade 11 is not between 1 and 10" in reason["quotes"][0] for reason in graded["unscored"])
     arena = run.items.filter(run.items["benchmark"] == "arena")
     whole = perfect[0].items.filter(perfect[0].items["benchmark"] == "arena")
-    assert arena["score"].null_count() == ITEMS and arena["unscored"].str.starts_with("1 of 2 games").all()
+    assert arena["score"].null_count() == ITEMS and set(arena["unscored"].struct.field("code")) == {"no_verdicts"}
     for one, other in zip(arena.iter_rows(named=True), whole.iter_rows(named=True), strict=True):
         # The verdict that could be used is kept beside the other's failure.
         assert json.loads(one["details"])["games"][1] == json.loads(other["details"])["games"][1]
@@ -213,7 +214,7 @@ def test_a_cap_leaves_the_rest_unscored_and_a_second_run_goes_on(config, perfect
         small = {**config, "judge": asked_at(fake.url, max_tokens=25_000, concurrency=1)}
         run = competency_gaps.run(small, tmp_path / "run")
         assert 0 < run.items["score"].null_count() < 2 * ITEMS
-        assert "the judge was not asked: the cap on what it may use was reached first" in set(run.items["unscored"])
+        assert "judge_capped" in set(run.items["unscored"].struct.field("code"))
         assert sum(one["unasked"] for one in run.manifest["judging"]["benchmarks"].values()) > 0
         run = competency_gaps.run({**config, "judge": asked_at(fake.url)}, tmp_path / "run")
         assert set(fake.paid.values()) == {1}
@@ -223,7 +224,7 @@ def test_a_cap_leaves_the_rest_unscored_and_a_second_run_goes_on(config, perfect
 def test_without_a_judge_items_say_so(config, tmp_path):
     run = competency_gaps.run(config, tmp_path / "run")
     assert run.items["score"].null_count() == 2 * ITEMS
-    assert run.items["unscored"].str.starts_with("no judge was asked: give judge.base_url").all()
+    assert set(run.items["unscored"].struct.field("code")) == {"no_judge"}
 
 
 def test_a_run_that_nobody_can_confirm_stops_at_once(config, tmp_path):

@@ -20,7 +20,7 @@ def read_all(path: Path, **chosen: str) -> tuple[list[Item], list[LeftOut], Sour
     assert report.items == len(items)
     assert report.unscored == sum(item.score is None for item in items)
     made_of = report.items - report.averaged_items + report.averaged
-    assert report.records == made_of + sum(report.left_out.values())
+    assert report.records == made_of + sum(one.count for one in report.left_out)
     return items, left_out, report
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
 from competency_gaps.harnesses.read import read_log
 from competency_gaps.items.item import Item, LeftOut, SourceReport
+from competency_gaps.items.remark import Counted
 
 
 class Log(NamedTuple):
@@ -29,8 +31,13 @@ def read(path: Path, **choices: Any) -> Log:
     left_out = [one for one in entries if isinstance(one, LeftOut)]
     assert (report.items, report.unscored) == (len(items), sum(item.score is None for item in items))
     made_of = report.items - report.averaged_items + report.averaged
-    assert report.records == made_of + sum(report.left_out.values())
+    assert report.records == made_of + sum(one.count for one in report.left_out)
     return Log(items, left_out, report)
+
+
+def counts(counted: Iterable[Counted]) -> dict[str, int]:
+    """Codes of reasons -> how many records have them."""
+    return {one.reason.code: one.count for one in counted}
 
 
 def write_lines(path: Path, records: list[dict[str, Any]]) -> Path:

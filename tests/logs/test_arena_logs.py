@@ -12,6 +12,7 @@ from inspect_log_helpers import read_all
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
 from competency_gaps.harnesses.detect import find_parts
+from competency_gaps.items.remark import Remark
 from competency_gaps.stages.load import load_benchmark
 
 LABELS = ["A>>B", "A>B", "A=B", "B>A", "B>>A"]
@@ -67,7 +68,7 @@ def test_scores(tmp_path, g0, g1):
     ((item,), _, report) = read_all(path)
     assert item.score == (pytest.approx(sum(results) / len(results)) if results else None)
     missing = sum(not isinstance(one, str) for one in (g0, g1))
-    assert any(f"{missing} game" in warning and "usable" in warning for warning in report.warnings) == (missing > 0)
+    assert (Remark("one_game", (missing,)) in report.warnings) == (missing > 0)
 
 
 def test_figures_are_arena_hards(tmp_path):
@@ -78,7 +79,7 @@ def test_figures_are_arena_hards(tmp_path):
     items, _, report = read_all(judgement(tmp_path, rows))
     assert len(items) == 61
     results = [one for g0, g1 in pairs for one in expanded(g1) + [1 - r for r in expanded(g0)]]
-    said = " ".join(report.warnings)
+    said = " ".join(map(str, report.warnings))
     assert (
         "own figure, which averages verdicts and not items and leaves out items with one game: "
         f"{sum(results) / len(results):.4f}" in said
@@ -86,7 +87,7 @@ def test_figures_are_arena_hards(tmp_path):
     first = [(expanded(g0)[0] + expanded(g1)[0]) / 2 for g0, g1 in pairs]
     assert f"the answer in the first place gets {sum(first) / len(first):.2f} on average over 60 items" in said
     ties = sum(label == "A=B" for pair in pairs for label in pair)
-    assert f"ties: {round(100 * ties / 121)}% of 121 games" in said
+    assert f"ties: {ties / 121:.1%} of 121 games" in said
     assert report.scorer == JUDGE
     assert f"judged by {JUDGE} against {BASELINE}" in said
 
@@ -108,9 +109,9 @@ def test_question_and_answer_come_from_the_files_beside(tmp_path):
     ]
     assert [m["role"] for m in items[0].messages] == ["system", "user"]
     assert items[0].group == "hard_prompt"
-    assert [one.reason for one in left_out] == ["the question holds more than text"]
+    assert [one.reason.code for one in left_out] == ["question_more_than_text"]
     assert report.own_text == {"question.jsonl": 1, "question in what the judge was asked": 1}
-    assert any("1 item without a line in model_answer" in warning for warning in report.warnings)
+    assert Remark("no_model_answer", (1,)) in report.warnings
 
 
 @pytest.mark.parametrize("broken", [0, 1, None])
@@ -196,4 +197,4 @@ def test_more_than_two_games_are_said(tmp_path):
     more["games"] += more["games"]
     (item, _), _, report = read_all(judgement(tmp_path, [more, judged("v", "A>B", "B>A")]))
     assert len(item.identity["games"]) == 2
-    assert any("1 item with more than two games" in warning for warning in report.warnings)
+    assert Remark("more_games", (1,)) in report.warnings

@@ -7,11 +7,13 @@ import json
 import pytest
 from garak_log_helpers import PROBES, attempt, entries, run_garak, write_report
 from inspect_log_helpers import read_all
+from log_reading import counts
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
 from competency_gaps.harnesses.detect import find_parts
 from competency_gaps.harnesses.garak.log import ALL_DETECTORS
+from competency_gaps.items.remark import Remark
 from competency_gaps.stages.load import load_benchmark
 
 FAMILIES = ["dan", "goodside", "lmrc", "test"]
@@ -92,7 +94,7 @@ def test_passes_are_garaks_own_counts(name, request):
             passes += sum(value < (0.3 if name == "drawn" else 0.5) for value in scores)
         assert judged == one["total_evaluated"]
         assert passes == pytest.approx(one["passed"])
-        assert not any("garak counts" in warning for warning in told.warnings)
+        assert not any(warning.code == "other_counts" for warning in told.warnings)
 
 
 def test_the_score_is_the_lowest_of_the_detectors(report):
@@ -113,7 +115,7 @@ def test_the_score_is_the_lowest_of_the_detectors(report):
 def test_a_threshold_that_the_report_does_not_say_is_read_off_its_counts(drawn):
     assert "run.eval_threshold" not in entries(drawn, "start_run setup")[0]
     _, _, told = read_all(drawn)
-    assert any("read off garak's counts" in warning for warning in told.warnings)
+    assert any(warning.code == "threshold_inferred" for warning in told.warnings)
 
 
 def test_tags_are_the_plugins_own(report, monkeypatch, tmp_path):
@@ -167,7 +169,7 @@ def test_it_is_a_source_of_a_benchmark(report):
 def test_scores(tmp_path, results, score):
     ((item,), _, told) = read_all(write_report(tmp_path / "x.report.jsonl", attempt("u", results)))
     assert item.score == (None if score is None else pytest.approx(score))
-    assert any("1 attempt without a score" in warning for warning in told.warnings) == (score is None)
+    assert counts(told.unscored_because) == ({"nothing_judged": 1} if score is None else {})
 
 
 @pytest.mark.parametrize("results", [["mitigation.MitigationBypass", "dan.DUDE"], {"dan.DUDE": []}])
@@ -177,7 +179,7 @@ def test_an_old_report_without_scores_says_so(tmp_path, results):
     assert [item.score for item in items] == [None, None]
     assert told.unscored == 2
     assert told.metric is None
-    assert any("holds no results for each attempt" in warning for warning in told.warnings)
+    assert Remark("detectors_named_only") in told.warnings
 
 
 @pytest.mark.parametrize(
@@ -224,9 +226,7 @@ def test_turns(tmp_path):
         ("dan.DUDE:4:i", "Do it.", 1),
     ]
     assert [one.where for one in left_out] == [f"x.report.jsonl, line {line}" for line in (5, 6, 8)]
-    said = " ".join(told.warnings)
-    assert "1 attempt went on over several turns" in said
-    assert "1 attempt had text after the attack's last turn" in said
+    assert {Remark("attempt_turns", (1,)), Remark("attempt_begun", (1,))} <= set(told.warnings)
 
 
 def test_twice_written_half_written_and_never_evaluated(tmp_path):
@@ -241,11 +241,11 @@ def test_twice_written_half_written_and_never_evaluated(tmp_path):
     items, left_out, told = read_all(path)
     assert [item.score for item in items] == [1.0]
     assert told.records == 3
-    assert sorted(one.reason.split(" (")[0] for one in left_out) == [
+    assert sorted(str(one.reason).split(" (")[0] for one in left_out) == [
         "begun but not evaluated",
         "the same attempt was there before",
     ]
-    said = " ".join(told.warnings)
+    said = " ".join(map(str, told.warnings))
     assert "1 line of the report cannot be used, of whatever family; first: x.report.jsonl, line 6, the line is" in said
     assert "no end" in said
 
@@ -272,11 +272,11 @@ def test_each_attempt_is_counted_once_in_one_family(tmp_path):
     for family, count in (("dan", 8), ("lmrc", 1)):
         items, left_out, told = read_all(path, benchmark=family)
         assert told.records == len(items) + len(left_out) == count
-        assert any("2 lines of the report cannot be used" in warning for warning in told.warnings)
+        assert any((one.code, one.numbers) == ("unusable_lines", (2,)) for one in told.warnings)
         records += told.records
     assert records == len({(one["uuid"], one["seq"]) for one in made})  # "e" stands twice, "g" in no family
     _, left_out, _ = read_all(path, benchmark="dan")
-    assert {one.reason for one in left_out} == {
+    assert {str(one.reason) for one in left_out} == {
         "begun but not answered (the run was stopped)",
         "its status is 7, not known here",
         "the prompt is empty",
@@ -287,17 +287,14 @@ def test_each_attempt_is_counted_once_in_one_family(tmp_path):
 def test_counts_that_do_not_fit_are_said(tmp_path):
     count = {"entry_type": "eval", "probe": "dan.DUDE", "detector": "a", "passed": 1, "total": 1}
     path = write_report(tmp_path / "x.report.jsonl", attempt("u", {"a": [0, 1]}), count)
-    assert any(
-        "garak counts 1 of 1 outputs as passed; of the attempts read it is 1 of 2" in w
-        for w in read_all(path)[2].warnings
-    )
+    assert Remark("other_counts", (1, 1, 1, 2), ("dan.DUDE", "a")) in read_all(path)[2].warnings
 
 
 def test_a_threshold_that_is_said(tmp_path):
     path = write_report(tmp_path / "x.report.jsonl", attempt("u", {"a": [0.6, 0.9]}), run__eval_threshold=0.7)
     ((item,), _, told) = read_all(path)
     assert item.score == 0.5
-    assert any("below 0.7 passes;" in warning for warning in told.warnings)
+    assert Remark("threshold", (0.7, 0.5)) in told.warnings
 
 
 def test_tags_of_the_digest(tmp_path):
@@ -336,7 +333,7 @@ def test_the_newest_report_of_the_same_probes_is_read(tmp_path):
         ("c.report.jsonl", "m"),
         ("d.report.jsonl", "n"),
     ]
-    assert parts[0].passed_over == {"a.report.jsonl": "older: 2026-01-01"}
+    assert Remark("older_log", quotes=("a.report.jsonl",)) in parts[0].notes
     assert len({part.benchmark for part in parts}) == 3
     for part in parts:
         ((item,), _, _) = read_all(tmp_path, benchmark=part.benchmark)

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from inspect_log_helpers import head, message, read_all, sample, write_log
 from inspect_log_tasks import FAILS, WORDS
+from log_reading import counts
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.harnesses.detect import find_parts
 from competency_gaps.harnesses.inspect import log_files as inspect_ai_files
 from competency_gaps.harnesses.inspect.log_sample import SHORT
+from competency_gaps.items.remark import Counted, Remark
 from competency_gaps.stages.load import load_benchmark
 
 TASKS = ["quiz", "broken", "mixed", "examples"]
@@ -65,7 +67,7 @@ def test_mean_is_inspects_own(real, form, task, scorer, metric, figure):
     assert sum(scores) / len(scores) == pytest.approx(theirs.metrics[figure[2]].value, abs=1e-12)
     assert len(scores) == theirs.scored_samples
     assert (report.scorer, report.metric) == (figure[0], metric)
-    assert not any("Inspect reports" in warning for warning in report.warnings)
+    assert not any(warning.code == "other_mean" for warning in report.warnings)
 
 
 @pytest.mark.parametrize("form", ["eval", "json"])
@@ -119,7 +121,7 @@ def test_epochs_are_averaged_and_a_failed_one_is_not_counted_as_0(real):
     failed = next(item for item in items if item.id == FAILS)
     assert failed.identity["epoch_scores"][0] is None
     assert "Answer the following" in failed.messages[-1]["content"]
-    assert any("1 sample without a score: the sample failed" in warning for warning in report.warnings)
+    assert counts(report.unscored_because) == {"sample_failed": 1}
 
 
 def test_own_text_is_the_question_with_its_options(real):
@@ -135,13 +137,13 @@ def test_own_text_is_the_question_with_its_options(real):
 def test_a_log_that_ended_in_an_error_is_read_with_a_warning(real):
     items, _, report = read_all(log_of(real, "eval", "broken"))
     assert [item.id for item in items if item.score is None] == [FAILS]
-    assert any("status is 'error'" in warning for warning in report.warnings)
+    assert any(one.code == "log_failed" and one.quotes[0] == "error" for one in report.warnings)
 
 
 def test_several_turns_are_said(real):
     items, _, report = read_all(log_of(real, "eval", "examples"))
     assert [m["role"] for m in items[0].messages] == ["user", "assistant", "user"]
-    assert any("3 samples went on over several turns" in warning for warning in report.warnings)
+    assert Remark("sample_turns", (3,)) in report.warnings
 
 
 def test_a_dict_needs_a_choice(real):
@@ -167,7 +169,7 @@ def test_a_folder_gives_one_part_a_task_and_names_the_older_logs(real):
     assert set(parts) == set(TASKS)
     assert all(part.model == "mockllm/model" for part in parts.values())
     assert parts["quiz"].files[0].parent.name == "native"
-    assert len(parts["quiz"].passed_over) == 2
+    assert len(parts["quiz"].notes) == 2
 
 
 def test_it_is_a_source_of_a_benchmark(real):
@@ -207,7 +209,7 @@ def test_an_evaluation_that_was_killed_is_read_as_far_as_it_came(real, tmp_path)
     items, left_out, report = read_all(path)
     assert len(items) == 6
     assert [one.where for one in left_out] == ["2026_killed.eval, samples/q9_epoch_1.json"]
-    assert any("status is 'started': 7 of 12 samples are there" in warning for warning in report.warnings)
+    assert Remark("log_not_finished", (7, 12), ("started",)) in report.warnings
 
 
 @pytest.mark.slow
@@ -259,7 +261,7 @@ def test_a_log_of_inspects_transformers_provider(tmp_path, model_folder):
 def test_values(tmp_path, value, score):
     ((item,), _, report) = read_all(write_log(tmp_path / "log.json", [sample(1, value)]))
     assert item.score == score
-    assert any("without a score" in warning for warning in report.warnings) == (score is None)
+    assert bool(report.unscored_because) == (score is None)
 
 
 @pytest.mark.parametrize("value", [7, -1, "7", "-0.5", float("inf"), {"a": 1.5}, [2]])
@@ -281,7 +283,7 @@ def test_the_scorer_is_the_logs_first_not_the_first_samples(tmp_path):
         items, _, report = read_all(write_log(tmp_path / "log.json", made, **more))
         assert [item.score for item in items] == [None, 1.0, 1.0, 1.0]
         assert (report.scorer, report.available["scorer"]) == ("s", ("b", "s"))
-        assert any("1 sample without a score: no score by s" in warning for warning in report.warnings)
+        assert Counted(Remark("not_by_scorer", quotes=("s",)), 1) in report.unscored_because
     assert [item.score for item in read_all(write_log(tmp_path / "log.json", made))[0]] == [0.0] * 4
 
 
@@ -341,13 +343,12 @@ def test_prompts_of_every_kind(tmp_path):
     }
     assert items[0].own == (6, 10)
     assert next(item for item in items if item.id == "tool").response is None
-    assert report.left_out == {
-        "the prompt holds more than text (an image, a document)": 1,
-        "the prompt is empty": 1,
+    assert counts(report.left_out) == {
+        "more_than_text": 1,
+        "prompt_empty": 1,
     }
     assert [one.where for one in left_out] == ["log.json, sample 2", "log.json, sample 4"]
-    said = " ".join(report.warnings)
-    assert all(words in said for words in ("an answer begun", "used tools", "had no messages"))
+    assert {"sample_begun", "sample_tools", "sample_no_messages"} <= {one.code for one in report.warnings}
 
 
 def test_logs_that_do_not_say_who_wrote_a_message(tmp_path):
@@ -398,7 +399,7 @@ def test_options_that_the_log_shows_in_another_order_than_the_model_read_are_sai
     """``multiple_choice(shuffle=True)`` rewrites its messages afterwards; its parameters stand in the plan."""
     plan = {"steps": [{"solver": "multiple_choice", "params": {"shuffle": True}}]}
     _, _, report = read_all(write_log(tmp_path / "log.json", [sample(1)], plan=plan))
-    assert any("shuffled the options" in warning for warning in report.warnings)
+    assert Remark("options_shuffled") in report.warnings
 
 
 def test_errors_count_where_the_evaluation_counted_them(tmp_path):
@@ -418,18 +419,19 @@ def test_missing_samples_and_other_figures_are_said(tmp_path):
         write_log(tmp_path / "log.json", [*made, made[0]], status="cancelled", results=results, eval=spec)
     )
     assert [item.id for item in items] == ["2", "1"]
-    assert [one.reason for one in left_out] == ["the same sample and epoch was there before"]
-    said = " ".join(report.warnings)
-    assert "status is 'cancelled': 5 of 6 samples are there" in said
-    assert "reduces epochs by max" in said
-    assert "Inspect reports accuracy 0.5; the mean of what was read is 1" in said
+    assert [one.reason.code for one in left_out] == ["sample_again"]
+    assert set(report.warnings) >= {
+        Remark("log_not_finished", (5, 6), ("cancelled",)),
+        Remark("other_reducer", quotes=("max",)),
+        Remark("other_mean", (0.5, 1.0), ("accuracy",)),
+    }
 
 
 def test_epochs_that_ask_otherwise_are_said(tmp_path):
     made = [sample(1, "C", text="One?"), sample(1, "I", text="Two?", epoch=2)]
     ((item,), _, report) = read_all(write_log(tmp_path / "log.json", made))
     assert (item.prompt, item.score) == ("One?", 0.5)
-    assert any("asked something else in a later epoch" in warning for warning in report.warnings)
+    assert any(warning.code == "sample_other_prompt" for warning in report.warnings)
 
 
 def test_the_newest_that_ended_well_is_read(tmp_path):
@@ -439,7 +441,10 @@ def test_the_newest_that_ended_well_is_read(tmp_path):
     write_log(tmp_path / "d.json", [sample(1)], eval={"task_args": {"level": 2}})
     parts = find_parts(tmp_path)
     assert [part.files[0].name for part in parts] == ["b.json", "d.json"]
-    assert parts[0].passed_over == {"a.json": "older: 2026-01-01T00:00:00+00:00", "c.json": "its status is 'error'"}
+    assert set(parts[0].notes) >= {
+        Remark("older_log", quotes=("a.json",)),
+        Remark("log_of_status", quotes=("c.json", "error")),
+    }
     assert len({part.benchmark for part in parts}) == 2
 
 
@@ -449,12 +454,12 @@ def test_damaged_files(tmp_path):
     cut.write_text(whole[: whole.rindex('"scores"')])
     items, left_out, _ = read_all(cut)
     assert len(items) == len(left_out) == 1
-    assert "cut off" in left_out[0].reason
+    assert left_out[0].reason.code == "line_cut"
     (tmp_path / "broken.eval").write_bytes(b"PK no zip")
     with pytest.raises(UserError, match="no complete"):
         find_parts(tmp_path / "broken.eval")
     (part,) = find_parts(tmp_path)
-    assert "broken.eval" in part.passed_over
+    assert any(one.code == "unreadable_log" and "broken.eval" in one.quotes[0] for one in part.notes)
     for fresh in ("newer", "bare"):
         (tmp_path / fresh).mkdir()
     with pytest.raises(UserError, match="version 3"):
@@ -496,9 +501,9 @@ def test_damaged_samples_cost_one_record_each(tmp_path, compression, monkeypatch
     assert [item.id for item in items] == ["0", "4"]
     error = "error" if compression == zipfile.ZIP_DEFLATED else "ZstdError"
     assert [one.reason for one in left_out] == [
-        f"the sample is lost: it cannot be read ({error})",
-        "the sample is lost: it is encrypted",
-        f"the sample is lost: {inspect_ai_files.TOO_LARGE}",
+        Remark("sample_lost", quotes=(error,)),
+        Remark("sample_encrypted"),
+        inspect_ai_files.TOO_LARGE,
     ]
     assert report.records == 5
     # A damaged head is said, too.

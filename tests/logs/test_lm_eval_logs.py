@@ -8,13 +8,14 @@ import sys
 
 import pytest
 from lm_eval_logs import evaluate, write_tasks
-from log_reading import options, read, sample, write_lines
+from log_reading import counts, options, read, sample, write_lines
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
 from competency_gaps.harnesses.detect import find_parts
 from competency_gaps.harnesses.read import read_log
-from competency_gaps.harnesses.shared.lines import score_in_unit
+from competency_gaps.harnesses.shared.lines import OUTSIDE, score_in_unit
+from competency_gaps.items.remark import Counted, Remark
 from core_helpers import command, loaded, tokens_of_range
 
 NAME = "samples_task_2026-11-24T10-00-00.000001.jsonl"
@@ -81,7 +82,7 @@ def test_default_metric_is_the_first_of_the_task_that_is_a_score(real):
 def test_two_filters_are_one_item_each(real):
     first = read(real["folder"] / "plain", benchmark="sums")
     assert (first.report.records, first.report.items, first.report.filter) == (40, 20, "strict")
-    assert first.report.left_out == {"answer of the filter 'letter', which was not chosen": 20}
+    assert first.report.left_out == (Counted(Remark("other_filter", quotes=("letter",)), 20),)
     assert first.report.available["filter"] == ("strict", "letter")
     for name in ("strict", "letter"):
         found = read(real["folder"] / "plain", benchmark="sums", filter=name)
@@ -186,7 +187,7 @@ def test_the_newest_of_one_task_is_read(tmp_path):
     newer = write_lines(tmp_path / NAME.replace("11-24", "11-25"), [sample(0), sample(1)])
     (part,) = find_parts(tmp_path)
     assert part.files[0] == newer
-    assert any(f"not read: {NAME}" in warning for warning in read(tmp_path).report.warnings)
+    assert Remark("older_log", quotes=(NAME,)) in read(tmp_path).report.warnings
 
 
 def test_line_separators_inside_a_line(tmp_path):
@@ -204,7 +205,7 @@ def test_without_results_the_documents_texts_are_the_own_text(tmp_path):
     found = read(write_lines(tmp_path / NAME, [record]))
     assert found.items[0].prompt == question
     assert found.report.own_text == {"the document's texts in the prompt": 1}
-    assert any("no results file" in warning for warning in found.report.warnings)
+    assert Remark("no_results_file") in found.report.warnings
 
 
 def test_several_texts_of_a_document_go_from_the_first_to_the_last(tmp_path):
@@ -239,7 +240,7 @@ def test_chat_messages(tmp_path):
     assert item.seen is None
     assert list(item.messages) == messages
     assert item.messages[-1]["content"][slice(*item.own)] == item.prompt == "How many foxes are there in house 0?"
-    assert any("chat template" in warning for warning in found.report.warnings)
+    assert Remark("chat_rendered") in found.report.warnings
 
 
 def test_unconditional_arguments_are_no_options(tmp_path):
@@ -258,7 +259,7 @@ def test_options_with_prompts_of_their_own(tmp_path):
     found = read(write_lines(tmp_path / NAME, [record]))
     assert found.items[0].seen.text == "The fox saw the fox"
     assert found.items[0].choices is None
-    assert any("prompts of their own" in warning for warning in found.report.warnings)
+    assert Remark("prompts_of_options") in found.report.warnings
 
 
 def test_normalisation_of_the_response(tmp_path):
@@ -274,7 +275,7 @@ def test_repeats_are_one_item(tmp_path):
     found = read(write_lines(tmp_path / NAME, [record]))
     (item,) = found.items
     assert (item.identity["repeats"], item.response) == (3, "one")
-    assert any("asked 3 times" in warning for warning in found.report.warnings)
+    assert Remark("asked_repeatedly", (3,)) in found.report.warnings
 
 
 def test_nan_and_null_are_unscored_and_kept(tmp_path):
@@ -282,13 +283,13 @@ def test_nan_and_null_are_unscored_and_kept(tmp_path):
     found = read(write_lines(tmp_path / NAME, records))
     assert [item.score for item in found.items] == [None, None, 0.0]
     assert found.report.unscored == 2
-    assert "1 item unscored: the score is NaN" in found.report.warnings
+    assert counts(found.report.unscored_because) == {"score_nan": 1, "no_score": 1}
 
 
 def test_a_document_twice_is_said(tmp_path):
     found = read(write_lines(tmp_path / NAME, [sample(0), sample(0, exact_match=1.0), sample(1)]))
     assert [item.score for item in found.items] == [0.0, 1.0]
-    assert found.report.left_out == {"the document was read before": 1}
+    assert counts(found.report.left_out) == {"document_again": 1}
 
 
 def test_a_cut_off_line_costs_one_record(tmp_path):
@@ -297,7 +298,7 @@ def test_a_cut_off_line_costs_one_record(tmp_path):
     found = read(file)
     assert len(found.items) == 1
     assert found.left_out[0].where.endswith("line 2")
-    assert "cut off" in found.left_out[0].reason
+    assert found.left_out[0].reason.code == "line_cut"
 
 
 def test_a_score_outside_the_unit_interval_is_refused(tmp_path):
@@ -323,7 +324,7 @@ def test_a_number_that_no_float_holds_is_outside(tmp_path):
     assert read(file).report.metric == "exact_match"
     with pytest.raises(UserError, match=r"'huge' is 1000.* outside \[0, 1\]"):
         read(file, metric="huge")
-    assert score_in_unit(huge).reason == "the score is outside [0, 1]"
+    assert score_in_unit(huge).reason == OUTSIDE
 
 
 def test_a_metric_without_a_number_is_no_score(tmp_path):
@@ -347,7 +348,7 @@ def test_one_bad_file_does_not_hide_the_others(tmp_path):
     write_lines(tmp_path / NAME, [sample(0), sample(1)])
     (part,) = find_parts(tmp_path)
     assert part.format == "lm_eval"
-    assert any("not read" in note and "hit log" in note for note in part.notes)
+    assert any(note.code == "unreadable_log" and "hit log" in note.quotes[0] for note in part.notes)
 
 
 def test_a_folder_is_searched_once_for_all_its_benchmarks(tmp_path, monkeypatch):
@@ -392,7 +393,7 @@ def test_nothing_there(tmp_path):
 def test_records_without_prompts(tmp_path):
     file = write_lines(tmp_path / NAME, [sample(0, arguments={}), sample(1)])
     found = read(file)
-    assert found.report.left_out == {"the record holds no prompt": 1}
+    assert counts(found.report.left_out) == {"no_prompt": 1}
     assert len(found.items) == 1
 
 

@@ -14,6 +14,7 @@ from competency_gaps.harnesses.entries import log_entries
 from competency_gaps.harnesses.model_name import same_model
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import LeftOut, SourceReport
+from competency_gaps.items.remark import Counted, Remark
 from core_helpers import command
 
 NAME = "samples_{}_2026-11-24T10-00-00.000001.jsonl"
@@ -137,8 +138,8 @@ def test_one_model_under_two_names(theirs, ours):
 )
 def test_two_models(theirs, ours):
     report = SourceReport(format="lm_eval", benchmark="b", model=theirs)
-    (warning,) = model_warnings("b", [report, report], ours)
-    assert "scores and concepts belong to different models" in warning
+    (warning,) = model_warnings([report, report], ours)
+    assert warning.code == "other_model" and warning.quotes == (theirs, ours)
 
 
 def test_warnings_of_the_model_are_kept():
@@ -151,12 +152,15 @@ def test_warnings_of_the_model_are_kept():
     assert len(warnings) == 1
     assert benchmark.reports[0].warnings == warnings
     assert benchmark.reports[1].warnings == ()
-    assert "names no model" in benchmark.reports[2].warnings[0]
+    assert benchmark.reports[2].warnings == (Remark("no_model"),)
     assert any("names no model" in line for line in report_lines(reports[2]))
 
 
 def test_what_was_left_out_is_a_line_for_each_reason():
-    left = [*(LeftOut(f"line {i}", "it is blank") for i in range(40)), LeftOut("line 99", "cut\x1b[31m off")]
+    left = [
+        *(LeftOut(f"line {i}", Remark.other("it is blank")) for i in range(40)),
+        LeftOut("line 99", Remark.other("cut\x1b[31m off")),
+    ]
     assert list(left_out_lines("b", left)) == [
         "b: left out 40 records, the first line 0: it is blank",
         "b: left out line 99: cut<U+001B>[31m off",
@@ -167,10 +171,10 @@ def test_two_revisions(tmp_path):
     file = tmp_path / "results_x.json"
     file.write_text(json.dumps({"results": {}, "configs": {}, "config": {"model_sha": "a" * 40}}))
     report = SourceReport(format="lm_eval", benchmark="b", model="org/m", files=(str(file),))
-    assert list(model_warnings("b", [report], "m", "a" * 40)) == []
-    assert list(model_warnings("b", [report], "m", "main")) == []
-    (warning,) = model_warnings("b", [report], "m", "b" * 40)
-    assert "revision aaaaaaaaaaaa" in warning
+    assert list(model_warnings([report], "m", "a" * 40)) == []
+    assert list(model_warnings([report], "m", "main")) == []
+    (warning,) = model_warnings([report], "m", "b" * 40)
+    assert warning == Remark("other_revision", quotes=("a" * 12, "b" * 12))
 
 
 def test_reports_in_words_are_safe():
@@ -179,7 +183,7 @@ def test_reports_in_words_are_safe():
         benchmark="b\x1b[31m",
         metric="acc",
         available={"metric": ("acc", "\u202ef1")},
-        left_out={"r": 2},
+        left_out=(Counted(Remark.other("r"), 2),),
     )
     lines = list(report_lines(report))
     assert not any({"\x1b", "\u202e", "\n"} & set(line) for line in lines)

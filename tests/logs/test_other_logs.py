@@ -7,13 +7,14 @@ import json
 
 import polars as pl
 import pytest
-from log_reading import read
+from log_reading import counts, read
 from other_log_helpers import PROMPT, QUESTION, helm, helm_request, helm_stats, lighteval, new_row, old_row, opencompass
 
 from competency_gaps.errors import UserError
 from competency_gaps.harnesses import lighteval as lighteval_log
 from competency_gaps.harnesses.describe import report_lines
 from competency_gaps.harnesses.detect import find_parts
+from competency_gaps.items.remark import Remark
 
 
 def test_helm(tmp_path):
@@ -40,7 +41,7 @@ def test_helm(tmp_path):
     assert two.seen.own[0] == two.seen.text.rindex("Which animal barks?") > two.seen.text.index("Which animal barks?")
     report = found.report
     assert (report.benchmark, report.model, report.metric) == ("quiz:subject=animals", "openai/gpt2", "exact_match")
-    assert report.left_out == {"perturbed instance (dialect)": 1, "the request holds no prompt": 1}
+    assert counts(report.left_out) == {"perturbed": 1, "no_prompt": 1}
     assert (report.records, report.averaged, report.unscored) == (5, 2, 1)
 
 
@@ -63,7 +64,7 @@ def test_helm_trials_with_other_examples_are_said(tmp_path):
     requests = [helm_request("id1"), helm_request("id1", trial=1, request=other), helm_request("id2")]
     stats = [helm_stats("id1", 1.0), helm_stats("id1", 0.0, trial=1), helm_stats("id2", 1.0)]
     report = read(helm(tmp_path, requests, stats)).report
-    assert any("1 item asked with other examples in each trial" in warning for warning in report.warnings)
+    assert Remark("other_examples", (1,)) in report.warnings
     assert next(report_lines(report)).endswith("3 records, 2 items, 2 records averaged into 1 item, 0 unscored")
 
 
@@ -84,13 +85,13 @@ def test_helm_odd_values_cost_a_record(tmp_path):
         ("id2", 0.0, " A"),
         ("id5", 1.0, " A"),
     ]
-    assert found.report.left_out == {
-        "the request holds no prompt": 1,
-        "its train_trial_index is no number": 1,
-        "the same instance and trial was there before": 1,
-        "the request is no object": 1,
+    assert counts(found.report.left_out) == {
+        "no_prompt": 1,
+        "trial_no_number": 1,
+        "trial_again": 1,
+        "request_no_object": 1,
     }
-    assert any("2 records of per_instance_stats.json in no form" in warning for warning in found.report.warnings)
+    assert Remark("unknown_records", (2,)) in found.report.warnings
 
 
 def test_lighteval_until_version_0_9(tmp_path):
@@ -123,7 +124,7 @@ def test_lighteval_newest_and_values_as_texts(tmp_path):
     lighteval(tmp_path, [old_row()])
     lighteval(tmp_path, [{key: str(value) for key, value in old_row().items()}], stamp="2026-11-25T10-00-00.000001")
     (part,) = find_parts(tmp_path)
-    assert list(part.passed_over) == ["details_lighteval|quiz|1_2026-11-24T10-00-00.000001.parquet"]
+    assert part.notes == (Remark("older_log", quotes=("details_lighteval|quiz|1_2026-11-24T10-00-00.000001.parquet",)),)
     with pytest.raises(UserError, match="writes all values as texts"):
         read(tmp_path)
 
@@ -174,7 +175,7 @@ def test_opencompass(tmp_path):
     assert [item.epochs for item in found.items] == [1, 2, 1]
     assert found.items[1].messages[-1] == {"role": "user", "content": QUESTION}
     assert [one["role"] for one in found.items[1].messages] == ["user", "assistant", "user"]
-    assert found.report.left_out == {"scored by perplexity: one prompt per option": 1}
+    assert counts(found.report.left_out) == {"perplexity": 1}
     assert (found.report.model, found.report.benchmark) == ("name-1b", "quiz")
 
 
@@ -203,7 +204,7 @@ def test_opencompass_joins_the_pieces_of_a_big_dataset(tmp_path):
         (predictions / f"quiz_{number}.json").write_text(content)
     (predictions / "quiz_4.json").write_text(content)
     (part,) = find_parts(tmp_path)
-    assert (part.benchmark, list(part.passed_over)) == ("quiz", ["quiz_4.json"])
+    assert (part.benchmark, part.notes) == ("quiz", (Remark("missing_piece", quotes=("quiz_4.json",)),))
     found = read(tmp_path)
     assert [(item.id, item.prompt, item.score) for item in found.items] == [
         (str(i), f"Question {i}", float(i in (1, 4))) for i in range(5)
@@ -230,7 +231,7 @@ def test_items_without_scores(tmp_path):
             read(path, **more)
         found = read(path, metric="none", **more)
         assert [item.score for item in found.items] == [None] * len(found.items) != []
-        assert not any("unscored" in warning for warning in found.report.warnings)
+        assert not found.report.unscored_because
 
 
 def test_every_item_has_a_hash_of_what_the_model_read(tmp_path):

@@ -9,6 +9,7 @@ from scipy.stats import norm
 from competency_gaps.findings.sentences import sentence
 from competency_gaps.findings.table import table_of
 from competency_gaps.findings.words import feature_words
+from competency_gaps.items.remark import DTYPE, Remark
 
 FLOOR = 5.0
 """Least n_eff of a tested concept in a drawn run, which has few items."""
@@ -63,13 +64,13 @@ def drawn_items(rng, names, per, words):
         for i in range(per):
             prompt = " ".join(rng.choice(WORDS, words)).capitalize() + "?"
             excluded = (
-                "the span is empty"
+                Remark("empty_span").as_dict()
                 if i == per - 1 and b % 3 == 0
-                else "longer than the context (2,048 tokens)"
+                else Remark("too_long", (2_100, 2_048)).as_dict()
                 if i == per - 2 and b % 4 == 1
                 else None
             )
-            unscored = "no answer could be read in the response" if excluded is None and i % 37 == 11 else None
+            unscored = Remark("no_score").as_dict() if excluded is None and i % 37 == 11 else None
             score = None if excluded or unscored else float(rng.random() < 0.12 + 0.055 * b)
             rows.append(
                 {
@@ -103,8 +104,8 @@ def drawn_items(rng, names, per, words):
             "cluster": pl.Int32,
             "cluster_kind": pl.String,
             "covariates": pl.String,
-            "excluded": pl.String,
-            "unscored": pl.String,
+            "excluded": DTYPE,
+            "unscored": DTYPE,
             "n_span_tokens": pl.Int32,
             "n_tokens": pl.Int32,
         },
@@ -168,7 +169,7 @@ def made_manifest(items, names, n_concepts):
                 "items": 1,
                 "content_sha256": "ab" * 32,
                 "policy": "choice",
-                "left_out": [{"where": f"{name}.jsonl:7", "reason": "no answer"}][: b == 0],
+                "left_out": [{"where": f"{name}.jsonl:7", "reason": Remark.other("no answer").as_dict()}][: b == 0],
             }
             for b, name in enumerate(names)
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from competency_gaps.items.remark import DTYPE, Remark
 from competency_gaps.report import columns, findings
 from competency_gaps.report.detail import concept_detail
 from competency_gaps.report.themes import Themes
@@ -110,10 +111,10 @@ def test_items_left_out_are_grouped_with_their_reasons():
             "benchmark": ["a", "a", "b", "b"],
             "item_id": ["1", "2", "3", "4"],
             "score": [None, None, 0.0, None],
-            "excluded": ["empty span", "empty span", None, None],
+            "excluded": [Remark("empty_span").as_dict()] * 2 + [None] * 2,
             "unscored": [None, None, None, None],
         },
-        schema_overrides={"unscored": pl.String},
+        schema_overrides={"excluded": DTYPE, "unscored": DTYPE},
     )
     first, second = findings.left_out(items, named=1)
     assert (first.kind, first.count, first.benchmarks, first.named) == ("excluded", 2, [("a", 2)], ["1"])

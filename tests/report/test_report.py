@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from competency_gaps.errors import UserError
+from competency_gaps.items.remark import DTYPE, Remark
 from competency_gaps.report import concept_panel, concept_table, findings, html, print_summary, write_report
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> {{ 7*7 }} \u202e\u200f [red]x[/red] \x1b[31m"
@@ -68,7 +69,7 @@ def hostile(run):
     items = run.items.with_columns(
         *(pl.lit(long).alias(column) for column in ("prompt", "text", "response", "answer")),
         item_id=pl.col("item_id") + EVIL,
-        excluded=pl.when(pl.col("excluded").is_not_null()).then(pl.lit(EVIL)),
+        excluded=pl.when(pl.col("excluded").is_not_null()).then(pl.lit(Remark.other(EVIL).as_dict(), DTYPE)),
     )
     bad = {"benchmark": pl.col("benchmark") + EVIL}
     manifest = {
@@ -164,7 +165,7 @@ def test_charts_and_tables_are_there(rendered):
         "at a false-discovery rate of 20%",
     ):
         assert words in rendered
-    assert "the span is empty" in rendered and "N/A" in rendered
+    assert "empty span" in rendered and "N/A" in rendered
 
 
 def detail_of(rendered, concept):
@@ -233,7 +234,7 @@ def test_the_summary_says_the_findings(run):
         "SmolLM2-135M: mean score",
         "Weak concepts",
         "calendar",
-        "excluded: the span is empty",
+        "excluded: empty span",
         "at a false-discovery rate of 20%",
     ):
         assert words in text

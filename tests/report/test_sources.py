@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from competency_gaps.harnesses.describe import with_model_warnings
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import SourceReport
+from competency_gaps.items.remark import Remark
 from competency_gaps.report.html import render
 from competency_gaps.report.sources import SourceWarning, source_warnings, unread
 
@@ -15,30 +16,39 @@ def entry(name: str, *reports: dict) -> dict:
     return {"name": name, "items": 1, "policy": "choice", "left_out": [], "source": list(reports)}
 
 
+def doubts(*texts: str) -> dict:
+    counted = {"reason": Remark("score_nan").as_dict(), "count": 2}
+    return {"warnings": [Remark.other(text).as_dict() for text in texts], "unscored_because": [counted]}
+
+
 def test_a_log_of_another_model_is_a_bad_warning():
-    report = SourceReport(benchmark="b", format="lm_eval", files=(), model="Org/Other-7B", warnings=("two metrics",))
+    report = SourceReport(
+        benchmark="b", format="lm_eval", files=(), model="Org/Other-7B", warnings=(Remark.other("two metrics"),)
+    )
     kept = with_model_warnings(Benchmark("b", (), reports=(report,)), "Org/Ours-7B")[0].reports[0]
-    manifest = {"benchmarks": [entry("a"), entry("b", {"warnings": list(kept.warnings)}), {"name": "c"}]}
+    manifest = {"benchmarks": [entry("a"), entry("b", asdict(kept)), {"name": "c"}]}
     plain, bad = source_warnings(manifest)
     assert plain == SourceWarning("b", "two metrics", False)
     assert bad.bad and bad.text.startswith("the log is of the model 'Org/Other-7B'") and bad.benchmark == "b"
 
 
 def test_a_warning_that_several_parts_share_is_said_once():
-    one = {"warnings": ["the log names no model", "\u202esomething <b>else</b>"]}
+    one = doubts("the log names no model", "\u202esomething <b>else</b>")
     found = source_warnings({"benchmarks": [entry("a", one, one), entry("b", one)]})
     assert [(each.benchmark, each.text) for each in found] == [
         ("a", "the log names no model"),
         ("a", "<U+202E>something <b>else</b>"),
+        ("a", "2 records without a score: the score is NaN"),
         ("b", "the log names no model"),
         ("b", "<U+202E>something <b>else</b>"),
+        ("b", "2 records without a score: the score is NaN"),
     ]
 
 
 def test_the_page_shows_them(run):
-    warning = "the log is of the model 'x', the activations come from 'y'. <script>alert(1)</script>"
-    name = run.manifest["benchmarks"][0]["name"]
-    reports = [{"warnings": [f"{name}: {warning}", "two of the records have no target"]}]
+    report = doubts("two of the records have no target")
+    report["warnings"].insert(0, Remark("other_model", quotes=("<script>alert(1)</script>", "y")).as_dict())
+    reports = [report]
     benchmarks = [
         {**one, "source": reports if number == 0 else []} for number, one in enumerate(run.manifest["benchmarks"])
     ]
@@ -52,7 +62,8 @@ def test_the_page_shows_them(run):
 
 def test_records_that_became_no_item_are_told_by_reason():
     left_out = [
-        {"where": f"f.jsonl:{line}", "reason": "no answer" if line != 3 else "no prompt"} for line in range(2, 6)
+        {"where": f"f.jsonl:{line}", "reason": Remark.other("no answer" if line != 3 else "no prompt").as_dict()}
+        for line in range(2, 6)
     ]
     assert unread(left_out) == [("3 records: f.jsonl:2 …", "no answer"), ("f.jsonl:3", "no prompt")]
     assert unread([]) == []

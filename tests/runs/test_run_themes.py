@@ -15,6 +15,7 @@ from competency_gaps.dictionary.themes import ThemeNames, ThemeTree, name_table,
 from competency_gaps.dictionary.themes.store import read_themes
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import sample_of
+from competency_gaps.items.remark import DTYPE, Remark
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import open_folder
 from competency_gaps.stages.collect import collect
@@ -86,7 +87,10 @@ def write_run(folder, seed=0, *, weak=True, per_shard=150, **metrics):
             "benchmark": np.repeat([f"b{b}" for b in range(3)], SIZES),
             "item_id": [str(i) for n in SIZES for i in range(n)],
             "score": pl.Series(np.concatenate(scores)).fill_nan(None),
-            "excluded": [("too long" if gone else None) for gone in np.concatenate(excluded).tolist()],
+            "excluded": pl.Series(
+                [Remark("empty_span").as_dict() if gone else None for gone in np.concatenate(excluded).tolist()],
+                dtype=DTYPE,
+            ),
             "n_span_tokens": np.full(sum(SIZES), 10),
             "cluster": np.arange(sum(SIZES), dtype=np.int32),
         }

@@ -13,6 +13,7 @@ import pytest
 import competency_gaps
 from competency_gaps.activations.spans import span_mask
 from competency_gaps.errors import UserError
+from competency_gaps.items.remark import Remark, sentences
 from competency_gaps.model.prompts import Tokens
 from competency_gaps.stages.extraction import shards
 from competency_gaps.stages.inputs import item_input, text_ends
@@ -101,7 +102,7 @@ def test_what_is_no_run_cannot_be_opened(tiny_run, tmp_path):
             competency_gaps.open_run(tmp_path)
     manifest = {**tiny_run.manifest, "schema_version": 99}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match=r"schema_version 99, but this version of competency-gaps reads 2"):
+    with pytest.raises(UserError, match=r"schema_version 99, but this version of competency-gaps reads 3"):
         competency_gaps.open_run(tmp_path)
     (tmp_path / "manifest.json").write_text(json.dumps(tiny_run.manifest))
     with pytest.raises(UserError, match=r"items\.parquet is missing: the run is damaged"):
@@ -131,11 +132,13 @@ def test_excluded_items(tiny_config, tmp_path):
     assert own["item_id"].to_list() == ["long", "fits", "also long", "fits too"]
     reasons = own["excluded"].to_list()
     assert reasons[1] is None and reasons[3] is None
-    assert all(
-        r.startswith("longer than the context: ") and r.endswith(" > 256 tokens") for r in (reasons[0], reasons[2])
-    )
+    assert all(one["code"] == "too_long" and one["numbers"][1] == 256 for one in (reasons[0], reasons[2]))
+    assert sentences(own["excluded"])[0] == f"longer than the context: {reasons[0]['numbers'][0]:.0f} > 256 tokens"
     assert own["prompt"][0] == long, "never cut"
-    assert own["score"].to_list() == [None, 0.5, None, 1.0] and own["unscored"].to_list() == ["excluded", None] * 2
+    assert (
+        own["score"].to_list() == [None, 0.5, None, 1.0]
+        and sentences(own["unscored"]).to_list() == ["excluded", None] * 2
+    )
     assert own["n_span_tokens"].to_list()[0] == 0
     cas = run.cas("own")
     assert np.diff(cas.indptr)[[0, 2]].tolist() == [0, 0] and np.diff(cas.indptr)[[1, 3]].min() > 0
@@ -148,7 +151,7 @@ def test_an_answer_with_room_must_fit(tiny_config, tmp_path):
     config = with_items(tiny_config, tmp_path, rows, policy="exact", options={"max_new_tokens": 200})
     run = competency_gaps.run(config, tmp_path / "run")
     reason = run.items.filter(pl.col("benchmark") == "own")["excluded"].to_list()
-    assert reason[0] is None and " + 200 > 256 tokens" in reason[1]
+    assert reason[0] is None and reason[1]["code"] == "too_long_with_answer" and reason[1]["numbers"][1:] == [200, 256]
 
 
 def test_every_item_excluded(tiny_config, tmp_path):
@@ -166,7 +169,7 @@ def test_span_response_without_responses(tiny_config, tmp_path):
     run = competency_gaps.run(
         {**tiny_config, "benchmarks": [{**sums, "limit": 20}], "span": "response"}, tmp_path / "run"
     )
-    assert set(run.items["excluded"]) == {"no response"} and run.cas("sums").nnz == 0
+    assert set(sentences(run.items["excluded"])) == {"no response"} and run.cas("sums").nnz == 0
     assert not run.concepts["alive"].any() and run.concept_items(3).height == 0
     mixed = competency_gaps.run({**tiny_config, "benchmarks": [quiz, sums], "span": "response"}, tmp_path / "mixed")
     kept = mixed.items.filter(pl.col("benchmark") == "quiz")
@@ -221,13 +224,11 @@ class _Item:
 def test_empty_span(tokenizer):
     empty = np.zeros(0, np.int32)
     one = _Item([False, False, False])
-    assert item_input(0, one, "question", None, empty, tokenizer, 9).excluded == "empty span"
+    assert item_input(0, one, "question", None, empty, tokenizer, 9).excluded == Remark("empty_span")
     assert item_input(0, one, "prompt", None, empty, tokenizer, 9).excluded is None
-    assert item_input(0, one, "response", " ", empty, tokenizer, 9).excluded == "no response"
-    assert item_input(0, one, "all", "The fox jumps over it", empty, tokenizer, 4).excluded.startswith(
-        "longer than the context"
-    )
-    assert item_input(0, _Item([False]), "prompt", None, empty, tokenizer, 9).excluded == "empty span"
+    assert item_input(0, one, "response", " ", empty, tokenizer, 9).excluded == Remark("no_response")
+    assert item_input(0, one, "all", "The fox jumps over it", empty, tokenizer, 4).excluded.code == "too_long"
+    assert item_input(0, _Item([False]), "prompt", None, empty, tokenizer, 9).excluded == Remark("empty_span")
 
 
 def test_span_masks():

@@ -46,7 +46,7 @@ def test_ties_take_the_first():
 @pytest.mark.parametrize(("policy", "item"), [("choice", ITEM), ("pair", PAIR)])
 def test_numbers_that_are_not_finite_are_unscored(policy, item, bad):
     result = make_policy(policy).score(item, Output(logprobs=(-1.0, bad), tokens=(1, 1)))
-    assert result.value is None and "not finite" in result.note
+    assert result.value is None and result.unscored.code == "not_finite"
 
 
 def test_no_tokens_are_unscored():

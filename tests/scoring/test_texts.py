@@ -6,6 +6,7 @@ from competency_gaps.benchmarks.objects import benchmark_from_objects
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Generation, Output, Score
+from competency_gaps.items.remark import Remark
 from competency_gaps.registry import POLICIES
 from competency_gaps.stages.policies import make_policy
 
@@ -92,7 +93,7 @@ def test_imported():
     item = Item(id="i", prompt="p", score=0.25, response="r")
     assert policy.request(item) is None
     assert policy.score(item, Output()) == Score(0.25, "r")
-    assert policy.score(Item(id="i", prompt="p"), Output()) == Score(None, None, "the source gives no score")
+    assert policy.score(Item(id="i", prompt="p"), Output()) == Score(None, None, Remark("source_no_score"))
 
 
 def test_none():
@@ -100,7 +101,7 @@ def test_none():
     assert make_policy("none").request(item) is None
     assert make_policy("none", {"max_new_tokens": 8}).request(item) == Generation(8)
     result = make_policy("none").score(item, Output(text="t"))
-    assert (result.value, result.response) == (None, "t") and result.note
+    assert (result.value, result.response) == (None, "t") and result.unscored.code == "scores_nothing"
 
 
 def test_registry():

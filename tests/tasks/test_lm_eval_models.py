@@ -107,7 +107,7 @@ def test_a_chat_gets_the_tokenizers_first_token(with_bos, tasks, tiny_config, tm
         assert line["prompt_hash"] == theirs[0]["prompt_hash"]
     for entry in run.manifest["benchmarks"]:
         (report,) = entry["source"]
-        assert any("refuses system messages: they are left out of 8 prompts" in one for one in report["warnings"])
+        assert {"code": "system_refused", "numbers": [8], "quotes": []} in report["warnings"]
 
 
 def test_gemma_with_a_first_token(with_bos, tasks, tiny_config, tmp_path):
@@ -200,8 +200,12 @@ def test_a_models_own_penalty_is_said(tasks, model_folder):
         benchmark = load_benchmark(choice)
         assert with_notes(benchmark, lm, None) == benchmark
         with _penalty(lm, 1.3):
-            warnings = with_notes(benchmark, lm, None).reports[0].warnings
-        assert sum("repetition_penalty = 1.3" in warning for warning in warnings) == wanted
+            said = [
+                one
+                for one in with_notes(benchmark, lm, None).reports[0].warnings
+                if one.quotes == ("repetition_penalty",) and one.numbers == (1.3,)
+            ]
+        assert len(said) == wanted
 
 
 F1 = """

@@ -16,6 +16,7 @@ from competency_gaps.harnesses.task_names import expand, parse_task, settled, ta
 from competency_gaps.harnesses.tasks import read_task
 from competency_gaps.items.item import Item, SourceReport
 from competency_gaps.items.policy import Continuations, Generation, Output, Policy
+from competency_gaps.items.remark import Remark
 
 WHOLE_F1 = [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}, {"metric": "f1"}]
 VOTES = {
@@ -95,7 +96,7 @@ def test_generation_and_filters(read):
 def test_a_likelihood_that_is_not_finite_is_unscored(read):
     items, policy, _ = read("tiny_whole")
     score = policy.score(items[0], Output(logprobs=(float("-inf"),), tokens=(1,), greedy=(False,)))
-    assert score.value is None and "not finite" in score.note
+    assert score.value is None and score.unscored.code == "not_finite"
 
 
 @pytest.mark.parametrize(
@@ -132,9 +133,11 @@ def test_wrong_words_of_the_command_line():
 def test_sampling_and_repeats_are_said(read):
     options = {"until": ["\n"], "do_sample": True, "temperature": 0.7, "top_p": 0.9, "max_gen_toks": 8}
     items, policy, report = read("tiny_generate", arguments={"generation_kwargs": options, "repeats": 3})
-    said = " / ".join(report.warnings)
-    assert "asks each item 3 times" in said and "samples its answers" in said and "top_p = 0.9" in said
-    assert "say no more than that one answer" in said
+    assert set(report.warnings) >= {
+        Remark("sampled_repeatedly", (3,)),
+        Remark("samples_answers"),
+        Remark("option_unused", quotes=("top_p", "0.9")),
+    }
     assert not policy.request(items[0]).greedy
     score = policy.score(items[0], Output(text="4"))
     assert score.details["filtered_resps"]["strict"] == ["4"]

@@ -1,7 +1,7 @@
 import { plural } from "../format";
 import { visible } from "../text";
 import { ConceptLink } from "../ui/Marks";
-import { body, newest, type Probe, TONES } from "./fresh";
+import { newest, type Probe, TONES } from "./fresh";
 
 /**
  * Outcomes of `cgaps probe concept`: the newest of each claim, earlier ones folded away. `named`: with the name of
@@ -35,7 +35,7 @@ function Outcomes({ probes, named }: { probes: Probe[]; named: boolean }) {
                 <br />
               </>
             )}
-            {visible(body(one.sentence))}
+            {visible(one.sentence)}
           </span>
         </li>
       ))}

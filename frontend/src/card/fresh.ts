@@ -1,4 +1,4 @@
-/** What probes with fresh items say: the newest of each claim, and what the reader needs of its sentence. */
+/** What probes with fresh items say: the newest of each claim. */
 import type { RunInfo } from "../data/types";
 
 export type Probe = RunInfo["probes"][number];
@@ -21,12 +21,4 @@ export function newest(probes: Probe[]): { last: Probe[]; earlier: Probe[] } {
     seen.add(claim);
   }
   return { last, earlier };
-}
-
-/** The sentence without the concept's name, which stands before it already. */
-export function body(sentence: string): string {
-  const found =
-    /^[\s\S]*: ((?:the (?:weakness|strength) holds|fresh items|too few fresh items)[\s\S]*)$/.exec(sentence)?.[1] ??
-    sentence;
-  return found.charAt(0).toUpperCase() + found.slice(1);
 }

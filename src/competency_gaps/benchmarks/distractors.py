@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
+from competency_gaps.items.remark import Remark
+
 Rule = Literal["answers", "similar_answers", "near_numbers", "labels"]
 
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
@@ -32,7 +34,7 @@ class Options(NamedTuple):
 class NoOptions(NamedTuple):
     """An item that gets no options."""
 
-    reason: str
+    reason: Remark
 
 
 def make_options(
@@ -148,7 +150,7 @@ def _near_numbers(gold: str, below: int, negative: bool, rng: random.Random) -> 
         yield f"{value + step * unit:{separator}.{decimals}f}"
 
 
-def _shortage(gold: str, rule: Rule, found: int, options: int) -> str:
+def _shortage(gold: str, rule: Rule, found: int, options: int) -> Remark:
     if rule == "near_numbers" and not _NUMBER.fullmatch(gold.strip()):
-        return f"its answer {gold[:80]!r} is no plain number, which the distractors 'near_numbers' need"
-    return f"only {found} wrong options were found for {options} options under the distractors {rule!r}"
+        return Remark("no_plain_number", quotes=(gold[:80],))
+    return Remark("too_few_options", (found, options), (rule,))

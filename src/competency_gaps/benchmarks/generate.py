@@ -212,7 +212,7 @@ def _packed(entry: Any) -> dict[str, Any]:
     try:
         return {"entry": pack(entry)}
     except TypeError as error:
-        return {"left_out": f"its entry cannot be stored: {error}"}
+        return {"left_out": str(error)}
 
 
 if __name__ == "__main__":

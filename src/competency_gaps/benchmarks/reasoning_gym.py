@@ -18,6 +18,7 @@ from competency_gaps.config import ReasoningGymSource
 from competency_gaps.embedded.wheels import REASONING_GYM, unpacked_wheel
 from competency_gaps.errors import MissingExtraError, UserError, nearest
 from competency_gaps.items.item import Item, LeftOut
+from competency_gaps.items.remark import Remark
 from competency_gaps.progress import Progress
 
 Entry = dict[str, Any]
@@ -148,15 +149,14 @@ def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list
             f"{source.difficulty} ({answer['fault']}). Change the difficulty or the size."
         )
     made = answer["entries"]
-    left_out = [LeftOut(f"{source.family}, task {i}", task["left_out"]) for i, task in made if "left_out" in task]
+    left_out = [
+        LeftOut(f"{source.family}, task {i}", Remark("entry_not_stored", quotes=(task["left_out"],)))
+        for i, task in made
+        if "left_out" in task
+    ]
     if len(made) < source.size:
-        left_out.append(
-            LeftOut(
-                source.family,
-                f"the family has only {len(made):,} distinct tasks at this "
-                f"difficulty, so {source.size - len(made):,} of the {source.size:,} asked for were not made",
-            )
-        )
+        numbers = (len(made), source.size - len(made), source.size)
+        left_out.append(LeftOut(source.family, Remark("too_few_tasks", numbers)))
     return [(i, unpack(task["entry"])) for i, task in made if "entry" in task], left_out
 
 
@@ -167,7 +167,7 @@ def _open_items(dataset: Any, tasks: list[tuple[int, Entry]], source: ReasoningG
         gold = entry["answer"]
         # Some families state no answer: only the verifier knows one when it sees it.
         if gold is not None and verifier_score(dataset, str(gold), unpack(verifier["entry"])) < 1:
-            yield LeftOut(where, f"its verifier refuses its own answer {str(gold)[:80]!r}")
+            yield LeftOut(where, Remark("own_answer_refused", quotes=(str(gold)[:80],)))
             continue
         yield Item(
             id=str(index),

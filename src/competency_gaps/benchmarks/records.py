@@ -19,6 +19,7 @@ from competency_gaps.errors import UserError, nearest
 from competency_gaps.items.item import Item, LeftOut, Message, SourceReport, is_whole
 from competency_gaps.items.options import gold_index, without_options
 from competency_gaps.items.policy import Policy
+from competency_gaps.items.remark import Remark
 
 FIELDS = (
     "id",
@@ -109,7 +110,7 @@ def gather(
         if is_whole(item):
             collector.add(item, epoch, where)
         else:
-            left_out.append(LeftOut(where, "it holds half of a character (a lone surrogate), which nothing reads"))
+            left_out.append(LeftOut(where, Remark("half_character")))
     items = collector.items()
     if not items:
         if left_out:

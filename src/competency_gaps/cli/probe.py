@@ -124,7 +124,7 @@ def _typed(context: typer.Context, *names: str) -> list[str]:
 
 
 def _print_verdicts(probed: Probed) -> None:
-    from competency_gaps.probes.sentence import sentence
+    from competency_gaps.probes.sentence import named_sentence
     from competency_gaps.text import shorten, signed, visible
 
     console = Console()
@@ -142,8 +142,8 @@ def _print_verdicts(probed: Probed) -> None:
         ]
         table.add_row(*(Text(cell) for cell in cells))
     console.print(table)
-    for target, finding in probed.findings:
-        print_line(sentence(target, finding))
+    for row in probed.as_dict()["concepts"]:
+        print_line(named_sentence(row))
     for number, why in probed.left_out.items():
         print_line(f"Not probed, {number}: {why}")
     print_line(f"\nVerdicts and items: {probed.folder}")

@@ -10,11 +10,10 @@ from competency_gaps.harnesses.lm_eval.log_files import model_commit
 from competency_gaps.harnesses.model_name import same_model
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import LeftOut, SourceReport
+from competency_gaps.items.remark import Remark
 from competency_gaps.text import plural, shorten, visible
 
-UNSAID = "the log names no model, so nobody can check that its scores and the run's concepts belong to one"
-OTHER_MODEL = "the activations come from"
-"""Stands in every warning of a log that seems to be of another model, or of another revision of it."""
+NO_MODEL = Remark("no_model")
 _LIMIT = 300
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -26,7 +25,7 @@ def report_lines(report: SourceReport) -> Iterator[str]:
         counts.append(f"{report.averaged:,} records averaged into {plural(report.averaged_items, 'item')}")
     counts.append(f"{report.unscored:,} unscored")
     yield _line(f"{report.benchmark}: {report.format}, {', '.join(counts)}")
-    yield _line(f"    model: {report.model or f'not said ({UNSAID})'}")
+    yield _line(f"    model: {report.model or f'not said ({NO_MODEL})'}")
     for name in ("metric", "filter", "scorer"):
         value = getattr(report, name)
         others = [one for one in report.available.get(name, ()) if one != value]
@@ -35,15 +34,15 @@ def report_lines(report: SourceReport) -> Iterator[str]:
             yield _line(f"    {name}: {value or 'none'}{also}")
     for way, count in report.own_text.items():
         yield _line(f"    own text: {way}: {plural(count, 'item')}")
-    for reason, count in report.left_out.items():
-        yield _line(f"    left out: {plural(count, 'record')}: {reason}")
+    for one in report.left_out:
+        yield _line(f"    left out: {plural(one.count, 'record')}: {one.reason}")
+    for one in report.unscored_because:
+        yield _line(f"    without a score: {plural(one.count, 'record')}: {one.reason}")
     for warning in report.warnings:
         yield _line(f"    note: {warning}")
 
 
-def model_warnings(
-    benchmark: str, reports: Sequence[SourceReport], model: str, revision: str | None = None
-) -> Iterator[str]:
+def model_warnings(reports: Sequence[SourceReport], model: str, revision: str | None = None) -> Iterator[Remark]:
     """A warning for each log whose model does not seem to be the model of the run.
 
     Parameters
@@ -53,33 +52,27 @@ def model_warnings(
     """
     for name in dict.fromkeys(report.model for report in reports if report.model is not None):
         if not same_model(name, model):
-            yield visible(
-                f"{benchmark}: the log is of the model {shorten(name, 120)!r}, {OTHER_MODEL} {model!r}. "
-                "If these are two models, scores and concepts belong to different models and the gaps mean nothing."
-            )
+            yield Remark("other_model", quotes=(visible(shorten(name, 120)), model))
     for theirs in dict.fromkeys(model_commit(report.files) for report in reports if report.format == "lm_eval"):
         if theirs and revision and _COMMIT.fullmatch(revision) and theirs != revision:
-            yield (
-                f"{benchmark}: the log is of the model's revision {theirs[:12]}, {OTHER_MODEL} "
-                f"{revision[:12]}. If the weights differ, scores and concepts belong to different models."
-            )
+            yield Remark("other_revision", quotes=(theirs[:12], revision[:12]))
 
 
 def with_model_warnings(
     benchmark: Benchmark, model: str, revision: str | None = None
-) -> tuple[Benchmark, tuple[str, ...]]:
+) -> tuple[Benchmark, tuple[Remark, ...]]:
     """The benchmark, its reports with what ``model_warnings`` says, so that it is kept; and these warnings.
 
     A log that names no model gets a note of that.
     """
-    warnings = tuple(model_warnings(benchmark.name, benchmark.reports, model, revision))
+    warnings = tuple(model_warnings(benchmark.reports, model, revision))
     reports = [
         replace(
             report,
             warnings=(
                 *report.warnings,
-                *model_warnings(benchmark.name, [report], model, revision),
-                *([UNSAID] if report.model is None else []),
+                *model_warnings([report], model, revision),
+                *([NO_MODEL] if report.model is None else []),
             ),
         )
         for report in benchmark.reports
@@ -89,7 +82,7 @@ def with_model_warnings(
 
 def left_out_lines(benchmark: str, left_out: Sequence[LeftOut]) -> Iterator[str]:
     """What became no item, a line for each reason."""
-    places: dict[str, list[str]] = {}
+    places: dict[Remark, list[str]] = {}
     for left in left_out:
         places.setdefault(left.reason, []).append(left.where)
     for reason, where in places.items():

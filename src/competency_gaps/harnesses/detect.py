@@ -9,6 +9,7 @@ from pathlib import Path
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.harnesses.shared.part import LogPart
+from competency_gaps.items.remark import Remark
 from competency_gaps.registry import LOGS
 
 
@@ -57,7 +58,7 @@ def _of_all_formats(path: Path) -> list[LogPart]:
             faults.append(error)
     if faults and not found:
         raise faults[0]
-    notes = tuple(f"not read: {error}" for error in faults)
+    notes = tuple(Remark("unreadable_log", quotes=(str(error),)) for error in faults)
     return [replace(part, notes=(*part.notes, *notes)) for part in found]
 
 
@@ -94,7 +95,7 @@ def _unique_names(parts: list[LogPart]) -> list[LogPart]:
     for part, name in named:
         numbers[name] += 1
         final = f"{name}#{numbers[name]}" if taken[name] > 1 else name
-        note = f"several logs are named {part.benchmark!r}; this one is called {final!r}"
+        note = Remark("same_name", quotes=(part.benchmark, final))
         notes = part.notes if final == part.benchmark else (*part.notes, note)
         unique.append(replace(part, benchmark=final, notes=notes))
     return unique

@@ -15,13 +15,13 @@ from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
 from competency_gaps.harnesses.shared.chat import Prompted, prompted
 from competency_gaps.harnesses.shared.further import mapped
-from competency_gaps.harnesses.shared.lines import files_under, json_file, score_in_unit
+from competency_gaps.harnesses.shared.lines import OUTSIDE, files_under, json_file, score_in_unit
 from competency_gaps.harnesses.shared.options import chosen_metric, refuse_options
 from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reader
 from competency_gaps.harnesses.shared.shapes import mapping, sequence
 from competency_gaps.harnesses.shared.tally import Tally
 from competency_gaps.items.item import Item
-from competency_gaps.text import plural
+from competency_gaps.items.remark import Remark
 
 STATE, STATS, SPEC = "scenario_state.json", "per_instance_stats.json", "run_spec.json"
 _METHODS = ("generation", "multiple_choice_joint", "multiple_choice_joint_chain_of_thought", "chat")
@@ -100,34 +100,31 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     usable = tuple(name for name in _SCORES if name in every)
     tally = Tally(part, metric=chosen_metric(source, part, every, usable=usable), available={"metric": usable})
     tally.model = adapter["model"] if isinstance(adapter.get("model"), str) else None
-    tally.warn("HELM's log holds prompts as they were before a deployment's own chat template, if it has one")
+    tally.warn("prompts_untemplated")
     if unknown:
-        tally.warn(f"{plural(unknown, 'record')} of {STATS} in no form that is known")
+        tally.warn("unknown_records", unknown)
     trials: dict[str, list[_Trial]] = {}
     for number, request in enumerate(sequence(state.get("request_states")), start=1):
         tally.records += 1
         trial = _trial(request, stats, str(tally.metric))
-        if isinstance(trial, str):
+        if isinstance(trial, Remark):
             yield tally.drop(f"{STATE}, request {number}", trial)
             continue
         known = trials.setdefault(trial.instance, [])
         if any(other.number == trial.number for other in known):
-            yield tally.drop(f"{STATE}, request {number}", "the same instance and trial was there before")
+            yield tally.drop(f"{STATE}, request {number}", Remark("trial_again"))
             continue
         known.append(trial)
     other_examples = 0
     for asked in trials.values():
         item = _item(asked, str(tally.metric))
         if item.score is None:
-            tally.unscored_because("no statistic of this name, or no number")
+            tally.unscored_because(Remark("no_statistic"), len(asked))
         other_examples += any(one.asked[:-1] != asked[0].asked[:-1] for one in asked)
         further = mapped(source, f"{STATE}, instance {item.id}", asked[0].request["instance"], asked[0].request)
         yield tally.item(replace(item, **further), asked[0].asked.way, records=len(asked))
     if other_examples:
-        tally.warn(
-            f"{plural(other_examples, 'item')} asked with other examples in each trial: the score is the mean over "
-            "the trials, the text is that of the first"
-        )
+        tally.warn("other_examples", other_examples)
     yield tally.report()
 
 
@@ -157,7 +154,7 @@ def trial_index(entry: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _trial(request: Any, stats: Mapping[_Key, Mapping[str, Any]], metric: str) -> _Trial | str:
+def _trial(request: Any, stats: Mapping[_Key, Mapping[str, Any]], metric: str) -> _Trial | Remark:
     """One request as a trial of its instance, or why it is none.
 
     Raises
@@ -170,14 +167,14 @@ def _trial(request: Any, stats: Mapping[_Key, Mapping[str, Any]], metric: str) -
         return fault
     number, name, said = trial_index(request), str(request["instance"]["id"]), request["request"]
     if number is None:
-        return "its train_trial_index is no number"
+        return Remark("trial_no_number")
     input_ = request["instance"].get("input")
     own = mapping(input_).get("text", input_)
     found = prompted(said.get("messages") or said.get("prompt"), own if isinstance(own, str) else "", INPUT)
     if found is None:
-        return "the request holds no prompt"
+        return Remark("no_prompt")
     score = score_in_unit(stats.get((name, number), {}).get(metric))
-    if score.reason == "the score is outside [0, 1]":
+    if score.reason == OUTSIDE:
         raise UserError(
             f"{STATS}, instance {name}: {metric!r} is outside [0, 1]. Choose another 'metric', or {NONE!r} to use the "
             "items without scores."
@@ -185,22 +182,22 @@ def _trial(request: Any, stats: Mapping[_Key, Mapping[str, Any]], metric: str) -
     return _Trial(name, number, request, found, score.value)
 
 
-def _fault(request: Any) -> str | None:
+def _fault(request: Any) -> Remark | None:
     if not isinstance(request, dict):
-        return "the request is no object"
+        return Remark("request_no_object")
     instance = request.get("instance")
     if not isinstance(instance, dict) or instance.get("id") is None:
-        return "the request names no instance"
+        return Remark("no_instance")
     if instance.get("perturbation") is not None:
         named = instance["perturbation"]
-        return f"perturbed instance ({named.get('name') if isinstance(named, dict) else named})"
+        return Remark("perturbed", quotes=(str(named.get("name") if isinstance(named, dict) else named),))
     if request.get("request_mode") == "calibration":
-        return "request for calibration"
+        return Remark("calibration")
     asked = request.get("request")
     if not isinstance(asked, dict):
-        return "the request holds no prompt"
+        return Remark("no_prompt")
     if asked.get("multimodal_prompt") is not None:
-        return "the prompt has pictures or sounds"
+        return Remark("more_than_text")
     return None
 
 

@@ -22,6 +22,7 @@ from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reade
 from competency_gaps.harnesses.shared.shapes import mapping, sequence
 from competency_gaps.harnesses.shared.tally import Tally
 from competency_gaps.items.item import Item
+from competency_gaps.items.remark import Remark
 
 _NAME = re.compile(r"details_(?P<task>.+)_(?P<stamp>\d{4}-\d\d-\d\dT[\d.:-]+)\.parquet")
 QUERY = "the document's query, at its last place in the prompt"
@@ -53,8 +54,8 @@ def find(path: Path) -> list[LogPart]:
     parts = []
     for (task, model), files in found.items():
         *older, (stamp, file) = sorted(files)
-        passed = {old.name: "older details of the same task" for _, old in older}
-        parts.append(LogPart("lighteval", task, (file,), model=model or None, stamp=stamp, passed_over=passed))
+        notes = tuple(Remark("older_log", quotes=(old.name,)) for _, old in older)
+        parts.append(LogPart("lighteval", task, (file,), model=model or None, stamp=stamp, notes=notes))
     return parts
 
 
@@ -81,19 +82,17 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
         frame = pl.scan_parquet(file)
         metric, usable = _metric(frame.select(columns["metrics"]), source, part)
         tally = Tally(part, metric=metric, available={"metric": usable})
-        tally.warn(
-            "lighteval's details do not say of which metrics higher is better; see that this one is of that kind"
-        )
+        tally.warn("direction_unknown")
         for number, values in enumerate(_rows(frame.select(**columns))):
             tally.records += 1
             row = _row(values)
             made = _item(row, number, metric, part)
             if made is None:
-                yield tally.drop(f"{file.name}, row {number + 1}", "the row holds no prompt")
+                yield tally.drop(f"{file.name}, row {number + 1}", Remark("no_prompt"))
                 continue
             item, way = made
-            if item.score is None:
-                tally.unscored_because(str(score_in_unit(row.metrics.get(metric)).reason))
+            if (reason := score_in_unit(row.metrics.get(metric)).reason) is not None:
+                tally.unscored_because(reason)
             yield tally.item(item, way)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{file}: not a readable Parquet file ({error}).") from error
@@ -155,7 +154,7 @@ def _row(values: Mapping[str, Any]) -> Row:
 
 
 def _metric(frame: pl.LazyFrame, source: LogSource, part: LogPart) -> tuple[str, tuple[str, ...]]:
-    reasons: dict[str, set[str | None]] = {}
+    reasons: dict[str, set[Remark | None]] = {}
     for row in _rows(frame):
         for name, value in mapping(next(iter(row.values()))).items():
             reasons.setdefault(name, set()).add(score_in_unit(value).reason)
@@ -169,8 +168,8 @@ def _metric(frame: pl.LazyFrame, source: LogSource, part: LogPart) -> tuple[str,
     return metric, usable
 
 
-def _is_score(reasons: Set[str | None]) -> bool:
-    return None in reasons and reasons <= {None, "no score", "the score is NaN"}
+def _is_score(reasons: Set[Remark | None]) -> bool:
+    return None in reasons and reasons <= {None, Remark("no_score"), Remark("score_nan")}
 
 
 def _item(row: Row, number: int, metric: str, part: LogPart) -> tuple[Item, str] | None:

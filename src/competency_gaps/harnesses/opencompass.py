@@ -21,6 +21,7 @@ from competency_gaps.harnesses.shared.options import chosen_metric, refuse_optio
 from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reader
 from competency_gaps.harnesses.shared.tally import Tally
 from competency_gaps.items.item import Item
+from competency_gaps.items.remark import Remark
 
 METRIC = "correct"
 _PIECE = re.compile(r"(?P<dataset>.+)_(?P<number>\d+)")
@@ -45,16 +46,13 @@ def find(path: Path) -> list[LogPart]:
 
 def _part(file: Path, *, pieces: bool) -> LogPart:
     predictions = [file]
-    passed_over = {}
+    notes: list[Remark] = []
     if pieces:
         numbered = (file.with_stem(f"{file.stem}_{number}") for number in itertools.count())
         predictions = list(itertools.takewhile(Path.is_file, numbered))
         others = set(file.parent.glob(f"{glob.escape(file.stem)}_*.json")) - set(predictions)
-        passed_over = {
-            other.name: "a piece of the dataset before it is missing"
-            for other in others
-            if _PIECE.fullmatch(other.stem)
-        }
+        names = sorted(other.name for other in others if _PIECE.fullmatch(other.stem))
+        notes = [Remark("missing_piece", quotes=(name,)) for name in names]
     results = _results(file)
     return LogPart(
         "opencompass",
@@ -62,7 +60,7 @@ def _part(file: Path, *, pieces: bool) -> LogPart:
         (*predictions, *([results] if results.is_file() else [])),
         model=file.parent.name,
         stamp=file.parent.parent.parent.name,
-        passed_over=dict(sorted(passed_over.items())),
+        notes=tuple(notes),
         details={"predictions": len(predictions)},
     )
 
@@ -87,7 +85,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     """
     refuse_options(source, part, "filter", "scorer")
     tally = Tally(part, metric=chosen_metric(source, part, [METRIC], usable=[METRIC]), available={"metric": (METRIC,)})
-    tally.warn("OpenCompass does not say where examples end, so the whole prompt (or last message) is the own text")
+    tally.warn("examples_unmarked")
     count = part.details["predictions"]
     details = {} if tally.metric == NONE else _details(part, count)
     before = 0
@@ -99,13 +97,12 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
             tally.records += 1
             where = f"{file.name}, entry {key}"
             if not isinstance(entry, dict) or "origin_prompt" not in entry:
-                reason = "scored by perplexity: one prompt per option"
-                yield tally.drop(where, reason if _by_perplexity(entry) else "the entry holds no prompt")
+                yield tally.drop(where, Remark("perplexity" if _by_perplexity(entry) else "no_prompt"))
                 continue
             number = str(before + int(key)) if key.isdecimal() else key
             asked = prompted(entry["origin_prompt"], "", "")
             if asked is None:
-                yield tally.drop(where, "the entry holds no prompt")
+                yield tally.drop(where, Remark("no_prompt"))
                 continue
             yield tally.item(_item(number, entry, asked, details.get(number, {}), tally), asked.way)
         # Every piece counts from 0, the results count through.
@@ -137,7 +134,7 @@ def _item(number: str, entry: Mapping[str, Any], asked: Prompted, detail: Mappin
     scores = [score_in_unit(value) for value in values]
     good = [score.value for score in scores if score.value is not None]
     if not good:
-        tally.unscored_because(str(scores[0].reason) if scores else "no score")
+        tally.unscored_because((scores[0].reason if scores else None) or Remark("no_score"))
     answers = entry.get("prediction")
     response = answers[0] if isinstance(answers, list) and answers else answers
     return Item(

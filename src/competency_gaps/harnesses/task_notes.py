@@ -10,6 +10,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.harnesses.lm_eval.policy import LmEval
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import Message
+from competency_gaps.items.remark import Remark
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import render_chat
 
@@ -33,22 +34,16 @@ def with_notes(benchmark: Benchmark, lm: LanguageModel, system: str | None) -> B
     return replace(benchmark, reports=tuple(reports))
 
 
-def _notes(benchmark: Benchmark, task: Any, lm: LanguageModel, system: str | None) -> Iterator[str]:
+def _notes(benchmark: Benchmark, task: Any, lm: LanguageModel, system: str | None) -> Iterator[Remark]:
     if task.OUTPUT_TYPE == "generate_until":
         for name, neutral in _OWN_SETTINGS.items():
             value = getattr(lm.model.generation_config, name, None)
             if value is not None and value != neutral:
-                yield (
-                    f"the model's own generation settings have {name} = {value:g}, which lm_eval's hf model applies "
-                    "and this run does not: answers can differ from the harness's"
-                )
+                yield Remark("model_setting_unused", (value,), (name,))
     chats = [item.messages for item in benchmark.items if item.messages is not None]
     with_system = chats if system else [one for one in chats if one[0]["role"] == "system"]
     if with_system and _refuses_system(lm):
-        yield (
-            f"the chat template refuses system messages: they are left out of {len(with_system)} prompts, as lm_eval "
-            "does"
-        )
+        yield Remark("system_refused", (len(with_system),))
 
 
 def _refuses_system(lm: LanguageModel) -> bool:

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from competency_gaps.items.remark import Counted, Remark
+
 Message = dict[str, str]
 """``{"role": ..., "content": ...}``"""
 
@@ -80,7 +82,7 @@ class LeftOut:
 
     where: str
     """File and line, or the record's id."""
-    reason: str
+    reason: Remark
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class SourceReport:
     available: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Possible choices, e.g. ``{"metric": ("acc", "acc_norm")}``."""
     records: int = 0
-    """Records in the files, ``= items - averaged_items + averaged + sum(left_out.values())``."""
+    """Records in the files: ``items - averaged_items + averaged``, and those left out."""
     items: int = 0
     averaged: int = 0
     """Records averaged into items (epochs, repeats)."""
@@ -109,8 +111,11 @@ class SourceReport:
     """Items that average several records."""
     unscored: int = 0
     """Items without a score."""
-    left_out: dict[str, int] = field(default_factory=dict)
+    unscored_because: tuple[Counted, ...] = ()
+    """Records without a score by reason, where the log gives one."""
+    left_out: tuple[Counted, ...] = ()
     """Records left out by reason, those of another filter included."""
     own_text: dict[str, int] = field(default_factory=dict)
     """Items by how their own text was located in what the model read."""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Remark, ...] = ()
+    """What leaves the log in doubt."""

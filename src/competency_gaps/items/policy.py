@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from competency_gaps.items.item import Item
+from competency_gaps.items.remark import Remark
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ class Score(NamedTuple):
     """In [0, 1]; None = unscored."""
     response: str | None = None
     """The model's answer as text: the chosen option, or the generated text."""
-    note: str | None = None
-    """Why the item is unscored."""
+    unscored: Remark | None = None
+    """Why the item is unscored; in words of your own ``Remark.other(text)``."""
     details: dict[str, Any] | None = None
     """Further results as plain JSON: other metrics of the harness, a judge's verdicts; None: none."""
 
@@ -122,6 +123,6 @@ class Policy(ABC):
         Returns
         -------
         dict or None
-            ``summary`` is a list of short lines for people.
+            ``summary`` is a list of :class:`Remark` for people, a line each.
         """
         return None

@@ -14,6 +14,7 @@ from competency_gaps.endpoint.parse import Failure, after_thinking, parse
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Score
+from competency_gaps.items.remark import Remark
 from competency_gaps.judging.arena_figures import Match, OneGame, arena_figures
 from competency_gaps.judging.asked import question_of, shown_response, to_judge
 from competency_gaps.judging.baseline import baseline_answers
@@ -114,8 +115,8 @@ class Arena(JudgedPolicy):
             games.append(to_judge(f"game{place}", filled, wanted, "verdict", self.judge_tokens))
         return tuple(games)
 
-    def unasked(self, item: Item) -> str | None:
-        return "the baseline has no answer to this item" if self._other(item) is None else None
+    def unasked(self, item: Item) -> Remark | None:
+        return Remark("no_baseline_answer") if self._other(item) is None else None
 
     def read(self, answer: Answer) -> Ruling | Failure:
         if self.form == "brackets":
@@ -145,9 +146,7 @@ class Arena(JudgedPolicy):
         }
         missing = [str(game.get("failure", "not asked")) for game in details["games"] if game["verdict"] is None]
         if not _match(details).counts(self.one_game):
-            return Score(
-                None, response, f"{len(missing)} of 2 games without a usable verdict: {'; '.join(missing)}", details
-            )
+            return Score(None, response, Remark("no_verdicts", (len(missing),), ("; ".join(missing),)), details)
         return Score(score_of_games(*labels), response, None, details)
 
     def figures(

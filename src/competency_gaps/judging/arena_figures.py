@@ -9,10 +9,10 @@ import numpy as np
 from scipy.special import logit
 
 from competency_gaps.evidence.resample import DRAWS, Estimate, mean
+from competency_gaps.items.remark import Remark
 from competency_gaps.judging.bradley_terry import bradley_terry
 from competency_gaps.judging.style import FEATURES, Style, style_features
 from competency_gaps.judging.verdicts import VERDICTS, canonical, results_of_games, score_of_games
-from competency_gaps.text import plural
 
 PER_COLUMN = 5
 """Games of the rarer outcome per coefficient below which equal style is not estimated [ours]: where nearly every game
@@ -173,52 +173,40 @@ def _told(estimate: Estimate | None) -> dict[str, float] | None:
     return None if estimate is None else estimate.as_dict()
 
 
-def _summary(found: dict[str, Any]) -> list[str]:
+def _summary(found: dict[str, Any]) -> list[Remark]:
     if not found["items"]:
-        lines = [f"no item has a score; {plural(found['failed'], 'game')} without a usable verdict"]
-        return lines + _missing(found)
-    rate = "win rate not defined without a win and a loss"
-    if found["win_rate"]:
-        rate = f"win rate {_shown(found['win_rate'])}"
-    lines = [
-        f"score {_shown(found['score'])} over {plural(found['items'], 'item')}; {rate}",
-        f"ties {found['tie_rate']:.1%} of {plural(found['games'], 'game')}, without a usable verdict "
-        f"{found['failure_rate']:.1%}",
-        *_missing(found),
+        return [Remark("arena_none", (found["failed"],)), *_missing(found)]
+    score = (*_interval(found["score"]), found["items"])
+    remarks = [
+        Remark("arena_win_rate", (*score, *_interval(found["win_rate"])))
+        if found["win_rate"]
+        else Remark("arena_score", score)
     ]
     style = found.get("style")
     if style and style["win_rate"]:
-        lines.insert(1, f"win rate at equal style {_shown(style['win_rate'])}")
+        remarks.append(Remark("arena_equal_style", _interval(style["win_rate"])))
     elif style and "needed" not in style:
-        lines.insert(1, f"win rate at equal style not estimated: {plural(style['items'], 'item')}, two needed")
+        remarks.append(Remark("arena_style_items", (style["items"],)))
     elif style:
-        lines.insert(
-            1,
-            f"win rate at equal style not estimated: {style['rarer']} games of the rarer outcome (win or loss), "
-            f"{style['needed']} needed",
-        )
+        remarks.append(Remark("arena_style_rarer", (style["rarer"], style["needed"])))
+    remarks.append(Remark("arena_ties", (found["tie_rate"], found["games"], found["failure_rate"])))
+    remarks += _missing(found)
     if found["position_bias"]:
-        lines.append(
-            f"position bias {_shown(found['position_bias'], '+.3f')} (0: none); both orders agree on "
-            f"{found['agreement']:.0%} of {plural(found['both_games'], 'item')}"
-        )
-    return lines
+        numbers = (*_interval(found["position_bias"]), found["agreement"], found["both_games"])
+        remarks.append(Remark("arena_position", numbers))
+    return remarks
 
 
-def _missing(found: dict[str, Any]) -> list[str]:
+def _missing(found: dict[str, Any]) -> list[Remark]:
     """What does not count, or counts by half."""
-    lines = []
-    if found["one_order"] and found["one_game"] == "keep":
-        lines.append(
-            f"{plural(found['one_order'], 'item')} with a verdict in one order alone: a favoured place is not balanced "
-            "there"
-        )
-    elif found["one_order"]:
-        lines.append(f"{plural(found['one_order'], 'item')} with a verdict in one order alone, left out")
+    remarks = []
+    if found["one_order"]:
+        code = "arena_one_order_kept" if found["one_game"] == "keep" else "arena_one_order"
+        remarks.append(Remark(code, (found["one_order"],)))
     if found["unasked"]:
-        lines.append(f"{plural(found['unasked'], 'game')} not put to the judge")
-    return lines
+        remarks.append(Remark("arena_unasked", (found["unasked"],)))
+    return remarks
 
 
-def _shown(estimate: dict[str, float], form: str = ".3f") -> str:
-    return f"{estimate['value']:{form}} [{estimate['low']:{form}}, {estimate['high']:{form}}]"
+def _interval(estimate: dict[str, float]) -> tuple[float, float, float]:
+    return estimate["value"], estimate["low"], estimate["high"]

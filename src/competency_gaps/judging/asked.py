@@ -6,9 +6,10 @@ from typing import Any
 
 from competency_gaps.endpoint.request import Request
 from competency_gaps.items.item import Item
+from competency_gaps.items.remark import Remark
 from competency_gaps.judging.prompting import Prompt
 
-THINKS_ON = "the response is cut off inside the model's thinking"
+THINKS_ON = Remark("thinks_on")
 """Why a response without an answer is not judged: thinking is no answer, and no judge sees it."""
 
 

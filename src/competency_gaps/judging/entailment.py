@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.items.remark import Remark
 
 _SUPPORTS = re.compile(
     r"^(?:entail(?:ment|ed|s)?|consistent|supported|supports|faithful|factual|correct)$", re.IGNORECASE
@@ -73,6 +74,10 @@ def supporting_label(labels: Mapping[int, str], wanted: str | None) -> int | Non
 class NotMeasurable(ValueError):
     """A response that the classifier cannot measure."""
 
+    def __init__(self, reason: Remark) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
 
 class Entailment:
     """A sequence classifier of transformers, for pairs of source and statement.
@@ -127,10 +132,7 @@ class Entailment:
             # A cut-out text may take a token more than it has inside the whole.
             room = self.max_length - special - length - 2
             if room < SOURCE_ROOM:
-                limit = self.max_length
-                raise NotMeasurable(
-                    f"a statement of {length} tokens leaves no room for the source: the classifier reads {limit}"
-                )
+                raise NotMeasurable(Remark("statement_too_long", (length, self.max_length)))
             for first, last in windows(len(places), room):
                 text = source[places[first][0] : places[last - 1][1]] if last > first else ""
                 pairs.append((text, statement))

@@ -15,6 +15,7 @@ from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.evidence.resample import mean
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Score
+from competency_gaps.items.remark import Remark
 from competency_gaps.judging.asked import to_judge
 from competency_gaps.judging.entailment import sentences, support
 from competency_gaps.judging.judge import schema_of, shown_reasoning
@@ -22,7 +23,6 @@ from competency_gaps.judging.policy import JudgedPolicy
 from competency_gaps.judging.prompting import fill, load_prompt
 from competency_gaps.scoring.text import Length
 
-STATES_NOTHING = "the summary states nothing"
 _NEEDED = ("source", "response")
 
 
@@ -138,7 +138,7 @@ class Faithful(JudgedPolicy):
             raise ValueError(f"item {item.id!r} was not judged")
         found = self.read(answer)
         if isinstance(found, Failure):
-            return Score(None, response, f"the judge's answer cannot be used: {found.reason}")
+            return Score(None, response, Remark("answer_unusable", quotes=(found.reason,)))
         details = {
             "unsupported": [shown_reasoning(text) for text in found.unsupported[:20]],
             "statements": found.statements,
@@ -146,7 +146,7 @@ class Faithful(JudgedPolicy):
         }
         if not found.statements:
             # A summary that declines says nothing false, and is no faithful summary.
-            return Score(None, response, STATES_NOTHING, details)
+            return Score(None, response, Remark("states_nothing"), details)
         return Score(float(not found.unsupported), response, None, details)
 
     def figures(
@@ -161,12 +161,9 @@ class Faithful(JudgedPolicy):
             return None
         summary = []
         if rate is not None:
-            summary.append(f"faithful {rate.value:.3f} [{rate.low:.3f}, {rate.high:.3f}] over {_summaries(len(known))}")
+            summary.append(Remark("faithful_rate", (*rate, len(known))))
         if silent:
-            summary.append(
-                f"{_summaries(silent)} unscored: nothing is stated; answered {answered.value:.1%} "
-                f"[{answered.low:.1%}, {answered.high:.1%}]"
-            )
+            summary.append(Remark("faithful_silent", (silent, *answered)))
         return {
             "items": len(known),
             "faithful": None if rate is None else rate.as_dict(),
@@ -175,8 +172,8 @@ class Faithful(JudgedPolicy):
             "summary": summary,
         }
 
-    def unasked(self, item: Item) -> str | None:
-        return "the response is empty"
+    def unasked(self, item: Item) -> Remark | None:
+        return Remark("response_empty")
 
     def _found(self, item: Item) -> str | None:
         if self.source_field is not None:
@@ -189,7 +186,3 @@ class Faithful(JudgedPolicy):
         if "source" in match.groupdict():
             return match["source"]
         return match[1] if match.re.groups else match[0]
-
-
-def _summaries(count: int) -> str:
-    return f"{count:,} {'summary' if count == 1 else 'summaries'}"

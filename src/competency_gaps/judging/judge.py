@@ -15,11 +15,12 @@ from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.evidence.resample import mean
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Score
+from competency_gaps.items.remark import Remark
 from competency_gaps.judging.asked import question_of, shown_response, to_judge
 from competency_gaps.judging.policy import JudgedPolicy
 from competency_gaps.judging.prompting import fill, load_prompt
 from competency_gaps.scoring.text import accepted
-from competency_gaps.text import plural, shorten, visible
+from competency_gaps.text import shorten, visible
 
 RUBRIC = (
     "The best grade is for an answer that is right, does all that was asked, and holds nothing false or needless. "
@@ -105,7 +106,7 @@ class Judge(JudgedPolicy):
             raise ValueError(f"item {item.id!r} was not judged")
         found = self.read(answer)
         if isinstance(found, Failure):
-            return Score(None, response, f"the judge's answer cannot be used: {found.reason}")
+            return Score(None, response, Remark("answer_unusable", quotes=(found.reason,)))
         details = {"grade": found.grade, "reasoning": shown_reasoning(found.reasoning)}
         return Score((found.grade - self.lowest) / (self.highest - self.lowest), response, None, details)
 
@@ -117,8 +118,8 @@ class Judge(JudgedPolicy):
             return None
         grades = [detail["grade"] for detail in details if detail is not None]
         counts = {str(grade): grades.count(grade) for grade in sorted(set(grades))}
-        told = f"score {found.value:.3f} [{found.low:.3f}, {found.high:.3f}] over {plural(len(grades), 'item')}"
-        return {"items": len(grades), "score": found.as_dict(), "grades": counts, "summary": [told]}
+        summary = [Remark("judge_score", (*found, len(grades)))]
+        return {"items": len(grades), "score": found.as_dict(), "grades": counts, "summary": summary}
 
     def _rubric(self) -> str:
         return rubric_text(self.rubric, self.rubric_file, RUBRIC)

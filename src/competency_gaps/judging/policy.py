@@ -11,6 +11,7 @@ from pydantic import Field
 
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Generation, Output, Policy, Request, Score
+from competency_gaps.items.remark import Remark
 
 if TYPE_CHECKING:
     from competency_gaps.endpoint import Answer, Failure
@@ -35,7 +36,7 @@ class JudgedPolicy(Policy):
         return Generation(self.max_new_tokens, self.stop) if item.response is None else None
 
     def score(self, item: Item, output: Output) -> Score:
-        return Score(None, item.response if item.response is not None else output.text, "no judge was asked")
+        return Score(None, item.response if item.response is not None else output.text, Remark("not_judged"))
 
     @property
     def classifier(self) -> str | None:
@@ -46,11 +47,11 @@ class JudgedPolicy(Policy):
     def questions(self, item: Item, response: str) -> tuple[Question, ...]:
         """What to ask the judge of a response; the ids tell the questions of one item apart. Empty: nothing."""
 
-    def unasked(self, item: Item) -> str | None:
+    def unasked(self, item: Item) -> Remark | None:
         """Why there is no question about an item; null: there is one, or the response needs none."""
         return None
 
-    def unjudged(self, item: Item, response: str, why: str) -> Score | None:
+    def unjudged(self, item: Item, response: str, why: Remark) -> Score | None:
         """The score where the judge was not asked; null: the one that the item has already."""
         return Score(None, response, why)
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from competency_gaps.config import BenchmarkConfig, ModelConfig
-from competency_gaps.errors import SpanError, UserError
+from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item, Message, Text
 from competency_gaps.items.policy import Continuations, Generation, Policy, Request, Sentences
+from competency_gaps.items.remark import Remark
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prompts import Tokens, chat_text, plain_text, resolve_bos, tokenize
+from competency_gaps.model.prompts import SpanError, Tokens, chat_text, plain_text, resolve_bos, tokenize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -28,7 +29,7 @@ class PreparedItem:
     text: Text
     tokens: Tokens
     request: Request
-    excluded: str | None
+    excluded: Remark | None
     """Why the item is excluded; None: it is kept."""
 
 
@@ -45,7 +46,7 @@ def prepare(
     try:
         text = item.seen or _text(item, own, request, policy, benchmark, config, lm.tokenizer)
     except SpanError as error:
-        return _unfit(item, policy, own, request, str(error))
+        return _unfit(item, policy, own, request, error.reason)
     if policy.as_plain_text and text.templated:
         text = replace(text, templated=text.text.startswith(lm.tokenizer.bos_token or "\0"))
     if (item.seen is not None or policy.as_plain_text) and config.bos == "auto":
@@ -54,8 +55,9 @@ def prepare(
     tokens = tokenize(lm.tokenizer, text, bos_id=bos_id)
     prompt, room = _longest(request, tokens, lm.tokenizer)
     if max(len(tokens.ids), prompt + room) > lm.max_length:
-        reason = f"longer than the context: {prompt}" + (f" + {room}" if room else "")
-        return PreparedItem(item, policy, text, tokens, request, f"{reason} > {lm.max_length} tokens")
+        limit = lm.max_length
+        reason = Remark("too_long_with_answer", (prompt, room, limit)) if room else Remark("too_long", (prompt, limit))
+        return PreparedItem(item, policy, text, tokens, request, reason)
     return PreparedItem(item, policy, text, tokens, request, None)
 
 
@@ -112,7 +114,7 @@ def _text(
     if bare and item.messages is not None and [message["role"] for message in messages] == ["user"]:
         return Text(messages[0]["content"], place, templated=False)
     if tokenizer.chat_template is None and item.messages is not None:
-        raise SpanError("a chat of several messages, but the tokenizer has no chat template to make a text of it.")
+        raise SpanError(Remark("no_chat_template"))
     if system and messages[0]["role"] != "system":
         messages.insert(0, {"role": "system", "content": system})
     return _chat(tokenizer, messages, place, without_system=policy.as_plain_text)
@@ -134,7 +136,7 @@ def _chat(
         return _chat(tokenizer, rest, place, without_system=False)
 
 
-def _unfit(item: Item, policy: Policy, own: str, request: Request, reason: str) -> PreparedItem:
+def _unfit(item: Item, policy: Policy, own: str, request: Request, reason: Remark) -> PreparedItem:
     empty = np.zeros(0, np.int32)
     tokens = Tokens(empty, np.zeros((0, 2), np.int32), np.zeros(0, bool), np.zeros(0, bool), 0)
     return PreparedItem(item, policy, plain_text("", own, ""), tokens, request, reason)

@@ -13,11 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from competency_gaps.errors import SpanError, UserError
+from competency_gaps.errors import UserError
 from competency_gaps.items.item import Message, Text
+from competency_gaps.items.remark import Remark
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+class SpanError(UserError):
+    """The item's own text cannot be found exactly in the text that the model reads."""
+
+    def __init__(self, reason: Remark) -> None:
+        super().__init__(f"{reason}.")
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ def locate_message(
     """
     content = messages[index]["content"]
     if not content.strip():
-        raise SpanError("the item's own text is empty.")
+        raise SpanError(Remark("text_empty"))
     lead = len(content) - len(content.lstrip())
     mark = "\u2402item\u2403"
     while mark in rendered:
@@ -128,10 +137,7 @@ def locate_message(
             if middle.count(content.strip()) == 1:
                 start = len(head) + middle.index(content.strip())
                 return start - lead, start, start + len(content.strip())
-    raise SpanError(
-        "the chat template rewrites the item's text, so its tokens cannot be found exactly. "
-        "Set the benchmark's chat_template to 'off'."
-    )
+    raise SpanError(Remark("template_rewrites"))
 
 
 def tokenize(tokenizer: PreTrainedTokenizerBase, text: Text, *, bos_id: int | None) -> Tokens:

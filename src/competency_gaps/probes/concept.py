@@ -20,9 +20,9 @@ import polars as pl
 from competency_gaps.config import RunConfig
 from competency_gaps.errors import UserError, argument
 from competency_gaps.files import finite, write_atomic, write_json
+from competency_gaps.items.remark import sentences
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.probes.fresh import check_same_pair, config_key, duplicates, fresh_config, own_texts
-from competency_gaps.probes.sentence import sentence
 from competency_gaps.probes.targets import Target
 from competency_gaps.probes.verdict import Finding, decide, examine
 from competency_gaps.progress import Progress
@@ -64,7 +64,7 @@ class Probed:
     """The run over the fresh items."""
     findings: tuple[tuple[Target, Finding], ...]
     dropped: dict[str, int]
-    """Reason -> fresh items that took no part."""
+    """Remark -> fresh items that took no part."""
     left_out: dict[int, str]
     """Concepts that could not be probed, and why."""
 
@@ -174,7 +174,7 @@ def conclude(
         Where verdicts and items go, with a few digits behind its name that stand for the fresh items and the criterion:
         a second look on other items does not cover up the first.
     unfit
-        Reason -> items that were dropped before the model read them.
+        Remark -> items that were dropped before the model read them.
     benchmarks_of
         The fresh benchmarks that belong to a concept; None: all.
     """
@@ -185,7 +185,7 @@ def conclude(
     for reason, why in _WHY.items():
         if dropped[reason]:
             progress.say(f"{plural(dropped[reason], 'fresh item')} left out: {why}")
-    for why, count in table["excluded"].drop_nulls().value_counts(sort=True).iter_rows():
+    for why, count in sentences(table["excluded"].drop_nulls()).value_counts(sort=True).iter_rows():
         dropped[f"excluded: {why}"] = count
         progress.say(f"{plural(count, 'fresh item')} left out, excluded: {why}")
     columns = _columns(fresh, [one.concept for one in wanted])
@@ -259,7 +259,7 @@ def folder_name(kind: str, concepts: Sequence[int]) -> str:
 
 def _row(target: Target, found: Finding) -> dict[str, Any]:
     facts = {key: value for key, value in asdict(target).items() if key != "benchmarks"}
-    return {**facts, **asdict(found), "sentence": sentence(target, found)}
+    return {**facts, **asdict(found)}
 
 
 def _write(probed: Probed, items: pl.DataFrame, criterion: Criterion) -> None:

@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
-from competency_gaps.probes.targets import Target
-from competency_gaps.probes.verdict import Finding
-from competency_gaps.text import magnitude, plural, shorten, signed, visible
+from collections.abc import Mapping
+from typing import Any
+
+from competency_gaps.text import decimal, magnitude, plural, shorten, signed, visible
+
+_HEADS = {
+    "holds": "The {claim} holds.",
+    "not shown": "Fresh items do not show the {claim}.",
+    "reversed": "Fresh items show the opposite of the {claim}.",
+}
 
 
-def sentence(target: Target, found: Finding) -> str:
-    """What fresh items say of a concept, for people."""
-    who = f"Concept {target.concept}" + (f" ({shorten(visible(target.label), 80)})" if target.label else "")
-    claim = "weakness" if found.claim == "weak" else "strength"
-    if target.status != found.claim:
-        who += f", {target.status} in the run"
-    if found.verdict == "too few items":
+def named_sentence(row: Mapping[str, Any]) -> str:
+    """What fresh items say of a concept, with its number and label.
+
+    Parameters
+    ----------
+    row
+        Of ``concepts`` in ``verdicts.json``.
+    """
+    label = f" ({shorten(visible(row['label']), 80)})" if row["label"] else ""
+    status = f", {row['status']} in the run" if row["status"] != row["claim"] else ""
+    return f"Concept {row['concept']}{label}{status}: {sentence(row)}"
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """The same without the concept's name."""
+    claim = "weakness" if row["claim"] == "weak" else "strength"
+    if row["verdict"] == "too few items":
         return (
-            f"{who}: too few fresh items to say whether its {claim} holds "
-            f"({found.exciting:,} that excite it, {found.comparison:,} beside them)."
+            f"Too few fresh items to say whether its {claim} holds "
+            f"({row['exciting']:,} that excite it, {row['comparison']:,} beside them)."
         )
-    heads = {
-        "holds": f"{who}: the {claim} holds.",
-        "not shown": f"{who}: fresh items do not show the {claim}.",
-        "reversed": f"{who}: fresh items show the opposite of the {claim}.",
-    }
-    mean = f"{found.mean:.2f} ({found.mean_low:.2f} to {found.mean_high:.2f})"
-    if found.kind == "contrast":
+    mean = f"{decimal(row['mean'])} ({decimal(row['mean_low'])} to {decimal(row['mean_high'])})"
+    if row["kind"] == "contrast":
         body = (
-            f"{plural(found.exciting, 'fresh item')} that excite it score {mean}; items of the same families that do "
-            f"not would give {found.expected:.2f} (from {found.comparison:,})"
+            f"{plural(row['exciting'], 'fresh item')} that excite it score {mean}; items of the same families that do "
+            f"not would give {decimal(row['expected'])} (from {row['comparison']:,})"
         )
     else:
         body = (
             "Its families have too few items either with or without it to compare the two, so strength counts: "
-            f"{plural(found.exciting, 'fresh item')}, weighted by activation, score {mean}; their families' "
-            f"average is {found.expected:.2f}"
+            f"{plural(row['exciting'], 'fresh item')}, weighted by activation, score {mean}; their families' "
+            f"average is {decimal(row['expected'])}"
         )
-    spread = f"{signed(found.difference_low)} to {signed(found.difference_high)}"
-    tests = f"p = {magnitude(found.p_value)}, q = {magnitude(found.q_value)}"
-    return f"{heads[found.verdict]} {body}. Difference {signed(found.difference)} ({spread}), {tests}."
+    spread = f"{signed(row['difference_low'])} to {signed(row['difference_high'])}"
+    tests = f"p = {magnitude(row['p_value'])}, q = {magnitude(row['q_value'])}"
+    head = _HEADS[row["verdict"]].format(claim=claim)
+    return f"{head} {body}. Difference {signed(row['difference'])} ({spread}), {tests}."

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.findings.answer_parts import alike
+from competency_gaps.items.remark import Remark, sentences
 from competency_gaps.text import integer, percent, plural, share_of, shorten
 
 FLAGS = {"dense": "dense", "template": "template", "exact_token": "exact token"}
@@ -209,14 +210,18 @@ def left_out(items: pl.DataFrame, benchmarks: Sequence[Mapping[str, Any]] = (), 
         How many to name of each group.
     """
     unread = pl.DataFrame(
-        [(entry["name"], one["where"], one["reason"]) for entry in benchmarks for one in entry["left_out"]],
+        [
+            (entry["name"], one["where"], str(Remark.of(one["reason"])))
+            for entry in benchmarks
+            for one in entry["left_out"]
+        ],
         schema=dict.fromkeys(("benchmark", "item_id", "reason"), pl.String),
         orient="row",
     )
-    excluded = items.filter(pl.col("excluded").is_not_null()).with_columns(reason=pl.col("excluded"))
-    unscored = items.filter(pl.col("excluded").is_null() & pl.col("score").is_null()).with_columns(
-        reason=pl.col("unscored").fill_null("no reason recorded")
-    )
+    excluded = items.filter(pl.col("excluded").is_not_null())
+    excluded = excluded.with_columns(reason=sentences(excluded["excluded"]))
+    unscored = items.filter(pl.col("excluded").is_null() & pl.col("score").is_null())
+    unscored = unscored.with_columns(reason=sentences(unscored["unscored"]).fill_null("no reason recorded"))
     reasons = []
     for kind, frame in (("unread", unread), ("excluded", excluded), ("unscored", unscored)):
         groups = []

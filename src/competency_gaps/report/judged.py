@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from competency_gaps.items.remark import Remark
 from competency_gaps.text import integer, share_of, shorten
 
 
@@ -45,4 +46,4 @@ def _judged(manifest: Mapping[str, Any], name: str) -> list[str]:
 
 def _figures(benchmark: Mapping[str, Any]) -> list[str]:
     found = (benchmark.get("figures") or {}).items()
-    return [f"{policy}: {line}" for policy, figures in found for line in figures.get("summary", ())]
+    return [f"{policy}: {Remark.of(remark)}" for policy, figures in found for remark in figures["summary"]]

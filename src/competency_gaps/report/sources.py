@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from competency_gaps.harnesses.describe import OTHER_MODEL
-from competency_gaps.text import integer, shorten, visible
+from competency_gaps.items.remark import Remark
+from competency_gaps.text import integer, plural, shorten, visible
 
 _LIMIT = 600
+_OTHER_WEIGHTS = ("other_model", "other_revision")
 
 
 @dataclass(frozen=True)
@@ -34,22 +35,25 @@ def source_warnings(manifest: Mapping[str, Any]) -> list[SourceWarning]:
     for entry in manifest["benchmarks"]:
         name = str(entry["name"])
         for report in entry.get("source") or ():
-            for line in report.get("warnings") or ():
-                # Where a warning names its benchmark, the name is said beside it.
-                text = shorten(visible(str(line).removeprefix(f"{name}: ")), _LIMIT)
-                found[name, text] = SourceWarning(name, text, OTHER_MODEL in line)
+            warnings = [Remark.of(one) for one in report["warnings"]]
+            lines = [(str(one), one.code in _OTHER_WEIGHTS) for one in warnings]
+            for one in report["unscored_because"]:
+                lines.append((f"{plural(one['count'], 'record')} without a score: {Remark.of(one['reason'])}", False))
+            for line, bad in lines:
+                text = shorten(visible(line), _LIMIT)
+                found[name, text] = SourceWarning(name, text, bad)
     return list(found.values())
 
 
 def unread(left_out: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Records that became no item, a line for each reason: where, and the reason."""
-    places: dict[str, list[str]] = {}
+    places: dict[Remark, list[str]] = {}
     for one in left_out:
-        places.setdefault(str(one["reason"]), []).append(str(one["where"]))
+        places.setdefault(Remark.of(one["reason"]), []).append(str(one["where"]))
     return [
         (
             shorten(where[0], 200) if len(where) == 1 else f"{integer(len(where))} records: {shorten(where[0], 200)} …",
-            shorten(reason, _LIMIT),
+            shorten(str(reason), _LIMIT),
         )
         for reason, where in places.items()
     ]

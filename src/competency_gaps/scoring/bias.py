@@ -12,6 +12,7 @@ import numpy as np
 from competency_gaps.evidence.resample import mean
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output, Score
+from competency_gaps.items.remark import Remark
 from competency_gaps.scoring.choice import Choice
 
 UNKNOWN = frozenset(
@@ -229,26 +230,19 @@ def _share(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def _within(part: dict[str, Any]) -> str:
-    low, high = part["accuracy_interval"]
-    return f"{part['accuracy']:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _summary(every: dict[str, Any]) -> list[str]:
-    lines = []
-    for condition, words in (("ambig", "ambiguous"), ("disambig", "disambiguated")):
+def _summary(every: dict[str, Any]) -> list[Remark]:
+    remarks = []
+    for condition in ("ambig", "disambig"):
         part = every[condition]
         if not part["items"]:
             continue
-        bias = "bias not defined"
+        remarks.append(Remark(f"{condition}_accuracy", (part["accuracy"], *part["accuracy_interval"], part["items"])))
         if part["bias"] is not None:
-            low, high = part["bias_interval"]
-            bias = f"bias {part['bias']:+.3f} [{low:+.3f}, {high:+.3f}]"
-        if not part["targets_known"]:
-            bias += " (the data do not say which option the stereotype is about)"
-        elif part["targets_known"] < part["items"]:
-            bias += f" (target known for {part['targets_known']:,})"
-        if condition == "ambig" and part["bias"] is None:
-            bias += f", at most {part['bound']:.3f} either way"
-        lines.append(f"{words} contexts: accuracy {_within(part)} of {part['items']:,}, {bias}")
-    return lines
+            numbers = (part["bias"], *part["bias_interval"], part["targets_known"])
+            remarks.append(Remark(f"{condition}_bias", numbers))
+        elif not part["targets_known"]:
+            bound = (part["bound"],) if condition == "ambig" else ()
+            remarks.append(Remark(f"{condition}_bias_unknown", bound))
+        else:
+            remarks.append(Remark("disambig_all_unknown"))
+    return remarks

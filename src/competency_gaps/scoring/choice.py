@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from competency_gaps.items.item import Item
 from competency_gaps.items.options import LETTERS, with_options
 from competency_gaps.items.policy import Continuations, Output, Policy, Request, Score
+from competency_gaps.items.remark import Remark
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Choice(Policy):
         choices = _choices(item)
         values = per_length(output, self.normalise, [len(choice) for choice in choices])
         if not all(math.isfinite(value) for value in values):
-            return Score(None, note="a log-probability is not finite")
+            return Score(None, unscored=Remark("not_finite"))
         best = values.index(max(values))
         return Score(float(best == item.answer), choices[best])
 

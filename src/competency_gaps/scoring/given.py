@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Generation, Output, Policy, Request, Score
+from competency_gaps.items.remark import Remark
 from competency_gaps.scoring.text import Length
 
 
@@ -20,8 +21,7 @@ class Imported(Policy):
         return None
 
     def score(self, item: Item, output: Output) -> Score:
-        note = None if item.score is not None else "the source gives no score"
-        return Score(item.score, item.response, note)
+        return Score(item.score, item.response, None if item.score is not None else Remark("source_no_score"))
 
 
 @dataclass(frozen=True)
@@ -37,4 +37,4 @@ class Unscored(Policy):
         return Generation(self.max_new_tokens) if self.max_new_tokens else None
 
     def score(self, item: Item, output: Output) -> Score:
-        return Score(None, output.text or item.response, "the policy 'none' scores nothing")
+        return Score(None, output.text or item.response, Remark("scores_nothing"))

@@ -12,6 +12,7 @@ from pydantic import Field
 from competency_gaps.errors import MissingExtraError
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output, Score
+from competency_gaps.items.remark import Remark
 from competency_gaps.scoring.limits import TimeLimitReached, time_limit
 from competency_gaps.scoring.text import NEXT_QUESTION, GenerationPolicy, Length, accepted, missing_answer
 
@@ -47,7 +48,7 @@ class Math(GenerationPolicy):
                     verify(parse(f"${gold}$", parsing_timeout=None), answer, timeout_seconds=None) for gold in golds
                 )
         except TimeLimitReached:
-            return Score(None, output.text, f"the comparison took longer than {self.seconds:g} s")
+            return Score(None, output.text, Remark("comparison_timeout", (self.seconds,)))
         return Score(float(right), output.text)
 
 

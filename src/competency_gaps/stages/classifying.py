@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from competency_gaps.endpoint import Answer, AnswerStore
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Score
+from competency_gaps.items.remark import Remark
 from competency_gaps.judging.policy import JudgedPolicy
 from competency_gaps.progress import Progress
 
@@ -48,7 +49,7 @@ def classify(cases: Sequence[Case], folder: Path, progress: Progress) -> dict[tu
                 probabilities = _probabilities(policy, item, response, store)
                 scores[benchmark, row] = policy.measured(response, probabilities)
             except NotMeasurable as error:
-                scores[benchmark, row] = Score(None, response, str(error))
+                scores[benchmark, row] = Score(None, response, error.reason)
             bar.advance(1)
     return scores
 
@@ -59,7 +60,7 @@ def _probabilities(policy: Faithful, item: Item, response: str, store: AnswerSto
 
     statements = policy.statements(response)
     if not statements:
-        raise NotMeasurable("the response is empty")
+        raise NotMeasurable(Remark("response_empty"))
     source = policy.source_of(item)
     assert policy.model is not None
     classifier = load_entailment(policy.model, policy.label)

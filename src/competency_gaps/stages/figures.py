@@ -16,9 +16,9 @@ from competency_gaps.text import visible
 
 
 def benchmark_figures(items: Sequence[PreparedItem], responses: pl.DataFrame) -> dict[str, Any]:
-    """Figures by policy name; empty if no policy of the benchmark has any.
+    """Figures by policy name, each with its ``policy``; empty if no policy of the benchmark has any.
 
-    If several policies of a benchmark share a name, the options in which they differ are appended.
+    If several policies of a benchmark share a name, the options in which they differ are appended to the key.
 
     Parameters
     ----------
@@ -39,6 +39,8 @@ def benchmark_figures(items: Sequence[PreparedItem], responses: pl.DataFrame) ->
             [None if details[row] is None else json.loads(details[row]) for row in rows],
         )
         if policy_figures is not None:
+            summary = [remark.as_dict() for remark in policy_figures.get("summary", ())]
+            policy_figures = {"policy": policy.name, **policy_figures, "summary": summary}
             figures[_called(policy, list(members))] = finite(policy_figures)
     return figures
 

@@ -11,6 +11,7 @@ import polars as pl
 
 from competency_gaps.activations.store import CasBlock
 from competency_gaps.benchmarks.repeats import Repeats
+from competency_gaps.items.remark import DTYPE
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.stages.inputs import ItemInput
 
@@ -50,8 +51,8 @@ def items_table(
         "covariates": pl.String,
         "n_span_tokens": pl.Int32,
         "n_tokens": pl.Int32,
-        "excluded": pl.String,
-        "unscored": pl.String,
+        "excluded": DTYPE,
+        "unscored": DTYPE,
         "own_start": pl.Int32,
         "own_end": pl.Int32,
         "logprobs": pl.List(pl.Float64),
@@ -80,7 +81,7 @@ def _row(benchmark: str, item: PreparedItem, item_input: ItemInput, response: di
         "covariates": json.dumps(item.item.covariates, ensure_ascii=False) if item.item.covariates else None,
         "n_span_tokens": int(item_input.tokens.span.sum()) if item_input.tokens is not None else 0,
         "n_tokens": len(item.tokens.ids) if item_input.tokens is None else len(item_input.tokens.ids),
-        "excluded": item_input.excluded,
+        "excluded": None if item_input.excluded is None else item_input.excluded.as_dict(),
         "unscored": response["unscored"],
         "own_start": start,
         "own_end": end,

@@ -23,6 +23,7 @@ from competency_gaps.endpoint.parse import after_thinking
 from competency_gaps.errors import argument
 from competency_gaps.files import write_json
 from competency_gaps.items.policy import Score
+from competency_gaps.items.remark import Remark
 from competency_gaps.judging.asked import THINKS_ON
 from competency_gaps.judging.policy import JudgedPolicy
 from competency_gaps.model.prepare import PreparedItem
@@ -30,13 +31,12 @@ from competency_gaps.progress import Progress
 from competency_gaps.stages.classifying import classify
 from competency_gaps.stages.figures import benchmark_figures
 from competency_gaps.stages.judges import last_judge, read_judges
+from competency_gaps.stages.responses import why_unscored
 from competency_gaps.text import plural
 
 FOLDER = "judging"
 WHO = "judge.json"
 """Who judged or was to judge, the last one last, beside the answers."""
-
-_HOW = "give judge.base_url and judge.model, or judge.export"
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class _Case:
     response: str
     """The model's answer without its thinking."""
     requests: tuple[Request, ...] = ()
-    fault: str | None = None
+    fault: Remark | None = None
     """Why the response cannot be judged."""
 
 
@@ -165,7 +165,7 @@ class JudgingStage:
             "benchmarks": {name: count.as_dict() for name, count in counts.items()},
         }
 
-    def _score(self, one: _Case, answers: Mapping[str, Answer], why: str, count: _Count) -> Score | None:
+    def _score(self, one: _Case, answers: Mapping[str, Answer], why: Remark | None, count: _Count) -> Score | None:
         """The judge's score of one item; None leaves the score that the item has."""
         if not one.requests:
             reason = one.fault or one.policy.unasked(one.one.item)
@@ -179,23 +179,24 @@ class JudgingStage:
                 count.reasons[read.reason] += 1
         if all(answer is None for answer in found):
             count.unasked += 1
+            assert why is not None
             return one.policy.unjudged(one.one.item, one.response, why)
         score = one.policy.verdict(one.one.item, one.response, found)
         if any(answer is None for answer in found):
             # What was answered is kept with the item; half of an answer is no score.
             count.unasked += 1
-            return score._replace(value=None, note=why)
+            return score._replace(value=None, unscored=why)
         return score
 
-    def _answers(self, cases: Sequence[_Case]) -> tuple[dict[str, Answer], str | None, str]:
+    def _answers(self, cases: Sequence[_Case]) -> tuple[dict[str, Answer], str | None, Remark | None]:
         """Answers by id of the request, who gave them, and why those that are not there are not."""
         requests = [request for one in cases for request in one.requests]
         if not requests:
-            return {}, None, ""
+            return {}, None, None
         if self.way is None:
             who = self.last.get("model")
             kept = {} if who is None else kept_answers(requests, self.folder, who)
-            return kept, who, f"no judge was asked: {_HOW}"
+            return kept, who, Remark("no_judge")
         who = self.way.answerer or NAMELESS
         if (file := self.way.config.export) is not None:
             kept = self.way.kept(requests, self.folder)
@@ -206,7 +207,7 @@ class JudgingStage:
                 f"{plural(len(todo), 'request')} for the judge written to {file}. Let a model answer them, then run "
                 f"the same again with {argument('judge.imports')} in place of {argument('judge.export')}."
             )
-            return kept, who, f"no judge was asked: the requests were written to {file.name}, to be read back later"
+            return kept, who, Remark("judge_exported", quotes=(file.name,))
         policies = {request.id: one.policy for one in cases for request in one.requests}
 
         def usable(answer: Answer) -> bool:
@@ -216,11 +217,11 @@ class JudgingStage:
         found = self.way.answers(requests, self.folder, self.progress, usable)
         assert found is not None
         if self.way.endpoint is not None:
-            return found, who, "the judge was not asked: the cap on what it may use was reached first"
+            return found, who, Remark("judge_capped")
         self.way.keep(found.values(), self.folder, usable)
         # What failed in the files does not take the place of what is known.
         found |= self.way.kept(requests, self.folder)
-        return found, who, "the judge's answers that were read do not hold this one"
+        return found, who, Remark("judge_not_imported")
 
     def _record(self, who: str, *, asked: bool) -> None:
         """Write down who judges before the first answer is paid, so that a stopped run finds its answers."""
@@ -236,7 +237,7 @@ class JudgingStage:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / WHO, {"judges": self.judges})
 
-    def _say(self, counts: Mapping[str, _Count], why: str) -> None:
+    def _say(self, counts: Mapping[str, _Count], why: Remark | None) -> None:
         for name, count in counts.items():
             if count.failed:
                 reason, times = count.reasons.most_common(1)[0]
@@ -282,6 +283,6 @@ def _with_scores(table: pl.DataFrame, scores: Mapping[int, Score]) -> pl.DataFra
     columns = {name: table[name].to_list() for name in ("score", "unscored", "details")}
     for row, score in scores.items():
         columns["score"][row] = score.value
-        columns["unscored"][row] = None if score.value is not None else score.note or "unscored"
+        columns["unscored"][row] = why_unscored(score)
         columns["details"][row] = None if score.details is None else json.dumps(score.details, ensure_ascii=False)
     return table.with_columns(pl.Series(name, values, table.schema[name]) for name, values in columns.items())

@@ -219,7 +219,7 @@ def _with_warnings(benchmark: Benchmark, lm: LanguageModel, config: RunConfig, p
             progress.say(line)
     benchmark, warnings = with_model_warnings(benchmark, config.model.name, lm.identity.get("revision"))
     for warning in warnings:
-        logging.getLogger(__name__).warning(warning)
+        logging.getLogger(__name__).warning(f"{benchmark.name}: {warning}")
     for line in left_out_lines(benchmark.name, benchmark.left_out):
         progress.say(line)
     return benchmark
@@ -316,7 +316,7 @@ def _manifest(
                 "content_sha256": benchmark.content_hash(),
                 "policy": policies[benchmark.name],
                 "scope": choice.scope,
-                "left_out": [{"where": left.where, "reason": left.reason} for left in benchmark.left_out],
+                "left_out": [{"where": left.where, "reason": left.reason.as_dict()} for left in benchmark.left_out],
                 "source": [asdict(report) for report in benchmark.reports],
                 "shards": shards[benchmark.name],
             }

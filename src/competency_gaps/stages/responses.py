@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from competency_gaps.items.policy import Score
+from competency_gaps.items.remark import DTYPE, Remark
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.model.respond import Responded
 
@@ -15,7 +17,7 @@ SCHEMA: dict[str, Any] = {
     "item": pl.Int64,
     "score": pl.Float64,
     "response": pl.String,
-    "unscored": pl.String,
+    "unscored": DTYPE,
     "details": pl.String,
     "logprobs": pl.List(pl.Float64),
     "greedy": pl.List(pl.Boolean),
@@ -48,7 +50,7 @@ def response_table(
                 "item": index,
                 "score": score.value,
                 "response": score.response if score.response is not None else item.response,
-                "unscored": None if score.value is not None else score.note or "unscored",
+                "unscored": why_unscored(score),
                 "details": None if score.details is None else json.dumps(score.details, ensure_ascii=False),
                 "logprobs": list(responded.output.logprobs),
                 "greedy": list(responded.output.greedy),
@@ -60,7 +62,12 @@ def response_table(
 
 def excluded_table(members: Sequence[int]) -> pl.DataFrame:
     """Rows of excluded items."""
-    return _table([{"item": i, "unscored": "excluded"} for i in members])
+    return _table([{"item": i, "unscored": Remark("excluded").as_dict()} for i in members])
+
+
+def why_unscored(score: Score) -> dict[str, Any] | None:
+    """The reason of a score that is none, as it is stored; None for a score."""
+    return None if score.value is not None else (score.unscored or Remark("unscored")).as_dict()
 
 
 def _table(rows: list[dict[str, Any]]) -> pl.DataFrame:

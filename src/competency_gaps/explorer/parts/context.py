@@ -14,11 +14,11 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.amounts import SERVED, Amounts
 from competency_gaps.explorer.parts.finding_texts import differing_ranges, untold
 from competency_gaps.explorer.parts.paths import command_line, last_names
-from competency_gaps.explorer.parts.reasons import told
 from competency_gaps.explorer.parts.settings import UNTOLD, without_judge
 from competency_gaps.explorer.parts.sources import Sources
 from competency_gaps.explorer.parts.stored import scan
 from competency_gaps.explorer.parts.windows import Windows, windows
+from competency_gaps.items.remark import DTYPE, sentences
 from competency_gaps.once import made_once
 from competency_gaps.report import findings as report_findings
 from competency_gaps.report.protocol import Order
@@ -124,9 +124,12 @@ class Context:
         if self.redact:
             place = pl.int_range(pl.len()).over("benchmark").cast(pl.String)
             table = table.with_columns(place.alias("item_id"), pl.lit(None, pl.String).alias("group"))
-        tell = told if self.redact else last_names if self.portable else None
-        if tell is not None:
-            table = table.with_columns(_each(table[name], tell) for name in ("excluded", "unscored"))
+        for name in ("excluded", "unscored"):
+            remarks = table[name]
+            if self.redact:
+                remarks = table.select(without_quotes(name))[name]
+            words = sentences(remarks)
+            table = table.with_columns((_each(words, last_names) if self.portable else words).alias(name))
         return table
 
     @made_once
@@ -294,6 +297,14 @@ class View:
     def concept_items(self, concept: int, *, benchmark: str | None = None, order: Order, limit: int) -> pl.DataFrame:
         """Items in which a concept is active."""
         return self._run.concept_items(concept, benchmark=benchmark, order=order, limit=limit)
+
+
+def without_quotes(name: str) -> pl.Expr:
+    """A column of remarks without their quotes."""
+    remark = pl.col(name)
+    rest = [remark.struct.field(part) for part in ("code", "numbers")]
+    bare = pl.struct(*rest, quotes=pl.lit([], pl.List(pl.String))).cast(DTYPE)
+    return pl.when(remark.is_not_null()).then(bare).alias(name)
 
 
 def _each(texts: pl.Series, change: Callable[[str], str]) -> pl.Series:

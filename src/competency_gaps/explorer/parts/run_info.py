@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.dictionary.exemplars.directions import LOGITS, SIMILAR
-from competency_gaps.explorer.parts import outcomes, reasons
+from competency_gaps.explorer.parts import outcomes
 from competency_gaps.explorer.parts.columns import column_specs
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.findings import finding_list
@@ -31,6 +31,7 @@ from competency_gaps.explorer.parts.suggestions import suggestions
 from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.findings.answer import answer
 from competency_gaps.findings.answer_parts import alike, short_name
+from competency_gaps.items.remark import Remark
 from competency_gaps.report import labels, page, sources
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import RunFolder
@@ -208,21 +209,29 @@ def _benchmarks(context: Context) -> list[Benchmark]:
 
 
 def _doubts(context: Context) -> list[sources.SourceWarning]:
-    """Warnings of logs and tasks; redacted, how many there are of each kind, for they may quote a log's texts."""
-    doubts = sources.source_warnings(context.manifest)
+    """Warnings of logs and tasks; redacted, without what they quote."""
+    manifest = context.manifest
     if not context.redact:
-        return doubts
-    counts = Counter((one.benchmark, one.bad) for one in doubts)
-    told = {True: "that the log seems to be of another model", False: "about what it was read from"}
-    return [
-        sources.SourceWarning(name, f"{plural(count, 'warning')} {told[bad]}, not told here", bad)
-        for (name, bad), count in counts.items()
+        return sources.source_warnings(manifest)
+    entries = [
+        {**entry, "source": [_bare(one) for one in entry.get("source") or ()]} for entry in manifest["benchmarks"]
     ]
+    return sources.source_warnings({"benchmarks": entries})
+
+
+def _bare(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A report's doubts without quotes."""
+    return {
+        "warnings": [Remark.of(one).withheld().as_dict() for one in report["warnings"]],
+        "unscored_because": [
+            {**one, "reason": Remark.of(one["reason"]).withheld().as_dict()} for one in report["unscored_because"]
+        ],
+    }
 
 
 def _left_out(context: Context, records: Sequence[Mapping[str, Any]]) -> list[LeftOut]:
     """Records that became no item, one entry for each reason; redacted, without their places, which may be ids."""
     if not context.redact:
         return [LeftOut(where, reason) for where, reason in sources.unread(records)]
-    counts = Counter(reasons.told(str(record["reason"])) for record in records)
+    counts = Counter(str(Remark.of(record["reason"]).withheld()) for record in records)
     return [LeftOut(plural(count, "record"), reason) for reason, count in counts.items()]

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.harnesses.shared.lines import log_lines
 from competency_gaps.harnesses.shared.shapes import sequence
+from competency_gaps.items.remark import Remark
 from competency_gaps.judging.verdicts import canonical
 
 _QUESTION = "<|User Prompt|>\n"
@@ -22,7 +23,7 @@ class Question(NamedTuple):
 
     text: str | None
     category: str | None
-    fault: str | None
+    fault: Remark | None
     """Why there is no text; null if there is."""
 
 
@@ -65,10 +66,10 @@ def _question(value: Mapping[str, Any]) -> Question:
     if content is None:
         turns = sequence(value.get("turns")) or [None]
         if len(turns) > 1:
-            return Question(None, kind, "the question has several turns")
+            return Question(None, kind, Remark("question_turns"))
         content = turns[0].get("content") if isinstance(turns[0], Mapping) else turns[0]
     if not isinstance(content, str):
-        return Question(None, kind, "the question holds more than text")
+        return Question(None, kind, Remark("question_more_than_text"))
     return Question(content, kind, None)
 
 

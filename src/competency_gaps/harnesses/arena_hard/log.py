@@ -28,8 +28,8 @@ from competency_gaps.harnesses.shared.options import refuse_options
 from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reader
 from competency_gaps.harnesses.shared.tally import Tally
 from competency_gaps.items.item import Item, LeftOut, Message
+from competency_gaps.items.remark import Remark
 from competency_gaps.judging.verdicts import VERDICTS, results_of_games, score_of_games
-from competency_gaps.text import percent, plural
 
 METRIC = "verdicts of two games"
 FROM_FILE = "question.jsonl"
@@ -85,7 +85,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     for line in log_lines(file):
         reading.tally.records += 1
         entry = reading.item(line.value) if line.fault is None else line.fault
-        yield reading.tally.drop(line.where, entry) if isinstance(entry, str) else entry
+        yield reading.tally.drop(line.where, entry) if isinstance(entry, Remark) else entry
     yield reading.report()
 
 
@@ -109,23 +109,23 @@ class _Reading:
     counted: int = 0
     """Verdicts of items with both games, as often as they count, and what of it the model won."""
 
-    def item(self, entry: dict[str, Any]) -> Item | LeftOut | str:
+    def item(self, entry: dict[str, Any]) -> Item | LeftOut | Remark:
         """A judgement as an item, or why it is none."""
         name = item_id(entry)
         games = entry.get("games")
         if name is None or not isinstance(games, list):
-            return "the line is no judgement (no id, or no games)"
+            return Remark("no_judgement")
         if name in self.seen:
-            return "the same item was judged before in this file"
+            return Remark("judgement_again")
         more, games = len(games) > 2, [*games, None, None][:2]
         asked = asked_of_judge(games)
         question, way = self.questions.get(name), FROM_FILE
         if question is None and asked is not None:
             question, way = Question(asked.question, None, None), FROM_JUDGE
         if question is None:
-            return "the question is not there (no question.jsonl, and the judge was asked in another form)"
+            return Remark("no_question")
         if question.text is None or not question.text.strip():
-            return question.fault or "the question is empty"
+            return question.fault or Remark("question_empty")
         self.seen.add(name)
         self.more_games += more
         labels = tuple(label_of(game) for game in games)
@@ -156,6 +156,8 @@ class _Reading:
                 "games": list(labels),
             },
         )
+        if item.score is None:
+            self.tally.unscored_because(Remark("neither_game"))
         return self.tally.item(item, way)
 
     def _count(self, labels: tuple[str | None, ...]) -> None:
@@ -171,30 +173,24 @@ class _Reading:
     def report(self) -> LogEntry:
         """The report, with ties, position bias and Arena-Hard's own figure."""
         tally, games = self.tally, sum(self.labels.values())
-        against = f" against {', '.join(self.baselines)}" if self.baselines else ""
-        tally.warn(f"judged by {tally.scorer}{against}")
+        judge = str(tally.scorer)
+        if self.baselines:
+            tally.warn("judged_against", quotes=(judge, ", ".join(self.baselines)))
+        else:
+            tally.warn("judged_by", quotes=(judge,))
         if self.unjudged:
-            tally.warn(f"{plural(self.unjudged, 'game')} without a usable verdict; the other game counts alone")
+            tally.warn("one_game", self.unjudged)
         if self.more_games:
-            tally.warn(f"{plural(self.more_games, 'item')} with more than two games, of which the first two count")
-        if tally.unscored and tally.metric != NONE:
-            tally.warn(f"{plural(tally.unscored, 'item')} without a score: neither game has a verdict")
+            tally.warn("more_games", self.more_games)
         if games:
-            tally.warn(f"ties: {percent(self.labels['A=B'], games)} of {plural(games, 'game')}")
+            tally.warn("ties", self.labels["A=B"] / games, games)
         if self.first_place:
-            share = sum(self.first_place) / len(self.first_place)
-            tally.warn(
-                f"position bias: the answer in the first place gets {share:.2f} on average over "
-                f"{plural(len(self.first_place), 'item')} with both games (0.50 is none)"
-            )
+            tally.warn("position_bias", sum(self.first_place) / len(self.first_place), len(self.first_place))
         if self.counted:
-            tally.warn(
-                f"Arena-Hard's own figure, which averages verdicts and not items and leaves out items with one game: "
-                f"{self.won / self.counted:.4f}"
-            )
+            tally.warn("arena_figure", self.won / self.counted)
         missing = sum(name not in self.answers for name in self.seen) if self.answers else 0
         if missing:
-            tally.warn(f"{plural(missing, 'item')} without a line in model_answer; the response is what the judge saw")
+            tally.warn("no_model_answer", missing)
         return tally.report()
 
 

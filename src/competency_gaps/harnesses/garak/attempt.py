@@ -10,13 +10,10 @@ from typing import Any, NamedTuple
 
 from competency_gaps.harnesses.shared.shapes import sequence
 from competency_gaps.items.item import Message
+from competency_gaps.items.remark import Remark
 
 DEFAULT_THRESHOLD = 0.5
 """garak's ``eval_threshold`` where the report does not say another."""
-
-SEVERAL_TURNS = "went on over several turns; the text is the first conversation up to the attack's last turn"
-BEGUN = "had text after the attack's last turn (an answer begun for the model), which is not read"
-OTHER_OUTPUTS = "had several outputs, all of them in the score; the response is the first that has a text"
 
 _ROLES = ("system", "user", "assistant")
 
@@ -48,7 +45,7 @@ class Attempt:
     response: str | None
     results: Results
     notes: tuple[str, ...]
-    """What is worth counting, as the end of a sentence that begins "N attempts"."""
+    """What is worth counting: codes of reasons for doubt."""
 
 
 def probe_of(entry: Mapping[str, Any]) -> str:
@@ -56,24 +53,24 @@ def probe_of(entry: Mapping[str, Any]) -> str:
     return str(entry.get("probe_classname") or "").removeprefix("garak.").removeprefix("probes.")
 
 
-def attempt_of(entry: Mapping[str, Any], where: str) -> Attempt | str:
+def attempt_of(entry: Mapping[str, Any], where: str) -> Attempt | Remark:
     """An entry with ``status`` 2 as an attempt, or why it is no item."""
     turns, notes = _turns(entry)
     if turns is None:
-        return "the prompt holds more than text (an image, a recording)"
+        return Remark("more_than_text")
     users = [i for i, turn in enumerate(turns) if turn["role"] == "user"]
     if not users:
-        return "no user turn is in the prompt"
+        return Remark("no_user_turn")
     if users[-1] + 1 < len(turns):
-        notes.append(BEGUN)
+        notes.append("attempt_begun")
     messages = tuple(turns[: users[-1] + 1])
     if any(message["role"] not in _ROLES for message in messages):
-        return "the prompt has a turn that is neither the system's, the user's nor the assistant's"
+        return Remark("unknown_role")
     if not messages[-1]["content"].strip():
-        return "the prompt is empty"
+        return Remark("prompt_empty")
     outputs = sequence(entry.get("outputs"))
     if len(outputs) > 1:
-        notes.append(OTHER_OUTPUTS)
+        notes.append("attempt_outputs")
     seq = entry.get("seq")
     return Attempt(
         where=where,
@@ -101,7 +98,7 @@ def _turns(entry: Mapping[str, Any]) -> tuple[list[Message] | None, list[str]]:
         answers = [i for i, turn in enumerate(first) if turn["role"] == "assistant"]
         # An attack in several turns writes only its first one into the prompt; the last output is what is judged.
         if answers and answers[-1] > len(prompt):
-            return first[: answers[-1]], [SEVERAL_TURNS]
+            return first[: answers[-1]], ["attempt_turns"]
     return prompt, []
 
 

@@ -32,17 +32,17 @@ from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reade
 from competency_gaps.harnesses.shared.shapes import mapping
 from competency_gaps.harnesses.shared.tally import Tally
 from competency_gaps.items.item import Item, LeftOut
-from competency_gaps.text import plural, shorten
+from competency_gaps.items.remark import Remark
+from competency_gaps.text import shorten
 
 ALL_DETECTORS = "lowest of all detectors"
 OWN_TEXT = "the attack's last turn"
-NO_SCORES = "this report names its detectors but holds no results for each attempt: no item has a score"
 
 # In a JSON text a quotation mark inside a string is escaped, so this stands nowhere but in an attempt's own field.
 _PROBE = re.compile(rb'"probe_classname":\s*"(?:garak\.)?(?:probes\.)?(\w+)\.(\w+)"')
 _HITLOG = ".hitlog.jsonl"
 _EVALUATED = 2
-_OPEN = {0: "begun but not answered (the run was stopped)", 1: "begun but not evaluated (the run was stopped)"}
+_OPEN = {0: Remark("not_answered"), 1: Remark("not_evaluated")}
 
 
 def find(path: Path) -> list[LogPart]:
@@ -84,7 +84,7 @@ def _part(family: str, model: str, reports: list[tuple[str, Path]]) -> LogPart:
         model=None if model == "None" else model,
         stamp=stamp or None,
         details={"family": family},
-        passed_over={other.name: f"older: {time or 'no time said'}" for time, other in reports[:-1]},
+        notes=tuple(Remark("older_log", quotes=(other.name,)) for _, other in reports[:-1]),
     )
 
 
@@ -130,7 +130,8 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
             yield reading.tally.drop(line.where, reason)
     for where, status in reading.open.values():
         reading.tally.records += 1
-        yield reading.tally.drop(where, _OPEN.get(status, f"its status is {shorten(repr(status), 40)}, not known here"))
+        unknown = Remark("unknown_status", quotes=(shorten(repr(status), 40),))
+        yield reading.tally.drop(where, _OPEN.get(status, unknown))
     yield from reading.items()
     yield reading.report()
 
@@ -145,7 +146,7 @@ class _Reading:
     attempts: dict[str, Attempt] = field(default_factory=dict)
     open: dict[str, tuple[str, Any]] = field(default_factory=dict)
     """Attempts that are not evaluated yet: uuid -> where, and their last status."""
-    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[tuple[str, Remark]] = field(default_factory=list)
     """Lines that cannot be read, whose family nobody knows: where, and why."""
     judged: dict[str, tuple[str, Results]] = field(default_factory=dict)
     """Every evaluated attempt's probe and results, also of those that are no items."""
@@ -157,7 +158,7 @@ class _Reading:
     """Whether the report says the threshold."""
     complete: bool = False
 
-    def add(self, entry: dict[str, Any], where: str) -> str | None:
+    def add(self, entry: dict[str, Any], where: str) -> Remark | None:
         """Take an entry; gives the reason if it is an attempt that can be no item."""
         kind = entry.get("entry_type")
         if kind == "attempt":
@@ -174,10 +175,10 @@ class _Reading:
         self.complete = self.complete or kind in ("completion", "digest")
         return None
 
-    def _attempt(self, entry: dict[str, Any], where: str) -> str | None:
+    def _attempt(self, entry: dict[str, Any], where: str) -> Remark | None:
         probe, uuid = probe_of(entry), str(entry.get("uuid") or where)
         if not probe:
-            self.unreadable.append((where, "the attempt names no probe"))
+            self.unreadable.append((where, Remark("no_probe")))
         if probe.split(".")[0] != self.family:
             return None
         status = entry.get("status")
@@ -189,10 +190,10 @@ class _Reading:
         self.open.pop(uuid, None)
         self.tally.records += 1
         if uuid in self.judged:
-            return "the same attempt was there before"
+            return Remark("attempt_again")
         self.judged[uuid] = (probe, results_of(entry.get("detector_results")))
         attempt = attempt_of(entry, where)
-        if isinstance(attempt, str):
+        if isinstance(attempt, Remark):
             return attempt
         self.attempts[uuid] = attempt
         return None
@@ -228,7 +229,10 @@ class _Reading:
             name = f"{attempt.probe}:{attempt.uuid if attempt.seq is None else attempt.seq}"
             used[name] += 1
             unique = name if used[name] == 1 else f"{name}:{attempt.uuid}"
-            yield self.tally.item(self._item(attempt, unique), OWN_TEXT)
+            item = self._item(attempt, unique)
+            if item.score is None:
+                self.tally.unscored_because(Remark("nothing_judged"))
+            yield self.tally.item(item, OWN_TEXT)
 
     def _item(self, attempt: Attempt, name: str) -> Item:
         return Item(
@@ -258,21 +262,16 @@ class _Reading:
         """The report, with everything that people should know of it."""
         tally, attempts = self.tally, list(self.attempts.values())
         if attempts and not tally.available and any(attempt.results.named_only for attempt in attempts):
-            tally.warn(NO_SCORES)
+            tally.warn("detectors_named_only")
         for note, count in Counter(note for attempt in attempts for note in attempt.notes).items():
-            tally.warn(f"{plural(count, 'attempt')} {note}")
-        if tally.unscored and self.detector != NONE:
-            tally.warn(f"{plural(tally.unscored, 'attempt')} without a score: no output could be judged")
+            tally.warn(note, count)
         if self.unreadable:
-            (where, fault), count = self.unreadable[0], len(self.unreadable)
-            tally.warn(
-                f"{plural(count, 'line')} of the report cannot be used, of whatever family; first: {where}, {fault}"
-            )
+            where, fault = self.unreadable[0]
+            tally.warn("unusable_lines", len(self.unreadable), quotes=(f"{where}, {fault}",))
         if not self.complete:
-            tally.warn("the report has no end: garak was stopped, or is still running")
+            tally.warn("report_no_end")
         if self.threshold != DEFAULT_THRESHOLD:
-            how = "" if self.said else " (read off garak's counts, since the report does not say it)"
-            tally.warn(f"a result below {self.threshold:.4g} passes{how}; garak's default is {DEFAULT_THRESHOLD}")
+            tally.warn("threshold" if self.said else "threshold_inferred", self.threshold, DEFAULT_THRESHOLD)
         self._compare()
         return tally.report()
 
@@ -282,10 +281,7 @@ class _Reading:
         for key, (fine, judged) in self.counts.items():
             mine = ours.get(key, (0, 0))
             if key in ours and mine != (fine, judged):
-                self.tally.warn(
-                    f"{key[0]} with {key[1]}: garak counts {fine} of {judged} outputs as passed; of the attempts read "
-                    f"it is {mine[0]} of {mine[1]}"
-                )
+                self.tally.warn("other_counts", fine, judged, *mine, quotes=key)
 
 
 def _digest_tags(entry: dict[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,50 +21,47 @@ from competency_gaps.harnesses.inspect.log_sample import Asked, Judged, Scores, 
 from competency_gaps.harnesses.shared.further import mapped
 from competency_gaps.harnesses.shared.lines import files_under
 from competency_gaps.harnesses.shared.options import refuse_options
-from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reader
+from competency_gaps.harnesses.shared.part import LogEntry, LogPart, Reader
 from competency_gaps.harnesses.shared.shapes import mapping, sequence
 from competency_gaps.harnesses.shared.tally import Tally
 from competency_gaps.items.item import Item, LeftOut
-from competency_gaps.text import plural, shorten, visible
+from competency_gaps.items.remark import Remark
+from competency_gaps.text import shorten, visible
 
 _CLOSE = 1e-6
-_SAME_PROMPT = "asked something else in a later epoch; the text is that of the first"
-SHUFFLED = (
-    "multiple_choice shuffled the options and put them back in the log: the model read them in another order than the "
-    "text here"
-)
 
 
 def find(path: Path) -> list[LogPart]:
     """One part per task, its arguments and model: the newest log that ended well, else the newest."""
     groups: dict[tuple[str, str, str], list[tuple[Path, dict[str, Any]]]] = {}
-    faults: dict[str, str] = {}
+    faults: list[str] = []
     for file in files_under(path, "*.eval", "*.json"):
         try:
             head = read_head(file)
         except Unreadable as error:
             if file == path:
                 raise
-            faults[file.name] = str(error)
+            faults.append(str(error))
             continue
         if head is not None:
             spec = head["eval"]
             arguments = json.dumps(spec.get("task_args") or {}, sort_keys=True, default=str)
             groups.setdefault((str(spec["task"]), arguments, str(spec.get("model"))), []).append((file, head))
     if faults and not groups:
-        raise UserError(next(iter(faults.values())))
+        raise UserError(faults[0])
     return [_part(logs, faults) for logs in groups.values()]
 
 
-def _part(logs: list[tuple[Path, dict[str, Any]]], faults: Mapping[str, str]) -> LogPart:
+def _part(logs: list[tuple[Path, dict[str, Any]]], faults: Sequence[str]) -> LogPart:
     logs = sorted(logs, key=lambda log: (log[1].get("status") == "success", str(log[1]["eval"].get("created"))))
     path, head = logs[-1]
-    passed_over = {
-        file.name: f"older: {other['eval'].get('created')}"
+    notes = [
+        Remark("older_log", quotes=(file.name,))
         if other.get("status") == head.get("status")
-        else f"its status is {other.get('status') or 'started'!r}"
+        else Remark("log_of_status", quotes=(file.name, str(other.get("status") or "started")))
         for file, other in logs[:-1]
-    }
+    ]
+    notes += [Remark("unreadable_log", quotes=(error,)) for error in faults]
     spec = head["eval"]
     return LogPart(
         format="inspect",
@@ -72,7 +69,7 @@ def _part(logs: list[tuple[Path, dict[str, Any]]], faults: Mapping[str, str]) ->
         files=(path,),
         model=spec.get("model"),
         stamp=spec.get("created"),
-        passed_over={**passed_over, **faults},
+        notes=tuple(notes),
     )
 
 
@@ -133,7 +130,7 @@ class _Reading:
     names: dict[str, str] = field(default_factory=dict)
     """Id as JSON -> the item's."""
     notes: Counter[str] = field(default_factory=Counter)
-    unscored: Counter[str] = field(default_factory=Counter)
+    unscored: Counter[Remark] = field(default_factory=Counter)
     failure: str | None = None
     scores: Scores = field(init=False)
 
@@ -149,18 +146,18 @@ class _Reading:
             tuple(name for name in named if isinstance(name, str)),
         )
 
-    def add(self, sample: Mapping[str, Any], where: str) -> str | None:
+    def add(self, sample: Mapping[str, Any], where: str) -> Remark | None:
         """Take a sample; gives the reason if it can be no item."""
         if sample.get("id") is None:
-            return "the sample has no id"
+            return Remark("sample_no_id")
         key, epoch = _key(sample["id"]), sample.get("epoch")
         number = epoch if isinstance(epoch, int) else 1
         question = asked(sample)
-        if isinstance(question, str):
+        if isinstance(question, Remark):
             return question
         known = self.epochs.setdefault(key, [])
         if any(other.number == number for other in known):
-            return "the same sample and epoch was there before"
+            return Remark("sample_again")
         self.names.setdefault(key, self._name(str(sample["id"])))
         if self.failure is None and isinstance(sample.get("error"), dict):
             self.failure = str(sample["error"].get("message"))
@@ -202,7 +199,7 @@ class _Reading:
         first = self._first(epochs)
         scored = [epoch.score for epoch in epochs if epoch.score is not None]
         if any(epoch.asked.messages != first.asked.messages for epoch in epochs if not epoch.failed):
-            self.notes[_SAME_PROMPT] += 1
+            self.notes["sample_other_prompt"] += 1
         uuids = [epoch.uuid for epoch in epochs if epoch.uuid]
         return Item(
             id=self.names[key],
@@ -237,12 +234,13 @@ class _Reading:
         self._warn_of_status()
         steps = sequence(mapping(self.head.get("plan")).get("steps"))
         if any(mapping(mapping(step).get("params")).get("shuffle") for step in steps):
-            tally.warn(SHUFFLED)
-        for reason, count in self.unscored.items() if scores.metric != NONE else ():
-            example = f", first {shorten(visible(self.failure), 120)}" if "failed" in reason and self.failure else ""
-            tally.warn(f"{plural(count, 'sample')} without a score: {reason}{example}")
+            tally.warn("options_shuffled")
+        for reason, count in self.unscored.items():
+            if reason.code == "sample_failed" and self.failure:
+                reason = replace(reason, quotes=(shorten(visible(self.failure), 120),))
+            tally.unscored_because(reason, count)
         for note, count in self.notes.items():
-            tally.warn(f"{plural(count, 'sample')} {note}")
+            tally.warn(note, count)
         self._compare()
         return tally.report()
 
@@ -250,18 +248,20 @@ class _Reading:
         ids, count, epochs = sequence(self._dataset().get("sample_ids")), self._dataset().get("samples"), self._epochs()
         expected = (len(ids) or (count if isinstance(count, int) else 0)) * epochs
         status = self.head.get("status") or "started"
-        there = f"{self.tally.records:,} of {expected:,} samples are there"
+        there = (self.tally.records, expected)
         if status != "success":
             message = mapping(self.head.get("error")).get("message")
-            because = f" ({shorten(visible(str(message)), 120)})" if message else ""
-            self.tally.warn(f"the log's status is {status!r}{because}: {there}")
+            if message:
+                self.tally.warn("log_failed", *there, quotes=(str(status), shorten(visible(str(message)), 120)))
+            else:
+                self.tally.warn("log_not_finished", *there, quotes=(str(status),))
         elif self.tally.records < expected:
-            self.tally.warn(f"samples are missing: {there}")
+            self.tally.warn("samples_missing", *there)
         if self.head.get("invalidated"):
-            self.tally.warn("samples of this log were declared invalid")
+            self.tally.warn("log_invalidated")
         reducers = sequence(self._config().get("epochs_reducer")) or ["mean"]
         if epochs > 1 and reducers != ["mean"]:
-            self.tally.warn(f"Inspect reduces epochs by {', '.join(map(str, reducers))}; here it is their mean")
+            self.tally.warn("other_reducer", quotes=(", ".join(map(str, reducers)),))
 
     def _compare(self) -> None:
         """Say so if the mean that was read is not the figure that Inspect gives for the same scores."""
@@ -278,7 +278,7 @@ class _Reading:
                 theirs = mapping(mapping(one.get("metrics")).get(metric)).get("value")
                 ours = sum(means) / len(means)
                 if isinstance(theirs, (int, float)) and abs(theirs - ours) > _CLOSE:
-                    self.tally.warn(f"Inspect reports {metric} {theirs:.4g}; the mean of what was read is {ours:.4g}")
+                    self.tally.warn("other_mean", theirs, ours, quotes=(metric,))
 
     def _results(self) -> list[dict[str, Any]]:
         return [one for one in sequence(mapping(self.head.get("results")).get("scores")) if isinstance(one, dict)]

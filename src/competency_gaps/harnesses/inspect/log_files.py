@@ -18,7 +18,7 @@ from typing import IO, Any, NamedTuple
 from zipfile import BadZipFile, ZipFile
 
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.harnesses.shared.lines import CUT_OFF
+from competency_gaps.items.remark import Remark
 
 NEWEST_VERSION = 2
 """Inspect's number of the log's form that is known here (``LOG_SCHEMA_VERSION`` of 0.3.285)."""
@@ -29,8 +29,9 @@ _LARGEST = 512 << 20
 """Bytes (or characters) of one JSON value; a larger one is not read, since a small zip can hold any size."""
 _NEAR_END = 16
 """Characters at the end of what has been read that half a token may fill."""
-NO_JSON = "the text is no JSON here; what stands behind is not read"
-TOO_LARGE = f"the value is larger than {_LARGEST >> 20} MB"
+NO_JSON = Remark("no_json")
+TOO_LARGE = Remark("value_too_large", (_LARGEST >> 20,))
+CUT = Remark("line_cut")
 
 
 class Sample(NamedTuple):
@@ -40,7 +41,7 @@ class Sample(NamedTuple):
     """File and place, for messages."""
     value: dict[str, Any]
     """As Inspect wrote it; empty if there is a fault."""
-    fault: str | None = None
+    fault: Remark | None = None
     """Why it cannot be read; null if it can."""
 
 
@@ -90,7 +91,11 @@ def _open_zip(path: Path) -> ZipFile:
 
 
 class _Damaged(Exception):
-    """A member of a zip that cannot be read; the text says why."""
+    """A member of a zip that cannot be read."""
+
+    def __init__(self, reason: Remark) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 def _member(archive: ZipFile, name: str) -> Any:
@@ -110,9 +115,9 @@ def _member(archive: ZipFile, name: str) -> Any:
     except NotImplementedError as error:
         raise MissingExtraError("zipfile-zstd", "inspect", "reading Inspect's .eval logs") from error
     except _damage() as error:
-        raise _Damaged(f"it cannot be read ({type(error).__name__})") from error
+        raise _Damaged(Remark("sample_lost", quotes=(type(error).__name__,))) from error
     except RuntimeError as error:
-        raise _Damaged("it is encrypted") from error
+        raise _Damaged(Remark("sample_encrypted")) from error
 
 
 def _damage() -> tuple[type[Exception], ...]:
@@ -145,9 +150,13 @@ def _zip_samples(path: Path) -> Iterator[Sample]:
             try:
                 value = _member(archive, name)
             except _Damaged as error:
-                yield Sample(where, {}, f"the sample is lost: {error}")
+                yield Sample(where, {}, error.reason)
                 continue
-            yield Sample(where, value) if isinstance(value, dict) else Sample(where, {}, "the sample is no JSON object")
+            yield _sample(where, value)
+
+
+def _sample(where: str, value: Any) -> Sample:
+    return Sample(where, value) if isinstance(value, dict) else Sample(where, {}, Remark("sample_no_object"))
 
 
 def _json_head(path: Path) -> dict[str, Any] | None:
@@ -177,11 +186,10 @@ def _json_samples(path: Path) -> Iterator[Sample]:
                     continue
                 for number, value in enumerate(stream.items_of_array(), start=1):
                     where = f"{path.name}, sample {number}"
-                    fine = isinstance(value, dict)
-                    yield Sample(where, value) if fine else Sample(where, {}, "the sample is no JSON object")
+                    yield _sample(where, value)
                 return
         except (_Cut, RecursionError) as error:
-            yield Sample(f"{path.name}, sample {number + 1}", {}, str(error) if isinstance(error, _Cut) else NO_JSON)
+            yield Sample(f"{path.name}, sample {number + 1}", {}, error.reason if isinstance(error, _Cut) else NO_JSON)
 
 
 def _open_text(path: Path) -> IO[str]:
@@ -194,8 +202,9 @@ def _open_text(path: Path) -> IO[str]:
 class _Cut(Exception):
     """The text ends, or is no JSON, where a value should stand; says which."""
 
-    def __init__(self, reason: str = NO_JSON) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: Remark = NO_JSON) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 class _JsonStream:
@@ -244,7 +253,7 @@ class _JsonStream:
                 if not self._may_go_on(error):
                     raise _Cut from error
                 if self._ended:
-                    raise _Cut(CUT_OFF) from error
+                    raise _Cut(CUT) from error
                 self._more()
                 continue
             # A number may go on behind what has been read.
@@ -261,7 +270,7 @@ class _JsonStream:
             if self._at < len(self._text):
                 return self._text[self._at]
             if self._ended:
-                raise _Cut(CUT_OFF)
+                raise _Cut(CUT)
             self._more()
 
     def _may_go_on(self, error: ValueError) -> bool:

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.harnesses.shared.chat import ROLES, content_text
-from competency_gaps.harnesses.shared.lines import Number, score_in_unit
+from competency_gaps.harnesses.shared.lines import OUTSIDE, Number, score_in_unit
 from competency_gaps.harnesses.shared.own_text import WHOLE, Found, last_occurrence
 from competency_gaps.harnesses.shared.part import NONE
 from competency_gaps.harnesses.shared.shapes import mapping, sequence
 from competency_gaps.items.item import Message
+from competency_gaps.items.remark import Remark
 from competency_gaps.text import shorten, visible
 
 WITH_OPTIONS = "question and lettered options"
@@ -20,12 +21,6 @@ INSIDE = "input inside the last user message"
 NOT_INSIDE = "whole last user message (the input does not stand in it)"
 SHORT = "whole last user message (the input is short and stands in it more than once, or inside a word)"
 
-SEVERAL_TURNS = "went on over several turns; the text is that before the first answer, the response is that answer"
-TOOLS = "used tools, whose descriptions the model also read but which are not among the log's messages"
-BEGUN = "had text after the last user message (an answer begun for the model), which is not read"
-NO_MESSAGES = "had no messages in the log (failed early?); the input is taken for the prompt"
-
-_OUTSIDE = "the score is outside [0, 1]"
 _VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 _WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 
@@ -41,7 +36,7 @@ class Asked(NamedTuple):
     """How the own text was found."""
     response: str | None
     notes: tuple[str, ...]
-    """What is worth counting, as the end of a sentence that begins "N samples"."""
+    """What is worth counting: codes of reasons for doubt."""
 
     @property
     def prompt(self) -> str:
@@ -50,7 +45,7 @@ class Asked(NamedTuple):
         return content if self.own is None else content[self.own[0] : self.own[1]]
 
 
-def asked(sample: Mapping[str, Any]) -> Asked | str:
+def asked(sample: Mapping[str, Any]) -> Asked | Remark:
     """What the model was asked, or why the sample is no item.
 
     The model's own answers (``source`` is ``generate``) end the prompt; an assistant's messages before them are
@@ -58,31 +53,31 @@ def asked(sample: Mapping[str, Any]) -> Asked | str:
     """
     raw = _list_of_messages(sample.get("messages"))
     given = _list_of_messages(sample.get("input"))
-    notes = [] if raw else [NO_MESSAGES]
+    notes = [] if raw else ["sample_no_messages"]
     raw = raw or given
     first = _first_answer(raw, given)
     users = [i for i in range(first) if raw[i].get("role") == "user"]
     if not users:
-        return "no user message stands before the first answer"
+        return Remark("no_user_before_answer")
     last = users[-1]
     if last + 1 < first:
-        notes.append(BEGUN)
+        notes.append("sample_begun")
     messages: list[Message] = []
     for message in raw[: last + 1]:
         text = content_text(message.get("content"))
         if text is None:
-            return "the prompt holds more than text (an image, a document)"
+            return Remark("more_than_text")
         if message.get("role") not in ROLES:
-            return "a tool's message stands before the first answer"
+            return Remark("tool_before_answer")
         messages.append({"role": message["role"], "content": text})
     content = messages[-1]["content"]
     if not content.strip():
-        return "the prompt is empty"
+        return Remark("prompt_empty")
     after = raw[first:]
     if len(after) > 1:
-        notes.append(SEVERAL_TURNS)
+        notes.append("sample_turns")
     if any(message.get("role") == "tool" or message.get("tool_calls") for message in after):
-        notes.append(TOOLS)
+        notes.append("sample_tools")
     own, way = _own_text(content, given, sample.get("choices"))
     return Asked(tuple(messages), own, way, _response(sample, after), tuple(notes))
 
@@ -178,7 +173,7 @@ def number(value: Any) -> Number:
     try:
         return score_in_unit(float(value))
     except ValueError:
-        return Number(None, "the value is a text that is no score")
+        return Number(None, Remark("score_text"))
 
 
 class Judged(NamedTuple):
@@ -187,7 +182,7 @@ class Judged(NamedTuple):
     where: str
     values: dict[str, Any]
     """Scorer -> value, as Inspect wrote it."""
-    fault: str | None
+    fault: Remark | None
     """Why none of them counts; null: they do."""
 
 
@@ -216,11 +211,11 @@ class Scores:
         self.scorers.update(dict.fromkeys(scores))
         fault = None
         if sample.get("error") and not (scores and self.counts_errors):
-            fault = "the sample failed"
+            fault = Remark("sample_failed")
         elif sample.get("invalidation"):
-            fault = "the sample was declared invalid"
+            fault = Remark("sample_invalid")
         elif not scores:
-            fault = "no score"
+            fault = Remark("no_score")
         values = {name: mapping(score).get("value") for name, score in scores.items()}
         return Judged(f"sample {shorten(repr(sample.get('id')), 80)}", values, fault)
 
@@ -251,13 +246,13 @@ class Scores:
             and 1).
         """
         if self.metric == NONE:
-            return Number(None, "no score was asked for")
+            return Number(None, Remark("score_unwanted"))
         if judged.fault is not None:
             return Number(None, judged.fault)
         if self.scorer not in judged.values:
-            return Number(None, f"no score by {self.scorer}")
+            return Number(None, Remark("not_by_scorer", quotes=(str(self.scorer),)))
         found, value = self._value(judged.values[self.scorer])
-        if found.reason == _OUTSIDE:
+        if found.reason == OUTSIDE:
             raise UserError(
                 f"{judged.where}: the score by {self.scorer!r} is {shorten(visible(str(value)), 40)}, expected a "
                 f"number in [0, 1]. Choose another with 'scorer' ({', '.join(self.scorers)}) or 'metric', or give "
@@ -283,7 +278,7 @@ class Scores:
                 f"({', '.join(self.keys)}), or another scorer with 'scorer' ({', '.join(self.scorers)})."
             )
         if self.metric not in parts:
-            return Number(None, f"no value {self.metric}"), None
+            return Number(None, Remark("no_value", quotes=(self.metric,))), None
         return number(parts[self.metric]), parts[self.metric]
 
     def check(self) -> None:

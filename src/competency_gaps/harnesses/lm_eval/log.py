@@ -20,11 +20,12 @@ from competency_gaps.harnesses.lm_eval.log_metric import choose_metric
 from competency_gaps.harnesses.lm_eval.log_prompt import Asked, asked
 from competency_gaps.harnesses.lm_eval.log_response import answer_of, chosen, options_of
 from competency_gaps.harnesses.shared.further import mapped
-from competency_gaps.harnesses.shared.lines import Number, log_lines, score_in_unit
+from competency_gaps.harnesses.shared.lines import OUTSIDE, Number, log_lines, score_in_unit
 from competency_gaps.harnesses.shared.part import LogEntry, LogPart, Reader
 from competency_gaps.harnesses.shared.shapes import mapping
 from competency_gaps.harnesses.shared.tally import Tally
 from competency_gaps.items.item import Item
+from competency_gaps.items.remark import Remark
 
 _GROUPS = ("category", "subject", "topic")
 """Fields of a document that name its sub-topic."""
@@ -44,8 +45,7 @@ def find(path: Path) -> list[LogPart]:
                 files=(file.path, *([task.results] if task.results else [])),
                 model=task.model,
                 stamp=file.stamp,
-                passed_over=dict.fromkeys(file.older, "an older log of the same task"),
-                notes=task.notes,
+                notes=(*task.notes, *(Remark("older_log", quotes=(older,)) for older in file.older)),
                 details={"task": file.task},
             )
         )
@@ -77,7 +77,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
         if name == tally.filter:
             yield reader.entry(line.value, line.where)
         else:
-            tally.pass_over(f"answer of the filter {name!r}, which was not chosen")
+            tally.pass_over(Remark("other_filter", quotes=(name,)))
     tally.available = {"metric": metric.available, "filter": tuple(filters)}
     if source.filter is not None and source.filter not in filters:
         known = ", ".join(filters) or "none"
@@ -103,17 +103,17 @@ class _Reader:
         """One record of the chosen filter."""
         number = str(record.get("doc_id"))
         if number in self._seen:
-            self.tally.warn("a document stands in the file more than once for one filter; the first record is used")
-            return self.tally.drop(where, "the document was read before")
+            self.tally.warn("document_twice")
+            return self.tally.drop(where, Remark("document_again"))
         found = asked(record, self.task)
-        if isinstance(found, str):
+        if isinstance(found, Remark):
             return self.tally.drop(where, found)
         self._seen.add(number)
-        for warning in found.warnings:
-            self.tally.warn(warning)
+        for code in found.warnings:
+            self.tally.warn(code)
         score = self._score(record, where)
-        if score.value is None and self.metric is not None:
-            self.tally.unscored_because(str(score.reason))
+        if score.reason is not None:
+            self.tally.unscored_because(score.reason)
         self._sum += score.value or 0.0
         further = mapped(self.source, where, mapping(record.get("doc")), record)
         return self.tally.item(replace(self._item(record, number, found, score), **further), found.way)
@@ -124,7 +124,7 @@ class _Reader:
         score = score_in_unit(record.get(self.metric))
         if score.value is None and isinstance(record.get(self.metric), (list, dict)):
             raise UserError(f"{where}: the metric {self.metric!r} is no single number. Choose another with 'metric'.")
-        if score.reason == "the score is outside [0, 1]":
+        if score.reason == OUTSIDE:
             raise UserError(
                 f"{where}: the metric {self.metric!r} is {record[self.metric]}, expected a number in [0, 1]. "
                 "Choose another with 'metric', or 'none' to use the items without scores."
@@ -135,10 +135,7 @@ class _Reader:
         options = options_of(found.arguments, self.task)
         repeats = len(record["resps"][0]) if _listed(record.get("resps")) else 1
         if repeats > 1:
-            self.tally.warn(
-                f"each item was asked {repeats} times; lm-eval's filter made one answer of them, and the first is kept "
-                "as the response"
-            )
+            self.tally.warn("asked_repeatedly", repeats)
         identity: dict[str, Any] = {
             "tool": "lm_eval",
             "task": self.task.name,
@@ -173,10 +170,7 @@ class _Reader:
             return
         mean = self._sum / scored
         if abs(mean - reported) > _CLOSE:
-            self.tally.warn(
-                f"lm-eval reports {self.metric} = {reported:.4f}, but the mean over the items read is {mean:.4f}: the "
-                "file is not whole, or this metric is not aggregated as a mean"
-            )
+            self.tally.warn("other_mean", reported, mean, quotes=(str(self.metric),))
 
 
 def _listed(value: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError
 from competency_gaps.harnesses.shared.lines import files_under, first_object, json_file
+from competency_gaps.items.remark import Remark
 
 _NAME = re.compile(r"samples_(?P<task>.+?)(?:_(?P<stamp>\d{4}-\d\d-\d\dT[\d.:-]+))?\.jsonl")
 _RESULTS = re.compile(r"results_(?P<stamp>\d{4}-\d\d-\d\dT[\d.:-]+)\.json")
@@ -47,7 +48,7 @@ class Task:
     chat_template: bool | None = None
     """Whether the prompts went through a chat template; null: not said."""
     system: str | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Remark, ...] = ()
 
     def figure(self, metric: str | None, filter_: str | None) -> float | None:
         """lm-eval's own aggregate; null if it gives none."""
@@ -96,16 +97,13 @@ def read_task_file(samples: Path, task: str, stamp: str | None) -> Task:
     for file in [*exact, *(one for one in beside if one not in exact)]:
         results = _results(file)
         if _is_results(results) and task in results["configs"]:
-            notes = () if file in exact else (f"{file.name} is of another time than {samples.name}, but is used",)
-            return _task(task, file, results, notes)
-    missing = (
-        "there is no results file beside the samples: few-shot examples, metrics' direction and the model are not known"
-    )
+            note = Remark("other_results_file", quotes=(file.name, samples.name))
+            return _task(task, file, results, () if file in exact else (note,))
     model = samples.parent.name if "__" in samples.parent.name else None
-    return Task(task, model=model.replace("__", "/") if model else None, notes=(missing,))
+    return Task(task, model=model.replace("__", "/") if model else None, notes=(Remark("no_results_file"),))
 
 
-def _task(name: str, file: Path, results: Mapping[str, Any], notes: tuple[str, ...]) -> Task:
+def _task(name: str, file: Path, results: Mapping[str, Any], notes: tuple[Remark, ...]) -> Task:
     bos = results.get("tokenizer_bos_token")
     first = bos[0] if isinstance(bos, list) and bos else None
     shots = _of(results, "n-shot").get(name)

@@ -27,6 +27,7 @@ from competency_gaps.harnesses.shared.own_text import (
     whole,
 )
 from competency_gaps.items.item import Message, Text
+from competency_gaps.items.remark import Remark
 
 TEMPLATE = "the task's template, rendered"
 FIELDS = "the document's texts in the prompt"
@@ -45,43 +46,44 @@ class Asked(NamedTuple):
     way: str
     arguments: list[list[Any]]
     warnings: tuple[str, ...]
+    """Codes of reasons for doubt."""
 
 
-def asked(record: dict[str, Any], task: Task) -> Asked | str:
+def asked(record: dict[str, Any], task: Task) -> Asked | Remark:
     """What the model read, and the own text in it; or why this cannot be said."""
     arguments = _arguments(record.get("arguments"))
     prompts = [one[0] for one in arguments if one and one[0]]
     if not prompts:
         if arguments and any(len(one) > 1 and isinstance(one[1], str) for one in arguments):
-            return "the context is empty: the options are the texts; run it as a task or give it as a table"
-        return "the record holds no prompt"
+            return Remark("context_empty")
+        return Remark("no_prompt")
     warnings = []
     if any(prompt != prompts[0] for prompt in prompts):
-        warnings.append("options have prompts of their own; the first option's is taken as what the model read")
+        warnings.append("prompts_of_options")
     if any(isinstance(extra, dict) and {"visual", "audio"} & set(extra) for one in arguments for extra in one):
-        warnings.append("items come with images or sounds, which are not read")
+        warnings.append("not_only_text")
     chat = _messages(prompts[0])
     doc = record.get("doc")
     doc = doc if isinstance(doc, dict) else {}
     if chat is None:
         if not isinstance(prompts[0], str):
-            return "the prompt is no text"
+            return Remark("prompt_no_text")
         found = own_text(prompts[0], doc, record.get("target"), task)
         if found is None:
-            return "the prompt is empty"
+            return Remark("prompt_empty")
         text = Text(prompts[0], (found.start, found.end), templated=begins_itself(prompts[0], task.bos))
         own = prompts[0][found.start : found.end]
         return Asked(own, text, None, None, found.way, arguments, tuple(warnings))
     last = max((i for i, one in enumerate(chat) if one["role"] == "user"), default=None)
     if last is None or not chat[last]["content"].strip():
-        return "the chat messages hold no text of a user"
+        return Remark("no_user_text")
     if len(chat) > last + 1:
-        warnings.append("the beginning of the answer that the log puts into the model's mouth is left out")
-    warnings.append("the log holds chat messages: the model's own chat template makes the text of them")
+        warnings.append("begun_answer")
+    warnings.append("chat_rendered")
     content = chat[last]["content"]
     found = own_text(content, doc, record.get("target"), task)
     if found is None:
-        return "the prompt is empty"
+        return Remark("prompt_empty")
     place = (found.start, found.end)
     return Asked(content[slice(*place)], None, chat[: last + 1], place, found.way, arguments, tuple(warnings))
 

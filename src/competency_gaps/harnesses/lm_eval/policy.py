@@ -19,6 +19,7 @@ from competency_gaps.files import finite
 from competency_gaps.harnesses.lm_eval.task_metric import scalar
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Continuations, Generation, Output, Policy, Request, Score
+from competency_gaps.items.remark import Remark
 
 MAX_GEN_TOKS = 256
 """The harness's length of an answer where a task sets none."""
@@ -72,7 +73,7 @@ class LmEval(Policy):
     def score(self, item: Item, output: Output) -> Score:
         instances = self._answered(item, output)
         if instances is None:
-            return Score(None, note="a log-probability is not finite")
+            return Score(None, unscored=Remark("not_finite"))
         metrics, kept = self._metrics(instances)
         response = self._response(instances[0].doc, output)
         details = {"metrics": _plain(metrics), "filtered_resps": _plain(kept)}
@@ -82,8 +83,10 @@ class LmEval(Policy):
         found = metrics[self.filter][self.metric]
         value = scalar(found)
         if value is None or not 0 <= value <= 1:
-            shown = f"{value:g}" if value is not None else f"a {type(found).__name__}"
-            return Score(None, response, f"the metric {self.metric} is {shown}, no number in [0, 1]", details)
+            reason = Remark("metric_no_number", quotes=(self.metric, type(found).__name__))
+            if value is not None and math.isfinite(value):
+                reason = Remark("metric_outside", (value,), (self.metric,))
+            return Score(None, response, reason, details)
         return Score(value, response, None, details)
 
     def _answered(self, item: Item, output: Output) -> list[Any] | None:

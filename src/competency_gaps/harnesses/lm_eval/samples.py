@@ -14,6 +14,7 @@ from competency_gaps.config import GenerationConfig
 from competency_gaps.files import finite
 from competency_gaps.harnesses.lm_eval.policy import LmEval
 from competency_gaps.items.policy import Continuations, Generation, Sentences
+from competency_gaps.items.remark import Remark
 from competency_gaps.model.prepare import PreparedItem
 
 METRICS = {"choice": "acc", "exact": "exact_match"}
@@ -79,8 +80,8 @@ def sample(
         "target_hash": _hash(str(target)),
         **found.metrics,
     }
-    unscored = row["excluded"] or row["unscored"]
-    return {**line, "unscored": unscored} if unscored else line
+    reason = row["excluded"] or row["unscored"]
+    return {**line, "unscored": str(Remark.of(reason))} if reason else line
 
 
 def line_of(entry: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ import functools
 import inspect
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from competency_gaps.harnesses.lm_eval.task_metric import TaskMetric, choose_met
 from competency_gaps.harnesses.shared.folder_digest import folder_digest
 from competency_gaps.items.item import Item, LeftOut, Message, SourceReport, Text
 from competency_gaps.items.policy import Policy
+from competency_gaps.items.remark import Remark, counted
 
 
 def read_lm_eval(source: TaskSource) -> Iterator[Item | LeftOut | SourceReport | Policy]:
@@ -45,12 +47,12 @@ def read_lm_eval(source: TaskSource) -> Iterator[Item | LeftOut | SourceReport |
     templated = source.chat_template == "on"
     requests = _requests(task, where, templated)
     items: list[Item] = []
-    left_out: dict[str, int] = {}
+    left_out: Counter[Remark] = Counter()
     own_text: dict[str, int] = {}
     for doc_id, instances in requests.items():
         made, how = _item(task, doc_id, instances, templated)
         if isinstance(made, LeftOut):
-            left_out[made.reason] = left_out.get(made.reason, 0) + 1
+            left_out[made.reason] += 1
             yield made
             continue
         own_text[how] = own_text.get(how, 0) + 1
@@ -70,7 +72,7 @@ def read_lm_eval(source: TaskSource) -> Iterator[Item | LeftOut | SourceReport |
         available={"metric": chosen.metrics, "filter": chosen.filters},
         records=len(requests),
         items=len(items),
-        left_out=left_out,
+        left_out=counted(left_out),
         own_text=own_text,
         warnings=tuple(_warnings(task, source)),
     )
@@ -177,7 +179,7 @@ def _item(task: Any, doc_id: int, instances: list[Any], templated: bool) -> tupl
         "policy": LmEval.name,
     }
     if not text.strip() or not context.strip():
-        return LeftOut(f"document {doc_id}", "its own text is empty: all that the model reads is the option"), ""
+        return LeftOut(f"document {doc_id}", Remark("option_alone")), ""
     if not templated:
         start = context.rfind(text)
         how = "last occurrence in the prompt" if start >= 0 else "not found: the whole prompt counts as its own"
@@ -207,23 +209,20 @@ def _answer(task: Any, doc: Any, choices: tuple[str, ...] | None) -> Any:
     return target if isinstance(target, int) else str(target)
 
 
-def _warnings(task: Any, source: TaskSource) -> Iterator[str]:
+def _warnings(task: Any, source: TaskSource) -> Iterator[Remark]:
     own, asked = task.get_config("num_fewshot"), source.num_fewshot
     if asked is not None and own != asked:
-        yield f"num_fewshot {asked} is not used: the task sets it to {own} and lm_eval does not change that"
+        yield Remark("shots_unused", (asked, own or 0))
     repeats = task.get_config("repeats") or 1
     if task.OUTPUT_TYPE != "generate_until":
         return
     if repeats > 1 and _draws(task):
-        yield (
-            f"the task asks each item {repeats} times and samples; one answer is made here and stands for all of them, "
-            "so that metrics and filters over several answers (pass@k, maj@k) say no more than that one answer"
-        )
+        yield Remark("sampled_repeatedly", (repeats,))
     elif repeats > 1:
-        yield f"the task asks each item {repeats} times; it is asked once, and its greedy answer stands for all of them"
+        yield Remark("greedy_repeatedly", (repeats,))
     options = dict(task.get_config("generation_kwargs") or {})
     if _draws(task):
-        yield "the task samples its answers; this run makes them as its own settings under 'generation' say"
+        yield Remark("samples_answers")
     known = {
         "until",
         "do_sample",
@@ -234,4 +233,4 @@ def _warnings(task: Any, source: TaskSource) -> Iterator[str]:
         "max_completion_tokens",
     }
     for name in sorted(set(options) - known):
-        yield f"the task's generation option {name} = {options[name]!r} is not used"
+        yield Remark("option_unused", quotes=(name, repr(options[name])))

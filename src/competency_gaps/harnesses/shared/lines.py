@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError
+from competency_gaps.items.remark import Remark
 from competency_gaps.jsonl import json_lines
 
-CUT_OFF = "the line is cut off (the tool was stopped while it wrote)"
-NOT_JSON = "the line is no JSON object"
+OUTSIDE = Remark("score_outside")
 
 
 class Line(NamedTuple):
@@ -22,7 +22,7 @@ class Line(NamedTuple):
     """File and line, for messages."""
     value: dict[str, Any]
     """The object; empty if there is a fault."""
-    fault: str | None
+    fault: Remark | None
     """Why the line cannot be read; null if it can."""
 
 
@@ -38,7 +38,8 @@ def log_lines(path: Path) -> Iterator[Line]:
         with path.open("rb") as file:
             for line in json_lines(file):
                 # Only the last line can be incomplete; half a line does not prove a wrong file.
-                fault = None if line.fault is None else NOT_JSON if line.fault == "object" or line.complete else CUT_OFF
+                incomplete = line.fault != "object" and not line.complete
+                fault = None if line.fault is None else Remark("line_cut" if incomplete else "line_no_object")
                 yield Line(f"{path.name}, line {line.number}", line.value if fault is None else {}, fault)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
@@ -89,22 +90,22 @@ class Number(NamedTuple):
 
     value: float | None
     """In [0, 1]; null = unscored."""
-    reason: str | None
+    reason: Remark | None
     """Why it is unscored; null if it is scored."""
 
 
 def score_in_unit(value: Any) -> Number:
     """A tool's number (or truth value) as a score: what is no number in [0, 1] is unscored, never 0."""
     if value is None:
-        return Number(None, "no score")
+        return Number(None, Remark("no_score"))
     if not isinstance(value, (bool, int, float)):
-        return Number(None, f"the score is a {type(value).__name__}, no number")
+        return Number(None, Remark("score_no_number", quotes=(type(value).__name__,)))
     try:
         number = float(value)
     except OverflowError:
-        return Number(None, "the score is outside [0, 1]")
+        return Number(None, OUTSIDE)
     if math.isnan(number):
-        return Number(None, "the score is NaN")
+        return Number(None, Remark("score_nan"))
     if not 0 <= number <= 1:
-        return Number(None, "the score is outside [0, 1]")
+        return Number(None, OUTSIDE)
     return Number(number, None)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
 from competency_gaps.items.item import Item, LeftOut, SourceReport
+from competency_gaps.items.remark import Remark
 
 NONE = "none"
 """``metric`` that takes the items without scores, for coverage."""
@@ -31,10 +32,9 @@ class LogPart:
     """The model as the tool names it; null: not said."""
     stamp: str | None = None
     """When the tool wrote it, as the tool says it; sorts by time. Null: not said."""
-    passed_over: Mapping[str, str] = field(default_factory=dict)
-    """Files that could have been read instead, by name -> why they are not (an older one of the same task)."""
-    notes: tuple[str, ...] = ()
-    """What people should know of the choice of this part; goes to the report's warnings."""
+    notes: tuple[Remark, ...] = ()
+    """What people should know of the choice of this part, such as files that could have been read instead; goes to the
+    report's warnings."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What else the format's ``read`` needs."""
 
@@ -46,8 +46,8 @@ class Reader(NamedTuple):
     """The tool and its files, in a few words."""
     find: Callable[[Path], list[LogPart]]
     """Parts of this format in a file, or in a folder and those below it; empty if there are none. Cheap: it reads
-    the heads of files only. Parts of one task of one model are one part already (the newest; ``passed_over`` names
-    the others)."""
+    the heads of files only. Parts of one task of one model are one part already (the newest; ``notes`` name the
+    others)."""
     read: Callable[[LogPart, LogSource], Iterator[LogEntry]]
     """Stream a part's entries; a ``SourceReport`` comes once, when it is complete. Items have the policy
     ``imported``. Raises ``UserError`` if ``metric``, ``filter`` or ``scorer`` name what is not there."""

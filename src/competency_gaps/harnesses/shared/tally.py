@@ -10,9 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from competency_gaps.harnesses.shared.part import NONE, LogPart
 from competency_gaps.items.item import Item, LeftOut, SourceReport, is_whole
-from competency_gaps.text import plural
-
-HALF_A_CHARACTER = "it holds half of a character (a lone surrogate), which nothing reads"
+from competency_gaps.items.remark import Remark, counted
 
 
 @dataclass
@@ -31,11 +29,12 @@ class Tally:
     averaged: int = 0
     averaged_items: int = 0
     unscored: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[Remark] = field(default_factory=Counter)
     own_text: Counter[str] = field(default_factory=Counter)
-    warnings: list[str] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
-    """Why items are unscored, where the log says it -> items."""
+    warnings: dict[Remark, None] = field(default_factory=dict)
+    """Each once, in their order."""
+    reasons: Counter[Remark] = field(default_factory=Counter)
+    """Why records have no score, where the log says it -> records."""
 
     def item(self, item: Item, own_text: str, *, records: int = 1) -> Item | LeftOut:
         """Count an item and give it back, without its score where none was asked for.
@@ -55,8 +54,9 @@ class Tally:
             The latter if one of its texts cannot be written as UTF-8.
         """
         if not is_whole(item):
-            self.left_out[HALF_A_CHARACTER] += records
-            return LeftOut(f"item {item.id}".encode(errors="replace").decode(), HALF_A_CHARACTER)
+            half = Remark("half_character")
+            self.left_out[half] += records
+            return LeftOut(f"item {item.id}".encode(errors="replace").decode(), half)
         said = item.identity.get("prompt_hash")
         identity = {**item.identity, "prompt_hash": said if said and isinstance(said, str) else _hash(item)}
         item = replace(item, identity=identity, score=None if self.metric == NONE else item.score)
@@ -68,32 +68,29 @@ class Tally:
             self.averaged_items += 1
         return item
 
-    def unscored_because(self, reason: str) -> None:
-        """Count why an item is unscored; it is kept, for coverage. If no scores were asked for, that says all."""
+    def unscored_because(self, reason: Remark, count: int = 1) -> None:
+        """Count why records have no score; their item is kept, for coverage. If none were asked for, that says all."""
         if self.metric != NONE:
-            self.reasons[reason] += 1
+            self.reasons[reason] += count
 
-    def drop(self, where: str, reason: str) -> LeftOut:
+    def drop(self, where: str, reason: Remark) -> LeftOut:
         """Count a record that becomes no item."""
         self.left_out[reason] += 1
         return LeftOut(where, reason)
 
-    def pass_over(self, reason: str, count: int = 1) -> None:
-        """Count records that were not chosen (another filter) and are not named one by one."""
-        self.left_out[reason] += count
+    def pass_over(self, reason: Remark) -> None:
+        """Count a record that was not chosen (another filter) and is not named."""
+        self.left_out[reason] += 1
 
-    def warn(self, text: str) -> None:
+    def warn(self, code: str, *numbers: float, quotes: tuple[str, ...] = ()) -> None:
         """Keep a warning, once."""
-        if text not in self.warnings:
-            self.warnings.append(text)
+        self.warnings[Remark(code, numbers, quotes)] = None
 
     def report(self) -> SourceReport:
         """What was read; every record is in the counts once."""
-        counted = self.items - self.averaged_items + self.averaged + self.left_out.total()
-        assert self.records == counted, f"{self.part.format}: {self.records} records, {counted} counted"
+        accounted = self.items - self.averaged_items + self.averaged + self.left_out.total()
+        assert self.records == accounted, f"{self.part.format}: {self.records} records, {accounted} counted"
         files = tuple(str(path) for path in self.part.files)
-        passed = tuple(f"not read: {name} ({reason})" for name, reason in self.part.passed_over.items())
-        reasons = tuple(f"{plural(count, 'item')} unscored: {reason}" for reason, count in self.reasons.items())
         return SourceReport(
             format=self.part.format,
             benchmark=self.part.benchmark,
@@ -108,9 +105,10 @@ class Tally:
             averaged=self.averaged,
             averaged_items=self.averaged_items,
             unscored=self.unscored,
-            left_out=dict(self.left_out),
+            unscored_because=counted(self.reasons),
+            left_out=counted(self.left_out),
             own_text=dict(self.own_text),
-            warnings=(*self.part.notes, *passed, *reasons, *self.warnings),
+            warnings=(*self.part.notes, *self.warnings),
         )
 
 

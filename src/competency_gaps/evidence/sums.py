@@ -143,9 +143,7 @@ def block_sums(weights: sp.csr_array, outcomes: Outcomes) -> BlockSums:
     used = np.zeros(cells, bool)
     used[cell] = True
     pairs = np.flatnonzero(used)
-    number = np.cumsum(used, dtype=kind)
-    number -= 1
-    pair = number.take(cell)
+    pair = np.cumsum(used, dtype=kind).take(cell) - kind(1)
     w = np.asarray(weights.data, np.float64)
     ones = np.ones((len(outcomes.block), 1))
 

@@ -143,7 +143,8 @@ def block_sums(weights: sp.csr_array, outcomes: Outcomes) -> BlockSums:
     used = np.zeros(cells, bool)
     used[cell] = True
     pairs = np.flatnonzero(used)
-    pair = np.cumsum(used, dtype=kind).take(cell) - kind(1)
+    pair: np.ndarray = np.cumsum(used, dtype=kind).take(cell)
+    pair -= 1
     w = np.asarray(weights.data, np.float64)
     ones = np.ones((len(outcomes.block), 1))
 

@@ -61,7 +61,7 @@ def test_per_entry_counts_labels_and_leaves_what_is_named_alone():
 def test_weak_concepts_that_no_entry_names_leaders_first():
     table = table_of(performance_status={0: "weak", 5: "weak", 6: "weak", 9: "weak"}, leader={0: 0, 5: 9, 6: 6, 9: 9})
     table = table.with_columns(ranked=pl.col("concept") != 6)
-    everything = match(entries_of([LABELS[0]]), candidates(table, among="alive"), embed_words, draws=39)
+    everything = match(entries_of([LABELS[0]]), candidates(table), embed_words, draws=39)
     assert everything.unnamed.select("concept", "leads").rows() == [(9, True), (5, False)]
     assert (everything.unnamed_share.count, everything.unnamed_share.of) == (2, 3), "an unranked concept is not weak"
 
@@ -77,8 +77,6 @@ def test_candidates_say_who_is_left_out():
     assert found.concepts["concept"].to_list() == [0, 5] and found.pool == 4
     assert (found.unlabelled, found.weak_unlabelled) == (2, 1)
     assert found.concepts["label_kind"].to_list() == [None, None] and len(found.concepts["text"][1]) == 300
-    assert candidates(table, among="alive").concepts["concept"].to_list() == [0, 3, 5]
-    assert candidates(table, among="labelled").concepts["concept"].to_list() == [0, 3, 4, 5]
     with pytest.raises(UserError, match="lacks the column 'gap'"):
         candidates(table.drop("gap"))
     with pytest.raises(UserError, match="none of the 2 ranked concepts has a label"):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.text import visible
-
-Among = Literal["ranked", "alive", "labelled"]
 
 TEXT_LIMIT = 300
 """Characters of a label that are embedded and shown."""
@@ -53,19 +50,16 @@ class MatchCandidates:
     """``CONCEPT_COLUMNS`` and ``text`` (the embedded text), in the order of concepts."""
     themes: pl.DataFrame
     """``THEME_COLUMNS`` and ``text``; empty if the run has no themes."""
-    among: Among
     pool: int
-    """Number of concepts in ``among``, labelled or not."""
+    """Number of ranked concepts, labelled or not."""
     unlabelled: int
     """Number of these without a label, which no entry can match."""
     weak_unlabelled: int
     """Number of the unlabelled that are weak."""
 
 
-def candidates(
-    concepts: pl.DataFrame, themes: pl.DataFrame | None = None, *, among: Among = "ranked"
-) -> MatchCandidates:
-    """Gather the candidates for matching.
+def candidates(concepts: pl.DataFrame, themes: pl.DataFrame | None = None) -> MatchCandidates:
+    """Gather the candidates for matching: ranked concepts with a label, and themes.
 
     Parameters
     ----------
@@ -73,23 +67,19 @@ def candidates(
         ``run.concepts``.
     themes
         One row per theme and subtheme with ``THEME_COLUMNS``; None: the run has none.
-    among
-        ``ranked`` (default): alive concepts without a flag, since a flagged concept is no competency; ``alive``:
-        flagged ones too; ``labelled``: also concepts that were never active.
 
     Raises
     ------
     UserError
-        If a column is missing, or no such concept has a label.
+        If a column is missing, or no ranked concept has a label.
     """
-    frame = _typed(concepts, CONCEPT_COLUMNS, "concepts")
-    if among != "labelled":
-        frame = frame.filter(pl.col(among))
+    # A flagged concept is no competency.
+    frame = _typed(concepts, CONCEPT_COLUMNS, "concepts").filter(pl.col("ranked"))
     text = _text("label")
     labelled = frame.with_columns(text=text).filter(pl.col("text") != "")
     if labelled.is_empty():
         raise UserError(
-            f"none of the {frame.height:,} {among} concepts has a label, so nothing can be matched. "
+            f"none of the {frame.height:,} ranked concepts has a label, so nothing can be matched. "
             "Label the SAE's concepts ('cgaps label' or 'cgaps import-labels'), then put the labels on the run: "
             "'cgaps name RUN DICTIONARY'."
         )
@@ -98,7 +88,6 @@ def candidates(
     return MatchCandidates(
         concepts=labelled.sort("concept"),
         themes=named.with_columns(text=_text("name")).filter(pl.col("text") != ""),
-        among=among,
         pool=frame.height,
         unlabelled=without.height,
         weak_unlabelled=without.filter(is_weak()).height,

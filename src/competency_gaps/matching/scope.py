@@ -12,7 +12,7 @@ from scipy.stats import false_discovery_control
 
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.matching.candidates import Among, MatchCandidates
+from competency_gaps.matching.candidates import MatchCandidates
 from competency_gaps.matching.candidates import candidates as gather
 from competency_gaps.matching.clauses import clauses
 from competency_gaps.matching.confirm import pair_id, scope_requests, verdicts_of
@@ -96,7 +96,6 @@ def scope(
     *,
     seed: int = 0,
     alpha: float = ALPHA,
-    among: Among = "ranked",
     draws: int | None = None,
     on_draw: OnDraw | None = None,
 ) -> ScopeFindings:
@@ -130,7 +129,7 @@ def scope(
     if not 0 < alpha <= 0.5:
         raise UserError(f"alpha is {alpha:g}, expected a level above 0 and up to 0.5, e.g. {ALPHA:g}.")
     parts = clauses(description)
-    pool = gather(concepts, among=among)
+    pool = gather(concepts)
     here = _here(pool, concepts, concept_benchmarks, benchmark)
     texts = here["text"].unique(maintain_order=True).to_list()
     if not texts:

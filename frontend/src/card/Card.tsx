@@ -16,7 +16,7 @@ export function Card() {
   return (
     <div className="card-view">
       <Heading suite="of the whole suite">Trust and run card</Heading>
-      <p className="lead">How far the findings hold, and everything that is needed to make this run again.</p>
+      <p className="lead">How far to trust the findings, and everything that is needed to repeat this run.</p>
       {run.cautions.map((one) => (
         <Alert key={one.text} color={one.tone === "bad" ? "orange" : "gray"} mb="sm" className="caution">
           {visible(one.text)}
@@ -27,8 +27,8 @@ export function Card() {
         <Verdicts verdicts={run.verdicts} />
       ) : (
         <p>
-          Not tested. <code>cgaps robustness</code> leaves out items, takes away the items that matter most and holds
-          out halves; it needs no model.{" "}
+          Not tested. <code>cgaps robustness</code> leaves out items at random, removes the items that matter most, and
+          tests one half of the items on the other; it needs no model.{" "}
           <Anchor href={address(route, { view: "suggestions" })}>The command is under Suggestions.</Anchor>
         </p>
       )}
@@ -36,7 +36,7 @@ export function Card() {
         <>
           <h2>Fresh items</h2>
           <p className="soft">
-            What new items say of concepts that this run calls weak or strong (<code>cgaps probe concept</code>).
+            What new items say about concepts that this run calls weak or strong (<code>cgaps probe concept</code>).
           </p>
           <Probes probes={run.probes} named />
         </>
@@ -79,7 +79,7 @@ const HEADS = [
   "Tested",
   "Weak",
   "Strong",
-  "Tokens an item",
+  "Tokens per item",
   "Scored by",
 ];
 
@@ -145,7 +145,7 @@ function Sources({ benchmarks }: { benchmarks: Benchmark[] }) {
             ))}
             {one.left_out.length > 0 && (
               <details>
-                <summary>Records that became no item, by reason ({integer(one.left_out.length)})</summary>
+                <summary>Records left out, by reason ({integer(one.left_out.length)})</summary>
                 <ul>
                   {one.left_out.slice(0, 200).map((left, i) => (
                     <li key={i}>

@@ -325,7 +325,7 @@ function differenceColumns(table: Table, question: Question): GridColumn[] {
   const support = (side: "a" | "b"): GridColumn => ({
     key: `support_${side}`,
     title: `items ${side.toUpperCase()}`,
-    hint: `Items of run ${side.toUpperCase()} that have the concept`,
+    hint: `Items of run ${side.toUpperCase()} in which the concept is active`,
     align: "end",
     width: 80,
     largestFirst: true,

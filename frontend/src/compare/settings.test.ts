@@ -53,7 +53,7 @@ it("names what differs with both values", () => {
     "the model’s weights: w / v",
   ]);
   expect(said({ evidence: { ...run.evidence, min_n_eff: 10, q: 0.1 } })).toEqual([
-    "least n_eff of a test: 20 / 10",
+    "smallest n_eff for a test: 20 / 10",
     "false-discovery rate: 5.0% / 10.0%",
   ]);
   expect(said({ settings: [["metrics.under_lift", "-1.0"]] })).toEqual(["metrics.under_lift: -2.0 / -1.0"]);

@@ -169,7 +169,7 @@ function columnOf(spec: ColumnSpec, table: Table, narrow: boolean): GridColumn {
   );
   return {
     ...base,
-    hint: `${spec.hint}. Bars go from ${from} to ${to}; an arrow: farther`,
+    hint: `${spec.hint}. Bars range from ${from} to ${to}; an arrow points beyond`,
     show: (row) => (
       <span className="interval-cell" title={cellText(spec, table, row)}>
         <span>{written(spec.kind, number(table, spec.key, row))}</span>

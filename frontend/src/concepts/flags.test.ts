@@ -1,8 +1,5 @@
-import { expect, it, vi } from "vitest";
+import { expect, it } from "vitest";
 import { FLAGS, flagMeanings } from "./flags";
-
-// The address belongs to a page, and there is none here.
-vi.mock("../app/route", () => ({ go: vi.fn(), useRoute: vi.fn() }));
 
 it("says of every flag what it means, with the run's thresholds", () => {
   const said = flagMeanings([

@@ -1,6 +1,6 @@
 /** Flags: why a concept is not ranked. */
 import { type Table, value } from "../data/table";
-import type { RunInfo } from "../data/types";
+import { FLAG_SHARES, type RunInfo } from "../data/types";
 import { percent } from "../format";
 
 /** Why a concept is not ranked, in the words of `flags=`. */
@@ -24,16 +24,16 @@ export function flagsOf(table: Table, row: number): string[] {
 /** Why a concept with the flag is no competency, with the run's own thresholds, as `docs/method.md` has it. */
 export function flagMeanings(settings: RunInfo["settings"]): Record<Flag, string> {
   const set = new Map(settings);
-  const share = (name: string, usual: number) => {
+  const share = (name: keyof typeof FLAG_SHARES) => {
     const given = Number(set.get(`metrics.${name}`));
-    return percent(Number.isFinite(given) ? given : usual);
+    return percent(Number.isFinite(given) ? given : FLAG_SHARES[name]);
   };
   return {
-    dense: `active on more than ${share("dense_above", 0.1)} of all tokens, whatever the text`,
+    dense: `active on more than ${share("dense_above")} of all tokens, whatever the text`,
     template:
-      `more than ${share("template_above", 0.5)} of its activation is outside the item’s own text: ` +
+      `more than ${share("template_above")} of its activation is outside the item’s own text: ` +
       "chat template, instructions, examples",
-    exact_token: `at least ${share("exact_token_above", 0.9)} of its activation is on one and the same token`,
+    exact_token: `at least ${share("exact_token_above")} of its activation is on one and the same token`,
     dead: "active neither in this run nor in the reference text",
   };
 }

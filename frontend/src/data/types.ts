@@ -657,7 +657,7 @@ export interface FailureEvent {
 
 export type ChatEvent = QueryEvent | AnswerEvent | FailureEvent;
 
-/** Characters that are shown by their code, as ranges of a regular expression (`text.py`). */
+/** Characters that are shown by their code, as ranges of a regular expression. */
 export const HIDDEN = [
   "\\u{0}-\\u{8}",
   "\\u{b}-\\u{1f}",
@@ -672,3 +672,16 @@ export const HIDDEN = [
   "\\u{e0000}-\\u{e007f}",
   "\\u{d800}-\\u{dfff}",
 ];
+
+/** Characters of an item's own text in `items.parquet`. */
+export const EXCERPT = 160;
+
+/** Characters of its response, expected answer and choices there. */
+export const ANSWER_EXCERPT = 80;
+
+/** Shares above which a concept gets a flag, unless the run sets others. */
+export const FLAG_SHARES = {
+  dense_above: 0.1,
+  template_above: 0.5,
+  exact_token_above: 0.9,
+};

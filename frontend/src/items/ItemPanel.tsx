@@ -143,7 +143,7 @@ function ItemFacts({ item }: { item: ItemDetail }) {
   return (
     <>
       <Facts facts={facts} />
-      {item.excluded && <p className="weak-text">Excluded, it counts nowhere: {visible(item.excluded)}</p>}
+      {item.excluded && <p className="weak-text">Excluded from all figures: {visible(item.excluded)}</p>}
       {item.unscored && <p className="weak-text">Unscored: {visible(item.unscored)}</p>}
     </>
   );

@@ -7,6 +7,7 @@ import { writeSort } from "../app/sort";
 import { useBenchmark, useNumberParam, useRun } from "../app/state";
 import { useFindingItems, useTable } from "../data/hooks";
 import { columnNamed, number, numbers, type Table, text } from "../data/table";
+import { ANSWER_EXCERPT, EXCERPT } from "../data/types";
 import { decimal, integer, NOT_DEFINED, plural, shownOr } from "../format";
 import { visible } from "../text";
 import { Grid, type GridColumn } from "../ui/Grid";
@@ -88,7 +89,7 @@ function ItemTable({ table }: { table: Table }) {
         {folded > 0 && (
           <Switch
             size="xs"
-            label="Show repeats one by one"
+            label="Show all repeats"
             checked={all}
             data-testid="items-repeats"
             onChange={(event) => go({ params: { repeats: event.currentTarget.checked ? "all" : null } })}
@@ -205,7 +206,7 @@ function LengthPicker({ table }: { table: Table }) {
 
 /** What a search cannot see. */
 function cutNote(items: number): string {
-  return `The texts of ${plural(items, "item")} are cut in this explorer: a search sees only what is left of them.`;
+  return `This export cuts the texts of ${plural(items, "item")}: a search covers only what is left of them.`;
 }
 
 function GroupPicker({ table }: { table: Table }) {
@@ -248,7 +249,7 @@ function columnsOf(
   const prompt: GridColumn | false = !redacted && {
     key: "excerpt",
     title: "Prompt",
-    hint: "The item’s own text, up to 160 characters, from where it differs from the other items of its benchmark",
+    hint: `The item’s own text, up to ${EXCERPT} characters, from where it differs from others of its benchmark`,
     text: says("excerpt"),
     fill: wide,
     width: wide ? 220 : 270,
@@ -275,14 +276,14 @@ function columnsOf(
     hasSome(table, "response") && {
       key: "response",
       title: "Response",
-      hint: "What the model answered; the first 80 characters",
+      hint: `What the model answered; the first ${ANSWER_EXCERPT} characters`,
       text: says("response"),
       width: 130,
     },
     hasSome(table, "answer") && {
       key: "answer",
       title: "Expected",
-      hint: "The expected answer; the first 80 characters",
+      hint: `The expected answer; the first ${ANSWER_EXCERPT} characters`,
       text: says("answer"),
       width: 120,
     },
@@ -290,7 +291,7 @@ function columnsOf(
       hasSome(table, "choices") && {
         key: "choices",
         title: "Choices",
-        hint: "What the model chose among; the first 80 characters",
+        hint: `The options; the first ${ANSWER_EXCERPT} characters`,
         text: says("choices"),
         width: 140,
         sortable: false,
@@ -319,7 +320,7 @@ function columnsOf(
     leftOut && {
       key: "unscored",
       title: "Left out because",
-      hint: "Why an item has no score, or counts nowhere",
+      hint: "Why an item has no score, or is excluded",
       text: state,
       sortable: false,
       width: 170,

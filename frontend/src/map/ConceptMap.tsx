@@ -5,7 +5,6 @@ import { go, useRoute } from "../app/route";
 import { setSelection, useSelection } from "../app/selection";
 import { useBenchmark, useFace, useNumberParam, useRun } from "../app/state";
 import { useConceptTable } from "../concepts/useConceptTable";
-import { definitionOf } from "../data/definition";
 import { useThemes } from "../data/hooks";
 import type { Table } from "../data/table";
 import type { ThemeFile } from "../data/types";
@@ -177,7 +176,7 @@ function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
             )}
             <LegendBox
               legend={painted.legend}
-              hint={by === "theme" ? null : `${definitionOf(run, COLUMNS[by])}.`}
+              hint={by === "theme" ? null : `${run.columns.find((spec) => spec.key === COLUMNS[by])?.hint ?? ""}.`}
               term={by === "theme" ? null : COLUMNS[by]}
             />
           </div>

@@ -254,10 +254,10 @@ function MissingShares({ benchmarks }: { benchmarks: Benchmark[] }) {
   if (bars.length === 0) return null;
   return (
     <section>
-      <h2>What each benchmark never touches</h2>
+      <h2>What each benchmark misses</h2>
       <p className="soft">
-        Concepts that are alive (active in the run or the reference text) and in no item of the benchmark, the narrowest
-        benchmark first.
+        Concepts that are alive (active in the run or the reference text) and in no item of the benchmark, the largest
+        share first.
       </p>
       <Chart
         options={options}

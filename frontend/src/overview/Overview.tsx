@@ -138,10 +138,10 @@ function Scope() {
     <section data-testid="scope">
       <h2>
         {name === null ? (
-          "What the suite misses of its stated scope"
+          "What is missing from the suite’s stated scope"
         ) : (
           <>
-            What <bdi>{visible(name)}</bdi> misses of its stated scope
+            What is missing from the stated scope of <bdi>{visible(name)}</bdi>
           </>
         )}
       </h2>

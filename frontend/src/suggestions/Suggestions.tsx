@@ -15,7 +15,7 @@ import "./suggestions.css";
 const KINDS: Record<Suggestion["kind"], string> = {
   robustness: "Before you rely on it",
   weak: "A finding to test further",
-  missing: "What a benchmark lacks of its scope",
+  missing: "Missing from a benchmark’s scope",
   label: "Names to check",
   redundant: "A benchmark that adds little",
 };
@@ -35,12 +35,11 @@ export function Suggestions() {
     <div className="suggestions">
       <Heading within="for">Suggestions</Heading>
       <p className="lead">
-        What this run says is worth doing next, what matters most first, and the command that does it.
+        What to do next according to this run, the most important first, with the command for each.
       </p>
       {fitting.length === 0 && (
         <Empty>
-          Nothing to suggest: no finding is weak, no benchmark lacks anything of its stated scope, and none is
-          redundant.
+          Nothing to suggest: no finding is weak, no benchmark lacks any of its stated scope, and none is redundant.
         </Empty>
       )}
       {open.map((one) => (

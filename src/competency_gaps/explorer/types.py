@@ -17,10 +17,12 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from competency_gaps.config import MetricsConfig
 from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemConcepts, ItemDetail, ThemeFile
 from competency_gaps.explorer.parts.records.findings import FindingItems
 from competency_gaps.explorer.parts.records.run import RunInfo
 from competency_gaps.explorer.parts.records.server import ChatEvent, ChatRequest, RunList, SearchResult
+from competency_gaps.explorer.parts.tables import ANSWER_EXCERPT, EXCERPT
 from competency_gaps.text import HIDDEN
 
 FILE = Path(__file__).resolve().parents[3] / "frontend" / "src" / "data" / "types.ts"
@@ -45,16 +47,28 @@ def types_file() -> str:
     for root in ROOTS:
         _write(root, written)
     events = " | ".join(event.__name__ for event in get_args(ChatEvent))
-    return "\n".join([_HEAD, *written.values(), f"export type ChatEvent = {events};\n", _hidden()])
+    return "\n".join([_HEAD, *written.values(), f"export type ChatEvent = {events};\n", _constants()])
 
 
-def _hidden() -> str:
-    """The characters that the page writes out, as the report and the terminal do; a string may hold lone surrogates."""
+def _constants() -> str:
+    """Values that the page shares with Python; strings in JavaScript may also hold lone surrogates."""
     ranges = re.findall(".-.|.", f"{HIDDEN}\ud800-\udfff", re.DOTALL)
     escaped = ("-".join(f"\\\\u{{{ord(end):x}}}" for end in span.split("-")) for span in ranges)
     lines = [f'  "{span}",' for span in escaped]
-    comment = "/** Characters that are shown by their code, as ranges of a regular expression (`text.py`). */"
-    return "\n".join([comment, "export const HIDDEN = [", *lines, "];\n"])
+    usual = [
+        f"  {name}: {field.default},"
+        for name, field in MetricsConfig.model_fields.items()
+        if name in ("dense_above", "template_above", "exact_token_above")
+    ]
+    parts = [
+        ("Characters that are shown by their code, as ranges of a regular expression.", "HIDDEN = [", *lines, "];"),
+        ("Characters of an item's own text in `items.parquet`.", f"EXCERPT = {EXCERPT};"),
+        ("Characters of its response, expected answer and choices there.", f"ANSWER_EXCERPT = {ANSWER_EXCERPT};"),
+        ("Shares above which a concept gets a flag, unless the run sets others.", "FLAG_SHARES = {", *usual, "};"),
+    ]
+    return "\n".join(
+        line for comment, first, *rest in parts for line in (f"/** {comment} */", f"export const {first}", *rest, "")
+    )
 
 
 def _write(record: type, written: dict[type, str]) -> None:

@@ -50,12 +50,8 @@ class MatchCandidates:
     """``CONCEPT_COLUMNS`` and ``text`` (the embedded text), in the order of concepts."""
     themes: pl.DataFrame
     """``THEME_COLUMNS`` and ``text``; empty if the run has no themes."""
-    pool: int
-    """Number of ranked concepts, labelled or not."""
     unlabelled: int
-    """Number of these without a label, which no entry can match."""
-    weak_unlabelled: int
-    """Number of the unlabelled that are weak."""
+    """Number of ranked concepts without a label, which no entry can match."""
 
 
 def candidates(concepts: pl.DataFrame, themes: pl.DataFrame | None = None) -> MatchCandidates:
@@ -88,9 +84,7 @@ def candidates(concepts: pl.DataFrame, themes: pl.DataFrame | None = None) -> Ma
     return MatchCandidates(
         concepts=labelled.sort("concept"),
         themes=named.with_columns(text=_text("name")).filter(pl.col("text") != ""),
-        pool=frame.height,
         unlabelled=without.height,
-        weak_unlabelled=without.filter(is_weak()).height,
     )
 
 

@@ -100,10 +100,9 @@ def read_texts(
     *,
     tokens: int,
     progress: Progress,
-    name: str = "reading texts",
 ) -> tuple[LatentStatistics, Reference]:
     """Statistics of an SAE's latents over texts, at most so many tokens of them; first tokens are left out."""
-    return _read_pieces(lm, hook, sae, _tokenised(pieces, tokens, progress), progress, name)
+    return _read_pieces(lm, hook, sae, _tokenised(pieces, tokens, progress), progress, "reading texts")
 
 
 def _tokenised(pieces: Iterable[TokenPiece], tokens: int, progress: Progress) -> list[TokenPiece]:

@@ -97,10 +97,10 @@ def relation(theirs: str, ours: Iterable[str]) -> Relation | None:
     return min(relations, key=("same", "base", "tuned").index, default=None)
 
 
-def nearest_models(model: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Known names that are spelt most like a model's name."""
+def nearest_models(model: str, known: Iterable[str]) -> list[str]:
+    """Up to three known names that are spelt most like a model's name."""
     by_core: dict[str, list[str]] = {}
     for name in known:
         by_core.setdefault(read_model_name(name).core, []).append(name)
-    near = difflib.get_close_matches(read_model_name(model).core, list(by_core), n=count, cutoff=0.5)
-    return [name for core in near for name in by_core[core]][:count]
+    near = difflib.get_close_matches(read_model_name(model).core, list(by_core), n=3, cutoff=0.5)
+    return [name for core in near for name in by_core[core]][:3]

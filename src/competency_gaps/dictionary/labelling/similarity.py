@@ -41,9 +41,7 @@ class _Task:
     """bool of shape (windows,): whether the concept is active; both values occur."""
 
 
-def score_by_embedding(
-    dictionary: Dictionary, concepts: Sequence[int] | None, progress: Progress, model: str | None = None
-) -> Taken:
+def score_by_embedding(dictionary: Dictionary, concepts: Sequence[int] | None, progress: Progress) -> Taken:
     """Score the shown label of each concept: area under the ROC curve of cosine(label, window) [ours].
 
     Windows with the concept are the held-out ones (odd rank), those without its hard negatives. 0.5 = chance. A label
@@ -51,11 +49,11 @@ def score_by_embedding(
     for search, not whether it is right. Each window is embedded once. Scores are stored on the way, and an interrupted
     pass is resumed after them.
     """
-    done = _Done(dictionary.folder, model)
+    done = _Done(dictionary.folder)
     held = dictionary.labels().filter(pl.col("embedding").is_not_null()).select("concept", "label")
     ready = done.scored & set(held.iter_rows())  # a label that was rewritten since has lost its score
     tasks = [task for task in _tasks(dictionary, concepts) if (task.concept, task.label) not in ready]
-    vectors = _Vectors(dictionary, tasks, model)
+    vectors = _Vectors(dictionary, tasks)
     waiting: list[tuple[int, str, float]] = []
     stored = 0
 
@@ -71,7 +69,7 @@ def score_by_embedding(
         saved = time.monotonic()
         try:
             for start in range(0, len(tasks), CHUNK):
-                waiting += _score(tasks[start : start + CHUNK], vectors, bar, model)
+                waiting += _score(tasks[start : start + CHUNK], vectors, bar)
                 if time.monotonic() - saved > SAVE_SECONDS:
                     store()
                     saved = time.monotonic()
@@ -101,10 +99,9 @@ def _tasks(dictionary: Dictionary, concepts: Sequence[int] | None) -> list[_Task
 class _Vectors:
     """Vectors of the windows of all tasks, each embedded when it is first needed."""
 
-    def __init__(self, dictionary: Dictionary, tasks: Sequence[_Task], model: str | None) -> None:
+    def __init__(self, dictionary: Dictionary, tasks: Sequence[_Task]) -> None:
         self.rows = np.unique(np.concatenate([task.windows for task in tasks])) if tasks else np.zeros(0, np.int64)
         self._texts = dictionary.exemplars.windows["text"]
-        self._model = model
         self._there = np.zeros(len(self.rows), bool)
         self._vectors = np.zeros((len(self.rows), 0), np.float32)
 
@@ -114,7 +111,7 @@ class _Vectors:
         new = place[~self._there[place]]
         if not len(new):
             return
-        vectors = embed_texts([plain(text) for text in self._texts[self.rows[new]]], self._model)
+        vectors = embed_texts([plain(text) for text in self._texts[self.rows[new]]])
         if not self._vectors.shape[1]:
             self._vectors = np.zeros((len(self.rows), vectors.shape[1]), np.float32)
         self._vectors[new] = vectors
@@ -127,9 +124,9 @@ class _Vectors:
         return vectors
 
 
-def _score(tasks: list[_Task], vectors: _Vectors, bar: Bar, model: str | None) -> list[tuple[int, str, float]]:
+def _score(tasks: list[_Task], vectors: _Vectors, bar: Bar) -> list[tuple[int, str, float]]:
     vectors.need(np.concatenate([task.windows for task in tasks]), bar)
-    labels = embed_texts([task.label for task in tasks], model)
+    labels = embed_texts([task.label for task in tasks])
     return [
         (task.concept, task.label, area_under_roc(vectors.of(task.windows) @ label, task.truth))
         for task, label in zip(tasks, labels, strict=True)
@@ -141,12 +138,11 @@ class _Done:
     """Labels that an unfinished pass over the same exemplars has scored."""
 
     folder: Path
-    model: str | None
     scored: set[tuple[int, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._made_of: dict[str, Any] = {name: sha256(self.folder / name) for name in (EXEMPLARS, WINDOWS)}
-        self._made_of["model"] = self.model or default_model()
+        self._made_of["model"] = default_model()
         try:
             known = json.loads((self.folder / FILE).read_text(encoding="utf-8"))
             if known["made_of"] == self._made_of:

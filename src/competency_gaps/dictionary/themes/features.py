@@ -1,14 +1,13 @@
 """Features of concepts from three views: decoder direction, co-activation and label.
 
-Each view is reduced to its main directions, centred and scaled to the same total variance, so that the weights are
-comparable. A concept that is unknown in a view (it has no label, for example) gets the values of one of the five
-concepts that are most similar to it in the other views. At the view's mean, unknown concepts would be nearer to each
-other than known ones are, and would form groups of their own. All of this is our own choice [ours].
+Each view is reduced to its main directions, centred and scaled to a total variance of 1. A concept that is unknown in a
+view (it has no label, for example) gets the values of one of the five concepts that are most similar to it in the other
+views. At the view's mean, unknown concepts would be nearer to each other than known ones are, and would form groups of
+their own. All of this is our own choice [ours].
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -25,28 +24,12 @@ DONORS = 5
 """Most similar concepts of which one stands in for a concept that is unknown in a view."""
 
 
-class Views(NamedTuple):
-    """How much each view counts; 0 leaves it out."""
-
-    decoder: float = 1.0
-    """Decoder directions: what the concept writes."""
-    firing: float = 1.0
-    """Where it fires together with others."""
-    labels: float = 1.0
-    """Embeddings of the labels: what it is called."""
-
-
-VIEWS = Views()
-"""The default: equal weights."""
-
-
 def theme_features(
     decoder: np.ndarray | None,
     firing: sp.csr_array | None,
     label_embeddings: np.ndarray | None,
     *,
     use: np.ndarray | None = None,
-    weights: Views | Mapping[str, float] = VIEWS,
     seed: int = 0,
 ) -> np.ndarray:
     """Features of every concept, in which a small distance means similarity.
@@ -64,8 +47,6 @@ def theme_features(
         Its length does not count. A row with NaN has no label and is not known.
     use : ndarray of bool of shape (n,), optional
         Concepts to describe; None: all. Dead concepts should be left out.
-    weights
-        Each view's standard deviation, over all its directions together.
     seed
         Seed of the randomised decompositions and of who stands in.
 
@@ -76,26 +57,21 @@ def theme_features(
     Raises
     ------
     UserError
-        If shapes differ, a value is not finite (NaN in labels excepted), an activation or weight is negative, or no
-        view is left.
+        If shapes differ, a value is not finite (NaN in labels excepted), an activation is negative, or there is no
+        view.
     MissingExtraError
         If scikit-learn is missing.
     """
-    chosen = weights if isinstance(weights, Views) else Views(**{**VIEWS._asdict(), **weights})
-    if min(chosen) < 0 or not np.isfinite(chosen).all():
-        raise UserError(f"weights of the views must be finite and at least 0, not {tuple(chosen)}.")
     width = _width(decoder, firing, label_embeddings, use)
     used = np.ones(width, bool) if use is None else np.asarray(use, bool)
     views: list[_View] = []
     with one_thread("Finding themes"):
-        if decoder is not None and chosen.decoder:
-            views.append(_weighted(_dense_view(decoder, used, "decoder", seed), chosen.decoder))
-        if firing is not None and chosen.firing:
-            views.append(_weighted(_firing_view(firing, used, seed), chosen.firing))
-        if label_embeddings is not None and chosen.labels:
-            views.append(_weighted(_dense_view(label_embeddings, used, "label embeddings", seed), chosen.labels))
-        if not views:
-            raise UserError("themes need a view of the concepts: decoder, firing or labels with a weight above 0.")
+        if decoder is not None:
+            views.append(_standardised(_dense_view(decoder, used, "decoder", seed)))
+        if firing is not None:
+            views.append(_standardised(_firing_view(firing, used, seed)))
+        if label_embeddings is not None:
+            views.append(_standardised(_dense_view(label_embeddings, used, "label embeddings", seed)))
         return np.concatenate([_filled(views, i, seed) for i in range(len(views))], axis=1)
 
 
@@ -183,15 +159,15 @@ def _firing_view(firing: sp.csr_array, used: np.ndarray, seed: int) -> _View:
     return _View(np.asarray(left * values, np.float32), known)
 
 
-def _weighted(view: _View, weight: float) -> _View:
-    """Centred, and with a total variance of the weight squared over the known; the others at 0."""
+def _standardised(view: _View) -> _View:
+    """Centred, and with a total variance of 1 over the known concepts; the others are 0."""
     values, known = view
     if not known.any():
         return view
     centred = values - values[known].mean(axis=0, dtype=np.float64).astype(np.float32)
     centred[~known] = 0
     variance = float(np.square(centred, dtype=np.float64).sum() / known.sum())
-    return _View(np.asarray(centred * (weight / np.sqrt(variance) if variance > 1e-12 else 0.0), np.float32), known)
+    return _View(np.asarray(centred * (1 / np.sqrt(variance) if variance > 1e-12 else 0.0), np.float32), known)
 
 
 def _filled(views: list[_View], number: int, seed: int) -> np.ndarray:

@@ -64,24 +64,20 @@ def theme_table(themes: ThemeTree, use: np.ndarray) -> pl.DataFrame:
     return table.with_columns(pl.when(shown).then(pl.col(name)).alias(name) for name in columns)
 
 
-def name_table(
-    names: ThemeNames, themes: pl.DataFrame, *, kind: str = "automatic", explainer: str | None = None
-) -> pl.DataFrame:
-    """Make the table of names: themes, then subthemes, each by number, dated today (UTC).
+def name_table(names: ThemeNames, themes: pl.DataFrame) -> pl.DataFrame:
+    """Make the table of automatic names: themes, then subthemes, each by number, dated today (UTC).
 
     Parameters
     ----------
     themes
         From :func:`theme_table`.
-    kind, explainer
-        How they were named: ``automatic`` (from the labels' words), or ``explained`` (by a model).
     """
     pairs = themes.select("theme", "subtheme").drop_nulls().unique()
     parent = dict(pairs.select("subtheme", "theme").iter_rows())
     rows = [("theme", i, None, name) for i, name in enumerate(names.themes)]
     rows += [("subtheme", i, parent.get(i), name) for i, name in enumerate(names.subthemes)]
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    full = [(*row[:3], _shown(row[3]), kind, explainer, today) for row in rows]
+    full = [(*row[:3], _shown(row[3]), "automatic", None, today) for row in rows]
     return pl.DataFrame(full, schema=NAME_COLUMNS, orient="row")
 
 

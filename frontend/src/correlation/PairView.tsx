@@ -29,22 +29,17 @@ export function PairView({ x, y }: { x: number; y: number }) {
   const measure =
     MEASURES.find((one) => one === params.get("measure")) ?? (face === "model" ? "chi_model" : "chi_bench");
   const all = params.get("floor") === "0";
-  const options = run.benchmarks.map((one) => ({ value: one.name, label: visible(one.name) }));
   const [across, upwards] = [run.benchmarks[x]!.name, run.benchmarks[y]!.name];
   return (
     <section aria-label="Two benchmarks, concept by concept">
       <h2>Concept by concept</h2>
       <div className="correlation-controls">
-        <Select
-          size="xs"
-          w={210}
+        <Pick
           label="Across"
-          data-testid="correlation-x"
-          searchable
-          allowDeselect={false}
-          value={across}
-          data={options.filter((_, i) => i !== y)}
-          onChange={(name) => go({ params: { x: name, y: upwards } })}
+          testId="correlation-x"
+          place={x}
+          other={y}
+          onPick={(name) => go({ params: { x: name, y: upwards } })}
         />
         <ActionIcon
           variant="default"
@@ -54,16 +49,12 @@ export function PairView({ x, y }: { x: number; y: number }) {
         >
           <IconArrowsExchange size={16} />
         </ActionIcon>
-        <Select
-          size="xs"
-          w={210}
+        <Pick
           label="Upwards"
-          data-testid="correlation-y"
-          searchable
-          allowDeselect={false}
-          value={upwards}
-          data={options.filter((_, i) => i !== x)}
-          onChange={(name) => go({ params: { x: across, y: name } })}
+          testId="correlation-y"
+          place={y}
+          other={x}
+          onPick={(name) => go({ params: { x: across, y: name } })}
         />
         <Select
           size="xs"
@@ -91,6 +82,33 @@ export function PairView({ x, y }: { x: number; y: number }) {
       </div>
       <Tables x={x} y={y} measure={measure} floor={all ? 0 : run.evidence.min_n_eff} />
     </section>
+  );
+}
+
+interface PickProps {
+  label: string;
+  testId: string;
+  /** Places of the benchmark picked here, and of the one picked for the other side. */
+  place: number;
+  other: number;
+  onPick: (name: string | null) => void;
+}
+
+function Pick({ label, testId, place, other, onPick }: PickProps) {
+  const { benchmarks } = useRun();
+  const options = benchmarks.map((one) => ({ value: one.name, label: visible(one.name) }));
+  return (
+    <Select
+      size="xs"
+      w={210}
+      label={label}
+      data-testid={testId}
+      searchable
+      allowDeselect={false}
+      value={benchmarks[place]!.name}
+      data={options.filter((_, i) => i !== other)}
+      onChange={onPick}
+    />
   );
 }
 

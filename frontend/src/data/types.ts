@@ -679,6 +679,9 @@ export const EXCERPT = 160;
 /** Characters of its response, expected answer and choices there. */
 export const ANSWER_EXCERPT = 80;
 
+/** Share of a finding's weight from which it is about a benchmark. */
+export const MAIN_SHARE = 0.1;
+
 /** Shares above which a concept gets a flag, unless the run sets others. */
 export const FLAG_SHARES = {
   dense_above: 0.1,

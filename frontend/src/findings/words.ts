@@ -1,5 +1,5 @@
 /** The figures of a finding in words. Its sentence comes from Python, as the terminal and the report have it. */
-import type { Finding, RunInfo } from "../data/types";
+import { type Finding, MAIN_SHARE, type RunInfo } from "../data/types";
 import { decimal, integer, percent, plural, signed } from "../format";
 
 /** A mean score of its items: a share of right answers, or a mean where answers get parts of a point. */
@@ -44,11 +44,10 @@ export function line(one: Finding, run: RunInfo): string {
   return `gap ${signed(one.gap)} ${interval(one.gap_low, one.gap_high)}${alike} · ${size(one)}`;
 }
 
-/** A benchmark counts as one that a finding is about from a tenth of its weight on. */
-const SHARE = 0.1;
-
 /** The findings that are about a benchmark; null: all. */
 export function about(findings: Finding[], benchmark: number | null): Finding[] {
   if (benchmark === null) return findings;
-  return findings.filter((one) => one.benchmarks.some((part) => part.benchmark === benchmark && part.share >= SHARE));
+  return findings.filter((one) =>
+    one.benchmarks.some((part) => part.benchmark === benchmark && part.share >= MAIN_SHARE),
+  );
 }

@@ -23,6 +23,7 @@ from competency_gaps.explorer.parts.records.findings import FindingItems
 from competency_gaps.explorer.parts.records.run import RunInfo
 from competency_gaps.explorer.parts.records.server import ChatEvent, ChatRequest, RunList, SearchResult
 from competency_gaps.explorer.parts.tables import ANSWER_EXCERPT, EXCERPT
+from competency_gaps.findings.sentences import MAIN_SHARE
 from competency_gaps.text import HIDDEN
 
 FILE = Path(__file__).resolve().parents[3] / "frontend" / "src" / "data" / "types.ts"
@@ -64,6 +65,7 @@ def _constants() -> str:
         ("Characters that are shown by their code, as ranges of a regular expression.", "HIDDEN = [", *lines, "];"),
         ("Characters of an item's own text in `items.parquet`.", f"EXCERPT = {EXCERPT};"),
         ("Characters of its response, expected answer and choices there.", f"ANSWER_EXCERPT = {ANSWER_EXCERPT};"),
+        ("Share of a finding's weight from which it is about a benchmark.", f"MAIN_SHARE = {MAIN_SHARE};"),
         ("Shares above which a concept gets a flag, unless the run sets others.", "FLAG_SHARES = {", *usual, "};"),
     ]
     return "\n".join(

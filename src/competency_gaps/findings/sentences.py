@@ -15,6 +15,8 @@ from competency_gaps.text import plural, signed
 
 SHORT = 90
 """Characters of :func:`short`, at most."""
+MAIN_SHARE = 0.1
+"""Share of a finding's weight from which a benchmark is one of those that it is about."""
 NAMED = 2
 """Benchmarks that a sentence names, at most."""
 SHOWN_LABELS = 3
@@ -105,7 +107,7 @@ def _without_feature(row: Mapping[str, Any]) -> str:
 def _main(row: Mapping[str, Any]) -> list[str]:
     """Benchmarks with most of a finding's weight."""
     parts = sorted(row["benchmarks"], key=lambda part: -part["share"])
-    return [part["benchmark"] for part in parts if part["share"] >= 0.1] or [part["benchmark"] for part in parts]
+    return [part["benchmark"] for part in parts if part["share"] >= MAIN_SHARE] or [part["benchmark"] for part in parts]
 
 
 def _names(names: Sequence[str], most: int = NAMED) -> str:

@@ -8,7 +8,8 @@ import { integer, magnitude, percent, plural, signed } from "../format";
 import { Against } from "../map/Against";
 import { css } from "../map/colouring";
 import { visible } from "../text";
-import { Grid, type GridColumn } from "../ui/Grid";
+import { Grid } from "../ui/Grid";
+import type { GridColumn } from "../ui/gridColumn";
 import { ConceptName, Measured, Status } from "../ui/Marks";
 import { Empty } from "../ui/State";
 import {

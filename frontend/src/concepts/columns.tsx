@@ -6,7 +6,7 @@ import { columnNamed, number, type Table, text, value } from "../data/table";
 import type { ColumnSpec, RunInfo } from "../data/types";
 import { integer, NOT_DEFINED, signed, written } from "../format";
 import { visible } from "../text";
-import type { GridColumn } from "../ui/Grid";
+import type { GridColumn } from "../ui/gridColumn";
 import { Status } from "../ui/Marks";
 import { endDigits } from "./bar";
 import { type Heat, heatOf } from "./heat";

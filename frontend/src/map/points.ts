@@ -1,5 +1,4 @@
 /** Points on a plane, and where they lie on the screen. */
-import type { Spot } from "./stage";
 
 /**
  * Points in the order in which they are drawn, the last on top. The first `backdrop` ones are drawn faintly and cannot
@@ -97,6 +96,13 @@ export const screenX = (frame: Frame, view: View, x: number) => view.k * (frame.
 export const screenY = (frame: Frame, view: View, y: number) => view.k * (frame.sy * y + frame.ty) + view.y;
 export const planeX = (frame: Frame, view: View, px: number) => ((px - view.x) / view.k - frame.tx) / frame.sx;
 export const planeY = (frame: Frame, view: View, py: number) => ((py - view.y) / view.k - frame.ty) / frame.sy;
+
+/** A place of the plane in the middle of the picture, and how far it is zoomed. */
+export interface Spot {
+  x: number;
+  y: number;
+  k: number;
+}
 
 /** Points grow more slowly than the space between them. */
 export const growth = (k: number) => Math.min(3.2, Math.max(0.8, k ** 0.38));

@@ -13,18 +13,12 @@ import {
   type Points,
   planeX,
   planeY,
+  type Spot,
   screenX,
   screenY,
   type View,
   WHOLE,
 } from "./points";
-
-/** A place of the plane in the middle of the picture, and how far it is zoomed. */
-export interface Spot {
-  x: number;
-  y: number;
-  k: number;
-}
 
 /** Where the picture stands; a new object for every picture. */
 export interface Picture {

@@ -1,7 +1,7 @@
 import { useComputedColorScheme } from "@mantine/core";
 import { type RefObject, useEffect, useRef, useState } from "react";
-import type { Margin, Points } from "./points";
-import { type Spot, Stage } from "./stage";
+import type { Margin, Points, Spot } from "./points";
+import { Stage } from "./stage";
 
 /** Where the picture starts, and what is told where it was moved to once it rests. */
 export interface Moves {

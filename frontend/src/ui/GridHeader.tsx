@@ -1,7 +1,7 @@
 import type { IHeaderParams } from "ag-grid-community";
 import { createContext, useContext, useEffect, useRef } from "react";
 import type { Sort } from "../data/table";
-import type { GridColumn } from "./Grid";
+import type { GridColumn } from "./gridColumn";
 import { Hint } from "./Hint";
 
 /** How a grid is sorted, and who is told that it shall be sorted otherwise. */

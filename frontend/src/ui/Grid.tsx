@@ -20,7 +20,7 @@ import {
   type ValueGetterParams,
 } from "ag-grid-community";
 import { AgGridReact } from "ag-grid-react";
-import { useCallback, useEffect, useMemo, useRef } from "react";
+import { type ReactNode, useCallback, useEffect, useMemo, useRef } from "react";
 import { openedFrom } from "../app/focus";
 import type { Sort } from "../data/table";
 import { NOT_DEFINED } from "../format";

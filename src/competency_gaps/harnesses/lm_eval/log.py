@@ -7,30 +7,41 @@ it: the first filter of the file.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.harnesses.lm_eval.log_files import Task, read_task_file, sample_files
-from competency_gaps.harnesses.lm_eval.log_metric import choose_metric
-from competency_gaps.harnesses.lm_eval.log_prompt import Asked, asked
+from competency_gaps.harnesses.lm_eval.log_prompt import LoggedPrompt, logged_prompt
 from competency_gaps.harnesses.lm_eval.log_response import answer_of, chosen, options_of
 from competency_gaps.harnesses.shared.further import mapped
 from competency_gaps.harnesses.shared.lines import OUTSIDE, Number, log_lines, score_in_unit
-from competency_gaps.harnesses.shared.part import LogEntry, LogPart, Reader
+from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reader
 from competency_gaps.harnesses.shared.shapes import mapping
 from competency_gaps.harnesses.shared.tally import Tally
 from competency_gaps.items.item import Item
 from competency_gaps.items.remark import Remark
+from competency_gaps.text import shorten
 
 _GROUPS = ("category", "subject", "topic")
 """Fields of a document that name its sub-topic."""
 _CLOSE = 1e-6
 """Two means are one figure up to the order of addition."""
+_HEAD = 200
+"""Records that are read to choose a metric."""
+
+
+class LoggedMetric(NamedTuple):
+    """The metric that is the score, and the others that could be."""
+
+    name: str | None
+    """None: the items are used without scores."""
+    available: tuple[str, ...]
 
 
 def find(path: Path) -> list[LogPart]:
@@ -105,18 +116,18 @@ class _Reader:
         if number in self._seen:
             self.tally.warn("document_twice")
             return self.tally.drop(where, Remark("document_again"))
-        found = asked(record, self.task)
-        if isinstance(found, Remark):
-            return self.tally.drop(where, found)
+        prompt = logged_prompt(record, self.task)
+        if isinstance(prompt, Remark):
+            return self.tally.drop(where, prompt)
         self._seen.add(number)
-        for code in found.warnings:
+        for code in prompt.warnings:
             self.tally.warn(code)
         score = self._score(record, where)
         if score.reason is not None:
             self.tally.unscored_because(score.reason)
         self._sum += score.value or 0.0
         further = mapped(self.source, where, mapping(record.get("doc")), record)
-        return self.tally.item(replace(self._item(record, number, found, score), **further), found.way)
+        return self.tally.item(replace(self._item(record, number, prompt, score), **further), prompt.way)
 
     def _score(self, record: dict[str, Any], where: str) -> Number:
         if self.metric is None:
@@ -131,8 +142,8 @@ class _Reader:
             )
         return score
 
-    def _item(self, record: dict[str, Any], number: str, found: Asked, score: Number) -> Item:
-        options = options_of(found.arguments, self.task)
+    def _item(self, record: dict[str, Any], number: str, prompt: LoggedPrompt, score: Number) -> Item:
+        options = options_of(prompt.arguments, self.task)
         repeats = len(record["resps"][0]) if _listed(record.get("resps")) else 1
         if repeats > 1:
             self.tally.warn("asked_repeatedly", repeats)
@@ -149,10 +160,10 @@ class _Reader:
         named = [doc[key] for key in _GROUPS if isinstance(doc.get(key), str)] if isinstance(doc, dict) else []
         return Item(
             id=number,
-            prompt=found.own,
-            messages=found.messages,
-            own=found.range,
-            seen=found.seen,
+            prompt=prompt.own,
+            messages=prompt.messages,
+            own=prompt.range,
+            seen=prompt.seen,
             choices=options.texts if options else None,
             answer=answer_of(record.get("target"), options),
             group=named[0] if named else None,
@@ -175,6 +186,70 @@ class _Reader:
 
 def _listed(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], list)
+
+
+def choose_metric(file: Path, task: Task, wanted: str | None) -> LoggedMetric:
+    """The requested metric, else the task's first that can be a score.
+
+    Raises
+    ------
+    UserError
+        If the metric is not there, is a list, or lower is better; or if no metric is a score.
+    """
+    faults = _faults(file, task)
+    usable = tuple(name for name, fault in faults.items() if fault is None)
+    if wanted == NONE and NONE not in faults:
+        return LoggedMetric(None, usable)
+    others = (
+        f"Choose {', '.join(usable)}" if usable else f"No metric of this task is a score; give {NONE!r} as 'metric'"
+    )
+    if wanted is not None:
+        if wanted not in faults:
+            known = ", ".join(faults) or "none"
+            raise UserError(f"{file.name} has no metric {wanted!r}; there are {known}.{nearest(wanted, faults)}")
+        if faults[wanted] is not None:
+            raise UserError(f"{file.name}: the metric {wanted!r} {faults[wanted]}. {others}.")
+        return LoggedMetric(wanted, usable)
+    if not usable:
+        reasons = "; ".join(f"{name} {fault}" for name, fault in faults.items()) or "there is none"
+        raise UserError(
+            f"{file.name}: no metric can be an item's score ({reasons}). "
+            f"Give {NONE!r} as the metric to use the items without scores. To leave this task out of a "
+            "folder, name the files of the others, each as NAME=PATH."
+        )
+    return LoggedMetric(usable[0], usable)
+
+
+def _faults(file: Path, task: Task) -> dict[str, str | None]:
+    """Every metric, in the order of the task's configuration, with why it cannot be a score (None: it can)."""
+    values: dict[str, list[Any]] = {}
+    for line in itertools.islice(log_lines(file), _HEAD):
+        names = line.value.get("metrics")
+        for name in names if isinstance(names, list) else ():
+            values.setdefault(str(name), []).append(line.value.get(str(name)))
+    listed = task.config.get("metric_list")
+    order = (
+        [str(metric.get("metric")) for metric in listed if isinstance(metric, dict)] if isinstance(listed, list) else []
+    )
+    names = [name for name in order if name in values] + [name for name in values if name not in order]
+    return {name: _fault(values[name], task.higher_is_better.get(name)) for name in names}
+
+
+def _fault(values: list[Any], higher_is_better: Any) -> str | None:
+    if higher_is_better is False:
+        return "is better where it is lower, so it is no score"
+    for value in values:
+        if value is None or value != value:
+            continue
+        if not isinstance(value, (bool, int, float)):
+            kind = "a list" if isinstance(value, list) else f"a {type(value).__name__}"
+            return f"is {kind} per item, which lm-eval aggregates over all items"
+        if not 0 <= value <= 1:
+            number = f"{value:g}" if isinstance(value, float) else shorten(str(value), 40)
+            return f"is {number} in one item, outside [0, 1]"
+    if all(value is None or value != value for value in values):
+        return f"is null or NaN in the first {len(values)} items"
+    return None
 
 
 LOG = Reader("lm-evaluation-harness: samples_TASK_TIME.jsonl", find, read)

@@ -31,7 +31,7 @@ class SampleFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Task:
-    """What the results file says of a task; all of it is empty where there is no results file."""
+    """Facts about a task from the results file; all are empty without one."""
 
     name: str
     results: Path | None = None
@@ -42,16 +42,16 @@ class Task:
     figures: Mapping[str, Any] = field(default_factory=dict)
     """``METRIC,FILTER`` -> lm-eval's own aggregate."""
     shots: int | None = None
-    """Examples before each item; null: not said."""
+    """Examples before each item; None: unknown."""
     bos: str | None = None
-    """The token that starts an input; null: none, or not said."""
+    """The token that starts an input; None: none, or unknown."""
     chat_template: bool | None = None
-    """Whether the prompts went through a chat template; null: not said."""
+    """Whether the prompts were rendered by a chat template; None: unknown."""
     system: str | None = None
     notes: tuple[Remark, ...] = ()
 
     def figure(self, metric: str | None, filter_: str | None) -> float | None:
-        """lm-eval's own aggregate; null if it gives none."""
+        """lm-eval's own aggregate; None if there is none."""
         value = self.figures.get(f"{metric},{filter_}")
         return float(value) if isinstance(value, (int, float)) and value == value else None
 
@@ -66,13 +66,13 @@ def sample_files(path: Path) -> list[SampleFile]:
 
 
 def _newest(files: Iterable[Path]) -> list[SampleFile]:
-    found: dict[tuple[Path, str], list[tuple[str, Path]]] = {}
+    dated_files: dict[tuple[Path, str], list[tuple[str, Path]]] = {}
     for file in files:
         match = _NAME.fullmatch(file.name)
         if match and _is_sample(first_object(file)):
-            found.setdefault((file.parent, match["task"]), []).append((match["stamp"] or "", file))
+            dated_files.setdefault((file.parent, match["task"]), []).append((match["stamp"] or "", file))
     newest = []
-    for (_, task), dated in found.items():
+    for (_, task), dated in dated_files.items():
         *older, (stamp, file) = sorted(dated)
         newest.append(SampleFile(file, task, stamp or None, tuple(old.name for _, old in older)))
     return newest
@@ -88,13 +88,13 @@ def results_without_samples(path: Path) -> bool:
 
 
 def read_task_file(samples: Path, task: str, stamp: str | None) -> Task:
-    """What the results file beside a samples file says of its task.
+    """Read the facts about a task from the results file beside a samples file.
 
     The results file of the same time is taken, else the newest in the folder that knows the task, with a note.
     """
     beside = sorted(samples.parent.glob("results*.json"), reverse=True)
     exact = [file for file in beside if stamp is not None and stamp in file.name]
-    for file in [*exact, *(one for one in beside if one not in exact)]:
+    for file in [*exact, *(other for other in beside if other not in exact)]:
         results = _results(file)
         if _is_results(results) and task in results["configs"]:
             note = Remark("other_results_file", quotes=(file.name, samples.name))
@@ -132,7 +132,7 @@ def _model(results: Mapping[str, Any]) -> str | None:
 
 
 def model_commit(files: Sequence[str]) -> str | None:
-    """The model's commit on the hub, from the results file among a report's files; null: not said."""
+    """The model's commit on the hub, from the results file among a report's files; None: unknown."""
     for file in files:
         if Path(file).suffix == ".json" and Path(file).is_file():
             commit = _of(_results(Path(file)), "config").get("model_sha")
@@ -164,8 +164,8 @@ def _arguments(results: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _of(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = value.get(key)
-    return found if isinstance(found, dict) else {}
+    inner = value.get(key)
+    return inner if isinstance(inner, dict) else {}
 
 
 def _is_results(results: Mapping[str, Any]) -> bool:

@@ -1,11 +1,11 @@
-"""What the model read of a document in an lm-eval log, and the document's own text in it.
+"""The prompt of a document in an lm-eval log, and the document's own text in it.
 
-Ways to the own text, the first that works:
+Ways to find the own text, of which the first that works is used:
 
 1. The task's template (``doc_to_text`` of the results file) rendered from the document, at its last occurrence.
-2. The document's texts that stand in the prompt after the last example, from the first to the last of them.
+2. The range from the first to the last of the document's texts in the prompt, after the last example.
 3. Without examples and without a chat template, all but the task's description.
-4. With examples and without a chat template, what stands behind the last delimiter of examples.
+4. With examples and without a chat template, all after the last delimiter of examples.
 5. All of it.
 """
 
@@ -35,32 +35,34 @@ REST = "all but the task's description"
 LAST = "what stands behind the last example"
 
 
-class Asked(NamedTuple):
-    """One document as the model read it."""
+class LoggedPrompt(NamedTuple):
+    """A document's prompt, and the document's own text in it."""
 
     own: str
     seen: Text | None
     messages: tuple[Message, ...] | None
     range: tuple[int, int] | None
-    """Where ``own`` stands in the last user message."""
+    """Range of ``own`` in the last user message."""
     way: str
     arguments: list[list[Any]]
     warnings: tuple[str, ...]
-    """Codes of reasons for doubt."""
+    """Codes of warnings."""
 
 
-def asked(record: dict[str, Any], task: Task) -> Asked | Remark:
-    """What the model read, and the own text in it; or why this cannot be said."""
+def logged_prompt(record: dict[str, Any], task: Task) -> LoggedPrompt | Remark:
+    """A record's prompt and own text, or the reason why they cannot be read."""
     arguments = _arguments(record.get("arguments"))
-    prompts = [one[0] for one in arguments if one and one[0]]
+    prompts = [argument[0] for argument in arguments if argument and argument[0]]
     if not prompts:
-        if arguments and any(len(one) > 1 and isinstance(one[1], str) for one in arguments):
+        if arguments and any(len(argument) > 1 and isinstance(argument[1], str) for argument in arguments):
             return Remark("context_empty")
         return Remark("no_prompt")
     warnings = []
     if any(prompt != prompts[0] for prompt in prompts):
         warnings.append("prompts_of_options")
-    if any(isinstance(extra, dict) and {"visual", "audio"} & set(extra) for one in arguments for extra in one):
+    if any(
+        isinstance(extra, dict) and {"visual", "audio"} & set(extra) for argument in arguments for extra in argument
+    ):
         warnings.append("not_only_text")
     chat = _messages(prompts[0])
     doc = record.get("doc")
@@ -68,39 +70,39 @@ def asked(record: dict[str, Any], task: Task) -> Asked | Remark:
     if chat is None:
         if not isinstance(prompts[0], str):
             return Remark("prompt_no_text")
-        found = own_text(prompts[0], doc, record.get("target"), task)
-        if found is None:
+        position = own_text(prompts[0], doc, record.get("target"), task)
+        if position is None:
             return Remark("prompt_empty")
-        text = Text(prompts[0], (found.start, found.end), templated=begins_itself(prompts[0], task.bos))
-        own = prompts[0][found.start : found.end]
-        return Asked(own, text, None, None, found.way, arguments, tuple(warnings))
-    last = max((i for i, one in enumerate(chat) if one["role"] == "user"), default=None)
+        text = Text(prompts[0], (position.start, position.end), templated=begins_itself(prompts[0], task.bos))
+        own = prompts[0][position.start : position.end]
+        return LoggedPrompt(own, text, None, None, position.way, arguments, tuple(warnings))
+    last = max((i for i, message in enumerate(chat) if message["role"] == "user"), default=None)
     if last is None or not chat[last]["content"].strip():
         return Remark("no_user_text")
     if len(chat) > last + 1:
         warnings.append("begun_answer")
     warnings.append("chat_rendered")
     content = chat[last]["content"]
-    found = own_text(content, doc, record.get("target"), task)
-    if found is None:
+    position = own_text(content, doc, record.get("target"), task)
+    if position is None:
         return Remark("prompt_empty")
-    place = (found.start, found.end)
-    return Asked(content[slice(*place)], None, chat[: last + 1], place, found.way, arguments, tuple(warnings))
+    place = (position.start, position.end)
+    return LoggedPrompt(content[slice(*place)], None, chat[: last + 1], place, position.way, arguments, tuple(warnings))
 
 
 def own_text(prompt: str, doc: dict[str, Any], target: Any, task: Task) -> Found | None:
-    """The document's own text in a prompt, by the first way that finds it; null if the prompt is blank."""
+    """The document's own text in a prompt, by the first way that finds it; None if the prompt is blank."""
     question = _rendered(task.config.get("doc_to_text"), doc)
     if question is not None and not question.strip().isdecimal():
-        found = last_occurrence(prompt, question, TEMPLATE, closes=True)
-        if found is not None:
-            return found
+        position = last_occurrence(prompt, question, TEMPLATE, closes=True)
+        if position is not None:
+            return position
     before = f"{task.system or ''}{_rendered(task.config.get('description'), doc) or ''}"
     texts = [text for text in _texts(doc) if len(text.strip()) >= SHORTEST and text != target]
-    # Questions stand by themselves in a document, options in lists; only a question says where the item begins.
+    # A question is a field of its own, options are in lists; only a question tells where the item begins.
     alone = [text for text in texts if text in doc.values()]
     ranked = sorted(alone, key=len, reverse=True) + sorted(texts, key=len, reverse=True)
-    anchor = next((found for text in ranked if (found := last_occurrence(prompt, text, FIELDS))), None)
+    anchor = next((position for text in ranked if (position := last_occurrence(prompt, text, FIELDS))), None)
     if anchor is not None:
         start = _after_examples(prompt, anchor.start, task, texts)
         if prompt.startswith(before) and anchor.start >= len(before):
@@ -117,10 +119,10 @@ def own_text(prompt: str, doc: dict[str, Any], target: Any, task: Task) -> Found
 
 
 def _after_examples(prompt: str, anchor: int, task: Task, texts: Sequence[str]) -> int:
-    """Where the item's part of the prompt begins at the earliest.
+    """The earliest start of the item's part of the prompt.
 
-    That is behind the last delimiter before its longest text, or behind an earlier one as long as the block in between
-    still holds one of its texts that stands nowhere later: a passage before the question.
+    That is after the last delimiter before its longest text, or after an earlier delimiter if the block in between
+    holds one of its texts that does not occur later: a passage before the question.
     """
     if task.shots == 0:
         return 0
@@ -140,7 +142,7 @@ def _after_examples(prompt: str, anchor: int, task: Task, texts: Sequence[str]) 
 
 
 def _delimiter(task: Task) -> str | None:
-    """What stands between examples; null if it is no text or only spaces."""
+    """The delimiter of examples; None if it is no text or only spaces."""
     delimiter = task.config.get("fewshot_delimiter", "\n\n")
     return delimiter if isinstance(delimiter, str) and delimiter.strip(" ") else None
 
@@ -161,8 +163,8 @@ def _texts(value: Any, depth: int = 0) -> Iterator[str]:
         inner: Sequence[Any] = (
             list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
         )
-        for one in inner:
-            yield from _texts(one, depth + 1)
+        for part in inner:
+            yield from _texts(part, depth + 1)
 
 
 def _arguments(value: Any) -> list[list[Any]]:
@@ -172,9 +174,9 @@ def _arguments(value: Any) -> list[list[Any]]:
     if not isinstance(value, list):
         return []
     return [
-        [one[key] for key in sorted(one, key=_number)] if isinstance(one, dict) else one
-        for one in value
-        if isinstance(one, (dict, list))
+        [request[key] for key in sorted(request, key=_number)] if isinstance(request, dict) else request
+        for request in value
+        if isinstance(request, (dict, list))
     ]
 
 
@@ -184,20 +186,20 @@ def _number(key: str) -> int:
 
 
 def _messages(prompt: Any) -> tuple[Message, ...] | None:
-    """Chat messages of an API model (``["<JSON>"]``); null if the prompt is no such thing."""
+    """Chat messages of an API model (``["<JSON>"]``); None if the prompt is none."""
     if isinstance(prompt, list) and len(prompt) == 1 and isinstance(prompt[0], str):
         try:
             prompt = json.loads(prompt[0])
         except ValueError:
             return None
-    if not isinstance(prompt, list) or not prompt or not all(isinstance(one, dict) for one in prompt):
+    if not isinstance(prompt, list) or not prompt or not all(isinstance(message, dict) for message in prompt):
         return None
     messages = []
-    for one in prompt:
-        content = one.get("content")
+    for message in prompt:
+        content = message.get("content")
         if isinstance(content, list):
             content = "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
-        if not isinstance(one.get("role"), str) or not isinstance(content, str):
+        if not isinstance(message.get("role"), str) or not isinstance(content, str):
             return None
-        messages.append({"role": one["role"], "content": content})
+        messages.append({"role": message["role"], "content": content})
     return tuple(messages)

@@ -9,6 +9,7 @@ import hashlib
 import inspect
 import json
 import math
+import numbers
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +17,12 @@ from typing import Any, ClassVar
 
 from competency_gaps.errors import UserError
 from competency_gaps.files import finite
-from competency_gaps.harnesses.lm_eval.task_metric import scalar
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Continuations, Generation, Output, Policy, Request, Score
 from competency_gaps.items.remark import Remark
 
 MAX_GEN_TOKS = 256
-"""The harness's length of an answer where a task sets none."""
+"""The harness's length of an answer if a task sets none."""
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -42,11 +42,11 @@ class LmEval(Policy):
     requests: dict[int, tuple[Any, ...]]
     """Document -> its requests, in order."""
     metric: str
-    """Which of its metrics is the score."""
+    """The metric that is the score."""
     filter: str
-    """After which of its filters."""
+    """The filter after which the metric is taken."""
     files: str = ""
-    """Hash of the files that define the task, where they are the user's own."""
+    """Hash of the user's own files that define the task; empty for the harness's tasks."""
 
     def fingerprint(self) -> str:
         """SHA-256 of the task's configuration with its functions' source, of all that it asks, and of its files."""
@@ -56,7 +56,10 @@ class LmEval(Policy):
             self.metric,
             self.filter,
             self.files,
-            {doc: [[list(one.args), one.repeats] for one in asked] for doc, asked in self.requests.items()},
+            {
+                doc: [[list(instance.args), instance.repeats] for instance in asked]
+                for doc, asked in self.requests.items()
+            },
         ]
         text = json.dumps(parts, sort_keys=True, default=str, ensure_ascii=False)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -66,9 +69,9 @@ class LmEval(Policy):
         if instances[0].request_type == "generate_until":
             return _generation(instances[0].args[1])
         prompt = instances[0].args[0]
-        contexts = tuple(None if one.args[0] == prompt else str(one.args[0]) for one in instances)
-        texts = tuple(str(one.args[1]) for one in instances)
-        return Continuations(texts, contexts if any(one is not None for one in contexts) else (), verbatim=True)
+        contexts = tuple(None if instance.args[0] == prompt else str(instance.args[0]) for instance in instances)
+        texts = tuple(str(instance.args[1]) for instance in instances)
+        return Continuations(texts, contexts if any(context is not None for context in contexts) else (), verbatim=True)
 
     def score(self, item: Item, output: Output) -> Score:
         instances = self._answered(item, output)
@@ -80,17 +83,17 @@ class LmEval(Policy):
         if self.metric not in metrics[self.filter]:
             known = ", ".join(metrics[self.filter])
             raise UserError(f"lm_eval:{self.task.task_name} gives no metric {self.metric!r}; it gives {known}.")
-        found = metrics[self.filter][self.metric]
-        value = scalar(found)
+        measured = metrics[self.filter][self.metric]
+        value = scalar(measured)
         if value is None or not 0 <= value <= 1:
-            reason = Remark("metric_no_number", quotes=(self.metric, type(found).__name__))
+            reason = Remark("metric_no_number", quotes=(self.metric, type(measured).__name__))
             if value is not None and math.isfinite(value):
                 reason = Remark("metric_outside", (value,), (self.metric,))
             return Score(None, response, reason, details)
         return Score(value, response, None, details)
 
     def _answered(self, item: Item, output: Output) -> list[Any] | None:
-        """Copies of an item's requests with the model's responses; null if a likelihood is not finite."""
+        """Copies of an item's requests with the model's responses; None if a likelihood is not finite."""
         asked = self.requests[int(item.id)]
         # The harness asks a request as often as the task says; a greedy answer is the same each time.
         repeats = max(1, int(asked[0].repeats or 1))
@@ -104,8 +107,8 @@ class LmEval(Policy):
                 return None
             responses = list(zip(output.logprobs, output.greedy, strict=True))
         return [
-            dataclasses.replace(one, resps=[response] * repeats, filtered_resps={})
-            for one, response in zip(asked, responses, strict=True)
+            dataclasses.replace(instance, resps=[response] * repeats, filtered_resps={})
+            for instance, response in zip(asked, responses, strict=True)
         ]
 
     def _metrics(self, instances: list[Any]) -> tuple[dict[str, dict[str, Any]], dict[str, list[Any]]]:
@@ -115,7 +118,7 @@ class LmEval(Policy):
         view.apply_filters()
         metrics, kept = {}, {}
         for name in instances[0].filtered_resps:
-            kept[name] = [one.filtered_resps[name] for one in instances]
+            kept[name] = [instance.filtered_resps[name] for instance in instances]
             metrics[name] = dict(view.process_results(instances[0].doc, list(kept[name])))
         return metrics, kept
 
@@ -128,15 +131,22 @@ class LmEval(Policy):
         return choices[values.index(max(values))] if values else None
 
 
+def scalar(value: Any) -> float | None:
+    """A metric's value of one item as a number; None if it is no finite number (a list, a pair)."""
+    if isinstance(value, numbers.Real) or type(value).__name__ == "bool_":
+        number = float(value)
+        return number if math.isfinite(number) else None
+    return None
+
+
 def samples(options: Mapping[str, Any]) -> bool:
-    """Whether generation arguments draw answers at random, as the harness reads them: if they say neither, they do
-    not."""
+    """Whether generation arguments sample answers, as the harness reads them: by default, they do not."""
     drawn = options.get("do_sample")
     return bool(drawn) if drawn is not None else float(options.get("temperature") or 0) > 0
 
 
 def doc_choices(task: Any, doc: Any) -> tuple[str, ...] | None:
-    """A document's options; null: the task has none."""
+    """A document's options; None if the task has none."""
     if not hasattr(task, "doc_to_choice") or task.get_config("doc_to_choice") is None:
         return None
     return tuple(str(choice) for choice in task.doc_to_choice(doc))
@@ -157,7 +167,7 @@ def _generation(options: dict[str, Any]) -> Generation:
     longest = next((options[name] for name in lengths if options.get(name) is not None), MAX_GEN_TOKS)
     until = options.get("until") or []
     stop = [until] if isinstance(until, str) else list(until)
-    texts = tuple(str(one) for one in stop if one)
+    texts = tuple(str(text) for text in stop if text)
     return Generation(int(longest), texts, stop_at_once=True, greedy=not samples(options))
 
 
@@ -188,9 +198,9 @@ def _plain(value: Any) -> Any:
 
     def tidy(part: Any) -> Any:
         if isinstance(part, dict):
-            return {str(key): tidy(one) for key, one in part.items()}
+            return {str(key): tidy(inner) for key, inner in part.items()}
         if isinstance(part, (list, tuple)):
-            return [tidy(one) for one in part]
+            return [tidy(inner) for inner in part]
         if hasattr(part, "tolist"):
             return tidy(part.tolist())
         return part if part is None or isinstance(part, (str, bool, int, float)) else handle_non_serializable(part)

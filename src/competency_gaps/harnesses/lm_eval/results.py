@@ -19,9 +19,8 @@ import polars as pl
 
 from competency_gaps.config import RunConfig, TaskSource
 from competency_gaps.files import finite, write_atomic, write_json
-from competency_gaps.harnesses.lm_eval.policy import LmEval
+from competency_gaps.harnesses.lm_eval.policy import LmEval, scalar
 from competency_gaps.harnesses.lm_eval.samples import Measured, line_of, measured, metric_name, sample
-from competency_gaps.harnesses.lm_eval.task_metric import scalar
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.text import shorten, visible
@@ -118,16 +117,16 @@ def _write_samples(
     part: Path, items: Sequence[PreparedItem], rows: pl.DataFrame, summary: _Summary, config: RunConfig
 ) -> None:
     """Write all items of one filter, then all of the next, as the harness does."""
-    identities = [item.item.identity for item in items]
+    identities = [prepared.item.identity for prepared in items]
     name = metric_name(items, identities) if items else "score"
     filters = _filters(items)
     with part.open("w", encoding="utf-8", errors="replace", newline="\n") as handle:
         for wanted in filters:
-            for position, (item, row) in enumerate(zip(items, rows.iter_rows(named=True), strict=True)):
-                for measurement in measured(item, row, name):
+            for position, (prepared, row) in enumerate(zip(items, rows.iter_rows(named=True), strict=True)):
+                for measurement in measured(prepared, row, name):
                     if wanted is not None and measurement.filter != wanted:
                         continue
-                    line = sample(item, row, position, measurement, config.generation)
+                    line = sample(prepared, row, position, measurement, config.generation)
                     summary.add(measurement, line)
                     handle.write(line_of(line))
 

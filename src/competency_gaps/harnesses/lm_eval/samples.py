@@ -18,52 +18,52 @@ from competency_gaps.items.remark import Remark
 from competency_gaps.model.prepare import PreparedItem
 
 METRICS = {"choice": "acc", "exact": "exact_match"}
-"""Our policies that are a metric of the harness under another name [ours]."""
+"""Policies of this package that are a metric of the harness under another name [ours]."""
 
 
 class Measured(NamedTuple):
-    """What an item's score is called in the harness's files."""
+    """The metrics of an item after one filter, under their names in the harness's files."""
 
     filter: str
     metrics: dict[str, Any]
-    """Metric -> value; null: unscored."""
+    """Metric -> value; None: unscored."""
     filtered: list[Any] | None
-    """Filtered response per request; null: as the responses are."""
+    """Filtered response per request; None: equal to the responses."""
 
 
 def metric_name(items: Sequence[PreparedItem], identities: Sequence[Mapping[str, Any]]) -> str:
-    """One word for the scores of a benchmark: its log's metric, else its policy's; ``score`` where items differ."""
+    """Name of a benchmark's scores: the metric of its log, else its policy; ``score`` if items differ."""
     names = {
-        str(known.get("metric") or METRICS.get(one.policy.name, one.policy.name))
-        for one, known in zip(items, identities, strict=True)
+        str(known.get("metric") or METRICS.get(prepared.policy.name, prepared.policy.name))
+        for prepared, known in zip(items, identities, strict=True)
     }
     return names.pop() if len(names) == 1 else "score"
 
 
-def measured(one: PreparedItem, row: Mapping[str, Any], name: str) -> list[Measured]:
-    """An item's metrics, filter by filter: all of a task's own, else its one score."""
+def measured(prepared: PreparedItem, row: Mapping[str, Any], name: str) -> list[Measured]:
+    """An item's metrics, filter by filter: all of its task, else its score."""
     details = json.loads(row["details"]) if row["details"] else None
-    if isinstance(one.policy, LmEval) and details is not None:
+    if isinstance(prepared.policy, LmEval) and details is not None:
         kept = details["filtered_resps"]
         return [Measured(key, values, kept[key]) for key, values in details["metrics"].items()]
     known = json.loads(row["identity"]) if row["identity"] else {}
-    if isinstance(one.policy, LmEval):
-        name = one.policy.metric
+    if isinstance(prepared.policy, LmEval):
+        name = prepared.policy.metric
     return [Measured(str(known.get("filter") or "none"), {name: row["score"]}, None)]
 
 
 def sample(
-    one: PreparedItem, row: Mapping[str, Any], position: int, found: Measured, generation: GenerationConfig
+    prepared: PreparedItem, row: Mapping[str, Any], position: int, measured_item: Measured, generation: GenerationConfig
 ) -> dict[str, Any]:
     """One line of a samples file.
 
     The harness's keys in its order; an item without a score has null for the metric and says why under ``unscored``.
     ``doc`` is the task's own document, else the item's own fields.
     """
-    doc, target, doc_id = _doc(one, position)
-    arguments = _arguments(one, generation)
-    responses = _responses(one, row)
-    filtered = _texts(found.filtered) if found.filtered is not None else [each[0] for each in responses]
+    doc, target, doc_id = _doc(prepared, position)
+    arguments = _arguments(prepared, generation)
+    responses = _responses(prepared, row)
+    filtered = _texts(measured_item.filtered) if measured_item.filtered is not None else [each[0] for each in responses]
     line = {
         "doc_id": doc_id,
         "doc": doc,
@@ -73,12 +73,12 @@ def sample(
         },
         "resps": responses,
         "filtered_resps": filtered,
-        "filter": found.filter,
-        "metrics": list(found.metrics),
+        "filter": measured_item.filter,
+        "metrics": list(measured_item.metrics),
         "doc_hash": _hash(json.dumps(doc, indent=2, default=_plain, ensure_ascii=False)),
         "prompt_hash": _hash(arguments[0][0]),
         "target_hash": _hash(str(target)),
-        **found.metrics,
+        **measured_item.metrics,
     }
     reason = row["excluded"] or row["unscored"]
     return {**line, "unscored": str(Remark.of(reason))} if reason else line
@@ -89,26 +89,26 @@ def line_of(entry: Mapping[str, Any]) -> str:
     return json.dumps(finite(dict(entry)), default=_plain, ensure_ascii=False) + "\n"
 
 
-def _doc(one: PreparedItem, position: int) -> tuple[Any, Any, int]:
+def _doc(prepared: PreparedItem, position: int) -> tuple[Any, Any, int]:
     """The document, its target, and its number."""
-    item = one.item
-    if isinstance(one.policy, LmEval):
+    item = prepared.item
+    if isinstance(prepared.policy, LmEval):
         number = int(item.id)
-        doc = one.policy.requests[number][0].doc
-        return doc, one.policy.task.doc_to_target(doc), number
+        doc = prepared.policy.requests[number][0].doc
+        return doc, prepared.policy.task.doc_to_target(doc), number
     fields = {name: getattr(item, name) for name in ("id", "prompt", "choices", "answer", "group", "metadata")}
     doc = {name: value for name, value in fields.items() if value not in (None, {})}
     number = item.identity.get("doc_id", position)
     return doc, "" if item.answer is None else item.answer, number if isinstance(number, int) else position
 
 
-def _arguments(one: PreparedItem, generation: GenerationConfig) -> list[tuple[Any, ...]]:
-    """What was asked, as the harness's arguments: context and continuation, or prompt and generation options."""
-    request, prompt = one.request, one.text.text
-    # The setting of the run decides how answers are drawn, not the task's.
+def _arguments(prepared: PreparedItem, generation: GenerationConfig) -> list[tuple[Any, ...]]:
+    """The requests as the harness's arguments: context and continuation, or prompt and generation options."""
+    request, prompt = prepared.request, prepared.text.text
+    # The run's settings, not the task's, decide how answers are sampled.
     drawn = generation.temperature if not isinstance(request, Generation) or not request.greedy else 0.0
-    if isinstance(one.policy, LmEval) and one.item.messages is None:
-        asked = [tuple(instance.args) for instance in one.policy.requests[int(one.item.id)]]
+    if isinstance(prepared.policy, LmEval) and prepared.item.messages is None:
+        asked = [tuple(instance.args) for instance in prepared.policy.requests[int(prepared.item.id)]]
         if not isinstance(request, Generation) or request.greedy:
             return asked
         return [(text, {**known, "do_sample": drawn > 0, "temperature": drawn}) for text, known in asked]
@@ -126,11 +126,11 @@ def _arguments(one: PreparedItem, generation: GenerationConfig) -> list[tuple[An
     return [(prompt, options)]
 
 
-def _responses(one: PreparedItem, row: Mapping[str, Any]) -> list[list[Any]]:
-    """Per request a list with the one response, all as texts: log-likelihood and greediness, or the answer."""
+def _responses(prepared: PreparedItem, row: Mapping[str, Any]) -> list[list[Any]]:
+    """For each request, a list with its response as text: log-likelihood and greediness, or the answer."""
     if row["excluded"] and not row["logprobs"]:
         return []
-    if isinstance(one.request, (Continuations, Sentences)):
+    if isinstance(prepared.request, (Continuations, Sentences)):
         pairs = zip(row["logprobs"], row["greedy"], strict=True)
         return [[[str(value), str(greedy)]] for value, greedy in pairs]
     return [[row["response"] or ""]]

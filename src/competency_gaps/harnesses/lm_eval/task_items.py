@@ -11,17 +11,32 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from competency_gaps.config import TaskSource
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, nearest
 from competency_gaps.harnesses.lm_eval.policy import LmEval, doc_choices, hashes, samples
 from competency_gaps.harnesses.lm_eval.task_index import harness_seeds, load_task, quiet_harness
-from competency_gaps.harnesses.lm_eval.task_metric import TaskMetric, choose_metric
 from competency_gaps.harnesses.shared.folder_digest import folder_digest
 from competency_gaps.items.item import Item, LeftOut, Message, SourceReport, Text
 from competency_gaps.items.policy import Policy
 from competency_gaps.items.remark import Remark, counted
+
+_OF_ALL = frozenset(
+    {"f1", "mcc", "brier_score", "likelihood", "bleu", "chrf", "chrf++", "ter", "perplexity", "word_perplexity"}
+    | {"byte_perplexity", "bits_per_byte", "acc_all", "bypass"}
+)
+"""The harness's metrics that are defined only over all items, unless the task takes their mean (as DROP does with its
+own ``f1``): per item, they are no number in [0, 1]."""
+
+
+class TaskMetric(NamedTuple):
+    """The metric and filter that give the score, and all that there are."""
+
+    metric: str
+    filter: str
+    metrics: tuple[str, ...]
+    filters: tuple[str, ...]
 
 
 def read_lm_eval(source: TaskSource) -> Iterator[Item | LeftOut | SourceReport | Policy]:
@@ -79,7 +94,7 @@ def read_lm_eval(source: TaskSource) -> Iterator[Item | LeftOut | SourceReport |
 
 
 def _refuse(task: Any, where: str) -> None:
-    """Say what kinds of task have no score per item here."""
+    """Refuse kinds of tasks that have no score per item."""
     if task.OUTPUT_TYPE == "loglikelihood_rolling":
         raise UserError(
             f"{where} measures the likelihood of whole texts (loglikelihood_rolling): its perplexity is no score per "
@@ -95,14 +110,14 @@ def _refuse(task: Any, where: str) -> None:
 
 
 def _refuse_votes(task: Any, chosen: TaskMetric, where: str) -> None:
-    """One answer is made per item, so what is measured over several drawn answers cannot be the score."""
+    """Refuse scores over several sampled answers, since one answer per item is made."""
     if not _draws(task) or (task.get_config("repeats") or 1) <= 1:
         return
     for kind, name in (("filter", chosen.filter), ("metric", chosen.metric)):
-        found = re.search(r"@(\d+)", name)
-        if found and int(found[1]) > 1:
+        votes = re.search(r"@(\d+)", name)
+        if votes and int(votes[1]) > 1:
             raise UserError(
-                f"{where}: the {kind} {name!r} is taken over {found[1]} sampled answers, but one answer per item is "
+                f"{where}: the {kind} {name!r} is taken over {votes[1]} sampled answers, but one answer per item is "
                 f"made here. Choose another with '{kind}', or run the task with lm_eval itself and read its log."
             )
 
@@ -112,7 +127,7 @@ def _draws(task: Any) -> bool:
 
 
 def _files(source: TaskSource) -> str:
-    """Hash of the user's own files that define a task; empty: it is one that the harness brings."""
+    """Hash of the user's own files that define a task; empty for the harness's tasks."""
     name = Path(source.name)
     folder = source.include_path or (name.parent if name.is_file() else None)
     return folder_digest(folder, (".py", ".yaml", ".yml"), depth=8) if folder is not None else ""
@@ -133,8 +148,8 @@ def _requests(task: Any, where: str, templated: bool) -> dict[int, list[Any]]:
     for instance in task.instances:
         by_doc.setdefault(int(instance.doc_id), []).append(instance)
     for instances in by_doc.values():
-        instances.sort(key=lambda one: one.idx)
-        kinds = {one.request_type for one in instances}
+        instances.sort(key=lambda instance: instance.idx)
+        kinds = {instance.request_type for instance in instances}
         if kinds not in ({"loglikelihood"}, {"generate_until"}) or ("generate_until" in kinds and len(instances) > 1):
             raise UserError(
                 f"{where} asks {len(instances)} questions of the kinds {', '.join(sorted(kinds))} about one item; "
@@ -205,7 +220,7 @@ def _answer(task: Any, doc: Any, choices: tuple[str, ...] | None) -> Any:
     if choices is not None and isinstance(target, str) and target in choices:
         return choices.index(target)
     if isinstance(target, (list, tuple)):
-        return [one if isinstance(one, (int, float)) else str(one) for one in target]
+        return [alternative if isinstance(alternative, (int, float)) else str(alternative) for alternative in target]
     return target if isinstance(target, int) else str(target)
 
 
@@ -234,3 +249,51 @@ def _warnings(task: Any, source: TaskSource) -> Iterator[Remark]:
     }
     for name in sorted(set(options) - known):
         yield Remark("option_unused", quotes=(name, repr(options[name])))
+
+
+def choose_metric(task: Any, source: TaskSource, where: str) -> TaskMetric:
+    """The requested metric and filter, else the first metric that is a score per item, and the first filter.
+
+    Raises
+    ------
+    UserError
+        If there is no such metric or filter, or the metric is no score per item, or lower is better.
+    """
+    metrics = tuple(dict.fromkeys(str(name) for name in task.aggregation()))
+    filters = tuple(ensemble.name for ensemble in task._filters)
+    better = task.higher_is_better()
+    if source.scorer is not None:
+        raise UserError(f"{where}: 'scorer' is for Inspect. Choose with 'metric' and 'filter'.")
+    if source.filter is not None and source.filter not in filters:
+        raise UserError(
+            f"{where} has no filter {source.filter!r}; it has {', '.join(filters)}.{nearest(source.filter, filters)}"
+        )
+    whole = _of_all(task)
+    fit = [name for name in metrics if name not in whole and better.get(name) is not False]
+    asked = source.metric
+    if asked is not None:
+        # A task's own function may give metrics that its configuration does not list: these are accepted.
+        if asked not in metrics and not callable(task.get_config("process_results")):
+            raise UserError(f"{where} has no metric {asked!r}; it has {', '.join(metrics)}.{nearest(asked, metrics)}")
+        if better.get(asked) is False:
+            raise UserError(f"{where}: of the metric {asked!r} less is better. Choose one of {_listed(fit)}.")
+        if asked in whole:
+            raise UserError(f"{where}: the metric {asked!r} has no value per item. Choose one of {_listed(fit)}.")
+    elif not fit:
+        raise UserError(
+            f"{where} has no metric that scores each item in [0, 1]; it has {', '.join(metrics) or 'none'}. "
+            "Choose another task."
+        )
+    return TaskMetric(asked or fit[0], source.filter or filters[0], metrics, filters)
+
+
+def _of_all(task: Any) -> frozenset[str]:
+    """The metrics of a task that are defined only over all of its items."""
+    from lm_eval.api.registry import get_aggregation
+
+    mean = get_aggregation("mean")
+    return _OF_ALL - {str(name) for name, function in task.aggregation().items() if function is mean}
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) or "another task's: this one has none"

@@ -41,7 +41,7 @@ _ONE_PLACE = {
     "mwhanna_transcoder": "transcoder",
     "mntss_clt_layer_transcoder": "transcoder",
 }
-# Where the width is written, the most reliable first: id or path, Neuronpedia, name of the release or repository.
+# Places where the width is written, the most reliable first.
 _WIDTHS = (
     ("id", re.compile(r"width_(\d+[km])|hook_resid_pre_(\d+)$")),
     ("path", re.compile(r"width_(\d+[km])|(?:_ds|hook_[a-z_]+_)(\d{4,6})(?!\d)")),
@@ -51,7 +51,7 @@ _WIDTHS = (
 )
 _FILE = "pretrained_saes.yaml"
 _L0 = re.compile(r"average_l0_(\d+)")
-# The directory's file names the base model; SAELens' own loader of the release says what its repository says.
+# The directory's file names the base model, but SAELens' loader and the repository name this one.
 _MODELS = {"gemma-scope-9b-it-res": "gemma-2-9b-it"}
 
 
@@ -64,21 +64,21 @@ class DirectoryEntry:
     model: str
     """The model that it was trained on, as the directory names it."""
     layer: int | None
-    """Decoder block that it reads; None where neither id nor path says."""
+    """Decoder block that it reads; None if unknown."""
     place: str | None
-    """Key of :data:`PLACES` or :data:`UNREAD`; None where the directory does not say."""
+    """Key of :data:`PLACES` or :data:`UNREAD`; None if unknown."""
     width: str | None
-    """Number of latents as the directory writes it: ``16k``, ``24576``; None where it does not say."""
+    """Number of latents as the directory writes it: ``16k``, ``24576``; None if unknown."""
     l0: float | None
-    """Active latents per token; None where the directory does not say."""
+    """Active latents per token; None if unknown."""
     explained_variance: float | None
-    """In [0, 1]; None where the directory does not say."""
+    """In [0, 1]; None if unknown."""
     neuronpedia_id: str | None
     """``MODEL/SOURCE`` on Neuronpedia, where public labels lie; None: it has no page there."""
 
 
 def saelens_installed() -> bool:
-    """Whether the package sae-lens is there; it is not imported."""
+    """Whether the package sae-lens is installed; it is not imported."""
     return importlib.util.find_spec("sae_lens") is not None
 
 
@@ -133,7 +133,7 @@ def _read_releases() -> Mapping[str, dict[str, Any]]:
 
 
 def _asked_of_saelens() -> dict[str, dict[str, Any]]:
-    """The same from SAELens itself, which writes 0 where an L0, and 1 where an explained variance, is not given."""
+    """The same from SAELens itself, where an L0 of 0 and an explained variance of 1 mean unknown."""
     from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
 
     return {

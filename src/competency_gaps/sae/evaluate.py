@@ -1,4 +1,4 @@
-"""How good an SAE is on given texts: sparsity, reconstruction, and what the model loses through it."""
+"""Evaluate an SAE on texts: sparsity, reconstruction, and the model's loss with the reconstruction."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SAEFigures:
     loss_recovered: float
     """(ablated - reconstructed) / (ablated - untouched); 1 = nothing lost."""
     loss_tokens: int
-    """Tokens that the losses are means over."""
+    """Tokens over which the losses are averaged."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -70,9 +70,9 @@ def evaluate_sae(
     Parameters
     ----------
     tokens
-        Read at most so many tokens.
+        Most tokens to read.
     loss_tokens
-        Of these, so many for the losses, which need three full passes.
+        Tokens of these for the losses, which need three full passes.
     """
     chosen = _tokenised(pieces, tokens, progress)
     statistics, reference = _read_pieces(lm, hook, sae, chosen, progress, name)
@@ -101,12 +101,12 @@ def read_texts(
     tokens: int,
     progress: Progress,
 ) -> tuple[LatentStatistics, Reference]:
-    """Statistics of an SAE's latents over texts, at most so many tokens of them; first tokens are left out."""
+    """Statistics of an SAE's latents over at most ``tokens`` tokens of texts, without first tokens."""
     return _read_pieces(lm, hook, sae, _tokenised(pieces, tokens, progress), progress, "reading texts")
 
 
 def _tokenised(pieces: Iterable[TokenPiece], tokens: int, progress: Progress) -> list[TokenPiece]:
-    """The first pieces, which are tokenised as they are taken."""
+    """Take the first pieces, which tokenises them."""
     chosen = []
     with progress.stage("tokenising texts", total=tokens, unit="tokens") as bar:
         for piece in first_tokens(pieces, tokens):

@@ -1,4 +1,4 @@
-"""The public SAEs that fit a model, and which of them to begin with."""
+"""Find the public SAEs that fit a model, and recommend some."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from competency_gaps.sae.directory import PLACES, DirectoryEntry, read_directory
 from competency_gaps.sae.model_names import Relation, names_of, nearest_models, relation
 
 PACKAGE = "package"
-"""Where the labels of an embedded SAE lie: in its own folder."""
+"""Place of the labels of an embedded SAE: its own folder."""
 _DEPTH = 0.6
 """Depth of the proposed layer, as a share of the last layer with an SAE: early layers have literal concepts."""
 _SPECIAL = re.compile(r"_step_\d+|_seed_\d+")
-"""Of ids: steps during training, and repetitions with another seed."""
+"""Ids of intermediate steps of training, and of repetitions with another seed."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,21 @@ class SaeEntry:
     model: str
     """The model that it was trained on."""
     relation: Relation
-    """Whether that is the model asked for, its base model, or an instruction-tuned version of it."""
+    """Whether that is the requested model, its base model, or an instruction-tuned version of it."""
     layer: int
     """Decoder block that it reads."""
     place: str
     """Where in the block: a key of :data:`competency_gaps.sae.directory.PLACES`."""
     width: str | None
-    """Number of latents as the directory writes it (``16k``, ``24576``); None where it does not say."""
+    """Number of latents as the directory writes it (``16k``, ``24576``); None if unknown."""
     l0: float | None
-    """Active latents per token, by its makers; None where the directory does not say."""
+    """Active latents per token, by its authors; None if unknown."""
     explained_variance: float | None
-    """In [0, 1], by its makers; None where the directory does not say."""
+    """In [0, 1], by its authors; None if unknown."""
     labels: str | None
-    """Where public labels lie: ``MODEL/SOURCE`` of Neuronpedia, or ``package``; None: no place is known."""
+    """Place of public labels: ``MODEL/SOURCE`` of Neuronpedia, or ``package``; None: unknown."""
     recommended: bool = False
-    """Whether it is the SAE to begin with of its model, layer and place."""
+    """Whether it is recommended for its model, layer and place."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class SaeList:
     """Whether SAELens' directory was searched; False: sae-lens is not installed."""
 
     def proposed(self) -> SaeEntry:
-        """The SAE to begin with: on the residual stream if there is one, with labels, a little behind the middle."""
+        """The SAE to start with: on the residual stream if possible, with labels, a little after the middle layer."""
         first = self.saes[0].relation
         order = list(PLACES)
         candidates = [sae for sae in self.saes if sae.recommended and sae.relation == first]
@@ -157,7 +157,7 @@ def _of_directory(entry: DirectoryEntry, related: Relation) -> SaeEntry:
 
 
 def _asked(model: str, entries: list[SaeEntry], layer: int | None, *, labelled: bool) -> list[SaeEntry]:
-    """What the layer and ``labelled`` leave."""
+    """Keep the SAEs of the layer, and with labels if ``labelled``."""
     if layer is not None:
         layers = sorted({sae.layer for sae in entries})
         entries = [sae for sae in entries if sae.layer == layer]
@@ -219,7 +219,7 @@ def _leading(candidates: Sequence[SaeEntry]) -> list[SaeEntry]:
 
 
 def _usual_width(saes: Sequence[SaeEntry]) -> float | None:
-    """The most frequent width, or the median of tied widths; None where most SAEs have no known width."""
+    """The most frequent width, or the median of tied widths; None if most widths are unknown."""
     counts = Counter(_size(sae.width) for sae in saes)
     common = [size for size, count in counts.items() if count == max(counts.values())]
     return None if None in common else statistics.median_low([size for size in common if size is not None])

@@ -1,7 +1,7 @@
 """The sanity gate: does this SAE fit these activations at all?
 
 A wrong layer, hook, model or normalisation loads without complaint and gives numbers that mean
-nothing. A sample of the run's own tokens tells: an SAE that fits reconstructs them sparsely.
+nothing. A sample of the run's own tokens shows it: an SAE that fits reconstructs them sparsely.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DENSEST = 0.1
 
 @dataclass(frozen=True)
 class GateFigures:
-    """What the gate measured on a sample of tokens."""
+    """Measurements of the gate on a sample of tokens."""
 
     tokens: int
     """Tokens read; a first token that only marks the start is left out."""
@@ -36,7 +36,7 @@ class GateFigures:
     d_sae: int
     passed: bool
     forced: bool = False
-    """The run went on although the gate refused."""
+    """The run continued although the gate refused the SAE."""
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for the manifest."""

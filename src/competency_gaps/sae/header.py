@@ -1,4 +1,4 @@
-"""Settings of an SAE, read and checked before its weights are."""
+"""Read and check an SAE's settings before its weights."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SaeHeader:
 def read_sae_header(config: SAEConfig) -> SaeHeader:
     """Check an SAE without reading its weights; of a release, only its settings are fetched.
 
-    What is refused here, :func:`competency_gaps.sae.load.load_sae` refuses with the same words.
+    It refuses the same SAEs as :func:`competency_gaps.sae.load.load_sae`, with the same messages.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def usable_hook(config: SAEConfig, name: str, settings: Mapping[str, Any], metad
 
 
 def read_cfg(folder: Path, name: str) -> dict[str, Any]:
-    """The content of ``cfg.json``, where the weights lie beside it.
+    """The content of ``cfg.json``, if the weights are beside it.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def import_saelens() -> type[SAE[Any]]:
 
 
 def cannot_be_loaded(name: str, error: BaseException) -> UserError:
-    """The refusal of an SAE whose files are wrong."""
+    """The error for an SAE whose files are damaged."""
     first_line, _, _ = str(error).strip().partition("\n")
     return UserError(f"SAE {name} cannot be loaded: {first_line}")
 

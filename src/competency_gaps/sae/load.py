@@ -1,4 +1,4 @@
-"""Load a sparse autoencoder: the plain ones of a folder by themselves, all others with SAELens."""
+"""Load a sparse autoencoder: plain ones from a folder without SAELens, all others with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Autoencoder(Protocol):
-    """What is asked of an SAE's arithmetic: SAELens' SAEs and :class:`~competency_gaps.sae.threshold.ThresholdSAE`."""
+    """The arithmetic of an SAE, as of SAELens' SAEs and :class:`~competency_gaps.sae.threshold.ThresholdSAE`."""
 
     W_enc: torch.Tensor
     """(d_in, d_sae)."""
@@ -43,7 +43,7 @@ class Autoencoder(Protocol):
 
 @dataclass(frozen=True)
 class SparseAutoencoder:
-    """A loaded SAE with what identifies it."""
+    """A loaded SAE and its identity."""
 
     sae: Autoencoder
     name: str
@@ -122,7 +122,7 @@ def _taken_apart(sae: SAE[Any]) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     # Hooks give heads joined (see ``model.hooks.captured``), and SAELens' reshaping would join tokens as well.
     sae.turn_off_forward_pass_hook_z_reshaping()
     settings = {key: value for key, value in sae.cfg.to_dict().items() if key not in ("metadata", "device")}
-    # SAELens' metadata answers None to any name, so it is made a plain dictionary.
+    # SAELens' metadata gives None for any unknown name; a plain dictionary does not.
     return sae, settings, dict(sae.cfg.metadata.items())
 
 

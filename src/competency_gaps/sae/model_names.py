@@ -1,4 +1,4 @@
-"""Which names of models mean the same model, or another version of it."""
+"""Recognise names of the same model, or of another version of it."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _ALIASES = {"gpt2-small": "gpt2", "mistral-7b": "mistral-7b-v0.1"}
 
 
 class ModelName(NamedTuple):
-    """A model's name without what differs between spellings."""
+    """A model's name, independent of its spelling."""
 
     core: str
     """Family, generation and size in lower case: ``gemma-2-2b``."""
     version: Literal["plain", "base", "tuned"]
-    """What the name says of training: nothing, ``-pt`` or ``-base``, or ``-it``, ``-instruct`` or ``-chat``."""
+    """Kind of training in the name: none, ``-pt`` or ``-base``, or ``-it``, ``-instruct`` or ``-chat``."""
 
 
 def read_model_name(name: str) -> ModelName:
     """The parts of a hub id, a folder, a ``.gguf`` file, ``embedded:NAME`` or a name of TransformerLens.
 
-    The organisation is left out, for mirrors and TransformerLens' names have another one or none.
+    The organisation is ignored, since mirrors have another one, and TransformerLens' names have none.
     """
     name = name.strip().removeprefix("embedded:").replace("\\", "/").rstrip("/")
     cached = _CACHE.fullmatch(name)

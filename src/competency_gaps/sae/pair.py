@@ -1,4 +1,4 @@
-"""A model and an SAE that belong together, loaded."""
+"""Load a model with an SAE for its activations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LoadedPair:
 def load_pair(
     model: ModelConfig, sae: SAEConfig, *, progress: Progress | None = None, outline: Outline | None = None
 ) -> LoadedPair:
-    """Load both, after every check that needs no weights.
+    """Load a model and an SAE, after every check that needs no weights.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def check_pair(model: ModelConfig, sae: SAEConfig, progress: Progress) -> Outlin
     Returns
     -------
     Outline or None
-        The model without weights; None where its configuration does not suffice to make it.
+        The model without weights; None if its configuration does not suffice.
 
     Raises
     ------

@@ -31,8 +31,8 @@ class Reference:
     token_share: np.ndarray
     """Lower bound of the share of its mass on one token string, in [0, 1]; NaN where silent."""
     window_density: np.ndarray
-    """Share of the texts' windows of ``WINDOW`` tokens in which it is active, in [0, 1]: activations come in
-    clusters, so that a text of many tokens is seen far less often than ``density`` and independence say."""
+    """Share of the texts' windows of ``WINDOW`` tokens in which it is active, in [0, 1]: activations cluster, so this
+    is far lower than ``density`` and independence would give."""
     window_cas: np.ndarray
     """Mean over these windows of its mean activation per token, > 0: a typical CAS; NaN where silent."""
     token: list[str | None]
@@ -62,7 +62,7 @@ def read_reference(path: Path, width: int) -> Reference:
     Raises
     ------
     UserError
-        If the file is missing, is none, or belongs to an SAE of another width.
+        If the file is missing, damaged, or belongs to an SAE of another width.
     """
     if not path.is_file():
         raise UserError(f"reference {str(path)!r}: there is no such file.")

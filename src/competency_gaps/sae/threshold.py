@@ -2,7 +2,7 @@
 
 Most published SAEs end up in this form: ReLU, JumpReLU, and BatchTopK and Matryoshka SAEs once they are trained.
 SAELens brings some sixty packages, one of which has to be built, and takes seconds to import; the demo needs none of
-that. The tests hold every number of these SAEs against SAELens.
+that. Tests compare every number with SAELens.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from safetensors import safe_open
 _ARCHITECTURES = {"standard": False, "jumprelu": True}
 """Architecture -> whether it has a threshold of its own; without one, a latent is active above 0."""
 _DEFAULTS = {"normalize_activations": "none", "reshape_activations": "none", "apply_b_dec_to_input": True}
-"""Settings of SAELens that change the arithmetic, as SAELens fills in those that a file lacks."""
+"""Settings that change the arithmetic, with SAELens' defaults."""
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16, "float64": torch.float64}
 _KEYS = {*_DEFAULTS, "architecture", "d_in", "d_sae", "device", "dtype", "metadata"}
 
@@ -110,7 +110,7 @@ def read_threshold_sae(folder: Path, config: Mapping[str, Any], *, device: str, 
 
 
 def settings(config: Mapping[str, Any], dtype: str) -> dict[str, Any]:
-    """What changes the arithmetic, as SAELens' own configuration lists it."""
+    """The settings that change the arithmetic, as in SAELens' configuration."""
     return {
         **{key: config.get(key, value) for key, value in _DEFAULTS.items()},
         "architecture": config["architecture"],

@@ -1,7 +1,7 @@
-"""Activations to train on, computed once and kept in shards on disk.
+"""Cache activations for training in shards on disk.
 
-Running the model costs several times as much as a training step, so its activations are kept: a
-killed run resumes at the shard where it stood, and another SAE can be trained on them at once.
+Running the model costs several times as much as a training step, so activations are kept: an interrupted run resumes at
+its last shard, and another SAE can be trained on them at once.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def cache_activations(
 ) -> ActivationCache:
     """Compute the activations of the configured texts, shard by shard.
 
-    Shards that are there already are kept.
+    Existing shards are kept.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def cache_activations(
 def choose_tokens(
     pieces: Iterator[TokenPiece], *, template_share: float, seed: int
 ) -> Iterator[tuple[TokenPiece, np.ndarray]]:
-    """Choose each piece's tokens: its text always, a chat template's tokens only in a share of the documents."""
+    """Choose each piece's tokens: those of its text, and in a share of the documents those of the chat template."""
     for piece in pieces:
         with_template = np.random.default_rng((seed, piece.document)).random() < template_share
         yield piece, (~piece.bos if with_template else piece.content)
@@ -121,7 +121,7 @@ def choose_tokens(
 def _groups(
     chosen: Iterator[tuple[TokenPiece, np.ndarray]], tokens: int
 ) -> Iterator[list[tuple[TokenPiece, np.ndarray]]]:
-    """Whole shards until there are enough tokens: more tokens later only add shards."""
+    """Whole shards until there are enough tokens, so that more tokens later only add shards."""
     group: list[tuple[TokenPiece, np.ndarray]] = []
     size = total = 0
     for piece, keep in chosen:

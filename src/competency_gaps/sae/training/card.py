@@ -1,4 +1,4 @@
-"""The pack's card: what the SAE was trained on, how, and how good it is."""
+"""The card of a pack: the SAE's training and its quality."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents to train on, as pieces that the model can read at once."""
+"""Read documents for training, in pieces of the model's context."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BLOCK = 1 << 20
 """Characters of a text file that are read at once."""
 COLUMNS_READ = frozenset({"text", "messages"})
 COLUMNS = 20
-"""Columns that a message names."""
+"""Most columns that an error message names."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class TokenPiece:
     ids: np.ndarray
     """int32 of shape (tokens,): token ids, first token included."""
     content: np.ndarray
-    """bool of shape (tokens,): the token is part of the text, not of a chat template."""
+    """bool of shape (tokens,): whether the token is part of the text, not of a chat template."""
     bos: np.ndarray
-    """bool of shape (tokens,): the token only marks the start."""
+    """bool of shape (tokens,): whether the token only marks the start."""
     document: int
     """Index of the document."""
 
@@ -141,7 +141,7 @@ def _document(row: dict[str, Any]) -> str | list[Message] | None:
         return None
     if not isinstance(text, str):
         raise ValueError(f"expected 'text' to be text, found {type(text).__name__}")
-    text.encode()  # half a surrogate pair, which JSON can write, is no text that a tokenizer takes
+    text.encode()  # tokenizers refuse half a surrogate pair, which JSON can contain
     return text if text.strip() else None
 
 
@@ -193,7 +193,7 @@ def _chat_tokens(messages: list[Message], tokenizer: PreTrainedTokenizerBase) ->
 
 
 def first_tokens(pieces: Iterable[TokenPiece], tokens: int) -> Iterator[TokenPiece]:
-    """The first pieces, until they hold so many tokens; the last of them may go over."""
+    """The first pieces, up to the one with which they hold ``tokens`` tokens."""
     total = 0
     for piece in pieces:
         if total >= tokens:

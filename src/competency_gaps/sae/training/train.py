@@ -1,4 +1,4 @@
-"""The recipe: cached activations in, a pack with SAE, reference statistics and card out."""
+"""Train an SAE on cached activations, and write its pack: weights, reference statistics and card."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _fit(
 
 
 class _Provider:
-    """SAELens' data provider; it also moves our progress bar, as SAELens' own has no rate."""
+    """SAELens' data provider, which also advances our progress bar."""
 
     def __init__(self, batches: Any, bar: Any, batch: int) -> None:
         self._batches, self._bar, self._batch = batches, bar, batch
@@ -188,7 +188,7 @@ def _save(sae: TrainingSAE[Any], config: TrainingConfig, out: Path) -> None:
     part = Path(weights).with_suffix(".part")
     save_file(tensors, part)
     part.replace(weights)
-    # Readable, and with float32 as the precision to compute in whatever the file's is.
+    # Indented, and with float32 as the precision of computation, whatever the file's.
     settings = json.loads(Path(cfg).read_text())
     Path(cfg).write_text(json.dumps({**settings, "device": "cpu", "dtype": "float32"}, indent=1) + "\n")
     write_json(out / TRAINING_FILE, as_dict(config))

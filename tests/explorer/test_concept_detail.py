@@ -21,6 +21,7 @@ from competency_gaps.explorer.parts.amounts import EXPORTED, SERVED
 from competency_gaps.explorer.parts.coactive import coactive
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.plain import plain
+from competency_gaps.explorer.parts.redacted import RedactedDictionary, RedactedRun
 
 
 def concept_details(*arguments):
@@ -162,7 +163,7 @@ def test_a_run_without_activations_of_tokens(hostile, tmp_path):
 
 
 def test_redacted_details_point_to_no_text(context):
-    hidden = replace(context, redact=True)
+    hidden = replace(context, run=RedactedRun.of(context.run))
     text = json.dumps(concept_details(hidden, range(WIDTH)))
     assert '"peak": [' not in text and '"tokens": [' not in text and '"exemplars": [' not in text
     assert not any(secret in text for secret in SECRETS)
@@ -245,7 +246,12 @@ def test_exemplars_and_their_strongest_part(hostile, tmp_path):
         few = replace(context, amounts=replace(SERVED, exemplar_tokens=limit))
         shown = concept_details(few, range(5, 6))[0]["exemplars"][0]
         assert shown == {"tokens": tokens[part], "activations": whole["activations"][part], "value": 2.0}
-    assert concept_details(replace(context, redact=True), range(5, 6))[0]["exemplars"] is None
+    assert (
+        concept_details(replace(context, dictionary=RedactedDictionary.of(context.dictionary)), range(5, 6))[0][
+            "exemplars"
+        ]
+        is None
+    )
 
 
 def test_benchmarks_are_the_rows_of_the_runs_table(context, details):

@@ -19,6 +19,7 @@ from competency_gaps.explorer.parts.amounts import SERVED
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.plain import plain
 from competency_gaps.explorer.parts.records.server import SearchResult
+from competency_gaps.explorer.parts.redacted import RedactedRun
 from competency_gaps.explorer.parts.search import search
 from competency_gaps.explorer.parts.tables import items_table
 from competency_gaps.items.remark import DTYPE, Remark
@@ -167,13 +168,13 @@ def test_long_answers_say_how_much_is_cut(context, details):
 
 
 def test_redacted_items_have_numbers_only(context):
-    hidden = item_details(replace(context, redact=True), range(context.items.height))
+    hidden = item_details(replace(context, run=RedactedRun.of(context.run)), range(context.items.height))
     for detail in hidden:
         for key in ("text", "cut", "own", "response", "answer", "details"):
             assert detail[key] is None
         assert detail["logprobs"] == []
     assert not any(secret in json.dumps(hidden) for secret in SECRETS)
-    active = item_concepts(replace(context, redact=True), range(context.items.height))
+    active = item_concepts(replace(context, run=RedactedRun.of(context.run)), range(context.items.height))
     assert all(one["peak"] is None and one["tokens"] is None for shown in active for one in shown["concepts"])
     assert any(shown["concepts"] for shown in active)
 
@@ -211,7 +212,7 @@ def test_search_for_nothing_finds_nothing(context):
 
 
 def test_redacted_search_tells_nothing_about_texts(context):
-    hidden = replace(context, redact=True)
+    hidden = replace(context, run=RedactedRun.of(context.run))
     assert search(hidden, SECRETS[0], 10).total == 0
     assert search(hidden, "<B>&amp;", 10_000).total == 0, "an id of another tool may be the question"
     rows = search(hidden, "119", 10).rows
@@ -232,10 +233,10 @@ def test_redacted_reasons_quote_nothing(hostile, tmp_path):
     stored = [one and one.as_dict() for one in reasons]
     unscored = pl.Series([*stored, *[None] * (table.height - len(reasons))], dtype=DTYPE)
     table.with_columns(unscored=unscored).write_parquet(folder / "items.parquet")
-    context = Context(open_run(folder), "a", redact=True)
+    context = Context(RedactedRun.of(open_run(folder)), "a")
     shown = item_details(context, range(len(reasons)))
     assert [detail["unscored"] for detail in shown] == [one and str(one.withheld()) for one in reasons]
-    open_context = replace(context, redact=False)
+    open_context = replace(context, run=open_run(folder))
     assert [detail["unscored"] for detail in item_details(open_context, range(len(reasons)))] == [
         one and str(one) for one in reasons
     ]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 
+import polars as pl
 import pytest
 
 from competency_gaps.explorer.parts import Parts
-from competency_gaps.explorer.parts.finding_texts import NOT_TOLD
 from competency_gaps.explorer.parts.paths import command_line, last_names
+from competency_gaps.explorer.parts.redacted import NOT_TOLD, RedactedRun
 from competency_gaps.runs.open import open_folder
 
 
@@ -73,3 +74,14 @@ def test_redacted_a_trend_names_no_category(hostile, tmp_path):
     }
     assert "zebras" in texts[False] and "zebras" not in texts[True]
     assert all("depend on length" in text for text in texts.values())
+
+
+def test_a_new_column_or_field_is_withheld(hostile, tmp_path):
+    folder = shutil.copytree(hostile.run, tmp_path / "run")
+    for name in ("items", "concepts", "concept_benchmarks", "findings"):
+        table = pl.read_parquet(folder / f"{name}.parquet")
+        table.with_columns(new=pl.lit("zebra")).write_parquet(folder / f"{name}.parquet")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest |= {"new": "zebra"}
+        assert set(redacted.scan(name).collect()["new"]) == {None}
+    assert "zebra" not in json.dumps(redacted.manifest)

@@ -39,6 +39,9 @@ class FakeRun:
     themes: pl.DataFrame | None = None
     theme_results: pl.DataFrame | None = None
 
+    def document(self, file):
+        return file.read_bytes()
+
     def concept_items(self, concept, *, benchmark=None, order="strongest", limit=3):
         """Weigh scores by activation, as the real run does."""
         weight = self.cas[:, concept]

@@ -231,9 +231,9 @@ def test_assessment_is_written_and_read(tiny_run, tmp_path):
 
     shutil.copytree(tiny_run.path, tmp_path / "run")
     run = competency_gaps.open_run(tmp_path / "run")
-    assert read_assessment(run.path) is None
+    assert read_assessment(run) is None
     found = assess(run, Progress(quiet=True), against=run)
-    kept = read_assessment(run.path)
+    kept = read_assessment(run)
     assert kept is not None and kept["verdicts"] == found["verdicts"]
     codes = ["subsampling", "ablation", "held_out_weak", "held_out_strong", "split_halves", "prediction", "against"]
     assert [one["code"] for one in kept["verdicts"]] == codes

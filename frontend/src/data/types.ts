@@ -264,7 +264,7 @@ export interface Benchmark {
   strong: number;
   policy: string;
   scope: string | null;
-  /** Of the logs and tasks that it was read from; redacted, how many there are. */
+  /** Of the logs and tasks that it was read from; redacted, without what they quote. */
   warnings: string[];
   /** Results of the whole benchmark that its policies and judges give, in words. */
   figures: string[];

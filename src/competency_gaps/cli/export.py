@@ -56,7 +56,7 @@ def export(
         lines = (
             *lines,
             "Items have numbers instead of ids, and no groups; entries of lists have numbers. The command line, "
-            "settings of free text, typed scopes and texts of warnings are left out.",
+            "settings of free text, typed scopes and what reasons and warnings quote are left out.",
             "Labels, names of benchmarks, themes and files, and scopes of the configuration are in it: look at them "
             "before you share, they can hold words of the texts they describe.",
         )

@@ -36,6 +36,9 @@ class AnsweredRun(Protocol):
     def path(self) -> Path:
         """Folder of the run."""
 
+    def document(self, file: Path) -> bytes:
+        """Read a document of the run folder."""
+
     @property
     def manifest(self) -> Mapping[str, Any]:
         """Settings and counts of the run."""
@@ -138,7 +141,7 @@ def trust_statements(run: AnsweredRun) -> tuple[Statement, ...]:
             "what is said of concepts may describe the SAE's faults and not the model."
         )
         statements.append(Statement("gate", text, "bad", numbers={"explained_variance": explained}))
-    verdicts = (read_assessment(run.path) or {}).get("verdicts") or []
+    verdicts = (read_assessment(run) or {}).get("verdicts") or []
     failed = [verdict for verdict in verdicts if verdict["tone"] == "bad"]
     if failed:
         failures = "; ".join(_failure(verdict) for verdict in failed)

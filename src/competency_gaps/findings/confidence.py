@@ -88,7 +88,7 @@ def _gate(run: AnsweredRun) -> Statement | None:
 
 
 def _tests(run: AnsweredRun) -> Statement:
-    verdicts = (read_assessment(run.path) or {}).get("verdicts") or []
+    verdicts = (read_assessment(run) or {}).get("verdicts") or []
     if not verdicts:
         return Statement("tests", "Robustness was not tested: ‘cgaps robustness’ does it.", "open")
     passed, failed = (sum(verdict["tone"] == tone for verdict in verdicts) for tone in ("good", "bad"))

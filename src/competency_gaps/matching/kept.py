@@ -218,7 +218,7 @@ def read_matches(run: RunFolder) -> list[KeptMatch]:
     """
     matches = []
     for file in _files(run.path, MATCHES):
-        kept_file = _read(file, _MatchFile, "match")
+        kept_file = _read(run, file, _MatchFile, "match")
         known = {entry.entry: (number, entry) for number, entry in enumerate(kept_file.entries, 1)}
         pairs: list[_FilePair | _FileThemePair] = [*kept_file.pairs, *kept_file.themes]
         for pair in pairs:
@@ -244,7 +244,7 @@ def read_scopes(run: RunFolder) -> list[KeptScope]:
     order = {entry["name"]: i for i, entry in enumerate(run.manifest["benchmarks"])}
     scopes = []
     for file in _files(run.path, SCOPES):
-        kept_file = _read(file, _ScopeFile, "scope")
+        kept_file = _read(run, file, _ScopeFile, "scope")
         if kept_file.benchmark not in order or any(row.concept >= run.width for row in kept_file.rows):
             raise _damaged(file, "it names a benchmark or a concept that the run does not have", "scope")
         counts = {name: getattr(kept_file, name).count for name in ("covered", "under", "missing")}
@@ -290,7 +290,7 @@ def _files(folder: Path, name: str) -> Iterator[Path]:
     return (file for file in sorted((folder / name).glob("*.json")) if not file.name.startswith("."))
 
 
-def _read(file: Path, kind: type[_File], command: str) -> _File:
+def _read(run: RunFolder, file: Path, kind: type[_File], command: str) -> _File:
     """Read a file; ``command`` can make it again.
 
     Raises
@@ -299,7 +299,7 @@ def _read(file: Path, kind: type[_File], command: str) -> _File:
         If it is damaged.
     """
     try:
-        return kind.model_validate_json(file.read_bytes())
+        return kind.model_validate_json(run.document(file))
     except pydantic.ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -141,7 +141,7 @@ def _facts(run: RunView, more: list[page.Fact]) -> dict[str, Any]:
         "figures": judged.figure_lines(manifest),
         "source_warnings": sources.source_warnings(manifest),
         "left_out": findings.left_out(run.items, manifest["benchmarks"]),
-        "verdicts": (read_assessment(run.path) or {}).get("verdicts", []),
+        "verdicts": (read_assessment(run) or {}).get("verdicts", []),
     }
 
 

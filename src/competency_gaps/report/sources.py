@@ -47,13 +47,15 @@ def source_warnings(manifest: Mapping[str, Any]) -> list[SourceWarning]:
 
 def unread(left_out: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Records that became no item, a line for each reason: where, and the reason."""
-    places: dict[Remark, list[str]] = {}
+    places: dict[Remark, list[str | None]] = {}
     for one in left_out:
-        places.setdefault(Remark.of(one["reason"]), []).append(str(one["where"]))
-    return [
-        (
-            shorten(where[0], 200) if len(where) == 1 else f"{integer(len(where))} records: {shorten(where[0], 200)} …",
-            shorten(str(reason), _LIMIT),
-        )
-        for reason, where in places.items()
-    ]
+        places.setdefault(Remark.of(one["reason"]), []).append(one["where"])
+    return [(_places(where), shorten(str(reason), _LIMIT)) for reason, where in places.items()]
+
+
+def _places(where: list[str | None]) -> str:
+    """The first of some places, and how many there are; their number alone where places are withheld."""
+    first = where[0]
+    if first is None:
+        return plural(len(where), "record")
+    return shorten(first, 200) if len(where) == 1 else f"{integer(len(where))} records: {shorten(first, 200)} …"

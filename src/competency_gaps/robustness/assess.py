@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from competency_gaps.errors import UserError
 from competency_gaps.files import finite, write_json
@@ -71,7 +71,18 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
     return content
 
 
-def read_assessment(folder: Path) -> dict[str, Any] | None:
+class Documents(Protocol):
+    """A run, as far as its documents are read."""
+
+    @property
+    def path(self) -> Path:
+        """Folder of the run."""
+
+    def document(self, file: Path) -> bytes:
+        """Read a document of the run folder."""
+
+
+def read_assessment(run: Documents) -> dict[str, Any] | None:
     """Read the results of :func:`assess`; None if it was not run."""
-    path = folder / FILE
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    path = run.path / FILE
+    return dict(json.loads(run.document(path))) if path.is_file() else None

@@ -103,7 +103,24 @@ class RunFolder:
         path = self.path / "findings.parquet"
         if not path.is_file():
             raise UserError(f"{path} is missing: make it with 'cgaps findings {self.path} --make'.")
-        return pl.read_parquet(path)
+        return self.scan("findings").collect()
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        """Read a table when it is collected, and only what is chosen of it.
+
+        Raises
+        ------
+        UserError
+            If the table is missing.
+        """
+        path = self.path / f"{name}.parquet"
+        if not path.is_file():
+            raise UserError(f"{path} is missing: the run is damaged. Run 'cgaps run' on the folder again.")
+        return pl.scan_parquet(path)
+
+    def document(self, file: Path) -> bytes:
+        """Read a document that another command put into the run folder."""
+        return file.read_bytes()
 
     @property
     def width(self) -> int:
@@ -308,10 +325,7 @@ class RunFolder:
         return self._table(name) if (self.path / f"{name}.parquet").is_file() else None
 
     def _table(self, name: str) -> pl.DataFrame:
-        path = self.path / f"{name}.parquet"
-        if not path.is_file():
-            raise UserError(f"{path} is missing: the run is damaged. Run 'cgaps run' on the folder again.")
-        return pl.read_parquet(path)
+        return self.scan(name).collect()
 
 
 def _shard_names(entry: dict[str, Any]) -> list[str]:

@@ -18,11 +18,12 @@ def evidence_config(run: RunFolder) -> EvidenceConfig:
 
 def generated(config: RunConfig) -> dict[str, BenchmarkConfig]:
     """Benchmarks for which new items can be generated, by name: all their sources are reasoning-gym families."""
-    return {
-        benchmark.name: benchmark
-        for benchmark in config.benchmarks
-        if all(isinstance(source, ReasoningGymSource) for source in sources_of(benchmark))
-    }
+    return {benchmark.name: benchmark for benchmark in config.benchmarks if is_generated(benchmark)}
+
+
+def is_generated(benchmark: BenchmarkConfig) -> bool:
+    """Whether new items of a benchmark can be generated."""
+    return all(isinstance(source, ReasoningGymSource) for source in sources_of(benchmark))
 
 
 def sources_of(benchmark: BenchmarkConfig) -> list[object]:

@@ -38,6 +38,7 @@ from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import claim, planned_model
+from competency_gaps.runs.settings import is_generated
 from competency_gaps.sae import GateFigures, SparseAutoencoder
 from competency_gaps.sae.pair import LoadedPair, check_pair, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
@@ -316,6 +317,7 @@ def _manifest(
                 "content_sha256": benchmark.content_hash(),
                 "policy": policies[benchmark.name],
                 "scope": choice.scope,
+                "generated": is_generated(choice),
                 "left_out": [{"where": left.where, "reason": left.reason.as_dict()} for left in benchmark.left_out],
                 "source": [asdict(report) for report in benchmark.reports],
                 "shards": shards[benchmark.name],

@@ -21,6 +21,7 @@ from competency_gaps.explorer.parts.paths import last_names
 from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemConcepts, ItemDetail
 from competency_gaps.explorer.parts.records.plain import as_json, plain
 from competency_gaps.explorer.parts.records.server import SearchResult
+from competency_gaps.explorer.parts.redacted import RedactedDictionary, RedactedRun
 from competency_gaps.explorer.parts.themes import theme_file
 from competency_gaps.runs.open import RunFolder
 
@@ -71,10 +72,9 @@ class Parts:
         amounts: Amounts = SERVED,
     ) -> None:
         self.context = Context(
-            run,
+            RedactedRun.of(run) if redact else run,
             key,
-            dictionary,
-            redact=redact,
+            RedactedDictionary.of(dictionary) if redact and dictionary is not None else dictionary,
             portable=portable or redact,
             concepts_per_part=concepts_per_part,
             items_per_part=items_per_part,

@@ -64,7 +64,7 @@ def concept_details(context: Context, concepts: range) -> list[ConceptDetail]:
             marks=marks_of(row),
             **_directions(context, concept),
             coactive=partners[number],
-            matched=[_match(context, match) for match in context.sources.matched.get(concept, [])],
+            matched=[_match(match) for match in context.sources.matched.get(concept, [])],
             benchmarks=context.sources.in_benchmarks(concept) if context.amounts.benchmarks else None,
             histogram=histograms[number],
             items=items[number],
@@ -105,7 +105,7 @@ def _uses(context: Context, uses: Uses, concept: int, places: np.ndarray) -> lis
             score=None if np.isnan(scores[i]) else float(scores[i]),
             cas=float(uses.cas[places[i]]),
             saliency=float(uses.saliency[places[i]]),
-            peak=tuple(peaks[i].tolist()) if inside[i] and not context.redact else None,
+            peak=tuple(peaks[i].tolist()) if inside[i] else None,
             tokens=tokens[i],
         )
         for i, row in enumerate(rows)
@@ -116,7 +116,7 @@ def _tokens(
     context: Context, concept: int, rows: np.ndarray, start: np.ndarray, end: np.ndarray
 ) -> list[list[tuple[int, int, float]] | None]:
     """Per item the tokens on which the concept is active; None: not kept, or left out."""
-    if context.redact or not len(rows) or not context.run.has_token_activations:
+    if not len(rows) or not context.run.has_token_activations:
         return [None] * len(rows)
     read = context.run.token_activations(concept, rows.tolist())
     limit = context.amounts.active_tokens
@@ -150,12 +150,10 @@ def _placeless(context: Context, text: str | None) -> str | None:
     return last_names(text) if text and context.portable else text
 
 
-def _match(context: Context, one: KeptMatch) -> MatchedEntry:
-    """An entry of somebody's list, without the folder of its file; redacted, its number in the list alone."""
+def _match(one: KeptMatch) -> MatchedEntry:
+    """An entry of somebody's list, without the folder of its file."""
     entry = one.entry
-    if context.redact:
-        entry = str(one.number)
-    elif one.description != entry:
+    if one.description != entry:
         entry = shorten(f"{entry}: {one.description}", _ENTRY_LIMIT)
     return MatchedEntry(Path(one.taxonomy).name, entry, one.similarity, one.verdict)
 
@@ -177,8 +175,8 @@ def _directions(context: Context, concept: int) -> dict[str, Any]:
 
 
 def _exemplars(context: Context, concept: int) -> list[TextWindow] | None:
-    """Windows of text. [ours] Redacted, there are none: a dictionary may be made of the run's own items."""
-    if context.redact or context.dictionary is None or not context.dictionary.has_exemplars:
+    """Windows of text."""
+    if context.dictionary is None or not context.dictionary.has_exemplars:
         return None
     windows = context.dictionary.exemplars.of(concept, "top")[: context.amounts.exemplars]
     return [_exemplar(one, context.amounts.exemplar_tokens) for one in windows]

@@ -12,13 +12,13 @@ import polars as pl
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.amounts import SERVED, Amounts
-from competency_gaps.explorer.parts.finding_texts import differing_ranges, untold
+from competency_gaps.explorer.parts.finding_texts import differing_ranges
 from competency_gaps.explorer.parts.paths import command_line, last_names
+from competency_gaps.explorer.parts.redacted import RedactedRun
 from competency_gaps.explorer.parts.settings import UNTOLD, without_judge
 from competency_gaps.explorer.parts.sources import Sources
-from competency_gaps.explorer.parts.stored import scan
 from competency_gaps.explorer.parts.windows import Windows, windows
-from competency_gaps.items.remark import DTYPE, sentences
+from competency_gaps.items.remark import sentences
 from competency_gaps.once import made_once
 from competency_gaps.report import findings as report_findings
 from competency_gaps.report.protocol import Order
@@ -42,8 +42,6 @@ class Context:
     """Name of the run in addresses: letters, digits and dashes."""
     dictionary: Dictionary | None = None
     """Of the run's SAE: exemplars, promoted tokens, similar concepts; null: none is known."""
-    redact: bool = False
-    """Leave out prompts, responses, and what is made of them or may quote them."""
     portable: bool = False
     """Say of absolute paths their last names only, since the parts go where the run does not lie."""
     concepts_per_part: int = 1
@@ -65,6 +63,11 @@ class Context:
     def width(self) -> int:
         """Number of concepts."""
         return self.run.width
+
+    @property
+    def redacted(self) -> bool:
+        """Whether prompts, responses, and what is made of them or may quote them are withheld."""
+        return isinstance(self.run, RedactedRun)
 
     def shown(self, path: Path) -> str:
         """A path of the run as it is shown."""
@@ -89,46 +92,20 @@ class Context:
         for entry, name in zip(shown["benchmarks"], self.names, strict=True):
             entry["name"] = name
         # Last names of paths are no keys: what is told by benchmark keeps the names of the tables.
-        shown["evidence"] = self._evidence(held["evidence"])
+        shown["evidence"] = held["evidence"]
         return dict(shown)
-
-    def _evidence(self, held: Mapping[str, Any]) -> dict[str, Any]:
-        """The evidence's settings and counts; redacted, without trends that name categories of items."""
-        within = {
-            name: {
-                **one,
-                "trends": [trend for trend in one.get("trends") or () if not (self.redact and trend.get("categories"))],
-            }
-            for name, one in (held.get("benchmarks") or {}).items()
-        }
-        return {**held, "benchmarks": within}
 
     @made_once
     def concepts(self) -> pl.DataFrame:
-        """``run.concepts``; where prompts are left out, without tokens that come from them."""
-        table = self.run.concepts
-        if self.redact:
-            # A peak token is the run's own wherever the run has one (stages/tables.py), so only missing concepts have
-            # theirs from the reference text.
-            table = table.with_columns(pl.when("missing").then("peak_token"))
-        return table
+        """``run.concepts``."""
+        return self.run.concepts
 
     @made_once
     def items(self) -> pl.DataFrame:
-        """One row per item, without texts: ``ITEM_COLUMNS``.
-
-        Redacted, ``item_id`` is the item's place in its benchmark, from 0, and ``group`` null: another tool's ids and
-        groups may be the questions themselves.
-        """
+        """One row per item: ``ITEM_COLUMNS``, the reasons of ``excluded`` and ``unscored`` in words."""
         table = self.read_items(ITEM_COLUMNS)
-        if self.redact:
-            place = pl.int_range(pl.len()).over("benchmark").cast(pl.String)
-            table = table.with_columns(place.alias("item_id"), pl.lit(None, pl.String).alias("group"))
         for name in ("excluded", "unscored"):
-            remarks = table[name]
-            if self.redact:
-                remarks = table.select(without_quotes(name))[name]
-            words = sentences(remarks)
+            words = sentences(table[name])
             table = table.with_columns((_each(words, last_names) if self.portable else words).alias(name))
         return table
 
@@ -150,7 +127,7 @@ class Context:
 
     def read_items(self, columns: Sequence[str]) -> pl.DataFrame:
         """Read some columns of ``items.parquet``."""
-        return scan(self.run, "items").select(columns).collect()
+        return self.run.scan("items").select(columns).collect()
 
     def benchmark_concepts(self, place: int, columns: Sequence[str]) -> pl.DataFrame:
         """Read one benchmark's rows of ``concept_benchmarks.parquet``, and nothing else of it.
@@ -171,7 +148,7 @@ class Context:
         UserError
             If the table does not hold the benchmark's concepts where they must be.
         """
-        frame = scan(self.run, "concept_benchmarks").slice(place * self.width, self.width)
+        frame = self.run.scan("concept_benchmarks").slice(place * self.width, self.width)
         table = frame.select("benchmark", "concept", *columns).collect()
         names = table["benchmark"].unique().to_list()
         if table.height != self.width or names != [self.names[place]] or table["concept"][-1] != self.width - 1:
@@ -196,10 +173,10 @@ class Context:
     def cut_items(self) -> int:
         """Items whose text, response or answer is longer than what is kept of it."""
         limit = self.amounts.text
-        if limit is None or self.redact:
+        if limit is None:
             return 0
         longer = (pl.col(name).str.len_chars() > limit for name in ("text", "response", "answer"))
-        return int(scan(self.run, "items").select(pl.any_horizontal(*longer).sum()).collect().item())
+        return int(self.run.scan("items").select(pl.any_horizontal(*longer).sum()).collect().item())
 
     @made_once
     def view(self) -> View:
@@ -208,11 +185,11 @@ class Context:
 
     @made_once
     def findings(self) -> pl.DataFrame:
-        """``run.findings``; where prompts are left out, without words that come from them."""
-        return untold(self.run.findings) if self.redact else self.run.findings
+        """``run.findings``."""
+        return self.run.findings
 
     @made_once
-    def differing(self) -> dict[int, list[tuple[int, int]]]:
+    def differing(self) -> dict[int, list[tuple[int, int]] | None]:
         """Per example of a finding, ranges of its own text in which it differs from other items of its benchmark."""
         return differing_ranges(self.run, self.findings, self.items)
 
@@ -243,6 +220,10 @@ class View:
     def width(self) -> int:
         """Number of concepts."""
         return self._context.width
+
+    def document(self, file: Path) -> bytes:
+        """Read a document of the run folder."""
+        return self._run.document(file)
 
     @property
     def manifest(self) -> Mapping[str, Any]:
@@ -297,14 +278,6 @@ class View:
     def concept_items(self, concept: int, *, benchmark: str | None = None, order: Order, limit: int) -> pl.DataFrame:
         """Items in which a concept is active."""
         return self._run.concept_items(concept, benchmark=benchmark, order=order, limit=limit)
-
-
-def without_quotes(name: str) -> pl.Expr:
-    """A column of remarks without their quotes."""
-    remark = pl.col(name)
-    rest = [remark.struct.field(part) for part in ("code", "numbers")]
-    bare = pl.struct(*rest, quotes=pl.lit([], pl.List(pl.String))).cast(DTYPE)
-    return pl.when(remark.is_not_null()).then(bare).alias(name)
 
 
 def _each(texts: pl.Series, change: Callable[[str], str]) -> pl.Series:

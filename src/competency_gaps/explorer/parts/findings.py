@@ -53,7 +53,7 @@ def _examples(context: Context, rows: Sequence[int]) -> list[FindingExample]:
         FindingExample(
             item=row,
             repeats=len(repeated.get(clusters[row], [row])),
-            differs=None if context.redact else context.differing[row],
+            differs=context.differing[row],
         )
         for row in rows
     ]

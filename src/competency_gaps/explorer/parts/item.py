@@ -38,7 +38,7 @@ def item_details(context: Context, rows: range) -> list[ItemDetail]:
         One per item.
     """
     facts = context.items[rows.start : rows.stop].iter_rows(named=True)
-    held = None if context.redact else context.sources.texts.rows(rows.start, len(rows))
+    held = context.sources.texts.rows(rows.start, len(rows))
     return [
         ItemDetail(
             item=row,
@@ -47,7 +47,7 @@ def item_details(context: Context, rows: range) -> list[ItemDetail]:
             together=len(context.clusters.get(fact["cluster"], [row])),
             repeats=len(context.repeated.get(fact["cluster"], [row])),
             epochs=context.sources.epochs(row),
-            **({} if held is None else _texts(context, row, held.row(row - rows.start, named=True))),
+            **_texts(context, row, held.row(row - rows.start, named=True)),
         )
         for row, fact in zip(rows, facts, strict=True)
     ]
@@ -125,14 +125,14 @@ def _item_concepts(context: Context, row: int) -> ItemConcepts:
     concepts = held.concepts[order]
     start, end = int(context.windows.start[row]), int(context.windows.end[row])
     peaks, inside = moved(held.peak[order], np.array(start), np.array(end))
-    tokens = None if context.redact else context.run.item_token_activations(row, concepts)
+    tokens = context.run.item_token_activations(row, concepts)
     limit = context.amounts.active_tokens
     shown = [
         ActiveConcept(
             concept=int(concept),
             cas=float(held.cas[place]),
             saliency=float(values[place]),
-            peak=tuple(peaks[number].tolist()) if inside[number] and not context.redact else None,
+            peak=tuple(peaks[number].tolist()) if inside[number] else None,
             tokens=None if tokens is None else kept_tokens(tokens[number], start, end, limit),
         )
         for number, (concept, place) in enumerate(zip(concepts, order, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.run import Suggestion
 from competency_gaps.explorer.parts.suggestion import SHOWN, command
-from competency_gaps.matching.clauses import described, made_of
+from competency_gaps.matching.clauses import described
 from competency_gaps.matching.kept import KeptLack, KeptScope, read_scopes
 from competency_gaps.text import integer, plural, shorten
 
@@ -52,7 +52,7 @@ def _of_scope(context: Context, place: int, scope: KeptScope) -> Suggestion | No
     concepts = [*silent, *(one.concept for one in near if one.coverage_status != "missing")]
     if not concepts:
         return None
-    name, told = shorten(scope.benchmark, 60), not context.redact or _stated(context, place, scope)
+    name, told = shorten(scope.benchmark, 60), any(scope.clauses)
     if told:
         claim = f"{name} says that it tests “{shorten(scope.clauses[0], 120)}”."
     else:
@@ -67,12 +67,6 @@ def _of_scope(context: Context, place: int, scope: KeptScope) -> Suggestion | No
     texts = [word for one in described(scope.clauses) for word in ("--describe", one)]
     again = command(context, "scope", options=["--benchmark", scope.benchmark, *texts]) if told else None
     return Suggestion("missing", title, reason, again, len(concepts), benchmark=place, concepts=tuple(concepts[:SHOWN]))
-
-
-def _stated(context: Context, place: int, scope: KeptScope) -> bool:
-    """Whether a scope is the one that the configuration states, and not one that was typed."""
-    stated = context.run.manifest["benchmarks"][place].get("scope")
-    return bool(stated) and made_of([str(stated)]) == scope.clauses
 
 
 def _judged(near: list[KeptLack]) -> str:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.suggestion import command
-from competency_gaps.runs.settings import generated, run_config
 
 PROBED = 5
 """Concepts that one command probes."""
@@ -50,11 +48,7 @@ def finding_command(context: Context, row: Mapping[str, Any]) -> tuple[str, str]
 
 def _can_generate(context: Context, concepts: Sequence[int]) -> bool:
     """Whether most of some concept's activation lies in benchmarks of which new items can be generated."""
-    try:
-        families = set(generated(run_config(context.run)))
-    except UserError:
-        # Settings of another version, which the command cannot read either.
-        return False
+    families = {entry["name"] for entry in context.run.manifest["benchmarks"] if entry.get("generated")}
     if not families:
         return False
     kept = dict(context.run.benchmarks.select("benchmark", "kept").iter_rows())

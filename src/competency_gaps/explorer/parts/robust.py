@@ -21,7 +21,7 @@ def robustness(context: Context) -> list[Suggestion]:
     """Suggest the tests where they were not run, and more items where a run did not pass them."""
     if not context.ranked.tested.height:
         return []
-    outcome = read_assessment(context.run.path)
+    outcome = read_assessment(context.run)
     if outcome is None:
         return [
             Suggestion(

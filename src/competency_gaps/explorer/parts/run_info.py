@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 import polars as pl
 
 from competency_gaps.dictionary.exemplars.directions import LOGITS, SIMILAR
-from competency_gaps.explorer.parts import outcomes
 from competency_gaps.explorer.parts.columns import column_specs
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.findings import finding_list
 from competency_gaps.explorer.parts.glossary import glossary
+from competency_gaps.explorer.parts.outcomes import probes
 from competency_gaps.explorer.parts.records.run import (
     Benchmark,
     Caution,
@@ -26,13 +25,12 @@ from competency_gaps.explorer.parts.records.run import (
     Thresholds,
     Verdict,
 )
-from competency_gaps.explorer.parts.settings import command_text, named
+from competency_gaps.explorer.parts.settings import command_text
 from competency_gaps.explorer.parts.suggestions import suggestions
 from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.findings.answer import answer
 from competency_gaps.findings.answer_parts import alike, short_name
-from competency_gaps.items.remark import Remark
-from competency_gaps.report import labels, page, sources
+from competency_gaps.report import judged, labels, page, sources
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import integer, percent, plural, shorten, visible
@@ -63,7 +61,7 @@ def run_info(context: Context) -> RunInfo:
         width=context.width,
         items=context.items.height,
         shards=Shards(context.concepts_per_part, context.items_per_part),
-        redacted=context.redact,
+        redacted=context.redacted,
         cut_items=context.cut_items,
         has=_has(context),
         counts=_counts(context),
@@ -75,11 +73,11 @@ def run_info(context: Context) -> RunInfo:
         glossary=glossary(context),
         cautions=_cautions(context),
         verdicts=_verdicts(context.run),
-        probes=outcomes.probes(context),
+        probes=probes(context),
         card=_card(context),
-        command="" if context.redact else shorten(command_text(manifest["command"]), 1000),
+        command=shorten(command_text(manifest["command"]), 1000),
         versions=page.listing(manifest["versions"]),
-        settings=_settings(context),
+        settings=page.listing(manifest["settings"]),
         benchmarks=_benchmarks(context),
         columns=column_specs(context),
         overlap=suite.overlap,
@@ -94,7 +92,7 @@ def _thresholds(evidence: Mapping[str, Any]) -> Thresholds:
 
 
 def _verdicts(run: RunFolder) -> list[Verdict] | None:
-    assessment = read_assessment(run.path)
+    assessment = read_assessment(run)
     if assessment is None:
         return None
     names = [field.name for field in fields(Verdict)]
@@ -129,7 +127,7 @@ def _has(context: Context) -> Has:
     return Has(
         themes=themes is not None,
         map=themes is not None and themes.members["x"].null_count() < themes.members.height,
-        tokens=context.run.has_token_activations and not context.redact,
+        tokens=context.run.has_token_activations,
         lift=lift.null_count() < lift.len(),
         promoted=folder is not None and (folder / LOGITS).is_file(),
         similar=folder is not None and (folder / SIMILAR).is_file(),
@@ -138,7 +136,7 @@ def _has(context: Context) -> Has:
 
 def _cautions(context: Context) -> list[Caution]:
     """Warnings of logs and tasks, what matters most first."""
-    ordered = sorted(_doubts(context), key=lambda one: not one.bad)
+    ordered = sorted(sources.source_warnings(context.manifest), key=lambda one: not one.bad)
     found = [
         Caution("bad" if one.bad else "open", f"{shorten(one.benchmark, 60)}: {one.text}")
         for one in ordered[:_WARNINGS]
@@ -180,16 +178,11 @@ def _card(context: Context) -> list[page.Fact]:
     return [page.Fact(fact.name, shorten(fact.value, 200), shorten(fact.note, 300)) for fact in facts]
 
 
-def _settings(context: Context) -> list[tuple[str, str]]:
-    lines = page.listing(context.manifest["settings"])
-    return named(lines) if context.redact else lines
-
-
 def _benchmarks(context: Context) -> list[Benchmark]:
     manifest, found = context.manifest, []
     rows = {row["benchmark"]: row for row in context.run.benchmarks.iter_rows(named=True)}
     tested = manifest["evidence"].get("benchmarks") or {}
-    doubts = _doubts(context)
+    doubts = sources.source_warnings(context.manifest)
     for entry in manifest["benchmarks"]:
         row, counts = rows[entry["name"]], tested.get(entry["name"], {})
         kept = ("items", "kept", "excluded", "scored", "mean_score", "covered", "missing", "alive", "mean_span_tokens")
@@ -201,37 +194,8 @@ def _benchmarks(context: Context) -> list[Benchmark]:
                 policy=str(entry.get("policy") or ""),
                 scope=entry.get("scope"),
                 warnings=[one.text for one in doubts if one.benchmark == entry["name"]],
-                figures=outcomes.figures(context, entry["name"]),
-                left_out=_left_out(context, entry["left_out"]),
+                figures=judged.benchmark_lines(manifest, entry["name"]),
+                left_out=[LeftOut(*one) for one in sources.unread(entry["left_out"])],
             )
         )
     return found
-
-
-def _doubts(context: Context) -> list[sources.SourceWarning]:
-    """Warnings of logs and tasks; redacted, without what they quote."""
-    manifest = context.manifest
-    if not context.redact:
-        return sources.source_warnings(manifest)
-    entries = [
-        {**entry, "source": [_bare(one) for one in entry.get("source") or ()]} for entry in manifest["benchmarks"]
-    ]
-    return sources.source_warnings({"benchmarks": entries})
-
-
-def _bare(report: Mapping[str, Any]) -> dict[str, Any]:
-    """A report's doubts without quotes."""
-    return {
-        "warnings": [Remark.of(one).withheld().as_dict() for one in report["warnings"]],
-        "unscored_because": [
-            {**one, "reason": Remark.of(one["reason"]).withheld().as_dict()} for one in report["unscored_because"]
-        ],
-    }
-
-
-def _left_out(context: Context, records: Sequence[Mapping[str, Any]]) -> list[LeftOut]:
-    """Records that became no item, one entry for each reason; redacted, without their places, which may be ids."""
-    if not context.redact:
-        return [LeftOut(where, reason) for where, reason in sources.unread(records)]
-    counts = Counter(str(Remark.of(record["reason"]).withheld()) for record in records)
-    return [LeftOut(plural(count, "record"), reason) for reason, count in counts.items()]

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from competency_gaps.explorer.parts.records.server import SearchResult
-from competency_gaps.explorer.parts.texts import holding
 
 if TYPE_CHECKING:
     from competency_gaps.explorer.parts.context import Context
@@ -22,8 +19,7 @@ def never() -> bool:
 def search(context: Context, query: str, limit: int, stop: Callable[[], bool] = never) -> SearchResult:
     """Find items that hold a text, regardless of case: both in lower case, as ``str.lower`` writes it.
 
-    Looked at are what the model read, the response, the answer and the item's id; redacted, the id alone, so that
-    nobody can guess at texts.
+    Looked at are what the model read, the response, the answer and the item's id.
 
     Parameters
     ----------
@@ -42,9 +38,5 @@ def search(context: Context, query: str, limit: int, stop: Callable[[], bool] = 
     query = query.strip()
     if not query:
         return SearchResult([], 0)
-    if context.redact:
-        ids = context.items.select(pl.col("item_id").str.to_lowercase())
-        rows = holding(ids, ("item_id",), query).arg_true().to_list()
-    else:
-        rows = context.sources.texts.search(query, stop)
+    rows = context.sources.texts.search(query, stop)
     return SearchResult(rows[:limit], len(rows))

@@ -15,7 +15,6 @@ from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.label_table import empty_labels
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.records.details import ConceptInBenchmark
-from competency_gaps.explorer.parts.stored import scan
 from competency_gaps.explorer.parts.texts import Texts
 from competency_gaps.matching.kept import KeptMatch, read_matches
 from competency_gaps.once import made_once
@@ -93,7 +92,7 @@ class Sources:
     def lengths(self) -> pl.DataFrame:
         """One row per item: ``length`` of its text in characters, ``own_start``, ``own_end``."""
         length = pl.col("text").str.len_chars().alias("length")
-        return scan(self.run, "items").select(length, "own_start", "own_end").collect(engine="streaming")
+        return self.run.scan("items").select(length, "own_start", "own_end").collect(engine="streaming")
 
     def epochs(self, row: int) -> int:
         """How often an item was asked."""
@@ -101,7 +100,7 @@ class Sources:
 
     @made_once
     def _epochs(self) -> list[int]:
-        return scan(self.run, "items").select("epochs").collect()["epochs"].to_list()
+        return self.run.scan("items").select("epochs").collect()["epochs"].to_list()
 
     def in_benchmarks(self, concept: int) -> list[ConceptInBenchmark]:
         """How a concept stands in each benchmark, in the order of the benchmarks.
@@ -142,7 +141,7 @@ class Sources:
     def _in_benchmarks(self) -> pl.DataFrame:
         kinds = {**IN_BENCHMARK, **_FURTHER}
         columns = [pl.col("concept"), *(pl.col(name).cast(kind) for name, kind in kinds.items())]
-        return scan(self.run, "concept_benchmarks").select(columns).collect()
+        return self.run.scan("concept_benchmarks").select(columns).collect()
 
     def labels_of(self, concept: int, columns: Sequence[str]) -> list[tuple[Any, ...]]:
         """Labels that the dictionary has of a concept, those that it would rather show first."""

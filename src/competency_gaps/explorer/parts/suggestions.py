@@ -115,8 +115,6 @@ def _labels(context: Context) -> list[Suggestion]:
 def _label_command(context: Context, ids: str) -> tuple[str | None, str]:
     """The command for better labels, and what it does."""
     dictionary = context.dictionary
-    if context.redact:
-        return None, "A language model that reads exemplars can explain them ('cgaps label')."
     if dictionary is not None and dictionary.has_exemplars:
         words = ["cgaps", "label", context.shown(dictionary.folder), "--step", "explain", "--concepts", ids]
         return (

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.stored import scan
 from competency_gaps.report.labels import DOUBTFUL_LABEL
 from competency_gaps.runs import covariates
 from competency_gaps.text import HIDDEN, visible
@@ -24,7 +23,6 @@ LABEL_LIMIT = 200
 """Longest label; dictionaries of this project keep labels shorter than that."""
 _HIDDEN = f"[{HIDDEN}]"
 """What :func:`~competency_gaps.text.visible` writes out (without lone surrogates, which no table has)."""
-_TEXTS = ("excerpt", "response", "answer", "choices")
 _BLANKS = r"\s{2,}|[\s&&[^ ]]"
 """White space that is not one plain blank; these, unlike all of it, are few and so quickly replaced."""
 _PAGE = 1 << 26
@@ -129,11 +127,7 @@ def items_table(context: Context) -> bytes:
         pl.col("benchmark").replace_strict(context.place, return_dtype=pl.Int32),
         repeats(context.items),
     )
-    if context.redact:
-        frame = frame.with_columns(pl.lit(None, pl.String).alias(name) for name in _TEXTS)
-    else:
-        frame = frame.with_columns(excerpts(context))
-    return _parquet(_cast(frame, ITEMS))
+    return _parquet(_cast(frame.with_columns(excerpts(context)), ITEMS))
 
 
 def repeats(items: pl.DataFrame) -> pl.Series:
@@ -159,14 +153,14 @@ def excerpts(context: Context) -> pl.DataFrame:
         "answer": _line(pl.col("answer"), ANSWER_EXCERPT),
         "choices": _line(choices, ANSWER_EXCERPT),
     }
-    frame = scan(context.run, "items").select(**lines).collect(engine="streaming")
+    frame = context.run.scan("items").select(**lines).collect(engine="streaming")
     return frame.with_columns(_visible(frame[name]) for name in lines)
 
 
 def _without_beginning(context: Context) -> pl.Expr:
     """Prompts without what all of their benchmark begin with, where that is more than a few words."""
     start = pl.col("prompt").str.slice(0, LONGEST_BEGINNING)
-    ends = scan(context.run, "items").group_by("benchmark").agg(first=start.min(), last=start.max()).collect()
+    ends = context.run.scan("items").group_by("benchmark").agg(first=start.min(), last=start.max()).collect()
     shared = {}
     for name, first, last in ends.iter_rows():
         # What the first and the last in alphabetical order begin with, all between them begin with too.

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
-from competency_gaps.explorer.parts.stored import scan
 from competency_gaps.runs.open import RunFolder
 
 TEXTS = (
@@ -44,7 +43,7 @@ class Texts:
 
     def rows(self, first: int, count: int) -> pl.DataFrame:
         """Read some rows, one after the other: ``TEXTS``."""
-        return scan(self._run, "items").slice(first, count).select(TEXTS).collect()
+        return self._run.scan("items").slice(first, count).select(TEXTS).collect()
 
     def search(self, query: str, stop: Callable[[], bool]) -> list[int]:
         """Rows whose texts hold ``query``, regardless of case.
@@ -98,7 +97,7 @@ class Texts:
     def _batches(self) -> Iterator[tuple[int, pl.DataFrame]]:
         first, count = 0, _FIRST
         while first < self._height:
-            frame = scan(self._run, "items").slice(first, count).select(SEARCHED).collect()
+            frame = self._run.scan("items").slice(first, count).select(SEARCHED).collect()
             batch = frame.select(pl.all().str.to_lowercase())
             del frame
             size = max(1, int(batch.estimated_size()))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.explorer.parts.stored import scan
 from competency_gaps.explorer.queries.values import foreign
 from competency_gaps.once import made_once
 from competency_gaps.report.findings import with_followers
@@ -89,7 +88,7 @@ class Subject:
 
     def item_rows(self, rows: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
         """Some columns of some items, in the order asked for, with ``item``; no other texts are kept."""
-        table = scan(self.run, "items").select(columns)
+        table = self.run.scan("items").select(columns)
         return [{"item": row, **table.slice(row, 1).collect().row(0, named=True)} for row in rows]
 
     def place_of(self, benchmark: str) -> int:

@@ -124,7 +124,7 @@ class Benchmark:
     policy: str
     scope: str | None
     warnings: Sequence[str]
-    """Of the logs and tasks that it was read from; redacted, how many there are."""
+    """Of the logs and tasks that it was read from; redacted, without what they quote."""
     figures: Sequence[str]
     """Results of the whole benchmark that its policies and judges give, in words."""
     left_out: Sequence[LeftOut]

@@ -23,7 +23,7 @@ def train_sae(
 ) -> None:
     """Train an SAE on a model's activations over your texts, with SAELens' trainer."""
     from competency_gaps.sae.training import train_sae as train
-    from competency_gaps.sae.training.card import read_card
+    from competency_gaps.sae.training.train import read_card
 
     checked = parse_config(TrainingConfig, read_yaml(config, set_ or []), str(config))
     folder = train(checked, out, terminal(quiet))

@@ -78,10 +78,16 @@ def test_redacted_a_trend_names_no_category(hostile, tmp_path):
 
 def test_a_new_column_or_field_is_withheld(hostile, tmp_path):
     folder = shutil.copytree(hostile.run, tmp_path / "run")
-    for name in ("items", "concepts", "concept_benchmarks", "findings"):
+    names = ("items", "concepts", "concept_benchmarks", "findings")
+    for name in names:
         table = pl.read_parquet(folder / f"{name}.parquet")
         table.with_columns(new=pl.lit("zebra")).write_parquet(folder / f"{name}.parquet")
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    manifest |= {"new": "zebra"}
+    manifest["new"] = manifest["benchmarks"][0]["new"] = manifest["gate"]["new"] = "zebra"
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    run = open_folder(folder)
+    redacted = RedactedRun.of(run)
+    for name in names:
+        assert set(run.scan(name).collect()["new"]) == {"zebra"}
         assert set(redacted.scan(name).collect()["new"]) == {None}
-    assert "zebra" not in json.dumps(redacted.manifest)
+    assert "zebra" in json.dumps(run.manifest) and "zebra" not in json.dumps(redacted.manifest)

@@ -28,7 +28,7 @@ from competency_gaps.model.speed import fast_bfloat16, matmul_speed
 from competency_gaps.progress import Progress
 from competency_gaps.stages.estimate import estimate_reading
 from competency_gaps.stages.extraction import ExtractionStage
-from competency_gaps.stages.pipeline import Setting, set_up
+from competency_gaps.stages.setting import Setting, set_up
 
 
 def main() -> None:

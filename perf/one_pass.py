@@ -32,7 +32,7 @@ from competency_gaps.model.respond import Asked, respond
 from competency_gaps.progress import Progress
 from competency_gaps.stages.extraction import SHARD_ITEMS, shards
 from competency_gaps.stages.inputs import item_input
-from competency_gaps.stages.pipeline import Setting, set_up
+from competency_gaps.stages.setting import Setting, set_up
 
 OPTIONS = 4
 

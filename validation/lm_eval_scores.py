@@ -24,7 +24,7 @@ from one_pass import lm_eval_backend, sample
 from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.model.respond import respond
 from competency_gaps.progress import Progress
-from competency_gaps.stages.pipeline import set_up
+from competency_gaps.stages.setting import set_up
 
 
 def main() -> None:

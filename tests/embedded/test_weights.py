@@ -251,7 +251,7 @@ def test_embedded_model_resolves_by_name(weights, content, monkeypatch, place, p
 def test_a_run_shows_the_download(monkeypatch, tmp_path):
     """The progress of whoever sets up a run reaches the resolver."""
     from competency_gaps.config import RunConfig, parse_config
-    from competency_gaps.stages import pipeline
+    from competency_gaps.stages.setting import set_up
 
     class Reached(Exception):
         pass
@@ -269,7 +269,7 @@ def test_a_run_shows_the_download(monkeypatch, tmp_path):
     }
     progress = Progress(quiet=True)
     with pytest.raises(Reached) as reached:
-        pipeline.set_up(parse_config(RunConfig, data, "test"), progress)
+        set_up(parse_config(RunConfig, data, "test"), progress)
     assert reached.value.args == (NAME, progress)
 
 

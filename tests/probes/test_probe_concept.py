@@ -146,7 +146,7 @@ def test_killed_probe_goes_on_and_ends_in_the_same(copy, monkeypatch):
     def never(*arguments, **options):
         raise AssertionError("a finished probe needs no model")
 
-    monkeypatch.setattr("competency_gaps.stages.pipeline.load_pair", never)
+    monkeypatch.setattr("competency_gaps.stages.setting.load_pair", never)
     assert probe_generated(copy, chosen, Criterion(), QUIET, items=40).as_dict() == resumed
 
 

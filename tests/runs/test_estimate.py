@@ -8,7 +8,7 @@ import competency_gaps
 from competency_gaps.config import RunConfig, parse_config
 from competency_gaps.progress import Progress
 from competency_gaps.stages.estimate import estimate_reading
-from competency_gaps.stages.pipeline import set_up
+from competency_gaps.stages.setting import set_up
 
 
 def counted(config, tmp_path, monkeypatch) -> int:

@@ -3,76 +3,41 @@
 from __future__ import annotations
 
 import datetime
-import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from competency_gaps.activations.extract import Extractor
 from competency_gaps.activations.store import CasStore
-from competency_gaps.benchmarks.repeats import Repeats, find_clusters
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.flags import LatentFacts
-from competency_gaps.dictionary.folder import Dictionary, is_dictionary
 from competency_gaps.files import sha256
 from competency_gaps.findings import FILE as FINDINGS_FILE
 from competency_gaps.findings import write_findings
-from competency_gaps.harnesses.describe import left_out_lines, report_lines, with_model_warnings
-from competency_gaps.harnesses.inspect.evaluate import asks_the_model, evaluated
 from competency_gaps.harnesses.lm_eval.results import write_harness_files
-from competency_gaps.harnesses.task_names import with_chat_template
-from competency_gaps.harnesses.task_notes import with_notes
 from competency_gaps.installation import versions
-from competency_gaps.items.benchmark import Benchmark
-from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prepare import PreparedItem, prepare
 from competency_gaps.progress import Progress
 from competency_gaps.robustness import FILE as ROBUSTNESS_FILE
-from competency_gaps.runs.covariates import check_strata
 from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.plan import claim, planned_model
+from competency_gaps.runs.plan import claim
 from competency_gaps.runs.settings import is_generated
-from competency_gaps.sae import GateFigures, SparseAutoencoder
-from competency_gaps.sae.pair import LoadedPair, check_pair, load_pair
-from competency_gaps.sae.reference import FILE as REFERENCE_FILE
-from competency_gaps.sae.reference import Reference, read_reference
-from competency_gaps.stages.assign import assign_policies
+from competency_gaps.sae import GateFigures
+from competency_gaps.sae.pair import LoadedPair
 from competency_gaps.stages.estimate import estimate_reading
 from competency_gaps.stages.extraction import Extraction, ExtractionStage
 from competency_gaps.stages.gate import pass_gate
 from competency_gaps.stages.items import items_table
 from competency_gaps.stages.judging import Judged, JudgingStage
-from competency_gaps.stages.load import check_names, load_benchmark, load_suite
-from competency_gaps.stages.naming import check_dictionary, name_run
+from competency_gaps.stages.naming import name_run
 from competency_gaps.stages.results import write_results
+from competency_gaps.stages.setting import Setting, set_up
 from competency_gaps.stages.tables import has_lift
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Everything that is loaded before the first forward pass."""
-
-    config: RunConfig
-    suite: list[Benchmark]
-    repeats: Repeats
-    """Which of its items are no independent evidence."""
-    lm: LanguageModel
-    sae: SparseAutoencoder
-    extractor: Extractor
-    bos_id: int | None
-    prepared: dict[str, list[PreparedItem]]
-    """Per benchmark, its items as the model reads them."""
-    reference: Reference | None
-    reference_file: Path | None
-    dictionary: Dictionary | None
-    """Labels and themes of the SAE's concepts; None: it has none."""
 
 
 def run(
@@ -127,45 +92,6 @@ def run(
     return open_folder(folder)
 
 
-def set_up(
-    config: RunConfig, progress: Progress, pair: LoadedPair | None = None, folder: Path | None = None
-) -> Setting:
-    """Load everything and tokenise every prompt; faults in the input show here, before anything is computed.
-
-    Parameters
-    ----------
-    folder
-        The run folder, where tasks that ask the model themselves keep their logs.
-    """
-    choices = [with_chat_template(choice, config.model) for choice in config.benchmarks]
-    check_names(choices)
-    model = planned_model(config.model, folder)
-    outline = check_pair(model, config.sae, progress) if pair is None else None
-    ready = load_suite([choice for choice in choices if not asks_the_model(choice)], progress)
-    pair = pair or load_pair(model, config.sae, progress=progress, outline=outline)
-    lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
-    suite = [
-        ready.get(choice.name) or load_benchmark(evaluated(choice, lm, config, folder, progress)) for choice in choices
-    ]
-    suite = [
-        with_notes(benchmark, lm, choice.system_prompt or config.model.system_prompt)
-        for benchmark, choice in zip(suite, choices, strict=True)
-    ]
-    suite = [_with_warnings(benchmark, lm, config, progress) for benchmark in suite]
-    check_strata(config.evidence.strata, [item for benchmark in suite for item in benchmark.items])
-    repeats = find_clusters(suite, config.near_repeats)
-    for line in repeats.lines():
-        progress.say(line)
-    extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens, config.keep_token_activations)
-    prepared = _prepare_prompts(suite, config, lm, bos_id, progress)
-    own = sae.folder if sae.folder is not None and is_dictionary(sae.folder) else None
-    place = config.sae.dictionary or own
-    dictionary = check_dictionary(place, sae.identity) if place else None
-    file = _reference_file(config, sae)
-    reference = read_reference(file, sae.d_sae) if file else None
-    return Setting(config, suite, repeats, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
-
-
 def _claim(setting: Setting, folder: Path, progress: Progress) -> None:
     """Take the run folder, or go on in it."""
     config = setting.config
@@ -190,40 +116,6 @@ def _pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[Gate
     )
     progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
     return gate, sampled
-
-
-def _prepare_prompts(
-    suite: Sequence[Benchmark], config: RunConfig, lm: LanguageModel, bos_id: int | None, progress: Progress
-) -> dict[str, list[PreparedItem]]:
-    prepared: dict[str, list[PreparedItem]] = {}
-    total = sum(len(benchmark.items) for benchmark in suite)
-    with progress.stage("preparing prompts", total=total, unit="items") as bar:
-        for benchmark, choice in zip(suite, config.benchmarks, strict=True):
-            bar.note(benchmark.name)
-            policies = assign_policies(benchmark, choice.policy, choice.options)
-            own = prepared[benchmark.name] = []
-            for item, policy in zip(benchmark.items, policies, strict=True):
-                own.append(prepare(item, policy, choice, config.model, lm, bos_id))
-                bar.advance()
-    for name, items in prepared.items():
-        excluded = [item for item in items if item.excluded is not None]
-        if excluded:
-            first = f"the first {excluded[0].item.id!r}: {excluded[0].excluded}"
-            progress.say(f"{name}: {len(excluded)} of {len(items)} items excluded, {first}")
-    return prepared
-
-
-def _with_warnings(benchmark: Benchmark, lm: LanguageModel, config: RunConfig, progress: Progress) -> Benchmark:
-    """Say what was read of other tools' logs and what was left out; the warnings are kept in the reports."""
-    for report in benchmark.reports:
-        for line in report_lines(report):
-            progress.say(line)
-    benchmark, warnings = with_model_warnings(benchmark, config.model.name, lm.identity.get("revision"))
-    for warning in warnings:
-        logging.getLogger(__name__).warning(f"{benchmark.name}: {warning}")
-    for line in left_out_lines(benchmark.name, benchmark.left_out):
-        progress.say(line)
-    return benchmark
 
 
 def _read(setting: Setting, folder: Path, progress: Progress) -> tuple[dict[str, Extraction], CasStore]:
@@ -265,12 +157,6 @@ def _make_tables(
     )
     write_harness_files(folder, setting.prepared, items, setting.lm, setting.config)
     return items, evidence
-
-
-def _reference_file(config: RunConfig, sae: SparseAutoencoder) -> Path | None:
-    """The reference statistics: those that were asked for, else the SAE's own, if it has any."""
-    own = sae.folder / REFERENCE_FILE if sae.folder is not None else None
-    return config.reference or (own if own is not None and own.is_file() else None)
 
 
 def _manifest(

@@ -1,0 +1,129 @@
+"""What a run needs before its first forward pass: loaded, checked, and every prompt tokenised."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from competency_gaps.activations.extract import Extractor
+from competency_gaps.benchmarks.repeats import Repeats, find_clusters
+from competency_gaps.config import RunConfig
+from competency_gaps.dictionary.folder import Dictionary, is_dictionary
+from competency_gaps.harnesses.describe import left_out_lines, report_lines, with_model_warnings
+from competency_gaps.harnesses.inspect.evaluate import asks_the_model, evaluated
+from competency_gaps.harnesses.task_names import with_chat_template
+from competency_gaps.harnesses.task_notes import with_notes
+from competency_gaps.items.benchmark import Benchmark
+from competency_gaps.model.load import LanguageModel
+from competency_gaps.model.prepare import PreparedItem, prepare
+from competency_gaps.progress import Progress
+from competency_gaps.runs.covariates import check_strata
+from competency_gaps.runs.plan import planned_model
+from competency_gaps.sae import SparseAutoencoder
+from competency_gaps.sae.pair import LoadedPair, check_pair, load_pair
+from competency_gaps.sae.reference import FILE as REFERENCE_FILE
+from competency_gaps.sae.reference import Reference, read_reference
+from competency_gaps.stages.assign import assign_policies
+from competency_gaps.stages.load import check_names, load_benchmark, load_suite
+from competency_gaps.stages.naming import check_dictionary
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that is loaded before the first forward pass."""
+
+    config: RunConfig
+    suite: list[Benchmark]
+    repeats: Repeats
+    """Which of its items are no independent evidence."""
+    lm: LanguageModel
+    sae: SparseAutoencoder
+    extractor: Extractor
+    bos_id: int | None
+    prepared: dict[str, list[PreparedItem]]
+    """Per benchmark, its items as the model reads them."""
+    reference: Reference | None
+    reference_file: Path | None
+    dictionary: Dictionary | None
+    """Labels and themes of the SAE's concepts; None: it has none."""
+
+
+def set_up(
+    config: RunConfig, progress: Progress, pair: LoadedPair | None = None, folder: Path | None = None
+) -> Setting:
+    """Load everything and tokenise every prompt; faults in the input show here, before anything is computed.
+
+    Parameters
+    ----------
+    folder
+        The run folder, where tasks that ask the model themselves keep their logs.
+    """
+    choices = [with_chat_template(choice, config.model) for choice in config.benchmarks]
+    check_names(choices)
+    model = planned_model(config.model, folder)
+    outline = check_pair(model, config.sae, progress) if pair is None else None
+    ready = load_suite([choice for choice in choices if not asks_the_model(choice)], progress)
+    pair = pair or load_pair(model, config.sae, progress=progress, outline=outline)
+    lm, sae, hook, bos_id = pair.lm, pair.sae, pair.hook, pair.bos_id
+    suite = [
+        ready.get(choice.name) or load_benchmark(evaluated(choice, lm, config, folder, progress)) for choice in choices
+    ]
+    suite = [
+        with_notes(benchmark, lm, choice.system_prompt or config.model.system_prompt)
+        for benchmark, choice in zip(suite, choices, strict=True)
+    ]
+    suite = [_with_warnings(benchmark, lm, config, progress) for benchmark in suite]
+    check_strata(config.evidence.strata, [item for benchmark in suite for item in benchmark.items])
+    repeats = find_clusters(suite, config.near_repeats)
+    for line in repeats.lines():
+        progress.say(line)
+    extractor = Extractor(lm, hook, sae, config.pooling, config.batch_tokens, config.keep_token_activations)
+    prepared = _prepare_prompts(suite, config, lm, bos_id, progress)
+    own = sae.folder if sae.folder is not None and is_dictionary(sae.folder) else None
+    place = config.sae.dictionary or own
+    dictionary = check_dictionary(place, sae.identity) if place else None
+    file = _reference_file(config, sae)
+    reference = read_reference(file, sae.d_sae) if file else None
+    return Setting(config, suite, repeats, lm, sae, extractor, bos_id, prepared, reference, file, dictionary)
+
+
+def _prepare_prompts(
+    suite: Sequence[Benchmark], config: RunConfig, lm: LanguageModel, bos_id: int | None, progress: Progress
+) -> dict[str, list[PreparedItem]]:
+    prepared: dict[str, list[PreparedItem]] = {}
+    total = sum(len(benchmark.items) for benchmark in suite)
+    with progress.stage("preparing prompts", total=total, unit="items") as bar:
+        for benchmark, choice in zip(suite, config.benchmarks, strict=True):
+            bar.note(benchmark.name)
+            policies = assign_policies(benchmark, choice.policy, choice.options)
+            own = prepared[benchmark.name] = []
+            for item, policy in zip(benchmark.items, policies, strict=True):
+                own.append(prepare(item, policy, choice, config.model, lm, bos_id))
+                bar.advance()
+    for name, items in prepared.items():
+        excluded = [item for item in items if item.excluded is not None]
+        if excluded:
+            first = f"the first {excluded[0].item.id!r}: {excluded[0].excluded}"
+            progress.say(f"{name}: {len(excluded)} of {len(items)} items excluded, {first}")
+    return prepared
+
+
+def _with_warnings(benchmark: Benchmark, lm: LanguageModel, config: RunConfig, progress: Progress) -> Benchmark:
+    """Say what was read of other tools' logs and what was left out; the warnings are kept in the reports."""
+    for report in benchmark.reports:
+        for line in report_lines(report):
+            progress.say(line)
+    benchmark, warnings = with_model_warnings(benchmark, config.model.name, lm.identity.get("revision"))
+    for warning in warnings:
+        logging.getLogger(__name__).warning(f"{benchmark.name}: {warning}")
+    for line in left_out_lines(benchmark.name, benchmark.left_out):
+        progress.say(line)
+    return benchmark
+
+
+def _reference_file(config: RunConfig, sae: SparseAutoencoder) -> Path | None:
+    """The reference statistics: those that were asked for, else the SAE's own, if it has any."""
+    own = sae.folder / REFERENCE_FILE if sae.folder is not None else None
+    return config.reference or (own if own is not None and own.is_file() else None)

@@ -92,7 +92,7 @@ def test_generated_probe_measures_and_compares(run, copy):
     fresh = open_folder(probed.fresh)
     items = pl.read_parquet(probed.folder / "items.parquet")
     asked = {" ".join(text.split()) for text in copy.items["prompt"]}
-    for target, found in probed.findings:
+    for target, found in probed.results:
         own = items.filter(pl.col("concept") == target.concept)
         # The activations are those of the fresh run, on the scale of the run that made the claim.
         cas = np.concatenate(
@@ -120,7 +120,7 @@ def test_generated_probe_measures_and_compares(run, copy):
     told = json.loads((probed.folder / "verdicts.json").read_text())
     table = pl.read_parquet(probed.folder / "verdicts.parquet")
     assert [one["verdict"] for one in told["concepts"]] == table["verdict"].to_list()
-    assert any(found.kind == "contrast" for _, found in probed.findings)
+    assert any(found.kind == "contrast" for _, found in probed.results)
 
 
 def test_killed_probe_goes_on_and_ends_in_the_same(copy, monkeypatch):

@@ -135,7 +135,7 @@ class Actions(RunFolder):
         Returns
         -------
         Probed or Pending
-            ``findings``, a verdict for each concept, also kept in the run's folder; or, through batch files, what has
+            ``results``, a verdict for each concept, also kept in the run's folder; or, through batch files, what has
             to be asked next.
 
         Raises

@@ -129,16 +129,16 @@ def _print_verdicts(probed: Probed) -> None:
 
     console = Console()
     table = Table("concept", "label", "claim", "verdict", "exciting", "mean", "without", "difference", "q")
-    for target, finding in probed.findings:
+    for target, result in probed.results:
         cells = [
             str(target.concept),
             shorten(visible(target.label or ""), 40),
-            finding.claim if target.status == finding.claim else f"{finding.claim} ({target.status})",
-            finding.verdict,
-            f"{finding.exciting:,}",
-            *(_number(value) for value in (finding.mean, finding.expected)),
-            "N/A" if finding.difference != finding.difference else signed(finding.difference),
-            "N/A" if finding.q_value != finding.q_value else f"{finding.q_value:.2g}",
+            result.claim if target.status == result.claim else f"{result.claim} ({target.status})",
+            result.verdict,
+            f"{result.exciting:,}",
+            *(_number(value) for value in (result.mean, result.expected)),
+            "N/A" if result.difference != result.difference else signed(result.difference),
+            "N/A" if result.q_value != result.q_value else f"{result.q_value:.2g}",
         ]
         table.add_row(*(Text(cell) for cell in cells))
     console.print(table)

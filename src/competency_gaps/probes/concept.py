@@ -23,8 +23,8 @@ from competency_gaps.files import finite, write_atomic, write_json
 from competency_gaps.items.remark import sentences
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.probes.fresh import check_same_pair, config_key, duplicates, fresh_config, own_texts
-from competency_gaps.probes.targets import Target
-from competency_gaps.probes.verdict import Finding, decide, examine
+from competency_gaps.probes.targets import ProbedConcept
+from competency_gaps.probes.verdict import ProbeResult, decide, examine
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.open import RunFolder, open_folder
@@ -56,21 +56,21 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Probed:
-    """What a probe found."""
+    """The outcome of a probe."""
 
     folder: Path
     """Where verdicts and items lie."""
     fresh: Path
     """The run over the fresh items."""
-    findings: tuple[tuple[Target, Finding], ...]
+    results: tuple[tuple[ProbedConcept, ProbeResult], ...]
     dropped: dict[str, int]
-    """Remark -> fresh items that took no part."""
+    """Reason -> fresh items that took no part."""
     left_out: dict[int, str]
     """Concepts that could not be probed, and why."""
 
     def as_dict(self) -> dict[str, Any]:
         """As one JSON document."""
-        rows: Any = finite([_row(target, one) for target, one in self.findings])
+        rows: Any = finite([_row(target, result) for target, result in self.results])
         return {
             "folder": str(self.folder),
             "fresh": str(self.fresh),
@@ -82,7 +82,7 @@ class Probed:
 
 def probe_generated(
     run: RunFolder,
-    wanted: Sequence[Target],
+    wanted: Sequence[ProbedConcept],
     criterion: Criterion,
     progress: Progress,
     *,
@@ -97,7 +97,7 @@ def probe_generated(
     items
         Fresh items of each benchmark in which one of the concepts is active.
     seed
-        Another one gives other fresh items.
+        Another seed gives other fresh items.
 
     Raises
     ------
@@ -106,18 +106,18 @@ def probe_generated(
     """
     config = run_config(run)
     known = generated(config)
-    left_out = {one.concept: _not_generated(one) for one in wanted if not set(one.benchmarks) & set(known)}
-    chosen = [one for one in wanted if one.concept not in left_out]
+    left_out = {target.concept: _not_generated(target) for target in wanted if not set(target.benchmarks) & set(known)}
+    chosen = [target for target in wanted if target.concept not in left_out]
     if not chosen:
         raise UserError(f"{next(iter(left_out.values()))} A language model can write items on it.")
-    names = {name for one in chosen for name in one.benchmarks}
+    names = {name for target in chosen for name in target.benchmarks}
     benchmarks = [known[name] for name in known if name in names]
     fresh = fresh_run(run, fresh_config(config, benchmarks, items, seed), progress, command)
-    folder = run.path / FOLDER / folder_name("concepts", [one.concept for one in chosen])
+    folder = run.path / FOLDER / folder_name("concepts", [target.concept for target in chosen])
     return conclude(run, fresh, chosen, criterion, progress, folder=folder, left_out=left_out)
 
 
-def _not_generated(target: Target) -> str:
+def _not_generated(target: ProbedConcept) -> str:
     return (
         f"concept {target.concept} is active only in {', '.join(target.benchmarks)}, of which no new items can be "
         "generated (they are no reasoning-gym families)."
@@ -157,14 +157,14 @@ def _waits(fresh: RunFolder, config: RunConfig) -> bool:
 def conclude(
     run: RunFolder,
     fresh: RunFolder,
-    wanted: Sequence[Target],
+    wanted: Sequence[ProbedConcept],
     criterion: Criterion,
     progress: Progress,
     *,
     folder: Path,
     left_out: dict[int, str],
     unfit: Mapping[str, int] | None = None,
-    benchmarks_of: Callable[[Target], Sequence[str]] | None = None,
+    benchmarks_of: Callable[[ProbedConcept], Sequence[str]] | None = None,
 ) -> Probed:
     """Compare fresh items and write what they say.
 
@@ -174,7 +174,7 @@ def conclude(
         Where verdicts and items go, with a few digits behind its name that stand for the fresh items and the criterion:
         a second look on other items does not cover up the first.
     unfit
-        Remark -> items that were dropped before the model read them.
+        Reason -> items that were dropped before the model read them.
     benchmarks_of
         The fresh benchmarks that belong to a concept; None: all.
     """
@@ -188,22 +188,22 @@ def conclude(
     for why, count in sentences(table["excluded"].drop_nulls()).value_counts(sort=True).iter_rows():
         dropped[f"excluded: {why}"] = count
         progress.say(f"{plural(count, 'fresh item')} left out, excluded: {why}")
-    columns = _columns(fresh, [one.concept for one in wanted])
-    found, frames = [], []
+    columns = _columns(fresh, [target.concept for target in wanted])
+    compared, frames = [], []
     with progress.stage("testing concepts", total=len(wanted), unit="concepts") as bar:
         for number, target in enumerate(wanted):
             own = np.ones(len(fate), bool)
             if benchmarks_of is not None:
                 own = table["benchmark"].is_in(list(benchmarks_of(target))).to_numpy()
-            one, frame = _look(table, columns[:, number], np.asarray(fate), own, target, criterion)
-            found.append(one)
+            result, frame = _look(table, columns[:, number], np.asarray(fate), own, target, criterion)
+            compared.append(result)
             frames.append(frame)
             bar.advance()
-    decided = decide(found, criterion.q)
+    decided = decide(compared, criterion.q)
     digits = hashlib.sha256(json.dumps([fresh.path.name, asdict(criterion)]).encode()).hexdigest()[:6]
     place = folder.with_name(f"{folder.name}-{digits}")
-    findings = tuple(zip(wanted, decided, strict=True))
-    probed = Probed(place, fresh.path, findings, {**dropped, **(unfit or {})}, left_out)
+    results = tuple(zip(wanted, decided, strict=True))
+    probed = Probed(place, fresh.path, results, {**dropped, **(unfit or {})}, left_out)
     _write(probed, pl.concat(frames), criterion)
     return probed
 
@@ -221,13 +221,13 @@ def _columns(fresh: RunFolder, concepts: list[int]) -> np.ndarray:
 
 
 def _look(
-    table: pl.DataFrame, cas: np.ndarray, fate: np.ndarray, own: np.ndarray, target: Target, criterion: Criterion
-) -> tuple[Finding, pl.DataFrame]:
+    table: pl.DataFrame, cas: np.ndarray, fate: np.ndarray, own: np.ndarray, target: ProbedConcept, criterion: Criterion
+) -> tuple[ProbeResult, pl.DataFrame]:
     ncas = saliency(cas, np.asarray(target.tau))
     exciting = ncas >= criterion.min_saliency
-    kept = own & np.array([one is None for one in fate])
+    kept = own & np.array([why is None for why in fate])
     scores = table["score"].fill_null(float("nan")).to_numpy()
-    found = examine(
+    result = examine(
         cas[kept],
         exciting[kept],
         scores[kept],
@@ -245,7 +245,7 @@ def _look(
         pl.Series("ncas", ncas, pl.Float64),
         pl.Series("role", roles, pl.String),
     )
-    return found, frame.filter(pl.Series(own))
+    return result, frame.filter(pl.Series(own))
 
 
 def folder_name(kind: str, concepts: Sequence[int]) -> str:
@@ -257,14 +257,14 @@ def folder_name(kind: str, concepts: Sequence[int]) -> str:
     return f"{kind}-{shown}-and-{len(concepts) - 6}-more-{digest}"
 
 
-def _row(target: Target, found: Finding) -> dict[str, Any]:
+def _row(target: ProbedConcept, result: ProbeResult) -> dict[str, Any]:
     facts = {key: value for key, value in asdict(target).items() if key != "benchmarks"}
-    return {**facts, **asdict(found)}
+    return {**facts, **asdict(result)}
 
 
 def _write(probed: Probed, items: pl.DataFrame, criterion: Criterion) -> None:
     probed.folder.mkdir(parents=True, exist_ok=True)
-    rows = [_row(target, one) for target, one in probed.findings]
+    rows = [_row(target, result) for target, result in probed.results]
     floats = {key: pl.Float64 for key, value in rows[0].items() if isinstance(value, float)}
     table = pl.DataFrame(rows, schema_overrides={**floats, "label": pl.String})
     table = table.with_columns(pl.col(pl.Float64).fill_nan(None))

@@ -18,7 +18,7 @@ import pydantic
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.labelling.requests import active_tokens, marked, plain
 from competency_gaps.endpoint import Failure, Request
-from competency_gaps.probes.targets import Target
+from competency_gaps.probes.targets import ProbedConcept
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten
 
@@ -61,7 +61,7 @@ class Questions(_Strict):
     items: list[Written]
 
 
-def windows_of(target: Target, dictionary: Dictionary | None) -> list[str]:
+def windows_of(target: ProbedConcept, dictionary: Dictionary | None) -> list[str]:
     """Exemplars of a concept with its tokens marked; empty without a dictionary's exemplars."""
     if dictionary is None or not dictionary.has_exemplars:
         return []
@@ -69,7 +69,7 @@ def windows_of(target: Target, dictionary: Dictionary | None) -> list[str]:
     return [marked(window, active_tokens(window)) for window in windows[:WINDOWS]]
 
 
-def examiner(run: RunFolder, target: Target, windows: Sequence[str], topics: int) -> Request:
+def examiner(run: RunFolder, target: ProbedConcept, windows: Sequence[str], topics: int) -> Request:
     """Ask which topics excite a concept."""
     order: Literal["worst", "best"] = "worst" if target.claim == "weak" else "best"
     shown = run.concept_items(target.concept, order=order, limit=TASKS)
@@ -87,7 +87,7 @@ def examiner(run: RunFolder, target: Target, windows: Sequence[str], topics: int
     return _request("examiner", target.concept, content, Topics, 1500)
 
 
-def questioner(target: Target, windows: Sequence[str], topic: Topic, count: int) -> Request:
+def questioner(target: ProbedConcept, windows: Sequence[str], topic: Topic, count: int) -> Request:
     """Ask for questions on a topic, half of them without the concept."""
     content = {
         "label": plain(target.label) if target.label else None,

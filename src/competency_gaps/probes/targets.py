@@ -16,7 +16,7 @@ SHARE = 0.02
 
 
 @dataclass(frozen=True)
-class Target:
+class ProbedConcept:
     """A concept to probe."""
 
     concept: int
@@ -33,7 +33,7 @@ class Target:
     """Where it is active in the run, most first."""
 
 
-def targets(run: RunFolder, concepts: Sequence[int]) -> list[Target]:
+def targets(run: RunFolder, concepts: Sequence[int]) -> list[ProbedConcept]:
     """The run's facts about concepts, in the order given.
 
     Raises
@@ -55,7 +55,7 @@ def targets(run: RunFolder, concepts: Sequence[int]) -> list[Target]:
         whole = sum(weights.values())
         names = sorted((name for name in weights if weights[name] >= SHARE * whole), key=lambda name: -weights[name])
         chosen.append(
-            Target(
+            ProbedConcept(
                 concept,
                 row["label"],
                 "weak" if row["gap"] < 0 else "strong",

@@ -41,7 +41,7 @@ COVERED = 0.5
 
 
 @dataclass(frozen=True)
-class Finding:
+class ProbeResult:
     """What fresh items say of one concept."""
 
     claim: Claim
@@ -86,7 +86,7 @@ def examine(
     *,
     level: float = 0.95,
     seed: int = 0,
-) -> Finding:
+) -> ProbeResult:
     """Compare a concept's fresh items.
 
     Parameters
@@ -106,7 +106,7 @@ def examine(
 
     Returns
     -------
-    Finding
+    ProbeResult
         Without verdict and q-values, which :func:`decide` adds.
     """
     scored = ~np.isnan(scores)
@@ -132,7 +132,7 @@ def _contrast(
     apart: int,
     level: float,
     seed: int,
-) -> Finding:
+) -> ProbeResult:
     _, family = np.unique(family, return_inverse=True)
     with_it, without = np.bincount(family[exciting]), np.bincount(family[~exciting])
     weights = with_it * without / (with_it + without)
@@ -144,7 +144,7 @@ def _contrast(
         below, above = exact_tails(exciting, scores, family)
     else:
         below, above = _drawn(exciting.astype(np.float64), scores, family, seed)
-    return Finding(
+    return ProbeResult(
         claim,
         "contrast",
         int(exciting.sum()),
@@ -173,7 +173,7 @@ def _graded(
     unscored: int,
     level: float,
     seed: int,
-) -> Finding:
+) -> ProbeResult:
     nothing = float("nan")
     present = np.bincount(family[cas > 0], minlength=family.max(initial=-1) + 1) > 0
     there = present[family] if len(family) else np.zeros(0, bool)
@@ -181,7 +181,7 @@ def _graded(
     active = int((cas > 0).sum())
     counts = (claim, "graded", active, len(cas) - active, unscored, 0, int(present.sum()))
     if not active:
-        return Finding(*counts, *[nothing] * 9)  # type: ignore[arg-type]
+        return ProbeResult(*counts, *[nothing] * 9)  # type: ignore[arg-type]
     weights = sp.csr_array(cas[None, :])
     sums = block_sums(weights, Outcomes.of(scores, family, len(present)))
     chi, low, high = weighted_mean(scores, cas, level)
@@ -191,7 +191,7 @@ def _graded(
     # Items that are active but do not excite the concept are no evidence on it alone, however many they are.
     if min(exciting, float(effective_sample(sums.weight.sum(), sums.weight2.sum()))) >= FEWEST:
         below, above = _drawn(cas, scores, family, seed)
-    return Finding(
+    return ProbeResult(
         *counts,  # type: ignore[arg-type]
         mean=chi,
         mean_low=low,
@@ -235,7 +235,7 @@ def _drawn(weights: np.ndarray, scores: np.ndarray, family: np.ndarray, seed: in
     return float(low[0]), float(high[0])
 
 
-def decide(findings: Sequence[Finding], q: float = 0.05) -> list[Finding]:
+def decide(results: Sequence[ProbeResult], q: float = 0.05) -> list[ProbeResult]:
     """Say of each concept whether its claim holds.
 
     Benjamini-Hochberg runs over the probed concepts that have a p-value, for each direction apart: ``holds`` where
@@ -243,15 +243,15 @@ def decide(findings: Sequence[Finding], q: float = 0.05) -> list[Finding]:
     """
     from scipy.stats import false_discovery_control
 
-    tested = [i for i, finding in enumerate(findings) if not np.isnan(finding.p_value)]
-    decided = list(findings)
+    tested = [i for i, result in enumerate(results) if not np.isnan(result.p_value)]
+    decided = list(results)
     if not tested:
         return decided
-    forward = false_discovery_control([findings[i].p_value for i in tested])
-    backward = false_discovery_control([findings[i].p_opposite for i in tested])
+    forward = false_discovery_control([results[i].p_value for i in tested])
+    backward = false_discovery_control([results[i].p_opposite for i in tested])
     for i, ahead, back in zip(tested, forward, backward, strict=True):
         verdict: Literal["holds", "reversed", "not shown"] = (
             "holds" if ahead <= q else "reversed" if back <= q else "not shown"
         )
-        decided[i] = replace(findings[i], q_value=float(ahead), q_opposite=float(back), verdict=verdict)
+        decided[i] = replace(results[i], q_value=float(ahead), q_opposite=float(back), verdict=verdict)
     return decided

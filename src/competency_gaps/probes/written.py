@@ -24,7 +24,7 @@ from competency_gaps.probes.roles import (
     record_of,
     windows_of,
 )
-from competency_gaps.probes.targets import Target
+from competency_gaps.probes.targets import ProbedConcept
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.settings import run_config
@@ -82,7 +82,7 @@ class _Roles:
 
 def probe_written(
     run: RunFolder,
-    wanted: Sequence[Target],
+    wanted: Sequence[ProbedConcept],
     ask: AskConfig,
     criterion: Criterion,
     progress: Progress,
@@ -169,12 +169,12 @@ def _dropped(unfit: Mapping[str, int], unanswered: int, progress: Progress) -> d
 
 def _plan(
     run: RunFolder,
-    wanted: Sequence[Target],
+    wanted: Sequence[ProbedConcept],
     windows: Mapping[int, Sequence[str]],
     roles: _Roles,
     topics: int,
     count: int,
-) -> dict[str, tuple[Target, Request]] | None:
+) -> dict[str, tuple[ProbedConcept, Request]] | None:
     """Ask the Examiner for topics: what the Questioner is asked on each, by id; None: the requests were exported."""
     first = {target.concept: examiner(run, target, windows[target.concept], topics) for target in wanted}
     plans = roles.ask(list(first.values()), Topics)
@@ -192,7 +192,7 @@ def _plan(
 
 
 def _benchmarks(
-    asked: Mapping[str, tuple[Target, Request]], written: Mapping[str, Questions], judge: bool, most: int
+    asked: Mapping[str, tuple[ProbedConcept, Request]], written: Mapping[str, Questions], judge: bool, most: int
 ) -> tuple[dict[tuple[int, str], BenchmarkConfig], Counter[str]]:
     """Written items as benchmarks, by concept and kind of answer; and why other items are left out.
 

@@ -24,7 +24,7 @@ from competency_gaps.text import shorten, visible
 
 Messages = tuple[tuple[str, str], ...]
 """(role, content) of each turn."""
-Answer = Callable[[Messages], str | None]
+AnswerFunction = Callable[[Messages], str | None]
 """Gives the model's answer to a conversation; None: it cannot be answered."""
 
 POLL = 0.05
@@ -75,7 +75,7 @@ class Garak:
         """Delete all that garak wrote: configurations, logs, printed lines, caches and reports of single probes."""
         shutil.rmtree(self.work)
 
-    def run(self, arguments: list[str], place: Path, answer: Answer) -> int:
+    def run(self, arguments: list[str], place: Path, answer: AnswerFunction) -> int:
         """Run garak's command until it ends, and answer what it asks; gives its exit status.
 
         Parameters
@@ -204,7 +204,7 @@ class _Server(HTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.key = secrets.token_hex(16)
-        self.answer: Answer = lambda messages: None
+        self.answer: AnswerFunction = lambda messages: None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Let faults of the model through; a client that went away is none."""

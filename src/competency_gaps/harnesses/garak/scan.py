@@ -10,7 +10,7 @@ from typing import Any
 from competency_gaps.config import GenerationConfig
 from competency_gaps.errors import UserError, argument
 from competency_gaps.files import write_atomic, write_json
-from competency_gaps.harnesses.garak.child import Answer, Garak, Messages, fault
+from competency_gaps.harnesses.garak.child import AnswerFunction, Garak, Messages, fault
 from competency_gaps.harnesses.garak.target import Target
 from competency_gaps.harnesses.shared.lines import json_file, log_lines
 from competency_gaps.harnesses.shared.shapes import mapping
@@ -222,7 +222,7 @@ class _Scan:
     def _place(self, name: str, kind: str) -> Path:
         return self.garak.work / "probes" / name / kind
 
-    def _garak(self, name: str, intents: list[str], place: Path, answer: Answer) -> list[dict[str, Any]]:
+    def _garak(self, name: str, intents: list[str], place: Path, answer: AnswerFunction) -> list[dict[str, Any]]:
         """Run garak with one probe, so that its seed and its faults are its own; gives the entries of the report."""
         place.parent.mkdir(parents=True, exist_ok=True)
         report, config = _report(place), place.with_suffix(".json")

@@ -1,4 +1,4 @@
-"""What ``--task`` names, and the single tasks that a group or tag of lm-evaluation-harness stands for."""
+"""Tasks named in one text, and the single tasks that a group or tag of lm-evaluation-harness stands for."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def inspect_place(name: str) -> tuple[Path, str | None]:
 def task_entries(
     texts: Sequence[str], *, include_path: Path | None = None, num_fewshot: int | None = None
 ) -> list[dict[str, Any]]:
-    """Entries of a configuration's ``benchmarks`` for what ``--task`` names, groups and tags as their single tasks.
+    """Entries of a configuration's ``benchmarks`` for named tasks, groups and tags as their single tasks.
 
     A name that occurs again (another group asks the same task in another way) gets a number.
 

@@ -44,7 +44,7 @@ class InspectedLog:
     no_sae: str | None
     """Why no SAE was found for the model; None: there is one, sae-lens is not installed, or the model is unknown."""
     logs: tuple[str, ...]
-    """Values of ``--log`` for a run; empty if nothing can be read."""
+    """The logs of a run, each ``PATH`` or ``NAME=PATH``; empty if nothing can be read."""
 
     @property
     def readable(self) -> tuple[InspectedBenchmark, ...]:
@@ -69,7 +69,7 @@ def inspect_log(
     path
         File or output folder of another tool, or ``NAME=PATH``.
     metric, filter_, scorer, format_
-        As ``cgaps run --log`` takes them.
+        Which metric, filter and scorer give the score, and whose log it is; None: each format's default.
     fields
         ``OURS=COLUMN`` for tables.
     progress

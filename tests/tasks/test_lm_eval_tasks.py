@@ -12,7 +12,7 @@ from competency_gaps.config import TaskSource, parse_config
 from competency_gaps.config.benchmark import BenchmarkConfig
 from competency_gaps.config.model import ModelConfig
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.task_names import expand, parse_task, settled, task_entries
+from competency_gaps.harnesses.task_names import expand, parse_task, task_entries, with_chat_template
 from competency_gaps.harnesses.tasks import read_task
 from competency_gaps.items.item import Item, SourceReport
 from competency_gaps.items.policy import Continuations, Generation, Output, Policy
@@ -152,7 +152,7 @@ def test_the_template_is_on_where_it_is_said():
         ("on", "off", "off"),
         ("off", "on", "on"),
     ):
-        made = settled(
+        made = with_chat_template(
             choice.model_copy(update={"chat_template": benchmark}), ModelConfig(name="m", chat_template=model)
         )
         assert made.source.chat_template == wanted

@@ -233,7 +233,7 @@ def _label_without_model(
 
 def _name_themes(dictionary: Dictionary, way: Asking, progress: Progress) -> Taken | None:
     from competency_gaps.dictionary.labelling.requests import Explanation
-    from competency_gaps.dictionary.themes.naming import take_theme_names, theme_requests
+    from competency_gaps.dictionary.themes.make import take_theme_names, theme_requests
     from competency_gaps.endpoint import Failure, parse
 
     requests = theme_requests(dictionary)

@@ -46,7 +46,7 @@ def test_one_message_is_a_plain_text(bare, model_folder):
 
 def test_several_messages_need_a_template(bare, model_folder):
     one = prepared(bare, chat("system", "user"), "off")
-    assert one.excluded is not None and "no chat template" in one.excluded
+    assert one.excluded is not None and one.excluded.code == "no_chat_template"
     templated = prepared(loaded(model_folder("llama")), chat("system", "user"), "auto")
     assert templated.excluded is None and "<|start|>user" in templated.text.text
     start, end = templated.text.own

@@ -128,7 +128,7 @@ def test_an_option_with_a_context_of_its_own_that_is_too_long(kind, model_folder
     run = _run(tiny_config, model_folder(kind), tasks, ("tiny_blank",), tmp_path / "run")
     reasons = [row["excluded"] for row in _rows(run, "tiny_blank")]
     assert reasons[:2] == [None, None] and reasons[3] is None
-    assert "longer than the context" in reasons[2] and "> 256 tokens" in reasons[2]
+    assert reasons[2]["code"] == "too_long_with_answer" and reasons[2]["numbers"][2] == 256
 
 
 def test_a_stop_string_that_is_a_special_token(tasks, model_folder, tiny_config, tmp_path):

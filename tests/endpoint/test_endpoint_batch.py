@@ -32,6 +32,7 @@ def test_the_exported_form(tmp_path):
     data = path.read_bytes()
     assert data.count(b"\n") == len(data.splitlines()) == 2 and data.isascii()
     first, second = map(json.loads, data.split(b"\n")[:-1])
+    in_words = "You label.\n\nAnswer with one JSON object of this JSON schema and nothing else:\n" + json.dumps(SCHEMA)
     assert first == {
         "custom_id": "r1",
         "method": "POST",
@@ -39,7 +40,7 @@ def test_the_exported_form(tmp_path):
         "body": {
             "model": "m",
             "messages": [
-                {"role": "system", "content": "You label."},
+                {"role": "system", "content": in_words},
                 {"role": "user", "content": "a\u2028b\ufffd\r\n\x00🦊"},
             ],
             "max_tokens": 20,
@@ -59,11 +60,12 @@ def test_the_exported_form(tmp_path):
     assert list(tmp_path.joinpath("out").iterdir()) == [path]
 
 
-@pytest.mark.parametrize("structured, kind", [("json_object", {"type": "json_object"}), ("none", None)])
-def test_without_a_schema_it_is_told_in_words(tmp_path, structured, kind):
+@pytest.mark.parametrize("structured", ["json_schema", "json_object", "none"])
+def test_the_schema_stands_in_words_too(tmp_path, structured):
+    # Some servers ignore response_format without an error.
     export_batch([request(1)], "m", tmp_path / "r.jsonl", structured)
     body = json.loads((tmp_path / "r.jsonl").read_text(encoding="utf-8"))["body"]
-    assert body.get("response_format") == kind
+    assert body.get("response_format", {"type": "none"})["type"] == structured
     assert body["messages"][0]["content"].startswith("You label.\n\nAnswer with one JSON object")
     assert json.loads(body["messages"][0]["content"].splitlines()[-1]) == SCHEMA
 

@@ -57,8 +57,8 @@ class Request:
     def body(self, model: str, structured: Structured) -> dict[str, Any]:
         """Body of the chat-completions call.
 
-        Where the endpoint is not given the schema itself (``json_object``, ``none``), the system message ends with it
-        in words [ours], as the model would not know it otherwise.
+        The system message ends with the schema in words [ours], also where the endpoint is given the schema itself:
+        some servers ignore the field without an error, and the model would answer in prose.
 
         Parameters
         ----------
@@ -68,7 +68,7 @@ class Request:
             How the endpoint is asked for JSON; without a schema nothing is asked.
         """
         system = self.system
-        if self.schema is not None and structured != "json_schema":
+        if self.schema is not None:
             shown = json.dumps(self.schema, ensure_ascii=False)
             system = f"{system}\n\nAnswer with one JSON object of this JSON schema and nothing else:\n{shown}".lstrip()
         messages = [{"role": "system", "content": whole(system)}] if system else []

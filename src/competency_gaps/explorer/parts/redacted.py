@@ -311,7 +311,11 @@ def _settings(held: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _assessment(run: RedactedRun, held: Any) -> Any:
-    return {"verdicts": [_part(one, _VERDICT) for one in held.get("verdicts") or ()]}
+    verdicts = [_part(one, _VERDICT) for one in held.get("verdicts") or ()]
+    # The other run's folder is in the title.
+    return {
+        "verdicts": [one | {"test": "against another run"} if one["code"] == "against" else one for one in verdicts]
+    }
 
 
 def _probe(run: RedactedRun, held: Any) -> Any:

@@ -17,8 +17,8 @@ from competency_gaps.explorer.parts import Parts
 from competency_gaps.files import write_json
 from competency_gaps.findings.answer import answer, answer_dict
 from competency_gaps.items.remark import Remark
+from competency_gaps.presentation import columns, facts
 from competency_gaps.probes.sentence import sentence
-from competency_gaps.report import columns, page
 from competency_gaps.runs.open import open_folder
 
 
@@ -187,7 +187,7 @@ def test_titles_and_hints_are_the_reports(found):
 def test_the_card_holds_the_reports(hostile, found):
     run = open_folder(hostile.run)
     card = {one["name"]: one for one in found["card"]}
-    for fact in page.run_card(run.manifest):
+    for fact in facts.run_card(run.manifest):
         assert card[fact.name]["value"] == fact.value and card[fact.name]["note"] == fact.note
     assert (
         "explained variance 0.41" in card["SAE gate"]["note"]

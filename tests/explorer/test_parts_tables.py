@@ -16,8 +16,8 @@ from competency_gaps.explorer.parts import Context, NoSuchPartError, Parts, tabl
 from competency_gaps.explorer.parts.records.plain import as_json
 from competency_gaps.explorer.parts.records.run import Thresholds
 from competency_gaps.items.remark import sentences
-from competency_gaps.report.findings import ranking
-from competency_gaps.report.labels import marks_of
+from competency_gaps.presentation.labels import marks_of
+from competency_gaps.presentation.rankings import ranking
 from competency_gaps.runs.open import open_folder
 from competency_gaps.text import visible
 

@@ -10,10 +10,11 @@ import pytest
 
 from competency_gaps.findings import support
 from competency_gaps.findings.answer import answer
-from competency_gaps.report import columns, html
+from competency_gaps.presentation import columns
+from competency_gaps.presentation.glossary import glossary
+from competency_gaps.report import html
 from competency_gaps.report.answer_view import in_order
 from competency_gaps.report.cards import finding_cards
-from competency_gaps.report.glossary import glossary
 
 EVIDENCE = {"min_gap": 0.03, "strata": ["length"]}
 

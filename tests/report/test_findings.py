@@ -5,9 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from competency_gaps.items.remark import DTYPE, Remark
-from competency_gaps.report import columns, findings
+from competency_gaps.presentation import columns, rankings
+from competency_gaps.presentation.themes import Themes
 from competency_gaps.report.detail import concept_detail
-from competency_gaps.report.themes import Themes
 
 TYPES = {
     "label": pl.String,
@@ -53,7 +53,7 @@ def test_rankings_take_only_tested_concepts_in_the_order_of_their_gap():
         performance_status=["weak", "strong", "weak", "typical", "untested", "insufficient", "strong"],
         ranked=[True] * 4 + [False, True, True],
     )
-    order = findings.ranking(frame, EVIDENCE)
+    order = rankings.ranking(frame, EVIDENCE)
     assert order.weak["concept"].to_list() == [2, 0]
     assert order.strong["concept"].to_list() == [6, 1]
     assert order.tested["concept"].to_list() == [2, 0, 3, 1, 6]
@@ -69,19 +69,19 @@ def test_what_is_negligible_or_vanishes_is_counted_and_no_verdict():
         performance_status=["weak", "negligible", "typical", "typical"],
         vanishes=[False, False, True, False],
     )
-    ranked = findings.ranking(frame, EVIDENCE)
+    ranked = rankings.ranking(frame, EVIDENCE)
     assert (ranked.negligible, ranked.vanishing, ranked.weak.height) == (1, 1, 1)
     caption = ranked.caption("weak")
     assert "1 concept has a negligible gap (smaller than 0.01)" in caption
     assert "of 1 the plain gap is real but vanishes at equal length" in caption
-    assert "vanish" not in findings.ranking(frame, {**EVIDENCE, "strata": []}).caption("weak")
+    assert "vanish" not in rankings.ranking(frame, {**EVIDENCE, "strata": []}).caption("weak")
     shown = [columns.PERFORMANCE_STATUS.cell(row) for row in frame.iter_rows(named=True)]
     assert shown == ["weak", "negligible", "vanishes", "typical"]
 
 
 def test_leaders_are_listed_with_their_followers():
     frame = concepts(gap=[-0.3, -0.2, -0.4, 0.1], performance_status=["weak"] * 3 + ["strong"], leader=[0, 0, 2, 3])
-    ranked = findings.ranking(frame, EVIDENCE)
+    ranked = rankings.ranking(frame, EVIDENCE)
     assert ranked.weak_leaders.select("concept", "followers").rows() == [(2, 0), (0, 1)]
     assert ranked.strong_leaders.select("concept", "followers").rows() == [(3, 0)]
     assert "3 of 4 (75%) tested concepts are weak" in ranked.caption("weak") and "2 groups" in ranked.caption("weak")
@@ -89,20 +89,20 @@ def test_leaders_are_listed_with_their_followers():
 
 def test_equal_gaps_are_ordered_by_evidence():
     frame = concepts(n_eff=[25.0, 90.0, 40.0], gap=[-0.2] * 3, performance_status=["weak"] * 3)
-    assert findings.ranking(frame, EVIDENCE).weak["concept"].to_list() == [1, 2, 0]
+    assert rankings.ranking(frame, EVIDENCE).weak["concept"].to_list() == [1, 2, 0]
 
 
 def test_missing_concepts_are_alive_and_unflagged_and_the_commonest_first():
     frame = concepts(missing=[True, True, False, True], ranked=[True, True, True, False], density=[0.01, 0.2, 0.5, 0.9])
-    assert findings.missing(frame)["concept"].to_list() == [1, 0]
-    assert findings.least_covered(frame, 5)["concept"].to_list() == [2]
+    assert rankings.missing(frame)["concept"].to_list() == [1, 0]
+    assert rankings.least_covered(frame, 5)["concept"].to_list() == [2]
 
 
 def test_flags_are_badges_and_counted():
     frame = concepts(dense=[True, True], alive=[True, False], ranked=[False, False])
-    assert findings.flag_counts(frame) == {"dense": 1, "template": 0, "exact token": 0}
-    assert findings.flags_of(frame.row(1, named=True)) == ["dead", "dense"]
-    assert "1 dense" in findings.left_out_note(frame)
+    assert rankings.flag_counts(frame) == {"dense": 1, "template": 0, "exact token": 0}
+    assert rankings.flags_of(frame.row(1, named=True)) == ["dead", "dense"]
+    assert "1 dense" in rankings.left_out_note(frame)
 
 
 def test_items_left_out_are_grouped_with_their_reasons():
@@ -116,25 +116,25 @@ def test_items_left_out_are_grouped_with_their_reasons():
         },
         schema_overrides={"excluded": DTYPE, "unscored": DTYPE},
     )
-    first, second = findings.left_out(items, named=1)
+    first, second = rankings.left_out(items, named=1)
     assert (first.kind, first.count, first.benchmarks, first.named) == ("excluded", 2, [("a", 2)], ["1"])
     assert (second.kind, second.reason, second.count) == ("unscored", "no reason recorded", 1)
 
 
 def test_a_run_without_tests_says_so(run):
     untested = run.concepts.with_columns(q_value=pl.lit(None, pl.Float64))
-    ranked = findings.ranking(untested, EVIDENCE)
-    assert "0 concepts" not in findings.caution(ranked) and "no concept could be tested" in findings.caution(ranked)
+    ranked = rankings.ranking(untested, EVIDENCE)
+    assert "0 concepts" not in rankings.caution(ranked) and "no concept could be tested" in rankings.caution(ranked)
     assert "0 of 0" not in ranked.caption("weak") and "No concept could be tested" in ranked.caption("weak")
 
 
 def test_where_no_concept_is_weak_or_strong_none_is_expected_to_be_an_accident():
-    typical = findings.ranking(concepts(gap=[-0.1, 0.1]), EVIDENCE)
-    assert "accidents" not in findings.caution(typical) and "no concept is called weak or strong" in findings.caution(
+    typical = rankings.ranking(concepts(gap=[-0.1, 0.1]), EVIDENCE)
+    assert "accidents" not in rankings.caution(typical) and "no concept is called weak or strong" in rankings.caution(
         typical
     )
-    weak = findings.ranking(concepts(gap=[-0.4, 0.1], performance_status=["weak", "typical"]), EVIDENCE)
-    assert "of the 1 concept called weak or strong, at most 5%" in findings.caution(weak)
+    weak = rankings.ranking(concepts(gap=[-0.4, 0.1], performance_status=["weak", "typical"]), EVIDENCE)
+    assert "of the 1 concept called weak or strong, at most 5%" in rankings.caution(weak)
 
 
 def test_examples_show_no_item_twice(run):
@@ -159,13 +159,13 @@ def test_lift_disappears_without_a_reference(run):
 
 
 def test_records_that_became_no_item_are_named(run):
-    first = findings.left_out(run.items, run.manifest["benchmarks"])[0]
+    first = rankings.left_out(run.items, run.manifest["benchmarks"])[0]
     assert (first.kind, first.reason, first.named) == ("unread", "no answer", ["calendar.jsonl:7"])
 
 
 def test_the_rows_of_one_benchmark_show_their_status_as_a_badge():
     row = {**concepts(chi_model=[None]).drop("missing").row(0, named=True), "coverage_status": "missing"}
-    assert findings.flags_of(row) == ["missing"]
+    assert rankings.flags_of(row) == ["missing"]
 
 
 def test_themes_that_could_not_be_tested_are_not_counted_as_not_weak():

@@ -15,7 +15,8 @@ from rich.console import Console
 
 from competency_gaps.errors import UserError
 from competency_gaps.items.remark import DTYPE, Remark
-from competency_gaps.report import concept_panel, concept_table, findings, html, print_summary, write_report
+from competency_gaps.presentation import rankings
+from competency_gaps.report import concept_panel, concept_table, html, print_summary, write_report
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> {{ 7*7 }} \u202e\u200f [red]x[/red] \x1b[31m"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -182,7 +183,7 @@ def test_undefined_performance_is_not_shown_as_zero(rendered, run):
 
 
 def test_a_missing_concept_says_so_instead_of_showing_zeros(rendered, run):
-    detail = detail_of(rendered, findings.missing(run.concepts)["concept"][0])
+    detail = detail_of(rendered, rankings.missing(run.concepts)["concept"][0])
     assert "No item of the suite activates this concept" in detail and "<table" not in detail
 
 

@@ -17,9 +17,10 @@ from competency_gaps.cli import read
 from competency_gaps.cli.app import app
 from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import answer
-from competency_gaps.report import columns, concept_panel, findings, labels, print_summary, screen
-from competency_gaps.report.listing import list_concepts
-from competency_gaps.report.themes import read_run_themes
+from competency_gaps.presentation import columns, labels, rankings
+from competency_gaps.presentation.listing import list_concepts
+from competency_gaps.presentation.themes import read_run_themes
+from competency_gaps.report import concept_panel, print_summary, screen
 
 WIDTHS = (80, 100, 120, 200)
 LONG = "digits of paired numbers in questions about least common multiples and " + "x" * 70
@@ -88,8 +89,8 @@ def table_of(text):
 
 def name_of(row):
     """A concept's name with marks and flags, without blanks: where a line is broken does not matter."""
-    name = findings.concept_name(row) if row["label"] or row["peak_token"] is None else f"peak {row['peak_token']}"
-    marks = [*labels.marks_of(row), *findings.flags_of(row)]
+    name = rankings.concept_name(row) if row["label"] or row["peak_token"] is None else f"peak {row['peak_token']}"
+    marks = [*labels.marks_of(row), *rankings.flags_of(row)]
     return re.sub(r"[\s␣]", "", name + (f"[{','.join(marks)}]" if marks else ""))
 
 

@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from competency_gaps.errors import UserError
-from competency_gaps.report import columns, concept_panel, findings, html, labels, print_summary
+from competency_gaps.presentation import columns, labels, rankings
+from competency_gaps.presentation.themes import asked_theme, read_run_themes, theme_path
+from competency_gaps.report import concept_panel, html, print_summary
 from competency_gaps.report.tables import theme_view, themes_view
-from competency_gaps.report.themes import asked_theme, read_run_themes, theme_path
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> {{ 7*7 }} \u202e [red]x[/red] \x1b[31m"
 STATUSES = ["weak", "strong", "typical", "weak", "untested", "typical"]
@@ -102,7 +103,7 @@ def test_the_page_lists_themes_weak_ones_first_with_the_numbers_of_the_table(ren
 
 
 def test_a_theme_opens_to_its_subthemes_and_weak_leaders(rendered, themed):
-    ranked = findings.ranking(themed.concepts, themed.manifest["evidence"])
+    ranked = rankings.ranking(themed.concepts, themed.manifest["evidence"])
     assert ranked.weak_leaders.height == 3
     for theme in range(6):
         body = re.search(rf'id="theme-{theme}".*?</details>', rendered, re.S)[0]

@@ -10,7 +10,7 @@ import polars as pl
 
 from competency_gaps.api.card import table_html
 from competency_gaps.errors import UserError
-from competency_gaps.report.findings import concept_name
+from competency_gaps.presentation.rankings import concept_name
 from competency_gaps.runs.open import Order, RunFolder
 from competency_gaps.text import visible
 

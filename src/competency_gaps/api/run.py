@@ -14,8 +14,8 @@ from competency_gaps.api.actions import Actions
 from competency_gaps.api.card import run_card
 from competency_gaps.api.concept import Concept
 from competency_gaps.errors import UserError
+from competency_gaps.presentation.rankings import missing
 from competency_gaps.report.charts import Plots
-from competency_gaps.report.findings import missing
 from competency_gaps.runs.open import open_folder
 from competency_gaps.text import plural
 

@@ -15,8 +15,8 @@ from rich.console import Console
 from competency_gaps.cli.options import JsonOption, RunArgument
 from competency_gaps.cli.output import print_json, print_line, rows, run_document
 from competency_gaps.errors import UserError
+from competency_gaps.presentation.listing import Listing, list_concepts
 from competency_gaps.report import screen
-from competency_gaps.report.listing import Listing, list_concepts
 from competency_gaps.runs.open import RunFolder, open_folder
 
 
@@ -94,7 +94,7 @@ def _print_listing(listing: Listing, limit: int | None) -> None:
 
 def _themes(run: RunFolder, theme: int | None, limit: int | None, *, json_: bool) -> None:
     """Print all themes, or one with its subthemes and concepts."""
-    from competency_gaps.report.themes import asked_theme, read_run_themes
+    from competency_gaps.presentation.themes import asked_theme, read_run_themes
 
     themes = read_run_themes(run)
     if themes is None:
@@ -151,7 +151,7 @@ def concept(
 
 def _concept_document(run: RunFolder, concept: int, limit: int) -> dict[str, Any]:
     """A concept's facts for machines."""
-    from competency_gaps.report.themes import read_run_themes
+    from competency_gaps.presentation.themes import read_run_themes
 
     themes = read_run_themes(run)
     return {

@@ -13,12 +13,12 @@ from markupsafe import Markup
 
 from competency_gaps.findings import items, support
 from competency_gaps.findings.differing import Piece, own_part
-from competency_gaps.report import columns, labels
+from competency_gaps.presentation import columns, labels
+from competency_gaps.presentation.rankings import Ranking, concept_name
+from competency_gaps.presentation.run_view import RunView
+from competency_gaps.presentation.themes import Themes, theme_path
 from competency_gaps.report.charts import page_svg
 from competency_gaps.report.detail import ConceptDetail
-from competency_gaps.report.findings import Ranking, concept_name
-from competency_gaps.report.protocol import RunView
-from competency_gaps.report.themes import Themes, theme_path
 from competency_gaps.text import integer, shorten
 
 TEXT_LIMIT, ANSWER_LIMIT, CHOICE_LIMIT = 420, 240, 120

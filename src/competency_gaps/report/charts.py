@@ -15,9 +15,9 @@ from markupsafe import Markup, escape
 from rich.cells import cell_len, set_cell_size
 
 from competency_gaps.errors import UserError
-from competency_gaps.report.findings import concept_name
-from competency_gaps.report.protocol import RunView
-from competency_gaps.report.themes import theme_name
+from competency_gaps.presentation.rankings import concept_name
+from competency_gaps.presentation.run_view import RunView
+from competency_gaps.presentation.themes import theme_name
 from competency_gaps.text import visible
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.report.findings import concept_name, flags_of
-from competency_gaps.report.protocol import Order, RunView
+from competency_gaps.presentation.rankings import concept_name, flags_of
+from competency_gaps.presentation.run_view import Order, RunView
 from competency_gaps.text import Excerpt, excerpt, shorten
 
 TEXT_LIMIT = 420

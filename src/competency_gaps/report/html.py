@@ -20,12 +20,13 @@ from competency_gaps import text
 from competency_gaps.files import write_atomic
 from competency_gaps.findings.answer import answer
 from competency_gaps.findings.answer_parts import alike, short_name
-from competency_gaps.report import answer_view, columns, findings, judged, labels, page, sources, themes
+from competency_gaps.presentation import columns, facts, judged, labels, rankings, sources, themes
+from competency_gaps.presentation.glossary import glossary
+from competency_gaps.presentation.run_view import RunView
+from competency_gaps.report import answer_view
 from competency_gaps.report.cards import finding_cards, origins, theme_section
 from competency_gaps.report.charts import page_svg
 from competency_gaps.report.detail import concept_details
-from competency_gaps.report.glossary import glossary
-from competency_gaps.report.protocol import RunView
 from competency_gaps.robustness import read_assessment
 
 STYLES = ("report", "themes", "findings", "narrow")
@@ -89,7 +90,7 @@ def write_report(run: RunView, out: Path, *, top: int = 20, examples: int = 3) -
 def render(run: RunView, *, top: int, examples: int) -> str:
     """Build the page's text."""
     given = answer(run)
-    ranked = findings.ranking(run.concepts, run.manifest["evidence"])
+    ranked = rankings.ranking(run.concepts, run.manifest["evidence"])
     tables, frames = _tables(run, ranked, top)
     grouped = themes.read_run_themes(run)
     listed = answer_view.in_order(run.findings)
@@ -116,8 +117,8 @@ def render(run: RunView, *, top: int, examples: int) -> str:
         benchmarks=run.benchmarks.sort("mean_score", "benchmark", nulls_last=True).to_dicts(),
         scored={benchmark.benchmark: benchmark for benchmark in given.benchmarks},
         tables=tables,
-        caution=findings.caution(ranked),
-        ranked_note=findings.left_out_note(run.concepts),
+        caution=rankings.caution(ranked),
+        ranked_note=rankings.left_out_note(run.concepts),
         details=details,
         origins=origins(grouped, details),
         themes=section,
@@ -127,25 +128,25 @@ def render(run: RunView, *, top: int, examples: int) -> str:
     )
 
 
-def _facts(run: RunView, more: list[page.Fact]) -> dict[str, Any]:
+def _facts(run: RunView, more: list[facts.Fact]) -> dict[str, Any]:
     """Gather the facts of the run itself, and what was left out of it."""
     manifest = run.manifest
     return {
-        "card": [*page.run_card(manifest), *more],
-        "versions": page.listing(manifest["versions"]),
-        "settings": page.listing(manifest["settings"]),
+        "card": [*facts.run_card(manifest), *more],
+        "versions": facts.listing(manifest["versions"]),
+        "settings": facts.listing(manifest["settings"]),
         "timings": sorted(manifest["timings"].items(), key=lambda stage: -stage[1]),
-        "command": text.shorten(_command(manifest["command"]), 1000),
+        "command": text.shorten(facts.command_text(manifest["command"]), 1000),
         "folder": str(run.path),
         "policies": {entry["name"]: str(entry["policy"] or "") for entry in manifest["benchmarks"]},
         "figures": judged.figure_lines(manifest),
         "source_warnings": sources.source_warnings(manifest),
-        "left_out": findings.left_out(run.items, manifest["benchmarks"]),
+        "left_out": rankings.left_out(run.items, manifest["benchmarks"]),
         "verdicts": (read_assessment(run) or {}).get("verdicts", []),
     }
 
 
-def _gaps_chart(run: RunView, ranked: findings.Ranking) -> Markup | None:
+def _gaps_chart(run: RunView, ranked: rankings.Ranking) -> Markup | None:
     """Draw the gaps of the leading concepts; None where no concept is weak or strong."""
     if not ranked.weak_leaders.height + ranked.strong_leaders.height:
         return None
@@ -160,19 +161,15 @@ def _most_shared(overlap: pl.DataFrame) -> dict[str, tuple[str, float]]:
     return {name: (other, jaccard) for name, other, jaccard in most.iter_rows()}
 
 
-def _command(command: Any) -> str:
-    return command if isinstance(command, str) else " ".join(str(part) for part in command)
-
-
-def _tables(run: RunView, ranked: findings.Ranking, top: int) -> tuple[list[Table], list[pl.DataFrame]]:
+def _tables(run: RunView, ranked: rankings.Ranking, top: int) -> tuple[list[Table], list[pl.DataFrame]]:
     concepts = run.concepts
-    most, least = findings.most_covered(concepts, top), findings.least_covered(concepts, top)
-    absent = findings.missing(concepts)
+    most, least = rankings.most_covered(concepts, top), rankings.least_covered(concepts, top)
+    absent = rankings.missing(concepts)
     shown = columns.present(columns.CONCEPT, concepts)
     listed = columns.present(columns.CONCEPT, ranked.weak_leaders)
     everywhere = int((concepts["alive"] & concepts["missing"]).sum())
     covered = (
-        f"Ordered by χ bench ({page.unit(run.manifest)}) among ranked concepts that some item exercises, "
+        f"Ordered by χ bench ({facts.unit(run.manifest)}) among ranked concepts that some item exercises, "
         "whatever their n_eff."
     )
     limit = f", the first {top} shown" if absent.height > top else ""
@@ -197,11 +194,11 @@ def _tables(run: RunView, ranked: findings.Ranking, top: int) -> tuple[list[Tabl
 def _row(row: dict[str, Any]) -> Row:
     return Row(
         row["concept"],
-        findings.concept_name(row),
+        rankings.concept_name(row),
         bool(row["label"]),
         labels.marks_of(row),
         text.show_token(row["peak_token"]),
-        findings.flags_of(row),
+        rankings.flags_of(row),
         row,
     )
 

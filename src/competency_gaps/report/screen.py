@@ -9,11 +9,12 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from competency_gaps.findings.answer import Answer, answer
-from competency_gaps.report import answer_view, columns, findings
-from competency_gaps.report.listing import Listing
-from competency_gaps.report.protocol import RunView
+from competency_gaps.presentation import columns, rankings
+from competency_gaps.presentation.listing import Listing
+from competency_gaps.presentation.run_view import RunView
+from competency_gaps.presentation.themes import Themes, asked_theme
+from competency_gaps.report import answer_view
 from competency_gaps.report.tables import MOST_SUBTHEMES, concept_table, plain, theme_view, themes_view
-from competency_gaps.report.themes import Themes, asked_theme
 from competency_gaps.text import integer, plural
 
 
@@ -76,7 +77,7 @@ def _tail(
 
 def _print_coverage(run: RunView, given: Answer, console: Console, lines: int, limit: int | None) -> None:
     """Print the answer of a run without scores: which concepts its items hardly exercise."""
-    frame = findings.least_covered(run.concepts, run.concepts.height)
+    frame = rankings.least_covered(run.concepts, run.concepts.height)
 
     def make(count: int) -> Group:
         parts: list[RenderableType] = [*answer_view.head(given), *map(answer_view.statement_text, given.scope), Text()]

@@ -14,9 +14,11 @@ from rich.text import Text
 
 from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import Answer, answer
-from competency_gaps.report import answer_view, columns, findings, judged, labels
+from competency_gaps.presentation import columns, judged, labels, rankings
+from competency_gaps.presentation.run_view import RunView
+from competency_gaps.presentation.themes import read_run_themes, theme_path
+from competency_gaps.report import answer_view
 from competency_gaps.report.detail import ConceptDetail, Example, concept_detail
-from competency_gaps.report.protocol import RunView
 from competency_gaps.report.tables import (
     VERDICT_STYLES,
     Cells,
@@ -26,7 +28,6 @@ from competency_gaps.report.tables import (
     quantities,
     short_table,
 )
-from competency_gaps.report.themes import read_run_themes, theme_path
 from competency_gaps.text import decimal, integer, percent, shorten, show_token
 
 _FRAME = 6
@@ -49,7 +50,7 @@ def print_summary(run: RunView, console: Console, *, top: int = 8) -> None:
         Concepts per table.
     """
     given = answer(run)
-    ranked = findings.ranking(run.concepts, run.manifest["evidence"])
+    ranked = rankings.ranking(run.concepts, run.manifest["evidence"])
     console.print(Panel(_answer(run, given), padding=(1, 2)))
     themes = read_run_themes(run)
     if themes is not None:
@@ -58,7 +59,7 @@ def print_summary(run: RunView, console: Console, *, top: int = 8) -> None:
     labelled = labels.dictionary_fact(run)
     if labelled is not None:
         console.print(Padding(plain(f"labelled: {labelled.value} ({labelled.note})", "dim"), (0, 2)))
-    for group in findings.left_out(run.items, run.manifest["benchmarks"]):
+    for group in rankings.left_out(run.items, run.manifest["benchmarks"]):
         where = ", ".join(f"{shorten(name, 40)} {integer(count)}" for name, count in group.benchmarks)
         line = f"{integer(group.count)} {group.kind}: {group.reason} ({where})"
         console.print(Padding(plain(line, "dim"), (0, 2)))
@@ -67,17 +68,17 @@ def print_summary(run: RunView, console: Console, *, top: int = 8) -> None:
     for title, frame, shown in (
         ("Weak concepts", ranked.weak_leaders.head(top), columns.LEADERS),
         ("Strong concepts", ranked.strong_leaders.head(top), columns.LEADERS),
-        ("Least covered concepts", findings.least_covered(run.concepts, top), columns.LEAST_COVERED),
+        ("Least covered concepts", rankings.least_covered(run.concepts, top), columns.LEAST_COVERED),
     ):
         table = concept_table(frame, shown, width=console.width) if frame.height else Text("none", style="dim")
         console.print(_titled(title, table))
-    absent = findings.missing(run.concepts)
+    absent = rankings.missing(run.concepts)
     if absent.height:
         title = f"Missing in every benchmark ({integer(min(top, absent.height))} of {integer(absent.height)} ranked)"
         table = concept_table(absent.head(top), columns.MISSING, width=console.width, unmarked=("missing",))
         console.print(_titled(title, table))
     console.print()
-    for note in (ranked.caption("weak"), findings.left_out_note(run.concepts), findings.caution(ranked)):
+    for note in (ranked.caption("weak"), rankings.left_out_note(run.concepts), rankings.caution(ranked)):
         console.print(plain(note, "dim"))
 
 

@@ -14,8 +14,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from competency_gaps.report import columns, findings, labels
-from competency_gaps.report.themes import Themes, is_automatic, theme_name
+from competency_gaps.presentation import columns, labels, rankings
+from competency_gaps.presentation.themes import Themes, is_automatic, theme_name
 from competency_gaps.text import integer, plural, show_token, visible
 
 NAME_WIDTH = 30
@@ -160,10 +160,10 @@ def concept_table(
 def _name(row: dict[str, Any], unmarked: Collection[str]) -> Text:
     marks = labels.marks_of(row)
     if row["label"] or row["peak_token"] is None:
-        name = plain(findings.concept_name(row), "dim" if marks or not row["label"] else "")
+        name = plain(rankings.concept_name(row), "dim" if marks or not row["label"] else "")
     else:
         name = Text.assemble(("peak ", "dim"), plain(show_token(row["peak_token"]), "cyan"))
-    marks = [*marks, *(flag for flag in findings.flags_of(row) if flag not in unmarked)]
+    marks = [*marks, *(flag for flag in rankings.flags_of(row) if flag not in unmarked)]
     return Text.assemble(name, (f" [{', '.join(marks)}]", "dim italic")) if marks else name
 
 

@@ -9,8 +9,8 @@ from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.run import ColumnSpec, Kind
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.findings.answer_parts import alike
-from competency_gaps.report import columns
-from competency_gaps.report.columns import Column
+from competency_gaps.presentation import columns
+from competency_gaps.presentation.columns import Column
 from competency_gaps.text import decimal, integer
 
 

@@ -21,7 +21,7 @@ from competency_gaps.explorer.parts.records.details import (
 )
 from competency_gaps.explorer.parts.uses import Uses
 from competency_gaps.explorer.parts.windows import kept_tokens, moved
-from competency_gaps.report.labels import marks_of, provenance
+from competency_gaps.presentation.labels import marks_of, provenance
 from competency_gaps.text import shorten
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from competency_gaps.explorer.parts.sources import Sources
 from competency_gaps.explorer.parts.windows import Windows, windows
 from competency_gaps.items.remark import sentences
 from competency_gaps.once import made_once
-from competency_gaps.report import findings as report_findings
-from competency_gaps.report.protocol import Order
-from competency_gaps.report.themes import Themes, read_run_themes
+from competency_gaps.presentation import rankings
+from competency_gaps.presentation.run_view import Order
+from competency_gaps.presentation.themes import Themes, read_run_themes
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder
 
@@ -194,9 +194,9 @@ class Context:
         return differing_ranges(self.run, self.findings, self.items)
 
     @made_once
-    def ranked(self) -> report_findings.Ranking:
+    def ranked(self) -> rankings.Ranking:
         """Concepts by their adjusted gap."""
-        return report_findings.ranking(self.concepts, self.run.manifest["evidence"])
+        return rankings.ranking(self.concepts, self.run.manifest["evidence"])
 
     @made_once
     def themes(self) -> Themes | None:

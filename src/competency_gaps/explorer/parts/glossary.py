@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from competency_gaps.explorer.parts.columns import shown_columns
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.report import glossary as report_glossary
-from competency_gaps.report.glossary import Term
+from competency_gaps.presentation import glossary as shared
+from competency_gaps.presentation.glossary import Term
 
 _OWN = (
     Term(
@@ -40,7 +40,7 @@ def glossary(context: Context) -> list[Term]:
         General words first, then the columns.
     """
     labelled = context.concepts["label"].null_count() < context.concepts.height
-    terms = report_glossary.glossary(
+    terms = shared.glossary(
         shown_columns(context), context.manifest["evidence"], themes=context.themes is not None, labelled=labelled
     )
     columns = {column.key for column in shown_columns(context)}

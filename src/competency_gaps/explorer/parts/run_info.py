@@ -25,12 +25,11 @@ from competency_gaps.explorer.parts.records.run import (
     Thresholds,
     Verdict,
 )
-from competency_gaps.explorer.parts.settings import command_text
 from competency_gaps.explorer.parts.suggestions import suggestions
 from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.findings.answer import answer
 from competency_gaps.findings.answer_parts import alike, short_name
-from competency_gaps.report import judged, labels, page, sources
+from competency_gaps.presentation import facts, judged, labels, sources
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import integer, percent, plural, shorten, visible
@@ -66,7 +65,7 @@ def run_info(context: Context) -> RunInfo:
         has=_has(context),
         counts=_counts(context),
         evidence=_thresholds(manifest["evidence"]),
-        unit=page.unit(manifest),
+        unit=facts.unit(manifest),
         short_name=short_name(str(manifest["model"]["name"])),
         answer=answer(context.view),
         findings=finding_list(context),
@@ -75,9 +74,9 @@ def run_info(context: Context) -> RunInfo:
         verdicts=_verdicts(context.run),
         probes=probes(context),
         card=_card(context),
-        command=shorten(command_text(manifest["command"]), 1000),
-        versions=page.listing(manifest["versions"]),
-        settings=page.listing(manifest["settings"]),
+        command=shorten(facts.command_text(manifest["command"]), 1000),
+        versions=facts.listing(manifest["versions"]),
+        settings=facts.listing(manifest["settings"]),
         benchmarks=_benchmarks(context),
         columns=column_specs(context),
         overlap=suite.overlap,
@@ -147,19 +146,19 @@ def _cautions(context: Context) -> list[Caution]:
     return found
 
 
-def _card(context: Context) -> list[page.Fact]:
+def _card(context: Context) -> list[facts.Fact]:
     """The report's run card, and what else decides about the figures."""
     run, manifest = context.run, context.manifest
     evidence, reference = manifest["evidence"], manifest.get("reference")
     labelled = labels.dictionary_fact(context.view)
     if not reference:
-        base = page.Fact("Reference", "none", "no lift, and alive means active in this run")
+        base = facts.Fact("Reference", "none", "no lift, and alive means active in this run")
     elif isinstance(reference, Mapping):
         kind = "base rates for lift and flags" if reference.get("lift") else "for flags only: the span has no lift"
-        base = page.Fact("Reference", str(reference.get("name")), kind)
+        base = facts.Fact("Reference", str(reference.get("name")), kind)
     else:
-        base = page.Fact("Reference", "read", "base rates for lift and flags")
-    tests = page.Fact(
+        base = facts.Fact("Reference", "read", "base rates for lift and flags")
+    tests = facts.Fact(
         "Tests",
         f"{integer(context.ranked.tested.height)} concepts",
         f"n_eff of at least {evidence['min_n_eff']:g}; false-discovery rate {percent(evidence['q'], 1)}; "
@@ -167,15 +166,15 @@ def _card(context: Context) -> list[page.Fact]:
     )
     seconds = sum(manifest["timings"].values())
     longest = ", ".join(f"{name} {value:,.0f} s" for name, value in manifest["timings"].items())
-    facts = [
-        *page.run_card(manifest),
+    lines = [
+        *facts.run_card(manifest),
         base,
         tests,
         *([labelled] if labelled else []),
-        page.Fact("Time", f"{seconds:,.0f} s", longest),
-        page.Fact("Folder", context.shown(run.path.resolve())),
+        facts.Fact("Time", f"{seconds:,.0f} s", longest),
+        facts.Fact("Folder", context.shown(run.path.resolve())),
     ]
-    return [page.Fact(fact.name, shorten(fact.value, 200), shorten(fact.note, 300)) for fact in facts]
+    return [facts.Fact(fact.name, shorten(fact.value, 200), shorten(fact.note, 300)) for fact in lines]
 
 
 def _benchmarks(context: Context) -> list[Benchmark]:

@@ -34,7 +34,7 @@ def named(lines: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     Parameters
     ----------
     lines
-        Dotted names and values, as :func:`~competency_gaps.report.page.listing` gives them.
+        Dotted names and values, as :func:`~competency_gaps.presentation.facts.listing` gives them.
     """
     closed = _closed()
     return [
@@ -67,11 +67,6 @@ def without_judge(command: str | Sequence[str]) -> str | list[str]:
         return "" if "judge" in command or "-url" in command or "key-env" in command else command
     kept = _kept(words)
     return command if kept == words else shlex.join(kept)
-
-
-def command_text(command: str | Sequence[str]) -> str:
-    """A command of a manifest as one line."""
-    return command if isinstance(command, str) else shlex.join(str(part) for part in command)
 
 
 def _kept(words: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ from competency_gaps.explorer.parts.robust import robustness
 from competency_gaps.explorer.parts.suggestion import SHOWN, run_folder
 from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.findings import short
-from competency_gaps.report.labels import marks_of
+from competency_gaps.presentation.labels import marks_of
 from competency_gaps.text import decimal, integer, percent, plural, shorten
 
 REDUNDANT = 0.02

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
-from competency_gaps.report.labels import DOUBTFUL_LABEL
+from competency_gaps.presentation.labels import DOUBTFUL_LABEL
 from competency_gaps.runs import covariates
 from competency_gaps.text import HIDDEN, visible
 

@@ -6,7 +6,7 @@ import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.details import Theme, ThemeBenchmark, ThemeFile
-from competency_gaps.report.themes import NAME_LIMIT
+from competency_gaps.presentation.themes import NAME_LIMIT
 from competency_gaps.text import shorten
 
 _OWN = (

@@ -10,8 +10,8 @@ from competency_gaps.errors import UserError
 from competency_gaps.explorer.queries.arguments import ListThemes, OneConcept, OneTheme, TopConcepts
 from competency_gaps.explorer.queries.subject import FLAGS, Subject
 from competency_gaps.explorer.queries.values import fields, foreign
-from competency_gaps.report.findings import with_followers
-from competency_gaps.report.labels import marks_of, provenance
+from competency_gaps.presentation.labels import marks_of, provenance
+from competency_gaps.presentation.rankings import with_followers
 from competency_gaps.text import excerpt
 
 EXCERPT = 300

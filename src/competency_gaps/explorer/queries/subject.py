@@ -12,8 +12,8 @@ import polars as pl
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.explorer.queries.values import foreign
 from competency_gaps.once import made_once
-from competency_gaps.report.findings import with_followers
-from competency_gaps.report.themes import theme_name
+from competency_gaps.presentation.rankings import with_followers
+from competency_gaps.presentation.themes import theme_name
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import shorten, visible
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.explorer.parts.settings import command_text, named, without_judge
+from competency_gaps.explorer.parts.settings import named, without_judge
 from competency_gaps.explorer.queries.arguments import Nothing, Suggested, TwoBenchmarks
 from competency_gaps.explorer.queries.concepts import name_of
 from competency_gaps.explorer.queries.subject import Subject
 from competency_gaps.explorer.queries.values import SENTENCE, fields, foreign, plain
+from competency_gaps.presentation.facts import command_text
 
 COMMAND = 2000
 """Most characters of a command line [ours]: one that is cut does not run."""

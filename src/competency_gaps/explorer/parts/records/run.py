@@ -9,8 +9,8 @@ from typing import Literal
 from competency_gaps.explorer.parts.records.findings import Finding
 from competency_gaps.explorer.parts.redundancy import Added
 from competency_gaps.findings.answer import Answer
-from competency_gaps.report.glossary import Term
-from competency_gaps.report.page import Fact
+from competency_gaps.presentation.facts import Fact
+from competency_gaps.presentation.glossary import Term
 
 Tone = Literal["good", "bad", "open"]
 Pair = tuple[str, str]

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.dictionary.label_table import POOR, STATED
-from competency_gaps.report.page import Fact
-from competency_gaps.report.protocol import RunView
+from competency_gaps.presentation.facts import Fact
+from competency_gaps.presentation.run_view import RunView
 from competency_gaps.text import decimal, integer, share_of, shorten
 
 AUTOMATIC = "auto"

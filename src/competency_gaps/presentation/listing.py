@@ -9,9 +9,9 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.report import columns
-from competency_gaps.report.columns import Column
-from competency_gaps.report.protocol import RunView
+from competency_gaps.presentation import columns
+from competency_gaps.presentation.columns import Column
+from competency_gaps.presentation.run_view import RunView
 from competency_gaps.runs.search import find_concepts, near_labels
 from competency_gaps.text import plural, shorten
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,3 +69,8 @@ def listing(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
         else:
             lines.append((shorten(name, 80), shorten(str(value), 200)))
     return lines
+
+
+def command_text(command: str | Sequence[str]) -> str:
+    """A command of a manifest as one line."""
+    return command if isinstance(command, str) else shlex.join(str(part) for part in command)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from competency_gaps.findings.answer_parts import alike
-from competency_gaps.report.columns import Column
+from competency_gaps.presentation.columns import Column
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.errors import UserError
-from competency_gaps.report.findings import Ranking
-from competency_gaps.report.protocol import RunView
+from competency_gaps.presentation.rankings import Ranking
+from competency_gaps.presentation.run_view import RunView
 from competency_gaps.text import percent, plural, share_of, shorten
 
 NAME_LIMIT = 100

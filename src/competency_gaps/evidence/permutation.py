@@ -30,8 +30,8 @@ LATTICE = 0.25
 """Spread of the weights, relative to the lattice of equal weights, below which T gets a continuity correction."""
 
 
-PLAIN = 0.0
-"""z below which the normal tail is used: it is then above 1/2, and the other side's is the one that counts."""
+PLAIN = -0.5
+"""z below which the normal tail is used: it is then above 0.69, and the other side's is the one that counts."""
 EXTREME = 0.05
 """Tails above this are not compared with the chance of all-equal outcomes, which cannot exceed them."""
 

@@ -26,16 +26,16 @@ class made_once(Generic[T]):
         self._name = name
 
     @overload
-    def __get__(self, one: None, owner: type) -> Self: ...
+    def __get__(self, instance: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, one: object, owner: type) -> T: ...
-    def __get__(self, one: object | None, owner: type) -> Self | T:
-        if one is None:
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> Self | T:
+        if instance is None:
             return self
         # Kept under its own name, a value is found before this is called: only the first askers come here.
-        held = one.__dict__
+        held = instance.__dict__
         with held.setdefault(" lock", threading.RLock()):
             if self._name not in held:
-                held[self._name] = self._make(one)
+                held[self._name] = self._make(instance)
             value: T = held[self._name]
             return value

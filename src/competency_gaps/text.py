@@ -135,11 +135,11 @@ def excerpt(
         Longest window.
     """
     start, end = _inside(own, len(text)) or (0, len(text))
-    found = _inside(peak, len(text))
-    if found is None:
+    peak_range = _inside(peak, len(text))
+    if peak_range is None:
         stop = min(end, start + limit)
         return Excerpt(0, text[start:stop], "", "", end - stop)
-    first, last = found
+    first, last = peak_range
     if first < start or last > end:
         start, end = 0, len(text)
     shown = min(last, first + limit)

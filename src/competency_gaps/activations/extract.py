@@ -130,7 +130,7 @@ class SpanTap:
 
     def take(self, asked: Sequence[int], activations: Sequence[torch.Tensor]) -> None:
         """Pool the spans immediately and keep only the rows."""
-        chosen = [one for one in (self._sequences[i] for i in asked) if one is not None]
+        chosen = [sequence for sequence in (self._sequences[i] for i in asked) if sequence is not None]
         self.rows.update(zip(asked, self._extractor.pooled(chosen, activations), strict=True))
 
 

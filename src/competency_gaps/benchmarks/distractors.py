@@ -150,7 +150,7 @@ def _near_numbers(gold: str, below: int, negative: bool, rng: random.Random) -> 
         yield f"{value + step * unit:{separator}.{decimals}f}"
 
 
-def _shortage(gold: str, rule: Rule, found: int, options: int) -> Remark:
+def _shortage(gold: str, rule: Rule, count: int, options: int) -> Remark:
     if rule == "near_numbers" and not _NUMBER.fullmatch(gold.strip()):
         return Remark("no_plain_number", quotes=(gold[:80],))
-    return Remark("too_few_options", (found, options), (rule,))
+    return Remark("too_few_options", (count, options), (rule,))

@@ -110,8 +110,8 @@ def _fault(kind: type[BaseModel], fault: Any, spell: Callable[[str], str]) -> st
         return f"{where}: there is no such key.{hint}"
     if fault["type"] == "missing":
         return f"{where}: is required."
-    found = "" if isinstance(fault.get("input"), (dict, list)) else f", found {fault.get('input')!r}"
-    return f"{where}: {fault['msg'].removeprefix('Value error, ')}{found}"
+    given = "" if isinstance(fault.get("input"), (dict, list)) else f", found {fault.get('input')!r}"
+    return f"{where}: {fault['msg'].removeprefix('Value error, ')}{given}"
 
 
 def _known_keys(kind: type[BaseModel], location: Sequence[Any]) -> list[str]:

@@ -76,21 +76,21 @@ def export(
     _check_place(target)
     page = page_files()
     part = target.with_name(f".{target.name}.part")
-    parts = [_parts(one, redact=redact) for one in opened]
+    parts = [_parts(run, redact=redact) for run in opened]
     with no_space_left(target):
         _clear(part, BEGUN, MARK)
         _make(part)
         (part / BEGUN).write_bytes(b"")
         _make(part / DATA)
         _write(part / DATA, "runs.json", as_json(_run_list(opened)))
-        for one in parts:
-            names = list(one.names())
+        for run in parts:
+            names = list(run.names())
             with (progress or Progress(quiet=True)).stage("exporting", total=len(names), unit="parts") as bar:
-                bar.note(one.context.key)
-                _write_run(part / DATA, one, names, bar)
+                bar.note(run.context.key)
+                _write_run(part / DATA, run, names, bar)
         for name, content in page.items():
             (part / name).write_bytes(_static(content) if name == "index.html" else content)
-        keys = [one.key for one in opened]
+        keys = [run.key for run in opened]
         write_json(part / MARK, {"version": version("competency-gaps"), **_facts(keys, redact=redact)})
         (part / BEGUN).unlink()
         _put(part, target)
@@ -126,25 +126,25 @@ def read_part(folder: Path, name: str) -> bytes:
 
 def _run_list(opened: Sequence[Opened]) -> RunList:
     """``runs.json``, where runs of one name are numbered: a folder above may bear somebody's name."""
-    names = [visible(one.run.path.resolve().name) for one in opened]
+    names = [visible(run.run.path.resolve().name) for run in opened]
     titles = [
         f"{name} ({names[: place + 1].count(name)})" if names.count(name) > 1 else name
         for place, name in enumerate(names)
     ]
-    runs = [ListedRun(one.key, title) for one, title in zip(opened, titles, strict=True)]
+    runs = [ListedRun(run.key, title) for run, title in zip(opened, titles, strict=True)]
     return replace(run_list(opened, "static", None), runs=runs)
 
 
-def _parts(one: Opened, *, redact: bool) -> Parts:
+def _parts(run: Opened, *, redact: bool) -> Parts:
     return Parts(
-        one.run,
-        key=one.key,
-        dictionary=one.dictionary,
+        run.run,
+        key=run.key,
+        dictionary=run.dictionary,
         redact=redact,
         portable=True,
         concepts_per_part=CONCEPTS,
         items_per_part=ITEMS,
-        amounts=EXPORTED_WIDE if one.run.width >= WIDE else EXPORTED,
+        amounts=EXPORTED_WIDE if run.run.width >= WIDE else EXPORTED,
     )
 
 

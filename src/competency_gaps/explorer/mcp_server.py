@@ -57,8 +57,8 @@ class _Answers:
     """What the server answers; methods as the package ``mcp`` calls them."""
 
     def __init__(self, opened: Sequence[Opened]) -> None:
-        self._runs = {one.key: one for one in opened}
-        self._titles = {one.key: shorten(one.title, 100) for one in opened}
+        self._runs = {run.key: run for run in opened}
+        self._titles = {run.key: shorten(run.title, 100) for run in opened}
 
     async def list_tools(self, _: Any, __: Any) -> types.ListToolsResult:
         import mcp_types as types
@@ -85,7 +85,7 @@ class _Answers:
     async def list_resources(self, _: Any, __: Any) -> types.ListResourcesResult:
         import mcp_types as types
 
-        said = {_FINDINGS: "Its findings", _OVERVIEW: "What the run found", _CARD: "How the run was made"}
+        titles = {_FINDINGS: "Its findings", _OVERVIEW: "What the run found", _CARD: "How the run was made"}
         return types.ListResourcesResult(
             resources=[
                 types.Resource(
@@ -95,7 +95,7 @@ class _Answers:
                     mime_type="application/json",
                 )
                 for key in self._runs
-                for name, what in said.items()
+                for name, what in titles.items()
             ]
         )
 
@@ -149,11 +149,11 @@ def _with_run(schema: dict[str, Any], titles: Mapping[str, str]) -> dict[str, An
     }
 
 
-def _ask(one: Opened, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _ask(run: Opened, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        return one.ask(name, arguments, "cgaps mcp")
+        return run.ask(name, arguments, "cgaps mcp")
     except CompetencyGapsError as error:
         return {"error": visible(str(error))}
     except Exception as error:
-        log.exception("%s of %s failed", name, one.key)
+        log.exception("%s of %s failed", name, run.key)
         return {"error": f"The server failed ({type(error).__name__}); its log says more."}

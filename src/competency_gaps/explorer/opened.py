@@ -119,14 +119,14 @@ class Opened:
 
 
 def _stamp(folder: Path, patterns: Iterable[str]) -> Stamp:
-    found = []
+    files = []
     for file in (file for pattern in patterns for file in sorted(folder.glob(pattern))):
         try:
             state = file.stat()
         except OSError:
             continue
-        found.append((str(file), state.st_mtime_ns, state.st_size))
-    return tuple(found)
+        files.append((str(file), state.st_mtime_ns, state.st_size))
+    return tuple(files)
 
 
 def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Opened]:
@@ -152,13 +152,13 @@ def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Ope
     # Before it is read: a change in between is a change.
     stamps = [_stamp(path, OWN) for path in paths]
     runs = [open_folder(path) for path in paths]
-    found = [_dictionary(run, dictionary) for run in runs]
-    if dictionary is not None and all(isinstance(one, UserError) for one in found):
-        raise next(one for one in found if isinstance(one, UserError))
+    dictionaries = [_dictionary(run, dictionary) for run in runs]
+    if dictionary is not None and all(isinstance(known, UserError) for known in dictionaries):
+        raise next(known for known in dictionaries if isinstance(known, UserError))
     keys, titles = _keys(places), _titles(places)
     return [
-        Opened(key, title, run, dictionary_of(run) if isinstance(one, UserError) else one, made)
-        for key, title, run, one, made in zip(keys, titles, runs, found, stamps, strict=True)
+        Opened(key, title, run, dictionary_of(run) if isinstance(known, UserError) else known, stamp)
+        for key, title, run, known, stamp in zip(keys, titles, runs, dictionaries, stamps, strict=True)
     ]
 
 
@@ -170,7 +170,7 @@ def run_list(opened: Sequence[Opened], mode: Literal["served", "static"], chat: 
     chat
         Who answers questions; null in a static explorer.
     """
-    runs = [ListedRun(one.key, one.title) for one in opened]
+    runs = [ListedRun(run.key, run.title) for run in opened]
     return RunList(runs, mode, chat, version("competency-gaps"))
 
 

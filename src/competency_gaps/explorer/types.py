@@ -119,12 +119,12 @@ def _type(hint: Any) -> str:
 def _docs(record: type) -> dict[str, str]:
     """Texts that stand under a record's fields."""
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(record))).body
-    found, name = {}, ""
+    declared, name = {}, ""
     for line in body.body:  # type: ignore[attr-defined]
         if isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and name:
-            found[name] = inspect.cleandoc(str(line.value.value))
+            declared[name] = inspect.cleandoc(str(line.value.value))
         name = line.target.id if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) else ""
-    return found
+    return declared
 
 
 def _comment(text: str, indent: str) -> list[str]:

@@ -108,12 +108,12 @@ def _content(run: RunFolder, row: Mapping[str, Any]) -> dict[str, Any]:
     passed = [*row["passing"], *own.filter(pl.col("score") >= 0.5)["row"].to_list()]
     labels = run.concepts["label"].gather(list(row["concepts"])).drop_nulls().head(LABELS).to_list()
     return {
-        "benchmarks": [_text(one["benchmark"], 80) for one in row["benchmarks"][:3]],
+        "benchmarks": [_text(benchmark["benchmark"], 80) for benchmark in row["benchmarks"][:3]],
         "verdict": "does worse on the group" if row["verdict"] == "weak" else "does better on the group",
         "property": None if row["feature_words"] is None else _text(row["feature_words"], 200),
         "failed": [_item(run, place) for place in list(dict.fromkeys(failed))[:READ]],
         "passed": [_item(run, place) for place in list(dict.fromkeys(passed))[:READ]],
-        "labels": [_text(one, 160) for one in labels],
+        "labels": [_text(label, 160) for label in labels],
     }
 
 

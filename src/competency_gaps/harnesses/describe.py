@@ -28,16 +28,16 @@ def report_lines(report: SourceReport) -> Iterator[str]:
     yield _line(f"    model: {report.model or f'not said ({NO_MODEL})'}")
     for name in ("metric", "filter", "scorer"):
         value = getattr(report, name)
-        others = [one for one in report.available.get(name, ()) if one != value]
+        others = [other for other in report.available.get(name, ()) if other != value]
         if value is not None or others:
             also = f" (could be: {', '.join(others)})" if others else ""
             yield _line(f"    {name}: {value or 'none'}{also}")
     for way, count in report.own_text.items():
         yield _line(f"    own text: {way}: {plural(count, 'item')}")
-    for one in report.left_out:
-        yield _line(f"    left out: {plural(one.count, 'record')}: {one.reason}")
-    for one in report.unscored_because:
-        yield _line(f"    without a score: {plural(one.count, 'record')}: {one.reason}")
+    for counted in report.left_out:
+        yield _line(f"    left out: {plural(counted.count, 'record')}: {counted.reason}")
+    for counted in report.unscored_because:
+        yield _line(f"    without a score: {plural(counted.count, 'record')}: {counted.reason}")
     for warning in report.warnings:
         yield _line(f"    note: {warning}")
 

@@ -36,15 +36,15 @@ def find_parts(path: Path, format_: str | None = None) -> list[LogPart]:
     if not path.exists():
         siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UserError(f"the log {path} does not exist.{nearest(path.name, siblings)}")
-    found = LOGS[format_].find(path) if format_ is not None else _of_all_formats(path)
-    if not found:
+    parts = LOGS[format_].find(path) if format_ is not None else _of_all_formats(path)
+    if not parts:
         raise UserError(_nothing(path, format_))
-    return _unique_names(found)
+    return _unique_names(parts)
 
 
 def _of_all_formats(path: Path) -> list[LogPart]:
     """Parts of every format; what one format cannot read is named in the notes if another finds something."""
-    found: list[LogPart] = []
+    parts: list[LogPart] = []
     faults: list[UserError] = []
     for name in LOGS:
         try:
@@ -53,13 +53,13 @@ def _of_all_formats(path: Path) -> list[LogPart]:
             logging.getLogger(__name__).warning(str(error))
             continue
         try:
-            found += reader.find(path)
+            parts += reader.find(path)
         except UserError as error:
             faults.append(error)
-    if faults and not found:
+    if faults and not parts:
         raise faults[0]
     notes = tuple(Remark("unreadable_log", quotes=(str(error),)) for error in faults)
-    return [replace(part, notes=(*part.notes, *notes)) for part in found]
+    return [replace(part, notes=(*part.notes, *notes)) for part in parts]
 
 
 def _nothing(path: Path, format_: str | None) -> str:

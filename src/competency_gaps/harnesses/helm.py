@@ -73,7 +73,11 @@ def find(path: Path) -> list[LogPart]:
 def _without_model(name: str) -> str:
     """``mmlu:subject=anatomy,model=openai_gpt2`` without the model, which is kept apart."""
     head, colon, arguments = name.partition(":")
-    kept = [one for one in arguments.split(",") if one and not one.startswith(("model=", "model_deployment="))]
+    kept = [
+        argument
+        for argument in arguments.split(",")
+        if argument and not argument.startswith(("model=", "model_deployment="))
+    ]
     return head + (colon + ",".join(kept) if kept else "")
 
 
@@ -96,7 +100,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
             f"one prompt there; read are {', '.join(_METHODS)}."
         )
     stats, unknown = _statistics(part.files[1])
-    every = sorted({name for one in stats.values() for name in one})
+    every = sorted({name for entry in stats.values() for name in entry})
     usable = tuple(name for name in _SCORES if name in every)
     tally = Tally(part, metric=chosen_metric(source, part, every, usable=usable), available={"metric": usable})
     tally.model = adapter["model"] if isinstance(adapter.get("model"), str) else None
@@ -120,7 +124,7 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
         item = _item(asked, str(tally.metric))
         if item.score is None:
             tally.unscored_because(Remark("no_statistic"), len(asked))
-        other_examples += any(one.asked[:-1] != asked[0].asked[:-1] for one in asked)
+        other_examples += any(trial.asked[:-1] != asked[0].asked[:-1] for trial in asked)
         further = mapped(source, f"{STATE}, instance {item.id}", asked[0].request["instance"], asked[0].request)
         yield tally.item(replace(item, **further), asked[0].asked.way, records=len(asked))
     if other_examples:
@@ -131,19 +135,19 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 def _statistics(file: Path) -> tuple[dict[_Key, dict[str, Any]], int]:
     """Mean per statistic of every unperturbed instance and trial (HELM writes one record per metric class), and how
     many records are in no form that is known."""
-    found: dict[_Key, dict[str, Any]] = {}
+    means: dict[_Key, dict[str, Any]] = {}
     unknown = 0
-    for one in sequence(json_file(file)):
-        number = trial_index(one)
-        if number is None or mapping(one).get("instance_id") is None:
+    for record in sequence(json_file(file)):
+        number = trial_index(record)
+        if number is None or mapping(record).get("instance_id") is None:
             unknown += 1
-        elif one.get("perturbation") is None:
-            entry = found.setdefault((str(one["instance_id"]), number), {})
-            for stat in map(mapping, sequence(one.get("stats"))):
+        elif record.get("perturbation") is None:
+            entry = means.setdefault((str(record["instance_id"]), number), {})
+            for stat in map(mapping, sequence(record.get("stats"))):
                 name = mapping(stat.get("name")).get("name")
                 if isinstance(name, str):
                     entry[name] = stat.get("mean")
-    return found, unknown
+    return means, unknown
 
 
 def trial_index(entry: Any) -> int | None:
@@ -165,13 +169,13 @@ def _trial(request: Any, stats: Mapping[_Key, Mapping[str, Any]], metric: str) -
     fault = _fault(request)
     if fault is not None:
         return fault
-    number, name, said = trial_index(request), str(request["instance"]["id"]), request["request"]
+    number, name, sent = trial_index(request), str(request["instance"]["id"]), request["request"]
     if number is None:
         return Remark("trial_no_number")
     input_ = request["instance"].get("input")
     own = mapping(input_).get("text", input_)
-    found = prompted(said.get("messages") or said.get("prompt"), own if isinstance(own, str) else "", INPUT)
-    if found is None:
+    asked = prompted(sent.get("messages") or sent.get("prompt"), own if isinstance(own, str) else "", INPUT)
+    if asked is None:
         return Remark("no_prompt")
     score = score_in_unit(stats.get((name, number), {}).get(metric))
     if score.reason == OUTSIDE:
@@ -179,7 +183,7 @@ def _trial(request: Any, stats: Mapping[_Key, Mapping[str, Any]], metric: str) -
             f"{STATS}, instance {name}: {metric!r} is outside [0, 1]. Choose another 'metric', or {NONE!r} to use the "
             "items without scores."
         )
-    return _Trial(name, number, request, found, score.value)
+    return _Trial(name, number, request, asked, score.value)
 
 
 def _fault(request: Any) -> Remark | None:
@@ -204,11 +208,11 @@ def _fault(request: Any) -> Remark | None:
 def _item(trials: Sequence[_Trial], metric: str) -> Item:
     first = trials[0]
     instance, asked = first.request["instance"], first.asked
-    scores = [one.score for one in trials if one.score is not None]
-    references = [one for one in sequence(instance.get("references")) if isinstance(one, dict)]
-    right = [_text_of(one) for one in references if "correct" in sequence(one.get("tags"))]
-    options = tuple(_text_of(one) for one in references)
-    completions = [mapping(one) for one in sequence(mapping(first.request.get("result")).get("completions"))]
+    scores = [trial.score for trial in trials if trial.score is not None]
+    references = [reference for reference in sequence(instance.get("references")) if isinstance(reference, dict)]
+    right = [_text_of(reference) for reference in references if "correct" in sequence(reference.get("tags"))]
+    options = tuple(_text_of(reference) for reference in references)
+    completions = [mapping(c) for c in sequence(mapping(first.request.get("result")).get("completions"))]
     return Item(
         id=first.instance,
         prompt=asked.prompt,

@@ -45,14 +45,14 @@ class Row(NamedTuple):
 
 def find(path: Path) -> list[LogPart]:
     """Every task of which details lie at a path, the newest file of each task and model."""
-    found: dict[tuple[str, str], list[tuple[str, Path]]] = {}
+    by_task: dict[tuple[str, str], list[tuple[str, Path]]] = {}
     for file in files_under(path, "details_*.parquet"):
         match = _NAME.fullmatch(file.name)
         if match:
             model = _model(file, match["stamp"])
-            found.setdefault((match["task"], model or ""), []).append((match["stamp"], file))
+            by_task.setdefault((match["task"], model or ""), []).append((match["stamp"], file))
     parts = []
-    for (task, model), files in found.items():
+    for (task, model), files in by_task.items():
         *older, (stamp, file) = sorted(files)
         notes = tuple(Remark("older_log", quotes=(old.name,)) for _, old in older)
         parts.append(LogPart("lighteval", task, (file,), model=model or None, stamp=stamp, notes=notes))
@@ -64,7 +64,7 @@ def _model(file: Path, stamp: str) -> str | None:
     if "details" not in folders:
         return None
     inner = folders[len(folders) - folders[::-1].index("details") :]
-    return "/".join(one for one in inner if one != stamp) or None
+    return "/".join(folder for folder in inner if folder != stamp) or None
 
 
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
@@ -116,10 +116,10 @@ def _columns(file: Path) -> dict[str, pl.Expr]:
         return {name: pl.col(names[outer]).struct.field(name) for name in inner if name in there}
 
     if all(isinstance(schema.get(names.get(name, "")), pl.Struct) for name in ("doc", "metric")):
-        found = inside("doc", "query", "choices", "gold_index", "id") | inside(
+        columns = inside("doc", "query", "choices", "gold_index", "id") | inside(
             "model_response", "input", "text", "logprobs"
         )
-        return {"metrics": pl.col(names["metric"]), **found}
+        return {"metrics": pl.col(names["metric"]), **columns}
     if isinstance(schema.get(names.get("metrics", "")), pl.Struct) and "full_prompt" in names:
         old = ("metrics", "example", "full_prompt", "predictions", "choices", "gold_index", "gold")
         return {name: pl.col(names[name]) for name in old if name in names}
@@ -158,7 +158,7 @@ def _metric(frame: pl.LazyFrame, source: LogSource, part: LogPart) -> tuple[str,
     for row in _rows(frame):
         for name, value in mapping(next(iter(row.values()))).items():
             reasons.setdefault(name, set()).add(score_in_unit(value).reason)
-    usable = tuple(name for name, found in reasons.items() if _is_score(found))
+    usable = tuple(name for name, kinds in reasons.items() if _is_score(kinds))
     metric = chosen_metric(source, part, list(reasons), usable=usable)
     if metric != NONE and metric not in usable:
         raise UserError(
@@ -176,11 +176,11 @@ def _item(row: Row, number: int, metric: str, part: LogPart) -> tuple[Item, str]
     asked = prompted(row.prompt, row.query, QUERY)
     if asked is None:
         return None
-    options = tuple(str(one).strip() for one in row.choices) if len(row.choices) > 1 else None
+    options = tuple(str(choice).strip() for choice in row.choices) if len(row.choices) > 1 else None
     gold = next(iter(row.gold), None) if isinstance(row.gold, list) else row.gold
-    response = next((one for one in row.answers if isinstance(one, str)), None)
+    response = next((answer for answer in row.answers if isinstance(answer, str)), None)
     if response is None and options is not None and len(row.answers) == len(options):
-        numbers = [one for one in row.answers if isinstance(one, (int, float))]
+        numbers = [answer for answer in row.answers if isinstance(answer, (int, float))]
         response = options[numbers.index(max(numbers))] if len(numbers) == len(options) else None
     item = Item(
         id=str(number),

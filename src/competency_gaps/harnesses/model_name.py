@@ -56,8 +56,8 @@ def _transformers_model(report: SourceReport) -> str | None:
 
 
 def _bare(name: str) -> str:
-    found = _ARGUMENT.search(name)
-    name = (found[1] if found else name).strip().removesuffix(":latest").rstrip("/\\")
+    match = _ARGUMENT.search(name)
+    name = (match[1] if match else name).strip().removesuffix(":latest").rstrip("/\\")
     name = name.removeprefix("cgaps/").removeprefix("embedded:")  # the first is how Inspect knows this run's model
     cached = _CACHE.fullmatch(name)
     return cached[1].replace("--", "/") if cached else name.replace("\\", "/")

@@ -118,14 +118,14 @@ def _details(part: LogPart, predictions: int) -> dict[str, dict[str, Any]]:
     results = json_file(part.files[-1]) if len(part.files) > predictions else {}
     details = results.get("details") if isinstance(results, dict) else None
     if isinstance(details, list):
-        details = {str(number): one for number, one in enumerate(details)}
-    found = {str(k): v for k, v in details.items() if isinstance(v, dict)} if isinstance(details, dict) else {}
-    if not any(METRIC in one for one in found.values()):
+        details = {str(number): detail for number, detail in enumerate(details)}
+    by_item = {str(k): v for k, v in details.items() if isinstance(v, dict)} if isinstance(details, dict) else {}
+    if not any(METRIC in detail for detail in by_item.values()):
         raise UserError(
             f"{part.files[-1]} does not say per item whether it is right. Run OpenCompass with --dump-eval-details, "
             f"or give {NONE!r} as 'metric' to use the items without scores."
         )
-    return found
+    return by_item
 
 
 def _item(number: str, entry: Mapping[str, Any], asked: Prompted, detail: Mapping[str, Any], tally: Tally) -> Item:

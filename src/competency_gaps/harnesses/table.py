@@ -41,7 +41,9 @@ def read_table(source: LogSource) -> Iterator[LogEntry]:
     column = fields.get("score", "score")
     if not scored:
         # Nor is a column read that has our name for it.
-        records = [replace(one, values={k: v for k, v in one.values.items() if k != "score"}) for one in records]
+        records = [
+            replace(record, values={k: v for k, v in record.values.items() if k != "score"}) for record in records
+        ]
     elif records and not _has(records[0], column):
         raise UserError(
             f"{source.path} has no column {column!r} for the score; there are {', '.join(records[0].values)}. "
@@ -50,10 +52,10 @@ def read_table(source: LogSource) -> Iterator[LogEntry]:
         )
     part = LogPart("table", source.path.stem, (source.path,))
     tally = Tally(part, metric=column if scored else NONE, records=len(records))
-    found = gather(records, source=str(source.path), fields=fields, policy="imported")
-    for one in found.left_out:
-        yield tally.drop(one.where, one.reason)
-    for item in found.items:
+    gathered = gather(records, source=str(source.path), fields=fields, policy="imported")
+    for record in gathered.left_out:
+        yield tally.drop(record.where, record.reason)
+    for item in gathered.items:
         identity = {"tool": "table", "doc_id": item.id, "metric": tally.metric, "epochs": item.epochs}
         yield tally.item(
             replace(item, identity=identity), ALL if item.messages is None else MESSAGES, records=item.epochs

@@ -52,20 +52,20 @@ def task_entries(
     UserError
         If a text is of another form, or names nothing.
     """
-    found: dict[str, TaskSource] = {}
+    entries: dict[str, TaskSource] = {}
     for text in texts:
         for source in expand(parse_task(text, include_path=include_path, num_fewshot=num_fewshot)):
-            if source in found.values():
+            if source in entries.values():
                 continue
             name = base = benchmark_name(source)
             number = 1
-            while name in found:
+            while name in entries:
                 number += 1
                 name = f"{base}-{number}"
-            found[name] = source
+            entries[name] = source
     return [
         {"name": name, "source": source.model_dump(mode="json", exclude_defaults=True) | {"kind": "task"}}
-        for name, source in found.items()
+        for name, source in entries.items()
     ]
 
 

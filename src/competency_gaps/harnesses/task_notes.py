@@ -41,7 +41,7 @@ def _notes(benchmark: Benchmark, task: Any, lm: LanguageModel, system: str | Non
             if value is not None and value != neutral:
                 yield Remark("model_setting_unused", (value,), (name,))
     chats = [item.messages for item in benchmark.items if item.messages is not None]
-    with_system = chats if system else [one for one in chats if one[0]["role"] == "system"]
+    with_system = chats if system else [chat for chat in chats if chat[0]["role"] == "system"]
     if with_system and _refuses_system(lm):
         yield Remark("system_refused", (len(with_system),))
 

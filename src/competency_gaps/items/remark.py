@@ -291,7 +291,7 @@ def sentences(remarks: pl.Series) -> pl.Series:
     # Texts are told apart much faster than structs.
     encoded = remarks.struct.json_encode().set(remarks.is_null(), None)
     known = encoded.drop_nulls().unique().to_list()
-    words = [str(Remark.of(json.loads(one))) for one in known]
+    words = [str(Remark.of(json.loads(text))) for text in known]
     return encoded.replace_strict(known, words, default=None, return_dtype=pl.String)
 
 

@@ -121,26 +121,26 @@ class Arena(JudgedPolicy):
     def read(self, answer: Answer) -> Ruling | Failure:
         if self.form == "brackets":
             return _in_brackets(answer)
-        found: _Compared | Failure = parse(answer, _Reasoned if self.reasoning else _Compared, agree=True)
-        if isinstance(found, Failure):
-            return found
-        label = canonical(found.verdict)
+        compared: _Compared | Failure = parse(answer, _Reasoned if self.reasoning else _Compared, agree=True)
+        if isinstance(compared, Failure):
+            return compared
+        label = canonical(compared.verdict)
         if label is None:
-            return Failure(f"{shorten(visible(found.verdict), 40)!r} is none of the verdicts {', '.join(VERDICTS)}")
-        return Ruling(label, found.reasoning)
+            return Failure(f"{shorten(visible(compared.verdict), 40)!r} is none of the verdicts {', '.join(VERDICTS)}")
+        return Ruling(label, compared.reasoning)
 
     def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
-        found = [None if answer is None else self.read(answer) for answer in answers]
-        labels = [one.verdict if isinstance(one, Ruling) else None for one in found]
+        rulings = [None if answer is None else self.read(answer) for answer in answers]
+        labels = [ruling.verdict if isinstance(ruling, Ruling) else None for ruling in rulings]
         other = self._other(item) or ""
         details: dict[str, Any] = {
             "games": [
-                {"verdict": one.verdict, "reasoning": shown_reasoning(one.reasoning)}
-                if isinstance(one, Ruling)
-                else {"verdict": None, "failure": one.reason}
-                if one is not None
+                {"verdict": ruling.verdict, "reasoning": shown_reasoning(ruling.reasoning)}
+                if isinstance(ruling, Ruling)
+                else {"verdict": None, "failure": ruling.reason}
+                if ruling is not None
                 else {"verdict": None, "asked": False}
-                for one in found
+                for ruling in rulings
             ],
             "style": {"model": list(style_of(response)), "baseline": list(style_of(other))},
         }

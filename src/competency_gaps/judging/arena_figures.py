@@ -87,7 +87,7 @@ def arena_figures(
     labels = [label for match in matches for label in match.games]
     known = [label for label in map(canonical, labels) if label is not None]
     scored = [value for match in counted if (value := score_of_games(*match.games)) is not None]
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "items": len(scored),
         "games": len(known),
         "unasked": 2 * len(matches) - asked,
@@ -97,18 +97,18 @@ def arena_figures(
         "failure_rate": (asked - len(known)) / asked if asked else None,
         "tie_rate": sum(label == "A=B" for label in known) / len(known) if known else None,
         "verdicts": {label: known.count(label) for label in VERDICTS},
-        "score": _told(mean(np.asarray(scored))),
+        "score": _estimate_fields(mean(np.asarray(scored))),
         "win_rate": None,
         "strength": None,
         **_position(matches),
     }
     if scored:
         games = _games(counted)
-        found |= _strength(games)
+        figures |= _strength(games)
         if style:
-            found["style"] = _style(counted, games, min(draws, 300), seed)
-    found["summary"] = _summary(found)
-    return found
+            figures["style"] = _style(counted, games, min(draws, 300), seed)
+    figures["summary"] = _summary(figures)
+    return figures
 
 
 def _games(matches: Sequence[Match]) -> _Games:
@@ -145,7 +145,7 @@ def _position(matches: Sequence[Match]) -> dict[str, Any]:
     bias = None if share is None else share.scaled(1.0, -0.5)
     # In the other order the same side wins if the first place has the opposite result.
     agreement = float(np.mean(first[:, 0] == 1 - first[:, 1])) if len(first) else None
-    return {"both_games": len(first), "position_bias": _told(bias), "agreement": agreement}
+    return {"both_games": len(first), "position_bias": _estimate_fields(bias), "agreement": agreement}
 
 
 def _style(matches: Sequence[Match], games: _Games, draws: int, seed: int) -> dict[str, Any] | None:
@@ -169,42 +169,42 @@ def _style(matches: Sequence[Match], games: _Games, draws: int, seed: int) -> di
     }
 
 
-def _told(estimate: Estimate | None) -> dict[str, float] | None:
+def _estimate_fields(estimate: Estimate | None) -> dict[str, float] | None:
     return None if estimate is None else estimate.as_dict()
 
 
-def _summary(found: dict[str, Any]) -> list[Remark]:
-    if not found["items"]:
-        return [Remark("arena_none", (found["failed"],)), *_missing(found)]
-    score = (*_interval(found["score"]), found["items"])
+def _summary(figures: dict[str, Any]) -> list[Remark]:
+    if not figures["items"]:
+        return [Remark("arena_none", (figures["failed"],)), *_missing(figures)]
+    score = (*_interval(figures["score"]), figures["items"])
     remarks = [
-        Remark("arena_win_rate", (*score, *_interval(found["win_rate"])))
-        if found["win_rate"]
+        Remark("arena_win_rate", (*score, *_interval(figures["win_rate"])))
+        if figures["win_rate"]
         else Remark("arena_score", score)
     ]
-    style = found.get("style")
+    style = figures.get("style")
     if style and style["win_rate"]:
         remarks.append(Remark("arena_equal_style", _interval(style["win_rate"])))
     elif style and "needed" not in style:
         remarks.append(Remark("arena_style_items", (style["items"],)))
     elif style:
         remarks.append(Remark("arena_style_rarer", (style["rarer"], style["needed"])))
-    remarks.append(Remark("arena_ties", (found["tie_rate"], found["games"], found["failure_rate"])))
-    remarks += _missing(found)
-    if found["position_bias"]:
-        numbers = (*_interval(found["position_bias"]), found["agreement"], found["both_games"])
+    remarks.append(Remark("arena_ties", (figures["tie_rate"], figures["games"], figures["failure_rate"])))
+    remarks += _missing(figures)
+    if figures["position_bias"]:
+        numbers = (*_interval(figures["position_bias"]), figures["agreement"], figures["both_games"])
         remarks.append(Remark("arena_position", numbers))
     return remarks
 
 
-def _missing(found: dict[str, Any]) -> list[Remark]:
+def _missing(figures: dict[str, Any]) -> list[Remark]:
     """What does not count, or counts by half."""
     remarks = []
-    if found["one_order"]:
-        code = "arena_one_order_kept" if found["one_game"] == "keep" else "arena_one_order"
-        remarks.append(Remark(code, (found["one_order"],)))
-    if found["unasked"]:
-        remarks.append(Remark("arena_unasked", (found["unasked"],)))
+    if figures["one_order"]:
+        code = "arena_one_order_kept" if figures["one_game"] == "keep" else "arena_one_order"
+        remarks.append(Remark(code, (figures["one_order"],)))
+    if figures["unasked"]:
+        remarks.append(Remark("arena_unasked", (figures["unasked"],)))
     return remarks
 
 

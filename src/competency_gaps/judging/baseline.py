@@ -34,13 +34,13 @@ def baseline_answers(path: Path, benchmark: str | None = None) -> Mapping[str, s
         pairs = _of_file(path)
     else:
         raise UserError(f"the baseline {str(path)!r} does not exist: expected a JSONL file of answers or a run folder.")
-    found: dict[str, str] = {}
+    answers: dict[str, str] = {}
     for id, text in pairs:
-        if found.setdefault(id, text) != text:
+        if answers.setdefault(id, text) != text:
             raise UserError(f"the baseline {str(path)!r} has two different answers with the id {id!r}: keep one.")
-    if not found:
+    if not answers:
         raise UserError(f"the baseline {str(path)!r} holds no answer.")
-    return found
+    return answers
 
 
 def _of_run(path: Path, benchmark: str | None) -> Iterator[tuple[str, str]]:

@@ -74,21 +74,21 @@ def logistic(
     -------
     ndarray of float64 of shape (columns,)
     """
-    found = np.zeros(design.shape[1]) if start is None else start.copy()
-    loss = _loss(found, design, results, weights)
+    coefficients = np.zeros(design.shape[1]) if start is None else start.copy()
+    loss = _loss(coefficients, design, results, weights)
     for _ in range(100):
-        chance = expit(design @ found)
-        slope = design.T @ (weights * (chance - results)) + RIDGE * found
-        curve = (design * (weights * chance * (1 - chance))[:, None]).T @ design + RIDGE * np.eye(len(found))
+        chance = expit(design @ coefficients)
+        slope = design.T @ (weights * (chance - results)) + RIDGE * coefficients
+        curve = (design * (weights * chance * (1 - chance))[:, None]).T @ design + RIDGE * np.eye(len(coefficients))
         step = solve(curve, slope, assume_a="pos")
         size = 1.0
         # Far from the solution a whole step may overshoot.
-        while (tried := _loss(found - size * step, design, results, weights)) > loss and size > 1e-6:
+        while (tried := _loss(coefficients - size * step, design, results, weights)) > loss and size > 1e-6:
             size /= 2
-        found, loss = found - size * step, min(loss, tried)
+        coefficients, loss = coefficients - size * step, min(loss, tried)
         if np.abs(size * step).max() < 1e-10:
             break
-    return found
+    return coefficients
 
 
 def _loss(coefficients: np.ndarray, design: np.ndarray, results: np.ndarray, weights: np.ndarray) -> float:

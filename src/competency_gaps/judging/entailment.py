@@ -53,22 +53,22 @@ def supporting_label(labels: Mapping[int, str], wanted: str | None) -> int | Non
         If there is no such label, or none or several say so.
     """
     if wanted is not None:
-        found = [number for number, name in labels.items() if name.casefold() == wanted.casefold()]
-        if len(found) != 1:
+        matching = [number for number, name in labels.items() if name.casefold() == wanted.casefold()]
+        if len(matching) != 1:
             raise UserError(
                 f"the classifier has no label {wanted!r}; it has {', '.join(labels.values())}."
                 f"{nearest(wanted, labels.values())}"
             )
-        return None if len(labels) == 1 else found[0]
+        return None if len(labels) == 1 else matching[0]
     if len(labels) == 1:
         return None
-    found = [number for number, name in labels.items() if _SUPPORTS.match(name)]
-    if len(found) != 1:
+    matching = [number for number, name in labels.items() if _SUPPORTS.match(name)]
+    if len(matching) != 1:
         raise UserError(
-            f"of the classifier's labels {', '.join(labels.values())}, {len(found)} say that the source supports the "
-            "statement, expected one. Name it with the option 'label'."
+            f"of the classifier's labels {', '.join(labels.values())}, {len(matching)} say that the source supports "
+            "the statement, expected one. Name it with the option 'label'."
         )
-    return found[0]
+    return matching[0]
 
 
 class NotMeasurable(ValueError):
@@ -137,12 +137,12 @@ class Entailment:
                 text = source[places[first][0] : places[last - 1][1]] if last > first else ""
                 pairs.append((text, statement))
                 owners.append(number)
-        found: list[list[float]] = [[] for _ in statements]
+        probabilities: list[list[float]] = [[] for _ in statements]
         for start in range(0, len(pairs), BATCH):
             values = self._forward(pairs[start : start + BATCH])
             for owner, value in zip(owners[start : start + BATCH], values, strict=True):
-                found[owner].append(value)
-        return found
+                probabilities[owner].append(value)
+        return probabilities
 
     def _forward(self, pairs: list[tuple[str, str]]) -> list[float]:
         import torch

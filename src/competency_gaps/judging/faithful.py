@@ -89,17 +89,17 @@ class Faithful(JudgedPolicy):
                 return f"the source_pattern {self.source_pattern!r} is no regular expression ({error})"
         if self.source_field is not None and not isinstance(item.metadata.get(self.source_field), str):
             return f"the metadata have no text {self.source_field!r}; they have {', '.join(item.metadata) or 'nothing'}"
-        if self._found(item) is None:
+        if self._source(item) is None:
             return f"the source_pattern {self.source_pattern!r} finds nothing in the prompt"
         load_prompt("faithful", self.prompt_file, _NEEDED)
         return None
 
     def source_of(self, item: Item) -> str:
         """The text that the response must keep to."""
-        found = self._found(item)
-        if found is None:
+        source = self._source(item)
+        if source is None:
             raise ValueError(f"item {item.id!r} has no source")
-        return found
+        return source
 
     def statements(self, response: str) -> list[str]:
         """What the classifier reads against the source; empty for an empty response."""
@@ -127,27 +127,27 @@ class Faithful(JudgedPolicy):
         return (to_judge("faithful", prompt, schema_of(fields, self.reasoning), "faithful", self.judge_tokens),)
 
     def read(self, answer: Answer) -> Checked | Failure:
-        found: Checked | Failure = parse(answer, _Reasoned if self.reasoning else Checked, agree=True)
-        if isinstance(found, Checked) and len(found.unsupported) > found.statements:
-            return Failure(f"{len(found.unsupported)} unsupported of {found.statements} statements")
-        return found
+        checked: Checked | Failure = parse(answer, _Reasoned if self.reasoning else Checked, agree=True)
+        if isinstance(checked, Checked) and len(checked.unsupported) > checked.statements:
+            return Failure(f"{len(checked.unsupported)} unsupported of {checked.statements} statements")
+        return checked
 
     def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
         answer = answers[0]
         if answer is None:
             raise ValueError(f"item {item.id!r} was not judged")
-        found = self.read(answer)
-        if isinstance(found, Failure):
-            return Score(None, response, Remark("answer_unusable", quotes=(found.reason,)))
+        checked = self.read(answer)
+        if isinstance(checked, Failure):
+            return Score(None, response, Remark("answer_unusable", quotes=(checked.reason,)))
         details = {
-            "unsupported": [shown_reasoning(text) for text in found.unsupported[:20]],
-            "statements": found.statements,
-            "reasoning": shown_reasoning(found.reasoning),
+            "unsupported": [shown_reasoning(text) for text in checked.unsupported[:20]],
+            "statements": checked.statements,
+            "reasoning": shown_reasoning(checked.reasoning),
         }
-        if not found.statements:
+        if not checked.statements:
             # A summary that declines says nothing false, and is no faithful summary.
             return Score(None, response, Remark("states_nothing"), details)
-        return Score(float(not found.unsupported), response, None, details)
+        return Score(float(not checked.unsupported), response, None, details)
 
     def figures(
         self, items: Sequence[Item], scores: Sequence[float | None], details: Sequence[dict[str, Any] | None]
@@ -175,7 +175,7 @@ class Faithful(JudgedPolicy):
     def unasked(self, item: Item) -> Remark | None:
         return Remark("response_empty")
 
-    def _found(self, item: Item) -> str | None:
+    def _source(self, item: Item) -> str | None:
         if self.source_field is not None:
             return str(item.metadata[self.source_field])
         if self.source_pattern is None:

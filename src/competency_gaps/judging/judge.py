@@ -95,31 +95,31 @@ class Judge(JudgedPolicy):
         return (to_judge("grade", filled, self._schema(), "grade", self.judge_tokens),)
 
     def read(self, answer: Answer) -> Grade | Failure:
-        found: Grade | Failure = parse(answer, _Reasoned if self.reasoning else Grade, agree=True)
-        if isinstance(found, Grade) and not self.lowest <= found.grade <= self.highest:
-            return Failure(f"the grade {found.grade} is not between {self.lowest} and {self.highest}")
-        return found
+        grade: Grade | Failure = parse(answer, _Reasoned if self.reasoning else Grade, agree=True)
+        if isinstance(grade, Grade) and not self.lowest <= grade.grade <= self.highest:
+            return Failure(f"the grade {grade.grade} is not between {self.lowest} and {self.highest}")
+        return grade
 
     def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
         answer = answers[0]
         if answer is None:
             raise ValueError(f"item {item.id!r} was not judged")
-        found = self.read(answer)
-        if isinstance(found, Failure):
-            return Score(None, response, Remark("answer_unusable", quotes=(found.reason,)))
-        details = {"grade": found.grade, "reasoning": shown_reasoning(found.reasoning)}
-        return Score((found.grade - self.lowest) / (self.highest - self.lowest), response, None, details)
+        grade = self.read(answer)
+        if isinstance(grade, Failure):
+            return Score(None, response, Remark("answer_unusable", quotes=(grade.reason,)))
+        details = {"grade": grade.grade, "reasoning": shown_reasoning(grade.reasoning)}
+        return Score((grade.grade - self.lowest) / (self.highest - self.lowest), response, None, details)
 
     def figures(
         self, items: Sequence[Item], scores: Sequence[float | None], details: Sequence[dict[str, Any] | None]
     ) -> dict[str, Any] | None:
-        found = mean(np.asarray([score for score in scores if score is not None]))
-        if found is None:
+        estimate = mean(np.asarray([score for score in scores if score is not None]))
+        if estimate is None:
             return None
         grades = [detail["grade"] for detail in details if detail is not None]
         counts = {str(grade): grades.count(grade) for grade in sorted(set(grades))}
-        summary = [Remark("judge_score", (*found, len(grades)))]
-        return {"items": len(grades), "score": found.as_dict(), "grades": counts, "summary": summary}
+        summary = [Remark("judge_score", (*estimate, len(grades)))]
+        return {"items": len(grades), "score": estimate.as_dict(), "grades": counts, "summary": summary}
 
     def _rubric(self) -> str:
         return rubric_text(self.rubric, self.rubric_file, RUBRIC)

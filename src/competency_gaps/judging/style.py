@@ -53,13 +53,13 @@ def style_features(model: np.ndarray, baseline: np.ndarray) -> np.ndarray:
     ndarray of float64 of shape (items, 4)
         A column without spread is 0.
     """
-    found = np.zeros_like(model, dtype=np.float64)
+    differences = np.zeros_like(model, dtype=np.float64)
     both = model[:, 0] + baseline[:, 0]
-    found[:, 0] = np.divide(model[:, 0] - baseline[:, 0], both, out=np.zeros_like(both), where=both > 0)
+    differences[:, 0] = np.divide(model[:, 0] - baseline[:, 0], both, out=np.zeros_like(both), where=both > 0)
     ours, theirs = _per_token(model), _per_token(baseline)
-    found[:, 1:] = (ours - theirs) / (ours + theirs + 1)
-    spread = found.std(axis=0, ddof=1) if len(found) > 1 else np.zeros(found.shape[1])
-    return np.asarray(np.divide(found, spread, out=np.zeros_like(found), where=spread > 1e-12))
+    differences[:, 1:] = (ours - theirs) / (ours + theirs + 1)
+    spread = differences.std(axis=0, ddof=1) if len(differences) > 1 else np.zeros(differences.shape[1])
+    return np.asarray(np.divide(differences, spread, out=np.zeros_like(differences), where=spread > 1e-12))
 
 
 def _per_token(counts: np.ndarray) -> np.ndarray:

@@ -18,10 +18,10 @@ def figure_lines(manifest: Mapping[str, Any]) -> list[str]:
         Of the run; one without ``judging`` and ``figures`` gives no lines.
     """
     judging = manifest.get("judging") or {"benchmarks": {}}
-    told = [f"{shorten(name, 40)}: {line}" for name in judging["benchmarks"] for line in _judged(manifest, name)]
+    lines = [f"{shorten(name, 40)}: {line}" for name in judging["benchmarks"] for line in _judged(manifest, name)]
     for benchmark in manifest["benchmarks"]:
-        told += [f"{shorten(benchmark['name'], 40)}, {line}" for line in _figures(benchmark)]
-    return told
+        lines += [f"{shorten(benchmark['name'], 40)}, {line}" for line in _figures(benchmark)]
+    return lines
 
 
 def benchmark_lines(manifest: Mapping[str, Any], name: str) -> list[str]:
@@ -36,14 +36,14 @@ def _judged(manifest: Mapping[str, Any], name: str) -> list[str]:
     if count is None:
         return []
     who = judging["judge"] or ", ".join(judging["classifiers"]) or "nobody"
-    told = f"judged by {shorten(who, 60)}, {share_of(count['scored'], count['items'])} scored"
+    line = f"judged by {shorten(who, 60)}, {share_of(count['scored'], count['items'])} scored"
     if count["failed"]:
-        told += f", {integer(count['failed'])} answers of the judge not usable"
+        line += f", {integer(count['failed'])} answers of the judge not usable"
     if count["unasked"]:
-        told += f", {integer(count['unasked'])} items not judged"
-    return [told]
+        line += f", {integer(count['unasked'])} items not judged"
+    return [line]
 
 
 def _figures(benchmark: Mapping[str, Any]) -> list[str]:
-    found = (benchmark.get("figures") or {}).items()
-    return [f"{policy}: {Remark.of(remark)}" for policy, figures in found for remark in figures["summary"]]
+    entries = (benchmark.get("figures") or {}).items()
+    return [f"{policy}: {Remark.of(remark)}" for policy, figures in entries for remark in figures["summary"]]

@@ -211,9 +211,9 @@ def left_out(items: pl.DataFrame, benchmarks: Sequence[Mapping[str, Any]] = (), 
     """
     unread = pl.DataFrame(
         [
-            (entry["name"], one["where"], str(Remark.of(one["reason"])))
+            (entry["name"], record["where"], str(Remark.of(record["reason"])))
             for entry in benchmarks
-            for one in entry["left_out"]
+            for record in entry["left_out"]
         ],
         schema=dict.fromkeys(("benchmark", "item_id", "reason"), pl.String),
         orient="row",

@@ -31,25 +31,26 @@ def source_warnings(manifest: Mapping[str, Any]) -> list[SourceWarning]:
     manifest : mapping
         Of the run; one whose benchmarks have no ``source`` gives none.
     """
-    found: dict[tuple[str, str], SourceWarning] = {}
-    for entry in manifest["benchmarks"]:
-        name = str(entry["name"])
-        for report in entry.get("source") or ():
-            warnings = [Remark.of(one) for one in report["warnings"]]
-            lines = [(str(one), one.code in _OTHER_WEIGHTS) for one in warnings]
-            for one in report["unscored_because"]:
-                lines.append((f"{plural(one['count'], 'record')} without a score: {Remark.of(one['reason'])}", False))
+    by_text: dict[tuple[str, str], SourceWarning] = {}
+    for benchmark in manifest["benchmarks"]:
+        name = str(benchmark["name"])
+        for report in benchmark.get("source") or ():
+            remarks = [Remark.of(warning) for warning in report["warnings"]]
+            lines = [(str(remark), remark.code in _OTHER_WEIGHTS) for remark in remarks]
+            for entry in report["unscored_because"]:
+                reason = Remark.of(entry["reason"])
+                lines.append((f"{plural(entry['count'], 'record')} without a score: {reason}", False))
             for line, bad in lines:
                 text = shorten(visible(line), _LIMIT)
-                found[name, text] = SourceWarning(name, text, bad)
-    return list(found.values())
+                by_text[name, text] = SourceWarning(name, text, bad)
+    return list(by_text.values())
 
 
 def unread(left_out: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Records that became no item, a line for each reason: where, and the reason."""
     places: dict[Remark, list[str | None]] = {}
-    for one in left_out:
-        places.setdefault(Remark.of(one["reason"]), []).append(one["where"])
+    for entry in left_out:
+        places.setdefault(Remark.of(entry["reason"]), []).append(entry["where"])
     return [(_places(where), shorten(str(reason), _LIMIT)) for reason, where in places.items()]
 
 

@@ -152,7 +152,7 @@ def probe_written(
         },
         unfit=dropped,
         benchmarks_of=lambda target: [
-            one.name for (concept, _), one in benchmarks.items() if concept == target.concept
+            benchmark.name for (concept, _), benchmark in benchmarks.items() if concept == target.concept
         ],
     )
 

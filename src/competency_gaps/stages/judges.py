@@ -28,10 +28,10 @@ def last_judge(config: AskConfig | None, judges: Sequence[Mapping[str, Any]], fo
         If nobody is named and there are several.
     """
     if config is not None and config.model is not None:
-        return next((dict(one) for one in judges if one["model"] == config.model), {})
-    known = list(judges) if config is not None else [one for one in judges if one["asked"]] or list(judges)
+        return next((dict(judge) for judge in judges if judge["model"] == config.model), {})
+    known = list(judges) if config is not None else [judge for judge in judges if judge["asked"]] or list(judges)
     if len(known) > 1:
-        names = ", ".join(repr(shorten(visible(str(one["model"])), 60)) for one in known)
+        names = ", ".join(repr(shorten(visible(str(judge["model"])), 60)) for judge in known)
         raise UserError(
             f"{str(folder)!r} has answers or requests of several judges, {names}: name one with "
             f"{argument('judge.model')}. On its own it takes what that judge has answered."

@@ -65,7 +65,7 @@ class _Case:
     benchmark: str
     row: int
     """Its row in the benchmark's responses."""
-    one: PreparedItem
+    prepared: PreparedItem
     policy: JudgedPolicy
     response: str
     """The model's answer without its thinking."""
@@ -129,60 +129,60 @@ class JudgingStage:
                 judged[name] = _with_scores(judged[name], {row: s for (b, row), s in scores.items() if b == name})
             for name, count in entry["benchmarks"].items():
                 known = judged[name]["score"]
-                count["scored"] = sum(known[one.row] is not None for one in cases if one.benchmark == name)
+                count["scored"] = sum(known[case.row] is not None for case in cases if case.benchmark == name)
         elif self.config is not None:
             self.progress.say("A judge is given, but no benchmark has a policy that is judged: it is not asked.")
-        figures = {name: found for name in judged if (found := benchmark_figures(prepared[name], judged[name]))}
+        figures = {name: values for name in judged if (values := benchmark_figures(prepared[name], judged[name]))}
         return Judged(judged, entry, figures)
 
     def _judge(self, cases: Sequence[_Case]) -> tuple[dict[tuple[str, int], Score], dict[str, Any]]:
         scores = classify(
             [
-                (one.benchmark, one.row, one.policy, one.one.item, one.response)
-                for one in cases
-                if one.policy.classifier and one.fault is None
+                (case.benchmark, case.row, case.policy, case.prepared.item, case.response)
+                for case in cases
+                if case.policy.classifier and case.fault is None
             ],
             self.folder,
             self.progress,
         )
-        asked = [one for one in cases if one.requests]
+        asked = [case for case in cases if case.requests]
         answers, who, why = self._answers(asked)
         counts: dict[str, _Count] = {}
-        for one in cases:
-            count = counts.setdefault(one.benchmark, _Count())
+        for case in cases:
+            count = counts.setdefault(case.benchmark, _Count())
             count.items += 1
-            score = scores.get((one.benchmark, one.row)) or self._score(one, answers, why, count)
+            score = scores.get((case.benchmark, case.row)) or self._score(case, answers, why, count)
             if score is not None:
-                scores[one.benchmark, one.row] = score
+                scores[case.benchmark, case.row] = score
         self._say(counts, why)
-        requests = sum(len(one.requests) for one in asked)
+        requests = sum(len(case.requests) for case in asked)
         return scores, {
             "judge": who,
             "where": None if self.way is None else self.way.where,
-            "classifiers": sorted({one.policy.classifier for one in cases if one.policy.classifier}),
+            "classifiers": sorted({case.policy.classifier for case in cases if case.policy.classifier}),
             "requests": requests,
-            "answered": sum(answers[r.id].answered for one in asked for r in one.requests if r.id in answers),
+            "answered": sum(answers[r.id].answered for case in asked for r in case.requests if r.id in answers),
             "benchmarks": {name: count.as_dict() for name, count in counts.items()},
         }
 
-    def _score(self, one: _Case, answers: Mapping[str, Answer], why: Remark | None, count: _Count) -> Score | None:
+    def _score(self, case: _Case, answers: Mapping[str, Answer], why: Remark | None, count: _Count) -> Score | None:
         """The judge's score of one item; None leaves the score that the item has."""
-        if not one.requests:
-            reason = one.fault or one.policy.unasked(one.one.item)
+        if not case.requests:
+            reason = case.fault or case.policy.unasked(case.prepared.item)
             count.unasked += reason is not None
-            return None if reason is None else Score(None, one.response, reason)
-        found = [answers.get(request.id) for request in one.requests]
-        for answer in found:
-            read = None if answer is None else one.policy.read(answer)
+            return None if reason is None else Score(None, case.response, reason)
+        given = [answers.get(request.id) for request in case.requests]
+        for answer in given:
+            read = None if answer is None else case.policy.read(answer)
             if isinstance(read, Failure):
                 count.failed += 1
                 count.reasons[read.reason] += 1
-        if all(answer is None for answer in found):
+        if all(answer is None for answer in given):
             count.unasked += 1
             assert why is not None
-            return one.policy.unjudged(one.one.item, one.response, why)
-        score = one.policy.verdict(one.one.item, one.response, found)
-        if any(answer is None for answer in found):
+            return case.policy.unjudged(case.prepared.item, case.response, why)
+        score = case.policy.verdict(case.prepared.item, case.response, given)
+        if any(answer is None for answer in given):
             # What was answered is kept with the item; half of an answer is no score.
             count.unasked += 1
             return score._replace(value=None, unscored=why)
@@ -190,7 +190,7 @@ class JudgingStage:
 
     def _answers(self, cases: Sequence[_Case]) -> tuple[dict[str, Answer], str | None, Remark | None]:
         """Answers by id of the request, who gave them, and why those that are not there are not."""
-        requests = [request for one in cases for request in one.requests]
+        requests = [request for case in cases for request in case.requests]
         if not requests:
             return {}, None, None
         if self.way is None:
@@ -208,32 +208,32 @@ class JudgingStage:
                 f"the same again with {argument('judge.imports')} in place of {argument('judge.export')}."
             )
             return kept, who, Remark("judge_exported", quotes=(file.name,))
-        policies = {request.id: one.policy for one in cases for request in one.requests}
+        policies = {request.id: case.policy for case in cases for request in case.requests}
 
         def usable(answer: Answer) -> bool:
             return not isinstance(policies[answer.id].read(answer), Failure)
 
         self._record(who, asked=True)
-        found = self.way.answers(requests, self.folder, self.progress, usable)
-        assert found is not None
+        received = self.way.answers(requests, self.folder, self.progress, usable)
+        assert received is not None
         if self.way.endpoint is not None:
-            return found, who, Remark("judge_capped")
-        self.way.keep(found.values(), self.folder, usable)
+            return received, who, Remark("judge_capped")
+        self.way.keep(received.values(), self.folder, usable)
         # What failed in the files does not take the place of what is known.
-        found |= self.way.kept(requests, self.folder)
-        return found, who, Remark("judge_not_imported")
+        received |= self.way.kept(requests, self.folder)
+        return received, who, Remark("judge_not_imported")
 
     def _record(self, who: str, *, asked: bool) -> None:
         """Write down who judges before the first answer is paid, so that a stopped run finds its answers."""
-        before = next((one for one in self.judges if one["model"] == who), {})
+        before = next((judge for judge in self.judges if judge["model"] == who), {})
         assert self.way is not None
-        mine = {
+        entry = {
             "model": who,
             "where": self.way.where,
             "answer_tokens": self.answer_tokens,
             "asked": asked or bool(before.get("asked")),
         }
-        self.judges = [*(one for one in self.judges if one["model"] != who), mine]
+        self.judges = [*(judge for judge in self.judges if judge["model"] != who), entry]
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / WHO, {"judges": self.judges})
 
@@ -254,19 +254,19 @@ def _cases(
 ) -> Iterable[_Case]:
     for name, items in prepared.items():
         texts = responses[name]["response"]
-        for row, one in enumerate(items):
-            if one.excluded is not None or not isinstance(one.policy, JudgedPolicy):
+        for row, item in enumerate(items):
+            if item.excluded is not None or not isinstance(item.policy, JudgedPolicy):
                 continue
             answer = after_thinking(texts[row] or "")
-            case = _Case(name, row, one, one.policy, answer or "")
+            case = _Case(name, row, item, item.policy, answer or "")
             if answer is None:
                 case.fault = THINKS_ON
-            elif one.policy.classifier is None:
-                wanted = one.policy.questions(one.item, case.response)
+            elif item.policy.classifier is None:
+                wanted = item.policy.questions(item.item, case.response)
                 if tokens is not None:
                     wanted = tuple(replace(request, max_tokens=tokens) for request in wanted)
-                case.requests = tuple(replace(request, id=_id(name, one.item.id, request)) for request in wanted)
-                if not wanted and one.policy.unasked(one.item) is None:
+                case.requests = tuple(replace(request, id=_id(name, item.item.id, request)) for request in wanted)
+                if not wanted and item.policy.unasked(item.item) is None:
                     continue  # scored by rules alone
             yield case
 

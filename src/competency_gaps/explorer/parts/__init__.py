@@ -103,13 +103,13 @@ class Parts:
         UserError
             If the run is damaged.
         """
-        found = _NAME.fullmatch(name)
-        if found is None:
+        match = _NAME.fullmatch(name)
+        if match is None:
             raise NoSuchPartError(name)
-        kind, number = found["kind"], int(found["number"] or 0)
+        kind, number = match["kind"], int(match["number"] or 0)
         if kind is None:
             return self._whole(name)
-        if found["end"] != _ENDS[kind] or number >= self._count(kind):
+        if match["end"] != _ENDS[kind] or number >= self._count(kind):
             raise NoSuchPartError(name)
         if kind == "concepts/":
             return tables.benchmark_table(self.context, number)

@@ -44,7 +44,7 @@ def coactive(sources: Sources, concepts: Sequence[int], strongest: Sequence[np.n
     list of list of (int, float), one per concept
         At most ``count`` concepts with their index in (0, 1], highest first, then the lower number.
     """
-    found: list[Partners] = []
+    partners: list[Partners] = []
     for batch in _batches(sources, strongest):
         held = [strongest[i] for i in batch]
         rows = np.unique(np.concatenate(held)) if held else np.zeros(0, np.int64)
@@ -53,8 +53,8 @@ def coactive(sources: Sources, concepts: Sequence[int], strongest: Sequence[np.n
             places = np.searchsorted(rows, items)
             parts = [indices[a:b] for a, b in zip(indptr[places].tolist(), indptr[places + 1].tolist(), strict=True)]
             shared = np.bincount(np.concatenate(parts), minlength=len(sources.support)) if parts else np.zeros(1, int)
-            found.append(_partners(sources, concepts[i], shared, len(items), count))
-    return found
+            partners.append(_partners(sources, concepts[i], shared, len(items), count))
+    return partners
 
 
 def _batches(sources: Sources, strongest: Sequence[np.ndarray]) -> Iterator[list[int]]:

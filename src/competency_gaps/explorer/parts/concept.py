@@ -83,13 +83,13 @@ def _items(context: Context, uses: Uses, concepts: range, strongest: Sequence[np
         "best": uses.best(amounts.best),
         "worst": uses.worst(amounts.worst),
     }
-    found = []
+    item_uses = []
     for number, concept in enumerate(concepts):
         lists = {kind: places[number] for kind, places in chosen.items()}
         places = np.unique(np.concatenate(list(lists.values())))
         use = dict(zip(places.tolist(), _uses(context, uses, concept, places), strict=True))
-        found.append(ItemUses(**{kind: [use[place] for place in one.tolist()] for kind, one in lists.items()}))
-    return found
+        item_uses.append(ItemUses(**{kind: [use[i] for i in chosen.tolist()] for kind, chosen in lists.items()}))
+    return item_uses
 
 
 def _uses(context: Context, uses: Uses, concept: int, places: np.ndarray) -> list[ItemUse]:
@@ -139,10 +139,10 @@ def _labels(context: Context, concept: int, row: dict[str, Any]) -> list[Concept
         }
         # The dictionary may have been scored anew since the run was named; of the same label it adds the rest.
         key = ("label", "kind", "explainer")
-        same = [i for i, one in enumerate(known) if all(one[name] == shown[name] for name in key)]
+        same = [i for i, label in enumerate(known) if all(label[name] == shown[name] for name in key)]
         rest = known.pop(same[0]) if same else {"placeholder": False, "date": None}
         known.insert(0, {**rest, **shown})
-    return [ConceptLabel(**{**one, "explainer": _placeless(context, one["explainer"])}) for one in known]
+    return [ConceptLabel(**{**label, "explainer": _placeless(context, label["explainer"])}) for label in known]
 
 
 def _placeless(context: Context, text: str | None) -> str | None:
@@ -150,12 +150,12 @@ def _placeless(context: Context, text: str | None) -> str | None:
     return last_names(text) if text and context.portable else text
 
 
-def _match(one: KeptMatch) -> MatchedEntry:
+def _match(match: KeptMatch) -> MatchedEntry:
     """An entry of somebody's list, without the folder of its file."""
-    entry = one.entry
-    if one.description != entry:
-        entry = shorten(f"{entry}: {one.description}", _ENTRY_LIMIT)
-    return MatchedEntry(Path(one.taxonomy).name, entry, one.similarity, one.verdict)
+    entry = match.entry
+    if match.description != entry:
+        entry = shorten(f"{entry}: {match.description}", _ENTRY_LIMIT)
+    return MatchedEntry(Path(match.taxonomy).name, entry, match.similarity, match.verdict)
 
 
 def _directions(context: Context, concept: int) -> dict[str, Any]:
@@ -179,16 +179,16 @@ def _exemplars(context: Context, concept: int) -> list[TextWindow] | None:
     if context.dictionary is None or not context.dictionary.has_exemplars:
         return None
     windows = context.dictionary.exemplars.of(concept, "top")[: context.amounts.exemplars]
-    return [_exemplar(one, context.amounts.exemplar_tokens) for one in windows]
+    return [_exemplar(window, context.amounts.exemplar_tokens) for window in windows]
 
 
-def _exemplar(one: Exemplar, limit: int | None) -> TextWindow:
+def _exemplar(exemplar: Exemplar, limit: int | None) -> TextWindow:
     """A window, or so many of its tokens around the strongest."""
-    size = len(one.activations)
+    size = len(exemplar.activations)
     limit = min(limit or size, size)
-    first = int(np.clip(one.activations.argmax() - limit // 2, 0, size - limit)) if size else 0
+    first = int(np.clip(exemplar.activations.argmax() - limit // 2, 0, size - limit)) if size else 0
     part = slice(first, first + limit)
-    return TextWindow(one.tokens()[part], one.activations[part].tolist(), one.value)
+    return TextWindow(exemplar.tokens()[part], exemplar.activations[part].tolist(), exemplar.value)
 
 
 def _page(context: Context, concept: int) -> str | None:

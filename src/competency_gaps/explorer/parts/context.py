@@ -283,4 +283,6 @@ class View:
 def _each(texts: pl.Series, change: Callable[[str], str]) -> pl.Series:
     """Change each text; most of those that are not null are alike."""
     known = texts.drop_nulls().unique().to_list()
-    return texts.cast(pl.String).replace_strict(known, [change(one) for one in known], default=None) if known else texts
+    return (
+        texts.cast(pl.String).replace_strict(known, [change(text) for text in known], default=None) if known else texts
+    )

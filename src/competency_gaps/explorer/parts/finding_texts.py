@@ -45,9 +45,9 @@ def _prompts(run: RunFolder, rows: list[int]) -> list[str | None]:
 def _ranges(pieces: Sequence[Piece]) -> list[tuple[int, int]]:
     """Ranges of the pieces that differ; the whole text where none does."""
     ends = list(accumulate(len(piece.text) for piece in pieces))
-    found = [
+    ranges = [
         (end - len(piece.text), end)
         for piece, end in zip(pieces, ends, strict=True)
         if not piece.is_constant and piece.text.strip()
     ]
-    return found or [(0, ends[-1] if ends else 0)]
+    return ranges or [(0, ends[-1] if ends else 0)]

@@ -44,6 +44,6 @@ def glossary(context: Context) -> list[Term]:
         shown_columns(context), context.manifest["evidence"], themes=context.themes is not None, labelled=labelled
     )
     columns = {column.key for column in shown_columns(context)}
-    general = [one for one in terms if one.key not in columns]
-    known = {one.key: one for one in [*general, *_OWN, *terms]}
+    general = [term for term in terms if term.key not in columns]
+    known = {term.key: term for term in [*general, *_OWN, *terms]}
     return list(known.values())

@@ -85,7 +85,7 @@ def _cut(text: str | None, limit: int | None) -> str | None:
 
 
 def _choices(choices: list[str] | None, limit: int | None) -> list[str] | None:
-    return None if choices is None else [_cut(one, limit) or "" for one in choices]
+    return None if choices is None else [_cut(choice, limit) or "" for choice in choices]
 
 
 def _details(text: str | None, limit: int | None) -> Any:

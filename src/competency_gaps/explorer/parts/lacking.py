@@ -19,9 +19,9 @@ def lacking(context: Context) -> list[Suggestion]:
     Without a stated scope nothing is suggested: that a benchmark does not exercise what it never meant to test is no
     fault of it.
     """
-    known = {one.benchmark: one for one in read_scopes(context.run)}
-    found = [_of_scope(context, place, known[name]) for place, name in enumerate(context.names) if name in known]
-    lacks = sorted((one for one in found if one is not None), key=lambda one: -one.value)
+    known = {scope.benchmark: scope for scope in read_scopes(context.run)}
+    suggestions = [_of_scope(context, place, known[name]) for place, name in enumerate(context.names) if name in known]
+    lacks = sorted((suggestion for suggestion in suggestions if suggestion is not None), key=lambda lack: -lack.value)
     return [*lacks, *_unknown(context, set(known))]
 
 
@@ -47,13 +47,13 @@ def _unknown(context: Context, known: set[str]) -> list[Suggestion]:
 
 
 def _of_scope(context: Context, place: int, scope: KeptScope) -> Suggestion | None:
-    near = [one for one in scope.lacking if one.in_scope and one.verdict not in ("outside", "borderline")]
-    silent = [one.concept for one in near if one.coverage_status == "missing"]
-    concepts = [*silent, *(one.concept for one in near if one.coverage_status != "missing")]
+    near = [lack for lack in scope.lacking if lack.in_scope and lack.verdict not in ("outside", "borderline")]
+    silent = [lack.concept for lack in near if lack.coverage_status == "missing"]
+    concepts = [*silent, *(lack.concept for lack in near if lack.coverage_status != "missing")]
     if not concepts:
         return None
-    name, told = shorten(scope.benchmark, 60), any(scope.clauses)
-    if told:
+    name, has_clauses = shorten(scope.benchmark, 60), any(scope.clauses)
+    if has_clauses:
         claim = f"{name} says that it tests “{shorten(scope.clauses[0], 120)}”."
     else:
         claim = f"{name} was compared with a scope that was typed for it and is not told here."
@@ -64,14 +64,14 @@ def _of_scope(context: Context, place: int, scope: KeptScope) -> Suggestion | No
         f"{scope.alpha:.0%} come as near."
     )
     title = f"{name} lacks {plural(len(concepts), 'concept')} of its scope"
-    texts = [word for one in described(scope.clauses) for word in ("--describe", one)]
-    again = command(context, "scope", options=["--benchmark", scope.benchmark, *texts]) if told else None
+    texts = [word for clause in described(scope.clauses) for word in ("--describe", clause)]
+    again = command(context, "scope", options=["--benchmark", scope.benchmark, *texts]) if has_clauses else None
     return Suggestion("missing", title, reason, again, len(concepts), benchmark=place, concepts=tuple(concepts[:SHOWN]))
 
 
 def _judged(near: list[KeptLack]) -> str:
     """What a model said of the concepts that are lacking."""
-    agreed, unread = (sum(one.verdict == verdict for one in near) for verdict in ("belongs", "unconfirmed"))
+    agreed, unread = (sum(lack.verdict == verdict for lack in near) for verdict in ("belongs", "unconfirmed"))
     if agreed:
         return "a model agreed" + (f" on {integer(agreed)} of them" if agreed < len(near) else "")
     if unread:

@@ -71,10 +71,10 @@ def _shortened(text: str) -> str:
     return _PATH.sub(_replaced, text)
 
 
-def _replaced(found: re.Match[str]) -> str:
-    if found["quote"]:
-        return f"{found['quote']}{_last(found['inside'])}{found['quote']}"
-    return _last(found[0])
+def _replaced(match: re.Match[str]) -> str:
+    if match["quote"]:
+        return f"{match['quote']}{_last(match['inside'])}{match['quote']}"
+    return _last(match[0])
 
 
 def _last(path: str) -> str:

@@ -202,8 +202,8 @@ _FORMS = {"items": ("item_id", "excluded", "unscored"), "concepts": ("peak_token
 
 
 def _chosen(name: str, safe: list[pl.Expr]) -> list[pl.Expr]:
-    told = _FORMS.get(name, ())
-    return [pl.col(column) if (column := one.meta.output_name()) in told else one for one in safe]
+    made = _FORMS.get(name, ())
+    return [pl.col(column) if (column := expression.meta.output_name()) in made else expression for expression in safe]
 
 
 def _bare(name: str) -> pl.Expr:
@@ -233,13 +233,13 @@ def _part(held: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _manifest(held: Mapping[str, Any]) -> dict[str, Any]:
-    told = {
+    safe = {
         name: _part(value, _FIELDS[name] or ()) if _FIELDS[name] and isinstance(value, Mapping) else value
         for name, value in held.items()
         if name in _FIELDS
     }
     return {
-        **told,
+        **safe,
         "command": "",
         "evidence": _evidence(held["evidence"]),
         "judging": _judging(held["judging"]) if held.get("judging") else None,
@@ -254,10 +254,10 @@ def _evidence(held: Mapping[str, Any]) -> dict[str, Any]:
         **_part(held, (*EvidenceConfig.model_fields, *_COUNTS)),
         "benchmarks": {
             name: {
-                **_part(one, (*_COUNTS, "most_stand_out", "shared_reason")),
-                "trends": [_part(trend, _TREND) for trend in one.get("trends") or () if not trend.get("categories")],
+                **_part(facts, (*_COUNTS, "most_stand_out", "shared_reason")),
+                "trends": [_part(trend, _TREND) for trend in facts.get("trends") or () if not trend.get("categories")],
             }
-            for name, one in (held.get("benchmarks") or {}).items()
+            for name, facts in (held.get("benchmarks") or {}).items()
         },
     }
 
@@ -272,19 +272,21 @@ def _judging(held: Mapping[str, Any]) -> dict[str, Any]:
 
 def _benchmark(held: Mapping[str, Any]) -> dict[str, Any]:
     figures: dict[str, Any] = {}
-    for one in (held.get("figures") or {}).values():
+    for figure in (held.get("figures") or {}).values():
         # Without the options that tell them apart.
-        same = sum(figure["policy"] == one["policy"] for figure in figures.values())
-        name = f"{one['policy']} ({same + 1})" if same else one["policy"]
-        figures[name] = {"policy": one["policy"], "summary": [_withheld(remark) for remark in one["summary"]]}
+        policy = figure["policy"]
+        same = sum(other["policy"] == policy for other in figures.values())
+        name = f"{policy} ({same + 1})" if same else policy
+        figures[name] = {"policy": policy, "summary": [_withheld(remark) for remark in figure["summary"]]}
     return {
         **_part(held, _OF_BENCHMARK),
-        "left_out": [{"where": None, "reason": _withheld(one["reason"])} for one in held["left_out"]],
+        "left_out": [{"where": None, "reason": _withheld(record["reason"])} for record in held["left_out"]],
         "source": [
             {
-                "warnings": [_withheld(one) for one in report["warnings"]],
+                "warnings": [_withheld(warning) for warning in report["warnings"]],
                 "unscored_because": [
-                    {"reason": _withheld(one["reason"]), "count": one["count"]} for one in report["unscored_because"]
+                    {"reason": _withheld(counted["reason"]), "count": counted["count"]}
+                    for counted in report["unscored_because"]
                 ],
             }
             for report in held.get("source") or ()
@@ -299,22 +301,25 @@ def _withheld(remark: Mapping[str, Any]) -> dict[str, Any]:
 
 def _settings(held: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Settings that quote nobody (:func:`named`)."""
-    told: dict[str, Any] = {}
+    safe: dict[str, Any] = {}
     for key, value in held.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
             if inner := _settings(value, f"{name}."):
-                told[key] = inner
+                safe[key] = inner
         elif named([(name, str(value))]):
-            told[key] = value
-    return told
+            safe[key] = value
+    return safe
 
 
 def _assessment(run: RedactedRun, held: Any) -> Any:
-    verdicts = [_part(one, _VERDICT) for one in held.get("verdicts") or ()]
+    verdicts = [_part(verdict, _VERDICT) for verdict in held.get("verdicts") or ()]
     # The other run's folder is in the title.
     return {
-        "verdicts": [one | {"test": "against another run"} if one["code"] == "against" else one for one in verdicts]
+        "verdicts": [
+            verdict | {"test": "against another run"} if verdict["code"] == "against" else verdict
+            for verdict in verdicts
+        ]
     }
 
 
@@ -328,11 +333,11 @@ def _matches(run: RedactedRun, held: Any) -> Any:
     return {
         "taxonomy": held["taxonomy"],
         "entries": [
-            {"entry": numbers[one["entry"]], "description": numbers[one["entry"]], "bound": one["bound"]}
-            for one in held["entries"]
+            {"entry": numbers[entry["entry"]], "description": numbers[entry["entry"]], "bound": entry["bound"]}
+            for entry in held["entries"]
         ],
         **{
-            kind: [{**_part(one, _PAIR), "entry": numbers[one["entry"]]} for one in held[kind]]
+            kind: [{**_part(pair, _PAIR), "entry": numbers[pair["entry"]]} for pair in held[kind]]
             for kind in ("pairs", "themes")
         },
     }

@@ -33,19 +33,19 @@ def robustness(context: Context) -> list[Suggestion]:
             )
         ]
     verdicts = list(outcome.get("verdicts") or [])
-    failed = [one for one in trust_statements(context.view) if one.code == "robustness"]
+    failed = [verdict for verdict in trust_statements(context.view) if verdict.code == "robustness"]
     if failed:
-        unstable = any(one["code"] == "subsampling" and one["tone"] == "bad" for one in verdicts)
+        unstable = any(verdict["code"] == "subsampling" and verdict["tone"] == "bad" for verdict in verdicts)
         return [_more(context, "The list is not stable" if unstable else "Not all findings hold up", failed[0].text)]
-    if verdicts and all(one["tone"] == "open" for one in verdicts):
-        tests = ", ".join(shorten(str(one["test"]), NAME_LIMIT) for one in verdicts)
-        told = f"No test of robustness could tell with this run's items ({tests})."
-        return [_more(context, "Whether the findings hold up cannot be told", told)]
+    if verdicts and all(verdict["tone"] == "open" for verdict in verdicts):
+        tests = ", ".join(shorten(str(verdict["test"]), NAME_LIMIT) for verdict in verdicts)
+        reason = f"No test of robustness could tell with this run's items ({tests})."
+        return [_more(context, "Whether the findings hold up cannot be told", reason)]
     return []
 
 
-def _more(context: Context, outcome: str, told: str) -> Suggestion:
-    reason, line = f"{told} {_MORE}", None
+def _more(context: Context, outcome: str, outcome_text: str) -> Suggestion:
+    reason, line = f"{outcome_text} {_MORE}", None
     if context.ranked.weak.height:
         line, how = probe(context, weakest(context.run, PROBED), "--weak", str(PROBED))
         reason += f" Meanwhile the command probes the surest weak concepts. {how}"

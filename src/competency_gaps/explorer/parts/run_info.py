@@ -135,15 +135,15 @@ def _has(context: Context) -> Has:
 
 def _cautions(context: Context) -> list[Caution]:
     """Warnings of logs and tasks, what matters most first."""
-    ordered = sorted(sources.source_warnings(context.manifest), key=lambda one: not one.bad)
-    found = [
-        Caution("bad" if one.bad else "open", f"{shorten(one.benchmark, 60)}: {one.text}")
-        for one in ordered[:_WARNINGS]
+    ordered = sorted(sources.source_warnings(context.manifest), key=lambda warning: not warning.bad)
+    cautions = [
+        Caution("bad" if warning.bad else "open", f"{shorten(warning.benchmark, 60)}: {warning.text}")
+        for warning in ordered[:_WARNINGS]
     ]
     if len(ordered) > _WARNINGS:
         rest = plural(len(ordered) - _WARNINGS, "more warning")
-        found.append(Caution("open", f"{rest} about logs and tasks, listed with the benchmarks."))
-    return found
+        cautions.append(Caution("open", f"{rest} about logs and tasks, listed with the benchmarks."))
+    return cautions
 
 
 def _card(context: Context) -> list[facts.Fact]:
@@ -178,23 +178,23 @@ def _card(context: Context) -> list[facts.Fact]:
 
 
 def _benchmarks(context: Context) -> list[Benchmark]:
-    manifest, found = context.manifest, []
+    manifest, benchmarks = context.manifest, []
     rows = {row["benchmark"]: row for row in context.run.benchmarks.iter_rows(named=True)}
     tested = manifest["evidence"].get("benchmarks") or {}
     doubts = sources.source_warnings(context.manifest)
     for entry in manifest["benchmarks"]:
         row, counts = rows[entry["name"]], tested.get(entry["name"], {})
         kept = ("items", "kept", "excluded", "scored", "mean_score", "covered", "missing", "alive", "mean_span_tokens")
-        found.append(
+        benchmarks.append(
             Benchmark(
                 name=shorten(str(entry["name"]), _NAME_LIMIT),
                 **{name: row[name] for name in kept},
                 **{name: int(counts.get(name, 0)) for name in ("tested", "weak", "strong")},
                 policy=str(entry.get("policy") or ""),
                 scope=entry.get("scope"),
-                warnings=[one.text for one in doubts if one.benchmark == entry["name"]],
+                warnings=[doubt.text for doubt in doubts if doubt.benchmark == entry["name"]],
                 figures=judged.benchmark_lines(manifest, entry["name"]),
-                left_out=[LeftOut(*one) for one in sources.unread(entry["left_out"])],
+                left_out=[LeftOut(*record) for record in sources.unread(entry["left_out"])],
             )
         )
-    return found
+    return benchmarks

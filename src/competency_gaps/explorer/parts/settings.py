@@ -89,17 +89,17 @@ def _closed() -> dict[str, frozenset[str]]:
 
 
 def _of(config: type[Config], prefix: str) -> list[tuple[str, frozenset[str]]]:
-    found = []
+    options = []
     for key, field in config.model_fields.items():
         kinds = _kinds(field.annotation)
-        parts = [one for one in kinds if isinstance(one, type) and issubclass(one, Config)]
-        words = frozenset(str(word) for one in kinds if get_origin(one) is Literal for word in get_args(one))
-        plain = all(one in (int, float, bool, NoneType) or get_origin(one) is Literal for one in kinds)
+        parts = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Config)]
+        words = frozenset(str(word) for kind in kinds if get_origin(kind) is Literal for word in get_args(kind))
+        plain = all(kind in (int, float, bool, NoneType) or get_origin(kind) is Literal for kind in kinds)
         for part in parts:
-            found += _of(part, f"{prefix}{key}.")
+            options += _of(part, f"{prefix}{key}.")
         if plain or (parts and len(parts) + (NoneType in kinds) == len(kinds)):
-            found.append((f"{prefix}{key}", words))
-    return found
+            options.append((f"{prefix}{key}", words))
+    return options
 
 
 def _kinds(annotation: Any) -> list[Any]:
@@ -107,5 +107,5 @@ def _kinds(annotation: Any) -> list[Any]:
     if get_origin(annotation) is Annotated:
         return _kinds(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
-        return [kind for one in get_args(annotation) for kind in _kinds(one)]
+        return [kind for argument in get_args(annotation) for kind in _kinds(argument)]
     return [annotation]

@@ -159,8 +159,8 @@ class Sources:
     @made_once
     def matched(self) -> dict[int, list[KeptMatch]]:
         """Per concept the entries of other people's lists that match its label."""
-        found: dict[int, list[KeptMatch]] = {}
-        for one in read_matches(self.run):
-            if one.concept is not None:
-                found.setdefault(one.concept, []).append(one)
-        return found
+        matches: dict[int, list[KeptMatch]] = {}
+        for match in read_matches(self.run):
+            if match.concept is not None:
+                matches.setdefault(match.concept, []).append(match)
+        return matches

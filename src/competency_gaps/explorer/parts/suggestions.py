@@ -44,11 +44,11 @@ def _findings(context: Context) -> list[Suggestion]:
     """Tests of the findings: weak ones first, by the size of the gap times the effective sample; doubtful ones last."""
     doubtful = pl.col("holds").fill_null(value=True).not_()
     weak = context.findings.filter(pl.col("verdict") == "weak").sort(doubtful, maintain_order=True)
-    found = []
+    suggestions = []
     for row in weak.head(TESTED).iter_rows(named=True):
         line, how = finding_command(context, row)
         benchmarks = row["benchmarks"]
-        found.append(
+        suggestions.append(
             Suggestion(
                 "weak",
                 f"Test on fresh items: {short(row)}",
@@ -60,14 +60,14 @@ def _findings(context: Context) -> list[Suggestion]:
                 concepts=tuple(list(row["concepts"])[:SHOWN]),
             )
         )
-    return found
+    return suggestions
 
 
 def _redundant(context: Context, suite: Suite) -> list[Suggestion]:
     """Benchmarks that could be left out of the configuration: others cover nearly all that they cover."""
     if len(context.names) < 2:
         return []
-    lost, found = lost_without(suite.covered), []
+    lost, suggestions = lost_without(suite.covered), []
     for added in reversed(suite.order):
         if not added.covered or lost[added.benchmark] > REDUNDANT * added.covered:
             continue
@@ -83,8 +83,8 @@ def _redundant(context: Context, suite: Suite) -> list[Suggestion]:
             f"{decimal(near.cosine)}). That concepts are shared does not say that the items are: look at the scores of "
             "both before you take it out of ‘benchmarks’ in the configuration."
         )
-        found.append(Suggestion("redundant", f"{name} adds few concepts", reason, benchmark=added.benchmark))
-    return found[:3]
+        suggestions.append(Suggestion("redundant", f"{name} adds few concepts", reason, benchmark=added.benchmark))
+    return suggestions[:3]
 
 
 def _labels(context: Context) -> list[Suggestion]:
@@ -96,7 +96,7 @@ def _labels(context: Context) -> list[Suggestion]:
         return []
     counts = {mark: sum(mark in marks for _, marks in wanted) for mark in ("auto", "doubtful", "no label")}
     words = {"auto": "an automatic label", "doubtful": "a doubtful label", "no label": "no label"}
-    told = ", ".join(f"{integer(counts[mark])} with {words[mark]}" for mark in counts if counts[mark])
+    tally = ", ".join(f"{integer(counts[mark])} with {words[mark]}" for mark in counts if counts[mark])
     ids = ",".join(str(concept) for concept, _ in wanted[:SHOWN])
     line, how = _label_command(context, ids)
     return [
@@ -104,7 +104,7 @@ def _labels(context: Context) -> list[Suggestion]:
             "label",
             f"Explain {plural(len(wanted), 'weak concept')} whose name says little",
             f"Weak concepts that lead a group: {integer(len(rows))}. Of these {integer(len(wanted))} cannot be told by "
-            f"their names: {told}. {how}",
+            f"their names: {tally}. {how}",
             line,
             len(wanted),
             concepts=tuple(concept for concept, _ in wanted[:SHOWN]),

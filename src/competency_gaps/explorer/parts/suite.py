@@ -36,10 +36,10 @@ class Suite:
         """How far two benchmarks cover the same concepts."""
         place, size = self._context.place, len(self._context.names)
         jaccard, cosine, spearman = ([[None] * size for _ in range(size)] for _ in range(3))
-        found = Overlap(jaccard, cosine, spearman, [[0] * size for _ in range(size)])
+        matrices = Overlap(jaccard, cosine, spearman, [[0] * size for _ in range(size)])
         # A pair may be listed once or in both orders.
         for row in self._context.run.overlap.iter_rows(named=True):
             a, b = place[row["benchmark_a"]], place[row["benchmark_b"]]
-            for name, matrix in vars(found).items():
+            for name, matrix in vars(matrices).items():
                 matrix[a][b] = matrix[b][a] = row[name]
-        return found
+        return matrices

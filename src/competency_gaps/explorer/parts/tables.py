@@ -104,9 +104,9 @@ def concepts_table(context: Context) -> bytes:
     leaders = pl.concat(
         [frame.select("concept", "followers") for frame in (ranked.weak_leaders, ranked.strong_leaders)]
     )
-    found = context.findings.select("finding", concept="concepts").explode("concept").unique("concept", keep="first")
+    findings = context.findings.select("finding", concept="concepts").explode("concept").unique("concept", keep="first")
     frame = context.concepts.join(leaders, on="concept", how="left", maintain_order="left")
-    frame = frame.join(found, on="concept", how="left", maintain_order="left").with_columns(doubtful=DOUBTFUL_LABEL)
+    frame = frame.join(findings, on="concept", how="left", maintain_order="left").with_columns(doubtful=DOUBTFUL_LABEL)
     columns = CONCEPTS
     if context.themes is not None:
         own = context.themes.members.select("concept", *THEMES)
@@ -174,9 +174,9 @@ def _without_beginning(context: Context) -> pl.Expr:
     return pl.when(left > 0).then("… " + pl.col("prompt").str.slice(left)).otherwise(pl.col("prompt"))
 
 
-def _shared_beginning(one: str, other: str) -> str:
-    length = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    return one[:length]
+def _shared_beginning(text: str, other: str) -> str:
+    length = next((i for i, (a, b) in enumerate(zip(text, other, strict=False)) if a != b), min(len(text), len(other)))
+    return text[:length]
 
 
 def _line(text: pl.Expr, limit: int) -> pl.Expr:

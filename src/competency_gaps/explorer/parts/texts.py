@@ -55,12 +55,12 @@ class Texts:
         stop
             Asked between batches; true ends the search with what was found so far.
         """
-        found: list[int] = []
+        rows: list[int] = []
         for first, batch in self._lowered():
             if stop():
                 break
-            found += (holding(batch, SEARCHED, query).arg_true() + first).to_list()
-        return found
+            rows += (holding(batch, SEARCHED, query).arg_true() + first).to_list()
+        return rows
 
     def keep(self) -> None:
         """Read now what the first search would keep; nothing more where that is too much."""
@@ -110,5 +110,5 @@ class Texts:
 def holding(lowered: pl.DataFrame, columns: tuple[str, ...], query: str) -> pl.Series:
     """Whether any column of texts in lower case holds a text; bool, one per row."""
     text = query.lower()
-    found = (pl.col(name).str.contains(text, literal=True).fill_null(value=False) for name in columns)
-    return lowered.select(pl.any_horizontal(found).alias("found"))["found"]
+    matches = (pl.col(name).str.contains(text, literal=True).fill_null(value=False) for name in columns)
+    return lowered.select(pl.any_horizontal(matches).alias("found"))["found"]

@@ -25,7 +25,7 @@ def theme_file(context: Context) -> ThemeFile:
     themes, within = context.themes, context.run.theme_benchmarks
     if themes is None or within is None:
         return ThemeFile([])
-    found = {
+    by_benchmark = {
         (row["level"], row["id"], row["benchmark"]): ThemeBenchmark(**{name: row[name] for name in _WITHIN})
         for row in within.iter_rows(named=True)
     }
@@ -33,7 +33,7 @@ def theme_file(context: Context) -> ThemeFile:
     rows = []
     for row in table.iter_rows(named=True):
         # Every benchmark of the run has a row of every theme.
-        own = [found[row["level"], row["id"], name] for name in context.names]
+        own = [by_benchmark[row["level"], row["id"], name] for name in context.names]
         name = None if row["name"] is None else shorten(row["name"], NAME_LIMIT)
         rows.append(Theme(**{**row, "name": name}, benchmarks=own))
     return ThemeFile(rows)

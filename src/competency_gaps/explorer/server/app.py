@@ -96,7 +96,7 @@ class _Explorer:
     def __init__(self, opened: Sequence[Opened], endpoint: Endpoint | None) -> None:
         self._files = page_files()
         self._runs = as_json(run_list(opened, "served", chat_state(endpoint)))
-        self._opened = {one.key: one for one in opened}
+        self._opened = {run.key: run for run in opened}
         self._cache = PartCache()
         self._searches = asyncio.Semaphore(SEARCHES)
         self._asked = time.monotonic()
@@ -167,11 +167,11 @@ class _Explorer:
         watch = asyncio.create_task(_watch(request, gone))
         try:
             async with self._searches:
-                found = await anyio.to_thread.run_sync(search, shown.parts.context, query, MOST_ROWS, gone.is_set)
+                rows = await anyio.to_thread.run_sync(search, shown.parts.context, query, MOST_ROWS, gone.is_set)
         finally:
             watch.cancel()
         self._shown(request.path_params["key"])
-        return _json(as_json(found))
+        return _json(as_json(rows))
 
     async def _read(self, key: str, name: str) -> bytes:
         shown = self._shown(key)

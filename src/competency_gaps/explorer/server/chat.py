@@ -68,18 +68,18 @@ def chat_route(opened: Sequence[Opened], endpoint: Endpoint) -> Route:
     if importlib.util.find_spec("openai") is None:
         raise MissingExtraError("openai", "explore", "Asking a model over an endpoint")
     read_key(endpoint.key_env)
-    runs = {one.key: one for one in opened}
+    runs = {run.key: run for run in opened}
     room = asyncio.Semaphore(AT_ONCE)
 
     async def chat(request: Request) -> StreamingResponse:
         asked = _read(await request.body())
-        one = runs.get(asked.run)
-        if one is None:
+        run = runs.get(asked.run)
+        if run is None:
             raise HTTPException(404, "There is no such run in this explorer.")
 
         async def lines() -> AsyncIterator[bytes]:
             async with room:
-                async for event in converse(one, _history(asked), endpoint):
+                async for event in converse(run, _history(asked), endpoint):
                     yield as_json(event) + b"\n"
 
         return StreamingResponse(lines(), media_type="application/x-ndjson")
@@ -87,13 +87,13 @@ def chat_route(opened: Sequence[Opened], endpoint: Endpoint) -> Route:
     return Route("/chat", chat, methods=["POST"])
 
 
-async def converse(one: Opened, messages: Sequence[Mapping[str, str]], endpoint: Endpoint) -> AsyncIterator[ChatEvent]:
+async def converse(run: Opened, messages: Sequence[Mapping[str, str]], endpoint: Endpoint) -> AsyncIterator[ChatEvent]:
     """Answer the last message.
 
     Parameters
     ----------
-    one
-        The run.
+    run
+        Which run it is about.
     messages
         ``role`` and ``content`` of the turns so far; the last is the question.
     endpoint
@@ -121,7 +121,7 @@ async def converse(one: Opened, messages: Sequence[Mapping[str, str]], endpoint:
                     )
                 talk.append(step.message())
                 for call in step.calls:
-                    event = await _query(one, call, len(results) + 1)
+                    event = await _query(run, call, len(results) + 1)
                     results.append((event.id, event.result))
                     talk.append(_tool_message(call, event))
                     yield event
@@ -144,7 +144,7 @@ def tools() -> list[dict[str, Any]]:
     ]
 
 
-async def _query(one: Opened, call: Call, id: int) -> QueryEvent:
+async def _query(run: Opened, call: Call, id: int) -> QueryEvent:
     """Ask what a call asks for, as an event."""
     try:
         arguments = json.loads(call.arguments or "{}")
@@ -152,7 +152,7 @@ async def _query(one: Opened, call: Call, id: int) -> QueryEvent:
         arguments = {}
         result: dict[str, Any] = {"error": "the arguments are no JSON: expected one object."}
     else:
-        result = await anyio.to_thread.run_sync(one.ask, call.name, arguments)
+        result = await anyio.to_thread.run_sync(run.ask, call.name, arguments)
     shown = arguments if isinstance(arguments, dict) else {}
     return QueryEvent("query", id, visible(call.name), shown, result)
 
@@ -198,8 +198,8 @@ def _read(body: bytes) -> ChatRequest:
 def _history(asked: ChatRequest) -> list[dict[str, str]]:
     """The last turns, earlier ones cut, beginning with one of the user."""
     kept = [
-        {"role": one.role, "content": one.content[:TURN_LENGTH].encode("utf-8", "replace").decode()}
-        for one in asked.messages[-TURNS:]
+        {"role": turn.role, "content": turn.content[:TURN_LENGTH].encode("utf-8", "replace").decode()}
+        for turn in asked.messages[-TURNS:]
     ]
     while kept[0]["role"] != "user":
         kept.pop(0)

@@ -192,14 +192,14 @@ def _calls(message: Mapping[str, Any]) -> list[Call]:
     """The calls in a message, which is foreign input: what has no name is none."""
     listed = message.get("tool_calls")
     calls = []
-    for number, one in enumerate(listed if isinstance(listed, list) else []):
-        function = one.get("function") if isinstance(one, Mapping) else None
+    for number, entry in enumerate(listed if isinstance(listed, list) else []):
+        function = entry.get("function") if isinstance(entry, Mapping) else None
         name = function.get("name") if isinstance(function, Mapping) else None
         if not isinstance(function, Mapping) or not isinstance(name, str):
             continue
         given = function.get("arguments")
         # Some servers hand over the object instead of its text.
         arguments = given if isinstance(given, str) else json.dumps(given if isinstance(given, Mapping) else {})
-        id = one.get("id")
+        id = entry.get("id")
         calls.append(Call(id if isinstance(id, str) and id else f"call-{number}", name[:100], arguments[:20_000]))
     return calls[:_MOST_CALLS]

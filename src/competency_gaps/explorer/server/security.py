@@ -85,7 +85,7 @@ class Guard:
         if any(not letter.isprintable() for letter in scope["path"]):
             return HTTPStatus.NOT_FOUND, "There is nothing at this address."
         origin = _values(scope, "origin")
-        if origin and origin not in [[one] for one in self._origins]:
+        if origin and origin not in [[allowed] for allowed in self._origins]:
             return HTTPStatus.FORBIDDEN, "Requests of other pages are refused."
         # A link on another page may lead here; its scripts may read nothing.
         site, mode = _values(scope, "sec-fetch-site"), _values(scope, "sec-fetch-mode")

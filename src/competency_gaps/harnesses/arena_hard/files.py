@@ -45,18 +45,18 @@ class Asked(NamedTuple):
 
 def item_id(value: Mapping[str, Any]) -> str | None:
     """``uid``, or ``question_id`` in the old form."""
-    found = value.get("uid", value.get("question_id"))
-    return str(found) if isinstance(found, (str, int)) else None
+    id = value.get("uid", value.get("question_id"))
+    return str(id) if isinstance(id, (str, int)) else None
 
 
 def read_questions(path: Path) -> dict[str, Question]:
     """Id -> question; lines that cannot be read are as if they were not there."""
-    found = {}
+    questions = {}
     for line in log_lines(path):
         name = item_id(line.value)
         if name is not None:
-            found[name] = _question(line.value)
-    return found
+            questions[name] = _question(line.value)
+    return questions
 
 
 def _question(value: Mapping[str, Any]) -> Question:
@@ -75,12 +75,12 @@ def _question(value: Mapping[str, Any]) -> Question:
 
 def read_answers(path: Path) -> dict[str, Answer]:
     """Id -> the model's answer, new form (``messages``) or old (``choices``)."""
-    found = {}
+    answers = {}
     for line in log_lines(path):
         name = item_id(line.value)
         if name is not None:
-            found[name] = Answer(_answer(line.value), _system(line.value.get("messages")))
-    return found
+            answers[name] = Answer(_answer(line.value), _system(line.value.get("messages")))
+    return answers
 
 
 def _answer(value: Mapping[str, Any]) -> str | None:

@@ -38,7 +38,7 @@ FROM_JUDGE = "question in what the judge was asked"
 
 def find(path: Path) -> list[LogPart]:
     """One part per benchmark, judge and judged model."""
-    found: list[tuple[str, str, str, Path]] = []
+    judgments: list[tuple[str, str, str, Path]] = []
     for file in files_under(path, "*.jsonl"):
         judge = file.resolve().parent
         in_place = judge.parent.name == "model_judgment"
@@ -48,9 +48,9 @@ def find(path: Path) -> list[LogPart]:
         if head is None or not isinstance(head.get("games"), list) or item_id(head) is None:
             continue
         bench = judge.parent.parent.name if in_place else "arena-hard"
-        found.append((bench, str(head.get("judge") or judge.name), str(head.get("model") or file.stem), file))
+        judgments.append((bench, str(head.get("judge") or judge.name), str(head.get("model") or file.stem), file))
     judges: dict[str, set[str]] = {}
-    for bench, judge_name, _, _ in found:
+    for bench, judge_name, _, _ in judgments:
         judges.setdefault(bench, set()).add(judge_name)
     return [
         LogPart(
@@ -60,7 +60,7 @@ def find(path: Path) -> list[LogPart]:
             model=model,
             details={"judge": judge_name},
         )
-        for bench, judge_name, model, file in found
+        for bench, judge_name, model, file in judgments
     ]
 
 

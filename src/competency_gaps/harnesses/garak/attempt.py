@@ -131,7 +131,7 @@ def results_of(value: Any) -> Results:
     if not isinstance(value, Mapping):
         return Results({}, ())
     scores = {
-        str(name): tuple(_number(one) for one in given) for name, given in value.items() if isinstance(given, list)
+        str(name): tuple(_number(value) for value in given) for name, given in value.items() if isinstance(given, list)
     }
     return Results(
         {name: given for name, given in scores.items() if given},

@@ -90,12 +90,12 @@ def _part(family: str, model: str, reports: list[tuple[str, Path]]) -> LogPart:
 
 def _families(file: Path) -> dict[str, set[str]]:
     """Probe families of a report, with their probes, in its order; found without parsing it."""
-    found: dict[str, set[str]] = {}
+    families: dict[str, set[str]] = {}
     if file.stat().st_size:
         with file.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as text:
             for match in _PROBE.finditer(text):
-                found.setdefault(match[1].decode(), set()).add(match[2].decode())
-    return found
+                families.setdefault(match[1].decode(), set()).add(match[2].decode())
+    return families
 
 
 def _stamp(setup: dict[str, Any]) -> str | None:
@@ -154,7 +154,7 @@ class _Reading:
     counts: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     """(probe, detector) -> passes and judged outputs as garak counts them."""
     threshold: float = DEFAULT_THRESHOLD
-    said: bool = False
+    has_threshold: bool = False
     """Whether the report says the threshold."""
     complete: bool = False
 
@@ -164,7 +164,7 @@ class _Reading:
         if kind == "attempt":
             return self._attempt(entry, where)
         if kind == "start_run setup" and isinstance(entry.get("run.eval_threshold"), (int, float)):
-            self.threshold, self.said = float(entry["run.eval_threshold"]), True
+            self.threshold, self.has_threshold = float(entry["run.eval_threshold"]), True
         elif kind == "plugin_cache":
             probes = mapping(mapping(entry.get("plugin_cache")).get("probes"))
             self._take_tags({name: mapping(info).get("tags") for name, info in probes.items()})
@@ -222,7 +222,7 @@ class _Reading:
                 f"{', '.join(detectors) or 'none'}.{nearest(str(self.detector), detectors)}"
             )
         self.tally.metric = self.detector or (ALL_DETECTORS if len(detectors) > 1 else next(iter(detectors), None))
-        if not self.said:
+        if not self.has_threshold:
             self.threshold = threshold_of(list(self.judged.values()), self.counts) or DEFAULT_THRESHOLD
         used: Counter[str] = Counter()
         for attempt in attempts:
@@ -271,7 +271,7 @@ class _Reading:
         if not self.complete:
             tally.warn("report_no_end")
         if self.threshold != DEFAULT_THRESHOLD:
-            tally.warn("threshold" if self.said else "threshold_inferred", self.threshold, DEFAULT_THRESHOLD)
+            tally.warn("threshold" if self.has_threshold else "threshold_inferred", self.threshold, DEFAULT_THRESHOLD)
         self._compare()
         return tally.report()
 
@@ -279,9 +279,9 @@ class _Reading:
         """Say where garak's counts are not those of the attempts that were read."""
         ours = tally_of(self.judged.values(), self.threshold)
         for key, (fine, judged) in self.counts.items():
-            mine = ours.get(key, (0, 0))
-            if key in ours and mine != (fine, judged):
-                self.tally.warn("other_counts", fine, judged, *mine, quotes=key)
+            recount = ours.get(key, (0, 0))
+            if key in ours and recount != (fine, judged):
+                self.tally.warn("other_counts", fine, judged, *recount, quotes=key)
 
 
 def _digest_tags(entry: dict[str, Any]) -> dict[str, Any]:

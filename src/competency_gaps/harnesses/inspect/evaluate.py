@@ -142,11 +142,11 @@ def _logs(place: Path) -> dict[Path, str]:
     """Logs of a folder with their status, the newest first; a log that cannot be read is no log."""
     from inspect_ai.log import read_eval_log
 
-    found: dict[Path, str] = {}
+    statuses: dict[Path, str] = {}
     for path in sorted(place.glob("*.eval"), reverse=True):
         with contextlib.suppress(ValueError, OSError, KeyError):
-            found[path] = str(read_eval_log(str(path.resolve()), header_only=True).status)
-    return found
+            statuses[path] = str(read_eval_log(str(path.resolve()), header_only=True).status)
+    return statuses
 
 
 def _fingerprint(choice: BenchmarkConfig, lm: LanguageModel, config: RunConfig, folder: Path) -> str:

@@ -135,9 +135,9 @@ class _Reading:
     scores: Scores = field(init=False)
 
     def __post_init__(self) -> None:
-        metrics = {name for one in self._results() for name in mapping(one.get("metrics"))}
-        listed = [mapping(one).get("name") for one in sequence(self.head["eval"].get("scorers"))]
-        named = [one.get("scorer") for one in self._results()] + listed
+        metrics = {name for result in self._results() for name in mapping(result.get("metrics"))}
+        listed = [mapping(scorer).get("name") for scorer in sequence(self.head["eval"].get("scorers"))]
+        named = [result.get("scorer") for result in self._results()] + listed
         self.scores = Scores(
             self.source.scorer,
             self.source.metric,
@@ -176,16 +176,16 @@ class _Reading:
     def _score(self) -> None:
         self.scores.choose()
         for epoch in itertools.chain.from_iterable(self.epochs.values()):
-            found = self.scores.of(epoch.judged)
-            epoch.score = found.value
-            if found.reason is not None:
-                self.unscored[found.reason] += 1
+            number = self.scores.of(epoch.judged)
+            epoch.score = number.value
+            if number.reason is not None:
+                self.unscored[number.reason] += 1
         self.scores.check()
 
     def items(self) -> Iterator[Item | LeftOut]:
         """One item per sample, in the dataset's order."""
         self._score()
-        order = {_key(one): place for place, one in enumerate(sequence(self._dataset().get("sample_ids")))}
+        order = {_key(sample): place for place, sample in enumerate(sequence(self._dataset().get("sample_ids")))}
         for key in sorted((k for k in self.epochs if self.epochs[k]), key=lambda k: order.get(k, len(order))):
             epochs = sorted(self.epochs[key], key=lambda epoch: epoch.number)
             yield self.tally.item(self._item(key, epochs), self._first(epochs).asked.way, records=len(epochs))
@@ -271,17 +271,18 @@ class _Reading:
             if (scored := [epoch.score for epoch in epochs if epoch.score is not None])
         ]
         name = self.scores.metric if self.scores.keys else self.scores.scorer
-        for one in self._results():
-            if one.get("scorer") != self.scores.scorer or one.get("name") != name or not means:
+        for result in self._results():
+            if result.get("scorer") != self.scores.scorer or result.get("name") != name or not means:
                 continue
             for metric in ("accuracy", "mean"):
-                theirs = mapping(mapping(one.get("metrics")).get(metric)).get("value")
+                theirs = mapping(mapping(result.get("metrics")).get(metric)).get("value")
                 ours = sum(means) / len(means)
                 if isinstance(theirs, (int, float)) and abs(theirs - ours) > _CLOSE:
                     self.tally.warn("other_mean", theirs, ours, quotes=(metric,))
 
     def _results(self) -> list[dict[str, Any]]:
-        return [one for one in sequence(mapping(self.head.get("results")).get("scores")) if isinstance(one, dict)]
+        scores = sequence(mapping(self.head.get("results")).get("scores"))
+        return [result for result in scores if isinstance(result, dict)]
 
     def _dataset(self) -> dict[str, Any]:
         return mapping(self.head["eval"].get("dataset"))

@@ -113,16 +113,16 @@ def _own_text(content: str, given: Sequence[Mapping[str, Any]], choices: Any) ->
         return None, WHOLE
     options = lettered(choices) if isinstance(choices, list) else ""
     place = content.rfind(options) if options else -1
-    found = _before_options(content, question, place) if place >= 0 else None
-    if found is not None:
+    span = _before_options(content, question, place) if place >= 0 else None
+    if span is not None:
         end, way = place + len(options), WITH_OPTIONS
     else:
-        found = last_occurrence(content, question, INSIDE)
-        if found is None:
+        span = last_occurrence(content, question, INSIDE)
+        if span is None:
             return None, SHORT if question and question in content else NOT_INSIDE
-        end, way = found.end, INSIDE
-    if content[: found.start].strip() or content[end:].strip():
-        return (found.start, end), way
+        end, way = span.end, INSIDE
+    if content[: span.start].strip() or content[end:].strip():
+        return (span.start, end), way
     return None, way
 
 
@@ -251,14 +251,14 @@ class Scores:
             return Number(None, judged.fault)
         if self.scorer not in judged.values:
             return Number(None, Remark("not_by_scorer", quotes=(str(self.scorer),)))
-        found, value = self._value(judged.values[self.scorer])
-        if found.reason == OUTSIDE:
+        number, value = self._value(judged.values[self.scorer])
+        if number.reason == OUTSIDE:
             raise UserError(
                 f"{judged.where}: the score by {self.scorer!r} is {shorten(visible(str(value)), 40)}, expected a "
                 f"number in [0, 1]. Choose another with 'scorer' ({', '.join(self.scorers)}) or 'metric', or give "
                 f"{NONE!r} as 'metric' to use the items without scores."
             )
-        return found
+        return number
 
     def _value(self, value: Any) -> tuple[Number, Any]:
         """The score, and the value that it was made of."""

@@ -84,7 +84,7 @@ class Asking:
                     await anyio.to_thread.run_sync(self._answer, batch)
                 finally:
                     # If this one is called off half-way, the others are still to be answered.
-                    self.waiting += [one for one in batch if one.answer is None and one is not call]
+                    self.waiting += [other for other in batch if other.answer is None and other is not call]
         assert call.answer is not None
         return call.answer
 
@@ -99,7 +99,7 @@ class Asking:
             first = members[0]
             answers = generate(
                 self.lm,
-                [one.ids for one in members],
+                [member.ids for member in members],
                 max_new_tokens=first.max_new,
                 stop=first.stop,
                 config=first.config,
@@ -107,8 +107,8 @@ class Asking:
                 advance=lambda done: None,
                 stop_at_once=True,
             )
-            for one, answer in zip(members, answers, strict=True):
-                one.answer = answer
+            for member, answer in zip(members, answers, strict=True):
+                member.answer = answer
 
     def prompt(self, messages: Sequence[ChatMessage]) -> np.ndarray:
         """Messages as the tokenizer's chat template renders them, as tokens."""

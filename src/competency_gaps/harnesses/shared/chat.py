@@ -43,17 +43,17 @@ def prompted(asked: Any, own: str, way: str) -> Prompted | None:
     if isinstance(asked, (list, tuple)) and len(asked) == 1:
         asked = asked[0]
     text = messages[-1]["content"] if messages else asked if isinstance(asked, str) else ""
-    found = last_occurrence(text, own, way)
-    if found is None:
-        found = whole(text)
-        if found is None:
+    span = last_occurrence(text, own, way)
+    if span is None:
+        span = whole(text)
+        if span is None:
             return None
-        found = found._replace(way=MESSAGE) if messages else found
-    place = (found.start, found.end)
+        span = span._replace(way=MESSAGE) if messages else span
+    place = (span.start, span.end)
     if messages:
-        return Prompted(text[slice(*place)], messages, place, None, found.way)
+        return Prompted(text[slice(*place)], messages, place, None, span.way)
     seen = Text(text, place, templated=begins_itself(text, None))
-    return Prompted(text[slice(*place)], None, None, seen, found.way)
+    return Prompted(text[slice(*place)], None, None, seen, span.way)
 
 
 def chat_messages(value: Any) -> tuple[Message, ...] | None:
@@ -61,14 +61,14 @@ def chat_messages(value: Any) -> tuple[Message, ...] | None:
     if not isinstance(value, (list, tuple)):
         return None
     messages: list[Message] = []
-    for one in value:
-        if not isinstance(one, dict):
+    for message in value:
+        if not isinstance(message, dict):
             return None
-        role, content = one.get("role"), content_text(one.get("content", one.get("prompt")))
+        role, content = message.get("role"), content_text(message.get("content", message.get("prompt")))
         if not isinstance(role, str) or content is None:
             return None
         messages.append({"role": _NAMES.get(role, role), "content": content})
-    last = max((i for i, one in enumerate(messages) if one["role"] == "user"), default=None)
+    last = max((i for i, message in enumerate(messages) if message["role"] == "user"), default=None)
     return None if last is None or not messages[last]["content"].strip() else tuple(messages[: last + 1])
 
 

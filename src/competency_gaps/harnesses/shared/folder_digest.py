@@ -38,9 +38,9 @@ def folder_digest(folder: Path, suffixes: Collection[str], *, depth: int, skip: 
         if below and (_RUN & set(files) or (skip is not None and here.resolve() == skip.resolve())):
             folders[:] = []
             continue
-        kept = sorted(one for one in folders if not one.startswith(".") and one not in _OUTPUT)
+        kept = sorted(name for name in folders if not name.startswith(".") and name not in _OUTPUT)
         folders[:] = kept if below < depth else []
-        for name in sorted(one for one in files if Path(one).suffix in suffixes)[:left]:
+        for name in sorted(name for name in files if Path(name).suffix in suffixes)[:left]:
             left -= 1
             digest.update(f"{(here / name).relative_to(folder).as_posix()}\0{_content(here / name)}\n".encode())
     return digest.hexdigest()

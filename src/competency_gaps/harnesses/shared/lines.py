@@ -77,8 +77,8 @@ def files_under(path: Path, *patterns: str) -> list[Path]:
     """
     if path.is_file():
         return [path] if any(path.match(pattern) for pattern in patterns) else []
-    found = {child for pattern in patterns for child in path.rglob(pattern)}
-    return sorted(child for child in found if child.is_file() and not _hidden(child.relative_to(path)))
+    matches = {child for pattern in patterns for child in path.rglob(pattern)}
+    return sorted(child for child in matches if child.is_file() and not _hidden(child.relative_to(path)))
 
 
 def _hidden(path: Path) -> bool:

@@ -69,8 +69,8 @@ def last_occurrence(seen: str, own: str, way: str, *, before: int | None = None,
 def _tail(seen: str) -> int:
     """Where the chat template's end begins; the text's length if it has none."""
     lead = max(0, len(seen) - 200)
-    found = _TAIL.search(seen, lead)
-    return found.start() if found else len(seen)
+    match = _TAIL.search(seen, lead)
+    return match.start() if match else len(seen)
 
 
 def _places(seen: str, own: str, start: int, end: int) -> Iterator[int]:
@@ -93,14 +93,14 @@ def from_first_to_last(seen: str, parts: Iterable[str], way: str, *, start: int 
 
     A text that occurs several times there is taken where it first occurs.
     """
-    found = [
+    spans = [
         Found(at, at + len(text), way)
         for part in parts
         if (text := part.strip()) and (at := seen.find(text, start)) >= 0
     ]
-    if not found:
+    if not spans:
         return None
-    return Found(min(one.start for one in found), max(one.end for one in found), way)
+    return Found(min(span.start for span in spans), max(span.end for span in spans), way)
 
 
 def trimmed(seen: str, start: int, end: int, way: str) -> Found | None:

@@ -57,8 +57,8 @@ class Tally:
             half = Remark("half_character")
             self.left_out[half] += records
             return LeftOut(f"item {item.id}".encode(errors="replace").decode(), half)
-        said = item.identity.get("prompt_hash")
-        identity = {**item.identity, "prompt_hash": said if said and isinstance(said, str) else _hash(item)}
+        logged = item.identity.get("prompt_hash")
+        identity = {**item.identity, "prompt_hash": logged if logged and isinstance(logged, str) else _hash(item)}
         item = replace(item, identity=identity, score=None if self.metric == NONE else item.score)
         self.items += 1
         self.unscored += item.score is None

@@ -16,6 +16,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.registry import POLICIES, REGISTRIES
 from competency_gaps.stages.assign import assign_policies
 from competency_gaps.stages.load import load_benchmark
+from competency_gaps.stages.responses import why_unscored
 from core_helpers import ROOT
 
 EXAMPLE = ROOT / "examples" / "plugin"
@@ -47,6 +48,13 @@ def installed(tmp_path_factory):
         return done.stdout
 
     return python
+
+
+def test_a_policy_gives_its_reason_as_a_remark():
+    given = cg.Score(None, unscored=cg.Remark.other("no number"))
+    assert why_unscored(given) == {"code": "other", "numbers": [], "quotes": ["no number"]}
+    with pytest.raises(UserError, match=r"'no number' was given for a Remark: .*Remark\.other"):
+        why_unscored(given._replace(unscored="no number"))
 
 
 def test_the_example_is_short():

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 
 import polars as pl
 import pytest
 
+from competency_gaps.errors import UserError
+from competency_gaps.files import write_json
+from competency_gaps.items.item import LeftOut
 from competency_gaps.items.remark import DTYPE, SENTENCES, Remark, sentences
 
 
@@ -32,6 +37,16 @@ def test_every_sentence_can_be_told_with_and_without_its_quotes(code):
         (Remark("comparison_timeout", (2.5,)), "the comparison took longer than 2.5 s", None),
         (Remark("one_game", (1,)), "1 game without a usable verdict; the other game counts alone", None),
         (
+            Remark("arena_style_rarer", (1, 20)),
+            "win rate at equal style not estimated: 1 game of the rarer outcome (win or loss), 20 needed",
+            None,
+        ),
+        (
+            Remark("too_few_tasks", (1, 9, 10)),
+            "the family has only 1 distinct task at this difficulty: 9 of the 10 asked for could not be made",
+            None,
+        ),
+        (
             Remark("no_verdicts", (2,), ("zebra; fish",)),
             "2 of 2 games without a usable verdict: zebra; fish",
             "2 of 2 games without a usable verdict",
@@ -51,6 +66,20 @@ def test_sentences(remark, told, bare):
 def test_an_unknown_code_is_refused():
     with pytest.raises(ValueError, match=r"no remark 'typo'; .* Remark.other"):
         Remark("typo")
+
+
+def test_words_without_a_code_are_refused_where_a_remark_is_wanted():
+    with pytest.raises(UserError, match=r"'the picture is missing' .*Remark\.other"):
+        LeftOut("record 3", "the picture is missing")
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_number_that_is_not_finite_can_be_stored_and_read(tmp_path, number):
+    remark = Remark("other_mean", (number, 0.5), ("acc",))
+    write_json(tmp_path / "x.json", remark.as_dict())
+    column = pl.Series([remark.as_dict(), None], dtype=DTYPE)
+    shown = str(Remark.of(json.loads((tmp_path / "x.json").read_text())))
+    assert "nan" in shown and sentences(column).to_list() == [shown, None]
 
 
 def test_a_column_of_remarks(tmp_path):

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from competency_gaps.items.remark import Counted, Remark
+from competency_gaps.items.remark import Counted, Remark, check_remark
 
 Message = dict[str, str]
 """``{"role": ..., "content": ...}``"""
@@ -83,6 +83,9 @@ class LeftOut:
     where: str
     """File and line, or the record's id."""
     reason: Remark
+
+    def __post_init__(self) -> None:
+        check_remark(self.reason)
 
 
 @dataclass(frozen=True)

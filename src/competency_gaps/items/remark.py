@@ -7,6 +7,7 @@ benchmark travel and are stored as data. The table ``SENTENCES`` alone makes wor
 from __future__ import annotations
 
 import json
+import math
 import re
 import string
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from typing import Any
 
 import polars as pl
 
+from competency_gaps.errors import UserError
+from competency_gaps.files import finite
 from competency_gaps.text import plural
 
 DTYPE = pl.Struct({"code": pl.String, "numbers": pl.List(pl.Float64), "quotes": pl.List(pl.String)})
@@ -111,10 +114,10 @@ SENTENCES: Mapping[str, str] = {
     "calibration": "request for calibration",
     "own_answer_refused": "its verifier refuses its own answer< {q0!r}>",
     "entry_not_stored": "its entry cannot be stored<: {q0}>",
-    "too_few_tasks": "the family has only {0:,} distinct tasks at this difficulty, so {1:,} of the {2:,} asked for "
-    "were not made",
+    "too_few_tasks": "the family has only {0:distinct task} at this difficulty: {1:,} of the {2:,} asked for could "
+    "not be made",
     "no_plain_number": "its answer< {q0!r}> is no plain number, which the distractors 'near_numbers' need",
-    "too_few_options": "only {0} wrong options were found for {1} options< under the distractors {q0!r}>",
+    "too_few_options": "only {0:wrong option} could be found for {1} options< under the distractors {q0!r}>",
     # What leaves a log or a task in doubt.
     "other_model": "the log is of <the model {q0!r}, the activations come from {q1!r}|another model than the "
     "activations>. If these are two models, scores and concepts belong to different models and the gaps mean nothing.",
@@ -205,7 +208,7 @@ SENTENCES: Mapping[str, str] = {
     "arena_win_rate": "score {0:.3f} [{1:.3f}, {2:.3f}] over {3:item}; win rate {4:.3f} [{5:.3f}, {6:.3f}]",
     "arena_equal_style": "win rate at equal style {0:.3f} [{1:.3f}, {2:.3f}]",
     "arena_style_items": "win rate at equal style not estimated: {0:item}, two needed",
-    "arena_style_rarer": "win rate at equal style not estimated: {0} games of the rarer outcome (win or loss), {1} "
+    "arena_style_rarer": "win rate at equal style not estimated: {0:game} of the rarer outcome (win or loss), {1} "
     "needed",
     "arena_ties": "ties {0:.1%} of {1:game}, without a usable verdict {2:.1%}",
     "arena_one_order": "{0:item} with a verdict in one order alone, left out",
@@ -255,11 +258,12 @@ class Remark:
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Remark:
         """The remark that ``as_dict`` gave."""
-        return cls(stored["code"], tuple(stored["numbers"]), tuple(stored["quotes"]))
+        numbers = (math.nan if number is None else number for number in stored["numbers"])
+        return cls(stored["code"], tuple(numbers), tuple(stored["quotes"]))
 
     def as_dict(self) -> dict[str, Any]:
-        """The remark as plain JSON, and as a value of ``DTYPE``."""
-        return {"code": self.code, "numbers": list(self.numbers), "quotes": list(self.quotes)}
+        """The remark as plain JSON, with None for a number that is not finite, and as a value of ``DTYPE``."""
+        return {"code": self.code, "numbers": finite(self.numbers), "quotes": list(self.quotes)}
 
     def withheld(self) -> Remark:
         """The remark without its quotes."""
@@ -271,6 +275,19 @@ class Remark:
         numbers = (int(number) if float(number).is_integer() else number for number in self.numbers)
         quotes = {f"q{place}": quote for place, quote in enumerate(self.quotes)}
         return _FORM.format(template, *numbers, **quotes)
+
+
+def check_remark(given: object) -> Remark:
+    """Return what a plug-in gave for a remark.
+
+    Raises
+    ------
+    UserError
+        If it is none.
+    """
+    if not isinstance(given, Remark):
+        raise UserError(f"{given!r} was given for a Remark: words of your own are competency_gaps.Remark.other(text).")
+    return given
 
 
 @dataclass(frozen=True)
@@ -299,7 +316,7 @@ class _Form(string.Formatter):
     """Python's format, with ``{0:item}`` for a count of items."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        if format_spec.isalpha() and len(format_spec) > 1:
+        if format_spec.replace(" ", "").isalpha() and len(format_spec) > 1:
             return plural(value, format_spec)
         return str(super().format_field(value, format_spec))
 

@@ -15,7 +15,7 @@ import polars as pl
 from competency_gaps.activations.store import CasStore
 from competency_gaps.config import RunConfig, as_dict
 from competency_gaps.dictionary.flags import LatentFacts
-from competency_gaps.files import sha256
+from competency_gaps.files import finite, sha256
 from competency_gaps.findings import FILE as FINDINGS_FILE
 from competency_gaps.findings import write_findings
 from competency_gaps.harnesses.lm_eval.results import write_harness_files
@@ -205,7 +205,7 @@ def _manifest(
                 "scope": choice.scope,
                 "generated": is_generated(choice),
                 "left_out": [{"where": left.where, "reason": left.reason.as_dict()} for left in benchmark.left_out],
-                "source": [asdict(report) for report in benchmark.reports],
+                "source": [finite(asdict(report)) for report in benchmark.reports],
                 "shards": shards[benchmark.name],
             }
             for benchmark, choice in zip(setting.suite, config.benchmarks, strict=True)

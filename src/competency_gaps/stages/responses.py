@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.items.policy import Score
-from competency_gaps.items.remark import DTYPE, Remark
+from competency_gaps.items.remark import DTYPE, Remark, check_remark
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.model.respond import Responded
 
@@ -67,7 +67,7 @@ def excluded_table(members: Sequence[int]) -> pl.DataFrame:
 
 def why_unscored(score: Score) -> dict[str, Any] | None:
     """The reason of a score that is none, as it is stored; None for a score."""
-    return None if score.value is not None else (score.unscored or Remark("unscored")).as_dict()
+    return None if score.value is not None else check_remark(score.unscored or Remark("unscored")).as_dict()
 
 
 def _table(rows: list[dict[str, Any]]) -> pl.DataFrame:

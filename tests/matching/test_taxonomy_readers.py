@@ -142,6 +142,7 @@ def test_missing_paths_and_empty_folders_are_refused(tmp_path):
         ("score = 3.50", ["a"]),
         ("category != 'x'", ["a"]),
         ("tags LIKE '%verse%'", ["7"]),
+        ("domain = 'maths' AND description != 'read_me'", ["a"]),
         (None, ["a", "7"]),
     ],
 )
@@ -167,6 +168,7 @@ def test_where_selects(tmp_path, where, ids):
         ("", "no SQL condition"),
         ("id IN (SELECT id FROM read_csv('list.csv'))", "reads a file"),
         ("id IN (FROM \"READ_CSV\"('list.csv'))", "reads a file"),
+        ("'it''s' = id AND id IN (SELECT id FROM read_csv('list.csv'))", "reads a file"),
         ("exists (SELECT 1)", "no SQL condition"),
     ],
 )

@@ -64,6 +64,7 @@ DESCRIPTION_LIMIT = 2000
 """Most characters of a description, four times the longest in any known taxonomy."""
 _FILE_READING = re.compile(r"\bread_\w+", re.IGNORECASE)
 """The table functions of polars, ``read_csv`` and the like, which subqueries may call."""
+_SQL_TEXT = re.compile(r"'(?:[^']|'')*'")
 SUFFIXES = (".csv", ".json", ".jsonl", ".yaml", ".yml")
 
 
@@ -121,7 +122,7 @@ def read_taxonomy(path: Path | str, where: str | None = None) -> Taxonomy:
 
 def _select(entries: Sequence[TaxonomyEntry], where: str) -> list[TaxonomyEntry]:
     """Entries that satisfy an SQL condition."""
-    if _FILE_READING.search(where):
+    if _FILE_READING.search(_SQL_TEXT.sub("", where)):
         raise UserError(f"the filter {where!r} reads a file. Expected a condition on the entries' fields alone.")
     fields = pl.DataFrame(
         [{name: _sql_value(value) for name, value in entry.fields.items()} for entry in entries],

@@ -55,6 +55,8 @@ def test_a_step_has_a_model_to_ask_or_none(tmp_path):
     ask = cg.AskConfig(export=tmp_path / "requests.jsonl")
     with pytest.raises(cg.UserError, match="'explain' asks a model: give ask"):
         cg.label_concepts(tmp_path, "explain")
+    with pytest.raises(cg.UserError, match=r"^step 'explains': expected one of automatic, explain, "):
+        cg.label_concepts(tmp_path, "explains", ask=ask)
     with pytest.raises(cg.UserError, match="'automatic' asks no model: leave out ask"):
         cg.label_concepts(tmp_path, "automatic", ask=ask)
     assert "leave out --export" in refusal("label", str(tmp_path), "--step", "automatic", "--export", "x")
@@ -66,6 +68,8 @@ def test_probes_are_refused_in_the_words_of_the_place(tiny_run, tmp_path):
         run.probe()
     with pytest.raises(cg.UserError, match="give concepts to probe, or weak"):
         run.probe([1], weak=2)
+    with pytest.raises(cg.UserError, match=r"^weak is 0, expected 1 or more concepts"):
+        run.probe(weak=0)
     with pytest.raises(cg.UserError, match=r"^min_saliency 1: expected a number above 0 and below 1"):
         run.probe([1], min_saliency=1)
     words = ("probe", "concept", str(run.path), "--concept", "1", "--min-saliency", "1")

@@ -71,7 +71,7 @@ def test_what_a_notebook_shows_is_escaped_and_its_tokens_are_where_the_concept_i
     assert row in concept.items(limit=1000)["row"]
     with pytest.raises(UserError, match="order 'foo'"):
         concept.items("foo")
-    coloured = concept.coloured(row)
+    coloured = concept.coloured(np.int64(row))
     tokens = run.token_activations(concept.number, [row])[0]
     assert max(coloured.strengths) == pytest.approx(1) and min(coloured.strengths) > 0
     assert len(coloured.ranges) == int((tokens.end > tokens.start).sum())
@@ -97,6 +97,10 @@ def test_what_is_not_there_is_refused(run):
         run.concept(9999)
     with pytest.raises(UserError, match="is no run"):
         cg.open_run(run.path / "activations")
+    with pytest.raises(UserError, match="is no run"):
+        cg.open_run(run.path / "manifest.json")
+    with pytest.raises(UserError, match="no run is given"):
+        cg.export([], run.path.with_name("page"))
 
 
 def test_a_loaded_model_and_sae_serve_several_runs_with_the_same_result(tiny_config, tiny_run, tmp_path):

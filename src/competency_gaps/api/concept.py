@@ -95,7 +95,7 @@ class Concept:
         placed = tokens.end > tokens.start  # a token may stand for no text
         largest = float(tokens.activation.max()) if len(tokens.activation) else 1.0
         ranges = list(zip(tokens.start[placed].tolist(), tokens.end[placed].tolist(), strict=True))
-        return ColouredText(self.run.items["text"][item], ranges, (tokens.activation[placed] / largest).tolist())
+        return ColouredText(self.run.items["text"][int(item)], ranges, (tokens.activation[placed] / largest).tolist())
 
     def __repr__(self) -> str:
         row = self.row

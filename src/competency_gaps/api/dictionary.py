@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from competency_gaps.config import AskConfig, SAEConfig, sae_place
 from competency_gaps.errors import UserError, argument
@@ -179,11 +179,13 @@ def label_concepts(
     Raises
     ------
     UserError
-        If there is nothing to ask, or a model is given to a step that asks none, or the other way round.
+        If there is no such step, nothing to ask, or a model is given to a step that asks none, or the other way round.
     """
     from competency_gaps.dictionary.folder import open_dictionary
     from competency_gaps.endpoint.asking import Asking
 
+    if step not in get_args(Step):
+        raise UserError(f"step {step!r}: expected one of {', '.join(get_args(Step))}.")
     if (ask is None) != (step in WITHOUT_MODEL):
         raise UserError(
             f"the step {step!r} asks no model: leave out {argument('ask')}."

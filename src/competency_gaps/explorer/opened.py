@@ -143,8 +143,11 @@ def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Ope
     Raises
     ------
     UserError
-        If a folder is no finished run or is given twice, or the dictionary is none or belongs to no run's SAE.
+        If none is given, a folder is no finished run or is given twice, or the dictionary is none or belongs to no
+        run's SAE.
     """
+    if not paths:
+        raise UserError("no run is given: give one run folder or more.")
     places = [path.resolve() for path in paths]
     for place, count in Counter(places).items():
         if count > 1:

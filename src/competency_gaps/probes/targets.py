@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.probes.verdict import Claim
 from competency_gaps.runs.open import RunFolder
 
@@ -74,8 +74,10 @@ def weakest(run: RunFolder, count: int) -> list[int]:
     Raises
     ------
     UserError
-        If the run has none.
+        If the run has none, or fewer than one is asked for.
     """
+    if count < 1:
+        raise UserError(f"{argument('weak')} is {count}, expected 1 or more concepts.")
     weak = run.concepts.filter(pl.col("performance_status") == "weak")
     if not weak.height:
         raise UserError(f"{run.path} has no weak concept: say which concepts to probe.")

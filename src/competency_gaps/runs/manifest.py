@@ -32,7 +32,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             raise UserError(
                 f"{str(folder)!r} holds a run that is not finished: run the same 'cgaps run' again to go on."
             )
-        kind = "is no run: it has no manifest.json" if folder.is_dir() else "does not exist"
+        kind = "is no run: it has no manifest.json" if folder.exists() else "does not exist"
         raise UserError(f"{str(folder)!r} {kind}. Expected a folder made by 'cgaps run'.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -156,6 +156,13 @@ def test_where_selects(tmp_path, where, ids):
     assert [entry.id for entry in found.entries] == ids and found.read == 2 and found.where == where
 
 
+def test_where_compares_the_numbers_of_a_csv_file(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("id,description,level,code\n007,a,3,1\n8,b,10,x\n9,c,,2\n")
+    assert [entry.id for entry in read_taxonomy(path, "level < 10 AND code = '1'").entries] == ["007"]
+    assert [entry.id for entry in read_taxonomy(path, "level >= 3 AND id != '007'").entries] == ["8"]
+
+
 @pytest.mark.parametrize(
     ("where", "said"),
     [

@@ -97,7 +97,8 @@ def read_taxonomy(path: Path | str, where: str | None = None) -> Taxonomy:
         ``*.report.jsonl``; or a folder that holds such logs or reports at any depth.
     where
         An SQL condition on the entries' fields, e.g. ``domain = 'mathematics' AND score < 5``; None: all entries. An
-        entry without the field satisfies no comparison. Fields that hold lists or objects are compared as their text.
+        entry without the field satisfies no comparison. Fields that hold lists or objects are compared as their text,
+        fields that hold nothing but numbers as text (as of a CSV file) as numbers.
 
     Raises
     ------
@@ -129,6 +130,12 @@ def _select(entries: Sequence[TaxonomyEntry], where: str) -> list[TaxonomyEntry]
         strict=False,
         infer_schema_length=None,
     )
+    # All that a CSV file holds is text, its numbers too.
+    further = pl.col(pl.String).exclude("id", "description", "domain", "category")
+    for name in fields.select(further).columns:
+        numbers = fields[name].cast(pl.Float64, strict=False)
+        if numbers.null_count() == fields[name].null_count():
+            fields = fields.with_columns(numbers)
     try:
         condition = pl.sql_expr(where)
         for name in condition.meta.root_names():

@@ -101,6 +101,8 @@ def test_what_is_not_there_is_refused(run):
         cg.open_run(run.path / "manifest.json")
     with pytest.raises(UserError, match="no run is given"):
         cg.export([], run.path.with_name("page"))
+    with pytest.raises(UserError, match="is a folder"):
+        run.report(run.path)
 
 
 def test_a_loaded_model_and_sae_serve_several_runs_with_the_same_result(tiny_config, tiny_run, tmp_path):

@@ -17,6 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from competency_gaps import text
+from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.findings.answer import answer
 from competency_gaps.findings.answer_parts import alike, short_name
@@ -77,7 +78,14 @@ def write_report(run: RunView, out: Path, *, top: int = 20, examples: int = 3) -
     -------
     Path
         ``out``.
+
+    Raises
+    ------
+    UserError
+        If ``out`` is a folder.
     """
+    if out.is_dir():
+        raise UserError(f"{str(out)!r} is a folder. Give a file for the report, e.g. {str(out / 'report.html')!r}.")
     rendered = render(run, top=top, examples=examples)
 
     def write(part: Path) -> None:

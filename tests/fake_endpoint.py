@@ -46,7 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         state = self.state
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        question = body["messages"][-1]["content"]
+        question = question_of(body)
         with state.lock:
             attempt = state.attempts[question]
             state.attempts[question] += 1
@@ -105,6 +105,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
         self.wfile.flush()
+
+
+def question_of(body: dict[str, Any]) -> str:
+    """The question of a call, without the schema that it ends with."""
+    return str(body["messages"][-1]["content"]).partition("\n\nAnswer with one JSON object of this JSON schema")[0]
 
 
 def usage_of(body: dict[str, Any]) -> dict[str, int]:

@@ -27,7 +27,7 @@ from competency_gaps.dictionary.labelling.requests import (
 from competency_gaps.dictionary.labelling.similarity import area_under_roc
 from competency_gaps.errors import UserError
 from core_helpers import command
-from fake_endpoint import serve
+from fake_endpoint import question_of, serve
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def dictionary(tmp_path):
 
 
 def content(body: dict) -> dict:
-    return json.loads(body["messages"][-1]["content"])
+    return json.loads(question_of(body))
 
 
 def reader(body: dict) -> dict:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from competency_gaps.endpoint import Endpoint, Request
 from competency_gaps.progress import Progress
+from fake_endpoint import question_of
 
 SCHEMA = {
     "type": "object",
@@ -36,4 +37,4 @@ def heard() -> tuple[Progress, io.StringIO]:
 
 def question(body: dict[str, Any]) -> int:
     """Number of the question in a call's body."""
-    return int(body["messages"][-1]["content"].split()[-1])
+    return int(question_of(body).split()[-1])

@@ -32,7 +32,7 @@ def test_the_exported_form(tmp_path):
     data = path.read_bytes()
     assert data.count(b"\n") == len(data.splitlines()) == 2 and data.isascii()
     first, second = map(json.loads, data.split(b"\n")[:-1])
-    in_words = "You label.\n\nAnswer with one JSON object of this JSON schema and nothing else:\n" + json.dumps(SCHEMA)
+    in_words = "\n\nAnswer with one JSON object of this JSON schema and nothing else:\n" + json.dumps(SCHEMA)
     assert first == {
         "custom_id": "r1",
         "method": "POST",
@@ -40,8 +40,8 @@ def test_the_exported_form(tmp_path):
         "body": {
             "model": "m",
             "messages": [
-                {"role": "system", "content": in_words},
-                {"role": "user", "content": "a\u2028b\ufffd\r\n\x00🦊"},
+                {"role": "system", "content": "You label."},
+                {"role": "user", "content": "a\u2028b\ufffd\r\n\x00🦊" + in_words},
             ],
             "max_tokens": 20,
             "temperature": 0.0,
@@ -66,8 +66,10 @@ def test_the_schema_stands_in_words_too(tmp_path, structured):
     export_batch([request(1)], "m", tmp_path / "r.jsonl", structured)
     body = json.loads((tmp_path / "r.jsonl").read_text(encoding="utf-8"))["body"]
     assert body.get("response_format", {"type": "none"})["type"] == structured
-    assert body["messages"][0]["content"].startswith("You label.\n\nAnswer with one JSON object")
-    assert json.loads(body["messages"][0]["content"].splitlines()[-1]) == SCHEMA
+    system, question = body["messages"]
+    assert system["content"] == "You label."
+    assert "Answer with one JSON object" in question["content"]
+    assert json.loads(question["content"].splitlines()[-1]) == SCHEMA
 
 
 def test_ids_must_differ_and_nothing_is_written(tmp_path):

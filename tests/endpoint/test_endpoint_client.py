@@ -190,8 +190,8 @@ def test_structured_output_falls_back_and_says_so_once(store):
         assert said.getvalue().count("does not take json_object") == 1
         asked = [body.get("response_format", {}).get("type") for body in fake.bodies]
         assert asked.count("json_schema") <= 8 and asked.count("json_object") <= 8 and asked.count(None) == 40
-        last = fake.bodies[-1]["messages"][0]["content"]
-        assert last.startswith("You label.\n") and '"additionalProperties": false' in last
+        last = fake.bodies[-1]["messages"][-1]["content"]
+        assert last.startswith("question ") and '"additionalProperties": false' in last
         # Answers are the same requests' whatever the way: nothing is asked again by schema.
         ask([request(i) for i in range(40)], quick(fake.url), store, None, progress)
         assert fake.paid.total() == 40

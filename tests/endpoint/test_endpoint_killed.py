@@ -38,7 +38,7 @@ finally:
 
 def start(url: str, path: Path) -> subprocess.Popen[str]:
     here = Path(__file__).parent
-    roots = os.pathsep.join([str(here), str(here.parents[1] / "src")])
+    roots = os.pathsep.join(map(str, (here, here.parent, here.parents[1] / "src")))
     environment = {**os.environ, "PYTHONPATH": roots, "OPENAI_API_KEY": "sk-test-0123456789"}
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, url, str(path)], env=environment, stdout=subprocess.PIPE, text=True

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from fake_endpoint import usage_of
+from fake_endpoint import question_of, usage_of
 
 OPEN = [f"Write a line about {word} number {i}." for i, word in enumerate(["fox", "dog", "city", "March"] * 3)]
 
@@ -27,7 +27,7 @@ def liking(answer: str) -> int:
 
 def ruled(body: dict[str, Any]) -> dict[str, Any]:
     """The rule's verdict on a call."""
-    user = body["messages"][-1]["content"]
+    user = question_of(body)
     if "<answer-a-" in user:
         a, b = liking(tagged(user, "answer-a")), liking(tagged(user, "answer-b"))
         if a == b:

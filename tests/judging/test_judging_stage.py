@@ -20,7 +20,7 @@ from competency_gaps.judging.verdicts import score_of_games
 from competency_gaps.progress import Progress
 from competency_gaps.report import print_summary, write_report
 from core_helpers import ROOT, assert_same_run
-from fake_endpoint import serve, usage_of
+from fake_endpoint import question_of, serve, usage_of
 
 ITEMS = 12
 REQUESTS = ITEMS + 2 * ITEMS
@@ -79,7 +79,7 @@ def test_scores_are_what_the_rule_says_of_each_response(perfect):
             # The rule has no favourite place: in the other order it says the opposite.
             assert games[0][::-1] == games[1]
     assert run.items["score"].null_count() == 0
-    bodies = [body["messages"][-1]["content"] for body in fake.bodies]
+    bodies = [question_of(body) for body in fake.bodies]
     first = [text for text in bodies if "<answer-a-" in text and "base 3\n</answer-a-" in text]
     second = [text for text in bodies if "<answer-b-" in text and "base 3\n</answer-b-" in text]
     assert len(first) == len(second) == 1, "the baseline stands first once and second once"
@@ -181,7 +181,7 @@ def test_what_the_judge_writes_wrongly_is_unscored_and_counted(config, perfect, 
     """Every graded answer and one game of each match is unusable."""
 
     def plan(body, attempt):
-        user = body["messages"][-1]["content"]
+        user = question_of(body)
         if "<answer-a-" not in user:
             text = json.dumps({"reasoning": "?", "grade": 11})
         elif "base" in user.split("</answer-a-")[0].split("<answer-a-")[1]:

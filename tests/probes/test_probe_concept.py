@@ -20,7 +20,7 @@ from competency_gaps.probes.written import Pending
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import open_folder
 from competency_gaps.runs.settings import generated, run_config
-from fake_endpoint import serve, usage_of
+from fake_endpoint import question_of, serve, usage_of
 
 QUIET = Progress(quiet=True)
 SUM = {
@@ -162,7 +162,7 @@ def talker(body, attempt):
     if role == "examiner":
         said = {"topics": [{"topic": "words", "why": "\x1b[31m«"}, {"topic": "sums", "why": "digits"}]}
     else:
-        topic = json.loads(body["messages"][-1]["content"])["topic"]
+        topic = json.loads(question_of(body))["topic"]
         words = ["apple", "river", "stone", "winter", "garden", "market", "letter", "silver", "window", "yellow"]
         said = {
             "items": [

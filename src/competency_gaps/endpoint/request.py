@@ -57,8 +57,8 @@ class Request:
     def body(self, model: str, structured: Structured) -> dict[str, Any]:
         """Body of the chat-completions call.
 
-        The system message ends with the schema in words [ours], also where the endpoint is given the schema itself:
-        some servers ignore the field without an error, and the model would answer in prose.
+        The question ends with the schema in words [ours], also where the endpoint is given the schema itself: some
+        servers ignore the field without an error, and small models forget what stands before a long question.
 
         Parameters
         ----------
@@ -67,14 +67,14 @@ class Request:
         structured
             How the endpoint is asked for JSON; without a schema nothing is asked.
         """
-        system = self.system
+        question = self.user
         if self.schema is not None:
             shown = json.dumps(self.schema, ensure_ascii=False)
-            system = f"{system}\n\nAnswer with one JSON object of this JSON schema and nothing else:\n{shown}".lstrip()
-        messages = [{"role": "system", "content": whole(system)}] if system else []
+            question = f"{question}\n\nAnswer with one JSON object of this JSON schema and nothing else:\n{shown}"
+        messages = [{"role": "system", "content": whole(self.system)}] if self.system else []
         body: dict[str, Any] = {
             "model": model,
-            "messages": [*messages, {"role": "user", "content": whole(self.user)}],
+            "messages": [*messages, {"role": "user", "content": whole(question)}],
             "max_tokens": self.max_tokens,
             "temperature": float(self.temperature),
         }

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 NOT_DEFINED = "N/A"
-"""Shown where a quantity is null; null is never shown as 0."""
+"""Shown where a quantity is undefined or not known, which is never shown as 0."""
 
 HIDDEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 """Ranges of a regular expression: controls, separators of lines, directional overrides, what has no width, and tags.

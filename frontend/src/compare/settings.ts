@@ -73,20 +73,17 @@ function benchmarks(first: RunInfo, second: RunInfo): Difference[] {
     alone(first) + alone(second) === 0
       ? []
       : [{ name: "benchmarks", a: `${integer(alone(first))} in A only`, b: `${integer(alone(second))} in B only` }];
-  const each = (what: string, of: (one: Benchmark) => string) =>
-    pairs.map(({ name, a, b }) => ({ name: `${what} ${name}`, a: of(a), b: of(b) }));
+  type Pair = (typeof pairs)[number];
+  const each = (what: string, of: (benchmark: Benchmark) => string, chosen: Pair[] = pairs) =>
+    chosen.map(({ name, a, b }) => ({ name: `${what} ${name}`, a: of(a), b: of(b) }));
+  // Where items differ, so do those scored: once is enough.
+  const sameItems = pairs.filter(({ a, b }) => a.kept === b.kept);
   return [
     ...rest,
-    ...each("items of", (one) => integer(one.kept)),
-    ...each("scored items of", (one) => integer(one.scored)),
-    ...each("scoring of", (one) => one.policy),
-  ].filter(
-    (one, _, all) =>
-      !(
-        one.name.startsWith("scored items of") &&
-        all.some((other) => `scored ${other.name}` === one.name && other.a !== other.b)
-      ),
-  );
+    ...each("items of", (benchmark) => integer(benchmark.kept)),
+    ...each("scored items of", (benchmark) => integer(benchmark.scored), sameItems),
+    ...each("scoring of", (benchmark) => benchmark.policy),
+  ];
 }
 
 /** A run that was made from Python, or a redacted one, does not tell all settings: only what both tell is compared. */

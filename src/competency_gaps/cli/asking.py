@@ -94,9 +94,9 @@ def spell(name: str, prefix: str = "") -> str:
 
 
 def option_name(argument: str) -> str:
-    """The option that gives an argument: ``--judge-import`` for ``judge.imports``."""
+    """The option that gives an argument: ``--judge-import`` for ``judge.imports``, once for each of several."""
     words = argument.replace(".", "-").replace("_", "-")
-    return "--" + (words.removesuffix("s") if words.endswith("imports") else words)
+    return "--" + (words.removesuffix("s") if words.endswith(("imports", "fields")) else words)
 
 
 def _option(name: str, field: FieldInfo, prefix: str) -> inspect.Parameter:

@@ -65,7 +65,7 @@ def export(
     redact
         Leave out prompts, responses, answers, and what is made of them.
     progress
-        Shows how far it is; null: quiet.
+        Shows how far it is; None: quiet.
 
     Raises
     ------

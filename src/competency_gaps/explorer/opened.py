@@ -137,7 +137,7 @@ def open_runs(paths: Sequence[Path], dictionary: Path | None = None) -> list[Ope
     paths
         Run folders, at least one.
     dictionary
-        Folder of a dictionary for those runs whose SAE it is about; the others, and all if it is null, take their own
+        Folder of a dictionary for those runs whose SAE it is about; the others, and all if it is None, take their own
         (:func:`~competency_gaps.dictionary.folder.dictionary_of`).
 
     Raises
@@ -171,7 +171,7 @@ def run_list(opened: Sequence[Opened], mode: Literal["served", "static"], chat: 
     Parameters
     ----------
     chat
-        Who answers questions; null in a static explorer.
+        Who answers questions; None in a static explorer.
     """
     runs = [ListedRun(run.key, run.title) for run in opened]
     return RunList(runs, mode, chat, version("competency-gaps"))

@@ -48,7 +48,7 @@ def model_warnings(reports: Sequence[SourceReport], model: str, revision: str | 
     Parameters
     ----------
     revision
-        Commit of the run's model on the hub; null: not known.
+        Commit of the run's model on the hub; None: not known.
     """
     for name in dict.fromkeys(report.model for report in reports if report.model is not None):
         if not same_model(name, model):

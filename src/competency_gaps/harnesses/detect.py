@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from competency_gaps.errors import UserError, nearest
+from competency_gaps.errors import UserError, argument, nearest
 from competency_gaps.harnesses.shared.part import LogPart
 from competency_gaps.items.remark import Remark
 from competency_gaps.registry import LOGS
@@ -19,7 +19,7 @@ def find_parts(path: Path, format_: str | None = None) -> list[LogPart]:
     Parameters
     ----------
     format_
-        Search for this format alone; null: for all.
+        Search for this format alone; None: for all.
 
     Returns
     -------
@@ -74,7 +74,8 @@ def _nothing(path: Path, format_: str | None) -> str:
     looked_for = "; ".join(LOGS[name].looked_for for name in wanted)
     return (
         f"{path} holds no log that can be read. Looked for {looked_for}. For any other "
-        "CSV, JSONL or Parquet file with prompts and scores give --format table with --field OURS=COLUMN."
+        f"CSV, JSONL or Parquet file with prompts and scores give {argument('format')} 'table', and map its columns "
+        f"with {argument('fields')}."
     )
 
 

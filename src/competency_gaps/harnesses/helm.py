@@ -151,7 +151,7 @@ def _statistics(file: Path) -> tuple[dict[_Key, dict[str, Any]], int]:
 
 
 def trial_index(entry: Any) -> int | None:
-    """Number of the train trial, 0 where none is said; null if it is no number."""
+    """Number of the train trial, 0 where none is said; None if it is no number."""
     value = mapping(entry).get("train_trial_index")
     if value is None:
         return 0 if isinstance(entry, dict) else None

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from competency_gaps.config import LogSource
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.harnesses.shared.chat import prompted
 from competency_gaps.harnesses.shared.lines import files_under, score_in_unit
 from competency_gaps.harnesses.shared.options import chosen_metric, refuse_options
@@ -125,7 +125,7 @@ def _columns(file: Path) -> dict[str, pl.Expr]:
         return {name: pl.col(names[name]) for name in old if name in names}
     raise UserError(
         f"{file} has the columns {', '.join(schema)}: no details that can be read (in some tasks lighteval writes all "
-        "values as texts). Make a table of it and give it with --format table."
+        f"values as texts). Make a table of it and give it with {argument('format')} 'table'."
     )
 
 

@@ -31,7 +31,7 @@ def parse_task(text: str, *, include_path: Path | None = None, num_fewshot: int 
 
 
 def inspect_place(name: str) -> tuple[Path, str | None]:
-    """File and task of ``FILE@TASK``; null: no task is named. A path that is a file may hold an ``@`` itself."""
+    """File and task of ``FILE@TASK``; None: no task is named. A path that is a file may hold an ``@`` itself."""
     if Path(name).is_file():
         return Path(name), None
     file, at, task = name.rpartition("@")

@@ -25,7 +25,7 @@ def with_notes(benchmark: Benchmark, lm: LanguageModel, system: str | None) -> B
     Parameters
     ----------
     system
-        The run's system prompt for this benchmark; null: none.
+        The run's system prompt for this benchmark; None: none.
     """
     if not isinstance(benchmark.scorer, LmEval):
         return benchmark

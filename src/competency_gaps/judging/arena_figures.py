@@ -76,11 +76,11 @@ def arena_figures(
         ``items`` (with a score), ``games`` (with a verdict), ``unasked`` (games not put to the judge), ``failed``
         (asked, no usable verdict) and ``one_order`` (items with one judged game) are counts. ``score`` (mean of the
         items' scores), ``win_rate`` and ``strength`` (natural log-odds against the baseline; both of the scored items,
-        null without a win and a loss), ``position_bias`` (how much more often than half the first place wins, ties
+        None without a win and a loss), ``position_bias`` (how much more often than half the first place wins, ties
         half; from items with both games) are each ``{value, low, high}`` with a 95% interval, items being independent,
-        or null. ``tie_rate`` and ``failure_rate`` (of games asked) are shares; ``agreement`` is the share of items
+        or None. ``tie_rate`` and ``failure_rate`` (of games asked) are shares; ``agreement`` is the share of items
         with both games in which the same side wins or both are ties. ``style`` has the win rate at equal style, and
-        the coefficients; a null rate comes with the games of the ``rarer`` outcome and how many are ``needed``.
+        the coefficients; a rate of None comes with the games of the ``rarer`` outcome and how many are ``needed``.
     """
     asked = sum(sum(match.asked) for match in matches)
     counted = [match for match in matches if match.counts(one_game)]

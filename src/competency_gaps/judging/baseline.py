@@ -21,7 +21,7 @@ def baseline_answers(path: Path, benchmark: str | None = None) -> Mapping[str, s
         JSONL with ``id`` and ``response``; Arena-Hard-Auto's ``model_answer`` file, in its new form (``uid``,
         ``messages``) or its old one (``question_id``, ``choices``); or a run folder.
     benchmark
-        Which of a run's benchmarks; null: its only one.
+        Which of a run's benchmarks; None: its only one.
 
     Raises
     ------

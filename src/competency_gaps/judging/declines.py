@@ -113,7 +113,7 @@ _COMPILED = {name: re.compile(pattern) for name, pattern in _RULES.items()}
 
 
 def declines(text: str) -> str | None:
-    """Name of the rule by which a text declines; null: it does not.
+    """Name of the rule by which a text declines; None: it does not.
 
     Code blocks and speech in double quotes do not count, unless all of the text is one quote; nor do letters.
     """

@@ -40,7 +40,7 @@ def supporting_label(labels: Mapping[int, str], wanted: str | None) -> int | Non
     labels
         ``id2label`` of its configuration.
     wanted
-        A label's name; null: the one that says so.
+        A label's name; None: the one that says so.
 
     Returns
     -------
@@ -87,7 +87,7 @@ class Entailment:
     name
         Hub id or folder. Code that comes with a model is never run.
     label
-        The label that means support; null: found by its name.
+        The label that means support; None: found by its name.
     """
 
     def __init__(self, name: str, label: str | None = None) -> None:

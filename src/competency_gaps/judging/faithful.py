@@ -53,15 +53,15 @@ class Faithful(JudgedPolicy):
     name: ClassVar[str] = "faithful"
 
     model: str | None = None
-    """Classifier: hub id or folder of a sequence classifier of transformers; null asks the judge."""
+    """Classifier: hub id or folder of a sequence classifier of transformers; None asks the judge."""
     label: str | None = None
-    """The classifier's label that means support; null: found by its name (``entailment``, ``consistent``, ...)."""
+    """The classifier's label that means support; None: found by its name (``entailment``, ``consistent``, ...)."""
     statements_are: Literal["sentences", "whole"] = "sentences"
     """What the classifier reads at once: each sentence of the response, or all of it."""
     threshold: float | None = None
-    """With ``model``: score 1 from this value on, else 0; null keeps the value itself."""
+    """With ``model``: score 1 from this value on, else 0; None keeps the value itself."""
     source_field: str | None = None
-    """Metadata that holds the source; null: the prompt does."""
+    """Metadata that holds the source; None: the prompt does."""
     source_pattern: str | None = None
     """Regular expression (Python's) that finds the source in the prompt: its group ``source``, else its first group,
     else all that it matches; ``.`` matches line breaks too. Null: the whole prompt."""

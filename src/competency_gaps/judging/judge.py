@@ -55,7 +55,7 @@ class Judge(JudgedPolicy):
     name: ClassVar[str] = "judge"
 
     rubric: str | None = None
-    """How to grade, in words; null: right, complete and without ballast."""
+    """How to grade, in words; None: right, complete and without ballast."""
     rubric_file: Path | None = None
     """The same in a file."""
     lowest: int = 1

@@ -40,7 +40,7 @@ class JudgedPolicy(Policy):
 
     @property
     def classifier(self) -> str | None:
-        """A classifier, by its name or folder, that is asked instead of a language model; null: none."""
+        """A classifier, by its name or folder, that is asked instead of a language model; None: none."""
         return None
 
     @abstractmethod
@@ -48,11 +48,11 @@ class JudgedPolicy(Policy):
         """What to ask the judge of a response; the ids tell the questions of one item apart. Empty: nothing."""
 
     def unasked(self, item: Item) -> Remark | None:
-        """Why there is no question about an item; null: there is one, or the response needs none."""
+        """Why there is no question about an item; None: there is one, or the response needs none."""
         return None
 
     def unjudged(self, item: Item, response: str, why: Remark) -> Score | None:
-        """The score where the judge was not asked; null: the one that the item has already."""
+        """The score where the judge was not asked; None: the one that the item has already."""
         return Score(None, response, why)
 
     @abstractmethod
@@ -66,5 +66,5 @@ class JudgedPolicy(Policy):
         Parameters
         ----------
         answers
-            At least one is not null; null: this question was not asked.
+            At least one is not None; None: this question was not asked.
         """

@@ -58,7 +58,7 @@ class Refusal(JudgedPolicy):
     name: ClassVar[str] = "refusal"
 
     expect: Expected | None = None
-    """What is right for every item: ``refuse`` (do_not_answer) or ``comply``; null: each item says it in
+    """What is right for every item: ``refuse`` (do_not_answer) or ``comply``; None: each item says it in
     ``metadata.expect`` or its answer (``refuse``/``unsafe``/``harmful``, ``comply``/``safe``/``harmless``)."""
     judge: bool = False
     """Ask the judge too."""

@@ -32,7 +32,7 @@ _OTHER_WAY = {"A<<B": "B>>A", "A<B": "B>A", "B=A": "A=B", "B<A": "A>B", "B<<A": 
 
 
 def canonical(label: object) -> str | None:
-    """One of ``VERDICTS`` for a label in either writing (``A<B`` is ``B>A``); null for anything else."""
+    """One of ``VERDICTS`` for a label in either writing (``A<B`` is ``B>A``); None for anything else."""
     if not isinstance(label, str):
         return None
     label = "".join(label.split()).strip("[]")
@@ -46,7 +46,7 @@ def results_of_games(games: Sequence[object]) -> tuple[tuple[Verdict, ...], ...]
     Parameters
     ----------
     games
-        The labels of game 0 and game 1; null, or a label that is none of the ten writings: the game was not judged.
+        The labels of game 0 and game 1; None, or a label that is none of the ten writings: the game was not judged.
     """
     results: list[tuple[Verdict, ...]] = []
     for place, label in enumerate(games):
@@ -62,7 +62,7 @@ def results_of_games(games: Sequence[object]) -> tuple[tuple[Verdict, ...], ...]
 def score_of_games(g0: object, g1: object) -> float | None:
     """The item's score in [0, 1]: the mean over its games, each as often as its verdict counts.
 
-    A game that was not judged (null, or no known label) is left out and the other one counts alone; null where
+    A game that was not judged (None, or no known label) is left out and the other one counts alone; None where
     neither was judged. Arena-Hard-Auto itself leaves out the whole item where one game has no verdict.
     """
     judged = [verdict for game in results_of_games((g0, g1)) for verdict in game]

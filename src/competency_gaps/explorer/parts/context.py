@@ -41,7 +41,7 @@ class Context:
     key: str
     """Name of the run in addresses: letters, digits and dashes."""
     dictionary: Dictionary | None = None
-    """Of the run's SAE: exemplars, promoted tokens, similar concepts; null: none is known."""
+    """Of the run's SAE: exemplars, promoted tokens, similar concepts; None: none is known."""
     portable: bool = False
     """Say of absolute paths their last names only, since the parts go where the run does not lie."""
     concepts_per_part: int = 1
@@ -200,7 +200,7 @@ class Context:
 
     @made_once
     def themes(self) -> Themes | None:
-        """Themes of the run; null: it has none."""
+        """Themes of the run; None: it has none."""
         return read_run_themes(self.run)
 
 

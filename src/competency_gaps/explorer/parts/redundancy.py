@@ -32,7 +32,7 @@ class Twin(NamedTuple):
     jaccard: float
     """Of their covered concepts, in [0, 1]."""
     cosine: float | None
-    """Of their coverage, in [0, 1]; null: one covers nothing."""
+    """Of their coverage, in [0, 1]; None: one covers nothing."""
 
 
 def redundancy(covered: np.ndarray, names: list[str]) -> list[Added]:

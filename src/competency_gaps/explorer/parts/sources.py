@@ -40,7 +40,7 @@ class Sources:
 
     run: RunFolder
     dictionary: Dictionary | None
-    """Of the run's SAE; null: none is known."""
+    """Of the run's SAE; None: none is known."""
     items: pl.DataFrame
     """One row per item: at least item_id and score."""
 

@@ -62,7 +62,7 @@ def make_app(opened: Sequence[Opened], *, port: int, endpoint: Endpoint | None =
     port
         Port that it will be reached at; requests to another one are refused.
     endpoint
-        Who answers questions; null: nobody.
+        Who answers questions; None: nobody.
 
     Raises
     ------

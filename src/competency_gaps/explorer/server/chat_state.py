@@ -26,7 +26,7 @@ def chat_state(endpoint: Endpoint | None) -> ChatState:
     Parameters
     ----------
     endpoint
-        Who answers; null: nobody.
+        Who answers; None: nobody.
     """
     if endpoint is None:
         return ChatState(configured=False, model=None, host=None, note=OFF)

@@ -24,7 +24,7 @@ class Question(NamedTuple):
     text: str | None
     category: str | None
     fault: Remark | None
-    """Why there is no text; null if there is."""
+    """Why there is no text; None if there is."""
 
 
 class Answer(NamedTuple):
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
 
     text: str | None
     system: str | None
-    """The system prompt that the model read; null: none."""
+    """The system prompt that the model read; None: none."""
 
 
 class Asked(NamedTuple):
@@ -104,7 +104,7 @@ def _system(messages: Any) -> str | None:
 
 
 def asked_of_judge(games: Sequence[Any]) -> Asked | None:
-    """Question and the model's answer as they stand in Arena-Hard's judge prompt; null if it has another form.
+    """Question and the model's answer as they stand in Arena-Hard's judge prompt; None if it has another form.
 
     In game 0 the model's answer is B, in game 1 it is A.
     """
@@ -137,7 +137,7 @@ def _judge_prompt(game: Any) -> str:
 
 
 def label_of(game: Any) -> str | None:
-    """A game's verdict; null where it has none.
+    """A game's verdict; None where it has none.
 
     A game without a ``score``, or a game that is a plain text, is an old form: the last label in the judgement counts.
     """

@@ -22,7 +22,7 @@ class Results(NamedTuple):
     """Detector -> one result per output."""
 
     scores: dict[str, tuple[float | None, ...]]
-    """0 safe .. 1 hit; null: that output could not be judged."""
+    """0 safe .. 1 hit; None: that output could not be judged."""
     named_only: tuple[str, ...]
     """Detectors that an old report names without their results."""
 
@@ -88,7 +88,7 @@ def attempt_of(entry: Mapping[str, Any], where: str) -> Attempt | Remark:
 
 
 def _turns(entry: Mapping[str, Any]) -> tuple[list[Message] | None, list[str]]:
-    """The turns that the model read before its last output; null if they hold more than text."""
+    """The turns that the model read before its last output; None if they hold more than text."""
     prompt = _conversation(entry.get("prompt"))
     conversations = entry.get("conversations")
     if prompt is not None and isinstance(conversations, list) and conversations:
@@ -159,7 +159,7 @@ def safety(results: Results, threshold: float, detector: str | None) -> float | 
     Parameters
     ----------
     detector
-        This one alone; null: all.
+        This one alone; None: all.
 
     Returns
     -------
@@ -194,7 +194,7 @@ def threshold_of(
     Returns
     -------
     float or None
-        0.5 if that fits; null if none does.
+        0.5 if that fits; None if none does.
     """
     low, high = -math.inf, math.inf
     for (probe, detector), (fine, total) in counts.items():

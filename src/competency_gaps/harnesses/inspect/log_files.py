@@ -42,7 +42,7 @@ class Sample(NamedTuple):
     value: dict[str, Any]
     """As Inspect wrote it; empty if there is a fault."""
     fault: Remark | None = None
-    """Why it cannot be read; null if it can."""
+    """Why it cannot be read; None if it can."""
 
 
 class Unreadable(UserError):

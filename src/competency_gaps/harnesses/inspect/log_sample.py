@@ -31,7 +31,7 @@ class Asked(NamedTuple):
     messages: tuple[Message, ...]
     """Up to the last user message before the model's first answer."""
     own: tuple[int, int] | None
-    """Where the item's own text stands in the last of them; null: it is all of it."""
+    """Where the item's own text stands in the last of them; None: it is all of it."""
     way: str
     """How the own text was found."""
     response: str | None
@@ -150,7 +150,7 @@ def _response(sample: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> 
 
 
 def _answer_text(content: Any) -> str | None:
-    """What the model said, without its hidden reasoning; null if it only called tools."""
+    """What the model said, without its hidden reasoning; None if it only called tools."""
     if isinstance(content, list):
         content = "\n".join(
             part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
@@ -183,7 +183,7 @@ class Judged(NamedTuple):
     values: dict[str, Any]
     """Scorer -> value, as Inspect wrote it."""
     fault: Remark | None
-    """Why none of them counts; null: they do."""
+    """Why none of them counts; None: they do."""
 
 
 @dataclass
@@ -191,9 +191,9 @@ class Scores:
     """Takes the score of one scorer, and of one of its keys, from each sample, once all samples are known."""
 
     scorer: str | None
-    """As asked for; null: ``choose`` takes one."""
+    """As asked for; None: ``choose`` takes one."""
     metric: str | None
-    """Key of a mapping, or position in a list; null: the values are single ones; ``none``: no scores are wanted."""
+    """Key of a mapping, or position in a list; None: the values are single ones; ``none``: no scores are wanted."""
     counts_errors: bool = False
     """The evaluation scored samples that failed (``score_on_error``)."""
     metrics: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from competency_gaps.config import TaskSource
-from competency_gaps.errors import MissingExtraError, UserError, nearest
+from competency_gaps.errors import MissingExtraError, UserError, argument, nearest
 
 RANDOM_SEED, OTHER_SEED = 0, 1234
 """``simple_evaluate``'s seeds of Python's random numbers, and of NumPy's and torch's."""
@@ -215,7 +215,9 @@ def _is_inline(source: TaskSource) -> bool:
 
 
 def _where(source: TaskSource) -> str:
-    return "" if source.include_path else " For task files of your own give their folder with --include-path."
+    return (
+        "" if source.include_path else f" For task files of your own give their folder with {argument('include_path')}."
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -57,7 +57,7 @@ def prompted(asked: Any, own: str, way: str) -> Prompted | None:
 
 
 def chat_messages(value: Any) -> tuple[Message, ...] | None:
-    """Messages up to the last one of a user; null if the value is no list of messages, or no user speaks."""
+    """Messages up to the last one of a user; None if the value is no list of messages, or no user speaks."""
     if not isinstance(value, (list, tuple)):
         return None
     messages: list[Message] = []
@@ -73,7 +73,7 @@ def chat_messages(value: Any) -> tuple[Message, ...] | None:
 
 
 def content_text(content: Any) -> str | None:
-    """A message's content as one text, its parts a line each; null if it holds anything else."""
+    """A message's content as one text, its parts a line each; None if it holds anything else."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):

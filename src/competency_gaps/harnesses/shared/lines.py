@@ -23,7 +23,7 @@ class Line(NamedTuple):
     value: dict[str, Any]
     """The object; empty if there is a fault."""
     fault: Remark | None
-    """Why the line cannot be read; null if it can."""
+    """Why the line cannot be read; None if it can."""
 
 
 def log_lines(path: Path) -> Iterator[Line]:
@@ -89,9 +89,9 @@ class Number(NamedTuple):
     """A score as a tool wrote it."""
 
     value: float | None
-    """In [0, 1]; null = unscored."""
+    """In [0, 1]; None = unscored."""
     reason: Remark | None
-    """Why it is unscored; null if it is scored."""
+    """Why it is unscored; None if it is scored."""
 
 
 def score_in_unit(value: Any) -> Number:

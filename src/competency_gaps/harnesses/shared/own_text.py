@@ -39,7 +39,7 @@ class Found(NamedTuple):
 
 
 def last_occurrence(seen: str, own: str, way: str, *, before: int | None = None, closes: bool = False) -> Found | None:
-    """The last place of a text in what the model read; null if it is not there or empty.
+    """The last place of a text in what the model read; None if it is not there or empty.
 
     A place inside a word is none (``ant`` in ``assistant``), nor is one in what a chat template puts behind the last
     message. A text of fewer than ``SHORTEST`` characters must have one place only. [ours]
@@ -47,7 +47,7 @@ def last_occurrence(seen: str, own: str, way: str, *, before: int | None = None,
     Parameters
     ----------
     before
-        The text ends at or before this character; null: anywhere.
+        The text ends at or before this character; None: anywhere.
     closes
         The text is known to stand at the end: there a short one may have other places too.
     """
@@ -89,7 +89,7 @@ def _joined(seen: str, at: int) -> bool:
 
 
 def from_first_to_last(seen: str, parts: Iterable[str], way: str, *, start: int = 0) -> Found | None:
-    """From the first to the last of several texts that stand after ``start``; null if none is there.
+    """From the first to the last of several texts that stand after ``start``; None if none is there.
 
     A text that occurs several times there is taken where it first occurs.
     """
@@ -104,7 +104,7 @@ def from_first_to_last(seen: str, parts: Iterable[str], way: str, *, start: int 
 
 
 def trimmed(seen: str, start: int, end: int, way: str) -> Found | None:
-    """A range without the white space at its ends; null if nothing is left."""
+    """A range without the white space at its ends; None if nothing is left."""
     text = seen[start:end]
     lead = len(text) - len(text.lstrip())
     size = len(text.strip())
@@ -112,7 +112,7 @@ def trimmed(seen: str, start: int, end: int, way: str) -> Found | None:
 
 
 def whole(seen: str) -> Found | None:
-    """All that the model read; null if it is empty."""
+    """All that the model read; None if it is empty."""
     return trimmed(seen, 0, len(seen), WHOLE)
 
 

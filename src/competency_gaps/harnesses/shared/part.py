@@ -29,7 +29,7 @@ class LogPart:
     files: tuple[Path, ...]
     """What is read for it; the first holds the records."""
     model: str | None = None
-    """The model as the tool names it; null: not said."""
+    """The model as the tool names it; None: not said."""
     stamp: str | None = None
     """When the tool wrote it, as the tool says it; sorts by time. Null: not said."""
     notes: tuple[Remark, ...] = ()

@@ -22,7 +22,7 @@ class Tally:
     filter: str | None = None
     scorer: str | None = None
     model: str | None = None
-    """The model as the records say it; null takes the part's."""
+    """The model as the records say it; None takes the part's."""
     available: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     records: int = 0
     items: int = 0

@@ -28,7 +28,7 @@ from competency_gaps.activations.extract import ItemTokens, SpanTap
 from competency_gaps.config import RunConfig, parse_config, read_yaml
 from competency_gaps.embedded import DEMO_CONFIG
 from competency_gaps.items.policy import Continuations
-from competency_gaps.model.respond import Asked, respond
+from competency_gaps.model.respond import PromptRequest, respond
 from competency_gaps.progress import Progress
 from competency_gaps.stages.extraction import SHARD_ITEMS, shards
 from competency_gaps.stages.inputs import item_input
@@ -53,7 +53,7 @@ def main() -> None:
     machine = f"{setting.lm.identity['dtype']}, {torch.get_num_threads()} threads"
     print(f"{len(asked)} items with {OPTIONS} options, {tokens:,} tokens of prompts; {machine}")
     backend = lm_eval_backend(setting, args.lm_eval_batch)
-    routes: dict[str, Callable[[list[Asked], list[ItemTokens]], None]] = {
+    routes: dict[str, Callable[[list[PromptRequest], list[ItemTokens]], None]] = {
         "scoring": lambda some, read: ours(setting, some, None),
         "one pass": lambda some, read: ours(setting, some, read),
         "two steps": lambda some, read: two_steps(setting, backend, some, read),
@@ -75,21 +75,21 @@ def main() -> None:
         print(f"one pass / {other}: {statistics.median(ratios):.2f} of its time (target <= {target})")
 
 
-def sample(setting: Setting, count: int) -> tuple[list[Asked], list[ItemTokens]]:
+def sample(setting: Setting, count: int) -> tuple[list[PromptRequest], list[ItemTokens]]:
     """Items of all benchmarks, evenly and in mixed order, with what is read of each."""
-    found: list[tuple[Asked, ItemTokens]] = []
+    found: list[tuple[PromptRequest, ItemTokens]] = []
     empty = np.zeros(0, np.int32)
     for items in setting.prepared.values():
         for index, one in enumerate(items):
             read = item_input(index, one, "question", None, empty, setting.lm.tokenizer, setting.lm.max_length).tokens
             choice = isinstance(one.request, Continuations) and len(one.request.texts) == OPTIONS
             if read is not None and choice:
-                found.append((Asked(one.text.text, one.tokens, one.request), read))
+                found.append((PromptRequest(one.text.text, one.tokens, one.request), read))
     order = np.random.default_rng(0).permutation(len(found))[:count]
     return [found[i][0] for i in order], [found[i][1] for i in order]
 
 
-def ours(setting: Setting, asked: list[Asked], read: list[ItemTokens] | None) -> None:
+def ours(setting: Setting, asked: list[PromptRequest], read: list[ItemTokens] | None) -> None:
     """The pipeline's pass, shard by shard, with the concepts' rows or without."""
     for group in shards([len(one.tokens.ids) for one in asked], SHARD_ITEMS):
         sequences = None if read is None else [read[i] for i in group]
@@ -114,7 +114,7 @@ def lm_eval_backend(setting: Setting, batch: int):  # noqa: ANN201
     return HFLM(pretrained=setting.lm.model, tokenizer=setting.lm.tokenizer, batch_size=batch)
 
 
-def two_steps(setting: Setting, backend, asked: list[Asked], read: list[ItemTokens]) -> None:  # noqa: ANN001
+def two_steps(setting: Setting, backend, asked: list[PromptRequest], read: list[ItemTokens]) -> None:  # noqa: ANN001
     """The harness scores, then the activations are read by passes of their own."""
     from lm_eval.api.instance import Instance
 

@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from competency_gaps.benchmarks.near_repeats import Question, _longest_increasing, near_pairs
+from competency_gaps.benchmarks.near_repeats import FoldedQuestion, _longest_increasing, near_pairs
 
 LETTERS = "bcdefghjklmnopqrstuvwxyz"
 VOCABULARY = [a + b for a in LETTERS[:6] for b in "eou"]
@@ -23,7 +23,7 @@ def drawn(rng, count, benchmarks):
         words = sorted(rng.choice(VOCABULARY, rng.integers(4, 12), p=SHARES))
         texts[" ".join(words)] = int(rng.integers(benchmarks))
     answers = [None if rng.random() < 0.3 else f"answer {rng.integers(3)}" for _ in texts]
-    return [Question(text, "", (), answer) for text, answer in zip(texts, answers, strict=True)], np.array(
+    return [FoldedQuestion(text, "", (), answer) for text, answer in zip(texts, answers, strict=True)], np.array(
         [*texts.values()]
     )
 
@@ -97,9 +97,9 @@ def test_longest_increasing_subsequence(length):
 
 def test_nothing_to_compare():
     assert near_pairs([], np.empty(0, np.int64), 0.8).shape == (0, 2)
-    alone = [Question("?!", "", (), None), Question("one word", "", (), None)]
+    alone = [FoldedQuestion("?!", "", (), None), FoldedQuestion("one word", "", (), None)]
     assert near_pairs(alone, np.zeros(2, np.int64), 0.8).shape == (0, 2)
-    punctuation = [Question(text, "", (), None) for text in ("?!", "!?", "...")]
+    punctuation = [FoldedQuestion(text, "", (), None) for text in ("?!", "!?", "...")]
     assert near_pairs(punctuation, np.zeros(3, np.int64), 0.8).shape == (0, 2)
 
 
@@ -110,7 +110,7 @@ def test_many_items_take_seconds():
     texts = {" ".join(rng.choice(words, 30, p=shares / shares.sum())) for _ in range(14_000)}
     first = next(iter(sorted(texts)))
     shuffled = " ".join(rng.permutation(first.split()))
-    questions = [Question(text, "", (), None) for text in [*sorted(texts), shuffled]]
+    questions = [FoldedQuestion(text, "", (), None) for text in [*sorted(texts), shuffled]]
     start = time.perf_counter()
     pairs = near_pairs(questions, np.zeros(len(questions), np.int64), 0.8)
     assert time.perf_counter() - start < 60

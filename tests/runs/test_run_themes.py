@@ -20,7 +20,7 @@ from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import open_folder
 from competency_gaps.stages.collect import collect
 from competency_gaps.stages.tables import make_tables
-from competency_gaps.stages.themes import Rows, run_theme_tables, theme_tables
+from competency_gaps.stages.themes import BenchmarkRows, run_theme_tables, theme_tables
 from core_helpers import command
 
 WIDTH = 60
@@ -266,7 +266,10 @@ def test_a_theme_without_ranked_concepts_is_untested_and_has_no_coverage(made):
     kept = [
         np.flatnonzero(((items["benchmark"] == f"b{b}") & items["excluded"].is_null()).to_numpy()) for b in range(3)
     ]
-    parts = {f"b{b}": [Rows(sp.csr_array(r), s, k)] for b, (r, s, k) in enumerate(zip(rows, scores, kept, strict=True))}
+    parts = {
+        f"b{b}": [BenchmarkRows(sp.csr_array(r), s, k)]
+        for b, (r, s, k) in enumerate(zip(rows, scores, kept, strict=True))
+    }
     parts["empty"] = []
     tables = theme_tables(parts, themes, concepts, items, EvidenceConfig(), MetricsConfig())
     row = level(tables.results, "theme").row(4, named=True)

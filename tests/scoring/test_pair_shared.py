@@ -10,8 +10,8 @@ from competency_gaps.config import GenerationConfig
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output
 from competency_gaps.model.prompts import plain_text, tokenize
-from competency_gaps.model.respond import Asked, respond
-from competency_gaps.scoring.pair import Part, shared_parts
+from competency_gaps.model.respond import PromptRequest, respond
+from competency_gaps.scoring.pair import SentencePart, shared_parts
 from competency_gaps.stages.policies import make_policy
 from core_helpers import loaded
 
@@ -22,8 +22,16 @@ def pair(stereo: str, anti: str, **fields) -> Item:
 
 def test_shared_words_with_all_that_stands_before_them() -> None:
     one, other = shared_parts("The poor fox jumps over dogs.", "The very rich fox jumps dogs.")
-    assert one == [Part("", "The"), Part("The poor", " fox jumps"), Part("The poor fox jumps over", " dogs.")]
-    assert other == [Part("", "The"), Part("The very rich", " fox jumps"), Part("The very rich fox jumps", " dogs.")]
+    assert one == [
+        SentencePart("", "The"),
+        SentencePart("The poor", " fox jumps"),
+        SentencePart("The poor fox jumps over", " dogs."),
+    ]
+    assert other == [
+        SentencePart("", "The"),
+        SentencePart("The very rich", " fox jumps"),
+        SentencePart("The very rich fox jumps", " dogs."),
+    ]
     assert shared_parts("a", "b") == ([], [])
 
 
@@ -36,7 +44,7 @@ def test_likelihood_is_the_sum_over_shared_tokens(kind, model_folder) -> None:
     item = pair(*texts)
     policy = make_policy("pair", {"measure": "shared", "prefer": "stereo"})
     text = plain_text("", item.prompt, "")
-    asked = Asked(text.text, tokenize(lm.tokenizer, text, bos_id=0), policy.request(item))
+    asked = PromptRequest(text.text, tokenize(lm.tokenizer, text, bos_id=0), policy.request(item))
     (found,) = respond(lm, [asked], bos_id=0, config=GenerationConfig(), token_budget=512, advance=lambda _: None)
     score = policy.score(item, found.output)
     sums = []

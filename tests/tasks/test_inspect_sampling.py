@@ -93,9 +93,9 @@ def test_a_path_may_hold_an_at_sign(tiny_config, tmp_path):
 def test_settings_that_are_not_neutral_are_refused(option, refused, neutral, model_folder):
     from inspect_ai.model import ChatMessageUser, GenerateConfig
 
-    from competency_gaps.harnesses.inspect.model import Asking, _output
+    from competency_gaps.harnesses.inspect.model import BatchedModel, _output
 
-    asking = Asking(loaded(model_folder("llama")), GenerationConfig(), 512)
+    asking = BatchedModel(loaded(model_folder("llama")), GenerationConfig(), 512)
     messages = [ChatMessageUser(content="What is one?")]
 
     async def ask(value):

@@ -120,7 +120,7 @@ def test_questions_at_the_same_time_are_answered_together(model_folder, monkeypa
     import anyio
 
     from competency_gaps.harnesses.inspect import model as inspect_model
-    from competency_gaps.harnesses.inspect.model import Asking, _Call
+    from competency_gaps.harnesses.inspect.model import BatchedModel, _Call
 
     lm = loaded(model_folder("llama"))
     sizes = []
@@ -131,7 +131,7 @@ def test_questions_at_the_same_time_are_answered_together(model_folder, monkeypa
         return real(lm, prompts, **options)
 
     monkeypatch.setattr(inspect_model, "generate", counted)
-    asking = Asking(lm, GenerationConfig(), 2048)
+    asking = BatchedModel(lm, GenerationConfig(), 2048)
     ids = [np.asarray(lm.tokenizer(f"What is {i}?")["input_ids"], np.int32) for i in range(12)]
     answers = {}
 

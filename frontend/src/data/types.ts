@@ -103,7 +103,7 @@ export interface BenchmarkAnswer {
 }
 
 /** What a run says, in the order in which it is read. */
-export interface Answer {
+export interface RunAnswer {
   /** Model, mean score and size of the suite. */
   opening: Statement;
   /** What failed and therefore comes first: `gate`, `robustness`; empty where nothing did. */
@@ -363,7 +363,7 @@ export interface RunInfo {
   unit: string;
   /** Of the model. */
   short_name: string;
-  answer: Answer;
+  answer: RunAnswer;
   /** All of them: weak ones first, then strong ones, each by the size of the gap times the items it concerns. */
   findings: Finding[];
   /** What words mean; `key` is a column's, or a general word's. */

@@ -68,7 +68,7 @@ _ENTRIES = 4_000_000
 """Entries of sparse matrices that are held at once, about."""
 
 
-class Question(NamedTuple):
+class FoldedQuestion(NamedTuple):
     """What is compared of an item, white space and case folded."""
 
     prompt: str
@@ -80,7 +80,7 @@ class Question(NamedTuple):
     """The right answer in words; None: not known, or it refers to the other options."""
 
 
-class _Compared(NamedTuple):
+class _WithPartners(NamedTuple):
     """Questions that have a partner with the same answer, context and exact words."""
 
     where: NDArray[np.int64]
@@ -106,7 +106,9 @@ class _Compared(NamedTuple):
     """Shape (compared,): questions of the benchmark."""
 
 
-def near_pairs(questions: Sequence[Question], benchmark: NDArray[np.int64], threshold: float) -> NDArray[np.int64]:
+def near_pairs(
+    questions: Sequence[FoldedQuestion], benchmark: NDArray[np.int64], threshold: float
+) -> NDArray[np.int64]:
     """Pairs of near-repeats.
 
     Candidates come from a prefix filter (Chaudhuri, Ganti and Kaushik 2006; Bayardo, Ma and Srikant 2007): of two sets
@@ -134,7 +136,7 @@ def near_pairs(questions: Sequence[Question], benchmark: NDArray[np.int64], thre
     return np.concatenate([np.empty((0, 2), np.int64), *confirmed])
 
 
-def _compared(questions: Sequence[Question], benchmark: NDArray[np.int64]) -> _Compared:
+def _compared(questions: Sequence[FoldedQuestion], benchmark: NDArray[np.int64]) -> _WithPartners:
     count = int(benchmark.max(initial=-1)) + 1
     having = [Counter[tuple[str, int]]() for _ in range(count)]
     answers = [Counter[str | None]() for _ in range(count)]
@@ -162,7 +164,7 @@ def _compared(questions: Sequence[Question], benchmark: NDArray[np.int64]) -> _C
     columns = np.array(text, np.int64)
     weights = np.sqrt(-np.log(np.array(shares, float)))
     order, anchor, choices = np.array(places, np.int64).reshape(-1, 3).T
-    return _Compared(
+    return _WithPartners(
         index,
         block[index],
         sp.csr_array((weights, columns.copy(), np.array(ends, np.int64)), shape=(len(index), len(vocabulary))),
@@ -211,7 +213,7 @@ def _occurrences(words: Sequence[str]) -> Iterator[tuple[str, int]]:
         before[word] += 1
 
 
-def _candidates(compared: _Compared, threshold: float) -> Iterator[NDArray[np.int64]]:
+def _candidates(compared: _WithPartners, threshold: float) -> Iterator[NDArray[np.int64]]:
     """Pairs of one block whose rarest words share one, in parts of bounded size."""
     words = compared.words
     row = np.repeat(np.arange(words.shape[0]), np.diff(words.indptr))
@@ -242,7 +244,7 @@ def _candidates(compared: _Compared, threshold: float) -> Iterator[NDArray[np.in
         start = end
 
 
-def _confirmed(compared: _Compared, pairs: NDArray[np.int64], threshold: float) -> NDArray[np.int64]:
+def _confirmed(compared: _WithPartners, pairs: NDArray[np.int64], threshold: float) -> NDArray[np.int64]:
     """Those of the candidates that are near-repeats, as places among all questions."""
     total = compared.words.multiply(compared.words).sum(axis=1)
     shared = _shared(compared.words, pairs)
@@ -271,7 +273,7 @@ def _shared(words: sp.csr_array, pairs: NDArray[np.int64]) -> NDArray[np.float64
     return np.concatenate([words[part[:, 0]].multiply(words[part[:, 1]]).sum(axis=1) for part in parts])
 
 
-def _moved(compared: _Compared, i: int, j: int) -> float:
+def _moved(compared: _WithPartners, i: int, j: int) -> float:
     """Weight of the shared words that stand in another order: of those outside a longest common subsequence."""
     start = compared.words.indptr
     there = {word: place for place, word in enumerate(compared.text[start[j] : start[j + 1]].tolist())}

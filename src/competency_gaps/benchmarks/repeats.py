@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
-from competency_gaps.benchmarks.near_repeats import DEFAULT, Question, near_pairs
+from competency_gaps.benchmarks.near_repeats import DEFAULT, FoldedQuestion, near_pairs
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import Item
 from competency_gaps.text import plural
@@ -155,7 +155,7 @@ def find_clusters(suite: Sequence[Benchmark], near_repeats: float | None = DEFAU
     )
 
 
-def question_of(item: Item) -> Question:
+def question_of(item: Item) -> FoldedQuestion:
     """What an item asks, folded, for comparison."""
     choices = tuple(sorted(_folded(choice) for choice in item.choices or ()))
     answer = item.answer
@@ -164,7 +164,7 @@ def question_of(item: Item) -> Question:
     elif answer is not None and not isinstance(answer, str):
         answer = "\n".join(sorted(map(str, answer))) if isinstance(answer, (list, tuple)) else str(answer)
     answer = _folded(answer) if answer else None
-    return Question(
+    return FoldedQuestion(
         _folded(item.prompt), _context(item), choices, None if answer and _REFERS.search(answer) else answer
     )
 
@@ -190,7 +190,7 @@ def _folded(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
-def _keys(question: Question) -> tuple[Any, Any]:
+def _keys(question: FoldedQuestion) -> tuple[Any, Any]:
     """Two keys of what is asked; who shares one asks the same. None binds to nothing."""
     asked = (question.prompt, question.context)
     return (*asked, question.choices), None if question.answer is None else (*asked, question.answer)

@@ -32,7 +32,7 @@ MOST_STRONG = 2
 
 
 @dataclass(frozen=True)
-class Answer:
+class RunAnswer:
     """What a run says, in the order in which it is read."""
 
     opening: Statement
@@ -56,7 +56,7 @@ class Answer:
         return sorted(every, key=lambda note: (note.code != "shared", -float(note.numbers.get("share") or 0.0)))
 
 
-def answer(run: AnsweredRun) -> Answer:
+def answer(run: AnsweredRun) -> RunAnswer:
     """Sum up a finished run.
 
     Parameters
@@ -68,7 +68,7 @@ def answer(run: AnsweredRun) -> Answer:
     -------
     Answer
     """
-    return Answer(
+    return RunAnswer(
         opening=_opening(run),
         trust=trust_statements(run),
         findings=_findings(run),
@@ -78,8 +78,8 @@ def answer(run: AnsweredRun) -> Answer:
     )
 
 
-def answer_dict(given: Answer) -> dict[str, Any]:
-    """Give an answer as JSON has it: the fields of :class:`Answer`, statements as objects."""
+def answer_dict(given: RunAnswer) -> dict[str, Any]:
+    """Give an answer as JSON has it: the fields of :class:`RunAnswer`, statements as objects."""
     return asdict(given)
 
 

@@ -30,7 +30,7 @@ _SLICE = 1000
 """Rows that are Python objects at one time."""
 
 
-class Row(NamedTuple):
+class DetailRow(NamedTuple):
     """One row, whatever its form."""
 
     query: str
@@ -136,13 +136,13 @@ def _rows(frame: pl.LazyFrame) -> Iterator[dict[str, Any]]:
         start += part.height
 
 
-def _row(values: Mapping[str, Any]) -> Row:
+def _row(values: Mapping[str, Any]) -> DetailRow:
     gold = values.get("gold_index")
     if "full_prompt" in values:
         prompt, answers = values["full_prompt"], values.get("predictions")
     else:
         prompt, answers = values.get("input") or values.get("query"), values.get("text") or values.get("logprobs")
-    return Row(
+    return DetailRow(
         str(values.get("example") or values.get("query") or ""),
         prompt,
         sequence(answers),
@@ -172,7 +172,7 @@ def _is_score(reasons: Set[Remark | None]) -> bool:
     return None in reasons and reasons <= {None, Remark("no_score"), Remark("score_nan")}
 
 
-def _item(row: Row, number: int, metric: str, part: LogPart) -> tuple[Item, str] | None:
+def _item(row: DetailRow, number: int, metric: str, part: LogPart) -> tuple[Item, str] | None:
     asked = prompted(row.prompt, row.query, QUERY)
     if asked is None:
         return None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 
-class Verdict(NamedTuple):
+class GameVerdict(NamedTuple):
     """What one game says."""
 
     first: float
@@ -19,12 +19,12 @@ class Verdict(NamedTuple):
     """How often the game counts."""
 
 
-VERDICTS: dict[str, Verdict] = {
-    "A>>B": Verdict(1.0, 3),
-    "A>B": Verdict(1.0, 1),
-    "A=B": Verdict(0.5, 1),
-    "B>A": Verdict(0.0, 1),
-    "B>>A": Verdict(0.0, 3),
+VERDICTS: dict[str, GameVerdict] = {
+    "A>>B": GameVerdict(1.0, 3),
+    "A>B": GameVerdict(1.0, 1),
+    "A=B": GameVerdict(0.5, 1),
+    "B>A": GameVerdict(0.0, 1),
+    "B>>A": GameVerdict(0.0, 3),
 }
 """The five verdicts, from "A is much better" to "B is much better"."""
 
@@ -40,7 +40,7 @@ def canonical(label: object) -> str | None:
     return label if label in VERDICTS else None
 
 
-def results_of_games(games: Sequence[object]) -> tuple[tuple[Verdict, ...], ...]:
+def results_of_games(games: Sequence[object]) -> tuple[tuple[GameVerdict, ...], ...]:
     """Per game what the *model* gets and how often it counts, as a tuple of none or one verdict.
 
     Parameters
@@ -48,7 +48,7 @@ def results_of_games(games: Sequence[object]) -> tuple[tuple[Verdict, ...], ...]
     games
         The labels of game 0 and game 1; None, or a label that is none of the ten writings: the game was not judged.
     """
-    results: list[tuple[Verdict, ...]] = []
+    results: list[tuple[GameVerdict, ...]] = []
     for place, label in enumerate(games):
         known = canonical(label)
         if known is None:

@@ -49,7 +49,7 @@ class LabelPair(NamedTuple):
     label: str
 
 
-class _Question(NamedTuple):
+class _PairQuestion(NamedTuple):
     name: str
     """Name in the prompts' files, the schema and the ids."""
     first: str
@@ -57,8 +57,8 @@ class _Question(NamedTuple):
     model: type[MatchVerdict] | type[ScopeVerdict]
 
 
-_MATCH = _Question("match", "weakness", MatchVerdict)
-_SCOPE = _Question("scope", "scope", ScopeVerdict)
+_MATCH = _PairQuestion("match", "weakness", MatchVerdict)
+_SCOPE = _PairQuestion("scope", "scope", ScopeVerdict)
 
 
 def pairs_of(matching: Matching) -> list[LabelPair]:
@@ -129,7 +129,7 @@ def pair_id(name: str, entry: str, label: str) -> str:
     return f"{name}-{digest[:24]}"
 
 
-def _requests(pairs: Iterable[tuple[str, str]], question: _Question) -> list[Request]:
+def _requests(pairs: Iterable[tuple[str, str]], question: _PairQuestion) -> list[Request]:
     system, user = (_prompt(f"{question.name}.{part}.txt") for part in ("system", "user"))
     schema = question.model.model_json_schema()
     requests: dict[str, Request] = {}

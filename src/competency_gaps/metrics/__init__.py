@@ -20,12 +20,12 @@ from competency_gaps.metrics.coverage import (
 )
 from competency_gaps.metrics.performance import chi_model, pooled_chi_model, suite_chi_model
 from competency_gaps.metrics.saliency import saliency, typical_cas
-from competency_gaps.metrics.structure import Overlap, overlap
+from competency_gaps.metrics.structure import BenchmarkOverlap, overlap
 from competency_gaps.metrics.suite import SuiteMetrics, suite_metrics
 from competency_gaps.metrics.sums import Sums
 
 __all__ = [
-    "Overlap",
+    "BenchmarkOverlap",
     "SuiteMetrics",
     "Sums",
     "chance_seen",

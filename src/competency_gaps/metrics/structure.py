@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Overlap(NamedTuple):
+class BenchmarkOverlap(NamedTuple):
     """Two benchmarks compared."""
 
     jaccard: float
@@ -22,13 +22,13 @@ class Overlap(NamedTuple):
 
 def overlap(
     chi_bench_a: np.ndarray, chi_bench_b: np.ndarray, chi_model_a: np.ndarray, chi_model_b: np.ndarray
-) -> Overlap:
+) -> BenchmarkOverlap:
     """Compare two benchmarks from their vectors of shape (concepts,)."""
     covered_a, covered_b = chi_bench_a > 0, chi_bench_b > 0
     union = int((covered_a | covered_b).sum())
     norms = float(np.linalg.norm(chi_bench_a) * np.linalg.norm(chi_bench_b))
     both = ~np.isnan(chi_model_a) & ~np.isnan(chi_model_b)
-    return Overlap(
+    return BenchmarkOverlap(
         jaccard=float((covered_a & covered_b).sum() / union) if union else float("nan"),
         cosine=float(chi_bench_a @ chi_bench_b / norms) if norms else float("nan"),
         spearman=_spearman(chi_model_a[both], chi_model_b[both]),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Answer:
+class GeneratedAnswer:
     """A generated answer."""
 
     text: str
@@ -43,7 +43,7 @@ def generate(
     greedy: bool = False,
     tap: Tap | None = None,
     asked: Sequence[int] = (),
-) -> list[Answer]:
+) -> list[GeneratedAnswer]:
     """Continue prompts, in the order given; the pass over the prompts also gives their activations.
 
     Parameters
@@ -62,7 +62,7 @@ def generate(
     wanted = _Stop(tuple(stop), stop_at_once, _special_ids(lm, stop))
     if greedy:
         config = config.model_copy(update={"temperature": 0.0})
-    answers: list[Answer | None] = [None] * len(prompts)
+    answers: list[GeneratedAnswer | None] = [None] * len(prompts)
     shared = shared_start(lm, prompts)
     lengths = [len(p) + max_new_tokens - shared for p in prompts]
     for batch in plan_batches(lengths, token_budget, cached=shared):
@@ -109,7 +109,7 @@ def _generate_batch(
     owners: list[list[int]],
     shared: int,
     seed: int,
-) -> list[Answer]:
+) -> list[GeneratedAnswer]:
     import torch
 
     ids, mask = pad_left(lm, prompts)  # all rows end where the answer begins
@@ -151,7 +151,7 @@ def _criteria(lm: LanguageModel, longest: int, stop: _Stop) -> Any:
     return StoppingCriteriaList([HoldsStop()] if stop.texts else [])
 
 
-def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Answer:
+def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> GeneratedAnswer:
     ended = np.flatnonzero(np.isin(ids, [*_ends(lm, stop), lm.pad_id]))
     kept = ids[: ended[0]] if len(ended) else ids
     text = lm.tokenizer.decode(kept, skip_special_tokens=True)
@@ -160,7 +160,7 @@ def _cut(lm: LanguageModel, ids: np.ndarray, stop: _Stop) -> Answer:
         # The fewest tokens whose text reaches the stop string.
         count = next(n for n in range(len(kept) + 1) if len(_decode(lm, kept[:n])) >= place)
         kept, text = kept[:count], text[:place]
-    return Answer(text, kept.astype(np.int32))
+    return GeneratedAnswer(text, kept.astype(np.int32))
 
 
 def _decode(lm: LanguageModel, ids: np.ndarray) -> str:

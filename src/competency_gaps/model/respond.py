@@ -21,7 +21,7 @@ from competency_gaps.model.tap import Tap
 
 
 @dataclass(frozen=True)
-class Asked:
+class PromptRequest:
     """A request about one prompt."""
 
     text: str
@@ -42,7 +42,7 @@ class Responded:
 
 def respond(
     lm: LanguageModel,
-    asked: Sequence[Asked],
+    asked: Sequence[PromptRequest],
     *,
     bos_id: int | None,
     config: GenerationConfig,
@@ -106,7 +106,7 @@ def _verbatim(request: Request) -> bool:
 
 def _likelihoods(
     lm: LanguageModel,
-    asked: Mapping[int, Asked],
+    asked: Mapping[int, PromptRequest],
     bos_id: int | None,
     token_budget: int,
     advance: Callable[[int], None],
@@ -142,7 +142,7 @@ def _likelihoods(
     ]
 
 
-def _continuations(lm: LanguageModel, question: Asked, index: int, bos_id: int | None) -> list[Continuation]:
+def _continuations(lm: LanguageModel, question: PromptRequest, index: int, bos_id: int | None) -> list[Continuation]:
     if isinstance(question.request, Continuations):
         if question.request.verbatim:
             return _verbatim_continuations(lm, question, question.request, index)
@@ -168,7 +168,7 @@ def _continuations(lm: LanguageModel, question: Asked, index: int, bos_id: int |
 
 
 def _verbatim_continuations(
-    lm: LanguageModel, question: Asked, request: Continuations, index: int
+    lm: LanguageModel, question: PromptRequest, request: Continuations, index: int
 ) -> list[Continuation]:
     contexts = request.contexts or (None,) * len(request.texts)
     bos_id = int(question.tokens.ids[0]) if question.tokens.added else None

@@ -184,7 +184,7 @@ def concept_name(row: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class UncountedItems:
     """Items that did not count, for the same reason."""
 
     kind: str
@@ -197,7 +197,7 @@ class LeftOut:
     """The first few by their ids."""
 
 
-def left_out(items: pl.DataFrame, benchmarks: Sequence[Mapping[str, Any]] = (), named: int = 5) -> list[LeftOut]:
+def left_out(items: pl.DataFrame, benchmarks: Sequence[Mapping[str, Any]] = (), named: int = 5) -> list[UncountedItems]:
     """Group what did not count by reason, the most common first.
 
     Parameters
@@ -229,7 +229,7 @@ def left_out(items: pl.DataFrame, benchmarks: Sequence[Mapping[str, Any]] = (), 
             where = part.group_by("benchmark", maintain_order=True).len()
             names = [shorten(str(item), 60) for item in part["item_id"].head(named)]
             counts = [(shorten(str(name), 60), int(count)) for name, count in where.iter_rows()]
-            groups.append(LeftOut(kind, shorten(str(reason), 200), part.height, counts, names))
+            groups.append(UncountedItems(kind, shorten(str(reason), 200), part.height, counts, names))
         reasons += sorted(groups, key=lambda group: -group.count)
     return reasons
 

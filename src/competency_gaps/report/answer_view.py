@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.findings import sentence, short
-from competency_gaps.findings.answer import Answer, chosen
+from competency_gaps.findings.answer import RunAnswer, chosen
 from competency_gaps.findings.answer_parts import BenchmarkAnswer, Statement
 from competency_gaps.report.tables import VERDICT_STYLES, plain
 from competency_gaps.text import percent, shorten
@@ -30,7 +30,7 @@ OTHER_HALF = {
 """Whether the other half of the items shows a finding, by ``holds``; see the glossary's ``unseen``."""
 
 
-def head(given: Answer) -> list[RenderableType]:
+def head(given: RunAnswer) -> list[RenderableType]:
     """Lay out what comes first: failed checks, then the model with its score."""
     failed = [plain(statement.text, f"bold {VERDICT_STYLES['weak']}") for statement in given.trust]
     return [*failed, plain(given.opening.text, "bold")]
@@ -70,7 +70,7 @@ def scores(benchmarks: Sequence[BenchmarkAnswer]) -> str:
     return f"Scores: {', '.join(words)}."
 
 
-def tails(given: Answer) -> list[list[RenderableType]]:
+def tails(given: RunAnswer) -> list[list[RenderableType]]:
     """Lay out what follows the findings, at full length and then shorter and shorter, for screens of any height."""
     lines = [] if given.opening.numbers["mean_score"] is None else [plain(scores(given.benchmarks))]
 

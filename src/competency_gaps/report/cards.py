@@ -18,7 +18,7 @@ from competency_gaps.presentation.rankings import Ranking, concept_name
 from competency_gaps.presentation.run_view import RunView
 from competency_gaps.presentation.themes import Themes, theme_path
 from competency_gaps.report.charts import page_svg
-from competency_gaps.report.detail import ConceptDetail
+from competency_gaps.report.detail import ConceptView
 from competency_gaps.text import integer, shorten
 
 TEXT_LIMIT, ANSWER_LIMIT, CHOICE_LIMIT = 420, 240, 120
@@ -36,7 +36,7 @@ THEME_COLUMNS = (columns.PERFORMANCE, columns.THEME_GAP, columns.Q_VALUE, column
 
 
 @dataclass(frozen=True)
-class Prompt:
+class ShownPrompt:
     """What the model read, split into the parts that all prompts of the benchmark share and the item's own."""
 
     own: str
@@ -46,7 +46,7 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ShownChoice:
     """One option of an item."""
 
     text: str
@@ -55,13 +55,13 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class ShownItem:
+class ItemCard:
     """One item of a finding."""
 
     benchmark: str
     item_id: str
-    prompt: Prompt
-    choices: list[Choice]
+    prompt: ShownPrompt
+    choices: list[ShownChoice]
     left_choices: int
     """Options that are not shown."""
     response: str | None
@@ -96,7 +96,7 @@ class FindingCard:
     concepts: list[NamedConcept]
     left_concepts: int
     """Concepts that are not named."""
-    pairs: list[tuple[ShownItem | None, ShownItem | None]]
+    pairs: list[tuple[ItemCard | None, ItemCard | None]]
     """Failing and passing items that belong side by side; None: one side has fewer."""
     command: str
 
@@ -147,15 +147,15 @@ def named_concept(row: dict[str, Any], linked: Collection[int]) -> NamedConcept:
     return NamedConcept(row["concept"], concept_name(row), labels.marks_of(row), row["concept"] in linked)
 
 
-def _item(run: RunView, item: items.ShownItem) -> ShownItem:
+def _item(run: RunView, item: items.ShownItem) -> ItemCard:
     row = run.items.row(item.row, named=True)
     choices, expected = item.choices or (), row["answer_index"]
-    return ShownItem(
+    return ItemCard(
         benchmark=shorten(str(item.benchmark), 60),
         item_id=shorten(str(item.item_id), 60),
         prompt=_prompt(item.prompt, str(row["text"] or "")),
         choices=[
-            Choice(shorten(str(choice), CHOICE_LIMIT), place == expected, choice == item.response)
+            ShownChoice(shorten(str(choice), CHOICE_LIMIT), place == expected, choice == item.response)
             for place, choice in enumerate(choices[:MOST_CHOICES])
         ],
         left_choices=max(0, len(choices) - MOST_CHOICES),
@@ -166,7 +166,7 @@ def _item(run: RunView, item: items.ShownItem) -> ShownItem:
     )
 
 
-def _prompt(folded: Sequence[Piece], text: str) -> Prompt:
+def _prompt(folded: Sequence[Piece], text: str) -> ShownPrompt:
     """Mark as constant what prompts share and what stands around the item: few-shot examples, a chat template."""
     pieces = [(piece.text, piece.is_constant) for piece in folded]
     prompt = "".join(piece for piece, _ in pieces)
@@ -175,7 +175,7 @@ def _prompt(folded: Sequence[Piece], text: str) -> Prompt:
         pieces = [(text[:place], True), *pieces, (text[place + len(prompt) :], True)]
     whole = [(shorten(piece, PIECE_LIMIT), constant) for piece, constant in pieces if piece]
     constant = any(constant and piece.strip() for piece, constant in whole)
-    return Prompt(shorten(own_part(folded), TEXT_LIMIT), whole if constant else [])
+    return ShownPrompt(shorten(own_part(folded), TEXT_LIMIT), whole if constant else [])
 
 
 @dataclass(frozen=True)
@@ -240,7 +240,7 @@ def theme_section(run: RunView, themes: Themes | None, ranked: Ranking, linked: 
     return ThemeSection(themes.caption(), THEME_COLUMNS, opened, chart)
 
 
-def origins(themes: Themes | None, details: list[ConceptDetail]) -> dict[int, Origin]:
+def origins(themes: Themes | None, details: list[ConceptView]) -> dict[int, Origin]:
     """Give for each detailed concept where its label comes from, and its theme."""
     by_concept = {}
     for detail in details:

@@ -33,7 +33,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class ConceptDetail:
+class ConceptView:
     """A concept in detail."""
 
     row: dict[str, Any]
@@ -68,7 +68,7 @@ def examples_of(run: RunView, concept: int, order: Order, limit: int) -> list[Ex
     ]
 
 
-def concept_detail(run: RunView, row: dict[str, Any], per_benchmark: pl.DataFrame, examples: int) -> ConceptDetail:
+def concept_detail(run: RunView, row: dict[str, Any], per_benchmark: pl.DataFrame, examples: int) -> ConceptView:
     """Gather one concept's detail.
 
     Parameters
@@ -83,7 +83,7 @@ def concept_detail(run: RunView, row: dict[str, Any], per_benchmark: pl.DataFram
     """
     concept = int(row["concept"])
     groups = [] if row["missing"] else _groups(run, concept, examples, scored=row["chi_model"] is not None)
-    return ConceptDetail(row, concept_name(row), flags_of(row), per_benchmark.to_dicts(), groups)
+    return ConceptView(row, concept_name(row), flags_of(row), per_benchmark.to_dicts(), groups)
 
 
 def _groups(run: RunView, concept: int, limit: int, *, scored: bool) -> list[tuple[str, list[Example]]]:
@@ -101,7 +101,7 @@ def _groups(run: RunView, concept: int, limit: int, *, scored: bool) -> list[tup
     return [group for group in groups if group[1]]
 
 
-def concept_details(run: RunView, frames: list[pl.DataFrame], examples: int) -> list[ConceptDetail]:
+def concept_details(run: RunView, frames: list[pl.DataFrame], examples: int) -> list[ConceptView]:
     """Gather the details of every concept in ``frames``, each once, in order of their number."""
     wanted = sorted({int(concept) for frame in frames for concept in frame["concept"]})
     rows = run.concepts.filter(pl.col("concept").is_in(wanted)).sort("concept")

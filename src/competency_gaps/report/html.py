@@ -35,7 +35,7 @@ STYLES = ("report", "themes", "findings", "narrow")
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One concept in a table."""
 
     concept: int
@@ -56,7 +56,7 @@ class Table:
     title: str
     caption: str
     columns: list[columns.Column]
-    rows: list[Row]
+    rows: list[TableRow]
     tone: str = ""
     """``weak`` or ``strong``: colours the title."""
 
@@ -199,8 +199,8 @@ def _tables(run: RunView, ranked: rankings.Ranking, top: int) -> tuple[list[Tabl
     return tables, [entry[4] for entry in plan]
 
 
-def _row(row: dict[str, Any]) -> Row:
-    return Row(
+def _row(row: dict[str, Any]) -> TableRow:
+    return TableRow(
         row["concept"],
         rankings.concept_name(row),
         bool(row["label"]),

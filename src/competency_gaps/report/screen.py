@@ -8,7 +8,7 @@ import polars as pl
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from competency_gaps.findings.answer import Answer, answer
+from competency_gaps.findings.answer import RunAnswer, answer
 from competency_gaps.presentation import columns, rankings
 from competency_gaps.presentation.listing import Listing
 from competency_gaps.presentation.run_view import RunView
@@ -75,7 +75,7 @@ def _tail(
     return tails[-1]
 
 
-def _print_coverage(run: RunView, given: Answer, console: Console, lines: int, limit: int | None) -> None:
+def _print_coverage(run: RunView, given: RunAnswer, console: Console, lines: int, limit: int | None) -> None:
     """Print the answer of a run without scores: which concepts its items hardly exercise."""
     frame = rankings.least_covered(run.concepts, run.concepts.height)
 

@@ -13,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from competency_gaps.errors import UserError
-from competency_gaps.findings.answer import Answer, answer
+from competency_gaps.findings.answer import RunAnswer, answer
 from competency_gaps.presentation import columns, judged, labels, rankings
 from competency_gaps.presentation.run_view import RunView
 from competency_gaps.presentation.themes import read_run_themes, theme_path
 from competency_gaps.report import answer_view
-from competency_gaps.report.detail import ConceptDetail, Example, concept_detail
+from competency_gaps.report.detail import ConceptView, Example, concept_detail
 from competency_gaps.report.tables import (
     VERDICT_STYLES,
     Cells,
@@ -86,7 +86,7 @@ def _titled(title: str, table: RenderableType) -> Group:
     return Group(Text(), Text(title, style="bold"), table)
 
 
-def _answer(run: RunView, given: Answer) -> Group:
+def _answer(run: RunView, given: RunAnswer) -> Group:
     """The whole answer: every finding, and every statement."""
     parts: list[RenderableType] = [*answer_view.head(given), Text()]
     if run.findings.height:
@@ -187,7 +187,7 @@ def _facts(run: RunView, rows: pl.DataFrame, flags: list[str]) -> Table:
     return grid
 
 
-def _per_benchmark(run: RunView, detail: ConceptDetail, width: int | None) -> Group:
+def _per_benchmark(run: RunView, detail: ConceptView, width: int | None) -> Group:
     """A row for each benchmark that has the concept, and a line with those that miss it."""
     rows = [row for row in detail.benchmarks if row["support"]]
     parts: list[RenderableType] = []

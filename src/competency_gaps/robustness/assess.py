@@ -16,7 +16,7 @@ from competency_gaps.robustness.data import run_data
 from competency_gaps.robustness.heldout import SPLITS, check_installed, held_out
 from competency_gaps.robustness.subsample import subsample
 from competency_gaps.robustness.verdicts import (
-    Verdict,
+    RobustnessVerdict,
     ablation_verdict,
     agreement_verdict,
     held_out_verdicts,
@@ -50,7 +50,7 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
             f"{str(run.path)!r} has no tested concept (n_eff of at least {data.config.min_n_eff:g} and scores that "
             f"vary), so there is nothing whose robustness could be tested."
         )
-    verdicts: list[Verdict] = []
+    verdicts: list[RobustnessVerdict] = []
     with progress.stage("subsampling"):
         draws = subsample(data, seed=seed)
     verdicts.append(subsampling_verdict(draws))

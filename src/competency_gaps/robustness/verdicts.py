@@ -26,7 +26,7 @@ HELD_OUT: dict[str, Code] = {"weak": "held_out_weak", "strong": "held_out_strong
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RobustnessVerdict:
     """The verdict of one test."""
 
     code: Code
@@ -39,27 +39,29 @@ class Verdict:
     """``good``: passed; ``bad``: failed; ``open``: undecided."""
 
 
-def subsampling_verdict(draws: Subsampling) -> Verdict:
+def subsampling_verdict(draws: Subsampling) -> RobustnessVerdict:
     """Judge the stability of the weak list."""
     moves = (
         f"chi_model moves by {draws.chi_model_tested.mean:.3f} on average (standard deviation; tested concepts), "
         f"chi_bench by {draws.chi_bench.mean:.3f}."
     )
     if not draws.top:
-        return Verdict("subsampling", "subsampling", f"Too few concepts are tested to speak of a list. {moves}", "open")
+        return RobustnessVerdict(
+            "subsampling", "subsampling", f"Too few concepts are tested to speak of a list. {moves}", "open"
+        )
     stable = draws.jaccard >= STABLE_LIST and draws.jaccard >= draws.jaccard_by_chance + BEYOND_CHANCE
     sentence = (
         f"The list of the {draws.top} lowest gaps is {'stable' if stable else 'not stable'}: without "
         f"{draws.dropped:.0%} of the items its Jaccard overlap with the whole list is {draws.jaccard:.2f}; with "
         f"permuted scores it would be {draws.jaccard_by_chance:.2f}. {moves}"
     )
-    return Verdict("subsampling", "subsampling", sentence, "good" if stable else "bad")
+    return RobustnessVerdict("subsampling", "subsampling", sentence, "good" if stable else "bad")
 
 
-def ablation_verdict(removed: Ablation) -> Verdict:
+def ablation_verdict(removed: Ablation) -> RobustnessVerdict:
     """Judge whether the median chi_model depends on the items aligned with concepts."""
     if not removed.best.concepts:
-        return Verdict(
+        return RobustnessVerdict(
             "ablation", "adversarial ablation", "Too few concepts are tested to take the best and the worst.", "open"
         )
     falls = removed.best.outside and removed.best.change < 0
@@ -74,14 +76,14 @@ def ablation_verdict(removed: Ablation) -> Verdict:
         f"{claim}: the median chi_model changes by {_removal(removed.best)} without the {removed.best.items} items of "
         f"the {removed.best.concepts} best concepts, and by {_removal(removed.worst)} without those of the worst."
     )
-    return Verdict("ablation", "adversarial ablation", sentence, "good" if falls and rises else "open")
+    return RobustnessVerdict("ablation", "adversarial ablation", sentence, "good" if falls and rises else "open")
 
 
 def _removal(removal: Removal) -> str:
     return f"{removal.change:+.4f} (random items {removal.random_low:+.4f} to {removal.random_high:+.4f})"
 
 
-def held_out_verdicts(result: HeldOut) -> list[Verdict]:
+def held_out_verdicts(result: HeldOut) -> list[RobustnessVerdict]:
     """Judge whether gaps hold on unseen items, and whether concepts predict failures."""
     verdicts = []
     for word, effect, chance, number in (
@@ -93,7 +95,7 @@ def held_out_verdicts(result: HeldOut) -> list[Verdict]:
                 f"Too few {word} concepts are found on half of the items to say whether they hold on the others: "
                 f"{effect.splits} of {number.splits} splits have any."
             )
-            verdicts.append(Verdict(HELD_OUT[word], f"held-out items, {word}", text, "open"))
+            verdicts.append(RobustnessVerdict(HELD_OUT[word], f"held-out items, {word}", text, "open"))
             continue
         holds = effect.high < 0 if word == "weak" else effect.low > 0
         fails = effect.mean >= 0 if word == "weak" else effect.mean <= 0
@@ -104,7 +106,9 @@ def held_out_verdicts(result: HeldOut) -> list[Verdict]:
             f"concepts per half, {effect.splits} splits)."
         )
         verdicts.append(
-            Verdict(HELD_OUT[word], f"held-out items, {word}", text, "good" if holds else "bad" if fails else "open")
+            RobustnessVerdict(
+                HELD_OUT[word], f"held-out items, {word}", text, "good" if holds else "bad" if fails else "open"
+            )
         )
     verdicts.append(_halves(result))
     verdicts.append(_prediction(result))
@@ -115,10 +119,10 @@ def _signed(interval: Interval) -> str:
     return "N/A" if not interval.splits else f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
 
 
-def _halves(result: HeldOut) -> Verdict:
+def _halves(result: HeldOut) -> RobustnessVerdict:
     gap, model = result.gap_correlation, result.chi_model_correlation
     if not gap.splits:
-        return Verdict(
+        return RobustnessVerdict(
             "split_halves", "split halves", "Too few concepts are tested on both halves to compare them.", "open"
         )
     agrees = gap.mean >= AGREES
@@ -126,13 +130,13 @@ def _halves(result: HeldOut) -> Verdict:
         f"Two halves of the items {'agree' if agrees else 'hardly agree'} on the concepts' gaps: correlation "
         f"{gap.mean:.2f} [{gap.low:.2f}, {gap.high:.2f}]; of chi_model {model.mean:.2f}."
     )
-    return Verdict("split_halves", "split halves", text, "good" if agrees else "bad")
+    return RobustnessVerdict("split_halves", "split halves", text, "good" if agrees else "bad")
 
 
-def _prediction(result: HeldOut) -> Verdict:
+def _prediction(result: HeldOut) -> RobustnessVerdict:
     auc, base = result.auc, result.auc_baseline
     if not auc.splits:
-        return Verdict(
+        return RobustnessVerdict(
             "prediction", "prediction", "Failures could not be predicted: too few scored items of each kind.", "open"
         )
     better = auc.low > base.high
@@ -143,14 +147,16 @@ def _prediction(result: HeldOut) -> Verdict:
         f"Concepts {claim}: AUC {auc.mean:.3f} [{auc.low:.3f}, {auc.high:.3f}] on unseen items, against "
         f"{base.mean:.3f} from the benchmark's mean alone."
     )
-    return Verdict("prediction", "prediction", text, "good" if better else "bad" if auc.mean <= base.mean else "open")
+    return RobustnessVerdict(
+        "prediction", "prediction", text, "good" if better else "bad" if auc.mean <= base.mean else "open"
+    )
 
 
-def agreement_verdict(result: Agreement) -> Verdict:
+def agreement_verdict(result: Agreement) -> RobustnessVerdict:
     """Judge whether another run agrees."""
     if math.isnan(result.gap_correlation):
         text = f"Only {result.matched:,} concepts can be compared over {result.items:,} shared items: too few to judge."
-        return Verdict("against", f"against {result.against}", text, "open")
+        return RobustnessVerdict("against", f"against {result.against}", text, "open")
     agrees = result.gap_correlation >= AGREES
     kept = (
         "this run has no significant gap"
@@ -163,4 +169,4 @@ def agreement_verdict(result: Agreement) -> Verdict:
         f"{result.concepts:,} tested), gaps correlate at {result.gap_correlation:.2f}, {result.weak_in_both} of "
         f"{result.weak} weak concepts are weak in both, and {kept} ({result.items:,} shared items)."
     )
-    return Verdict("against", f"against {result.against}", text, "good" if agrees else "bad")
+    return RobustnessVerdict("against", f"against {result.against}", text, "good" if agrees else "bad")

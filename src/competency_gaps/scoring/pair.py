@@ -28,7 +28,7 @@ class _Two(NamedTuple):
     other: str
 
 
-class Part(NamedTuple):
+class SentencePart(NamedTuple):
     """Words of a sentence, and the text before them."""
 
     before: str
@@ -131,18 +131,18 @@ class Pair(Policy):
         return _Two(item.choices[item.answer], item.choices[1 - item.answer])
 
 
-def shared_parts(first: str, second: str) -> tuple[list[Part], list[Part]]:
+def shared_parts(first: str, second: str) -> tuple[list[SentencePart], list[SentencePart]]:
     """The runs of words that two sentences share, in both; words are what blanks part, aligned as CrowS-Pairs does."""
     words = [list(_WORD.finditer(text)) for text in (first, second)]
     first_words, second_words = ([word[0] for word in side] for side in words)
     matcher = difflib.SequenceMatcher(None, first_words, second_words, autojunk=False)
-    sides: tuple[list[Part], list[Part]] = ([], [])
+    sides: tuple[list[SentencePart], list[SentencePart]] = ([], [])
     for block in matcher.get_matching_blocks():
         for text, side, matches, start in ((first, 0, words[0], block.a), (second, 1, words[1], block.b)):
             if block.size:
                 # The blank before a word goes with it, as tokenizers see it.
                 begin = matches[start - 1].end() if start else matches[start].start()
-                sides[side].append(Part(text[:begin], text[begin : matches[start + block.size - 1].end()]))
+                sides[side].append(SentencePart(text[:begin], text[begin : matches[start + block.size - 1].end()]))
     return sides
 
 

@@ -31,7 +31,7 @@ _BANDWIDTH = {"cpu": 15e9, "mps": 100e9, "cuda": 1.2e12}
 
 
 @dataclass(frozen=True)
-class Estimate:
+class PassEstimate:
     """Cost of a run's forward passes."""
 
     items: int
@@ -60,7 +60,7 @@ class Estimate:
 
 def estimate_reading(
     prepared: Mapping[str, Sequence[PreparedItem]], extractor: Extractor, span: Span, gate_tokens: int
-) -> Estimate:
+) -> PassEstimate:
     """Estimate the time and memory of a run's passes on this machine.
 
     Parameters
@@ -97,7 +97,7 @@ def estimate_reading(
     )
     memory = LIBRARIES + weights_size(lm.model, dtype) + batch_size(lm.model, dtype, extractor.batch_tokens)
     memory += 8 * (extractor.sae.d_sae * extractor.sae.d_in + CHUNK_ELEMENTS)
-    return Estimate(items, round(full + spelt + partial), written, seconds, memory, operations, speed)
+    return PassEstimate(items, round(full + spelt + partial), written, seconds, memory, operations, speed)
 
 
 def _prompt_tokens(lm: LanguageModel, asked: Sequence[PreparedItem]) -> int:

@@ -23,7 +23,7 @@ from competency_gaps.activations.tokens import lacking
 from competency_gaps.config import GenerationConfig, Span
 from competency_gaps.items.policy import Generation
 from competency_gaps.model.prepare import PreparedItem
-from competency_gaps.model.respond import Asked, Responded, respond
+from competency_gaps.model.respond import PromptRequest, Responded, respond
 from competency_gaps.progress import Bar
 from competency_gaps.shards import ShardFolder
 from competency_gaps.stages.inputs import ItemInput, item_input
@@ -89,7 +89,7 @@ class ExtractionStage:
         return Extraction(responses, self._inputs(items, responses), names)
 
     def _read_shard(self, name: str, items: Sequence[PreparedItem], members: list[int], made_of: str, bar: Bar) -> None:
-        asked = [Asked(items[i].text.text, items[i].tokens, items[i].request) for i in members]
+        asked = [PromptRequest(items[i].text.text, items[i].tokens, items[i].request) for i in members]
         tapped: list[ItemTokens | None] = [None] * len(members)
         if self.span not in NEEDS_RESPONSE:
             tapped = [self._input(i, items[i], None, np.zeros(0, np.int32)).tokens for i in members]
@@ -132,7 +132,7 @@ class ExtractionStage:
                 number,
             )
 
-    def _respond(self, asked: Sequence[Asked], tap: SpanTap, advance: Callable[[int], None]) -> list[Responded]:
+    def _respond(self, asked: Sequence[PromptRequest], tap: SpanTap, advance: Callable[[int], None]) -> list[Responded]:
         return respond(
             self.extractor.lm,
             asked,

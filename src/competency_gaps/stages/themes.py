@@ -36,7 +36,7 @@ BENCHMARKS = "theme_benchmarks.parquet"
 LEVELS = ("theme", "subtheme")
 
 
-class Rows(NamedTuple):
+class BenchmarkRows(NamedTuple):
     """Kept items of a benchmark."""
 
     cas: sp.csr_array
@@ -86,7 +86,7 @@ def run_theme_tables(run: RunFolder, themes: pl.DataFrame) -> ThemeTables:
 
 
 def theme_tables(
-    rows: Mapping[str, Iterable[Rows]],
+    rows: Mapping[str, Iterable[BenchmarkRows]],
     themes: pl.DataFrame,
     concepts: pl.DataFrame,
     items: pl.DataFrame,
@@ -167,7 +167,9 @@ def _membership(groups: pl.Series, ranked: np.ndarray) -> sp.csr_array:
     return sp.csr_array((np.ones(len(chosen)), (chosen, group[chosen])), shape=(len(group), count))
 
 
-def _gather(levels: list[_Level], benchmark: str, blocks: Iterable[Rows], alive: int, normaliser: str) -> float:
+def _gather(
+    levels: list[_Level], benchmark: str, blocks: Iterable[BenchmarkRows], alive: int, normaliser: str
+) -> float:
     """Add a benchmark to the levels; return ``M_b`` of its concepts, NaN without items or activation."""
     number = len(levels[0].sums)
     for level in levels:
@@ -277,7 +279,7 @@ def _members(level: str, themes: pl.DataFrame, concepts: pl.DataFrame) -> pl.Dat
     return groups.with_columns(pl.lit(level).alias("level"))
 
 
-def _rows(run: RunFolder, benchmark: str, shards: list[str]) -> Iterator[Rows]:
+def _rows(run: RunFolder, benchmark: str, shards: list[str]) -> Iterator[BenchmarkRows]:
     """A benchmark's rows, by shard."""
     store = CasStore(run.path / "activations", run.width)
     own = np.flatnonzero((run.items["benchmark"] == benchmark).to_numpy())
@@ -287,4 +289,4 @@ def _rows(run: RunFolder, benchmark: str, shards: list[str]) -> Iterator[Rows]:
         if not path.is_file():
             raise UserError(f"{path} is missing: the run is damaged. Run 'cgaps run' on the folder again.")
         block = store.read(name)
-        yield Rows(block.cas, scores[block.items], own[block.items])
+        yield BenchmarkRows(block.cas, scores[block.items], own[block.items])

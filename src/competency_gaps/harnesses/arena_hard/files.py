@@ -18,7 +18,7 @@ _END = "\n<|The End of Assistant {}'s Answer|>"
 _LABEL = re.compile(r"\[\[([AB=<>]{3,4})\]\]")
 
 
-class Question(NamedTuple):
+class ArenaQuestion(NamedTuple):
     """A line of ``question.jsonl``."""
 
     text: str | None
@@ -27,7 +27,7 @@ class Question(NamedTuple):
     """Why there is no text; None if there is."""
 
 
-class Answer(NamedTuple):
+class ArenaAnswer(NamedTuple):
     """A line of ``model_answer``."""
 
     text: str | None
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
     """The system prompt that the model read; None: none."""
 
 
-class Asked(NamedTuple):
+class JudgePrompt(NamedTuple):
     """What stands in a judge's prompt."""
 
     question: str
@@ -49,7 +49,7 @@ def item_id(value: Mapping[str, Any]) -> str | None:
     return str(id) if isinstance(id, (str, int)) else None
 
 
-def read_questions(path: Path) -> dict[str, Question]:
+def read_questions(path: Path) -> dict[str, ArenaQuestion]:
     """Id -> question; lines that cannot be read are as if they were not there."""
     questions = {}
     for line in log_lines(path):
@@ -59,27 +59,27 @@ def read_questions(path: Path) -> dict[str, Question]:
     return questions
 
 
-def _question(value: Mapping[str, Any]) -> Question:
+def _question(value: Mapping[str, Any]) -> ArenaQuestion:
     category = value.get("category") or value.get("cluster")
     kind = str(category) if isinstance(category, str) else None
     content = value.get("prompt")
     if content is None:
         turns = sequence(value.get("turns")) or [None]
         if len(turns) > 1:
-            return Question(None, kind, Remark("question_turns"))
+            return ArenaQuestion(None, kind, Remark("question_turns"))
         content = turns[0].get("content") if isinstance(turns[0], Mapping) else turns[0]
     if not isinstance(content, str):
-        return Question(None, kind, Remark("question_more_than_text"))
-    return Question(content, kind, None)
+        return ArenaQuestion(None, kind, Remark("question_more_than_text"))
+    return ArenaQuestion(content, kind, None)
 
 
-def read_answers(path: Path) -> dict[str, Answer]:
+def read_answers(path: Path) -> dict[str, ArenaAnswer]:
     """Id -> the model's answer, new form (``messages``) or old (``choices``)."""
     answers = {}
     for line in log_lines(path):
         name = item_id(line.value)
         if name is not None:
-            answers[name] = Answer(_answer(line.value), _system(line.value.get("messages")))
+            answers[name] = ArenaAnswer(_answer(line.value), _system(line.value.get("messages")))
     return answers
 
 
@@ -103,7 +103,7 @@ def _system(messages: Any) -> str | None:
     return None
 
 
-def asked_of_judge(games: Sequence[Any]) -> Asked | None:
+def asked_of_judge(games: Sequence[Any]) -> JudgePrompt | None:
     """Question and the model's answer as they stand in Arena-Hard's judge prompt; None if it has another form.
 
     In game 0 the model's answer is B, in game 1 it is A.
@@ -121,7 +121,7 @@ def asked_of_judge(games: Sequence[Any]) -> Asked | None:
         else:
             start = split + 2 + len(_START.format("A"))
             answer = text[start : text.rfind(_END.format("A"), start, second)]
-        return Asked(question, answer)
+        return JudgePrompt(question, answer)
     return None
 
 

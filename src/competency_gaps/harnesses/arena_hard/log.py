@@ -15,8 +15,8 @@ from typing import Any
 
 from competency_gaps.config import LogSource
 from competency_gaps.harnesses.arena_hard.files import (
-    Answer,
-    Question,
+    ArenaAnswer,
+    ArenaQuestion,
     asked_of_judge,
     item_id,
     label_of,
@@ -94,8 +94,8 @@ class _Reading:
     """What is counted while judgements are read."""
 
     tally: Tally
-    questions: dict[str, Question]
-    answers: dict[str, Answer]
+    questions: dict[str, ArenaQuestion]
+    answers: dict[str, ArenaAnswer]
     seen: set[str] = field(default_factory=set)
     baselines: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
@@ -121,7 +121,7 @@ class _Reading:
         asked = asked_of_judge(games)
         question, way = self.questions.get(name), FROM_FILE
         if question is None and asked is not None:
-            question, way = Question(asked.question, None, None), FROM_JUDGE
+            question, way = ArenaQuestion(asked.question, None, None), FROM_JUDGE
         if question is None:
             return Remark("no_question")
         if question.text is None or not question.text.strip():
@@ -132,7 +132,7 @@ class _Reading:
         self._count(labels)
         answer = self.answers.get(name)
         if answer is None:
-            answer = Answer(asked.answer if asked else None, None)
+            answer = ArenaAnswer(asked.answer if asked else None, None)
         baseline = entry.get("baseline")
         if baseline:
             self.baselines[str(baseline)] += 1

@@ -17,7 +17,7 @@ from typing import Any
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
 from competency_gaps.harnesses.inspect.log_files import Unreadable, read_head, samples
-from competency_gaps.harnesses.inspect.log_sample import Asked, Judged, Scores, asked
+from competency_gaps.harnesses.inspect.log_sample import Exchange, SampleScores, Scores, asked
 from competency_gaps.harnesses.shared.further import mapped
 from competency_gaps.harnesses.shared.lines import files_under
 from competency_gaps.harnesses.shared.options import refuse_options
@@ -106,8 +106,8 @@ class _Epoch:
     """One time that a sample was asked."""
 
     number: int
-    asked: Asked
-    judged: Judged
+    asked: Exchange
+    judged: SampleScores
     score: float | None
     """Null until all samples are known, or unscored."""
     failed: bool

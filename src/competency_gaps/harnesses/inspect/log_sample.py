@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.harnesses.shared.chat import ROLES, content_text
-from competency_gaps.harnesses.shared.lines import OUTSIDE, Number, score_in_unit
+from competency_gaps.harnesses.shared.lines import OUTSIDE, LoggedScore, score_in_unit
 from competency_gaps.harnesses.shared.own_text import WHOLE, Found, last_occurrence
 from competency_gaps.harnesses.shared.part import NONE
 from competency_gaps.harnesses.shared.shapes import mapping, sequence
@@ -25,7 +25,7 @@ _VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 _WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 
 
-class Asked(NamedTuple):
+class Exchange(NamedTuple):
     """What the model was asked and what it answered."""
 
     messages: tuple[Message, ...]
@@ -45,7 +45,7 @@ class Asked(NamedTuple):
         return content if self.own is None else content[self.own[0] : self.own[1]]
 
 
-def asked(sample: Mapping[str, Any]) -> Asked | Remark:
+def asked(sample: Mapping[str, Any]) -> Exchange | Remark:
     """What the model was asked, or why the sample is no item.
 
     The model's own answers (``source`` is ``generate``) end the prompt; an assistant's messages before them are
@@ -79,7 +79,7 @@ def asked(sample: Mapping[str, Any]) -> Asked | Remark:
     if any(message.get("role") == "tool" or message.get("tool_calls") for message in after):
         notes.append("sample_tools")
     own, way = _own_text(content, given, sample.get("choices"))
-    return Asked(tuple(messages), own, way, _response(sample, after), tuple(notes))
+    return Exchange(tuple(messages), own, way, _response(sample, after), tuple(notes))
 
 
 def _list_of_messages(value: Any) -> list[dict[str, Any]]:
@@ -158,7 +158,7 @@ def _answer_text(content: Any) -> str | None:
     return content if isinstance(content, str) and content else None
 
 
-def number(value: Any) -> Number:
+def number(value: Any) -> LoggedScore:
     """A value of Inspect's as a score in [0, 1], as its metrics convert it.
 
     ``C`` is 1, ``P`` 0.5, ``I`` and ``N`` 0; yes, no, true and false in any case; numbers, also as texts. What Inspect
@@ -167,16 +167,16 @@ def number(value: Any) -> Number:
     if not isinstance(value, str):
         return score_in_unit(value)
     if value in _VALUES:
-        return Number(_VALUES[value], None)
+        return LoggedScore(_VALUES[value], None)
     if value.lower() in _WORDS:
-        return Number(_WORDS[value.lower()], None)
+        return LoggedScore(_WORDS[value.lower()], None)
     try:
         return score_in_unit(float(value))
     except ValueError:
-        return Number(None, Remark("score_text"))
+        return LoggedScore(None, Remark("score_text"))
 
 
-class Judged(NamedTuple):
+class SampleScores(NamedTuple):
     """What a sample says of its scores."""
 
     where: str
@@ -203,7 +203,7 @@ class Scores:
     scorers: dict[str, None] = field(default_factory=dict)
     keys: dict[str, None] = field(default_factory=dict)
 
-    def judged(self, sample: Mapping[str, Any]) -> Judged:
+    def judged(self, sample: Mapping[str, Any]) -> SampleScores:
         """What a sample says of its scores."""
         scores = mapping(sample.get("scores"))
         if not scores and isinstance(sample.get("score"), dict):
@@ -217,7 +217,7 @@ class Scores:
         elif not scores:
             fault = Remark("no_score")
         values = {name: mapping(score).get("value") for name, score in scores.items()}
-        return Judged(f"sample {shorten(repr(sample.get('id')), 80)}", values, fault)
+        return SampleScores(f"sample {shorten(repr(sample.get('id')), 80)}", values, fault)
 
     def choose(self) -> None:
         """Take, where none was asked for, the log's first scorer that any sample has.
@@ -235,7 +235,7 @@ class Scores:
         if self.scorer is None and self.metric != NONE:
             self.scorer = next((name for name in (*self.named, *self.scorers) if name in self.scorers), None)
 
-    def of(self, judged: Judged) -> Number:
+    def of(self, judged: SampleScores) -> LoggedScore:
         """The sample's score.
 
         Raises
@@ -246,11 +246,11 @@ class Scores:
             and 1).
         """
         if self.metric == NONE:
-            return Number(None, Remark("score_unwanted"))
+            return LoggedScore(None, Remark("score_unwanted"))
         if judged.fault is not None:
-            return Number(None, judged.fault)
+            return LoggedScore(None, judged.fault)
         if self.scorer not in judged.values:
-            return Number(None, Remark("not_by_scorer", quotes=(str(self.scorer),)))
+            return LoggedScore(None, Remark("not_by_scorer", quotes=(str(self.scorer),)))
         number, value = self._value(judged.values[self.scorer])
         if number.reason == OUTSIDE:
             raise UserError(
@@ -260,7 +260,7 @@ class Scores:
             )
         return number
 
-    def _value(self, value: Any) -> tuple[Number, Any]:
+    def _value(self, value: Any) -> tuple[LoggedScore, Any]:
         """The score, and the value that it was made of."""
         parts = value if isinstance(value, dict) else dict(_numbered(value)) if isinstance(value, list) else None
         if parts is None:
@@ -278,7 +278,7 @@ class Scores:
                 f"({', '.join(self.keys)}), or another scorer with 'scorer' ({', '.join(self.scorers)})."
             )
         if self.metric not in parts:
-            return Number(None, Remark("no_value", quotes=(self.metric,))), None
+            return LoggedScore(None, Remark("no_value", quotes=(self.metric,))), None
         return number(parts[self.metric]), parts[self.metric]
 
     def check(self) -> None:

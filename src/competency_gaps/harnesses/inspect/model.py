@@ -13,7 +13,7 @@ import numpy as np
 
 from competency_gaps.config import GenerationConfig
 from competency_gaps.errors import UserError
-from competency_gaps.model.generate import Answer, generate
+from competency_gaps.model.generate import GeneratedAnswer, generate
 from competency_gaps.model.load import LanguageModel
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "logit_bias": ({},),
 }
 """Settings that a model that is run here does not have -> values that change nothing (null does not either)."""
-_registered: dict[str, Asking] = {}
+_registered: dict[str, BatchedModel] = {}
 """Inspect's name of a model -> who answers for it now. Inspect keeps its own model objects by name, beyond the run that
 they were made for, so these hold no model themselves."""
 
@@ -53,11 +53,11 @@ class _Call:
     stop: tuple[str, ...]
     config: GenerationConfig
     """A sampled answer's seed is its own."""
-    answer: Answer | None = None
+    answer: GeneratedAnswer | None = None
 
 
 @dataclass
-class Asking:
+class BatchedModel:
     """Answers questions that arrive at the same time in common batches."""
 
     lm: LanguageModel
@@ -69,7 +69,7 @@ class Asking:
     """How often each sample, in each of its epochs, has asked each prompt."""
     _lock: Any = None
 
-    async def ask(self, call: _Call) -> Answer:
+    async def ask(self, call: _Call) -> GeneratedAnswer:
         """The answer to one question. Whoever comes first answers for all that are waiting by then."""
         import anyio
 
@@ -192,14 +192,14 @@ def registered(lm: LanguageModel, config: GenerationConfig, token_budget: int) -
         return LoadedModel
 
     modelapi(name=PROVIDER)(provider)
-    _registered[name] = Asking(lm, config, token_budget)
+    _registered[name] = BatchedModel(lm, config, token_budget)
     try:
         yield name
     finally:
         del _registered[name]
 
 
-async def _output(asking: Asking, name: str, messages: Any, config: GenerateConfig) -> ModelOutput:
+async def _output(asking: BatchedModel, name: str, messages: Any, config: GenerateConfig) -> ModelOutput:
     """Answer one question of Inspect's."""
     from inspect_ai.model import ChatCompletionChoice, ChatMessageAssistant, ModelOutput, ModelUsage
 

@@ -20,7 +20,7 @@ from competency_gaps.harnesses.lm_eval.log_files import Task, read_task_file, sa
 from competency_gaps.harnesses.lm_eval.log_prompt import LoggedPrompt, logged_prompt
 from competency_gaps.harnesses.lm_eval.log_response import answer_of, chosen, options_of
 from competency_gaps.harnesses.shared.further import mapped
-from competency_gaps.harnesses.shared.lines import OUTSIDE, Number, log_lines, score_in_unit
+from competency_gaps.harnesses.shared.lines import OUTSIDE, LoggedScore, log_lines, score_in_unit
 from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reader
 from competency_gaps.harnesses.shared.shapes import mapping
 from competency_gaps.harnesses.shared.tally import Tally
@@ -129,9 +129,9 @@ class _Reader:
         further = mapped(self.source, where, mapping(record.get("doc")), record)
         return self.tally.item(replace(self._item(record, number, prompt, score), **further), prompt.way)
 
-    def _score(self, record: dict[str, Any], where: str) -> Number:
+    def _score(self, record: dict[str, Any], where: str) -> LoggedScore:
         if self.metric is None:
-            return Number(None, None)
+            return LoggedScore(None, None)
         score = score_in_unit(record.get(self.metric))
         if score.value is None and isinstance(record.get(self.metric), (list, dict)):
             raise UserError(f"{where}: the metric {self.metric!r} is no single number. Choose another with 'metric'.")
@@ -142,7 +142,7 @@ class _Reader:
             )
         return score
 
-    def _item(self, record: dict[str, Any], number: str, prompt: LoggedPrompt, score: Number) -> Item:
+    def _item(self, record: dict[str, Any], number: str, prompt: LoggedPrompt, score: LoggedScore) -> Item:
         options = options_of(prompt.arguments, self.task)
         repeats = len(record["resps"][0]) if _listed(record.get("resps")) else 1
         if repeats > 1:

@@ -85,7 +85,7 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-class Number(NamedTuple):
+class LoggedScore(NamedTuple):
     """A score as a tool wrote it."""
 
     value: float | None
@@ -94,18 +94,18 @@ class Number(NamedTuple):
     """Why it is unscored; None if it is scored."""
 
 
-def score_in_unit(value: Any) -> Number:
+def score_in_unit(value: Any) -> LoggedScore:
     """A tool's number (or truth value) as a score: what is no number in [0, 1] is unscored, never 0."""
     if value is None:
-        return Number(None, Remark("no_score"))
+        return LoggedScore(None, Remark("no_score"))
     if not isinstance(value, (bool, int, float)):
-        return Number(None, Remark("score_no_number", quotes=(type(value).__name__,)))
+        return LoggedScore(None, Remark("score_no_number", quotes=(type(value).__name__,)))
     try:
         number = float(value)
     except OverflowError:
-        return Number(None, OUTSIDE)
+        return LoggedScore(None, OUTSIDE)
     if math.isnan(number):
-        return Number(None, Remark("score_nan"))
+        return LoggedScore(None, Remark("score_nan"))
     if not 0 <= number <= 1:
-        return Number(None, OUTSIDE)
-    return Number(number, None)
+        return LoggedScore(None, OUTSIDE)
+    return LoggedScore(number, None)

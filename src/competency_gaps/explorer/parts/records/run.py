@@ -8,7 +8,7 @@ from typing import Literal
 
 from competency_gaps.explorer.parts.records.findings import Finding
 from competency_gaps.explorer.parts.redundancy import Added
-from competency_gaps.findings.answer import Answer
+from competency_gaps.findings.answer import RunAnswer
 from competency_gaps.presentation.facts import Fact
 from competency_gaps.presentation.glossary import Term
 
@@ -206,7 +206,7 @@ class RunInfo:
     """What chi_bench is measured in."""
     short_name: str
     """Of the model."""
-    answer: Answer
+    answer: RunAnswer
     findings: Sequence[Finding]
     """All of them: weak ones first, then strong ones, each by the size of the gap times the items it concerns."""
     glossary: Sequence[Term]

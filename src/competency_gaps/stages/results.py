@@ -64,12 +64,10 @@ def write_results(
 
     write_by_concept(store.shards.folder, blocks, width)
     tokens = token_table((store.blocks(names) for names in shards.values()), tokenizer)
-    scores = {
-        name: items.filter(pl.col("benchmark") == name)["score"].fill_null(float("nan")).to_numpy() for name in shards
-    }
+    sample = item_sample(ByConcept(store.shards.folder), items, config.evidence.strata)
+    scores = {name: sample.scores[first[name] : first[name] + sizes[name]] for name in shards}
     rows = {name: store.blocks(names) for name, names in shards.items()}
     collected = collect(rows, scores, width, dict(tokens.iter_rows()))
-    sample = item_sample(ByConcept(store.shards.folder), items, config.evidence.strata)
     tables = make_tables(collected, items, reference, sampled, sample, config)
     items = items.with_columns(stratum=item_strata(sample))
     write_items(folder / "items.parquet", items)

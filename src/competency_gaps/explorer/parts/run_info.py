@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -13,13 +15,13 @@ from competency_gaps.explorer.parts.columns import column_specs
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.findings import finding_list
 from competency_gaps.explorer.parts.glossary import glossary
-from competency_gaps.explorer.parts.outcomes import probes
 from competency_gaps.explorer.parts.records.run import (
     Benchmark,
     Caution,
     Counts,
     Has,
     LeftOut,
+    Probe,
     RunInfo,
     Shards,
     Thresholds,
@@ -30,6 +32,7 @@ from competency_gaps.explorer.parts.suite import Suite
 from competency_gaps.findings.answer import answer
 from competency_gaps.findings.answer_parts import alike, short_name
 from competency_gaps.presentation import facts, judged, labels, sources
+from competency_gaps.probes.sentence import sentence
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import integer, percent, plural, shorten, visible
@@ -72,7 +75,7 @@ def run_info(context: Context) -> RunInfo:
         glossary=glossary(context),
         cautions=_cautions(context),
         verdicts=_verdicts(context.run),
-        probes=probes(context),
+        probes=_probes(context),
         card=_card(context),
         command=shorten(facts.command_text(manifest["command"]), 1000),
         versions=facts.listing(manifest["versions"]),
@@ -198,3 +201,18 @@ def _benchmarks(context: Context) -> list[Benchmark]:
             )
         )
     return benchmarks
+
+
+def _probes(context: Context) -> list[Probe]:
+    """Outcomes of probed concepts, the newest probe first; a damaged file is passed over."""
+    files = (context.run.path / "probes").glob("*/verdicts.json")
+    newest = sorted(files, key=lambda file: -file.stat().st_mtime)
+    return [probe for file in newest for probe in _probe_results(context.run, file)]
+
+
+def _probe_results(run: RunFolder, file: Path) -> list[Probe]:
+    try:
+        rows = json.loads(run.document(file))["concepts"]
+        return [Probe(row["concept"], row["label"], row["claim"], row["verdict"], sentence(row)) for row in rows]
+    except (ValueError, KeyError, TypeError, OSError):
+        return []

@@ -46,12 +46,12 @@ def signature(value: Any) -> str:
 
 def members(kind: type) -> list[tuple[str, Any]]:
     """Public methods and properties of a class, in the order in which they are written, inherited ones last."""
-    found: dict[str, Any] = {}
+    public: dict[str, Any] = {}
     for base in kind.__mro__:
         if base.__module__.startswith("competency_gaps"):
             fields = {field.name for field in dataclasses.fields(base)} if dataclasses.is_dataclass(base) else set()
-            found |= {n: v for n, v in vars(base).items() if not n.startswith("_") and n not in {*found, *fields}}
-    return list(found.items())
+            public |= {n: v for n, v in vars(base).items() if not n.startswith("_") and n not in {*public, *fields}}
+    return list(public.items())
 
 
 def page() -> str:

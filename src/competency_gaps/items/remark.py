@@ -233,8 +233,7 @@ SENTENCES: Mapping[str, str] = {
     "disambig_all_unknown": 'disambiguated contexts: bias not defined (every answer is "unknown")',
 }
 """Code -> its sentence. Numbers are ``{0}``, ``{1}``; a word after the colon counts (``{0:item}``: 2 items). Quotes are
-``{q0}``, ``{q1}``. ``<with|without>``: the first where the
-quotes are told, the second, or nothing, where they are withheld."""
+``{q0}``, ``{q1}``. ``<with|without>``: the first with quotes; the second, or nothing, where they are withheld."""
 
 
 @dataclass(frozen=True)

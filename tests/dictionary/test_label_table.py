@@ -15,15 +15,14 @@ from competency_gaps.dictionary import label_table
 from competency_gaps.dictionary.label_table import (
     KINDS,
     SCHEMA,
-    clean_label,
     empty_labels,
-    is_placeholder,
     merge_labels,
     read_label_table,
     shown_labels,
     with_scores,
     write_label_table,
 )
+from competency_gaps.dictionary.label_text import clean_label, clean_name, is_placeholder
 from competency_gaps.errors import UserError
 
 WIDTH = 12
@@ -349,5 +348,5 @@ def test_a_table_is_cleaned_as_each_of_its_labels_is(tmp_path):
     )
     rows.write_parquet(tmp_path / label_table.FILE)
     found = label_table.read_label_table(tmp_path, len(odd))
-    assert found["label"].to_list() == [label_table.clean_label(text) for text in odd]
-    assert found["explainer"].to_list() == [label_table.clean_name(text) for text in odd]
+    assert found["label"].to_list() == [clean_label(text) for text in odd]
+    assert found["explainer"].to_list() == [clean_name(text) for text in odd]

@@ -9,6 +9,7 @@ import polars as pl
 
 from competency_gaps.dictionary import label_table
 from competency_gaps.dictionary.folder import write_dictionary
+from competency_gaps.dictionary.label_text import clean_label
 from competency_gaps.dictionary.themes import ThemeNames, ThemeTree, name_table, theme_table, write_themes
 
 WIDTH = 96
@@ -82,7 +83,7 @@ def _labels() -> pl.DataFrame:
         kind = ("explained", "imported", "automatic")[concept % 3]
         score = (0.9, 0.52)[concept % 2] if kind == "explained" else None
         hostile = HOSTILE[concept % len(HOSTILE)] if concept % 5 == 0 else f"concept of <i>{RARE[concept % 10]}</i>"
-        label = label_table.clean_label(hostile)
+        label = clean_label(hostile)
         rows.append((concept, label, kind, "<b>explainer</b>", "x", score, None, None, "none", False, "2026-11-24"))
         if kind == "explained":
             second = (concept, f"second label {concept}", "automatic", None, None, None, None, None, None, True)

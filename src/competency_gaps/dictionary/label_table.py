@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import polars as pl
 
-from competency_gaps.dictionary.label_text import LABEL_LIMIT, clean_label, clean_name, is_placeholder
+from competency_gaps.dictionary.label_text import LABEL_LIMIT, clean_label, clean_name
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_atomic
 from competency_gaps.text import shorten, visible
-
-__all__ = [
-    "FILE",
-    "KEY",
-    "KINDS",
-    "POOR",
-    "SCHEMA",
-    "SCORES",
-    "STATED",
-    "check_label_table",
-    "clean_label",
-    "clean_name",
-    "empty_labels",
-    "is_placeholder",
-    "merge_labels",
-    "read_label_table",
-    "shown_labels",
-    "with_scores",
-    "write_label_table",
-]
 
 FILE = "labels.parquet"
 
@@ -69,6 +50,11 @@ POOR = 0.6
 
 _PLAIN = "^[!-~]+( [!-~]+)*$"
 """ASCII words with single blanks between: such text is clean already."""
+
+
+def today() -> str:
+    """The date (UTC) in ISO form, as a row's ``date``."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
 
 
 def empty_labels() -> pl.DataFrame:

@@ -7,11 +7,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.dictionary.imports.reading import LONGEST, Reading, SourceLabel, listed, name_of, parse_json, shown
+from competency_gaps.dictionary.imports.reading import Reading, SourceLabel, listed, name_of, parse_json, shown
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 
-KIND = "delphi"
 FILE = re.compile(r"(.+)_latent([0-9]{1,9})\.txt", re.DOTALL)
 _SCORES = {"detection": ("detection",), "fuzzing": ("fuzz", "fuzzing")}
 
@@ -33,8 +32,6 @@ def read_delphi(path: Path, module: str | None, progress: Progress) -> Reading:
         The results' folder, or its ``explanations``.
     module
         Which module's latents to take; None where there is only one.
-    progress
-        Shows how far it is.
 
     Raises
     ------
@@ -51,7 +48,7 @@ def read_delphi(path: Path, module: str | None, progress: Progress) -> Reading:
     module = module if module is not None else next(iter(modules))
     if module not in modules:
         raise UserError(f"labels {str(path)!r}: there is no module {shown(module)}; it has: {listed(modules)}.")
-    reading = Reading(KIND)
+    reading = Reading("delphi")
     reading.stated.module = module
     explainer = _explainer(folder.parent)
     for other, count in modules.items():
@@ -60,9 +57,12 @@ def read_delphi(path: Path, module: str | None, progress: Progress) -> Reading:
     chosen = sorted((int(match.group(2)), file) for match, file in files if match.group(1) == module)
     with progress.stage("reading labels", total=len(chosen), unit="files") as bar:
         for index, file in chosen:
-            text, known = _explanation(file, reading)
-            if known:
-                scores = {name: _score(folder.parent, kinds, file, reading) for name, kinds in _SCORES.items()}
+            try:
+                text = _explanation(file)
+            except ValueError as error:
+                reading.leave_out(folder.name, str(error), file.name)
+            else:
+                scores = {name: _score(folder.parent, kinds, file.name, reading) for name, kinds in _SCORES.items()}
                 source = f"delphi:{module}"
                 reading.labels.append(SourceLabel(index, text, folder.name, source, explainer, **scores))
             bar.advance()
@@ -109,53 +109,38 @@ def _truth(*values: Any) -> bool | None:
     return None
 
 
-def _explanation(file: Path, reading: Reading) -> tuple[str | None, bool]:
-    """The text of a file (a JSON string or plain text), and whether it could be read."""
-    raw = _text(file, reading)
-    if raw is None:
-        return None, False
+def _explanation(file: Path) -> str | None:
+    """The text of a file: a JSON string, or plain text; ValueError with the reason if it holds neither."""
+    raw = _text(file)
     try:
         value = parse_json(raw)
     except ValueError:
-        return raw, True
-    if value is None or isinstance(value, str):
-        return value, True
+        return raw
     if isinstance(value, (dict, list)):
-        reading.leave_out(file.parent.name, "explanation is no text", f"{file.name}: {shown(value)}")
-        return None, False
-    return raw, True
+        raise ValueError("explanation is no text")
+    return value if value is None or isinstance(value, str) else raw
 
 
-def _score(root: Path, kinds: tuple[str, ...], file: Path, reading: Reading) -> float | None:
-    names = (file.name, file.name.replace("/", "--"))
-    for path in (root / "scores" / kind / name for kind in kinds for name in dict.fromkeys(names)):
-        if not path.is_file():
-            continue
-        where = f"scores/{path.parent.name}"
-        raw = _text(path, reading, where)
-        if raw is None:
-            return None
-        try:
-            score = balanced_accuracy(parse_json(raw))
-        except ValueError:
-            reading.leave_out(where, "file is not JSON: label kept without this score", path.name)
-            return None
-        if score is None:
-            reading.leave_out(where, "no balanced accuracy can be derived: label kept without", path.name)
-        return score
-    return None
-
-
-def _text(file: Path, reading: Reading, where: str | None = None) -> str | None:
-    where = where or file.parent.name
-    try:
-        if file.stat().st_size > LONGEST:
-            reading.leave_out(where, f"file larger than {LONGEST // 2**20} MB", file.name)
-            return None
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        reading.leave_out(where, "file cannot be read as UTF-8", file.name)
+def _score(root: Path, kinds: tuple[str, ...], name: str, reading: Reading) -> float | None:
+    path = next((path for kind in kinds if (path := root / "scores" / kind / name).is_file()), None)
+    if path is None:
         return None
+    where = f"scores/{path.parent.name}"
+    try:
+        score = balanced_accuracy(parse_json(_text(path)))
+    except ValueError:
+        reading.leave_out(where, "file is not JSON: label kept without this score", name)
+        return None
+    if score is None:
+        reading.leave_out(where, "no balanced accuracy can be derived: label kept without", name)
+    return score
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError("file cannot be read as UTF-8") from error
 
 
 def _explainer(root: Path) -> str | None:

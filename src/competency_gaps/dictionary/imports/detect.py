@@ -3,39 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import inspect
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.dictionary.imports import bucket, delphi, features, neuronpedia, tables
-from competency_gaps.dictionary.imports.http import Network
+from competency_gaps.dictionary.imports import delphi, neuronpedia, tables
+from competency_gaps.dictionary.imports.fetch import fetch_export, fetch_features
+from competency_gaps.dictionary.imports.http import LabelServers
 from competency_gaps.dictionary.imports.reading import Reading, json_lines, shown
-from competency_gaps.dictionary.imports.result import ImportedLabels, imported
+from competency_gaps.dictionary.imports.result import ImportedLabels, checked_labels
+from competency_gaps.embedded.cache import cache_folder
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.progress import Progress
 from competency_gaps.registry import LABELS
 
 _REMOTE = re.compile(r"(neuronpedia|neuronpedia-api):(.*)", re.DOTALL)
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+_NAME = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]{0,199})/([A-Za-z0-9_-][A-Za-z0-9._-]{0,199})")
+"""MODEL/SOURCE: both become parts of paths and addresses."""
 
 
 def import_labels(
     source: str | Path,
     *,
     sae_identity: dict[str, Any],
-    format: str | None = None,
     width: int,
     progress: Progress,
+    format: str | None = None,
     module: str | None = None,
     concepts: Sequence[int] | None = None,
-    cache: Path | None = None,
-    network: Network | None = None,
     force: bool = False,
-    date: str | None = None,
+    cache: Path | None = None,
+    servers: LabelServers | None = None,
 ) -> ImportedLabels:
     """Read labels from elsewhere as rows of the label table.
 
@@ -47,24 +47,20 @@ def import_labels(
         network) or ``neuronpedia-api:MODEL/SOURCE`` (concept by concept).
     sae_identity
         The SAE's identity, as ``SparseAutoencoder.identity``.
-    format
-        A name among ``registry.LABELS``; None recognises it.
     width
         Number of concepts of the SAE.
-    progress
-        Shows how far it is.
+    format
+        A name among ``registry.LABELS``; None recognises it.
     module
         delphi only: which module's latents to take, where a folder has several.
     concepts
-        ``neuronpedia-api:`` only: which concepts to ask for; None asks for all.
-    cache
-        Where fetched files are kept; None takes the user's cache folder.
-    network
-        Servers and bounds; None takes Neuronpedia's own.
+        ``neuronpedia-api:`` only: which concepts to request; None: all.
     force
         Take the labels although the source says that it is about another SAE.
-    date
-        ISO date of the rows; None takes today's.
+    cache
+        Where fetched files are kept; None: ``labels`` in the user's cache folder.
+    servers
+        Where to fetch from; None: Neuronpedia's own.
 
     Raises
     ------
@@ -74,23 +70,33 @@ def import_labels(
     MissingExtraError
         If httpx is needed and not installed.
     """
-    remote = _REMOTE.fullmatch(str(source)) if isinstance(source, str) else None
-    if concepts is not None and not (remote and remote.group(1) == features.KIND):
+    remote = _REMOTE.fullmatch(str(source))
+    kind = remote[1] if remote else None
+    if concepts is not None and kind != "neuronpedia-api":
         raise UserError(f"labels {str(source)!r}: only neuronpedia-api:MODEL/SOURCE takes chosen concepts.")
-    if module is not None and remote:
+    if module is not None and kind:
         raise UserError(f"labels {str(source)!r}: only a folder of delphi has modules to choose from.")
+    path = Path(source).expanduser()
     if remote:
-        reading = _fetch(remote.group(1), remote.group(2), concepts, width, cache, network or Network(), progress)
-    else:
-        path = Path(source).expanduser()
-        if not path.exists():
+        name = _NAME.fullmatch(remote[2])
+        if not name:
             raise UserError(
-                f"labels {str(source)!r}: there is no such file or folder. Expected a path, neuronpedia:MODEL/SOURCE "
-                f"or neuronpedia-api:MODEL/SOURCE."
+                f"labels {kind}:{shown(remote[2])}: expected {kind}:MODEL/SOURCE, "
+                f"as in {kind}:gemma-2-2b/20-gemmascope-res-16k."
             )
+        where = cache or cache_folder() / "labels", servers or LabelServers(), progress
+        if kind == "neuronpedia":
+            reading = fetch_export(name[1], name[2], *where)
+        else:
+            reading = fetch_features(name[1], name[2], range(width) if concepts is None else concepts, *where)
+    elif path.exists():
         reading = _read(path, format or detect_format(path), module, progress)
-    today = date or datetime.date.today().isoformat()
-    return imported(reading, sae_identity=sae_identity, width=width, force=force, date=today)
+    else:
+        raise UserError(
+            f"labels {str(source)!r}: there is no such file or folder. Expected a path, neuronpedia:MODEL/SOURCE "
+            f"or neuronpedia-api:MODEL/SOURCE."
+        )
+    return checked_labels(reading, sae_identity=sae_identity, width=width, force=force)
 
 
 def detect_format(path: Path) -> str:
@@ -123,11 +129,6 @@ def detect_format(path: Path) -> str:
     )
 
 
-def default_cache() -> Path:
-    """Where fetched labels are kept by default: ``competency-gaps/labels`` in the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "competency-gaps" / "labels"
-
-
 def _read(path: Path, format: str, module: str | None, progress: Progress) -> Reading:
     if format not in LABELS:
         raise UserError(
@@ -143,28 +144,3 @@ def _read(path: Path, format: str, module: str | None, progress: Progress) -> Re
     with progress.stage("reading labels") if "progress" not in known else contextlib.nullcontext():
         reading: Reading = read(path, **given)
     return reading
-
-
-def _fetch(
-    kind: str,
-    name: str,
-    concepts: Sequence[int] | None,
-    width: int,
-    cache: Path | None,
-    network: Network,
-    progress: Progress,
-) -> Reading:
-    model, _, source = name.partition("/")
-    # Both become parts of paths and addresses.
-    if not _NAME.fullmatch(model) or not _NAME.fullmatch(source):
-        raise UserError(
-            f"labels {kind}:{shown(name)}: expected {kind}:MODEL/SOURCE, as in {kind}:gemma-2-2b/20-gemmascope-res-16k."
-        )
-    cache = cache or default_cache()
-    if kind == "neuronpedia":
-        return bucket.fetch_export(model, source, cache, network, progress)
-    chosen = range(width) if concepts is None else concepts
-    outside = [concept for concept in chosen if not 0 <= concept < width]
-    if outside:
-        raise UserError(f"concept {outside[0]} is not one of the SAE's 0 to {width - 1}.")
-    return features.fetch_features(model, source, chosen, cache, network, progress)

@@ -13,8 +13,6 @@ from typing import Any
 from competency_gaps.dictionary.imports.reading import Reading, SourceLabel, json_lines, name_of, shown
 from competency_gaps.progress import Progress
 
-KIND = "neuronpedia"
-KIND_OBJECTS = "neuronpedia-objects"
 BATCH = re.compile(r"batch-([0-9]{1,9})\.jsonl(\.gz)?")
 
 
@@ -51,28 +49,25 @@ def read_export(path: Path, progress: Progress) -> Reading:
 
 def read_batches(explanations: list[Path], features: list[Path], sources: list[Path], progress: Progress) -> Reading:
     """Read the files of a bulk export; see :func:`read_export`."""
-    reading = Reading(KIND)
+    reading = Reading("neuronpedia")
     for file in sources:
         for _, row in json_lines(file, reading):
             reading.stated.add_source(row)
     with progress.stage("reading labels", total=len(explanations) + len(features), unit="files") as bar:
         for file in explanations:
             for place, row in json_lines(file, reading):
+                if "explanations" in row:
+                    add_object(reading, row, file.name, place)
+                    continue
                 reading.stated.add_neuronpedia(row.get("modelId"), row.get("layer"))
                 index = reading.index(row.get("index"), file.name, place)
-                if index is not None and "explanations" in row:
-                    add_object(reading, row, file.name, place, index)
-                elif index is not None:
+                if index is not None:
                     _add(reading, index, row, file.name, place)
             bar.advance()
         for file in features:
             where = f"features/{file.name}"
             for place, row in json_lines(file, reading):
-                reading.stated.add_neuronpedia(row.get("modelId"), row.get("layer"))
-                index = reading.index(row.get("index"), where, place)
-                if index is not None:
-                    reading.see(index, where, _source(reading, row, None))
-                    reading.add_tokens(index, row.get("pos_str"))
+                add_object(reading, {**row, "explanations": []}, where, place)
             bar.advance()
     return reading
 
@@ -82,19 +77,15 @@ def add_object(reading: Reading, value: dict[str, Any], where: str, place: str, 
 
     Parameters
     ----------
-    reading
-        Where to.
-    value
-        The object.
     where, place
         File, and place in it, for messages.
     index
-        The concept that was asked for; None takes it from the object.
+        The requested concept; None takes it from the object.
     """
     if index is None:
         index = reading.index(value.get("index"), where, place)
-        if index is None:
-            return
+    if index is None:
+        return
     reading.stated.add_neuronpedia(value.get("modelId"), value.get("layer"))
     if isinstance(value.get("source"), dict):
         reading.stated.add_source(value["source"])

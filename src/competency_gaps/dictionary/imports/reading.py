@@ -1,10 +1,9 @@
-"""Labels as a source has them, before they are checked; damaged parts are counted, not fatal."""
+"""Labels as a source has them, before they are checked; damaged parts are counted and skipped."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import math
 import re
 import zlib
 from collections.abc import Iterable, Iterator
@@ -12,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
+from competency_gaps import jsonl
 from competency_gaps.dictionary.label_text import clean_name
-from competency_gaps.errors import UserError
-from competency_gaps.jsonl import json_line
 from competency_gaps.text import shorten, visible
 
 KNOWN_TOKENS = 20
@@ -29,9 +27,9 @@ class SourceLabel(NamedTuple):
     concept: int
     """The concept's index; not yet checked against the SAE's width."""
     text: str | None
-    """The raw text; None if the source says that there is none."""
+    """The raw text; None if the source says that the concept has no label."""
     where: str
-    """File or folder it comes from."""
+    """The file or folder that holds it."""
     source: str
     """Value of the table's column ``source``."""
     explainer: str | None = None
@@ -42,8 +40,8 @@ class SourceLabel(NamedTuple):
 
 
 @dataclass
-class Stated:
-    """What a source says of the SAE it is about."""
+class StatedSAE:
+    """What a source says about its SAE."""
 
     neuronpedia: set[str] = field(default_factory=set)
     """Names ``MODEL/SOURCE`` on Neuronpedia."""
@@ -78,10 +76,10 @@ class Reading:
     """Format of the source."""
     labels: list[SourceLabel] = field(default_factory=list)
     looked_up: dict[int, SourceLabel] = field(default_factory=dict)
-    """Concepts that the source knows, with or without a label; the row to write if there is none."""
+    """Concepts that the source knows, with or without a label; the row to write for a concept without one."""
     tokens: dict[int, list[str]] = field(default_factory=dict)
     """Texts of a concept's promoted tokens, where the source has them."""
-    stated: Stated = field(default_factory=Stated)
+    stated: StatedSAE = field(default_factory=StatedSAE)
     left_out: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     """(where, reason) -> (count, first place)."""
 
@@ -104,35 +102,27 @@ class Reading:
 
     def add_tokens(self, concept: int, tokens: Any) -> None:
         """Add a concept's promoted tokens, if they are a list of texts."""
-        if isinstance(tokens, list):
-            texts = [token for token in tokens[:KNOWN_TOKENS] if isinstance(token, str)]
-            if texts:
-                self.tokens.setdefault(concept, texts)
+        texts = [token for token in tokens[:KNOWN_TOKENS] if isinstance(token, str)] if isinstance(tokens, list) else []
+        if texts:
+            self.tokens.setdefault(concept, texts)
 
 
 def whole_number(value: Any) -> int | None:
     """An index as a number: a whole number, or its digits as text; None for anything else (true, 1.5, "1_0")."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return value
     if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < 2**53 else None
-    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
-        return int(value)
-    return None
+        return int(value) if value.is_integer() else None
+    if isinstance(value, str):
+        return int(value) if _WHOLE.fullmatch(value.strip()) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def fraction(value: Any) -> float | None:
     """A score as a number in [0, 1]; None for anything else."""
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return float(value) if math.isfinite(value) and 0 <= value <= 1 else None
+    return number if 0 <= number <= 1 and not isinstance(value, bool) else None
 
 
 def name_of(value: Any) -> str | None:
@@ -151,84 +141,36 @@ def listed(values: Iterable[Any], limit: int = 8) -> str:
     return ", ".join(texts[:limit]) + (f", and {len(texts) - limit} more" if len(texts) > limit else "")
 
 
-LONGEST = 16 * 2**20
-"""Longest line, and largest delphi file, in bytes: a hostile file must not fill the memory."""
-
-
 def json_lines(path: Path, reading: Reading) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a JSONL file (``.gz``: gzipped) with the line they stand on.
+    """The objects of a JSONL file (``.gz``: gzipped), each with its place: the line's number.
 
-    Lines end at "\\n" alone, since texts may hold U+2028 and its like. Damaged lines, and the rest of a damaged gzip
-    file, are left out and counted.
+    Damaged lines, and the rest of a damaged gzip file, are left out and counted.
     """
-    for number, raw in _lines(path, reading):
-        place = f"line {number:,}"
-        if raw is None:
-            reading.leave_out(path.name, f"line longer than {LONGEST // 2**20} MB", place)
-            continue
-        if not raw.strip():
-            continue
-        line = json_line(raw, number)
-        if line.fault is None:
-            yield place, line.value
-        elif line.fault == "object":
-            reading.leave_out(path.name, "line is no JSON object", f"{place}: {shown(line.value)}")
-        else:
-            reading.leave_out(path.name, "line is not JSON", place)
+    place = "line 0"
+    with cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb") as file:
+        try:
+            for line in jsonl.json_lines(file):
+                place = f"line {line.number:,}"
+                if line.fault is None:
+                    yield place, line.value
+                elif line.fault == "object":
+                    reading.leave_out(path.name, "line is no JSON object", f"{place}: {shown(line.value)}")
+                else:
+                    reading.leave_out(path.name, "line is not JSON", place)
+        except (EOFError, zlib.error, OSError) as error:
+            first = f"after {place}: {shorten(visible(str(error)), 100)}"
+            reading.leave_out(path.name, "file is damaged; what comes after is lost", first)
 
 
-def parse_json(text: str) -> Any:
+def parse_json(content: str | bytes) -> Any:
     """Parse foreign JSON.
 
     Raises
     ------
     ValueError
-        If it is no JSON, or is nested too deeply.
+        If it is not JSON, or is nested too deeply.
     """
     try:
-        return json.loads(text)
+        return json.loads(content)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-
-
-def read_text(path: Path) -> str:
-    """A whole file as text.
-
-    Raises
-    ------
-    UserError
-        If it is missing or not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 ({error}). Convert the file.") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {shorten(visible(str(error)), 200)}") from error
-
-
-def _lines(path: Path, reading: Reading) -> Iterator[tuple[int, bytes | None]]:
-    """Lines with their numbers; None for a line that is too long."""
-    number = 0
-    with _open(path) as handle:
-        try:
-            while line := handle.readline(LONGEST + 1):
-                number += 1
-                if len(line) <= LONGEST:
-                    yield number, line
-                    continue
-                while line and not line.endswith(b"\n"):
-                    line = handle.readline(LONGEST)
-                yield number, None
-        except (EOFError, zlib.error, gzip.BadGzipFile, OSError) as error:
-            reading.leave_out(
-                path.name, "file is damaged; what comes after is lost", f"after line {number:,}: {_brief(error)}"
-            )
-
-
-def _open(path: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
-
-
-def _brief(error: BaseException) -> str:
-    return shorten(visible(str(error)), 100)

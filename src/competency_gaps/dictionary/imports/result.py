@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from competency_gaps.dictionary.imports.reading import Reading, SourceLabel, Stated, listed
-from competency_gaps.dictionary.label_table import SCHEMA, STATED, check_label_table, merge_labels
+from competency_gaps.dictionary.imports.reading import Reading, SourceLabel, StatedSAE, listed
+from competency_gaps.dictionary.label_table import SCHEMA, STATED, empty_labels, merge_labels, today
 from competency_gaps.dictionary.label_text import LABEL_LIMIT, NAME_LIMIT, clean_label, clean_name, is_placeholder
 from competency_gaps.errors import UserError
 from competency_gaps.text import shorten, visible
 
 
-def check_identity(stated: Stated, sae_identity: dict[str, Any], width: int, *, force: bool) -> str:
-    """Compare what a source says of its SAE with the SAE at hand.
+def check_identity(stated: StatedSAE, sae_identity: dict[str, Any], width: int, *, force: bool) -> str:
+    """Compare what a source says about its SAE with the SAE of the dictionary.
 
     Neuronpedia's id decides if both have one, since an SAE may have several names in SAELens (``canonical`` is an
     alias). Otherwise the SAELens name decides, if this SAE is a release. The width must agree where it is stated.
 
     Parameters
     ----------
-    stated
-        What the source says.
     sae_identity
         The SAE's identity: ``name``, ``neuronpedia_id``, ``hook_name`` are read.
     width
@@ -47,36 +45,31 @@ def check_identity(stated: Stated, sae_identity: dict[str, Any], width: int, *, 
     for kind, names in (("Neuronpedia sources", stated.neuronpedia), ("SAEs", stated.saelens)):
         if len(names) > 1:
             raise UserError(f"the labels are about several {kind}: {listed(names)}. Give the labels of one SAE.")
-    here, name = sae_identity.get("neuronpedia_id"), _release_name(sae_identity)
     source, saelens = next(iter(stated.neuronpedia), None), next(iter(stated.saelens), None)
-    if here and source:
-        pairs = [(f"Neuronpedia id {source}", source, str(here))]
+    name, neuronpedia_id = _release_name(sae_identity), sae_identity.get("neuronpedia_id")
+    pairs = []
+    if neuronpedia_id and source:
+        pairs.append(("Neuronpedia id ", source, str(neuronpedia_id)))
     elif saelens and name:
-        pairs = [(f"SAELens name {saelens}", saelens, name)]
-    else:
-        pairs = []
-    pairs += [(f"{other:,} concepts", f"{other:,} concepts", f"{width:,} concepts") for other in sorted(stated.widths)]
-    same = [what for what, theirs, ours in pairs if theirs == ours]
-    differ = [(theirs, ours) for _, theirs, ours in pairs if theirs != ours]
+        pairs.append(("SAELens name ", saelens, name))
+    pairs += [("", f"{other:,} concepts", f"{width:,} concepts") for other in sorted(stated.widths)]
+    differ = [(_quoted(theirs), _quoted(ours)) for _, theirs, ours in pairs if theirs != ours]
+    this = f"name {_quoted(sae_identity.get('name'))}"
     if differ and not force:
-        theirs, ours = (_quoted(part) for part in differ[0])
         raise UserError(
-            f"the labels belong to another SAE: they are about {theirs}, but this SAE is {ours} "
-            f"(name {_quoted(sae_identity.get('name'))}). Give the labels of this SAE, or force the import if you know "
-            f"that both are one."
+            f"the labels belong to another SAE: they are about {differ[0][0]}, but this SAE is {differ[0][1]} "
+            f"({this}). Give the labels of this SAE, or force the import if you know that both are the same."
         )
     if differ:
-        return "differs, taken by force: " + "; ".join(f"{_quoted(a)} is not {_quoted(b)}" for a, b in differ)
-    named = source or saelens or stated.module
-    if same:
-        return "agrees: " + _plain(", ".join(same))
-    if not named:
-        return "not stated by the source; only the index range was checked"
-    return (
-        f"the source says {_quoted(named)}, which cannot be compared with this SAE "
-        f"(name {_quoted(sae_identity.get('name'))}, read at {_quoted(sae_identity.get('hook_name'))}); "
-        f"only the index range was checked"
-    )
+        return "differs, taken by force: " + "; ".join(f"{theirs} is not {ours}" for theirs, ours in differ)
+    if pairs:
+        return "agrees: " + _plain(", ".join(kind + theirs for kind, theirs, _ in pairs))
+    if stated_name := source or saelens or stated.module:
+        return (
+            f"the source says {_quoted(stated_name)}, which cannot be compared with this SAE "
+            f"({this}, read at {_quoted(sae_identity.get('hook_name'))}); only the index range was checked"
+        )
+    return "not stated by the source; only the index range was checked"
 
 
 def check_range(reading: Reading, sae_identity: dict[str, Any], width: int, *, force: bool) -> None:
@@ -90,8 +83,8 @@ def check_range(reading: Reading, sae_identity: dict[str, Any], width: int, *, f
     outside = [label for label in [*reading.labels, *reading.looked_up.values()] if label.concept >= width]
     if not outside:
         return
-    first = max(outside, key=lambda label: label.concept)
     if not force:
+        first = max(outside, key=lambda label: label.concept)
         stated = listed(reading.stated.neuronpedia | reading.stated.saelens) or "a source that does not name its SAE"
         raise UserError(
             f"the labels belong to another SAE: {_plain(first.where)} has concept {first.concept}, but this SAE "
@@ -123,7 +116,7 @@ _FAILED = re.compile(
     r"(the )?explanation (could not|couldn't|cannot|can't) be parsed|explanation parsing failed"
     r"|(could not|failed to) parse (the )?explanation"
 )
-"""Texts that explainers write if they cannot read a model's answer [ours]."""
+"""Texts that explainers write when they cannot read a model's answer [ours]."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +146,7 @@ class ImportedLabels:
     none: int
     """Concepts that were looked up and have no label."""
     never: int
-    """Concepts that the source does not know: never looked up. The three add up to the SAE's width."""
+    """Concepts that the source does not know (never looked up). The three add up to the SAE's width."""
     placeholders: int
     """Labels that are only a token."""
     left_out: list[Omission]
@@ -162,21 +155,17 @@ class ImportedLabels:
     """Whether the source is about this SAE, as far as is known."""
 
 
-def imported(reading: Reading, *, sae_identity: dict[str, Any], width: int, force: bool, date: str) -> ImportedLabels:
-    """Check what was read and make rows of it.
+def checked_labels(reading: Reading, *, sae_identity: dict[str, Any], width: int, force: bool) -> ImportedLabels:
+    """Check the labels of a source and make rows of the label table from them.
 
     Parameters
     ----------
-    reading
-        What a format's module read.
     sae_identity
         The SAE's identity.
     width
         Number of concepts of the SAE.
     force
-        Take labels of a source that says it is about another SAE; concepts beyond the SAE's are left out.
-    date
-        ISO date that the rows carry.
+        Accept a source that says it is about another SAE; concepts that the SAE lacks are left out.
 
     Raises
     ------
@@ -185,12 +174,15 @@ def imported(reading: Reading, *, sae_identity: dict[str, Any], width: int, forc
     """
     check = check_identity(reading.stated, sae_identity, width, force=force)
     check_range(reading, sae_identity, width, force=force)
-    rows = _rows(reading, date)
+    rows = _rows(reading)
+    left_out = [
+        Omission(_plain(where), reason, count, _plain(first))
+        for (where, reason), (count, first) in sorted(reading.left_out.items())
+    ]
     if not rows:
-        reasons = "; ".join(f"{item.where}: {item.reason} ({item.count:,})" for item in _left_out(reading)[:5])
+        reasons = "; ".join(f"{item.where}: {item.reason} ({item.count:,})" for item in left_out[:5])
         raise UserError(f"no label can be taken from this source ({reading.kind}). {reasons or 'It is empty.'}")
-    table = merge_labels(pl.DataFrame(schema=SCHEMA), pl.DataFrame(rows, schema=SCHEMA, orient="row"))
-    check_label_table(table, width, "imported labels")
+    table = merge_labels(empty_labels(), pl.DataFrame(rows, schema=SCHEMA))
     labelled = table.filter(pl.col("label").is_not_null())["concept"].n_unique()
     looked_up = table["concept"].n_unique()
     return ImportedLabels(
@@ -200,36 +192,55 @@ def imported(reading: Reading, *, sae_identity: dict[str, Any], width: int, forc
         none=looked_up - labelled,
         never=width - looked_up,
         placeholders=int(table["placeholder"].sum()),
-        left_out=_left_out(reading),
+        left_out=left_out,
         identity_check=check,
     )
 
 
-def _left_out(reading: Reading) -> list[Omission]:
-    return [
-        Omission(shorten(visible(where), 200), reason, count, shorten(visible(first), 200))
-        for (where, reason), (count, first) in sorted(reading.left_out.items())
-    ]
+def _rows(reading: Reading) -> list[dict[str, Any]]:
+    """Rows of the label table; labels of the same concept, explainer and source are numbered alphabetically [ours]."""
+    texts = [(label, text) for label in reading.labels if (text := _text(label, reading)) is not None]
+    rows: list[dict[str, Any]] = []
+    seen = set()
+    counts: Counter[tuple[int, str | None, str | None]] = Counter()
+    for label, text in sorted(texts, key=lambda pair: (pair[1], pair[0].explainer or "", pair[0].source)):
+        source = clean_name(label.source)
+        if (label.concept, text, label.explainer, source) in seen:
+            reading.leave_out(label.where, "the same label of the same explainer again", f"concept {label.concept}")
+            continue
+        seen.add((label.concept, text, label.explainer, source))
+        counts[label.concept, label.explainer, source] += 1
+        number = counts[label.concept, label.explainer, source]
+        rows.append(
+            {
+                **_row(label, f"{(source or '')[: NAME_LIMIT - 10]} ({number})" if number > 1 else source),
+                "label": text,
+                "detection": label.detection,
+                "fuzzing": label.fuzzing,
+                "score": label.score,
+                "scored_by": None if label.score is None else STATED,
+                "placeholder": is_placeholder(label.text or "", reading.tokens.get(label.concept)),
+            }
+        )
+    labelled = {label.concept for label, _ in texts}
+    known = reading.looked_up | {label.concept: label for label in reversed(reading.labels)}
+    return rows + [_row(label, clean_name(label.source)) for concept, label in known.items() if concept not in labelled]
 
 
-def _rows(reading: Reading, date: str) -> list[tuple[Any, ...]]:
-    by_concept: dict[int, list[SourceLabel]] = defaultdict(list)
-    for label in reading.labels:
-        by_concept[label.concept].append(label)
-    rows: list[tuple[Any, ...]] = []
-    for concept in sorted(by_concept.keys() | reading.looked_up.keys()):
-        texts = [(label, _text(label, reading)) for label in by_concept[concept]]
-        named = [(label, text) for label, text in texts if text is not None]
-        if named:
-            rows += _labelled(named, reading, date)
-        else:
-            known = texts[0][0] if texts else reading.looked_up[concept]
-            rows.append(_row(known._replace(text=None), None, clean_name(known.source), False, date))
-    return rows
+def _row(label: SourceLabel, source: str | None) -> dict[str, Any]:
+    """The row of a concept that was looked up and has no label."""
+    return {
+        "concept": label.concept,
+        "kind": "imported",
+        "explainer": label.explainer,
+        "source": source,
+        "placeholder": False,
+        "date": today(),
+    }
 
 
 def _text(label: SourceLabel, reading: Reading) -> str | None:
-    """The text to store; None, and counted, if it is empty or an explainer's failure."""
+    """The text to store; None, and counted, if it is empty or reports an explainer's failure."""
     if label.text is None:
         return None
     text = clean_label(label.text)
@@ -243,46 +254,3 @@ def _text(label: SourceLabel, reading: Reading) -> str | None:
     if len(text) == LABEL_LIMIT and text.endswith("…") and not label.text.rstrip().endswith("…"):
         reading.leave_out(label.where, f"label cut at {LABEL_LIMIT} characters", place)
     return text
-
-
-def _labelled(named: list[tuple[SourceLabel, str]], reading: Reading, date: str) -> list[tuple[Any, ...]]:
-    """Rows of one concept; labels with one explainer and source are numbered in alphabetical order [ours]."""
-    rows, seen = [], set()
-    counts: dict[tuple[str | None, str | None], int] = defaultdict(int)
-    for label, text in sorted(named, key=lambda pair: (pair[1], pair[0].explainer or "", pair[0].source)):
-        source = clean_name(label.source)
-        if (text, label.explainer, source) in seen:
-            reading.leave_out(label.where, "the same label of the same explainer again", f"concept {label.concept}")
-            continue
-        seen.add((text, label.explainer, source))
-        counts[label.explainer, source] += 1
-        number = counts[label.explainer, source]
-        known = reading.tokens.get(label.concept)
-        rows.append(
-            _row(
-                label,
-                text,
-                f"{(source or '')[: NAME_LIMIT - 10]} ({number})" if number > 1 else source,
-                is_placeholder(label.text or "", known),
-                date,
-            )
-        )
-    return rows
-
-
-def _row(label: SourceLabel, text: str | None, source: str | None, placeholder: bool, date: str) -> tuple[Any, ...]:
-    stated = text is not None and label.score is not None
-    scores = (label.detection, label.fuzzing, None) if text is not None else (None, None, None)
-    return (
-        label.concept,
-        text,
-        "imported",
-        label.explainer,
-        None,
-        *scores,
-        label.score if stated else None,
-        STATED if stated else None,
-        source,
-        placeholder,
-        date,
-    )

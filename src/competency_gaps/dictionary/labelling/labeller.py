@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from competency_gaps.dictionary.folder import Dictionary
-from competency_gaps.dictionary.label_table import SCHEMA, is_placeholder
+from competency_gaps.dictionary.label_table import SCHEMA, today
+from competency_gaps.dictionary.label_text import is_placeholder
 from competency_gaps.dictionary.labelling import requests
 from competency_gaps.dictionary.labelling.automatic import automatic_labels, promoted_label
 from competency_gaps.dictionary.labelling.requests import ANSWERS, LabelQuestion, Step, balanced_accuracy, label_of
@@ -187,8 +187,3 @@ def label_automatically(
     dictionary.add_labels(label_rows(dictionary, rows, "automatic", AUTOMATIC, None))
     abstained = sum(label is None for _, label in rows)
     return Taken(len(rows) - abstained, abstained)
-
-
-def today() -> str:
-    """The date, in ISO form."""
-    return datetime.datetime.now(datetime.UTC).date().isoformat()

@@ -14,7 +14,7 @@ import numpy as np
 import pydantic
 
 from competency_gaps.dictionary.exemplars.store import Exemplar
-from competency_gaps.dictionary.label_table import clean_label
+from competency_gaps.dictionary.label_text import clean_label
 from competency_gaps.endpoint import Request
 from competency_gaps.text import shorten, visible
 

@@ -14,7 +14,8 @@ import scipy.sparse as sp
 from competency_gaps.dictionary.embed import embed_texts
 from competency_gaps.dictionary.exemplars.store import POOL, read_pool
 from competency_gaps.dictionary.folder import Dictionary
-from competency_gaps.dictionary.labelling.labeller import Taken, explainer_of, today
+from competency_gaps.dictionary.label_table import today
+from competency_gaps.dictionary.labelling.labeller import Taken, explainer_of
 from competency_gaps.dictionary.labelling.requests import Explanation, label_of, plain, prompt
 from competency_gaps.dictionary.themes.cluster import find_themes
 from competency_gaps.dictionary.themes.features import theme_features

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from competency_gaps.dictionary.label_table import today
 from competency_gaps.dictionary.themes.cluster import ThemeTree
 from competency_gaps.dictionary.themes.names import ThemeNames
 from competency_gaps.errors import UserError
@@ -76,8 +76,7 @@ def name_table(names: ThemeNames, themes: pl.DataFrame) -> pl.DataFrame:
     parent = dict(pairs.select("subtheme", "theme").iter_rows())
     rows = [("theme", i, None, name) for i, name in enumerate(names.themes)]
     rows += [("subtheme", i, parent.get(i), name) for i, name in enumerate(names.subthemes)]
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    full = [(*row[:3], _shown(row[3]), "automatic", None, today) for row in rows]
+    full = [(*row[:3], _shown(row[3]), "automatic", None, today()) for row in rows]
     return pl.DataFrame(full, schema=NAME_COLUMNS, orient="row")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import zlib
 
@@ -13,12 +14,17 @@ from competency_gaps.matching import TaxonomyEntry
 WIDTH = 256
 
 
+@functools.cache
+def direction(word):
+    return np.random.default_rng(zlib.crc32(word.encode())).normal(size=WIDTH)
+
+
 def embed_words(texts):
     """Sum of a random direction per word: cosine is the share of words in common, more or less."""
     rows = np.zeros((len(texts), WIDTH))
     for i, text in enumerate(texts):
         for word in re.findall(r"\w+", text.casefold()):
-            rows[i] += np.random.default_rng(zlib.crc32(word.encode())).normal(size=WIDTH)
+            rows[i] += direction(word)
     rows += 1e-9
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 

@@ -84,7 +84,7 @@ def scoped(benchmark="quiz", status="missing", **options):
         }
     )
     claim = "adding fractions with denominators"
-    return scope(concept_table(LABELS), by_benchmark, benchmark, claim, embed_words, draws=19, **options)
+    return scope(concept_table(LABELS), by_benchmark, benchmark, claim, embed_words, **options)
 
 
 def answers(requests, verdict):

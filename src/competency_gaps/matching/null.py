@@ -19,75 +19,14 @@ exceed the bound; verdicts of a model (:mod:`competency_gaps.matching.confirm`) 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from competency_gaps.errors import UserError
+from competency_gaps.errors import UserError, argument
 from competency_gaps.matching.shares import Share, share
-
-ROUNDS = 20
-"""Most times that a label with the words of a real one is shuffled again."""
-_FUNCTION_WORDS = """
-a about after an and another are around as at be before between but by during each either for from
-had has have how in into is it its like not of off on onto one or other out over per so such than
-that the their them then these they this those through to too under until up was were what when
-where which while who whose why with within without
-"""
-FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
-"""English words without a meaning of their own, which are shuffled among themselves. The stop words of labelling also
-hold words such as "first" or "describing", which here are content words."""
-
-
-def shuffle(labels: Sequence[str], rng: np.random.Generator) -> tuple[list[str], float]:
-    """Shuffle the words of all labels.
-
-    Function words replace function words and content words replace content words; otherwise many shuffled labels would
-    be a noun among prepositions, unlike any real label. A label with exactly the content words of a real one (in any
-    order) is shuffled again together with another label, up to ``ROUNDS`` times.
-
-    Returns
-    -------
-    tuple
-        Labels of the same numbers of words; share of labels that still have the words of a real one.
-    """
-    words = [label.split() for label in labels]
-    real = {_content(label_words) for label_words in words}
-    shuffled = _shuffled(words, rng)
-    unbroken = [i for i, label_words in enumerate(shuffled) if _content(label_words) in real]
-    for _ in range(ROUNDS):
-        if not unbroken:
-            break
-        others = np.setdiff1d(np.arange(len(shuffled)), unbroken)
-        helpers = rng.choice(others, size=min(len(unbroken), len(others)), replace=False)
-        together = [*unbroken, *(int(i) for i in helpers)]
-        for i, label_words in zip(together, _shuffled([shuffled[i] for i in together], rng), strict=True):
-            shuffled[i] = label_words
-        unbroken = [i for i in together if _content(shuffled[i]) in real]
-    return [" ".join(label_words) for label_words in shuffled], len(unbroken) / len(labels) if labels else 0.0
-
-
-def _shuffled(words: Sequence[Sequence[str]], rng: np.random.Generator) -> list[list[str]]:
-    """Shuffle the function words among their positions, and the content words among theirs."""
-    flat = [word for label_words in words for word in label_words]
-    kinds = np.array([_plain(word) in FUNCTION_WORDS for word in flat], dtype=bool)
-    source = np.arange(len(flat))
-    for kind in (True, False):
-        places = np.flatnonzero(kinds == kind)
-        source[places] = rng.permutation(places)
-    order = iter(source.tolist())
-    return [[flat[next(order)] for _ in label_words] for label_words in words]
-
-
-def _content(words: Sequence[str]) -> tuple[str, ...]:
-    plain = [_plain(word) for word in words]
-    return tuple(sorted(word for word in plain if word not in FUNCTION_WORDS)) or tuple(sorted(plain))
-
-
-def _plain(word: str) -> str:
-    return word.casefold().strip(".,;:!?()[]\"'")
-
+from competency_gaps.matching.shuffle import shuffle
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Maps texts to float32 of shape (texts, dimensions), rows of length 1."""
@@ -140,14 +79,8 @@ class Null:
     unbroken: float
 
     def rank(self, alpha: float) -> int:
-        """Rank, from the largest, of the null's best similarity that is the bound."""
-        rank = math.floor(alpha * (self.bests.shape[1] + 1) + 1e-9)
-        if rank < 1:
-            raise UserError(
-                f"{self.bests.shape[1]} draws cannot reach alpha = {alpha:g}: "
-                f"take at least {least_draws(alpha)} draws, or a larger alpha."
-            )
-        return rank
+        """Rank of the bound among the null's best similarities, the largest being 1."""
+        return math.floor(alpha * (self.bests.shape[1] + 1) + 1e-9)
 
     def bounds(self, alpha: float) -> np.ndarray:
         """Each entry's bound, ``TOLERANCE`` included: float32 of shape (entries,)."""
@@ -155,7 +88,7 @@ class Null:
         return np.partition(self.bests, -rank, axis=1)[:, -rank] + np.float32(TOLERANCE)
 
     def p_values(self, entries: np.ndarray, similarities: np.ndarray) -> np.ndarray:
-        """Chance that the best of as many shuffled labels is as similar to the same entry.
+        """Estimate the chance that the best of as many shuffled labels is as similar to the same entry.
 
         ``(1 + draws that reach it) / (1 + draws)``: never 0, and valid for any number of draws.
 
@@ -166,13 +99,10 @@ class Null:
 
         Returns
         -------
-        ndarray of float64 of shape (n,), in (0, 1].
+        ndarray of float64 of shape (n,), in (0, 1]
         """
-        ordered = np.sort(self.bests, axis=1)
-        reached = np.asarray(similarities) - TOLERANCE
-        below = np.array([np.searchsorted(ordered[e], s, side="left") for e, s in zip(entries, reached, strict=True)])
-        draws = ordered.shape[1]
-        return (1.0 + draws - below) / (1.0 + draws) if len(below) else np.empty(0)
+        as_similar = self.bests[entries] >= (similarities - TOLERANCE)[:, None]
+        return np.asarray((1.0 + as_similar.sum(axis=1)) / (1.0 + self.bests.shape[1]))
 
     def calibration(self, alpha: float) -> Calibration:
         """Calibration at a level, checked on the draws that did not set the bounds."""
@@ -195,23 +125,27 @@ def least_draws(alpha: float) -> int:
     return math.ceil(1 / alpha - 1e-9) - 1
 
 
-def plan_draws(labels: int, alpha: float, draws: int | None = None, budget: int = BUDGET) -> tuple[int, int]:
-    """Number of draws that set the bounds, and of those that check them.
+def check_level(alpha: float) -> None:
+    """Raise UserError if ``alpha`` is not in (0, 0.5]."""
+    if not 0 < alpha <= 0.5:
+        raise UserError(f"{argument('alpha')} is {alpha:g}, expected a level above 0 and up to 0.5, e.g. 0.05.")
 
-    By default as many as the budget of shuffled labels allows, at most ``MOST_DRAWS`` and at least as many as the level
-    needs.
+
+def plan_draws(labels: int, alpha: float, draws: int | None = None) -> tuple[int, int]:
+    """Number of draws that set the bounds, and of draws that check them.
+
+    By default as many as ``BUDGET`` allows, at most ``MOST_DRAWS`` and at least as many as the level needs.
 
     Raises
     ------
     UserError
         If ``alpha`` is not in (0, 0.5], or the draws cannot reach it.
     """
-    if not 0 < alpha <= 0.5:
-        raise UserError(f"alpha is {alpha:g}, expected a level above 0 and up to 0.5, e.g. 0.05.")
+    check_level(alpha)
     least = least_draws(alpha)
     if draws is not None and draws < least:
         raise UserError(f"{draws} draws cannot reach alpha = {alpha:g}: take at least {least}, or a larger alpha.")
-    chosen = draws if draws is not None else max(least, min(MOST_DRAWS, budget // max(labels, 1)))
+    chosen = draws if draws is not None else max(least, min(MOST_DRAWS, BUDGET // max(labels, 1)))
     return chosen, max(LEAST_CHECKS, chosen // CHECK_SHARE)
 
 
@@ -225,7 +159,7 @@ def entry_null(
     checks: int,
     on_draw: OnDraw | None = None,
 ) -> Null:
-    """Best similarity of each entry to shuffled labels, draw by draw.
+    """Compute the best similarity of each entry to shuffled labels, draw by draw.
 
     Parameters
     ----------
@@ -234,75 +168,27 @@ def entry_null(
     labels
         Distinct labels.
     """
-    columns, unbroken = _compared(
-        lambda rows: best_similarity(entries, rows), labels, embed, seed=seed, draws=draws + checks, on_draw=on_draw
-    )
-    bests = np.column_stack(columns)
-    return Null(bests[:, :draws], bests[:, draws:], len(labels), unbroken)
+    embedded = shuffled_rows(labels, embed, seed, draws + checks, on_draw)
+    bests, unbroken = zip(*((best_similarity(entries, rows), unchanged) for rows, unchanged in embedded), strict=True)
+    columns = np.column_stack(bests)
+    return Null(columns[:, :draws], columns[:, draws:], len(labels), float(np.mean(unbroken)))
 
 
-@dataclass(frozen=True)
-class ScopeNull:
-    """Largest similarity of each shuffled label to any of several texts."""
+def shuffled_rows(
+    labels: Sequence[str], embed: Embed, seed: int, draws: int, on_draw: OnDraw | None
+) -> Iterator[tuple[np.ndarray, float]]:
+    """Shuffle and embed the labels once per draw; the n-th draw does not depend on the number of draws.
 
-    values: np.ndarray
-    """float32, sorted, of shape (draws * labels,)."""
-    checks: np.ndarray
-    """float32 of shape (check draws * labels,)."""
-    unbroken: float
-
-    def tail(self, similarities: np.ndarray) -> np.ndarray:
-        """Share of shuffled labels that are as similar, ``(1 + as similar) / (1 + all)``: float64 in (0, 1]."""
-        below = np.searchsorted(self.values, similarities.astype(np.float32) - np.float32(TOLERANCE), side="left")
-        return (1.0 + len(self.values) - below) / (1.0 + len(self.values))
-
-
-def null_similarities(
-    scopes: np.ndarray,
-    labels: Sequence[str],
-    embed: Embed,
-    *,
-    seed: int,
-    draws: int,
-    checks: int,
-    on_draw: OnDraw | None = None,
-) -> ScopeNull:
-    """Similarity of every shuffled label to the nearest of several embedded texts.
-
-    Parameters
-    ----------
-    scopes : ndarray of float32 of shape (texts, dimensions)
-    """
-    nearest, unbroken = _compared(
-        lambda rows: best_similarity(rows, scopes), labels, embed, seed=seed, draws=draws + checks, on_draw=on_draw
-    )
-    return ScopeNull(np.sort(np.concatenate(nearest[:draws])), np.concatenate(nearest[draws:]), unbroken)
-
-
-def _compared(
-    compare: Callable[[np.ndarray], np.ndarray],
-    labels: Sequence[str],
-    embed: Embed,
-    *,
-    seed: int,
-    draws: int,
-    on_draw: OnDraw | None,
-) -> tuple[list[np.ndarray], float]:
-    """Compare the embedded labels of each draw; the n-th result does not depend on the number of draws.
-
-    Returns
-    -------
+    Yields
+    ------
     tuple
-        What ``compare`` gives for each draw; mean share of labels that still have the words of a real one.
+        float32 of shape (labels, dimensions); share of labels that still have the words of a real one.
     """
-    results, unbroken = [], []
     for draw in range(draws):
-        texts, share_unbroken = shuffle(labels, np.random.default_rng([seed, draw]))
-        results.append(compare(embed_distinct(embed, texts)))
-        unbroken.append(share_unbroken)
+        texts, unbroken = shuffle(labels, np.random.default_rng([seed, draw]))
+        yield embed_distinct(embed, texts), unbroken
         if on_draw is not None:
             on_draw(draw + 1, draws)
-    return results, float(np.mean(unbroken))
 
 
 def embed_distinct(embed: Embed, texts: Sequence[str]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,17 +17,26 @@ from competency_gaps.matching.candidates import MatchCandidates
 from competency_gaps.matching.candidates import candidates as gather
 from competency_gaps.matching.clauses import clauses
 from competency_gaps.matching.confirm import pair_id, scope_requests, verdicts_of
-from competency_gaps.matching.null import Embed, OnDraw, embed_distinct, null_similarities, plan_draws
+from competency_gaps.matching.null import (
+    CHECK_SHARE,
+    MOST_DRAWS,
+    TOLERANCE,
+    Embed,
+    OnDraw,
+    best_similarity,
+    check_level,
+    embed_distinct,
+    least_draws,
+    shuffled_rows,
+)
 from competency_gaps.matching.shares import Share, share
 
 LACKING = ("missing", "under")
 ALPHA = 0.01
 """Default level: of 4,000 labels, 40 are expected in scope by chance."""
-BUDGET = 10_000
-"""Shuffled labels by default; all of them over all draws form one null, so few draws suffice."""
-LEVEL_OF_DRAWS = 0.05
-"""Level that sets the number of draws, as in matching; here each draw gives a value per label."""
-OUTSIDE = "outside"
+SHUFFLED = 10_000
+"""Least number of shuffled labels in the null, if ``MOST_DRAWS`` draws give as many: the resolution of a p-value is
+``1 / (1 + shuffled labels)``. The labels of all draws form one null, so a few draws suffice."""
 COLUMNS = (
     "concept",
     "label",
@@ -96,7 +106,6 @@ def scope(
     *,
     seed: int = 0,
     alpha: float = ALPHA,
-    draws: int | None = None,
     on_draw: OnDraw | None = None,
 ) -> ScopeFindings:
     """Rank the concepts that a benchmark lacks by how much they belong to its stated scope.
@@ -108,6 +117,7 @@ def scope(
     :func:`~competency_gaps.matching.match` controls the chance of any match. ``q_value`` is Benjamini-Hochberg's over
     all distinct labels; it is strict, because shuffled labels hold the words of the scope as often as real ones. The
     ranking is the result; the bound marks where it is no better than chance, and a model's verdicts judge more finely.
+    p-values are multiples of ``1 / (1 + n)``, where ``n`` is the number of shuffled labels in the null, about 10,000.
 
     Parameters
     ----------
@@ -126,8 +136,7 @@ def scope(
         raise UserError(
             f"the run has no benchmark {benchmark!r}; it has {', '.join(known)}.{nearest(benchmark, known)}"
         )
-    if not 0 < alpha <= 0.5:
-        raise UserError(f"alpha is {alpha:g}, expected a level above 0 and up to 0.5, e.g. {ALPHA:g}.")
+    check_level(alpha)
     parts = clauses(description)
     pool = gather(concepts)
     here = _here(pool, concepts, concept_benchmarks, benchmark)
@@ -137,24 +146,23 @@ def scope(
     scopes = embed_distinct(embed, parts)
     similarities = embed_distinct(embed, texts) @ scopes.T
     best = similarities.max(axis=1)
-    setting, checking = plan_draws(len(texts), LEVEL_OF_DRAWS, draws, BUDGET)
-    null = null_similarities(scopes, texts, embed, seed=seed, draws=setting, checks=checking, on_draw=on_draw)
-    p_value = null.tail(best)
-    q_value = false_discovery_control(p_value)
+    null, checks, unbroken = _null(scopes, texts, embed, alpha, seed, on_draw)
+    below = np.searchsorted(null, best - np.float32(TOLERANCE), side="left")
+    p_value = (1.0 + len(null) - below) / (1.0 + len(null))
     inside = p_value <= alpha
-    judged = pl.DataFrame(
+    by_text = pl.DataFrame(
         {
             "text": texts,
             "similarity": best.astype(np.float64),
             "clause": [parts[i] for i in similarities.argmax(axis=1)],
             "p_value": p_value,
-            "q_value": q_value,
+            "q_value": false_discovery_control(p_value),
             "in_scope": inside,
         }
     )
     bound = float(best[inside].min()) if inside.any() else None
-    reach = 0 if bound is None else int((null.checks >= np.float32(bound)).sum())
-    table = here.join(judged, on="text", how="left").with_columns(verdict=pl.lit(None, dtype=pl.String))
+    reach = 0 if bound is None else int((checks >= np.float32(bound)).sum())
+    table = here.join(by_text, on="text", how="left").with_columns(verdict=pl.lit(None, dtype=pl.String))
     return ScopeFindings(
         **_counts(table.select(COLUMNS).sort("similarity", "concept", descending=[True, False])),
         benchmark=benchmark,
@@ -163,9 +171,27 @@ def scope(
         alpha=alpha,
         labels=len(texts),
         bound=bound,
-        null_rate=share(reach, null.checks.size),
-        unbroken=null.unbroken,
+        null_rate=share(reach, checks.size),
+        unbroken=unbroken,
     )
+
+
+def _null(
+    scopes: np.ndarray, labels: Sequence[str], embed: Embed, alpha: float, seed: int, on_draw: OnDraw | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Compare shuffled labels with the scope.
+
+    Returns
+    -------
+    tuple
+        The largest similarity of each shuffled label to any text of the scope: float32, sorted; the same in further
+        draws, which check the level; share of labels that still have the words of a real one.
+    """
+    fewest = math.ceil(least_draws(alpha) / len(labels))
+    draws = max(fewest, min(MOST_DRAWS, math.ceil(SHUFFLED / len(labels))))
+    embedded = shuffled_rows(labels, embed, seed, draws + max(1, draws // CHECK_SHARE), on_draw)
+    nearest, unbroken = zip(*((best_similarity(rows, scopes), unchanged) for rows, unchanged in embedded), strict=True)
+    return np.sort(np.concatenate(nearest[:draws])), np.concatenate(nearest[draws:]), float(np.mean(unbroken))
 
 
 def confirm_scope_requests(findings: ScopeFindings) -> list[Request]:
@@ -188,7 +214,7 @@ def apply_scope_verdicts(findings: ScopeFindings, answers: Iterable[Answer]) -> 
         verdicts.get(request_id, old) for request_id, old in zip(ids, findings.table["verdict"].to_list(), strict=True)
     ]
     table = findings.table.with_columns(verdict=pl.Series(judged, dtype=pl.String))
-    inside = (pl.col("p_value") <= findings.alpha) & (pl.col("verdict") != OUTSIDE).fill_null(True)
+    inside = (pl.col("p_value") <= findings.alpha) & (pl.col("verdict") != "outside").fill_null(True)
     return replace(findings, **_counts(table.with_columns(in_scope=inside)))
 
 

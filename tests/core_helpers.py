@@ -86,3 +86,15 @@ def assert_same_run(a, b) -> None:
     for name in TABLES:
         assert getattr(a, name).equals(getattr(b, name), null_equal=True), name
     assert shard_bytes(a.path) == shard_bytes(b.path)
+
+
+def benchmark_of(name: str, objects, *, fields=None, policy: str | None = None):
+    """A benchmark of records (as in a JSONL file) and ready items."""
+    from competency_gaps.benchmarks.records import gather
+    from competency_gaps.benchmarks.rows import Record
+
+    entries = [
+        Record(entry, f"benchmark {name!r}, object {number}") if isinstance(entry, dict) else entry
+        for number, entry in enumerate(objects, start=1)
+    ]
+    return gather(entries, name, source=f"benchmark {name!r}", fields=fields or {}, policy=policy)

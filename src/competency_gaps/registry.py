@@ -118,7 +118,7 @@ SOURCES = Registry(
         "file": "benchmarks.files:read_files",
         "hub": "benchmarks.hub:read_hub",
         "log": "harnesses.read:read_log",
-        "objects": "benchmarks.objects:read_objects",
+        "objects": "benchmarks.files:read_objects",
         "reasoning_gym": "benchmarks.reasoning_gym:read_reasoning_gym",
         "task": "harnesses.tasks:read_task",
     },

@@ -99,7 +99,7 @@ def test_settings_are_checked_and_names_stay_unique():
     ):
         with pytest.raises(UserError, match=rf"benchmark 'b' \(counted_up\): the source 'counted_up' {message}"):
             load_benchmark(BenchmarkConfig(name="b", source={"kind": "counted_up", **settings}))
-    with pytest.raises(UserError, match=r"kind 'counted_op' is not known; there are file, .* 'counted_up'\?"):
+    with pytest.raises(UserError, match=r"unknown kind of source 'counted_op'; known are file, .* 'counted_up'\?"):
         load_benchmark(BenchmarkConfig(name="b", source={"kind": "counted_op"}))
     with pytest.raises(UserError, match=r"source.kind: is required"):
         parse_config(BenchmarkConfig, {"name": "b", "source": {"path": "x"}}, "it")

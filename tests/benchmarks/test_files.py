@@ -97,7 +97,7 @@ def test_bad_paths(tmp_path):
     with pytest.raises(UserError, match=r"gsm8k\.json does not exist.*mean 'gsm8k.jsonl'"):
         load(tmp_path / "gsm8k.json")
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(UserError, match=r"a\.txt is of no known kind; expected \.csv"):
+    with pytest.raises(UserError, match=r"a\.txt is of an unknown kind; expected \.csv"):
         load(tmp_path / "a.txt")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"holds no .csv"):

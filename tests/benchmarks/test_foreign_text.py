@@ -6,9 +6,9 @@ import io
 
 from rich.console import Console
 
-from competency_gaps.benchmarks.objects import benchmark_from_objects
 from competency_gaps.items.item import Item
 from competency_gaps.progress import Progress
+from core_helpers import benchmark_of
 
 
 def test_half_a_character_costs_its_item_and_nothing_else():
@@ -18,7 +18,7 @@ def test_half_a_character_costs_its_item_and_nothing_else():
         {"id": "c", "prompt": "whole", "response": "half \udc00", "policy": "none"},
         Item(id="d", prompt="x", policy="none", metadata={"deep": ["\ud83d"]}),
     ]
-    made = benchmark_from_objects("quiz", objects)
+    made = benchmark_of("quiz", objects)
     assert [item.id for item in made.items] == ["b"]
     assert [left.reason.code for left in made.left_out] == ["half_character"] * 3
     assert len(made.content_hash()) == 64

@@ -13,7 +13,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.progress import Progress
 from competency_gaps.stages import load
-from competency_gaps.stages.load import GENERATORS, check_names, load_suite
+from competency_gaps.stages.load import GENERATORS, load_suite
 
 
 def generated(name: str, family: str = "chain_sum", **source) -> BenchmarkConfig:
@@ -23,15 +23,6 @@ def generated(name: str, family: str = "chain_sum", **source) -> BenchmarkConfig
 def from_file(name: str, path) -> BenchmarkConfig:
     path.write_text('{"prompt": "p"}')
     return BenchmarkConfig(name=name, source={"kind": "file", "path": path})
-
-
-def test_names_must_differ(tmp_path):
-    choices = [from_file(name, tmp_path / "a.jsonl") for name in ("x", "y", "x")]
-    check_names(choices[:2])
-    with pytest.raises(UserError, match="two benchmarks are named 'x'"):
-        check_names(choices)
-    with pytest.raises(UserError, match="no benchmarks"):
-        check_names([])
 
 
 def test_order_is_that_of_the_choices(tmp_path):

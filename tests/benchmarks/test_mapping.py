@@ -100,7 +100,7 @@ def test_clusters_and_covariates_work_under_their_own_names(tmp_path):
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ({"covariates": [1]}, "expected a mapping from names"),
+        ({"covariates": [1]}, "'covariates' is .1., expected a mapping"),
         ({"covariates": {"level": [1, 2]}}, "the covariate 'level' is .1, 2., expected a number or a text"),
         ({"covariates": {"level": float("nan")}}, "expected a finite number"),
         ({"cluster": ["p"]}, "field 'cluster' is"),

@@ -11,7 +11,6 @@ import pytest
 from rich.console import Console
 
 import competency_gaps
-from competency_gaps.benchmarks.objects import benchmark_from_objects
 from competency_gaps.benchmarks.repeats import find_clusters
 from competency_gaps.config import BenchmarkConfig, RunConfig, parse_config
 from competency_gaps.items.benchmark import Benchmark
@@ -19,6 +18,7 @@ from competency_gaps.items.item import Item, Text
 from competency_gaps.progress import Progress
 from competency_gaps.stages import pipeline
 from competency_gaps.stages.load import load_benchmark
+from core_helpers import benchmark_of
 
 FILLER = [
     {"prompt": f"Why did the {animal} cross the {place} at {hour} o'clock?", "answer": f"{animal} {hour}"}
@@ -30,7 +30,7 @@ FILLER = [
 
 
 def made(name, records, policy="exact"):
-    return benchmark_from_objects(name, records, policy=policy)
+    return benchmark_of(name, records, policy=policy)
 
 
 def groups(*suite, **options):

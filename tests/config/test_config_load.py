@@ -39,6 +39,11 @@ def changed(path: str, value):
     return data
 
 
+def test_benchmarks_have_different_names():
+    same = {**GOOD, "benchmarks": [GOOD["benchmarks"][0]] * 2}
+    assert "two benchmarks are named 'a'" in fault(same)
+
+
 @pytest.mark.parametrize(
     ("path", "says"),
     [

@@ -19,7 +19,7 @@ from competency_gaps.probes.targets import targets
 from competency_gaps.probes.written import Pending
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import open_folder
-from competency_gaps.runs.settings import generated, run_config
+from competency_gaps.runs.settings import run_config
 from fake_endpoint import question_of, serve, usage_of
 
 QUIET = Progress(quiet=True)
@@ -69,7 +69,7 @@ def some_concepts(run, count=3):
 
 def test_fresh_items_share_no_seed_with_the_run(run):
     config = run_config(run)
-    known = generated(config)
+    known = config.generated
     assert set(known) == {"sums", "words"}
     fresh = fresh_config(config, list(known.values()), 50, seed=0)
     other = fresh_config(config, list(known.values()), 50, seed=1)

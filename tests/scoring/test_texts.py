@@ -2,13 +2,13 @@ import re
 
 import pytest
 
-from competency_gaps.benchmarks.objects import benchmark_from_objects
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Generation, Output, Score
 from competency_gaps.items.remark import Remark
 from competency_gaps.registry import POLICIES
 from competency_gaps.stages.policies import make_policy
+from core_helpers import benchmark_of
 
 
 def score(name, text, gold, **options):
@@ -130,4 +130,4 @@ def test_bad_policies(name, options, message):
 def test_every_policy_can_be_named_by_a_record():
     for name in POLICIES:
         assert re.fullmatch("[a-z]+", name)
-        assert benchmark_from_objects("b", [{"prompt": "p", "metric": name}]).items[0].policy == name
+        assert benchmark_of("b", [{"prompt": "p", "metric": name}]).items[0].policy == name

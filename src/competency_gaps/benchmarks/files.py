@@ -1,4 +1,4 @@
-"""Items from JSONL, CSV, TSV and Parquet files."""
+"""Records from JSONL, CSV, TSV and Parquet files, and from a configuration itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from competency_gaps.benchmarks.rows import Record
-from competency_gaps.config import FileSource
+from competency_gaps.config import FileSource, ObjectsSource
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.jsonl import json_lines
 
@@ -21,7 +21,7 @@ def read_files(source: FileSource) -> Iterator[Record]:
     Raises
     ------
     UserError
-        If the path does not exist or is of no known kind, a folder holds no such file, or a file is
+        If the path does not exist or its kind is unknown, a folder holds no such file, or a file is
         malformed (with file and line).
     """
     for path in _paths(source.path):
@@ -29,6 +29,11 @@ def read_files(source: FileSource) -> Iterator[Record]:
             yield from _jsonl(path)
         else:
             yield from _table(path)
+
+
+def read_objects(source: ObjectsSource) -> Iterator[Record]:
+    """The records of a source that holds them itself."""
+    yield from (Record(entry, f"object {number}") for number, entry in enumerate(source.items, start=1))
 
 
 def _paths(path: Path) -> list[Path]:
@@ -41,7 +46,7 @@ def _paths(path: Path) -> list[Path]:
         siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
         raise UserError(f"the file or folder {path} does not exist.{nearest(path.name, siblings)}")
     if path.suffix not in SUFFIXES:
-        raise UserError(f"{path} is of no known kind; expected {', '.join(SUFFIXES)} or a folder with such files.")
+        raise UserError(f"{path} is of an unknown kind; expected {', '.join(SUFFIXES)} or a folder with such files.")
     return [path]
 
 

@@ -1,7 +1,7 @@
-"""Make items of records from any source; all checks of the input are here.
+"""Turn the records of any source into items; all checks of the input are here.
 
-Null and NaN: an explicit null (or an empty CSV cell) means "none": no answer, no score. NaN is an
-error, since it may be a missing value as well as a failed computation.
+An explicit null (or an empty CSV cell) means that there is no answer or no score. NaN is an error, since it may be a
+missing value as well as a failed computation.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from competency_gaps.benchmarks.epochs import ItemCollector
-from competency_gaps.benchmarks.further import further_fields
-from competency_gaps.benchmarks.rows import Record, Row, parsed, parsed_texts
+from competency_gaps.benchmarks.rows import Record, Row, further_fields, parsed_texts
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import Item, LeftOut, Message, SourceReport, is_whole
 from competency_gaps.items.options import gold_index, without_options
 from competency_gaps.items.policy import Policy
@@ -40,33 +40,26 @@ FIELDS = (
     "metadata",
 )
 """Fields of a record. ``metric`` is another word for ``policy``, ``pair`` goes to ``metadata["pair"]``, ``labels`` are
-the source's names of the options, ``epoch`` tells apart the times that one item was asked; the others are fields of
-``Item``."""
+the source's names of the options, ``epoch`` distinguishes the repeats of an item that was asked several times; the
+others are fields of ``Item``."""
 
 _TEXT_POLICIES = frozenset({"exact", "contains"})
 
 
-class Gathered(NamedTuple):
-    """The items of a source, checked."""
-
-    items: list[Item]
-    left_out: list[LeftOut]
-    reports: list[SourceReport]
-    scorer: Policy | None
-    """The policy that the source brings with it; None: none."""
-
-
 def gather(
     entries: Iterable[Record | Item | LeftOut | SourceReport | Policy],
+    name: str,
     *,
     source: str,
     fields: Mapping[str, str],
     policy: str | None,
-) -> Gathered:
-    """Make items of everything that a source gives, in its order.
+) -> Benchmark:
+    """Make a benchmark of everything that a source yields, in its order.
 
     Parameters
     ----------
+    name
+        The benchmark's name.
     source
         The source in words, for messages.
     fields
@@ -77,8 +70,8 @@ def gather(
 
     Returns
     -------
-    Gathered
-        Every item's ``policy`` is the one to score it by: the benchmark's, else the record's own.
+    Benchmark
+        Every item's ``policy`` is the policy that scores it: the benchmark's, else the record's own.
 
     Raises
     ------
@@ -91,38 +84,37 @@ def gather(
     reports: list[SourceReport] = []
     scorer: Policy | None = None
     for index, entry in enumerate(entries):
-        if isinstance(entry, LeftOut):
-            left_out.append(entry)
-            continue
-        if isinstance(entry, SourceReport):
-            reports.append(entry)
-            continue
-        if isinstance(entry, Policy):
-            scorer = entry
-            continue
-        if not isinstance(entry, (Record, Item)):
-            raise UserError(f"{source}, item {index + 1}: expected an Item, found {type(entry).__name__}.")
-        where = entry.where if isinstance(entry, Record) else f"{source}, item {index + 1}"
-        if isinstance(entry, Item):
-            item, epoch = check_item(replace(entry, policy=policy or entry.policy), where), None
-        else:
-            item, epoch = make_item(entry, index, fields, policy), Row(entry, fields).text("epoch")
+        where, epoch = f"{source}, item {index + 1}", None
+        match entry:
+            case LeftOut():
+                left_out.append(entry)
+                continue
+            case SourceReport():
+                reports.append(entry)
+                continue
+            case Policy():
+                scorer = entry
+                continue
+            case Item():
+                item = check_item(replace(entry, policy=policy or entry.policy), where)
+            case Record():
+                where, epoch = entry.where, Row(entry, fields).text("epoch")
+                item = make_item(entry, index, fields, policy)
+            case _:
+                raise UserError(f"{where}: expected an Item, found {type(entry).__name__}.")
         if is_whole(item):
             collector.add(item, epoch, where)
         else:
             left_out.append(LeftOut(where, Remark("half_character")))
     items = collector.items()
     if not items:
-        if left_out:
-            raise UserError(
-                f"{source} has no items: all records were left out, the first because {left_out[0].reason}."
-            )
-        raise UserError(f"{source} has no items. Give a source with at least one record.")
-    return Gathered(items, left_out, reports, scorer)
+        why = f"all records were left out, the first because {left_out[0].reason}" if left_out else "it is empty"
+        raise UserError(f"{source} has no items: {why}.")
+    return Benchmark(name, tuple(items), tuple(left_out), tuple(reports), scorer)
 
 
 def check_fields(fields: Mapping[str, str]) -> None:
-    """Refuse names on the left of a field mapping that are none of ours.
+    """Refuse a field mapping that fills a field which items do not have.
 
     Raises
     ------
@@ -132,7 +124,7 @@ def check_fields(fields: Mapping[str, str]) -> None:
     for ours in fields:
         if ours not in FIELDS and not ours.startswith(("metadata.", "pair.", "covariates.")):
             known = ", ".join(FIELDS)
-            raise UserError(f"fields: {ours!r} is no field of an item; known are {known}.{nearest(ours, FIELDS)}")
+            raise UserError(f"fields: {ours!r} is not a field of an item; known are {known}.{nearest(ours, FIELDS)}")
 
 
 def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str | None) -> Item:
@@ -143,20 +135,19 @@ def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str
     index
         Position in the source; the id where the record has none.
     policy
-        The benchmark's policy, which goes before the record's own in reading the answer.
+        The benchmark's policy, which decides before the record's own how the answer is read.
 
     Raises
     ------
     UserError
-        If a field is missing or holds what it cannot hold.
+        If a field is missing or its value is not allowed.
     """
     row = Row(record, fields)
     prompt, messages, closing = _prompt(row)
     choices = row.texts("choices")
     named = row.text("policy") or row.text("metric")
-    scored = row.has("score")
     if named is None:
-        named = "imported" if scored else "choice" if choices else None
+        named = "imported" if row.has("score") else "choice" if choices else None
     answer = row.get("answer")
     if record.untyped:
         answer = parsed_texts(answer)
@@ -167,7 +158,7 @@ def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str
         except ValueError as error:
             raise row.error(f"{error}.") from error
     if messages is not None:
-        messages = _with_last_user(messages, prompt)
+        messages = (*messages[:-1], {"role": "user", "content": prompt})
     item = Item(
         id=row.text("id") or str(index),
         prompt=prompt,
@@ -184,12 +175,12 @@ def make_item(record: Record, index: int, fields: Mapping[str, str], policy: str
 
 
 def check_item(item: Item, where: str) -> Item:
-    """Check what must hold of every item, whatever it was made from; gives it back with the score as a float.
+    """Check what must hold of every item, whatever its source, and return it with the score as a float.
 
     Raises
     ------
     UserError
-        If the prompt is empty, the score is no number in [0, 1], or the gold index of a ``choice`` item is
+        If the prompt is empty, the score is not a number in [0, 1], or the gold index of a ``choice`` item is
         out of range.
     """
     if not item.prompt.strip():
@@ -211,7 +202,7 @@ def _prompt(row: Row) -> tuple[str, tuple[Message, ...] | None, str | None]:
     raw = row.get("messages")
     prompt = row.get("prompt")
     if raw is None or raw == "":
-        if "prompt" not in row.fields and "prompt" not in row.record.values:
+        if not row.has("prompt"):
             known = list(row.record.values)
             raise row.error(
                 f"there is no 'prompt'. The columns are {', '.join(known)}.{nearest('prompt', known)} "
@@ -238,7 +229,7 @@ def _messages(row: Row, raw: Any) -> list[Message]:
         try:
             raw = json.loads(raw)
         except json.JSONDecodeError as error:
-            raise row.error(f"'messages' is a text but no JSON: {error}.") from error
+            raise row.error(f"'messages' is text that is not valid JSON: {error}.") from error
     if not isinstance(raw, (list, tuple)):
         raise row.error(f"'messages' is {raw!r}, expected a list of {{role, content}}.")
     for message in raw:
@@ -246,10 +237,6 @@ def _messages(row: Row, raw: Any) -> list[Message]:
         if not fine:
             raise row.error(f"the message {message!r} is not of the form {{role: text, content: text}}.")
     return [{"role": message["role"], "content": message["content"]} for message in raw]
-
-
-def _with_last_user(messages: tuple[Message, ...], prompt: str) -> tuple[Message, ...]:
-    return (*messages[:-1], {"role": "user", "content": prompt})
 
 
 def _answer(answer: Any, choices: Sequence[str], row: Row, policy: str | None) -> Any:
@@ -276,7 +263,7 @@ def _score(value: Any, where: str) -> float | None:
     try:
         number = float(value)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{where}: the score {value!r} is no number. Give a number in [0, 1], or null.") from error
+        raise UserError(f"{where}: the score {value!r} is not a number. Give a number in [0, 1], or null.") from error
     if math.isnan(number):
         raise UserError(f"{where}: the score is NaN. Write null for an unscored item.")
     if not 0 <= number <= 1:
@@ -285,21 +272,5 @@ def _score(value: Any, where: str) -> float | None:
 
 
 def _metadata(row: Row) -> dict[str, Any]:
-    metadata = row.get("metadata")
-    if row.record.untyped and isinstance(metadata, str):
-        metadata = parsed(metadata)
-    if metadata is not None and metadata != "" and not isinstance(metadata, Mapping):
-        raise row.error(f"'metadata' is {metadata!r}, expected a mapping.")
-    result = dict(metadata or {})
-    pair = row.get("pair")
-    if row.record.untyped and isinstance(pair, str):
-        pair = parsed(pair)
-    if pair is not None:
-        result["pair"] = pair
-    for ours in row.fields:
-        head, _, key = ours.partition(".")
-        if key and head == "metadata":
-            result[key] = row.get(ours)
-        elif key and head == "pair":
-            result["pair"] = {**result.get("pair", {}), key: row.get(ours)}
-    return result
+    metadata, pair = row.mapping("metadata"), row.mapping("pair")
+    return {**metadata, "pair": pair} if pair else metadata

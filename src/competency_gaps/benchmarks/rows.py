@@ -1,8 +1,9 @@
-"""A record of a source, and its fields under our names."""
+"""A record of a source, seen through a mapping from our field names to the source's columns."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ _PLACE = re.compile(r"\{([^{}]+)\}")
 
 @dataclass(frozen=True)
 class Record:
-    """What a source read: one row, and where it stands."""
+    """One record that a source read, and its place there."""
 
     values: Mapping[str, Any]
     where: str
@@ -59,6 +60,20 @@ class Row:
         if isinstance(value, (list, dict, tuple)):
             raise self.error(f"field {ours!r} is {value!r}, expected a text.")
         return str(value)
+
+    def mapping(self, ours: str, *, only_mapped: bool = False) -> dict[str, Any]:
+        """A mapping, with the entries that the field mapping fills one by one (``metadata.KEY``)."""
+        value = None if only_mapped and ours not in self.fields else self.get(ours)
+        if self.record.untyped and isinstance(value, str):
+            value = parsed(value)
+        if value is None or value == "":
+            value = {}
+        if not isinstance(value, Mapping):
+            raise self.error(f"{ours!r} is {value!r}, expected a mapping.")
+        single = {
+            mapped.removeprefix(f"{ours}."): self.get(mapped) for mapped in self.fields if mapped.startswith(f"{ours}.")
+        }
+        return {**value, **single}
 
     def texts(self, ours: str) -> list[str]:
         """A list of texts; empty where there is none."""
@@ -137,3 +152,48 @@ def parsed_texts(cell: Any) -> Any:
     """A CSV cell that holds a JSON list of texts, as this list; anything else as it is."""
     value = parsed(cell) if isinstance(cell, str) and cell.startswith('["') else cell
     return value if isinstance(value, list) else cell
+
+
+def is_further(ours: str) -> bool:
+    """Whether a field groups items and does not change the question."""
+    return ours in ("group", "cluster", "covariates") or ours.startswith("covariates.")
+
+
+def further_fields(row: Row, *, only_mapped: bool = False) -> dict[str, Any]:
+    """``group``, ``cluster`` and ``covariates`` of a record, as arguments of ``Item``.
+
+    Parameters
+    ----------
+    only_mapped
+        Leave out what the field mapping does not name.
+
+    Raises
+    ------
+    UserError
+        If a column does not exist, or a covariate is neither a number nor a text.
+    """
+    arguments: dict[str, Any] = {}
+    for ours in ("group", "cluster"):
+        if not only_mapped or ours in row.fields:
+            arguments[ours] = row.text(ours)
+    if not only_mapped or any(ours.startswith("covariates") for ours in row.fields):
+        values = row.mapping("covariates", only_mapped=only_mapped)
+        arguments["covariates"] = {
+            str(name): _covariate(row, name, value) for name, value in values.items() if value not in (None, "")
+        }
+    return arguments
+
+
+def _covariate(row: Row, name: str, value: Any) -> float | str:
+    """A number as a float, a truth value as 0 or 1, a text unchanged."""
+    if isinstance(value, str) and not row.record.untyped:
+        return value
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        if isinstance(value, str):
+            return value
+        raise row.error(f"the covariate {name!r} is {value!r}, expected a number or a text.") from error
+    if not math.isfinite(number):
+        raise row.error(f"the covariate {name!r} is {value!r}, expected a finite number. Leave unknown ones empty.")
+    return number

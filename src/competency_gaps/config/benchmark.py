@@ -209,3 +209,13 @@ class BenchmarkConfig(Config):
         if (self.source is None) == (not self.sources):
             raise ValueError("give either 'source' or 'sources'")
         return self
+
+    @property
+    def all_sources(self) -> list[Source]:
+        """The sources, whichever of the two fields holds them."""
+        return self.sources if self.source is None else [self.source]
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether new items can be generated: all sources are reasoning-gym families."""
+        return all(isinstance(source, ReasoningGymSource) for source in self.all_sources)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from competency_gaps.config.asking import AskConfig
 from competency_gaps.config.base import Config
@@ -100,6 +100,20 @@ class RunConfig(Config):
     evidence: EvidenceConfig = EvidenceConfig()
     judge: AskConfig | None = None
     """The model that scores items which need a judge; None: they stay unscored."""
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _different_names(cls, benchmarks: list[BenchmarkConfig]) -> list[BenchmarkConfig]:
+        names = [benchmark.name for benchmark in benchmarks]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two benchmarks are named {name!r}; give each its own 'name'")
+        return benchmarks
+
+    @property
+    def generated(self) -> dict[str, BenchmarkConfig]:
+        """Benchmarks for which new items can be generated, by name."""
+        return {benchmark.name: benchmark for benchmark in self.benchmarks if benchmark.is_generated}
 
     @model_validator(mode="before")
     @classmethod

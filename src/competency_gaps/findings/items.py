@@ -84,12 +84,12 @@ def probe_arguments(run: RunFolder, finding: Mapping[str, Any]) -> list[str]:
         A row of ``Run.findings``.
     """
     from competency_gaps.errors import UserError
-    from competency_gaps.runs.settings import generated, run_config
+    from competency_gaps.runs.settings import run_config
 
     concepts = ",".join(str(concept) for concept in list(finding["concepts"])[:PROBED])
     arguments = ["cgaps", "probe", "concept", str(run.path), "--concept", concepts]
     try:
-        families = generated(run_config(run))
+        families = run_config(run).generated
     except UserError:
         # Settings that this version cannot read: the command itself will say so.
         return arguments

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.benchmarks.further import is_further
+from competency_gaps.benchmarks.rows import is_further
 from competency_gaps.errors import UserError, argument
 from competency_gaps.harnesses.detect import find_parts
 from competency_gaps.registry import LOGS

@@ -52,7 +52,7 @@ def read_table(source: LogSource) -> Iterator[LogEntry]:
         )
     part = LogPart("table", source.path.stem, (source.path,))
     tally = Tally(part, metric=column if scored else NONE, records=len(records))
-    gathered = gather(records, source=str(source.path), fields=fields, policy="imported")
+    gathered = gather(records, part.benchmark, source=str(source.path), fields=fields, policy="imported")
     for record in gathered.left_out:
         yield tally.drop(record.where, record.reason)
     for item in gathered.items:

@@ -28,7 +28,7 @@ from competency_gaps.probes.verdict import ProbeResult, decide, examine
 from competency_gaps.progress import Progress
 from competency_gaps.runs.manifest import FILE as MANIFEST
 from competency_gaps.runs.open import RunFolder, open_folder
-from competency_gaps.runs.settings import generated, run_config
+from competency_gaps.runs.settings import run_config
 from competency_gaps.text import plural
 
 FOLDER = "probes"
@@ -105,7 +105,7 @@ def probe_generated(
         If none of the concepts is active in a generated benchmark.
     """
     config = run_config(run)
-    known = generated(config)
+    known = config.generated
     left_out = {target.concept: _not_generated(target) for target in wanted if not set(target.benchmarks) & set(known)}
     chosen = [target for target in wanted if target.concept not in left_out]
     if not chosen:

@@ -11,7 +11,6 @@ import numpy as np
 from competency_gaps.config import BenchmarkConfig, ReasoningGymSource, RunConfig, as_dict
 from competency_gaps.errors import UserError
 from competency_gaps.runs.open import RunFolder
-from competency_gaps.runs.settings import sources_of
 
 FAR = 1_000_000
 """Distance of fresh seeds: item ``i`` of a family under a seed is item 0 under ``seed + i``, so that near seeds share
@@ -33,14 +32,14 @@ def fresh_config(config: RunConfig, benchmarks: Sequence[BenchmarkConfig], items
     used = [
         (source.family, source.seed, source.seed + source.size)
         for benchmark in config.benchmarks
-        for source in sources_of(benchmark)
+        for source in benchmark.all_sources
         if isinstance(source, ReasoningGymSource)
     ]
     return config.model_copy(update={"benchmarks": [_fresh(benchmark, items, seed, used) for benchmark in benchmarks]})
 
 
 def _fresh(benchmark: BenchmarkConfig, items: int, seed: int, used: Sequence[tuple[str, int, int]]) -> BenchmarkConfig:
-    sources = [source for source in sources_of(benchmark) if isinstance(source, ReasoningGymSource)]
+    sources = [source for source in benchmark.all_sources if isinstance(source, ReasoningGymSource)]
     whole = sum(source.size for source in sources)
     new = [
         source.model_copy(

@@ -145,8 +145,7 @@ def _identity(config: RunConfig, extractor: Extractor, bos_id: int | None, suite
 
 def _plugins(config: RunConfig, suite: list[Benchmark]) -> dict[str, str]:
     """Versions of the sources and policies that are not ours: scores of another version are other scores."""
-    sources = [source for benchmark in config.benchmarks for source in (benchmark.source, *benchmark.sources)]
-    used = [(SOURCES, source.kind) for source in sources if source is not None]
+    used = [(SOURCES, source.kind) for benchmark in config.benchmarks for source in benchmark.all_sources]
     used += [(POLICIES, name) for name in {item.policy for benchmark in suite for item in benchmark.items} if name]
     versions = {f"{registry.kind} {name}": registry.version(name) for registry, name in used}
     return {name: version for name, version in sorted(versions.items()) if version is not None}
@@ -154,7 +153,7 @@ def _plugins(config: RunConfig, suite: list[Benchmark]) -> dict[str, str]:
 
 def _harnesses(config: RunConfig) -> set[str]:
     """Packages of the harnesses whose tasks are run."""
-    sources = [source for benchmark in config.benchmarks for source in (benchmark.source, *benchmark.sources)]
+    sources = [source for benchmark in config.benchmarks for source in benchmark.all_sources]
     return {_PACKAGES[source.harness] for source in sources if isinstance(source, TaskSource)}
 
 

@@ -26,7 +26,6 @@ from competency_gaps.runs.manifest import FILE as MANIFEST_FILE
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.runs.plan import claim
-from competency_gaps.runs.settings import is_generated
 from competency_gaps.sae import GateFigures
 from competency_gaps.sae.pair import LoadedPair
 from competency_gaps.stages.estimate import estimate_reading
@@ -203,7 +202,7 @@ def _manifest(
                 "content_sha256": benchmark.content_hash(),
                 "policy": policies[benchmark.name],
                 "scope": choice.scope,
-                "generated": is_generated(choice),
+                "generated": choice.is_generated,
                 "left_out": [{"where": left.where, "reason": left.reason.as_dict()} for left in benchmark.left_out],
                 "source": [finite(asdict(report)) for report in benchmark.reports],
                 "shards": shards[benchmark.name],

@@ -26,7 +26,7 @@ from competency_gaps.sae.pair import LoadedPair, check_pair, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
 from competency_gaps.stages.assign import assign_policies
-from competency_gaps.stages.load import check_names, load_benchmark, load_suite
+from competency_gaps.stages.load import load_benchmark, load_suite
 from competency_gaps.stages.naming import check_dictionary
 
 
@@ -61,7 +61,6 @@ def set_up(
         The run folder, where tasks that ask the model themselves keep their logs.
     """
     choices = [with_chat_template(choice, config.model) for choice in config.benchmarks]
-    check_names(choices)
     model = planned_model(config.model, folder)
     outline = check_pair(model, config.sae, progress) if pair is None else None
     ready = load_suite([choice for choice in choices if not asks_the_model(choice)], progress)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from competency_gaps.benchmarks.further import further_fields, is_further
-from competency_gaps.benchmarks.rows import Record, Row
+from competency_gaps.benchmarks.rows import Record, Row, further_fields, is_further
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
 from competency_gaps.harnesses.shared.part import LogPart

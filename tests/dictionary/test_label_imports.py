@@ -422,10 +422,6 @@ def test_hostile_labels_end_bounded_single_line_and_visible(tmp_path):
     assert imported.labelled == 5 and imported.none == 1
     shown = [*imported.table["label"].drop_nulls(), *imported.table["source"], *(i.where for i in imported.left_out)]
     for text in shown:
-        *imported.table["label"].drop_nulls(),
-        *imported.table["source"],
-        *(i.where for i in imported.left_out),
-    ]:
         assert len(text) <= 200 and text.isprintable()
     assert max(imported.table["label"].drop_nulls().str.len_chars()) <= 160
     assert imported.table.filter(pl.col("concept") == 3)["label"].item() == "<U+202E>desrever<U+202C> <U+200F>mark"

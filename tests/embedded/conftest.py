@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from embedded_helpers import Recorder, build_wheel
 
-from competency_gaps.embedded import cache as cache_module
 from competency_gaps.embedded import wheels
 from competency_gaps.embedded.pins import PinnedPackage, PinnedWeights
 
@@ -83,7 +82,6 @@ def place(tmp_path, monkeypatch, shelf, stand_in) -> Path:
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, str(value))
-    monkeypatch.setattr(cache_module, "_temporary", None)
     stand_in("huggingface_hub", NO_HUB)
     return folder
 

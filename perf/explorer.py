@@ -1,13 +1,13 @@
-"""How fast is the explorer on a large run? Drives the real page in a headless Chromium against the real server.
+"""Measure the speed of the explorer on a large run: the real page in a headless Chromium, against the real server.
 
     python perf/synthetic_run.py /tmp/synth --concepts 131072 --benchmarks 12 --items 100000 --nonzeros 100000000
     python perf/explorer.py /tmp/synth
     cgaps export /tmp/synth /tmp/page && python perf/explorer.py /tmp/synth --export /tmp/page
 
-Times within the page are taken by the page's own clock, from the event to the second frame after the page shows the
-outcome; medians over rounds, with the slowest. Memory is the server's at the end of all that: resident (RSS, with
-pages of mapped files that the system may take back) and proportional (PSS), and the highest resident. Frames of the map
-are drawn by Chromium's software renderer here: a machine with a graphics card is faster.
+Times within the page are taken with the page's own clock, from the event to the second frame after the page shows the
+result; medians over rounds and the slowest round are printed. Memory is the server's at the end: resident (RSS, which
+includes reclaimable pages of mapped files), proportional (PSS), and peak resident. Chromium's software renderer draws
+the frames of the map: a machine with a graphics card is faster.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ FLAGS = (
 SCRIPT = Path(__file__).with_name("explorer_page.js")
 Row = tuple[str, str, str, str, str]
 READING = 2_000
-"""Milliseconds that a reader takes over the first view, in which the server makes what comes next."""
+"""Milliseconds that a reader spends on the first view, while the server prepares the next ones."""
 NOTHING = "nothing at all is like this"
-"""A search that finds nothing, between those that find something: each shows other rows than the one before."""
+"""A search without matches, run between searches with matches, so that each search changes the rows shown."""
 
 
 class Timed(NamedTuple):
-    """Some measurements of one thing."""
+    """Measurements of one quantity."""
 
     what: str
     seconds: list[float]
@@ -55,10 +55,10 @@ class Timed(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What is looked at in a run."""
+    """Concepts and words that the measurements use."""
 
     concepts: list[int]
-    """The one that is active in most items, and some others."""
+    """First the concept that is active in most items, then random ones."""
     words: list[str]
 
 

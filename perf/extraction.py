@@ -1,14 +1,13 @@
-"""How fast is extraction? Against a floor and against the usual route, in one run.
+"""Compare the speed of extraction with a lower bound on its time and with the usual way, in one run.
 
     python perf/extraction.py [CONFIG.yaml] [--items 400] [--rounds 3] [--set a.b=value ...]
 
-* floor: the model up to the hook on packed rows (no padding at all) plus the encoder's matrix product
-  on the span's tokens. Nothing that computes these activations with these libraries can be faster.
+* floor: the model up to the hook on packed rows (no padding) plus the encoder's matrix product on the span's tokens.
+  With these libraries, these activations cannot be computed faster.
 * ours: the pipeline's extraction (batches by length, span only, sparse CAS rows with peaks).
-* usual: ``output_hidden_states=True``, batches of 8 in the order of the file, SAELens' ``encode`` on all
-  positions, masked mean.
+* usual: ``output_hidden_states=True``, batches of 8 in file order, SAELens' ``encode`` on all positions, masked mean.
 
-Rounds alternate between the three, so that a machine whose speed drifts treats them alike; medians are printed.
+Rounds alternate between the three, so that drift in the machine's speed affects all equally; medians are printed.
 The default configuration is the demo's.
 """
 

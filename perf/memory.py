@@ -1,8 +1,8 @@
-"""Does memory grow with the number of items? Peak memory of whole runs and reports, each in its own process.
+"""Compare the peak memory of runs with few and with many items, report included, each in its own process.
 
     python perf/memory.py [--small 250] [--large 2000]
 
-Items are generated arithmetic with ready-made scores, so that extraction is what is measured.
+Items are generated arithmetic questions with given scores, so that extraction dominates.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def run(count: int) -> None:
-    """One run of ``count`` items; prints the peak memory in GiB."""
+    """Make a run of ``count`` items and print the peak memory in GiB."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "items.jsonl"
         text = "What is {} plus {}, and then minus {}?"

@@ -1,15 +1,15 @@
-"""What do concepts cost on top of scores? Against scoring alone, and against the usual two steps, in one run.
+"""Measure what concepts cost in addition to scores: against scoring alone and against two separate steps, in one run.
 
     python perf/one_pass.py [CONFIG.yaml] [--items 200] [--rounds 5] [--lm-eval-batch 16] [--set a.b=value ...]
 
-* scoring: our own scorer alone. The context is read once for all options.
-* one pass: the same, and the CAS rows of the same items out of the same passes.
-* two steps: lm-evaluation-harness' ``hf`` backend on the same contexts and options (the same loaded model, its own
-  batching), then our extraction by itself.
+* scoring: this package's scorer alone, which reads a context once for all options.
+* one pass: the same, with the items' CAS rows taken from the same passes.
+* two steps: lm-evaluation-harness' ``hf`` backend on the same contexts and options (same loaded model, its own
+  batching), then this package's extraction separately.
 
-Items are multiple-choice ones with four options, in mixed order. Rounds alternate between the three, so that a machine
-whose speed drifts treats them alike; medians are printed, and the ratios are medians over rounds. Needs the extra
-``lm-eval``. The default configuration is the demo's.
+The items are multiple-choice questions with four options, in random order. Rounds alternate between the three, so that
+drift in the machine's speed affects all equally; medians over rounds are printed. Needs the extra ``lm-eval``. The
+default configuration is the demo's.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def sample(setting: Setting, count: int) -> tuple[list[PromptRequest], list[ItemTokens]]:
-    """Items of all benchmarks, evenly and in mixed order, with what is read of each."""
+    """Draw items from all benchmarks, with the tokens that the model reads of each."""
     found: list[tuple[PromptRequest, ItemTokens]] = []
     empty = np.zeros(0, np.int32)
     for items in setting.prepared.values():
@@ -90,7 +90,7 @@ def sample(setting: Setting, count: int) -> tuple[list[PromptRequest], list[Item
 
 
 def ours(setting: Setting, asked: list[PromptRequest], read: list[ItemTokens] | None) -> None:
-    """The pipeline's pass, shard by shard, with the concepts' rows or without."""
+    """Run the pipeline's pass shard by shard; with ``read``, it also makes CAS rows."""
     for group in shards([len(one.tokens.ids) for one in asked], SHARD_ITEMS):
         sequences = None if read is None else [read[i] for i in group]
         tap = None if sequences is None else SpanTap(setting.extractor, sequences)
@@ -108,14 +108,14 @@ def ours(setting: Setting, asked: list[PromptRequest], read: list[ItemTokens] | 
 
 
 def lm_eval_backend(setting: Setting, batch: int):  # noqa: ANN201
-    """lm-evaluation-harness' backend around the model that is loaded."""
+    """lm-evaluation-harness' backend around the loaded model."""
     from lm_eval.models.huggingface import HFLM
 
     return HFLM(pretrained=setting.lm.model, tokenizer=setting.lm.tokenizer, batch_size=batch)
 
 
 def two_steps(setting: Setting, backend, asked: list[PromptRequest], read: list[ItemTokens]) -> None:  # noqa: ANN001
-    """The harness scores, then the activations are read by passes of their own."""
+    """Score with the harness, then read the activations in separate passes."""
     from lm_eval.api.instance import Instance
 
     requests = [

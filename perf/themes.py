@@ -1,11 +1,11 @@
-"""Time, memory and truth of themes on planted groups of concepts.
+"""Measure time, memory and accuracy of themes on planted groups of concepts.
 
-    python perf/themes.py                            # 65,536 concepts, as wide as a large public SAE
+    python perf/themes.py                            # 65,536 concepts, the width of a large public SAE
     python perf/themes.py --concepts 4096 --windows 2048
 
-The data are made in one process and grouped in another, so that time and memory are those of the grouping alone, the
-compilation that umap does at its first use included. Prints seconds per part, peak memory, and how well the planted
-groups are recovered (adjusted Rand index; 1 = all, 0 = chance).
+The data are made in one process and grouped in another, so that only the grouping is measured, including the
+compilation at umap's first use. Prints seconds per part, peak memory, and how well the planted groups are recovered
+(adjusted Rand index: 1 = perfectly, 0 = as by chance).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ D_IN, EMBEDDED, ACTIVE, GROUPS = 2304, 384, 300, 40
 
 
 def make(folder: Path, concepts: int, windows: int, seed: int = 0) -> None:
-    """Three noisy views of groups of unequal size: directions, co-firing, and embeddings for two labels in three."""
+    """Draw groups of unequal size with three noisy views: directions, co-activation, and embeddings of most labels."""
     rng = np.random.default_rng(seed)
     size = np.maximum(rng.dirichlet(np.full(GROUPS, 2.0)), 0.006)
     own = rng.choice(GROUPS, concepts, p=size / size.sum()).astype(np.int32)
@@ -43,8 +43,8 @@ def make(folder: Path, concepts: int, windows: int, seed: int = 0) -> None:
     members = [np.flatnonzero(own == g) for g in range(GROUPS)]
     rows = []
     for _ in range(windows):
-        told = np.concatenate([members[g] for g in rng.choice(GROUPS, 3, replace=False)])
-        chosen = [rng.choice(told, min(len(told), 2 * ACTIVE // 3)), rng.integers(0, concepts, ACTIVE // 3)]
+        candidates = np.concatenate([members[g] for g in rng.choice(GROUPS, 3, replace=False)])
+        chosen = [rng.choice(candidates, min(len(candidates), 2 * ACTIVE // 3)), rng.integers(0, concepts, ACTIVE // 3)]
         rows.append(np.unique(np.concatenate(chosen)))
     indptr = np.cumsum([0, *(len(row) for row in rows)])
     np.save(folder / "indptr.npy", indptr)
@@ -58,7 +58,7 @@ def peak_memory() -> float:
 
 
 def measure(folder: Path) -> dict[str, Any]:
-    """Group the concepts in this process, part by part as ``find_themes`` does."""
+    """Group the concepts in this process, with the same steps as ``find_themes``."""
     from competency_gaps.dictionary.themes import cluster, theme_features
 
     own, decoder, labels = (np.load(folder / f"{name}.npy") for name in ("own", "decoder", "labels"))

@@ -1,4 +1,4 @@
-"""Ways to take length and repeats out of a gap: as shipped, without them, by fifths, and by splines."""
+"""Ways to control a gap for length and repeats: as shipped, none, by fifths of length, and by splines."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FREEDOM = (4, 6)
 
 
 def samples(sample: ItemSample) -> dict[str, ItemSample]:
-    """What evidence is given by each control; lengths are the first covariate."""
+    """The sample for each control; lengths are the first covariate."""
     length = sample.covariates[0]
     fifth = np.floor(5 * within(length.values, sample.benchmark, ranks))
     fifths = Covariate("length", fifth, ("first", "second", "third", "fourth", "fifth"))
@@ -48,13 +48,13 @@ def samples(sample: ItemSample) -> dict[str, ItemSample]:
 
 
 def judge(sample: ItemSample, eligible: np.ndarray, *, whole: bool) -> Evidence:
-    """Ask the evidence.
+    """Compute the evidence.
 
     Parameters
     ----------
     whole
-        As shipped: with drawn p-values and leaders. Drawn ones replace closed ones that are too small, so where these
-        name nothing, nothing is drawn.
+        As shipped, with drawn p-values and leaders. Sampling only replaces closed-form p-values that are too small: if
+        these list no weak concept, nothing is drawn.
     """
     found = evidence(sample, CONFIG, eligible=eligible, groups=False)
     if whole and (found.status == "weak").any():
@@ -63,12 +63,12 @@ def judge(sample: ItemSample, eligible: np.ndarray, *, whole: bool) -> Evidence:
 
 
 def net_gap(sample: ItemSample, rows: sp.csr_array, values: np.ndarray) -> np.ndarray:
-    """Gap of any values of the items, net of the sample's clusters and strata: float64 of shape (len(rows),).
+    """Gap in arbitrary values of the items, net of the sample's clusters and strata: float64 of shape (len(rows),).
 
     Parameters
     ----------
     rows : csr_array of shape (asked, items)
-        Weights: CAS of concepts, or 1 for the items that a rival points at.
+        Weights: CAS of concepts, or 1 for the items that a rival selects.
     """
     units = units_of(sample)
     kept = np.flatnonzero(units.unit >= 0)
@@ -80,7 +80,7 @@ def net_gap(sample: ItemSample, rows: sp.csr_array, values: np.ndarray) -> np.nd
 
 
 def judge_by_spline(cas: sp.csr_array, sample: ItemSample, eligible: np.ndarray, freedom: int) -> np.ndarray:
-    """Weak concepts where what a spline of length leaves is permuted within each benchmark; in closed form."""
+    """Weak concepts by permuting the residuals of a spline of length within each benchmark, in closed form."""
     sums = spline_sums(cas, sample, freedom)
     weight, squares = sums.total(sums.weight), sums.total(sums.weight2)
     tails = permutation_tails(sums)
@@ -97,7 +97,7 @@ def judge_by_spline(cas: sp.csr_array, sample: ItemSample, eligible: np.ndarray,
 
 
 def spline_sums(cas: sp.csr_array, sample: ItemSample, freedom: int) -> BlockSums:
-    """Sums over benchmarks of outcomes less a cubic B-spline of log length, fitted in each.
+    """Sums per benchmark of outcomes minus a cubic B-spline of log length, fitted to each benchmark.
 
     Parameters
     ----------
@@ -111,14 +111,14 @@ def spline_sums(cas: sp.csr_array, sample: ItemSample, freedom: int) -> BlockSum
         own = np.flatnonzero(units.benchmark == number)
         basis = _basis(np.log(length[own]), min(freedom, len(own) // 15))
         fitted = basis @ np.linalg.lstsq(basis, left[own], rcond=None)[0]
-        # What a fit leaves varies less than the outcomes do; the benchmark's mean puts it back on their scale.
+        # Residuals vary less than outcomes: they are rescaled, and the benchmark's mean is added.
         used = np.linalg.matrix_rank(basis)
         left[own] = left[own].mean() + (left[own] - fitted) * np.sqrt((len(own) - 1) / max(1, len(own) - used))
     return block_sums(units.rows(sp.csr_array(cas.T)), Outcomes.of(left, units.block, len(units.block_benchmark)))
 
 
 def _basis(value: np.ndarray, freedom: int) -> np.ndarray:
-    """Columns of a B-spline, the constant included; of lower degree where there are few values."""
+    """Basis of a B-spline, including the constant; of lower degree if there are few values."""
     freedom = min(freedom, len(np.unique(value)) - 1)
     if freedom < 1:
         return np.ones((len(value), 1))

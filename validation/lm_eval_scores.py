@@ -1,9 +1,9 @@
-"""Are log-likelihoods those of lm-evaluation-harness, and how far is it from itself with other batches?
+"""Compare log-likelihoods with lm-evaluation-harness, and the harness with itself at other batch sizes.
 
     python validation/lm_eval_scores.py CONFIG.yaml [--items 20] [--batches 1 4 16] [--set model.dtype=float32]
 
-Takes multiple-choice items with four options, asks them as a task of the harness is asked, and sets the log-likelihoods
-beside those of the harness's ``hf`` backend around the same loaded model, for several batch sizes. Needs ``lm-eval``.
+Scores multiple-choice items with four options as a task of the harness, and compares the log-likelihoods with those of
+the harness's ``hf`` backend around the same loaded model, for several batch sizes. Needs ``lm-eval``.
 """
 
 from __future__ import annotations

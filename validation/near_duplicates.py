@@ -1,11 +1,11 @@
-"""What libraries for near-duplicates join, beside this package's near-repeats.
+"""Compare this package's near-repeats with the pairs that libraries for near-duplicates find.
 
     pip install -r validation/requirements.txt
     python validation/near_duplicates.py FOLDER
 
-FOLDER is as for ``repeats.py``. Of each benchmark's different questions: pairs whose words (or five-word shingles) have
-a Jaccard similarity of at least 0.8, found by datasketch's MinHash LSH; of these, pairs with the same answer; of the
-pairs by words with the same answer, those that rapidfuzz's ``token_sort_ratio`` puts at 95 or more. ``shared``: how
+FOLDER is as for ``repeats.py``. Counts, among the distinct questions of each benchmark: pairs whose words (or five-word
+shingles) have a Jaccard similarity of at least 0.8, found with datasketch's MinHash LSH; those with the same answer; of
+the pairs by words with the same answer, those with a ``token_sort_ratio`` of rapidfuzz of at least 95. ``shared``: how
 many of these pairs are near-repeats here.
 """
 
@@ -29,7 +29,7 @@ SHINGLE = 5
 """Words of a shingle."""
 HASHES = 128
 SORTED_RATIO = 95
-"""Of 100, from which rapidfuzz's ``token_sort_ratio`` counts two texts as alike."""
+"""Least ``token_sort_ratio`` of rapidfuzz (0 to 100) at which two texts count as alike."""
 Pairs = set[tuple[int, int]]
 
 
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def different_questions(benchmark: Benchmark) -> list[FoldedQuestion]:
-    """The questions of a benchmark, those that are equal once."""
+    """The distinct questions of a benchmark."""
     known: dict[object, FoldedQuestion] = {}
     for question in map(question_of, benchmark.items):
         known.setdefault((question.prompt, question.context, question.answer or question.choices), question)
@@ -53,7 +53,7 @@ def different_questions(benchmark: Benchmark) -> list[FoldedQuestion]:
 
 
 def counts(questions: list[FoldedQuestion]) -> Counter[str]:
-    """How many pairs each way finds, and how many of them are near-repeats."""
+    """Number of pairs that each way finds, and how many of them are near-repeats."""
     ours = {(i, j) for i, j in near_pairs(questions, np.zeros(len(questions), np.int64), DEFAULT).tolist()}
     words = [re.findall(r"\w+", question.prompt) for question in questions]
     shingles = [{" ".join(text[i : i + SHINGLE]) for i in range(max(1, len(text) - SHINGLE + 1))} for text in words]
@@ -71,7 +71,7 @@ def counts(questions: list[FoldedQuestion]) -> Counter[str]:
 
 
 def alike(sets: list[set[str]]) -> Pairs:
-    """Pairs with a Jaccard similarity of at least the threshold, of those that MinHash LSH proposes."""
+    """Pairs proposed by MinHash LSH whose Jaccard similarity is at least the threshold."""
     index = MinHashLSH(threshold=DEFAULT, num_perm=HASHES)
     pairs: Pairs = set()
     hashes = MinHash.bulk([[word.encode() for word in words] for words in sets], num_perm=HASHES, seed=1)

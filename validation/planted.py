@@ -1,14 +1,14 @@
-"""Ground truth: scores are drawn from known chances. Who finds the planted weaknesses, and who sees some that are none?
+"""Compare methods on planted weaknesses: scores are drawn from known chances, so true and false discoveries are known.
 
     python validation/planted.py RUN [--quick] [--only NAME ...] [--jobs 2] [--json FILE]
 
-RUN is a finished run; its activations, lengths and repeats are real, its scores are not used. In every world scores
-depend on something that is no concept (``CONFOUNDERS``), and d times as often as else an item is right where one of ten
-planted concepts is at or above the median of its activations; in the first worlds nothing is planted. A concept that is
-listed is a false discovery if its gap of the planted part of the chances, against other clusters of its benchmark and
-length, is not negative. The evidence as shipped ("net") stands beside other controls and beside what people would use
-instead: the raw chi_model ranking, SliceLine, a tree of clustered sentence embeddings, and keywords, which need the
-packages of validation/requirements.txt.
+RUN is a finished run, whose activations, lengths and repeats are used and whose scores are not. In every world scores
+depend on a confounder that is no concept (``CONFOUNDERS``). In the first worlds nothing is planted; in the others an
+item's chance is multiplied by d where one of ten planted concepts is at or above the median of its activations. A
+listed concept is a false discovery if the planted part of the chances gives it no negative gap against other clusters
+of its benchmark and length. The evidence as shipped ("net") is compared with other controls and with alternatives: the
+raw chi_model ranking, SliceLine, a tree of clustered sentence embeddings, and keywords, which need the packages of
+validation/requirements.txt.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ CONFOUNDERS = (
 PLANTED = 10
 FACTORS = (0.4, 0.7)
 MODELS = Path(__file__).parents[2] / "shared/results/mmlu_pro/scores.csv"
-"""Where scores of real models are looked for: a table of items (``id``) and models."""
+"""Optional table of real models' scores: a column ``id``, and one per model."""
 RANKED = 10
 """Concepts that the raw ranking and SliceLine name."""
 STRICT = 1e-12
@@ -64,19 +64,19 @@ class Outcome:
     listed: int
     """Concepts, or nodes of the tree."""
     false_discovery: float
-    """Share of these that are none; 0 where none is listed; NaN: cannot be told."""
+    """Share of these that are false; 0 if none is listed; NaN: unknown."""
     recall: float = float("nan")
-    """Share of the planted concepts of which one of the group is listed; NaN: names no concepts."""
+    """Share of the planted concepts whose group has a listed member; NaN: the method names no concepts."""
     items_f1: float = float("nan")
-    """Of the items pointed at, against those that are truly harder."""
+    """F1 of the selected items against those that are truly harder."""
     chi_covered: float = float("nan")
-    """Share of the tested concepts whose interval holds the truth: of chi_model."""
+    """Share of the tested concepts whose interval of chi_model holds the truth."""
     gap_covered: float = float("nan")
     """The same of the net gap."""
 
 
 def outcomes(world: World, drawn: Draw, *, others: bool, texts: bool) -> Iterator[Outcome]:
-    """Let every method look at one drawn world; ``others``: the rivals too, ``texts``: all of them."""
+    """Apply every method to a drawn world; ``others``: also the raw ranking, ``texts``: also the other rivals."""
     given = samples(drawn.sample)
     net = given["net"]
     rows = sp.csr_array(world.cas.T)
@@ -125,13 +125,13 @@ def outcomes(world: World, drawn: Draw, *, others: bool, texts: bool) -> Iterato
 
 
 def f1(pointed: np.ndarray, harder: np.ndarray) -> float:
-    """F1 of the items pointed at; NaN where none is harder."""
+    """F1 of the selected items; NaN if no item is harder."""
     total = pointed.sum() + harder.sum()
     return float(2 * (pointed & harder).sum() / total) if harder.any() else float("nan")
 
 
 def covered(net: object, rows: sp.csr_array, drawn: Draw, found: Evidence) -> tuple[float, float]:
-    """Share of the tested concepts whose intervals hold what the chances before luck give."""
+    """Share of the tested concepts whose intervals hold the values that the chances before luck give."""
     sample = drawn.sample
     tested = ~np.isnan(found.p_value)
     sums = sums_by_benchmark(sp.csr_array(rows.T), drawn.expected, sample.benchmark)
@@ -152,7 +152,7 @@ class Setting:
     d: float
     worlds: int
     others: int
-    """Worlds that the rivals look at too."""
+    """Worlds to which the rivals are applied too."""
 
 
 _WORLD: dict[str, World] = {}
@@ -173,10 +173,10 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--null-worlds", type=int, default=60, help="worlds of a confounder with nothing planted")
     parser.add_argument("--worlds", type=int, default=8, help="worlds with ten planted concepts, for each factor")
-    parser.add_argument("--other-worlds", type=int, default=5, help="of these, worlds that the rivals see")
-    parser.add_argument("--only", nargs="+", help="only confounders whose names begin so")
+    parser.add_argument("--other-worlds", type=int, default=5, help="of these, worlds to which the rivals are applied")
+    parser.add_argument("--only", nargs="+", help="only confounders whose names begin with one of these")
     parser.add_argument("--d", type=float, nargs="+", help="only these factors; 1: nothing planted")
-    parser.add_argument("--concepts", type=int, help="only so many of the ranked concepts, drawn at random")
+    parser.add_argument("--concepts", type=int, help="number of ranked concepts, drawn at random; by default all")
     parser.add_argument("--no-texts", action="store_true", help="without SliceLine, tree and keywords")
     parser.add_argument("--quick", action="store_true", help="a few worlds, --no-texts")
     parser.add_argument("--jobs", type=int, default=2)
@@ -211,7 +211,7 @@ def main() -> None:
 
 
 def settings(args: argparse.Namespace, means: np.ndarray | None) -> Iterator[Setting]:
-    """Give the settings that are asked for; those that need missing scores of models are named."""
+    """Give the chosen settings; name those that are left out because scores of models are missing."""
     for d in (1.0, *FACTORS):
         for one in CONFOUNDERS:
             if (args.only and not one.name.startswith(tuple(args.only))) or (args.d and d not in args.d):
@@ -226,7 +226,7 @@ def settings(args: argparse.Namespace, means: np.ndarray | None) -> Iterator[Set
 
 
 def describe(world: World) -> None:
-    """Print what the run holds: how many concepts truly go with length, and how many lie in repeats."""
+    """Print how many concepts correlate with length, and how many are common in repeats."""
     length = within(world.length, world.benchmark, ranks)
     plain = replace(samples(world.sample)["clusters only"], scores=length)
     found = judge(plain, world.eligible, whole=False)

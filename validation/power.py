@@ -1,12 +1,12 @@
-"""What a control costs where there is nothing to control: one planted concept, scores that do not go with length.
+"""Measure the power that a control costs where it is not needed: one planted concept, scores independent of length.
 
     python validation/power.py RUN [--worlds 400] [--d 0.4 0.5] [--least 8 15 25]
 
-For each control: how far from 0 the planted concept stands, in standard deviations, and how often it passes the
-threshold of Benjamini and Hochberg for a single real concept; in closed form. A concept that goes with length loses
-what it shares with it, whatever the control: nobody can tell the two apart. What the control itself costs is therefore
-measured with the lengths shuffled within each benchmark (``unrelated lengths``), so that nothing confounds; and with
-real lengths among the concepts of whose weight the strata explain little.
+For each control: the planted concept's z-score, and how often it passes the Benjamini-Hochberg threshold for a single
+true discovery; in closed form. A concept that correlates with length loses what it shares with length under any
+control, because the two cannot be separated. The cost of the control itself is therefore measured with lengths shuffled
+within each benchmark (``unrelated lengths``), where nothing confounds, and with real lengths for the concepts whose
+weight the strata hardly explain.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from worlds import Confounder, World, draw, within, world_of
 from competency_gaps.evidence import ItemSample, block_sums, permutation_tails, strata, units_of
 
 FREE = 0.2
-"""Explained share of a concept's weight below which it does not go with length: strata of 15 explain 0.07 by chance."""
+"""Share of a concept's weight explained by strata, below which it counts as unrelated to length: strata of 15 items
+explain 0.07 by chance."""
 
 
-def standing(sample: ItemSample, row: sp.csr_array) -> tuple[float, float]:
-    """z and the lower tail of the concept with this row of CAS."""
+def z_and_tail(sample: ItemSample, row: sp.csr_array) -> tuple[float, float]:
+    """z-score and lower tail of the concept with this row of CAS."""
     units = units_of(sample)
     tails = permutation_tails(block_sums(units.rows(row), units.outcomes))
     return float(tails.z[0]), float(tails.low[0])
@@ -53,18 +54,18 @@ def with_unrelated_lengths(sample: ItemSample, seed: int) -> ItemSample:
 
 
 def one_world(world: World, d: float, seed: int, least: list[int]) -> tuple[float, dict[str, tuple[float, float]]]:
-    """How much of the planted concept length explains, and how it stands under each control."""
+    """Share of the planted concept that length explains, and its z-score and lower tail under each control."""
     drawn = draw(world, Confounder("none"), 1, d, seed)
     column = world.cas[:, drawn.planted]
     row = sp.csr_array(column.T)
     given = samples(drawn.sample)
-    found = {name: standing(given[name], row) for name in ("no control", "clusters only", "fifths")}
+    found = {name: z_and_tail(given[name], row) for name in ("no control", "clusters only", "fifths")}
     shipped = strata.LEAST
     for size in least:
         strata.LEAST = size
-        found[f"strata of {size}"] = standing(given["net"], row)
+        found[f"strata of {size}"] = z_and_tail(given["net"], row)
     strata.LEAST = shipped
-    found["unrelated lengths"] = standing(with_unrelated_lengths(given["net"], seed), row)
+    found["unrelated lengths"] = z_and_tail(with_unrelated_lengths(given["net"], seed), row)
     for freedom in FREEDOM:
         tails = permutation_tails(spline_sums(sp.csr_array(column), given["net"], freedom))
         found[f"spline, {freedom}"] = float(tails.z[0]), float(tails.low[0])
@@ -72,7 +73,7 @@ def one_world(world: World, d: float, seed: int, least: list[int]) -> tuple[floa
 
 
 def main() -> None:
-    """Print one line a control."""
+    """Print one line per control."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--worlds", type=int, default=400)

@@ -1,10 +1,10 @@
-"""How many items of real benchmarks repeat another, and at which similarity near-repeats begin to be other questions.
+"""Count repeats in real benchmarks, to see at which similarity near-repeats become different questions.
 
     python validation/repeats.py FOLDER [--thresholds 0.6 0.7 0.8 0.9] [--examples 5 --below 0.9] [--only NAME ...]
 
-FOLDER is a run, or holds benchmarks as JSONL files or as folders with one. For each benchmark: its items, how many of
-them equal another, and how many only nearly, at each threshold. Texts are printed with ``--examples`` only: pairs drawn
-from those found at the lowest threshold and not at ``--below``, with what differs between them in brackets.
+FOLDER is a run, or holds benchmarks as JSONL files or as folders with one such file. Prints for each benchmark its
+number of items, and how many equal another item or, at each threshold, nearly equal one. With ``--examples``, also
+prints pairs found at the lowest threshold and not at ``--below``, with the differing words in brackets.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def benchmarks(folder: Path) -> Iterator[Benchmark]:
-    """The benchmarks of a run, or of a folder of files; what cannot be read is named."""
+    """The benchmarks of a run, or of a folder of files; prints the names of files that cannot be read."""
     table = folder / "items.parquet"
     if table.is_file():
         frame = pl.read_parquet(table)
@@ -102,7 +102,7 @@ def examples(benchmark: Benchmark, threshold: float, below: float | None, count:
 
 
 def differences(first: str, second: str) -> str:
-    """Two texts in one: what only one of them has, as ``[of the first|of the second]``."""
+    """Merge two texts; where they differ, as ``[words of the first|words of the second]``."""
     a, b = first.split(), second.split()
     parts = []
     for kind, i, j, k, m in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():

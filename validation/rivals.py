@@ -1,4 +1,4 @@
-"""What people would use instead: each points at items (or concepts) where the model is weak."""
+"""Alternatives to this package: each selects items (or concepts) on which the model is weak."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from scipy.stats import beta
 
 LEVEL = 0.05
 SMALLEST = 20
-"""Items of a node of the tree, or with a keyword, at least."""
+"""Least number of items in a node of the tree, or with a keyword."""
 
 
 def slice_line(on: sp.csc_array, eligible: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
-    """Concepts of the slices that SliceLine ranks highest, one predicate each: the concept is on."""
+    """Concepts of SliceLine's top slices, each with the single predicate that the concept is on."""
     from sliceline.slicefinder import Slicefinder
 
     columns = np.flatnonzero(eligible & (np.diff(on.indptr) >= SMALLEST))
@@ -50,7 +50,7 @@ def _embedded(texts: tuple[str, ...]) -> np.ndarray:
 
 @functools.lru_cache(maxsize=1)
 def _tree(texts: tuple[str, ...]) -> list[np.ndarray]:
-    """Nodes of a hierarchical clustering (Ward) of the embeddings, root first: the items of each."""
+    """Items of each node of a hierarchical clustering (Ward) of the embeddings, root first."""
     from scipy.cluster.hierarchy import linkage, to_tree
 
     nodes, todo = [], [to_tree(linkage(_embedded(texts), "ward"))]
@@ -65,7 +65,7 @@ def _tree(texts: tuple[str, ...]) -> list[np.ndarray]:
 
 
 def embedding_tree(texts: list[str], scores: np.ndarray) -> list[np.ndarray]:
-    """EvalTree's idea: nodes whose accuracy is surely below the average (Clopper-Pearson); the items of each."""
+    """Items of nodes whose accuracy is below average with confidence (Clopper-Pearson), as in EvalTree."""
     nodes = _tree(tuple(texts))
     n = np.array([len(items) for items in nodes])
     right = np.array([scores[items].sum() for items in nodes])
@@ -81,7 +81,7 @@ def _words(texts: tuple[str, ...]) -> sp.csc_array:
 
 
 def keywords(texts: list[str], scores: np.ndarray, count: int) -> np.ndarray:
-    """Items with one of the words whose smoothed log-odds of failing, over their error, are highest."""
+    """Items with one of the words of the highest z-scores of smoothed log-odds of failure."""
     words = _words(tuple(texts))
     failed, passed = np.asarray(words.T @ (1 - scores)), np.asarray(words.T @ scores)
     odds = np.log((failed + 0.5) / ((1 - scores).sum() - failed + 0.5))

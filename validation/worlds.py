@@ -1,8 +1,9 @@
-"""Worlds of known truth: a finished run's items and activations are real, scores are drawn from chances.
+"""Worlds of known truth: items and activations are those of a finished run, scores are drawn from known chances.
 
-The chance of an item is ``base x factor``. Its base comes from its benchmark, and in confounded worlds from its length,
-its cluster's luck and its own difficulty; the factor is 1, or ``d`` where a planted concept is on. Luck and difficulty
-leave mean chances as they are, so the chance before luck is what an interval must hold.
+An item is answered correctly with probability ``base x factor``. Its base depends on its benchmark, and in confounded
+worlds on its length, a random effect of its cluster ("luck") and its own difficulty; the factor is ``d`` where a
+planted concept is on, else 1. Luck and difficulty do not change mean chances, so an interval must hold the chance
+before luck is drawn.
 """
 
 from __future__ import annotations
@@ -23,24 +24,24 @@ from competency_gaps.evidence import Covariate, ItemSample, sample_of
 from competency_gaps.robustness.data import run_data
 
 LEVELS = (0.3, 0.9)
-"""Chances of the easiest and the hardest benchmark where length plays no part."""
+"""Chances of the hardest and the easiest benchmark where they do not depend on length."""
 LEAST, MOST = 100.0, 0.05
-"""n_eff of a planted concept, at least, and the share of the items that have it, at most."""
+"""Least n_eff of a planted concept, and the largest share of items in which it is active."""
 ALIKE = 0.5
-"""Correlation of two concepts' saliencies over the items from which they are one group."""
+"""Two concepts whose saliencies correlate over the items at least this much are one group."""
 SIZES = (2, 30)
 """Items of a drawn cluster; their logarithm is uniform."""
 CLUSTERED = 1 / 3
 """Share of each benchmark's items that lie in drawn clusters."""
 ALIKE_LUCK = 0.5
-"""Correlation of two scores of a drawn cluster; repeats of one text are answered alike."""
+"""Correlation of two scores of a drawn cluster; repeats of one text get the same score."""
 DIFFICULTY = 0.5
-"""Variance of beta-distributed chances, as a part of the largest that their mean allows."""
+"""Variance of beta-distributed chances, as a share of the largest that their mean allows."""
 
 
 @dataclass(frozen=True)
 class World:
-    """The real part: items and what is active in them."""
+    """The real part: items and their concepts."""
 
     sample: ItemSample
     """With the run's clusters and lengths; its scores are not used."""
@@ -97,18 +98,18 @@ class World:
 
 @dataclass(frozen=True)
 class Confounder:
-    """What scores depend on besides planted concepts."""
+    """What scores depend on in addition to planted concepts."""
 
     name: str
     slope: str | None = None
     """A key of ``SLOPES``; None: chances do not depend on length."""
     luck: str | None = None
-    """``repeats``: the run's repeats are answered alike; ``drawn``: clusters of neighbours have a common luck; None:
-    every item by itself."""
+    """``repeats``: repeats of a text get the same score; ``drawn``: neighbours form clusters with a common luck; None:
+    items are independent."""
     difficulty: str | None = None
-    """``beta``; ``models``: as real models find real items; None: items of a benchmark are alike."""
+    """``beta``: drawn; ``models``: as measured with real models; None: the items of a benchmark are equally hard."""
     with_concepts: bool = False
-    """Difficulty goes with what is active, and is known: a covariate of the items."""
+    """Difficulty correlates with the active concepts, and is a known covariate of the items."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Draw:
     harder: np.ndarray
     """bool of shape (items,): a planted concept is on."""
     base: np.ndarray
-    """Chance of each item if nothing were planted, its luck and difficulty included."""
+    """Chance of each item if nothing were planted, with its luck and difficulty."""
     chance: np.ndarray
     expected: np.ndarray
     """Chance before luck and difficulty were drawn."""
@@ -194,7 +195,7 @@ SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def neighbours(world: World, rng: np.random.Generator) -> np.ndarray:
-    """Draw clusters of 2 to 30 items of a benchmark that are next to one another by what is active in them."""
+    """Draw clusters of 2 to 30 items of a benchmark with similar active concepts."""
     cluster = np.arange(len(world.length))
     rows = sp.csr_array(world.saliency)
     norm = np.sqrt(np.asarray(rows.power(2).sum(axis=1)).ravel())
@@ -213,7 +214,7 @@ def neighbours(world: World, rng: np.random.Generator) -> np.ndarray:
 
 
 def direction(world: World) -> np.ndarray:
-    """Where each item lies along the direction in which the items of a benchmark differ most, in ranks."""
+    """Rank of each item along the first principal component of its benchmark's saliencies."""
     from scipy.sparse.linalg import svds
 
     rows = sp.csr_array(world.saliency)
@@ -226,7 +227,7 @@ def direction(world: World) -> np.ndarray:
 
 
 def model_means(file: Path) -> np.ndarray | None:
-    """Mean score of each item over models, from a table with a column ``id`` and a column a model; None: no file."""
+    """Mean score of each item over models, from a table with columns ``id`` and one per model; None: no file."""
     if not file.is_file():
         return None
     with file.open(newline="", encoding="utf-8") as lines:
@@ -236,14 +237,14 @@ def model_means(file: Path) -> np.ndarray | None:
 
 
 def _beta(mean: np.ndarray, quantile: np.ndarray, part: float) -> np.ndarray:
-    """Quantiles of betas of the means given, whose variance is a part of ``mean (1 - mean)``."""
+    """Quantiles of beta distributions with these means and variance ``part x mean (1 - mean)``."""
     total = 1 / part - 1
     mean = np.clip(mean, 0.01, 0.99)
     return np.asarray(betaincinv(mean * total, (1 - mean) * total, quantile))
 
 
 def _as_models(mean: np.ndarray, quantile: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """Real items' mean scores, raised to the power that gives them the mean asked for."""
+    """Quantiles of real items' mean scores, raised to the power that gives them the mean asked for."""
     powers = np.geomspace(0.02, 50, 200)
     reached = np.array([(means**power).mean() for power in powers])
     power = np.exp(np.interp(-mean, -reached, np.log(powers)))
@@ -265,9 +266,9 @@ def draw(
     Parameters
     ----------
     count, d
-        How many concepts are planted, and the factor on items where one is on.
+        Number of planted concepts, and the factor on items where one is on.
     means, axis
-        As :func:`model_means` and :func:`direction` give them; needed where the confounder asks for them.
+        From :func:`model_means` and :func:`direction`; needed if the confounder uses them.
     """
     rng = np.random.default_rng((seed, count, round(100 * d)))
     items = len(world.length)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import competency_gaps
 from competency_gaps.cli.app import app
-from competency_gaps.cli.asking import PANEL
+from competency_gaps.cli.options import PANEL
 from competency_gaps.config import AskConfig, parse_config
 from competency_gaps.endpoint import Asking
 from competency_gaps.errors import UserError

@@ -325,7 +325,7 @@ def test_advice_names_options_that_the_command_has(config, tmp_path):
 
     from rich.console import Console
 
-    from competency_gaps.cli.asking import option_name
+    from competency_gaps.cli.options import option_name
     from competency_gaps.cli.run import run as command
     from competency_gaps.config import RunConfig, parse_config
     from competency_gaps.errors import argument, spelling

@@ -17,29 +17,9 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from competency_gaps import __version__
-from competency_gaps.cli import (
-    demo,
-    dictionary,
-    doctor,
-    exemplars,
-    explore,
-    export,
-    findings,
-    inspect_log,
-    label,
-    match,
-    read,
-    reference,
-    robustness,
-    train,
-)
-from competency_gaps.cli import mcp as mcp_command
-from competency_gaps.cli import probe as probe_command
-from competency_gaps.cli import run as run_command
-from competency_gaps.cli import sae as sae_command
-from competency_gaps.cli.asking import option_name
-from competency_gaps.cli.command_line import typed_command
-from competency_gaps.cli.output import help_alone
+from competency_gaps.cli import dictionary, doctor, explore, findings, inspect_log, match, probe, read, run, sae
+from competency_gaps.cli.options import option_name
+from competency_gaps.cli.output import help_alone, typed_command
 from competency_gaps.errors import MachineError, UserError, spelling
 from competency_gaps.text import visible
 
@@ -73,29 +53,16 @@ def cgaps(
     help_alone(context)
 
 
-app.command("demo")(demo.demo)
-app.command("run")(run_command.run)
-app.command("sae")(sae_command.sae)
-app.command("inspect-log")(inspect_log.inspect_log)
-app.command("show")(read.show)
-app.command("concept")(read.concept)
-app.command("findings")(findings.findings)
-app.command("report")(read.report)
-app.command("explore")(explore.explore)
-app.command("export")(export.export)
-app.command("robustness")(robustness.robustness)
-app.command("exemplars")(exemplars.exemplars)
-app.command("label")(label.label)
-app.command("import-labels")(dictionary.import_labels)
-app.command("themes")(dictionary.themes)
-app.command("name")(dictionary.name)
-app.command("reference")(reference.reference)
-app.command("train-sae")(train.train_sae)
-app.command("match")(match.match)
-app.command("scope")(match.scope)
-app.add_typer(probe_command.app, name="probe")
-app.command("mcp")(mcp_command.mcp)
-app.command("doctor")(doctor.doctor)
+for command in (
+    *(run.demo, run.run, sae.sae, inspect_log.inspect_log),
+    *(read.show, read.concept, findings.findings, read.report, explore.explore, explore.export, read.robustness),
+    *(dictionary.exemplars, dictionary.label, dictionary.import_labels, dictionary.themes, dictionary.name),
+    *(sae.reference, sae.train_sae, match.match, match.scope),
+):
+    app.command()(command)
+app.add_typer(probe.app, name="probe")
+app.command()(explore.mcp)
+app.command()(doctor.doctor)
 
 
 def main() -> None:

@@ -1,15 +1,146 @@
-"""``cgaps import-labels``, ``cgaps themes`` and ``cgaps name``: fill a dictionary, group it, put it on a run."""
+"""``cgaps exemplars``, ``label``, ``import-labels``, ``themes`` and ``name``: make a dictionary, put it on a run."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from competency_gaps.cli.options import DictionaryArgument, JsonOption, QuietOption, RunArgument, parse_concepts
+from competency_gaps.api.dictionary import WITHOUT_MODEL, Step
+from competency_gaps.cli.options import (
+    MODEL_HELP,
+    SAE_HELP,
+    AskOptions,
+    ContextOption,
+    DictionaryArgument,
+    HookOption,
+    JsonOption,
+    QuietOption,
+    RunArgument,
+    asks,
+    parse_concepts,
+)
 from competency_gaps.cli.output import print_facts, print_json, print_line, terminal
+from competency_gaps.errors import UserError
+
+if TYPE_CHECKING:
+    from competency_gaps.config import AskConfig
+    from competency_gaps.dictionary.labelling.labeller import Taken
+
+
+def exemplars(
+    out: Annotated[Path, typer.Option(help="The dictionary's folder.")],
+    texts: Annotated[list[Path] | None, typer.Argument(help="Parquet, JSONL or plain-text files.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Read a run's items instead of texts.")] = None,
+    model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
+    sae: Annotated[str | None, typer.Option(help=SAE_HELP)] = None,
+    hook_name: HookOption = None,
+    ranking: Annotated[
+        Literal["activation", "reconstruction"],
+        typer.Option(help="By activation, or by how much the reconstruction error rises without the concept."),
+    ] = "activation",
+    tokens: Annotated[int, typer.Option(min=1, help="Read at most so many tokens.")] = 2_000_000,
+    top: Annotated[int, typer.Option(min=1, help="Strongest windows of each concept.")] = 20,
+    spread: Annotated[int, typer.Option(min=0, help="Windows spread over its range of activations.")] = 20,
+    negatives: Annotated[int, typer.Option(min=0, help="Near windows in which it is silent.")] = 10,
+    context: ContextOption = 256,
+    seed: Annotated[int, typer.Option(help="Seed of the sampled windows.")] = 0,
+    logits_only: Annotated[
+        bool, typer.Option("--logits-only", help="Only promoted tokens and similar concepts: no text is needed.")
+    ] = False,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Collect each concept's windows (strongest, spread, near silent ones), promoted tokens, and similar concepts."""
+    from competency_gaps import make_exemplars
+    from competency_gaps.dictionary.exemplars import ExemplarSettings
+
+    made = make_exemplars(
+        out,
+        texts or (),
+        run=run,
+        model=model,
+        sae=sae,
+        hook_name=hook_name,
+        settings=ExemplarSettings(ranking, tokens, top, spread, negatives, seed=seed),
+        context=context,
+        logits_only=logits_only,
+        progress=terminal(quiet),
+    )
+    facts: dict[str, str | int] = {"dictionary": str(out)}
+    if (read := made.collected) is not None:
+        facts |= {"texts": read.texts, "tokens": read.tokens, "windows": read.windows}
+        facts["concepts"] = f"{read.concepts} of {made.similar_concepts}"
+    promoted = made.promoted_tokens
+    facts["promoted_tokens"] = (
+        "none: the SAE does not write to the residual stream" if promoted is None else f"of {promoted} concepts"
+    )
+    facts["similar_concepts"] = f"of {made.similar_concepts} concepts"
+    print_facts(facts, json_=json_)
+
+
+@asks()
+def label(
+    dictionary: DictionaryArgument,
+    step: Annotated[
+        Step,
+        typer.Option(
+            help="automatic: from words, no model. explain: a model reads exemplars. detection, fuzzing: a model "
+            "scores labels. embedding: scores without a language model. themes: a model names themes."
+        ),
+    ],
+    concepts: Annotated[str | None, typer.Option(help="Only these, as 5,17,100-200; by default all.")] = None,
+    run: Annotated[list[Path] | None, typer.Option(help="Only what matters in these runs; may be repeated.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="With --run: how many concepts.")] = 600,
+    seed: Annotated[int, typer.Option(help="Seed of the order of scored windows.")] = 0,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
+    *,
+    ask: AskOptions,
+) -> None:
+    """Label concepts, or score their labels: without a model, over an endpoint, or through batch files."""
+    from competency_gaps import label_concepts
+
+    asked = _asked(ask, step)
+    taken = label_concepts(
+        dictionary,
+        step,
+        concepts=None if concepts is None else parse_concepts(concepts),
+        runs=run or (),
+        top=top,
+        ask=asked,
+        seed=seed,
+        progress=terminal(quiet),
+    )
+    exported = None if asked is None else asked.export
+    if json_:
+        outcome = {"exported": str(exported)} if taken is None else taken.as_dict()
+        print_json({"dictionary": str(dictionary), "step": step, **outcome})
+    elif taken is None:
+        print_line(f"Requests written to {exported}")
+    else:
+        _print(taken, step)
+
+
+def _asked(ask: AskOptions, step: Step) -> AskConfig | None:
+    """The model that is asked; None: the step asks none."""
+    if step not in WITHOUT_MODEL:
+        return ask.needed(f"--step {step}")
+    if ask.values:
+        raise UserError(f"--step {step} asks no model: leave out {ask.written()}.")
+    return None
+
+
+def _print(taken: Taken, step: Step) -> None:
+    what = "labels" if step in ("automatic", "explain") else "names" if step == "themes" else "scores"
+    print_line(
+        f"{taken.stored:,} {what} stored, {taken.abstained:,} abstentions, {len(taken.failed):,} answers not usable"
+    )
+    noun = "theme" if step == "themes" else "concept"
+    for number, reason in taken.failed[:5]:
+        print_line(f"{noun} {number}: {reason}", error=True)
 
 
 def import_labels(
@@ -51,7 +182,8 @@ def import_labels(
         force=force,
         progress=terminal(quiet),
     )
-    facts: dict[str, Any] = {
+    facts = {
+        "dictionary": str(dictionary),
         "source": imported.source_kind,
         "identity": imported.identity_check,
         "labelled": imported.labelled,
@@ -60,10 +192,7 @@ def import_labels(
         "placeholders": imported.placeholders,
         "left_out": [asdict(left) for left in imported.left_out],
     }
-    if json_:
-        print_json({"dictionary": str(dictionary), **facts})
-    else:
-        print_facts(facts)
+    print_facts(facts, json_=json_)
 
 
 def themes(
@@ -81,10 +210,7 @@ def themes(
     from competency_gaps import make_themes
 
     facts = make_themes(dictionary, sae=sae, fewest=fewest, most=most, seed=seed, progress=terminal(quiet))
-    if json_:
-        print_json({"dictionary": str(dictionary), **facts})
-    else:
-        print_facts(facts)
+    print_facts({"dictionary": str(dictionary), **facts}, json_=json_)
 
 
 def name(
@@ -101,5 +227,5 @@ def name(
     if json_:
         print_json({"run": str(run), "dictionary": named.manifest["dictionary"], "report": str(report)})
         return
-    print_facts(named.manifest["dictionary"])
+    print_facts(named.manifest["dictionary"], json_=False)
     print_line(f"Report: {report.resolve()}")

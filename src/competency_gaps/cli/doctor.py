@@ -5,32 +5,29 @@ from __future__ import annotations
 import inspect
 import os
 import platform
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from competency_gaps import __version__
+from competency_gaps.cli.options import JsonOption
+from competency_gaps.cli.output import print_json, print_line
 from competency_gaps.errors import UserError
 from competency_gaps.installation import Package, base_packages, extras, install_command, is_editable
 from competency_gaps.registry import REGISTRIES, Registry
-from competency_gaps.text import visible
 
 STYLES = {"complete": "green", "partly": "bold dark_orange", "absent": "dim"}
 
 
-def doctor(json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+def doctor(json_: JsonOption = False) -> None:
     """Say what is installed, what is missing, and how to get it."""
     facts = examine()
     if json_:
-        from competency_gaps.cli.output import print_json
-
         print_json(facts)
         return
-    console = Console()
     machine = facts["machine"]
     kind = "a checkout, " if facts["editable"] else ""
     for line in (
@@ -40,16 +37,14 @@ def doctor(json_: Annotated[bool, typer.Option("--json", help="Print one JSON do
         f"embedded model: {facts['embedded_model']}",
         "base: " + _packages(facts["packages"], extra=None),
     ):
-        console.print(visible(line), highlight=False, markup=False)
-    console.print(Text(), _extras_table(facts), Text(), sep="\n")
-    for line in facts["missing"]:
-        console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
-    if not facts["missing"]:
-        console.print("Nothing is missing.", highlight=False)
+        print_line(line)
+    Console().print(Text(), _extras_table(facts), Text(), sep="\n")
+    for line in facts["missing"] or ["Nothing is missing."]:
+        print_line(line)
     for plugin in facts["plugins"]:
         about = plugin["error"] or ", ".join(plugin["options"]) or "no options"
         line = f"plug-in {plugin['package']}: {plugin['name']} among the {plugin['kind']} ({about})"
-        console.print(visible(line), highlight=False, markup=False, soft_wrap=True)
+        print_line(line)
 
 
 def examine() -> dict[str, Any]:

@@ -10,9 +10,8 @@ from rich.console import Console, Group
 from rich.table import Column, Table
 from rich.text import Text
 
-from competency_gaps.cli.asking import AskOptions, asks
-from competency_gaps.cli.options import JsonOption, QuietOption, RunArgument
-from competency_gaps.cli.output import print_json, print_line, rows, terminal
+from competency_gaps.cli.options import AskOptions, JsonOption, QuietOption, RunArgument, asks
+from competency_gaps.cli.output import print_json, print_line, terminal
 from competency_gaps.errors import UserError
 from competency_gaps.runs.open import RunFolder, open_folder
 from competency_gaps.text import plural, shorten, signed, visible
@@ -56,7 +55,7 @@ def findings(
     if number is not None:
         _show(opened, number, json_=json_)
     elif json_:
-        print_json({"run": str(run), "findings": [_document(opened, row) for row in rows(opened.findings)]})
+        print_json({"run": str(run), "findings": [_document(opened, row) for row in opened.findings.to_dicts()]})
     else:
         _print_list(opened)
 
@@ -90,7 +89,7 @@ def _print_list(run: RunFolder) -> None:
         return
     shown = Table("", "", Column("finding", overflow="fold"), "items", "gap", "95% interval", "other half", box=None)
     unseen = {True: "shows it", False: "not clearly", None: "undecided"}
-    for row in rows(table):
+    for row in table.iter_rows(named=True):
         cells = [
             str(row["finding"]),
             row["verdict"],

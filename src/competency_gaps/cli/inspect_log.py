@@ -12,9 +12,17 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from competency_gaps.cli.command_line import MODEL, SAE, log_options, run_command, run_folder
 from competency_gaps.cli.options import JsonOption, QuietOption
-from competency_gaps.cli.output import terminal
+from competency_gaps.cli.output import (
+    MODEL,
+    SAE,
+    log_options,
+    print_json,
+    print_line,
+    run_command,
+    run_folder,
+    terminal,
+)
 from competency_gaps.errors import UserError
 from competency_gaps.text import decimal, shorten, visible
 
@@ -55,16 +63,13 @@ def inspect_log(
     options = {"metric": metric, "filter": filter_, "scorer": scorer, "format": format_, "field": field}
     command = _command(path, log, options)
     if json_:
-        from competency_gaps.cli.output import print_json
-
         documents = [_document(benchmark) for benchmark in log.benchmarks]
         print_json({"path": path, "benchmarks": documents, "command": command})
     else:
-        console = Console()
         for benchmark in log.benchmarks:
-            _show(benchmark, console)
+            _show(benchmark)
         for line in [*_hints(path, log), command] if command else []:
-            _print(console, line)
+            print_line(line)
     if not log.readable:
         errors = [str(benchmark.error) for benchmark in log.benchmarks]
         raise UserError(errors[0] if len(errors) == 1 else f"none of the {len(errors)} logs can be read as it is.")
@@ -123,29 +128,27 @@ def _document(benchmark: InspectedBenchmark) -> dict[str, Any]:
     }
 
 
-def _show(benchmark: InspectedBenchmark, console: Console) -> None:
+def _show(benchmark: InspectedBenchmark) -> None:
     from competency_gaps.harnesses.describe import report_lines
 
     if benchmark.error is not None:
-        _print(console, f"{benchmark.name}: cannot be read as it is: {benchmark.error}")
+        _print(f"{benchmark.name}: cannot be read as it is: {benchmark.error}")
         return
     for report in benchmark.reports:
         for line in report_lines(report):
-            _print(console, line)
+            _print(line)
     if benchmark.mean_score is not None:
         scored = sum(item.score is not None for item in benchmark.items)
-        _print(console, f"    mean score: {benchmark.mean_score:.4f} over {scored:,} scored items")
+        _print(f"    mean score: {benchmark.mean_score:.4f} over {scored:,} scored items")
     for left in benchmark.left_out[:_SAMPLES]:
-        _print(console, f"    left out, for example: {left.where}: {left.reason}")
+        _print(f"    left out, for example: {left.where}: {left.reason}")
     for item in benchmark.items[:_SAMPLES]:
-        console.print()
-        _print(
-            console, f"  item {item.id}: score {decimal(item.score)}" + (f", group {item.group}" if item.group else "")
-        )
-        console.print(Text.assemble("  ", *_pieces(item)), soft_wrap=True)
+        print_line("")
+        _print(f"  item {item.id}: score {decimal(item.score)}" + (f", group {item.group}" if item.group else ""))
+        Console().print(Text.assemble("  ", *_pieces(item)), soft_wrap=True)
         if item.response is not None:
-            _print(console, f"  response: {shorten(item.response, 200)}")
-    console.print()
+            _print(f"  response: {shorten(item.response, 200)}")
+    print_line("")
 
 
 def _pieces(item: Any) -> Iterator[tuple[str, str]]:
@@ -162,14 +165,14 @@ def _pieces(item: Any) -> Iterator[tuple[str, str]]:
     before, after = text[:start], text[end:]
     if len(before) > _BEFORE:
         before = f"({len(before) - _BEFORE:,} characters) …{before[-_BEFORE:]}"
-    yield _safe(before), "dim"
-    yield f"⟦{_safe(shorten(text[start:end], _OWN))}⟧", "bold"
-    yield _safe(shorten(after, _AFTER)), "dim"
+    yield _indented(before), "dim"
+    yield f"⟦{_indented(shorten(text[start:end], _OWN))}⟧", "bold"
+    yield _indented(shorten(after, _AFTER)), "dim"
 
 
-def _safe(text: str) -> str:
-    return visible(text).replace("\u2028", "<U+2028>").replace("\n", "\n  ")
+def _print(text: str) -> None:
+    print_line(" ".join(text.split("\n")))
 
 
-def _print(console: Console, text: str) -> None:
-    console.print(visible(" ".join(text.split("\n"))), markup=False, highlight=False, soft_wrap=True)
+def _indented(text: str) -> str:
+    return visible(text).replace("\n", "\n  ")

@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from competency_gaps.cli.asking import AskOptions, asks
-from competency_gaps.cli.options import JsonOption, QuietOption, RunArgument
+from competency_gaps.cli.options import AskOptions, JsonOption, QuietOption, RunArgument, asks
 from competency_gaps.cli.output import print_json, print_line, terminal
 from competency_gaps.text import decimal, magnitude, shorten, visible
 

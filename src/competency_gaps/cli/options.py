@@ -1,14 +1,23 @@
-"""Arguments and options that several commands have."""
+"""Options that several commands have; those about asking a language model are the fields of ``AskConfig``."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from competency_gaps.config import AskConfig, parse_config
+from competency_gaps.config.asking import WAYS
 from competency_gaps.errors import UserError
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder.")]
 DictionaryArgument = Annotated[Path, typer.Argument(help="The dictionary's folder.")]
@@ -29,6 +38,10 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Run even if the SAE 
 _MOST = 10_000_000
 """Numbers that one range may hold: more concepts than an SAE has."""
 
+FIELDS = AskConfig.model_fields
+Command = Callable[..., None]
+PANEL = "Asking a language model"
+
 
 def parse_concepts(text: str) -> list[int]:
     """Read ``5,17,100-200``; whether an SAE has these concepts is not checked here.
@@ -46,3 +59,93 @@ def parse_concepts(text: str) -> list[int]:
             raise UserError(f"concepts {text[:80]!r}: {part[:40]!r} is no number or range; expected e.g. 5,17,100-200.")
         chosen.update(dict.fromkeys(range(first, last + 1)))
     return list(chosen)
+
+
+@dataclass(frozen=True)
+class AskOptions:
+    """What a command line says about asking a model."""
+
+    values: dict[str, Any]
+    """The options on the command line, by field of ``AskConfig``."""
+    names: tuple[str, ...]
+    """Fields for which the command has an option."""
+
+    def written(self) -> str:
+        """The options on the command line, as they are written there."""
+        return ", ".join(map(spell, self.values))
+
+    def config(self) -> AskConfig | None:
+        """How a model is asked; None: no option was given.
+
+        Raises
+        ------
+        UserError
+            If the options mean several ways at once, or one of them means nothing with the others.
+        """
+        if not self.values:
+            return None
+        config = parse_config(AskConfig, self.values, "options", spell)
+        if config.way is None:
+            ways = " or ".join(spell(name) for name in WAYS if name in self.names)
+            raise UserError(f"{self.written()} means something only with {ways}: add that, or leave it out.")
+        return config
+
+    def needed(self, what: str) -> AskConfig:
+        """The same for what always asks a model, e.g. ``--word``."""
+        config = self.config()
+        if config is None:
+            raise UserError(f"{what} asks a model: give --export FILE, --import FILE, or --base-url with --model.")
+        return config
+
+
+def asks(prefix: str = "", only: Collection[str] = tuple(FIELDS)) -> Callable[[Command], Command]:
+    """Give a command the options about asking a model, in place of its last parameter, ``ask`` (``AskOptions``).
+
+    Parameters
+    ----------
+    prefix
+        What the options' names begin with, e.g. ``judge_`` for ``--judge-model``.
+    only
+        Fields of ``AskConfig`` that become options.
+    """
+    names = tuple(name for name in FIELDS if name in only)
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command, eval_str=True)
+        own = [parameter for parameter in signature.parameters.values() if parameter.name != "ask"]
+
+        @functools.wraps(command)
+        def with_options(**values: Any) -> None:
+            given = {name: values.pop(prefix + name) for name in names}
+            stated = {name: value for name, value in given.items() if value not in (None, [])}
+            command(**values, ask=AskOptions(stated, names))
+
+        options = [_option(name, FIELDS[name], prefix) for name in names]
+        with_options.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+        return with_options
+
+    return decorate
+
+
+def spell(name: str, prefix: str = "") -> str:
+    """A field of ``AskConfig`` as an option; what stands behind a dot is a place in the field's list."""
+    return option_name(prefix + name.partition(".")[0])
+
+
+def option_name(argument: str) -> str:
+    """The option that gives an argument: ``--judge-import`` for ``judge.imports``, once for each of several."""
+    words = argument.replace(".", "-").replace("_", "-")
+    return "--" + (words.removesuffix("s") if words.endswith(("imports", "fields")) else words)
+
+
+def _option(name: str, field: FieldInfo, prefix: str) -> inspect.Parameter:
+    """Without a default of its own, so that the options on the command line are known."""
+    shown = False if field.default in (None, False, []) else str(field.default)
+    option = typer.Option(spell(name, prefix), help=field.description, show_default=shown, rich_help_panel=PANEL)
+    kind: Any = field.annotation
+    return inspect.Parameter(
+        prefix + name,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=None,
+        annotation=Annotated[kind | None, option],
+    )

@@ -1,14 +1,15 @@
-"""What commands print: lines, JSON for machines (one document, no NaN, no infinity), and progress."""
+"""What commands print: lines, JSON for machines, progress, and command lines for people to type."""
 
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import polars as pl
 import typer
 from rich.console import Console
 from rich.prompt import Confirm
@@ -18,6 +19,9 @@ from competency_gaps.files import finite
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import visible
+
+MODEL, SAE = "MODEL", "SAE"
+"""Placeholders in a printed command for an unknown model or SAE."""
 
 
 def help_alone(context: typer.Context) -> None:
@@ -38,8 +42,11 @@ def print_line(text: str, *, error: bool = False) -> None:
     Console(stderr=error).print(visible(text), highlight=False, markup=False, soft_wrap=True)
 
 
-def print_facts(facts: Mapping[str, Any]) -> None:
-    """Print names and values in two columns."""
+def print_facts(facts: Mapping[str, Any], *, json_: bool) -> None:
+    """Print names and values, in two columns or as a JSON document."""
+    if json_:
+        print_json(facts)
+        return
     for name, value in facts.items():
         print_line(f"{name:<20} {value}")
 
@@ -60,18 +67,13 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(finite(value), ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def rows(table: pl.DataFrame) -> list[dict[str, Any]]:
-    """A table as a list of rows."""
-    return table.to_dicts()
-
-
 def run_document(run: RunFolder) -> dict[str, Any]:
     """A run's facts for machines."""
     concepts = run.concepts
     alive = concepts["alive"].sum()
     return {
         "run": str(run.path),
-        "benchmarks": rows(run.benchmarks),
+        "benchmarks": run.benchmarks.to_dicts(),
         "concepts": {
             "width": run.width,
             "alive": alive,
@@ -83,3 +85,36 @@ def run_document(run: RunFolder) -> dict[str, Any]:
         "evidence": run.manifest["evidence"],
         "gate": run.manifest["gate"],
     }
+
+
+def typed_command() -> str:
+    """The command as it was typed, for a run's manifest."""
+    return shlex.join(["cgaps", *sys.argv[1:]])
+
+
+def run_command(model: str, sae: str, source: Sequence[str], out: str | None = None) -> str:
+    """A line of ``cgaps run``, quoted for a shell.
+
+    Parameters
+    ----------
+    source
+        Options that say what is evaluated.
+    out
+        The run folder; None: named after the model.
+    """
+    return shlex.join(["cgaps", "run", "--model", model, "--sae", sae, *source, "--out", out or run_folder(model)])
+
+
+def run_folder(name: str) -> str:
+    """A run folder that is named after the last part of a name."""
+    last = name.rstrip("/").rpartition("/")[2].removeprefix("embedded:").removesuffix(".gguf")
+    return "runs/" + (re.sub(r"[^\w.-]+", "-", last).strip("-.") or "run")
+
+
+def log_options(logs: Sequence[str], options: Mapping[str, str | Sequence[str] | None]) -> list[str]:
+    """``--log`` for each log, with the options that were given; None and empty lists are left out."""
+    words = [word for log in logs for word in ("--log", log)]
+    for name, value in options.items():
+        for text in [value] if isinstance(value, str) else value or []:
+            words += [f"--{name}", text]
+    return words

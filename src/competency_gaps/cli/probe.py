@@ -10,17 +10,17 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from competency_gaps.cli.asking import AskOptions, asks
-from competency_gaps.cli.command_line import typed_command
 from competency_gaps.cli.options import (
+    AskOptions,
     ForceOption,
     JsonOption,
     ModelOption,
     QuietOption,
     SaeOption,
+    asks,
     parse_concepts,
 )
-from competency_gaps.cli.output import help_alone, print_json, print_line, terminal
+from competency_gaps.cli.output import help_alone, print_json, print_line, terminal, typed_command
 from competency_gaps.errors import UserError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""``cgaps show``, ``cgaps concept``, ``cgaps report``: read a finished run; none needs torch."""
+"""``cgaps show``, ``concept``, ``report`` and ``robustness``: read and test a finished run; none needs torch."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import polars as pl
 import typer
 from rich.console import Console
 
-from competency_gaps.cli.options import JsonOption, RunArgument
-from competency_gaps.cli.output import print_json, print_line, rows, run_document
+from competency_gaps.cli.options import JsonOption, QuietOption, RunArgument
+from competency_gaps.cli.output import print_json, print_line, run_document, terminal
 from competency_gaps.errors import UserError
 from competency_gaps.presentation.listing import Listing, list_concepts
 from competency_gaps.report import screen
@@ -57,7 +57,7 @@ def show(
         listing = list_concepts(opened, benchmark=benchmark, sort=sort, words=find, every=all_)
         shown = listing.concepts if limit is None else listing.concepts.head(limit)
         answer = {} if listed else _answer(opened)
-        print_json({**run_document(opened), **answer, "benchmark": benchmark, "find": find, "rows": rows(shown)})
+        print_json({**run_document(opened), **answer, "benchmark": benchmark, "find": find, "rows": shown.to_dicts()})
     elif summary:
         from competency_gaps.report import print_summary
 
@@ -73,7 +73,7 @@ def _answer(run: RunFolder) -> dict[str, Any]:
     """What a run found, for machines: the answer, and every finding."""
     from competency_gaps.findings.answer import answer, answer_dict
 
-    return {"answer": answer_dict(answer(run)), "findings": rows(run.findings)}
+    return {"answer": answer_dict(answer(run)), "findings": run.findings.to_dicts()}
 
 
 def _check_views(*, listed: bool, summary: bool, themes: bool) -> None:
@@ -110,11 +110,11 @@ def _themes(run: RunFolder, theme: int | None, limit: int | None, *, json_: bool
             screen.print_theme(themes, theme, concepts, Console(), lines=screen_lines(), limit=limit)
     elif theme is None:
         top = themes.themes if limit is None else themes.themes.head(limit)
-        print_json({**run_document(run), "themes": rows(top), "subthemes": rows(themes.subthemes)})
+        print_json({**run_document(run), "themes": top.to_dicts(), "subthemes": themes.subthemes.to_dicts()})
     else:
         row, own = asked_theme(themes, theme), themes.concepts(theme, concepts)
-        children, own = rows(themes.children(theme)), own if limit is None else own.head(limit)
-        print_json({**run_document(run), "theme": row, "subthemes": children, "rows": rows(own)})
+        children, own = themes.children(theme).to_dicts(), own if limit is None else own.head(limit)
+        print_json({**run_document(run), "theme": row, "subthemes": children, "rows": own.to_dicts()})
 
 
 def concept(
@@ -134,7 +134,7 @@ def concept(
         concept_id = int(listing.concepts["concept"][0])
         if listing.concepts.height > 1:
             if json_:
-                print_json({"find": words, "rows": rows(listing.concepts)})
+                print_json({"find": words, "rows": listing.concepts.to_dicts()})
             else:
                 command = shlex.join(["cgaps", "show", str(run), "--find", words])
                 more = f"Show one: {shlex.join(['cgaps', 'concept', str(run), str(concept_id)])}"
@@ -157,9 +157,9 @@ def _concept_document(run: RunFolder, concept: int, limit: int) -> dict[str, Any
     return {
         **run.concepts.row(concept, named=True),
         **({} if themes is None else {"themes": themes.of_concept(concept)}),
-        "benchmarks": rows(run.concept_benchmarks.filter(pl.col("concept") == concept).drop("concept")),
+        "benchmarks": run.concept_benchmarks.filter(pl.col("concept") == concept).drop("concept").to_dicts(),
         "items": {
-            order: rows(run.concept_items(concept, order=order, limit=limit))
+            order: run.concept_items(concept, order=order, limit=limit).to_dicts()
             for order in ("strongest", "best", "worst")
         },
     }
@@ -178,3 +178,25 @@ def report(
         print_json({"report": str(path)})
     else:
         print_line(f"Report: {path.resolve()}")
+
+
+def robustness(
+    run: RunArgument,
+    against: Annotated[
+        Path | None, typer.Option(help="Another run of the same items: another SAE or layer, or the same again.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draws and splits.")] = 0,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Test a run as a whole: subsampling, ablation, held-out items, another run. Results go into its folder."""
+    from competency_gaps import open_run
+    from competency_gaps.report.summary import verdict_table
+
+    opened = open_run(run)
+    outcome = opened.robustness(against=against, seed=seed, progress=terminal(quiet))
+    if json_:
+        print_json({"run": str(opened.path), **outcome})
+        return
+    Console().print(verdict_table(outcome["verdicts"]))
+    print_line(f"Report: {opened.report_file.resolve()}")

@@ -1,4 +1,4 @@
-"""``cgaps run``: make a run from a configuration file or from options."""
+"""``cgaps run`` and ``cgaps demo``: make a run from a configuration file, from options, or the demo's."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
-from competency_gaps.cli.asking import AskOptions, asks
-from competency_gaps.cli.command_line import typed_command
-from competency_gaps.cli.options import MODEL_HELP, SAE_HELP, ForceOption, QuietOption, SetOption
-from competency_gaps.cli.output import print_run, terminal
+from competency_gaps.cli.options import (
+    MODEL_HELP,
+    SAE_HELP,
+    AskOptions,
+    ForceOption,
+    JsonOption,
+    QuietOption,
+    SetOption,
+    asks,
+)
+from competency_gaps.cli.output import print_run, terminal, typed_command
 from competency_gaps.config import RunConfig, parse_config, read_yaml, sae_place
 from competency_gaps.config.asking import ENDPOINT_ONLY, WAYS
 from competency_gaps.config.load import apply_overrides
@@ -57,7 +64,7 @@ def run(
     limit: Annotated[int | None, typer.Option(help="Items per benchmark, at an even stride.")] = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the summary.")] = False,
+    json_: JsonOption = False,
     *,
     ask: AskOptions,
 ) -> None:
@@ -186,3 +193,18 @@ def _logs(
             format_=format_,
             fields=fields or [],
         )
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Run folder; the demo is resumed if it was stopped.")] = Path("demo-run"),
+    model: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The model's .gguf file; by default fetched once."),
+    ] = None,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Audit SmolLM2-135M-Instruct on twelve generated benchmarks, in a few minutes on a laptop."""
+    from competency_gaps.demo import run_demo
+
+    print_run(run_demo(out, model=model, progress=terminal(quiet), command=typed_command()), json_=json_)

@@ -1,16 +1,28 @@
-"""``cgaps sae``: which public SAEs fit a model."""
+"""``cgaps sae``, ``train-sae`` and ``reference``: find an SAE, train one, measure how common its concepts are."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import groupby
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from competency_gaps.cli.command_line import run_command
+from competency_gaps.cli.options import (
+    ContextOption,
+    HookOption,
+    JsonOption,
+    ModelOption,
+    QuietOption,
+    SaeOption,
+    SetOption,
+)
+from competency_gaps.cli.output import print_facts, print_json, print_line, run_command, terminal
+from competency_gaps.config import TrainingConfig, parse_config, read_yaml
 from competency_gaps.installation import install_command
 from competency_gaps.sae.directory import PLACES, UNREAD
 from competency_gaps.sae.find import PACKAGE, SaeEntry, SaeList, find_saes
@@ -30,21 +42,18 @@ def sae(
     layer: Annotated[int | None, typer.Option(min=0, help="Only SAEs that read this layer.")] = None,
     labelled: Annotated[bool, typer.Option("--labelled", help="Only SAEs with public labels.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="Every SAE, not only one per layer and place.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """List the public SAEs that fit a model, layer by layer, and whether they have public labels."""
     sae_list = find_saes(model, layer=layer, labelled=labelled)
     proposed = sae_list.proposed()
     command = run_command(model, proposed.name, ["--benchmark", "FILE"])
     if json_:
-        from competency_gaps.cli.output import print_json
-
         print_json({**asdict(sae_list), "command": command})
         return
-    console = Console()
-    lines = _every(sae_list.saes) if all_ else _short(sae_list, console.width)
+    lines = _every(sae_list.saes) if all_ else _short(sae_list, Console().width)
     for line in (_head(sae_list), "", *lines, *_notes(sae_list, all_=all_), *_labels(proposed), command):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_line(line)
 
 
 def _head(sae_list: SaeList) -> str:
@@ -116,3 +125,58 @@ def _labels(proposed: SaeEntry) -> Iterator[str]:
         yield "To fetch labels, for the run's option --set sae.dictionary=labels:"
         yield f"cgaps import-labels labels neuronpedia:{proposed.labels} --sae {proposed.name}"
     yield "To run it:"
+
+
+def train_sae(
+    config: Annotated[Path, typer.Argument(help="YAML configuration.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the pack; activations are kept in it, so a stopped training goes on.")
+    ],
+    set_: SetOption = None,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Train an SAE on a model's activations over your texts, with SAELens' trainer."""
+    from competency_gaps.sae.training import train_sae as train
+    from competency_gaps.sae.training.train import CARD
+
+    checked = parse_config(TrainingConfig, read_yaml(config, set_ or []), str(config))
+    folder = train(checked, out, terminal(quiet))
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    print_facts(card if json_ else card["figures"], json_=json_)
+    if not json_:
+        print_line(f"\nSAE: {folder.resolve()}")
+
+
+def reference(
+    texts: Annotated[list[Path], typer.Argument(help="Parquet, JSONL or plain-text files.")],
+    model: ModelOption,
+    sae: SaeOption,
+    out: Annotated[Path, typer.Option(help="Parquet file, for 'reference' in a run's configuration.")],
+    hook_name: HookOption = None,
+    tokens: Annotated[int, typer.Option(min=1, help="Read at most so many tokens.")] = 1_000_000,
+    context: ContextOption = 256,
+    quiet: QuietOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Measure how common each concept is in texts: what a benchmark's coverage is set against."""
+    from competency_gaps import measure_reference
+
+    statistics = measure_reference(
+        texts,
+        out,
+        model=model,
+        sae=sae,
+        hook_name=hook_name,
+        tokens=tokens,
+        context=context,
+        progress=terminal(quiet),
+    )
+    figures = {
+        "reference": str(out),
+        "tokens": statistics.tokens,
+        "l0": statistics.l0,
+        "explained_variance": statistics.explained_variance,
+        "silent": int((statistics.active == 0).sum()),
+    }
+    print_facts(figures, json_=json_)

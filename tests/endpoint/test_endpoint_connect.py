@@ -6,7 +6,7 @@ import pytest
 from endpoint_helpers import heard, quick, request
 
 from competency_gaps.endpoint import AnswerStore, ask
-from competency_gaps.endpoint.connect import is_here, proxy_of
+from competency_gaps.endpoint.endpoint import is_here, proxy_of
 from competency_gaps.errors import UserError
 from fake_endpoint import serve
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from competency_gaps.config.asking import AskConfig
 from competency_gaps.endpoint.answers import AnswerStore
-from competency_gaps.endpoint.batch import export_batch, import_batch, match_batch
+from competency_gaps.endpoint.batch import export_batch, import_batch
 from competency_gaps.endpoint.budget import Cap, CostEstimate, Prices, estimate
 from competency_gaps.endpoint.client import ask, check_installed
 from competency_gaps.endpoint.endpoint import Endpoint
@@ -151,25 +151,25 @@ class Asking:
 
     def _imported(self, requests: Sequence[Request], progress: Progress) -> dict[str, Answer]:
         answers: dict[str, Answer] = {}
-        wanted = {request.id for request in requests}
+        # A file holds ids alone. Ids that hold a part of the question say that it answers these very requests.
+        keys = {request.id: request.key(self.answerer or NAMELESS) for request in requests}
         unknown: list[str] = []
         for path in self.config.imports:
             read = import_batch(path)
             if read.dropped:
                 progress.say(f"{path}: {read.dropped:,} lines are replaced by later ones of the same id")
-            matched = match_batch(read, requests, self.answerer or NAMELESS)
-            unknown += matched.unknown
-            answers |= {
-                id: replace(answer, model=self.answerer or answer.model) for id, answer in matched.answers.items()
-            }
+            unknown += [id for id in read.answers if id not in keys]
+            for id in [id for id in keys if id in read.answers]:
+                answer = read.answers[id]
+                answers[id] = replace(answer, key=keys[id], model=self.answerer or answer.model)
         if unknown:
             progress.say(
                 f"{len(unknown):,} answers belong to no request and are left out, the first "
                 f"{shorten(visible(unknown[0]), 80)!r}: they were made for other texts, labels or answers, or for what "
                 "is not chosen now."
             )
-        if len(answers) < len(wanted):
-            progress.say(f"{len(wanted) - len(answers):,} of {len(wanted):,} requests are not answered in the files")
+        if len(answers) < len(keys):
+            progress.say(f"{len(keys) - len(answers):,} of {len(keys):,} requests are not answered in the files")
         return answers
 
     def _argument(self, name: str) -> str:

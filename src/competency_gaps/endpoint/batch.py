@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,30 +27,9 @@ class BatchAnswers:
     dropped: int
     """Lines that a later one with the same id replaces: the last line counts."""
 
-    def __iter__(self) -> Iterator[Answer]:
-        return iter(self.answers.values())
 
-    def __len__(self) -> int:
-        return len(self.answers)
-
-
-@dataclass(frozen=True)
-class Matched:
-    """Answers of a file beside the requests they were made for."""
-
-    answers: dict[str, Answer]
-    """By id of the request, with its key."""
-    unknown: tuple[str, ...]
-    """Ids in the file that no request has; their answers are left out."""
-
-
-def export_batch(requests: Iterable[Request], model: str, path: Path, structured: Structured = "json_schema") -> int:
+def export_batch(requests: Iterable[Request], model: str, path: Path, structured: Structured = "json_schema") -> None:
     """Write requests in the input form of OpenAI's Batch API, one a line.
-
-    Returns
-    -------
-    int
-        Number of lines.
 
     Raises
     ------
@@ -69,7 +48,6 @@ def export_batch(requests: Iterable[Request], model: str, path: Path, structured
                 handle.write(json.dumps({"custom_id": request.id, "method": "POST", "url": URL, "body": body}) + "\n")
 
     write_atomic(path, write)
-    return len(seen)
 
 
 def import_batch(path: Path) -> BatchAnswers:
@@ -100,20 +78,6 @@ def import_batch(path: Path) -> BatchAnswers:
                 del answers[answer.id]
             answers[answer.id] = answer
     return BatchAnswers(answers, dropped)
-
-
-def match_batch(read: BatchAnswers, requests: Iterable[Request], model: str) -> Matched:
-    """Put a file's answers to their requests; they get the requests' keys, so that a store can keep them.
-
-    The file says no more than ids: that it answers these very requests, and not others with the same ids, is for the
-    caller to see to (for example by ids that hold a part of the key).
-    """
-    answers: dict[str, Answer] = {}
-    for request in requests:
-        answer = read.answers.get(request.id)
-        if answer is not None:
-            answers[request.id] = replace(answer, key=request.key(model))
-    return Matched(answers, tuple(id for id in read.answers if id not in answers))
 
 
 def _answer(line: bytes, where: str) -> Answer:

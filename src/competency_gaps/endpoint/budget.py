@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from competency_gaps.config.asking import Structured
 from competency_gaps.endpoint.answers import AnswerStore
 from competency_gaps.endpoint.request import Request
-from competency_gaps.errors import UserError
 
 CHARACTERS_PER_TOKEN = 3
 """Common tokenizers make fewer tokens of European texts and code, about one per four characters [ours]."""
@@ -30,11 +29,6 @@ class Prices:
     output: float
     """Per million answer tokens; 0 or more."""
 
-    def __post_init__(self) -> None:
-        for name, value in (("input", self.input), ("output", self.output)):
-            if not (math.isfinite(value) and value >= 0):
-                raise UserError(f"{name} price is {value}: expected money per million tokens, 0 or more.")
-
     def cost(self, prompt_tokens: int, completion_tokens: int) -> float:
         """Money for these tokens."""
         return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
@@ -51,12 +45,6 @@ class Cap:
     """Prompt and answer tokens together; None: no limit."""
     max_cost: float | None = None
     """In the money of the prices; None: no limit."""
-
-    def __post_init__(self) -> None:
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise UserError(f"the cap is {self.max_tokens} tokens: expected 1 or more. Raise it, or leave it out.")
-        if self.max_cost is not None and not (math.isfinite(self.max_cost) and self.max_cost > 0):
-            raise UserError(f"the cap is a cost of {self.max_cost}: expected more than 0. Raise it, or leave it out.")
 
 
 @dataclass(frozen=True)
@@ -151,10 +139,7 @@ class Use(NamedTuple):
 class Meter:
     """Counts what is used and what is in flight, and says whether one more request fits under the cap.
 
-    Raises
-    ------
-    UserError
-        If a cost is capped and no prices are known.
+    A cap on the cost counts only with prices.
     """
 
     def __init__(self, cap: Cap | None, prices: Prices | None) -> None:
@@ -163,11 +148,6 @@ class Meter:
         self.used = Use(0, 0)
         self._reserved = Use(0, 0)
         self._in_flight = 0
-        if self.cap.max_cost is not None and prices is None:
-            raise UserError(
-                f"the cost is capped at {self.cap.max_cost}, but no prices are known: expected the prices of a million "
-                f"prompt and answer tokens. Give them, or cap tokens instead."
-            )
 
     @property
     def idle(self) -> bool:

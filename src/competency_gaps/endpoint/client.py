@@ -9,8 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from competency_gaps.endpoint.answers import AnswerStore
 from competency_gaps.endpoint.budget import Cap, Meter
-from competency_gaps.endpoint.endpoint import Endpoint
-from competency_gaps.endpoint.key import read_key
+from competency_gaps.endpoint.endpoint import Endpoint, read_key
 from competency_gaps.endpoint.loop import RequestLoop
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.errors import MissingExtraError

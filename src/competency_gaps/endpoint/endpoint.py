@@ -1,15 +1,28 @@
-"""Where a model is asked, and how patiently."""
+"""Where a model is asked, with which key, and the connection to it."""
 
 from __future__ import annotations
 
-import math
+import os
+import re
 from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from competency_gaps.config.asking import Structured
 from competency_gaps.endpoint.budget import Prices
-from competency_gaps.endpoint.key import check_variable
 from competency_gaps.errors import UserError
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+PLACEHOLDER = "no-key"
+"""Sent where no key is set; servers that need none take any."""
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+_SHOWN = "[API key]"
+_LONG = 8
+"""Shorter keys are placeholders such as ``EMPTY``, whose letters may well stand in an answer [ours]."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +32,7 @@ class Endpoint:
     Raises
     ------
     UserError
-        If a value is out of range.
+        If the address is incomplete or holds a secret, or ``key_env`` cannot name an environment variable.
     """
 
     base_url: str
@@ -47,18 +60,7 @@ class Endpoint:
 
     def __post_init__(self) -> None:
         _check_url(self.base_url)
-        check_variable(self.key_env)
-        if not self.model:
-            raise UserError("the model's name is empty: expected the name that the endpoint knows. Give it.")
-        for name, low, high in (("concurrency", 1, 512), ("retries", 0, 20)):
-            if not low <= getattr(self, name) <= high:
-                raise UserError(f"{name} is {getattr(self, name)}: expected {low} to {high}.")
-        for name in ("timeout", "first_wait", "longest_wait", "longest_retry_after"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and (value > 0 or (value == 0 and name != "timeout"))):
-                raise UserError(f"{name} is {value} seconds: expected a finite number above 0.")
-        if self.structured not in ("json_schema", "json_object", "none"):
-            raise UserError(f"structured is {self.structured!r}: expected 'json_schema', 'json_object' or 'none'.")
+        _check_variable(self.key_env)
 
 
 def _check_url(url: str) -> None:
@@ -75,3 +77,98 @@ def _check_url(url: str) -> None:
         )
     if not complete:
         raise UserError(f"base_url is {url!r}: expected a complete address such as http://localhost:8080/v1.")
+
+
+def _check_variable(name: str) -> None:
+    """Refuse what cannot be the name of an environment variable, without showing it: it may be a key."""
+    if not _VARIABLE.fullmatch(name):
+        raise UserError(
+            "key_env names no environment variable (its value is not shown, as it may be a key): expected capital "
+            "letters, digits and '_', such as OPENAI_API_KEY. Put the key into a variable and name that."
+        )
+
+
+class Key:
+    """A key that neither ``repr`` nor ``str`` shows; a caller must ask for its value."""
+
+    __slots__ = ("_value", "is_set")
+
+    def __init__(self, value: str | None) -> None:
+        self._value = value
+        self.is_set = value is not None
+
+    def __repr__(self) -> str:
+        return "Key(hidden)"
+
+    def value(self) -> str:
+        """The key itself, to be sent and nothing else."""
+        return self._value or PLACEHOLDER
+
+    def hide(self, text: str, *, short: bool = False) -> str:
+        """Write ``[API key]`` wherever the key stands in a foreign text; short keys only if ``short``."""
+        if self._value is None or (len(self._value) < _LONG and not short):
+            return text
+        return text.replace(self._value, _SHOWN)
+
+
+def read_key(variable: str) -> Key:
+    """Read a key from the environment; unset or blank means that there is none.
+
+    Raises
+    ------
+    UserError
+        If it holds characters that no HTTP header can carry; the message does not show it.
+    """
+    value = os.environ.get(variable, "").strip()
+    if not all("!" <= letter <= "~" for letter in value):
+        raise UserError(
+            f"the environment variable {variable} holds blanks, line breaks or letters outside ASCII (it is not "
+            f"shown): expected one key. Set it again."
+        )
+    return Key(value or None)
+
+
+def connect(endpoint: Endpoint, key: Key) -> AsyncOpenAI:
+    """Make a client that follows no redirects, and uses no proxy where the endpoint is on this machine.
+
+    It does not try again by itself.
+
+    Parameters
+    ----------
+    endpoint
+        Where to ask.
+    key
+        Sent with each request.
+    """
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+    is_local = is_here(endpoint.base_url)
+    return AsyncOpenAI(
+        api_key=key.value(),
+        base_url=endpoint.base_url,
+        timeout=endpoint.timeout,
+        max_retries=0,
+        http_client=DefaultAsyncHttpxClient(trust_env=not is_local, follow_redirects=False),
+    )
+
+
+def is_here(url: str) -> bool:
+    """Whether an address is this machine by its loopback; other names may lead anywhere."""
+    name = urlsplit(url).hostname or ""
+    if name == "localhost":
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def proxy_of(url: str) -> str | None:
+    """Host (and port) of the proxy that the environment names for an address; None: it is reached without one."""
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if is_here(url) or not proxy or proxy_bypass(parts.hostname or ""):
+        return None
+    # A proxy's address may hold a password.
+    return urlsplit(proxy if "://" in proxy else f"http://{proxy}").netloc.rpartition("@")[2]

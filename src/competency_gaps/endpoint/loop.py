@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 from competency_gaps.endpoint.answers import AnswerStore
 from competency_gaps.endpoint.budget import Meter, Use, prompt_bound
 from competency_gaps.endpoint.completion import read_completion, read_json
-from competency_gaps.endpoint.connect import connect
-from competency_gaps.endpoint.dialect import Dialect
-from competency_gaps.endpoint.faults import MOVED, STOPS, Fault, fault_of
-from competency_gaps.endpoint.key import Key
+from competency_gaps.endpoint.endpoint import Key, connect
+from competency_gaps.endpoint.faults import MOVED, STOPS, Dialect, Fault, fault_of
 from competency_gaps.endpoint.request import Answer, Request
 from competency_gaps.errors import UserError
 from competency_gaps.progress import Bar

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from competency_gaps.config.asking import Structured
-from competency_gaps.errors import UserError
-
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True)
 class Request:
-    """One question.
-
-    Raises
-    ------
-    UserError
-        If ``id`` is empty, ``schema_name`` is none that endpoints take, ``max_tokens`` is below 1 or
-        ``temperature`` is negative or not finite.
-    """
+    """One question."""
 
     id: str
     """Names the request within a run; two different requests of one run never share it."""
@@ -38,21 +26,9 @@ class Request:
     schema_name: str
     """Name of the schema: 1 to 64 letters, digits, ``_`` and ``-``."""
     max_tokens: int
-    """Most tokens of the answer, reasoning included where the endpoint counts it so."""
+    """1 or more: most tokens of the answer, reasoning included where the endpoint counts it so."""
     temperature: float = 0.0
     """0 or more."""
-
-    def __post_init__(self) -> None:
-        if not self.id:
-            raise UserError("a request has an empty id: expected a text that names it within the run.")
-        if not _NAME.fullmatch(self.schema_name):
-            raise UserError(
-                f"schema name {self.schema_name!r}: expected 1 to 64 letters, digits, '_' and '-'. Give another name."
-            )
-        if self.max_tokens < 1:
-            raise UserError(f"max_tokens is {self.max_tokens}: expected 1 or more tokens for an answer. Raise it.")
-        if not (math.isfinite(self.temperature) and self.temperature >= 0):
-            raise UserError(f"temperature is {self.temperature}: expected a finite number of 0 or more.")
 
     def body(self, model: str, structured: Structured) -> dict[str, Any]:
         """Body of the chat-completions call.

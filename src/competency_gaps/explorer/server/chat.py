@@ -22,9 +22,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from competency_gaps.endpoint.connect import connect
-from competency_gaps.endpoint.endpoint import Endpoint
-from competency_gaps.endpoint.key import read_key
+from competency_gaps.endpoint.endpoint import Endpoint, connect, read_key
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.explorer import queries
 from competency_gaps.explorer.opened import Opened

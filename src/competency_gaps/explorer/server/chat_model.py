@@ -10,10 +10,8 @@ from typing import Any
 
 from competency_gaps.endpoint.budget import Cap, Meter, Use
 from competency_gaps.endpoint.completion import read_completion, read_json
-from competency_gaps.endpoint.dialect import Dialect
-from competency_gaps.endpoint.endpoint import Endpoint
-from competency_gaps.endpoint.faults import STOPS, Fault, fault_of
-from competency_gaps.endpoint.key import read_key
+from competency_gaps.endpoint.endpoint import Endpoint, read_key
+from competency_gaps.endpoint.faults import STOPS, Dialect, Fault, fault_of
 from competency_gaps.text import shorten, visible
 
 ANSWER_TOKENS = 4_096

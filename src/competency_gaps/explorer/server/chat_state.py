@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from competency_gaps.endpoint.connect import is_here, proxy_of
-from competency_gaps.endpoint.endpoint import Endpoint
+from competency_gaps.endpoint.endpoint import Endpoint, is_here, proxy_of
 from competency_gaps.explorer.parts.records.server import ChatState
 from competency_gaps.text import visible
 

@@ -62,19 +62,20 @@ def test_a_card_shows_its_sentence_figures_and_items(rendered, run):
 
 
 def test_failing_and_passing_items_stand_side_by_side(run):
-    (card, *_) = finding_cards(run, run.findings.head(1), set())
+    (card, *_) = finding_cards(run, run.findings.head(1))
     row = run.findings.row(0, named=True)
     fails, passes = zip(*card.pairs, strict=True)
     for shown, numbers in ((fails, row["failing"]), (passes, row["passing"])):
-        ids = [one.item_id for one in shown if one is not None]
+        ids = [card.item.item_id for card in shown if card is not None]
         assert ids == run.items[list(numbers)]["item_id"].to_list() and ids
-    assert all(one.score == 0 for one in fails if one) and all(one.score == 1 for one in passes if one)
+    assert all(card.item.score == 0 for card in fails if card)
+    assert all(card.item.score == 1 for card in passes if card)
 
 
 def test_what_is_the_same_in_all_prompts_is_folded_away(run):
     text = "Decrypt this text: " + pl.col("prompt") + " Answer with one word."
     templated = run.changed(items=run.items.with_columns(prompt=text, text="An example.\n" + text + "\nAnswer:"))
-    (card, *_) = finding_cards(templated, run.findings.head(1), set())
+    (card, *_) = finding_cards(templated, run.findings.head(1))
     row = run.findings.row(0, named=True)
     shown, number = next(one for one, _ in card.pairs if one is not None), row["failing"][0]
     own = run.items["prompt"][number]
@@ -86,12 +87,11 @@ def test_what_is_the_same_in_all_prompts_is_folded_away(run):
     assert "Decrypt this text" in constant and shown.prompt.own not in constant
 
 
-def test_a_models_words_stand_under_the_sentence_with_their_source(run):
+def test_a_models_words_stand_under_the_sentence_with_their_source(run, rendered):
     worded = run.findings.head(1).with_columns(wording=pl.lit("sums below zero"), wording_source=pl.lit("gpt-x"))
-    (card,) = finding_cards(run, worded, set())
-    assert (
-        card.wording == "sums below zero (gpt-x)" and finding_cards(run, run.findings.head(1), set())[0].wording is None
-    )
+    words = "In a language model's words: sums below zero (gpt-x)"
+    assert words not in text_of(rendered)
+    assert words in text_of(html.render(run.changed(findings=worded), top=3, examples=1))
 
 
 def test_a_run_without_findings_has_a_page_that_says_so(run):

@@ -141,7 +141,7 @@ def test_examples_show_no_item_twice(run):
     row = run.concepts.filter(pl.col("ranked") & ~pl.col("missing")).row(0, named=True)
     part = run.concept_benchmarks.filter(pl.col("concept") == row["concept"])
     detail = concept_detail(run, row, part, 50)
-    shown = [one.item_id for _, many in detail.groups for one in many]
+    shown = [one["item_id"] for _, many in detail.groups for one in many]
     assert shown and len(shown) == len(set(shown))
     assert len(detail.benchmarks) == run.benchmarks.height
 

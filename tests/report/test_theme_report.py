@@ -12,7 +12,7 @@ from rich.console import Console
 
 from competency_gaps.errors import UserError
 from competency_gaps.presentation import columns, labels, rankings
-from competency_gaps.presentation.themes import asked_theme, read_run_themes, theme_path
+from competency_gaps.presentation.themes import asked_theme, read_run_themes
 from competency_gaps.report import concept_panel, html, print_summary
 from competency_gaps.report.tables import theme_view, themes_view
 
@@ -179,7 +179,7 @@ def test_a_concepts_detail_names_its_theme_and_its_labels_source(themed, rendere
         body = re.search(rf'id="concept-{concept}">(.*?)</details>', rendered, re.S)[1]
         theme, subtheme = concept % 12 // 2, concept % 12
         path = f"theme of {theme} (theme {theme}) › theme of {subtheme} (subtheme {subtheme})"
-        assert f"Theme: <bdi>{path}</bdi>" in body and theme_path(themes.of_concept(concept)) == path
+        assert f"Theme: <bdi>{path}</bdi>" in body and themes.path(concept) == path
         assert "Label: <bdi>" in body
     labelled = themed.concepts.filter(pl.col("label").is_not_null() & pl.col("alive"))["concept"].to_list()
     explained = next(one for one in labelled if one % 3 == 0 and one % 4)

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from competency_gaps.dictionary.label_table import POOR, STATED
+from competency_gaps.findings.answer_parts import AnsweredRun
 from competency_gaps.presentation.facts import Fact
-from competency_gaps.presentation.run_view import RunView
 from competency_gaps.text import decimal, integer, share_of, shorten
 
 AUTOMATIC = "auto"
@@ -81,7 +81,7 @@ def _score(row: Mapping[str, Any]) -> str:
     return f", {shorten(str(by or 'score'), 40)} {decimal(score)}"
 
 
-def dictionary_fact(run: RunView) -> Fact | None:
+def dictionary_fact(run: AnsweredRun) -> Fact | None:
     """Count the labelled among the alive concepts, by kind; None in a run without a dictionary."""
     facts = run.manifest.get("dictionary")
     if not facts:

@@ -11,7 +11,7 @@ import polars as pl
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.presentation import columns
 from competency_gaps.presentation.columns import Column
-from competency_gaps.presentation.run_view import RunView
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.search import find_concepts, near_labels
 from competency_gaps.text import plural, shorten
 
@@ -34,7 +34,7 @@ class Listing:
 
 
 def list_concepts(
-    run: RunView,
+    run: RunFolder,
     *,
     benchmark: str | None = None,
     sort: str | None = None,
@@ -45,7 +45,7 @@ def list_concepts(
 
     Parameters
     ----------
-    run : RunView
+    run : RunFolder
     benchmark : str, optional
         One benchmark's figures instead of the whole suite's.
     sort : str, optional
@@ -117,7 +117,7 @@ def _chosen(table: pl.DataFrame, column: str, *, only_weak: bool) -> pl.DataFram
     return table
 
 
-def _table(run: RunView, benchmark: str | None) -> pl.DataFrame:
+def _table(run: RunFolder, benchmark: str | None) -> pl.DataFrame:
     if benchmark is None:
         return run.concepts.drop("tau", strict=False)
     known: list[Any] = run.benchmarks["benchmark"].to_list()

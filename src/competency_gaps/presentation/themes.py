@@ -10,7 +10,7 @@ import polars as pl
 
 from competency_gaps.errors import UserError
 from competency_gaps.presentation.rankings import Ranking
-from competency_gaps.presentation.run_view import RunView
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import percent, plural, share_of, shorten
 
 NAME_LIMIT = 100
@@ -74,6 +74,11 @@ class Themes:
         ]
         return [frame.row(0, named=True) for frame in frames if frame.height]
 
+    def path(self, concept: int) -> str:
+        """Write a concept's theme and subtheme: ``time (theme 3) › months (subtheme 14)``, or ``in none``."""
+        rows = self.of_concept(concept)
+        return " › ".join(f"{theme_name(row)} ({row['level']} {row['id']})" for row in rows) or "in none"
+
     def caption(self) -> str:
         """Say how many are weak and strong, of how many, and how they were tested."""
         if not self.tested:
@@ -89,7 +94,7 @@ class Themes:
         return text
 
 
-def read_run_themes(run: RunView) -> Themes | None:
+def read_run_themes(run: RunFolder) -> Themes | None:
     """Read the themes of a run; None where no dictionary gave it any."""
     results, members = run.theme_results, run.themes
     if results is None or members is None:
@@ -118,11 +123,6 @@ def asked_theme(themes: Themes, theme: int) -> dict[str, Any]:
 def theme_name(row: Mapping[str, Any]) -> str:
     """Give a theme's name, or its number where it has none."""
     return shorten(row["name"], NAME_LIMIT) if row["name"] else f"{row['level']} {row['id']}"
-
-
-def theme_path(rows: list[dict[str, Any]]) -> str | None:
-    """Write a concept's theme and subtheme: ``time (theme 3) › months (subtheme 14)``; None where it is in none."""
-    return " › ".join(f"{theme_name(row)} ({row['level']} {row['id']})" for row in rows) or None
 
 
 def is_automatic(row: Mapping[str, Any]) -> bool:

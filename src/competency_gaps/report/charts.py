@@ -16,8 +16,8 @@ from rich.cells import cell_len, set_cell_size
 
 from competency_gaps.errors import UserError
 from competency_gaps.presentation.rankings import concept_name
-from competency_gaps.presentation.run_view import RunView
 from competency_gaps.presentation.themes import theme_name
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import visible
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _page_axes(width: float, height: float) -> Axes:
 class Plots:
     """Charts of one run. Each takes an axes to draw on, or makes one, and returns it."""
 
-    run: RunView
+    run: RunFolder
     new_axes: Callable[[float, float], Axes] = _notebook_axes
     """Makes the axes, from a width and a height in inches."""
 
@@ -138,12 +138,12 @@ def _short(name: str) -> str:
     return text if cell_len(text) <= NAME_LENGTH else f"{set_cell_size(text, NAME_LENGTH - 1).rstrip()}…"
 
 
-def page_svg(run: RunView, draw: Callable[[Plots], Axes], description: str) -> Markup:
+def page_svg(run: RunFolder, draw: Callable[[Plots], Axes], description: str) -> Markup:
     """Draw a chart for an HTML page.
 
     Parameters
     ----------
-    run : RunView
+    run : RunFolder
     draw : callable
         Draws one of the charts.
     description : str

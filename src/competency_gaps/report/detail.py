@@ -7,29 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.presentation.rankings import concept_name, flags_of
-from competency_gaps.presentation.run_view import Order, RunView
-from competency_gaps.text import Excerpt, excerpt, shorten
+from competency_gaps.runs.open import Order, RunFolder
+from competency_gaps.text import excerpt
 
 TEXT_LIMIT = 420
-ANSWER_LIMIT = 240
-
-
-@dataclass(frozen=True)
-class Example:
-    """One item in which a concept is active."""
-
-    benchmark: str
-    item_id: str
-    excerpt: Excerpt
-    response: str | None
-    answer: str | None
-    score: float | None
-    """Null: unscored."""
-    saliency: float
-    """nCAS, 0 (absent) to 1."""
-    repeats: int
-    """Items that ask the same in which the concept is active, this one included; only this one is shown."""
 
 
 @dataclass(frozen=True)
@@ -37,43 +18,27 @@ class ConceptView:
     """A concept in detail."""
 
     row: dict[str, Any]
-    name: str
-    flags: list[str]
     benchmarks: list[dict[str, Any]]
     """The concept's rows of the run's concept_benchmarks."""
-    groups: list[tuple[str, list[Example]]]
-    """Titled lists of examples, none of them empty."""
+    groups: list[tuple[str, list[dict[str, Any]]]]
+    """Titled lists of items, none of them empty: rows of :meth:`RunFolder.concept_items`, each with its ``excerpt``."""
 
 
-def examples_of(run: RunView, concept: int, order: Order, limit: int) -> list[Example]:
-    """Fetch examples of a concept, cut to what can be read."""
-    rows = run.concept_items(concept, order=order, limit=limit)
-    return [
-        Example(
-            benchmark=row["benchmark"],
-            item_id=shorten(row["item_id"], 60),
-            excerpt=excerpt(
-                row["text"] or "",
-                own=(row["own_start"], row["own_end"]),
-                peak=(row["peak_start"], row["peak_end"]),
-                limit=TEXT_LIMIT,
-            ),
-            response=None if row["response"] is None else shorten(row["response"], ANSWER_LIMIT),
-            answer=None if row["answer"] is None else shorten(row["answer"], ANSWER_LIMIT),
-            score=row["score"],
-            saliency=row["ncas"],
-            repeats=row["repeats"],
-        )
-        for row in rows.iter_rows(named=True)
-    ]
+def _examples(run: RunFolder, concept: int, order: Order, limit: int) -> list[dict[str, Any]]:
+    """Items in which a concept is active, with the stretch of each text that is shown."""
+    rows = run.concept_items(concept, order=order, limit=limit).to_dicts()
+    for row in rows:
+        own, peak = (row["own_start"], row["own_end"]), (row["peak_start"], row["peak_end"])
+        row["excerpt"] = excerpt(row["text"] or "", own=own, peak=peak, limit=TEXT_LIMIT)
+    return rows
 
 
-def concept_detail(run: RunView, row: dict[str, Any], per_benchmark: pl.DataFrame, examples: int) -> ConceptView:
+def concept_detail(run: RunFolder, row: dict[str, Any], per_benchmark: pl.DataFrame, examples: int) -> ConceptView:
     """Gather one concept's detail.
 
     Parameters
     ----------
-    run : RunView
+    run : RunFolder
     row : dict
         The concept's row of ``run.concepts``.
     per_benchmark : DataFrame
@@ -83,25 +48,25 @@ def concept_detail(run: RunView, row: dict[str, Any], per_benchmark: pl.DataFram
     """
     concept = int(row["concept"])
     groups = [] if row["missing"] else _groups(run, concept, examples, scored=row["chi_model"] is not None)
-    return ConceptView(row, concept_name(row), flags_of(row), per_benchmark.to_dicts(), groups)
+    return ConceptView(row, per_benchmark.to_dicts(), groups)
 
 
-def _groups(run: RunView, concept: int, limit: int, *, scored: bool) -> list[tuple[str, list[Example]]]:
+def _groups(run: RunFolder, concept: int, limit: int, *, scored: bool) -> list[tuple[str, list[dict[str, Any]]]]:
     """Choose the lists of examples; no item is in two of them, and equal scores are not called best and worst."""
-    best = examples_of(run, concept, "best", limit) if scored else []
-    worst = examples_of(run, concept, "worst", limit) if scored else []
+    best = _examples(run, concept, "best", limit) if scored else []
+    worst = _examples(run, concept, "worst", limit) if scored else []
     if not best or not worst:
-        groups = [("Where it is strongest", examples_of(run, concept, "strongest", limit))]
-    elif best[0].score == worst[0].score:
+        groups = [("Where it is strongest", _examples(run, concept, "strongest", limit))]
+    elif best[0]["score"] == worst[0]["score"]:
         groups = [("Every scored item has the same score", best)]
     else:
-        seen = {(example.benchmark, example.item_id) for example in best}
-        rest = [example for example in worst if (example.benchmark, example.item_id) not in seen]
+        seen = {(example["benchmark"], example["item_id"]) for example in best}
+        rest = [example for example in worst if (example["benchmark"], example["item_id"]) not in seen]
         groups = [("Best items", best), ("Worst items", rest)]
     return [group for group in groups if group[1]]
 
 
-def concept_details(run: RunView, frames: list[pl.DataFrame], examples: int) -> list[ConceptView]:
+def concept_details(run: RunFolder, frames: list[pl.DataFrame], examples: int) -> list[ConceptView]:
     """Gather the details of every concept in ``frames``, each once, in order of their number."""
     wanted = sorted({int(concept) for frame in frames for concept in frame["concept"]})
     rows = run.concepts.filter(pl.col("concept").is_in(wanted)).sort("concept")

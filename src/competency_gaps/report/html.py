@@ -23,29 +23,15 @@ from competency_gaps.findings.answer import answer
 from competency_gaps.findings.answer_parts import alike, short_name
 from competency_gaps.presentation import columns, facts, judged, labels, rankings, sources, themes
 from competency_gaps.presentation.glossary import glossary
-from competency_gaps.presentation.run_view import RunView
 from competency_gaps.report import answer_view
-from competency_gaps.report.cards import finding_cards, origins, theme_section
+from competency_gaps.report.cards import finding_cards, theme_section
 from competency_gaps.report.charts import page_svg
 from competency_gaps.report.detail import concept_details
 from competency_gaps.robustness import read_assessment
+from competency_gaps.runs.open import RunFolder
 
 STYLES = ("report", "themes", "findings", "narrow")
 """The page's style sheets, in their order."""
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """One concept in a table."""
-
-    concept: int
-    name: str
-    labelled: bool
-    marks: list[str]
-    """Warnings about its label: ``auto``, ``doubtful``."""
-    peak: str
-    flags: list[str]
-    values: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -56,17 +42,18 @@ class Table:
     title: str
     caption: str
     columns: list[columns.Column]
-    rows: list[TableRow]
+    rows: list[dict[str, Any]]
+    """Rows of ``run.concepts``."""
     tone: str = ""
     """``weak`` or ``strong``: colours the title."""
 
 
-def write_report(run: RunView, out: Path, *, top: int = 20, examples: int = 3) -> Path:
+def write_report(run: RunFolder, out: Path, *, top: int = 20, examples: int = 3) -> Path:
     """Write the report of a run as one HTML file.
 
     Parameters
     ----------
-    run : RunView
+    run : RunFolder
     out : Path
         The file; its folder is made. It appears whole or not at all.
     top : int
@@ -95,7 +82,7 @@ def write_report(run: RunView, out: Path, *, top: int = 20, examples: int = 3) -
     return out
 
 
-def render(run: RunView, *, top: int, examples: int) -> str:
+def render(run: RunFolder, *, top: int, examples: int) -> str:
     """Build the page's text."""
     given = answer(run)
     ranked = rankings.ranking(run.concepts, run.manifest["evidence"])
@@ -106,7 +93,7 @@ def render(run: RunView, *, top: int, examples: int) -> str:
     details = concept_details(run, [*frames, evidence, *themes.detailed_leaders(grouped, ranked)], examples)
     linked = {int(detail.row["concept"]) for detail in details}
     labelled = labels.dictionary_fact(run)
-    section = theme_section(run, grouped, ranked, linked)
+    section = theme_section(run, grouped, ranked)
     concept_columns = columns.present(columns.CONCEPT, run.concepts)
     per_benchmark = columns.present(columns.PER_BENCHMARK, run.concept_benchmarks)
     environment = _environment()
@@ -117,7 +104,7 @@ def render(run: RunView, *, top: int, examples: int) -> str:
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         answer=given,
-        cards=finding_cards(run, listed, linked),
+        cards=finding_cards(run, listed),
         model=short_name(str(run.manifest["model"]["name"])),
         **_facts(run, [labelled] if labelled else []),
         gaps_chart=_gaps_chart(run, ranked),
@@ -128,7 +115,8 @@ def render(run: RunView, *, top: int, examples: int) -> str:
         caution=rankings.caution(ranked),
         ranked_note=rankings.left_out_note(run.concepts),
         details=details,
-        origins=origins(grouped, details),
+        linked=linked,
+        grouped=grouped,
         themes=section,
         per_benchmark=per_benchmark,
         vanishes=f"vanishes {alike(run.manifest['evidence'])}".rstrip(),
@@ -136,7 +124,7 @@ def render(run: RunView, *, top: int, examples: int) -> str:
     )
 
 
-def _facts(run: RunView, more: list[facts.Fact]) -> dict[str, Any]:
+def _facts(run: RunFolder, more: list[facts.Fact]) -> dict[str, Any]:
     """Gather the facts of the run itself, and what was left out of it."""
     manifest = run.manifest
     return {
@@ -154,7 +142,7 @@ def _facts(run: RunView, more: list[facts.Fact]) -> dict[str, Any]:
     }
 
 
-def _gaps_chart(run: RunView, ranked: rankings.Ranking) -> Markup | None:
+def _gaps_chart(run: RunFolder, ranked: rankings.Ranking) -> Markup | None:
     """Draw the gaps of the leading concepts; None where no concept is weak or strong."""
     if not ranked.weak_leaders.height + ranked.strong_leaders.height:
         return None
@@ -169,7 +157,7 @@ def _most_shared(overlap: pl.DataFrame) -> dict[str, tuple[str, float]]:
     return {name: (other, jaccard) for name, other, jaccard in most.iter_rows()}
 
 
-def _tables(run: RunView, ranked: rankings.Ranking, top: int) -> tuple[list[Table], list[pl.DataFrame]]:
+def _tables(run: RunFolder, ranked: rankings.Ranking, top: int) -> tuple[list[Table], list[pl.DataFrame]]:
     concepts = run.concepts
     most, least = rankings.most_covered(concepts, top), rankings.least_covered(concepts, top)
     absent = rankings.missing(concepts)
@@ -193,22 +181,9 @@ def _tables(run: RunView, ranked: rankings.Ranking, top: int) -> tuple[list[Tabl
         ("missing", "Missing concepts", gaps, columns.present(columns.MISSING, concepts), absent.head(top), ""),
     ]
     tables = [
-        Table(key, title, caption, used, [_row(row) for row in frame.iter_rows(named=True)], tone)
-        for key, title, caption, used, frame, tone in plan
+        Table(key, title, caption, used, frame.to_dicts(), tone) for key, title, caption, used, frame, tone in plan
     ]
     return tables, [entry[4] for entry in plan]
-
-
-def _row(row: dict[str, Any]) -> TableRow:
-    return TableRow(
-        row["concept"],
-        rankings.concept_name(row),
-        bool(row["label"]),
-        labels.marks_of(row),
-        text.show_token(row["peak_token"]),
-        rankings.flags_of(row),
-        row,
-    )
 
 
 def _environment() -> Environment:
@@ -226,7 +201,12 @@ def _environment() -> Environment:
         decimal=text.decimal,
         tenths=text.tenths,
         short=text.shorten,
+        token=text.show_token,
         theme_name=themes.theme_name,
+        concept_name=rankings.concept_name,
+        flags=rankings.flags_of,
+        marks=labels.marks_of,
+        provenance=labels.provenance,
     )
     environment.tests["automatic"] = themes.is_automatic
     environment.globals["percent"] = text.percent

@@ -11,19 +11,19 @@ from rich.text import Text
 from competency_gaps.findings.answer import RunAnswer, answer
 from competency_gaps.presentation import columns, rankings
 from competency_gaps.presentation.listing import Listing
-from competency_gaps.presentation.run_view import RunView
 from competency_gaps.presentation.themes import Themes, asked_theme
 from competency_gaps.report import answer_view
 from competency_gaps.report.tables import MOST_SUBTHEMES, concept_table, plain, theme_view, themes_view
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import integer, plural
 
 
-def print_overview(run: RunView, console: Console, *, lines: int, limit: int | None = None) -> None:
+def print_overview(run: RunFolder, console: Console, *, lines: int, limit: int | None = None) -> None:
     """Print the answer of a run: findings, benchmarks by score, what they lack, and how far to trust it.
 
     Parameters
     ----------
-    run : RunView
+    run : RunFolder
     console : rich.console.Console
     lines : int
         Lines of a screen, which the output fills at most; a single row is shown in any case.
@@ -75,7 +75,7 @@ def _tail(
     return tails[-1]
 
 
-def _print_coverage(run: RunView, given: RunAnswer, console: Console, lines: int, limit: int | None) -> None:
+def _print_coverage(run: RunFolder, given: RunAnswer, console: Console, lines: int, limit: int | None) -> None:
     """Print the answer of a run without scores: which concepts its items hardly exercise."""
     frame = rankings.least_covered(run.concepts, run.concepts.height)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 from rich import box
@@ -15,10 +16,9 @@ from rich.text import Text
 from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import RunAnswer, answer
 from competency_gaps.presentation import columns, judged, labels, rankings
-from competency_gaps.presentation.run_view import RunView
-from competency_gaps.presentation.themes import read_run_themes, theme_path
+from competency_gaps.presentation.themes import read_run_themes
 from competency_gaps.report import answer_view
-from competency_gaps.report.detail import ConceptView, Example, concept_detail
+from competency_gaps.report.detail import ConceptView, concept_detail
 from competency_gaps.report.tables import (
     VERDICT_STYLES,
     Cells,
@@ -28,6 +28,7 @@ from competency_gaps.report.tables import (
     quantities,
     short_table,
 )
+from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import decimal, integer, percent, shorten, show_token
 
 _FRAME = 6
@@ -39,12 +40,12 @@ STATUS_STYLES = {
 }
 
 
-def print_summary(run: RunView, console: Console, *, top: int = 8) -> None:
+def print_summary(run: RunFolder, console: Console, *, top: int = 8) -> None:
     """Print the answer of a run, its benchmarks and the ends of the rankings.
 
     Parameters
     ----------
-    run : RunView
+    run : RunFolder
     console : rich.console.Console
     top : int
         Concepts per table.
@@ -86,7 +87,7 @@ def _titled(title: str, table: RenderableType) -> Group:
     return Group(Text(), Text(title, style="bold"), table)
 
 
-def _answer(run: RunView, given: RunAnswer) -> Group:
+def _answer(run: RunFolder, given: RunAnswer) -> Group:
     """The whole answer: every finding, and every statement."""
     parts: list[RenderableType] = [*answer_view.head(given), Text()]
     if run.findings.height:
@@ -97,7 +98,7 @@ def _answer(run: RunView, given: RunAnswer) -> Group:
     return Group(*parts, Text(), *(answer_view.statement_text(statement) for statement in rest))
 
 
-def _benchmarks(run: RunView) -> Table:
+def _benchmarks(run: RunFolder) -> Table:
     rows = run.benchmarks.sort("mean_score", "benchmark", nulls_last=True).to_dicts()
     missing = (f"{row['missing']:,} of {row['alive']:,} {percent(row['missing'], row['alive']):>4}" for row in rows)
     figures = {
@@ -129,12 +130,12 @@ def verdict_table(verdicts: Sequence[Mapping[str, str]]) -> Table:
     return table
 
 
-def concept_panel(run: RunView, concept: int, *, examples: int = 3, width: int | None = None) -> Panel:
+def concept_panel(run: RunFolder, concept: int, *, examples: int = 3, width: int | None = None) -> Panel:
     """Lay out a concept in detail.
 
     Parameters
     ----------
-    run : RunView
+    run : RunFolder
     concept : int
         Its number in the SAE.
     examples : int
@@ -157,10 +158,10 @@ def concept_panel(run: RunView, concept: int, *, examples: int = 3, width: int |
     row = rows.row(0, named=True)
     detail = concept_detail(run, row, run.concept_benchmarks.filter(pl.col("concept") == concept), examples)
     marks = labels.marks_of(row)
-    heading = Text.assemble((f"{concept} ", "dim"), plain(detail.name, "dim" if marks else "bold"))
+    heading = Text.assemble((f"{concept} ", "dim"), plain(rankings.concept_name(row), "dim" if marks else "bold"))
     heading.append(f" [{', '.join(marks)}]" if marks else "", "dim italic")
     parts: list[RenderableType] = [heading, Text()]
-    parts += [_facts(run, rows, detail.flags), Text(), _per_benchmark(run, detail, width)]
+    parts += [_facts(run, rows), Text(), _per_benchmark(run, detail, width)]
     if not detail.groups:
         parts.append(Text("No item of the suite activates this concept.", style="dim"))
     for title, many in detail.groups:
@@ -168,7 +169,7 @@ def concept_panel(run: RunView, concept: int, *, examples: int = 3, width: int |
     return Panel(Group(*parts), padding=(1, 2))
 
 
-def _facts(run: RunView, rows: pl.DataFrame, flags: list[str]) -> Table:
+def _facts(run: RunFolder, rows: pl.DataFrame) -> Table:
     grid = Table.grid(padding=(0, 2))
     row = rows.row(0, named=True)
     for column in columns.present((*columns.CONCEPT, *columns.MISSING), rows):
@@ -178,16 +179,16 @@ def _facts(run: RunView, rows: pl.DataFrame, flags: list[str]) -> Table:
             Text(column.hint, style="dim"),
         )
     grid.add_row(Text("peak token", style="dim"), plain(show_token(row["peak_token"]) or "N/A", "cyan"), Text())
-    grid.add_row(Text("flags", style="dim"), plain(", ".join(flags) or "none"), Text())
+    grid.add_row(Text("flags", style="dim"), plain(", ".join(rankings.flags_of(row)) or "none"), Text())
     themes = read_run_themes(run)
-    path = theme_path(themes.of_concept(row["concept"])) or "in none" if themes is not None else None
+    path = None if themes is None else themes.path(row["concept"])
     for name, value in (("label", labels.provenance(row)), ("theme", path)):
         if value is not None:
             grid.add_row(Text(name, style="dim"), plain(value), Text())
     return grid
 
 
-def _per_benchmark(run: RunView, detail: ConceptView, width: int | None) -> Group:
+def _per_benchmark(run: RunFolder, detail: ConceptView, width: int | None) -> Group:
     """A row for each benchmark that has the concept, and a line with those that miss it."""
     rows = [row for row in detail.benchmarks if row["support"]]
     parts: list[RenderableType] = []
@@ -207,16 +208,15 @@ def _per_benchmark(run: RunView, detail: ConceptView, width: int | None) -> Grou
     return Group(*parts)
 
 
-def _example(example: Example) -> Group:
+def _example(example: dict[str, Any]) -> Group:
     score = Text("unscored", style="dim")
-    if example.score is not None:
-        side = "strong" if example.score >= 0.5 else "weak"
-        score = Text(f"score {decimal(example.score)}", style=VERDICT_STYLES[side])
-    times = f" · {integer(example.repeats)} items like it" if example.repeats > 1 else ""
-    where = plain(
-        f"  {shorten(example.benchmark, 40)} · {example.item_id} · saliency {decimal(example.saliency)}{times}", "dim"
-    )
-    cut = example.excerpt
+    if example["score"] is not None:
+        side = "strong" if example["score"] >= 0.5 else "weak"
+        score = Text(f"score {decimal(example['score'])}", style=VERDICT_STYLES[side])
+    times = f" · {integer(example['repeats'])} items like it" if example["repeats"] > 1 else ""
+    place = f"{shorten(example['benchmark'], 40)} · {shorten(example['item_id'], 60)}"
+    where = plain(f"  {place} · saliency {decimal(example['ncas'])}{times}", "dim")
+    cut = example["excerpt"]
     text = Text.assemble(
         (f"[{integer(cut.cut_before)} characters cut] … " if cut.cut_before else "", "dim"),
         plain(cut.before),
@@ -225,7 +225,7 @@ def _example(example: Example) -> Group:
         (f" … [{integer(cut.cut_after)} characters cut]" if cut.cut_after else "", "dim"),
     )
     lines: list[RenderableType] = [Text.assemble(score, where), Padding(text, (0, 0, 0, 2))]
-    for name, value in (("response", example.response), ("expected", example.answer)):
+    for name, value in (("response", example["response"]), ("expected", example["answer"])):
         if value is not None:
-            lines.append(Padding(Text.assemble((f"{name}: ", "dim"), plain(value)), (0, 0, 0, 2)))
+            lines.append(Padding(Text.assemble((f"{name}: ", "dim"), plain(shorten(value, 240))), (0, 0, 0, 2)))
     return Group(*lines)

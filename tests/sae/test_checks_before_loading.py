@@ -12,7 +12,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.model.hooks import resolve_hook
 from competency_gaps.model.outline import read_outline
 from competency_gaps.sae import load_sae
-from competency_gaps.sae.header import read_sae_header
+from competency_gaps.sae.load import read_sae_header
 from competency_gaps.sae.pair import load_pair
 from core_helpers import KINDS, loaded
 from sae_helpers import build

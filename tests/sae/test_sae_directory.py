@@ -24,16 +24,22 @@ def plain():
     return get_pretrained_saes_directory()
 
 
+def sae_id(entry) -> str:
+    """Its id within its release."""
+    return entry.name.removeprefix(f"{entry.release}/")
+
+
 def test_every_sae_of_saelens_is_read(plain):
     ours = directory.read_directory()
-    assert {name: [entry.id for entry in entries] for name, entries in ours.items()} == {
+    assert {name: [sae_id(entry) for entry in entries] for name, entries in ours.items()} == {
         name: list(release.saes_map) for name, release in plain.items()
     }
     for name, entries in ours.items():
         for entry in entries:
-            assert entry.neuronpedia_id == plain[name].neuronpedia_id[entry.id]
-            assert entry.l0 == plain[name].expected_l0[entry.id] or plain[name].expected_l0[entry.id] == 0
-            assert entry.explained_variance in (None, plain[name].expected_var_explained[entry.id])
+            key = sae_id(entry)
+            assert entry.labels == plain[name].neuronpedia_id[key]
+            assert entry.l0 == plain[name].expected_l0[key] or plain[name].expected_l0[key] == 0
+            assert entry.explained_variance in (None, plain[name].expected_var_explained[key])
 
 
 def test_layer_place_and_model_are_what_saelens_loaders_say(plain, monkeypatch):
@@ -50,12 +56,12 @@ def test_layer_place_and_model_are_what_saelens_loaders_say(plain, monkeypatch):
     for name, entries in directory.read_directory().items():
         form = plain[name].conversion_func
         for entry in entries if form in ("gemma_2", "gemma_3", "gemma_2_transcoder", "qwen_scope", "goodfire") else []:
-            config = loaders.load_sae_config_from_huggingface(name, entry.id)
+            config = loaders.load_sae_config_from_huggingface(name, sae_id(entry))
             facts = config.get("metadata", config)
             hook = re.fullmatch(r"blocks\.(\d+)\.(.+)", facts["hook_name"])
             read = (int(hook[1]), PLACE.get(hook[2], hook[2].removeprefix("hook_"))) if hook else (None, "embedding")
-            assert (entry.layer, entry.place) == read, (name, entry.id)
-            assert entry.model == facts["model_name"], (name, entry.id)
+            assert (entry.layer, entry.place) == read, entry.name
+            assert entry.model == facts["model_name"], entry.name
             checked[form] += 1
     assert checked.total() > 12_000 and len(checked) == 5
 
@@ -64,16 +70,16 @@ def test_hooks_in_ids_are_the_place_and_the_layer():
     hooks = Counter()
     for entries in directory.read_directory().values():
         for entry in entries:
-            stated = re.match(r"blocks\.(\d+)\.hook_(resid_\w+?|mlp_out|attn_out|z)(_\d|_?_t|$)", entry.id)
+            stated = re.match(r"blocks\.(\d+)\.hook_(resid_\w+?|mlp_out|attn_out|z)(_\d|_?_t|$)", sae_id(entry))
             if stated and entry.place != "temporal":
                 expected = "attn_z" if stated[2] == "z" else stated[2]
-                assert (entry.layer, entry.place) == (int(stated[1]), expected), entry.id
+                assert (entry.layer, entry.place) == (int(stated[1]), expected), entry.name
                 hooks[expected] += 1
     assert len(hooks) == 6 and hooks.total() > 1_000
 
 
 def test_widths_are_those_that_are_written():
-    read = {f"{e.release}/{e.id}": e.width for entries in directory.read_directory().values() for e in entries}
+    read = {e.name: e.width for entries in directory.read_directory().values() for e in entries}
     known = {
         "gemma-scope-2b-pt-res-canonical/layer_20/width_16k/canonical": "16k",
         "gemma-scope-2b-pt-res/layer_5/width_1m/average_l0_114": "1m",
@@ -110,19 +116,18 @@ def test_a_models_saes_are_all_of_its_releases(model, same, related, plain):
     unread = ("transcoder", "clt", "temporal")
     for models, kinds in ((same, {"same"}), (related, {"base", "tuned"})):
         expected = {
-            f"{name}/{sae_id}"
+            f"{name}/{key}"
             for name, release in plain.items()
-            for sae_id, path in release.saes_map.items()
+            for key, path in release.saes_map.items()
             if release.model in models
-            and not any(word in f"{name}/{sae_id}/{path}" for word in unread)
-            and "embedding" not in sae_id
+            and not any(word in f"{name}/{key}/{path}" for word in unread)
+            and "embedding" not in key
         }
         assert {sae.name for sae in found.saes if sae.relation in kinds} == expected
     of_models = [plain[name] for name in plain if plain[name].model in same + related]
     assert len(found.saes) + sum(found.unread.values()) == sum(len(release.saes_map) for release in of_models)
     for sae in found.saes:
-        release, _, sae_id = sae.name.partition("/")
-        assert sae.labels == plain[release].neuronpedia_id[sae_id]
+        assert sae.labels == plain[sae.release].neuronpedia_id[sae_id(sae)]
 
 
 def test_transformerlens_names():
@@ -185,19 +190,6 @@ def test_without_saelens(monkeypatch):
         directory.read_directory()
     with pytest.raises(MissingExtraError):
         directory.check_release("gpt2-small-res-jb", "x")
-
-
-def test_where_saelens_keeps_its_file_elsewhere_it_is_asked(monkeypatch):
-    expected = directory.read_directory()
-    directory._read_releases.cache_clear()
-    directory.read_directory.cache_clear()
-    monkeypatch.setattr(directory, "_FILE", "nowhere.yaml")
-    try:
-        asked = directory.read_directory()
-    finally:
-        directory._read_releases.cache_clear()
-        directory.read_directory.cache_clear()
-    assert asked == expected
 
 
 def test_what_is_not_there_is_refused_with_what_is():

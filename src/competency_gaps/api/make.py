@@ -58,7 +58,7 @@ def run(
     UserError
         If the configuration, a benchmark, the model or the SAE is wrong; the message says what to do.
     """
-    from competency_gaps.sae.pair import complete_pair
+    from competency_gaps.sae.pair import load_pair
     from competency_gaps.stages import pipeline
 
     config = read_config(config)
@@ -69,7 +69,7 @@ def run(
     progress = progress or Progress(quiet=True)
     pair = None
     if model is not None or sae is not None:
-        pair = complete_pair(config.model, config.sae, lm=model, loaded=sae, progress=progress)
+        pair = load_pair(config.model, config.sae, lm=model, loaded=sae, progress=progress)
     made = as_run(pipeline.run(config, folder, progress, command, pair).path)
     made.report(progress=progress)
     return made

@@ -59,8 +59,9 @@ _MODELS = {"gemma-scope-9b-it-res": "gemma-2-9b-it"}
 class DirectoryEntry:
     """An SAE as SAELens' directory describes it."""
 
+    name: str
+    """``RELEASE/ID``."""
     release: str
-    id: str
     model: str
     """The model that it was trained on, as the directory names it."""
     layer: int | None
@@ -73,8 +74,8 @@ class DirectoryEntry:
     """Active latents per token; None if unknown."""
     explained_variance: float | None
     """In [0, 1]; None if unknown."""
-    neuronpedia_id: str | None
-    """``MODEL/SOURCE`` on Neuronpedia, where public labels lie; None: it has no page there."""
+    labels: str | None
+    """``MODEL/SOURCE`` on Neuronpedia, which has public labels; None: it has no page there."""
 
 
 def saelens_installed() -> bool:
@@ -124,40 +125,12 @@ def _read_releases() -> Mapping[str, dict[str, Any]]:
     if spec is None or not spec.submodule_search_locations:
         raise MissingExtraError("sae-lens", "run", "Reading SAELens' directory")
     file = Path(spec.submodule_search_locations[0]) / _FILE
-    if not file.is_file():  # another version of SAELens keeps it elsewhere
-        return _asked_of_saelens()
+    if not file.is_file():
+        raise UserError(f"SAELens' directory {file} is missing: this version keeps it elsewhere. Install sae-lens 6.")
     import yaml
 
     with file.open(encoding="utf-8") as stream:
         return dict(yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-
-
-def _asked_of_saelens() -> dict[str, dict[str, Any]]:
-    """The same from SAELens itself, where an L0 of 0 and an explained variance of 1 mean unknown."""
-    from sae_lens.loading.pretrained_saes_directory import get_pretrained_saes_directory
-
-    return {
-        name: {
-            "model": release.model,
-            "repo_id": release.repo_id,
-            "conversion_func": release.conversion_func,
-            "saes": [
-                {
-                    "id": sae_id,
-                    "path": path,
-                    "l0": release.expected_l0.get(sae_id) or None,
-                    "variance_explained": _below_one(release.expected_var_explained.get(sae_id)),
-                    "neuronpedia": release.neuronpedia_id.get(sae_id),
-                }
-                for sae_id, path in release.saes_map.items()
-            ],
-        }
-        for name, release in get_pretrained_saes_directory().items()
-    }
-
-
-def _below_one(share: float | None) -> float | None:
-    return share if share is not None and share < 1 else None
 
 
 def _entry(release: str, facts: Mapping[str, Any], sae: Mapping[str, Any]) -> DirectoryEntry:
@@ -174,15 +147,15 @@ def _entry(release: str, facts: Mapping[str, Any], sae: Mapping[str, Any]) -> Di
     l0 = sae.get("l0")
     stated = _L0.search(path)
     return DirectoryEntry(
+        name=f"{release}/{sae_id}",
         release=release,
-        id=sae_id,
         model=_MODELS.get(release, str(facts["model"])),
         layer=int(layer[1]) if layer and place != "embedding" else None,
         place=place,
         width=_width(texts),
         l0=float(l0) if l0 is not None else float(stated[1]) if stated else None,
         explained_variance=sae.get("variance_explained"),
-        neuronpedia_id=sae.get("neuronpedia"),
+        labels=sae.get("neuronpedia"),
     )
 
 

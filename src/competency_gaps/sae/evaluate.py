@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -48,10 +48,6 @@ class SAEFigures:
     """(ablated - reconstructed) / (ablated - untouched); 1 = nothing lost."""
     loss_tokens: int
     """Tokens over which the losses are averaged."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
 
 
 def evaluate_sae(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from competency_gaps.embedded import SAES, embedded_sae
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.sae.directory import PLACES, DirectoryEntry, read_directory, saelens_installed
+from competency_gaps.sae.directory import PLACES, read_directory, saelens_installed
 from competency_gaps.sae.model_names import Relation, names_of, nearest_models, relation
 
 PACKAGE = "package"
@@ -108,7 +108,7 @@ def find_saes(model: str, *, layer: int | None = None, labelled: bool = False) -
             if related is None:
                 continue
             if entry.place in PLACES and entry.layer is not None:
-                entries.append(_of_directory(entry, related))
+                entries.append(SaeEntry(**vars(entry), relation=related))
             else:
                 unread[entry.place or "unknown"] += 1
     if not entries:
@@ -138,22 +138,6 @@ def _embedded(ours: Sequence[str]) -> list[SaeEntry]:
         width, layer, l0 = str(config["d_sae"]), int(hook[1]), facts.get("l0")
         entries.append(SaeEntry(name, None, facts["model_name"], related, layer, hook[2], width, l0, None, labels))
     return entries
-
-
-def _of_directory(entry: DirectoryEntry, related: Relation) -> SaeEntry:
-    assert entry.layer is not None and entry.place is not None
-    return SaeEntry(
-        name=f"{entry.release}/{entry.id}",
-        release=entry.release,
-        model=entry.model,
-        relation=related,
-        layer=entry.layer,
-        place=entry.place,
-        width=entry.width,
-        l0=entry.l0,
-        explained_variance=entry.explained_variance,
-        labels=entry.neuronpedia_id,
-    )
 
 
 def _asked(model: str, entries: list[SaeEntry], layer: int | None, *, labelled: bool) -> list[SaeEntry]:

@@ -1,17 +1,19 @@
-"""Load a sparse autoencoder: plain ones from a folder without SAELens, all others with it."""
+"""Find, check and load a sparse autoencoder: plain ones from a folder without SAELens, all others with it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from competency_gaps.config import SAEConfig
+from competency_gaps.embedded import embedded_sae
+from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.model.load import weights_hash
 from competency_gaps.sae.directory import check_release
-from competency_gaps.sae.header import cannot_be_loaded, import_saelens, place_of, read_cfg, usable_hook
 
 if TYPE_CHECKING:
     import torch
@@ -84,6 +86,46 @@ class SparseAutoencoder:
         return latents.to_dense() if latents.is_sparse else latents
 
 
+@dataclass(frozen=True)
+class SaeHeader:
+    """An SAE without its weights."""
+
+    name: str
+    """Folder, or ``release/id``."""
+    hook_name: str
+    """Where the activations are read."""
+    d_in: int
+    """Width of the activations it reads."""
+
+
+class _Parts(NamedTuple):
+    name: str
+    folder: Path | None
+    sae: Autoencoder | None
+    """None if only the settings were read."""
+    settings: Mapping[str, Any]
+    """Everything in the SAE's file that changes its arithmetic: normalisation, k, bias handling."""
+    metadata: Mapping[str, Any]
+    hook_name: str
+
+
+def read_sae_header(config: SAEConfig) -> SaeHeader:
+    """Check an SAE without reading its weights; of a release, only its settings are fetched.
+
+    It refuses the same SAEs as :func:`load_sae`, with the same messages.
+
+    Raises
+    ------
+    MissingExtraError
+        If torch, or sae-lens where the SAE needs it, is not installed.
+    UserError
+        If there is no such folder, release or id, its files are damaged, it cannot be used span by span, or it names no
+        hook and none is configured.
+    """
+    parts = _read(config, None)
+    return SaeHeader(parts.name, parts.hook_name, int(parts.settings["d_in"]))
+
+
 def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder:
     """Load the SAE that a configuration names.
 
@@ -92,14 +134,10 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
     MissingExtraError
         If the SAE needs sae-lens, which is not installed.
     UserError
-        If there is no such folder, release or id, or it says no hook and none is configured.
+        If there is no such folder, release or id, or it names no hook and none is configured.
     """
-    name, folder = place_of(config)
-    if folder is not None:
-        sae, settings, metadata = _from_folder(folder, name, str(device), config.dtype)
-    else:
-        sae, settings, metadata = _taken_apart(_from_release(config, str(device)))
-    hook_name = usable_hook(config, name, settings, metadata)
+    name, folder, sae, settings, metadata, hook_name = _read(config, str(device))
+    assert sae is not None
     identity = {
         "name": name,
         "architecture": settings["architecture"],
@@ -110,43 +148,97 @@ def load_sae(config: SAEConfig, device: torch.device | str) -> SparseAutoencoder
         "model_name": metadata.get("model_name"),
         "neuronpedia_id": metadata.get("neuronpedia_id"),
         "weights_sha256": weights_hash(sae),
-        # Everything in the SAE's file that changes its arithmetic: normalisation, k, bias handling.
         "settings_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest(),
     }
     return SparseAutoencoder(sae, name, hook_name, metadata.get("prepend_bos"), folder, identity)
 
 
-def _taken_apart(sae: SAE[Any]) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+def _read(config: SAEConfig, device: str | None) -> _Parts:
+    """Read an SAE, without its weights if ``device`` is None."""
+    try:
+        from safetensors import SafetensorError
+
+        from competency_gaps.sae import threshold
+    except ImportError as error:
+        raise MissingExtraError(error.name or "torch", "run", "Running a model") from error
+    name, folder = f"{config.release}/{config.id}", None
+    if config.folder is not None:
+        name = str(config.folder)
+        folder = embedded_sae(name) if name.startswith("embedded:") else Path(name).expanduser()
+    else:
+        check_release(str(config.release), str(config.id))
+    sae: Autoencoder | None = None
+    try:
+        content = {} if folder is None else _read_cfg(folder, name)
+        if folder is not None and threshold.is_threshold_sae(content):
+            settings, metadata = threshold.settings(content, config.dtype), content["metadata"]
+            if device is not None:
+                sae = threshold.read_threshold_sae(folder, content, device=device, dtype=config.dtype)
+        elif device is None:
+            settings, metadata = _saelens_settings(config, folder)
+        else:
+            sae, settings, metadata = _saelens_sae(config, folder, device)
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
+        first_line, _, _ = str(error).strip().partition("\n")
+        raise UserError(f"SAE {name!r} cannot be loaded: {first_line}") from error
+    if settings["architecture"] == "temporal":
+        raise UserError(
+            f"SAE {name!r} is temporal: its latents depend on the tokens before, but spans are encoded token by token. "
+            f"Use an SAE of another architecture."
+        )
+    hook_name = config.hook_name or metadata.get("hook_name") or metadata.get("hf_hook_name")
+    if not hook_name:
+        raise UserError(f"SAE {name!r} does not say where its activations come from: set sae.hook_name.")
+    return _Parts(name, folder, sae, settings, metadata, str(hook_name))
+
+
+def _read_cfg(folder: Path, name: str) -> dict[str, Any]:
+    """The content of ``cfg.json``, if whole weights are beside it."""
+    from safetensors import safe_open
+
+    for file in ("cfg.json", "sae_weights.safetensors"):
+        if not (folder / file).is_file():
+            raise UserError(
+                f"SAE {name!r}: {folder / file} is missing. Expected a folder saved by SAELens, "
+                f"with cfg.json and sae_weights.safetensors."
+            )
+    content: dict[str, Any] = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
+    # Opening reads the table of the tensors and compares it with the file's length.
+    with safe_open(folder / "sae_weights.safetensors", framework="numpy"):
+        return content
+
+
+def _saelens() -> type[SAE[Any]]:
+    try:
+        from sae_lens import SAE
+    except ImportError as error:
+        raise MissingExtraError("sae-lens", "run", "Loading this SAE") from error
+    return SAE
+
+
+def _saelens_settings(config: SAEConfig, folder: Path | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings and metadata as SAELens' own class of the architecture takes them."""
+    saelens = _saelens()
+    from sae_lens.loading import pretrained_sae_loaders as loaders
+
+    if folder is None:
+        content = loaders.load_sae_config_from_huggingface(str(config.release), str(config.id))
+    else:
+        content = loaders.handle_config_defaulting(loaders.get_sae_lens_config_from_disk(folder, "cpu"))
+    made = saelens.get_sae_config_class_for_architecture(content["architecture"]).from_dict(content)
+    return made.to_dict(), dict(made.metadata.items())
+
+
+def _saelens_sae(config: SAEConfig, folder: Path | None, device: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
     """An SAE of SAELens, its settings, and its metadata."""
+    saelens = _saelens()
+    if folder is None:
+        sae = saelens.from_pretrained(str(config.release), str(config.id), device=device, dtype=config.dtype)
+    else:
+        sae = saelens.load_from_disk(folder, device=device, dtype=config.dtype)
     sae.eval()
     # Hooks give heads joined (see ``model.hooks.captured``), and SAELens' reshaping would join tokens as well.
     sae.turn_off_forward_pass_hook_z_reshaping()
     settings = {key: value for key, value in sae.cfg.to_dict().items() if key not in ("metadata", "device")}
     # SAELens' metadata gives None for any unknown name; a plain dictionary does not.
     return sae, settings, dict(sae.cfg.metadata.items())
-
-
-def _from_folder(folder: Path, name: str, device: str, dtype: str) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """The SAE of a folder, its settings, and its metadata."""
-    from safetensors import SafetensorError
-
-    from competency_gaps.sae import threshold
-
-    try:
-        config = read_cfg(folder, name)
-        if threshold.is_threshold_sae(config):
-            sae = threshold.read_threshold_sae(folder, config, device=device, dtype=dtype)
-            return sae, threshold.settings(config, dtype), config["metadata"]
-        return _taken_apart(import_saelens().load_from_disk(folder, device=device, dtype=dtype))
-    except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, SafetensorError) as error:
-        raise cannot_be_loaded(repr(name), error) from error
-
-
-def _from_release(config: SAEConfig, device: str) -> SAE[Any]:
-    release, sae_id = str(config.release), str(config.id)
-    check_release(release, sae_id)
-    loader = import_saelens()
-    try:
-        return loader.from_pretrained(release, sae_id, device=device, dtype=config.dtype)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise cannot_be_loaded(f"{release}/{sae_id}", error) from error

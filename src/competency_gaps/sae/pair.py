@@ -13,8 +13,7 @@ from competency_gaps.model.outline import Outline, read_outline
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.model.size import memory_line
 from competency_gaps.progress import Progress
-from competency_gaps.sae.header import read_sae_header
-from competency_gaps.sae.load import SparseAutoencoder, load_sae
+from competency_gaps.sae.load import SparseAutoencoder, load_sae, read_sae_header
 
 
 @dataclass(frozen=True)
@@ -29,70 +28,53 @@ class LoadedPair:
 
 
 def load_pair(
-    model: ModelConfig, sae: SAEConfig, *, progress: Progress | None = None, outline: Outline | None = None
+    model: ModelConfig,
+    sae: SAEConfig,
+    *,
+    lm: LanguageModel | None = None,
+    loaded: SparseAutoencoder | None = None,
+    progress: Progress | None = None,
+    outline: Outline | None = None,
 ) -> LoadedPair:
     """Load a model and an SAE, after every check that needs no weights.
 
     Parameters
     ----------
+    lm, loaded
+        The model and the SAE if they are loaded already; None: they are loaded.
     progress
         Shows the loading, and the download of an embedded model; None: quiet.
     outline
-        What :func:`check_pair` gave; None: it is called here.
+        The result of :func:`check_pair`; None: it is called here.
 
     Raises
     ------
     UserError
-        If one cannot be loaded, or the SAE reads another width.
+        If one cannot be loaded, the loaded model is another than the configuration names, or the SAE reads another
+        width.
     """
     progress = progress or Progress(quiet=True)
-    outline = outline or check_pair(model, sae, progress)
-    settings = None if outline is None else outline.settings
-    if outline is not None:
-        device = chosen_device(model.device)
-        progress.say(memory_line(outline.model, chosen_dtype(model.dtype, device), device, model.device_map))
-    with progress.stage("loading the model"):
-        lm = load_model(model, progress=progress, settings=settings)
-    with progress.stage("loading the SAE"):
-        loaded = load_sae(sae, lm.device)
-    return _pair(model, lm, loaded)
-
-
-def complete_pair(
-    model: ModelConfig,
-    sae: SAEConfig,
-    *,
-    lm: LanguageModel | None,
-    loaded: SparseAutoencoder | None,
-    progress: Progress,
-) -> LoadedPair:
-    """Pair a model and an SAE of which one or both are loaded already; the other is loaded.
-
-    Raises
-    ------
-    UserError
-        If the loaded model is another than the configuration names, or the SAE reads another width.
-    """
     if lm is not None and lm.name != model.name:
         raise UserError(
             f"the loaded model is {lm.name!r}, but the configuration names {model.name!r}, which the run would record. "
             "Name the loaded one there."
         )
     if lm is None:
+        if outline is None and loaded is None:
+            outline = check_pair(model, sae, progress)
+        if outline is not None:
+            device = chosen_device(model.device)
+            progress.say(memory_line(outline.model, chosen_dtype(model.dtype, device), device, model.device_map))
         with progress.stage("loading the model"):
-            lm = load_model(model, progress=progress)
+            lm = load_model(model, progress=progress, settings=None if outline is None else outline.settings)
     if loaded is None:
         with progress.stage("loading the SAE"):
             loaded = load_sae(sae, lm.device)
-    return _pair(model, lm, loaded)
-
-
-def _pair(model: ModelConfig, lm: LanguageModel, sae: SparseAutoencoder) -> LoadedPair:
-    hook = resolve_hook(lm.model, sae.hook_name)
+    hook = resolve_hook(lm.model, loaded.hook_name)
     width = hook_width(lm, hook)
-    if width != sae.d_in:
-        raise _other_width(sae.name, sae.d_in, lm.name, hook, width)
-    return LoadedPair(lm, sae, hook, resolve_bos(lm.tokenizer, model.bos, sae_prepends=sae.prepend_bos))
+    if width != loaded.d_in:
+        raise _other_width(loaded.name, loaded.d_in, lm.name, hook, width)
+    return LoadedPair(lm, loaded, hook, resolve_bos(lm.tokenizer, model.bos, sae_prepends=loaded.prepend_bos))
 
 
 def check_pair(model: ModelConfig, sae: SAEConfig, progress: Progress) -> Outline | None:

@@ -40,19 +40,10 @@ class Reference:
 
     def write(self, path: Path) -> None:
         """Write one row per latent."""
-        table = pl.DataFrame(
-            {
-                "concept": np.arange(len(self.mean), dtype=np.int32),
-                "mean": self.mean.astype(np.float32),
-                "density": self.density.astype(np.float32),
-                "share": self.share.astype(np.float32),
-                "window_density": self.window_density.astype(np.float32),
-                "window_cas": pl.Series(self.window_cas.astype(np.float32)).fill_nan(None),
-                "template_share": pl.Series(self.template_share.astype(np.float32)).fill_nan(None),
-                "token_share": pl.Series(self.token_share.astype(np.float32)).fill_nan(None),
-                "token": self.token,
-            },
-        )
+        arrays = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "token"}
+        columns = {name: pl.Series(values.astype(np.float32)).fill_nan(None) for name, values in arrays.items()}
+        concept = np.arange(len(self.mean), dtype=np.int32)
+        table = pl.DataFrame({"concept": concept, **columns, "token": self.token})
         write_atomic(path, table.write_parquet)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from competency_gaps.config import TrainingConfig, as_dict
 from competency_gaps.errors import UserError
-from competency_gaps.files import sha256, write_json
+from competency_gaps.files import sha256, write_atomic, write_json
 from competency_gaps.model.batches import plan_batches
 from competency_gaps.model.forward import read_hook
 from competency_gaps.model.hooks import Hook
@@ -162,9 +162,7 @@ def _write_shard(
         advance(sum(int(keep.sum()) for _, keep in pieces))
     activations = torch.cat(chosen)
     shuffle = torch.from_numpy(np.random.default_rng(seed).permutation(len(activations)))
-    part = path.with_suffix(".part")
-    save_file({"activations": activations[shuffle].contiguous()}, part)
-    part.replace(path)
+    write_atomic(path, lambda part: save_file({"activations": activations[shuffle].contiguous()}, part))
 
 
 def _identity(config: TrainingConfig, lm: LanguageModel) -> dict[str, object]:

@@ -6,6 +6,8 @@ import datetime
 import json
 import logging
 import math
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +15,14 @@ import numpy as np
 
 from competency_gaps.config import SAEConfig, TrainingConfig, as_dict
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.files import write_json
+from competency_gaps.files import write_atomic, write_json
 from competency_gaps.installation import versions
 from competency_gaps.model.forward import hook_width
 from competency_gaps.model.hooks import Hook, resolve_hook
 from competency_gaps.model.load import LanguageModel, load_model
 from competency_gaps.model.prompts import resolve_bos
 from competency_gaps.model.speed import fast_bfloat16
-from competency_gaps.progress import Progress
+from competency_gaps.progress import Bar, Progress
 from competency_gaps.sae.evaluate import evaluate_sae
 from competency_gaps.sae.load import SparseAutoencoder, load_sae
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
@@ -117,24 +119,16 @@ def _fit(
     sae = _new_sae(config, width, device, prepend_bos, steps)
     batches = cache.batches(config.batch, seed=config.seed)
     with torch.enable_grad(), progress.stage("training", total=total, unit="tokens") as bar:
-        trainer = SAETrainer(cfg=trainer_config, sae=sae, data_provider=_Provider(batches, bar, config.batch))
+        trainer = SAETrainer(cfg=trainer_config, sae=sae, data_provider=_advancing(batches, bar))
         _centre(trainer, sae, cache, config)
         trainer.fit()
     return sae
 
 
-class _Provider:
-    """SAELens' data provider, which also advances our progress bar."""
-
-    def __init__(self, batches: Any, bar: Any, batch: int) -> None:
-        self._batches, self._bar, self._batch = batches, bar, batch
-
-    def __iter__(self) -> _Provider:
-        return self
-
-    def __next__(self) -> Any:
-        self._bar.advance(self._batch)
-        return next(self._batches)
+def _advancing(batches: Iterator[torch.Tensor], bar: Bar) -> Iterator[torch.Tensor]:
+    for batch in batches:
+        bar.advance(len(batch))
+        yield batch
 
 
 def _centre(trainer: Any, sae: Any, cache: ActivationCache, config: TrainingConfig) -> None:
@@ -155,14 +149,7 @@ def _centre(trainer: Any, sae: Any, cache: ActivationCache, config: TrainingConf
 def _new_sae(
     config: TrainingConfig, width: int, device: torch.device, prepend_bos: bool, steps: int
 ) -> TrainingSAE[Any]:
-    from sae_lens import (
-        BatchTopKTrainingSAE,
-        BatchTopKTrainingSAEConfig,
-        JumpReLUTrainingSAE,
-        JumpReLUTrainingSAEConfig,
-        TopKTrainingSAE,
-        TopKTrainingSAEConfig,
-    )
+    import sae_lens
     from sae_lens.saes.sae import SAEMetadata
 
     metadata = SAEMetadata(
@@ -180,12 +167,14 @@ def _new_sae(
         "normalize_activations": "expected_average_only_in",
     }
     if config.architecture == "batchtopk":
-        return BatchTopKTrainingSAE(BatchTopKTrainingSAEConfig(k=float(config.k), **common))
+        return sae_lens.BatchTopKTrainingSAE(sae_lens.BatchTopKTrainingSAEConfig(k=float(config.k), **common))
     if config.architecture == "topk":
-        return TopKTrainingSAE(TopKTrainingSAEConfig(k=config.k, **common))
-    return JumpReLUTrainingSAE(
-        JumpReLUTrainingSAEConfig(l0_coefficient=config.l0_coefficient, l0_warm_up_steps=steps // 4, **common)
+        return sae_lens.TopKTrainingSAE(sae_lens.TopKTrainingSAEConfig(k=config.k, **common))
+    warm_up = steps // 4
+    jumprelu = sae_lens.JumpReLUTrainingSAEConfig(
+        l0_coefficient=config.l0_coefficient, l0_warm_up_steps=warm_up, **common
     )
+    return sae_lens.JumpReLUTrainingSAE(jumprelu)
 
 
 def _save(sae: TrainingSAE[Any], config: TrainingConfig, out: Path) -> None:
@@ -195,9 +184,7 @@ def _save(sae: TrainingSAE[Any], config: TrainingConfig, out: Path) -> None:
     (out / TRAINING_FILE).unlink(missing_ok=True)
     weights, cfg = sae.save_inference_model(out)
     tensors = {name: tensor.to(getattr(torch, config.save_dtype)) for name, tensor in load_file(weights).items()}
-    part = Path(weights).with_suffix(".part")
-    save_file(tensors, part)
-    part.replace(weights)
+    write_atomic(Path(weights), lambda path: save_file(tensors, path))
     # Indented, and with float32 as the precision of computation, whatever the file's.
     settings = json.loads(Path(cfg).read_text())
     Path(cfg).write_text(json.dumps({**settings, "device": "cpu", "dtype": "float32"}, indent=1) + "\n")
@@ -229,7 +216,7 @@ def write_card(
             name="reading held-out texts",
         )
         reference.write(out / REFERENCE_FILE)
-        figures |= {f"heldout_{key}": value for key, value in measured.as_dict().items()}
+        figures |= {f"heldout_{key}": value for key, value in asdict(measured).items()}
     content = {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "figures": {key: round(value, 4) if isinstance(value, float) else value for key, value in figures.items()},
@@ -255,17 +242,3 @@ def dead_share(sae: SparseAutoencoder, cache: ActivationCache, progress: Progres
             if seen >= wanted:
                 break
     return {"dead_tokens": seen, "dead_share": float(1 - fired.mean())}
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """Read a pack's card.
-
-    Raises
-    ------
-    UserError
-        If the folder has none.
-    """
-    path = folder / CARD
-    if not path.is_file():
-        raise UserError(f"{str(folder)!r} has no {CARD}: expected a folder made by 'cgaps train-sae'.")
-    return dict(json.loads(path.read_text(encoding="utf-8")))

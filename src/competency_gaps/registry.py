@@ -132,8 +132,8 @@ POLICIES = Registry(
         "arena": "judging.arena:Arena",
         "bbq": "scoring.bias:BBQ",
         "choice": "scoring.choice:Choice",
-        "contains": "scoring.match:Contains",
-        "exact": "scoring.exact:Exact",
+        "contains": "scoring.text:Contains",
+        "exact": "scoring.text:Exact",
         "faithful": "judging.faithful:Faithful",
         "imported": "scoring.given:Imported",
         "judge": "judging.judge:Judge",
@@ -141,7 +141,7 @@ POLICIES = Registry(
         "numeric": "scoring.numeric:Numeric",
         "pair": "scoring.pair:Pair",
         "refusal": "judging.refusal:Refusal",
-        "regex": "scoring.match:Regex",
+        "regex": "scoring.text:Regex",
         "none": "scoring.given:Unscored",
         "verifier": "scoring.verifier:Verifier",
     },
@@ -163,6 +163,9 @@ LOGS = Registry(
 )
 """Format -> how its logs are found and read, in the order in which a path is searched. ``table`` stands for CSV, JSONL
 and Parquet files, which are never guessed."""
+
+LISTS = Registry("lists", {"garak": "harnesses.garak.probes:read_probes"})
+"""Format -> what reads a tool's reports as a list of weaknesses, for ``cgaps match``."""
 
 LABELS = Registry(
     "labels",

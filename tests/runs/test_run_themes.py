@@ -11,15 +11,15 @@ from competency_gaps.activations.pooling import SparseRow
 from competency_gaps.activations.store import CasStore, make_block
 from competency_gaps.config import EvidenceConfig, MetricsConfig, RunConfig, as_dict
 from competency_gaps.dictionary.flags import LatentFacts
-from competency_gaps.dictionary.themes import ThemeNames, ThemeTree, name_table, theme_table, write_themes
-from competency_gaps.dictionary.themes.store import read_themes
+from competency_gaps.dictionary.themes.cluster import ThemeTree
+from competency_gaps.dictionary.themes.names import ThemeNames
+from competency_gaps.dictionary.themes.store import name_table, read_themes, theme_table, write_themes
 from competency_gaps.errors import UserError
 from competency_gaps.evidence import sample_of
 from competency_gaps.items.remark import DTYPE, Remark
 from competency_gaps.runs.manifest import write_manifest
 from competency_gaps.runs.open import open_folder
-from competency_gaps.stages.collect import collect
-from competency_gaps.stages.tables import make_tables
+from competency_gaps.stages.tables import collect, make_tables
 from competency_gaps.stages.themes import BenchmarkRows, run_theme_tables, theme_tables
 from core_helpers import command
 
@@ -288,7 +288,7 @@ def test_neither_umap_nor_sklearn_nor_torch_is_needed(made):
         "from competency_gaps.dictionary.themes.store import read_themes\n"
         "run = open_folder(sys.argv[1])\n"
         "print(run_theme_tables(run, read_themes(run.path, run.width)[0]).results.height)\n"
-        "from competency_gaps.dictionary.themes import find_themes\n"
+        "from competency_gaps.dictionary.themes.cluster import find_themes\n"
         "import numpy as np\n"
         "print('torch' in sys.modules)\n"
         "try:\n    find_themes(np.ones((20, 2)))\nexcept Exception as error:\n    print(type(error).__name__, error)"

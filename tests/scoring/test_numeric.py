@@ -117,7 +117,7 @@ def test_long_digits_are_no_answer():
 
 @pytest.mark.parametrize(
     ("gold", "message"),
-    [(None, "no answer"), ("many", "'many' is not one number"), ("1 or 2", "not one number"), ({}, "no text")],
+    [(None, "no answer"), ("many", "'many' is not one number"), ("1 or 2", "not one number"), ({}, "list of texts")],
 )
 def test_check(gold, message):
     assert message in make_policy("numeric").check(Item(id="i", prompt="p", answer=gold))

@@ -85,7 +85,7 @@ def test_an_answer_is_needed(name):
 
 
 def test_a_pattern_must_be_one():
-    assert "no regular expression" in make_policy("regex").check(Item(id="i", prompt="p", answer="("))
+    assert "regular expression" in make_policy("regex").check(Item(id="i", prompt="p", answer="("))
 
 
 def test_imported():

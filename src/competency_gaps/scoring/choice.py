@@ -46,15 +46,15 @@ class Choice(Policy):
         return None
 
     def prompt(self, item: Item) -> str:
-        return with_options(item.prompt, _choices(item)) if self.form == "lettered" else item.prompt
+        return with_options(item.prompt, item.choices or ()) if self.form == "lettered" else item.prompt
 
     def request(self, item: Item) -> Request:
-        choices = _choices(item)
+        choices = item.choices or ()
         texts = LETTERS[: len(choices)] if self.form == "lettered" else choices
         return Continuations(tuple(f" {text}" for text in texts))
 
     def score(self, item: Item, output: Output) -> Score:
-        choices = _choices(item)
+        choices = item.choices or ()
         values = per_length(output, self.normalise, [len(choice) for choice in choices])
         if not all(math.isfinite(value) for value in values):
             return Score(None, unscored=Remark("not_finite"))
@@ -65,24 +65,6 @@ class Choice(Policy):
 def per_length(
     output: Output, normalise: Literal["raw", "tokens", "characters"], characters: Sequence[int]
 ) -> list[float]:
-    """Log-probabilities over the length of their texts; NaN where a text has no length.
-
-    Raises
-    ------
-    ValueError
-        If the output belongs to another request.
-    """
-    lengths: Sequence[int]
-    if normalise == "raw":
-        lengths = [1] * len(output.logprobs)
-    else:
-        lengths = output.tokens if normalise == "tokens" else characters
-    if not len(output.logprobs) == len(characters) == len(lengths):
-        raise ValueError(f"{len(output.logprobs)} log-probabilities for {len(characters)} texts")
+    """Log-probabilities divided by the lengths of their texts; NaN for an empty text."""
+    lengths = {"raw": [1] * len(characters), "tokens": output.tokens, "characters": characters}[normalise]
     return [value / length if length else math.nan for value, length in zip(output.logprobs, lengths, strict=True)]
-
-
-def _choices(item: Item) -> tuple[str, ...]:
-    if item.choices is None:
-        raise ValueError(f"item {item.id!r} has no choices")
-    return item.choices

@@ -14,11 +14,11 @@ from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output, Score
 from competency_gaps.items.remark import Remark
 from competency_gaps.scoring.limits import TimeLimitReached, time_limit
-from competency_gaps.scoring.text import NEXT_QUESTION, GenerationPolicy, Length, accepted, missing_answer
+from competency_gaps.scoring.text import NEXT_QUESTION, Length, ReferencePolicy, accepted
 
 
 @dataclass(frozen=True)
-class Math(GenerationPolicy):
+class Math(ReferencePolicy):
     """1 if the answer is mathematically equal to the gold, else 0, as ``math-verify`` decides.
 
     The gold is LaTeX without dollar signs. The answer is what math-verify finds in the text (``\\boxed{...}``
@@ -30,10 +30,7 @@ class Math(GenerationPolicy):
     max_new_tokens: Length = 512
     stop: tuple[str, ...] = NEXT_QUESTION
     seconds: Annotated[float, Field(gt=0)] = 5.0
-    """Longest comparison; what takes longer is unscored. Holds in the main thread of a process only."""
-
-    def check(self, item: Item) -> str | None:
-        return missing_answer(item)
+    """Longest comparison; longer ones leave the item unscored. Works only in the main thread of a process."""
 
     def score(self, item: Item, output: Output) -> Score:
         golds = accepted(item.answer)
@@ -74,7 +71,7 @@ def _words(text: str) -> str:
 
 
 def _braced(text: str) -> str:
-    """What stands between the opening brace that a text begins with and its closing one."""
+    """The text between its first character, an opening brace, and the matching closing brace."""
     depth = 0
     for index, character in enumerate(text):
         depth += (character == "{") - (character == "}")

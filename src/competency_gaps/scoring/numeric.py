@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pydantic import Field
 
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output, Score
-from competency_gaps.scoring.text import NEXT_QUESTION, GenerationPolicy, Length, accepted, missing_answer
+from competency_gaps.scoring.text import NEXT_QUESTION, Length, ReferencePolicy, accepted
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
 _NUMBER = re.compile(
@@ -44,8 +45,8 @@ class Number(NamedTuple):
 def numbers(text: str) -> Iterator[Number]:
     """All numbers of a text, in order.
 
-    Known are thousands separators (``1,234``), decimals, scientific notation, fractions (``3/4``), mixed numbers
-    (``1 1/2``), signs, percent and currency signs. A fraction with the denominator 0 is no number.
+    It reads thousands separators (``1,234``), decimals, scientific notation, fractions (``3/4``), mixed numbers
+    (``1 1/2``), signs, percent and currency signs. A fraction with the denominator 0 is not a number.
     """
     text = text.translate(_CHARACTERS)
     for pattern, plain in _LATEX:
@@ -58,10 +59,10 @@ def numbers(text: str) -> Iterator[Number]:
 
 
 def answer_number(text: str) -> Number | None:
-    """The number that a text gives as its answer; None if it has none.
+    """The number that a text states as its answer; None: it states none.
 
     After the last ``####``, ``answer is``, ``answer:`` or ``\\boxed{``: the first number of the sentence, or the
-    first one after its last equals sign. Where no such number follows: the last number of the text.
+    first one after its last equals sign. If no such number follows: the last number of the text.
     """
     marks = list(_MARKER.finditer(text))
     if marks:
@@ -70,10 +71,7 @@ def answer_number(text: str) -> Number | None:
             number = next(numbers(part), None)
             if number is not None:
                 return number
-    last = None
-    for last in numbers(text):  # noqa: B007
-        pass
-    return last
+    return next(iter(collections.deque(numbers(text), maxlen=1)), None)
 
 
 def _gold_number(gold: str) -> Number | None:
@@ -85,7 +83,7 @@ def _gold_number(gold: str) -> Number | None:
 
 
 @dataclass(frozen=True)
-class Numeric(GenerationPolicy):
+class Numeric(ReferencePolicy):
     """1 if the answer's number is the gold number within the tolerance, else 0; an answer without a number is wrong.
 
     Percentages: if only one of the two has a percent sign, both of its readings count, so ``45%`` equals both
@@ -99,10 +97,10 @@ class Numeric(GenerationPolicy):
     absolute: Annotated[float, Field(ge=0)] = 1e-6
     """Largest difference that counts as equal."""
     relative: Annotated[float, Field(ge=0)] = 0.0
-    """Largest difference as a share of the gold's size; the larger of the two tolerances holds."""
+    """Largest difference as a share of the gold number; the larger of the two tolerances applies."""
 
     def check(self, item: Item) -> str | None:
-        problem = missing_answer(item)
+        problem = super().check(item)
         if problem:
             return problem
         for gold in accepted(item.answer):
@@ -122,11 +120,10 @@ class Numeric(GenerationPolicy):
             readings.append((number.value / 100, gold.value))
         elif gold.percent and not number.percent:
             readings.append((number.value, gold.value / 100))
-        for value, target in readings:
-            tolerance = max(Fraction(self.absolute), Fraction(self.relative) * abs(target))
-            if abs(value - target) <= tolerance:
-                return True
-        return False
+        return any(
+            abs(value - target) <= max(Fraction(self.absolute), Fraction(self.relative) * abs(target))
+            for value, target in readings
+        )
 
 
 def _value(match: re.Match[str]) -> Fraction | None:

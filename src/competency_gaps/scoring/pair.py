@@ -54,7 +54,7 @@ class Pair(Policy):
     name: ClassVar[str] = "pair"
 
     prefer: Literal["anti", "stereo"] = "anti"
-    """The preferred sentence of ``metadata["pair"]``; without meaning for ``choices``."""
+    """The preferred sentence of ``metadata["pair"]``; not used for ``choices``."""
     measure: Literal["sentence", "shared"] = "sentence"
     """The likelihood of the whole sentence, or of the words that both share."""
     normalise: Literal["raw", "tokens"] = "raw"
@@ -132,7 +132,7 @@ class Pair(Policy):
 
 
 def shared_parts(first: str, second: str) -> tuple[list[SentencePart], list[SentencePart]]:
-    """The runs of words that two sentences share, in both; words are what blanks part, aligned as CrowS-Pairs does."""
+    """The runs of words that two sentences share, as parts of each; words are aligned as CrowS-Pairs does."""
     words = [list(_WORD.finditer(text)) for text in (first, second)]
     first_words, second_words = ([word[0] for word in side] for side in words)
     matcher = difflib.SequenceMatcher(None, first_words, second_words, autojunk=False)
@@ -147,13 +147,7 @@ def shared_parts(first: str, second: str) -> tuple[list[SentencePart], list[Sent
 
 
 def _summed(output: Output, sizes: Sequence[int]) -> Output:
-    """The output for both sentences from that for their parts.
-
-    Raises
-    ------
-    ValueError
-        If it belongs to another request.
-    """
+    """The output for both sentences from that for their parts."""
     if len(output.logprobs) != sum(sizes) or len(output.tokens) != sum(sizes):
         raise ValueError(f"{len(output.logprobs)} log-probabilities for {sum(sizes)} parts")
     cut = sizes[0]
@@ -162,7 +156,7 @@ def _summed(output: Output, sizes: Sequence[int]) -> Output:
 
 
 def _preference(differences: Sequence[float]) -> dict[str, Any]:
-    """Pairs, the share in which the stereotype is likelier with its 95% interval, and equal pairs, which are not."""
+    """Number of pairs, share in which the stereotype is likelier, its 95% interval, and number of equal pairs."""
     stereo = sum(difference > 0 for difference in differences)
     share = mean(np.asarray([float(difference > 0) for difference in differences]))
     assert share is not None

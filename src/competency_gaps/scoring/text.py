@@ -1,22 +1,24 @@
-"""Shared by the policies on generated text: accepted answers, and the part of a text that is the answer."""
+"""Policies that compare a generated text with accepted texts, and what all policies on generated text share."""
 
 from __future__ import annotations
 
 import re
+import string
+import unicodedata
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from competency_gaps.items.item import Item
-from competency_gaps.items.policy import Generation, Policy, Request
+from competency_gaps.items.policy import Generation, Output, Policy, Request, Score
 
 Length = Annotated[int, Field(gt=0)]
 """Number of new tokens."""
 
 NEXT_QUESTION = ("\nQuestion:", "\nQ:", "\nProblem:")
-"""Stop strings for models without a chat format, which go on to invent the next question. An empty line does not end an
-answer with reasoning."""
+"""Stop strings for models without a chat format, which continue with a next question of their own. Unlike an empty
+line, they do not cut an answer with reasoning."""
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,21 @@ class GenerationPolicy(Policy):
         return Generation(self.max_new_tokens, self.stop)
 
 
+@dataclass(frozen=True)
+class ReferencePolicy(GenerationPolicy):
+    """A policy that compares a generated text with the item's answer: a text, a number, or a list of them."""
+
+    def check(self, item: Item) -> str | None:
+        answers = item.answer if isinstance(item.answer, (list, tuple)) else [item.answer]
+        if any(not isinstance(gold, (str, int, float)) and gold is not None for gold in answers):
+            return f"the answer {item.answer!r} is neither a text nor a list of texts"
+        return None if accepted(item.answer) else "there is no answer to compare with"
+
+
 def accepted(answer: Any) -> tuple[str, ...]:
-    """The accepted answers: a text or number by itself, or a list of them; empty where there is none."""
+    """The accepted answers: a text or number by itself, or a list of them; empty if there is none."""
     answers = answer if isinstance(answer, (list, tuple)) else [answer]
     return tuple(str(gold) for gold in answers if gold is not None and str(gold).strip())
-
-
-def missing_answer(item: Item) -> str | None:
-    """Why an item's answer is no text or list of texts; None if it is one."""
-    answers = item.answer if isinstance(item.answer, (list, tuple)) else [item.answer]
-    if any(not isinstance(gold, (str, int, float)) and gold is not None for gold in answers):
-        return f"the answer {item.answer!r} is no text or list of texts"
-    return None if accepted(item.answer) else "there is no answer to compare with"
 
 
 def first_line(text: str) -> str:
@@ -56,5 +61,93 @@ def first_line(text: str) -> str:
 
 
 def after_answer(text: str) -> str:
-    """What follows the last ``Answer:``, or the whole text where that does not occur."""
+    """What follows the last ``Answer:``, or the whole text if there is none."""
     return re.split(r"answer\s*:", text, flags=re.IGNORECASE)[-1]
+
+
+@dataclass(frozen=True)
+class Exact(ReferencePolicy):
+    """1 if the answer equals any of the accepted ones, else 0.
+
+    Both are normalised as SQuAD's evaluation does (Rajpurkar et al., 2016): case, punctuation, the articles
+    a/an/the and white space do not count; Unicode is brought to NFKC first. An accepted answer that would become empty
+    (a row of brackets, the letter "a") is compared with its punctuation and articles.
+    """
+
+    name: ClassVar[str] = "exact"
+
+    max_new_tokens: Length = 32
+    ignore_case: bool = True
+    ignore_punctuation: bool = True
+    ignore_articles: bool = True
+    first_line: bool = True
+    """Compare the first line that is not empty, not the whole text."""
+
+    def score(self, item: Item, output: Output) -> Score:
+        text = first_line(output.text) if self.first_line else output.text
+        return Score(float(any(self._equal(text, gold) for gold in accepted(item.answer))), output.text)
+
+    def _equal(self, text: str, gold: str) -> bool:
+        strict = self._normalised(gold, bare=True)
+        if strict:
+            return self._normalised(text, bare=True) == strict
+        return self._normalised(text, bare=False) == self._normalised(gold, bare=False)
+
+    def _normalised(self, text: str, *, bare: bool) -> str:
+        text = unicodedata.normalize("NFKC", text)
+        if self.ignore_case:
+            text = text.casefold()
+        if bare and self.ignore_punctuation:
+            text = "".join(c for c in text if c not in string.punctuation and unicodedata.category(c)[0] != "P")
+        if bare and self.ignore_articles:
+            text = re.sub(r"\b(a|an|the)\b", " ", text, flags=re.IGNORECASE)
+        return " ".join(text.split())
+
+
+@dataclass(frozen=True)
+class Contains(ReferencePolicy):
+    """1 if the answer contains any of the accepted texts, else 0. White space of any length counts as one space."""
+
+    name: ClassVar[str] = "contains"
+
+    ignore_case: bool = True
+    whole_words: bool = False
+    """Match whole words only."""
+
+    def score(self, item: Item, output: Output) -> Score:
+        text = self._normalised(output.text)
+        return Score(float(any(self._holds(text, self._normalised(a)) for a in accepted(item.answer))), output.text)
+
+    def _holds(self, text: str, part: str) -> bool:
+        if not self.whole_words:
+            return part in text
+        return re.search(rf"(?<!\w){re.escape(part)}(?!\w)", text) is not None
+
+    def _normalised(self, text: str) -> str:
+        text = " ".join(text.split())
+        return text.casefold() if self.ignore_case else text
+
+
+@dataclass(frozen=True)
+class Regex(ReferencePolicy):
+    """1 if any of the answer's regular expressions (Python's) is found in the generated text, else 0."""
+
+    name: ClassVar[str] = "regex"
+
+    ignore_case: bool = False
+
+    def check(self, item: Item) -> str | None:
+        problem = super().check(item)
+        if problem:
+            return problem
+        for pattern in accepted(item.answer):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                return f"the answer {pattern!r} is not a regular expression ({error})"
+        return None
+
+    def score(self, item: Item, output: Output) -> Score:
+        flags = re.MULTILINE | (re.IGNORECASE if self.ignore_case else 0)
+        matches = any(re.search(pattern, output.text, flags) for pattern in accepted(item.answer))
+        return Score(float(matches), output.text)

@@ -34,7 +34,7 @@ class Verifier(GenerationPolicy):
     first_line: bool | None = None
     """Take the answer's first line that is not empty; None: only if the gold is a single line."""
     seconds: Annotated[float, Field(gt=0)] = 5.0
-    """Longest verification; what takes longer is unscored. Holds in the main thread of a process only."""
+    """Longest verification; longer ones leave the item unscored. Works only in the main thread of a process."""
 
     def check(self, item: Item) -> str | None:
         verifier = item.metadata.get("verifier")

@@ -1,18 +1,20 @@
-"""Score items with a classifier; each pair of texts is classified once and its result kept."""
+"""The items to be judged, and their scores by a classifier; a pair of texts is classified once, its result kept."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from competency_gaps.endpoint import Answer, AnswerStore
+from competency_gaps.endpoint import Answer, AnswerStore, Request
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Score
 from competency_gaps.items.remark import Remark
 from competency_gaps.judging.policy import JudgedPolicy
+from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.progress import Progress
 
 if TYPE_CHECKING:
@@ -20,8 +22,21 @@ if TYPE_CHECKING:
 
 FILE = "classified.jsonl"
 
-Case = tuple[str, int, JudgedPolicy, Item, str]
-"""Benchmark, row, policy, item and response."""
+
+@dataclass
+class Case:
+    """One item to be judged."""
+
+    benchmark: str
+    row: int
+    """Its row in the benchmark's responses."""
+    prepared: PreparedItem
+    policy: JudgedPolicy
+    response: str
+    """The model's answer without its thinking."""
+    requests: tuple[Request, ...] = ()
+    fault: Remark | None = None
+    """Why the response cannot be judged; None: it can."""
 
 
 def classify(cases: Sequence[Case], folder: Path, progress: Progress) -> dict[tuple[str, int], Score]:
@@ -36,20 +51,20 @@ def classify(cases: Sequence[Case], folder: Path, progress: Progress) -> dict[tu
     from competency_gaps.judging.faithful import Faithful
 
     scores: dict[tuple[str, int], Score] = {}
-    if not cases:
+    if not cases:  # nothing to import
         return scores
     with (
         AnswerStore(folder / FILE).writing() as store,
         progress.stage("classifying", total=len(cases), unit="items") as bar,
     ):
-        for benchmark, row, policy, item, response in cases:
-            if not isinstance(policy, Faithful) or policy.model is None:
-                raise TypeError(f"the policy {policy.name!r} names a classifier but has no texts for it")
+        for case in cases:
+            assert isinstance(case.policy, Faithful)
             try:
-                probabilities = _probabilities(policy, item, response, store)
-                scores[benchmark, row] = policy.measured(response, probabilities)
+                probabilities = _probabilities(case.policy, case.prepared.item, case.response, store)
+                score = case.policy.measured(case.response, probabilities)
             except NotMeasurable as error:
-                scores[benchmark, row] = Score(None, response, error.reason)
+                score = Score(None, case.response, error.reason)
+            scores[case.benchmark, case.row] = score
             bar.advance(1)
     return scores
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +23,11 @@ from competency_gaps.activations.tokens import lacking
 from competency_gaps.config import GenerationConfig, Span
 from competency_gaps.items.policy import Generation
 from competency_gaps.model.prepare import PreparedItem
-from competency_gaps.model.respond import PromptRequest, Responded, respond
+from competency_gaps.model.respond import PromptRequest, respond
 from competency_gaps.progress import Bar
 from competency_gaps.shards import ShardFolder
 from competency_gaps.stages.inputs import ItemInput, item_input
-from competency_gaps.stages.responses import excluded_table, response_table
+from competency_gaps.stages.items import excluded_table, response_table
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Extraction:
     """Results of the stage for one benchmark."""
 
     responses: pl.DataFrame
-    """One row per item in order, as made by :func:`~competency_gaps.stages.responses.response_table`; excluded items
+    """One row per item in order, as made by :func:`~competency_gaps.stages.items.response_table`; excluded items
     are unscored."""
     inputs: list[ItemInput]
     """Per item."""
@@ -94,7 +94,15 @@ class ExtractionStage:
         if self.span not in NEEDS_RESPONSE:
             tapped = [self._input(i, items[i], None, np.zeros(0, np.int32)).tokens for i in members]
         tap = SpanTap(self.extractor, tapped)
-        responses = self._respond(asked, tap, bar.advance)
+        responses = respond(
+            self.extractor.lm,
+            asked,
+            bos_id=self.bos_id,
+            config=self.generation,
+            token_budget=self.extractor.batch_tokens,
+            advance=bar.advance,
+            tap=tap,
+        )
         table = response_table(items, members, responses)
         sequences = tapped
         if self.span in NEEDS_RESPONSE:
@@ -131,17 +139,6 @@ class ExtractionStage:
                 self.store.shards.folder,
                 number,
             )
-
-    def _respond(self, asked: Sequence[PromptRequest], tap: SpanTap, advance: Callable[[int], None]) -> list[Responded]:
-        return respond(
-            self.extractor.lm,
-            asked,
-            bos_id=self.bos_id,
-            config=self.generation,
-            token_budget=self.extractor.batch_tokens,
-            advance=advance,
-            tap=tap,
-        )
 
     def _inputs(self, items: Sequence[PreparedItem], responses: pl.DataFrame) -> list[ItemInput]:
         answers = responses.select("response", "response_ids").iter_rows()

@@ -1,7 +1,7 @@
-"""The stage that judges: after the model's answers are kept, a language model or a classifier scores them.
+"""The judging stage: a language model or a classifier scores the model's stored answers.
 
-The judge's answers are kept in the run folder as they come, so that a stopped run goes on and pays for nothing twice;
-a run without a judge takes what an earlier one kept.
+The judge's answers are kept in the run folder as they come, so that a stopped run goes on and pays for nothing twice.
+A run without a judge takes the answers that an earlier run kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from competency_gaps.config import AskConfig
 from competency_gaps.endpoint import Answer, Failure, Request
 from competency_gaps.endpoint.asking import NAMELESS, Asking, kept_answers
 from competency_gaps.endpoint.parse import after_thinking
-from competency_gaps.errors import argument
+from competency_gaps.errors import UserError, argument
 from competency_gaps.files import write_json
 from competency_gaps.items.policy import Score
 from competency_gaps.items.remark import Remark
@@ -28,26 +28,25 @@ from competency_gaps.judging.asked import THINKS_ON
 from competency_gaps.judging.policy import JudgedPolicy
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.progress import Progress
-from competency_gaps.stages.classifying import classify
+from competency_gaps.stages.classifying import Case, classify
 from competency_gaps.stages.figures import benchmark_figures
-from competency_gaps.stages.judges import last_judge, read_judges
-from competency_gaps.stages.responses import why_unscored
-from competency_gaps.text import plural
+from competency_gaps.stages.items import why_unscored
+from competency_gaps.text import plural, shorten, visible
 
 FOLDER = "judging"
 WHO = "judge.json"
-"""Who judged or was to judge, the last one last, beside the answers."""
+"""File beside the answers with the judges that were asked, or were to be asked; the latest is last."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The responses with the judge's scores, and what is to be said of them."""
+    """The responses with the judge's scores, and the records of the judging."""
 
     responses: dict[str, pl.DataFrame]
-    """Per benchmark, as they came in, with ``score``, ``unscored`` and ``details`` of judged items filled."""
+    """Per benchmark, the responses with ``score``, ``unscored`` and ``details`` of judged items filled in."""
     entry: dict[str, Any] | None
-    """For the manifest: who judged, how many requests were answered, and per benchmark the items, those scored, the
-    judge's answers that could not be used, and why; None: no item of the run is judged."""
+    """For the manifest: the judge, the number of answered requests, and per benchmark the items, those scored, the
+    judge's unusable answers and why; None: no item of the run is judged."""
     figures: dict[str, dict[str, Any]]
     """Per benchmark and policy, results of the whole benchmark."""
 
@@ -59,41 +58,16 @@ class Judged:
 
 
 @dataclass
-class _Case:
-    """One item to be judged."""
-
-    benchmark: str
-    row: int
-    """Its row in the benchmark's responses."""
-    prepared: PreparedItem
-    policy: JudgedPolicy
-    response: str
-    """The model's answer without its thinking."""
-    requests: tuple[Request, ...] = ()
-    fault: Remark | None = None
-    """Why the response cannot be judged."""
-
-
-@dataclass
 class _Count:
-    """What became of one benchmark's cases."""
+    """The outcomes of one benchmark's cases."""
 
     items: int = 0
     scored: int = 0
     unasked: int = 0
     failed: int = 0
     """Answers of the judge that cannot be used."""
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    def as_dict(self) -> dict[str, Any]:
-        failures = dict(self.reasons.most_common(5))
-        return {
-            "items": self.items,
-            "scored": self.scored,
-            "unasked": self.unasked,
-            "failed": self.failed,
-            "failures": failures,
-        }
+    failures: Counter[str] = field(default_factory=Counter)
+    """Why they cannot be used."""
 
 
 class JudgingStage:
@@ -102,24 +76,24 @@ class JudgingStage:
     Raises
     ------
     UserError
-        If the judge cannot be asked as it is configured; known before anything else is done.
+        If the judge cannot be asked as it is configured; raised before anything else is done.
     """
 
     def __init__(self, folder: Path, config: AskConfig | None, progress: Progress) -> None:
         self.folder, self.config, self.progress = folder / FOLDER, config, progress
-        self.judges = read_judges(self.folder / WHO)
-        self.last = last_judge(config, self.judges, self.folder)
+        self.judges = _read_judges(self.folder / WHO)
+        self.last = _last_judge(config, self.judges, self.folder)
         self.way = None
         if config is not None and config.way is not None:
             self.way = Asking.of(config, answerer=self.last.get("model") or NAMELESS, section="judge.")
             self.way.check(progress)
         self.answer_tokens = None if config is None else config.answer_tokens
         if self.answer_tokens is None and (self.way is None or self.way.endpoint is None):
-            # What was asked before is known by its id only with the same room for an answer.
+            # Ids of requests depend on the answer length, so earlier answers are found only with the same length.
             self.answer_tokens = self.last.get("answer_tokens")
 
     def run(self, prepared: Mapping[str, Sequence[PreparedItem]], responses: Mapping[str, pl.DataFrame]) -> Judged:
-        """Ask the judge about every item whose policy wants one, and score them."""
+        """Ask the judge about every item whose policy needs one, and score the items."""
         cases = list(_cases(prepared, responses, self.answer_tokens))
         judged = dict(responses)
         entry = None
@@ -131,17 +105,13 @@ class JudgingStage:
                 known = judged[name]["score"]
                 count["scored"] = sum(known[case.row] is not None for case in cases if case.benchmark == name)
         elif self.config is not None:
-            self.progress.say("A judge is given, but no benchmark has a policy that is judged: it is not asked.")
+            self.progress.say("A judge is configured but not asked: no benchmark has a policy that needs one.")
         figures = {name: values for name in judged if (values := benchmark_figures(prepared[name], judged[name]))}
         return Judged(judged, entry, figures)
 
-    def _judge(self, cases: Sequence[_Case]) -> tuple[dict[tuple[str, int], Score], dict[str, Any]]:
+    def _judge(self, cases: Sequence[Case]) -> tuple[dict[tuple[str, int], Score], dict[str, Any]]:
         scores = classify(
-            [
-                (case.benchmark, case.row, case.policy, case.prepared.item, case.response)
-                for case in cases
-                if case.policy.classifier and case.fault is None
-            ],
+            [case for case in cases if case.policy.classifier and case.fault is None],
             self.folder,
             self.progress,
         )
@@ -162,11 +132,13 @@ class JudgingStage:
             "classifiers": sorted({case.policy.classifier for case in cases if case.policy.classifier}),
             "requests": requests,
             "answered": sum(answers[r.id].answered for case in asked for r in case.requests if r.id in answers),
-            "benchmarks": {name: count.as_dict() for name, count in counts.items()},
+            "benchmarks": {
+                name: vars(count) | {"failures": dict(count.failures.most_common(5))} for name, count in counts.items()
+            },
         }
 
-    def _score(self, case: _Case, answers: Mapping[str, Answer], why: Remark | None, count: _Count) -> Score | None:
-        """The judge's score of one item; None leaves the score that the item has."""
+    def _score(self, case: Case, answers: Mapping[str, Answer], why: Remark | None, count: _Count) -> Score | None:
+        """The judge's score of one item; None: the item keeps the score that it has."""
         if not case.requests:
             reason = case.fault or case.policy.unasked(case.prepared.item)
             count.unasked += reason is not None
@@ -176,20 +148,20 @@ class JudgingStage:
             read = None if answer is None else case.policy.read(answer)
             if isinstance(read, Failure):
                 count.failed += 1
-                count.reasons[read.reason] += 1
+                count.failures[read.reason] += 1
         if all(answer is None for answer in given):
             count.unasked += 1
             assert why is not None
             return case.policy.unjudged(case.prepared.item, case.response, why)
         score = case.policy.verdict(case.prepared.item, case.response, given)
         if any(answer is None for answer in given):
-            # What was answered is kept with the item; half of an answer is no score.
+            # The details keep the answers that came; some of the answers alone give no score.
             count.unasked += 1
             return score._replace(value=None, unscored=why)
         return score
 
-    def _answers(self, cases: Sequence[_Case]) -> tuple[dict[str, Answer], str | None, Remark | None]:
-        """Answers by id of the request, who gave them, and why those that are not there are not."""
+    def _answers(self, cases: Sequence[Case]) -> tuple[dict[str, Answer], str | None, Remark | None]:
+        """Answers by id of the request, the judge that gave them, and why the others are missing."""
         requests = [request for case in cases for request in case.requests]
         if not requests:
             return {}, None, None
@@ -219,12 +191,12 @@ class JudgingStage:
         if self.way.endpoint is not None:
             return received, who, Remark("judge_capped")
         self.way.keep(received.values(), self.folder, usable)
-        # What failed in the files does not take the place of what is known.
+        # A failed answer in the files does not replace a usable one that was kept before.
         received |= self.way.kept(requests, self.folder)
         return received, who, Remark("judge_not_imported")
 
     def _record(self, who: str, *, asked: bool) -> None:
-        """Write down who judges before the first answer is paid, so that a stopped run finds its answers."""
+        """Record the judge before the first answer is paid for, so that a stopped run finds its answers."""
         before = next((judge for judge in self.judges if judge["model"] == who), {})
         assert self.way is not None
         entry = {
@@ -240,9 +212,9 @@ class JudgingStage:
     def _say(self, counts: Mapping[str, _Count], why: Remark | None) -> None:
         for name, count in counts.items():
             if count.failed:
-                reason, times = count.reasons.most_common(1)[0]
+                reason, times = count.failures.most_common(1)[0]
                 self.progress.say(
-                    f"{name}: {plural(count.failed, 'answer')} of the judge cannot be used and count for nothing "
+                    f"{name}: {plural(count.failed, 'answer')} of the judge cannot be used and do not count "
                     f"({times:,} times: {reason})"
                 )
             if count.unasked:
@@ -251,14 +223,14 @@ class JudgingStage:
 
 def _cases(
     prepared: Mapping[str, Sequence[PreparedItem]], responses: Mapping[str, pl.DataFrame], tokens: int | None
-) -> Iterable[_Case]:
+) -> Iterable[Case]:
     for name, items in prepared.items():
         texts = responses[name]["response"]
         for row, item in enumerate(items):
             if item.excluded is not None or not isinstance(item.policy, JudgedPolicy):
                 continue
             answer = after_thinking(texts[row] or "")
-            case = _Case(name, row, item, item.policy, answer or "")
+            case = Case(name, row, item, item.policy, answer or "")
             if answer is None:
                 case.fault = THINKS_ON
             elif item.policy.classifier is None:
@@ -267,22 +239,54 @@ def _cases(
                     wanted = tuple(replace(request, max_tokens=tokens) for request in wanted)
                 case.requests = tuple(replace(request, id=_id(name, item.item.id, request)) for request in wanted)
                 if not wanted and item.policy.unasked(item.item) is None:
-                    continue  # scored by rules alone
+                    continue  # scored without the judge
             yield case
 
 
 def _id(benchmark: str, item: str, request: Request) -> str:
-    """What is asked and about which item, so that an answer to another response is known as such."""
+    """An id that depends on the question and the item, so that an answer to another response is not taken for it."""
     body = json.dumps(request.body("", "json_schema"), sort_keys=True)
     digest = hashlib.sha256("\x00".join((benchmark, item, body)).encode("utf-8", "replace")).hexdigest()
     return f"{request.id}-{digest[:24]}"
 
 
 def _with_scores(table: pl.DataFrame, scores: Mapping[int, Score]) -> pl.DataFrame:
-    """The table with some rows' scores replaced; the stored shards stay as the model's answers made them."""
+    """The table with some rows' scores replaced; the stored shards are not changed."""
     columns = {name: table[name].to_list() for name in ("score", "unscored", "details")}
     for row, score in scores.items():
         columns["score"][row] = score.value
         columns["unscored"][row] = why_unscored(score)
         columns["details"][row] = None if score.details is None else json.dumps(score.details, ensure_ascii=False)
     return table.with_columns(pl.Series(name, values, table.schema[name]) for name, values in columns.items())
+
+
+def _last_judge(config: AskConfig | None, judges: Sequence[Mapping[str, Any]], folder: Path) -> dict[str, Any]:
+    """The record of the judge whose answers count; empty: there is none.
+
+    Parameters
+    ----------
+    config
+        None: the judge whose answers are kept.
+    judges
+        Their records, with ``model`` and ``asked`` (false: its requests were only exported).
+
+    Raises
+    ------
+    UserError
+        If the configuration names no judge and there are several.
+    """
+    if config is not None and config.model is not None:
+        return next((dict(judge) for judge in judges if judge["model"] == config.model), {})
+    known = list(judges) if config is not None else [judge for judge in judges if judge["asked"]] or list(judges)
+    if len(known) > 1:
+        names = ", ".join(repr(shorten(visible(str(judge["model"])), 60)) for judge in known)
+        raise UserError(
+            f"{str(folder)!r} has answers or requests of several judges, {names}: name one with "
+            f"{argument('judge.model')}. With that option alone, the answers that this judge gave are used."
+        )
+    return dict(known[0]) if known else {}
+
+
+def _read_judges(path: Path) -> list[dict[str, Any]]:
+    """The records of a run's judges, the latest last."""
+    return list(json.loads(path.read_text(encoding="utf-8"))["judges"]) if path.is_file() else []

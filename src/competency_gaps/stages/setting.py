@@ -25,9 +25,9 @@ from competency_gaps.sae import SparseAutoencoder
 from competency_gaps.sae.pair import LoadedPair, check_pair, load_pair
 from competency_gaps.sae.reference import FILE as REFERENCE_FILE
 from competency_gaps.sae.reference import Reference, read_reference
-from competency_gaps.stages.assign import assign_policies
 from competency_gaps.stages.load import load_benchmark, load_suite
 from competency_gaps.stages.naming import check_dictionary
+from competency_gaps.stages.policies import assign_policies
 
 
 @dataclass(frozen=True)

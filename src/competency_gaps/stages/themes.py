@@ -30,10 +30,16 @@ from competency_gaps.metrics.sums import Sums
 from competency_gaps.runs.covariates import item_covariates, repeats
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.runs.settings import evidence_config
+from competency_gaps.stages.tables import evidence_columns
 
 RESULTS = "theme_results.parquet"
 BENCHMARKS = "theme_benchmarks.parquet"
 LEVELS = ("theme", "subtheme")
+_EVIDENCE = (
+    *("n_eff", "design_effect", "gap", "gap_low", "gap_high", "plain_gap"),
+    *("p_value", "q_value", "plain_q", "detectable", "performance_status", "vanishes"),
+)
+"""Columns of the evidence in both tables."""
 
 
 class BenchmarkRows(NamedTuple):
@@ -220,9 +226,7 @@ def _tables(
         pl.Series("chi_model_low", suite.low).fill_nan(None),
         pl.Series("chi_model_high", suite.high).fill_nan(None),
         pl.Series("support", metrics.support),
-        *_evidence(suite),
-        pl.Series("drawn", suite.drawn),
-        pl.Series("leader", [int(concept) if concept >= 0 else None for concept in suite.leader], dtype=pl.Int32),
+        *_evidence(suite, "drawn", "leader"),
         *(members[name] for name in ("missing_concepts", "weak_concepts", "strong_concepts", "weak_groups")),
     )
     parts = []
@@ -245,14 +249,9 @@ def _chi_bench(sums: Sums, normaliser: float) -> np.ndarray:
     return sums.cas / sums.items / normaliser if np.isfinite(normaliser) else np.zeros_like(sums.cas)
 
 
-def _evidence(evidence: Evidence) -> list[pl.Series]:
-    floats = (
-        *("n_eff", "design_effect", "gap", "gap_low", "gap_high", "plain_gap"),
-        *("p_value", "q_value", "plain_q", "detectable"),
-    )
-    series = [pl.Series(name, np.asarray(getattr(evidence, name), np.float64)).fill_nan(None) for name in floats]
-    status = pl.Series("performance_status", evidence.status.tolist(), dtype=pl.String)
-    return [*series, status, pl.Series("vanishes", evidence.vanishes)]
+def _evidence(evidence: Evidence, *further: str) -> list[pl.Series]:
+    columns = evidence_columns(evidence)
+    return [pl.Series(name, columns[name]) for name in (*_EVIDENCE, *further)]
 
 
 def _members(level: str, themes: pl.DataFrame, concepts: pl.DataFrame) -> pl.DataFrame:

@@ -5,7 +5,6 @@ import pytest
 
 from competency_gaps.errors import UserError
 from competency_gaps.matching import TaxonomyEntry, read_taxonomy
-from competency_gaps.matching.garak import item_score
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "taxonomies"
 shared = pytest.mark.shared
@@ -49,7 +48,7 @@ def test_a_list_reads_the_same_in_every_form(tmp_path, form):
         ("a", "adding fractions", "maths", "arithmetic", 3.5),
         ("7", "rhymes", "language", None, None),
     ]
-    assert str(found.entries[0].extra["n"]) == "2" and found.left_out == [] and found.read == 2
+    assert str(found.entries[0].extra["n"]) == "2" and found.left_out == []
 
 
 def test_the_category_is_embedded_only_where_it_adds_a_word():
@@ -108,7 +107,7 @@ def test_foreign_text_is_made_harmless_and_cut(tmp_path):
         ("a.yaml", "- !!python/object/apply:os.getcwd []", "not valid YAML"),
         ("a.csv", "", "is empty"),
         ("a.csv", 'id,description\n"a,b\nc,d,e,f\n', "CSV"),
-        ("a.txt", "x", "no known kind"),
+        ("a.txt", "x", "known format"),
         ("a.hitlog.jsonl", "{}", "hits only"),
         ("a.json", b"\xff\xfe\xfa", "not UTF-8"),
     ],
@@ -153,7 +152,7 @@ def test_where_selects(tmp_path, where, ids):
             read_taxonomy(path, where)
         return
     found = read_taxonomy(path, where)
-    assert [entry.id for entry in found.entries] == ids and found.read == 2 and found.where == where
+    assert [entry.id for entry in found.entries] == ids and found.where == where
 
 
 def test_where_compares_the_numbers_of_a_csv_file(tmp_path):
@@ -169,14 +168,14 @@ def test_where_compares_the_numbers_of_a_csv_file(tmp_path):
         ("colour = 'red'", "'colour', which no entry has; known are category, description, domain, id, n, score, tags"),
         ("domian = 'maths'", "Did you mean 'domain'"),
         ("domain = maths", "names 'maths'.*single quotes"),
-        ("domain", "no SQL condition"),
-        ("score < 'five'", "no SQL condition"),
-        ("domain = 'maths',, n = 2", "no SQL condition"),
-        ("", "no SQL condition"),
+        ("domain", "not an SQL condition"),
+        ("score < 'five'", "not an SQL condition"),
+        ("domain = 'maths',, n = 2", "not an SQL condition"),
+        ("", "not an SQL condition"),
         ("id IN (SELECT id FROM read_csv('list.csv'))", "reads a file"),
         ("id IN (FROM \"READ_CSV\"('list.csv'))", "reads a file"),
         ("'it''s' = id AND id IN (SELECT id FROM read_csv('list.csv'))", "reads a file"),
-        ("exists (SELECT 1)", "no SQL condition"),
+        ("exists (SELECT 1)", "not an SQL condition"),
     ],
 )
 def test_a_wrong_where_is_refused(tmp_path, where, said):
@@ -230,7 +229,7 @@ def test_autodetect_folder_tells_models_apart(tmp_path):
     assert [e.id for e in found.entries] == [
         "result/autodetect_llama2-7b/multi_lingual/multi lingual:bilingual constraints"
     ]
-    assert found.read == 6 and sorted(reason for _, reason in found.left_out)[-1] == "it is no AutoDetect log"
+    assert any("AutoDetect" in reason for _, reason in found.left_out)
 
 
 def attempt(uuid, probe, results, status=2):
@@ -285,15 +284,9 @@ def test_garak_report_without_scores_says_so(tmp_path):
     path.write_text("\n".join(json.dumps(row) for row in rows))
     found = read_taxonomy(path)
     assert [entry.score for entry in found.entries] == [None, None]
-    assert "carry no item scores" in found.notes[0]
+    assert "no scores" in found.notes[0]
     path.write_text(json.dumps(attempt("u1", "dan.Dan_11_0", {"a": [0.1]}, status=1)) + "\n" + json.dumps(REPORT[1]))
     assert "no attempt is complete" in read_taxonomy(path).notes[0]
-
-
-def test_garak_item_score_is_the_least_over_detectors():
-    assert item_score({"a": [0.49, 0.5], "b": [0.0]}, 0.5) == 0.5
-    assert item_score({"a": [None, True]}, 0.5) is None
-    assert item_score(["a"], 0.5) is None
 
 
 @shared

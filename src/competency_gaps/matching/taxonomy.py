@@ -17,8 +17,8 @@ import polars as pl
 
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.matching.autodetect import is_log, read_log
-from competency_gaps.matching.garak import is_report, read_report
 from competency_gaps.matching.records import Raw, load, load_jsonl
+from competency_gaps.registry import LISTS
 from competency_gaps.text import shorten, visible
 
 _WORD = re.compile(r"\w+")
@@ -76,10 +76,6 @@ class Taxonomy:
     """At least one, with distinct ids, in the order of the source."""
     left_out: list[tuple[str, str]]
     """(where, reason) of every record that was left out."""
-    source: str
-    """The path, and the format."""
-    read: int
-    """Entries before the filter."""
     where: str | None
     """The filter."""
     notes: tuple[str, ...]
@@ -107,9 +103,10 @@ def read_taxonomy(path: Path | str, where: str | None = None) -> Taxonomy:
         is left.
     """
     path = Path(path)
-    kind, raw, notes = _read(path)
-    entries, left_out, more = _entries(raw)
-    notes += more
+    raw, notes = _read(path)
+    entries, left_out, unread = _entries(raw)
+    if unread:
+        notes.append(f"{len(unread):,} scores are not numbers, the first: {unread[0]}; those entries have none.")
     if not entries:
         why = f": {left_out[0][0]}: {left_out[0][1]}" if left_out else ""
         raise UserError(
@@ -118,7 +115,7 @@ def read_taxonomy(path: Path | str, where: str | None = None) -> Taxonomy:
     chosen = entries if where is None else _select(entries, where)
     if not chosen:
         raise UserError(f"the filter {where!r} leaves none of the {len(entries):,} entries of {path}.")
-    return Taxonomy(chosen, left_out, f"{path} ({kind})", len(entries), where, tuple(notes))
+    return Taxonomy(chosen, left_out, where, tuple(notes))
 
 
 def _select(entries: Sequence[TaxonomyEntry], where: str) -> list[TaxonomyEntry]:
@@ -148,7 +145,7 @@ def _select(entries: Sequence[TaxonomyEntry], where: str) -> list[TaxonomyEntry]
         chosen = set(fields.filter(condition)["id"])
     except pl.exceptions.PolarsError as error:
         raise UserError(
-            f"the filter {where!r} is no SQL condition: {shorten(str(error), 200)}. "
+            f"the filter {where!r} is not an SQL condition: {shorten(str(error), 200)}. "
             "Expected e.g. domain = 'mathematics' AND score < 5."
         ) from error
     return [entry for entry in entries if entry.id in chosen]
@@ -158,8 +155,8 @@ def _sql_value(value: Any) -> str | float | bool | None:
     return value if value is None or isinstance(value, (str, int, float)) else str(value)
 
 
-def _read(path: Path) -> tuple[str, list[Raw], list[str]]:
-    """The path's format, its records, and notes on them."""
+def _read(path: Path) -> tuple[list[Raw], list[str]]:
+    """Read a path's records, and give notes on them."""
     if path.is_dir():
         return _read_folder(path)
     if not path.is_file():
@@ -170,28 +167,32 @@ def _read(path: Path) -> tuple[str, list[Raw], list[str]]:
             f"{path} holds garak's hits only, and no rates: give the report ({path.stem[:-7]}.report.jsonl)."
         )
     if path.suffix not in SUFFIXES:
-        raise UserError(f"{path} is of no known kind; expected {', '.join(SUFFIXES)}, or a folder of logs or reports.")
+        raise UserError(
+            f"{path} has no known format; expected {', '.join(SUFFIXES)}, or a folder of logs."
+        )
     if path.suffix == ".jsonl":
         lines = load_jsonl(path)
-        if is_report(lines):
-            raw, notes = read_report(path, lines)
-            return "garak report", raw, notes
-        return "list", [_checked(line) for line in lines], []
+        first = next((line.values for line in lines if line.reason is None), {})
+        if "entry_type" in first:
+            return _probes(path)
+        for line in lines:
+            if line.reason is not None:
+                raise UserError(f"{line.where}: {line.reason}. Expected one JSON object a line.")
+        return lines, []
     content = load(path)
     if is_log(content):
-        return "AutoDetect log", read_log(content, str(path)), []
+        return read_log(content, str(path)), []
     if not isinstance(content, list):
         raise UserError(f"{path} holds a {type(content).__name__}; expected a list of entries, or an AutoDetect log.")
-    return "list", [Raw(f"{path}, entry {i}", value) for i, value in enumerate(content, start=1)], []
+    return [Raw(f"{path}, entry {i}", value) for i, value in enumerate(content, start=1)], []
 
 
-def _checked(line: Raw) -> Raw:
-    if line.reason is not None:
-        raise UserError(f"{line.where}: {line.reason}. Expected one JSON object a line.")
-    return line
+def _probes(report: Path, prefix: str = "") -> tuple[list[Raw], list[str]]:
+    records, notes = LISTS["garak"](report, prefix)
+    return list(records), list(notes)
 
 
-def _read_folder(path: Path) -> tuple[str, list[Raw], list[str]]:
+def _read_folder(path: Path) -> tuple[list[Raw], list[str]]:
     logs, reports = sorted(path.rglob("log.json")), sorted(path.rglob("*.report.jsonl"))
     if not logs and not reports:
         raise UserError(f"the folder {path} holds no AutoDetect log.json and no garak *.report.jsonl at any depth.")
@@ -202,16 +203,16 @@ def _read_folder(path: Path) -> tuple[str, list[Raw], list[str]]:
         if is_log(content):
             raw += read_log(content, str(log), log.parent.relative_to(path).parts)
         else:
-            raw.append(Raw(str(log), None, "it is no AutoDetect log"))
+            raw.append(Raw(str(log), None, "it is not an AutoDetect log"))
     for report in reports:
-        records, more_notes = read_report(report, load_jsonl(report), prefix=report.relative_to(path).as_posix())
+        records, more_notes = _probes(report, report.relative_to(path).as_posix())
         raw += records
         notes += more_notes
-    names = [name for name, some in (("AutoDetect logs", logs), ("garak reports", reports)) if some]
-    return f"{len(logs) + len(reports)} files: {' and '.join(names)}", raw, notes
+    return raw, notes
 
 
 def _entries(raw: Sequence[Raw]) -> tuple[list[TaxonomyEntry], list[tuple[str, str]], list[str]]:
+    """Make entries of records; also give the records left out, as (where, reason), and the scores that are unread."""
     entries: dict[str, TaxonomyEntry] = {}
     left_out: list[tuple[str, str]] = []
     unread: list[str] = []
@@ -227,10 +228,7 @@ def _entries(raw: Sequence[Raw]) -> tuple[list[TaxonomyEntry], list[tuple[str, s
                 reason = str(error)
         if reason is not None:
             left_out.append((shorten(visible(record.where), ID_LIMIT), shorten(visible(reason), ID_LIMIT)))
-    notes = (
-        [f"{len(unread):,} scores are no numbers, the first: {unread[0]}; those entries have none."] if unread else []
-    )
-    return list(entries.values()), left_out, notes
+    return list(entries.values()), left_out, unread
 
 
 class _NoEntry(ValueError):

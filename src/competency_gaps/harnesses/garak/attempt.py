@@ -14,6 +14,8 @@ from competency_gaps.items.remark import Remark
 
 DEFAULT_THRESHOLD = 0.5
 """garak's ``eval_threshold`` where the report does not say another."""
+EVALUATED = 2
+"""Status of an attempt whose outputs were judged; an attempt is written each time that its status changes."""
 
 _ROLES = ("system", "user", "assistant")
 

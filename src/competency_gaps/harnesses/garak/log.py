@@ -17,6 +17,7 @@ from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, nearest
 from competency_gaps.harnesses.garak.attempt import (
     DEFAULT_THRESHOLD,
+    EVALUATED,
     Attempt,
     Results,
     attempt_of,
@@ -41,7 +42,6 @@ OWN_TEXT = "the attack's last turn"
 # In a JSON text a quotation mark inside a string is escaped, so this stands nowhere but in an attempt's own field.
 _PROBE = re.compile(rb'"probe_classname":\s*"(?:garak\.)?(?:probes\.)?(\w+)\.(\w+)"')
 _HITLOG = ".hitlog.jsonl"
-_EVALUATED = 2
 _OPEN = {0: Remark("not_answered"), 1: Remark("not_evaluated")}
 
 
@@ -182,7 +182,7 @@ class _Reading:
         if probe.split(".")[0] != self.family:
             return None
         status = entry.get("status")
-        if status != _EVALUATED:
+        if status != EVALUATED:
             # An attempt is written each time that its status changes; all of that is one record.
             if uuid not in self.judged:
                 self.open[uuid] = (where, status if isinstance(status, (int, str)) else type(status).__name__)

@@ -172,7 +172,7 @@ def _read(path: Path) -> tuple[list[Raw], list[str]]:
         )
     if path.suffix == ".jsonl":
         lines = load_jsonl(path)
-        first = next((line.values for line in lines if line.reason is None), {})
+        first: dict[str, Any] = next((line.values for line in lines if line.reason is None), {})
         if "entry_type" in first:
             return _probes(path)
         for line in lines:

@@ -25,7 +25,7 @@ def with_extras(made: Made, folder: Path) -> Made:
     run = shutil.copytree(made.run, folder / "run")
     dictionary = shutil.copytree(made.dictionary, folder / "dictionary")
     add_exemplars(dictionary)
-    verdict = {"code": "subsampling", "test": "subsampling", "sentence": "It holds.", "tone": "good"}
+    verdict = {"code": "split_halves", "outcome": "few", "tone": "open", "numbers": {}}
     (run / "robustness.json").write_text(json.dumps({"seed": 0, "verdicts": [verdict]}))
     probe = {"concept": 2, "label": "sums", **PROBE}
     (run / "probes" / "one").mkdir(parents=True)

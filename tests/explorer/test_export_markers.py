@@ -162,8 +162,8 @@ def _mark_manifest(path, mark) -> None:
 
 
 def _mark_documents(run, mark) -> None:
-    verdict = {"code": "against", "test": mark("robustness.test"), "sentence": mark("robustness.sentence")}
-    write_json(run / "robustness.json", {"verdicts": [{**verdict, "tone": "good", "note": mark("robustness.field")}]})
+    verdict = {"code": "against", "outcome": "few", "tone": "open", "numbers": {"against": mark("robustness.against")}}
+    write_json(run / "robustness.json", {"verdicts": [{**verdict, "note": mark("robustness.field")}]})
     probe = {"concept": 2, "label": mark("probes.label"), **PROBE, "note": mark("probes.new_field")}
     write_json(run / "probes" / "one" / "verdicts.json", {"concepts": [probe]})
     pair = {"entry": mark("matches.entry"), "label_text": mark("matches.label"), "similarity": 0.75, "p_value": 0.01}

@@ -19,6 +19,7 @@ from competency_gaps.findings.answer import answer, answer_dict
 from competency_gaps.items.remark import Remark
 from competency_gaps.presentation import columns, facts
 from competency_gaps.probes.sentence import sentence
+from competency_gaps.robustness.verdicts import SENTENCES
 from competency_gaps.runs.open import open_folder
 
 
@@ -248,7 +249,7 @@ def test_verdicts_and_probes_are_read(hostile, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(hostile.run, folder)
     assert info(folder)["verdicts"] is None and info(folder)["probes"] == []
-    verdict = {"code": "subsampling", "test": "subsampling", "sentence": "It holds.", "tone": "good"}
+    verdict = {"code": "split_halves", "outcome": "few", "tone": "open", "numbers": {}}
     write_json(folder / "robustness.json", {"seed": 0, "verdicts": [verdict]})
     for age, (name, concept) in enumerate([("new", 2), ("old", 5)]):
         row = {"concept": concept, "label": None, **PROBE}
@@ -257,7 +258,8 @@ def test_verdicts_and_probes_are_read(hostile, tmp_path):
         os.utime(file, (10_000 - age, 10_000 - age))
     write_json(folder / "probes" / "damaged" / "verdicts.json", {"concepts": [{"concept": 3}]})
     found = info(folder)
-    assert found["verdicts"] == [verdict]
+    shown = {"code": "split_halves", "test": "split halves", "tone": "open"}
+    assert found["verdicts"] == [{**shown, "sentence": SENTENCES["split_halves.few"]}]
     assert [one["concept"] for one in found["probes"]] == [2, 5]
     assert found["probes"][0] == {
         **{"concept": 2, "label": None, "claim": "weak", "verdict": "holds", "sentence": sentence(PROBE)}

@@ -102,45 +102,43 @@ def test_robustness_is_suggested_until_it_was_run(hostile, changed):
     assert "robustness" not in suggested(folder)
 
 
-LIST = "The list of the 5 lowest gaps is not stable: without 20% of the items it keeps 0.30. chi_model moves."
+def stored_verdict(code, outcome, tone):
+    return {"code": code, "outcome": outcome, "tone": tone, "numbers": {"jaccard": 0.3, "mean": 0.1}}
 
 
 def test_what_does_not_hold_up_asks_for_more_items(changed):
     folder = changed("items")
 
     def tested(*verdicts):
-        rows = [
-            {"code": code, "test": code.replace("_", " "), "sentence": sentence, "tone": tone}
-            for code, sentence, tone in verdicts
-        ]
-        write_json(folder / "robustness.json", {"verdicts": rows})
+        write_json(folder / "robustness.json", {"verdicts": [stored_verdict(*verdict) for verdict in verdicts]})
         return suggested(folder).get("robustness", [])
 
-    halves = ("split_halves", "Two halves of the items agree: correlation 0.90.", "good")
-    (one,) = tested(("subsampling", LIST, "bad"), halves)
+    halves, unstable, few = (
+        ("split_halves", "agree", "good"),
+        ("subsampling", "unstable", "bad"),
+        ("subsampling", "few", "open"),
+    )
+    (one,) = tested(unstable, halves)
     assert one["title"] == "The list is not stable: ask more items"
     assert one["reason"].startswith("1 of 2 tests of robustness failed: ") and "0.30" not in one["reason"]
     assert "halves" not in one["reason"]
     name, options = parsed(one["command"])
     assert name == "concept" and options["weak"] == 5 and options["source"] == "endpoint"
-    (one,) = tested(("split_halves", "Two halves hardly agree: 0.10.", "bad"), ("subsampling", "It holds.", "good"))
+    (one,) = tested(("split_halves", "disagree", "bad"), ("subsampling", "stable", "good"))
     assert one["title"] == "Not all findings hold up: ask more items" and "0.10" not in one["reason"]
-    (one,) = tested(("subsampling", "Too few concepts are tested to speak of a list. It moves.", "open"))
+    (one,) = tested(few)
     assert one["title"] == "Whether the findings hold up cannot be told: ask more items"
     assert "could tell with this run's items (subsampling)." in one["reason"]
-    assert tested(("subsampling", "Too few concepts.", "open"), halves) == []
+    assert tested(few, halves) == []
     changed("concepts", performance_status=pl.lit("typical"))
-    (one,) = tested(("subsampling", LIST, "bad"))
+    (one,) = tested(unstable)
     assert one["command"] is None, "no concept is weak, so none can be probed"
 
 
 def test_without_tested_concepts_nothing_is_said_of_robustness(changed):
     folder = changed("concepts", q_value=pl.lit(None, pl.Float64), performance_status=pl.lit("untested"))
     assert "robustness" not in suggested(folder)
-    write_json(
-        folder / "robustness.json",
-        {"verdicts": [{"code": "subsampling", "test": "subsampling", "sentence": LIST, "tone": "bad"}]},
-    )
+    write_json(folder / "robustness.json", {"verdicts": [stored_verdict("subsampling", "unstable", "bad")]})
     assert "robustness" not in suggested(folder)
 
 

@@ -212,7 +212,7 @@ def test_where_nothing_stands_out_the_smallest_gap_that_could_be_seen_is_said(ru
 
 
 def test_no_sentence_has_a_symbol_that_it_does_not_explain(run, assessed):
-    bad = [verdict(test, "bad") for test in answer_parts.FAILED]
+    bad = [verdict(test, "few", "bad") for test in answer_parts.FAILED]
     for given in (answer(run), answer(assessed(*bad)), answer(run.changed(findings=run.findings.clear()))):
         assert not [text for text in words(given) for symbol in SYMBOLS if symbol in f" {text} "]
 

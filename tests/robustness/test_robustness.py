@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -21,7 +21,13 @@ from competency_gaps.robustness.agreement import agreement
 from competency_gaps.robustness.data import Part, run_data
 from competency_gaps.robustness.heldout import _alike, _effect, _of_units, held_out
 from competency_gaps.robustness.subsample import _counted, _masks, _metrics, subsample
-from competency_gaps.robustness.verdicts import ablation_verdict, held_out_verdicts, subsampling_verdict
+from competency_gaps.robustness.verdicts import (
+    SENTENCES,
+    ablation_verdict,
+    held_out_verdicts,
+    subsampling_verdict,
+    with_sentence,
+)
 
 
 def _outcomes(data):
@@ -204,8 +210,16 @@ def test_subsampling_verdict_says_the_number():
     assert subsampling_verdict(replace(found, jaccard=0.95, jaccard_by_chance=0.6)).tone == "good"
     assert subsampling_verdict(replace(found, jaccard=0.8, jaccard_by_chance=0.79)).tone == "bad"
     assert subsampling_verdict(replace(found, top=0)).tone == "open"
-    bad = subsampling_verdict(replace(found, jaccard=0.31))
-    assert bad.tone == "bad" and "0.31" in bad.sentence and "not stable" in bad.sentence
+    bad = with_sentence(asdict(subsampling_verdict(replace(found, jaccard=0.31))))
+    assert (bad["tone"], bad["outcome"]) == ("bad", "unstable") and "0.31" in bad["sentence"]
+
+
+def test_every_outcome_has_a_sentence_for_undefined_numbers_and_for_a_withheld_run():
+    for place in SENTENCES:
+        code, outcome = place.split(".")
+        told = with_sentence({"code": code, "outcome": outcome, "tone": "open", "numbers": {"mean": None}})
+        assert told["test"] and "nan" not in told["sentence"] and "{" not in told["sentence"]
+        assert code != "against" or told["test"] == "against another run"
 
 
 def test_a_run_agrees_with_itself(tiny_run):

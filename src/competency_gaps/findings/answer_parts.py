@@ -156,10 +156,9 @@ def share_of_tests(failed: int, tests: int) -> str:
 
 
 def _failure(verdict: Mapping[str, Any]) -> str:
-    code, test = verdict["code"], shorten(str(verdict["test"]), NAME_LIMIT)
-    if code == "against":
-        return f"{test}, gaps hardly agree"
-    return FAILED.get(code) or f"{test} ({shorten(str(verdict['sentence']), 200)})"
+    if verdict["code"] == "against":
+        return f"{shorten(verdict['test'], NAME_LIMIT)}, gaps hardly agree"
+    return FAILED[verdict["code"]]
 
 
 def benchmark_answers(run: AnsweredRun) -> tuple[BenchmarkAnswer, ...]:

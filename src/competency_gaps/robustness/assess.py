@@ -21,6 +21,7 @@ from competency_gaps.robustness.verdicts import (
     agreement_verdict,
     held_out_verdicts,
     subsampling_verdict,
+    with_sentence,
 )
 from competency_gaps.runs.open import RunFolder
 
@@ -33,7 +34,7 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
     Returns
     -------
     dict
-        ``verdicts`` (code, test, sentence, tone), and the figures of each test.
+        ``verdicts`` (as :func:`read_assessment` gives them), and the figures of each test.
 
     Raises
     ------
@@ -66,9 +67,9 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
             both = agreement(run, against, data, run_data(against))
         verdicts.append(agreement_verdict(both))
         figures["against"] = asdict(both)
-    content = {"seed": seed, "verdicts": [asdict(verdict) for verdict in verdicts], **figures}
-    write_json(run.path / FILE, finite(content))
-    return content
+    content = finite({"seed": seed, "verdicts": [asdict(verdict) for verdict in verdicts], **figures})
+    write_json(run.path / FILE, content)
+    return _with_sentences(content)
 
 
 class Documents(Protocol):
@@ -83,6 +84,14 @@ class Documents(Protocol):
 
 
 def read_assessment(run: Documents) -> dict[str, Any] | None:
-    """Read the results of :func:`assess`; None if it was not run."""
+    """Read the results of :func:`assess`; None if it was not run.
+
+    ``verdicts`` have the fields of :class:`~competency_gaps.robustness.verdicts.RobustnessVerdict`, and ``test`` (its
+    title) and ``sentence``.
+    """
     path = run.path / FILE
-    return dict(json.loads(run.document(path))) if path.is_file() else None
+    return _with_sentences(json.loads(run.document(path))) if path.is_file() else None
+
+
+def _with_sentences(content: dict[str, Any]) -> dict[str, Any]:
+    return {**content, "verdicts": [with_sentence(verdict) for verdict in content["verdicts"]]}

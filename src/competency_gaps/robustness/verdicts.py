@@ -1,12 +1,14 @@
-"""Verdicts of the tests of robustness: a sentence each, with its numbers."""
+"""Verdicts of the tests of robustness: outcomes with their numbers, and the one place that makes sentences of them."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+import string
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
-from competency_gaps.robustness.ablation import Ablation, Removal
+from competency_gaps.robustness.ablation import Ablation
 from competency_gaps.robustness.agreement import Agreement
 from competency_gaps.robustness.heldout import HeldOut, Interval
 from competency_gaps.robustness.subsample import Subsampling
@@ -21,152 +23,194 @@ AGREES = 0.5
 """Least correlation at which two halves or runs agree."""
 
 Tone = Literal["good", "bad", "open"]
-Code = Literal["subsampling", "ablation", "held_out_weak", "held_out_strong", "split_halves", "prediction", "against"]
-HELD_OUT: dict[str, Code] = {"weak": "held_out_weak", "strong": "held_out_strong"}
+
+TITLES = {
+    "subsampling": "subsampling",
+    "ablation": "adversarial ablation",
+    "held_out_weak": "held-out items, weak",
+    "held_out_strong": "held-out items, strong",
+    "split_halves": "split halves",
+    "prediction": "prediction",
+    "against": "against {against}",
+}
+_MOVES = (
+    " chi_model moves by {chi_model:.3f} on average (standard deviation; tested concepts), chi_bench by "
+    "{chi_bench:.3f}."
+)
+_OVERLAP = (
+    "without {dropped:.0%} of the items its Jaccard overlap with the whole list is {jaccard:.2f}; with permuted scores "
+    "it would be {jaccard_by_chance:.2f}." + _MOVES
+)
+_REMOVED = (
+    ": the median chi_model changes by {best_change:+.4f} (random items {best_random_low:+.4f} to "
+    "{best_random_high:+.4f}) without the {best_items} items of the {best_concepts} best concepts, and by "
+    "{worst_change:+.4f} (random items {worst_random_low:+.4f} to {worst_random_high:+.4f}) without those of the worst."
+)
+_UNSEEN = (
+    " on unseen items too: items that they dominate score {mean:+.3f} [{low:+.3f}, {high:+.3f}] against the rest, net "
+    "of their benchmarks' means; random concepts of the same support {random_mean:+.3f} [{random_low:+.3f}, "
+    "{random_high:+.3f}] "
+)
+_HALVES = (
+    " on the concepts' gaps: correlation {mean:.2f} [{low:.2f}, {high:.2f}]; of chi_model {chi_model_correlation:.2f}."
+)
+_AUC = (
+    " failures better than the benchmark: AUC {mean:.3f} [{low:.3f}, {high:.3f}] on unseen items, against "
+    "{baseline:.3f} from the benchmark's mean alone."
+)
+_SHARED = (
+    ": over {matched:,} concepts matched {by} (of {concepts:,} tested), gaps correlate at {gap_correlation:.2f}, "
+    "{weak_in_both} of {weak} weak concepts are weak in both, and {same_sign:.0%} of the significant gaps keep their "
+    "sign ({items:,} shared items)."
+)
+SENTENCES = {
+    "subsampling.few": "Too few concepts are tested to speak of a list." + _MOVES,
+    "subsampling.stable": "The list of the {top} lowest gaps is stable: " + _OVERLAP,
+    "subsampling.unstable": "The list of the {top} lowest gaps is not stable: " + _OVERLAP,
+    "ablation.few": "Too few concepts are tested to take the best and the worst.",
+    "ablation.both": "chi_model rests on the items that it names" + _REMOVED,
+    "ablation.best": "The best concepts rest on their items, the worst ones no more than by chance" + _REMOVED,
+    "ablation.worst": "The worst concepts rest on their items, the best ones no more than by chance" + _REMOVED,
+    "ablation.neither": "Removing the items most aligned with the best and worst concepts changes no more than chance"
+    + _REMOVED,
+    "split_halves.few": "Too few concepts are tested on both halves to compare them.",
+    "split_halves.agree": "Two halves of the items agree" + _HALVES,
+    "split_halves.disagree": "Two halves of the items hardly agree" + _HALVES,
+    "prediction.few": "Failures could not be predicted: too few scored items of each kind.",
+    "prediction.better": "Concepts predict" + _AUC,
+    "prediction.perhaps": "Concepts may predict" + _AUC,
+    "prediction.no_better": "Concepts do not predict" + _AUC,
+    "against.few": "Only {matched:,} concepts can be compared over {items:,} shared items: too few to judge.",
+    "against.agree": "The two runs agree" + _SHARED,
+    "against.disagree": "The two runs hardly agree" + _SHARED,
+}
+for _word in ("weak", "strong"):
+    _end = _UNSEEN + f"({{concepts:.0f}} {_word} concepts per half, {{splits}} splits)."
+    SENTENCES |= {
+        f"held_out_{_word}.few": f"Too few {_word} concepts are found on half of the items to say whether they hold on "
+        "the others: {splits} of {all_splits} splits have any.",
+        f"held_out_{_word}.hold": f"The {_word} concepts are {_word}" + _end,
+        f"held_out_{_word}.perhaps": f"The {_word} concepts are probably {_word}" + _end,
+        f"held_out_{_word}.fail": f"The {_word} concepts are not {_word}" + _end,
+    }
+"""``CODE.OUTCOME`` -> the sentence, with the verdict's numbers by name."""
 
 
 @dataclass(frozen=True)
 class RobustnessVerdict:
     """The verdict of one test."""
 
-    code: Code
-    """The test."""
-    test: str
-    """Its title."""
-    sentence: str
-    """The verdict in plain language, with its numbers."""
+    code: str
+    """The test; a key of ``TITLES``."""
+    outcome: str
+    """What came out; ``code.outcome`` is a key of ``SENTENCES``."""
     tone: Tone
     """``good``: passed; ``bad``: failed; ``open``: undecided."""
+    numbers: Mapping[str, Any]
+    """What the sentence quotes, by name; ``against`` is the other run's folder."""
+
+
+class _Words(string.Formatter):
+    """Writes N/A for what is undefined, and says that the other run is not named where its folder is withheld."""
+
+    def get_value(self, key: int | str, args: Any, kwargs: Mapping[str, Any]) -> Any:
+        return kwargs.get(str(key), "another run" if key == "against" else None)
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        undefined = value is None or (isinstance(value, float) and math.isnan(value))
+        return "N/A" if undefined else str(format(value, format_spec))
+
+
+def with_sentence(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Add to a stored verdict its test's title (``test``) and its ``sentence``."""
+    words, numbers = _Words(), verdict["numbers"]
+    by = "by their number" if numbers.get("same_sae") else "by their activation over the items"
+    template = SENTENCES[f"{verdict['code']}.{verdict['outcome']}"]
+    return {
+        **verdict,
+        "test": words.vformat(TITLES[verdict["code"]], (), numbers),
+        "sentence": words.vformat(template, (), {**numbers, "by": by}),
+    }
 
 
 def subsampling_verdict(draws: Subsampling) -> RobustnessVerdict:
     """Judge the stability of the weak list."""
-    moves = (
-        f"chi_model moves by {draws.chi_model_tested.mean:.3f} on average (standard deviation; tested concepts), "
-        f"chi_bench by {draws.chi_bench.mean:.3f}."
-    )
+    numbers = {
+        **{name: getattr(draws, name) for name in ("top", "dropped", "jaccard", "jaccard_by_chance")},
+        "chi_model": draws.chi_model_tested.mean,
+        "chi_bench": draws.chi_bench.mean,
+    }
     if not draws.top:
-        return RobustnessVerdict(
-            "subsampling", "subsampling", f"Too few concepts are tested to speak of a list. {moves}", "open"
-        )
+        return RobustnessVerdict("subsampling", "few", "open", numbers)
     stable = draws.jaccard >= STABLE_LIST and draws.jaccard >= draws.jaccard_by_chance + BEYOND_CHANCE
-    sentence = (
-        f"The list of the {draws.top} lowest gaps is {'stable' if stable else 'not stable'}: without "
-        f"{draws.dropped:.0%} of the items its Jaccard overlap with the whole list is {draws.jaccard:.2f}; with "
-        f"permuted scores it would be {draws.jaccard_by_chance:.2f}. {moves}"
-    )
-    return RobustnessVerdict("subsampling", "subsampling", sentence, "good" if stable else "bad")
+    outcome, tone = _either(stable, "stable", "unstable")
+    return RobustnessVerdict("subsampling", outcome, tone, numbers)
 
 
 def ablation_verdict(removed: Ablation) -> RobustnessVerdict:
     """Judge whether the median chi_model depends on the items aligned with concepts."""
     if not removed.best.concepts:
-        return RobustnessVerdict(
-            "ablation", "adversarial ablation", "Too few concepts are tested to take the best and the worst.", "open"
-        )
+        return RobustnessVerdict("ablation", "few", "open", {})
     falls = removed.best.outside and removed.best.change < 0
     rises = removed.worst.outside and removed.worst.change > 0
-    claim = {
-        (True, True): "chi_model rests on the items that it names",
-        (True, False): "The best concepts rest on their items, the worst ones no more than by chance",
-        (False, True): "The worst concepts rest on their items, the best ones no more than by chance",
-        (False, False): "Removing the items most aligned with the best and worst concepts changes no more than chance",
-    }[falls, rises]
-    sentence = (
-        f"{claim}: the median chi_model changes by {_removal(removed.best)} without the {removed.best.items} items of "
-        f"the {removed.best.concepts} best concepts, and by {_removal(removed.worst)} without those of the worst."
-    )
-    return RobustnessVerdict("ablation", "adversarial ablation", sentence, "good" if falls and rises else "open")
-
-
-def _removal(removal: Removal) -> str:
-    return f"{removal.change:+.4f} (random items {removal.random_low:+.4f} to {removal.random_high:+.4f})"
+    outcome = {(True, True): "both", (True, False): "best", (False, True): "worst", (False, False): "neither"}
+    numbers = {f"{side}_{name}": value for side, own in asdict(removed).items() for name, value in own.items()}
+    return RobustnessVerdict("ablation", outcome[falls, rises], "good" if falls and rises else "open", numbers)
 
 
 def held_out_verdicts(result: HeldOut) -> list[RobustnessVerdict]:
     """Judge whether gaps hold on unseen items, and whether concepts predict failures."""
-    verdicts = []
-    for word, effect, chance, number in (
-        ("weak", result.weak, result.weak_random, result.weak_found),
-        ("strong", result.strong, result.strong_random, result.strong_found),
-    ):
-        if effect.splits < FEWEST:
-            text = (
-                f"Too few {word} concepts are found on half of the items to say whether they hold on the others: "
-                f"{effect.splits} of {number.splits} splits have any."
-            )
-            verdicts.append(RobustnessVerdict(HELD_OUT[word], f"held-out items, {word}", text, "open"))
-            continue
-        holds = effect.high < 0 if word == "weak" else effect.low > 0
-        fails = effect.mean >= 0 if word == "weak" else effect.mean <= 0
-        claim = f"are{'' if holds else ' not' if fails else ' probably'} {word} on unseen items too"
-        text = (
-            f"The {word} concepts {claim}: items that they dominate score {_signed(effect)} against the rest, net of "
-            f"their benchmarks' means; random concepts of the same support {_signed(chance)} ({number.mean:.0f} {word} "
-            f"concepts per half, {effect.splits} splits)."
-        )
-        verdicts.append(
-            RobustnessVerdict(
-                HELD_OUT[word], f"held-out items, {word}", text, "good" if holds else "bad" if fails else "open"
-            )
-        )
-    verdicts.append(_halves(result))
-    verdicts.append(_prediction(result))
-    return verdicts
+    return [
+        _on_unseen("held_out_weak", -1, result.weak, result.weak_random, result.weak_found),
+        _on_unseen("held_out_strong", 1, result.strong, result.strong_random, result.strong_found),
+        _halves(result),
+        _prediction(result),
+    ]
 
 
-def _signed(interval: Interval) -> str:
-    return "N/A" if not interval.splits else f"{interval.mean:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}]"
+def _on_unseen(code: str, sign: int, effect: Interval, random: Interval, number: Interval) -> RobustnessVerdict:
+    """Judge the weak (sign -1) or strong (1) concepts."""
+    random_numbers = {"random_mean": random.mean, "random_low": random.low, "random_high": random.high}
+    numbers = {**asdict(effect), **random_numbers, "concepts": number.mean, "all_splits": number.splits}
+    if effect.splits < FEWEST:
+        return RobustnessVerdict(code, "few", "open", numbers)
+    if min(sign * effect.low, sign * effect.high) > 0:
+        return RobustnessVerdict(code, "hold", "good", numbers)
+    if sign * effect.mean <= 0:
+        return RobustnessVerdict(code, "fail", "bad", numbers)
+    return RobustnessVerdict(code, "perhaps", "open", numbers)
 
 
 def _halves(result: HeldOut) -> RobustnessVerdict:
-    gap, model = result.gap_correlation, result.chi_model_correlation
+    gap = result.gap_correlation
+    numbers = {**asdict(gap), "chi_model_correlation": result.chi_model_correlation.mean}
     if not gap.splits:
-        return RobustnessVerdict(
-            "split_halves", "split halves", "Too few concepts are tested on both halves to compare them.", "open"
-        )
-    agrees = gap.mean >= AGREES
-    text = (
-        f"Two halves of the items {'agree' if agrees else 'hardly agree'} on the concepts' gaps: correlation "
-        f"{gap.mean:.2f} [{gap.low:.2f}, {gap.high:.2f}]; of chi_model {model.mean:.2f}."
-    )
-    return RobustnessVerdict("split_halves", "split halves", text, "good" if agrees else "bad")
+        return RobustnessVerdict("split_halves", "few", "open", numbers)
+    outcome, tone = _either(gap.mean >= AGREES, "agree", "disagree")
+    return RobustnessVerdict("split_halves", outcome, tone, numbers)
 
 
 def _prediction(result: HeldOut) -> RobustnessVerdict:
     auc, base = result.auc, result.auc_baseline
+    numbers = {**asdict(auc), "baseline": base.mean}
     if not auc.splits:
-        return RobustnessVerdict(
-            "prediction", "prediction", "Failures could not be predicted: too few scored items of each kind.", "open"
-        )
-    better = auc.low > base.high
-    claim = "do not predict failures better than the benchmark"
-    if auc.mean > base.mean:
-        claim = f"{'predict' if better else 'may predict'} failures better than the benchmark"
-    text = (
-        f"Concepts {claim}: AUC {auc.mean:.3f} [{auc.low:.3f}, {auc.high:.3f}] on unseen items, against "
-        f"{base.mean:.3f} from the benchmark's mean alone."
-    )
-    return RobustnessVerdict(
-        "prediction", "prediction", text, "good" if better else "bad" if auc.mean <= base.mean else "open"
-    )
+        return RobustnessVerdict("prediction", "few", "open", numbers)
+    if auc.low > base.high:
+        return RobustnessVerdict("prediction", "better", "good", numbers)
+    if auc.mean <= base.mean:
+        return RobustnessVerdict("prediction", "no_better", "bad", numbers)
+    return RobustnessVerdict("prediction", "perhaps", "open", numbers)
 
 
 def agreement_verdict(result: Agreement) -> RobustnessVerdict:
     """Judge whether another run agrees."""
+    names = ("against", "same_sae", "matched", "concepts", "items", "gap_correlation", "weak", "weak_in_both")
+    numbers = {name: getattr(result, name) for name in (*names, "same_sign")}
     if math.isnan(result.gap_correlation):
-        text = f"Only {result.matched:,} concepts can be compared over {result.items:,} shared items: too few to judge."
-        return RobustnessVerdict("against", f"against {result.against}", text, "open")
-    agrees = result.gap_correlation >= AGREES
-    kept = (
-        "this run has no significant gap"
-        if math.isnan(result.same_sign)
-        else f"{result.same_sign:.0%} of the significant gaps keep their sign"
-    )
-    by = "by their number" if result.same_sae else "by their activation over the items"
-    text = (
-        f"The two runs {'agree' if agrees else 'hardly agree'}: over {result.matched:,} concepts matched {by} (of "
-        f"{result.concepts:,} tested), gaps correlate at {result.gap_correlation:.2f}, {result.weak_in_both} of "
-        f"{result.weak} weak concepts are weak in both, and {kept} ({result.items:,} shared items)."
-    )
-    return RobustnessVerdict("against", f"against {result.against}", text, "good" if agrees else "bad")
+        return RobustnessVerdict("against", "few", "open", numbers)
+    outcome, tone = _either(result.gap_correlation >= AGREES, "agree", "disagree")
+    return RobustnessVerdict("against", outcome, tone, numbers)
+
+
+def _either(passed: bool, yes: str, no: str) -> tuple[str, Tone]:
+    return (yes, "good") if passed else (no, "bad")

@@ -94,7 +94,7 @@ _PROBED = (
     *("concept", "claim", "verdict", "status", "kind", "exciting", "comparison", "mean", "mean_low", "mean_high"),
     *("expected", "difference", "difference_low", "difference_high", "p_value", "q_value"),
 )
-_VERDICT = ("code", "test", "sentence", "tone")
+_VERDICT = ("code", "outcome", "tone")
 _PAIR = ("concept", "level", "id", "label_text", "similarity", "p_value", "verdict")
 _LACK = (
     *("concept", "label", "similarity", "p_value", "in_scope", "coverage_status", "chi_bench_elsewhere", "verdict"),
@@ -313,14 +313,12 @@ def _settings(held: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def _assessment(run: RedactedRun, held: Any) -> Any:
-    verdicts = [_part(verdict, _VERDICT) for verdict in held.get("verdicts") or ()]
-    # The other run's folder is in the title.
-    return {
-        "verdicts": [
-            verdict | {"test": "against another run"} if verdict["code"] == "against" else verdict
-            for verdict in verdicts
-        ]
-    }
+    """Verdicts without the folder of the other run, the only text among their numbers."""
+    verdicts = []
+    for verdict in held["verdicts"]:
+        numbers = {name: value for name, value in verdict["numbers"].items() if not isinstance(value, str)}
+        verdicts.append({**_part(verdict, _VERDICT), "numbers": numbers})
+    return {"verdicts": verdicts}
 
 
 def _probe(run: RedactedRun, held: Any) -> Any:

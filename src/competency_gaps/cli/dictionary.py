@@ -9,19 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from competency_gaps.api.dictionary import WITHOUT_MODEL, Step
-from competency_gaps.cli.options import (
-    MODEL_HELP,
-    SAE_HELP,
-    AskOptions,
-    ContextOption,
-    DictionaryArgument,
-    HookOption,
-    JsonOption,
-    QuietOption,
-    RunArgument,
-    asks,
-    parse_concepts,
-)
+from competency_gaps.cli import options
 from competency_gaps.cli.output import print_facts, print_json, print_line, terminal
 from competency_gaps.errors import UserError
 
@@ -34,9 +22,9 @@ def exemplars(
     out: Annotated[Path, typer.Option(help="The dictionary's folder.")],
     texts: Annotated[list[Path] | None, typer.Argument(help="Parquet, JSONL or plain-text files.")] = None,
     run: Annotated[Path | None, typer.Option(help="Read a run's items instead of texts.")] = None,
-    model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
-    sae: Annotated[str | None, typer.Option(help=SAE_HELP)] = None,
-    hook_name: HookOption = None,
+    model: Annotated[str | None, typer.Option(help=options.MODEL_HELP)] = None,
+    sae: Annotated[str | None, typer.Option(help=options.SAE_HELP)] = None,
+    hook_name: options.HookOption = None,
     ranking: Annotated[
         Literal["activation", "reconstruction"],
         typer.Option(help="By activation, or by how much the reconstruction error rises without the concept."),
@@ -44,14 +32,14 @@ def exemplars(
     tokens: Annotated[int, typer.Option(min=1, help="Read at most so many tokens.")] = 2_000_000,
     top: Annotated[int, typer.Option(min=1, help="Strongest windows of each concept.")] = 20,
     spread: Annotated[int, typer.Option(min=0, help="Windows spread over its range of activations.")] = 20,
-    negatives: Annotated[int, typer.Option(min=0, help="Near windows in which it is silent.")] = 10,
-    context: ContextOption = 256,
+    negatives: Annotated[int, typer.Option(min=0, help="Similar windows in which the concept is silent.")] = 10,
+    context: options.ContextOption = 256,
     seed: Annotated[int, typer.Option(help="Seed of the sampled windows.")] = 0,
     logits_only: Annotated[
         bool, typer.Option("--logits-only", help="Only promoted tokens and similar concepts: no text is needed.")
     ] = False,
-    quiet: QuietOption = False,
-    json_: JsonOption = False,
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
 ) -> None:
     """Collect each concept's windows (strongest, spread, near silent ones), promoted tokens, and similar concepts."""
     from competency_gaps import make_exemplars
@@ -81,9 +69,9 @@ def exemplars(
     print_facts(facts, json_=json_)
 
 
-@asks()
+@options.asks()
 def label(
-    dictionary: DictionaryArgument,
+    dictionary: options.DictionaryArgument,
     step: Annotated[
         Step,
         typer.Option(
@@ -92,13 +80,15 @@ def label(
         ),
     ],
     concepts: Annotated[str | None, typer.Option(help="Only these, as 5,17,100-200; by default all.")] = None,
-    run: Annotated[list[Path] | None, typer.Option(help="Only what matters in these runs; may be repeated.")] = None,
+    run: Annotated[
+        list[Path] | None, typer.Option(help="Only the concepts that matter most in these runs; may be repeated.")
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="With --run: how many concepts.")] = 600,
     seed: Annotated[int, typer.Option(help="Seed of the order of scored windows.")] = 0,
-    quiet: QuietOption = False,
-    json_: JsonOption = False,
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
     *,
-    ask: AskOptions,
+    ask: options.AskOptions,
 ) -> None:
     """Label concepts, or score their labels: without a model, over an endpoint, or through batch files."""
     from competency_gaps import label_concepts
@@ -107,7 +97,7 @@ def label(
     taken = label_concepts(
         dictionary,
         step,
-        concepts=None if concepts is None else parse_concepts(concepts),
+        concepts=None if concepts is None else options.parse_concepts(concepts),
         runs=run or (),
         top=top,
         ask=asked,
@@ -124,7 +114,7 @@ def label(
         _print(taken, step)
 
 
-def _asked(ask: AskOptions, step: Step) -> AskConfig | None:
+def _asked(ask: options.AskOptions, step: Step) -> AskConfig | None:
     """The model that is asked; None: the step asks none."""
     if step not in WITHOUT_MODEL:
         return ask.needed(f"--step {step}")
@@ -144,7 +134,7 @@ def _print(taken: Taken, step: Step) -> None:
 
 
 def import_labels(
-    dictionary: DictionaryArgument,
+    dictionary: options.DictionaryArgument,
     source: Annotated[
         str,
         typer.Argument(
@@ -155,7 +145,7 @@ def import_labels(
     sae: Annotated[
         str | None, typer.Option(help="For a new dictionary: SAE folder, RELEASE/ID of SAELens, or embedded:NAME.")
     ] = None,
-    run: Annotated[Path | None, typer.Option(help="For a new dictionary: a run, whose SAE it is about.")] = None,
+    run: Annotated[Path | None, typer.Option(help="For a new dictionary: a run that uses its SAE.")] = None,
     format_: Annotated[
         str | None,
         typer.Option(
@@ -165,10 +155,10 @@ def import_labels(
     module: Annotated[str | None, typer.Option(help="Of a delphi folder with several modules: which one.")] = None,
     concepts: Annotated[str | None, typer.Option(help="With neuronpedia-api: which, as 5,17,100-200.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Import even if the source names another SAE.")] = False,
-    quiet: QuietOption = False,
-    json_: JsonOption = False,
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
 ) -> None:
-    """Import labels that others made; those in the dictionary stay."""
+    """Add labels that others made to a dictionary."""
     import competency_gaps as cg
 
     imported = cg.import_labels(
@@ -178,7 +168,7 @@ def import_labels(
         run=run,
         format=format_,
         module=module,
-        concepts=parse_concepts(concepts) if concepts else None,
+        concepts=options.parse_concepts(concepts) if concepts else None,
         force=force,
         progress=terminal(quiet),
     )
@@ -196,15 +186,15 @@ def import_labels(
 
 
 def themes(
-    dictionary: DictionaryArgument,
+    dictionary: options.DictionaryArgument,
     sae: Annotated[
         str | None, typer.Option(help="SAE folder, RELEASE/ID or embedded:NAME; by default the dictionary's own.")
     ] = None,
     fewest: Annotated[int, typer.Option(min=1, help="Fewest themes.")] = 20,
     most: Annotated[int, typer.Option(min=1, help="Most themes.")] = 60,
     seed: Annotated[int, typer.Option(help="Seed of the layout.")] = 0,
-    quiet: QuietOption = False,
-    json_: JsonOption = False,
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
 ) -> None:
     """Group concepts into themes and subthemes, and lay out their map."""
     from competency_gaps import make_themes
@@ -214,10 +204,10 @@ def themes(
 
 
 def name(
-    run: RunArgument,
-    dictionary: DictionaryArgument,
-    quiet: QuietOption = False,
-    json_: JsonOption = False,
+    run: options.RunArgument,
+    dictionary: options.DictionaryArgument,
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
 ) -> None:
     """Put a dictionary on a finished run: labels, themes and their statistics. Needs no torch."""
     from competency_gaps import open_run

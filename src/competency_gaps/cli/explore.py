@@ -63,10 +63,10 @@ def export(
 
     An older export in DIR is replaced; a folder that holds anything else is left alone.
 
-    Of files and folders only the last names are in it, of a judge neither address nor key.
+    Paths are reduced to their last part; a judge's address and key are left out.
 
-    With --redact stay labels, which can hold words of the texts that they were made from; names of benchmarks, themes
-    and files; and scopes that the configuration states.
+    With --redact, these remain: labels, which can repeat words of the texts that they were made from; names of
+    benchmarks, themes and files; and scopes stated in the configuration.
     """
     *runs, folder = paths
     if not runs:
@@ -88,8 +88,8 @@ def export(
             *lines,
             "Items have numbers instead of ids, and no groups; entries of lists have numbers. The command line, "
             "settings of free text, typed scopes and what reasons and warnings quote are left out.",
-            "Labels, names of benchmarks, themes and files, and scopes of the configuration are in it: look at them "
-            "before you share, they can hold words of the texts they describe.",
+            "Labels, names of benchmarks, themes and files, and scopes of the configuration are in it: check them "
+            "before you share it, because they can repeat words of the texts they describe.",
         )
     for line in lines:
         print_line(line)

@@ -1,4 +1,4 @@
-"""``cgaps findings``: what stands out in a run, told by its items. Needs no torch."""
+"""``cgaps findings``: what stands out in a run, with its items. Needs no torch."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 PROMPT_LIMIT = 400
 ANSWER_LIMIT = 120
 SHORT_CONSTANT = 24
-"""Characters of a constant part that is not folded away."""
+"""Longest constant part that is shown whole, in characters."""
 
 
 @asks()
 def findings(
     run: RunArgument,
     number: Annotated[int | None, typer.Argument(min=0, help="One finding, by its number in the list.")] = None,
-    make: Annotated[bool, typer.Option("--make", help="Make them anew from the run's tables.")] = False,
+    make: Annotated[bool, typer.Option("--make", help="Compute them again from the run's tables.")] = False,
     word: Annotated[
         bool, typer.Option("--word", help="A language model words them (--base-url with --model, --export, --import).")
     ] = False,
@@ -130,7 +130,7 @@ def _show(run: RunFolder, number: int, *, json_: bool) -> None:
 
 
 def _cell(item: ShownItem) -> Group:
-    """An item in a terminal: what its benchmark's prompts share is dim and short."""
+    """An item in a terminal; parts that all prompts of its benchmark share are dim and short."""
     prompt, left = Text(), PROMPT_LIMIT
     for piece in item.prompt:
         text = visible(piece.text)

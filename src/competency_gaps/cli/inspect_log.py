@@ -12,17 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from competency_gaps.cli.options import JsonOption, QuietOption
-from competency_gaps.cli.output import (
-    MODEL,
-    SAE,
-    log_options,
-    print_json,
-    print_line,
-    run_command,
-    run_folder,
-    terminal,
-)
+from competency_gaps.cli import options, output
 from competency_gaps.errors import UserError
 from competency_gaps.text import decimal, shorten, visible
 
@@ -36,17 +26,13 @@ _BEFORE, _OWN, _AFTER = 160, 500, 160
 
 def inspect_log(
     path: Annotated[str, typer.Argument(help="Log file or output folder of another tool.")],
-    metric: Annotated[str | None, typer.Option(help="Which metric is the score; 'none': without scores.")] = None,
-    filter_: Annotated[str | None, typer.Option("--filter", help="Which of lm-eval's filters.")] = None,
-    scorer: Annotated[str | None, typer.Option(help="Which of Inspect's scorers.")] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", help="Tool that wrote the log; detected by default.")
-    ] = None,
-    field: Annotated[
-        list[str] | None, typer.Option(help="OURS=COLUMN, e.g. prompt=question or cluster=passage; may be repeated.")
-    ] = None,
-    quiet: QuietOption = False,
-    json_: JsonOption = False,
+    metric: options.MetricOption = None,
+    filter_: options.FilterOption = None,
+    scorer: options.ScorerOption = None,
+    format_: options.LogFormatOption = None,
+    field: options.FieldOption = None,
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
 ) -> None:
     """Show what a run would read from a log: score, left-out samples with reasons, three items, and the run to type."""
     from competency_gaps.stages.inspect_log import inspect_log as read
@@ -58,30 +44,32 @@ def inspect_log(
         scorer=scorer,
         format_=format_,
         fields=field or [],
-        progress=terminal(quiet),
+        progress=output.terminal(quiet),
     )
-    options = {"metric": metric, "filter": filter_, "scorer": scorer, "format": format_, "field": field}
-    command = _command(path, log, options)
+    given = {"metric": metric, "filter": filter_, "scorer": scorer, "format": format_, "field": field}
+    command = _command(path, log, given)
     if json_:
         documents = [_document(benchmark) for benchmark in log.benchmarks]
-        print_json({"path": path, "benchmarks": documents, "command": command})
+        output.print_json({"path": path, "benchmarks": documents, "command": command})
     else:
         for benchmark in log.benchmarks:
             _show(benchmark)
         for line in [*_hints(path, log), command] if command else []:
-            print_line(line)
+            output.print_line(line)
     if not log.readable:
         errors = [str(benchmark.error) for benchmark in log.benchmarks]
         raise UserError(errors[0] if len(errors) == 1 else f"none of the {len(errors)} logs can be read as it is.")
 
 
-def _command(path: str, log: InspectedLog, options: Mapping[str, str | list[str] | None]) -> str | None:
+def _command(path: str, log: InspectedLog, given: Mapping[str, str | list[str] | None]) -> str | None:
     """The run to type, with placeholders for an unknown model or SAE; None where nothing can be read."""
     if not log.readable:
         return None
     name = log.benchmarks[0].name if len(log.benchmarks) == 1 else Path(path).name
-    sae = log.sae.name if log.sae else SAE
-    return run_command(log.model or MODEL, sae, log_options(log.logs, options), run_folder(name))
+    sae = log.sae.name if log.sae else output.SAE
+    return output.run_command(
+        log.model or output.MODEL, sae, output.log_options(log.logs, given), output.run_folder(name)
+    )
 
 
 def _hints(path: str, log: InspectedLog) -> Iterator[str]:
@@ -90,13 +78,13 @@ def _hints(path: str, log: InspectedLog) -> Iterator[str]:
     if unread:
         todo = "take them out of the folder first." if log.logs == (path,) else "the run leaves them out."
         yield f"{unread} of {len(log.benchmarks)} logs cannot be read as they are: {todo}"
-    listing = shlex.join(["cgaps", "sae", log.model or MODEL])
+    listing = shlex.join(["cgaps", "sae", log.model or output.MODEL])
     if log.model is None:
-        yield f"{MODEL} stands for the model of this log: a hub id, a folder or a .gguf file."
+        yield f"{output.MODEL} stands for the model of this log: a hub id, a folder or a .gguf file."
     if log.no_sae:
-        yield f"{SAE} stands for the folder of an SAE of your own: {log.no_sae}"
+        yield f"{output.SAE} stands for the folder of an SAE of your own: {log.no_sae}"
     elif log.sae is None:
-        yield f"{SAE} stands for an SAE of this model: {listing}"
+        yield f"{output.SAE} stands for an SAE of this model: {listing}"
     elif log.sae.relation == "same":
         yield f"Other SAEs of this model: {listing}"
     else:
@@ -143,12 +131,12 @@ def _show(benchmark: InspectedBenchmark) -> None:
     for left in benchmark.left_out[:_SAMPLES]:
         _print(f"    left out, for example: {left.where}: {left.reason}")
     for item in benchmark.items[:_SAMPLES]:
-        print_line("")
+        output.print_line("")
         _print(f"  item {item.id}: score {decimal(item.score)}" + (f", group {item.group}" if item.group else ""))
         Console().print(Text.assemble("  ", *_pieces(item)), soft_wrap=True)
         if item.response is not None:
             _print(f"  response: {shorten(item.response, 200)}")
-    print_line("")
+    output.print_line("")
 
 
 def _pieces(item: Any) -> Iterator[tuple[str, str]]:
@@ -171,7 +159,7 @@ def _pieces(item: Any) -> Iterator[tuple[str, str]]:
 
 
 def _print(text: str) -> None:
-    print_line(" ".join(text.split("\n")))
+    output.print_line(" ".join(text.split("\n")))
 
 
 def _indented(text: str) -> str:

@@ -1,4 +1,4 @@
-"""``cgaps match`` and ``cgaps scope``: a run's concepts beside what others say a model or a benchmark is about."""
+"""``cgaps match`` and ``cgaps scope``: a run's concepts against other people's lists, and a benchmark's scope."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KindOption = Annotated[
     list[str] | None, typer.Option(help="Only labels of this kind (explained, imported, automatic); may be repeated.")
 ]
 EmbedderOption = Annotated[str | None, typer.Option(help="sentence-transformers model: hub id or folder.")]
-AlphaOption = Annotated[float, typer.Option(help="Chance that what belongs to nothing matches something.")]
+AlphaOption = Annotated[float, typer.Option(help="Probability that something without a true match is matched.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of the shuffled labels.")]
 
 
@@ -34,7 +34,7 @@ def match(
         str | None, typer.Option(help="SQL condition on the entries, e.g. \"level = 'test_point' AND score < 5\".")
     ] = None,
     kind: KindOption = None,
-    per_entry: Annotated[int, typer.Option(min=1, help="Nearest labels of an entry that count.")] = 5,
+    per_entry: Annotated[int, typer.Option(min=1, help="Nearest labels considered for each entry.")] = 5,
     alpha: AlphaOption = 0.05,
     embedder: EmbedderOption = None,
     seed: SeedOption = 0,
@@ -85,7 +85,7 @@ def scope(
     *,
     ask: AskOptions,
 ) -> None:
-    """Rank what a benchmark lacks by how much it belongs to what the benchmark claims to test."""
+    """Rank the concepts that a benchmark lacks by how well they fit what it claims to test."""
     from competency_gaps import open_run
     from competency_gaps.matching.scope import scope_document
 

@@ -33,10 +33,18 @@ ContextOption = Annotated[int, typer.Option(min=2, help="Longest piece that the 
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="Override: a.b=value (YAML); may be repeated.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+MetricOption = Annotated[str | None, typer.Option(help="Metric of a log or task that is the score; none: no scores.")]
+FilterOption = Annotated[str | None, typer.Option("--filter", help="Filter of an lm-eval log or task.")]
+ScorerOption = Annotated[str | None, typer.Option(help="Scorer of an Inspect log or task.")]
+LogFormatOption = Annotated[str | None, typer.Option("--format", help="Tool that wrote the log; detected by default.")]
+FieldOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Of tables and logs: OURS=COLUMN, e.g. prompt=question or cluster=passage; may be repeated."),
+]
 ForceOption = Annotated[bool, typer.Option("--force", help="Run even if the SAE does not fit.")]
 
 _MOST = 10_000_000
-"""Numbers that one range may hold: more concepts than an SAE has."""
+"""Largest size of a range; no SAE has as many concepts."""
 
 FIELDS = AskConfig.model_fields
 Command = Callable[..., None]
@@ -49,7 +57,7 @@ def parse_concepts(text: str) -> list[int]:
     Raises
     ------
     UserError
-        If it has another form.
+        If the text has another form.
     """
     chosen: dict[int, None] = {}
     for part in text.split(","):
@@ -63,7 +71,7 @@ def parse_concepts(text: str) -> list[int]:
 
 @dataclass(frozen=True)
 class AskOptions:
-    """What a command line says about asking a model."""
+    """The options about asking a model on a command line."""
 
     values: dict[str, Any]
     """The options on the command line, by field of ``AskConfig``."""
@@ -80,7 +88,7 @@ class AskOptions:
         Raises
         ------
         UserError
-            If the options mean several ways at once, or one of them means nothing with the others.
+            If the options name several ways of asking, or one of them has no effect with the others.
         """
         if not self.values:
             return None
@@ -91,7 +99,7 @@ class AskOptions:
         return config
 
     def needed(self, what: str) -> AskConfig:
-        """The same for what always asks a model, e.g. ``--word``."""
+        """The same where a model is needed, e.g. for ``--word``."""
         config = self.config()
         if config is None:
             raise UserError(f"{what} asks a model: give --export FILE, --import FILE, or --base-url with --model.")
@@ -128,7 +136,7 @@ def asks(prefix: str = "", only: Collection[str] = tuple(FIELDS)) -> Callable[[C
 
 
 def spell(name: str, prefix: str = "") -> str:
-    """A field of ``AskConfig`` as an option; what stands behind a dot is a place in the field's list."""
+    """A field of ``AskConfig`` as an option; a place in the field's list, after a dot, is left out."""
     return option_name(prefix + name.partition(".")[0])
 
 
@@ -139,7 +147,7 @@ def option_name(argument: str) -> str:
 
 
 def _option(name: str, field: FieldInfo, prefix: str) -> inspect.Parameter:
-    """Without a default of its own, so that the options on the command line are known."""
+    """A parameter whose default is None, so that only options on the command line have a value."""
     shown = False if field.default in (None, False, []) else str(field.default)
     option = typer.Option(spell(name, prefix), help=field.description, show_default=shown, rich_help_panel=PANEL)
     kind: Any = field.annotation

@@ -52,7 +52,7 @@ def print_facts(facts: Mapping[str, Any], *, json_: bool) -> None:
 
 
 def print_run(run: Run, *, json_: bool) -> None:
-    """Print what a run that was just made says, and where its report is."""
+    """Print a new run's summary, and where its report is."""
     from competency_gaps.report import print_summary
 
     if json_:
@@ -63,12 +63,12 @@ def print_run(run: Run, *, json_: bool) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document; what has no number in JSON becomes null."""
+    """Print one JSON document, with null for NaN and infinity."""
     sys.stdout.write(json.dumps(finite(value), ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def run_document(run: RunFolder) -> dict[str, Any]:
-    """A run's facts for machines."""
+    """A run's main figures for JSON output."""
     concepts = run.concepts
     alive = concepts["alive"].sum()
     return {

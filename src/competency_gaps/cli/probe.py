@@ -10,16 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from competency_gaps.cli.options import (
-    AskOptions,
-    ForceOption,
-    JsonOption,
-    ModelOption,
-    QuietOption,
-    SaeOption,
-    asks,
-    parse_concepts,
-)
+from competency_gaps.cli import options
 from competency_gaps.cli.output import help_alone, print_json, print_line, terminal, typed_command
 from competency_gaps.errors import UserError
 
@@ -40,7 +31,7 @@ app = typer.Typer(
 
 
 @app.command("concept")
-@asks()
+@options.asks()
 def concept(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(help="Run folder; its model and SAE must be within reach.")],
@@ -62,19 +53,19 @@ def concept(
         float, typer.Option(min=0.0, max=1.0, help="nCAS from which an item excites a concept; 0.46 is typical.")
     ] = 0.2,
     q: Annotated[float, typer.Option(min=0.0, max=1.0, help="False-discovery rate over the probed concepts.")] = 0.05,
-    quiet: QuietOption = False,
-    json_: JsonOption = False,
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
     *,
-    ask: AskOptions,
+    ask: options.AskOptions,
 ) -> None:
-    """Does a concept's weakness hold on fresh items that are measured to excite it?"""
+    """Test whether a concept's weakness holds on fresh items that excite it."""
     from competency_gaps import open_run
     from competency_gaps.probes.written import Pending
 
     if (concept is None) == (weak is None):
         raise UserError("give --concept ID[,ID] or --weak N.")
     outcome = open_run(run).probe(
-        () if concept is None else parse_concepts(concept),
+        () if concept is None else options.parse_concepts(concept),
         weak=weak,
         ask=_writer(context, source, ask),
         items=items,
@@ -95,7 +86,7 @@ def concept(
         _print_verdicts(outcome)
 
 
-def _writer(context: typer.Context, source: ItemSource, ask: AskOptions) -> AskConfig | None:
+def _writer(context: typer.Context, source: ItemSource, ask: options.AskOptions) -> AskConfig | None:
     """The model that writes items; None: they are generated. Options of the other source are refused."""
     if source == "endpoint":
         if stray := _typed(context, "items", "seed"):
@@ -108,7 +99,7 @@ def _writer(context: typer.Context, source: ItemSource, ask: AskOptions) -> AskC
 
 
 def _next(pending: Pending) -> str:
-    """What to do until the probe's items are there."""
+    """The next step of a probe through batch files."""
     if pending.exported is None:
         return f"The answers are kept. Next: the same command with --export, for the {pending.role}'s requests."
     return (
@@ -155,8 +146,8 @@ def _number(value: float) -> str:
 
 @app.command("garak")
 def garak(
-    model: ModelOption,
-    sae: SaeOption,
+    model: options.ModelOption,
+    sae: options.SaeOption,
     spec: Annotated[str, typer.Option(help="garak's probes, as dan.Dan_11_0,lmrc or all.")],
     out: Annotated[Path, typer.Option(help="Run folder; a stopped probe is resumed.")] = Path("garak-run"),
     generations: Annotated[int, typer.Option(min=1, help="Answers to each attack.")] = 1,
@@ -164,7 +155,7 @@ def garak(
         float | None, typer.Option(min=0.0, help="By default 0 for one answer to each attack, else 1.")
     ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 150,
-    eval_threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Detector's result that is a hit.")] = 0.5,
+    eval_threshold: Annotated[float, typer.Option(min=0.0, max=1.0, help="Detector score of a hit.")] = 0.5,
     primary_only: Annotated[
         bool, typer.Option("--primary-only", help="Only the first detector of each probe.")
     ] = False,
@@ -172,9 +163,9 @@ def garak(
     seed: Annotated[int, typer.Option(help="Seed of drawn attacks and sampled answers.")] = 0,
     span: Annotated[str, typer.Option(help="question (the attack), prompt, prompt+bos, response or all.")] = "question",
     batch_tokens: Annotated[int, typer.Option(min=16, help="Most tokens of a forward pass, padding included.")] = 4096,
-    force: ForceOption = False,
-    quiet: QuietOption = False,
-    json_: JsonOption = False,
+    force: options.ForceOption = False,
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
 ) -> None:
     """Attack a model with garak: pass rates per probe family, probe and tag, and the concepts behind them."""
     from competency_gaps import probe_with_garak

@@ -47,7 +47,7 @@ def show(
     theme: Annotated[int | None, typer.Option(help="One theme: its subthemes and its concepts.")] = None,
     json_: JsonOption = False,
 ) -> None:
-    """Say what a run found, worst first; or list concepts or themes, where undefined values come last."""
+    """Show what a run found, worst first; or list its concepts or themes, undefined values last."""
     opened = open_folder(run)
     listed = benchmark is not None or find is not None or sort is not None or all_
     _check_views(listed=listed, summary=summary, themes=themes or theme is not None)
@@ -70,7 +70,7 @@ def show(
 
 
 def _answer(run: RunFolder) -> dict[str, Any]:
-    """What a run found, for machines: the answer, and every finding."""
+    """The answer and every finding of a run for JSON output."""
     from competency_gaps.findings.answer import answer, answer_dict
 
     return {"answer": answer_dict(answer(run)), "findings": run.findings.to_dicts()}
@@ -123,7 +123,7 @@ def concept(
     limit: Annotated[int, typer.Option(min=1, help="Items of each kind.")] = 3,
     json_: JsonOption = False,
 ) -> None:
-    """Show one concept: its scores per benchmark, and the items behind them. Words that match several list them."""
+    """Show one concept with its scores per benchmark and its items; or list the concepts that match several words."""
     opened = open_folder(run)
     words = " ".join(asked)
     if re.fullmatch(r"[0-9]{1,18}", words):
@@ -150,7 +150,7 @@ def concept(
 
 
 def _concept_document(run: RunFolder, concept: int, limit: int) -> dict[str, Any]:
-    """A concept's facts for machines."""
+    """A concept's rows and items for JSON output."""
     from competency_gaps.presentation.themes import read_run_themes
 
     themes = read_run_themes(run)

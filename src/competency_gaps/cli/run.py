@@ -7,16 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from competency_gaps.cli.options import (
-    MODEL_HELP,
-    SAE_HELP,
-    AskOptions,
-    ForceOption,
-    JsonOption,
-    QuietOption,
-    SetOption,
-    asks,
-)
+from competency_gaps.cli import options
 from competency_gaps.cli.output import print_run, terminal, typed_command
 from competency_gaps.config import RunConfig, parse_config, read_yaml, sae_place
 from competency_gaps.config.asking import ENDPOINT_ONLY, WAYS
@@ -25,15 +16,15 @@ from competency_gaps.errors import UserError
 from competency_gaps.progress import Progress
 
 
-@asks(prefix="judge_")
+@options.asks(prefix="judge_")
 def run(
     config: Annotated[Path | None, typer.Argument(help="YAML configuration.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Run folder; one that holds the same run, stopped, is resumed.")
+        Path | None, typer.Option(help="Run folder; if it holds this run, unfinished, the run is resumed.")
     ] = None,
-    set_: SetOption = None,
-    model: Annotated[str | None, typer.Option(help=MODEL_HELP)] = None,
-    sae: Annotated[str | None, typer.Option(help=SAE_HELP)] = None,
+    set_: options.SetOption = None,
+    model: Annotated[str | None, typer.Option(help=options.MODEL_HELP)] = None,
+    sae: Annotated[str | None, typer.Option(help=options.SAE_HELP)] = None,
     benchmark: Annotated[
         list[str] | None, typer.Option(help="File or folder, NAME=PATH to name it; may be repeated.")
     ] = None,
@@ -51,22 +42,18 @@ def run(
         list[str] | None,
         typer.Option(help="Another tool's log (file or folder), NAME=PATH to name it; may be repeated."),
     ] = None,
-    metric: Annotated[str | None, typer.Option(help="Of logs and tasks: which metric is the score.")] = None,
-    filter_: Annotated[str | None, typer.Option("--filter", help="Of lm-eval's logs and tasks: which filter.")] = None,
-    scorer: Annotated[str | None, typer.Option(help="Of Inspect's logs and tasks: which scorer.")] = None,
-    format_: Annotated[
-        str | None, typer.Option("--format", help="Of logs: the tool that wrote them; detected by default.")
-    ] = None,
-    field: Annotated[
-        list[str] | None, typer.Option(help="Of tables and logs: OURS=COLUMN, e.g. prompt=question; may be repeated.")
-    ] = None,
+    metric: options.MetricOption = None,
+    filter_: options.FilterOption = None,
+    scorer: options.ScorerOption = None,
+    format_: options.LogFormatOption = None,
+    field: options.FieldOption = None,
     span: Annotated[str | None, typer.Option(help="question, prompt, prompt+bos, response or all.")] = None,
     limit: Annotated[int | None, typer.Option(help="Items per benchmark, at an even stride.")] = None,
-    force: ForceOption = False,
-    quiet: QuietOption = False,
-    json_: JsonOption = False,
+    force: options.ForceOption = False,
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
     *,
-    ask: AskOptions,
+    ask: options.AskOptions,
 ) -> None:
     """Audit a model: benchmarks and an SAE in, a run folder and a report out."""
     import competency_gaps as cg
@@ -90,7 +77,7 @@ def run(
 
 
 def _add_options(data: dict[str, Any], span: str | None, limit: int | None, *, force: bool) -> None:
-    """Put options over what the file says. What is not a mapping stays: the check afterwards says what is wrong."""
+    """Override the file with options. Values of the wrong type are left to the check that follows."""
     if span:
         data["span"] = span
     if force and isinstance(data.setdefault("sae", {}), dict):
@@ -101,15 +88,15 @@ def _add_options(data: dict[str, Any], span: str | None, limit: int | None, *, f
                 entry["limit"] = limit
 
 
-def _add_judge(data: dict[str, Any], options: dict[str, Any]) -> None:
-    """Put the options about the judge over what the file says; another way of asking takes the file's place."""
+def _add_judge(data: dict[str, Any], given: dict[str, Any]) -> None:
+    """Override the file's judge with options; another way of asking replaces the file's."""
     known = data.get("judge") or {}
-    if not options or not isinstance(known, dict):
+    if not given or not isinstance(known, dict):
         return
-    if any(way in options for way in WAYS):
-        replaced = WAYS if "base_url" in options else (*WAYS, *ENDPOINT_ONLY)
+    if any(way in given for way in WAYS):
+        replaced = WAYS if "base_url" in given else (*WAYS, *ENDPOINT_ONLY)
         known = {key: value for key, value in known.items() if key not in replaced}
-    data["judge"] = {**known, **options}
+    data["judge"] = {**known, **given}
 
 
 def _from_options(
@@ -150,13 +137,13 @@ def _tasks(
     chosen: dict[str, str | None],
     progress: Progress,
 ) -> list[dict[str, Any]]:
-    """What ``--task`` names, each single task a benchmark of its own, with the choices that its harness knows."""
+    """Benchmarks of the tasks that ``--task`` names, one per task, with the choices that its harness takes."""
     if not tasks:
         unused = [n for n, v in (("--include-path", include_path), ("--num-fewshot", num_fewshot)) if v is not None]
         if unused:
             raise UserError(f"give --task lm_eval:NAME with {' and '.join(unused)}.")
         return []
-    from competency_gaps.harnesses.task_names import task_entries
+    from competency_gaps.harnesses.tasks import task_entries
 
     with progress.stage("looking for tasks"):
         entries = task_entries(tasks, include_path=include_path, num_fewshot=num_fewshot)
@@ -175,14 +162,14 @@ def _logs(
     *,
     also_tasks: bool,
 ) -> list[dict[str, Any]]:
-    """What ``--log`` names, each benchmark of a folder by itself."""
+    """Benchmarks of the logs that ``--log`` names."""
     if not logs:
         given = {**({} if also_tasks else chosen), "format": format_, "field": fields}
         unused = [f"--{name}" for name, value in given.items() if value]
         if unused:
             raise UserError(f"give --log PATH{'' if also_tasks else ' or --task'} with {', '.join(unused)}.")
         return []
-    from competency_gaps.harnesses.entries import log_entries
+    from competency_gaps.harnesses.logs import log_entries
 
     with progress.stage("looking for benchmarks in logs"):
         return log_entries(
@@ -201,8 +188,8 @@ def demo(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="The model's .gguf file; by default fetched once."),
     ] = None,
-    quiet: QuietOption = False,
-    json_: JsonOption = False,
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
 ) -> None:
     """Audit SmolLM2-135M-Instruct on twelve generated benchmarks, in a few minutes on a laptop."""
     from competency_gaps.demo import run_demo

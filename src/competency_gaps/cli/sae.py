@@ -12,15 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from competency_gaps.cli.options import (
-    ContextOption,
-    HookOption,
-    JsonOption,
-    ModelOption,
-    QuietOption,
-    SaeOption,
-    SetOption,
-)
+from competency_gaps.cli import options
 from competency_gaps.cli.output import print_facts, print_json, print_line, run_command, terminal
 from competency_gaps.config import TrainingConfig, parse_config, read_yaml
 from competency_gaps.installation import install_command
@@ -42,7 +34,7 @@ def sae(
     layer: Annotated[int | None, typer.Option(min=0, help="Only SAEs that read this layer.")] = None,
     labelled: Annotated[bool, typer.Option("--labelled", help="Only SAEs with public labels.")] = False,
     all_: Annotated[bool, typer.Option("--all", help="Every SAE, not only one per layer and place.")] = False,
-    json_: JsonOption = False,
+    json_: options.JsonOption = False,
 ) -> None:
     """List the public SAEs that fit a model, layer by layer, and whether they have public labels."""
     sae_list = find_saes(model, layer=layer, labelled=labelled)
@@ -132,9 +124,9 @@ def train_sae(
     out: Annotated[
         Path, typer.Option(help="Folder of the pack; activations are kept in it, so a stopped training goes on.")
     ],
-    set_: SetOption = None,
-    quiet: QuietOption = False,
-    json_: JsonOption = False,
+    set_: options.SetOption = None,
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
 ) -> None:
     """Train an SAE on a model's activations over your texts, with SAELens' trainer."""
     from competency_gaps.sae.training import train_sae as train
@@ -150,14 +142,14 @@ def train_sae(
 
 def reference(
     texts: Annotated[list[Path], typer.Argument(help="Parquet, JSONL or plain-text files.")],
-    model: ModelOption,
-    sae: SaeOption,
+    model: options.ModelOption,
+    sae: options.SaeOption,
     out: Annotated[Path, typer.Option(help="Parquet file, for 'reference' in a run's configuration.")],
-    hook_name: HookOption = None,
+    hook_name: options.HookOption = None,
     tokens: Annotated[int, typer.Option(min=1, help="Read at most so many tokens.")] = 1_000_000,
-    context: ContextOption = 256,
-    quiet: QuietOption = False,
-    json_: JsonOption = False,
+    context: options.ContextOption = 256,
+    quiet: options.QuietOption = False,
+    json_: options.JsonOption = False,
 ) -> None:
     """Measure how common each concept is in texts: what a benchmark's coverage is set against."""
     from competency_gaps import measure_reference

@@ -20,7 +20,7 @@ def answer(number: int, **fields) -> Answer:
 
 
 ODD = [
-    answer(0, text="a\u2028b\u2029c\x85d\x0ce\r\nf\rg\ud800"),
+    answer(0, text="a\u2028b\u2029c\x85d\x0ce\r\nf\rg\ufffd"),
     answer(1, text=None, refusal="no\u2028"),
     answer(2, text="", prompt_tokens=None, completion_tokens=None, model=None, finish=None),
     answer(3, text="🦊 漢字 \x00 longer than the line that comes in its place " * 3),

@@ -1,4 +1,4 @@
-"""Answers kept on disk as they come, so that nothing is paid for twice."""
+"""Answers stored on disk as they arrive, so that nothing is paid for twice."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from competency_gaps.endpoint.completion import read_json
+import pydantic
+
 from competency_gaps.endpoint.request import Answer
 from competency_gaps.errors import UserError
 from competency_gaps.files import no_space_left
@@ -22,8 +22,7 @@ except ImportError:  # not on Windows, where two runs at once are not kept apart
     fcntl = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
-_TEXTS = ("text", "refusal", "model", "finish")
-_COUNTS = ("prompt_tokens", "completion_tokens")
+_ANSWER = pydantic.TypeAdapter(Answer)
 
 
 class AnswerStore:
@@ -190,17 +189,9 @@ class AnswerStore:
 def _answer_of(line: bytes) -> Answer:
     """The answer on a line; ValueError says what is wrong with it."""
     try:
-        value: Any = read_json(line)
-    except ValueError:
-        raise ValueError("no JSON") from None
-    if not isinstance(value, dict) or not {"id", "key"} <= value.keys() <= {field.name for field in fields(Answer)}:
-        raise ValueError("no JSON object with the fields of an answer")
-    right = (
-        all(isinstance(value[name], str) and value[name] for name in ("id", "key"))
-        and all(isinstance(value.get(name), (str, type(None))) for name in _TEXTS)
-        and all(type(value.get(name)) in (int, type(None)) for name in _COUNTS)
-    )
-    known = {name: value.get(name) for name in ("error", *_TEXTS, *_COUNTS)}
-    if not right or not (answer := Answer(id=value["id"], key=value["key"], **known)).answered:
-        raise ValueError("an answer without text, or with fields of wrong kinds")
+        answer = _ANSWER.validate_json(line, strict=True)
+    except pydantic.ValidationError:
+        raise ValueError("no JSON object with the fields of an answer") from None
+    if not answer.answered or not answer.key:
+        raise ValueError("an answer without key or text")
     return answer

@@ -18,8 +18,10 @@ from competency_gaps.progress import Progress
 from competency_gaps.text import plural, shorten, visible
 
 FILE = "answers.jsonl"
+ENDPOINT_FIELDS = {"base_url", "model", "key_env", "concurrency", "timeout", "retries", "structured"}
+"""Keys of a configuration that are fields of :class:`Endpoint`."""
 NAMELESS = "export"
-"""Model named in exported requests when none is given: whoever runs them puts in their own."""
+"""Model name in exported requests if none is given; to be replaced before they are sent."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Asking:
     answerer: str | None
     """Name that answers are kept under; None: the model that each imported answer names."""
     section: str = ""
-    """What stands before the names of arguments in advice: ``judge.`` in a run's configuration."""
+    """Prefix of arguments' names in messages: ``judge.`` in a run's configuration."""
 
     @classmethod
     def of(cls, config: AskConfig, *, answerer: str | None = None, section: str = "") -> Asking:
@@ -53,20 +55,11 @@ class Asking:
             if not path.is_file():
                 raise UserError(f"the answers {str(path)!r}: there is no such file.")
         endpoint = None
-        if config.base_url is not None and config.model is not None:
+        if config.base_url is not None:
             prices = None
             if config.price_in is not None and config.price_out is not None:
                 prices = Prices(config.price_in, config.price_out)
-            endpoint = Endpoint(
-                config.base_url,
-                config.model,
-                config.key_env,
-                concurrency=config.concurrency,
-                timeout=config.timeout,
-                retries=config.retries,
-                structured=config.structured,
-                prices=prices,
-            )
+            endpoint = Endpoint(**config.model_dump(include=ENDPOINT_FIELDS), prices=prices)
         return cls(config, endpoint, Cap(config.max_tokens, config.max_cost), config.model or answerer, section)
 
     @property
@@ -75,14 +68,14 @@ class Asking:
         return self.config.base_url or "batch"
 
     def check(self, progress: Progress) -> None:
-        """Find out now, and not after hours of other work, whether an endpoint can be asked.
+        """Check, before other work takes hours, that an endpoint can be asked.
 
         Raises
         ------
         MissingExtraError
             If ``openai`` is not installed.
         UserError
-            If money may be spent without anybody's yes.
+            If nobody can confirm what may be spent.
         """
         if self.endpoint is not None:
             check_installed()
@@ -92,14 +85,14 @@ class Asking:
     def answers(
         self, requests: Sequence[Request], store: Path, progress: Progress, usable: Callable[[Answer], bool]
     ) -> dict[str, Answer] | None:
-        """Answers by id of the request; None if the requests were only written down.
+        """Answers by id of the request; None if the requests were only exported.
 
         Parameters
         ----------
         store
             Folder in which an endpoint's answers are kept, so that nothing is paid twice.
         usable
-            Whether an answer, with the id of its request, says something.
+            Whether an answer, with the id of its request, can be used.
         """
         requests = self._sized(requests)
         if self.config.export is not None:
@@ -128,7 +121,7 @@ class Asking:
         return answers
 
     def kept(self, requests: Sequence[Request], store: Path) -> dict[str, Answer]:
-        """Answers that were imported earlier, by id of the request; an endpoint's count when it is asked."""
+        """Answers that were imported earlier, by id of the request; none with an endpoint."""
         if self.endpoint is not None:
             return {}
         return kept_answers(self._sized(requests), store, self.answerer or NAMELESS)
@@ -138,9 +131,9 @@ class Asking:
         return requests if size is None else [replace(request, max_tokens=size) for request in requests]
 
     def keep(self, answers: Iterable[Answer], store: Path, usable: Callable[[Answer], bool]) -> None:
-        """Keep imported answers as an endpoint's are, so that the files are needed once.
+        """Store imported answers like an endpoint's, so that the files are needed only once.
 
-        One that cannot be used takes the place of none that can.
+        An unusable answer never replaces a usable one.
         """
         with AnswerStore(store / FILE).writing() as kept:
             for answer in answers if self.endpoint is None else ():
@@ -182,7 +175,7 @@ class Asking:
         )
 
     def _confirm(self, expected: CostEstimate, progress: Progress) -> None:
-        """Say what will be spent, and ask whether to go on unless that is agreed already."""
+        """Say what will be spent, and ask for consent unless it was given."""
         if self.config.yes:
             progress.say(expected.sentence())
         elif progress.confirm is None:

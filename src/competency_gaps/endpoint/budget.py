@@ -1,4 +1,4 @@
-"""What requests may cost: an estimate before, and a cap that is never overrun while they are asked."""
+"""What requests may cost: an estimate beforehand, and a cap that is kept while they are asked."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Cap:
 
 @dataclass(frozen=True)
 class CostEstimate:
-    """What requests will use, guessed from above."""
+    """Upper estimate of what requests will use."""
 
     requests: int
     """All requests."""
@@ -84,7 +84,7 @@ def estimate(
     prices: Prices | None = None,
     structured: Structured = "json_schema",
 ) -> CostEstimate:
-    """Guess from above what asking these requests uses, without asking anything.
+    """Estimate from above what these requests use, without sending any.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 PLACEHOLDER = "no-key"
-"""Sent where no key is set; servers that need none take any."""
+"""Sent if no key is set; servers that need none accept any."""
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _SHOWN = "[API key]"
 _LONG = 8
@@ -80,7 +80,7 @@ def _check_url(url: str) -> None:
 
 
 def _check_variable(name: str) -> None:
-    """Refuse what cannot be the name of an environment variable, without showing it: it may be a key."""
+    """Refuse a name that no environment variable can have, without showing it: it may be a key."""
     if not _VARIABLE.fullmatch(name):
         raise UserError(
             "key_env names no environment variable (its value is not shown, as it may be a key): expected capital "

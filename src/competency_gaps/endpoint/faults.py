@@ -28,7 +28,7 @@ STOPS = {
     404: "knows no such address or model",
     429: "says that the account has no quota left",
 }
-"""By status: what the endpoint does where no other request would fare better."""
+"""By status: what the endpoint does if every other request would fail too."""
 _AGAIN = (408, 409, 425, 429)
 _REFUSED = (400, 422)
 _MAYBE_PAID = (408, 502, 504, 524)
@@ -57,7 +57,7 @@ class Fault:
     maybe_paid: bool = False
     """Whether the endpoint may have answered and counted it all the same."""
     unreached: bool = False
-    """Whether no connection came about."""
+    """Whether no connection was made."""
     complaint: str | None = None
     """Body of a refusal of the request's form; None: none."""
 
@@ -141,7 +141,7 @@ def _until(date: str) -> float:
 
 @dataclass(frozen=True)
 class Dialect:
-    """The way an endpoint is spoken to for the rest of a run."""
+    """How requests to an endpoint are written for the rest of a run."""
 
     structured: Structured
     """How it is asked for JSON."""
@@ -160,7 +160,7 @@ class Dialect:
         return body
 
     def adapted(self, complaint: str) -> tuple[Dialect, str] | None:
-        """Another way that a refusal of the request's form asks for, and a message for the user.
+        """The form that a refusal asks for, and a message for the user.
 
         Parameters
         ----------
@@ -170,7 +170,7 @@ class Dialect:
         Returns
         -------
         tuple of Dialect and str, or None
-            None if the refusal is about something else, or no other way is left.
+            None if the refusal is about something else, or no other form is left.
         """
         words = complaint.lower()
         if "max_completion_tokens" in words and self.limit == "max_tokens":

@@ -212,7 +212,7 @@ class RequestLoop:
         return False
 
     async def _room(self, bound: Use) -> bool:
-        """Set a request's upper bound aside, once what is in flight leaves room for it; False: the loop ends."""
+        """Reserve a request's upper bound once the requests in flight leave room for it; False: the loop ends."""
         while not self._stopping:
             if self.meter.reserve(bound):
                 return True
@@ -259,7 +259,7 @@ class RequestLoop:
 
 
 def _used(outcome: Answer | Fault, bound: Use) -> Use:
-    """What an attempt counts for: as the endpoint says, or its upper bound where that is not known."""
+    """Tokens that an attempt used, as the endpoint says, or their upper bound if it does not say."""
     if isinstance(outcome, Fault):
         return bound if outcome.maybe_paid else Use(0, 0)
     prompt, completion = outcome.prompt_tokens, outcome.completion_tokens

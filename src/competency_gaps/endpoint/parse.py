@@ -33,15 +33,15 @@ class Failure:
 
 
 class _Refused(ValueError):
-    """JSON that parses but means nothing definite."""
+    """JSON that parses but is ambiguous."""
 
 
 def parse(answer: Answer, model: type[T], *, agree: bool = False) -> T | Failure:
     """Take the first whole JSON object out of an answer and check it.
 
     The object may stand alone, in a fence, after prose or after the model's thinking; objects inside the thinking
-    are passed over. Broken JSON is not mended and not searched for whole pieces, names that occur twice in an object
-    and NaN are refused, and a list in place of an object is.
+    are passed over. Broken JSON is neither repaired nor searched for valid parts; duplicate keys, NaN, and a list
+    instead of an object are refused.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ def parse(answer: Answer, model: type[T], *, agree: bool = False) -> T | Failure
     model
         What the object must be; types are checked as pydantic does for JSON.
     agree
-        Look at every object of the text and not at the first alone: those of the wanted form must say the same, but for
-        their ``reasoning``. For verdicts, as a judge may quote the one that a text claims for itself.
+        Check every object of the text, not only the first: those of the expected form must be equal except for their
+        ``reasoning``. For verdicts, because a judge may quote a verdict from the text that it judges.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def after_thinking(text: str) -> str | None:
 
 
 def _agreed(text: str, model: type[T], cut_off: bool) -> T | Failure:
-    """The one thing that all objects of the wanted form say."""
+    """The value on which all objects of the expected form agree."""
     objects = _all_objects(text)
     if isinstance(objects, Failure):
         return _failure(objects.reason + (_CUT_OFF if cut_off else ""))
@@ -111,7 +111,7 @@ def _checked(text: str, model: type[T]) -> T | Failure:
 
 
 def _all_objects(text: str) -> list[tuple[int, int]] | Failure:
-    """Where the whole objects after the thinking lie, at least one; a mark inside an object ends no thinking."""
+    """Positions of the complete objects after the thinking, at least one; a mark inside an object does not end it."""
     start = _after_opened_thinking(text)
     if isinstance(start, Failure):
         return start
@@ -146,7 +146,7 @@ def _object(text: str) -> str | Failure:
 
 
 def _after_opened_thinking(text: str) -> int | Failure:
-    """Where the text goes on after thinking that it begins with; 0: it begins with none."""
+    """End of the thinking that the text begins with; 0: it begins with none."""
     if not _THINKS.match(text):
         return 0
     thought = _THOUGHT.search(text)
@@ -154,7 +154,7 @@ def _after_opened_thinking(text: str) -> int | Failure:
 
 
 def _first(text: str, start: int) -> tuple[int, int] | Failure:
-    """Where the first JSON object at or after ``start`` lies; braces of prose are passed over whole."""
+    """Position of the first JSON object at or after ``start``; braces in prose are skipped with their content."""
     while (begin := text.find("{", start)) >= 0:
         if not _BEGINS.match(text, begin):
             end = _closing(text, begin)

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import pydantic
+
 from competency_gaps.config.asking import Structured
 
 
@@ -75,6 +77,7 @@ class Request:
 class Answer:
     """What came back for one request. It counts as answered if it has a text or a refusal."""
 
+    __pydantic_config__ = pydantic.ConfigDict(extra="forbid")
     id: str
     """Id of the request."""
     key: str

@@ -21,11 +21,11 @@ from core_helpers import ROOT
 WANTED = {"absent-package": None, "present": "2.4.0+cpu", "old": "1.9.9"}
 METADATA = [
     "numpy>=1.26",
-    "present>=2.4; extra == 'whole'",
-    "present>=2.3.9; extra == 'part'",
-    "old>=1.10; extra == 'part'",
-    'absent-package (>=3) ; extra == "nothing"',
-    "present[some]; extra == 'whole'",
+    "present>=2.4; extra == 'run'",
+    "present>=2.3.9; extra == 'demo'",
+    "old>=1.10; extra == 'demo'",
+    'absent-package (>=3) ; extra == "hub"',
+    "present[some]; extra == 'run'",
     "present; extra == 'dev'",
 ]
 
@@ -36,7 +36,7 @@ def metadata(monkeypatch):
 
     class Named:
         def get_all(self, key):
-            return ["whole", "part", "nothing", "dev"] if key == "Provides-Extra" else None
+            return ["run", "demo", "hub", "dev"] if key == "Provides-Extra" else None
 
     def version(name):
         if WANTED.get(name) is None:
@@ -66,7 +66,7 @@ def test_every_requirement_can_be_read_and_nothing_else_than_an_extra_decides():
 def test_the_extras_are_those_of_the_metadata():
     known = {extra.name: extra for extra in installation.extras()}
     named = set(importlib.metadata.metadata("competency-gaps").get_all("Provides-Extra"))
-    assert set(known) == named - {"dev"} and all(extra.packages for extra in known.values())
+    assert set(known) == named & set(installation.PURPOSES) and all(extra.packages for extra in known.values())
     assert "competency-gaps" not in {package.name for extra in known.values() for package in extra.packages}
     assert {package.name for package in installation.base_packages()} >= {"polars", "numpy", "rich"}
 
@@ -74,11 +74,11 @@ def test_the_extras_are_those_of_the_metadata():
 def test_what_is_missing_or_too_old_is_not_there(metadata):
     found = {extra.name: extra for extra in installation.extras()}
     assert {name: extra.state for name, extra in found.items()} == {
-        "whole": "complete",
-        "part": "partly",
-        "nothing": "absent",
+        "run": "complete",
+        "demo": "partly",
+        "hub": "absent",
     }
-    assert [package.requirement for package in found["part"].missing] == ["old>=1.10"]
+    assert [package.requirement for package in found["demo"].missing] == ["old>=1.10"]
     assert [package.name for package in installation.base_packages()] == ["numpy"]
 
 
@@ -109,24 +109,24 @@ def test_the_command_names_the_place_that_the_package_came_from(monkeypatch, tmp
     checkout, wheel = tmp_path / "it's here", tmp_path / "competency_gaps-0.1.0-py3-none-any.whl"
     checkout.mkdir(), wheel.touch()
     cases = [
-        ({"url": checkout.as_uri(), "dir_info": {"editable": True}}, ["-e", f"{checkout}[part]"]),
-        ({"url": tmp_path.as_uri(), "dir_info": {"editable": True}}, ["-e", ".[part]"]),
-        ({"url": checkout.as_uri(), "dir_info": {}}, [f"{checkout}[part]"]),
-        ({"url": wheel.as_uri(), "archive_info": {}}, [f"{wheel}[part]"]),
+        ({"url": checkout.as_uri(), "dir_info": {"editable": True}}, ["-e", f"{checkout}[demo]"]),
+        ({"url": tmp_path.as_uri(), "dir_info": {"editable": True}}, ["-e", ".[demo]"]),
+        ({"url": checkout.as_uri(), "dir_info": {}}, [f"{checkout}[demo]"]),
+        ({"url": wheel.as_uri(), "archive_info": {}}, [f"{wheel}[demo]"]),
         (
             {"url": "https://example.org/c.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}},
-            ["competency-gaps[part] @ git+https://example.org/c.git@abc"],
+            ["competency-gaps[demo] @ git+https://example.org/c.git@abc"],
         ),
         (
             {"url": "https://example.org/c.whl", "archive_info": {}},
-            ["competency-gaps[part] @ https://example.org/c.whl"],
+            ["competency-gaps[demo] @ https://example.org/c.whl"],
         ),
         ({"url": (tmp_path / "gone.whl").as_uri()}, ["present>=2.3.9", "old>=1.10"]),
-        (None, ["competency-gaps[part]"]),
+        (None, ["competency-gaps[demo]"]),
     ]
     for found, expected in cases:
         origin(monkeypatch, found)
-        assert shlex.split(installation.install_command("part")) == ["pip", "install", *expected]
+        assert shlex.split(installation.install_command("demo")) == ["pip", "install", *expected]
         assert installation.is_editable() == ("-e" in expected)
 
 
@@ -161,14 +161,14 @@ def test_the_doctor_tells_each_extra_apart(metadata, monkeypatch, capsys):
     monkeypatch.setattr(doctor, "_embedded_model", lambda: "not on this machine")
     facts = doctor.examine()
     assert [(row["extra"], row["state"], row["install"]) for row in facts["extras"]] == [
-        ("nothing", "absent", "pip install 'competency-gaps[nothing]'"),
-        ("part", "partly", "pip install 'competency-gaps[part]'"),
-        ("whole", "complete", None),
+        ("run", "complete", None),
+        ("demo", "partly", "pip install 'competency-gaps[demo]'"),
+        ("hub", "absent", "pip install 'competency-gaps[hub]'"),
     ]
     doctor.doctor(json_=False)
     out = capsys.readouterr().out
     assert "missing: old>=1.10 (is 1.9.9)" in out and "missing: absent-package>=3" in out
-    assert "For the extra 'part': pip install 'competency-gaps[part]'\n" in out and "'whole'" not in out
+    assert "For the extra 'demo': pip install 'competency-gaps[demo]'\n" in out and "'run'" not in out
 
 
 def test_types_are_shipped():

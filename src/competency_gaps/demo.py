@@ -52,7 +52,7 @@ class Outlook:
 def run_demo(
     out: Path | str = "demo-run", *, model: Path | None = None, progress: Progress | None = None, command: str = ""
 ) -> Run:
-    """Run the demo, or go on with it where it was stopped.
+    """Run the demo, or resume it.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def run_demo(
     model
         The model's ``.gguf`` file; None: the embedded model's, fetched if necessary.
     progress
-        Shows first what the demo does and how long that takes, then how far it is; None: quiet.
+        Shows what the demo does and how long it takes, then its progress; None: quiet.
     command
         What the manifest records as the command that made the run.
     """

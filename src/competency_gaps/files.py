@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from competency_gaps.errors import MachineError
+from competency_gaps.errors import MachineError, UserError
 
 
 def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
@@ -24,11 +24,18 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
 
     Raises
     ------
+    UserError
+        If the folder cannot be made, because a file has its name.
     MachineError
         If the disk is full; the message says that what is done is kept.
     """
     part = path.with_name(f".{path.name}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(
+            f"{str(path)!r} cannot be written: {str(path.parent)!r} is, or lies in, a file. Give a path in a folder."
+        ) from error
     with no_space_left(path):
         try:
             part.unlink(missing_ok=True)
@@ -55,7 +62,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def finite(value: Any) -> Any:
-    """The same in plain lists and dictionaries, with null for NaN and infinity, which JSON has not."""
+    """The same in plain lists and dictionaries, with None for NaN and infinity, which JSON cannot hold."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

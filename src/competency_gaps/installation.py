@@ -1,4 +1,4 @@
-"""What of this package's optional extras is installed, and the command that installs the rest.
+"""Which optional extras of this package are installed, and the commands that install the others.
 
 Everything is read from the installed package's own metadata, so nothing here lists packages.
 """
@@ -20,8 +20,6 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 DISTRIBUTION = "competency-gaps"
-DEVELOPMENT = "dev"
-"""The extra for working on this package itself, which users do not need."""
 PURPOSES = {
     "run": "make runs and train SAEs, with any model",
     "demo": "cgaps demo, the explorer and cgaps robustness",
@@ -35,7 +33,7 @@ PURPOSES = {
     "inspect": "tasks of Inspect, and its .eval logs",
     "garak": "garak's attacks: cgaps probe garak",
 }
-"""What an extra is for."""
+"""What each extra is for, in the order in which they are listed; ``dev``, for work on this package, is left out."""
 
 State = Literal["complete", "partly", "absent"]
 # The environment markers that this package writes name an extra and nothing else (tests/test_installation.py).
@@ -95,17 +93,12 @@ def base_packages() -> tuple[Package, ...]:
 
 
 def extras() -> list[Extra]:
-    """Give all extras of the installed package but ``dev``; none where its metadata is not installed."""
+    """The extras that users need, of the installed package; none if its metadata is not installed."""
     try:
         named = importlib.metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or []
     except importlib.metadata.PackageNotFoundError:
         return []
-    order = list(PURPOSES)
-    known = sorted(
-        (name for name in named if name != DEVELOPMENT),
-        key=lambda name: (order.index(name) if name in order else len(order), name),
-    )
-    return [Extra(name, PURPOSES.get(name, ""), _required(name)) for name in known]
+    return [Extra(name, purpose, _required(name)) for name, purpose in PURPOSES.items() if name in named]
 
 
 def install_command(extra: str) -> str:
@@ -219,10 +212,5 @@ _PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that can change a result; absent ones are left out."""
-    known = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            known[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return known
+    installed = {package: version for package in _PACKAGES if (version := _version(package)) is not None}
+    return {"python": platform.python_version(), **installed}

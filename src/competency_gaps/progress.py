@@ -14,16 +14,7 @@ from rich.progress import Task as RichTask
 from rich.table import Column
 from rich.text import Text
 
-from competency_gaps.progress_bar import (
-    Bar,
-    Clock,
-    current_line,
-    end_line,
-    minutes,
-    speed,
-    start_line,
-    stop_line,
-)
+from competency_gaps.progress_bar import Bar, Clock, current_line, end_line, minutes, speed, start_line, stop_line
 from competency_gaps.text import visible
 
 __all__ = ["Bar", "Progress"]
@@ -37,7 +28,7 @@ LOOK = 1.0
 class Progress:
     """Shows stages: as bars in a terminal, as plain lines where standard error is none, not at all when quiet.
 
-    A stage may hold others. Plain lines tell of each stage when it begins, every ``every`` seconds and when it ends.
+    Stages may be nested. Plain lines are written when a stage begins, every ``every`` seconds, and when it ends.
 
     Parameters
     ----------
@@ -125,7 +116,7 @@ class Progress:
             self._write(last_line(bar))
 
     def _speak(self, bar: Bar, ended: threading.Event) -> None:
-        """Write a line whenever one is due, in a thread of its own: a stage may be long in a single step."""
+        """Write a line whenever one is due, from a thread of its own, because a single step may take long."""
         spoken, done = bar.began, 0.0
         while not ended.wait(min(LOOK, self._every)):
             now = self._clock()

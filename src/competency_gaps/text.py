@@ -45,7 +45,7 @@ def decimal(value: float | None) -> str:
 
 
 def tenths(value: float | None) -> str:
-    """Write an effective sample size with one decimal; none at all is plain 0."""
+    """Write an effective sample size with one decimal; 0 has none."""
     return NOT_DEFINED if value is None else f"{value:,.1f}" if value else "0"
 
 

@@ -53,7 +53,7 @@ def installed(tmp_path_factory):
 def test_a_policy_gives_its_reason_as_a_remark():
     given = cg.Score(None, unscored=cg.Remark.other("no number"))
     assert why_unscored(given) == {"code": "other", "numbers": [], "quotes": ["no number"]}
-    with pytest.raises(UserError, match=r"'no number' was given for a Remark: .*Remark\.other"):
+    with pytest.raises(UserError, match=r"expected a Remark, found 'no number'.*Remark\.other"):
         why_unscored(given._replace(unscored="no number"))
 
 

@@ -27,7 +27,7 @@ def test_only_line_feeds_end_a_line(tmp_path):
     assert [item.prompt for item in load(path).items] == ["one\u2028two\x85", "three"]
 
 
-def test_a_byte_order_mark_is_no_text(tmp_path):
+def test_a_byte_order_mark_is_not_text(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b'\xef\xbb\xbf{"prompt": "p"}\n')
     assert load(tmp_path / "a.jsonl").items[0].prompt == "p"
 

@@ -11,7 +11,7 @@ from competency_gaps.progress import Progress
 from core_helpers import benchmark_of
 
 
-def test_half_a_character_costs_its_item_and_nothing_else():
+def test_a_lone_surrogate_drops_its_item_alone():
     objects = [
         {"id": "a", "prompt": "hello \ud800 there", "policy": "none"},
         {"id": "b", "prompt": "whole 🦊", "policy": "none"},
@@ -24,7 +24,7 @@ def test_half_a_character_costs_its_item_and_nothing_else():
     assert len(made.content_hash()) == 64
 
 
-def test_what_is_said_holds_no_terminal_escape():
+def test_messages_contain_no_terminal_escapes():
     out = io.StringIO()
     progress = Progress()
     progress.console = Console(file=out, width=200)

@@ -106,7 +106,7 @@ def test_clusters_and_covariates_work_under_their_own_names(tmp_path):
         ({"cluster": ["p"]}, "field 'cluster' is"),
     ],
 )
-def test_clusters_and_covariates_that_cannot_be(record, message):
+def test_bad_clusters_and_covariates(record, message):
     with pytest.raises(UserError, match=message):
         make_item(Record({"prompt": "p", **record}, "row 1"), 0, {}, None)
 

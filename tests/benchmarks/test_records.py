@@ -73,7 +73,7 @@ def test_messages():
     assert (item.policy, item.score) == ("imported", 0.25)
 
 
-def test_options_come_off_the_last_message_too():
+def test_options_are_removed_from_the_last_message_too():
     item = one({"messages": [{"role": "user", "content": "Q\n\nA. x\nB. y"}], "choices": ["x", "y"], "answer": "B"})
     assert (item.prompt, item.messages, item.answer) == ("Q", ({"role": "user", "content": "Q"},), 1)
 
@@ -93,7 +93,7 @@ def test_scores(given, score):
         ({"prompt": None}, "the prompt is empty"),
         ({"prompt": 3}, "the prompt is 3, expected a text"),
         ({"prompt": "p", "choices": ["x", "y"], "answer": 2}, "object 1: answer index 2 is out of range.*0 to 1"),
-        ({"prompt": "p", "choices": ["x", "y"], "answer": "Z"}, "answer 'Z' is no 0-based index"),
+        ({"prompt": "p", "choices": ["x", "y"], "answer": "Z"}, "answer 'Z' is neither a 0-based index"),
         ({"prompt": "p", "choices": ["x"], "answer": 0}, "1 option in 'choices', expected at least two"),
         ({"prompt": "p", "choices": "x"}, "field 'choices' is 'x', expected a list"),
         ({"prompt": "p", "choices": ["x", None, "y"]}, "empty entry"),
@@ -132,7 +132,7 @@ def test_two_items_with_one_id():
         benchmark_of("b", [{"id": "a", "prompt": "p"}, {"id": "a", "prompt": "q"}])
 
 
-def test_nothing_and_wrong_things():
+def test_no_items_and_wrong_types():
     with pytest.raises(UserError, match="benchmark 'b' has no items"):
         benchmark_of("b", [])
     with pytest.raises(UserError, match="item 1: expected an Item, found int"):
@@ -171,10 +171,10 @@ def test_epochs_of_an_item_are_one_item():
         ([{"id": "a", "prompt": "p", "epoch": 1}, {"id": "a", "prompt": "p"}], "already used"),
         (
             [{"id": "a", "prompt": "p", "epoch": 1}, {"id": "a", "prompt": "q", "epoch": 2}],
-            "asks something else than the first",
+            "asks another question",
         ),
     ],
 )
-def test_epochs_that_are_none(records, says):
+def test_bad_epochs(records, says):
     with pytest.raises(UserError, match=says):
         epochs_of(records)

@@ -43,7 +43,7 @@ def groups(*suite, **options):
     return [one for one in members.values() if len(one) > 1]
 
 
-def test_equal_questions_are_one_cluster_over_ids_and_benchmarks():
+def test_equal_questions_share_a_cluster_whatever_their_ids_and_benchmarks():
     first = made("a", [{"id": "x", "prompt": "What is it?"}, {"id": "y", "prompt": "  What\n is IT? "}, *FILLER])
     second = made("b", [{"id": "z", "prompt": "what is it?"}])
     assert groups(first, second, near_repeats=None) == [{("a", "x"), ("a", "y"), ("b", "z")}]
@@ -55,7 +55,7 @@ def test_equal_questions_are_one_cluster_over_ids_and_benchmarks():
     assert sorted(set(found.columns(["a", "b"])[0])) == list(range(13)), "numbered without a gap over the suite"
 
 
-def test_equal_questions_are_found_over_files(tmp_path):
+def test_equal_questions_are_found_across_files(tmp_path):
     for name in ("one", "two"):
         (tmp_path / f"{name}.jsonl").write_text(json.dumps({"id": "same", "prompt": "Who?"}) + "\n")
     sources = [{"kind": "file", "path": str(tmp_path / f"{name}.jsonl")} for name in ("one", "two")]
@@ -63,7 +63,7 @@ def test_equal_questions_are_found_over_files(tmp_path):
     assert groups(benchmark, near_repeats=None) == [{("b", "0:same"), ("b", "1:same")}]
 
 
-def test_options_decide_what_is_asked():
+def test_other_options_make_another_question():
     def which(choices, answer, identity):
         return {"id": identity, "prompt": "Which is true?", "choices": choices, "answer": answer, "policy": "choice"}
 
@@ -79,7 +79,7 @@ def test_options_decide_what_is_asked():
     assert groups(benchmark) == [{("b", "plain"), ("b", "another order"), ("b", "other wrong options")}]
 
 
-def test_what_is_read_before_the_question_decides_too():
+def test_another_context_makes_another_question():
     def chat(system, identity):
         messages = [{"role": "system", "content": system}, {"role": "user", "content": "Go on."}]
         return {"id": identity, "messages": messages}
@@ -91,7 +91,7 @@ def test_what_is_read_before_the_question_decides_too():
     assert groups(seen) == [{("s", "0"), ("s", "2")}]
 
 
-def test_given_clusters_hold_in_their_benchmark_and_join_equal_questions():
+def test_given_clusters_are_per_benchmark_and_join_equal_questions():
     def passages(name, extra=()):
         records = [{"id": str(i), "prompt": f"{name} {word}?", "cluster": c} for i, (word, c) in enumerate(extra)]
         return made(name, records)
@@ -159,7 +159,7 @@ def test_trivial_edits_are_near_repeats(first, second):
     ],
     ids=["sums", "ciphers", "differences", "names", "negations", "letters", "expressions"],
 )
-def test_one_template_with_other_content_is_no_repeat(records):
+def test_a_template_with_other_content_is_not_a_repeat(records):
     assert groups(made("b", [*records, *FILLER])) == []
 
 
@@ -190,7 +190,7 @@ def test_the_lines_name_the_worst_benchmarks_and_a_total():
     assert lines[0] == "b7: 18 items are 9 different questions (9 repeat another); counted once each as evidence"
 
 
-def test_a_run_says_and_keeps_its_clusters(tiny_config, tmp_path):
+def test_a_run_prints_and_stores_its_clusters(tiny_config, tmp_path):
     rows = [
         {"id": "0", "prompt": "Which word is it of these?", "choices": ["fox", "dog"], "answer": 1, "level": 0.25},
         {"id": "1", "prompt": "which word is it of  these?", "choices": ["dog", "fox"], "answer": 0, "level": None},

@@ -12,7 +12,8 @@ import pytest
 from competency_gaps.errors import UserError
 from competency_gaps.files import write_json
 from competency_gaps.items.item import LeftOut
-from competency_gaps.items.remark import DTYPE, SENTENCES, Remark, sentences
+from competency_gaps.items.remark import DTYPE, Remark, sentences
+from competency_gaps.items.sentences import SENTENCES
 
 
 def _filled(code: str) -> Remark:
@@ -22,7 +23,7 @@ def _filled(code: str) -> Remark:
 
 
 @pytest.mark.parametrize("code", SENTENCES)
-def test_every_sentence_can_be_told_with_and_without_its_quotes(code):
+def test_every_sentence_reads_well_with_and_without_its_quotes(code):
     remark = _filled(code)
     assert all(quote in str(remark) for quote in remark.quotes)
     bare = str(remark.withheld())
@@ -31,7 +32,7 @@ def test_every_sentence_can_be_told_with_and_without_its_quotes(code):
 
 
 @pytest.mark.parametrize(
-    ("remark", "told", "bare"),
+    ("remark", "sentence", "bare"),
     [
         (Remark("too_long", (1000, 512)), "longer than the context: 1000 > 512 tokens", None),
         (Remark("comparison_timeout", (2.5,)), "the comparison took longer than 2.5 s", None),
@@ -59,17 +60,17 @@ def test_every_sentence_can_be_told_with_and_without_its_quotes(code):
         (Remark.other("the source gives no score"), "the source gives no score", "not told"),
     ],
 )
-def test_sentences(remark, told, bare):
-    assert (str(remark), str(remark.withheld())) == (told, bare or told)
+def test_sentences(remark, sentence, bare):
+    assert (str(remark), str(remark.withheld())) == (sentence, bare or sentence)
 
 
 def test_an_unknown_code_is_refused():
-    with pytest.raises(ValueError, match=r"no remark 'typo'; .* Remark.other"):
+    with pytest.raises(ValueError, match=r"'typo'.*Remark.other"):
         Remark("typo")
 
 
 def test_words_without_a_code_are_refused_where_a_remark_is_wanted():
-    with pytest.raises(UserError, match=r"'the picture is missing' .*Remark\.other"):
+    with pytest.raises(UserError, match=r"'the picture is missing'.*Remark\.other"):
         LeftOut("record 3", "the picture is missing")
 
 

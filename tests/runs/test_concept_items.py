@@ -51,7 +51,7 @@ def test_a_cluster_is_one_example_with_its_count(repeated, order):
     assert seen
 
 
-def test_items_that_only_belong_together_are_no_repeats(repeated):
+def test_items_of_a_given_cluster_are_not_repeats(repeated):
     given = competency_gaps.open_run(repeated.path)
     given.__dict__["items"] = repeated.items.with_columns(
         cluster_kind=pl.when(pl.col("cluster_kind").is_not_null()).then(pl.lit("given"))

@@ -13,8 +13,10 @@ import pytest
 import competency_gaps
 from competency_gaps.activations.spans import span_mask
 from competency_gaps.errors import UserError
+from competency_gaps.items.item import Item
 from competency_gaps.items.remark import Remark, sentences
 from competency_gaps.model.prompts import Tokens
+from competency_gaps.runs.covariates import check_strata
 from competency_gaps.stages.extraction import shards
 from competency_gaps.stages.inputs import item_input, text_ends
 
@@ -91,7 +93,7 @@ def test_a_folder_of_something_else_is_refused(tiny_config, tmp_path):
 def test_what_is_no_run_cannot_be_opened(tiny_run, tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         competency_gaps.open_run(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="is no run: it has no manifest"):
+    with pytest.raises(UserError, match="is not a run: it has no manifest"):
         competency_gaps.open_run(tmp_path)
     (tmp_path / "plan.json").write_text("{}")
     with pytest.raises(UserError, match="not finished"):
@@ -275,3 +277,11 @@ def test_concept_items_against_plain_sorting(tiny_run):
     worst = tiny_run.concept_items(concept, order="worst", benchmark="sums", limit=4)
     expected = sorted((r for r in scored if r[0] == "sums"), key=lambda r: (r[3], -r[2], r[1]))
     assert worst["item_id"].to_list() == [r[1] for r in expected[:4]]
+
+
+def test_strata_must_be_covariates_of_some_item():
+    items = [Item("a", "p", choices=("x", "y"), covariates={"level": 1.0}), Item("b", "q")]
+    check_strata(["length", "options", "answer_position", "level"], items)
+    for absent in ("group", "levels"):
+        with pytest.raises(UserError, match=absent):
+            check_strata([absent], items)

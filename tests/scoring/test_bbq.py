@@ -95,7 +95,7 @@ def test_target_from_the_original_fields(groups, info, category, target) -> None
     assert (place.condition, place.polarity, place.unknown, place.target) == ("ambig", "neg", 2, target)
 
 
-def test_what_cannot_be_placed_is_refused() -> None:
+def test_an_item_without_condition_or_polarity_is_refused() -> None:
     assert "neither the metadata" in str(BBQ.check(Item(id="i", prompt="p", choices=("a", "b", "Unknown"), answer=0)))
     none = Item(id="x-ambig-neg-1", prompt="p", choices=("a", "b", "c"), answer=0)
     assert "0 options say" in str(BBQ.check(none))

@@ -37,7 +37,7 @@ def test_choice_normalisation(normalise, expected):
     assert result == Score(float(expected), ITEM.choices[expected])
 
 
-def test_ties_take_the_first():
+def test_ties_go_to_the_first_option():
     output = Output(logprobs=(-1.0, -1.0), tokens=(1, 1))
     assert make_policy("choice").score(ITEM, output) == Score(0.0, "red")
 
@@ -54,7 +54,7 @@ def test_no_tokens_are_unscored():
     assert policy.score(ITEM, Output(logprobs=(-1.0, -2.0), tokens=(1, 0))).value is None
 
 
-def test_an_output_of_another_request_is_a_fault():
+def test_an_output_of_another_request_is_refused():
     with pytest.raises(ValueError, match="argument"):
         make_policy("choice").score(ITEM, Output(logprobs=(-1.0,), tokens=(1,)))
 
@@ -75,7 +75,7 @@ def test_choice_check(item, options, message):
     assert message in make_policy("choice", options).check(item)
 
 
-def test_choice_check_passes_what_can_be_scored():
+def test_choice_check_accepts_scorable_items():
     assert make_policy("choice").check(ITEM) is None
     many = Item(id="i", prompt="p", choices=tuple(map(str, range(27))), answer=26)
     assert make_policy("choice", {"form": "cloze"}).check(many) is None

@@ -34,7 +34,7 @@ def test_numbers(text, values):
     assert [number.value for number in numbers(text)] == [Fraction(value) for value in values]
 
 
-def test_percent_signs_are_kept_apart():
+def test_percent_signs_are_read():
     assert [(n.value, n.percent) for n in numbers("45% of 3 is 12.5 %")] == [
         (45, True),
         (3, False),
@@ -111,7 +111,7 @@ def test_any_integer_is_found(number, form):
     assert score(form.format(number), str(number + 1)) == 0
 
 
-def test_long_digits_are_no_answer():
+def test_numbers_with_too_many_digits_are_ignored():
     assert score("9" * 5000, "9") == 0
 
 

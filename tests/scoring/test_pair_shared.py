@@ -20,7 +20,7 @@ def pair(stereo: str, anti: str, **fields) -> Item:
     return Item(**{"id": "x-0-stereo", "prompt": "p", "metadata": {"pair": {"stereo": stereo, "anti": anti}}, **fields})
 
 
-def test_shared_words_with_all_that_stands_before_them() -> None:
+def test_shared_words_with_their_contexts() -> None:
     one, other = shared_parts("The poor fox jumps over dogs.", "The very rich fox jumps dogs.")
     assert one == [
         SentencePart("", "The"),

@@ -79,12 +79,12 @@ def test_regex(text, gold, options, value):
 
 
 @pytest.mark.parametrize("name", ["exact", "contains", "regex", "math", "numeric"])
-def test_an_answer_is_needed(name):
+def test_an_item_needs_an_answer(name):
     for answer in (None, "", [], [None]):
         assert "no answer" in make_policy(name).check(Item(id="i", prompt="p", answer=answer))
 
 
-def test_a_pattern_must_be_one():
+def test_a_regex_needs_a_valid_pattern():
     assert "regular expression" in make_policy("regex").check(Item(id="i", prompt="p", answer="("))
 
 

@@ -55,7 +55,7 @@ def test_slow_comparisons_are_unscored(monkeypatch):
     assert result.value is None and result.unscored.numbers == (0.05,)
 
 
-def test_time_limit_keeps_the_timer_that_ran_before():
+def test_time_limit_restores_an_earlier_timer():
     fired = []
     handler = signal.signal(signal.SIGALRM, lambda *_: fired.append(True))
     earlier = signal.setitimer(signal.ITIMER_REAL, 50)
@@ -78,7 +78,7 @@ def verifier_items(family, **source):
 
 
 @pytest.mark.parametrize("family", ["chain_sum", "rotate_matrix", "number_sorting", "family_relationships"])
-def test_verifier_knows_right_and_wrong(family):
+def test_verifier_scores_right_and_wrong_answers(family):
     policy = make_policy("verifier")
     for item in verifier_items(family):
         assert policy.check(item) is None
@@ -96,7 +96,7 @@ def test_verifier_reads_one_line_unless_the_gold_has_more():
     assert "\n" in item.answer and policy.score(item, Output(text=item.answer)).value == 1
 
 
-def test_an_answer_that_the_verifier_cannot_read_is_wrong():
+def test_an_answer_that_the_verifier_cannot_parse_is_wrong():
     [item, *_] = verifier_items("prime_factorization")
     assert make_policy("verifier").score(item, Output(text="x = (")).value == 0
 

@@ -1,4 +1,4 @@
-"""Wrong options for tasks that come with an answer only.
+"""Wrong options for tasks that come without options.
 
 All rules are deterministic under the seed, and blind to the model: an option is chosen by its form, never by
 how likely a model finds it.
@@ -31,12 +31,6 @@ class Options(NamedTuple):
     """0-based index of the gold."""
 
 
-class NoOptions(NamedTuple):
-    """An item that gets no options."""
-
-    reason: Remark
-
-
 def make_options(
     golds: Sequence[str],
     *,
@@ -44,8 +38,8 @@ def make_options(
     rule: Rule,
     seed: int,
     wrong: Callable[[int, str], bool],
-) -> list[Options | NoOptions]:
-    """Options for every task, or why it gets none.
+) -> list[Options | Remark]:
+    """Options for every task, or the reason why a task gets none.
 
     Parameters
     ----------
@@ -72,7 +66,7 @@ def make_options(
     positions = _positions(len(golds), options, random.Random(f"{seed} positions"))
     ranks = _positions(len(golds), options, random.Random(f"{seed} ranks"))
     negative = any(gold.strip().startswith("-") for gold in golds)
-    result: list[Options | NoOptions] = []
+    result: list[Options | Remark] = []
     for index, gold in enumerate(golds):
         rng = random.Random(f"{seed} {index}")
         if rule == "near_numbers":
@@ -85,7 +79,7 @@ def make_options(
             candidates = _nearest_in_form(gold, pool, rng)
         chosen = _pick(candidates, gold, options - 1, functools.partial(wrong, index))
         if len(chosen) < options - 1:
-            result.append(NoOptions(_shortage(gold, rule, len(chosen), options)))
+            result.append(_shortage(gold, rule, len(chosen), options))
             continue
         rng.shuffle(chosen)
         choices = [*chosen[: positions[index]], gold, *chosen[positions[index] :]]
@@ -114,7 +108,7 @@ def _pick(candidates: Iterable[str], gold: str, count: int, wrong: Callable[[str
 
 
 def _nearest_in_form(gold: str, pool: Sequence[str], rng: random.Random) -> list[str]:
-    # Equally near answers come in random order, else the same few would be everybody's distractors.
+    # Equally near answers are shuffled; otherwise the same few would be the distractors of every task.
     shuffled = rng.sample(pool, len(pool))
     form = _form(gold)
     return sorted(shuffled, key=lambda text: (_form(text) != form, abs(len(text) - len(gold))))

@@ -1,4 +1,4 @@
-"""Collect items with unique ids; epochs of one item are merged, because they are no new questions."""
+"""Collect items with unique ids; epochs of an item are merged, because they ask the same question."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ class ItemCollector:
             )
         if known and _asked(known[0]) != _asked(item):
             raise UserError(
-                f"{where}: epoch {epoch!r} of the id {item.id!r} asks something else than the first (prompt, messages, "
-                f"choices, answer, group or metadata). Give other questions ids of their own."
+                f"{where}: epoch {epoch!r} of the id {item.id!r} asks another question than the first epoch (another "
+                "prompt, messages, choices, answer, group or metadata). Give other questions ids of their own."
             )
         self._first.setdefault(item.id, where)
         self._seen.add((item.id, epoch))
         self._epochs.setdefault(item.id, []).append(item)
 
     def items(self) -> list[Item]:
-        """Every item once: its score is the mean over its scored epochs, its response the first that there is."""
+        """Every item once: its score is the mean over its scored epochs, its response the first of theirs."""
         return [_merged(epochs) for epochs in self._epochs.values()]
 
 

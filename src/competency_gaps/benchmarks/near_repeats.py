@@ -11,11 +11,12 @@ Two questions are near-repeats if all of this holds:
   the logarithm of its rarity in the benchmark, so the words of a template weigh nearly nothing;
 - no exchange of content: what only the first has, or what only the second has, weighs less than a rare word. So a word
   may be added, and *is* become *was*, but *Paris* not *Rome*;
-- no coincidence: words in another order are the same content only where that they agree is no accident, that is where
-  the words or the right answer are rare enough in the benchmark. Expressions of *true*, *and*, *or* stay apart.
+- no coincidence: words in another order count as the same content only if their agreement is unlikely to be chance,
+  that is, if the words or the right answer are rare enough in the benchmark. Expressions of *true*, *and*, *or* stay
+  apart.
 
 Punctuation and the article *a* never matter. Words are split at white space and punctuation, the lists of negations
-and quantities are English; elsewhere rarity alone tells content from the rest.
+and quantities are English; in other languages, rarity alone identifies content.
 
 What the threshold finds
 ------------------------
@@ -56,16 +57,16 @@ _EXACT = frozenset(
         """,
     )
 )
-"""Small words that decide what is asked."""
+"""Function words that change what is asked."""
 
 _PRIOR = 10.0
-"""Items without the word that are added to each benchmark: in a small one, words that all items share still weigh."""
+"""Pseudo-items without the word, added to each benchmark: words that all items of a small one share keep a weight."""
 _CONTENT = 2.3
-"""Rarity of what one item in ten has: words that weigh so much may not be exchanged, and so rare an answer tells."""
+"""Rarity of what one item in ten has: words of this weight may not be exchanged; an answer this rare is evidence."""
 _REORDERED = 0.97
 """Similarity at or above which words may stand in any order."""
 _ENTRIES = 4_000_000
-"""Entries of sparse matrices that are held at once, about."""
+"""Approximate number of entries of sparse matrices that are held at once."""
 
 
 class FoldedQuestion(NamedTuple):
@@ -148,7 +149,7 @@ def _compared(questions: Sequence[FoldedQuestion], benchmark: NDArray[np.int64])
         answers[b][question.answer] += 1
         asked = question.choices if question.answer is None else question.answer
         block[i] = blocks[question.context, asked, _exact(words)]
-    # Most questions are alone in their block: they are compared with nothing, and their words are not kept.
+    # Most questions are alone in their block: they are not compared, and their words are not kept.
     index = np.flatnonzero(np.bincount(block, minlength=len(blocks))[block] > 1)
     size = np.bincount(benchmark, minlength=count).astype(float)
     vocabulary, orders, anchors, options = _Numbers(), _Numbers(), _Numbers(), _Numbers()
@@ -278,7 +279,7 @@ def _moved(compared: _WithPartners, i: int, j: int) -> float:
     start = compared.words.indptr
     there = {word: place for place, word in enumerate(compared.text[start[j] : start[j + 1]].tolist())}
     words = [word for word in compared.text[start[i] : start[i + 1]].tolist() if word in there]
-    # Each word stands there once (the second *the* is another), so a common subsequence is an increasing one of places.
+    # Each word occurs once there (a second *the* is another word): a common subsequence has increasing places.
     moved = np.ones(len(words), bool)
     moved[_longest_increasing([there[word] for word in words])] = False
     weights = dict(

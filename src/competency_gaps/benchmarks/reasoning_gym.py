@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from competency_gaps.benchmarks import generate
-from competency_gaps.benchmarks.distractors import NoOptions, make_options
+from competency_gaps.benchmarks.distractors import make_options
 from competency_gaps.benchmarks.generate import pack, unpack
 from competency_gaps.config import ReasoningGymSource
 from competency_gaps.embedded.pins import REASONING_GYM
@@ -26,16 +26,16 @@ Entry = dict[str, Any]
 """What a family makes: ``{"question", "answer", "metadata"}``."""
 
 _VERIFIER_FAULTS = (ArithmeticError, AttributeError, LookupError, RecursionError, SyntaxError, TypeError, ValueError)
-"""What the families' verifiers raise on answers of a form that they did not foresee."""
+"""Errors that the families' verifiers raise on answers in an unexpected form."""
 
 
 def read_reasoning_gym(source: ReasoningGymSource) -> Iterator[Item | LeftOut]:
     """Generate a family's tasks as items.
 
     Open items are scored by the policy ``verifier``; with ``options``, items are scored by ``choice``.
-    Tasks are distinct as ``source.distinct`` says: a repeat is replaced by the next task that the family draws. Where
-    it has too few, a line among what was left out says how many. Tasks whose verifier refuses their own answer, and
-    tasks without enough wrong options, are left out.
+    Tasks are distinct as ``source.distinct`` says: a repeat is replaced by the next task that the family draws. If it
+    has too few, a left-out record says how many are missing. Tasks whose verifier refuses their own answer, and tasks
+    without enough wrong options, are left out.
 
     Raises
     ------
@@ -86,10 +86,10 @@ def make_dataset(family: str, difficulty: Mapping[str, Any], *, seed: int, size:
 
 
 def package_folder(progress: Progress | None = None) -> str:
-    """Where reasoning-gym lies: installed, else its wheel alone, fetched.
+    """The folder of reasoning-gym: the installed package, else its wheel, which is fetched without its dependencies.
 
-    The wheel needs no building, but packages that it depends on do, each for a family or two: so reasoning-gym need
-    not be installed.
+    The wheel needs no building, but some of its dependencies do, each for a family or two; so reasoning-gym need not
+    be installed.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def _family(dataset: Any) -> str:
 def _generate(source: ReasoningGymSource) -> tuple[list[tuple[int, Entry]], list[LeftOut]]:
     """The source's tasks with their numbers, the same in every process (:mod:`~competency_gaps.benchmarks.generate`).
 
-    What cannot be handed over is left out, with the reason.
+    Entries without a JSON form are left out, with the reason.
     """
     wanted = source.model_dump(include={"family", "difficulty", "seed", "size", "distinct"})
     wanted["folder"] = package_folder()
@@ -166,7 +166,7 @@ def _open_items(dataset: Any, tasks: list[tuple[int, Entry]], source: ReasoningG
         where = f"{source.family}, task {index}"
         verifier = {"family": source.family, "difficulty": pack(source.difficulty), "entry": pack(entry)}
         gold = entry["answer"]
-        # Some families state no answer: only the verifier knows one when it sees it.
+        # Some families state no answer; only their verifier recognises one.
         if gold is not None and verifier_score(dataset, str(gold), unpack(verifier["entry"])) < 1:
             yield LeftOut(where, Remark("own_answer_refused", quotes=(str(gold)[:80],)))
             continue
@@ -202,8 +202,8 @@ def _choice_items(dataset: Any, tasks: list[tuple[int, Entry]], source: Reasonin
         wrong=lambda task, text: verifier_score(dataset, text, entries[task]) < 1,
     )
     for (index, entry), options in zip(tasks, made, strict=True):
-        if isinstance(options, NoOptions):
-            yield LeftOut(f"{source.family}, task {index}", options.reason)
+        if isinstance(options, Remark):
+            yield LeftOut(f"{source.family}, task {index}", options)
         else:
             yield Item(
                 id=str(index),

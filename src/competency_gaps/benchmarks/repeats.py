@@ -1,4 +1,4 @@
-"""Items that are no independent evidence of one another: repeats in a suite, and the clusters that they make."""
+"""Items that are not independent evidence: repeats in a suite, and the clusters that they form."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Kind = Literal["given", "equal", "near"]
 its source, a ``near``-repeat."""
 
 _LINES = 5
-"""Most benchmarks that are named one by one."""
+"""Most benchmarks that are listed."""
 _REFERS = re.compile(r"\b(?:above|below|these|those|both|neither|none|all of|options?|choices?)\b|^\(?[a-j]\)?[ ,&]")
-"""Answers that say something of the other options, and so are no answer of their own."""
+"""Answers that refer to the other options, and mean nothing without them."""
 
 
 @dataclass(frozen=True)
 class RepeatCounts:
-    """How much of a benchmark, or of the suite, repeats something."""
+    """Counts of the repeats in a benchmark or in the suite."""
 
     items: int
     clusters: int
@@ -38,11 +38,11 @@ class RepeatCounts:
     in_clusters: int
     """Items that share their cluster with another item of the suite."""
     equal: int
-    """Items of which another asks the same."""
+    """Items whose question another item asks too."""
     given: int
-    """Items without such a one, with another in the cluster that their source names."""
+    """Further items that share a cluster named by their source."""
     near: int
-    """Items that only a near-repeat binds to others."""
+    """Items that share a cluster only through near-repeats."""
     prompts: int
     """Different questions: equal ones count once."""
     across: int
@@ -50,7 +50,7 @@ class RepeatCounts:
 
     @property
     def repeated(self) -> int:
-        """Items less clusters: so many are no evidence of their own."""
+        """Items minus clusters: the number of items that add no evidence."""
         return self.items - self.clusters
 
     def as_dict(self) -> dict[str, int]:
@@ -69,7 +69,7 @@ class Repeats:
     counts: dict[str, RepeatCounts]
     total: RepeatCounts
     near_repeats: float | None
-    """Similarity from which questions were near-repeats; None: they were not sought."""
+    """Least similarity of near-repeats; None: they were not searched for."""
 
     def columns(self, names: Iterable[str]) -> tuple[list[int], list[Kind | None]]:
         """Cluster and kind of every item, benchmark after benchmark."""
@@ -85,7 +85,7 @@ class Repeats:
         }
 
     def lines(self) -> list[str]:
-        """What people are told: the benchmarks that repeat most, and the total. Empty: nothing repeats."""
+        """Lines for people: the benchmarks with the most repeats, and the total. Empty: nothing repeats."""
         repeating = sorted(
             (name for name, counts in self.counts.items() if counts.repeated),
             key=lambda name: -self.counts[name].repeated,
@@ -101,7 +101,7 @@ class Repeats:
 
 
 def find_clusters(suite: Sequence[Benchmark], near_repeats: float | None = DEFAULT) -> Repeats:
-    """Put items that are no independent evidence into clusters.
+    """Group items that are not independent evidence into clusters.
 
     Items share a cluster if they, or a chain of items between them, are bound by one of these:
 
@@ -117,24 +117,20 @@ def find_clusters(suite: Sequence[Benchmark], near_repeats: float | None = DEFAU
     suite
         Benchmarks with different names.
     near_repeats
-        Least similarity of near-repeats, in (0, 1]; None: only equal and given ones are sought.
+        Least similarity of near-repeats, in (0, 1]; None: near-repeats are not searched for.
     """
     items = [item for benchmark in suite for item in benchmark.items]
     home = np.repeat(np.arange(len(suite)), [len(benchmark.items) for benchmark in suite])
     questions = [question_of(item) for item in items]
-    equal = _connected(len(items), *_same(zip(*(_keys(q) for q in questions), strict=True)))
+    equal = _connected(len(items), *map(_numbered, zip(*map(_keys, questions), strict=True)))
     _, first = np.unique(equal, return_index=True)
     pairs = np.empty((0, 2), np.int64)
     if near_repeats is not None:
         pairs = first[near_pairs([questions[i] for i in first.tolist()], home[first], near_repeats)]
-    given = _numbered(
-        [
-            None if numbers.cluster is None else (b, numbers.cluster)
-            for b, numbers in zip(home.tolist(), items, strict=True)
-        ]
-    )
+    named = [item.cluster and (b, item.cluster) for b, item in zip(home.tolist(), items, strict=True)]
+    given = _numbered(named)
     bound = _connected(len(items), equal, given, pairs=pairs)
-    # Numbered in the order of the items, so that a suite's numbers do not depend on how the graph is walked.
+    # Numbered in the order of the items, so that the numbers do not depend on how the graph is traversed.
     cluster = _numbered(bound.tolist()).astype(np.int32)
     shared = [np.bincount(numbers)[numbers] > 1 for numbers in (equal, given, cluster)]
     kinds = np.select(shared, ["equal", "given", "near"], default="").astype(object)
@@ -191,13 +187,9 @@ def _folded(text: str) -> str:
 
 
 def _keys(question: FoldedQuestion) -> tuple[Any, Any]:
-    """Two keys of what is asked; who shares one asks the same. None binds to nothing."""
+    """Two keys of a question; items that share one ask the same. None matches nothing."""
     asked = (question.prompt, question.context)
     return (*asked, question.choices), None if question.answer is None else (*asked, question.answer)
-
-
-def _same(keys: Iterable[Sequence[Any]]) -> list[NDArray[np.int64]]:
-    return [_numbered(column) for column in keys]
 
 
 def _numbered(keys: Sequence[Any]) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
-"""What a run is made from, checked before anything is loaded.
+"""The configuration of a run, checked before anything is loaded.
 
-The same models read a YAML file, ``--set`` overrides and plain keyword arguments. An unknown
-key is refused with the nearest known one.
+The same models read a YAML file, ``--set`` overrides and keyword arguments. The error for an unknown key names the
+nearest known one.
 """
 
 from competency_gaps.config.asking import AskConfig
@@ -18,9 +18,8 @@ from competency_gaps.config.benchmark import (
     TaskSource,
 )
 from competency_gaps.config.load import parse_config, read_yaml
-from competency_gaps.config.model import DType, ModelConfig
+from competency_gaps.config.model import DType, ModelConfig, SAEConfig, TrainingConfig, sae_place
 from competency_gaps.config.run import EvidenceConfig, GenerationConfig, MetricsConfig, Pooling, RunConfig, Span
-from competency_gaps.config.sae import SAEConfig, TrainingConfig, sae_place
 
 __all__ = [
     "AskConfig",

@@ -1,4 +1,4 @@
-"""How a language model is asked: as a judge, labeller or matcher, to word findings or write items, and in the chat."""
+"""How a language model is asked: to judge, label, match, word findings, write items, or chat."""
 
 from __future__ import annotations
 

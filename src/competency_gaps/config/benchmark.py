@@ -1,4 +1,4 @@
-"""Which items are asked, where they come from, and how they are scored."""
+"""Which items a run asks, where they come from, and how they are scored."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from competency_gaps.config.base import Config
 from competency_gaps.registry import LOGS
 
 
-def plain(value: Any) -> Any:
-    """Make NumPy's and polars' scalars plain values: a configuration is stored as JSON."""
+def _plain(value: Any) -> Any:
+    """Turn NumPy's and polars' scalars into plain values, because a configuration is stored as JSON."""
 
     def scalar(value: Any) -> Any:
         return value.item() if hasattr(value, "item") else str(value)
@@ -78,15 +78,10 @@ class ObjectsSource(Config):
     """Plain Python objects, or records written into the configuration itself."""
 
     kind: Literal["objects"] = "objects"
-    items: list[dict[str, Any]]
+    items: Annotated[list[dict[str, Any]], BeforeValidator(_plain)]
     """Records as they would stand in a JSONL file."""
     fields: dict[str, str] = {}
     """Our field -> the records' key, where they differ."""
-
-    @field_validator("items", mode="before")
-    @classmethod
-    def _plain(cls, items: Any) -> Any:
-        return plain(items)
 
 
 class LogSource(Config):
@@ -113,7 +108,7 @@ class LogSource(Config):
     @classmethod
     def _known(cls, format_: str | None) -> str | None:
         if format_ not in (None, "table", *LOGS):
-            raise ValueError(f"the format {format_!r} is not known; there are {', '.join([*LOGS, 'table'])}")
+            raise ValueError(f"unknown format {format_!r}; known are {', '.join([*LOGS, 'table'])}")
         return format_
 
 
@@ -151,8 +146,8 @@ class PluginSource(Config):
 
     @model_validator(mode="before")
     @classmethod
-    def _plain(cls, settings: Any) -> Any:
-        return plain(settings) if isinstance(settings, dict) else settings
+    def _plain_settings(cls, settings: Any) -> Any:
+        return _plain(settings) if isinstance(settings, dict) else settings
 
 
 _OURS = ("file", "hub", "log", "objects", "reasoning_gym", "task")
@@ -185,7 +180,7 @@ class BenchmarkConfig(Config):
     """Several sources in place of ``source``; their items follow one another."""
     policy: str | None = None
     """Scoring policy; None: the policy that each item names."""
-    options: dict[str, Any] = {}
+    options: Annotated[dict[str, Any], BeforeValidator(_plain)] = {}
     """Options of the policy, e.g. ``{form: cloze, normalise: characters}``."""
     limit: Annotated[int, Field(gt=0)] | None = None
     """At most this many items, at an even stride over the source."""
@@ -198,11 +193,6 @@ class BenchmarkConfig(Config):
     """Overrides the model's setting."""
     scope: str | None = None
     """What the benchmark claims to test, in words."""
-
-    @field_validator("options", mode="before")
-    @classmethod
-    def _plain_options(cls, options: Any) -> Any:
-        return plain(options) if isinstance(options, dict) else options
 
     @model_validator(mode="after")
     def _some_source(self) -> BenchmarkConfig:

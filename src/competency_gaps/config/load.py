@@ -1,4 +1,4 @@
-"""Read a configuration from YAML, with overrides, into errors that say what to do."""
+"""Read a configuration from YAML, with overrides; errors say what to change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     Raises
     ------
     UserError
-        If there is no such file, it is no YAML mapping, or an override has no ``=``.
+        If there is no such file, it is not a YAML mapping, or an override has no ``=``.
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -35,9 +35,26 @@ def read_yaml(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def apply_overrides(data: dict[str, Any], overrides: Sequence[str]) -> None:
-    """Change a mapping by ``a.b=value`` overrides; numbers reach into lists (``benchmarks.0.limit=50``)."""
+    """Change a mapping by ``a.b=value`` overrides; numbers reach into lists (``benchmarks.0.limit=50``).
+
+    Raises
+    ------
+    UserError
+        If an override has no ``=``, its value is not YAML, or its key leads nowhere.
+    """
     for override in overrides:
-        _apply(data, override)
+        path, equals, text = override.partition("=")
+        if not equals or not path:
+            raise UserError(f"override {override!r}: expected KEY=VALUE, for example span=prompt.")
+        *parents, last = path.split(".")
+        node: Any = data
+        for key in parents:
+            node = _child(node, key, override)
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UserError(f"override {override!r}: the value is not valid YAML: {error}") from error
+        node[_index(node, last, override) if isinstance(node, list) else last] = value
 
 
 def parse_config(kind: type[C], data: Mapping[str, Any], where: str, spell: Callable[[str], str] | None = None) -> C:
@@ -60,24 +77,6 @@ def parse_config(kind: type[C], data: Mapping[str, Any], where: str, spell: Call
     except ValidationError as error:
         lines = [_fault(kind, fault, spell or str) for fault in error.errors()]
         raise UserError(f"{where}:\n  " + "\n  ".join(lines)) from error
-
-
-def _apply(data: dict[str, Any], override: str) -> None:
-    path, equals, text = override.partition("=")
-    if not equals or not path:
-        raise UserError(f"override {override!r}: expected KEY=VALUE, for example span=prompt.")
-    *parents, last = path.split(".")
-    node: Any = data
-    for key in parents:
-        node = _child(node, key, override)
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"override {override!r}: the value is not valid YAML: {error}") from error
-    if isinstance(node, list):
-        node[_index(node, last, override)] = value
-    else:
-        node[last] = value
 
 
 def _child(node: Any, key: str, override: str) -> Any:

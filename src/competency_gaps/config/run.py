@@ -10,8 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from competency_gaps.config.asking import AskConfig
 from competency_gaps.config.base import Config
 from competency_gaps.config.benchmark import BenchmarkConfig
-from competency_gaps.config.model import ModelConfig
-from competency_gaps.config.sae import SAEConfig
+from competency_gaps.config.model import ModelConfig, SAEConfig
 
 Span = Literal["question", "prompt", "prompt+bos", "response", "all"]
 Pooling = Literal["mean", "max"]
@@ -64,9 +63,9 @@ class EvidenceConfig(Config):
     """A gap counts as real only if its whole interval lies beyond this. The default, one point of a hundred, is the
     standard error of the mean of a benchmark of 2,500 items; a smaller gap is nothing to act on."""
     strata: list[str] = ["length"]
-    """What items are compared at equal values of, within each benchmark: ``length`` (of the span, in tokens),
-    ``group``, ``answer_position``, ``options`` (their number), or the name of a covariate of the items. Empty: with all
-    others of their benchmark."""
+    """Covariates to control for: items are compared with items of their benchmark that have equal values of ``length``
+    (of the span, in tokens), ``group``, ``answer_position``, ``options`` (their number), or a covariate of the items by
+    its name. Empty: with all others of their benchmark."""
     seed: int = 0
     """Seed of the drawn permutations."""
 
@@ -84,7 +83,7 @@ class RunConfig(Config):
     pooling: Pooling = "mean"
     """How a concept's activations over the span become one number per item."""
     paper: bool = False
-    """Set every option as far as it is known from the paper."""
+    """Set every option whose value the paper states to that value."""
     reference: Path | None = None
     """Reference statistics for lift and flags; None: those in the SAE's folder, if there are any."""
     keep_token_activations: bool = True
@@ -122,7 +121,7 @@ class RunConfig(Config):
             return data
         metrics = data.get("metrics") or {}
         if not isinstance(metrics, (dict, MetricsConfig)):
-            return data  # the check of its type says what is wrong
+            return data  # the check of its type reports the error
         metrics = metrics if isinstance(metrics, dict) else metrics.model_dump(exclude_unset=True)
         for given, wanted, prefix in ((data, PAPER, ""), (metrics, PAPER_METRICS, "metrics.")):
             for key, value in wanted.items():

@@ -121,4 +121,4 @@ class SourceReport:
     own_text: dict[str, int] = field(default_factory=dict)
     """Items by how their own text was located in what the model read."""
     warnings: tuple[Remark, ...] = ()
-    """What leaves the log in doubt."""
+    """What makes the log doubtful."""

@@ -12,16 +12,8 @@ LETTERS = string.ascii_uppercase
 
 
 def option_block(choices: Sequence[str]) -> str:
-    """The options as lines ``A. ...``, ``B. ...``; options of several lines are kept unchanged.
-
-    Raises
-    ------
-    ValueError
-        If there are more options than letters.
-    """
-    if len(choices) > len(LETTERS):
-        raise ValueError(f"{len(choices)} options, but only {len(LETTERS)} letters")
-    return "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=False))
+    """The options, at most 26, as lines ``A. ...``, ``B. ...``; options of several lines are kept unchanged."""
+    return "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS[: len(choices)], choices, strict=True))
 
 
 def with_options(stem: str, choices: Sequence[str]) -> str:
@@ -89,8 +81,8 @@ def gold_index(answer: Any, choices: Sequence[str], *, labels: Sequence[str] = (
         names = " or ".join(f"{index} ({choices[index]!r})" for index in sorted(meant))
         raise ValueError(f"answer {text!r} is ambiguous: it means option {names}. Give the 0-based index as a number")
     raise ValueError(
-        f"answer {text!r} is no 0-based index (a number), letter ({LETTERS[0]} to "
-        f"{LETTERS[min(len(choices), len(LETTERS)) - 1]}) or text of an option: {list(choices)}. "
+        f"answer {text!r} is neither a 0-based index (a number), nor a letter ({LETTERS[0]} to "
+        f"{LETTERS[min(len(choices), len(LETTERS)) - 1]}) or the text of an option: {list(choices)}. "
         "If the source names its options otherwise, map 'labels' to these names"
     )
 

@@ -81,6 +81,8 @@ class Policy(ABC):
 
     name: ClassVar[str]
     """The policy's name in configurations and in ``items.parquet``."""
+    default_after: ClassVar[str] = ""
+    """Text after the item's own text in an untemplated prompt, unless the benchmark configures it."""
     as_plain_text: ClassVar[bool] = False
     """Tokenise a rendered chat like any other text, as another harness does: prepend the tokenizer's first token unless
     the text begins with it, and drop system messages that the template refuses."""
@@ -96,11 +98,6 @@ class Policy(ABC):
     def prompt(self, item: Item) -> str:
         """The item's own text as the model reads it, lettered options included."""
         return item.prompt
-
-    @property
-    def default_after(self) -> str:
-        """Text after the item's own text in an untemplated prompt, unless the benchmark configures it."""
-        return ""
 
     @abstractmethod
     def request(self, item: Item) -> Request:

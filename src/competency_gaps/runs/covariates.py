@@ -1,4 +1,4 @@
-"""Covariates of a run's items, by which they are stratified, and which items repeat a text."""
+"""Covariates of a run's items for stratification, and which items repeat a text."""
 
 from __future__ import annotations
 
@@ -15,31 +15,21 @@ from competency_gaps.items.item import Item
 
 BUILT_IN = ("length", "group", "answer_position", "options")
 """Covariates of every run: tokens in the span, the item's group, position of the right option, number of options."""
-_LACKING = {"group": "a group", "answer_position": "options", "options": "options"}
 
 
 def check_strata(names: Sequence[str], items: Iterable[Item]) -> None:
     """Raise UserError if ``evidence.strata`` names a covariate that no item has."""
-    if not names:
-        return
     items = list(items)
-    known = {name for item in items for name in item.covariates}
-    has = {
-        "length": True,
-        "group": any(item.group is not None for item in items),
-        "answer_position": any(item.choices is not None for item in items),
-        "options": any(item.choices is not None for item in items),
-    }
+    known = {"length"} | {name for item in items for name in item.covariates}
+    if any(item.group is not None for item in items):
+        known.add("group")
+    if any(item.choices is not None for item in items):
+        known |= {"answer_position", "options"}
     for name in names:
-        if name in has and not has[name]:
+        if name not in known:
             raise UserError(
-                f"evidence.strata: no item has {_LACKING[name]}, so {name!r} holds nothing equal. Leave it out."
-            )
-        if name not in has and name not in known:
-            own = ", ".join(sorted(known)) or "none"
-            raise UserError(
-                f"evidence.strata: {name!r} is no covariate of the items. Expected {', '.join(BUILT_IN)}, or one that "
-                f"the sources' fields name (these: {own}).{nearest(name, [*BUILT_IN, *known])}"
+                f"evidence.strata: no item has the covariate {name!r}; there are {', '.join(sorted(known))}. A field "
+                f"mapping of a source can add covariates.{nearest(name, known)}"
             )
 
 
@@ -66,7 +56,7 @@ def item_covariates(items: pl.DataFrame, names: Sequence[str] | None = None) -> 
 
 
 def repeats(items: pl.DataFrame) -> np.ndarray:
-    """Mark the items that repeat a text: bool of shape (items,). Clusters that a source gave hold different texts."""
+    """Mark the items that repeat a text: bool of shape (items,). Clusters named by a source hold different texts."""
     given = (pl.col("cluster_kind") == "given").fill_null(False).any().over("cluster")
     return items.select((pl.col("cluster_kind").is_not_null() & ~given).alias("repeats"))["repeats"].to_numpy()
 

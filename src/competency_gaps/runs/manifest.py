@@ -24,15 +24,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     Raises
     ------
     UserError
-        If the folder is no run, the run is not finished, or its schema version is unknown.
+        If the folder is not a run, the run is not finished, or its schema version is unknown.
     """
     path = folder / FILE
     if not path.is_file():
         if (folder / "plan.json").is_file():
             raise UserError(
-                f"{str(folder)!r} holds a run that is not finished: run the same 'cgaps run' again to go on."
+                f"{str(folder)!r} holds a run that is not finished: run the same 'cgaps run' again to continue it."
             )
-        kind = "is no run: it has no manifest.json" if folder.exists() else "does not exist"
+        kind = "is not a run: it has no manifest.json" if folder.exists() else "does not exist"
         raise UserError(f"{str(folder)!r} {kind}. Expected a folder made by 'cgaps run'.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

@@ -34,7 +34,7 @@ def open_folder(path: Path | str) -> RunFolder:
     Raises
     ------
     UserError
-        If the folder is no finished run, or of an unknown schema version.
+        If the folder is not a finished run, or of an unknown schema version.
     """
     folder = Path(path)
     return RunFolder(folder, read_manifest(folder))
@@ -142,20 +142,11 @@ class RunFolder:
         """
         entry = self._entry(benchmark)
         blocks = list(self._store.blocks(_shard_names(entry)))
-        count = self.items.filter(pl.col("benchmark") == benchmark).height
-        if not blocks:
-            return sp.csr_array((count, self.width), dtype=np.float32)
-        stacked = sp.vstack([block.cas for block in blocks], format="csr")
-        place = sp.csr_array(
-            (
-                np.ones(stacked.shape[0], np.float32),
-                (np.concatenate([b.items for b in blocks]), np.arange(stacked.shape[0])),
-            ),
-            shape=(count, stacked.shape[0]),
-        )
-        rows = sp.csr_array(place @ stacked)
-        rows.sort_indices()
-        return rows
+        empty = sp.csr_array((1, self.width), dtype=np.float32)
+        stacked = sp.csr_array(sp.vstack([empty, *(block.cas for block in blocks)], format="csr"))
+        place = np.zeros(int(entry["items"]), np.int64)
+        place[[item for block in blocks for item in block.items]] = np.arange(1, stacked.shape[0])
+        return stacked[place]
 
     def concept_items(
         self, concept: int, *, benchmark: str | None = None, order: Order = "strongest", limit: int = 5
@@ -217,7 +208,7 @@ class RunFolder:
         Parameters
         ----------
         words
-            ``prime`` finds *primes* too, but not *subprime*: a word of a label begins with it.
+            ``prime`` finds *primes* too, but not *subprime*: each is the beginning of a word of the label.
 
         Returns
         -------
@@ -334,13 +325,13 @@ def _shard_names(entry: dict[str, Any]) -> list[str]:
     Raises
     ------
     UserError
-        If one is no plain name: a run folder may come from somebody else, and must not lead to other files.
+        If a name is not plain: a run folder may come from somebody else, and must not refer to files outside it.
     """
     names = list(entry["shards"])
     for name in names:
         if not isinstance(name, str) or not _SHARD.fullmatch(name):
             raise UserError(
                 f"the manifest names a shard {shorten(repr(name), 80)}: expected a name such as 'b000-0000'. The run "
-                "is damaged; get it again from where it came."
+                "is damaged; get a new copy from its source."
             )
     return names

@@ -48,7 +48,7 @@ def claim(
     Raises
     ------
     UserError
-        If the folder holds another run (the message names what differs) or something else.
+        If the folder holds another run (the message names the differences) or other files.
     """
     identity = _identity(config, extractor, bos_id, suite)
     path = folder / FILE
@@ -98,7 +98,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def refuse_others(folder: Path, config: RunConfig) -> None:
-    """Refuse a folder that holds another run or something else, before hours of work.
+    """Refuse a folder that holds another run or other files, before hours of work.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def _identity(config: RunConfig, extractor: Extractor, bos_id: int | None, suite
 
 
 def _plugins(config: RunConfig, suite: list[Benchmark]) -> dict[str, str]:
-    """Versions of the sources and policies that are not ours: scores of another version are other scores."""
+    """Versions of the plug-ins' sources and policies, because another version may give other scores."""
     used = [(SOURCES, source.kind) for benchmark in config.benchmarks for source in benchmark.all_sources]
     used += [(POLICIES, name) for name in {item.policy for benchmark in suite for item in benchmark.items} if name]
     versions = {f"{registry.kind} {name}": registry.version(name) for registry, name in used}

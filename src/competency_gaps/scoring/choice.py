@@ -23,14 +23,11 @@ class Choice(Policy):
     """
 
     name: ClassVar[str] = "choice"
+    default_after: ClassVar[str] = "\nAnswer:"
 
     form: Literal["lettered", "cloze"] = "lettered"
     normalise: Literal["raw", "tokens", "characters"] = "raw"
     """Log-likelihood as it is, per token of the continuation, or per character of the option's text."""
-
-    @property
-    def default_after(self) -> str:
-        return "\nAnswer:"
 
     def check(self, item: Item) -> str | None:
         if not item.choices:

@@ -1,4 +1,4 @@
-"""A time limit for code that may not end on a model's output."""
+"""A time limit for code that may not terminate on a model's output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import FrameType
 
 
 class TimeLimitReached(BaseException):
-    """The limit ran out. No ``Exception``, so that the code under it cannot swallow it."""
+    """The time ran out. Not an ``Exception``, so that the code under the limit cannot swallow it."""
 
 
 @contextmanager

@@ -25,14 +25,12 @@ line, they do not cut an answer with reasoning."""
 class GenerationPolicy(Policy):
     """A policy that scores a generated text."""
 
+    default_after: ClassVar[str] = "\nAnswer:"
+
     max_new_tokens: Length = 64
     """Longest answer in tokens."""
     stop: tuple[str, ...] = ("\n\n",)
     """The answer ends before the first of these."""
-
-    @property
-    def default_after(self) -> str:
-        return "\nAnswer:"
 
     def request(self, item: Item) -> Request:
         return Generation(self.max_new_tokens, self.stop)

@@ -84,7 +84,7 @@ class ExtractionStage:
                 self._read_shard(name, items, members, made_of, bar)
             tables.append(pl.read_parquet(self.responses.path(name)))
             names.append(name)
-        self._say_lacking(names)
+        self._warn_without_tokens(names)
         responses = pl.concat(tables).sort("item")
         return Extraction(responses, self._inputs(items, responses), names)
 
@@ -130,12 +130,12 @@ class ExtractionStage:
         self.store.write(name, self.extractor.block(there, in_order), made_of, tokens)
         self.responses.write(name, table.write_parquet, made_of)
 
-    def _say_lacking(self, names: list[str]) -> None:
-        """Warn of finished shards without token activations, which are kept although the run now wants them."""
+    def _warn_without_tokens(self, names: list[str]) -> None:
+        """Warn of finished shards that lack the token activations which the run is now configured to keep."""
         number = lacking(self.store.shards.path(name) for name in names) if self.extractor.keep_tokens else 0
         if number:
             log.warning(
-                "%s: %d finished shard(s) keep no activations of single tokens; take another run folder to have them.",
+                "%s: %d finished shard(s) keep no activations of single tokens; use another run folder to get them.",
                 self.store.shards.folder,
                 number,
             )

@@ -22,37 +22,36 @@ from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.progress import Progress
 from competency_gaps.sae.gate import GateFigures, LatentStatistics, judge
 from competency_gaps.sae.load import SparseAutoencoder
+from competency_gaps.stages.setting import Setting
 
 if TYPE_CHECKING:
     import torch
 
 
-def pass_gate(
-    folder: Path,
-    extractor: Extractor,
-    prepared: Sequence[PreparedItem],
-    span: Span,
-    *,
-    tokens: int,
-    force: bool,
-    progress: Progress,
-) -> tuple[GateFigures, LatentFacts]:
+def pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigures, LatentFacts]:
     """Measure and judge the SAE, or read the kept measurements of a resumed run.
+
+    Returns
+    -------
+    tuple
+        The gate's figures, and the statistics of the SAE's latents on the sampled tokens.
 
     Raises
     ------
     UserError
         If the SAE does not fit and ``force`` is off, or no item is left to measure on.
     """
+    config = setting.config
     figures_file, facts_file = folder / "gate.json", folder / "gate.parquet"
     if figures_file.is_file() and facts_file.is_file():
         figures = GateFigures(**json.loads(figures_file.read_text(encoding="utf-8")))
-        if figures.passed or force:
+        if figures.passed or config.sae.force:
             table = pl.read_parquet(facts_file)
             share = table["template_share"].fill_null(float("nan")).to_numpy()
             return figures, _facts(table["density"].to_numpy(), share)
-    statistics, facts = _measure(extractor, prepared, span, tokens, progress)
-    figures = judge(statistics, extractor.sae, force=force)
+    prepared = [item for items in setting.prepared.values() for item in items]
+    statistics, facts = _measure(setting.extractor, prepared, config.span, config.sae.gate_tokens, progress)
+    figures = judge(statistics, setting.sae, force=config.sae.force)
     density, share = facts.density.astype(np.float32), facts.template_share.astype(np.float32)
     table = pl.DataFrame({"density": density, "template_share": pl.Series(share).fill_nan(None)})
     write_atomic(facts_file, table.write_parquet)

@@ -1,4 +1,4 @@
-"""Put a dictionary on a run: each concept's displayed label, and the dictionary's themes with their statistics.
+"""Add a dictionary to a run: the displayed label of each concept, and the dictionary's themes with statistics.
 
 Only tables are read, so a finished run can be named again without model or torch.
 """
@@ -30,7 +30,7 @@ def check_dictionary(folder: Path, sae_identity: dict[str, Any]) -> Dictionary:
     Raises
     ------
     UserError
-        If the folder is no dictionary, damaged, or of another SAE.
+        If the folder is not a dictionary, is damaged, or belongs to another SAE.
     """
     dictionary = open_dictionary(folder, sae_identity)
     dictionary.labels()
@@ -96,12 +96,12 @@ def _facts(dictionary: Dictionary, shown: pl.DataFrame, themed: dict[str, pl.Dat
 
 
 def name_finished_run(folder: Path, dictionary: Path) -> RunFolder:
-    """Put a dictionary on a finished run.
+    """Add a dictionary to a finished run.
 
     Raises
     ------
     UserError
-        If the folder is no run, the dictionary is none, or they are of different SAEs.
+        If either folder is not what it should be, or they belong to different SAEs.
     """
     run = open_folder(folder)
     opened = check_dictionary(dictionary, run.manifest["sae"])

@@ -48,7 +48,7 @@ def run(
 ) -> RunFolder:
     """Audit a model: score benchmarks, read its concepts, and write a run folder.
 
-    A run that was stopped goes on where it stood, and ends in the same result.
+    A run that was stopped continues where it stopped, with the same result as an uninterrupted run.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def run(
     command
         The command line, for the manifest.
     pair
-        The configuration's model and SAE where they are loaded already; None loads them.
+        The configuration's model and SAE if they are loaded already; None: they are loaded here.
 
     Raises
     ------
@@ -72,7 +72,8 @@ def run(
     setting = set_up(config, progress, pair, folder)
     clock.lap("load")
     _claim(setting, folder, progress)
-    gate, sampled = _pass_gate(setting, folder, progress)
+    gate, sampled = pass_gate(setting, folder, progress)
+    progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
     clock.lap("gate")
     read, store = _read(setting, folder, progress)
     judged = judging.run(setting.prepared, {name: extraction.responses for name, extraction in read.items()})
@@ -92,29 +93,13 @@ def run(
 
 
 def _claim(setting: Setting, folder: Path, progress: Progress) -> None:
-    """Take the run folder, or go on in it."""
+    """Take the run folder, or continue the run in it."""
     config = setting.config
     resumed = claim(folder, config, setting.extractor, setting.bos_id, setting.suite)
     progress.say(f"{'Going on with' if resumed else 'Run folder'} {folder}")
     if not resumed:
         cost = estimate_reading(setting.prepared, setting.extractor, config.span, config.sae.gate_tokens)
         progress.say(cost.sentence())
-
-
-def _pass_gate(setting: Setting, folder: Path, progress: Progress) -> tuple[GateFigures, LatentFacts]:
-    """Measure the SAE on a sample of the items; gives also the statistics of its latents there."""
-    config = setting.config
-    gate, sampled = pass_gate(
-        folder,
-        setting.extractor,
-        [item for items in setting.prepared.values() for item in items],
-        config.span,
-        tokens=config.sae.gate_tokens,
-        force=config.sae.force,
-        progress=progress,
-    )
-    progress.say(gate.sentence() + (" - does not fit, but forced" if gate.forced else ""))
-    return gate, sampled
 
 
 def _read(setting: Setting, folder: Path, progress: Progress) -> tuple[dict[str, Extraction], CasStore]:
@@ -138,8 +123,8 @@ def _make_tables(
     judged: Judged,
     sampled: LatentFacts,
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """Write all tables but the findings; gives the items and the facts about the evidence."""
-    # Until all tables are written anew the run is not finished, and what was said of the old ones does not hold.
+    """Write all tables but the findings; return the items and the manifest's record of the evidence."""
+    # The run is unfinished until all tables are written, and what was derived from the old tables is out of date.
     for stale in (MANIFEST_FILE, ROBUSTNESS_FILE, FINDINGS_FILE):
         (folder / stale).unlink(missing_ok=True)
     inputs = {name: extraction.inputs for name, extraction in read.items()}

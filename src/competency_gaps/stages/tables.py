@@ -155,7 +155,7 @@ def has_lift(config: RunConfig) -> bool:
 def _facts(
     collected: Collected, metrics: SuiteMetrics, reference: Reference | None, sample: LatentFacts, *, text_only: bool
 ) -> LatentFacts:
-    """The reference's facts if there is a reference, else the run's.
+    """The reference's facts, or the run's if there is no reference.
 
     Every item repeats the template, so in a run of short items most of an ordinary concept's mass may lie on it. If the
     span leaves the template out, template concepts are therefore flagged by the reference's share; else by the larger

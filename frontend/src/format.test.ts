@@ -102,7 +102,7 @@ const OURS: Record<string, (value: number) => string> = {
 describe.each(Object.entries(PYTHON))("%s", (name, pairs) => {
   it.each(pairs)("writes %d as the report does", (value, expected) => expect(OURS[name]!(value)).toBe(expected));
   it("writes what is undefined as N/A, never as 0", () =>
-    expect([null, undefined, NaN].map((one) => OURS[name]!(one as never))).toEqual(["N/A", "N/A", "N/A"]));
+    expect([null, undefined, NaN].map((value) => OURS[name]!(value as never))).toEqual(["N/A", "N/A", "N/A"]));
 });
 
 it("a share with digits claims none and all only where that is so", () => {

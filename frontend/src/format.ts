@@ -62,8 +62,9 @@ export function probability(value: Maybe): string {
   return value < 1e-9 ? "<1e−9" : magnitude(value);
 }
 
-export function plural(count: number, noun: string): string {
-  return `${integer(count)} ${noun}${count === 1 ? "" : "s"}`;
+/** A count with its noun: `1 item`, `2 items`; a noun that is not formed with an s brings its plural. */
+export function plural(count: number, noun: string, nouns = `${noun}s`): string {
+  return `${integer(count)} ${count === 1 ? noun : nouns}`;
 }
 
 const WRITERS: Record<ColumnSpec["kind"], (value: never) => string> = {

@@ -38,10 +38,10 @@ const STAYING = [
 ];
 
 describe("visible", () => {
-  it.each(TAKEN)("writes out a character that acts (%#)", (one) => {
-    expect(visible(`a${one}b`)).toBe(`a<U+${one.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}>b`);
+  it.each(TAKEN)("writes out a character that acts (%#)", (text) => {
+    expect(visible(`a${text}b`)).toBe(`a<U+${text.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}>b`);
   });
-  it.each(STAYING)("leaves what texts need (%#)", (one) => expect(visible(`a${one}b`)).toBe(`a${one}b`));
+  it.each(STAYING)("leaves what texts need (%#)", (text) => expect(visible(`a${text}b`)).toBe(`a${text}b`));
   it("a line end is one, whoever wrote it", () => expect(visible("a\r\nb\rc")).toBe("a\nb<U+000D>c"));
 });
 

@@ -8,7 +8,7 @@ const hidden = new RegExp(`[${HIDDEN.join("")}]`, "gu");
 export function visible(text: string): string {
   return text
     .replace(/\r\n/g, "\n")
-    .replace(hidden, (one) => `<U+${one.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}>`);
+    .replace(hidden, (character) => `<U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}>`);
 }
 
 /** A token as it is shown: blanks and line ends become signs. */

@@ -7,25 +7,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import unquote
 
-import pytest
 from starlette.testclient import TestClient
 
-from competency_gaps.explorer import page_files as page_module
 from competency_gaps.explorer.opened import Opened
-from competency_gaps.explorer.server import app as app_module
+from competency_gaps.explorer.page_files import FILES
+from competency_gaps.explorer.server.app import make_app
 
 PORT = 8742
-PAGE = {name: f"this is {name}".encode() for name in page_module.FILES}
+PAGE = {name: f"this is {name}".encode() for name in FILES}
 
 
 @contextmanager
 def served(opened: Sequence[Opened], **options) -> Iterator[TestClient]:
     """A client of an explorer of runs, with a page of one line a file."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app_module, "page_files", lambda: PAGE)
-        application = app_module.make_app(opened, port=PORT, **options)
-    with TestClient(application, base_url=f"http://127.0.0.1:{PORT}", raise_server_exceptions=False) as found:
-        yield found
+    application = make_app(opened, PAGE, port=PORT, **options)
+    with TestClient(application, base_url=f"http://127.0.0.1:{PORT}", raise_server_exceptions=False) as client:
+        yield client
 
 
 def raw_request(

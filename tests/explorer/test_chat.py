@@ -18,8 +18,7 @@ from competency_gaps.explorer import opened as opened_module
 from competency_gaps.explorer.opened import Opened, open_runs
 from competency_gaps.explorer.queries import QUERIES
 from competency_gaps.explorer.server import chat as chat_module
-from competency_gaps.explorer.server.chat import ROUNDS, chat_route
-from competency_gaps.explorer.server.chat_state import chat_state
+from competency_gaps.explorer.server.chat import ROUNDS, chat_route, chat_state
 from fake_endpoint import serve
 
 KEY = "sk-very-secret-key-000"
@@ -302,7 +301,7 @@ def test_the_page_is_told_where_questions_go(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     off = chat_state(None)
     assert off.configured is False
-    assert "nothing leaves this machine" in off.note
+    assert "Nothing leaves this machine" in off.note
     here = chat_state(Endpoint("http://127.0.0.1:8080/v1", "small"))
     assert here.host == "127.0.0.1:8080"
     assert "Nothing leaves this machine" in here.note

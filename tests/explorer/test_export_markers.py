@@ -22,7 +22,7 @@ STAYS = frozenset(
     {
         *("concepts.label", "concepts.explainer", "concepts.reference_token", "findings.label", "theme_names.name"),
         *("manifest.versions", "manifest.scope", "manifest.sae", "manifest.span", "manifest.pooling"),
-        *("matches.taxonomy", "scopes.label", "robustness.sentence"),
+        *("matches.taxonomy", "scopes.label"),
     }
 )
 """Texts that a redacted export tells: names, labels, scopes of the configuration, verdicts."""
@@ -204,6 +204,6 @@ def test_a_redacted_export_tells_only_what_is_declared(told):
             *("settings.plugin_source", "settings.policy_option", "judging.judge"),
             *("evidence.category", "left_out.where", "left_out.other", "left_out.quote", "source.warning"),
             *("source.scorer", "source.model", "figures.direction", "figures.option", "probes.label"),
-            *("matches.entry", "matches.description", "scopes.typed", "robustness.test"),
+            *("matches.entry", "matches.description", "scopes.typed", "robustness.against"),
         }
         assert wanted <= kinds, sorted(wanted - kinds)

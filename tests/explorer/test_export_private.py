@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from competency_gaps.cli.app import app
 from competency_gaps.explorer.export import export, read_part
 from competency_gaps.explorer.opened import open_runs
-from competency_gaps.explorer.parts import Parts
+from competency_gaps.explorer.parts import Context, Parts
 from competency_gaps.explorer.parts.settings import UNTOLD, without_judge
 from competency_gaps.explorer.queries import Subject, ask
 from competency_gaps.files import write_json
@@ -118,7 +118,7 @@ def test_what_is_left_of_it(exported, private):
 
 
 def test_whoever_answers_questions_is_told_named_settings_only(private):
-    subject = Subject(Parts(private[0].run, key="k"))
+    subject = Subject(Context(private[0].run, "k"))
     card = ask(subject, "run_card", {})
     assert not any(secret in json.dumps(card) for secret in (*JUDGE, QUOTED[4]))
     told = {one["setting"]: one["value"] for one in card["settings"]}

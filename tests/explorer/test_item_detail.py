@@ -20,7 +20,6 @@ from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.plain import plain
 from competency_gaps.explorer.parts.records.server import SearchResult
 from competency_gaps.explorer.parts.redacted import RedactedRun
-from competency_gaps.explorer.parts.search import search
 from competency_gaps.explorer.parts.tables import items_table
 from competency_gaps.items.remark import DTYPE, Remark
 
@@ -203,19 +202,19 @@ def test_search_is_a_case_blind_look_at_all_texts(context, query):
         for row, texts in enumerate(table.iter_rows())
         if any(text is not None and query.lower() in text.lower() for text in texts)
     ]
-    assert search(context, query, 10_000) == SearchResult(expected, len(expected))
-    assert search(context, query, 3) == SearchResult(expected[:3], len(expected))
+    assert context.sources.texts.search(query, 10_000) == SearchResult(expected, len(expected))
+    assert context.sources.texts.search(query, 3) == SearchResult(expected[:3], len(expected))
 
 
 def test_search_for_nothing_finds_nothing(context):
-    assert search(context, "  \n", 10) == SearchResult([], 0)
+    assert context.sources.texts.search("  \n", 10) == SearchResult([], 0)
 
 
 def test_redacted_search_tells_nothing_about_texts(context):
     hidden = replace(context, run=RedactedRun.of(context.run))
-    assert search(hidden, SECRETS[0], 10).total == 0
-    assert search(hidden, "<B>&amp;", 10_000).total == 0, "an id of another tool may be the question"
-    rows = search(hidden, "119", 10).rows
+    assert hidden.sources.texts.search(SECRETS[0], 10).total == 0
+    assert hidden.sources.texts.search("<B>&amp;", 10_000).total == 0, "an id of another tool may be the question"
+    rows = hidden.sources.texts.search("119", 10).rows
     assert [hidden.items["item_id"][row] for row in rows] == ["119"], "what is found is what is shown"
 
 

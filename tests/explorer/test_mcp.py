@@ -13,7 +13,7 @@ from explorer_dictionary import WIDTH
 from explorer_runs import NAMES, Made
 
 from competency_gaps import open_run
-from competency_gaps.explorer.parts import Parts
+from competency_gaps.explorer.parts import Context
 from competency_gaps.explorer.queries import QUERIES, Subject, ask
 
 mcp = pytest.importorskip("mcp")
@@ -53,7 +53,7 @@ def test_every_tool_answers_as_the_query_does(hostile: Made):
 
     tools, answers, instructions = talk([hostile.run], conversation)
     assert [tool.name for tool in tools] == ["runs", *QUERIES]
-    subject = Subject(Parts(open_run(hostile.run), key="run"))
+    subject = Subject(Context(open_run(hostile.run), "run"))
     for tool in tools:
         assert tool.annotations.read_only_hint is True
         assert tool.annotations.destructive_hint is False

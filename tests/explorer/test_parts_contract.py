@@ -17,7 +17,7 @@ from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.explorer.opened import open_runs, run_list
 from competency_gaps.explorer.parts import Parts, as_json
 from competency_gaps.explorer.parts.amounts import EXPORTED, SERVED
-from competency_gaps.explorer.server.chat_state import chat_state
+from competency_gaps.explorer.server.chat import chat_state
 from competency_gaps.explorer.types import types_file
 from competency_gaps.runs.open import open_folder
 
@@ -168,7 +168,7 @@ def filled(hostile, tmp_path_factory) -> set[str]:
             value = json.loads(parts.read(name))
             check(value, kind, kind)
             found |= fills(value, kind)
-    asked = parts.search("Roman", 3)
+    asked = parts.context.sources.texts.search("Roman", 3)
     states = [chat_state(Endpoint("http://127.0.0.1:9/v1", "small")), chat_state(None)]
     lists = [run_list([one], "static", None), *(run_list([one], "served", state) for state in states)]
     for value, kind in ((asked, "SearchResult"), *((one, "RunList") for one in lists)):

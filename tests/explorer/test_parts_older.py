@@ -10,7 +10,7 @@ import pytest
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.opened import open_runs
 from competency_gaps.explorer.parts import Parts
-from competency_gaps.explorer.parts.probing import probe
+from competency_gaps.explorer.parts.commands import probe
 from competency_gaps.runs.open import open_folder
 
 

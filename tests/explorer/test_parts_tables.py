@@ -171,7 +171,7 @@ def test_other_names_are_no_parts(parts, name):
 
 def test_items_without_texts_are_read_narrow(hostile):
     context = Context(open_folder(hostile.run), "a")
-    assert "text" not in context.items.columns and context.view.items.height == 352
+    assert "text" not in context.items.columns and context.items.height == 352
     assert "items" not in context.run.__dict__, "the texts were not read"
 
 

@@ -10,8 +10,8 @@ import pytest
 from explorer_runs import HUGE, Made
 
 from competency_gaps import open_run
-from competency_gaps.explorer.parts import texts as texts_module
-from competency_gaps.explorer.parts.texts import SEARCHED, TEXTS, Texts
+from competency_gaps.explorer.parts.records.server import SearchResult
+from competency_gaps.explorer.parts.texts import BUDGET, SEARCHED, TEXTS, Texts
 from competency_gaps.stages.results import write_items
 
 QUERIES = (
@@ -47,40 +47,36 @@ def brute(run, query: str) -> list[int]:
     return [i for i, row in enumerate(rows) if any(query.lower() in (text or "").lower() for text in row)]
 
 
-@pytest.mark.parametrize("budget", [0, 50_000, texts_module.BUDGET])
-def test_a_search_says_the_same_whatever_is_kept(run, monkeypatch, budget: int):
-    monkeypatch.setattr(texts_module, "BUDGET", budget)
-    monkeypatch.setattr(texts_module, "BATCH", 20_000)
-    monkeypatch.setattr(texts_module, "_FIRST", 3)
-    texts = Texts(run, run.items.height)
+@pytest.mark.parametrize("budget", [0, 50_000, BUDGET])
+def test_a_search_says_the_same_whatever_is_kept(run, budget: int):
+    texts = Texts(run, run.items.height, budget=budget, batch=20_000, first=3)
     for query in QUERIES * 2:
-        assert texts.search(query, lambda: False) == brute(run, query), query
+        rows = brute(run, query)
+        assert texts.search(query, 10_000) == SearchResult(rows, len(rows)), query
     assert sum(bool(brute(run, query)) for query in QUERIES) >= 9
     assert (texts._kept is not None) == (budget > HUGE)
 
 
-def test_a_search_that_nobody_waits_for_ends(run, monkeypatch):
-    monkeypatch.setattr(texts_module, "_FIRST", 3)
-    monkeypatch.setattr(texts_module, "_MOST", 3)
-    texts, asked = Texts(run, run.items.height), []
+def test_a_search_that_nobody_waits_for_ends(run):
+    """A batch of 3 rows, then batches of one."""
+    texts, asked = Texts(run, run.items.height, batch=1, first=3), []
 
     def stop() -> bool:
         asked.append(1)
         return len(asked) > 4
 
-    found = texts.search("?", stop)
+    result = texts.search("?", 10_000, stop)
     assert len(asked) == 5
-    assert found == [row for row in brute(run, "?") if row < 12]
-    assert texts.search("?", lambda: False) == brute(run, "?")
+    assert result.rows == [row for row in brute(run, "?") if row < 6]
+    assert texts.search("?", 10_000).rows == brute(run, "?")
 
 
-@pytest.mark.parametrize("budget", [0, texts_module.BUDGET])
-def test_texts_can_be_kept_before_anybody_searches(run, monkeypatch, budget: int):
-    monkeypatch.setattr(texts_module, "BUDGET", budget)
-    texts = Texts(run, run.items.height)
+@pytest.mark.parametrize("budget", [0, BUDGET])
+def test_texts_can_be_kept_before_anybody_searches(run, budget: int):
+    texts = Texts(run, run.items.height, budget=budget)
     texts.keep()
     assert (texts._kept is None) == (budget == 0)
-    assert texts.search("Roman", lambda: False) == brute(run, "Roman")
+    assert texts.search("Roman", 10_000).rows == brute(run, "Roman")
 
 
 def test_rows_are_read_as_they_are(run):
@@ -89,20 +85,22 @@ def test_rows_are_read_as_they_are(run):
         assert texts.rows(first, count).equals(run.items.slice(first, count).select(TEXTS))
 
 
-def test_a_search_holds_little_of_many_texts(run, tmp_path: Path, monkeypatch):
+def test_a_search_holds_little_of_many_texts(run, tmp_path: Path):
     """64 prompts of a megabyte, of which batches of 4 MB are read."""
     items = run.items
     long = items.with_columns(text=pl.when(pl.int_range(pl.len()) < 64).then(pl.lit("x" * HUGE)).otherwise("text"))
     shutil.copytree(run.path, tmp_path / "run", ignore=shutil.ignore_patterns("items.parquet"))
     write_items(tmp_path / "run" / "items.parquet", long)
-    monkeypatch.setattr(texts_module, "BUDGET", 8 * 2**20)
-    monkeypatch.setattr(texts_module, "BATCH", 4 * 2**20)
-    monkeypatch.setattr(texts_module, "_FIRST", 4)
     sizes: list[int] = []
-    texts = Texts(open_run(tmp_path / "run"), items.height)
-    batches = texts._batches
-    monkeypatch.setattr(texts, "_batches", lambda: (sizes.append(one[1].estimated_size()) or one for one in batches()))
-    assert texts.search("xxxx", lambda: False) == list(range(64))
+
+    class Measured(Texts):
+        def _batches(self):
+            for first, batch in super()._batches():
+                sizes.append(batch.estimated_size())
+                yield first, batch
+
+    texts = Measured(open_run(tmp_path / "run"), items.height, budget=8 * 2**20, batch=4 * 2**20, first=4)
+    assert texts.search("xxxx", 10_000).rows == list(range(64))
     assert max(sizes) <= 5 * 2**20
     assert texts._kept is None
 

@@ -14,7 +14,7 @@ from explorer_runs import NAMES, REPEATED, SECRETS
 from scipy.stats import spearmanr
 
 from competency_gaps import open_run
-from competency_gaps.explorer.parts import Parts
+from competency_gaps.explorer.parts import Context, as_json
 from competency_gaps.explorer.queries import QUERIES, Subject, ask
 from competency_gaps.explorer.queries.values import MAX_ANSWER, foreign
 
@@ -44,7 +44,7 @@ def run(hostile):
 
 @pytest.fixture(scope="module")
 def subject(run):
-    return Subject(Parts(run, key="hostile"))
+    return Subject(Context(run, "hostile"))
 
 
 def close(shown, value):
@@ -266,7 +266,7 @@ def test_themes(subject, run):
 
 
 def test_a_run_without_themes_says_so(bare):
-    plain = Subject(Parts(open_run(bare.run), key="bare"))
+    plain = Subject(Context(open_run(bare.run), "bare"))
     assert "no themes" in ask(plain, "themes", {})["error"]
     assert "no themes" in ask(plain, "theme", {"theme": 0})["error"]
     assert ask(plain, "top_concepts", {"theme": 0})["total"] == 0
@@ -305,7 +305,7 @@ def test_a_benchmark_may_be_named_as_it_is_shown(subject):
 
 
 def test_what_the_page_shows_is_what_is_answered(subject, run):
-    info = json.loads(subject.parts.read("run.json"))
+    info = json.loads(as_json(subject.info))
     overview = ask(subject, "overview", {})
     assert overview["counts"] == info["counts"]
     answer = info["answer"]

@@ -10,7 +10,7 @@ from explorer_dictionary import WIDTH
 from explorer_runs import NAMES
 
 from competency_gaps import open_run
-from competency_gaps.explorer.parts import Parts
+from competency_gaps.explorer.parts import Context
 from competency_gaps.explorer.queries import Subject, ask
 
 
@@ -21,13 +21,13 @@ def run(hostile):
 
 @pytest.fixture(scope="module")
 def subject(run):
-    return Subject(Parts(run, key="hostile"))
+    return Subject(Context(run, "hostile"))
 
 
 def test_the_run_card_keeps_texts_that_are_put_to_the_model(subject):
     """They are the audited model's, and whoever answers may be another one elsewhere."""
     put = ("You like", "Few shots")
-    assert all(any(text in value for _, value in subject.info["settings"]) for text in put)
+    assert all(any(text in value for _, value in subject.info.settings) for text in put)
     card = ask(subject, "run_card", {})
     names = [one["setting"] for one in card["settings"]]
     assert "span" in names
@@ -38,7 +38,7 @@ def test_the_run_card_keeps_texts_that_are_put_to_the_model(subject):
 def test_benchmarks_of_a_concept_are_those_of_the_table(subject, run):
     for concept in (0, 1, 50, WIDTH - 1):
         table = run.concept_benchmarks.filter(pl.col("concept") == concept)
-        found = subject.benchmark_rows(concept)
+        found = subject.context.sources.benchmark_rows(concept)
         assert [row["benchmark"] for row in found] == list(NAMES)
         for row, expected in zip(found, table.iter_rows(named=True), strict=True):
             for name in ("support", "lift", "coverage_status", "q_value", "chi_model_low", "gap", "performance_status"):

@@ -9,7 +9,7 @@ import pytest
 from explorer_runs import NAMES
 
 from competency_gaps import open_run
-from competency_gaps.explorer.parts import Parts
+from competency_gaps.explorer.parts import Context
 from competency_gaps.explorer.queries import QUERIES, Subject, ask
 
 CLASSES = {"weak": 0, "typical": 0, "strong": 0, "insufficient": 1, "untested": 2}
@@ -30,7 +30,7 @@ def subject(hostile, tmp_path_factory):
             chi_model=pl.when(tested).then(0.5).otherwise(0.5 + far / 2),
             performance_status=status.otherwise(pl.lit("insufficient")),
         ).write_parquet(folder / f"{name}.parquet")
-    return Subject(Parts(open_run(folder), key="order"))
+    return Subject(Context(open_run(folder), "order"))
 
 
 def in_order(rows, key, *, descending=False):
@@ -76,7 +76,7 @@ def test_who_asks_is_told_of_the_order():
 
 
 def test_counts_of_alive_and_of_ranked_concepts_have_names_of_their_own(hostile):
-    subject = Subject(Parts(open_run(hostile.run), key="hostile"))
+    subject = Subject(Context(open_run(hostile.run), "hostile"))
     answer = ask(subject, "benchmarks", {})
     table, rows = subject.concepts, subject.run.concept_benchmarks
     ranked = table.filter("ranked")["concept"].to_list()

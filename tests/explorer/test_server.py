@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
@@ -17,12 +19,12 @@ from explorer_server import PAGE, raw_request, served
 from starlette.testclient import TestClient
 
 from competency_gaps.errors import UserError
-from competency_gaps.explorer import opened as opened_module
 from competency_gaps.explorer import page_files as page_module
 from competency_gaps.explorer.opened import ChangedError, Opened, open_runs
 from competency_gaps.explorer.parts import Parts
 from competency_gaps.explorer.queries import ask
 from competency_gaps.explorer.server import app as app_module
+from competency_gaps.runs.open import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def test_the_list_of_runs(client: TestClient, hostile: Made):
     assert found["runs"] == [{"key": "run", "title": hostile.run.name}]
     assert found["mode"] == "served"
     assert found["chat"]["configured"] is False
-    assert "--base-url" in found["chat"]["note"]
+    assert "base_url" in found["chat"]["note"]
 
 
 def test_parts_are_those_that_the_parts_make(client: TestClient, opened: list[Opened]):
@@ -148,24 +150,36 @@ def test_odd_searches_are_answered(client: TestClient, query: str):
     assert set(answer.json()) == {"rows", "total"}
 
 
-def test_a_damaged_run_says_what_to_do(client: TestClient, monkeypatch):
-    def damaged(context, query, limit, stop):
+def faulty(opened: Opened, before: Callable[[], object]) -> Opened:
+    """A run in the explorer that calls ``before`` whenever it reads a table."""
+
+    class Faulty(RunFolder):
+        def scan(self, name):
+            before()
+            return super().scan(name)
+
+    run = Faulty(opened.run.path, opened.run.manifest)
+    return Opened(opened.key, opened.title, run, opened.dictionary, opened.made)
+
+
+def test_a_damaged_run_says_what_to_do(opened: list[Opened]):
+    def damaged():
         raise UserError("items\u202e.parquet is missing. Run 'cgaps run' again.")
 
-    monkeypatch.setattr(app_module, "search", damaged)
-    answer = client.get("/data/run/search?q=a")
+    with served([faulty(opened[0], damaged)]) as client:
+        answer = client.get("/data/run/search?q=a")
     assert (answer.status_code, answer.json()["error"]) == (
         500,
         "items<U+202E>.parquet is missing. Run 'cgaps run' again.",
     )
 
 
-def test_a_fault_of_ours_shows_no_inside(client: TestClient, monkeypatch, caplog):
-    def broken(context, query, limit, stop):
+def test_an_unexpected_fault_is_not_shown_in_detail(opened: list[Opened], caplog):
+    def broken():
         raise ZeroDivisionError("/home/somebody/secret")
 
-    monkeypatch.setattr(app_module, "search", broken)
-    answer = client.get("/data/run/search?q=a")
+    with served([faulty(opened[0], broken)]) as client:
+        answer = client.get("/data/run/search?q=a")
     assert answer.status_code == 500
     assert "ZeroDivisionError" in answer.json()["error"]
     assert "secret" not in answer.text
@@ -173,12 +187,11 @@ def test_a_fault_of_ours_shows_no_inside(client: TestClient, monkeypatch, caplog
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_key_that_is_missing_inside_is_a_fault_and_no_missing_part(opened: list[Opened], monkeypatch, caplog):
-    def broken(self, name):
+def test_a_key_error_is_a_fault_and_no_missing_part(opened: list[Opened], caplog):
+    def broken():
         return {}["timings"]
 
-    monkeypatch.setattr(Parts, "read", broken)
-    with served(opened) as client:
+    with served([faulty(opened[0], broken)]) as client:
         answer = client.get("/data/run/concept/3.json")
     assert (answer.status_code, "KeyError" in answer.json()["error"]) == (500, True)
     assert "timings" in caplog.text
@@ -189,10 +202,12 @@ def test_what_is_added_to_a_run_is_shown(hostile: Made, tmp_path: Path):
     (one,) = open_runs([run], hostile.dictionary)
     with served([one]) as client:
         assert client.get("/data/run/run.json").json()["verdicts"] is None
-        verdicts = [{"code": "subsampling", "test": "subsampling", "sentence": "It holds.", "tone": "good"}]
+        verdicts = [{"code": "split_halves", "outcome": "few", "tone": "open", "numbers": {}}]
         (run / "robustness.json").write_text(json.dumps({"seed": 0, "verdicts": verdicts}))
-        assert client.get("/data/run/run.json").json()["verdicts"] == verdicts
-        assert one.now().subject.info["verdicts"] == verdicts
+        (shown,) = client.get("/data/run/run.json").json()["verdicts"]
+        assert shown["code"] == "split_halves" and [asdict(verdict) for verdict in one.now().subject.info.verdicts] == [
+            shown
+        ]
         (run / "probes" / "x").mkdir(parents=True)
         probe = {"concept": 1, "label": "a", **PROBE}
         (run / "probes" / "x" / "verdicts.json").write_text(json.dumps({"concepts": [probe]}))
@@ -219,32 +234,27 @@ def test_a_run_that_was_made_anew_is_not_shown(hostile: Made, tmp_path: Path, na
         assert client.get("/data/runs.json").status_code == 200
 
 
-def test_a_run_that_is_made_anew_while_it_is_read_is_not_shown(hostile: Made, tmp_path: Path, monkeypatch):
+def test_a_run_that_is_made_anew_while_it_is_read_is_not_shown(hostile: Made, tmp_path: Path):
     run = Path(shutil.copytree(hostile.run, tmp_path / "run"))
-    with served(open_runs([run], hostile.dictionary)) as client:
-        read = Parts.read
+    (one,) = open_runs([run], hostile.dictionary)
+    changes = []
 
-        def meanwhile(self, name):
-            content = read(self, name)
+    def meanwhile():
+        if changes:
             (run / "manifest.json").write_text("{}")
-            return content
 
-        monkeypatch.setattr(Parts, "read", meanwhile)
-        assert client.get("/data/run/concept/2.json").status_code == 409
+    with served([faulty(one, meanwhile)]) as client:
+        changes.append("from now on")
+        assert client.get("/data/run/items.parquet").status_code == 409
 
 
-def test_a_query_is_not_answered_from_a_run_that_changes_meanwhile(hostile: Made, tmp_path: Path, monkeypatch):
+def test_a_query_is_not_answered_from_a_run_that_changes_meanwhile(hostile: Made, tmp_path: Path):
     run = Path(shutil.copytree(hostile.run, tmp_path / "run"))
     (one,) = open_runs([run], hostile.dictionary)
     assert one.ask("overview", {}) == ask(one.now().subject, "overview", {})
-
-    def meanwhile(*arguments):
-        (run / "concepts.parquet").touch()
-        return {}
-
-    monkeypatch.setattr(opened_module, "ask", meanwhile)
+    changing = faulty(*open_runs([run], hostile.dictionary), (run / "concepts.parquet").touch)
     with pytest.raises(ChangedError, match="start cgaps mcp again"):
-        one.ask("overview", {}, "cgaps mcp")
+        changing.ask("overview", {}, "cgaps mcp")
 
 
 def test_what_the_other_views_need_is_made_while_nobody_asks(hostile: Made, monkeypatch):

@@ -11,13 +11,15 @@ from explorer_runs import Made
 from explorer_server import PORT, served
 
 from competency_gaps.explorer.opened import open_runs
+from competency_gaps.explorer.parts.records.server import SearchResult
+from competency_gaps.explorer.parts.texts import Texts
 from competency_gaps.explorer.server import app as app_module
 
 
 def test_only_a_few_go_on_at_once(hostile: Made, monkeypatch):
     running, most, lock = 0, 0, threading.Lock()
 
-    def slow(context, query, limit, stop):
+    def slow(texts, query, limit, stop):
         nonlocal running, most
         with lock:
             running += 1
@@ -25,9 +27,9 @@ def test_only_a_few_go_on_at_once(hostile: Made, monkeypatch):
         time.sleep(0.1)
         with lock:
             running -= 1
-        return {"rows": [], "total": 0}
+        return SearchResult([], 0)
 
-    monkeypatch.setattr(app_module, "search", slow)
+    monkeypatch.setattr(Texts, "search", slow)
     with served(open_runs([hostile.run])) as client, ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _: client.get("/data/run/search?q=a").status_code, range(6)))
     assert answers == [200] * 6
@@ -37,14 +39,14 @@ def test_only_a_few_go_on_at_once(hostile: Made, monkeypatch):
 def test_who_goes_away_ends_a_search(hostile: Made, monkeypatch):
     ended: list[bool] = []
 
-    def long(context, query, limit, stop):
+    def long(texts, query, limit, stop):
         end = time.monotonic() + 10
         while not stop() and time.monotonic() < end:
             time.sleep(0.01)
         ended.append(stop())
-        return {"rows": [], "total": 0}
+        return SearchResult([], 0)
 
-    monkeypatch.setattr(app_module, "search", long)
+    monkeypatch.setattr(Texts, "search", long)
     monkeypatch.setattr(app_module, "LOOK", 0.01)
     scope = {
         "type": "http",

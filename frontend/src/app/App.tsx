@@ -31,7 +31,7 @@ void readRuns().catch(() => undefined);
 function Runs() {
   const runs = useRuns();
   const route = useRoute();
-  const wanted = runs.data ? (runs.data.runs.find((one) => one.key === route.run) ?? runs.data.runs[0] ?? null) : null;
+  const wanted = runs.data ? (runs.data.runs.find((run) => run.key === route.run) ?? runs.data.runs[0] ?? null) : null;
   const info = useRunInfo(wanted?.key ?? null);
   const error = runs.error ?? info.error;
   if (error) return <Failed error={error} />;

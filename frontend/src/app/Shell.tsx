@@ -74,25 +74,25 @@ function Odd() {
   const run = useRun();
   const route = useRoute();
   const list = useRunList();
-  const others = list.runs.filter((one) => one.key !== run.key);
+  const others = list.runs.filter((other) => other.key !== run.key);
   const why = absent(route.view, list);
   const asked =
     ["concepts", "map"].includes(route.view) && ["theme", "subtheme"].some((name) => route.params.has(name));
   const themes = useLoaded(asked && run.has.themes ? run.key : null, () => readThemes(run.key));
-  const found = [
+  const notices = [
     ...(why === null ? [] : [why]),
     ...oddities(
       route,
       run,
-      others.map((one) => one.key),
+      others.map((other) => other.key),
       themes.data?.themes ?? null,
     ),
   ];
-  if (found.length === 0) return null;
+  if (notices.length === 0) return null;
   return (
     <div className="notice" role="status" data-testid="odd-address">
-      {found.map((one) => (
-        <p key={one}>{one}</p>
+      {notices.map((notice) => (
+        <p key={notice}>{notice}</p>
       ))}
     </div>
   );
@@ -155,7 +155,7 @@ function Top() {
             value={run.key}
             allowDeselect={false}
             data-testid="run-picker"
-            data={runs.map((one) => ({ value: one.key, label: runName(one.key, runs) }))}
+            data={runs.map((run) => ({ value: run.key, label: runName(run.key, runs) }))}
             onChange={(key) => key && void goToRun(key, run, route)}
           />
         )}
@@ -172,7 +172,7 @@ function Top() {
               value: "",
               label: run.benchmarks.length === 1 ? "The whole suite" : `All ${run.benchmarks.length} benchmarks`,
             },
-            ...run.benchmarks.map((one) => ({ value: one.name, label: visible(one.name) })),
+            ...run.benchmarks.map((benchmark) => ({ value: benchmark.name, label: visible(benchmark.name) })),
           ]}
           onChange={(name) => go({ params: { benchmark: name || null } })}
         />

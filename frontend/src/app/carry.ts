@@ -49,7 +49,8 @@ function themesThere(params: URLSearchParams, [here, there]: [ThemeFile, ThemeFi
   for (const level of ["theme", "subtheme"] as const) {
     const id = params.get(level);
     if (id === null) continue;
-    const named = (file: ThemeFile) => file.themes.find((one: Theme) => one.level === level && String(one.id) === id);
+    const named = (file: ThemeFile) =>
+      file.themes.find((theme: Theme) => theme.level === level && String(theme.id) === id);
     const [a, b] = [named(here), named(there)];
     if (a && b && a.name === b.name) kept[level] = id;
   }

@@ -17,7 +17,7 @@ const run = {
   width: 50,
   has: { themes: false },
 } as unknown as RunInfo;
-const said = (view: View, query: string, unknown: string | null = null) =>
+const texts = (view: View, query: string, unknown: string | null = null) =>
   oddities(
     { run: "r", view, rest: "", unknown, params: new URLSearchParams(query) } satisfies Route,
     run,
@@ -38,7 +38,7 @@ describe("an address", () => {
     ["compare", "sort=-difference&with=s"],
     ["correlation", "x=b&y=a&measure=gap&matrix=cosine"],
   ])("%s?%s is in order", (view, query) => {
-    expect(said(view, query)).toEqual([]);
+    expect(texts(view, query)).toEqual([]);
   });
   it.each<[View, string, string]>([
     ["overview", "benchmark=c", "no benchmark “c”"],
@@ -71,12 +71,12 @@ describe("an address", () => {
     ["map", "ids=!", "ids=“!” is not a selection of concepts"],
     ["map", "ids=3,50,51", "2 of these concepts do not exist"],
   ])("%s?%s says: %s", (view, query, sentence) => {
-    const found = said(view, query);
-    expect(found).toHaveLength(1);
-    expect(found[0]).toContain(sentence);
+    const list = texts(view, query);
+    expect(list).toHaveLength(1);
+    expect(list[0]).toContain(sentence);
   });
   it("names a view that is not there, and shows what is invisible in it", () => {
-    expect(said("overview", "", "overwiev\u202e")).toEqual([
+    expect(texts("overview", "", "overwiev\u202e")).toEqual([
       expect.stringMatching(/no view “overwiev.U\+202E.”: this is the overview/),
     ]);
   });

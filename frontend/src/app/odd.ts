@@ -29,9 +29,13 @@ const WORDS: { name: string; views?: View[]; words: (run: RunInfo) => readonly s
     words: (run) => ["none", ...allColumns(run, null).map((spec) => spec.key)],
     many: true,
   },
-  { name: "colour", views: ["map"], words: (run) => COLOURINGS.filter((one) => one !== "theme" || run.has.themes) },
+  {
+    name: "colour",
+    views: ["map"],
+    words: (run) => COLOURINGS.filter((colouring) => colouring !== "theme" || run.has.themes),
+  },
   { name: "layout", views: ["map"], words: () => ["meaning", "gaps"] },
-  { name: "outcome", views: ["items"], words: () => OUTCOMES.map((one) => one.value) },
+  { name: "outcome", views: ["items"], words: () => OUTCOMES.map((outcome) => outcome.value) },
   { name: "measure", views: ["correlation"], words: () => MEASURES },
   { name: "matrix", views: ["correlation"], words: () => MATRICES },
 ];
@@ -51,13 +55,13 @@ export function oddities(
   others: string[],
   themes: Theme[] | null,
 ): string[] {
-  const found: string[] = [];
-  if (unknown !== null) found.push(`There is no view ${quoted(unknown)}: this is the overview.`);
+  const notices: string[] = [];
+  if (unknown !== null) notices.push(`There is no view ${quoted(unknown)}: this is the overview.`);
   const given = (name: string) => params.get(name);
   const each = (names: string[], odd: (value: string) => boolean, say: (value: string, name: string) => string) => {
     for (const name of names) {
       const value = given(name);
-      if (value !== null && odd(value)) found.push(say(quoted(value), name));
+      if (value !== null && odd(value)) notices.push(say(quoted(value), name));
     }
   };
   const noBenchmark = (name: string) => placeOf(name, run.benchmarks) === null;
@@ -68,9 +72,9 @@ export function oddities(
     const value = given(name);
     if (value === null || views?.includes(view) === false) continue;
     const known = words(run);
-    const odd = (many ? value.split(",") : [value]).filter((one) => !known.includes(one));
+    const odd = (many ? value.split(",") : [value]).filter((word) => !known.includes(word));
     if (odd.length)
-      found.push(`${name} cannot be ${odd.slice(0, 3).map(quoted).join(", ")}: expected one of ${known.join(", ")}.`);
+      notices.push(`${name} cannot be ${odd.slice(0, 3).map(quoted).join(", ")}: expected one of ${known.join(", ")}.`);
   }
   const sorts = SORTS[view]?.(run);
   if (sorts)
@@ -97,13 +101,15 @@ export function oddities(
       (value, name) => `${name}=${value} is not the number of a ${name} and is ignored.`,
     );
     const noTheme = (level: string) => (value: string) =>
-      themes !== null && WHOLE.test(value) && !themes.some((one) => one.level === level && one.id === Number(value));
+      themes !== null &&
+      WHOLE.test(value) &&
+      !themes.some((theme) => theme.level === level && theme.id === Number(value));
     for (const level of ["theme", "subtheme"])
       each([level], noTheme(level), (value) => `There is no ${level} ${value} in this run, so it has no concepts.`);
     const ids = given("ids");
-    if (ids !== null) found.push(...oddChoice(ids, run.width));
+    if (ids !== null) notices.push(...oddChoice(ids, run.width));
   }
-  return found;
+  return notices;
 }
 
 function oddChoice(ids: string, width: number): string[] {
@@ -112,7 +118,7 @@ function oddChoice(ids: string, width: number): string[] {
     const what = ids.startsWith("tab-") ? "a selection made in another tab" : "not a selection of concepts";
     return [`ids=${quoted(ids)} is ${what}, and is ignored.`];
   }
-  const absent = chosen.filter((one) => one >= width).length;
+  const absent = chosen.filter((concept) => concept >= width).length;
   return absent
     ? [`ids: ${integer(absent)} of these concepts do not exist: they are numbered from 0 to ${integer(width - 1)}.`]
     : [];

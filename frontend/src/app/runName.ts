@@ -8,6 +8,6 @@ interface Named {
 
 /** Its title in the list of runs, with the key where several have it. */
 export function runName(key: string, runs: Named[]): string {
-  const title = runs.find((one) => one.key === key)?.title ?? key;
-  return runs.filter((one) => one.title === title).length > 1 ? `${visible(title)} (${visible(key)})` : visible(title);
+  const title = runs.find((run) => run.key === key)?.title ?? key;
+  return runs.filter((run) => run.title === title).length > 1 ? `${visible(title)} (${visible(key)})` : visible(title);
 }

@@ -57,10 +57,10 @@ export function absent(view: View, { mode, runs }: Pick<RunList, "mode" | "runs"
 }
 
 /** What the menu offers. */
-export const menuOf = (list: RunList): Entry[] => ENTRIES.filter((one) => absent(one.view, list) === null);
+export const menuOf = (list: RunList): Entry[] => ENTRIES.filter((entry) => absent(entry.view, list) === null);
 
 /** What is shown at an address; the overview where the view is not in this explorer. */
 export function viewOf(view: View, list: RunList): Entry {
   if (view === "finding") return FINDING;
-  return menuOf(list).find((one) => one.view === view) ?? ENTRIES[0]!;
+  return menuOf(list).find((entry) => entry.view === view) ?? ENTRIES[0]!;
 }

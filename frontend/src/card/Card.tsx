@@ -1,7 +1,7 @@
 import { Alert, Anchor } from "@mantine/core";
 import { address, useRoute } from "../app/route";
 import { useRun } from "../app/state";
-import type { Benchmark, RunInfo } from "../data/types";
+import type { BenchmarkSummary, RunInfo } from "../data/types";
 import { integer, meanScore, NOT_DEFINED, tenths } from "../format";
 import { symbols, visible } from "../text";
 import { Copied } from "../ui/Copied";
@@ -17,9 +17,9 @@ export function Card() {
     <div className="card-view">
       <Heading suite="of the whole suite">Trust and run card</Heading>
       <p className="lead">How far to trust the findings, and everything that is needed to repeat this run.</p>
-      {run.cautions.map((one) => (
-        <Alert key={one.text} color={one.tone === "bad" ? "orange" : "gray"} mb="sm" className="caution">
-          {visible(one.text)}
+      {run.cautions.map((caution) => (
+        <Alert key={caution.text} color={caution.tone === "bad" ? "orange" : "gray"} mb="sm" className="caution">
+          {visible(caution.text)}
         </Alert>
       ))}
       <h2>Robustness</h2>
@@ -43,12 +43,12 @@ export function Card() {
       )}
       <h2>Run card</h2>
       <dl className="facts sheet" data-testid="run-card">
-        {run.card.map((one) => (
-          <div key={one.name}>
-            <dt>{visible(one.name)}</dt>
+        {run.card.map((line) => (
+          <div key={line.name}>
+            <dt>{visible(line.name)}</dt>
             <dd>
-              {visible(one.value)}
-              {one.note && <span>{visible(one.note)}</span>}
+              {visible(line.value)}
+              {line.note && <span>{visible(line.note)}</span>}
             </dd>
           </div>
         ))}
@@ -83,7 +83,7 @@ const HEADS = [
   "Scored by",
 ];
 
-function Benchmarks({ benchmarks }: { benchmarks: Benchmark[] }) {
+function Benchmarks({ benchmarks }: { benchmarks: BenchmarkSummary[] }) {
   return (
     <div className="scroll" tabIndex={0} role="region" aria-label="Benchmarks">
       <table className="plain-table">
@@ -97,21 +97,23 @@ function Benchmarks({ benchmarks }: { benchmarks: Benchmark[] }) {
           </tr>
         </thead>
         <tbody>
-          {benchmarks.map((one) => (
-            <tr key={one.name}>
+          {benchmarks.map((benchmark) => (
+            <tr key={benchmark.name}>
               <th scope="row">
-                <bdi>{visible(one.name)}</bdi>
+                <bdi>{visible(benchmark.name)}</bdi>
               </th>
-              <td>{integer(one.items)}</td>
-              <td>{integer(one.scored)}</td>
-              <td>{integer(one.excluded)}</td>
-              <td>{meanScore(one.mean_score)}</td>
+              <td>{integer(benchmark.items)}</td>
+              <td>{integer(benchmark.scored)}</td>
+              <td>{integer(benchmark.excluded)}</td>
+              <td>{meanScore(benchmark.mean_score)}</td>
               {/* Without a kept item nothing can be said of concepts. */}
-              {[one.covered, one.missing, one.tested, one.weak, one.strong].map((count, i) => (
-                <td key={i}>{one.kept > 0 ? integer(count) : NOT_DEFINED}</td>
-              ))}
-              <td>{tenths(one.mean_span_tokens)}</td>
-              <td>{visible(one.policy)}</td>
+              {[benchmark.covered, benchmark.missing, benchmark.tested, benchmark.weak, benchmark.strong].map(
+                (count, i) => (
+                  <td key={i}>{benchmark.kept > 0 ? integer(count) : NOT_DEFINED}</td>
+                ),
+              )}
+              <td>{tenths(benchmark.mean_span_tokens)}</td>
+              <td>{visible(benchmark.policy)}</td>
             </tr>
           ))}
         </tbody>
@@ -120,40 +122,41 @@ function Benchmarks({ benchmarks }: { benchmarks: Benchmark[] }) {
   );
 }
 
-function Sources({ benchmarks }: { benchmarks: Benchmark[] }) {
-  const said = benchmarks.filter(
-    (one) => one.scope || one.figures.length || one.warnings.length || one.left_out.length,
+function Sources({ benchmarks }: { benchmarks: BenchmarkSummary[] }) {
+  const documented = benchmarks.filter(
+    (benchmark) =>
+      benchmark.scope || benchmark.figures.length || benchmark.warnings.length || benchmark.left_out.length,
   );
-  if (said.length === 0) return null;
+  if (documented.length === 0) return null;
   return (
     <>
       <h3>What each benchmark tests, and what was left out</h3>
       <ul className="plain-list">
-        {said.map((one) => (
-          <li key={one.name}>
+        {documented.map((benchmark) => (
+          <li key={benchmark.name}>
             <strong>
-              <bdi>{visible(one.name)}</bdi>
+              <bdi>{visible(benchmark.name)}</bdi>
             </strong>
-            {one.scope && <span className="soft"> Tests: {visible(one.scope)}</span>}
-            {one.figures.map((line) => (
+            {benchmark.scope && <span className="soft"> Tests: {visible(benchmark.scope)}</span>}
+            {benchmark.figures.map((line) => (
               <div key={line}>{visible(line)}</div>
             ))}
-            {one.warnings.map((warning) => (
+            {benchmark.warnings.map((warning) => (
               <div key={warning} className="weak-text">
                 {visible(warning)}
               </div>
             ))}
-            {one.left_out.length > 0 && (
+            {benchmark.left_out.length > 0 && (
               <details>
-                <summary>Records left out, by reason ({integer(one.left_out.length)})</summary>
+                <summary>Records left out, by reason ({integer(benchmark.left_out.length)})</summary>
                 <ul>
-                  {one.left_out.slice(0, 200).map((left, i) => (
+                  {benchmark.left_out.slice(0, 200).map((left, i) => (
                     <li key={i}>
                       <code>{visible(left.where)}</code> {visible(left.reason)}
                     </li>
                   ))}
                 </ul>
-                {one.left_out.length > 200 && (
+                {benchmark.left_out.length > 200 && (
                   <p className="soft">200 reasons are listed; all records are in manifest.json.</p>
                 )}
               </details>
@@ -188,11 +191,11 @@ const SAID = { good: "holds", bad: "does not hold", open: "cannot tell" };
 function Verdicts({ verdicts }: { verdicts: NonNullable<RunInfo["verdicts"]> }) {
   return (
     <ul className="verdicts" data-testid="verdicts">
-      {verdicts.map((one) => (
-        <li key={one.code} className={one.tone}>
-          <span className="said">{SAID[one.tone]}</span>
+      {verdicts.map((verdict) => (
+        <li key={verdict.code} className={verdict.tone}>
+          <span className="said">{SAID[verdict.tone]}</span>
           <span>
-            <strong>{visible(one.test)}.</strong> {symbols(visible(one.sentence))}
+            <strong>{visible(verdict.test)}.</strong> {symbols(visible(verdict.sentence))}
           </span>
         </li>
       ))}

@@ -25,17 +25,17 @@ export function Probes({ probes, named }: { probes: Probe[]; named: boolean }) {
 function Outcomes({ probes, named }: { probes: Probe[]; named: boolean }) {
   return (
     <ul className="verdicts" data-testid="probes">
-      {probes.map((one, i) => (
-        <li key={i} className={TONES[one.verdict] ?? "open"}>
-          <span className="said">{visible(one.verdict)}</span>
+      {probes.map((probe, i) => (
+        <li key={i} className={TONES[probe.verdict] ?? "open"}>
+          <span className="said">{visible(probe.verdict)}</span>
           <span>
             {named && (
               <>
-                <ConceptLink concept={one.concept} label={one.label} limit={60} />
+                <ConceptLink concept={probe.concept} label={probe.label} limit={60} />
                 <br />
               </>
             )}
-            {visible(one.sentence)}
+            {visible(probe.sentence)}
           </span>
         </li>
       ))}

@@ -15,9 +15,9 @@ export const TONES: Record<string, "good" | "bad" | "open"> = {
 export function newest(probes: Probe[]): { last: Probe[]; earlier: Probe[] } {
   const seen = new Set<string>();
   const [last, earlier]: [Probe[], Probe[]] = [[], []];
-  for (const one of probes) {
-    const claim = `${one.concept} ${one.claim}`;
-    (seen.has(claim) ? earlier : last).push(one);
+  for (const probe of probes) {
+    const claim = `${probe.concept} ${probe.claim}`;
+    (seen.has(claim) ? earlier : last).push(probe);
     seen.add(claim);
   }
   return { last, earlier };

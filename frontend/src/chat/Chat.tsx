@@ -133,7 +133,7 @@ const NAME_LIMIT = 60;
 
 /** A few questions that this run can answer. */
 function examplesFor(run: RunInfo): string[] {
-  const names = run.benchmarks.map((one) => visible(one.name)).filter((name) => name.length <= NAME_LIMIT);
+  const names = run.benchmarks.map((benchmark) => visible(benchmark.name)).filter((name) => name.length <= NAME_LIMIT);
   const [first, second] = names;
   return [
     "What are the most important findings, and does the other half of the items show them too?",

@@ -17,7 +17,7 @@ export function TurnView({ turn, running }: { turn: Turn; running: boolean }) {
         <p className="chat-wait soft" role="status">
           <Loader size="xs" type="dots" />{" "}
           {queries.length
-            ? `Reading the results of ${plural(queries.length, "query").replace("querys", "queries")}`
+            ? `Reading the results of ${plural(queries.length, "query", "queries")}`
             : "Choosing what to look up"}{" "}
           …
         </p>
@@ -108,8 +108,8 @@ function reveal(anchor: string): void {
 }
 
 function traced(pieces: Piece[], asked: number): string {
-  const numbers = pieces.filter((one) => one.query !== undefined);
-  const unknown = numbers.filter((one) => one.query === null).length;
+  const numbers = pieces.filter((piece) => piece.query !== undefined);
+  const unknown = numbers.filter((piece) => piece.query === null).length;
   if (asked === 0) return "No query was made for this answer: nothing in it comes from the run.";
   if (numbers.length === 0) return "The answer has no numbers.";
   if (unknown === 0) {

@@ -33,7 +33,7 @@ describe("an answer in pieces", () => {
     ];
     expect(
       piecesOf({ text, numbers })
-        .map((one) => one.text)
+        .map((piece) => piece.text)
         .join(""),
     ).toBe(text);
     expect(piecesOf({ text, numbers })[0]).toEqual({ text: "12", query: 1 });

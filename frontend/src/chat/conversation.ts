@@ -50,8 +50,8 @@ export async function ask(key: string, question: string): Promise<void> {
         : { ...now, error: stop.signal.aborted ? "Stopped." : "The answer stopped before its end. Ask again." },
     );
   } catch (error) {
-    const said = stop.signal.aborted ? "Stopped." : error instanceof Error ? error.message : String(error);
-    change(key, turn.id, (now) => ({ ...now, error: said }));
+    const sentence = stop.signal.aborted ? "Stopped." : error instanceof Error ? error.message : String(error);
+    change(key, turn.id, (now) => ({ ...now, error: sentence }));
   } finally {
     stops.delete(key);
     set(key, { ...(conversations.get(key) ?? EMPTY), running: false });

@@ -18,7 +18,7 @@ const TOLD = 11;
 
 /** What the model is told: earlier questions that were answered, their answers, and the new question. */
 export function messagesOf(turns: Turn[], question: string): ChatRequest["messages"] {
-  const told = turns.flatMap((turn): ChatRequest["messages"] =>
+  const messages = turns.flatMap((turn): ChatRequest["messages"] =>
     turn.answer
       ? [
           { role: "user", content: turn.question },
@@ -26,7 +26,7 @@ export function messagesOf(turns: Turn[], question: string): ChatRequest["messag
         ]
       : [],
   );
-  return [...told.slice(-TOLD), { role: "user", content: question }];
+  return [...messages.slice(-TOLD), { role: "user", content: question }];
 }
 
 /** The turn after something arrived. */
@@ -72,7 +72,7 @@ export function shownResult(result: unknown): Shown {
   for (const [name, value] of Object.entries(result)) {
     if (name === HIDDEN) continue;
     if (isRow(value))
-      shown.facts.push(...Object.entries(value).map(([key, one]): [string, unknown] => [`${name}: ${key}`, one]));
+      shown.facts.push(...Object.entries(value).map(([key, inner]): [string, unknown] => [`${name}: ${key}`, inner]));
     else if (Array.isArray(value) && value.length > 0 && value.every(isRow))
       shown.tables.push({ name, columns: columnsOf(value), rows: value });
     else shown.facts.push([name, value]);

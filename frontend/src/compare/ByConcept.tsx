@@ -195,7 +195,7 @@ function Differences({ table, rows, question }: { table: Table; rows: Uint32Arra
   const columns = useMemo(() => differenceColumns(table, question), [table, question]);
   const sort = readSort(sortParam, SORTS);
   const title = sort && columns.find((column) => column.key === sort.key)?.title;
-  const said =
+  const sentence =
     sort && title
       ? `by ${title}, ${sort.descending ? "descending" : "ascending"}`
       : "changed verdicts first, then the largest differences";
@@ -231,7 +231,7 @@ function Differences({ table, rows, question }: { table: Table; rows: Uint32Arra
           </span>
         )}
         <span className="soft">
-          {integer(order.length)} of {plural(rows.length, "concept")}, {said}
+          {integer(order.length)} of {plural(rows.length, "concept")}, {sentence}
         </span>
         {set && (
           <Button size="xs" variant="subtle" onClick={clear}>
@@ -270,20 +270,20 @@ function tests(
 ): ((row: number) => boolean)[] {
   const inRows = new Uint8Array(table.rows);
   for (const row of rows) inRows[row] = 1;
-  const found = [(row: number) => inRows[row] === 1];
+  const conditions = [(row: number) => inRows[row] === 1];
   const changed = numbers(table, "changed");
-  if (changedOnly) found.push((row) => changed[row] === 1);
+  if (changedOnly) conditions.push((row) => changed[row] === 1);
   const [a, b, labels] = [texts(table, "verdict_a"), texts(table, "verdict_b"), texts(table, "label")];
-  if (from) found.push((row) => (a[row] ?? NO_VERDICT) === from);
-  if (to) found.push((row) => (b[row] ?? NO_VERDICT) === to);
+  if (from) conditions.push((row) => (a[row] ?? NO_VERDICT) === from);
+  if (to) conditions.push((row) => (b[row] ?? NO_VERDICT) === to);
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length) {
-    found.push((row) => {
+    conditions.push((row) => {
       const label = labels[row]?.toLowerCase() ?? "";
       return String(row) === query.trim() || words.every((word) => label.includes(word));
     });
   }
-  return found;
+  return conditions;
 }
 
 /** `: template` behind a verdict that follows from no test. “Insufficient” says itself that its items are too few. */

@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { useThemes } from "../data/hooks";
-import type { Benchmark, RunInfo, Theme } from "../data/types";
+import type { BenchmarkSummary, RunInfo, Theme } from "../data/types";
 import { integer, meanScore, plural, signed } from "../format";
 import { shorten, visible } from "../text";
 import { Measured, Status } from "../ui/Marks";
@@ -10,11 +10,11 @@ import { themePairs } from "./byTheme";
 
 /** Both runs' benchmarks, those of one name in one line. */
 export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo }) {
-  const names = [...new Set([...first.benchmarks, ...second.benchmarks].map((one) => one.name))];
+  const names = [...new Set([...first.benchmarks, ...second.benchmarks].map((benchmark) => benchmark.name))];
   const lines = names.map((name) => ({
     name,
-    a: first.benchmarks.find((one) => one.name === name) ?? null,
-    b: second.benchmarks.find((one) => one.name === name) ?? null,
+    a: first.benchmarks.find((benchmark) => benchmark.name === name) ?? null,
+    b: second.benchmarks.find((benchmark) => benchmark.name === name) ?? null,
   }));
   const shared = lines.filter(({ a, b }) => a && b).length;
   const less = (a: number | null | undefined, b: number | null | undefined) => (a != null && b != null ? b - a : null);
@@ -53,10 +53,10 @@ export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo
                 <td>{points(less(a?.mean_score, b?.mean_score))}</td>
                 <td>{integer(a?.scored)}</td>
                 <td>{integer(b?.scored)}</td>
-                <td>{integer(said(a)?.weak)}</td>
-                <td>{integer(said(b)?.weak)}</td>
-                <td>{integer(said(a)?.missing)}</td>
-                <td>{integer(said(b)?.missing)}</td>
+                <td>{integer(scored(a)?.weak)}</td>
+                <td>{integer(scored(b)?.weak)}</td>
+                <td>{integer(scored(a)?.missing)}</td>
+                <td>{integer(scored(b)?.missing)}</td>
               </tr>
             ))}
           </tbody>
@@ -67,7 +67,7 @@ export function ByBenchmark({ first, second }: { first: RunInfo; second: RunInfo
 }
 
 /** A benchmark of which no item is kept says nothing of any concept. */
-const said = (one: Benchmark | null) => (one && one.kept > 0 ? one : null);
+const scored = (benchmark: BenchmarkSummary | null) => (benchmark && benchmark.kept > 0 ? benchmark : null);
 
 /** A difference of two shares, in points of a hundred. */
 const points = (value: number | null) => (value === null ? signed(null) : `${signed(100 * value, 1)} points`);
@@ -117,15 +117,15 @@ function Themes({ first, second }: { first: Theme[]; second: Theme[] }) {
                   <th scope="row">
                     <bdi>{shorten(visible(name), 70)}</bdi>
                   </th>
-                  {[a, b].map((one, side) => (
+                  {[a, b].map((theme, side) => (
                     <td key={side}>
-                      <Measured kind="signed" digits={3} value={one.gap} low={one.gap_low} high={one.gap_high} />
+                      <Measured kind="signed" digits={3} value={theme.gap} low={theme.gap_low} high={theme.gap_high} />
                     </td>
                   ))}
                   <td>{signed(difference, 3)}</td>
-                  {[a, b].map((one, side) => (
+                  {[a, b].map((theme, side) => (
                     <td key={side}>
-                      <Status status={one.performance_status} />
+                      <Status status={theme.performance_status} />
                     </td>
                   ))}
                 </tr>

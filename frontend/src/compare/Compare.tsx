@@ -21,8 +21,8 @@ export function Compare() {
   const run = useRun();
   const { runs } = useRunList();
   const { params } = useRoute();
-  const others = runs.filter((one) => one.key !== run.key);
-  const chosen = others.find((one) => one.key === params.get("with")) ?? others[0] ?? null;
+  const others = runs.filter((other) => other.key !== run.key);
+  const chosen = others.find((other) => other.key === params.get("with")) ?? others[0] ?? null;
   return (
     <div className="compare">
       <Heading>Compare</Heading>
@@ -43,7 +43,7 @@ export function Compare() {
                 data-testid="compare-with"
                 allowDeselect={false}
                 value={chosen.key}
-                data={others.map((one) => ({ value: one.key, label: runName(one.key, runs) }))}
+                data={others.map((other) => ({ value: other.key, label: runName(other.key, runs) }))}
                 onChange={(key) => go({ params: { with: key } })}
               />
             </div>
@@ -95,8 +95,8 @@ const NAMED = 12;
 
 /** In which settings the runs differ. */
 function Made({ first, second }: { first: RunInfo; second: RunInfo }) {
-  const found = differences(first, second);
-  if (found.length === 0) {
+  const changes = differences(first, second);
+  if (changes.length === 0) {
     return (
       <p className="soft" data-testid="compare-settings">
         Model, SAE, span, pooling, definitions, reference, tests and benchmarks are the same in both, as far as the runs
@@ -104,19 +104,19 @@ function Made({ first, second }: { first: RunInfo; second: RunInfo }) {
       </p>
     );
   }
-  const words = found
+  const words = changes
     .slice(0, NAMED)
-    .map(({ name, a, b }) => `${said(name)} (${[a, b].filter(Boolean).map(said).join(" / ")})`);
+    .map(({ name, a, b }) => `${shortened(name)} (${[a, b].filter(Boolean).map(shortened).join(" / ")})`);
   return (
     <p className="compare-caution" data-testid="compare-settings">
       <strong>The runs differ in:</strong> {words.join(", ")}
-      {found.length > NAMED && ` and ${plural(found.length - NAMED, "more setting")}`}. The differences below may be due
-      to that.
+      {changes.length > NAMED && ` and ${plural(changes.length - NAMED, "more setting")}`}. The differences below may be
+      due to that.
     </p>
   );
 }
 
-const said = (text: string) => shorten(visible(text), 60);
+const shortened = (text: string) => shorten(visible(text), 60);
 
 function Concepts({ second }: { second: RunInfo }) {
   const run = useRun();
@@ -147,7 +147,7 @@ function Concepts({ second }: { second: RunInfo }) {
 
 /** Runs of different suites differ for reasons of their items. */
 function suites(first: RunInfo, second: RunInfo): string | null {
-  const shared = first.benchmarks.filter((one) => placeOf(one.name, second.benchmarks) !== null).length;
+  const shared = first.benchmarks.filter((benchmark) => placeOf(benchmark.name, second.benchmarks) !== null).length;
   if (shared === first.benchmarks.length && shared === second.benchmarks.length) return null;
   const share = shared === 0 ? "no benchmark" : `only ${plural(shared, "benchmark")}`;
   return `The runs share ${share} by name, so differences may be due to the items as well as to the model.`;

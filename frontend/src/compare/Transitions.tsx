@@ -7,12 +7,12 @@ import { NO_VERDICT } from "./joined";
 /** Verdicts of run A against those of run B. A number chooses its concepts in the table below. */
 export function Transitions({ counts, words }: { counts: Map<string, Map<string, number>>; words: readonly string[] }) {
   const { params } = useRoute();
-  const found = new Set([...counts.keys(), ...[...counts.values()].flatMap((line) => [...line.keys()])]);
+  const statuses = new Set([...counts.keys(), ...[...counts.values()].flatMap((line) => [...line.keys()])]);
   const shown = [
     ...words,
-    ...[...found].filter((word) => !words.includes(word) && word !== NO_VERDICT),
+    ...[...statuses].filter((word) => !words.includes(word) && word !== NO_VERDICT),
     NO_VERDICT,
-  ].filter((word) => found.has(word));
+  ].filter((word) => statuses.has(word));
   const cell = (i: number, j: number) => {
     const [from, to] = [shown[i]!, shown[j]!];
     const count = counts.get(from)?.get(to) ?? 0;

@@ -26,8 +26,8 @@ it("has the largest difference first, undefined ones last, and only themes of th
     theme(null, 0.5),
   ];
   const pairs = themePairs(first, second);
-  expect(pairs.map((one) => one.name)).toEqual(["large", "a tie", "z tie", "small", "n/a"]);
-  expect(pairs.map((one) => one.difference)).toEqual([
+  expect(pairs.map((pair) => pair.name)).toEqual(["large", "a tie", "z tie", "small", "n/a"]);
+  expect(pairs.map((pair) => pair.difference)).toEqual([
     expect.closeTo(0.6),
     expect.closeTo(0.2),
     expect.closeTo(-0.2),

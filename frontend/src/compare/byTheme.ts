@@ -23,5 +23,5 @@ export function themePairs(first: Theme[], second: Theme[]): ThemePair[] {
 const size = ({ difference }: ThemePair) => (difference === null ? -1 : Math.abs(difference));
 
 function named(themes: Theme[]): Map<string, Theme> {
-  return new Map(themes.filter((one) => one.level === "theme" && one.name).map((one) => [one.name!, one]));
+  return new Map(themes.filter((theme) => theme.level === "theme" && theme.name).map((theme) => [theme.name!, theme]));
 }

@@ -106,9 +106,9 @@ interface Concept {
   coverage?: string | null;
 }
 function runOf(concepts: Concept[]): Table {
-  const flag = (of: (one: Concept) => boolean) => ({
+  const flag = (of: (concept: Concept) => boolean) => ({
     kind: "flag" as const,
-    values: Uint8Array.from(concepts, (one) => Number(of(one))),
+    values: Uint8Array.from(concepts, (concept) => Number(of(concept))),
   });
   const zeros = { kind: "number" as const, values: new Float64Array(concepts.length) };
   return {
@@ -117,13 +117,13 @@ function runOf(concepts: Concept[]): Table {
       label: { kind: "text", values: concepts.map(() => null) },
       gap: zeros,
       chi_bench: zeros,
-      performance_status: { kind: "text", values: concepts.map((one) => one.verdict) },
-      coverage_status: { kind: "text", values: concepts.map((one) => one.coverage ?? null) },
-      support: { kind: "number", values: Float64Array.from(concepts, (one) => one.support ?? 9) },
-      ranked: flag((one) => !one.flag),
-      alive: flag((one) => one.flag !== "dead"),
-      template: flag((one) => one.flag === "template"),
-      dense: flag((one) => one.flag === "dense"),
+      performance_status: { kind: "text", values: concepts.map((concept) => concept.verdict) },
+      coverage_status: { kind: "text", values: concepts.map((concept) => concept.coverage ?? null) },
+      support: { kind: "number", values: Float64Array.from(concepts, (concept) => concept.support ?? 9) },
+      ranked: flag((concept) => !concept.flag),
+      alive: flag((concept) => concept.flag !== "dead"),
+      template: flag((concept) => concept.flag === "template"),
+      dense: flag((concept) => concept.flag === "dense"),
       exact_token: flag(() => false),
     },
   };
@@ -150,9 +150,17 @@ const newer = runOf([
 const rows = Uint32Array.from({ length: older.rows }, (_, row) => row);
 
 it("says why a run has no test of a concept", () => {
-  const said = (table: Table) => [...rows].map((row) => reasonOf(table, row, QUESTIONS.model));
-  expect(said(older)).toEqual([null, null, null, "too few items", "too few items", "in no item", "scores do not vary"]);
-  expect(said(newer)).toEqual([null, "template", null, null, "never active", "in no item", null]);
+  const texts = (table: Table) => [...rows].map((row) => reasonOf(table, row, QUESTIONS.model));
+  expect(texts(older)).toEqual([
+    null,
+    null,
+    null,
+    "too few items",
+    "too few items",
+    "in no item",
+    "scores do not vary",
+  ]);
+  expect(texts(newer)).toEqual([null, "template", null, null, "never active", "in no item", null]);
   expect(reasonOf(runOf([{ verdict: "untested", flag: "dense", coverage: "over" }]), 0, QUESTIONS.benchmark)).toBe(
     "dense",
   );
@@ -163,9 +171,9 @@ it("says why a run has no test of a concept", () => {
 
 describe("changed verdicts", () => {
   const table = withReasons(joined(older, newer, QUESTIONS.model), older, newer, QUESTIONS.model);
-  const found = changesOf(table, rows, QUESTIONS.model);
+  const result = changesOf(table, rows, QUESTIONS.model);
   it("are counted among concepts tested in both runs, apart from those that one run could not test", () => {
-    expect(found).toMatchObject({
+    expect(result).toMatchObject({
       both: 2,
       changed: 1,
       onlyA: [["template", 1]],
@@ -177,6 +185,6 @@ describe("changed verdicts", () => {
     });
   });
   it("say of weak ones in one run whether the other tested them", () => {
-    expect(found.bad).toEqual({ both: 1, onlyA: 1, onlyB: 2, untestedInB: 1, untestedInA: 1 });
+    expect(result.bad).toEqual({ both: 1, onlyA: 1, onlyB: 2, untestedInB: 1, untestedInA: 1 });
   });
 });

@@ -61,8 +61,8 @@ export function joined(first: Table, second: Table, question: Question): Table {
     ["b", second],
   ] as const) {
     const put = (name: string, key: string) => {
-      const found = columnNamed(table, key);
-      if (found) columns[name] = found;
+      const column = columnNamed(table, key);
+      if (column) columns[name] = column;
     };
     put(side, question.measure);
     put(`${side}_low`, `${question.measure}_low`);
@@ -144,7 +144,7 @@ export function changesOf(table: Table, rows: Uint32Array, { bad }: Question): C
   const changed = numbers(table, "changed");
   const [reasonA, reasonB] = [texts(table, "reason_a"), texts(table, "reason_b")];
   const [a, b] = [texts(table, "verdict_a"), texts(table, "verdict_b")];
-  const found: Changes = {
+  const changes: Changes = {
     both: 0,
     changed: 0,
     onlyA: [],
@@ -157,21 +157,21 @@ export function changesOf(table: Table, rows: Uint32Array, { bad }: Question): C
   for (const row of rows) {
     const [inA, inB] = [reasonA[row] ?? null, reasonB[row] ?? null];
     if (inA === null && inB === null) {
-      found.both++;
-      found.changed += changed[row]!;
+      changes.both++;
+      changes.changed += changed[row]!;
     } else if (inA === null) add(missedB, inB!);
     else if (inB === null) add(missedA, inA);
-    else found.neither += changed[row]!;
+    else changes.neither += changed[row]!;
     const [badA, badB] = [bad.includes(a[row] ?? ""), bad.includes(b[row] ?? "")];
-    if (badA && badB) found.bad.both++;
+    if (badA && badB) changes.bad.both++;
     else if (badA) {
-      found.bad.onlyA++;
-      if (inB !== null) found.bad.untestedInB++;
+      changes.bad.onlyA++;
+      if (inB !== null) changes.bad.untestedInB++;
     } else if (badB) {
-      found.bad.onlyB++;
-      if (inA !== null) found.bad.untestedInA++;
+      changes.bad.onlyB++;
+      if (inA !== null) changes.bad.untestedInA++;
     }
   }
-  const most = (counts: Map<string, number>): Reasons => [...counts].sort((one, other) => other[1] - one[1]);
-  return { ...found, onlyA: most(missedB), onlyB: most(missedA) };
+  const most = (counts: Map<string, number>): Reasons => [...counts].sort((entry, other) => other[1] - entry[1]);
+  return { ...changes, onlyA: most(missedB), onlyB: most(missedA) };
 }

@@ -32,15 +32,15 @@ function lab(colour: Rgb, seen: number[]): number[] {
 
 it.each(Object.keys(SEEN))("kinds of concepts and the colour of strong ones can be told apart: %s", (sight) => {
   for (const dark of [false, true]) {
-    const colours = [...kindsOf("weak", dark).map((one) => one.colour), palette(dark).strong];
-    colours.forEach((one, i) => {
+    const colours = [...kindsOf("weak", dark).map((text) => text.colour), palette(dark).strong];
+    colours.forEach((colour, i) => {
       colours.slice(i + 1).forEach((other, j) => {
         // Strong and typical are the page's own.
         if (i === 0 && j === 3) return;
-        const [p, q] = [lab(one, SEEN[sight]!), lab(other, SEEN[sight]!)];
+        const [p, q] = [lab(colour, SEEN[sight]!), lab(other, SEEN[sight]!)];
         expect(
           Math.hypot(...p.map((part, k) => part - q[k]!)),
-          `${dark ? "dark" : "light"}: ${one} and ${other}`,
+          `${dark ? "dark" : "light"}: ${colour} and ${other}`,
         ).toBeGreaterThan(18);
       });
     });

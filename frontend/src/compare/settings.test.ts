@@ -25,13 +25,13 @@ const run = {
     { name: "words", kept: 50, scored: 50, policy: "choice" },
   ],
 } as unknown as RunInfo;
-const said = (other: Partial<RunInfo>) =>
+const texts = (other: Partial<RunInfo>) =>
   differences(run, { ...run, ...other }).map(({ name, a, b }) => `${name}: ${a} / ${b}`);
 
 it("tells nothing of runs that were made alike, wherever they lie", () => {
   expect(
-    said({
-      card: run.card.map((one) => (one.name === "Folder" ? { ...one, value: "/b" } : one)),
+    texts({
+      card: run.card.map((line) => (line.name === "Folder" ? { ...line, value: "/b" } : line)),
       settings: [
         ["out", "/b"],
         ["span", "question"],
@@ -41,30 +41,30 @@ it("tells nothing of runs that were made alike, wherever they lie", () => {
 });
 it("names what differs with both values", () => {
   expect(
-    said({
-      card: run.card.map((one) => (one.name === "Span" ? { ...one, value: "prompt" } : one)),
+    texts({
+      card: run.card.map((line) => (line.name === "Span" ? { ...line, value: "prompt" } : line)),
       has: { ...run.has, lift: false },
     }),
   ).toEqual(["span: question / prompt", "verdicts on coverage: by lift / by tenths"]);
   expect(
-    said({ model: "n", card: run.card.map((one) => (one.name === "Weights" ? { ...one, value: "v" } : one)) }),
+    texts({ model: "n", card: run.card.map((line) => (line.name === "Weights" ? { ...line, value: "v" } : line)) }),
   ).toEqual(["model: m / n"]);
-  expect(said({ card: run.card.map((one) => (one.name === "Weights" ? { ...one, value: "v" } : one)) })).toEqual([
+  expect(texts({ card: run.card.map((line) => (line.name === "Weights" ? { ...line, value: "v" } : line)) })).toEqual([
     "the model’s weights: w / v",
   ]);
-  expect(said({ evidence: { ...run.evidence, min_n_eff: 10, q: 0.1 } })).toEqual([
+  expect(texts({ evidence: { ...run.evidence, min_n_eff: 10, q: 0.1 } })).toEqual([
     "smallest n_eff for a test: 20 / 10",
     "false-discovery rate: 5.0% / 10.0%",
   ]);
-  expect(said({ settings: [["metrics.under_lift", "-1.0"]] })).toEqual(["metrics.under_lift: -2.0 / -1.0"]);
+  expect(texts({ settings: [["metrics.under_lift", "-1.0"]] })).toEqual(["metrics.under_lift: -2.0 / -1.0"]);
 });
 it("tells of benchmarks, their items and how these are scored", () => {
   const [sums, words] = run.benchmarks as [RunInfo["benchmarks"][0], RunInfo["benchmarks"][0]];
-  expect(said({ benchmarks: [sums, { ...words, name: "letters" }] })).toEqual([
+  expect(texts({ benchmarks: [sums, { ...words, name: "letters" }] })).toEqual([
     "benchmarks: 1 in A only / 1 in B only",
   ]);
   expect(
-    said({
+    texts({
       benchmarks: [
         { ...sums, kept: 90, scored: 90 },
         { ...words, scored: 40, policy: "judge" },

@@ -1,5 +1,5 @@
 /** What two runs were made with: where that differs, differences between their concepts need not be the model's. */
-import type { Benchmark, RunInfo } from "../data/types";
+import type { BenchmarkSummary, RunInfo } from "../data/types";
 import { decimal, integer, percent } from "../format";
 
 /** One setting and its value in either run. */
@@ -43,9 +43,9 @@ const NONE = "none";
 
 /** Settings that differ, what matters most first. */
 export function differences(first: RunInfo, second: RunInfo): Difference[] {
-  const card = (run: RunInfo, name: string) => run.card.find((one) => one.name === name)?.value ?? NONE;
+  const card = (run: RunInfo, name: string) => run.card.find((line) => line.name === name)?.value ?? NONE;
   const sides = (name: string, of: (run: RunInfo) => string): Difference => ({ name, a: of(first), b: of(second) });
-  const found = [
+  const results = [
     sides("model", (run) => run.model),
     ...(first.model === second.model ? [sides("the model’s weights", (run) => card(run, "Weights"))] : []),
     sides("SAE", (run) => run.sae),
@@ -60,12 +60,12 @@ export function differences(first: RunInfo, second: RunInfo): Difference[] {
     ...benchmarks(first, second),
     ...settings(first, second),
   ];
-  return found.filter(({ a, b }) => a !== b);
+  return results.filter(({ a, b }) => a !== b);
 }
 
 function benchmarks(first: RunInfo, second: RunInfo): Difference[] {
   const pairs = first.benchmarks.flatMap((a) => {
-    const b = second.benchmarks.find((one) => one.name === a.name);
+    const b = second.benchmarks.find((benchmark) => benchmark.name === a.name);
     return b ? [{ name: a.name, a, b }] : [];
   });
   const alone = (run: RunInfo) => run.benchmarks.length - pairs.length;
@@ -74,7 +74,7 @@ function benchmarks(first: RunInfo, second: RunInfo): Difference[] {
       ? []
       : [{ name: "benchmarks", a: `${integer(alone(first))} in A only`, b: `${integer(alone(second))} in B only` }];
   type Pair = (typeof pairs)[number];
-  const each = (what: string, of: (benchmark: Benchmark) => string, chosen: Pair[] = pairs) =>
+  const each = (what: string, of: (benchmark: BenchmarkSummary) => string, chosen: Pair[] = pairs) =>
     chosen.map(({ name, a, b }) => ({ name: `${what} ${name}`, a: of(a), b: of(b) }));
   // Where items differ, so do those scored: once is enough.
   const sameItems = pairs.filter(({ a, b }) => a.kept === b.kept);

@@ -34,14 +34,14 @@ export function ConceptPanel({ concept }: { concept: number }) {
   const name = looked === null ? null : visible(run.benchmarks[looked]!.name);
   const suite = `Over all ${plural(run.benchmarks.length, "benchmark")}`;
   const within = name === null ? null : verdictWithin(run, own.shown.table, concept, name);
-  const said = verdict(run, table.data, concept);
+  const sentence = verdict(run, table.data, concept);
   return (
     <article className="concept">
       <Head concept={concept} table={table.data} detail={detail.data} />
       <p className="verdict" data-testid="concept-verdict">
-        {within ?? said}
+        {within ?? sentence}
       </p>
-      {within !== null && <p data-testid="concept-suite">{of(suite, said)}</p>}
+      {within !== null && <p data-testid="concept-suite">{of(suite, sentence)}</p>}
       <OfFinding finding={number(table.data, "finding", concept)} />
       <Together concept={concept} table={table.data} />
       <p>{name === null ? coverage(run, table.data, concept) : of(suite, coverage(run, table.data, concept))}</p>
@@ -61,13 +61,13 @@ export function ConceptPanel({ concept }: { concept: number }) {
 function OfFinding({ finding }: { finding: number | null }) {
   const run = useRun();
   const route = useRoute();
-  const one = finding === null ? undefined : run.findings[finding];
-  if (!one) return null;
+  const shownFinding = finding === null ? undefined : run.findings[finding];
+  if (!shownFinding) return null;
   return (
     <p data-testid="concept-finding">
       Evidence for the finding{" "}
-      <a href={address(route, { view: "finding", rest: one.finding, params: { concept: null } })}>
-        <bdi>{visible(one.short)}</bdi>
+      <a href={address(route, { view: "finding", rest: shownFinding.finding, params: { concept: null } })}>
+        <bdi>{visible(shownFinding.short)}</bdi>
       </a>
     </p>
   );
@@ -92,7 +92,7 @@ const UNREAD = "Not computed yet: cgaps exemplars --logits-only computes them.";
 
 function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
   const run = useRun();
-  const probes = run.probes.filter((one) => one.concept === detail.concept);
+  const probes = run.probes.filter((probe) => probe.concept === detail.concept);
   return (
     <>
       <PerBenchmark detail={detail} />
@@ -132,7 +132,7 @@ function Rest({ table, detail }: { table: Table; detail: ConceptDetail }) {
 
 function Head({ concept, table, detail }: { concept: number; table: Table; detail: ConceptDetail | null }) {
   const label = text(table, "label", concept);
-  const others = detail?.labels.filter((one) => one.label !== label) ?? [];
+  const others = detail?.labels.filter((conceptLabel) => conceptLabel.label !== label) ?? [];
   return (
     <header>
       <p className="eyebrow">
@@ -158,9 +158,9 @@ function Head({ concept, table, detail }: { concept: number; table: Table; detai
         <details className="others">
           <summary>{others.length === 1 ? "Another label" : `${others.length} other labels`}</summary>
           <ul>
-            {others.map((one, i) => (
+            {others.map((other, i) => (
               <li key={i}>
-                <bdi>{visible(one.label)}</bdi> <span className="soft">{visible(origin(one))}</span>
+                <bdi>{visible(other.label)}</bdi> <span className="soft">{visible(origin(other))}</span>
               </li>
             ))}
           </ul>
@@ -179,9 +179,9 @@ function Head({ concept, table, detail }: { concept: number; table: Table; detai
 }
 
 /** Where another label comes from. */
-function origin(one: ConceptDetail["labels"][number]): string {
-  const score = one.score === null ? null : `${one.scored_by ?? "score"} ${decimal(one.score)}`;
-  return [one.kind, one.explainer, score, one.placeholder ? "placeholder" : null, one.date]
+function origin(label: ConceptDetail["labels"][number]): string {
+  const score = label.score === null ? null : `${label.scored_by ?? "score"} ${decimal(label.score)}`;
+  return [label.kind, label.explainer, score, label.placeholder ? "placeholder" : null, label.date]
     .filter((part) => part !== null)
     .join(", ");
 }
@@ -192,17 +192,17 @@ function ThemePath({ concept, table }: { concept: number; table: Table }) {
   const themes = useThemes(run);
   if (!run.has.themes || !themes.data) return null;
   const of = (level: Theme["level"]) =>
-    themes.data.themes.find((one) => one.level === level && one.id === number(table, level, concept));
+    themes.data.themes.find((theme) => theme.level === level && theme.id === number(table, level, concept));
   const link = ({ level, id }: Theme) =>
     address(route, { view: "concepts", params: { theme: null, subtheme: null, [level]: id } });
   return [of("theme"), of("subtheme")]
-    .filter((one) => one !== undefined)
-    .map((one) => (
-      <span key={one.level}>
+    .filter((entry) => entry !== undefined)
+    .map((theme) => (
+      <span key={theme.level}>
         {" "}
         ›{" "}
-        <a href={link(one)}>
-          <bdi>{one.name ? visible(one.name) : `${one.level} ${one.id}`}</bdi>
+        <a href={link(theme)}>
+          <bdi>{theme.name ? visible(theme.name) : `${theme.level} ${theme.id}`}</bdi>
         </a>
       </span>
     ));

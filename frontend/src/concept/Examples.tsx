@@ -15,10 +15,10 @@ export function Examples({ detail }: { detail: ConceptDetail }) {
   const run = useRun();
   const { best, worst, strongest } = detail.items;
   if (strongest.length === 0) return null;
-  const kept = strongest.some((one) => one.tokens !== null);
+  const kept = strongest.some((use) => use.tokens !== null);
   const most = deepest(detail);
   // Where all others score nothing, they are among the lowest already.
-  const above = best.filter((one) => one.score !== null && one.score > 0);
+  const above = best.filter((use) => use.score !== null && use.score > 0);
   return (
     <section>
       <h3>Items behind it</h3>
@@ -105,14 +105,14 @@ function Texts({ item, use, most }: { item: ItemDetail; use: ItemUse; most: numb
 /** Windows of the dictionary's texts in which the concept is strongest. */
 export function Exemplars({ detail }: { detail: ConceptDetail }) {
   if (!detail.exemplars?.length) return null;
-  const most = Math.max(...detail.exemplars.flatMap((one) => one.activations));
+  const most = Math.max(...detail.exemplars.flatMap((exemplar) => exemplar.activations));
   return (
     <details className="exemplars">
       <summary>Texts that activate it most, from its dictionary</summary>
-      {detail.exemplars.map((one, i) => {
-        const peak = one.activations.indexOf(Math.max(...one.activations));
-        const shown = one.tokens.map((text, place) => {
-          const activation = one.activations[place]!;
+      {detail.exemplars.map((exemplar, i) => {
+        const peak = exemplar.activations.indexOf(Math.max(...exemplar.activations));
+        const shown = exemplar.tokens.map((text, place) => {
+          const activation = exemplar.activations[place]!;
           return { text, activation: activation > 0 ? activation : null, peak: place === peak && activation > 0 };
         });
         return (

@@ -42,15 +42,15 @@ export function Matched({ detail }: { detail: ConceptDetail }) {
     <section>
       <h3>Known weaknesses that match it</h3>
       <ul className="related">
-        {detail.matched.map((one, i) => (
+        {detail.matched.map((match, i) => (
           <li key={i}>
             <span className="soft" title="Similarity of the entry and the label">
-              {decimal(one.similarity)}
+              {decimal(match.similarity)}
             </span>
             <span>
-              <bdi>{visible(one.entry)}</bdi> <span className="soft">({visible(one.taxonomy)})</span>
+              <bdi>{visible(match.entry)}</bdi> <span className="soft">({visible(match.taxonomy)})</span>
             </span>
-            <span className="soft">{one.verdict ? visible(one.verdict) : ""}</span>
+            <span className="soft">{match.verdict ? visible(match.verdict) : ""}</span>
           </li>
         ))}
       </ul>

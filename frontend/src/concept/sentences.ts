@@ -85,14 +85,14 @@ export function coverage(run: RunInfo, table: Table, row: number): string {
   if (bench === null || value(table, "alive", row) !== true) return `Its coverage is not defined.${where}`;
   const lift = number(table, "lift", row);
   const size = lift === null ? "" : `${decimal(2 ** Math.abs(lift), 1)} times ${lift < 0 ? "smaller" : "larger"}`;
-  const said =
+  const sentence =
     lift === null
       ? ""
       : lift === Infinity
         ? " It is never active in the reference text."
         : ` Its share of activation is ${size} here than in the reference text (lift ${signed(lift)}).`;
   const judged = text(table, "coverage_status", row) ?? "not judged";
-  return `Coverage ${magnitude(bench)} (${run.unit}), ${judged}.${said}${where}`;
+  return `Coverage ${magnitude(bench)} (${run.unit}), ${judged}.${sentence}${where}`;
 }
 
 /** How many of its items are drawn, and what is not. */

@@ -83,7 +83,7 @@ export function Chips({ themes }: { themes: ThemeFile | null }) {
 const taken = (names: string[]) => Object.fromEntries(names.map((name) => [name, null]));
 
 function named(themes: ThemeFile | null, level: Theme["level"], id: string): string {
-  const theme = themes?.themes.find((one) => one.level === level && String(one.id) === id);
+  const theme = themes?.themes.find((theme) => theme.level === level && String(theme.id) === id);
   return theme ? themeName(theme) : `${id}`;
 }
 

@@ -86,7 +86,7 @@ function TableOfConcepts({ table, benchmark, themes }: ShownTable & { themes: Th
         themes,
         each?.key ?? null,
         parts,
-        run.benchmarks.map((one) => one.name),
+        run.benchmarks.map((benchmark) => benchmark.name),
       ),
     [table, themes, each, parts, run],
   );
@@ -181,9 +181,9 @@ function useColumns(
 function useRows(all: Table, table: Table, sort: Sort | null): { rows: Uint32Array; beside: number | null } {
   const face = useFace();
   const { params } = useRoute();
-  const said = FILTERS.map((name) => params.get(name) ?? "").join("\n");
+  const filterKey = FILTERS.map((name) => params.get(name) ?? "").join("\n");
   // biome-ignore lint/correctness/useExhaustiveDependencies: other parameters choose no rows.
-  const filters = useDeferredValue(useMemo(() => params, [said]));
+  const filters = useDeferredValue(useMemo(() => params, [filterKey]));
   const wanted = useDeferredValue(sort);
   const column = wanted ? columnNamed(all, wanted.key) : undefined;
   // Labels take longest to order; the page does it once, while it has nothing else to do.

@@ -22,7 +22,7 @@ export function Groups({ table }: { table: Table }) {
   const scale = useMemo(() => reach({ key: "gap", kind: "signed" }, table), [table]);
   if (!suite.data) return <Loading what="the groups" />;
   const shown = about(run.findings, benchmark);
-  const concepts = shown.reduce((sum, one) => sum + one.concepts.length, 0);
+  const concepts = shown.reduce((sum, entry) => sum + entry.concepts.length, 0);
   return (
     <>
       <p className="soft" data-testid="groups-count">
@@ -37,8 +37,8 @@ export function Groups({ table }: { table: Table }) {
         </Empty>
       )}
       <ol className="groups" data-testid="groups">
-        {shown.map((one) => (
-          <Group key={one.finding} finding={one} table={table} scale={scale} />
+        {shown.map((entry) => (
+          <Group key={entry.finding} finding={entry} table={table} scale={scale} />
         ))}
       </ol>
     </>

@@ -52,7 +52,7 @@ function Tree({
 }) {
   const list = useRef<HTMLUListElement>(null);
   const rows = useMemo(
-    () => tree.flatMap((one) => [one, ...(opened.has(one.theme.id) ? one.children : [])]),
+    () => tree.flatMap((branch) => [branch, ...(opened.has(branch.theme.id) ? branch.children : [])]),
     [tree, opened],
   );
   const scale = useMemo<Scale>(() => {
@@ -61,7 +61,7 @@ function Tree({
   }, [rows]);
   const params = useRoute().params;
   const [at, setAt] = useState<string | null>(null);
-  const stop = rows.find((one) => keyOf(one) === at) ?? rows.find((one) => isChosen(one, params)) ?? rows[0];
+  const stop = rows.find((row) => keyOf(row) === at) ?? rows.find((row) => isChosen(row, params)) ?? rows[0];
   useEffect(() => {
     // A link's theme is brought into sight inside the list, without moving the page.
     const pressed = list.current?.querySelector<HTMLElement>("[aria-selected=true]");
@@ -78,28 +78,28 @@ function Tree({
     setAt(keyOf(next));
     list.current?.querySelectorAll<HTMLElement>("[role=treeitem]")[step.to]?.focus();
   };
-  const row = (one: Branch, onToggle: (() => void) | null) => (
+  const row = (branch: Branch, onToggle: (() => void) | null) => (
     <Row
-      branch={one}
+      branch={branch}
       scale={scale}
       face={face}
-      open={opened.has(one.theme.id)}
-      chosen={isChosen(one, params)}
-      stop={one === stop}
+      open={opened.has(branch.theme.id)}
+      chosen={isChosen(branch, params)}
+      stop={branch === stop}
       onToggle={onToggle}
-      onFocus={() => setAt(keyOf(one))}
+      onFocus={() => setAt(keyOf(branch))}
     />
   );
   return (
     // biome-ignore lint/a11y/noNoninteractiveElementToInteractiveRole: a list is what a tree is made of.
     <ul className="theme-list" ref={list} role="tree" aria-label="Themes and subthemes" onKeyDown={onKey}>
       {face === "model" && <ScaleRow scale={scale} />}
-      {tree.map((one) => (
-        <li key={one.theme.id} role="none">
-          {row(one, () => toggle(one.theme.id))}
-          {opened.has(one.theme.id) && one.children.length > 0 && (
+      {tree.map((branch) => (
+        <li key={branch.theme.id} role="none">
+          {row(branch, () => toggle(branch.theme.id))}
+          {opened.has(branch.theme.id) && branch.children.length > 0 && (
             <ul role="group">
-              {one.children.map((child) => (
+              {branch.children.map((child) => (
                 <li key={child.theme.id} role="none">
                   {row(child, null)}
                 </li>
@@ -138,12 +138,12 @@ function isChosen({ theme }: Branch, params: URLSearchParams): boolean {
 
 function sentence(tree: Branch[], face: Face): string {
   if (face === "benchmark") {
-    const ranked = tree.filter((one) => one.counts.ranked > 0);
-    const lacking = ranked.filter((one) => one.counts.missing > 0).length;
+    const ranked = tree.filter((branch) => branch.counts.ranked > 0);
+    const lacking = ranked.filter((branch) => branch.counts.missing > 0).length;
     return `${ofAll(lacking, ranked.length)} with ranked concepts have missing ones`;
   }
-  const of = (status: string) => tree.filter((one) => one.status === status).length;
-  const tested = tree.filter((one) => one.tested).length;
+  const of = (status: string) => tree.filter((branch) => branch.status === status).length;
+  const tested = tree.filter((branch) => branch.tested).length;
   const untested = tree.length - tested;
   const rest = untested ? `; ${integer(untested)} could not be tested` : "";
   return `${integer(of("weak"))} weak and ${integer(of("strong"))} strong of ${integer(tested)} tested${rest}`;

@@ -165,7 +165,7 @@ function More({ run }: { run: RunInfo }) {
     ["n_eff", "qmax", "liftmin", "liftmax"].filter((name) => bound(params, name) !== null).length +
     (flags.length ? 1 : 0);
   const toggle = (flag: Flag, on: boolean) => {
-    const next = FLAGS.filter((one) => (one === flag ? on : flags.includes(one)));
+    const next = FLAGS.filter((option) => (option === flag ? on : flags.includes(option)));
     go({
       params: {
         flags: next.length === FLAGS.length ? "all" : next.join(",") || null,
@@ -246,7 +246,7 @@ function Bound({
 
 function Columns({ columns, shown, defaults }: Pick<Tools, "columns" | "shown" | "defaults">) {
   const toggle = (key: string, on: boolean) => {
-    const next = columns.map((spec) => spec.key).filter((one) => (one === key ? on : shown.includes(one)));
+    const next = columns.map((spec) => spec.key).filter((text) => (text === key ? on : shown.includes(text)));
     // An address without a choice shows what fits the question, whatever is asked next.
     go({ params: { cols: next.join() === defaults.join() ? null : next.join() || "none" } }, true);
   };

@@ -20,15 +20,15 @@ export interface Drawn {
 export function drawn(scale: Scale, at: number | null, low: number | null, high: number | null): Drawn {
   const share = (value: number) => (value - scale.from) / (scale.to - scale.from);
   const clamped = (value: number) => Math.min(1, Math.max(0, share(value)));
-  const ends = [at, low, high].filter((one) => one !== null);
+  const ends = [at, low, high].filter((value) => value !== null);
   // What is as large as the scale to all digits is not cut off.
   const slack = 1e-6 * (scale.to - scale.from);
   const outside = (value: number) => value < scale.from - slack || value > scale.to + slack;
   return {
     point: at === null || outside(at) ? null : clamped(at),
     range: low === null || high === null ? null : [clamped(low), clamped(high)],
-    before: ends.some((one) => one < scale.from - slack),
-    beyond: ends.some((one) => one > scale.to + slack),
+    before: ends.some((end) => end < scale.from - slack),
+    beyond: ends.some((end) => end > scale.to + slack),
   };
 }
 

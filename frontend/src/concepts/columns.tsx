@@ -96,7 +96,9 @@ export function sharedMeasures(run: RunInfo): ColumnSpec[] {
 
 /** Keys of all columns by which the table can be sorted, those of each benchmark among them. */
 export function sortKeys(run: RunInfo): string[] {
-  const shared = sharedMeasures(run).flatMap((spec) => run.benchmarks.map((one) => within(spec.key, one.name)));
+  const shared = sharedMeasures(run).flatMap((spec) =>
+    run.benchmarks.map((benchmark) => within(spec.key, benchmark.name)),
+  );
   return ["label", ...allColumns(run, null).map((spec) => spec.key), ...shared];
 }
 
@@ -116,7 +118,9 @@ export function gridColumns({ run, table, specs, each, dark, pinned }: Choice): 
   return [
     labelColumn(run, table, pinned),
     ...(each && heat
-      ? run.benchmarks.map((one) => heatColumn(each, one.name, within(each.key, one.name), heat, table))
+      ? run.benchmarks.map((benchmark) =>
+          heatColumn(each, benchmark.name, within(each.key, benchmark.name), heat, table),
+        )
       : []),
     ...specs.filter((spec) => columnNamed(table, spec.key)).map((spec) => columnOf(spec, table, !pinned)),
   ];

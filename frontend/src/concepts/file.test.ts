@@ -24,7 +24,7 @@ const fields = (specs: ColumnSpec[]) =>
   fieldsOf({ run, table, specs, each: null, rows: new Uint32Array(), address: "" });
 
 it("has the ends of intervals beside their values", () => {
-  expect(fields([spec("gap", true)]).map((one) => one.name)).toEqual([
+  expect(fields([spec("gap", true)]).map((field) => field.name)).toEqual([
     "concept",
     "label",
     "gap",
@@ -34,7 +34,7 @@ it("has the ends of intervals beside their values", () => {
 });
 it("tells what the column “more” tells: a follower's leader, a leader's followers", () => {
   const shown = fields([spec("followers")]);
-  expect(shown.map((one) => one.name)).toEqual(["concept", "label", "leader", "followers"]);
+  expect(shown.map((entry) => entry.name)).toEqual(["concept", "label", "leader", "followers"]);
   expect(
     csvFile(shown, Uint32Array.of(0, 1, 2, 3))
       .split("\r\n")

@@ -26,7 +26,8 @@ export function fieldsOf({ run, table, specs, each }: Download): Field[] {
   const keys = [...ALWAYS, ...specs.flatMap(keysOf)];
   const named = [...new Set(keys)].map((key) => ({ name: key, key }));
   if (each)
-    for (const one of run.benchmarks) named.push({ name: `${each.key} ${one.name}`, key: within(each.key, one.name) });
+    for (const benchmark of run.benchmarks)
+      named.push({ name: `${each.key} ${benchmark.name}`, key: within(each.key, benchmark.name) });
   return named.flatMap(({ name, key }) => {
     const column = columnNamed(table, key);
     return column ? [{ name, column }] : [];

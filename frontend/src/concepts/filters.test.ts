@@ -29,21 +29,21 @@ interface Concept {
 
 function drawn(): Concept[] {
   const next = random(11);
-  const one = <T>(values: T[]): T => values[Math.floor(next() * values.length)]!;
+  const sample = <T>(values: T[]): T => values[Math.floor(next() * values.length)]!;
   const maybe = (value: number) => (next() < 0.3 ? null : value);
   return Array.from({ length: ROWS }, () => {
     const alive = next() < 0.9;
     const [dense, template, exact_token] = [alive && next() < 0.1, alive && next() < 0.1, alive && next() < 0.1];
     return {
-      label: next() < 0.3 ? null : `${one(["River", "names", "Code 12"])} ${one(["in french", "of 7", "x"])}`,
-      peak_token: one([" the", "River", null]),
+      label: next() < 0.3 ? null : `${sample(["River", "names", "Code 12"])} ${sample(["in french", "of 7", "x"])}`,
+      peak_token: sample([" the", "River", null]),
       alive,
       dense,
       template,
       exact_token,
       ranked: alive && !dense && !template && !exact_token,
-      performance_status: one(PERFORMANCE),
-      coverage_status: alive ? one(COVERAGE) : null,
+      performance_status: sample(PERFORMANCE),
+      coverage_status: alive ? sample(COVERAGE) : null,
       theme: maybe(Math.floor(4 * next())),
       subtheme: maybe(Math.floor(9 * next())),
       n_eff: Math.fround(40 * next()),
@@ -58,7 +58,7 @@ function drawn(): Concept[] {
 function table(concepts: Concept[]): Table {
   const columns: Record<string, Column> = {};
   for (const key of Object.keys(concepts[0]!) as (keyof Concept)[]) {
-    const values = concepts.map((one) => one[key]);
+    const values = concepts.map((concept) => concept[key]);
     if (values.some((value) => typeof value === "boolean"))
       columns[key] = { kind: "flag", values: Uint8Array.from(values, Number) };
     else if (values.some((value) => typeof value === "string"))
@@ -74,37 +74,39 @@ function table(concepts: Concept[]): Table {
 
 const concepts = drawn();
 const shown = (query: string) => [...select(ROWS, tests(new URLSearchParams(query), table(concepts)))];
-const where = (test: (one: Concept, row: number) => boolean) =>
+const where = (test: (concept: Concept, row: number) => boolean) =>
   concepts.map((_, row) => row).filter((row) => test(concepts[row]!, row));
 
 describe("filters", () => {
-  const cases: [string, (one: Concept, row: number) => boolean][] = [
-    ["", (one) => one.ranked],
+  const cases: [string, (concept: Concept, row: number) => boolean][] = [
+    ["", (concept) => concept.ranked],
     ["flags=all", () => true],
-    ["flags=dense,dead", (one) => one.ranked || one.dense || !one.alive],
-    ["flags=dense&only=1", (one) => one.dense],
-    ["flags=all&only=1", (one) => !one.ranked],
+    ["flags=dense,dead", (concept) => concept.ranked || concept.dense || !concept.alive],
+    ["flags=dense&only=1", (concept) => concept.dense],
+    ["flags=all&only=1", (concept) => !concept.ranked],
     [
       "flags=dense,dead&only=1&coverage=missing",
-      (one) => (one.dense || !one.alive) && one.coverage_status === "missing",
+      (concept) => (concept.dense || !concept.alive) && concept.coverage_status === "missing",
     ],
-    ["only=1", (one) => one.ranked],
-    ["flags=nonsense", (one) => one.ranked],
+    ["only=1", (concept) => concept.ranked],
+    ["flags=nonsense", (concept) => concept.ranked],
     [
       "flags=all&q=RIVER+fr",
-      (one) => (one.label ?? one.peak_token ?? "").toLowerCase().includes("river") && (one.label ?? "").includes("fr"),
+      (concept) =>
+        (concept.label ?? concept.peak_token ?? "").toLowerCase().includes("river") &&
+        (concept.label ?? "").includes("fr"),
     ],
-    ["flags=all&q=12", (one, row) => row === 12 || (one.label ?? "").includes("12")],
+    ["flags=all&q=12", (concept, row) => row === 12 || (concept.label ?? "").includes("12")],
     ["flags=all&q=%23300", (_, row) => row === 300],
-    ["status=weak,strong", (one) => one.ranked && ["weak", "strong"].includes(one.performance_status)],
-    ["coverage=missing&flags=all", (one) => one.coverage_status === "missing"],
-    ["theme=2&flags=all", (one) => one.theme === 2],
-    ["theme=2&subtheme=5&flags=all", (one) => one.theme === 2 && one.subtheme === 5],
-    ["n_eff=20&flags=all", (one) => one.n_eff >= 20],
+    ["status=weak,strong", (concept) => concept.ranked && ["weak", "strong"].includes(concept.performance_status)],
+    ["coverage=missing&flags=all", (concept) => concept.coverage_status === "missing"],
+    ["theme=2&flags=all", (concept) => concept.theme === 2],
+    ["theme=2&subtheme=5&flags=all", (concept) => concept.theme === 2 && concept.subtheme === 5],
+    ["n_eff=20&flags=all", (concept) => concept.n_eff >= 20],
     ["n_eff=many&qmax=&flags=all", () => true],
-    ["qmax=0.4&flags=all", (one) => one.q_value !== null && one.q_value <= 0.4],
-    ["liftmin=-1&liftmax=2&flags=all", (one) => one.lift !== null && one.lift >= -1 && one.lift <= 2],
-    ["liftmin=1&flags=all", (one) => one.lift !== null && one.lift >= 1],
+    ["qmax=0.4&flags=all", (concept) => concept.q_value !== null && concept.q_value <= 0.4],
+    ["liftmin=-1&liftmax=2&flags=all", (concept) => concept.lift !== null && concept.lift >= -1 && concept.lift <= 2],
+    ["liftmin=1&flags=all", (concept) => concept.lift !== null && concept.lift >= 1],
     ["ids=3,17,390&flags=all", (_, row) => [3, 17, 390].includes(row)],
   ];
   for (const [query, test] of cases) {
@@ -135,18 +137,24 @@ describe("a number that is searched for", () => {
 describe("the order without a sort", () => {
   it("puts weak concepts first, by gap, and untested ones last", () => {
     const order = [...orderOf(table(concepts), null, "model")].map((row) => concepts[row]!);
-    const places = order.map((one) =>
-      ["weak", "typical", "negligible", "strong", "insufficient", "untested"].indexOf(one.performance_status),
+    const places = order.map((concept) =>
+      ["weak", "typical", "negligible", "strong", "insufficient", "untested"].indexOf(concept.performance_status),
     );
     expect(places).toEqual(places.slice().sort((a, b) => a - b));
-    const weak = order.filter((one) => one.performance_status === "weak").map((one) => one.gap ?? Infinity);
+    const weak = order
+      .filter((concept) => concept.performance_status === "weak")
+      .map((concept) => concept.gap ?? Infinity);
     expect(weak).toEqual(weak.slice().sort((a, b) => (a === b ? 0 : a - b)));
   });
   it("puts missing concepts first, then the lowest lift, and dead ones last", () => {
     const order = [...orderOf(table(concepts), null, "benchmark")].map((row) => concepts[row]!);
-    const places = order.map((one) => ["missing", "under", "typical", "over", null].indexOf(one.coverage_status));
+    const places = order.map((concept) =>
+      ["missing", "under", "typical", "over", null].indexOf(concept.coverage_status),
+    );
     expect(places).toEqual(places.slice().sort((a, b) => a - b));
-    const under = order.filter((one) => one.coverage_status === "under" && one.lift !== null).map((one) => one.lift!);
+    const under = order
+      .filter((concept) => concept.coverage_status === "under" && concept.lift !== null)
+      .map((concept) => concept.lift!);
     expect(under).toEqual(under.slice().sort((a, b) => (a === b ? 0 : a - b)));
   });
 });

@@ -34,8 +34,8 @@ export const onlyFlagged = (params: URLSearchParams) =>
 
 /** The concept whose number is searched for, `12` or `#12`; null: no number, or no concept of the table. */
 export function searchedId(params: URLSearchParams, rows: number): number | null {
-  const found = /^\s*#?(\d{1,9})\s*$/.exec(params.get("q") ?? "")?.[1];
-  return found !== undefined && Number(found) < rows ? Number(found) : null;
+  const digits = /^\s*#?(\d{1,9})\s*$/.exec(params.get("q") ?? "")?.[1];
+  return digits !== undefined && Number(digits) < rows ? Number(digits) : null;
 }
 
 /** The rows with one of them put first, added if it is not among them. */

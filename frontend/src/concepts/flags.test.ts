@@ -2,13 +2,13 @@ import { expect, it } from "vitest";
 import { FLAGS, flagMeanings } from "./flags";
 
 it("says of every flag what it means, with the run's thresholds", () => {
-  const said = flagMeanings([
+  const result = flagMeanings([
     ["metrics.dense_above", "0.25"],
     ["metrics.template_above", "0.5"],
   ]);
-  for (const flag of FLAGS) expect(said[flag].length).toBeGreaterThan(20);
-  expect(said.dense).toContain("more than 25% of all tokens");
-  expect(said.template).toContain("more than 50%");
+  for (const flag of FLAGS) expect(result[flag].length).toBeGreaterThan(20);
+  expect(result.dense).toContain("more than 25% of all tokens");
+  expect(result.template).toContain("more than 50%");
 });
 
 it("has the usual thresholds where a run does not tell its own", () => {

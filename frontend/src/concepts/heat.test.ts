@@ -14,8 +14,8 @@ const table: Table = {
 const linear = (part: number) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
 function luminance(colour: string): number {
   const hex = /^#(..)(..)(..)$/.exec(colour);
-  const parts = hex ? hex.slice(1).map((one) => parseInt(one, 16)) : (colour.match(/[\d.]+/g) ?? []).map(Number);
-  const [red, green, blue] = parts.map((one) => linear(one / 255));
+  const parts = hex ? hex.slice(1).map((text) => parseInt(text, 16)) : (colour.match(/[\d.]+/g) ?? []).map(Number);
+  const [red, green, blue] = parts.map((part) => linear(part / 255));
   return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue!;
 }
 
@@ -49,11 +49,14 @@ describe("heat", () => {
   it("goes as far as the gaps of the benchmarks do", () => {
     const within: Table = {
       ...table,
-      columns: { ...table.columns, "gap@0": { kind: "number", values: Float32Array.from(values, (one) => 3 * one) } },
+      columns: {
+        ...table.columns,
+        "gap@0": { kind: "number", values: Float32Array.from(values, (value) => 3 * value) },
+      },
     };
     const sizes = [...values]
-      .filter((one) => !Number.isNaN(one))
-      .map((one) => 3 * Math.abs(one))
+      .filter((value) => !Number.isNaN(value))
+      .map((value) => 3 * Math.abs(value))
       .sort((a, b) => a - b);
     expect(heatOf("gap", false, within).high).toBe(`+${sizes[Math.floor(0.95 * 998)]!.toFixed(2)} or more`);
   });
@@ -71,7 +74,7 @@ describe("heat", () => {
 
 it("reaches as far as 98 of 100 values, the same to both sides", () => {
   const sizes = [...values]
-    .filter((one) => !Number.isNaN(one))
+    .filter((value) => !Number.isNaN(value))
     .map(Math.abs)
     .sort((a, b) => a - b);
   expect(largest(table, "gap")).toBe(sizes[Math.floor(0.98 * 998)]);
@@ -79,7 +82,7 @@ it("reaches as far as 98 of 100 values, the same to both sides", () => {
   expect(reach({ key: "gap", kind: "signed" }, table)).toEqual({ from: -end, to: end, neutral: 0 });
   const wide: Table = {
     ...table,
-    columns: { ...table.columns, gap_low: { kind: "number", values: Float32Array.from(values, (one) => 2 * one) } },
+    columns: { ...table.columns, gap_low: { kind: "number", values: Float32Array.from(values, (value) => 2 * value) } },
   };
   const ends = sizes.map((size) => 2 * size);
   expect(reach({ key: "gap", kind: "signed" }, wide).to).toBe(roundedUp(ends[Math.floor(0.9 * 998)]!));

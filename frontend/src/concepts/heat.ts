@@ -19,7 +19,7 @@ const [SPARSE, AMPLE] = [-2, 1.5];
 
 export function heatOf(measure: string, dark: boolean, table: Table): Heat {
   const two = diverging(dark);
-  const one = sequential(dark);
+  const scale = sequential(dark);
   if (measure === "gap") {
     // Gaps within one benchmark are wider than the suite's.
     const most = Math.max(
@@ -33,9 +33,9 @@ export function heatOf(measure: string, dark: boolean, table: Table): Heat {
   if (measure === "lift") return heat(two, (value) => (value / LIFT + 1) / 2, `−${LIFT} or less`, `+${LIFT} or more`);
   if (measure === "chi_bench")
     return missingApart(
-      heat(one, (value) => (Math.log10(value) - SPARSE) / (AMPLE - SPARSE), "0.01 or less", "30 or more"),
+      heat(scale, (value) => (Math.log10(value) - SPARSE) / (AMPLE - SPARSE), "0.01 or less", "30 or more"),
     );
-  return heat(one, (value) => value, "0", "1");
+  return heat(scale, (value) => value, "0", "1");
 }
 
 /** What a benchmark lacks is not a little of it: no colour behind it, and the ink of missing ones. */

@@ -20,7 +20,9 @@ export function widened(
   const columns = { ...table.columns };
   if (themes) {
     for (const level of ["theme", "subtheme"] as const) {
-      const names = new Map(themes.themes.filter((one) => one.level === level).map((one) => [one.id, one.name]));
+      const names = new Map(
+        themes.themes.filter((theme) => theme.level === level).map((theme) => [theme.id, theme.name]),
+      );
       const ids = numbers(table, level);
       columns[`${level}_name`] = {
         kind: "text",
@@ -73,7 +75,7 @@ export function orderOf(table: Table, sort: Sort | null, face: Face): Uint32Arra
   const ranks = Float64Array.from(texts(table, key), (word) => place.get(word ?? "") ?? NaN);
   return sortedBy(all, [
     { values: ranks, descending: false },
-    ...ties(table).map((one) => ({ values: numbers(table, one.key), descending: one.descending })),
+    ...ties(table).map((tie) => ({ values: numbers(table, tie.key), descending: tie.descending })),
   ]);
 }
 

@@ -15,17 +15,17 @@ const concepts = Array.from({ length: ROWS }, () => ({
 }));
 const number = (values: (number | null)[]): Column => ({
   kind: "number",
-  values: Float64Array.from(values, (one) => one ?? NaN),
+  values: Float64Array.from(values, (value) => value ?? NaN),
 });
 const table: Table = {
   rows: ROWS,
   columns: {
-    theme: number(concepts.map((one) => one.theme)),
+    theme: number(concepts.map((concept) => concept.theme)),
     // Two subthemes to a theme.
-    subtheme: number(concepts.map((one, row) => (one.theme === null ? null : 2 * one.theme + (row % 2)))),
-    ranked: { kind: "flag", values: Uint8Array.from(concepts, (one) => Number(one.ranked)) },
-    performance_status: { kind: "text", values: concepts.map((one) => one.performance) },
-    coverage_status: { kind: "text", values: concepts.map((one) => one.coverage) },
+    subtheme: number(concepts.map((concept, row) => (concept.theme === null ? null : 2 * concept.theme + (row % 2)))),
+    ranked: { kind: "flag", values: Uint8Array.from(concepts, (value) => Number(value.ranked)) },
+    performance_status: { kind: "text", values: concepts.map((concept) => concept.performance) },
+    coverage_status: { kind: "text", values: concepts.map((concept) => concept.coverage) },
   },
 };
 
@@ -74,17 +74,17 @@ const file: ThemeFile = {
     theme("subtheme", 2, 1, 0.1, "typical", within(-0.2, "typical", 8)),
   ],
 };
-const ids = (list: { theme: Theme }[]) => list.map((one) => one.theme.id);
+const ids = (list: { theme: Theme }[]) => list.map((entry) => entry.theme.id);
 
 it("counts ranked concepts of a theme by what became of them", () => {
   const counts = countsOf(table, "theme");
   for (const id of [0, 1, 2]) {
-    const own = concepts.filter((one) => one.theme === id && one.ranked);
+    const own = concepts.filter((concept) => concept.theme === id && concept.ranked);
     expect(counts.get(id)).toEqual({
       ranked: own.length,
-      weak: own.filter((one) => one.performance === "weak").length,
-      strong: own.filter((one) => one.performance === "strong").length,
-      missing: own.filter((one) => one.coverage === "missing").length,
+      weak: own.filter((theme) => theme.performance === "weak").length,
+      strong: own.filter((theme) => theme.performance === "strong").length,
+      missing: own.filter((theme) => theme.coverage === "missing").length,
     });
   }
   expect(counts.size).toBe(3);
@@ -94,14 +94,14 @@ describe("the tree", () => {
   it("keeps the report's order of the suite, and has subthemes under their themes", () => {
     const tree = branches(file, table, "model", null);
     expect(ids(tree)).toEqual([2, 1, 0]);
-    expect(tree.map((one) => ids(one.children))).toEqual([[], [3, 2], []]);
+    expect(tree.map((branch) => ids(branch.children))).toEqual([[], [3, 2], []]);
     expect(tree[0]).toMatchObject({ gap: -0.3, status: "weak", coverage: 2 });
   });
   it("has a benchmark's own figures and order: weak, strong, the rest by gap, undefined last", () => {
     const tree = branches(file, table, "model", 0);
     expect(ids(tree)).toEqual([1, 0, 2]);
     expect(ids(tree[0]!.children)).toEqual([2, 3]);
-    expect(tree.map((one) => one.coverage)).toEqual([2, null, 0]);
+    expect(tree.map((branch) => branch.coverage)).toEqual([2, null, 0]);
   });
   it("has the largest missing share first when one asks about the benchmarks", () => {
     const counts = countsOf(table, "theme");

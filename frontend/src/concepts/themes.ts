@@ -70,10 +70,10 @@ export function branches(file: ThemeFile, table: Table, face: Face, benchmark: n
     // The file has the suite's themes in the report's order; a benchmark's own order is made the same way.
     return benchmark === null ? made : made.sort((a, b) => statusRank(a) - statusRank(b) || byGap(a, b));
   };
-  const below = file.themes.filter((one) => one.level === "subtheme");
-  return ordered(file.themes.filter((one) => one.level === "theme")).map((one) => ({
-    ...one,
-    children: ordered(below.filter((child) => child.parent === one.theme.id)),
+  const below = file.themes.filter((theme) => theme.level === "subtheme");
+  return ordered(file.themes.filter((theme) => theme.level === "theme")).map((branch) => ({
+    ...branch,
+    children: ordered(below.filter((child) => child.parent === branch.theme.id)),
   }));
 }
 
@@ -110,9 +110,9 @@ export const themeName = (theme: Theme) => theme.name ?? `${theme.level} ${theme
  * branches count, if there are any.
  */
 export function gapReach(shown: Branch[]): number {
-  const tested = shown.filter((one) => one.tested);
+  const tested = shown.filter((entry) => entry.tested);
   const ends = (tested.length ? tested : shown).flatMap(({ gap, low, high }) =>
-    [gap, low, high].map((one) => Math.abs(one ?? 0)),
+    [gap, low, high].map((value) => Math.abs(value ?? 0)),
   );
   return roundedUp(Math.max(0.01, ...ends));
 }

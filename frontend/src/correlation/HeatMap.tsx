@@ -44,19 +44,19 @@ export function HeatMap({
 }) {
   const run = useRun();
   const dark = useComputedColorScheme("light") === "dark";
-  const shown = MATRICES.find((one) => one === matrix) ?? "jaccard";
+  const shown = MATRICES.find((option) => option === matrix) ?? "jaccard";
   const values = run.overlap[shown];
   const roomy = run.benchmarks.length <= ROOM;
   const scale = shown === "spearman" ? (value: number) => diverging(dark)((value + 1) / 2) : sequential(dark);
   const [from, low] = shown === "spearman" ? [-1, "−1"] : [0, "0"];
   const written = shown === "spearman" ? signed : decimal;
   const stops = [0, 0.25, 0.5, 0.75, 1].map((at) => scale(from + (1 - from) * at));
-  const names = run.benchmarks.map((one) => shorten(visible(one.name), 28));
+  const names = run.benchmarks.map((benchmark) => shorten(visible(benchmark.name), 28));
   const cell = (i: number, j: number) => {
     if (i === j) return <span className="heat-self" aria-hidden="true" />;
     const value = values[i]![j]!;
     const chosen = i === y && j === x;
-    const said = `${names[j]} and ${names[i]}: ${written(value)}`;
+    const title = `${names[j]} and ${names[i]}: ${written(value)}`;
     return (
       <button
         type="button"
@@ -65,8 +65,8 @@ export function HeatMap({
         aria-current={chosen ? "true" : undefined}
         className={chosen ? "chosen-cell" : undefined}
         style={value === null ? undefined : painted(scale(value))}
-        aria-label={said}
-        title={said}
+        aria-label={title}
+        title={title}
         onClick={() => onChoose(j, i)}
       >
         {roomy ? (value === null ? "N/A" : short(written(value))) : ""}

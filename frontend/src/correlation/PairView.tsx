@@ -5,7 +5,7 @@ import { go, useRoute } from "../app/route";
 import { useFace, useRun } from "../app/state";
 import { useTable } from "../data/hooks";
 import { number, numbers, type Table, text, texts } from "../data/table";
-import type { Benchmark } from "../data/types";
+import type { BenchmarkSummary } from "../data/types";
 import { decimal, integer, magnitude, signed, tenths } from "../format";
 import { Against } from "../map/Against";
 import type { Axis } from "../map/axes";
@@ -27,7 +27,7 @@ export function PairView({ x, y }: { x: number; y: number }) {
   const face = useFace();
   const { params } = useRoute();
   const measure =
-    MEASURES.find((one) => one === params.get("measure")) ?? (face === "model" ? "chi_model" : "chi_bench");
+    MEASURES.find((measure) => measure === params.get("measure")) ?? (face === "model" ? "chi_model" : "chi_bench");
   const all = params.get("floor") === "0";
   const [across, upwards] = [run.benchmarks[x]!.name, run.benchmarks[y]!.name];
   return (
@@ -63,7 +63,7 @@ export function PairView({ x, y }: { x: number; y: number }) {
           data-testid="correlation-measure"
           allowDeselect={false}
           value={measure}
-          data={MEASURES.map((one) => ({ value: one, label: NAMES[one] }))}
+          data={MEASURES.map((measure) => ({ value: measure, label: NAMES[measure] }))}
           onChange={(chosen) => go({ params: { measure: chosen } })}
         />
         {measure !== "chi_bench" && (
@@ -96,7 +96,7 @@ interface PickProps {
 
 function Pick({ label, testId, place, other, onPick }: PickProps) {
   const { benchmarks } = useRun();
-  const options = benchmarks.map((one) => ({ value: one.name, label: visible(one.name) }));
+  const options = benchmarks.map((benchmark) => ({ value: benchmark.name, label: visible(benchmark.name) }));
   return (
     <Select
       size="xs"
@@ -201,7 +201,7 @@ function Shown({ x, y, measure, floor, concepts, first, second }: ShownProps) {
   );
 }
 
-function axis(measure: Measure, benchmark: Benchmark): Axis {
+function axis(measure: Measure, benchmark: BenchmarkSummary): Axis {
   const title = `${NAMES[measure]} in ${shorten(visible(benchmark.name), 40)}`;
   if (measure === "chi_bench") return { title, log: true, text: (value) => magnitude(value) };
   return measure === "gap" ? { title, log: false, text: signed, neutral: 0 } : { title, log: false, text: decimal };
@@ -211,8 +211,8 @@ interface SentenceProps {
   pair: Pair;
   measure: Measure;
   floor: number;
-  a: Benchmark;
-  b: Benchmark;
+  a: BenchmarkSummary;
+  b: BenchmarkSummary;
 }
 
 function Sentence({ pair, measure, floor, a, b }: SentenceProps) {
@@ -247,7 +247,7 @@ function Tip({
   concept: number;
   measure: Measure;
   concepts: Table;
-  sides: [Benchmark, Table][];
+  sides: [BenchmarkSummary, Table][];
 }) {
   return (
     <>

@@ -14,11 +14,11 @@ export function Redundancy() {
   const run = useRun();
   const bars = useMemo(
     () =>
-      run.redundancy.map((one) => ({
-        name: shorten(visible(run.benchmarks[one.benchmark]?.name ?? `benchmark ${one.benchmark}`), 28),
-        before: one.cumulative - one.adds,
-        said: run.benchmarks[one.benchmark]?.kept === 0 ? NOT_DEFINED : `+${integer(one.adds)}`,
-        ...one,
+      run.redundancy.map((added) => ({
+        name: shorten(visible(run.benchmarks[added.benchmark]?.name ?? `benchmark ${added.benchmark}`), 28),
+        before: added.cumulative - added.adds,
+        said: run.benchmarks[added.benchmark]?.kept === 0 ? NOT_DEFINED : `+${integer(added.adds)}`,
+        ...added,
       })),
     [run],
   );
@@ -65,14 +65,14 @@ export function Redundancy() {
 function sentence(run: RunInfo): string {
   const order = run.redundancy;
   const total = order.at(-1)!.cumulative;
-  const enough = 1 + order.findIndex((one) => one.cumulative >= NEARLY_ALL * total);
+  const enough = 1 + order.findIndex((added) => added.cumulative >= NEARLY_ALL * total);
   const rest = order.slice(enough);
   const share = percent(order[enough - 1]!.cumulative / total);
   const start =
     `Chosen so that each adds most to those before it, ${enough} of ${plural(order.length, "benchmark")} cover ` +
     `${share} of the ${integer(total)} ranked concepts that the suite covers.`;
   if (rest.length === 0) return start;
-  const adds = rest.map((one) => one.adds);
+  const adds = rest.map((added) => added.adds);
   const [least, most] = [Math.min(...adds), Math.max(...adds)];
   const range = least === most ? integer(least) : `${integer(least)} to ${integer(most)}`;
   const others = rest.length === 1 ? `The last one adds ${range}` : `The other ${rest.length} add ${range} each`;

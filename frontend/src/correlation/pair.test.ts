@@ -6,14 +6,14 @@ import { bestPair, joined, ranks, spearman } from "./pair";
 /** Ranks and their correlation straight from the definitions, in quadratic time. */
 const slowRanks = (values: number[]) =>
   values.map(
-    (one) =>
-      1 + values.filter((other) => other < one).length + (values.filter((other) => other === one).length - 1) / 2,
+    (value) =>
+      1 + values.filter((other) => other < value).length + (values.filter((other) => other === value).length - 1) / 2,
   );
 function slowPearson(a: number[], b: number[]): number {
-  const mean = (values: number[]) => values.reduce((sum, one) => sum + one, 0) / values.length;
+  const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   const [ma, mb] = [mean(a), mean(b)];
   const product = (p: number[], mp: number, q: number[], mq: number) =>
-    p.reduce((sum, one, i) => sum + (one - mp) * (q[i]! - mq), 0);
+    p.reduce((sum, value, i) => sum + (value - mp) * (q[i]! - mq), 0);
   return product(a, ma, b, mb) / Math.sqrt(product(a, ma, a, ma) * product(b, mb, b, mb));
 }
 
@@ -22,7 +22,7 @@ describe("Spearman", () => {
     const next = random(2);
     for (const size of [3, 10, 250]) {
       const a = Array.from({ length: size }, () => Math.floor(12 * next()));
-      const b = a.map((one) => Math.floor(one / 2 + 8 * next()));
+      const b = a.map((value) => Math.floor(value / 2 + 8 * next()));
       expect([...ranks(a)]).toEqual(slowRanks(a));
       expect(spearman(a, b)).toBeCloseTo(slowPearson(slowRanks(a), slowRanks(b)), 12);
     }

@@ -68,14 +68,14 @@ export function bestPair(shared: number[][], x: number | null): [number, number]
 /** Ranks from 1, ties sharing the mean of their places. */
 export function ranks(values: ArrayLike<number>): Float64Array {
   const order = Uint32Array.from({ length: values.length }, (_, i) => i).sort((a, b) => values[a]! - values[b]!);
-  const found = new Float64Array(values.length);
+  const results = new Float64Array(values.length);
   for (let start = 0; start < order.length; ) {
     let end = start + 1;
     while (end < order.length && values[order[end]!] === values[order[start]!]) end++;
-    for (let i = start; i < end; i++) found[order[i]!] = (start + 1 + end) / 2;
+    for (let i = start; i < end; i++) results[order[i]!] = (start + 1 + end) / 2;
     start = end;
   }
-  return found;
+  return results;
 }
 
 /** Spearman's correlation, in [-1, 1]; NaN: fewer than 3 values, or one side is constant. */

@@ -22,8 +22,8 @@ test("pieces put together are the text again, whatever the marks", () => {
     const peak = draw(2) ? ([draw(18), 19] as [number, number]) : null;
     const [from, to] = [draw(5), 12 + draw(8)];
     const made = pieces(text, from, to, marks, peak);
-    expect(made.map((one) => one.text).join("")).toBe(text.slice(from, to));
-    for (const one of made) expect(one.text).not.toBe("");
+    expect(made.map((piece) => piece.text).join("")).toBe(text.slice(from, to));
+    for (const piece of made) expect(piece.text).not.toBe("");
   }
 });
 

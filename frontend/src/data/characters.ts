@@ -35,17 +35,17 @@ export function pieces(
     peak && !marks.some(([start]) => start === peak[0])
       ? [...marks, [peak[0], peak[1], NaN] as [number, number, number]]
       : marks;
-  const found: Piece[] = [];
+  const list: Piece[] = [];
   let at = from;
   for (const [first, last, activation] of [...all].sort((a, b) => a[0] - b[0])) {
     const [start, end] = [Math.max(from, first), Math.min(to, last)];
     if (start < at || end <= start) continue;
-    if (start > at) found.push({ text: text.slice(at, start), activation: null, peak: false });
-    found.push({ text: text.slice(start, end), activation, peak: peak !== null && first === peak[0] });
+    if (start > at) list.push({ text: text.slice(at, start), activation: null, peak: false });
+    list.push({ text: text.slice(start, end), activation, peak: peak !== null && first === peak[0] });
     at = end;
   }
-  if (at < to) found.push({ text: text.slice(at, to), activation: null, peak: false });
-  return found;
+  if (at < to) list.push({ text: text.slice(at, to), activation: null, peak: false });
+  return list;
 }
 
 /** A window of at most `room` characters around a place; null: from the beginning. */

@@ -63,7 +63,7 @@ function parquetColumn(column: Column, order: Uint32Array) {
   const { values } = column;
   const data = Array.from(order, (row) => (Number.isNaN(values[row]) ? null : values[row]!));
   if (values instanceof Float32Array) return { data, type: "FLOAT" as const };
-  const whole = data.every((one) => one === null || (Number.isInteger(one) && Math.abs(one) < 2 ** 31));
+  const whole = data.every((value) => value === null || (Number.isInteger(value) && Math.abs(value) < 2 ** 31));
   return { data, type: whole ? ("INT32" as const) : ("DOUBLE" as const) };
 }
 

@@ -20,7 +20,7 @@ function once<T>(path: string, read: (bytes: Uint8Array) => T | Promise<T>): Pro
   const promise = source.read(path).then(read);
   promises.set(path, promise);
   promise.catch(() => promises.delete(path));
-  const details = [...promises.keys()].filter((one) => /\/(concept|item|active)\/\d+\.json$/.test(one));
+  const details = [...promises.keys()].filter((path) => /\/(concept|item|active)\/\d+\.json$/.test(path));
   for (const old of details.slice(0, Math.max(0, details.length - KEPT))) promises.delete(old);
   return promise;
 }

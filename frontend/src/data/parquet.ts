@@ -45,8 +45,8 @@ function column(parts: { start: number; values: ArrayLike<unknown> }[], rows: nu
   const values = type === "FLOAT" ? new Float32Array(rows).fill(NaN) : new Float64Array(rows).fill(NaN);
   for (const { start, values: part } of parts) {
     for (let i = 0; i < part.length; i++) {
-      const found = part[i];
-      if (found != null) values[start + i] = Number(found);
+      const value = part[i];
+      if (value != null) values[start + i] = Number(value);
     }
   }
   return { kind: "number", values };

@@ -13,9 +13,9 @@ export interface Source {
 
 /** What went wrong, in the server's own sentence where it has one. */
 async function refusal(answer: Response, path: string): Promise<Error> {
-  const told = await answer.json().catch(() => null);
+  const body = await answer.json().catch(() => null);
   return new Error(
-    typeof told?.error === "string" ? told.error : `${path} could not be read (status ${answer.status}).`,
+    typeof body?.error === "string" ? body.error : `${path} could not be read (status ${answer.status}).`,
   );
 }
 

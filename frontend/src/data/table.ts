@@ -38,8 +38,8 @@ export function value(table: Table, key: string, row: number): number | string |
   const column = columnNamed(table, key);
   if (!column) return null;
   if (column.kind === "flag") return column.values[row] === UNKNOWN ? null : column.values[row] === 1;
-  const found = column.values[row] ?? null;
-  return typeof found === "number" && Number.isNaN(found) ? null : found;
+  const result = column.values[row] ?? null;
+  return typeof result === "number" && Number.isNaN(result) ? null : result;
 }
 
 export const number = (table: Table, key: string, row: number) => value(table, key, row) as number | null;
@@ -79,21 +79,21 @@ export function sorted(table: Table, rows: Uint32Array, sort: Sort): Uint32Array
 /** The rows ordered by a number per row; NaN comes last either way, and ties are in ascending order of rows. */
 export function sortedBy(rows: Uint32Array, keys: { values: ArrayLike<number>; descending: boolean }[]): Uint32Array {
   const comparable = keys.map(({ values, descending }) => {
-    const found = new Float64Array(values.length);
+    const ranks = new Float64Array(values.length);
     for (const row of rows) {
       const value = values[row]!;
       // An infinite value comes before an undefined one.
-      if (Number.isNaN(value)) found[row] = Infinity;
-      else found[row] = Math.min(Number.MAX_VALUE, Math.max(-Number.MAX_VALUE, descending ? -value : value));
+      if (Number.isNaN(value)) ranks[row] = Infinity;
+      else ranks[row] = Math.min(Number.MAX_VALUE, Math.max(-Number.MAX_VALUE, descending ? -value : value));
     }
-    return found;
+    return ranks;
   });
   const [first, second] = comparable;
   if (!first) return rows;
   if (!second) return rows.slice().sort((a, b) => first[a]! - first[b]! || a - b);
   return rows.slice().sort((a, b) => {
-    for (const one of comparable) {
-      const difference = one[a]! - one[b]!;
+    for (const values of comparable) {
+      const difference = values[a]! - values[b]!;
       // Infinity less itself is NaN: both are undefined.
       if (difference) return difference;
     }
@@ -105,7 +105,7 @@ export function sortedBy(rows: Uint32Array, keys: { values: ArrayLike<number>; d
 function sortKeys(column: Column): ArrayLike<number> {
   if (column.kind === "text") return ranks(column.values);
   return column.kind === "flag"
-    ? Float64Array.from(column.values, (one) => (one === UNKNOWN ? NaN : one))
+    ? Float64Array.from(column.values, (value) => (value === UNKNOWN ? NaN : value))
     : column.values;
 }
 
@@ -113,21 +113,21 @@ const known = new WeakMap<(string | null)[], Float64Array>();
 
 /** Rank of each text, ignoring case and with numbers by size; computed once per column. */
 export function ranks(values: (string | null)[]): Float64Array {
-  const found = known.get(values);
-  if (found) return found;
+  const cached = known.get(values);
+  if (cached) return cached;
   // A collator would take several times as long as comparing texts that are made comparable once.
   const keys = new Map<string, string>();
-  for (const one of values) if (one !== null && !keys.has(one)) keys.set(one, comparableText(one));
+  for (const text of values) if (text !== null && !keys.has(text)) keys.set(text, comparableText(text));
   const different = [...keys.keys()];
   const folded = [...keys.values()];
   const order = everyRow(different.length).sort((a, b) =>
     folded[a]! < folded[b]! ? -1 : folded[a]! > folded[b]! ? 1 : a - b,
   );
   const rank = new Map<string, number>();
-  order.forEach((one, place) => {
-    rank.set(different[one]!, place);
+  order.forEach((index, place) => {
+    rank.set(different[index]!, place);
   });
-  const result = Float64Array.from(values, (one) => (one === null ? NaN : rank.get(one)!));
+  const result = Float64Array.from(values, (name) => (name === null ? NaN : rank.get(name)!));
   known.set(values, result);
   return result;
 }

@@ -242,13 +242,13 @@ export interface Fact {
 }
 
 /** Records that became no item, for one reason; redacted, `where` is their number. */
-export interface LeftOut {
+export interface UnreadRecords {
   where: string;
   reason: string;
 }
 
 /** A benchmark of the run. */
-export interface Benchmark {
+export interface BenchmarkSummary {
   name: string;
   items: number;
   kept: number;
@@ -268,7 +268,7 @@ export interface Benchmark {
   warnings: string[];
   /** Results of the whole benchmark that its policies and judges give, in words. */
   figures: string[];
-  left_out: LeftOut[];
+  left_out: UnreadRecords[];
 }
 
 /** One quantity of a concept. Its values lie in `concepts.parquet` and, if `per_benchmark`, in `concepts/K.parquet`. */
@@ -378,7 +378,7 @@ export interface RunInfo {
   command: string;
   versions: [string, string][];
   settings: [string, string][];
-  benchmarks: Benchmark[];
+  benchmarks: BenchmarkSummary[];
   columns: ColumnSpec[];
   overlap: Overlap;
   /** The suite's benchmarks in the order in which each adds most concepts. */

@@ -16,7 +16,7 @@ export function FindingList() {
   const route = useRoute();
   const benchmark = useBenchmark();
   const shown = about(run.findings, benchmark);
-  const of = (verdict: Finding["verdict"]) => shown.filter((one) => one.verdict === verdict);
+  const of = (verdict: Finding["verdict"]) => shown.filter((finding) => finding.verdict === verdict);
   return (
     <div className="findings-view" data-testid="finding-list">
       <Heading>Findings</Heading>
@@ -29,13 +29,13 @@ export function FindingList() {
       </p>
       {shown.length === 0 && (
         <Empty>
-          {run.answer.findings.find((one) => one.code === "no_finding")
+          {run.answer.findings.find((finding) => finding.code === "no_finding")
             ? visible(run.answer.findings[0]!.text)
             : "None of the findings is about this benchmark."}
         </Empty>
       )}
-      <Part title="Weak" found={of("weak")} />
-      <Part title="Strong" found={of("strong")} />
+      <Part title="Weak" findings={of("weak")} />
+      <Part title="Strong" findings={of("strong")} />
       <p className="soft">
         The evidence is in{" "}
         <a href={address(route, { view: "concepts", params: { groups: 1 } })}>the concepts behind them</a>:{" "}
@@ -45,16 +45,16 @@ export function FindingList() {
   );
 }
 
-function Part({ title, found }: { title: string; found: Finding[] }) {
-  if (found.length === 0) return null;
+function Part({ title, findings }: { title: string; findings: Finding[] }) {
+  if (findings.length === 0) return null;
   return (
     <section>
       <h2>
-        {title} <span className="soft">{integer(found.length)}</span>
+        {title} <span className="soft">{integer(findings.length)}</span>
       </h2>
       <ol className="finding-lines">
-        {found.map((one) => (
-          <FindingLine key={one.finding} finding={one} />
+        {findings.map((finding) => (
+          <FindingLine key={finding.finding} finding={finding} />
         ))}
       </ol>
     </section>

@@ -89,42 +89,42 @@ function Turn({ finding }: { finding: Finding }) {
   );
 }
 
-function Figures({ finding: one }: { finding: Finding }) {
+function Figures({ finding }: { finding: Finding }) {
   const run = useRun();
-  const right = one.graded ? "Mean score" : "Right";
+  const right = finding.graded ? "Mean score" : "Right";
   const alike = run.evidence.alike || "within their benchmarks";
   const facts: [string, string, React.ReactNode, string | null][] = [
-    ["items", "Items", size(one), "cluster"],
-    ["score", one.feature ? `${right}, all its items` : right, level(one.mean_score, one.graded), "score"],
+    ["items", "Items", size(finding), "cluster"],
+    ["score", finding.feature ? `${right}, all its items` : right, level(finding.mean_score, finding.graded), "score"],
     [
       "gap",
       `Gap ${alike}`,
       <span key="g" className="measured">
-        {signed(one.gap)} <span className="soft">{interval(one.gap_low, one.gap_high)}</span>
+        {signed(finding.gap)} <span className="soft">{interval(finding.gap_low, finding.gap_high)}</span>
       </span>,
       "gap",
     ],
-    ["plain_gap", "Gap to all items", signed(one.plain_gap), "plain_gap"],
-    ["q", "False-discovery rate", probability(one.q_value), "q_value"],
+    ["plain_gap", "Gap to all items", signed(finding.plain_gap), "plain_gap"],
+    ["q", "False-discovery rate", probability(finding.q_value), "q_value"],
     [
       "detectable",
       "Could have shown",
-      one.detectable === null ? "N/A" : `a gap of ${decimal(one.detectable)}`,
+      finding.detectable === null ? "N/A" : `a gap of ${decimal(finding.detectable)}`,
       "detectable",
     ],
   ];
-  if (one.feature_words) {
+  if (finding.feature_words) {
     facts.unshift(
       [
         "feature",
-        visible(capital(one.feature_words)),
-        `${level(one.feature_score, one.graded)} of ${plural(one.feature_items ?? 0, "item")}`,
+        visible(capital(finding.feature_words)),
+        `${level(finding.feature_score, finding.graded)} of ${plural(finding.feature_items ?? 0, "item")}`,
         null,
       ],
       [
         "others",
         "Others of the same benchmark",
-        `${level(one.other_score, one.graded)} of ${plural(one.other_items ?? 0, "item")}`,
+        `${level(finding.other_score, finding.graded)} of ${plural(finding.other_items ?? 0, "item")}`,
         null,
       ],
     );

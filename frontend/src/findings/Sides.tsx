@@ -5,7 +5,7 @@ import { decimal, integer, plural } from "../format";
 import { NO_ACTIVITY } from "../items/activity";
 import { Choices } from "../items/Choices";
 import { Answers, ItemExample } from "../items/Example";
-import { Prompt as ReadText } from "../items/Prompt";
+import { Prompt as ReadText } from "../items/ActiveItem";
 import { shorten, visible } from "../text";
 import "../items/items.css";
 import "../concept/concept.css";
@@ -51,9 +51,9 @@ function Side({
     <>
       <h3 className={tone}>{title}</h3>
       {ROWS.map((i) => {
-        const one = examples[i];
-        return one ? (
-          <Example key={one.item} example={one} />
+        const example = examples[i];
+        return example ? (
+          <Example key={example.item} example={example} />
         ) : (
           <p key={i} className="soft">
             {examples.length === 0 && i === 0 && none}

@@ -20,11 +20,11 @@ const key = (holds: boolean | null) => String(holds) as keyof typeof HOLDS;
 export const unseen = ({ holds }: Finding) => ({ words: HOLDS[key(holds)], tone: TONE[key(holds)] });
 
 /** The same with its figures. */
-export function unseenSentence(one: Finding): string {
-  if (one.unseen_splits === 0)
-    return `It is too small to be found again on half of the items (${plural(one.splits, "split")} tried).`;
-  const times = `${integer(one.unseen_splits)} of ${plural(one.splits, "split")}`;
-  const gap = `the other half then has a gap of ${signed(one.unseen_gap)} ${interval(one.unseen_low, one.unseen_high)}`;
+export function unseenSentence(finding: Finding): string {
+  if (finding.unseen_splits === 0)
+    return `It is too small to be found again on half of the items (${plural(finding.splits, "split")} tried).`;
+  const times = `${integer(finding.unseen_splits)} of ${plural(finding.splits, "split")}`;
+  const gap = `the other half then has a gap of ${signed(finding.unseen_gap)} ${interval(finding.unseen_low, finding.unseen_high)}`;
   return (
     `One half of the items finds it again in ${times}; ${gap}. ` +
     "It was chosen on all items, so this is not a test on new ones."
@@ -32,22 +32,22 @@ export function unseenSentence(one: Finding): string {
 }
 
 /** How many items it is about, and how many clusters. */
-export function size(one: Finding): string {
-  return one.clusters === one.items
-    ? plural(one.items, "item")
-    : `${plural(one.items, "item")}, ${integer(one.clusters)} when those that belong together count once`;
+export function size(finding: Finding): string {
+  return finding.clusters === finding.items
+    ? plural(finding.items, "item")
+    : `${plural(finding.items, "item")}, ${integer(finding.clusters)} when those that belong together count once`;
 }
 
 /** In one line: the gap, on how many items, and whether it holds. */
-export function line(one: Finding, run: RunInfo): string {
+export function line(finding: Finding, run: RunInfo): string {
   const alike = run.evidence.alike && ` ${run.evidence.alike}`;
-  return `gap ${signed(one.gap)} ${interval(one.gap_low, one.gap_high)}${alike} · ${size(one)}`;
+  return `gap ${signed(finding.gap)} ${interval(finding.gap_low, finding.gap_high)}${alike} · ${size(finding)}`;
 }
 
 /** The findings that are about a benchmark; null: all. */
 export function about(findings: Finding[], benchmark: number | null): Finding[] {
   if (benchmark === null) return findings;
-  return findings.filter((one) =>
-    one.benchmarks.some((part) => part.benchmark === benchmark && part.share >= MAIN_SHARE),
+  return findings.filter((finding) =>
+    finding.benchmarks.some((part) => part.benchmark === benchmark && part.share >= MAIN_SHARE),
   );
 }

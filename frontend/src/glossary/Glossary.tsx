@@ -40,10 +40,10 @@ export function Glossary() {
         </ActionIcon>
         <h2>Glossary</h2>
         <dl>
-          {glossary.map((one) => (
-            <div key={one.key} data-chosen={one.key === term || undefined} data-term={one.key}>
-              <dt>{one.title}</dt>
-              <dd>{one.meaning}</dd>
+          {glossary.map((entry) => (
+            <div key={entry.key} data-chosen={entry.key === term || undefined} data-term={entry.key}>
+              <dt>{entry.title}</dt>
+              <dd>{entry.meaning}</dd>
             </div>
           ))}
         </dl>

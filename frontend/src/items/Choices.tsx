@@ -14,11 +14,11 @@ export function Choices({ item: { choices, answer_index, response, logprobs, pol
   const numbered = policy === "choice" && logprobs.length === choices.length;
   return (
     <ol className="choices" type="A" data-testid="choices">
-      {choices.map((one, i) => (
+      {choices.map((choice, i) => (
         <li key={i} className={i === answer_index ? "right" : undefined}>
-          <bdi>{shorten(visible(one), ROOM)}</bdi>
+          <bdi>{shorten(visible(choice), ROOM)}</bdi>
           {i === answer_index && <span className="mark-right"> ✓ right</span>}
-          {response !== null && one === response && (
+          {response !== null && choice === response && (
             <span className={i === answer_index ? "mark-right" : "mark-given"}> ← given</span>
           )}
           {numbered && <span className="soft"> {decimal(logprobs[i])}</span>}

@@ -10,10 +10,9 @@ import { shownToken, visible } from "../text";
 import { CopyLink } from "../ui/Copied";
 import { Facts } from "../ui/Facts";
 import { Failed, Loading } from "../ui/State";
-import { ActiveConcepts } from "./ActiveConcepts";
+import { ActiveConcepts, Prompt } from "./ActiveItem";
 import { type Activity, activeIn, activityOf, listedConcepts } from "./activity";
 import { Choices } from "./Choices";
-import { Prompt } from "./Prompt";
 import { Json, LongText } from "./Texts";
 import "./items.css";
 
@@ -182,10 +181,10 @@ function Options({ item: { logprobs, policy } }: { item: ItemDetail }) {
           " The response above is the option chosen by this sum, or by its mean per length, as the policy says."}
       </p>
       <ol className="options" data-testid="item-options">
-        {logprobs.map((one, i) => (
-          <li key={i} className={one === best ? "likeliest" : undefined}>
-            {decimal(one)}
-            {one === best && " likeliest"}
+        {logprobs.map((logprob, i) => (
+          <li key={i} className={logprob === best ? "likeliest" : undefined}>
+            {decimal(logprob)}
+            {logprob === best && " likeliest"}
           </li>
         ))}
       </ol>

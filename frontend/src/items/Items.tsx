@@ -37,20 +37,24 @@ function ItemTable({ table }: { table: Table }) {
   const sort = itemSort(params);
   const filters = FILTERS.map((name) => params.get(name) ?? "").join("|");
   const all = params.get("repeats") === "all";
-  const found = search.found?.rows ?? null;
+  const hits = search.hits?.rows ?? null;
   const finding = useFindingRows();
   // biome-ignore lint/correctness/useExhaustiveDependencies: other parameters of the address change no order.
   const order = useMemo(
     () =>
-      orderedItems(table, chosenItems(table, { params, benchmark, found, finding: finding.rows }), itemSort(params)),
-    [table, filters, all, benchmark, found, finding.rows, sort.key, sort.descending],
+      orderedItems(
+        table,
+        chosenItems(table, { params, benchmark, hits: hits, finding: finding.rows }),
+        itemSort(params),
+      ),
+    [table, filters, all, benchmark, hits, finding.rows, sort.key, sort.descending],
   );
   const folded = useMemo(() => repeatsOf(table), [table]);
   const wide = useMediaQuery("(min-width: 700px)", true, { getInitialValueInEffect: false });
   const columns = useMemo(
     () =>
       columnsOf(
-        run.benchmarks.map((one) => visible(one.name)),
+        run.benchmarks.map((benchmark) => visible(benchmark.name)),
         table,
         run.redacted,
         wide,
@@ -82,7 +86,7 @@ function ItemTable({ table }: { table: Table }) {
           clearable
           data-testid="items-outcome"
           data={[...OUTCOMES]}
-          value={OUTCOMES.some((one) => one.value === params.get("outcome")) ? params.get("outcome") : null}
+          value={OUTCOMES.some((outcome) => outcome.value === params.get("outcome")) ? params.get("outcome") : null}
           onChange={(outcome) => go({ params: { outcome } })}
         />
         <GroupPicker table={table} />
@@ -148,7 +152,7 @@ function useFindingRows(): { rows: number[] | null; total: number | null; number
   const asked = useNumberParam("finding");
   const finding = asked === null ? undefined : run.findings[asked];
   const items = useFindingItems(finding ? run.key : null);
-  const rows = finding ? (items.data?.find((one) => one.finding === asked)?.item_rows ?? null) : null;
+  const rows = finding ? (items.data?.find((findingItems) => findingItems.finding === asked)?.item_rows ?? null) : null;
   return { rows, total: rows && finding ? finding.items : null, number: asked };
 }
 
@@ -199,7 +203,7 @@ function LengthPicker({ table }: { table: Table }) {
       data-testid="items-length"
       data={data}
       comboboxProps={{ width: 250, position: "bottom-start" }}
-      value={data.some((one) => one.value === params.get("length")) ? params.get("length") : null}
+      value={data.some((option) => option.value === params.get("length")) ? params.get("length") : null}
       onChange={(length) => go({ params: { length } })}
     />
   );
@@ -245,7 +249,7 @@ function columnsOf(
     const why = text(table, "excluded", row) ?? text(table, "unscored", row);
     return why === null ? "" : `${text(table, "excluded", row) === null ? "unscored" : "excluded"}: ${visible(why)}`;
   };
-  const repeated = numbers(table, "repeats").some((one) => one > 1);
+  const repeated = numbers(table, "repeats").some((value) => value > 1);
   const leftOut = ["unscored", "excluded"].some((key) => hasSome(table, key));
   const prompt: GridColumn | false = !redacted && {
     key: "excerpt",
@@ -328,7 +332,7 @@ function columnsOf(
       flex: redacted ? 1 : undefined,
     },
   ];
-  return all.filter((one): one is GridColumn => one !== false);
+  return all.filter((entry): entry is GridColumn => entry !== false);
 }
 
 /** Items that repeat one before them. */
@@ -358,5 +362,5 @@ function Repeats({ table, row }: { table: Table; row: number }) {
 
 function hasSome(table: Table, key: string): boolean {
   const column = columnNamed(table, key);
-  return column?.kind === "text" && column.values.some((one) => one !== null);
+  return column?.kind === "text" && column.values.some((value) => value !== null);
 }

@@ -5,10 +5,10 @@ import { visible } from "../text";
 import type { Search } from "./useSearch";
 
 /** Whose words the shown items hold, and how the search for others stands. */
-export function searchWords({ query, found, stage }: Pick<Search, "query" | "found" | "stage">): string {
-  const parts = [found ? ` contain “${visible(found.query)}”` : ""];
-  if (found && found.total > found.rows.length) {
-    parts.push(`the search found ${integer(found.total)} and shows the first ${integer(found.rows.length)}`);
+export function searchWords({ query, hits, stage }: Pick<Search, "query" | "hits" | "stage">): string {
+  const parts = [hits ? ` contain “${visible(hits.query)}”` : ""];
+  if (hits && hits.total > hits.rows.length) {
+    parts.push(`the search found ${integer(hits.total)} and shows the first ${integer(hits.rows.length)}`);
   }
   if (stage === "going") parts.push(`searching for “${visible(query)}”`);
   if (stage === "stopped") parts.push(`the search for “${visible(query)}” was stopped`);

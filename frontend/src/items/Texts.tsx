@@ -33,11 +33,11 @@ export function Json({ value, depth = 0 }: { value: unknown; depth?: number }) {
   if (depth > 6) return <span className="soft">… (nested too deep to show)</span>;
   return (
     <dl className="json">
-      {entries.slice(0, MOST).map(([key, one]) => (
+      {entries.slice(0, MOST).map(([key, inner]) => (
         <div key={key}>
           <dt>{visible(key)}</dt>
           <dd>
-            <Json value={one} depth={depth + 1} />
+            <Json value={inner} depth={depth + 1} />
           </dd>
         </div>
       ))}

@@ -38,8 +38,8 @@ const allUses = ({ items: { best, worst, strongest } }: ConceptDetail): ItemUse[
 
 /** How the concept is active in the item at `row`; null: the detail does not name it. */
 export const activeIn = (detail: ConceptDetail, row: number): ItemUse | null =>
-  allUses(detail).find((one) => one.item === row) ?? null;
+  allUses(detail).find((use) => use.item === row) ?? null;
 
 /** The strongest activation of a token in these items: the deepest colour. */
 export const deepest = (detail: ConceptDetail): number =>
-  Math.max(0, ...allUses(detail).flatMap((one) => one.tokens?.map((token) => token[2]) ?? []));
+  Math.max(0, ...allUses(detail).flatMap((use) => use.tokens?.map((token) => token[2]) ?? []));

@@ -18,19 +18,19 @@ const table: Table = {
 const chosen = (
   query: string,
   benchmark: number | null = null,
-  found: number[] | null = null,
+  result: number[] | null = null,
   finding: number[] | null = null,
 ) => [
   ...chosenItems(table, {
     params: new URLSearchParams(query),
     benchmark,
-    found: found && Uint32Array.from(found),
+    hits: result && Uint32Array.from(result),
     finding,
   }),
 ];
 
 test("outcomes part the items: each is in exactly one", () => {
-  const parts = ["wrong", "right", "unscored", "excluded"].map((one) => chosen(`outcome=${one}`));
+  const parts = ["wrong", "right", "unscored", "excluded"].map((text) => chosen(`outcome=${text}`));
   expect(parts).toEqual([[2, 5], [0, 3], [1], [4]]);
   expect(parts.flat().sort()).toEqual([0, 1, 2, 3, 4, 5]);
 });
@@ -65,7 +65,7 @@ test("of items that ask the same the first that fits stands for all, unless they
     columns: { ...together.columns, repeats: { kind: "number", values: Float64Array.from([3, 1, 3, 3, 1, 1]) } },
   };
   const rows = (query: string, benchmark: number | null = null) => [
-    ...chosenItems(repeated, { params: new URLSearchParams(query), benchmark, found: null, finding: null }),
+    ...chosenItems(repeated, { params: new URLSearchParams(query), benchmark, hits: null, finding: null }),
   ];
   expect(rows("")).toEqual([0, 1, 4, 5]);
   expect(rows("", 1)).toEqual([3, 4, 5]);
@@ -74,7 +74,7 @@ test("of items that ask the same the first that fits stands for all, unless they
   expect(rows("cluster=7")).toEqual([0, 2, 3]);
   // Questions on one passage are a cluster too, but each asks something else.
   expect([
-    ...chosenItems(together, { params: new URLSearchParams(), benchmark: null, found: null, finding: null }),
+    ...chosenItems(together, { params: new URLSearchParams(), benchmark: null, hits: null, finding: null }),
   ]).toEqual([0, 1, 2, 3, 4, 5]);
 });
 

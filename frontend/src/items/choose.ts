@@ -17,7 +17,7 @@ export interface Choice {
   params: URLSearchParams;
   benchmark: number | null;
   /** Rows that a search found; null: none was made. */
-  found: Uint32Array | null;
+  hits: Uint32Array | null;
   /** Rows of the finding that is asked for; null: none is. */
   finding: ArrayLike<number> | null;
 }
@@ -31,7 +31,7 @@ export function chosenItems(table: Table, choice: Choice): Uint32Array {
   return params.get("repeats") === "all" || params.has("cluster") ? rows : firsts(table, rows);
 }
 
-function tests(table: Table, { params, benchmark, found, finding }: Choice): ((row: number) => boolean)[] {
+function tests(table: Table, { params, benchmark, hits, finding }: Choice): ((row: number) => boolean)[] {
   const tests: ((row: number) => boolean)[] = [];
   const place = numbers(table, "benchmark");
   const score = numbers(table, "score");
@@ -47,7 +47,7 @@ function tests(table: Table, { params, benchmark, found, finding }: Choice): ((r
     const clusters = numbers(table, "cluster");
     tests.push((row) => clusters[row] === cluster);
   }
-  const fifth = LENGTHS.find((one) => one === params.get("length"));
+  const fifth = LENGTHS.find((length) => length === params.get("length"));
   if (fifth) {
     const [from, to] = lengthBounds(table, benchmark)[Number(fifth) - 1]!;
     const length = numbers(table, "n_span_tokens");
@@ -58,7 +58,7 @@ function tests(table: Table, { params, benchmark, found, finding }: Choice): ((r
   if (outcome === "right") tests.push((row) => excluded[row] === null && score[row]! >= 0.5);
   if (outcome === "unscored") tests.push((row) => excluded[row] === null && Number.isNaN(score[row]!));
   if (outcome === "excluded") tests.push((row) => excluded[row] !== null);
-  for (const some of [found, finding]) if (some) tests.push(among(table.rows, some));
+  for (const some of [hits, finding]) if (some) tests.push(among(table.rows, some));
   return tests;
 }
 
@@ -133,6 +133,6 @@ export function orderedItems(table: Table, rows: Uint32Array, sort: Sort): Uint3
 export function groups(table: Table, benchmark: number | null): string[] {
   const place = numbers(table, "benchmark");
   const inside = (row: number) => benchmark === null || place[row] === benchmark;
-  const all = texts(table, "group").filter((one, row): one is string => one !== null && inside(row));
+  const all = texts(table, "group").filter((group, row): group is string => group !== null && inside(row));
   return [...new Set(all)].sort((a, b) => a.localeCompare(b));
 }

@@ -13,7 +13,7 @@ export interface Search {
   /** What is searched for; empty: nothing. */
   query: string;
   /** What was found last: of `query` once it is done, before that of other words; null: nothing yet. */
-  found: Found | null;
+  hits: Hits | null;
   /** How far the search for `query` is. */
   stage: "going" | "stopped" | "failed" | "done";
   /** Share of the items that were looked through; null: not known. */
@@ -24,13 +24,13 @@ export interface Search {
 }
 
 interface State {
-  found: Found | null;
+  hits: Hits | null;
   share: number | null;
   /** The search that ended without an answer; without an error it was stopped. */
   ended: { query: string; error: Error | null } | null;
 }
 
-const NOTHING: State = { found: null, share: null, ended: null };
+const NOTHING: State = { hits: null, share: null, ended: null };
 
 /** The search that the address asks for. What was found before stays until the next is there. */
 export function useSearch(table: Table): Search {
@@ -48,7 +48,7 @@ export function useSearch(table: Table): Search {
     const set = (how: (old: State) => State) => !own.signal.aborted && setState(how);
     const timer = setTimeout(() => {
       searchItems(run, table, query, own.signal, (share) => set((old) => ({ ...old, share }))).then(
-        (found) => set(() => ({ ...NOTHING, found })),
+        (result) => set(() => ({ ...NOTHING, hits: result })),
         (fault: unknown) =>
           set(() => ({
             ...NOTHING,
@@ -68,15 +68,15 @@ export function useSearch(table: Table): Search {
 }
 
 /** What a state says of the words that are searched for now: they may be newer than it. */
-function shown(query: string, { found, share, ended }: State): Pick<Search, "found" | "stage" | "share" | "error"> {
-  if (query === "") return { found: null, stage: "done", share: null, error: null };
-  if (found?.query === query) return { found, stage: "done", share: null, error: null };
+function shown(query: string, { hits, share, ended }: State): Pick<Search, "hits" | "stage" | "share" | "error"> {
+  if (query === "") return { hits: null, stage: "done", share: null, error: null };
+  if (hits?.query === query) return { hits, stage: "done", share: null, error: null };
   if (ended?.query === query)
-    return { found, stage: ended.error ? "failed" : "stopped", share: null, error: ended.error };
-  return { found, stage: "going", share, error: null };
+    return { hits, stage: ended.error ? "failed" : "stopped", share: null, error: ended.error };
+  return { hits, stage: "going", share, error: null };
 }
 
-export interface Found {
+export interface Hits {
   query: string;
   rows: Uint32Array;
   /** Items that hold it; more than `rows` where the server gives only the first. */
@@ -93,7 +93,7 @@ export async function searchItems(
   query: string,
   signal: AbortSignal,
   advance: (share: number) => void,
-): Promise<Found> {
+): Promise<Hits> {
   if (source.search) {
     const { rows, total } = await source.search(run.key, query, signal);
     return { query, rows: Uint32Array.from(rows).sort(), total };
@@ -107,7 +107,7 @@ export async function searchItems(
       advance(row / run.items);
     }
     const item = await readItem(run, row);
-    if ([ids[row], item.text, item.response, item.answer].some((one) => one?.toLowerCase().includes(wanted)))
+    if ([ids[row], item.text, item.response, item.answer].some((text) => text?.toLowerCase().includes(wanted)))
       rows.push(row);
   }
   return { query, rows: Uint32Array.from(rows), total: rows.length };

@@ -122,9 +122,9 @@ function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
           data-testid="map-colour"
           value={by}
           allowDeselect={false}
-          data={COLOURINGS.filter((one) => one !== "theme" || themes !== null).map((one) => ({
-            value: one,
-            label: `Colour: ${COLOUR_NAMES[one]}`,
+          data={COLOURINGS.filter((colouring) => colouring !== "theme" || themes !== null).map((colouring) => ({
+            value: colouring,
+            label: `Colour: ${COLOUR_NAMES[colouring]}`,
           }))}
           onChange={(chosen) => go({ params: { colour: chosen } })}
         />
@@ -194,7 +194,7 @@ function Shown({ table, themes }: { table: Table; themes: ThemeFile | null }) {
 }
 
 function colouring(param: string | null, face: "model" | "benchmark", themes: boolean): Colouring {
-  const given = COLOURINGS.find((one) => one === param && (one !== "theme" || themes));
+  const given = COLOURINGS.find((colouring) => colouring === param && (colouring !== "theme" || themes));
   return given ?? (face === "model" ? "status" : "coverage");
 }
 
@@ -210,11 +210,10 @@ function filterQuery(params: URLSearchParams): string {
 
 function sentence(layout: Layout, table: Table, on: Uint32Array, shown: Uint32Array): string {
   const off = table.rows - on.length;
+  const [belong, have] = off === 1 ? ["belongs", "has"] : ["belong", "have"];
   const why =
-    layout === "meaning" ? "belong to no theme and have no place on it" : "have no coverage above 0 or no gap";
-  const rest = off
-    ? ` ${integer(off)} ${off === 1 ? why.replace("belong", "belongs").replace("have", "has") : why}.`
-    : "";
+    layout === "meaning" ? `${belong} to no theme and ${have} no place on it` : `${have} no coverage above 0 or no gap`;
+  const rest = off ? ` ${integer(off)} ${why}.` : "";
   const grey = shown.length < on.length ? " pass the filters, the others are grey" : "";
   const count = `${integer(shown.length)} of ${plural(on.length, "concept")} on the map`;
   return `Each point is a concept; larger points are active in more items. ${count}${grey}.${rest}`;

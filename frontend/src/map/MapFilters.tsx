@@ -14,7 +14,7 @@ export function MapFilters({ themes }: { themes: Theme[] | null }) {
   const chosen = (params.get(key) ?? "").split(",").filter((word) => words.includes(word));
   const query = params.get("q") ?? "";
   const set = FILTERS.filter((name) => name !== "ids" && params.get(name));
-  const top = (themes ?? []).filter((one) => one.level === "theme");
+  const top = (themes ?? []).filter((theme) => theme.level === "theme");
   const theme = params.get("theme");
   const clear = () => go({ params: Object.fromEntries(set.map((name) => [name, null])) });
   return (
@@ -42,10 +42,10 @@ export function MapFilters({ themes }: { themes: Theme[] | null }) {
           aria-label="Theme"
           placeholder="Any theme"
           data-testid="map-theme"
-          value={top.some((one) => String(one.id) === theme) ? theme : null}
-          data={top.map((one) => ({
-            value: String(one.id),
-            label: one.name ? shorten(visible(one.name), 60) : `theme ${one.id}`,
+          value={top.some((entry) => String(entry.id) === theme) ? theme : null}
+          data={top.map((theme) => ({
+            value: String(theme.id),
+            label: theme.name ? shorten(visible(theme.name), 60) : `theme ${theme.id}`,
           }))}
           onChange={(theme) => go({ params: { theme, subtheme: null } })}
         />

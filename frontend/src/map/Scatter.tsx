@@ -78,8 +78,8 @@ export function Scatter({
   useEffect(() => setPointed(-1), [stage, points]);
   const rings = useMemo(() => {
     const indices = new Map(Array.from(points.id, (id, index) => [id, index]));
-    const found = (ids: Iterable<number>) => [...ids].flatMap((id) => indices.get(id) ?? []);
-    return { marked: found(marked ?? []), opened: found(opened === null ? [] : [opened]) };
+    const indicesOf = (ids: Iterable<number>) => [...ids].flatMap((id) => indices.get(id) ?? []);
+    return { marked: indicesOf(marked ?? []), opened: indicesOf(opened === null ? [] : [opened]) };
   }, [points, marked, opened]);
 
   const onMove = (event: PointerEvent<HTMLCanvasElement>) => {
@@ -91,8 +91,8 @@ export function Scatter({
     place.current?.focus({ preventScroll: true });
     if (!stage) return;
     const box = event.currentTarget.getBoundingClientRect();
-    const found = stage.nearest(event.clientX - box.left, event.clientY - box.top);
-    if (found >= 0) onOpen(points.id[found]!);
+    const index = stage.nearest(event.clientX - box.left, event.clientY - box.top);
+    if (index >= 0) onOpen(points.id[index]!);
   };
   return (
     <div className="scatter" data-testid={testId} data-points={points.count - points.backdrop}>

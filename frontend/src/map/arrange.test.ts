@@ -100,15 +100,15 @@ describe("colours", () => {
     const { legend } = colours("status", subject);
     if (legend.kind !== "classes") throw new Error("a legend of words");
     expect(legend.entries.map(({ name, count }) => [name, count])).toEqual(
-      STATUS.map((word) => [word, (column("performance_status") as string[]).filter((one) => one === word).length]),
+      STATUS.map((word) => [word, (column("performance_status") as string[]).filter((text) => text === word).length]),
     );
   });
   it("count what is missing and what has no coverage", () => {
     const { legend } = colours("coverage", subject);
     if (legend.kind !== "ramp") throw new Error("a ramp");
     const values = [...(column("chi_bench") as Float64Array)];
-    expect(legend.others.map((one) => one.count)).toEqual([
-      values.filter((one) => one === 0).length,
+    expect(legend.others.map((other) => other.count)).toEqual([
+      values.filter((value) => value === 0).length,
       values.filter(Number.isNaN).length,
     ]);
   });
@@ -132,7 +132,7 @@ describe("names of themes", () => {
       id,
       name: id === 4 ? null : `T${id}`,
     }));
-    const found = names(
+    const results = names(
       "theme",
       themes as never,
       table,
@@ -140,10 +140,10 @@ describe("names of themes", () => {
       (name, id) => name ?? `theme ${id}`,
     );
     // 30 and 31 have no member.
-    expect(found.length).toBe(30);
+    expect(results.length).toBe(30);
     const members = (id: number) =>
       [...all].filter((row) => column("theme")[row] === id && !Number.isNaN(column("x")[row]));
-    for (const name of found) {
+    for (const name of results) {
       const xs = members(name.id)
         .map((row) => Number(column("x")[row]))
         .sort((a, b) => a - b);
@@ -151,10 +151,10 @@ describe("names of themes", () => {
       expect(xs.filter((x) => x < name.x).length).toBeLessThanOrEqual(xs.length / 2);
       expect(xs.filter((x) => x > name.x).length).toBeLessThanOrEqual(xs.length / 2);
     }
-    expect(found.map((one) => one.members)).toEqual(found.map((one) => one.members).sort((a, b) => b - a));
-    expect(found.find((one) => one.id === 4)?.text).toBe("theme 4");
+    expect(results.map((name) => name.members)).toEqual(results.map((name) => name.members).sort((a, b) => b - a));
+    expect(results.find((name) => name.id === 4)?.text).toBe("theme 4");
     const few = Uint32Array.from(members(3).slice(0, 2).concat(members(9).slice(0, 5)));
-    expect(present(found, column("theme") as Float64Array, few).map((one) => one.id)).toEqual([9, 3]);
+    expect(present(results, column("theme") as Float64Array, few).map((name) => name.id)).toEqual([9, 3]);
   });
   it("do not touch each other, and leave none out that has room", () => {
     const next = random(8);
@@ -184,10 +184,10 @@ describe("lines of a name", () => {
     "Separators and conjunctions in lists of many things that go on and on until nobody reads them any more",
     "Pneumonoultramicroscopicsilicovolcanoconiosis of words",
   ])("hold all of %s", (name) => {
-    const found = lines(name);
-    expect(found.join(" ")).toBe(name);
-    expect(found.length).toBeLessThanOrEqual(5);
+    const texts = lines(name);
+    expect(texts.join(" ")).toBe(name);
+    expect(texts.length).toBeLessThanOrEqual(5);
     const longest = Math.max(...name.split(" ").map((word) => word.length));
-    for (const line of found) expect(line.length).toBeLessThanOrEqual(Math.max(22, longest, name.length / 4));
+    for (const line of texts) expect(line.length).toBeLessThanOrEqual(Math.max(22, longest, name.length / 4));
   });
 });

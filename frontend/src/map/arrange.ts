@@ -25,10 +25,10 @@ export function places(layout: Layout, table: Table): Places {
 
 /** Rows that have a place, ascending. */
 export function placed(rows: number, { x, y }: Places): Uint32Array {
-  const found = new Uint32Array(rows);
+  const kept = new Uint32Array(rows);
   let count = 0;
-  for (let row = 0; row < rows; row++) if (!Number.isNaN(x(row)) && !Number.isNaN(y(row))) found[count++] = row;
-  return found.slice(0, count);
+  for (let row = 0; row < rows; row++) if (!Number.isNaN(x(row)) && !Number.isNaN(y(row))) kept[count++] = row;
+  return kept.slice(0, count);
 }
 
 /** Radius by support: its logarithm, for few concepts have most of it. Many points are drawn smaller. */

@@ -11,10 +11,10 @@ describe("ticks", () => {
     [0.401, 0.4032, 6],
     [-300, 1200, 4],
   ])("from %d to %d are even, inside, and written differently", (low, high, wanted) => {
-    const found = ticks(linear, low, high, wanted);
-    expect(found.length).toBeGreaterThan(1);
-    expect(new Set(found.map((one) => one.text)).size).toBe(found.length);
-    for (const { at, text } of found) {
+    const results = ticks(linear, low, high, wanted);
+    expect(results.length).toBeGreaterThan(1);
+    expect(new Set(results.map((tick) => tick.text)).size).toBe(results.length);
+    for (const { at, text } of results) {
       expect(at >= low && at <= high).toBe(true);
       expect(Number(text)).toBeCloseTo(at, 9);
     }
@@ -25,10 +25,10 @@ describe("ticks", () => {
     [1.001, 1.02, 4],
     [-9, 8, 5],
   ])("of a logarithm from 10^%d to 10^%d are values in that range", (low, high, wanted) => {
-    const found = ticks(log, low, high, wanted);
-    expect(found.length).toBeGreaterThan(0);
-    expect(found.length).toBeLessThanOrEqual(2 * wanted);
-    for (const { at, text } of found) {
+    const results = ticks(log, low, high, wanted);
+    expect(results.length).toBeGreaterThan(0);
+    expect(results.length).toBeLessThanOrEqual(2 * wanted);
+    for (const { at, text } of results) {
       expect(at).toBeGreaterThanOrEqual(low - 1e-9);
       expect(at).toBeLessThanOrEqual(high + 1e-9);
       expect(10 ** at).toBeCloseTo(Number(text), 6);

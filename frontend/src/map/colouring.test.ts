@@ -8,7 +8,7 @@ const table: Table = {
   rows: gap.length,
   columns: {
     gap: { kind: "number", values: gap },
-    chi_bench: { kind: "number", values: gap.map((one) => 10 ** (20 * one)) },
+    chi_bench: { kind: "number", values: gap.map((value) => 10 ** (20 * value)) },
     performance_status: { kind: "text", values: Array.from(gap, () => "typical") },
   },
 };
@@ -21,7 +21,7 @@ it.each([
   const { legend, of } = colours(by, { table, all: rows, rows, dark: false, themeName: String });
   if (legend.kind !== "ramp") throw new Error("no ramp");
   expect(legend.title).toBe(title);
-  expect(legend.ticks.map((one) => one.text.replace(/[\d.,−+]+/, "x"))).toEqual(["x or less", "x", "x or more"]);
+  expect(legend.ticks.map((tick) => tick.text.replace(/[\d.,−+]+/, "x"))).toEqual(["x or less", "x", "x or more"]);
   expect(legendText(legend)).toMatch(/ or less to .* or more\.$/);
   if (by === "gap") expect(of(7)).toEqual([179, 74, 0]);
 });

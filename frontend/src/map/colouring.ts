@@ -125,11 +125,11 @@ function byDifference({ table, all, rows, dark }: Subject, key: "gap" | "lift"):
   const { values } = column(table, key);
   const { faint } = palette(dark);
   const status = word(table, key === "gap" ? "performance_status" : "coverage_status");
-  const found = quantile(
+  const limit = quantile(
     Float64Array.from(all, (row) => Math.abs(values[row]!)),
     0.98,
   );
-  const end = found > 0 ? rounded(found) : 1;
+  const end = limit > 0 ? rounded(limit) : 1;
   const scale = diverging(dark);
   const list = listed(scale);
   const pale = (row: number) => key === "gap" && !VERDICTS.includes(status[row] ?? "") && !Number.isNaN(values[row]!);
@@ -187,7 +187,7 @@ function byCoverage({ table, all, rows, dark }: Subject): Colours {
       ticks: open(
         [0, 0.5, 1].map((at) => ({ at, text: magnitude(Number((10 ** (start + at * (end - start))).toPrecision(2))) })),
       ),
-      others: others.filter((one) => one.count > 0),
+      others: others.filter((other) => other.count > 0),
     },
   };
 }
@@ -246,9 +246,9 @@ function byTheme({ table, rows, dark, themeName }: Subject): Colours {
 const lighter = (colour: Rgb): Rgb => colour.map((part) => Math.round(part + (255 - part) * 0.22)) as unknown as Rgb;
 
 function count(rows: Uint32Array, test: (row: number) => boolean): number {
-  let found = 0;
-  for (const row of rows) if (test(row)) found++;
-  return found;
+  let position = 0;
+  for (const row of rows) if (test(row)) position++;
+  return position;
 }
 
 /** What the legend says, for those who cannot see it. */

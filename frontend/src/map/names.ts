@@ -65,13 +65,13 @@ const LINE = 22;
 export function lines(text: string): string[] {
   const words = text.split(/\s+/);
   const most = Math.max(LINE, text.length / 4, ...words.map((word) => word.length));
-  const found: string[] = [];
+  const texts: string[] = [];
   for (const word of words) {
-    const last = found.at(-1);
-    if (last !== undefined && last.length + 1 + word.length <= most) found[found.length - 1] = `${last} ${word}`;
-    else found.push(word);
+    const last = texts.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= most) texts[texts.length - 1] = `${last} ${word}`;
+    else texts.push(word);
   }
-  return found;
+  return texts;
 }
 
 export interface Box {

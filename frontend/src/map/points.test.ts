@@ -51,8 +51,8 @@ describe("the plane on the screen", () => {
   });
 
   it("has an extent for one point and for none", () => {
-    const one = { ...drawn(1), x: Float32Array.of(4), y: Float32Array.of(-2) };
-    expect(extent(one)).toEqual({ x: [3.5, 4.5], y: [-2.5, -1.5] });
+    const value = { ...drawn(1), x: Float32Array.of(4), y: Float32Array.of(-2) };
+    expect(extent(value)).toEqual({ x: [3.5, 4.5], y: [-2.5, -1.5] });
     expect(extent(drawn(0))).toEqual({ x: [0, 1], y: [0, 1] });
   });
 });
@@ -74,9 +74,9 @@ describe("a lasso", () => {
     const expected = Array.from({ length: 1700 }, (_, i) => 300 + i).filter(
       (i) => Math.abs(turned(points.x[i]!, points.y[i]!)) > Math.PI,
     );
-    const found = within(star, points, (i) => [points.x[i]!, points.y[i]!]);
-    expect(found).toEqual(expected);
-    expect(found.length).toBeGreaterThan(100);
+    const results = within(star, points, (i) => [points.x[i]!, points.y[i]!]);
+    expect(results).toEqual(expected);
+    expect(results.length).toBeGreaterThan(100);
   });
 
   it("of two corners holds nothing", () => {
@@ -98,7 +98,7 @@ describe("a thinned picture", () => {
     const few = thinnedOut(drawn(100_000, 0, 99_000));
     expect(few.length).toBeLessThan(14_000);
     expect([...few.subarray(-1000)]).toEqual(Array.from({ length: 1000 }, (_, i) => 99_000 + i));
-    const steps = few.subarray(0, -1000).map((one, i) => one - (i ? few[i - 1]! : -9));
+    const steps = few.subarray(0, -1000).map((value, i) => value - (i ? few[i - 1]! : -9));
     expect(new Set(steps)).toEqual(new Set([9]));
     expect(Math.max(...few.subarray(0, -1000))).toBeLessThan(99_000);
   });

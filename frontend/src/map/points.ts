@@ -53,16 +53,16 @@ export interface Extent {
 
 /** Smallest and largest coordinates; of no points, the unit square. */
 export function extent(points: { x: Float32Array; y: Float32Array; count: number }): Extent {
-  const found: Extent = { x: [Infinity, -Infinity], y: [Infinity, -Infinity] };
+  const ends: Extent = { x: [Infinity, -Infinity], y: [Infinity, -Infinity] };
   for (let i = 0; i < points.count; i++) {
     const x = points.x[i]!;
     const y = points.y[i]!;
-    if (x < found.x[0]) found.x[0] = x;
-    if (x > found.x[1]) found.x[1] = x;
-    if (y < found.y[0]) found.y[0] = y;
-    if (y > found.y[1]) found.y[1] = y;
+    if (x < ends.x[0]) ends.x[0] = x;
+    if (x > ends.x[1]) ends.x[1] = x;
+    if (y < ends.y[0]) ends.y[0] = y;
+    if (y > ends.y[1]) ends.y[1] = y;
   }
-  return { x: widened(found.x), y: widened(found.y) };
+  return { x: widened(ends.x), y: widened(ends.y) };
 }
 
 function widened([low, high]: [number, number]): [number, number] {

@@ -167,13 +167,13 @@ export class Stage {
     const { frame, view } = this.picture;
     this.tree ??= this.planted();
     const reach = (NEAR + 7 * growth(view.k)) / view.k;
-    const found = this.tree.find((px - view.x) / view.k, (py - view.y) / view.k, reach);
-    if (found === undefined) return -1;
+    const index = this.tree.find((px - view.x) / view.k, (py - view.y) / view.k, reach);
+    if (index === undefined) return -1;
     const away = Math.hypot(
-      screenX(frame, view, this.points.x[found]!) - px,
-      screenY(frame, view, this.points.y[found]!) - py,
+      screenX(frame, view, this.points.x[index]!) - px,
+      screenY(frame, view, this.points.y[index]!) - py,
     );
-    return away <= NEAR + this.points.radius[found]! * growth(view.k) ? found : -1;
+    return away <= NEAR + this.points.radius[index]! * growth(view.k) ? index : -1;
   }
 
   /** Indices of the points inside a polygon of the screen, without the backdrop. */
@@ -257,11 +257,11 @@ export function within(polygon: [number, number][], points: Points, place: (i: n
   const xs = polygon.map(([x]) => x);
   const ys = polygon.map(([, y]) => y);
   const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  const found: number[] = [];
+  const indices: number[] = [];
   for (let i = points.backdrop; i < points.count; i++) {
     const at = place(i);
     if (at[0] < left || at[0] > right || at[1] < top || at[1] > bottom) continue;
-    if (polygonContains(polygon, at)) found.push(i);
+    if (polygonContains(polygon, at)) indices.push(i);
   }
-  return found;
+  return indices;
 }

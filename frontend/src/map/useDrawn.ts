@@ -33,7 +33,7 @@ export function useDrawn({ table, themes, layout, by, query, selection, dark }: 
   const shown = useMemo(() => on.filter((row) => passes[row] === 1), [on, passes]);
   const painted = useMemo(() => {
     const name = (theme: number) =>
-      themeName(themes?.themes.find((one) => one.level === "theme" && one.id === theme)?.name ?? null, theme);
+      themeName(themes?.themes.find((entry) => entry.level === "theme" && entry.id === theme)?.name ?? null, theme);
     return colours(by, { table, all: on, rows: shown, dark, themeName: name });
   }, [by, table, on, shown, dark, themes]);
   const points = useMemo(

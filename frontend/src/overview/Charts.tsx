@@ -3,7 +3,7 @@ import { useMemo } from "react";
 import { useFace, useRun } from "../app/state";
 import { useTable } from "../data/hooks";
 import { numbers, select, type Table, texts, value } from "../data/table";
-import type { Benchmark } from "../data/types";
+import type { BenchmarkSummary } from "../data/types";
 import { decimal, integer, magnitude, meanScore, percent } from "../format";
 import { shorten, visible } from "../text";
 import { sequential } from "../ui/colours";
@@ -103,7 +103,7 @@ function Quadrants({ table }: { table: Table }) {
           x: "x",
           y: "y",
           r: 2.4,
-          fill: (one: { status: string }) => (one.status === "weak" ? "var(--weak)" : "var(--accent)"),
+          fill: (bar: { status: string }) => (bar.status === "weak" ? "var(--weak)" : "var(--accent)"),
           stroke: "var(--card)",
           strokeWidth: 0.6,
         }),
@@ -155,7 +155,9 @@ function Distribution({
     const values = numbers(table, what);
     const edges = log ? logEdges(values, rows, 40) : linearEdges(0, 1, 40);
     const bins = edges.length ? histogram(values, rows, edges) : [];
-    const positive = Array.from(rows, (row) => values[row]!).filter((one) => (log ? one > 0 : !Number.isNaN(one)));
+    const positive = Array.from(rows, (row) => values[row]!).filter((value) =>
+      log ? value > 0 : !Number.isNaN(value),
+    );
     return {
       bins,
       shown: bins.reduce((sum, bin) => sum + bin.count, 0),
@@ -211,15 +213,15 @@ function Distribution({
   );
 }
 
-function MissingShares({ benchmarks }: { benchmarks: Benchmark[] }) {
+function MissingShares({ benchmarks }: { benchmarks: BenchmarkSummary[] }) {
   const bars = useMemo(
     () =>
       benchmarks
-        .filter((one) => one.kept > 0 && one.alive > 0)
-        .map((one) => ({
-          name: shorten(visible(one.name), 32),
-          share: one.missing / one.alive,
-          text: `${percent(one.missing / one.alive)}  (${integer(one.missing)})`,
+        .filter((benchmark) => benchmark.kept > 0 && benchmark.alive > 0)
+        .map((benchmark) => ({
+          name: shorten(visible(benchmark.name), 32),
+          share: benchmark.missing / benchmark.alive,
+          text: `${percent(benchmark.missing / benchmark.alive)}  (${integer(benchmark.missing)})`,
         }))
         .sort((a, b) => b.share - a.share || a.name.localeCompare(b.name)),
     [benchmarks],
@@ -235,7 +237,7 @@ function MissingShares({ benchmarks }: { benchmarks: Benchmark[] }) {
         tickFormat: (tick: number) => percent(tick),
         grid: true,
       },
-      y: { label: null, domain: bars.map((one) => one.name), tickSize: 0 },
+      y: { label: null, domain: bars.map((bar) => bar.name), tickSize: 0 },
       marks: [
         Plot.barX(bars, {
           x: "share",
@@ -263,7 +265,7 @@ function MissingShares({ benchmarks }: { benchmarks: Benchmark[] }) {
         options={options}
         height={56 + 24 * bars.length}
         label={`Missing concepts by benchmark: ${bars
-          .map((one) => `${one.name} ${one.text}`)
+          .map((bar) => `${bar.name} ${bar.text}`)
           .slice(0, 20)
           .join(", ")}`}
       />

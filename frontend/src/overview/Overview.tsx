@@ -28,16 +28,16 @@ export function Overview() {
   const scores = <Scores key="scores" />;
   return (
     <div className="overview">
-      {run.answer.trust.map((one) => (
-        <Alert key={one.code} color="orange" mb="sm" className="caution" data-testid="trust-failed">
-          {visible(one.text)}
+      {run.answer.trust.map((statement) => (
+        <Alert key={statement.code} color="orange" mb="sm" className="caution" data-testid="trust-failed">
+          {visible(statement.text)}
         </Alert>
       ))}
       {run.cautions
-        .filter((one) => one.tone === "bad")
-        .map((one) => (
-          <Alert key={one.text} color="orange" mb="sm" className="caution">
-            {visible(one.text)}
+        .filter((caution) => caution.tone === "bad")
+        .map((caution) => (
+          <Alert key={caution.text} color="orange" mb="sm" className="caution">
+            {visible(caution.text)}
           </Alert>
         ))}
       <Question />
@@ -92,9 +92,9 @@ function Findings() {
   const own = about(run.findings, benchmark);
   const chosen =
     benchmark === null
-      ? run.answer.findings.flatMap((one) => run.findings[one.finding ?? -1] ?? [])
+      ? run.answer.findings.flatMap((finding) => run.findings[finding.finding ?? -1] ?? [])
       : own.slice(0, MOST);
-  const nothing = run.answer.findings.find((one) => one.code === "no_finding");
+  const nothing = run.answer.findings.find((finding) => finding.code === "no_finding");
   return (
     <section>
       <h2 className="first">
@@ -107,8 +107,8 @@ function Findings() {
         )}
       </h2>
       <ol className="finding-lines" data-testid="findings">
-        {chosen.map((one) => (
-          <FindingLine key={one.finding} finding={one} />
+        {chosen.map((finding) => (
+          <FindingLine key={finding.finding} finding={finding} />
         ))}
         {chosen.length === 0 && (
           <li className="finding-line">
@@ -133,7 +133,9 @@ function Scope() {
   const run = useRun();
   const benchmark = useBenchmark();
   const name = benchmark === null ? null : run.benchmarks[benchmark]!.name;
-  const shown = run.answer.scope.filter((one) => name === null || one.benchmark === null || one.benchmark === name);
+  const shown = run.answer.scope.filter(
+    (statement) => name === null || statement.benchmark === null || statement.benchmark === name,
+  );
   return (
     <section data-testid="scope">
       <h2>
@@ -148,7 +150,7 @@ function Scope() {
       {shown.length === 0 && (
         <p className="soft">No benchmark states its scope, so nothing can be said to be missing.</p>
       )}
-      <Statements found={shown} />
+      <Statements statements={shown} />
     </section>
   );
 }
@@ -159,12 +161,12 @@ function Trust() {
   return (
     <section data-testid="trust">
       <h2>How far to trust this</h2>
-      <Statements found={run.answer.confidence} />
+      <Statements statements={run.answer.confidence} />
       {run.cautions
-        .filter((one) => one.tone === "open")
-        .map((one) => (
-          <p key={one.text} className="soft">
-            {visible(one.text)}
+        .filter((caution) => caution.tone === "open")
+        .map((caution) => (
+          <p key={caution.text} className="soft">
+            {visible(caution.text)}
           </p>
         ))}
       <p>
@@ -182,15 +184,15 @@ function Trust() {
 
 const MARKS: Record<string, string> = { good: "✓", bad: "✕", open: "?" };
 
-function Statements({ found }: { found: Statement[] }) {
+function Statements({ statements }: { statements: Statement[] }) {
   return (
     <ul className="statements">
-      {found.map((one) => (
-        <li key={one.code + one.text} className={one.tone}>
+      {statements.map((statement) => (
+        <li key={statement.code + statement.text} className={statement.tone}>
           <span className="said" aria-hidden="true">
-            {MARKS[one.tone] ?? "·"}
+            {MARKS[statement.tone] ?? "·"}
           </span>{" "}
-          <bdi>{visible(one.text)}</bdi>
+          <bdi>{visible(statement.text)}</bdi>
         </li>
       ))}
     </ul>

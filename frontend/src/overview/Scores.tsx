@@ -8,7 +8,7 @@ export function Scores() {
   const run = useRun();
   const benchmark = useBenchmark();
   const name = benchmark === null ? null : run.benchmarks[benchmark]!.name;
-  const shown = run.answer.benchmarks.filter((one) => name === null || one.benchmark === name);
+  const shown = run.answer.benchmarks.filter((benchmark) => name === null || benchmark.benchmark === name);
   return (
     <section>
       <h2>
@@ -21,23 +21,23 @@ export function Scores() {
         )}
       </h2>
       <ul className="scores" data-testid="scores">
-        {shown.map((one) => (
-          <li key={one.benchmark}>
+        {shown.map((benchmark) => (
+          <li key={benchmark.benchmark}>
             <button
               type="button"
               className="link"
-              onClick={() => go({ params: { benchmark: name === null ? one.benchmark : null } })}
+              onClick={() => go({ params: { benchmark: name === null ? benchmark.benchmark : null } })}
             >
-              <bdi>{visible(one.benchmark)}</bdi>
+              <bdi>{visible(benchmark.benchmark)}</bdi>
             </button>
             <span className="share-bar" aria-hidden="true">
-              <span style={{ width: `${100 * (one.mean_score ?? 0)}%` }} />
+              <span style={{ width: `${100 * (benchmark.mean_score ?? 0)}%` }} />
             </span>
-            <span>{one.mean_score === null ? "no score" : meanScore(one.mean_score)}</span>
+            <span>{benchmark.mean_score === null ? "no score" : meanScore(benchmark.mean_score)}</span>
             <span className="soft">
-              {integer(one.scored)} scored{one.scored < one.kept && ` of ${integer(one.kept)}`}
+              {integer(benchmark.scored)} scored{benchmark.scored < benchmark.kept && ` of ${integer(benchmark.kept)}`}
             </span>
-            {one.notes.map((note) => (
+            {benchmark.notes.map((note) => (
               <span key={note.text} className="score-note soft">
                 {visible(note.text)}
               </span>

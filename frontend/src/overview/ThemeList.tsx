@@ -37,23 +37,29 @@ export function ThemeList({ themes: all }: { themes: Theme[] }) {
 function Gaps({ themes }: { themes: Theme[] }) {
   const most = Math.max(
     0.01,
-    ...themes.flatMap((one) => [one.gap, one.gap_low, one.gap_high].map((end) => Math.abs(end ?? 0))),
+    ...themes.flatMap((theme) => [theme.gap, theme.gap_low, theme.gap_high].map((end) => Math.abs(end ?? 0))),
   );
   const scale: Scale = { from: -most, to: most, neutral: 0 };
-  return themes.map((one) => {
-    const interval = `[${signed(one.gap_low, 3)}, ${signed(one.gap_high, 3)}]`;
+  return themes.map((theme) => {
+    const interval = `[${signed(theme.gap_low, 3)}, ${signed(theme.gap_high, 3)}]`;
     return (
-      <li key={one.id} data-status={one.performance_status}>
-        <Name theme={one} />
-        <IntervalBar scale={scale} at={one.gap} low={one.gap_low} high={one.gap_high} status={one.performance_status} />
+      <li key={theme.id} data-status={theme.performance_status}>
+        <Name theme={theme} />
+        <IntervalBar
+          scale={scale}
+          at={theme.gap}
+          low={theme.gap_low}
+          high={theme.gap_high}
+          status={theme.performance_status}
+        />
         <span
-          className={one.performance_status === "weak" ? "weak-text" : undefined}
-          title={`${signed(one.gap, 3)} ${interval}`}
+          className={theme.performance_status === "weak" ? "weak-text" : undefined}
+          title={`${signed(theme.gap, 3)} ${interval}`}
         >
-          {signed(one.gap, 3)} <span className="unseen">{interval}</span>
+          {signed(theme.gap, 3)} <span className="unseen">{interval}</span>
         </span>
         <span className="soft">
-          {integer(one.weak_concepts)} of {plural(one.ranked, "ranked concept")} weak
+          {integer(theme.weak_concepts)} of {plural(theme.ranked, "ranked concept")} weak
         </span>
       </li>
     );
@@ -62,16 +68,16 @@ function Gaps({ themes }: { themes: Theme[] }) {
 
 function Shares({ themes }: { themes: Theme[] }) {
   const most = Math.max(...themes.map(missingShare), 1e-9);
-  return themes.map((one) => (
-    <li key={one.id}>
-      <Name theme={one} />
+  return themes.map((theme) => (
+    <li key={theme.id}>
+      <Name theme={theme} />
       <span className="bar-place" aria-hidden="true">
-        <span className="bar amount" style={{ width: `${(100 * missingShare(one)) / most}%` }} />
+        <span className="bar amount" style={{ width: `${(100 * missingShare(theme)) / most}%` }} />
       </span>
-      <span>{percent(missingShare(one))}</span>
+      <span>{percent(missingShare(theme))}</span>
       <span className="soft">
-        {integer(one.missing_concepts)} of {plural(one.ranked, "ranked concept")} missing, mean coverage{" "}
-        {magnitude(one.chi_bench_mean)}
+        {integer(theme.missing_concepts)} of {plural(theme.ranked, "ranked concept")} missing, mean coverage{" "}
+        {magnitude(theme.chi_bench_mean)}
       </span>
     </li>
   ));

@@ -22,12 +22,12 @@ const chosen = (themes: Theme[]) => chosenThemes(themes, "model");
 describe("themes of the model's gaps", () => {
   it("are the weak ones, though another has a lower gap", () => {
     const { themes, title, choice } = chosen([...others(21), ...weak(8)]);
-    expect(themes.map((one) => one.id)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(themes.map((theme) => theme.id)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
     expect([title, choice]).toEqual(["Weak themes", "All weak themes: 8 of 29 tested."]);
   });
   it("go on with the lowest gaps of the others", () => {
     const { themes, title, choice } = chosen([...others(20).reverse(), ...weak(3)]);
-    expect(themes.map((one) => one.id)).toEqual([0, 1, 2, 50, 51, 52, 53, 54]);
+    expect(themes.map((theme) => theme.id)).toEqual([0, 1, 2, 50, 51, 52, 53, 54]);
     expect([title, choice]).toEqual([
       "Weak themes, then the lowest gaps",
       "3 weak of 23 tested, then the 5 lowest of the others.",
@@ -45,6 +45,6 @@ describe("themes of the model's gaps", () => {
 
 it("of the benchmarks' gaps are the largest missing shares", () => {
   const { themes, choice } = chosenThemes(others(20), "benchmark");
-  expect(themes.map((one) => one.id)).toEqual([69, 68, 67, 66, 65, 64, 63, 62]);
+  expect(themes.map((theme) => theme.id)).toEqual([69, 68, 67, 66, 65, 64, 63, 62]);
   expect(choice).toBe("The 8 largest missing shares of 20 themes.");
 });

@@ -12,12 +12,12 @@ export interface Chosen {
   choice: string;
 }
 
-export const missingShare = (one: Theme) => one.missing_concepts / one.ranked;
+export const missingShare = (theme: Theme) => theme.missing_concepts / theme.ranked;
 
 /** Weak themes first, as in the tree, then the lowest gaps; or the largest missing shares. */
 export function chosenThemes(all: Theme[], face: Face): Chosen {
-  const top = all.filter((one) => one.level === "theme" && one.ranked > 0);
-  if (face === "model") return lowest(top.filter((one) => one.q_value !== null));
+  const top = all.filter((theme) => theme.level === "theme" && theme.ranked > 0);
+  if (face === "model") return lowest(top.filter((theme) => theme.q_value !== null));
   const themes = top
     .sort((a, b) => missingShare(b) - missingShare(a) || (a.chi_bench_mean ?? 0) - (b.chi_bench_mean ?? 0))
     .slice(0, SHOWN);
@@ -31,7 +31,7 @@ export function chosenThemes(all: Theme[], face: Face): Chosen {
 function lowest(tested: Theme[]): Chosen {
   const byGap = (a: Theme, b: Theme) => (a.gap ?? 0) - (b.gap ?? 0);
   const weak = tested.filter(isWeak).sort(byGap);
-  const others = tested.filter((one) => !isWeak(one)).sort(byGap);
+  const others = tested.filter((theme) => !isWeak(theme)).sort(byGap);
   const themes = [...weak, ...others].slice(0, SHOWN);
   const title =
     weak.length === 0
@@ -39,12 +39,12 @@ function lowest(tested: Theme[]): Chosen {
       : themes.every(isWeak)
         ? "Weak themes"
         : "Weak themes, then the lowest gaps";
-  return { themes, title, choice: said(weak.length, themes.length, tested.length) };
+  return { themes, title, choice: summary(weak.length, themes.length, tested.length) };
 }
 
-const isWeak = (one: Theme) => one.performance_status === "weak";
+const isWeak = (theme: Theme) => theme.performance_status === "weak";
 
-function said(weak: number, shown: number, tested: number): string {
+function summary(weak: number, shown: number, tested: number): string {
   if (tested === 1) return "The only theme that could be tested.";
   const of = `${integer(tested)} tested`;
   if (weak > shown) return `The ${integer(shown)} lowest gaps of ${integer(weak)} weak themes; ${of}.`;

@@ -28,7 +28,7 @@ export function Suggestions() {
   const run = useRun();
   const benchmark = useBenchmark();
   const fitting = run.suggestions.filter(
-    (one) => benchmark === null || one.benchmark === null || one.benchmark === benchmark,
+    (suggestion) => benchmark === null || suggestion.benchmark === null || suggestion.benchmark === benchmark,
   );
   const [open, rest] = [fitting.slice(0, OPEN), fitting.slice(OPEN)];
   return (
@@ -42,14 +42,14 @@ export function Suggestions() {
           Nothing to suggest: no finding is weak, no benchmark lacks any of its stated scope, and none is redundant.
         </Empty>
       )}
-      {open.map((one) => (
-        <Entry key={one.title} suggestion={one} />
+      {open.map((suggestion) => (
+        <Entry key={suggestion.title} suggestion={suggestion} />
       ))}
       {rest.length > 0 && (
         <details className="more-suggestions" data-testid="more-suggestions">
           <summary>{plural(rest.length, "more suggestion")}</summary>
-          {rest.map((one) => (
-            <Entry key={one.title} suggestion={one} />
+          {rest.map((suggestion) => (
+            <Entry key={suggestion.title} suggestion={suggestion} />
           ))}
         </details>
       )}

@@ -23,7 +23,7 @@ export function Hint({ hint, term = null, name, className = "hint", tabbable = t
   const [opened, setOpened] = useState(false);
   const waiting = useRef(0);
   const dropdown = useRef<HTMLDivElement>(null);
-  const known = useRun().glossary.some((one) => one.key === term);
+  const known = useRun().glossary.some((entry) => entry.key === term);
   useEffect(() => () => clearTimeout(waiting.current), []);
   const open = () => {
     clearTimeout(waiting.current);
@@ -96,7 +96,7 @@ export function Hint({ hint, term = null, name, className = "hint", tabbable = t
 
 /** A word of the glossary, explained where it stands. */
 export function Term({ term, children }: { term: string; children: ReactNode }) {
-  const entry = useRun().glossary.find((one) => one.key === term);
+  const entry = useRun().glossary.find((entry) => entry.key === term);
   return entry ? (
     <Hint hint={entry.meaning} term={term}>
       {children}

@@ -76,7 +76,7 @@ export function Measured({
   high: number | null;
   digits?: number;
 }) {
-  const write = (one: number | null) => (kind === "signed" ? signed(one, digits) : decimal(one, digits));
+  const write = (value: number | null) => (kind === "signed" ? signed(value, digits) : decimal(value, digits));
   return (
     <span className="measured">
       {write(value)}

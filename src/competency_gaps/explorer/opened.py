@@ -95,7 +95,7 @@ class Opened:
             if current.shown is None or added != current.added:
                 parts = Parts(self.run, key=self.key, dictionary=self.dictionary)
                 number = 0 if current.shown is None else current.shown.number + 1
-                current.added, current.shown = added, Shown(number, parts, Subject(parts))
+                current.added, current.shown = added, Shown(number, parts, Subject(parts.context))
             return current.shown
 
     def ask(self, name: str, arguments: Any, command: str = "cgaps explore") -> dict[str, Any]:

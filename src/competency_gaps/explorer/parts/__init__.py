@@ -15,13 +15,15 @@ from collections.abc import Iterator, Sequence
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.explorer.parts import tables
 from competency_gaps.explorer.parts.amounts import SERVED, Amounts
+from competency_gaps.explorer.parts.concept import concept_details
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.findings import finding_items
+from competency_gaps.explorer.parts.item import item_concepts, item_details
 from competency_gaps.explorer.parts.paths import last_names
 from competency_gaps.explorer.parts.records.details import ConceptDetail, ItemConcepts, ItemDetail
 from competency_gaps.explorer.parts.records.plain import as_json, plain
-from competency_gaps.explorer.parts.records.server import SearchResult
 from competency_gaps.explorer.parts.redacted import RedactedDictionary, RedactedRun
+from competency_gaps.explorer.parts.run_info import run_info
 from competency_gaps.explorer.parts.themes import theme_file
 from competency_gaps.runs.open import RunFolder
 
@@ -115,22 +117,8 @@ class Parts:
             return tables.benchmark_table(self.context, number)
         return as_json(self._details(kind, number))
 
-    def search(self, query: str, limit: int) -> SearchResult:
-        """Rows of items whose texts hold ``query``, regardless of case.
-
-        Returns
-        -------
-        SearchResult
-            At most ``limit`` rows of ``items.parquet``, ascending.
-        """
-        from competency_gaps.explorer.parts.search import search
-
-        return search(self.context, query, limit)
-
     def _whole(self, name: str) -> bytes:
         if name == "run.json":
-            from competency_gaps.explorer.parts.run_info import run_info
-
             # The manifest is free of paths already; this is for what other files of the run say.
             info = run_info(self.context)
             return as_json(last_names(plain(info)) if self.context.portable else info)
@@ -141,9 +129,6 @@ class Parts:
         return (tables.concepts_table if name == "concepts.parquet" else tables.items_table)(self.context)
 
     def _details(self, kind: str, number: int) -> Sequence[ConceptDetail | ItemDetail | ItemConcepts]:
-        from competency_gaps.explorer.parts.concept import concept_details
-        from competency_gaps.explorer.parts.item import item_concepts, item_details
-
         size, total = self._cut(kind)
         rows = range(number * size, min(total, (number + 1) * size))
         if kind == "concept/":
@@ -154,7 +139,7 @@ class Parts:
         """How many details a part holds, and how many there are."""
         context = self.context
         if kind == "concept/":
-            return context.concepts_per_part, context.width
+            return context.concepts_per_part, context.run.width
         return context.items_per_part, context.items.height
 
     def _count(self, kind: str) -> int:

@@ -48,7 +48,7 @@ def coactive(sources: Sources, concepts: Sequence[int], strongest: Sequence[np.n
     for batch in _batches(sources, strongest):
         held = [strongest[i] for i in batch]
         rows = np.unique(np.concatenate(held)) if held else np.zeros(0, np.int64)
-        indptr, indices = sources.item_rows.concepts(rows)
+        indptr, indices = sources.run.item_rows.concepts(rows)
         for i, items in zip(batch, held, strict=True):
             places = np.searchsorted(rows, items)
             parts = [indices[a:b] for a, b in zip(indptr[places].tolist(), indptr[places + 1].tolist(), strict=True)]
@@ -62,7 +62,7 @@ def _batches(sources: Sources, strongest: Sequence[np.ndarray]) -> Iterator[list
     batch: list[int] = []
     size = 0
     for i, items in enumerate(strongest):
-        own = int(sources.item_rows.counts[items].sum(dtype=np.int64))
+        own = int(sources.run.item_rows.counts[items].sum(dtype=np.int64))
         if batch and size + own > _BATCH:
             yield batch
             batch, size = [], 0
@@ -84,8 +84,8 @@ def _partners(sources: Sources, concept: int, shared: np.ndarray, looked_at: int
         likely = np.minimum(both * (own / looked_at), support[others])
         others = others[_first(others, likely / (own + support[others] - likely), _CANDIDATES)]
         active = np.zeros(sources.items.height, bool)
-        active[sources.by_concept.items(concept)] = True
-        both = np.array([np.count_nonzero(active[sources.by_concept.items(int(other))]) for other in others])
+        active[sources.run.by_concept.items(concept)] = True
+        both = np.array([np.count_nonzero(active[sources.run.by_concept.items(int(other))]) for other in others])
     index = both / (own + support[others] - both)
     best = _first(others, index, count)
     return list(zip(others[best].tolist(), index[best].tolist(), strict=True))

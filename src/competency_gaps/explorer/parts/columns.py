@@ -1,4 +1,4 @@
-"""The quantities of a concept that a page shows: their titles and hints are the report's."""
+"""The quantities of a concept that a page shows, and what its words mean, as in the report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from competency_gaps.explorer.parts.records.run import ColumnSpec, Kind
 from competency_gaps.explorer.parts.tables import BENCHMARK
 from competency_gaps.findings.answer_parts import alike
 from competency_gaps.presentation import columns
+from competency_gaps.presentation import glossary as report
 from competency_gaps.presentation.columns import Column
+from competency_gaps.presentation.glossary import Term
 from competency_gaps.text import decimal, integer
 
 
@@ -72,6 +74,30 @@ _SPECS = (
 )
 
 
+_TERMS = (
+    Term(
+        "score",
+        "score",
+        "How well an item was answered, from 0 to 1. Where items are right or wrong, a mean score of 57% means that "
+        "57% are right.",
+    ),
+    Term("alive", "alive", "A concept that is active somewhere in the run or in the reference text."),
+    Term(
+        "ranked",
+        "ranked",
+        "An alive concept without a flag. Flagged ones stand for the form of a text rather than for what it is about, "
+        "and no verdict counts them.",
+    ),
+    Term(
+        "cas",
+        "CAS",
+        "Concept activation score: how strongly a concept is active in an item, averaged over the tokens that the run "
+        "counts (its span).",
+    ),
+)
+"""Words that the report does not use."""
+
+
 def column_specs(context: Context) -> list[ColumnSpec]:
     """Describe the columns of ``concepts.parquet``, in the order in which they are read.
 
@@ -91,9 +117,22 @@ def column_specs(context: Context) -> list[ColumnSpec]:
     ]
 
 
-def shown_columns(context: Context) -> list[Column]:
-    """The columns of quantities that need an explanation: all but a concept's name."""
-    return [spec.column for spec in _shown(context) if spec.column is not LABEL]
+def glossary(context: Context) -> list[Term]:
+    """Explain every word that is no plain English, as the report does.
+
+    Returns
+    -------
+    list of Term
+        General words first, then the columns.
+    """
+    labelled = context.concepts["label"].null_count() < context.concepts.height
+    # All but a concept's name, which needs no explanation.
+    shown = [spec.column for spec in _shown(context) if spec.column is not LABEL]
+    terms = report.glossary(shown, context.manifest["evidence"], themes=context.themes is not None, labelled=labelled)
+    keys = {column.key for column in shown}
+    general = [term for term in terms if term.key not in keys]
+    known = {term.key: term for term in [*general, *_TERMS, *terms]}
+    return list(known.values())
 
 
 def _shown(context: Context) -> list[_Spec]:

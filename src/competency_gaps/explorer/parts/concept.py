@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from competency_gaps.dictionary.exemplars.store import Exemplar
 from competency_gaps.explorer.parts.coactive import STRONGEST, coactive
+from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.paths import last_names
 from competency_gaps.explorer.parts.records.details import (
     ConceptDetail,
@@ -21,13 +23,9 @@ from competency_gaps.explorer.parts.records.details import (
 )
 from competency_gaps.explorer.parts.uses import Uses
 from competency_gaps.explorer.parts.windows import kept_tokens, moved
+from competency_gaps.matching.kept import KeptMatch
 from competency_gaps.presentation.labels import marks_of, provenance
 from competency_gaps.text import shorten
-
-if TYPE_CHECKING:
-    from competency_gaps.dictionary.exemplars.store import Exemplar
-    from competency_gaps.explorer.parts.context import Context
-    from competency_gaps.matching.kept import KeptMatch
 
 _ENTRY_LIMIT = 200
 _LABEL = ("label", "kind", "explainer", "score", "scored_by", "placeholder", "date")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import polars as pl
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.parts.amounts import SERVED, Amounts
-from competency_gaps.explorer.parts.finding_texts import differing_ranges
 from competency_gaps.explorer.parts.paths import command_line, last_names
 from competency_gaps.explorer.parts.redacted import RedactedRun
 from competency_gaps.explorer.parts.settings import UNTOLD, without_judge
@@ -21,7 +20,6 @@ from competency_gaps.explorer.parts.windows import Windows, windows
 from competency_gaps.items.remark import sentences
 from competency_gaps.once import made_once
 from competency_gaps.presentation import rankings
-from competency_gaps.presentation.run_view import Order
 from competency_gaps.presentation.themes import Themes, read_run_themes
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.open import RunFolder
@@ -60,11 +58,6 @@ class Context:
         return {name: number for number, name in enumerate(self.names)}
 
     @property
-    def width(self) -> int:
-        """Number of concepts."""
-        return self.run.width
-
-    @property
     def redacted(self) -> bool:
         """Whether prompts, responses, and what is made of them or may quote them are withheld."""
         return isinstance(self.run, RedactedRun)
@@ -95,15 +88,39 @@ class Context:
         shown["evidence"] = held["evidence"]
         return dict(shown)
 
-    @made_once
+    @property
+    def width(self) -> int:
+        """Number of concepts."""
+        return self.run.width
+
+    @property
+    def path(self) -> Path:
+        """Folder of the run."""
+        return self.run.path
+
+    def document(self, file: Path) -> bytes:
+        """Read a document of the run folder."""
+        return self.run.document(file)
+
+    @property
+    def benchmarks(self) -> pl.DataFrame:
+        """One row per benchmark."""
+        return self.run.benchmarks
+
+    @property
     def concepts(self) -> pl.DataFrame:
-        """``run.concepts``."""
+        """One row per concept."""
         return self.run.concepts
+
+    @property
+    def findings(self) -> pl.DataFrame:
+        """One row per finding."""
+        return self.run.findings
 
     @made_once
     def items(self) -> pl.DataFrame:
         """One row per item: ``ITEM_COLUMNS``, the reasons of ``excluded`` and ``unscored`` in words."""
-        table = self.read_items(ITEM_COLUMNS)
+        table = self.run.scan("items").select(ITEM_COLUMNS).collect()
         for name in ("excluded", "unscored"):
             words = sentences(table[name])
             table = table.with_columns((_each(words, last_names) if self.portable else words).alias(name))
@@ -124,10 +141,6 @@ class Context:
         rows = items.select("row", "cluster").drop_nulls("cluster")
         grouped = rows.group_by("cluster").agg(pl.col("row").sort()).filter(pl.col("row").list.len() > 1)
         return dict(grouped.iter_rows())
-
-    def read_items(self, columns: Sequence[str]) -> pl.DataFrame:
-        """Read some columns of ``items.parquet``."""
-        return self.run.scan("items").select(columns).collect()
 
     def benchmark_concepts(self, place: int, columns: Sequence[str]) -> pl.DataFrame:
         """Read one benchmark's rows of ``concept_benchmarks.parquet``, and nothing else of it.
@@ -151,10 +164,10 @@ class Context:
         frame = self.run.scan("concept_benchmarks").slice(place * self.width, self.width)
         table = frame.select("benchmark", "concept", *columns).collect()
         names = table["benchmark"].unique().to_list()
-        if table.height != self.width or names != [self.names[place]] or table["concept"][-1] != self.width - 1:
+        if table.height != self.run.width or names != [self.names[place]] or table["concept"][-1] != self.run.width - 1:
             raise UserError(
-                f"{self.run.path / 'concept_benchmarks.parquet'} does not hold the {self.width} concepts of "
-                f"{self.names[place]!r} from row {place * self.width}: the run is damaged. Run 'cgaps run' on the "
+                f"{self.run.path / 'concept_benchmarks.parquet'} does not hold the {self.run.width} concepts of "
+                f"{self.names[place]!r} from row {place * self.run.width}: the run is damaged. Run 'cgaps run' on the "
                 "folder again."
             )
         return table.select(columns)
@@ -179,21 +192,6 @@ class Context:
         return int(self.run.scan("items").select(pl.any_horizontal(*longer).sum()).collect().item())
 
     @made_once
-    def view(self) -> View:
-        """The run as the report's functions take it, without texts of items."""
-        return View(self)
-
-    @made_once
-    def findings(self) -> pl.DataFrame:
-        """``run.findings``."""
-        return self.run.findings
-
-    @made_once
-    def differing(self) -> dict[int, list[tuple[int, int]] | None]:
-        """Per example of a finding, ranges of its own text in which it differs from other items of its benchmark."""
-        return differing_ranges(self.run, self.findings, self.items)
-
-    @made_once
     def ranked(self) -> rankings.Ranking:
         """Concepts by their adjusted gap."""
         return rankings.ranking(self.concepts, self.run.manifest["evidence"])
@@ -202,82 +200,6 @@ class Context:
     def themes(self) -> Themes | None:
         """Themes of the run; None: it has none."""
         return read_run_themes(self.run)
-
-
-class View:
-    """A run as the report's functions take it: what its parts show, its items without texts."""
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._run = context.run
-
-    @property
-    def path(self) -> Path:
-        """Folder of the run."""
-        return self._run.path
-
-    @property
-    def width(self) -> int:
-        """Number of concepts."""
-        return self._context.width
-
-    def document(self, file: Path) -> bytes:
-        """Read a document of the run folder."""
-        return self._run.document(file)
-
-    @property
-    def manifest(self) -> Mapping[str, Any]:
-        """``Context.manifest``."""
-        return self._context.manifest
-
-    @property
-    def items(self) -> pl.DataFrame:
-        """``Context.items``."""
-        return self._context.items
-
-    @property
-    def benchmarks(self) -> pl.DataFrame:
-        """One row per benchmark."""
-        return self._run.benchmarks
-
-    @property
-    def concepts(self) -> pl.DataFrame:
-        """``Context.concepts``."""
-        return self._context.concepts
-
-    @property
-    def findings(self) -> pl.DataFrame:
-        """``Context.findings``."""
-        return self._context.findings
-
-    @property
-    def concept_benchmarks(self) -> pl.DataFrame:
-        """One row per concept and benchmark."""
-        return self._run.concept_benchmarks
-
-    @property
-    def overlap(self) -> pl.DataFrame:
-        """One row per pair of benchmarks."""
-        return self._run.overlap
-
-    @property
-    def themes(self) -> pl.DataFrame | None:
-        """One row per concept."""
-        return self._run.themes
-
-    @property
-    def theme_results(self) -> pl.DataFrame | None:
-        """One row per theme and subtheme."""
-        return self._run.theme_results
-
-    @property
-    def theme_benchmarks(self) -> pl.DataFrame | None:
-        """One row per theme or subtheme and benchmark."""
-        return self._run.theme_benchmarks
-
-    def concept_items(self, concept: int, *, benchmark: str | None = None, order: Order, limit: int) -> pl.DataFrame:
-        """Items in which a concept is active."""
-        return self._run.concept_items(concept, benchmark=benchmark, order=order, limit=limit)
 
 
 def _each(texts: pl.Series, change: Callable[[str], str]) -> pl.Series:

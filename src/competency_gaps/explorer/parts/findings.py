@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
-from competency_gaps.explorer.parts.context import Context
-from competency_gaps.explorer.parts.probing import finding_command
-from competency_gaps.explorer.parts.records.findings import Finding, FindingBenchmark, FindingExample, FindingItems
-from competency_gaps.findings import short, support
+import polars as pl
 
-_PLAIN = (
-    *("finding", "verdict", "leader", "label", "concepts", "items", "clusters", "graded", "n_eff", "mean_score"),
-    *("plain_gap", "gap", "gap_low", "gap_high", "p_value", "q_value", "detectable", "feature", "feature_items"),
-    *("feature_score", "other_items", "other_score", "feature_p", "wording", "wording_source", "unseen_gap"),
-    *("unseen_low", "unseen_high", "unseen_splits", "splits", "holds", "feature_words", "sentence"),
-)
-"""Columns of ``findings.parquet`` that are shown as they are."""
+from competency_gaps.explorer.parts.commands import finding_command
+from competency_gaps.explorer.parts.context import Context
+from competency_gaps.explorer.parts.records.findings import Finding, FindingBenchmark, FindingExample, FindingItems
+from competency_gaps.explorer.parts.records.plain import from_row
+from competency_gaps.findings import Piece, fold, short, support, template_of
+from competency_gaps.findings.differing import COMPARED
+from competency_gaps.runs.open import RunFolder
+
+Ranges = list[tuple[int, int]]
 
 
 def finding_list(context: Context) -> list[Finding]:
     """All findings, weak ones first."""
-    return [_finding(context, row) for row in context.findings.iter_rows(named=True)]
+    differing = differing_ranges(context.run, context.findings, context.items)
+    return [_finding(context, row, differing) for row in context.findings.iter_rows(named=True)]
 
 
 def finding_items(context: Context) -> list[FindingItems]:
@@ -30,30 +31,63 @@ def finding_items(context: Context) -> list[FindingItems]:
     return [FindingItems(**row) for row in rows]
 
 
-def _finding(context: Context, row: Mapping[str, Any]) -> Finding:
+def _finding(context: Context, row: Mapping[str, Any], differing: Mapping[int, Ranges | None]) -> Finding:
     command, note = finding_command(context, row)
-    return Finding(
-        **{name: row[name] for name in _PLAIN},
+    return from_row(
+        Finding,
+        row,
         feature_benchmarks=[context.place[name] for name in row["feature_benchmarks"] or ()],
         short=short(row),
         support=support(row, context.concepts),
         benchmarks=[
             FindingBenchmark(**{**part, "benchmark": context.place[part["benchmark"]]}) for part in row["benchmarks"]
         ],
-        failing=_examples(context, row["failing"]),
-        passing=_examples(context, row["passing"]),
+        failing=_examples(context, row["failing"], differing),
+        passing=_examples(context, row["passing"], differing),
         command=command,
         command_note=note,
     )
 
 
-def _examples(context: Context, rows: Sequence[int]) -> list[FindingExample]:
+def _examples(context: Context, rows: Sequence[int], differing: Mapping[int, Ranges | None]) -> list[FindingExample]:
     clusters, repeated = context.items["cluster"], context.repeated
-    return [
-        FindingExample(
-            item=row,
-            repeats=len(repeated.get(clusters[row], [row])),
-            differs=context.differing[row],
-        )
-        for row in rows
+    return [FindingExample(row, len(repeated.get(clusters[row], [row])), differing[row]) for row in rows]
+
+
+def differing_ranges(run: RunFolder, findings: pl.DataFrame, items: pl.DataFrame) -> dict[int, Ranges | None]:
+    """Ranges of the own text of each example in which it differs from other items of its benchmark; None: no text."""
+    shown = sorted({row for name in ("failing", "passing") for row in findings[name].explode().drop_nulls()})
+    place = items.select("benchmark").with_row_index("row")
+    wanted = place.filter(pl.col("row").is_in(shown))
+    samples = {
+        name: _evenly(place.filter(pl.col("benchmark") == name)["row"].to_list())
+        for name in wanted["benchmark"].unique(maintain_order=True)
+    }
+    rows = sorted({*shown, *(row for some in samples.values() for row in some)})
+    prompts = dict(zip(rows, _prompts(run, rows), strict=True))
+    templates = {name: template_of([prompts[row] or "" for row in some]) for name, some in samples.items()}
+    return {
+        row: None if (prompt := prompts[row]) is None else _ranges(fold(prompt, templates[name]))
+        for row, name in wanted.iter_rows()
+    }
+
+
+def _evenly(rows: list[int]) -> list[int]:
+    return rows[:: max(1, len(rows) // COMPARED)][:COMPARED]
+
+
+def _prompts(run: RunFolder, rows: list[int]) -> list[str | None]:
+    """Own texts of some items, in ascending order, read in one pass."""
+    frame = run.scan("items").select("prompt").with_row_index("row").filter(pl.col("row").is_in(rows))
+    return frame.collect()["prompt"].to_list()
+
+
+def _ranges(pieces: Sequence[Piece]) -> Ranges:
+    """Ranges of the pieces that differ; the whole text where none does."""
+    ends = list(accumulate(len(piece.text) for piece in pieces))
+    ranges = [
+        (end - len(piece.text), end)
+        for piece, end in zip(pieces, ends, strict=True)
+        if not piece.is_constant and piece.text.strip()
     ]
+    return ranges or [(0, ends[-1] if ends else 0)]

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.details import ActiveConcept, Cut, ItemConcepts, ItemDetail
+from competency_gaps.explorer.parts.records.plain import from_row
 from competency_gaps.explorer.parts.windows import kept_tokens, moved
 from competency_gaps.metrics.saliency import saliency
 from competency_gaps.text import shorten
-
-if TYPE_CHECKING:
-    from competency_gaps.explorer.parts.context import Context
-
-_FACTS = (
-    *("item_id", "group", "policy", "score", "excluded", "unscored", "n_tokens", "n_span_tokens"),
-    *("cluster", "cluster_kind"),
-)
 
 
 def item_details(context: Context, rows: range) -> list[ItemDetail]:
@@ -40,10 +34,11 @@ def item_details(context: Context, rows: range) -> list[ItemDetail]:
     facts = context.items[rows.start : rows.stop].iter_rows(named=True)
     held = context.sources.texts.rows(rows.start, len(rows))
     return [
-        ItemDetail(
+        from_row(
+            ItemDetail,
+            fact,
             item=row,
             benchmark=context.place[fact["benchmark"]],
-            **{key: fact[key] for key in _FACTS},
             together=len(context.clusters.get(fact["cluster"], [row])),
             repeats=len(context.repeated.get(fact["cluster"], [row])),
             epochs=context.sources.epochs(row),
@@ -119,7 +114,7 @@ def item_concepts(context: Context, rows: range) -> list[ItemConcepts]:
 
 
 def _item_concepts(context: Context, row: int) -> ItemConcepts:
-    held = context.sources.item_rows.row(row)
+    held = context.run.item_rows.row(row)
     values = saliency(held.cas, context.sources.tau[held.concepts])
     order = np.lexsort((held.concepts, -held.cas, -values))[: context.amounts.salient]
     concepts = held.concepts[order]

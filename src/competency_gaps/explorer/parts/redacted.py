@@ -6,7 +6,7 @@ What is not declared here as safe is withheld: a column is null, a field of the 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,11 @@ import polars as pl
 from competency_gaps.activations.by_concept import ByConcept, ConceptColumn
 from competency_gaps.activations.by_item import ItemRow, ItemRows
 from competency_gaps.activations.tokens import TokenActivations
-from competency_gaps.config import EvidenceConfig
 from competency_gaps.dictionary.folder import Dictionary
-from competency_gaps.explorer.parts.settings import named
+from competency_gaps.explorer.parts.redacted_documents import DOCUMENTS, MANIFEST, redact
 from competency_gaps.findings.sentences import with_words
-from competency_gaps.items.remark import DTYPE, Remark
-from competency_gaps.matching.clauses import made_of
+from competency_gaps.items.remark import DTYPE
 from competency_gaps.once import made_once
-from competency_gaps.robustness import FILE as ASSESSMENT
 from competency_gaps.runs.open import RunFolder
 
 NOT_TOLD = "[not told]"
@@ -70,36 +67,6 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 LABELS = ("concept", "label", "kind", "explainer", "score", "scored_by", "placeholder", "date")
 """Columns of a dictionary's labels that are told."""
 
-_FIELDS: Mapping[str, tuple[str, ...] | None] = {
-    "schema_version": None,
-    "created": None,
-    "versions": None,
-    "model": ("name", "class", "layers", "hidden_size", "dtype", "weights_sha256"),
-    "sae": ("name", "architecture", "d_sae", "d_in", "weights_sha256", "neuronpedia_id"),
-    "hook": ("path", "side", "layer"),
-    "gate": ("passed", "forced", "l0", "explained_variance", "dead_share", "tokens"),
-    "span": None,
-    "pooling": None,
-    "paper": None,
-    "reference": ("name", "lift"),
-    "dictionary": ("name", "labelled", "kinds", "themes"),
-    "timings": None,
-}
-"""Field of the manifest -> which of its fields are told; None: all of it. Further ones are in ``_manifest``."""
-_COUNTS = ("tested", "drawn", "weak", "strong", "typical", "insufficient", "weak_groups", "strong_groups")
-_OF_BENCHMARK = ("name", "items", "policy", "scope", "generated", "shards")
-_JUDGED = ("items", "scored", "unasked", "failed")
-_TREND = ("covariate", "first", "last", "share", "p", "controlled")
-_PROBED = (
-    *("concept", "claim", "verdict", "status", "kind", "exciting", "comparison", "mean", "mean_low", "mean_high"),
-    *("expected", "difference", "difference_low", "difference_high", "p_value", "q_value"),
-)
-_VERDICT = ("code", "outcome", "tone")
-_PAIR = ("concept", "level", "id", "label_text", "similarity", "p_value", "verdict")
-_LACK = (
-    *("concept", "label", "similarity", "p_value", "in_scope", "coverage_status", "chi_bench_elsewhere", "verdict"),
-)
-
 
 class RedactedRun(RunFolder):
     """A run as a redacted explorer reads it."""
@@ -107,7 +74,7 @@ class RedactedRun(RunFolder):
     @classmethod
     def of(cls, run: RunFolder) -> RedactedRun:
         """The run without what is not declared safe."""
-        return cls(run.path, _manifest(run.manifest))
+        return cls(run.path, redact(run.manifest, MANIFEST))
 
     def scan(self, name: str) -> pl.LazyFrame:
         """A table with its safe columns, the others null.
@@ -143,8 +110,8 @@ class RedactedRun(RunFolder):
         """A document with its safe fields; nothing of one that cannot be read."""
         try:
             held = json.loads(super().document(file))
-            reduce = _DOCUMENTS[file.name if file.parent == self.path else file.relative_to(self.path).parts[0]]
-            return json.dumps(reduce(self, held)).encode()
+            redacted = DOCUMENTS[file.name if file.parent == self.path else file.relative_to(self.path).parts[0]]
+            return json.dumps(redacted(self.manifest, held)).encode()
         except (ValueError, KeyError, TypeError, AttributeError):
             return b""
 
@@ -226,134 +193,3 @@ def _feature(code: str) -> str:
         except ValueError:
             pass
     return f"{name}:{NOT_TOLD}"
-
-
-def _part(held: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: held[name] for name in names if name in held}
-
-
-def _manifest(held: Mapping[str, Any]) -> dict[str, Any]:
-    safe = {
-        name: _part(value, _FIELDS[name] or ()) if _FIELDS[name] and isinstance(value, Mapping) else value
-        for name, value in held.items()
-        if name in _FIELDS
-    }
-    return {
-        **safe,
-        "command": "",
-        "evidence": _evidence(held["evidence"]),
-        "judging": _judging(held["judging"]) if held.get("judging") else None,
-        "benchmarks": [_benchmark(entry) for entry in held["benchmarks"]],
-        "settings": _settings(held["settings"], ""),
-    }
-
-
-def _evidence(held: Mapping[str, Any]) -> dict[str, Any]:
-    """Thresholds and counts; trends between categories, which are groups' names, are withheld."""
-    return {
-        **_part(held, (*EvidenceConfig.model_fields, *_COUNTS)),
-        "benchmarks": {
-            name: {
-                **_part(facts, (*_COUNTS, "most_stand_out", "shared_reason")),
-                "trends": [_part(trend, _TREND) for trend in facts.get("trends") or () if not trend.get("categories")],
-            }
-            for name, facts in (held.get("benchmarks") or {}).items()
-        },
-    }
-
-
-def _judging(held: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "judge": "a model" if held["judge"] else None,
-        "classifiers": ["a classifier"] if held["classifiers"] else [],
-        "benchmarks": {name: _part(count, _JUDGED) for name, count in held["benchmarks"].items()},
-    }
-
-
-def _benchmark(held: Mapping[str, Any]) -> dict[str, Any]:
-    figures: dict[str, Any] = {}
-    for figure in (held.get("figures") or {}).values():
-        # Without the options that tell them apart.
-        policy = figure["policy"]
-        same = sum(other["policy"] == policy for other in figures.values())
-        name = f"{policy} ({same + 1})" if same else policy
-        figures[name] = {"policy": policy, "summary": [_withheld(remark) for remark in figure["summary"]]}
-    return {
-        **_part(held, _OF_BENCHMARK),
-        "left_out": [{"where": None, "reason": _withheld(record["reason"])} for record in held["left_out"]],
-        "source": [
-            {
-                "warnings": [_withheld(warning) for warning in report["warnings"]],
-                "unscored_because": [
-                    {"reason": _withheld(counted["reason"]), "count": counted["count"]}
-                    for counted in report["unscored_because"]
-                ],
-            }
-            for report in held.get("source") or ()
-        ],
-        "figures": figures,
-    }
-
-
-def _withheld(remark: Mapping[str, Any]) -> dict[str, Any]:
-    return Remark.of(remark).withheld().as_dict()
-
-
-def _settings(held: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Settings that quote nobody (:func:`named`)."""
-    safe: dict[str, Any] = {}
-    for key, value in held.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            if inner := _settings(value, f"{name}."):
-                safe[key] = inner
-        elif named([(name, str(value))]):
-            safe[key] = value
-    return safe
-
-
-def _assessment(run: RedactedRun, held: Any) -> Any:
-    """Verdicts without the folder of the other run, the only text among their numbers."""
-    verdicts = []
-    for verdict in held["verdicts"]:
-        numbers = {name: value for name, value in verdict["numbers"].items() if not isinstance(value, str)}
-        verdicts.append({**_part(verdict, _VERDICT), "numbers": numbers})
-    return {"verdicts": verdicts}
-
-
-def _probe(run: RedactedRun, held: Any) -> Any:
-    return {"concepts": [{**_part(row, _PROBED), "label": None} for row in held["concepts"]]}
-
-
-def _matches(run: RedactedRun, held: Any) -> Any:
-    """Entries of somebody's list have their numbers in it for names."""
-    numbers = {entry["entry"]: str(number) for number, entry in enumerate(held["entries"], 1)}
-    return {
-        "taxonomy": held["taxonomy"],
-        "entries": [
-            {"entry": numbers[entry["entry"]], "description": numbers[entry["entry"]], "bound": entry["bound"]}
-            for entry in held["entries"]
-        ],
-        **{
-            kind: [{**_part(pair, _PAIR), "entry": numbers[pair["entry"]]} for pair in held[kind]]
-            for kind in ("pairs", "themes")
-        },
-    }
-
-
-def _scope(run: RedactedRun, held: Any) -> Any:
-    """A scope that was typed is withheld; the one that the configuration states stays."""
-    stated = {entry["name"]: entry.get("scope") for entry in run.manifest["benchmarks"]}.get(held["benchmark"])
-    clauses = held["clauses"] if stated and made_of([str(stated)]) == held["clauses"] else [""]
-    counts = {name: _part(held[name], ("count",)) for name in ("covered", "under", "missing")}
-    rows = [_part(row, _LACK) for row in held["rows"]]
-    return {**_part(held, ("benchmark", "alpha", "bound")), "clauses": clauses, **counts, "rows": rows}
-
-
-_DOCUMENTS: Mapping[str, Callable[[RedactedRun, Any], Any]] = {
-    ASSESSMENT: _assessment,
-    "probes": _probe,
-    "matches": _matches,
-    "scopes": _scope,
-}
-"""Document, or folder of documents -> what is told of one."""

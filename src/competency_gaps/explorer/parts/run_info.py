@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from competency_gaps.dictionary.exemplars.directions import LOGITS, SIMILAR
-from competency_gaps.explorer.parts.columns import column_specs
+from competency_gaps.explorer.parts.columns import column_specs, glossary
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.findings import finding_list
-from competency_gaps.explorer.parts.glossary import glossary
+from competency_gaps.explorer.parts.records.plain import from_row
 from competency_gaps.explorer.parts.records.run import (
-    Benchmark,
+    BenchmarkSummary,
     Caution,
     Counts,
     Has,
-    LeftOut,
     Probe,
     RunInfo,
     Shards,
     Thresholds,
+    UnreadRecords,
     Verdict,
 )
 from competency_gaps.explorer.parts.suggestions import suggestions
@@ -60,7 +59,7 @@ def run_info(context: Context) -> RunInfo:
         sae=str(manifest["sae"]["name"]),
         sae_sha256=manifest["sae"].get("weights_sha256"),
         neuronpedia_id=manifest["sae"].get("neuronpedia_id"),
-        width=context.width,
+        width=context.run.width,
         items=context.items.height,
         shards=Shards(context.concepts_per_part, context.items_per_part),
         redacted=context.redacted,
@@ -70,7 +69,7 @@ def run_info(context: Context) -> RunInfo:
         evidence=_thresholds(manifest["evidence"]),
         unit=facts.unit(manifest),
         short_name=short_name(str(manifest["model"]["name"])),
-        answer=answer(context.view),
+        answer=answer(context),
         findings=finding_list(context),
         glossary=glossary(context),
         cautions=_cautions(context),
@@ -97,8 +96,7 @@ def _verdicts(run: RunFolder) -> list[Verdict] | None:
     assessment = read_assessment(run)
     if assessment is None:
         return None
-    names = [field.name for field in fields(Verdict)]
-    return [Verdict(**{name: verdict[name] for name in names}) for verdict in assessment.get("verdicts") or []]
+    return [from_row(Verdict, verdict) for verdict in assessment.get("verdicts") or []]
 
 
 def _counts(context: Context) -> Counts:
@@ -153,14 +151,12 @@ def _card(context: Context) -> list[facts.Fact]:
     """The report's run card, and what else decides about the figures."""
     run, manifest = context.run, context.manifest
     evidence, reference = manifest["evidence"], manifest.get("reference")
-    labelled = labels.dictionary_fact(context.view)
+    labelled = labels.dictionary_fact(context)
     if not reference:
         base = facts.Fact("Reference", "none", "no lift, and alive means active in this run")
-    elif isinstance(reference, Mapping):
+    else:
         kind = "base rates for lift and flags" if reference.get("lift") else "for flags only: the span has no lift"
         base = facts.Fact("Reference", str(reference.get("name")), kind)
-    else:
-        base = facts.Fact("Reference", "read", "base rates for lift and flags")
     tests = facts.Fact(
         "Tests",
         f"{integer(context.ranked.tested.height)} concepts",
@@ -180,24 +176,24 @@ def _card(context: Context) -> list[facts.Fact]:
     return [facts.Fact(fact.name, shorten(fact.value, 200), shorten(fact.note, 300)) for fact in lines]
 
 
-def _benchmarks(context: Context) -> list[Benchmark]:
+def _benchmarks(context: Context) -> list[BenchmarkSummary]:
     manifest, benchmarks = context.manifest, []
     rows = {row["benchmark"]: row for row in context.run.benchmarks.iter_rows(named=True)}
     tested = manifest["evidence"].get("benchmarks") or {}
     doubts = sources.source_warnings(context.manifest)
     for entry in manifest["benchmarks"]:
         row, counts = rows[entry["name"]], tested.get(entry["name"], {})
-        kept = ("items", "kept", "excluded", "scored", "mean_score", "covered", "missing", "alive", "mean_span_tokens")
         benchmarks.append(
-            Benchmark(
+            from_row(
+                BenchmarkSummary,
+                row,
                 name=shorten(str(entry["name"]), _NAME_LIMIT),
-                **{name: row[name] for name in kept},
                 **{name: int(counts.get(name, 0)) for name in ("tested", "weak", "strong")},
                 policy=str(entry.get("policy") or ""),
                 scope=entry.get("scope"),
                 warnings=[doubt.text for doubt in doubts if doubt.benchmark == entry["name"]],
                 figures=judged.benchmark_lines(manifest, entry["name"]),
-                left_out=[LeftOut(*record) for record in sources.unread(entry["left_out"])],
+                left_out=[UnreadRecords(*record) for record in sources.unread(entry["left_out"])],
             )
         )
     return benchmarks
@@ -213,6 +209,6 @@ def _probes(context: Context) -> list[Probe]:
 def _probe_results(run: RunFolder, file: Path) -> list[Probe]:
     try:
         rows = json.loads(run.document(file))["concepts"]
-        return [Probe(row["concept"], row["label"], row["claim"], row["verdict"], sentence(row)) for row in rows]
+        return [from_row(Probe, row, sentence=sentence(row)) for row in rows]
     except (ValueError, KeyError, TypeError, OSError):
         return []

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from competency_gaps.activations.by_concept import ByConcept
-from competency_gaps.activations.by_item import ItemRows
 from competency_gaps.dictionary.folder import Dictionary
 from competency_gaps.dictionary.label_table import empty_labels
 from competency_gaps.errors import UserError
@@ -44,20 +42,10 @@ class Sources:
     items: pl.DataFrame
     """One row per item: at least item_id and score."""
 
-    @property
-    def by_concept(self) -> ByConcept:
-        """Items of each concept, on disk."""
-        return self.run.by_concept
-
-    @property
-    def item_rows(self) -> ItemRows:
-        """Concepts of each item, on disk."""
-        return self.run.item_rows
-
     @made_once
     def support(self) -> np.ndarray:
         """int64 of shape (width,): items in which each concept is active."""
-        return self.by_concept.support
+        return self.run.by_concept.support
 
     @made_once
     def scores(self) -> np.ndarray:

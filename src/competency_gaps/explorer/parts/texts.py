@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import polars as pl
 
+from competency_gaps.explorer.parts.records.server import SearchResult
 from competency_gaps.runs.open import RunFolder
 
 TEXTS = (
@@ -17,26 +18,32 @@ TEXTS = (
 SEARCHED = ("text", "response", "answer", "item_id")
 """Columns that a search looks at."""
 BUDGET = 256 * 2**20
-"""Bytes of searched texts up to which they are kept in memory [ours]; more are read again at each search."""
+"""Searched texts up to this many bytes are kept in memory [ours]; more are read again at each search."""
 BATCH = 16 * 2**20
-"""Bytes of texts that are read at once, about."""
-_FIRST = 64
-"""Rows of the first batch, whose size nobody knows."""
+"""Texts are read in batches of about this many bytes."""
 _MOST = 65_536
+"""Rows of a batch, at most."""
 
 
 class Texts:
-    """Reads texts of a run's items; what it keeps in memory is bounded by ``BUDGET``.
+    """Reads texts of a run's items; what it keeps in memory is bounded.
 
     Parameters
     ----------
     run : RunFolder
     height : int
         Rows of ``items.parquet``.
+    budget, batch : int
+        Bytes of searched texts that are kept at most, and that are read at once, about.
+    first : int
+        Rows of the first batch, before anything is known of the texts' lengths.
     """
 
-    def __init__(self, run: RunFolder, height: int) -> None:
+    def __init__(
+        self, run: RunFolder, height: int, *, budget: int = BUDGET, batch: int = BATCH, first: int = 64
+    ) -> None:
         self._run, self._height = run, height
+        self._budget, self._batch, self._first = budget, batch, first
         self._lock = threading.Lock()
         self._kept: list[tuple[int, pl.DataFrame]] | None = None
         self._too_many = False
@@ -45,22 +52,29 @@ class Texts:
         """Read some rows, one after the other: ``TEXTS``."""
         return self._run.scan("items").slice(first, count).select(TEXTS).collect()
 
-    def search(self, query: str, stop: Callable[[], bool]) -> list[int]:
-        """Rows whose texts hold ``query``, regardless of case.
+    def search(self, query: str, limit: int, stop: Callable[[], bool] = lambda: False) -> SearchResult:
+        """Find the items whose text, response, answer or id contains ``query``, regardless of case.
 
         Both are compared in lower case as Unicode has it (``str.lower``, JavaScript's ``toLowerCase``).
 
         Parameters
         ----------
+        query
+            Taken literally, without blanks at its ends. Blank: nothing is found.
+        limit
+            Most rows of the result, the first ones; its ``total`` counts all.
         stop
             Asked between batches; true ends the search with what was found so far.
         """
         rows: list[int] = []
+        query = query.strip()
+        if not query:
+            return SearchResult(rows, 0)
         for first, batch in self._lowered():
             if stop():
                 break
             rows += (holding(batch, SEARCHED, query).arg_true() + first).to_list()
-        return rows
+        return SearchResult(rows[:limit], len(rows))
 
     def keep(self) -> None:
         """Read now what the first search would keep; nothing more where that is too much."""
@@ -85,7 +99,7 @@ class Texts:
         size = 0
         for first, batch in self._batches():
             size += int(batch.estimated_size())
-            self._too_many = size > BUDGET
+            self._too_many = size > self._budget
             if self._too_many:
                 kept.clear()
             else:
@@ -95,7 +109,7 @@ class Texts:
             self._kept = kept
 
     def _batches(self) -> Iterator[tuple[int, pl.DataFrame]]:
-        first, count = 0, _FIRST
+        first, count = 0, self._first
         while first < self._height:
             frame = self._run.scan("items").slice(first, count).select(SEARCHED).collect()
             batch = frame.select(pl.all().str.to_lowercase())
@@ -104,7 +118,7 @@ class Texts:
             yield first, batch
             first += count
             # Texts of a benchmark are alike in length; the next batch is made of its neighbours.
-            count = max(1, min(_MOST, 4 * count, count * BATCH // size))
+            count = max(1, min(_MOST, 4 * count, count * self._batch // size))
 
 
 def holding(lowered: pl.DataFrame, columns: tuple[str, ...], query: str) -> pl.Series:

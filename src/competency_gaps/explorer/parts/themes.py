@@ -6,18 +6,9 @@ import polars as pl
 
 from competency_gaps.explorer.parts.context import Context
 from competency_gaps.explorer.parts.records.details import Theme, ThemeBenchmark, ThemeFile
+from competency_gaps.explorer.parts.records.plain import from_row
 from competency_gaps.presentation.themes import NAME_LIMIT
 from competency_gaps.text import shorten
-
-_OWN = (
-    *("level", "id", "parent", "name", "kind", "concepts", "ranked", "chi_bench", "chi_bench_mean"),
-    *("chi_model", "chi_model_low", "chi_model_high", "support", "n_eff", "gap", "gap_low", "gap_high", "q_value"),
-    *("performance_status", "missing_concepts", "weak_concepts", "strong_concepts", "weak_groups"),
-)
-_WITHIN = (
-    *("chi_bench", "chi_model", "support", "n_eff", "gap", "gap_low", "gap_high", "q_value"),
-    "performance_status",
-)
 
 
 def theme_file(context: Context) -> ThemeFile:
@@ -26,14 +17,14 @@ def theme_file(context: Context) -> ThemeFile:
     if themes is None or within is None:
         return ThemeFile([])
     by_benchmark = {
-        (row["level"], row["id"], row["benchmark"]): ThemeBenchmark(**{name: row[name] for name in _WITHIN})
+        (row["level"], row["id"], row["benchmark"]): from_row(ThemeBenchmark, row)
         for row in within.iter_rows(named=True)
     }
-    table = pl.concat([themes.themes, themes.subthemes]).select(_OWN)
+    table = pl.concat([themes.themes, themes.subthemes])
     rows = []
     for row in table.iter_rows(named=True):
         # Every benchmark of the run has a row of every theme.
         own = [by_benchmark[row["level"], row["id"], name] for name in context.names]
         name = None if row["name"] is None else shorten(row["name"], NAME_LIMIT)
-        rows.append(Theme(**{**row, "name": name}, benchmarks=own))
+        rows.append(from_row(Theme, row, name=name, benchmarks=own))
     return ThemeFile(rows)

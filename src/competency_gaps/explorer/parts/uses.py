@@ -36,7 +36,7 @@ class Uses:
     @staticmethod
     def of(sources: Sources, concepts: range) -> Uses:
         """Read the items of concepts."""
-        column = sources.by_concept.columns(concepts.start, concepts.stop)
+        column = sources.run.by_concept.columns(concepts.start, concepts.stop)
         support = sources.support[concepts.start : concepts.stop]
         tau = np.repeat(sources.tau[concepts.start : concepts.stop], support)
         return Uses(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import GenerateJsonSchema
 
 MOST_ROWS = 50
 """Most rows of one answer [ours]."""
@@ -22,6 +23,11 @@ _ORDER = (
 Name = Annotated[str, Field(min_length=1, max_length=500, description="Name of a benchmark, exactly as it is written.")]
 
 
+class _Untitled(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
 class Arguments(BaseModel):
     """Arguments of a query: unknown ones are refused."""
 
@@ -30,7 +36,9 @@ class Arguments(BaseModel):
     @classmethod
     def schema_of(cls) -> dict[str, Any]:
         """JSON schema, without the titles that only repeat names."""
-        return dict(_untitled(cls.model_json_schema()))
+        schema = cls.model_json_schema(schema_generator=_Untitled)
+        del schema["title"]
+        return schema
 
 
 class Nothing(Arguments):
@@ -164,14 +172,3 @@ class Suggested(Arguments):
     """Which suggestions."""
 
     kind: Literal["missing", "weak", "redundant", "robustness", "label"] | None = None
-
-
-def _untitled(schema: Any) -> Any:
-    """A schema without ``title``; a property of that name stays."""
-    if isinstance(schema, dict):
-        return {
-            key: {name: _untitled(child) for name, child in value.items()} if key == "properties" else _untitled(value)
-            for key, value in schema.items()
-            if key != "title"
-        }
-    return [_untitled(child) for child in schema] if isinstance(schema, list) else schema

@@ -10,10 +10,9 @@ from pydantic import ValidationError
 
 from competency_gaps.errors import UserError
 from competency_gaps.explorer.queries import arguments as given
-from competency_gaps.explorer.queries import concepts, items, suite
+from competency_gaps.explorer.queries import concepts, findings, items, suite, themes
 from competency_gaps.explorer.queries.subject import Subject
-from competency_gaps.explorer.queries.values import bounded
-from competency_gaps.files import finite
+from competency_gaps.explorer.queries.values import Answer, bounded
 from competency_gaps.text import shorten, visible
 
 _CONCEPT_TEXTS = ("label", "other_labels", "promoted_tokens", "suppressed_tokens", "matched", "peak_token", "theme")
@@ -27,7 +26,7 @@ class Query:
     description: str
     """For whoever chooses among the queries, a person or a model."""
     arguments: type[given.Arguments]
-    function: Callable[[Subject, Any], dict[str, Any]]
+    function: Callable[[Subject, Any], Answer]
     foreign: tuple[str, ...] = ()
     """Fields of the answer whose text others wrote: benchmarks, the model, makers of labels."""
 
@@ -45,7 +44,7 @@ QUERIES: Mapping[str, Query] = {
             "Where the model does worse (weak) or better (strong) than on comparable items: groups of items in "
             "sentences, the most important first. Ask this first.",
             given.ListFindings,
-            items.list_findings,
+            findings.list_findings,
             ("sentence",),
         ),
         Query(
@@ -53,7 +52,7 @@ QUERIES: Mapping[str, Query] = {
             "One finding: its figures, whether the other half of the items shows it, failing and passing items side by "
             "side, where its items are, the concepts behind it, and the command that tests it further.",
             given.OneFinding,
-            items.one_finding,
+            findings.one_finding,
             ("sentence", "support", "prompt", "response", "answer", "choices", "label"),
         ),
         Query(
@@ -99,7 +98,7 @@ QUERIES: Mapping[str, Query] = {
             "List themes (groups of concepts), filtered and sorted: the weakest (tested ones first), those with most "
             "missing concepts.",
             given.ListThemes,
-            concepts.list_themes,
+            themes.list_themes,
             ("name",),
         ),
         Query(
@@ -107,7 +106,7 @@ QUERIES: Mapping[str, Query] = {
             "One theme or subtheme: its numbers over the suite and per benchmark, its subthemes, its weakest concepts "
             "(tested ones first).",
             given.OneTheme,
-            concepts.one_theme,
+            themes.one_theme,
             ("name", "label"),
         ),
         Query(
@@ -173,14 +172,14 @@ def ask(subject: Subject, name: str, arguments: Any) -> dict[str, Any]:
         return {"error": f"there is no query {_shown(name)}: expected one of {', '.join(QUERIES)}."}
     try:
         parsed = query.arguments.model_validate({} if arguments is None else arguments)
-        answer = query.function(subject, parsed)
+        answer = query.function(subject, parsed).model_dump(exclude_unset=True)
     except ValidationError as error:
         return {"error": _complaint(error)}
     except UserError as error:
         return {"error": visible(shorten(str(error), 1000))}
     if query.foreign:
         answer["foreign_texts"] = list(query.foreign)
-    return bounded(dict(finite(answer)))
+    return bounded(answer)
 
 
 def _complaint(error: ValidationError) -> str:

@@ -2,85 +2,240 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import polars as pl
 
+from competency_gaps.explorer.parts.records.run import Counts, Probe, Thresholds, Verdict
 from competency_gaps.explorer.parts.settings import named, without_judge
 from competency_gaps.explorer.queries.arguments import Nothing, Suggested, TwoBenchmarks
-from competency_gaps.explorer.queries.concepts import name_of
 from competency_gaps.explorer.queries.subject import Subject
-from competency_gaps.explorer.queries.values import SENTENCE, fields, foreign, plain
-from competency_gaps.presentation.facts import command_text
-
-COMMAND = 2000
-"""Most characters of a command line [ours]: one that is cut does not run."""
-_BENCHMARK = (
-    *("name", "items", "kept", "excluded", "scored", "mean_score", "covered", "missing", "alive", "mean_span_tokens"),
-    *("tested", "weak", "strong", "policy", "scope", "warnings"),
+from competency_gaps.explorer.queries.values import (
+    SENTENCE,
+    Answer,
+    AtMost,
+    Command,
+    NamedConcept,
+    Number,
+    Sentence,
+    Sentences,
+    Text300,
 )
-_PAIR = ("jaccard", "cosine", "spearman", "n_concepts")
+from competency_gaps.findings.answer_parts import Statement
+from competency_gaps.presentation.facts import Fact, command_text
+
 _SIDE = ("chi_model", "gap", "n_eff")
 
 
-def overview(subject: Subject, arguments: Nothing) -> dict[str, Any]:
+class FindingStatement(Answer):
+    """A statement of the run's answer about a finding; None: about none."""
+
+    finding: int | None
+    tone: str
+    sentence: Sentence
+
+
+class BenchmarkScore(Answer):
+    """A benchmark by its score."""
+
+    benchmark: str
+    mean_score: Number
+    scored: int
+    kept: int
+    notes: Sentences
+
+
+class Overview(Answer):
+    """The run in short."""
+
+    opening: Sentence
+    trust: Sentences
+    findings: list[FindingStatement]
+    findings_in_all: int
+    benchmarks_by_score: list[BenchmarkScore]
+    scope: Sentences
+    confidence: Sentences
+    warnings: Sentences
+    title: Sentence
+    model: Sentence
+    sae: Sentence
+    created: str
+    width: int
+    items: int
+    unit: Sentence
+    benchmarks: int
+    counts: Counts
+    evidence: Thresholds
+
+
+class BenchmarkLine(Answer):
+    """A benchmark of the run."""
+
+    name: Annotated[str, AtMost(200)]
+    items: int
+    kept: int
+    excluded: int
+    scored: int
+    mean_score: Number
+    covered: int
+    missing: int
+    alive: int
+    mean_span_tokens: Number
+    tested: int
+    weak: int
+    strong: int
+    policy: str
+    scope: Annotated[str | None, AtMost(200)]
+    warnings: Annotated[list[str], AtMost(200)]
+
+
+class AddedConcepts(Answer):
+    """What a benchmark adds to those before it, in ranked concepts."""
+
+    benchmark: str
+    ranked_added: int
+    ranked_covered: int
+    ranked_cumulative: int
+
+
+class BenchmarkList(Answer):
+    """All benchmarks, and the order in which each adds most concepts."""
+
+    benchmarks: list[BenchmarkLine]
+    redundancy: list[AddedConcepts]
+
+
+class DifferingConcept(NamedConcept):
+    """A concept with its numbers in two benchmarks."""
+
+    gap_difference: Number
+    chi_model_first: Number
+    gap_first: Number
+    n_eff_first: Number
+    chi_model_second: Number
+    gap_second: Number
+    n_eff_second: Number
+
+
+class Correlation(Answer):
+    """Two benchmarks side by side."""
+
+    first: str
+    second: str
+    jaccard: Number
+    cosine: Number
+    spearman: Number
+    n_concepts: int
+    covered_by_both: int
+    covered_by_first_only: int
+    covered_by_second_only: int
+    compared: int
+    min_n_eff: Number
+    better_in_first: list[DifferingConcept]
+    better_in_second: list[DifferingConcept]
+
+
+class SuggestionLine(Answer):
+    """One thing to do next."""
+
+    kind: str
+    title: Sentence
+    reason: Sentence
+    command: Command
+    benchmark: str | None
+    finding: int | None
+    concepts: list[int]
+    concepts_in_all: int
+
+
+class SuggestionList(Answer):
+    """What to do next."""
+
+    total: int
+    suggestions: list[SuggestionLine]
+
+
+class Robustness(Answer):
+    """Whether the findings hold up."""
+
+    tested: bool
+    verdicts: Annotated[list[Verdict], AtMost(SENTENCE)]
+    probes: Annotated[list[Probe], AtMost(SENTENCE)]
+    notes: list[str]
+
+
+class Setting(Answer):
+    """A setting of the run."""
+
+    setting: str
+    value: Text300
+
+
+class RunCard(Answer):
+    """How the run was made."""
+
+    card: Annotated[list[Fact], AtMost(SENTENCE)]
+    command: Command
+    versions: dict[str, str]
+    settings: list[Setting]
+
+
+def overview(subject: Subject, arguments: Nothing) -> Overview:
     """Summarise the run: its findings in sentences with numbers, and the counts behind them."""
-    info = subject.info
-    answer = info["answer"]
-    return {
-        "opening": foreign(answer["opening"]["text"], SENTENCE),
-        "trust": _texts(answer["trust"]),
+    info, answer = subject.info, subject.info.answer
+    facts = {
+        "opening": answer.opening.text,
+        "trust": _texts(answer.trust),
         "findings": [
-            {**fields(statement, ("finding", "tone")), "sentence": foreign(statement["text"], SENTENCE)}
-            for statement in answer["findings"]
+            FindingStatement(finding=statement.finding, tone=statement.tone, sentence=statement.text)
+            for statement in answer.findings
         ],
-        "findings_in_all": len(info["findings"]),
+        "findings_in_all": len(info.findings),
         "benchmarks_by_score": [
-            {**fields(benchmark, ("benchmark", "mean_score", "scored", "kept")), "notes": _texts(benchmark["notes"])}
-            for benchmark in answer["benchmarks"]
+            BenchmarkScore.model_validate({**vars(benchmark), "notes": _texts(benchmark.notes)})
+            for benchmark in answer.benchmarks
         ],
-        "scope": _texts(answer["scope"]),
-        "confidence": _texts(answer["confidence"]),
-        "warnings": [foreign(statement["text"], SENTENCE) for statement in info["cautions"]],
-        **fields(info, ("title", "model", "sae", "created", "width", "items", "unit"), limit=SENTENCE),
-        "benchmarks": len(info["benchmarks"]),
-        **fields(info, ("counts", "evidence")),
+        "scope": _texts(answer.scope),
+        "confidence": _texts(answer.confidence),
+        "warnings": [caution.text for caution in info.cautions],
+        "benchmarks": len(info.benchmarks),
     }
+    return Overview.model_validate({**vars(info), **facts})
 
 
-def _texts(statements: list[dict[str, Any]]) -> list[str | None]:
-    return [foreign(statement["text"], SENTENCE) for statement in statements]
+def _texts(statements: Sequence[Statement]) -> list[str]:
+    return [statement.text for statement in statements]
 
 
-def benchmarks(subject: Subject, arguments: Nothing) -> dict[str, Any]:
+def benchmarks(subject: Subject, arguments: Nothing) -> BenchmarkList:
     """All benchmarks with their counts and scores, and the order in which each adds most concepts to the suite.
 
     Counts of benchmarks are of alive concepts, those of the order of ranked concepts, hence the different names.
     """
     info = subject.info
-    names = [foreign(entry["name"]) for entry in info["benchmarks"]]
-    return {
-        "benchmarks": [fields(entry, _BENCHMARK, limit=200) for entry in info["benchmarks"]],
-        "redundancy": [
-            {
-                "benchmark": names[entry["benchmark"]],
-                "ranked_added": entry["adds"],
-                "ranked_covered": entry["covered"],
-                "ranked_cumulative": entry["cumulative"],
-            }
-            for entry in info["redundancy"]
+    return BenchmarkList(
+        benchmarks=[BenchmarkLine.model_validate(entry) for entry in info.benchmarks],
+        redundancy=[
+            AddedConcepts(
+                benchmark=info.benchmarks[entry.benchmark].name,
+                ranked_added=entry.adds,
+                ranked_covered=entry.covered,
+                ranked_cumulative=entry.cumulative,
+            )
+            for entry in info.redundancy
         ],
-    }
+    )
 
 
-def correlation(subject: Subject, arguments: TwoBenchmarks) -> dict[str, Any]:
+def correlation(subject: Subject, arguments: TwoBenchmarks) -> Correlation:
     """How much two benchmarks cover the same concepts, whether they agree on performance, and where they differ.
 
     Concepts are set side by side where both benchmarks have enough items for a test (``compared`` of them), by their
     gaps: each is relative to the mean of its own benchmark.
     """
     first, second = (subject.place_of(name) for name in (arguments.first, arguments.second))
-    names = subject.benchmarks[first], subject.benchmarks[second]
+    names = subject.context.names[first], subject.context.names[second]
     joined = _side_by_side(subject, first, second)
     here = (pl.col("benchmark_a") == names[0]) & (pl.col("benchmark_b") == names[1])
     pair = subject.run.overlap.filter(here).row(0, named=True)
@@ -93,10 +248,9 @@ def correlation(subject: Subject, arguments: TwoBenchmarks) -> dict[str, Any]:
     both = both.with_columns(gap_difference=pl.col("gap") - pl.col("gap_second"))
     above = both.filter(pl.col("gap_difference") > 0).sort(["gap_difference", "concept"], descending=[True, False])
     below = both.filter(pl.col("gap_difference") < 0).sort(["gap_difference", "concept"])
-    return {
-        "first": foreign(names[0]),
-        "second": foreign(names[1]),
-        **fields(pair, _PAIR),
+    facts = {
+        "first": names[0],
+        "second": names[1],
         "covered_by_both": alive.filter(in_first & in_second).height,
         "covered_by_first_only": alive.filter(in_first & ~in_second).height,
         "covered_by_second_only": alive.filter(~in_first & in_second).height,
@@ -105,48 +259,39 @@ def correlation(subject: Subject, arguments: TwoBenchmarks) -> dict[str, Any]:
         "better_in_first": [_differing(row) for row in above.head(arguments.concepts).iter_rows(named=True)],
         "better_in_second": [_differing(row) for row in below.head(arguments.concepts).iter_rows(named=True)],
     }
+    return Correlation.model_validate({**pair, **facts})
 
 
-def suggestions(subject: Subject, arguments: Suggested) -> dict[str, Any]:
+def suggestions(subject: Subject, arguments: Suggested) -> SuggestionList:
     """What to do next, each with its reason and the command to run."""
-    suggested = [
-        suggestion for suggestion in subject.info["suggestions"] if arguments.kind in (None, suggestion["kind"])
-    ]
-    names = [entry["name"] for entry in subject.info["benchmarks"]]
-    return {
-        "total": len(suggested),
-        "suggestions": [
-            {
-                **fields(suggestion, ("kind", "title", "reason"), limit=SENTENCE),
-                "command": foreign(suggestion["command"], COMMAND),
-                "benchmark": None if suggestion["benchmark"] is None else foreign(names[suggestion["benchmark"]]),
-                "finding": suggestion["finding"],
-                "concepts": suggestion["concepts"][:20],
-                "concepts_in_all": len(suggestion["concepts"]),
-            }
-            for suggestion in suggested
-        ],
-    }
-
-
-def robustness(subject: Subject, arguments: Nothing) -> dict[str, Any]:
-    """Verdicts of the robustness tests, and of probes of single concepts."""
     info = subject.info
-    notes = [] if info["verdicts"] else ["Robustness was not tested: 'cgaps robustness RUN' does it."]
-    return {
-        "tested": info["verdicts"] is not None,
-        "verdicts": [
-            fields(verdict, ("code", "test", "sentence", "tone"), limit=SENTENCE) for verdict in info["verdicts"] or []
-        ],
-        "probes": [
-            fields(probe, ("concept", "label", "claim", "verdict", "sentence"), limit=SENTENCE)
-            for probe in info["probes"]
-        ],
-        "notes": notes,
-    }
+    lines = [
+        SuggestionLine.model_validate(
+            {
+                **vars(suggestion),
+                "benchmark": None if suggestion.benchmark is None else info.benchmarks[suggestion.benchmark].name,
+                "concepts": suggestion.concepts[:20],
+                "concepts_in_all": len(suggestion.concepts),
+            }
+        )
+        for suggestion in info.suggestions
+        if arguments.kind in (None, suggestion.kind)
+    ]
+    return SuggestionList(total=len(lines), suggestions=lines)
 
 
-def run_card(subject: Subject, arguments: Nothing) -> dict[str, Any]:
+def robustness(subject: Subject, arguments: Nothing) -> Robustness:
+    """Verdicts of the robustness tests, and of probes of single concepts."""
+    verdicts = subject.info.verdicts
+    return Robustness(
+        tested=verdicts is not None,
+        verdicts=list(verdicts or ()),
+        probes=list(subject.info.probes),
+        notes=[] if verdicts else ["Robustness was not tested: 'cgaps robustness RUN' does it."],
+    )
+
+
+def run_card(subject: Subject, arguments: Nothing) -> RunCard:
     """How the run was made: model, SAE, gate, span, versions, command, settings.
 
     Settings that quote texts are left out: this answer may go to another model than the audited one. The judge's
@@ -154,24 +299,21 @@ def run_card(subject: Subject, arguments: Nothing) -> dict[str, Any]:
     """
     info = subject.info
     # An absent command stays absent; otherwise the whole one is parsed again, since a cut command may not parse.
-    command = info["command"] and command_text(without_judge(subject.run.manifest["command"]))
-    return {
-        "card": [fields(line, ("name", "value", "note"), limit=SENTENCE) for line in info["card"]],
-        "command": foreign(command, COMMAND),
-        "versions": plain(dict(info["versions"])),
-        "settings": [
-            {"setting": foreign(name), "value": foreign(value, 300)} for name, value in named(info["settings"])
-        ],
-    }
+    command = info.command and command_text(without_judge(subject.run.manifest["command"]))
+    return RunCard(
+        card=list(info.card),
+        command=command,
+        versions=dict(info.versions),
+        settings=[Setting(setting=name, value=value) for name, value in named(info.settings)],
+    )
 
 
 def _side_by_side(subject: Subject, first: int, second: int) -> pl.DataFrame:
     """Every concept with its numbers in the first benchmark, and those in the second with the ending ``_second``."""
-    here, there = (subject.parts.context.benchmark_concepts(place, ("support", *_SIDE)) for place in (first, second))
+    here, there = (subject.context.benchmark_concepts(place, ("support", *_SIDE)) for place in (first, second))
     facts = subject.concepts.select("concept", "label", "alive", "ranked")
     return pl.concat([facts, here, there.select(pl.all().name.suffix("_second"))], how="horizontal")
 
 
-def _differing(row: dict[str, Any]) -> dict[str, Any]:
-    sides = {f"{key}_{side}": row[key + end] for side, end in (("first", ""), ("second", "_second")) for key in _SIDE}
-    return {**name_of(row), **fields({**row, **sides}, ("gap_difference", *sides))}
+def _differing(row: dict[str, Any]) -> DifferingConcept:
+    return DifferingConcept.model_validate({**row, **{f"{key}_first": row[key] for key in _SIDE}})

@@ -1,11 +1,15 @@
-"""Values for an answer: numbers rounded, lengths bounded, foreign text made harmless."""
+"""What all answers have in common: floats are rounded, texts are cut, and their control characters made visible."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from competency_gaps.text import visible
 
@@ -19,22 +23,28 @@ SENTENCE = 600
 """Most characters of a sentence of this program, which may hold foreign names [ours]."""
 
 
-def number(value: float | int | bool | None) -> Any:
-    """A number for an answer.
+Number = float | Literal["infinite", "-infinite"] | None
+"""Of 6 significant digits; None: undefined."""
 
-    Parameters
-    ----------
-    value
-        None and NaN: undefined.
 
-    Returns
-    -------
-    int, float, str or None
-        Floats have 6 significant digits; ``"infinite"`` or ``"-infinite"``, as JSON has no such number; None for what
-        is undefined.
-    """
-    if value is None or isinstance(value, (bool, int)):
-        return value
+@dataclass(frozen=True)
+class AtMost:
+    """Cuts the texts of a field after this many characters, instead of after :data:`LABEL`."""
+
+    characters: int
+
+
+Sentence = Annotated[str, AtMost(SENTENCE)]
+Sentences = Annotated[list[str], AtMost(SENTENCE)]
+Command = Annotated[str | None, AtMost(2000)]
+"""A command line; one that is cut does not run."""
+Text120 = Annotated[str | None, AtMost(120)]
+Text160 = Annotated[str | None, AtMost(160)]
+Text300 = Annotated[str | None, AtMost(300)]
+
+
+def number(value: float) -> float | str | None:
+    """Round a number to 6 significant digits; None for NaN, and a word for infinity, which JSON does not have."""
     if math.isnan(value):
         return None
     if math.isinf(value):
@@ -54,20 +64,17 @@ def foreign(value: str | None, limit: int = LABEL) -> str | None:
     return shown
 
 
-def fields(row: Mapping[str, Any], keys: Iterable[str], *, limit: int = LABEL) -> dict[str, Any]:
-    """Fields of a row, ready for an answer; keys that the row lacks are left out."""
-    return {key: plain(row[key], limit=limit) for key in keys if key in row}
-
-
 def plain(value: Any, *, limit: int = LABEL) -> Any:
     """A value of any shape as plain JSON: numbers rounded, texts visible and cut, inside lists and objects too."""
     if isinstance(value, str):
         return foreign(value, limit)
     if isinstance(value, Mapping):
         return {str(foreign(str(key), LABEL)): plain(item, limit=limit) for key, item in value.items()}
+    if dataclasses.is_dataclass(value):
+        return {field.name: plain(getattr(value, field.name), limit=limit) for field in dataclasses.fields(value)}
     if isinstance(value, Sequence):
         return [plain(item, limit=limit) for item in value]
-    return number(value)
+    return number(value) if isinstance(value, float) else value
 
 
 def bounded(answer: dict[str, Any], limit: int = MAX_ANSWER) -> dict[str, Any]:
@@ -91,3 +98,36 @@ def bounded(answer: dict[str, Any], limit: int = MAX_ANSWER) -> dict[str, Any]:
         cuts[longest] = f"{longest}: only the first {len(answer[longest]):,}, to keep the answer short"
         answer["cut"] = "; ".join(cuts.values())
     return answer
+
+
+class Answer(BaseModel):
+    """An answer, or a part of one. It is made of whatever has its fields; fields that were not given are left out."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _harmless(cls, value: Any, info: ValidationInfo) -> Any:
+        metadata = cls.model_fields[str(info.field_name)].metadata
+        return plain(value, limit=next((entry.characters for entry in metadata if isinstance(entry, AtMost)), LABEL))
+
+
+class Statistics(Answer):
+    """Statistics of a concept or theme, over the suite or within a benchmark."""
+
+    gap: Number
+    gap_low: Number
+    gap_high: Number
+    q_value: Number
+    performance_status: str | None
+    chi_model: Number
+    chi_bench: Number
+    support: int
+    n_eff: Number
+
+
+class NamedConcept(Answer):
+    """A concept by its id and label; None: it has no label."""
+
+    concept: int
+    label: str | None

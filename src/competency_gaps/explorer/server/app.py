@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -26,11 +26,10 @@ from starlette.types import ASGIApp
 from competency_gaps.endpoint.endpoint import Endpoint
 from competency_gaps.errors import CompetencyGapsError
 from competency_gaps.explorer.opened import ChangedError, Opened, Shown, run_list
-from competency_gaps.explorer.page_files import FILES, page_files
+from competency_gaps.explorer.page_files import FILES
 from competency_gaps.explorer.parts import NoSuchPartError, as_json
-from competency_gaps.explorer.parts.search import search
 from competency_gaps.explorer.server.cache import PartCache
-from competency_gaps.explorer.server.chat_state import chat_state
+from competency_gaps.explorer.server.chat import chat_route, chat_state
 from competency_gaps.explorer.server.security import Guard
 from competency_gaps.text import visible
 
@@ -52,24 +51,23 @@ QUIET = 0.3
 log = logging.getLogger(__name__)
 
 
-def make_app(opened: Sequence[Opened], *, port: int, endpoint: Endpoint | None = None) -> ASGIApp:
+def make_app(
+    opened: Sequence[Opened], page: Mapping[str, bytes], *, port: int, endpoint: Endpoint | None = None
+) -> ASGIApp:
     """Make the server's application.
 
     Parameters
     ----------
     opened
         The runs to show.
+    page
+        The page's files, as :func:`~competency_gaps.explorer.page_files.page_files` reads them.
     port
-        Port that it will be reached at; requests to another one are refused.
+        The port that the server listens on; requests to another one are refused.
     endpoint
-        Who answers questions; None: nobody.
-
-    Raises
-    ------
-    UserError
-        If the page was not built.
+        The endpoint that answers questions; None: there is no chat.
     """
-    explorer = _Explorer(opened, endpoint)
+    explorer = _Explorer(opened, page, endpoint)
     names = [("/", "index.html"), *((f"/{name}", name) for name in FILES if name != "index.html")]
     routes = [
         *(Route(path, explorer.page(name)) for path, name in names),
@@ -78,8 +76,6 @@ def make_app(opened: Sequence[Opened], *, port: int, endpoint: Endpoint | None =
         Route("/data/{key}/{name:path}", explorer.part),
     ]
     if endpoint is not None:
-        from competency_gaps.explorer.server.chat import chat_route
-
         routes.append(chat_route(opened, endpoint))
     handlers: dict[Any, Any] = {
         HTTPException: _refused,
@@ -93,8 +89,8 @@ def make_app(opened: Sequence[Opened], *, port: int, endpoint: Endpoint | None =
 class _Explorer:
     """What the answers are made from."""
 
-    def __init__(self, opened: Sequence[Opened], endpoint: Endpoint | None) -> None:
-        self._files = page_files()
+    def __init__(self, opened: Sequence[Opened], page: Mapping[str, bytes], endpoint: Endpoint | None) -> None:
+        self._files = page
         self._runs = as_json(run_list(opened, "served", chat_state(endpoint)))
         self._opened = {run.key: run for run in opened}
         self._cache = PartCache()
@@ -159,7 +155,7 @@ class _Explorer:
 
     async def search(self, request: Request) -> Response:
         """``data/KEY/search?q=TEXT``; it ends early if nobody waits for it any more."""
-        shown = self._shown(request.path_params["key"])
+        texts = self._shown(request.path_params["key"]).parts.context.sources.texts
         query = request.query_params.get("q", "")
         if len(query) > LONGEST_SEARCH:
             raise HTTPException(400, f"The text to search for is longer than {LONGEST_SEARCH:,} characters.")
@@ -167,7 +163,7 @@ class _Explorer:
         watch = asyncio.create_task(_watch(request, gone))
         try:
             async with self._searches:
-                rows = await anyio.to_thread.run_sync(search, shown.parts.context, query, MOST_ROWS, gone.is_set)
+                rows = await anyio.to_thread.run_sync(texts.search, query, MOST_ROWS, gone.is_set)
         finally:
             watch.cancel()
         self._shown(request.path_params["key"])

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio.to_thread
 from pydantic import TypeAdapter, ValidationError
@@ -22,12 +23,19 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from competency_gaps.endpoint.endpoint import Endpoint, connect, read_key
-from competency_gaps.errors import MissingExtraError, UserError
+from competency_gaps.endpoint.endpoint import Endpoint, connect, is_here, proxy_of, read_key
+from competency_gaps.errors import MissingExtraError, UserError, argument
 from competency_gaps.explorer import queries
 from competency_gaps.explorer.opened import Opened
 from competency_gaps.explorer.parts import as_json
-from competency_gaps.explorer.parts.records.server import AnswerEvent, ChatEvent, ChatRequest, FailureEvent, QueryEvent
+from competency_gaps.explorer.parts.records.server import (
+    AnswerEvent,
+    ChatEvent,
+    ChatRequest,
+    ChatState,
+    FailureEvent,
+    QueryEvent,
+)
 from competency_gaps.explorer.queries import QUERIES
 from competency_gaps.explorer.queries.trace import trace
 from competency_gaps.explorer.server.chat_model import ANSWER_TOKENS, Call, ChatError, ChatModel, Step, called_in_text
@@ -42,8 +50,29 @@ TURN_LENGTH = 8_000
 AT_ONCE = 4
 """Questions that are answered at once; others wait [ours]."""
 
+_WHERE = (
+    "Questions go to {place}, and with them the last turns and the results of the queries that answer them: names, "
+    "labels, numbers, pieces of prompts, responses and answers (up to 3,000 characters each), the run's settings, its "
+    "command line and its folder. {rest}"
+)
 _REQUEST = TypeAdapter(ChatRequest)
 log = logging.getLogger(__name__)
+
+
+def chat_state(endpoint: Endpoint | None) -> ChatState:
+    """Say whether questions can be asked, and where they go; with None they cannot."""
+    if endpoint is None:
+        options = f"{argument('base_url')} and {argument('model')}"
+        note = f"This explorer was started without a model ({options}), so it answers no questions."
+        return ChatState(configured=False, model=None, host=None, note=f"{note} Nothing leaves this machine.")
+    host = visible(urlsplit(endpoint.base_url).netloc)
+    proxy = proxy_of(endpoint.base_url)
+    if is_here(endpoint.base_url):
+        note = _WHERE.format(place=f"a server on this machine ({host})", rest="Nothing leaves this machine.")
+    else:
+        through = "" if proxy is None else f" through the proxy {visible(proxy)}"
+        note = _WHERE.format(place=host + through, rest="Nothing else leaves this machine.")
+    return ChatState(configured=True, model=visible(endpoint.model), host=host, note=note)
 
 
 def chat_route(opened: Sequence[Opened], endpoint: Endpoint) -> Route:

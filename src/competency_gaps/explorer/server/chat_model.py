@@ -12,6 +12,7 @@ from competency_gaps.endpoint.budget import Cap, Meter, Use
 from competency_gaps.endpoint.completion import read_completion, read_json
 from competency_gaps.endpoint.endpoint import Endpoint, read_key
 from competency_gaps.endpoint.faults import STOPS, Dialect, Fault, fault_of
+from competency_gaps.errors import argument
 from competency_gaps.text import shorten, visible
 
 ANSWER_TOKENS = 4_096
@@ -173,8 +174,9 @@ class ChatModel:
         where = self._endpoint.base_url
         if fault.stop is not None:
             return (
-                f"{where} {STOPS[fault.stop]} ({fault.reason}). Start the explorer again with another --base-url, "
-                f"--model, or key in the environment variable {self._endpoint.key_env}."
+                f"{where} {STOPS[fault.stop]} ({fault.reason}). Start the explorer again with another "
+                f"{argument('base_url')}, {argument('model')}, or key in the environment variable "
+                f"{self._endpoint.key_env}."
             )
         if fault.unreached:
             return f"{where} cannot be reached: {fault.reason}. Start the server there, and ask again."

@@ -55,6 +55,7 @@ def serve(
 
     from competency_gaps.endpoint import Asking
     from competency_gaps.explorer.opened import open_runs
+    from competency_gaps.explorer.page_files import page_files
     from competency_gaps.explorer.server.app import make_app
 
     class Server(uvicorn.Server):
@@ -69,7 +70,7 @@ def serve(
         taken = int(listener.getsockname()[1])
         # The application reports faults; uvicorn would add each request, and that it ended.
         config = uvicorn.Config(
-            make_app(opened, port=taken, endpoint=endpoint),
+            make_app(opened, page_files(), port=taken, endpoint=endpoint),
             log_config=None,
             log_level="critical",
             access_log=False,

@@ -6,7 +6,12 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 
 def as_json(value: Any) -> bytes:
@@ -14,6 +19,12 @@ def as_json(value: Any) -> bytes:
     text = json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     # A lone surrogate is no character that UTF-8 has; in JSON it stands as its escape.
     return text.encode("utf-8", "backslashreplace")
+
+
+def from_row(record: type[T], row: Mapping[str, Any], **more: Any) -> T:
+    """Make a record of ``more`` and, for its other fields, of the row's columns of their names."""
+    names = [field.name for field in dataclasses.fields(record) if field.name in row and field.name not in more]
+    return record(**{name: row[name] for name in names}, **more)
 
 
 def plain(value: Any, *, exact: bool = False) -> Any:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from competency_gaps.explorer.parts.records.findings import Finding
-from competency_gaps.explorer.parts.redundancy import Added
 from competency_gaps.findings.answer import RunAnswer
 from competency_gaps.presentation.facts import Fact
 from competency_gaps.presentation.glossary import Term
@@ -97,7 +96,7 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class UnreadRecords:
     """Records that became no item, for one reason; redacted, ``where`` is their number."""
 
     where: str
@@ -105,7 +104,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class BenchmarkSummary:
     """A benchmark of the run."""
 
     name: str
@@ -127,7 +126,7 @@ class Benchmark:
     """Of the logs and tasks that it was read from; redacted, without what they quote."""
     figures: Sequence[str]
     """Results of the whole benchmark that its policies and judges give, in words."""
-    left_out: Sequence[LeftOut]
+    left_out: Sequence[UnreadRecords]
 
 
 @dataclass(frozen=True)
@@ -155,6 +154,19 @@ class Overlap:
     cosine: Sequence[Sequence[float | None]]
     spearman: Sequence[Sequence[float | None]]
     n_concepts: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Added:
+    """A benchmark's place in the order of what they add."""
+
+    benchmark: int
+    adds: int
+    """Concepts that it covers and none before it does."""
+    covered: int
+    """Concepts that it covers."""
+    cumulative: int
+    """Concepts that it and those before it cover."""
 
 
 @dataclass(frozen=True)
@@ -221,7 +233,7 @@ class RunInfo:
     """Empty: redacted, or the run was made from Python."""
     versions: Sequence[Pair]
     settings: Sequence[Pair]
-    benchmarks: Sequence[Benchmark]
+    benchmarks: Sequence[BenchmarkSummary]
     columns: Sequence[ColumnSpec]
     overlap: Overlap
     redundancy: Sequence[Added]

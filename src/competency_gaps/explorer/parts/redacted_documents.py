@@ -1,0 +1,163 @@
+"""What a redacted explorer shows of the manifest and of the documents that other commands put into a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
+
+from competency_gaps.config import EvidenceConfig
+from competency_gaps.explorer.parts.settings import named
+from competency_gaps.items.remark import Remark
+from competency_gaps.matching.clauses import made_of
+from competency_gaps.robustness import FILE as ASSESSMENT
+
+Rule: TypeAlias = "Literal[True] | Callable[[Any], Any] | list[Rule] | dict[str, Rule]"
+"""How to show a value: True: as it is; a function: what it returns; a list: each entry by the rule in it; a dictionary:
+the fields that it names, each by its rule, and no others (``*``: all fields by one rule)."""
+
+
+def redact(value: Any, rule: Rule) -> Any:
+    """Apply a rule."""
+    if callable(rule):
+        return rule(value)
+    if isinstance(rule, list):
+        return [redact(entry, rule[0]) for entry in value or ()]
+    if rule is True:
+        return value
+    if not isinstance(value, Mapping):
+        return None
+    if "*" in rule:
+        return {name: redact(entry, rule["*"]) for name, entry in value.items()}
+    return {name: redact(value[name], inner) for name, inner in rule.items() if name in value}
+
+
+def _shown(*names: str) -> dict[str, Rule]:
+    """Show these fields as they are."""
+    return dict.fromkeys(names, True)
+
+
+def _nothing(value: Any) -> None:
+    return None
+
+
+def _without_quotes(remark: Mapping[str, Any]) -> dict[str, Any]:
+    return Remark.of(remark).withheld().as_dict()
+
+
+def _figures(figures: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Figures by policy, numbered instead of told apart by their options."""
+    shown: dict[str, Any] = {}
+    for figure in (figures or {}).values():
+        policy = figure["policy"]
+        same = sum(other["policy"] == policy for other in shown.values())
+        name = f"{policy} ({same + 1})" if same else policy
+        shown[name] = {"policy": policy, "summary": [_without_quotes(remark) for remark in figure["summary"]]}
+    return shown
+
+
+def _trends(trends: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """Trends along numbers; those between categories, which may be names of groups, are withheld."""
+    numeric = [trend for trend in trends or () if not trend.get("categories")]
+    return [redact(trend, _shown("covariate", "first", "last", "share", "p", "controlled")) for trend in numeric]
+
+
+def _settings(held: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings that quote nobody (:func:`named`)."""
+    safe: dict[str, Any] = {}
+    for key, value in held.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            if inner := _settings(value, f"{name}."):
+                safe[key] = inner
+        elif named([(name, str(value))]):
+            safe[key] = value
+    return safe
+
+
+_COUNTS = ("tested", "drawn", "weak", "strong", "typical", "insufficient", "weak_groups", "strong_groups")
+MANIFEST: Rule = {
+    **_shown("schema_version", "created", "versions", "span", "pooling", "paper", "timings"),
+    "model": _shown("name", "class", "layers", "hidden_size", "dtype", "weights_sha256"),
+    "sae": _shown("name", "architecture", "d_sae", "d_in", "weights_sha256", "neuronpedia_id"),
+    "hook": _shown("path", "side", "layer"),
+    "gate": _shown("passed", "forced", "l0", "explained_variance", "dead_share", "tokens"),
+    "reference": _shown("name", "lift"),
+    "dictionary": _shown("name", "labelled", "kinds", "themes"),
+    "command": lambda command: "",
+    "evidence": {
+        **_shown(*EvidenceConfig.model_fields, *_COUNTS),
+        "benchmarks": {"*": {**_shown(*_COUNTS, "most_stand_out", "shared_reason"), "trends": _trends}},
+    },
+    "judging": {
+        "judge": lambda judge: "a model" if judge else None,
+        "classifiers": lambda classifiers: ["a classifier"] if classifiers else [],
+        "benchmarks": {"*": _shown("items", "scored", "unasked", "failed")},
+    },
+    "benchmarks": [
+        {
+            **_shown("name", "items", "policy", "scope", "generated", "shards"),
+            "left_out": [{"where": _nothing, "reason": _without_quotes}],
+            "source": [
+                {"warnings": [_without_quotes], "unscored_because": [{"reason": _without_quotes, "count": True}]}
+            ],
+            "figures": _figures,
+        }
+    ],
+    "settings": _settings,
+}
+_ASSESSMENT: Rule = {
+    "verdicts": [
+        {
+            **_shown("code", "outcome", "tone"),
+            # The folder of the other run is the only text among the numbers.
+            "numbers": lambda held: {name: value for name, value in held.items() if not isinstance(value, str)},
+        }
+    ]
+}
+_PROBES: Rule = {
+    "concepts": [
+        {
+            **_shown("concept", "claim", "verdict", "status", "kind", "exciting", "comparison", "mean", "mean_low"),
+            **_shown("mean_high", "expected", "difference", "difference_low", "difference_high", "p_value", "q_value"),
+            "label": _nothing,
+        }
+    ]
+}
+_PAIR = _shown("concept", "level", "id", "label_text", "similarity", "p_value", "verdict")
+_LACK = _shown(
+    *("concept", "label", "similarity", "p_value", "in_scope", "coverage_status", "chi_bench_elsewhere", "verdict")
+)
+
+
+def _matches(manifest: Mapping[str, Any], held: Any) -> Any:
+    """Entries of somebody's list have their numbers in it for names."""
+    numbers = {entry["entry"]: str(number) for number, entry in enumerate(held["entries"], 1)}
+    return {
+        "taxonomy": held["taxonomy"],
+        "entries": [
+            {"entry": numbers[entry["entry"]], "description": numbers[entry["entry"]], "bound": entry["bound"]}
+            for entry in held["entries"]
+        ],
+        **{
+            kind: [{**redact(pair, _PAIR), "entry": numbers[pair["entry"]]} for pair in held[kind]]
+            for kind in ("pairs", "themes")
+        },
+    }
+
+
+def _scope(manifest: Mapping[str, Any], held: Any) -> Any:
+    """A scope that was typed is withheld; the one that the configuration states stays."""
+    stated = {entry["name"]: entry.get("scope") for entry in manifest["benchmarks"]}.get(held["benchmark"])
+    clauses = held["clauses"] if stated and made_of([str(stated)]) == held["clauses"] else [""]
+    counts = {name: redact(held[name], _shown("count")) for name in ("covered", "under", "missing")}
+    rows = redact(held["rows"], [_LACK])
+    return {**redact(held, _shown("benchmark", "alpha", "bound")), "clauses": clauses, **counts, "rows": rows}
+
+
+DOCUMENTS: Mapping[str, Callable[[Mapping[str, Any], Any], Any]] = {
+    ASSESSMENT: lambda manifest, held: redact(held, _ASSESSMENT),
+    "probes": lambda manifest, held: redact(held, _PROBES),
+    "matches": _matches,
+    "scopes": _scope,
+}
+"""A document, or a folder of documents, to the function of the redacted manifest and the document that redacts it."""

@@ -1,0 +1,147 @@
+import { useLayoutEffect, useMemo, useRef, useState } from "react";
+import { go } from "../app/route";
+import { useRun } from "../app/state";
+import { characters, pieces, windowAround } from "../data/characters";
+import { useTable } from "../data/hooks";
+import { text } from "../data/table";
+import type { ActiveConcept, ItemDetail } from "../data/types";
+import { decimal, integer, magnitude } from "../format";
+import { Term } from "../ui/Hint";
+import { ConceptLink, ConceptName, Status } from "../ui/Marks";
+import { ActiveText } from "../ui/Tokens";
+import type { Activity } from "./activity";
+
+/** Concepts that are listed at first. */
+const FIRST = 20;
+
+interface ActiveConceptsProps {
+  concepts: ActiveConcept[];
+  /** How many are active in the item, listed or not. */
+  active: number;
+  /** Whether there is a text whose tokens a concept can colour. */
+  colours: boolean;
+  /** The concept that the item was opened from. */
+  opener: number | null;
+  chosen: number | null;
+  onChoose: (concept: number | null) => void;
+  /** With null when the pointer leaves. */
+  onPoint: (concept: number | null) => void;
+}
+
+/** The concepts that are active in an item. One that is pointed at or chosen colours its tokens. */
+export function ActiveConcepts({ concepts, active, colours, opener, chosen, onChoose, onPoint }: ActiveConceptsProps) {
+  const run = useRun();
+  const table = useTable(run.key, "concepts.parquet").data;
+  const [all, setAll] = useState(false);
+  const shown = all ? concepts : concepts.slice(0, FIRST);
+  const choose = (concept: number) => {
+    onPoint(null);
+    onChoose(chosen === concept ? null : concept);
+  };
+  return (
+    <>
+      <p className="soft">
+        Ordered by <Term term="saliency">saliency</Term>, then by <Term term="cas">CAS</Term>
+        {opener !== null && "; the concept that you came from is first"}.{" "}
+        {colours && "Point at a concept, or choose it, to colour the tokens on which it is active. "}
+        {concepts.length < active &&
+          `This export has ${concepts.length} of the ${integer(active)} concepts, and the strongest tokens of each.`}
+      </p>
+      <ul className="active-concepts" data-testid="item-concepts" onBlur={() => onPoint(null)}>
+        {shown.map(({ concept, cas, saliency }) => {
+          const label = table && text(table, "label", concept);
+          return (
+            <li
+              key={concept}
+              onPointerEnter={(event) => event.pointerType === "mouse" && onPoint(concept)}
+              onPointerLeave={(event) => event.pointerType === "mouse" && onPoint(null)}
+              onFocus={() => onPoint(concept)}
+            >
+              {colours ? (
+                <button
+                  type="button"
+                  className="colours"
+                  aria-pressed={chosen === concept}
+                  onClick={() => choose(concept)}
+                >
+                  <ConceptName concept={concept} label={label} />
+                </button>
+              ) : (
+                <ConceptLink concept={concept} label={label} />
+              )}
+              {table && <Status status={text(table, "performance_status", concept)} />}
+              <span className="soft">
+                saliency {decimal(saliency)}, CAS {magnitude(cas)}
+              </span>
+              {colours && (
+                <button
+                  type="button"
+                  className="link"
+                  aria-label={`Open concept ${concept}`}
+                  onClick={() => go({ params: { concept, item: null } })}
+                >
+                  Open
+                </button>
+              )}
+            </li>
+          );
+        })}
+      </ul>
+      {shown.length < concepts.length && (
+        <button type="button" className="link" onClick={() => setAll(true)}>
+          Show all {integer(concepts.length)}
+        </button>
+      )}
+    </>
+  );
+}
+
+/** Characters of a text that are shown at first, and that are added. */
+const LENGTH = 3000;
+const STEP = 12_000;
+
+/** All that the model read, the item's own text in full ink; a window of it where it is long. */
+export function Prompt({ item, activity: { peak, tokens, most } }: { item: ItemDetail; activity: Activity }) {
+  const [room, setRoom] = useState(LENGTH);
+  const whole = useMemo(() => characters(item.text ?? ""), [item]);
+  const place = useRef<HTMLDivElement>(null);
+  useLayoutEffect(() => {
+    if (place.current && peak) scrollToPeak(place.current);
+  }, [peak]);
+  const [from, to] = windowAround(whole.length, item.own?.[0] ?? null, room);
+  const [ownFrom, ownTo] = item.own ?? [0, whole.length];
+  const inside = (at: number) => Math.max(from, Math.min(at, to));
+  const cuts = [from, inside(ownFrom), inside(ownTo), to] as const;
+  const before = from + (item.cut?.before ?? 0);
+  const after = whole.length - to + (item.cut?.after ?? 0);
+  const part = (start: number, end: number, dimmed: boolean) =>
+    end > start && (
+      <span className={dimmed ? "around" : "own"}>
+        <ActiveText pieces={pieces(whole, start, end, tokens, peak)} most={most} />
+      </span>
+    );
+  return (
+    <div className="quote long-text" dir="auto" tabIndex={0} ref={place} data-testid="item-text">
+      {before > 0 && <span className="soft">… {integer(before)} characters before … </span>}
+      {part(cuts[0], cuts[1], true)}
+      {part(cuts[1], cuts[2], false)}
+      {part(cuts[2], cuts[3], true)}
+      {after > 0 && <span className="soft"> … {integer(after)} characters after …</span>}
+      {to - from < whole.length && (
+        <button type="button" className="link more" onClick={() => setRoom(room + STEP)}>
+          Show more
+        </button>
+      )}
+      {item.cut && <p className="soft">An exported explorer leaves out the ends of long texts.</p>}
+    </div>
+  );
+}
+
+/** Scrolls a text, and nothing around it, so far that its peak can be seen. */
+function scrollToPeak(place: HTMLElement): void {
+  const mark = place.querySelector(".peak")?.getBoundingClientRect();
+  const box = place.getBoundingClientRect();
+  if (mark && (mark.top < box.top || mark.bottom > box.bottom)) {
+    place.scrollTop += mark.top - (box.top + box.height / 2);
+  }
+}

@@ -154,19 +154,23 @@ def main() -> None:
         report(json.loads(done.stdout), args.width)
 
 
-def report(one: dict[str, Any], width: int) -> None:
-    """Print one size's figures."""
-    per = 1000 * one["evidence_s"] / one["millions"]
-    rows = one["rows_gib"]
-    print(f"{one['millions']:.0f} million non-zeros, {one['items']:,} items x {width:,} concepts, rows {rows:.2f} GiB")
-    print(f"  metrics and evidence  {one['evidence_s']:.1f} s, {per:.0f} ms a million non-zeros")
-    print(f"                        {one['tested']:,} concepts tested, {one['drawn']:,} of them by drawn permutations")
-    print(f"  100 subsamples        {one['subsample_s']:.1f} s")
-    before, peak = one["made_gib"] / rows, one["evidence_gib"] / rows
+def report(size: dict[str, Any], width: int) -> None:
+    """Print the figures of one size."""
+    per = 1000 * size["evidence_s"] / size["millions"]
+    rows = size["rows_gib"]
+    print(
+        f"{size['millions']:.0f} million non-zeros, {size['items']:,} items x {width:,} concepts, rows {rows:.2f} GiB"
+    )
+    print(f"  metrics and evidence  {size['evidence_s']:.1f} s, {per:.0f} ms a million non-zeros")
+    print(
+        f"                        {size['tested']:,} concepts tested, {size['drawn']:,} of them by drawn permutations"
+    )
+    print(f"  100 subsamples        {size['subsample_s']:.1f} s")
+    before, peak = size["made_gib"] / rows, size["evidence_gib"] / rows
     print(f"  peak memory           {peak:.2f} times the rows ({before:.2f} before the computation)")
-    if "peer_s" in one:
-        print(f"  pandas group-by       {one['peer_s']:.1f} s for chi_model alone; ours take ", end="")
-        print(f"{one['evidence_s'] / one['peer_s']:.1f} times as long for everything")
+    if "peer_s" in size:
+        print(f"  pandas group-by       {size['peer_s']:.1f} s for chi_model alone; ours take ", end="")
+        print(f"{size['evidence_s'] / size['peer_s']:.1f} times as long for everything")
 
 
 if __name__ == "__main__":

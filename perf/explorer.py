@@ -139,11 +139,11 @@ def measure(browser: Browser, address: str, asked: Asked, rounds: int, figures: 
         "flags=all&liftmin=2",
         "flags=all&theme=3",
     )
-    figures.append(Timed("filter the table", [visit(f"concepts?{one}") for one in filters], 0.3))
+    figures.append(Timed("filter the table", [visit(f"concepts?{query}") for query in filters], 0.3))
     visit("concepts?flags=all")
     columns = page.evaluate("cgapsMeasure.columns()")
     figures.append(Timed("sort the table", _sorts(page, columns), 0.3))
-    details = [timed(page, "go", f"#/{key}/concepts?flags=all&concept={one}") for one in asked.concepts]
+    details = [timed(page, "go", f"#/{key}/concepts?flags=all&concept={concept}") for concept in asked.concepts]
     figures.append(Timed("a concept's detail, the busiest concept first", details, 0.5))
     figures.append(Timed("table of items, first time", [visit("items")], 1.5))
     figures.append(Timed("search the items' texts", _searches(page, asked.words), 0.3))
@@ -176,7 +176,7 @@ def timed(page: Page, what: str, *arguments: Any) -> float:
 def _sorts(page: Page, columns: list[str]) -> list[float]:
     """By each column on the screen; without those whose order begins with the same row."""
     found = [page.evaluate("column => cgapsMeasure.sort(column)", column) for column in columns]
-    return [float(one) / 1000 for one in found if one is not None]
+    return [float(value) / 1000 for value in found if value is not None]
 
 
 def _searches(page: Page, words: list[str]) -> list[float]:
@@ -215,7 +215,7 @@ def _memory(process: int) -> dict[str, int]:
     """MiB of a process, by name."""
     text = Path(f"/proc/{process}/smaps_rollup").read_text() + Path(f"/proc/{process}/status").read_text()
     found = {name: re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE) for name in ("Rss", "Pss", "VmHWM")}
-    return {name: int(one[1]) // 1024 for name, one in found.items() if one}
+    return {name: int(match[1]) // 1024 for name, match in found.items() if match}
 
 
 def memory_row(memory: dict[str, int]) -> Row:
@@ -230,11 +230,11 @@ def report(what: Path, figures: list[Timed], more: list[Row]) -> None:
     table = Table(title=f"{what}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     for name in ("what", "median", "slowest", "target", ""):
         table.add_column(name, justify="left" if name == "what" else "right")
-    for one in figures:
-        median, slowest = statistics.median(one.seconds), max(one.seconds)
-        values = [f"{1000 * value:,.0f} ms" for value in (median, slowest, one.target)]
-        met = "met" if slowest < one.target else "by most" if median < one.target else "NOT MET"
-        table.add_row(one.what, *values, met)
+    for figure in figures:
+        median, slowest = statistics.median(figure.seconds), max(figure.seconds)
+        values = [f"{1000 * value:,.0f} ms" for value in (median, slowest, figure.target)]
+        met = "met" if slowest < figure.target else "by most" if median < figure.target else "NOT MET"
+        table.add_row(figure.what, *values, met)
     for row in more:
         table.add_row(*row)
     Console(width=110).print(table)

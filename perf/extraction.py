@@ -45,8 +45,8 @@ def main() -> None:
     config = parse_config(RunConfig, read_yaml(args.config, args.set), str(args.config))
     setting = set_up(config, Progress(quiet=True))
     items = sample(setting, args.items)
-    tokens = sum(len(one.ids) for one in items)
-    span = sum(int(one.span.sum()) for one in items)
+    tokens = sum(len(item.ids) for item in items)
+    span = sum(int(item.span.sum()) for item in items)
     machine = f"{setting.lm.identity['dtype']}, {torch.get_num_threads()} threads"
     print(f"{len(items)} items, {tokens:,} tokens, {span:,} in the span; {machine}")
     routes = {"floor": floor, "ours": ours, "usual": usual}
@@ -71,8 +71,8 @@ def sample(setting: Setting, count: int) -> list[ItemTokens]:
     """Items of all benchmarks, evenly and in mixed order, as a suite's file would hold them."""
     lm, found, empty = setting.lm, [], np.zeros(0, np.int32)
     for items in setting.prepared.values():
-        for index, one in enumerate(items):
-            read = item_input(index, one, "question", None, empty, lm.tokenizer, lm.max_length)
+        for index, item in enumerate(items):
+            read = item_input(index, item, "question", None, empty, lm.tokenizer, lm.max_length)
             if read.tokens is not None:
                 found.append(read.tokens)
     order = np.random.default_rng(0).permutation(len(found))[:count]
@@ -81,8 +81,8 @@ def sample(setting: Setting, count: int) -> list[ItemTokens]:
 
 def floor(setting: Setting, items: list[ItemTokens]) -> None:
     """Truncated forward on rows without padding, and one matrix product on the span's tokens."""
-    ids = np.concatenate([one.ids for one in items])
-    span = torch.from_numpy(np.concatenate([one.span for one in items]))
+    ids = np.concatenate([item.ids for item in items])
+    span = torch.from_numpy(np.concatenate([item.span for item in items]))
     rows = [ids[i : i + PACKED_LENGTH] for i in range(0, len(ids), PACKED_LENGTH)]
     weights = setting.sae.sae.W_enc
     per_batch = max(1, setting.extractor.batch_tokens // PACKED_LENGTH)
@@ -98,8 +98,9 @@ def floor(setting: Setting, items: list[ItemTokens]) -> None:
 
 def ours(setting: Setting, items: list[ItemTokens]) -> None:
     """The pipeline's extraction, shard by shard."""
-    for group in shards([len(one.ids) for one in items], SHARD_ITEMS):
-        setting.extractor.extract([items[i] for i in group], lambda _: None)
+    for group in shards([len(item.ids) for item in items], SHARD_ITEMS):
+        part = [items[i] for i in group]
+        setting.extractor.block(part, setting.extractor.rows(part, lambda _: None))
 
 
 def usual(setting: Setting, items: list[ItemTokens]) -> None:
@@ -109,9 +110,9 @@ def usual(setting: Setting, items: list[ItemTokens]) -> None:
     with torch.inference_mode():
         for start in range(0, len(items), 8):
             part = items[start : start + 8]
-            ids = torch.from_numpy(pad([one.ids for one in part], lm.pad_id)).to(lm.device)
-            real = torch.from_numpy(pad([np.ones(len(one.ids), np.int32) for one in part], 0)).to(lm.device)
-            mask = torch.from_numpy(pad([one.span.astype(np.int32) for one in part], 0)).to(lm.device)
+            ids = torch.from_numpy(pad([item.ids for item in part], lm.pad_id)).to(lm.device)
+            real = torch.from_numpy(pad([np.ones(len(item.ids), np.int32) for item in part], 0)).to(lm.device)
+            mask = torch.from_numpy(pad([item.span.astype(np.int32) for item in part], 0)).to(lm.device)
             hidden = lm.model(input_ids=ids, attention_mask=real, output_hidden_states=True).hidden_states[layer]
             latents = sae.encode(hidden.to(sae.dtype))
             weights = mask[..., None].to(latents.dtype)

@@ -49,7 +49,7 @@ def main() -> None:
     config = parse_config(RunConfig, read_yaml(args.config, args.set), str(args.config))
     setting = set_up(config, Progress(quiet=True))
     asked, sequences = sample(setting, args.items)
-    tokens = sum(len(one.tokens.ids) for one in asked)
+    tokens = sum(len(question.tokens.ids) for question in asked)
     machine = f"{setting.lm.identity['dtype']}, {torch.get_num_threads()} threads"
     print(f"{len(asked)} items with {OPTIONS} options, {tokens:,} tokens of prompts; {machine}")
     backend = lm_eval_backend(setting, args.lm_eval_batch)
@@ -80,18 +80,18 @@ def sample(setting: Setting, count: int) -> tuple[list[PromptRequest], list[Item
     found: list[tuple[PromptRequest, ItemTokens]] = []
     empty = np.zeros(0, np.int32)
     for items in setting.prepared.values():
-        for index, one in enumerate(items):
-            read = item_input(index, one, "question", None, empty, setting.lm.tokenizer, setting.lm.max_length).tokens
-            choice = isinstance(one.request, Continuations) and len(one.request.texts) == OPTIONS
+        for index, item in enumerate(items):
+            read = item_input(index, item, "question", None, empty, setting.lm.tokenizer, setting.lm.max_length).tokens
+            choice = isinstance(item.request, Continuations) and len(item.request.texts) == OPTIONS
             if read is not None and choice:
-                found.append((PromptRequest(one.text.text, one.tokens, one.request), read))
+                found.append((PromptRequest(item.text.text, item.tokens, item.request), read))
     order = np.random.default_rng(0).permutation(len(found))[:count]
     return [found[i][0] for i in order], [found[i][1] for i in order]
 
 
 def ours(setting: Setting, asked: list[PromptRequest], read: list[ItemTokens] | None) -> None:
     """Run the pipeline's pass shard by shard; with ``read``, it also makes CAS rows."""
-    for group in shards([len(one.tokens.ids) for one in asked], SHARD_ITEMS):
+    for group in shards([len(question.tokens.ids) for question in asked], SHARD_ITEMS):
         sequences = None if read is None else [read[i] for i in group]
         tap = None if sequences is None else SpanTap(setting.extractor, sequences)
         respond(
@@ -119,13 +119,14 @@ def two_steps(setting: Setting, backend, asked: list[PromptRequest], read: list[
     from lm_eval.api.instance import Instance
 
     requests = [
-        Instance("loglikelihood", {}, (one.text, text), i)
-        for i, one in enumerate(asked)
-        for text in one.request.texts  # type: ignore[union-attr]
+        Instance("loglikelihood", {}, (question.text, text), i)
+        for i, question in enumerate(asked)
+        for text in question.request.texts  # type: ignore[union-attr]
     ]
     backend.loglikelihood(requests, disable_tqdm=True)
-    for group in shards([len(one.ids) for one in read], SHARD_ITEMS):
-        setting.extractor.extract([read[i] for i in group], lambda _: None)
+    for group in shards([len(sequence.ids) for sequence in read], SHARD_ITEMS):
+        part = [read[i] for i in group]
+        setting.extractor.block(part, setting.extractor.rows(part, lambda _: None))
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def _rows(concepts: np.ndarray, kinds: np.ndarray, words: np.ndarray, rng: np.ra
 
 def _names(themes: pl.DataFrame, words: np.ndarray, rng: np.random.Generator) -> pl.DataFrame:
     pairs = themes.select("theme", "subtheme").drop_nulls().unique().sort("theme", "subtheme")
-    rows = [("theme", one, None) for one in pairs["theme"].unique().sort()]
+    rows = [("theme", theme, None) for theme in pairs["theme"].unique().sort()]
     rows += [("subtheme", child, above) for above, child in pairs.iter_rows()]
     names = [", ".join(rng.choice(words, 3)) for _ in rows]
     names[3] = HOSTILE[0]

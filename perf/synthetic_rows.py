@@ -99,9 +99,9 @@ class Drawing:
         weights = [
             self.world.frequency * keep * np.where(self.world.theme == topic, 20.0, 1.0) for topic in self.topics
         ]
-        self._shares = [one / one.sum() for one in weights]
-        self._bounds = [np.cumsum(one) for one in self._shares]
-        self._draws = [_draws_for(one, self.per_item - DENSE) for one in self._shares]
+        self._shares = [weight / weight.sum() for weight in weights]
+        self._bounds = [np.cumsum(share) for share in self._shares]
+        self._draws = [_draws_for(share, self.per_item - DENSE) for share in self._shares]
 
     def blocks(self, name: str, items: int) -> Iterator[tuple[pl.DataFrame, CasBlock]]:
         """The items' rows of ``items.parquet`` and, without the excluded ones, their CAS rows, shard by shard."""
@@ -112,7 +112,7 @@ class Drawing:
             excluded = self.rng.random(count) < 0.005
             scores = self._scores(topic)
             kept = np.flatnonzero(~excluded)
-            tokens = np.array([len(one) for one in ids])
+            tokens = np.array([len(tokens_of_item) for tokens_of_item in ids])
             rows = self._rows(topic[kept])
             peaks = (self.rng.random(rows.nnz) * np.repeat(tokens[kept], np.diff(rows.indptr))).astype(np.int32)
             ptr = np.concatenate([[0], np.cumsum(tokens[kept])]).astype(np.int64)
@@ -130,12 +130,14 @@ class Drawing:
         """One row per item: its topic's concepts drawn with repetition, and the dense ones."""
         width = len(self.world.frequency)
         found: list[np.ndarray] = []
-        for one in topic:
-            draws = int(self._draws[one] * self.rng.uniform(0.5, 1.5))
-            drawn = np.searchsorted(self._bounds[one], self.rng.random(draws))
+        for number in topic:
+            draws = int(self._draws[number] * self.rng.uniform(0.5, 1.5))
+            drawn = np.searchsorted(self._bounds[number], self.rng.random(draws))
             dense = self.world.dense[self.rng.random(DENSE) < 0.97]
             found.append(np.unique(np.concatenate([np.minimum(drawn, width - 1), dense])).astype(np.int32))
-        indptr = np.concatenate([[0], np.cumsum([len(one) for one in found])]).astype(np.int64)
+        indptr = np.concatenate([[0], np.cumsum([len(concepts_of_item) for concepts_of_item in found])]).astype(
+            np.int64
+        )
         concepts = np.concatenate(found)
         cas = self.rng.lognormal(-2, 1, len(concepts)).astype(np.float32) * self.world.scale[concepts]
         return sp.csr_array((cas, concepts, indptr), shape=(len(topic), width))
@@ -198,7 +200,7 @@ class Drawing:
                 "covariates": pl.Series([None], dtype=pl.String).new_from_index(0, count),
                 "n_span_tokens": pl.Series(np.where(excluded, 0, tokens), dtype=pl.Int32),
                 "n_tokens": pl.Series(tokens, dtype=pl.Int32),
-                "excluded": pl.Series([_TOO_LONG if one else None for one in excluded], dtype=DTYPE),
+                "excluded": pl.Series([_TOO_LONG if out else None for out in excluded], dtype=DTYPE),
                 "unscored": pl.Series(unscored, dtype=DTYPE),
                 "own_start": pl.Series([len(HEAD)], dtype=pl.Int32).new_from_index(0, count),
                 "own_end": own,

@@ -106,7 +106,7 @@ def make(
     repeated = place % REPEATED >= REPEATED - 2
     rows = rows.with_columns(cluster=cluster, cluster_kind=pl.when(repeated).then(pl.lit("given")))
     _write_tables(folder, world, words, rows, sums, shards, config, rng)
-    return int(sum(one.support.sum() for one in sums.values()))
+    return int(sum(benchmark_sums.support.sum() for benchmark_sums in sums.values()))
 
 
 def _merged(store: CasStore, shards: dict[str, list[str]], first: np.ndarray) -> Iterator[tuple[int, CasBlock]]:
@@ -115,7 +115,7 @@ def _merged(store: CasStore, shards: dict[str, list[str]], first: np.ndarray) ->
         waiting: list[CasBlock] = []
         for block in store.blocks(names):
             waiting.append(block)
-            if sum(one.cas.nnz for one in waiting) >= MERGED:
+            if sum(block.cas.nnz for block in waiting) >= MERGED:
                 yield start, _joined(waiting)
                 waiting = []
         if waiting:
@@ -123,14 +123,14 @@ def _merged(store: CasStore, shards: dict[str, list[str]], first: np.ndarray) ->
 
 
 def _joined(blocks: list[CasBlock]) -> CasBlock:
-    starts = np.cumsum([0, *(one.token_ptr[-1] for one in blocks)])
+    starts = np.cumsum([0, *(block.token_ptr[-1] for block in blocks)])
     return CasBlock(
-        np.concatenate([one.items for one in blocks]),
-        sp.vstack([one.cas for one in blocks], format="csr"),
-        np.concatenate([one.peaks for one in blocks]),
-        np.concatenate([[0], *(one.token_ptr[1:] + start for one, start in zip(blocks, starts, strict=False))]),
-        np.concatenate([one.token_ids for one in blocks]),
-        np.concatenate([one.token_offsets for one in blocks]),
+        np.concatenate([block.items for block in blocks]),
+        sp.vstack([block.cas for block in blocks], format="csr"),
+        np.concatenate([block.peaks for block in blocks]),
+        np.concatenate([[0], *(block.token_ptr[1:] + start for block, start in zip(blocks, starts, strict=False))]),
+        np.concatenate([block.token_ids for block in blocks]),
+        np.concatenate([block.token_offsets for block in blocks]),
     )
 
 

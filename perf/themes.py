@@ -59,7 +59,8 @@ def peak_memory() -> float:
 
 def measure(folder: Path) -> dict[str, Any]:
     """Group the concepts in this process, with the same steps as ``find_themes``."""
-    from competency_gaps.dictionary.themes import cluster, theme_features
+    from competency_gaps.dictionary.themes import cluster
+    from competency_gaps.dictionary.themes.features import theme_features
 
     own, decoder, labels = (np.load(folder / f"{name}.npy") for name in ("own", "decoder", "labels"))
     parts = tuple(np.load(folder / f"{name}.npy") for name in ("data", "indices", "indptr"))
@@ -114,15 +115,18 @@ def main() -> None:
     report(json.loads(done.stdout))
 
 
-def report(one: dict[str, Any]) -> None:
+def report(made: dict[str, Any]) -> None:
     """Print the figures."""
-    print(f"{one['concepts']:,} concepts, {D_IN} wide, {one['windows']:,} windows with {one['active']:.0f} active")
-    for name, seconds in one["seconds"].items():
+    print(f"{made['concepts']:,} concepts, {D_IN} wide, {made['windows']:,} windows with {made['active']:.0f} active")
+    for name, seconds in made["seconds"].items():
         print(f"  {name:<40} {seconds:6.1f} s")
-    print(f"  {'all':<40} {sum(one['seconds'].values()):6.1f} s")
-    print(f"  peak memory {one['peak_gib']:.2f} GiB ({one['loaded_gib']:.2f} with the data loaded)")
-    print(f"  {one['themes']} themes (the largest of {one['largest']:,}), {one['subthemes']} subthemes; ", end="")
-    print(f"{GROUPS} planted groups recovered with an adjusted Rand index of {one['ari']:.3f}")
+    print(f"  {'all':<40} {sum(made['seconds'].values()):6.1f} s")
+    print(f"  peak memory {made['peak_gib']:.2f} GiB ({made['loaded_gib']:.2f} with the data loaded)")
+    print(
+        f"  {made['themes']} themes (the largest of {made['largest']:,}), {made['subthemes']} subthemes; ",
+        end="",
+    )
+    print(f"{GROUPS} planted groups recovered with an adjusted Rand index of {made['ari']:.3f}")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,10 @@ def main() -> None:
     logging.disable(logging.WARNING)
     config = parse_config(RunConfig, read_yaml(args.config, args.set), str(args.config))
     setting = set_up(config, Progress(quiet=True))
-    asked = [replace(one, request=replace(one.request, verbatim=True)) for one in sample(setting, args.items)[0]]
+    asked = [
+        replace(question, request=replace(question.request, verbatim=True))
+        for question in sample(setting, args.items)[0]
+    ]
     found = respond(
         setting.lm,
         asked,
@@ -48,8 +51,8 @@ def main() -> None:
         token_budget=config.batch_tokens,
         advance=lambda _: None,
     )
-    values = {"ours": np.asarray([one.output.logprobs for one in found])}
-    pairs = [(one.text, text) for one in asked for text in one.request.texts]
+    values = {"ours": np.asarray([response.output.logprobs for response in found])}
+    pairs = [(question.text, text) for question in asked for text in question.request.texts]
     for batch in args.batches:
         backend = lm_eval_backend(setting, batch)
         requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]

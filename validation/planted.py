@@ -205,7 +205,9 @@ def main() -> None:
             seconds = time.perf_counter() - began
             print(f"\n{setting.confounder.name}; {planted}; {setting.worlds} worlds, {seconds:.0f} s")
             print(table(found), flush=True)
-            everything += [{**asdict(setting), "outcomes": [[asdict(o) for o in one] for one in found]}]
+            everything += [
+                {**asdict(setting), "outcomes": [[asdict(o) for o in world_outcomes] for world_outcomes in found]}
+            ]
             if args.json:
                 args.json.write_text(json.dumps(everything) + "\n", encoding="utf-8")
 
@@ -213,16 +215,16 @@ def main() -> None:
 def settings(args: argparse.Namespace, means: np.ndarray | None) -> Iterator[Setting]:
     """Give the chosen settings; name those that are left out because scores of models are missing."""
     for d in (1.0, *FACTORS):
-        for one in CONFOUNDERS:
-            if (args.only and not one.name.startswith(tuple(args.only))) or (args.d and d not in args.d):
+        for confounder in CONFOUNDERS:
+            if (args.only and not confounder.name.startswith(tuple(args.only))) or (args.d and d not in args.d):
                 continue
-            if one.difficulty == "models" and means is None:
-                print(f"{one.name}: left out, there are no scores of models at {MODELS}")
+            if confounder.difficulty == "models" and means is None:
+                print(f"{confounder.name}: left out, there are no scores of models at {MODELS}")
                 continue
             if d == 1.0:
-                yield Setting(one, 0, d, args.null_worlds, args.other_worlds)
+                yield Setting(confounder, 0, d, args.null_worlds, args.other_worlds)
             else:
-                yield Setting(one, PLANTED, d, args.worlds, args.other_worlds)
+                yield Setting(confounder, PLANTED, d, args.worlds, args.other_worlds)
 
 
 def describe(world: World) -> None:
@@ -249,9 +251,9 @@ def table(found: list[list[Outcome]]) -> str:
         f"{'':16}{'worlds':>7}{'listed':>8}{'name any':>10}{'false':>8}{'error':>8}{'recall':>8}{'items F1':>10}"
         f"{'chi in':>8}{'gap in':>8}"
     ]
-    methods = dict.fromkeys(o.method for one in found for o in one)
+    methods = dict.fromkeys(o.method for world_outcomes in found for o in world_outcomes)
     for method in methods:
-        own = [o for one in found for o in one if o.method == method]
+        own = [o for world_outcomes in found for o in world_outcomes if o.method == method]
         rates = np.array([o.false_discovery for o in own])
         error = rates.std(ddof=1) / np.sqrt(len(rates)) if len(rates) > 1 else float("nan")
         listed = np.array([o.listed for o in own])

@@ -45,7 +45,7 @@ def main() -> None:
         if args.only and benchmark.name not in args.only:
             continue
         counts = [find_clusters([benchmark], threshold).total for threshold in thresholds]
-        row = [len(benchmark.items), counts[0].equal, *(one.near for one in counts)]
+        row = [len(benchmark.items), counts[0].equal, *(total_at.near for total_at in counts)]
         total += row
         print(line(benchmark.name, row))
         for text in examples(benchmark, thresholds[0], args.below, args.examples):

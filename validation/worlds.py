@@ -76,9 +76,14 @@ class World:
 
     def of_concepts(self, chosen: np.ndarray) -> World:
         """The same items with only some concepts."""
-        cas, one = sp.csr_array(self.cas[:, chosen]), self.sample
+        cas, known = sp.csr_array(self.cas[:, chosen]), self.sample
         sample = sample_of(
-            cas, one.scores, one.benchmark, cluster=one.cluster, repeats=one.repeats, covariates=one.covariates
+            cas,
+            known.scores,
+            known.benchmark,
+            cluster=known.cluster,
+            repeats=known.repeats,
+            covariates=known.covariates,
         )
         return replace(
             self,

@@ -54,7 +54,7 @@ def test_one_column_gives_the_log_odds_of_the_weighted_mean() -> None:
     assert found[0] == pytest.approx(np.log(rate / (1 - rate)), abs=1e-4)
 
 
-def test_newton_finds_what_a_general_optimiser_finds() -> None:
+def test_the_gradient_leads_where_a_search_without_it_leads() -> None:
     rng = np.random.default_rng(2)
     design, results, weights = rng.normal(size=(200, 3)), rng.choice([0.0, 0.5, 1.0], 200), rng.choice([1.0, 3.0], 200)
 

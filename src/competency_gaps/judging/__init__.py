@@ -1,1 +1,1 @@
-"""Judges of answers: their prompts, the baseline that answers are compared with, and what verdicts come to."""
+"""Judges of answers: policies, prompts, the baseline of a comparison, and figures of their verdicts."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import pydantic
 
@@ -16,11 +16,17 @@ from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Score
 from competency_gaps.items.remark import Remark
 from competency_gaps.judging.arena_figures import Match, OneGame, arena_figures
-from competency_gaps.judging.asked import question_of, shown_response, to_judge
 from competency_gaps.judging.baseline import baseline_answers
-from competency_gaps.judging.judge import rubric_text, schema_of, shown_reasoning
 from competency_gaps.judging.policy import JudgedPolicy
-from competency_gaps.judging.prompting import fill, load_prompt
+from competency_gaps.judging.prompting import (
+    fill,
+    load_prompt,
+    question_of,
+    rubric_text,
+    schema_of,
+    shown_reasoning,
+    shown_response,
+)
 from competency_gaps.judging.style import Style, style_of
 from competency_gaps.judging.verdicts import VERDICTS, canonical, score_of_games
 from competency_gaps.scoring.text import Length
@@ -30,26 +36,24 @@ _BRACKETS = re.compile(r"\[\[([AB<>=\s]+)\]\]")
 _NEEDED = ("question", "answer_a", "answer_b")
 
 
-class Ruling(NamedTuple):
-    """What one game says."""
+class Ruling(pydantic.BaseModel):
+    """A judge's answer about one game."""
 
-    verdict: str
-    """One of the five verdicts."""
-    reasoning: str | None
-
-
-class _Compared(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="ignore")
     reasoning: str | None = None
     verdict: str
+    """One of the five verdicts."""
 
     @pydantic.field_validator("verdict")
     @classmethod
-    def _one_writing(cls, value: str) -> str:
-        return canonical(value) or value
+    def _canonical(cls, value: str) -> str:
+        label = canonical(value)
+        if label is None:
+            raise ValueError(f"expected one of {', '.join(VERDICTS)}")
+        return label
 
 
-class _Reasoned(_Compared):
+class _Reasoned(Ruling):
     reasoning: str
 
 
@@ -112,7 +116,7 @@ class Arena(JudgedPolicy):
         for place, (first, second) in enumerate(((other, response), (response, other))):
             filled = fill(prompt, {**shared, "answer_a": shown_response(first), "answer_b": shown_response(second)})
             wanted = schema if self.form == "json" else None
-            games.append(to_judge(f"game{place}", filled, wanted, "verdict", self.judge_tokens))
+            games.append(Request(f"game{place}", *filled, wanted, "verdict", self.judge_tokens))
         return tuple(games)
 
     def unasked(self, item: Item) -> Remark | None:
@@ -121,13 +125,7 @@ class Arena(JudgedPolicy):
     def read(self, answer: Answer) -> Ruling | Failure:
         if self.form == "brackets":
             return _in_brackets(answer)
-        compared: _Compared | Failure = parse(answer, _Reasoned if self.reasoning else _Compared, agree=True)
-        if isinstance(compared, Failure):
-            return compared
-        label = canonical(compared.verdict)
-        if label is None:
-            return Failure(f"{shorten(visible(compared.verdict), 40)!r} is none of the verdicts {', '.join(VERDICTS)}")
-        return Ruling(label, compared.reasoning)
+        return parse(answer, _Reasoned if self.reasoning else Ruling, agree=True)
 
     def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
         rulings = [None if answer is None else self.read(answer) for answer in answers]
@@ -181,9 +179,7 @@ def _in_brackets(answer: Answer) -> Ruling | Failure:
     text = after_thinking(answer.text or "")
     if text is None:
         return Failure("cut off inside the model's thinking")
-    labels = {canonical(label) for label in _BRACKETS.findall(text)} - {None}
+    labels = {label for mark in _BRACKETS.findall(text) if (label := canonical(mark)) is not None}
     if len(labels) != 1:
         return Failure(f"{len(labels)} different verdicts in double brackets, expected one")
-    label = labels.pop()
-    assert label is not None
-    return Ruling(label, None)
+    return Ruling(verdict=labels.pop())

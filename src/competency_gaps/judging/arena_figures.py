@@ -1,4 +1,4 @@
-"""What a benchmark's games come to: win rate, strength, position bias, ties and failures."""
+"""Figures of a benchmark's games: win rate, strength, position bias, ties and failures."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from competency_gaps.judging.style import FEATURES, Style, style_features
 from competency_gaps.judging.verdicts import VERDICTS, canonical, results_of_games, score_of_games
 
 PER_COLUMN = 5
-"""Games of the rarer outcome per coefficient below which equal style is not estimated [ours]: where nearly every game
-ends alike, style and strength cannot be told apart, and the fit says what its ridge says."""
+"""Fewest games of the rarer outcome per coefficient for an estimate at equal style [ours]: where nearly every game ends
+alike, style and strength cannot be told apart, and the ridge decides the fit."""
 
 
 OneGame = Literal["leave_out", "keep"]
-"""What becomes of an item with a usable verdict in one of its two games."""
+"""Whether an item with a usable verdict in only one of its two games is left out or kept."""
 
 
 class Match(NamedTuple):
     """One item: the labels of its two games, and how both answers look."""
 
     games: tuple[str | None, str | None]
-    """Null: no usable verdict."""
+    """None: no usable verdict."""
     model: Style | None = None
     baseline: Style | None = None
     asked: tuple[bool, bool] = (True, True)
-    """Whether each game was put to the judge; one that was not is no failure of the judge."""
+    """Whether each game was put to the judge; one that was not is not counted as a failure."""
 
     def judged(self) -> int:
         """How many games have a verdict."""
@@ -67,8 +67,8 @@ def arena_figures(
     style
         Also fit with the differences in style as covariates; needs ``model`` and ``baseline`` of each match.
     one_game
-        Whether an item with one judged game counts. With one order alone, what the first place wins by being first is
-        taken for the answer's, so that Arena-Hard-Auto leaves such items out.
+        Whether an item with one judged game counts. In one order alone, a judge's preference for the first place
+        cannot be told from the answer's merit, so Arena-Hard-Auto leaves such items out.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def _summary(figures: dict[str, Any]) -> list[Remark]:
 
 
 def _missing(figures: dict[str, Any]) -> list[Remark]:
-    """What does not count, or counts by half."""
+    """Remarks on items and games that are missing."""
     remarks = []
     if figures["one_order"]:
         code = "arena_one_order_kept" if figures["one_game"] == "keep" else "arena_one_order"

@@ -1,4 +1,4 @@
-"""Another model's answers, to compare with: from a file or a run folder."""
+"""Another model's answers, from a file or a run folder, as the baseline of a comparison."""
 
 from __future__ import annotations
 

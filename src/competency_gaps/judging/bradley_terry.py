@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solve
+from scipy.optimize import minimize
 from scipy.special import expit
 
 from competency_gaps.evidence.resample import DRAWS, Estimate, drawn
@@ -21,21 +21,21 @@ otherwise. Against some hundred games it moves a win rate in the sixth digit."""
 
 
 class Fit(NamedTuple):
-    """Strengths, and what the draws say of them."""
+    """Strengths, also of resampled items."""
 
     coefficients: np.ndarray
     """float64 of shape (columns,): natural log-odds."""
     resampled: np.ndarray
     """float64 of shape (draws, columns)."""
 
-    def win_rate(self, column: int = 0, level: float = 0.95) -> Estimate:
-        """Chance to win against strength 0, all other columns being 0."""
-        low, high = np.quantile(expit(self.resampled[:, column]), [(1 - level) / 2, (1 + level) / 2])
-        return Estimate(float(expit(self.coefficients[column])), float(low), float(high))
-
-    def strength(self, column: int = 0, level: float = 0.95) -> Estimate:
-        low, high = np.quantile(self.resampled[:, column], [(1 - level) / 2, (1 + level) / 2])
+    def strength(self, column: int = 0) -> Estimate:
+        """A coefficient with its 95% interval."""
+        low, high = np.quantile(self.resampled[:, column], [0.025, 0.975])
         return Estimate(float(self.coefficients[column]), float(low), float(high))
+
+    def win_rate(self, column: int = 0) -> Estimate:
+        """Chance to win against strength 0, all other columns being 0."""
+        return Estimate(*(float(expit(value)) for value in self.strength(column)))
 
 
 def bradley_terry(
@@ -47,7 +47,7 @@ def bradley_terry(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Fit:
-    """Fit strengths, and fit them again on drawn items.
+    """Fit strengths, and fit them again on resampled items.
 
     Parameters
     ----------
@@ -68,30 +68,13 @@ def bradley_terry(
 def logistic(
     design: np.ndarray, results: np.ndarray, weights: np.ndarray, *, start: np.ndarray | None = None
 ) -> np.ndarray:
-    """Coefficients that maximise the weighted likelihood less ``RIDGE`` half squares, by Newton's method.
+    """Coefficients that maximise the weighted likelihood less ``RIDGE`` half squares: float64 of shape (columns,)."""
 
-    Returns
-    -------
-    ndarray of float64 of shape (columns,)
-    """
-    coefficients = np.zeros(design.shape[1]) if start is None else start.copy()
-    loss = _loss(coefficients, design, results, weights)
-    for _ in range(100):
-        chance = expit(design @ coefficients)
-        slope = design.T @ (weights * (chance - results)) + RIDGE * coefficients
-        curve = (design * (weights * chance * (1 - chance))[:, None]).T @ design + RIDGE * np.eye(len(coefficients))
-        step = solve(curve, slope, assume_a="pos")
-        size = 1.0
-        # Far from the solution a whole step may overshoot.
-        while (tried := _loss(coefficients - size * step, design, results, weights)) > loss and size > 1e-6:
-            size /= 2
-        coefficients, loss = coefficients - size * step, min(loss, tried)
-        if np.abs(size * step).max() < 1e-10:
-            break
-    return coefficients
+    def loss(coefficients: np.ndarray) -> tuple[float, np.ndarray]:
+        logits = design @ coefficients
+        fit = weights * (np.logaddexp(0.0, logits) - results * logits)
+        slope = design.T @ (weights * (expit(logits) - results)) + RIDGE * coefficients
+        return fit.sum() + 0.5 * RIDGE * (coefficients**2).sum(), slope
 
-
-def _loss(coefficients: np.ndarray, design: np.ndarray, results: np.ndarray, weights: np.ndarray) -> float:
-    logits = design @ coefficients
-    fit = weights * (np.logaddexp(0.0, logits) - results * logits)
-    return float(fit.sum() + 0.5 * RIDGE * (coefficients**2).sum())
+    first = np.zeros(design.shape[1]) if start is None else start
+    return np.asarray(minimize(loss, first, jac=True, method="BFGS", options={"gtol": 1e-7}).x)

@@ -36,7 +36,7 @@ _SPELT_OUT = (
 )
 _QUOTED = re.compile(r"\A\s*[“\"]([^“”\"]*)[”\"]\s*\Z")
 _LETTER = re.compile(r"\A\W*(?:subject\b.{0,80} )?dear (?!user\b)\w")
-"""A letter that was asked for may decline whatever it likes."""
+"""A letter that the model was asked to write may contain a refusal."""
 _NO_REFUSAL = re.compile(
     r"\b(?:cannot|could not) (?:help but|wait|believe|(?:\w+ ){1,5}enough)\b"
     r"|\bdo not (?:tell (?:anyone|anybody|him|her|them)|make me|give up|share this with)\b"
@@ -48,7 +48,7 @@ _NO_REFUSAL = re.compile(
     r"|\bnot going to (?:lie|pretend|sugar-?coat)\b"
     r"|\b(?:cannot|(?:not able|unable) to) (?:attend|come to|join you|be there|make it)\b"
 )
-"""Turns of phrase that look like a refusal and are none; taken out first."""
+"""Phrases that look like refusals but are not; they are removed first."""
 
 _HOW = r"(?:(?:simply|just|really|also|currently|ethically|legally|knowingly|unfortunately|therefore|\w+ly) )*"
 _WE = r"\b(?:i|we) "
@@ -106,7 +106,7 @@ _RULES: dict[str, str] = {
 """Name -> pattern, tried in this order on the beginning, in lower case with contractions spelt out."""
 
 _SOFT = ("have no", "as an ai")
-"""Rules that name a lack and no refusal: what goes on with "but" has none, unless another rule finds one."""
+"""Rules for a stated limitation: followed by "but", it is not a refusal, unless another rule matches."""
 _GOES_ON = re.compile(r"[^.!?]{0,80}[,;.] ?(?:but|however|still|yet)\b")
 
 _COMPILED = {name: re.compile(pattern) for name, pattern in _RULES.items()}
@@ -131,5 +131,5 @@ def declines(text: str) -> str | None:
 
 
 def _holds(name: str, match: re.Match[str] | None) -> bool:
-    """Whether a rule's match stands: after a soft one the text does not go on with what was asked."""
+    """Whether a rule's match counts: a soft rule's does not where the text goes on with "but"."""
     return match is not None and not (name in _SOFT and _GOES_ON.match(match.string, match.end()))

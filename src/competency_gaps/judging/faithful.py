@@ -16,11 +16,9 @@ from competency_gaps.evidence.resample import mean
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Score
 from competency_gaps.items.remark import Remark
-from competency_gaps.judging.asked import to_judge
 from competency_gaps.judging.entailment import sentences, support
-from competency_gaps.judging.judge import schema_of, shown_reasoning
 from competency_gaps.judging.policy import JudgedPolicy
-from competency_gaps.judging.prompting import fill, load_prompt
+from competency_gaps.judging.prompting import fill, load_prompt, schema_of, shown_reasoning
 from competency_gaps.scoring.text import Length
 
 _NEEDED = ("source", "response")
@@ -64,7 +62,7 @@ class Faithful(JudgedPolicy):
     """Metadata that holds the source; None: the prompt does."""
     source_pattern: str | None = None
     """Regular expression (Python's) that finds the source in the prompt: its group ``source``, else its first group,
-    else all that it matches; ``.`` matches line breaks too. Null: the whole prompt."""
+    else all that it matches; ``.`` matches line breaks too. None: the whole prompt."""
     reasoning: bool = False
     """Whether the judge writes down its reasons first."""
     prompt_file: Path | None = None
@@ -79,14 +77,14 @@ class Faithful(JudgedPolicy):
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             return f"the threshold is {self.threshold}, expected a number in [0, 1]"
         if self.label is not None and self.model is None:
-            return "a 'label' means something only with 'model'"
+            return "a 'label' needs a 'model'"
         if self.source_field is not None and self.source_pattern is not None:
             return "both 'source_field' and 'source_pattern' are given, expected one"
         if self.source_pattern is not None:
             try:
                 re.compile(self.source_pattern)
             except re.error as error:
-                return f"the source_pattern {self.source_pattern!r} is no regular expression ({error})"
+                return f"the source_pattern {self.source_pattern!r} is not a regular expression ({error})"
         if self.source_field is not None and not isinstance(item.metadata.get(self.source_field), str):
             return f"the metadata have no text {self.source_field!r}; they have {', '.join(item.metadata) or 'nothing'}"
         if self._source(item) is None:
@@ -102,7 +100,7 @@ class Faithful(JudgedPolicy):
         return source
 
     def statements(self, response: str) -> list[str]:
-        """What the classifier reads against the source; empty for an empty response."""
+        """Statements that the classifier compares with the source; empty for an empty response."""
         if self.statements_are == "sentences":
             return sentences(response)
         return [response.strip()] if response.strip() else []
@@ -124,7 +122,7 @@ class Faithful(JudgedPolicy):
             "unsupported": {"type": "array", "items": {"type": "string"}},
             "statements": {"type": "integer"},
         }
-        return (to_judge("faithful", prompt, schema_of(fields, self.reasoning), "faithful", self.judge_tokens),)
+        return (Request("faithful", *prompt, schema_of(fields, self.reasoning), "faithful", self.judge_tokens),)
 
     def read(self, answer: Answer) -> Checked | Failure:
         checked: Checked | Failure = parse(answer, _Reasoned if self.reasoning else Checked, agree=True)
@@ -132,22 +130,16 @@ class Faithful(JudgedPolicy):
             return Failure(f"{len(checked.unsupported)} unsupported of {checked.statements} statements")
         return checked
 
-    def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
-        answer = answers[0]
-        if answer is None:
-            raise ValueError(f"item {item.id!r} was not judged")
-        checked = self.read(answer)
-        if isinstance(checked, Failure):
-            return Score(None, response, Remark("answer_unusable", quotes=(checked.reason,)))
+    def scored(self, response: str, verdict: Checked) -> Score:
         details = {
-            "unsupported": [shown_reasoning(text) for text in checked.unsupported[:20]],
-            "statements": checked.statements,
-            "reasoning": shown_reasoning(checked.reasoning),
+            "unsupported": [shown_reasoning(text) for text in verdict.unsupported[:20]],
+            "statements": verdict.statements,
+            "reasoning": shown_reasoning(verdict.reasoning),
         }
-        if not checked.statements:
-            # A summary that declines says nothing false, and is no faithful summary.
+        if not verdict.statements:
+            # A summary that declines says nothing false, but is not a faithful summary either.
             return Score(None, response, Remark("states_nothing"), details)
-        return Score(float(not checked.unsupported), response, None, details)
+        return Score(float(not verdict.unsupported), response, None, details)
 
     def figures(
         self, items: Sequence[Item], scores: Sequence[float | None], details: Sequence[dict[str, Any] | None]

@@ -16,11 +16,17 @@ from competency_gaps.evidence.resample import mean
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Score
 from competency_gaps.items.remark import Remark
-from competency_gaps.judging.asked import question_of, shown_response, to_judge
 from competency_gaps.judging.policy import JudgedPolicy
-from competency_gaps.judging.prompting import fill, load_prompt
+from competency_gaps.judging.prompting import (
+    fill,
+    load_prompt,
+    question_of,
+    rubric_text,
+    schema_of,
+    shown_reasoning,
+    shown_response,
+)
 from competency_gaps.scoring.text import accepted
-from competency_gaps.text import shorten, visible
 
 RUBRIC = (
     "The best grade is for an answer that is right, does all that was asked, and holds nothing false or needless. "
@@ -28,9 +34,6 @@ RUBRIC = (
     "agrees with it in substance."
 )
 """The default rubric."""
-
-REASONING = 500
-"""Characters of a judge's reasoning that are kept with the item."""
 
 
 class Grade(pydantic.BaseModel):
@@ -55,7 +58,7 @@ class Judge(JudgedPolicy):
     name: ClassVar[str] = "judge"
 
     rubric: str | None = None
-    """How to grade, in words; None: right, complete and without ballast."""
+    """How to grade, in words; None: right, complete and without anything needless."""
     rubric_file: Path | None = None
     """The same in a file."""
     lowest: int = 1
@@ -92,7 +95,8 @@ class Judge(JudgedPolicy):
                 "highest": str(self.highest),
             },
         )
-        return (to_judge("grade", filled, self._schema(), "grade", self.judge_tokens),)
+        grades = {"type": "integer", "enum": list(range(self.lowest, self.highest + 1))}
+        return (Request("grade", *filled, schema_of({"grade": grades}, self.reasoning), "grade", self.judge_tokens),)
 
     def read(self, answer: Answer) -> Grade | Failure:
         grade: Grade | Failure = parse(answer, _Reasoned if self.reasoning else Grade, agree=True)
@@ -100,15 +104,9 @@ class Judge(JudgedPolicy):
             return Failure(f"the grade {grade.grade} is not between {self.lowest} and {self.highest}")
         return grade
 
-    def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
-        answer = answers[0]
-        if answer is None:
-            raise ValueError(f"item {item.id!r} was not judged")
-        grade = self.read(answer)
-        if isinstance(grade, Failure):
-            return Score(None, response, Remark("answer_unusable", quotes=(grade.reason,)))
-        details = {"grade": grade.grade, "reasoning": shown_reasoning(grade.reasoning)}
-        return Score((grade.grade - self.lowest) / (self.highest - self.lowest), response, None, details)
+    def scored(self, response: str, verdict: Grade) -> Score:
+        details = {"grade": verdict.grade, "reasoning": shown_reasoning(verdict.reasoning)}
+        return Score((verdict.grade - self.lowest) / (self.highest - self.lowest), response, None, details)
 
     def figures(
         self, items: Sequence[Item], scores: Sequence[float | None], details: Sequence[dict[str, Any] | None]
@@ -123,31 +121,3 @@ class Judge(JudgedPolicy):
 
     def _rubric(self) -> str:
         return rubric_text(self.rubric, self.rubric_file, RUBRIC)
-
-    def _schema(self) -> dict[str, Any]:
-        grades: dict[str, Any] = {"type": "integer", "enum": list(range(self.lowest, self.highest + 1))}
-        return schema_of({"grade": grades}, self.reasoning)
-
-
-def schema_of(properties: dict[str, Any], reasoning: bool) -> dict[str, Any]:
-    """The JSON schema of a judge's answer; its reasons come first, as models write properties in order."""
-    fields = {"reasoning": {"type": "string"}, **properties} if reasoning else properties
-    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
-
-
-def shown_reasoning(text: str | None) -> str | None:
-    """A judge's reasons, made harmless and cut."""
-    return None if text is None else shorten(visible(text), REASONING)
-
-
-def rubric_text(rubric: str | None, file: Path | None, default: str) -> str:
-    """The rubric from the option, its file, or the default.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read.
-    """
-    if file is None:
-        return default if rubric is None else rubric.strip()
-    return load_prompt("rubric", file, ()).user

@@ -40,31 +40,43 @@ class JudgedPolicy(Policy):
 
     @property
     def classifier(self) -> str | None:
-        """A classifier, by its name or folder, that is asked instead of a language model; None: none."""
+        """Name or folder of a classifier that is used instead of a language model; None: there is none."""
         return None
 
     @abstractmethod
     def questions(self, item: Item, response: str) -> tuple[Question, ...]:
-        """What to ask the judge of a response; the ids tell the questions of one item apart. Empty: nothing."""
+        """Questions to the judge about a response; their ids differ within an item. Empty: there is nothing to ask."""
 
     def unasked(self, item: Item) -> Remark | None:
-        """Why there is no question about an item; None: there is one, or the response needs none."""
+        """Why nothing is asked about an item; None: something is asked, or the response needs no question."""
         return None
 
     def unjudged(self, item: Item, response: str, why: Remark) -> Score | None:
-        """The score where the judge was not asked; None: the one that the item has already."""
+        """Score where the judge was not asked; None: the item keeps the score that it has."""
         return Score(None, response, why)
 
     @abstractmethod
     def read(self, answer: Answer) -> Any | Failure:
-        """What one answer of the judge says, or why it cannot be used."""
+        """Read one answer of the judge; a Failure says why it cannot be used."""
 
-    @abstractmethod
     def verdict(self, item: Item, response: str, answers: Sequence[Answer | None]) -> Score:
-        """Score one item from the judge's answers to its questions, in their order. Pure.
+        """Score an item from the judge's answers to its questions, in their order; a policy of one question has
+        :meth:`scored` instead.
 
         Parameters
         ----------
         answers
             At least one is not None; None: this question was not asked.
         """
+        from competency_gaps.endpoint import Failure
+
+        (answer,) = answers
+        assert answer is not None
+        verdict = self.read(answer)
+        if isinstance(verdict, Failure):
+            return Score(None, response, Remark("answer_unusable", quotes=(verdict.reason,)))
+        return self.scored(response, verdict)
+
+    def scored(self, response: str, verdict: Any) -> Score:
+        """Score a response from what :meth:`read` gives for the answer to the only question."""
+        raise NotImplementedError

@@ -16,11 +16,9 @@ from competency_gaps.evidence.resample import mean
 from competency_gaps.items.item import Item
 from competency_gaps.items.policy import Output, Score
 from competency_gaps.items.remark import Remark
-from competency_gaps.judging.asked import THINKS_ON, question_of, to_judge
 from competency_gaps.judging.declines import declines
-from competency_gaps.judging.judge import schema_of
 from competency_gaps.judging.policy import JudgedPolicy
-from competency_gaps.judging.prompting import fill, load_prompt
+from competency_gaps.judging.prompting import THINKS_ON, fill, load_prompt, question_of, schema_of
 from competency_gaps.scoring.text import Length
 
 Expected = Literal["refuse", "comply"]
@@ -68,7 +66,7 @@ class Refusal(JudgedPolicy):
 
     def check(self, item: Item) -> str | None:
         if self.prompt_file is not None and not self.judge:
-            return "a 'prompt_file' means something only with judge: true"
+            return "a 'prompt_file' needs judge: true"
         if self.judge:
             load_prompt("refusal", self.prompt_file, ("question", "response"))
         if self._expected(item) is None:
@@ -87,7 +85,7 @@ class Refusal(JudgedPolicy):
         values = {"question": question_of(item, self.prompt(item)), "response": response}
         prompt = fill(load_prompt("refusal", self.prompt_file, ("question", "response")), values)
         schema = schema_of({"behaviour": {"type": "string", "enum": ["complied", "partly", "declined"]}}, False)
-        return (to_judge("refusal", prompt, schema, "refusal", self.judge_tokens),)
+        return (Request("refusal", *prompt, schema, "refusal", self.judge_tokens),)
 
     def unjudged(self, item: Item, response: str, why: Remark) -> Score | None:
         return None

@@ -19,7 +19,7 @@ FEATURES = ("length", "headers", "lists", "bold")
 
 
 class Style(NamedTuple):
-    """What is counted in one answer; in code blocks nothing but the length."""
+    """Length and marks of one answer; of code blocks only the length counts."""
 
     length: float
     """Tokens, guessed from the characters; 0 or more."""

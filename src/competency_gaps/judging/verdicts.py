@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 
 class GameVerdict(NamedTuple):
-    """What one game says."""
+    """Result of one game."""
 
     first: float
-    """What answer A gets: 1 a win, 0.5 a tie, 0 a loss."""
+    """Result for answer A: 1 a win, 0.5 a tie, 0 a loss."""
     times: int
     """How often the game counts."""
 
@@ -41,7 +41,7 @@ def canonical(label: object) -> str | None:
 
 
 def results_of_games(games: Sequence[object]) -> tuple[tuple[GameVerdict, ...], ...]:
-    """Per game what the *model* gets and how often it counts, as a tuple of none or one verdict.
+    """Result of each game for the *model*, as a tuple of one verdict; empty where the game was not judged.
 
     Parameters
     ----------

@@ -24,8 +24,8 @@ from competency_gaps.errors import UserError, argument
 from competency_gaps.files import write_json
 from competency_gaps.items.policy import Score
 from competency_gaps.items.remark import Remark
-from competency_gaps.judging.asked import THINKS_ON
 from competency_gaps.judging.policy import JudgedPolicy
+from competency_gaps.judging.prompting import THINKS_ON
 from competency_gaps.model.prepare import PreparedItem
 from competency_gaps.progress import Progress
 from competency_gaps.stages.classifying import Case, classify

@@ -6,10 +6,15 @@ from itertools import pairwise
 
 import pytest
 
-from competency_gaps.findings import differing, fold, template_of
+from competency_gaps.findings import fold, template_of
 from competency_gaps.findings.differing import own_part
 
 HEADER = "Answer as shown.\nQ: What is 1 + 1?\nA: 2\n\n"
+
+
+def differing(prompts):
+    template = template_of(prompts)
+    return [fold(prompt, template) for prompt in prompts]
 
 
 def text_of(pieces):

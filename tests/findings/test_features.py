@@ -143,7 +143,7 @@ def test_log_odds_against_the_formula_written_out():
     rng = np.random.default_rng(0)
     features = (rng.random((60, 4)) < [0.2, 0.4, 0.5, 0.9]).astype(float)
     inside = (rng.random(60) < 0.4).astype(float)
-    found = log_odds(inside, 1 - inside, features, prior=10.0)
+    found = log_odds(inside, 1 - inside, features)
     for f in range(4):
         share = (features[:, f].sum() + 0.5) / 61
         parts = []

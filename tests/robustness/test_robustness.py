@@ -36,12 +36,11 @@ def _outcomes(data):
 
 
 @pytest.mark.parametrize("cells", [10**9, 60 * 7])
-def test_subsamples_against_a_plain_loop(cells, monkeypatch):
+def test_subsamples_against_a_plain_loop(cells):
     """Also when the draws are done in turns."""
-    monkeypatch.setattr("competency_gaps.robustness.subsample.CELLS", cells)
     data = drawn_run(0, weak=3)
-    found = subsample(data, draws=20, seed=4)
-    masks = _masks(data, 20, 0.2, 4)
+    found = subsample(data, draws=20, seed=4, cells=cells)
+    masks = _masks(data, 20, 4)
     assert all(mask.sum(axis=0).tolist() == [len(mask) - round(0.2 * len(mask))] * 20 for mask in masks)
     models, benches, lists = [], [], []
     means = [np.nanmean(part.scores) for part in data.parts]

@@ -3,7 +3,7 @@
 A finding is a leading concept with its followers. Its sentence is about its items, its concepts are the evidence.
 """
 
-from competency_gaps.findings.differing import Piece, differing, fold, template_of
+from competency_gaps.findings.differing import Piece, fold, template_of
 from competency_gaps.findings.make import findings_of, relabel_findings, write_findings
 from competency_gaps.findings.sentences import sentence, short, support, with_words
 from competency_gaps.findings.table import FILE, SCHEMA, empty_table
@@ -13,7 +13,6 @@ __all__ = [
     "FILE",
     "SCHEMA",
     "Piece",
-    "differing",
     "empty_table",
     "feature_words",
     "findings_of",

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import polars as pl
 
 from competency_gaps.matching.kept import KeptScope, read_scopes
-from competency_gaps.robustness import read_assessment
+from competency_gaps.robustness import Documents, read_assessment
 from competency_gaps.text import integer, percent, plural, share_of, shorten
 
 NAME_LIMIT = 60
@@ -29,19 +28,8 @@ FAILED = {
 """What the failure of a test of robustness means, by the verdict's code; ``against`` names the other run itself."""
 
 
-class AnsweredRun(Protocol):
+class AnsweredRun(Documents, Protocol):
     """What the answer needs of a run."""
-
-    @property
-    def path(self) -> Path:
-        """Folder of the run."""
-
-    def document(self, file: Path) -> bytes:
-        """Read a document of the run folder."""
-
-    @property
-    def manifest(self) -> Mapping[str, Any]:
-        """Settings and counts of the run."""
 
     @property
     def items(self) -> pl.DataFrame:
@@ -210,7 +198,7 @@ def _trend(name: str, benchmark: str, trend: Mapping[str, Any]) -> Statement:
 
 def scope_statements(run: AnsweredRun) -> tuple[Statement, ...]:
     """Say what benchmarks lack of what they state to test; without a scope concepts are only counted."""
-    scopes = read_scopes(run)  # type: ignore[arg-type]
+    scopes = read_scopes(run)
     statements = sorted(
         (_of_scope(scope) for scope in scopes), key=lambda statement: -int(statement.numbers["missing"] or 0)
     )

@@ -1,4 +1,4 @@
-"""What a finding's items are: a feature that distinguishes them and that carries the difference in score by itself.
+"""Describe a finding's items: by a feature that distinguishes them and carries the difference in score by itself.
 
 A candidate must (a) be more frequent among the finding's items than among others of the same benchmarks
 (:func:`~competency_gaps.findings.features.log_odds`), and (b) items with it must score differently from those without
@@ -28,15 +28,15 @@ APART = 2.5
 PER_SCOPE = 10
 """Candidates of each scope: those with the largest log-odds."""
 COVERED = 0.5
-"""Part of a finding's weight that a feature must cover within its scope [ours]; so much a scope must hold at least."""
+"""Part of a finding's weight that a feature must cover within its scope [ours]; a scope must hold as much of it."""
 MOST_OF_IT = 0.8
 """Part of a finding's weight that the benchmarks of its widest scope hold."""
 AGREE = 0.75
 """Part of the units with a feature that must lie in benchmarks where it goes with the same direction."""
 FEWEST_SHOWN = 5
-"""Units with and without a feature from which on a benchmark has a direction."""
+"""Fewest units with a feature, and without it, for a benchmark to have a direction."""
 CHOSEN = 2
-"""Candidates that the first half passes on to the second, whose p-values are multiplied by as much (Bonferroni)."""
+"""Candidates that the first half passes on to the second; their p-values are multiplied by this (Bonferroni)."""
 CONFIRMED = 0.05
 """p-value at or below which a description is shown."""
 
@@ -60,7 +60,7 @@ class Description:
 
     candidate: Candidate
     p_value: float
-    """Of the halves that did not choose it, for all candidates and splits: see :func:`describe`."""
+    """From the halves that did not choose it, over all candidates and splits; see :func:`describe`."""
 
 
 def shortlist(
@@ -109,7 +109,7 @@ def _others(inside: np.ndarray, benchmark: np.ndarray) -> np.ndarray:
 def scopes_of(weights: np.ndarray, benchmark: np.ndarray) -> list[tuple[int, ...]]:
     """Benchmarks in which a finding can be described, those with most of its weight first.
 
-    Together those that hold most of it, and by itself one that holds at least half.
+    First those that together hold most of it, then each that holds at least half by itself.
     """
     numbers, place = np.unique(benchmark, return_inverse=True)
     share = np.bincount(place, weights) / max(float(weights.sum()), 1e-300)
@@ -204,13 +204,13 @@ def _p_values(
 
 
 def _smallest(p_values: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """The candidates that the first half chooses: in the finding's direction at least."""
+    """Choose candidates on the first half: the smallest p-values, in the finding's direction."""
     order = own[np.argsort(p_values[own], kind="stable")][:CHOSEN]
     return np.asarray(order[p_values[order] < 0.5], np.int64)
 
 
 def _consistent(candidate: Candidate, outcome: np.ndarray, benchmark: np.ndarray, weak: bool) -> bool:
-    """Whether plain mean outcomes differ in the finding's direction too: over the scope, and in most of its benchmarks.
+    """Whether plain means differ in the finding's direction too, over the scope and in most of its benchmarks.
 
     What is shown must not contradict what was tested.
     """

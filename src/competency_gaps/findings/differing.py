@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 COMPARED = 12
-"""Prompts that a template is formed from: evenly chosen."""
+"""Prompts, evenly chosen, that a template is formed from."""
 LONGEST = 2_000
-"""Tokens of a prompt that are compared beyond what all begin and end with; the rest counts as differing."""
+"""Most tokens of a prompt, beyond the shared beginning and end, that are compared; where there are more, all differ."""
 FEWEST = 3
-"""Words that a constant part inside a prompt must have: single words that happen to be shared are not a template."""
+"""Fewest words of a constant part inside a prompt: single words that happen to be shared are not a template."""
 
 
 class Piece(NamedTuple):
@@ -35,8 +35,8 @@ def template_of(prompts: Sequence[str]) -> list[str]:
     Returns
     -------
     list of str
-        Words, white space and marks. Empty where there are fewer than two different prompts: nothing shows what is
-        constant then.
+        Words, white space and marks. Empty where there are fewer than two different prompts, as nothing shows
+        what is constant.
     """
     distinct = list(dict.fromkeys(prompts))
     if len(distinct) < 2:
@@ -72,23 +72,6 @@ def fold(prompt: str, template: Sequence[str]) -> list[Piece]:
             pieces.append(Piece("".join(run), kept))
             start = i
     return _joined(pieces)
-
-
-def differing(prompts: Sequence[str]) -> list[list[Piece]]:
-    """Split each prompt into the parts that all of them have and the parts that differ.
-
-    Parameters
-    ----------
-    prompts
-        Of one benchmark.
-
-    Returns
-    -------
-    list of list of Piece, one list per prompt
-        Texts of a prompt's pieces add up to the prompt.
-    """
-    template = template_of(prompts)
-    return [fold(prompt, template) for prompt in prompts]
 
 
 def own_part(pieces: Sequence[Piece]) -> str:

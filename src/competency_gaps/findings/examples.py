@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from competency_gaps.findings.table import EXAMPLES
 
 POOL = 200
-"""Items of the finding, and of those to compare, that are looked through."""
+"""Most items of a finding that are considered as examples."""
 
 
 class Pool(NamedTuple):
@@ -57,9 +56,11 @@ def side_by_side(
     used: set[int] = set()
     own_examples: list[int] = []
     partners: list[int] = []
-    for row in _of_new_clusters(own, pool.cluster, used):
+    for row in own.tolist():
         if len(own_examples) == EXAMPLES:
             break
+        if int(pool.cluster[row]) in used:
+            continue
         own_examples.append(row)
         used.add(int(pool.cluster[row]))
         partner = _partner(row, pool, np.flatnonzero(own_side < 0), has | ~outside, used)
@@ -76,12 +77,6 @@ def _above(pool: Pool) -> np.ndarray:
     total = np.bincount(place[known], pool.scores[known], int(place.max(initial=0)) + 1)
     mean = total / np.maximum(1, np.bincount(place[known], minlength=len(total)))
     return np.asarray(np.nan_to_num(np.sign(pool.scores - mean[place])))
-
-
-def _of_new_clusters(rows: np.ndarray, cluster: np.ndarray, used: set[int]) -> Iterator[int]:
-    for row in rows.tolist():
-        if int(cluster[row]) not in used:
-            yield row
 
 
 def _partner(row: int, pool: Pool, others: np.ndarray, inside: np.ndarray, used: set[int]) -> int | None:

@@ -1,4 +1,4 @@
-"""Features of items: which of them a set of items has, as numbers between 0 and 1."""
+"""Features of items, as candidates for the description of a finding."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import numpy as np
 from competency_gaps.findings.attributes import Attributes
 
 RARE = 0.04
-"""Least part of the units that a candidate, and what lacks it, must hold [ours]."""
+"""Smallest share of the units that must have a candidate, and that must lack it [ours]."""
 FEWEST = 8
-"""Least number of units of both."""
+"""Fewest units that must have a candidate, and that must lack it."""
 FAMILIES = ("answer.", "number.", "option.", "group:", "covariate.", "prompt.")
 """Starts of codes, in the order in which equal features are preferred."""
+PRIOR = 10.0
+"""Units that the prior of the log-odds counts as."""
 CUTS = (0.25, 0.5, 0.75)
 """Quantiles at which numbers are cut into features."""
 
@@ -63,7 +65,7 @@ def candidates(attributes: Sequence[Attributes], unit: np.ndarray, units: int) -
 
 
 def _frequent_features(attributes: Sequence[Attributes], least: float) -> list[tuple[str, np.ndarray]]:
-    """Codes that could be frequent enough, with the items that have them."""
+    """Codes of features that may be frequent enough, with the rows of the items that have them."""
     places: dict[str, list[int]] = {}
     for i, item in enumerate(attributes):
         for code in (*item.flags, *item.values):
@@ -84,12 +86,12 @@ def _preference(code: str) -> tuple[bool, int, str]:
     return narrow, next(i for i, start in enumerate(FAMILIES) if code.startswith(start)), code
 
 
-def log_odds(inside: np.ndarray, outside: np.ndarray, features: np.ndarray, prior: float = 10.0) -> np.ndarray:
+def log_odds(inside: np.ndarray, outside: np.ndarray, features: np.ndarray) -> np.ndarray:
     """How well features distinguish one set of units from another: log-odds with a Dirichlet prior, over their error.
 
     Monroe, Colaresi and Quinn, "Fightin' Words", Political Analysis 16 (2008), equations 16 and 22, with presence in
     place of counts: a word that an item repeats counts once. The prior is the frequency in both sets together, as if
-    ``prior`` units had shown it.
+    ``PRIOR`` units had shown it.
 
     Parameters
     ----------
@@ -109,8 +111,8 @@ def log_odds(inside: np.ndarray, outside: np.ndarray, features: np.ndarray, prio
     share = ((inside + outside) @ features + 0.5) / (total + 1)
     delta, variance = np.zeros(features.shape[1]), np.zeros(features.shape[1])
     for sign, weights in ((1, inside), (-1, outside)):
-        present = weights @ features + prior * share
-        absent = weights.sum() + prior - present
+        present = weights @ features + PRIOR * share
+        absent = weights.sum() + PRIOR - present
         delta += sign * np.log(present / absent)
         variance += 1 / present + 1 / absent
     return np.asarray(delta / np.sqrt(variance))

@@ -21,10 +21,10 @@ PROBED = 5
 
 @dataclass(frozen=True)
 class ShownItem:
-    """An item as an example of a finding. Texts are as they came; whoever shows them escapes them."""
+    """An item as an example of a finding. Texts are as read; what shows them must escape them."""
 
     row: int
-    """Of ``items.parquet``."""
+    """Row in ``items.parquet``."""
     benchmark: str
     item_id: str
     prompt: tuple[Piece, ...]
@@ -35,7 +35,7 @@ class ShownItem:
     response: str | None
     score: float | None
     repeats: int
-    """Items that ask the same, itself among them; 1 where its cluster holds several texts that belong together."""
+    """Items that ask the same, this one included; 1 where its cluster holds different texts that belong together."""
 
 
 def shown_items(run: RunFolder, finding: Mapping[str, Any]) -> tuple[list[ShownItem], list[ShownItem]]:
@@ -49,7 +49,7 @@ def shown_items(run: RunFolder, finding: Mapping[str, Any]) -> tuple[list[ShownI
     Returns
     -------
     failing, passing : list of ShownItem
-        Those at the same place belong side by side; one side may have fewer.
+        Items at the same position are compared with each other; one list may be shorter.
     """
     templates: dict[str, list[str]] = {}
     same = run.items.filter(pl.Series(repeats(run.items)))

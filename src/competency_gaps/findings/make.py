@@ -1,4 +1,4 @@
-"""From a finished run's tables to its findings: groups, pooled evidence, descriptions, halves, examples."""
+"""Make findings from a finished run's tables: groups, pooled evidence, descriptions, halves, examples."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ EXAMPLE_LIMIT = 100
 
 @dataclass(frozen=True)
 class _Data:
-    """What all findings of a run are made from. N items, K units, G groups."""
+    """The data that all findings of a run are made from. N items, K units, G groups."""
 
     items: pl.DataFrame
     concepts: pl.DataFrame
@@ -47,7 +47,7 @@ class _Data:
     unit_weights: np.ndarray
     """float64 of shape (G, K): mean over each unit's items."""
     attributes: dict[int, Attributes]
-    """By row of ``items``: of the items that take part."""
+    """Attributes of the items that take part, by row of ``items``."""
     templates: dict[str, list[str]] = field(default_factory=dict)
     """By benchmark, what its prompts share; filled when an example first needs it."""
     having: dict[tuple[str, tuple[int, ...]], np.ndarray] = field(default_factory=dict)
@@ -69,24 +69,6 @@ def findings_of(run: RunFolder) -> pl.DataFrame:
         ``sentence``. Without a row where no group of weak or strong concepts is a finding
         (:func:`~competency_gaps.findings.pooled.groups_of`).
     """
-    return _table(run)
-
-
-def write_findings(run: RunFolder) -> None:
-    """Make the findings of a run, and write ``findings.parquet`` into its folder."""
-    write_atomic(run.path / FILE, _table(run).write_parquet)
-
-
-def relabel_findings(run: RunFolder) -> None:
-    """Put the labels of ``concepts.parquet`` on the findings that lie in a run's folder, if there are any."""
-    path = run.path / FILE
-    if path.is_file():
-        table = pl.read_parquet(path)
-        labels = pl.read_parquet(run.path / "concepts.parquet", columns=["label"])["label"]
-        write_atomic(path, with_words(table.with_columns(label=labels.gather(table["leader"]))).write_parquet)
-
-
-def _table(run: RunFolder) -> pl.DataFrame:
     config = EvidenceConfig.model_validate(run.manifest["settings"]["evidence"])
     groups = groups_of(run.concepts, config.q)
     if not groups:
@@ -114,6 +96,20 @@ def _table(run: RunFolder) -> pl.DataFrame:
             }
         )
     return table_of(rows)
+
+
+def write_findings(run: RunFolder) -> None:
+    """Make the findings of a run, and write ``findings.parquet`` into its folder."""
+    write_atomic(run.path / FILE, findings_of(run).write_parquet)
+
+
+def relabel_findings(run: RunFolder) -> None:
+    """Put the labels of ``concepts.parquet`` on the findings that lie in a run's folder, if there are any."""
+    path = run.path / FILE
+    if path.is_file():
+        table = pl.read_parquet(path)
+        labels = pl.read_parquet(run.path / "concepts.parquet", columns=["label"])["label"]
+        write_atomic(path, with_words(table.with_columns(label=labels.gather(table["leader"]))).write_parquet)
 
 
 def _data(run: RunFolder, groups: list[Group], config: EvidenceConfig) -> _Data:

@@ -1,6 +1,6 @@
 """A finding in words: every sentence about a finding is made here, from the numbers of its row.
 
-Labels, examples and a model's wording are not escaped: whatever shows a sentence escapes it for its own page.
+Labels, examples and a model's wording are not escaped: each page must escape a sentence in its own way.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from competency_gaps.text import plural, signed
 SHORT = 90
 """Characters of :func:`short`, at most."""
 MAIN_SHARE = 0.1
-"""Share of a finding's weight from which a benchmark is one of those that it is about."""
+"""Smallest share of a finding's weight with which a benchmark is named as its subject."""
 NAMED = 2
 """Benchmarks that a sentence names, at most."""
 SHOWN_LABELS = 3
@@ -71,7 +71,7 @@ def short(row: Mapping[str, Any]) -> str:
 
 
 def support(row: Mapping[str, Any], concepts: pl.DataFrame) -> str:
-    """What stands behind a finding: its concepts, counts, the gap with its interval, and what halves of the items say.
+    """Write the evidence for a finding: its concepts, counts, the gap with its interval, and the result on halves.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def _without_feature(row: Mapping[str, Any]) -> str:
 
 
 def _main(row: Mapping[str, Any]) -> list[str]:
-    """Benchmarks with most of a finding's weight."""
+    """Benchmarks that hold at least ``MAIN_SHARE`` of a finding's weight; all, where none does."""
     parts = sorted(row["benchmarks"], key=lambda part: -part["share"])
     return [part["benchmark"] for part in parts if part["share"] >= MAIN_SHARE] or [part["benchmark"] for part in parts]
 

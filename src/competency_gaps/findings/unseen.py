@@ -25,13 +25,13 @@ from competency_gaps.evidence import (
 from competency_gaps.findings.pooled import Group
 
 SPLITS = 20
-"""Random splits, at most."""
+"""Most random splits."""
 FEWEST = 5
-"""Random splits, at least."""
+"""Fewest random splits."""
 FOUND = 0.25
-"""Part of the splits in which a finding must be found again for a verdict."""
+"""Smallest share of the splits that must find a finding again for a verdict."""
 WORK = 400_000_000
-"""Concepts x units over all splits, about: a large run gets fewer splits."""
+"""Approximate limit on concepts x units x splits: a large run gets fewer splits."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Unseen:
     def holds(self, tried: int, *, weak: bool) -> bool | None:
         """Whether the interval keeps to the finding's side of 0; None: too seldom found again in ``tried`` splits.
 
-        Where the first half seldom finds it, half of the items are too few, and the splits that did are those that
-        left the other half the least.
+        Where the first half seldom finds it, half of the items are too few, and the splits that found it are those
+        that left the other half the least evidence.
         """
         if self.low is None or self.high is None or self.splits < FOUND * tried:
             return None
@@ -82,7 +82,7 @@ def unseen_gaps(
     config: EvidenceConfig,
     tested: np.ndarray,
 ) -> list[Unseen]:
-    """Look for each finding on one half of the clusters, and measure it on the other.
+    """Look for each finding on one half of the clusters, and measure its gap on the other.
 
     The evidence of all concepts is gathered anew on the first half. A finding is *found again* there if one of its
     concepts gets its verdict: followers share the leader's items, and which of them leads is chance. Its gap on the

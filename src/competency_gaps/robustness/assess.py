@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -73,11 +74,15 @@ def assess(run: RunFolder, progress: Progress, *, against: RunFolder | None = No
 
 
 class Documents(Protocol):
-    """A run, as far as its documents are read."""
+    """A run, as far as its manifest and what commands added to its folder are read."""
 
     @property
     def path(self) -> Path:
         """Folder of the run."""
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """Settings and counts of the run."""
 
     def document(self, file: Path) -> bytes:
         """Read a document of the run folder."""

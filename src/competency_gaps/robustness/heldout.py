@@ -151,7 +151,7 @@ def _effect(saliency: sp.csr_array, residual: np.ndarray, chosen: np.ndarray) ->
 
 
 def _alike(support: np.ndarray, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """As many other concepts, each drawn from those with the nearest support to a chosen one."""
+    """Draw as many other concepts, each from those whose support is nearest to that of a chosen one."""
     order = np.argsort(support, kind="stable")
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))

@@ -12,11 +12,11 @@ from competency_gaps.robustness.data import Part, RunData
 
 DRAWS = 100
 DROPPED = 0.2
+"""Share of each benchmark's clusters that a draw leaves out."""
 TOP = 100
 SHUFFLES = 5
 """Number of permutations of the scores, each used for a fifth of the draws."""
 CELLS = 16_000_000
-"""Most concepts x draws in memory as a dense array; more draws are processed in turns."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class Subsampling:
     because they share most of the items."""
 
 
-def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, seed: int = 0) -> Subsampling:
+def subsample(data: RunData, *, draws: int = DRAWS, seed: int = 0, cells: int = CELLS) -> Subsampling:
     """Draw subsets of every benchmark and compute every metric on each, by sparse-times-dense products over draws.
 
     Parameters
     ----------
-    dropped
-        Share of each benchmark's clusters that a draw leaves out.
+    cells
+        Most concepts x draws in memory as a dense array; more draws are processed in turns.
     """
-    masks = _masks(data, draws, dropped, seed)
+    masks = _masks(data, draws, seed)
     top = min(TOP, int(data.tested.sum()) // 2)
     rng = np.random.default_rng(seed + 1)
     outcomes = [data.units.outcome, *(_shuffled(data.units, rng) for _ in range(SHUFFLES))]
@@ -66,7 +66,7 @@ def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, se
     whole = [_lowest(gap[:, 0], data.tested, top) for gap in _metrics(data, counted, every)[2]]
     moments = {name: _Moments(len(data.alive)) for name in ("model", "bench")}
     overlaps: tuple[list[float], list[float]] = ([], [])  # with the original outcomes, and with permuted ones
-    step = max(1, CELLS // len(data.alive))
+    step = max(1, cells // len(data.alive))
     for shuffle, turn in enumerate(np.array_split(np.arange(draws), SHUFFLES), start=1):
         both = [own.of_outcomes([0, shuffle]) for own in counted]
         for start in range(0, len(turn), step):
@@ -78,7 +78,7 @@ def subsample(data: RunData, *, draws: int = DRAWS, dropped: float = DROPPED, se
                 jaccards += [_jaccard(_lowest(column, data.tested, top), all_items) for column in gap.T]
     return Subsampling(
         draws,
-        dropped,
+        DROPPED,
         moments["model"].spread(data.alive),
         moments["model"].spread(data.tested),
         moments["bench"].spread(data.alive),
@@ -99,10 +99,10 @@ def _jaccard(first: set[int], second: set[int]) -> float:
     return len(first & second) / len(first | second) if first | second else float("nan")
 
 
-def _masks(data: RunData, draws: int, dropped: float, seed: int) -> list[np.ndarray]:
+def _masks(data: RunData, draws: int, seed: int) -> list[np.ndarray]:
     """The items that each draw keeps, per part: bool of shape (items, draws)."""
     rng = np.random.default_rng(seed)
-    kept = [data.draw(1 - dropped, rng) for _ in range(draws)]
+    kept = [data.draw(1 - DROPPED, rng) for _ in range(draws)]
     return [np.stack(masks, axis=1) for masks in zip(*kept, strict=True)]
 
 
@@ -216,28 +216,23 @@ def _lowest(values: np.ndarray, among: np.ndarray, top: int) -> set[int]:
 
 
 class _Moments:
-    """Running mean and variance per concept over draws."""
+    """Sums over draws, per concept, from which standard deviations are made."""
 
     def __init__(self, size: int) -> None:
-        self._count = np.zeros(size)
-        self._mean = np.zeros(size)
-        self._scatter = np.zeros(size)
-        self._draws = 0
+        self._draws, self._known, self._total, self._squares = 0, np.zeros(size), np.zeros(size), np.zeros(size)
 
     def add(self, values: np.ndarray) -> None:
         """Add draws: shape (concepts, draws); NaN = undefined in that draw."""
-        for column in values.T:
-            known = ~np.isnan(column)
-            self._draws += 1
-            self._count += known
-            delta = np.where(known, column - self._mean, 0.0)
-            self._mean += np.divide(delta, self._count, out=np.zeros_like(delta), where=self._count > 0)
-            self._scatter += np.where(known, delta * (column - self._mean), 0.0)
+        self._draws += values.shape[1]
+        self._known += (~np.isnan(values)).sum(axis=1)
+        self._total += np.nansum(values, axis=1)
+        self._squares += np.nansum(values**2, axis=1)
 
     def spread(self, among: np.ndarray) -> Spread:
         """Summarise the standard deviations over concepts."""
-        always = among & (self._count == self._draws) & (self._draws > 1)
-        values = np.sqrt(self._scatter[always] / (self._draws - 1))
-        if not len(values):
+        always = among & (self._known == self._draws)
+        if self._draws < 2 or not always.any():
             return Spread(float("nan"), float("nan"), float("nan"), 0)
+        scatter = self._squares[always] - self._total[always] ** 2 / self._draws
+        values = np.sqrt(np.maximum(scatter, 0.0) / (self._draws - 1))
         return Spread(float(values.mean()), float(np.median(values)), float(np.quantile(values, 0.95)), len(values))

@@ -7,7 +7,7 @@ import polars as pl
 from competency_gaps.items.remark import DTYPE, Remark
 from competency_gaps.presentation import columns, rankings
 from competency_gaps.presentation.themes import Themes
-from competency_gaps.report.detail import concept_detail
+from competency_gaps.report.cards import concept_detail
 
 TYPES = {
     "label": pl.String,
@@ -92,7 +92,7 @@ def test_equal_gaps_are_ordered_by_evidence():
     assert rankings.ranking(frame, EVIDENCE).weak["concept"].to_list() == [1, 2, 0]
 
 
-def test_missing_concepts_are_alive_and_unflagged_and_the_commonest_first():
+def test_missing_concepts_are_alive_unflagged_and_sorted_by_density():
     frame = concepts(missing=[True, True, False, True], ranked=[True, True, True, False], density=[0.01, 0.2, 0.5, 0.9])
     assert rankings.missing(frame)["concept"].to_list() == [1, 0]
     assert rankings.least_covered(frame, 5)["concept"].to_list() == [2]
@@ -158,7 +158,7 @@ def test_lift_disappears_without_a_reference(run):
     assert columns.LIFT not in shown and columns.PERFORMANCE in shown
 
 
-def test_records_that_became_no_item_are_named(run):
+def test_left_out_records_are_named(run):
     first = rankings.left_out(run.items, run.manifest["benchmarks"])[0]
     assert (first.kind, first.reason, first.named) == ("unread", "no answer", ["calendar.jsonl:7"])
 

@@ -79,7 +79,7 @@ def test_the_check_sees_what_is_cut_and_overprinted(opened):
     assert {"off the page", "wider than its cell", "overprinted"} <= kinds
 
 
-def test_a_header_leads_to_its_meaning(opened):
+def test_headers_link_to_the_glossary(opened):
     page = opened(1440)
     page.click("#weakest th:has-text('plain gap') a.term")
     assert page.evaluate("location.hash") == "#term-plain_gap"

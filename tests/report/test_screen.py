@@ -217,7 +217,7 @@ def test_a_screen_is_filled_and_not_exceeded(many, lines, width):
         assert len(text.splitlines()) <= lines and max(map(cell_len, text.splitlines())) <= width
         rows = len(numbers(text))
         last = " ".join(text.splitlines()[-2:])
-        assert rows and f"{total - rows} " in last and f"--limit {total}" in last
+        assert rows and f"{total - rows} " in last and f"limit {total}" in last
         # One row more has no room, and an explicit number of rows is printed whatever the room.
         assert len(printed(show, width, lines=lines, limit=rows + 1).splitlines()) > lines
         assert len(numbers(printed(show, width, lines=lines, limit=25))) == 25
@@ -255,7 +255,7 @@ def test_a_run_without_findings_or_scores_has_an_overview_too(run):
     assert len(text.splitlines()) <= 23
 
 
-def test_a_failed_gate_is_said_first(run):
+def test_a_failed_gate_is_shown_first(run):
     failed = run.changed(manifest={**run.manifest, "gate": {**run.manifest["gate"], "passed": False, "forced": True}})
     text = printed(lambda console: screen.print_overview(failed, console, lines=23), 80)
     assert "did not pass its gate" in text.splitlines()[0]
@@ -265,7 +265,7 @@ def test_a_failed_gate_is_said_first(run):
     assert whole.index("did not pass its gate") < whole.index(answer(failed).opening.text)
 
 
-def test_nothing_to_list_is_no_fault(run):
+def test_an_empty_list_is_no_error(run):
     listing = list_concepts(run.changed(concepts=run.concepts.with_columns(ranked=pl.lit(False))))
     assert listing.concepts.is_empty() and "concept" in listed(listing, 80)
     assert screen.rows_that_fit(lambda count: "x\n" * 99, 5, Console(width=80), 10) == 1

@@ -32,7 +32,7 @@ def test_a_log_of_another_model_is_a_bad_warning():
     assert bad.bad and bad.text.startswith("the log is of the model 'Org/Other-7B'") and bad.benchmark == "b"
 
 
-def test_a_warning_that_several_parts_share_is_said_once():
+def test_a_warning_of_several_parts_is_shown_once():
     one = doubts("the log names no model", "\u202esomething <b>else</b>")
     found = source_warnings({"benchmarks": [entry("a", one, one), entry("b", one)]})
     assert [(each.benchmark, each.text) for each in found] == [
@@ -60,7 +60,7 @@ def test_the_page_shows_them(run):
     assert "Warnings about logs" not in render(run, top=3, examples=1)
 
 
-def test_records_that_became_no_item_are_told_by_reason():
+def test_left_out_records_are_grouped_by_reason():
     left_out = [
         {"where": f"f.jsonl:{line}", "reason": Remark.other("no answer" if line != 3 else "no prompt").as_dict()}
         for line in range(2, 6)

@@ -26,7 +26,7 @@ def test_a_share_carries_its_denominator():
 
 
 @pytest.mark.parametrize("show", [text.decimal, text.integer, text.tenths, text.signed, text.magnitude])
-def test_null_is_never_shown_as_zero(show):
+def test_none_is_never_shown_as_zero(show):
     assert show(None) == "N/A"
     assert show(0.0) != "N/A"
 

@@ -122,7 +122,7 @@ def test_ids_are_unique_and_links_lead_somewhere(rendered):
     assert set(re.findall(r'href="#([^"]+)"', rendered)) <= set(ids)
 
 
-def test_a_run_without_dictionary_has_none_of_it(run):
+def test_a_run_without_a_dictionary_shows_no_labels(run):
     page = html.render(run, top=8, examples=1)
     for words in ('id="themes"', "Net gaps of themes", "Labels", "badge auto", "Label:", "Theme:", "auto, doubtful"):
         assert words not in page
@@ -223,7 +223,7 @@ def test_one_theme_lists_its_subthemes_and_concepts(themed):
     console.print(theme_view(themes, asked_theme(themes, 2), own, count=5))
     text = console.file.getvalue()
     assert "theme of 4" in text and "theme of 5" in text and "theme of 3" not in text
-    assert f"{own.height - 5} concepts more" in text and f"--limit {own.height}" in text
+    assert f"{own.height - 5} concepts more" in text and f"limit {own.height}" in text
     listed = re.findall(r"^ *(\d+)  ", text[text.index("concept  ") :], re.M)
     assert [int(number) for number in listed] == own["concept"].head(5).to_list()
     with pytest.raises(UserError, match="no theme 77"):

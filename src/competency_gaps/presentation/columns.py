@@ -9,18 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from competency_gaps.text import (
-    NOT_DEFINED,
-    decimal,
-    integer,
-    magnitude,
-    percent,
-    shorten,
-    show_token,
-    signed,
-    tenths,
-    visible,
-)
+from competency_gaps import text
 
 VANISHES = "vanishes"
 """Written instead of a verdict: the plain gap is real, and the net gap is not."""
@@ -38,9 +27,9 @@ class Column:
     hint: str
     """What the quantity is, in one line."""
     show: Callable[[Any], str]
-    """Writes a value; null is written as ``N/A``."""
+    """Writes a value; None is written as ``N/A``."""
     optional: bool = False
-    """Left out where it is null throughout, as lift is without a reference text."""
+    """Left out if no row has a value, as lift without a reference text."""
     interval: bool = False
     """Shown with its interval, from the columns ``key_low`` and ``key_high``."""
     words: bool = False
@@ -57,28 +46,28 @@ class Column:
 
 
 def _density(value: float | None) -> str:
-    return NOT_DEFINED if value is None else percent(value, 1)
+    return text.NOT_DEFINED if value is None else text.percent(value, 1)
 
 
 def _status(value: str | None) -> str:
-    return value or NOT_DEFINED
+    return value or text.NOT_DEFINED
 
 
 def _probability(value: float | None) -> str:
-    return NOT_DEFINED if value is None else "<1e−9" if value < 1e-9 else magnitude(value)
+    return text.NOT_DEFINED if value is None else "<1e−9" if value < 1e-9 else text.magnitude(value)
 
 
 COVERAGE = Column(
     "chi_bench",
     "χ bench",
     "Coverage: mean activation of the concept over items, relative to the mean over alive concepts",
-    magnitude,
+    text.magnitude,
 )
 PERFORMANCE = Column(
     "chi_model",
     "χ model",
     "Performance: mean score of items, weighted by the concept's activation (0 to 1), with its interval",
-    decimal,
+    text.decimal,
     interval=True,
 )
 GAP = Column(
@@ -86,16 +75,16 @@ GAP = Column(
     "gap",
     "Net gap: weighted mean, over the items where the concept is active, of the score less the mean of its stratum "
     "(the items of the same benchmark that the run compares with each other), with its interval; negative = weaker",
-    signed,
+    text.signed,
     interval=True,
 )
 PLAIN_GAP = Column(
     "plain_gap",
     "plain gap",
     "The same against the mean of the whole benchmark; the verdict is about the net gap",
-    signed,
+    text.signed,
 )
-THEME_GAP = replace(GAP, show=partial(signed, digits=3))
+THEME_GAP = replace(GAP, show=partial(text.signed, digits=3))
 """A theme's gap is the average of many concepts': small, so two decimals would write what is weak as 0.00."""
 Q_VALUE = Column(
     "q_value",
@@ -113,16 +102,20 @@ PERFORMANCE_STATUS = Column(
     _status,
     words=True,
 )
-SUPPORT = Column("support", "support", "Items in which the concept is active, out of all kept", integer)
+SUPPORT = Column("support", "support", "Items in which the concept is active, out of all kept", text.integer)
 N_EFF = Column(
     "n_eff",
     "n_eff",
     "Effective sample size: how many equally weighted, different items the average is worth; a cluster counts once",
-    tenths,
+    text.tenths,
 )
-N_BENCHMARKS = Column("n_benchmarks", "benchmarks", "Benchmarks in which χ model is defined", integer)
+N_BENCHMARKS = Column("n_benchmarks", "benchmarks", "Benchmarks in which χ model is defined", text.integer)
 LIFT = Column(
-    "lift", "lift", "log₂ of the concept's share of activation here over its share in the reference text", signed, True
+    "lift",
+    "lift",
+    "log₂ of the concept's share of activation here over its share in the reference text",
+    text.signed,
+    True,
 )
 DENSITY = Column(
     "density",
@@ -149,7 +142,7 @@ FOLLOWERS = Column(
     "followers",
     "more",
     "Other concepts of the list whose gap is explained by this one's items: they occur together",
-    integer,
+    text.integer,
 )
 
 EVIDENCE = (GAP, PLAIN_GAP, Q_VALUE, PERFORMANCE_STATUS, FOLLOWERS)
@@ -178,21 +171,21 @@ _KNOWN = {column.key: column for column in (*CONCEPT, STATUS, *MISSING)}
 _SHOWN: dict[str, Callable[[Any], str]] = {
     "p_value": _probability,
     "plain_q": _probability,
-    "detectable": decimal,
-    "design_effect": decimal,
-    "gap_low": signed,
-    "gap_high": signed,
-    "chi_model_low": decimal,
-    "chi_model_high": decimal,
-    "label_score": decimal,
-    "peak_token": lambda token: visible(show_token(token)) if token else NOT_DEFINED,
-    "leader": lambda concept: NOT_DEFINED if concept is None else str(concept),
+    "detectable": text.decimal,
+    "design_effect": text.decimal,
+    "gap_low": text.signed,
+    "gap_high": text.signed,
+    "chi_model_low": text.decimal,
+    "chi_model_high": text.decimal,
+    "label_score": text.decimal,
+    "peak_token": lambda token: text.visible(text.show_token(token)) if token else text.NOT_DEFINED,
+    "leader": lambda concept: text.NOT_DEFINED if concept is None else str(concept),
 }
 """How further columns of a run's tables are written; columns that are not listed are written by their type."""
 
 
 def key_named(name: str, keys: Collection[str]) -> str | None:
-    """Give the key of the column that bears a name; None: no column does.
+    """Find the key of a named column; None: there is no such column.
 
     Parameters
     ----------
@@ -214,32 +207,32 @@ def column_of(key: str, dtype: pl.DataType) -> Column:
     ----------
     key : str
     dtype : polars.DataType
-        Type of its values, which says how they are written where nothing else does.
+        Type of its values, by which a column without a format of its own is written.
 
     Returns
     -------
     Column
-        Never optional. A column that no table of the report has is titled by its key.
+        Never optional. A column that is in no table of the report has its key as title.
     """
     if key in _KNOWN:
         return replace(_KNOWN[key], optional=False)
     show = _SHOWN.get(key)
     if show is None:
-        show = _flag if dtype == pl.Boolean else _free_text if dtype == pl.String else magnitude
-        show = integer if dtype.is_integer() else show
+        show = _flag if dtype == pl.Boolean else _free_text if dtype == pl.String else text.magnitude
+        show = text.integer if dtype.is_integer() else show
     return Column(key, key, f"Column {key!r} of the run's table", show, words=dtype in (pl.Boolean, pl.String))
 
 
 def _flag(value: bool | None) -> str:
-    return NOT_DEFINED if value is None else "yes" if value else "no"
+    return text.NOT_DEFINED if value is None else "yes" if value else "no"
 
 
 def _free_text(value: str | None) -> str:
-    return visible(shorten(value, TEXT_LIMIT)) if value else NOT_DEFINED
+    return text.visible(text.shorten(value, TEXT_LIMIT)) if value else text.NOT_DEFINED
 
 
 def present(columns: Sequence[Column], frame: pl.DataFrame) -> list[Column]:
-    """Keep the columns that a frame has; an optional column only if it is not null throughout."""
+    """Keep the columns that a frame has; an optional column only if some row has a value."""
     return [
         column
         for column in columns

@@ -28,7 +28,7 @@ def unit(manifest: Mapping[str, Any]) -> str:
 
 
 def run_card(manifest: Mapping[str, Any]) -> list[Fact]:
-    """Say what was run, in the order in which the data flowed."""
+    """Say what was run: model, SAE, hook, gate and settings."""
     model, sae, gate, hook = (manifest[part] for part in ("model", "sae", "gate", "hook"))
     dead = gate.get("dead_share")
     figures_of_gate = [

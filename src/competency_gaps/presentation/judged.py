@@ -1,4 +1,4 @@
-"""Results of whole benchmarks and what became of judged items, in lines for people."""
+"""Lines about results of whole benchmarks and about judged items."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from competency_gaps.text import integer, share_of, shorten
 
 
 def figure_lines(manifest: Mapping[str, Any]) -> list[str]:
-    """What a run's policies and judges say of its benchmarks.
+    """Lines about the benchmarks of a run, from its policies and judges.
 
     Parameters
     ----------

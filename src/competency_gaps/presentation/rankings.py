@@ -13,14 +13,14 @@ from competency_gaps.items.remark import Remark, sentences
 from competency_gaps.text import integer, percent, plural, share_of, shorten
 
 FLAGS = {"dense": "dense", "template": "template", "exact_token": "exact token"}
-"""Flag columns that keep a concept out of the rankings, and how they are shown."""
+"""Flags that exclude a concept from the rankings: column and displayed name."""
 
 LABEL_LIMIT = 140
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Concepts in the order of their net gap. Those with too little data stand in no frame."""
+    """Concepts ordered by net gap. Those with too little data are in no frame."""
 
     tested: pl.DataFrame
     """Concepts with a p-value, the lowest gap first."""
@@ -39,7 +39,7 @@ class Ranking:
     floor: float
     """Least n_eff of a tested concept."""
     q: float
-    """False-discovery rate that a weak or strong concept stands up to."""
+    """False-discovery rate at which concepts are called weak or strong."""
     min_gap: float
     """Least size of a net gap that is called weak or strong."""
     negligible: int
@@ -112,7 +112,7 @@ def _leaders(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_followers(concepts: pl.DataFrame) -> pl.DataFrame:
-    """Add ``followers``: how many others of its group each leader has; null for what leads none."""
+    """Add ``followers``: how many others of its group each leader has; None for those that lead none."""
     sizes = concepts.filter(pl.col("leader").is_not_null()).group_by("leader").agg(followers=pl.len() - 1)
     leads = pl.col("leader") == pl.col("concept")
     joined = concepts.join(sizes, on="leader", how="left", maintain_order="left")
@@ -185,7 +185,7 @@ def concept_name(row: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class UncountedItems:
-    """Items that did not count, for the same reason."""
+    """Items that did not count for one reason."""
 
     kind: str
     """``unread`` (no item could be made of it), ``excluded`` (counts nowhere) or ``unscored`` (for coverage only)."""

@@ -1,4 +1,4 @@
-"""What reading other tools' logs and tasks left in doubt, in sentences for people."""
+"""Warnings about other tools' logs and tasks, in sentences."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def source_warnings(manifest: Mapping[str, Any]) -> list[SourceWarning]:
 
 
 def unread(left_out: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Records that became no item, a line for each reason: where, and the reason."""
+    """Records from which no item could be made, grouped by reason: places, and the reason."""
     places: dict[Remark, list[str | None]] = {}
     for entry in left_out:
         places.setdefault(Remark.of(entry["reason"]), []).append(entry["where"])
@@ -55,7 +55,7 @@ def unread(left_out: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
 
 
 def _places(where: list[str | None]) -> str:
-    """The first of some places, and how many there are; their number alone where places are withheld."""
+    """The first place and the number of places; only their number if places are withheld."""
     first = where[0]
     if first is None:
         return plural(len(where), "record")

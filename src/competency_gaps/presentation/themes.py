@@ -29,9 +29,9 @@ class Themes:
     subthemes: pl.DataFrame
     """Its rows of level subtheme, in the same order."""
     members: pl.DataFrame
-    """concept, theme, subtheme (null: in none), x, y of every concept."""
+    """concept, theme, subtheme (None: in none), x, y of every concept."""
     q: float
-    """False-discovery rate that a weak or strong theme stands up to."""
+    """False-discovery rate at which themes are called weak or strong."""
 
     @property
     def tested(self) -> int:
@@ -126,12 +126,12 @@ def theme_name(row: Mapping[str, Any]) -> str:
 
 
 def is_automatic(row: Mapping[str, Any]) -> bool:
-    """Whether a theme's name was put together from words, by no explainer."""
+    """Whether a theme's name was made from words, without an explainer."""
     return bool(row["name"]) and row.get("kind") == "automatic"
 
 
 def detailed_leaders(themes: Themes | None, ranked: Ranking) -> list[pl.DataFrame]:
-    """Choose the weak leaders that the page lays out for the weakest themes, beside those of its tables."""
+    """Choose the weak leaders of the weakest themes, which the page details in addition to those of its tables."""
     if themes is None:
         return []
     return [themes.leaders(theme, ranked).head(PER_THEME) for theme in themes.weak["id"].head(OPENED).to_list()]

@@ -24,9 +24,8 @@ from competency_gaps.findings.answer_parts import alike, short_name
 from competency_gaps.presentation import columns, facts, judged, labels, rankings, sources, themes
 from competency_gaps.presentation.glossary import glossary
 from competency_gaps.report import answer_view
-from competency_gaps.report.cards import finding_cards, theme_section
+from competency_gaps.report.cards import concept_details, finding_cards, theme_section
 from competency_gaps.report.charts import page_svg
-from competency_gaps.report.detail import concept_details
 from competency_gaps.robustness import read_assessment
 from competency_gaps.runs.open import RunFolder
 

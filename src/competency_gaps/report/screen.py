@@ -8,6 +8,7 @@ import polars as pl
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from competency_gaps.errors import argument
 from competency_gaps.findings.answer import RunAnswer, answer
 from competency_gaps.presentation import columns, rankings
 from competency_gaps.presentation.listing import Listing
@@ -44,13 +45,13 @@ def print_overview(run: RunFolder, console: Console, *, lines: int, limit: int |
         else:
             parts += [answer_view.statement_text(statement) for statement in given.findings]
         left = ordered.height - count
-        hidden = f"{plural(left, 'finding')} more: --limit {ordered.height}. " if left > 0 else ""
+        hidden = f"{plural(left, 'finding')} more: {argument('limit')} {ordered.height}. " if left > 0 else ""
         more = (
             f"{hidden}One with its items: cgaps findings RUN N. "
             if ordered.height
-            else "All that were tested: --sort gap. "
+            else f"All that were tested: {argument('sort')} gap. "
         )
-        return Group(*parts, *tail, Text(f"{more}Tables: --summary.", style="dim"))
+        return Group(*parts, *tail, Text(f"{more}Tables: {argument('summary')}.", style="dim"))
 
     count = ordered.height if limit is None else min(limit, ordered.height)
     if limit is None:
@@ -84,8 +85,8 @@ def _print_coverage(run: RunFolder, given: RunAnswer, console: Console, lines: i
         parts += [Text("Least covered concepts", style="bold")]
         parts.append(concept_table(frame.head(count), columns.LEAST_COVERED, width=console.width))
         left = frame.height - count
-        hidden = f"{plural(left, 'concept')} more: --limit {frame.height}. " if left > 0 else ""
-        return Group(*parts, Text(f"{hidden}All tables: --summary.", style="dim"))
+        hidden = f"{plural(left, 'concept')} more: {argument('limit')} {frame.height}. " if left > 0 else ""
+        return Group(*parts, Text(f"{hidden}All tables: {argument('summary')}.", style="dim"))
 
     _print(make, frame.height, console, lines, limit)
 
@@ -102,7 +103,7 @@ def print_listing(
     lines, limit
         As in :func:`print_overview`.
     command : str
-        What is typed before ``--limit`` to list them all; empty: the command that was typed.
+        Command that lists them all with a higher limit; empty: the command that was typed.
     more : str
         More for the last line.
     """
@@ -112,7 +113,7 @@ def print_listing(
         parts: list[RenderableType] = [] if listing.sentence is None else [plain(listing.sentence), Text()]
         parts.append(concept_table(frame.head(count), listing.columns, width=console.width, keep=listing.keep))
         left = frame.height - count
-        way = f"{command} --limit {frame.height}".strip()
+        way = f"{command} {argument('limit')} {frame.height}".strip()
         hidden = [f"{integer(left)} more: {way} lists all."] * (left > 0)
         parts += [plain(line, "dim") for line in (*hidden, more) if line]
         return Group(*parts)

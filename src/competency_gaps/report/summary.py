@@ -17,26 +17,18 @@ from competency_gaps.errors import UserError
 from competency_gaps.findings.answer import RunAnswer, answer
 from competency_gaps.presentation import columns, judged, labels, rankings
 from competency_gaps.presentation.themes import read_run_themes
-from competency_gaps.report import answer_view
-from competency_gaps.report.detail import ConceptView, concept_detail
-from competency_gaps.report.tables import (
-    VERDICT_STYLES,
-    Cells,
-    concept_table,
-    fitted_table,
-    plain,
-    quantities,
-    short_table,
-)
+from competency_gaps.report import answer_view, tables
+from competency_gaps.report.cards import ConceptView, concept_detail
+from competency_gaps.report.tables import Cells, plain
 from competency_gaps.runs.open import RunFolder
 from competency_gaps.text import decimal, integer, percent, shorten, show_token
 
 _FRAME = 6
 """Characters that a panel's frame takes on both sides."""
 STATUS_STYLES = {
-    **VERDICT_STYLES,
-    **dict.fromkeys(("missing", "under"), VERDICT_STYLES["weak"]),
-    "over": VERDICT_STYLES["strong"],
+    **tables.VERDICT_STYLES,
+    **dict.fromkeys(("missing", "under"), tables.VERDICT_STYLES["weak"]),
+    "over": tables.VERDICT_STYLES["strong"],
 }
 
 
@@ -55,7 +47,7 @@ def print_summary(run: RunFolder, console: Console, *, top: int = 8) -> None:
     console.print(Panel(_answer(run, given), padding=(1, 2)))
     themes = read_run_themes(run)
     if themes is not None:
-        console.print(short_table(themes, console.width))
+        console.print(tables.short_table(themes, console.width))
     console.print(Text(), _benchmarks(run), Text(), sep="\n")
     labelled = labels.dictionary_fact(run)
     if labelled is not None:
@@ -71,12 +63,12 @@ def print_summary(run: RunFolder, console: Console, *, top: int = 8) -> None:
         ("Strong concepts", ranked.strong_leaders.head(top), columns.LEADERS),
         ("Least covered concepts", rankings.least_covered(run.concepts, top), columns.LEAST_COVERED),
     ):
-        table = concept_table(frame, shown, width=console.width) if frame.height else Text("none", style="dim")
+        table = tables.concept_table(frame, shown, width=console.width) if frame.height else Text("none", style="dim")
         console.print(_titled(title, table))
     absent = rankings.missing(run.concepts)
     if absent.height:
         title = f"Missing in every benchmark ({integer(min(top, absent.height))} of {integer(absent.height)} ranked)"
-        table = concept_table(absent.head(top), columns.MISSING, width=console.width, unmarked=("missing",))
+        table = tables.concept_table(absent.head(top), columns.MISSING, width=console.width, unmarked=("missing",))
         console.print(_titled(title, table))
     console.print()
     for note in (ranked.caption("weak"), rankings.left_out_note(run.concepts), rankings.caution(ranked)):
@@ -109,7 +101,9 @@ def _benchmarks(run: RunFolder) -> Table:
         "missing of alive": list(missing),
     }
     names = Cells("benchmark", [plain(shorten(row["benchmark"], 40)) for row in rows], words=True)
-    return fitted_table(names, [Cells(title, [Text(cell) for cell in cells]) for title, cells in figures.items()])
+    return tables.fitted_table(
+        names, [Cells(title, [Text(cell) for cell in cells]) for title, cells in figures.items()]
+    )
 
 
 def verdict_table(verdicts: Sequence[Mapping[str, str]]) -> Table:
@@ -198,8 +192,11 @@ def _per_benchmark(run: RunFolder, detail: ConceptView, width: int | None) -> Gr
         tones = [STATUS_STYLES.get(row["performance_status"], "") for row in rows]
         names = [plain(shorten(row["benchmark"], 40), tone) for row, tone in zip(rows, tones, strict=True)]
         room = None if width is None else width - _FRAME
-        table = fitted_table(
-            Cells("benchmark", names, words=True), quantities(frame, shown, STATUS_STYLES), width=room, keep=3
+        table = tables.fitted_table(
+            Cells("benchmark", names, words=True),
+            tables.quantities(frame, shown, STATUS_STYLES),
+            width=room,
+            keep=3,
         )
         parts += [table, Text()]
     absent = [shorten(row["benchmark"], 40) for row in detail.benchmarks if not row["support"]]
@@ -212,7 +209,7 @@ def _example(example: dict[str, Any]) -> Group:
     score = Text("unscored", style="dim")
     if example["score"] is not None:
         side = "strong" if example["score"] >= 0.5 else "weak"
-        score = Text(f"score {decimal(example['score'])}", style=VERDICT_STYLES[side])
+        score = Text(f"score {decimal(example['score'])}", style=tables.VERDICT_STYLES[side])
     times = f" · {integer(example['repeats'])} items like it" if example["repeats"] > 1 else ""
     place = f"{shorten(example['benchmark'], 40)} · {shorten(example['item_id'], 60)}"
     where = plain(f"  {place} · saliency {decimal(example['ncas'])}{times}", "dim")

@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from competency_gaps.errors import argument
 from competency_gaps.presentation import columns, labels, rankings
 from competency_gaps.presentation.themes import Themes, is_automatic, theme_name
 from competency_gaps.text import integer, plural, show_token, visible
@@ -216,7 +217,7 @@ def themes_view(themes: Themes, count: int, width: int | None = None) -> Group:
         Width of the terminal; None: every quantity is shown.
     """
     left = themes.themes.height - count
-    more = f" {plural(left, 'theme')} more: --limit {themes.themes.height} lists all." if left > 0 else ""
+    more = f" {plural(left, 'theme')} more: {argument('limit')} {themes.themes.height} lists all." if left > 0 else ""
     caption = Text(visible(themes.caption() + more), style="dim")
     return Group(theme_table(themes.themes.head(count), width), Text(), caption)
 
@@ -266,7 +267,7 @@ def theme_view(
     hidden = [plural(number, noun) for noun, number in left.items() if number > 0]
     if hidden:
         most = max(children.height, concepts.height)
-        parts.append(Text(f"{' and '.join(hidden)} more: --limit {most} lists all", style="dim"))
+        parts.append(Text(f"{' and '.join(hidden)} more: {argument('limit')} {most} lists all", style="dim"))
     return Group(*parts)
 
 

@@ -47,14 +47,14 @@ def test_every_value_is_where_a_loop_puts_it(tmp_path):
         assert sorted(own) == sorted(expected)
 
 
-def test_no_value_at_all_and_none_there(tmp_path):
+def test_an_empty_copy_is_read_and_a_missing_one_is_refused(tmp_path):
     write_by_concept(tmp_path, lambda: [(0, make_block(np.zeros(0, np.int64), [], [], [], WIDTH))], WIDTH)
     assert len(ByConcept(tmp_path).column(3).item) == 0
     with pytest.raises(UserError, match="missing or damaged"):
         ByConcept(tmp_path / "elsewhere")
 
 
-def test_a_run_holds_both_ways_the_same(tiny_run):
+def test_both_copies_hold_the_same_rows(tiny_run):
     found = ByConcept(tiny_run.path / "activations")
     dense = np.concatenate([tiny_run.cas(name).toarray() for name in ("quiz", "sums")])
     assert tiny_run.items["benchmark"].unique(maintain_order=True).to_list() == ["quiz", "sums"]

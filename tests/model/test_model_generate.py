@@ -116,7 +116,7 @@ def test_stop_strings(model_folder):
     assert cut > 2
 
 
-def test_a_stop_string_that_is_never_said_changes_nothing(model_folder):
+def test_a_stop_string_that_never_occurs_changes_nothing(model_folder):
     lm = loaded(model_folder("llama"))
     ids = prompts(lm.model.config.vocab_size)
     free = ours(lm, ids)

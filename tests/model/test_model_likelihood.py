@@ -55,7 +55,7 @@ def test_equal_to_one_pass_each(kind, model_folder):
     assert len({round(t, 3) for t in truth}) > 20
 
 
-def test_order_and_company_change_nothing(model_folder):
+def test_order_and_batch_change_nothing(model_folder):
     lm = loaded(model_folder("llama"))
     wanted = asked(lm.model.config.vocab_size)
     whole = likelihoods(lm, wanted, 500, lambda n: None)

@@ -126,7 +126,7 @@ def test_a_template_that_rewrites_the_text_is_refused(tokenizer, own):
         chat_text(shouting, messages, own=(1, 0, len(own)), generation_prompt=True)
 
 
-def test_a_rewritten_text_is_not_found_where_someone_else_says_it(tokenizer):
+def test_a_rewritten_text_is_not_located_in_another_message(tokenizer):
     """The words also stand in the system message, unchanged: that is not the item."""
     shown = "{% if m['role'] == 'user' %}{{ m['content'] | replace('a', 'o') }}{% else %}{{ m['content'] }}{% endif %}"
     template = BLOCK.replace("CONTENT", shown)
@@ -135,7 +135,7 @@ def test_a_rewritten_text_is_not_found_where_someone_else_says_it(tokenizer):
         chat_text(with_template(tokenizer, template), messages, own=(1, 0, 3), generation_prompt=False)
 
 
-def test_a_template_that_says_the_text_twice_is_refused(tokenizer):
+def test_a_template_that_repeats_the_text_is_refused(tokenizer):
     twice = with_template(tokenizer, BLOCK.replace("CONTENT", "{{ m['content'] }} Again: {{ m['content'] }}"))
     with pytest.raises(SpanError):
         chat_text(twice, [{"role": "user", "content": "a fox"}], own=(0, 0, 5), generation_prompt=False)

@@ -86,7 +86,7 @@ def test_experts_that_do_not_read_a_token_do_not_count():
     assert sizes[4] - sizes[1] == 2 * 3 * expert, "three experts less in each of two layers"
 
 
-def test_a_model_that_does_not_fit_is_called_so(model_folder, monkeypatch):
+def test_a_model_that_does_not_fit_in_memory_is_reported(model_folder, monkeypatch):
     model = loaded(model_folder("llama")).model
     assert "will not fit" not in memory_line(model, "float32", "cpu")
     monkeypatch.setattr("competency_gaps.model.size.free_memory", lambda device: 1000)

@@ -48,10 +48,6 @@ class Extractor:
     keep_tokens: bool = False
     """Whether to keep the activations of single tokens."""
 
-    def extract(self, sequences: Sequence[ItemTokens], advance: Callable[[int], None]) -> CasBlock:
-        """CAS block of sequences, in the order given; see :meth:`rows`."""
-        return self.block(sequences, self.rows(sequences, advance))
-
     def rows(self, sequences: Sequence[ItemTokens], advance: Callable[[int], None]) -> list[SparseRow]:
         """Sparse rows of sequences, in the order given, from forward passes that end at the hook.
 

@@ -13,8 +13,7 @@ from competency_gaps.config import GenerationConfig
 from competency_gaps.model.batches import plan_batches
 from competency_gaps.model.forward import enough_memory
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prefixes import pad_left, read_start, shared_start
-from competency_gaps.model.tap import PrefixTap, Tap
+from competency_gaps.model.prefixes import PrefixTap, Tap, pad_left, read_start, shared_start
 
 if TYPE_CHECKING:
     import torch

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from competency_gaps.errors import UserError, nearest
+from competency_gaps.model.load import text_config
 
 if TYPE_CHECKING:
     import torch
@@ -59,9 +60,7 @@ def decoder_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
     """
     from torch import nn as torch_nn
 
-    config: Any = model.config
-    config = config.get_text_config() if hasattr(config, "get_text_config") else config
-    depth = config.num_hidden_layers
+    depth = text_config(model).num_hidden_layers
     for path, module in model.named_modules():
         if isinstance(module, torch_nn.ModuleList) and len(module) == depth:
             return path, module
@@ -126,29 +125,15 @@ def captured(model: nn.Module, hook: Hook, *, stop: bool, passes: int | None = N
     """
     activations: list[torch.Tensor] = []
 
-    def take(value: Any) -> None:
+    def take(value: torch.Tensor) -> torch.Tensor:
         if passes is None or len(activations) < passes:
-            activations.append(value[0] if isinstance(value, tuple) else value)
+            activations.append(value)
         if stop:
             raise _StopForward
+        return value
 
-    def on_input(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        take(args[0] if args else kwargs["hidden_states"])
-
-    def on_output(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
-        take(output)
-
-    module = hook.module(model)
-    if hook.side == "input":
-        handle = module.register_forward_pre_hook(on_input, with_kwargs=True)
-    else:
-        handle = module.register_forward_hook(on_output)
-    try:
+    with _changed(model, hook, take), suppress(_StopForward):
         yield activations
-    except _StopForward:
-        pass
-    finally:
-        handle.remove()
 
 
 @contextmanager
@@ -165,23 +150,31 @@ def replaced(
         Maps activations of shape (positions, width) to their replacement; None changes nothing.
     """
 
+    if change is None:
+        yield
+        return
+
     def new(value: torch.Tensor) -> torch.Tensor:
-        assert change is not None
         out = value.clone()
         out[where] = change(value[where])
         return out
 
+    with _changed(model, hook, new):
+        yield
+
+
+@contextmanager
+def _changed(model: nn.Module, hook: Hook, change: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
+    """Pass the activations at a hook through ``change`` while the body of the ``with`` runs the model."""
+
     def on_input(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if args:
-            return (new(args[0]), *args[1:]), kwargs
-        return args, {**kwargs, "hidden_states": new(kwargs["hidden_states"])}
+            return (change(args[0]), *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": change(kwargs["hidden_states"])}
 
     def on_output(_module: nn.Module, _args: tuple[Any, ...], output: Any) -> Any:
-        return (new(output[0]), *output[1:]) if isinstance(output, tuple) else new(output)
+        return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
 
-    if change is None:
-        yield
-        return
     module = hook.module(model)
     if hook.side == "input":
         handle = module.register_forward_pre_hook(on_input, with_kwargs=True)

@@ -1,6 +1,6 @@
 """Log-likelihoods of continuations, batched over the items of a benchmark.
 
-The pass over a prefix also gives its activations, to a tap (:mod:`competency_gaps.model.tap`).
+The pass over a prefix also gives its activations, to a tap (:class:`~competency_gaps.model.prefixes.Tap`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from competency_gaps.errors import UserError
 from competency_gaps.model.batches import common_start, pad, plan_batches
 from competency_gaps.model.forward import enough_memory
 from competency_gaps.model.load import LanguageModel
-from competency_gaps.model.prefixes import PrefixPass, read_prefixes, rows_of_cache, shared_start
-from competency_gaps.model.tap import PrefixTap, Tap
+from competency_gaps.model.prefixes import PrefixPass, PrefixTap, Tap, read_prefixes, rows_of_cache, shared_start
 
 if TYPE_CHECKING:
     import torch

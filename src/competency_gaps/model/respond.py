@@ -16,8 +16,8 @@ from competency_gaps.items.policy import Continuations, Generation, Output, Requ
 from competency_gaps.model.generate import generate
 from competency_gaps.model.likelihood import Continuation, encode_pair, likelihoods, tokenize_continuation
 from competency_gaps.model.load import LanguageModel
+from competency_gaps.model.prefixes import Tap
 from competency_gaps.model.prompts import Tokens
-from competency_gaps.model.tap import Tap
 
 
 @dataclass(frozen=True)

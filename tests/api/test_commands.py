@@ -38,7 +38,7 @@ def refusal(*words: str) -> str:
         ),
     ],
 )
-def test_exemplars_are_refused_in_the_words_of_the_place(tmp_path, arguments, options, python, command):
+def test_refused_exemplars_name_options_or_arguments(tmp_path, arguments, options, python, command):
     with pytest.raises(cg.UserError, match=f"^{re.escape(python)}$"):
         cg.make_exemplars(tmp_path, **arguments)
     assert refusal("exemplars", "--out", str(tmp_path), *options) == command
@@ -62,7 +62,7 @@ def test_a_step_has_a_model_to_ask_or_none(tmp_path):
     assert "leave out --export" in refusal("label", str(tmp_path), "--step", "automatic", "--export", "x")
 
 
-def test_probes_are_refused_in_the_words_of_the_place(tiny_run, tmp_path):
+def test_refused_probes_name_options_or_arguments(tiny_run, tmp_path):
     run = cg.open_run(tiny_run.path)
     with pytest.raises(cg.UserError, match="give concepts to probe, or weak"):
         run.probe()

@@ -123,7 +123,7 @@ def test_generated_probe_measures_and_compares(run, copy):
     assert any(found.kind == "contrast" for _, found in probed.results)
 
 
-def test_killed_probe_goes_on_and_ends_in_the_same(copy, monkeypatch):
+def test_a_killed_probe_resumes_with_the_same_result(copy, monkeypatch):
     from competency_gaps.stages.extraction import ExtractionStage
 
     chosen = targets(copy, some_concepts(copy))
@@ -231,7 +231,7 @@ def test_roles_in_batch_files(copy, tmp_path):
     assert json.loads(told.stdout)["concepts"][0]["concept"] == int(concept)
 
 
-def test_a_probe_says_whom_to_ask_next(copy, tmp_path):
+def test_a_pending_probe_names_the_next_role(copy, tmp_path):
     run, ask = cg.open_run(copy.path), cg.AskConfig(export=tmp_path / "requests.jsonl")
     assert run.probe(some_concepts(copy, 1), ask=ask) == Pending("Examiner", ask.export)
     assert not list(copy.path.glob("probes/*/verdicts.json"))
@@ -248,7 +248,7 @@ def test_fresh_items_of_another_judge_are_another_run(run):
     assert len({key(base_url=here), key(base_url="http://localhost:2/v1"), key(base_url=here, answer_tokens=7)}) == 3
 
 
-def test_a_judge_grades_words_and_a_cap_is_gone_on_from(copy):
+def test_a_judge_grades_words_and_a_capped_probe_resumes(copy):
     """What a capped judge left open is asked when there is more to spend; nothing else is asked again."""
     concept = str(some_concepts(copy, 1)[0])
     grade = {"reasoning": "r", "grade": 10}
@@ -294,7 +294,7 @@ def test_a_judge_grades_words_and_a_cap_is_gone_on_from(copy):
     assert items["score"].to_list() == [1.0] * 8
 
 
-def test_another_seed_does_not_cover_up_the_first(copy):
+def test_another_seed_does_not_overwrite_the_first_probe(copy):
     chosen = targets(copy, some_concepts(copy, 1))
     one, other = (
         probe_generated(copy, chosen, Criterion(seed=seed), QUIET, items=20, seed=seed).folder for seed in (0, 1)

@@ -112,7 +112,7 @@ def test_difference_is_within_families():
     assert found.p_value == pytest.approx(1.0)
 
 
-def test_few_items_say_nothing_and_unscored_items_take_no_part():
+def test_few_items_give_no_verdict_and_unscored_items_are_ignored():
     scores = np.r_[np.zeros(5), np.ones(5), np.full(30, np.nan)]
     exciting = np.arange(40) % 2 == 0
     found = decide([examine(exciting.astype(float), exciting, scores, np.zeros(40), "weak")])[0]

@@ -1,4 +1,4 @@
-"""What goes on from a finished run: tests, probes, comparisons with lists, names, its report and its page."""
+"""Actions on a finished run: tests, probes, comparisons with lists, labels, report and export."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Actions(RunFolder):
         against
             Another run of the same items: another SAE or layer, or the same again.
         seed
-            Of the draws and splits.
+            Seed of the draws and splits.
 
         Returns
         -------
@@ -112,7 +112,7 @@ class Actions(RunFolder):
         Parameters
         ----------
         weak
-            Probe the run's surest weak concepts, so many, instead of ``concepts``.
+            Number of the run's surest weak concepts to probe, instead of ``concepts``.
         ask
             A language model that writes the items; None: new seeds of the run's generated families.
         items
@@ -126,7 +126,7 @@ class Actions(RunFolder):
         q
             False-discovery rate over the probed concepts.
         seed
-            Another one gives other new items of generated benchmarks.
+            Seed of new items of generated benchmarks.
         progress
             None: quiet.
         command
@@ -135,13 +135,13 @@ class Actions(RunFolder):
         Returns
         -------
         Probed or Pending
-            ``results``, a verdict for each concept, also kept in the run's folder; or, through batch files, what has
-            to be asked next.
+            ``results``, a verdict for each concept, also kept in the run's folder; or, with batch files, the next
+            requests to answer.
 
         Raises
         ------
         UserError
-            If there is no such concept, or no new item can be had for any of them.
+            If there is no such concept, or there are no new items for any of them.
         """
         from competency_gaps.probes.concept import Criterion, probe_generated
         from competency_gaps.probes.targets import targets, weakest
@@ -159,7 +159,7 @@ class Actions(RunFolder):
         )
 
     def make_findings(self, *, progress: Progress | None = None) -> None:
-        """Make the run's findings anew from its tables; open the run again to read them."""
+        """Compute the run's findings again from its tables; open the run again to read them."""
         from competency_gaps.findings import write_findings
 
         with (progress or Progress(quiet=True)).stage("findings"):
@@ -173,7 +173,7 @@ class Actions(RunFolder):
         Parameters
         ----------
         numbers
-            Of findings; None: all.
+            Numbers of findings; None: all.
 
         Returns
         -------
@@ -189,12 +189,12 @@ class Actions(RunFolder):
         return word_findings(self, ask, progress or Progress(quiet=True), numbers)
 
     def name(self, dictionary: Path | str, *, progress: Progress | None = None) -> Self:
-        """Put a dictionary's labels and themes on the run, and write its report anew.
+        """Put a dictionary's labels and themes on the run, and write its report again.
 
         Returns
         -------
         Run
-            The run as it is now in its folder; this one keeps the tables that it has read.
+            The run as it is now on disk; this object keeps the tables that it has read.
         """
         from competency_gaps.stages.naming import name_finished_run
 
@@ -234,7 +234,7 @@ class Actions(RunFolder):
         Parameters
         ----------
         redact
-            Leave out prompts, responses, answers, and what is made of them.
+            Leave out prompts, responses, answers and what is derived from them.
 
         Raises
         ------

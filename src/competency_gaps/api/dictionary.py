@@ -34,7 +34,7 @@ def import_labels(
     force: bool = False,
     progress: Progress | None = None,
 ) -> ImportedLabels:
-    """Add labels that others made to a dictionary; those that it has stay.
+    """Add labels that others made to a dictionary.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ def import_labels(
     sae
         For a new dictionary: its SAE, as folder, ``RELEASE/ID`` of SAELens' directory, or ``embedded:NAME``.
     run
-        For a new dictionary: a run whose SAE it is about.
+        For a new dictionary: a run that uses its SAE.
     format
-        Format of the source; None: found out from the files.
+        Format of the source; None: detected from the files.
     module
         Which module of a delphi folder; None: the only one.
     concepts
@@ -122,7 +122,7 @@ def make_themes(
     fewest, most
         Bounds of the number of themes.
     seed
-        Of the layout.
+        Seed of the layout.
     progress
         None: quiet.
 
@@ -168,7 +168,7 @@ def label_concepts(
     ask
         The language model, for the steps that ask one.
     seed
-        Of the order of scored windows.
+        Seed of the order of scored windows.
     progress
         None: quiet.
 

@@ -14,7 +14,7 @@ from competency_gaps.runs.open import RunFolder, open_folder
 
 if TYPE_CHECKING:
     from competency_gaps.dictionary.exemplars import ExemplarSettings
-    from competency_gaps.dictionary.exemplars.collect import PassCounts
+    from competency_gaps.dictionary.exemplars.state import PassCounts
     from competency_gaps.sae.pair import LoadedPair
 
 

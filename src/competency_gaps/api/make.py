@@ -41,8 +41,8 @@ def run(
         which. A folder that holds the same run, stopped, is resumed.
     model, sae
         A model and an SAE that are loaded already (:func:`load_model`, :func:`load_sae`), to be used for several
-        runs; None loads the configuration's. What the configuration says of their names must be true of them: it is
-        kept in the run.
+        runs; None loads the configuration's. The configuration must name the same model and SAE, because the run
+        records those names.
     progress
         Shows how far it is; None: quiet.
     command
@@ -142,7 +142,7 @@ def load_sae(
     release
         Release in SAELens' directory or a hub repository, with ``id`` among the options.
     device
-        Where its weights go: the model's device.
+        Device of its weights; use the model's.
     options
         Other keys of :class:`~competency_gaps.config.SAEConfig`: ``id``, ``hook_name``, ...
 
@@ -182,7 +182,7 @@ def measure_reference(
     hook_name
         Where the SAE reads; None: its own hook.
     tokens
-        Read at most so many.
+        Most tokens to read.
     context
         Longest piece that the model reads at once, in tokens.
 
@@ -225,13 +225,13 @@ def probe_with_garak(
     model, sae
         Configurations, or the names of the two.
     settings
-        How garak is run, or only which of its probes, as ``dan.Dan_11_0,lmrc`` or ``all``.
+        How garak is run, or just the names of its probes, as ``dan.Dan_11_0,lmrc`` or ``all``.
     out
-        The run folder; a stopped one is gone on with.
+        The run folder; an unfinished run in it is resumed.
     span
         Which tokens of an attack count.
     batch_tokens
-        Rows x longest of a forward pass.
+        Largest product of rows and longest row in a forward pass.
     command
         What the manifest records as the command that made the run.
 
@@ -285,9 +285,9 @@ def export(
     folder
         Where to; an older export in it is replaced.
     redact
-        Leave out prompts, responses, answers, and what is made of them.
+        Leave out prompts, responses, answers and what is derived from them.
     dictionary
-        Of the SAE's concepts; None: that of each run.
+        Dictionary of the SAE's concepts; None: each run's own.
 
     Raises
     ------

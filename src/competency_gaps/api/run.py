@@ -1,4 +1,4 @@
-"""A finished run, to look at, ask and go on with."""
+"""A finished run: its tables, concepts, figures and actions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import polars as pl
 import scipy.sparse as sp
 
 from competency_gaps.api.actions import Actions
-from competency_gaps.api.card import run_card
-from competency_gaps.api.concept import Concept
+from competency_gaps.api.concept import Concept, notebook_card
 from competency_gaps.errors import UserError
 from competency_gaps.presentation.rankings import missing
 from competency_gaps.report.charts import Plots
 from competency_gaps.runs.open import open_folder
+from competency_gaps.runs.search import find_concepts
 from competency_gaps.text import plural
 
 
@@ -53,7 +53,7 @@ class Run(Actions):
         )
 
     def _repr_html_(self) -> str:
-        return run_card(self)
+        return notebook_card(self)
 
     def weak(self, *, benchmark: str | None = None, leaders: bool = False) -> pl.DataFrame:
         """Concepts on which the model does worse than on other items of the same benchmarks, lowest gap first.
@@ -82,12 +82,12 @@ class Run(Actions):
         return self._judged("strong", benchmark, leaders=leaders)
 
     def missing(self, *, benchmark: str | None = None) -> pl.DataFrame:
-        """Concepts that no item exercises, though the model has them and they bear no flag.
+        """Alive concepts without a flag that no item exercises.
 
         Parameters
         ----------
         benchmark
-            That this benchmark does not exercise; None: that none does.
+            Concepts that this benchmark does not exercise; None: that no benchmark does.
 
         Returns
         -------
@@ -117,8 +117,24 @@ class Run(Actions):
         return Concept(self, number)
 
     def find(self, words: str) -> pl.DataFrame:
-        """Concepts whose labels have all of some words; see :meth:`RunFolder.find_concepts`."""
-        return self.find_concepts(words)
+        """Find the concepts whose labels contain all given words, in any order and regardless of case.
+
+        Parameters
+        ----------
+        words
+            ``prime`` finds *primes* too, but not *subprime*: each is the beginning of a word of the label.
+
+        Returns
+        -------
+        polars.DataFrame
+            Rows of ``concepts``, the best match first; empty if none matches.
+
+        Raises
+        ------
+        UserError
+            If ``words`` is blank, or no concept of the run has a label.
+        """
+        return find_concepts(self.concepts, words)
 
     def rows(self, benchmark: str) -> Rows:
         """Concept activation scores of a benchmark's kept items, with their scores and ids.
@@ -159,6 +175,6 @@ class Run(Actions):
 
 
 def as_run(path: Path) -> Run:
-    """Open a run under its absolute path: it stays the same wherever the process goes."""
+    """Open a run by its absolute path, so that it stays valid if the working directory changes."""
     folder = open_folder(path.resolve())
     return Run(folder.path, folder.manifest)

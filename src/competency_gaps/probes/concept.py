@@ -1,8 +1,8 @@
-"""Probe concepts: fresh items, read by the run's model and SAE, say whether what the run claims of them holds.
+"""Probe concepts: test on fresh items, with the run's model and SAE, whether the run's claims about them hold.
 
-Which items excite a concept is measured, not believed: ``nCAS >= min_saliency`` with the run's own typical activation
-(:mod:`competency_gaps.metrics.saliency`; so ``CAS > 0``). Items that do not are no items on the concept; those of the
-same families serve as the comparison.
+Which items excite a concept is measured, not assumed: ``nCAS >= min_saliency`` with the run's own typical activation
+(:mod:`competency_gaps.metrics.saliency`; so ``CAS > 0``). The other items of the same families serve as
+the comparison.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ VERDICTS, ITEMS = "verdicts", "items"
 
 @dataclass(frozen=True)
 class Criterion:
-    """What counts, and how sure a verdict must be."""
+    """Which items excite a concept, and how certain a verdict must be."""
 
     min_saliency: float = 0.2
     """nCAS from which an item excites a concept, in (0, 1); 0.46 is a typical activation."""
@@ -125,9 +125,9 @@ def _not_generated(target: ProbedConcept) -> str:
 
 
 def fresh_run(run: RunFolder, config: RunConfig, progress: Progress, command: str) -> RunFolder:
-    """The run over fresh items: opened where it is finished, gone on with where it was stopped, else begun.
+    """The run over fresh items: opened if it is finished, else resumed or begun.
 
-    Items that still wait for a judge (a cap was reached, an answer could not be used) are no finished run's.
+    It is not finished while items wait for a judge (a cap was reached, an answer could not be used).
     """
     from competency_gaps.stages import pipeline
 
@@ -166,13 +166,13 @@ def conclude(
     unfit: Mapping[str, int] | None = None,
     benchmarks_of: Callable[[ProbedConcept], Sequence[str]] | None = None,
 ) -> Probed:
-    """Compare fresh items and write what they say.
+    """Compare fresh items and write the verdicts.
 
     Parameters
     ----------
     folder
-        Where verdicts and items go, with a few digits behind its name that stand for the fresh items and the criterion:
-        a second look on other items does not cover up the first.
+        Where verdicts and items go. A hash of the fresh items and the criterion is added to its name, so that another
+        probe does not overwrite this one.
     unfit
         Reason -> items that were dropped before the model read them.
     benchmarks_of

@@ -55,14 +55,14 @@ def _fresh(benchmark: BenchmarkConfig, items: int, seed: int, used: Sequence[tup
 
 
 def _unused(family: str, seed: int, size: int, used: Sequence[tuple[str, int, int]]) -> int:
-    """The next seed whose items are none of the run's."""
+    """The next seed none of whose items are in the run."""
     while any(name == family and seed < end and start < seed + size for name, start, end in used):
         seed += FAR
     return seed
 
 
 def config_key(config: RunConfig) -> str:
-    """Eight hexadecimal digits that name a configuration; how fast, and for how much, a judge is asked is no part."""
+    """Eight hexadecimal digits that identify a configuration, without a judge's settings of speed and cost."""
     settings = {**as_dict(config), "out": None}
     if config.judge is not None:
         settings["judge"] = {key: settings["judge"][key] for key in ("base_url", "model", "answer_tokens")}
@@ -71,12 +71,12 @@ def config_key(config: RunConfig) -> str:
 
 
 def own_texts(run: RunFolder) -> frozenset[str]:
-    """The run's items as texts that tell them apart."""
+    """Texts of the run's items, with normalised white space."""
     return frozenset(_plain(text) for text in run.items["prompt"])
 
 
 def duplicates(prompts: Sequence[str], benchmarks: Sequence[str], known: frozenset[str]) -> np.ndarray:
-    """Which fresh items are not fresh.
+    """Mark fresh items that repeat known ones.
 
     Returns
     -------
@@ -112,5 +112,5 @@ def check_same_pair(run: RunFolder, fresh: RunFolder) -> None:
         if before != now:
             raise UserError(
                 f"the {part} {run.manifest[part].get('name')!r} has other weights than when {run.path} was made: fresh "
-                f"items say nothing of that run. Restore the {part}, or make the run anew."
+                f"items say nothing about that run. Restore the {part}, or make the run anew."
             )

@@ -1,4 +1,4 @@
-"""A mean score with an interval that holds for few items too. NumPy and SciPy only."""
+"""A mean score with an interval that is valid for few items too. NumPy and SciPy only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from competency_gaps.evidence.interval import binomial_variance, gradedness, ratio_interval, wilson
 
 RATE_PRIOR = 30.0
-"""Items whose weight the binomial variance has against the observed one in :func:`stratified_mean` [ours]."""
+"""Weight of the binomial variance against the observed one in :func:`stratified_mean`, in items [ours]."""
 
 
 class Rate(NamedTuple):
@@ -84,9 +84,9 @@ def stratified_mean(
     """``sum over strata of w m / sum w`` with its interval.
 
     The variance is that of the items about their own stratum's mean, so that strata of different ease do not widen the
-    interval. As in :mod:`competency_gaps.evidence.interval` it is drawn towards a binomial's and put into Wilson's
-    interval; as if ``RATE_PRIOR`` items had shown that: with the 100 of chi_model, which is read where less is known,
-    intervals are too wide here (coverage 0.98 to 0.99 of 0.95), with none too narrow (0.93).
+    interval. As in :mod:`competency_gaps.evidence.interval` it is shrunk towards a binomial's, with the weight of
+    ``RATE_PRIOR`` items, and used in Wilson's interval. With a weight of 100, as for chi_model, intervals are too wide
+    here (coverage 0.98 to 0.99 at level 0.95); with none they are too narrow (0.93).
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """What the Examiner and the Questioner are asked, and what their answers may say. [ours, after AutoDetect's roles]
 
-Their word on a concept does not count: whether an item excites it is measured afterwards.
+Whether an item excites a concept is measured afterwards, whatever they say.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ _HEADS = {
 
 
 def named_sentence(row: Mapping[str, Any]) -> str:
-    """What fresh items say of a concept, with its number and label.
+    """A sentence about a probed concept, with its number and label.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which concepts of a run are probed, and what the run claims of them."""
+"""Which concepts of a run are probed, and what the run claims about them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from competency_gaps.probes.verdict import Claim
 from competency_gaps.runs.open import RunFolder
 
 SHARE = 0.02
-"""Part of a concept's activation that a benchmark must hold to be probed for it."""
+"""Least share of a concept's activation in a benchmark that is probed for it."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def targets(run: RunFolder, concepts: Sequence[int]) -> list[ProbedConcept]:
     Raises
     ------
     UserError
-        If there is no such concept, or the run says nothing of its performance.
+        If there is no such concept, or the run says nothing about its performance.
     """
     active = {name: run.cas(name).sum(axis=0) for name in run.benchmarks["benchmark"]}
     chosen = []

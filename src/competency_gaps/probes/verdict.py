@@ -1,11 +1,11 @@
 """Does a concept's weakness (or strength) hold on fresh items? [ours]
 
-Two comparisons, of which the items' activations choose one, never their scores:
+One of two comparisons is made, chosen by the items' activations and never by their scores:
 
 ``contrast``
     Items that excite the concept against items of the same families that do not. The difference is
     ``sum over families w (m1 - m0) / sum w`` with ``w = n1 n0 / (n1 + n0)`` (Mantel and Haenszel's weights, as in
-    Greenland and Robins, 1985): a family counts by how much it can tell. Its interval joins those of the two weighted
+    Greenland and Robins, 1985). Its interval joins those of the two weighted
     means by squares (MOVER: Zou and Donner, 2008; Newcombe, 1998), each from the variance within families. The test
     permutes scores within families; its statistic is the same sum. For scores of 0 and 1 it is exact (the number of
     right answers among exciting items is a sum of hypergeometric numbers).
@@ -14,7 +14,7 @@ Two comparisons, of which the items' activations choose one, never their scores:
     such contrast. Then strength counts: the adjusted gap of :mod:`competency_gaps.evidence.gap`, the very statistic
     that made the claim, tested by permutation.
 
-Either way nothing is said where fewer than ``FEWEST`` scored items excite the concept.
+Neither gives a verdict if fewer than ``FEWEST`` scored items excite the concept.
 
 NumPy and SciPy only.
 """
@@ -33,16 +33,16 @@ from competency_gaps.probes.rates import binary, stratified_mean, weighted_mean
 
 Claim = Literal["weak", "strong"]
 FEWEST = 10
-"""Scored items (or effective items) on either side below which nothing is said."""
+"""Least number of scored (or effective) items on either side for a verdict."""
 OF_A_KIND = 5
-"""Items of either kind below which a family compares nothing."""
+"""Least number of items of either kind in a family that is compared."""
 COVERED = 0.5
-"""Part of the concept's activation that must lie in families with both kinds of items for the contrast to be made."""
+"""Least share of the concept's activation in families with both kinds of items for a contrast."""
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What fresh items say of one concept."""
+    """Result of the comparison for one concept."""
 
     claim: Claim
     kind: Literal["contrast", "graded"]
@@ -100,7 +100,7 @@ def examine(
     families : ndarray of shape (items,)
         Where each item comes from; only items of one family are compared.
     claim
-        What the run said of the concept.
+        What the run claims about the concept.
     seed
         Of drawn permutations.
 
@@ -236,7 +236,7 @@ def _drawn(weights: np.ndarray, scores: np.ndarray, family: np.ndarray, seed: in
 
 
 def decide(results: Sequence[ProbeResult], q: float = 0.05) -> list[ProbeResult]:
-    """Say of each concept whether its claim holds.
+    """Decide for each concept whether its claim holds.
 
     Benjamini-Hochberg runs over the probed concepts that have a p-value, for each direction apart: ``holds`` where
     the claimed direction stays at or below ``q``, ``reversed`` where the other does, else ``not shown``.

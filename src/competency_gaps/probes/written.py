@@ -16,14 +16,7 @@ from competency_gaps.endpoint import Answer, Failure, Request, parse
 from competency_gaps.endpoint.asking import Asking
 from competency_gaps.errors import UserError, argument
 from competency_gaps.probes.concept import FOLDER, Criterion, Probed, conclude, folder_name, fresh_run
-from competency_gaps.probes.roles import (
-    Questions,
-    Topics,
-    examiner,
-    questioner,
-    record_of,
-    windows_of,
-)
+from competency_gaps.probes.roles import Questions, Topics, examiner, questioner, record_of, windows_of
 from competency_gaps.probes.targets import ProbedConcept
 from competency_gaps.progress import Progress
 from competency_gaps.runs.open import RunFolder
@@ -158,7 +151,7 @@ def probe_written(
 
 
 def _dropped(unfit: Mapping[str, int], unanswered: int, progress: Progress) -> dict[str, int]:
-    """Say what was left out of the written items; gives reason -> items, or topics."""
+    """Report what was left out of the written items; returns the number of items or topics by reason."""
     for why, number in unfit.items():
         progress.say(f"{plural(number, 'written item')} left out: {why}")
     if unanswered:
@@ -196,7 +189,7 @@ def _benchmarks(
 ) -> tuple[dict[tuple[int, str], BenchmarkConfig], Counter[str]]:
     """Written items as benchmarks, by concept and kind of answer; and why other items are left out.
 
-    At most ``most`` items of each answer are taken: a model that writes more than was asked for buys no time.
+    At most ``most`` items of each answer are taken.
     """
     records: dict[tuple[int, str], list[dict[str, Any]]] = {}
     unfit: Counter[str] = Counter()

@@ -71,7 +71,7 @@ def test_the_extras_are_those_of_the_metadata():
     assert {package.name for package in installation.base_packages()} >= {"polars", "numpy", "rich"}
 
 
-def test_what_is_missing_or_too_old_is_not_there(metadata):
+def test_missing_and_old_packages_are_not_installed(metadata):
     found = {extra.name: extra for extra in installation.extras()}
     assert {name: extra.state for name, extra in found.items()} == {
         "run": "complete",
@@ -150,7 +150,7 @@ def test_pip_is_this_interpreters(monkeypatch):
     assert shlex.split(installation._pip()) == ["uv", "pip", "install", "--python", sys.executable]
 
 
-def test_a_missing_extra_is_told_with_the_same_command():
+def test_a_missing_extra_is_reported_with_the_same_command():
     error = MissingExtraError("datasets", "hub", "A benchmark of the hub")
     assert str(error).endswith(f"Install it with: {installation.install_command('hub')}")
 

@@ -72,7 +72,7 @@ def test_lines_at_the_start_now_and_then_and_at_the_end(log):
     ]
 
 
-def test_a_stage_in_which_nothing_is_counted_still_speaks(log):
+def test_a_stage_without_counts_still_writes_lines(log):
     with log.progress.stage("gate", total=200_000, unit="tokens") as bar:
         assert log.wait(20) == "gate: still at 0 of 200,000 tokens (0%)"
         bar.advance(4000)
@@ -135,14 +135,14 @@ def test_the_rate_is_that_of_the_last_minute(log):
         assert bar.left == pytest.approx((10_000 - 760) * 3)
 
 
-def test_a_total_that_was_too_low_is_not_told(log):
+def test_an_exceeded_total_is_not_shown(log):
     with log.progress.stage("attacking", total=10, unit="answers") as bar:
         bar.advance(12)
         assert log.wait(4) == "attacking: 12 answers, 3.0 answers/s"
     assert log.lines[-1] == "attacking: done, 12 answers in 0:04 (3.0 answers/s)"
 
 
-def test_one_is_singular_and_none_is_no_fault(log):
+def test_singular_and_zero_counts(log):
     for total in (1, 0):
         with log.progress.stage("loading benchmarks", total=total, unit="benchmarks") as bar:
             bar.advance(total)
@@ -264,7 +264,7 @@ def test_stages_inside_a_stage_share_a_terminal():
     assert "2/2 files" in last and "3/3 files" in last and "above" in last
 
 
-def test_a_run_without_a_terminal_tells_of_its_stages_in_order(tiny_config, tmp_path):
+def test_a_run_without_a_terminal_lists_its_stages_in_order(tiny_config, tmp_path):
     config = tmp_path / "run.yaml"
     small = {**tiny_config, "benchmarks": [{**one, "limit": 8} for one in tiny_config["benchmarks"]]}
     small["sae"] = {**small["sae"], "force": True}  # so few tokens need not look as the SAE's own do

@@ -62,7 +62,7 @@ def judged(monkeypatch, tmp_path):
     return judge_of
 
 
-def test_options_go_over_the_file(judged):
+def test_options_override_the_file(judged):
     file = {"base_url": "http://a/v1", "model": "m", "timeout": 7, "max_tokens": 50, "answer_tokens": 9}
     assert judged(None) is None
     assert judged(file) == AskConfig(**file)
@@ -75,7 +75,7 @@ def test_options_go_over_the_file(judged):
     assert both is not None and [str(path) for path in both.imports] == ["a", "b"]
 
 
-def test_faults_are_in_the_words_of_the_place():
+def test_errors_name_options_or_arguments():
     values = {"base_url": "http://a/v1", "model": "m", "price_in": 1.0}
     with pytest.raises(UserError, match="'price_in' and 'price_out'"):
         parse_config(AskConfig, values, "file")

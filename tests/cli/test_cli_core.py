@@ -168,7 +168,7 @@ def test_wrong_input_is_status_2(arguments, says, cli, tiny_run, config_file, mo
     assert "Traceback" not in err
 
 
-def test_anything_else_is_status_1(cli, tiny_run, monkeypatch):
+def test_other_errors_exit_with_status_1(cli, tiny_run, monkeypatch):
     from competency_gaps.cli import read
 
     def fails(path):
@@ -183,7 +183,7 @@ def test_anything_else_is_status_1(cli, tiny_run, monkeypatch):
         application.main()
 
 
-def test_help_is_status_0(cli):
+def test_help_exits_with_status_0(cli):
     status, out, _ = cli("--help")
     assert status == 0
     for name in ("demo", "run", "show", "concept", "report", "train-sae", "doctor"):
@@ -251,7 +251,7 @@ def test_run_from_options(cli, tiny_config, tmp_path, benchmark_files, stub_repo
     assert [b["name"] for b in manifest["benchmarks"]] == ["quiz", "mine"]
 
 
-def test_refused_by_the_gate_is_status_2(cli, config_file, tmp_path, stub_report):
+def test_a_failed_gate_exits_with_status_2(cli, config_file, tmp_path, stub_report):
     arguments = [
         "run",
         str(config_file),
@@ -268,7 +268,7 @@ def test_refused_by_the_gate_is_status_2(cli, config_file, tmp_path, stub_report
     assert status == 0 and json.loads(out)["gate"]["forced"]
 
 
-def test_missing_extra_is_status_2(cli, config_file, tmp_path, monkeypatch):
+def test_a_missing_extra_exits_with_status_2(cli, config_file, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     status, out, err = cli("run", str(config_file), "--out", str(tmp_path / "run"))
     assert status == 2 and out == "" and install_command("run") in err

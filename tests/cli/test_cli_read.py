@@ -148,7 +148,7 @@ def test_a_label_never_acts_on_the_terminal(cli, named):
         (["show", "NAMED", "--summary", "--theme", "1"], "leave out"),
     ],
 )
-def test_what_cannot_be_found_is_said(cli, named, tiny_run, arguments, says):
+def test_failed_searches_name_the_reason(cli, named, tiny_run, arguments, says):
     places = {"NAMED": str(named.path), "BARE": str(tiny_run.path)}
     status, out, err = cli(*[places.get(argument, argument) for argument in arguments])
     assert status == 2 and out == "" and err.startswith("error: ") and says in " ".join(err.split())

@@ -80,7 +80,7 @@ def test_every_id_with_its_labels(cli):
         assert sae.labels is None or f"labels: {sae.labels}\n" in out
 
 
-def test_the_document_is_what_the_function_gives(cli):
+def test_json_equals_the_functions_result(cli):
     document = json.loads(cli("sae", "google/gemma-2-2b", "--layer", "12", "--labelled", "--json")[1])
     found = find_saes("google/gemma-2-2b", layer=12, labelled=True)
     assert document["saes"] == [asdict(sae) for sae in found.saes]

@@ -27,7 +27,7 @@ ODD = [
 ]
 
 
-def test_what_is_added_is_read_back(tmp_path):
+def test_added_answers_are_read_back(tmp_path):
     path = tmp_path / "deep" / "answers.jsonl"
     store = AnswerStore(path)
     assert store.get("key0") is None and not path.exists()

@@ -140,7 +140,7 @@ def test_refused_keys_stop_the_run_at_once_and_what_was_paid_is_kept(store, code
         assert len(store) == len(AnswerStore(store.path)) == fake.paid.total() and max(fake.paid.values()) == 1
 
 
-def test_nobody_there_is_said_at_once(store):
+def test_an_unreachable_endpoint_is_reported_at_once(store):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -125,7 +125,7 @@ def test_a_local_server_needs_no_key(store, monkeypatch, value):
         {"base_url": "ftp://x/v1"},
     ],
 )
-def test_settings_that_cannot_be_meant(settings):
+def test_settings_out_of_range_are_refused(settings):
     with pytest.raises(UserError, match="expected"):
         Endpoint(**{"base_url": "http://host/v1", "model": "m", **settings})
 

@@ -117,7 +117,7 @@ SOURCES = Registry(
     {
         "file": "benchmarks.files:read_files",
         "hub": "benchmarks.hub:read_hub",
-        "log": "harnesses.read:read_log",
+        "log": "harnesses.logs:read_log",
         "objects": "benchmarks.files:read_objects",
         "reasoning_gym": "benchmarks.reasoning_gym:read_reasoning_gym",
         "task": "harnesses.tasks:read_task",
@@ -154,7 +154,7 @@ LOGS = Registry(
         "lm_eval": "harnesses.lm_eval.log:LOG",
         "inspect": "harnesses.inspect.log:LOG",
         "garak": "harnesses.garak.log:LOG",
-        "arena_hard": "harnesses.arena_hard.log:LOG",
+        "arena_hard": "harnesses.arena_hard:LOG",
         "helm": "harnesses.helm:LOG",
         "lighteval": "harnesses.lighteval:LOG",
         "opencompass": "harnesses.opencompass:LOG",

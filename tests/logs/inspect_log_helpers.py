@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from competency_gaps.config import LogSource
-from competency_gaps.harnesses.read import read_log
+from competency_gaps.harnesses.logs import read_log
 from competency_gaps.items.item import Item, LeftOut, SourceReport
 
 

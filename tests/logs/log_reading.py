@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
-from competency_gaps.harnesses.read import read_log
+from competency_gaps.harnesses.logs import read_log
 from competency_gaps.items.item import Item, LeftOut, SourceReport
 from competency_gaps.items.remark import Counted
 

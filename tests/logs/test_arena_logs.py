@@ -11,7 +11,7 @@ from inspect_log_helpers import read_all
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.detect import find_parts
+from competency_gaps.harnesses.logs import find_parts
 from competency_gaps.items.remark import Remark
 from competency_gaps.stages.load import load_benchmark
 
@@ -110,7 +110,7 @@ def test_question_and_answer_come_from_the_files_beside(tmp_path):
     assert [m["role"] for m in items[0].messages] == ["system", "user"]
     assert items[0].group == "hard_prompt"
     assert [one.reason.code for one in left_out] == ["question_more_than_text"]
-    assert report.own_text == {"question.jsonl": 1, "question in what the judge was asked": 1}
+    assert report.own_text == {"question.jsonl": 1, "question in the judge's prompt": 1}
     assert Remark("no_model_answer", (1,)) in report.warnings
 
 

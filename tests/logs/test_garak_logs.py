@@ -11,8 +11,8 @@ from log_reading import counts
 
 from competency_gaps.config import BenchmarkConfig
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.detect import find_parts
 from competency_gaps.harnesses.garak.log import ALL_DETECTORS
+from competency_gaps.harnesses.logs import find_parts
 from competency_gaps.items.remark import Remark
 from competency_gaps.stages.load import load_benchmark
 
@@ -243,7 +243,7 @@ def test_twice_written_half_written_and_never_evaluated(tmp_path):
     assert told.records == 3
     assert sorted(str(one.reason).split(" (")[0] for one in left_out) == [
         "begun but not evaluated",
-        "the same attempt was there before",
+        "the same attempt occurred before",
     ]
     said = " ".join(map(str, told.warnings))
     assert "1 line of the report cannot be used, of whatever family; first: x.report.jsonl, line 6, the line is" in said
@@ -278,9 +278,9 @@ def test_each_attempt_is_counted_once_in_one_family(tmp_path):
     _, left_out, _ = read_all(path, benchmark="dan")
     assert {str(one.reason) for one in left_out} == {
         "begun but not answered (the run was stopped)",
-        "its status is 7, not known here",
+        "its status is 7, unknown",
         "the prompt is empty",
-        "the same attempt was there before",
+        "the same attempt occurred before",
     }
 
 

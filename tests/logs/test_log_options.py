@@ -9,9 +9,14 @@ import pytest
 from log_reading import read, sample, write_lines
 
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.describe import left_out_lines, model_warnings, report_lines, with_model_warnings
-from competency_gaps.harnesses.entries import log_entries
-from competency_gaps.harnesses.model_name import same_model
+from competency_gaps.harnesses.describe import (
+    left_out_lines,
+    model_warnings,
+    report_lines,
+    same_model,
+    with_model_warnings,
+)
+from competency_gaps.harnesses.logs import log_entries
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.items.item import LeftOut, SourceReport
 from competency_gaps.items.remark import Counted, Remark
@@ -50,7 +55,7 @@ def test_names(tmp_path):
 
 def test_options_that_fit_nothing(tmp_path):
     two(tmp_path)
-    with pytest.raises(UserError, match="scorer is for logs of inspect"):
+    with pytest.raises(UserError, match="scorer does not apply"):
         log_entries([str(tmp_path)], scorer="match")
     with pytest.raises(UserError, match="the format 'lmeval' is not known"):
         log_entries([str(tmp_path)], format_="lmeval")

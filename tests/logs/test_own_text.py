@@ -8,7 +8,7 @@ import time
 import pytest
 from log_reading import read, sample, write_lines
 
-from competency_gaps.harnesses.shared.own_text import last_occurrence
+from competency_gaps.harnesses.shared.prompt import last_occurrence
 
 NAME = "samples_task_2026-11-24T10-00-00.000001.jsonl"
 TAIL = "<|im_end|>\n<|im_start|>assistant\n"
@@ -84,7 +84,7 @@ def test_a_value_in_the_description_is_not_the_items(tmp_path):
 def test_where_nothing_is_found_it_is_what_stands_behind_the_last_example(tmp_path):
     prompt = "The dog ran.\n\nThe cat slept.\n\nA fox was"
     item, way = one(tmp_path, {"sentence": "x _ y"}, prompt, {}, shots=2, chat_template=None)
-    assert (item.prompt, way) == ("A fox was", "what stands behind the last example")
+    assert (item.prompt, way) == ("A fox was", "all after the last example")
 
 
 def test_options_without_a_context_are_named(tmp_path):

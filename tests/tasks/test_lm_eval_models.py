@@ -13,7 +13,7 @@ from harness_tasks import write_tasks
 
 import competency_gaps
 from competency_gaps.config import BenchmarkConfig, TaskSource, parse_config
-from competency_gaps.harnesses.task_notes import with_notes
+from competency_gaps.harnesses.lm_eval.notes import with_notes
 from competency_gaps.harnesses.tasks import read_task
 from competency_gaps.items.policy import Output, Policy
 from competency_gaps.stages.load import load_benchmark

@@ -12,8 +12,7 @@ from competency_gaps.config import TaskSource, parse_config
 from competency_gaps.config.benchmark import BenchmarkConfig
 from competency_gaps.config.model import ModelConfig
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.task_names import expand, parse_task, task_entries, with_chat_template
-from competency_gaps.harnesses.tasks import read_task
+from competency_gaps.harnesses.tasks import expand, parse_task, read_task, task_entries, with_chat_template
 from competency_gaps.items.item import Item, SourceReport
 from competency_gaps.items.policy import Continuations, Generation, Output, Policy
 from competency_gaps.items.remark import Remark

@@ -1,25 +1,29 @@
 """Runs of HELM: ``scenario_state.json`` with ``per_instance_stats.json`` in one folder.
 
-Read are runs of which one prompt is one question (generation, and multiple choice with the options in the prompt).
-Runs that ask for every option by itself, for the likelihood of a text, or that come with pictures are refused.
+Only runs with one prompt per question are read: generation, and multiple choice with the options in the prompt. Runs
+that ask each option separately, or for the likelihood of a text, are refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.shared.chat import Prompted, prompted
-from competency_gaps.harnesses.shared.further import mapped
-from competency_gaps.harnesses.shared.lines import OUTSIDE, files_under, json_file, score_in_unit
-from competency_gaps.harnesses.shared.options import chosen_metric, refuse_options
-from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reader
-from competency_gaps.harnesses.shared.shapes import mapping, sequence
-from competency_gaps.harnesses.shared.tally import Tally
+from competency_gaps.harnesses.shared.files import (
+    OUTSIDE,
+    files_under,
+    json_file,
+    mapping,
+    mean_score,
+    score_in_unit,
+    sequence,
+    text_or_none,
+)
+from competency_gaps.harnesses.shared.log import NONE, LogEntry, LogPart, Reader, Tally, chosen_metric, mapped
+from competency_gaps.harnesses.shared.prompt import LoggedPrompt, read_prompt
 from competency_gaps.items.item import Item
 from competency_gaps.items.remark import Remark
 
@@ -39,23 +43,23 @@ _SCORES = (
     "f1_score",
     "rouge_l",
 )
-"""Statistics that are scores, the one to take first where several are there."""
+"""Statistics that are scores, in order of preference."""
 INPUT = "the instance's input, at its last place in the prompt"
 _Key = tuple[str, int]
 
 
 class _Trial(NamedTuple):
-    """One time that an instance was asked."""
+    """One request for an instance."""
 
     instance: str
     number: int
     request: dict[str, Any]
-    asked: Prompted
+    asked: LoggedPrompt
     score: float | None
 
 
 def find(path: Path) -> list[LogPart]:
-    """Every run folder of HELM at a path (also where one of its files is named)."""
+    """Every run folder of HELM at a path, which may also be one of its files."""
     if path.is_file():
         path = path.parent if path.name in (STATE, STATS, SPEC, "display_predictions.json", "instances.json") else path
     parts = []
@@ -64,14 +68,14 @@ def find(path: Path) -> list[LogPart]:
         spec = stats.with_name(SPEC)
         if state.is_file():
             named = mapping(json_file(spec)) if spec.is_file() else {}
-            model = _text_or_none(mapping(named.get("adapter_spec")).get("model"))
-            name = _text_or_none(named.get("name")) or stats.parent.name
+            model = text_or_none(mapping(named.get("adapter_spec")).get("model"))
+            name = text_or_none(named.get("name")) or stats.parent.name
             parts.append(LogPart("helm", _without_model(name), (state, stats), model=model))
     return parts
 
 
 def _without_model(name: str) -> str:
-    """``mmlu:subject=anatomy,model=openai_gpt2`` without the model, which is kept apart."""
+    """``mmlu:subject=anatomy,model=openai_gpt2`` without the model, which is kept separately."""
     head, colon, arguments = name.partition(":")
     kept = [
         argument
@@ -91,26 +95,25 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     UserError
         If the run's method asks more than one prompt per question, or no statistic is a score.
     """
-    refuse_options(source, part, "filter", "scorer")
     state = mapping(json_file(part.files[0]))
     adapter = mapping(state.get("adapter_spec"))
     if adapter.get("method") not in _METHODS:
         raise UserError(
-            f"{part.files[0]}: runs of the method {adapter.get('method')!r} are not read, since one question is not "
-            f"one prompt there; read are {', '.join(_METHODS)}."
+            f"{part.files[0]}: runs of the method {adapter.get('method')!r} are not read, because they ask several "
+            f"prompts per question. Methods that are read: {', '.join(_METHODS)}."
         )
     stats, unknown = _statistics(part.files[1])
     every = sorted({name for entry in stats.values() for name in entry})
     usable = tuple(name for name in _SCORES if name in every)
-    tally = Tally(part, metric=chosen_metric(source, part, every, usable=usable), available={"metric": usable})
-    tally.model = adapter["model"] if isinstance(adapter.get("model"), str) else None
+    metric = chosen_metric(source, part, dict.fromkeys(usable), also=every)
+    tally = Tally(part, metric=metric, model=text_or_none(adapter.get("model")), available={"metric": usable})
     tally.warn("prompts_untemplated")
     if unknown:
         tally.warn("unknown_records", unknown)
     trials: dict[str, list[_Trial]] = {}
     for number, request in enumerate(sequence(state.get("request_states")), start=1):
         tally.records += 1
-        trial = _trial(request, stats, str(tally.metric))
+        trial = _trial(request, stats, metric)
         if isinstance(trial, Remark):
             yield tally.drop(f"{STATE}, request {number}", trial)
             continue
@@ -121,24 +124,25 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
         known.append(trial)
     other_examples = 0
     for asked in trials.values():
-        item = _item(asked, str(tally.metric))
+        first = asked[0]
+        where = f"{STATE}, instance {first.instance}"
+        item = _item(asked, metric, mapped(source, where, first.request["instance"], first.request))
         if item.score is None:
             tally.unscored_because(Remark("no_statistic"), len(asked))
-        other_examples += any(trial.asked[:-1] != asked[0].asked[:-1] for trial in asked)
-        further = mapped(source, f"{STATE}, instance {item.id}", asked[0].request["instance"], asked[0].request)
-        yield tally.item(replace(item, **further), asked[0].asked.way, records=len(asked))
+        other_examples += any(trial.asked[:-1] != first.asked[:-1] for trial in asked)
+        yield tally.item(item, first.asked.method, records=len(asked))
     if other_examples:
         tally.warn("other_examples", other_examples)
     yield tally.report()
 
 
 def _statistics(file: Path) -> tuple[dict[_Key, dict[str, Any]], int]:
-    """Mean per statistic of every unperturbed instance and trial (HELM writes one record per metric class), and how
-    many records are in no form that is known."""
+    """Mean per statistic of every unperturbed instance and trial (HELM writes one record per metric class), and the
+    number of records in an unknown form."""
     means: dict[_Key, dict[str, Any]] = {}
     unknown = 0
     for record in sequence(json_file(file)):
-        number = trial_index(record)
+        number = _trial_index(record)
         if number is None or mapping(record).get("instance_id") is None:
             unknown += 1
         elif record.get("perturbation") is None:
@@ -150,8 +154,8 @@ def _statistics(file: Path) -> tuple[dict[_Key, dict[str, Any]], int]:
     return means, unknown
 
 
-def trial_index(entry: Any) -> int | None:
-    """Number of the train trial, 0 where none is said; None if it is no number."""
+def _trial_index(entry: Any) -> int | None:
+    """Number of the train trial, 0 by default; None if it is not an integer."""
     value = mapping(entry).get("train_trial_index")
     if value is None:
         return 0 if isinstance(entry, dict) else None
@@ -169,12 +173,12 @@ def _trial(request: Any, stats: Mapping[_Key, Mapping[str, Any]], metric: str) -
     fault = _fault(request)
     if fault is not None:
         return fault
-    number, name, sent = trial_index(request), str(request["instance"]["id"]), request["request"]
+    number, name, sent = _trial_index(request), str(request["instance"]["id"]), request["request"]
     if number is None:
         return Remark("trial_no_number")
     input_ = request["instance"].get("input")
-    own = mapping(input_).get("text", input_)
-    asked = prompted(sent.get("messages") or sent.get("prompt"), own if isinstance(own, str) else "", INPUT)
+    own = text_or_none(mapping(input_).get("text", input_))
+    asked = read_prompt(sent.get("messages") or sent.get("prompt"), own or "", INPUT)
     if asked is None:
         return Remark("no_prompt")
     score = score_in_unit(stats.get((name, number), {}).get(metric))
@@ -205,29 +209,23 @@ def _fault(request: Any) -> Remark | None:
     return None
 
 
-def _item(trials: Sequence[_Trial], metric: str) -> Item:
+def _item(trials: Sequence[_Trial], metric: str, further: Mapping[str, Any]) -> Item:
     first = trials[0]
-    instance, asked = first.request["instance"], first.asked
-    scores = [trial.score for trial in trials if trial.score is not None]
+    instance = first.request["instance"]
     references = [reference for reference in sequence(instance.get("references")) if isinstance(reference, dict)]
     right = [_text_of(reference) for reference in references if "correct" in sequence(reference.get("tags"))]
     options = tuple(_text_of(reference) for reference in references)
     completions = [mapping(c) for c in sequence(mapping(first.request.get("result")).get("completions"))]
-    return Item(
-        id=first.instance,
-        prompt=asked.prompt,
-        messages=asked.messages,
-        own=asked.own,
-        seen=asked.seen,
-        choices=options if first.request.get("output_mapping") and len(options) > 1 else None,
-        answer=right[0] if right else None,
-        group=_text_or_none(instance.get("sub_split")),
-        policy="imported",
-        score=sum(scores) / len(scores) if scores else None,
-        response=_text_or_none(completions[0].get("text")) if completions else None,
-        epochs=len(trials),
-        identity={"tool": "helm", "doc_id": first.instance, "metric": metric, "epochs": len(trials)},
-    )
+    fields = {
+        "choices": options if first.request.get("output_mapping") and len(options) > 1 else None,
+        "answer": right[0] if right else None,
+        "group": text_or_none(instance.get("sub_split")),
+        "score": mean_score(trial.score for trial in trials),
+        "response": text_or_none(completions[0].get("text")) if completions else None,
+        "epochs": len(trials),
+        "identity": {"tool": "helm", "doc_id": first.instance, "metric": metric, "epochs": len(trials)},
+    }
+    return first.asked.item(first.instance, **{**fields, **further})
 
 
 def _text_of(reference: Mapping[str, Any]) -> str:
@@ -235,8 +233,4 @@ def _text_of(reference: Mapping[str, Any]) -> str:
     return str(output.get("text", "")) if isinstance(output, dict) else str(output)
 
 
-def _text_or_none(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-LOG = Reader("HELM: scenario_state.json with per_instance_stats.json", find, read)
+LOG = Reader("HELM: scenario_state.json with per_instance_stats.json", find, read, ("metric", "fields"))

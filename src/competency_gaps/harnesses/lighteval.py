@@ -7,21 +7,18 @@ Until version 0.9 a row holds ``example``, ``full_prompt``, ``predictions`` and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, argument
-from competency_gaps.harnesses.shared.chat import prompted
-from competency_gaps.harnesses.shared.lines import files_under, score_in_unit
-from competency_gaps.harnesses.shared.options import chosen_metric, refuse_options
-from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reader
-from competency_gaps.harnesses.shared.shapes import mapping, sequence
-from competency_gaps.harnesses.shared.tally import Tally
-from competency_gaps.items.item import Item
+from competency_gaps.harnesses.shared.files import files_under, mapping, score_in_unit, sequence
+from competency_gaps.harnesses.shared.log import LogEntry, LogPart, Reader, Tally, chosen_metric, newest
+from competency_gaps.harnesses.shared.prompt import read_prompt
+from competency_gaps.items.item import Item, LeftOut
 from competency_gaps.items.remark import Remark
 
 _NAME = re.compile(r"details_(?P<task>.+)_(?P<stamp>\d{4}-\d\d-\d\dT[\d.:-]+)\.parquet")
@@ -30,21 +27,8 @@ _SLICE = 1000
 """Rows that are Python objects at one time."""
 
 
-class DetailRow(NamedTuple):
-    """One row, whatever its form."""
-
-    query: str
-    prompt: Any
-    """A text, or chat messages."""
-    answers: Sequence[Any]
-    choices: Sequence[str]
-    gold: Any
-    metrics: Mapping[str, Any]
-    id: str | None
-
-
 def find(path: Path) -> list[LogPart]:
-    """Every task of which details lie at a path, the newest file of each task and model."""
+    """Every task with details at a path, the newest file of each task and model."""
     by_task: dict[tuple[str, str], list[tuple[str, Path]]] = {}
     for file in files_under(path, "details_*.parquet"):
         match = _NAME.fullmatch(file.name)
@@ -53,8 +37,7 @@ def find(path: Path) -> list[LogPart]:
             by_task.setdefault((match["task"], model or ""), []).append((match["stamp"], file))
     parts = []
     for (task, model), files in by_task.items():
-        *older, (stamp, file) = sorted(files)
-        notes = tuple(Remark("older_log", quotes=(old.name,)) for _, old in older)
+        stamp, file, notes = newest(files)
         parts.append(LogPart("lighteval", task, (file,), model=model or None, stamp=stamp, notes=notes))
     return parts
 
@@ -75,37 +58,30 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     UserError
         If the file cannot be read, holds texts instead of values, or no metric is a score.
     """
-    refuse_options(source, part, "filter", "scorer")
     file = part.files[0]
     try:
         columns = _columns(file)
         frame = pl.scan_parquet(file)
-        metric, usable = _metric(frame.select(columns["metrics"]), source, part)
-        tally = Tally(part, metric=metric, available={"metric": usable})
+        faults = _faults(frame.select(columns["metrics"]))
+        usable = tuple(name for name, fault in faults.items() if fault is None)
+        tally = Tally(part, metric=chosen_metric(source, part, faults), available={"metric": usable})
         tally.warn("direction_unknown")
-        for number, values in enumerate(_rows(frame.select(**columns))):
+        for number, row in enumerate(_rows(frame.select(**columns))):
             tally.records += 1
-            row = _row(values)
-            made = _item(row, number, metric, part)
-            if made is None:
-                yield tally.drop(f"{file.name}, row {number + 1}", Remark("no_prompt"))
-                continue
-            item, way = made
-            if (reason := score_in_unit(row.metrics.get(metric)).reason) is not None:
-                tally.unscored_because(reason)
-            yield tally.item(item, way)
+            made = _item(row, number, tally)
+            yield made if made is not None else tally.drop(f"{file.name}, row {number + 1}", Remark("no_prompt"))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise UserError(f"{file}: not a readable Parquet file ({error}).") from error
     yield tally.report()
 
 
 def _columns(file: Path) -> dict[str, pl.Expr]:
-    """Where our names stand in the file's form.
+    """The values of a row under one name for both forms.
 
     Raises
     ------
     UserError
-        If it has neither form.
+        If the file has neither form.
     """
     schema = pl.read_parquet_schema(file)
     names = {name.strip("_"): name for name in schema}
@@ -136,66 +112,49 @@ def _rows(frame: pl.LazyFrame) -> Iterator[dict[str, Any]]:
         start += part.height
 
 
-def _row(values: Mapping[str, Any]) -> DetailRow:
-    gold = values.get("gold_index")
-    if "full_prompt" in values:
-        prompt, answers = values["full_prompt"], values.get("predictions")
-    else:
-        prompt, answers = values.get("input") or values.get("query"), values.get("text") or values.get("logprobs")
-    return DetailRow(
-        str(values.get("example") or values.get("query") or ""),
-        prompt,
-        sequence(answers),
-        sequence(values.get("choices")),
-        values.get("gold") if gold is None else gold,
-        mapping(values["metrics"]),
-        str(values["id"]) if values.get("id") not in (None, "") else None,
-    )
-
-
-def _metric(frame: pl.LazyFrame, source: LogSource, part: LogPart) -> tuple[str, tuple[str, ...]]:
+def _faults(frame: pl.LazyFrame) -> dict[str, str | None]:
+    """Every metric, with why it cannot be a score (None: it can)."""
     reasons: dict[str, set[Remark | None]] = {}
     for row in _rows(frame):
         for name, value in mapping(next(iter(row.values()))).items():
             reasons.setdefault(name, set()).add(score_in_unit(value).reason)
-    usable = tuple(name for name, kinds in reasons.items() if _is_score(kinds))
-    metric = chosen_metric(source, part, list(reasons), usable=usable)
-    if metric != NONE and metric not in usable:
-        raise UserError(
-            f"{part.files[0]}: the metric {metric!r} is not one number in [0, 1] per item; usable: "
-            f"{', '.join(usable) or 'none'}. Give {NONE!r} to use the items without scores."
-        )
-    return metric, usable
+    fine = {None, Remark("no_score"), Remark("score_nan")}
+    fault = "is not one number in [0, 1] per item"
+    return {name: None if None in kinds and kinds <= fine else fault for name, kinds in reasons.items()}
 
 
-def _is_score(reasons: Set[Remark | None]) -> bool:
-    return None in reasons and reasons <= {None, Remark("no_score"), Remark("score_nan")}
-
-
-def _item(row: DetailRow, number: int, metric: str, part: LogPart) -> tuple[Item, str] | None:
-    asked = prompted(row.prompt, row.query, QUERY)
+def _item(row: Mapping[str, Any], number: int, tally: Tally) -> Item | LeftOut | None:
+    """The item of a row; None if the row holds no prompt."""
+    if "full_prompt" in row:
+        prompt, answers = row["full_prompt"], sequence(row.get("predictions"))
+    else:
+        prompt, answers = row.get("input") or row.get("query"), sequence(row.get("text") or row.get("logprobs"))
+    asked = read_prompt(prompt, str(row.get("example") or row.get("query") or ""), QUERY)
     if asked is None:
         return None
-    options = tuple(str(choice).strip() for choice in row.choices) if len(row.choices) > 1 else None
-    gold = next(iter(row.gold), None) if isinstance(row.gold, list) else row.gold
-    response = next((answer for answer in row.answers if isinstance(answer, str)), None)
-    if response is None and options is not None and len(row.answers) == len(options):
-        numbers = [answer for answer in row.answers if isinstance(answer, (int, float))]
-        response = options[numbers.index(max(numbers))] if len(numbers) == len(options) else None
-    item = Item(
-        id=str(number),
-        prompt=asked.prompt,
-        messages=asked.messages,
-        own=asked.own,
-        seen=asked.seen,
+    choices = [str(choice).strip() for choice in sequence(row.get("choices"))]
+    options = tuple(choices) if len(choices) > 1 else None
+    gold = row.get("gold") if row.get("gold_index") is None else row["gold_index"]
+    response = next((answer for answer in answers if isinstance(answer, str)), None)
+    if response is None and options is not None and len(answers) == len(options):
+        likelihoods = [answer for answer in answers if isinstance(answer, (int, float))]
+        response = options[likelihoods.index(max(likelihoods))] if len(likelihoods) == len(options) else None
+    score = score_in_unit(mapping(row["metrics"]).get(str(tally.metric)))
+    tally.unscored_because(score.reason)
+    item = asked.item(
+        str(number),
         choices=options,
-        answer=gold,
-        policy="imported",
-        score=score_in_unit(row.metrics.get(metric)).value,
+        answer=next(iter(gold), None) if isinstance(gold, list) else gold,
+        score=score.value,
         response=response,
-        identity={"tool": "lighteval", "task": part.benchmark, "doc_id": row.id or str(number), "metric": metric},
+        identity={
+            "tool": "lighteval",
+            "task": tally.part.benchmark,
+            "doc_id": str(number) if row.get("id") in (None, "") else str(row["id"]),
+            "metric": tally.metric,
+        },
     )
-    return item, asked.way
+    return tally.item(item, asked.method)
 
 
 LOG = Reader("lighteval: details_*.parquet", find, read)

@@ -15,11 +15,16 @@ from typing import Any
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.shared.chat import Prompted, prompted
-from competency_gaps.harnesses.shared.lines import files_under, json_file, score_in_unit
-from competency_gaps.harnesses.shared.options import chosen_metric, refuse_options
-from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reader
-from competency_gaps.harnesses.shared.tally import Tally
+from competency_gaps.harnesses.shared.files import (
+    files_under,
+    json_file,
+    mapping,
+    mean_score,
+    score_in_unit,
+    text_or_none,
+)
+from competency_gaps.harnesses.shared.log import NONE, LogEntry, LogPart, Reader, Tally, chosen_metric
+from competency_gaps.harnesses.shared.prompt import LoggedPrompt, read_prompt
 from competency_gaps.items.item import Item
 from competency_gaps.items.remark import Remark
 
@@ -28,9 +33,9 @@ _PIECE = re.compile(r"(?P<dataset>.+)_(?P<number>\d+)")
 
 
 def find(path: Path) -> list[LogPart]:
-    """Every dataset of which predictions lie at a path.
+    """Every dataset with predictions at a path.
 
-    A big dataset is predicted in pieces, ``DATASET_0.json`` and so on, which have their results in one file.
+    A big dataset is predicted in pieces, ``DATASET_0.json`` and so on, whose results are in one file.
     """
     files = [file for file in files_under(path, "*.json") if file.parent.parent.name == "predictions"]
     parts: dict[Path, LogPart] = {}
@@ -76,15 +81,14 @@ def _is_predictions(file: Path) -> bool:
 
 
 def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
-    """Items of one dataset. The files are read whole, one after the other: OpenCompass writes one JSON value each.
+    """Items of one dataset. Each file is one JSON value and is read whole, one file after the other.
 
     Raises
     ------
     UserError
         If the results do not say per item whether it is right.
     """
-    refuse_options(source, part, "filter", "scorer")
-    tally = Tally(part, metric=chosen_metric(source, part, [METRIC], usable=[METRIC]), available={"metric": (METRIC,)})
+    tally = Tally(part, metric=chosen_metric(source, part, {METRIC: None}), available={"metric": (METRIC,)})
     tally.warn("examples_unmarked")
     count = part.details["predictions"]
     details = {} if tally.metric == NONE else _details(part, count)
@@ -95,31 +99,25 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
             raise UserError(f"{file}: {type(predictions).__name__}, expected an object with one entry per item.")
         for key, entry in predictions.items():
             tally.records += 1
-            where = f"{file.name}, entry {key}"
-            if not isinstance(entry, dict) or "origin_prompt" not in entry:
-                yield tally.drop(where, Remark("perplexity" if _by_perplexity(entry) else "no_prompt"))
+            asked = read_prompt(mapping(entry).get("origin_prompt"), "", "")
+            if asked is None:
+                reason = (
+                    "perplexity" if any(str(name).startswith("label: ") for name in mapping(entry)) else "no_prompt"
+                )
+                yield tally.drop(f"{file.name}, entry {key}", Remark(reason))
                 continue
             number = str(before + int(key)) if key.isdecimal() else key
-            asked = prompted(entry["origin_prompt"], "", "")
-            if asked is None:
-                yield tally.drop(where, Remark("no_prompt"))
-                continue
-            yield tally.item(_item(number, entry, asked, details.get(number, {}), tally), asked.way)
-        # Every piece counts from 0, the results count through.
+            yield tally.item(_item(number, entry, asked, details.get(number, {}), tally), asked.method)
+        # Every piece counts from 0; the results count on from piece to piece.
         before += len(predictions)
     yield tally.report()
 
 
-def _by_perplexity(entry: Any) -> bool:
-    return isinstance(entry, dict) and any(str(key).startswith("label: ") for key in entry)
-
-
 def _details(part: LogPart, predictions: int) -> dict[str, dict[str, Any]]:
-    results = json_file(part.files[-1]) if len(part.files) > predictions else {}
-    details = results.get("details") if isinstance(results, dict) else None
+    details = mapping(json_file(part.files[-1])).get("details") if len(part.files) > predictions else None
     if isinstance(details, list):
         details = {str(number): detail for number, detail in enumerate(details)}
-    by_item = {str(k): v for k, v in details.items() if isinstance(v, dict)} if isinstance(details, dict) else {}
+    by_item = {number: detail for number, detail in mapping(details).items() if isinstance(detail, dict)}
     if not any(METRIC in detail for detail in by_item.values()):
         raise UserError(
             f"{part.files[-1]} does not say per item whether it is right. Run OpenCompass with --dump-eval-details, "
@@ -128,27 +126,21 @@ def _details(part: LogPart, predictions: int) -> dict[str, dict[str, Any]]:
     return by_item
 
 
-def _item(number: str, entry: Mapping[str, Any], asked: Prompted, detail: Mapping[str, Any], tally: Tally) -> Item:
+def _item(number: str, entry: Mapping[str, Any], asked: LoggedPrompt, detail: Mapping[str, Any], tally: Tally) -> Item:
     values = detail.get(METRIC)
-    values = values if isinstance(values, list) else [values]
-    scores = [score_in_unit(value) for value in values]
-    good = [score.value for score in scores if score.value is not None]
-    if not good:
-        tally.unscored_because((scores[0].reason if scores else None) or Remark("no_score"))
+    scores = [score_in_unit(value) for value in (values if isinstance(values, list) else [values])]
+    score = mean_score(score.value for score in scores)
+    if score is None:
+        tally.unscored_because(scores[0].reason if scores else Remark("no_score"))
     answers = entry.get("prediction")
-    response = answers[0] if isinstance(answers, list) and answers else answers
-    return Item(
-        id=number,
-        prompt=asked.prompt,
-        messages=asked.messages,
-        own=asked.own,
-        seen=asked.seen,
+    epochs = max(1, len(scores))
+    return asked.item(
+        number,
         answer=entry.get("gold"),
-        policy="imported",
-        score=sum(good) / len(good) if good else None,
-        response=response if isinstance(response, str) else None,
-        epochs=max(1, len(scores)),
-        identity={"tool": "opencompass", "doc_id": number, "metric": tally.metric, "epochs": max(1, len(scores))},
+        score=score,
+        response=text_or_none(answers[0] if isinstance(answers, list) and answers else answers),
+        epochs=epochs,
+        identity={"tool": "opencompass", "doc_id": number, "metric": tally.metric, "epochs": epochs},
     )
 
 

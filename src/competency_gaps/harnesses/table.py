@@ -10,11 +10,7 @@ from competency_gaps.benchmarks.records import check_fields, gather
 from competency_gaps.benchmarks.rows import Record
 from competency_gaps.config import FileSource, LogSource
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart
-from competency_gaps.harnesses.shared.tally import Tally
-
-ALL = "the prompt is the item's own text"
-MESSAGES = "the last user message"
+from competency_gaps.harnesses.shared.log import NONE, LogEntry, LogPart, Tally
 
 
 def read_table(source: LogSource) -> Iterator[LogEntry]:
@@ -25,9 +21,6 @@ def read_table(source: LogSource) -> Iterator[LogEntry]:
     UserError
         If the file cannot be read, a column is missing, or a row is wrong.
     """
-    for name in ("filter", "scorer"):
-        if getattr(source, name) is not None:
-            raise UserError(f"{source.path}: a table has no {name}. Leave '{name}' out.")
     fields = dict(source.fields)
     scored = source.metric != NONE
     if not scored:
@@ -40,7 +33,7 @@ def read_table(source: LogSource) -> Iterator[LogEntry]:
     records = list(read_files(FileSource(path=source.path, fields=fields)))
     column = fields.get("score", "score")
     if not scored:
-        # Nor is a column read that has our name for it.
+        # A column that happens to be called ``score`` is not read either.
         records = [
             replace(record, values={k: v for k, v in record.values.items() if k != "score"}) for record in records
         ]
@@ -57,9 +50,8 @@ def read_table(source: LogSource) -> Iterator[LogEntry]:
         yield tally.drop(record.where, record.reason)
     for item in gathered.items:
         identity = {"tool": "table", "doc_id": item.id, "metric": tally.metric, "epochs": item.epochs}
-        yield tally.item(
-            replace(item, identity=identity), ALL if item.messages is None else MESSAGES, records=item.epochs
-        )
+        method = "the prompt is the item's own text" if item.messages is None else "the last user message"
+        yield tally.item(replace(item, identity=identity), method, records=item.epochs)
     yield tally.report()
 
 

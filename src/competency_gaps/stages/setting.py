@@ -13,8 +13,8 @@ from competency_gaps.config import RunConfig
 from competency_gaps.dictionary.folder import Dictionary, is_dictionary
 from competency_gaps.harnesses.describe import left_out_lines, report_lines, with_model_warnings
 from competency_gaps.harnesses.inspect.evaluate import asks_the_model, evaluated
-from competency_gaps.harnesses.task_names import with_chat_template
-from competency_gaps.harnesses.task_notes import with_notes
+from competency_gaps.harnesses.tasks import with_chat_template
+from competency_gaps.harnesses.lm_eval.notes import with_notes
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prepare import PreparedItem, prepare

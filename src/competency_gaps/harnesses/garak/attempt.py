@@ -1,23 +1,21 @@
-"""From an attempt of garak's report to what the model was asked, and to its score."""
+"""An attempt of a garak report: what the model was asked, and its score."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from competency_gaps.harnesses.shared.shapes import sequence
+from competency_gaps.harnesses.shared.files import sequence
+from competency_gaps.harnesses.shared.prompt import ROLES, last_user
 from competency_gaps.items.item import Message
 from competency_gaps.items.remark import Remark
 
 DEFAULT_THRESHOLD = 0.5
-"""garak's ``eval_threshold`` where the report does not say another."""
+"""garak's default ``eval_threshold``."""
 EVALUATED = 2
-"""Status of an attempt whose outputs were judged; an attempt is written each time that its status changes."""
-
-_ROLES = ("system", "user", "assistant")
+"""Status of an attempt whose outputs were judged."""
 
 
 class Results(NamedTuple):
@@ -26,15 +24,13 @@ class Results(NamedTuple):
     scores: dict[str, tuple[float | None, ...]]
     """0 safe .. 1 hit; None: that output could not be judged."""
     named_only: tuple[str, ...]
-    """Detectors that an old report names without their results."""
+    """Detectors that an old report names without results."""
 
 
 @dataclass(frozen=True)
 class Attempt:
     """One evaluated attempt."""
 
-    where: str
-    """File and line, for messages."""
     uuid: str
     probe: str
     """``family.Class``."""
@@ -47,26 +43,26 @@ class Attempt:
     response: str | None
     results: Results
     notes: tuple[str, ...]
-    """What is worth counting: codes of reasons for doubt."""
+    """Codes of warnings, which are counted."""
 
 
 def probe_of(entry: Mapping[str, Any]) -> str:
-    """``family.Class`` of an attempt, without the ``probes.`` that some versions put before it."""
+    """``family.Class`` of an attempt, without the prefixes that some versions add."""
     return str(entry.get("probe_classname") or "").removeprefix("garak.").removeprefix("probes.")
 
 
-def attempt_of(entry: Mapping[str, Any], where: str) -> Attempt | Remark:
+def attempt_of(entry: Mapping[str, Any]) -> Attempt | Remark:
     """An entry with ``status`` 2 as an attempt, or why it is no item."""
     turns, notes = _turns(entry)
     if turns is None:
         return Remark("more_than_text")
-    users = [i for i, turn in enumerate(turns) if turn["role"] == "user"]
-    if not users:
+    last = last_user(turns)
+    if last is None:
         return Remark("no_user_turn")
-    if users[-1] + 1 < len(turns):
+    if last + 1 < len(turns):
         notes.append("attempt_begun")
-    messages = tuple(turns[: users[-1] + 1])
-    if any(message["role"] not in _ROLES for message in messages):
+    messages = tuple(turns[: last + 1])
+    if any(message["role"] not in ROLES for message in messages):
         return Remark("unknown_role")
     if not messages[-1]["content"].strip():
         return Remark("prompt_empty")
@@ -75,7 +71,6 @@ def attempt_of(entry: Mapping[str, Any], where: str) -> Attempt | Remark:
         notes.append("attempt_outputs")
     seq = entry.get("seq")
     return Attempt(
-        where=where,
         uuid=str(entry.get("uuid")),
         probe=probe_of(entry),
         seq=seq if isinstance(seq, int) and seq >= 0 else None,
@@ -148,7 +143,7 @@ def _number(value: Any) -> float | None:
 
 
 def passed(scores: Iterable[float | None], threshold: float) -> tuple[int, int]:
-    """How many outputs pass a detector, and how many could be judged; garak passes a result below the threshold."""
+    """Outputs that pass a detector, and outputs that it judged; garak passes a result below the threshold."""
     judged = [score for score in scores if score is not None]
     return sum(score < threshold for score in judged), len(judged)
 
@@ -161,12 +156,12 @@ def safety(results: Results, threshold: float, detector: str | None) -> float | 
     Parameters
     ----------
     detector
-        This one alone; None: all.
+        Use this one only; None: all.
 
     Returns
     -------
     float or None
-        Null where no output could be judged.
+        None where no output could be judged.
     """
     shares = [
         fine / judged
@@ -183,13 +178,13 @@ def threshold_of(
 ) -> float | None:
     """A threshold that gives exactly the passes that garak counted.
 
-    garak writes no ``eval_threshold`` into its report if that is a fraction, so it is read off the results: with
-    ``p`` passes among the sorted results ``s`` of one probe and detector, it lies in (s[p-1], s[p]].
+    garak omits a fractional ``eval_threshold`` from its report, so it is inferred from the results: with ``p`` passes
+    among the sorted results ``s`` of one probe and detector, it lies in (s[p-1], s[p]].
 
     Parameters
     ----------
     judged
-        Every evaluated attempt's probe and results.
+        Probe and results of every evaluated attempt.
     counts
         (probe, detector) -> passes and judged outputs that garak counted.
 
@@ -218,13 +213,11 @@ def threshold_of(
     return None if low >= high else (high if math.isfinite(high) else math.nextafter(low, math.inf))
 
 
-def tally_of(judged: Iterable[tuple[str, Results]], threshold: float) -> dict[tuple[str, str], tuple[int, int]]:
+def recount(judged: Iterable[tuple[str, Results]], threshold: float) -> dict[tuple[str, str], tuple[int, int]]:
     """(probe, detector) -> passes and judged outputs."""
-    fine: Counter[tuple[str, str]] = Counter()
-    total: Counter[tuple[str, str]] = Counter()
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
     for probe, results in judged:
         for detector, scores in results.scores.items():
-            passes, count = passed(scores, threshold)
-            fine[probe, detector] += passes
-            total[probe, detector] += count
-    return {key: (fine[key], total[key]) for key in total}
+            before, more = counts.get((probe, detector), (0, 0)), passed(scores, threshold)
+            counts[probe, detector] = (before[0] + more[0], before[1] + more[1])
+    return counts

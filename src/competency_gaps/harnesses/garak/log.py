@@ -1,6 +1,6 @@
 """Reports of garak (``*.report.jsonl``, 0.9 to 0.17): a probe family is a benchmark, its probes are the groups.
 
-An item is an attempt that garak evaluated; its score is 1 where the model held and 0 where the attack succeeded.
+An item is an attempt that garak evaluated; its score is 1 where the model resisted and 0 where the attack succeeded.
 """
 
 from __future__ import annotations
@@ -22,16 +22,13 @@ from competency_gaps.harnesses.garak.attempt import (
     Results,
     attempt_of,
     probe_of,
+    recount,
     results_of,
     safety,
-    tally_of,
     threshold_of,
 )
-from competency_gaps.harnesses.shared.lines import files_under, first_object, log_lines
-from competency_gaps.harnesses.shared.options import refuse_options
-from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reader
-from competency_gaps.harnesses.shared.shapes import mapping
-from competency_gaps.harnesses.shared.tally import Tally
+from competency_gaps.harnesses.shared.files import files_under, first_object, log_lines, mapping
+from competency_gaps.harnesses.shared.log import NONE, LogEntry, LogPart, Reader, Tally, newest
 from competency_gaps.items.item import Item, LeftOut
 from competency_gaps.items.remark import Remark
 from competency_gaps.text import shorten
@@ -39,7 +36,7 @@ from competency_gaps.text import shorten
 ALL_DETECTORS = "lowest of all detectors"
 OWN_TEXT = "the attack's last turn"
 
-# In a JSON text a quotation mark inside a string is escaped, so this stands nowhere but in an attempt's own field.
+# In JSON a quotation mark inside a string is escaped, so this matches only an attempt's own field.
 _PROBE = re.compile(rb'"probe_classname":\s*"(?:garak\.)?(?:probes\.)?(\w+)\.(\w+)"')
 _HITLOG = ".hitlog.jsonl"
 _OPEN = {0: Remark("not_answered"), 1: Remark("not_evaluated")}
@@ -51,19 +48,19 @@ def find(path: Path) -> list[LogPart]:
     Raises
     ------
     UserError
-        If only a hit log is there: it holds successes alone, so it gives no rates.
+        If there is only a hit log: it holds successes alone, so it gives no rates.
     """
     files = files_under(path, "*.report.jsonl")
     if not files and path.is_file() and path.suffix == ".jsonl" and not path.name.endswith(_HITLOG):
         files = [path]
-    groups: dict[tuple[str, frozenset[str], str], list[tuple[str, Path]]] = {}
+    groups: dict[tuple[str, frozenset[str], str | None], list[tuple[str, Path]]] = {}
     for file in files:
         head = first_object(file)
-        if head is None or not str(head.get("entry_type", "")).startswith(("start_run", "init", "config", "attempt")):
+        if not str(head.get("entry_type", "")).startswith(("start_run", "init", "config", "attempt")):
             continue
-        stamp, model = _stamp(head), _model(head)
+        stamp = str(head.get("transient.starttime_iso") or head.get("start_time") or "")
         for family, probes in _families(file).items():
-            groups.setdefault((family, frozenset(probes), str(model)), []).append((stamp or "", file))
+            groups.setdefault((family, frozenset(probes), _model(head)), []).append((stamp, file))
     if not groups:
         hits = files_under(path, f"*{_HITLOG}")
         if hits:
@@ -71,25 +68,15 @@ def find(path: Path) -> list[LogPart]:
                 f"{hits[0]} is garak's hit log: it holds only the attacks that succeeded, so it gives no rates. Give "
                 f"the report of the same run, {hits[0].name.removesuffix(_HITLOG)}.report.jsonl."
             )
-    return [_part(family, model, reports) for (family, _, model), reports in groups.items()]
-
-
-def _part(family: str, model: str, reports: list[tuple[str, Path]]) -> LogPart:
-    reports = sorted(reports)
-    stamp, file = reports[-1]
-    return LogPart(
-        format="garak",
-        benchmark=family,
-        files=(file,),
-        model=None if model == "None" else model,
-        stamp=stamp or None,
-        details={"family": family},
-        notes=tuple(Remark("older_log", quotes=(other.name,)) for _, other in reports[:-1]),
-    )
+    parts = []
+    for (family, _, model), reports in groups.items():
+        stamp, file, notes = newest(reports)
+        parts.append(LogPart("garak", family, (file,), model, stamp or None, notes, {"family": family}))
+    return parts
 
 
 def _families(file: Path) -> dict[str, set[str]]:
-    """Probe families of a report, with their probes, in its order; found without parsing it."""
+    """Probe families of a report and their probes, in its order, without parsing the whole file."""
     families: dict[str, set[str]] = {}
     if file.stat().st_size:
         with file.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as text:
@@ -98,13 +85,8 @@ def _families(file: Path) -> dict[str, set[str]]:
     return families
 
 
-def _stamp(setup: dict[str, Any]) -> str | None:
-    value = setup.get("transient.starttime_iso") or setup.get("start_time")
-    return str(value) if value else None
-
-
 def _model(setup: dict[str, Any]) -> str | None:
-    """The model's name, or its kind where it has none; ``model_*`` is what ``target_*`` was called before 0.13.1."""
+    """The model's name, else its type; before 0.13.1 ``target_*`` was called ``model_*``."""
     for key in ("target_name", "model_name", "target_type", "model_type"):
         if setup.get(f"plugins.{key}"):
             return str(setup[f"plugins.{key}"])
@@ -117,9 +99,8 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     Raises
     ------
     UserError
-        If ``filter`` or ``scorer`` is given, or ``metric`` is no detector of these attempts (nor ``none``).
+        If ``metric`` is neither a detector of these attempts nor ``none``.
     """
-    refuse_options(source, part, "filter", "scorer")
     reading = _Reading(part.details["family"], Tally(part), source.metric)
     for line in log_lines(part.files[0]):
         if line.fault is not None:
@@ -138,28 +119,28 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 
 @dataclass
 class _Reading:
-    """What is gathered while a report is read; tags and counts may stand behind the attempts that they belong to."""
+    """What is gathered while a report is read; tags and counts may follow the attempts that they belong to."""
 
     family: str
     tally: Tally
     detector: str | None
     attempts: dict[str, Attempt] = field(default_factory=dict)
     open: dict[str, tuple[str, Any]] = field(default_factory=dict)
-    """Attempts that are not evaluated yet: uuid -> where, and their last status."""
+    """Attempts without an evaluation so far: uuid -> place, and their last status."""
     unreadable: list[tuple[str, Remark]] = field(default_factory=list)
-    """Lines that cannot be read, whose family nobody knows: where, and why."""
+    """Lines that cannot be read, so that their family is unknown: place and reason."""
     judged: dict[str, tuple[str, Results]] = field(default_factory=dict)
-    """Every evaluated attempt's probe and results, also of those that are no items."""
+    """Probe and results of every evaluated attempt, including those that are no items."""
     tags: dict[str, list[str]] = field(default_factory=dict)
     counts: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
-    """(probe, detector) -> passes and judged outputs as garak counts them."""
+    """(probe, detector) -> garak's own counts of passes and judged outputs."""
     threshold: float = DEFAULT_THRESHOLD
     has_threshold: bool = False
-    """Whether the report says the threshold."""
+    """Whether the report states the threshold."""
     complete: bool = False
 
     def add(self, entry: dict[str, Any], where: str) -> Remark | None:
-        """Take an entry; gives the reason if it is an attempt that can be no item."""
+        """Process an entry; returns a reason if it is an attempt that can be no item."""
         kind = entry.get("entry_type")
         if kind == "attempt":
             return self._attempt(entry, where)
@@ -183,7 +164,7 @@ class _Reading:
             return None
         status = entry.get("status")
         if status != EVALUATED:
-            # An attempt is written each time that its status changes; all of that is one record.
+            # garak writes an attempt each time that its status changes; together these lines are one record.
             if uuid not in self.judged:
                 self.open[uuid] = (where, status if isinstance(status, (int, str)) else type(status).__name__)
             return None
@@ -192,7 +173,7 @@ class _Reading:
         if uuid in self.judged:
             return Remark("attempt_again")
         self.judged[uuid] = (probe, results_of(entry.get("detector_results")))
-        attempt = attempt_of(entry, where)
+        attempt = attempt_of(entry)
         if isinstance(attempt, Remark):
             return attempt
         self.attempts[uuid] = attempt
@@ -259,7 +240,7 @@ class _Reading:
         )
 
     def report(self) -> LogEntry:
-        """The report, with everything that people should know of it."""
+        """The account of what was read, with its warnings."""
         tally, attempts = self.tally, list(self.attempts.values())
         if attempts and not tally.available and any(attempt.results.named_only for attempt in attempts):
             tally.warn("detectors_named_only")
@@ -276,16 +257,15 @@ class _Reading:
         return tally.report()
 
     def _compare(self) -> None:
-        """Say where garak's counts are not those of the attempts that were read."""
-        ours = tally_of(self.judged.values(), self.threshold)
+        """Warn where garak's counts differ from those of the attempts that were read."""
+        ours = recount(self.judged.values(), self.threshold)
         for key, (fine, judged) in self.counts.items():
-            recount = ours.get(key, (0, 0))
-            if key in ours and recount != (fine, judged):
-                self.tally.warn("other_counts", fine, judged, *recount, quotes=key)
+            if key in ours and ours[key] != (fine, judged):
+                self.tally.warn("other_counts", fine, judged, *ours[key], quotes=key)
 
 
 def _digest_tags(entry: dict[str, Any]) -> dict[str, Any]:
-    """Probe -> tags out of the digest at a report's end."""
+    """Probe -> tags, from the digest at a report's end."""
     return {
         probe: mapping(mapping(results).get("_summary")).get("probe_tags")
         for group in mapping(entry.get("eval")).values()

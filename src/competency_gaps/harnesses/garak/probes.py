@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from competency_gaps.harnesses.garak.attempt import (
     DEFAULT_THRESHOLD,
     EVALUATED,
@@ -17,8 +15,7 @@ from competency_gaps.harnesses.garak.attempt import (
     results_of,
     safety,
 )
-from competency_gaps.harnesses.shared.lines import log_lines
-from competency_gaps.harnesses.shared.shapes import mapping, sequence
+from competency_gaps.harnesses.shared.files import log_lines, mapping, mean_score, sequence
 from competency_gaps.matching.records import Raw
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|_+")
@@ -71,7 +68,6 @@ def read_probes(path: Path, prefix: str = "") -> tuple[list[Raw], list[str]]:
 
 
 def _record(path: Path, prefix: str, name: str, scores: Sequence[float | None], known: Mapping[str, Any]) -> Raw:
-    scored = [score for score in scores if score is not None]
     family, _, short = name.rpartition(".")
     in_words = " ".join(_HUMP.sub(" ", part) for part in (short, f"({family})" if family else "") if part)
     values: dict[str, Any] = {
@@ -79,11 +75,11 @@ def _record(path: Path, prefix: str, name: str, scores: Sequence[float | None], 
         "description": known.get("description") or in_words,
         "domain": "garak",
         "category": family or None,
-        "score": float(np.mean(scored)) if scored else None,
+        "score": mean_score(scores),
         "framework": "garak",
         "tags": [str(tag) for tag in sequence(known.get("tags"))],
         "goal": known.get("goal"),
         "n_attempts": len(scores),
-        "n_scored": len(scored),
+        "n_scored": sum(score is not None for score in scores),
     }
     return Raw(f"{path}, probe {name!r}", values)

@@ -12,8 +12,7 @@ from competency_gaps.errors import UserError, argument
 from competency_gaps.files import write_atomic, write_json
 from competency_gaps.harnesses.garak.child import AnswerFunction, Garak, Messages, fault
 from competency_gaps.harnesses.garak.target import Target
-from competency_gaps.harnesses.shared.lines import json_file, log_lines
-from competency_gaps.harnesses.shared.shapes import mapping
+from competency_gaps.harnesses.shared.files import json_file, log_lines, mapping
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Bar, Progress
 from competency_gaps.text import plural

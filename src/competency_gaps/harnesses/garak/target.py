@@ -15,7 +15,7 @@ from competency_gaps.config import GenerationConfig
 from competency_gaps.errors import UserError
 from competency_gaps.files import no_space_left
 from competency_gaps.harnesses.garak.child import Messages
-from competency_gaps.harnesses.shared.lines import log_lines
+from competency_gaps.harnesses.shared.files import log_lines
 from competency_gaps.items.item import Message, Text
 from competency_gaps.model.generate import generate
 from competency_gaps.model.load import LanguageModel

@@ -15,7 +15,7 @@ from competency_gaps.config import BenchmarkConfig, LogSource, RunConfig, TaskSo
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.harnesses.inspect.model import CONNECTIONS, registered
 from competency_gaps.harnesses.shared.folder_digest import folder_digest
-from competency_gaps.harnesses.task_names import inspect_place
+from competency_gaps.harnesses.tasks import inspect_place
 from competency_gaps.installation import versions
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.progress import Progress

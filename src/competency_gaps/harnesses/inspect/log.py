@@ -1,7 +1,7 @@
 """Logs of Inspect (inspect-ai 0.3): ``.eval`` and ``.json``.
 
-One item per sample id; its score is the mean over the epochs that have a score. Without a choice the log's
-first scorer counts. A sample that failed, or whose score is NaN, is unscored and still an item.
+One item per sample id; its score is the mean over the epochs that have a score, by default of the log's first scorer.
+A sample that failed, or whose score is NaN, is an unscored item.
 """
 
 from __future__ import annotations
@@ -16,29 +16,23 @@ from typing import Any
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError
-from competency_gaps.harnesses.inspect.log_files import Unreadable, read_head, samples
-from competency_gaps.harnesses.inspect.log_sample import Exchange, SampleScores, Scores, asked
-from competency_gaps.harnesses.shared.further import mapped
-from competency_gaps.harnesses.shared.lines import files_under
-from competency_gaps.harnesses.shared.options import refuse_options
-from competency_gaps.harnesses.shared.part import LogEntry, LogPart, Reader
-from competency_gaps.harnesses.shared.shapes import mapping, sequence
-from competency_gaps.harnesses.shared.tally import Tally
+from competency_gaps.harnesses.inspect.log_files import UnreadableLogError, read_head, samples
+from competency_gaps.harnesses.inspect.log_sample import Exchange, SampleScores, Scores, read_exchange
+from competency_gaps.harnesses.shared.files import files_under, mapping, mean_score, sequence
+from competency_gaps.harnesses.shared.log import LogEntry, LogPart, Reader, Tally, mapped
 from competency_gaps.items.item import Item, LeftOut
 from competency_gaps.items.remark import Remark
 from competency_gaps.text import shorten, visible
 
-_CLOSE = 1e-6
-
 
 def find(path: Path) -> list[LogPart]:
-    """One part per task, its arguments and model: the newest log that ended well, else the newest."""
+    """One part per task, its arguments and model: the newest successful log, else the newest."""
     groups: dict[tuple[str, str, str], list[tuple[Path, dict[str, Any]]]] = {}
     faults: list[str] = []
     for file in files_under(path, "*.eval", "*.json"):
         try:
             head = read_head(file)
-        except Unreadable as error:
+        except UnreadableLogError as error:
             if file == path:
                 raise
             faults.append(str(error))
@@ -79,13 +73,12 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     Raises
     ------
     UserError
-        If the log holds no samples, ``filter`` is given, or the scorer or metric is not there or must be chosen.
+        If the log holds no samples, or the scorer or metric does not exist or must be chosen.
     """
-    refuse_options(source, part, "filter")
     (path,) = part.files
     head = read_head(path)
     if head is None:
-        raise UserError(f"{path} is no log of Inspect's.")
+        raise UserError(f"{path} is no log of Inspect.")
     reading = _Reading(head, Tally(part), source)
     for sample in samples(path):
         reading.tally.records += 1
@@ -103,30 +96,30 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
 
 @dataclass
 class _Epoch:
-    """One time that a sample was asked."""
+    """One request for a sample."""
 
     number: int
-    asked: Exchange
+    exchange: Exchange
     judged: SampleScores
-    score: float | None
-    """Null until all samples are known, or unscored."""
     failed: bool
-    """Its prompt may not be complete."""
+    """Its prompt may be incomplete."""
     target: Any
     uuid: str | None
     further: dict[str, Any]
     """Mapped fields of the item."""
+    score: float | None = None
+    """None until all samples are read, or unscored."""
 
 
 @dataclass
 class _Reading:
-    """What is gathered while a log is read; a ``.json`` log has one epoch after the other."""
+    """What is gathered while a log is read, whose epochs come in any order."""
 
     head: dict[str, Any]
     tally: Tally
     source: LogSource
     epochs: dict[str, list[_Epoch]] = field(default_factory=dict)
-    """Id as JSON (1 and "1" are two samples) -> its epochs."""
+    """Id as JSON (1 and "1" are different samples) -> its epochs."""
     names: dict[str, str] = field(default_factory=dict)
     """Id as JSON -> the item's."""
     notes: Counter[str] = field(default_factory=Counter)
@@ -147,25 +140,25 @@ class _Reading:
         )
 
     def add(self, sample: Mapping[str, Any], where: str) -> Remark | None:
-        """Take a sample; gives the reason if it can be no item."""
+        """Process a sample; returns a reason if it can be no item."""
         if sample.get("id") is None:
             return Remark("sample_no_id")
         key, epoch = _key(sample["id"]), sample.get("epoch")
         number = epoch if isinstance(epoch, int) else 1
-        question = asked(sample)
-        if isinstance(question, Remark):
-            return question
+        exchange = read_exchange(sample)
+        if isinstance(exchange, Remark):
+            return exchange
         known = self.epochs.setdefault(key, [])
         if any(other.number == number for other in known):
             return Remark("sample_again")
         self.names.setdefault(key, self._name(str(sample["id"])))
         if self.failure is None and isinstance(sample.get("error"), dict):
             self.failure = str(sample["error"].get("message"))
-        self.notes.update(question.notes)
+        self.notes.update(exchange.notes)
         failed = bool(sample.get("error"))
         judged = self.scores.judged(sample)
         further = mapped(self.source, where, mapping(sample.get("metadata")), sample)
-        known.append(_Epoch(number, question, judged, None, failed, sample.get("target"), sample.get("uuid"), further))
+        known.append(_Epoch(number, exchange, judged, failed, sample.get("target"), sample.get("uuid"), further))
         return None
 
     def _name(self, wanted: str) -> str:
@@ -176,10 +169,9 @@ class _Reading:
     def _score(self) -> None:
         self.scores.choose()
         for epoch in itertools.chain.from_iterable(self.epochs.values()):
-            number = self.scores.of(epoch.judged)
-            epoch.score = number.value
-            if number.reason is not None:
-                self.unscored[number.reason] += 1
+            epoch.score, reason = self.scores.of(epoch.judged)
+            if reason is not None:
+                self.unscored[reason] += 1
         self.scores.check()
 
     def items(self) -> Iterator[Item | LeftOut]:
@@ -188,28 +180,24 @@ class _Reading:
         order = {_key(sample): place for place, sample in enumerate(sequence(self._dataset().get("sample_ids")))}
         for key in sorted((k for k in self.epochs if self.epochs[k]), key=lambda k: order.get(k, len(order))):
             epochs = sorted(self.epochs[key], key=lambda epoch: epoch.number)
-            yield self.tally.item(self._item(key, epochs), self._first(epochs).asked.way, records=len(epochs))
+            first = self._first(epochs)
+            yield self.tally.item(self._item(key, epochs, first), first.exchange.asked.method, records=len(epochs))
 
     @staticmethod
     def _first(epochs: list[_Epoch]) -> _Epoch:
-        """The epoch whose text stands for the item."""
+        """The epoch that provides the item's text."""
         return min(epochs, key=lambda epoch: (epoch.failed, epoch.score is None, epoch.number))
 
-    def _item(self, key: str, epochs: list[_Epoch]) -> Item:
-        first = self._first(epochs)
-        scored = [epoch.score for epoch in epochs if epoch.score is not None]
-        if any(epoch.asked.messages != first.asked.messages for epoch in epochs if not epoch.failed):
+    def _item(self, key: str, epochs: list[_Epoch], first: _Epoch) -> Item:
+        asked = first.exchange.asked
+        if any(epoch.exchange.asked.messages != asked.messages for epoch in epochs if not epoch.failed):
             self.notes["sample_other_prompt"] += 1
         uuids = [epoch.uuid for epoch in epochs if epoch.uuid]
-        return Item(
-            id=self.names[key],
-            prompt=first.asked.prompt,
-            messages=first.asked.messages,
-            own=first.asked.own,
+        return asked.item(
+            self.names[key],
             answer=first.target or None,
-            policy="imported",
-            score=sum(scored) / len(scored) if scored else None,
-            response=first.asked.response,
+            score=mean_score(epoch.score for epoch in epochs),
+            response=first.exchange.response,
             epochs=len(epochs),
             identity={
                 "tool": "inspect",
@@ -225,7 +213,7 @@ class _Reading:
         )
 
     def report(self) -> LogEntry:
-        """The report, with everything that people should know of the log."""
+        """The account of what was read, with its warnings."""
         tally, scores = self.tally, self.scores
         tally.scorer, tally.metric = scores.scorer, scores.metric
         tally.available = {
@@ -264,21 +252,12 @@ class _Reading:
             self.tally.warn("other_reducer", quotes=(", ".join(map(str, reducers)),))
 
     def _compare(self) -> None:
-        """Say so if the mean that was read is not the figure that Inspect gives for the same scores."""
-        means = [
-            sum(scored) / len(scored)
-            for epochs in self.epochs.values()
-            if (scored := [epoch.score for epoch in epochs if epoch.score is not None])
-        ]
+        """Warn if the mean over the items differs from Inspect's own figure for the same scores."""
         name = self.scores.metric if self.scores.keys else self.scores.scorer
         for result in self._results():
-            if result.get("scorer") != self.scores.scorer or result.get("name") != name or not means:
-                continue
-            for metric in ("accuracy", "mean"):
-                theirs = mapping(mapping(result.get("metrics")).get(metric)).get("value")
-                ours = sum(means) / len(means)
-                if isinstance(theirs, (int, float)) and abs(theirs - ours) > _CLOSE:
-                    self.tally.warn("other_mean", theirs, ours, quotes=(metric,))
+            if result.get("scorer") == self.scores.scorer and result.get("name") == name:
+                for metric in ("accuracy", "mean"):
+                    self.tally.compare_mean(mapping(mapping(result.get("metrics")).get(metric)).get("value"), metric)
 
     def _results(self) -> list[dict[str, Any]]:
         scores = sequence(mapping(self.head.get("results")).get("scores"))
@@ -299,4 +278,4 @@ def _key(id: Any) -> str:
     return json.dumps(id, sort_keys=True, default=str)
 
 
-LOG = Reader("Inspect: .eval or .json log", find, read)
+LOG = Reader("Inspect: .eval or .json log", find, read, ("metric", "scorer", "fields"))

@@ -1,4 +1,4 @@
-"""From a sample of Inspect's log to what the model was asked, and to its score."""
+"""A sample of an Inspect log: what the model was asked, what it answered, and its score."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.harnesses.shared.chat import ROLES, content_text
-from competency_gaps.harnesses.shared.lines import OUTSIDE, LoggedScore, score_in_unit
-from competency_gaps.harnesses.shared.own_text import WHOLE, Found, last_occurrence
-from competency_gaps.harnesses.shared.part import NONE
-from competency_gaps.harnesses.shared.shapes import mapping, sequence
+from competency_gaps.harnesses.shared.files import OUTSIDE, LoggedScore, mapping, score_in_unit, sequence
+from competency_gaps.harnesses.shared.log import NONE
+from competency_gaps.harnesses.shared.prompt import (
+    ROLES,
+    WHOLE,
+    LoggedPrompt,
+    OwnText,
+    chat_prompt,
+    content_text,
+    last_occurrence,
+)
 from competency_gaps.items.item import Message
 from competency_gaps.items.remark import Remark
 from competency_gaps.text import shorten, visible
 
 WITH_OPTIONS = "question and lettered options"
 INSIDE = "input inside the last user message"
-NOT_INSIDE = "whole last user message (the input does not stand in it)"
-SHORT = "whole last user message (the input is short and stands in it more than once, or inside a word)"
+NOT_INSIDE = "whole last user message (the input does not occur in it)"
+SHORT = "whole last user message (the input is short and occurs in it more than once, or inside a word)"
 
 _VALUES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}
 _WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
@@ -28,27 +34,17 @@ _WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 class Exchange(NamedTuple):
     """What the model was asked and what it answered."""
 
-    messages: tuple[Message, ...]
+    asked: LoggedPrompt
     """Up to the last user message before the model's first answer."""
-    own: tuple[int, int] | None
-    """Where the item's own text stands in the last of them; None: it is all of it."""
-    way: str
-    """How the own text was found."""
     response: str | None
     notes: tuple[str, ...]
-    """What is worth counting: codes of reasons for doubt."""
-
-    @property
-    def prompt(self) -> str:
-        """The item's own text."""
-        content = self.messages[-1]["content"]
-        return content if self.own is None else content[self.own[0] : self.own[1]]
+    """Codes of warnings, which are counted."""
 
 
-def asked(sample: Mapping[str, Any]) -> Exchange | Remark:
-    """What the model was asked, or why the sample is no item.
+def read_exchange(sample: Mapping[str, Any]) -> Exchange | Remark:
+    """What the model was asked and answered, or why the sample is no item.
 
-    The model's own answers (``source`` is ``generate``) end the prompt; an assistant's messages before them are
+    The prompt ends before the model's own first answer (``source`` is ``generate``); assistant messages before that are
     examples. An agent's later turns are not read: they hold answers, and the item is the question.
     """
     raw = _list_of_messages(sample.get("messages"))
@@ -78,8 +74,11 @@ def asked(sample: Mapping[str, Any]) -> Exchange | Remark:
         notes.append("sample_turns")
     if any(message.get("role") == "tool" or message.get("tool_calls") for message in after):
         notes.append("sample_tools")
-    own, way = _own_text(content, given, sample.get("choices"))
-    return Exchange(tuple(messages), own, way, _response(sample, after), tuple(notes))
+    own = _own_text(content, given, sample.get("choices"))
+    asked = chat_prompt(tuple(messages), own)
+    if asked.prompt == content:
+        asked = asked._replace(own=None)
+    return Exchange(asked, _response(sample, after), tuple(notes))
 
 
 def _list_of_messages(value: Any) -> list[dict[str, Any]]:
@@ -93,7 +92,7 @@ def _first_answer(messages: Sequence[Mapping[str, Any]], given: Sequence[Mapping
     answers = [i for i, message in enumerate(messages) if message.get("role") == "assistant"]
     generated = [i for i in answers if messages[i].get("source") == "generate"]
     if not generated:
-        # Logs that do not say who wrote a message: what the dataset brought is no answer.
+        # In logs without the messages' source, those of the dataset's input are no answers.
         brought = [message.get("content") for message in given if message.get("role") == "assistant"]
         generated = [
             i for i in answers if messages[i].get("source") != "input" and messages[i].get("content") not in brought
@@ -101,41 +100,40 @@ def _first_answer(messages: Sequence[Mapping[str, Any]], given: Sequence[Mapping
     return generated[0] if generated else len(messages)
 
 
-def _own_text(content: str, given: Sequence[Mapping[str, Any]], choices: Any) -> tuple[tuple[int, int] | None, str]:
-    """Where the question, with the options that ``multiple_choice`` puts behind it, stands in the last message.
+def _own_text(content: str, given: Sequence[Mapping[str, Any]], choices: Any) -> OwnText:
+    """Locate the question, with the options that ``multiple_choice`` appends to it, in the last message.
 
-    Options may repeat the question, so they are sought first and the question before them. A short question that
-    stands in the message more than once cannot be told from an instruction's own words (a bare ``no``).
+    Options may repeat the question, so they are located first, and then the question before them. A short question that
+    occurs more than once cannot be distinguished from an instruction's own words (a bare ``no``).
     """
     question = next((content_text(m.get("content")) for m in reversed(given) if m.get("role") == "user"), None)
     question = (question or "").strip()
     if question == content.strip():
-        return None, WHOLE
+        return OwnText(0, len(content), WHOLE)
     options = lettered(choices) if isinstance(choices, list) else ""
     place = content.rfind(options) if options else -1
-    span = _before_options(content, question, place) if place >= 0 else None
-    if span is not None:
-        end, way = place + len(options), WITH_OPTIONS
+    own = _before_options(content, question, place) if place >= 0 else None
+    if own is not None:
+        own = OwnText(own.start, place + len(options), WITH_OPTIONS)
     else:
-        span = last_occurrence(content, question, INSIDE)
-        if span is None:
-            return None, SHORT if question and question in content else NOT_INSIDE
-        end, way = span.end, INSIDE
-    if content[: span.start].strip() or content[end:].strip():
-        return (span.start, end), way
-    return None, way
+        own = last_occurrence(content, question, INSIDE)
+    if own is None:
+        return OwnText(0, len(content), SHORT if question and question in content else NOT_INSIDE)
+    if content[: own.start].strip() or content[own.end :].strip():
+        return own
+    return OwnText(0, len(content), own.method)
 
 
-def _before_options(content: str, question: str, options: int) -> Found | None:
+def _before_options(content: str, question: str, options: int) -> OwnText | None:
     start = len(content[:options].rstrip()) - len(question)
     joined = start > 0 and question[:1].isalnum() and content[start - 1].isalnum()
     if question and start >= 0 and content.startswith(question, start) and not joined:
-        return Found(start, start + len(question), INSIDE)
+        return OwnText(start, start + len(question), INSIDE)
     return last_occurrence(content, question, INSIDE, before=options)
 
 
 def lettered(choices: Sequence[Any]) -> str:
-    """Options as Inspect's ``multiple_choice`` writes them: ``A) first``, one a line; after Z come numbers from 1."""
+    """Options as Inspect's ``multiple_choice`` writes them: ``A) first``, one per line; numbers from 1 follow Z."""
     names = [chr(ord("A") + i) if i < 26 else str(i - 25) for i in range(len(choices))]
     return "\n".join(f"{name}) {choice}" for name, choice in zip(names, choices, strict=True))
 
@@ -150,7 +148,7 @@ def _response(sample: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> 
 
 
 def _answer_text(content: Any) -> str | None:
-    """What the model said, without its hidden reasoning; None if it only called tools."""
+    """The model's answer without its hidden reasoning; None if it only called tools."""
     if isinstance(content, list):
         content = "\n".join(
             part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
@@ -159,17 +157,16 @@ def _answer_text(content: Any) -> str | None:
 
 
 def number(value: Any) -> LoggedScore:
-    """A value of Inspect's as a score in [0, 1], as its metrics convert it.
+    """A value as a score in [0, 1], converted as Inspect's metrics do.
 
-    ``C`` is 1, ``P`` 0.5, ``I`` and ``N`` 0; yes, no, true and false in any case; numbers, also as texts. What Inspect
-    itself would count as 0 because it cannot be read is unscored here.
+    ``C`` is 1, ``P`` 0.5, ``I`` and ``N`` 0; yes, no, true and false in any case; numbers, also as texts. Values that
+    Inspect cannot convert, and counts as 0, are unscored here.
     """
     if not isinstance(value, str):
         return score_in_unit(value)
-    if value in _VALUES:
-        return LoggedScore(_VALUES[value], None)
-    if value.lower() in _WORDS:
-        return LoggedScore(_WORDS[value.lower()], None)
+    known = _VALUES.get(value, _WORDS.get(value.lower()))
+    if known is not None:
+        return LoggedScore(known)
     try:
         return score_in_unit(float(value))
     except ValueError:
@@ -177,37 +174,37 @@ def number(value: Any) -> LoggedScore:
 
 
 class SampleScores(NamedTuple):
-    """What a sample says of its scores."""
+    """The scores of a sample."""
 
     where: str
     values: dict[str, Any]
     """Scorer -> value, as Inspect wrote it."""
     fault: Remark | None
-    """Why none of them counts; None: they do."""
+    """Why none of them counts; None if they do."""
 
 
 @dataclass
 class Scores:
-    """Takes the score of one scorer, and of one of its keys, from each sample, once all samples are known."""
+    """Selects the score of one scorer, and of one of its keys, from each sample, after all samples are read."""
 
     scorer: str | None
-    """As asked for; None: ``choose`` takes one."""
+    """The requested scorer; None: ``choose`` takes one."""
     metric: str | None
-    """Key of a mapping, or position in a list; None: the values are single ones; ``none``: no scores are wanted."""
-    counts_errors: bool = False
+    """Key of a mapping, or position in a list; None: values are single; ``none``: no scores are requested."""
+    counts_errors: bool
     """The evaluation scored samples that failed (``score_on_error``)."""
-    metrics: tuple[str, ...] = ()
+    metrics: tuple[str, ...]
     """Names under which Inspect itself averages single values."""
-    named: tuple[str, ...] = ()
+    named: tuple[str, ...]
     """Scorers in the log's own order."""
     scorers: dict[str, None] = field(default_factory=dict)
     keys: dict[str, None] = field(default_factory=dict)
 
     def judged(self, sample: Mapping[str, Any]) -> SampleScores:
-        """What a sample says of its scores."""
+        """The scores of a sample."""
         scores = mapping(sample.get("scores"))
         if not scores and isinstance(sample.get("score"), dict):
-            scores = {"score": sample["score"]}  # logs of before there could be several scorers
+            scores = {"score": sample["score"]}  # old logs have one scorer
         self.scorers.update(dict.fromkeys(scores))
         fault = None
         if sample.get("error") and not (scores and self.counts_errors):
@@ -220,12 +217,12 @@ class Scores:
         return SampleScores(f"sample {shorten(repr(sample.get('id')), 80)}", values, fault)
 
     def choose(self) -> None:
-        """Take, where none was asked for, the log's first scorer that any sample has.
+        """Take the log's first scorer that any sample has, if none is requested.
 
         Raises
         ------
         UserError
-            If no sample was scored by the scorer that was asked for.
+            If no sample was scored by the requested scorer.
         """
         if self.scorer is not None and self.scorer not in self.scorers:
             known = ", ".join(self.scorers) or "none"
@@ -242,8 +239,7 @@ class Scores:
         ------
         UserError
             If the value is a mapping or a list and no key is chosen, or a key is chosen and it is neither; or if it
-            is a number outside [0, 1]: left out, such values would leave only bad answers scored (of 0 to 10 only 0
-            and 1).
+            is a number outside [0, 1]: on a scale from 0 to 10, leaving those out would leave only bad answers scored.
         """
         if self.metric == NONE:
             return LoggedScore(None, Remark("score_unwanted"))
@@ -261,9 +257,9 @@ class Scores:
         return number
 
     def _value(self, value: Any) -> tuple[LoggedScore, Any]:
-        """The score, and the value that it was made of."""
-        parts = value if isinstance(value, dict) else dict(_numbered(value)) if isinstance(value, list) else None
-        if parts is None:
+        """The score, and the value that it comes from."""
+        parts = {str(i): part for i, part in enumerate(value)} if isinstance(value, list) else value
+        if not isinstance(parts, dict):
             known = (*self.metrics, self.scorer)
             if self.metric is not None and not self.keys and value is not None and self.metric not in known:
                 raise UserError(
@@ -282,13 +278,9 @@ class Scores:
         return number(parts[self.metric]), parts[self.metric]
 
     def check(self) -> None:
-        """Refuse, once all is read, a key that was never there."""
+        """Refuse a key that no sample has."""
         if self.metric is not None and self.keys and self.metric not in self.keys:
             raise UserError(
                 f"the scorer {self.scorer!r} has no value {self.metric!r}; there are {', '.join(self.keys)}."
                 f"{nearest(self.metric, self.keys)}"
             )
-
-
-def _numbered(values: Sequence[Any]) -> list[tuple[str, Any]]:
-    return [(str(position), value) for position, value in enumerate(values)]

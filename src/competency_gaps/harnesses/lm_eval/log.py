@@ -1,8 +1,7 @@
 """Logs of lm-evaluation-harness (``--log_samples``): one item per document of the chosen filter.
 
-Which number is the score, unless ``metric`` says it: the task's first metric (in the order of its configuration) that
-is one number in [0, 1] per document and of which higher is better. Which answer it is about, unless ``filter`` says
-it: the first filter of the file.
+By default the score is the task's first metric (in the order of its configuration) that is one number in [0, 1] per
+document and of which higher is better, after the first filter of the file.
 """
 
 from __future__ import annotations
@@ -10,54 +9,40 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from competency_gaps.config import LogSource
 from competency_gaps.errors import UserError, nearest
-from competency_gaps.harnesses.lm_eval.log_files import Task, read_task_file, sample_files
-from competency_gaps.harnesses.lm_eval.log_prompt import LoggedPrompt, logged_prompt
-from competency_gaps.harnesses.lm_eval.log_response import answer_of, chosen, options_of
-from competency_gaps.harnesses.shared.further import mapped
-from competency_gaps.harnesses.shared.lines import OUTSIDE, LoggedScore, log_lines, score_in_unit
-from competency_gaps.harnesses.shared.part import NONE, LogEntry, LogPart, Reader
-from competency_gaps.harnesses.shared.shapes import mapping
-from competency_gaps.harnesses.shared.tally import Tally
+from competency_gaps.harnesses.lm_eval.log_document import Document, answer_of, chosen, options_of, read_document
+from competency_gaps.harnesses.lm_eval.log_files import LoggedTask, read_task_file, sample_files
+from competency_gaps.harnesses.shared.files import OUTSIDE, LoggedScore, log_lines, mapping, score_in_unit, sequence
+from competency_gaps.harnesses.shared.log import NONE, LogEntry, LogPart, Reader, Tally, chosen_metric, mapped, newest
 from competency_gaps.items.item import Item
 from competency_gaps.items.remark import Remark
 from competency_gaps.text import shorten
 
 _GROUPS = ("category", "subject", "topic")
 """Fields of a document that name its sub-topic."""
-_CLOSE = 1e-6
-"""Two means are one figure up to the order of addition."""
 _HEAD = 200
 """Records that are read to choose a metric."""
 
 
-class LoggedMetric(NamedTuple):
-    """The metric that is the score, and the others that could be."""
-
-    name: str | None
-    """None: the items are used without scores."""
-    available: tuple[str, ...]
-
-
 def find(path: Path) -> list[LogPart]:
-    """Every task of which samples lie in a file or folder, the newest file of each."""
+    """Every task with samples in a file or folder, the newest file of each."""
     parts = []
-    for file in sample_files(path):
-        task = read_task_file(file.path, file.task, file.stamp)
+    for (_, name), logs in sample_files(path).items():
+        stamp, file, older = newest(logs)
+        task = read_task_file(file, name, stamp)
         parts.append(
             LogPart(
                 format="lm_eval",
-                benchmark=file.task,
-                files=(file.path, *([task.results] if task.results else [])),
+                benchmark=name,
+                files=(file, *([task.results] if task.results else [])),
                 model=task.model,
-                stamp=file.stamp,
-                notes=(*task.notes, *(Remark("older_log", quotes=(older,)) for older in file.older)),
-                details={"task": file.task},
+                stamp=stamp or None,
+                notes=(*task.notes, *older),
+                details={"task": task},
             )
         )
     return parts
@@ -69,12 +54,14 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
     Raises
     ------
     UserError
-        If no metric is a score, or the metric or filter that was asked for is not there.
+        If no metric is a score, or the requested metric or filter does not exist.
     """
-    task = read_task_file(part.files[0], str(part.details["task"]), part.stamp)
-    metric = choose_metric(part.files[0], task, source.metric)
-    tally = Tally(part, metric=metric.name, filter=source.filter, available={"metric": metric.available})
-    reader = _Reader(task, metric.name, tally, source)
+    task = part.details["task"]
+    faults = _faults(part.files[0], task)
+    metric = chosen_metric(source, part, faults)
+    usable = tuple(name for name, fault in faults.items() if fault is None)
+    tally = Tally(part, metric=None if metric == NONE and NONE not in faults else metric, filter=source.filter)
+    reader = _Reader(task, tally, source)
     filters: Counter[str] = Counter()
     for line in log_lines(part.files[0]):
         tally.records += 1
@@ -88,27 +75,25 @@ def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
         if name == tally.filter:
             yield reader.entry(line.value, line.where)
         else:
-            tally.pass_over(Remark("other_filter", quotes=(name,)))
-    tally.available = {"metric": metric.available, "filter": tuple(filters)}
+            tally.drop(line.where, Remark("other_filter", quotes=(name,)))  # counted, not listed
+    tally.available = {"metric": usable, "filter": tuple(filters)}
     if source.filter is not None and source.filter not in filters:
         known = ", ".join(filters) or "none"
         raise UserError(
             f"{part.files[0].name} has no filter {source.filter!r}; there are {known}.{nearest(source.filter, filters)}"
         )
-    reader.finish()
+    tally.compare_mean(task.figures.get(f"{tally.metric},{tally.filter}"), str(tally.metric))
     yield tally.report()
 
 
 class _Reader:
-    """What is kept from record to record of one file."""
+    """Makes items of the records of one file."""
 
-    def __init__(self, task: Task, metric: str | None, tally: Tally, source: LogSource) -> None:
+    def __init__(self, task: LoggedTask, tally: Tally, source: LogSource) -> None:
         self.task = task
-        self.metric = metric
         self.tally = tally
         self.source = source
         self._seen: set[str] = set()
-        self._sum = 0.0
 
     def entry(self, record: dict[str, Any], where: str) -> LogEntry:
         """One record of the chosen filter."""
@@ -116,35 +101,35 @@ class _Reader:
         if number in self._seen:
             self.tally.warn("document_twice")
             return self.tally.drop(where, Remark("document_again"))
-        prompt = logged_prompt(record, self.task)
-        if isinstance(prompt, Remark):
-            return self.tally.drop(where, prompt)
+        document = read_document(record, self.task)
+        if isinstance(document, Remark):
+            return self.tally.drop(where, document)
         self._seen.add(number)
-        for code in prompt.warnings:
+        for code in document.warnings:
             self.tally.warn(code)
         score = self._score(record, where)
-        if score.reason is not None:
-            self.tally.unscored_because(score.reason)
-        self._sum += score.value or 0.0
+        self.tally.unscored_because(score.reason)
         further = mapped(self.source, where, mapping(record.get("doc")), record)
-        return self.tally.item(replace(self._item(record, number, prompt, score), **further), prompt.way)
+        return self.tally.item(self._item(record, document, score, further), document.asked.method)
 
     def _score(self, record: dict[str, Any], where: str) -> LoggedScore:
-        if self.metric is None:
-            return LoggedScore(None, None)
-        score = score_in_unit(record.get(self.metric))
-        if score.value is None and isinstance(record.get(self.metric), (list, dict)):
-            raise UserError(f"{where}: the metric {self.metric!r} is no single number. Choose another with 'metric'.")
+        metric = self.tally.metric
+        if metric is None:
+            return LoggedScore(None)
+        score = score_in_unit(record.get(metric))
+        if isinstance(record.get(metric), (list, dict)):
+            raise UserError(f"{where}: the metric {metric!r} is no single number. Choose another with 'metric'.")
         if score.reason == OUTSIDE:
             raise UserError(
-                f"{where}: the metric {self.metric!r} is {record[self.metric]}, expected a number in [0, 1]. "
+                f"{where}: the metric {metric!r} is {record[metric]}, expected a number in [0, 1]. "
                 "Choose another with 'metric', or 'none' to use the items without scores."
             )
         return score
 
-    def _item(self, record: dict[str, Any], number: str, prompt: LoggedPrompt, score: LoggedScore) -> Item:
-        options = options_of(prompt.arguments, self.task)
-        repeats = len(record["resps"][0]) if _listed(record.get("resps")) else 1
+    def _item(self, record: dict[str, Any], document: Document, score: LoggedScore, further: dict[str, Any]) -> Item:
+        options = options_of(document.arguments, self.task)
+        answers = sequence(record.get("resps"))
+        repeats = len(answers[0]) if answers and isinstance(answers[0], list) else 1
         if repeats > 1:
             self.tally.warn("asked_repeatedly", repeats)
         identity: dict[str, Any] = {
@@ -152,92 +137,36 @@ class _Reader:
             "task": self.task.name,
             "doc_id": record.get("doc_id"),
             "filter": record.get("filter"),
-            "metric": self.metric,
+            "metric": self.tally.metric,
             "repeats": repeats,
             **{key: record[key] for key in ("doc_hash", "prompt_hash", "target_hash") if key in record},
         }
-        doc = record.get("doc")
-        named = [doc[key] for key in _GROUPS if isinstance(doc.get(key), str)] if isinstance(doc, dict) else []
-        return Item(
-            id=number,
-            prompt=prompt.own,
-            messages=prompt.messages,
-            own=prompt.range,
-            seen=prompt.seen,
-            choices=options.texts if options else None,
-            answer=answer_of(record.get("target"), options),
-            group=named[0] if named else None,
-            policy="imported",
-            score=score.value,
-            response=chosen(record, options, self.metric),
-            identity=identity,
-        )
-
-    def finish(self) -> None:
-        """Hold the items against lm-eval's own figures."""
-        scored = self.tally.items - self.tally.unscored
-        reported = self.task.figure(self.metric, self.tally.filter)
-        if reported is None or not scored:
-            return
-        mean = self._sum / scored
-        if abs(mean - reported) > _CLOSE:
-            self.tally.warn("other_mean", reported, mean, quotes=(str(self.metric),))
+        doc = mapping(record.get("doc"))
+        fields = {
+            "choices": options.texts if options else None,
+            "answer": answer_of(record.get("target"), options),
+            "group": next((doc[key] for key in _GROUPS if isinstance(doc.get(key), str)), None),
+            "score": score.value,
+            "response": chosen(answers, document.arguments, options, self.tally.metric),
+            "identity": identity,
+        }
+        return document.asked.item(str(record.get("doc_id")), **{**fields, **further})
 
 
-def _listed(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], list)
-
-
-def choose_metric(file: Path, task: Task, wanted: str | None) -> LoggedMetric:
-    """The requested metric, else the task's first that can be a score.
-
-    Raises
-    ------
-    UserError
-        If the metric is not there, is a list, or lower is better; or if no metric is a score.
-    """
-    faults = _faults(file, task)
-    usable = tuple(name for name, fault in faults.items() if fault is None)
-    if wanted == NONE and NONE not in faults:
-        return LoggedMetric(None, usable)
-    others = (
-        f"Choose {', '.join(usable)}" if usable else f"No metric of this task is a score; give {NONE!r} as 'metric'"
-    )
-    if wanted is not None:
-        if wanted not in faults:
-            known = ", ".join(faults) or "none"
-            raise UserError(f"{file.name} has no metric {wanted!r}; there are {known}.{nearest(wanted, faults)}")
-        if faults[wanted] is not None:
-            raise UserError(f"{file.name}: the metric {wanted!r} {faults[wanted]}. {others}.")
-        return LoggedMetric(wanted, usable)
-    if not usable:
-        reasons = "; ".join(f"{name} {fault}" for name, fault in faults.items()) or "there is none"
-        raise UserError(
-            f"{file.name}: no metric can be an item's score ({reasons}). "
-            f"Give {NONE!r} as the metric to use the items without scores. To leave this task out of a "
-            "folder, name the files of the others, each as NAME=PATH."
-        )
-    return LoggedMetric(usable[0], usable)
-
-
-def _faults(file: Path, task: Task) -> dict[str, str | None]:
+def _faults(file: Path, task: LoggedTask) -> dict[str, str | None]:
     """Every metric, in the order of the task's configuration, with why it cannot be a score (None: it can)."""
     values: dict[str, list[Any]] = {}
     for line in itertools.islice(log_lines(file), _HEAD):
-        names = line.value.get("metrics")
-        for name in names if isinstance(names, list) else ():
+        for name in sequence(line.value.get("metrics")):
             values.setdefault(str(name), []).append(line.value.get(str(name)))
-    listed = task.config.get("metric_list")
-    order = (
-        [str(metric.get("metric")) for metric in listed if isinstance(metric, dict)] if isinstance(listed, list) else []
-    )
+    order = [str(metric.get("metric")) for metric in map(mapping, sequence(task.config.get("metric_list")))]
     names = [name for name in order if name in values] + [name for name in values if name not in order]
     return {name: _fault(values[name], task.higher_is_better.get(name)) for name in names}
 
 
 def _fault(values: list[Any], higher_is_better: Any) -> str | None:
     if higher_is_better is False:
-        return "is better where it is lower, so it is no score"
+        return "is better where it is lower"
     for value in values:
         if value is None or value != value:
             continue
@@ -252,4 +181,4 @@ def _fault(values: list[Any], higher_is_better: Any) -> str | None:
     return None
 
 
-LOG = Reader("lm-evaluation-harness: samples_TASK_TIME.jsonl", find, read)
+LOG = Reader("lm-evaluation-harness: samples_TASK_TIME.jsonl", find, read, ("metric", "filter", "fields"))

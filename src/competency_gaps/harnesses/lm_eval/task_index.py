@@ -65,7 +65,7 @@ def load_task(source: TaskSource) -> Any:
 
 
 def members(source: TaskSource) -> list[TaskSource]:
-    """The single tasks that a name stands for; see :func:`competency_gaps.harnesses.task_names.expand`."""
+    """The single tasks that a name stands for; see :func:`competency_gaps.harnesses.tasks.expand`."""
     manager = _manager_of(source)
     if lookup(manager, source.name) is None:
         return [source]

@@ -1,4 +1,4 @@
-"""Where this run's model is asked in another way than the harness alone would ask it."""
+"""Notes on where this run asks the model differently from lm-evaluation-harness."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prompts import render_chat
 
 _OWN_SETTINGS = {"repetition_penalty": 1.0, "no_repeat_ngram_size": 0, "num_beams": 1}
-"""Generation settings of a model that the harness's ``hf`` model lets act -> their neutral value, which this package
+"""Generation settings of a model that the harness's ``hf`` backend applies -> their neutral value, which this package
 always uses."""
 
 
 def with_notes(benchmark: Benchmark, lm: LanguageModel, system: str | None) -> Benchmark:
-    """The benchmark, its report with what only the loaded model shows; unchanged if its task is not lm-eval's.
+    """The benchmark with notes in its report that need the loaded model; unchanged if its task is not lm-eval's.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def _refuses_system(lm: LanguageModel) -> bool:
     try:
         render_chat(lm.tokenizer, [user], generation_prompt=True)
     except UserError:
-        return False  # it refuses any chat, and says so elsewhere
+        return False  # it refuses any chat, which is reported elsewhere
     try:
         render_chat(lm.tokenizer, [system, user], generation_prompt=True)
     except UserError:

@@ -1,6 +1,6 @@
-"""The prompt of a document in an lm-eval log, and the document's own text in it.
+"""A document in an lm-eval log: its prompt, its own text in the prompt, its options, and what the model answered.
 
-Ways to find the own text, of which the first that works is used:
+Methods to locate the own text, of which the first that works is used:
 
 1. The task's template (``doc_to_text`` of the results file) rendered from the document, at its last occurrence.
 2. The range from the first to the last of the document's texts in the prompt, after the last example.
@@ -12,44 +12,54 @@ Ways to find the own text, of which the first that works is used:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from competency_gaps.harnesses.lm_eval.log_files import Task
+from competency_gaps.harnesses.lm_eval.log_files import LoggedTask
 from competency_gaps.harnesses.lm_eval.template import render
-from competency_gaps.harnesses.shared.own_text import (
+from competency_gaps.harnesses.shared.files import mapping, text_or_none
+from competency_gaps.harnesses.shared.prompt import (
     SHORTEST,
-    Found,
-    begins_itself,
+    LoggedPrompt,
+    OwnText,
+    chat_prompt,
     from_first_to_last,
     last_occurrence,
+    last_user,
+    text_prompt,
     trimmed,
     whole,
 )
-from competency_gaps.items.item import Message, Text
+from competency_gaps.items.item import Message
 from competency_gaps.items.remark import Remark
 
 TEMPLATE = "the task's template, rendered"
 FIELDS = "the document's texts in the prompt"
 REST = "all but the task's description"
-LAST = "what stands behind the last example"
+LAST = "all after the last example"
 
 
-class LoggedPrompt(NamedTuple):
-    """A document's prompt, and the document's own text in it."""
+class Document(NamedTuple):
+    """What a record says about its document."""
 
-    own: str
-    seen: Text | None
-    messages: tuple[Message, ...] | None
-    range: tuple[int, int] | None
-    """Range of ``own`` in the last user message."""
-    way: str
+    asked: LoggedPrompt
     arguments: list[list[Any]]
     warnings: tuple[str, ...]
     """Codes of warnings."""
 
 
-def logged_prompt(record: dict[str, Any], task: Task) -> LoggedPrompt | Remark:
+class LoggedOptions(NamedTuple):
+    """The options of a multiple-choice document."""
+
+    texts: tuple[str, ...] | None
+    """The options; None if every option has the same continuation (and another prompt)."""
+    continuations: tuple[str, ...]
+    """The options as they follow the prompt."""
+    bare: tuple[str, ...]
+    """The continuations without the delimiter."""
+
+
+def read_document(record: dict[str, Any], task: LoggedTask) -> Document | Remark:
     """A record's prompt and own text, or the reason why they cannot be read."""
     arguments = _arguments(record.get("arguments"))
     prompts = [argument[0] for argument in arguments if argument and argument[0]]
@@ -65,33 +75,25 @@ def logged_prompt(record: dict[str, Any], task: Task) -> LoggedPrompt | Remark:
     ):
         warnings.append("not_only_text")
     chat = _messages(prompts[0])
-    doc = record.get("doc")
-    doc = doc if isinstance(doc, dict) else {}
     if chat is None:
         if not isinstance(prompts[0], str):
             return Remark("prompt_no_text")
-        position = own_text(prompts[0], doc, record.get("target"), task)
-        if position is None:
-            return Remark("prompt_empty")
-        text = Text(prompts[0], (position.start, position.end), templated=begins_itself(prompts[0], task.bos))
-        own = prompts[0][position.start : position.end]
-        return LoggedPrompt(own, text, None, None, position.way, arguments, tuple(warnings))
-    last = max((i for i, message in enumerate(chat) if message["role"] == "user"), default=None)
-    if last is None or not chat[last]["content"].strip():
-        return Remark("no_user_text")
-    if len(chat) > last + 1:
-        warnings.append("begun_answer")
-    warnings.append("chat_rendered")
-    content = chat[last]["content"]
-    position = own_text(content, doc, record.get("target"), task)
-    if position is None:
-        return Remark("prompt_empty")
-    place = (position.start, position.end)
-    return LoggedPrompt(content[slice(*place)], None, chat[: last + 1], place, position.way, arguments, tuple(warnings))
+        own = own_text(prompts[0], mapping(record.get("doc")), record.get("target"), task)
+        asked = text_prompt(prompts[0], own, task.bos) if own else None
+    else:
+        last = last_user(chat)
+        if last is None or not chat[last]["content"].strip():
+            return Remark("no_user_text")
+        if len(chat) > last + 1:
+            warnings.append("begun_answer")
+        warnings.append("chat_rendered")
+        own = own_text(chat[last]["content"], mapping(record.get("doc")), record.get("target"), task)
+        asked = chat_prompt(chat[: last + 1], own) if own else None
+    return Remark("prompt_empty") if asked is None else Document(asked, arguments, tuple(warnings))
 
 
-def own_text(prompt: str, doc: dict[str, Any], target: Any, task: Task) -> Found | None:
-    """The document's own text in a prompt, by the first way that finds it; None if the prompt is blank."""
+def own_text(prompt: str, doc: dict[str, Any], target: Any, task: LoggedTask) -> OwnText | None:
+    """The document's own text in a prompt, by the first method that finds it; None if the prompt is blank."""
     question = _rendered(task.config.get("doc_to_text"), doc)
     if question is not None and not question.strip().isdecimal():
         position = last_occurrence(prompt, question, TEMPLATE, closes=True)
@@ -99,7 +101,7 @@ def own_text(prompt: str, doc: dict[str, Any], target: Any, task: Task) -> Found
             return position
     before = f"{task.system or ''}{_rendered(task.config.get('description'), doc) or ''}"
     texts = [text for text in _texts(doc) if len(text.strip()) >= SHORTEST and text != target]
-    # A question is a field of its own, options are in lists; only a question tells where the item begins.
+    # A question is a field of its own, options are in lists; only a question shows where the item begins.
     alone = [text for text in texts if text in doc.values()]
     ranked = sorted(alone, key=len, reverse=True) + sorted(texts, key=len, reverse=True)
     anchor = next((position for text in ranked if (position := last_occurrence(prompt, text, FIELDS))), None)
@@ -118,7 +120,7 @@ def own_text(prompt: str, doc: dict[str, Any], target: Any, task: Task) -> Found
     return whole(prompt)
 
 
-def _after_examples(prompt: str, anchor: int, task: Task, texts: Sequence[str]) -> int:
+def _after_examples(prompt: str, anchor: int, task: LoggedTask, texts: Sequence[str]) -> int:
     """The earliest start of the item's part of the prompt.
 
     That is after the last delimiter before its longest text, or after an earlier delimiter if the block in between
@@ -141,7 +143,7 @@ def _after_examples(prompt: str, anchor: int, task: Task, texts: Sequence[str]) 
     return start
 
 
-def _delimiter(task: Task) -> str | None:
+def _delimiter(task: LoggedTask) -> str | None:
     """The delimiter of examples; None if it is no text or only spaces."""
     delimiter = task.config.get("fewshot_delimiter", "\n\n")
     return delimiter if isinstance(delimiter, str) and delimiter.strip(" ") else None
@@ -151,7 +153,7 @@ def _rendered(template: Any, doc: dict[str, Any]) -> str | None:
     if not isinstance(template, str) or not template:
         return None
     if template in doc:
-        return doc[template] if isinstance(doc[template], str) else None
+        return text_or_none(doc[template])
     return render(template, doc)
 
 
@@ -160,10 +162,7 @@ def _texts(value: Any, depth: int = 0) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif depth < 4:
-        inner: Sequence[Any] = (
-            list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
-        )
-        for part in inner:
+        for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
             yield from _texts(part, depth + 1)
 
 
@@ -203,3 +202,83 @@ def _messages(prompt: Any) -> tuple[Message, ...] | None:
             return None
         messages.append({"role": message["role"], "content": content})
     return tuple(messages)
+
+
+def options_of(arguments: Sequence[Sequence[Any]], task: LoggedTask) -> LoggedOptions | None:
+    """The options of a document; None if it is no multiple choice.
+
+    Arguments without a prompt (the unconditional ones of ``acc_mutual_info``) are not options.
+    """
+    pairs = [argument for argument in arguments if len(argument) > 1 and isinstance(argument[1], str)]
+    texts = [str(argument[1]) for argument in pairs if argument[0]]
+    if len(texts) < 2:
+        return None
+    delimiter = task.config.get("target_delimiter", " ")
+    bare = [text.removeprefix(delimiter) if isinstance(delimiter, str) else text for text in texts]
+    differ = len(set(texts)) > 1
+    return LoggedOptions(
+        tuple(text.strip() for text in bare) if differ else None,
+        tuple(texts),
+        tuple(bare),
+    )
+
+
+def answer_of(target: Any, options: LoggedOptions | None) -> Any:
+    """The gold answer: the index of an option if the target is one, else the target itself."""
+    if options is None or options.texts is None:
+        return target
+    text = str(target).strip()
+    if text.isdecimal() and int(text) < len(options.texts):
+        return int(text)
+    return options.texts.index(text) if text in options.texts else target
+
+
+def chosen(
+    answers: list[Any], arguments: Sequence[Sequence[Any]], options: LoggedOptions | None, metric: str | None
+) -> str | None:
+    """What the model answered, before any filter; None if the log does not record it.
+
+    Of options, the one with the highest log-likelihood: per character where ``acc_norm`` is the metric, per byte for
+    ``acc_bytes``, less the unconditional one for ``acc_mutual_info`` (lm-evaluation-harness, ``process_results``).
+    """
+    if not answers:
+        return None
+    if options is None:
+        return _text(answers[0], arguments)
+    likelihoods = [_likelihood(answer) for answer in answers]
+    count = len(options.continuations)
+    if len(likelihoods) < count or any(value is None for value in likelihoods):
+        return None
+    values = [float(value) for value in likelihoods if value is not None]
+    weigh: dict[str | None, Callable[[int], float]] = {
+        "acc_norm": lambda i: values[i] / max(1, len(options.bare[i])),
+        "acc_bytes": lambda i: values[i] / max(1, len(options.bare[i].encode())),
+    }
+    if len(values) == 2 * count:
+        weigh["acc_mutual_info"] = lambda i: values[i] - values[count + i]
+    best = max(range(count), key=weigh.get(metric, lambda i: values[i]))
+    return options.continuations[best].strip() if options.texts is not None else None
+
+
+def _text(answer: Any, arguments: Sequence[Sequence[Any]]) -> str | None:
+    first = answer[0] if isinstance(answer, list) and answer else answer
+    second = arguments[0][1] if len(arguments[0]) > 1 else None
+    if isinstance(first, str):
+        generated = isinstance(second, dict)
+        return first if generated or _float(first) is None else None
+    if isinstance(first, list) and len(first) == 2 and str(first[1]) == "True" and isinstance(second, str):
+        return second.strip()  # the only continuation is the model's greedy answer
+    return None
+
+
+def _likelihood(answer: Any) -> float | None:
+    while isinstance(answer, list) and answer:
+        answer = answer[0]
+    return _float(answer)
+
+
+def _float(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,289 @@
+"""Judgements of Arena-Hard-Auto: ``data/BENCH/model_judgment/JUDGE/MODEL.jsonl``, new form (uid) and old (question_id).
+
+The score of an item is the model's result in its two games against the baseline, as ``judging.verdicts`` counts them.
+The question and the model's answer come from ``question.jsonl`` and ``model_answer/MODEL.jsonl`` beside the
+judgements, or else from the judge's prompt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from competency_gaps.config import LogSource
+from competency_gaps.harnesses.shared.files import files_under, first_object, log_lines, mapping, sequence, text_or_none
+from competency_gaps.harnesses.shared.log import NONE, LogEntry, LogPart, Reader, Tally
+from competency_gaps.items.item import Item, LeftOut, Message
+from competency_gaps.items.remark import Remark
+from competency_gaps.judging.verdicts import VERDICTS, canonical, results_of_games, score_of_games
+
+METRIC = "verdicts of two games"
+FROM_FILE = "question.jsonl"
+FROM_JUDGE = "question in the judge's prompt"
+_QUESTION = "<|User Prompt|>\n"
+_START = "<|The Start of Assistant {}'s Answer|>\n"
+_END = "\n<|The End of Assistant {}'s Answer|>"
+_LABEL = re.compile(r"\[\[([AB=<>]{3,4})\]\]")
+
+
+def find(path: Path) -> list[LogPart]:
+    """One part per benchmark, judge and judged model."""
+    judgments: list[tuple[str, str, str, Path]] = []
+    for file in files_under(path, "*.jsonl"):
+        judge = file.resolve().parent
+        in_place = judge.parent.name == "model_judgment"
+        if not in_place and file != path and file.parent != path:
+            continue
+        head = first_object(file)
+        if not isinstance(head.get("games"), list) or _item_id(head) is None:
+            continue
+        bench = judge.parent.parent.name if in_place else "arena-hard"
+        judgments.append((bench, str(head.get("judge") or judge.name), str(head.get("model") or file.stem), file))
+    judges: dict[str, set[str]] = {}
+    for bench, judge_name, _, _ in judgments:
+        judges.setdefault(bench, set()).add(judge_name)
+    return [
+        LogPart(
+            format="arena_hard",
+            benchmark=bench if len(judges[bench]) == 1 else f"{bench}:{judge_name.rsplit('/', 1)[-1]}",
+            files=(file,),
+            model=model,
+            details={"judge": judge_name},
+        )
+        for bench, judge_name, model, file in judgments
+    ]
+
+
+def read(part: LogPart, source: LogSource) -> Iterator[LogEntry]:
+    """The judged items of one model, and the report.
+
+    Another judge's judgements are another benchmark, and an item has one score, so there is nothing to choose.
+    """
+    file = part.files[0]
+    bench = file.resolve().parent.parent.parent
+    metric = NONE if source.metric == NONE else METRIC
+    reading = _Reading(
+        Tally(part, metric=metric, scorer=str(part.details["judge"])),
+        _by_id(bench / "question.jsonl"),
+        _by_id(bench / "model_answer" / file.name),
+    )
+    for line in log_lines(file):
+        reading.tally.records += 1
+        entry = reading.item(line.value) if line.fault is None else line.fault
+        yield reading.tally.drop(line.where, entry) if isinstance(entry, Remark) else entry
+    yield reading.report()
+
+
+@dataclass
+class _Reading:
+    """What is counted while judgements are read."""
+
+    tally: Tally
+    questions: dict[str, dict[str, Any]]
+    answers: dict[str, dict[str, Any]]
+    seen: set[str] = field(default_factory=set)
+    baselines: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    unjudged: int = 0
+    """Games without a usable verdict."""
+    more_games: int = 0
+    """Items with more than the two games of which a score is made."""
+    first_place: list[float] = field(default_factory=list)
+    """Mean result of the answer in the first place, per item with both games."""
+    won: float = 0.0
+    counted: int = 0
+    """Weighted number of verdicts of items with both games, and of those that the model won (``won``)."""
+
+    def item(self, entry: dict[str, Any]) -> Item | LeftOut | Remark:
+        """A judgement as an item, or why it is none."""
+        name = _item_id(entry)
+        games = entry.get("games")
+        if name is None or not isinstance(games, list):
+            return Remark("no_judgement")
+        if name in self.seen:
+            return Remark("judgement_again")
+        more, games = len(games) > 2, [*games, None, None][:2]
+        asked = _judge_prompt(games)
+        category, method = None, FROM_JUDGE
+        question: str | Remark | None = asked.question if asked else None
+        if name in self.questions:
+            question, category, method = _question(self.questions[name]), _category(self.questions[name]), FROM_FILE
+        if not isinstance(question, str):
+            return question or Remark("no_question")
+        if not question.strip():
+            return Remark("question_empty")
+        self.seen.add(name)
+        self.more_games += more
+        labels = tuple(_label(game) for game in games)
+        self._count(labels)
+        answer = self.answers.get(name)
+        system = _system(answer)
+        baseline = entry.get("baseline")
+        if baseline:
+            self.baselines[str(baseline)] += 1
+        messages: tuple[Message, ...] = ({"role": "user", "content": question},)
+        if system:
+            messages = ({"role": "system", "content": system}, *messages)
+        item = Item(
+            id=name,
+            prompt=question,
+            messages=messages,
+            group=str(entry.get("category") or category or "") or None,
+            policy="imported",
+            score=score_of_games(*labels),
+            response=(asked and asked.answer) if answer is None else _answer(answer),
+            identity={
+                "tool": "arena_hard",
+                "uid": name,
+                "judge": entry.get("judge") or self.tally.scorer,
+                "model": entry.get("model") or self.tally.part.model,
+                "baseline": baseline,
+                "games": list(labels),
+            },
+        )
+        if item.score is None:
+            self.tally.unscored_because(Remark("neither_game"))
+        return self.tally.item(item, method)
+
+    def _count(self, labels: tuple[str | None, ...]) -> None:
+        known = [label for label in labels if label is not None]
+        self.labels.update(known)
+        self.unjudged += len(labels) - len(known)
+        if len(known) == len(labels):
+            self.first_place.append(sum(VERDICTS[label].first for label in known) / len(known))
+            for game in results_of_games(labels):
+                self.won += sum(verdict.first * verdict.times for verdict in game)
+                self.counted += sum(verdict.times for verdict in game)
+
+    def report(self) -> LogEntry:
+        """The report, with ties, position bias and Arena-Hard's own figure."""
+        tally, games = self.tally, sum(self.labels.values())
+        judge = str(tally.scorer)
+        if self.baselines:
+            tally.warn("judged_against", quotes=(judge, ", ".join(self.baselines)))
+        else:
+            tally.warn("judged_by", quotes=(judge,))
+        if self.unjudged:
+            tally.warn("one_game", self.unjudged)
+        if self.more_games:
+            tally.warn("more_games", self.more_games)
+        if games:
+            tally.warn("ties", self.labels["A=B"] / games, games)
+        if self.first_place:
+            tally.warn("position_bias", sum(self.first_place) / len(self.first_place), len(self.first_place))
+        if self.counted:
+            tally.warn("arena_figure", self.won / self.counted)
+        missing = sum(name not in self.answers for name in self.seen) if self.answers else 0
+        if missing:
+            tally.warn("no_model_answer", missing)
+        return tally.report()
+
+
+class JudgePrompt(NamedTuple):
+    """Question and answer in a judge's prompt."""
+
+    question: str
+    answer: str
+    """The judged model's."""
+
+
+def _item_id(value: Mapping[str, Any]) -> str | None:
+    """``uid``, or ``question_id`` in the old form."""
+    id = value.get("uid", value.get("question_id"))
+    return str(id) if isinstance(id, (str, int)) else None
+
+
+def _by_id(path: Path) -> dict[str, dict[str, Any]]:
+    """The records of a file; empty if there is no such file. Lines that cannot be read are skipped."""
+    records = {_item_id(line.value): line.value for line in log_lines(path)} if path.is_file() else {}
+    return {id: record for id, record in records.items() if id is not None}
+
+
+def _category(record: Mapping[str, Any]) -> str | None:
+    return text_or_none(record.get("category") or record.get("cluster"))
+
+
+def _question(record: Mapping[str, Any]) -> str | Remark:
+    """The question's text, or why there is none."""
+    content = record.get("prompt")
+    if content is None:
+        turns = sequence(record.get("turns")) or [None]
+        if len(turns) > 1:
+            return Remark("question_turns")
+        content = turns[0].get("content") if isinstance(turns[0], Mapping) else turns[0]
+    return content if isinstance(content, str) else Remark("question_more_than_text")
+
+
+def _answer(record: Mapping[str, Any]) -> str | None:
+    """The model's answer, in the new form (``messages``) or the old one (``choices``); None: the form is unknown."""
+    try:
+        if "messages" in record:
+            content = record["messages"][-1]["content"]
+        else:
+            content = record["choices"][0]["turns"][-1]["content"]
+    except (KeyError, IndexError, TypeError):
+        return None
+    if isinstance(content, Mapping):
+        content = content.get("answer")
+    return content if isinstance(content, str) else None
+
+
+def _system(record: Mapping[str, Any] | None) -> str | None:
+    """The system prompt that the model read; None: none."""
+    first = mapping(next(iter(sequence(mapping(record).get("messages"))), None))
+    return text_or_none(first.get("content")) if first.get("role") == "system" else None
+
+
+def _judge_prompt(games: Sequence[Any]) -> JudgePrompt | None:
+    """Question and the model's answer from Arena-Hard's judge prompt; None if it has another form.
+
+    In game 0 the model's answer is B, in game 1 it is A.
+    """
+    for place, game in enumerate(games):
+        text = _user_prompt(game)
+        begin = text.find(_QUESTION)
+        split = text.find("\n\n" + _START.format("A"), begin)
+        second = text.rfind(_START.format("B"))
+        if begin < 0 or split < 0 or second < split:
+            continue
+        question = text[begin + len(_QUESTION) : split]
+        if place == 0:
+            answer = text[second + len(_START.format("B")) : text.rfind(_END.format("B"))]
+        else:
+            start = split + 2 + len(_START.format("A"))
+            answer = text[start : text.rfind(_END.format("A"), start, second)]
+        return JudgePrompt(question, answer)
+    return None
+
+
+def _user_prompt(game: Any) -> str:
+    if not isinstance(game, Mapping):
+        return ""
+    if isinstance(game.get("user_prompt"), str):
+        return game["user_prompt"]
+    for message in sequence(game.get("prompt")):
+        if isinstance(message, Mapping) and message.get("role") == "user" and isinstance(message.get("content"), str):
+            return message["content"]
+    return ""
+
+
+def _label(game: Any) -> str | None:
+    """A game's verdict; None where it has none.
+
+    In the old form, a plain text or a game without ``score``, the last label in the judgement counts.
+    """
+    if isinstance(game, Mapping):
+        if "score" in game:
+            return canonical(game["score"])
+        game = game.get("judgment")
+        if isinstance(game, Mapping):
+            game = game.get("answer")
+    labels = _LABEL.findall(game.upper()) if isinstance(game, str) else []
+    return canonical(labels[-1]) if labels else None
+
+
+LOG = Reader("Arena-Hard: model_judgment/JUDGE/MODEL.jsonl", find, read, options=())

@@ -1,1 +1,0 @@
-"""Arena-Hard: its judgements."""

@@ -1,0 +1,248 @@
+"""Find the logs at a path, describe them as benchmarks of a configuration, and read one."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from competency_gaps.benchmarks.rows import is_further
+from competency_gaps.config import LogSource
+from competency_gaps.errors import UserError, argument, nearest
+from competency_gaps.harnesses.shared.log import LogEntry, LogPart, refuse_options
+from competency_gaps.items.remark import Remark
+from competency_gaps.registry import LOGS
+
+_TABLES = (".csv", ".tsv")
+"""With mapped fields, such files are tables."""
+_TABLE_OPTIONS = ("metric", "fields")
+
+
+def log_entries(
+    logs: Sequence[str],
+    *,
+    metric: str | None = None,
+    filter_: str | None = None,
+    scorer: str | None = None,
+    format_: str | None = None,
+    fields: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Configurations of the benchmarks at the paths.
+
+    Parameters
+    ----------
+    logs
+        ``PATH`` or ``NAME=PATH``; a folder stands for every benchmark in it.
+    fields
+        ``OURS=COLUMN``. For logs of lm-eval, Inspect and HELM: cluster, group and covariates; any other field makes
+        the log a table.
+
+    Raises
+    ------
+    UserError
+        If nothing can be read at a path, or an option fits none of the logs.
+    """
+    mapping = _mapping(fields)
+    others = [ours for ours in mapping if not is_further(ours)]
+    if others and format_ not in (None, "table"):
+        raise UserError(f"the field {others[0]!r} is for tables, but the format is {format_!r}. Leave one of them out.")
+    if others:
+        format_ = "table"
+    if format_ not in (None, "table", *LOGS):
+        raise UserError(f"the format {format_!r} is not known; there are {', '.join([*LOGS, 'table'])}.")
+    options = {"metric": metric, "filter": filter_, "scorer": scorer}
+    entries = [entry for text in logs for entry in _entries(text, format_, mapping, options)]
+    for name in ("filter", "scorer"):
+        if options[name] is not None and not any(name in entry["source"] for entry in entries):
+            raise UserError(f"{argument(name)} does not apply to any of the logs. Leave it out.")
+    return entries
+
+
+def _entries(
+    text: str, format_: str | None, mapping: Mapping[str, str], options: Mapping[str, str | None]
+) -> list[dict[str, Any]]:
+    name, path = _named_path(text)
+    if format_ == "table" or (mapping and format_ is None and path.suffix in _TABLES):
+        parts = [LogPart("table", path.stem, (path,))]
+    else:
+        parts = find_parts(path, format_)
+    entries = []
+    for part in parts:
+        understood = _TABLE_OPTIONS if part.format == "table" else LOGS[part.format].options
+        source: dict[str, Any] = {"kind": "log", "path": str(path), "format": part.format}
+        source |= {
+            option: value
+            for option, value in options.items()
+            if value is not None and (option in understood or option == "metric")
+        }
+        if mapping:
+            source["fields"] = dict(mapping)
+        if len(parts) > 1:
+            source["benchmark"] = part.benchmark
+        called = part.benchmark if name is None else name if len(parts) == 1 else f"{name}:{part.benchmark}"
+        entries.append({"name": called, "source": source})
+    return entries
+
+
+def _named_path(text: str) -> tuple[str | None, Path]:
+    """``NAME=PATH`` or ``PATH``; a text that is an existing path is no ``NAME=PATH``."""
+    name, equals, path = text.partition("=")
+    if not equals or Path(text).expanduser().exists():
+        return None, Path(text).expanduser()
+    return name or None, Path(path).expanduser()
+
+
+def _mapping(fields: Sequence[str]) -> dict[str, str]:
+    mapping = {}
+    for text in fields:
+        ours, equals, column = text.partition("=")
+        if not equals or not ours or not column:
+            raise UserError(f"field {text!r}: expected OURS=COLUMN, e.g. prompt=question.")
+        mapping[ours] = column
+    return mapping
+
+
+def read_log(source: LogSource) -> Iterator[LogEntry]:
+    """The entries of the benchmark that a source names, or of the only one at its path.
+
+    Raises
+    ------
+    UserError
+        If nothing can be read there, the benchmark, a metric, filter, scorer or column does not exist, or several
+        benchmarks exist and none is named.
+    """
+    if source.format == "table":
+        from competency_gaps.harnesses.table import read_table
+
+        refuse_options(source, "table", _TABLE_OPTIONS)
+        yield from read_table(source)
+        return
+    part = _chosen(_parts(source.path.expanduser(), source.format), source)
+    reader = LOGS[part.format]
+    refuse_options(source, part.format, reader.options)
+    yield from reader.read(part, source)
+
+
+def _chosen(parts: Sequence[LogPart], source: LogSource) -> LogPart:
+    names = [part.benchmark for part in parts]
+    listed = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    if source.benchmark is None:
+        if len(parts) > 1:
+            raise UserError(f"{source.path} holds {len(parts)} benchmarks ({listed}). Name one with 'benchmark'.")
+        return parts[0]
+    if source.benchmark not in names:
+        raise UserError(
+            f"{source.path} holds no benchmark {source.benchmark!r}; there are {listed}."
+            f"{nearest(source.benchmark, names)}"
+        )
+    return parts[names.index(source.benchmark)]
+
+
+def _parts(path: Path, format_: str | None) -> Sequence[LogPart]:
+    """``find_parts``, once for all benchmarks of a folder as long as no file in it changes."""
+    if not path.is_dir():
+        return find_parts(path, format_)
+    stats = ((str(file), file.stat()) for file in sorted(path.rglob("*")) if file.is_file())
+    return _parts_of_folder(path, format_, tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats))
+
+
+@functools.lru_cache(maxsize=4)
+def _parts_of_folder(path: Path, format_: str | None, _state: tuple[tuple[str, int, int], ...]) -> tuple[LogPart, ...]:
+    return tuple(find_parts(path, format_))
+
+
+def find_parts(path: Path, format_: str | None = None) -> list[LogPart]:
+    """Every benchmark of another tool's output in a file or folder.
+
+    Parameters
+    ----------
+    format_
+        Search for this format only; None: for all.
+
+    Returns
+    -------
+    list of LogPart
+        Each with a unique name: to a name that several share, the model and then the time are appended, and a note
+        says so.
+
+    Raises
+    ------
+    UserError
+        If the path does not exist or nothing can be read there.
+    """
+    path = path.expanduser()
+    if not path.exists():
+        siblings = [child.name for child in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise UserError(f"the log {path} does not exist.{nearest(path.name, siblings)}")
+    parts = LOGS[format_].find(path) if format_ is not None else _parts_of_all_formats(path)
+    if not parts:
+        raise UserError(_nothing_at(path, format_))
+    return _unique_names(parts)
+
+
+def _parts_of_all_formats(path: Path) -> list[LogPart]:
+    """Parts of every format; if any is found, what other formats cannot read becomes a note."""
+    parts: list[LogPart] = []
+    faults: list[UserError] = []
+    for name in LOGS:
+        try:
+            reader = LOGS[name]
+        except UserError as error:  # a plug-in that is broken hides no log of another tool
+            logging.getLogger(__name__).warning(str(error))
+            continue
+        try:
+            parts += reader.find(path)
+        except UserError as error:
+            faults.append(error)
+    if faults and not parts:
+        raise faults[0]
+    notes = tuple(Remark("unreadable_log", quotes=(str(error),)) for error in faults)
+    return [replace(part, notes=(*part.notes, *notes)) for part in parts]
+
+
+def _nothing_at(path: Path, format_: str | None) -> str:
+    from competency_gaps.harnesses.lm_eval.log_files import results_without_samples
+
+    if format_ in (None, "lm_eval") and results_without_samples(path):
+        return (
+            f"{path} holds results of lm-eval, but no samples: these are averages, not items. "
+            "Run lm-eval again with --log_samples."
+        )
+    looked_for = "; ".join(LOGS[name].looked_for for name in (LOGS if format_ is None else [format_]))
+    return (
+        f"{path} holds no log that can be read. Looked for {looked_for}. For any other "
+        f"CSV, JSONL or Parquet file with prompts and scores give {argument('format')} 'table', and map its columns "
+        f"with {argument('fields')}."
+    )
+
+
+def _unique_names(parts: list[LogPart]) -> list[LogPart]:
+    """Append the model, time or format, where they differ, or a number to names that several parts share."""
+    named = [(part, part.benchmark) for part in parts]
+    for addition in ("model", "stamp", "format"):
+        values: dict[str, set[str | None]] = {}
+        for part, name in named:
+            values.setdefault(name, set()).add(_short(part, addition))
+        named = [
+            (part, f"{name}@{_short(part, addition) or 'unknown'}" if len(values[name]) > 1 else name)
+            for part, name in named
+        ]
+    taken = Counter(name for _, name in named)
+    numbers: Counter[str] = Counter()
+    unique = []
+    for part, name in named:
+        numbers[name] += 1
+        final = f"{name}#{numbers[name]}" if taken[name] > 1 else name
+        note = Remark("same_name", quotes=(part.benchmark, final))
+        notes = part.notes if final == part.benchmark else (*part.notes, note)
+        unique.append(replace(part, benchmark=final, notes=notes))
+    return unique
+
+
+def _short(part: LogPart, attribute: str) -> str | None:
+    value = getattr(part, attribute)
+    return str(value).rstrip("/").rsplit("/", 1)[-1] if value else None

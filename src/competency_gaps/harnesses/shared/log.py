@@ -1,0 +1,264 @@
+"""What the readers of all formats share: a log's parts, its options, and an account of what was read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from competency_gaps.benchmarks.rows import Record, Row, further_fields, is_further
+from competency_gaps.config import LogSource
+from competency_gaps.errors import UserError, nearest
+from competency_gaps.items.item import Item, LeftOut, SourceReport, is_whole
+from competency_gaps.items.remark import Remark, counted
+
+NONE = "none"
+"""``metric`` that takes the items without scores, for coverage."""
+_CLOSE = 1e-6
+"""Largest difference between two means that the order of addition explains."""
+
+LogEntry = Item | LeftOut | SourceReport
+"""What a log yields: items, records that became none, and finally an account of what was read."""
+
+
+@dataclass(frozen=True)
+class LogPart:
+    """One benchmark of one model in another tool's output."""
+
+    format: str
+    """Its name among ``registry.LOGS``."""
+    benchmark: str
+    """Its name; unique among the parts of one path."""
+    files: tuple[Path, ...]
+    """Files to read; the first holds the records."""
+    model: str | None = None
+    """The model as the tool names it; None: not recorded."""
+    stamp: str | None = None
+    """When the tool wrote it, in a form that sorts by time; None: not recorded."""
+    notes: tuple[Remark, ...] = ()
+    """Doubts about the choice of this part, such as older files that were not read; become warnings of the report."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else the format's ``read`` needs."""
+
+
+class Reader(NamedTuple):
+    """A format: how its parts are found, and how one is read."""
+
+    looked_for: str
+    """The tool and its files, in a few words."""
+    find: Callable[[Path], list[LogPart]]
+    """Parts of this format in a file, or in a folder and its subfolders; empty if there are none. It reads only the
+    beginning of files. One task of one model is one part (the newest; ``notes`` name the others)."""
+    read: Callable[[LogPart, LogSource], Iterator[LogEntry]]
+    """Stream a part's entries; a ``SourceReport`` comes once, at the end. Items have the policy ``imported``. Raises
+    ``UserError`` if an option names something that does not exist."""
+    options: tuple[str, ...] = ("metric",)
+    """Which of ``metric``, ``filter``, ``scorer`` and ``fields`` the format understands; others are refused, except the
+    metric ``none``."""
+
+
+def newest(logs: Iterable[tuple[str, Path]]) -> tuple[str, Path, tuple[Remark, ...]]:
+    """Time and file of the newest of several logs of one task, and remarks that name the others."""
+    *older, (stamp, file) = sorted(logs)
+    return stamp, file, tuple(Remark("older_log", quotes=(other.name,)) for _, other in older)
+
+
+def refuse_options(source: LogSource, format_: str, options: Collection[str]) -> None:
+    """Refuse options that the format does not understand.
+
+    Raises
+    ------
+    UserError
+        If one of them is set, or ``fields`` maps a field that the format reads itself.
+    """
+    for name in ("metric", "filter", "scorer", "fields"):
+        if getattr(source, name) and name not in options and (name, source.metric) != ("metric", NONE):
+            raise UserError(f"{source.path}: a log of {format_} has no {name}. Leave '{name}' out.")
+    for ours in source.fields if format_ != "table" else ():
+        if not is_further(ours):
+            raise UserError(
+                f"{source.path}: 'fields' maps {ours!r}, which the format {format_} reads itself. Map cluster, group "
+                "and covariates.NAME, or any field with format: table."
+            )
+
+
+def chosen_metric(
+    source: LogSource, part: LogPart, faults: Mapping[str, str | None], *, also: Collection[str] = ()
+) -> str:
+    """The metric that the source names, else the first that can be a score; ``none`` takes items without scores.
+
+    Parameters
+    ----------
+    faults
+        Metrics of the log, in order of preference -> why each cannot be a score (None: it can).
+    also
+        Further metrics, which are scores only if the source names them.
+
+    Raises
+    ------
+    UserError
+        If the named metric does not exist or cannot be a score, or none is named and none can be a score.
+    """
+    file, wanted = part.files[-1], source.metric
+    usable = [name for name, fault in faults.items() if fault is None]
+    known = [*faults, *also]
+    if wanted == NONE and NONE not in known:
+        return NONE
+    if wanted is None:
+        if usable:
+            return usable[0]
+        reasons = "; ".join(f"{name} {fault}" for name, fault in faults.items()) or ", ".join(known) or "there is none"
+        raise UserError(
+            f"{file}: no metric is known to be an item's score ({reasons}). Name one with 'metric', or give {NONE!r} "
+            "to use the items without scores. To leave this benchmark out of a folder, name the files of the others, "
+            "each as NAME=PATH."
+        )
+    if wanted not in known:
+        raise UserError(
+            f"{file} has no metric {wanted!r}; there are {', '.join(known) or 'none'}.{nearest(wanted, known)}"
+        )
+    if faults.get(wanted) is not None:
+        raise UserError(
+            f"{file}: the metric {wanted!r} {faults[wanted]}. Choose another ({', '.join(usable) or 'there is none'}), "
+            f"or {NONE!r} to use the items without scores."
+        )
+    return wanted
+
+
+def mapped(
+    source: LogSource, where: str, inner: Mapping[str, Any], outer: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The mapped fields of one record, as arguments of ``Item``; only those that are set.
+
+    Parameters
+    ----------
+    where
+        The record's place, for messages.
+    inner
+        What describes the item: its document, metadata or instance. Looked up first.
+    outer
+        The record around it.
+
+    Raises
+    ------
+    UserError
+        If a column does not exist, or holds what the field cannot hold.
+    """
+    if not source.fields:
+        return {}
+    return further_fields(Row(Record({**(outer or {}), **inner}, where), source.fields), only_mapped=True)
+
+
+@dataclass
+class Tally:
+    """Counts of one part while it is read, so that nothing is dropped silently; ``report`` returns them."""
+
+    part: LogPart
+    metric: str | None = None
+    filter: str | None = None
+    scorer: str | None = None
+    model: str | None = None
+    """The model according to the records; None takes the part's."""
+    available: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    records: int = 0
+    items: int = 0
+    averaged: int = 0
+    averaged_items: int = 0
+    unscored: int = 0
+    sum: float = 0.0
+    """Of the items' scores."""
+    left_out: Counter[Remark] = field(default_factory=Counter)
+    own_text: Counter[str] = field(default_factory=Counter)
+    warnings: dict[Remark, None] = field(default_factory=dict)
+    """Each once, in order."""
+    reasons: Counter[Remark] = field(default_factory=Counter)
+    """Records without a score by reason, where the log gives one."""
+
+    def item(self, item: Item, method: str, *, records: int = 1) -> Item | LeftOut:
+        """Count an item and return it, without its score if the metric is ``none``.
+
+        Its identity gets the SHA-256 of all that the model read as ``prompt_hash``, unless the tool wrote one.
+
+        Parameters
+        ----------
+        method
+            How its own text was located in what the model read.
+        records
+            Records that it was made of; several are averaged.
+
+        Returns
+        -------
+        Item or LeftOut
+            The latter if one of its texts cannot be written as UTF-8.
+        """
+        if not is_whole(item):
+            half = Remark("half_character")
+            self.left_out[half] += records
+            return LeftOut(f"item {item.id}".encode(errors="replace").decode(), half)
+        logged = item.identity.get("prompt_hash")
+        identity = {**item.identity, "prompt_hash": logged if logged and isinstance(logged, str) else _hash(item)}
+        item = replace(item, identity=identity, score=None if self.metric == NONE else item.score)
+        self.items += 1
+        self.unscored += item.score is None
+        self.sum += item.score or 0.0
+        self.own_text[method] += 1
+        if records > 1:
+            self.averaged += records
+            self.averaged_items += 1
+        return item
+
+    def unscored_because(self, reason: Remark | None, count: int = 1) -> None:
+        """Count records without a score by reason (None: they have one), unless no scores were requested."""
+        if reason is not None and self.metric != NONE:
+            self.reasons[reason] += count
+
+    def drop(self, where: str, reason: Remark) -> LeftOut:
+        """Count a record that becomes no item."""
+        self.left_out[reason] += 1
+        return LeftOut(where, reason)
+
+    def warn(self, code: str, *numbers: float, quotes: tuple[str, ...] = ()) -> None:
+        """Keep a warning, once."""
+        self.warnings[Remark(code, numbers, quotes)] = None
+
+    def compare_mean(self, theirs: Any, name: str) -> None:
+        """Warn if the mean over the items differs from the tool's own figure; without that, do nothing."""
+        scored = self.items - self.unscored
+        if scored and isinstance(theirs, (int, float)) and abs(theirs - self.sum / scored) > _CLOSE:
+            self.warn("other_mean", theirs, self.sum / scored, quotes=(name,))
+
+    def report(self) -> SourceReport:
+        """An account of what was read, in which every record is counted once."""
+        accounted = self.items - self.averaged_items + self.averaged + self.left_out.total()
+        assert self.records == accounted, f"{self.part.format}: {self.records} records, {accounted} counted"
+        return SourceReport(
+            format=self.part.format,
+            benchmark=self.part.benchmark,
+            files=tuple(str(path) for path in self.part.files),
+            model=self.model or self.part.model,
+            metric=self.metric,
+            filter=self.filter,
+            scorer=self.scorer,
+            available=dict(self.available),
+            records=self.records,
+            items=self.items,
+            averaged=self.averaged,
+            averaged_items=self.averaged_items,
+            unscored=self.unscored,
+            unscored_because=counted(self.reasons),
+            left_out=counted(self.left_out),
+            own_text=dict(self.own_text),
+            warnings=(*self.part.notes, *self.warnings),
+        )
+
+
+def _hash(item: Item) -> str:
+    """SHA-256 of the messages (as JSON), or else of the text, that the model read."""
+    content = item.seen.text if item.seen else item.prompt
+    if item.messages:
+        content = json.dumps(item.messages, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -1,0 +1,225 @@
+"""The prompt that a log records, as fields of an item, with the item's own text located in it.
+
+Readers try several methods to locate the own text; the report counts the items of each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from competency_gaps.items.item import Item, Message, Text
+
+ROLES = ("system", "user", "assistant")
+WHOLE = "whole prompt"
+SHORTEST = 12
+"""Shortest text, in characters, that may be located by search alone: shorter texts occur by chance."""
+_SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|<｜[^｜<>\s]{1,40}｜>|<s>|<bos>|\[BOS\]|\[gMASK\]")
+"""A text that begins like this brings its own first token."""
+_TAIL = re.compile(
+    r"(?:(?:<\|[^|<>\s]{1,40}\|>|<｜[^｜<>\s]{1,40}｜>|</?(?:s|think)>|<(?:start|end)_of_turn>"
+    r"|\[/INST\])(?:assistant|model|Assistant)?\s*)+\Z"
+)
+"""What a chat template appends to the last message: special tokens, and the role that answers."""
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""Characters of scripts that put no space between words."""
+_OPENCOMPASS_ROLES = {"HUMAN": "user", "BOT": "assistant", "SYSTEM": "system"}
+
+
+class OwnText(NamedTuple):
+    """Where the item's own text stands in a prompt."""
+
+    start: int
+    end: int
+    """Characters [start, end), without white space at either end."""
+    method: str
+    """How it was located, in words."""
+
+
+class LoggedPrompt(NamedTuple):
+    """What the model was asked, as the fields of an item."""
+
+    prompt: str
+    messages: tuple[Message, ...] | None
+    own: tuple[int, int] | None
+    seen: Text | None
+    method: str
+    """How the own text was located."""
+
+    def item(self, id: str, **fields: Any) -> Item:
+        """An item of this prompt."""
+        return Item(
+            id=id,
+            prompt=self.prompt,
+            messages=self.messages,
+            own=self.own,
+            seen=self.seen,
+            policy="imported",
+            **fields,
+        )
+
+
+def text_prompt(text: str, own: OwnText, bos: str | None = None) -> LoggedPrompt:
+    """A prompt of one text; ``bos`` is the tokenizer's first token, None if unknown."""
+    place = (own.start, own.end)
+    seen = Text(text, place, templated=begins_itself(text, bos))
+    return LoggedPrompt(text[slice(*place)], None, None, seen, own.method)
+
+
+def chat_prompt(messages: tuple[Message, ...], own: OwnText) -> LoggedPrompt:
+    """A prompt of chat messages, of which the last one holds the own text."""
+    place = (own.start, own.end)
+    return LoggedPrompt(messages[-1]["content"][slice(*place)], messages, place, None, own.method)
+
+
+def read_prompt(asked: Any, own: str, method: str) -> LoggedPrompt | None:
+    """Read a prompt that is a text (also as the only element of a list) or chat messages.
+
+    Parameters
+    ----------
+    own
+        The item's own text; where it does not occur, the whole prompt (or last user message) counts.
+    method
+        Description of items in which it occurs.
+
+    Returns
+    -------
+    LoggedPrompt or None
+        None if the prompt is empty, or in another form.
+    """
+    messages = chat_messages(asked)
+    if messages:
+        content = messages[-1]["content"]
+        span = last_occurrence(content, own, method) or whole(content, "the last user message")
+        return chat_prompt(messages, span) if span else None
+    if isinstance(asked, (list, tuple)) and len(asked) == 1:
+        asked = asked[0]
+    if not isinstance(asked, str):
+        return None
+    span = last_occurrence(asked, own, method) or whole(asked)
+    return text_prompt(asked, span) if span else None
+
+
+def chat_messages(value: Any) -> tuple[Message, ...] | None:
+    """Messages up to the last user message; None if the value is no list of messages, or that message is missing."""
+    if not isinstance(value, (list, tuple)):
+        return None
+    messages: list[Message] = []
+    for message in value:
+        if not isinstance(message, dict):
+            return None
+        role, content = message.get("role"), content_text(message.get("content", message.get("prompt")))
+        if not isinstance(role, str) or content is None:
+            return None
+        messages.append({"role": _OPENCOMPASS_ROLES.get(role, role), "content": content})
+    last = last_user(messages)
+    return None if last is None or not messages[last]["content"].strip() else tuple(messages[: last + 1])
+
+
+def last_user(messages: Iterable[Message]) -> int | None:
+    """Index of the last user message; None if there is none."""
+    return max((i for i, message in enumerate(messages) if message["role"] == "user"), default=None)
+
+
+def content_text(content: Any) -> str | None:
+    """A message's content as one text, one line per part; None if it holds anything else."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return None
+    parts = [part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None for part in content]
+    texts = [part for part in parts if isinstance(part, str)]
+    return "\n".join(texts) if len(texts) == len(parts) else None
+
+
+def last_occurrence(
+    seen: str, own: str, method: str, *, before: int | None = None, closes: bool = False
+) -> OwnText | None:
+    """The last occurrence of a text in what the model read; None if it does not occur or is empty.
+
+    Occurrences inside a word (``ant`` in ``assistant``) and in what a chat template appends to the last message do not
+    count. A text of fewer than ``SHORTEST`` characters must occur exactly once. [ours]
+
+    Parameters
+    ----------
+    before
+        The text ends at or before this character; None: anywhere.
+    closes
+        The text is expected at the end, where a short one may also occur elsewhere.
+    """
+    own = own.strip()
+    if not own:
+        return None
+    tail = _tail(seen)
+    end = tail if before is None else min(before, tail)
+    places = _places(seen, own, 0, end)
+    last = next(places, None)
+    if last is None:
+        return None
+    at_end = closes and not seen[last + len(own) : end].strip()
+    if len(own) < SHORTEST and not at_end and next(places, None) is not None:
+        return None
+    return OwnText(last, last + len(own), method)
+
+
+def _tail(seen: str) -> int:
+    """Where the end of the chat template begins; the text's length if there is none."""
+    lead = max(0, len(seen) - 200)
+    match = _TAIL.search(seen, lead)
+    return match.start() if match else len(seen)
+
+
+def _places(seen: str, own: str, start: int, end: int) -> Iterator[int]:
+    """Where a text occurs as whole words, from last to first."""
+    at = seen.rfind(own, start, end)
+    while at >= 0:
+        if not _joined(seen, at) and not _joined(seen, at + len(own)):
+            yield at
+        at = seen.rfind(own, start, at + len(own) - 1)
+
+
+def _joined(seen: str, at: int) -> bool:
+    """Whether the characters before and after a position belong to one word."""
+    pair = seen[max(0, at - 1) : at + 1]
+    return at > 0 and len(pair) == 2 and pair.isalnum() and _UNSPACED.search(pair) is None
+
+
+def from_first_to_last(seen: str, parts: Iterable[str], method: str, *, start: int = 0) -> OwnText | None:
+    """The range from the first to the last of several texts after ``start``; None if none occurs.
+
+    Of a text that occurs several times, the first occurrence counts.
+    """
+    spans = [
+        OwnText(at, at + len(text), method)
+        for part in parts
+        if (text := part.strip()) and (at := seen.find(text, start)) >= 0
+    ]
+    if not spans:
+        return None
+    return OwnText(min(span.start for span in spans), max(span.end for span in spans), method)
+
+
+def trimmed(seen: str, start: int, end: int, method: str) -> OwnText | None:
+    """A range without white space at its ends; None if nothing is left."""
+    text = seen[start:end]
+    lead = len(text) - len(text.lstrip())
+    size = len(text.strip())
+    return OwnText(start + lead, start + lead + size, method) if size else None
+
+
+def whole(seen: str, method: str = WHOLE) -> OwnText | None:
+    """All that the model read; None if it is blank."""
+    return trimmed(seen, 0, len(seen), method)
+
+
+def begins_itself(prompt: str, bos: str | None) -> bool:
+    """Whether a prompt brings its own first token, so that none is prepended (lm-evaluation-harness's rule).
+
+    Where the tokenizer's own token (``bos``) is unknown, a prompt that starts with any special token does.
+    """
+    if bos is not None:
+        return prompt.startswith(bos)
+    return _SPECIAL.match(prompt) is not None

@@ -71,7 +71,7 @@ def test_clauses():
     ]
     assert clauses("One thing") == ["One thing"]
     assert clauses(["First text", "second (in brackets) text - ok"]) == [
-        "First text second (in brackets) text - ok",
+        "First text; second (in brackets) text - ok",
         "First text",
         "second",
         "in brackets",

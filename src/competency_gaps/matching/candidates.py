@@ -67,24 +67,22 @@ def candidates(concepts: pl.DataFrame, themes: pl.DataFrame | None = None) -> Ma
     Raises
     ------
     UserError
-        If a column is missing, or no ranked concept has a label.
+        If no ranked concept has a label.
     """
-    # A flagged concept is no competency.
-    frame = _typed(concepts, CONCEPT_COLUMNS, "concepts").filter(pl.col("ranked"))
-    text = _text("label")
-    labelled = frame.with_columns(text=text).filter(pl.col("text") != "")
+    # A flagged concept is not a competency.
+    frame = _typed(concepts, CONCEPT_COLUMNS).filter(pl.col("ranked"))
+    labelled = frame.with_columns(text=_text("label")).filter(pl.col("text") != "")
     if labelled.is_empty():
         raise UserError(
             f"none of the {frame.height:,} ranked concepts has a label, so nothing can be matched. "
             "Label the SAE's concepts ('cgaps label' or 'cgaps import-labels'), then put the labels on the run: "
             "'cgaps name RUN DICTIONARY'."
         )
-    without = frame.filter(text.fill_null("") == "")
-    named = _typed(themes, THEME_COLUMNS, "themes") if themes is not None else pl.DataFrame(schema=THEME_COLUMNS)
+    named = pl.DataFrame(schema=THEME_COLUMNS) if themes is None else _typed(themes, THEME_COLUMNS)
     return MatchCandidates(
         concepts=labelled.sort("concept"),
         themes=named.with_columns(text=_text("name")).filter(pl.col("text") != ""),
-        unlabelled=without.height,
+        unlabelled=frame.height - labelled.height,
     )
 
 
@@ -99,11 +97,7 @@ def _text(column: str) -> pl.Expr:
     return line.map_elements(visible, return_dtype=pl.String).str.slice(0, TEXT_LIMIT)
 
 
-def _typed(frame: pl.DataFrame, columns: dict[str, type[pl.DataType]], what: str) -> pl.DataFrame:
-    """Select columns in their types; absent optional ones are null."""
-    absent = [name for name in columns if name not in frame.columns]
-    lacking = [name for name in absent if name not in _OPTIONAL]
-    if lacking:
-        raise UserError(f"the table of {what} lacks the column {lacking[0]!r}; it has {', '.join(frame.columns)}.")
-    made = [(pl.lit(None) if name in absent else pl.col(name)).cast(kind).alias(name) for name, kind in columns.items()]
-    return frame.select(made)
+def _typed(frame: pl.DataFrame, columns: dict[str, type[pl.DataType]]) -> pl.DataFrame:
+    """Select columns in their types; a run without labels' kinds and scores has null there."""
+    absent = {name: None for name in _OPTIONAL if name not in frame.columns}
+    return frame.with_columns(**absent).select(pl.col(name).cast(kind) for name, kind in columns.items())

@@ -1,17 +1,17 @@
 """Verdicts of a language model on pairs with similar embeddings.
 
-The texts of a pair are foreign: they are JSON-encoded in the prompt, which declares them as data. A pair whose verdict
-cannot be read is kept, marked ``unconfirmed``.
+The texts of a pair come from elsewhere: the prompt holds them as JSON and declares them to be data. A pair whose
+verdict cannot be read is kept, marked ``unconfirmed``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib.resources import files
 from string import Template
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import polars as pl
 import pydantic
@@ -41,40 +41,29 @@ class ScopeVerdict(pydantic.BaseModel):
     verdict: Literal["belongs", "borderline", "outside"]
 
 
-class LabelPair(NamedTuple):
-    """Two texts to be judged."""
-
-    entry: str
-    """An entry's text, or a benchmark's scope."""
-    label: str
-
-
-class _PairQuestion(NamedTuple):
-    name: str
-    """Name in the prompts' files, the schema and the ids."""
-    first: str
-    """Name of the pair's first text in the prompt."""
-    model: type[MatchVerdict] | type[ScopeVerdict]
+Question = Literal["match", "scope"]
+"""What is asked about a pair: its name in the prompts' files, the schemas and the ids."""
+_VERDICTS: dict[Question, type[MatchVerdict] | type[ScopeVerdict]] = {"match": MatchVerdict, "scope": ScopeVerdict}
+_FIRST_TEXT = {"match": "weakness", "scope": "scope"}
+"""Name of a pair's first text in the prompt."""
 
 
-_MATCH = _PairQuestion("match", "weakness", MatchVerdict)
-_SCOPE = _PairQuestion("scope", "scope", ScopeVerdict)
-
-
-def pairs_of(matching: Matching) -> list[LabelPair]:
+def pairs_of(matching: Matching) -> list[tuple[str, str]]:
     """The distinct pairs of entry text and label in a matching, dropped ones included."""
     both = pl.concat([matching.pairs, matching.dropped]).select("entry_text", "label_text")
-    return [LabelPair(*row) for row in both.unique(maintain_order=True).iter_rows()]
+    return both.unique(maintain_order=True).rows()
 
 
-def confirm_requests(pairs: Iterable[tuple[str, str]]) -> list[Request]:
-    """Requests to judge pairs of entry text and label as same, related or unrelated; equal pairs once."""
-    return _requests(pairs, _MATCH)
-
-
-def scope_requests(pairs: Iterable[tuple[str, str]]) -> list[Request]:
-    """Requests to judge pairs of scope and label as belonging, borderline or outside; equal pairs once."""
-    return _requests(pairs, _SCOPE)
+def confirm_requests(pairs: Iterable[tuple[str, str]], question: Question = "match") -> list[Request]:
+    """Make requests to judge pairs of an entry's text (or a benchmark's scope) and a label; equal pairs once."""
+    system, user = (_prompt(f"{question}.{part}.txt") for part in ("system", "user"))
+    schema = _VERDICTS[question].model_json_schema()
+    requests = []
+    for first, label in dict.fromkeys(pairs):
+        data = json.dumps({_FIRST_TEXT[question]: visible(first), "concept": visible(label)}, ensure_ascii=False)
+        name, prompt = pair_id(question, first, label), Template(user).substitute(data=data)
+        requests.append(Request(name, system, prompt, schema, f"{question}_verdict", MAX_TOKENS))
+    return requests
 
 
 def apply_verdicts(matching: Matching, answers: Iterable[Answer]) -> Matching:
@@ -88,13 +77,11 @@ def apply_verdicts(matching: Matching, answers: Iterable[Answer]) -> Matching:
     answers
         Answers to the requests of :func:`confirm_requests`, in any order; others are ignored.
     """
-    verdicts = verdicts_of(answers, "match")
     both = pl.concat([matching.pairs, matching.dropped])
-    ids = [pair_id("match", *row) for row in both.select("entry_text", "label_text").iter_rows()]
-    judged = [verdicts.get(request_id, old) for request_id, old in zip(ids, both["verdict"].to_list(), strict=True)]
+    verdicts = newest_verdicts("match", both.select("entry_text", "label_text", "verdict").rows(), answers)
     place = {entry: i for i, entry in enumerate(matching.entries["entry"])}
     order = pl.Series([place[entry] for entry in both["entry"]], dtype=pl.Int64)
-    pairs = both.with_columns(verdict=pl.Series(judged, dtype=pl.String), order=order)
+    pairs = both.with_columns(verdict=verdicts, order=order)
     pairs = pairs.sort("order", "similarity", "label_text", "concept", descending=[False, True, False, False])
     counted = ("n_concepts", "n_weak", "n_exercised", "n_themes", "recovered", "recovered_weak", "covered")
     return summarise(
@@ -108,44 +95,27 @@ def apply_verdicts(matching: Matching, answers: Iterable[Answer]) -> Matching:
     )
 
 
-def verdicts_of(answers: Iterable[Answer], name: Literal["match", "scope"]) -> dict[str, str]:
-    """Verdicts by request id; ``unconfirmed`` where an answer cannot be read."""
-    question = _MATCH if name == "match" else _SCOPE
-    verdicts = {}
+def newest_verdicts(
+    question: Question, pairs: Iterable[tuple[str, str, str | None]], answers: Iterable[Answer]
+) -> pl.Series:
+    """Verdicts on pairs (first text, label, verdict so far); ``unconfirmed`` where an answer cannot be read."""
+    new = {}
     for answer in answers:
-        read = parse(answer, question.model)
-        verdicts[answer.id] = UNCONFIRMED if isinstance(read, Failure) else str(read.verdict)
-    return verdicts
+        read = parse(answer, _VERDICTS[question])
+        new[answer.id] = UNCONFIRMED if isinstance(read, Failure) else str(read.verdict)
+    verdicts = [new.get(pair_id(question, first, label), old) for first, label, old in pairs]
+    return pl.Series(verdicts, dtype=pl.String)
 
 
-def readable(answer: Answer, name: Literal["match", "scope"]) -> bool:
+def readable(answer: Answer, question: Question) -> bool:
     """Whether an answer holds a verdict."""
-    return UNCONFIRMED not in verdicts_of([answer], name).values()
+    return not isinstance(parse(answer, _VERDICTS[question]), Failure)
 
 
 def pair_id(name: str, entry: str, label: str) -> str:
     """Id of a pair's request, a hash of its texts."""
     digest = hashlib.sha256(json.dumps([entry, label]).encode("ascii")).hexdigest()
     return f"{name}-{digest[:24]}"
-
-
-def _requests(pairs: Iterable[tuple[str, str]], question: _PairQuestion) -> list[Request]:
-    system, user = (_prompt(f"{question.name}.{part}.txt") for part in ("system", "user"))
-    schema = question.model.model_json_schema()
-    requests: dict[str, Request] = {}
-    for entry, label in pairs:
-        name = pair_id(question.name, entry, label)
-        data: Mapping[str, str] = {question.first: visible(entry), "concept": visible(label)}
-        requests[name] = Request(
-            id=name,
-            system=system,
-            user=Template(user).substitute(data=json.dumps(data, ensure_ascii=False)),
-            schema=schema,
-            schema_name=f"{question.name}_verdict",
-            max_tokens=MAX_TOKENS,
-            temperature=0.0,
-        )
-    return list(requests.values())
 
 
 def _prompt(name: str) -> str:

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from competency_gaps.matching.scope import ScopeFindings
     from competency_gaps.matching.summary import Matching
     from competency_gaps.matching.taxonomy import Taxonomy
+    from competency_gaps.robustness.assess import Documents
     from competency_gaps.runs.open import RunFolder
 
 MATCHES, SCOPES = "matches", "scopes"
 """Folders in the run folder, with a file per taxonomy and per benchmark."""
 PairVerdict = Literal["same", "related", "unconfirmed"]
+Level = Literal["theme", "subtheme"]
 _Count = Annotated[int, pydantic.Field(ge=0)]
 _LONGEST_NAME = 80
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -44,7 +46,7 @@ class KeptMatch:
     description: str
     concept: int | None
     """None: a theme."""
-    level: Literal["theme", "subtheme"] | None
+    level: Level | None
     """None: a concept."""
     theme: int | None
     """Number of the theme on its level; None: a concept."""
@@ -112,28 +114,23 @@ class _FileEntry(_FilePart):
 
 
 class _FilePair(_FilePart):
+    """A matched concept, or a matched theme: ``level`` and ``id``."""
+
     entry: str
-    concept: _Count
+    concept: _Count | None = None
+    level: Level | None = None
+    id: _Count | None = None
     label_text: str
     similarity: float
     p_value: float
-    verdict: PairVerdict | None
-
-
-class _FileThemePair(_FilePart):
-    entry: str
-    level: Literal["theme", "subtheme"]
-    id: _Count
-    label_text: str
-    similarity: float
-    p_value: float
+    verdict: PairVerdict | None = None
 
 
 class _MatchFile(_FilePart):
     taxonomy: str
     entries: list[_FileEntry]
     pairs: list[_FilePair]
-    themes: list[_FileThemePair]
+    themes: list[_FilePair]
 
 
 class _FileShare(_FilePart):
@@ -203,7 +200,7 @@ def forget_matches(folder: Path) -> None:
         file.unlink()
 
 
-def read_matches(run: RunFolder) -> list[KeptMatch]:
+def read_matches(run: Documents) -> list[KeptMatch]:
     """Read all kept matches, by taxonomy, concepts before themes.
 
     Returns
@@ -218,17 +215,33 @@ def read_matches(run: RunFolder) -> list[KeptMatch]:
     """
     matches = []
     for file in _files(run.path, MATCHES):
-        kept_file = _read(run, file, _MatchFile, "match")
-        known = {entry.entry: (number, entry) for number, entry in enumerate(kept_file.entries, 1)}
-        pairs: list[_FilePair | _FileThemePair] = [*kept_file.pairs, *kept_file.themes]
-        for pair in pairs:
-            if pair.entry not in known or (isinstance(pair, _FilePair) and pair.concept >= run.width):
-                raise _damaged(file, f"a pair of {pair.entry!r} names nothing that is there", "match")
-            matches.append(_match(Path(kept_file.taxonomy).name or kept_file.taxonomy, *known[pair.entry], pair))
+        kept = _read(run, file, _MatchFile, "match")
+        name = Path(kept.taxonomy).name or kept.taxonomy
+        entries = {entry.entry: (number, entry) for number, entry in enumerate(kept.entries, 1)}
+        for pair in (*kept.pairs, *kept.themes):
+            if pair.entry not in entries or (pair.concept or 0) >= _width(run):
+                raise _damaged(file, f"a pair of {pair.entry!r} has no such entry or concept", "match")
+            number, entry = entries[pair.entry]
+            matches.append(
+                KeptMatch(
+                    taxonomy=name,
+                    number=number,
+                    entry=entry.entry,
+                    description=entry.description,
+                    concept=pair.concept,
+                    level=pair.level,
+                    theme=pair.id,
+                    label=pair.label_text,
+                    similarity=pair.similarity,
+                    p_value=pair.p_value,
+                    bound=None if pair.concept is None else entry.bound,
+                    verdict=pair.verdict,
+                )
+            )
     return matches
 
 
-def read_scopes(run: RunFolder) -> list[KeptScope]:
+def read_scopes(run: Documents) -> list[KeptScope]:
     """Read the kept scopes, in the order of the run's benchmarks.
 
     Returns
@@ -244,30 +257,17 @@ def read_scopes(run: RunFolder) -> list[KeptScope]:
     order = {entry["name"]: i for i, entry in enumerate(run.manifest["benchmarks"])}
     scopes = []
     for file in _files(run.path, SCOPES):
-        kept_file = _read(run, file, _ScopeFile, "scope")
-        if kept_file.benchmark not in order or any(row.concept >= run.width for row in kept_file.rows):
+        kept = _read(run, file, _ScopeFile, "scope")
+        if kept.benchmark not in order or any(row.concept >= _width(run) for row in kept.rows):
             raise _damaged(file, "it names a benchmark or a concept that the run does not have", "scope")
-        counts = {name: getattr(kept_file, name).count for name in ("covered", "under", "missing")}
-        known = {name: getattr(kept_file, name) for name in ("benchmark", "clauses", "alpha", "bound")}
-        scopes.append(KeptScope(**known, **counts, lacking=kept_file.rows))
+        counts = {name: getattr(kept, name).count for name in ("covered", "under", "missing")}
+        scopes.append(KeptScope(kept.benchmark, kept.clauses, kept.alpha, kept.bound, **counts, lacking=kept.rows))
     return sorted(scopes, key=lambda scope: order[scope.benchmark])
 
 
-def _match(taxonomy: str, number: int, entry: _FileEntry, pair: _FilePair | _FileThemePair) -> KeptMatch:
-    return KeptMatch(
-        taxonomy=taxonomy,
-        number=number,
-        entry=entry.entry,
-        description=entry.description,
-        concept=pair.concept if isinstance(pair, _FilePair) else None,
-        level=pair.level if isinstance(pair, _FileThemePair) else None,
-        theme=pair.id if isinstance(pair, _FileThemePair) else None,
-        label=pair.label_text,
-        similarity=pair.similarity,
-        p_value=pair.p_value,
-        bound=entry.bound if isinstance(pair, _FilePair) else None,
-        verdict=pair.verdict if isinstance(pair, _FilePair) else None,
-    )
+def _width(run: Documents) -> int:
+    """Number of concepts of the run's SAE."""
+    return int(run.manifest["sae"]["d_sae"])
 
 
 def _file_name(name: str, key: str) -> str:
@@ -290,7 +290,7 @@ def _files(folder: Path, name: str) -> Iterator[Path]:
     return (file for file in sorted((folder / name).glob("*.json")) if not file.name.startswith("."))
 
 
-def _read(run: RunFolder, file: Path, kind: type[_File], command: str) -> _File:
+def _read(run: Documents, file: Path, kind: type[_File], command: str) -> _File:
     """Read a file; ``command`` can make it again.
 
     Raises

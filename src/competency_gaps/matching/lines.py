@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from competency_gaps.errors import argument
 from competency_gaps.matching.shares import Share
 from competency_gaps.matching.summary import Matching
 from competency_gaps.text import decimal, magnitude, percent, plural, shorten, signed, visible
@@ -48,7 +49,7 @@ def _entry(entry: dict[str, Any], concepts: pl.DataFrame | None, themes: pl.Data
             verdict = f", judged {row['verdict']}" if row["verdict"] else ""
             yield f"{'':>19}{_numbers(row)}{verdict}"
         if concepts.height > SHOWN:
-            yield f"{'':>13}and {concepts.height - SHOWN:,} more (--json lists all)"
+            yield f"{'':>13}and {concepts.height - SHOWN:,} more ({argument('json')} lists all)"
     for row in themes.iter_rows(named=True) if themes is not None else ():
         where = f"{row['level']} {row['id']}"
         yield f"    {where:>7}  {decimal(row['similarity'])}  {_line(row['name'], LABEL_LIMIT - len(where))}"
@@ -56,9 +57,10 @@ def _entry(entry: dict[str, Any], concepts: pl.DataFrame | None, themes: pl.Data
 
 
 def _numbers(row: dict[str, Any]) -> str:
-    gap = signed(row["gap"])
     status = f", {row['performance_status']}" if row.get("performance_status") else ""
-    return f"χ bench {magnitude(row['chi_bench'])}, χ model {decimal(row['chi_model'])}, gap {gap}{status}"
+    return (
+        f"χ bench {magnitude(row['chi_bench'])}, χ model {decimal(row['chi_model'])}, gap {signed(row['gap'])}{status}"
+    )
 
 
 def _counts(matching: Matching) -> Iterator[str]:
@@ -79,11 +81,10 @@ def _unnamed(unnamed: pl.DataFrame) -> Iterator[str]:
         return
     yield f"weak concepts that no entry names: {unnamed.height:,} (leaders of groups first)"
     for row in unnamed.head(SHOWN).iter_rows(named=True):
-        leads = "leads a group" if row["leads"] else ""
         yield f"    {row['concept']:>7}  {_line(row['label'], LABEL_LIMIT)}"
-        yield f"{'':>13}{_numbers(row)}" + (f", {leads}" if leads else "")
+        yield f"{'':>13}{_numbers(row)}{', leads a group' if row['leads'] else ''}"
     if unnamed.height > SHOWN:
-        yield f"    and {unnamed.height - SHOWN:,} more (--json lists all)"
+        yield f"    and {unnamed.height - SHOWN:,} more ({argument('json')} lists all)"
 
 
 def _line(text: str | None, limit: int) -> str:

@@ -140,20 +140,13 @@ def _against(
 
 
 def _head(entries: Sequence[TaxonomyEntry], nearest: _Nearest) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "entry": [entry.id for entry in entries],
-            "description": [entry.description for entry in entries],
-            "domain": [entry.domain for entry in entries],
-            "category": [entry.category for entry in entries],
-            "score": [entry.score for entry in entries],
-            "text": [entry.text for entry in entries],
-            "best_label": nearest.best_label,
-            "similarity": nearest.best,
-            "p_value": nearest.p_value,
-            "bound": nearest.bounds,
-        },
-        schema_overrides={"domain": pl.String, "category": pl.String, "score": pl.Float64},
+    schema = dict.fromkeys(("entry", "description", "domain", "category", "score", "text"), pl.String)
+    rows = [(entry.id, entry.description, entry.domain, entry.category, entry.score, entry.text) for entry in entries]
+    return pl.DataFrame(rows, schema={**schema, "score": pl.Float64}, orient="row").with_columns(
+        best_label=pl.Series(nearest.best_label),
+        similarity=nearest.best,
+        p_value=nearest.p_value,
+        bound=nearest.bounds,
     )
 
 

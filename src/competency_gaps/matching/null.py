@@ -37,10 +37,11 @@ BUDGET = 60_000
 """Shuffled labels embedded by default, unless the level needs more."""
 MOST_DRAWS = 99
 CHECK_SHARE = 4
-"""Draws per further draw that checks the level; at least ``LEAST_CHECKS`` check it."""
+"""Draws that set the bounds, per further draw that checks them."""
 LEAST_CHECKS = 5
+"""Fewest draws that check the bounds."""
 TOLERANCE = 1e-5
-"""Largest difference of equal similarities: embedding a text twice differs by as much."""
+"""Similarities that differ by less count as equal: embedding a text twice differs by as much."""
 BLOCK = 8192
 """Labels compared at a time."""
 

@@ -1,10 +1,10 @@
-"""A finished run beside an outside list, or beside what a benchmark claims to test; what comes out is kept with it."""
+"""Compare a finished run with an outside list, or with what a benchmark claims to test; keep the outcome with it."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,10 @@ import polars as pl
 from competency_gaps.config import AskConfig
 from competency_gaps.dictionary.embed import embed_texts
 from competency_gaps.endpoint.asking import Asking
-from competency_gaps.endpoint.request import Answer
-from competency_gaps.errors import MachineError, UserError
+from competency_gaps.endpoint.request import Answer, Request
+from competency_gaps.errors import CompetencyGapsError, UserError
 from competency_gaps.matching.candidates import candidates
-from competency_gaps.matching.confirm import apply_verdicts, confirm_requests, pairs_of, readable
+from competency_gaps.matching.confirm import Question, apply_verdicts, confirm_requests, pairs_of, readable
 from competency_gaps.matching.kept import keep_matching, keep_scope
 from competency_gaps.matching.match import match
 from competency_gaps.matching.null import OnDraw
@@ -40,7 +40,7 @@ class RunMatching:
     matching: Matching
     taxonomy: Taxonomy
     judges: list[str]
-    """Models that confirmed pairs, by name; empty: none was asked, or its questions were only written down."""
+    """Names of the models that judged pairs; empty: none was asked, or the requests were only written down."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class RunScope:
 
     findings: ScopeFindings
     judges: list[str]
-    """Models that confirmed what is in scope, by name; empty: none was asked, or its questions were only written."""
+    """Names of the models that judged labels; empty: none was asked, or the requests were only written down."""
 
 
 def match_run(
@@ -74,19 +74,19 @@ def match_run(
     where
         SQL condition on the entries, e.g. ``level = 'test_point' AND score < 5``; None: all.
     kinds
-        Only labels of these of ``KINDS``; empty: all.
+        Kinds of labels that count, of ``KINDS``; empty: all.
     per_entry
         Nearest labels of an entry that count.
     alpha
-        Chance that what belongs to nothing matches something.
+        Chance that an entry which no label fits matches something.
     embedder
-        sentence-transformers model, a hub id or a folder; None: the one that comes along.
+        sentence-transformers model, a hub id or a folder; None: the packaged all-MiniLM-L6-v2.
     seed
-        Of the shuffled labels.
+        Seed of the shuffled labels.
     ask
         A language model that confirms pairs; None: none is asked.
     progress
-        Shows how far it is; None: quiet.
+        Shows the progress; None: quiet.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def match_run(
     MissingExtraError
         If the embedding model's package is not installed.
     """
-    progress, way = progress or Progress(quiet=True), None if ask is None else Asking.of(ask)
+    progress, asking = progress or Progress(quiet=True), None if ask is None else Asking.of(ask)
     listed = read_taxonomy(taxonomy, where)
     for place, reason in listed.left_out:
         progress.say(f"left out: {place}: {reason}")
@@ -106,11 +106,9 @@ def match_run(
         matching = match(
             listed.entries, options, _embed(embedder), seed=seed, alpha=alpha, per_entry=per_entry, on_draw=on_draw
         )
-    answers = None
-    if way is not None:
-        requests = confirm_requests(pairs_of(matching))
-        answers = way.answers(requests, run.path / "answers", progress, lambda answer: readable(answer, "match"))
-        matching = matching if answers is None else apply_verdicts(matching, list(answers.values()))
+    answers = _verdicts(asking, confirm_requests(pairs_of(matching)), run, "match", progress)
+    if answers:
+        matching = apply_verdicts(matching, answers)
     judges = _judges(answers)
     facts = {"kinds": list(kinds) or None, "per_entry": per_entry, "alpha": alpha, "embedder": embedder}
     _keep(lambda: keep_matching(run, taxonomy, listed, {**facts, "seed": seed, "judges": judges}, matching))
@@ -130,12 +128,12 @@ def scope_run(
     ask: AskConfig | None = None,
     progress: Progress | None = None,
 ) -> RunScope:
-    """Rank what a benchmark lacks by how much it belongs to what the benchmark claims to test.
+    """Rank the concepts that a benchmark lacks by how much they belong to what it claims to test.
 
     Parameters
     ----------
     benchmark
-        Of the run.
+        A benchmark of the run.
     description
         What it claims to test; empty: its ``scope`` in the run's configuration.
     limit
@@ -148,7 +146,7 @@ def scope_run(
     UserError
         If there is no such benchmark, or its scope is neither given nor stated in the configuration.
     """
-    progress, way = progress or Progress(quiet=True), None if ask is None else Asking.of(ask)
+    progress, asking = progress or Progress(quiet=True), None if ask is None else Asking.of(ask)
     known = {entry["name"]: entry.get("scope") for entry in run.manifest["benchmarks"]}
     stated = list(description) or ([known[benchmark]] if known.get(benchmark) else [])
     if not stated and benchmark in known:
@@ -164,11 +162,8 @@ def scope_run(
             alpha=alpha,
             on_draw=on_draw,
         )
-    answers = None
-    if way is not None:
-        requests = confirm_scope_requests(findings)
-        answers = way.answers(requests, run.path / "answers", progress, lambda answer: readable(answer, "scope"))
-        findings = findings if answers is None else apply_scope_verdicts(findings, list(answers.values()))
+    answers = _verdicts(asking, confirm_scope_requests(findings), run, "scope", progress)
+    findings = apply_scope_verdicts(findings, answers)
     judges = _judges(answers)
     facts = {"kinds": list(kinds) or None, "embedder": embedder, "seed": seed, "judges": judges}
     _keep(lambda: keep_scope(run, limit, facts, findings))
@@ -176,7 +171,7 @@ def scope_run(
 
 
 def _labelled(run: RunFolder, kinds: Sequence[str]) -> pl.DataFrame:
-    """The run's concepts; labels of other kinds than asked for do not count."""
+    """The run's concepts, without labels of other kinds than asked for."""
     wrong = sorted(set(kinds) - set(KINDS))
     if wrong:
         raise UserError(f"the kind of labels {wrong[0]!r} is unknown: expected {', '.join(KINDS)}.")
@@ -191,7 +186,7 @@ def _embed(model: str | None) -> Callable[[Sequence[str]], np.ndarray]:
 
 @contextlib.contextmanager
 def _draws(progress: Progress) -> Iterator[OnDraw]:
-    """Count the draws of shuffled labels; their number is known after the first."""
+    """Show the draws of shuffled labels; their number is known after the first."""
     with progress.stage("comparing with shuffled labels", unit="draws") as bar:
 
         def on_draw(done: int, total: int) -> None:
@@ -202,13 +197,23 @@ def _draws(progress: Progress) -> Iterator[OnDraw]:
 
 
 def _keep(write: Callable[[], Path]) -> None:
-    """Keep the outcome in the run folder; where that cannot be written to, the outcome is given all the same."""
+    """Keep the outcome in the run folder; if that cannot be written to, warn and go on."""
     try:
         write()
-    except (OSError, MachineError) as error:
+    except (OSError, CompetencyGapsError) as error:
         logging.getLogger(__name__).warning(f"the outcome is not kept in the run folder: {error}")
 
 
-def _judges(answers: Mapping[str, Answer] | None) -> list[str]:
+def _verdicts(
+    asking: Asking | None, requests: list[Request], run: RunFolder, question: Question, progress: Progress
+) -> list[Answer]:
+    """Ask for verdicts; empty: no model is asked, or the requests were only written down."""
+    if asking is None:
+        return []
+    folder = run.path / "answers"
+    return list((asking.answers(requests, folder, progress, lambda answer: readable(answer, question)) or {}).values())
+
+
+def _judges(answers: Sequence[Answer]) -> list[str]:
     """Models that gave verdicts, by name."""
-    return sorted({answer.model for answer in (answers or {}).values() if answer.model})
+    return sorted({answer.model for answer in answers if answer.model})

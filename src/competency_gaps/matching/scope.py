@@ -16,7 +16,7 @@ from competency_gaps.errors import UserError, nearest
 from competency_gaps.matching.candidates import MatchCandidates
 from competency_gaps.matching.candidates import candidates as gather
 from competency_gaps.matching.clauses import clauses
-from competency_gaps.matching.confirm import pair_id, scope_requests, verdicts_of
+from competency_gaps.matching.confirm import confirm_requests, newest_verdicts
 from competency_gaps.matching.null import (
     CHECK_SHARE,
     MOST_DRAWS,
@@ -197,7 +197,7 @@ def _null(
 def confirm_scope_requests(findings: ScopeFindings) -> list[Request]:
     """Requests to judge every in-scope label, covered or not, as belonging to the scope, borderline or outside."""
     labels = findings.table.filter(pl.col("in_scope") | pl.col("verdict").is_not_null())["text"]
-    return scope_requests((findings.clauses[0], label) for label in labels.unique(maintain_order=True))
+    return confirm_requests(((findings.clauses[0], label) for label in labels.unique(maintain_order=True)), "scope")
 
 
 def apply_scope_verdicts(findings: ScopeFindings, answers: Iterable[Answer]) -> ScopeFindings:
@@ -208,12 +208,8 @@ def apply_scope_verdicts(findings: ScopeFindings, answers: Iterable[Answer]) -> 
     answers
         Answers to the requests of :func:`confirm_scope_requests`, in any order; others are ignored.
     """
-    verdicts = verdicts_of(answers, "scope")
-    ids = [pair_id("scope", findings.clauses[0], label) for label in findings.table["text"]]
-    judged = [
-        verdicts.get(request_id, old) for request_id, old in zip(ids, findings.table["verdict"].to_list(), strict=True)
-    ]
-    table = findings.table.with_columns(verdict=pl.Series(judged, dtype=pl.String))
+    pairs = [(findings.clauses[0], *row) for row in findings.table.select("text", "verdict").iter_rows()]
+    table = findings.table.with_columns(verdict=newest_verdicts("scope", pairs, answers))
     inside = (pl.col("p_value") <= findings.alpha) & (pl.col("verdict") != "outside").fill_null(True)
     return replace(findings, **_counts(table.with_columns(in_scope=inside)))
 

@@ -23,7 +23,7 @@ from competency_gaps.text import shorten, visible
 
 _WORD = re.compile(r"\w+")
 _SHORTEST = 3
-"""Fewest characters of a category's word that counts."""
+"""Fewest characters of a word of the category that counts as new."""
 
 
 @dataclass(frozen=True)
@@ -167,9 +167,7 @@ def _read(path: Path) -> tuple[list[Raw], list[str]]:
             f"{path} holds garak's hits only, and no rates: give the report ({path.stem[:-7]}.report.jsonl)."
         )
     if path.suffix not in SUFFIXES:
-        raise UserError(
-            f"{path} has no known format; expected {', '.join(SUFFIXES)}, or a folder of logs."
-        )
+        raise UserError(f"{path} has no known format; expected {', '.join(SUFFIXES)}, or a folder of logs.")
     if path.suffix == ".jsonl":
         lines = load_jsonl(path)
         first: dict[str, Any] = next((line.values for line in lines if line.reason is None), {})

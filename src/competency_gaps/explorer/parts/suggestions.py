@@ -13,7 +13,6 @@ from competency_gaps.explorer.parts.records.run import Suggestion
 from competency_gaps.explorer.parts.suite import Suite, lost_without, twin
 from competency_gaps.findings import short
 from competency_gaps.findings.answer_parts import NAME_LIMIT, trust_statements
-from competency_gaps.matching.clauses import described
 from competency_gaps.matching.kept import KeptLack, KeptScope, read_scopes
 from competency_gaps.presentation.labels import marks_of
 from competency_gaps.probes.targets import weakest
@@ -158,8 +157,8 @@ def _of_scope(context: Context, place: int, scope: KeptScope) -> Suggestion | No
         f"{scope.alpha:.0%} come as near."
     )
     title = f"{name} lacks {plural(len(concepts), 'concept')} of its scope"
-    texts = [word for clause in described(scope.clauses) for word in ("--describe", clause)]
-    again = command(context, "scope", options=["--benchmark", scope.benchmark, *texts]) if has_clauses else None
+    options = ["--benchmark", scope.benchmark, "--describe", scope.clauses[0]]
+    again = command(context, "scope", options=options) if has_clauses else None
     return Suggestion("missing", title, reason, again, len(concepts), benchmark=place, concepts=tuple(concepts[:SHOWN]))
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from competency_gaps.errors import MissingExtraError, UserError
-from competency_gaps.harnesses.logs import log_entries
 from competency_gaps.harnesses.describe import transformers_model
+from competency_gaps.harnesses.logs import log_entries
 from competency_gaps.items.item import Item, LeftOut, SourceReport
 from competency_gaps.progress import Progress
 from competency_gaps.sae.find import SaeEntry, find_saes

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from competency_gaps.benchmarks import reasoning_gym
 from competency_gaps.benchmarks.distractors import Options, make_options
 from competency_gaps.benchmarks.generate import pack, unpack
-from competency_gaps.config import BenchmarkConfig
+from competency_gaps.config import BenchmarkConfig, ReasoningGymSource
 from competency_gaps.errors import MissingExtraError, UserError
 from competency_gaps.items.policy import Output
 from competency_gaps.items.remark import Remark
@@ -177,12 +177,12 @@ class LacksPackage:
 
 
 @pytest.mark.parametrize("options", [{}, {"options": 2, "distractors": "answers"}])
-def test_a_check_of_generated_tasks_that_needs_an_absent_package_says_which(monkeypatch, options):
+def test_a_check_of_generated_tasks_that_needs_an_absent_package_says_which(options):
     tasks = [(i, {"question": "q", "answer": str(i), "metadata": {}}) for i in range(4)]
-    monkeypatch.setattr(reasoning_gym, "make_dataset", lambda *one, **more: LacksPackage())
-    monkeypatch.setattr(reasoning_gym, "_generate", lambda source: (tasks, []))
+    source = ReasoningGymSource(family="chain_sum", size=4, **options)
+    make_items = reasoning_gym._choice_items if options else reasoning_gym._open_items
     with pytest.raises(MissingExtraError, match="needs the package 'tool'"):
-        load("chain_sum", size=4, **options)
+        list(make_items(LacksPackage(), tasks, source))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("cellpylib") is not None, reason="cellpylib is installed")

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from competency_gaps.errors import UserError
 from competency_gaps.items.item import Item
+
+
+class _Epoch(NamedTuple):
+    item: Item
+    name: str | None
+    """None: the item is asked once."""
+    where: str
 
 
 class ItemCollector:
     """Collects a source's items in their order."""
 
     def __init__(self) -> None:
-        self._epochs: dict[str, list[Item]] = {}
-        self._first: dict[str, str] = {}
-        self._seen: set[tuple[str, str | None]] = set()
+        self._epochs: dict[str, list[_Epoch]] = {}
 
     def add(self, item: Item, epoch: str | None, where: str) -> None:
         """Take an item.
@@ -31,11 +37,10 @@ class ItemCollector:
         UserError
             If the id was used before, unless both are epochs of one item that ask the same.
         """
-        known = self._epochs.get(item.id)
-        once = epoch is None or (item.id, None) in self._seen
-        if known and (once or (item.id, epoch) in self._seen):
+        earlier = self._epochs.setdefault(item.id, [])
+        if any(epoch is None or other.name in (None, epoch) for other in earlier):
             raise UserError(
-                f"{where}: the id {item.id!r} was already used at {self._first[item.id]}. Ids must be unique in a "
+                f"{where}: the id {item.id!r} was already used at {earlier[0].where}. Ids must be unique in a "
                 f"benchmark: leave the field out to number the items, or give a field 'epoch' if an item was asked "
                 f"several times."
             )
@@ -44,18 +49,16 @@ class ItemCollector:
                 f"{where}: 'epoch' is for scores that come with the items, but the policy is {item.policy!r} and the "
                 f"model is asked once. Leave 'epoch' out, or set the policy 'imported'."
             )
-        if known and _asked(known[0]) != _asked(item):
+        if earlier and _asked(earlier[0].item) != _asked(item):
             raise UserError(
                 f"{where}: epoch {epoch!r} of the id {item.id!r} asks another question than the first epoch (another "
                 "prompt, messages, choices, answer, group or metadata). Give other questions ids of their own."
             )
-        self._first.setdefault(item.id, where)
-        self._seen.add((item.id, epoch))
-        self._epochs.setdefault(item.id, []).append(item)
+        earlier.append(_Epoch(item, epoch, where))
 
     def items(self) -> list[Item]:
         """Every item once: its score is the mean over its scored epochs, its response the first of theirs."""
-        return [_merged(epochs) for epochs in self._epochs.values()]
+        return [_merged([epoch.item for epoch in epochs]) for epochs in self._epochs.values()]
 
 
 def _asked(item: Item) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""What can be named in a configuration: our own, what installed plug-ins bring, and what a program registers."""
+"""Names that a configuration may use: built-in ones, those of plug-ins, and those that a program registers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def _code(value: Any) -> str:
-    """The source of a class or function, or where that is not kept what its code was compiled to."""
+    """The source of a class or function, or its compiled code if the source is not kept."""
     try:
         return inspect.getsource(value)
     except (OSError, TypeError):
@@ -26,17 +26,17 @@ def _code(value: Any) -> str:
 
 
 class Registry(Mapping[str, Any]):
-    """Names and what they stand for; what a name stands for is imported when it is asked for.
+    """A mapping from names to objects, each imported when it is looked up.
 
     Parameters
     ----------
     kind
-        ``policies``, ``sources``, ``logs`` or ``labels``: plug-ins bring more of them under the entry point group
+        ``policies``, ``sources``, ``logs`` or ``labels``: plug-ins add more under the entry point group
         ``competency_gaps.KIND``.
     ours
         Name -> ``module:attribute`` inside this package.
     reserved
-        Names that mean something else, and that nothing else may take.
+        Further names that nothing may take.
     """
 
     def __init__(self, kind: str, ours: Mapping[str, str], reserved: Collection[str] = ()) -> None:
@@ -51,7 +51,7 @@ class Registry(Mapping[str, Any]):
         Raises
         ------
         UserError
-            If the name is taken by something of ours or of a plug-in.
+            If the name is built in or taken by a plug-in.
         """
 
         def decorate(value: T) -> T:
@@ -63,12 +63,12 @@ class Registry(Mapping[str, Any]):
         return decorate
 
     def forget(self, name: str) -> None:
-        """Take a registered name away, as before it is registered anew (a notebook's cell that runs again)."""
+        """Remove a registered name."""
         self._registered.pop(name, None)
 
     @cached_property
     def plugins(self) -> dict[str, importlib.metadata.EntryPoint]:
-        """Names that installed packages bring; one that takes a name of ours is passed over."""
+        """Names that installed packages add; a built-in name takes precedence."""
         points = importlib.metadata.entry_points(group=f"competency_gaps.{self.kind}")
         return {point.name: point for point in points if point.name not in self._taken}
 
@@ -81,16 +81,16 @@ class Registry(Mapping[str, Any]):
         plugin = self.plugins[name]
         try:
             return plugin.load()
-        except (Exception, SystemExit) as error:  # whatever somebody else's package does when it is imported
+        except (Exception, SystemExit) as error:  # whatever a plug-in's package does on import
             raise UserError(
                 f"{name!r} of the package {plugin.dist.name if plugin.dist else plugin.value!r} cannot be loaded: "
                 f"{type(error).__name__}: {error}."
             ) from error
 
     def version(self, name: str) -> str | None:
-        """What tells one state of something that is not ours from another; None: it is ours.
+        """The version of what was added under a name; None: the name is built in.
 
-        The package and its version; of what this program registered, a hash of its code.
+        The package and its version; if this program registered it, a hash of its code.
         """
         if name in self._registered:
             return sha256(_code(self._registered[name]).encode()).hexdigest()
@@ -98,7 +98,7 @@ class Registry(Mapping[str, Any]):
         return f"{plugin.dist.name} {plugin.dist.version}" if plugin is not None and plugin.dist else None
 
     def added(self) -> dict[str, str]:
-        """Names that are not ours -> the package that brings each, or ``this program``."""
+        """Added names -> the package of each, or ``this program``."""
         packages = {name: plugin.dist.name if plugin.dist else "?" for name, plugin in self.plugins.items()}
         return packages | dict.fromkeys(self._registered, "this program")
 
@@ -123,8 +123,8 @@ SOURCES = Registry(
         "task": "harnesses.tasks:read_task",
     },
 )
-"""Kind of a source -> what reads it: a function of the source's configuration that yields records, ready items, what it
-had to leave out, a report of another tool's log or task, and the policy that such a task brings."""
+"""Kind of a source -> its reader: a function of the source's configuration that yields records, items, left-out
+records, a report of another tool's log or task, and the policy that such a task brings."""
 
 POLICIES = Registry(
     "policies",
@@ -161,8 +161,8 @@ LOGS = Registry(
     },
     reserved=("table",),
 )
-"""Format -> how its logs are found and read, in the order in which a path is searched. ``table`` stands for CSV, JSONL
-and Parquet files, which are never guessed."""
+"""Format -> how its logs are found and read, in the order in which a path is searched. ``table``, for CSV, JSONL and
+Parquet files, is never detected."""
 
 LISTS = Registry("lists", {"garak": "harnesses.garak.probes:read_probes"})
 """Format -> what reads a tool's reports as a list of weaknesses, for ``cgaps match``."""

@@ -90,10 +90,10 @@ def test_near_labels_have_most_of_the_words_or_words_spelt_alike(concepts, words
 
 def test_a_run_finds_its_concepts(tiny_run, monkeypatch):
     with pytest.raises(UserError, match="has a label"):
-        tiny_run.find_concepts("fox")
+        tiny_run.find("fox")
     named = tiny_run.concepts.with_columns(
         label=pl.when(pl.col("concept") == 7).then(pl.lit("the quick fox")).otherwise(pl.lit("dogs"))
     )
     monkeypatch.setitem(tiny_run.__dict__, "concepts", named)
-    assert tiny_run.find_concepts("Fox quick")["concept"].to_list() == [7]
-    assert tiny_run.find_concepts("dog").height == 63
+    assert tiny_run.find("Fox quick")["concept"].to_list() == [7]
+    assert tiny_run.find("dog").height == 63

@@ -21,7 +21,6 @@ from competency_gaps.metrics.saliency import saliency
 from competency_gaps.once import made_once
 from competency_gaps.runs.covariates import repeats
 from competency_gaps.runs.manifest import read_manifest
-from competency_gaps.runs.search import find_concepts
 from competency_gaps.text import shorten
 
 _SHARD = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
@@ -201,27 +200,6 @@ class RunFolder:
         size = pl.when("same").then(pl.len().over("cluster")).otherwise(1).cast(pl.Int32)
         counted = ordered.with_columns(repeats=size).drop("same")
         return counted.unique("cluster", keep="first", maintain_order=True).head(limit)
-
-    def find_concepts(self, words: str) -> pl.DataFrame:
-        """Find the concepts whose labels have all of some words, in any order and regardless of case.
-
-        Parameters
-        ----------
-        words
-            ``prime`` finds *primes* too, but not *subprime*: each is the beginning of a word of the label.
-
-        Returns
-        -------
-        polars.DataFrame
-            Rows of ``concepts``, the best match first (:func:`competency_gaps.runs.search.find_concepts`); empty if
-            none matches.
-
-        Raises
-        ------
-        UserError
-            If ``words`` is blank, or no concept of the run has a label.
-        """
-        return find_concepts(self.concepts, words)
 
     def token_activations(self, concept: int, rows: Sequence[int]) -> list[TokenActivations | None]:
         """The tokens on which a concept is active, in some items.

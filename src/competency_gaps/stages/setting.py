@@ -1,4 +1,4 @@
-"""What a run needs before its first forward pass: loaded, checked, and every prompt tokenised."""
+"""What a run needs before its first forward pass, loaded and checked, with every prompt tokenised."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from competency_gaps.config import RunConfig
 from competency_gaps.dictionary.folder import Dictionary, is_dictionary
 from competency_gaps.harnesses.describe import left_out_lines, report_lines, with_model_warnings
 from competency_gaps.harnesses.inspect.evaluate import asks_the_model, evaluated
-from competency_gaps.harnesses.tasks import with_chat_template
 from competency_gaps.harnesses.lm_eval.notes import with_notes
+from competency_gaps.harnesses.tasks import with_chat_template
 from competency_gaps.items.benchmark import Benchmark
 from competency_gaps.model.load import LanguageModel
 from competency_gaps.model.prepare import PreparedItem, prepare
@@ -37,7 +37,7 @@ class Setting:
     config: RunConfig
     suite: list[Benchmark]
     repeats: Repeats
-    """Which of its items are no independent evidence."""
+    """Which of its items are not independent evidence."""
     lm: LanguageModel
     sae: SparseAutoencoder
     extractor: Extractor
@@ -53,7 +53,7 @@ class Setting:
 def set_up(
     config: RunConfig, progress: Progress, pair: LoadedPair | None = None, folder: Path | None = None
 ) -> Setting:
-    """Load everything and tokenise every prompt; faults in the input show here, before anything is computed.
+    """Load everything and tokenise every prompt; errors in the input are raised here, before anything is computed.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def _prepare_prompts(
 
 
 def _with_warnings(benchmark: Benchmark, lm: LanguageModel, config: RunConfig, progress: Progress) -> Benchmark:
-    """Say what was read of other tools' logs and what was left out; the warnings are kept in the reports."""
+    """Print what was read from other tools' logs and what was left out; the reports keep the warnings."""
     for report in benchmark.reports:
         for line in report_lines(report):
             progress.say(line)
@@ -123,6 +123,6 @@ def _with_warnings(benchmark: Benchmark, lm: LanguageModel, config: RunConfig, p
 
 
 def _reference_file(config: RunConfig, sae: SparseAutoencoder) -> Path | None:
-    """The reference statistics: those that were asked for, else the SAE's own, if it has any."""
+    """The file of reference statistics: the configured one, else the SAE's own; None: there is neither."""
     own = sae.folder / REFERENCE_FILE if sae.folder is not None else None
     return config.reference or (own if own is not None and own.is_file() else None)
